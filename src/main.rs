@@ -1,0 +1,2 @@
+//! The `croupier` program.
+fn main() {}

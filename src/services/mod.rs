@@ -1,0 +1,3 @@
+//! What answers calls inside the process: the wheels, the diagnostics.
+
+pub mod wheel;
