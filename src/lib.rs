@@ -1,5 +1,13 @@
 //! croupier: a multi-path web-service gateway.
-#![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod date;
+pub mod fault;
+pub mod interface;
 pub mod services;
 pub mod text;
+pub mod value;
+pub mod wire;
+
+pub use date::DateTime;
+pub use fault::{BoxError, Fault, Kind};
+pub use value::{Binary, Value};

@@ -1,0 +1,69 @@
+//! The neutral description of a service: its methods, their parameters, results and documentation.
+
+use schemars::Schema;
+use serde_json::{Map, Value};
+
+/// What a service offers, in no protocol's words. Types are JSON Schema (draft 2020-12).
+#[derive(Debug, Clone, Default)]
+pub struct Interface {
+    /// A short name for people, such as `American wheel`.
+    pub title: String,
+    /// What the service is for, in a sentence or a few.
+    pub doc: String,
+    /// The methods, in the order in which they were registered.
+    pub methods: Vec<Method>,
+    /// Schemas that others refer to as `#/$defs/NAME`.
+    pub defs: Map<String, Value>,
+}
+
+/// One method that may be called.
+#[derive(Debug, Clone)]
+pub struct Method {
+    /// Its name: letters, digits, `_`, `.`, `:` and `/`, not beginning with `_`.
+    pub name: String,
+    /// What it does, for the person who calls it.
+    pub doc: String,
+    /// Its parameters, in positional order.
+    pub params: Vec<Param>,
+    /// The type of its result.
+    pub result: Schema,
+    /// Whether calling it changes nothing, so that it may be asked for by HTTP GET.
+    pub safe: bool,
+}
+
+/// One parameter of a method.
+#[derive(Debug, Clone)]
+pub struct Param {
+    /// Its name, for calls by name.
+    pub name: String,
+    /// What it means.
+    pub doc: String,
+    /// Its type, with bounds and default.
+    pub schema: Schema,
+    /// Whether a call must give it.
+    pub required: bool,
+}
+
+impl Interface {
+    /// The method of this name.
+    pub fn method(&self, name: &str) -> Option<&Method> {
+        self.methods.iter().find(|method| method.name == name)
+    }
+
+    /// A schema with a reference into [`defs`](Interface::defs) followed to what it means, one level deep.
+    pub fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        schema
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|target| target.strip_prefix("#/$defs/"))
+            .and_then(|name| self.defs.get(name))
+            .unwrap_or(schema)
+    }
+}
+
+impl Method {
+    /// How many parameters a call must give at the least.
+    pub fn required(&self) -> usize {
+        self.params.iter().filter(|param| param.required).count()
+    }
+}

@@ -1,0 +1,110 @@
+//! Text into XML character data: what must be escaped, what may not be there, what a weak peer cannot read.
+
+use std::io::Write as _;
+
+use super::dialect::{Control, Dialect};
+
+/// What a byte at the start of a character asks for; 0 where it is copied as it is.
+const ESCAPED: u8 = 1;
+const FORBIDDEN: u8 = 2;
+const PERHAPS: u8 = 3;
+const FOREIGN: u8 = 4;
+
+const CLASS: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut class = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        class[byte] = match byte {
+            0x09 | 0x0a => 0,
+            0x26 | 0x3c | 0x3e | 0x0d => ESCAPED,
+            0x00..0x20 => FORBIDDEN,
+            0xef => PERHAPS,
+            0x80.. => FOREIGN,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    class
+}
+
+/// Writes text as XML character data.
+///
+/// # Errors
+/// The character that XML forbids, where the dialect does not say what to write in its place.
+pub(super) fn text(to: &mut Vec<u8>, text: &str, dialect: Dialect) -> Result<(), char> {
+    let bytes = text.as_bytes();
+    let mut copied = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let class = CLASS.get(usize::from(*byte)).copied().unwrap_or_default();
+        if class == 0 || (class == FOREIGN && !dialect.ascii) {
+            continue;
+        }
+        let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) else { continue };
+        if class == PERHAPS && super::is_xml_char(c) && !dialect.ascii {
+            continue;
+        }
+        to.extend_from_slice(bytes.get(copied..at).unwrap_or_default());
+        character(to, c, dialect)?;
+        copied = at + c.len_utf8();
+    }
+    to.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+    Ok(())
+}
+
+fn character(to: &mut Vec<u8>, c: char, dialect: Dialect) -> Result<(), char> {
+    match c {
+        '&' => to.extend_from_slice(b"&amp;"),
+        '<' => to.extend_from_slice(b"&lt;"),
+        '>' => to.extend_from_slice(b"&gt;"),
+        '\r' => to.extend_from_slice(b"&#13;"),
+        c if super::is_xml_char(c) => reference(to, c),
+        c => match dialect.control {
+            Control::Refuse => return Err(c),
+            Control::Strip => {}
+            Control::Replace if dialect.ascii => reference(to, '\u{fffd}'),
+            Control::Replace => to.extend_from_slice("\u{fffd}".as_bytes()),
+        },
+    }
+    Ok(())
+}
+
+fn reference(to: &mut Vec<u8>, c: char) {
+    // Writing to a vector cannot fail.
+    let _ = write!(to, "&#{};", u32::from(c));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(input: &str, dialect: Dialect) -> Result<String, char> {
+        let mut to = Vec::new();
+        text(&mut to, input, dialect).map(|()| String::from_utf8(to).unwrap())
+    }
+
+    #[test]
+    fn what_xml_or_its_readers_change_is_escaped() {
+        let input = "a<b>&c\r\n\t\"é'\u{fffd}\u{10ffff}]]>";
+        let expected = "a&lt;b&gt;&amp;c&#13;\n\t\"é'\u{fffd}\u{10ffff}]]&gt;";
+        assert_eq!(written(input, Dialect::default()).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn an_ascii_dialect_writes_references() {
+        let dialect = Dialect { ascii: true, ..Dialect::default() };
+        assert_eq!(written("aé\u{fffd}€z", dialect).as_deref(), Ok("a&#233;&#65533;&#8364;z"));
+    }
+
+    #[test]
+    fn forbidden_characters_follow_the_policy() {
+        for c in ['\0', '\u{1}', '\u{1f}', '\u{fffe}', '\u{ffff}'] {
+            let input = format!("a{c}b");
+            let with = |control| written(&input, Dialect { control, ..Dialect::default() });
+            assert_eq!(with(Control::Refuse), Err(c));
+            assert_eq!(with(Control::Strip).as_deref(), Ok("ab"));
+            assert_eq!(with(Control::Replace).as_deref(), Ok("a\u{fffd}b"));
+        }
+    }
+}

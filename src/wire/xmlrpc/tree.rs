@@ -1,0 +1,259 @@
+//! The reader for any XML there is, by way of roxmltree; it also words what is wrong with a document.
+
+use std::borrow::Cow;
+
+use roxmltree::{Document as Xml, Node as Element, ParsingOptions, StringStorage};
+
+use super::dialect::Reading;
+use super::document::{Document, Root};
+use super::scalar::Scalar;
+use super::tape::{Node, Tape};
+use crate::fault::{Fault, Kind};
+use crate::text::abridge;
+use crate::wire::Limits;
+
+/// The namespace of Apache's extension types.
+pub(super) const APACHE: &str = "http://ws.apache.org/xmlrpc/namespaces/extensions";
+
+/// Reads a document that the census has let pass.
+pub(super) fn read(text: &str, reading: Reading, limits: Limits) -> Result<Document<'_>, Fault> {
+    match Xml::parse_with_options(text, options(limits)) {
+        Ok(xml) => Reader { reading, limits, tape: Tape::default() }.document(&xml),
+        Err(roxmltree::Error::UnknownNamespace(prefix, _)) if prefix == "ex" && reading == Reading::Lenient => {
+            let declared = declare_apache(text, reading)?;
+            let xml = Xml::parse_with_options(&declared, options(limits)).map_err(syntax)?;
+            let document = Reader { reading, limits, tape: Tape::default() }.document(&xml)?;
+            Ok(document.into_owned())
+        }
+        Err(error) => Err(syntax(error)),
+    }
+}
+
+fn options<'a>(limits: Limits) -> ParsingOptions<'a> {
+    // An element has at most a text before and behind it, so the census has bounded this already.
+    let nodes = limits.elements.saturating_mul(4).saturating_add(64);
+    ParsingOptions { nodes_limit: u32::try_from(nodes).unwrap_or(u32::MAX), ..ParsingOptions::default() }
+}
+
+fn syntax(error: roxmltree::Error) -> Fault {
+    Fault::new(Kind::NotWellFormed, format!("not well-formed: {}", abridge(&error.to_string())))
+}
+
+/// The document with the prefix `ex` declared on its root, which many clients forget.
+fn declare_apache(text: &str, reading: Reading) -> Result<String, Fault> {
+    let root = super::prolog::root(text, reading)?;
+    let (before, tag) = text.split_at(root);
+    let name = tag.find(['>', '/', ' ', '\t', '\r', '\n']).unwrap_or(tag.len());
+    let (name, rest) = tag.split_at(name);
+    Ok(format!("{before}{name} xmlns:ex=\"{APACHE}\"{rest}"))
+}
+
+struct Reader<'a> {
+    reading: Reading,
+    limits: Limits,
+    tape: Tape<'a>,
+}
+
+impl<'a> Reader<'a> {
+    fn document(mut self, xml: &Xml<'a>) -> Result<Document<'a>, Fault> {
+        let root = xml.root_element();
+        let says = match root.tag_name().name() {
+            "methodCall" => self.call(root)?,
+            "methodResponse" => self.answer(root)?,
+            other => return Err(shape(format!("the root element is `{}`, not `methodCall`", abridge(other)))),
+        };
+        Ok(Document { root: says, tape: self.tape })
+    }
+
+    fn call(&mut self, root: Element<'_, 'a>) -> Result<Root<'a>, Fault> {
+        let [name, params] = self.children(root, ["methodName", "params"])?;
+        let name = name.ok_or_else(|| shape("there is no `methodName`"))?;
+        let name = trimmed(text_of(name)?);
+        if name.is_empty() {
+            return Err(shape("`methodName` is empty"));
+        }
+        if let Some(params) = params {
+            self.params(params)?;
+        }
+        Ok(Root::Call(name))
+    }
+
+    fn answer(&mut self, root: Element<'_, 'a>) -> Result<Root<'a>, Fault> {
+        match self.children(root, ["params", "fault"])? {
+            [Some(params), None] => {
+                self.params(params)?;
+                match self.tape.values().len() {
+                    0 | 1 => Ok(Root::Answer),
+                    _ => Err(shape("an answer holds one value, not several")),
+                }
+            }
+            [None, Some(fault)] => {
+                self.only_value(fault)?;
+                match self.tape.values().all(|value| value.is_struct()) {
+                    true => Ok(Root::Fault),
+                    false => Err(shape("a `fault` holds a struct")),
+                }
+            }
+            _ => Err(shape("`methodResponse` holds either `params` or `fault`")),
+        }
+    }
+
+    fn params(&mut self, params: Element<'_, 'a>) -> Result<(), Fault> {
+        no_text(params)?;
+        for param in params.children().filter(Element::is_element) {
+            match param.tag_name().name() {
+                "param" => self.only_value(param)?,
+                other => self.unknown(params, other)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn only_value(&mut self, parent: Element<'_, 'a>) -> Result<(), Fault> {
+        let [value] = self.children(parent, ["value"])?;
+        let value = value.ok_or_else(|| shape(format!("a `{}` has no `value`", parent.tag_name().name())))?;
+        self.value(value, 0)?;
+        self.tape.complete();
+        Ok(())
+    }
+
+    /// A `value`; `depth` arrays and structs are open around it.
+    fn value(&mut self, value: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
+        let mut typed = value.children().filter(Element::is_element);
+        let Some(element) = typed.next() else {
+            self.tape.push(Node::Text(text_of(value)?));
+            return Ok(());
+        };
+        if typed.next().is_some() {
+            return Err(shape("a `value` holds two elements"));
+        }
+        no_text(value)?;
+        let name = element.tag_name();
+        let apache = name.namespace() == Some(APACHE);
+        match name.name() {
+            "array" if !apache => self.array(element, self.deeper(depth)?),
+            "struct" if !apache => self.members(element, self.deeper(depth)?),
+            word => {
+                let scalar = if apache { Scalar::of_apache(word) } else { Scalar::named(word.as_bytes()) };
+                let scalar = scalar.ok_or_else(|| shape(format!("there is no type `{}`", abridge(word))))?;
+                self.tape.push(scalar.read(text_of(element)?, self.reading)?);
+                Ok(())
+            }
+        }
+    }
+
+    fn array(&mut self, array: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
+        let [data] = self.children(array, ["data"])?;
+        let opened = self.tape.open();
+        let mut items = 0;
+        if let Some(data) = data {
+            no_text(data)?;
+            for value in data.children().filter(Element::is_element) {
+                match value.tag_name().name() {
+                    "value" => self.value(value, depth)?,
+                    other => return Err(shape(format!("`data` holds a `{}`", abridge(other)))),
+                }
+                items += 1;
+            }
+        }
+        self.tape.close_array(opened, items);
+        Ok(())
+    }
+
+    fn members(&mut self, element: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
+        no_text(element)?;
+        let opened = self.tape.open();
+        let mut members = 0;
+        for member in element.children().filter(Element::is_element) {
+            if member.tag_name().name() != "member" {
+                return Err(shape(format!("a `struct` holds a `{}`", abridge(member.tag_name().name()))));
+            }
+            let [name, value] = self.children(member, ["name", "value"])?;
+            let (Some(name), Some(value)) = (name, value) else {
+                return Err(shape("a `member` lacks its `name` or its `value`"));
+            };
+            self.tape.push(Node::Text(text_of(name)?));
+            self.value(value, depth)?;
+            members += 1;
+        }
+        self.tape.close_struct(opened, members)
+    }
+
+    /// The children of these names, each at most once; others are passed over or refused, as the reading says.
+    fn children<'x, const N: usize>(
+        &self,
+        parent: Element<'x, 'a>,
+        names: [&str; N],
+    ) -> Result<[Option<Element<'x, 'a>>; N], Fault> {
+        no_text(parent)?;
+        let mut found = [None; N];
+        for child in parent.children().filter(Element::is_element) {
+            let name = child.tag_name().name();
+            match names.iter().zip(&mut found).find(|(known, _)| **known == name) {
+                Some((_, slot @ None)) => *slot = Some(child),
+                Some(_) => return Err(shape(format!("`{}` has two `{name}`", parent.tag_name().name()))),
+                None => self.unknown(parent, name)?,
+            }
+        }
+        Ok(found)
+    }
+
+    /// An element that XML-RPC does not know: inside a value it would be part of the data, elsewhere it is noise.
+    fn unknown(&self, parent: Element<'_, 'a>, name: &str) -> Result<(), Fault> {
+        let parent = parent.tag_name().name();
+        let outside_values = matches!(parent, "methodCall" | "methodResponse" | "params" | "param" | "fault");
+        if self.reading == Reading::Lenient && outside_values {
+            return Ok(());
+        }
+        Err(shape(format!("`{parent}` holds a `{}`", abridge(name))))
+    }
+
+    fn deeper(&self, depth: usize) -> Result<usize, Fault> {
+        if depth < self.limits.depth {
+            return Ok(depth + 1);
+        }
+        Err(Fault::new(Kind::Limit, format!("values nest deeper than {}", self.limits.depth)))
+    }
+}
+
+/// All of an element's text: comments and processing instructions may split it, elements may not.
+fn text_of<'a>(element: Element<'_, 'a>) -> Result<Cow<'a, str>, Fault> {
+    let mut texts = element.children().filter(|child| !child.is_comment() && !child.is_pi());
+    let first = match texts.next() {
+        None => return Ok(Cow::Borrowed("")),
+        Some(child) => text_node(child, element)?,
+    };
+    texts.try_fold(first, |mut text, child| {
+        text.to_mut().push_str(&text_node(child, element)?);
+        Ok(text)
+    })
+}
+
+fn text_node<'a>(child: Element<'_, 'a>, parent: Element<'_, 'a>) -> Result<Cow<'a, str>, Fault> {
+    match child.text_storage() {
+        Some(StringStorage::Borrowed(text)) if child.is_text() => Ok(Cow::Borrowed(text)),
+        Some(StringStorage::Owned(text)) if child.is_text() => Ok(Cow::Owned(text.as_ref().to_owned())),
+        _ => Err(shape(format!("`{}` holds an element", abridge(parent.tag_name().name())))),
+    }
+}
+
+/// Refuses text other than white space among an element's children.
+fn no_text(element: Element<'_, '_>) -> Result<(), Fault> {
+    let blank = |text: &str| text.bytes().all(|byte| byte.is_ascii_whitespace());
+    match element.children().any(|child| child.is_text() && !child.text().is_none_or(blank)) {
+        false => Ok(()),
+        true => Err(shape(format!("`{}` holds text", element.tag_name().name()))),
+    }
+}
+
+fn trimmed(name: Cow<'_, str>) -> Cow<'_, str> {
+    let blank = [' ', '\t', '\r', '\n'];
+    match name {
+        Cow::Borrowed(name) => Cow::Borrowed(name.trim_matches(blank)),
+        Cow::Owned(name) => Cow::Owned(name.trim_matches(blank).to_owned()),
+    }
+}
+
+fn shape(message: impl Into<Cow<'static, str>>) -> Fault {
+    Fault::new(Kind::Structure, message)
+}
