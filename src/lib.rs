@@ -1,9 +1,22 @@
 //! croupier: a multi-path web-service gateway.
 
+pub mod args;
+pub mod body;
 pub mod date;
+pub mod describe;
+pub mod faces;
 pub mod fault;
+pub mod gateway;
+pub mod intake;
 pub mod interface;
+pub mod local;
+pub mod policy;
+pub mod refusal;
+pub mod router;
+pub mod rows;
+pub mod service;
 pub mod services;
+pub mod settings;
 pub mod text;
 pub mod value;
 pub mod wire;

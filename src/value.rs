@@ -208,7 +208,8 @@ impl<'de> Deserialize<'de> for Binary {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Binary, E> {
-                let bytes = STANDARD.decode(text).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &"base64"))?;
+                let bytes =
+                    STANDARD.decode(text).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &"base64"))?;
                 Ok(Binary(bytes))
             }
         }

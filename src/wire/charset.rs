@@ -56,9 +56,13 @@ impl Charset {
 
     fn text(self, bytes: &[u8]) -> Result<Cow<'_, str>, Fault> {
         let (text, name) = match self {
-            Charset::Ascii => (std::str::from_utf8(bytes).ok().filter(|it| it.is_ascii()).map(Cow::Borrowed), "US-ASCII"),
+            Charset::Ascii => {
+                (std::str::from_utf8(bytes).ok().filter(|it| it.is_ascii()).map(Cow::Borrowed), "US-ASCII")
+            }
             Charset::Latin1 => (Some(encoding_rs::mem::decode_latin1(bytes)), "ISO-8859-1"),
-            Charset::Table(encoding) if encoding == UTF_8 => (std::str::from_utf8(bytes).ok().map(Cow::Borrowed), "UTF-8"),
+            Charset::Table(encoding) if encoding == UTF_8 => {
+                (std::str::from_utf8(bytes).ok().map(Cow::Borrowed), "UTF-8")
+            }
             Charset::Table(encoding) => {
                 (encoding.decode_without_bom_handling_and_without_replacement(bytes), encoding.name())
             }

@@ -5,7 +5,9 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::value::{BorrowedStrDeserializer, BytesDeserializer, StringDeserializer};
-use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
 use serde::forward_to_deserialize_any;
 
 use super::tape::{Node, ValueRef, Values};
@@ -99,7 +101,9 @@ impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
             (VALUE, Node::Date(date)) => {
                 visitor.visit_enum(Tagged(date::TOKEN, StringDeserializer::<Mismatch>::new(date.to_string())))
             }
-            (VALUE, Node::Binary(bytes)) => visitor.visit_enum(Tagged(BINARY, BytesDeserializer::<Mismatch>::new(bytes))),
+            (VALUE, Node::Binary(bytes)) => {
+                visitor.visit_enum(Tagged(BINARY, BytesDeserializer::<Mismatch>::new(bytes)))
+            }
             (VALUE, Node::Digits(digits)) => visitor.visit_borrowed_str(digits),
             (VALUE, _) => self.deserialize_any(visitor),
             _ => visitor.visit_newtype_struct(self),

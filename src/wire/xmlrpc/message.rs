@@ -60,7 +60,8 @@ pub fn write_call<P: Serialize + ?Sized>(
 ) -> Result<(), Unwritable> {
     root(to, "methodCall", dialect);
     to.extend_from_slice(b"<methodName>");
-    escape::text(to, method, dialect).map_err(|c| unsuited(format_args!("U+{:04X} in a method's name", u32::from(c))))?;
+    escape::text(to, method, dialect)
+        .map_err(|c| unsuited(format_args!("U+{:04X} in a method's name", u32::from(c))))?;
     to.extend_from_slice(b"</methodName><params>");
     params.serialize(Params { to, dialect })?;
     to.extend_from_slice(b"</params></methodCall>\n");

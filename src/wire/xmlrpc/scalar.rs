@@ -14,7 +14,9 @@ use crate::text::abridge;
 /// Standard base64, with or without its padding: several clients leave it out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true),
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
 );
 
 /// An element that stands for one value and holds only text.
@@ -77,7 +79,11 @@ impl Scalar {
             },
             Scalar::Base64 => base64(&text),
             Scalar::Nil => {
-                if trim(&text).is_empty() { Ok(Node::Nil) } else { Err(wrong(&text, "content of `nil`")) }
+                if trim(&text).is_empty() {
+                    Ok(Node::Nil)
+                } else {
+                    Err(wrong(&text, "content of `nil`"))
+                }
             }
             Scalar::BigInteger => big_integer(text),
             Scalar::BigDecimal => big_decimal(text),
@@ -104,7 +110,8 @@ fn whole(digits: &str) -> Option<i64> {
 
 fn double<'a>(text: &str, reading: Reading) -> Result<Node<'a>, Fault> {
     let number = trim(text);
-    let plain = !number.is_empty() && number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    let plain =
+        !number.is_empty() && number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     let word = reading == Reading::Lenient
         && matches!(number.trim_start_matches(['+', '-']), "NaN" | "nan" | "INF" | "inf" | "Inf" | "Infinity");
     match number.parse::<f64>() {

@@ -89,7 +89,9 @@ impl<'w> Writer<'w> {
             BigIntegers::I8 if long => self.element("i8", &digits),
             BigIntegers::ExI8 if long => self.element("ex:i8", &digits),
             BigIntegers::ExI8 => self.element("ex:biginteger", &digits),
-            BigIntegers::Double if number.unsigned_abs() <= u128::from(EXACT) => self.element("double", &format!("{digits}.0")),
+            BigIntegers::Double if number.unsigned_abs() <= u128::from(EXACT) => {
+                self.element("double", &format!("{digits}.0"))
+            }
             BigIntegers::String => self.text(&digits),
             _ => Err(Unwritable(format!("XML-RPC has no integer as large as {digits}"))),
         }
@@ -114,7 +116,9 @@ impl<'w> Writer<'w> {
             Nil::Nil => self.to.extend_from_slice(b"<value><nil/></value>"),
             Nil::ExNil => self.to.extend_from_slice(b"<value><ex:nil/></value>"),
             Nil::Omit if self.place == Place::Member => return Ok(Written::Nothing),
-            Nil::Omit | Nil::Refuse => return Err(Unwritable("XML-RPC has no nil, and this group sends none".to_owned())),
+            Nil::Omit | Nil::Refuse => {
+                return Err(Unwritable("XML-RPC has no nil, and this group sends none".to_owned()));
+            }
         }
         Ok(Written::Value)
     }
@@ -124,7 +128,8 @@ impl<'w> Writer<'w> {
         if self.dialect.fractions == Fractions::Refuse && date.local.nanosecond() != 0 {
             return Err(Unwritable("a date of XML-RPC has no fraction of a second".to_owned()));
         }
-        let moved = time::UtcOffset::from_whole_seconds(i32::from(self.dialect.zone) * 60).ok().and_then(|zone| date.at(zone));
+        let moved =
+            time::UtcOffset::from_whole_seconds(i32::from(self.dialect.zone) * 60).ok().and_then(|zone| date.at(zone));
         let moved = moved.ok_or_else(|| Unwritable(format!("the date {date} is beyond the calendar")))?;
         self.element("dateTime.iso8601", &moved.basic())
     }
@@ -249,7 +254,11 @@ impl<'w> Serializer for Writer<'w> {
         self.text(variant)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<Written, Unwritable> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<Written, Unwritable> {
         match name {
             date::TOKEN => self.date(&value.serialize(NameOf)?),
             BINARY => self.element("base64", &value.serialize(NameOf)?),
@@ -283,7 +292,13 @@ impl<'w> Serializer for Writer<'w> {
         Ok(self.array())
     }
 
-    fn serialize_tuple_variant(self, _: &'static str, _: u32, variant: &'static str, _: usize) -> Result<Items<'w>, Unwritable> {
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Items<'w>, Unwritable> {
         let items = self.variant(variant)?.array();
         Ok(Items { end: b"</data></array></value></member></struct></value>", ..items })
     }
@@ -296,7 +311,13 @@ impl<'w> Serializer for Writer<'w> {
         Ok(self.members())
     }
 
-    fn serialize_struct_variant(self, _: &'static str, _: u32, variant: &'static str, _: usize) -> Result<Members<'w>, Unwritable> {
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Members<'w>, Unwritable> {
         let members = self.variant(variant)?.members();
         Ok(Members { end: b"</struct></value></member></struct></value>", ..members })
     }

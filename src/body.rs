@@ -1,0 +1,148 @@
+//! Response bodies: whole, or made piece by piece as the client takes them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::fault::BoxError;
+
+/// The size of a piece, in bytes: what a socket takes at a time, and all that an answer of any length holds.
+pub const PIECE: usize = 64 * 1024;
+
+/// A response body.
+#[derive(Default)]
+pub struct Body {
+    content: Content,
+    /// A share of the memory for requests and their answers, held until the body is out.
+    share: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Default)]
+enum Content {
+    #[default]
+    Empty,
+    Whole(Bytes),
+    Pieces(Pieces),
+}
+
+/// What makes a body piece by piece.
+pub trait Source: Send {
+    /// Appends to `to` until it is `until` bytes long or more. Answers whether there may be more.
+    ///
+    /// # Errors
+    /// Where the rest cannot be made. The connection is then cut, since a client that has read half of an answer
+    /// can be told in no other way.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>>;
+}
+
+/// A body that is being made.
+struct Pieces {
+    source: Box<dyn Source>,
+    /// What is made, but not yet handed on.
+    filled: Vec<u8>,
+    /// What was handed on. Once the socket has let go of a piece, its memory serves again.
+    lent: Vec<Bytes>,
+    done: bool,
+}
+
+impl Body {
+    /// A body of these bytes; its length is told beforehand.
+    pub fn whole(bytes: impl Into<Bytes>) -> Body {
+        Body { content: Content::Whole(bytes.into()), share: None }
+    }
+
+    /// A body from a source: whole if its first piece is all of it, so that old clients are told the length.
+    ///
+    /// # Errors
+    /// Where the first piece cannot be made, and an error can still be answered.
+    pub async fn gather(source: impl Source + 'static) -> Result<Body, BoxError> {
+        let mut pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
+        while !pieces.done && pieces.filled.len() < PIECE {
+            std::future::poll_fn(|cx| pieces.poll_fill(cx)).await?;
+        }
+        let content = if pieces.done { Content::Whole(pieces.filled.into()) } else { Content::Pieces(pieces) };
+        Ok(Body { content, share: None })
+    }
+
+    /// Holds a share of memory until the body is out.
+    pub fn hold(&mut self, share: OwnedSemaphorePermit) {
+        self.share = Some(share);
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let piece = match &mut self.content {
+            Content::Empty => None,
+            Content::Whole(bytes) if bytes.is_empty() => None,
+            Content::Whole(bytes) => Some(Ok(bytes.split_to(bytes.len().min(PIECE)))),
+            Content::Pieces(pieces) => ready!(pieces.poll_next(cx)),
+        };
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Whole(bytes) => bytes.is_empty(),
+            Content::Pieces(pieces) => pieces.done && pieces.filled.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Pieces(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Pieces {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+        while !self.done && self.filled.len() < PIECE {
+            if let Err(error) = ready!(self.poll_fill(cx)) {
+                self.done = true;
+                self.filled = Vec::new();
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+        if self.filled.is_empty() {
+            return Poll::Ready(None);
+        }
+        let next = if self.done { Vec::new() } else { self.used_again() };
+        let piece = Bytes::from(std::mem::replace(&mut self.filled, next));
+        self.lent.push(piece.clone());
+        Poll::Ready(Some(Ok(piece)))
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        let Pieces { source, filled, .. } = self;
+        let filling = catch_unwind(AssertUnwindSafe(|| source.poll_fill(cx, filled, PIECE)));
+        match filling {
+            Ok(poll) => self.done = !ready!(poll)?,
+            Err(_) => return Poll::Ready(Err("the method failed in the midst of its answer".into())),
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// An empty buffer, if possible one whose bytes have left.
+    fn used_again(&mut self) -> Vec<u8> {
+        let free = self.lent.iter().position(Bytes::is_unique);
+        match free.map(|at| self.lent.swap_remove(at)) {
+            Some(piece) => {
+                let mut buffer = Vec::from(piece);
+                buffer.clear();
+                buffer
+            }
+            None => Vec::with_capacity(PIECE + PIECE / 16),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What an interface looks like to each protocol: pure functions from the neutral description.
+
+pub mod signature;

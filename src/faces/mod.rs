@@ -1,0 +1,4 @@
+//! Protocols seen from the client: each face reads calls and writes answers.
+
+pub mod face;
+pub mod xmlrpc;

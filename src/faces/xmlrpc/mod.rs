@@ -1,0 +1,178 @@
+//! XML-RPC seen from the client: one POST to the group's own path, answered with status 200 whatever comes of it.
+
+mod multicall;
+mod system;
+
+use std::task::{Context as Task, Poll};
+
+use http::Method;
+use http::request::Parts;
+
+use super::face::{self, Face, Replied, Reply};
+use crate::args::Args;
+use crate::body::{Body, Source};
+use crate::fault::{BoxError, Fault, Kind};
+use crate::service::{Answer, Call, Context, Format, Pending, Rows, Service};
+use crate::text::abridge;
+use crate::wire::xmlrpc::{self as wire, Dialect, Document, Root, Values};
+use crate::wire::{Limits, charset};
+
+/// The XML-RPC face of a group.
+#[derive(Debug, Clone, Copy)]
+pub struct XmlRpc {
+    /// How what XML-RPC leaves open is read and written.
+    pub dialect: Dialect,
+    /// How large a request's document may be.
+    pub limits: Limits,
+    /// How many calls one `system.multicall` may hold (1,000 by default).
+    pub multicall: usize,
+}
+
+impl Default for XmlRpc {
+    fn default() -> Self {
+        XmlRpc { dialect: Dialect::default(), limits: Limits::default(), multicall: 1000 }
+    }
+}
+
+impl Face for XmlRpc {
+    fn methods(&self, tail: &str) -> &'static [Method] {
+        if tail.is_empty() { &[Method::POST] } else { &[] }
+    }
+
+    /// XML by its media type, or no media type at all. Never `text/plain` or a form: those a browser sends to
+    /// any site without asking.
+    fn claims(&self, head: &Parts, tail: &str) -> bool {
+        let xml = |media: &str| {
+            let suffix = media.ends_with("+xml") && media != "application/soap+xml";
+            matches!(media, "text/xml" | "application/xml" | "") || suffix
+        };
+        head.method == Method::POST && tail.is_empty() && xml(&face::media_type(head))
+    }
+
+    fn serve(&self, service: &dyn Service, head: &Parts, body: &[u8], context: &Context) -> Reply {
+        let dialect = self.dialect;
+        let (method, begun) = match self.begin(service, head, body, context) {
+            Ok((method, begun)) => (method, Ok(begun)),
+            Err(fault) => (Box::from(""), Err(fault)),
+        };
+        Box::pin(async move {
+            let body = match begun {
+                Ok(Begun::Call(pending)) => answer(pending, dialect).await,
+                Ok(Begun::Multicall(calls)) => {
+                    Body::gather(multicall::Answers::new(calls, dialect)).await.map_err(|error| unwritable(&error))
+                }
+                Err(fault) => Err(fault),
+            };
+            let fault = body.as_ref().err().map(|fault| fault.kind);
+            let response = face::ok("text/xml", body.unwrap_or_else(|fault| fault_body(&fault, dialect)));
+            Replied { response, method, fault }
+        })
+    }
+}
+
+/// A request that was read and is being answered.
+enum Begun {
+    Call(Pending),
+    Multicall(Vec<Pending>),
+}
+
+impl XmlRpc {
+    fn begin(
+        &self,
+        service: &dyn Service,
+        head: &Parts,
+        body: &[u8],
+        context: &Context,
+    ) -> Result<(Box<str>, Begun), Fault> {
+        let text = charset::decode(body, face::charset(head))?;
+        let document = Document::read(&text, self.dialect.reading, self.limits)?;
+        let Root::Call(method) = &document.root else {
+            return Err(Fault::new(Kind::Structure, "this is an answer, not a `methodCall`"));
+        };
+        let params = document.tape.values();
+        let begun = match method.as_ref() {
+            multicall::NAME => match multicall::members(params, self.multicall) {
+                Ok(calls) => Begun::Multicall(calls.map(|call| self.begin_member(service, call, context)).collect()),
+                Err(fault) => Begun::Call(failed(fault)),
+            },
+            name => Begun::Call(begin_call(service, name, params, context)),
+        };
+        Ok((abridge(method).into(), begun))
+    }
+
+    fn begin_member(
+        &self,
+        service: &dyn Service,
+        call: Result<multicall::Member<'_>, Fault>,
+        context: &Context,
+    ) -> Pending {
+        match call {
+            Ok(call) => begin_call(service, call.method, call.params, context),
+            Err(fault) => failed(fault),
+        }
+    }
+}
+
+fn begin_call(service: &dyn Service, method: &str, params: Values<'_, '_>, context: &Context) -> Pending {
+    let args = Args::XmlRpc(params);
+    match system::call(service.interface(), method, args) {
+        Some(answer) => Box::pin(std::future::ready(answer)),
+        None => face::begin(service, Call { method, args, context }),
+    }
+}
+
+fn failed(fault: Fault) -> Pending {
+    Box::pin(std::future::ready(Err(fault)))
+}
+
+async fn answer(pending: Pending, dialect: Dialect) -> Result<Body, Fault> {
+    match pending.await? {
+        Answer::One(value) => {
+            let mut bytes = Vec::with_capacity(512);
+            wire::answer_head(&mut bytes, dialect);
+            value.encode(Format::XmlRpc(dialect), &mut bytes).map_err(|error| unwritable(&error))?;
+            bytes.extend_from_slice(wire::answer_tail());
+            Ok(Body::whole(bytes))
+        }
+        Answer::Many(rows) => {
+            Body::gather(Array { rows, dialect, begun: false }).await.map_err(|error| unwritable(&error))
+        }
+    }
+}
+
+/// An answer that is one array, made item by item.
+struct Array {
+    rows: Rows,
+    dialect: Dialect,
+    begun: bool,
+}
+
+impl Source for Array {
+    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        if !self.begun {
+            wire::answer_head(to, self.dialect);
+            to.extend_from_slice(ARRAY_HEAD);
+            self.begun = true;
+        }
+        let more = self.rows.fill(Format::XmlRpc(self.dialect), to, until)?;
+        if !more {
+            to.extend_from_slice(ARRAY_TAIL);
+            to.extend_from_slice(wire::answer_tail());
+        }
+        Poll::Ready(Ok(more))
+    }
+}
+
+const ARRAY_HEAD: &[u8] = b"<value><array><data>";
+const ARRAY_TAIL: &[u8] = b"</data></array></value>";
+
+fn fault_body(fault: &Fault, dialect: Dialect) -> Body {
+    let mut bytes = Vec::with_capacity(512);
+    wire::write_fault(&mut bytes, fault, dialect);
+    Body::whole(bytes)
+}
+
+/// The service answered what this group's XML-RPC has no form for.
+fn unwritable(error: &BoxError) -> Fault {
+    Fault::new(Kind::Service(None), format!("the answer cannot be sent: {error}"))
+}

@@ -1,0 +1,138 @@
+//! `system.multicall`: several calls in one request, each on its own, answered in order as they finish.
+
+use std::task::{Context as Task, Poll, ready};
+use std::time::{Duration, Instant};
+
+use super::{ARRAY_HEAD, ARRAY_TAIL, unwritable};
+use crate::body::Source;
+use crate::fault::{BoxError, Fault, Kind};
+use crate::service::{Answer, Format, Pending, Rows};
+use crate::text::abridge;
+use crate::wire::xmlrpc::{self as wire, Dialect, ValueRef, Values};
+
+/// The name of the method.
+pub(super) const NAME: &str = "system.multicall";
+
+/// How long the calls of one request may keep a worker before others get their turn.
+const TURN: Duration = Duration::from_millis(5);
+
+/// One of the calls.
+pub(super) struct Member<'t> {
+    pub(super) method: &'t str,
+    pub(super) params: Values<'t, 't>,
+}
+
+/// The calls that the parameters hold; one that is malformed is a fault of its own and spoils no other.
+pub(super) fn members<'t>(
+    mut params: Values<'t, 't>,
+    limit: usize,
+) -> Result<impl Iterator<Item = Result<Member<'t>, Fault>>, Fault> {
+    let calls = match (params.next().and_then(ValueRef::items), params.next()) {
+        (Some(calls), None) => calls,
+        _ => return Err(Fault::bad_params("system.multicall takes one parameter, an array of calls")),
+    };
+    if calls.len() > limit {
+        return Err(Fault::new(Kind::Limit, format!("{} calls at once; at most {limit} are allowed", calls.len())));
+    }
+    Ok(calls.map(member))
+}
+
+fn member<'t>(call: ValueRef<'t, 't>) -> Result<Member<'t>, Fault> {
+    let wrong = |what: &'static str| Fault::new(Kind::Structure, what);
+    if !call.is_struct() {
+        return Err(wrong("a call is a struct of `methodName` and `params`"));
+    }
+    let name = call.member("methodName").ok_or_else(|| wrong("the call has no `methodName`"))?;
+    let method = name.text().ok_or_else(|| wrong("`methodName` is no string"))?;
+    let params = call.member("params").ok_or_else(|| wrong("the call has no `params`"))?;
+    let params = params.items().ok_or_else(|| wrong("`params` is no array"))?;
+    if method == NAME {
+        return Err(Fault::new(Kind::Structure, format!("{} cannot be nested", abridge(method))));
+    }
+    Ok(Member { method, params })
+}
+
+/// The answer of a multicall. The calls run one after the other; none begins before the one before it is written.
+pub(super) struct Answers {
+    calls: std::vec::IntoIter<Pending>,
+    now: Now,
+    dialect: Dialect,
+}
+
+/// What is being done.
+enum Now {
+    Head,
+    Next,
+    Call(Pending),
+    Rows(Rows),
+}
+
+impl Answers {
+    pub(super) fn new(calls: Vec<Pending>, dialect: Dialect) -> Answers {
+        Answers { calls: calls.into_iter(), now: Now::Head, dialect }
+    }
+
+    /// Writes one call's result, or its fault; rows are only begun.
+    fn write(&mut self, answer: Result<Answer, Fault>, to: &mut Vec<u8>) -> Now {
+        let start = to.len();
+        to.extend_from_slice(ARRAY_HEAD);
+        let written = match answer {
+            Ok(Answer::Many(rows)) => {
+                to.extend_from_slice(ARRAY_HEAD);
+                return Now::Rows(rows);
+            }
+            Ok(Answer::One(value)) => {
+                value.encode(Format::XmlRpc(self.dialect), to).map_err(|error| unwritable(&error))
+            }
+            Err(fault) => Err(fault),
+        };
+        match written {
+            Ok(()) => to.extend_from_slice(ARRAY_TAIL),
+            Err(fault) => {
+                to.truncate(start);
+                wire::write_fault_value(to, &fault, self.dialect);
+            }
+        }
+        Now::Next
+    }
+}
+
+impl Source for Answers {
+    fn poll_fill(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        let begun = Instant::now();
+        while to.len() < until {
+            self.now = match &mut self.now {
+                Now::Head => {
+                    wire::answer_head(to, self.dialect);
+                    to.extend_from_slice(ARRAY_HEAD);
+                    Now::Next
+                }
+                Now::Next => match self.calls.next() {
+                    Some(call) => Now::Call(call),
+                    None => {
+                        to.extend_from_slice(ARRAY_TAIL);
+                        to.extend_from_slice(wire::answer_tail());
+                        return Poll::Ready(Ok(false));
+                    }
+                },
+                Now::Call(call) => {
+                    if begun.elapsed() > TURN {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    let answer = ready!(call.as_mut().poll(cx));
+                    self.write(answer, to)
+                }
+                Now::Rows(rows) => match rows.fill(Format::XmlRpc(self.dialect), to, until)? {
+                    true => return Poll::Ready(Ok(true)),
+                    false => {
+                        to.extend_from_slice(ARRAY_TAIL);
+                        to.extend_from_slice(ARRAY_TAIL);
+                        Now::Next
+                    }
+                },
+            };
+        }
+        Poll::Ready(Ok(true))
+    }
+}

@@ -1,0 +1,147 @@
+//! One request's whole way, from its head to its response.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Version, header};
+
+use crate::body::Body;
+use crate::faces::face::Face;
+use crate::fault::Kind;
+use crate::intake::Intake;
+use crate::refusal::Refusal;
+use crate::router::Router;
+use crate::service::{Context, Service};
+use crate::text::abridge;
+
+/// One URL path, and its aliases, with one service and what is decided about its requests.
+pub struct Group {
+    /// The path under which the group is known.
+    pub path: String,
+    /// What answers its calls.
+    pub service: Arc<dyn Service>,
+    /// The protocols it is reached over; the first that claims a request answers it.
+    pub faces: Vec<Box<dyn Face>>,
+    /// How many bytes a request's body may have, as sent and as unpacked.
+    pub body_limit: usize,
+}
+
+/// The running whole: groups, and how their requests are taken in.
+pub struct Gateway {
+    router: Router<Arc<Group>>,
+    intake: Intake,
+    /// Whether responses carry an [`Outcome`] for the access log.
+    observed: bool,
+}
+
+/// What the access log says of a request that reached a group: an extension of its response.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The group's path.
+    pub group: Arc<str>,
+    /// The method that was called; empty where the request did not say.
+    pub method: Box<str>,
+    /// Why the call has no answer, if it has none.
+    pub fault: Option<Kind>,
+}
+
+impl Gateway {
+    /// A gateway to these groups.
+    pub fn new(router: Router<Arc<Group>>, intake: Intake) -> Gateway {
+        Gateway { router, intake, observed: false }
+    }
+
+    /// The same gateway, whose responses say for the access log what was called and how it ended.
+    pub fn observed(self) -> Gateway {
+        Gateway { observed: true, ..self }
+    }
+
+    /// Answers one request.
+    pub async fn answer<B>(&self, request: Request<B>, peer: Option<SocketAddr>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes>,
+    {
+        let (head, body) = request.into_parts();
+        match self.reply(&head, body, peer).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.into_response(),
+        }
+    }
+
+    async fn reply<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> Result<Response<Body>, Refusal>
+    where
+        B: http_body::Body<Data = Bytes>,
+    {
+        check_host(head)?;
+        let (group, tail) = self.group(head)?;
+        let face = group.face(head, tail)?;
+        let taken = self.intake.take(head, body, group.body_limit).await?;
+        let reply = face.serve(group.service.as_ref(), head, &taken.bytes, &Context { peer, deadline: None });
+        drop(taken.bytes);
+        let mut replied = reply.await;
+        if let Some(share) = taken.share {
+            replied.response.body_mut().hold(share);
+        }
+        if self.observed {
+            let (group, method) = (Arc::from(group.path.as_str()), replied.method);
+            replied.response.extensions_mut().insert(Outcome { group, method, fault: replied.fault });
+        }
+        Ok(replied.response)
+    }
+
+    fn group<'p>(&self, head: &'p Parts) -> Result<(&Group, &'p str), Refusal> {
+        let path = head.uri.path();
+        let found = self.router.find(path).map_err(|_| {
+            Refusal::new(StatusCode::BAD_REQUEST, "the path has dot segments, encoded slashes or a broken escape")
+        })?;
+        let (group, tail) = found.ok_or_else(|| not_found(path))?;
+        Ok((group, tail))
+    }
+}
+
+impl Group {
+    /// The face that answers a request, by its head alone.
+    fn face(&self, head: &Parts, tail: &str) -> Result<&dyn Face, Refusal> {
+        if let Some(face) = self.faces.iter().find(|face| face.claims(head, tail)) {
+            return Ok(face.as_ref());
+        }
+        let mut allow: Vec<Method> = self.faces.iter().flat_map(|face| face.methods(tail)).cloned().collect();
+        allow.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        allow.dedup();
+        if allow.is_empty() {
+            return Err(not_found(head.uri.path()));
+        }
+        if !allow.contains(&head.method) {
+            let reason = format!("{} is not answered here", abridge(head.method.as_str()));
+            return Err(Refusal { allow, ..Refusal::new(StatusCode::METHOD_NOT_ALLOWED, reason) });
+        }
+        Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "no protocol spoken here has this Content-Type; XML-RPC has text/xml",
+        ))
+    }
+}
+
+fn not_found(path: &str) -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, format!("nothing is at {}", abridge(path)))
+}
+
+/// An HTTP/1.1 request has exactly one `Host` (RFC 9112, section 3.2), and no request has two.
+fn check_host(head: &Parts) -> Result<(), Refusal> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next(), head.version) {
+        (_, Some(_), _) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the request has two Host headers")),
+        (None, _, Version::HTTP_11) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the request has no Host header")),
+        (Some(host), ..) if host.as_bytes().iter().any(|byte| !is_host_byte(*byte)) => {
+            Err(Refusal::new(StatusCode::BAD_REQUEST, "the Host header is malformed"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a byte may stand in a host and port: what RFC 3986, section 3.2, allows there, mark-up not among it.
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
+}

@@ -1,0 +1,229 @@
+//! From a request's path to its group: the longest registered prefix wins.
+//!
+//! The policy for paths that can be read in two ways:
+//!
+//! - Paths are compared segment by segment, each percent-decoded: `/wheel/%61merican` is `/wheel/american`.
+//! - One slash at the end says nothing: `/wheel/american/` is `/wheel/american`.
+//! - An empty segment (`//`) is a segment like any other, and no group has one, so such a path is not found.
+//! - A segment `.` or `..`, an encoded slash, backslash or NUL, and a broken escape are refused: a proxy in front
+//!   may have read them otherwise.
+//! - The query is not part of the path. Upper and lower case differ.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+
+/// What is mounted at which paths.
+#[derive(Debug)]
+pub struct Router<T> {
+    root: Branch<T>,
+}
+
+#[derive(Debug)]
+struct Branch<T> {
+    mounted: Option<T>,
+    below: HashMap<Box<str>, Branch<T>>,
+}
+
+/// Why nothing can be mounted at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MountError {
+    /// The path does not begin with a slash.
+    NoLeadingSlash,
+    /// A segment is empty, `.` or `..`, or holds a character that no request can mean: `%`, `?`, `#`, a backslash,
+    /// white space or a control character.
+    Segment(String),
+    /// Something is mounted there already.
+    Taken,
+}
+
+/// The path of a request can be read in two ways, so nobody should act on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ambiguous;
+
+impl<T> Default for Router<T> {
+    fn default() -> Self {
+        Router { root: Branch::default() }
+    }
+}
+
+impl<T> Default for Branch<T> {
+    fn default() -> Self {
+        Branch { mounted: None, below: HashMap::new() }
+    }
+}
+
+impl<T> Router<T> {
+    /// Mounts something at a path.
+    ///
+    /// # Errors
+    /// Where the path is malformed or taken.
+    pub fn mount(&mut self, path: &str, what: T) -> Result<(), MountError> {
+        let inside = path.strip_prefix('/').ok_or(MountError::NoLeadingSlash)?;
+        let mut branch = &mut self.root;
+        for segment in inside.split('/').filter(|_| !inside.is_empty()) {
+            check(segment)?;
+            branch = branch.below.entry(segment.into()).or_default();
+        }
+        match branch.mounted {
+            Some(_) => Err(MountError::Taken),
+            None => {
+                branch.mounted = Some(what);
+                Ok(())
+            }
+        }
+    }
+
+    /// What is mounted at the longest prefix of a path, and what is left of the path, without a slash before it.
+    ///
+    /// # Errors
+    /// Where the path can be read in two ways.
+    pub fn find<'p>(&self, path: &'p str) -> Result<Option<(&T, &'p str)>, Ambiguous> {
+        let inside = path.strip_prefix('/').unwrap_or(path);
+        let mut found = self.root.mounted.as_ref().map(|what| (what, inside));
+        let mut branch = Some(&self.root);
+        let mut left = Some(inside);
+        while let Some(rest) = left.filter(|rest| !rest.is_empty()) {
+            let (segment, after) = rest.split_once('/').map_or((rest, None), |(segment, after)| (segment, Some(after)));
+            let name = decoded(segment)?;
+            branch = branch.and_then(|branch| branch.below.get(name.as_ref()));
+            if let Some(what) = branch.and_then(|branch| branch.mounted.as_ref()) {
+                found = Some((what, after.unwrap_or_default()));
+            }
+            left = after;
+        }
+        Ok(found)
+    }
+}
+
+/// A segment of a request's path, decoded.
+fn decoded(segment: &str) -> Result<Cow<'_, str>, Ambiguous> {
+    if !segment.contains(['%', '.', '\\']) {
+        return Ok(Cow::Borrowed(segment));
+    }
+    let broken =
+        segment.split('%').skip(1).any(|escape| !escape.bytes().take(2).filter(u8::is_ascii_hexdigit).count().eq(&2));
+    let name = percent_decode_str(segment).decode_utf8().map_err(|_| Ambiguous)?;
+    let dots = name == "." || name == "..";
+    if broken || dots || name.contains(['/', '\\', '\0']) { Err(Ambiguous) } else { Ok(name) }
+}
+
+fn check(segment: &str) -> Result<(), MountError> {
+    let odd = |c: char| matches!(c, '%' | '?' | '#' | '\\') || c.is_whitespace() || c.is_control();
+    if matches!(segment, "" | "." | "..") || segment.contains(odd) {
+        return Err(MountError::Segment(segment.to_owned()));
+    }
+    Ok(())
+}
+
+impl fmt::Display for MountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MountError::NoLeadingSlash => f.write_str("a path begins with a slash"),
+            MountError::Segment(segment) if segment.is_empty() => {
+                f.write_str("a path has no empty segment, and no slash at its end")
+            }
+            MountError::Segment(segment) => write!(f, "`{segment}` cannot be a segment of a path"),
+            MountError::Taken => f.write_str("another group is mounted there"),
+        }
+    }
+}
+
+impl std::error::Error for MountError {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn router(paths: &[&str]) -> Router<String> {
+        let mut router = Router::default();
+        for path in paths {
+            router.mount(path, (*path).to_owned()).unwrap();
+        }
+        router
+    }
+
+    fn found<'r>(router: &'r Router<String>, path: &'r str) -> Option<(&'r str, &'r str)> {
+        router.find(path).unwrap().map(|(what, tail)| (what.as_str(), tail))
+    }
+
+    #[test]
+    fn the_longest_prefix_wins() {
+        let router = router(&["/", "/wheel", "/wheel/american"]);
+        for (path, what, tail) in [
+            ("/", "/", ""),
+            ("/nowhere", "/", "nowhere"),
+            ("/wheel", "/wheel", ""),
+            ("/wheels", "/", "wheels"),
+            ("/wheel/european", "/wheel", "european"),
+            ("/wheel/american", "/wheel/american", ""),
+            ("/wheel/american/", "/wheel/american", ""),
+            ("/wheel/%61merican", "/wheel/american", ""),
+            ("/wheel/american/spin/x", "/wheel/american", "spin/x"),
+            ("/Wheel/american", "/", "Wheel/american"),
+            ("//wheel", "/", "/wheel"),
+            ("/wheel//american", "/wheel", "/american"),
+        ] {
+            assert_eq!(found(&router, path), Some((what, tail)), "{path}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_found_where_nothing_is_mounted() {
+        let router = router(&["/wheel/american"]);
+        for path in ["/", "/wheel", "/wheel/", "/wheel/americano", "//wheel/american", ""] {
+            assert_eq!(found(&router, path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_refused() {
+        let router = router(&["/wheel/american"]);
+        for path in [
+            "/wheel%2Famerican",
+            "/wheel/../wheel",
+            "/wheel/./american",
+            "/%2e%2e/x",
+            "/a%",
+            "/a%4",
+            "/a%zz",
+            "/%00",
+            "/%5c",
+            "/\\",
+            "/%ff",
+        ] {
+            assert_eq!(router.find(path), Err(Ambiguous), "{path}");
+        }
+    }
+
+    #[test]
+    fn malformed_and_taken_paths_cannot_be_mounted() {
+        let mut router = router(&["/a"]);
+        assert_eq!(router.mount("a", String::new()), Err(MountError::NoLeadingSlash));
+        assert_eq!(router.mount("", String::new()), Err(MountError::NoLeadingSlash));
+        assert_eq!(router.mount("/a", String::new()), Err(MountError::Taken));
+        for path in ["/a/", "//", "/..", "/a%20b", "/a b", "/a?b"] {
+            assert!(matches!(router.mount(path, String::new()), Err(MountError::Segment(_))), "{path}");
+        }
+    }
+
+    proptest! {
+        /// The tree against the plainest way to say the same: try every prefix, the longest first.
+        #[test]
+        fn finds_what_a_search_through_all_prefixes_finds(
+            mounted in prop::collection::btree_set("(/[ab]{1,2}){1,3}", 0..6),
+            path in "(/[ab]{1,2}){0,5}/?",
+        ) {
+            let paths: Vec<_> = mounted.iter().map(String::as_str).collect();
+            let router = router(&paths);
+            let asked = path.strip_suffix('/').unwrap_or(&path);
+            let ends = asked.match_indices('/').map(|(at, _)| at).chain([asked.len()]).collect::<Vec<_>>();
+            let expected = ends.iter().rev().find(|end| mounted.contains(&asked[..**end])).map(|end| &asked[..*end]);
+            prop_assert_eq!(found(&router, &path).map(|(what, _)| what), expected);
+        }
+    }
+}
