@@ -14,6 +14,7 @@ pub mod policy;
 pub mod refusal;
 pub mod router;
 pub mod rows;
+pub mod server;
 pub mod service;
 pub mod services;
 pub mod settings;

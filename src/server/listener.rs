@@ -1,0 +1,133 @@
+//! Where connections come from: TCP ports and unix sockets.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::settings::Listen;
+
+/// How long accepting rests when the process has no file descriptor left.
+const REST: Duration = Duration::from_millis(100);
+
+/// A socket that is listening.
+#[derive(Debug)]
+pub enum Listener {
+    /// A TCP port.
+    Tcp(TcpListener),
+    /// A unix socket, and the path to remove when it closes.
+    Unix(UnixListener, PathBuf),
+}
+
+/// A connection as it was accepted.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+/// A socket could not be opened for listening.
+#[derive(Debug)]
+pub struct BindError {
+    /// Where it should have listened.
+    pub listen: Listen,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl Listener {
+    /// Opens a socket for listening. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Where the address is in use, not this machine's, or not allowed. The path of a unix socket that nobody
+    /// listens on any more is taken over.
+    pub async fn bind(listen: &Listen) -> Result<Listener, BindError> {
+        let bound = match listen {
+            Listen::Tcp(address) => TcpListener::bind(address).await.map(Listener::Tcp),
+            Listen::Unix(path) => bind_unix(path).map(|socket| Listener::Unix(socket, path.clone())),
+        };
+        bound.map_err(|source| BindError { listen: listen.clone(), source })
+    }
+
+    /// Where it listens, the port being the one that the system chose.
+    pub fn address(&self) -> Listen {
+        match self {
+            Listener::Tcp(socket) => {
+                Listen::Tcp(socket.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0))))
+            }
+            Listener::Unix(_, path) => Listen::Unix(path.clone()),
+        }
+    }
+
+    /// The next connection. What goes wrong with one connection is that connection's matter; when the process has
+    /// no descriptor left, accepting rests a moment instead of spinning.
+    pub(super) async fn accept(&self) -> Accepted {
+        loop {
+            let accepted = match self {
+                Listener::Tcp(socket) => socket.accept().await.map(|(stream, peer)| Accepted::Tcp(stream, peer)),
+                Listener::Unix(socket, _) => socket.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
+            };
+            match accepted {
+                Ok(accepted) => return accepted,
+                Err(error) if is_the_connections(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(REST).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Listener::Unix(_, path) = self {
+            // Somebody may have removed it already, which is as well.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn is_the_connections(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_deserted(path) => {
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        bound => bound,
+    }
+}
+
+/// Whether the path is a socket that nobody listens on: a server that was killed leaves one behind.
+fn is_deserted(path: &Path) -> bool {
+    let refused = std::os::unix::net::UnixStream::connect(path);
+    refused.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}: ", self.listen)?;
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => f.write_str("another process listens there already"),
+            io::ErrorKind::AddrNotAvailable => f.write_str("this machine does not have that address"),
+            io::ErrorKind::PermissionDenied => f.write_str("permission denied (ports below 1024 are privileged)"),
+            _ => self.source.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}

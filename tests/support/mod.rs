@@ -1,0 +1,143 @@
+//! What several tests need: a server on a port of its own, and raw requests to it.
+#![allow(dead_code, unreachable_pub, reason = "each test uses its own part of this")]
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use croupier::faces::xmlrpc::XmlRpc;
+use croupier::gateway::{Gateway, Group};
+use croupier::intake::{Intake, Memory};
+use croupier::local::Local;
+use croupier::policy::Limited;
+use croupier::router::Router;
+use croupier::server::{Ended, Listener, Server};
+use croupier::service::Service;
+use croupier::settings::{Listen, Settings};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::sync::oneshot;
+
+/// A server that runs until it is dropped.
+pub struct Running {
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<Ended>>,
+}
+
+impl Running {
+    /// Serves one group at `/test`.
+    pub fn start(service: impl Service, settings: Settings) -> Running {
+        Running::with(service, XmlRpc::default(), settings, 4 << 20)
+    }
+
+    pub fn with(service: impl Service, face: XmlRpc, settings: Settings, body_limit: usize) -> Running {
+        let service = Arc::new(Limited::new(Arc::new(service), 1024, Duration::from_secs(60)));
+        let group = Group { path: "/test".into(), service, faces: vec![Box::new(face)], body_limit };
+        let mut router = Router::default();
+        router.mount("/test", Arc::new(group)).unwrap();
+        Running::router(router, settings)
+    }
+
+    pub fn router(router: Router<Arc<Group>>, settings: Settings) -> Running {
+        let intake = Intake { memory: Memory::new(settings.memory), deadline: settings.deadlines.body };
+        let server = Server::new(Gateway::new(router, intake), settings, None);
+        let (stop, stopped) = oneshot::channel();
+        let (ready, address) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let listener = Listener::bind(&Listen::Tcp(([127, 0, 0, 1], 0).into())).await.unwrap();
+                ready.send(listener.address()).unwrap();
+                server.run(vec![listener], async { stopped.await.unwrap_or_default() }).await
+            })
+        });
+        let Listen::Tcp(address) = address.recv().unwrap() else { panic!("a TCP listener has a TCP address") };
+        Running { address, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Tells the server to stop, without waiting for it.
+    pub fn begin_stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+
+    /// Stops the server and says how that went.
+    pub fn stop(mut self) -> Ended {
+        self.begin_stop();
+        self.thread.take().unwrap().join().unwrap()
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    }
+
+    /// Sends bytes as they are, half-closes, and reads all that comes back.
+    pub fn raw(&self, request: impl AsRef<[u8]>) -> String {
+        let mut stream = self.connect();
+        // A server that refuses early may close before it has read everything.
+        let _ = stream.write_all(request.as_ref());
+        let _ = stream.shutdown(Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Posts an XML-RPC document to a path and reads the whole response.
+    pub fn post(&self, path: &str, body: &str) -> String {
+        self.raw(post(path, "", body))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.begin_stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// An HTTP/1.1 POST of an XML-RPC document, with more header lines if wanted, each ended by CRLF.
+pub fn post(path: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    )
+}
+
+/// A `methodCall` with these parameters, each already a `<value>`.
+pub fn call(method: &str, params: &[&str]) -> String {
+    let params: String = params.iter().map(|value| format!("<param>{value}</param>")).collect();
+    format!(
+        "<?xml version=\"1.0\"?><methodCall><methodName>{method}</methodName><params>{params}</params></methodCall>"
+    )
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Count {
+    count: u64,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Millis {
+    millis: u64,
+}
+
+/// A small service: `hello`, `numbers(count)` as rows, `wait(millis)`, `panics`.
+pub fn small() -> Local {
+    Local::new("Small", ())
+        .method("hello", |_: &(), (): ()| "world")
+        .rows("numbers", |_: &Arc<()>, Count { count }: Count| 0..count)
+        .method_async("wait", |_: Arc<()>, Millis { millis }: Millis| async move {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            "waited"
+        })
+        .method("panics", |_: &(), (): ()| -> i32 { panic!("as it was told to") })
+        .build()
+        .unwrap()
+}
