@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod intake;
 pub mod interface;
 pub mod local;
+pub mod options;
 pub mod policy;
 pub mod refusal;
 pub mod router;
