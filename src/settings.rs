@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Where a server listens.
@@ -80,3 +81,28 @@ impl fmt::Display for Listen {
         }
     }
 }
+
+impl FromStr for Listen {
+    type Err = NotListenable;
+
+    /// Reads `127.0.0.1:8008`, `[::1]:8008` or `unix:/run/croupier.sock`.
+    fn from_str(text: &str) -> Result<Listen, NotListenable> {
+        match text.strip_prefix("unix:") {
+            Some("") => Err(NotListenable),
+            Some(path) => Ok(Listen::Unix(path.into())),
+            None => text.parse().map(Listen::Tcp).map_err(|_| NotListenable),
+        }
+    }
+}
+
+/// The text names no place to listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotListenable;
+
+impl fmt::Display for NotListenable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not an address such as 127.0.0.1:8008, [::1]:8008 or unix:/run/croupier.sock")
+    }
+}
+
+impl std::error::Error for NotListenable {}

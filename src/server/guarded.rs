@@ -17,13 +17,15 @@ use crate::fault::BoxError;
 pub(super) struct Guarded {
     pub(super) body: Body,
     /// The place among the requests that are being answered.
+    #[expect(dead_code, reason = "it is held to be dropped with the body")]
     pub(super) place: Option<OwnedSemaphorePermit>,
     /// The line for the access log, written when the body is out.
     pub(super) line: Option<Line>,
     /// For HTTP/2: the watch over this stream.
     pub(super) stream: Option<Arc<Stream>>,
     /// The connection's note that a request is being answered.
-    pub(super) busy: Option<Busy>,
+    #[expect(dead_code, reason = "it is held to be dropped with the body")]
+    pub(super) busy: Busy,
 }
 
 impl http_body::Body for Guarded {

@@ -64,7 +64,7 @@ where
             if let Some(line) = &mut line {
                 line.answered(&mut response);
             }
-            Ok(response.map(|body| Guarded { body, place, line, stream, busy: Some(busy) }))
+            Ok(response.map(|body| Guarded { body, place, line, stream, busy }))
         })
     }
 }

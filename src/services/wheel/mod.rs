@@ -11,6 +11,7 @@ mod odds;
 mod options;
 mod pocket;
 mod pockets;
+mod service;
 mod table;
 
 #[cfg(test)]

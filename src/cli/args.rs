@@ -1,0 +1,121 @@
+//! The command line's grammar and its help.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::settings::Listen;
+
+/// A gateway to service groups by URL path, over XML-RPC.
+///
+/// Without a command, croupier serves the built-in configuration: roulette wheels at
+/// http://127.0.0.1:8008/wheel/american, /wheel/european and others.
+#[derive(Debug, Parser)]
+#[command(name = "croupier", version, max_term_width = 100, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) serve: Serve,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  croupier                                              serve the built-in wheels on port 8008
+  croupier serve --config casino.toml                   serve what casino.toml says
+  croupier check casino.toml                            is casino.toml sound? what does it amount to?
+  croupier describe http://127.0.0.1:8008/wheel/mini    what can be called there?
+  croupier call http://127.0.0.1:8008/ spinList 3       call it";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Serve the groups of a configuration file, or the built-in ones
+    #[command(after_help = "\
+SIGINT (Ctrl-C) or SIGTERM stops it: nothing new is accepted, what runs may finish within the drain time
+([server.deadlines] drain, 10 s by default), and the exit code is 0. A second signal ends it at once.")]
+    Serve(Serve),
+    /// Look through a configuration file: every error in it, or the groups it amounts to
+    #[command(after_help = "The exit code is 0 for a sound file and 1 for one with errors.")]
+    Check {
+        /// The configuration file
+        file: PathBuf,
+    },
+    /// List the paths of a configuration and what is called there
+    Routes {
+        /// The configuration file; the built-in one if none is given
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Call a method of any XML-RPC server and print its result as JSON
+    #[command(after_help = "\
+Examples:
+  croupier call http://127.0.0.1:8008/wheel/american spin
+  croupier call http://127.0.0.1:8008/wheel/american spinList 3
+  croupier call http://127.0.0.1:8008/diagnostics validator1.easyStructTest '{\"moe\": 1, \"larry\": 2, \"curly\": 3}'
+  croupier call --repeat 10 http://127.0.0.1:8008/ spin
+
+A fault is printed with its code on standard error, and the exit code is 1.")]
+    Call(Call),
+    /// List the methods of any XML-RPC server, with their signatures and help
+    Describe {
+        /// The server, such as http://127.0.0.1:8008/wheel/american
+        url: String,
+        /// How long to wait for an answer, such as 500ms or 10s
+        #[arg(short, long, default_value = "10s", value_name = "TIME")]
+        timeout: Time,
+    },
+    /// Print a completion script for a shell
+    #[command(after_help = "For bash: croupier completions bash > ~/.local/share/bash-completion/completions/croupier")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    /// The configuration file; the built-in one if none is given
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Where to listen instead of where the configuration says, such as 0.0.0.0:80 or unix:/run/croupier.sock
+    #[arg(short, long, value_name = "ADDR")]
+    pub(super) listen: Vec<Listen>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Call {
+    /// The server, such as http://127.0.0.1:8008/wheel/american
+    pub(super) url: String,
+    /// The method, such as spinList
+    pub(super) method: String,
+    /// Its arguments, each a JSON text: 3, true, '"text"', '[1, 2]', '{"a": 1}'
+    #[arg(value_name = "ARG", allow_negative_numbers = true)]
+    pub(super) args: Vec<String>,
+    /// Call so many times, one line of JSON for each result
+    #[arg(short, long, default_value_t = 1, value_name = "N")]
+    pub(super) repeat: u64,
+    /// How long to wait for an answer, such as 500ms or 10s
+    #[arg(short, long, default_value = "10s", value_name = "TIME")]
+    pub(super) timeout: Time,
+}
+
+/// A length of time on the command line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Time(Duration);
+
+impl FromStr for Time {
+    type Err = humantime::DurationError;
+
+    fn from_str(text: &str) -> Result<Time, humantime::DurationError> {
+        humantime::parse_duration(text).map(Time)
+    }
+}
+
+impl From<Time> for Duration {
+    fn from(time: Time) -> Duration {
+        time.0
+    }
+}

@@ -1,0 +1,110 @@
+//! `croupier serve`: from a configuration to a running server and its orderly end.
+
+use std::future::Future;
+use std::path::Path;
+use std::process;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::Serve;
+use super::{Failure, logging, say};
+use crate::config::{Config, DEFAULT, Registry};
+use crate::gateway::Gateway;
+use crate::intake::{Intake, Memory};
+use crate::server::{AccessLog, Listener, Server};
+use crate::settings::Listen;
+
+/// Serves until a signal says otherwise.
+pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {
+    let config = load(args.config.as_deref(), registry)?;
+    logging::start(&config.log);
+    let runtime = runtime(&config)?;
+    let listen = if args.listen.is_empty() { &config.listen } else { &args.listen };
+    runtime.block_on(async {
+        let stop = stop_signal()?;
+        let listeners = bind(listen).await?;
+        let log = if config.log.access { Some(AccessLog::start()?) } else { None };
+        let settings = config.settings;
+        let intake = Intake { memory: Memory::new(settings.memory), deadline: settings.deadlines.body };
+        greet(&config, &listeners);
+        let ended = Server::new(Gateway::new(config.router(), intake), settings, log).run(listeners, stop).await;
+        match ended.cut {
+            0 => say("croupier: stopped"),
+            cut => say(format_args!("croupier: stopped; {cut} connections were still busy after the drain time and were cut")),
+        }
+        Ok(())
+    })
+}
+
+/// The configuration in a file, or the built-in one.
+pub(super) fn load(file: Option<&Path>, registry: &Registry) -> Result<Config, Failure> {
+    let loaded = match file {
+        Some(file) => Config::load(file, registry),
+        None => Config::parse("built-in configuration", DEFAULT, registry),
+    };
+    loaded.map_err(|errors| Failure(errors.for_terminal()))
+}
+
+fn runtime(config: &Config) -> Result<Runtime, Failure> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(workers) = config.workers {
+        builder.worker_threads(workers);
+    }
+    Ok(builder.enable_all().build()?)
+}
+
+async fn bind(listen: &[Listen]) -> Result<Vec<Listener>, Failure> {
+    let mut listeners = Vec::with_capacity(listen.len());
+    for listen in listen {
+        listeners.push(Listener::bind(listen).await?);
+    }
+    Ok(listeners)
+}
+
+/// Ready at the first SIGINT or SIGTERM; the second ends the process.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        say("croupier: finishing what runs; once more to end at once");
+        tokio::spawn(async move {
+            let code = tokio::select! {
+                _ = interrupt.recv() => 130,
+                _ = terminate.recv() => 143,
+            };
+            process::exit(code);
+        });
+    })
+}
+
+/// What a newcomer wants to know: where it listens, what is there, and a command to try.
+fn greet(config: &Config, listeners: &[Listener]) {
+    let addresses: Vec<Listen> = listeners.iter().map(Listener::address).collect();
+    for address in &addresses {
+        say(format_args!("croupier {} listens on {}", env!("CARGO_PKG_VERSION"), url(address)));
+    }
+    let widest = config.groups.iter().map(|group| group.path.len()).max().unwrap_or_default();
+    for group in &config.groups {
+        let also = if group.aliases.is_empty() { String::new() } else { format!(", also at {}", group.aliases.join(" and ")) };
+        say(format_args!("  {:widest$}  {}{also}", group.path, group.service.interface().title));
+    }
+    if let (Some(Listen::Tcp(address)), Some(group)) = (addresses.first(), config.groups.first()) {
+        let method = group.service.interface().methods.first().map_or("system.listMethods", |method| &method.name);
+        say("Try it from another terminal:");
+        say(format_args!(
+            "  curl -H 'Content-Type: text/xml' -d '<methodCall><methodName>{method}</methodName></methodCall>' http://{address}{}",
+            group.path
+        ));
+    }
+}
+
+fn url(listen: &Listen) -> String {
+    match listen {
+        Listen::Tcp(address) => format!("http://{address}"),
+        Listen::Unix(_) => listen.to_string(),
+    }
+}

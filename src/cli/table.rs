@@ -1,0 +1,64 @@
+//! `croupier check` and `croupier routes`: what a configuration amounts to.
+
+use std::path::Path;
+
+use super::{Failure, say, serve};
+use crate::config::{Config, ConfiguredGroup, Registry};
+use crate::describe::signature;
+
+/// Says that a file is sound and what it amounts to, or all that is wrong with it.
+pub(super) fn check(file: &Path, registry: &Registry) -> Result<(), Failure> {
+    let config = serve::load(Some(file), registry)?;
+    let groups = config.groups.len();
+    say(format_args!("{} is sound: {groups} group{}", file.display(), if groups == 1 { "" } else { "s" }));
+    let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
+    say(format_args!("listens on {}", listen.join(", ")));
+    say("");
+    table(&config);
+    Ok(())
+}
+
+/// Lists the paths of a configuration with what can be called there.
+pub(super) fn routes(file: Option<&Path>, registry: &Registry) -> Result<(), Failure> {
+    let config = serve::load(file, registry)?;
+    for group in &config.groups {
+        say(heading(group));
+        let interface = group.service.interface();
+        for method in &interface.methods {
+            say(format_args!("    {}", signature::line(interface, method)));
+        }
+    }
+    Ok(())
+}
+
+fn heading(group: &ConfiguredGroup) -> String {
+    let paths = [&group.path].into_iter().chain(&group.aliases).map(String::as_str).collect::<Vec<_>>();
+    format!("{}  {} ({})", paths.join(" "), group.service.interface().title, group.kind)
+}
+
+fn table(config: &Config) {
+    let width = |of: fn(&ConfiguredGroup) -> usize, title: &str| {
+        config.groups.iter().map(of).max().unwrap_or_default().max(title.len())
+    };
+    let path = width(|group| group.path.len(), "path");
+    let kind = width(|group| group.kind.len(), "service");
+    say(format_args!("{:path$}  {:kind$}  {:>7}  {:>9}  {:>8}  aliases", "path", "service", "methods", "body", "deadline"));
+    for group in &config.groups {
+        say(format_args!(
+            "{:path$}  {:kind$}  {:>7}  {:>9}  {:>8}  {}",
+            group.path,
+            group.kind,
+            group.service.interface().methods.len(),
+            bytes(group.limits.body),
+            format!("{:?}", group.limits.deadline),
+            group.aliases.join(" ")
+        ));
+    }
+}
+
+/// A number of bytes in the largest binary unit that divides it.
+fn bytes(count: usize) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let unit = units.into_iter().find(|(shift, _)| count > 0 && count.trailing_zeros() >= *shift);
+    unit.map_or_else(|| format!("{count} B"), |(shift, name)| format!("{} {name}", count >> shift))
+}
