@@ -11,10 +11,10 @@ use http::{HeaderMap, StatusCode, Version, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
 
 use crate::refusal::Refusal;
 use crate::text::abridge;
+use crate::wait::within;
 
 /// Up to this many bytes a body takes no share of the memory: the limit on connections bounds them all.
 const SMALL: usize = 16 * 1024;
@@ -66,8 +66,8 @@ impl Memory {
             return Ok(());
         }
         let wanted = u32::try_from(missing).unwrap_or(u32::MAX);
-        let more = timeout(PATIENCE, self.units.clone().acquire_many_owned(wanted)).await;
-        let more = more.ok().and_then(Result::ok).ok_or_else(|| {
+        let more = within(PATIENCE, self.units.clone().acquire_many_owned(wanted)).await;
+        let more = more.and_then(Result::ok).ok_or_else(|| {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many large requests at once; try again later")
         })?;
         match share {
@@ -95,9 +95,9 @@ impl Intake {
         if announced > limit {
             return Err(too_large(limit));
         }
-        let taken = timeout(self.deadline, self.collect(body, limit)).await;
+        let taken = within(self.deadline, self.collect(body, limit)).await;
         let mut taken =
-            taken.map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
+            taken.ok_or_else(|| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
         if let Some(coding) = coding {
             taken.bytes = coding.unpack(&taken.bytes, limit)?;
             self.memory.cover(&mut taken.share, taken.bytes.len()).await?;

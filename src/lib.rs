@@ -1,5 +1,6 @@
 //! croupier: a multi-path web-service gateway.
 
+pub mod app;
 pub mod args;
 pub mod body;
 pub mod date;
@@ -21,6 +22,7 @@ pub mod services;
 pub mod settings;
 pub mod text;
 pub mod value;
+pub mod wait;
 pub mod wire;
 
 pub use date::DateTime;

@@ -1,6 +1,6 @@
 //! In-process services: typed handlers over shared state, described by their own types.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,7 +51,8 @@ use crate::service::{Answer, Call, Pending, Service};
 /// ```
 pub struct Local {
     interface: Interface,
-    handlers: HashMap<Box<str>, Handler>,
+    /// Few enough for comparing names to be cheaper than hashing them.
+    handlers: BTreeMap<Box<str>, Handler>,
 }
 
 type Handler = Box<dyn Fn(Args<'_>) -> Pending + Send + Sync>;
@@ -64,7 +65,7 @@ impl Local {
         Builder {
             state: Arc::new(state),
             interface: Interface { title: title.into(), ..Interface::default() },
-            handlers: HashMap::new(),
+            handlers: BTreeMap::new(),
             generator,
             wrong: None,
         }
@@ -100,7 +101,7 @@ impl std::error::Error for RegistrationError {}
 pub struct Builder<S> {
     state: Arc<S>,
     interface: Interface,
-    handlers: HashMap<Box<str>, Handler>,
+    handlers: BTreeMap<Box<str>, Handler>,
     generator: SchemaGenerator,
     wrong: Option<RegistrationError>,
 }

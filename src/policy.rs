@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use crate::fault::{Fault, Kind};
 use crate::interface::Interface;
 use crate::service::{Answer, Call, Pending, Service};
+use crate::wait::within;
 
 /// A service of which only so many calls run at a time, and none for longer than its deadline.
 ///
@@ -35,13 +35,8 @@ impl Service for Limited {
     fn call(&self, call: Call<'_>) -> Pending {
         let (pending, running, deadline) = (self.inner.call(call), self.running.clone(), self.deadline);
         Box::pin(async move {
-            let permit = match running.clone().try_acquire_owned() {
-                Ok(permit) => permit,
-                Err(_) => {
-                    timeout(deadline, running.acquire_owned()).await.ok().and_then(Result::ok).ok_or_else(busy)?
-                }
-            };
-            let answer = timeout(deadline, pending).await.map_err(|_| late(deadline))??;
+            let permit = within(deadline, running.acquire_owned()).await.and_then(Result::ok).ok_or_else(busy)?;
+            let answer = within(deadline, pending).await.ok_or_else(|| late(deadline))??;
             Ok(match answer {
                 Answer::Many(rows) => Answer::Many(rows.holding(permit)),
                 one @ Answer::One(_) => one,

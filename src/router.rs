@@ -10,7 +10,7 @@
 //! - The query is not part of the path. Upper and lower case differ.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
@@ -24,7 +24,7 @@ pub struct Router<T> {
 #[derive(Debug)]
 struct Branch<T> {
     mounted: Option<T>,
-    below: HashMap<Box<str>, Branch<T>>,
+    below: BTreeMap<Box<str>, Branch<T>>,
 }
 
 /// Why nothing can be mounted at a path.
@@ -51,7 +51,7 @@ impl<T> Default for Router<T> {
 
 impl<T> Default for Branch<T> {
     fn default() -> Self {
-        Branch { mounted: None, below: HashMap::new() }
+        Branch { mounted: None, below: BTreeMap::new() }
     }
 }
 

@@ -51,10 +51,10 @@ pub fn ok(content_type: &'static str, body: Body) -> Response<Body> {
     response
 }
 
-/// The media type of a request, without its parameters, in lower case; empty where it has none.
-pub fn media_type(head: &Parts) -> String {
+/// The media type of a request, without its parameters; empty where it has none. Upper and lower case are alike.
+pub fn media_type(head: &Parts) -> &str {
     let value = content_type(head).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    value.split_once(';').map_or(value, |(media, _)| media).trim()
 }
 
 /// The `charset` parameter of a request's content type.

@@ -7,6 +7,8 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use crate::fault::{Fault, Kind};
 use crate::text::abridge;
 
+/// A declaration up to this length has a version and no encoding.
+const SHORTEST: usize = "<?xml version=\"1.0\"?".len();
 /// How far into a document its declaration is looked for, in bytes.
 const DECLARATION: usize = 256;
 
@@ -87,7 +89,10 @@ fn declared(bytes: &[u8]) -> Option<&str> {
         return None;
     }
     let head = start.get(..start.len().min(DECLARATION))?;
-    let declaration = head.get(..memchr::memmem::find(head, b"?>")?)?;
+    let declaration = head.get(..memchr::memchr(b'>', head)?)?;
+    if declaration.len() <= SHORTEST {
+        return None;
+    }
     let after = declaration.get(memchr::memmem::find(declaration, b"encoding")? + 8..)?;
     let value = after.trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
     let (quote, rest) = value.split_first()?;

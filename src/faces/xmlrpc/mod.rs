@@ -43,10 +43,15 @@ impl Face for XmlRpc {
     /// any site without asking.
     fn claims(&self, head: &Parts, tail: &str) -> bool {
         let xml = |media: &str| {
-            let suffix = media.ends_with("+xml") && media != "application/soap+xml";
-            matches!(media, "text/xml" | "application/xml" | "") || suffix
+            let is = |name: &str| media.eq_ignore_ascii_case(name);
+            let suffix = media.len().checked_sub(4).and_then(|at| media.get(at..));
+            let xml_of_its_own = suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("+xml"));
+            media.is_empty()
+                || is("text/xml")
+                || is("application/xml")
+                || (xml_of_its_own && !is("application/soap+xml"))
         };
-        head.method == Method::POST && tail.is_empty() && xml(&face::media_type(head))
+        head.method == Method::POST && tail.is_empty() && xml(face::media_type(head))
     }
 
     fn serve(&self, service: &dyn Service, head: &Parts, body: &[u8], context: &Context) -> Reply {

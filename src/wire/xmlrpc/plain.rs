@@ -28,7 +28,10 @@ pub(super) fn read(text: &str, start: usize, reading: Reading, limits: Limits) -
 fn has_unusual_characters(text: &str) -> bool {
     let bytes = text.as_bytes();
     let control = bytes.iter().fold(false, |found, byte| found | (*byte < 0x20 && *byte != b'\n' && *byte != b'\t'));
-    control || memmem::find(bytes, b"]]>").is_some() || memmem::find(bytes, b"\xef\xbf").is_some()
+    // Looking for one byte is cheaper than setting up a search for several, and documents are mostly short.
+    control
+        || (memchr(b']', bytes).is_some() && memmem::find(bytes, b"]]>").is_some())
+        || (memchr(0xef, bytes).is_some() && memmem::find(bytes, b"\xef\xbf").is_some())
 }
 
 struct Reader<'a> {

@@ -11,12 +11,21 @@ const ATTRIBUTES: usize = 32;
 /// How many namespaces a document may declare in all.
 const NAMESPACES: usize = 256;
 
+/// How nearly every document begins.
+const USUAL: &str = "<?xml version=\"1.0\"?>";
+
 /// Where the root element of a document begins.
 ///
 /// # Errors
 /// `NotWellFormed` for a document type declaration, XML other than 1.0, text before the root, and, in strict
 /// reading, white space before the XML declaration.
 pub(super) fn root(text: &str, reading: Reading) -> Result<usize, Fault> {
+    if let Some(behind) = text.strip_prefix(USUAL) {
+        let blank = behind.bytes().take_while(u8::is_ascii_whitespace).count();
+        if matches!(behind.as_bytes().get(blank..), Some([b'<', b'a'..=b'z', ..])) {
+            return Ok(USUAL.len() + blank);
+        }
+    }
     let start = text.len() - text.trim_start_matches([' ', '\t', '\r', '\n']).len();
     if start > 0 && reading == Reading::Strict && rest(text, start).starts_with("<?xml") {
         return Err(broken("white space stands before the XML declaration"));

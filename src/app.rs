@@ -1,0 +1,73 @@
+//! A gateway inside a program of one's own: services mounted by hand, without a configuration file.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::faces::xmlrpc::XmlRpc;
+use crate::gateway::{Gateway, Group};
+use crate::intake::{Intake, Memory};
+use crate::policy::Limited;
+use crate::router::{MountError, Router};
+use crate::server::{BindError, Ended, Listener, Server};
+use crate::service::Service;
+use crate::settings::{Listen, Settings};
+
+/// Services by path, each with the default limits, and the server for them.
+///
+/// ```no_run
+/// use croupier::app::App;
+/// use croupier::services::wheel::{Chance, Family, Table};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let american = Table::new(Family::American, Chance::Entropy).service()?;
+/// App::new()
+///     .mount("/wheel/american", american)?
+///     .serve("127.0.0.1:8008".parse()?, std::future::pending())
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Default)]
+pub struct App {
+    router: Router<Arc<Group>>,
+    settings: Settings,
+}
+
+impl App {
+    /// No services yet, and the default settings.
+    pub fn new() -> App {
+        App::default()
+    }
+
+    /// The same with other settings for connections.
+    pub fn settings(self, settings: Settings) -> App {
+        App { settings, ..self }
+    }
+
+    /// Mounts a service at a path: at most 1,024 calls at a time, 60 s each, bodies of 4 MiB.
+    ///
+    /// # Errors
+    /// Where the path is malformed or taken.
+    pub fn mount(mut self, path: &str, service: impl Service) -> Result<App, MountError> {
+        let service = Arc::new(Limited::new(Arc::new(service), 1024, Duration::from_secs(60)));
+        let faces = vec![Box::new(XmlRpc::default()) as _];
+        self.router.mount(path, Arc::new(Group { path: path.to_owned(), service, faces, body_limit: 4 << 20 }))?;
+        Ok(self)
+    }
+
+    /// Serves until `stop` is ready and what runs has finished.
+    ///
+    /// # Errors
+    /// Where the address cannot be listened on.
+    pub async fn serve(self, listen: Listen, stop: impl Future<Output = ()>) -> Result<Ended, BindError> {
+        let listener = Listener::bind(&listen).await?;
+        Ok(self.server().run(vec![listener], stop).await)
+    }
+
+    /// The server, for listeners of one's own.
+    pub fn server(self) -> Server {
+        let intake = Intake { memory: Memory::new(self.settings.memory), deadline: self.settings.deadlines.body };
+        Server::new(Gateway::new(self.router, intake), self.settings, None)
+    }
+}
