@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Version, header};
+use http::{Method, Response, StatusCode, Version, header};
 
 use crate::body::Body;
 use crate::faces::face::Face;
@@ -59,12 +59,11 @@ impl Gateway {
     }
 
     /// Answers one request.
-    pub async fn answer<B>(&self, request: Request<B>, peer: Option<SocketAddr>) -> Response<Body>
+    pub async fn answer<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes>,
     {
-        let (head, body) = request.into_parts();
-        match self.reply(&head, body, peer).await {
+        match self.reply(head, body, peer).await {
             Ok(response) => response,
             Err(refusal) => refusal.into_response(),
         }

@@ -86,7 +86,7 @@ impl<T> Router<T> {
         let mut branch = Some(&self.root);
         let mut left = Some(inside);
         while let Some(rest) = left.filter(|rest| !rest.is_empty()) {
-            let (segment, after) = rest.split_once('/').map_or((rest, None), |(segment, after)| (segment, Some(after)));
+            let (segment, after) = first_segment(rest);
             let name = decoded(segment)?;
             branch = branch.and_then(|branch| branch.below.get(name.as_ref()));
             if let Some(what) = branch.and_then(|branch| branch.mounted.as_ref()) {
@@ -98,9 +98,17 @@ impl<T> Router<T> {
     }
 }
 
+/// A path's first segment, and what stands behind the slash after it.
+fn first_segment(path: &str) -> (&str, Option<&str>) {
+    match path.bytes().position(|byte| byte == b'/') {
+        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..)),
+        None => (path, None),
+    }
+}
+
 /// A segment of a request's path, decoded.
 fn decoded(segment: &str) -> Result<Cow<'_, str>, Ambiguous> {
-    if !segment.contains(['%', '.', '\\']) {
+    if !segment.bytes().any(|byte| matches!(byte, b'%' | b'.' | b'\\')) {
         return Ok(Cow::Borrowed(segment));
     }
     let broken =

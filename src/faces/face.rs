@@ -54,12 +54,14 @@ pub fn ok(content_type: &'static str, body: Body) -> Response<Body> {
 /// The media type of a request, without its parameters; empty where it has none. Upper and lower case are alike.
 pub fn media_type(head: &Parts) -> &str {
     let value = content_type(head).unwrap_or_default();
-    value.split_once(';').map_or(value, |(media, _)| media).trim()
+    let end = value.bytes().position(|byte| byte == b';').unwrap_or(value.len());
+    value.get(..end).unwrap_or_default().trim_ascii()
 }
 
 /// The `charset` parameter of a request's content type.
 pub fn charset(head: &Parts) -> Option<&str> {
-    content_type(head)?.split(';').skip(1).find_map(|parameter| {
+    let value = content_type(head).filter(|value| value.as_bytes().contains(&b';'))?;
+    value.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
     })

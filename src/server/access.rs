@@ -22,7 +22,7 @@ const LONGEST_ID: usize = 64;
 /// Where lines go.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
-    lines: SyncSender<Line>,
+    lines: SyncSender<Box<Line>>,
     lost: Arc<AtomicU64>,
     next: Arc<AtomicU64>,
     /// Tells the ids of this process from those of another.
@@ -99,7 +99,7 @@ impl Line {
     }
 
     /// The body is out, or was given up before its end.
-    pub(super) fn finish(mut self, whole: bool) {
+    pub(super) fn finish(mut self: Box<Line>, whole: bool) {
         self.whole = whole;
         self.took = self.begun.elapsed();
         let log = self.log.clone();
@@ -138,7 +138,7 @@ impl Line {
     }
 }
 
-fn write(waiting: &Receiver<Line>, lost: &AtomicU64) {
+fn write(waiting: &Receiver<Box<Line>>, lost: &AtomicU64) {
     for line in waiting {
         line.write();
         match lost.swap(0, Relaxed) {

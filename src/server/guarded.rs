@@ -20,7 +20,7 @@ pub(super) struct Guarded {
     #[expect(dead_code, reason = "it is held to be dropped with the body")]
     pub(super) place: Option<OwnedSemaphorePermit>,
     /// The line for the access log, written when the body is out.
-    pub(super) line: Option<Line>,
+    pub(super) line: Option<Box<Line>>,
     /// For HTTP/2: the watch over this stream.
     pub(super) stream: Option<Arc<Stream>>,
     /// The connection's note that a request is being answered.

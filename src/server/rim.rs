@@ -56,9 +56,9 @@ where
         Box::pin(async move {
             let place = shared.places.clone().try_acquire_owned().ok();
             let (head, body) = request.into_parts();
-            let mut line = shared.log.as_ref().map(|log| log.begin(&head, peer));
+            let mut line = shared.log.as_ref().map(|log| Box::new(log.begin(&head, peer)));
             let mut response = match place {
-                Some(_) => caught(shared.gateway.answer(Request::from_parts(head, body), peer)).await,
+                Some(_) => caught(pin!(shared.gateway.answer(&head, body, peer))).await,
                 None => overloaded(),
             };
             if let Some(line) = &mut line {
@@ -70,8 +70,7 @@ where
 }
 
 /// A panic is a defect of ours, and ends the request instead of the connection.
-async fn caught(answer: impl Future<Output = Response<Body>>) -> Response<Body> {
-    let mut answer = pin!(answer);
+async fn caught(mut answer: Pin<&mut impl Future<Output = Response<Body>>>) -> Response<Body> {
     let poll = |cx: &mut Context<'_>| {
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)));
         polled.unwrap_or_else(|_| {
