@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Response, header};
 
 use crate::body::Body;
 use crate::fault::{Fault, Kind};
@@ -53,20 +53,20 @@ pub fn ok(content_type: &'static str, body: Body) -> Response<Body> {
 
 /// The media type of a request, without its parameters; empty where it has none. Upper and lower case are alike.
 pub fn media_type(head: &Parts) -> &str {
-    let value = content_type(head).unwrap_or_default();
+    let value = content_type(&head.headers).unwrap_or_default();
     let end = value.bytes().position(|byte| byte == b';').unwrap_or(value.len());
     value.get(..end).unwrap_or_default().trim_ascii()
 }
 
-/// The `charset` parameter of a request's content type.
-pub fn charset(head: &Parts) -> Option<&str> {
-    let value = content_type(head).filter(|value| value.as_bytes().contains(&b';'))?;
+/// The `charset` parameter of a message's content type.
+pub fn charset(headers: &HeaderMap) -> Option<&str> {
+    let value = content_type(headers).filter(|value| value.as_bytes().contains(&b';'))?;
     value.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
     })
 }
 
-fn content_type(head: &Parts) -> Option<&str> {
-    head.headers.get(header::CONTENT_TYPE)?.to_str().ok()
+fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::CONTENT_TYPE)?.to_str().ok()
 }

@@ -69,7 +69,7 @@ impl Charset {
                 (encoding.decode_without_bom_handling_and_without_replacement(bytes), encoding.name())
             }
         };
-        text.ok_or_else(|| Fault::new(Kind::Character, format!("some bytes of the request are no {name} characters")))
+        text.ok_or_else(|| Fault::new(Kind::Character, format!("some bytes are no {name} characters")))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod multicall;
 mod system;
+pub mod tongue;
 
 use std::task::{Context as Task, Poll};
 
@@ -89,7 +90,7 @@ impl XmlRpc {
         body: &[u8],
         context: &Context,
     ) -> Result<(Box<str>, Begun), Fault> {
-        let text = charset::decode(body, face::charset(head))?;
+        let text = charset::decode(body, face::charset(&head.headers))?;
         let document = Document::read(&text, self.dialect.reading, self.limits)?;
         let Root::Call(method) = &document.root else {
             return Err(Fault::new(Kind::Structure, "this is an answer, not a `methodCall`"));

@@ -11,7 +11,7 @@ use crate::text::abridge;
 use crate::wire::xmlrpc::{self as wire, Dialect, ValueRef, Values};
 
 /// The name of the method.
-pub(super) const NAME: &str = "system.multicall";
+pub(super) use crate::wire::xmlrpc::MULTICALL as NAME;
 
 /// How long the calls of one request may keep a worker before others get their turn.
 const TURN: Duration = Duration::from_millis(5);

@@ -7,6 +7,9 @@ use super::ser::{Unwritable, write_value};
 use super::{escape, tree};
 use crate::fault::Fault;
 
+/// The name of the method that makes several calls.
+pub const MULTICALL: &str = "system.multicall";
+
 /// What stands before an answer's value.
 pub fn answer_head(to: &mut Vec<u8>, dialect: Dialect) {
     root(to, "methodResponse", dialect);
@@ -63,9 +66,37 @@ pub fn write_call<P: Serialize + ?Sized>(
     escape::text(to, method, dialect)
         .map_err(|c| unsuited(format_args!("U+{:04X} in a method's name", u32::from(c))))?;
     to.extend_from_slice(b"</methodName><params>");
-    params.serialize(Params { to, dialect })?;
+    params.serialize(Params { to, dialect, around: ["<param>", "</param>"] })?;
     to.extend_from_slice(b"</params></methodCall>\n");
     Ok(())
+}
+
+/// Writes the struct that stands for one call among those of `system.multicall`; `params` is as for [`write_call`].
+///
+/// # Errors
+/// As for [`write_call`], with what was half written still in `to`.
+pub fn write_call_value<P: Serialize + ?Sized>(
+    to: &mut Vec<u8>,
+    method: &str,
+    params: &P,
+    dialect: Dialect,
+) -> Result<(), Unwritable> {
+    to.extend_from_slice(b"<value><struct><member><name>methodName</name>");
+    write_value(to, method, dialect)?;
+    to.extend_from_slice(b"</member><member><name>params</name><value><array><data>");
+    params.serialize(Params { to, dialect, around: ["", ""] })?;
+    to.extend_from_slice(b"</data></array></value></member></struct></value>");
+    Ok(())
+}
+
+/// Writes a whole call of `system.multicall`; `calls` holds what [`write_call_value`] wrote.
+pub fn write_multicall(to: &mut Vec<u8>, calls: &[u8], dialect: Dialect) {
+    root(to, "methodCall", dialect);
+    for part in ["<methodName>", MULTICALL, "</methodName><params><param><value><array><data>"] {
+        to.extend_from_slice(part.as_bytes());
+    }
+    to.extend_from_slice(calls);
+    to.extend_from_slice(b"</data></array></value></param></params></methodCall>\n");
 }
 
 fn root(to: &mut Vec<u8>, name: &str, dialect: Dialect) {
@@ -86,13 +117,16 @@ fn root(to: &mut Vec<u8>, name: &str, dialect: Dialect) {
 struct Params<'w> {
     to: &'w mut Vec<u8>,
     dialect: Dialect,
+    /// What stands before and behind each value.
+    around: [&'static str; 2],
 }
 
 impl Params<'_> {
     fn param<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
-        self.to.extend_from_slice(b"<param>");
+        let [before, behind] = self.around;
+        self.to.extend_from_slice(before.as_bytes());
         write_value(self.to, value, self.dialect)?;
-        self.to.extend_from_slice(b"</param>");
+        self.to.extend_from_slice(behind.as_bytes());
         Ok(())
     }
 }

@@ -15,7 +15,10 @@ mod tree;
 pub use de::Mismatch;
 pub use dialect::{BigIntegers, Control, Dialect, Fractions, Nil, NonFinite, Reading};
 pub use document::{Document, Root};
-pub use message::{answer_head, answer_tail, write_answer, write_call, write_fault, write_fault_value};
+pub use message::{
+    MULTICALL, answer_head, answer_tail, write_answer, write_call, write_call_value, write_fault, write_fault_value,
+    write_multicall,
+};
 pub use ser::{Unwritable, write_value};
 pub use tape::{Node, Tape, ValueRef, Values};
 

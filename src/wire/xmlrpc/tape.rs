@@ -78,7 +78,7 @@ impl<'a> Tape<'a> {
     }
 
     /// The same values, free of the text they were read from.
-    pub(super) fn into_owned(self) -> Tape<'static> {
+    pub fn into_owned(self) -> Tape<'static> {
         Tape { nodes: self.nodes.into_iter().map(Node::into_owned).collect(), values: self.values }
     }
 

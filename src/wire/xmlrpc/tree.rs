@@ -60,7 +60,12 @@ impl<'a> Reader<'a> {
         let says = match root.tag_name().name() {
             "methodCall" => self.call(root)?,
             "methodResponse" => self.answer(root)?,
-            other => return Err(shape(format!("the root element is `{}`, not `methodCall`", abridge(other)))),
+            other => {
+                return Err(shape(format!(
+                    "the root element is `{}`, neither `methodCall` nor `methodResponse`",
+                    abridge(other)
+                )));
+            }
         };
         Ok(Document { root: says, tape: self.tape })
     }
