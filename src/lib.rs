@@ -3,6 +3,7 @@
 pub mod app;
 pub mod args;
 pub mod body;
+pub mod client;
 pub mod date;
 pub mod describe;
 pub mod faces;
@@ -25,6 +26,7 @@ pub mod value;
 pub mod wait;
 pub mod wire;
 
+pub use client::{CallError, Proxy};
 pub use date::DateTime;
 pub use fault::{BoxError, Fault, Kind};
 pub use value::{Binary, Value};

@@ -1,0 +1,107 @@
+//! A proxy being put together: where to, by what right, how long, how much.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderValue, header};
+
+use super::address::Address;
+use super::transport::Transport;
+use super::{Inner, Proxy};
+use crate::faces::xmlrpc::tongue::Tongue;
+use crate::wire::xmlrpc::Dialect;
+
+/// A [`Proxy`] that is being put together.
+#[derive(Clone)]
+pub struct Builder {
+    url: String,
+    credentials: Option<(String, String)>,
+    user_agent: String,
+    dialect: Dialect,
+    timeout: Duration,
+    max_answer: usize,
+}
+
+/// Why there can be no proxy like that. The message repeats no password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildError(pub(super) String);
+
+impl Builder {
+    pub(super) fn new(url: &str) -> Builder {
+        Builder {
+            url: url.to_owned(),
+            credentials: None,
+            user_agent: concat!("croupier/", env!("CARGO_PKG_VERSION")).to_owned(),
+            dialect: Dialect::default(),
+            timeout: Duration::from_secs(60),
+            max_answer: 64 << 20,
+        }
+    }
+
+    /// How long a call may take in all, from connecting to the answer's last byte (60 s by default).
+    pub fn timeout(self, timeout: Duration) -> Builder {
+        Builder { timeout, ..self }
+    }
+
+    /// Sends this name and password with each call, by basic authentication, instead of what the URL says.
+    pub fn basic_auth(self, user: &str, password: &str) -> Builder {
+        Builder { credentials: Some((user.to_owned(), password.to_owned())), ..self }
+    }
+
+    /// Who the server is told is asking (`croupier/VERSION` by default).
+    pub fn user_agent(self, user_agent: &str) -> Builder {
+        Builder { user_agent: user_agent.to_owned(), ..self }
+    }
+
+    /// How what XML-RPC leaves open is written and read: nil, large integers, control characters.
+    pub fn dialect(self, dialect: Dialect) -> Builder {
+        Builder { dialect, ..self }
+    }
+
+    /// How many bytes an answer may have (64 MiB by default); a longer one is not read to its end.
+    pub fn max_answer(self, bytes: usize) -> Builder {
+        Builder { max_answer: bytes, ..self }
+    }
+
+    /// The proxy. Nothing is connected before the first call.
+    ///
+    /// # Errors
+    /// Where the URL is none, or of a scheme other than `http` and `unix`, or where a name or a password cannot be
+    /// sent.
+    pub fn build(self) -> Result<Proxy, BuildError> {
+        let Address { socket, uri, credentials } = self.url.parse()?;
+        let agent = HeaderValue::from_str(&self.user_agent);
+        let agent = agent.map_err(|_| BuildError("the user agent has characters that no header can hold".into()))?;
+        let mut headers = HeaderMap::from_iter([(header::USER_AGENT, agent)]);
+        if let Some((user, password)) = self.credentials.or(credentials) {
+            headers.insert(header::AUTHORIZATION, basic(&user, &password)?);
+        }
+        let tongue = Tongue { dialect: self.dialect, ..Tongue::default() };
+        let transport = Transport::new(socket, self.max_answer);
+        Ok(Proxy { inner: Arc::new(Inner { transport, uri, headers, tongue, timeout: self.timeout }) })
+    }
+}
+
+/// The header of basic authentication (RFC 7617).
+fn basic(user: &str, password: &str) -> Result<HeaderValue, BuildError> {
+    if user.contains(':') || format!("{user}{password}").chars().any(char::is_control) {
+        return Err(BuildError(
+            "a user name has no colon, and neither it nor a password has control characters".into(),
+        ));
+    }
+    let value = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+    let mut value = HeaderValue::from_str(&value).map_err(|error| BuildError(error.to_string()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BuildError {}

@@ -1,0 +1,131 @@
+//! Why a call has no answer.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::faces::xmlrpc::tongue::NoAnswer;
+use crate::fault::{BoxError, Fault};
+use crate::wire::xmlrpc::{Mismatch, Unwritable};
+
+/// Why a call has no answer, or none of the type that was asked for.
+///
+/// ```
+/// use croupier::{CallError, Fault, Kind};
+///
+/// let error = CallError::Fault(Fault::new(Kind::NoSuchMethod, "no method `spni` here"));
+/// assert_eq!(error.code(), Some(-32601));
+/// assert_eq!(error.to_string(), "fault -32601: no method `spni` here");
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The server answered with a fault.
+    Fault(Fault),
+    /// There was no answer in this time; the call may yet be carried out.
+    Timeout(Duration),
+    /// The server cannot be reached, or the connection broke.
+    Transport(TransportError),
+    /// The server answered with an HTTP status other than 200, and not with a fault.
+    Http {
+        /// The status.
+        status: StatusCode,
+        /// The beginning of what the server says about it, on one line.
+        start: String,
+    },
+    /// What the server answered cannot be read: it is no XML-RPC, or it is too large.
+    Malformed(Fault),
+    /// XML-RPC cannot carry the parameters, or the dialect forbids it; nothing was sent.
+    Unwritable(Unwritable),
+    /// The answer is of another type than was asked for.
+    WrongType(Mismatch),
+}
+
+/// What happened to a connection.
+#[derive(Debug)]
+pub struct TransportError {
+    connected: bool,
+    cause: BoxError,
+}
+
+impl CallError {
+    /// The code of the server's fault; `None` where it is something else that went wrong.
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            CallError::Fault(fault) => Some(fault.kind.xmlrpc_code()),
+            _ => None,
+        }
+    }
+}
+
+impl TransportError {
+    pub(super) fn new(connected: bool, cause: impl Into<BoxError>) -> TransportError {
+        TransportError { connected, cause: cause.into() }
+    }
+
+    /// Whether the server was reached before the connection broke, so that it may have carried out the call.
+    /// If not, it is safe to repeat the call.
+    pub fn connected(&self) -> bool {
+        self.connected
+    }
+}
+
+impl From<NoAnswer> for CallError {
+    fn from(why: NoAnswer) -> CallError {
+        match why {
+            NoAnswer::Fault(fault) => CallError::Fault(fault),
+            NoAnswer::Status { status, start } => CallError::Http { status, start },
+            NoAnswer::Malformed(fault) => CallError::Malformed(fault),
+            NoAnswer::WrongType(mismatch) => CallError::WrongType(mismatch),
+        }
+    }
+}
+
+impl From<Unwritable> for CallError {
+    fn from(unwritable: Unwritable) -> CallError {
+        CallError::Unwritable(unwritable)
+    }
+}
+
+impl From<TransportError> for CallError {
+    fn from(error: TransportError) -> CallError {
+        CallError::Transport(error)
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::Fault(fault) => write!(f, "fault {}: {}", fault.kind.xmlrpc_code(), fault.message),
+            CallError::Timeout(after) => write!(f, "no answer within {after:?}"),
+            CallError::Transport(error) => error.fmt(f),
+            CallError::Http { status, start } if start.is_empty() => write!(f, "HTTP {status}"),
+            CallError::Http { status, start } => write!(f, "HTTP {status}: {start}"),
+            CallError::Malformed(fault) => write!(f, "the answer cannot be read: {}", fault.message),
+            CallError::Unwritable(why) => write!(f, "the parameters cannot be sent: {why}"),
+            CallError::WrongType(mismatch) => write!(f, "the answer is of another type: {mismatch}"),
+        }
+    }
+}
+
+impl Error for CallError {}
+
+impl fmt::Display for TransportError {
+    /// Says the innermost cause, which is the one that helps: `Connection refused`, not `client error`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut cause: &dyn Error = self.cause.as_ref();
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        let what = if self.connected { "the connection broke" } else { "the server cannot be reached" };
+        write!(f, "{what}: {cause}")
+    }
+}
+
+impl Error for TransportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.cause.as_ref())
+    }
+}

@@ -1,0 +1,121 @@
+//! A client for XML-RPC servers, ours and everybody else's.
+//!
+//! ```no_run
+//! use croupier::Proxy;
+//!
+//! # async fn ten_spins() -> Result<(), Box<dyn std::error::Error>> {
+//! let wheel = Proxy::new("http://127.0.0.1:8008/wheel/american")?;
+//! let [number, color, parity, range]: [String; 4] = wheel.call("spin", ()).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod address;
+mod builder;
+mod error;
+mod multicall;
+mod transport;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, Uri};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+pub use self::builder::{BuildError, Builder};
+pub use self::error::{CallError, TransportError};
+pub use self::multicall::{Multicall, Results};
+use self::transport::Transport;
+use crate::faces::xmlrpc::tongue::Tongue;
+
+/// A server that is called as if it were here.
+///
+/// A proxy keeps its connections open and uses them again, for as many calls at a time as one likes; a clone
+/// shares them. A call is sent at most once: what can go wrong in the midst of it is an error, and repeating it is
+/// for the caller to decide, who knows whether that does harm.
+#[derive(Clone)]
+pub struct Proxy {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    transport: Transport,
+    /// Where requests go, without user and password.
+    uri: Uri,
+    /// What every request has besides the call: who asks, and by what right.
+    headers: HeaderMap,
+    tongue: Tongue,
+    timeout: Duration,
+}
+
+impl Proxy {
+    /// A proxy for the server at `url`, with the defaults of [`builder`](Proxy::builder).
+    ///
+    /// # Errors
+    /// As for [`Builder::build`].
+    pub fn new(url: &str) -> Result<Proxy, BuildError> {
+        Proxy::builder(url).build()
+    }
+
+    /// Begins a proxy for the server at `url`: `http://host:port/path`, with `user:password@` before the host for
+    /// basic authentication, or `unix:/path/of.sock:/path` for a server that listens on a unix socket.
+    pub fn builder(url: &str) -> Builder {
+        Builder::new(url)
+    }
+
+    /// Calls a method. The items of a tuple or an array, and the fields of a record, are its parameters; `()` is
+    /// none. The answer may be any type that serde reads; [`Value`](crate::Value) is whatever comes.
+    ///
+    /// ```no_run
+    /// # async fn call(wheel: croupier::Proxy) -> Result<(), croupier::CallError> {
+    /// let spins: Vec<[String; 4]> = wheel.call("spinList", (10,)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Where there is no answer, or none of this type; see [`CallError`].
+    pub fn call<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: impl Serialize,
+    ) -> impl Future<Output = Result<T, CallError>> + Send {
+        // Written here and not in the future, which is thereby free of `params`.
+        let request = self.inner.tongue.ask(method, &params);
+        async move { Ok(self.inner.tongue.hear(&self.exchange(request?).await?)?) }
+    }
+
+    /// Begins several calls in one request, by way of `system.multicall`.
+    ///
+    /// ```no_run
+    /// # async fn calls(wheel: croupier::Proxy) -> Result<(), croupier::CallError> {
+    /// let mut results = wheel.multicall().add("spin", ()).add("spinList", (3,)).send().await?;
+    /// let spin: [String; 4] = results.take()?;
+    /// let spins: Vec<[String; 4]> = results.take()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn multicall(&self) -> Multicall<'_> {
+        Multicall::new(self)
+    }
+
+    /// One request and its response, whole.
+    async fn exchange(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, CallError> {
+        request.uri_mut().clone_from(&self.inner.uri);
+        let headers = self.inner.headers.iter().map(|(name, value)| (name.clone(), value.clone()));
+        request.headers_mut().extend(headers);
+        let response = timeout(self.inner.timeout, self.inner.transport.exchange(request)).await;
+        response.map_err(|_| CallError::Timeout(self.inner.timeout))?
+    }
+}
+
+impl fmt::Debug for Proxy {
+    /// Leaves out the headers, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("uri", &self.inner.uri).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,74 @@
+//! Several calls in one request.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{CallError, Proxy};
+use crate::faces::xmlrpc::tongue::{self, Calls};
+use crate::fault::Fault;
+use crate::value::Value;
+use crate::wire::xmlrpc::{Mismatch, Unwritable};
+
+/// Calls that are being gathered for one request.
+pub struct Multicall<'p> {
+    proxy: &'p Proxy,
+    calls: Result<Calls, Unwritable>,
+}
+
+/// The results of a multicall, in the order of its calls.
+#[derive(Debug, Clone)]
+pub struct Results(tongue::Results);
+
+impl<'p> Multicall<'p> {
+    pub(super) fn new(proxy: &'p Proxy) -> Multicall<'p> {
+        Multicall { proxy, calls: Ok(Calls::new(proxy.inner.tongue.dialect)) }
+    }
+
+    /// Adds a call; `params` is as for [`Proxy::call`].
+    pub fn add(mut self, method: &str, params: impl Serialize) -> Multicall<'p> {
+        if let Ok(calls) = &mut self.calls
+            && let Err(unwritable) = calls.add(method, &params)
+        {
+            self.calls = Err(unwritable);
+        }
+        self
+    }
+
+    /// Sends the calls and waits for all results.
+    ///
+    /// # Errors
+    /// Where the request as a whole has no answer; a call that fails on its own is among the results. `Unwritable`
+    /// where that is so for any call; none is then sent.
+    pub async fn send(self) -> Result<Results, CallError> {
+        let (calls, tongue) = (self.calls?, self.proxy.inner.tongue);
+        let response = self.proxy.exchange(tongue.ask_many(&calls)).await?;
+        Ok(Results(tongue.hear_many(&response, &calls)?))
+    }
+}
+
+impl Results {
+    /// How many results are left.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether all results were taken.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes the next result.
+    ///
+    /// # Errors
+    /// `Fault` where this call failed, `WrongType` where its result is no `T` or where none is left. The results
+    /// after it are not affected.
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<T, CallError> {
+        let none = || CallError::WrongType(<Mismatch as serde::de::Error>::custom("all results are taken"));
+        Ok(self.0.take().ok_or_else(none)??)
+    }
+
+    /// All results that are left, whatever their types.
+    pub fn into_values(self) -> Vec<Result<Value, Fault>> {
+        self.0.into_values()
+    }
+}
