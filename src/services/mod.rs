@@ -1,3 +1,4 @@
 //! What answers calls inside the process: the wheels, the diagnostics.
 
+pub mod diagnostics;
 pub mod wheel;
