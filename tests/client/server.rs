@@ -176,7 +176,10 @@ async fn serve(gateway: Gateway) -> String {
             let gateway = gateway.clone();
             let service = service_fn(move |request: Request<Incoming>| {
                 let gateway = gateway.clone();
-                async move { Ok::<_, std::convert::Infallible>(gateway.answer(request, Some(peer)).await) }
+                async move {
+                    let (head, body) = request.into_parts();
+                    Ok::<_, std::convert::Infallible>(gateway.answer(&head, body, Some(peer)).await)
+                }
             });
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
