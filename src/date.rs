@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer, ser};
 use time::{Date, Month, PrimitiveDateTime, Time, UtcOffset};
 
 /// The name under which a date passes through serde, so that a protocol with dates of its own knows it again.
@@ -45,18 +45,14 @@ impl DateTime {
         Some(DateTime { local: PrimitiveDateTime::new(moved.date(), moved.time()), zone: Some(zone) })
     }
 
-    /// The form that XML-RPC's specification shows, without fraction and zone: `19980717T14:08:55`.
-    pub fn basic(&self) -> String {
+    /// The form that XML-RPC's specification shows, without fraction and zone: `19980717T14:08:55`. `None` for a
+    /// year outside 0 to 9999, which has no four digits.
+    pub fn basic(&self) -> Option<String> {
         let (date, time) = (self.local.date(), self.local.time());
-        format!(
-            "{:04}{:02}{:02}T{:02}:{:02}:{:02}",
-            date.year(),
-            u8::from(date.month()),
-            date.day(),
-            time.hour(),
-            time.minute(),
-            time.second()
-        )
+        let year = u16::try_from(date.year()).ok().filter(|year| *year <= 9999)?;
+        let (month, day) = (u8::from(date.month()), date.day());
+        let (hour, minute, second) = time.as_hms();
+        Some(format!("{year:04}{month:02}{day:02}T{hour:02}:{minute:02}:{second:02}"))
     }
 }
 
@@ -97,9 +93,14 @@ impl fmt::Display for NotADate {
 
 impl std::error::Error for NotADate {}
 
+/// Fails for what ISO 8601 has no form for: years outside 0 to 9999, zones with seconds or of a day and more.
 impl Serialize for DateTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_newtype_struct(TOKEN, &self.to_string())
+        let text = self.to_string();
+        if text.parse() != Ok(*self) {
+            return Err(ser::Error::custom(format_args!("the date {text} is beyond ISO 8601")));
+        }
+        serializer.serialize_newtype_struct(TOKEN, &text)
     }
 }
 
@@ -259,9 +260,20 @@ mod tests {
     fn a_known_zone_converts_and_an_unknown_one_stays() {
         let utc = UtcOffset::UTC;
         let moved = "19980717T01:00:00+02:00".parse::<DateTime>().unwrap().at(utc).unwrap();
-        assert_eq!(moved.basic(), "19980716T23:00:00");
+        assert_eq!(moved.basic().as_deref(), Some("19980716T23:00:00"));
         let unknown = "19980717T01:00:00".parse::<DateTime>().unwrap();
         assert_eq!(unknown.at(utc), Some(unknown));
         assert_eq!("99991231T23:59:59-01:00".parse::<DateTime>().unwrap().at(utc), None);
+    }
+
+    #[test]
+    fn what_iso_8601_cannot_say_is_not_written() {
+        let first = "00000101T00:00:00+01:00".parse::<DateTime>().unwrap();
+        assert!(serde_json::to_string(&first).is_ok());
+        let before = first.at(UtcOffset::UTC).unwrap();
+        assert_eq!(before.basic(), None);
+        assert!(serde_json::to_string(&before).is_err());
+        let odd = DateTime { zone: UtcOffset::from_hms(0, 0, 30).ok(), ..first };
+        assert!(serde_json::to_string(&odd).is_err());
     }
 }

@@ -1,20 +1,25 @@
 //! A value of any type that a protocol can carry, and the bytes among them.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
-use serde::ser::{SerializeMap, Serializer};
+use serde::ser::{self, SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 use crate::date::DateTime;
+use crate::text::abridge;
 
 /// The name under which bytes pass through serde, so that a protocol with bytes of its own knows them again.
 pub(crate) const BINARY: &str = "croupier::Binary";
 /// The name by which a reader knows that the target tells dates and bytes apart by itself.
 pub(crate) const VALUE: &str = "croupier::Value";
+
+/// Up to this many members, comparing all pairs of names is cheaper than hashing them.
+const FEW: usize = 12;
 
 /// A value whose type only the caller knows: for services that take or give free-form values.
 ///
@@ -45,7 +50,7 @@ pub enum Value {
     Binary(Vec<u8>),
     /// Values in order.
     Array(Vec<Value>),
-    /// Named values, in the order in which they were given.
+    /// Named values, in the order in which they were given. Two of one name are neither read nor written.
     Struct(Vec<(String, Value)>),
 }
 
@@ -71,6 +76,9 @@ impl Serialize for Value {
             Value::Binary(value) => serialize_binary(value, serializer),
             Value::Array(items) => serializer.collect_seq(items),
             Value::Struct(members) => {
+                if let Some(name) = repeated(members) {
+                    return Err(ser::Error::custom(two_members(name)));
+                }
                 let mut map = serializer.serialize_map(Some(members.len()))?;
                 for (name, value) in members {
                     map.serialize_entry(name, value)?;
@@ -175,8 +183,26 @@ impl<'de> Visitor<'de> for AnyValue {
         while let Some(member) = members.next_entry()? {
             map.push(member);
         }
-        Ok(Value::Struct(map))
+        match repeated(&map) {
+            Some(name) => Err(de::Error::custom(two_members(name))),
+            None => Ok(Value::Struct(map)),
+        }
     }
+}
+
+/// A name that two members have: which of them counts would be a guess, and everyone guesses otherwise.
+fn repeated(members: &[(String, Value)]) -> Option<&str> {
+    let names = members.iter().map(|(name, _)| name.as_str());
+    if members.len() > FEW {
+        let mut seen = HashSet::with_capacity(members.len());
+        return names.into_iter().find(|name| !seen.insert(*name));
+    }
+    let mut pairs = names.clone().enumerate();
+    pairs.find(|(at, name)| names.clone().skip(at + 1).any(|other| other == *name)).map(|(_, name)| name)
+}
+
+fn two_members(name: &str) -> String {
+    format!("a struct has two members `{}`", abridge(name))
 }
 
 fn serialize_binary<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {

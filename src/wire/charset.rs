@@ -9,33 +9,43 @@ use crate::text::abridge;
 
 /// A declaration up to this length has a version and no encoding.
 const SHORTEST: usize = "<?xml version=\"1.0\"?".len();
-/// How far into a document its declaration is looked for, in bytes.
-const DECLARATION: usize = 256;
 
-/// The text of an XML document.
+/// The text of an XML document, its line ends made line feeds (XML 1.0, section 2.11).
 ///
-/// What decides is, in this order: a byte order mark, the `charset` of the Content-Type, the XML declaration,
-/// and UTF-8 where nobody says anything (RFC 7303, section 3). A header that contradicts the declaration and does
-/// not fit the bytes is a framework's default, and the declaration is believed instead.
+/// What decides is, in this order: a byte order mark, the `charset` of the Content-Type, the XML declaration or
+/// the zero bytes of UTF-16, and UTF-8 where nobody says anything (RFC 7303, section 3). A header that contradicts
+/// the document and does not fit the bytes is a framework's default, and the document is believed instead.
 ///
 /// # Errors
 /// `Encoding` for a name that is none of the supported encodings, `Character` for bytes that are no text in it.
 pub fn decode<'a>(bytes: &'a [u8], charset: Option<&str>) -> Result<Cow<'a, str>, Fault> {
     if let Some((encoding, length)) = Encoding::for_bom(bytes) {
-        return Charset::Table(encoding).text(bytes.get(length..).unwrap_or_default());
+        return Charset::Table(encoding).text(bytes.get(length..).unwrap_or_default()).map(one_line_end);
     }
-    let declared = declared(bytes);
-    match (charset, declared) {
-        (None, None) => by_first_bytes(bytes).text(bytes),
-        (Some(label), None) | (None, Some(label)) => Charset::named(label)?.text(bytes),
-        (Some(label), Some(declared)) => {
-            let text = Charset::named(label).and_then(|charset| charset.text(bytes));
-            text.or_else(|fault| Charset::named(declared).and_then(|it| it.text(bytes)).map_err(|_| fault))
-        }
+    let wide = wide(bytes);
+    let named = |label| match Charset::named(label, bytes)? {
+        charset if charset.wide() == wide => charset.text(bytes),
+        charset => Err(charset.mismatch()),
+    };
+    let own = wide.map(Encoding::name).or_else(|| declared(bytes));
+    let text = match (charset.filter(|label| !label.is_empty()), own) {
+        (None, None) => Charset::Table(UTF_8).text(bytes),
+        (Some(label), None) | (None, Some(label)) => named(label),
+        (Some(label), Some(own)) => named(label).or_else(|fault| named(own).map_err(|_| fault)),
+    };
+    text.map(one_line_end)
+}
+
+/// The text with every CR LF and every lone CR made LF.
+pub(super) fn one_line_end(text: Cow<'_, str>) -> Cow<'_, str> {
+    match memchr::memchr(b'\r', text.as_bytes()) {
+        None => text,
+        Some(_) => Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")),
     }
 }
 
 /// An encoding, with those apart that the WHATWG's table would take for windows-1252.
+#[derive(Clone, Copy)]
 enum Charset {
     Ascii,
     Latin1,
@@ -43,12 +53,17 @@ enum Charset {
 }
 
 impl Charset {
-    fn named(label: &str) -> Result<Charset, Fault> {
+    /// The encoding of a name, for these bytes: `utf-16` alone does not say which end comes first.
+    fn named(label: &str, bytes: &[u8]) -> Result<Charset, Fault> {
         let label = label.trim();
+        if label.eq_ignore_ascii_case("utf-8") {
+            return Ok(Charset::Table(UTF_8));
+        }
         match label.to_ascii_lowercase().as_str() {
             "us-ascii" | "ascii" | "ansi_x3.4-1968" | "iso646-us" => return Ok(Charset::Ascii),
             "iso-8859-1" | "iso8859-1" | "iso_8859-1" | "latin1" | "latin-1" | "l1" => return Ok(Charset::Latin1),
-            "utf8" | "utf-8" => return Ok(Charset::Table(UTF_8)),
+            "utf8" => return Ok(Charset::Table(UTF_8)),
+            "utf-16" | "utf16" => return Ok(Charset::Table(wide(bytes).unwrap_or(UTF_16LE))),
             _ => {}
         }
         Encoding::for_label_no_replacement(label.as_bytes())
@@ -57,28 +72,40 @@ impl Charset {
     }
 
     fn text(self, bytes: &[u8]) -> Result<Cow<'_, str>, Fault> {
-        let (text, name) = match self {
-            Charset::Ascii => {
-                (std::str::from_utf8(bytes).ok().filter(|it| it.is_ascii()).map(Cow::Borrowed), "US-ASCII")
-            }
-            Charset::Latin1 => (Some(encoding_rs::mem::decode_latin1(bytes)), "ISO-8859-1"),
-            Charset::Table(encoding) if encoding == UTF_8 => {
-                (std::str::from_utf8(bytes).ok().map(Cow::Borrowed), "UTF-8")
-            }
-            Charset::Table(encoding) => {
-                (encoding.decode_without_bom_handling_and_without_replacement(bytes), encoding.name())
-            }
+        let text = match self {
+            Charset::Latin1 => Some(encoding_rs::mem::decode_latin1(bytes)),
+            Charset::Ascii => std::str::from_utf8(bytes).ok().filter(|it| it.is_ascii()).map(Cow::Borrowed),
+            Charset::Table(encoding) if encoding == UTF_8 => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            Charset::Table(encoding) => encoding.decode_without_bom_handling_and_without_replacement(bytes),
         };
-        text.ok_or_else(|| Fault::new(Kind::Character, format!("some bytes are no {name} characters")))
+        text.ok_or_else(|| self.mismatch())
+    }
+
+    /// Itself, if it is one of the two kinds of UTF-16.
+    fn wide(&self) -> Option<&'static Encoding> {
+        match self {
+            Charset::Table(encoding) => Some(*encoding).filter(|it| *it == UTF_16BE || *it == UTF_16LE),
+            Charset::Ascii | Charset::Latin1 => None,
+        }
+    }
+
+    fn mismatch(&self) -> Fault {
+        let name = match self {
+            Charset::Ascii => "US-ASCII",
+            Charset::Latin1 => "ISO-8859-1",
+            Charset::Table(encoding) => encoding.name(),
+        };
+        Fault::new(Kind::Character, format!("the document is not valid {name}"))
     }
 }
 
-/// The encoding of a document that names none: a `<` of two bytes is UTF-16 (XML 1.0, appendix F).
-fn by_first_bytes(bytes: &[u8]) -> Charset {
+/// The kind of UTF-16 that a document without a byte order mark is in: its first character is an ASCII one, with
+/// a zero byte before or behind (XML 1.0, appendix F).
+fn wide(bytes: &[u8]) -> Option<&'static Encoding> {
     match bytes {
-        [0, b'<', ..] => Charset::Table(UTF_16BE),
-        [b'<', 0, ..] => Charset::Table(UTF_16LE),
-        _ => Charset::Table(UTF_8),
+        [0, 1..0x80, ..] => Some(UTF_16BE),
+        [1..0x80, 0, ..] => Some(UTF_16LE),
+        _ => None,
     }
 }
 
@@ -88,8 +115,7 @@ fn declared(bytes: &[u8]) -> Option<&str> {
     if !start.starts_with(b"<?xml") {
         return None;
     }
-    let head = start.get(..start.len().min(DECLARATION))?;
-    let declaration = head.get(..memchr::memchr(b'>', head)?)?;
+    let declaration = start.get(..memchr::memchr(b'>', start)?)?;
     if declaration.len() <= SHORTEST {
         return None;
     }
@@ -124,6 +150,10 @@ mod tests {
             (b"<a>\xe9</a>".to_vec(), Some("windows-1252")),
             (b"<a>\xe9</a>".to_vec(), Some("iso-8859-15")),
             (text.as_bytes().to_vec(), Some("utf8")),
+            (text.as_bytes().to_vec(), Some("")),
+            (utf16(text, true, false), Some("utf-16")),
+            (utf16(text, false, false), Some("UTF-16")),
+            (utf16(text, false, false), Some("utf-8")),
         ] {
             assert_eq!(decode(&bytes, charset).unwrap(), text, "{charset:?}");
         }
@@ -134,12 +164,29 @@ mod tests {
         let bytes = b"<?xml version='1.0' encoding = 'ISO-8859-1' ?><a>\xe9</a>";
         assert!(decode(bytes, None).unwrap().contains('é'));
         assert!(decode(bytes, Some("utf-8")).unwrap().contains('é'));
+        let far = [b"<?xml version='1.0'".to_vec(), vec![b' '; 1000], b"encoding='latin1'?><a>\xc3\xa9</a>".to_vec()];
+        assert!(decode(&far.concat(), None).unwrap().contains("Ã©"));
+    }
+
+    #[test]
+    fn what_says_in_ascii_that_it_is_utf_16_lies() {
+        let bytes = b"<?xml version='1.0' encoding='UTF-16'?><a/>";
+        assert_eq!(decode(bytes, None).unwrap_err().kind, Kind::Character);
+        assert_eq!(decode(bytes, Some("utf-8")).unwrap().len(), bytes.len());
+        assert_eq!(decode(b"<a/>", Some("utf-16")).unwrap_err().kind, Kind::Character);
+        assert_eq!(decode(b"<?xml encoding='utf-8'?><a/>", Some("utf-16")).unwrap().len(), 28);
+    }
+
+    #[test]
+    fn line_ends_become_line_feeds() {
+        assert_eq!(decode(b"<a>\r\n\r\r\n\n\r</a>", None).unwrap(), "<a>\n\n\n\n\n</a>");
+        assert!(matches!(decode(b"<a>\n</a>", None), Ok(Cow::Borrowed(_))));
     }
 
     #[test]
     fn latin1_and_windows_1252_differ_where_they_do() {
-        assert_eq!(decode(b"\x80", Some("iso-8859-1")).unwrap(), "\u{80}");
-        assert_eq!(decode(b"\x80", Some("windows-1252")).unwrap(), "€");
+        assert_eq!(decode(b"<\x80", Some("iso-8859-1")).unwrap(), "<\u{80}");
+        assert_eq!(decode(b"<\x80", Some("windows-1252")).unwrap(), "<€");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! serde's Deserializer over the values of a document.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::value::{BorrowedStrDeserializer, BytesDeserializer, StringDeserializer};
@@ -10,27 +8,11 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
+use super::mismatch::Mismatch;
 use super::tape::{Node, ValueRef, Values};
 use crate::date;
+use crate::text::abridge;
 use crate::value::{BINARY, VALUE};
-
-/// A value on the wire is not what the program asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch(String);
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Mismatch {}
-
-impl de::Error for Mismatch {
-    fn custom<T: fmt::Display>(message: T) -> Mismatch {
-        Mismatch(message.to_string())
-    }
-}
 
 impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
     type Error = Mismatch;
@@ -46,7 +28,7 @@ impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
             Node::Date(date) => visitor.visit_string(date.to_string()),
             Node::Binary(bytes) => visitor.visit_string(STANDARD.encode(bytes)),
             Node::Array { items, .. } => {
-                let mut access = Items(self.below(*items));
+                let mut access = Items { values: self.below(*items), read: 0 };
                 let value = visitor.visit_seq(&mut access)?;
                 access.finish(value)
             }
@@ -63,7 +45,7 @@ impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self.node() {
-            Node::Binary(_) => Err(de::Error::invalid_type(de::Unexpected::Other("base64"), &visitor)),
+            Node::Binary(bytes) => Err(de::Error::invalid_type(de::Unexpected::Bytes(bytes), &visitor)),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -98,6 +80,8 @@ impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Mismatch> {
         match (name, self.node()) {
             (BINARY, Node::Binary(bytes)) => visitor.visit_borrowed_bytes(bytes),
+            // A text may by chance be base64; here bytes have a type of their own.
+            (BINARY, _) => Err(de::Error::custom(format_args!("expected base64, not {}", self.word()))),
             (VALUE, Node::Date(date)) => {
                 visitor.visit_enum(Tagged(date::TOKEN, StringDeserializer::<Mismatch>::new(date.to_string())))
             }
@@ -120,7 +104,9 @@ impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
         match self.node() {
             Node::Text(text) => visitor.visit_enum(BorrowedStrDeserializer::new(text)),
             Node::Struct { members: 1, .. } => visitor.visit_enum(self.pairs(1)),
-            _ => Err(de::Error::custom("neither the name of a variant nor a struct of one member")),
+            _ => {
+                Err(de::Error::custom(format_args!("expected a string or a struct of one member, not {}", self.word())))
+            }
         }
     }
 
@@ -141,10 +127,13 @@ impl<'de> IntoDeserializer<'de, Mismatch> for ValueRef<'de, '_> {
     }
 }
 
-/// Digits as the widest number that holds them exactly; the text itself to whoever can take no such number.
+/// Digits as the narrowest number that holds them exactly; the text itself to whoever can take no such number.
 fn visit_digits<'de, V: Visitor<'de>>(digits: &'de str, visitor: V) -> Result<V::Value, Mismatch> {
     match (digits.parse::<i128>(), digits.parse::<f64>()) {
-        (Ok(number), _) => visitor.visit_i128(number),
+        (Ok(number), _) => match u64::try_from(number) {
+            Ok(number) => visitor.visit_u64(number),
+            Err(_) => visitor.visit_i128(number),
+        },
         (_, Ok(number)) if digits.contains(['.', 'e', 'E']) => visitor.visit_f64(number),
         _ => visitor.visit_borrowed_str(digits),
     }
@@ -187,14 +176,18 @@ impl<'de, D: Deserializer<'de, Error = Mismatch>> VariantAccess<'de> for Content
 }
 
 /// The values of an array.
-struct Items<'de, 'a>(Values<'de, 'a>);
+struct Items<'de, 'a> {
+    values: Values<'de, 'a>,
+    read: usize,
+}
 
 impl Items<'_, '_> {
     /// Refuses what nobody asked for: a tuple of two is not an array of three.
     fn finish<T>(&self, value: T) -> Result<T, Mismatch> {
-        match self.0.len() {
+        match self.values.len() {
             0 => Ok(value),
-            more => Err(de::Error::custom(format_args!("{more} more values in the array than there should be"))),
+            1 => Err(de::Error::custom("the array has 1 value too many")),
+            more => Err(de::Error::custom(format_args!("the array has {more} values too many"))),
         }
     }
 }
@@ -203,11 +196,13 @@ impl<'de> SeqAccess<'de> for &mut Items<'de, '_> {
     type Error = Mismatch;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mismatch> {
-        self.0.next().map(|value| seed.deserialize(value)).transpose()
+        let Some(value) = self.values.next() else { return Ok(None) };
+        self.read += 1;
+        seed.deserialize(value).map(Some).map_err(|wrong| wrong.within(format_args!("item {}", self.read)))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.0.len())
+        Some(self.values.len())
     }
 }
 
@@ -233,7 +228,10 @@ impl<'de, 'a> MapAccess<'de> for Pairs<'de, 'a> {
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Mismatch> {
         let value = self.next;
         self.next.at = value.tape.after(value.at);
-        seed.deserialize(value)
+        seed.deserialize(value).map_err(|wrong| {
+            let name = ValueRef { at: value.at - 1, ..value }.text().unwrap_or_default();
+            wrong.within(format_args!("member `{}`", abridge(name)))
+        })
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -305,6 +303,21 @@ impl<'de> Deserializer<'de> for Name<'de, '_> {
 }
 
 impl<'de, 'a> ValueRef<'de, 'a> {
+    /// What a value of this type is called in a message.
+    fn word(self) -> &'static str {
+        match self.node() {
+            Node::Nil => "nil",
+            Node::Bool(_) => "a boolean",
+            Node::Int(_) | Node::Digits(_) => "an integer",
+            Node::Double(_) => "a double",
+            Node::Text(_) => "a string",
+            Node::Date(_) => "a dateTime.iso8601",
+            Node::Binary(_) => "base64",
+            Node::Array { .. } => "an array",
+            Node::Struct { .. } => "a struct",
+        }
+    }
+
     fn pairs(self, members: u32) -> Pairs<'de, 'a> {
         Pairs { next: ValueRef { tape: self.tape, at: self.at + 1 }, left: members as usize }
     }

@@ -6,7 +6,7 @@ use super::dialect::Reading;
 use super::tape::Tape;
 use super::{plain, prolog, tree};
 use crate::fault::Fault;
-use crate::wire::Limits;
+use crate::wire::{Limits, charset};
 
 /// A document as read: what its root says, and the values under it.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +38,7 @@ impl<'a> Document<'a> {
     /// `NotWellFormed`, `Structure` where it is XML but no XML-RPC, `BadParams` where a value is none of its
     /// type, `Limit` where it is too large or too deep.
     pub fn read(text: &'a str, reading: Reading, limits: Limits) -> Result<Document<'a>, Fault> {
-        let start = prolog::root(text, reading)?;
+        let start = prolog::start(text, reading)?;
         match plain::read(text, start, reading, limits) {
             Some(document) => Ok(document),
             None => Document::read_tree(text, reading, limits),
@@ -50,9 +50,15 @@ impl<'a> Document<'a> {
     /// # Errors
     /// As for [`read`](Document::read).
     pub fn read_tree(text: &'a str, reading: Reading, limits: Limits) -> Result<Document<'a>, Fault> {
-        prolog::root(text, reading)?;
+        let start = prolog::start(text, reading)?;
+        if text.contains('\r') {
+            let text = charset::one_line_end(Cow::Borrowed(text));
+            return Document::read_tree(&text, reading, limits).map(Document::into_owned);
+        }
+        let before = text.len() - text.trim_start_matches([' ', '\t', '\n']).len();
+        let text = text.get(before..).unwrap_or_default();
         prolog::census(text, limits)?;
-        tree::read(text.trim_start_matches([' ', '\t', '\r', '\n']), reading, limits)
+        tree::read(text, start.at - before, reading, limits)
     }
 
     /// The same document, free of the text it was read from.

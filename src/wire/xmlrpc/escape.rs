@@ -12,6 +12,7 @@ const FOREIGN: u8 = 4;
 
 const CLASS: [u8; 256] = classes();
 
+#[expect(clippy::indexing_slicing, reason = "the compiler runs this, over the whole range")]
 const fn classes() -> [u8; 256] {
     let mut class = [0; 256];
     let mut byte = 0;

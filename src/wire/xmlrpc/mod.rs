@@ -5,6 +5,7 @@ mod dialect;
 mod document;
 mod escape;
 mod message;
+mod mismatch;
 mod plain;
 mod prolog;
 mod scalar;
@@ -12,13 +13,13 @@ mod ser;
 mod tape;
 mod tree;
 
-pub use de::Mismatch;
 pub use dialect::{BigIntegers, Control, Dialect, Fractions, Nil, NonFinite, Reading};
 pub use document::{Document, Root};
 pub use message::{
     MULTICALL, answer_head, answer_tail, write_answer, write_call, write_call_value, write_fault, write_fault_value,
     write_multicall,
 };
+pub use mismatch::Mismatch;
 pub use ser::{Unwritable, write_value};
 pub use tape::{Node, Tape, ValueRef, Values};
 

@@ -9,16 +9,17 @@ use memchr::{memchr, memmem};
 
 use super::dialect::Reading;
 use super::document::{Document, Root};
+use super::prolog::Start;
 use super::scalar::Scalar;
 use super::tape::Tape;
 use crate::wire::Limits;
 
 /// Reads the document whose root begins at `start`; `None` where it is not plain.
-pub(super) fn read(text: &str, start: usize, reading: Reading, limits: Limits) -> Option<Document<'_>> {
-    if has_unusual_characters(text) {
+pub(super) fn read(text: &str, start: Start, reading: Reading, limits: Limits) -> Option<Document<'_>> {
+    if !start.plain || has_unusual_characters(text) {
         return None;
     }
-    let mut reader = Reader { text, at: start, reading, limits, elements: 0, tape: Tape::default() };
+    let mut reader = Reader { text, at: start.at, reading, limits, elements: 0, tape: Tape::default() };
     let root = if reader.tag("<methodCall>") { reader.call()? } else { reader.answer()? };
     reader.blank();
     (reader.at == text.len() && reader.elements <= limits.elements).then_some(Document { root, tape: reader.tape })
@@ -275,8 +276,8 @@ fn unescape(text: &str, first: usize) -> Option<String> {
     Some(out)
 }
 
-/// The character that a reference stands for.
-fn referred(name: &str) -> Option<char> {
+/// The character that a reference stands for, by what is between its `&` and its `;`.
+pub(super) fn referred(name: &str) -> Option<char> {
     let number = match name {
         "amp" => return Some('&'),
         "lt" => return Some('<'),

@@ -75,14 +75,14 @@ impl Scalar {
             Scalar::Boolean => boolean(&text, reading),
             Scalar::DateTime => match text.parse() {
                 Ok(date) => Ok(Node::Date(date)),
-                Err(_) => Err(wrong(&text, "date and time")),
+                Err(_) => Err(wrong(&text, "a date and time")),
             },
             Scalar::Base64 => base64(&text),
             Scalar::Nil => {
                 if trim(&text).is_empty() {
                     Ok(Node::Nil)
                 } else {
-                    Err(wrong(&text, "content of `nil`"))
+                    Err(Fault::new(Kind::BadParams, format!("`nil` holds `{}`, not nothing", abridge(&text))))
                 }
             }
             Scalar::BigInteger => big_integer(text),
@@ -93,19 +93,24 @@ impl Scalar {
 
 fn integer<'a>(text: &str, bits: u8, reading: Reading) -> Result<Node<'a>, Fault> {
     let digits = trim(text);
-    let number = whole(digits).ok_or_else(|| wrong(text, "integer of 64 bits"))?;
+    let number = whole(digits).ok_or_else(|| match is_whole(digits) {
+        true => beyond(text, 64),
+        false => wrong(text, "an integer"),
+    })?;
     let wide = bits == 64 || (bits == 32 && reading == Reading::Lenient);
     let shift = 64 - u32::from(bits);
-    if wide || (number << shift) >> shift == number {
-        Ok(Node::Int(number))
-    } else {
-        Err(wrong(text, &format!("integer of {bits} bits")))
-    }
+    if wide || (number << shift) >> shift == number { Ok(Node::Int(number)) } else { Err(beyond(text, bits)) }
 }
 
 /// An integer of 64 bits from an optional sign and ASCII digits.
 fn whole(digits: &str) -> Option<i64> {
     digits.parse().ok()
+}
+
+/// Whether this is an integer of any length.
+fn is_whole(digits: &str) -> bool {
+    let bare = digits.strip_prefix(['-', '+']).unwrap_or(digits);
+    !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn double<'a>(text: &str, reading: Reading) -> Result<Node<'a>, Fault> {
@@ -116,7 +121,8 @@ fn double<'a>(text: &str, reading: Reading) -> Result<Node<'a>, Fault> {
         && matches!(number.trim_start_matches(['+', '-']), "NaN" | "nan" | "INF" | "inf" | "Inf" | "Infinity");
     match number.parse::<f64>() {
         Ok(value) if word || (plain && value.is_finite()) => Ok(Node::Double(value)),
-        _ => Err(wrong(text, "double")),
+        Ok(_) if plain => Err(Fault::new(Kind::BadParams, format!("no double is as large as `{}`", abridge(text)))),
+        _ => Err(wrong(text, "a double")),
     }
 }
 
@@ -124,7 +130,7 @@ fn boolean<'a>(text: &str, reading: Reading) -> Result<Node<'a>, Fault> {
     match (trim(text), reading) {
         ("1", _) | ("true", Reading::Lenient) => Ok(Node::Bool(true)),
         ("0", _) | ("false", Reading::Lenient) => Ok(Node::Bool(false)),
-        _ => Err(wrong(text, "boolean")),
+        _ => Err(wrong(text, "a boolean")),
     }
 }
 
@@ -138,9 +144,8 @@ fn big_integer(text: Cow<'_, str>) -> Result<Node<'_>, Fault> {
     if let Some(number) = whole(digits) {
         return Ok(Node::Int(number));
     }
-    let bare = digits.strip_prefix(['-', '+']).unwrap_or(digits);
-    if bare.is_empty() || !bare.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(wrong(&text, "integer"));
+    if !is_whole(digits) {
+        return Err(wrong(&text, "an integer"));
     }
     Ok(Node::Digits(Cow::Owned(digits.to_owned())))
 }
@@ -148,7 +153,7 @@ fn big_integer(text: Cow<'_, str>) -> Result<Node<'_>, Fault> {
 fn big_decimal(text: Cow<'_, str>) -> Result<Node<'_>, Fault> {
     match double(&text, Reading::Strict) {
         Ok(_) => Ok(Node::Digits(Cow::Owned(trim(&text).to_owned()))),
-        Err(_) => Err(wrong(&text, "decimal number")),
+        Err(_) => Err(wrong(&text, "a decimal number")),
     }
 }
 
@@ -157,7 +162,11 @@ fn trim(text: &str) -> &str {
 }
 
 fn wrong(text: &str, what: &str) -> Fault {
-    Fault::new(Kind::BadParams, format!("`{}` is no {what}", abridge(text)))
+    Fault::new(Kind::BadParams, format!("`{}` is not {what}", abridge(text)))
+}
+
+fn beyond(text: &str, bits: u8) -> Fault {
+    Fault::new(Kind::BadParams, format!("the integer `{}` is beyond {bits} bits", abridge(text)))
 }
 
 #[cfg(test)]

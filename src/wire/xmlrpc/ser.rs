@@ -93,7 +93,7 @@ impl<'w> Writer<'w> {
                 self.element("double", &format!("{digits}.0"))
             }
             BigIntegers::String => self.text(&digits),
-            _ => Err(Unwritable(format!("XML-RPC has no integer as large as {digits}"))),
+            policy => Err(too_large(&digits, policy)),
         }
     }
 
@@ -128,10 +128,12 @@ impl<'w> Writer<'w> {
         if self.dialect.fractions == Fractions::Refuse && date.local.nanosecond() != 0 {
             return Err(Unwritable("a date of XML-RPC has no fraction of a second".to_owned()));
         }
-        let moved =
-            time::UtcOffset::from_whole_seconds(i32::from(self.dialect.zone) * 60).ok().and_then(|zone| date.at(zone));
-        let moved = moved.ok_or_else(|| Unwritable(format!("the date {date} is beyond the calendar")))?;
-        self.element("dateTime.iso8601", &moved.basic())
+        let zone = time::UtcOffset::from_whole_seconds(i32::from(self.dialect.zone) * 60);
+        let moved = zone.ok().and_then(|zone| date.at(zone)).and_then(|moved| moved.basic());
+        let moved = moved.ok_or_else(|| {
+            Unwritable(format!("the date {date} falls outside the years 0 to 9999 in this group's zone"))
+        })?;
+        self.element("dateTime.iso8601", &moved)
     }
 
     fn array(self) -> Items<'w> {
@@ -209,7 +211,11 @@ impl<'w> Serializer for Writer<'w> {
     fn serialize_u128(self, value: u128) -> Result<Written, Unwritable> {
         match i128::try_from(value) {
             Ok(number) => self.integer(number),
-            Err(_) => Err(Unwritable(format!("XML-RPC has no integer as large as {value}"))),
+            Err(_) if self.dialect.big_integers == BigIntegers::String => self.text(&value.to_string()),
+            Err(_) if self.dialect.big_integers == BigIntegers::ExI8 => {
+                self.element("ex:biginteger", &value.to_string())
+            }
+            Err(_) => Err(too_large(&value.to_string(), self.dialect.big_integers)),
         }
     }
 
@@ -561,6 +567,14 @@ impl Serializer for NameOf {
 
 fn no_name<T>() -> Result<T, Unwritable> {
     Err(Unwritable("a struct's member is named by text".to_owned()))
+}
+
+fn too_large(digits: &str, policy: BigIntegers) -> Unwritable {
+    Unwritable(match policy {
+        BigIntegers::Refuse => format!("the integer {digits} is beyond the 32 bits that XML-RPC has"),
+        BigIntegers::Double => format!("the integer {digits} is beyond 2^53, and no double holds it for sure"),
+        BigIntegers::I8 | BigIntegers::ExI8 | BigIntegers::String => format!("the integer {digits} is beyond 64 bits"),
+    })
 }
 
 fn forbidden(c: char) -> Unwritable {

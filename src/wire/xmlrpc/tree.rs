@@ -15,37 +15,43 @@ use crate::wire::Limits;
 /// The namespace of Apache's extension types.
 pub(super) const APACHE: &str = "http://ws.apache.org/xmlrpc/namespaces/extensions";
 
-/// Reads a document that the census has let pass.
-pub(super) fn read(text: &str, reading: Reading, limits: Limits) -> Result<Document<'_>, Fault> {
+/// Reads a document that the census has let pass, whose root element begins at `root`.
+pub(super) fn read(text: &str, root: usize, reading: Reading, limits: Limits) -> Result<Document<'_>, Fault> {
     match Xml::parse_with_options(text, options(limits)) {
         Ok(xml) => Reader { reading, limits, tape: Tape::default() }.document(&xml),
         Err(roxmltree::Error::UnknownNamespace(prefix, _)) if prefix == "ex" && reading == Reading::Lenient => {
-            let declared = declare_apache(text, reading)?;
-            let xml = Xml::parse_with_options(&declared, options(limits)).map_err(syntax)?;
+            let declared = declare_apache(text, root);
+            let xml = Xml::parse_with_options(&declared, options(limits)).map_err(|error| syntax(&error, limits))?;
             let document = Reader { reading, limits, tape: Tape::default() }.document(&xml)?;
             Ok(document.into_owned())
         }
-        Err(error) => Err(syntax(error)),
+        Err(error) => Err(syntax(&error, limits)),
     }
 }
 
 fn options<'a>(limits: Limits) -> ParsingOptions<'a> {
-    // An element has at most a text before and behind it, so the census has bounded this already.
+    // Each piece of mark-up has at most a text before it and, if it is an element, one before its end; the census
+    // has bounded this already.
     let nodes = limits.elements.saturating_mul(4).saturating_add(64);
     ParsingOptions { nodes_limit: u32::try_from(nodes).unwrap_or(u32::MAX), ..ParsingOptions::default() }
 }
 
-fn syntax(error: roxmltree::Error) -> Fault {
-    Fault::new(Kind::NotWellFormed, format!("not well-formed: {}", abridge(&error.to_string())))
+fn syntax(error: &roxmltree::Error, limits: Limits) -> Fault {
+    use roxmltree::Error::{AttributesLimitReached, NamespacesLimitReached, NodesLimitReached};
+    match error {
+        NodesLimitReached | AttributesLimitReached | NamespacesLimitReached => {
+            Fault::new(Kind::Limit, super::prolog::too_many(limits))
+        }
+        error => Fault::new(Kind::NotWellFormed, format!("not well-formed: {}", abridge(&error.to_string()))),
+    }
 }
 
 /// The document with the prefix `ex` declared on its root, which many clients forget.
-fn declare_apache(text: &str, reading: Reading) -> Result<String, Fault> {
-    let root = super::prolog::root(text, reading)?;
+fn declare_apache(text: &str, root: usize) -> String {
     let (before, tag) = text.split_at(root);
     let name = tag.find(['>', '/', ' ', '\t', '\r', '\n']).unwrap_or(tag.len());
     let (name, rest) = tag.split_at(name);
-    Ok(format!("{before}{name} xmlns:ex=\"{APACHE}\"{rest}"))
+    format!("{before}{name} xmlns:ex=\"{APACHE}\"{rest}")
 }
 
 struct Reader<'a> {
@@ -72,7 +78,7 @@ impl<'a> Reader<'a> {
 
     fn call(&mut self, root: Element<'_, 'a>) -> Result<Root<'a>, Fault> {
         let [name, params] = self.children(root, ["methodName", "params"])?;
-        let name = name.ok_or_else(|| shape("there is no `methodName`"))?;
+        let name = name.ok_or_else(|| shape("`methodCall` has no `methodName`"))?;
         let name = trimmed(text_of(name)?);
         if name.is_empty() {
             return Err(shape("`methodName` is empty"));
@@ -89,14 +95,14 @@ impl<'a> Reader<'a> {
                 self.params(params)?;
                 match self.tape.values().len() {
                     0 | 1 => Ok(Root::Answer),
-                    _ => Err(shape("an answer holds one value, not several")),
+                    _ => Err(shape("`methodResponse` holds one value, not several")),
                 }
             }
             [None, Some(fault)] => {
                 self.only_value(fault)?;
                 match self.tape.values().all(|value| value.is_struct()) {
                     true => Ok(Root::Fault),
-                    false => Err(shape("a `fault` holds a struct")),
+                    false => Err(shape("`fault` holds a struct, and this is something else")),
                 }
             }
             _ => Err(shape("`methodResponse` holds either `params` or `fault`")),
@@ -116,7 +122,7 @@ impl<'a> Reader<'a> {
 
     fn only_value(&mut self, parent: Element<'_, 'a>) -> Result<(), Fault> {
         let [value] = self.children(parent, ["value"])?;
-        let value = value.ok_or_else(|| shape(format!("a `{}` has no `value`", parent.tag_name().name())))?;
+        let value = value.ok_or_else(|| shape(format!("`{}` has no `value`", parent.tag_name().name())))?;
         self.value(value, 0)?;
         self.tape.complete();
         Ok(())
@@ -130,7 +136,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         };
         if typed.next().is_some() {
-            return Err(shape("a `value` holds two elements"));
+            return Err(shape("`value` holds more than one element"));
         }
         no_text(value)?;
         let name = element.tag_name();
@@ -156,7 +162,7 @@ impl<'a> Reader<'a> {
             for value in data.children().filter(Element::is_element) {
                 match value.tag_name().name() {
                     "value" => self.value(value, depth)?,
-                    other => return Err(shape(format!("`data` holds a `{}`", abridge(other)))),
+                    other => return Err(misplaced(other, "data")),
                 }
                 items += 1;
             }
@@ -171,12 +177,11 @@ impl<'a> Reader<'a> {
         let mut members = 0;
         for member in element.children().filter(Element::is_element) {
             if member.tag_name().name() != "member" {
-                return Err(shape(format!("a `struct` holds a `{}`", abridge(member.tag_name().name()))));
+                return Err(misplaced(member.tag_name().name(), "struct"));
             }
             let [name, value] = self.children(member, ["name", "value"])?;
-            let (Some(name), Some(value)) = (name, value) else {
-                return Err(shape("a `member` lacks its `name` or its `value`"));
-            };
+            let name = name.ok_or_else(|| shape("`member` has no `name`"))?;
+            let value = value.ok_or_else(|| shape("`member` has no `value`"))?;
             self.tape.push(Node::Text(text_of(name)?));
             self.value(value, depth)?;
             members += 1;
@@ -203,14 +208,15 @@ impl<'a> Reader<'a> {
         Ok(found)
     }
 
-    /// An element that XML-RPC does not know: inside a value it would be part of the data, elsewhere it is noise.
+    /// An element that does not belong where it is. Inside a value it would be part of the data, and one of
+    /// XML-RPC's own would be data in the wrong place; anything else is noise.
     fn unknown(&self, parent: Element<'_, 'a>, name: &str) -> Result<(), Fault> {
         let parent = parent.tag_name().name();
         let outside_values = matches!(parent, "methodCall" | "methodResponse" | "params" | "param" | "fault");
-        if self.reading == Reading::Lenient && outside_values {
+        if self.reading == Reading::Lenient && outside_values && !is_own(name) {
             return Ok(());
         }
-        Err(shape(format!("`{parent}` holds a `{}`", abridge(name))))
+        Err(misplaced(name, parent))
     }
 
     fn deeper(&self, depth: usize) -> Result<usize, Fault> {
@@ -238,7 +244,7 @@ fn text_node<'a>(child: Element<'_, 'a>, parent: Element<'_, 'a>) -> Result<Cow<
     match child.text_storage() {
         Some(StringStorage::Borrowed(text)) if child.is_text() => Ok(Cow::Borrowed(text)),
         Some(StringStorage::Owned(text)) if child.is_text() => Ok(Cow::Owned(text.as_ref().to_owned())),
-        _ => Err(shape(format!("`{}` holds an element", abridge(parent.tag_name().name())))),
+        _ => Err(misplaced(child.tag_name().name(), parent.tag_name().name())),
     }
 }
 
@@ -247,7 +253,7 @@ fn no_text(element: Element<'_, '_>) -> Result<(), Fault> {
     let blank = |text: &str| text.bytes().all(|byte| byte.is_ascii_whitespace());
     match element.children().any(|child| child.is_text() && !child.text().is_none_or(blank)) {
         false => Ok(()),
-        true => Err(shape(format!("`{}` holds text", element.tag_name().name()))),
+        true => Err(shape(format!("text does not belong in `{}`", element.tag_name().name()))),
     }
 }
 
@@ -257,6 +263,29 @@ fn trimmed(name: Cow<'_, str>) -> Cow<'_, str> {
         Cow::Borrowed(name) => Cow::Borrowed(name.trim_matches(blank)),
         Cow::Owned(name) => Cow::Owned(name.trim_matches(blank).to_owned()),
     }
+}
+
+/// Whether this is the name of an element in which a call's data may stand.
+fn is_own(name: &str) -> bool {
+    let holds = matches!(
+        name,
+        "methodCall"
+            | "methodName"
+            | "methodResponse"
+            | "params"
+            | "param"
+            | "fault"
+            | "value"
+            | "array"
+            | "data"
+            | "struct"
+            | "member"
+    );
+    holds || Scalar::named(name.as_bytes()).is_some() || Scalar::of_apache(name).is_some()
+}
+
+fn misplaced(name: &str, parent: &str) -> Fault {
+    shape(format!("`{}` does not belong in `{}`", abridge(name), abridge(parent)))
 }
 
 fn shape(message: impl Into<Cow<'static, str>>) -> Fault {
