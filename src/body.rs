@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::fault::BoxError;
+use crate::fault::{BoxError, Fault};
 
 /// The size of a piece, in bytes: what a socket takes at a time, and all that an answer of any length holds.
 pub const PIECE: usize = 64 * 1024;
@@ -128,7 +128,7 @@ impl Pieces {
         let filling = catch_unwind(AssertUnwindSafe(|| source.poll_fill(cx, filled, PIECE)));
         match filling {
             Ok(poll) => self.done = !ready!(poll)?,
-            Err(_) => return Poll::Ready(Err("the method failed in the midst of its answer".into())),
+            Err(_) => return Poll::Ready(Err(Fault::internal().into())),
         }
         Poll::Ready(Ok(()))
     }

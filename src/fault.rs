@@ -127,9 +127,14 @@ impl Fault {
         Fault::new(Kind::Service(Some(code)), message)
     }
 
+    /// A defect on the server's side, such as a handler's panic.
+    pub fn internal() -> Fault {
+        Fault::new(Kind::Internal, "the method failed; the server's log says why")
+    }
+
     /// There is no method of this name.
     pub fn no_such_method(name: &str) -> Fault {
-        Fault::new(Kind::NoSuchMethod, format!("no method `{}` here", crate::text::abridge(name)))
+        Fault::new(Kind::NoSuchMethod, format!("there is no method `{}` here", crate::text::abridge(name)))
     }
 }
 

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::args::Args;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::interface::{Interface, Method, Param};
 use crate::rows::RowSet;
 use crate::service::{Answer, Call, Pending, Service};
@@ -289,20 +289,16 @@ fn failed(fault: Fault) -> Pending {
 
 /// Runs a handler so that its panic is its caller's fault and nobody else's.
 fn guarded<T>(handler: impl FnOnce() -> T) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(handler)).map_err(|_| panicked())
+    catch_unwind(AssertUnwindSafe(handler)).map_err(|_| Fault::internal())
 }
 
 async fn guarded_future<T>(running: impl Future<Output = T>) -> Result<T, Fault> {
     let mut running = pin!(running);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
-        Err(_) => Poll::Ready(Err(panicked())),
+        Err(_) => Poll::Ready(Err(Fault::internal())),
     })
     .await
-}
-
-fn panicked() -> Fault {
-    Fault::new(Kind::Internal, "the method failed; the server's log says why")
 }
 
 fn unfit(name: &str) -> Option<&'static str> {

@@ -9,7 +9,11 @@ use crate::interface::{Interface, Method, Param};
 /// Optional parameters make several signatures, one for each number of parameters that a call may give.
 /// The words are XML-RPC's type names, and `mixed` for a value of any type.
 pub fn signatures(interface: &Interface, method: &Method) -> Vec<Vec<&'static str>> {
-    let result = type_word(interface, method.result.as_value());
+    let result = match type_word(interface, method.result.as_value()) {
+        // A method with nothing to say answers an empty string.
+        "nil" => "string",
+        word => word,
+    };
     let params: Vec<_> = method.params.iter().map(|param| type_word(interface, param.schema.as_value())).collect();
     let counts = method.required()..=params.len();
     counts.map(|count| [result].into_iter().chain(params.iter().copied().take(count)).collect()).collect()

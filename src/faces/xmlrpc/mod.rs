@@ -4,6 +4,7 @@ mod multicall;
 mod system;
 pub mod tongue;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context as Task, Poll};
 
 use http::Method;
@@ -13,7 +14,7 @@ use super::face::{self, Face, Replied, Reply};
 use crate::args::Args;
 use crate::body::{Body, Source};
 use crate::fault::{BoxError, Fault, Kind};
-use crate::service::{Answer, Call, Context, Format, Pending, Rows, Service};
+use crate::service::{Answer, Call, Context, Encode, Format, Pending, Rows, Service};
 use crate::text::abridge;
 use crate::wire::xmlrpc::{self as wire, Dialect, Document, Root, Values};
 use crate::wire::{Limits, charset};
@@ -65,7 +66,7 @@ impl Face for XmlRpc {
             let body = match begun {
                 Ok(Begun::Call(pending)) => answer(pending, dialect).await,
                 Ok(Begun::Multicall(calls)) => {
-                    Body::gather(multicall::Answers::new(calls, dialect)).await.map_err(|error| unwritable(&error))
+                    Body::gather(multicall::Answers::new(calls, dialect)).await.map_err(unsent)
                 }
                 Err(fault) => Err(fault),
             };
@@ -136,13 +137,11 @@ async fn answer(pending: Pending, dialect: Dialect) -> Result<Body, Fault> {
         Answer::One(value) => {
             let mut bytes = Vec::with_capacity(512);
             wire::answer_head(&mut bytes, dialect);
-            value.encode(Format::XmlRpc(dialect), &mut bytes).map_err(|error| unwritable(&error))?;
+            encode(value.as_ref(), dialect, &mut bytes)?;
             bytes.extend_from_slice(wire::answer_tail());
             Ok(Body::whole(bytes))
         }
-        Answer::Many(rows) => {
-            Body::gather(Array { rows, dialect, begun: false }).await.map_err(|error| unwritable(&error))
-        }
+        Answer::Many(rows) => Body::gather(Array { rows, dialect, begun: false }).await.map_err(unsent),
     }
 }
 
@@ -178,7 +177,16 @@ fn fault_body(fault: &Fault, dialect: Dialect) -> Body {
     Body::whole(bytes)
 }
 
-/// The service answered what this group's XML-RPC has no form for.
-fn unwritable(error: &BoxError) -> Fault {
-    Fault::new(Kind::Service(None), format!("the answer cannot be sent: {error}"))
+/// Writes a value; a type that panics over it fails its own call and no other.
+fn encode(value: &dyn Encode, dialect: Dialect, to: &mut Vec<u8>) -> Result<(), Fault> {
+    let written = catch_unwind(AssertUnwindSafe(|| value.encode(Format::XmlRpc(dialect), to)));
+    written.map_err(|_| Fault::internal())?.map_err(unsent)
+}
+
+/// Why an answer cannot be sent: a fault of the service's own, or a value that this group's XML-RPC has no form for.
+fn unsent(error: BoxError) -> Fault {
+    match error.downcast::<Fault>() {
+        Ok(fault) => *fault,
+        Err(error) => Fault::new(Kind::Service(None), format!("the answer cannot be sent: {error}")),
+    }
 }

@@ -1,13 +1,13 @@
 //! `system.multicall`: several calls in one request, each on its own, answered in order as they finish.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context as Task, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::{ARRAY_HEAD, ARRAY_TAIL, unwritable};
+use super::{ARRAY_HEAD, ARRAY_TAIL, encode, unsent};
 use crate::body::Source;
 use crate::fault::{BoxError, Fault, Kind};
 use crate::service::{Answer, Format, Pending, Rows};
-use crate::text::abridge;
 use crate::wire::xmlrpc::{self as wire, Dialect, ValueRef, Values};
 
 /// The name of the method.
@@ -29,7 +29,7 @@ pub(super) fn members<'t>(
 ) -> Result<impl Iterator<Item = Result<Member<'t>, Fault>>, Fault> {
     let calls = match (params.next().and_then(ValueRef::items), params.next()) {
         (Some(calls), None) => calls,
-        _ => return Err(Fault::bad_params("system.multicall takes one parameter, an array of calls")),
+        _ => return Err(Fault::bad_params("`system.multicall` takes one parameter, an array of calls")),
     };
     if calls.len() > limit {
         return Err(Fault::new(Kind::Limit, format!("{} calls at once; at most {limit} are allowed", calls.len())));
@@ -43,11 +43,11 @@ fn member<'t>(call: ValueRef<'t, 't>) -> Result<Member<'t>, Fault> {
         return Err(wrong("a call is a struct of `methodName` and `params`"));
     }
     let name = call.member("methodName").ok_or_else(|| wrong("the call has no `methodName`"))?;
-    let method = name.text().ok_or_else(|| wrong("`methodName` is no string"))?;
+    let method = name.text().ok_or_else(|| wrong("`methodName` is not a string"))?;
     let params = call.member("params").ok_or_else(|| wrong("the call has no `params`"))?;
-    let params = params.items().ok_or_else(|| wrong("`params` is no array"))?;
+    let params = params.items().ok_or_else(|| wrong("`params` is not an array"))?;
     if method == NAME {
-        return Err(Fault::new(Kind::Structure, format!("{} cannot be nested", abridge(method))));
+        return Err(Fault::new(Kind::Structure, "`system.multicall` cannot be nested"));
     }
     Ok(Member { method, params })
 }
@@ -72,28 +72,35 @@ impl Answers {
         Answers { calls: calls.into_iter(), now: Now::Head, dialect }
     }
 
-    /// Writes one call's result, or its fault; rows are only begun.
-    fn write(&mut self, answer: Result<Answer, Fault>, to: &mut Vec<u8>) -> Now {
+    /// Writes one call's result, or its fault; of rows at first as many as there is room for.
+    fn write(&mut self, answer: Result<Answer, Fault>, to: &mut Vec<u8>, until: usize) -> Now {
         let start = to.len();
         to.extend_from_slice(ARRAY_HEAD);
         let written = match answer {
-            Ok(Answer::Many(rows)) => {
-                to.extend_from_slice(ARRAY_HEAD);
-                return Now::Rows(rows);
-            }
-            Ok(Answer::One(value)) => {
-                value.encode(Format::XmlRpc(self.dialect), to).map_err(|error| unwritable(&error))
-            }
+            Ok(Answer::One(value)) => encode(value.as_ref(), self.dialect, to).map(|()| None),
+            Ok(Answer::Many(rows)) => self.begin_rows(rows, to, until),
             Err(fault) => Err(fault),
         };
         match written {
-            Ok(()) => to.extend_from_slice(ARRAY_TAIL),
+            Ok(Some(rows)) => return Now::Rows(rows),
+            Ok(None) => to.extend_from_slice(ARRAY_TAIL),
             Err(fault) => {
                 to.truncate(start);
                 wire::write_fault_value(to, &fault, self.dialect);
             }
         }
         Now::Next
+    }
+
+    /// Writes rows; comes back with those for which there was no room.
+    fn begin_rows(&self, mut rows: Rows, to: &mut Vec<u8>, until: usize) -> Result<Option<Rows>, Fault> {
+        to.extend_from_slice(ARRAY_HEAD);
+        let filled = catch_unwind(AssertUnwindSafe(|| rows.fill(Format::XmlRpc(self.dialect), to, until)));
+        if filled.map_err(|_| Fault::internal())?.map_err(unsent)? {
+            return Ok(Some(rows));
+        }
+        to.extend_from_slice(ARRAY_TAIL);
+        Ok(None)
     }
 }
 
@@ -121,7 +128,7 @@ impl Source for Answers {
                         return Poll::Pending;
                     }
                     let answer = ready!(call.as_mut().poll(cx));
-                    self.write(answer, to)
+                    self.write(answer, to, until)
                 }
                 Now::Rows(rows) => match rows.fill(Format::XmlRpc(self.dialect), to, until)? {
                     true => return Poll::Ready(Ok(true)),

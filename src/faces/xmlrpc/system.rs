@@ -10,7 +10,6 @@ use crate::describe::signature::signatures;
 use crate::fault::Fault;
 use crate::interface::Interface;
 use crate::service::Answer;
-use crate::text::abridge;
 
 /// The name of each method, its signature in XML-RPC's words, and what it does.
 const METHODS: [(&str, &[&str], &str); 5] = [
@@ -82,7 +81,7 @@ fn help_of(interface: &Interface, name: &str) -> Result<String, Fault> {
 }
 
 fn unknown(name: &str) -> Fault {
-    Fault::bad_params(format!("there is no method `{}` to tell about", abridge(name)))
+    Fault::bad_params(Fault::no_such_method(name).message)
 }
 
 /// An extension of XML-RPC, as `system.getCapabilities` names it.
