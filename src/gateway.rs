@@ -77,7 +77,7 @@ impl Gateway {
         let (group, tail) = self.group(head)?;
         let face = group.face(head, tail)?;
         let taken = self.intake.take(head, body, group.body_limit).await?;
-        let reply = face.serve(group.service.as_ref(), head, &taken.bytes, &Context { peer, deadline: None });
+        let reply = face.serve(&group.service, head, &taken.bytes, &Context { peer, deadline: None });
         drop(taken.bytes);
         let mut replied = reply.await;
         if let Some(share) = taken.share {

@@ -19,6 +19,7 @@ use crate::fault::Fault;
 use crate::interface::{Interface, Method, Param};
 use crate::rows::RowSet;
 use crate::service::{Answer, Call, Pending, Service};
+use crate::wait::Soon;
 
 /// A service in this process, made of functions.
 ///
@@ -80,7 +81,7 @@ impl Service for Local {
     fn call(&self, call: Call<'_>) -> Pending {
         match self.handlers.get(call.method) {
             Some(handler) => handler(call.args),
-            None => failed(Fault::no_such_method(call.method)),
+            None => Soon::now(Err(Fault::no_such_method(call.method))),
         }
     }
 }
@@ -114,16 +115,10 @@ impl<S: Send + Sync + 'static> Builder<S> {
         R: Reply<M>,
     {
         let result = self.generator.subschema_for::<R::Value>();
-        let (state, shared) = (self.state.clone(), Arc::new(handler));
+        let state = self.state.clone();
         self.register::<A>(name, result, move |args| {
-            let (state, handler) = (state.clone(), shared.clone());
-            match args.take::<A>() {
-                Ok(args) => Box::pin(async move {
-                    let value = guarded(|| handler(&state, args))?.into_result()?;
-                    Ok(Answer::One(Box::new(value)))
-                }),
-                Err(fault) => failed(fault),
-            }
+            let value = args.take::<A>().and_then(|args| guarded(|| handler(&state, args))?.into_result());
+            Soon::now(value.map(|value| Answer::One(Box::new(value))))
         })
     }
 
@@ -135,16 +130,14 @@ impl<S: Send + Sync + 'static> Builder<S> {
         F::Output: Reply<M>,
     {
         let result = self.generator.subschema_for::<<F::Output as Reply<M>>::Value>();
-        let (state, shared) = (self.state.clone(), Arc::new(handler));
+        let state = self.state.clone();
         self.register::<A>(name, result, move |args| {
-            let (state, handler) = (state.clone(), shared.clone());
-            match args.take::<A>() {
-                Ok(args) => Box::pin(async move {
-                    let running = guarded(|| handler(state, args))?;
+            match args.take::<A>().and_then(|args| guarded(|| handler(state.clone(), args))) {
+                Ok(running) => Soon::later(async move {
                     let value = guarded_future(running).await?.into_result()?;
                     Ok(Answer::One(Box::new(value)))
                 }),
-                Err(fault) => failed(fault),
+                Err(fault) => Soon::now(Err(fault)),
             }
         })
     }
@@ -156,16 +149,10 @@ impl<S: Send + Sync + 'static> Builder<S> {
         R: RowsReply<M>,
     {
         let item = self.generator.subschema_for::<<R::Rows as RowSet>::Item>();
-        let (state, shared) = (self.state.clone(), Arc::new(handler));
+        let state = self.state.clone();
         self.register::<A>(name, json_schema!({ "type": "array", "items": item }), move |args| {
-            let (state, handler) = (state.clone(), shared.clone());
-            match args.take::<A>() {
-                Ok(args) => Box::pin(async move {
-                    let rows = guarded(|| handler(&state, args))?.into_rows_result()?;
-                    Ok(Answer::Many(rows.into_rows()))
-                }),
-                Err(fault) => failed(fault),
-            }
+            let rows = args.take::<A>().and_then(|args| guarded(|| handler(&state, args))?.into_rows_result());
+            Soon::now(rows.map(|rows| Answer::Many(rows.into_rows())))
         })
     }
 
@@ -281,10 +268,6 @@ impl<R: RowSet> RowsReply<Fallible> for Result<R, Fault> {
     fn into_rows_result(self) -> Result<R, Fault> {
         self
     }
-}
-
-fn failed(fault: Fault) -> Pending {
-    Box::pin(std::future::ready(Err(fault)))
 }
 
 /// Runs a handler so that its panic is its caller's fault and nobody else's.

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::fault::{Fault, Kind};
 use crate::interface::Interface;
 use crate::service::{Answer, Call, Pending, Service};
-use crate::wait::within;
+use crate::wait::{Soon, within};
 
 /// A service of which only so many calls run at a time, and none for longer than its deadline.
 ///
-/// A call waits for its turn at most until its deadline; an answer made of rows keeps its place until the last row
-/// is out.
+/// A call that is answered at once has been answered before anything could be limited: of those there are never more
+/// than threads. A call that goes on, or whose rows are still to be made, waits for its place at most until its
+/// deadline, and keeps it until it is done or the last row is out.
 pub struct Limited {
     inner: Arc<dyn Service>,
     running: Arc<Semaphore>,
@@ -33,16 +34,30 @@ impl Service for Limited {
     }
 
     fn call(&self, call: Call<'_>) -> Pending {
-        let (pending, running, deadline) = (self.inner.call(call), self.running.clone(), self.deadline);
-        Box::pin(async move {
-            let permit = within(deadline, running.acquire_owned()).await.and_then(Result::ok).ok_or_else(busy)?;
-            let answer = within(deadline, pending).await.ok_or_else(|| late(deadline))??;
-            Ok(match answer {
-                Answer::Many(rows) => Answer::Many(rows.holding(permit)),
-                one @ Answer::One(_) => one,
-            })
-        })
+        let (running, deadline) = (&self.running, self.deadline);
+        match self.inner.call(call) {
+            Soon::Now(Some(Ok(Answer::Many(rows)))) => {
+                let place = place(running.clone(), deadline);
+                Soon::later(async move { Ok(Answer::Many(rows.holding(place.await?))) })
+            }
+            now @ Soon::Now(_) => now,
+            Soon::Later(pending) => {
+                let place = place(running.clone(), deadline);
+                Soon::later(async move {
+                    let place = place.await?;
+                    match within(deadline, pending).await.ok_or_else(|| late(deadline))?? {
+                        Answer::Many(rows) => Ok(Answer::Many(rows.holding(place))),
+                        one @ Answer::One(_) => Ok(one),
+                    }
+                })
+            }
+        }
     }
+}
+
+/// A place among the running calls, as soon as there is one.
+async fn place(running: Arc<Semaphore>, deadline: Duration) -> Result<OwnedSemaphorePermit, Fault> {
+    within(deadline, running.acquire_owned()).await.and_then(Result::ok).ok_or_else(busy)
 }
 
 fn busy() -> Fault {

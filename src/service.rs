@@ -1,8 +1,6 @@
 //! Where in-process and remote services meet: what answers calls, and what a call and its answer are.
 
-use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -11,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::args::Args;
 use crate::fault::{BoxError, Fault};
 use crate::interface::Interface;
+use crate::wait::Soon;
 use crate::wire::xmlrpc::{self, Dialect};
 
 /// Whatever answers calls: an in-process service, a remote one, a composition, or a policy around another.
@@ -18,7 +17,8 @@ pub trait Service: Send + Sync + 'static {
     /// What may be called, in no protocol's words.
     fn interface(&self) -> &Interface;
 
-    /// Begins a call. The arguments are read before this returns, so the answer borrows nothing.
+    /// Begins a call. The arguments are read before this returns, so the answer borrows nothing; what can be answered
+    /// at once may be answered before this returns.
     fn call(&self, call: Call<'_>) -> Pending;
 }
 
@@ -43,7 +43,7 @@ pub struct Context {
 }
 
 /// An answer that is on its way.
-pub type Pending = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>;
+pub type Pending = Soon<Result<Answer, Fault>>;
 
 /// What a call comes back with.
 pub enum Answer {

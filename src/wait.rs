@@ -1,9 +1,63 @@
-//! Waiting with an end.
+//! Waiting: for what may be there already, and with an end.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
+
+/// What is there now, or comes later. Most answers are there at once and should not cost an allocation to say so.
+pub enum Soon<T> {
+    /// It is there; `None` once it has been taken.
+    Now(Option<T>),
+    /// It comes later.
+    Later(Pin<Box<dyn Future<Output = T> + Send>>),
+}
+
+impl<T> Soon<T> {
+    /// What is there now.
+    pub fn now(value: T) -> Soon<T> {
+        Soon::Now(Some(value))
+    }
+
+    /// What a future comes to.
+    pub fn later(future: impl Future<Output = T> + Send + 'static) -> Soon<T> {
+        Soon::Later(Box::pin(future))
+    }
+
+    /// The same, made into something else when it is there.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U + Send + 'static) -> Soon<U>
+    where
+        T: 'static,
+    {
+        match self {
+            Soon::Now(value) => Soon::Now(value.map(make)),
+            Soon::Later(future) => Soon::later(async move { make(future.await) }),
+        }
+    }
+
+    /// The same, made into something else that may take its own time.
+    pub fn and_then<U: Send + Unpin + 'static>(self, make: impl FnOnce(T) -> Soon<U> + Send + 'static) -> Soon<U>
+    where
+        T: 'static,
+    {
+        match self {
+            Soon::Now(None) => Soon::Now(None),
+            Soon::Now(Some(value)) => make(value),
+            Soon::Later(future) => Soon::later(async move { make(future.await).await }),
+        }
+    }
+}
+
+impl<T: Unpin> Future for Soon<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match self.get_mut() {
+            Soon::Now(value) => value.take().map_or(Poll::Pending, Poll::Ready),
+            Soon::Later(future) => future.as_mut().poll(cx),
+        }
+    }
+}
 
 /// What a future comes to, if it does within this time.
 ///

@@ -25,6 +25,7 @@ mod specimen;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use croupier::faces::face::Face;
 use croupier::faces::xmlrpc::XmlRpc;
@@ -41,7 +42,7 @@ const CASES: usize = 160;
 #[test]
 fn every_request_has_its_golden_answer() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
-    let service = specimen::service();
+    let service = Arc::new(specimen::service()) as Arc<dyn Service>;
     let (mut count, mut wrong) = (0, String::new());
     for path in files() {
         let text = std::fs::read_to_string(&path).unwrap();
@@ -167,7 +168,7 @@ impl Case<'_> {
     }
 
     /// The answer, which must be sound XML-RPC whatever is expected.
-    fn answer(&self, service: &dyn Service) -> String {
+    fn answer(&self, service: &Arc<dyn Service>) -> String {
         let mut request = Request::builder().method(Method::POST).uri("/");
         if let Some(value) = self.line("type") {
             request = request.header(header::CONTENT_TYPE, value);

@@ -1,7 +1,6 @@
 //! What every face is, and what all of them do alike.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
@@ -9,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, header};
 use crate::body::Body;
 use crate::fault::{Fault, Kind};
 use crate::service::{Call, Context, Pending, Service};
+use crate::wait::Soon;
 
 /// A protocol seen from the client.
 pub trait Face: Send + Sync + 'static {
@@ -20,11 +20,11 @@ pub trait Face: Send + Sync + 'static {
     fn claims(&self, head: &Parts, tail: &str) -> bool;
 
     /// Reads a call, has it answered, and writes the answer. The body is read before this returns.
-    fn serve(&self, service: &dyn Service, head: &Parts, body: &[u8], context: &Context) -> Reply;
+    fn serve(&self, service: &Arc<dyn Service>, head: &Parts, body: &[u8], context: &Context) -> Reply;
 }
 
 /// A reply that is on its way.
-pub type Reply = Pin<Box<dyn Future<Output = Replied> + Send>>;
+pub type Reply = Soon<Replied>;
 
 /// A response, and what the access log says about it.
 pub struct Replied {
@@ -39,7 +39,7 @@ pub struct Replied {
 /// Begins a call, unless its name makes it private: nothing that begins with `_` is ever reachable.
 pub fn begin(service: &dyn Service, call: Call<'_>) -> Pending {
     if call.method.starts_with('_') {
-        return Box::pin(std::future::ready(Err(Fault::no_such_method(call.method))));
+        return Soon::now(Err(Fault::no_such_method(call.method)));
     }
     service.call(call)
 }

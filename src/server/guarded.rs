@@ -6,9 +6,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::access::Line;
+use super::rim::Place;
 use super::watch::{Busy, Stream};
 use crate::body::Body;
 use crate::fault::BoxError;
@@ -18,7 +18,7 @@ pub(super) struct Guarded {
     pub(super) body: Body,
     /// The place among the requests that are being answered.
     #[expect(dead_code, reason = "it is held to be dropped with the body")]
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    pub(super) place: Option<Place>,
     /// The line for the access log, written when the body is out.
     pub(super) line: Option<Box<Line>>,
     /// For HTTP/2: the watch over this stream.

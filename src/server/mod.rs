@@ -7,14 +7,14 @@ mod listener;
 mod rim;
 mod watch;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -27,7 +27,7 @@ use crate::gateway::Gateway;
 use crate::settings::Settings;
 use io::Noted;
 use listener::Accepted;
-use rim::{Rim, Shared};
+use rim::{Places, Rim, Shared};
 use watch::{Entry, Order, Watch};
 
 /// A gateway, ready to be served.
@@ -47,7 +47,7 @@ impl Server {
     /// A server of this gateway; with a log, each request leaves a line in it.
     pub fn new(gateway: Gateway, settings: Settings, log: Option<AccessLog>) -> Server {
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
-        let places = Arc::new(Semaphore::new(settings.in_flight.min(Semaphore::MAX_PERMITS)));
+        let places = Places::new(settings.in_flight);
         Server { shared: Arc::new(Shared { gateway, places, log }), settings }
     }
 
@@ -98,27 +98,25 @@ impl Server {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let pulse = entry.pulse.clone();
-        let rim = Rim { shared: self.shared.clone(), pulse: pulse.clone(), peer };
+        let rim = Rim::new(self.shared.clone(), pulse.clone(), peer);
         let builder = self.builder();
         let io = TokioIo::new(Noted::new(stream, pulse.clone()));
-        let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(rim)));
+        let mut connection = pin!(builder.serve_connection(io, rim));
         let mut given = Order::Go;
-        loop {
-            let order = tokio::select! {
-                biased;
-                ended = connection.as_mut() => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, ?peer, "a connection ended early");
-                    }
-                    break;
+        let ended = poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                    return Poll::Ready(ended);
                 }
-                order = pulse.next_order(given) => order,
-            };
-            match order {
-                Order::Cut => break,
-                _ => connection.as_mut().graceful_shutdown(),
+                given = ready!(pulse.poll_order(cx, given));
+                match given {
+                    Order::Cut => return Poll::Ready(Ok(())),
+                    _ => connection.as_mut().graceful_shutdown(),
+                }
             }
-            given = order;
+        });
+        if let Err(error) = ended.await {
+            tracing::debug!(%error, ?peer, "a connection ended early");
         }
         drop((slot, entry));
     }

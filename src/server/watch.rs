@@ -4,8 +4,12 @@
 //! connection to close. So a deadline may come late by one tick, and a request costs no timer.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -45,7 +49,8 @@ pub(super) struct Pulse {
     multiplexed: AtomicBool,
     streams: Mutex<Vec<Weak<Stream>>>,
     order: AtomicU8,
-    ordered: Notify,
+    /// Wakes the connection's task for an order.
+    waker: OnceLock<Waker>,
 }
 
 /// The body of one HTTP/2 response: since when its last piece has been waiting for the client's window.
@@ -97,7 +102,7 @@ impl Watch {
             multiplexed: AtomicBool::new(false),
             streams: Mutex::default(),
             order: AtomicU8::new(Order::Go as u8),
-            ordered: Notify::new(),
+            waker: OnceLock::new(),
         });
         let key = self.last.fetch_add(1, Relaxed);
         locked(&self.open).insert(key, pulse.clone());
@@ -204,21 +209,22 @@ impl Pulse {
         stream
     }
 
-    /// The next order, which is never [`Order::Go`].
-    pub(super) async fn next_order(&self, given: Order) -> Order {
-        loop {
-            let ordered = self.ordered.notified();
-            match self.order.load(Relaxed) {
-                order if order <= given as u8 => ordered.await,
-                order if order == Order::Finish as u8 => return Order::Finish,
-                _ => return Order::Cut,
-            }
+    /// The next order beyond the one given already. Only the connection's own task may ask, since only the first
+    /// waker is kept: asking is part of every poll, and a task's waker stays the same.
+    pub(super) fn poll_order(&self, cx: &Context<'_>, given: Order) -> Poll<Order> {
+        self.waker.get_or_init(|| cx.waker().clone());
+        match self.order.load(SeqCst) {
+            order if order <= given as u8 => Poll::Pending,
+            order if order == Order::Finish as u8 => Poll::Ready(Order::Finish),
+            _ => Poll::Ready(Order::Cut),
         }
     }
 
     fn order(&self, order: Order) {
-        if self.order.fetch_max(order as u8, Relaxed) < order as u8 {
-            self.ordered.notify_one();
+        if self.order.fetch_max(order as u8, SeqCst) < order as u8 {
+            if let Some(waker) = self.waker.get() {
+                waker.wake_by_ref();
+            }
         }
     }
 

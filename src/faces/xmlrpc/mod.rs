@@ -5,6 +5,7 @@ mod system;
 pub mod tongue;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
 use http::Method;
@@ -16,8 +17,10 @@ use crate::body::{Body, Source};
 use crate::fault::{BoxError, Fault, Kind};
 use crate::service::{Answer, Call, Context, Encode, Format, Pending, Rows, Service};
 use crate::text::abridge;
+use crate::wait::Soon;
 use crate::wire::xmlrpc::{self as wire, Dialect, Document, Root, Values};
 use crate::wire::{Limits, charset};
+use multicall::{Answers, Calls};
 
 /// The XML-RPC face of a group.
 #[derive(Debug, Clone, Copy)]
@@ -56,20 +59,13 @@ impl Face for XmlRpc {
         head.method == Method::POST && tail.is_empty() && xml(face::media_type(head))
     }
 
-    fn serve(&self, service: &dyn Service, head: &Parts, body: &[u8], context: &Context) -> Reply {
+    fn serve(&self, service: &Arc<dyn Service>, head: &Parts, body: &[u8], context: &Context) -> Reply {
         let dialect = self.dialect;
-        let (method, begun) = match self.begin(service, head, body, context) {
-            Ok((method, begun)) => (method, Ok(begun)),
-            Err(fault) => (Box::from(""), Err(fault)),
+        let (method, body) = match self.begin(service, head, body, context) {
+            Ok((method, body)) => (method, body),
+            Err(fault) => (Box::from(""), Soon::now(Err(fault))),
         };
-        Box::pin(async move {
-            let body = match begun {
-                Ok(Begun::Call(pending)) => answer(pending, dialect).await,
-                Ok(Begun::Multicall(calls)) => {
-                    Body::gather(multicall::Answers::new(calls, dialect)).await.map_err(unsent)
-                }
-                Err(fault) => Err(fault),
-            };
+        body.map(move |body| {
             let fault = body.as_ref().err().map(|fault| fault.kind);
             let response = face::ok("text/xml", body.unwrap_or_else(|fault| fault_body(&fault, dialect)));
             Replied { response, method, fault }
@@ -77,72 +73,60 @@ impl Face for XmlRpc {
     }
 }
 
-/// A request that was read and is being answered.
-enum Begun {
-    Call(Pending),
-    Multicall(Vec<Pending>),
-}
-
 impl XmlRpc {
+    /// Reads a request and begins to answer it: the method's name, and the body of the answer.
     fn begin(
         &self,
-        service: &dyn Service,
+        service: &Arc<dyn Service>,
         head: &Parts,
         body: &[u8],
         context: &Context,
-    ) -> Result<(Box<str>, Begun), Fault> {
+    ) -> Result<(Box<str>, Soon<Result<Body, Fault>>), Fault> {
         let text = charset::decode(body, face::charset(&head.headers))?;
-        let document = Document::read(&text, self.dialect.reading, self.limits)?;
-        let Root::Call(method) = &document.root else {
+        let Document { root, tape } = Document::read(&text, self.dialect.reading, self.limits)?;
+        let Root::Call(method) = root else {
             return Err(Fault::new(Kind::Structure, "this is an answer, not a `methodCall`"));
         };
-        let params = document.tape.values();
-        let begun = match method.as_ref() {
-            multicall::NAME => match multicall::members(params, self.multicall) {
-                Ok(calls) => Begun::Multicall(calls.map(|call| self.begin_member(service, call, context)).collect()),
-                Err(fault) => Begun::Call(failed(fault)),
-            },
-            name => Begun::Call(begin_call(service, name, params, context)),
+        let dialect = self.dialect;
+        let body = if method == multicall::NAME {
+            match Calls::new(tape, self.multicall, service.clone(), context.clone()) {
+                Ok(calls) => {
+                    Soon::later(async move { Body::gather(Answers::new(calls, dialect)).await.map_err(unsent) })
+                }
+                Err(fault) => Soon::now(Err(fault)),
+            }
+        } else {
+            begin_call(service.as_ref(), &method, tape.values(), context).and_then(move |answer| write(answer, dialect))
         };
-        Ok((abridge(method).into(), begun))
-    }
-
-    fn begin_member(
-        &self,
-        service: &dyn Service,
-        call: Result<multicall::Member<'_>, Fault>,
-        context: &Context,
-    ) -> Pending {
-        match call {
-            Ok(call) => begin_call(service, call.method, call.params, context),
-            Err(fault) => failed(fault),
-        }
+        Ok((abridge(&method).into(), body))
     }
 }
 
 fn begin_call(service: &dyn Service, method: &str, params: Values<'_, '_>, context: &Context) -> Pending {
     let args = Args::XmlRpc(params);
     match system::call(service.interface(), method, args) {
-        Some(answer) => Box::pin(std::future::ready(answer)),
+        Some(answer) => Soon::now(answer),
         None => face::begin(service, Call { method, args, context }),
     }
 }
 
-fn failed(fault: Fault) -> Pending {
-    Box::pin(std::future::ready(Err(fault)))
+fn write(answer: Result<Answer, Fault>, dialect: Dialect) -> Soon<Result<Body, Fault>> {
+    match answer {
+        Ok(Answer::One(value)) => Soon::now(write_one(value.as_ref(), dialect)),
+        Ok(Answer::Many(rows)) => {
+            let array = Array { rows, dialect, begun: false };
+            Soon::later(async move { Body::gather(array).await.map_err(unsent) })
+        }
+        Err(fault) => Soon::now(Err(fault)),
+    }
 }
 
-async fn answer(pending: Pending, dialect: Dialect) -> Result<Body, Fault> {
-    match pending.await? {
-        Answer::One(value) => {
-            let mut bytes = Vec::with_capacity(512);
-            wire::answer_head(&mut bytes, dialect);
-            encode(value.as_ref(), dialect, &mut bytes)?;
-            bytes.extend_from_slice(wire::answer_tail());
-            Ok(Body::whole(bytes))
-        }
-        Answer::Many(rows) => Body::gather(Array { rows, dialect, begun: false }).await.map_err(unsent),
-    }
+fn write_one(value: &dyn Encode, dialect: Dialect) -> Result<Body, Fault> {
+    let mut bytes = Vec::with_capacity(512);
+    wire::answer_head(&mut bytes, dialect);
+    encode(value, dialect, &mut bytes)?;
+    bytes.extend_from_slice(wire::answer_tail());
+    Ok(Body::whole(bytes))
 }
 
 /// An answer that is one array, made item by item.

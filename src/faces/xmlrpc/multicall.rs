@@ -1,14 +1,18 @@
 //! `system.multicall`: several calls in one request, each on its own, answered in order as they finish.
 
+use std::future::Future as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::{ARRAY_HEAD, ARRAY_TAIL, encode, unsent};
+use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call, encode, unsent};
 use crate::body::Source;
 use crate::fault::{BoxError, Fault, Kind};
-use crate::service::{Answer, Format, Pending, Rows};
-use crate::wire::xmlrpc::{self as wire, Dialect, ValueRef, Values};
+use crate::service::{Answer, Context, Format, Pending, Rows, Service};
+use crate::wait::Soon;
+use crate::wire::xmlrpc::{self as wire, Dialect, Place, Tape, ValueRef, Values};
 
 /// The name of the method.
 pub(super) use crate::wire::xmlrpc::MULTICALL as NAME;
@@ -16,28 +20,47 @@ pub(super) use crate::wire::xmlrpc::MULTICALL as NAME;
 /// How long the calls of one request may keep a worker before others get their turn.
 const TURN: Duration = Duration::from_millis(5);
 
-/// One of the calls.
-pub(super) struct Member<'t> {
-    pub(super) method: &'t str,
-    pub(super) params: Values<'t, 't>,
+/// The calls of one request, read but not begun.
+pub(super) struct Calls {
+    tape: Tape<'static>,
+    /// Where on the tape the next call is, and those after it.
+    next: std::vec::IntoIter<Place>,
+    service: Arc<dyn Service>,
+    context: Context,
 }
 
-/// The calls that the parameters hold; one that is malformed is a fault of its own and spoils no other.
-pub(super) fn members<'t>(
-    mut params: Values<'t, 't>,
-    limit: usize,
-) -> Result<impl Iterator<Item = Result<Member<'t>, Fault>>, Fault> {
-    let calls = match (params.next().and_then(ValueRef::items), params.next()) {
-        (Some(calls), None) => calls,
-        _ => return Err(Fault::bad_params("`system.multicall` takes one parameter, an array of calls")),
-    };
-    if calls.len() > limit {
-        return Err(Fault::new(Kind::Limit, format!("{} calls at once; at most {limit} are allowed", calls.len())));
+impl Calls {
+    /// The calls that the parameters hold, of which there may be `limit`.
+    pub(super) fn new(
+        tape: Tape<'_>,
+        limit: usize,
+        service: Arc<dyn Service>,
+        context: Context,
+    ) -> Result<Calls, Fault> {
+        let mut params = tape.values();
+        let calls = match (params.next().and_then(ValueRef::items), params.next()) {
+            (Some(calls), None) => calls,
+            _ => return Err(Fault::bad_params("`system.multicall` takes one parameter, an array of calls")),
+        };
+        if calls.len() > limit {
+            return Err(Fault::new(Kind::Limit, format!("{} calls at once; at most {limit} are allowed", calls.len())));
+        }
+        let next = calls.map(ValueRef::place).collect::<Vec<_>>().into_iter();
+        Ok(Calls { tape: tape.into_owned(), next, service, context })
     }
-    Ok(calls.map(member))
+
+    /// Begins the next call; one that is malformed is a fault of its own and spoils no other.
+    fn begin(&mut self) -> Option<Pending> {
+        let call = self.tape.at(self.next.next()?);
+        Some(match member(call) {
+            Ok((method, params)) => begin_call(self.service.as_ref(), method, params, &self.context),
+            Err(fault) => Soon::now(Err(fault)),
+        })
+    }
 }
 
-fn member<'t>(call: ValueRef<'t, 't>) -> Result<Member<'t>, Fault> {
+/// The name and the parameters of one call.
+fn member<'t>(call: ValueRef<'t, 't>) -> Result<(&'t str, Values<'t, 't>), Fault> {
     let wrong = |what: &'static str| Fault::new(Kind::Structure, what);
     if !call.is_struct() {
         return Err(wrong("a call is a struct of `methodName` and `params`"));
@@ -49,12 +72,12 @@ fn member<'t>(call: ValueRef<'t, 't>) -> Result<Member<'t>, Fault> {
     if method == NAME {
         return Err(Fault::new(Kind::Structure, "`system.multicall` cannot be nested"));
     }
-    Ok(Member { method, params })
+    Ok((method, params))
 }
 
 /// The answer of a multicall. The calls run one after the other; none begins before the one before it is written.
 pub(super) struct Answers {
-    calls: std::vec::IntoIter<Pending>,
+    calls: Calls,
     now: Now,
     dialect: Dialect,
 }
@@ -68,8 +91,8 @@ enum Now {
 }
 
 impl Answers {
-    pub(super) fn new(calls: Vec<Pending>, dialect: Dialect) -> Answers {
-        Answers { calls: calls.into_iter(), now: Now::Head, dialect }
+    pub(super) fn new(calls: Calls, dialect: Dialect) -> Answers {
+        Answers { calls, now: Now::Head, dialect }
     }
 
     /// Writes one call's result, or its fault; of rows at first as many as there is room for.
@@ -114,7 +137,11 @@ impl Source for Answers {
                     to.extend_from_slice(ARRAY_HEAD);
                     Now::Next
                 }
-                Now::Next => match self.calls.next() {
+                Now::Next if begun.elapsed() > TURN => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Now::Next => match self.calls.begin() {
                     Some(call) => Now::Call(call),
                     None => {
                         to.extend_from_slice(ARRAY_TAIL);
@@ -123,11 +150,7 @@ impl Source for Answers {
                     }
                 },
                 Now::Call(call) => {
-                    if begun.elapsed() > TURN {
-                        cx.waker().wake_by_ref();
-                        return Poll::Pending;
-                    }
-                    let answer = ready!(call.as_mut().poll(cx));
+                    let answer = ready!(Pin::new(call).poll(cx));
                     self.write(answer, to, until)
                 }
                 Now::Rows(rows) => match rows.fill(Format::XmlRpc(self.dialect), to, until)? {

@@ -1,5 +1,7 @@
 //! Each method called directly, and through XML-RPC what JSON has no types for.
 
+use std::sync::Arc;
+
 use http_body_util::BodyExt as _;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
@@ -9,7 +11,7 @@ use crate::args::Args;
 use crate::faces::face::Face as _;
 use crate::faces::xmlrpc::XmlRpc;
 use crate::fault::{Fault, Kind};
-use crate::service::{Answer, Call, Context, Format, Service as _};
+use crate::service::{Answer, Call, Context, Format, Service};
 use crate::wire::xmlrpc::{BigIntegers, Dialect, Nil};
 
 async fn call(method: &str, args: Json) -> Result<Json, Fault> {
@@ -28,7 +30,8 @@ async fn answer(method: &str, params: &str) -> String {
     let dialect = Dialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..Dialect::default() };
     let face = XmlRpc { dialect, ..XmlRpc::default() };
     let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
-    let replied = face.serve(&diagnostics().unwrap(), &head, body.as_bytes(), &Context::default()).await;
+    let service: Arc<dyn Service> = Arc::new(diagnostics().unwrap());
+    let replied = face.serve(&service, &head, body.as_bytes(), &Context::default()).await;
     let bytes = replied.response.into_body().collect().await.unwrap().to_bytes();
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     let (_, rest) = text.split_once("<methodResponse>").unwrap();

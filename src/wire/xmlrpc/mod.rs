@@ -21,7 +21,7 @@ pub use message::{
 };
 pub use mismatch::Mismatch;
 pub use ser::{Unwritable, write_value};
-pub use tape::{Node, Tape, ValueRef, Values};
+pub use tape::{Node, Place, Tape, ValueRef, Values};
 
 /// Whether XML 1.0 allows this character in a document (section 2.2).
 fn is_xml_char(c: char) -> bool {

@@ -67,6 +67,10 @@ pub struct ValueRef<'t, 'a> {
     pub(super) at: usize,
 }
 
+/// Where on its tape a value is.
+#[derive(Debug, Clone, Copy)]
+pub struct Place(usize);
+
 /// A struct or an array that is still being written onto a tape.
 #[derive(Debug)]
 pub(super) struct Opened(usize);
@@ -75,6 +79,11 @@ impl<'a> Tape<'a> {
     /// The top-level values, in order.
     pub fn values(&self) -> Values<'_, 'a> {
         Values { tape: self, at: 0, left: self.values }
+    }
+
+    /// The value at a place that this tape, or the one it was made from, has given out.
+    pub fn at(&self, place: Place) -> ValueRef<'_, 'a> {
+        ValueRef { tape: self, at: place.0 }
     }
 
     /// The same values, free of the text they were read from.
@@ -205,6 +214,11 @@ impl ExactSizeIterator for Values<'_, '_> {}
 impl<'t, 'a> ValueRef<'t, 'a> {
     pub(super) fn node(self) -> &'t Node<'a> {
         self.tape.node(self.at)
+    }
+
+    /// Where on its tape this value is.
+    pub fn place(self) -> Place {
+        Place(self.at)
     }
 
     /// The values of an array; `None` where this is something else.
