@@ -49,6 +49,11 @@ pub struct Taken {
     pub share: Option<OwnedSemaphorePermit>,
 }
 
+/// The share of the memory that a body of so many bytes takes, in bytes.
+pub fn counted(bytes: usize) -> usize {
+    if bytes <= SMALL { 0 } else { bytes.saturating_mul(FACTOR) }
+}
+
 impl Memory {
     /// So many bytes, rounded up to 1 KiB.
     pub fn new(bytes: usize) -> Memory {
@@ -57,11 +62,8 @@ impl Memory {
 
     /// Makes `share` cover a body of so many bytes.
     async fn cover(&self, share: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), Refusal> {
-        if bytes <= SMALL {
-            return Ok(());
-        }
         let held = share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = (bytes * FACTOR).div_ceil(UNIT).saturating_sub(held);
+        let missing = counted(bytes).div_ceil(UNIT).saturating_sub(held);
         if missing == 0 {
             return Ok(());
         }

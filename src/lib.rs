@@ -4,6 +4,7 @@ pub mod app;
 pub mod args;
 pub mod body;
 pub mod client;
+pub mod config;
 pub mod date;
 pub mod describe;
 pub mod faces;

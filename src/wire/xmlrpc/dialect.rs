@@ -1,10 +1,10 @@
 //! What XML-RPC leaves open or cannot carry, and the choices about it.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How a group reads and writes XML-RPC where the specification is silent, or where it has no form for a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Dialect {
     /// How much is forgiven when reading.
@@ -28,7 +28,7 @@ pub struct Dialect {
 }
 
 /// How much is forgiven when reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reading {
     /// What real clients send and nobody can misunderstand: white space before the document, unknown elements
@@ -41,7 +41,7 @@ pub enum Reading {
 }
 
 /// How nothing is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Nil {
     /// Not at all: the call ends in a fault.
@@ -56,7 +56,7 @@ pub enum Nil {
 }
 
 /// How an integer beyond 32 bits is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BigIntegers {
     /// Not at all: the call ends in a fault.
@@ -73,7 +73,7 @@ pub enum BigIntegers {
 }
 
 /// How a double that is no number is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NonFinite {
     /// Not at all: the call ends in a fault.
@@ -86,7 +86,7 @@ pub enum NonFinite {
 }
 
 /// How a character is written that XML forbids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
     /// Not at all: the call ends in a fault.
@@ -99,7 +99,7 @@ pub enum Control {
 }
 
 /// What becomes of the fraction of a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fractions {
     /// It is left out.

@@ -1,0 +1,247 @@
+//! One walk over a table beside its schema, which finds all that is wrong and takes it out.
+
+use std::fmt::Display;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeArray, DeInteger, DeTable, DeValue};
+
+use super::problem::Problem;
+use super::schema::Node;
+use super::units::{ADDRESS, Address, PERIOD, Period, SIZE, Size};
+use super::wording;
+use crate::options::Key;
+use crate::text::{abridge, nearest};
+
+/// A walk: where it is, and what it has found.
+///
+/// What it finds wrong it takes out, so that what is left can be read and looked at further.
+#[derive(Debug, Default)]
+pub(super) struct Check {
+    path: Vec<Key>,
+    /// What is wrong.
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Check {
+    /// A walk that begins within a table of this name.
+    pub(super) fn within(name: &str) -> Check {
+        Check { path: vec![Key::from(name)], problems: Vec::new() }
+    }
+
+    /// Whether a value, without what was taken out of it, can be read as what its schema describes.
+    pub(super) fn value(&mut self, value: &mut Spanned<DeValue<'_>>, node: Node<'_>) -> bool {
+        let span = value.span();
+        if let Some(wanted) = node.types().filter(|wanted| !wanted.iter().any(|name| fits(name, value.get_ref()))) {
+            let hint = wording::type_hint(&wanted, node, value.get_ref());
+            let message = format!(
+                "{} should be {}, not {}",
+                self.here(),
+                wording::wanted(&wanted, node),
+                wording::type_of(value.get_ref())
+            );
+            return self.wrong(span, message, hint);
+        }
+        if let (Some(words), DeValue::String(word)) = (node.words(), value.get_ref()) {
+            return self.word(word, span, &words);
+        }
+        let alternatives = node.alternatives();
+        if !alternatives.is_empty() && node.get("properties").is_none() {
+            return self.alternative(value, alternatives);
+        }
+        match value.get_mut() {
+            DeValue::Table(table) => self.table(table, span, node),
+            DeValue::Array(array) => self.array(array, span, node),
+            DeValue::Integer(integer) => self.integer(integer, span, node),
+            DeValue::String(text) => self.text(text, span, node),
+            _ => true,
+        }
+    }
+
+    /// Whether a table, without what was taken out of it, can be read. `span` is where the table begins.
+    pub(super) fn table(&mut self, table: &mut DeTable<'_>, span: Range<usize>, node: Node<'_>) -> bool {
+        let required = node.required();
+        let mut missing = required.clone();
+        missing.retain(|key| !table.contains_key(*key));
+        let mut sound = missing.is_empty();
+        for (key, mut value) in std::mem::take(table) {
+            let name = key.get_ref().as_ref();
+            let Some(inner) = node.property(name) else {
+                let meant = self.unknown(name, key.span(), node);
+                missing.retain(|key| Some(*key) != meant);
+                continue;
+            };
+            self.path.push(Key::from(name));
+            let kept = self.value(&mut value, inner);
+            self.path.pop();
+            sound &= kept || !required.contains(&name);
+            if kept {
+                table.insert(key, value);
+            }
+        }
+        for key in missing {
+            self.wrong(span.clone(), format!("`{key}` is missing{}", self.inside()), None);
+        }
+        sound
+    }
+
+    /// Says that a key is unknown; answers the key that was meant, as far as can be guessed.
+    fn unknown<'s>(&mut self, key: &str, span: Range<usize>, node: Node<'s>) -> Option<&'s str> {
+        let known: Vec<&str> = node.properties().into_iter().map(|(key, _)| key).collect();
+        let meant = nearest(key, known.iter().copied());
+        let hint = meant.map_or_else(|| wording::known_keys(&known), |meant| Some(format!("did you mean `{meant}`?")));
+        self.wrong(span, format!("unknown key `{}`{}", abridge(key), self.inside()), hint);
+        meant
+    }
+
+    fn array(&mut self, array: &mut DeArray<'_>, span: Range<usize>, node: Node<'_>) -> bool {
+        let (least, most) = (node.number("minItems"), node.number("maxItems"));
+        let length = i128::try_from(array.len()).unwrap_or(i128::MAX);
+        let mut sound = self.within_bounds(span, least, most, length, |items| {
+            if items == 1 { "1 item".to_owned() } else { format!("{items} items") }
+        });
+        for (index, item) in array.iter_mut().enumerate() {
+            if let Some(inner) = node.item(index) {
+                self.path.push(Key::Index(index));
+                sound &= self.value(item, inner);
+                self.path.pop();
+            }
+        }
+        sound
+    }
+
+    /// The alternative in which least is wrong is taken for what was meant.
+    fn alternative(&mut self, value: &mut Spanned<DeValue<'_>>, alternatives: Vec<Node<'_>>) -> bool {
+        let typed =
+            |node: &Node<'_>| node.types().is_none_or(|types| types.iter().any(|name| fits(name, value.get_ref())));
+        let candidates: Vec<_> = alternatives.into_iter().filter(typed).collect();
+        let tries = candidates.into_iter().map(|node| {
+            let mut tried = value.clone();
+            let mut check = Check { path: self.path.clone(), problems: Vec::new() };
+            let sound = check.value(&mut tried, node);
+            (check.problems, tried, sound)
+        });
+        let Some((problems, tried, sound)) = tries.min_by_key(|(problems, ..)| problems.len()) else { return true };
+        *value = tried;
+        self.problems.extend(problems);
+        sound
+    }
+
+    fn word(&mut self, word: &str, span: Range<usize>, words: &[&str]) -> bool {
+        if words.contains(&word) {
+            return true;
+        }
+        let hint = match nearest(word, words.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("it is {}", wording::either(words)),
+        };
+        self.wrong(span, format!("{} cannot be `{}`", self.here(), abridge(word)), Some(hint))
+    }
+
+    fn integer(&mut self, integer: &DeInteger<'_>, span: Range<usize>, node: Node<'_>) -> bool {
+        let Ok(amount) = i128::from_str_radix(integer.as_str(), integer.radix()) else {
+            return self.wrong(span, format!("{} is beyond all bounds", self.here()), None);
+        };
+        let (least, most) = match node.text("format") {
+            Some("uint32") => (Some(0), Some(i128::from(u32::MAX))),
+            Some("int32") => (Some(i128::from(i32::MIN)), Some(i128::from(i32::MAX))),
+            Some("int64" | "int") => (Some(i128::from(i64::MIN)), Some(i128::from(i64::MAX))),
+            Some("uint64" | "uint" | SIZE) => (Some(0), Some(i128::from(u64::MAX))),
+            _ => (None, None),
+        };
+        let (least, most) = (node.number("minimum").or(least), node.number("maximum").or(most));
+        match node.text("format") {
+            Some(SIZE) => self.within_bounds(span, least, most, amount, size),
+            _ => self.within_bounds(span, least, most, amount, |amount| amount.to_string()),
+        }
+    }
+
+    fn text(&mut self, text: &str, span: Range<usize>, node: Node<'_>) -> bool {
+        let (least, most) = (node.number("minimum"), node.number("maximum"));
+        match node.text("format") {
+            Some(SIZE) => match text.parse::<Size>() {
+                Ok(Size(bytes)) => {
+                    self.within_bounds(span, least, most, i128::try_from(bytes).unwrap_or(i128::MAX), size)
+                }
+                Err(hint) => self.unreadable(text, span, "size", &hint),
+            },
+            Some(PERIOD) => match text.parse::<Period>() {
+                Ok(Period(time)) => {
+                    // Part of a millisecond is more than none.
+                    let millis = i128::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i128::MAX);
+                    self.within_bounds(span, least, most, millis, period)
+                }
+                Err(hint) => self.unreadable(text, span, "time", &hint),
+            },
+            Some(ADDRESS) => match text.parse::<Address>() {
+                Ok(_) => true,
+                Err(hint) => self.unreadable(text, span, "address", &hint),
+            },
+            _ => true,
+        }
+    }
+
+    fn unreadable(&mut self, text: &str, span: Range<usize>, kind: &str, hint: &impl Display) -> bool {
+        self.wrong(span, format!("{} is `{}`, which is no {kind}", self.here(), abridge(text)), Some(hint.to_string()))
+    }
+
+    fn within_bounds(
+        &mut self,
+        span: Range<usize>,
+        least: Option<i128>,
+        most: Option<i128>,
+        amount: i128,
+        show: impl Fn(i128) -> String,
+    ) -> bool {
+        if least.is_none_or(|least| amount >= least) && most.is_none_or(|most| amount <= most) {
+            return true;
+        }
+        let bounds = match (least, most) {
+            (Some(least), Some(most)) => format!("from {} to {}", show(least), show(most)),
+            (Some(least), None) => format!("at least {}", show(least)),
+            (None, most) => format!("at most {}", show(most.unwrap_or(amount))),
+        };
+        self.wrong(span, format!("{} is {}, but has to be {bounds}", self.here(), show(amount)), None)
+    }
+
+    /// Notes what is wrong; never sound.
+    fn wrong(&mut self, span: Range<usize>, message: String, hint: Option<String>) -> bool {
+        self.problems.push(Problem { hint, ..Problem::at(span, message) });
+        false
+    }
+
+    /// The name of the value at hand.
+    fn here(&self) -> String {
+        format!("`{}`", wording::path(&self.path))
+    }
+
+    /// In which table the walk is, to be put behind what is said; nothing at the top.
+    fn inside(&self) -> String {
+        if self.path.is_empty() { String::new() } else { format!(" in {}", self.here()) }
+    }
+}
+
+fn fits(name: &str, value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::String(_) => name == "string",
+        DeValue::Integer(_) => name == "integer" || name == "number",
+        DeValue::Float(_) => name == "number",
+        DeValue::Boolean(_) => name == "boolean",
+        DeValue::Datetime(_) => name == "object",
+        DeValue::Array(_) => name == "array",
+        DeValue::Table(_) => name == "object",
+    }
+}
+
+fn size(bytes: i128) -> String {
+    usize::try_from(bytes).map_or_else(|_| bytes.to_string(), |bytes| Size(bytes).to_string())
+}
+
+fn period(millis: i128) -> String {
+    let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+    match millis {
+        0 => "0s".to_owned(),
+        _ if millis % 86_400_000 == 0 => format!("{} days", millis / 86_400_000),
+        _ => Period(std::time::Duration::from_millis(millis)).to_string(),
+    }
+}

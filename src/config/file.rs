@@ -1,0 +1,209 @@
+//! The configuration as it is written in a file.
+//!
+//! The documentation of each key here is what the reference and an operator's editor show.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::units::{Address, Period, Size};
+use super::{GroupLimits, Log};
+use crate::settings::{Deadlines, Listen, Settings};
+use crate::wire::xmlrpc::Dialect;
+
+/// The whole file.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct File {
+    /// Where the server listens: TCP addresses such as `"127.0.0.1:8008"`, `"0.0.0.0:80"` or `"[::1]:8008"`, and unix
+    /// sockets such as `"unix:/run/croupier.sock"`. Port 0 takes any port that is free.
+    #[schemars(with = "Vec<Address>", length(min = 1))]
+    pub(super) listen: Vec<Spanned<Address>>,
+    /// How many threads answer requests; without it, one for each processor.
+    #[schemars(range(min = 1, max = 1024))]
+    pub(super) workers: Option<usize>,
+    /// What is written to standard error while the server runs.
+    pub(super) log: Log,
+    /// What all clients together may take.
+    pub(super) server: ServerFile,
+    /// What a request and a call may take. A group's own `limits` override single keys.
+    pub(super) limits: LimitsFile,
+    /// How XML-RPC is read and written. A group's own `xml-rpc` overrides single keys.
+    pub(super) xml_rpc: Dialect,
+    /// The groups by their paths. A path begins with a slash and has none at its end, and no segment of it is empty,
+    /// `.` or `..` or has white space, a backslash, `%`, `?` or `#`. Each path and alias belongs to one group.
+    pub(super) group: BTreeMap<String, GroupFile>,
+}
+
+/// What all clients together may take.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ServerFile {
+    /// How many connections are open at a time; further ones wait unaccepted.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) connections: usize,
+    /// How many requests are being answered at a time; further ones are refused with status 503.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) in_flight: usize,
+    /// How many bytes all request bodies together may take while they are read and answered. A body of more than
+    /// 16 KiB counts six times, since what is made of it is larger than itself; one that finds no room within two
+    /// seconds is refused with status 503.
+    #[schemars(extend("minimum" = 1 << 20))]
+    pub(super) memory: Size,
+    /// How many bytes the head of a request may have, its first line and headers.
+    #[schemars(extend("minimum" = 8 << 10, "maximum" = 16 << 20))]
+    pub(super) head_bytes: Size,
+    /// How many HTTP/2 streams are open at a time on one connection.
+    #[schemars(range(min = 1))]
+    pub(super) streams: u32,
+    /// How long each phase of a connection may take.
+    pub(super) deadlines: DeadlinesFile,
+}
+
+/// How long each phase of a connection may take.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct DeadlinesFile {
+    /// From the first byte of the head of a request to its last.
+    #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
+    pub(super) head: Period,
+    /// From the end of the head to the end of the body.
+    #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
+    pub(super) body: Period,
+    /// Between two requests on one connection, and before the first.
+    #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
+    pub(super) idle: Period,
+    /// Without the client taking a single byte of its answer.
+    #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
+    pub(super) write: Period,
+    /// From the signal to stop until what still runs is cut off; `"0s"` cuts it off at once.
+    #[schemars(extend("maximum" = LONGEST))]
+    pub(super) drain: Period,
+}
+
+/// The longest time that can be asked for, in milliseconds: 30 days.
+const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// What a request and a call may take.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct LimitsFile {
+    /// How many bytes the body of a request may have, as it was sent and as it is after decompression.
+    #[schemars(extend("minimum" = 1))]
+    pub(super) body: Size,
+    /// How deep values may lie inside each other.
+    #[schemars(range(min = 1, max = 256))]
+    pub(super) depth: usize,
+    /// How many elements a document may have.
+    #[schemars(range(min = 1))]
+    pub(super) elements: usize,
+    /// How many calls one `system.multicall` may hold.
+    #[schemars(range(min = 1))]
+    pub(super) multicall: usize,
+    /// How many calls of the group run at a time; further ones wait for their turn until their deadline.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) concurrent: usize,
+    /// How long a call may take, the wait for its turn included.
+    #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
+    pub(super) deadline: Period,
+}
+
+/// A group: what answers at a path.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct GroupFile {
+    /// Further paths of the same group.
+    #[schemars(with = "Vec<String>")]
+    pub(super) aliases: Vec<Spanned<String>>,
+    /// The kind of service that answers; every group needs one.
+    #[schemars(with = "Option<String>")]
+    pub(super) service: Option<Spanned<String>>,
+    /// The options of the service; each kind has its own.
+    pub(super) options: serde_json::Map<String, serde_json::Value>,
+    /// What a request and a call may take here; what is not given is inherited.
+    pub(super) limits: LimitsFile,
+    /// How XML-RPC is read and written here; what is not given is inherited.
+    pub(super) xml_rpc: Dialect,
+}
+
+/// Where the server listens if the file does not say.
+pub(super) const LISTEN: &str = "127.0.0.1:8008";
+
+impl Default for File {
+    fn default() -> Self {
+        let listen = LISTEN.parse().map(|address| Spanned::new(0..0, address));
+        File {
+            listen: listen.into_iter().collect(),
+            workers: None,
+            log: Log::default(),
+            server: ServerFile::default(),
+            limits: LimitsFile::default(),
+            xml_rpc: Dialect::default(),
+            group: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for ServerFile {
+    fn default() -> Self {
+        let Settings { connections, in_flight, memory, head_bytes, streams, deadlines } = Settings::default();
+        let Deadlines { head, body, idle, write, drain } = deadlines;
+        ServerFile {
+            connections,
+            in_flight,
+            memory: Size(memory),
+            head_bytes: Size(head_bytes),
+            streams,
+            deadlines: DeadlinesFile {
+                head: Period(head),
+                body: Period(body),
+                idle: Period(idle),
+                write: Period(write),
+                drain: Period(drain),
+            },
+        }
+    }
+}
+
+impl Default for DeadlinesFile {
+    fn default() -> Self {
+        ServerFile::default().deadlines
+    }
+}
+
+impl From<ServerFile> for Settings {
+    fn from(file: ServerFile) -> Settings {
+        let DeadlinesFile { head, body, idle, write, drain } = file.deadlines;
+        Settings {
+            connections: file.connections,
+            in_flight: file.in_flight,
+            memory: file.memory.0,
+            head_bytes: file.head_bytes.0,
+            streams: file.streams,
+            deadlines: Deadlines { head: head.0, body: body.0, idle: idle.0, write: write.0, drain: drain.0 },
+        }
+    }
+}
+
+impl Default for LimitsFile {
+    fn default() -> Self {
+        let GroupLimits { body, depth, elements, multicall, concurrent, deadline } = GroupLimits::default();
+        LimitsFile { body: Size(body), depth, elements, multicall, concurrent, deadline: Period(deadline) }
+    }
+}
+
+impl From<LimitsFile> for GroupLimits {
+    fn from(file: LimitsFile) -> GroupLimits {
+        let LimitsFile { body, depth, elements, multicall, concurrent, deadline } = file;
+        GroupLimits { body: body.0, depth, elements, multicall, concurrent, deadline: deadline.0 }
+    }
+}
+
+impl File {
+    /// The places to listen, each with where it is written.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&Listen, std::ops::Range<usize>)> {
+        self.listen.iter().map(|address| (&address.get_ref().0, address.span()))
+    }
+}

@@ -1,0 +1,237 @@
+//! The configuration: from the text of a TOML file to groups that are ready to answer, or to all that is wrong.
+
+mod check;
+mod file;
+mod problem;
+mod registry;
+mod resolve;
+mod schema;
+mod syntax;
+mod units;
+mod wording;
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
+
+use crate::faces::xmlrpc::XmlRpc;
+use crate::gateway::Group;
+use crate::router::Router;
+use crate::service::Service;
+use crate::settings::{Listen, Settings};
+use crate::wire::Limits;
+use crate::wire::xmlrpc::Dialect;
+
+pub use problem::{ConfigErrors, Problem};
+pub use registry::{OptionErrors, Registry};
+pub use units::{Address, Period, Size, Unreadable};
+
+/// The configuration that is built in, with every key and its meaning.
+pub const DEFAULT: &str = include_str!("../../config/croupier.toml");
+
+/// A configuration as it is meant: complete, and nothing in it contradicts anything else.
+#[derive(Debug)]
+pub struct Config {
+    /// Where to listen; at least one place.
+    pub listen: Vec<Listen>,
+    /// How many threads answer requests; `None` for one for each processor.
+    pub workers: Option<usize>,
+    /// What is logged.
+    pub log: Log,
+    /// What all clients together may take.
+    pub settings: Settings,
+    /// The groups, in the order of the file.
+    pub groups: Vec<ConfiguredGroup>,
+}
+
+/// One URL path, and its aliases, with a service and what is decided about its calls.
+pub struct ConfiguredGroup {
+    /// The path under which the group is known.
+    pub path: String,
+    /// Further paths of the same group.
+    pub aliases: Vec<String>,
+    /// The kind of the service, as the registry knows it.
+    pub kind: String,
+    /// What a request and a call may take.
+    pub limits: GroupLimits,
+    /// How XML-RPC is read and written.
+    pub dialect: Dialect,
+    /// What answers, within the limits.
+    pub service: Arc<dyn Service>,
+}
+
+/// What a request to a group and a call of it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupLimits {
+    /// Bytes of a request's body, as sent and as unpacked (4 MiB by default).
+    pub body: usize,
+    /// How deep values may lie inside each other (64 by default).
+    pub depth: usize,
+    /// How many elements a document may have (250,000 by default).
+    pub elements: usize,
+    /// How many calls one `system.multicall` may hold (1,000 by default).
+    pub multicall: usize,
+    /// How many calls run at a time (1,024 by default).
+    pub concurrent: usize,
+    /// How long a call may take, the wait for its turn included (60 s by default).
+    pub deadline: Duration,
+}
+
+/// What is written to standard error while the server runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Log {
+    /// How much is told.
+    pub level: Level,
+    /// Whether there is a line for each request.
+    pub access: bool,
+    /// The form of the lines.
+    pub format: LogFormat,
+}
+
+/// How much is told; each level tells what the ones before it do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Nothing.
+    Off,
+    /// What failed and should not have.
+    Error,
+    /// What an operator may want to look into.
+    Warn,
+    /// What happens, requests among it.
+    #[default]
+    Info,
+    /// What helps to find a fault.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+impl Config {
+    /// The configuration in a file.
+    ///
+    /// # Errors
+    /// All that is wrong with it at once; that the file cannot be read, or is not UTF-8.
+    pub fn load(path: &Path, registry: &Registry) -> Result<Config, ConfigErrors> {
+        let name = path.display().to_string();
+        let whole = |problem| ConfigErrors::new(&name, "", vec![problem]);
+        let bytes =
+            fs::read(path).map_err(|error| whole(Problem::whole(format!("the file cannot be read: {error}"))))?;
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Config::parse(&name, text, registry),
+            Err(error) => Err(whole(not_text(&bytes, error.valid_up_to()))),
+        }
+    }
+
+    /// The configuration in a text; messages call it by `name`.
+    ///
+    /// ```
+    /// use croupier::config::{Config, Registry};
+    ///
+    /// let text = r#"
+    ///     [group."/wheel/european"]
+    ///     service = "wheel"
+    ///     options = { family = "european" }
+    /// "#;
+    /// let config = Config::parse("croupier.toml", text, &Registry::standard())?;
+    /// assert_eq!(config.groups[0].path, "/wheel/european");
+    /// # Ok::<(), croupier::config::ConfigErrors>(())
+    /// ```
+    ///
+    /// # Errors
+    /// All that is wrong with it at once.
+    pub fn parse(name: &str, text: &str, registry: &Registry) -> Result<Config, ConfigErrors> {
+        resolve::config(text, registry).map_err(|problems| ConfigErrors::new(name, text, problems))
+    }
+
+    /// The groups, each with its faces, at their paths and aliases.
+    ///
+    /// # Panics
+    /// Where paths were changed by hand so that they cannot be mounted; those in a file were looked at.
+    pub fn router(&self) -> Router<Arc<Group>> {
+        let mut router = Router::default();
+        for configured in &self.groups {
+            let group = Arc::new(configured.group());
+            for path in [&configured.path].into_iter().chain(&configured.aliases) {
+                router
+                    .mount(path, group.clone())
+                    .expect("the paths of a configuration can be mounted beside each other");
+            }
+        }
+        router
+    }
+}
+
+impl ConfiguredGroup {
+    fn group(&self) -> Group {
+        let GroupLimits { body, depth, elements, multicall, .. } = self.limits;
+        let face = XmlRpc { dialect: self.dialect, limits: Limits { depth, elements }, multicall };
+        Group { path: self.path.clone(), service: self.service.clone(), faces: vec![Box::new(face)], body_limit: body }
+    }
+}
+
+fn not_text(bytes: &[u8], offset: usize) -> Problem {
+    let byte = bytes.get(offset).copied().unwrap_or_default();
+    let line = 1 + bytes.iter().take(offset).filter(|byte| **byte == b'\n').count();
+    let message = format!(
+        "the file is not UTF-8: the byte 0x{byte:02X} at offset {offset}, in line {line}, is part of no character"
+    );
+    Problem::whole(message).hint("save it as UTF-8")
+}
+
+impl fmt::Debug for ConfiguredGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfiguredGroup")
+            .field("path", &self.path)
+            .field("aliases", &self.aliases)
+            .field("kind", &self.kind)
+            .field("limits", &self.limits)
+            .field("dialect", &self.dialect)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for GroupLimits {
+    fn default() -> Self {
+        let Limits { depth, elements } = Limits::default();
+        let multicall = XmlRpc::default().multicall;
+        GroupLimits { body: 4 << 20, depth, elements, multicall, concurrent: 1024, deadline: Duration::from_secs(60) }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { level: Level::default(), access: true, format: LogFormat::default() }
+    }
+}
+
+impl From<Level> for LevelFilter {
+    fn from(level: Level) -> LevelFilter {
+        match level {
+            Level::Off => LevelFilter::OFF,
+            Level::Error => LevelFilter::ERROR,
+            Level::Warn => LevelFilter::WARN,
+            Level::Info => LevelFilter::INFO,
+            Level::Debug => LevelFilter::DEBUG,
+            Level::Trace => LevelFilter::TRACE,
+        }
+    }
+}

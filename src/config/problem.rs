@@ -1,0 +1,114 @@
+//! What is wrong with a configuration, shown beside the lines where it is.
+
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// All that is wrong with a configuration.
+///
+/// Its text shows each problem with file, line, column and the line itself, in the order of the file, and ends in
+/// the number of problems.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors {
+    name: String,
+    source: String,
+    problems: Vec<Problem>,
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The bytes of the file that are wrong; `None` where the file as a whole is.
+    pub span: Option<Range<usize>>,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead, if it can be guessed.
+    pub hint: Option<String>,
+    /// Another place in the file that has to do with it, and what is there.
+    pub related: Option<(Range<usize>, String)>,
+}
+
+impl Problem {
+    /// A problem with the file as a whole.
+    pub(super) fn whole(message: impl Into<String>) -> Problem {
+        Problem { span: None, message: message.into(), hint: None, related: None }
+    }
+
+    /// A problem at these bytes of the file.
+    pub(super) fn at(span: Range<usize>, message: impl Into<String>) -> Problem {
+        Problem { span: Some(span), ..Problem::whole(message) }
+    }
+
+    /// The same problem with a hint.
+    pub(super) fn hint(self, hint: impl Into<String>) -> Problem {
+        Problem { hint: Some(hint.into()), ..self }
+    }
+}
+
+impl ConfigErrors {
+    pub(super) fn new(name: &str, source: &str, mut problems: Vec<Problem>) -> ConfigErrors {
+        problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
+        // What a group inherits is wrong once, however many groups there are.
+        problems.dedup();
+        ConfigErrors { name: name.to_owned(), source: source.to_owned(), problems }
+    }
+
+    /// The problems, in the order of the file.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The text for standard error: in colour if that is a terminal and the environment does not say `NO_COLOR`.
+    pub fn for_terminal(&self) -> String {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        self.render(!plain && io::stderr().is_terminal())
+    }
+
+    /// The text, in colour or without.
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let mut text = String::new();
+        for problem in &self.problems {
+            text.push_str(renderer.render(&[self.report(problem)]).trim_end());
+            text.push_str("\n\n");
+        }
+        let errors = if self.problems.len() == 1 { "error" } else { "errors" };
+        text + &format!("{} {errors} in {}", self.problems.len(), self.name)
+    }
+
+    fn report<'a>(&'a self, problem: &'a Problem) -> Group<'a> {
+        let title = Level::ERROR.primary_title(problem.message.as_str());
+        let mut group = Group::with_title(title);
+        if let Some(span) = &problem.span {
+            let primary = AnnotationKind::Primary.span(first_line(&self.source, span));
+            let related = problem.related.iter().map(|(span, label)| {
+                AnnotationKind::Context.span(first_line(&self.source, span)).label(label.as_str())
+            });
+            let snippet = Snippet::source(self.source.as_str()).path(self.name.as_str());
+            group = group.element(snippet.annotation(primary).annotations(related));
+        }
+        match &problem.hint {
+            Some(hint) => group.element(Level::HELP.message(hint.as_str())),
+            None => group,
+        }
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// The part of a span on its first line, within the source and between characters.
+fn first_line(source: &str, span: &Range<usize>) -> Range<usize> {
+    let boundary = |at: usize| (0..=at.min(source.len())).rev().find(|at| source.is_char_boundary(*at)).unwrap_or(0);
+    let start = boundary(span.start);
+    let end = boundary(span.end).max(start);
+    let line = source.get(start..end).and_then(|text| text.find(['\n', '\r']));
+    start..line.map_or(end, |length| start + length)
+}

@@ -1,0 +1,228 @@
+//! The kinds of services: from the word after `service =` and its options to a service.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ops::Range;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, json_schema};
+use serde::de::DeserializeOwned;
+use serde::de::value::UnitDeserializer;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
+
+use super::check::Check;
+use super::problem::Problem;
+use super::schema::{self, Node};
+use super::wording;
+use crate::fault::BoxError;
+use crate::local::RegistrationError;
+use crate::options::{Key, OptionError};
+use crate::service::Service;
+use crate::services::diagnostics::diagnostics;
+use crate::services::wheel::WheelOptions;
+use crate::text::{abridge, nearest};
+
+/// The kinds of services that a configuration can ask for, each with a function that makes one from its options.
+///
+/// ```
+/// use croupier::config::{Config, Registry};
+/// use croupier::local::{Local, RegistrationError};
+/// use schemars::JsonSchema;
+/// use serde::Deserialize;
+///
+/// /// The options of a die.
+/// #[derive(Deserialize, JsonSchema)]
+/// struct Dice {
+///     /// How many sides it has.
+///     sides: u32,
+/// }
+///
+/// fn dice(options: Dice) -> Result<Local, RegistrationError> {
+///     Local::new("Dice", options).method("sides", |dice: &Dice, (): ()| dice.sides).build()
+/// }
+///
+/// let registry = Registry::standard().with("dice", dice);
+/// let text = r#"
+///     [group."/dice"]
+///     service = "dice"
+///     options = { sides = 20 }
+/// "#;
+/// assert_eq!(Config::parse("dice.toml", text, &registry)?.groups[0].kind, "dice");
+///
+/// let errors = Config::parse("dice.toml", &text.replace("sides", "side"), &registry).unwrap_err();
+/// assert_eq!(errors.problems()[0].hint.as_deref(), Some("did you mean `sides`?"));
+/// # Ok::<(), croupier::config::ConfigErrors>(())
+/// ```
+pub struct Registry {
+    kinds: BTreeMap<String, Kind>,
+}
+
+struct Kind {
+    schema: Schema,
+    make: Make,
+}
+
+type Make = Box<dyn Fn(Spanned<DeValue<'_>>) -> Result<Arc<dyn Service>, Unmade> + Send + Sync>;
+
+/// Why a service was not made.
+enum Unmade {
+    /// The options were not read by their type.
+    Unread(Error),
+    /// The service's own function refused them.
+    Refused(OptionErrors),
+}
+
+/// Why a function of one's own makes no service: what is wrong with which option, or any other reason.
+///
+/// A function answers a `Result` with an error that is `Into` this: one or many [`OptionError`]s, a text, a boxed
+/// error, or a type of one's own for which this implements [`From`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionErrors(pub Vec<OptionError>);
+
+impl Registry {
+    /// No kinds at all.
+    pub fn empty() -> Registry {
+        Registry { kinds: BTreeMap::new() }
+    }
+
+    /// The kinds that ship with this crate: `wheel` and `diagnostics`.
+    pub fn standard() -> Registry {
+        let wheel =
+            |options: WheelOptions| options.build().map_err(OptionErrors)?.service().map_err(OptionErrors::from);
+        Registry::empty().with("wheel", wheel).with("diagnostics", |(): ()| diagnostics())
+    }
+
+    /// The same registry with one kind more. Options that the type `O` does not know are refused before `make` is
+    /// asked; a service without options takes `()`. A kind that is there already is replaced.
+    pub fn with<O, S, E>(
+        mut self,
+        kind: impl Into<String>,
+        make: impl Fn(O) -> Result<S, E> + Send + Sync + 'static,
+    ) -> Registry
+    where
+        O: DeserializeOwned + JsonSchema,
+        S: Service,
+        E: Into<OptionErrors>,
+    {
+        let schema = schema::of::<O>();
+        let unit = schema.get("type").is_some_and(|name| name == "null");
+        let make = move |options: Spanned<DeValue<'_>>| -> Result<Arc<dyn Service>, Unmade> {
+            let options = match unit {
+                true => O::deserialize(UnitDeserializer::new()),
+                false => O::deserialize(ValueDeserializer::from(options)),
+            };
+            let service = make(options.map_err(Unmade::Unread)?).map_err(|error| Unmade::Refused(error.into()))?;
+            Ok(Arc::new(service))
+        };
+        let schema = if unit { json_schema!({ "type": "object" }) } else { schema };
+        self.kinds.insert(kind.into(), Kind { schema, make: Box::new(make) });
+        self
+    }
+
+    /// The words that can stand after `service =`, in alphabetical order.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.kinds.keys().map(String::as_str)
+    }
+
+    /// Makes a service of this kind.
+    pub(super) fn make(
+        &self,
+        kind: &Spanned<String>,
+        options: Option<Spanned<DeValue<'_>>>,
+    ) -> Result<Arc<dyn Service>, Vec<Problem>> {
+        let known = self.kinds.get(kind.get_ref()).ok_or_else(|| vec![self.unknown(kind)])?;
+        let mut options = options.unwrap_or_else(|| Spanned::new(kind.span(), DeValue::Table(DeTable::new())));
+        let mut check = Check::within(OPTIONS);
+        check.value(&mut options, Node::root(&known.schema));
+        if !check.problems.is_empty() {
+            return Err(check.problems);
+        }
+        (known.make)(options.clone()).map_err(|unmade| match unmade {
+            Unmade::Unread(error) => {
+                vec![Problem::at(error.span().unwrap_or(options.span()), format!("`{OPTIONS}`: {}", error.message()))]
+            }
+            Unmade::Refused(OptionErrors(errors)) if errors.is_empty() => {
+                vec![Problem::at(kind.span(), format!("the service `{}` was not made", abridge(kind.get_ref())))]
+            }
+            Unmade::Refused(OptionErrors(errors)) => errors.into_iter().map(|error| placed(error, &options)).collect(),
+        })
+    }
+
+    fn unknown(&self, kind: &Spanned<String>) -> Problem {
+        let known: Vec<&str> = self.kinds().collect();
+        let problem = Problem::at(kind.span(), format!("unknown service `{}`", abridge(kind.get_ref())));
+        match nearest(kind.get_ref(), known.iter().copied()) {
+            Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
+            None if known.is_empty() => problem,
+            None => problem.hint(format!("it is {}", wording::either(&known))),
+        }
+    }
+}
+
+/// The key under which a group has the options of its service.
+const OPTIONS: &str = "options";
+
+/// An error of the service's own, at the place of the option.
+fn placed(error: OptionError, options: &Spanned<DeValue<'_>>) -> Problem {
+    let message = match error.key.as_slice() {
+        [] => error.message,
+        key => {
+            let path: Vec<Key> = [Key::from(OPTIONS)].iter().chain(key).cloned().collect();
+            format!("`{}` {}", wording::path(&path), error.message)
+        }
+    };
+    Problem { hint: error.hint, ..Problem::at(place(&error.key, options), message) }
+}
+
+/// Where the value of a key is, or the last on the way to it that is there.
+fn place(key: &[Key], value: &Spanned<DeValue<'_>>) -> Range<usize> {
+    let inner = match (key.split_first(), value.get_ref()) {
+        (Some((Key::Name(name), rest)), DeValue::Table(table)) => table.get(name.as_str()).map(|inner| (rest, inner)),
+        (Some((Key::Index(index), rest)), DeValue::Array(array)) => array.get(*index).map(|inner| (rest, inner)),
+        _ => None,
+    };
+    inner.map_or_else(|| value.span(), |(rest, inner)| place(rest, inner))
+}
+
+impl From<Vec<OptionError>> for OptionErrors {
+    fn from(errors: Vec<OptionError>) -> Self {
+        OptionErrors(errors)
+    }
+}
+
+impl From<OptionError> for OptionErrors {
+    fn from(error: OptionError) -> Self {
+        OptionErrors(vec![error])
+    }
+}
+
+impl From<String> for OptionErrors {
+    fn from(message: String) -> Self {
+        OptionError::new([], message).into()
+    }
+}
+
+impl From<&str> for OptionErrors {
+    fn from(message: &str) -> Self {
+        message.to_owned().into()
+    }
+}
+
+impl From<BoxError> for OptionErrors {
+    fn from(error: BoxError) -> Self {
+        error.to_string().into()
+    }
+}
+
+impl From<RegistrationError> for OptionErrors {
+    fn from(error: RegistrationError) -> Self {
+        error.to_string().into()
+    }
+}
+
+impl From<Infallible> for OptionErrors {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}

@@ -1,0 +1,233 @@
+//! From the configuration as written to the configuration as meant.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
+
+use super::check::Check;
+use super::file::{File, GroupFile};
+use super::problem::Problem;
+use super::schema::{self, Node};
+use super::syntax::Distinct;
+use super::units::Size;
+use super::{Config, ConfiguredGroup, GroupLimits, Registry};
+use crate::intake;
+use crate::policy::Limited;
+use crate::router::{MountError, Router};
+use crate::service::Service;
+use crate::settings::{Listen, Settings};
+use crate::text::{abridge, nearest};
+
+/// The configuration that a text means, or all that is wrong with it.
+pub(super) fn config(text: &str, registry: &Registry) -> Result<Config, Vec<Problem>> {
+    let distinct = Distinct::read(text);
+    let (mut root, mut problems) = distinct.table()?;
+    if !root.keys().any(|key| nearest(key.get_ref(), ["group"]).is_some()) || is_empty(&root) {
+        problems.push(no_groups());
+    }
+    let mut check = Check::default();
+    check.table(&mut root, 0..0, Node::root(&schema::of::<File>()));
+    problems.extend(check.problems);
+    let written = groups(&mut root, &mut problems);
+    let file = match File::deserialize(Deserializer::from(Spanned::new(0..0, root))) {
+        Ok(file) => file,
+        Err(error) => {
+            problems.push(unread(&error, 0..0));
+            return Err(problems);
+        }
+    };
+    let listen = listen(&file, &mut problems);
+    let settings = Settings::from(file.server);
+    let mut mounted = Router::default();
+    let mut groups = Vec::with_capacity(written.len());
+    for group in written {
+        match group.resolve(registry, &mut mounted, &settings) {
+            Ok(group) => groups.push(group),
+            Err(wrong) => problems.extend(wrong),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(Config { listen, workers: file.workers, log: file.log, settings, groups })
+}
+
+/// Whether there is a table for groups with no group in it.
+fn is_empty(root: &DeTable<'_>) -> bool {
+    matches!(root.get("group").map(Spanned::get_ref), Some(DeValue::Table(groups)) if groups.is_empty())
+}
+
+fn no_groups() -> Problem {
+    let smallest = "the smallest group is\n\n[group.\"/wheel/american\"]\nservice = \"wheel\"\noptions = { family = \"american\" }";
+    Problem::whole("there are no groups, so nothing would be served").hint(smallest)
+}
+
+fn unread(error: &Error, otherwise: Range<usize>) -> Problem {
+    Problem::at(error.span().unwrap_or(otherwise), error.message())
+}
+
+fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<Listen> {
+    let mut seen: Vec<(&Listen, Range<usize>)> = Vec::new();
+    for (place, span) in file.places() {
+        let first = seen.iter().find(|(other, _)| *other == place && !any_port(place));
+        match first {
+            Some((_, first)) => {
+                let message = format!("duplicate address `{place}`");
+                problems.push(Problem {
+                    related: Some((first.clone(), "first here".to_owned())),
+                    ..Problem::at(span, message)
+                });
+            }
+            None => seen.push((place, span)),
+        }
+    }
+    seen.into_iter().map(|(place, _)| place.clone()).collect()
+}
+
+fn any_port(listen: &Listen) -> bool {
+    matches!(listen, Listen::Tcp(address) if address.port() == 0)
+}
+
+/// A group as it is written, with the defaults in it.
+struct Written<'t> {
+    path: Spanned<String>,
+    /// Where the limit on its bodies is written, or else the memory for all of them, or else the path.
+    body: Range<usize>,
+    file: GroupFile,
+    options: Option<Spanned<DeValue<'t>>>,
+}
+
+/// Takes the groups out of the file, in its order.
+fn groups<'t>(root: &mut DeTable<'t>, problems: &mut Vec<Problem>) -> Vec<Written<'t>> {
+    let Some(DeValue::Table(groups)) = root.remove("group").map(Spanned::into_inner) else { return Vec::new() };
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(path, _)| path.span().start);
+    let memory = root.get("server").and_then(|server| span_of(server.get_ref(), &["memory"]));
+    let mut written = Vec::with_capacity(groups.len());
+    for (path, mut group) in groups {
+        let path = Spanned::new(path.span(), path.get_ref().to_string());
+        let options = match group.get_mut() {
+            DeValue::Table(group) => group.remove("options"),
+            _ => None,
+        };
+        for inherited in ["limits", "xml-rpc"] {
+            inherit(root, group.get_mut(), inherited);
+        }
+        let body = span_of(group.get_ref(), &["limits", "body"]).or(memory.clone()).unwrap_or(path.span());
+        match GroupFile::deserialize(ValueDeserializer::from(group)) {
+            Ok(file) => written.push(Written { path, body, file, options }),
+            Err(error) => problems.push(unread(&error, path.span())),
+        }
+    }
+    written
+}
+
+/// Where the value at these keys is, one inside the other.
+fn span_of(value: &DeValue<'_>, keys: &[&str]) -> Option<Range<usize>> {
+    let (DeValue::Table(table), Some((key, rest))) = (value, keys.split_first()) else { return None };
+    let inner = table.get(*key)?;
+    if rest.is_empty() { Some(inner.span()) } else { span_of(inner.get_ref(), rest) }
+}
+
+/// Gives a group's table at `key` what the file's own table there has and it does not.
+fn inherit<'t>(root: &DeTable<'t>, group: &mut DeValue<'t>, key: &str) {
+    let (Some((name, defaults)), DeValue::Table(group)) = (root.get_key_value(key), group) else { return };
+    let DeValue::Table(values) = defaults.get_ref() else { return };
+    match group.get_mut(key).map(Spanned::get_mut) {
+        Some(DeValue::Table(own)) => {
+            for (name, value) in values {
+                if !own.contains_key(name) {
+                    own.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        _ => {
+            group.insert(name.clone(), defaults.clone());
+        }
+    }
+}
+
+impl Written<'_> {
+    fn resolve(
+        self,
+        registry: &Registry,
+        mounted: &mut Router<Range<usize>>,
+        settings: &Settings,
+    ) -> Result<ConfiguredGroup, Vec<Problem>> {
+        let mut problems: Vec<_> =
+            [&self.path].into_iter().chain(&self.file.aliases).filter_map(|path| mount(mounted, path)).collect();
+        let limits = GroupLimits::from(self.file.limits);
+        problems.extend(too_large(&self.body, &limits, settings));
+        let service = self.file.service.as_ref().ok_or_else(|| vec![no_service(&self.path)]);
+        match service.and_then(|kind| Ok((kind, registry.make(kind, self.options)?))) {
+            Ok((kind, service)) if problems.is_empty() => Ok(ConfiguredGroup {
+                path: self.path.into_inner(),
+                aliases: self.file.aliases.iter().map(|alias| alias.get_ref().clone()).collect(),
+                kind: kind.get_ref().clone(),
+                service: limited(service, &limits),
+                limits,
+                dialect: self.file.xml_rpc,
+            }),
+            Ok(_) => Err(problems),
+            Err(wrong) => {
+                problems.extend(wrong);
+                Err(problems)
+            }
+        }
+    }
+}
+
+fn limited(service: Arc<dyn Service>, limits: &GroupLimits) -> Arc<dyn Service> {
+    Arc::new(Limited::new(service, limits.concurrent, limits.deadline))
+}
+
+fn no_service(path: &Spanned<String>) -> Problem {
+    Problem::at(path.span(), format!("the group `{}` has no service", abridge(path.get_ref())))
+        .hint("such as `service = \"wheel\"`")
+}
+
+/// A body that counts more than all bodies together may would be refused whenever it came.
+fn too_large(body: &Range<usize>, limits: &GroupLimits, settings: &Settings) -> Option<Problem> {
+    let counted = Size(intake::counted(limits.body));
+    let (limit, memory) = (Size(limits.body), Size(settings.memory));
+    (counted > memory).then(|| {
+        let message =
+            format!("a body of {limit} could never be read: it counts {counted}, and `server.memory` is {memory}");
+        Problem::at(body.clone(), message).hint("give `limits.body` less or `server.memory` more")
+    })
+}
+
+/// Notes that a path is a group's, or says why it cannot be.
+fn mount(mounted: &mut Router<Range<usize>>, path: &Spanned<String>) -> Option<Problem> {
+    let text = path.get_ref().as_str();
+    match mounted.mount(text, path.span()) {
+        Ok(()) => None,
+        Err(MountError::Taken) => {
+            let first = mounted.find(text).ok().flatten().map_or(path.span(), |(first, _)| first.clone());
+            Some(taken(text, path.span(), first))
+        }
+        Err(error) => {
+            let problem = Problem::at(path.span(), format!("`{}` is no path of a group: {error}", abridge(text)));
+            Some(match nearest_path(text) {
+                Some(path) => problem.hint(format!("did you mean `{path}`?")),
+                None => problem,
+            })
+        }
+    }
+}
+
+/// Two groups, or one group twice, want the same path.
+pub(super) fn taken(path: &str, span: Range<usize>, first: Range<usize>) -> Problem {
+    let message = format!("duplicate path `{}`", abridge(path));
+    Problem { related: Some((first, "first mounted here".to_owned())), ..Problem::at(span, message) }
+}
+
+/// A path that can be mounted, made from one that cannot by leaving out empty segments and dots.
+fn nearest_path(text: &str) -> Option<String> {
+    let segments: Vec<&str> = text.trim().split('/').filter(|segment| !matches!(*segment, "" | "." | "..")).collect();
+    let path = format!("/{}", segments.join("/"));
+    Router::default().mount(&path, ()).is_ok().then_some(path)
+}

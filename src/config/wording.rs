@@ -1,0 +1,128 @@
+//! The words for types, keys and places in a message.
+
+use toml::de::DeValue;
+
+use super::schema::Node;
+use super::units::{ADDRESS, PERIOD, SIZE};
+use crate::options::Key;
+
+/// The most keys that a hint lists.
+const LISTED: usize = 12;
+
+/// A value's place, from its group on where it lies in one: `limits.body`, `options.pockets[3].color`.
+pub(super) fn path(keys: &[Key]) -> String {
+    let keys = match keys {
+        [Key::Name(group), _, rest @ ..] if group == "group" && !rest.is_empty() => rest,
+        all => all,
+    };
+    let mut path = String::new();
+    for key in keys {
+        match key {
+            Key::Index(index) => path.push_str(&format!("[{index}]")),
+            Key::Name(name) => {
+                let dot = if path.is_empty() { "" } else { "." };
+                path.push_str(dot);
+                path.push_str(&self::key(name));
+            }
+        }
+    }
+    path
+}
+
+/// A key as TOML writes it.
+fn key(name: &str) -> String {
+    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let name = crate::text::abridge(name);
+    if bare { name.into_owned() } else { format!("\"{name}\"") }
+}
+
+/// What fits, as in "should be ...".
+pub(super) fn wanted(types: &[&str], node: Node<'_>) -> String {
+    let format = match node.text("format") {
+        Some(SIZE) => Some("a size"),
+        Some(PERIOD) => Some("a time"),
+        Some(ADDRESS) => Some("an address"),
+        _ => None,
+    };
+    let mut names: Vec<&str> = types.iter().map(|name| type_name(name)).collect();
+    names.dedup();
+    match format {
+        Some(format) => format.to_owned(),
+        None if names.is_empty() => "left out".to_owned(),
+        None => names.join(" or "),
+    }
+}
+
+fn type_name(name: &str) -> &str {
+    match name {
+        "string" => "a string",
+        "integer" => "an integer",
+        "number" => "a number",
+        "boolean" => "true or false",
+        "array" => "an array",
+        "object" => "a table",
+        other => other,
+    }
+}
+
+/// What a value is, as in "not ...".
+pub(super) fn type_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// How a value of the wrong type would be right, where that is likely.
+pub(super) fn type_hint(wanted: &[&str], node: Node<'_>, value: &DeValue<'_>) -> Option<String> {
+    let wants = |name: &str| wanted.contains(&name);
+    match value {
+        DeValue::Integer(number) if node.text("format") == Some(PERIOD) => {
+            Some(format!("give a time with its unit: `\"{}s\"`", number.as_str()))
+        }
+        DeValue::Float(_) if node.text("format") == Some(SIZE) => {
+            Some("a size is a whole number of bytes, KiB or MiB".to_owned())
+        }
+        DeValue::String(text) if wants("integer") && text.parse::<i64>().is_ok() => {
+            Some(format!("without quotes: `{text}`"))
+        }
+        DeValue::String(text) if wants("boolean") && (text == "true" || text == "false") => {
+            Some(format!("without quotes: `{text}`"))
+        }
+        DeValue::String(text) if wants("array") => Some(format!("in brackets: `[{:?}]`", crate::text::abridge(text))),
+        DeValue::Integer(number) if wants("string") => Some(format!("in quotes: `\"{}\"`", number.as_str())),
+        DeValue::Boolean(flag) if wants("string") => Some(format!("in quotes: `\"{flag}\"`")),
+        DeValue::Array(_) if wants("object") => {
+            Some("a table is written `[name]`; `[[name]]` makes an array of tables".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Which keys there are, if they are few enough to be read.
+pub(super) fn known_keys(known: &[&str]) -> Option<String> {
+    match known {
+        [] => Some("there is nothing to set here".to_owned()),
+        [only] => Some(format!("the only key here is `{only}`")),
+        known if known.len() <= LISTED => Some(format!("the keys here are {}", list(known, "and"))),
+        _ => None,
+    }
+}
+
+/// One of several words: `a`, `b` or `c`.
+pub(super) fn either(words: &[&str]) -> String {
+    list(words, "or")
+}
+
+fn list(words: &[&str], last: &str) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((word, before)) if !before.is_empty() => format!("{} {last} {word}", before.join(", ")),
+        _ => quoted.concat(),
+    }
+}
