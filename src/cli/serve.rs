@@ -31,7 +31,9 @@ pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {
         let ended = Server::new(Gateway::new(config.router(), intake), settings, log).run(listeners, stop).await;
         match ended.cut {
             0 => say("croupier: stopped"),
-            cut => say(format_args!("croupier: stopped; {cut} connections were still busy after the drain time and were cut")),
+            cut => say(format_args!(
+                "croupier: stopped; {cut} connections were still busy after the drain time and were cut"
+            )),
         }
         Ok(())
     })
@@ -89,7 +91,8 @@ fn greet(config: &Config, listeners: &[Listener]) {
     }
     let widest = config.groups.iter().map(|group| group.path.len()).max().unwrap_or_default();
     for group in &config.groups {
-        let also = if group.aliases.is_empty() { String::new() } else { format!(", also at {}", group.aliases.join(" and ")) };
+        let also =
+            if group.aliases.is_empty() { String::new() } else { format!(", also at {}", group.aliases.join(" and ")) };
         say(format_args!("  {:widest$}  {}{also}", group.path, group.service.interface().title));
     }
     if let (Some(Listen::Tcp(address)), Some(group)) = (addresses.first(), config.groups.first()) {

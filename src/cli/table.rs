@@ -42,7 +42,10 @@ fn table(config: &Config) {
     };
     let path = width(|group| group.path.len(), "path");
     let kind = width(|group| group.kind.len(), "service");
-    say(format_args!("{:path$}  {:kind$}  {:>7}  {:>9}  {:>8}  aliases", "path", "service", "methods", "body", "deadline"));
+    say(format_args!(
+        "{:path$}  {:kind$}  {:>7}  {:>9}  {:>8}  aliases",
+        "path", "service", "methods", "body", "deadline"
+    ));
     for group in &config.groups {
         say(format_args!(
             "{:path$}  {:kind$}  {:>7}  {:>9}  {:>8}  {}",
