@@ -24,13 +24,16 @@ pub(super) struct Check {
 }
 
 impl Check {
-    /// A walk that begins within a table of this name.
-    pub(super) fn within(name: &str) -> Check {
-        Check { path: vec![Key::from(name)], problems: Vec::new() }
+    /// A walk that begins at a value within the file.
+    pub(super) fn at(path: impl IntoIterator<Item = Key>) -> Check {
+        Check { path: path.into_iter().collect(), problems: Vec::new() }
     }
 
     /// Whether a value, without what was taken out of it, can be read as what its schema describes.
     pub(super) fn value(&mut self, value: &mut Spanned<DeValue<'_>>, node: Node<'_>) -> bool {
+        if node.is_any() {
+            return true;
+        }
         let span = value.span();
         if let Some(wanted) = node.types().filter(|wanted| !wanted.iter().any(|name| fits(name, value.get_ref()))) {
             let hint = wording::type_hint(&wanted, node, value.get_ref());
@@ -95,11 +98,14 @@ impl Check {
     }
 
     fn array(&mut self, array: &mut DeArray<'_>, span: Range<usize>, node: Node<'_>) -> bool {
-        let (least, most) = (node.number("minItems"), node.number("maxItems"));
+        let (least, most) = (node.number("minItems").unwrap_or(0), node.number("maxItems").unwrap_or(i128::MAX));
         let length = i128::try_from(array.len()).unwrap_or(i128::MAX);
-        let mut sound = self.within_bounds(span, least, most, length, |items| {
-            if items == 1 { "1 item".to_owned() } else { format!("{items} items") }
-        });
+        let mut sound = (least..=most).contains(&length);
+        if length < least {
+            self.wrong(span, format!("{} has {}, but needs at least {least}", self.here(), items(length)), None);
+        } else if length > most {
+            self.wrong(span, format!("{} has {}, but may have at most {most}", self.here(), items(length)), None);
+        }
         for (index, item) in array.iter_mut().enumerate() {
             if let Some(inner) = node.item(index) {
                 self.path.push(Key::Index(index));
@@ -142,34 +148,23 @@ impl Check {
         let Ok(amount) = i128::from_str_radix(integer.as_str(), integer.radix()) else {
             return self.wrong(span, format!("{} is beyond all bounds", self.here()), None);
         };
-        let (least, most) = match node.text("format") {
-            Some("uint32") => (Some(0), Some(i128::from(u32::MAX))),
-            Some("int32") => (Some(i128::from(i32::MIN)), Some(i128::from(i32::MAX))),
-            Some("int64" | "int") => (Some(i128::from(i64::MIN)), Some(i128::from(i64::MAX))),
-            Some("uint64" | "uint" | SIZE) => (Some(0), Some(i128::from(u64::MAX))),
-            _ => (None, None),
-        };
-        let (least, most) = (node.number("minimum").or(least), node.number("maximum").or(most));
         match node.text("format") {
-            Some(SIZE) => self.within_bounds(span, least, most, amount, size),
-            _ => self.within_bounds(span, least, most, amount, |amount| amount.to_string()),
+            Some(SIZE) => self.bounded(span, node, amount, &size(amount), size),
+            _ => self.bounded(span, node, amount, &integer.to_string(), |bound| bound.to_string()),
         }
     }
 
     fn text(&mut self, text: &str, span: Range<usize>, node: Node<'_>) -> bool {
-        let (least, most) = (node.number("minimum"), node.number("maximum"));
         match node.text("format") {
             Some(SIZE) => match text.parse::<Size>() {
-                Ok(Size(bytes)) => {
-                    self.within_bounds(span, least, most, i128::try_from(bytes).unwrap_or(i128::MAX), size)
-                }
+                Ok(Size(bytes)) => self.bounded(span, node, i128::try_from(bytes).unwrap_or(i128::MAX), text, size),
                 Err(hint) => self.unreadable(text, span, "size", &hint),
             },
             Some(PERIOD) => match text.parse::<Period>() {
                 Ok(Period(time)) => {
                     // Part of a millisecond is more than none.
                     let millis = i128::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i128::MAX);
-                    self.within_bounds(span, least, most, millis, period)
+                    self.bounded(span, node, millis, text, period)
                 }
                 Err(hint) => self.unreadable(text, span, "time", &hint),
             },
@@ -182,26 +177,30 @@ impl Check {
     }
 
     fn unreadable(&mut self, text: &str, span: Range<usize>, kind: &str, hint: &impl Display) -> bool {
-        self.wrong(span, format!("{} is `{}`, which is no {kind}", self.here(), abridge(text)), Some(hint.to_string()))
+        let is = if text.is_empty() { "empty".to_owned() } else { format!("`{}`", abridge(text)) };
+        self.wrong(span, format!("{} is {is}, which is no {kind}", self.here()), Some(hint.to_string()))
     }
 
-    fn within_bounds(
+    /// Whether an amount is within the bounds of its schema, and of its type.
+    fn bounded(
         &mut self,
         span: Range<usize>,
-        least: Option<i128>,
-        most: Option<i128>,
+        node: Node<'_>,
         amount: i128,
+        written: &str,
         show: impl Fn(i128) -> String,
     ) -> bool {
-        if least.is_none_or(|least| amount >= least) && most.is_none_or(|most| amount <= most) {
-            return true;
-        }
+        let (least, most) = (node.number("minimum"), node.number("maximum"));
+        let of_type = type_bounds(node.text("format").unwrap_or_default());
+        let low = least.unwrap_or(of_type.0);
+        let high = most.unwrap_or(of_type.1);
         let bounds = match (least, most) {
+            _ if (low..=high).contains(&amount) => return true,
             (Some(least), Some(most)) => format!("from {} to {}", show(least), show(most)),
-            (Some(least), None) => format!("at least {}", show(least)),
-            (None, most) => format!("at most {}", show(most.unwrap_or(amount))),
+            _ if amount < low => format!("at least {}", show(low)),
+            _ => format!("at most {}", show(high)),
         };
-        self.wrong(span, format!("{} is {}, but has to be {bounds}", self.here(), show(amount)), None)
+        self.wrong(span, format!("{} is {}, but has to be {bounds}", self.here(), abridge(written)), None)
     }
 
     /// Notes what is wrong; never sound.
@@ -233,11 +232,33 @@ fn fits(name: &str, value: &DeValue<'_>) -> bool {
     }
 }
 
-fn size(bytes: i128) -> String {
+/// What an integer type can hold, by the name that schemas have for it.
+fn type_bounds(format: &str) -> (i128, i128) {
+    match format {
+        "uint32" => (0, i128::from(u32::MAX)),
+        "uint64" | "uint" => (0, i128::from(u64::MAX)),
+        "int32" => (i128::from(i32::MIN), i128::from(i32::MAX)),
+        "int64" | "int" => (i128::from(i64::MIN), i128::from(i64::MAX)),
+        SIZE => (0, i128::try_from(usize::MAX).unwrap_or(i128::MAX)),
+        _ => (i128::MIN, i128::MAX),
+    }
+}
+
+fn items(count: i128) -> String {
+    match count {
+        0 => "no items".to_owned(),
+        1 => "1 item".to_owned(),
+        _ => format!("{count} items"),
+    }
+}
+
+/// A number of bytes, for people.
+pub(super) fn size(bytes: i128) -> String {
     usize::try_from(bytes).map_or_else(|_| bytes.to_string(), |bytes| Size(bytes).to_string())
 }
 
-fn period(millis: i128) -> String {
+/// A number of milliseconds, for people.
+pub(super) fn period(millis: i128) -> String {
     let millis = u64::try_from(millis).unwrap_or(u64::MAX);
     match millis {
         0 => "0s".to_owned(),

@@ -3,6 +3,7 @@
 mod check;
 mod file;
 mod problem;
+mod reference;
 mod registry;
 mod resolve;
 mod schema;
@@ -29,6 +30,7 @@ use crate::wire::Limits;
 use crate::wire::xmlrpc::Dialect;
 
 pub use problem::{ConfigErrors, Problem};
+pub use reference::reference;
 pub use registry::{OptionErrors, Registry};
 pub use units::{Address, Period, Size, Unreadable};
 
@@ -134,7 +136,7 @@ impl Config {
         let name = path.display().to_string();
         let whole = |problem| ConfigErrors::new(&name, "", vec![problem]);
         let bytes =
-            fs::read(path).map_err(|error| whole(Problem::whole(format!("the file cannot be read: {error}"))))?;
+            fs::read(path).map_err(|error| whole(Problem::whole(format!("`{name}` cannot be read: {error}"))))?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => Config::parse(&name, text, registry),
             Err(error) => Err(whole(not_text(&bytes, error.valid_up_to()))),

@@ -82,12 +82,19 @@ impl ConfigErrors {
         let title = Level::ERROR.primary_title(problem.message.as_str());
         let mut group = Group::with_title(title);
         if let Some(span) = &problem.span {
-            let primary = AnnotationKind::Primary.span(first_line(&self.source, span));
-            let related = problem.related.iter().map(|(span, label)| {
-                AnnotationKind::Context.span(first_line(&self.source, span)).label(label.as_str())
-            });
-            let snippet = Snippet::source(self.source.as_str()).path(self.name.as_str());
-            group = group.element(snippet.annotation(primary).annotations(related));
+            let primary = (AnnotationKind::Primary, first_line(&self.source, span), None);
+            let related = problem
+                .related
+                .iter()
+                .map(|(span, label)| (AnnotationKind::Context, first_line(&self.source, span), Some(label.as_str())));
+            let places: Vec<_> = [primary].into_iter().chain(related).collect();
+            let (window, line) = window(&self.source, places.iter().map(|(_, span, _)| span));
+            let annotations = places
+                .into_iter()
+                .map(|(kind, span, label)| kind.span(span.start - window.start..span.end - window.start).label(label));
+            let lines = self.source.get(window.clone()).unwrap_or_default();
+            let snippet = Snippet::source(lines).path(self.name.as_str()).line_start(line);
+            group = group.element(snippet.annotations(annotations));
         }
         match &problem.hint {
             Some(hint) => group.element(Level::HELP.message(hint.as_str())),
@@ -111,4 +118,14 @@ fn first_line(source: &str, span: &Range<usize>) -> Range<usize> {
     let end = boundary(span.end).max(start);
     let line = source.get(start..end).and_then(|text| text.find(['\n', '\r']));
     start..line.map_or(end, |length| start + length)
+}
+
+/// The whole lines in which these spans lie with all between them, and the number of the first line.
+fn window<'s>(source: &str, spans: impl Iterator<Item = &'s Range<usize>> + Clone) -> (Range<usize>, usize) {
+    let start = spans.clone().map(|span| span.start).min().unwrap_or(0);
+    let end = spans.map(|span| span.end).max().unwrap_or(0);
+    let before = source.get(..start).unwrap_or_default();
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    let end = source.get(end..).and_then(|after| after.find('\n')).map_or(source.len(), |at| end + at + 1);
+    (start..end, 1 + before.matches('\n').count())
 }

@@ -125,6 +125,11 @@ impl Registry {
         self.kinds.keys().map(String::as_str)
     }
 
+    /// The kinds with the schemas of their options.
+    pub(super) fn schemas(&self) -> impl Iterator<Item = (&str, &Schema)> {
+        self.kinds.iter().map(|(name, kind)| (name.as_str(), &kind.schema))
+    }
+
     /// Makes a service of this kind.
     pub(super) fn make(
         &self,
@@ -133,7 +138,7 @@ impl Registry {
     ) -> Result<Arc<dyn Service>, Vec<Problem>> {
         let known = self.kinds.get(kind.get_ref()).ok_or_else(|| vec![self.unknown(kind)])?;
         let mut options = options.unwrap_or_else(|| Spanned::new(kind.span(), DeValue::Table(DeTable::new())));
-        let mut check = Check::within(OPTIONS);
+        let mut check = Check::at([Key::from(OPTIONS)]);
         check.value(&mut options, Node::root(&known.schema));
         if !check.problems.is_empty() {
             return Err(check.problems);
@@ -161,7 +166,7 @@ impl Registry {
 }
 
 /// The key under which a group has the options of its service.
-const OPTIONS: &str = "options";
+pub(super) const OPTIONS: &str = "options";
 
 /// An error of the service's own, at the place of the option.
 fn placed(error: OptionError, options: &Spanned<DeValue<'_>>) -> Problem {

@@ -10,11 +10,13 @@ use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 use super::check::Check;
 use super::file::{File, GroupFile};
 use super::problem::Problem;
+use super::registry::OPTIONS;
 use super::schema::{self, Node};
 use super::syntax::Distinct;
 use super::units::Size;
 use super::{Config, ConfiguredGroup, GroupLimits, Registry};
 use crate::intake;
+use crate::options::Key;
 use crate::policy::Limited;
 use crate::router::{MountError, Router};
 use crate::service::Service;
@@ -25,43 +27,51 @@ use crate::text::{abridge, nearest};
 pub(super) fn config(text: &str, registry: &Registry) -> Result<Config, Vec<Problem>> {
     let distinct = Distinct::read(text);
     let (mut root, mut problems) = distinct.table()?;
-    if !root.keys().any(|key| nearest(key.get_ref(), ["group"]).is_some()) || is_empty(&root) {
+    let schema = schema::of::<File>();
+    let node = Node::root(&schema);
+    if !has_groups(&root) {
         problems.push(no_groups());
     }
+    let mut groups = root.remove(GROUP);
     let mut check = Check::default();
-    check.table(&mut root, 0..0, Node::root(&schema::of::<File>()));
+    check.table(&mut root, 0..0, node);
     problems.extend(check.problems);
-    let written = groups(&mut root, &mut problems);
-    let file = match File::deserialize(Deserializer::from(Spanned::new(0..0, root))) {
-        Ok(file) => file,
-        Err(error) => {
-            problems.push(unread(&error, 0..0));
-            return Err(problems);
-        }
-    };
+    let mut written = Vec::new();
+    if let (Some(groups), Some(node)) = (&mut groups, node.property(GROUP)) {
+        written = read_groups(groups, node, &root, &mut problems);
+    }
+    let file = File::deserialize(Deserializer::from(Spanned::new(0..0, root)));
+    let file = file.unwrap_or_else(|error| {
+        problems.push(unread(&error, 0..0));
+        File::default()
+    });
     let listen = listen(&file, &mut problems);
     let settings = Settings::from(file.server);
     let mut mounted = Router::default();
-    let mut groups = Vec::with_capacity(written.len());
-    for group in written {
-        match group.resolve(registry, &mut mounted, &settings) {
-            Ok(group) => groups.push(group),
-            Err(wrong) => problems.extend(wrong),
-        }
+    let resolved =
+        written.into_iter().filter_map(|group| group.resolve(registry, &mut mounted, &settings, &mut problems));
+    let groups = resolved.collect();
+    match problems.is_empty() {
+        true => Ok(Config { listen, workers: file.workers, log: file.log, settings, groups }),
+        false => Err(problems),
     }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    Ok(Config { listen, workers: file.workers, log: file.log, settings, groups })
 }
 
-/// Whether there is a table for groups with no group in it.
-fn is_empty(root: &DeTable<'_>) -> bool {
-    matches!(root.get("group").map(Spanned::get_ref), Some(DeValue::Table(groups)) if groups.is_empty())
+/// The key under which the file has its groups.
+const GROUP: &str = "group";
+
+/// Whether there are groups, or a table that was meant to hold them.
+fn has_groups(root: &DeTable<'_>) -> bool {
+    match root.get(GROUP).map(Spanned::get_ref) {
+        Some(DeValue::Table(groups)) => !groups.is_empty(),
+        Some(_) => true,
+        None => root.keys().any(|key| nearest(key.get_ref(), [GROUP]).is_some()),
+    }
 }
 
 fn no_groups() -> Problem {
-    let smallest = "the smallest group is\n\n[group.\"/wheel/american\"]\nservice = \"wheel\"\noptions = { family = \"american\" }";
+    let smallest =
+        "the smallest group is\n[group.\"/wheel/american\"]\nservice = \"wheel\"\noptions = { family = \"american\" }";
     Problem::whole("there are no groups, so nothing would be served").hint(smallest)
 }
 
@@ -100,29 +110,60 @@ struct Written<'t> {
     options: Option<Spanned<DeValue<'t>>>,
 }
 
-/// Takes the groups out of the file, in its order.
-fn groups<'t>(root: &mut DeTable<'t>, problems: &mut Vec<Problem>) -> Vec<Written<'t>> {
-    let Some(DeValue::Table(groups)) = root.remove("group").map(Spanned::into_inner) else { return Vec::new() };
-    let mut groups: Vec<_> = groups.into_iter().collect();
-    groups.sort_by_key(|(path, _)| path.span().start);
-    let memory = root.get("server").and_then(|server| span_of(server.get_ref(), &["memory"]));
-    let mut written = Vec::with_capacity(groups.len());
-    for (path, mut group) in groups {
-        let path = Spanned::new(path.span(), path.get_ref().to_string());
-        let options = match group.get_mut() {
-            DeValue::Table(group) => group.remove("options"),
-            _ => None,
-        };
-        for inherited in ["limits", "xml-rpc"] {
-            inherit(root, group.get_mut(), inherited);
-        }
-        let body = span_of(group.get_ref(), &["limits", "body"]).or(memory.clone()).unwrap_or(path.span());
-        match GroupFile::deserialize(ValueDeserializer::from(group)) {
-            Ok(file) => written.push(Written { path, body, file, options }),
-            Err(error) => problems.push(unread(&error, path.span())),
+/// Reads the groups one by one, in the order of the file, with the defaults that they inherit from `root`.
+fn read_groups<'t>(
+    groups: &mut Spanned<DeValue<'t>>,
+    node: Node<'_>,
+    root: &DeTable<'t>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Written<'t>> {
+    let mut check = Check::at([Key::from(GROUP)]);
+    let (DeValue::Table(table), Some(node)) = (groups.get_mut(), node.others()) else {
+        check.value(groups, node);
+        problems.extend(check.problems);
+        return Vec::new();
+    };
+    let mut table: Vec<_> = std::mem::take(table).into_iter().collect();
+    table.sort_by_key(|(path, _)| path.span().start);
+    let read = table.into_iter().filter_map(|(path, group)| {
+        read_group(Spanned::new(path.span(), path.get_ref().to_string()), group, node, root, problems)
+    });
+    read.collect()
+}
+
+/// Reads a group. Its options are left to its service.
+fn read_group<'t>(
+    path: Spanned<String>,
+    mut group: Spanned<DeValue<'t>>,
+    node: Node<'_>,
+    root: &DeTable<'t>,
+    problems: &mut Vec<Problem>,
+) -> Option<Written<'t>> {
+    let mut options = None;
+    if let DeValue::Table(table) = group.get_mut() {
+        options = table.remove(OPTIONS);
+        if !table.contains_key("service") {
+            problems.push(no_service(&path));
         }
     }
-    written
+    let mut check = Check::at([Key::from(GROUP), Key::from(path.get_ref().as_str())]);
+    let sound = check.value(&mut group, node);
+    problems.extend(check.problems);
+    if !sound {
+        return None;
+    }
+    for inherited in ["limits", "xml-rpc"] {
+        inherit(root, group.get_mut(), inherited);
+    }
+    let memory = || root.get("server").and_then(|server| span_of(server.get_ref(), &["memory"]));
+    let body = span_of(group.get_ref(), &["limits", "body"]).or_else(memory).unwrap_or(path.span());
+    match GroupFile::deserialize(ValueDeserializer::from(group)) {
+        Ok(file) => Some(Written { path, body, file, options }),
+        Err(error) => {
+            problems.push(unread(&error, path.span()));
+            None
+        }
+    }
 }
 
 /// Where the value at these keys is, one inside the other.
@@ -156,27 +197,22 @@ impl Written<'_> {
         registry: &Registry,
         mounted: &mut Router<Range<usize>>,
         settings: &Settings,
-    ) -> Result<ConfiguredGroup, Vec<Problem>> {
-        let mut problems: Vec<_> =
-            [&self.path].into_iter().chain(&self.file.aliases).filter_map(|path| mount(mounted, path)).collect();
+        problems: &mut Vec<Problem>,
+    ) -> Option<ConfiguredGroup> {
+        let paths = [&self.path].into_iter().chain(&self.file.aliases);
+        problems.extend(paths.filter_map(|path| mount(mounted, path)));
         let limits = GroupLimits::from(self.file.limits);
         problems.extend(too_large(&self.body, &limits, settings));
-        let service = self.file.service.as_ref().ok_or_else(|| vec![no_service(&self.path)]);
-        match service.and_then(|kind| Ok((kind, registry.make(kind, self.options)?))) {
-            Ok((kind, service)) if problems.is_empty() => Ok(ConfiguredGroup {
-                path: self.path.into_inner(),
-                aliases: self.file.aliases.iter().map(|alias| alias.get_ref().clone()).collect(),
-                kind: kind.get_ref().clone(),
-                service: limited(service, &limits),
-                limits,
-                dialect: self.file.xml_rpc,
-            }),
-            Ok(_) => Err(problems),
-            Err(wrong) => {
-                problems.extend(wrong);
-                Err(problems)
-            }
-        }
+        let kind = self.file.service?;
+        let service = registry.make(&kind, self.options).map_err(|wrong| problems.extend(wrong)).ok()?;
+        Some(ConfiguredGroup {
+            path: self.path.into_inner(),
+            aliases: self.file.aliases.into_iter().map(Spanned::into_inner).collect(),
+            kind: kind.into_inner(),
+            service: limited(service, &limits),
+            limits,
+            dialect: self.file.xml_rpc,
+        })
     }
 }
 
@@ -210,11 +246,12 @@ fn mount(mounted: &mut Router<Range<usize>>, path: &Spanned<String>) -> Option<P
             Some(taken(text, path.span(), first))
         }
         Err(error) => {
-            let problem = Problem::at(path.span(), format!("`{}` is no path of a group: {error}", abridge(text)));
-            Some(match nearest_path(text) {
-                Some(path) => problem.hint(format!("did you mean `{path}`?")),
-                None => problem,
-            })
+            let name = if text.is_empty() { "an empty text".to_owned() } else { format!("`{}`", abridge(text)) };
+            let hint = match nearest_path(text) {
+                Some(path) => format!("did you mean `{path}`?"),
+                None => "a segment has no white space, no backslash and no `%`, `?` or `#`".to_owned(),
+            };
+            Some(Problem::at(path.span(), format!("{name} is no path of a group: {error}")).hint(hint))
         }
     }
 }

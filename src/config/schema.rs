@@ -43,6 +43,11 @@ impl<'s> Node<'s> {
         Node::within(self.root, own)
     }
 
+    /// Whether any value fits.
+    pub(super) fn is_any(self) -> bool {
+        *self.meant == Value::Bool(true)
+    }
+
     /// The value of a keyword.
     pub(super) fn get(self, keyword: &str) -> Option<&'s Value> {
         self.own.get(keyword).or_else(|| self.meant.get(keyword))
@@ -142,5 +147,16 @@ impl<'s> Node<'s> {
     /// The schema of an item of an array.
     pub(super) fn item(self, index: usize) -> Option<Node<'s>> {
         self.list("prefixItems").get(index).or_else(|| self.get("items")).map(|own| self.at(own))
+    }
+
+    /// What the schema is for, for people.
+    pub(super) fn doc(self) -> &'s str {
+        self.text("description").unwrap_or_default()
+    }
+
+    /// The name of the definition that is referred to.
+    pub(super) fn reference(self) -> Option<&'s str> {
+        let target = self.own.get("$ref").and_then(Value::as_str)?;
+        target.strip_prefix("#/$defs/")
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue, Error};
 
 use super::problem::Problem;
+use crate::text::abridge;
 
 /// What the parser says of a key that is there already.
 const DUPLICATE: &str = "duplicate key";
@@ -56,8 +57,26 @@ impl Distinct {
         if errors.is_empty() {
             return Ok((table, problems));
         }
-        problems.extend(errors.iter().map(|error| Problem { span: error.span(), ..Problem::whole(error.message()) }));
+        problems.extend(self.errors());
         Err(problems)
+    }
+
+    /// What is wrong with the text as TOML. After one error the parser may stumble over all that follows, so the
+    /// next one is looked for from the next header of a table on.
+    fn errors(&self) -> Vec<Problem> {
+        let (mut problems, mut start) = (Vec::new(), 0);
+        while let Some(rest) = self.text.get(start..) {
+            let (_, errors) = DeTable::parse_recoverable(rest);
+            let first = errors.iter().min_by_key(|error| error.span().map(|span| span.start));
+            let Some(error) = first.filter(|_| problems.len() < MOST) else { break };
+            let span = error.span().unwrap_or_default();
+            let hint =
+                rest.get(..span.start).zip(rest.get(span.start..)).and_then(|(before, after)| unquoted(before, after));
+            problems.push(Problem { hint, ..Problem::at(start + span.start..start + span.end, error.message()) });
+            let Some(header) = next_header(rest, span.start) else { break };
+            start += header;
+        }
+        problems
     }
 
     /// Overwrites a second key with a letter as often as it is long. Should such a key be there too, the parser tells
@@ -74,6 +93,25 @@ impl Distinct {
         self.text.replace_range(span, &name);
         true
     }
+}
+
+/// A hint for a word after `=` that lacks its quotes.
+fn unquoted(before: &str, after: &str) -> Option<String> {
+    let word = after.lines().next()?.split(['#', ',', '}', ']']).next()?.trim_end();
+    let bare = word.starts_with(char::is_alphabetic) && !word.contains(['"', '\'', '=']);
+    (bare && before.trim_end_matches([' ', '\t']).ends_with('='))
+        .then(|| format!("a text is in quotes: `\"{}\"`", abridge(word)))
+}
+
+/// Where the next line after `from` begins that can only be the header of a table.
+fn next_header(text: &str, from: usize) -> Option<usize> {
+    let mut lines = text.split_inclusive('\n').scan(0, |end, line| {
+        let start = *end;
+        *end += line.len();
+        Some((start, line.trim_end()))
+    });
+    let header = |line: &str| line.starts_with('[') && line.ends_with(']') && !line.contains(',');
+    lines.find(|(start, line)| *start > from && header(line)).map(|(start, _)| start)
 }
 
 /// Takes a renamed key out of the table in which it lies, and says where the first one is.
@@ -100,6 +138,6 @@ fn twice(key: &str, span: Range<usize>, first: Range<usize>, path: bool) -> Prob
     if path {
         return super::resolve::taken(key, span, first);
     }
-    let message = format!("duplicate key `{}`", crate::text::abridge(key));
+    let message = format!("duplicate key `{}`", abridge(key));
     Problem { related: Some((first, "first here".to_owned())), ..Problem::at(span, message) }
 }

@@ -96,8 +96,12 @@ impl std::str::FromStr for Period {
     type Err = Unreadable;
 
     fn from_str(text: &str) -> Result<Period, Unreadable> {
-        let wrong = |_| Unreadable("a time is such as \"10s\", \"500ms\", \"2m\" or \"1h 30m\"".into());
-        humantime::parse_duration(text).map(Period).map_err(wrong)
+        humantime::parse_duration(text).map(Period).map_err(|_| {
+            if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Unreadable(format!("give the unit too: \"{text}s\"").into());
+            }
+            Unreadable("a time is such as \"10s\", \"500ms\", \"2m\" or \"1h 30m\"".into())
+        })
     }
 }
 

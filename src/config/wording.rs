@@ -95,8 +95,12 @@ pub(super) fn type_hint(wanted: &[&str], node: Node<'_>, value: &DeValue<'_>) ->
             Some(format!("without quotes: `{text}`"))
         }
         DeValue::String(text) if wants("array") => Some(format!("in brackets: `[{:?}]`", crate::text::abridge(text))),
-        DeValue::Integer(number) if wants("string") => Some(format!("in quotes: `\"{}\"`", number.as_str())),
-        DeValue::Boolean(flag) if wants("string") => Some(format!("in quotes: `\"{flag}\"`")),
+        DeValue::Integer(number) if wants("string") && node.text("format").is_none() => {
+            Some(format!("in quotes: `\"{}\"`", number.as_str()))
+        }
+        DeValue::Boolean(flag) if wants("string") && node.text("format").is_none() => {
+            Some(format!("in quotes: `\"{flag}\"`"))
+        }
         DeValue::Array(_) if wants("object") => {
             Some("a table is written `[name]`; `[[name]]` makes an array of tables".to_owned())
         }

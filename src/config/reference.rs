@@ -1,0 +1,147 @@
+//! The reference of all keys, as Markdown, from the types that read them.
+
+use schemars::Schema;
+use serde_json::Value;
+
+use super::Registry;
+use super::file::File;
+use super::schema::{self, Node};
+use super::units::{ADDRESS, PERIOD, SIZE};
+use super::wording;
+
+/// A reference of every key of the configuration, as Markdown: its type, bounds and default, and what it is for.
+///
+/// The options of each kind of service in the registry are part of it.
+pub fn reference(registry: &Registry) -> String {
+    let schema = schema::of::<File>();
+    let mut pages = Pages { text: INTRODUCTION.to_owned(), told: Vec::new() };
+    pages.table(Node::root(&schema), "", "");
+    for (kind, options) in registry.schemas() {
+        pages.service(kind, options);
+    }
+    pages.text.replace("\n\n\n", "\n\n")
+}
+
+const INTRODUCTION: &str = "# Configuration
+
+The configuration is one TOML file. `croupier serve --config FILE` reads it, and `croupier check FILE` says what is
+wrong with it. Every key has a default, except the groups and what their services need.
+
+A *size* is a number of bytes or a text with a unit: `\"64 KiB\"`, `\"4 MiB\"`, `\"1 GiB\"`; kB, MB and GB are powers of
+1000. A *time* is a text with a unit: `\"500ms\"`, `\"10s\"`, `\"2m\"`, `\"1h 30m\"`.
+
+This page is made from the types that read the file; a test keeps the two in step.
+";
+
+struct Pages {
+    text: String,
+    /// Which definitions have a section of their own, and its name.
+    told: Vec<(String, String)>,
+}
+
+impl Pages {
+    /// The keys of a table that is called `name`, and then the tables in it.
+    fn table(&mut self, node: Node<'_>, name: &str, doc: &str) {
+        let heading = if name.is_empty() { "Top level".to_owned() } else { format!("`[{name}]`") };
+        self.section(&heading, doc);
+        let (mut inner, required) = (Vec::new(), node.required());
+        for (key, value) in node.properties() {
+            let path = if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+            let told = value.reference().and_then(|name| self.told.iter().find(|(told, _)| told == name));
+            if let Some((_, section)) = told {
+                let line = format!("- `{key}`: a table with the keys of `[{section}]`. {}\n", prose(value.doc()));
+                self.text.push_str(&line);
+            } else if !value.properties().is_empty() {
+                self.told.extend(value.reference().map(|reference| (reference.to_owned(), path.clone())));
+                inner.push((path, value, value.doc()));
+            } else if let Some(item) = value.others().filter(|item| !item.properties().is_empty()) {
+                inner.push((format!("{path}.\"/path\""), item, value.doc()));
+            } else {
+                self.key(key, value, required.contains(&key));
+            }
+        }
+        for (path, table, doc) in inner {
+            self.table(table, &path, doc);
+        }
+    }
+
+    fn service(&mut self, kind: &str, options: &Schema) {
+        let node = Node::root(options);
+        let known = node.properties();
+        self.section(
+            &format!("`options` of the service `{kind}`"),
+            if known.is_empty() { "There are none." } else { node.doc() },
+        );
+        let required = node.required();
+        for (key, value) in &known {
+            self.key(key, *value, required.contains(key));
+        }
+        for (key, value) in known {
+            if let Some(item) = value.item(0).filter(|item| !item.properties().is_empty()) {
+                self.section(&format!("Each of the `{key}` of the service `{kind}`"), item.doc());
+                for (key, value) in item.properties() {
+                    self.key(key, value, item.required().contains(&key));
+                }
+            }
+        }
+    }
+
+    fn section(&mut self, heading: &str, doc: &str) {
+        self.text.push_str(&format!("\n## {heading}\n\n"));
+        // What follows the first paragraph is for programmers.
+        let first = doc.split("\n\n").next().unwrap_or_default();
+        if !first.is_empty() {
+            self.text.push_str(&format!("{}\n\n", prose(first)));
+        }
+    }
+
+    fn key(&mut self, key: &str, node: Node<'_>, required: bool) {
+        let default = match node.get("default") {
+            Some(Value::Null) | None if required => "required".to_owned(),
+            Some(Value::Null) | None => "optional".to_owned(),
+            Some(Value::Object(_)) => "empty by default".to_owned(),
+            Some(value) => format!("default `{}`", value.to_string().replace("\",\"", "\", \"")),
+        };
+        let bounds = bounds(node);
+        self.text.push_str(&format!("- `{key}` ({}{bounds}; {default}): {}\n", kind(node), prose(node.doc())));
+        for word in node.alternatives() {
+            if let Some(name) = word.text("const") {
+                self.text.push_str(&format!("  - `\"{name}\"`: {}\n", prose(word.doc())));
+            }
+        }
+    }
+}
+
+/// What a value is.
+fn kind(node: Node<'_>) -> String {
+    if node.words().is_some() {
+        return "a word".to_owned();
+    }
+    match node.types().unwrap_or_default().as_slice() {
+        ["array"] => match node.item(0).and_then(|item| item.text("format")) {
+            Some(ADDRESS) => "an array of addresses".to_owned(),
+            _ => "an array".to_owned(),
+        },
+        types => wording::wanted(types, node),
+    }
+}
+
+/// Between which bounds a value has to be, as far as they are not the type's own.
+fn bounds(node: Node<'_>) -> String {
+    let show = |number: i128| match node.text("format") {
+        Some(SIZE) => super::check::size(number),
+        Some(PERIOD) => super::check::period(number),
+        _ => number.to_string(),
+    };
+    match (node.number("minimum").filter(|least| *least != 0), node.number("maximum")) {
+        (Some(least), Some(most)) => format!(" from {} to {}", show(least), show(most)),
+        (Some(least), None) => format!(" from {} on", show(least)),
+        (None, Some(most)) => format!(" up to {}", show(most)),
+        (None, None) => String::new(),
+    }
+}
+
+/// A doc comment as one line.
+fn prose(doc: &str) -> String {
+    doc.split_whitespace().collect::<Vec<_>>().join(" ")
+}
