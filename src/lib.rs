@@ -1,4 +1,13 @@
-//! croupier: a multi-path web-service gateway.
+//! croupier: a web-service gateway. URL paths map to separately registered service groups, each reached over XML-RPC.
+//!
+//! Most people use the program and a TOML file; this library is for those who add services of their own
+//! ([`local`], [`config::Registry`]), mount them in a program of their own ([`app`]), or call others ([`client`]).
+//!
+//! The modules stand on floors, and import only from floors below: plain data ([`fault`], [`interface`], [`value`]), what
+//! stands on a wire ([`wire`]), calls and answers ([`args`], [`service`], [`rows`], [`local`], [`policy`]), protocols
+//! ([`faces`]), one request's way ([`intake`], [`router`], [`gateway`]), what answers ([`services`]), sockets
+//! ([`server`]), the file ([`config`]) and the command line ([`cli`]). `ARCHITECTURE.md` tells the whole story.
+#![doc = include_str!("../docs/library.md")]
 
 pub mod app;
 pub mod args;

@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use croupier::config::Registry;
 
+/// Answers are many small allocations that die together, for which this allocator is made.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     croupier::cli::run(Registry::standard())
 }
