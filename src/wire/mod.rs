@@ -6,10 +6,17 @@ pub mod xmlrpc;
 /// How large and how deep a document may be before it is refused, counted before anything is allocated for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How many elements may stand inside each other as values: arrays in structs in arrays (64 by default).
+    /// How many arrays and structs may stand inside each other (64 by default); never more than
+    /// [`DEEPEST`](Limits::DEEPEST), whatever is set here.
     pub depth: usize,
-    /// How many elements a document may have (250,000 by default).
+    /// How many elements a document may have (250,000 by default). Attributes, comments, processing instructions
+    /// and sections of CDATA are counted with them.
     pub elements: usize,
+}
+
+impl Limits {
+    /// How deep values may be at all: reading and writing them recurses, and a worker's stack is 2 MiB.
+    pub const DEEPEST: usize = 256;
 }
 
 impl Default for Limits {

@@ -9,11 +9,15 @@ use croupier::{Binary, DateTime, Fault, Kind, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// How many rows there are at most.
+const MOST: u32 = 1000;
+
 /// The service.
 pub(crate) fn service() -> Local {
     let service = Local::new("Specimen", ())
         .method("echo", |_: &(), it: Echo| it.value)
         .method("count", |_: &(), all: Vec<Value>| all.len())
+        .method("all", |_: &(), all: Vec<Value>| all)
         .method("sum", |_: &(), sum: Sum| i64::from(sum.a) + i64::from(sum.b))
         .method("join", |_: &(), join: Join| join.text())
         .method("nothing", |_: &(), _: ()| ())
@@ -30,9 +34,9 @@ pub(crate) fn service() -> Local {
         .method("fails", |_: &(), it: Code| Err::<(), _>(Fault::service(it.code, "refused: <no> & \u{1} é")))
         .method("panics", |_: &(), _: ()| -> i32 { panic!("on purpose") })
         .method("unwritable", |_: &(), _: ()| Explosive)
-        .rows("rows", |_: &_, it: Length| (0..it.count).map(|n| n * n))
-        .rows("rowsOrNone", |_: &_, it: Length| (0..it.count).map(|n| (n % 2 == 0).then_some(n)))
-        .rows("rowsThenPanic", |_: &_, it: Length| (0..=it.count).map(move |n| late(n, it.count)))
+        .rows("rows", |_: &_, it: Length| (0..it.count.min(MOST)).map(|n| n * n))
+        .rows("rowsOrNone", |_: &_, it: Length| (0..it.count.min(MOST)).map(|n| (n % 2 == 0).then_some(n)))
+        .rows("rowsThenPanic", |_: &_, it: Length| (0..=it.count.min(MOST)).map(move |n| late(n, it.count)))
         .rows("rowsRefused", |_: &_, _: ()| Err::<std::ops::Range<i32>, _>(Fault::new(Kind::Busy, "not now")));
     service.method_async("later", later).build().expect("the names are sound")
 }

@@ -129,12 +129,17 @@ impl<'de> IntoDeserializer<'de, Mismatch> for ValueRef<'de, '_> {
 
 /// Digits as the narrowest number that holds them exactly; the text itself to whoever can take no such number.
 fn visit_digits<'de, V: Visitor<'de>>(digits: &'de str, visitor: V) -> Result<V::Value, Mismatch> {
-    match (digits.parse::<i128>(), digits.parse::<f64>()) {
-        (Ok(number), _) => match u64::try_from(number) {
-            Ok(number) => visitor.visit_u64(number),
-            Err(_) => visitor.visit_i128(number),
-        },
-        (_, Ok(number)) if digits.contains(['.', 'e', 'E']) => visitor.visit_f64(number),
+    if let Ok(number) = digits.parse() {
+        return visitor.visit_u64(number);
+    }
+    if let Ok(number) = digits.parse() {
+        return visitor.visit_i128(number);
+    }
+    if let Ok(number) = digits.parse() {
+        return visitor.visit_u128(number);
+    }
+    match digits.parse() {
+        Ok(number) if digits.contains(['.', 'e', 'E']) => visitor.visit_f64(number),
         _ => visitor.visit_borrowed_str(digits),
     }
 }

@@ -15,7 +15,8 @@ pub struct Dialect {
     pub big_integers: BigIntegers,
     /// How a double that is no number is written: NaN and the infinities.
     pub non_finite: NonFinite,
-    /// How a character is written that XML forbids, such as U+0001.
+    /// How a character is written that XML forbids, such as U+0001. In the name of a struct's member it is
+    /// always refused.
     pub control: Control,
     /// What becomes of the fraction of a second, for which a date has no place.
     pub fractions: Fractions,

@@ -217,7 +217,7 @@ impl<'a> Reader<'a> {
     }
 
     fn deeper(&self, depth: usize) -> Option<usize> {
-        (depth < self.limits.depth).then_some(depth + 1)
+        (depth < self.limits.depth.min(Limits::DEEPEST)).then_some(depth + 1)
     }
 
     /// The text up to the next tag, its references replaced.

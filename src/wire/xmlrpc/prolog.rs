@@ -111,9 +111,9 @@ pub(super) fn census(text: &str, limits: Limits) -> Result<(), Fault> {
                 tag.length
             }
         };
-    }
-    if counted > limits.elements {
-        return Err(Fault::new(Kind::Limit, too_many(limits)));
+        if counted > limits.elements {
+            return Err(Fault::new(Kind::Limit, too_many(limits)));
+        }
     }
     if namespaces > NAMESPACES {
         return Err(Fault::new(Kind::Limit, format!("the document has more than {NAMESPACES} namespace declarations")));
@@ -156,6 +156,9 @@ impl Tag {
                 return Tag { length: at, attributes, namespaces };
             };
             attributes += 1;
+            if attributes > ATTRIBUTES {
+                return Tag { length: at, attributes, namespaces };
+            }
             let name = left.get(..found).unwrap_or_default();
             namespaces += usize::from(memmem::find(name, b"xmlns").is_some());
             at += memchr::memchr(*quote, tail(bytes, at)).map_or(bytes.len(), |end| end + 1);

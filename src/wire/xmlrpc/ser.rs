@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{self, Impossible, Serialize, Serializer};
 
-use super::dialect::{BigIntegers, Dialect, Fractions, Nil, NonFinite};
+use super::dialect::{BigIntegers, Control, Dialect, Fractions, Nil, NonFinite};
 use super::escape;
 use crate::date::{self, DateTime};
 use crate::value::BINARY;
@@ -384,7 +384,9 @@ impl Members<'_> {
     fn name(&mut self, name: &str) -> Result<(), Unwritable> {
         self.member = self.to.len();
         self.to.extend_from_slice(b"<member><name>");
-        escape::text(self.to, name, self.dialect).map_err(forbidden)?;
+        // A name that is changed may become another's.
+        let exact = Dialect { control: Control::Refuse, ..self.dialect };
+        escape::text(self.to, name, exact).map_err(forbidden)?;
         self.to.extend_from_slice(b"</name>");
         Ok(())
     }

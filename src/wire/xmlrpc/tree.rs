@@ -220,10 +220,11 @@ impl<'a> Reader<'a> {
     }
 
     fn deeper(&self, depth: usize) -> Result<usize, Fault> {
-        if depth < self.limits.depth {
+        let deepest = self.limits.depth.min(Limits::DEEPEST);
+        if depth < deepest {
             return Ok(depth + 1);
         }
-        Err(Fault::new(Kind::Limit, format!("values nest deeper than {}", self.limits.depth)))
+        Err(Fault::new(Kind::Limit, format!("values nest deeper than {deepest}")))
     }
 }
 
