@@ -1,4 +1,5 @@
 //! Clients that are slow, silent or gone, and the server's own end: every phase has its deadline.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod support;
 

@@ -221,24 +221,24 @@ impl Pulse {
     }
 
     fn order(&self, order: Order) {
-        if self.order.fetch_max(order as u8, SeqCst) < order as u8 {
-            if let Some(waker) = self.waker.get() {
-                waker.wake_by_ref();
-            }
+        let news = self.order.fetch_max(order as u8, SeqCst) < order as u8;
+        if let Some(waker) = self.waker.get().filter(|_| news) {
+            waker.wake_by_ref();
         }
     }
 
     fn check(&self, now: u64, deadlines: &Deadlines) {
         let over =
             |since: u64, limit: Duration| since != 0 && u128::from(now.saturating_sub(since)) > limit.as_millis();
-        if over(self.stuck.load(Relaxed), deadlines.write) || self.has_stalled_stream(now, deadlines.write) {
+        let stuck = over(self.stuck.load(Relaxed), deadlines.write) || self.has_stalled_stream(now, deadlines.write);
+        let slow = over(self.head.load(Relaxed), deadlines.head) && !self.is_multiplexed();
+        // An idle HTTP/1 connection closes when told to finish; what does not is cut a write deadline later.
+        let idle = self.idle.load(Relaxed);
+        let long_idle = over(idle, deadlines.idle + deadlines.write);
+        if stuck || slow || long_idle {
             self.order(Order::Cut);
-        } else if over(self.head.load(Relaxed), deadlines.head) && !self.is_multiplexed() {
-            self.order(Order::Cut);
-        } else if over(self.idle.load(Relaxed), deadlines.idle) {
-            // An idle HTTP/1 connection closes when told to finish; one that does not is cut a write deadline later.
-            let long_ago = over(self.idle.load(Relaxed), deadlines.idle + deadlines.write);
-            self.order(if long_ago { Order::Cut } else { Order::Finish });
+        } else if over(idle, deadlines.idle) {
+            self.order(Order::Finish);
         }
     }
 

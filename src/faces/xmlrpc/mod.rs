@@ -73,6 +73,9 @@ impl Face for XmlRpc {
     }
 }
 
+/// The body of an answer, now or later.
+type Written = Soon<Result<Body, Fault>>;
+
 impl XmlRpc {
     /// Reads a request and begins to answer it: the method's name, and the body of the answer.
     fn begin(
@@ -81,7 +84,7 @@ impl XmlRpc {
         head: &Parts,
         body: &[u8],
         context: &Context,
-    ) -> Result<(Box<str>, Soon<Result<Body, Fault>>), Fault> {
+    ) -> Result<(Box<str>, Written), Fault> {
         let text = charset::decode(body, face::charset(&head.headers))?;
         let Document { root, tape } = Document::read(&text, self.dialect.reading, self.limits)?;
         let Root::Call(method) = root else {
@@ -110,7 +113,7 @@ fn begin_call(service: &dyn Service, method: &str, params: Values<'_, '_>, conte
     }
 }
 
-fn write(answer: Result<Answer, Fault>, dialect: Dialect) -> Soon<Result<Body, Fault>> {
+fn write(answer: Result<Answer, Fault>, dialect: Dialect) -> Written {
     match answer {
         Ok(Answer::One(value)) => Soon::now(write_one(value.as_ref(), dialect)),
         Ok(Answer::Many(rows)) => {
