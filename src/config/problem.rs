@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use crate::text::abridge;
+
 /// All that is wrong with a configuration.
 ///
 /// Its text shows each problem with file, line, column and the line itself, in the order of the file, and ends in
@@ -39,6 +41,16 @@ impl Problem {
     /// A problem at these bytes of the file.
     pub(super) fn at(span: Range<usize>, message: impl Into<String>) -> Problem {
         Problem { span: Some(span), ..Problem::whole(message) }
+    }
+
+    /// Two groups, or one group twice, want the same path.
+    pub(super) fn taken(path: &str, span: Range<usize>, first: Range<usize>) -> Problem {
+        Problem::at(span, format!("duplicate path `{}`", abridge(path))).related(first, "first mounted here")
+    }
+
+    /// The same problem with another place that has to do with it.
+    pub(super) fn related(self, span: Range<usize>, label: &str) -> Problem {
+        Problem { related: Some((span, label.to_owned())), ..self }
     }
 
     /// The same problem with a hint.

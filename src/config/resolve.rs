@@ -51,10 +51,10 @@ pub(super) fn config(text: &str, registry: &Registry) -> Result<Config, Vec<Prob
     let resolved =
         written.into_iter().filter_map(|group| group.resolve(registry, &mut mounted, &settings, &mut problems));
     let groups = resolved.collect();
-    match problems.is_empty() {
-        true => Ok(Config { listen, workers: file.workers, log: file.log, settings, groups }),
-        false => Err(problems),
+    if !problems.is_empty() {
+        return Err(problems);
     }
+    Ok(Config { listen, workers: file.workers, log: file.log, settings, groups })
 }
 
 /// The key under which the file has its groups.
@@ -85,11 +85,8 @@ fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<Listen> {
         let first = seen.iter().find(|(other, _)| *other == place && !any_port(place));
         match first {
             Some((_, first)) => {
-                let message = format!("duplicate address `{place}`");
-                problems.push(Problem {
-                    related: Some((first.clone(), "first here".to_owned())),
-                    ..Problem::at(span, message)
-                });
+                let problem = Problem::at(span, format!("duplicate address `{place}`"));
+                problems.push(problem.related(first.clone(), "first here"));
             }
             None => seen.push((place, span)),
         }
@@ -243,7 +240,7 @@ fn mount(mounted: &mut Router<Range<usize>>, path: &Spanned<String>) -> Option<P
         Ok(()) => None,
         Err(MountError::Taken) => {
             let first = mounted.find(text).ok().flatten().map_or(path.span(), |(first, _)| first.clone());
-            Some(taken(text, path.span(), first))
+            Some(Problem::taken(text, path.span(), first))
         }
         Err(error) => {
             let name = if text.is_empty() { "an empty text".to_owned() } else { format!("`{}`", abridge(text)) };
@@ -254,12 +251,6 @@ fn mount(mounted: &mut Router<Range<usize>>, path: &Spanned<String>) -> Option<P
             Some(Problem::at(path.span(), format!("{name} is no path of a group: {error}")).hint(hint))
         }
     }
-}
-
-/// Two groups, or one group twice, want the same path.
-pub(super) fn taken(path: &str, span: Range<usize>, first: Range<usize>) -> Problem {
-    let message = format!("duplicate path `{}`", abridge(path));
-    Problem { related: Some((first, "first mounted here".to_owned())), ..Problem::at(span, message) }
 }
 
 /// A path that can be mounted, made from one that cannot by leaving out empty segments and dots.
