@@ -68,6 +68,20 @@ impl Body {
         Ok(Body { content, share: None })
     }
 
+    /// A body from a source, whatever its length.
+    pub fn stream(source: impl Source + 'static) -> Body {
+        let pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
+        Body { content: Content::Pieces(pieces), share: None }
+    }
+
+    /// The bytes of a body that is there as a whole.
+    pub fn as_whole(&self) -> Option<&Bytes> {
+        match &self.content {
+            Content::Whole(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// Holds a share of memory until the body is out.
     pub fn hold(&mut self, share: OwnedSemaphorePermit) {
         self.share = Some(share);

@@ -11,6 +11,7 @@ use crate::body::Body;
 use crate::faces::face::Face;
 use crate::fault::Kind;
 use crate::intake::Intake;
+use crate::packing::pack;
 use crate::refusal::Refusal;
 use crate::router::Router;
 use crate::service::{Context, Service};
@@ -34,6 +35,8 @@ pub struct Gateway {
     intake: Intake,
     /// Whether responses carry an [`Outcome`] for the access log.
     observed: bool,
+    /// Whether responses are packed for clients that offer to unpack them.
+    packing: bool,
 }
 
 /// What the access log says of a request that reached a group: an extension of its response.
@@ -50,12 +53,17 @@ pub struct Outcome {
 impl Gateway {
     /// A gateway to these groups.
     pub fn new(router: Router<Arc<Group>>, intake: Intake) -> Gateway {
-        Gateway { router, intake, observed: false }
+        Gateway { router, intake, observed: false, packing: false }
     }
 
     /// The same gateway, whose responses say for the access log what was called and how it ended.
     pub fn observed(self) -> Gateway {
         Gateway { observed: true, ..self }
+    }
+
+    /// The same gateway, which packs its responses with gzip for clients that offer to unpack them, or does not.
+    pub fn packing(self, packing: bool) -> Gateway {
+        Gateway { packing, ..self }
     }
 
     /// Answers one request.
@@ -80,6 +88,9 @@ impl Gateway {
         let reply = face.serve(&group.service, head, &taken.bytes, &Context { peer, deadline: None });
         drop(taken.bytes);
         let mut replied = reply.await;
+        if self.packing {
+            replied.response = pack(&head.headers, replied.response);
+        }
         if let Some(share) = taken.share {
             replied.response.body_mut().hold(share);
         }

@@ -24,6 +24,7 @@ pub mod intake;
 pub mod interface;
 pub mod local;
 pub mod options;
+pub mod packing;
 pub mod policy;
 pub mod refusal;
 pub mod router;

@@ -4,10 +4,6 @@ use std::process::ExitCode;
 
 use croupier::config::Registry;
 
-/// Answers are many small allocations that die together, for which this allocator is made.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     croupier::cli::run(Registry::standard())
 }

@@ -29,6 +29,9 @@ pub struct Settings {
     pub head_bytes: usize,
     /// HTTP/2 streams open at a time on one connection (100 by default).
     pub streams: u32,
+    /// Whether answers are packed with gzip for clients that offer to unpack them (not by default: it saves bytes and
+    /// costs time).
+    pub compress: bool,
     /// How long each phase may take.
     pub deadlines: Deadlines,
 }
@@ -56,6 +59,7 @@ impl Default for Settings {
             memory: 64 << 20,
             head_bytes: 32 << 10,
             streams: 100,
+            compress: false,
             deadlines: Deadlines::default(),
         }
     }

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 13] = [
     &["args"],
     &["service"],
     &["rows", "policy", "body"],
-    &["local", "refusal"],
+    &["local", "packing", "refusal"],
     &["faces", "intake", "router"],
     &["gateway", "services", "client"],
     &["server"],

@@ -186,6 +186,51 @@ fn gzip_and_both_kinds_of_deflate_are_unpacked() {
 }
 
 #[test]
+fn answers_are_packed_for_those_who_offer_to_unpack_them_where_that_is_switched_on() {
+    let compress = Running::start(small(), Settings { compress: true, ..Settings::default() });
+    for (count, chunked) in [(200, false), (20_000, true)] {
+        let body = call("numbers", &[&format!("<value><int>{count}</int></value>")]);
+        let plain = compress.raw_bytes(post("/test", "", &body));
+        let packed = compress.raw_bytes(post("/test", "Accept-Encoding: deflate, gzip;q=0.5\r\n", &body));
+        let (head, packed) = head_and_body(&packed);
+        assert!(
+            head.contains("\r\ncontent-encoding: gzip\r\n") && head.contains("\r\nvary: accept-encoding\r\n"),
+            "{head}"
+        );
+        assert_eq!(head.contains("transfer-encoding: chunked"), chunked, "{head}");
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, head_and_body(&plain).1);
+        assert!(packed.len() * 4 < unpacked.len());
+    }
+    let short = compress.raw(post("/test", "Accept-Encoding: gzip\r\n", &hello()));
+    assert!(short.ends_with(WORLD) && !short.contains("content-encoding"), "{short}");
+    let off =
+        server().raw(post("/test", "Accept-Encoding: gzip\r\n", &call("numbers", &["<value><int>200</int></value>"])));
+    assert!(off.contains("<int>199</int>"), "{off}");
+}
+
+/// The head of a raw response and its body, the chunks put together.
+fn head_and_body(response: &[u8]) -> (String, Vec<u8>) {
+    let end = response.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let head = String::from_utf8(response[..end].to_vec()).unwrap();
+    let mut rest = &response[end..];
+    if !head.contains("chunked") {
+        return (head, rest.to_vec());
+    }
+    let mut body = Vec::new();
+    loop {
+        let line = rest.windows(2).position(|two| two == b"\r\n").unwrap();
+        let length = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
+        if length == 0 {
+            return (head, body);
+        }
+        body.extend_from_slice(&rest[line + 2..line + 2 + length]);
+        rest = &rest[line + 4 + length..];
+    }
+}
+
+#[test]
 fn bad_packing_is_400_a_bomb_413_and_an_unknown_coding_415() {
     let server = server();
     assert_eq!(status(&post_packed(&server, "gzip", b"this is not gzip")), 400);

@@ -58,6 +58,8 @@ pub(super) struct ServerFile {
     /// How many HTTP/2 streams are open at a time on one connection.
     #[schemars(range(min = 1))]
     pub(super) streams: u32,
+    /// Whether answers of 1,400 bytes and more are packed with gzip for clients that offer to unpack them.
+    pub(super) compress: bool,
     /// How long each phase of a connection may take.
     pub(super) deadlines: DeadlinesFile,
 }
@@ -148,7 +150,7 @@ impl Default for File {
 
 impl Default for ServerFile {
     fn default() -> Self {
-        let Settings { connections, in_flight, memory, head_bytes, streams, deadlines } = Settings::default();
+        let Settings { connections, in_flight, memory, head_bytes, streams, compress, deadlines } = Settings::default();
         let Deadlines { head, body, idle, write, drain } = deadlines;
         ServerFile {
             connections,
@@ -156,6 +158,7 @@ impl Default for ServerFile {
             memory: Size(memory),
             head_bytes: Size(head_bytes),
             streams,
+            compress,
             deadlines: DeadlinesFile {
                 head: Period(head),
                 body: Period(body),
@@ -182,6 +185,7 @@ impl From<ServerFile> for Settings {
             memory: file.memory.0,
             head_bytes: file.head_bytes.0,
             streams: file.streams,
+            compress: file.compress,
             deadlines: Deadlines { head: head.0, body: body.0, idle: idle.0, write: write.0, drain: drain.0 },
         }
     }

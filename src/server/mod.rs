@@ -46,6 +46,7 @@ pub struct Ended {
 impl Server {
     /// A server of this gateway; with a log, each request leaves a line in it.
     pub fn new(gateway: Gateway, settings: Settings, log: Option<AccessLog>) -> Server {
+        let gateway = gateway.packing(settings.compress);
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
         let places = Places::new(settings.in_flight);
         Server { shared: Arc::new(Shared { gateway, places, log }), settings }

@@ -76,15 +76,20 @@ impl Running {
         stream
     }
 
-    /// Sends bytes as they are, half-closes, and reads all that comes back.
+    /// Sends bytes as they are, half-closes, and reads all that comes back, as text.
     pub fn raw(&self, request: impl AsRef<[u8]>) -> String {
+        String::from_utf8_lossy(&self.raw_bytes(request)).into_owned()
+    }
+
+    /// Sends bytes as they are, half-closes, and reads all that comes back.
+    pub fn raw_bytes(&self, request: impl AsRef<[u8]>) -> Vec<u8> {
         let mut stream = self.connect();
         // A server that refuses early may close before it has read everything.
         let _ = stream.write_all(request.as_ref());
         let _ = stream.shutdown(Shutdown::Write);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
+        answer
     }
 
     /// Posts an XML-RPC document to a path and reads the whole response.
