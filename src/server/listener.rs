@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -100,7 +101,14 @@ fn is_the_connections(error: &io::Error) -> bool {
 
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_deserted(path) => {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            // Connecting to any other kind of file is refused as well, and that file is not ours to remove.
+            if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
+            }
+            if !is_deserted(path) {
+                return Err(error);
+            }
             std::fs::remove_file(path)?;
             UnixListener::bind(path)
         }
@@ -108,7 +116,7 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     }
 }
 
-/// Whether the path is a socket that nobody listens on: a server that was killed leaves one behind.
+/// Whether the socket at a path is one that nobody listens on: a server that was killed leaves one behind.
 fn is_deserted(path: &Path) -> bool {
     let refused = std::os::unix::net::UnixStream::connect(path);
     refused.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
