@@ -46,6 +46,7 @@ pub enum CallError {
 /// What happened to a connection.
 #[derive(Debug)]
 pub struct TransportError {
+    server: String,
     connected: bool,
     cause: BoxError,
 }
@@ -61,8 +62,8 @@ impl CallError {
 }
 
 impl TransportError {
-    pub(super) fn new(connected: bool, cause: impl Into<BoxError>) -> TransportError {
-        TransportError { connected, cause: cause.into() }
+    pub(super) fn new(server: String, connected: bool, cause: BoxError) -> TransportError {
+        TransportError { server, connected, cause }
     }
 
     /// Whether the server was reached before the connection broke, so that it may have carried out the call.
@@ -119,8 +120,12 @@ impl fmt::Display for TransportError {
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        let what = if self.connected { "the connection broke" } else { "the server cannot be reached" };
-        write!(f, "{what}: {cause}")
+        let server = &self.server;
+        if self.connected {
+            write!(f, "the connection to {server} broke: {cause}")
+        } else {
+            write!(f, "{server} cannot be reached: {cause}")
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::UnixStream;
 
 use super::{CallError, TransportError};
-use crate::fault::{Fault, Kind};
+use crate::fault::{BoxError, Fault, Kind};
 
 /// How long an unused connection is kept: shorter than most servers keep theirs, so that a call seldom meets a
 /// connection that its server is just closing.
@@ -29,6 +29,7 @@ const FIRST: u64 = 1 << 20;
 /// The connections to one server.
 pub(super) struct Transport {
     client: Connections,
+    socket: Option<PathBuf>,
     max_answer: usize,
 }
 
@@ -42,8 +43,8 @@ impl Transport {
     pub(super) fn new(socket: Option<PathBuf>, max_answer: usize) -> Transport {
         let mut builder = Client::builder(TokioExecutor::new());
         let builder: &mut Builder = builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
-        let client = match socket {
-            Some(path) => Connections::Unix(builder.build(UnixConnector { path: path.into() })),
+        let client = match &socket {
+            Some(path) => Connections::Unix(builder.build(UnixConnector { path: path.as_path().into() })),
             None => {
                 let mut connector = HttpConnector::new();
                 // Without it the kernel may hold back the end of a request until the server acknowledges its start.
@@ -51,24 +52,34 @@ impl Transport {
                 Connections::Tcp(builder.build(connector))
             }
         };
-        Transport { client, max_answer }
+        Transport { client, socket, max_answer }
     }
 
     /// Sends a request, whose body is known and therefore never chunked, and reads the response.
     pub(super) async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, CallError> {
+        let uri = request.uri().clone();
+        let broken = |connected, error: BoxError| TransportError::new(self.server(&uri), connected, error);
         let request = request.map(Full::new);
         let pending = match &self.client {
             Connections::Tcp(client) => client.request(request),
             Connections::Unix(client) => client.request(request),
         };
-        let response = pending.await.map_err(|error| TransportError::new(!error.is_connect(), error))?;
+        let response = pending.await.map_err(|error| broken(!error.is_connect(), error.into()))?;
         let (head, body) = response.into_parts();
-        let (bytes, whole) = collect(body, self.max_answer).await.map_err(|error| TransportError::new(true, error))?;
+        let (bytes, whole) = collect(body, self.max_answer).await.map_err(|error| broken(true, error.into()))?;
         if !whole && head.status == StatusCode::OK {
             let message = format!("it is larger than {} bytes", self.max_answer);
             return Err(CallError::Malformed(Fault::new(Kind::Limit, message)));
         }
         Ok(Response::from_parts(head, bytes))
+    }
+
+    /// What an error calls the server: its host and port, or its socket.
+    fn server(&self, uri: &Uri) -> String {
+        match &self.socket {
+            Some(path) => format!("unix:{}", path.display()),
+            None => uri.authority().map(ToString::to_string).unwrap_or_default(),
+        }
     }
 }
 

@@ -97,7 +97,8 @@ async fn a_server_that_hangs_up_may_have_carried_out_the_call_which_is_not_repea
     let canned = Canned::start(Does::AnswersAndCloses(Bytes::new())).await;
     let error = canned.error().await;
     assert!(matches!(&error, CallError::Transport(transport) if transport.connected()), "{error:?}");
-    assert!(error.to_string().starts_with("the connection broke: "), "{error}");
+    let server = canned.url.trim_start_matches("http://").trim_end_matches('/');
+    assert!(error.to_string().starts_with(&format!("the connection to {server} broke: ")), "{error}");
     assert_eq!(canned.requests.lock().unwrap().len(), 1);
 }
 
@@ -125,11 +126,12 @@ async fn a_silent_server_is_given_up() {
 #[tokio::test]
 async fn a_port_where_nobody_listens_is_told_apart_from_a_broken_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = listener.local_addr().unwrap();
+    let url = format!("http://{server}/");
     drop(listener);
     let error = Proxy::new(&url).unwrap().call::<Value>("spin", ()).await.unwrap_err();
     assert!(matches!(&error, CallError::Transport(transport) if !transport.connected()), "{error:?}");
-    assert!(error.to_string().starts_with("the server cannot be reached: "), "{error}");
+    assert!(error.to_string().starts_with(&format!("{server} cannot be reached: ")), "{error}");
 }
 
 #[tokio::test]
