@@ -8,6 +8,7 @@ use super::args::Call;
 use super::{Failure, say};
 use crate::client::Proxy;
 use crate::value::Value;
+use crate::wire::xmlrpc::{BigIntegers, Dialect, Nil};
 
 /// Calls a method as often as asked and prints each result as a line of JSON.
 pub(super) fn call(call: &Call) -> Result<(), Failure> {
@@ -22,9 +23,10 @@ pub(super) fn call(call: &Call) -> Result<(), Failure> {
     })
 }
 
-/// A client for the server at a URL.
+/// A client for the server at a URL. It sends what a person wrote even where XML-RPC has no form of its own for it.
 pub(super) fn proxy(url: &str, timeout: Duration) -> Result<Proxy, Failure> {
-    Ok(Proxy::builder(url).timeout(timeout).build()?)
+    let dialect = Dialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..Dialect::default() };
+    Ok(Proxy::builder(url).timeout(timeout).dialect(dialect).build()?)
 }
 
 fn argument(text: &str) -> Result<Value, Failure> {

@@ -42,7 +42,7 @@ pub fn run(registry: Registry) -> ExitCode {
         Command::Call(call) => call::call(&call),
         Command::Describe { url, timeout } => describe::describe(&url, timeout.into()),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "croupier", &mut std::io::stdout());
+            completions(shell);
             Ok(())
         }
     };
@@ -53,6 +53,13 @@ pub fn run(registry: Registry) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints a completion script, made in memory first: the generator panics at a reader that has gone away.
+fn completions(shell: clap_complete::Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "croupier", &mut script);
+    let _ = std::io::stdout().write_all(&script);
 }
 
 /// Why a command failed, as it is told to the person who gave it.
