@@ -1,5 +1,7 @@
 //! The program as a person uses it: what each command prints, where it prints it, and with which exit code.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 #[path = "support/process.rs"]
 mod process;
 

@@ -4,6 +4,8 @@
 //! What they call and expect stands in `tests/peers`. The package of Node must be where Node finds it, in a folder
 //! that the variable `NODE_PATH` names.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 #[path = "support/process.rs"]
 mod process;
 mod support;
