@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, Version};
 
 use crate::body::Body;
+use crate::fault::BoxError;
 use crate::gateway::Outcome;
 
 /// The header that carries a request's id, from the client if it sent one, and back to it.
@@ -29,9 +30,13 @@ pub struct AccessLog {
     run: u32,
 }
 
+/// The line of a request that is being answered; it is written when the request is over, however it ends.
+#[derive(Debug)]
+pub(super) struct Open(Option<Box<Line>>);
+
 /// What is known of one request.
 #[derive(Debug)]
-pub(super) struct Line {
+struct Line {
     log: AccessLog,
     begun: Instant,
     id: String,
@@ -41,8 +46,8 @@ pub(super) struct Line {
     version: Version,
     status: u16,
     outcome: Option<Outcome>,
-    pub(super) sent: u64,
-    pub(super) broken: Option<String>,
+    sent: u64,
+    broken: Option<String>,
     whole: bool,
     took: Duration,
 }
@@ -61,8 +66,8 @@ impl AccessLog {
     }
 
     /// Begins the line of a request.
-    pub(super) fn begin(&self, head: &Parts, peer: Option<SocketAddr>) -> Line {
-        Line {
+    pub(super) fn begin(&self, head: &Parts, peer: Option<SocketAddr>) -> Open {
+        Open(Some(Box::new(Line {
             log: self.clone(),
             begun: Instant::now(),
             id: self.id(head),
@@ -76,7 +81,7 @@ impl AccessLog {
             broken: None,
             whole: false,
             took: Duration::ZERO,
-        }
+        })))
     }
 
     fn id(&self, head: &Parts) -> String {
@@ -88,26 +93,51 @@ impl AccessLog {
     }
 }
 
-impl Line {
+impl Open {
     /// Takes down how the request was answered, and tells the client its id.
     pub(super) fn answered(&mut self, response: &mut Response<Body>) {
-        self.status = response.status().as_u16();
-        self.outcome = response.extensions_mut().remove::<Outcome>();
-        if let Ok(id) = HeaderValue::from_str(&self.id) {
+        let Some(line) = &mut self.0 else { return };
+        line.status = response.status().as_u16();
+        line.outcome = response.extensions_mut().remove::<Outcome>();
+        if let Ok(id) = HeaderValue::from_str(&line.id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
     }
 
-    /// The body is out, or was given up before its end.
-    pub(super) fn finish(mut self: Box<Line>, whole: bool) {
-        self.whole = whole;
-        self.took = self.begun.elapsed();
-        let log = self.log.clone();
-        if log.lines.try_send(self).is_err() {
-            log.lost.fetch_add(1, Relaxed);
+    /// Counts bytes of the body that are on their way.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        if let Some(line) = &mut self.0 {
+            line.sent += bytes as u64;
         }
     }
 
+    /// Takes down why the body broke off.
+    pub(super) fn broke(&mut self, error: &BoxError) {
+        if let Some(line) = &mut self.0 {
+            line.broken = Some(error.to_string());
+        }
+    }
+
+    /// The body is out, or was given up before its end.
+    pub(super) fn close(&mut self, whole: bool) {
+        let Some(mut line) = self.0.take() else { return };
+        line.whole = whole;
+        line.took = line.begun.elapsed();
+        let log = line.log.clone();
+        if log.lines.try_send(line).is_err() {
+            log.lost.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl Drop for Open {
+    /// A client that leaves before it is answered leaves a line all the same.
+    fn drop(&mut self) {
+        self.close(false);
+    }
+}
+
+impl Line {
     /// One word for how it ended: `ok`, a fault's word, `http`, `cut` where the client left or the answer broke.
     fn ending(&self) -> &'static str {
         match &self.outcome {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::access::Line;
+use super::access::Open;
 use super::rim::Place;
 use super::watch::{Busy, Stream};
 use crate::body::Body;
@@ -20,7 +20,7 @@ pub(super) struct Guarded {
     #[expect(dead_code, reason = "it is held to be dropped with the body")]
     pub(super) place: Option<Place>,
     /// The line for the access log, written when the body is out.
-    pub(super) line: Option<Box<Line>>,
+    pub(super) line: Option<Open>,
     /// For HTTP/2: the watch over this stream.
     pub(super) stream: Option<Arc<Stream>>,
     /// The connection's note that a request is being answered.
@@ -39,8 +39,8 @@ impl http_body::Body for Guarded {
         }
         if let Some(line) = &mut self.line {
             match &poll {
-                Poll::Ready(Some(Ok(frame))) => line.sent += frame.data_ref().map_or(0, |data| data.len() as u64),
-                Poll::Ready(Some(Err(error))) => line.broken = Some(error.to_string()),
+                Poll::Ready(Some(Ok(frame))) => line.sent(frame.data_ref().map_or(0, Bytes::len)),
+                Poll::Ready(Some(Err(error))) => line.broke(error),
                 _ => {}
             }
         }
@@ -58,8 +58,9 @@ impl http_body::Body for Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        if let Some(line) = self.line.take() {
-            line.finish(self.body.is_end_stream());
+        let whole = self.body.is_end_stream();
+        if let Some(line) = &mut self.line {
+            line.close(whole);
         }
     }
 }

@@ -96,7 +96,7 @@ where
             let (shared, peer) = (&connection.shared, connection.peer);
             let place = Place::take(&connection);
             let (head, body) = request.into_parts();
-            let mut line = shared.log.as_ref().map(|log| Box::new(log.begin(&head, peer)));
+            let mut line = shared.log.as_ref().map(|log| log.begin(&head, peer));
             let mut response = match place {
                 Some(_) => caught(pin!(shared.gateway.answer(&head, body, peer))).await,
                 None => overloaded(),
