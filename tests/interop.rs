@@ -12,18 +12,12 @@ mod support;
 
 use std::process::Command;
 
-use croupier::config::{Config, DEFAULT, Registry};
 use process::{Ended, run};
 use support::Running;
 
-fn gateway() -> Running {
-    let config = Config::parse("built-in configuration", DEFAULT, &Registry::standard()).unwrap();
-    Running::router(config.router(), config.settings)
-}
-
 /// Runs one of the scripts in `tests/peers` against a gateway of its own; it must find nothing wrong.
 fn script(interpreter: &str, options: &[&str], name: &str) {
-    let gateway = gateway();
+    let gateway = Running::built_in();
     let script = format!("{}/tests/peers/{name}", env!("CARGO_MANIFEST_DIR"));
     let url = format!("http://{}", gateway.address);
     let ended = run(Command::new(interpreter).args(options).args([script, url]));
@@ -90,7 +84,7 @@ fn xmlrpc_c(gateway: &Running, path: &str, words: &[&str]) -> Ended {
 #[test]
 #[ignore = "needs xmlrpc-c's command-line client"]
 fn xmlrpc_c_spins_and_echoes() {
-    let gateway = gateway();
+    let gateway = Running::built_in();
     for path in ["/", "/RPC2", "/wheel/american", "/wheel/european"] {
         let spin = xmlrpc_c(&gateway, path, &["spin"]);
         assert!(spin.status.success(), "{spin:?}");
@@ -116,7 +110,7 @@ fn xmlrpc_c_spins_and_echoes() {
 #[test]
 #[ignore = "needs xmlrpc-c's command-line client"]
 fn xmlrpc_c_sees_faults_and_wrong_paths() {
-    let gateway = gateway();
+    let gateway = Running::built_in();
     for (path, words, reason) in [
         ("/", &["nothing"][..], "fault code -32601"),
         ("/", &["spinList", "i/-1"], "fault code -32602"),

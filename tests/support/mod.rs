@@ -6,6 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use croupier::config::{Config, DEFAULT, Registry};
 use croupier::faces::xmlrpc::XmlRpc;
 use croupier::gateway::{Gateway, Group};
 use croupier::intake::{Intake, Memory};
@@ -38,6 +39,17 @@ impl Running {
         let mut router = Router::default();
         router.mount("/test", Arc::new(group)).unwrap();
         Running::router(router, settings)
+    }
+
+    /// Serves what the built-in configuration says.
+    pub fn built_in() -> Running {
+        Running::configured(DEFAULT)
+    }
+
+    /// Serves what a configuration says, on a port of its own.
+    pub fn configured(text: &str) -> Running {
+        let config = Config::parse("test.toml", text, &Registry::standard()).unwrap();
+        Running::router(config.router(), config.settings)
     }
 
     pub fn router(router: Router<Arc<Group>>, settings: Settings) -> Running {
