@@ -117,7 +117,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
         let result = self.generator.subschema_for::<R::Value>();
         let state = self.state.clone();
         self.register::<A>(name, result, move |args| {
-            let value = args.take::<A>().and_then(|args| guarded(|| handler(&state, args))?.into_result());
+            let value = guarded(|| handler(&state, args.take()?).into_result());
             Soon::now(value.map(|value| Answer::One(Box::new(value))))
         })
     }
@@ -131,14 +131,12 @@ impl<S: Send + Sync + 'static> Builder<S> {
     {
         let result = self.generator.subschema_for::<<F::Output as Reply<M>>::Value>();
         let state = self.state.clone();
-        self.register::<A>(name, result, move |args| {
-            match args.take::<A>().and_then(|args| guarded(|| handler(state.clone(), args))) {
-                Ok(running) => Soon::later(async move {
-                    let value = guarded_future(running).await?.into_result()?;
-                    Ok(Answer::One(Box::new(value)))
-                }),
-                Err(fault) => Soon::now(Err(fault)),
-            }
+        self.register::<A>(name, result, move |args| match guarded(|| Ok(handler(state.clone(), args.take()?))) {
+            Ok(running) => Soon::later(async move {
+                let value = guarded_future(running).await?.into_result()?;
+                Ok(Answer::One(Box::new(value)))
+            }),
+            Err(fault) => Soon::now(Err(fault)),
         })
     }
 
@@ -151,7 +149,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
         let item = self.generator.subschema_for::<<R::Rows as RowSet>::Item>();
         let state = self.state.clone();
         self.register::<A>(name, json_schema!({ "type": "array", "items": item }), move |args| {
-            let rows = args.take::<A>().and_then(|args| guarded(|| handler(&state, args))?.into_rows_result());
+            let rows = guarded(|| handler(&state, args.take()?).into_rows_result());
             Soon::now(rows.map(|rows| Answer::Many(rows.into_rows())))
         })
     }
@@ -270,9 +268,9 @@ impl<R: RowSet> RowsReply<Fallible> for Result<R, Fault> {
     }
 }
 
-/// Runs a handler so that its panic is its caller's fault and nobody else's.
-fn guarded<T>(handler: impl FnOnce() -> T) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(handler)).map_err(|_| Fault::internal())
+/// Reads arguments and runs a handler so that a panic is its caller's fault and nobody else's.
+fn guarded<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(Fault::internal()))
 }
 
 async fn guarded_future<T>(running: impl Future<Output = T>) -> Result<T, Fault> {

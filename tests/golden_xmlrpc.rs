@@ -80,13 +80,23 @@ fn no_two_cases_have_one_name() {
 
 #[test]
 fn requests_become_seeds_where_that_is_asked_for() {
-    let Some(directory) = std::env::var_os("SEEDS") else { return };
-    std::fs::create_dir_all(&directory).unwrap();
+    let Some(directory) = std::env::var_os("SEEDS").map(PathBuf::from) else { return };
+    for target in ["face", "charset", "readers_agree", "answer", "date"] {
+        std::fs::create_dir_all(directory.join(target)).unwrap();
+    }
     for path in files() {
         let text = std::fs::read_to_string(&path).unwrap();
         for case in cases(&text) {
             let name = case.name().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-            std::fs::write(Path::new(&directory).join(name), case.request_bytes()).unwrap();
+            let write = |target: &str, seed: &[u8]| std::fs::write(directory.join(target).join(&name), seed).unwrap();
+            let request = case.request_bytes();
+            write("face", &request);
+            write("charset", &request);
+            write("readers_agree", &request);
+            write("answer", case.expected.as_bytes());
+            if let Some((_, date)) = case.request.split_once("<dateTime.iso8601>") {
+                write("date", date.split('<').next().unwrap_or_default().as_bytes());
+            }
         }
     }
 }

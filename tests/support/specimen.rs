@@ -33,6 +33,7 @@ pub(crate) fn service() -> Local {
         .method("character", |_: &(), it: Code| format!("a{}b", it.character()))
         .method("fails", |_: &(), it: Code| Err::<(), _>(Fault::service(it.code, "refused: <no> & \u{1} é")))
         .method("panics", |_: &(), _: ()| -> i32 { panic!("on purpose") })
+        .method("unreadable", |_: &(), _: Explosive| 0)
         .method("unwritable", |_: &(), _: ()| Explosive)
         .rows("rows", |_: &_, it: Length| (0..it.count.min(MOST)).map(|n| n * n))
         .rows("rowsOrNone", |_: &_, it: Length| (0..it.count.min(MOST)).map(|n| (n % 2 == 0).then_some(n)))
@@ -168,12 +169,18 @@ struct Length {
     count: u32,
 }
 
-/// A value that panics when it is written.
+/// A value that panics when it is read or written.
 #[derive(JsonSchema)]
 struct Explosive;
 
 impl Serialize for Explosive {
     fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("on purpose")
+    }
+}
+
+impl<'de> Deserialize<'de> for Explosive {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Explosive, D::Error> {
         panic!("on purpose")
     }
 }

@@ -1,0 +1,50 @@
+//! Any response can be heard: it is an answer, a fault or an error. What was heard can be said again, and means the
+//! same.
+
+#![no_main]
+
+use croupier::Value;
+use croupier::faces::xmlrpc::tongue::Tongue;
+use croupier::wire::Limits;
+use croupier::wire::xmlrpc::{BigIntegers, Dialect, Document, Nil, NonFinite, Reading, write_answer};
+use http::Response;
+use libfuzzer_sys::fuzz_target;
+use serde::Deserialize;
+
+const OPEN: Dialect = Dialect {
+    reading: Reading::Lenient,
+    nil: Nil::Nil,
+    big_integers: BigIntegers::I8,
+    non_finite: NonFinite::Words,
+    control: croupier::wire::xmlrpc::Control::Refuse,
+    fractions: croupier::wire::xmlrpc::Fractions::Refuse,
+    zone: 0,
+    ascii: false,
+};
+
+fuzz_target!(|body: &[u8]| {
+    let tongue = Tongue { dialect: OPEN, limits: Limits { depth: 100, elements: 100_000 } };
+    let response = Response::new(body.to_vec().into());
+    let _ = tongue.hear::<Vec<(i32, String)>>(&response);
+    let _ = tongue.hear::<std::collections::BTreeMap<String, f64>>(&response);
+    let Ok(value) = tongue.hear::<Value>(&response) else { return };
+    if !is_plain(&value) {
+        return;
+    }
+    let mut bytes = Vec::new();
+    write_answer(&mut bytes, &value, OPEN).expect("what was read can be written");
+    let text = String::from_utf8(bytes).expect("text");
+    let document = Document::read(&text, Reading::Lenient, tongue.limits).expect("what was written can be read");
+    let back = Value::deserialize(document.tape.values().next().expect("a value")).expect("any value");
+    assert_eq!(format!("{back:?}"), format!("{value:?}"));
+});
+
+/// Whether there is nothing in it that is written otherwise than it was read: no date with a zone or a fraction.
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::Date(date) => date.zone.is_none() && date.local.nanosecond() == 0,
+        Value::Array(items) => items.iter().all(is_plain),
+        Value::Struct(members) => members.iter().all(|(_, value)| is_plain(value)),
+        _ => true,
+    }
+}

@@ -1,0 +1,91 @@
+//! Any bytes given to the face have an answer with status 200 that is well-formed and XML-RPC, within bounds.
+
+#![no_main]
+
+#[path = "../../tests/support/specimen.rs"]
+mod specimen;
+
+use std::sync::{Arc, LazyLock};
+
+use croupier::faces::face::Face;
+use croupier::faces::xmlrpc::XmlRpc;
+use croupier::service::{Context, Service};
+use croupier::wire::Limits;
+use croupier::wire::xmlrpc::{
+    BigIntegers, Control, Dialect, Document, Fractions, Nil, NonFinite, Reading, Root,
+};
+use http::{Method, Request, header};
+use http_body_util::BodyExt;
+use libfuzzer_sys::fuzz_target;
+use tokio::runtime::{Builder, Runtime};
+
+/// How many times longer than its request an answer may be: a method repeats its parameter up to 255 times, and
+/// others answer a thousand rows.
+const LONGER: usize = 400;
+
+static SERVICE: LazyLock<Arc<dyn Service>> = LazyLock::new(|| {
+    // libfuzzer's hook takes a panic for a finding, and some of the methods panic on purpose.
+    std::panic::set_hook(Box::new(|_| {}));
+    Arc::new(specimen::service())
+});
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().build().unwrap());
+
+fuzz_target!(|body: &[u8]| {
+    let service = &*SERVICE;
+    // What the length chooses needs no bytes of the request, so that requests can be taken as they are for seeds.
+    let (dialect, content_type) = settings(body.len());
+    let mut request = Request::builder().method(Method::POST).uri("/");
+    if let Some(value) = content_type {
+        request = request.header(header::CONTENT_TYPE, value);
+    }
+    let (head, ()) = request.body(()).unwrap().into_parts();
+    let reply = XmlRpc { dialect, ..XmlRpc::default() }.serve(service, &head, body, &Context::default());
+    let (status, bytes) = RUNTIME.block_on(async {
+        let response = reply.await.response;
+        (response.status(), response.into_body().collect().await.map(|body| body.to_bytes()))
+    });
+    check(status == 200 && bytes.is_ok(), "a whole answer with status 200");
+    let bytes = bytes.unwrap_or_default();
+    check(bytes.len() < LONGER * (body.len() + 1000), "an answer within bounds");
+    check(!dialect.ascii || bytes.is_ascii(), "an answer in ASCII");
+    let text = std::str::from_utf8(&bytes);
+    check(text.is_ok_and(|text| roxmltree::Document::parse(text).is_ok()), "a well-formed answer");
+    let limits = Limits { depth: 256, elements: 10_000_000 };
+    let read = Document::read(text.unwrap_or_default(), Reading::Lenient, limits);
+    check(read.is_ok_and(|document| !matches!(document.root, Root::Call(_))), "an answer in XML-RPC");
+});
+
+/// A failure must end the process itself: the panic hook is gone.
+fn check(holds: bool, what: &str) {
+    if !holds {
+        eprintln!("this is not {what}");
+        std::process::abort();
+    }
+}
+
+fn settings(choice: usize) -> (Dialect, Option<&'static str>) {
+    let (strict, open) = (
+        Dialect { reading: Reading::Strict, fractions: Fractions::Refuse, ..Dialect::default() },
+        Dialect {
+            nil: Nil::Nil,
+            big_integers: BigIntegers::I8,
+            non_finite: NonFinite::Words,
+            control: Control::Strip,
+            ..Dialect::default()
+        },
+    );
+    let apache = Dialect {
+        nil: Nil::ExNil,
+        big_integers: BigIntegers::ExI8,
+        non_finite: NonFinite::Nil,
+        control: Control::Replace,
+        ascii: true,
+        zone: 120,
+        ..Dialect::default()
+    };
+    let other = Dialect { nil: Nil::Omit, big_integers: BigIntegers::Double, ..Dialect::default() };
+    let dialect = [Dialect::default(), strict, open, apache, other][choice % 5];
+    let content_type = [None, Some("text/xml"), Some("text/xml; charset=utf-8"), Some("text/xml; charset=utf-16")];
+    (dialect, content_type[choice / 5 % 4])
+}

@@ -1,0 +1,24 @@
+//! The one-pass reader and the tree read the same from any text, in both readings and within any limits, and line
+//! ends make no difference.
+
+#![no_main]
+
+use croupier::wire::Limits;
+use croupier::wire::xmlrpc::{Document, Reading};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    for reading in [Reading::Lenient, Reading::Strict] {
+        for limits in [Limits::default(), Limits { depth: 2, elements: 12 }] {
+            let plain = Document::read(text, reading, limits);
+            let tree = Document::read_tree(text, reading, limits);
+            // Two doubles that are no numbers are not equal, but they are printed the same.
+            assert!(plain == tree || format!("{plain:?}") == format!("{tree:?}"), "{plain:?}\nis not\n{tree:?}");
+            if text.contains('\r') {
+                let unix = text.replace("\r\n", "\n").replace('\r', "\n");
+                let unix = Document::read(&unix, reading, limits);
+                assert!(plain == unix || format!("{plain:?}") == format!("{unix:?}"), "{plain:?}\nis not\n{unix:?}");
+            }
+        }
+    }
+});
