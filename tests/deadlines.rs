@@ -143,15 +143,20 @@ fn large_bodies_share_a_bounded_memory() {
     let server = Running::with(small(), XmlRpc::default(), Settings { memory, ..Settings::default() }, 4 << 20);
     let large = call("hello", &[&format!("<value>{}</value>", "x".repeat(700 << 10))]);
     let request = post("/test", "", &large);
-    let mut holding = server.connect();
-    holding.write_all(&request.as_bytes()[..request.len() - 1]).unwrap();
-    // The first body holds most of the memory from here on, so the second waits and is refused.
-    let mut refused = String::new();
+    let hold = || {
+        let mut holding = server.connect();
+        holding.write_all(&request.as_bytes()[..request.len() - 1]).unwrap();
+        holding
+    };
+    // What is held takes most of the memory as soon as the server has read it, so that a second body waits and is
+    // refused. Until then the second may come first, and it is the held one that is refused.
+    let (mut holding, mut refused) = (hold(), String::new());
     for _ in 0..50 {
         refused = server.post("/test", &large);
         if refused.starts_with("HTTP/1.1 503 ") {
             break;
         }
+        holding = hold();
     }
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
     assert!(server.post("/test", &call("hello", &[])).contains("world"));
