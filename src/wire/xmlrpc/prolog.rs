@@ -91,9 +91,11 @@ pub(super) fn census(text: &str, limits: Limits) -> Result<(), Fault> {
             [b'!', b'[', ..] => skip(left, b"]]>"),
             [b'!', ..] => return Err(no_doctype()),
             [b'?', ..] => {
-                // The declaration is the first thing in a document, if it is there at all.
+                // The declaration is the first thing in a document, if it is there at all, and not counted.
                 if at > 1 {
                     check_instruction(text.get(at - 1..).unwrap_or_default())?;
+                } else if is_declaration(text) {
+                    counted -= 1;
                 }
                 skip(left, b"?>")
             }
@@ -307,6 +309,8 @@ mod tests {
         let text = "<a b='>' c=\"<\"><!-- <x> --><![CDATA[<y>]]><?p <z> ?><b/></a>";
         assert!(count(text, 7) && !count(text, 6));
         assert!(count("<a><b/><c/></a>", 3) && !count("<a><b/><c/></a>", 2));
+        // The declaration is none of them, but an instruction in its place is.
+        assert!(count("<?xml version='1.0'?><a><b/></a>", 2) && !count("<?p q?><a><b/></a>", 2));
     }
 
     #[test]
