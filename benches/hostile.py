@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""Lets hostile clients of every sort loose on croupier at once, while an honest one spins every 50 ms.
+
+Prints the honest spins' median and worst latency, their errors, what became of the hostile requests, and the most
+memory that the server held. Fails where an honest spin took over 1 s or had no answer, or the memory exceeded 150 MiB.
+"""
+import argparse
+import collections
+import multiprocessing
+import os
+import re
+import resource
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zlib
+
+WORST_SECONDS = 1.0
+MOST_MIB = 150
+MANY = 1_000_000
+DEEP = 100_000
+
+
+def document(method, params=""):
+    return (f'<?xml version="1.0"?><methodCall><methodName>{method}</methodName>'
+            f"<params>{params}</params></methodCall>").encode()
+
+
+def post(path, body, headers=""):
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n"
+    return (head + headers + "\r\n").encode() + body
+
+
+def param(value):
+    return f"<param><value>{value}</value></param>"
+
+
+SPIN = post("/wheel/american", document("spin"))
+LONG = post("/wheel/american", document("spinList", param("<int>5000000</int>")))
+
+
+def bomb():
+    """1 GiB of zeros, packed into a megabyte."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    zeros = bytes(1 << 20)
+    packed = b"".join(packer.compress(zeros) for _ in range(1024)) + packer.flush()
+    return post("/wheel/american", packed, "Content-Encoding: gzip\r\n")
+
+
+def attacks():
+    """What each sort of hostile request is, and how many clients send it over and over."""
+    nested = "<value><array><data>" * DEEP + "</data></array></value>" * DEEP
+    wheel = lambda body: post("/wheel/american", body)
+    entities = '<!ENTITY a "' + "a" * 1000 + '">' + "".join(
+        f'<!ENTITY {n} "{("&" + chr(ord(n) - 1) + ";") * 10}">' for n in "bcdefghij")
+    return {
+        "values nested 100,000 deep": (wheel(document("spin", nested.join(["<param>", "</param>"]))), 10),
+        "elements nested 100,000 deep": (wheel(b"<a>" * DEEP + b"</a>" * DEEP), 10),
+        "a DOCTYPE with entities": (wheel(f"<!DOCTYPE a [{entities}]><a>&j;</a>".encode()), 10),
+        "1,000,000 elements": (wheel(b"<methodCall>" + b"<a/>" * MANY + b"</methodCall>"), 10),
+        "250,000 values": (post("/diagnostics", document("count", param(
+            "<array><data>" + "<value/>" * 249_990 + "</data></array>"))), 5),
+        "gzip bombs of 1 GiB": (bomb(), 10),
+        "both framings": (SPIN.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n", 1), 10),
+        "half requests": (SPIN[:-40], 10),
+        "echoes of 4 MiB": (post("/diagnostics", document("echo", param("x" * (4_194_304 - 120)))), 50),
+    }
+
+
+class Server:
+    """The server on a port of its own, with the built-in configuration but no access log."""
+
+    def __init__(self, binary):
+        here = os.path.dirname(os.path.abspath(__file__))
+        with open(os.path.join(here, "..", "config", "croupier.toml")) as file:
+            text = file.read().replace("#access = true", "access = false").replace("127.0.0.1:8008", "127.0.0.1:0")
+        self.config = tempfile.NamedTemporaryFile("w", suffix=".toml")
+        self.config.write(text)
+        self.config.flush()
+        command = [binary, "serve", "--config", self.config.name]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for line in self.process.stdout:
+            if found := re.search(r"listens on http://([\d.]+):(\d+)", line):
+                self.address = (found[1], int(found[2]))
+                break
+        else:
+            sys.exit("the server did not start")
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+
+    def memory(self, key):
+        """`VmHWM` or `VmRSS`, in MiB."""
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return int(re.search(rf"{key}:\s+(\d+) kB", status.read())[1]) / 1024
+
+    def stop(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+def connect(address):
+    connection = socket.create_connection(address)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.settimeout(90)
+    return connection
+
+
+def read_answer(connection):
+    """The status of a response that has a length; 0 where the connection ended without one."""
+    answer = b""
+    while (end := answer.find(b"\r\n\r\n")) < 0:
+        if not (more := connection.recv(65536)):
+            return 0
+        answer += more
+    length = re.search(rb"\r\ncontent-length: (\d+)", answer[:end].lower())
+    left = (int(length[1]) if length else 0) - (len(answer) - end - 4)
+    while left > 0 and (more := connection.recv(65536)):
+        left -= len(more)
+    return int(answer[9:12]) if left <= 0 else 0
+
+
+def repeat(address, request, over, outcomes):
+    """Sends one request over and over, each on a connection of its own."""
+    while not over.is_set():
+        try:
+            with connect(address) as connection:
+                connection.sendall(request)
+                connection.shutdown(socket.SHUT_WR)
+                outcomes[read_answer(connection) or "closed"] += 1
+        except OSError as error:
+            outcomes[type(error).__name__] += 1
+
+
+def send_often(address, name, request, clients, over, report):
+    """One sort of hostile request, from several clients."""
+    outcomes = collections.Counter()
+    threads = [threading.Thread(target=repeat, args=(address, request, over, outcomes)) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    report.put((name, dict(outcomes)))
+
+
+def hold(address, idle, slow, unread, over, report):
+    """Connections that say nothing, that say a byte a second, and that never read."""
+    silent = [connect(address) for _ in range(idle)]
+    readers = [connect(address) for _ in range(unread)]
+    for reader in readers:
+        reader.sendall(LONG)
+    writers = {connect(address): 0 for _ in range(slow)}
+    cut = 0
+    while not over.wait(1):
+        for writer, sent in list(writers.items()):
+            try:
+                writer.sendall(SPIN[sent:sent + 1])
+                writers[writer] = sent + 1
+            except OSError:
+                # Cut for being slow: the next one takes its place.
+                writer.close()
+                del writers[writer]
+                writers[connect(address)] = 0
+                cut += 1
+    report.put(("held", {"idle": len(silent), "never reading": len(readers), "slow": len(writers), "slow ones cut": cut}))
+
+
+def spin_often(address, over, report):
+    """The honest client."""
+    latencies, errors = [], []
+    connection = connect(address)
+    while not over.wait(0.05):
+        begun = time.perf_counter()
+        try:
+            connection.sendall(SPIN)
+            if (status := read_answer(connection)) != 200:
+                raise OSError(f"status {status}")
+        except OSError as error:
+            errors.append(str(error))
+            connection = connect(address)
+        latencies.append(time.perf_counter() - begun)
+    report.put(("honest", (latencies, errors)))
+
+
+def rage(server, options):
+    """Everything at once; answers what each kind of client has to tell."""
+    over, report = multiprocessing.Event(), multiprocessing.Queue()
+    kinds = [(hold, (options.idle, options.slow, options.unread)), (spin_often, ())]
+    kinds += [(send_often, (name, *attack)) for name, attack in attacks().items()]
+    processes = [
+        multiprocessing.Process(target=kind, args=(server.address, *args, over, report)) for kind, args in kinds]
+    for process in processes:
+        process.start()
+    time.sleep(options.seconds)
+    print(f"memory at the end of the rage: {server.memory('VmRSS'):.1f} MiB")
+    over.set()
+    told = dict(report.get(timeout=120) for _ in processes)
+    for process in processes:
+        process.join()
+    return told
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default="target/release/croupier")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--idle", type=int, default=1000)
+    parser.add_argument("--slow", type=int, default=200)
+    parser.add_argument("--unread", type=int, default=200)
+    options = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    server = Server(options.binary)
+    try:
+        print(f"memory before: {server.memory('VmRSS'):.1f} MiB; load average {os.getloadavg()[0]:.1f}")
+        told = rage(server, options)
+        peak = server.memory("VmHWM")
+    finally:
+        server.stop()
+    latencies, errors = told.pop("honest")
+    for name, outcomes in told.items():
+        print(f"{name}: {outcomes}")
+    worst, median = max(latencies), statistics.median(latencies)
+    print(f"honest spins: {len(latencies)}, median {median * 1000:.1f} ms, worst {worst * 1000:.1f} ms")
+    print(f"honest errors: {len(errors)} {errors[:3]}")
+    print(f"peak memory of the server: {peak:.1f} MiB")
+    return 1 if errors or worst > WORST_SECONDS or peak > MOST_MIB else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
