@@ -1,0 +1,94 @@
+//! The yardstick: a bare hyper server that reads each request and answers fixed bytes, one runtime a core.
+//!
+//! `bare_hyper 127.0.0.1:9000` answers a spin's bytes at every path, and so many bytes of a list's at `/bytes/N`.
+//! Whatever a server on hyper does besides, it costs more than this.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use socket2::{Domain, Socket, Type};
+
+/// As many bytes as croupier's answer to a spin has.
+const ANSWER: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<methodResponse><params><param><value><array><data>\
+    <value><string>17</string></value><value><string>BLACK</string></value><value><string>ODD</string></value>\
+    <value><string>LOW</string></value></data></array></value></param></params></methodResponse>\n";
+/// What the bodies at `/bytes/N` are made of.
+const ROW: &str = "<value><array><data><value><string>17</string></value><value><string>BLACK</string></value>\
+    <value><string>ODD</string></value><value><string>LOW</string></value></data></array></value>";
+
+/// The bodies at `/bytes/N` that were asked for, each made once.
+type Made = Arc<Mutex<Vec<Bytes>>>;
+
+fn main() -> io::Result<()> {
+    let Some(address) = std::env::args().nth(1).and_then(|address| address.parse().ok()) else {
+        println!("usage: bare_hyper ADDRESS:PORT (benches/load.py starts it)");
+        return Ok(());
+    };
+    let first = listen(address)?;
+    let bound = first.local_addr()?;
+    println!("bare hyper listens on http://{bound}");
+    let made = Made::default();
+    for _ in 1..thread::available_parallelism()?.get() {
+        let (listener, made) = (listen(bound)?, made.clone());
+        thread::spawn(move || serve(listener, &made));
+    }
+    serve(first, &made)
+}
+
+/// A socket of its own for each core; the system shares the connections out among them.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    Ok(socket.into())
+}
+
+fn serve(listener: TcpListener, made: &Made) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let made = made.clone();
+            let service = service_fn(move |request| answer(request, made.clone()));
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    })
+}
+
+async fn answer(request: Request<Incoming>, made: Made) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, mut body) = request.into_parts();
+    while let Some(Ok(_)) = body.frame().await {}
+    let bytes = match head.uri.path().strip_prefix("/bytes/").and_then(|size| size.parse().ok()) {
+        Some(size) => long(&made, size),
+        None => Bytes::from_static(ANSWER.as_bytes()),
+    };
+    let mut response = Response::new(Full::new(bytes));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+    Ok(response)
+}
+
+fn long(made: &Made, size: usize) -> Bytes {
+    let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(bytes) = made.iter().find(|bytes| bytes.len() == size) {
+        return bytes.clone();
+    }
+    let bytes: Bytes = ROW.bytes().cycle().take(size).collect();
+    made.push(bytes.clone());
+    bytes
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Counts the user-space instructions that a spin call costs, for croupier and for a bare hyper server.
+
+Each server answers a short and a long run of calls on one keep-alive connection under valgrind's callgrind; the
+difference of the two counts, divided by the difference of the calls, is free of what starting up costs.
+"""
+import argparse
+import glob
+import os
+import re
+import socket
+import sys
+import tempfile
+
+import servers
+
+SPIN = servers.post("/wheel/american", servers.document("spin"))
+
+
+def call(address, calls):
+    with socket.create_connection(address) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        answers = connection.makefile("rb")
+        for _ in range(calls):
+            connection.sendall(SPIN)
+            if not answers.readline().startswith(b"HTTP/1.1 200"):
+                sys.exit("a spin was not answered")
+            length = 0
+            while (line := answers.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            answers.read(length)
+
+
+def count(start, calls, keep):
+    """The instructions of a whole run, from its start to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(keep or folder, f"callgrind.{calls}")
+        server = start(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"])
+        call(server.address, calls)
+        server.stop()
+        total = 0
+        for path in glob.glob(out + "*"):
+            with open(path) as file:
+                total += int(re.findall(r"^(?:summary|totals): (\d+)", file.read(), re.M)[-1])
+        return total
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default=servers.CROUPIER)
+    parser.add_argument("--short", type=int, default=1000)
+    parser.add_argument("--long", type=int, default=6000)
+    parser.add_argument("--keep", help="a folder for what callgrind wrote about croupier")
+    options = parser.parse_args()
+    kinds = {
+        "croupier": (lambda before: servers.croupier(options.binary, before=before), options.keep),
+        "bare hyper": (lambda before: servers.bare(before), None),
+    }
+    for name, (start, keep) in kinds.items():
+        counts = [count(start, calls, keep) for calls in (options.short, options.long)]
+        print(f"{name}: {(counts[1] - counts[0]) / (options.long - options.short):,.0f} instructions per spin call")
+
+
+if __name__ == "__main__":
+    main()
