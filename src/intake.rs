@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::refusal::Refusal;
 use crate::text::abridge;
-use crate::wait::within;
+use crate::wait::{aside, within};
 
 /// Up to this many bytes a body takes no share of the memory: the limit on connections bounds them all.
 const SMALL: usize = 16 * 1024;
@@ -78,6 +78,28 @@ impl Memory {
         }
         Ok(())
     }
+
+    /// Reads at most `limit` bytes, step by step: no step before its bytes are covered, however small the packed
+    /// body was.
+    async fn unpack(
+        &self,
+        mut packed: impl Read + Send,
+        limit: usize,
+        share: &mut Option<OwnedSemaphorePermit>,
+    ) -> Result<Bytes, Refusal> {
+        let mut unpacked = Vec::new();
+        loop {
+            let until = SMALL.max(2 * unpacked.len()).min(limit);
+            self.cover(share, until).await?;
+            // One byte more than is covered tells whether this is all.
+            if aside(until > SMALL, || fill(&mut unpacked, &mut packed, until + 1))? {
+                return Ok(unpacked.into());
+            }
+            if until == limit {
+                return Err(too_large(limit));
+            }
+        }
+    }
 }
 
 impl Intake {
@@ -101,8 +123,7 @@ impl Intake {
         let mut taken =
             taken.ok_or_else(|| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
         if let Some(coding) = coding {
-            taken.bytes = coding.unpack(&taken.bytes, limit)?;
-            self.memory.cover(&mut taken.share, taken.bytes.len()).await?;
+            taken.bytes = self.memory.unpack(coding.reader(&taken.bytes), limit, &mut taken.share).await?;
         }
         Ok(taken)
     }
@@ -155,12 +176,12 @@ impl Coding {
         Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason))
     }
 
-    /// Unpacks at most `limit` bytes. `deflate` is zlib by its specification and raw by many a client's mistake.
-    fn unpack(self, packed: &[u8], limit: usize) -> Result<Bytes, Refusal> {
+    /// What is packed. `deflate` is zlib by its specification and raw by many a client's mistake.
+    fn reader(self, packed: &[u8]) -> Box<dyn Read + Send + '_> {
         match self {
-            Coding::Gzip => read(MultiGzDecoder::new(packed), limit),
-            Coding::Deflate if is_zlib(packed) => read(ZlibDecoder::new(packed), limit),
-            Coding::Deflate => read(DeflateDecoder::new(packed), limit),
+            Coding::Gzip => Box::new(MultiGzDecoder::new(packed)),
+            Coding::Deflate if is_zlib(packed) => Box::new(ZlibDecoder::new(packed)),
+            Coding::Deflate => Box::new(DeflateDecoder::new(packed)),
         }
     }
 }
@@ -173,16 +194,49 @@ fn is_zlib(packed: &[u8]) -> bool {
     }
 }
 
-fn read(packed: impl Read, limit: usize) -> Result<Bytes, Refusal> {
-    let mut unpacked = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    match packed.take(most).read_to_end(&mut unpacked) {
-        Ok(_) if unpacked.len() > limit => Err(too_large(limit)),
-        Ok(_) => Ok(unpacked.into()),
+/// Reads on until there are so many bytes; answers whether the end came first.
+fn fill(unpacked: &mut Vec<u8>, packed: impl Read, until: usize) -> Result<bool, Refusal> {
+    let room = until.saturating_sub(unpacked.len());
+    match packed.take(u64::try_from(room).unwrap_or(u64::MAX)).read_to_end(unpacked) {
+        Ok(_) => Ok(unpacked.len() < until),
         Err(_) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the body is not what its Content-Encoding says")),
     }
 }
 
 fn too_large(limit: usize) -> Refusal {
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the request is larger than {limit} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Endless zeros, counted as they are read.
+    struct Zeros(usize);
+
+    impl Read for Zeros {
+        fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+            to.fill(0);
+            self.0 += to.len();
+            Ok(to.len())
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_unpacked_before_there_is_memory_for_it() {
+        let (memory, mut zeros, mut share) = (Memory::new(FACTOR << 20), Zeros(0), None);
+        let unpacked = tokio::time::timeout(Duration::ZERO, memory.unpack(&mut zeros, 64 << 20, &mut share)).await;
+        assert!(unpacked.is_err(), "it waits for memory");
+        assert!((1 << 19..=1 << 20).contains(&zeros.0), "{} bytes", zeros.0);
+    }
+
+    #[tokio::test]
+    async fn what_is_unpacked_ends_at_the_limit() {
+        let memory = Memory::new(64 << 20);
+        for (length, limit, fits) in [(0, 0, true), (1, 0, false), (70_000, 70_000, true), (70_001, 70_000, false)] {
+            let unpacked = memory.unpack(Zeros(0).take(length), limit, &mut None).await;
+            assert_eq!(unpacked.is_ok(), fits, "{length} of {limit} bytes");
+            assert!(unpacked.is_err() || unpacked.is_ok_and(|bytes| bytes.len() as u64 == length));
+        }
+    }
 }

@@ -5,6 +5,8 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
 /// What is there now, or comes later. Most answers are there at once and should not cost an allocation to say so.
 pub enum Soon<T> {
     /// It is there; `None` once it has been taken.
@@ -69,4 +71,13 @@ pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> 
         Poll::Ready(output) => Some(output),
         Poll::Pending => tokio::time::timeout(limit, future).await.ok(),
     }
+}
+
+/// Does work; if it is `large` enough to keep others waiting, on a thread that the runtime
+/// does without meanwhile: then the system shares the processors out, and what is small passes what is large.
+///
+/// A runtime of one thread has none to do without; there it is simply done.
+pub fn aside<T>(large: bool, work: impl FnOnce() -> T) -> T {
+    let many = || Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if large && many() { tokio::task::block_in_place(work) } else { work() }
 }
