@@ -85,7 +85,7 @@ fn read_a_spin() -> usize {
 #[divan::bench]
 fn write_a_spin(bencher: Bencher<'_, '_>) {
     let table = Table::new(Family::American, Chance::Entropy);
-    let pocket = table.pockets().ring()[7].clone();
+    let pocket = table.pockets().first().unwrap().clone();
     let mut answer = Vec::with_capacity(512);
     bencher.bench_local(|| {
         answer.clear();

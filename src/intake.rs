@@ -132,23 +132,31 @@ impl Intake {
     where
         B: Body<Data = Bytes>,
     {
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let mut body = std::pin::pin!(body);
-        let (mut first, mut rest, mut share) = (Bytes::new(), BytesMut::new(), None);
+        let (mut first, mut all, mut share) = (Bytes::new(), BytesMut::new(), None);
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the request broke off"))?;
             let Ok(data) = frame.into_data() else { continue };
-            let length = first.len() + rest.len() + data.len();
+            let length = first.len().max(all.len()) + data.len();
             if length > limit {
                 return Err(too_large(limit));
             }
-            self.memory.cover(&mut share, length).await?;
+            // All that is to come is covered as soon as the client has shown itself in earnest: of two that held a
+            // half of what they need, neither could go on.
+            let until = if length > SMALL { length.max(announced) } else { length };
+            self.memory.cover(&mut share, until).await?;
             if first.is_empty() {
                 first = data;
-            } else {
-                rest.extend_from_slice(&data);
+                continue;
             }
+            if all.is_empty() {
+                all.reserve(until);
+                all.extend_from_slice(&first);
+            }
+            all.extend_from_slice(&data);
         }
-        let bytes = if rest.is_empty() { first } else { [first, rest.freeze()].concat().into() };
+        let bytes = if all.is_empty() { first } else { all.freeze() };
         Ok(Taken { bytes, share })
     }
 }
