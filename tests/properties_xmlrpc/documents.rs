@@ -192,10 +192,15 @@ proptest! {
     #![proptest_config(crate::cases(1500))]
 
     #[test]
-    fn one_pass_and_tree_read_the_same(text in prop_oneof![9 => changed(), 1 => jumble()], small: bool) {
-        let limits = if small { Limits { depth: 2, elements: 20 } } else { Limits::default() };
-        for [plain, tree] in readings(&text, limits) {
-            prop_assert_eq!(plain, tree, "in {}", text);
+    fn one_pass_and_tree_read_the_same(
+        text in prop_oneof![9 => changed(), 1 => jumble()],
+        depth in 0_usize..6,
+        elements in 0_usize..60,
+    ) {
+        for limits in [Limits::default(), Limits { depth, elements }] {
+            for [plain, tree] in readings(&text, limits) {
+                prop_assert_eq!(plain, tree, "in {}", text);
+            }
         }
     }
 
