@@ -121,6 +121,9 @@ impl http_body::Body for Body {
 
 impl Pieces {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+        if self.filled.capacity() == 0 && !self.done {
+            self.filled = self.used_again();
+        }
         while !self.done && self.filled.len() < PIECE {
             if let Err(error) = ready!(self.poll_fill(cx)) {
                 self.done = true;
@@ -131,8 +134,8 @@ impl Pieces {
         if self.filled.is_empty() {
             return Poll::Ready(None);
         }
-        let next = if self.done { Vec::new() } else { self.used_again() };
-        let piece = Bytes::from(std::mem::replace(&mut self.filled, next));
+        // The next buffer is taken when the next piece is asked for: a client that does not read holds one, not two.
+        let piece = Bytes::from(std::mem::take(&mut self.filled));
         self.lent.push(piece.clone());
         Poll::Ready(Some(Ok(piece)))
     }

@@ -16,7 +16,6 @@ use crate::refusal::Refusal;
 use crate::router::Router;
 use crate::service::{Context, Service};
 use crate::text::abridge;
-use crate::wait::aside;
 
 /// One URL path, and its aliases, with one service and what is decided about its requests.
 pub struct Group {
@@ -87,7 +86,8 @@ impl Gateway {
         let face = group.face(head, tail)?;
         let taken = self.intake.take(head, body, group.body_limit).await?;
         let context = Context { peer, deadline: None };
-        let reply = aside(taken.share.is_some(), || face.serve(&group.service, head, &taken.bytes, &context));
+        let serve = || face.serve(&group.service, head, &taken.bytes, &context);
+        let reply = self.intake.memory.in_turn(taken.share.is_some(), serve).await;
         drop(taken.bytes);
         let mut replied = reply.await;
         if self.packing {

@@ -1,6 +1,7 @@
 //! A request's body into memory: within its limit, its time and its share of the memory, and unpacked.
 
 use std::io::Read;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ const UNIT: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct Memory {
     units: Arc<Semaphore>,
+    /// Half as many as there are processors: the other half is for small documents, and what is made of a large one
+    /// may for a while be far larger than its share.
+    turns: Arc<Semaphore>,
 }
 
 /// How bodies are taken in.
@@ -57,7 +61,21 @@ pub fn counted(bytes: usize) -> usize {
 impl Memory {
     /// So many bytes, rounded up to 1 KiB.
     pub fn new(bytes: usize) -> Memory {
-        Memory { units: Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS))) }
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Memory {
+            units: Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS))),
+            turns: Arc::new(Semaphore::new(processors.div_ceil(2))),
+        }
+    }
+
+    /// Does what takes long for a large body when its turn has come, beside the threads that answer small ones.
+    pub async fn in_turn<T>(&self, large: bool, work: impl FnOnce() -> T) -> T {
+        if !large {
+            return work();
+        }
+        // The turns are never closed; without one the work is done all the same.
+        let _turn = self.turns.acquire().await;
+        aside(work)
     }
 
     /// Makes `share` cover a body of so many bytes.
@@ -92,7 +110,7 @@ impl Memory {
             let until = SMALL.max(2 * unpacked.len()).min(limit);
             self.cover(share, until).await?;
             // One byte more than is covered tells whether this is all.
-            if aside(until > SMALL, || fill(&mut unpacked, &mut packed, until + 1))? {
+            if self.in_turn(until > SMALL, || fill(&mut unpacked, &mut packed, until + 1)).await? {
                 return Ok(unpacked.into());
             }
             if until == limit {

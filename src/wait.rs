@@ -73,11 +73,11 @@ pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> 
     }
 }
 
-/// Does work; if it is `large` enough to keep others waiting, on a thread that the runtime
-/// does without meanwhile: then the system shares the processors out, and what is small passes what is large.
+/// Does work that takes long on a thread that the runtime does without meanwhile: so the system shares the processors
+/// out between this and what is small, and nothing waits behind it.
 ///
 /// A runtime of one thread has none to do without; there it is simply done.
-pub fn aside<T>(large: bool, work: impl FnOnce() -> T) -> T {
-    let many = || Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
-    if large && many() { tokio::task::block_in_place(work) } else { work() }
+pub fn aside<T>(work: impl FnOnce() -> T) -> T {
+    let many = Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if many { tokio::task::block_in_place(work) } else { work() }
 }
