@@ -51,7 +51,7 @@ impl App {
     /// Where the path is malformed or taken.
     pub fn mount(mut self, path: &str, service: impl Service) -> Result<App, MountError> {
         let service = Arc::new(Limited::new(Arc::new(service), 1024, Duration::from_secs(60)));
-        let faces = vec![Box::new(XmlRpc::default()) as _];
+        let faces = vec![Arc::new(XmlRpc::default()) as _];
         self.router.mount(path, Arc::new(Group { path: path.to_owned(), service, faces, body_limit: 4 << 20 }))?;
         Ok(self)
     }

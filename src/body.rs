@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::fault::{BoxError, Fault};
 
 /// The size of a piece, in bytes: what a socket takes at a time, and all that an answer of any length holds.
-pub const PIECE: usize = 64 * 1024;
+pub const PIECE: usize = 32 * 1024;
 
 /// A response body.
 #[derive(Default)]
@@ -82,9 +82,28 @@ impl Body {
         }
     }
 
-    /// Holds a share of memory until the body is out.
+    /// Holds a share of memory until the body is out: of a whole one, until its last byte has left. Whoever sends it
+    /// may be done with the body long before, and still keep a piece that keeps all the rest.
     pub fn hold(&mut self, share: OwnedSemaphorePermit) {
-        self.share = Some(share);
+        match &mut self.content {
+            Content::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.content = Content::Whole(Bytes::from_owner(Covered { bytes, _share: share }));
+            }
+            _ => self.share = Some(share),
+        }
+    }
+}
+
+/// Bytes and their share of the memory.
+struct Covered {
+    bytes: Bytes,
+    _share: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Covered {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Group {
     /// What answers its calls.
     pub service: Arc<dyn Service>,
     /// The protocols it is reached over; the first that claims a request answers it.
-    pub faces: Vec<Box<dyn Face>>,
+    pub faces: Vec<Arc<dyn Face>>,
     /// How many bytes a request's body may have, as sent and as unpacked.
     pub body_limit: usize,
 }
@@ -86,14 +86,19 @@ impl Gateway {
         let face = group.face(head, tail)?;
         let taken = self.intake.take(head, body, group.body_limit).await?;
         let context = Context { peer, deadline: None };
-        let serve = || face.serve(&group.service, head, &taken.bytes, &context);
-        let reply = self.intake.memory.in_turn(taken.share.is_some(), serve).await;
-        drop(taken.bytes);
+        let (reply, share) = match taken.share {
+            None => (face.serve(&group.service, head, &taken.bytes, &context), None),
+            Some(share) => {
+                let (service, face, head) = (group.service.clone(), face.clone(), head.clone());
+                let serve = move || (face.serve(&service, &head, &taken.bytes, &context), Some(share));
+                self.intake.memory.in_turn(serve).await
+            }
+        };
         let mut replied = reply.await;
         if self.packing {
             replied.response = pack(&head.headers, replied.response);
         }
-        if let Some(share) = taken.share {
+        if let Some(share) = share {
             replied.response.body_mut().hold(share);
         }
         if self.observed {
@@ -115,9 +120,9 @@ impl Gateway {
 
 impl Group {
     /// The face that answers a request, by its head alone.
-    fn face(&self, head: &Parts, tail: &str) -> Result<&dyn Face, Refusal> {
+    fn face(&self, head: &Parts, tail: &str) -> Result<&Arc<dyn Face>, Refusal> {
         if let Some(face) = self.faces.iter().find(|face| face.claims(head, tail)) {
-            return Ok(face.as_ref());
+            return Ok(face);
         }
         let mut allow: Vec<Method> = self.faces.iter().flat_map(|face| face.methods(tail)).cloned().collect();
         allow.sort_by(|a, b| a.as_str().cmp(b.as_str()));

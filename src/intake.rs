@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Version, header};
@@ -68,14 +68,18 @@ impl Memory {
         }
     }
 
-    /// Does what takes long for a large body when its turn has come, beside the threads that answer small ones.
-    pub async fn in_turn<T>(&self, large: bool, work: impl FnOnce() -> T) -> T {
-        if !large {
-            return work();
-        }
+    /// Does what takes long for a large body when its turn has come, on a thread beside those that answer small ones.
+    ///
+    /// Work that was begun is finished even if nobody waits for it any more, and holds its turn until then.
+    pub async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         // The turns are never closed; without one the work is done all the same.
-        let _turn = self.turns.acquire().await;
-        aside(work)
+        let turn = self.turns.clone().acquire_owned().await;
+        aside(move || {
+            let done = work();
+            drop(turn);
+            done
+        })
+        .await
     }
 
     /// Makes `share` cover a body of so many bytes.
@@ -101,21 +105,24 @@ impl Memory {
     /// body was.
     async fn unpack(
         &self,
-        mut packed: impl Read + Send,
+        packed: impl Read + Send + 'static,
         limit: usize,
-        share: &mut Option<OwnedSemaphorePermit>,
-    ) -> Result<Bytes, Refusal> {
-        let mut unpacked = Vec::new();
+        share: Option<OwnedSemaphorePermit>,
+    ) -> Result<Taken, Refusal> {
+        let mut unpacking = Unpacking { packed, unpacked: Vec::new(), share };
         loop {
-            let until = SMALL.max(2 * unpacked.len()).min(limit);
-            self.cover(share, until).await?;
+            let until = SMALL.max(2 * unpacking.unpacked.len()).min(limit);
+            self.cover(&mut unpacking.share, until).await?;
             // One byte more than is covered tells whether this is all.
-            if self.in_turn(until > SMALL, || fill(&mut unpacked, &mut packed, until + 1)).await? {
-                return Ok(unpacked.into());
+            let step = move || unpacking.read_on(until + 1);
+            let (rest, whole) = if until > SMALL { self.in_turn(step).await? } else { step()? };
+            if whole {
+                return Ok(Taken { bytes: rest.unpacked.into(), share: rest.share });
             }
             if until == limit {
                 return Err(too_large(limit));
             }
+            unpacking = rest;
         }
     }
 }
@@ -138,12 +145,12 @@ impl Intake {
             return Err(too_large(limit));
         }
         let taken = within(self.deadline, self.collect(body, limit)).await;
-        let mut taken =
+        let taken =
             taken.ok_or_else(|| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
-        if let Some(coding) = coding {
-            taken.bytes = self.memory.unpack(coding.reader(&taken.bytes), limit, &mut taken.share).await?;
+        match coding {
+            Some(coding) => self.memory.unpack(coding.reader(taken.bytes), limit, taken.share).await,
+            None => Ok(taken),
         }
-        Ok(taken)
     }
 
     async fn collect<B>(&self, body: B, limit: usize) -> Result<Taken, Refusal>
@@ -203,11 +210,11 @@ impl Coding {
     }
 
     /// What is packed. `deflate` is zlib by its specification and raw by many a client's mistake.
-    fn reader(self, packed: &[u8]) -> Box<dyn Read + Send + '_> {
+    fn reader(self, packed: Bytes) -> Box<dyn Read + Send> {
         match self {
-            Coding::Gzip => Box::new(MultiGzDecoder::new(packed)),
-            Coding::Deflate if is_zlib(packed) => Box::new(ZlibDecoder::new(packed)),
-            Coding::Deflate => Box::new(DeflateDecoder::new(packed)),
+            Coding::Gzip => Box::new(MultiGzDecoder::new(packed.reader())),
+            Coding::Deflate if is_zlib(&packed) => Box::new(ZlibDecoder::new(packed.reader())),
+            Coding::Deflate => Box::new(DeflateDecoder::new(packed.reader())),
         }
     }
 }
@@ -220,12 +227,25 @@ fn is_zlib(packed: &[u8]) -> bool {
     }
 }
 
-/// Reads on until there are so many bytes; answers whether the end came first.
-fn fill(unpacked: &mut Vec<u8>, packed: impl Read, until: usize) -> Result<bool, Refusal> {
-    let room = until.saturating_sub(unpacked.len());
-    match packed.take(u64::try_from(room).unwrap_or(u64::MAX)).read_to_end(unpacked) {
-        Ok(_) => Ok(unpacked.len() < until),
-        Err(_) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the body is not what its Content-Encoding says")),
+/// A body that is being unpacked, with its share of the memory.
+struct Unpacking<R> {
+    packed: R,
+    unpacked: Vec<u8>,
+    share: Option<OwnedSemaphorePermit>,
+}
+
+impl<R: Read> Unpacking<R> {
+    /// Reads on until there are so many bytes; answers whether the end came first.
+    fn read_on(mut self, until: usize) -> Result<(Self, bool), Refusal> {
+        let room = until.saturating_sub(self.unpacked.len());
+        let read = self.packed.by_ref().take(u64::try_from(room).unwrap_or(u64::MAX)).read_to_end(&mut self.unpacked);
+        match read {
+            Ok(_) => {
+                let whole = self.unpacked.len() < until;
+                Ok((self, whole))
+            }
+            Err(_) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the body is not what its Content-Encoding says")),
+        }
     }
 }
 
@@ -235,34 +255,38 @@ fn too_large(limit: usize) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
     use super::*;
 
     /// Endless zeros, counted as they are read.
-    struct Zeros(usize);
+    #[derive(Clone, Default)]
+    struct Zeros(Arc<AtomicUsize>);
 
     impl Read for Zeros {
         fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
             to.fill(0);
-            self.0 += to.len();
+            self.0.fetch_add(to.len(), Relaxed);
             Ok(to.len())
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn nothing_is_unpacked_before_there_is_memory_for_it() {
-        let (memory, mut zeros, mut share) = (Memory::new(FACTOR << 20), Zeros(0), None);
-        let unpacked = tokio::time::timeout(Duration::ZERO, memory.unpack(&mut zeros, 64 << 20, &mut share)).await;
-        assert!(unpacked.is_err(), "it waits for memory");
-        assert!((1 << 19..=1 << 20).contains(&zeros.0), "{} bytes", zeros.0);
+        let (memory, zeros) = (Memory::new(FACTOR << 20), Zeros::default());
+        let unpacked = memory.unpack(zeros.clone(), 64 << 20, None).await;
+        assert_eq!(unpacked.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE, "it waits in vain");
+        let read = zeros.0.load(Relaxed);
+        assert!((1 << 19..=1 << 20).contains(&read), "{read} bytes");
     }
 
     #[tokio::test]
     async fn what_is_unpacked_ends_at_the_limit() {
         let memory = Memory::new(64 << 20);
         for (length, limit, fits) in [(0, 0, true), (1, 0, false), (70_000, 70_000, true), (70_001, 70_000, false)] {
-            let unpacked = memory.unpack(Zeros(0).take(length), limit, &mut None).await;
+            let unpacked = memory.unpack(Zeros::default().take(length), limit, None).await;
             assert_eq!(unpacked.is_ok(), fits, "{length} of {limit} bytes");
-            assert!(unpacked.is_err() || unpacked.is_ok_and(|bytes| bytes.len() as u64 == length));
+            assert!(unpacked.is_err() || unpacked.is_ok_and(|taken| taken.bytes.len() as u64 == length));
         }
     }
 }

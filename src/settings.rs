@@ -22,7 +22,7 @@ pub struct Settings {
     pub connections: usize,
     /// Requests being answered at a time; further ones are refused with 503 (2,048 by default).
     pub in_flight: usize,
-    /// Bytes that all request bodies together may take while they are read, parsed and answered (64 MiB by
+    /// Bytes that all request bodies together may take while they are read, parsed and answered (48 MiB by
     /// default). A request of more than 16 KiB is counted with six times its size.
     pub memory: usize,
     /// Bytes of a request's head, its line and headers (32 KiB by default).
@@ -56,7 +56,7 @@ impl Default for Settings {
         Settings {
             connections: 4096,
             in_flight: 2048,
-            memory: 64 << 20,
+            memory: 48 << 20,
             head_bytes: 32 << 10,
             streams: 100,
             compress: false,

@@ -1,11 +1,10 @@
 //! Waiting: for what may be there already, and with an end.
 
 use std::future::{Future, poll_fn};
+use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
-
-use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// What is there now, or comes later. Most answers are there at once and should not cost an allocation to say so.
 pub enum Soon<T> {
@@ -73,11 +72,15 @@ pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> 
     }
 }
 
-/// Does work that takes long on a thread that the runtime does without meanwhile: so the system shares the processors
-/// out between this and what is small, and nothing waits behind it.
-///
-/// A runtime of one thread has none to do without; there it is simply done.
-pub fn aside<T>(work: impl FnOnce() -> T) -> T {
-    let many = Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
-    if many { tokio::task::block_in_place(work) } else { work() }
+/// Does work that takes long on a thread beside the runtime's own: so the system shares the processors out between
+/// this and what is small, and nothing waits behind it.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The runtime is shutting down, and this future with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }

@@ -186,7 +186,7 @@ impl ConfiguredGroup {
     fn group(&self) -> Group {
         let GroupLimits { body, depth, elements, multicall, .. } = self.limits;
         let face = XmlRpc { dialect: self.dialect, limits: Limits { depth, elements }, multicall };
-        Group { path: self.path.clone(), service: self.service.clone(), faces: vec![Box::new(face)], body_limit: body }
+        Group { path: self.path.clone(), service: self.service.clone(), faces: vec![Arc::new(face)], body_limit: body }
     }
 }
 

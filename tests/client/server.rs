@@ -158,7 +158,7 @@ pub(super) async fn gateway() -> Proxy {
     let group = Group {
         path: "/".into(),
         service: Arc::new(wheel),
-        faces: vec![Box::new(XmlRpc::default())],
+        faces: vec![Arc::new(XmlRpc::default())],
         body_limit: 1 << 20,
     };
     let mut router = Router::default();

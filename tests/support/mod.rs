@@ -35,7 +35,7 @@ impl Running {
 
     pub fn with(service: impl Service, face: XmlRpc, settings: Settings, body_limit: usize) -> Running {
         let service = Arc::new(Limited::new(Arc::new(service), 1024, Duration::from_secs(60)));
-        let group = Group { path: "/test".into(), service, faces: vec![Box::new(face)], body_limit };
+        let group = Group { path: "/test".into(), service, faces: vec![Arc::new(face)], body_limit };
         let mut router = Router::default();
         router.mount("/test", Arc::new(group)).unwrap();
         Running::router(router, settings)
