@@ -15,7 +15,7 @@ use self::name::ByName;
 use self::position::ByPosition;
 use crate::fault::Fault;
 use crate::text::{abridge, shorten};
-use crate::wire::xmlrpc::{ValueRef, Values};
+use crate::wire::tape::{ValueRef, Values};
 
 /// The longest message that is passed on, in characters: parts of it come from outside.
 const LONGEST: usize = 400;
@@ -25,8 +25,10 @@ const LONGEST: usize = 400;
 pub enum Args<'a> {
     /// None at all.
     None,
-    /// XML-RPC's parameters, by position.
-    XmlRpc(Values<'a, 'a>),
+    /// Values of a document, by position.
+    Values(Values<'a, 'a>),
+    /// The members of a document's struct, by name; any other value is refused.
+    Members(ValueRef<'a, 'a>),
     /// A JSON array, by position, or a JSON object, by name.
     Json(&'a RawValue),
 }
@@ -41,7 +43,8 @@ impl<'a> Args<'a> {
     pub fn take<A: DeserializeOwned>(self) -> Result<A, Fault> {
         let taken = match self {
             Args::None => A::deserialize(ByPosition { given: std::iter::empty::<ValueRef<'a, 'a>>() }),
-            Args::XmlRpc(given) => A::deserialize(ByPosition { given }),
+            Args::Values(given) => A::deserialize(ByPosition { given }),
+            Args::Members(record) => A::deserialize(ByName { given: members(record)? }),
             Args::Json(raw) => match Listed::read(raw)? {
                 Listed::ByPosition(given) => A::deserialize(ByPosition { given: given.into_iter() }),
                 Listed::ByName(given) => A::deserialize(ByName { given: given.into_iter() }),
@@ -49,6 +52,11 @@ impl<'a> Args<'a> {
         };
         taken.map_err(|wrong| Fault::bad_params(wrong.0))
     }
+}
+
+fn members<'a>(record: ValueRef<'a, 'a>) -> Result<impl Iterator<Item = (Cow<'a, str>, ValueRef<'a, 'a>)>, Fault> {
+    let members = record.members().ok_or_else(|| Fault::bad_params("the parameters are no struct"))?;
+    Ok(members.map(|(name, value)| (Cow::Borrowed(name), value)))
 }
 
 /// JSON arguments taken apart, each still unread.

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode, Version, header};
 
 use crate::body::Body;
-use crate::faces::face::Face;
+use crate::faces::face::{Claim, Face, GroupRequest};
 use crate::fault::Kind;
 use crate::intake::Intake;
 use crate::packing::pack;
@@ -83,14 +83,23 @@ impl Gateway {
     {
         check_host(head)?;
         let (group, tail) = self.group(head)?;
-        let face = group.face(head, tail)?;
-        let taken = self.intake.take(head, body, group.body_limit).await?;
+        let claim = group.claim(head, tail)?;
+        let taken = match self.intake.take(head, body, group.body_limit).await {
+            Ok(taken) => taken,
+            Err(refusal) => return Ok(claim.face.refuse(refusal)),
+        };
+        let face = claim.settle(group, head, tail, &taken.bytes);
         let context = Context { peer, deadline: None };
         let (reply, share) = match taken.share {
-            None => (face.serve(&group.service, head, &taken.bytes, &context), None),
+            None => {
+                (face.serve(&group.service, GroupRequest { head, tail, body: &taken.bytes, context: &context }), None)
+            }
             Some(share) => {
-                let (service, face, head) = (group.service.clone(), face.clone(), head.clone());
-                let serve = move || (face.serve(&service, &head, &taken.bytes, &context), Some(share));
+                let (service, face, head, tail) = (group.service.clone(), face.clone(), head.clone(), tail.to_owned());
+                let serve = move || {
+                    let request = GroupRequest { head: &head, tail: &tail, body: &taken.bytes, context: &context };
+                    (face.serve(&service, request), Some(share))
+                };
                 self.intake.memory.in_turn(serve).await
             }
         };
@@ -118,13 +127,40 @@ impl Gateway {
     }
 }
 
-impl Group {
-    /// The face that answers a request, by its head alone.
-    fn face(&self, head: &Parts, tail: &str) -> Result<&Arc<dyn Face>, Refusal> {
-        if let Some(face) = self.faces.iter().find(|face| face.claims(head, tail)) {
-            return Ok(face);
+/// The first face that a request may be for, by its head.
+struct Claimed<'g> {
+    face: &'g Arc<dyn Face>,
+    claim: Claim,
+}
+
+impl<'g> Claimed<'g> {
+    /// The face that a request is for, now that its body is there; one that nobody recognises is the first face's to
+    /// refuse.
+    fn settle(self, group: &'g Group, head: &Parts, tail: &str, body: &[u8]) -> &'g Arc<dyn Face> {
+        if self.claim == Claim::Yes {
+            return self.face;
         }
-        let mut allow: Vec<Method> = self.faces.iter().flat_map(|face| face.methods(tail)).cloned().collect();
+        let interface = group.service.interface();
+        let settled = group.faces.iter().find(|face| match face.claims(interface, head, tail) {
+            Claim::No => false,
+            Claim::Perhaps => face.recognises(head, body),
+            Claim::Yes => true,
+        });
+        settled.unwrap_or(self.face)
+    }
+}
+
+impl Group {
+    fn claim(&self, head: &Parts, tail: &str) -> Result<Claimed<'_>, Refusal> {
+        let interface = self.service.interface();
+        for face in &self.faces {
+            match face.claims(interface, head, tail) {
+                Claim::No => {}
+                claim => return Ok(Claimed { face, claim }),
+            }
+        }
+        let methods = self.faces.iter().flat_map(|face| face.methods(interface, tail));
+        let mut allow: Vec<Method> = methods.cloned().collect();
         allow.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         allow.dedup();
         if allow.is_empty() {
@@ -136,7 +172,7 @@ impl Group {
         }
         Err(Refusal::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "no protocol spoken here has this Content-Type; XML-RPC has text/xml",
+            "no protocol spoken here has this Content-Type; XML-RPC and SOAP have text/xml, JSON-RPC application/json",
         ))
     }
 }

@@ -82,6 +82,7 @@ where
             let Some(item) = self.items.next() else { return Ok(false) };
             separate(format, to, &mut self.first);
             item.encode(format, to)?;
+            end(format, to);
         }
         Ok(true)
     }
@@ -115,10 +116,8 @@ where
 
 fn encoded<T: Serialize + Sync>(item: &T, format: Format) -> Result<Vec<u8>, BoxError> {
     let mut bytes = Vec::new();
-    match format {
-        Format::XmlRpc(dialect) => crate::wire::xmlrpc::write_value(&mut bytes, item, dialect)?,
-        Format::Json => serde_json::to_writer(&mut bytes, item)?,
-    }
+    (&item).encode(format, &mut bytes)?;
+    end(format, &mut bytes);
     Ok(bytes)
 }
 
@@ -128,4 +127,11 @@ fn separate(format: Format, to: &mut Vec<u8>, first: &mut bool) {
         to.push(b',');
     }
     *first = false;
+}
+
+/// What a format wants behind an item.
+fn end(format: Format, to: &mut Vec<u8>) {
+    if format == Format::JsonLines {
+        to.push(b'\n');
+    }
 }

@@ -59,8 +59,10 @@ pub enum Answer {
 pub enum Format {
     /// An XML-RPC `<value>`.
     XmlRpc(Dialect),
-    /// A JSON text.
+    /// A JSON text; rows have commas between them.
     Json,
+    /// A JSON text; rows have line feeds behind them.
+    JsonLines,
 }
 
 /// A value that can be written in any format. One virtual call a value: behind it everything is monomorphic.
@@ -76,7 +78,7 @@ impl<T: Serialize + Send + ?Sized> Encode for T {
     fn encode(&self, format: Format, to: &mut Vec<u8>) -> Result<(), BoxError> {
         match format {
             Format::XmlRpc(dialect) => Ok(xmlrpc::write_value(to, self, dialect)?),
-            Format::Json => Ok(serde_json::to_writer(to, self)?),
+            Format::Json | Format::JsonLines => Ok(serde_json::to_writer(to, self)?),
         }
     }
 }

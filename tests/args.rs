@@ -5,7 +5,8 @@
 use croupier::args::Args;
 use croupier::fault::{Fault, Kind};
 use croupier::wire::Limits;
-use croupier::wire::xmlrpc::{Document, Reading, write_call};
+use croupier::wire::xml::Reading;
+use croupier::wire::xmlrpc::{Document, write_call};
 use croupier::{Binary, DateTime, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -54,7 +55,7 @@ fn xmlrpc<A: DeserializeOwned>(params: &impl Serialize) -> Result<A, Fault> {
     write_call(&mut bytes, "bet", params, Default::default()).unwrap();
     let text = String::from_utf8(bytes).unwrap();
     let document = Document::read(&text, Reading::Strict, Limits::default()).unwrap();
-    Args::XmlRpc(document.tape.values()).take()
+    Args::Values(document.tape.values()).take()
 }
 
 fn bet(stake: u32, on: Option<&str>, rounds: u32, note: Option<&str>) -> Result<Bet, Fault> {

@@ -27,11 +27,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use croupier::faces::face::Face;
+use croupier::faces::face::{Face, GroupRequest};
 use croupier::faces::xmlrpc::XmlRpc;
 use croupier::service::{Context, Service};
 use croupier::wire::Limits;
-use croupier::wire::xmlrpc::{Dialect, Document, Reading, Root};
+use croupier::wire::xml::Reading;
+use croupier::wire::xmlrpc::{Dialect, Document, Root};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde::Deserialize;
@@ -184,7 +185,10 @@ impl Case<'_> {
             request = request.header(header::CONTENT_TYPE, value);
         }
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let reply = self.face().serve(service, &head, &self.request_bytes(), &Context::default());
+        let reply = self.face().serve(
+            service,
+            GroupRequest { head: &head, tail: "", body: &self.request_bytes(), context: &Context::default() },
+        );
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (fault, bytes) = runtime.block_on(async {
             let replied = reply.await;

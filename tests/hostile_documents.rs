@@ -7,7 +7,8 @@
 
 use croupier::fault::Kind;
 use croupier::wire::Limits;
-use croupier::wire::xmlrpc::{Dialect, Document, Nil, Reading, write_answer};
+use croupier::wire::xml::Reading;
+use croupier::wire::xmlrpc::{Dialect, Document, Nil, write_answer};
 use croupier::{Fault, Value};
 use serde::Deserialize;
 

@@ -6,7 +6,8 @@
 use croupier::Value;
 use croupier::faces::xmlrpc::tongue::Tongue;
 use croupier::wire::Limits;
-use croupier::wire::xmlrpc::{BigIntegers, Dialect, Document, Nil, NonFinite, Reading, write_answer};
+use croupier::wire::xml::Reading;
+use croupier::wire::xmlrpc::{BigIntegers, Dialect, Document, Nil, NonFinite, write_answer};
 use http::Response;
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;

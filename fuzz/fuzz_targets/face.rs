@@ -7,13 +7,12 @@ mod specimen;
 
 use std::sync::{Arc, LazyLock};
 
-use croupier::faces::face::Face;
+use croupier::faces::face::{Face, GroupRequest};
 use croupier::faces::xmlrpc::XmlRpc;
 use croupier::service::{Context, Service};
 use croupier::wire::Limits;
-use croupier::wire::xmlrpc::{
-    BigIntegers, Control, Dialect, Document, Fractions, Nil, NonFinite, Reading, Root,
-};
+use croupier::wire::xml::{Control, Reading};
+use croupier::wire::xmlrpc::{BigIntegers, Dialect, Document, Fractions, Nil, NonFinite, Root};
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
@@ -40,7 +39,7 @@ fuzz_target!(|body: &[u8]| {
         request = request.header(header::CONTENT_TYPE, value);
     }
     let (head, ()) = request.body(()).unwrap().into_parts();
-    let reply = XmlRpc { dialect, ..XmlRpc::default() }.serve(service, &head, body, &Context::default());
+    let reply = XmlRpc { dialect, ..XmlRpc::default() }.serve(service, GroupRequest { head: &head, tail: "", body, context: &Context::default() });
     let (status, bytes) = RUNTIME.block_on(async {
         let response = reply.await.response;
         (response.status(), response.into_body().collect().await.map(|body| body.to_bytes()))

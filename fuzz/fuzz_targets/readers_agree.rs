@@ -4,7 +4,8 @@
 #![no_main]
 
 use croupier::wire::Limits;
-use croupier::wire::xmlrpc::{Document, Reading};
+use croupier::wire::xml::Reading;
+use croupier::wire::xmlrpc::Document;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

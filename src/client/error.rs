@@ -8,7 +8,8 @@ use http::StatusCode;
 
 use crate::faces::xmlrpc::tongue::NoAnswer;
 use crate::fault::{BoxError, Fault};
-use crate::wire::xmlrpc::{Mismatch, Unwritable};
+use crate::wire::tape::Mismatch;
+use crate::wire::xmlrpc::Unwritable;
 
 /// Why a call has no answer, or none of the type that was asked for.
 ///

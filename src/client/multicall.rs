@@ -7,7 +7,8 @@ use super::{CallError, Proxy};
 use crate::faces::xmlrpc::tongue::{self, Calls};
 use crate::fault::Fault;
 use crate::value::Value;
-use crate::wire::xmlrpc::{Mismatch, Unwritable};
+use crate::wire::tape::Mismatch;
+use crate::wire::xmlrpc::Unwritable;
 
 /// Calls that are being gathered for one request.
 pub struct Multicall<'p> {

@@ -7,20 +7,71 @@ use http::{HeaderMap, HeaderValue, Method, Response, header};
 
 use crate::body::Body;
 use crate::fault::{Fault, Kind};
+use crate::interface::Interface;
+use crate::refusal::Refusal;
 use crate::service::{Call, Context, Pending, Service};
 use crate::wait::Soon;
 
 /// A protocol seen from the client.
 pub trait Face: Send + Sync + 'static {
     /// The HTTP methods that this face answers at the group's own path, or below it at `tail`.
-    fn methods(&self, tail: &str) -> &'static [Method];
+    fn methods(&self, interface: &Interface, tail: &str) -> &'static [Method];
 
     /// Whether a request is this face's, by its head alone. `tail` is the path below the group's own, without the
     /// slash; it is empty at the group's own path.
-    fn claims(&self, head: &Parts, tail: &str) -> bool;
+    fn claims(&self, interface: &Interface, head: &Parts, tail: &str) -> Claim;
+
+    /// Whether a request that is [perhaps](Claim::Perhaps) this face's is so, by its body.
+    fn recognises(&self, _head: &Parts, _body: &[u8]) -> bool {
+        true
+    }
 
     /// Reads a call, has it answered, and writes the answer. The body is read before this returns.
-    fn serve(&self, service: &Arc<dyn Service>, head: &Parts, body: &[u8], context: &Context) -> Reply;
+    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply;
+
+    /// The response to a request of this face's that is refused before its body is read.
+    fn refuse(&self, refusal: Refusal) -> Response<Body> {
+        refusal.into_response()
+    }
+}
+
+/// Whether a request is a face's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It is not.
+    No,
+    /// Its head leaves that open, and its body decides.
+    Perhaps,
+    /// It is.
+    Yes,
+}
+
+/// A request whose body has been read.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupRequest<'a> {
+    /// Its line and headers.
+    pub head: &'a Parts,
+    /// Its path below the group's own, without the slash between them; empty at the group's own path.
+    pub tail: &'a str,
+    /// Its body, unpacked.
+    pub body: &'a [u8],
+    /// What is known of it beside that.
+    pub context: &'a Context,
+}
+
+impl<'a> GroupRequest<'a> {
+    /// The path by which the group was asked, which may be an alias: without the tail, and without a slash at its end
+    /// unless it is nothing but that.
+    pub fn path(&self) -> &'a str {
+        let whole = self.head.uri.path();
+        let own = whole.strip_suffix(self.tail).unwrap_or(whole).trim_end_matches('/');
+        if own.is_empty() { "/" } else { own }
+    }
+
+    /// The query, without its question mark; empty where there is none.
+    pub fn query(&self) -> &'a str {
+        self.head.uri.query().unwrap_or_default()
+    }
 }
 
 /// A reply that is on its way.

@@ -1,6 +1,7 @@
 //! Values on a wire: how each protocol writes and reads what serde can say.
 
-pub mod charset;
+pub mod tape;
+pub mod xml;
 pub mod xmlrpc;
 
 /// How large and how deep a document may be before it is refused, counted before anything is allocated for it.

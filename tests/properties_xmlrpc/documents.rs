@@ -1,8 +1,9 @@
 //! The two readers read the same from every document, sound or not.
 
 use croupier::wire::Limits;
-use croupier::wire::charset::decode;
-use croupier::wire::xmlrpc::{BigIntegers, Dialect, Document, Nil, Reading, write_answer, write_call};
+use croupier::wire::xml::Reading;
+use croupier::wire::xml::charset::decode;
+use croupier::wire::xmlrpc::{BigIntegers, Dialect, Document, Nil, write_answer, write_call};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use croupier::Value;
-use croupier::faces::face::Face;
+use croupier::faces::face::{Face, GroupRequest};
 use croupier::faces::xmlrpc::XmlRpc;
 use croupier::service::{Context, Service};
 use croupier::wire::Limits;
-use croupier::wire::xmlrpc::{Dialect, Document, Nil, NonFinite, Reading, Root, write_call};
+use croupier::wire::xml::Reading;
+use croupier::wire::xmlrpc::{Dialect, Document, Nil, NonFinite, Root, write_call};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use proptest::collection::vec;
@@ -30,7 +31,7 @@ fn answer(service: &Arc<dyn Service>, face: XmlRpc, content_type: Option<&str>, 
         request = request.header(header::CONTENT_TYPE, value);
     }
     let (head, ()) = request.body(()).unwrap().into_parts();
-    let reply = face.serve(service, &head, body, &Context::default());
+    let reply = face.serve(service, GroupRequest { head: &head, tail: "", body, context: &Context::default() });
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (status, bytes) = runtime.block_on(async {
         let replied = reply.await;

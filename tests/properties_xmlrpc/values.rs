@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use croupier::args::Args;
 use croupier::wire::Limits;
+use croupier::wire::xml::{Control, Reading};
 use croupier::wire::xmlrpc::{
-    BigIntegers, Control, Dialect, Document, Fractions, Nil, NonFinite, Reading, Root, write_answer, write_call,
+    BigIntegers, Dialect, Document, Fractions, Nil, NonFinite, Root, write_answer, write_call,
 };
 use croupier::{Binary, DateTime, Value};
 use proptest::collection::{btree_map, vec};
@@ -231,7 +232,7 @@ proptest! {
         let text = String::from_utf8(bytes).unwrap();
         let document = Document::read(&text, Reading::Lenient, Limits::default()).unwrap();
         prop_assert_eq!(&document.root, &Root::Call(name.into()));
-        let back: Vec<Value> = Args::XmlRpc(document.tape.values()).take().unwrap();
+        let back: Vec<Value> = Args::Values(document.tape.values()).take().unwrap();
         prop_assert!(same(&Value::Array(back), &Value::Array(values)));
     }
 }

@@ -11,15 +11,18 @@ use std::task::{Context as Task, Poll};
 use http::Method;
 use http::request::Parts;
 
-use super::face::{self, Face, Replied, Reply};
+use super::face::{self, Claim, Face, GroupRequest, Replied, Reply};
 use crate::args::Args;
 use crate::body::{Body, Source};
 use crate::fault::{BoxError, Fault, Kind};
+use crate::interface::Interface;
 use crate::service::{Answer, Call, Context, Encode, Format, Pending, Rows, Service};
 use crate::text::abridge;
 use crate::wait::Soon;
-use crate::wire::xmlrpc::{self as wire, Dialect, Document, Root, Values};
-use crate::wire::{Limits, charset};
+use crate::wire::Limits;
+use crate::wire::tape::Values;
+use crate::wire::xml::charset;
+use crate::wire::xmlrpc::{self as wire, Dialect, Document, Root};
 use multicall::{Answers, Calls};
 
 /// The XML-RPC face of a group.
@@ -40,13 +43,13 @@ impl Default for XmlRpc {
 }
 
 impl Face for XmlRpc {
-    fn methods(&self, tail: &str) -> &'static [Method] {
+    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
     }
 
     /// XML by its media type, or no media type at all. Never `text/plain` or a form: those a browser sends to
     /// any site without asking.
-    fn claims(&self, head: &Parts, tail: &str) -> bool {
+    fn claims(&self, _: &Interface, head: &Parts, tail: &str) -> Claim {
         let xml = |media: &str| {
             let is = |name: &str| media.eq_ignore_ascii_case(name);
             let suffix = media.len().checked_sub(4).and_then(|at| media.get(at..));
@@ -56,12 +59,13 @@ impl Face for XmlRpc {
                 || is("application/xml")
                 || (xml_of_its_own && !is("application/soap+xml"))
         };
-        head.method == Method::POST && tail.is_empty() && xml(face::media_type(head))
+        let claimed = head.method == Method::POST && tail.is_empty() && xml(face::media_type(head));
+        if claimed { Claim::Yes } else { Claim::No }
     }
 
-    fn serve(&self, service: &Arc<dyn Service>, head: &Parts, body: &[u8], context: &Context) -> Reply {
+    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
         let dialect = self.dialect;
-        let (method, body) = match self.begin(service, head, body, context) {
+        let (method, body) = match self.begin(service, request) {
             Ok((method, body)) => (method, body),
             Err(fault) => (Box::from(""), Soon::now(Err(fault))),
         };
@@ -81,9 +85,7 @@ impl XmlRpc {
     fn begin(
         &self,
         service: &Arc<dyn Service>,
-        head: &Parts,
-        body: &[u8],
-        context: &Context,
+        GroupRequest { head, body, context, .. }: GroupRequest<'_>,
     ) -> Result<(Box<str>, Written), Fault> {
         let text = charset::decode(body, face::charset(&head.headers))?;
         let Document { root, tape } = Document::read(&text, self.dialect.reading, self.limits)?;
@@ -106,7 +108,7 @@ impl XmlRpc {
 }
 
 fn begin_call(service: &dyn Service, method: &str, params: Values<'_, '_>, context: &Context) -> Pending {
-    let args = Args::XmlRpc(params);
+    let args = Args::Values(params);
     match system::call(service.interface(), method, args) {
         Some(answer) => Soon::now(answer),
         None => face::begin(service, Call { method, args, context }),

@@ -12,7 +12,8 @@ use crate::body::Source;
 use crate::fault::{BoxError, Fault, Kind};
 use crate::service::{Answer, Context, Format, Pending, Rows, Service};
 use crate::wait::Soon;
-use crate::wire::xmlrpc::{self as wire, Dialect, Place, Tape, ValueRef, Values};
+use crate::wire::tape::{Place, Tape, ValueRef, Values};
+use crate::wire::xmlrpc::{self as wire, Dialect};
 
 /// The name of the method.
 pub(super) use crate::wire::xmlrpc::MULTICALL as NAME;

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::args::Args;
-use crate::faces::face::Face as _;
+use crate::faces::face::{Face as _, GroupRequest};
 use crate::faces::xmlrpc::XmlRpc;
 use crate::fault::{Fault, Kind};
 use crate::service::{Answer, Call, Context, Format, Service};
@@ -31,7 +31,9 @@ async fn answer(method: &str, params: &str) -> String {
     let face = XmlRpc { dialect, ..XmlRpc::default() };
     let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
     let service: Arc<dyn Service> = Arc::new(diagnostics().unwrap());
-    let replied = face.serve(&service, &head, body.as_bytes(), &Context::default()).await;
+    let replied = face
+        .serve(&service, GroupRequest { head: &head, tail: "", body: body.as_bytes(), context: &Context::default() })
+        .await;
     let bytes = replied.response.into_body().collect().await.unwrap().to_bytes();
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     let (_, rest) = text.split_once("<methodResponse>").unwrap();

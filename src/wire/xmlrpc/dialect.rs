@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::wire::xml::{Characters, Control, Reading};
+
 /// How a group reads and writes XML-RPC where the specification is silent, or where it has no form for a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -26,19 +28,6 @@ pub struct Dialect {
     pub zone: i16,
     /// Whether answers hold nothing but ASCII, every other character being a character reference, for weak peers.
     pub ascii: bool,
-}
-
-/// How much is forgiven when reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reading {
-    /// What real clients send and nobody can misunderstand: white space before the document, unknown elements
-    /// beside the known ones, integers beyond 32 bits in `int`, `true` and `false`, `NaN` and `INF`, an undeclared
-    /// `ex:` prefix.
-    #[default]
-    Lenient,
-    /// None of that.
-    Strict,
 }
 
 /// How nothing is written.
@@ -86,19 +75,6 @@ pub enum NonFinite {
     Nil,
 }
 
-/// How a character is written that XML forbids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Control {
-    /// Not at all: the call ends in a fault.
-    #[default]
-    Refuse,
-    /// As U+FFFD, the replacement character.
-    Replace,
-    /// By leaving it out.
-    Strip,
-}
-
 /// What becomes of the fraction of a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -108,4 +84,11 @@ pub enum Fractions {
     Drop,
     /// The call ends in a fault.
     Refuse,
+}
+
+impl Dialect {
+    /// How text is written.
+    pub(super) fn characters(self) -> Characters {
+        Characters { control: self.control, ascii: self.ascii }
+    }
 }

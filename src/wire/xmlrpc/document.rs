@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::dialect::Reading;
-use super::tape::Tape;
-use super::{plain, prolog, tree};
+use super::{plain, tree};
 use crate::fault::Fault;
-use crate::wire::{Limits, charset};
+use crate::wire::Limits;
+use crate::wire::tape::Tape;
+use crate::wire::xml::{Reading, charset, prolog};
 
 /// A document as read: what its root says, and the values under it.
 #[derive(Debug, Clone, PartialEq)]

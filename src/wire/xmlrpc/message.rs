@@ -2,10 +2,11 @@
 
 use serde::ser::{self, Impossible, Serialize, Serializer};
 
-use super::dialect::{BigIntegers, Control, Dialect, Nil};
+use super::dialect::{BigIntegers, Dialect, Nil};
 use super::ser::{Unwritable, write_value};
-use super::{escape, tree};
+use super::tree;
 use crate::fault::Fault;
+use crate::wire::xml::{Characters, Control, escape};
 
 /// The name of the method that makes several calls.
 pub const MULTICALL: &str = "system.multicall";
@@ -47,7 +48,7 @@ pub fn write_fault_value(to: &mut Vec<u8>, fault: &Fault, dialect: Dialect) {
     to.extend_from_slice(code.to_string().as_bytes());
     to.extend_from_slice(b"</int></value></member><member><name>faultString</name><value><string>");
     // With characters replaced there is nothing left that could be refused.
-    let _ = escape::text(to, &fault.message, Dialect { control: Control::Replace, ..dialect });
+    let _ = escape::text(to, &fault.message, Characters { control: Control::Replace, ..dialect.characters() });
     to.extend_from_slice(b"</string></value></member></struct></value>");
 }
 
@@ -63,7 +64,7 @@ pub fn write_call<P: Serialize + ?Sized>(
 ) -> Result<(), Unwritable> {
     root(to, "methodCall", dialect);
     to.extend_from_slice(b"<methodName>");
-    escape::text(to, method, dialect)
+    escape::text(to, method, dialect.characters())
         .map_err(|c| unsuited(format_args!("U+{:04X} in a method's name", u32::from(c))))?;
     to.extend_from_slice(b"</methodName><params>");
     params.serialize(Params { to, dialect, around: ["<param>", "</param>"] })?;

@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
-use super::dialect::Reading;
 use super::document::{Document, Root};
-use super::prolog::Start;
 use super::scalar::Scalar;
-use super::tape::Tape;
 use crate::wire::Limits;
+use crate::wire::tape::Tape;
+use crate::wire::xml::prolog::Start;
+use crate::wire::xml::{Reading, escape};
 
 /// Reads the document whose root begins at `start`; `None` where it is not plain.
 pub(super) fn read(text: &str, start: Start, reading: Reading, limits: Limits) -> Option<Document<'_>> {
@@ -268,28 +268,10 @@ fn unescape(text: &str, first: usize) -> Option<String> {
         out.push_str(rest.get(..at)?);
         let reference = rest.get(at + 1..)?;
         let end = memchr(b';', reference.as_bytes())?;
-        out.push(referred(reference.get(..end)?)?);
+        out.push(escape::referred(reference.get(..end)?)?);
         rest = reference.get(end + 1..)?;
         next = memchr(b'&', rest.as_bytes());
     }
     out.push_str(rest);
     Some(out)
-}
-
-/// The character that a reference stands for, by what is between its `&` and its `;`.
-pub(super) fn referred(name: &str) -> Option<char> {
-    let number = match name {
-        "amp" => return Some('&'),
-        "lt" => return Some('<'),
-        "gt" => return Some('>'),
-        "quot" => return Some('"'),
-        "apos" => return Some('\''),
-        _ => name.strip_prefix('#')?,
-    };
-    let code = match number.strip_prefix('x') {
-        Some(hex) if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => u32::from_str_radix(hex, 16).ok()?,
-        None if number.bytes().all(|byte| byte.is_ascii_digit()) => number.parse().ok()?,
-        _ => return None,
-    };
-    char::from_u32(code).filter(|c| super::is_xml_char(*c))
 }

@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::dialect::Reading;
-use super::tape::Node;
 use crate::fault::{Fault, Kind};
 use crate::text::abridge;
+use crate::wire::tape::Node;
+use crate::wire::xml::Reading;
 
 /// Standard base64, with or without its padding: several clients leave it out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -7,10 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{self, Impossible, Serialize, Serializer};
 
-use super::dialect::{BigIntegers, Control, Dialect, Fractions, Nil, NonFinite};
-use super::escape;
+use super::dialect::{BigIntegers, Dialect, Fractions, Nil, NonFinite};
 use crate::date::{self, DateTime};
 use crate::value::BINARY;
+use crate::wire::xml::escape;
+use crate::wire::xml::{Characters, Control};
 
 /// The largest integer up to which a double holds every one exactly.
 const EXACT: u64 = 1 << 53;
@@ -72,7 +73,7 @@ impl<'w> Writer<'w> {
 
     fn text(self, text: &str) -> Result<Written, Unwritable> {
         self.to.extend_from_slice(b"<value><string>");
-        escape::text(self.to, text, self.dialect).map_err(forbidden)?;
+        escape::text(self.to, text, self.dialect.characters()).map_err(forbidden)?;
         self.to.extend_from_slice(b"</string></value>");
         Ok(Written::Value)
     }
@@ -149,7 +150,7 @@ impl<'w> Writer<'w> {
     /// A struct of one member, named after a variant, whose value is about to be written.
     fn variant(self, name: &str) -> Result<Writer<'w>, Unwritable> {
         self.to.extend_from_slice(b"<value><struct><member><name>");
-        escape::text(self.to, name, self.dialect).map_err(forbidden)?;
+        escape::text(self.to, name, self.dialect.characters()).map_err(forbidden)?;
         self.to.extend_from_slice(b"</name>");
         Ok(Writer { place: Place::Item, ..self })
     }
@@ -385,7 +386,7 @@ impl Members<'_> {
         self.member = self.to.len();
         self.to.extend_from_slice(b"<member><name>");
         // A name that is changed may become another's.
-        let exact = Dialect { control: Control::Refuse, ..self.dialect };
+        let exact = Characters { control: Control::Refuse, ..self.dialect.characters() };
         escape::text(self.to, name, exact).map_err(forbidden)?;
         self.to.extend_from_slice(b"</name>");
         Ok(())

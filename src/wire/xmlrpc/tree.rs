@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use roxmltree::{Document as Xml, Node as Element, ParsingOptions, StringStorage};
 
-use super::dialect::Reading;
 use super::document::{Document, Root};
 use super::scalar::Scalar;
-use super::tape::{Node, Tape};
 use crate::fault::{Fault, Kind};
 use crate::text::abridge;
 use crate::wire::Limits;
+use crate::wire::tape::{Node, Tape};
+use crate::wire::xml::Reading;
 
 /// The namespace of Apache's extension types.
 pub(super) const APACHE: &str = "http://ws.apache.org/xmlrpc/namespaces/extensions";
@@ -40,7 +40,7 @@ fn syntax(error: &roxmltree::Error, limits: Limits) -> Fault {
     use roxmltree::Error::{AttributesLimitReached, NamespacesLimitReached, NodesLimitReached};
     match error {
         NodesLimitReached | AttributesLimitReached | NamespacesLimitReached => {
-            Fault::new(Kind::Limit, super::prolog::too_many(limits))
+            Fault::new(Kind::Limit, crate::wire::xml::prolog::too_many(limits))
         }
         error => Fault::new(Kind::NotWellFormed, format!("not well-formed: {}", abridge(&error.to_string()))),
     }

@@ -14,8 +14,10 @@ pub use self::multicall::{Calls, Results};
 use crate::faces::face;
 use crate::fault::{Fault, Kind};
 use crate::text::abridge;
-use crate::wire::xmlrpc::{self as wire, Dialect, Document, Mismatch, Root, Tape, Unwritable, ValueRef};
-use crate::wire::{Limits, charset};
+use crate::wire::Limits;
+use crate::wire::tape::{Mismatch, Tape, ValueRef};
+use crate::wire::xml::charset;
+use crate::wire::xmlrpc::{self as wire, Dialect, Document, Root, Unwritable};
 
 /// How much of a response that is no answer is repeated in the error, in characters.
 const REPEATED: usize = 200;

@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use super::{NoAnswer, fault_of, read};
 use crate::fault::{Fault, Kind};
 use crate::value::Value;
-use crate::wire::xmlrpc::{self as wire, Dialect, Tape, Unwritable, ValueRef};
+use crate::wire::tape::{Tape, ValueRef};
+use crate::wire::xmlrpc::{self as wire, Dialect, Unwritable};
 
 /// Calls that go out as one `system.multicall`, in order.
 #[derive(Debug, Clone)]
@@ -138,7 +139,8 @@ mod tests {
     use super::*;
     use crate::faces::xmlrpc::tongue::Tongue;
     use crate::wire::Limits;
-    use crate::wire::xmlrpc::{Document, Reading};
+    use crate::wire::xml::Reading;
+    use crate::wire::xmlrpc::Document;
 
     fn response(results: &str) -> Response<Bytes> {
         let body = format!(

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::dialect::{Control, Dialect};
+use super::{Characters, Control};
 
 /// What a byte at the start of a character asks for; 0 where it is copied as it is.
 const ESCAPED: u8 = 1;
@@ -33,38 +33,38 @@ const fn classes() -> [u8; 256] {
 /// Writes text as XML character data.
 ///
 /// # Errors
-/// The character that XML forbids, where the dialect does not say what to write in its place.
-pub(super) fn text(to: &mut Vec<u8>, text: &str, dialect: Dialect) -> Result<(), char> {
+/// The character that XML forbids, where `how` does not say what to write in its place.
+pub(in crate::wire) fn text(to: &mut Vec<u8>, text: &str, how: Characters) -> Result<(), char> {
     let bytes = text.as_bytes();
     let mut copied = 0;
     for (at, byte) in bytes.iter().enumerate() {
         let class = CLASS.get(usize::from(*byte)).copied().unwrap_or_default();
-        if class == 0 || (class == FOREIGN && !dialect.ascii) {
+        if class == 0 || (class == FOREIGN && !how.ascii) {
             continue;
         }
         let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) else { continue };
-        if class == PERHAPS && super::is_xml_char(c) && !dialect.ascii {
+        if class == PERHAPS && super::is_xml_char(c) && !how.ascii {
             continue;
         }
         to.extend_from_slice(bytes.get(copied..at).unwrap_or_default());
-        character(to, c, dialect)?;
+        character(to, c, how)?;
         copied = at + c.len_utf8();
     }
     to.extend_from_slice(bytes.get(copied..).unwrap_or_default());
     Ok(())
 }
 
-fn character(to: &mut Vec<u8>, c: char, dialect: Dialect) -> Result<(), char> {
+fn character(to: &mut Vec<u8>, c: char, how: Characters) -> Result<(), char> {
     match c {
         '&' => to.extend_from_slice(b"&amp;"),
         '<' => to.extend_from_slice(b"&lt;"),
         '>' => to.extend_from_slice(b"&gt;"),
         '\r' => to.extend_from_slice(b"&#13;"),
         c if super::is_xml_char(c) => reference(to, c),
-        c => match dialect.control {
+        c => match how.control {
             Control::Refuse => return Err(c),
             Control::Strip => {}
-            Control::Replace if dialect.ascii => reference(to, '\u{fffd}'),
+            Control::Replace if how.ascii => reference(to, '\u{fffd}'),
             Control::Replace => to.extend_from_slice("\u{fffd}".as_bytes()),
         },
     }
@@ -76,33 +76,51 @@ fn reference(to: &mut Vec<u8>, c: char) {
     let _ = write!(to, "&#{};", u32::from(c));
 }
 
+/// The character that a reference stands for, by what is between its `&` and its `;`.
+pub(in crate::wire) fn referred(name: &str) -> Option<char> {
+    let number = match name {
+        "amp" => return Some('&'),
+        "lt" => return Some('<'),
+        "gt" => return Some('>'),
+        "quot" => return Some('"'),
+        "apos" => return Some('\''),
+        _ => name.strip_prefix('#')?,
+    };
+    let code = match number.strip_prefix('x') {
+        Some(hex) if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => u32::from_str_radix(hex, 16).ok()?,
+        None if number.bytes().all(|byte| byte.is_ascii_digit()) => number.parse().ok()?,
+        _ => return None,
+    };
+    char::from_u32(code).filter(|c| super::is_xml_char(*c))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn written(input: &str, dialect: Dialect) -> Result<String, char> {
+    fn written(input: &str, how: Characters) -> Result<String, char> {
         let mut to = Vec::new();
-        text(&mut to, input, dialect).map(|()| String::from_utf8(to).unwrap())
+        text(&mut to, input, how).map(|()| String::from_utf8(to).unwrap())
     }
 
     #[test]
     fn what_xml_or_its_readers_change_is_escaped() {
         let input = "a<b>&c\r\n\t\"é'\u{fffd}\u{10ffff}]]>";
         let expected = "a&lt;b&gt;&amp;c&#13;\n\t\"é'\u{fffd}\u{10ffff}]]&gt;";
-        assert_eq!(written(input, Dialect::default()).as_deref(), Ok(expected));
+        assert_eq!(written(input, Characters::default()).as_deref(), Ok(expected));
     }
 
     #[test]
     fn an_ascii_dialect_writes_references() {
-        let dialect = Dialect { ascii: true, ..Dialect::default() };
-        assert_eq!(written("aé\u{fffd}€z", dialect).as_deref(), Ok("a&#233;&#65533;&#8364;z"));
+        let how = Characters { ascii: true, ..Characters::default() };
+        assert_eq!(written("aé\u{fffd}€z", how).as_deref(), Ok("a&#233;&#65533;&#8364;z"));
     }
 
     #[test]
     fn forbidden_characters_follow_the_policy() {
         for c in ['\0', '\u{1}', '\u{1f}', '\u{fffe}', '\u{ffff}'] {
             let input = format!("a{c}b");
-            let with = |control| written(&input, Dialect { control, ..Dialect::default() });
+            let with = |control| written(&input, Characters { control, ..Characters::default() });
             assert_eq!(with(Control::Refuse), Err(c));
             assert_eq!(with(Control::Strip).as_deref(), Ok("ab"));
             assert_eq!(with(Control::Replace).as_deref(), Ok("a\u{fffd}b"));

@@ -2,8 +2,7 @@
 
 use memchr::{memchr_iter, memmem};
 
-use super::dialect::Reading;
-use super::plain;
+use super::Reading;
 use crate::fault::{Fault, Kind};
 use crate::text::abridge;
 use crate::wire::Limits;
@@ -23,11 +22,11 @@ const USUAL: &str = "<?xml version=\"1.0\"?>";
 
 /// Where the root element of a document begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Start {
+pub(in crate::wire) struct Start {
     /// How many bytes stand before it.
-    pub(super) at: usize,
+    pub(in crate::wire) at: usize,
     /// Whether those are nothing but a declaration and white space.
-    pub(super) plain: bool,
+    pub(in crate::wire) plain: bool,
 }
 
 /// Finds the root element of a document.
@@ -35,7 +34,7 @@ pub(super) struct Start {
 /// # Errors
 /// `NotWellFormed` for a document type declaration, XML other than 1.0, text before the root, and, in strict
 /// reading, white space before the XML declaration.
-pub(super) fn start(text: &str, reading: Reading) -> Result<Start, Fault> {
+pub(in crate::wire) fn start(text: &str, reading: Reading) -> Result<Start, Fault> {
     if let Some(behind) = text.strip_prefix(USUAL) {
         let root = behind.trim_ascii_start();
         if matches!(root.as_bytes(), [b'<', b'a'..=b'z', ..]) {
@@ -75,7 +74,7 @@ pub(super) fn start(text: &str, reading: Reading) -> Result<Start, Fault> {
 ///
 /// Where the document is not well-formed the count may go astray, but only behind the place at which a parser
 /// stops: up to there both read the same tags.
-pub(super) fn census(text: &str, limits: Limits) -> Result<(), Fault> {
+pub(in crate::wire) fn census(text: &str, limits: Limits) -> Result<(), Fault> {
     let bytes = text.as_bytes();
     if memchr_iter(b'<', bytes).count().max(memchr_iter(b'=', bytes).count()) > MARKS.max(4 * limits.elements) {
         return Err(Fault::new(Kind::Limit, "the document has too many `<` or `=`"));
@@ -130,7 +129,7 @@ fn check_references(text: &[u8]) -> Result<(), Fault> {
         let length = name.iter().skip(1).take_while(|byte| byte.is_ascii_alphanumeric()).count() + 1;
         let ends = name.get(length) == Some(&b';');
         let name = name.get(..length).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
-        if !ends || plain::referred(name).is_none() {
+        if !ends || super::escape::referred(name).is_none() {
             let message = format!("not well-formed: `&{}` refers to no character of XML", abridge(name));
             return Err(Fault::new(Kind::NotWellFormed, message));
         }
@@ -214,7 +213,7 @@ fn is_encoding(name: &str) -> bool {
 }
 
 /// What to say where a document has more mark-up than these limits allow.
-pub(super) fn too_many(limits: Limits) -> String {
+pub(in crate::wire) fn too_many(limits: Limits) -> String {
     format!("the document has more than {} elements, attributes and comments", limits.elements)
 }
 

@@ -8,8 +8,8 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::mismatch::Mismatch;
-use super::tape::{Node, ValueRef, Values};
+use super::Mismatch;
+use super::{Node, ValueRef, Values};
 use crate::date;
 use crate::text::abridge;
 use crate::value::{BINARY, VALUE};

@@ -112,9 +112,9 @@ mod tests {
     use serde::Deserialize;
     use serde::de::DeserializeOwned;
 
-    use super::super::dialect::Reading;
-    use super::super::document::Document;
     use crate::wire::Limits;
+    use crate::wire::xml::Reading;
+    use crate::wire::xmlrpc::Document;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

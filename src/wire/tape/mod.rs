@@ -1,4 +1,7 @@
-//! A document's values in one flat list, borrowing their text: what both readers make and serde reads.
+//! A document's values in one flat list, borrowing their text: what readers of documents make and serde reads.
+
+mod de;
+mod mismatch;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -6,6 +9,8 @@ use std::collections::HashSet;
 use crate::date::DateTime;
 use crate::fault::{Fault, Kind};
 use crate::text::abridge;
+
+pub use mismatch::Mismatch;
 
 /// Up to this many members, comparing all pairs of names is cheaper than hashing them.
 const FEW: usize = 12;
@@ -63,8 +68,8 @@ pub struct Values<'t, 'a> {
 /// One value on a tape.
 #[derive(Debug, Clone, Copy)]
 pub struct ValueRef<'t, 'a> {
-    pub(super) tape: &'t Tape<'a>,
-    pub(super) at: usize,
+    tape: &'t Tape<'a>,
+    at: usize,
 }
 
 /// Where on its tape a value is.
@@ -73,7 +78,7 @@ pub struct Place(usize);
 
 /// A struct or an array that is still being written onto a tape.
 #[derive(Debug)]
-pub(super) struct Opened(usize);
+pub(in crate::wire) struct Opened(usize);
 
 impl<'a> Tape<'a> {
     /// The top-level values, in order.
@@ -91,26 +96,26 @@ impl<'a> Tape<'a> {
         Tape { nodes: self.nodes.into_iter().map(Node::into_owned).collect(), values: self.values }
     }
 
-    pub(super) fn push(&mut self, node: Node<'a>) {
+    pub(in crate::wire) fn push(&mut self, node: Node<'a>) {
         self.nodes.push(node);
     }
 
     /// Counts what was pushed last as a top-level value.
-    pub(super) fn complete(&mut self) {
+    pub(in crate::wire) fn complete(&mut self) {
         self.values += 1;
     }
 
-    pub(super) fn open(&mut self) -> Opened {
+    pub(in crate::wire) fn open(&mut self) -> Opened {
         self.nodes.push(Node::Nil);
         Opened(self.nodes.len() - 1)
     }
 
-    pub(super) fn close_array(&mut self, opened: Opened, items: usize) {
+    pub(in crate::wire) fn close_array(&mut self, opened: Opened, items: usize) {
         self.close(opened, |end| Node::Array { items: narrow(items), end });
     }
 
     /// Closes a struct, unless two of its members have one name: which of them counts would be a guess.
-    pub(super) fn close_struct(&mut self, opened: Opened, members: usize) -> Result<(), Fault> {
+    pub(in crate::wire) fn close_struct(&mut self, opened: Opened, members: usize) -> Result<(), Fault> {
         let start = opened.0 + 1;
         self.close(opened, |end| Node::Struct { members: narrow(members), end });
         match self.repeated_name(start, members) {
@@ -142,12 +147,12 @@ impl<'a> Tape<'a> {
         None
     }
 
-    pub(super) fn node(&self, at: usize) -> &Node<'a> {
+    pub(in crate::wire) fn node(&self, at: usize) -> &Node<'a> {
         self.nodes.get(at).unwrap_or(&Node::Nil)
     }
 
     /// Where the value after the one at `at` begins.
-    pub(super) fn after(&self, at: usize) -> usize {
+    pub(in crate::wire) fn after(&self, at: usize) -> usize {
         match self.node(at) {
             Node::Array { end, .. } | Node::Struct { end, .. } => *end as usize,
             _ => at + 1,
@@ -212,7 +217,7 @@ impl<'t, 'a> Iterator for Values<'t, 'a> {
 impl ExactSizeIterator for Values<'_, '_> {}
 
 impl<'t, 'a> ValueRef<'t, 'a> {
-    pub(super) fn node(self) -> &'t Node<'a> {
+    pub(in crate::wire) fn node(self) -> &'t Node<'a> {
         self.tape.node(self.at)
     }
 
@@ -230,7 +235,7 @@ impl<'t, 'a> ValueRef<'t, 'a> {
     }
 
     /// So many values from the one after this.
-    pub(super) fn below(self, items: u32) -> Values<'t, 'a> {
+    pub(in crate::wire) fn below(self, items: u32) -> Values<'t, 'a> {
         Values { tape: self.tape, at: self.at + 1, left: items as usize }
     }
 
@@ -245,6 +250,14 @@ impl<'t, 'a> ValueRef<'t, 'a> {
             at = self.tape.after(at + 1);
         }
         None
+    }
+
+    /// The names and values of a struct's members, in order; `None` where this is something else.
+    pub fn members(self) -> Option<impl Iterator<Item = (&'t str, ValueRef<'t, 'a>)>> {
+        let Node::Struct { members, .. } = self.node() else { return None };
+        let names = Names { tape: self.tape, at: self.at + 1, left: *members as usize };
+        let values = self.below(members.saturating_mul(2)).skip(1).step_by(2);
+        Some(names.zip(values))
     }
 
     /// The text of a string; `None` where this is something else.

@@ -37,7 +37,7 @@ pub fn decode<'a>(bytes: &'a [u8], charset: Option<&str>) -> Result<Cow<'a, str>
 }
 
 /// The text with every CR LF and every lone CR made LF.
-pub(super) fn one_line_end(text: Cow<'_, str>) -> Cow<'_, str> {
+pub(in crate::wire) fn one_line_end(text: Cow<'_, str>) -> Cow<'_, str> {
     match memchr::memchr(b'\r', text.as_bytes()) {
         None => text,
         Some(_) => Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")),
