@@ -14,6 +14,31 @@ pub struct Interface {
     pub methods: Vec<Method>,
     /// Schemas that others refer to as `#/$defs/NAME`.
     pub defs: Map<String, Value>,
+    /// A picture of what the service is, where it is a ring that is turned.
+    pub ring: Option<Ring>,
+}
+
+/// Sectors around a ring, one of which comes up each time that a method is called.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ring {
+    /// The sectors, clockwise.
+    pub sectors: Vec<Sector>,
+    /// The method that picks a sector: the first text of its result is the sector's label. It needs no parameters.
+    pub pick: String,
+    /// The method that picks several times, if there is one: its first parameter is how many times, its result a list
+    /// of what [`pick`](Ring::pick) answers.
+    pub list: Option<String>,
+}
+
+/// One sector of a [`Ring`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sector {
+    /// What is written in it; no two of a ring have the same.
+    pub label: String,
+    /// Its colour in one English word, such as `red`. A word that is unknown to whoever draws it is no error.
+    pub color: String,
+    /// How likely it is to come up, from 0 to 1; all of a ring together make 1.
+    pub share: f64,
 }
 
 /// One method that may be called.

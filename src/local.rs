@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::args::Args;
 use crate::fault::Fault;
-use crate::interface::{Interface, Method, Param};
+use crate::interface::{Interface, Method, Param, Ring};
 use crate::rows::RowSet;
 use crate::service::{Answer, Call, Pending, Service};
 use crate::wait::Soon;
@@ -157,6 +157,12 @@ impl<S: Send + Sync + 'static> Builder<S> {
     /// What the service is for, for people.
     pub fn about(mut self, doc: impl Into<String>) -> Self {
         self.interface.doc = doc.into();
+        self
+    }
+
+    /// A picture of the service for people.
+    pub fn ring(mut self, ring: Ring) -> Self {
+        self.interface.ring = Some(ring);
         self
     }
 

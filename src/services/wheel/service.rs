@@ -6,8 +6,9 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Pocket, Table};
+use super::{Pocket, Pockets, Table};
 use crate::fault::{Fault, Kind};
+use crate::interface::{Ring, Sector};
 use crate::local::{Local, RegistrationError};
 use crate::rows::{Picked, RowSet};
 
@@ -17,11 +18,12 @@ impl Table {
     /// # Errors
     /// None that the names of these methods could cause.
     pub fn service(self) -> Result<Local, RegistrationError> {
-        let (title, ring) = (title(self.wheel().name()), self.pockets().ring().clone());
-        let most = self.max_spins();
+        let (title, picture) = (title(self.wheel().name()), picture(self.pockets()));
+        let (ring, most) = (self.pockets().ring().clone(), self.max_spins());
         let limited = |spins: &mut Schema| drop(spins.insert("maximum".into(), most.into()));
         Local::new(title, Casino { ring, table: self })
             .about("A roulette wheel. Each spin is independent of all others.")
+            .ring(picture)
             .method("spin", Casino::spin)
             .doc("Spins once. Answers the pocket in which the ball landed: number, colour, parity and range.")
             .safe()
@@ -132,6 +134,29 @@ impl JsonSchema for Counts {
     }
 }
 
+/// The pockets as they lie around the wheel, for a page that draws it.
+fn picture(pockets: &Pockets) -> Ring {
+    let whole: f64 = pockets.weights().iter().copied().map(f64::from).sum();
+    let sector = |(pocket, weight): (&Pocket, &u32)| Sector {
+        label: pocket.number.clone().into_owned(),
+        color: english(&pocket.color),
+        share: f64::from(*weight) / whole,
+    };
+    let sectors = pockets.iter().zip(pockets.weights()).map(sector).collect();
+    Ring { sectors, pick: "spin".to_owned(), list: Some("spinList".to_owned()) }
+}
+
+/// A pocket's colour in English and small letters, whatever the wheel's language.
+fn english(color: &str) -> String {
+    match color.to_lowercase().as_str() {
+        "rouge" => "red",
+        "noir" => "black",
+        "vert" => "green",
+        other => other,
+    }
+    .to_owned()
+}
+
 /// `American wheel` for the wheel `american`.
 fn title(name: &str) -> String {
     let mut letters = name.chars();
@@ -147,6 +172,7 @@ mod tests {
     use super::*;
     use crate::args::Args;
     use crate::service::{Answer, Call, Context, Format, Service};
+    use crate::wire::json::Dialect;
 
     fn service() -> Local {
         Table::new(Family::American, Chance::seeded(7)).with_max_spins(1000).service().unwrap()
@@ -159,10 +185,10 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut text = Vec::new();
         match runtime.block_on(service.call(call))? {
-            Answer::One(value) => value.encode(Format::Json, &mut text).unwrap(),
+            Answer::One(value) => value.encode(Format::Json(Dialect::default()), &mut text).unwrap(),
             Answer::Many(mut rows) => {
                 text.push(b'[');
-                rows.fill(Format::Json, &mut text, usize::MAX).unwrap();
+                rows.fill(Format::Json(Dialect::default()), &mut text, usize::MAX).unwrap();
                 text.push(b']');
             }
         }
@@ -202,5 +228,18 @@ mod tests {
         let pockets = ask(&service(), "pockets", "[]").unwrap();
         assert_eq!(pockets[0], json!(["0", "GREEN", "ZERO", "ZERO"]));
         assert_eq!(pockets[1], json!(["28", "BLACK", "EVEN", "HIGH"]));
+    }
+
+    #[test]
+    fn the_picture_has_the_pockets_in_their_order_with_their_chances() {
+        let ring = service().interface().ring.clone().unwrap();
+        let first: Vec<_> =
+            ring.sectors.iter().take(3).map(|sector| (sector.label.as_str(), sector.color.as_str())).collect();
+        assert_eq!(first, [("0", "green"), ("28", "black"), ("9", "red")]);
+        assert!(ring.sectors.iter().all(|sector| (sector.share - 1.0 / 38.0).abs() < 1e-12));
+        let french = Table::new(Family::French, Chance::seeded(7)).service().unwrap();
+        assert_eq!(french.interface().ring.as_ref().unwrap().sectors[1].color, "red");
+        let methods = [Some(ring.pick), ring.list].map(Option::unwrap);
+        assert!(methods.iter().all(|name| service().interface().method(name).is_some()));
     }
 }
