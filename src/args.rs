@@ -50,7 +50,7 @@ impl<'a> Args<'a> {
                 Listed::ByName(given) => A::deserialize(ByName { given: given.into_iter() }),
             },
         };
-        taken.map_err(|wrong| Fault::bad_params(wrong.0))
+        taken.map_err(Wrong::into_fault)
     }
 }
 
@@ -72,7 +72,7 @@ impl<'a> Listed<'a> {
             Some(b'{') => serde_json::from_str(raw.get()).map(|members: Members<'a>| Listed::ByName(members.0)),
             _ => return Err(Fault::bad_params("the parameters are neither an array nor an object")),
         };
-        read.map_err(|error| Fault::bad_params(Wrong::of(&error).0))
+        read.map_err(|error| Wrong::of(&error).into_fault())
     }
 }
 
@@ -106,9 +106,25 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
 /// What is wrong with the arguments, for the caller.
 #[derive(Debug)]
-struct Wrong(String);
+struct Wrong {
+    message: String,
+    /// The name of the parameter that is wrong, where it has one.
+    parameter: Option<Box<str>>,
+}
 
 impl Wrong {
+    fn new(message: String) -> Wrong {
+        Wrong { message, parameter: None }
+    }
+
+    fn of_parameter(self, name: &str) -> Wrong {
+        Wrong { parameter: Some(abridge(name).into()), ..self }
+    }
+
+    fn into_fault(self) -> Fault {
+        Fault { parameter: self.parameter, ..Fault::bad_params(self.message) }
+    }
+
     /// What a reader found wrong. The place that serde_json adds counts from the argument's own beginning, and
     /// would mislead whoever sees the whole request.
     fn of(error: &impl fmt::Display) -> Wrong {
@@ -118,13 +134,13 @@ impl Wrong {
             place.split(" column ").all(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
         });
         text.truncate(place.unwrap_or(text.len()));
-        Wrong(shorten(&text, LONGEST).into_owned())
+        Wrong::new(shorten(&text, LONGEST).into_owned())
     }
 }
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.message)
     }
 }
 
@@ -132,21 +148,21 @@ impl std::error::Error for Wrong {}
 
 impl de::Error for Wrong {
     fn custom<T: fmt::Display>(message: T) -> Wrong {
-        Wrong(message.to_string())
+        Wrong::new(message.to_string())
     }
 
     fn missing_field(name: &'static str) -> Wrong {
-        Wrong(format!("the parameter `{name}` is missing"))
+        Wrong::new(format!("the parameter `{name}` is missing")).of_parameter(name)
     }
 
     /// Two names of one parameter were given.
     fn duplicate_field(name: &'static str) -> Wrong {
-        Wrong(twice(name))
+        Wrong::new(twice(name)).of_parameter(name)
     }
 
     /// serde's word for a list that ends before a parameter that has no name.
     fn invalid_length(length: usize, _: &dyn de::Expected) -> Wrong {
-        Wrong(format!("parameter {} is missing", length + 1))
+        Wrong::new(format!("parameter {} is missing", length + 1))
     }
 }
 

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use http::StatusCode;
+
 /// An error that crosses a seam where its type no longer matters.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -76,6 +78,27 @@ impl Kind {
         }
     }
 
+    /// The status of an HTTP response that says nothing but this: REST's.
+    ///
+    /// ```
+    /// use croupier::fault::Kind;
+    /// assert_eq!(Kind::BadParams.http_status(), http::StatusCode::BAD_REQUEST);
+    /// assert_eq!(Kind::Service(Some(42)).http_status(), http::StatusCode::UNPROCESSABLE_ENTITY);
+    /// ```
+    pub fn http_status(self) -> StatusCode {
+        match self {
+            Kind::NotWellFormed | Kind::Character | Kind::Structure | Kind::BadParams => StatusCode::BAD_REQUEST,
+            Kind::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Kind::Limit => StatusCode::PAYLOAD_TOO_LARGE,
+            Kind::NoSuchMethod => StatusCode::NOT_FOUND,
+            Kind::Service(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Kind::Unreachable => StatusCode::BAD_GATEWAY,
+            Kind::Late => StatusCode::GATEWAY_TIMEOUT,
+            Kind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
     /// One word for the access log and for metrics.
     pub fn word(self) -> &'static str {
         match self {
@@ -109,12 +132,27 @@ pub struct Fault {
     pub kind: Kind,
     /// What a person reads, in the caller's hands: no traces, no secrets.
     pub message: Cow<'static, str>,
+    /// The parameter that is wrong, by its name, where it is one of them and it is known which. The message says so
+    /// too; this is for protocols that have a place of its own for it.
+    pub parameter: Option<Box<str>>,
 }
 
 impl Fault {
     /// A fault of a kind, with its message.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Fault {
-        Fault { kind, message: message.into() }
+        Fault { kind, message: message.into(), parameter: None }
+    }
+
+    /// The same fault, with the name of the parameter that is wrong.
+    ///
+    /// ```
+    /// # use croupier::Fault;
+    /// let fault = Fault::bad_params("`spins` is at most 10").of_parameter("spins");
+    /// assert_eq!(fault.parameter.as_deref(), Some("spins"));
+    /// ```
+    #[must_use]
+    pub fn of_parameter(self, name: impl Into<Box<str>>) -> Fault {
+        Fault { parameter: Some(name.into()), ..self }
     }
 
     /// The parameters are not those that the method takes.

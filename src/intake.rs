@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, Version, header};
+use http::{HeaderMap, Method, StatusCode, Version, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -137,7 +137,9 @@ impl Intake {
         B: Body<Data = Bytes>,
     {
         let coding = Coding::of(&head.headers)?;
-        if head.version == Version::HTTP_10 && !head.headers.contains_key(header::CONTENT_LENGTH) {
+        let bodiless = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
+        let lengthless = !bodiless && !head.headers.contains_key(header::CONTENT_LENGTH);
+        if head.version == Version::HTTP_10 && lengthless {
             return Err(Refusal::new(StatusCode::LENGTH_REQUIRED, "an HTTP/1.0 request needs a Content-Length"));
         }
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);

@@ -182,6 +182,30 @@ impl<S: Send + Sync + 'static> Builder<S> {
         self
     }
 
+    /// Amends the type of a parameter of the method registered last, for what its Rust type does not know, such as a
+    /// bound that is an option.
+    ///
+    /// ```
+    /// # use croupier::local::Local;
+    /// # use croupier::service::Service;
+    /// # #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// # struct Roll { dice: u8 }
+    /// let most = 5;
+    /// let dice = Local::new("Dice", most)
+    ///     .method("roll", |most: &u8, Roll { dice }| dice.min(*most))
+    ///     .param("dice", |schema| drop(schema.insert("maximum".into(), most.into())))
+    ///     .build()?;
+    /// assert_eq!(dice.interface().methods[0].params[0].schema.get("maximum"), Some(&most.into()));
+    /// # Ok::<(), croupier::local::RegistrationError>(())
+    /// ```
+    pub fn param(mut self, name: &str, amend: impl FnOnce(&mut Schema)) -> Self {
+        let params = self.interface.methods.last_mut().map(|method| &mut method.params);
+        if let Some(param) = params.and_then(|params| params.iter_mut().find(|param| param.name == name)) {
+            amend(&mut param.schema);
+        }
+        self
+    }
+
     /// The service.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess
 use serde::forward_to_deserialize_any;
 
 use super::Wrong;
+use super::position::ByPosition;
 use crate::text::{abridge, nearest};
 
 /// Arguments by name, none of them twice.
@@ -20,19 +21,30 @@ impl<'n, D, I: Iterator<Item = (Cow<'n, str>, D)>> ByName<I> {
             Some((name, _)) => Err(unknown(&name, &[])),
         }
     }
+
+    /// The values in the order of the names by which a record without names of its own is described: `arg1`, `arg2`
+    /// and so on.
+    fn numbered(self, length: usize) -> Result<Vec<D>, Wrong> {
+        let mut places: Vec<Option<D>> = (0..length).map(|_| None).collect();
+        for (name, value) in self.given {
+            let number = name.strip_prefix("arg").filter(|number| !number.starts_with(['0', '+']));
+            let at = number.and_then(|number| number.parse::<usize>().ok()?.checked_sub(1));
+            match at.and_then(|at| places.get_mut(at)) {
+                Some(place) => *place = Some(value),
+                None => return Err(unknown(&name, &[])),
+            }
+        }
+        let missing = |at: usize| {
+            let name = format!("arg{}", at + 1);
+            Wrong::new(format!("the parameter `{name}` is missing")).of_parameter(&name)
+        };
+        places.into_iter().enumerate().map(|(at, value)| value.ok_or_else(|| missing(at))).collect()
+    }
 }
 
 fn unknown(name: &str, known: &'static [&'static str]) -> Wrong {
     let hint = nearest(name, known.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    Wrong(format!("there is no parameter `{}`{hint}", abridge(name)))
-}
-
-macro_rules! only_by_position {
-    ($($method:ident($($kind:ty),*),)*) => {$(
-        fn $method<V: Visitor<'de>>(self, $(_: $kind,)* _: V) -> Result<V::Value, Wrong> {
-            Err(de::Error::custom("the parameters of this method have no names: give them as an array"))
-        }
-    )*};
+    Wrong::new(format!("there is no parameter `{}`{hint}", abridge(name))).of_parameter(name)
 }
 
 impl<'de, 'n, I, D> Deserializer<'de> for ByName<I>
@@ -67,10 +79,23 @@ where
         visitor.visit_newtype_struct(self)
     }
 
-    only_by_position! {
-        deserialize_seq(),
-        deserialize_tuple(usize),
-        deserialize_tuple_struct(&'static str, usize),
+    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Wrong> {
+        let given = self.numbered(length)?;
+        ByPosition { given: given.into_iter() }.deserialize_tuple(length, visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        let given = self.numbered(length)?;
+        ByPosition { given: given.into_iter() }.deserialize_tuple_struct(name, length, visitor)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Wrong> {
+        Err(de::Error::custom("the parameters of this method have no names: give them as an array"))
     }
 
     forward_to_deserialize_any! {
@@ -105,9 +130,9 @@ where
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Wrong> {
         match self.value.take() {
-            Some((name, value)) => seed
-                .deserialize(value)
-                .map_err(|error| Wrong(format!("parameter `{}`: {}", abridge(&name), Wrong::of(&error)))),
+            Some((name, value)) => seed.deserialize(value).map_err(|error| {
+                Wrong::new(format!("parameter `{}`: {}", abridge(&name), Wrong::of(&error))).of_parameter(&name)
+            }),
             None => Err(de::Error::custom("a value was asked for before its name")),
         }
     }

@@ -20,7 +20,7 @@ impl<I: ExactSizeIterator> ByPosition<I> {
 }
 
 fn too_many(taken: usize, given: usize) -> Wrong {
-    Wrong(match taken {
+    Wrong::new(match taken {
         0 => format!("the method takes no parameters, {given} given"),
         1 => format!("the method takes at most 1 parameter, {given} given"),
         _ => format!("the method takes at most {taken} parameters, {given} given"),
@@ -140,9 +140,11 @@ struct Argument<D> {
 impl<D> Argument<D> {
     /// Reads the value; an error says which parameter it was.
     fn read<T, E: de::Error>(self, read: impl FnOnce(D) -> Result<T, E>) -> Result<T, Wrong> {
-        let name = self.name.map(|name| format!(" (`{name}`)"));
+        let (position, name) = (self.at + 1, self.name);
         read(self.value).map_err(|error| {
-            Wrong(format!("parameter {}{}: {}", self.at + 1, name.unwrap_or_default(), Wrong::of(&error)))
+            let named = name.map(|name| format!(" (`{name}`)")).unwrap_or_default();
+            let wrong = Wrong::new(format!("parameter {position}{named}: {}", Wrong::of(&error)));
+            name.into_iter().fold(wrong, Wrong::of_parameter)
         })
     }
 }

@@ -9,6 +9,7 @@ use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 use super::problem::Problem;
 use super::schema::Node;
 use super::units::{ADDRESS, Address, PERIOD, Period, SIZE, Size};
+use super::web::{BASE, Base, NETWORK, Proxy};
 use super::wording;
 use crate::options::Key;
 use crate::text::{abridge, nearest};
@@ -169,6 +170,14 @@ impl Check {
                 Err(hint) => self.unreadable(text, span, "time", &hint),
             },
             Some(ADDRESS) => match text.parse::<Address>() {
+                Ok(_) => true,
+                Err(hint) => self.unreadable(text, span, "address", &hint),
+            },
+            Some(BASE) => match text.parse::<Base>() {
+                Ok(_) => true,
+                Err(hint) => self.unreadable(text, span, "address of the web", &hint),
+            },
+            Some(NETWORK) => match text.parse::<Proxy>() {
                 Ok(_) => true,
                 Err(hint) => self.unreadable(text, span, "address", &hint),
             },

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::units::{Address, Period, Size};
+use super::web::{Base, Proxy};
 use super::{GroupLimits, Log};
 use crate::settings::{Deadlines, Listen, Settings};
+use crate::site::Site;
 use crate::wire::xmlrpc::Dialect;
 
 /// The whole file.
@@ -28,6 +30,8 @@ pub(super) struct File {
     pub(super) log: Log,
     /// What all clients together may take.
     pub(super) server: ServerFile,
+    /// Under which address clients know this server; it stands in the documents that they fetch.
+    pub(super) public: PublicFile,
     /// What a request and a call may take. A group's own `limits` override single keys.
     pub(super) limits: LimitsFile,
     /// How XML-RPC is read and written. A group's own `xml-rpc` overrides single keys.
@@ -62,6 +66,20 @@ pub(super) struct ServerFile {
     pub(super) compress: bool,
     /// How long each phase of a connection may take.
     pub(super) deadlines: DeadlinesFile,
+}
+
+/// Under which address clients know this server; it stands in the documents that they fetch.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct PublicFile {
+    /// The address before every path, such as `"https://casino.example"`. Without it, it is made of each request's
+    /// own `Host`.
+    pub(super) base: Option<Base>,
+    /// The proxies, as addresses or ranges such as `"10.0.0.0/8"`, whose `X-Forwarded-Proto`, `X-Forwarded-Host` and
+    /// `X-Forwarded-Prefix` are believed; nobody else's are.
+    pub(super) proxies: Vec<Proxy>,
+    /// Whether whoever comes through a unix socket is such a proxy.
+    pub(super) unix: bool,
 }
 
 /// How long each phase of a connection may take.
@@ -141,6 +159,7 @@ impl Default for File {
             workers: None,
             log: Log::default(),
             server: ServerFile::default(),
+            public: PublicFile::default(),
             limits: LimitsFile::default(),
             xml_rpc: Dialect::default(),
             group: BTreeMap::new(),
@@ -188,6 +207,13 @@ impl From<ServerFile> for Settings {
             compress: file.compress,
             deadlines: Deadlines { head: head.0, body: body.0, idle: idle.0, write: write.0, drain: drain.0 },
         }
+    }
+}
+
+impl From<PublicFile> for Site {
+    fn from(file: PublicFile) -> Site {
+        let proxies = file.proxies.into_iter().map(|Proxy(network)| network).collect();
+        Site { base: file.base.map(|Base(base)| base), proxies, unix: file.unix }
     }
 }
 

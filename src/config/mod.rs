@@ -9,6 +9,7 @@ mod resolve;
 mod schema;
 mod syntax;
 mod units;
+mod web;
 mod wording;
 
 use std::fmt;
@@ -26,6 +27,7 @@ use crate::gateway::Group;
 use crate::router::Router;
 use crate::service::Service;
 use crate::settings::{Listen, Settings};
+use crate::site::Site;
 use crate::wire::Limits;
 use crate::wire::xmlrpc::Dialect;
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub log: Log,
     /// What all clients together may take.
     pub settings: Settings,
+    /// Under which address clients know this server.
+    pub site: Arc<Site>,
     /// The groups, in the order of the file.
     pub groups: Vec<ConfiguredGroup>,
 }

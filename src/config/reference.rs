@@ -7,6 +7,7 @@ use super::Registry;
 use super::file::File;
 use super::schema::{self, Node};
 use super::units::{ADDRESS, PERIOD, SIZE};
+use super::web::NETWORK;
 use super::wording;
 
 /// A reference of every key of the configuration, as Markdown: its type, bounds and default, and what it is for.
@@ -119,7 +120,7 @@ fn kind(node: Node<'_>) -> String {
     }
     match node.types().unwrap_or_default().as_slice() {
         ["array"] => match node.item(0).and_then(|item| item.text("format")) {
-            Some(ADDRESS) => "an array of addresses".to_owned(),
+            Some(ADDRESS | NETWORK) => "an array of addresses".to_owned(),
             _ => "an array".to_owned(),
         },
         types => wording::wanted(types, node),

@@ -54,7 +54,8 @@ pub(super) fn config(text: &str, registry: &Registry) -> Result<Config, Vec<Prob
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Config { listen, workers: file.workers, log: file.log, settings, groups })
+    let site = Arc::new(file.public.into());
+    Ok(Config { listen, workers: file.workers, log: file.log, settings, site, groups })
 }
 
 /// The key under which the file has its groups.

@@ -4,6 +4,7 @@ use toml::de::DeValue;
 
 use super::schema::Node;
 use super::units::{ADDRESS, PERIOD, SIZE};
+use super::web::{BASE, NETWORK};
 use crate::options::Key;
 
 /// The most keys that a hint lists.
@@ -41,7 +42,8 @@ pub(super) fn wanted(types: &[&str], node: Node<'_>) -> String {
     let format = match node.text("format") {
         Some(SIZE) => Some("a size"),
         Some(PERIOD) => Some("a time"),
-        Some(ADDRESS) => Some("an address"),
+        Some(ADDRESS | NETWORK) => Some("an address"),
+        Some(BASE) => Some("an address of the web"),
         _ => None,
     };
     let mut names: Vec<&str> = types.iter().map(|name| type_name(name)).collect();

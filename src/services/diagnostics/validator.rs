@@ -132,6 +132,7 @@ fn many_types(many: ManyTypes) -> (i32, bool, String, f64, DateTime, Binary) {
 #[derive(Deserialize, JsonSchema)]
 struct ModerateSizeArray {
     /// Strings, at least one; the suite sends between 100 and 200.
+    #[schemars(length(min = 1))]
     strings: Vec<String>,
 }
 

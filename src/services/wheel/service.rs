@@ -19,7 +19,8 @@ impl Table {
     /// None that the names of these methods could cause.
     pub fn service(self) -> Result<Local, RegistrationError> {
         let (title, picture) = (title(self.wheel().name()), picture(self.pockets()));
-        let ring = self.pockets().ring().clone();
+        let (ring, most) = (self.pockets().ring().clone(), self.max_spins());
+        let limited = |spins: &mut Schema| drop(spins.insert("maximum".into(), most.into()));
         Local::new(title, Casino { ring, table: self })
             .about("A roulette wheel. Each spin is independent of all others.")
             .ring(picture)
@@ -27,8 +28,10 @@ impl Table {
             .doc("Spins once. Answers the pocket in which the ball landed: number, colour, parity and range.")
             .safe()
             .rows("spinList", |casino: &Arc<Casino>, spins: SpinList| casino.spin_list(&spins))
+            .param("spins", limited)
             .safe()
             .method_async("spinCounts", Casino::spin_counts)
+            .param("spins", limited)
             .safe()
             .method("pockets", |casino: &Casino, (): ()| casino.ring.to_vec())
             .doc("The pockets in the order in which they lie around the wheel.")
@@ -98,10 +101,14 @@ impl Casino {
 
     fn check(&self, spins: u64) -> Result<(), Fault> {
         match self.table.max_spins() {
-            most if spins > most => Err(Fault::bad_params(format!("`spins` is at most {most}, {spins} asked for"))),
+            most if spins > most => Err(too_many(spins, most)),
             _ => Ok(()),
         }
     }
+}
+
+fn too_many(spins: u64, most: u64) -> Fault {
+    Fault::bad_params(format!("`spins` is at most {most}, {spins} asked for")).of_parameter("spins")
 }
 
 /// How often the ball landed in each pocket, in the pockets' order around the wheel.
