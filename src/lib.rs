@@ -33,6 +33,7 @@ pub mod server;
 pub mod service;
 pub mod services;
 pub mod settings;
+pub mod shape;
 pub mod site;
 pub mod text;
 pub mod value;
