@@ -35,10 +35,11 @@ where
 /// use croupier::rows::Picked;
 /// # use croupier::rows::RowSet;
 /// # use croupier::service::Format;
+/// # use croupier::wire::json::Dialect;
 /// let coin = std::sync::Arc::from(["heads", "tails"]);
 /// let mut rows = Picked::new(coin, [1, 0, 1].into_iter()).into_rows();
 /// let mut text = Vec::new();
-/// rows.fill(Format::Json, &mut text, 1000)?;
+/// rows.fill(Format::Json(Dialect::default()), &mut text, 1000)?;
 /// assert_eq!(text, br#""tails","heads","tails""#);
 /// # Ok::<(), croupier::BoxError>(())
 /// ```
@@ -123,7 +124,7 @@ fn encoded<T: Serialize + Sync>(item: &T, format: Format) -> Result<Vec<u8>, Box
 
 /// What a format wants between two items.
 fn separate(format: Format, to: &mut Vec<u8>, first: &mut bool) {
-    if format == Format::Json && !*first {
+    if matches!(format, Format::Json(_)) && !*first {
         to.push(b',');
     }
     *first = false;
@@ -131,7 +132,7 @@ fn separate(format: Format, to: &mut Vec<u8>, first: &mut bool) {
 
 /// What a format wants behind an item.
 fn end(format: Format, to: &mut Vec<u8>) {
-    if format == Format::JsonLines {
+    if matches!(format, Format::JsonLines(_)) {
         to.push(b'\n');
     }
 }

@@ -10,7 +10,7 @@ use crate::args::Args;
 use crate::fault::{BoxError, Fault};
 use crate::interface::Interface;
 use crate::wait::Soon;
-use crate::wire::xmlrpc::{self, Dialect};
+use crate::wire::{json, xmlrpc};
 
 /// Whatever answers calls: an in-process service, a remote one, a composition, or a policy around another.
 pub trait Service: Send + Sync + 'static {
@@ -58,11 +58,11 @@ pub enum Answer {
 #[non_exhaustive]
 pub enum Format {
     /// An XML-RPC `<value>`.
-    XmlRpc(Dialect),
+    XmlRpc(xmlrpc::Dialect),
     /// A JSON text; rows have commas between them.
-    Json,
+    Json(json::Dialect),
     /// A JSON text; rows have line feeds behind them.
-    JsonLines,
+    JsonLines(json::Dialect),
 }
 
 /// A value that can be written in any format. One virtual call a value: behind it everything is monomorphic.
@@ -78,7 +78,7 @@ impl<T: Serialize + Send + ?Sized> Encode for T {
     fn encode(&self, format: Format, to: &mut Vec<u8>) -> Result<(), BoxError> {
         match format {
             Format::XmlRpc(dialect) => Ok(xmlrpc::write_value(to, self, dialect)?),
-            Format::Json | Format::JsonLines => Ok(serde_json::to_writer(to, self)?),
+            Format::Json(dialect) | Format::JsonLines(dialect) => Ok(json::write_value(to, self, dialect)?),
         }
     }
 }

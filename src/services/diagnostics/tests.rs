@@ -12,6 +12,7 @@ use crate::faces::face::{Face as _, GroupRequest};
 use crate::faces::xmlrpc::XmlRpc;
 use crate::fault::{Fault, Kind};
 use crate::service::{Answer, Call, Context, Format, Service};
+use crate::wire::json;
 use crate::wire::xmlrpc::{BigIntegers, Dialect, Nil};
 
 async fn call(method: &str, args: Json) -> Result<Json, Fault> {
@@ -20,7 +21,7 @@ async fn call(method: &str, args: Json) -> Result<Json, Fault> {
     let answer = service.call(Call { method, args: Args::Json(&raw), context: &Context::default() }).await?;
     let Answer::One(value) = answer else { panic!("no method here answers rows") };
     let mut text = Vec::new();
-    value.encode(Format::Json, &mut text).unwrap();
+    value.encode(Format::Json(json::Dialect::default()), &mut text).unwrap();
     Ok(serde_json::from_slice(&text).unwrap())
 }
 

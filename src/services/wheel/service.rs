@@ -139,6 +139,7 @@ mod tests {
     use super::*;
     use crate::args::Args;
     use crate::service::{Answer, Call, Context, Format, Service};
+    use crate::wire::json::Dialect;
 
     fn service() -> Local {
         Table::new(Family::American, Chance::seeded(7)).with_max_spins(1000).service().unwrap()
@@ -151,10 +152,10 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut text = Vec::new();
         match runtime.block_on(service.call(call))? {
-            Answer::One(value) => value.encode(Format::Json, &mut text).unwrap(),
+            Answer::One(value) => value.encode(Format::Json(Dialect::default()), &mut text).unwrap(),
             Answer::Many(mut rows) => {
                 text.push(b'[');
-                rows.fill(Format::Json, &mut text, usize::MAX).unwrap();
+                rows.fill(Format::Json(Dialect::default()), &mut text, usize::MAX).unwrap();
                 text.push(b']');
             }
         }

@@ -1,0 +1,346 @@
+//! serde_json's Serializer, save for doubles that are no numbers.
+
+use std::fmt::Display;
+
+use serde::ser::{
+    Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
+};
+
+use super::dialect::{Dialect, NonFinite};
+
+/// Appends one value as a JSON text.
+///
+/// # Errors
+/// Where JSON has no form for it, or the dialect forbids the one there is; what was half written then still stands in
+/// `to`.
+pub fn write_value<T: Serialize + ?Sized>(
+    to: &mut Vec<u8>,
+    value: &T,
+    Dialect { non_finite }: Dialect,
+) -> Result<(), serde_json::Error> {
+    value.serialize(Writer { inner: &mut serde_json::Serializer::new(to), non_finite })
+}
+
+/// A serializer of serde_json's, or what it makes for the parts of a value. It passes everything through; only doubles
+/// are looked at, for which serde_json itself would write `null` without a word.
+struct Writer<S> {
+    inner: S,
+    non_finite: NonFinite,
+}
+
+/// A part of a value, to be written in the same way.
+struct Part<'v, T: ?Sized> {
+    value: &'v T,
+    non_finite: NonFinite,
+}
+
+impl<T: Serialize + ?Sized> Serialize for Part<'_, T> {
+    #[inline]
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(Writer { inner: serializer, non_finite: self.non_finite })
+    }
+}
+
+impl<S> Writer<S> {
+    fn part<'v, T: ?Sized>(&self, value: &'v T) -> Part<'v, T> {
+        Part { value, non_finite: self.non_finite }
+    }
+
+    /// The same around what the inner serializer makes of the opening of a value with parts.
+    fn opened<C, E>(non_finite: NonFinite, inner: Result<C, E>) -> Result<Writer<C>, E> {
+        inner.map(|inner| Writer { inner, non_finite })
+    }
+}
+
+impl<S: Serializer> Writer<S> {
+    /// Writes what is no number by the policy for it.
+    #[cold]
+    fn no_number(self, word: &str) -> Result<S::Ok, S::Error> {
+        match self.non_finite {
+            NonFinite::Refuse => Err(S::Error::custom(format_args!("JSON has no number for {word}"))),
+            NonFinite::Null => self.inner.serialize_unit(),
+            NonFinite::Words => self.inner.serialize_str(word),
+        }
+    }
+}
+
+fn word(number: f64) -> &'static str {
+    if number.is_nan() {
+        "NaN"
+    } else if number > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    }
+}
+
+macro_rules! pass_through {
+    ($($method:ident($($argument:ident: $kind:ty),*),)*) => {$(
+        #[inline]
+        fn $method(self, $($argument: $kind),*) -> Result<S::Ok, S::Error> {
+            self.inner.$method($($argument),*)
+        }
+    )*};
+}
+
+macro_rules! open {
+    ($($method:ident($($argument:ident: $kind:ty),*) -> $opened:ident,)*) => {$(
+        #[inline]
+        fn $method(self, $($argument: $kind),*) -> Result<Self::$opened, S::Error> {
+            Self::opened(self.non_finite, self.inner.$method($($argument),*))
+        }
+    )*};
+}
+
+impl<S: Serializer> Serializer for Writer<S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+    type SerializeSeq = Writer<S::SerializeSeq>;
+    type SerializeTuple = Writer<S::SerializeTuple>;
+    type SerializeTupleStruct = Writer<S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Writer<S::SerializeTupleVariant>;
+    type SerializeMap = Writer<S::SerializeMap>;
+    type SerializeStruct = Writer<S::SerializeStruct>;
+    type SerializeStructVariant = Writer<S::SerializeStructVariant>;
+
+    fn serialize_f32(self, number: f32) -> Result<S::Ok, S::Error> {
+        if number.is_finite() { self.inner.serialize_f32(number) } else { self.no_number(word(number.into())) }
+    }
+
+    fn serialize_f64(self, number: f64) -> Result<S::Ok, S::Error> {
+        if number.is_finite() { self.inner.serialize_f64(number) } else { self.no_number(word(number)) }
+    }
+
+    pass_through! {
+        serialize_bool(value: bool),
+        serialize_i8(value: i8),
+        serialize_i16(value: i16),
+        serialize_i32(value: i32),
+        serialize_i64(value: i64),
+        serialize_i128(value: i128),
+        serialize_u8(value: u8),
+        serialize_u16(value: u16),
+        serialize_u32(value: u32),
+        serialize_u64(value: u64),
+        serialize_u128(value: u128),
+        serialize_char(value: char),
+        serialize_str(value: &str),
+        serialize_bytes(value: &[u8]),
+        serialize_none(),
+        serialize_unit(),
+        serialize_unit_struct(name: &'static str),
+        serialize_unit_variant(name: &'static str, index: u32, variant: &'static str),
+    }
+
+    open! {
+        serialize_seq(length: Option<usize>) -> SerializeSeq,
+        serialize_tuple(length: usize) -> SerializeTuple,
+        serialize_tuple_struct(name: &'static str, length: usize) -> SerializeTupleStruct,
+        serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str, length: usize)
+            -> SerializeTupleVariant,
+        serialize_map(length: Option<usize>) -> SerializeMap,
+        serialize_struct(name: &'static str, length: usize) -> SerializeStruct,
+        serialize_struct_variant(name: &'static str, index: u32, variant: &'static str, length: usize)
+            -> SerializeStructVariant,
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        let part = self.part(value);
+        self.inner.serialize_some(&part)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<S::Ok, S::Error> {
+        let part = self.part(value);
+        self.inner.serialize_newtype_struct(name, &part)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        let part = self.part(value);
+        self.inner.serialize_newtype_variant(name, index, variant, &part)
+    }
+
+    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        self.inner.collect_str(value)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.inner.is_human_readable()
+    }
+}
+
+macro_rules! items {
+    ($($kind:ident::$method:ident,)*) => {$(
+        impl<S: $kind> $kind for Writer<S> {
+            type Ok = S::Ok;
+            type Error = S::Error;
+
+            #[inline]
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+                let part = self.part(value);
+                self.inner.$method(&part)
+            }
+
+            #[inline]
+            fn end(self) -> Result<S::Ok, S::Error> {
+                self.inner.end()
+            }
+        }
+    )*};
+}
+
+items! {
+    SerializeSeq::serialize_element,
+    SerializeTuple::serialize_element,
+    SerializeTupleStruct::serialize_field,
+    SerializeTupleVariant::serialize_field,
+}
+
+macro_rules! fields {
+    ($($kind:ident,)*) => {$(
+        impl<S: $kind> $kind for Writer<S> {
+            type Ok = S::Ok;
+            type Error = S::Error;
+
+            #[inline]
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), S::Error> {
+                let part = self.part(value);
+                self.inner.serialize_field(name, &part)
+            }
+
+            #[inline]
+            fn skip_field(&mut self, name: &'static str) -> Result<(), S::Error> {
+                self.inner.skip_field(name)
+            }
+
+            #[inline]
+            fn end(self) -> Result<S::Ok, S::Error> {
+                self.inner.end()
+            }
+        }
+    )*};
+}
+
+fields! {
+    SerializeStruct,
+    SerializeStructVariant,
+}
+
+impl<S: SerializeMap> SerializeMap for Writer<S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+
+    /// Names go through as they are: serde_json refuses one that is no number by itself.
+    #[inline]
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, name: &T) -> Result<(), S::Error> {
+        self.inner.serialize_key(name)
+    }
+
+    #[inline]
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+        let part = self.part(value);
+        self.inner.serialize_value(&part)
+    }
+
+    #[inline]
+    fn serialize_entry<K: Serialize + ?Sized, V: Serialize + ?Sized>(
+        &mut self,
+        name: &K,
+        value: &V,
+    ) -> Result<(), S::Error> {
+        let part = self.part(value);
+        self.inner.serialize_entry(name, &part)
+    }
+
+    #[inline]
+    fn end(self) -> Result<S::Ok, S::Error> {
+        self.inner.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Serialize;
+
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Record {
+        number: f64,
+        some: Option<f32>,
+        list: Vec<f64>,
+        pair: (i32, f64),
+        map: BTreeMap<&'static str, f64>,
+        kinds: Vec<Kind>,
+    }
+
+    #[derive(Serialize)]
+    enum Kind {
+        Unit,
+        One(f64),
+        Two(f64, f32),
+        Named { x: f64 },
+    }
+
+    fn record(number: f64, single: f32) -> Record {
+        Record {
+            number,
+            some: Some(single),
+            list: vec![number],
+            pair: (7, number),
+            map: BTreeMap::from([("a", number)]),
+            kinds: vec![Kind::Unit, Kind::One(number), Kind::Two(number, single), Kind::Named { x: number }],
+        }
+    }
+
+    fn written(value: &impl Serialize, non_finite: NonFinite) -> Result<String, String> {
+        let mut bytes = Vec::new();
+        write_value(&mut bytes, value, Dialect { non_finite }).map_err(|error| error.to_string())?;
+        Ok(String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn numbers_are_written_as_serde_json_writes_them() {
+        let raw = serde_json::value::RawValue::from_string("[1.50, 2E3]".into()).unwrap();
+        let plain = (record(-0.0, 0.1), i128::MIN, u64::MAX, 'c', (), "\u{1}\u{1f600}", &raw);
+        assert_eq!(written(&plain, NonFinite::Refuse), Ok(serde_json::to_string(&plain).unwrap()));
+    }
+
+    #[test]
+    fn what_is_no_number_is_written_by_its_policy_wherever_it_stands() {
+        let odd = record(f64::NAN, f32::NEG_INFINITY);
+        let shape = |number: &str, single: &str| {
+            format!(
+                "{{\"number\":{number},\"some\":{single},\"list\":[{number}],\"pair\":[7,{number}],\
+                 \"map\":{{\"a\":{number}}},\"kinds\":[\"Unit\",{{\"One\":{number}}},\
+                 {{\"Two\":[{number},{single}]}},{{\"Named\":{{\"x\":{number}}}}}]}}"
+            )
+        };
+        assert_eq!(written(&odd, NonFinite::Null), Ok(shape("null", "null")));
+        assert_eq!(written(&odd, NonFinite::Words), Ok(shape("\"NaN\"", "\"-Infinity\"")));
+        assert_eq!(written(&f64::INFINITY, NonFinite::Words), Ok("\"Infinity\"".into()));
+        assert_eq!(written(&odd, NonFinite::Refuse), Err("JSON has no number for NaN".into()));
+        for part in odd.kinds.iter().skip(1) {
+            assert!(written(part, NonFinite::Refuse).is_err());
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_no_number_is_refused() {
+        struct Odd;
+        impl Serialize for Odd {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map([(f64::NAN, 1)])
+            }
+        }
+        assert!(written(&Odd, NonFinite::Words).is_err());
+    }
+}
