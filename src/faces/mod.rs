@@ -2,4 +2,5 @@
 
 pub mod face;
 pub mod page;
+pub mod soap;
 pub mod xmlrpc;

@@ -1,0 +1,1 @@
+//! The rules that a WSDL keeps, whatever the interface.

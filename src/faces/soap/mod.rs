@@ -1,0 +1,3 @@
+//! SOAP seen from the client.
+
+pub mod wsdl;
