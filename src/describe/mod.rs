@@ -1,4 +1,5 @@
 //! What an interface looks like to each protocol: pure functions from the neutral description.
 
+pub mod openrpc;
 pub mod signature;
 pub mod wsdl;

@@ -1,6 +1,7 @@
 //! Protocols seen from the client: each face reads calls and writes answers.
 
 pub mod face;
+pub mod jsonrpc;
 pub mod page;
 pub mod soap;
 pub mod xmlrpc;
