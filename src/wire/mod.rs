@@ -1,5 +1,6 @@
 //! Values on a wire: how each protocol writes and reads what serde can say.
 
+pub mod soap;
 pub mod tape;
 pub mod xml;
 pub mod xmlrpc;
