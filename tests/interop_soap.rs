@@ -12,13 +12,12 @@ mod every_type;
 mod process;
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 use croupier::faces::face::Face;
-use croupier::faces::soap::Soap;
-use croupier::faces::soap::wsdl::Wsdl;
+use croupier::faces::soap::{Soap, Wsdl};
 use croupier::gateway::Group;
 use croupier::router::Router;
 use croupier::service::Service;
@@ -33,7 +32,7 @@ const KNOWN: [&str; 2] = ["ignoring type inheritance by default for C", "2 servi
 
 /// A gateway with a wheel at `/wheel/american` and with every type at `/every`, which speaks nothing but SOAP.
 fn gateway() -> Running {
-    let wheel = Table::new(Family::American, Chance::system()).with_max_spins(1_000_000).service().unwrap();
+    let wheel = Table::new(Family::American, Chance::Entropy).with_max_spins(1_000_000).service().unwrap();
     let mut router = Router::default();
     mount(&mut router, "/wheel/american", "urn:croupier:wheel", wheel);
     mount(&mut router, "/every", "urn:croupier:every", every_type::service());
@@ -42,7 +41,7 @@ fn gateway() -> Running {
 
 fn mount(router: &mut Router<Arc<Group>>, path: &str, namespace: &str, service: impl Service) {
     let wsdl = Wsdl { site: Arc::default(), namespace: namespace.into() };
-    let soap = Soap { namespace: namespace.into(), ..Soap::default() };
+    let soap = Soap::new(namespace);
     let faces: Vec<Arc<dyn Face>> = vec![Arc::new(wsdl), Arc::new(soap)];
     let group = Group { path: path.into(), service: Arc::new(service), faces, body_limit: 4 << 20 };
     router.mount(path, Arc::new(group)).unwrap();
@@ -90,8 +89,16 @@ fn soap_lite_calls_with_a_wsdl_and_without() {
     script("perl", &[], "soap_lite.pl");
 }
 
+/// An empty folder for one test.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
 /// The WSDL at a path, in a file.
-fn fetched(gateway: &Running, path: &str, folder: &Path) {
+fn fetch(gateway: &Running, path: &str, folder: &Path) {
     let answer = gateway.raw(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", gateway.address));
     let (head, text) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -101,10 +108,10 @@ fn fetched(gateway: &Running, path: &str, folder: &Path) {
 #[test]
 #[ignore = "needs gsoap"]
 fn gsoap_reads_every_wsdl_without_unknown_warnings() {
-    let (gateway, folder) = (gateway(), tempfile::tempdir().unwrap());
+    let (gateway, folder) = (gateway(), folder("wsdl2h"));
     for path in ["/wheel/american", "/every"] {
         for query in ["", "&style=rpc", "&soap=1.2", "&soap=both", "&style=rpc&soap=both"] {
-            fetched(&gateway, &format!("{path}?wsdl{query}"), folder.path());
+            fetch(&gateway, &format!("{path}?wsdl{query}"), &folder);
             for language in ["-c", "-c++"] {
                 let told = sound(Command::new("wsdl2h").args([language, "-o", "a.h", "a.wsdl"]).current_dir(&folder));
                 let words = ["warning", "error", "problem"];
@@ -121,13 +128,13 @@ fn gsoap_reads_every_wsdl_without_unknown_warnings() {
 
 /// Makes a client of a WSDL, in the version of SOAP that is gSOAP's own choice or in the one of `option`, and runs it.
 fn compiled(gateway: &Running, path: &str, program: &str, option: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    fetched(gateway, &format!("{path}?wsdl"), folder.path());
+    let folder = folder(&format!("{program}{option}"));
+    fetch(gateway, &format!("{path}?wsdl"), &folder);
     let inside = |program: &str, args: &[&str]| sound(Command::new(program).args(args).current_dir(&folder));
     inside("wsdl2h", &["-c", "-o", "a.h", "a.wsdl"]);
     inside("soapcpp2", &["-C", "-c", "-x", option, "-I/usr/share/gsoap/import", "a.h"]);
     inside("cc", &["-o", "client", "-I.", &peer(program), "soapC.c", "soapClient.c", "-lgsoap"]);
-    sound(Command::new(folder.path().join("client")).arg(format!("http://{}{path}", gateway.address)));
+    sound(Command::new(folder.join("client")).arg(format!("http://{}{path}", gateway.address)));
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call, encode, unsent};
+use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call};
 use crate::body::Source;
+use crate::faces::face::{encode, unsent};
 use crate::fault::{BoxError, Fault, Kind};
 use crate::service::{Answer, Context, Format, Pending, Rows, Service};
 use crate::wait::Soon;
@@ -101,7 +102,7 @@ impl Answers {
         let start = to.len();
         to.extend_from_slice(ARRAY_HEAD);
         let written = match answer {
-            Ok(Answer::One(value)) => encode(value.as_ref(), self.dialect, to).map(|()| None),
+            Ok(Answer::One(value)) => encode(value.as_ref(), Format::XmlRpc(self.dialect), to).map(|()| None),
             Ok(Answer::Many(rows)) => self.begin_rows(rows, to, until),
             Err(fault) => Err(fault),
         };
