@@ -1,7 +1,7 @@
 //! How calls travel and where to: bindings to SOAP over HTTP, and the service with its ports.
 
 use super::markup::{Attribute, Markup};
-use super::{Described, Style, Versions, documentation};
+use super::{Described, FAULT, Style, Versions, documentation};
 
 /// A version of SOAP in the words of WSDL.
 struct Version {
@@ -55,6 +55,11 @@ fn binding(markup: &mut Markup, described: &Described<'_>, name: &str, version: 
                 markup.empty(&format!("{}:operation", version.prefix), &[("soapAction", &action)]);
                 for direction in ["wsdl:input", "wsdl:output"] {
                     markup.within(direction, &[], |markup| body(markup, described, version));
+                }
+                if described.tells_faults() {
+                    markup.within("wsdl:fault", &[("name", FAULT)], |markup| {
+                        markup.empty(&format!("{}:fault", version.prefix), &[("name", FAULT), ("use", "literal")]);
+                    });
                 }
             });
         }

@@ -101,10 +101,7 @@ mod tests {
     fn elements_stand_inside_each_other() {
         let mut markup = Markup::new();
         markup.within("a", &[("b", "c")], |inside| inside.within("d", &[], |_| {}));
-        assert_eq!(
-            markup.finish(),
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<a b=\"c\">\n  <d/>\n</a>\n"
-        );
+        assert_eq!(markup.finish(), "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<a b=\"c\">\n  <d/>\n</a>\n");
     }
 
     #[test]
@@ -118,6 +115,9 @@ mod tests {
         let expected = hostile.replace(['\u{1}', '\u{ffff}'], "\u{fffd}");
         assert_eq!(root.attribute("value"), Some(expected.as_str()));
         let inside = root.first_element_child().unwrap();
-        assert_eq!((inside.text(), root.children().filter(|child| child.is_element()).count()), (Some(expected.as_str()), 1));
+        assert_eq!(
+            (inside.text(), root.children().filter(|child| child.is_element()).count()),
+            (Some(expected.as_str()), 1)
+        );
     }
 }

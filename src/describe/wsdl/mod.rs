@@ -5,12 +5,12 @@
 
 mod binding;
 mod markup;
+mod names;
 mod operations;
 mod types;
 
-use std::collections::BTreeSet;
-
 use self::markup::Markup;
+use self::names::Names;
 use crate::interface::Interface;
 use crate::shape::{MethodShape, Shapes};
 
@@ -63,7 +63,7 @@ pub enum Versions {
 /// ```
 pub fn document(interface: &Interface, shapes: &Shapes, namespace: &str, address: &str, form: Form) -> String {
     let name = service_name(&interface.title);
-    let described = Described { interface, shapes, namespace, form };
+    let described = Described { interface, shapes, names: Names::of(shapes), namespace, form };
     let attributes = [
         ("name", name.as_str()),
         ("targetNamespace", namespace),
@@ -83,10 +83,16 @@ pub fn document(interface: &Interface, shapes: &Shapes, namespace: &str, address
     markup.finish()
 }
 
+/// The element of an answer's value.
+const RESULT: &str = "result";
+/// The element in the detail of a fault, and what is called after it.
+const FAULT: &str = "fault";
+
 /// What every part of the document needs to know.
 struct Described<'a> {
     interface: &'a Interface,
     shapes: &'a Shapes,
+    names: Names,
     namespace: &'a str,
     form: Form,
 }
@@ -100,14 +106,9 @@ impl Described<'_> {
         })
     }
 
-    /// A name for a type that no definition has.
-    fn free(&self, name: &str) -> String {
-        let taken: BTreeSet<_> = self.shapes.definitions().iter().map(|def| def.element.as_str()).collect();
-        let mut name = name.to_owned();
-        while taken.contains(name.as_str()) {
-            name.push('_');
-        }
-        name
+    /// Whether faults can be described: not where a method has the name of the element in their detail.
+    fn tells_faults(&self) -> bool {
+        self.shapes.method_of_element(FAULT).is_none()
     }
 }
 

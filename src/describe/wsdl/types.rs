@@ -1,13 +1,13 @@
 //! The schema of a WSDL document: an element for each message of document style, and the types.
 
 use super::markup::{Attribute, Markup};
-use super::{Described, Style};
+use super::{Described, FAULT, RESULT, Style};
 use crate::shape::{Definition, Field, MethodShape, Record, Shape};
 
 /// Writes `wsdl:types`.
 pub(super) fn write(markup: &mut Markup, described: &Described<'_>) {
     let attributes = [("targetNamespace", described.namespace), ("elementFormDefault", "qualified")];
-    let types = Types { described, any: described.free("Value") };
+    let types = Types { described };
     markup.within("wsdl:types", &[], |markup| {
         markup.within("xsd:schema", &attributes, |markup| {
             for method in described.shapes.methods() {
@@ -15,6 +15,9 @@ pub(super) fn write(markup: &mut Markup, described: &Described<'_>) {
                     Style::Document => types.messages(markup, method),
                     Style::Rpc => types.parts(markup, method),
                 }
+            }
+            if described.tells_faults() {
+                types.fault(markup);
             }
             for definition in described.shapes.definitions() {
                 types.definition(markup, definition);
@@ -26,20 +29,13 @@ pub(super) fn write(markup: &mut Markup, described: &Described<'_>) {
     });
 }
 
-/// The name of the type of a part of rpc style: parts can have no types without names.
-pub(super) fn part_type(described: &Described<'_>, method: &MethodShape, part: &str, shape: &Shape) -> String {
-    let types = Types { described, any: described.free("Value") };
-    types.name(shape).unwrap_or_else(|| format!("tns:{}", own_type(described, method, part)))
-}
-
-fn own_type(described: &Described<'_>, method: &MethodShape, part: &str) -> String {
-    described.free(&format!("{}_{part}", method.element))
+/// The type of a parameter in rpc style, or of a result. Parts can have no types without names.
+pub(super) fn part_type(described: &Described<'_>, method: &MethodShape, param: Option<&str>, shape: &Shape) -> String {
+    Types { described }.name(shape).unwrap_or_else(|| format!("tns:{}", described.names.part(method, param)))
 }
 
 struct Types<'a> {
     described: &'a Described<'a>,
-    /// The name of the type of free-form values.
-    any: String,
 }
 
 /// How often an element may stand where it does.
@@ -59,20 +55,32 @@ impl Types<'_> {
         markup.within("xsd:element", &[("name", &method.answer)], |markup| {
             self.sequence(markup, |markup| match &method.result {
                 Shape::Nil => {}
-                Shape::List(item) => self.element(markup, "result", item, Occurs::Repeatedly, ""),
-                Shape::Optional(_) => self.element(markup, "result", &method.result, Occurs::Perhaps, ""),
-                result => self.element(markup, "result", result, Occurs::Once, ""),
+                Shape::List(item) => self.element(markup, RESULT, item, Occurs::Repeatedly, ""),
+                Shape::Optional(_) => self.element(markup, RESULT, &method.result, Occurs::Perhaps, ""),
+                result => self.element(markup, RESULT, result, Occurs::Once, ""),
+            });
+        });
+    }
+
+    /// The element in the detail of a fault.
+    fn fault(&self, markup: &mut Markup) {
+        let doc = "Why a call has failed: the sort of failure, and the service's own code or that of the sort.";
+        markup.within("xsd:element", &[("name", FAULT)], |markup| {
+            annotation(markup, doc);
+            self.sequence(markup, |markup| {
+                markup.empty("xsd:element", &[("name", "kind"), ("type", "xsd:string")]);
+                markup.empty("xsd:element", &[("name", "code"), ("type", "xsd:int")]);
             });
         });
     }
 
     /// The types of a method's parameters and result that have no names of their own.
     fn parts(&self, markup: &mut Markup, method: &MethodShape) {
-        let params = method.params.iter().map(|param| (param.element.as_str(), &param.shape));
-        let result = Some(("result", &method.result)).filter(|(_, shape)| **shape != Shape::Nil);
-        for (part, shape) in params.chain(result) {
+        let params = method.params.iter().map(|param| (Some(param.element.as_str()), &param.shape));
+        let result = Some((None, &method.result)).filter(|(_, shape)| **shape != Shape::Nil);
+        for (param, shape) in params.chain(result) {
             if self.name(shape).is_none() {
-                self.type_of(markup, shape, Some(&own_type(self.described, method, part)), "");
+                self.type_of(markup, shape, Some(self.described.names.part(method, param)), "");
             }
         }
     }
@@ -122,7 +130,7 @@ impl Types<'_> {
     fn name(&self, shape: &Shape) -> Option<String> {
         Some(match shape {
             Shape::Optional(inner) => return self.name(inner),
-            Shape::Any => format!("tns:{}", self.any),
+            Shape::Any => format!("tns:{}", self.described.names.any),
             Shape::Bool => "xsd:boolean".to_owned(),
             Shape::Int(width) => format!("xsd:{}", width.xsd()),
             Shape::Double => "xsd:double".to_owned(),
@@ -179,7 +187,8 @@ impl Types<'_> {
 
     /// The type of a value of any type: the element within it says which.
     fn any(&self, markup: &mut Markup) {
-        let own = format!("tns:{}", self.any);
+        let name = &self.described.names.any;
+        let own = format!("tns:{name}");
         let simple = [
             ("string", "xsd:string"),
             ("boolean", "xsd:boolean"),
@@ -189,7 +198,7 @@ impl Types<'_> {
             ("dateTime", "xsd:dateTime"),
             ("base64", "xsd:base64Binary"),
         ];
-        markup.within("xsd:complexType", &[("name", &self.any)], |markup| {
+        markup.within("xsd:complexType", &[("name", name)], |markup| {
             annotation(markup, "A value of any type: exactly one of these elements.");
             markup.within("xsd:choice", &[], |markup| {
                 for (name, of) in simple {

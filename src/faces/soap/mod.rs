@@ -5,7 +5,7 @@ mod answer;
 mod namespace;
 mod options;
 mod root;
-pub mod wsdl;
+mod wsdl;
 
 use std::sync::{Arc, OnceLock};
 
@@ -28,6 +28,7 @@ use crate::wire::xml::charset;
 
 pub use namespace::namespace_of;
 pub use options::SoapOptions;
+pub use wsdl::Wsdl;
 
 /// The SOAP face of one group.
 #[derive(Debug, Clone)]

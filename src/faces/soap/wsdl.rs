@@ -22,7 +22,7 @@ use crate::wait::Soon;
 pub struct Wsdl {
     /// Whose public address stands in the document.
     pub site: Arc<Site>,
-    /// The namespace of the group's operations and types: the same as that of its face for calls.
+    /// The namespace of the group's operations and types: the same as [that of its `Soap` face](super::Soap::namespace).
     pub namespace: String,
 }
 
