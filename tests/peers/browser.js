@@ -182,7 +182,7 @@ async function documentsWithoutScripts(browser) {
 
 // Every field has its label, every id is there once, and headings leave no level out.
 async function isAccessible(browser) {
-  for (const path of ['/', '/wheel/american', '/specimen', '/hostile']) {
+  for (const path of ['/', '/wheel/american', '/types', '/hostile']) {
     const page = await open(browser, path);
     const wrong = await page.evaluate(() => {
       const wrong = [];
@@ -239,7 +239,7 @@ async function takesPictures(browser) {
   const sizes = { phone: { width: 390, height: 844, mobile: true }, desk: { width: 1280, height: 900 } };
   for (const [size, options] of Object.entries(sizes)) {
     for (const dark of [false, true]) {
-      for (const [name, path] of [['directory', '/'], ['wheel', '/wheel/american'], ['specimen', '/specimen'], ['hostile', '/hostile']]) {
+      for (const [name, path] of [['directory', '/'], ['wheel', '/wheel/american'], ['types', '/types'], ['hostile', '/hostile']]) {
         const page = await open(browser, path, { ...options, dark });
         const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
         assert.ok(!wide, `${path} is wider than a ${size}`);

@@ -11,7 +11,7 @@ use croupier::service::Service;
 use croupier::services::wheel::{Chance, Family, Table};
 use croupier::site::Site;
 
-use super::{hostile, specimen};
+use super::{every_type, hostile};
 
 /// Each group's path, its aliases and its service.
 fn services() -> Vec<(&'static str, &'static [&'static str], Arc<dyn Service>)> {
@@ -19,7 +19,7 @@ fn services() -> Vec<(&'static str, &'static [&'static str], Arc<dyn Service>)> 
     vec![
         ("/wheel/american", &["/"], wheel(Family::American)),
         ("/wheel/european", &[], wheel(Family::European)),
-        ("/specimen", &[], Arc::new(specimen::service())),
+        ("/types", &[], Arc::new(every_type::service())),
         ("/hostile", &[], Arc::new(hostile::service())),
     ]
 }

@@ -52,6 +52,7 @@ impl Input {
             (Kind::Choice, given) => given.map(Value::to_string).unwrap_or_default(),
             (Kind::Json, Some(given)) => pretty(given),
             (Kind::Json, None) if param.required => pretty(&example(interface, param.schema.as_value(), DEPTH)),
+            (Kind::Integer | Kind::Number, None) if param.required => plain(&some_number(schema)),
             (_, given) => given.or_else(|| first_example(schema)).map(plain).unwrap_or_default(),
         };
         let bound = |key| schema.get(key).map(plain);
@@ -115,6 +116,18 @@ fn hint(schema: &Value) -> &'static str {
 
 fn first_example(schema: &Value) -> Option<&Value> {
     schema.get("examples")?.as_array()?.first()
+}
+
+/// One, or the number nearest to it that the bounds allow.
+fn some_number(schema: &Value) -> Value {
+    let bound = |key| schema.get(key).and_then(Value::as_f64);
+    let (least, most) = (bound("minimum").unwrap_or(1.0), bound("maximum").unwrap_or(1.0));
+    match first_example(schema) {
+        Some(example) => example.clone(),
+        None if least > 1.0 => schema.get("minimum").cloned().unwrap_or_default(),
+        None if most < 1.0 => schema.get("maximum").cloned().unwrap_or_default(),
+        None => json!(1),
+    }
 }
 
 /// A value of a type, so that a person sees its form and has something to change.

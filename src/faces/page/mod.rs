@@ -3,6 +3,7 @@
 mod assets;
 mod directory;
 mod drawing;
+mod forms;
 mod input;
 mod listed;
 mod prose;

@@ -27,6 +27,8 @@ function callOf(form) {
       throw error;
     }
   });
+  const missing = params.find(param => param.required && !param.given);
+  if (missing) throw new Error(`${missing.name} must be given.`);
   return callWith(method, params);
 }
 

@@ -31,16 +31,10 @@ function startTable(table) {
 
   async function pick(times) {
     const { pick, list } = table.dataset;
-    if (times > 1 && list) return rowsOf(await ask(list, [times]), times).map(firstText);
+    if (times > 1 && list) return (await ask(list, [times])).map(firstText);
     const picked = [];
     while (picked.length < times) picked.push(firstText(await ask(pick, [])));
     return picked;
-  }
-
-  // A list may stand in lists of its own.
-  function rowsOf(value, times) {
-    while (Array.isArray(value) && value.length === 1 && times > 1) [value] = value;
-    return value;
   }
 
   async function turnTo(sector) {
