@@ -1,5 +1,6 @@
 //! Protocols seen from the client: each face reads calls and writes answers.
 
 pub mod face;
+pub mod jsonrpc;
 pub mod page;
 pub mod xmlrpc;

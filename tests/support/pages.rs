@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use croupier::faces::face::Face;
+use croupier::faces::jsonrpc::JsonRpc;
 use croupier::faces::page::{Directory, Listed, Page, Protocol};
 use croupier::faces::xmlrpc::XmlRpc;
 use croupier::gateway::Group;
@@ -15,7 +16,7 @@ use super::{every_type, hostile};
 
 /// Each group's path, its aliases and its service.
 fn services() -> Vec<(&'static str, &'static [&'static str], Arc<dyn Service>)> {
-    let wheel = |family| Arc::new(Table::new(family, Chance::seeded(7)).service().expect("a sound wheel"));
+    let wheel = |family| Arc::new(Table::new(family, Chance::seeded(7)).with_max_spins(100_000).service().expect("a sound wheel"));
     vec![
         ("/wheel/american", &["/"], wheel(Family::American)),
         ("/wheel/european", &[], wheel(Family::European)),
@@ -32,7 +33,7 @@ pub(crate) fn faces(path: &str, site: &Arc<Site>, groups: &Arc<[Listed]>) -> Vec
         groups: groups.clone(),
         namespace: format!("urn:croupier{}", path.replace('/', ":")),
     };
-    vec![Arc::new(page), Arc::new(XmlRpc::default())]
+    vec![Arc::new(page), Arc::new(XmlRpc::default()), Arc::new(JsonRpc::default())]
 }
 
 pub(crate) fn groups() -> Arc<[Listed]> {
