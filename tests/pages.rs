@@ -25,7 +25,8 @@ fn gateway() -> Running {
 
 /// A response, its head and its body.
 fn ask(gateway: &Running, verb: &str, path: &str, headers: &str) -> (String, String) {
-    let response = gateway.raw(format!("{verb} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"));
+    let response =
+        gateway.raw(format!("{verb} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"));
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
     (head.to_lowercase(), body.to_owned())
 }
@@ -71,7 +72,9 @@ fn a_page_may_do_little_and_is_asked_for_again_cheaply() {
     let gateway = gateway();
     let (head, page) = ask(&gateway, "GET", "/wheel/american", "");
     let policy = header(&head, "content-security-policy").unwrap();
-    for part in ["default-src 'none'", "script-src 'self'", "form-action 'none'", "base-uri 'none'", "frame-ancestors 'none'"] {
+    for part in
+        ["default-src 'none'", "script-src 'self'", "form-action 'none'", "base-uri 'none'", "frame-ancestors 'none'"]
+    {
         assert!(policy.contains(part), "{policy}");
     }
     assert!(!policy.contains("unsafe"), "{policy}");
@@ -129,7 +132,9 @@ fn hostile_texts_are_only_text() {
     let gateway = gateway();
     for path in ["/hostile", "/", "/types"] {
         let page = get(&gateway, path);
-        for markup in ["<img", "onerror=alert(1)>", "<svg onload", "</script></title>", "</textarea></main>", "{{ 7", "49"] {
+        for markup in
+            ["<img", "onerror=alert(1)>", "<svg onload", "</script></title>", "</textarea></main>", "{{ 7", "49"]
+        {
             // A template is filled in once, so its marks stay as they are; what they would come to is not there.
             let there = page.contains(markup);
             let harmless = markup == "{{ 7" || (markup == "49" && path == "/types");

@@ -16,7 +16,9 @@ use super::{every_type, hostile};
 
 /// Each group's path, its aliases and its service.
 fn services() -> Vec<(&'static str, &'static [&'static str], Arc<dyn Service>)> {
-    let wheel = |family| Arc::new(Table::new(family, Chance::seeded(7)).with_max_spins(100_000).service().expect("a sound wheel"));
+    let wheel = |family| {
+        Arc::new(Table::new(family, Chance::seeded(7)).with_max_spins(100_000).service().expect("a sound wheel"))
+    };
     vec![
         ("/wheel/american", &["/"], wheel(Family::American)),
         ("/wheel/european", &[], wheel(Family::European)),
@@ -47,7 +49,8 @@ pub(crate) fn router(site: Site) -> Router<Arc<Group>> {
     let (site, groups) = (Arc::new(site), groups());
     let mut router = Router::default();
     for (path, aliases, service) in services() {
-        let group = |faces| Arc::new(Group { path: path.to_owned(), service: service.clone(), faces, body_limit: 4 << 20 });
+        let group =
+            |faces| Arc::new(Group { path: path.to_owned(), service: service.clone(), faces, body_limit: 4 << 20 });
         let faces = faces(path, &site, &groups);
         router.mount(path, group(faces.clone())).expect("a free path");
         for alias in aliases {

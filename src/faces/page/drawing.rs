@@ -29,8 +29,6 @@ const COLORS: [&str; 9] = ["red", "black", "green", "blue", "yellow", "orange", 
 #[derive(Serialize)]
 pub(super) struct Drawing {
     sectors: Vec<Slice>,
-    pick: String,
-    list: Option<String>,
     /// The width of the histogram, of which each sector has its part.
     width: f64,
     /// The width of a sector in the histogram.
@@ -67,7 +65,7 @@ impl Drawing {
             begun += sector.share;
             slice
         });
-        Drawing { sectors: sectors.collect(), pick: ring.pick.clone(), list: ring.list.clone(), width, part }
+        Drawing { sectors: sectors.collect(), width, part }
     }
 }
 
@@ -122,7 +120,8 @@ mod tests {
     use super::*;
 
     fn ring(shares: &[f64]) -> Drawing {
-        let sector = |(at, share): (usize, &f64)| Sector { label: at.to_string(), color: "red;}".into(), share: *share };
+        let sector =
+            |(at, share): (usize, &f64)| Sector { label: at.to_string(), color: "red;}".into(), share: *share };
         let sectors = shares.iter().enumerate().map(sector).collect();
         Drawing::of(&Ring { sectors, pick: "spin".into(), list: None })
     }

@@ -22,13 +22,15 @@ fn fields(fields: &[Field]) -> Value {
 }
 
 fn field(field: &Field) -> Value {
-    let mut value = json!({"name": field.name, "element": field.element, "form": form(&field.shape)});
-    if field.required {
-        value["required"] = true.into();
-    } else if let Some(default) = &field.default {
-        value["default"] = default.clone();
-    }
-    value
+    let default = field.default.as_ref().filter(|_| !field.required);
+    json!({
+        "name": field.name,
+        "element": field.element,
+        "form": form(&field.shape),
+        "required": field.required,
+        // An array, since the default may be null.
+        "default": default.into_iter().collect::<Vec<_>>(),
+    })
 }
 
 /// A word for what is written as one text, and otherwise an object whose first key says what it is.

@@ -125,11 +125,19 @@ fn kind(interface: &Interface, schema: &Value, documented: bool) -> Type {
 /// The forms of values and the addresses, for the script.
 fn data(page: &Page, interface: &Interface, url: &str, path: &str) -> String {
     let (methods, definitions) = forms(interface);
-    templates::script_json(&json!({
-        "url": url,
-        "path": path,
-        "namespace": page.namespace,
-        "methods": methods,
-        "definitions": definitions,
-    }))
+    let ring = interface.ring.as_ref().map(|ring| {
+        let labels: Vec<_> = ring.sectors.iter().map(|sector| &sector.label).collect();
+        json!({"pick": ring.pick, "list": ring.list, "labels": labels})
+    });
+    templates::legible(
+        json!({
+            "url": url,
+            "path": path,
+            "namespace": page.namespace,
+            "methods": methods,
+            "definitions": definitions,
+            "ring": ring,
+        })
+        .to_string(),
+    )
 }

@@ -15,8 +15,8 @@ function byPosition(params) {
   const last = params.findLastIndex(param => param.given);
   return params.slice(0, last + 1).map(param => {
     if (param.given) return param;
-    if (param.default === undefined) throw new Error(`${param.name} must be given, since a parameter behind it is`);
-    return { ...param, value: param.default };
+    if (!param.default.length) throw new Error(`${param.name} must be given, since a parameter behind it is`);
+    return { ...param, value: param.default[0] };
   });
 }
 

@@ -14,7 +14,7 @@ function valueOf(field) {
 
 // What a form asks for, by the protocol that is chosen. A field that cannot be read says so itself.
 function callOf(form) {
-  const method = page.methods.find(({ name }) => name === form.dataset.method);
+  const method = page.methods[form.dataset.method];
   const fields = [...form.querySelectorAll('[data-param]')];
   const params = method.params.map((param, at) => {
     const field = fields.find(one => Number(one.dataset.param) === at);
