@@ -5,14 +5,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "support/every_type.rs"]
+mod every_type;
 #[path = "support/hostile.rs"]
 mod hostile;
 #[path = "support/pages.rs"]
 mod pages;
 #[path = "support/process.rs"]
 mod process;
-#[path = "support/specimen.rs"]
-mod specimen;
 mod support;
 
 use std::process::Command;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use croupier::faces::face::Face;
+use croupier::faces::jsonrpc::JsonRpc;
 use croupier::faces::page::{Directory, Listed, Page, Protocol};
 use croupier::faces::xmlrpc::XmlRpc;
 use croupier::gateway::Group;
@@ -11,15 +12,17 @@ use croupier::service::Service;
 use croupier::services::wheel::{Chance, Family, Table};
 use croupier::site::Site;
 
-use super::{hostile, specimen};
+use super::{every_type, hostile};
 
 /// Each group's path, its aliases and its service.
 fn services() -> Vec<(&'static str, &'static [&'static str], Arc<dyn Service>)> {
-    let wheel = |family| Arc::new(Table::new(family, Chance::seeded(7)).service().expect("a sound wheel"));
+    let wheel = |family| {
+        Arc::new(Table::new(family, Chance::seeded(7)).with_max_spins(100_000).service().expect("a sound wheel"))
+    };
     vec![
         ("/wheel/american", &["/"], wheel(Family::American)),
         ("/wheel/european", &[], wheel(Family::European)),
-        ("/specimen", &[], Arc::new(specimen::service())),
+        ("/types", &[], Arc::new(every_type::service())),
         ("/hostile", &[], Arc::new(hostile::service())),
     ]
 }
@@ -32,7 +35,7 @@ pub(crate) fn faces(path: &str, site: &Arc<Site>, groups: &Arc<[Listed]>) -> Vec
         groups: groups.clone(),
         namespace: format!("urn:croupier{}", path.replace('/', ":")),
     };
-    vec![Arc::new(page), Arc::new(XmlRpc::default())]
+    vec![Arc::new(page), Arc::new(XmlRpc::default()), Arc::new(JsonRpc::default())]
 }
 
 pub(crate) fn groups() -> Arc<[Listed]> {
@@ -46,7 +49,8 @@ pub(crate) fn router(site: Site) -> Router<Arc<Group>> {
     let (site, groups) = (Arc::new(site), groups());
     let mut router = Router::default();
     for (path, aliases, service) in services() {
-        let group = |faces| Arc::new(Group { path: path.to_owned(), service: service.clone(), faces, body_limit: 4 << 20 });
+        let group =
+            |faces| Arc::new(Group { path: path.to_owned(), service: service.clone(), faces, body_limit: 4 << 20 });
         let faces = faces(path, &site, &groups);
         router.mount(path, group(faces.clone())).expect("a free path");
         for alias in aliases {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::interface::{Ring, Sector};
+use crate::text::shorten;
 
 /// Where the coloured band is, its numbers, and the tray below it into which the ball falls.
 const OUTER: f64 = 92.0;
@@ -16,6 +17,11 @@ const TRAY: f64 = 54.0;
 const LARGEST: f64 = 9.0;
 const SMALLEST: f64 = 2.2;
 
+/// How wide a sector is in the histogram, as long as the whole is no narrower and no wider than these.
+const PART: f64 = 10.0;
+const NARROWEST: f64 = 300.0;
+const WIDEST: f64 = 1000.0;
+
 /// The colours that the style sheet knows; any other is shown as grey.
 const COLORS: [&str; 9] = ["red", "black", "green", "blue", "yellow", "orange", "purple", "white", "gray"];
 
@@ -23,10 +29,10 @@ const COLORS: [&str; 9] = ["red", "black", "green", "blue", "yellow", "orange", 
 #[derive(Serialize)]
 pub(super) struct Drawing {
     sectors: Vec<Slice>,
-    pick: String,
-    list: Option<String>,
-    /// The width of a bar in the histogram, of which each sector has 10 units.
-    width: usize,
+    /// The width of the histogram, of which each sector has its part.
+    width: f64,
+    /// The width of a sector in the histogram.
+    part: f64,
 }
 
 #[derive(Serialize)]
@@ -42,25 +48,29 @@ struct Slice {
     tray: String,
     /// The label's size; none where there is no room for it.
     size: Option<f64>,
-    /// Where its bar in the histogram begins.
-    x: usize,
+    /// Its label, or the beginning of a long one.
+    short: String,
+    /// Where its part of the histogram begins.
+    x: f64,
 }
 
 impl Drawing {
     pub(super) fn of(ring: &Ring) -> Drawing {
         let mut begun = -ring.sectors.first().map(|first| first.share / 2.0).unwrap_or_default();
+        let count = ring.sectors.len().max(1) as f64;
+        let width = (count * PART).clamp(NARROWEST, WIDEST);
+        let part = rounded(width / count);
         let sectors = ring.sectors.iter().enumerate().map(|(index, sector)| {
-            let slice = slice(sector, begun, index * 10);
+            let slice = slice(sector, begun, rounded(part * index as f64));
             begun += sector.share;
             slice
         });
-        let sectors: Vec<_> = sectors.collect();
-        Drawing { width: sectors.len() * 10, sectors, pick: ring.pick.clone(), list: ring.list.clone() }
+        Drawing { sectors: sectors.collect(), width, part }
     }
 }
 
 /// A sector that begins at this share of a whole turn, the first one's middle being at the top.
-fn slice(sector: &Sector, begun: f64, x: usize) -> Slice {
+fn slice(sector: &Sector, begun: f64, x: f64) -> Slice {
     let share = sector.share.clamp(0.0, 1.0);
     let middle = begun + share / 2.0;
     Slice {
@@ -71,6 +81,7 @@ fn slice(sector: &Sector, begun: f64, x: usize) -> Slice {
         band: annulus(begun, share, OUTER, INNER),
         tray: annulus(begun, share, INNER, TRAY),
         size: label_size(&sector.label, share),
+        short: shorten(&sector.label, 8).into_owned(),
         x,
     }
 }
@@ -79,7 +90,7 @@ fn slice(sector: &Sector, begun: f64, x: usize) -> Slice {
 fn label_size(label: &str, share: f64) -> Option<f64> {
     let across = share * TAU * INNER * 0.95;
     let letters = label.chars().count().max(2) as f64;
-    let size = (across / (letters * 0.62)).min(LARGEST);
+    let size = (across / (letters * 0.72)).min(LARGEST);
     (size >= SMALLEST).then(|| rounded(size))
 }
 
@@ -109,7 +120,8 @@ mod tests {
     use super::*;
 
     fn ring(shares: &[f64]) -> Drawing {
-        let sector = |(at, share): (usize, &f64)| Sector { label: at.to_string(), color: "red;}".into(), share: *share };
+        let sector =
+            |(at, share): (usize, &f64)| Sector { label: at.to_string(), color: "red;}".into(), share: *share };
         let sectors = shares.iter().enumerate().map(sector).collect();
         Drawing::of(&Ring { sectors, pick: "spin".into(), list: None })
     }

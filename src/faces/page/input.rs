@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::templates::{legible, misleading};
 use super::words::{choices, other_than_null, plain, type_name};
 use crate::interface::{Interface, Param};
 
@@ -49,10 +50,12 @@ impl Input {
         let kind = kind(schema, !options.is_empty());
         let given = param.schema.get("default").filter(|default| !default.is_null());
         let value = match (kind, given) {
-            (Kind::Choice, given) => given.map(Value::to_string).unwrap_or_default(),
+            (Kind::Choice, given) => given.map(compact).unwrap_or_default(),
             (Kind::Json, Some(given)) => pretty(given),
             (Kind::Json, None) if param.required => pretty(&example(interface, param.schema.as_value(), DEPTH)),
-            (_, given) => given.or_else(|| first_example(schema)).map(plain).unwrap_or_default(),
+            (Kind::Integer | Kind::Number, None) if param.required => plain(&some_number(schema)),
+            // A text that the field would not show as it is: left out, it counts all the same.
+            (_, given) => given.map(plain).filter(|text| !text.contains(misleading)).unwrap_or_default(),
         };
         let bound = |key| schema.get(key).map(plain);
         let (min, max) = match schema.get("format").and_then(Value::as_str).and_then(range) {
@@ -86,7 +89,7 @@ fn options(schema: &Value) -> Vec<Choice> {
         Some("boolean") => vec![&yes, &no],
         _ => choices(schema).unwrap_or_default(),
     };
-    let choice = |value: &Value| Choice { json: value.to_string(), label: plain(value) };
+    let choice = |value: &Value| Choice { json: compact(value), label: plain(value) };
     values.into_iter().filter(|value| !value.is_null()).map(choice).collect()
 }
 
@@ -115,6 +118,18 @@ fn hint(schema: &Value) -> &'static str {
 
 fn first_example(schema: &Value) -> Option<&Value> {
     schema.get("examples")?.as_array()?.first()
+}
+
+/// One, or the number nearest to it that the bounds allow.
+fn some_number(schema: &Value) -> Value {
+    let bound = |key| schema.get(key).and_then(Value::as_f64);
+    let (least, most) = (bound("minimum").unwrap_or(1.0), bound("maximum").unwrap_or(1.0));
+    match first_example(schema) {
+        Some(example) => example.clone(),
+        None if least > 1.0 => schema.get("minimum").cloned().unwrap_or_default(),
+        None if most < 1.0 => schema.get("maximum").cloned().unwrap_or_default(),
+        None => json!(1),
+    }
 }
 
 /// A value of a type, so that a person sees its form and has something to change.
@@ -154,7 +169,11 @@ fn items(schema: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
+    legible(serde_json::to_string_pretty(value).unwrap_or_default())
+}
+
+fn compact(value: &Value) -> String {
+    legible(value.to_string())
 }
 
 #[cfg(test)]

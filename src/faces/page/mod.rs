@@ -3,6 +3,7 @@
 mod assets;
 mod directory;
 mod drawing;
+mod forms;
 mod input;
 mod listed;
 mod prose;
@@ -103,7 +104,8 @@ fn serve(request: GroupRequest<'_>, page: impl FnOnce() -> Result<String, miniji
         Ok(response) => replied(response, None),
         Err(error) => {
             tracing::error!(%error, "a page could not be made");
-            let refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made; the log says why");
+            let refusal =
+                Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made; the log says why");
             replied(refusal.into_response(), Some(Kind::Internal))
         }
     })

@@ -1,6 +1,5 @@
 //! The templates, and how what they show is made harmless.
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use minijinja::syntax::SyntaxConfig;
@@ -34,7 +33,8 @@ pub(super) fn render(name: &str, with: &impl Serialize) -> Result<String, Error>
 fn clean_and_escape(to: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     match value.as_str() {
         Some(text) if !value.is_safe() && text.contains(misleading) => {
-            let clean: String = text.chars().map(|c| if misleading(c) { char::REPLACEMENT_CHARACTER } else { c }).collect();
+            let clean: String =
+                text.chars().map(|c| if misleading(c) { char::REPLACEMENT_CHARACTER } else { c }).collect();
             escape_formatter(to, state, &Value::from(clean))
         }
         _ => escape_formatter(to, state, value),
@@ -42,20 +42,16 @@ fn clean_and_escape(to: &mut Output<'_>, state: &mut State<'_, '_>, value: &Valu
 }
 
 /// Whether a character shows nothing, or changes the direction in which its neighbours are read.
-fn misleading(c: char) -> bool {
+pub(super) fn misleading(c: char) -> bool {
     let directs = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     directs || (c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
-/// A JSON text in which such characters are escaped, so that a script reads them as they were.
-pub(super) fn script_json(json: &impl Serialize) -> String {
-    let text = serde_json::to_string(json).unwrap_or_default();
-    if !text.contains(misleading) {
-        return text;
+/// A JSON text in which such characters are escaped, so that whoever reads it has them as they were.
+pub(super) fn legible(json: String) -> String {
+    if !json.contains(misleading) {
+        return json;
     }
-    let escape = |c: char| match misleading(c) {
-        true => Cow::Owned(format!("\\u{:04x}", u32::from(c))),
-        false => Cow::Owned(String::from(c)),
-    };
-    text.chars().map(escape).collect::<Vec<Cow<'_, str>>>().concat()
+    let escape = |c: char| if misleading(c) { format!("\\u{:04x}", u32::from(c)) } else { String::from(c) };
+    json.chars().map(escape).collect()
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::assets::{SCRIPT, STYLE};
 use super::drawing::Drawing;
+use super::forms::forms;
 use super::input::Input;
 use super::prose::{Paragraph, prose};
 use super::words::{plain, words};
@@ -121,22 +122,22 @@ fn kind(interface: &Interface, schema: &Value, documented: bool) -> Type {
     Type { words: words(interface, meant), doc: prose(doc), schema: whole }
 }
 
-/// The interface and the addresses, for the script.
+/// The forms of values and the addresses, for the script.
 fn data(page: &Page, interface: &Interface, url: &str, path: &str) -> String {
-    let params = |method: &interface::Method| -> Value {
-        let param = |param: &interface::Param| json!({"name": param.name, "schema": param.schema, "required": param.required});
-        method.params.iter().map(param).collect()
-    };
-    let method = |method: &interface::Method| {
-        let params = params(method);
-        json!({"name": method.name, "safe": method.safe, "params": params, "result": method.result})
-    };
-    let methods: Value = interface.methods.iter().map(method).collect();
-    templates::script_json(&json!({
-        "url": url,
-        "path": path,
-        "namespace": page.namespace,
-        "methods": methods,
-        "defs": interface.defs,
-    }))
+    let (methods, definitions) = forms(interface);
+    let ring = interface.ring.as_ref().map(|ring| {
+        let labels: Vec<_> = ring.sectors.iter().map(|sector| &sector.label).collect();
+        json!({"pick": ring.pick, "list": ring.list, "labels": labels})
+    });
+    templates::legible(
+        json!({
+            "url": url,
+            "path": path,
+            "namespace": page.namespace,
+            "methods": methods,
+            "definitions": definitions,
+            "ring": ring,
+        })
+        .to_string(),
+    )
 }

@@ -165,7 +165,9 @@ mod tests {
     #[test]
     fn types_are_told_in_words() {
         let mut interface = Interface::default();
-        interface.defs.insert("Node".into(), json!({"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}));
+        interface
+            .defs
+            .insert("Node".into(), json!({"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}));
         interface.defs.insert("Loop".into(), json!({"type": "array", "items": {"$ref": "#/$defs/Loop"}}));
         for (schema, expected) in [
             (json!(true), "any value"),
@@ -180,10 +182,22 @@ mod tests {
             (json!({"oneOf": [{"const": "a"}, {"enum": ["b", 1]}]}), "one of a, b, 1"),
             (json!({"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]}), "record of next, or nothing"),
             (json!({"anyOf": [{"type": "string"}, {"type": "integer"}]}), "one of several types"),
-            (json!({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}), "list of text, 2 items"),
-            (json!({"type": "array", "items": {"type": "array", "items": {"type": "integer"}}}), "list of lists of integer"),
-            (json!({"type": "array", "prefixItems": [{"type": "string", "title": "number"}, true]}), "list of number, any value"),
-            (json!({"type": "object", "additionalProperties": {"type": "integer"}}), "record of any names, each with integer"),
+            (
+                json!({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}),
+                "list of text, 2 items",
+            ),
+            (
+                json!({"type": "array", "items": {"type": "array", "items": {"type": "integer"}}}),
+                "list of lists of integer",
+            ),
+            (
+                json!({"type": "array", "prefixItems": [{"type": "string", "title": "number"}, true]}),
+                "list of number, any value",
+            ),
+            (
+                json!({"type": "object", "additionalProperties": {"type": "integer"}}),
+                "record of any names, each with integer",
+            ),
             (json!({"$ref": "#/$defs/Loop"}), "list of lists of lists of lists of a value"),
         ] {
             assert_eq!(words(&interface, &schema), expected, "{schema}");

@@ -1,7 +1,7 @@
 
 // Calls over each protocol: the request as it goes out, and what comes back.
 
-const page = JSON.parse(document.querySelector('main').dataset.interface || '{"methods":[],"defs":{}}');
+const page = JSON.parse(document.querySelector('main').dataset.interface || '{"methods":[],"definitions":[]}');
 
 // As much of an answer is read, in bytes, and shown, in characters.
 const READ = 4 << 20;
@@ -15,9 +15,8 @@ function byPosition(params) {
   const last = params.findLastIndex(param => param.given);
   return params.slice(0, last + 1).map(param => {
     if (param.given) return param;
-    const { default: value } = Object(param.schema);
-    if (value === undefined) throw new Error(`${param.name} must be given, since a parameter behind it is`);
-    return { ...param, value };
+    if (!param.default.length) throw new Error(`${param.name} must be given, since a parameter behind it is`);
+    return { ...param, value: param.default[0] };
   });
 }
 
@@ -44,7 +43,7 @@ const post = (type, body, tail = '', headers = {}) => ({
 });
 
 const requests = {
-  xmlrpc: (method, params) => post('text/xml', xmlRpcCall(method.name, byPosition(params))),
+  xmlrpc: (method, params) => post('text/xml', xmlRpcCall(method, byPosition(params))),
   jsonrpc: (method, params) =>
     post('application/json', jsonText({ jsonrpc: '2.0', id: 1, method: method.name, params: given(method, params) })),
   rest: (method, params) => {
@@ -54,7 +53,7 @@ const requests = {
     return { verb: 'GET', tail: tail + asked, headers: { Accept: 'application/json' } };
   },
   soap: (method, params) =>
-    post('text/xml; charset=utf-8', soapCall(method.name, params.filter(param => param.given)), '', { SOAPAction: '""' }),
+    post('text/xml; charset=utf-8', soapCall(method, params.filter(param => param.given)), '', { SOAPAction: '""' }),
 };
 
 // The value in an answer, or why there is none.

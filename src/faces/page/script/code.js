@@ -89,30 +89,28 @@ const isPythonName = name => name.split('.').every(part => /^[A-Za-z_]\w*$/.test
 
 // A value as Python's own XML-RPC client takes it; undefined where it would not.
 function python(value, of) {
-  const schema = meant(of);
+  const form = meant(of);
   if (value === null) return undefined;
   if (typeof value === 'boolean') return value ? 'True' : 'False';
   if (typeof value === 'string') {
-    if (schema.format === 'date-time') return `xmlrpc.client.DateTime(${quote.python(value)})`;
-    if (schema.contentEncoding === 'base64') return `xmlrpc.client.Binary(base64.b64decode(${quote.python(value)}))`;
-    return quote.python(value);
+    if (form === 'date') return `xmlrpc.client.DateTime(${quote.python(value)})`;
+    return form === 'binary' ? `xmlrpc.client.Binary(base64.b64decode(${quote.python(value)}))` : quote.python(value);
   }
   if (Array.isArray(value)) {
-    const items = value.map((item, at) => python(item, itemOf(schema, at)));
+    const items = value.map((item, at) => python(item, itemOf(form, at)));
     return items.includes(undefined) ? undefined : `[${items.join(', ')}]`;
   }
-  if (typeof value === 'object') {
-    const items = Object.entries(value).map(([name, item]) => [quote.python(name), python(item, memberOf(schema, name))]);
+  if (isRecord(value)) {
+    const items = Object.entries(value).map(([name, item]) => [quote.python(name), python(item, memberOf(form, name))]);
     return items.some(([, item]) => item === undefined) ? undefined : `{${items.map(item => item.join(': ')).join(', ')}}`;
   }
-  const whole = typeof value === 'bigint' || Number.isInteger(value);
-  if (whole && isOf(schema, 'number')) return `float(${value})`;
-  return whole && (value < -(2 ** 31) || value >= 2 ** 31) ? undefined : String(value);
+  if (isWhole(value) && form === 'double') return `float(${value})`;
+  return isWhole(value) && (value < -(2 ** 31) || value >= 2 ** 31) ? undefined : String(value);
 }
 
 function pythonXmlRpc({ protocol, method, params }) {
   if (protocol !== 'xmlrpc') return undefined;
-  const values = byPosition(params).map(param => python(param.value, param.schema));
+  const values = byPosition(params).map(param => python(param.value, param.form));
   if (values.includes(undefined)) return undefined;
   const bytes = values.some(value => value.includes('base64.')) ? 'import base64\n' : '';
   const name = isPythonName(method.name) ? `group.${method.name}` : `getattr(group, ${quote.python(method.name)})`;
@@ -125,13 +123,13 @@ print(${name}(${values.join(', ')}))`;
 // Parameters that SOAP libraries take as they are: scalars and lists of them, whose types leave nothing to say.
 function simple({ protocol, method, params }) {
   const plain = (value, of) => {
-    const schema = meant(of);
-    if (Array.isArray(value)) return schema.items && value.every(item => !Array.isArray(item) && plain(item, schema.items));
-    return schema.type && !schema.format?.startsWith('date') && !schema.contentEncoding && value !== null && isScalar(value);
+    if (Array.isArray(value)) return of.list !== undefined && value.every(item => isScalar(item) && plain(item, of.list));
+    return ['bool', 'int', 'double', 'text'].includes(meant(of)) && value !== null && isScalar(value);
   };
-  const fits = ({ name, value, schema }) => /^[A-Za-z_]\w*$/.test(name) && plain(value, schema);
+  const named = ({ name, element }) => name === element && /^[A-Za-z_]\w*$/.test(name);
   const all = params.filter(param => param.given);
-  return protocol === 'soap' && /^[A-Za-z_]\w*$/.test(method.name) && all.every(fits) ? all : undefined;
+  const fits = named(method) && all.every(param => named(param) && plain(param.value, param.form));
+  return protocol === 'soap' && fits ? all : undefined;
 }
 
 const wsdl = () => `${page.url}?wsdl`;

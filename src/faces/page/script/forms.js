@@ -14,7 +14,7 @@ function valueOf(field) {
 
 // What a form asks for, by the protocol that is chosen. A field that cannot be read says so itself.
 function callOf(form) {
-  const method = page.methods.find(({ name }) => name === form.dataset.method);
+  const method = page.methods[form.dataset.method];
   const fields = [...form.querySelectorAll('[data-param]')];
   const params = method.params.map((param, at) => {
     const field = fields.find(one => Number(one.dataset.param) === at);
@@ -27,6 +27,8 @@ function callOf(form) {
       throw error;
     }
   });
+  const missing = params.find(param => param.required && !param.given);
+  if (missing) throw new Error(`${missing.name} must be given.`);
   return callWith(method, params);
 }
 

@@ -6,9 +6,9 @@ if (table && chosen('protocol')) startTable(table);
 
 function startTable(table) {
   const find = selector => table.querySelector(selector);
-  const sectors = [...table.querySelectorAll('.histogram g')].map(group => ({
+  const sectors = [...table.querySelectorAll('.histogram g')].map((group, at) => ({
     group,
-    label: group.dataset.label,
+    label: page.ring.labels[at],
     color: group.getAttribute('class'),
     share: Number(group.dataset.share),
     at: Number(group.dataset.at),
@@ -30,17 +30,11 @@ function startTable(table) {
   }
 
   async function pick(times) {
-    const { pick, list } = table.dataset;
-    if (times > 1 && list) return rowsOf(await ask(list, [times]), times).map(firstText);
+    const { pick, list } = page.ring;
+    if (times > 1 && list) return (await ask(list, [times])).map(firstText);
     const picked = [];
     while (picked.length < times) picked.push(firstText(await ask(pick, [])));
     return picked;
-  }
-
-  // A list may stand in lists of its own.
-  function rowsOf(value, times) {
-    while (Array.isArray(value) && value.length === 1 && times > 1) [value] = value;
-    return value;
   }
 
   async function turnTo(sector) {

@@ -4,19 +4,16 @@
 const SOAP = 'http://schemas.xmlsoap.org/soap/envelope/';
 const XSI = 'http://www.w3.org/2001/XMLSchema-instance';
 
-// A schema with its reference followed, and null beside one other type left aside.
-function meant(schema, depth = 8) {
-  if (schema === null || typeof schema !== 'object') return {};
-  const target = schema.$ref && page.defs[schema.$ref.replace('#/$defs/', '')];
-  if (target && depth) return meant(target, depth - 1);
-  const alternatives = schema.anyOf || schema.oneOf;
-  const others = alternatives && alternatives.filter(one => one.type !== 'null');
-  return others && others.length === 1 && depth ? meant(others[0], depth - 1) : schema;
+// A form with its name followed, and what may be nothing left aside.
+function meant(form) {
+  if (form?.optional !== undefined) return meant(form.optional);
+  return (form?.named !== undefined ? page.definitions[form.named] : form) ?? 'any';
 }
 
-const isOf = (schema, type) => [].concat(schema.type).includes(type);
-const itemOf = (schema, at) => (schema.prefixItems && schema.prefixItems[at]) || schema.items;
-const memberOf = (schema, name) => (schema.properties && schema.properties[name]) || schema.additionalProperties;
+const itemOf = (form, at) => form.list ?? form.tuple?.[at]?.form ?? 'any';
+const memberOf = (form, name) => form.record?.find(field => field.name === name)?.form ?? form.further ?? 'any';
+const isWhole = value => typeof value === 'bigint' || Number.isInteger(value);
+const isRecord = value => !isScalar(value) && !Array.isArray(value);
 
 function textOf(root) {
   indent(root, '\n');
@@ -44,30 +41,26 @@ function xmlRpcCall(method, params) {
     element.append(...inside);
     return element;
   };
-  const type = (value, schema) => {
+  const type = (value, form) => {
     if (value === null) return 'nil';
     if (typeof value === 'boolean') return 'boolean';
-    if (typeof value === 'string') {
-      if (schema.format === 'date-time') return 'dateTime.iso8601';
-      return schema.contentEncoding === 'base64' ? 'base64' : 'string';
-    }
-    const whole = typeof value === 'bigint' || (Number.isInteger(value) && !isOf(schema, 'number'));
-    if (!whole) return 'double';
+    if (typeof value === 'string') return { date: 'dateTime.iso8601', binary: 'base64' }[form] || 'string';
+    if (!isWhole(value) || form === 'double') return 'double';
     return value >= -(2 ** 31) && value < 2 ** 31 ? 'int' : 'i8';
   };
   const scalar = value => (typeof value === 'boolean' ? String(Number(value)) : value === null ? '' : String(value));
   const write = (value, of) => {
-    const schema = meant(of);
+    const form = meant(of);
     if (Array.isArray(value)) {
-      const items = value.map((item, at) => write(item, itemOf(schema, at)));
+      const items = value.map((item, at) => write(item, itemOf(form, at)));
       return make('value', make('array', make('data', ...items)));
     }
-    if (isScalar(value)) return make('value', make(type(value, schema), scalar(value)));
-    const member = ([name, item]) => make('member', make('name', name), write(item, memberOf(schema, name)));
+    if (isScalar(value)) return make('value', make(type(value, form), scalar(value)));
+    const member = ([name, item]) => make('member', make('name', name), write(item, memberOf(form, name)));
     return make('value', make('struct', ...Object.entries(value).map(member)));
   };
-  const list = params.map(param => make('param', write(param.value, param.schema)));
-  return textOf(make('methodCall', make('methodName', method), make('params', ...list)));
+  const list = params.map(param => make('param', write(param.value, param.form)));
+  return textOf(make('methodCall', make('methodName', method.name), make('params', ...list)));
 }
 
 function xmlRpcValue(value) {
@@ -88,25 +81,45 @@ function xmlRpcValue(value) {
 
 function soapCall(method, params) {
   const tree = blank();
-  const envelope = tree.createElementNS(SOAP, 'soap:Envelope');
-  const body = tree.createElementNS(SOAP, 'soap:Body');
-  const write = (name, value, of) => {
-    const schema = meant(of);
-    if (Array.isArray(value)) return value.map((item, at) => one(name, item, itemOf(schema, at)));
-    return [one(name, value, of)];
-  };
-  const one = (name, value, of) => {
-    const schema = meant(of);
+  const make = (name, ...inside) => {
     const element = tree.createElementNS(page.namespace, name);
-    if (value === null) element.setAttributeNS(XSI, 'xsi:nil', 'true');
-    else if (Array.isArray(value)) element.append(...value.flatMap((item, at) => write('item', item, itemOf(schema, at))));
-    else if (isScalar(value)) element.append(String(value));
-    else for (const [key, item] of Object.entries(value)) element.append(...write(key, item, memberOf(schema, key)));
+    element.append(...inside);
     return element;
   };
-  const wrapper = tree.createElementNS(page.namespace, method);
-  wrapper.append(...params.flatMap(param => write(param.name, param.value, param.schema)));
-  body.append(wrapper);
+  // A value whose type no description tells names its type itself.
+  const any = value => {
+    if (value === null) return make('nil');
+    if (Array.isArray(value)) return make('array', ...value.map(item => make('item', any(item))));
+    if (isRecord(value)) {
+      return make('struct', ...Object.entries(value).map(([name, item]) => make('member', make('name', name), make('value', any(item)))));
+    }
+    if (!isWhole(value)) return make({ number: 'double' }[typeof value] || typeof value, String(value));
+    return make(BigInt.asIntN(64, BigInt(value)) === BigInt(value) ? 'int' : 'integer', String(value));
+  };
+  const fill = (element, value, of) => {
+    const form = meant(of);
+    if (form === 'any') element.append(any(value));
+    else if (value === null) element.setAttributeNS(XSI, 'xsi:nil', 'true');
+    else if (form.list !== undefined && Array.isArray(value)) element.append(...value.map(item => fill(make('item'), item, form.list)));
+    else if (form.tuple && Array.isArray(value)) element.append(...form.tuple.flatMap((field, at) => member(field, value[at])));
+    else if (form.record && isRecord(value)) element.append(...members(form, value));
+    else element.append(isScalar(value) ? String(value) : jsonText(value));
+    return element;
+  };
+  const members = (form, value) => {
+    const known = form.record.flatMap(field => member(field, value[field.name]));
+    const others = Object.entries(value).filter(([name]) => !form.record.some(field => field.name === name));
+    return known.concat(others.map(([name, item]) => make('entry', make('key', name), fill(make('value'), item, form.further))));
+  };
+  // A list is an element for each item; what is nothing is left out.
+  const member = ({ element, form }, value) => {
+    if (value === undefined || (value === null && form.optional !== undefined)) return [];
+    if (form.list !== undefined && Array.isArray(value)) return value.map(item => fill(make(element), item, form.list));
+    return [fill(make(element), value, form)];
+  };
+  const envelope = tree.createElementNS(SOAP, 'soap:Envelope');
+  const body = tree.createElementNS(SOAP, 'soap:Body');
+  body.append(make(method.element, ...params.flatMap(param => member(param, param.value))));
   envelope.append(body);
   return textOf(envelope);
 }
