@@ -3,5 +3,6 @@
 pub mod face;
 pub mod jsonrpc;
 pub mod page;
+pub mod set;
 pub mod soap;
 pub mod xmlrpc;
