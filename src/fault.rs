@@ -99,6 +99,46 @@ impl Kind {
         }
     }
 
+    /// The JSON-RPC error code: its specification's where that has one, else one of those it leaves to servers
+    /// (-32099 to -32000).
+    ///
+    /// ```
+    /// use croupier::fault::Kind;
+    /// assert_eq!(Kind::NoSuchMethod.jsonrpc_code(), -32601);
+    /// assert_eq!(Kind::Service(Some(42)).jsonrpc_code(), 42);
+    /// ```
+    pub fn jsonrpc_code(self) -> i32 {
+        match self {
+            Kind::NotWellFormed | Kind::Encoding | Kind::Character => -32700,
+            Kind::Structure => -32600,
+            Kind::NoSuchMethod => -32601,
+            Kind::BadParams => -32602,
+            Kind::Internal => -32603,
+            Kind::Service(code) => code.unwrap_or(-32000),
+            Kind::Unreachable => -32030,
+            Kind::Late => -32031,
+            Kind::Busy => -32040,
+            Kind::Limit => -32041,
+        }
+    }
+
+    /// The kind that a peer's JSON-RPC error code stands for. The code that several kinds share becomes the first of
+    /// them; a code that is nobody's is the service's own.
+    pub fn from_jsonrpc_code(code: i32) -> Kind {
+        match code {
+            -32700 => Kind::NotWellFormed,
+            -32600 => Kind::Structure,
+            -32601 => Kind::NoSuchMethod,
+            -32602 => Kind::BadParams,
+            -32603 => Kind::Internal,
+            -32030 => Kind::Unreachable,
+            -32031 => Kind::Late,
+            -32040 => Kind::Busy,
+            -32041 => Kind::Limit,
+            code => Kind::Service(Some(code)),
+        }
+    }
+
     /// One word for the access log and for metrics.
     pub fn word(self) -> &'static str {
         match self {
@@ -203,6 +243,24 @@ mod tests {
             Kind::Service(Some(7)),
         ] {
             assert_eq!(Kind::from_xmlrpc_code(kind.xmlrpc_code()), kind);
+        }
+    }
+
+    #[test]
+    fn json_rpc_tells_all_kinds_apart_but_those_of_broken_text() {
+        for kind in [
+            Kind::NotWellFormed,
+            Kind::Structure,
+            Kind::Limit,
+            Kind::NoSuchMethod,
+            Kind::BadParams,
+            Kind::Internal,
+            Kind::Unreachable,
+            Kind::Late,
+            Kind::Busy,
+            Kind::Service(Some(7)),
+        ] {
+            assert_eq!(Kind::from_jsonrpc_code(kind.jsonrpc_code()), kind);
         }
     }
 }

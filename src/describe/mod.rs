@@ -1,3 +1,4 @@
 //! What an interface looks like to each protocol: pure functions from the neutral description.
 
+pub mod openrpc;
 pub mod signature;

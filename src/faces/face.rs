@@ -1,15 +1,16 @@
 //! What every face is, and what all of them do alike.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
 
 use crate::body::Body;
-use crate::fault::{Fault, Kind};
+use crate::fault::{BoxError, Fault, Kind};
 use crate::interface::Interface;
 use crate::refusal::Refusal;
-use crate::service::{Call, Context, Pending, Service};
+use crate::service::{Call, Context, Encode, Format, Pending, Rows, Service};
 use crate::wait::Soon;
 
 /// A protocol seen from the client.
@@ -93,6 +94,33 @@ pub fn begin(service: &dyn Service, call: Call<'_>) -> Pending {
         return Soon::now(Err(Fault::no_such_method(call.method)));
     }
     service.call(call)
+}
+
+/// Appends a value; a type that panics over it fails its own call and no other.
+///
+/// # Errors
+/// As for [`unsent`]. What was half written then still stands in `to`.
+pub fn encode(value: &dyn Encode, format: Format, to: &mut Vec<u8>) -> Result<(), Fault> {
+    let written = catch_unwind(AssertUnwindSafe(|| value.encode(format, to)));
+    written.map_err(|_| Fault::internal())?.map_err(unsent)
+}
+
+/// Appends the first rows, as [`Rows::fill`] does; a source that panics over them fails its own call and no other.
+///
+/// # Errors
+/// As for [`unsent`]. What was half written then still stands in `to`.
+pub fn fill(rows: &mut Rows, format: Format, to: &mut Vec<u8>, until: usize) -> Result<bool, Fault> {
+    let filled = catch_unwind(AssertUnwindSafe(|| rows.fill(format, to, until)));
+    filled.map_err(|_| Fault::internal())?.map_err(unsent)
+}
+
+/// Why an answer cannot be sent: a fault of the service's own, or a value for which the protocol, as the group speaks
+/// it, has no form.
+pub fn unsent(error: BoxError) -> Fault {
+    match error.downcast::<Fault>() {
+        Ok(fault) => *fault,
+        Err(error) => Fault::new(Kind::Service(None), format!("the answer cannot be sent: {error}")),
+    }
 }
 
 /// A response of this content type with status 200.

@@ -1,4 +1,5 @@
 //! Protocols seen from the client: each face reads calls and writes answers.
 
 pub mod face;
+pub mod jsonrpc;
 pub mod xmlrpc;

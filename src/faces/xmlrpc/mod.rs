@@ -4,7 +4,6 @@ mod multicall;
 mod system;
 pub mod tongue;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
@@ -96,7 +95,7 @@ impl XmlRpc {
         let body = if method == multicall::NAME {
             match Calls::new(tape, self.multicall, service.clone(), context.clone()) {
                 Ok(calls) => {
-                    Soon::later(async move { Body::gather(Answers::new(calls, dialect)).await.map_err(unsent) })
+                    Soon::later(async move { Body::gather(Answers::new(calls, dialect)).await.map_err(face::unsent) })
                 }
                 Err(fault) => Soon::now(Err(fault)),
             }
@@ -120,7 +119,7 @@ fn write(answer: Result<Answer, Fault>, dialect: Dialect) -> Written {
         Ok(Answer::One(value)) => Soon::now(write_one(value.as_ref(), dialect)),
         Ok(Answer::Many(rows)) => {
             let array = Array { rows, dialect, begun: false };
-            Soon::later(async move { Body::gather(array).await.map_err(unsent) })
+            Soon::later(async move { Body::gather(array).await.map_err(face::unsent) })
         }
         Err(fault) => Soon::now(Err(fault)),
     }
@@ -129,7 +128,7 @@ fn write(answer: Result<Answer, Fault>, dialect: Dialect) -> Written {
 fn write_one(value: &dyn Encode, dialect: Dialect) -> Result<Body, Fault> {
     let mut bytes = Vec::with_capacity(512);
     wire::answer_head(&mut bytes, dialect);
-    encode(value, dialect, &mut bytes)?;
+    face::encode(value, Format::XmlRpc(dialect), &mut bytes)?;
     bytes.extend_from_slice(wire::answer_tail());
     Ok(Body::whole(bytes))
 }
@@ -164,18 +163,4 @@ fn fault_body(fault: &Fault, dialect: Dialect) -> Body {
     let mut bytes = Vec::with_capacity(512);
     wire::write_fault(&mut bytes, fault, dialect);
     Body::whole(bytes)
-}
-
-/// Writes a value; a type that panics over it fails its own call and no other.
-fn encode(value: &dyn Encode, dialect: Dialect, to: &mut Vec<u8>) -> Result<(), Fault> {
-    let written = catch_unwind(AssertUnwindSafe(|| value.encode(Format::XmlRpc(dialect), to)));
-    written.map_err(|_| Fault::internal())?.map_err(unsent)
-}
-
-/// Why an answer cannot be sent: a fault of the service's own, or a value that this group's XML-RPC has no form for.
-fn unsent(error: BoxError) -> Fault {
-    match error.downcast::<Fault>() {
-        Ok(fault) => *fault,
-        Err(error) => Fault::new(Kind::Service(None), format!("the answer cannot be sent: {error}")),
-    }
 }

@@ -1,13 +1,13 @@
 //! `system.multicall`: several calls in one request, each on its own, answered in order as they finish.
 
 use std::future::Future as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call, encode, unsent};
+use super::super::face;
+use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call};
 use crate::body::Source;
 use crate::fault::{BoxError, Fault, Kind};
 use crate::service::{Answer, Context, Format, Pending, Rows, Service};
@@ -101,7 +101,7 @@ impl Answers {
         let start = to.len();
         to.extend_from_slice(ARRAY_HEAD);
         let written = match answer {
-            Ok(Answer::One(value)) => encode(value.as_ref(), self.dialect, to).map(|()| None),
+            Ok(Answer::One(value)) => face::encode(value.as_ref(), Format::XmlRpc(self.dialect), to).map(|()| None),
             Ok(Answer::Many(rows)) => self.begin_rows(rows, to, until),
             Err(fault) => Err(fault),
         };
@@ -119,8 +119,7 @@ impl Answers {
     /// Writes rows; comes back with those for which there was no room.
     fn begin_rows(&self, mut rows: Rows, to: &mut Vec<u8>, until: usize) -> Result<Option<Rows>, Fault> {
         to.extend_from_slice(ARRAY_HEAD);
-        let filled = catch_unwind(AssertUnwindSafe(|| rows.fill(Format::XmlRpc(self.dialect), to, until)));
-        if filled.map_err(|_| Fault::internal())?.map_err(unsent)? {
+        if face::fill(&mut rows, Format::XmlRpc(self.dialect), to, until)? {
             return Ok(Some(rows));
         }
         to.extend_from_slice(ARRAY_TAIL);

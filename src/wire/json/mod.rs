@@ -1,7 +1,9 @@
 //! JSON texts, read with care and written without silent loss.
 
+mod check;
 mod dialect;
 mod ser;
 
+pub use check::{Checked, check, not_well_formed};
 pub use dialect::{Dialect, NonFinite};
 pub use ser::write_value;

@@ -1,0 +1,56 @@
+//! How a group describes itself: the method `rpc.discover`, and the same document at `openrpc.json` below its path.
+
+use std::sync::Arc;
+
+use http::Method;
+use http::request::Parts;
+
+use super::super::face::{self, Claim, Face, GroupRequest, Replied, Reply};
+use super::address;
+use crate::args::Args;
+use crate::body::Body;
+use crate::describe::openrpc;
+use crate::fault::Fault;
+use crate::interface::Interface;
+use crate::service::{Answer, Service};
+use crate::site::Site;
+use crate::wait::Soon;
+
+/// The name of the method (OpenRPC 1.3, section "Service Discovery Method").
+const DISCOVER: &str = "rpc.discover";
+/// Where the document is, below a group's path.
+const TAIL: &str = "openrpc.json";
+
+/// Answers a call of `rpc.discover`; `None` where the name is another.
+pub(super) fn call(
+    interface: &Interface,
+    method: &str,
+    args: Args<'_>,
+    url: impl FnOnce() -> String,
+) -> Option<Result<Answer, Fault>> {
+    let document = |()| Answer::One(Box::new(openrpc::document(interface, &url())));
+    (method == DISCOVER).then(|| args.take::<()>().map(document))
+}
+
+/// The OpenRPC document of a group, for whoever asks by GET.
+#[derive(Debug, Clone, Default)]
+pub struct OpenRpc {
+    /// Under which address the server is known.
+    pub site: Arc<Site>,
+}
+
+impl Face for OpenRpc {
+    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        if tail == TAIL { &[Method::GET, Method::HEAD] } else { &[] }
+    }
+
+    fn claims(&self, interface: &Interface, head: &Parts, tail: &str) -> Claim {
+        if self.methods(interface, tail).contains(&head.method) { Claim::Yes } else { Claim::No }
+    }
+
+    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        let document = openrpc::document(service.interface(), &address(&self.site, &request));
+        let response = face::ok("application/json", Body::whole(format!("{document:#}\n")));
+        Soon::now(Replied { response, method: Box::from(""), fault: None })
+    }
+}

@@ -1,0 +1,231 @@
+//! JSON-RPC 2.0 seen from the client: one POST to the group's own path, answered with status 200 whatever comes of it,
+//! or with 204 where there is nothing to say.
+
+mod answer;
+mod batch;
+mod discovery;
+mod request;
+
+use std::sync::Arc;
+use std::task::{Context as Task, Poll};
+
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+
+use super::face::{self, Claim, Face, GroupRequest, Replied, Reply};
+use crate::body::{Body, Source};
+use crate::fault::{BoxError, Fault, Kind};
+use crate::interface::Interface;
+use crate::service::{Answer, Call, Context, Encode, Format, Pending, Rows, Service};
+use crate::site::Site;
+use crate::text::abridge;
+use crate::wait::Soon;
+use crate::wire::Limits;
+use crate::wire::json::{Dialect, check};
+use answer::Frame;
+use batch::{Answers, Calls};
+pub use discovery::OpenRpc;
+use request::{Asked, Asking, Members, Reading};
+
+/// The JSON-RPC face of a group.
+#[derive(Debug, Clone)]
+pub struct JsonRpc {
+    /// How what JSON cannot carry is written.
+    pub dialect: Dialect,
+    /// How large a request's text may be.
+    pub limits: Limits,
+    /// How many calls one batch may hold (1,000 by default).
+    pub batch: usize,
+    /// Whether requests of JSON-RPC 1.0, which have no member `jsonrpc`, are accepted and answered in kind (`false` by
+    /// default).
+    pub version_1: bool,
+    /// Under which address the server is known, for the description that `rpc.discover` answers.
+    pub site: Arc<Site>,
+}
+
+impl Default for JsonRpc {
+    fn default() -> Self {
+        JsonRpc {
+            dialect: Dialect::default(),
+            limits: Limits::default(),
+            batch: 1000,
+            version_1: false,
+            site: Arc::default(),
+        }
+    }
+}
+
+impl Face for JsonRpc {
+    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        if tail.is_empty() { &[Method::POST] } else { &[] }
+    }
+
+    /// JSON by its media type. Never `text/plain` or a form, or no type at all: those a browser sends to any site
+    /// without asking.
+    fn claims(&self, _: &Interface, head: &Parts, tail: &str) -> Claim {
+        let claimed = head.method == Method::POST && tail.is_empty() && is_json(face::media_type(head));
+        if claimed { Claim::Yes } else { Claim::No }
+    }
+
+    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        let asked =
+            check(request.body, self.limits).and_then(|checked| Ok((Asked::read(checked.text())?, checked.is_exact())));
+        match asked {
+            Ok((Asked::One(members), exact)) => self.one(service, request, members, self.reading(exact)),
+            Ok((Asked::Batch(raw), exact)) => {
+                let calls = Calls::new(&raw, self.batch, self.reading(exact));
+                match calls {
+                    Ok(calls) => self.batch(calls, service.clone(), request),
+                    Err(fault) => refused(&fault),
+                }
+            }
+            Err(fault) => refused(&fault),
+        }
+    }
+}
+
+fn is_json(media: &str) -> bool {
+    let is = |name: &str| media.eq_ignore_ascii_case(name);
+    let part = |range: Option<&str>, name: &str| range.is_some_and(|part| part.eq_ignore_ascii_case(name));
+    let suffix = media.len().checked_sub(5).and_then(|at| media.get(at..));
+    is("application/json")
+        || is("application/json-rpc")
+        || is("application/jsonrequest")
+        || (part(media.get(..12), "application/") && part(suffix, "+json"))
+}
+
+impl JsonRpc {
+    fn reading(&self, exact: bool) -> Reading {
+        Reading { version_1: self.version_1, exact }
+    }
+
+    /// Answers a request that stands by itself.
+    fn one(
+        &self,
+        service: &Arc<dyn Service>,
+        request: GroupRequest<'_>,
+        members: Members<'_>,
+        reading: Reading,
+    ) -> Reply {
+        let (frame, asking) = members.read(reading);
+        let (method, pending) = match asking {
+            Ok(asking) => {
+                let pending = begin(service.as_ref(), &asking, request.context, || address(&self.site, &request));
+                (Box::from(abridge(&asking.method)), pending)
+            }
+            Err(fault) => (Box::from(""), Soon::now(Err(fault))),
+        };
+        let dialect = self.dialect;
+        pending.and_then(move |answer| reply(answer, frame, method, dialect))
+    }
+
+    /// Answers several requests, or has nothing to say to any of them.
+    fn batch(&self, calls: Calls, service: Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        let (context, url) = (request.context.clone(), address(&self.site, &request));
+        let answers = Answers::new(calls, batch::Callee { service, context, url }, self.dialect);
+        Soon::later(async move {
+            let (response, fault) = match Body::gather(answers).await {
+                Ok(body) if body.as_whole().is_some_and(|bytes| bytes.is_empty()) => (silence(), None),
+                Ok(body) => (json(body), None),
+                Err(error) => error_response(&Frame::unknown(), &face::unsent(error)),
+            };
+            Replied { response, method: Box::from(""), fault }
+        })
+    }
+}
+
+/// The address of the group that was asked.
+fn address(site: &Site, request: &GroupRequest<'_>) -> String {
+    site.base(request.head, request.context.peer) + request.path()
+}
+
+/// Begins a call of the service, or of the one method that belongs to the protocol.
+fn begin(
+    service: &dyn Service,
+    Asking { method, args }: &Asking<'_>,
+    context: &Context,
+    url: impl FnOnce() -> String,
+) -> Pending {
+    match discovery::call(service.interface(), method, *args, url) {
+        Some(answer) => Soon::now(answer),
+        None => face::begin(service, Call { method, args: *args, context }),
+    }
+}
+
+/// The reply to a request that stands by itself.
+fn reply(answer: Result<Answer, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> Reply {
+    let replied = |(response, fault)| Replied { response, method, fault };
+    if frame.is_silent() {
+        let fault = answer.err().map(|fault| fault.kind);
+        return Soon::now(replied((silence(), fault)));
+    }
+    match answer {
+        Ok(Answer::One(value)) => Soon::now(replied(match whole(value.as_ref(), &frame, dialect) {
+            Ok(body) => (json(body), None),
+            Err(fault) => error_response(&frame, &fault),
+        })),
+        Ok(Answer::Many(rows)) => Soon::later(async move {
+            let array = Array { rows, frame: frame.clone(), dialect, begun: false };
+            replied(match Body::gather(array).await {
+                Ok(body) => (json(body), None),
+                Err(error) => error_response(&frame, &face::unsent(error)),
+            })
+        }),
+        Err(fault) => Soon::now(replied(error_response(&frame, &fault))),
+    }
+}
+
+fn whole(value: &dyn Encode, frame: &Frame, dialect: Dialect) -> Result<Body, Fault> {
+    let mut bytes = Vec::with_capacity(256);
+    frame.head(&mut bytes);
+    face::encode(value, Format::Json(dialect), &mut bytes)?;
+    frame.tail(&mut bytes);
+    Ok(Body::whole(bytes))
+}
+
+/// An answer that is one array, made item by item.
+struct Array {
+    rows: Rows,
+    frame: Frame,
+    dialect: Dialect,
+    begun: bool,
+}
+
+impl Source for Array {
+    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        if !self.begun {
+            self.frame.head(to);
+            to.push(b'[');
+            self.begun = true;
+        }
+        let more = self.rows.fill(Format::Json(self.dialect), to, until)?;
+        if !more {
+            to.push(b']');
+            self.frame.tail(to);
+        }
+        Poll::Ready(Ok(more))
+    }
+}
+
+/// The reply to what is no request, or too many of them.
+fn refused(fault: &Fault) -> Reply {
+    let (response, fault) = error_response(&Frame::unknown(), fault);
+    Soon::now(Replied { response, method: Box::from(""), fault })
+}
+
+fn error_response(frame: &Frame, fault: &Fault) -> (Response<Body>, Option<Kind>) {
+    let mut bytes = Vec::with_capacity(256);
+    frame.error(fault, &mut bytes);
+    (json(Body::whole(bytes)), Some(fault.kind))
+}
+
+fn json(body: Body) -> Response<Body> {
+    face::ok("application/json", body)
+}
+
+/// The response where there is nothing to say.
+fn silence() -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
