@@ -2,4 +2,5 @@
 
 pub mod face;
 pub mod jsonrpc;
+pub mod rest;
 pub mod xmlrpc;
