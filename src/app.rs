@@ -79,7 +79,8 @@ impl App {
     /// The server, for listeners of one's own.
     pub fn server(self) -> Server {
         let intake = Intake { memory: Memory::new(self.settings.memory), deadline: self.settings.deadlines.body };
-        let router = mount::router(&self.mounted, Arc::new(self.site)).expect("each path was looked at when it was mounted");
+        let router =
+            mount::router(&self.mounted, Arc::new(self.site)).expect("each path was looked at when it was mounted");
         Server::new(Gateway::new(router, intake), self.settings, None)
     }
 }

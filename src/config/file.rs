@@ -11,13 +11,13 @@ use toml::Spanned;
 use super::units::{Address, Period, Size};
 use super::web::{Base, Proxy};
 use super::{GroupLimits, Log};
-use crate::settings::{Deadlines, Listen, Settings};
-use crate::site::Site;
 use crate::faces::rest::RestOptions;
 use crate::faces::set::{FaceName, FaceSet};
 use crate::faces::soap::SoapOptions;
-use crate::wire::{Limits, json};
+use crate::settings::{Deadlines, Listen, Settings};
+use crate::site::Site;
 use crate::wire::xmlrpc::Dialect;
+use crate::wire::{Limits, json};
 
 /// The whole file.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]

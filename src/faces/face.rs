@@ -130,6 +130,16 @@ pub fn ok(content_type: &'static str, body: Body) -> Response<Body> {
     response
 }
 
+/// The response to HEAD, given the response to GET: the same without its body. Its length is told, unless the client
+/// unpacks bodies and the length on the way may be another (RFC 9110, section 8.6).
+pub fn only_head(response: Response<Body>, unpacks: bool) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    if let Some(bytes) = body.as_whole().filter(|_| !unpacks) {
+        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    }
+    Response::from_parts(head, Body::default())
+}
+
 /// The media type of a request, without its parameters; empty where it has none. Upper and lower case are alike.
 pub fn media_type(head: &Parts) -> &str {
     let value = content_type(&head.headers).unwrap_or_default();
