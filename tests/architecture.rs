@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The modules of each floor, from the ground up. `ARCHITECTURE.md` says what each is for.
 const FLOORS: [&[&str]; 13] = [
     &["text", "date", "interface", "options", "settings", "site", "wait"],
-    &["fault", "value"],
+    &["fault", "shape", "value"],
     &["wire", "describe"],
     &["args"],
     &["service"],
@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 13] = [
     &["local", "packing", "refusal"],
     &["faces", "intake", "router"],
     &["gateway", "services", "client"],
-    &["server"],
+    &["mount", "server"],
     &["app", "config"],
     &["cli"],
     &["main"],

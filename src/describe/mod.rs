@@ -4,3 +4,4 @@ pub mod form;
 pub mod openapi;
 pub mod openrpc;
 pub mod signature;
+pub mod wsdl;

@@ -100,7 +100,7 @@ pub fn begin(service: &dyn Service, call: Call<'_>) -> Pending {
 ///
 /// # Errors
 /// As for [`unsent`]. What was half written then still stands in `to`.
-pub fn encode(value: &dyn Encode, format: Format, to: &mut Vec<u8>) -> Result<(), Fault> {
+pub fn encode(value: &dyn Encode, format: Format<'_>, to: &mut Vec<u8>) -> Result<(), Fault> {
     let written = catch_unwind(AssertUnwindSafe(|| value.encode(format, to)));
     written.map_err(|_| Fault::internal())?.map_err(unsent)
 }
@@ -109,7 +109,7 @@ pub fn encode(value: &dyn Encode, format: Format, to: &mut Vec<u8>) -> Result<()
 ///
 /// # Errors
 /// As for [`unsent`]. What was half written then still stands in `to`.
-pub fn fill(rows: &mut Rows, format: Format, to: &mut Vec<u8>, until: usize) -> Result<bool, Fault> {
+pub fn fill(rows: &mut Rows, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, Fault> {
     let filled = catch_unwind(AssertUnwindSafe(|| rows.fill(format, to, until)));
     filled.map_err(|_| Fault::internal())?.map_err(unsent)
 }

@@ -1,0 +1,66 @@
+//! The directory: all groups on one page.
+
+use std::sync::Arc;
+
+use http::Method;
+use http::request::Parts;
+use serde::Serialize;
+
+use super::assets::{SCRIPT, STYLE};
+use super::{Listed, claims, methods, root, serve, templates};
+use crate::faces::face::{Claim, Face, GroupRequest, Reply};
+use crate::interface::Interface;
+use crate::service::Service;
+use crate::site::Site;
+
+/// The page of all groups, for `GET /`: the first face of what is mounted there, so that the group keeps its calls.
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    /// Under which address people know the server.
+    pub site: Arc<Site>,
+    /// All groups, in the order in which they are listed.
+    pub groups: Arc<[Listed]>,
+}
+
+impl Face for Directory {
+    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        methods(tail)
+    }
+
+    fn claims(&self, _: &Interface, head: &Parts, tail: &str) -> Claim {
+        // The group may be asked for by another of its paths, which is its own page's.
+        let here = head.uri.path().trim_start_matches('/') == tail;
+        if here { claims(head, tail) } else { Claim::No }
+    }
+
+    fn serve(&self, _: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        serve(request, || {
+            let base = self.site.base(request.head, request.context.peer);
+            let view = View {
+                title: "Services",
+                root: root(&base),
+                base: &base,
+                style: &STYLE.version,
+                script: &SCRIPT.version,
+                here: "",
+                version: env!("CARGO_PKG_VERSION"),
+                groups: &self.groups,
+            };
+            templates::render("directory.html", &view)
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct View<'a> {
+    title: &'a str,
+    /// What stands before each path.
+    root: &'a str,
+    base: &'a str,
+    style: &'a str,
+    script: &'a str,
+    /// The path of the page, without a slash at its end.
+    here: &'a str,
+    version: &'a str,
+    groups: &'a [Listed],
+}

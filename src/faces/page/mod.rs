@@ -1,0 +1,122 @@
+//! A page for people: what a group offers, forms to try it, and code to begin with; and the directory of all groups.
+
+mod assets;
+mod directory;
+mod drawing;
+mod forms;
+mod input;
+mod listed;
+mod prose;
+mod templates;
+mod view;
+mod words;
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use serde::Serialize;
+
+pub use directory::Directory;
+pub use listed::Listed;
+
+use self::assets::Asset;
+use super::face::{Claim, Face, GroupRequest, Replied, Reply};
+use crate::body::Body;
+use crate::fault::Kind;
+use crate::interface::Interface;
+use crate::refusal::Refusal;
+use crate::service::Service;
+use crate::site::Site;
+use crate::wait::Soon;
+
+/// The page of a group, at its own path, and what the page consists of, below it.
+///
+/// It belongs behind the faces that answer `GET` with a query, such as `?wsdl`.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// Under which address people know the server.
+    pub site: Arc<Site>,
+    /// Over what the page calls, in this order. Those that a group does not answer must not stand here.
+    pub protocols: Vec<Protocol>,
+    /// All groups. With more than one, the page leads to the others and to the directory at `/`.
+    pub groups: Arc<[Listed]>,
+    /// The namespace of the group's SOAP elements; needed where SOAP is among the protocols.
+    pub namespace: String,
+}
+
+/// A protocol by which a page calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// XML-RPC.
+    XmlRpc,
+    /// JSON-RPC 2.0.
+    JsonRpc,
+    /// JSON over plain HTTP.
+    Rest,
+    /// SOAP 1.1.
+    Soap,
+}
+
+impl Protocol {
+    /// All of them, in the order in which a page offers them.
+    pub const ALL: [Protocol; 4] = [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Rest, Protocol::Soap];
+}
+
+impl Face for Page {
+    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        methods(tail)
+    }
+
+    fn claims(&self, _: &Interface, head: &Parts, tail: &str) -> Claim {
+        claims(head, tail)
+    }
+
+    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        serve(request, || {
+            let base = self.site.base(request.head, request.context.peer);
+            let group = view::group(self, service.interface(), &base, request.path());
+            templates::render("group.html", &group)
+        })
+    }
+}
+
+fn methods(tail: &str) -> &'static [Method] {
+    if tail.is_empty() || Asset::at(tail).is_some() { &[Method::GET, Method::HEAD] } else { &[] }
+}
+
+/// Whether a request asks for a page, or for what one consists of. A query that asks for a WSDL does not.
+fn claims(head: &Parts, tail: &str) -> Claim {
+    let read = matches!(head.method, Method::GET | Method::HEAD);
+    let query = head.uri.query().unwrap_or_default();
+    let wsdl = query.split('&').any(|pair| pair.split('=').next().is_some_and(|key| key.eq_ignore_ascii_case("wsdl")));
+    if read && !methods(tail).is_empty() && !wsdl { Claim::Yes } else { Claim::No }
+}
+
+/// Answers with a part of the page, or with the page itself.
+fn serve(request: GroupRequest<'_>, page: impl FnOnce() -> Result<String, minijinja::Error>) -> Reply {
+    let response = match Asset::at(request.tail) {
+        Some(asset) => Ok(asset.response(request.head)),
+        None => page().map(|html| assets::page(request.head, html)),
+    };
+    Soon::now(match response {
+        Ok(response) => replied(response, None),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be made");
+            let refusal =
+                Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made; the log says why");
+            replied(refusal.into_response(), Some(Kind::Internal))
+        }
+    })
+}
+
+fn replied(response: Response<Body>, fault: Option<Kind>) -> Replied {
+    Replied { response, method: Box::from(""), fault }
+}
+
+/// The path part of a public address: what stands before the paths of groups where a proxy adds something.
+fn root(base: &str) -> &str {
+    let host = base.split_once("://").map_or(base, |(_, host)| host);
+    host.bytes().position(|byte| byte == b'/').and_then(|at| host.get(at..)).unwrap_or_default()
+}

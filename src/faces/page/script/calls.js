@@ -1,0 +1,132 @@
+
+// Calls over each protocol: the request as it goes out, and what comes back.
+
+const page = JSON.parse(document.querySelector('main').dataset.interface || '{"methods":[],"definitions":[]}');
+
+// As much of an answer is read, in bytes, and shown, in characters.
+const READ = 4 << 20;
+const SHOWN = 100000;
+
+// Parameters without names are called by position.
+const positional = method => method.params.length > 0 && method.params.every(({ name }, at) => name === `arg${at + 1}`);
+
+// The parameters by position: up to the last that is given, with their defaults where one before it is not.
+function byPosition(params) {
+  const last = params.findLastIndex(param => param.given);
+  return params.slice(0, last + 1).map(param => {
+    if (param.given) return param;
+    if (!param.default.length) throw new Error(`${param.name} must be given, since a parameter behind it is`);
+    return { ...param, value: param.default[0] };
+  });
+}
+
+const byName = params => Object.fromEntries(params.filter(param => param.given).map(({ name, value }) => [name, value]));
+
+const given = (method, params) => (positional(method) ? byPosition(params).map(param => param.value) : byName(params));
+
+// A query, where each value is a scalar or a list of scalars; otherwise null.
+function query(params) {
+  const pairs = [];
+  for (const { name, value } of params.filter(param => param.given)) {
+    const values = Array.isArray(value) ? value : [value];
+    if (!values.length || values.some(item => item === null || !isScalar(item))) return null;
+    for (const item of values) pairs.push(`${encodeURIComponent(name)}=${encodeURIComponent(String(item))}`);
+  }
+  return pairs.length ? `?${pairs.join('&')}` : '';
+}
+
+const post = (type, body, tail = '', headers = {}) => ({
+  verb: 'POST',
+  tail,
+  headers: { 'Content-Type': type, ...headers },
+  body,
+});
+
+const requests = {
+  xmlrpc: (method, params) => post('text/xml', xmlRpcCall(method, byPosition(params))),
+  jsonrpc: (method, params) =>
+    post('application/json', jsonText({ jsonrpc: '2.0', id: 1, method: method.name, params: given(method, params) })),
+  rest: (method, params) => {
+    const tail = `/${method.name.split('/').map(encodeURIComponent).join('/')}`;
+    const asked = method.safe && !positional(method) ? query(params) : null;
+    if (asked === null) return post('application/json', jsonText(given(method, params)), tail);
+    return { verb: 'GET', tail: tail + asked, headers: { Accept: 'application/json' } };
+  },
+  soap: (method, params) =>
+    post('text/xml; charset=utf-8', soapCall(method, params.filter(param => param.given)), '', { SOAPAction: '""' }),
+};
+
+// The value in an answer, or why there is none.
+const answers = {
+  xmlrpc: text => {
+    const tree = new DOMParser().parseFromString(text, 'text/xml');
+    const fault = tree.querySelector('methodResponse > fault > value');
+    if (fault) throw new Error(xmlRpcValue(fault).faultString);
+    return xmlRpcValue(tree.querySelector('methodResponse > params > param > value'));
+  },
+  jsonrpc: text => {
+    const answer = parseJson(text);
+    if (answer.error) throw new Error(answer.error.message);
+    return answer.result;
+  },
+  rest: (text, ok) => {
+    const answer = parseJson(text);
+    if (!ok) throw new Error(answer.detail || answer.title);
+    return answer;
+  },
+  soap: text => {
+    const tree = new DOMParser().parseFromString(text, 'text/xml');
+    const reason = tree.querySelector('Fault > faultstring');
+    if (reason) throw new Error(reason.textContent);
+    return nested(tree.getElementsByTagNameNS(SOAP, 'Body')[0].firstElementChild);
+  },
+};
+
+const at = (base, tail) => base.replace(/\/$/, '') + tail || '/';
+
+async function send(request) {
+  const begun = performance.now();
+  const response = await fetch(at(page.path, request.tail), {
+    method: request.verb,
+    headers: request.headers,
+    body: request.body,
+    cache: 'no-store',
+  });
+  const [text, cut] = await readSome(response);
+  const type = response.headers.get('Content-Type') || '';
+  const status = `${response.status} ${response.statusText}`.trim();
+  return { ok: response.ok, status, type, text, cut, millis: Math.round(performance.now() - begun) };
+}
+
+// The text of a response, and whether there was more of it than is read.
+async function readSome(response) {
+  if (!response.body) return ['', false];
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let [text, size] = ['', 0];
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return [text + decoder.decode(), false];
+    text += decoder.decode(value, { stream: true });
+    size += value.length;
+    if (size > READ) {
+      reader.cancel();
+      return [text, true];
+    }
+  }
+}
+
+// An answer laid out for reading: nothing but white space between values differs.
+function legible({ text, type, cut }) {
+  let shown = text;
+  try {
+    if (!cut && /json/.test(type)) shown = jsonText(parseJson(text));
+    if (!cut && /xml/.test(type)) {
+      const tree = new DOMParser().parseFromString(text, 'text/xml');
+      if (!tree.querySelector('parsererror')) shown = textOf(tree.documentElement);
+    }
+  } catch {
+    shown = text;
+  }
+  return shown.length > SHOWN || cut ? `${shown.slice(0, SHOWN)}\n… and more` : shown;
+}

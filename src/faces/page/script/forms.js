@@ -1,0 +1,110 @@
+
+// The forms: what stands in them, the request that it makes, and its answer.
+
+const chosen = name => document.querySelector(`.tools input[name="${name}"]:checked`)?.value;
+
+// The value in a field, which may be nothing.
+function valueOf(field) {
+  const { kind } = field.dataset;
+  if (kind === 'text') return field.value || 'required' in field.dataset ? { value: field.value } : {};
+  const text = field.value.trim();
+  if (!text) return {};
+  return { value: kind === 'integer' ? parseJson(text.replace(/^\+/, '')) : kind === 'number' ? Number(text) : parseJson(text) };
+}
+
+// What a form asks for, by the protocol that is chosen. A field that cannot be read says so itself.
+function callOf(form) {
+  const method = page.methods[form.dataset.method];
+  const fields = [...form.querySelectorAll('[data-param]')];
+  const params = method.params.map((param, at) => {
+    const field = fields.find(one => Number(one.dataset.param) === at);
+    field.setCustomValidity('');
+    try {
+      const read = valueOf(field);
+      return { ...param, ...read, given: 'value' in read };
+    } catch (error) {
+      field.setCustomValidity(`This is not JSON: ${error.message}`);
+      throw error;
+    }
+  });
+  const missing = params.find(param => param.required && !param.given);
+  if (missing) throw new Error(`${missing.name} must be given.`);
+  return callWith(method, params);
+}
+
+function callWith(method, params) {
+  const protocol = chosen('protocol');
+  const request = requests[protocol](method, params);
+  return { protocol, method, params, request, url: at(page.url, request.tail) };
+}
+
+const panelOf = form => form.closest('.method').querySelector('.panel');
+
+function showRequest(form) {
+  const panel = panelOf(form);
+  const language = chosen('code');
+  panel.querySelector('.what').textContent = language === 'HTTP' ? 'Request' : language;
+  const shown = panel.querySelector('.code');
+  try {
+    shown.textContent = code[language](callOf(form));
+  } catch (error) {
+    shown.textContent = error.message;
+  }
+}
+
+async function showAnswer(form) {
+  const [said, shown] = [...panelOf(form).querySelectorAll('.answer .what, .answer .code')];
+  const button = form.querySelector('.go');
+  let call;
+  try {
+    call = callOf(form);
+  } catch (error) {
+    if (form.reportValidity()) fail(error);
+    return;
+  }
+  function fail(error) {
+    panelOf(form).querySelector('.answer').hidden = false;
+    said.textContent = 'No answer';
+    shown.textContent = error.message;
+  }
+  button.setAttribute('aria-busy', 'true');
+  try {
+    const answer = await send(call.request);
+    panelOf(form).querySelector('.answer').hidden = false;
+    said.textContent = `${answer.status}, ${answer.millis} ms`;
+    shown.textContent = legible(answer);
+  } catch (error) {
+    fail(error);
+  } finally {
+    button.removeAttribute('aria-busy');
+  }
+}
+
+async function copy(button) {
+  const shown = document.getElementById(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(shown.textContent);
+  } catch {
+    // Without a secure connection there is no clipboard: select the text, and try the old way.
+    getSelection().selectAllChildren(shown);
+    document.execCommand('copy');
+  }
+  button.classList.add('copied');
+  setTimeout(() => button.classList.remove('copied'), 1500);
+}
+
+document.documentElement.classList.add('scripted');
+const forms = [...document.querySelectorAll('form.call')];
+const showAll = () => chosen('protocol') && forms.forEach(showRequest);
+
+for (const form of forms) {
+  form.addEventListener('input', () => showRequest(form));
+  form.addEventListener('submit', event => {
+    event.preventDefault();
+    showAnswer(form);
+  });
+}
+for (const button of document.querySelectorAll('[data-copy]')) button.addEventListener('click', () => copy(button));
+document.querySelector('.tools')?.addEventListener('change', showAll);
+document.querySelector('.tools')?.addEventListener('submit', event => event.preventDefault());
+showAll();

@@ -1,0 +1,57 @@
+//! The templates, and how what they show is made harmless.
+
+use std::sync::LazyLock;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, Error, Output, State, Value, escape_formatter};
+use serde::Serialize;
+
+/// Each is written with every value escaped; only the templates themselves are mark-up.
+static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(|| {
+    let mut templates = Environment::new();
+    templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    templates.set_auto_escape_callback(|_| AutoEscape::Html);
+    templates.set_formatter(clean_and_escape);
+    templates.add_template("base.html", include_str!("templates/base.html"))?;
+    templates.add_template("prose.html", include_str!("templates/prose.html"))?;
+    templates.add_template("group.html", include_str!("templates/group.html"))?;
+    templates.add_template("method.html", include_str!("templates/method.html"))?;
+    templates.add_template("ring.html", include_str!("templates/ring.html"))?;
+    templates.add_template("directory.html", include_str!("templates/directory.html"))?;
+    Ok(templates)
+});
+
+/// Fills in a template.
+pub(super) fn render(name: &str, with: &impl Serialize) -> Result<String, Error> {
+    match &*TEMPLATES {
+        Ok(templates) => templates.get_template(name)?.render(Serde(with)),
+        Err(error) => Err(Error::new(error.kind(), error.to_string())),
+    }
+}
+
+fn clean_and_escape(to: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    match value.as_str() {
+        Some(text) if !value.is_safe() && text.contains(misleading) => {
+            let clean: String =
+                text.chars().map(|c| if misleading(c) { char::REPLACEMENT_CHARACTER } else { c }).collect();
+            escape_formatter(to, state, &Value::from(clean))
+        }
+        _ => escape_formatter(to, state, value),
+    }
+}
+
+/// Whether a character shows nothing, or changes the direction in which its neighbours are read.
+pub(super) fn misleading(c: char) -> bool {
+    let directs = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    directs || (c.is_control() && !matches!(c, '\n' | '\t'))
+}
+
+/// A JSON text in which such characters are escaped, so that whoever reads it has them as they were.
+pub(super) fn legible(json: String) -> String {
+    if !json.contains(misleading) {
+        return json;
+    }
+    let escape = |c: char| if misleading(c) { format!("\\u{:04x}", u32::from(c)) } else { String::from(c) };
+    json.chars().map(escape).collect()
+}

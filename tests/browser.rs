@@ -1,0 +1,35 @@
+//! A browser on the pages: what it shows, what it does, and what it complains of.
+//!
+//! `tests/peers/browser.js` drives Chromium through the package puppeteer-core, which must be where Node finds it, in a
+//! folder that the variable `NODE_PATH` names. `CHROMIUM` is the browser's program; `/usr/bin/chromium` without it.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/every_type.rs"]
+mod every_type;
+#[path = "support/hostile.rs"]
+mod hostile;
+#[path = "support/pages.rs"]
+mod pages;
+#[path = "support/process.rs"]
+mod process;
+mod support;
+
+use std::process::Command;
+
+use croupier::settings::Settings;
+use croupier::site::Site;
+use process::run;
+use support::Running;
+
+#[test]
+#[ignore = "needs chromium and node with the puppeteer-core package"]
+fn a_browser_reads_the_pages_and_calls_from_them() {
+    let gateway = Running::router(pages::router(Site::default()), Settings::default());
+    let script = format!("{}/tests/peers/browser.js", env!("CARGO_MANIFEST_DIR"));
+    let shots = format!("{}/screenshots", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::create_dir_all(&shots).unwrap();
+    let url = format!("http://{}", gateway.address);
+    let ended = run(Command::new("node").args([&script, &url, &shots]).env("HOSTILE", hostile::shown()));
+    assert!(ended.status.success(), "{}\n{}{}", ended.status, ended.stdout, ended.stderr);
+}

@@ -1,0 +1,105 @@
+//! The OpenRPC documents of a wheel and of a service that has every type, byte for byte.
+//!
+//! `UPDATE_GOLDEN=1` writes the documents that are made instead of comparing them.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/every_type.rs"]
+mod every_type;
+
+use std::sync::Arc;
+
+use croupier::describe::openrpc;
+use croupier::faces::face::{Claim, Face, GroupRequest};
+use croupier::faces::jsonrpc::{JsonRpc, OpenRpc};
+use croupier::local::Local;
+use croupier::service::{Context, Service};
+use croupier::services::wheel::{Chance, Family, Table};
+use croupier::site::Site;
+use http::{Method, Request, header};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+fn wheel() -> Local {
+    Table::new(Family::American, Chance::seeded(7)).with_max_spins(1000).service().unwrap()
+}
+
+fn check(name: &str, service: &Local) {
+    let mut document = openrpc::document(service.interface(), "http://localhost:8008/group");
+    // The document's version is croupier's, and changes with every release.
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    document["info"]["version"] = "VERSION".into();
+    let made = format!("{document:#}\n");
+    let path = format!("{}/tests/golden/openrpc/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &made).unwrap();
+    }
+    assert_eq!(made, std::fs::read_to_string(path).unwrap());
+}
+
+#[test]
+fn a_wheel_is_described() {
+    check("wheel", &wheel());
+}
+
+#[test]
+fn every_type_is_described() {
+    check("every_type", &every_type::service());
+}
+
+/// Every reference in a document, wherever it stands.
+fn references<'d>(value: &'d Value, to: &mut Vec<&'d str>) {
+    match value {
+        Value::Object(members) => {
+            to.extend(members.get("$ref").and_then(Value::as_str));
+            members.values().for_each(|member| references(member, to));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, to)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = openrpc::document(every_type::service().interface(), "http://localhost/");
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 20, "{found:?}");
+    for reference in found {
+        assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
+    }
+}
+
+/// What a face answers, as JSON.
+fn served(face: &dyn Face, method: Method, tail: &str, body: &str) -> Value {
+    let service: Arc<dyn Service> = Arc::new(wheel());
+    let slash = if tail.is_empty() { "" } else { "/" };
+    let request = Request::builder().method(method).uri(format!("/alias{slash}{tail}"));
+    let request = request.header(header::HOST, "casino.example").header(header::CONTENT_TYPE, "application/json");
+    let (head, ()) = request.body(()).unwrap().into_parts();
+    assert_eq!(face.claims(service.interface(), &head, tail), Claim::Yes);
+    let request = GroupRequest { head: &head, tail, body: body.as_bytes(), context: &Context::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let response = face.serve(&service, request).await.response;
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+        serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
+    })
+}
+
+#[test]
+fn the_document_is_answered_by_method_and_by_address() {
+    let discover = r#"{"jsonrpc":"2.0","method":"rpc.discover","id":1}"#;
+    let expected = |url: &str| openrpc::document(wheel().interface(), url);
+    let face = JsonRpc::default();
+    let here = expected("http://casino.example/alias");
+    assert_eq!(served(&face, Method::POST, "", discover)["result"], here);
+    assert_eq!(served(&face, Method::POST, "", &format!("[{discover}]"))[0]["result"], here);
+    assert_eq!(served(&OpenRpc::default(), Method::GET, "openrpc.json", ""), here);
+    assert_eq!(served(&OpenRpc::default(), Method::HEAD, "openrpc.json", ""), here);
+    let site = Arc::new(Site { base: Some("https://public.example/rpc".into()), ..Site::default() });
+    let there = expected("https://public.example/rpc/alias");
+    assert_eq!(served(&JsonRpc { site: site.clone(), ..face }, Method::POST, "", discover)["result"], there);
+    assert_eq!(served(&OpenRpc { site }, Method::GET, "openrpc.json", ""), there);
+    assert_eq!(there["methods"][1]["params"][0]["schema"]["default"], json!(1));
+}
