@@ -142,11 +142,19 @@ fn check(scalar: Scalar, text: &str) -> Result<(), Wrong> {
         Scalar::Number => (is_number(text), "a number"),
         Scalar::Boolean => (matches!(text, "true" | "false"), "`true` or `false`"),
     };
-    if sound { Ok(()) } else { Err(Wrong::Not(what, text.to_owned())) }
+    if !sound {
+        return Err(Wrong::Not(what, text.to_owned()));
+    }
+    exact(text, Limits::default()).map(drop)
+}
+
+/// The text, if every number in it is one that machines have.
+fn exact(text: &str, limits: Limits) -> Result<&str, Wrong> {
+    json::check(text.as_bytes(), limits).and_then(json::Checked::exact).map_err(Wrong::Json)
 }
 
 fn check_json(text: &str, limits: Limits) -> Result<(), Wrong> {
-    let checked = json::check(text.as_bytes(), limits).and_then(json::Checked::exact).map_err(Wrong::Json)?;
+    let checked = exact(text, limits)?;
     // What serde passes over is looked at, but not kept.
     match serde_json::from_str::<serde::de::IgnoredAny>(checked) {
         Ok(_) if checked.len() == text.len() => Ok(()),
