@@ -67,7 +67,7 @@ async function everyType(client) {
   assert.deepStrictEqual([all.may, all.otherwise, all.point.label, all.colour], [2, 3, 'p', 'GREEN']);
 
   const when = new Date(Date.UTC(2026, 1, 28, 12, 0, 59));
-  const moment = await call(client, 'moment', { when, data: Buffer.from([0, 255]).toString('base64') });
+  const moment = await call(client, 'moment', { when: when.toISOString(), data: Buffer.from([0, 255]).toString('base64') });
   assert.strictEqual(moment.when.getTime(), when.getTime());
   assert.strictEqual(moment.data, 'AP8=');
 
