@@ -12,7 +12,7 @@ use crate::fault::{BoxError, Fault};
 use crate::service::{Answer, Encode, Format, Rows};
 use crate::shape::{MethodShape, Shape, Shapes};
 use crate::wait::Soon;
-use crate::wire::soap::{MessageHead, Place, Refused, Style, Version};
+use crate::wire::soap::{Frame, Place, Refused, Style, Version};
 use crate::wire::xml::Control;
 
 /// The form of a result of which nothing is known.
@@ -62,9 +62,9 @@ impl Answering {
         self.method.and_then(|at| self.shapes.methods().get(at))
     }
 
-    fn around(&self) -> MessageHead {
+    fn around(&self) -> Frame {
         let element = self.method().map_or("Response", |method| method.answer.as_str());
-        MessageHead::new(self.version, element, &self.namespace)
+        Frame::new(self.version, element, &self.namespace)
     }
 
     /// Where the result stands.

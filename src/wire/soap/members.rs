@@ -49,10 +49,10 @@ impl<'a> Reader<'_, 'a> {
     /// Those of a method whose parameters have no names are by position, and so are those whose names are none:
     /// `c-gensym3` is what SOAP::Lite writes for a bare value, `param0` what PHP writes without a WSDL document.
     pub(super) fn params(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<Given, Fault> {
-        let marks = Marks::of(call)?;
+        Marks::of(call)?;
         no_text(call)?;
-        if marks.nil && elements(call).next().is_none() {
-            return self.named(call, fields);
+        if elements(call).next().is_none() && !fields.iter().any(|field| field.required && field.may_be_absent()) {
+            return Ok(Given::ByPosition);
         }
         if elements(call).next().is_some() && elements(call).enumerate().all(|(at, it)| is_nameless(it, at, fields)) {
             for (at, element) in elements(call).enumerate() {

@@ -1,4 +1,4 @@
-//! Whole messages: calls and answers read, and what stands around an answer's result.
+//! Whole messages: calls and answers read, and what stands around their values.
 
 use std::borrow::Cow;
 
@@ -69,16 +69,16 @@ pub fn read_answer<'a>(
     Ok(Message { version, method, given: Given::ByPosition, tape: reader.tape })
 }
 
-/// What stands around the result in all answers of a method.
+/// What stands around the parameters or the result in all messages of a method.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MessageHead {
+pub struct Frame {
     head: Vec<u8>,
     tail: Vec<u8>,
 }
 
-impl MessageHead {
-    /// The surroundings of an answer with its result in this element of `namespace`.
-    pub fn new(version: Version, element: &str, namespace: &str) -> MessageHead {
+impl Frame {
+    /// The surroundings of a message whose one element in the Body is this, of `namespace`.
+    pub fn new(version: Version, element: &str, namespace: &str) -> Frame {
         let mut head = Vec::with_capacity(384);
         let (soap, mut tail) = (version.namespace(), Vec::with_capacity(96));
         for part in [
@@ -97,10 +97,10 @@ impl MessageHead {
         for part in ["</m:", element, "></soap:Body></soap:Envelope>\n"] {
             tail.extend_from_slice(part.as_bytes());
         }
-        MessageHead { head, tail }
+        Frame { head, tail }
     }
 
-    /// What stands before the result.
+    /// What stands before the parameters or the result.
     pub fn head(&self) -> &[u8] {
         &self.head
     }
