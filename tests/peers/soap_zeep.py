@@ -103,6 +103,7 @@ def every_type(service, rpc):
     assert (pair.arg1, pair.arg2) == ("seven", 7), pair
     assert service.divide(1, 4) == 0.25
     assert service.divide(1, 0) == float("inf")
+    assert service.divide(float("-inf"), 1) == float("-inf")
     assert service.nothing() is None
     assert len(items(service.points(count=2))) == 2
     assert service.later(2, 3) == 5
