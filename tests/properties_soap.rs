@@ -16,7 +16,7 @@ use croupier::local::Local;
 use croupier::service::{Context, Service};
 use croupier::shape::{Shape, Shapes};
 use croupier::wire::Limits;
-use croupier::wire::soap::{Frame, Message, Place, Style, Version, read_answer, write_value};
+use croupier::wire::soap::{Message, Place, Style, Version, read_answer, write_head, write_tail, write_value};
 use croupier::wire::xml::Control;
 use croupier::{Binary, DateTime, Value};
 use http::{Request, StatusCode, header};
@@ -126,8 +126,8 @@ fn post(service: &Arc<dyn Service>, style: Style, content_type: &str, body: &[u8
 fn echoed<T: Serialize, R: DeserializeOwned>(method: &str, value: &T, version: Version, style: Style) -> R {
     let shapes = Shapes::of(SERVICE.interface());
     let shape = shapes.method(method).unwrap();
-    let frame = Frame::new(version, &shape.element, "urn:a\"b&c");
-    let mut call = frame.head().to_vec();
+    let mut call = Vec::new();
+    write_head(&mut call, version, &shape.element, "urn:a\"b&c");
     let document = style == Style::Document;
     let place = Place {
         shapes: &shapes,
@@ -138,7 +138,7 @@ fn echoed<T: Serialize, R: DeserializeOwned>(method: &str, value: &T, version: V
         control: Control::Refuse,
     };
     write_value(&mut call, value, place).unwrap();
-    call.extend_from_slice(frame.tail());
+    write_tail(&mut call, &shape.element);
     let (status, text) = post(&SERVICE, style, version.content_type(), &call);
     assert_eq!(status, StatusCode::OK, "{}\n{text}", String::from_utf8_lossy(&call));
     let Message { version: answered, tape, .. } =

@@ -75,7 +75,7 @@ async fn every_captured_request_is_answered() {
         assert!(text.contains(expected), "{title}: {text}");
         count += 1;
     }
-    assert_eq!(count, 54, "some samples were not found");
+    assert_eq!(count, 55, "some samples were not found");
 }
 
 #[test]
