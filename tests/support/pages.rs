@@ -27,18 +27,21 @@ fn services() -> Vec<(&'static str, &'static [&'static str], Arc<dyn Service>)> 
     ]
 }
 
-/// What every one of these groups speaks, its page first.
-pub(crate) fn faces(path: &str, site: &Arc<Site>, groups: &Arc<[Listed]>) -> Vec<Arc<dyn Face>> {
+/// The protocols that every one of these groups speaks.
+const PROTOCOLS: &[Protocol] = &[Protocol::XmlRpc, Protocol::JsonRpc];
+
+/// The faces for them, the page first.
+fn faces(path: &str, site: &Arc<Site>, groups: &Arc<[Listed]>) -> Vec<Arc<dyn Face>> {
     let page = Page {
         site: site.clone(),
-        protocols: Protocol::ALL.to_vec(),
+        protocols: PROTOCOLS.to_vec(),
         groups: groups.clone(),
         namespace: format!("urn:croupier{}", path.replace('/', ":")),
     };
     vec![Arc::new(page), Arc::new(XmlRpc::default()), Arc::new(JsonRpc::default())]
 }
 
-pub(crate) fn groups() -> Arc<[Listed]> {
+fn groups() -> Arc<[Listed]> {
     let list = |(path, aliases, service): (&'static str, &[&str], Arc<dyn Service>)| {
         Listed::new(path, aliases.iter().map(ToString::to_string).collect(), service.interface())
     };
