@@ -4,14 +4,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::faces::xmlrpc::XmlRpc;
-use crate::gateway::{Gateway, Group};
+use crate::faces::set::FaceSet;
+use crate::gateway::Gateway;
 use crate::intake::{Intake, Memory};
+use crate::mount::{self, Mounted};
 use crate::policy::Limited;
 use crate::router::{MountError, Router};
 use crate::server::{BindError, Ended, Listener, Server};
 use crate::service::Service;
 use crate::settings::{Listen, Settings};
+use crate::site::Site;
 
 /// Services by path, each with the default limits, and the server for them.
 ///
@@ -30,8 +32,11 @@ use crate::settings::{Listen, Settings};
 /// ```
 #[derive(Default)]
 pub struct App {
-    router: Router<Arc<Group>>,
+    mounted: Vec<Mounted>,
+    /// Which paths are taken.
+    taken: Router<()>,
     settings: Settings,
+    site: Site,
 }
 
 impl App {
@@ -45,14 +50,20 @@ impl App {
         App { settings, ..self }
     }
 
-    /// Mounts a service at a path: at most 1,024 calls at a time, 60 s each, bodies of 4 MiB.
+    /// The same, known to clients under another address than that of their requests.
+    pub fn site(self, site: Site) -> App {
+        App { site, ..self }
+    }
+
+    /// Mounts a service at a path, with every face there is: at most 1,024 calls at a time, 60 s each, bodies of 4 MiB.
     ///
     /// # Errors
     /// Where the path is malformed or taken.
     pub fn mount(mut self, path: &str, service: impl Service) -> Result<App, MountError> {
         let service = Arc::new(Limited::new(Arc::new(service), 1024, Duration::from_secs(60)));
-        let faces = vec![Arc::new(XmlRpc::default()) as _];
-        self.router.mount(path, Arc::new(Group { path: path.to_owned(), service, faces, body_limit: 4 << 20 }))?;
+        self.taken.mount(path, ())?;
+        let (path, faces) = (path.to_owned(), FaceSet::default());
+        self.mounted.push(Mounted { path, aliases: Vec::new(), service, faces, body_limit: 4 << 20 });
         Ok(self)
     }
 
@@ -68,6 +79,8 @@ impl App {
     /// The server, for listeners of one's own.
     pub fn server(self) -> Server {
         let intake = Intake { memory: Memory::new(self.settings.memory), deadline: self.settings.deadlines.body };
-        Server::new(Gateway::new(self.router, intake), self.settings, None)
+        let router =
+            mount::router(&self.mounted, Arc::new(self.site)).expect("each path was looked at when it was mounted");
+        Server::new(Gateway::new(router, intake), self.settings, None)
     }
 }

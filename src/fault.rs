@@ -139,6 +139,35 @@ impl Kind {
         }
     }
 
+    /// Whether SOAP says that the caller is to blame: `Client` in SOAP 1.1, `Sender` in SOAP 1.2; otherwise it is the
+    /// server, `Server` and `Receiver`.
+    ///
+    /// ```
+    /// use croupier::fault::Kind;
+    /// assert!(Kind::BadParams.is_senders() && !Kind::Service(None).is_senders());
+    /// ```
+    pub fn is_senders(self) -> bool {
+        match self {
+            Kind::NotWellFormed
+            | Kind::Encoding
+            | Kind::Character
+            | Kind::Structure
+            | Kind::Limit
+            | Kind::NoSuchMethod
+            | Kind::BadParams => true,
+            Kind::Service(_) | Kind::Internal | Kind::Unreachable | Kind::Late | Kind::Busy => false,
+        }
+    }
+
+    /// The subcode that SOAP 1.2 has for calls (Part 2, section 4.4), without its prefix.
+    pub fn soap_subcode(self) -> Option<&'static str> {
+        match self {
+            Kind::NoSuchMethod => Some("ProcedureNotPresent"),
+            Kind::BadParams => Some("BadArguments"),
+            _ => None,
+        }
+    }
+
     /// One word for the access log and for metrics.
     pub fn word(self) -> &'static str {
         match self {

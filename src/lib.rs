@@ -1,4 +1,5 @@
-//! croupier: a web-service gateway. URL paths map to separately registered service groups, each reached over XML-RPC.
+//! croupier: a web-service gateway. URL paths map to separately registered service groups, each reached over every
+//! protocol: XML-RPC, JSON-RPC, REST, SOAP, and a page for people.
 //!
 //! Most people use the program and a TOML file; this library is for those who add services of their own
 //! ([`local`], [`config::Registry`]), mount them in a program of their own ([`app`]), or call others ([`client`]).
@@ -23,6 +24,7 @@ pub mod gateway;
 pub mod intake;
 pub mod interface;
 pub mod local;
+pub mod mount;
 pub mod options;
 pub mod packing;
 pub mod policy;

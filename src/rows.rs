@@ -78,7 +78,7 @@ where
     I: Iterator + Send,
     I::Item: Serialize + Send,
 {
-    fn fill(&mut self, format: Format, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError> {
+    fn fill(&mut self, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError> {
         while to.len() < until {
             let Some(item) = self.items.next() else { return Ok(false) };
             separate(format, to, &mut self.first);
@@ -102,7 +102,7 @@ where
     T: Serialize + Send + Sync,
     I: Iterator<Item = usize> + Send,
 {
-    fn fill(&mut self, format: Format, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError> {
+    fn fill(&mut self, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError> {
         if self.encoded.is_empty() {
             self.encoded = self.table.iter().map(|item| encoded(item, format)).collect::<Result<_, _>>()?;
         }
@@ -115,7 +115,7 @@ where
     }
 }
 
-fn encoded<T: Serialize + Sync>(item: &T, format: Format) -> Result<Vec<u8>, BoxError> {
+fn encoded<T: Serialize + Sync>(item: &T, format: Format<'_>) -> Result<Vec<u8>, BoxError> {
     let mut bytes = Vec::new();
     (&item).encode(format, &mut bytes)?;
     end(format, &mut bytes);
@@ -123,7 +123,7 @@ fn encoded<T: Serialize + Sync>(item: &T, format: Format) -> Result<Vec<u8>, Box
 }
 
 /// What a format wants between two items.
-fn separate(format: Format, to: &mut Vec<u8>, first: &mut bool) {
+fn separate(format: Format<'_>, to: &mut Vec<u8>, first: &mut bool) {
     if matches!(format, Format::Json(_)) && !*first {
         to.push(b',');
     }
@@ -131,7 +131,7 @@ fn separate(format: Format, to: &mut Vec<u8>, first: &mut bool) {
 }
 
 /// What a format wants behind an item.
-fn end(format: Format, to: &mut Vec<u8>) {
+fn end(format: Format<'_>, to: &mut Vec<u8>) {
     if matches!(format, Format::JsonLines(_)) {
         to.push(b'\n');
     }

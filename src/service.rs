@@ -10,7 +10,7 @@ use crate::args::Args;
 use crate::fault::{BoxError, Fault};
 use crate::interface::Interface;
 use crate::wait::Soon;
-use crate::wire::{json, xmlrpc};
+use crate::wire::{json, soap, xmlrpc};
 
 /// Whatever answers calls: an in-process service, a remote one, a composition, or a policy around another.
 pub trait Service: Send + Sync + 'static {
@@ -56,13 +56,15 @@ pub enum Answer {
 /// The form in which a value is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Format {
+pub enum Format<'f> {
     /// An XML-RPC `<value>`.
     XmlRpc(xmlrpc::Dialect),
     /// A JSON text; rows have commas between them.
     Json(json::Dialect),
     /// A JSON text; rows have line feeds behind them.
     JsonLines(json::Dialect),
+    /// An element of a SOAP message, with its name; rows are an element each.
+    Soap(soap::Place<'f>),
 }
 
 /// A value that can be written in any format. One virtual call a value: behind it everything is monomorphic.
@@ -71,14 +73,15 @@ pub trait Encode: Send {
     ///
     /// # Errors
     /// Where the format cannot carry it; what was half written then still stands in `to`.
-    fn encode(&self, format: Format, to: &mut Vec<u8>) -> Result<(), BoxError>;
+    fn encode(&self, format: Format<'_>, to: &mut Vec<u8>) -> Result<(), BoxError>;
 }
 
 impl<T: Serialize + Send + ?Sized> Encode for T {
-    fn encode(&self, format: Format, to: &mut Vec<u8>) -> Result<(), BoxError> {
+    fn encode(&self, format: Format<'_>, to: &mut Vec<u8>) -> Result<(), BoxError> {
         match format {
             Format::XmlRpc(dialect) => Ok(xmlrpc::write_value(to, self, dialect)?),
             Format::Json(dialect) | Format::JsonLines(dialect) => Ok(json::write_value(to, self, dialect)?),
+            Format::Soap(place) => Ok(soap::write_value(to, self, place)?),
         }
     }
 }
@@ -97,7 +100,7 @@ pub trait RowSource: Send {
     ///
     /// # Errors
     /// Where the format cannot carry an item.
-    fn fill(&mut self, format: Format, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError>;
+    fn fill(&mut self, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError>;
 }
 
 impl Rows {
@@ -115,7 +118,7 @@ impl Rows {
     ///
     /// # Errors
     /// Where the format cannot carry an item.
-    pub fn fill(&mut self, format: Format, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError> {
+    pub fn fill(&mut self, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError> {
         let more = self.source.fill(format, to, until)?;
         if !more {
             self.permit = None;

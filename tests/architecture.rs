@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 13] = [
     &["local", "packing", "refusal"],
     &["faces", "intake", "router"],
     &["gateway", "services", "client"],
-    &["server"],
+    &["mount", "server"],
     &["app", "config"],
     &["cli"],
     &["main"],

@@ -11,9 +11,13 @@ use toml::Spanned;
 use super::units::{Address, Period, Size};
 use super::web::{Base, Proxy};
 use super::{GroupLimits, Log};
+use crate::faces::rest::RestOptions;
+use crate::faces::set::{FaceName, FaceSet};
+use crate::faces::soap::SoapOptions;
 use crate::settings::{Deadlines, Listen, Settings};
 use crate::site::Site;
 use crate::wire::xmlrpc::Dialect;
+use crate::wire::{Limits, json};
 
 /// The whole file.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -36,6 +40,14 @@ pub(super) struct File {
     pub(super) limits: LimitsFile,
     /// How XML-RPC is read and written. A group's own `xml-rpc` overrides single keys.
     pub(super) xml_rpc: Dialect,
+    /// How JSON is written, by JSON-RPC and REST alike. A group's own `json` overrides single keys.
+    pub(super) json: json::Dialect,
+    /// How JSON-RPC is read. A group's own `json-rpc` overrides single keys.
+    pub(super) json_rpc: JsonRpcFile,
+    /// What REST has to choose. A group's own `rest` overrides single keys.
+    pub(super) rest: RestOptions,
+    /// How SOAP is written. A group's own `soap` overrides single keys.
+    pub(super) soap: SoapOptions,
     /// The groups by their paths. A path begins with a slash and has none at its end, and no segment of it is empty,
     /// `.` or `..` or has white space, a backslash, `%`, `?` or `#`. Each path and alias belongs to one group.
     pub(super) group: BTreeMap<String, GroupFile>,
@@ -119,7 +131,7 @@ pub(super) struct LimitsFile {
     /// How many elements a document may have.
     #[schemars(range(min = 1))]
     pub(super) elements: usize,
-    /// How many calls one `system.multicall` may hold.
+    /// How many calls one `system.multicall` or JSON-RPC batch may hold.
     #[schemars(range(min = 1))]
     pub(super) multicall: usize,
     /// How many calls of the group run at a time; further ones wait for their turn until their deadline.
@@ -131,7 +143,7 @@ pub(super) struct LimitsFile {
 }
 
 /// A group: what answers at a path.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct GroupFile {
     /// Further paths of the same group.
@@ -144,8 +156,27 @@ pub(super) struct GroupFile {
     pub(super) options: serde_json::Map<String, serde_json::Value>,
     /// What a request and a call may take here; what is not given is inherited.
     pub(super) limits: LimitsFile,
+    /// Over which protocols the group is reached; all of them, unless this says otherwise.
+    #[schemars(length(min = 1))]
+    pub(super) faces: Vec<FaceName>,
     /// How XML-RPC is read and written here; what is not given is inherited.
     pub(super) xml_rpc: Dialect,
+    /// How JSON is written here; what is not given is inherited.
+    pub(super) json: json::Dialect,
+    /// How JSON-RPC is read here; what is not given is inherited.
+    pub(super) json_rpc: JsonRpcFile,
+    /// What REST has to choose here; what is not given is inherited.
+    pub(super) rest: RestOptions,
+    /// How SOAP is written here; what is not given is inherited.
+    pub(super) soap: SoapOptions,
+}
+
+/// How JSON-RPC is read.
+#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct JsonRpcFile {
+    /// Whether requests of JSON-RPC 1.0 are answered too, in its own form: they have no member `jsonrpc`.
+    pub(super) version_1: bool,
 }
 
 /// Where the server listens if the file does not say.
@@ -162,7 +193,28 @@ impl Default for File {
             public: PublicFile::default(),
             limits: LimitsFile::default(),
             xml_rpc: Dialect::default(),
+            json: json::Dialect::default(),
+            json_rpc: JsonRpcFile::default(),
+            rest: RestOptions::default(),
+            soap: SoapOptions::default(),
             group: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for GroupFile {
+    fn default() -> Self {
+        GroupFile {
+            aliases: Vec::new(),
+            service: None,
+            options: serde_json::Map::new(),
+            limits: LimitsFile::default(),
+            faces: FaceName::ALL.to_vec(),
+            xml_rpc: Dialect::default(),
+            json: json::Dialect::default(),
+            json_rpc: JsonRpcFile::default(),
+            rest: RestOptions::default(),
+            soap: SoapOptions::default(),
         }
     }
 }
@@ -228,6 +280,22 @@ impl From<LimitsFile> for GroupLimits {
     fn from(file: LimitsFile) -> GroupLimits {
         let LimitsFile { body, depth, elements, multicall, concurrent, deadline } = file;
         GroupLimits { body: body.0, depth, elements, multicall, concurrent, deadline: deadline.0 }
+    }
+}
+
+impl GroupFile {
+    /// The faces of the group, as they are written.
+    pub(super) fn faces(&self) -> FaceSet {
+        FaceSet {
+            names: self.faces.clone(),
+            limits: Limits { depth: self.limits.depth, elements: self.limits.elements },
+            multicall: self.limits.multicall,
+            xml_rpc: self.xml_rpc,
+            json: self.json,
+            json_rpc_1: self.json_rpc.version_1,
+            rest: self.rest.clone(),
+            soap: self.soap.clone(),
+        }
     }
 }
 

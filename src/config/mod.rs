@@ -22,14 +22,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
-use crate::faces::xmlrpc::XmlRpc;
+use crate::faces::set::FaceSet;
 use crate::gateway::Group;
+use crate::mount::{self, Mounted};
 use crate::router::Router;
 use crate::service::Service;
 use crate::settings::{Listen, Settings};
 use crate::site::Site;
 use crate::wire::Limits;
-use crate::wire::xmlrpc::Dialect;
 
 pub use problem::{ConfigErrors, Problem};
 pub use reference::reference;
@@ -66,8 +66,8 @@ pub struct ConfiguredGroup {
     pub kind: String,
     /// What a request and a call may take.
     pub limits: GroupLimits,
-    /// How XML-RPC is read and written.
-    pub dialect: Dialect,
+    /// The faces the group has, and how they read and write.
+    pub faces: FaceSet,
     /// What answers, within the limits.
     pub service: Arc<dyn Service>,
 }
@@ -81,7 +81,7 @@ pub struct GroupLimits {
     pub depth: usize,
     /// How many elements a document may have (250,000 by default).
     pub elements: usize,
-    /// How many calls one `system.multicall` may hold (1,000 by default).
+    /// How many calls one `system.multicall` or JSON-RPC batch may hold (1,000 by default).
     pub multicall: usize,
     /// How many calls run at a time (1,024 by default).
     pub concurrent: usize,
@@ -173,24 +173,21 @@ impl Config {
     /// # Panics
     /// Where paths were changed by hand so that they cannot be mounted; those in a file were looked at.
     pub fn router(&self) -> Router<Arc<Group>> {
-        let mut router = Router::default();
-        for configured in &self.groups {
-            let group = Arc::new(configured.group());
-            for path in [&configured.path].into_iter().chain(&configured.aliases) {
-                router
-                    .mount(path, group.clone())
-                    .expect("the paths of a configuration can be mounted beside each other");
-            }
-        }
-        router
+        let mounted: Vec<Mounted> = self.groups.iter().map(ConfiguredGroup::mounted).collect();
+        mount::router(&mounted, self.site.clone())
+            .expect("the paths of a configuration can be mounted beside each other")
     }
 }
 
 impl ConfiguredGroup {
-    fn group(&self) -> Group {
-        let GroupLimits { body, depth, elements, multicall, .. } = self.limits;
-        let face = XmlRpc { dialect: self.dialect, limits: Limits { depth, elements }, multicall };
-        Group { path: self.path.clone(), service: self.service.clone(), faces: vec![Arc::new(face)], body_limit: body }
+    fn mounted(&self) -> Mounted {
+        Mounted {
+            path: self.path.clone(),
+            aliases: self.aliases.clone(),
+            service: self.service.clone(),
+            faces: self.faces.clone(),
+            body_limit: self.limits.body,
+        }
     }
 }
 
@@ -210,15 +207,14 @@ impl fmt::Debug for ConfiguredGroup {
             .field("aliases", &self.aliases)
             .field("kind", &self.kind)
             .field("limits", &self.limits)
-            .field("dialect", &self.dialect)
+            .field("faces", &self.faces)
             .finish_non_exhaustive()
     }
 }
 
 impl Default for GroupLimits {
     fn default() -> Self {
-        let Limits { depth, elements } = Limits::default();
-        let multicall = XmlRpc::default().multicall;
+        let FaceSet { limits: Limits { depth, elements }, multicall, .. } = FaceSet::default();
         GroupLimits { body: 4 << 20, depth, elements, multicall, concurrent: 1024, deadline: Duration::from_secs(60) }
     }
 }

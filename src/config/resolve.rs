@@ -150,7 +150,7 @@ fn read_group<'t>(
     if !sound {
         return None;
     }
-    for inherited in ["limits", "xml-rpc"] {
+    for inherited in ["limits", "xml-rpc", "json", "json-rpc", "rest", "soap"] {
         inherit(root, group.get_mut(), inherited);
     }
     let memory = || root.get("server").and_then(|server| span_of(server.get_ref(), &["memory"]));
@@ -199,7 +199,7 @@ impl Written<'_> {
     ) -> Option<ConfiguredGroup> {
         let paths = [&self.path].into_iter().chain(&self.file.aliases);
         problems.extend(paths.filter_map(|path| mount(mounted, path)));
-        let limits = GroupLimits::from(self.file.limits);
+        let (limits, faces) = (GroupLimits::from(self.file.limits), self.file.faces());
         problems.extend(too_large(&self.body, &limits, settings));
         let kind = self.file.service?;
         let service = registry.make(&kind, self.options).map_err(|wrong| problems.extend(wrong)).ok()?;
@@ -209,7 +209,7 @@ impl Written<'_> {
             kind: kind.into_inner(),
             service: limited(service, &limits),
             limits,
-            dialect: self.file.xml_rpc,
+            faces,
         })
     }
 }

@@ -100,7 +100,7 @@ pub fn begin(service: &dyn Service, call: Call<'_>) -> Pending {
 ///
 /// # Errors
 /// As for [`unsent`]. What was half written then still stands in `to`.
-pub fn encode(value: &dyn Encode, format: Format, to: &mut Vec<u8>) -> Result<(), Fault> {
+pub fn encode(value: &dyn Encode, format: Format<'_>, to: &mut Vec<u8>) -> Result<(), Fault> {
     let written = catch_unwind(AssertUnwindSafe(|| value.encode(format, to)));
     written.map_err(|_| Fault::internal())?.map_err(unsent)
 }
@@ -109,7 +109,7 @@ pub fn encode(value: &dyn Encode, format: Format, to: &mut Vec<u8>) -> Result<()
 ///
 /// # Errors
 /// As for [`unsent`]. What was half written then still stands in `to`.
-pub fn fill(rows: &mut Rows, format: Format, to: &mut Vec<u8>, until: usize) -> Result<bool, Fault> {
+pub fn fill(rows: &mut Rows, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, Fault> {
     let filled = catch_unwind(AssertUnwindSafe(|| rows.fill(format, to, until)));
     filled.map_err(|_| Fault::internal())?.map_err(unsent)
 }
@@ -128,6 +128,16 @@ pub fn ok(content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+/// The response to HEAD, given the response to GET: the same without its body. Its length is told, unless the client
+/// unpacks bodies and the length on the way may be another (RFC 9110, section 8.6).
+pub fn only_head(response: Response<Body>, unpacks: bool) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    if let Some(bytes) = body.as_whole().filter(|_| !unpacks) {
+        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    }
+    Response::from_parts(head, Body::default())
 }
 
 /// The media type of a request, without its parameters; empty where it has none. Upper and lower case are alike.

@@ -3,4 +3,7 @@
 pub mod face;
 pub mod jsonrpc;
 pub mod page;
+pub mod rest;
+pub mod set;
+pub mod soap;
 pub mod xmlrpc;

@@ -155,11 +155,11 @@ fn definitions_end_recursion_and_keep_what_is_worth_a_name() {
     assert_eq!(
         lines,
         [
-            "Color = Red|Black",
-            "Extended = {name: text ..int}",
-            "Maybe = Color?",
             "Node = {label?: text?, children?: [Node], tags?: [text], ports?: [int]?, next?: Node?}",
             "Point = (arg1: int, arg2: double)",
+            "Maybe = Color?",
+            "Color = Black|Red",
+            "Extended = {name: text ..int}",
         ]
     );
 }

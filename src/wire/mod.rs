@@ -1,6 +1,7 @@
 //! Values on a wire: how each protocol writes and reads what serde can say.
 
 pub mod json;
+pub mod soap;
 pub mod tape;
 pub mod xml;
 pub mod xmlrpc;

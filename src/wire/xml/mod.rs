@@ -3,9 +3,13 @@
 pub mod charset;
 pub(super) mod escape;
 pub(super) mod prolog;
+pub(super) mod tree;
+pub(super) mod unwritable;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use unwritable::Unwritable;
 
 /// How much is forgiven when reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]

@@ -3,10 +3,10 @@
 use serde::ser::{self, Impossible, Serialize, Serializer};
 
 use super::dialect::{BigIntegers, Dialect, Nil};
-use super::ser::{Unwritable, write_value};
+use super::ser::write_value;
 use super::tree;
 use crate::fault::Fault;
-use crate::wire::xml::{Characters, Control, escape};
+use crate::wire::xml::{Characters, Control, Unwritable, escape};
 
 /// The name of the method that makes several calls.
 pub const MULTICALL: &str = "system.multicall";

@@ -8,10 +8,11 @@ mod scalar;
 mod ser;
 mod tree;
 
+pub use super::xml::Unwritable;
 pub use dialect::{BigIntegers, Dialect, Fractions, Nil, NonFinite};
 pub use document::{Document, Root};
 pub use message::{
     MULTICALL, answer_head, answer_tail, write_answer, write_call, write_call_value, write_fault, write_fault_value,
     write_multicall,
 };
-pub use ser::{Unwritable, write_value};
+pub use ser::write_value;

@@ -1,38 +1,20 @@
 //! serde's Serializer for one XML-RPC value.
 
-use std::fmt;
 use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::ser::{self, Impossible, Serialize, Serializer};
+use serde::ser::{self, Serialize, Serializer};
 
 use super::dialect::{BigIntegers, Dialect, Fractions, Nil, NonFinite};
 use crate::date::{self, DateTime};
 use crate::value::BINARY;
 use crate::wire::xml::escape;
+use crate::wire::xml::unwritable::{TextOf, Unwritable, forbidden};
 use crate::wire::xml::{Characters, Control};
 
 /// The largest integer up to which a double holds every one exactly.
 const EXACT: u64 = 1 << 53;
-
-/// XML-RPC has no form for this value, or the group's policy forbids the one there is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unwritable(String);
-
-impl fmt::Display for Unwritable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Unwritable {}
-
-impl ser::Error for Unwritable {
-    fn custom<T: fmt::Display>(message: T) -> Unwritable {
-        Unwritable(message.to_string())
-    }
-}
 
 /// Writes one value, `<value>` and all.
 ///
@@ -105,7 +87,7 @@ impl<'w> Writer<'w> {
             return self.element("double", &format!("{shortest}{point}"));
         }
         match self.dialect.non_finite {
-            NonFinite::Refuse => Err(Unwritable(format!("XML-RPC has no double for {number}"))),
+            NonFinite::Refuse => Err(Unwritable::new(format!("XML-RPC has no double for {number}"))),
             NonFinite::Nil => self.nil(),
             NonFinite::Words if number.is_nan() => self.element("double", "NaN"),
             NonFinite::Words => self.element("double", if number > 0.0 { "INF" } else { "-INF" }),
@@ -118,7 +100,7 @@ impl<'w> Writer<'w> {
             Nil::ExNil => self.to.extend_from_slice(b"<value><ex:nil/></value>"),
             Nil::Omit if self.place == Place::Member => return Ok(Written::Nothing),
             Nil::Omit | Nil::Refuse => {
-                return Err(Unwritable("XML-RPC has no nil, and this group sends none".to_owned()));
+                return Err(Unwritable::new("XML-RPC has no nil, and this group sends none".to_owned()));
             }
         }
         Ok(Written::Value)
@@ -127,12 +109,12 @@ impl<'w> Writer<'w> {
     fn date(self, text: &str) -> Result<Written, Unwritable> {
         let date: DateTime = text.parse().map_err(ser::Error::custom)?;
         if self.dialect.fractions == Fractions::Refuse && date.local.nanosecond() != 0 {
-            return Err(Unwritable("a date of XML-RPC has no fraction of a second".to_owned()));
+            return Err(Unwritable::new("a date of XML-RPC has no fraction of a second".to_owned()));
         }
         let zone = time::UtcOffset::from_whole_seconds(i32::from(self.dialect.zone) * 60);
         let moved = zone.ok().and_then(|zone| date.at(zone)).and_then(|moved| moved.basic());
         let moved = moved.ok_or_else(|| {
-            Unwritable(format!("the date {date} falls outside the years 0 to 9999 in this group's zone"))
+            Unwritable::new(format!("the date {date} falls outside the years 0 to 9999 in this group's zone"))
         })?;
         self.element("dateTime.iso8601", &moved)
     }
@@ -267,8 +249,8 @@ impl<'w> Serializer for Writer<'w> {
         value: &T,
     ) -> Result<Written, Unwritable> {
         match name {
-            date::TOKEN => self.date(&value.serialize(NameOf)?),
-            BINARY => self.element("base64", &value.serialize(NameOf)?),
+            date::TOKEN => self.date(&value.serialize(TextOf)?),
+            BINARY => self.element("base64", &value.serialize(TextOf)?),
             _ => value.serialize(self),
         }
     }
@@ -411,7 +393,7 @@ impl ser::SerializeMap for Members<'_> {
     type Error = Unwritable;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unwritable> {
-        self.name(&key.serialize(NameOf)?)
+        self.name(&key.serialize(TextOf)?)
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
@@ -443,143 +425,10 @@ macro_rules! struct_like {
 
 struct_like! { SerializeStruct SerializeStructVariant }
 
-/// Takes the text out of a value that must be one: a map's key, or the inside of a date or of bytes.
-struct NameOf;
-
-macro_rules! names_from {
-    ($($method:ident $kind:ty,)*) => {$(
-        fn $method(self, value: $kind) -> Result<String, Unwritable> {
-            Ok(value.to_string())
-        }
-    )*};
-}
-
-impl Serializer for NameOf {
-    type Ok = String;
-    type Error = Unwritable;
-    type SerializeSeq = Impossible<String, Unwritable>;
-    type SerializeTuple = Impossible<String, Unwritable>;
-    type SerializeTupleStruct = Impossible<String, Unwritable>;
-    type SerializeTupleVariant = Impossible<String, Unwritable>;
-    type SerializeMap = Impossible<String, Unwritable>;
-    type SerializeStruct = Impossible<String, Unwritable>;
-    type SerializeStructVariant = Impossible<String, Unwritable>;
-
-    names_from! {
-        serialize_bool bool,
-        serialize_i8 i8,
-        serialize_i16 i16,
-        serialize_i32 i32,
-        serialize_i64 i64,
-        serialize_i128 i128,
-        serialize_u8 u8,
-        serialize_u16 u16,
-        serialize_u32 u32,
-        serialize_u64 u64,
-        serialize_u128 u128,
-        serialize_char char,
-        serialize_str &str,
-    }
-
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<String, Unwritable> {
-        Ok(variant.to_owned())
-    }
-
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<String, Unwritable> {
-        value.serialize(self)
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<String, Unwritable> {
-        value.serialize(self)
-    }
-
-    fn serialize_f32(self, _: f32) -> Result<String, Unwritable> {
-        no_name()
-    }
-
-    fn serialize_f64(self, _: f64) -> Result<String, Unwritable> {
-        no_name()
-    }
-
-    fn serialize_bytes(self, _: &[u8]) -> Result<String, Unwritable> {
-        no_name()
-    }
-
-    fn serialize_none(self) -> Result<String, Unwritable> {
-        no_name()
-    }
-
-    fn serialize_unit(self) -> Result<String, Unwritable> {
-        no_name()
-    }
-
-    fn serialize_unit_struct(self, _: &'static str) -> Result<String, Unwritable> {
-        no_name()
-    }
-
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: &T,
-    ) -> Result<String, Unwritable> {
-        no_name()
-    }
-
-    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, Unwritable> {
-        no_name()
-    }
-
-    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Unwritable> {
-        no_name()
-    }
-
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeTupleStruct, Unwritable> {
-        no_name()
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleVariant, Unwritable> {
-        no_name()
-    }
-
-    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Unwritable> {
-        no_name()
-    }
-
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeStruct, Unwritable> {
-        no_name()
-    }
-
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStructVariant, Unwritable> {
-        no_name()
-    }
-}
-
-fn no_name<T>() -> Result<T, Unwritable> {
-    Err(Unwritable("a struct's member is named by text".to_owned()))
-}
-
 fn too_large(digits: &str, policy: BigIntegers) -> Unwritable {
-    Unwritable(match policy {
+    Unwritable::new(match policy {
         BigIntegers::Refuse => format!("the integer {digits} is beyond the 32 bits that XML-RPC has"),
         BigIntegers::Double => format!("the integer {digits} is beyond 2^53, and no double holds it for sure"),
         BigIntegers::I8 | BigIntegers::ExI8 | BigIntegers::String => format!("the integer {digits} is beyond 64 bits"),
     })
-}
-
-fn forbidden(c: char) -> Unwritable {
-    Unwritable(format!("XML cannot carry the character U+{:04X}", u32::from(c)))
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use roxmltree::{Document as Xml, Node as Element, ParsingOptions, StringStorage};
+use roxmltree::{Document as Xml, Node as Element};
 
 use super::document::{Document, Root};
 use super::scalar::Scalar;
@@ -11,6 +11,7 @@ use crate::text::abridge;
 use crate::wire::Limits;
 use crate::wire::tape::{Node, Tape};
 use crate::wire::xml::Reading;
+use crate::wire::xml::tree::{misplaced, no_text, options, shape, syntax, text_of};
 
 /// The namespace of Apache's extension types.
 pub(super) const APACHE: &str = "http://ws.apache.org/xmlrpc/namespaces/extensions";
@@ -26,23 +27,6 @@ pub(super) fn read(text: &str, root: usize, reading: Reading, limits: Limits) ->
             Ok(document.into_owned())
         }
         Err(error) => Err(syntax(&error, limits)),
-    }
-}
-
-fn options<'a>(limits: Limits) -> ParsingOptions<'a> {
-    // Each piece of mark-up has at most a text before it and, if it is an element, one before its end; the census
-    // has bounded this already.
-    let nodes = limits.elements.saturating_mul(4).saturating_add(64);
-    ParsingOptions { nodes_limit: u32::try_from(nodes).unwrap_or(u32::MAX), ..ParsingOptions::default() }
-}
-
-fn syntax(error: &roxmltree::Error, limits: Limits) -> Fault {
-    use roxmltree::Error::{AttributesLimitReached, NamespacesLimitReached, NodesLimitReached};
-    match error {
-        NodesLimitReached | AttributesLimitReached | NamespacesLimitReached => {
-            Fault::new(Kind::Limit, crate::wire::xml::prolog::too_many(limits))
-        }
-        error => Fault::new(Kind::NotWellFormed, format!("not well-formed: {}", abridge(&error.to_string()))),
     }
 }
 
@@ -228,36 +212,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// All of an element's text: comments and processing instructions may split it, elements may not.
-fn text_of<'a>(element: Element<'_, 'a>) -> Result<Cow<'a, str>, Fault> {
-    let mut texts = element.children().filter(|child| !child.is_comment() && !child.is_pi());
-    let first = match texts.next() {
-        None => return Ok(Cow::Borrowed("")),
-        Some(child) => text_node(child, element)?,
-    };
-    texts.try_fold(first, |mut text, child| {
-        text.to_mut().push_str(&text_node(child, element)?);
-        Ok(text)
-    })
-}
-
-fn text_node<'a>(child: Element<'_, 'a>, parent: Element<'_, 'a>) -> Result<Cow<'a, str>, Fault> {
-    match child.text_storage() {
-        Some(StringStorage::Borrowed(text)) if child.is_text() => Ok(Cow::Borrowed(text)),
-        Some(StringStorage::Owned(text)) if child.is_text() => Ok(Cow::Owned(text.as_ref().to_owned())),
-        _ => Err(misplaced(child.tag_name().name(), parent.tag_name().name())),
-    }
-}
-
-/// Refuses text other than white space among an element's children.
-fn no_text(element: Element<'_, '_>) -> Result<(), Fault> {
-    let blank = |text: &str| text.bytes().all(|byte| byte.is_ascii_whitespace());
-    match element.children().any(|child| child.is_text() && !child.text().is_none_or(blank)) {
-        false => Ok(()),
-        true => Err(shape(format!("text does not belong in `{}`", element.tag_name().name()))),
-    }
-}
-
 fn trimmed(name: Cow<'_, str>) -> Cow<'_, str> {
     let blank = [' ', '\t', '\r', '\n'];
     match name {
@@ -283,12 +237,4 @@ fn is_own(name: &str) -> bool {
             | "member"
     );
     holds || Scalar::named(name.as_bytes()).is_some() || Scalar::of_apache(name).is_some()
-}
-
-fn misplaced(name: &str, parent: &str) -> Fault {
-    shape(format!("`{}` does not belong in `{}`", abridge(name), abridge(parent)))
-}
-
-fn shape(message: impl Into<Cow<'static, str>>) -> Fault {
-    Fault::new(Kind::Structure, message)
 }

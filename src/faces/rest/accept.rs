@@ -1,0 +1,149 @@
+//! What a client takes: the media types of its `Accept`, with their weights (RFC 9110, section 12.5.1).
+
+use http::{HeaderMap, header};
+
+/// A form in which an answer can be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Media {
+    /// One JSON text.
+    Json,
+    /// A JSON text on each line, for rows.
+    Lines,
+    /// A table with a header line, for rows.
+    Csv,
+}
+
+impl Media {
+    /// What a method can answer that answers a list of items, the first before the others.
+    pub(super) const OF_ROWS: &[Media] = &[Media::Json, Media::Lines, Media::Csv];
+    /// What every other method can answer.
+    pub(super) const OF_VALUES: &[Media] = &[Media::Json];
+
+    /// Its name, without parameters.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Media::Json => "application/json",
+            Media::Lines => "application/x-ndjson",
+            Media::Csv => "text/csv",
+        }
+    }
+
+    /// The value of `Content-Type` for it.
+    pub(super) const fn content_type(self) -> &'static str {
+        match self {
+            Media::Csv => "text/csv; charset=utf-8; header=present",
+            other => other.name(),
+        }
+    }
+}
+
+/// The one of these that the client wants most, the first of them where it does not care; `None` where it takes none.
+pub(super) fn choose(headers: &HeaderMap, offered: &[Media]) -> Option<Media> {
+    let mut values = headers.get_all(header::ACCEPT).iter();
+    let (first, second) = (values.next(), values.next());
+    match first.map(http::HeaderValue::as_bytes) {
+        None | Some(b"*/*" | b"application/json" | b"") if second.is_none() => return offered.first().copied(),
+        _ => {}
+    }
+    let ranges: Vec<Range<'_>> = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(Range::read)
+        .collect();
+    let weighed = offered.iter().map(|media| (weight(&ranges, media.name()), *media));
+    // Of two that are wanted alike, the one offered first.
+    let best = weighed.rev().max_by_key(|(weight, _)| *weight)?;
+    (best.0 > 0).then_some(best.1)
+}
+
+/// One of the ranges that a client takes.
+struct Range<'a> {
+    kind: &'a str,
+    subtype: &'a str,
+    /// In thousandths.
+    weight: u16,
+}
+
+impl<'a> Range<'a> {
+    /// Reads `text/csv;q=0.5`, `text/*` or `*/*`; what is malformed is passed over.
+    fn read(text: &'a str) -> Option<Range<'a>> {
+        let mut parts = text.split(';').map(str::trim);
+        let (kind, subtype) = parts.next()?.split_once('/')?;
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        Some(Range { kind, subtype, weight: weight.map_or(Some(1000), thousandths)? })
+    }
+
+    /// How closely it describes a media type; `None` where it is not meant.
+    fn closeness(&self, kind: &str, subtype: &str) -> Option<u8> {
+        match (self.kind, self.subtype) {
+            ("*", "*") => Some(0),
+            (own, "*") if own.eq_ignore_ascii_case(kind) => Some(1),
+            (own, of) if own.eq_ignore_ascii_case(kind) && of.eq_ignore_ascii_case(subtype) => Some(2),
+            _ => None,
+        }
+    }
+}
+
+/// The weight of a media type: that of the range that describes it most closely.
+fn weight(ranges: &[Range<'_>], media: &str) -> u16 {
+    let Some((kind, subtype)) = media.split_once('/') else { return 0 };
+    let close = ranges.iter().filter_map(|range| Some((range.closeness(kind, subtype)?, range.weight)));
+    close.max_by_key(|(closeness, _)| *closeness).map_or(0, |(_, weight)| weight)
+}
+
+/// A weight from 0 to 1 with at most three digits behind the point, in thousandths.
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let sound = matches!(whole, "0" | "1") && fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let weight = format!("{whole}{fraction:0<3}").parse().ok()?;
+    (sound && weight <= 1000).then_some(weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn chosen(accept: &'static str) -> Option<Media> {
+        choose(&HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]), Media::OF_ROWS)
+    }
+
+    #[test]
+    fn the_heaviest_wins_and_the_closest_range_weighs() {
+        for (accept, expected) in [
+            ("*/*", Some(Media::Json)),
+            ("text/csv", Some(Media::Csv)),
+            ("TEXT/CSV", Some(Media::Csv)),
+            ("text/*", Some(Media::Csv)),
+            ("text/html, application/xhtml+xml, */*;q=0.8", Some(Media::Json)),
+            ("application/x-ndjson;q=0.9, application/json;q=0.8", Some(Media::Lines)),
+            ("application/*;q=0.5, application/json;q=0", Some(Media::Lines)),
+            ("*/*;q=0.1, text/csv;q=0.2", Some(Media::Csv)),
+            ("text/csv;header=present", Some(Media::Csv)),
+            ("application/json;q=0.001", Some(Media::Json)),
+            ("application/json;q=1.5, text/csv;q=0.1", Some(Media::Csv)),
+            ("application/json;q=0", None),
+            ("application/xml", None),
+            ("nonsense", None),
+            ("*/*;q=0", None),
+        ] {
+            assert_eq!(chosen(accept), expected, "{accept}");
+        }
+        assert_eq!(choose(&HeaderMap::new(), Media::OF_ROWS), Some(Media::Json));
+    }
+
+    #[test]
+    fn two_lines_are_one_list() {
+        let lines = ["text/csv;q=0.5", "application/x-ndjson"];
+        let headers = lines.map(|line| (header::ACCEPT, HeaderValue::from_static(line)));
+        let headers = headers.into_iter().fold(HeaderMap::new(), |mut all, (name, value)| {
+            all.append(name, value);
+            all
+        });
+        assert_eq!(choose(&headers, Media::OF_ROWS), Some(Media::Lines));
+        assert_eq!(choose(&headers, Media::OF_VALUES), None);
+    }
+}

@@ -1,0 +1,167 @@
+//! SOAP 1.1 and 1.2 seen from the client: one POST to the group's own path, answered in the version it came in.
+
+mod action;
+mod answer;
+mod namespace;
+mod options;
+mod root;
+mod wsdl;
+
+use std::sync::{Arc, OnceLock};
+
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+
+use self::answer::Answering;
+use super::face::{self, Claim, Face, GroupRequest, Replied, Reply};
+use crate::args::Args;
+use crate::body::Body;
+use crate::interface::Interface;
+use crate::service::{Call, Service};
+use crate::shape::Shapes;
+use crate::site::Site;
+use crate::text::abridge;
+use crate::wait::Soon;
+use crate::wire::Limits;
+use crate::wire::soap::{self as wire, Given, Message, Refused, Rejection, Style, Version};
+use crate::wire::xml::charset;
+
+pub use namespace::namespace_of;
+pub use options::SoapOptions;
+pub use wsdl::Wsdl;
+
+/// The SOAP face of one group.
+#[derive(Debug, Clone)]
+pub struct Soap {
+    /// What an operator decides about it.
+    pub options: SoapOptions,
+    /// How large a request's document may be.
+    pub limits: Limits,
+    /// Under which address clients know this server.
+    pub site: Arc<Site>,
+    namespace: String,
+    /// The shapes of the group's interface, compiled when they are first needed.
+    shapes: OnceLock<Arc<Shapes>>,
+}
+
+impl Soap {
+    /// A face whose messages have this target namespace, such as [`namespace_of`] the group's path, unless the options
+    /// say otherwise.
+    pub fn new(namespace: impl Into<String>) -> Soap {
+        Soap {
+            options: SoapOptions::default(),
+            limits: Limits::default(),
+            site: Arc::default(),
+            namespace: namespace.into(),
+            shapes: OnceLock::new(),
+        }
+    }
+
+    /// The target namespace of the group's messages.
+    pub fn namespace(&self) -> &str {
+        self.options.namespace.as_deref().unwrap_or(&self.namespace)
+    }
+
+    /// The shapes of what the group's methods take and answer. A face serves one group, so they are compiled once.
+    pub fn shapes(&self, interface: &Interface) -> &Arc<Shapes> {
+        self.shapes.get_or_init(|| Arc::new(Shapes::of(interface)))
+    }
+}
+
+impl Face for Soap {
+    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        if tail.is_empty() { &[Method::POST] } else { &[] }
+    }
+
+    /// SOAP 1.2 by its media type; SOAP 1.1 shares its with other protocols.
+    fn claims(&self, _: &Interface, head: &Parts, tail: &str) -> Claim {
+        if head.method != Method::POST || !tail.is_empty() {
+            return Claim::No;
+        }
+        let media = face::media_type(head);
+        if is_soap12(media) {
+            Claim::Yes
+        } else if media.is_empty() || ["text/xml", "application/xml"].iter().any(|it| media.eq_ignore_ascii_case(it)) {
+            Claim::Perhaps
+        } else {
+            Claim::No
+        }
+    }
+
+    fn recognises(&self, head: &Parts, body: &[u8]) -> bool {
+        match root::name(body).as_deref() {
+            Some(b"Envelope") => true,
+            Some(b"methodCall") => false,
+            _ => head.headers.contains_key(action::HEADER),
+        }
+    }
+
+    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        match self.begin(service, request) {
+            Ok(reply) => reply,
+            Err((rejection, method)) => {
+                let by_type = if is_soap12(face::media_type(request.head)) { Version::V12 } else { Version::V11 };
+                let version = rejection.version.unwrap_or(by_type);
+                Soon::now(fault(&rejection.refused, version, self.namespace(), method))
+            }
+        }
+    }
+}
+
+/// Why a request is not answered, and the method that it calls as far as that is known.
+type NotBegun = (Rejection, Box<str>);
+
+impl Soap {
+    /// Reads a request and begins to answer it.
+    fn begin(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Result<Reply, NotBegun> {
+        let GroupRequest { head, body, context, .. } = request;
+        let unread = |rejection| (rejection, Box::from(""));
+        let shapes = self.shapes(service.interface());
+        let style = if is_rpc(request.query()) { Style::Rpc } else { Style::Document };
+        let text = charset::decode(body, face::charset(&head.headers)).map_err(|fault| unread(fault.into()))?;
+        let message = wire::read_call(&text, shapes, style, self.limits).map_err(unread)?;
+        let Message { version, method, given, tape } = message;
+        let name: Box<str> = abridge(&method).into();
+        if let Err(fault) = action::check(head, &method, shapes) {
+            return Err((Rejection { version: Some(version), refused: Refused::Call(fault) }, name));
+        }
+        let mut values = tape.values();
+        let args = match given {
+            Given::ByPosition => Args::Values(values),
+            Given::ByName => values.next().map_or(Args::None, Args::Members),
+        };
+        let pending = face::begin(service.as_ref(), Call { method: &method, args, context });
+        let answering = Answering {
+            shapes: shapes.clone(),
+            method: shapes.methods().iter().position(|known| known.name == method),
+            namespace: self.namespace().into(),
+            control: self.options.control,
+            version,
+            style,
+        };
+        Ok(pending.and_then(move |answer| answering.write(answer, name)))
+    }
+}
+
+fn is_soap12(media: &str) -> bool {
+    media.eq_ignore_ascii_case("application/soap+xml")
+}
+
+/// Whether the address is the one that a WSDL document of rpc style gives.
+fn is_rpc(query: &str) -> bool {
+    !query.is_empty() && query.split('&').any(|part| part == "style=rpc")
+}
+
+fn response(status: StatusCode, version: Version, body: Body) -> Response<Body> {
+    let mut response = face::ok(version.content_type(), body);
+    *response.status_mut() = status;
+    response
+}
+
+/// The response that says why there is no answer.
+fn fault(refused: &Refused, version: Version, namespace: &str, method: Box<str>) -> Replied {
+    let mut bytes = Vec::with_capacity(768);
+    wire::write_fault(&mut bytes, refused, version, namespace);
+    let status = StatusCode::from_u16(refused.status(version)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Replied { response: response(status, version, Body::whole(bytes)), method, fault: Some(refused.kind()) }
+}

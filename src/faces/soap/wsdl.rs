@@ -1,0 +1,119 @@
+//! The WSDL of a group: `GET <path>?wsdl`, in the style and for the versions of SOAP that the query asks for.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+
+use crate::body::Body;
+use crate::describe::wsdl::{self, Form, Style, Versions};
+use crate::faces::face::{self, Claim, Face, GroupRequest, Replied, Reply};
+use crate::interface::Interface;
+use crate::refusal::Refusal;
+use crate::service::Service;
+use crate::shape::Shapes;
+use crate::site::Site;
+use crate::text::abridge;
+use crate::wait::Soon;
+
+/// The face that answers `?wsdl` at a group's own path.
+#[derive(Debug, Clone)]
+pub struct Wsdl {
+    /// Whose public address stands in the document.
+    pub site: Arc<Site>,
+    /// The namespace of the group's operations and types: the same as [that of its `Soap` face](super::Soap::namespace).
+    pub namespace: String,
+}
+
+impl Face for Wsdl {
+    /// None at a path without `?wsdl`, which is the only address that is spoken of here.
+    fn methods(&self, _: &Interface, _: &str) -> &'static [Method] {
+        &[]
+    }
+
+    /// Whatever else the request would like to have: clients ask for the WSDL with the headers of a browser.
+    fn claims(&self, _: &Interface, head: &Parts, tail: &str) -> Claim {
+        let reads = head.method == Method::GET || head.method == Method::HEAD;
+        if reads && tail.is_empty() && asked(head).any(|(name, _)| name.eq_ignore_ascii_case("wsdl")) {
+            Claim::Yes
+        } else {
+            Claim::No
+        }
+    }
+
+    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        let response = match form(request.head) {
+            Ok(form) => {
+                let address = self.site.base(request.head, request.context.peer) + request.path();
+                let (interface, shapes) = (service.interface(), Shapes::of(service.interface()));
+                let text = wsdl::document(interface, &shapes, &self.namespace, &address, form);
+                document(request.head, text)
+            }
+            Err(reason) => Refusal::new(StatusCode::BAD_REQUEST, reason).into_response(),
+        };
+        Soon::now(Replied { response, method: "".into(), fault: None })
+    }
+}
+
+/// The names and values of a query, as they are written.
+fn asked(head: &Parts) -> impl Iterator<Item = (&str, &str)> {
+    let query = head.uri.query().unwrap_or_default();
+    query.split('&').map(|part| part.split_once('=').unwrap_or((part, "")))
+}
+
+/// Which of the documents a query asks for. What it says beside `style` and `soap` is nobody's business.
+fn form(head: &Parts) -> Result<Form, String> {
+    let mut form = Form::default();
+    for (name, value) in asked(head) {
+        if name.eq_ignore_ascii_case("style") {
+            form.style = match value.to_ascii_lowercase().as_str() {
+                "document" => Style::Document,
+                "rpc" => Style::Rpc,
+                _ => return Err(format!("`style` is `document` or `rpc`, not `{}`", abridge(value))),
+            };
+        } else if name.eq_ignore_ascii_case("soap") {
+            form.versions = match value.to_ascii_lowercase().as_str() {
+                "1.1" => Versions::One,
+                "1.2" => Versions::Two,
+                "both" => Versions::Both,
+                _ => return Err(format!("`soap` is `1.1`, `1.2` or `both`, not `{}`", abridge(value))),
+            };
+        }
+    }
+    Ok(form)
+}
+
+/// The document, or that it has not changed. Clients keep WSDLs for days: they are to ask each time, which costs
+/// little where nothing has changed.
+fn document(head: &Parts, text: String) -> Response<Body> {
+    let tag = tag(&text);
+    let mut response = face::ok("text/xml; charset=utf-8", Body::default());
+    if has(head, &tag) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().remove(header::CONTENT_TYPE);
+    } else {
+        *response.body_mut() = Body::whole(text);
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// A weak tag, since the same text may be sent packed (RFC 9110, section 8.8.1).
+fn tag(text: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text.as_bytes());
+    format!("W/\"{:016x}\"", hasher.finish())
+}
+
+/// Whether the client has this version already (RFC 9110, section 13.1.2).
+fn has(head: &Parts, tag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let own = opaque(tag);
+    let values = head.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|given| given.trim() == "*" || opaque(given) == own)
+}

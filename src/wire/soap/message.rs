@@ -1,0 +1,122 @@
+//! Whole messages: calls and answers read, and what stands around an answer's result.
+
+use std::borrow::Cow;
+
+use super::envelope::{self, Envelope, elements, is};
+use super::fault::{Refused, attribute};
+use super::read::{Given, Reader};
+use super::{INSTANCE, Rejection, Style, Version};
+use crate::fault::Fault;
+use crate::shape::{MethodShape, Shapes, unescape};
+use crate::wire::Limits;
+use crate::wire::tape::Tape;
+use crate::wire::xml::tree::shape;
+
+/// A message as read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message<'a> {
+    /// Its version.
+    pub version: Version,
+    /// The name of the method that is called or has answered.
+    pub method: Cow<'a, str>,
+    /// How the parameters are on the tape.
+    pub given: Given,
+    /// The parameters; an answer's one result, or none.
+    pub tape: Tape<'a>,
+}
+
+/// Reads a call of one of these methods. A method that is not among them is read as well, its parameters as values of
+/// any type: who answers calls says that there is none.
+///
+/// # Errors
+/// `Rejection`, whose faults are `NotWellFormed`, `Structure`, `Limit` and `BadParams`.
+pub fn read_call<'a>(text: &'a str, shapes: &Shapes, style: Style, limits: Limits) -> Result<Message<'a>, Rejection> {
+    let xml = envelope::tree(text, limits)?;
+    let Envelope { version, content } = Envelope::of(&xml)?;
+    let rejected = |refused| Rejection { version: Some(version), refused };
+    if content.tag_name().namespace() == Some(version.namespace()) {
+        return Err(rejected(shape("the `Body` holds an element of SOAP's own, not a call").into()));
+    }
+    let element = content.tag_name().name();
+    let known = shapes.method_of_element(element);
+    let mut reader = Reader::new(shapes, style, limits);
+    let params = known.map(|known| known.params.as_slice()).unwrap_or_default();
+    let given = reader.params(content, params).map_err(|fault| rejected(Refused::Call(fault)))?;
+    Ok(Message { version, method: unescape(element), given, tape: reader.tape })
+}
+
+/// Reads the answer of a method.
+///
+/// # Errors
+/// `Rejection`; for a fault message `Structure`.
+pub fn read_answer<'a>(
+    text: &'a str,
+    shapes: &Shapes,
+    method: &MethodShape,
+    style: Style,
+    limits: Limits,
+) -> Result<Message<'a>, Rejection> {
+    let xml = envelope::tree(text, limits)?;
+    let Envelope { version, content } = Envelope::of(&xml)?;
+    let rejected = |fault| Rejection { version: Some(version), refused: Refused::Call(fault) };
+    if is(content, version, "Fault") {
+        return Err(rejected(shape("this is a fault, not an answer")));
+    }
+    let mut reader = Reader::new(shapes, style, limits);
+    let results: Vec<_> = elements(content).collect();
+    reader.result(&results, &method.result).map_err(rejected)?;
+    let method = Cow::Owned(method.name.clone());
+    Ok(Message { version, method, given: Given::ByPosition, tape: reader.tape })
+}
+
+/// What stands around the result in all answers of a method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageHead {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl MessageHead {
+    /// The surroundings of an answer with its result in this element of `namespace`.
+    pub fn new(version: Version, element: &str, namespace: &str) -> MessageHead {
+        let mut head = Vec::with_capacity(384);
+        let (soap, mut tail) = (version.namespace(), Vec::with_capacity(96));
+        for part in [
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"",
+            soap,
+            "\" xmlns:xsi=\"",
+            INSTANCE,
+            "\"><soap:Body><m:",
+            element,
+            " xmlns:m=\"",
+        ] {
+            head.extend_from_slice(part.as_bytes());
+        }
+        attribute(&mut head, namespace);
+        head.extend_from_slice(b"\">");
+        for part in ["</m:", element, "></soap:Body></soap:Envelope>\n"] {
+            tail.extend_from_slice(part.as_bytes());
+        }
+        MessageHead { head, tail }
+    }
+
+    /// What stands before the result.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// What stands behind it.
+    pub fn tail(&self) -> &[u8] {
+        &self.tail
+    }
+}
+
+impl From<Rejection> for Fault {
+    /// The fault that a rejection is where there is no protocol to say it in.
+    fn from(rejection: Rejection) -> Fault {
+        match rejection.refused {
+            Refused::Message(fault) | Refused::Call(fault) => fault,
+            refused => Fault::new(refused.kind(), "the message is not understood"),
+        }
+    }
+}

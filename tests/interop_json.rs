@@ -1,0 +1,67 @@
+//! Other people's JSON-RPC clients against a gateway with a wheel and a service that has every type: jayson for Node,
+//! and Python's jsonrpcclient. The OpenRPC documents against OpenRPC's own meta-schema.
+//!
+//! What they call and expect stands in `tests/peers`. Packages of Node must be where Node finds them, in a folder that
+//! the variable `NODE_PATH` names; `PYTHON` may name the interpreter that has jsonrpcclient.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/every_type.rs"]
+mod every_type;
+#[path = "support/process.rs"]
+mod process;
+mod support;
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use croupier::faces::jsonrpc::{JsonRpc, OpenRpc};
+use croupier::gateway::Group;
+use croupier::policy::Limited;
+use croupier::router::Router;
+use croupier::service::Service;
+use croupier::services::wheel::{Chance, Family, Table};
+use croupier::settings::Settings;
+use process::run;
+use support::Running;
+
+fn gateway() -> Running {
+    let mut router = Router::default();
+    let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+    for (path, service) in
+        [("/wheel", Arc::new(wheel) as Arc<dyn Service>), ("/every", Arc::new(every_type::service()))]
+    {
+        let service = Arc::new(Limited::new(service, 1024, Duration::from_secs(60)));
+        let faces: Vec<Arc<dyn croupier::faces::face::Face>> =
+            vec![Arc::new(OpenRpc::default()), Arc::new(JsonRpc::default())];
+        router.mount(path, Arc::new(Group { path: path.into(), service, faces, body_limit: 1 << 20 })).unwrap();
+    }
+    Running::router(router, Settings::default())
+}
+
+/// Runs one of the scripts in `tests/peers` against a gateway of its own; it must find nothing wrong.
+fn script(interpreter: &str, name: &str) {
+    let gateway = gateway();
+    let script = format!("{}/tests/peers/{name}", env!("CARGO_MANIFEST_DIR"));
+    let ended = run(Command::new(interpreter).args([script, format!("http://{}", gateway.address)]));
+    assert!(ended.status.success(), "{name}: {}\n{}{}", ended.status, ended.stdout, ended.stderr);
+}
+
+#[test]
+#[ignore = "needs node with the jayson package"]
+fn jayson_calls_notifies_and_makes_batches() {
+    script("node", "jayson.js");
+}
+
+#[test]
+#[ignore = "needs Python with the jsonrpcclient package"]
+fn jsonrpcclient_calls_notifies_and_makes_batches() {
+    script(&std::env::var("PYTHON").unwrap_or_else(|_| "python3".into()), "jsonrpc_client.py");
+}
+
+#[test]
+#[ignore = "needs node with ajv, ajv-formats and the meta-schemas of OpenRPC and of JSON Schema"]
+fn documents_are_openrpc_and_answers_are_what_they_say() {
+    script("node", "openrpc.js");
+}
