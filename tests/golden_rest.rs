@@ -67,10 +67,8 @@ struct Bounds {
 
 fn face(case: &Case<'_>) -> Rest {
     let (bounds, default): (Bounds, _) = (case.table("limits"), Limits::default());
-    let limits = Limits {
-        depth: bounds.depth.unwrap_or(default.depth),
-        elements: bounds.elements.unwrap_or(default.elements),
-    };
+    let limits =
+        Limits { depth: bounds.depth.unwrap_or(default.depth), elements: bounds.elements.unwrap_or(default.elements) };
     Rest { options: case.table::<RestOptions>("options"), limits, ..Rest::default() }
 }
 
@@ -100,9 +98,7 @@ fn answer(case: &Case<'_>, service: &Arc<dyn Service>) -> String {
         let body = body.collect().await.unwrap().to_bytes();
         rest::check_body(&head, &body);
         let body = String::from_utf8(body.to_vec()).unwrap().replace('\r', "\\r");
-        format!("{}\n{}\n{body}", head.status, headers.concat())
-            .trim_end_matches('\n')
-            .to_owned()
+        format!("{}\n{}\n{body}", head.status, headers.concat()).trim_end_matches('\n').to_owned()
     })
 }
 
