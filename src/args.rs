@@ -15,6 +15,7 @@ use self::name::ByName;
 use self::position::ByPosition;
 use crate::fault::Fault;
 use crate::text::{abridge, shorten};
+use crate::wire::json::Typed;
 use crate::wire::tape::{ValueRef, Values};
 
 /// The longest message that is passed on, in characters: parts of it come from outside.
@@ -46,8 +47,10 @@ impl<'a> Args<'a> {
             Args::Values(given) => A::deserialize(ByPosition { given }),
             Args::Members(record) => A::deserialize(ByName { given: members(record)? }),
             Args::Json(raw) => match Listed::read(raw)? {
-                Listed::ByPosition(given) => A::deserialize(ByPosition { given: given.into_iter() }),
-                Listed::ByName(given) => A::deserialize(ByName { given: given.into_iter() }),
+                Listed::ByPosition(given) => A::deserialize(ByPosition { given: given.into_iter().map(Typed) }),
+                Listed::ByName(given) => {
+                    A::deserialize(ByName { given: given.into_iter().map(|(name, value)| (name, Typed(value))) })
+                }
             },
         };
         taken.map_err(Wrong::into_fault)

@@ -12,16 +12,16 @@ const FURTHEST: usize = 16;
 /// What the text of a value is.
 #[derive(Debug, Clone, Copy)]
 pub enum Form<'a> {
-    /// The text of one value; `nullable` where the word `null` says that there is none.
+    /// The text of one value.
     One {
         /// What the text is read as.
         scalar: Scalar,
-        /// Whether `null` may stand there. Never for a string, of which it would be one.
+        /// Whether there may be no value. The word `null` says so, but not for a string, of which it is one.
         nullable: bool,
     },
-    /// Several values one after the other, each in a form of its own.
+    /// Several such texts one after the other: the items of a list.
     Many(Items<'a>),
-    /// A JSON text: values of free form, records, and whatever may be of several types.
+    /// A JSON text: values of free form, records, lists of those, and whatever may be of several types.
     Json,
 }
 
@@ -43,21 +43,33 @@ pub enum Scalar {
 pub struct Items<'a> {
     interface: &'a Interface,
     list: &'a Value,
+    /// How many references and choices may still be followed.
+    further: usize,
 }
 
 impl<'a> Items<'a> {
-    /// The form of the item at this place.
-    pub fn at(self, place: usize) -> Form<'a> {
-        match self.schema(place).map_or(Form::Json, |schema| Form::of(self.interface, schema)) {
-            // There is no second way to write several values.
-            Form::Many(_) => Form::Json,
-            form => form,
-        }
+    /// What the text of the item at this place is read as.
+    pub fn at(self, place: usize) -> Scalar {
+        self.schema(place).and_then(|schema| self.scalar(schema)).unwrap_or(Scalar::Text)
     }
 
     fn schema(self, place: usize) -> Option<&'a Value> {
         let first = self.list.get("prefixItems").and_then(Value::as_array);
         first.and_then(|first| first.get(place)).or_else(|| self.list.get("items"))
+    }
+
+    /// Whether each item is surely the text of one value.
+    fn are_texts(self) -> bool {
+        let first = self.list.get("prefixItems").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let mut schemas = first.iter().chain(self.list.get("items")).peekable();
+        schemas.peek().is_some() && schemas.all(|schema| self.scalar(schema).is_some())
+    }
+
+    fn scalar(self, schema: &'a Value) -> Option<Scalar> {
+        match Form::within(self.interface, schema, self.further) {
+            Form::One { scalar, nullable: false } => Some(scalar),
+            _ => None,
+        }
     }
 }
 
@@ -75,11 +87,11 @@ impl<'a> Form<'a> {
         }
         let choices = ["anyOf", "oneOf", "allOf"].into_iter().find_map(|key| schema.get(key)?.as_array());
         match (schema.get("type"), choices) {
-            (Some(Value::String(name)), _) => Form::named(interface, schema, name),
+            (Some(Value::String(name)), _) => Form::named(interface, schema, name, further),
             (Some(Value::Array(names)), _) => {
                 let forms = names.iter().filter_map(Value::as_str).map(|name| match name {
                     "null" => None,
-                    name => Some(Form::named(interface, schema, name)),
+                    name => Some(Form::named(interface, schema, name, further)),
                 });
                 Form::one_of(forms)
             }
@@ -103,14 +115,17 @@ impl<'a> Form<'a> {
         }
     }
 
-    fn named(interface: &'a Interface, schema: &'a Value, name: &str) -> Form<'a> {
+    fn named(interface: &'a Interface, schema: &'a Value, name: &str, further: usize) -> Form<'a> {
         let one = |scalar| Form::One { scalar, nullable: false };
         match name {
             "string" => one(Scalar::Text),
             "integer" => one(Scalar::Integer),
             "number" => one(Scalar::Number),
             "boolean" => one(Scalar::Boolean),
-            "array" => Form::Many(Items { interface, list: schema }),
+            "array" => {
+                let items = Items { interface, list: schema, further };
+                if items.are_texts() { Form::Many(items) } else { Form::Json }
+            }
             _ => Form::Json,
         }
     }
@@ -139,9 +154,7 @@ impl<'a> Form<'a> {
             }
         }
         match found {
-            Some(Form::One { scalar, nullable }) => {
-                Form::One { scalar, nullable: (nullable || null) && scalar != Scalar::Text }
-            }
+            Some(Form::One { scalar, nullable }) => Form::One { scalar, nullable: nullable || null },
             Some(form) => form,
             None => Form::Json,
         }
@@ -175,7 +188,7 @@ mod tests {
         interface.defs.insert("Circle".into(), json!({ "$ref": "#/$defs/Circle" }));
         for (schema, expected) in [
             (json!({ "type": "string" }), one(Scalar::Text, false)),
-            (json!({ "type": ["string", "null"] }), one(Scalar::Text, false)),
+            (json!({ "type": ["string", "null"] }), one(Scalar::Text, true)),
             (json!({ "type": ["integer", "null"] }), one(Scalar::Integer, true)),
             (json!({ "type": "number" }), one(Scalar::Number, false)),
             (json!({ "anyOf": [{ "type": "boolean" }, { "type": "null" }] }), one(Scalar::Boolean, true)),
@@ -201,15 +214,15 @@ mod tests {
     }
 
     #[test]
-    fn items_have_forms_of_their_own_but_no_lists_in_lists() {
+    fn a_list_is_several_texts_only_where_each_item_is_one() {
         let interface = Interface::default();
-        let schema = json!({
-            "type": ["array", "null"],
-            "prefixItems": [{ "type": "integer" }],
-            "items": { "type": "array", "items": { "type": "string" } },
-        });
-        let Form::Many(items) = Form::of(&interface, &schema) else { panic!("a list is several values") };
-        assert!(matches!(items.at(0), Form::One { scalar: Scalar::Integer, nullable: false }));
-        assert!(matches!(items.at(1), Form::Json));
+        let pair = json!({ "type": ["array", "null"], "prefixItems": [{ "type": "integer" }, { "type": "string" }] });
+        let Form::Many(items) = Form::of(&interface, &pair) else { panic!("a list is several values") };
+        assert_eq!([items.at(0), items.at(1)], [Scalar::Integer, Scalar::Text]);
+        for items in [json!({ "type": "array" }), json!(true), json!({ "type": ["integer", "null"] })] {
+            let list = json!({ "type": "array", "items": items });
+            assert!(matches!(Form::of(&interface, &list), Form::Json), "{list}");
+        }
+        assert!(matches!(Form::of(&interface, &json!({ "type": "array" })), Form::Json));
     }
 }

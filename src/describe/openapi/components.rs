@@ -55,7 +55,7 @@ impl<'a> Components<'a> {
         }
         let mut names = Names::new(interface);
         for name in interface.defs.keys() {
-            let free = self.free(name);
+            let free = free(&self.schemas, name);
             // Holds the place until all names are known, on which the schemas depend.
             self.schemas.insert(free.clone(), Value::Null);
             names.names.insert(name, free);
@@ -73,15 +73,15 @@ impl<'a> Components<'a> {
     pub(super) fn into_schemas(self) -> Map<String, Value> {
         self.schemas
     }
+}
 
-    /// A name that no other definition has, of the characters that a component's name may have.
-    fn free(&self, name: &str) -> String {
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let name: String = name.chars().map(|c| if fits(c) { c } else { '_' }).collect();
-        let numbered = (2_u32..).map(|number| format!("{name}_{number}"));
-        let mut candidates = std::iter::once(name.clone()).chain(numbered);
-        candidates.find(|candidate| !self.schemas.contains_key(candidate)).unwrap_or(name)
-    }
+/// A name that no other definition has, of the characters that a component's name may have.
+pub(super) fn free(schemas: &Map<String, Value>, name: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let name: String = name.chars().map(|c| if fits(c) { c } else { '_' }).collect();
+    let numbered = (2_u32..).map(|number| format!("{name}_{number}"));
+    let mut candidates = std::iter::once(name.clone()).chain(numbered);
+    candidates.find(|candidate| !schemas.contains_key(candidate)).unwrap_or(name)
 }
 
 /// What every error is (RFC 9457), with what is added to it here.

@@ -2,6 +2,7 @@
 
 mod components;
 mod schema;
+mod tuples;
 
 use serde_json::{Map, Value, json};
 
@@ -23,6 +24,9 @@ const ERRORS: &[(&str, &str, &str)] = &[
 ];
 /// The errors that only a request with a body can end in.
 const OF_BODIES: &[&str] = &["413", "415"];
+
+/// Where the schema of its answer stands in an operation.
+const ANSWER: &str = "/responses/200/content/application~1json/schema";
 
 /// The document of one group, which clients know under this address, without a slash at its end.
 pub fn document(interface: &Interface, url: &str) -> Value {
@@ -55,14 +59,20 @@ fn info(title: &str, doc: &str) -> Value {
     info
 }
 
-fn whole(info: Value, url: &str, tags: Vec<Value>, paths: Map<String, Value>, components: Components<'_>) -> Value {
+fn whole(info: Value, url: &str, tags: Vec<Value>, mut paths: Map<String, Value>, components: Components<'_>) -> Value {
+    let mut schemas = components.into_schemas();
+    tuples::in_components(&mut schemas);
+    let operations = paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut);
+    for answer in operations.filter_map(|operation| operation.pointer_mut(ANSWER)) {
+        tuples::in_answer(answer, &mut schemas);
+    }
     let mut document = json!({ "openapi": "3.1.0", "info": info, "servers": [{ "url": url }] });
     if !tags.is_empty() {
         set(&mut document, "tags", tags);
     }
     set(&mut document, "paths", paths);
     let responses: Map<_, _> = ERRORS.iter().map(|(_, name, doc)| ((*name).to_owned(), error(doc))).collect();
-    set(&mut document, "components", json!({ "schemas": components.into_schemas(), "responses": responses }));
+    set(&mut document, "components", json!({ "schemas": schemas, "responses": responses }));
     document
 }
 
@@ -130,9 +140,9 @@ impl Group<'_> {
                 set(&mut parameter, "content", json!({ "application/json": { "schema": schema } }));
                 return parameter;
             }
-            // A list without items would be a parameter that is not given.
+            // A list without items is a parameter that is not given.
             Form::Many(_) if param.schema.get("default").is_none_or(|default| default != &json!([])) => {
-                schema = json!({ "allOf": [schema, { "type": "array", "minItems": 1 }] });
+                schema = not_empty(schema);
             }
             Form::Many(_) | Form::One { .. } => {}
         }
@@ -189,6 +199,16 @@ impl Group<'_> {
         }
         json!({ "description": "The answer.", "content": content })
     }
+}
+
+/// The schema of a list that has an item at least.
+fn not_empty(schema: Value) -> Value {
+    let Value::Object(mut keywords) = schema else { return schema };
+    if keywords.contains_key("$ref") || keywords.contains_key("anyOf") {
+        return json!({ "allOf": [keywords, { "minItems": 1 }] });
+    }
+    keywords.entry("minItems").or_insert_with(|| json!(1));
+    Value::Object(keywords)
 }
 
 /// Sets a member of an object.

@@ -148,8 +148,7 @@ impl Rest {
         if request.body.is_empty() {
             return Ok((form, begin(service, method, Args::None, request)));
         }
-        let text = json::check(request.body, self.limits)?.exact()?;
-        let args = raw(text)?;
+        let args = raw(json::check(request.body, self.limits)?.text())?;
         if !args.get().starts_with(['[', '{']) {
             let reason = "the body is neither an object of parameters by name nor an array of them by position";
             return Err(Fault::new(Kind::Structure, reason).into());

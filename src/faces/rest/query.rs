@@ -17,7 +17,8 @@ use crate::wire::{Limits, json};
 /// - `+` is a space, as in forms. What stands between two `&` may be empty.
 /// - A string is the text itself. Numbers are written as in JSON, truth values as `true` and `false`.
 /// - `null` gives nothing to a parameter that may be nothing, unless it may be a string.
-/// - A list is its name given again for each item. Records and values of free form are JSON texts.
+/// - A list of any of these is its name given again for each item.
+/// - Records, values of free form and lists of them are JSON texts.
 ///
 /// # Errors
 /// `BadParams`, naming the parameter: unknown, given twice, or of the wrong type.
@@ -110,7 +111,8 @@ fn write<'t>(
     if let Form::Many(items) = form {
         for (at, text) in texts.enumerate() {
             to.push(if at == 0 { '[' } else { ',' });
-            write_one(items.at(at), text, limits, to)?;
+            let form = Form::One { scalar: items.at(at), nullable: false };
+            write_one(form, text, limits, to)?;
         }
         to.push(']');
         return Ok(());
@@ -142,19 +144,11 @@ fn check(scalar: Scalar, text: &str) -> Result<(), Wrong> {
         Scalar::Number => (is_number(text), "a number"),
         Scalar::Boolean => (matches!(text, "true" | "false"), "`true` or `false`"),
     };
-    if !sound {
-        return Err(Wrong::Not(what, text.to_owned()));
-    }
-    exact(text, Limits::default()).map(drop)
-}
-
-/// The text, if every number in it is one that machines have.
-fn exact(text: &str, limits: Limits) -> Result<&str, Wrong> {
-    json::check(text.as_bytes(), limits).and_then(json::Checked::exact).map_err(Wrong::Json)
+    if sound { Ok(()) } else { Err(Wrong::Not(what, text.to_owned())) }
 }
 
 fn check_json(text: &str, limits: Limits) -> Result<(), Wrong> {
-    let checked = exact(text, limits)?;
+    let checked = json::check(text.as_bytes(), limits).map_err(Wrong::Json)?.text();
     // What serde passes over is looked at, but not kept.
     match serde_json::from_str::<serde::de::IgnoredAny>(checked) {
         Ok(_) if checked.len() == text.len() => Ok(()),

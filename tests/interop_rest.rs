@@ -1,0 +1,74 @@
+//! Other people's tools against the REST face and its descriptions: openapi-spec-validator reads the documents, and
+//! schemathesis makes requests of them, valid and invalid ones, and compares the answers with what was promised.
+//!
+//! The variable `SCHEMATHESIS_EXAMPLES` says how many requests schemathesis makes of each operation (25 if it is not
+//! set), beside those that it derives from the bounds in the schemas.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/process.rs"]
+mod process;
+mod support;
+
+use std::io::Write;
+use std::process::Command;
+
+use process::run;
+use support::Running;
+
+/// Wheels of few spins, so that no answer is long, and the diagnostics.
+const CONFIG: &str = r#"
+    [group."/wheel/american"]
+    aliases = ["/"]
+    service = "wheel"
+    options = { family = "american", max_spins = 100 }
+
+    [group."/wheel/french"]
+    service = "wheel"
+    options = { family = "french", max_spins = 100 }
+
+    [group."/diagnostics"]
+    service = "diagnostics"
+"#;
+
+/// Checks the documents at this path, and what they promise.
+fn check(path: &str) {
+    let gateway = Running::configured(CONFIG);
+    let url = format!("http://{}{path}/openapi.json", gateway.address);
+    let examples = std::env::var("SCHEMATHESIS_EXAMPLES").unwrap_or_else(|_| "25".to_owned());
+    let options = ["--checks", "all", "--max-examples", &examples, "--seed", "2026", "--no-color"];
+    let ended = run(Command::new("schemathesis").current_dir(std::env::temp_dir()).args(["run", &url]).args(options));
+    assert!(ended.status.success(), "{path}: {}\n{}{}", ended.status, ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("No issues found"), "{path}: {}", ended.stdout);
+}
+
+#[test]
+#[ignore = "needs schemathesis"]
+fn schemathesis_finds_nothing_wrong_with_a_wheel() {
+    check("/wheel/french");
+}
+
+#[test]
+#[ignore = "needs schemathesis"]
+fn schemathesis_finds_nothing_wrong_with_the_diagnostics() {
+    check("/diagnostics");
+}
+
+#[test]
+#[ignore = "needs openapi-spec-validator"]
+fn the_documents_are_valid() {
+    let gateway = Running::configured(CONFIG);
+    for path in ["/wheel/american", "/wheel/french", "/diagnostics", ""] {
+        let response = gateway
+            .raw(format!("GET {path}/openapi.json HTTP/1.1\r\nHost: casino.example\r\nConnection: close\r\n\r\n"));
+        let (head, document) = response.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}");
+        assert!(document.contains("\"url\": \"http://casino.example"), "{path}");
+        let name = format!("croupier-{}-{}.json", std::process::id(), path.replace('/', "-"));
+        let file = std::env::temp_dir().join(name);
+        std::fs::File::create(&file).unwrap().write_all(document.as_bytes()).unwrap();
+        let ended = run(Command::new("openapi-spec-validator").arg(&file));
+        std::fs::remove_file(&file).unwrap();
+        assert!(ended.status.success(), "{path}: {}{}", ended.stdout, ended.stderr);
+    }
+}
