@@ -22,14 +22,34 @@ use croupier::site::Site;
 use process::run;
 use support::Running;
 
-#[test]
-#[ignore = "needs chromium and node with the puppeteer-core package"]
-fn a_browser_reads_the_pages_and_calls_from_them() {
+/// Lets the script take one of its steps, against a gateway of its own; it must find nothing wrong.
+fn step(name: &str) {
     let gateway = Running::router(pages::router(Site::default()), Settings::default());
     let script = format!("{}/tests/peers/browser.js", env!("CARGO_MANIFEST_DIR"));
     let shots = format!("{}/screenshots", env!("CARGO_TARGET_TMPDIR"));
     std::fs::create_dir_all(&shots).unwrap();
     let url = format!("http://{}", gateway.address);
-    let ended = run(Command::new("node").args([&script, &url, &shots]).env("HOSTILE", hostile::shown()));
+    let ended = run(Command::new("node").args([&script, &url, &shots, name]).env("HOSTILE", hostile::shown()));
     assert!(ended.status.success(), "{}\n{}{}", ended.status, ended.stdout, ended.stderr);
+}
+
+macro_rules! steps {
+    ($($test:ident: $step:literal,)*) => {$(
+        #[test]
+        #[ignore = "needs chromium and node with the puppeteer-core package"]
+        fn $test() {
+            step($step);
+        }
+    )*};
+}
+
+steps! {
+    pages_are_accessible: "isAccessible",
+    a_wheel_is_drawn_and_turns_over_every_protocol: "drawsAndTurnsTheWheel",
+    spins_go_through_the_form_over_every_protocol_and_the_code_works: "spinsThroughTheForm",
+    forms_of_every_type_are_understood_alike: "sendsEveryType",
+    a_keyboard_is_enough: "worksByKeyboardOnly",
+    hostile_texts_are_shown_as_text: "showsHostileTextAsText",
+    pages_are_documents_without_scripts: "documentsWithoutScripts",
+    pictures_are_taken_on_a_phone_and_on_a_desk: "takesPictures",
 }

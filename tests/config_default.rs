@@ -48,8 +48,8 @@ fn it_changes_no_default() {
     assert_eq!(plain.listen, built_in.listen);
     assert_eq!((plain.workers, plain.log, plain.settings), (built_in.workers, built_in.log, built_in.settings));
     assert_eq!(
-        (plain.groups[0].limits, plain.groups[0].dialect),
-        (built_in.groups[0].limits, built_in.groups[0].dialect)
+        (&plain.groups[0].limits, &plain.groups[0].faces),
+        (&built_in.groups[0].limits, &built_in.groups[0].faces)
     );
 }
 
@@ -60,7 +60,7 @@ fn each_commented_key_shows_its_default() {
     assert_eq!((all.log, all.settings), (built_in.log, built_in.settings));
     assert_eq!(all.groups.len(), built_in.groups.len() + 1);
     for (all, built_in) in all.groups.iter().zip(&built_in.groups) {
-        assert_eq!((&all.path, all.limits, all.dialect), (&built_in.path, built_in.limits, built_in.dialect));
+        assert_eq!((&all.path, all.limits, &all.faces), (&built_in.path, built_in.limits, &built_in.faces));
     }
     let house = all.groups.last().unwrap();
     assert_eq!((house.path.as_str(), house.limits.body, house.limits.concurrent), ("/wheel/house", 64 << 10, 16));

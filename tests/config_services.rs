@@ -228,7 +228,7 @@ fn groups_inherit_single_keys() {
     "#;
     let config = Config::parse("test.toml", text, &Registry::empty().with("test", |(): ()| service())).unwrap();
     let seen: Vec<_> =
-        config.groups.iter().map(|group| (group.limits.body, group.limits.depth, group.dialect.zone)).collect();
+        config.groups.iter().map(|group| (group.limits.body, group.limits.depth, group.faces.xml_rpc.zone)).collect();
     assert_eq!(seen, [(77, 10, 60), (1 << 20, 10, 60)]);
-    assert_ne!(config.groups[0].dialect.nil, config.groups[1].dialect.nil);
+    assert_ne!(config.groups[0].faces.xml_rpc.nil, config.groups[1].faces.xml_rpc.nil);
 }

@@ -59,7 +59,7 @@ fn requests_become_seeds_where_that_is_asked_for() {
         for case in cases::cases(&text) {
             let name = case.name().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
             let write = |target: &str, seed: &[u8]| std::fs::write(directory.join(target).join(&name), seed).unwrap();
-            let request = request_bytes(&case);
+            let request = case.request_bytes();
             write("face", &request);
             write("charset", &request);
             write("readers_agree", &request);
@@ -92,17 +92,6 @@ fn face(case: &Case<'_>) -> XmlRpc {
     }
 }
 
-fn request_bytes(case: &Case<'_>) -> Vec<u8> {
-    let bytes = case.bytes();
-    let utf16 = || String::from_utf8(bytes.clone()).unwrap().encode_utf16().collect::<Vec<_>>();
-    match case.line("as") {
-        None => bytes,
-        Some("utf-16le") => utf16().into_iter().flat_map(u16::to_le_bytes).collect(),
-        Some("utf-16be") => utf16().into_iter().flat_map(u16::to_be_bytes).collect(),
-        Some(other) => panic!("no way to write {other}"),
-    }
-}
-
 /// The answer, which must be sound XML-RPC whatever is expected.
 fn answer(case: &Case<'_>, service: &Arc<dyn Service>) -> String {
     let mut request = Request::builder().method(Method::POST).uri("/");
@@ -112,7 +101,7 @@ fn answer(case: &Case<'_>, service: &Arc<dyn Service>) -> String {
     let (head, ()) = request.body(()).unwrap().into_parts();
     let reply = face(case).serve(
         service,
-        GroupRequest { head: &head, tail: "", body: &request_bytes(case), context: &Context::default() },
+        GroupRequest { head: &head, tail: "", body: &case.request_bytes(), context: &Context::default() },
     );
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (fault, bytes) = runtime.block_on(async {

@@ -132,13 +132,8 @@ fn hostile_texts_are_only_text() {
     let gateway = gateway();
     for path in ["/hostile", "/", "/types"] {
         let page = get(&gateway, path);
-        for markup in
-            ["<img", "onerror=alert(1)>", "<svg onload", "</script></title>", "</textarea></main>", "{{ 7", "49"]
-        {
-            // A template is filled in once, so its marks stay as they are; what they would come to is not there.
-            let there = page.contains(markup);
-            let harmless = markup == "{{ 7" || (markup == "49" && path == "/types");
-            assert!(!there || harmless, "{path} has {markup}");
+        for markup in ["<img", "onerror=alert(1)>", "<svg onload", "</script></title>", "</textarea></main>", "x=49"] {
+            assert!(!page.contains(markup), "{path} has {markup}");
         }
         assert!(!page.contains('\u{202e}') && !page.contains('\0'), "{path}");
     }

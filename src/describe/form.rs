@@ -102,7 +102,7 @@ impl<'a> Form<'a> {
                 });
                 Form::one_of(forms)
             }
-            _ => Form::one_of(words(schema).iter().map(|word| Form::of_word(word))),
+            _ => Form::one_of(words(schema).iter().map(Form::of_word)),
         }
     }
 

@@ -38,7 +38,7 @@ impl FaceName {
 }
 
 /// Which faces a group has, and how each of them reads and writes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FaceSet {
     /// Those that the group has (all by default).
     pub names: Vec<FaceName>,

@@ -19,7 +19,7 @@
 //! | [`Tuple`](Shape::Tuple) | an element for each field, in order, named by [`Field::element`] | a sequence |
 //! | [`Record`](Shape::Record) | an element for each member, named by [`Field::element`] | a sequence |
 //! | a record's [`further`](Record::further) members | behind the others, `<entry><key/><value/></entry>` for each | `entry`, `minOccurs="0" maxOccurs="unbounded"` |
-//! | [`Any`](Shape::Any) | one element that names the type, see below | a choice of those elements |
+//! | [`Any`](Shape::Any) | one element that names the type, see below | a sequence of those elements, `minOccurs="0"` |
 //! | [`Named`](Shape::Named) | as the definition's shape | a type of that name |
 //!
 //! **Members.** A parameter, a field of a record or a tuple, and a method's `result` are members. The element of a member

@@ -78,7 +78,6 @@ fn one_port() -> Vec<u16> {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[expect(dead_code, reason = "only described")]
 enum Color {
     /// As blood.
     Red,

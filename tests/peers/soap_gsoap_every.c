@@ -63,10 +63,10 @@ static void lists(struct soap *soap)
 {
     int numbers[] = {1, 2, 3};
     double row[] = {1.5, 2.0};
-    char *notes[] = {"a", NULL, "b"};
+    char *notes[] = {"a", "b"}; /* gSOAP leaves NULL out of a list. */
     struct _ns1__lists_table table[] = {{2, row}, {0, NULL}};
     struct ns1__Point points[] = {{1.0, 2.0, NULL}, {3.0, 4.0, "q"}};
-    struct _ns1__lists lists = {3, numbers, 2, table, 2, points, 3, notes};
+    struct _ns1__lists lists = {3, numbers, 2, table, 2, points, 2, notes};
     struct _ns1__listsResponse answer = {0};
 
     CHECK(soap_call___ns1__lists(soap, url, NULL, &lists, &answer) == SOAP_OK);
@@ -74,7 +74,7 @@ static void lists(struct soap *soap)
     CHECK(answer.result->__sizetable == 2 && answer.result->table[0].item[1] == 2.0);
     CHECK(answer.result->table[1].__sizeitem == 0);
     CHECK(answer.result->__sizepoints == 2 && !strcmp(answer.result->points[1].label, "q"));
-    CHECK(answer.result->__sizenotes == 3 && !answer.result->notes[1] && !strcmp(answer.result->notes[2], "b"));
+    CHECK(answer.result->__sizenotes == 2 && !strcmp(answer.result->notes[1], "b"));
 }
 
 static void maps(struct soap *soap)
@@ -102,26 +102,27 @@ static void folders(struct soap *soap)
 
 static void free_forms(struct soap *soap)
 {
+    double zero = 0.0;
     struct ns1__Value value = {0};
     struct _ns1__free call = {&value};
     struct _ns1__freeResponse answer = {0};
 
-    value.__union_Value = SOAP_UNION__ns1__union_Value_double_;
-    value.union_Value.double_ = 1.5;
+    value.double_ = &zero;
     CHECK(soap_call___ns1__free(soap, url, NULL, &call, &answer) == SOAP_OK);
-    CHECK(answer.result->__union_Value == SOAP_UNION__ns1__union_Value_double_);
-    CHECK(answer.result->union_Value.double_ == 1.5);
+    CHECK(answer.result->double_ && *answer.result->double_ == 0.0 && !answer.result->string);
 }
 
 static void faults(struct soap *soap)
 {
     struct _ns1__limited limited = {11};
     struct _ns1__limitedResponse answer = {0};
+    struct SOAP_ENV__Detail *detail;
 
     CHECK(soap_call___ns1__limited(soap, url, NULL, &limited, &answer) != SOAP_OK);
     CHECK(strstr(*soap_faultcode(soap), soap->version == 2 ? ":Receiver" : ":Server") != NULL);
     CHECK(!strcmp(*soap_faultstring(soap), "11 is more than 10"));
-    CHECK(strstr(*soap_faultdetail(soap), "4711") != NULL);
+    detail = soap->version == 2 ? soap->fault->SOAP_ENV__Detail : soap->fault->detail;
+    CHECK(detail && detail->ns1__fault && detail->ns1__fault->code == 4711);
 }
 
 int main(int argc, char **argv)

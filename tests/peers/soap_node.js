@@ -67,7 +67,7 @@ async function everyType(client) {
   assert.deepStrictEqual([all.may, all.otherwise, all.point.label, all.colour], [2, 3, 'p', 'GREEN']);
 
   const when = new Date(Date.UTC(2026, 1, 28, 12, 0, 59));
-  const moment = await call(client, 'moment', { when, data: Buffer.from([0, 255]).toString('base64') });
+  const moment = await call(client, 'moment', { when: when.toISOString(), data: Buffer.from([0, 255]).toString('base64') });
   assert.strictEqual(moment.when.getTime(), when.getTime());
   assert.strictEqual(moment.data, 'AP8=');
 
@@ -91,6 +91,7 @@ async function everyType(client) {
   assert.deepStrictEqual([pair.arg1, Number(pair.arg2)], ['seven', 7]);
   const free = await call(client, 'free', { value: { array: { item: [{ int: 1 }, { string: 'a' }] } } });
   assert.strictEqual(free.array.item[1].string, 'a');
+  assert.strictEqual((await call(client, 'free', { value: { base64: 'AP8=' } })).base64, 'AP8=');
   assert.strictEqual(Number(await call(client, 'divide', { arg1: 1, arg2: 4 })), 0.25);
   assert.strictEqual(await call(client, 'nothing', {}), undefined);
 }

@@ -106,6 +106,18 @@ impl Case<'_> {
         unescaped(self.request)
     }
 
+    /// The same, in the encoding of UTF-16 that the key `as` names, if it does.
+    pub(crate) fn request_bytes(&self) -> Vec<u8> {
+        let bytes = self.bytes();
+        let utf16 = || String::from_utf8(bytes.clone()).unwrap().encode_utf16().collect::<Vec<_>>();
+        match self.line("as") {
+            None => bytes,
+            Some("utf-16le") => utf16().into_iter().flat_map(u16::to_le_bytes).collect(),
+            Some("utf-16be") => utf16().into_iter().flat_map(u16::to_be_bytes).collect(),
+            Some(other) => panic!("no way to write {other}"),
+        }
+    }
+
     fn write(&self, to: &mut String) {
         let gap = if to.is_empty() { "" } else { "\n" };
         writeln!(to, "{gap}=== {}\n>>>\n{}\n<<<\n{}", self.head, self.request, self.expected).unwrap();

@@ -153,7 +153,7 @@ struct Point {
 
 impl Point {
     fn on_the_diagonal(at: u32) -> Point {
-        Point { x: at.into(), y: at.into(), label: (at % 2 == 0).then(|| format!("p{at}")) }
+        Point { x: at.into(), y: at.into(), label: at.is_multiple_of(2).then(|| format!("p{at}")) }
     }
 }
 

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use croupier::faces::face::Face;
-use croupier::faces::jsonrpc::JsonRpc;
-use croupier::faces::page::{Directory, Listed, Page, Protocol};
-use croupier::faces::xmlrpc::XmlRpc;
+use croupier::faces::set::FaceSet;
 use croupier::gateway::Group;
+use croupier::mount::{self, Mounted};
 use croupier::router::Router;
 use croupier::service::Service;
 use croupier::services::wheel::{Chance, Family, Table};
 use croupier::site::Site;
+use croupier::wire::xmlrpc::{Dialect, Nil};
 
 use super::{every_type, hostile};
 
@@ -27,36 +26,16 @@ fn services() -> Vec<(&'static str, &'static [&'static str], Arc<dyn Service>)> 
     ]
 }
 
-/// What every one of these groups speaks, its page first.
-pub(crate) fn faces(path: &str, site: &Arc<Site>, groups: &Arc<[Listed]>) -> Vec<Arc<dyn Face>> {
-    let page = Page {
-        site: site.clone(),
-        protocols: Protocol::ALL.to_vec(),
-        groups: groups.clone(),
-        namespace: format!("urn:croupier{}", path.replace('/', ":")),
-    };
-    vec![Arc::new(page), Arc::new(XmlRpc::default()), Arc::new(JsonRpc::default())]
-}
-
-pub(crate) fn groups() -> Arc<[Listed]> {
-    let list = |(path, aliases, service): (&'static str, &[&str], Arc<dyn Service>)| {
-        Listed::new(path, aliases.iter().map(ToString::to_string).collect(), service.interface())
-    };
-    services().into_iter().map(list).collect()
-}
-
 pub(crate) fn router(site: Site) -> Router<Arc<Group>> {
-    let (site, groups) = (Arc::new(site), groups());
-    let mut router = Router::default();
-    for (path, aliases, service) in services() {
-        let group =
-            |faces| Arc::new(Group { path: path.to_owned(), service: service.clone(), faces, body_limit: 4 << 20 });
-        let faces = faces(path, &site, &groups);
-        router.mount(path, group(faces.clone())).expect("a free path");
-        for alias in aliases {
-            let directory = Arc::new(Directory { site: site.clone(), groups: groups.clone() }) as Arc<dyn Face>;
-            router.mount(alias, group([directory].into_iter().chain(faces.clone()).collect())).expect("a free path");
-        }
-    }
-    router
+    // What is nothing has a form over every protocol, so that all of them answer alike.
+    let xml_rpc = Dialect { nil: Nil::Nil, ..Dialect::default() };
+    let mounted = |(path, aliases, service): (&str, &[&str], Arc<dyn Service>)| Mounted {
+        path: path.to_owned(),
+        aliases: aliases.iter().map(ToString::to_string).collect(),
+        service,
+        faces: FaceSet { xml_rpc, ..FaceSet::default() },
+        body_limit: 4 << 20,
+    };
+    let groups: Vec<_> = services().into_iter().map(mounted).collect();
+    mount::router(&groups, Arc::new(site)).expect("free paths")
 }

@@ -2,7 +2,7 @@
 
 use super::markup::{Attribute, Markup};
 use super::{Described, FAULT, RESULT, Style};
-use crate::shape::{Definition, Field, MethodShape, Record, Shape};
+use crate::shape::{Definition, Field, MethodShape, Record, Shape, Width};
 
 /// Writes `wsdl:types`.
 pub(super) fn write(markup: &mut Markup, described: &Described<'_>) {
@@ -104,7 +104,7 @@ impl Types<'_> {
 
     /// An element for a value of a shape.
     fn element(&self, markup: &mut Markup, name: &str, shape: &Shape, occurs: Occurs, doc: &str) {
-        let own = self.name(shape);
+        let own = self.name(shape).filter(|_| occurs != Occurs::Perhaps || !is_binary(shape));
         let mut attributes = vec![("name", name)];
         attributes.extend(own.as_deref().map(|own| ("type", own)));
         match occurs {
@@ -147,7 +147,10 @@ impl Types<'_> {
         let attributes: Vec<Attribute<'_>> = name.map(|name| ("name", name)).into_iter().collect();
         match shape {
             Shape::Optional(inner) => self.type_of(markup, inner, name, doc),
-            Shape::Choice(texts) => choice(markup, texts, &attributes, doc),
+            Shape::Choice(texts) => restriction(markup, "xsd:string", texts, &attributes, doc),
+            // A type of its own that says nothing more: gSOAP has a pointer for one, which may be nothing, but bytes by
+            // their usual type it always sends, if need be none.
+            Shape::Binary => restriction(markup, "xsd:base64Binary", &[], &attributes, doc),
             shape => markup.within("xsd:complexType", &attributes, |markup| {
                 annotation(markup, doc);
                 markup.within("xsd:sequence", &[], |markup| self.content(markup, shape));
@@ -185,45 +188,48 @@ impl Types<'_> {
         markup.within("xsd:complexType", &[], |markup| markup.within("xsd:sequence", &[], inside));
     }
 
-    /// The type of a value of any type: the element within it says which.
+    /// The type of a value of any type, in which one element says of which. All of them are optional members rather
+    /// than a choice, since zeep leaves out of a choice whatever is false, zero or empty.
     fn any(&self, markup: &mut Markup) {
         let name = &self.described.names.any;
-        let own = format!("tns:{name}");
         let simple = [
-            ("string", "xsd:string"),
-            ("boolean", "xsd:boolean"),
-            ("int", "xsd:long"),
-            ("integer", "xsd:integer"),
-            ("double", "xsd:double"),
-            ("dateTime", "xsd:dateTime"),
-            ("base64", "xsd:base64Binary"),
+            ("string", Shape::Text),
+            ("boolean", Shape::Bool),
+            ("int", Shape::Int(Width::Long)),
+            ("integer", Shape::Int(Width::Unbounded)),
+            ("double", Shape::Double),
+            ("dateTime", Shape::Date),
+            ("base64", Shape::Binary),
         ];
         markup.within("xsd:complexType", &[("name", name)], |markup| {
             annotation(markup, "A value of any type: exactly one of these elements.");
-            markup.within("xsd:choice", &[], |markup| {
-                for (name, of) in simple {
-                    markup.empty("xsd:element", &[("name", name), ("type", of)]);
+            markup.within("xsd:sequence", &[], |markup| {
+                for (name, shape) in &simple {
+                    self.element(markup, name, shape, Occurs::Perhaps, "");
                 }
-                markup.within("xsd:element", &[("name", "nil")], |markup| self.sequence(markup, |_| {}));
-                self.repeated_within(markup, "array", |markup| {
-                    let often = [("name", "item"), ("type", &own), ("minOccurs", "0"), ("maxOccurs", "unbounded")];
-                    markup.empty("xsd:element", &often);
-                });
-                self.repeated_within(markup, "struct", |markup| {
-                    let often = [("name", "member"), ("minOccurs", "0"), ("maxOccurs", "unbounded")];
-                    markup.within("xsd:element", &often, |markup| {
-                        self.sequence(markup, |markup| {
-                            markup.empty("xsd:element", &[("name", "name"), ("type", "xsd:string")]);
-                            markup.empty("xsd:element", &[("name", "value"), ("type", &own)]);
-                        });
-                    });
-                });
+                self.any_of_others(markup);
             });
         });
     }
 
-    fn repeated_within(&self, markup: &mut Markup, name: &str, inside: impl FnOnce(&mut Markup)) {
-        markup.within("xsd:element", &[("name", name)], |markup| self.sequence(markup, inside));
+    /// Nothing, values in order, and values by name.
+    fn any_of_others(&self, markup: &mut Markup) {
+        let perhaps = |name| [("name", name), ("minOccurs", "0")];
+        let often = |name| [("name", name), ("minOccurs", "0"), ("maxOccurs", "unbounded")];
+        markup.within("xsd:element", &perhaps("nil"), |markup| self.sequence(markup, |_| {}));
+        markup.within("xsd:element", &perhaps("array"), |markup| {
+            self.sequence(markup, |markup| self.element(markup, "item", &Shape::Any, Occurs::Repeatedly, ""));
+        });
+        markup.within("xsd:element", &perhaps("struct"), |markup| {
+            self.sequence(markup, |markup| {
+                markup.within("xsd:element", &often("member"), |markup| {
+                    self.sequence(markup, |markup| {
+                        markup.empty("xsd:element", &[("name", "name"), ("type", "xsd:string")]);
+                        self.element(markup, "value", &Shape::Any, Occurs::Once, "");
+                    });
+                });
+            });
+        });
     }
 
     fn any_is_used(&self, described: &Described<'_>) -> bool {
@@ -248,10 +254,18 @@ fn holds_any(shape: &Shape) -> bool {
     }
 }
 
-fn choice(markup: &mut Markup, texts: &[String], attributes: &[Attribute<'_>], doc: &str) {
+fn is_binary(shape: &Shape) -> bool {
+    match shape {
+        Shape::Optional(inner) => is_binary(inner),
+        shape => *shape == Shape::Binary,
+    }
+}
+
+/// A simple type, with the texts that it is limited to, if it is.
+fn restriction(markup: &mut Markup, base: &str, texts: &[String], attributes: &[Attribute<'_>], doc: &str) {
     markup.within("xsd:simpleType", attributes, |markup| {
         annotation(markup, doc);
-        markup.within("xsd:restriction", &[("base", "xsd:string")], |markup| {
+        markup.within("xsd:restriction", &[("base", base)], |markup| {
             for text in texts {
                 markup.empty("xsd:enumeration", &[("value", text)]);
             }

@@ -54,6 +54,7 @@ impl Input {
             (Kind::Json, Some(given)) => pretty(given),
             (Kind::Json, None) if param.required => pretty(&example(interface, param.schema.as_value(), DEPTH)),
             (Kind::Integer | Kind::Number, None) if param.required => plain(&some_number(schema)),
+            (Kind::Text, None) if param.required && is_date(schema) => hint(schema).to_owned(),
             // A text that the field would not show as it is: left out, it counts all the same.
             (_, given) => given.map(plain).filter(|text| !text.contains(misleading)).unwrap_or_default(),
         };
@@ -116,6 +117,10 @@ fn hint(schema: &Value) -> &'static str {
     }
 }
 
+fn is_date(schema: &Value) -> bool {
+    schema.get("format").is_some_and(|format| format == "date-time")
+}
+
 fn first_example(schema: &Value) -> Option<&Value> {
     schema.get("examples")?.as_array()?.first()
 }
@@ -148,7 +153,7 @@ fn example(interface: &Interface, schema: &Value, depth: usize) -> Value {
     match type_name(schema).0 {
         Some("boolean") => json!(false),
         Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or(json!(0)),
-        Some("string") => json!(hint(schema)),
+        Some("string") => json!(if is_date(schema) { hint(schema) } else { "" }),
         Some("array") => items(schema).map(inner).collect(),
         Some("object") => {
             let members = schema.get("properties").and_then(Value::as_object).into_iter().flatten();

@@ -12,7 +12,7 @@ use crate::fault::{BoxError, Fault};
 use crate::service::{Answer, Encode, Format, Rows};
 use crate::shape::{MethodShape, Shape, Shapes};
 use crate::wait::Soon;
-use crate::wire::soap::{MessageHead, Place, Refused, Style, Version};
+use crate::wire::soap::{Place, Refused, Style, Version, write_head, write_tail};
 use crate::wire::xml::Control;
 
 /// The form of a result of which nothing is known.
@@ -50,11 +50,10 @@ impl Answering {
     }
 
     fn one(&self, value: &dyn Encode) -> Result<Body, Fault> {
-        let around = self.around();
-        let mut bytes = Vec::with_capacity(around.head().len() + around.tail().len() + 256);
-        bytes.extend_from_slice(around.head());
+        let mut bytes = Vec::with_capacity(768);
+        write_head(&mut bytes, self.version, self.element(), &self.namespace);
         face::encode(value, Format::Soap(self.place()), &mut bytes)?;
-        bytes.extend_from_slice(around.tail());
+        write_tail(&mut bytes, self.element());
         Ok(Body::whole(bytes))
     }
 
@@ -62,9 +61,9 @@ impl Answering {
         self.method.and_then(|at| self.shapes.methods().get(at))
     }
 
-    fn around(&self) -> MessageHead {
-        let element = self.method().map_or("Response", |method| method.answer.as_str());
-        MessageHead::new(self.version, element, &self.namespace)
+    /// The name of the element that holds the result.
+    fn element(&self) -> &str {
+        self.method().map_or("Response", |method| method.answer.as_str())
     }
 
     /// Where the result stands.
@@ -117,16 +116,17 @@ impl Listing {
 
 impl Source for Listing {
     fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
-        let (place, before, behind) = self.answering.rows();
+        let answering = &self.answering;
+        let (place, before, behind) = answering.rows();
         if !self.begun {
-            to.extend_from_slice(self.answering.around().head());
+            write_head(to, answering.version, answering.element(), &answering.namespace);
             to.extend_from_slice(&before);
             self.begun = true;
         }
         let more = self.rows.fill(Format::Soap(place), to, until)?;
         if !more {
             to.extend_from_slice(&behind);
-            to.extend_from_slice(self.answering.around().tail());
+            write_tail(to, answering.element());
         }
         Poll::Ready(Ok(more))
     }

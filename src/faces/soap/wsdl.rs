@@ -64,24 +64,25 @@ fn asked(head: &Parts) -> impl Iterator<Item = (&str, &str)> {
 
 /// Which of the documents a query asks for. What it says beside `style` and `soap` is nobody's business.
 fn form(head: &Parts) -> Result<Form, String> {
-    let mut form = Form::default();
-    for (name, value) in asked(head) {
-        if name.eq_ignore_ascii_case("style") {
-            form.style = match value.to_ascii_lowercase().as_str() {
-                "document" => Style::Document,
-                "rpc" => Style::Rpc,
-                _ => return Err(format!("`style` is `document` or `rpc`, not `{}`", abridge(value))),
-            };
-        } else if name.eq_ignore_ascii_case("soap") {
-            form.versions = match value.to_ascii_lowercase().as_str() {
-                "1.1" => Versions::One,
-                "1.2" => Versions::Two,
-                "both" => Versions::Both,
-                _ => return Err(format!("`soap` is `1.1`, `1.2` or `both`, not `{}`", abridge(value))),
-            };
-        }
-    }
-    Ok(form)
+    let style = match only(head, "style")?.as_deref() {
+        None | Some("document") => Style::Document,
+        Some("rpc") => Style::Rpc,
+        Some(other) => return Err(format!("`style` is `document` or `rpc`, not `{}`", abridge(other))),
+    };
+    let versions = match only(head, "soap")?.as_deref() {
+        None | Some("1.1") => Versions::One,
+        Some("1.2") => Versions::Two,
+        Some("both") => Versions::Both,
+        Some(other) => return Err(format!("`soap` is `1.1`, `1.2` or `both`, not `{}`", abridge(other))),
+    };
+    Ok(Form { style, versions })
+}
+
+/// The value of this name in a query, if it is there, in small letters.
+fn only(head: &Parts, name: &str) -> Result<Option<String>, String> {
+    let mut values = asked(head).filter(|(other, _)| other.eq_ignore_ascii_case(name));
+    let value = values.next().map(|(_, value)| value.to_ascii_lowercase());
+    if values.next().is_some() { Err(format!("`{name}` is there twice")) } else { Ok(value) }
 }
 
 /// The document, or that it has not changed. Clients keep WSDLs for days: they are to ask each time, which costs

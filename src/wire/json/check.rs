@@ -252,3 +252,48 @@ fn repeated<'n>(names: &'n mut [Cow<'_, str>]) -> Option<&'n str> {
     let mut pairs = names.iter().enumerate();
     pairs.find(|(at, name)| names.iter().skip(at + 1).any(|other| other == *name)).map(|(_, name)| name.as_ref())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(text: &str) -> Option<Kind> {
+        check(text.as_bytes(), Limits::default()).err().map(|fault| fault.kind)
+    }
+
+    #[test]
+    fn what_is_checked_is_never_too_deep_for_serde_json() {
+        let limits = Limits { depth: usize::MAX, ..Limits::default() };
+        let nested = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat();
+        let (deepest, deeper) = (nested(DEEPEST), nested(DEEPEST + 1));
+        assert!(check(deepest.as_bytes(), limits).is_ok());
+        assert!(serde_json::from_str::<serde_json::Value>(&deepest).is_ok());
+        assert!(check(deeper.as_bytes(), limits).is_err());
+    }
+
+    /// Were all pairs of names compared, this would not come to its end.
+    #[test]
+    fn very_many_names_are_compared_in_time() {
+        let long = "n".repeat(200);
+        let member = |number: usize| format!("\"{long}{number}\":0");
+        let members = (0..100_000).map(member).collect::<Vec<_>>().join(",");
+        assert_eq!(kind(&format!("{{{members}}}")), None);
+        assert_eq!(kind(&format!("{{{members},{}}}", member(99_999))), Some(Kind::Structure));
+    }
+
+    #[test]
+    fn names_are_compared_within_their_own_object_only() {
+        assert_eq!(kind(r#"[{"a":{"a":1,"b":[{"a":2}]},"b":"a"},{"a":"b"}]"#), None);
+        assert_eq!(kind(r#"{"a":{"b":1},"c":[{}],"a":1}"#), Some(Kind::Structure));
+    }
+
+    #[test]
+    fn numbers_that_no_machine_has_are_told_and_not_refused_at_once() {
+        let checked = check(b"[1, 1e400, 99999999999999999999]", Limits::default()).unwrap();
+        assert_eq!(checked.text(), "[1, 1e400, 99999999999999999999]");
+        assert!(!checked.is_exact() && checked.exact().unwrap_err().message.contains("`1e400`"));
+        for fit in ["18446744073709551615", "-9223372036854775808", "1e308", "0e9999", "0.1", "-0"] {
+            assert!(check(fit.as_bytes(), Limits::default()).unwrap().is_exact(), "{fit}");
+        }
+    }
+}

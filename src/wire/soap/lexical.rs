@@ -118,12 +118,16 @@ fn integer(text: Cow<'_, str>) -> Result<Node<'_>, Cow<'_, str>> {
     Ok(Node::Digits(Cow::Owned(digits.to_owned())))
 }
 
+/// The words for what is no number in any case and in full too: zeep writes Python's `inf` and `nan`, and a client in
+/// JavaScript `Infinity`.
 fn double(text: &str) -> Option<Node<'static>> {
     let number = text.trim_matches(BLANK);
+    let bare = number.strip_prefix(['+', '-']).unwrap_or(number);
+    let infinite = ["INF", "Infinity"].iter().any(|word| bare.eq_ignore_ascii_case(word));
     let value = match number {
-        "INF" | "+INF" => f64::INFINITY,
-        "-INF" => f64::NEG_INFINITY,
-        "NaN" => f64::NAN,
+        _ if infinite && number.starts_with('-') => f64::NEG_INFINITY,
+        _ if infinite => f64::INFINITY,
+        _ if number.eq_ignore_ascii_case("NaN") => f64::NAN,
         _ if number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) => {
             number.parse().ok().filter(|value: &f64| value.is_finite())?
         }
@@ -156,6 +160,8 @@ mod tests {
             (Shape::Int(Width::Unbounded), " 18446744073709551615", Node::Digits("18446744073709551615".into())),
             (Shape::Double, "1E3", Node::Double(1000.0)),
             (Shape::Double, "-INF", Node::Double(f64::NEG_INFINITY)),
+            (Shape::Double, "inf", Node::Double(f64::INFINITY)),
+            (Shape::Double, "-Infinity", Node::Double(f64::NEG_INFINITY)),
             (Shape::Double, ".5", Node::Double(0.5)),
             (Shape::Binary, " aGVs\n bG8= ", Node::Binary(b"hello".to_vec())),
             (Shape::Text, " a ", Node::Text(" a ".into())),
@@ -164,7 +170,9 @@ mod tests {
         ] {
             assert_eq!(read(&shape, text), node, "{text}");
         }
-        assert!(matches!(read(&Shape::Double, "NaN"), Node::Double(nan) if nan.is_nan()));
+        for text in ["NaN", "nan"] {
+            assert!(matches!(read(&Shape::Double, text), Node::Double(nan) if nan.is_nan()));
+        }
     }
 
     #[test]
@@ -172,7 +180,7 @@ mod tests {
         for (shape, texts) in [
             (Shape::Bool, &["yes", "TRUE", "", "2"][..]),
             (Shape::Int(Width::Int), &["", "1.0", "1e3", "--1", "+", "0x1", "٣", "1 2"]),
-            (Shape::Double, &["", "inf", "nan", "Infinity", "1,5", "1e999", "0x1", "."]),
+            (Shape::Double, &["", "infinite", "-nan", "--inf", "1,5", "1e999", "0x1", "."]),
             (Shape::Date, &["", "1998-07-17", "yesterday"]),
             (Shape::Binary, &["a", "a*==", "aGVsbG8"]),
             (Shape::Choice(vec!["RED".into()]), &["red", " BLUE"]),

@@ -49,10 +49,10 @@ impl<'a> Reader<'_, 'a> {
     /// Those of a method whose parameters have no names are by position, and so are those whose names are none:
     /// `c-gensym3` is what SOAP::Lite writes for a bare value, `param0` what PHP writes without a WSDL document.
     pub(super) fn params(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<Given, Fault> {
-        let marks = Marks::of(call)?;
+        Marks::of(call)?;
         no_text(call)?;
-        if marks.nil && elements(call).next().is_none() {
-            return self.named(call, fields);
+        if elements(call).next().is_none() && !fields.iter().any(|field| field.required && field.may_be_absent()) {
+            return Ok(Given::ByPosition);
         }
         if elements(call).next().is_some() && elements(call).enumerate().all(|(at, it)| is_nameless(it, at, fields)) {
             for (at, element) in elements(call).enumerate() {
@@ -228,6 +228,7 @@ impl<'a> Reader<'_, 'a> {
             }
             return Ok(found.len());
         }
+        let found = if top && self.says_nothing(field, found) { &[] } else { found };
         let said_nothing = found.is_empty() && !(field.required && field.may_be_absent());
         if said_nothing {
             return Ok(0);
@@ -255,6 +256,24 @@ impl<'a> Reader<'_, 'a> {
             (_, []) => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Whether a parameter of rpc style is there only because it must be: its message has a part for each, and a part
+    /// cannot have `xsi:nil` (WS-I BP 1.1, R2211), so PHP sends what is null as an empty element. Where empty is no
+    /// value of the parameter's type, this says nothing.
+    fn says_nothing(&self, field: &Field, found: &[(usize, Element<'_, 'a>)]) -> bool {
+        let [(_, only)] = found else { return false };
+        let form = match &field.shape {
+            Shape::Optional(inner) => self.shapes.follow(inner),
+            form => self.shapes.follow(form),
+        };
+        let never_empty = match form {
+            Shape::Any | Shape::Nil | Shape::Text | Shape::Binary | Shape::List(_) => false,
+            Shape::Choice(texts) => !texts.iter().any(String::is_empty),
+            Shape::Record(record) => record.fields.iter().any(|field| !field.may_be_absent()),
+            _ => true,
+        };
+        self.style == Style::Rpc && field.may_be_absent() && never_empty && !only.has_children()
     }
 
     /// Whether a member's element stands for one item of many; `top` is a parameter or a result.

@@ -1,4 +1,4 @@
-//! Whole messages: calls and answers read, and what stands around an answer's result.
+//! Whole messages: calls and answers read, and what stands around their values.
 
 use std::borrow::Cow;
 
@@ -69,45 +69,28 @@ pub fn read_answer<'a>(
     Ok(Message { version, method, given: Given::ByPosition, tape: reader.tape })
 }
 
-/// What stands around the result in all answers of a method.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MessageHead {
-    head: Vec<u8>,
-    tail: Vec<u8>,
+/// Writes what stands before the parameters or the result of a method: an envelope with this element of `namespace` in its
+/// Body. The prefixes `m` and `xsi` are declared.
+pub fn write_head(to: &mut Vec<u8>, version: Version, element: &str, namespace: &str) {
+    for part in [
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"",
+        version.namespace(),
+        "\" xmlns:xsi=\"",
+        INSTANCE,
+        "\"><soap:Body><m:",
+        element,
+        " xmlns:m=\"",
+    ] {
+        to.extend_from_slice(part.as_bytes());
+    }
+    attribute(to, namespace);
+    to.extend_from_slice(b"\">");
 }
 
-impl MessageHead {
-    /// The surroundings of an answer with its result in this element of `namespace`.
-    pub fn new(version: Version, element: &str, namespace: &str) -> MessageHead {
-        let mut head = Vec::with_capacity(384);
-        let (soap, mut tail) = (version.namespace(), Vec::with_capacity(96));
-        for part in [
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"",
-            soap,
-            "\" xmlns:xsi=\"",
-            INSTANCE,
-            "\"><soap:Body><m:",
-            element,
-            " xmlns:m=\"",
-        ] {
-            head.extend_from_slice(part.as_bytes());
-        }
-        attribute(&mut head, namespace);
-        head.extend_from_slice(b"\">");
-        for part in ["</m:", element, "></soap:Body></soap:Envelope>\n"] {
-            tail.extend_from_slice(part.as_bytes());
-        }
-        MessageHead { head, tail }
-    }
-
-    /// What stands before the result.
-    pub fn head(&self) -> &[u8] {
-        &self.head
-    }
-
-    /// What stands behind it.
-    pub fn tail(&self) -> &[u8] {
-        &self.tail
+/// Writes what stands behind them.
+pub fn write_tail(to: &mut Vec<u8>, element: &str) {
+    for part in ["</m:", element, "></soap:Body></soap:Envelope>\n"] {
+        to.extend_from_slice(part.as_bytes());
     }
 }
 

@@ -12,7 +12,7 @@ mod ser;
 use crate::fault::Fault;
 
 pub use fault::{Refused, write_fault};
-pub use message::{Message, MessageHead, read_answer, read_call};
+pub use message::{Message, read_answer, read_call, write_head, write_tail};
 pub use read::Given;
 pub use ser::{Place, write_value};
 

@@ -10,11 +10,12 @@ const SHOWN = 100000;
 // Parameters without names are called by position.
 const positional = method => method.params.length > 0 && method.params.every(({ name }, at) => name === `arg${at + 1}`);
 
-// The parameters by position: up to the last that is given, with their defaults where one before it is not.
+// The parameters by position: up to the last that is given, with the default, or nothing, where one before it is not.
 function byPosition(params) {
   const last = params.findLastIndex(param => param.given);
   return params.slice(0, last + 1).map(param => {
     if (param.given) return param;
+    if (!param.default.length && param.form.optional !== undefined) return { ...param, value: null };
     if (!param.default.length) throw new Error(`${param.name} must be given, since a parameter behind it is`);
     return { ...param, value: param.default[0] };
   });

@@ -1,0 +1,60 @@
+//! Any bytes given to the SOAP face have an answer that is a well-formed envelope of one version, within bounds.
+
+#![no_main]
+
+#[path = "../../tests/support/specimen.rs"]
+mod specimen;
+
+use std::sync::{Arc, LazyLock};
+
+use croupier::faces::face::{Face, GroupRequest};
+use croupier::faces::soap::Soap;
+use croupier::service::{Context, Service};
+use croupier::wire::xml::Control;
+use http::{Request, header};
+use http_body_util::BodyExt;
+use libfuzzer_sys::fuzz_target;
+use tokio::runtime::{Builder, Runtime};
+
+/// How many times longer than its request an answer may be: a method repeats its parameter up to 255 times, and
+/// others answer a thousand rows.
+const LONGER: usize = 400;
+
+static SERVICE: LazyLock<Arc<dyn Service>> = LazyLock::new(|| {
+    // libfuzzer's hook takes a panic for a finding, and some of the methods panic on purpose.
+    std::panic::set_hook(Box::new(|_| {}));
+    Arc::new(specimen::service())
+});
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().build().unwrap());
+
+fuzz_target!(|body: &[u8]| {
+    // What the length chooses needs no bytes of the request, so that requests can be taken as they are for seeds.
+    let content_type = ["text/xml", "application/soap+xml", "text/xml; charset=utf-16"][body.len() % 3];
+    let control = [Control::Refuse, Control::Replace, Control::Strip][body.len() / 3 % 3];
+    let uri = if body.len() / 9 % 4 == 0 { "/?style=rpc" } else { "/" };
+    let (head, ()) = Request::post(uri).header(header::CONTENT_TYPE, content_type).body(()).unwrap().into_parts();
+    let mut face = Soap::new("urn:test");
+    face.options.control = control;
+    face.recognises(&head, body);
+    let request = GroupRequest { head: &head, tail: "", body, context: &Context::default() };
+    let reply = face.serve(&SERVICE, request);
+    let (status, bytes) = RUNTIME.block_on(async {
+        let response = reply.await.response;
+        (response.status(), response.into_body().collect().await.map(|body| body.to_bytes()))
+    });
+    check(matches!(status.as_u16(), 200 | 400 | 500) && bytes.is_ok(), "a whole answer with a status of SOAP's");
+    let bytes = bytes.unwrap_or_default();
+    check(bytes.len() < LONGER * (body.len() + 1000), "an answer within bounds");
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let xml = roxmltree::Document::parse(text);
+    check(xml.is_ok_and(|xml| xml.root_element().tag_name().name() == "Envelope"), "a well-formed envelope");
+});
+
+/// A failure must end the process itself: the panic hook is gone.
+fn check(holds: bool, what: &str) {
+    if !holds {
+        eprintln!("this is not {what}");
+        std::process::abort();
+    }
+}
