@@ -337,3 +337,26 @@ fn a_hundred_thousand_levels_are_refused() {
         assert!(text.contains("<faultcode>soap:Client</faultcode>"), "{text}");
     }
 }
+
+/// A test's thread has the stack of a worker.
+#[test]
+fn the_deepest_values_there_may_be_are_read_and_written() {
+    let (open, close) = ("<m:struct><m:member><m:name>a</m:name><m:value>", "</m:value></m:member></m:struct>");
+    let call = |depth: usize| {
+        format!(
+            "<s:Envelope xmlns:s='{}'><s:Body><m:any xmlns:m='m'><value>{}{}</value></m:any></s:Body></s:Envelope>",
+            Version::V12.namespace(),
+            open.repeat(depth),
+            close.repeat(depth)
+        )
+    };
+    let mut face = Soap::new("m");
+    face.limits.depth = usize::MAX;
+    for (depth, status) in [(Limits::DEEPEST, 200), (Limits::DEEPEST + 1, 400)] {
+        let (head, ()) = Request::post("/").body(()).unwrap().into_parts();
+        let (body, context) = (call(depth), Context::default());
+        let request = GroupRequest { head: &head, tail: "", body: body.as_bytes(), context: &context };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert_eq!(runtime.block_on(face.serve(&SERVICE, request)).response.status(), status);
+    }
+}

@@ -151,6 +151,13 @@ async function drawsAndTurnsTheWheel(browser) {
     assert.equal(top, outcomes[0]);
     await page.close();
   }
+  // With motion, the outcome is told when the turning has come to its end.
+  const page = await open(browser, '/wheel/european', { still: false });
+  await page.$eval('[data-times="1"]', button => button.click());
+  await page.waitForFunction(() => document.getAnimations().some(animation => animation.effect.target.matches('.turning')));
+  assert.equal((await text(page, '.landed')).trim(), '');
+  await page.waitForFunction(() => document.querySelector('.landed').textContent.includes('landed in'), { timeout: 10000 });
+  await page.close();
 }
 
 async function worksByKeyboardOnly(browser) {

@@ -98,12 +98,9 @@ struct Described<'a> {
 }
 
 impl Described<'_> {
-    /// The methods with their documentation.
+    /// The methods with their documentation: both are in the interface's order.
     fn methods(&self) -> impl Iterator<Item = (&MethodShape, &str)> {
-        self.shapes.methods().iter().map(|method| {
-            let described = self.interface.method(&method.name);
-            (method, described.map_or("", |method| method.doc.as_str()))
-        })
+        self.shapes.methods().iter().zip(self.interface.methods.iter().map(|method| method.doc.as_str()))
     }
 
     /// Whether faults can be described: not where a method has the name of the element in their detail.
