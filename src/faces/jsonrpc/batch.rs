@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::super::face;
 use super::answer::Frame;
 use super::begin;
-use super::request::{self, Reading};
+use super::request;
 use crate::body::Source;
 use crate::fault::{BoxError, Fault, Kind};
 use crate::service::{Answer, Context, Format, Pending, Rows, Service};
@@ -26,25 +26,26 @@ const TURN: Duration = Duration::from_millis(5);
 /// The requests of a batch, none of them read.
 pub(super) struct Calls {
     next: std::vec::IntoIter<Box<RawValue>>,
-    reading: Reading,
+    /// Whether requests of JSON-RPC 1.0 are accepted.
+    version_1: bool,
 }
 
 impl Calls {
     /// These requests, of which there may be `limit`.
-    pub(super) fn new(requests: &[&RawValue], limit: usize, reading: Reading) -> Result<Calls, Fault> {
+    pub(super) fn new(requests: &[&RawValue], limit: usize, version_1: bool) -> Result<Calls, Fault> {
         let count = requests.len();
         if count > limit {
             return Err(Fault::new(Kind::Limit, format!("{count} calls at once; at most {limit} are allowed")));
         }
         let owned: Vec<_> = requests.iter().map(|raw| (*raw).to_owned()).collect();
-        Ok(Calls { next: owned.into_iter(), reading })
+        Ok(Calls { next: owned.into_iter(), version_1 })
     }
 
     /// Begins the next call; one that is malformed is a fault of its own and spoils no other.
     fn begin(&mut self, callee: &Callee) -> Option<(Frame, Pending)> {
         let raw = self.next.next()?;
         let (frame, asking) = match request::members(&raw) {
-            Ok(members) => members.read(self.reading),
+            Ok(members) => members.read(self.version_1),
             Err(fault) => (Frame::unknown(), Err(fault)),
         };
         let pending = match asking {

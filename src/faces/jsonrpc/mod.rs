@@ -25,7 +25,7 @@ use crate::wire::json::{Dialect, check};
 use answer::Frame;
 use batch::{Answers, Calls};
 pub use discovery::OpenRpc;
-use request::{Asked, Asking, Members, Reading};
+use request::{Asked, Asking, Members};
 
 /// The JSON-RPC face of a group.
 #[derive(Debug, Clone)]
@@ -68,17 +68,13 @@ impl Face for JsonRpc {
     }
 
     fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
-        let asked =
-            check(request.body, self.limits).and_then(|checked| Ok((Asked::read(checked.text())?, checked.is_exact())));
-        match asked {
-            Ok((Asked::One(members), exact)) => self.one(service, request, members, self.reading(exact)),
-            Ok((Asked::Batch(raw), exact)) => {
-                let calls = Calls::new(&raw, self.batch, self.reading(exact));
-                match calls {
-                    Ok(calls) => self.batch(calls, service.clone(), request),
-                    Err(fault) => refused(&fault),
-                }
-            }
+        let checked = check(request.body, self.limits);
+        match checked.and_then(|checked| Asked::read(checked.text())) {
+            Ok(Asked::One(members)) => self.one(service, request, members),
+            Ok(Asked::Batch(raw)) => match Calls::new(&raw, self.batch, self.version_1) {
+                Ok(calls) => self.batch(calls, service.clone(), request),
+                Err(fault) => refused(&fault),
+            },
             Err(fault) => refused(&fault),
         }
     }
@@ -95,19 +91,9 @@ fn is_json(media: &str) -> bool {
 }
 
 impl JsonRpc {
-    fn reading(&self, exact: bool) -> Reading {
-        Reading { version_1: self.version_1, exact }
-    }
-
     /// Answers a request that stands by itself.
-    fn one(
-        &self,
-        service: &Arc<dyn Service>,
-        request: GroupRequest<'_>,
-        members: Members<'_>,
-        reading: Reading,
-    ) -> Reply {
-        let (frame, asking) = members.read(reading);
+    fn one(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>, members: Members<'_>) -> Reply {
+        let (frame, asking) = members.read(self.version_1);
         let (method, pending) = match asking {
             Ok(asking) => {
                 let pending = begin(service.as_ref(), &asking, request.context, || address(&self.site, &request));

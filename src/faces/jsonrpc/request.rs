@@ -8,8 +8,7 @@ use serde_json::value::RawValue;
 use super::answer::{Frame, Version};
 use crate::args::Args;
 use crate::fault::{Fault, Kind};
-use crate::wire::Limits;
-use crate::wire::json::{Checked, check, not_well_formed};
+use crate::wire::json::not_well_formed;
 
 /// What a text asks for.
 pub(super) enum Asked<'a> {
@@ -41,15 +40,6 @@ fn given<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'
 pub(super) struct Asking<'a> {
     pub(super) method: Cow<'a, str>,
     pub(super) args: Args<'a>,
-}
-
-/// How requests are read.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
-    /// Whether requests of JSON-RPC 1.0 are accepted.
-    pub(super) version_1: bool,
-    /// Whether all numbers of the text are such as machines have.
-    pub(super) exact: bool,
 }
 
 impl<'a> Asked<'a> {
@@ -84,8 +74,8 @@ fn no_object() -> Fault {
 impl<'a> Members<'a> {
     /// What is asked for, and how the answer is framed. Where there is no valid request, there is an answer to it even
     /// if it has no `id` (specification, section 7).
-    pub(super) fn read(self, reading: Reading) -> (Frame, Result<Asking<'a>, Fault>) {
-        let version = version(self.jsonrpc, reading.version_1);
+    pub(super) fn read(self, version_1: bool) -> (Frame, Result<Asking<'a>, Fault>) {
+        let version = version(self.jsonrpc, version_1);
         let spoken = version.as_ref().map_or(Version::Two, |version| *version);
         let (id, named) = match (spoken, self.id) {
             (Version::Two, Some(id)) if !is_id(id) => {
@@ -97,10 +87,7 @@ impl<'a> Members<'a> {
         let structure = version.and(named).and_then(|()| self.call());
         match structure {
             Err(fault) => (Frame::new(spoken, Some(id.map_or("null", RawValue::get))), Err(fault)),
-            Ok(call) => {
-                let exact = if reading.exact { Ok(()) } else { exact(self.params) };
-                (Frame::new(spoken, id.map(RawValue::get)), exact.map(|()| call))
-            }
+            Ok(call) => (Frame::new(spoken, id.map(RawValue::get)), Ok(call)),
         }
     }
 
@@ -137,13 +124,6 @@ fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
         Ok(plain) => Some(Cow::Borrowed(plain)),
         Err(_) => serde_json::from_str(raw.get()).ok().map(Cow::Owned),
     }
-}
-
-/// Looks for numbers that no machine has in parameters that may have some: the document has one somewhere.
-fn exact(params: Option<&RawValue>) -> Result<(), Fault> {
-    let Some(params) = params else { return Ok(()) };
-    let unlimited = Limits { depth: usize::MAX, elements: usize::MAX };
-    check(params.get().as_bytes(), unlimited).and_then(Checked::exact).map(drop)
 }
 
 fn structure(what: &'static str) -> Fault {

@@ -17,6 +17,10 @@ const SHORT: usize = 19;
 /// With fewer digits than this before its point, and no exponent, a number is no larger than any double.
 const LONG: usize = 300;
 
+/// How names begin that serde_json takes for messages to itself: its tree would read the text behind such a name as a
+/// value, which nobody has looked through.
+const PRIVATE: &str = "$serde_json::private::";
+
 /// A text that means one thing to whoever reads it, if its syntax is sound; that is for serde_json to find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checked<'a> {
@@ -51,14 +55,15 @@ impl<'a> Checked<'a> {
 }
 
 /// Looks once over a JSON text (RFC 8259), without recursion, for what readers disagree about or cannot read: names
-/// that an object has twice, halves of surrogate pairs, numbers beyond what machines have. A byte order mark is passed
-/// over.
+/// that an object has twice, or that serde_json takes for its own; halves of surrogate pairs; numbers beyond what
+/// machines have. A byte order mark is passed over.
 ///
 /// Whether the text is JSON at all is left to serde_json. In what serde_json reads, nothing of this is then left.
 ///
 /// # Errors
 /// `Character` for bytes that are no UTF-8 and for half a surrogate pair, `Structure` for an object with two members
-/// of one name, `Limit` for more depth or more values than allowed, `NotWellFormed` where a string has no end.
+/// of one name or with one of serde_json's own, `Limit` for more depth or more values than allowed, `NotWellFormed`
+/// where a string has no end.
 pub fn check(bytes: &[u8], limits: Limits) -> Result<Checked<'_>, Fault> {
     let text =
         std::str::from_utf8(bytes).map_err(|_| Fault::new(Kind::Character, "the document is not valid UTF-8"))?;
@@ -158,10 +163,14 @@ impl<'a> Scan<'a> {
             return self.value();
         }
         let quoted = self.text.get(start..=self.at).unwrap_or_default();
-        self.names.push(match escaped {
+        let name = match escaped {
             false => Cow::Borrowed(quoted.get(1..quoted.len() - 1).unwrap_or_default()),
             true => Cow::Owned(serde_json::from_str(quoted).map_err(not_well_formed)?),
-        });
+        };
+        if name.starts_with(PRIVATE) {
+            return Err(Fault::new(Kind::Structure, format!("no member may be called `{}`", abridge(&name))));
+        }
+        self.names.push(name);
         Ok(())
     }
 
