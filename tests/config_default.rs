@@ -82,6 +82,7 @@ fn no_key_is_left_out() {
             section = match heading {
                 "Top level" => Some(&table),
                 "`[group.\"/path\"]`" => Some(house),
+                "`[group.\"/path\".soap]`" => house["soap"].as_table(),
                 "`options` of the service `wheel`" => house["options"].as_table(),
                 "Each of the `pockets` of the service `wheel`" => Some(&pockets),
                 "`options` of the service `diagnostics`" => None,

@@ -11,7 +11,7 @@ mod every_type;
 #[allow(dead_code, reason = "only the values are wanted")]
 mod trees;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use croupier::args::Args;
 use croupier::faces::face::{Claim, Face, GroupRequest};
@@ -69,16 +69,21 @@ fn dialect() -> Dialect {
     Dialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..Dialect::default() }
 }
 
-/// The faces of a group, as the built-in configuration would have them, but for what XML-RPC may carry.
-fn faces() -> Vec<Arc<dyn Face>> {
+/// The faces of each service's group, as the built-in configuration would have them, but for what XML-RPC may carry.
+static FACES: LazyLock<Vec<Vec<Arc<dyn Face>>>> = LazyLock::new(|| {
     let set = FaceSet { xml_rpc: dialect(), ..FaceSet::default() };
-    set.of_group(PATH, &Surroundings::default())
-}
+    SERVICES.iter().map(|_| set.of_group(PATH, &Surroundings::default())).collect()
+});
 
-/// A value that fits a shape, mostly.
+/// The forms of what each service takes and answers.
+static SHAPES: LazyLock<Vec<Shapes>> =
+    LazyLock::new(|| SERVICES.iter().map(|make| Shapes::of(make().interface())).collect());
+
+/// A value that fits a shape, mostly. One that does not is a word where no word belongs: in SOAP, which writes a number
+/// as it writes a text, and a list of one as it writes a value, other mistakes cannot be made.
 fn fitting(shapes: &Shapes, shape: &Shape, depth: u32) -> BoxedStrategy<Value> {
     let fits = match shapes.follow(shape) {
-        _ if depth == 0 => Just(Value::Nil).boxed(),
+        Shape::List(_) if depth == 0 => Just(Value::Array(Vec::new())).boxed(),
         Shape::Nil => Just(Value::Nil).boxed(),
         Shape::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
         Shape::Int(_) => prop_oneof![8 => 0_i64..40, 1 => any::<i64>()].prop_map(Value::Int).boxed(),
@@ -90,11 +95,9 @@ fn fitting(shapes: &Shapes, shape: &Shape, depth: u32) -> BoxedStrategy<Value> {
             .prop_map(|text| Value::Date(text.parse().unwrap()))
             .boxed(),
         Shape::Binary => prop::collection::vec(any::<u8>(), 0..20).prop_map(Value::Binary).boxed(),
-        Shape::Optional(inner) => {
-            prop_oneof![1 => Just(Value::Nil), 4 => fitting(shapes, inner, depth)].boxed()
-        }
+        Shape::Optional(inner) => prop_oneof![1 => Just(Value::Nil), 4 => fitting(shapes, inner, depth)].boxed(),
         Shape::List(item) => {
-            prop::collection::vec(fitting(shapes, item, depth - 1), 0..4).prop_map(Value::Array).boxed()
+            prop::collection::vec(fitting(shapes, item, depth.saturating_sub(1)), 0..4).prop_map(Value::Array).boxed()
         }
         Shape::Tuple(fields) => all(shapes, fields, depth).prop_map(Value::Array).boxed(),
         Shape::Record(record) => {
@@ -103,16 +106,31 @@ fn fitting(shapes: &Shapes, shape: &Shape, depth: u32) -> BoxedStrategy<Value> {
                 .prop_map(move |values| names.iter().cloned().zip(values).collect::<Vec<_>>());
             match &record.further {
                 Some(further) if record.fields.is_empty() => {
-                    prop::collection::btree_map("[a-z]{1,6}", fitting(shapes, further, depth - 1), 0..4)
+                    prop::collection::btree_map("[a-z]{1,6}", fitting(shapes, further, depth.saturating_sub(1)), 0..4)
                         .prop_map(|map| Value::Struct(map.into_iter().collect()))
                         .boxed()
                 }
                 _ => known.prop_map(Value::Struct).boxed(),
             }
         }
-        _ => carried(),
+        _ => carried().prop_filter("JSON has no number for it", finite).boxed(),
     };
-    prop_oneof![60 => fits, 1 => "[a-z]{1,5}".prop_map(Value::Text), 1 => (-9_i64..9).prop_map(Value::Int)].boxed()
+    match shapes.follow(shape) {
+        Shape::Bool | Shape::Int(_) | Shape::Double | Shape::Date | Shape::Choice(_) => {
+            prop_oneof![30 => fits, 1 => "[g-z]{1,5}".prop_map(Value::Text)].boxed()
+        }
+        _ => fits,
+    }
+}
+
+/// Whether JSON has a number for all that is in a value.
+fn finite(value: &Value) -> bool {
+    match value {
+        Value::Double(number) => number.is_finite(),
+        Value::Array(items) => items.iter().all(finite),
+        Value::Struct(members) => members.iter().all(|(_, it)| finite(it)),
+        _ => true,
+    }
 }
 
 /// A value for each of these fields.
@@ -131,12 +149,11 @@ struct Asked {
 
 fn asked() -> impl Strategy<Value = Asked> {
     (0..SERVICES.len()).prop_flat_map(|service| {
-        let shapes = Shapes::of(SERVICES[service]().interface());
-        let methods = shapes.methods().to_vec();
+        let (shapes, methods) = (&SHAPES[service], SHAPES[service].methods());
         (0..methods.len(), prop::bool::weighted(0.02)).prop_flat_map(move |(at, unknown)| {
             let method: &MethodShape = &methods[at];
             let name = if unknown { "no.such.method".to_owned() } else { method.name.clone() };
-            all(&shapes, &method.params, 4).prop_map(move |args| Asked { service, method: name.clone(), args })
+            all(shapes, &method.params, 4).prop_map(move |args| Asked { service, method: name.clone(), args })
         })
     })
 }
@@ -174,7 +191,7 @@ fn json_of<T: serde::Serialize + ?Sized>(value: &T) -> String {
 
 /// The status and the body of an answer to a POST.
 fn post(asked: &Asked, tail: &str, media: &str, body: &[u8]) -> (StatusCode, String) {
-    let (service, faces) = (SERVICES[asked.service](), faces());
+    let (service, faces) = (SERVICES[asked.service](), &FACES[asked.service]);
     let path = if tail.is_empty() { PATH.to_owned() } else { format!("{PATH}/{tail}") };
     let request = Request::post(path).header(header::CONTENT_TYPE, media).body(()).unwrap();
     let head = request.into_parts().0;
@@ -204,6 +221,10 @@ fn over_xml_rpc(asked: &Asked) -> Ended {
     let document = Document::read(&text, Reading::Lenient, Limits::default()).unwrap();
     let value = Value::deserialize(document.tape.values().next().unwrap()).unwrap();
     match (document.root, value) {
+        // XML-RPC has no form for a result without content, and answers an empty text.
+        (Root::Answer, Value::Text(text)) if text.is_empty() && answers_nothing(asked) => {
+            Ended::Value(serde_json::Value::Null)
+        }
         (Root::Answer, value) => Ended::Value(serde_json::from_str(&json_of(&value)).unwrap()),
         (Root::Fault, Value::Struct(members)) => {
             let code = members.iter().find(|(name, _)| name == "faultCode").map(|(_, code)| code.clone());
@@ -214,6 +235,10 @@ fn over_xml_rpc(asked: &Asked) -> Ended {
     }
 }
 
+fn answers_nothing(asked: &Asked) -> bool {
+    SHAPES[asked.service].method(&asked.method).is_some_and(|method| method.result == Shape::Nil)
+}
+
 fn over_json_rpc(asked: &Asked) -> Ended {
     let method = serde_json::to_string(&asked.method).unwrap();
     let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":{method},"params":{}}}"#, json_of(&asked.args));
@@ -222,9 +247,7 @@ fn over_json_rpc(asked: &Asked) -> Ended {
     let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
     match answer.get("error") {
         None => Ended::Value(answer["result"].clone()),
-        Some(error) => {
-            Ended::Fault(Kind::from_jsonrpc_code(i32::try_from(error["code"].as_i64().unwrap()).unwrap()))
-        }
+        Some(error) => Ended::Fault(Kind::from_jsonrpc_code(i32::try_from(error["code"].as_i64().unwrap()).unwrap())),
     }
 }
 
@@ -234,7 +257,7 @@ fn over_rest(asked: &Asked) -> Result<Ended, StatusCode> {
 }
 
 fn over_soap(asked: &Asked, version: Version) -> Result<Ended, StatusCode> {
-    let shapes = Shapes::of(SERVICES[asked.service]().interface());
+    let shapes = &SHAPES[asked.service];
     let method = shapes.method(&asked.method);
     let element = method.map_or(asked.method.as_str(), |method| &method.element);
     let mut body = Vec::new();
@@ -242,14 +265,14 @@ fn over_soap(asked: &Asked, version: Version) -> Result<Ended, StatusCode> {
     for (field, value) in method.iter().flat_map(|method| &method.params).zip(&asked.args) {
         let (shape, element) = (&field.shape, field.element.as_str());
         let control = Control::Refuse;
-        let place = Place { shapes: &shapes, shape, element, qualified: true, member: true, control };
+        let place = Place { shapes, shape, element, qualified: true, member: true, control };
         soap::write_value(&mut body, value, place).unwrap();
     }
     soap::write_tail(&mut body, element);
     let media = if version == Version::V11 { "text/xml" } else { "application/soap+xml" };
     let (status, text) = post(asked, "", media, &body);
     let (StatusCode::OK, Some(method)) = (status, method) else { return Err(status) };
-    let answer = soap::read_answer(&text, &shapes, method, Style::Document, Limits::default()).unwrap();
+    let answer = soap::read_answer(&text, shapes, method, Style::Document, Limits::default()).unwrap();
     let value = answer.tape.values().next().map_or(Value::Nil, |value| Value::deserialize(value).unwrap());
     Ok(Ended::Value(serde_json::from_str(&json_of(&value)).unwrap()))
 }
@@ -277,12 +300,14 @@ fn code(kind: Kind) -> i32 {
 
 #[test]
 fn the_same_call_ends_the_same_over_every_face() {
-    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases: CASES, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() };
     let outcome = TestRunner::new(config).run(&asked(), |asked| {
         let expected = told(directly(&asked));
         let [xml_rpc, json_rpc] = [told(over_xml_rpc(&asked)), told(over_json_rpc(&asked))];
         let [rest, soap_11, soap_12] =
-            [over_rest(&asked), over_soap(&asked, Version::V11), over_soap(&asked, Version::V12)].map(|it| it.map(told));
+            [over_rest(&asked), over_soap(&asked, Version::V11), over_soap(&asked, Version::V12)]
+                .map(|it| it.map(told));
         match &expected {
             Ended::Value(_) => {
                 prop_assert_eq!(&xml_rpc, &expected, "XML-RPC");
@@ -297,7 +322,8 @@ fn the_same_call_ends_the_same_over_every_face() {
                 prop_assert_eq!(by_xml_rpc.xmlrpc_code(), kind.xmlrpc_code(), "XML-RPC");
                 prop_assert_eq!(code(by_json_rpc), code(*kind), "JSON-RPC");
                 prop_assert_eq!(rest.as_ref().err(), Some(&kind.http_status()), "REST");
-                let blamed = if kind.is_senders() { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };
+                let blamed =
+                    if kind.is_senders() { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };
                 prop_assert_eq!(soap_11.as_ref().err(), Some(&StatusCode::INTERNAL_SERVER_ERROR), "SOAP 1.1");
                 prop_assert_eq!(soap_12.as_ref().err(), Some(&blamed), "SOAP 1.2");
             }

@@ -16,6 +16,7 @@ use crate::faces::set::{FaceName, FaceSet};
 use crate::faces::soap::SoapOptions;
 use crate::settings::{Deadlines, Listen, Settings};
 use crate::site::Site;
+use crate::wire::xml::Control;
 use crate::wire::xmlrpc::Dialect;
 use crate::wire::{Limits, json};
 
@@ -47,7 +48,7 @@ pub(super) struct File {
     /// What REST has to choose. A group's own `rest` overrides single keys.
     pub(super) rest: RestOptions,
     /// How SOAP is written. A group's own `soap` overrides single keys.
-    pub(super) soap: SoapOptions,
+    pub(super) soap: SoapFile,
     /// The groups by their paths. A path begins with a slash and has none at its end, and no segment of it is empty,
     /// `.` or `..` or has white space, a backslash, `%`, `?` or `#`. Each path and alias belongs to one group.
     pub(super) group: BTreeMap<String, GroupFile>,
@@ -179,6 +180,15 @@ pub(super) struct JsonRpcFile {
     pub(super) version_1: bool,
 }
 
+/// How SOAP is written by groups that do not say otherwise.
+#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct SoapFile {
+    /// How a character is written that XML forbids, such as U+0001. In the name of a struct's member it is always
+    /// refused.
+    pub(super) control: Control,
+}
+
 /// Where the server listens if the file does not say.
 pub(super) const LISTEN: &str = "127.0.0.1:8008";
 
@@ -196,7 +206,7 @@ impl Default for File {
             json: json::Dialect::default(),
             json_rpc: JsonRpcFile::default(),
             rest: RestOptions::default(),
-            soap: SoapOptions::default(),
+            soap: SoapFile::default(),
             group: BTreeMap::new(),
         }
     }
