@@ -9,7 +9,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Serve;
 use super::{Failure, logging, say};
-use crate::config::{Config, DEFAULT, Registry};
+use crate::config::{Config, ConfiguredGroup, DEFAULT, Registry};
+use crate::faces::set::FaceName;
 use crate::gateway::Gateway;
 use crate::intake::{Intake, Memory};
 use crate::server::{AccessLog, Listener, Server};
@@ -96,12 +97,28 @@ fn greet(config: &Config, listeners: &[Listener]) {
         say(format_args!("  {:widest$}  {}{also}", group.path, group.service.interface().title));
     }
     if let (Some(Listen::Tcp(address)), Some(group)) = (addresses.first(), config.groups.first()) {
-        let method = group.service.interface().methods.first().map_or("system.listMethods", |method| &method.name);
         say("Try it from another terminal:");
-        say(format_args!(
-            "  curl -H 'Content-Type: text/xml' -d '<methodCall><methodName>{method}</methodName></methodCall>' http://{address}{}",
-            group.path
-        ));
+        say(format_args!("  {}", invitation(group, &format!("http://{address}{}", group.path))));
+        let mut pages = config.groups.iter().filter(|group| group.faces.has(FaceName::Page)).map(|group| &group.path);
+        match (pages.next(), pages.next()) {
+            (Some(only), None) => say(format_args!("or in a browser: http://{address}{only}")),
+            (Some(_), Some(_)) => say(format_args!("or in a browser: http://{address}/")),
+            (None, _) => {}
+        }
+    }
+}
+
+/// A command that calls a group: over REST where that is enough, since it is the shortest.
+fn invitation(group: &ConfiguredGroup, url: &str) -> String {
+    let methods = &group.service.interface().methods;
+    match methods.iter().find(|method| method.safe && method.required() == 0) {
+        Some(method) if group.faces.has(FaceName::Rest) => format!("curl {url}/{}", method.name),
+        _ => {
+            let method = methods.first().map_or("system.listMethods", |method| &method.name);
+            format!(
+                "curl -H 'Content-Type: text/xml' -d '<methodCall><methodName>{method}</methodName></methodCall>' {url}"
+            )
+        }
     }
 }
 
