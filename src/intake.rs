@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use http_body::Body;
 use http_body_util::BodyExt;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::refusal::Refusal;
@@ -33,6 +34,8 @@ pub struct Memory {
     /// Half as many as there are processors: the other half is for small documents, and what is made of a large one
     /// may for a while be far larger than its share.
     turns: Arc<Semaphore>,
+    /// The runtime beside which turns are taken, if not beside that of whoever takes one.
+    runtime: Option<Handle>,
 }
 
 /// How bodies are taken in.
@@ -65,7 +68,17 @@ impl Memory {
         Memory {
             units: Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS))),
             turns: Arc::new(Semaphore::new(processors.div_ceil(2))),
+            runtime: None,
         }
+    }
+
+    /// The same memory, where the work on large bodies is done beside this runtime, which has to run as long as requests
+    /// are answered; without it, beside the runtime that answers the request.
+    ///
+    /// For where several runtimes answer requests: otherwise each of them comes to have such threads of its own, and
+    /// each thread keeps what memory its largest body took.
+    pub fn beside(self, runtime: Handle) -> Memory {
+        Memory { runtime: Some(runtime), ..self }
     }
 
     /// Does what takes long for a large body when its turn has come, on a thread beside those that answer small ones.
@@ -74,7 +87,8 @@ impl Memory {
     pub async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         // The turns are never closed; without one the work is done all the same.
         let turn = self.turns.clone().acquire_owned().await;
-        aside(move || {
+        let runtime = self.runtime.clone().unwrap_or_else(Handle::current);
+        aside(&runtime, move || {
             let done = work();
             drop(turn);
             done

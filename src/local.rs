@@ -108,7 +108,11 @@ pub struct Builder<S> {
 }
 
 impl<S: Send + Sync + 'static> Builder<S> {
-    /// A method whose handler answers at once; it should not block.
+    /// A method whose handler answers at once.
+    ///
+    /// It runs where its connection is served. On a runtime of one thread, as each of a server's workers is, all other
+    /// connections of that thread wait meanwhile: what blocks or computes for more than some milliseconds is better a
+    /// method that answers later.
     pub fn method<A, R, M>(mut self, name: &str, handler: impl Fn(&S, A) -> R + Send + Sync + 'static) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
@@ -123,6 +127,9 @@ impl<S: Send + Sync + 'static> Builder<S> {
     }
 
     /// A method whose handler answers later.
+    ///
+    /// Between two of its `await`s it keeps its thread as a handler that answers at once does. Long work gives way
+    /// between its portions with [`tokio::task::yield_now`], or goes aside with [`tokio::task::spawn_blocking`].
     pub fn method_async<A, F, M>(mut self, name: &str, handler: impl Fn(Arc<S>, A) -> F + Send + Sync + 'static) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
@@ -140,7 +147,8 @@ impl<S: Send + Sync + 'static> Builder<S> {
         })
     }
 
-    /// A method whose handler answers an array that is made item by item while it is being sent.
+    /// A method whose handler answers an array that is made item by item while it is being sent, some thousand bytes at
+    /// a time. Making those keeps the thread as a handler that answers at once does.
     pub fn rows<A, R, M>(mut self, name: &str, handler: impl Fn(&Arc<S>, A) -> R + Send + Sync + 'static) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,

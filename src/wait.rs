@@ -6,6 +6,8 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 /// What is there now, or comes later. Most answers are there at once and should not cost an allocation to say so.
 pub enum Soon<T> {
     /// It is there; `None` once it has been taken.
@@ -72,10 +74,10 @@ pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> 
     }
 }
 
-/// Does work that takes long on a thread beside the runtime's own: so the system shares the processors out between
+/// Does work that takes long on a thread beside a runtime's own: so the system shares the processors out between
 /// this and what is small, and nothing waits behind it.
-pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
+pub async fn aside<T: Send + 'static>(runtime: &Handle, work: impl FnOnce() -> T + Send + 'static) -> T {
+    match runtime.spawn_blocking(work).await {
         Ok(done) => done,
         Err(failed) => match failed.try_into_panic() {
             Ok(panic) => resume_unwind(panic),

@@ -229,6 +229,16 @@ fn a_second_signal_ends_the_server_at_once() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn there_are_as_many_workers_as_the_configuration_says() {
+    let folder = Folder::new();
+    let (server, _) = serve(&["--config", &folder.file("three.toml", &format!("workers = 3\n{PATIENT}"))]);
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
+    let names = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).unwrap());
+    assert_eq!(names.filter(|name| name.starts_with("croupier-worker")).count(), 3);
+}
+
+#[test]
 fn a_unix_socket_is_served_and_removed_at_the_end() {
     let folder = Folder::new();
     let socket = folder.0.join("croupier.sock");

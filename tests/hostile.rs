@@ -57,10 +57,10 @@ fn honest_spins_are_answered_in_time_among_hostile_clients() {
     drop(never_reading);
 }
 
-/// The built-in configuration, on a port of its own.
+/// The built-in configuration, on a port of its own, served as the program serves it.
 fn default_server() -> Running {
     let config = Config::parse("built-in", DEFAULT, &Registry::standard()).unwrap();
-    Running::router(config.router(), config.settings)
+    Running::run(config.router(), config.settings, Some(2))
 }
 
 fn attacks() -> Vec<Attack> {

@@ -1,10 +1,11 @@
 //! `croupier serve`: from a configuration to a running server and its orderly end.
 
 use std::future::Future;
+use std::num::NonZero;
 use std::path::Path;
-use std::process;
+use std::{process, thread};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Serve;
@@ -13,23 +14,27 @@ use crate::config::{Config, ConfiguredGroup, DEFAULT, Registry};
 use crate::faces::set::FaceName;
 use crate::gateway::Gateway;
 use crate::intake::{Intake, Memory};
-use crate::server::{AccessLog, Listener, Server};
+use crate::server::{AccessLog, Listener, Server, Workers};
 use crate::settings::Listen;
 
 /// Serves until a signal says otherwise.
 pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {
     let config = load(args.config.as_deref(), registry)?;
     logging::start(&config.log);
-    let runtime = runtime(&config)?;
+    // This thread accepts, keeps the deadlines and hears signals, and large bodies are read beside it; the workers do
+    // the rest.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let listen = if args.listen.is_empty() { &config.listen } else { &args.listen };
     runtime.block_on(async {
         let stop = stop_signal()?;
         let listeners = bind(listen).await?;
         let log = if config.log.access { Some(AccessLog::start()?) } else { None };
         let settings = config.settings;
-        let intake = Intake { memory: Memory::new(settings.memory), deadline: settings.deadlines.body };
+        let memory = Memory::new(settings.memory).beside(Handle::current());
+        let intake = Intake { memory, deadline: settings.deadlines.body };
+        let server = Server::new(Gateway::new(config.router(), intake), settings, log).on(workers(&config)?);
         greet(&config, &listeners);
-        let ended = Server::new(Gateway::new(config.router(), intake), settings, log).run(listeners, stop).await;
+        let ended = server.run(listeners, stop).await;
         match ended.cut {
             0 => say("croupier: stopped"),
             cut => say(format_args!(
@@ -49,12 +54,9 @@ pub(super) fn load(file: Option<&Path>, registry: &Registry) -> Result<Config, F
     loaded.map_err(|errors| Failure(errors.for_terminal()))
 }
 
-fn runtime(config: &Config) -> Result<Runtime, Failure> {
-    let mut builder = Builder::new_multi_thread();
-    if let Some(workers) = config.workers {
-        builder.worker_threads(workers);
-    }
-    Ok(builder.enable_all().build()?)
+fn workers(config: &Config) -> Result<Workers, Failure> {
+    let processors = || thread::available_parallelism().map_or(1, NonZero::get);
+    Ok(Workers::start(config.workers.unwrap_or_else(processors))?)
 }
 
 async fn bind(listen: &[Listen]) -> Result<Vec<Listener>, Failure> {

@@ -1,4 +1,4 @@
-//! A connection's bytes, with a note of each time they move or do not.
+//! A connection's bytes, with a note of each time they move or do not, and an end to each turn of moving many.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -6,8 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::poll_proceed;
 
 use super::watch::Pulse;
+
+/// How many bytes use up one unit of a task's turn. The runtime gives it 128, so that a connection lets others go
+/// before it when it has moved 256 KiB: without that, one unit would pay for as much as a socket takes at a time.
+const UNIT: usize = 2048;
 
 /// A stream whose reads and writes show in its connection's pulse.
 pub(super) struct Noted<T> {
@@ -20,12 +25,26 @@ impl<T> Noted<T> {
         Noted { stream, pulse }
     }
 
-    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match written {
+    fn note(&self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
             Poll::Pending => self.pulse.blocked(),
-            Poll::Ready(_) => self.pulse.sent(),
+            Poll::Ready(written) => {
+                self.pulse.sent();
+                charge(cx, *written.as_ref().unwrap_or(&0));
+            }
         }
         written
+    }
+}
+
+/// Takes from the task's turn what moving so many bytes is worth. When nothing is left of it, the socket's next
+/// read or write is put off until others have had theirs.
+fn charge(cx: &mut Context<'_>, bytes: usize) {
+    for _ in 0..bytes / UNIT {
+        match poll_proceed(cx) {
+            Poll::Ready(unit) => unit.made_progress(),
+            Poll::Pending => return,
+        }
     }
 }
 
@@ -33,8 +52,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Noted<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
+        let read = buffer.filled().len() - before;
+        if read > 0 {
             self.pulse.received();
+            charge(cx, read);
         }
         poll
     }
@@ -43,7 +64,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Noted<T> {
 impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.note(written)
+        self.note(cx, written)
     }
 
     fn poll_write_vectored(
@@ -52,7 +73,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.note(written)
+        self.note(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -65,5 +86,34 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+    use crate::server::watch::Watch;
+    use crate::settings::Deadlines;
+
+    #[tokio::test]
+    async fn a_connection_lets_others_go_before_it_when_it_has_moved_much() {
+        let entry = Watch::new(Deadlines::default()).enter();
+        let mut stream = Noted::new(tokio::io::sink(), entry.pulse.clone());
+        let piece = vec![0; crate::body::PIECE];
+        let mut turn = async || {
+            let mut moved = 0;
+            poll_fn(|cx| {
+                while let Poll::Ready(written) = Pin::new(&mut stream).poll_write(cx, &piece) {
+                    moved += written.unwrap_or_default();
+                }
+                Poll::Ready(())
+            })
+            .await;
+            tokio::task::yield_now().await;
+            moved
+        };
+        assert_eq!((turn().await, turn().await), (256 << 10, 256 << 10));
     }
 }

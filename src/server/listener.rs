@@ -30,6 +30,13 @@ pub(super) enum Accepted {
     Unix(UnixStream),
 }
 
+/// A connection between two runtimes: it has left the one that accepted it for the one that will serve it.
+#[derive(Debug)]
+pub(super) enum Moving {
+    Tcp(std::net::TcpStream, SocketAddr),
+    Unix(std::os::unix::net::UnixStream),
+}
+
 /// A socket could not be opened for listening.
 #[derive(Debug)]
 pub struct BindError {
@@ -80,6 +87,26 @@ impl Listener {
                 }
             }
         }
+    }
+}
+
+impl Accepted {
+    /// Takes the connection from the runtime that accepted it.
+    pub(super) fn leave(self) -> io::Result<Moving> {
+        Ok(match self {
+            Accepted::Tcp(stream, peer) => Moving::Tcp(stream.into_std()?, peer),
+            Accepted::Unix(stream) => Moving::Unix(stream.into_std()?),
+        })
+    }
+}
+
+impl Moving {
+    /// Gives the connection to the runtime that this is called on.
+    pub(super) fn arrive(self) -> io::Result<Accepted> {
+        Ok(match self {
+            Moving::Tcp(stream, peer) => Accepted::Tcp(TcpStream::from_std(stream)?, peer),
+            Moving::Unix(stream) => Accepted::Unix(UnixStream::from_std(stream)?),
+        })
     }
 }
 

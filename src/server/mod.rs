@@ -6,12 +6,14 @@ mod io;
 mod listener;
 mod rim;
 mod watch;
+mod workers;
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
+use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
@@ -22,18 +24,21 @@ use tokio::time::timeout;
 
 pub use access::AccessLog;
 pub use listener::{BindError, Listener};
+pub use workers::Workers;
 
 use crate::gateway::Gateway;
 use crate::settings::Settings;
 use io::Noted;
 use listener::Accepted;
 use rim::{Places, Rim, Shared};
-use watch::{Entry, Order, Watch};
+use watch::{Entry, Order, Pulse, Watch};
+use workers::Seat;
 
 /// A gateway, ready to be served.
 pub struct Server {
     shared: Arc<Shared>,
     settings: Settings,
+    workers: Option<Workers>,
 }
 
 /// How serving ended.
@@ -49,56 +54,58 @@ impl Server {
         let gateway = gateway.packing(settings.compress);
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
         let places = Places::new(settings.in_flight);
-        Server { shared: Arc::new(Shared { gateway, places, log }), settings }
+        Server { shared: Arc::new(Shared { gateway, places, log }), settings, workers: None }
+    }
+
+    /// The same server, whose connections are served by these workers, and not on the runtime that it runs on; there
+    /// they are only accepted. The workers end with the server.
+    ///
+    /// The gateway's [`Memory`](crate::intake::Memory) is best told to do its work
+    /// [beside](crate::intake::Memory::beside) the runtime that accepts.
+    pub fn on(self, workers: Workers) -> Server {
+        Server { workers: Some(workers), ..self }
     }
 
     /// Serves until `stop` is ready; then accepts nothing more, lets what runs finish within the drain deadline,
     /// and cuts what is left.
-    pub async fn run(self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) -> Ended {
-        let watch = Watch::new(self.settings.deadlines);
-        let (drain, server) = (self.settings.deadlines.drain, Arc::new(self));
-        let slots = Arc::new(Semaphore::new(server.settings.connections.min(Semaphore::MAX_PERMITS)));
+    pub async fn run(mut self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) -> Ended {
+        let Settings { connections, deadlines, .. } = self.settings;
+        let watch = Watch::new(deadlines);
+        let slots = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
+        let workers = self.workers.take();
+        let door = Arc::new(Door { server: Arc::new(self), slots, watch: watch.clone(), workers });
         let mut tasks = JoinSet::new();
         let swept = watch.clone();
         tasks.spawn(async move { swept.sweep().await });
         let mut accepting = JoinSet::new();
         for listener in listeners {
-            accepting.spawn(server.clone().accept(listener, slots.clone(), watch.clone()));
+            accepting.spawn(door.clone().accept(listener));
         }
         stop.await;
         accepting.shutdown().await;
-        watch.order(Order::Finish);
-        if timeout(drain, watch.empty()).await.is_ok() {
-            return Ended { cut: 0 };
-        }
-        let cut = watch.open();
-        watch.order(Order::Cut);
-        // A cut connection is gone as soon as its task is next polled.
-        let _ = timeout(drain, watch.empty()).await;
-        Ended { cut }
+        // Nobody else is at the door any more.
+        let workers = Arc::into_inner(door).and_then(|door| door.workers);
+        end(&watch, deadlines.drain, workers).await
     }
 
-    async fn accept(self: Arc<Server>, listener: Listener, slots: Arc<Semaphore>, watch: Arc<Watch>) {
-        loop {
-            let Ok(slot) = slots.clone().acquire_owned().await else { return };
-            match listener.accept().await {
-                Accepted::Tcp(stream, peer) => {
-                    // Without it an answer may wait for the client's acknowledgement of the last one.
-                    let _ = stream.set_nodelay(true);
-                    tokio::spawn(self.clone().serve(stream, Some(peer), slot, watch.enter()));
-                }
-                Accepted::Unix(stream) => {
-                    tokio::spawn(self.clone().serve(stream, None, slot, watch.enter()));
-                }
+    /// Serves a connection until it ends, and gives back what it holds.
+    async fn serve(self: Arc<Server>, accepted: Accepted, held: Held) {
+        let pulse = &held.entry.pulse;
+        match accepted {
+            Accepted::Tcp(stream, peer) => {
+                // Without it an answer may wait for the client's acknowledgement of the last one.
+                let _ = stream.set_nodelay(true);
+                self.converse(stream, Some(peer), pulse).await;
             }
+            Accepted::Unix(stream) => self.converse(stream, None, pulse).await,
         }
+        drop(held);
     }
 
-    async fn serve<T>(self: Arc<Server>, stream: T, peer: Option<SocketAddr>, slot: OwnedSemaphorePermit, entry: Entry)
+    async fn converse<T>(&self, stream: T, peer: Option<SocketAddr>, pulse: &Arc<Pulse>)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let pulse = entry.pulse.clone();
         let rim = Rim::new(self.shared.clone(), pulse.clone(), peer);
         let builder = self.builder();
         let io = TokioIo::new(Noted::new(stream, pulse.clone()));
@@ -119,7 +126,6 @@ impl Server {
         if let Err(error) = ended.await {
             tracing::debug!(%error, ?peer, "a connection ended early");
         }
-        drop((slot, entry));
     }
 
     fn builder(&self) -> Builder<TokioExecutor> {
@@ -132,4 +138,68 @@ impl Server {
             .max_send_buf_size(crate::body::PIECE);
         builder
     }
+}
+
+/// Where connections come in.
+struct Door {
+    server: Arc<Server>,
+    slots: Arc<Semaphore>,
+    watch: Arc<Watch>,
+    /// Not the server's, which the connections keep: the last of them could not end the thread that it runs on.
+    workers: Option<Workers>,
+}
+
+/// What a connection holds as long as it is open. The entry comes last: without it the connection counts as gone.
+struct Held {
+    #[expect(dead_code, reason = "it is held to be dropped with the connection")]
+    slot: OwnedSemaphorePermit,
+    #[expect(dead_code, reason = "it is held to be dropped with the connection")]
+    seat: Option<Seat>,
+    entry: Entry,
+}
+
+impl Door {
+    async fn accept(self: Arc<Door>, listener: Listener) {
+        loop {
+            let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
+            let accepted = listener.accept().await;
+            if let Err(error) = self.admit(accepted, slot) {
+                tracing::debug!(%error, "a connection could not be handed over");
+            }
+        }
+    }
+
+    /// Has a connection served: by a worker if there are any, otherwise on this runtime.
+    fn admit(&self, accepted: Accepted, slot: OwnedSemaphorePermit) -> std::io::Result<()> {
+        let (server, entry) = (self.server.clone(), self.watch.enter());
+        let Some(workers) = &self.workers else {
+            tokio::spawn(server.serve(accepted, Held { slot, seat: None, entry }));
+            return Ok(());
+        };
+        let moving = accepted.leave()?;
+        workers.spawn(move |seat| async move {
+            match moving.arrive() {
+                Ok(accepted) => server.serve(accepted, Held { slot, seat: Some(seat), entry }).await,
+                Err(error) => tracing::debug!(%error, "a connection could not be taken over"),
+            }
+        });
+        Ok(())
+    }
+}
+
+/// Lets what runs finish within a time, cuts what is left, and ends the workers.
+async fn end(watch: &Watch, drain: Duration, workers: Option<Workers>) -> Ended {
+    watch.order(Order::Finish);
+    let cut = if timeout(drain, watch.empty()).await.is_ok() { 0 } else { watch.open() };
+    watch.order(Order::Cut);
+    let gone = async {
+        // A cut connection is gone as soon as its task is next polled.
+        watch.empty().await;
+        if let Some(workers) = workers {
+            workers.stop().await;
+        }
+    };
+    // Not even a handler that never gives way keeps the server from its end.
+    let _ = timeout(drain, gone).await;
+    Ended { cut }
 }

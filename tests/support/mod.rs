@@ -13,11 +13,12 @@ use croupier::intake::{Intake, Memory};
 use croupier::local::Local;
 use croupier::policy::Limited;
 use croupier::router::Router;
-use croupier::server::{Ended, Listener, Server};
+use croupier::server::{Ended, Listener, Server, Workers};
 use croupier::service::Service;
 use croupier::settings::{Listen, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 /// A server that runs until it is dropped.
@@ -34,11 +35,12 @@ impl Running {
     }
 
     pub fn with(service: impl Service, face: XmlRpc, settings: Settings, body_limit: usize) -> Running {
-        let service = Arc::new(Limited::new(Arc::new(service), 1024, Duration::from_secs(60)));
-        let group = Group { path: "/test".into(), service, faces: vec![Arc::new(face)], body_limit };
-        let mut router = Router::default();
-        router.mount("/test", Arc::new(group)).unwrap();
-        Running::router(router, settings)
+        Running::router(mounted(service, face, body_limit), settings)
+    }
+
+    /// Serves one group at `/test`, on so many workers.
+    pub fn on_workers(service: impl Service, settings: Settings, workers: usize) -> Running {
+        Running::run(mounted(service, XmlRpc::default(), 4 << 20), settings, Some(workers))
     }
 
     /// Serves what the built-in configuration says.
@@ -53,13 +55,23 @@ impl Running {
     }
 
     pub fn router(router: Router<Arc<Group>>, settings: Settings) -> Running {
-        let intake = Intake { memory: Memory::new(settings.memory), deadline: settings.deadlines.body };
-        let server = Server::new(Gateway::new(router, intake), settings, None);
+        Running::run(router, settings, None)
+    }
+
+    /// Serves as the program does, on so many workers; or without any, on a runtime of several threads.
+    pub fn run(router: Router<Arc<Group>>, settings: Settings, workers: Option<usize>) -> Running {
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            runtime.block_on(async move {
+            let mut runtime =
+                if workers.is_some() { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+            runtime.worker_threads(2).enable_all().build().unwrap().block_on(async move {
+                let memory = Memory::new(settings.memory).beside(Handle::current());
+                let intake = Intake { memory, deadline: settings.deadlines.body };
+                let mut server = Server::new(Gateway::new(router, intake), settings, None);
+                if let Some(count) = workers {
+                    server = server.on(Workers::start(count).unwrap());
+                }
                 let listener = Listener::bind(&Listen::Tcp(([127, 0, 0, 1], 0).into())).await.unwrap();
                 ready.send(listener.address()).unwrap();
                 server.run(vec![listener], async { stopped.await.unwrap_or_default() }).await
@@ -85,6 +97,18 @@ impl Running {
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    }
+
+    /// Posts an XML-RPC document to `/test`; when this comes back, the server has begun to answer it.
+    pub fn begin(&self, body: &str) -> TcpStream {
+        let mut stream = self.connect();
+        let request = post("/test", "Expect: 100-continue\r\n", body);
+        stream.write_all(request.strip_suffix(body).unwrap().as_bytes()).unwrap();
+        let mut interim = [0; 25];
+        stream.read_exact(&mut interim).unwrap();
+        assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream.write_all(body.as_bytes()).unwrap();
         stream
     }
 
@@ -117,6 +141,15 @@ impl Drop for Running {
             let _ = thread.join();
         }
     }
+}
+
+/// One group at `/test`.
+fn mounted(service: impl Service, face: XmlRpc, body_limit: usize) -> Router<Arc<Group>> {
+    let service = Arc::new(Limited::new(Arc::new(service), 1024, Duration::from_secs(60)));
+    let group = Group { path: "/test".into(), service, faces: vec![Arc::new(face)], body_limit };
+    let mut router = Router::default();
+    router.mount("/test", Arc::new(group)).unwrap();
+    router
 }
 
 /// An HTTP/1.1 POST of an XML-RPC document, with more header lines if wanted, each ended by CRLF.

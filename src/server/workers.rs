@@ -1,0 +1,180 @@
+//! Workers: threads with a runtime each, over which the connections are spread.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc;
+use std::thread;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Threads that serve connections, each with a runtime of its own.
+///
+/// A connection stays with one of them from its first byte to its last, and whatever it does wakes no other thread:
+/// a small request costs less than on a runtime whose threads take tasks from each other. The price is that nobody
+/// takes over from a thread that is held up, so a handler that computes for long should give way now and then.
+///
+/// Workers that are dropped end as soon as what runs on them gives way; nobody waits for that.
+#[derive(Debug)]
+pub struct Workers {
+    each: Vec<Worker>,
+    /// How many connections there were so far: where the search for the next one's worker begins.
+    turn: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Worker {
+    runtime: Handle,
+    /// How many connections it has.
+    open: Arc<AtomicUsize>,
+    /// Never sent to: the worker ends when this is dropped.
+    stop: oneshot::Sender<Infallible>,
+    /// Never sent to: the other end is dropped when the worker has ended.
+    ended: oneshot::Receiver<Infallible>,
+}
+
+/// A connection's place with its worker, given up when dropped.
+#[derive(Debug)]
+pub(super) struct Seat(Arc<AtomicUsize>);
+
+impl Workers {
+    /// Starts so many workers, and at least one.
+    ///
+    /// # Errors
+    /// Where the system has no thread or no descriptor left.
+    pub fn start(count: usize) -> io::Result<Workers> {
+        let each = (0..count.max(1)).map(Worker::start).collect::<io::Result<_>>()?;
+        Ok(Workers { each, turn: AtomicUsize::new(0) })
+    }
+
+    /// Ends the workers and waits until they have: what still runs on them is dropped as soon as it gives way.
+    pub async fn stop(self) {
+        let told = self.each.into_iter().map(|worker| {
+            drop(worker.stop);
+            worker.ended
+        });
+        // All are told before the first is waited for.
+        for ended in told.collect::<Vec<_>>() {
+            // An error is what is waited for.
+            let _ = ended.await;
+        }
+    }
+
+    /// Runs a connection's task, which is given its seat to keep, on the worker that has the fewest connections; of
+    /// several such workers each has its turn.
+    ///
+    /// A task that panics ends, and its worker goes on.
+    pub(super) fn spawn<F>(&self, task: impl FnOnce(Seat) -> F) -> Option<JoinHandle<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let worker = self.least()?;
+        Some(worker.runtime.spawn(task(worker.seat())))
+    }
+
+    /// There is one, since there is at least one worker.
+    fn least(&self) -> Option<&Worker> {
+        let count = self.each.len();
+        let first = self.turn.fetch_add(1, Relaxed).checked_rem(count)?;
+        self.each.iter().cycle().skip(first).take(count).min_by_key(|worker| worker.open.load(Relaxed))
+    }
+}
+
+impl Worker {
+    fn start(number: usize) -> io::Result<Worker> {
+        let (stop, stopped) = oneshot::channel();
+        let (over, ended) = oneshot::channel::<Infallible>();
+        let (ready, runtime) = mpsc::channel();
+        thread::Builder::new().name(format!("croupier-worker-{number}")).spawn(move || {
+            work(&ready, stopped);
+            drop(over);
+        })?;
+        let runtime = runtime.recv().map_err(io::Error::other)??;
+        Ok(Worker { runtime, open: Arc::default(), stop, ended })
+    }
+
+    fn seat(&self) -> Seat {
+        self.open.fetch_add(1, Relaxed);
+        Seat(self.open.clone())
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A worker's life. Its runtime is made and dropped on its own thread, since whoever starts it may be inside of a
+/// runtime, where no other may be dropped.
+fn work(ready: &mpsc::Sender<io::Result<Handle>>, stopped: oneshot::Receiver<Infallible>) {
+    match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let _ = ready.send(Ok(runtime.handle().clone()));
+            // An error is what is waited for.
+            let _ = runtime.block_on(stopped);
+        }
+        Err(error) => {
+            let _ = ready.send(Err(error));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    async fn name() -> String {
+        thread::current().name().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test]
+    async fn the_worker_with_the_fewest_connections_has_the_next_one() {
+        let workers = Workers::start(3).unwrap();
+        let sit = async || workers.spawn(async |seat| (name().await, seat)).unwrap().await.unwrap();
+        let mut seats = Vec::new();
+        for turn in 0..6 {
+            let (name, seat) = sit().await;
+            assert_eq!(name, format!("croupier-worker-{}", turn % 3));
+            seats.push((name, seat));
+        }
+        let (left, _) = seats.remove(1);
+        assert_eq!(sit().await.0, left, "the one that has one less");
+        // The seat was given up again at once, so the same is the next's.
+        assert_eq!(sit().await.0, left);
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_task_and_no_worker() {
+        let workers = Workers::start(1).unwrap();
+        let panicking = workers.spawn(async |_seat| -> () { panic!("as it was told to") }).unwrap();
+        assert!(panicking.await.unwrap_err().is_panic());
+        assert_eq!(workers.each[0].open.load(Relaxed), 0);
+        assert_eq!(workers.spawn(|_seat| name()).unwrap().await.unwrap(), "croupier-worker-0");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_when_the_workers_have_stopped() {
+        let (workers, held) = (Workers::start(2).unwrap(), Arc::new(()));
+        for _ in 0..4 {
+            let held = held.clone();
+            workers.spawn(async move |_seat| {
+                pending::<()>().await;
+                drop(held);
+            });
+        }
+        workers.stop().await;
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+
+    #[test]
+    fn there_is_always_a_worker() {
+        assert_eq!(Workers::start(0).unwrap().each.len(), 1);
+    }
+}
