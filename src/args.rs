@@ -1,5 +1,6 @@
 //! A call's arguments as they came, unread, until a handler says what types they are.
 
+mod arguments;
 mod name;
 mod position;
 
@@ -11,10 +12,12 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+pub use self::arguments::{Arguments, Known};
 use self::name::ByName;
 use self::position::ByPosition;
 use crate::fault::Fault;
 use crate::text::{abridge, shorten};
+use crate::value::Value;
 use crate::wire::json::Typed;
 use crate::wire::tape::{ValueRef, Values};
 
@@ -55,6 +58,42 @@ impl<'a> Args<'a> {
         };
         taken.map_err(Wrong::into_fault)
     }
+
+    /// Reads the arguments as values of whatever types they are.
+    ///
+    /// # Errors
+    /// `BadParams`, where they are neither a list nor named, or one name is given twice.
+    pub fn read(self) -> Result<Arguments, Fault> {
+        let by_position =
+            |values: Result<Vec<Value>, Wrong>| values.map(Arguments::ByPosition).map_err(Wrong::into_fault);
+        match self {
+            Args::None => Ok(Arguments::default()),
+            Args::Values(given) => by_position(given.map(any).collect()),
+            Args::Members(record) => named(members(record)?),
+            Args::Json(raw) => match Listed::read(raw)? {
+                Listed::ByPosition(given) => by_position(given.into_iter().map(|raw| any(Typed(raw))).collect()),
+                Listed::ByName(given) => named(given.into_iter().map(|(name, raw)| (name, Typed(raw)))),
+            },
+        }
+    }
+}
+
+fn any<'de, D: Deserializer<'de>>(value: D) -> Result<Value, Wrong> {
+    Value::deserialize(value).map_err(|error| Wrong::of(&error))
+}
+
+fn named<'a, D: Deserializer<'a>>(given: impl Iterator<Item = (Cow<'a, str>, D)>) -> Result<Arguments, Fault> {
+    let read = given.map(|(name, value)| any(value).map(|value| (name.into_owned(), value)));
+    let mut arguments = Vec::new();
+    let mut seen = HashSet::new();
+    for argument in read {
+        let (name, value) = argument.map_err(Wrong::into_fault)?;
+        if !seen.insert(name.clone()) {
+            return Err(Wrong::new(twice(&name)).of_parameter(&name).into_fault());
+        }
+        arguments.push((name, value));
+    }
+    Ok(Arguments::ByName(arguments))
 }
 
 fn members<'a>(record: ValueRef<'a, 'a>) -> Result<impl Iterator<Item = (Cow<'a, str>, ValueRef<'a, 'a>)>, Fault> {

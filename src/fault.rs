@@ -139,6 +139,36 @@ impl Kind {
         }
     }
 
+    /// The kind whose [word](Kind::word) this is, told by a peer that is croupier itself together with a code: it is
+    /// exact where several kinds share a code.
+    ///
+    /// ```
+    /// use croupier::fault::Kind;
+    /// assert_eq!(Kind::from_word("encoding", -32700), Some(Kind::Encoding));
+    /// assert_eq!(Kind::from_word("service", 42), Some(Kind::Service(Some(42))));
+    /// assert_eq!(Kind::from_word("luck", 42), None);
+    /// ```
+    pub fn from_word(word: &str, code: i32) -> Option<Kind> {
+        let none = Kind::Service(None);
+        let service =
+            if [none.xmlrpc_code(), none.jsonrpc_code()].contains(&code) { none } else { Kind::Service(Some(code)) };
+        let kinds = [
+            Kind::NotWellFormed,
+            Kind::Encoding,
+            Kind::Character,
+            Kind::Structure,
+            Kind::Limit,
+            Kind::NoSuchMethod,
+            Kind::BadParams,
+            service,
+            Kind::Internal,
+            Kind::Unreachable,
+            Kind::Late,
+            Kind::Busy,
+        ];
+        kinds.into_iter().find(|kind| kind.word() == word)
+    }
+
     /// Whether SOAP says that the caller is to blame: `Client` in SOAP 1.1, `Sender` in SOAP 1.2; otherwise it is the
     /// server, `Server` and `Receiver`.
     ///

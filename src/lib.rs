@@ -20,6 +20,7 @@ pub mod date;
 pub mod describe;
 pub mod faces;
 pub mod fault;
+pub mod fit;
 pub mod gateway;
 pub mod intake;
 pub mod interface;

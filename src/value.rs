@@ -40,6 +40,9 @@ pub enum Value {
     Bool(bool),
     /// An integer.
     Int(i64),
+    /// An integer that takes more than 64 bits with sign, where it is known to be one: whoever reads values of any type
+    /// takes so many digits for text.
+    Big(i128),
     /// A floating-point number.
     Double(f64),
     /// Text.
@@ -70,6 +73,7 @@ impl Serialize for Value {
             Value::Nil => serializer.serialize_none(),
             Value::Bool(value) => serializer.serialize_bool(*value),
             Value::Int(value) => serializer.serialize_i64(*value),
+            Value::Big(value) => serializer.serialize_i128(*value),
             Value::Double(value) => serializer.serialize_f64(*value),
             Value::Text(value) => serializer.serialize_str(value),
             Value::Date(value) => value.serialize(serializer),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 13] = [
     &["text", "date", "interface", "options", "settings", "site", "wait"],
     &["fault", "shape", "value"],
-    &["wire", "describe"],
+    &["wire", "describe", "fit"],
     &["args"],
     &["service"],
     &["rows", "policy", "body"],

@@ -6,4 +6,5 @@ pub mod page;
 pub mod rest;
 pub mod set;
 pub mod soap;
+pub mod tongue;
 pub mod xmlrpc;

@@ -5,6 +5,7 @@ mod answer;
 mod batch;
 mod discovery;
 mod request;
+pub mod tongue;
 
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};

@@ -2,27 +2,22 @@
 
 mod multicall;
 
-use std::fmt;
-
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::UnitDeserializer;
 
 pub use self::multicall::{Calls, Results};
-use crate::faces::face;
+pub use crate::faces::tongue::NoAnswer;
+use crate::faces::tongue::{fault, request, start_of, text_of};
 use crate::fault::{Fault, Kind};
-use crate::text::abridge;
 use crate::wire::Limits;
 use crate::wire::tape::{Mismatch, Tape, ValueRef};
-use crate::wire::xml::charset;
 use crate::wire::xmlrpc::{self as wire, Dialect, Document, Root, Unwritable};
 
-/// How much of a response that is no answer is repeated in the error, in characters.
-const REPEATED: usize = 200;
-
-/// How XML-RPC is spoken to a server.
+/// How XML-RPC is spoken to a server, to any types of one's own. Where arguments and answers are values of other
+/// protocols, [this one among all tongues](crate::faces::tongue::Tongue::XmlRpc) speaks it.
 ///
 /// ```
 /// use croupier::faces::xmlrpc::tongue::Tongue;
@@ -44,24 +39,6 @@ pub struct Tongue {
     pub limits: Limits,
 }
 
-/// Why a response holds no answer of the type that was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoAnswer {
-    /// The server answered with a fault.
-    Fault(Fault),
-    /// The response's status is not 200, and its body is no fault.
-    Status {
-        /// The status.
-        status: StatusCode,
-        /// The beginning of the body, on one line.
-        start: String,
-    },
-    /// The response cannot be read.
-    Malformed(Fault),
-    /// The answer is of another type.
-    WrongType(Mismatch),
-}
-
 impl Default for Tongue {
     /// The default dialect, and answers of at most 10,000,000 elements, nested at most 64 deep.
     fn default() -> Self {
@@ -78,7 +55,7 @@ impl Tongue {
     pub fn ask<P: Serialize + ?Sized>(&self, method: &str, params: &P) -> Result<Request<Bytes>, Unwritable> {
         let mut body = Vec::with_capacity(512);
         wire::write_call(&mut body, method, params, self.dialect)?;
-        Ok(request(body))
+        Ok(request(body, "text/xml"))
     }
 
     /// The answer in a response. A response without a value, which is how some servers say null, reads as nil.
@@ -91,7 +68,7 @@ impl Tongue {
 
     /// The request that makes several calls at once.
     pub fn ask_many(&self, calls: &Calls) -> Request<Bytes> {
-        request(calls.document())
+        request(calls.document(), "text/xml")
     }
 
     /// The results in the response to several calls.
@@ -99,7 +76,12 @@ impl Tongue {
     /// # Errors
     /// As for [`hear`](Tongue::hear), and `Malformed` where the results are not those of so many calls.
     pub fn hear_many(&self, response: &Response<Bytes>, calls: &Calls) -> Result<Results, NoAnswer> {
-        self.hear_tape(response, |tape| Results::read(tape, calls.len()).map_err(NoAnswer::Malformed))
+        self.hear_results(response, calls.len())
+    }
+
+    /// The results in the response to so many calls.
+    pub(in crate::faces) fn hear_results(&self, response: &Response<Bytes>, calls: usize) -> Result<Results, NoAnswer> {
+        self.hear_tape(response, |tape| Results::read(tape, calls).map_err(NoAnswer::Malformed))
     }
 
     /// A fault counts whatever the status is, an answer only with status 200.
@@ -127,47 +109,6 @@ impl Tongue {
     }
 }
 
-impl fmt::Display for NoAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NoAnswer::Fault(fault) => write!(f, "fault {}: {}", fault.kind.xmlrpc_code(), fault.message),
-            NoAnswer::Status { status, start } if start.is_empty() => write!(f, "HTTP {status}"),
-            NoAnswer::Status { status, start } => write!(f, "HTTP {status}: {start}"),
-            NoAnswer::Malformed(fault) => write!(f, "the answer cannot be read: {}", fault.message),
-            NoAnswer::WrongType(mismatch) => write!(f, "the answer is of another type: {mismatch}"),
-        }
-    }
-}
-
-impl std::error::Error for NoAnswer {}
-
-fn request(body: Vec<u8>) -> Request<Bytes> {
-    let mut request = Request::new(Bytes::from(body));
-    *request.method_mut() = Method::POST;
-    let length = HeaderValue::from(request.body().len());
-    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
-    request.headers_mut().insert(header::CONTENT_LENGTH, length);
-    request
-}
-
-/// The text of a response's body.
-fn text_of(response: &Response<Bytes>) -> Result<std::borrow::Cow<'_, str>, Fault> {
-    let headers = response.headers();
-    let coding = headers.get(header::CONTENT_ENCODING).map(|coding| String::from_utf8_lossy(coding.as_bytes()));
-    if let Some(coding) = coding.filter(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {
-        let message = format!("it is compressed (`{}`), which was not asked for", abridge(&coding));
-        return Err(Fault::new(Kind::Encoding, message));
-    }
-    charset::decode(response.body(), face::charset(headers))
-}
-
-/// The beginning of a body that is no answer, as one line.
-fn start_of(body: &[u8]) -> String {
-    let start = String::from_utf8_lossy(body.get(..REPEATED * 4).unwrap_or(body));
-    let words = start.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join(" ").chars().take(REPEATED).collect()
-}
-
 /// The value as a `T`; no value at all is nil.
 fn read<T: DeserializeOwned>(value: Option<ValueRef<'_, '_>>) -> Result<T, Mismatch> {
     match value {
@@ -181,30 +122,14 @@ fn read<T: DeserializeOwned>(value: Option<ValueRef<'_, '_>>) -> Result<T, Misma
 fn fault_of(members: Option<ValueRef<'_, '_>>) -> Fault {
     let member = |name| members.and_then(|members| members.member(name));
     let message = member("faultString").and_then(ValueRef::text).unwrap_or_default();
-    let code: Code =
-        member("faultCode").and_then(|code| serde::Deserialize::deserialize(code).ok()).unwrap_or_default();
-    match code {
-        Code::Number(code) => Fault::new(Kind::from_xmlrpc_code(code), message.to_owned()),
-        Code::Word(word) => match word.trim().parse() {
-            Ok(code) => Fault::new(Kind::from_xmlrpc_code(code), message.to_owned()),
-            Err(_) => Fault::new(Kind::Service(None), format!("{word}: {message}")),
-        },
-        Code::None => Fault::new(Kind::Service(None), message.to_owned()),
-    }
-}
-
-/// A fault's code as servers send it.
-#[derive(Default, serde::Deserialize)]
-#[serde(untagged)]
-enum Code {
-    Number(i32),
-    Word(String),
-    #[default]
-    None,
+    let code = member("faultCode").and_then(|code| serde::Deserialize::deserialize(code).ok()).unwrap_or_default();
+    fault(code, message, Kind::from_xmlrpc_code)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderValue, Method, header};
+
     use super::*;
     use crate::value::Value;
 
@@ -303,11 +228,5 @@ mod tests {
         let mut latin = Response::new(Bytes::from_static(body));
         latin.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=ISO-8859-1"));
         assert_eq!(Tongue::default().hear::<String>(&latin).unwrap(), "é");
-    }
-
-    #[test]
-    fn the_start_of_a_page_is_one_line() {
-        assert_eq!(start_of(b"<html>\r\n  <p>Not\0here\x1b[2J</p>"), "<html> <p>Not here [2J</p>");
-        assert_eq!(start_of(&b"x".repeat(5000)).len(), REPEATED);
     }
 }
