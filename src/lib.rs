@@ -24,6 +24,7 @@ pub mod fit;
 pub mod gateway;
 pub mod intake;
 pub mod interface;
+pub mod learn;
 pub mod local;
 pub mod mount;
 pub mod options;

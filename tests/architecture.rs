@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 13] = [
     &["text", "date", "interface", "options", "settings", "site", "wait"],
     &["fault", "shape", "value"],
     &["wire", "describe", "fit"],
-    &["args"],
+    &["args", "learn"],
     &["service"],
     &["rows", "policy", "body"],
     &["local", "packing", "refusal"],
