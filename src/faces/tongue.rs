@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::face;
-use super::{jsonrpc, xmlrpc};
+use super::{jsonrpc, soap, xmlrpc};
 use crate::args::{Arguments, Known};
 use crate::fault::{Fault, Kind};
 use crate::fit::fit;
@@ -44,6 +44,8 @@ pub enum Tongue {
     XmlRpc(xmlrpc::tongue::Tongue),
     /// JSON-RPC 2.0.
     JsonRpc(jsonrpc::tongue::Tongue),
+    /// SOAP, as one server's description has it.
+    Soap(soap::tongue::Tongue),
 }
 
 /// Which method is asked for.
@@ -84,6 +86,7 @@ impl Tongue {
                 tongue.ask(asked.method, &positions(asked, arguments)?).map_err(|error| uncarried(&error))
             }
             Tongue::JsonRpc(tongue) => tongue.ask(asked, arguments),
+            Tongue::Soap(tongue) => tongue.ask(asked, arguments),
         }
     }
 
@@ -95,6 +98,7 @@ impl Tongue {
         match self {
             Tongue::XmlRpc(tongue) => tongue.hear(response).map(|value| fitted(asked, value)),
             Tongue::JsonRpc(tongue) => tongue.hear(response).map(|value| fitted(asked, value)),
+            Tongue::Soap(tongue) => tongue.hear(asked, response).map(|value| fitted(asked, value)),
         }
     }
 
@@ -114,6 +118,7 @@ impl Tongue {
                 Ok(Some(tongue.ask_many(&gathered)))
             }
             Tongue::JsonRpc(tongue) => tongue.ask_many(calls).map(Some),
+            Tongue::Soap(_) => Ok(None),
         }
     }
 
@@ -132,6 +137,10 @@ impl Tongue {
                 results.into_iter().map(|result| result.map_err(NoAnswer::Fault)).collect()
             }
             Tongue::JsonRpc(tongue) => tongue.hear_many(response, asked.len())?,
+            Tongue::Soap(_) => {
+                let message = "SOAP has no answers to several calls";
+                return Err(NoAnswer::Malformed(Fault::new(Kind::Structure, message)));
+            }
         };
         let answers = answers.into_iter().zip(asked);
         Ok(answers.map(|(answer, asked)| answer.map(|value| fitted(*asked, value))).collect())

@@ -2,6 +2,7 @@
 //! Nothing here asks anybody.
 
 pub mod introspection;
+pub mod wsdl;
 
 use schemars::Schema;
 use serde_json::Value as Json;

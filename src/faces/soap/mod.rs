@@ -5,6 +5,7 @@ mod answer;
 mod namespace;
 mod options;
 mod root;
+pub mod tongue;
 mod wsdl;
 
 use std::sync::{Arc, OnceLock};

@@ -1,5 +1,7 @@
 //! The envelope around a message: which version it is, what its headers ask for, and the one element of its Body.
 
+use std::collections::HashMap;
+
 use roxmltree::{Document as Xml, Node as Element};
 
 use super::fault::{Name, Refused};
@@ -27,10 +29,37 @@ pub(super) struct Envelope<'x, 'a> {
     pub(super) version: Version,
     /// What stands in the Body.
     pub(super) content: Element<'x, 'a>,
+    /// What stands behind it, by its id, for references of SOAP's encoding; of a call nothing may.
+    pub(super) referred: HashMap<&'x str, Element<'x, 'a>>,
 }
 
 impl<'x, 'a> Envelope<'x, 'a> {
+    /// The envelope of a call.
     pub(super) fn of(xml: &'x Xml<'a>) -> Result<Envelope<'x, 'a>, Rejection> {
+        let (version, body) = Envelope::body(xml)?;
+        let content = content(body).map_err(|fault| Rejection { version: Some(version), refused: fault.into() })?;
+        Ok(Envelope { version, content, referred: HashMap::new() })
+    }
+
+    /// The envelope of an answer; `None` where its Body is empty.
+    pub(super) fn of_reply(xml: &'x Xml<'a>) -> Result<Option<Envelope<'x, 'a>>, Rejection> {
+        let (version, body) = Envelope::body(xml)?;
+        let mut contents = elements(body);
+        let Some(content) = contents.next() else { return Ok(None) };
+        let mut referred = HashMap::new();
+        for more in contents {
+            let id = more.attributes().find(|attribute| attribute.name() == "id").map(|id| id.value());
+            let known = id.map(|id| referred.insert(id, more).is_some());
+            if known != Some(false) {
+                let refused = shape("the `Body` holds more than one element").into();
+                return Err(Rejection { version: Some(version), refused });
+            }
+        }
+        Ok(Some(Envelope { version, content, referred }))
+    }
+
+    /// The version and the Body of an envelope that holds nothing which must be understood and is not.
+    fn body(xml: &'x Xml<'a>) -> Result<(Version, Element<'x, 'a>), Rejection> {
         let root = xml.root_element();
         if root.tag_name().name() != "Envelope" {
             let name = abridge(root.tag_name().name());
@@ -38,32 +67,40 @@ impl<'x, 'a> Envelope<'x, 'a> {
         }
         let version = root.tag_name().namespace().and_then(Version::of_namespace);
         let version = version.ok_or(Rejection { version: None, refused: Refused::Version })?;
-        Envelope::parts(root, version).map_err(|refused| Rejection { version: Some(version), refused })
+        match parts(root, version) {
+            Ok(body) => Ok((version, body)),
+            Err(refused) => Err(Rejection { version: Some(version), refused }),
+        }
     }
+}
 
-    fn parts(root: Element<'x, 'a>, version: Version) -> Result<Envelope<'x, 'a>, Refused> {
-        no_text(root)?;
-        let mut parts = elements(root).peekable();
-        if let Some(header) = parts.next_if(|part| is(*part, version, "Header")) {
-            check_headers(header, version)?;
-        }
-        let body = parts.next().ok_or_else(|| shape("the `Envelope` has no `Body`"))?;
-        if !is(body, version, "Body") {
-            return Err(misplaced(body.tag_name().name(), "Envelope").into());
-        }
-        // SOAP 1.1 lets other elements follow the Body (section 4), and says nothing of what they mean.
-        let surplus = parts.find(|part| version == Version::V12 || is(*part, version, "Body"));
-        if let Some(part) = surplus {
-            return Err(misplaced(part.tag_name().name(), "Envelope").into());
-        }
-        no_text(body)?;
-        let mut contents = elements(body);
-        let content = contents.next().ok_or_else(|| shape("the `Body` is empty, and should hold a call"))?;
-        if contents.next().is_some() {
-            return Err(shape("the `Body` holds more than one element").into());
-        }
-        Ok(Envelope { version, content })
+fn parts<'x, 'a>(root: Element<'x, 'a>, version: Version) -> Result<Element<'x, 'a>, Refused> {
+    no_text(root)?;
+    let mut parts = elements(root).peekable();
+    if let Some(header) = parts.next_if(|part| is(*part, version, "Header")) {
+        check_headers(header, version)?;
     }
+    let body = parts.next().ok_or_else(|| shape("the `Envelope` has no `Body`"))?;
+    if !is(body, version, "Body") {
+        return Err(misplaced(body.tag_name().name(), "Envelope").into());
+    }
+    // SOAP 1.1 lets other elements follow the Body (section 4), and says nothing of what they mean.
+    let surplus = parts.find(|part| version == Version::V12 || is(*part, version, "Body"));
+    if let Some(part) = surplus {
+        return Err(misplaced(part.tag_name().name(), "Envelope").into());
+    }
+    no_text(body)?;
+    Ok(body)
+}
+
+/// The one element of a call's Body.
+fn content<'x, 'a>(body: Element<'x, 'a>) -> Result<Element<'x, 'a>, Fault> {
+    let mut contents = elements(body);
+    let content = contents.next().ok_or_else(|| shape("the `Body` is empty, and should hold a call"))?;
+    if contents.next().is_some() {
+        return Err(shape("the `Body` holds more than one element"));
+    }
+    Ok(content)
 }
 
 /// The elements inside an element.

@@ -13,7 +13,7 @@ use crate::text::abridge;
 use crate::wire::tape::Node;
 use crate::wire::xml::tree::{misplaced, no_text, shape, text_of};
 
-impl<'a> Reader<'_, 'a> {
+impl<'a> Reader<'_, '_, 'a> {
     /// A value of any type.
     ///
     /// What our own WSDL says is one element that names the type. Clients without it send `xsi:type` and SOAP's
@@ -66,7 +66,8 @@ impl<'a> Reader<'_, 'a> {
 
     /// An element that names the type of what it holds.
     fn word(&mut self, element: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
-        if Marks::of(element)?.nil {
+        let (element, marks) = self.meant(element)?;
+        if marks.nil {
             self.tape.push(Node::Nil);
             return Ok(());
         }

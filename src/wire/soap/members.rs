@@ -6,7 +6,7 @@ use roxmltree::Node as Element;
 
 use super::Style;
 use super::envelope::elements;
-use super::read::{Given, Marks, Reader};
+use super::read::{Given, Reader};
 use crate::fault::Fault;
 use crate::shape::{Field, Record, Shape, unescape};
 use crate::text::{abridge, nearest};
@@ -43,13 +43,13 @@ impl<'x, 'a> Sorted<'x, 'a> {
     }
 }
 
-impl<'a> Reader<'_, 'a> {
+impl<'a> Reader<'_, '_, 'a> {
     /// The parameters of a call, in any order.
     ///
     /// Those of a method whose parameters have no names are by position, and so are those whose names are none:
     /// `c-gensym3` is what SOAP::Lite writes for a bare value, `param0` what PHP writes without a WSDL document.
     pub(super) fn params(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<Given, Fault> {
-        Marks::of(call)?;
+        self.meant(call)?;
         no_text(call)?;
         if elements(call).next().is_none() && !fields.iter().any(|field| field.required && field.may_be_absent()) {
             return Ok(Given::ByPosition);
@@ -247,7 +247,7 @@ impl<'a> Reader<'_, 'a> {
         depth: usize,
     ) -> Result<bool, Fault> {
         match (&field.shape, found) {
-            (Shape::List(item), found) if self.repeats(&field.shape, top) && !is_wrapped(found, item)? => {
+            (Shape::List(item), found) if self.repeats(&field.shape, top) && !self.is_wrapped(found, item)? => {
                 self.items(found.iter().map(|(_, element)| *element), item, depth)?;
             }
             (Shape::List(_), []) => self.items(std::iter::empty(), &Shape::Any, depth)?,
@@ -276,23 +276,23 @@ impl<'a> Reader<'_, 'a> {
         self.style == Style::Rpc && field.may_be_absent() && never_empty && !only.has_children()
     }
 
+    /// Whether a list that should be a repeated element is one element with items inside, as SOAP's encoding has it.
+    fn is_wrapped(&self, found: &[(usize, Element<'_, 'a>)], item: &Shape) -> Result<bool, Fault> {
+        let [(_, only)] = found else { return Ok(false) };
+        let (only, marks) = self.meant(*only)?;
+        let encoded = marks.array || marks.kind.is_some_and(|kind| kind.contains("Array"));
+        let plain = !matches!(
+            item,
+            Shape::Any | Shape::Named(_) | Shape::Optional(_) | Shape::List(_) | Shape::Tuple(_) | Shape::Record(_)
+        );
+        let holds_items = || elements(only).next().is_some_and(|child| child.tag_name().name() == "item");
+        Ok(encoded || (plain && holds_items()))
+    }
+
     /// Whether a member's element stands for one item of many; `top` is a parameter or a result.
     fn repeats(&self, form: &Shape, top: bool) -> bool {
         matches!(form, Shape::List(_)) && !(top && self.style == Style::Rpc)
     }
-}
-
-/// Whether a list that should be a repeated element is one element with items inside, as SOAP's encoding has it.
-fn is_wrapped(found: &[(usize, Element<'_, '_>)], item: &Shape) -> Result<bool, Fault> {
-    let [(_, only)] = found else { return Ok(false) };
-    let marks = Marks::of(*only)?;
-    let encoded = marks.array || marks.kind.is_some_and(|kind| kind.contains("Array"));
-    let plain = !matches!(
-        item,
-        Shape::Any | Shape::Named(_) | Shape::Optional(_) | Shape::List(_) | Shape::Tuple(_) | Shape::Record(_)
-    );
-    let holds_items = || elements(*only).next().is_some_and(|child| child.tag_name().name() == "item");
-    Ok(encoded || (plain && holds_items()))
 }
 
 /// Whether a parameter's name is one that a client makes up.

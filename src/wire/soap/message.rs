@@ -32,7 +32,7 @@ pub struct Message<'a> {
 /// `Rejection`, whose faults are `NotWellFormed`, `Structure`, `Limit` and `BadParams`.
 pub fn read_call<'a>(text: &'a str, shapes: &Shapes, style: Style, limits: Limits) -> Result<Message<'a>, Rejection> {
     let xml = envelope::tree(text, limits)?;
-    let Envelope { version, content } = Envelope::of(&xml)?;
+    let Envelope { version, content, .. } = Envelope::of(&xml)?;
     let rejected = |refused| Rejection { version: Some(version), refused };
     if content.tag_name().namespace() == Some(version.namespace()) {
         return Err(rejected(shape("the `Body` holds an element of SOAP's own, not a call").into()));
@@ -57,7 +57,7 @@ pub fn read_answer<'a>(
     limits: Limits,
 ) -> Result<Message<'a>, Rejection> {
     let xml = envelope::tree(text, limits)?;
-    let Envelope { version, content } = Envelope::of(&xml)?;
+    let Envelope { version, content, .. } = Envelope::of(&xml)?;
     let rejected = |fault| Rejection { version: Some(version), refused: Refused::Call(fault) };
     if is(content, version, "Fault") {
         return Err(rejected(shape("this is a fault, not an answer")));

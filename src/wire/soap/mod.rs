@@ -1,5 +1,7 @@
 //! SOAP's messages, read and written in both versions: envelopes, values by their shapes, faults.
 
+mod binding;
+mod call;
 mod envelope;
 mod fault;
 mod free;
@@ -7,13 +9,17 @@ mod lexical;
 mod members;
 mod message;
 mod read;
+mod reply;
 mod ser;
 
 use crate::fault::Fault;
 
+pub use binding::{Binding, Content, Entry, Name, Occurs, Operation, Outcome, Part, Structure, Typed};
+pub use call::write_call;
 pub use fault::{Refused, write_fault};
 pub use message::{Message, read_answer, read_call, write_head, write_tail};
 pub use read::Given;
+pub use reply::{Reply, Told, read_reply};
 pub use ser::{Place, write_value};
 
 /// The namespace of `xsi:nil` and `xsi:type`.

@@ -1,6 +1,7 @@
 //! Values read by their shapes onto a tape.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use roxmltree::{Attribute, Node as Element};
 
@@ -22,22 +23,50 @@ pub enum Given {
     ByPosition,
 }
 
+/// How many references may follow each other before there is a value.
+const HOPS: usize = 8;
+
 /// Reads elements onto a tape.
-pub(super) struct Reader<'s, 'a> {
+pub(super) struct Reader<'s, 'x, 'a> {
     pub(super) shapes: &'s Shapes,
     pub(super) style: Style,
-    deepest: usize,
+    limits: Limits,
+    /// What values may refer to, by id. References may make more of a document than it holds, so they are only
+    /// followed while the tape is within the limits.
+    pub(super) referred: HashMap<&'x str, Element<'x, 'a>>,
     pub(super) tape: Tape<'a>,
 }
 
-impl<'s, 'a> Reader<'s, 'a> {
-    pub(super) fn new(shapes: &'s Shapes, style: Style, limits: Limits) -> Reader<'s, 'a> {
-        Reader { shapes, style, deepest: limits.depth.min(Limits::DEEPEST), tape: Tape::default() }
+impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
+    pub(super) fn new(shapes: &'s Shapes, style: Style, limits: Limits) -> Reader<'s, 'x, 'a> {
+        let limits = Limits { depth: limits.depth.min(Limits::DEEPEST), ..limits };
+        Reader { shapes, style, limits, referred: HashMap::new(), tape: Tape::default() }
+    }
+
+    /// The element that holds the value of this one, which may be another, and what its attributes say.
+    pub(super) fn meant<'e>(&self, element: Element<'e, 'a>) -> Result<(Element<'e, 'a>, Marks<'e>), Fault>
+    where
+        'x: 'e,
+    {
+        let mut element = element;
+        for _ in 0..HOPS {
+            let marks = Marks::of(element)?;
+            let Some((attribute, id)) = marks.refers else { return Ok((element, marks)) };
+            if self.tape.len() > self.limits.elements {
+                let message = format!("the document has more than {} values by its references", self.limits.elements);
+                return Err(Fault::new(Kind::Limit, message));
+            }
+            element = match self.referred.get(id.strip_prefix('#').unwrap_or(id)) {
+                Some(referred) => *referred,
+                None => return Err(reference(attribute, element)),
+            };
+        }
+        Err(shape("references refer to nothing but references"))
     }
 
     /// The one element of a value; `depth` others are open around it.
     pub(super) fn value(&mut self, element: Element<'_, 'a>, form: &Shape, depth: usize) -> Result<(), Fault> {
-        let marks = Marks::of(element)?;
+        let (element, marks) = self.meant(element)?;
         if marks.nil {
             self.tape.push(Node::Nil);
             return Ok(());
@@ -78,14 +107,14 @@ impl<'s, 'a> Reader<'s, 'a> {
     }
 
     /// An array of these elements' values.
-    pub(super) fn items<'x>(
+    pub(super) fn items<'e>(
         &mut self,
-        items: impl Iterator<Item = Element<'x, 'a>>,
+        items: impl Iterator<Item = Element<'e, 'a>>,
         form: &Shape,
         depth: usize,
     ) -> Result<(), Fault>
     where
-        'a: 'x,
+        'a: 'e,
     {
         let depth = self.deeper(depth)?;
         let opened = self.tape.open();
@@ -117,10 +146,10 @@ impl<'s, 'a> Reader<'s, 'a> {
     }
 
     pub(super) fn deeper(&self, depth: usize) -> Result<usize, Fault> {
-        if depth < self.deepest {
+        if depth < self.limits.depth {
             return Ok(depth + 1);
         }
-        Err(Fault::new(Kind::Limit, format!("values nest deeper than {}", self.deepest)))
+        Err(Fault::new(Kind::Limit, format!("values nest deeper than {}", self.limits.depth)))
     }
 }
 
@@ -133,14 +162,14 @@ pub(super) struct Marks<'a> {
     pub(super) kind: Option<&'a str>,
     /// Whether it is an array of SOAP's encoding.
     pub(super) array: bool,
+    /// A reference to another element, which SOAP's encoding has for values that occur twice: the attribute's name, and
+    /// what it refers to.
+    refers: Option<(&'static str, &'a str)>,
 }
 
 impl<'a> Marks<'a> {
     /// Reads the attributes.
-    ///
-    /// # Errors
-    /// `Structure` for a reference to another element, which SOAP's encoding has for values that occur twice.
-    pub(super) fn of(element: Element<'a, '_>) -> Result<Marks<'a>, Fault> {
+    fn of(element: Element<'a, '_>) -> Result<Marks<'a>, Fault> {
         let mut marks = Marks::default();
         for attribute in element.attributes() {
             match attribute.name() {
@@ -149,9 +178,9 @@ impl<'a> Marks<'a> {
                 }
                 "type" if is_instance(&attribute) => marks.kind = attribute.value().trim().rsplit(':').next(),
                 "arrayType" | "itemType" | "arraySize" => marks.array = attribute.namespace().is_some(),
-                "href" if attribute.namespace().is_none() => return Err(reference("href", element)),
+                "href" if attribute.namespace().is_none() => marks.refers = Some(("href", attribute.value())),
                 "ref" if attribute.namespace() == Some("http://www.w3.org/2003/05/soap-encoding") => {
-                    return Err(reference("ref", element));
+                    marks.refers = Some(("ref", attribute.value()));
                 }
                 _ => {}
             }

@@ -9,6 +9,7 @@ pub(super) mod unwritable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use tree::description;
 pub use unwritable::Unwritable;
 
 /// How much is forgiven when reading.

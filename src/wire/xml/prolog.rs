@@ -9,8 +9,10 @@ use crate::wire::Limits;
 
 /// How many attributes one element may have; nobody's XML-RPC has any.
 const ATTRIBUTES: usize = 32;
-/// How many namespaces a document may declare in all.
+/// How many namespaces a message may declare in all.
 const NAMESPACES: usize = 32;
+/// How many a document may that describes messages, which brings those of others together.
+const NAMESPACES_DESCRIBED: usize = 256;
 /// How many `<` and how many `=` any document may have: a parser makes room for as many elements and attributes
 /// before it looks at one.
 const MARKS: usize = 1 << 20;
@@ -75,6 +77,15 @@ pub(in crate::wire) fn start(text: &str, reading: Reading) -> Result<Start, Faul
 /// Where the document is not well-formed the count may go astray, but only behind the place at which a parser
 /// stops: up to there both read the same tags.
 pub(in crate::wire) fn census(text: &str, limits: Limits) -> Result<(), Fault> {
+    count(text, limits, NAMESPACES)
+}
+
+/// The same for a document that describes messages.
+pub(in crate::wire) fn census_of_description(text: &str, limits: Limits) -> Result<(), Fault> {
+    count(text, limits, NAMESPACES_DESCRIBED)
+}
+
+fn count(text: &str, limits: Limits, most: usize) -> Result<(), Fault> {
     let bytes = text.as_bytes();
     if memchr_iter(b'<', bytes).count().max(memchr_iter(b'=', bytes).count()) > MARKS.max(4 * limits.elements) {
         return Err(Fault::new(Kind::Limit, "the document has too many `<` or `=`"));
@@ -116,8 +127,8 @@ pub(in crate::wire) fn census(text: &str, limits: Limits) -> Result<(), Fault> {
             return Err(Fault::new(Kind::Limit, too_many(limits)));
         }
     }
-    if namespaces > NAMESPACES {
-        return Err(Fault::new(Kind::Limit, format!("the document has more than {NAMESPACES} namespace declarations")));
+    if namespaces > most {
+        return Err(Fault::new(Kind::Limit, format!("the document has more than {most} namespace declarations")));
     }
     Ok(())
 }

@@ -7,6 +7,18 @@ use roxmltree::{Node as Element, ParsingOptions, StringStorage};
 use crate::fault::{Fault, Kind};
 use crate::text::abridge;
 use crate::wire::Limits;
+use crate::wire::xml::{Reading, prolog};
+
+/// The tree of a document that describes messages, such as WSDL, within these limits.
+///
+/// # Errors
+/// `NotWellFormed`, also for a document type declaration, and `Limit`.
+pub fn description(text: &str, limits: Limits) -> Result<roxmltree::Document<'_>, Fault> {
+    let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
+    prolog::start(text, Reading::Lenient)?;
+    prolog::census_of_description(text, limits)?;
+    roxmltree::Document::parse_with_options(text, options(limits)).map_err(|error| syntax(&error, limits))
+}
 
 /// How a tree is made of a document within these limits.
 pub(in crate::wire) fn options<'a>(limits: Limits) -> ParsingOptions<'a> {
@@ -21,7 +33,7 @@ pub(in crate::wire) fn syntax(error: &roxmltree::Error, limits: Limits) -> Fault
     use roxmltree::Error::{AttributesLimitReached, NamespacesLimitReached, NodesLimitReached};
     match error {
         NodesLimitReached | AttributesLimitReached | NamespacesLimitReached => {
-            Fault::new(Kind::Limit, super::prolog::too_many(limits))
+            Fault::new(Kind::Limit, prolog::too_many(limits))
         }
         error => Fault::new(Kind::NotWellFormed, format!("not well-formed: {}", abridge(&error.to_string()))),
     }

@@ -1,0 +1,126 @@
+//! What a server has answered: a result by its shape, or a fault of either version.
+
+use roxmltree::Node as Element;
+
+use super::binding::Outcome;
+use super::envelope::{self, Envelope, elements, is};
+use super::read::Reader;
+use super::{Rejection, Style, Version};
+use crate::fault::Fault;
+use crate::shape::{Shape, Shapes};
+use crate::wire::Limits;
+use crate::wire::tape::Tape;
+
+/// What a message holds that answers a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply<'a> {
+    /// The result, or none.
+    Answer(Tape<'a>),
+    /// A fault.
+    Fault(Told),
+}
+
+/// A fault as a server tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// Its code without prefix: `Client` and `Server` in SOAP 1.1, also with a dot and more behind it, `Sender` and
+    /// `Receiver` in SOAP 1.2.
+    pub code: String,
+    /// The codes below that, the outermost first; only SOAP 1.2 has them.
+    pub subcodes: Vec<String>,
+    /// What people read.
+    pub reason: String,
+    /// What another croupier says in the detail: the [kind](crate::fault::Kind::word) and the code.
+    pub exact: Option<(String, i32)>,
+}
+
+/// Reads the answer to a call whose result has this form.
+///
+/// # Errors
+/// `Rejection` where it is no message of SOAP, or its content is none of this form.
+pub fn read_reply<'a>(
+    text: &'a str,
+    shapes: &Shapes,
+    form: &Shape,
+    outcome: Outcome,
+    limits: Limits,
+) -> Result<Reply<'a>, Rejection> {
+    let xml = envelope::tree(text, limits)?;
+    let Some(Envelope { version, content, referred }) = Envelope::of_reply(&xml)? else {
+        return Ok(Reply::Answer(Tape::default()));
+    };
+    if is(content, version, "Fault") {
+        return Ok(Reply::Fault(told(content, version)));
+    }
+    let style = if outcome == Outcome::Part { Style::Rpc } else { Style::Document };
+    let mut reader = Reader::new(shapes, style, limits);
+    reader.referred = referred;
+    let read = match outcome {
+        Outcome::Nothing => Ok(()),
+        Outcome::Whole => reader.whole(content, form),
+        Outcome::Member | Outcome::Part => reader.result(&elements(content).collect::<Vec<_>>(), form),
+    };
+    match read {
+        Ok(()) => Ok(Reply::Answer(reader.tape)),
+        Err(fault) => Err(Rejection { version: Some(version), ..Rejection::from(fault) }),
+    }
+}
+
+fn told(fault: Element<'_, '_>, version: Version) -> Told {
+    let child = |parent: Element<'_, '_>, names: &[&str]| find(parent, names).map(text).unwrap_or_default();
+    let detail = find(fault, &["detail", "Detail"]);
+    let exact = detail.and_then(exact);
+    match version {
+        Version::V11 => Told {
+            code: local(&child(fault, &["faultcode"])),
+            subcodes: Vec::new(),
+            reason: child(fault, &["faultstring"]),
+            exact,
+        },
+        Version::V12 => {
+            let mut subcodes = Vec::new();
+            let code = find(fault, &["Code"]);
+            let mut below = code.and_then(|code| find(code, &["Subcode"]));
+            while let Some(subcode) = below.filter(|_| subcodes.len() < 16) {
+                subcodes.push(local(&child(subcode, &["Value"])));
+                below = find(subcode, &["Subcode"]);
+            }
+            Told {
+                code: code.map(|code| local(&child(code, &["Value"]))).unwrap_or_default(),
+                subcodes,
+                reason: find(fault, &["Reason"]).map(|reason| child(reason, &["Text"])).unwrap_or_default(),
+                exact,
+            }
+        }
+    }
+}
+
+/// What our own faces write into the detail of a fault.
+fn exact(detail: Element<'_, '_>) -> Option<(String, i32)> {
+    let fault = find(detail, &["fault"])?;
+    Some((text(find(fault, &["kind"])?), text(find(fault, &["code"])?).parse().ok()?))
+}
+
+/// The first child of one of these names, of whatever namespace: faults are written in haste.
+fn find<'x, 'a>(parent: Element<'x, 'a>, names: &[&str]) -> Option<Element<'x, 'a>> {
+    elements(parent).find(|child| names.contains(&child.tag_name().name()))
+}
+
+/// All text in an element, at any depth.
+fn text(element: Element<'_, '_>) -> String {
+    let texts = element.descendants().filter(|node| node.is_text()).filter_map(|node| node.text());
+    texts.collect::<String>().trim().to_owned()
+}
+
+fn local(name: &str) -> String {
+    name.rsplit(':').next().unwrap_or_default().to_owned()
+}
+
+impl<'a> Reader<'_, '_, 'a> {
+    /// A result that is an element itself.
+    fn whole(&mut self, element: Element<'_, 'a>, form: &Shape) -> Result<(), Fault> {
+        self.value(element, form, 0)?;
+        self.tape.complete();
+        Ok(())
+    }
+}

@@ -1,0 +1,198 @@
+//! Calls made at random, to every method of every service there is: what the service says of each without any face, and
+//! what a face answers.
+
+#![allow(dead_code, reason = "each test uses its own part of this")]
+
+use std::sync::{Arc, LazyLock};
+
+use croupier::args::Args;
+use croupier::faces::face::{Claim, Face, GroupRequest};
+use croupier::faces::set::{FaceSet, Surroundings};
+use croupier::service::{Answer, Call, Context, Format, Service};
+use croupier::services::diagnostics::diagnostics;
+use croupier::services::wheel::{Chance, Family, Table};
+use croupier::shape::{Field, MethodShape, Shape, Shapes};
+use croupier::wire::json;
+use croupier::wire::xmlrpc::{BigIntegers, Dialect, Nil};
+use croupier::{Fault, Kind, Value};
+use http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+use proptest::prelude::*;
+
+use crate::every_type;
+use crate::trees::carried;
+
+/// The path of the group, for its namespace.
+pub(crate) const PATH: &str = "/test";
+
+/// How a call ended: with a value, or with a fault of this kind.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Ended {
+    Value(serde_json::Value),
+    Fault(Kind),
+}
+
+/// The services, made anew for each call, so that seeded wheels spin the same for every face.
+pub(crate) type Make = fn() -> Arc<dyn Service>;
+
+pub(crate) const SERVICES: [Make; 7] = [
+    || wheel(Family::American),
+    || wheel(Family::European),
+    || wheel(Family::French),
+    || wheel(Family::TripleZero),
+    || wheel(Family::Mini),
+    || Arc::new(diagnostics().unwrap()),
+    || Arc::new(every_type::service()),
+];
+
+pub(crate) fn wheel(family: Family) -> Arc<dyn Service> {
+    Arc::new(Table::new(family, Chance::seeded(7)).service().unwrap())
+}
+
+pub(crate) fn dialect() -> Dialect {
+    Dialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..Dialect::default() }
+}
+
+/// The faces of each service's group, as the built-in configuration would have them, but for what XML-RPC may carry.
+pub(crate) static FACES: LazyLock<Vec<Vec<Arc<dyn Face>>>> = LazyLock::new(|| {
+    let set = FaceSet { xml_rpc: dialect(), ..FaceSet::default() };
+    SERVICES.iter().map(|_| set.of_group(PATH, &Surroundings::default())).collect()
+});
+
+/// The forms of what each service takes and answers.
+pub(crate) static SHAPES: LazyLock<Vec<Shapes>> =
+    LazyLock::new(|| SERVICES.iter().map(|make| Shapes::of(make().interface())).collect());
+
+/// A value that fits a shape, mostly. One that does not is a word where no word belongs: in SOAP, which writes a number
+/// as it writes a text, and a list of one as it writes a value, other mistakes cannot be made.
+pub(crate) fn fitting(shapes: &Shapes, shape: &Shape, depth: u32) -> BoxedStrategy<Value> {
+    let fits = match shapes.follow(shape) {
+        Shape::List(_) if depth == 0 => Just(Value::Array(Vec::new())).boxed(),
+        Shape::Nil => Just(Value::Nil).boxed(),
+        Shape::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
+        Shape::Int(_) => prop_oneof![8 => 0_i64..40, 1 => any::<i64>()].prop_map(Value::Int).boxed(),
+        Shape::Double => (-1e12..1e12).prop_map(Value::Double).boxed(),
+        Shape::Text => "[ -~é\n]{0,12}".prop_map(Value::Text).boxed(),
+        Shape::Choice(words) => prop::sample::select(words.clone()).prop_map(Value::Text).boxed(),
+        Shape::Date => (1000..3000, 1..13, 1..29, 0..24)
+            .prop_map(|(year, month, day, hour)| format!("{year:04}{month:02}{day:02}T{hour:02}:08:55"))
+            .prop_map(|text| Value::Date(text.parse().unwrap()))
+            .boxed(),
+        Shape::Binary => prop::collection::vec(any::<u8>(), 0..20).prop_map(Value::Binary).boxed(),
+        Shape::Optional(inner) => prop_oneof![1 => Just(Value::Nil), 4 => fitting(shapes, inner, depth)].boxed(),
+        Shape::List(item) => {
+            prop::collection::vec(fitting(shapes, item, depth.saturating_sub(1)), 0..4).prop_map(Value::Array).boxed()
+        }
+        Shape::Tuple(fields) => all(shapes, fields, depth).prop_map(Value::Array).boxed(),
+        Shape::Record(record) => {
+            let names: Vec<String> = record.fields.iter().map(|field| field.name.clone()).collect();
+            let known = all(shapes, &record.fields, depth)
+                .prop_map(move |values| names.iter().cloned().zip(values).collect::<Vec<_>>());
+            match &record.further {
+                Some(further) if record.fields.is_empty() => {
+                    prop::collection::btree_map("[a-z]{1,6}", fitting(shapes, further, depth.saturating_sub(1)), 0..4)
+                        .prop_map(|map| Value::Struct(map.into_iter().collect()))
+                        .boxed()
+                }
+                _ => known.prop_map(Value::Struct).boxed(),
+            }
+        }
+        _ => carried().prop_filter("JSON has no number for it", finite).boxed(),
+    };
+    match shapes.follow(shape) {
+        Shape::Bool | Shape::Int(_) | Shape::Double | Shape::Date | Shape::Choice(_) => {
+            prop_oneof![30 => fits, 1 => "[g-z]{1,5}".prop_map(Value::Text)].boxed()
+        }
+        _ => fits,
+    }
+}
+
+/// Whether JSON has a number for all that is in a value.
+pub(crate) fn finite(value: &Value) -> bool {
+    match value {
+        Value::Double(number) => number.is_finite(),
+        Value::Array(items) => items.iter().all(finite),
+        Value::Struct(members) => members.iter().all(|(_, it)| finite(it)),
+        _ => true,
+    }
+}
+
+/// A value for each of these fields.
+pub(crate) fn all(shapes: &Shapes, fields: &[Field], depth: u32) -> BoxedStrategy<Vec<Value>> {
+    let each: Vec<_> = fields.iter().map(|field| fitting(shapes, &field.shape, depth.saturating_sub(1))).collect();
+    each.boxed()
+}
+
+/// A call: whose, which method, and with what.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) service: usize,
+    pub(crate) method: String,
+    pub(crate) args: Vec<Value>,
+}
+
+pub(crate) fn asked() -> impl Strategy<Value = Asked> {
+    (0..SERVICES.len()).prop_flat_map(|service| {
+        let (shapes, methods) = (&SHAPES[service], SHAPES[service].methods());
+        (0..methods.len(), prop::bool::weighted(0.02)).prop_flat_map(move |(at, unknown)| {
+            let method: &MethodShape = &methods[at];
+            let name = if unknown { "no.such.method".to_owned() } else { method.name.clone() };
+            all(shapes, &method.params, 4).prop_map(move |args| Asked { service, method: name.clone(), args })
+        })
+    })
+}
+
+/// What the service says when it is asked without any face.
+pub(crate) fn directly(asked: &Asked) -> Ended {
+    let service = SERVICES[asked.service]();
+    let raw = serde_json::value::RawValue::from_string(json_of(&asked.args)).unwrap();
+    let context = Context::default();
+    let answer = block(service.call(Call { method: &asked.method, args: Args::Json(&raw), context: &context }));
+    match answer.and_then(|answer| text_of(answer).map_err(|_| Fault::new(Kind::Service(None), "no form in JSON"))) {
+        Ok(text) => Ended::Value(serde_json::from_str(&text).unwrap()),
+        Err(fault) => Ended::Fault(fault.kind),
+    }
+}
+
+pub(crate) fn text_of(answer: Answer) -> Result<String, croupier::BoxError> {
+    let (format, mut bytes) = (Format::Json(json::Dialect::default()), Vec::new());
+    match answer {
+        Answer::One(value) => value.encode(format, &mut bytes)?,
+        Answer::Many(mut rows) => {
+            bytes.push(b'[');
+            while rows.fill(format, &mut bytes, usize::MAX)? {}
+            bytes.push(b']');
+        }
+    }
+    Ok(String::from_utf8(bytes)?)
+}
+
+pub(crate) fn json_of<T: serde::Serialize + ?Sized>(value: &T) -> String {
+    let mut bytes = Vec::new();
+    json::write_value(&mut bytes, value, json::Dialect::default()).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The status and the body of an answer to a POST.
+pub(crate) fn post(asked: &Asked, tail: &str, media: &str, body: &[u8]) -> (StatusCode, String) {
+    let (service, faces) = (SERVICES[asked.service](), &FACES[asked.service]);
+    let path = if tail.is_empty() { PATH.to_owned() } else { format!("{PATH}/{tail}") };
+    let request = Request::post(path).header(header::CONTENT_TYPE, media).body(()).unwrap();
+    let head = request.into_parts().0;
+    let face = faces.iter().find(|face| match face.claims(service.interface(), &head, tail) {
+        Claim::No => false,
+        Claim::Perhaps => face.recognises(&head, body),
+        Claim::Yes => true,
+    });
+    let reply = face.unwrap().serve(&service, GroupRequest { head: &head, tail, body, context: &Context::default() });
+    block(async {
+        let response = reply.await.response;
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
+    })
+}
+
+pub(crate) fn block<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}

@@ -1,0 +1,282 @@
+//! One call, asked in every tongue of the face of the same protocol, with arguments that came over any face: the same
+//! value comes back in the same types, or the same fault.
+//!
+//! The tongue for SOAP knows the service by nothing but its WSDL documents. In what these leave out (a member that is
+//! nothing, or a list without items), and in the names that they give to the items of tuples, answers are made alike
+//! before they are compared.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/calls.rs"]
+mod calls;
+#[path = "support/every_type.rs"]
+mod every_type;
+#[path = "properties_xmlrpc/trees.rs"]
+#[allow(dead_code, reason = "only the values are wanted")]
+mod trees;
+
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use croupier::args::{Args, Arguments, Known};
+use croupier::describe::wsdl::{self, Form, Versions};
+use croupier::faces::face::{Claim, GroupRequest};
+use croupier::faces::jsonrpc::tongue::Passing;
+use croupier::faces::soap::namespace_of;
+use croupier::faces::tongue::{self, NoAnswer, Tongue};
+use croupier::faces::{jsonrpc, soap, xmlrpc};
+use croupier::fit::fit;
+use croupier::learn::wsdl::{Document, Learned, read};
+use croupier::service::Context;
+use croupier::shape::{Shape, Shapes};
+use croupier::wire::soap::{Given, Place, Style, Version, write_head, write_tail, write_value};
+use croupier::wire::xml::{Control, Reading};
+use croupier::wire::{Limits, xmlrpc as wire};
+use croupier::{Fault, Value};
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use calls::{Asked, Ended, FACES, PATH, SERVICES, SHAPES, asked, block, dialect, directly, json_of};
+
+/// How many calls are made at the least, each in every tongue.
+const CASES: u32 = 2200;
+
+/// The form in which arguments come.
+#[derive(Debug, Clone, Copy)]
+enum Came {
+    XmlRpc,
+    JsonByPosition,
+    JsonByName,
+    Soap,
+}
+
+/// A tongue, what it knows the service by, and what is behind the address.
+struct Spoken {
+    name: &'static str,
+    tongue: Tongue,
+    shapes: Shapes,
+    query: &'static str,
+    by_wsdl: bool,
+    guessed: bool,
+}
+
+/// The tongues for each service.
+static SPOKEN: LazyLock<Vec<Vec<Spoken>>> = LazyLock::new(|| (0..SERVICES.len()).map(spoken).collect());
+
+fn spoken(service: usize) -> Vec<Spoken> {
+    let own = |name, tongue| Spoken {
+        name,
+        tongue,
+        shapes: SHAPES[service].clone(),
+        query: "",
+        by_wsdl: false,
+        guessed: false,
+    };
+    let json = |passing| Tongue::JsonRpc(jsonrpc::tongue::Tongue { passing, ..Default::default() });
+    let xml = xmlrpc::tongue::Tongue { dialect: dialect(), ..Default::default() };
+    let by_wsdl = |name, style, versions| {
+        let Learned { interface, binding, guessed } = learned(service, Form { style, versions });
+        let tongue = Tongue::Soap(soap::tongue::Tongue::new(Arc::new(binding)));
+        let query = if style == wsdl::Style::Rpc { "?style=rpc" } else { "" };
+        Spoken { name, tongue, shapes: Shapes::of(&interface), query, by_wsdl: true, guessed }
+    };
+    vec![
+        own("XML-RPC", Tongue::XmlRpc(xml)),
+        own("JSON-RPC by position", json(Passing::Position)),
+        own("JSON-RPC by name", json(Passing::Name)),
+        by_wsdl("SOAP 1.1", wsdl::Style::Document, Versions::One),
+        by_wsdl("SOAP 1.2", wsdl::Style::Document, Versions::Two),
+        by_wsdl("SOAP 1.1 rpc", wsdl::Style::Rpc, Versions::One),
+        by_wsdl("SOAP 1.2 rpc", wsdl::Style::Rpc, Versions::Two),
+    ]
+}
+
+/// What the WSDL of a service says.
+fn learned(service: usize, form: Form) -> Learned {
+    let it = SERVICES[service]();
+    let text = wsdl::document(it.interface(), &SHAPES[service], &namespace_of(PATH), "http://localhost/test", form);
+    read(&[Document { location: "own.wsdl", text: &text }], None).unwrap()
+}
+
+/// The arguments of a call as they are read where they came in this form.
+fn arguments(asked: &Asked, came: Came) -> Result<Arguments, Fault> {
+    let shapes = &SHAPES[asked.service];
+    let params = shapes.method(&asked.method).map(|method| method.params.as_slice()).unwrap_or_default();
+    let raw = |text: String| serde_json::value::RawValue::from_string(text).unwrap();
+    match came {
+        Came::JsonByPosition => Args::Json(&raw(json_of(&asked.args))).read(),
+        Came::JsonByName => {
+            let named: Vec<_> =
+                params.iter().zip(&asked.args).map(|(field, value)| (field.name.clone(), value.clone())).collect();
+            Args::Json(&raw(json_of(&Value::Struct(named)))).read()
+        }
+        Came::XmlRpc => {
+            let mut body = Vec::new();
+            wire::write_call(&mut body, &asked.method, &asked.args, dialect()).unwrap();
+            let text = String::from_utf8(body).unwrap();
+            let document = wire::Document::read(&text, Reading::Lenient, Limits::default()).unwrap();
+            Args::Values(document.tape.values()).read()
+        }
+        Came::Soap => {
+            let element = shapes.method(&asked.method).map_or(asked.method.as_str(), |method| &method.element);
+            let mut body = Vec::new();
+            write_head(&mut body, Version::V11, element, "urn:x");
+            for (field, value) in params.iter().zip(&asked.args) {
+                let (shape, element) = (&field.shape, field.element.as_str());
+                let control = Control::Refuse;
+                write_value(&mut body, value, Place { shapes, shape, element, qualified: true, member: true, control })
+                    .unwrap();
+            }
+            write_tail(&mut body, element);
+            let text = String::from_utf8(body).unwrap();
+            let message = croupier::wire::soap::read_call(&text, shapes, Style::Document, Limits::default())?;
+            match message.given {
+                Given::ByPosition => Args::Values(message.tape.values()).read(),
+                Given::ByName => Args::Members(message.tape.values().next().unwrap()).read(),
+            }
+        }
+    }
+}
+
+/// What the face of the same protocol answers to a request.
+fn exchange(service: usize, query: &str, request: Request<Bytes>) -> Response<Bytes> {
+    let (it, (mut head, body)) = (SERVICES[service](), request.into_parts());
+    head.uri = format!("{PATH}{query}").parse().unwrap();
+    let face = FACES[service].iter().find(|face| match face.claims(it.interface(), &head, "") {
+        Claim::No => false,
+        Claim::Perhaps => face.recognises(&head, &body),
+        Claim::Yes => true,
+    });
+    let request = GroupRequest { head: &head, tail: "", body: &body, context: &Context::default() };
+    let reply = face.unwrap().serve(&it, request);
+    block(async {
+        let (head, body) = reply.await.response.into_parts();
+        Response::from_parts(head, body.collect().await.unwrap().to_bytes())
+    })
+}
+
+/// How a call ends that is made in a tongue.
+fn heard(asked: &Asked, came: Came, spoken: &Spoken) -> Result<Value, Fault> {
+    let known = spoken.shapes.method(&asked.method);
+    let known = known.map(|method| Known { method, shapes: &spoken.shapes, guessed: spoken.guessed });
+    let which = tongue::Asked { method: &asked.method, known };
+    let request = spoken.tongue.ask(which, arguments(asked, came)?)?;
+    let response = exchange(asked.service, spoken.query, request);
+    spoken.tongue.hear(which, &response).map_err(|why| match why {
+        NoAnswer::Fault(fault) => fault,
+        other => panic!("{other}: {}", String::from_utf8_lossy(response.body())),
+    })
+}
+
+/// The same value as a WSDL document can say it: tuples with named items are structs.
+fn by_wsdl(value: Value, shape: &Shape, shapes: &Shapes) -> Value {
+    match (shapes.follow(shape), value) {
+        (Shape::Optional(inner), value) => by_wsdl(value, inner, shapes),
+        (Shape::List(item), Value::Array(items)) => {
+            Value::Array(items.into_iter().map(|value| by_wsdl(value, item, shapes)).collect())
+        }
+        (Shape::Tuple(fields), Value::Array(items)) => {
+            let named = fields[0].name != "arg1";
+            let items = items.into_iter().zip(fields);
+            let items = items.map(|(value, field)| (field.name.clone(), by_wsdl(value, &field.shape, shapes)));
+            match named {
+                true => Value::Struct(items.collect()),
+                false => Value::Array(items.map(|(_, value)| value).collect()),
+            }
+        }
+        (Shape::Record(record), Value::Struct(members)) => {
+            let members = members.into_iter().map(|(name, value)| {
+                let field = record.fields.iter().find(|field| field.name == name);
+                let shape = field.map(|field| &field.shape).or(record.further.as_deref()).unwrap_or(&Shape::Any);
+                let value = by_wsdl(value, shape, shapes);
+                (name, value)
+            });
+            Value::Struct(members.collect())
+        }
+        (_, value) => value,
+    }
+}
+
+/// The same value without the members that SOAP leaves out.
+fn told(value: Value) -> Value {
+    match value {
+        Value::Struct(members) => {
+            let members = members.into_iter().map(|(name, value)| (name, told(value)));
+            let left_out = |value: &Value| matches!(value, Value::Nil) || *value == Value::Array(Vec::new());
+            let mut members: Vec<_> = members.filter(|(_, value)| !left_out(value)).collect();
+            members.sort_by(|(one, _), (other, _)| one.cmp(other));
+            Value::Struct(members)
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(told).collect()),
+        value => value,
+    }
+}
+
+/// Whether all types in a shape are known, so that no protocol can lose one.
+fn is_typed(shapes: &Shapes, shape: &Shape, depth: usize) -> bool {
+    let inner = |shape: &Shape| depth > 8 || is_typed(shapes, shape, depth + 1);
+    match shapes.follow(shape) {
+        Shape::Any => false,
+        Shape::Optional(it) | Shape::List(it) => inner(it),
+        Shape::Tuple(fields) => fields.iter().all(|field| inner(&field.shape)),
+        Shape::Record(record) => {
+            record.fields.iter().all(|field| inner(&field.shape)) && record.further.as_deref().is_none_or(inner)
+        }
+        _ => true,
+    }
+}
+
+/// The value that a service has answered without any face, in the types that it has.
+fn expected(asked: &Asked, json: &serde_json::Value) -> Value {
+    let shapes = &SHAPES[asked.service];
+    let value: Value = serde_json::from_value(json.clone()).unwrap();
+    match shapes.method(&asked.method) {
+        Some(method) => fit(value, &method.result, shapes),
+        None => value,
+    }
+}
+
+fn came() -> impl Strategy<Value = Came> {
+    prop::sample::select(vec![Came::XmlRpc, Came::JsonByPosition, Came::JsonByName, Came::Soap])
+}
+
+#[test]
+fn a_call_ends_the_same_in_every_tongue() {
+    let config =
+        ProptestConfig { cases: CASES, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() };
+    let outcome = TestRunner::new(config).run(&(asked(), came()), |(asked, came)| {
+        let known = SHAPES[asked.service].method(&asked.method);
+        // By name nobody can be asked for whom no names are known.
+        prop_assume!(known.is_some() || !matches!(came, Came::JsonByName | Came::Soap) || asked.args.is_empty());
+        let expected = match directly(&asked) {
+            Ended::Value(json) => Ok(expected(&asked, &json)),
+            Ended::Fault(kind) => Err(kind),
+        };
+        for spoken in &SPOKEN[asked.service] {
+            match (heard(&asked, came, spoken), &expected) {
+                (Ok(value), Ok(expected)) => {
+                    let (shapes, method) = (&SHAPES[asked.service], known.unwrap());
+                    let wanted = match spoken.by_wsdl {
+                        true => by_wsdl(expected.clone(), &method.result, shapes),
+                        false => expected.clone(),
+                    };
+                    let (value, wanted) = (told(value), told(wanted));
+                    prop_assert_eq!(json_of(&value), json_of(&wanted), "{}", spoken.name);
+                    if is_typed(shapes, &method.result, 0) {
+                        prop_assert!(trees::same(&value, &wanted), "{}: {value:?} is not {wanted:?}", spoken.name);
+                    }
+                }
+                (Err(fault), Err(kind)) => {
+                    prop_assert_eq!(fault.kind.xmlrpc_code(), kind.xmlrpc_code(), "{}: {}", spoken.name, fault);
+                    if spoken.name != "XML-RPC" {
+                        prop_assert_eq!(fault.kind.jsonrpc_code(), kind.jsonrpc_code(), "{}", spoken.name);
+                    }
+                }
+                (heard, expected) => panic!("{}: {heard:?} is not {expected:?}", spoken.name),
+            }
+        }
+        Ok(())
+    });
+    outcome.unwrap();
+}
