@@ -40,6 +40,7 @@ pub mod settings;
 pub mod shape;
 pub mod site;
 pub mod text;
+pub mod transport;
 pub mod value;
 pub mod wait;
 pub mod wire;

@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 13] = [
     &["text", "date", "interface", "options", "settings", "site", "wait"],
     &["fault", "shape", "value"],
     &["wire", "describe", "fit"],
-    &["args", "learn"],
+    &["args", "learn", "transport"],
     &["service"],
     &["rows", "policy", "body"],
     &["local", "packing", "refusal"],

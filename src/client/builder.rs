@@ -4,14 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, header};
 
-use super::address::Address;
-use super::transport::Transport;
 use super::{Inner, Proxy};
 use crate::faces::xmlrpc::tongue::Tongue;
+use crate::transport::{Address, AddressError, Options, Tls, Transport};
 use crate::wire::xmlrpc::Dialect;
 
 /// A [`Proxy`] that is being put together.
@@ -23,6 +20,7 @@ pub struct Builder {
     dialect: Dialect,
     timeout: Duration,
     max_answer: usize,
+    tls: Tls,
 }
 
 /// Why there can be no proxy like that. The message repeats no password.
@@ -38,6 +36,7 @@ impl Builder {
             dialect: Dialect::default(),
             timeout: Duration::from_secs(60),
             max_answer: 64 << 20,
+            tls: Tls::default(),
         }
     }
 
@@ -66,36 +65,36 @@ impl Builder {
         Builder { max_answer: bytes, ..self }
     }
 
+    /// Whom to trust, and who one is, where the URL is one of `https`.
+    pub fn tls(self, tls: Tls) -> Builder {
+        Builder { tls, ..self }
+    }
+
     /// The proxy. Nothing is connected before the first call.
     ///
     /// # Errors
-    /// Where the URL is none, or of a scheme other than `http` and `unix`, or where a name or a password cannot be
-    /// sent.
+    /// Where the URL is none, where a name or a password cannot be sent, or where TLS is wanted and cannot be.
     pub fn build(self) -> Result<Proxy, BuildError> {
-        let Address { socket, uri, credentials } = self.url.parse()?;
+        let mut address: Address = self.url.parse()?;
+        if let Some((user, password)) = &self.credentials {
+            address = address.with_basic(user, password)?;
+        }
         let agent = HeaderValue::from_str(&self.user_agent);
         let agent = agent.map_err(|_| BuildError("the user agent has characters that no header can hold".into()))?;
-        let mut headers = HeaderMap::from_iter([(header::USER_AGENT, agent)]);
-        if let Some((user, password)) = self.credentials.or(credentials) {
-            headers.insert(header::AUTHORIZATION, basic(&user, &password)?);
-        }
+        let headers = HeaderMap::from_iter([(header::USER_AGENT, agent)]);
         let tongue = Tongue { dialect: self.dialect, ..Tongue::default() };
-        let transport = Transport::new(socket, self.max_answer);
-        Ok(Proxy { inner: Arc::new(Inner { transport, uri, headers, tongue, timeout: self.timeout }) })
+        let options =
+            Options { headers, tls: self.tls, connect: self.timeout, answer: self.timeout, ..Options::default() };
+        let transport = Transport::new(vec![address], options).map_err(|error| BuildError(error.to_string()))?;
+        let (timeout, max_answer) = (self.timeout, self.max_answer);
+        Ok(Proxy { inner: Arc::new(Inner { transport, tongue, timeout, max_answer }) })
     }
 }
 
-/// The header of basic authentication (RFC 7617).
-fn basic(user: &str, password: &str) -> Result<HeaderValue, BuildError> {
-    if user.contains(':') || format!("{user}{password}").chars().any(char::is_control) {
-        return Err(BuildError(
-            "a user name has no colon, and neither it nor a password has control characters".into(),
-        ));
+impl From<AddressError> for BuildError {
+    fn from(error: AddressError) -> BuildError {
+        BuildError(error.to_string())
     }
-    let value = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
-    let mut value = HeaderValue::from_str(&value).map_err(|error| BuildError(error.to_string()))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 impl fmt::Display for BuildError {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::faces::xmlrpc::tongue::NoAnswer;
-use crate::fault::{BoxError, Fault};
+use crate::fault::Fault;
+use crate::transport::TransportError;
 use crate::wire::tape::Mismatch;
 use crate::wire::xmlrpc::Unwritable;
 
@@ -44,14 +45,6 @@ pub enum CallError {
     WrongType(Mismatch),
 }
 
-/// What happened to a connection.
-#[derive(Debug)]
-pub struct TransportError {
-    server: String,
-    connected: bool,
-    cause: BoxError,
-}
-
 impl CallError {
     /// The code of the server's fault; `None` where it is something else that went wrong.
     pub fn code(&self) -> Option<i32> {
@@ -59,18 +52,6 @@ impl CallError {
             CallError::Fault(fault) => Some(fault.kind.xmlrpc_code()),
             _ => None,
         }
-    }
-}
-
-impl TransportError {
-    pub(super) fn new(server: String, connected: bool, cause: BoxError) -> TransportError {
-        TransportError { server, connected, cause }
-    }
-
-    /// Whether the server was reached before the connection broke, so that it may have carried out the call.
-    /// If not, it is safe to repeat the call.
-    pub fn connected(&self) -> bool {
-        self.connected
     }
 }
 
@@ -113,25 +94,3 @@ impl fmt::Display for CallError {
 }
 
 impl Error for CallError {}
-
-impl fmt::Display for TransportError {
-    /// Says the innermost cause, which is the one that helps: `Connection refused`, not `client error`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut cause: &dyn Error = self.cause.as_ref();
-        while let Some(inner) = cause.source() {
-            cause = inner;
-        }
-        let server = &self.server;
-        if self.connected {
-            write!(f, "the connection to {server} broke: {cause}")
-        } else {
-            write!(f, "{server} cannot be reached: {cause}")
-        }
-    }
-}
-
-impl Error for TransportError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self.cause.as_ref())
-    }
-}

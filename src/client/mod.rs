@@ -10,27 +10,26 @@
 //! # }
 //! ```
 
-mod address;
 mod builder;
 mod error;
 mod multicall;
-mod transport;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, Uri};
+use http::{Request, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 pub use self::builder::{BuildError, Builder};
-pub use self::error::{CallError, TransportError};
+pub use self::error::CallError;
 pub use self::multicall::{Multicall, Results};
-use self::transport::Transport;
 use crate::faces::xmlrpc::tongue::Tongue;
+pub use crate::transport::TransportError;
+use crate::transport::{Repeat, Transport};
 
 /// A server that is called as if it were here.
 ///
@@ -44,12 +43,9 @@ pub struct Proxy {
 
 struct Inner {
     transport: Transport,
-    /// Where requests go, without user and password.
-    uri: Uri,
-    /// What every request has besides the call: who asks, and by what right.
-    headers: HeaderMap,
     tongue: Tongue,
     timeout: Duration,
+    max_answer: usize,
 }
 
 impl Proxy {
@@ -62,7 +58,7 @@ impl Proxy {
     }
 
     /// Begins a proxy for the server at `url`: `http://host:port/path`, with `user:password@` before the host for
-    /// basic authentication, or `unix:/path/of.sock:/path` for a server that listens on a unix socket.
+    /// basic authentication, or any other [`Address`](crate::transport::Address).
     pub fn builder(url: &str) -> Builder {
         Builder::new(url)
     }
@@ -104,18 +100,18 @@ impl Proxy {
     }
 
     /// One request and its response, whole.
-    async fn exchange(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, CallError> {
-        request.uri_mut().clone_from(&self.inner.uri);
-        let headers = self.inner.headers.iter().map(|(name, value)| (name.clone(), value.clone()));
-        request.headers_mut().extend(headers);
-        let response = timeout(self.inner.timeout, self.inner.transport.exchange(request)).await;
-        response.map_err(|_| CallError::Timeout(self.inner.timeout))?
+    async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, CallError> {
+        let inner = &self.inner;
+        let exchange = inner.transport.exchange(request, Repeat::Unsent, inner.max_answer);
+        match timeout(inner.timeout, exchange).await {
+            Ok(exchanged) => Ok(exchanged?),
+            Err(_) => Err(CallError::Timeout(inner.timeout)),
+        }
     }
 }
 
 impl fmt::Debug for Proxy {
-    /// Leaves out the headers, which may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxy").field("uri", &self.inner.uri).finish_non_exhaustive()
+        f.debug_struct("Proxy").field("server", &self.inner.transport).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,99 @@
+//! What can happen to a request on its way.
+
+use std::error::Error;
+use std::fmt;
+
+use bytes::Bytes;
+use http::Request;
+
+use crate::fault::BoxError;
+
+/// What happened to a connection.
+#[derive(Debug)]
+pub struct TransportError {
+    server: String,
+    connected: bool,
+    too_large: bool,
+    cause: BoxError,
+}
+
+/// Why a request over one connection has no response.
+pub(super) struct Failed {
+    pub(super) cause: BoxError,
+    /// The request, where nothing of it was sent.
+    pub(super) unsent: Option<Request<Bytes>>,
+}
+
+impl Failed {
+    pub(super) fn sent(cause: impl Into<BoxError>) -> Failed {
+        Failed { cause: cause.into(), unsent: None }
+    }
+}
+
+impl TransportError {
+    pub(super) fn new(server: String, connected: bool, cause: BoxError) -> TransportError {
+        TransportError { server, connected, too_large: false, cause }
+    }
+
+    /// There is no server at all.
+    pub(super) fn nowhere() -> TransportError {
+        TransportError::new("no server".to_owned(), false, "none is given".into())
+    }
+
+    pub(super) fn too_large(limit: usize) -> TransportError {
+        let cause = format!("it is larger than {limit} bytes").into();
+        TransportError { server: String::new(), connected: true, too_large: true, cause }
+    }
+
+    /// Whether the server was reached before the connection broke, so that it may have carried out the call.
+    /// If not, it is safe to repeat the call.
+    pub fn connected(&self) -> bool {
+        self.connected
+    }
+
+    /// Whether there was an answer that is larger than was allowed.
+    pub fn is_too_large(&self) -> bool {
+        self.too_large
+    }
+
+    /// Whether the time for an answer was over.
+    pub fn is_late(&self) -> bool {
+        self.cause.is::<Late>()
+    }
+}
+
+/// No answer, or no more of it, within its time.
+#[derive(Debug)]
+pub(super) struct Late(pub(super) std::time::Duration);
+
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer within {:?}", self.0)
+    }
+}
+
+impl Error for Late {}
+
+impl fmt::Display for TransportError {
+    /// Says the innermost cause, which is the one that helps: `Connection refused`, not `client error`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut cause: &dyn Error = self.cause.as_ref();
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        match self {
+            TransportError { too_large: true, .. } => write!(f, "the answer cannot be read: {cause}"),
+            TransportError { connected: true, server, .. } if server.is_empty() => {
+                write!(f, "the answer broke off: {cause}")
+            }
+            TransportError { connected: true, server, .. } => write!(f, "the connection to {server} broke: {cause}"),
+            TransportError { server, .. } => write!(f, "{server} cannot be reached: {cause}"),
+        }
+    }
+}
+
+impl Error for TransportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.cause.as_ref())
+    }
+}
