@@ -301,6 +301,26 @@ fn a_description_may_be_in_several_documents() {
 }
 
 #[test]
+fn what_is_learned_can_be_described_and_learned_again() {
+    for text in [
+        include_str!("fixtures/wsdl/contract-first.wsdl"),
+        include_str!("fixtures/wsdl/encoded.wsdl"),
+        include_str!("fixtures/wsdl/many-ports.wsdl"),
+    ] {
+        let foreign = Foreign::new(&[text], None);
+        let own = wsdl::document(
+            &foreign.learned.interface,
+            &foreign.shapes,
+            "urn:own",
+            "http://localhost/own",
+            Form::default(),
+        );
+        let again = Foreign::new(&[&own], None);
+        assert_eq!(all_said(&again.shapes, Style::Document), all_said(&foreign.shapes, Style::Document));
+    }
+}
+
+#[test]
 fn arguments_that_do_not_fit_are_refused_with_their_place() {
     let stock = Foreign::new(&[include_str!("fixtures/wsdl/many-ports.wsdl")], None);
     let enc = Foreign::new(&[include_str!("fixtures/wsdl/encoded.wsdl")], None);
