@@ -24,7 +24,7 @@ const OPEN: Dialect = Dialect {
 };
 
 fuzz_target!(|body: &[u8]| {
-    let tongue = Tongue { dialect: OPEN, limits: Limits { depth: 100, elements: 100_000 } };
+    let tongue = Tongue { dialect: OPEN, limits: Limits { depth: 100, elements: 100_000 }, bare: false };
     let response = Response::new(body.to_vec().into());
     let _ = tongue.hear::<Vec<(i32, String)>>(&response);
     let _ = tongue.hear::<std::collections::BTreeMap<String, f64>>(&response);

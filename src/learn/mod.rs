@@ -2,7 +2,10 @@
 //! Nothing here asks anybody.
 
 pub mod introspection;
+pub mod openrpc;
 pub mod wsdl;
+
+use std::collections::HashMap;
 
 use schemars::Schema;
 use serde_json::Value as Json;
@@ -12,6 +15,24 @@ use serde_json::Value as Json;
 fn may_be_called(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:/".contains(c);
     !name.is_empty() && !name.starts_with('_') && name.chars().all(allowed)
+}
+
+/// How often each name was wanted for a definition, so that many of one name do not take long.
+#[derive(Debug, Default)]
+struct Taken(HashMap<String, usize>);
+
+impl Taken {
+    /// The name, or with a number behind it, so that nobody else has it.
+    fn free(&mut self, name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+        let count = self.0.entry(name.to_owned()).or_default();
+        loop {
+            *count += 1;
+            let free = if *count == 1 { name.to_owned() } else { format!("{name}_{count}") };
+            if !is_taken(&free) {
+                return free;
+            }
+        }
+    }
 }
 
 /// A schema of JSON; one that says nothing where it is neither an object nor a truth value.

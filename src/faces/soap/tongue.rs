@@ -116,7 +116,10 @@ fn owned(reply: Reply<'_>) -> Reply<'static> {
 
 /// A fault in the one table's terms. What another croupier says in the detail is exact; others say little that means the
 /// same everywhere, and their own codes are words, which are kept in the message.
-fn fault_of(told: Told) -> Fault {
+fn fault_of(mut told: Told) -> Fault {
+    if told.reason.is_empty() {
+        told.reason = "the server has failed, and says nothing about it".to_owned();
+    }
     let exact = told
         .exact
         .as_ref()

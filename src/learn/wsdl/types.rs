@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::source::{El, QName, Sort, Sources, XSD, children, documentation, is, schema_child, target};
 use crate::fault::{Fault, Kind};
+use crate::learn::Taken;
 use crate::shape::unescape;
 use crate::wire::soap::{Content, Name, Occurs, Part, Structure, Typed};
 
@@ -43,6 +44,7 @@ pub(super) struct Types<'x> {
     pub(super) typed: Vec<Typed>,
     pub(super) defs: Map<String, Json>,
     pub(super) namespaces: Vec<String>,
+    taken: Taken,
     /// Of each type that is made of others its place, and the name of its definition.
     known: HashMap<(usize, u32), (usize, String)>,
     /// Those whose turn is still to come, so that types refer to each other without recursion here.
@@ -60,6 +62,7 @@ impl<'x> Types<'x> {
             typed: Vec::new(),
             defs: Map::new(),
             namespaces: Vec::new(),
+            taken: Taken::default(),
             known: HashMap::new(),
             waiting: VecDeque::new(),
             elements: Vec::new(),
@@ -165,13 +168,7 @@ impl<'x> Types<'x> {
 
     /// A name for a definition that nobody else has.
     fn reserve(&mut self, hint: &str) -> String {
-        let plain = unescape(hint).into_owned();
-        let mut name = plain.clone();
-        let mut count = 1;
-        while self.defs.contains_key(&name) {
-            count += 1;
-            name = format!("{plain}_{count}");
-        }
+        let name = self.taken.free(&unescape(hint), |name| self.defs.contains_key(name));
         self.defs.insert(name.clone(), Json::Bool(true));
         name
     }

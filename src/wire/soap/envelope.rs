@@ -29,7 +29,8 @@ pub(super) struct Envelope<'x, 'a> {
     pub(super) version: Version,
     /// What stands in the Body.
     pub(super) content: Element<'x, 'a>,
-    /// What stands behind it, by its id, for references of SOAP's encoding; of a call nothing may.
+    /// What has an id in an answer, behind its content or within, for references of SOAP's encoding. In a call nothing may
+    /// be referred to.
     pub(super) referred: HashMap<&'x str, Element<'x, 'a>>,
 }
 
@@ -46,13 +47,15 @@ impl<'x, 'a> Envelope<'x, 'a> {
         let (version, body) = Envelope::body(xml)?;
         let mut contents = elements(body);
         let Some(content) = contents.next() else { return Ok(None) };
+        // Behind the answer there may be what it refers to, and nothing else.
+        if contents.any(|more| id(more).is_none()) {
+            let refused = shape("the `Body` holds more than one element").into();
+            return Err(Rejection { version: Some(version), refused });
+        }
         let mut referred = HashMap::new();
-        for more in contents {
-            let id = more.attributes().find(|attribute| attribute.name() == "id").map(|id| id.value());
-            let known = id.map(|id| referred.insert(id, more).is_some());
-            if known != Some(false) {
-                let refused = shape("the `Body` holds more than one element").into();
-                return Err(Rejection { version: Some(version), refused });
+        for element in body.descendants() {
+            if let Some(id) = id(element) {
+                referred.entry(id).or_insert(element);
             }
         }
         Ok(Some(Envelope { version, content, referred }))
@@ -91,6 +94,11 @@ fn parts<'x, 'a>(root: Element<'x, 'a>, version: Version) -> Result<Element<'x, 
     }
     no_text(body)?;
     Ok(body)
+}
+
+/// The id by which an element is referred to (SOAP 1.1, section 5.2.1; SOAP 1.2, Part 2, section 3.1.5.1).
+fn id<'x>(element: Element<'x, '_>) -> Option<&'x str> {
+    element.attributes().find(|attribute| attribute.name() == "id").map(|attribute| attribute.value())
 }
 
 /// The one element of a call's Body.

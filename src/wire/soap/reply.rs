@@ -5,11 +5,14 @@ use roxmltree::Node as Element;
 use super::binding::Outcome;
 use super::envelope::{self, Envelope, elements, is};
 use super::read::Reader;
-use super::{Rejection, Style, Version};
+use super::{Rejection, Style};
 use crate::fault::Fault;
 use crate::shape::{Shape, Shapes};
 use crate::wire::Limits;
 use crate::wire::tape::Tape;
+
+/// How many codes below a code are looked at.
+const SUBCODES: usize = 16;
 
 /// What a message holds that answers a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +53,7 @@ pub fn read_reply<'a>(
         return Ok(Reply::Answer(Tape::default()));
     };
     if is(content, version, "Fault") {
-        return Ok(Reply::Fault(told(content, version)));
+        return Ok(Reply::Fault(told(content)));
     }
     let style = if outcome == Outcome::Part { Style::Rpc } else { Style::Document };
     let mut reader = Reader::new(shapes, style, limits);
@@ -66,33 +69,23 @@ pub fn read_reply<'a>(
     }
 }
 
-fn told(fault: Element<'_, '_>, version: Version) -> Told {
-    let child = |parent: Element<'_, '_>, names: &[&str]| find(parent, names).map(text).unwrap_or_default();
-    let detail = find(fault, &["detail", "Detail"]);
-    let exact = detail.and_then(exact);
-    match version {
-        Version::V11 => Told {
-            code: local(&child(fault, &["faultcode"])),
-            subcodes: Vec::new(),
-            reason: child(fault, &["faultstring"]),
-            exact,
-        },
-        Version::V12 => {
-            let mut subcodes = Vec::new();
-            let code = find(fault, &["Code"]);
-            let mut below = code.and_then(|code| find(code, &["Subcode"]));
-            while let Some(subcode) = below.filter(|_| subcodes.len() < 16) {
-                subcodes.push(local(&child(subcode, &["Value"])));
-                below = find(subcode, &["Subcode"]);
-            }
-            Told {
-                code: code.map(|code| local(&child(code, &["Value"]))).unwrap_or_default(),
-                subcodes,
-                reason: find(fault, &["Reason"]).map(|reason| child(reason, &["Text"])).unwrap_or_default(),
-                exact,
-            }
-        }
+/// A fault of either version. Which it is its children say: some servers write that of one version into an envelope of
+/// the other.
+fn told(fault: Element<'_, '_>) -> Told {
+    let child = |parent: Element<'_, '_>, name: &str| find(parent, &[name]).map(text).unwrap_or_default();
+    let exact = find(fault, &["detail", "Detail"]).and_then(exact);
+    let Some(code) = find(fault, &["Code"]) else {
+        let code = local(&child(fault, "faultcode"));
+        return Told { code, subcodes: Vec::new(), reason: child(fault, "faultstring"), exact };
+    };
+    let mut subcodes = Vec::new();
+    let mut below = find(code, &["Subcode"]);
+    while let Some(subcode) = below.filter(|_| subcodes.len() < SUBCODES) {
+        subcodes.push(local(&child(subcode, "Value")));
+        below = find(subcode, &["Subcode"]);
     }
+    let reason = find(fault, &["Reason"]).map(|reason| child(reason, "Text")).unwrap_or_default();
+    Told { code: local(&child(code, "Value")), subcodes, reason, exact }
 }
 
 /// What our own faces write into the detail of a fault.

@@ -37,12 +37,19 @@ pub struct Tongue {
     pub dialect: Dialect,
     /// How large an answer's document may be.
     pub limits: Limits,
+    /// Whether the results of several calls stand in their answer as they are, as supervisord writes them, and not each in
+    /// an array of one (`false` by default). A result that looks like a fault then is one.
+    pub bare: bool,
 }
 
 impl Default for Tongue {
     /// The default dialect, and answers of at most 10,000,000 elements, nested at most 64 deep.
     fn default() -> Self {
-        Tongue { dialect: Dialect::default(), limits: Limits { elements: 10_000_000, ..Limits::default() } }
+        Tongue {
+            dialect: Dialect::default(),
+            limits: Limits { elements: 10_000_000, ..Limits::default() },
+            bare: false,
+        }
     }
 }
 
@@ -81,7 +88,7 @@ impl Tongue {
 
     /// The results in the response to so many calls.
     pub(in crate::faces) fn hear_results(&self, response: &Response<Bytes>, calls: usize) -> Result<Results, NoAnswer> {
-        self.hear_tape(response, |tape| Results::read(tape, calls).map_err(NoAnswer::Malformed))
+        self.hear_tape(response, |tape| Results::read(tape, calls, self.bare).map_err(NoAnswer::Malformed))
     }
 
     /// A fault counts whatever the status is, an answer only with status 200.

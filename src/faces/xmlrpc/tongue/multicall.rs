@@ -24,6 +24,8 @@ pub struct Results {
     tape: Tape<'static>,
     /// How many results were taken.
     taken: usize,
+    /// Whether each of them stands there as it is.
+    bare: bool,
 }
 
 impl Calls {
@@ -66,7 +68,7 @@ impl Calls {
 
 impl Results {
     /// The results of so many calls, each of them looked at: an array of one value, or a fault's struct.
-    pub(super) fn read(tape: Tape<'_>, calls: usize) -> Result<Results, Fault> {
+    pub(super) fn read(tape: Tape<'_>, calls: usize, bare: bool) -> Result<Results, Fault> {
         let malformed = |message: String| Err(Fault::new(Kind::Structure, message));
         let Some(items) = tape.values().next().and_then(ValueRef::items) else {
             return malformed("the results of a multicall are no array".into());
@@ -75,11 +77,11 @@ impl Results {
             return malformed(format!("{} results for {calls} calls", items.len()));
         }
         for (at, item) in items.enumerate() {
-            if item.items().map(|values| values.len()) != Some(1) && !is_fault(item) {
+            if !bare && item.items().map(|values| values.len()) != Some(1) && !is_fault(item) {
                 return malformed(format!("result {} is neither an array of one value nor a fault", at + 1));
             }
         }
-        Ok(Results { tape: tape.into_owned(), taken: 0 })
+        Ok(Results { tape: tape.into_owned(), taken: 0, bare })
     }
 
     /// How many results are left.
@@ -98,9 +100,9 @@ impl Results {
     /// `Fault` where this call failed, `WrongType` where its result is no `T`; the others are not affected.
     pub fn take<T: DeserializeOwned>(&mut self) -> Option<Result<T, NoAnswer>> {
         let item = self.items()?.next()?;
-        let result = match item.items() {
-            Some(mut one) => read(one.next()).map_err(NoAnswer::WrongType),
-            None => Err(NoAnswer::Fault(fault_of(Some(item)))),
+        let result = match self.result(item) {
+            Ok(one) => read(one).map_err(NoAnswer::WrongType),
+            Err(fault) => Err(NoAnswer::Fault(fault)),
         };
         self.taken += 1;
         Some(result)
@@ -110,11 +112,17 @@ impl Results {
     pub fn into_values(self) -> Vec<Result<Value, Fault>> {
         let items = self.items().into_iter().flatten();
         items
-            .map(|item| match item.items() {
-                Some(mut one) => read(one.next()).map_err(|mismatch| Fault::new(Kind::Structure, mismatch.to_string())),
-                None => Err(fault_of(Some(item))),
-            })
+            .map(|item| read(self.result(item)?).map_err(|mismatch| Fault::new(Kind::Structure, mismatch.to_string())))
             .collect()
+    }
+
+    /// The value of a result, or its fault.
+    fn result<'t, 'a>(&self, item: ValueRef<'t, 'a>) -> Result<Option<ValueRef<'t, 'a>>, Fault> {
+        match item.items() {
+            Some(mut one) if !self.bare => Ok(one.next()),
+            _ if self.bare && !is_fault(item) => Ok(Some(item)),
+            _ => Err(fault_of(Some(item))),
+        }
     }
 
     fn items(&self) -> Option<impl ExactSizeIterator<Item = ValueRef<'_, 'static>>> {
@@ -202,6 +210,15 @@ mod tests {
         let results = Tongue::default().hear_many(&response(&[SEVEN, FAULT].concat()), &calls(2)).unwrap();
         let fault = Fault::new(Kind::NoSuchMethod, "none");
         assert_eq!(results.into_values(), [Ok(Value::Int(7)), Err(fault)]);
+    }
+
+    #[test]
+    fn results_may_stand_there_as_they_are() {
+        let tongue = Tongue { bare: true, ..Tongue::default() };
+        let results = tongue.hear_many(&response(&["<value>3.0</value>", FAULT, SEVEN].concat()), &calls(3)).unwrap();
+        let fault = Fault::new(Kind::NoSuchMethod, "none");
+        let seven = Value::Array(vec![Value::Int(7)]);
+        assert_eq!(results.into_values(), [Ok(Value::Text("3.0".into())), Err(fault), Ok(seven)]);
     }
 
     #[test]

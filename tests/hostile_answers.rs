@@ -1,0 +1,135 @@
+//! What servers should not answer: in every tongue it is an error, and never a panic, whatever it is.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use croupier::Value;
+use croupier::args::Known;
+use croupier::describe::wsdl::{self, Form};
+use croupier::faces::tongue::{Asked, NoAnswer, Tongue};
+use croupier::faces::{jsonrpc, soap, xmlrpc};
+use croupier::learn::wsdl::{Document, read};
+use croupier::learn::{introspection, openrpc};
+use croupier::service::Service;
+use croupier::services::wheel::{Chance, Family, Table};
+use croupier::shape::Shapes;
+use http::Response;
+use proptest::prelude::*;
+
+/// The method that is asked, and the shapes that it is known by.
+const METHOD: &str = "spinList";
+
+static TONGUES: LazyLock<Vec<(Tongue, Shapes, &'static str, &'static str)>> = LazyLock::new(|| {
+    let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+    let own = Shapes::of(wheel.interface());
+    let text = wsdl::document(wheel.interface(), &own, "urn:w", "http://localhost/w", Form::default());
+    let learned = read(&[Document { location: "w.wsdl", text: &text }], None).unwrap();
+    let spoken = soap::tongue::Tongue::new(Arc::new(learned.binding));
+    vec![
+        (Tongue::XmlRpc(xmlrpc::tongue::Tongue::default()), own.clone(), XML, XML_FAULT),
+        (Tongue::JsonRpc(jsonrpc::tongue::Tongue::default()), own, JSON, JSON_ERROR),
+        (Tongue::Soap(spoken), Shapes::of(&learned.interface), SOAP, SOAP_FAULT),
+    ]
+});
+
+const XML: &str = "<?xml version=\"1.0\"?>\n<methodResponse><params><param><value><array><data><value><array><data>\
+    <value>0</value><value>é</value><value><string>&lt;</string></value><value>x</value></data></array></value></data>\
+    </array></value></param></params></methodResponse>";
+const XML_FAULT: &str = "<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>7</int></value>\
+    </member><member><name>faultString</name><value>no</value></member></struct></value></fault></methodResponse>";
+const JSON: &str = "{\"jsonrpc\":\"2.0\",\"result\":[[\"0\",\"é\",\"\\u00e9\",\"x\"]],\"id\":1}";
+const JSON_ERROR: &str = "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":7,\"message\":\"no\"},\"id\":1}";
+const SOAP: &str = "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body>\
+    <w:spinListResponse xmlns:w=\"urn:w\"><w:result><w:number>0</w:number><w:color>é</w:color></w:result>\
+    </w:spinListResponse></e:Body></e:Envelope>";
+const SOAP_FAULT: &str = "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body><e:Fault>\
+    <faultcode>e:7</faultcode><faultstring>no</faultstring></e:Fault></e:Body></e:Envelope>";
+
+fn heard(tongue: &Tongue, shapes: &Shapes, status: u16, body: impl Into<Bytes>) -> Result<Value, NoAnswer> {
+    let known = Known { method: shapes.method(METHOD).unwrap(), shapes, guessed: false };
+    let response = Response::builder().status(status).body(body.into()).unwrap();
+    tongue.hear(Asked { method: METHOD, known: Some(known) }, &response)
+}
+
+#[test]
+fn an_answer_cut_anywhere_is_none() {
+    for (tongue, shapes, answer, fault) in TONGUES.iter() {
+        assert!(heard(tongue, shapes, 200, *answer).is_ok(), "{answer}");
+        match heard(tongue, shapes, 500, *fault) {
+            Err(NoAnswer::Fault(fault)) => assert_eq!((fault.kind.xmlrpc_code(), &*fault.message), (7, "no")),
+            other => panic!("{other:?}"),
+        }
+        for whole in [answer, fault] {
+            for end in 0..whole.len() {
+                let cut = Bytes::copy_from_slice(&whole.as_bytes()[..end]);
+                let error = heard(tongue, shapes, 200, cut.clone()).unwrap_err();
+                assert!(matches!(error, NoAnswer::Malformed(_)), "{error:?}");
+                let error = heard(tongue, shapes, 502, cut).unwrap_err();
+                assert!(matches!(error, NoAnswer::Status { .. }), "{error:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_other_servers_say_is_told_by_its_beginning() {
+    let page = "<!DOCTYPE html>\n<html><body><h1>502 Bad Gateway</h1></body></html>";
+    for (tongue, shapes, ..) in TONGUES.iter() {
+        for body in ["", page, "null", "Error: at Object.<anonymous> (x.js:1:1)", "<a/>", "[]", "{}", "\u{feff}"] {
+            assert!(matches!(heard(tongue, shapes, 200, body), Err(NoAnswer::Malformed(_))), "{body}");
+            assert!(matches!(heard(tongue, shapes, 404, body), Err(NoAnswer::Status { .. })), "{body}");
+        }
+        let told = heard(tongue, shapes, 502, page).unwrap_err().into_fault().message;
+        assert!(
+            told.ends_with("HTTP 502 Bad Gateway: <!DOCTYPE html> <html><body><h1>502 Bad Gateway</h1></body></html>")
+        );
+    }
+}
+
+#[test]
+fn deep_answers_are_refused_before_they_are_read() {
+    let nested = |open: &str, close: &str| [open.repeat(50_000), close.repeat(50_000)].concat();
+    let xml = nested("<value><array><data>", "</data></array></value>");
+    let json = nested("[", "]");
+    let soap = nested("<w:result>", "</w:result>");
+    for ((tongue, shapes, ..), body) in TONGUES.iter().zip([
+        format!("<methodResponse><params><param>{xml}</param></params></methodResponse>"),
+        format!("{{\"result\":{json},\"id\":1}}"),
+        format!("<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\" xmlns:w=\"urn:w\"><e:Body><w:r>{soap}</w:r></e:Body></e:Envelope>"),
+    ]) {
+        assert!(matches!(heard(tongue, shapes, 200, body), Err(NoAnswer::Malformed(_))));
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_answer_is_too_strange(body in prop::collection::vec(any::<u8>(), 0..200), status in 200_u16..600) {
+        for (tongue, shapes, ..) in TONGUES.iter() {
+            prop_assert!(heard(tongue, shapes, status, body.clone()).is_err());
+        }
+    }
+
+    #[test]
+    fn no_answer_is_changed_too_much(
+        fault in any::<bool>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        for (tongue, shapes, answer, other) in TONGUES.iter() {
+            let mut body = if fault { other } else { answer }.as_bytes().to_vec();
+            for (at, byte) in &changes {
+                let at = at.index(body.len());
+                body[at] = *byte;
+            }
+            let _ = heard(tongue, shapes, 200, body);
+        }
+    }
+
+    #[test]
+    fn no_description_is_too_strange(text in "(<|>|/|\"|[a-z:]|xsd:|<wsdl:|\\{|\\}|\\[|\\]|,|\\PC){0,60}", names in any::<bool>()) {
+        let _ = read(&[Document { location: "x", text: &text }], None);
+        let _ = openrpc::read(text.as_bytes());
+        let answer = if names { Value::Array(vec![Value::Text(text)]) } else { Value::Text(text) };
+        let _ = introspection::names(&answer);
+    }
+}
