@@ -4,7 +4,7 @@ use schemars::Schema;
 use serde_json::{Map, Value};
 
 /// What a service offers, in no protocol's words. Types are JSON Schema (draft 2020-12).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Interface {
     /// A short name for people, such as `American wheel`.
     pub title: String,
@@ -42,7 +42,7 @@ pub struct Sector {
 }
 
 /// One method that may be called.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Method {
     /// Its name: letters, digits, `_`, `.`, `:` and `/`, not beginning with `_`.
     pub name: String,
@@ -57,7 +57,7 @@ pub struct Method {
 }
 
 /// One parameter of a method.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Param {
     /// Its name, for calls by name.
     pub name: String,

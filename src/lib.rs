@@ -41,6 +41,7 @@ pub mod shape;
 pub mod site;
 pub mod text;
 pub mod transport;
+pub mod upstream;
 pub mod value;
 pub mod wait;
 pub mod wire;

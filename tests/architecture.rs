@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 13] = [
     &["rows", "policy", "body"],
     &["local", "packing", "refusal"],
     &["faces", "intake", "router"],
-    &["gateway", "services", "client"],
+    &["gateway", "services", "client", "upstream"],
     &["mount", "server"],
     &["app", "config"],
     &["cli"],

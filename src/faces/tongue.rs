@@ -251,6 +251,14 @@ pub(super) fn text_of(response: &Response<Bytes>) -> Result<Cow<'_, str>, Fault>
     charset::decode(response.body(), face::charset(response.headers()))
 }
 
+/// The text of a document, as its headers or it itself say what it is encoded in.
+///
+/// # Errors
+/// `Encoding` and `Character`, as for a request.
+pub fn document(response: &Response<Bytes>) -> Result<String, Fault> {
+    text_of(response).map(Cow::into_owned)
+}
+
 /// The beginning of a body that is no answer, as one line.
 pub(super) fn start_of(body: &[u8]) -> String {
     let start = String::from_utf8_lossy(body.get(..REPEATED * 4).unwrap_or(body));

@@ -88,7 +88,9 @@ impl Address {
 
     /// Makes a request one to this server.
     pub(super) fn address(&self, request: &mut Request<Bytes>) {
-        request.uri_mut().clone_from(&self.uri);
+        let other = request.uri().path_and_query().filter(|path| *path != "/");
+        let uri = other.and_then(|path| self.at(path.as_str()).ok()).map_or_else(|| self.uri.clone(), |it| it.uri);
+        *request.uri_mut() = uri;
         request.headers_mut().insert(header::HOST, self.host.clone());
         if let Some(authorization) = &self.authorization {
             request.headers_mut().insert(header::AUTHORIZATION, authorization.clone());

@@ -56,6 +56,15 @@ impl TransportError {
         self.too_large
     }
 
+    /// What went wrong, without saying where the server is.
+    pub fn reason(&self) -> String {
+        let mut cause: &dyn Error = self.cause.as_ref();
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        cause.to_string()
+    }
+
     /// Whether the time for an answer was over.
     pub fn is_late(&self) -> bool {
         self.cause.is::<Late>()
@@ -77,10 +86,7 @@ impl Error for Late {}
 impl fmt::Display for TransportError {
     /// Says the innermost cause, which is the one that helps: `Connection refused`, not `client error`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut cause: &dyn Error = self.cause.as_ref();
-        while let Some(inner) = cause.source() {
-            cause = inner;
-        }
+        let cause = self.reason();
         match self {
             TransportError { too_large: true, .. } => write!(f, "the answer cannot be read: {cause}"),
             TransportError { connected: true, server, .. } if server.is_empty() => {

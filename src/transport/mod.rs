@@ -115,7 +115,13 @@ impl Transport {
         self.servers.iter().map(|server| server.address.to_string())
     }
 
-    /// Sends a request, to the path that the server's address has, and reads the head of its response.
+    /// The path of the first server's address, with its query.
+    pub fn path(&self) -> &str {
+        self.servers.first().map_or("/", |server| server.address.path())
+    }
+
+    /// Sends a request and reads the head of its response. It goes to the path that the server's address has, unless it
+    /// names another than `/`.
     ///
     /// # Errors
     /// Where no server can be reached, or the connection breaks, or the answer takes too long to begin.

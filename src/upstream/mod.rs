@@ -1,0 +1,11 @@
+//! Servers elsewhere as services: asked in their own protocol, with what they say of themselves for an interface.
+
+mod learning;
+mod names;
+mod options;
+mod remote;
+mod version;
+
+pub use self::names::Names;
+pub use self::options::{Described, Options, Speaks};
+pub use self::remote::Remote;

@@ -1,0 +1,94 @@
+//! What an operator says of a server elsewhere.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Names;
+use crate::faces::jsonrpc::tongue::Passing;
+
+/// The protocol in which a server is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Speaks {
+    /// XML-RPC.
+    XmlRpc,
+    /// JSON-RPC 2.0.
+    JsonRpc,
+    /// SOAP 1.1 or 1.2, as its WSDL document says.
+    Soap,
+}
+
+/// Where the description of a server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Described {
+    /// At a URL of the server, or below its own path.
+    At(String),
+    /// In a text that is there already, such as a file's, with its name for messages.
+    Text {
+        /// Its name.
+        name: String,
+        /// The text itself.
+        text: String,
+    },
+}
+
+/// What an operator says of a server elsewhere, beside how it is reached.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The protocol in which it is asked.
+    pub speaks: Speaks,
+    /// Its WSDL or OpenRPC document; without it, the server is asked: by introspection, by `rpc.discover`, or for its
+    /// own address with `?wsdl`.
+    pub described: Option<Described>,
+    /// Which port of a WSDL document is meant, if it has several.
+    pub port: Option<String>,
+    /// The methods that may be called (all by default).
+    pub allow: Names,
+    /// The methods that may not, although they are allowed.
+    pub hide: Names,
+    /// The methods that change nothing, so that HTTP GET may ask for them.
+    pub safe: Names,
+    /// The methods that may be carried out twice without harm; those that are safe always may.
+    pub idempotent: Names,
+    /// The names of methods' parameters, in their order, where the server does not say them.
+    pub params: BTreeMap<String, Vec<String>>,
+    /// A secret that every call has before its parameters.
+    pub token: Option<String>,
+    /// How JSON-RPC passes parameters.
+    pub passing: Passing,
+    /// How many bytes an answer may have (64 MiB by default).
+    pub largest: usize,
+    /// What the group is called, where the server does not say it.
+    pub title: String,
+    /// How long after the server has described itself it is asked again (5 min by default).
+    pub refresh: Duration,
+}
+
+impl Options {
+    /// The defaults for a server that is asked in this protocol.
+    pub fn new(speaks: Speaks) -> Options {
+        Options {
+            speaks,
+            described: None,
+            port: None,
+            allow: Names(vec!["*".to_owned()]),
+            hide: Names::default(),
+            safe: Names::default(),
+            idempotent: Names::default(),
+            params: BTreeMap::new(),
+            token: None,
+            passing: Passing::default(),
+            largest: 64 << 20,
+            title: String::new(),
+            refresh: Duration::from_secs(300),
+        }
+    }
+
+    /// Whether a method may be called at all.
+    pub fn allows(&self, method: &str) -> bool {
+        self.allow.has(method) && !self.hide.has(method)
+    }
+}

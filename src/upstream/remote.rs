@@ -1,0 +1,202 @@
+//! A server elsewhere, called as a service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio::runtime::Handle;
+
+use super::Options;
+use super::version::{Known, Versions};
+use crate::args::{self, Arguments};
+use crate::faces::tongue::{Asked, NoAnswer, Tongue};
+use crate::faces::{jsonrpc, xmlrpc};
+use crate::fault::{Fault, Kind};
+use crate::interface::Interface;
+use crate::service::{Answer, Call, Pending, Service};
+use crate::shape::Shapes;
+use crate::transport::{Repeat, Transport, TransportError};
+use crate::upstream::Speaks;
+use crate::value::Value;
+use crate::wait::{Soon, aside};
+
+/// From this many bytes on an answer is read on a thread beside those that answer small ones.
+const LARGE: usize = 256 << 10;
+
+/// A server elsewhere, called as a service.
+///
+/// It has no methods until it has [described itself](Remote::learn); until then, servers of XML-RPC and JSON-RPC are asked
+/// all the same, with what the caller gives. Clones are the same server.
+#[derive(Clone)]
+pub struct Remote {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) transport: Transport,
+    pub(super) options: Options,
+    versions: Versions,
+}
+
+impl Remote {
+    /// A server that is reached this way. Nobody is asked before the first call, or before somebody wants to
+    /// [learn](Remote::learn).
+    pub fn new(transport: Transport, options: Options) -> Remote {
+        let interface = Interface { title: options.title.clone(), ..Interface::default() };
+        let unknown = Known {
+            shapes: Shapes::of(&interface),
+            interface,
+            guessed: true,
+            complete: false,
+            tongue: first_tongue(&options),
+        };
+        Remote { inner: Arc::new(Inner { transport, options, versions: Versions::new(unknown) }) }
+    }
+
+    /// Asks the server what it is, and takes that for its interface from now on. Answers whether that is another than
+    /// before.
+    ///
+    /// # Errors
+    /// Where the server cannot be reached or does not say; what was known before is then still so.
+    pub async fn learn(&self) -> Result<bool, Fault> {
+        let known = self.ask_itself().await?;
+        let before = self.inner.versions.last();
+        if before.complete == known.complete && before.interface == known.interface && before.tongue.is_some() {
+            return Ok(false);
+        }
+        if !self.inner.versions.add(known) {
+            return Err(Fault::new(Kind::Internal, "the server has described itself in too many ways"));
+        }
+        Ok(true)
+    }
+
+    /// How long after the server has described itself it is asked again.
+    pub fn refresh(&self) -> Duration {
+        self.inner.options.refresh
+    }
+
+    /// Where the server is, for messages; without passwords.
+    pub fn servers(&self) -> String {
+        self.inner.transport.names().collect::<Vec<_>>().join(" and ")
+    }
+
+    pub(super) fn known(&self) -> &Known {
+        self.inner.versions.last()
+    }
+
+    /// Calls a method as it is, for whoever learns.
+    pub(super) async fn ask(&self, tongue: &Tongue, method: &str, arguments: Vec<Value>) -> Result<Value, NoAnswer> {
+        let asked = Asked { method, known: None };
+        let request = tongue.ask(asked, Arguments::ByPosition(arguments)).map_err(NoAnswer::Fault)?;
+        let response = self.exchange(request, Repeat::Harmless).await.map_err(NoAnswer::Fault)?;
+        tongue.hear(asked, &response)
+    }
+
+    pub(super) async fn exchange(&self, request: Request<Bytes>, repeat: Repeat) -> Result<Response<Bytes>, Fault> {
+        let exchanged = self.inner.transport.exchange(request, repeat, self.inner.options.largest).await;
+        exchanged.map_err(|error| self.unanswered(&error))
+    }
+
+    /// The fault that an error on the way is for the caller, who need not know where the server is.
+    fn unanswered(&self, error: &TransportError) -> Fault {
+        tracing::warn!(%error, server = self.servers(), "a call has no answer");
+        let kind = if error.is_late() { Kind::Late } else { Kind::Unreachable };
+        Fault::new(kind, format!("the server behind this one does not answer: {}", error.reason()))
+    }
+
+    /// A method as the interface has it; `None` where nobody knows.
+    fn find<'k>(&self, known: &'k Known, method: &str) -> Result<Option<args::Known<'k>>, Fault> {
+        if !self.inner.options.allows(method) {
+            return Err(Fault::no_such_method(method));
+        }
+        match known.shapes.method(method) {
+            Some(shape) => Ok(Some(args::Known { method: shape, shapes: &known.shapes, guessed: known.guessed })),
+            None if known.complete => Err(Fault::no_such_method(method)),
+            None => Ok(None),
+        }
+    }
+
+    /// The request that makes a call, and whether it may be sent twice.
+    fn request(&self, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
+        let known = self.known();
+        let asked = Asked { method: call.method, known: self.find(known, call.method)? };
+        let arguments = call.args.read()?;
+        let tongue = known.tongue.as_ref().ok_or_else(unlearned)?;
+        let options = &self.inner.options;
+        let request = match &options.token {
+            None => tongue.ask(asked, arguments)?,
+            Some(token) => {
+                let mut values = match asked.known {
+                    Some(known) => arguments.by_position(known)?,
+                    None => positions(arguments)?,
+                };
+                values.insert(0, Value::Text(token.clone()));
+                tongue.ask(Asked { known: None, ..asked }, Arguments::ByPosition(values))?
+            }
+        };
+        let harmless = options.safe.has(call.method) || options.idempotent.has(call.method);
+        Ok((request, if harmless { Repeat::Harmless } else { Repeat::Unsent }))
+    }
+
+    /// The answer in a response; `known` is what was known when it was asked for.
+    fn hear(&self, method: &str, known: &Known, response: &Response<Bytes>) -> Result<Answer, Fault> {
+        let tongue = known.tongue.as_ref().ok_or_else(unlearned)?;
+        let asked = Asked { method, known: self.find(known, method)? };
+        match tongue.hear(asked, response) {
+            Ok(value) => Ok(Answer::One(Box::new(value))),
+            Err(NoAnswer::Fault(fault)) => Err(fault),
+            Err(other) => {
+                tracing::warn!(error = %other, server = self.servers(), method, "a call has no answer that can be read");
+                Err(other.into_fault())
+            }
+        }
+    }
+}
+
+fn unlearned() -> Fault {
+    Fault::new(Kind::Unreachable, "the server behind this one has not yet said how it is asked")
+}
+
+fn positions(arguments: Arguments) -> Result<Vec<Value>, Fault> {
+    match arguments {
+        Arguments::ByPosition(values) => Ok(values),
+        Arguments::ByName(none) if none.is_empty() => Ok(Vec::new()),
+        Arguments::ByName(_) => {
+            Err(Fault::bad_params("the order of the parameters is not known here: give them by position"))
+        }
+    }
+}
+
+/// How a server is asked before it has said anything.
+fn first_tongue(options: &Options) -> Option<Tongue> {
+    match options.speaks {
+        Speaks::XmlRpc => Some(Tongue::XmlRpc(xmlrpc::tongue::Tongue::default())),
+        Speaks::JsonRpc => {
+            let passing = options.passing;
+            Some(Tongue::JsonRpc(jsonrpc::tongue::Tongue { passing, ..jsonrpc::tongue::Tongue::default() }))
+        }
+        Speaks::Soap => None,
+    }
+}
+
+impl Service for Remote {
+    fn interface(&self) -> &Interface {
+        &self.known().interface
+    }
+
+    fn call(&self, call: Call<'_>) -> Pending {
+        let (request, repeat) = match self.request(&call) {
+            Ok(request) => request,
+            Err(fault) => return Soon::now(Err(fault)),
+        };
+        let (remote, method) = (self.clone(), call.method.to_owned());
+        Soon::later(async move {
+            let response = remote.exchange(request, repeat).await?;
+            if response.body().len() < LARGE {
+                return remote.hear(&method, remote.known(), &response);
+            }
+            aside(&Handle::current(), move || remote.hear(&method, remote.known(), &response)).await
+        })
+    }
+}
