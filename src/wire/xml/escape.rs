@@ -1,6 +1,9 @@
 //! Text into XML character data: what must be escaped, what may not be there, what a weak peer cannot read.
 
+use std::borrow::Cow;
 use std::io::Write as _;
+
+use memchr::memchr;
 
 use super::{Characters, Control};
 
@@ -74,6 +77,26 @@ fn character(to: &mut Vec<u8>, c: char, how: Characters) -> Result<(), char> {
 fn reference(to: &mut Vec<u8>, c: char) {
     // Writing to a vector cannot fail.
     let _ = write!(to, "&#{};", u32::from(c));
+}
+
+/// Text with its references replaced; `None` where one refers to nothing that XML knows by itself.
+pub(in crate::wire) fn resolve(text: &str) -> Option<Cow<'_, str>> {
+    let mut next = memchr(b'&', text.as_bytes());
+    if next.is_none() {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = next {
+        out.push_str(rest.get(..at)?);
+        let reference = rest.get(at + 1..)?;
+        let end = memchr(b';', reference.as_bytes())?;
+        out.push(referred(reference.get(..end)?)?);
+        rest = reference.get(end + 1..)?;
+        next = memchr(b'&', rest.as_bytes());
+    }
+    out.push_str(rest);
+    Some(Cow::Owned(out))
 }
 
 /// The character that a reference stands for, by what is between its `&` and its `;`.
