@@ -150,22 +150,26 @@ impl<'a> Reader<'a> {
 
     /// A name of ASCII letters, digits, `_`, `-` and `.`, with at most one colon in it.
     fn name(&mut self) -> Option<Name<'a>> {
-        let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':');
+        let first = self.part()?;
+        let begun = self.at;
+        if !self.rest().starts_with(b":") {
+            return Some(Name { whole: first, prefix: "", local: first });
+        }
+        self.at += 1;
+        let local = self.part()?;
+        let whole = self.text.get(begun - first.len()..self.at)?;
+        (!self.rest().starts_with(b":")).then_some(Name { whole, prefix: first, local })
+    }
+
+    /// A name or a part of one, without a colon.
+    fn part(&mut self) -> Option<&'a str> {
         let rest = self.rest();
-        let length = rest.iter().position(|byte| !belongs(byte))?;
-        let whole = self.text.get(self.at..self.at + length)?;
+        let begins = rest.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_');
+        let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        let length = rest.iter().position(|byte| !belongs(byte)).filter(|_| begins)?;
+        let part = self.text.get(self.at..self.at + length)?;
         self.at += length;
-        let (prefix, local) = match memchr(b':', whole.as_bytes()) {
-            Some(colon) => (whole.get(..colon)?, whole.get(colon + 1..)?),
-            None => ("", whole),
-        };
-        let begins = |part: &str| part.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-        let sound = begins(local) && !local.contains(':') && (prefix.is_empty() || begins(prefix)) && length > 0;
-        (sound && whole.len() == prefix.len() + local.len() + usize::from(!prefix.is_empty())).then_some(Name {
-            whole,
-            prefix,
-            local,
-        })
+        Some(part)
     }
 
     /// Declares a prefix. What XML reserves is left to the other reader.
