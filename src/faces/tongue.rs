@@ -248,7 +248,7 @@ pub(super) fn unpacked(headers: &HeaderMap) -> Result<(), Fault> {
 /// The text of a response that holds XML.
 pub(super) fn text_of(response: &Response<Bytes>) -> Result<Cow<'_, str>, Fault> {
     unpacked(response.headers())?;
-    charset::decode(response.body(), face::charset(response.headers()))
+    charset::decode(response.body(), face::media_parameter(response.headers(), "charset"))
 }
 
 /// The text of a document, as its headers or it itself say what it is encoded in.

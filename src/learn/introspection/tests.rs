@@ -1,8 +1,10 @@
+//! Signatures and help texts in the forms that servers have.
+
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::describe::signature::{line, signatures as written};
+use crate::describe::signature::line;
 
 fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
@@ -74,27 +76,6 @@ fn what_is_no_list_of_names_says_so() {
     ] {
         assert_eq!(names(&answer).unwrap_err().message, message);
     }
-}
-
-#[test]
-fn our_own_signatures_come_back() {
-    use crate::service::Service;
-    use crate::services::wheel::{Chance, Family, Table};
-    let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
-    let own = wheel.interface();
-    let all = own.methods.iter().map(|method| {
-        let signatures = written(own, method).into_iter().map(|words| texts(&words)).collect();
-        Described {
-            name: method.name.clone(),
-            signature: Some(Value::Array(signatures)),
-            help: Some(text(&method.doc)),
-        }
-    });
-    let read = interface(&all.collect::<Vec<_>>());
-    for (one, other) in read.methods.iter().zip(&own.methods) {
-        assert_eq!((written(&read, one), &one.doc), (written(own, other), &other.doc));
-    }
-    assert_eq!(read.methods.len(), own.methods.len());
 }
 
 proptest! {

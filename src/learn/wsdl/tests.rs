@@ -1,3 +1,5 @@
+//! Small descriptions: what is wrong with them, and what is kept within bounds.
+
 use super::*;
 
 fn fault(text: &str) -> Fault {

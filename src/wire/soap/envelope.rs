@@ -2,26 +2,22 @@
 
 use std::collections::HashMap;
 
-use roxmltree::{Document as Xml, Node as Element};
-
 use super::fault::{Name, Refused};
 use super::{Rejection, Version};
 use crate::fault::Fault;
 use crate::text::abridge;
 use crate::wire::Limits;
-use crate::wire::xml::tree::{misplaced, no_text, options, shape, syntax};
+use crate::wire::xml::tree::{Element, Tree, misplaced, shape};
 use crate::wire::xml::{Reading, prolog};
 
 /// How many headers that must be understood, and are not, an answer names.
 const NAMED: usize = 16;
 
 /// Makes a tree of a document of at most `limits`, which has no document type declaration.
-pub(super) fn tree(text: &str, limits: Limits) -> Result<Xml<'_>, Fault> {
+pub(super) fn tree(text: &str, limits: Limits) -> Result<Tree<'_>, Fault> {
     // What stands before an XML declaration is a client's slip that hurts nobody.
     let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
-    prolog::start(text, Reading::Lenient)?;
-    prolog::census(text, limits)?;
-    Xml::parse_with_options(text, options(limits)).map_err(|error| syntax(&error, limits))
+    Tree::read(text, prolog::start(text, Reading::Lenient)?, limits)
 }
 
 /// A message that is understood as far as its envelope goes.
@@ -36,16 +32,16 @@ pub(super) struct Envelope<'x, 'a> {
 
 impl<'x, 'a> Envelope<'x, 'a> {
     /// The envelope of a call.
-    pub(super) fn of(xml: &'x Xml<'a>) -> Result<Envelope<'x, 'a>, Rejection> {
+    pub(super) fn of(xml: &'x Tree<'a>) -> Result<Envelope<'x, 'a>, Rejection> {
         let (version, body) = Envelope::body(xml)?;
         let content = content(body).map_err(|fault| Rejection { version: Some(version), refused: fault.into() })?;
         Ok(Envelope { version, content, referred: HashMap::new() })
     }
 
     /// The envelope of an answer; `None` where its Body is empty.
-    pub(super) fn of_reply(xml: &'x Xml<'a>) -> Result<Option<Envelope<'x, 'a>>, Rejection> {
+    pub(super) fn of_reply(xml: &'x Tree<'a>) -> Result<Option<Envelope<'x, 'a>>, Rejection> {
         let (version, body) = Envelope::body(xml)?;
-        let mut contents = elements(body);
+        let mut contents = body.elements();
         let Some(content) = contents.next() else { return Ok(None) };
         // Behind the answer there may be what it refers to, and nothing else.
         if contents.any(|more| id(more).is_none()) {
@@ -53,7 +49,7 @@ impl<'x, 'a> Envelope<'x, 'a> {
             return Err(Rejection { version: Some(version), refused });
         }
         let mut referred = HashMap::new();
-        for element in body.descendants() {
+        for element in body.inside() {
             if let Some(id) = id(element) {
                 referred.entry(id).or_insert(element);
             }
@@ -62,13 +58,13 @@ impl<'x, 'a> Envelope<'x, 'a> {
     }
 
     /// The version and the Body of an envelope that holds nothing which must be understood and is not.
-    fn body(xml: &'x Xml<'a>) -> Result<(Version, Element<'x, 'a>), Rejection> {
-        let root = xml.root_element();
-        if root.tag_name().name() != "Envelope" {
-            let name = abridge(root.tag_name().name());
+    fn body(xml: &'x Tree<'a>) -> Result<(Version, Element<'x, 'a>), Rejection> {
+        let root = xml.root().ok_or_else(|| shape("there is no element in the document"))?;
+        if root.name() != "Envelope" {
+            let name = abridge(root.name());
             return Err(shape(format!("the root element is `{name}`, not an `Envelope`")).into());
         }
-        let version = root.tag_name().namespace().and_then(Version::of_namespace);
+        let version = root.namespace().and_then(Version::of_namespace);
         let version = version.ok_or(Rejection { version: None, refused: Refused::Version })?;
         match parts(root, version) {
             Ok(body) => Ok((version, body)),
@@ -78,32 +74,32 @@ impl<'x, 'a> Envelope<'x, 'a> {
 }
 
 fn parts<'x, 'a>(root: Element<'x, 'a>, version: Version) -> Result<Element<'x, 'a>, Refused> {
-    no_text(root)?;
-    let mut parts = elements(root).peekable();
+    root.no_text()?;
+    let mut parts = root.elements().peekable();
     if let Some(header) = parts.next_if(|part| is(*part, version, "Header")) {
         check_headers(header, version)?;
     }
     let body = parts.next().ok_or_else(|| shape("the `Envelope` has no `Body`"))?;
     if !is(body, version, "Body") {
-        return Err(misplaced(body.tag_name().name(), "Envelope").into());
+        return Err(misplaced(body.name(), "Envelope").into());
     }
     // SOAP 1.1 lets other elements follow the Body (section 4), and says nothing of what they mean.
     let surplus = parts.find(|part| version == Version::V12 || is(*part, version, "Body"));
     if let Some(part) = surplus {
-        return Err(misplaced(part.tag_name().name(), "Envelope").into());
+        return Err(misplaced(part.name(), "Envelope").into());
     }
-    no_text(body)?;
+    body.no_text()?;
     Ok(body)
 }
 
 /// The id by which an element is referred to (SOAP 1.1, section 5.2.1; SOAP 1.2, Part 2, section 3.1.5.1).
 fn id<'x>(element: Element<'x, '_>) -> Option<&'x str> {
-    element.attributes().find(|attribute| attribute.name() == "id").map(|attribute| attribute.value())
+    element.attributes().iter().find(|attribute| attribute.name == "id").map(|attribute| attribute.value.as_ref())
 }
 
 /// The one element of a call's Body.
 fn content<'x, 'a>(body: Element<'x, 'a>) -> Result<Element<'x, 'a>, Fault> {
-    let mut contents = elements(body);
+    let mut contents = body.elements();
     let content = contents.next().ok_or_else(|| shape("the `Body` is empty, and should hold a call"))?;
     if contents.next().is_some() {
         return Err(shape("the `Body` holds more than one element"));
@@ -111,27 +107,19 @@ fn content<'x, 'a>(body: Element<'x, 'a>) -> Result<Element<'x, 'a>, Fault> {
     Ok(content)
 }
 
-/// The elements inside an element.
-pub(super) fn elements<'x, 'a>(parent: Element<'x, 'a>) -> impl Iterator<Item = Element<'x, 'a>> {
-    parent.children().filter(Element::is_element)
-}
-
 /// Whether this is an element of the envelope's own.
 pub(super) fn is(element: Element<'_, '_>, version: Version, name: &str) -> bool {
-    element.tag_name().name() == name && element.tag_name().namespace() == Some(version.namespace())
+    element.name() == name && element.namespace() == Some(version.namespace())
 }
 
 /// Refuses a message with a header that must be understood by whom it reaches here: none is. All others are passed over.
 fn check_headers(header: Element<'_, '_>, version: Version) -> Result<(), Refused> {
-    no_text(header)?;
+    header.no_text()?;
     let mut unknown = Vec::new();
-    for block in elements(header) {
+    for block in header.elements() {
         if is_for_us(block, version) && must_be_understood(block, version)? && unknown.len() < NAMED {
-            let name = block.tag_name();
-            unknown.push(Name {
-                namespace: name.namespace().unwrap_or_default().to_owned(),
-                local: name.name().to_owned(),
-            });
+            let namespace = block.namespace().unwrap_or_default().to_owned();
+            unknown.push(Name { namespace, local: block.name().to_owned() });
         }
     }
     if unknown.is_empty() { Ok(()) } else { Err(Refused::Headers(unknown)) }
@@ -151,12 +139,12 @@ fn is_for_us(block: Element<'_, '_>, version: Version) -> bool {
             ],
         ),
     };
-    let role = block.attribute((version.namespace(), attribute)).unwrap_or_default();
+    let role = block.attribute(version.namespace(), attribute).unwrap_or_default();
     roles.contains(&role.trim())
 }
 
 fn must_be_understood(block: Element<'_, '_>, version: Version) -> Result<bool, Fault> {
-    match block.attribute((version.namespace(), "mustUnderstand")).map(str::trim) {
+    match block.attribute(version.namespace(), "mustUnderstand").map(str::trim) {
         None | Some("0" | "false") => Ok(false),
         Some("1" | "true") => Ok(true),
         Some(other) => Err(shape(format!("`mustUnderstand` is `{}`, neither `1` nor `0`", abridge(other)))),

@@ -1,18 +1,16 @@
 //! Values read by their shapes onto a tape.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashMap;
 
-use roxmltree::{Attribute, Node as Element};
-
-use super::envelope::elements;
 use super::{Style, lexical};
 use crate::fault::{Fault, Kind};
 use crate::shape::{Shape, Shapes};
 use crate::text::abridge;
 use crate::wire::Limits;
 use crate::wire::tape::{Node, Tape};
-use crate::wire::xml::tree::{shape, text_of};
+use crate::wire::xml::tree::{Element, shape};
 
 /// How a message's parameters are on its tape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +29,9 @@ pub(super) struct Reader<'s, 'x, 'a> {
     pub(super) shapes: &'s Shapes,
     pub(super) style: Style,
     limits: Limits,
-    /// What values may refer to, by id. References may make more of a document than it holds, so they are only
-    /// followed while the tape is within the limits.
+    /// How much more of the document references may repeat: they could make far more of it than it holds.
+    left: Cell<usize>,
+    /// What values may refer to, by id.
     pub(super) referred: HashMap<&'x str, Element<'x, 'a>>,
     pub(super) tape: Tape<'a>,
 }
@@ -40,7 +39,8 @@ pub(super) struct Reader<'s, 'x, 'a> {
 impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
     pub(super) fn new(shapes: &'s Shapes, style: Style, limits: Limits) -> Reader<'s, 'x, 'a> {
         let limits = Limits { depth: limits.depth.min(Limits::DEEPEST), ..limits };
-        Reader { shapes, style, limits, referred: HashMap::new(), tape: Tape::default() }
+        let left = Cell::new(limits.elements);
+        Reader { shapes, style, limits, left, referred: HashMap::new(), tape: Tape::default() }
     }
 
     /// The element that holds the value of this one, which may be another, and what its attributes say.
@@ -52,14 +52,13 @@ impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
         for _ in 0..HOPS {
             let marks = Marks::of(element)?;
             let Some((attribute, id)) = marks.refers else { return Ok((element, marks)) };
-            if self.tape.len() > self.limits.elements {
-                let message = format!("the document has more than {} values by its references", self.limits.elements);
-                return Err(Fault::new(Kind::Limit, message));
-            }
-            element = match self.referred.get(id.strip_prefix('#').unwrap_or(id)) {
-                Some(referred) => *referred,
-                None => return Err(reference(attribute, element)),
-            };
+            let referred = self.referred.get(id.strip_prefix('#').unwrap_or(id));
+            element = *referred.ok_or_else(|| reference(attribute, element))?;
+            let left = self.left.get().checked_sub(element.weight());
+            self.left.set(left.ok_or_else(|| {
+                let most = self.limits.elements;
+                Fault::new(Kind::Limit, format!("references repeat more than {most} elements and bytes"))
+            })?);
         }
         Err(shape("references refer to nothing but references"))
     }
@@ -77,7 +76,7 @@ impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
         };
         match form {
             Shape::Any => self.free(element, &marks, depth),
-            Shape::Nil if element.children().next().is_none() => {
+            Shape::Nil if element.is_empty() => {
                 self.tape.push(Node::Nil);
                 Ok(())
             }
@@ -90,10 +89,10 @@ impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
 
     /// A text; where there are elements instead, whatever they say, for the method to refuse.
     fn scalar(&mut self, element: Element<'_, 'a>, form: &Shape, marks: &Marks<'_>, depth: usize) -> Result<(), Fault> {
-        if elements(element).next().is_some() {
+        if element.elements().next().is_some() {
             return self.free(element, marks, depth);
         }
-        let node = lexical::scalar(form, text_of(element)?);
+        let node = lexical::scalar(form, element.text()?);
         self.tape.push(node);
         Ok(())
     }
@@ -103,7 +102,7 @@ impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
         if self.text_instead(element)? {
             return Ok(());
         }
-        self.items(elements(element), item, depth)
+        self.items(element.elements(), item, depth)
     }
 
     /// An array of these elements' values.
@@ -129,11 +128,11 @@ impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
 
     /// Reads an element that should hold others, but holds text: the method will say that it is none of what it takes.
     pub(super) fn text_instead(&mut self, element: Element<'_, 'a>) -> Result<bool, Fault> {
-        if elements(element).next().is_some() {
-            crate::wire::xml::tree::no_text(element)?;
+        if element.elements().next().is_some() {
+            element.no_text()?;
             return Ok(false);
         }
-        let text = text_of(element)?;
+        let text = element.text()?;
         let blank = text.bytes().all(|byte| byte.is_ascii_whitespace());
         if !blank {
             self.tape.push(Node::Text(text));
@@ -172,15 +171,14 @@ impl<'a> Marks<'a> {
     fn of(element: Element<'a, '_>) -> Result<Marks<'a>, Fault> {
         let mut marks = Marks::default();
         for attribute in element.attributes() {
-            match attribute.name() {
-                "nil" | "null" if is_instance(&attribute) => {
-                    marks.nil = matches!(attribute.value().trim(), "true" | "1")
-                }
-                "type" if is_instance(&attribute) => marks.kind = attribute.value().trim().rsplit(':').next(),
-                "arrayType" | "itemType" | "arraySize" => marks.array = attribute.namespace().is_some(),
-                "href" if attribute.namespace().is_none() => marks.refers = Some(("href", attribute.value())),
-                "ref" if attribute.namespace() == Some("http://www.w3.org/2003/05/soap-encoding") => {
-                    marks.refers = Some(("ref", attribute.value()));
+            let (namespace, value) = (element.namespace_of(attribute), attribute.value.trim());
+            match attribute.name {
+                "nil" | "null" if is_instance(namespace) => marks.nil = matches!(value, "true" | "1"),
+                "type" if is_instance(namespace) => marks.kind = value.rsplit(':').next(),
+                "arrayType" | "itemType" | "arraySize" => marks.array = namespace.is_some(),
+                "href" if namespace.is_none() => marks.refers = Some(("href", value)),
+                "ref" if namespace == Some("http://www.w3.org/2003/05/soap-encoding") => {
+                    marks.refers = Some(("ref", value));
                 }
                 _ => {}
             }
@@ -190,11 +188,11 @@ impl<'a> Marks<'a> {
 }
 
 /// Whether an attribute is of XML Schema's namespace for instances, which had a year of its own in each draft.
-fn is_instance(attribute: &Attribute<'_, '_>) -> bool {
-    attribute.namespace().is_some_and(|it| it.starts_with("http://www.w3.org/") && it.ends_with("/XMLSchema-instance"))
+fn is_instance(namespace: Option<&str>) -> bool {
+    namespace.is_some_and(|it| it.starts_with("http://www.w3.org/") && it.ends_with("/XMLSchema-instance"))
 }
 
 fn reference(attribute: &str, element: Element<'_, '_>) -> Fault {
-    let name = abridge(element.tag_name().name());
+    let name = abridge(element.name());
     shape(format!("`{name}` refers by `{attribute}` to another element; a value must stand where it belongs"))
 }

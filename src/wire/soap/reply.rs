@@ -1,15 +1,14 @@
 //! What a server has answered: a result by its shape, or a fault of either version.
 
-use roxmltree::Node as Element;
-
 use super::binding::Outcome;
-use super::envelope::{self, Envelope, elements, is};
+use super::envelope::{self, Envelope, is};
 use super::read::Reader;
 use super::{Rejection, Style};
 use crate::fault::Fault;
 use crate::shape::{Shape, Shapes};
 use crate::wire::Limits;
 use crate::wire::tape::Tape;
+use crate::wire::xml::tree::Element;
 
 /// How many codes below a code are looked at.
 const SUBCODES: usize = 16;
@@ -61,7 +60,7 @@ pub fn read_reply<'a>(
     let read = match outcome {
         Outcome::Nothing => Ok(()),
         Outcome::Whole => reader.whole(content, form),
-        Outcome::Member | Outcome::Part => reader.result(&elements(content).collect::<Vec<_>>(), form),
+        Outcome::Member | Outcome::Part => reader.result(&content.elements().collect::<Vec<_>>(), form),
     };
     match read {
         Ok(()) => Ok(Reply::Answer(reader.tape)),
@@ -96,13 +95,12 @@ fn exact(detail: Element<'_, '_>) -> Option<(String, i32)> {
 
 /// The first child of one of these names, of whatever namespace: faults are written in haste.
 fn find<'x, 'a>(parent: Element<'x, 'a>, names: &[&str]) -> Option<Element<'x, 'a>> {
-    elements(parent).find(|child| names.contains(&child.tag_name().name()))
+    parent.elements().find(|child| names.contains(&child.name()))
 }
 
-/// All text in an element, at any depth.
+/// The text of an element; of one that holds others there is none.
 fn text(element: Element<'_, '_>) -> String {
-    let texts = element.descendants().filter(|node| node.is_text()).filter_map(|node| node.text());
-    texts.collect::<String>().trim().to_owned()
+    element.text().map(|text| text.trim().to_owned()).unwrap_or_default()
 }
 
 fn local(name: &str) -> String {

@@ -96,11 +96,6 @@ impl<'a> Tape<'a> {
         Tape { nodes: self.nodes.into_iter().map(Node::into_owned).collect(), values: self.values }
     }
 
-    /// How many nodes there are.
-    pub(in crate::wire) fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
     pub(in crate::wire) fn push(&mut self, node: Node<'a>) {
         self.nodes.push(node);
     }
