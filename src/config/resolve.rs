@@ -11,7 +11,7 @@ use super::check::Check;
 use super::file::{File, GroupFile};
 use super::problem::Problem;
 use super::registry::OPTIONS;
-use super::routes::Routes;
+use super::routes::{self, Routes};
 use super::schema::{self, Node};
 use super::syntax::Distinct;
 use super::units::Size;
@@ -145,7 +145,11 @@ fn read_group<'t>(
             problems.push(no_service(&path));
         }
     }
-    let mut check = Check::at([Key::from(GROUP), Key::from(path.get_ref().as_str())]);
+    let way = [Key::from(GROUP), Key::from(path.get_ref().as_str())];
+    if let DeValue::Table(table) = group.get_mut() {
+        routes::check(table, node, &way, problems);
+    }
+    let mut check = Check::at(way);
     let sound = check.value(&mut group, node);
     problems.extend(check.problems);
     if !sound {

@@ -4,14 +4,37 @@ use std::ops::Range;
 
 use serde_json::{Map, Number, Value};
 use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
 
+use super::check::Check;
 use super::file::RouteFile;
 use super::problem::Problem;
+use super::schema::Node;
 use crate::faces::rest::{Part, Wrong};
 use crate::faces::set::FaceSet;
 use crate::interface::Interface;
-use crate::route::Route;
+use crate::options::Key;
+use crate::route::{Route, RouteError};
 use crate::text::abridge;
+
+/// The key under which a group has its routes.
+const ROUTES: &str = "routes";
+
+/// Looks at the routes in a group's table one by one, and takes out those that cannot be read, so that the others can be
+/// looked at further. `way` leads to the table.
+pub(super) fn check(group: &mut DeTable<'_>, node: Node<'_>, way: &[Key], problems: &mut Vec<Problem>) {
+    let Some(DeValue::Array(routes)) = group.get_mut(ROUTES).map(Spanned::get_mut) else { return };
+    let Some(node) = node.property(ROUTES).and_then(|node| node.item(0)) else { return };
+    let mut sound = DeArray::new();
+    for (at, mut route) in std::mem::replace(routes, DeArray::new()).into_iter().enumerate() {
+        let mut check = Check::at(way.iter().cloned().chain([Key::from(ROUTES), Key::from(at)]));
+        if check.value(&mut route, node) {
+            sound.push(route);
+        }
+        problems.extend(check.problems);
+    }
+    *routes = sound;
+}
 
 /// The routes of one group that could be read, each with where it is written.
 pub(super) struct Routes<'t> {
@@ -97,7 +120,7 @@ impl<'t> Routes<'t> {
 
 /// Why a route cannot be read.
 enum Unread {
-    Route(crate::route::RouteError),
+    Route(RouteError),
     /// A parameter, and where its value is.
     Value(String, Range<usize>),
 }

@@ -260,7 +260,13 @@ fn known<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Option
         return Some(format!("did you mean `{meant}`?"));
     }
     let all: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-    (1..=LISTED).contains(&all.len()).then(|| format!("there is {}", all.join(", ")))
+    match all.split_last() {
+        Some((last, before)) if !before.is_empty() && all.len() <= LISTED => {
+            Some(format!("it is {} or {last}", before.join(", ")))
+        }
+        Some((only, [])) => Some(format!("it is {only}")),
+        _ => None,
+    }
 }
 
 /// Whether a type is of this kind and, null left aside, of no other.
