@@ -8,10 +8,12 @@ mod guests;
 mod support;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use croupier::app::App;
 use croupier::config::{Config, Registry};
+use croupier::describe::openapi;
 use croupier::faces::rest::check;
 use croupier::faces::set::FaceSet;
 use croupier::interface::Interface;
@@ -261,6 +263,19 @@ fn routes_stand_in_the_documents_and_on_the_page() {
     let page = casino.raw("GET /casino HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert!(page.contains("<code>PATCH &#x2f;casino&#x2f;guests&#x2f;{id}</code>"), "{page}");
     assert!(page.contains("<code>take = true</code>"), "{page}");
+}
+
+#[test]
+fn the_document_is_as_it_was() {
+    let config = Config::parse("x", include_str!("../examples/guests.toml"), &guests::registry()).unwrap();
+    let [casino] = config.groups.as_slice() else { panic!("one group") };
+    let url = "https://casino.example/casino";
+    let text = format!("{:#}\n", openapi::document(casino.service.interface(), &casino.faces.table(), url));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/openapi/guests.json");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), text);
 }
 
 #[test]

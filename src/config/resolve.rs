@@ -49,9 +49,14 @@ pub(super) fn config(text: &str, registry: &Registry) -> Result<Config, Vec<Prob
     let listen = listen(&file, &mut problems);
     let settings = Settings::from(file.server);
     let mut mounted = Router::default();
-    let resolved =
-        written.into_iter().filter_map(|group| group.resolve(text, registry, &mut mounted, &settings, &mut problems));
+    let mut leading = Vec::new();
+    let resolved = written.into_iter().filter_map(|mut group| {
+        let routes = Routes::read(text, std::mem::take(&mut group.file.routes), &mut problems);
+        leading.extend(routes.leading(&group.path));
+        group.resolve(routes, registry, &mut mounted, &settings, &mut problems)
+    });
     let groups = resolved.collect();
+    problems.extend(leading.into_iter().filter_map(|route| route.taken(&mounted)));
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -197,7 +202,7 @@ fn inherit<'t>(root: &DeTable<'t>, group: &mut DeValue<'t>, key: &str) {
 impl Written<'_> {
     fn resolve(
         self,
-        text: &str,
+        routes: Routes<'_>,
         registry: &Registry,
         mounted: &mut Router<Range<usize>>,
         settings: &Settings,
@@ -207,7 +212,6 @@ impl Written<'_> {
         problems.extend(paths.filter_map(|path| mount(mounted, path)));
         let (limits, mut faces) = (GroupLimits::from(self.file.limits), self.file.faces());
         problems.extend(too_large(&self.body, &limits, settings));
-        let routes = Routes::read(text, self.file.routes, problems);
         let kind = self.file.service;
         let made = kind.as_ref().map(|kind| registry.make(kind, self.options));
         let service = made.and_then(|made| made.map_err(|wrong| problems.extend(wrong)).ok());

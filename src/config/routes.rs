@@ -14,7 +14,8 @@ use crate::faces::rest::{Part, Wrong};
 use crate::faces::set::FaceSet;
 use crate::interface::Interface;
 use crate::options::Key;
-use crate::route::{Route, RouteError};
+use crate::route::{Route, RouteError, Segment};
+use crate::router::Router;
 use crate::text::abridge;
 
 /// The key under which a group has its routes.
@@ -82,6 +83,17 @@ impl<'t> Routes<'t> {
         self.routes
     }
 
+    /// Where the routes of the group at a path lead to, as far as that is always the same.
+    pub(super) fn leading(&self, group: &Spanned<String>) -> Vec<Leading> {
+        let base = group.get_ref().trim_end_matches('/');
+        let leading = self.routes.iter().zip(&self.files).map(|(route, file)| {
+            let literals = route.template().segments().iter().map_while(Segment::literal);
+            let path = literals.fold(base.to_owned(), |path, segment| path + "/" + segment);
+            Leading { path, route: route.template().to_string(), span: file.route.span(), group: group.clone() }
+        });
+        leading.collect()
+    }
+
     /// What is wrong with a route, where it is written.
     fn problem(&self, wrong: Wrong) -> Problem {
         let problem = match self.span(wrong.route, &wrong.part) {
@@ -115,6 +127,30 @@ impl<'t> Routes<'t> {
             }
             _ => span,
         }
+    }
+}
+
+/// Where requests to a route begin.
+pub(super) struct Leading {
+    /// The path up to its first variable, the group's own included.
+    path: String,
+    route: String,
+    span: Range<usize>,
+    /// The path of the group.
+    group: Spanned<String>,
+}
+
+impl Leading {
+    /// Another group takes the requests, since its path is longer.
+    pub(super) fn taken(self, mounted: &Router<Range<usize>>) -> Option<Problem> {
+        let at = |path| mounted.find(path).ok().flatten().map(|(group, _)| group);
+        let (own, other) = (at(self.group.get_ref())?, at(&self.path)?);
+        // A group whose own path is another's is told of already.
+        if own == other || *own != self.group.span() {
+            return None;
+        }
+        let message = format!("no request comes to `{}`, since another group is mounted there", self.route);
+        Some(Problem::at(self.span, message).related(other.clone(), "mounted here"))
     }
 }
 

@@ -135,7 +135,8 @@ impl Segment {
         }
     }
 
-    fn literal(&self) -> Option<&str> {
+    /// The text, if it is always the same.
+    pub fn literal(&self) -> Option<&str> {
         match self {
             Segment::Literal(text) => Some(text),
             Segment::Variable { .. } => None,
