@@ -89,14 +89,14 @@ impl App {
     ///
     /// # Errors
     /// Where it does not fit the methods of the service, or another route; where nothing is mounted.
-    pub fn route(mut self, route: Route) -> Result<App, Wrong> {
+    pub fn route(mut self, route: Route) -> Result<App, Box<Wrong>> {
         let Some(last) = self.mounted.last_mut() else {
-            return Err(Wrong::new(0, Part::Route(None), "a route belongs to a service, and none is mounted"));
+            return Err(Wrong::new(0, Part::Route(None), "a route belongs to a service, and none is mounted").into());
         };
         last.faces.routes.push(route);
         let Checked { wrong, unknown } = last.faces.check_routes(last.service.interface());
         match wrong.into_iter().chain(unknown).next() {
-            Some(wrong) => Err(wrong),
+            Some(wrong) => Err(Box::new(wrong)),
             None => Ok(self),
         }
     }

@@ -84,11 +84,10 @@ impl Template {
             let place = at..at + segment.len();
             at = place.end + 1;
             let segment = read_segment(segment, place.clone())?;
-            if let Segment::Variable { name, .. } = &segment {
-                if segments.iter().any(|other: &Segment| other.variable() == Some(name)) {
-                    let hint = "each variable gives another parameter";
-                    return Err(RouteError::new(place, format!("`{{{name}}}` is in the path twice"), hint));
-                }
+            let is_there = |name: &&str| segments.iter().any(|other: &Segment| other.variable() == Some(*name));
+            if let Some(name) = segment.variable().filter(is_there) {
+                let hint = "each variable gives another parameter";
+                return Err(RouteError::new(place, format!("`{{{name}}}` is in the path twice"), hint));
             }
             segments.push(segment);
         }
