@@ -4,11 +4,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::faces::rest::{Checked, Part, Wrong};
 use crate::faces::set::FaceSet;
 use crate::gateway::Gateway;
 use crate::intake::{Intake, Memory};
 use crate::mount::{self, Mounted};
 use crate::policy::Limited;
+use crate::route::Route;
 use crate::router::{MountError, Router};
 use crate::server::{BindError, Ended, Listener, Server};
 use crate::service::Service;
@@ -65,6 +67,38 @@ impl App {
         let (path, faces) = (path.to_owned(), FaceSet::default());
         self.mounted.push(Mounted { path, aliases: Vec::new(), service, faces, body_limit: 4 << 20 });
         Ok(self)
+    }
+
+    /// Gives the service mounted last a route: a verb and a path below its own by which REST calls a method, beside the
+    /// path that each method has itself.
+    ///
+    /// ```
+    /// use croupier::app::App;
+    /// use croupier::route::Route;
+    /// use croupier::services::wheel::{Chance, Family, Table};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let american = Table::new(Family::American, Chance::Entropy).service()?;
+    /// App::new()
+    ///     .mount("/wheel/american", american)?
+    ///     .route(Route::new("GET /spins/{spins}", "spinList")?)?
+    ///     .route(Route::new("POST /spins", "spinList")?.body("*"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Where it does not fit the methods of the service, or another route; where nothing is mounted.
+    pub fn route(mut self, route: Route) -> Result<App, Box<Wrong>> {
+        let Some(last) = self.mounted.last_mut() else {
+            return Err(Wrong::new(0, Part::Route(None), "a route belongs to a service, and none is mounted").into());
+        };
+        last.faces.routes.push(route);
+        let Checked { wrong, unknown } = last.faces.check_routes(last.service.interface());
+        match wrong.into_iter().chain(unknown).next() {
+            Some(wrong) => Err(Box::new(wrong)),
+            None => Ok(self),
+        }
     }
 
     /// Serves until `stop` is ready and what runs has finished.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::faces::page::Listed;
+use crate::faces::rest::Described;
 use crate::faces::set::{FaceName, FaceSet, Surroundings, of_root};
 use crate::fault::Fault;
 use crate::gateway::Group;
@@ -61,6 +62,11 @@ impl Mounted {
         Listed::new(&self.path, self.aliases.clone(), self.service.interface())
     }
 
+    fn described(&self) -> Described {
+        let (path, service) = (self.path.clone(), self.service.clone());
+        Described { path, service, routes: Arc::new(self.faces.table()) }
+    }
+
     fn group(&self, around: &Surroundings) -> Group {
         Group {
             path: self.path.clone(),
@@ -74,8 +80,7 @@ impl Mounted {
 /// What is mounted at `/`, with the faces of all groups before its own; `None` where there is nothing to mount.
 fn with_all(root: Option<Arc<Group>>, groups: &[Mounted], around: &Surroundings) -> Option<Arc<Group>> {
     let described = groups.iter().filter(|group| group.faces.has(FaceName::Rest));
-    let described = described.map(|group| (group.path.clone(), group.service.clone())).collect();
-    let mut faces = of_root(around, described);
+    let mut faces = of_root(around, described.map(Mounted::described).collect());
     match root {
         Some(group) if faces.is_empty() => Some(group),
         Some(group) => {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The modules of each floor, from the ground up. `ARCHITECTURE.md` says what each is for.
 const FLOORS: [&[&str]; 13] = [
     &["text", "date", "interface", "options", "settings", "site", "wait"],
-    &["fault", "shape", "value"],
+    &["fault", "route", "shape", "value"],
     &["wire", "describe", "fit"],
     &["args", "learn", "transport"],
     &["service"],

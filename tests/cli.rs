@@ -144,6 +144,10 @@ fn routes_lists_paths_and_methods() {
     let folder = Folder::new();
     let told = succeeded(&["routes", "--config", &folder.file("one.toml", PATIENT)]);
     assert!(told.starts_with("/  American wheel (wheel)\n"), "{told}");
+    let routed = "[group.\"/w\"]\nservice = \"wheel\"\noptions = { family = \"mini\" }\n\
+                  routes = [{ route = \"GET /spins/{spins}\", method = \"spinList\" }]\n";
+    let told = succeeded(&["routes", "--config", &folder.file("routed.toml", routed)]);
+    assert!(told.contains("    spinList(spins: int = 1) -> array\n        GET /w/spins/{spins}\n"), "{told}");
 }
 
 #[test]

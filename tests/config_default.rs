@@ -77,12 +77,17 @@ fn no_key_is_left_out() {
     for pocket in house["options"]["pockets"].as_array().unwrap() {
         pockets.extend(pocket.as_table().unwrap().clone());
     }
+    let mut routes = Table::new();
+    for route in house["routes"].as_array().unwrap() {
+        routes.extend(route.as_table().unwrap().clone());
+    }
     for line in reference(&Registry::standard()).lines() {
         if let Some(heading) = line.strip_prefix("## ") {
             section = match heading {
                 "Top level" => Some(&table),
                 "`[group.\"/path\"]`" => Some(house),
                 "`[group.\"/path\".soap]`" => house["soap"].as_table(),
+                "Each of the `routes` in `[group.\"/path\"]`" => Some(&routes),
                 "`options` of the service `wheel`" => house["options"].as_table(),
                 "Each of the `pockets` of the service `wheel`" => Some(&pockets),
                 "`options` of the service `diagnostics`" => None,

@@ -23,7 +23,13 @@ fn read(text: &str) -> Result<(), TestCaseError> {
 }
 
 /// Pieces of which configurations are made, right and wrong.
-const PIECES: [&str; 48] = [
+const PIECES: [&str; 54] = [
+    "[[group.\"/wheel\".routes]]\n",
+    "routes",
+    "route",
+    "method",
+    "args",
+    "\"GET /a/{b}\"",
     "[group.\"/wheel\"]\n",
     "[group.\"/a/b\"]\n",
     "[group.x]\n",

@@ -23,6 +23,7 @@ use cases::Case;
 use croupier::describe::openapi;
 use croupier::faces::face::{Face, GroupRequest};
 use croupier::faces::rest::{Rest, RestOptions};
+use croupier::route::Table as Routes;
 use croupier::service::{Context, Service};
 use croupier::services::wheel::{Chance, Family, Table};
 use croupier::wire::Limits;
@@ -105,14 +106,14 @@ fn answer(case: &Case<'_>, service: &Arc<dyn Service>) -> String {
 #[test]
 fn the_documents_are_as_they_were() {
     let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
-    let every = every_type::service();
+    let (every, none) = (every_type::service(), Routes::default());
     let documents = [
-        ("wheel", openapi::document(wheel.interface(), "https://casino.example/wheel/american")),
-        ("every_type", openapi::document(every.interface(), "https://casino.example/every-type")),
+        ("wheel", openapi::document(wheel.interface(), &none, "https://casino.example/wheel/american")),
+        ("every_type", openapi::document(every.interface(), &none, "https://casino.example/every-type")),
         (
             "all",
             openapi::document_of_all(
-                &[("/", wheel.interface()), ("/every-type", every.interface())],
+                &[("/", wheel.interface(), &none), ("/every-type", every.interface(), &none)],
                 "https://casino.example",
             ),
         ),

@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[allow(dead_code, unreachable_pub, reason = "it is a program of its own")]
+#[path = "../examples/guests.rs"]
+mod guests;
 #[path = "support/process.rs"]
 mod process;
 mod support;
@@ -12,6 +15,7 @@ mod support;
 use std::io::Write;
 use std::process::Command;
 
+use croupier::config::Config;
 use process::run;
 use support::Running;
 
@@ -30,12 +34,19 @@ const CONFIG: &str = r#"
     service = "diagnostics"
 "#;
 
-/// Has schemathesis make so many requests of each operation at a path, and look at the answers.
-fn check(path: &str, examples: &str) {
-    let gateway = Running::configured(CONFIG);
+/// The guest list of the example, with its routes.
+fn guest_list() -> Running {
+    let config = Config::parse("guests.toml", include_str!("../examples/guests.toml"), &guests::registry()).unwrap();
+    Running::router(config.router(), config.settings)
+}
+
+/// Has schemathesis make so many requests of each operation at a path, and look at the answers, with these options more.
+fn check(gateway: &Running, path: &str, examples: &str, more: &[&str]) {
     let url = format!("http://{}{path}/openapi.json", gateway.address);
     let options = ["--checks", "all", "--max-examples", examples, "--seed", "2026", "--no-color"];
-    let ended = run(Command::new("schemathesis").current_dir(std::env::temp_dir()).args(["run", &url]).args(options));
+    let mut command = Command::new("schemathesis");
+    command.current_dir(std::env::temp_dir()).args(["run", &url]).args(options).args(more);
+    let ended = run(&mut command);
     assert!(ended.status.success(), "{path}: {}\n{}{}", ended.status, ended.stdout, ended.stderr);
     assert!(ended.stdout.contains("No issues found"), "{path}: {}", ended.stdout);
 }
@@ -43,20 +54,33 @@ fn check(path: &str, examples: &str) {
 #[test]
 #[ignore = "needs schemathesis"]
 fn schemathesis_finds_nothing_wrong_with_a_wheel() {
-    check("/wheel/french", "100");
+    check(&Running::configured(CONFIG), "/wheel/french", "100", &[]);
 }
 
 #[test]
 #[ignore = "needs schemathesis"]
 fn schemathesis_finds_nothing_wrong_with_the_diagnostics() {
-    check("/diagnostics", "20");
+    check(&Running::configured(CONFIG), "/diagnostics", "20", &[]);
+}
+
+#[test]
+#[ignore = "needs schemathesis"]
+fn schemathesis_finds_nothing_wrong_with_a_list_of_routes() {
+    // Whoever asks for a guest who is not there is refused, however valid the number is.
+    let refusable = ["--exclude-checks", "positive_data_acceptance", "--warnings", "off"];
+    check(&guest_list(), "/casino", "50", &refusable);
 }
 
 #[test]
 #[ignore = "needs openapi-spec-validator"]
 fn the_documents_are_valid() {
     let gateway = Running::configured(CONFIG);
-    for path in ["/wheel/american", "/wheel/french", "/diagnostics", ""] {
+    are_valid(&gateway, &["/wheel/american", "/wheel/french", "/diagnostics", ""]);
+    are_valid(&guest_list(), &["/casino", ""]);
+}
+
+fn are_valid(gateway: &Running, paths: &[&str]) {
+    for path in paths {
         let response = gateway
             .raw(format!("GET {path}/openapi.json HTTP/1.1\r\nHost: casino.example\r\nConnection: close\r\n\r\n"));
         let (head, document) = response.split_once("\r\n\r\n").unwrap();

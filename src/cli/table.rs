@@ -26,6 +26,10 @@ pub(super) fn routes(file: Option<&Path>, registry: &Registry) -> Result<(), Fai
         let interface = group.service.interface();
         for method in &interface.methods {
             say(format_args!("    {}", signature::line(interface, method)));
+            for route in group.faces.table().routes().iter().filter(|route| route.method() == method.name) {
+                let (verb, path) = (route.template().verb(), route.template().path());
+                say(format_args!("        {verb} {}{path}", group.path.trim_end_matches('/')));
+            }
         }
     }
     Ok(())

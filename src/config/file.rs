@@ -170,6 +170,34 @@ pub(super) struct GroupFile {
     pub(super) rest: RestOptions,
     /// How SOAP is written here; what is not given is inherited.
     pub(super) soap: SoapOptions,
+    /// By which further verbs and paths REST calls methods, beside the path that each method has itself.
+    pub(super) routes: Vec<RouteFile>,
+}
+
+/// A route: a verb and a path by which REST calls a method.
+///
+/// A parameter stands in the path where the path names it, in the body where `body` says so, and otherwise in the query.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RouteFile {
+    /// The verb (`GET`, `POST`, `PUT`, `PATCH` or `DELETE`) and the path below the group's own: `"GET /guests/{id}"`. A
+    /// segment in braces gives the parameter of that name; where both fit, a segment without braces is meant. `GET` to a
+    /// method that may change something is asked for at one's own risk: pages of other sites, and whatever follows links
+    /// by itself, can call it too.
+    #[schemars(with = "String")]
+    pub(super) route: Spanned<String>,
+    /// The method that is called.
+    #[schemars(with = "String")]
+    pub(super) method: Spanned<String>,
+    /// What the body is: `"*"` for an object of all parameters that stand neither in the path nor in `args`, or the name
+    /// of the one parameter that it is. Without it there is no body.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub(super) body: Option<Spanned<String>>,
+    /// Parameters that always have these values, and that no request can give.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub(super) args: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
 }
 
 /// How JSON-RPC is read.
@@ -225,6 +253,7 @@ impl Default for GroupFile {
             json_rpc: JsonRpcFile::default(),
             rest: RestOptions::default(),
             soap: SoapOptions::default(),
+            routes: Vec::new(),
         }
     }
 }
@@ -294,7 +323,7 @@ impl From<LimitsFile> for GroupLimits {
 }
 
 impl GroupFile {
-    /// The faces of the group, as they are written.
+    /// The faces of the group, as they are written, and still without routes.
     pub(super) fn faces(&self) -> FaceSet {
         FaceSet {
             names: self.faces.clone(),
@@ -305,6 +334,7 @@ impl GroupFile {
             json_rpc_1: self.json_rpc.version_1,
             rest: self.rest.clone(),
             soap: self.soap.clone(),
+            routes: Vec::new(),
         }
     }
 }

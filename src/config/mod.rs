@@ -6,6 +6,7 @@ mod problem;
 mod reference;
 mod registry;
 mod resolve;
+mod routes;
 mod schema;
 mod syntax;
 mod units;

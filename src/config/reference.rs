@@ -64,6 +64,20 @@ impl Pages {
         for (path, table, doc) in inner {
             self.table(table, &path, doc);
         }
+        for (key, value) in node.properties() {
+            if let Some(item) = value.item(0).filter(|item| !item.properties().is_empty()) {
+                self.section(&format!("Each of the `{key}` in `[{name}]`"), item.doc());
+                self.keys(item);
+            }
+        }
+    }
+
+    /// The keys of a table that has no tables in it.
+    fn keys(&mut self, node: Node<'_>) {
+        let required = node.required();
+        for (key, value) in node.properties() {
+            self.key(key, value, required.contains(&key));
+        }
     }
 
     fn service(&mut self, kind: &str, options: &Schema) {
@@ -73,16 +87,11 @@ impl Pages {
             &format!("`options` of the service `{kind}`"),
             if known.is_empty() { "There are none." } else { node.doc() },
         );
-        let required = node.required();
-        for (key, value) in &known {
-            self.key(key, *value, required.contains(key));
-        }
+        self.keys(node);
         for (key, value) in known {
             if let Some(item) = value.item(0).filter(|item| !item.properties().is_empty()) {
                 self.section(&format!("Each of the `{key}` of the service `{kind}`"), item.doc());
-                for (key, value) in item.properties() {
-                    self.key(key, value, item.required().contains(&key));
-                }
+                self.keys(item);
             }
         }
     }

@@ -11,6 +11,7 @@ use super::check::Check;
 use super::file::{File, GroupFile};
 use super::problem::Problem;
 use super::registry::OPTIONS;
+use super::routes::{self, Routes};
 use super::schema::{self, Node};
 use super::syntax::Distinct;
 use super::units::Size;
@@ -48,9 +49,14 @@ pub(super) fn config(text: &str, registry: &Registry) -> Result<Config, Vec<Prob
     let listen = listen(&file, &mut problems);
     let settings = Settings::from(file.server);
     let mut mounted = Router::default();
-    let resolved =
-        written.into_iter().filter_map(|group| group.resolve(registry, &mut mounted, &settings, &mut problems));
+    let mut leading = Vec::new();
+    let resolved = written.into_iter().filter_map(|mut group| {
+        let routes = Routes::read(text, std::mem::take(&mut group.file.routes), &mut problems);
+        leading.extend(routes.leading(&group.path));
+        group.resolve(routes, registry, &mut mounted, &settings, &mut problems)
+    });
     let groups = resolved.collect();
+    problems.extend(leading.into_iter().filter_map(|route| route.taken(&mounted)));
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -144,7 +150,11 @@ fn read_group<'t>(
             problems.push(no_service(&path));
         }
     }
-    let mut check = Check::at([Key::from(GROUP), Key::from(path.get_ref().as_str())]);
+    let way = [Key::from(GROUP), Key::from(path.get_ref().as_str())];
+    if let DeValue::Table(table) = group.get_mut() {
+        routes::check(table, node, &way, problems);
+    }
+    let mut check = Check::at(way);
     let sound = check.value(&mut group, node);
     problems.extend(check.problems);
     if !sound {
@@ -192,6 +202,7 @@ fn inherit<'t>(root: &DeTable<'t>, group: &mut DeValue<'t>, key: &str) {
 impl Written<'_> {
     fn resolve(
         self,
+        routes: Routes<'_>,
         registry: &Registry,
         mounted: &mut Router<Range<usize>>,
         settings: &Settings,
@@ -199,10 +210,13 @@ impl Written<'_> {
     ) -> Option<ConfiguredGroup> {
         let paths = [&self.path].into_iter().chain(&self.file.aliases);
         problems.extend(paths.filter_map(|path| mount(mounted, path)));
-        let (limits, faces) = (GroupLimits::from(self.file.limits), self.file.faces());
+        let (limits, mut faces) = (GroupLimits::from(self.file.limits), self.file.faces());
         problems.extend(too_large(&self.body, &limits, settings));
-        let kind = self.file.service?;
-        let service = registry.make(&kind, self.options).map_err(|wrong| problems.extend(wrong)).ok()?;
+        let kind = self.file.service;
+        let made = kind.as_ref().map(|kind| registry.make(kind, self.options));
+        let service = made.and_then(|made| made.map_err(|wrong| problems.extend(wrong)).ok());
+        faces.routes = routes.settle(&faces, service.as_ref().map(|service| service.interface()), problems);
+        let (kind, service) = (kind?, service?);
         Some(ConfiguredGroup {
             path: self.path.into_inner(),
             aliases: self.file.aliases.into_iter().map(Spanned::into_inner).collect(),

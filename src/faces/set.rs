@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use http::Request;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::face::Face;
+use super::face::{Claim, Face};
 use super::jsonrpc::{JsonRpc, OpenRpc};
 use super::page::{Directory, Listed, Page, Protocol};
-use super::rest::{OpenApi, OpenApiOfAll, Rest, RestOptions};
+use super::rest::{self, Checked, Described, OpenApi, OpenApiOfAll, Part, Rest, RestOptions, Wrong};
 use super::soap::{Soap, SoapOptions, Wsdl, namespace_of};
 use super::xmlrpc::XmlRpc;
-use crate::service::Service;
+use crate::interface::Interface;
+use crate::route::{Route, Table};
 use crate::site::Site;
 use crate::wire::{Limits, json, xmlrpc};
 
@@ -56,6 +58,8 @@ pub struct FaceSet {
     pub rest: RestOptions,
     /// What SOAP has to choose.
     pub soap: SoapOptions,
+    /// By which paths of an operator's choice REST calls methods, beside the methods' own.
+    pub routes: Vec<Route>,
 }
 
 impl Default for FaceSet {
@@ -69,6 +73,7 @@ impl Default for FaceSet {
             json_rpc_1: false,
             rest: RestOptions::default(),
             soap: SoapOptions::default(),
+            routes: Vec::new(),
         }
     }
 }
@@ -87,6 +92,7 @@ impl FaceSet {
     /// or its path comes before those that take any.
     pub fn of_group(&self, path: &str, around: &Surroundings) -> Vec<Arc<dyn Face>> {
         let (site, namespace) = (&around.site, self.soap.namespace.clone().unwrap_or_else(|| namespace_of(path)));
+        let routes = Arc::new(self.table());
         let mut faces: Vec<Arc<dyn Face>> = Vec::new();
         if self.has(FaceName::Soap) {
             faces.push(Arc::new(Wsdl { site: site.clone(), namespace: namespace.clone() }));
@@ -108,13 +114,44 @@ impl FaceSet {
             faces.push(Arc::new(OpenRpc { site: site.clone() }));
         }
         if self.has(FaceName::Page) {
-            let (site, groups) = (site.clone(), around.listed.clone());
-            faces.push(Arc::new(Page { site, protocols: self.protocols(), groups, namespace }));
+            let (site, groups, routes) = (site.clone(), around.listed.clone(), routes.clone());
+            faces.push(Arc::new(Page { site, protocols: self.protocols(), groups, namespace, routes }));
         }
         if self.has(FaceName::Rest) {
-            faces.push(Arc::new(OpenApi { site: site.clone(), cors: self.rest.cors.clone() }));
-            faces.push(Arc::new(Rest { options: self.rest.clone(), dialect: self.json, limits: self.limits }));
+            faces.push(Arc::new(OpenApi { site: site.clone(), cors: self.rest.cors.clone(), routes: routes.clone() }));
+            faces.push(Arc::new(Rest { options: self.rest.clone(), dialect: self.json, limits: self.limits, routes }));
         }
+        faces
+    }
+
+    /// The routes by their paths, of which there are none where there is no REST.
+    pub fn table(&self) -> Table {
+        Table::new(if self.has(FaceName::Rest) { &self.routes } else { &[] })
+    }
+
+    /// What is wrong with the routes of a group that has this interface, or does not have it yet.
+    pub fn check_routes(&self, interface: &Interface) -> Checked {
+        let mut checked = rest::check(&self.routes, interface);
+        if !self.has(FaceName::Rest) && !self.routes.is_empty() {
+            let wrong = Wrong::new(0, Part::Route(None), "the group has routes, but it is not reached over REST");
+            checked.wrong.push(wrong.hint("name \"rest\" among its `faces`, or leave `faces` out"));
+        }
+        let before = self.before_rest();
+        for (at, route) in self.routes.iter().enumerate() {
+            if before.iter().any(|face| takes(face.as_ref(), interface, route)) {
+                let message = format!("at `{}` there is a document of the group", route.template());
+                checked.wrong.push(Wrong::new(at, Part::Route(None), message).hint("take another path"));
+            }
+        }
+        checked
+    }
+
+    /// The faces that are asked before REST is, which takes whatever is left.
+    fn before_rest(&self) -> Vec<Arc<dyn Face>> {
+        let names = self.names.iter().copied().filter(|name| *name != FaceName::Rest).collect();
+        let others = FaceSet { names, routes: Vec::new(), ..self.clone() };
+        let mut faces = others.of_group("/", &Surroundings::default());
+        faces.push(Arc::new(OpenApi::default()));
         faces
     }
 
@@ -134,10 +171,20 @@ impl FaceSet {
     }
 }
 
+/// Whether a face takes the requests to a route without variables.
+fn takes(face: &dyn Face, interface: &Interface, route: &Route) -> bool {
+    let (verb, path) = (route.template().verb(), route.template().path());
+    // No face has a document at a path that has to be escaped.
+    let Ok(request) = Request::builder().method(verb).uri(path).body(()) else { return false };
+    let is_literal = route.template().variables().next().is_none();
+    let (head, tail) = (request.into_parts().0, path.trim_start_matches('/'));
+    is_literal && face.claims(interface, &head, tail) != Claim::No
+}
+
 /// The faces of all groups together, which come before those of whatever group is at `/`.
 ///
-/// `described` are the groups that have a REST face, by their paths.
-pub fn of_root(around: &Surroundings, described: Vec<(String, Arc<dyn Service>)>) -> Vec<Arc<dyn Face>> {
+/// `described` are the groups that have a REST face.
+pub fn of_root(around: &Surroundings, described: Vec<Described>) -> Vec<Arc<dyn Face>> {
     let mut faces: Vec<Arc<dyn Face>> = Vec::new();
     if around.listed.len() > 1 {
         faces.push(Arc::new(Directory { site: around.site.clone(), groups: around.listed.clone() }));

@@ -101,6 +101,10 @@ fn problem() -> Value {
             },
             "code": { "type": "integer", "description": "The service's own code, if it has one for this." },
             "parameter": { "type": "string", "description": "The parameter that is wrong, if it is one of them." },
+            "in": {
+                "enum": ["path", "query", "body", "route"],
+                "description": "Where that parameter stands in the request to a route; `route` if nowhere in it.",
+            },
         },
         "required": ["type", "title", "status", "detail", "kind"],
     })

@@ -1,6 +1,7 @@
-//! OpenAPI 3.1 documents: each method as a path, with GET where it is safe and with POST always.
+//! OpenAPI 3.1 documents: each method as a path, with GET where it is safe and with POST always, and each route.
 
 mod components;
+mod routes;
 mod schema;
 mod tuples;
 
@@ -9,6 +10,7 @@ use serde_json::{Map, Value, json};
 use self::components::{Components, Names, PROBLEM};
 use super::form::Form;
 use crate::interface::{Interface, Method, Param};
+use crate::route::Table;
 
 /// The errors that a call may end in, each with the name and the description of its response.
 const ERRORS: &[(&str, &str, &str)] = &[
@@ -28,27 +30,28 @@ const OF_BODIES: &[&str] = &["413", "415"];
 /// Where the schema of its answer stands in an operation.
 const ANSWER: &str = "/responses/200/content/application~1json/schema";
 
-/// The document of one group, which clients know under this address, without a slash at its end.
-pub fn document(interface: &Interface, url: &str) -> Value {
+/// The document of one group and its routes, which clients know under this address, without a slash at its end.
+pub fn document(interface: &Interface, routes: &Table, url: &str) -> Value {
     let mut components = Components::new();
     let names = components.add(interface);
     let group = Group { path: "", tag: None, names: &names };
-    let paths = interface.methods.iter().map(|method| group.path_item(method)).collect();
+    let mut paths = Map::new();
+    group.describe(routes, &mut paths);
     whole(info(&interface.title, &interface.doc), url, Vec::new(), paths, components)
 }
 
-/// The document of several groups, given by their paths, at a server that clients know under this address, without a
-/// slash at its end.
-pub fn document_of_all(groups: &[(&str, &Interface)], url: &str) -> Value {
+/// The document of several groups, given by their paths and with their routes, at a server that clients know under this
+/// address, without a slash at its end.
+pub fn document_of_all(groups: &[(&str, &Interface, &Table)], url: &str) -> Value {
     let mut components = Components::new();
     let (mut tags, mut paths) = (Vec::new(), Map::new());
-    for (path, interface) in groups {
+    for (path, interface, routes) in groups {
         let names = components.add(interface);
         let group = Group { path: path.trim_end_matches('/'), tag: Some(path), names: &names };
         let doc = [interface.title.as_str(), interface.doc.as_str()].map(str::trim);
         let doc: Vec<_> = doc.into_iter().filter(|text| !text.is_empty()).collect();
         tags.push(json!({ "name": path, "description": doc.join(". ") }));
-        paths.extend(interface.methods.iter().map(|method| group.path_item(method)));
+        group.describe(routes, &mut paths);
     }
     whole(info("All groups", "Every method of every group of this server."), url, tags, paths, components)
 }
@@ -90,6 +93,13 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
+    /// Adds the paths of all methods and of all routes.
+    fn describe(&self, routes: &Table, paths: &mut Map<String, Value>) {
+        let interface = self.names.interface();
+        paths.extend(interface.methods.iter().map(|method| self.path_item(method)));
+        routes::add(self, routes, paths);
+    }
+
     /// A method's path, and what can be done there.
     fn path_item(&self, method: &Method) -> (String, Value) {
         let path = format!("{}/{}", self.path, method.name);
@@ -103,7 +113,7 @@ impl Group<'_> {
 
     fn get(&self, method: &Method, path: &str) -> Value {
         let mut operation = self.operation(method, path, "get");
-        let parameters: Vec<_> = method.params.iter().map(|param| self.parameter(param)).collect();
+        let parameters: Vec<_> = method.params.iter().map(|param| self.in_query(param)).collect();
         set(&mut operation, "parameters", parameters);
         set(&mut operation, "responses", self.responses(method, false));
         operation
@@ -111,7 +121,8 @@ impl Group<'_> {
 
     fn post(&self, method: &Method, path: &str) -> Value {
         let mut operation = self.operation(method, path, "post");
-        let schema = json!({ "anyOf": [self.by_name(&method.params), self.by_position(&method.params)] });
+        let by_name = self.by_name(&method.params.iter().collect::<Vec<_>>());
+        let schema = json!({ "anyOf": [by_name, self.by_position(&method.params)] });
         let content = json!({ "application/json": { "schema": schema } });
         set(&mut operation, "requestBody", json!({ "required": method.required() > 0, "content": content }));
         set(&mut operation, "responses", self.responses(method, true));
@@ -131,7 +142,7 @@ impl Group<'_> {
     }
 
     /// A parameter in the query.
-    fn parameter(&self, param: &Param) -> Value {
+    fn in_query(&self, param: &Param) -> Value {
         let mut parameter = json!({ "name": param.name, "in": "query", "required": param.required });
         describe(&mut parameter, "description", &param.doc);
         let mut schema = self.schema(param);
@@ -150,7 +161,7 @@ impl Group<'_> {
         parameter
     }
 
-    fn by_name(&self, params: &[Param]) -> Value {
+    fn by_name(&self, params: &[&Param]) -> Value {
         let properties: Map<_, _> = params.iter().map(|param| (param.name.clone(), self.schema(param))).collect();
         let required: Vec<_> = params.iter().filter(|param| param.required).map(|param| &param.name).collect();
         let mut schema = json!({ "title": "By name", "type": "object" });
@@ -250,7 +261,9 @@ mod tests {
     #[test]
     fn names_are_kept_apart_where_they_clash_and_shared_where_not() {
         let (one, same, other) = (group("RED"), group("RED"), group("ROUGE"));
-        let document = document_of_all(&[("/", &one), ("/b", &same), ("/c", &other)], "http://x");
+        let none = Table::default();
+        let groups = [("/", &one, &none), ("/b", &same, &none), ("/c", &other, &none)];
+        let document = document_of_all(&groups, "http://x");
         let result = |path: &str| {
             document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].clone()
         };

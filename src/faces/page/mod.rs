@@ -26,6 +26,7 @@ use crate::body::Body;
 use crate::fault::Kind;
 use crate::interface::Interface;
 use crate::refusal::Refusal;
+use crate::route::Table;
 use crate::service::Service;
 use crate::site::Site;
 use crate::wait::Soon;
@@ -43,6 +44,8 @@ pub struct Page {
     pub groups: Arc<[Listed]>,
     /// The namespace of the group's SOAP elements; needed where SOAP is among the protocols.
     pub namespace: String,
+    /// By which other paths REST calls the methods.
+    pub routes: Arc<Table>,
 }
 
 /// A protocol by which a page calls.

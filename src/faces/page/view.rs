@@ -12,6 +12,7 @@ use super::words::{plain, words};
 use super::{Listed, Page, Protocol, root, templates};
 use crate::describe::signature;
 use crate::interface::{self, Interface};
+use crate::route::{self, Table};
 
 /// Everything that the template of a group's page asks for.
 #[derive(Serialize)]
@@ -44,6 +45,17 @@ struct Method<'a> {
     params: Vec<Param<'a>>,
     result: Type,
     safe: bool,
+    /// The routes to it.
+    routes: Vec<Route<'a>>,
+}
+
+/// A route, as it is shown.
+#[derive(Serialize)]
+struct Route<'a> {
+    verb: &'a str,
+    path: &'a str,
+    /// What the route itself gives, as `name = value`.
+    fixed: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -80,7 +92,7 @@ pub(super) fn group<'a>(page: &'a Page, interface: &'a Interface, base: &'a str,
         style: &STYLE.version,
         script: &SCRIPT.version,
         version: env!("CARGO_PKG_VERSION"),
-        methods: interface.methods.iter().map(|of| method(interface, of)).collect(),
+        methods: interface.methods.iter().map(|of| method(interface, of, &page.routes)).collect(),
         ring: interface.ring.as_ref().map(Drawing::of),
         protocols: &page.protocols,
         others,
@@ -89,7 +101,8 @@ pub(super) fn group<'a>(page: &'a Page, interface: &'a Interface, base: &'a str,
     }
 }
 
-fn method<'a>(interface: &'a Interface, method: &'a interface::Method) -> Method<'a> {
+fn method<'a>(interface: &'a Interface, method: &'a interface::Method, routes: &'a Table) -> Method<'a> {
+    let routes = routes.routes().iter().filter(|route| route.method() == method.name);
     Method {
         name: &method.name,
         signature: signature::line(interface, method),
@@ -97,7 +110,14 @@ fn method<'a>(interface: &'a Interface, method: &'a interface::Method) -> Method
         params: method.params.iter().map(|of| param(interface, of)).collect(),
         result: kind(interface, method.result.as_value(), true),
         safe: method.safe,
+        routes: routes.map(|of| route(of)).collect(),
     }
+}
+
+fn route(route: &route::Route) -> Route<'_> {
+    let (verb, path) = (route.template().verb().as_str(), route.template().path());
+    let fixed = route.args().iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    Route { verb, path, fixed }
 }
 
 fn param<'a>(interface: &'a Interface, param: &'a interface::Param) -> Param<'a> {

@@ -13,6 +13,7 @@ use crate::describe::openapi;
 use crate::faces::face::{self, Claim, Face, GroupRequest, Replied, Reply};
 use crate::interface::Interface;
 use crate::refusal::Refusal;
+use crate::route::Table;
 use crate::service::Service;
 use crate::site::Site;
 use crate::wait::Soon;
@@ -29,6 +30,8 @@ pub struct OpenApi {
     pub site: Arc<Site>,
     /// The sites whose pages may read the document, as in [`RestOptions`](super::RestOptions::cors).
     pub cors: Vec<String>,
+    /// The routes of the group.
+    pub routes: Arc<Table>,
 }
 
 /// The OpenAPI document of all groups, at `openapi.json` below the path it is mounted at, which is `/`.
@@ -36,10 +39,21 @@ pub struct OpenApi {
 pub struct OpenApiOfAll {
     /// Under which address clients know this server.
     pub site: Arc<Site>,
-    /// The groups by their paths, in the order in which they are to be described.
-    pub groups: Vec<(String, Arc<dyn Service>)>,
+    /// The groups, in the order in which they are to be described.
+    pub groups: Vec<Described>,
     /// The sites whose pages may read the document, as in [`RestOptions`](super::RestOptions::cors).
     pub cors: Vec<String>,
+}
+
+/// A group that has a REST face.
+#[derive(Clone)]
+pub struct Described {
+    /// Its path.
+    pub path: String,
+    /// What answers its calls.
+    pub service: Arc<dyn Service>,
+    /// Its routes.
+    pub routes: Arc<Table>,
 }
 
 impl Face for OpenApi {
@@ -54,7 +68,7 @@ impl Face for OpenApi {
     fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
         let base = self.site.base(request.head, request.context.peer);
         let url = format!("{base}{}", request.path().trim_end_matches('/'));
-        reply(&request, &self.cors, || openapi::document(service.interface(), &url))
+        reply(&request, &self.cors, || openapi::document(service.interface(), &self.routes, &url))
     }
 
     fn refuse(&self, refusal: Refusal) -> Response<Body> {
@@ -74,8 +88,8 @@ impl Face for OpenApiOfAll {
     fn serve(&self, _: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
         let base = self.site.base(request.head, request.context.peer);
         reply(&request, &self.cors, || {
-            let groups: Vec<_> =
-                self.groups.iter().map(|(path, service)| (path.as_str(), service.interface())).collect();
+            let groups = self.groups.iter().map(|of| (of.path.as_str(), of.service.interface(), of.routes.as_ref()));
+            let groups: Vec<_> = groups.collect();
             openapi::document_of_all(&groups, &base)
         })
     }

@@ -1,13 +1,15 @@
-//! REST seen from the client: each method has a path of its own below the group's, answered with bare JSON and with
-//! what HTTP itself has to say.
+//! REST seen from the client: each method has a path of its own below the group's, and those that an operator's routes
+//! give it, answered with bare JSON and with what HTTP itself has to say.
 
 mod accept;
 mod answer;
+mod check;
 mod cors;
 mod csv;
 mod documents;
 mod problem;
 pub mod query;
+mod routed;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -29,12 +31,14 @@ use crate::body::Body;
 use crate::fault::{Fault, Kind};
 use crate::interface::{self, Interface};
 use crate::refusal::Refusal;
+use crate::route::{Found, Route, Table};
 use crate::service::{Call, Service};
 use crate::text::abridge;
 use crate::wait::Soon;
 use crate::wire::{Limits, json};
 
-pub use self::documents::{OpenApi, OpenApiOfAll};
+pub use self::check::{Checked, Part, Wrong, check};
+pub use self::documents::{Described, OpenApi, OpenApiOfAll};
 
 /// The REST face of a group.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +49,8 @@ pub struct Rest {
     pub dialect: json::Dialect,
     /// How large a request's JSON text may be.
     pub limits: Limits,
+    /// By which other paths methods are called.
+    pub routes: Arc<Table>,
 }
 
 /// How a group is reached over REST.
@@ -74,13 +80,9 @@ impl Face for Rest {
 
     fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
         let grant = Grant::of(&self.options.cors, &request.head.headers);
-        let (name, response) = match find(service.interface(), request.tail) {
-            Some(method) => (method.name.as_str().into(), self.answer(service.as_ref(), method, &request, &grant)),
-            None => {
-                let name = decoded(request.tail);
-                (abridge(&name).into(), Soon::now(Err(Fault::no_such_method(&name).into())))
-            }
-        };
+        let at = At::find(service.interface(), &self.routes, request.tail);
+        let name = at.method(&request.head.method).map_or_else(|| abridge(&decoded(request.tail)).into(), Box::from);
+        let response = self.answer(service.as_ref(), &at, &request, &grant);
         let only_head = request.head.method == Method::HEAD;
         let packs = request.head.headers.contains_key(header::ACCEPT_ENCODING);
         response.map(move |answered| {
@@ -102,27 +104,74 @@ impl Face for Rest {
 /// A response, or why there is none, now or later.
 type Answered = Soon<Result<Response<Body>, Problem>>;
 
-impl Rest {
-    fn answer(
-        &self,
-        service: &dyn Service,
-        method: &interface::Method,
-        request: &GroupRequest<'_>,
-        grant: &Grant,
-    ) -> Answered {
-        let only_head = request.head.method == Method::HEAD;
-        let begun = match request.head.method {
-            Method::OPTIONS => return Soon::now(Ok(options(request.head, method, grant))),
-            Method::POST => self.post(service, method, request),
-            Method::GET | Method::HEAD if method.safe => self.get(service, method, request),
-            _ => Err(Problem::not_allowed(verbs(method), not_answered(request.head, method))),
-        };
-        match begun {
-            Ok((form, answer)) => {
-                answer.and_then(move |answer| form.write(answer, only_head)).map(|response| Ok(response?))
-            }
-            Err(problem) => Soon::now(Err(problem)),
+/// What answers at a path.
+struct At<'a> {
+    /// The method whose own path it is.
+    own: Option<&'a interface::Method>,
+    /// The routes to it. Where it is a method's own path, only routes that have it as it is.
+    routes: Option<Found<'a, 'a>>,
+}
+
+impl<'a> At<'a> {
+    fn find(interface: &'a Interface, routes: &'a Table, tail: &'a str) -> At<'a> {
+        let own = find(interface, tail);
+        let found = routes.find(tail).filter(|found| own.is_none() || found.values.is_empty());
+        At { own, routes: found }
+    }
+
+    /// The method, if its own path answers this verb.
+    fn own(&self, verb: &Method) -> Option<&'a interface::Method> {
+        self.own.filter(|method| *verb != Method::OPTIONS && verbs(method).contains(verb))
+    }
+
+    /// The route that answers this verb, and what its variables stand for.
+    fn route(&self, verb: &Method) -> Option<(&'a Arc<Route>, &[Cow<'a, str>])> {
+        let found = self.routes.as_ref()?;
+        Some((found.route(verb)?, &found.values))
+    }
+
+    /// The name of the method that is called by this verb, or else of the one whose path it is.
+    fn method(&self, verb: &Method) -> Option<&'a str> {
+        let route = || self.route(verb).map(|(route, _)| route.method());
+        self.own(verb).map(|own| own.name.as_str()).or_else(route).or(self.own.map(|own| own.name.as_str()))
+    }
+
+    /// The verbs that are answered, in alphabetical order; none where nothing is at this path.
+    fn allow(&self) -> Cow<'static, [Method]> {
+        let own = self.own.map_or(&[][..], verbs);
+        let Some(found) = &self.routes else { return Cow::Borrowed(own) };
+        let verbs = found.routes.iter().map(|route| route.template().verb());
+        let mut all: Vec<Method> = verbs.chain(own).chain([&Method::OPTIONS]).cloned().collect();
+        if all.contains(&Method::GET) {
+            all.push(Method::HEAD);
         }
+        all.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        all.dedup();
+        Cow::Owned(all)
+    }
+}
+
+impl Rest {
+    fn answer(&self, service: &dyn Service, at: &At<'_>, request: &GroupRequest<'_>, grant: &Grant) -> Answered {
+        let verb = &request.head.method;
+        if let Some(method) = at.own(verb) {
+            let begun = match *verb {
+                Method::POST => self.post(service, method, request),
+                _ => self.get(service, method, request),
+            };
+            return written(begun, verb);
+        }
+        if let Some((route, values)) = at.route(verb) {
+            let of_route = route.clone();
+            let answered = written(self.routed(service, route, values, request), verb);
+            return answered.map(move |answered| answered.map_err(|problem| problem.of_route(&of_route)));
+        }
+        let allow = at.allow();
+        Soon::now(match *verb {
+            _ if allow.is_empty() => Err(Fault::no_such_method(&decoded(request.tail)).into()),
+            Method::OPTIONS => Ok(options(request.head, &allow, grant)),
+            _ => Err(Problem::not_allowed(&allow, not_answered(request.head, at))),
+        })
     }
 
     fn get(&self, service: &dyn Service, method: &interface::Method, request: &GroupRequest<'_>) -> Begun {
@@ -171,6 +220,17 @@ impl Rest {
 /// A call that has begun, and how its answer is to be written.
 type Begun = Result<(Form, crate::service::Pending), Problem>;
 
+/// The response with the answer to a call that has begun; without a body where only its head was asked for.
+fn written(begun: Begun, verb: &Method) -> Answered {
+    let only_head = verb == Method::HEAD;
+    match begun {
+        Ok((form, answer)) => {
+            answer.and_then(move |answer| form.write(answer, only_head)).map(|response| Ok(response?))
+        }
+        Err(problem) => Soon::now(Err(problem)),
+    }
+}
+
 fn begin(
     service: &dyn Service,
     method: &interface::Method,
@@ -199,20 +259,22 @@ fn verbs(method: &interface::Method) -> &'static [Method] {
     if method.safe { OF_SAFE } else { OF_UNSAFE }
 }
 
-fn not_answered(head: &Parts, method: &interface::Method) -> String {
-    match head.method {
-        Method::GET | Method::HEAD => format!("`{}` may change something, so it is asked for by POST", method.name),
-        _ => format!("{} is not answered here", abridge(head.method.as_str())),
+fn not_answered(head: &Parts, at: &At<'_>) -> String {
+    match (&head.method, at.own) {
+        (&Method::GET | &Method::HEAD, Some(method)) if at.routes.is_none() => {
+            format!("`{}` may change something, so it is asked for by POST", method.name)
+        }
+        (verb, _) => format!("{} is not answered here", abridge(verb.as_str())),
     }
 }
 
-fn options(head: &Parts, method: &interface::Method, grant: &Grant) -> Response<Body> {
+fn options(head: &Parts, allow: &[Method], grant: &Grant) -> Response<Body> {
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    if let Ok(allow) = HeaderValue::from_str(&problem::list(verbs(method))) {
+    if let Ok(allow) = HeaderValue::from_str(&problem::list(allow)) {
         response.headers_mut().insert(header::ALLOW, allow);
     }
-    grant.apply_before(head, verbs(method), &mut response);
+    grant.apply_before(head, allow, &mut response);
     response
 }
 
@@ -231,8 +293,11 @@ fn check_type(request: &GroupRequest<'_>) -> Result<(), Problem> {
         return Ok(());
     }
     let reason = match is_json {
-        true => "JSON is always in UTF-8",
-        false => "the parameters of a POST are JSON, and its Content-Type application/json",
+        true => "JSON is always in UTF-8".to_owned(),
+        false => {
+            let verb = abridge(request.head.method.as_str());
+            format!("the parameters of a {verb} are JSON, and its Content-Type application/json")
+        }
     };
     Err(Problem::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason))
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::body::Body;
 use crate::fault::{Fault, Kind};
 use crate::refusal::Refusal;
+use crate::route::{Place, Route};
 
 /// The word that stands for a kind of fault where HTTP itself refuses a request.
 const REFUSED: &str = "refused";
@@ -16,7 +17,12 @@ const REFUSED: &str = "refused";
 #[derive(Debug)]
 pub(super) enum Problem {
     /// The call failed.
-    Fault(Fault),
+    Fault {
+        /// Why.
+        fault: Fault,
+        /// Where its parameter stands in the request, where the request has several places for parameters.
+        place: Option<Place>,
+    },
     /// It was no call.
     Refusal(Refusal),
 }
@@ -34,6 +40,8 @@ struct Details<'a> {
     code: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#in: Option<&'static str>,
 }
 
 impl Problem {
@@ -48,10 +56,26 @@ impl Problem {
         Problem::Refusal(Refusal { allow: allow.to_vec(), ..refusal })
     }
 
+    /// A fault over what stands at one place of a request.
+    pub(super) fn in_the(place: Place, fault: Fault) -> Problem {
+        Problem::Fault { fault, place: Some(place) }
+    }
+
+    /// The same; if a parameter is wrong and it is not yet said where it stands, then with where the route has it.
+    pub(super) fn of_route(self, route: &Route) -> Problem {
+        match self {
+            Problem::Fault { fault, place: None } => {
+                let place = fault.parameter.as_deref().map(|name| route.place(name));
+                Problem::Fault { fault, place }
+            }
+            other => other,
+        }
+    }
+
     /// The kind of the fault, if it is one.
     pub(super) fn kind(&self) -> Option<Kind> {
         match self {
-            Problem::Fault(fault) => Some(fault.kind),
+            Problem::Fault { fault, .. } => Some(fault.kind),
             Problem::Refusal(_) => None,
         }
     }
@@ -59,7 +83,7 @@ impl Problem {
     /// The response that says so.
     pub(super) fn into_response(self) -> Response<Body> {
         let (status, allow) = match &self {
-            Problem::Fault(fault) => (fault.kind.http_status(), Cow::Borrowed("")),
+            Problem::Fault { fault, .. } => (fault.kind.http_status(), Cow::Borrowed("")),
             Problem::Refusal(refusal) => (refusal.status, Cow::Owned(list(&refusal.allow))),
         };
         let mut response = Response::new(Body::whole(self.details(status)));
@@ -83,7 +107,7 @@ impl Problem {
             title: status.canonical_reason().unwrap_or_default(),
             status: status.as_u16(),
             detail: match self {
-                Problem::Fault(fault) => &fault.message,
+                Problem::Fault { fault, .. } => &fault.message,
                 Problem::Refusal(refusal) => &refusal.reason,
             },
             kind: self.kind().map_or(REFUSED, Kind::word),
@@ -92,7 +116,11 @@ impl Problem {
                 _ => None,
             },
             parameter: match self {
-                Problem::Fault(fault) => fault.parameter.as_deref(),
+                Problem::Fault { fault, .. } => fault.parameter.as_deref(),
+                Problem::Refusal(_) => None,
+            },
+            r#in: match self {
+                Problem::Fault { fault, place } => place.filter(|_| fault.parameter.is_some()).map(Place::word),
                 Problem::Refusal(_) => None,
             },
         };
@@ -103,7 +131,7 @@ impl Problem {
 
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Problem {
-        Problem::Fault(fault)
+        Problem::Fault { fault, place: None }
     }
 }
 

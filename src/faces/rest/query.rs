@@ -37,14 +37,14 @@ pub fn read(interface: &Interface, method: &Method, query: &str, limits: Limits)
         quote(&param.name, &mut object);
         object.push(':');
         let form = Form::of(interface, param.schema.as_value());
-        write(form, texts, limits, &mut object).map_err(|wrong| wrong.of(&param.name))?;
+        write(form, texts, limits, &mut object).map_err(|wrong| wrong.of(&param.name, ""))?;
     }
     object.push('}');
     Ok(Some(object))
 }
 
 /// What is wrong with the text of a value.
-enum Wrong {
+pub(super) enum Wrong {
     /// A single value was given more than once.
     Twice,
     /// The text is not what it should be.
@@ -54,18 +54,19 @@ enum Wrong {
 }
 
 impl Wrong {
-    fn of(self, name: &str) -> Fault {
+    /// The fault for a parameter. `place`, if there is more than one, is put behind its name: ` in the path`.
+    pub(super) fn of(self, name: &str, place: &str) -> Fault {
         let message = match self {
-            Wrong::Twice => format!("the parameter `{name}` is given twice"),
-            Wrong::Not(what, text) => format!("parameter `{name}`: `{}` is not {what}", abridge(&text)),
-            Wrong::Json(fault) => format!("parameter `{name}`: {}", fault.message),
+            Wrong::Twice => format!("the parameter `{name}`{place} is given twice"),
+            Wrong::Not(what, text) => format!("parameter `{name}`{place}: `{}` is not {what}", abridge(&text)),
+            Wrong::Json(fault) => format!("parameter `{name}`{place}: {}", fault.message),
         };
         Fault::bad_params(message).of_parameter(name)
     }
 }
 
 /// The names and values of a query, decoded, each with the place of its parameter among the method's.
-fn pairs<'q>(params: &[Param], query: &'q str) -> Result<Vec<(usize, Cow<'q, str>)>, Fault> {
+pub(super) fn pairs<'q>(params: &[Param], query: &'q str) -> Result<Vec<(usize, Cow<'q, str>)>, Fault> {
     let mut pairs = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -94,7 +95,8 @@ fn broken(name: &str) -> Fault {
     Fault::bad_params(format!("the query has a broken escape at `{}`", abridge(name)))
 }
 
-fn unknown(name: &str, params: &[Param]) -> Fault {
+/// There is no parameter of this name, but there are these.
+pub(super) fn unknown(name: &str, params: &[Param]) -> Fault {
     let near = nearest(name, params.iter().map(|param| param.name.as_str()));
     let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
     let name = abridge(name);
@@ -102,7 +104,7 @@ fn unknown(name: &str, params: &[Param]) -> Fault {
 }
 
 /// Writes the texts given for a parameter, of which there is at least one, as a JSON text.
-fn write<'t>(
+pub(super) fn write<'t>(
     form: Form<'_>,
     mut texts: impl Iterator<Item = &'t str>,
     limits: Limits,
@@ -171,7 +173,8 @@ fn is_number(text: &str) -> bool {
     is_integer(whole) && all_digits(fraction) && all_digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))
 }
 
-fn quote(text: &str, to: &mut String) {
+/// Writes a text as a JSON string.
+pub(super) fn quote(text: &str, to: &mut String) {
     // A string always has a JSON text.
     to.push_str(&Value::from(text).to_string());
 }

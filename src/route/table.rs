@@ -1,0 +1,173 @@
+//! From the tail of a request's path to the routes that it has.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+use super::{Route, Segment};
+
+/// The routes of a group, found by their paths: segment by segment, a literal before a variable.
+///
+/// A table asks for no interface. Whether its routes fit one is looked at beforehand, and again when one is answered.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    routes: Vec<Arc<Route>>,
+    root: Node,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Node {
+    literals: BTreeMap<Box<str>, Node>,
+    variable: Option<Box<Node>>,
+    /// The routes that end here, each of another verb.
+    routes: Vec<Arc<Route>>,
+}
+
+/// The routes at a path.
+#[derive(Debug, Clone)]
+pub struct Found<'t, 'p> {
+    /// One at least, each of another verb.
+    pub routes: &'t [Arc<Route>],
+    /// The texts in the places of their variables, in order.
+    pub values: Vec<Cow<'p, str>>,
+}
+
+impl Table {
+    /// The table of these routes. Of two with one verb and one shape the first counts.
+    pub fn new(routes: &[Route]) -> Table {
+        let mut table = Table::default();
+        for route in routes {
+            let node = route.template().segments().iter().fold(&mut table.root, |node, segment| match segment {
+                Segment::Literal(text) => node.literals.entry(text.clone()).or_default(),
+                Segment::Variable { .. } => node.variable.get_or_insert_default(),
+            });
+            if node.routes.iter().all(|other| other.template().verb() != route.template().verb()) {
+                let route = Arc::new(route.clone());
+                node.routes.push(route.clone());
+                table.routes.push(route);
+            }
+        }
+        table
+    }
+
+    /// All routes, in the order in which they were given.
+    pub fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
+    /// The routes at a path, which is given without the slash at its front, each segment percent-encoded. A slash at its
+    /// end says nothing.
+    pub fn find<'p>(&self, tail: &'p str) -> Option<Found<'_, 'p>> {
+        if self.routes.is_empty() {
+            return None;
+        }
+        let mut values = Vec::new();
+        let node = self.root.descend(Some(tail.strip_suffix('/').unwrap_or(tail)), &mut values)?;
+        Some(Found { routes: &node.routes, values })
+    }
+}
+
+impl Node {
+    /// The node at the end of a path, with what its variables stand for behind `values`. Each node is looked at once at
+    /// most, and none lies deeper than the longest route.
+    fn descend<'p>(&self, path: Option<&'p str>, values: &mut Vec<Cow<'p, str>>) -> Option<&Node> {
+        let Some(path) = path else { return Some(self).filter(|node| !node.routes.is_empty()) };
+        let (segment, rest) = path.split_once('/').map_or((path, None), |(segment, rest)| (segment, Some(rest)));
+        let text = percent_decode_str(segment).decode_utf8_lossy();
+        if let Some(node) = self.literals.get(text.as_ref()).and_then(|node| node.descend(rest, values)) {
+            return Some(node);
+        }
+        let variable = self.variable.as_deref().filter(|_| !text.is_empty())?;
+        values.push(text);
+        let found = variable.descend(rest, values);
+        if found.is_none() {
+            values.pop();
+        }
+        found
+    }
+}
+
+impl<'t> Found<'t, '_> {
+    /// The route of a verb. HEAD is answered as GET is.
+    pub fn route(&self, verb: &Method) -> Option<&'t Arc<Route>> {
+        let verb = if verb == Method::HEAD { &Method::GET } else { verb };
+        self.routes.iter().find(|route| route.template().verb() == verb)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn table(routes: &[&str]) -> Table {
+        let routes: Vec<Route> = routes.iter().map(|route| Route::new(route, *route).unwrap()).collect();
+        Table::new(&routes)
+    }
+
+    fn found(table: &Table, verb: &Method, tail: &str) -> Option<(String, Vec<String>)> {
+        let found = table.find(tail)?;
+        let values = found.values.iter().map(|value| value.clone().into_owned()).collect();
+        Some((found.route(verb)?.method().to_owned(), values))
+    }
+
+    #[test]
+    fn a_literal_is_looked_at_before_a_variable_and_one_that_leads_nowhere_is_left_again() {
+        let table = table(&["GET /a/{x}", "GET /{x}/b", "GET /{x}/{y}", "GET /a/b/c", "PUT /{x}/{z}", "GET /q"]);
+        for (tail, route, values) in [
+            ("a/b", "GET /a/{x}", vec!["b"]),
+            ("a/b/", "GET /a/{x}", vec!["b"]),
+            ("%61/%62%20c", "GET /a/{x}", vec!["b c"]),
+            ("c/b", "GET /{x}/b", vec!["c"]),
+            ("c/d", "GET /{x}/{y}", vec!["c", "d"]),
+            ("a/b/c", "GET /a/b/c", vec![]),
+            ("q", "GET /q", vec![]),
+        ] {
+            let values = values.into_iter().map(str::to_owned).collect();
+            assert_eq!(found(&table, &Method::GET, tail), Some((route.to_owned(), values)), "{tail}");
+        }
+        for tail in ["", "a", "a/", "a//", "/a", "a/b/c/d", "a//c", "c/", "q//"] {
+            assert!(table.find(tail).is_none(), "{tail}");
+        }
+        assert!(found(&table, &Method::HEAD, "q").is_some() && found(&table, &Method::POST, "q").is_none());
+        assert_eq!(found(&table, &Method::PUT, "c/d").unwrap().0, "PUT /{x}/{z}");
+    }
+
+    #[test]
+    fn of_two_alike_the_first_counts() {
+        let routes = [Route::new("GET /{a}", "one").unwrap(), Route::new("GET /{b}", "other").unwrap()];
+        let table = Table::new(&routes);
+        assert_eq!((table.routes().len(), found(&table, &Method::GET, "x").unwrap().0.as_str()), (1, "one"));
+    }
+
+    proptest! {
+        /// The tree against the plainest way to say the same: of all routes that match, the first by its segments.
+        #[test]
+        fn finds_what_a_search_through_all_routes_finds(
+            routes in prop::collection::btree_set("(/([ab]|\\{[xyz]\\})){1,3}", 0..8),
+            tail in "[ab](/[ab]){0,3}/?",
+        ) {
+            let routes: Vec<Route> =
+                routes.iter().filter_map(|path| Route::new(&format!("GET {path}"), path.as_str()).ok()).collect();
+            let segments: Vec<&str> = tail.strip_suffix('/').unwrap_or(&tail).split('/').collect();
+            let fits = |route: &&Route| {
+                let own = route.template().segments();
+                own.len() == segments.len() && own.iter().zip(&segments).all(|(own, segment)| match own {
+                    Segment::Literal(text) => text.as_ref() == *segment,
+                    Segment::Variable { .. } => true,
+                })
+            };
+            let rank = |route: &&Route| -> Vec<bool> {
+                route.template().segments().iter().map(|own| matches!(own, Segment::Variable { .. })).collect()
+            };
+            let expected = routes.iter().filter(fits).min_by_key(rank).map(Route::method);
+            let table = Table::new(&routes);
+            let found = found(&table, &Method::GET, &tail).map(|(method, _)| method);
+            prop_assert_eq!(found.as_deref(), expected);
+        }
+    }
+}
