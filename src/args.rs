@@ -1,5 +1,6 @@
 //! A call's arguments as they came, unread, until a handler says what types they are.
 
+mod each;
 mod name;
 mod position;
 
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+pub use self::each::Arg;
 use self::name::ByName;
 use self::position::ByPosition;
 use crate::fault::Fault;
@@ -32,6 +34,8 @@ pub enum Args<'a> {
     Members(ValueRef<'a, 'a>),
     /// A JSON array, by position, or a JSON object, by name.
     Json(&'a RawValue),
+    /// Arguments by name, each as another call or a configuration brought it; no name is there twice.
+    Named(&'a [(&'a str, Arg<'a>)]),
 }
 
 impl<'a> Args<'a> {
@@ -46,6 +50,9 @@ impl<'a> Args<'a> {
             Args::None => A::deserialize(ByPosition { given: std::iter::empty::<ValueRef<'a, 'a>>() }),
             Args::Values(given) => A::deserialize(ByPosition { given }),
             Args::Members(record) => A::deserialize(ByName { given: members(record)? }),
+            Args::Named(given) => {
+                A::deserialize(ByName { given: given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg)) })
+            }
             Args::Json(raw) => match Listed::read(raw)? {
                 Listed::ByPosition(given) => A::deserialize(ByPosition { given: given.into_iter().map(Typed) }),
                 Listed::ByName(given) => {
@@ -109,7 +116,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
 /// What is wrong with the arguments, for the caller.
 #[derive(Debug)]
-struct Wrong {
+pub struct Wrong {
     message: String,
     /// The name of the parameter that is wrong, where it has one.
     parameter: Option<Box<str>>,

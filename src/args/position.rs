@@ -19,7 +19,7 @@ impl<I: ExactSizeIterator> ByPosition<I> {
     }
 }
 
-fn too_many(taken: usize, given: usize) -> Wrong {
+pub(super) fn too_many(taken: usize, given: usize) -> Wrong {
     Wrong::new(match taken {
         0 => format!("the method takes no parameters, {given} given"),
         1 => format!("the method takes at most 1 parameter, {given} given"),

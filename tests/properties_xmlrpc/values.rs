@@ -79,6 +79,11 @@ fn image(value: &Value, dialect: Dialect, member: bool) -> Result<Option<Value>,
             BigIntegers::Double if number.abs_diff(0) <= 1 << 53 => Ok(Some(Value::Double(*number as f64))),
             BigIntegers::Double | BigIntegers::Refuse => Err(()),
         },
+        Value::Big(number) => match dialect.big_integers {
+            // So many digits are read as text, unless a type asks for a number.
+            BigIntegers::ExI8 | BigIntegers::String => Ok(Some(Value::Text(number.to_string()))),
+            BigIntegers::I8 | BigIntegers::Double | BigIntegers::Refuse => Err(()),
+        },
         Value::Double(number) if number.is_finite() => Ok(Some(value.clone())),
         Value::Double(_) => match dialect.non_finite {
             NonFinite::Refuse => Err(()),
