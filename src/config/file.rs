@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::aggregate::AggregateFile;
 use super::units::{Address, Period, Size};
 use super::web::{Base, Proxy};
 use super::{GroupLimits, Log};
@@ -150,11 +151,13 @@ pub(super) struct GroupFile {
     /// Further paths of the same group.
     #[schemars(with = "Vec<String>")]
     pub(super) aliases: Vec<Spanned<String>>,
-    /// The kind of service that answers; every group needs one.
+    /// The kind of service that answers; every group needs one, or an `aggregate`.
     #[schemars(with = "Option<String>")]
     pub(super) service: Option<Spanned<String>>,
     /// The options of the service; each kind has its own.
     pub(super) options: serde_json::Map<String, serde_json::Value>,
+    /// A service made of calls to other groups; it stands in the place of `service`.
+    pub(super) aggregate: AggregateFile,
     /// What a request and a call may take here; what is not given is inherited.
     pub(super) limits: LimitsFile,
     /// Over which protocols the group is reached; all of them, unless this says otherwise.
@@ -218,6 +221,7 @@ impl Default for GroupFile {
             aliases: Vec::new(),
             service: None,
             options: serde_json::Map::new(),
+            aggregate: AggregateFile::default(),
             limits: LimitsFile::default(),
             faces: FaceName::ALL.to_vec(),
             xml_rpc: Dialect::default(),

@@ -1,5 +1,6 @@
 //! The configuration: from the text of a TOML file to groups that are ready to answer, or to all that is wrong.
 
+mod aggregate;
 mod check;
 mod file;
 mod problem;

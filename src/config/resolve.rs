@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 
+use super::aggregate::{self, AggregateFile};
 use super::check::Check;
 use super::file::{File, GroupFile};
 use super::problem::Problem;
@@ -15,6 +16,7 @@ use super::schema::{self, Node};
 use super::syntax::Distinct;
 use super::units::Size;
 use super::{Config, ConfiguredGroup, GroupLimits, Registry};
+use crate::faces::set::FaceSet;
 use crate::intake;
 use crate::options::Key;
 use crate::policy::Limited;
@@ -48,9 +50,10 @@ pub(super) fn config(text: &str, registry: &Registry) -> Result<Config, Vec<Prob
     let listen = listen(&file, &mut problems);
     let settings = Settings::from(file.server);
     let mut mounted = Router::default();
-    let resolved =
-        written.into_iter().filter_map(|group| group.resolve(registry, &mut mounted, &settings, &mut problems));
-    let groups = resolved.collect();
+    let standing = written.into_iter().map(|group| group.stand(registry, &mut mounted, &settings, &mut problems));
+    let mut standing: Vec<Standing> = standing.collect();
+    aggregate::resolve(&mut standing, &mut problems);
+    let groups = standing.into_iter().filter_map(Standing::group).collect();
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -60,6 +63,11 @@ pub(super) fn config(text: &str, registry: &Registry) -> Result<Config, Vec<Prob
 
 /// The key under which the file has its groups.
 const GROUP: &str = "group";
+
+/// The keys of which a group has exactly one: what answers its calls.
+const ANSWERING: [&str; 2] = [SERVICE, AGGREGATE];
+const SERVICE: &str = "service";
+const AGGREGATE: &str = "aggregate";
 
 /// Whether there are groups, or a table that was meant to hold them.
 fn has_groups(root: &DeTable<'_>) -> bool {
@@ -106,6 +114,28 @@ struct Written<'t> {
     body: Range<usize>,
     file: GroupFile,
     options: Option<Spanned<DeValue<'t>>>,
+    /// Which of the keys it has that say what answers.
+    answering: Option<&'static str>,
+}
+
+/// A group that knows its place, and perhaps not yet its service.
+pub(super) struct Standing {
+    pub(super) path: Spanned<String>,
+    aliases: Vec<String>,
+    kind: String,
+    pub(super) limits: GroupLimits,
+    faces: FaceSet,
+    pub(super) made: Made,
+}
+
+/// What answers the calls of a group.
+pub(super) enum Made {
+    /// A service that is there.
+    Service(Arc<dyn Service>),
+    /// Calls to other groups, which have to be there first.
+    Aggregate(Box<AggregateFile>),
+    /// Nothing, for reasons that have been told.
+    Broken,
 }
 
 /// Reads the groups one by one, in the order of the file, with the defaults that they inherit from `root`.
@@ -137,11 +167,14 @@ fn read_group<'t>(
     root: &DeTable<'t>,
     problems: &mut Vec<Problem>,
 ) -> Option<Written<'t>> {
-    let mut options = None;
+    let (mut options, mut answering) = (None, None);
     if let DeValue::Table(table) = group.get_mut() {
         options = table.remove(OPTIONS);
-        if !table.contains_key("service") {
-            problems.push(no_service(&path));
+        answering = what_answers(&path, table, problems);
+        if let (Some(options), Some(other)) = (&options, answering.filter(|key| *key != SERVICE)) {
+            let problem =
+                Problem::at(options.span(), format!("`{OPTIONS}` belong to a `{SERVICE}`, not to an `{other}`"));
+            problems.push(problem);
         }
     }
     let mut check = Check::at([Key::from(GROUP), Key::from(path.get_ref().as_str())]);
@@ -156,7 +189,7 @@ fn read_group<'t>(
     let memory = || root.get("server").and_then(|server| span_of(server.get_ref(), &["memory"]));
     let body = span_of(group.get_ref(), &["limits", "body"]).or_else(memory).unwrap_or(path.span());
     match GroupFile::deserialize(ValueDeserializer::from(group)) {
-        Ok(file) => Some(Written { path, body, file, options }),
+        Ok(file) => Some(Written { path, body, file, options, answering }),
         Err(error) => {
             problems.push(unread(&error, path.span()));
             None
@@ -189,32 +222,65 @@ fn inherit<'t>(root: &DeTable<'t>, group: &mut DeValue<'t>, key: &str) {
     }
 }
 
+/// Which of the keys a group has that say what answers; the first, where there are several.
+fn what_answers(path: &Spanned<String>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -> Option<&'static str> {
+    let mut there: Vec<_> =
+        ANSWERING.iter().filter_map(|key| Some((*key, table.get_key_value(*key)?.0.span()))).collect();
+    there.sort_by_key(|(_, span)| span.start);
+    match there.as_slice() {
+        [] => problems.push(no_service(path)),
+        [(first, place), others @ ..] => problems.extend(others.iter().map(|(key, span)| {
+            let problem =
+                Problem::at(span.clone(), format!("`{key}` stands beside `{first}`: a group has only one of them"));
+            problem.related(place.clone(), "the other")
+        })),
+    }
+    there.first().map(|(key, _)| *key)
+}
+
 impl Written<'_> {
-    fn resolve(
+    fn stand(
         self,
         registry: &Registry,
         mounted: &mut Router<Range<usize>>,
         settings: &Settings,
         problems: &mut Vec<Problem>,
-    ) -> Option<ConfiguredGroup> {
+    ) -> Standing {
         let paths = [&self.path].into_iter().chain(&self.file.aliases);
         problems.extend(paths.filter_map(|path| mount(mounted, path)));
         let (limits, faces) = (GroupLimits::from(self.file.limits), self.file.faces());
         problems.extend(too_large(&self.body, &limits, settings));
-        let kind = self.file.service?;
-        let service = registry.make(&kind, self.options).map_err(|wrong| problems.extend(wrong)).ok()?;
-        Some(ConfiguredGroup {
-            path: self.path.into_inner(),
-            aliases: self.file.aliases.into_iter().map(Spanned::into_inner).collect(),
-            kind: kind.into_inner(),
-            service: limited(service, &limits),
-            limits,
-            faces,
-        })
+        let (kind, made) = match (self.answering, self.file.service) {
+            (Some(AGGREGATE), _) => (AGGREGATE.to_owned(), Made::Aggregate(Box::new(self.file.aggregate))),
+            (_, Some(kind)) => match registry.make(&kind, self.options) {
+                Ok(service) => (kind.into_inner(), Made::Service(limited(service, &limits))),
+                Err(wrong) => {
+                    problems.extend(wrong);
+                    (kind.into_inner(), Made::Broken)
+                }
+            },
+            (_, None) => (String::new(), Made::Broken),
+        };
+        let aliases = self.file.aliases.into_iter().map(Spanned::into_inner).collect();
+        Standing { path: self.path, aliases, kind, limits, faces, made }
     }
 }
 
-fn limited(service: Arc<dyn Service>, limits: &GroupLimits) -> Arc<dyn Service> {
+impl Standing {
+    /// Whether the group is reached at a path.
+    pub(super) fn is_at(&self, path: &str) -> bool {
+        self.path.get_ref() == path || self.aliases.iter().any(|alias| alias == path)
+    }
+
+    /// The group, if nothing is wrong with what answers.
+    fn group(self) -> Option<ConfiguredGroup> {
+        let Standing { path, aliases, kind, limits, faces, made } = self;
+        let Made::Service(service) = made else { return None };
+        Some(ConfiguredGroup { path: path.into_inner(), aliases, kind, limits, faces, service })
+    }
+}
+
+pub(super) fn limited(service: Arc<dyn Service>, limits: &GroupLimits) -> Arc<dyn Service> {
     Arc::new(Limited::new(service, limits.concurrent, limits.deadline))
 }
 
