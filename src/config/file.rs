@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::aggregate::AggregateFile;
+use super::page::PageFile;
 use super::units::{Address, Period, Size};
 use super::web::{Base, Proxy};
 use super::{GroupLimits, Log};
@@ -53,6 +54,9 @@ pub(super) struct File {
     /// The groups by their paths. A path begins with a slash and has none at its end, and no segment of it is empty,
     /// `.` or `..` or has white space, a backslash, `%`, `?` or `#`. Each path and alias belongs to one group.
     pub(super) group: BTreeMap<String, GroupFile>,
+    /// The pages by their paths, which are none of the groups'.
+    #[schemars(with = "BTreeMap<String, PageFile>")]
+    pub(super) page: BTreeMap<Spanned<String>, PageFile>,
 }
 
 /// What all clients together may take.
@@ -211,6 +215,7 @@ impl Default for File {
             rest: RestOptions::default(),
             soap: SoapFile::default(),
             group: BTreeMap::new(),
+            page: BTreeMap::new(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! From the configuration as written to the configuration as meant.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -10,12 +12,13 @@ use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 use super::aggregate::{self, AggregateFile};
 use super::check::Check;
 use super::file::{File, GroupFile};
+use super::page::{self, PageFile};
 use super::problem::Problem;
 use super::registry::OPTIONS;
 use super::schema::{self, Node};
 use super::syntax::Distinct;
 use super::units::Size;
-use super::{Config, ConfiguredGroup, GroupLimits, Registry};
+use super::{Config, ConfiguredGroup, ConfiguredPage, GroupLimits, Registry};
 use crate::faces::set::FaceSet;
 use crate::intake;
 use crate::options::Key;
@@ -26,7 +29,9 @@ use crate::settings::{Listen, Settings};
 use crate::text::{abridge, nearest};
 
 /// The configuration that a text means, or all that is wrong with it.
-pub(super) fn config(text: &str, registry: &Registry) -> Result<Config, Vec<Problem>> {
+///
+/// The names of further files in it are relative to `folder`.
+pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<Config, Vec<Problem>> {
     let distinct = Distinct::read(text);
     let (mut root, mut problems) = distinct.table()?;
     let schema = schema::of::<File>();
@@ -53,12 +58,13 @@ pub(super) fn config(text: &str, registry: &Registry) -> Result<Config, Vec<Prob
     let standing = written.into_iter().map(|group| group.stand(registry, &mut mounted, &settings, &mut problems));
     let mut standing: Vec<Standing> = standing.collect();
     aggregate::resolve(&mut standing, &mut problems);
+    let pages = pages(file.page, &standing, folder, &mut mounted, &mut problems);
     let groups = standing.into_iter().filter_map(Standing::group).collect();
     if !problems.is_empty() {
         return Err(problems);
     }
     let site = Arc::new(file.public.into());
-    Ok(Config { listen, workers: file.workers, log: file.log, settings, site, groups })
+    Ok(Config { listen, workers: file.workers, log: file.log, settings, site, groups, pages })
 }
 
 /// The key under which the file has its groups.
@@ -105,6 +111,23 @@ fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<Listen> {
 
 fn any_port(listen: &Listen) -> bool {
     matches!(listen, Listen::Tcp(address) if address.port() == 0)
+}
+
+/// The pages, in the order of the file.
+fn pages(
+    file: BTreeMap<Spanned<String>, PageFile>,
+    groups: &[Standing],
+    folder: &Path,
+    mounted: &mut Router<Range<usize>>,
+    problems: &mut Vec<Problem>,
+) -> Vec<ConfiguredPage> {
+    let mut file: Vec<_> = file.into_iter().collect();
+    file.sort_by_key(|(path, _)| path.span().start);
+    let pages = file.into_iter().filter_map(|(path, file)| {
+        problems.extend(mount(mounted, &path, "page"));
+        page::resolve(&path, file, groups, folder, problems)
+    });
+    pages.collect()
 }
 
 /// A group as it is written, with the defaults in it.
@@ -247,7 +270,7 @@ impl Written<'_> {
         problems: &mut Vec<Problem>,
     ) -> Standing {
         let paths = [&self.path].into_iter().chain(&self.file.aliases);
-        problems.extend(paths.filter_map(|path| mount(mounted, path)));
+        problems.extend(paths.filter_map(|path| mount(mounted, path, "group")));
         let (limits, faces) = (GroupLimits::from(self.file.limits), self.file.faces());
         problems.extend(too_large(&self.body, &limits, settings));
         let (kind, made) = match (self.answering, self.file.service) {
@@ -300,8 +323,8 @@ fn too_large(body: &Range<usize>, limits: &GroupLimits, settings: &Settings) -> 
     })
 }
 
-/// Notes that a path is a group's, or says why it cannot be.
-fn mount(mounted: &mut Router<Range<usize>>, path: &Spanned<String>) -> Option<Problem> {
+/// Notes that a path is a group's or a page's, or says why it cannot be.
+fn mount(mounted: &mut Router<Range<usize>>, path: &Spanned<String>, whose: &str) -> Option<Problem> {
     let text = path.get_ref().as_str();
     match mounted.mount(text, path.span()) {
         Ok(()) => None,
@@ -315,7 +338,7 @@ fn mount(mounted: &mut Router<Range<usize>>, path: &Spanned<String>) -> Option<P
                 Some(path) => format!("did you mean `{path}`?"),
                 None => "a segment has no white space, no backslash and no `%`, `?` or `#`".to_owned(),
             };
-            Some(Problem::at(path.span(), format!("{name} is no path of a group: {error}")).hint(hint))
+            Some(Problem::at(path.span(), format!("{name} is no path of a {whose}: {error}")).hint(hint))
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::face::Face;
 use super::jsonrpc::{JsonRpc, OpenRpc};
-use super::page::{Directory, Listed, Page, Protocol};
+use super::page::{Directory, Listed, OwnListed, Page, Protocol};
 use super::rest::{OpenApi, OpenApiOfAll, Rest, RestOptions};
 use super::soap::{Soap, SoapOptions, Wsdl, namespace_of};
 use super::xmlrpc::XmlRpc;
@@ -80,6 +80,8 @@ pub struct Surroundings {
     pub site: Arc<Site>,
     /// All groups, for people.
     pub listed: Arc<[Listed]>,
+    /// The pages of the operator's own.
+    pub own: Arc<[OwnListed]>,
 }
 
 impl FaceSet {
@@ -140,7 +142,8 @@ impl FaceSet {
 pub fn of_root(around: &Surroundings, described: Vec<(String, Arc<dyn Service>)>) -> Vec<Arc<dyn Face>> {
     let mut faces: Vec<Arc<dyn Face>> = Vec::new();
     if around.listed.len() > 1 {
-        faces.push(Arc::new(Directory { site: around.site.clone(), groups: around.listed.clone() }));
+        let (site, groups, pages) = (around.site.clone(), around.listed.clone(), around.own.clone());
+        faces.push(Arc::new(Directory { site, groups, pages }));
     }
     if !described.is_empty() {
         faces.push(Arc::new(OpenApiOfAll { site: around.site.clone(), groups: described, cors: Vec::new() }));

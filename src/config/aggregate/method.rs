@@ -9,6 +9,7 @@ use toml::{Spanned, Value};
 use super::Order;
 use super::file::{CallFile, MethodFile, OnErrorFile, ParamFile};
 use super::literal::{Meant, is_name, literal, meant, misfit, raw};
+use crate::config::page::no_method;
 use crate::config::problem::Problem;
 use crate::interface::{Interface, Method};
 use crate::local::unfit;
@@ -113,16 +114,6 @@ fn part(
     let deadline = file.deadline.map_or(inherited.deadline, |deadline| deadline.0);
     let (name, method) = (name.get_ref().clone(), file.method.into_inner());
     Some(Part { name, path, service, method, args, deadline, room: inherited.memory })
-}
-
-fn no_method(interface: &Interface, method: &Spanned<String>, group: &Spanned<String>) -> Problem {
-    let (name, path) = (abridge(method.get_ref()), abridge(group.get_ref()));
-    let problem = Problem::at(method.span(), format!("the group `{path}` has no method `{name}`"));
-    let names = || interface.methods.iter().map(|method| method.name.as_str());
-    match nearest(method.get_ref(), names()) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem.hint(format!("it has `{}`", names().take(12).collect::<Vec<_>>().join("`, `"))),
-    }
 }
 
 /// What is passed on for a parameter.

@@ -12,11 +12,12 @@ pub(super) use self::file::AggregateFile;
 
 use self::file::MethodFile;
 use self::method::{Inherited, composed};
+use super::page::no_group;
 use super::problem::Problem;
 use super::resolve::{Made, Standing, limited};
 use crate::service::Service;
 use crate::services::aggregate::Aggregate;
-use crate::text::{abridge, nearest};
+use crate::text::abridge;
 
 /// Makes the services of all aggregates, each after those that it calls.
 pub(super) fn resolve(groups: &mut [Standing], problems: &mut Vec<Problem>) {
@@ -83,10 +84,7 @@ impl Order<'_> {
     fn called(&mut self, group: &Spanned<String>) -> Option<(String, Arc<dyn Service>)> {
         let name = group.get_ref().as_str();
         let Some(at) = self.groups.iter().position(|other| other.is_at(name)) else {
-            let near = nearest(name, self.groups.iter().map(|other| other.path.get_ref().as_str()));
-            let problem = Problem::at(group.span(), format!("there is no group `{}`", abridge(name)));
-            let hinted = near.map(|near| problem.clone().hint(format!("did you mean `{near}`?")));
-            self.problems.push(hinted.unwrap_or(problem));
+            self.problems.push(no_group(group, self.groups));
             return None;
         };
         if let Some(begun) = self.on_the_way.iter().position(|other| *other == at) {
