@@ -30,7 +30,7 @@ use crate::gateway::Group;
 use crate::mount::{self, Mounted, MountedPage};
 use crate::router::Router;
 use crate::service::Service;
-use crate::settings::{Listen, Settings};
+use crate::settings::{Entrance, Settings};
 use crate::site::Site;
 use crate::wire::Limits;
 
@@ -45,8 +45,8 @@ pub const DEFAULT: &str = include_str!("../../config/croupier.toml");
 /// A configuration as it is meant: complete, and nothing in it contradicts anything else.
 #[derive(Debug)]
 pub struct Config {
-    /// Where to listen; at least one place.
-    pub listen: Vec<Listen>,
+    /// Where to listen, and for what; at least one place.
+    pub listen: Vec<Entrance>,
     /// How many threads answer requests; `None` for one for each processor.
     pub workers: Option<usize>,
     /// What is logged.

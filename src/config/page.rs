@@ -46,7 +46,7 @@ pub(super) struct PageFile {
     title: Option<String>,
     /// After which time browsers ask for the page anew; without it, they never do by themselves.
     #[serde(default)]
-    #[schemars(extend("minimum" = 1000, "maximum" = 86_400_000))]
+    #[schemars(extend("minimum" = 1000, "maximum" = 30_u64 * 24 * 60 * 60 * 1000))]
     refresh: Option<Period>,
 }
 
@@ -77,14 +77,14 @@ pub(super) fn resolve(
 ) -> Option<ConfiguredPage> {
     let template = template(&file, folder, problems);
     let style = file.style.as_ref().map(|name| read(name, Use::Style, folder));
-    let style = style.transpose().map_err(|problem| problems.push(problem)).ok()?;
+    let style = style.transpose().map_err(|problem| problems.push(problem));
     let (service, limits) = called(&file, groups, problems)?;
     let title = file.title.unwrap_or_else(|| service.interface().title.clone());
     let page = OwnPage {
         title: title.into(),
         method: file.method.into_inner().into(),
         template: Arc::new(template?),
-        style: style.map(|text| Style::new(&text)),
+        style: style.ok()?.map(|text| Style::new(&text)),
         refresh: file.refresh.map(|Period(time)| time.as_secs()),
         limits,
         site: Arc::default(),

@@ -62,6 +62,12 @@ impl Pages {
                 self.tables(key, &path, value, item, &mut inner);
             } else {
                 self.key(key, value, required.contains(&key));
+                let of_item = value.item(0).into_iter().flat_map(Node::alternatives);
+                inner.extend(
+                    of_item
+                        .filter(|item| !item.properties().is_empty())
+                        .map(|item| (format!("[{path}]"), item, item.doc())),
+                );
             }
         }
         for (path, table, doc) in inner {
@@ -128,7 +134,11 @@ impl Pages {
         };
         let bounds = bounds(node);
         self.text.push_str(&format!("- `{key}` ({}{bounds}; {default}): {}\n", kind(node), prose(node.doc())));
-        for word in node.alternatives() {
+        let words = match node.alternatives().as_slice() {
+            [only] => only.alternatives(),
+            several => several.to_vec(),
+        };
+        for word in words {
             if let Some(name) = word.text("const") {
                 self.text.push_str(&format!("  - `\"{name}\"`: {}\n", prose(word.doc())));
             }
@@ -143,10 +153,12 @@ fn kind(node: Node<'_>) -> String {
     }
     let Some(types) = node.types() else { return "any value".to_owned() };
     match types.as_slice() {
-        ["array"] => match node.item(0).and_then(|item| item.text("format")) {
-            Some(ADDRESS | NETWORK) => "an array of addresses".to_owned(),
-            _ => "an array".to_owned(),
-        },
+        ["array"] => {
+            let of_item =
+                |item: Node<'_>| item.text("format").is_some_and(|format| matches!(format, ADDRESS | NETWORK));
+            let mut items = node.item(0).into_iter().flat_map(|item| [vec![item], item.alternatives()].concat());
+            if items.any(of_item) { "an array of addresses".to_owned() } else { "an array".to_owned() }
+        }
         types => wording::wanted(types, node),
     }
 }

@@ -25,7 +25,7 @@ use crate::options::Key;
 use crate::policy::Limited;
 use crate::router::{MountError, Router};
 use crate::service::Service;
-use crate::settings::{Listen, Settings};
+use crate::settings::{Entrance, Listen, Settings};
 use crate::text::{abridge, nearest};
 
 /// The configuration that a text means, or all that is wrong with it.
@@ -94,19 +94,19 @@ fn unread(error: &Error, otherwise: Range<usize>) -> Problem {
     Problem::at(error.span().unwrap_or(otherwise), error.message())
 }
 
-fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<Listen> {
-    let mut seen: Vec<(&Listen, Range<usize>)> = Vec::new();
+fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<Entrance> {
+    let mut seen: Vec<(Entrance, Range<usize>)> = Vec::new();
     for (place, span) in file.places() {
-        let first = seen.iter().find(|(other, _)| *other == place && !any_port(place));
-        match first {
+        let same = |(other, _): &&(Entrance, Range<usize>)| other.listen == place.listen && !any_port(&place.listen);
+        match seen.iter().find(same) {
             Some((_, first)) => {
-                let problem = Problem::at(span, format!("duplicate address `{place}`"));
+                let problem = Problem::at(span, format!("duplicate address `{}`", place.listen));
                 problems.push(problem.related(first.clone(), "first here"));
             }
             None => seen.push((place, span)),
         }
     }
-    seen.into_iter().map(|(place, _)| place.clone()).collect()
+    seen.into_iter().map(|(place, _)| place).collect()
 }
 
 fn any_port(listen: &Listen) -> bool {

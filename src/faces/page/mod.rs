@@ -31,6 +31,7 @@ use crate::fault::Kind;
 use crate::interface::Interface;
 use crate::refusal::Refusal;
 use crate::service::Service;
+use crate::settings::Only;
 use crate::site::Site;
 use crate::wait::Soon;
 
@@ -84,7 +85,10 @@ impl Face for Page {
     fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
         serve(request, || {
             let base = self.site.base(request.head, request.context.peer);
-            let group = view::group(self, service.interface(), &base, request.path());
+            // Where calls are not found, nothing is offered that makes them.
+            let read_only = Page { protocols: Vec::new(), ..self.clone() };
+            let page = if request.head.extensions.get() == Some(&Only::Pages) { &read_only } else { self };
+            let group = view::group(page, service.interface(), &base, request.path());
             templates::render("group.html", &group)
         })
     }
