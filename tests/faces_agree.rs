@@ -1,7 +1,7 @@
 //! One call, the same over every face: the same value comes back, or the same fault by the one table.
 //!
-//! The calls go to every method of every wheel, of the diagnostics, and of a service with values of every type; their
-//! arguments fit mostly, and sometimes not. What SOAP leaves out (a member that is nothing, or a list without items) is
+//! The calls go to every method of every wheel, of the diagnostics, and of a service with values of every type, also
+//! where that is called by an aggregate; their arguments fit mostly, and sometimes not. What SOAP leaves out (a member that is nothing, or a list without items) is
 //! left out of all answers before they are compared; nothing is done to what is sent.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -12,12 +12,15 @@ mod every_type;
 mod trees;
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use croupier::args::Args;
 use croupier::faces::face::{Claim, Face, GroupRequest};
 use croupier::faces::set::{FaceSet, Surroundings};
 use croupier::faces::soap::namespace_of;
+use croupier::interface::Method;
 use croupier::service::{Answer, Call, Context, Format, Service};
+use croupier::services::aggregate::{Aggregate, Composed, Given, OnError, Own, Part};
 use croupier::services::diagnostics::diagnostics;
 use croupier::services::wheel::{Chance, Family, Table};
 use croupier::shape::{Field, MethodShape, Shape, Shapes};
@@ -51,7 +54,7 @@ enum Ended {
 /// The services, made anew for each call, so that seeded wheels spin the same for every face.
 type Make = fn() -> Arc<dyn Service>;
 
-const SERVICES: [Make; 7] = [
+const SERVICES: [Make; 8] = [
     || wheel(Family::American),
     || wheel(Family::European),
     || wheel(Family::French),
@@ -59,7 +62,29 @@ const SERVICES: [Make; 7] = [
     || wheel(Family::Mini),
     || Arc::new(diagnostics().unwrap()),
     || Arc::new(every_type::service()),
+    || Arc::new(passed_on(every_type::service())),
 ];
+
+/// A service that passes each call on to another and answers a record with its answer.
+fn passed_on(to: impl Service) -> Aggregate {
+    let to: Arc<dyn Service> = Arc::new(to);
+    let composed = |method: &Method| {
+        let names = || method.params.iter().map(|param| param.name.clone());
+        let part = Part {
+            name: "it".into(),
+            path: "/it".into(),
+            service: to.clone(),
+            method: method.name.clone(),
+            args: names().enumerate().map(|(at, name)| (name, Given::Param(at))).collect(),
+            deadline: Duration::from_secs(10),
+            room: 1 << 20,
+        };
+        let params = names().map(|name| Own { name, doc: String::new(), default: None }).collect();
+        Composed { name: method.name.clone(), doc: String::new(), params, calls: vec![part], on_error: OnError::Fail }
+    };
+    let methods = to.interface().methods.iter().map(composed).collect();
+    Aggregate::new("Passed on", "", methods)
+}
 
 fn wheel(family: Family) -> Arc<dyn Service> {
     Arc::new(Table::new(family, Chance::seeded(7)).service().unwrap())
