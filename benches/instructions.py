@@ -14,15 +14,13 @@ import tempfile
 
 import servers
 
-SPIN = servers.post("/wheel/american", servers.document("spin"))
 
-
-def call(address, calls):
+def call(address, request, calls):
     with socket.create_connection(address) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         answers = connection.makefile("rb")
         for _ in range(calls):
-            connection.sendall(SPIN)
+            connection.sendall(request)
             if not answers.readline().startswith(b"HTTP/1.1 200"):
                 sys.exit("a spin was not answered")
             length = 0
@@ -32,12 +30,12 @@ def call(address, calls):
             answers.read(length)
 
 
-def count(start, calls, keep):
+def count(start, request, calls, keep):
     """The instructions of a whole run, from its start to its end."""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(keep or folder, f"callgrind.{calls}")
         server = start(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"])
-        call(server.address, calls)
+        call(server.address, request, calls)
         server.stop()
         total = 0
         for path in glob.glob(out + "*"):
@@ -52,14 +50,16 @@ def main():
     parser.add_argument("--short", type=int, default=1000)
     parser.add_argument("--long", type=int, default=6000)
     parser.add_argument("--keep", help="a folder for what callgrind wrote about croupier")
+    parser.add_argument("--protocol", choices=servers.SPINS, default="XML-RPC")
     options = parser.parse_args()
+    request = servers.SPINS[options.protocol].request()
     kinds = {
         "croupier": (lambda before: servers.croupier(options.binary, before=before), options.keep),
         "bare hyper": (lambda before: servers.bare(before), None),
     }
     for name, (start, keep) in kinds.items():
-        counts = [count(start, calls, keep) for calls in (options.short, options.long)]
-        print(f"{name}: {(counts[1] - counts[0]) / (options.long - options.short):,.0f} instructions per spin call")
+        counts = [count(start, request, calls, keep) for calls in (options.short, options.long)]
+        print(f"{name}: {(counts[1] - counts[0]) / (options.long - options.short):,.0f} instructions per {options.protocol} spin")
 
 
 if __name__ == "__main__":

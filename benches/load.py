@@ -17,11 +17,6 @@ import time
 import servers
 from servers import document, param, post
 
-SCRIPT = """
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "text/xml"
-wrk.body = [==[%s]==]
-"""
 STRUCTS = 3033
 
 
@@ -63,26 +58,26 @@ def ask(connection, request, room):
     return total - len(head) - 4, first, time.perf_counter() - begun
 
 
-def load(server, script, seconds):
+def load(server, spin, seconds):
     """Requests a second, and microseconds of the server's processor time for each."""
-    before = server.cpu()
-    command = ["wrk", "-t2", "-c64", f"-d{seconds}s", "--timeout", "10s", "-s", script, server.url("/wheel/american")]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(spin.script())
+        script.flush()
+        command = ["wrk", "-t2", "-c64", f"-d{seconds}s", "--timeout", "10s", "-s", script.name, server.url(spin.path)]
+        before = server.cpu()
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in said or "Socket errors" in said:
         sys.exit(said)
     requests, took = re.search(r"(\d+) requests in ([\d.]+)s", said).groups()
     return int(requests) / float(took), (server.cpu() - before) / int(requests) * 1e6
 
 
-def spins(rivals, rounds, seconds):
+def spins(rivals, spin, name, rounds, seconds):
     """Spins over 64 keep-alive connections."""
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(SCRIPT % document("spin").decode())
-        script.flush()
-        for server in rivals.values():
-            load(server, script.name, 1)
-        taken = [{name: load(server, script.name, seconds) for name, server in rivals.items()} for _ in range(rounds)]
-    print(f"\nspin, 64 keep-alive connections, {rounds} rounds of {seconds} s")
+    for server in rivals.values():
+        load(server, spin, 1)
+    taken = [{name: load(server, spin, seconds) for name, server in rivals.items()} for _ in range(rounds)]
+    print(f"\n{name} spin, 64 keep-alive connections, {rounds} rounds of {seconds} s")
     for name in rivals:
         rate, cost = (median(taken, lambda round: round[name][at]) for at in (0, 1))
         rates, costs = (median(taken, lambda round: round[name][at] / round["bare hyper"][at]) for at in (0, 1))
@@ -145,6 +140,8 @@ def main():
     parser.add_argument("--binary", default=servers.CROUPIER)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of each round of spins")
+    parser.add_argument("--protocols", nargs="+", choices=servers.SPINS, default=list(servers.SPINS))
+    parser.add_argument("--spins", action="store_true", help="nothing but spins")
     options = parser.parse_args()
     rivals = {
         "bare hyper": servers.bare(),
@@ -153,7 +150,11 @@ def main():
     }
     try:
         print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; in brackets: beside bare hyper")
-        spins(rivals, options.rounds, options.seconds)
+        for name, spin in servers.SPINS.items():
+            if name in options.protocols:
+                spins(rivals, spin, name, options.rounds, options.seconds)
+        if options.spins:
+            return
         lists(rivals, options.rounds, 100_000)
         decoding(rivals["croupier"], options.rounds)
     finally:

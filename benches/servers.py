@@ -23,10 +23,39 @@ def param(value):
     return f"<param><value>{value}</value></param>"
 
 
-def post(path, body, headers=""):
+def post(path, body, media="text/xml"):
     """A whole HTTP/1.1 request."""
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n"
-    return (head + headers + "\r\n").encode() + body
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+class Spin:
+    """A spin of the American wheel, as one protocol has it."""
+
+    def __init__(self, path, media=None, body=b""):
+        self.path, self.media, self.body = path, media, body
+
+    def request(self):
+        if self.media:
+            return post(self.path, self.body, self.media)
+        return f"GET {self.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+    def script(self):
+        """The same for wrk."""
+        if not self.media:
+            return ""
+        return (f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "{self.media}"\n'
+                f"wrk.body = [==[{self.body.decode()}]==]\n")
+
+
+SPINS = {
+    "XML-RPC": Spin("/wheel/american", "text/xml", document("spin")),
+    "JSON-RPC": Spin("/wheel/american", "application/json", b'{"jsonrpc":"2.0","method":"spin","id":1}'),
+    "REST": Spin("/wheel/american/spin"),
+    "SOAP": Spin("/wheel/american", "text/xml; charset=utf-8",
+                 b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>'
+                 b'<w:spin xmlns:w="urn:croupier:wheel:american"/></e:Body></e:Envelope>'),
+}
 
 
 def bare_hyper():

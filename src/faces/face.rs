@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
+use memchr::memchr;
 
 use crate::body::Body;
 use crate::fault::{BoxError, Fault, Kind};
@@ -147,20 +148,22 @@ pub fn only_head(response: Response<Body>, unpacks: bool) -> Response<Body> {
 
 /// The media type of a request, without its parameters; empty where it has none. Upper and lower case are alike.
 pub fn media_type(head: &Parts) -> &str {
-    let value = content_type(&head.headers).unwrap_or_default();
-    let end = value.bytes().position(|byte| byte == b';').unwrap_or(value.len());
-    value.get(..end).unwrap_or_default().trim_ascii()
+    let value = content_type(&head.headers);
+    let end = memchr(b';', value).unwrap_or(value.len());
+    std::str::from_utf8(value.get(..end).unwrap_or_default()).unwrap_or_default().trim_ascii()
 }
 
-/// The `charset` parameter of a message's content type.
-pub fn charset(headers: &HeaderMap) -> Option<&str> {
-    let value = content_type(headers).filter(|value| value.as_bytes().contains(&b';'))?;
-    value.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
-    })
+/// A parameter of a message's content type, such as `charset`, as it is written, but for quotes around it.
+pub fn media_parameter<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut parts = content_type(headers).split(|byte| *byte == b';').skip(1);
+    let value = parts.find_map(|parameter| {
+        let equals = memchr(b'=', parameter)?;
+        let is = parameter.get(..equals)?.trim_ascii().eq_ignore_ascii_case(name.as_bytes());
+        parameter.get(equals + 1..).filter(|_| is)
+    })?;
+    std::str::from_utf8(value).ok().map(|value| value.trim_ascii().trim_matches('"'))
 }
 
-fn content_type(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::CONTENT_TYPE)?.to_str().ok()
+fn content_type(headers: &HeaderMap) -> &[u8] {
+    headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default()
 }

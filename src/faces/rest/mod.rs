@@ -226,7 +226,7 @@ fn check_type(request: &GroupRequest<'_>) -> Result<(), Problem> {
         || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("+json"));
     let needless =
         !headers.contains_key(header::CONTENT_TYPE) && !headers.contains_key(header::ORIGIN) && request.body.is_empty();
-    let utf8 = face::charset(headers).is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
+    let utf8 = face::media_parameter(headers, "charset").is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
     if needless || (is_json && utf8) {
         return Ok(());
     }

@@ -1,8 +1,8 @@
 //! What a request says beside its document about the method it calls: a hint that must not contradict it.
 
-use http::header;
 use http::request::Parts;
 
+use super::super::face;
 use crate::fault::{Fault, Kind};
 use crate::shape::Shapes;
 use crate::text::abridge;
@@ -16,7 +16,7 @@ pub(super) const HEADER: &str = "soapaction";
 /// The hint may be anything that names no method of the group.
 pub(super) fn check(head: &Parts, method: &str, shapes: &Shapes) -> Result<(), Fault> {
     let header = head.headers.get(HEADER).and_then(|value| value.to_str().ok());
-    for hint in [header, parameter(head)].into_iter().flatten() {
+    for hint in [header, face::media_parameter(&head.headers, "action")].into_iter().flatten() {
         let hint = hint.trim().trim_matches('"').trim();
         if hint.is_empty() || names(hint, method) {
             continue;
@@ -33,15 +33,6 @@ pub(super) fn check(head: &Parts, method: &str, shapes: &Shapes) -> Result<(), F
 /// Whether a hint is a method's name, alone or behind a namespace.
 fn names(hint: &str, method: &str) -> bool {
     hint.strip_suffix(method).is_some_and(|before| before.is_empty() || before.ends_with(['#', '/', ':']))
-}
-
-/// The `action` of the content type.
-fn parameter(head: &Parts) -> Option<&str> {
-    let value = head.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    value.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("action").then_some(value)
-    })
 }
 
 #[cfg(test)]

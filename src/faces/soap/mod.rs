@@ -118,7 +118,8 @@ impl Soap {
         let unread = |rejection| (rejection, Box::from(""));
         let shapes = self.shapes(service.interface());
         let style = if is_rpc(request.query()) { Style::Rpc } else { Style::Document };
-        let text = charset::decode(body, face::charset(&head.headers)).map_err(|fault| unread(fault.into()))?;
+        let text = charset::decode(body, face::media_parameter(&head.headers, "charset"))
+            .map_err(|fault| unread(fault.into()))?;
         let message = wire::read_call(&text, shapes, style, self.limits).map_err(unread)?;
         let Message { version, method, given, tape } = message;
         let name: Box<str> = abridge(&method).into();

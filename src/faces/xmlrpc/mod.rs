@@ -86,7 +86,7 @@ impl XmlRpc {
         service: &Arc<dyn Service>,
         GroupRequest { head, body, context, .. }: GroupRequest<'_>,
     ) -> Result<(Box<str>, Written), Fault> {
-        let text = charset::decode(body, face::charset(&head.headers))?;
+        let text = charset::decode(body, face::media_parameter(&head.headers, "charset"))?;
         let Document { root, tape } = Document::read(&text, self.dialect.reading, self.limits)?;
         let Root::Call(method) = root else {
             return Err(Fault::new(Kind::Structure, "this is an answer, not a `methodCall`"));

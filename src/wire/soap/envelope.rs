@@ -1,25 +1,21 @@
 //! The envelope around a message: which version it is, what its headers ask for, and the one element of its Body.
 
-use roxmltree::{Document as Xml, Node as Element};
-
 use super::fault::{Name, Refused};
 use super::{Rejection, Version};
 use crate::fault::Fault;
 use crate::text::abridge;
 use crate::wire::Limits;
-use crate::wire::xml::tree::{misplaced, no_text, options, shape, syntax};
+use crate::wire::xml::tree::{Element, Tree, misplaced, shape};
 use crate::wire::xml::{Reading, prolog};
 
 /// How many headers that must be understood, and are not, an answer names.
 const NAMED: usize = 16;
 
 /// Makes a tree of a document of at most `limits`, which has no document type declaration.
-pub(super) fn tree(text: &str, limits: Limits) -> Result<Xml<'_>, Fault> {
+pub(super) fn tree(text: &str, limits: Limits) -> Result<Tree<'_>, Fault> {
     // What stands before an XML declaration is a client's slip that hurts nobody.
     let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
-    prolog::start(text, Reading::Lenient)?;
-    prolog::census(text, limits)?;
-    Xml::parse_with_options(text, options(limits)).map_err(|error| syntax(&error, limits))
+    Tree::read(text, prolog::start(text, Reading::Lenient)?, limits)
 }
 
 /// A message that is understood as far as its envelope goes.
@@ -30,34 +26,34 @@ pub(super) struct Envelope<'x, 'a> {
 }
 
 impl<'x, 'a> Envelope<'x, 'a> {
-    pub(super) fn of(xml: &'x Xml<'a>) -> Result<Envelope<'x, 'a>, Rejection> {
-        let root = xml.root_element();
-        if root.tag_name().name() != "Envelope" {
-            let name = abridge(root.tag_name().name());
+    pub(super) fn of(xml: &'x Tree<'a>) -> Result<Envelope<'x, 'a>, Rejection> {
+        let root = xml.root().ok_or_else(|| shape("there is no element in the document"))?;
+        if root.name() != "Envelope" {
+            let name = abridge(root.name());
             return Err(shape(format!("the root element is `{name}`, not an `Envelope`")).into());
         }
-        let version = root.tag_name().namespace().and_then(Version::of_namespace);
+        let version = root.namespace().and_then(Version::of_namespace);
         let version = version.ok_or(Rejection { version: None, refused: Refused::Version })?;
         Envelope::parts(root, version).map_err(|refused| Rejection { version: Some(version), refused })
     }
 
     fn parts(root: Element<'x, 'a>, version: Version) -> Result<Envelope<'x, 'a>, Refused> {
-        no_text(root)?;
-        let mut parts = elements(root).peekable();
+        root.no_text()?;
+        let mut parts = root.elements().peekable();
         if let Some(header) = parts.next_if(|part| is(*part, version, "Header")) {
             check_headers(header, version)?;
         }
         let body = parts.next().ok_or_else(|| shape("the `Envelope` has no `Body`"))?;
         if !is(body, version, "Body") {
-            return Err(misplaced(body.tag_name().name(), "Envelope").into());
+            return Err(misplaced(body.name(), "Envelope").into());
         }
         // SOAP 1.1 lets other elements follow the Body (section 4), and says nothing of what they mean.
         let surplus = parts.find(|part| version == Version::V12 || is(*part, version, "Body"));
         if let Some(part) = surplus {
-            return Err(misplaced(part.tag_name().name(), "Envelope").into());
+            return Err(misplaced(part.name(), "Envelope").into());
         }
-        no_text(body)?;
-        let mut contents = elements(body);
+        body.no_text()?;
+        let mut contents = body.elements();
         let content = contents.next().ok_or_else(|| shape("the `Body` is empty, and should hold a call"))?;
         if contents.next().is_some() {
             return Err(shape("the `Body` holds more than one element").into());
@@ -66,27 +62,19 @@ impl<'x, 'a> Envelope<'x, 'a> {
     }
 }
 
-/// The elements inside an element.
-pub(super) fn elements<'x, 'a>(parent: Element<'x, 'a>) -> impl Iterator<Item = Element<'x, 'a>> {
-    parent.children().filter(Element::is_element)
-}
-
 /// Whether this is an element of the envelope's own.
 pub(super) fn is(element: Element<'_, '_>, version: Version, name: &str) -> bool {
-    element.tag_name().name() == name && element.tag_name().namespace() == Some(version.namespace())
+    element.name() == name && element.namespace() == Some(version.namespace())
 }
 
 /// Refuses a message with a header that must be understood by whom it reaches here: none is. All others are passed over.
 fn check_headers(header: Element<'_, '_>, version: Version) -> Result<(), Refused> {
-    no_text(header)?;
+    header.no_text()?;
     let mut unknown = Vec::new();
-    for block in elements(header) {
+    for block in header.elements() {
         if is_for_us(block, version) && must_be_understood(block, version)? && unknown.len() < NAMED {
-            let name = block.tag_name();
-            unknown.push(Name {
-                namespace: name.namespace().unwrap_or_default().to_owned(),
-                local: name.name().to_owned(),
-            });
+            let namespace = block.namespace().unwrap_or_default().to_owned();
+            unknown.push(Name { namespace, local: block.name().to_owned() });
         }
     }
     if unknown.is_empty() { Ok(()) } else { Err(Refused::Headers(unknown)) }
@@ -106,12 +94,12 @@ fn is_for_us(block: Element<'_, '_>, version: Version) -> bool {
             ],
         ),
     };
-    let role = block.attribute((version.namespace(), attribute)).unwrap_or_default();
+    let role = block.attribute(version.namespace(), attribute).unwrap_or_default();
     roles.contains(&role.trim())
 }
 
 fn must_be_understood(block: Element<'_, '_>, version: Version) -> Result<bool, Fault> {
-    match block.attribute((version.namespace(), "mustUnderstand")).map(str::trim) {
+    match block.attribute(version.namespace(), "mustUnderstand").map(str::trim) {
         None | Some("0" | "false") => Ok(false),
         Some("1" | "true") => Ok(true),
         Some(other) => Err(shape(format!("`mustUnderstand` is `{}`, neither `1` nor `0`", abridge(other)))),

@@ -1,5 +1,7 @@
 //! What a message is refused for, and faults as each version writes them.
 
+use memchr::memchr;
+
 use super::Version;
 use crate::fault::{Fault, Kind};
 use crate::wire::xml::{Characters, Control, escape};
@@ -159,10 +161,12 @@ fn text(to: &mut Vec<u8>, text: &str) {
 
 /// Writes text between double quotes.
 pub(super) fn attribute(to: &mut Vec<u8>, value: &str) {
-    for (at, part) in value.split('"').enumerate() {
-        if at > 0 {
-            to.extend_from_slice(b"&quot;");
-        }
-        text(to, part);
+    let mut left = value;
+    while let Some(quote) = memchr(b'"', left.as_bytes()) {
+        let (before, behind) = left.split_at(quote);
+        text(to, before);
+        to.extend_from_slice(b"&quot;");
+        left = behind.get(1..).unwrap_or_default();
     }
+    text(to, left);
 }

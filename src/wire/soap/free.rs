@@ -2,16 +2,13 @@
 
 use std::borrow::Cow;
 
-use roxmltree::Node as Element;
-
-use super::envelope::elements;
 use super::lexical::Scalar;
 use super::read::{Marks, Reader};
 use crate::fault::Fault;
 use crate::shape::{Shape, unescape};
 use crate::text::abridge;
 use crate::wire::tape::Node;
-use crate::wire::xml::tree::{misplaced, no_text, shape, text_of};
+use crate::wire::xml::tree::{Element, misplaced, shape};
 
 impl<'a> Reader<'_, 'a> {
     /// A value of any type.
@@ -20,30 +17,30 @@ impl<'a> Reader<'_, 'a> {
     /// encoding, or nothing but elements: these are read as an array where all are `item`, as a struct otherwise, and
     /// plain text as a string.
     pub(super) fn free(&mut self, element: Element<'_, 'a>, marks: &Marks<'_>, depth: usize) -> Result<(), Fault> {
-        let mut children = elements(element);
+        let mut children = element.elements();
         let kind = marks.kind.unwrap_or_default();
         let is_array = marks.array || kind.contains("Array");
         let Some(first) = children.next() else { return self.childless(element, kind, is_array, depth) };
-        no_text(element)?;
+        element.no_text()?;
         let only = children.next().is_none();
-        if only && marks.kind.is_none() && is_word(first.tag_name().name()) {
+        if only && marks.kind.is_none() && is_word(first.name()) {
             return self.word(first, depth);
         }
         if is_array {
-            return self.items(elements(element), &Shape::Any, depth);
+            return self.items(element.elements(), &Shape::Any, depth);
         }
         if kind == "Map" {
             return self.pairs(element, "item", "key", depth);
         }
-        if elements(element).all(|child| child.tag_name().name() == "item") {
-            return self.items(elements(element), &Shape::Any, depth);
+        if element.elements().all(|child| child.name() == "item") {
+            return self.items(element.elements(), &Shape::Any, depth);
         }
         self.loose(element, depth)
     }
 
     /// A value without elements inside.
     fn childless(&mut self, element: Element<'_, 'a>, kind: &str, is_array: bool, depth: usize) -> Result<(), Fault> {
-        let text = text_of(element)?;
+        let text = element.text()?;
         if text.bytes().all(|byte| byte.is_ascii_whitespace()) && (is_array || matches!(kind, "Map" | "Struct")) {
             self.deeper(depth)?;
             let opened = self.tape.open();
@@ -70,40 +67,40 @@ impl<'a> Reader<'_, 'a> {
             self.tape.push(Node::Nil);
             return Ok(());
         }
-        match element.tag_name().name() {
+        match element.name() {
             "array" => {
-                no_text(element)?;
-                self.items(elements(element), &Shape::Any, depth)
+                element.no_text()?;
+                self.items(element.elements(), &Shape::Any, depth)
             }
             "struct" => self.pairs(element, "member", "name", depth),
-            "nil" => match element.children().find(|child| child.is_element()) {
-                Some(child) => Err(misplaced(child.tag_name().name(), "nil")),
+            "nil" => match element.elements().next() {
+                Some(child) => Err(misplaced(child.name(), "nil")),
                 None => {
                     self.tape.push(Node::Nil);
                     Ok(())
                 }
             },
-            name => self.typed(Scalar::of_element(name).unwrap_or(Scalar::Text), text_of(element)?),
+            name => self.typed(Scalar::of_element(name).unwrap_or(Scalar::Text), element.text()?),
         }
     }
 
     /// A struct whose members are pairs of elements, a name and a `value`.
     fn pairs(&mut self, element: Element<'_, 'a>, member: &str, name: &str, depth: usize) -> Result<(), Fault> {
-        no_text(element)?;
+        element.no_text()?;
         let depth = self.deeper(depth)?;
         let opened = self.tape.open();
         let mut count = 0;
-        for pair in elements(element) {
-            let inside: Vec<_> = elements(pair).take(3).collect();
-            let named = |at: usize, name: &str| inside.get(at).copied().filter(|child| child.tag_name().name() == name);
+        for pair in element.elements() {
+            let inside: Vec<_> = pair.elements().take(3).collect();
+            let named = |at: usize, name: &str| inside.get(at).copied().filter(|child| child.name() == name);
             let (key, value) = match (named(0, name), named(1, "value"), named(0, "value"), named(1, name)) {
                 (Some(key), Some(value), _, _) | (_, _, Some(value), Some(key)) if inside.len() == 2 => (key, value),
                 _ => return Err(shape(format!("a `{member}` does not hold one `{name}` and one `value`"))),
             };
-            if pair.tag_name().name() != member {
-                return Err(misplaced(pair.tag_name().name(), element.tag_name().name()));
+            if pair.name() != member {
+                return Err(misplaced(pair.name(), element.name()));
             }
-            let key = text_of(key)?;
+            let key = key.text()?;
             self.name(key);
             self.value(value, &Shape::Any, depth)?;
             count += 1;
@@ -116,8 +113,8 @@ impl<'a> Reader<'_, 'a> {
         let depth = self.deeper(depth)?;
         let opened = self.tape.open();
         let mut count = 0;
-        for member in elements(element) {
-            self.name(unescape(member.tag_name().name()));
+        for member in element.elements() {
+            self.name(unescape(member.name()));
             self.value(member, &Shape::Any, depth)?;
             count += 1;
         }

@@ -2,16 +2,13 @@
 
 use std::borrow::Cow;
 
-use roxmltree::Node as Element;
-
 use super::Style;
-use super::envelope::elements;
 use super::read::{Given, Marks, Reader};
 use crate::fault::Fault;
 use crate::shape::{Field, Record, Shape, unescape};
 use crate::text::{abridge, nearest};
 use crate::wire::tape::Node;
-use crate::wire::xml::tree::{no_text, shape, text_of};
+use crate::wire::xml::tree::{Element, shape};
 
 /// What an element's children are, sorted by the fields they belong to; those of no field come last.
 struct Sorted<'x, 'a>(Vec<(usize, Element<'x, 'a>)>);
@@ -20,8 +17,8 @@ impl<'x, 'a> Sorted<'x, 'a> {
     /// Sorts by local names: SOAP::Lite and rpc style have no namespace where the schema has one.
     fn of(parent: Element<'x, 'a>, fields: &[Field]) -> Sorted<'x, 'a> {
         let (mut children, mut next, mut ordered) = (Vec::new(), 0, true);
-        for child in elements(parent) {
-            let name = child.tag_name().name();
+        for child in parent.elements() {
+            let name = child.name();
             let is = |at: &usize| fields.get(*at).is_some_and(|field| field.element == name);
             let near = [next, next + 1].into_iter().find(is);
             let at = near.or_else(|| fields.iter().position(|field| field.element == name)).unwrap_or(fields.len());
@@ -50,12 +47,12 @@ impl<'a> Reader<'_, 'a> {
     /// `c-gensym3` is what SOAP::Lite writes for a bare value, `param0` what PHP writes without a WSDL document.
     pub(super) fn params(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<Given, Fault> {
         Marks::of(call)?;
-        no_text(call)?;
-        if elements(call).next().is_none() && !fields.iter().any(|field| field.required && field.may_be_absent()) {
+        call.no_text()?;
+        if call.elements().next().is_none() && !fields.iter().any(|field| field.required && field.may_be_absent()) {
             return Ok(Given::ByPosition);
         }
-        if elements(call).next().is_some() && elements(call).enumerate().all(|(at, it)| is_nameless(it, at, fields)) {
-            for (at, element) in elements(call).enumerate() {
+        if call.elements().next().is_some() && call.elements().enumerate().all(|(at, it)| is_nameless(it, at, fields)) {
+            for (at, element) in call.elements().enumerate() {
                 self.value(element, fields.get(at).map_or(&Shape::Any, |field| &field.shape), 0)?;
                 self.tape.complete();
             }
@@ -79,7 +76,7 @@ impl<'a> Reader<'_, 'a> {
             count += self.named_member(field, found, true, 0)?;
         }
         for (_, element) in sorted.field(fields.len()) {
-            self.name(unescape(element.tag_name().name()));
+            self.name(unescape(element.name()));
             self.value(*element, &Shape::Any, 0)?;
             count += 1;
         }
@@ -92,7 +89,7 @@ impl<'a> Reader<'_, 'a> {
     fn numbered(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<Given, Fault> {
         let sorted = Sorted::of(call, fields);
         if let Some((_, stranger)) = sorted.field(fields.len()).first() {
-            let name = unescape(stranger.tag_name().name());
+            let name = unescape(stranger.name());
             let near = nearest(&name, fields.iter().map(|field| field.name.as_str()));
             let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             return Err(Fault::bad_params(format!("there is no parameter `{}`{hint}", abridge(&name))));
@@ -130,13 +127,11 @@ impl<'a> Reader<'_, 'a> {
             return Ok(());
         }
         // An array of SOAP's encoding does not name its items.
-        if elements(element)
-            .all(|child| child.tag_name().name() == "item" && fields.iter().all(|it| it.element != "item"))
-        {
+        if element.elements().all(|child| child.name() == "item" && fields.iter().all(|it| it.element != "item")) {
             let depth = self.deeper(depth)?;
             let opened = self.tape.open();
             let mut count = 0;
-            for (at, item) in elements(element).enumerate() {
+            for (at, item) in element.elements().enumerate() {
                 self.value(item, fields.get(at).map_or(&Shape::Any, |field| &field.shape), depth)?;
                 count += 1;
             }
@@ -146,7 +141,7 @@ impl<'a> Reader<'_, 'a> {
         let depth = self.deeper(depth)?;
         let sorted = Sorted::of(element, fields);
         if let Some((_, stranger)) = sorted.field(fields.len()).first() {
-            let [inner, outer] = [*stranger, element].map(|element| abridge(element.tag_name().name()));
+            let [inner, outer] = [*stranger, element].map(|element| abridge(element.name()));
             return Err(Fault::bad_params(format!("there is no `{inner}` in `{outer}`")));
         }
         let opened = self.tape.open();
@@ -178,7 +173,7 @@ impl<'a> Reader<'_, 'a> {
             match &record.further {
                 Some(further) => self.further(*stranger, further, depth)?,
                 None => {
-                    self.name(unescape(stranger.tag_name().name()));
+                    self.name(unescape(stranger.name()));
                     self.value(*stranger, &Shape::Any, depth)?;
                 }
             }
@@ -189,16 +184,16 @@ impl<'a> Reader<'_, 'a> {
 
     /// A member that the record does not name: an `entry` with a key and a value, or an element of the member's name.
     fn further(&mut self, element: Element<'_, 'a>, form: &Shape, depth: usize) -> Result<(), Fault> {
-        let child = |name: &str| elements(element).find(|child| child.tag_name().name() == name);
+        let child = |name: &str| element.elements().find(|child| child.name() == name);
         // `item` is what Apache's Map has, which PHP sends.
-        let is_entry = matches!(element.tag_name().name(), "entry" | "item");
+        let is_entry = matches!(element.name(), "entry" | "item");
         let Some(key) = child("key").filter(|_| is_entry) else {
-            self.name(unescape(element.tag_name().name()));
+            self.name(unescape(element.name()));
             return self.value(element, form, depth);
         };
-        let key_text = text_of(key)?;
+        let key_text = key.text()?;
         match child("value") {
-            _ if elements(element).count() > 2 => Err(shape("an `entry` holds more than a `key` and a `value`")),
+            _ if element.elements().count() > 2 => Err(shape("an `entry` holds more than a `key` and a `value`")),
             Some(value) => {
                 self.name(key_text);
                 self.value(value, form, depth)
@@ -273,7 +268,7 @@ impl<'a> Reader<'_, 'a> {
             Shape::Record(record) => record.fields.iter().any(|field| !field.may_be_absent()),
             _ => true,
         };
-        self.style == Style::Rpc && field.may_be_absent() && never_empty && !only.has_children()
+        self.style == Style::Rpc && field.may_be_absent() && never_empty && only.is_empty()
     }
 
     /// Whether a member's element stands for one item of many; `top` is a parameter or a result.
@@ -291,13 +286,13 @@ fn is_wrapped(found: &[(usize, Element<'_, '_>)], item: &Shape) -> Result<bool, 
         item,
         Shape::Any | Shape::Named(_) | Shape::Optional(_) | Shape::List(_) | Shape::Tuple(_) | Shape::Record(_)
     );
-    let holds_items = || elements(*only).next().is_some_and(|child| child.tag_name().name() == "item");
+    let holds_items = || only.elements().next().is_some_and(|child| child.name() == "item");
     Ok(encoded || (plain && holds_items()))
 }
 
 /// Whether a parameter's name is one that a client makes up.
 fn is_nameless(element: Element<'_, '_>, at: usize, fields: &[Field]) -> bool {
-    let name = element.tag_name().name();
+    let name = element.name();
     let number = |rest: &str| rest.parse::<usize>().ok();
     let made_up = name.strip_prefix("c-gensym").and_then(number).is_some()
         || name.strip_prefix("param").and_then(number) == Some(at);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::envelope::{self, Envelope, elements, is};
+use super::envelope::{self, Envelope, is};
 use super::fault::{Refused, attribute};
 use super::read::{Given, Reader};
 use super::{INSTANCE, Rejection, Style, Version};
@@ -34,10 +34,10 @@ pub fn read_call<'a>(text: &'a str, shapes: &Shapes, style: Style, limits: Limit
     let xml = envelope::tree(text, limits)?;
     let Envelope { version, content } = Envelope::of(&xml)?;
     let rejected = |refused| Rejection { version: Some(version), refused };
-    if content.tag_name().namespace() == Some(version.namespace()) {
+    if content.namespace() == Some(version.namespace()) {
         return Err(rejected(shape("the `Body` holds an element of SOAP's own, not a call").into()));
     }
-    let element = content.tag_name().name();
+    let element = content.name();
     let known = shapes.method_of_element(element);
     let mut reader = Reader::new(shapes, style, limits);
     let params = known.map(|known| known.params.as_slice()).unwrap_or_default();
@@ -63,7 +63,7 @@ pub fn read_answer<'a>(
         return Err(rejected(shape("this is a fault, not an answer")));
     }
     let mut reader = Reader::new(shapes, style, limits);
-    let results: Vec<_> = elements(content).collect();
+    let results: Vec<_> = content.elements().collect();
     reader.result(&results, &method.result).map_err(rejected)?;
     let method = Cow::Owned(method.name.clone());
     Ok(Message { version, method, given: Given::ByPosition, tape: reader.tape })

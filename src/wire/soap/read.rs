@@ -2,16 +2,13 @@
 
 use std::borrow::Cow;
 
-use roxmltree::{Attribute, Node as Element};
-
-use super::envelope::elements;
 use super::{Style, lexical};
 use crate::fault::{Fault, Kind};
 use crate::shape::{Shape, Shapes};
 use crate::text::abridge;
 use crate::wire::Limits;
 use crate::wire::tape::{Node, Tape};
-use crate::wire::xml::tree::{shape, text_of};
+use crate::wire::xml::tree::{Element, shape};
 
 /// How a message's parameters are on its tape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +45,7 @@ impl<'s, 'a> Reader<'s, 'a> {
         };
         match form {
             Shape::Any => self.free(element, &marks, depth),
-            Shape::Nil if element.children().next().is_none() => {
+            Shape::Nil if element.is_empty() => {
                 self.tape.push(Node::Nil);
                 Ok(())
             }
@@ -61,10 +58,10 @@ impl<'s, 'a> Reader<'s, 'a> {
 
     /// A text; where there are elements instead, whatever they say, for the method to refuse.
     fn scalar(&mut self, element: Element<'_, 'a>, form: &Shape, marks: &Marks<'_>, depth: usize) -> Result<(), Fault> {
-        if elements(element).next().is_some() {
+        if element.elements().next().is_some() {
             return self.free(element, marks, depth);
         }
-        let node = lexical::scalar(form, text_of(element)?);
+        let node = lexical::scalar(form, element.text()?);
         self.tape.push(node);
         Ok(())
     }
@@ -74,7 +71,7 @@ impl<'s, 'a> Reader<'s, 'a> {
         if self.text_instead(element)? {
             return Ok(());
         }
-        self.items(elements(element), item, depth)
+        self.items(element.elements(), item, depth)
     }
 
     /// An array of these elements' values.
@@ -100,11 +97,11 @@ impl<'s, 'a> Reader<'s, 'a> {
 
     /// Reads an element that should hold others, but holds text: the method will say that it is none of what it takes.
     pub(super) fn text_instead(&mut self, element: Element<'_, 'a>) -> Result<bool, Fault> {
-        if elements(element).next().is_some() {
-            crate::wire::xml::tree::no_text(element)?;
+        if element.elements().next().is_some() {
+            element.no_text()?;
             return Ok(false);
         }
-        let text = text_of(element)?;
+        let text = element.text()?;
         let blank = text.bytes().all(|byte| byte.is_ascii_whitespace());
         if !blank {
             self.tape.push(Node::Text(text));
@@ -143,14 +140,13 @@ impl<'a> Marks<'a> {
     pub(super) fn of(element: Element<'a, '_>) -> Result<Marks<'a>, Fault> {
         let mut marks = Marks::default();
         for attribute in element.attributes() {
-            match attribute.name() {
-                "nil" | "null" if is_instance(&attribute) => {
-                    marks.nil = matches!(attribute.value().trim(), "true" | "1")
-                }
-                "type" if is_instance(&attribute) => marks.kind = attribute.value().trim().rsplit(':').next(),
-                "arrayType" | "itemType" | "arraySize" => marks.array = attribute.namespace().is_some(),
-                "href" if attribute.namespace().is_none() => return Err(reference("href", element)),
-                "ref" if attribute.namespace() == Some("http://www.w3.org/2003/05/soap-encoding") => {
+            let (namespace, value) = (element.namespace_of(attribute), attribute.value.trim());
+            match attribute.name {
+                "nil" | "null" if is_instance(namespace) => marks.nil = matches!(value, "true" | "1"),
+                "type" if is_instance(namespace) => marks.kind = value.rsplit(':').next(),
+                "arrayType" | "itemType" | "arraySize" => marks.array = namespace.is_some(),
+                "href" if namespace.is_none() => return Err(reference("href", element)),
+                "ref" if namespace == Some("http://www.w3.org/2003/05/soap-encoding") => {
                     return Err(reference("ref", element));
                 }
                 _ => {}
@@ -161,11 +157,11 @@ impl<'a> Marks<'a> {
 }
 
 /// Whether an attribute is of XML Schema's namespace for instances, which had a year of its own in each draft.
-fn is_instance(attribute: &Attribute<'_, '_>) -> bool {
-    attribute.namespace().is_some_and(|it| it.starts_with("http://www.w3.org/") && it.ends_with("/XMLSchema-instance"))
+fn is_instance(namespace: Option<&str>) -> bool {
+    namespace.is_some_and(|it| it.starts_with("http://www.w3.org/") && it.ends_with("/XMLSchema-instance"))
 }
 
 fn reference(attribute: &str, element: Element<'_, '_>) -> Fault {
-    let name = abridge(element.tag_name().name());
+    let name = abridge(element.name());
     shape(format!("`{name}` refers by `{attribute}` to another element; a value must stand where it belongs"))
 }

@@ -2,6 +2,7 @@
 
 pub mod charset;
 pub(super) mod escape;
+pub(super) mod plain;
 pub(super) mod prolog;
 pub(super) mod tree;
 pub(super) mod unwritable;

@@ -8,9 +8,9 @@ use crate::text::abridge;
 use crate::wire::Limits;
 
 /// How many attributes one element may have; nobody's XML-RPC has any.
-const ATTRIBUTES: usize = 32;
+pub(super) const ATTRIBUTES: usize = 32;
 /// How many namespaces a document may declare in all.
-const NAMESPACES: usize = 32;
+pub(super) const NAMESPACES: usize = 32;
 /// How many `<` and how many `=` any document may have: a parser makes room for as many elements and attributes
 /// before it looks at one.
 const MARKS: usize = 1 << 20;

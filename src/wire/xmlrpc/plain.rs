@@ -5,12 +5,13 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
 use super::document::{Document, Root};
 use super::scalar::Scalar;
 use crate::wire::Limits;
 use crate::wire::tape::Tape;
+use crate::wire::xml::plain::has_unusual_characters;
 use crate::wire::xml::prolog::Start;
 use crate::wire::xml::{Reading, escape};
 
@@ -23,16 +24,6 @@ pub(super) fn read(text: &str, start: Start, reading: Reading, limits: Limits) -
     let root = if reader.tag("<methodCall>") { reader.call()? } else { reader.answer()? };
     reader.blank();
     (reader.at == text.len() && reader.elements <= limits.elements).then_some(Document { root, tape: reader.tape })
-}
-
-/// Whether there is a character that XML forbids or changes, or a `]]>`, which it forbids in text.
-fn has_unusual_characters(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let control = bytes.iter().fold(false, |found, byte| found | (*byte < 0x20 && *byte != b'\n' && *byte != b'\t'));
-    // Looking for one byte is cheaper than setting up a search for several, and documents are mostly short.
-    control
-        || (memchr(b']', bytes).is_some() && memmem::find(bytes, b"]]>").is_some())
-        || (memchr(0xef, bytes).is_some() && memmem::find(bytes, b"\xef\xbf").is_some())
 }
 
 struct Reader<'a> {
@@ -225,10 +216,7 @@ impl<'a> Reader<'a> {
         let length = memchr(b'<', self.rest())?;
         let content = self.text.get(self.at..self.at + length)?;
         self.at += length;
-        match memchr(b'&', content.as_bytes()) {
-            None => Some(Cow::Borrowed(content)),
-            Some(first) => unescape(content, first).map(Cow::Owned),
-        }
+        escape::resolve(content)
     }
 
     /// Passes over a start tag, if that is what stands here.
@@ -257,21 +245,4 @@ impl<'a> Reader<'a> {
     fn rest(&self) -> &'a [u8] {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
-}
-
-/// Text with references, of which the first stands at `first`.
-fn unescape(text: &str, first: usize) -> Option<String> {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    let mut next = Some(first);
-    while let Some(at) = next {
-        out.push_str(rest.get(..at)?);
-        let reference = rest.get(at + 1..)?;
-        let end = memchr(b';', reference.as_bytes())?;
-        out.push(escape::referred(reference.get(..end)?)?);
-        rest = reference.get(end + 1..)?;
-        next = memchr(b'&', rest.as_bytes());
-    }
-    out.push_str(rest);
-    Some(out)
 }

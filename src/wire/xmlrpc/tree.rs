@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use roxmltree::{Document as Xml, Node as Element};
-
 use super::document::{Document, Root};
 use super::scalar::Scalar;
 use crate::fault::{Fault, Kind};
@@ -11,18 +9,18 @@ use crate::text::abridge;
 use crate::wire::Limits;
 use crate::wire::tape::{Node, Tape};
 use crate::wire::xml::Reading;
-use crate::wire::xml::tree::{misplaced, no_text, options, shape, syntax, text_of};
+use crate::wire::xml::tree::{Element, Tree, misplaced, shape, syntax};
 
 /// The namespace of Apache's extension types.
 pub(super) const APACHE: &str = "http://ws.apache.org/xmlrpc/namespaces/extensions";
 
 /// Reads a document that the census has let pass, whose root element begins at `root`.
 pub(super) fn read(text: &str, root: usize, reading: Reading, limits: Limits) -> Result<Document<'_>, Fault> {
-    match Xml::parse_with_options(text, options(limits)) {
+    match Tree::read_any(text, limits) {
         Ok(xml) => Reader { reading, limits, tape: Tape::default() }.document(&xml),
         Err(roxmltree::Error::UnknownNamespace(prefix, _)) if prefix == "ex" && reading == Reading::Lenient => {
             let declared = declare_apache(text, root);
-            let xml = Xml::parse_with_options(&declared, options(limits)).map_err(|error| syntax(&error, limits))?;
+            let xml = Tree::read_any(&declared, limits).map_err(|error| syntax(&error, limits))?;
             let document = Reader { reading, limits, tape: Tape::default() }.document(&xml)?;
             Ok(document.into_owned())
         }
@@ -45,9 +43,9 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn document(mut self, xml: &Xml<'a>) -> Result<Document<'a>, Fault> {
-        let root = xml.root_element();
-        let says = match root.tag_name().name() {
+    fn document(mut self, xml: &Tree<'a>) -> Result<Document<'a>, Fault> {
+        let root = xml.root().ok_or_else(|| shape("there is no element in the document"))?;
+        let says = match root.name() {
             "methodCall" => self.call(root)?,
             "methodResponse" => self.answer(root)?,
             other => {
@@ -63,7 +61,7 @@ impl<'a> Reader<'a> {
     fn call(&mut self, root: Element<'_, 'a>) -> Result<Root<'a>, Fault> {
         let [name, params] = self.children(root, ["methodName", "params"])?;
         let name = name.ok_or_else(|| shape("`methodCall` has no `methodName`"))?;
-        let name = trimmed(text_of(name)?);
+        let name = trimmed(name.text()?);
         if name.is_empty() {
             return Err(shape("`methodName` is empty"));
         }
@@ -94,9 +92,9 @@ impl<'a> Reader<'a> {
     }
 
     fn params(&mut self, params: Element<'_, 'a>) -> Result<(), Fault> {
-        no_text(params)?;
-        for param in params.children().filter(Element::is_element) {
-            match param.tag_name().name() {
+        params.no_text()?;
+        for param in params.elements() {
+            match param.name() {
                 "param" => self.only_value(param)?,
                 other => self.unknown(params, other)?,
             }
@@ -106,7 +104,7 @@ impl<'a> Reader<'a> {
 
     fn only_value(&mut self, parent: Element<'_, 'a>) -> Result<(), Fault> {
         let [value] = self.children(parent, ["value"])?;
-        let value = value.ok_or_else(|| shape(format!("`{}` has no `value`", parent.tag_name().name())))?;
+        let value = value.ok_or_else(|| shape(format!("`{}` has no `value`", parent.name())))?;
         self.value(value, 0)?;
         self.tape.complete();
         Ok(())
@@ -114,24 +112,23 @@ impl<'a> Reader<'a> {
 
     /// A `value`; `depth` arrays and structs are open around it.
     fn value(&mut self, value: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
-        let mut typed = value.children().filter(Element::is_element);
+        let mut typed = value.elements();
         let Some(element) = typed.next() else {
-            self.tape.push(Node::Text(text_of(value)?));
+            self.tape.push(Node::Text(value.text()?));
             return Ok(());
         };
         if typed.next().is_some() {
             return Err(shape("`value` holds more than one element"));
         }
-        no_text(value)?;
-        let name = element.tag_name();
-        let apache = name.namespace() == Some(APACHE);
-        match name.name() {
+        value.no_text()?;
+        let apache = element.namespace() == Some(APACHE);
+        match element.name() {
             "array" if !apache => self.array(element, self.deeper(depth)?),
             "struct" if !apache => self.members(element, self.deeper(depth)?),
             word => {
                 let scalar = if apache { Scalar::of_apache(word) } else { Scalar::named(word.as_bytes()) };
                 let scalar = scalar.ok_or_else(|| shape(format!("there is no type `{}`", abridge(word))))?;
-                self.tape.push(scalar.read(text_of(element)?, self.reading)?);
+                self.tape.push(scalar.read(element.text()?, self.reading)?);
                 Ok(())
             }
         }
@@ -142,9 +139,9 @@ impl<'a> Reader<'a> {
         let opened = self.tape.open();
         let mut items = 0;
         if let Some(data) = data {
-            no_text(data)?;
-            for value in data.children().filter(Element::is_element) {
-                match value.tag_name().name() {
+            data.no_text()?;
+            for value in data.elements() {
+                match value.name() {
                     "value" => self.value(value, depth)?,
                     other => return Err(misplaced(other, "data")),
                 }
@@ -156,17 +153,17 @@ impl<'a> Reader<'a> {
     }
 
     fn members(&mut self, element: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
-        no_text(element)?;
+        element.no_text()?;
         let opened = self.tape.open();
         let mut members = 0;
-        for member in element.children().filter(Element::is_element) {
-            if member.tag_name().name() != "member" {
-                return Err(misplaced(member.tag_name().name(), "struct"));
+        for member in element.elements() {
+            if member.name() != "member" {
+                return Err(misplaced(member.name(), "struct"));
             }
             let [name, value] = self.children(member, ["name", "value"])?;
             let name = name.ok_or_else(|| shape("`member` has no `name`"))?;
             let value = value.ok_or_else(|| shape("`member` has no `value`"))?;
-            self.tape.push(Node::Text(text_of(name)?));
+            self.tape.push(Node::Text(name.text()?));
             self.value(value, depth)?;
             members += 1;
         }
@@ -179,13 +176,13 @@ impl<'a> Reader<'a> {
         parent: Element<'x, 'a>,
         names: [&str; N],
     ) -> Result<[Option<Element<'x, 'a>>; N], Fault> {
-        no_text(parent)?;
+        parent.no_text()?;
         let mut found = [None; N];
-        for child in parent.children().filter(Element::is_element) {
-            let name = child.tag_name().name();
+        for child in parent.elements() {
+            let name = child.name();
             match names.iter().zip(&mut found).find(|(known, _)| **known == name) {
                 Some((_, slot @ None)) => *slot = Some(child),
-                Some(_) => return Err(shape(format!("`{}` has two `{name}`", parent.tag_name().name()))),
+                Some(_) => return Err(shape(format!("`{}` has two `{name}`", parent.name()))),
                 None => self.unknown(parent, name)?,
             }
         }
@@ -195,7 +192,7 @@ impl<'a> Reader<'a> {
     /// An element that does not belong where it is. Inside a value it would be part of the data, and one of
     /// XML-RPC's own would be data in the wrong place; anything else is noise.
     fn unknown(&self, parent: Element<'_, 'a>, name: &str) -> Result<(), Fault> {
-        let parent = parent.tag_name().name();
+        let parent = parent.name();
         let outside_values = matches!(parent, "methodCall" | "methodResponse" | "params" | "param" | "fault");
         if self.reading == Reading::Lenient && outside_values && !is_own(name) {
             return Ok(());

@@ -158,7 +158,7 @@ fn text_of(response: &Response<Bytes>) -> Result<std::borrow::Cow<'_, str>, Faul
         let message = format!("it is compressed (`{}`), which was not asked for", abridge(&coding));
         return Err(Fault::new(Kind::Encoding, message));
     }
-    charset::decode(response.body(), face::charset(headers))
+    charset::decode(response.body(), face::media_parameter(headers, "charset"))
 }
 
 /// The beginning of a body that is no answer, as one line.
