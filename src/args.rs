@@ -1,6 +1,7 @@
 //! A call's arguments as they came, unread, until a handler says what types they are.
 
 mod arguments;
+mod each;
 mod name;
 mod position;
 
@@ -13,6 +14,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 pub use self::arguments::{Arguments, Known};
+pub use self::each::Arg;
 use self::name::ByName;
 use self::position::ByPosition;
 use crate::fault::Fault;
@@ -35,6 +37,8 @@ pub enum Args<'a> {
     Members(ValueRef<'a, 'a>),
     /// A JSON array, by position, or a JSON object, by name.
     Json(&'a RawValue),
+    /// Arguments by name, each as another call or a configuration brought it; no name is there twice.
+    Named(&'a [(&'a str, Arg<'a>)]),
 }
 
 impl<'a> Args<'a> {
@@ -49,6 +53,9 @@ impl<'a> Args<'a> {
             Args::None => A::deserialize(ByPosition { given: std::iter::empty::<ValueRef<'a, 'a>>() }),
             Args::Values(given) => A::deserialize(ByPosition { given }),
             Args::Members(record) => A::deserialize(ByName { given: members(record)? }),
+            Args::Named(given) => {
+                A::deserialize(ByName { given: given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg)) })
+            }
             Args::Json(raw) => match Listed::read(raw)? {
                 Listed::ByPosition(given) => A::deserialize(ByPosition { given: given.into_iter().map(Typed) }),
                 Listed::ByName(given) => {
@@ -70,6 +77,7 @@ impl<'a> Args<'a> {
             Args::None => Ok(Arguments::default()),
             Args::Values(given) => by_position(given.map(any).collect()),
             Args::Members(record) => named(members(record)?),
+            Args::Named(given) => named(given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg))),
             Args::Json(raw) => match Listed::read(raw)? {
                 Listed::ByPosition(given) => by_position(given.into_iter().map(|raw| any(Typed(raw))).collect()),
                 Listed::ByName(given) => named(given.into_iter().map(|(name, raw)| (name, Typed(raw)))),
@@ -148,7 +156,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
 /// What is wrong with the arguments, for the caller.
 #[derive(Debug)]
-struct Wrong {
+pub struct Wrong {
     message: String,
     /// The name of the parameter that is wrong, where it has one.
     parameter: Option<Box<str>>,

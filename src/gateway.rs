@@ -15,6 +15,7 @@ use crate::packing::pack;
 use crate::refusal::Refusal;
 use crate::router::Router;
 use crate::service::{Context, Service};
+use crate::settings::Only;
 use crate::text::abridge;
 
 /// One URL path, and its aliases, with one service and what is decided about its requests.
@@ -66,7 +67,7 @@ impl Gateway {
         Gateway { packing, ..self }
     }
 
-    /// Answers one request.
+    /// Answers one request. Where its head has an [`Only`] as an extension, everything else is not found.
     pub async fn answer<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes>,
@@ -141,7 +142,7 @@ impl<'g> Claimed<'g> {
             return self.face;
         }
         let interface = group.service.interface();
-        let settled = group.faces.iter().find(|face| match face.claims(interface, head, tail) {
+        let settled = group.admitting(head).find(|face| match face.claims(interface, head, tail) {
             Claim::No => false,
             Claim::Perhaps => face.recognises(head, body),
             Claim::Yes => true,
@@ -151,15 +152,28 @@ impl<'g> Claimed<'g> {
 }
 
 impl Group {
+    /// The faces that are reached where a request has come in: an extension of its head says so where not all are.
+    fn admitting(&self, head: &Parts) -> impl Iterator<Item = &Arc<dyn Face>> {
+        let only = head.extensions.get::<Only>().copied();
+        self.faces.iter().filter(move |face| match only {
+            None => true,
+            Some(Only::Pages) => face.is_for_people(),
+            Some(Only::Calls) => !face.is_for_people(),
+        })
+    }
+
     fn claim(&self, head: &Parts, tail: &str) -> Result<Claimed<'_>, Refusal> {
         let interface = self.service.interface();
-        for face in &self.faces {
+        for face in self.admitting(head) {
             match face.claims(interface, head, tail) {
                 Claim::No => {}
                 claim => return Ok(Claimed { face, claim }),
             }
         }
-        let methods = self.faces.iter().flat_map(|face| face.methods(interface, tail));
+        if head.extensions.get() == Some(&Only::Pages) {
+            return Err(not_found(head.uri.path()));
+        }
+        let methods = self.admitting(head).flat_map(|face| face.methods(interface, tail));
         let mut allow: Vec<Method> = methods.cloned().collect();
         allow.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         allow.dedup();

@@ -320,7 +320,8 @@ async fn guarded_future<T>(running: impl Future<Output = T>) -> Result<T, Fault>
     .await
 }
 
-fn unfit(name: &str) -> Option<&'static str> {
+/// Why a method cannot have a name, as the predicate of a sentence about it; `None` where it can.
+pub(crate) fn unfit(name: &str) -> Option<&'static str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '/');
     if name.is_empty() {
         Some("is empty")

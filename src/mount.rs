@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::faces::page::Listed;
+use crate::faces::page::{Listed, OwnListed, OwnPage};
 use crate::faces::rest::Described;
 use crate::faces::set::{FaceName, FaceSet, Surroundings, of_root};
 use crate::fault::Fault;
@@ -28,6 +28,17 @@ pub struct Mounted {
     pub body_limit: usize,
 }
 
+/// A page of an operator's own, and where it is.
+#[derive(Clone)]
+pub struct MountedPage {
+    /// Its path.
+    pub path: String,
+    /// What answers the call whose answer it shows.
+    pub service: Arc<dyn Service>,
+    /// The page.
+    pub page: OwnPage,
+}
+
 /// The path at which all groups are described together.
 const ROOT: &str = "/";
 
@@ -37,8 +48,22 @@ const ROOT: &str = "/";
 /// # Errors
 /// Where a path is malformed or taken.
 pub fn router(groups: &[Mounted], site: Arc<Site>) -> Result<Router<Arc<Group>>, MountError> {
+    with_pages(groups, &[], site)
+}
+
+/// A router to these groups and pages. A page at `/` answers before the directory.
+///
+/// # Errors
+/// Where a path is malformed or taken.
+pub fn with_pages(
+    groups: &[Mounted],
+    pages: &[MountedPage],
+    site: Arc<Site>,
+) -> Result<Router<Arc<Group>>, MountError> {
     let listed = groups.iter().filter(|group| group.faces.has(FaceName::Page)).map(Mounted::listed).collect();
-    let around = Surroundings { site, listed };
+    let own =
+        pages.iter().map(|page| OwnListed { path: page.path.clone(), title: page.page.title.to_string() }).collect();
+    let around = Surroundings { site, listed, own };
     let mut router = Router::default();
     let mut root = None;
     for mounted in groups {
@@ -51,10 +76,25 @@ pub fn router(groups: &[Mounted], site: Arc<Site>) -> Result<Router<Arc<Group>>,
             }
         }
     }
+    for mounted in pages {
+        let group = Arc::new(mounted.group());
+        match mounted.path.as_str() {
+            ROOT if root.is_some() => return Err(MountError::Taken),
+            ROOT => root = Some(group),
+            path => router.mount(path, group)?,
+        }
+    }
     if let Some(group) = with_all(root, groups, &around) {
         router.mount(ROOT, group)?;
     }
     Ok(router)
+}
+
+impl MountedPage {
+    fn group(&self) -> Group {
+        let (path, service) = (self.path.clone(), self.service.clone());
+        Group { path, service, faces: vec![Arc::new(self.page.clone())], body_limit: 0 }
+    }
 }
 
 impl Mounted {
@@ -84,7 +124,9 @@ fn with_all(root: Option<Arc<Group>>, groups: &[Mounted], around: &Surroundings)
     match root {
         Some(group) if faces.is_empty() => Some(group),
         Some(group) => {
-            faces.extend(group.faces.iter().cloned());
+            // A page that somebody has put there is meant to be seen.
+            let at = if group.faces.iter().all(|face| face.is_for_people()) { 0 } else { faces.len() };
+            faces.splice(at..at, group.faces.iter().cloned());
             let (path, service) = (group.path.clone(), group.service.clone());
             Some(Arc::new(Group { path, service, faces, body_limit: group.body_limit }))
         }

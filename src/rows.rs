@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::fault::BoxError;
 use crate::service::{Encode, Format, RowSource, Rows};
+use crate::value::{Room, Value, value_of};
 
 /// A handler's result that is sent item by item.
 pub trait RowSet {
@@ -87,6 +88,14 @@ where
         }
         Ok(true)
     }
+
+    fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut Room) -> Result<bool, BoxError> {
+        for _ in 0..most {
+            let Some(item) = self.items.next() else { return Ok(false) };
+            to.push(value_of(&item, room)?);
+        }
+        Ok(true)
+    }
 }
 
 /// Picks from a table, whose items are encoded when the format is first known.
@@ -109,11 +118,21 @@ where
         while to.len() < until {
             let Some(pick) = self.picks.next() else { return Ok(false) };
             separate(format, to, &mut self.first);
-            to.extend_from_slice(self.encoded.get(pick).ok_or("a row was picked that is not in the table")?);
+            to.extend_from_slice(self.encoded.get(pick).ok_or(NOT_THERE)?);
+        }
+        Ok(true)
+    }
+
+    fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut Room) -> Result<bool, BoxError> {
+        for _ in 0..most {
+            let Some(pick) = self.picks.next() else { return Ok(false) };
+            to.push(value_of(self.table.get(pick).ok_or(NOT_THERE)?, room)?);
         }
         Ok(true)
     }
 }
+
+const NOT_THERE: &str = "a row was picked that is not in the table";
 
 fn encoded<T: Serialize + Sync>(item: &T, format: Format<'_>) -> Result<Vec<u8>, BoxError> {
     let mut bytes = Vec::new();

@@ -1,14 +1,16 @@
 //! Where in-process and remote services meet: what answers calls, and what a call and its answer are.
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::args::Args;
-use crate::fault::{BoxError, Fault};
+use crate::fault::{BoxError, Fault, Kind};
 use crate::interface::Interface;
+use crate::value::{NoValue, Room, Value, value_of};
 use crate::wait::Soon;
 use crate::wire::{json, soap, xmlrpc};
 
@@ -74,6 +76,12 @@ pub trait Encode: Send {
     /// # Errors
     /// Where the format cannot carry it; what was half written then still stands in `to`.
     fn encode(&self, format: Format<'_>, to: &mut Vec<u8>) -> Result<(), BoxError>;
+
+    /// The value in no format: for whoever puts it into another answer.
+    ///
+    /// # Errors
+    /// Where there is no room for it, or it holds what no [`Value`] does.
+    fn value(&self, room: &mut Room) -> Result<Value, NoValue>;
 }
 
 impl<T: Serialize + Send + ?Sized> Encode for T {
@@ -84,6 +92,57 @@ impl<T: Serialize + Send + ?Sized> Encode for T {
             Format::Soap(place) => Ok(soap::write_value(to, self, place)?),
         }
     }
+
+    fn value(&self, room: &mut Room) -> Result<Value, NoValue> {
+        value_of(self, room)
+    }
+}
+
+/// How many rows are collected before others get their turn: less than a millisecond's.
+const PORTION: usize = 1000;
+
+impl Answer {
+    /// The answer as one value, rows as the array of them: for whoever puts it into another answer, or shows it.
+    ///
+    /// ```
+    /// use croupier::service::Answer;
+    /// use croupier::value::{Room, Value};
+    /// # use croupier::rows::RowSet;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), croupier::Fault> {
+    /// let rows = Answer::Many(["a", "b"].into_iter().into_rows());
+    /// let value = rows.into_value(Room::new(1000)).await?;
+    /// assert_eq!(value, Value::Array(vec![Value::Text("a".into()), Value::Text("b".into())]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `Limit` where there is no room for it; the service's own fault where rows end in one; `Internal` where a type
+    /// panics; `Service` where it holds what no [`Value`] does.
+    pub async fn into_value(self, mut room: Room) -> Result<Value, Fault> {
+        let mut rows = match self {
+            Answer::One(value) => return guarded(|| Ok(value.value(&mut room)?)),
+            Answer::Many(rows) => rows,
+        };
+        let mut values = Vec::new();
+        while guarded(|| rows.values(&mut values, PORTION, &mut room))? {
+            tokio::task::yield_now().await;
+        }
+        Ok(Value::Array(values))
+    }
+}
+
+/// Makes values so that a panic is its own call's fault and nobody else's.
+fn guarded<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Result<T, Fault> {
+    let made = catch_unwind(AssertUnwindSafe(make)).map_err(|_| Fault::internal())?;
+    made.map_err(|error| match error.downcast::<Fault>() {
+        Ok(fault) => *fault,
+        Err(error) => match error.downcast_ref() {
+            Some(NoValue::TooLarge(_)) => Fault::new(Kind::Limit, format!("the answer is too large: {error}")),
+            _ => Fault::new(Kind::Service(None), format!("the answer cannot be passed on: {error}")),
+        },
+    })
 }
 
 /// An array made item by item, in constant memory whatever its length.
@@ -101,6 +160,13 @@ pub trait RowSource: Send {
     /// # Errors
     /// Where the format cannot carry an item.
     fn fill(&mut self, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError>;
+
+    /// Appends items in no format, at most so many. Answers whether there may be items left. Of one source items are
+    /// taken either this way or with [`fill`](RowSource::fill).
+    ///
+    /// # Errors
+    /// Where there is no room for an item, or it holds what no [`Value`] does.
+    fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut Room) -> Result<bool, BoxError>;
 }
 
 impl Rows {
@@ -120,6 +186,17 @@ impl Rows {
     /// Where the format cannot carry an item.
     pub fn fill(&mut self, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError> {
         let more = self.source.fill(format, to, until)?;
+        if !more {
+            self.permit = None;
+        }
+        Ok(more)
+    }
+    /// Appends at most so many items in no format; answers whether there may be items left.
+    ///
+    /// # Errors
+    /// As for [`RowSource::values`].
+    pub fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut Room) -> Result<bool, BoxError> {
+        let more = self.source.values(to, most, room)?;
         if !more {
             self.permit = None;
         }

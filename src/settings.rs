@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
@@ -13,6 +16,26 @@ pub enum Listen {
     Tcp(SocketAddr),
     /// A unix socket at this path.
     Unix(PathBuf),
+}
+
+/// A place to listen, and what is answered there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entrance {
+    /// The place.
+    pub listen: Listen,
+    /// What is answered there alone; everything, if that is not said.
+    pub only: Option<Only>,
+}
+
+/// What is answered at a place where not everything is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Only {
+    /// Pages for people: those of groups, and those that are made of a template. They have no forms here, since what
+    /// these would call is not found.
+    Pages,
+    /// Calls and documents for programs, and no pages.
+    Calls,
 }
 
 /// Limits on what all clients together may take.
@@ -83,6 +106,23 @@ impl fmt::Display for Listen {
             Listen::Tcp(address) => address.fmt(f),
             Listen::Unix(path) => write!(f, "unix:{}", path.display()),
         }
+    }
+}
+
+impl fmt::Display for Entrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.listen.fmt(f)?;
+        match self.only {
+            None => Ok(()),
+            Some(Only::Pages) => f.write_str(" (pages only)"),
+            Some(Only::Calls) => f.write_str(" (calls only)"),
+        }
+    }
+}
+
+impl From<Listen> for Entrance {
+    fn from(listen: Listen) -> Entrance {
+        Entrance { listen, only: None }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A value of any type that a protocol can carry, and the bytes among them.
 
+mod make;
+
 use std::collections::HashSet;
 use std::fmt;
 
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::date::DateTime;
 use crate::text::abridge;
+
+pub use make::{DEEPEST, NoValue, Room, value_of};
 
 /// The name under which bytes pass through serde, so that a protocol with bytes of its own knows them again.
 pub(crate) const BINARY: &str = "croupier::Binary";
@@ -73,7 +77,10 @@ impl Serialize for Value {
             Value::Nil => serializer.serialize_none(),
             Value::Bool(value) => serializer.serialize_bool(*value),
             Value::Int(value) => serializer.serialize_i64(*value),
-            Value::Big(value) => serializer.serialize_i128(*value),
+            Value::Big(value) => match u64::try_from(*value) {
+                Ok(value) => serializer.serialize_u64(value),
+                Err(_) => serializer.serialize_i128(*value),
+            },
             Value::Double(value) => serializer.serialize_f64(*value),
             Value::Text(value) => serializer.serialize_str(value),
             Value::Date(value) => value.serialize(serializer),

@@ -9,6 +9,8 @@
 mod every_type;
 #[path = "support/hostile.rs"]
 mod hostile;
+#[path = "support/house.rs"]
+mod house;
 #[path = "support/pages.rs"]
 mod pages;
 #[path = "support/process.rs"]
@@ -24,7 +26,10 @@ use support::Running;
 
 /// Lets the script take one of its steps, against a gateway of its own; it must find nothing wrong.
 fn step(name: &str) {
-    let gateway = Running::router(pages::router(Site::default()), Settings::default());
+    step_at(name, &Running::router(pages::router(Site::default()), Settings::default()));
+}
+
+fn step_at(name: &str, gateway: &Running) {
     let script = format!("{}/tests/peers/browser.js", env!("CARGO_MANIFEST_DIR"));
     let shots = format!("{}/screenshots", env!("CARGO_TARGET_TMPDIR"));
     std::fs::create_dir_all(&shots).unwrap();
@@ -41,6 +46,12 @@ macro_rules! steps {
             step($step);
         }
     )*};
+}
+
+#[test]
+#[ignore = "needs chromium and node with the puppeteer-core package"]
+fn a_page_of_ones_own_shows_what_there_is_and_what_is_dead() {
+    step_at("showsTheTable", &Running::router(house::house().router(), Settings::default()));
 }
 
 steps! {

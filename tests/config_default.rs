@@ -22,17 +22,17 @@ fn parse(text: &str) -> Config {
 }
 
 #[test]
-fn it_mounts_all_wheels_and_the_diagnostics() {
+fn it_mounts_all_wheels_the_table_and_the_diagnostics() {
     let config = parse(DEFAULT);
     let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:8008"]);
     let groups: Vec<(&str, &str)> =
         config.groups.iter().map(|group| (group.path.as_str(), group.service.interface().title.as_str())).collect();
-    let [american, european, french, triple, mini, diagnostics] = groups.as_slice() else { panic!("{groups:?}") };
-    let paths = [american, european, french, triple, mini, diagnostics].map(|(path, _)| *path);
-    let expected =
-        ["/wheel/american", "/wheel/european", "/wheel/french", "/wheel/triple-zero", "/wheel/mini", "/diagnostics"];
-    assert_eq!(paths, expected);
+    let paths: Vec<&str> = groups.iter().map(|(path, _)| *path).collect();
+    let wheels = ["/wheel/american", "/wheel/european", "/wheel/french", "/wheel/triple-zero", "/wheel/mini"];
+    assert_eq!(paths, [wheels.as_slice(), &["/wheel/all", "/diagnostics"]].concat());
+    let pages: Vec<&str> = config.pages.iter().map(|page| page.path.as_str()).collect();
+    assert_eq!(pages, ["/table"]);
     assert_eq!(config.groups[0].aliases, ["/", "/RPC2"]);
     let router = config.router();
     for path in ["/", "/RPC2", "/wheel/american"] {
@@ -56,13 +56,13 @@ fn it_changes_no_default() {
 #[test]
 fn each_commented_key_shows_its_default() {
     let (built_in, all) = (parse(DEFAULT), parse(&uncommented()));
-    assert_eq!((all.listen.len(), all.workers), (2, Some(2)));
+    assert_eq!((all.listen.len(), all.workers), (3, Some(2)));
     assert_eq!((all.log, all.settings), (built_in.log, built_in.settings));
-    assert_eq!(all.groups.len(), built_in.groups.len() + 1);
+    assert_eq!(all.groups.len(), built_in.groups.len() + 2);
     for (all, built_in) in all.groups.iter().zip(&built_in.groups) {
         assert_eq!((&all.path, all.limits, &all.faces), (&built_in.path, built_in.limits, &built_in.faces));
     }
-    let house = all.groups.last().unwrap();
+    let house = all.groups.iter().find(|group| group.path == "/wheel/house").unwrap();
     assert_eq!((house.path.as_str(), house.limits.body, house.limits.concurrent), ("/wheel/house", 64 << 10, 16));
     assert_eq!(house.limits.depth, built_in.groups[0].limits.depth);
 }
@@ -72,6 +72,8 @@ fn each_commented_key_shows_its_default() {
 fn no_key_is_left_out() {
     let table: Table = uncommented().parse().unwrap();
     let house = table["group"]["/wheel/house"].as_table().unwrap();
+    let both = table["group"]["/both"]["aggregate"].as_table().unwrap();
+    let group: Table = house.clone().into_iter().chain([("aggregate".to_owned(), both.clone().into())]).collect();
     let (mut section, mut keys) = (Some(&table), 0);
     let mut pockets = Table::new();
     for pocket in house["options"]["pockets"].as_array().unwrap() {
@@ -85,9 +87,17 @@ fn no_key_is_left_out() {
         if let Some(heading) = line.strip_prefix("## ") {
             section = match heading {
                 "Top level" => Some(&table),
-                "`[group.\"/path\"]`" => Some(house),
+                "`[group.\"/path\"]`" => Some(&group),
+                "`[[listen]]`" => table["listen"].as_array().unwrap().iter().find_map(Value::as_table),
                 "`[group.\"/path\".soap]`" => house["soap"].as_table(),
                 "Each of the `routes` in `[group.\"/path\"]`" => Some(&routes),
+                "`[group.\"/path\".aggregate]`" => Some(both),
+                "`[group.\"/path\".aggregate.methods.NAME]`" => {
+                    table["group"]["/wheel/all"]["aggregate"]["methods"]["spinList"].as_table()
+                }
+                "`[group.\"/path\".aggregate.calls.NAME]`" => both["calls"]["american"].as_table(),
+                "`[group.\"/path\".aggregate.params.NAME]`" => both["params"]["spins"].as_table(),
+                "`[page.\"/path\"]`" => table["page"]["/table"].as_table(),
                 "`options` of the service `wheel`" => house["options"].as_table(),
                 "Each of the `pockets` of the service `wheel`" => Some(&pockets),
                 "`options` of the service `diagnostics`" => None,

@@ -1,7 +1,7 @@
 //! One call, the same over every face: the same value comes back, or the same fault by the one table.
 //!
-//! The calls go to every method of every wheel, of the diagnostics, and of a service with values of every type; their
-//! arguments fit mostly, and sometimes not. What SOAP leaves out (a member that is nothing, or a list without items) is
+//! The calls go to every method of every wheel, of the diagnostics, and of a service with values of every type, also
+//! where that is called by an aggregate; their arguments fit mostly, and sometimes not. What SOAP leaves out (a member that is nothing, or a list without items) is
 //! left out of all answers before they are compared; nothing is done to what is sent.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 

@@ -15,7 +15,7 @@ use crate::faces::set::FaceName;
 use crate::gateway::Gateway;
 use crate::intake::{Intake, Memory};
 use crate::server::{AccessLog, Listener, Server, Workers};
-use crate::settings::Listen;
+use crate::settings::{Entrance, Listen, Only};
 
 /// Serves until a signal says otherwise.
 pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {
@@ -24,7 +24,8 @@ pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {
     // This thread accepts, keeps the deadlines and hears signals, and large bodies are read beside it; the workers do
     // the rest.
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let listen = if args.listen.is_empty() { &config.listen } else { &args.listen };
+    let given: Vec<Entrance> = args.listen.iter().cloned().map(Entrance::from).collect();
+    let listen = if given.is_empty() { &config.listen } else { &given };
     runtime.block_on(async {
         let stop = stop_signal()?;
         let listeners = bind(listen).await?;
@@ -59,10 +60,10 @@ fn workers(config: &Config) -> Result<Workers, Failure> {
     Ok(Workers::start(config.workers.unwrap_or_else(processors))?)
 }
 
-async fn bind(listen: &[Listen]) -> Result<Vec<Listener>, Failure> {
-    let mut listeners = Vec::with_capacity(listen.len());
-    for listen in listen {
-        listeners.push(Listener::bind(listen).await?);
+async fn bind(entrances: &[Entrance]) -> Result<Vec<Listener>, Failure> {
+    let mut listeners = Vec::with_capacity(entrances.len());
+    for Entrance { listen, only } in entrances {
+        listeners.push(Listener::bind(listen).await?.only(*only));
     }
     Ok(listeners)
 }
@@ -88,19 +89,32 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 
 /// What a newcomer wants to know: where it listens, what is there, and a command to try.
 fn greet(config: &Config, listeners: &[Listener]) {
-    let addresses: Vec<Listen> = listeners.iter().map(Listener::address).collect();
-    for address in &addresses {
-        say(format_args!("croupier {} listens on {}", env!("CARGO_PKG_VERSION"), url(address)));
+    let entrances: Vec<Entrance> = listeners.iter().map(Listener::entrance).collect();
+    for entrance in &entrances {
+        let scheme = if matches!(entrance.listen, Listen::Tcp(_)) { "http://" } else { "" };
+        say(format_args!("croupier {} listens on {scheme}{entrance}", env!("CARGO_PKG_VERSION")));
     }
-    let widest = config.groups.iter().map(|group| group.path.len()).max().unwrap_or_default();
+    let paths = config.groups.iter().map(|group| &group.path).chain(config.pages.iter().map(|page| &page.path));
+    let widest = paths.map(String::len).max().unwrap_or_default();
     for group in &config.groups {
         let also =
             if group.aliases.is_empty() { String::new() } else { format!(", also at {}", group.aliases.join(" and ")) };
         say(format_args!("  {:widest$}  {}{also}", group.path, group.service.interface().title));
     }
-    if let (Some(Listen::Tcp(address)), Some(group)) = (addresses.first(), config.groups.first()) {
+    for page in &config.pages {
+        say(format_args!("  {:widest$}  {}, a page", page.path, page.page.title));
+    }
+    let reached = |not: Only| {
+        entrances.iter().find_map(|entrance| match &entrance.listen {
+            Listen::Tcp(address) if entrance.only != Some(not) => Some(*address),
+            _ => None,
+        })
+    };
+    if let (Some(address), Some(group)) = (reached(Only::Pages), config.groups.first()) {
         say("Try it from another terminal:");
         say(format_args!("  {}", invitation(group, &format!("http://{address}{}", group.path))));
+    }
+    if let Some(address) = reached(Only::Calls) {
         let mut pages = config.groups.iter().filter(|group| group.faces.has(FaceName::Page)).map(|group| &group.path);
         match (pages.next(), pages.next()) {
             (Some(only), None) => say(format_args!("or in a browser: http://{address}{only}")),
@@ -121,12 +135,5 @@ fn invitation(group: &ConfiguredGroup, url: &str) -> String {
                 "curl -H 'Content-Type: text/xml' -d '<methodCall><methodName>{method}</methodName></methodCall>' {url}"
             )
         }
-    }
-}
-
-fn url(listen: &Listen) -> String {
-    match listen {
-        Listen::Tcp(address) => format!("http://{address}"),
-        Listen::Unix(_) => listen.to_string(),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Failure, say, serve};
-use crate::config::{Config, ConfiguredGroup, Registry};
+use crate::config::{Config, ConfiguredGroup, ConfiguredPage, Registry};
 use crate::describe::signature;
 
 /// Says that a file is sound and what it amounts to, or all that is wrong with it.
@@ -15,6 +15,10 @@ pub(super) fn check(file: &Path, registry: &Registry) -> Result<(), Failure> {
     say(format_args!("listens on {}", listen.join(", ")));
     say("");
     table(&config);
+    if !config.pages.is_empty() {
+        say("");
+        config.pages.iter().for_each(page);
+    }
     Ok(())
 }
 
@@ -32,7 +36,12 @@ pub(super) fn routes(file: Option<&Path>, registry: &Registry) -> Result<(), Fai
             }
         }
     }
+    config.pages.iter().for_each(page);
     Ok(())
+}
+
+fn page(page: &ConfiguredPage) {
+    say(format_args!("{}  {} (page of `{}` at {})", page.path, page.page.title, page.page.method, page.group));
 }
 
 fn heading(group: &ConfiguredGroup) -> String {

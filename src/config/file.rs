@@ -8,13 +8,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::aggregate::AggregateFile;
+use super::page::PageFile;
 use super::units::{Address, Period, Size};
 use super::web::{Base, Proxy};
 use super::{GroupLimits, Log};
 use crate::faces::rest::RestOptions;
 use crate::faces::set::{FaceName, FaceSet};
 use crate::faces::soap::SoapOptions;
-use crate::settings::{Deadlines, Listen, Settings};
+use crate::settings::{Deadlines, Entrance, Only, Settings};
 use crate::site::Site;
 use crate::wire::xml::Control;
 use crate::wire::xmlrpc::Dialect;
@@ -25,9 +27,10 @@ use crate::wire::{Limits, json};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct File {
     /// Where the server listens: TCP addresses such as `"127.0.0.1:8008"`, `"0.0.0.0:80"` or `"[::1]:8008"`, and unix
-    /// sockets such as `"unix:/run/croupier.sock"`. Port 0 takes any port that is free.
-    #[schemars(with = "Vec<Address>", length(min = 1))]
-    pub(super) listen: Vec<Spanned<Address>>,
+    /// sockets such as `"unix:/run/croupier.sock"`. Port 0 takes any port that is free. A place where only pages or only
+    /// calls are answered is a table: `{ address = "127.0.0.1:8080", only = "pages" }`.
+    #[schemars(with = "Vec<ListenFile>", length(min = 1))]
+    pub(super) listen: Vec<Spanned<ListenFile>>,
     /// How many threads answer requests; without it, one for each processor.
     #[schemars(range(min = 1, max = 1024))]
     pub(super) workers: Option<usize>,
@@ -52,6 +55,31 @@ pub(super) struct File {
     /// The groups by their paths. A path begins with a slash and has none at its end, and no segment of it is empty,
     /// `.` or `..` or has white space, a backslash, `%`, `?` or `#`. Each path and alias belongs to one group.
     pub(super) group: BTreeMap<String, GroupFile>,
+    /// The pages by their paths, which are none of the groups'. A page shows what a method answers, by a template; `GET`
+    /// asks for it, and the query has the method's parameters, as over REST.
+    #[schemars(with = "BTreeMap<String, PageFile>")]
+    pub(super) page: BTreeMap<Spanned<String>, PageFile>,
+}
+
+/// A place to listen: an address, or a table of it.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum ListenFile {
+    /// An address where everything is answered.
+    All(Address),
+    /// An address where only pages or only calls are answered.
+    Some(EntranceFile),
+}
+
+/// A place to listen where only pages or only calls are answered.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct EntranceFile {
+    /// The address.
+    address: Address,
+    /// What is answered here; everything, if that is not said.
+    #[serde(default)]
+    only: Option<Only>,
 }
 
 /// What all clients together may take.
@@ -150,11 +178,13 @@ pub(super) struct GroupFile {
     /// Further paths of the same group.
     #[schemars(with = "Vec<String>")]
     pub(super) aliases: Vec<Spanned<String>>,
-    /// The kind of service that answers; every group needs one.
+    /// The kind of service that answers; every group needs one, or an `aggregate`.
     #[schemars(with = "Option<String>")]
     pub(super) service: Option<Spanned<String>>,
     /// The options of the service; each kind has its own.
     pub(super) options: serde_json::Map<String, serde_json::Value>,
+    /// A service made of calls to other groups; it stands in the place of `service`.
+    pub(super) aggregate: AggregateFile,
     /// What a request and a call may take here; what is not given is inherited.
     pub(super) limits: LimitsFile,
     /// Over which protocols the group is reached; all of them, unless this says otherwise.
@@ -222,7 +252,7 @@ pub(super) const LISTEN: &str = "127.0.0.1:8008";
 
 impl Default for File {
     fn default() -> Self {
-        let listen = LISTEN.parse().map(|address| Spanned::new(0..0, address));
+        let listen = LISTEN.parse().map(|address| Spanned::new(0..0, ListenFile::All(address)));
         File {
             listen: listen.into_iter().collect(),
             workers: None,
@@ -236,6 +266,7 @@ impl Default for File {
             rest: RestOptions::default(),
             soap: SoapFile::default(),
             group: BTreeMap::new(),
+            page: BTreeMap::new(),
         }
     }
 }
@@ -246,6 +277,7 @@ impl Default for GroupFile {
             aliases: Vec::new(),
             service: None,
             options: serde_json::Map::new(),
+            aggregate: AggregateFile::default(),
             limits: LimitsFile::default(),
             faces: FaceName::ALL.to_vec(),
             xml_rpc: Dialect::default(),
@@ -341,7 +373,18 @@ impl GroupFile {
 
 impl File {
     /// The places to listen, each with where it is written.
-    pub(super) fn places(&self) -> impl Iterator<Item = (&Listen, std::ops::Range<usize>)> {
-        self.listen.iter().map(|address| (&address.get_ref().0, address.span()))
+    pub(super) fn places(&self) -> impl Iterator<Item = (Entrance, std::ops::Range<usize>)> {
+        self.listen.iter().map(|place| (place.get_ref().entrance(), place.span()))
+    }
+}
+
+impl ListenFile {
+    fn entrance(&self) -> Entrance {
+        match self {
+            ListenFile::All(Address(listen)) => Entrance::from(listen.clone()),
+            ListenFile::Some(EntranceFile { address: Address(listen), only }) => {
+                Entrance { listen: listen.clone(), only: *only }
+            }
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! The configuration: from the text of a TOML file to groups that are ready to answer, or to all that is wrong.
 
+mod aggregate;
 mod check;
 mod file;
+mod page;
 mod problem;
 mod reference;
 mod registry;
@@ -23,12 +25,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
+use crate::faces::page::OwnPage;
 use crate::faces::set::FaceSet;
 use crate::gateway::Group;
-use crate::mount::{self, Mounted};
+use crate::mount::{self, Mounted, MountedPage};
 use crate::router::Router;
 use crate::service::Service;
-use crate::settings::{Listen, Settings};
+use crate::settings::{Entrance, Settings};
 use crate::site::Site;
 use crate::wire::Limits;
 
@@ -43,8 +46,8 @@ pub const DEFAULT: &str = include_str!("../../config/croupier.toml");
 /// A configuration as it is meant: complete, and nothing in it contradicts anything else.
 #[derive(Debug)]
 pub struct Config {
-    /// Where to listen; at least one place.
-    pub listen: Vec<Listen>,
+    /// Where to listen, and for what; at least one place.
+    pub listen: Vec<Entrance>,
     /// How many threads answer requests; `None` for one for each processor.
     pub workers: Option<usize>,
     /// What is logged.
@@ -55,6 +58,20 @@ pub struct Config {
     pub site: Arc<Site>,
     /// The groups, in the order of the file.
     pub groups: Vec<ConfiguredGroup>,
+    /// The pages of the operator's own, in the order of the file.
+    pub pages: Vec<ConfiguredPage>,
+}
+
+/// One URL path with a page made of a template and of what a method answers.
+pub struct ConfiguredPage {
+    /// The path.
+    pub path: String,
+    /// The path of the group whose method is called.
+    pub group: String,
+    /// What answers it, within the limits of its group.
+    pub service: Arc<dyn Service>,
+    /// The page; under which address people know the server it is told when it is mounted.
+    pub page: OwnPage,
 }
 
 /// One URL path, and its aliases, with a service and what is decided about its calls.
@@ -143,12 +160,16 @@ impl Config {
         let bytes =
             fs::read(path).map_err(|error| whole(Problem::whole(format!("`{name}` cannot be read: {error}"))))?;
         match std::str::from_utf8(&bytes) {
-            Ok(text) => Config::parse(&name, text, registry),
+            Ok(text) => {
+                let folder = path.parent().unwrap_or(Path::new(""));
+                resolve::config(text, folder, registry).map_err(|problems| ConfigErrors::new(&name, text, problems))
+            }
             Err(error) => Err(whole(not_text(&bytes, error.valid_up_to()))),
         }
     }
 
-    /// The configuration in a text; messages call it by `name`.
+    /// The configuration in a text; messages call it by `name`. The names of further files in it are relative to the
+    /// folder in which the program runs.
     ///
     /// ```
     /// use croupier::config::{Config, Registry};
@@ -166,7 +187,7 @@ impl Config {
     /// # Errors
     /// All that is wrong with it at once.
     pub fn parse(name: &str, text: &str, registry: &Registry) -> Result<Config, ConfigErrors> {
-        resolve::config(text, registry).map_err(|problems| ConfigErrors::new(name, text, problems))
+        resolve::config(text, Path::new(""), registry).map_err(|problems| ConfigErrors::new(name, text, problems))
     }
 
     /// The groups, each with its faces, at their paths and aliases.
@@ -175,8 +196,16 @@ impl Config {
     /// Where paths were changed by hand so that they cannot be mounted; those in a file were looked at.
     pub fn router(&self) -> Router<Arc<Group>> {
         let mounted: Vec<Mounted> = self.groups.iter().map(ConfiguredGroup::mounted).collect();
-        mount::router(&mounted, self.site.clone())
+        let pages: Vec<MountedPage> = self.pages.iter().map(|page| page.mounted(&self.site)).collect();
+        mount::with_pages(&mounted, &pages, self.site.clone())
             .expect("the paths of a configuration can be mounted beside each other")
+    }
+}
+
+impl ConfiguredPage {
+    fn mounted(&self, site: &Arc<Site>) -> MountedPage {
+        let page = OwnPage { site: site.clone(), ..self.page.clone() };
+        MountedPage { path: self.path.clone(), service: self.service.clone(), page }
     }
 }
 
@@ -209,6 +238,16 @@ impl fmt::Debug for ConfiguredGroup {
             .field("kind", &self.kind)
             .field("limits", &self.limits)
             .field("faces", &self.faces)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ConfiguredPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfiguredPage")
+            .field("path", &self.path)
+            .field("group", &self.group)
+            .field("page", &self.page)
             .finish_non_exhaustive()
     }
 }

@@ -34,6 +34,9 @@ A *size* is a number of bytes or a text with a unit: `\"64 KiB\"`, `\"4 MiB\"`, 
 This page is made from the types that read the file; a test keeps the two in step.
 ";
 
+/// The tables whose keys are paths, and not names of another kind.
+const BY_PATH: [&str; 2] = ["group", "page"];
+
 struct Pages {
     text: String,
     /// Which definitions have a section of their own, and its name.
@@ -56,9 +59,15 @@ impl Pages {
                 self.told.extend(value.reference().map(|reference| (reference.to_owned(), path.clone())));
                 inner.push((path, value, value.doc()));
             } else if let Some(item) = value.others().filter(|item| !item.properties().is_empty()) {
-                inner.push((format!("{path}.\"/path\""), item, value.doc()));
+                self.tables(key, &path, value, item, &mut inner);
             } else {
                 self.key(key, value, required.contains(&key));
+                let of_item = value.item(0).into_iter().flat_map(Node::alternatives);
+                inner.extend(
+                    of_item
+                        .filter(|item| !item.properties().is_empty())
+                        .map(|item| (format!("[{path}]"), item, item.doc())),
+                );
             }
         }
         for (path, table, doc) in inner {
@@ -78,6 +87,26 @@ impl Pages {
         for (key, value) in node.properties() {
             self.key(key, value, required.contains(&key));
         }
+    }
+
+    /// Tables of one kind, each under a name of its own: described where they come first.
+    fn tables<'n>(
+        &mut self,
+        key: &str,
+        path: &str,
+        value: Node<'n>,
+        item: Node<'n>,
+        inner: &mut Vec<(String, Node<'n>, &'n str)>,
+    ) {
+        let told = item.reference().and_then(|name| self.told.iter().find(|(told, _)| told == name));
+        if let Some((_, section)) = told {
+            self.text.push_str(&format!("- `{key}`: tables with the keys of `[{section}]`. {}\n", prose(value.doc())));
+            return;
+        }
+        let name = if BY_PATH.contains(&path) { "\"/path\"" } else { "NAME" };
+        let section = format!("{path}.{name}");
+        self.told.extend(item.reference().map(|reference| (reference.to_owned(), section.clone())));
+        inner.push((section, item, value.doc()));
     }
 
     fn service(&mut self, kind: &str, options: &Schema) {
@@ -114,7 +143,11 @@ impl Pages {
         };
         let bounds = bounds(node);
         self.text.push_str(&format!("- `{key}` ({}{bounds}; {default}): {}\n", kind(node), prose(node.doc())));
-        for word in node.alternatives() {
+        let words = match node.alternatives().as_slice() {
+            [only] => only.alternatives(),
+            several => several.to_vec(),
+        };
+        for word in words {
             if let Some(name) = word.text("const") {
                 self.text.push_str(&format!("  - `\"{name}\"`: {}\n", prose(word.doc())));
             }
@@ -127,11 +160,14 @@ fn kind(node: Node<'_>) -> String {
     if node.words().is_some() {
         return "a word".to_owned();
     }
-    match node.types().unwrap_or_default().as_slice() {
-        ["array"] => match node.item(0).and_then(|item| item.text("format")) {
-            Some(ADDRESS | NETWORK) => "an array of addresses".to_owned(),
-            _ => "an array".to_owned(),
-        },
+    let Some(types) = node.types() else { return "any value".to_owned() };
+    match types.as_slice() {
+        ["array"] => {
+            let of_item =
+                |item: Node<'_>| item.text("format").is_some_and(|format| matches!(format, ADDRESS | NETWORK));
+            let mut items = node.item(0).into_iter().flat_map(|item| [vec![item], item.alternatives()].concat());
+            if items.any(of_item) { "an array of addresses".to_owned() } else { "an array".to_owned() }
+        }
         types => wording::wanted(types, node),
     }
 }

@@ -1,31 +1,39 @@
 //! From the configuration as written to the configuration as meant.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 
+use super::aggregate::{self, AggregateFile};
 use super::check::Check;
 use super::file::{File, GroupFile};
+use super::page::{self, PageFile};
 use super::problem::Problem;
 use super::registry::OPTIONS;
 use super::routes::{self, Routes};
 use super::schema::{self, Node};
 use super::syntax::Distinct;
 use super::units::Size;
-use super::{Config, ConfiguredGroup, GroupLimits, Registry};
+use super::{Config, ConfiguredGroup, ConfiguredPage, GroupLimits, Registry};
+use crate::faces::set::FaceSet;
 use crate::intake;
+use crate::interface::Interface;
 use crate::options::Key;
 use crate::policy::Limited;
 use crate::router::{MountError, Router};
 use crate::service::Service;
-use crate::settings::{Listen, Settings};
+use crate::settings::{Entrance, Listen, Settings};
 use crate::text::{abridge, nearest};
 
 /// The configuration that a text means, or all that is wrong with it.
-pub(super) fn config(text: &str, registry: &Registry) -> Result<Config, Vec<Problem>> {
+///
+/// The names of further files in it are relative to `folder`.
+pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<Config, Vec<Problem>> {
     let distinct = Distinct::read(text);
     let (mut root, mut problems) = distinct.table()?;
     let schema = schema::of::<File>();
@@ -49,23 +57,34 @@ pub(super) fn config(text: &str, registry: &Registry) -> Result<Config, Vec<Prob
     let listen = listen(&file, &mut problems);
     let settings = Settings::from(file.server);
     let mut mounted = Router::default();
-    let mut leading = Vec::new();
-    let resolved = written.into_iter().filter_map(|mut group| {
-        let routes = Routes::read(text, std::mem::take(&mut group.file.routes), &mut problems);
-        leading.extend(routes.leading(&group.path));
-        group.resolve(routes, registry, &mut mounted, &settings, &mut problems)
-    });
-    let groups = resolved.collect();
+    let (mut routes, mut leading, mut standing) = (Vec::new(), Vec::new(), Vec::new());
+    for mut group in written {
+        let own = Routes::read(text, std::mem::take(&mut group.file.routes), &mut problems);
+        leading.extend(own.leading(&group.path));
+        routes.push(own);
+        standing.push(group.stand(registry, &mut mounted, &settings, &mut problems));
+    }
+    aggregate::resolve(&mut standing, &mut problems);
+    for (group, routes) in standing.iter_mut().zip(routes) {
+        group.faces.routes = routes.settle(&group.faces, group.interface(), &mut problems);
+    }
+    let pages = pages(file.page, &standing, folder, &mut mounted, &mut problems);
+    let groups = standing.into_iter().filter_map(Standing::group).collect();
     problems.extend(leading.into_iter().filter_map(|route| route.taken(&mounted)));
     if !problems.is_empty() {
         return Err(problems);
     }
     let site = Arc::new(file.public.into());
-    Ok(Config { listen, workers: file.workers, log: file.log, settings, site, groups })
+    Ok(Config { listen, workers: file.workers, log: file.log, settings, site, groups, pages })
 }
 
 /// The key under which the file has its groups.
 const GROUP: &str = "group";
+
+/// The keys of which a group has exactly one: what answers its calls.
+const ANSWERING: [&str; 2] = [SERVICE, AGGREGATE];
+const SERVICE: &str = "service";
+const AGGREGATE: &str = "aggregate";
 
 /// Whether there are groups, or a table that was meant to hold them.
 fn has_groups(root: &DeTable<'_>) -> bool {
@@ -86,23 +105,40 @@ fn unread(error: &Error, otherwise: Range<usize>) -> Problem {
     Problem::at(error.span().unwrap_or(otherwise), error.message())
 }
 
-fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<Listen> {
-    let mut seen: Vec<(&Listen, Range<usize>)> = Vec::new();
+fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<Entrance> {
+    let mut seen: Vec<(Entrance, Range<usize>)> = Vec::new();
     for (place, span) in file.places() {
-        let first = seen.iter().find(|(other, _)| *other == place && !any_port(place));
-        match first {
+        let same = |(other, _): &&(Entrance, Range<usize>)| other.listen == place.listen && !any_port(&place.listen);
+        match seen.iter().find(same) {
             Some((_, first)) => {
-                let problem = Problem::at(span, format!("duplicate address `{place}`"));
+                let problem = Problem::at(span, format!("duplicate address `{}`", place.listen));
                 problems.push(problem.related(first.clone(), "first here"));
             }
             None => seen.push((place, span)),
         }
     }
-    seen.into_iter().map(|(place, _)| place.clone()).collect()
+    seen.into_iter().map(|(place, _)| place).collect()
 }
 
 fn any_port(listen: &Listen) -> bool {
     matches!(listen, Listen::Tcp(address) if address.port() == 0)
+}
+
+/// The pages, in the order of the file.
+fn pages(
+    file: BTreeMap<Spanned<String>, PageFile>,
+    groups: &[Standing],
+    folder: &Path,
+    mounted: &mut Router<Range<usize>>,
+    problems: &mut Vec<Problem>,
+) -> Vec<ConfiguredPage> {
+    let mut file: Vec<_> = file.into_iter().collect();
+    file.sort_by_key(|(path, _)| path.span().start);
+    let pages = file.into_iter().filter_map(|(path, file)| {
+        problems.extend(mount(mounted, &path, "page"));
+        page::resolve(&path, file, groups, folder, problems)
+    });
+    pages.collect()
 }
 
 /// A group as it is written, with the defaults in it.
@@ -112,6 +148,28 @@ struct Written<'t> {
     body: Range<usize>,
     file: GroupFile,
     options: Option<Spanned<DeValue<'t>>>,
+    /// Which of the keys it has that say what answers.
+    answering: Option<&'static str>,
+}
+
+/// A group that knows its place, and perhaps not yet its service.
+pub(super) struct Standing {
+    pub(super) path: Spanned<String>,
+    aliases: Vec<String>,
+    kind: String,
+    pub(super) limits: GroupLimits,
+    faces: FaceSet,
+    pub(super) made: Made,
+}
+
+/// What answers the calls of a group.
+pub(super) enum Made {
+    /// A service that is there.
+    Service(Arc<dyn Service>),
+    /// Calls to other groups, which have to be there first.
+    Aggregate(Box<AggregateFile>),
+    /// Nothing, for reasons that have been told.
+    Broken,
 }
 
 /// Reads the groups one by one, in the order of the file, with the defaults that they inherit from `root`.
@@ -143,11 +201,14 @@ fn read_group<'t>(
     root: &DeTable<'t>,
     problems: &mut Vec<Problem>,
 ) -> Option<Written<'t>> {
-    let mut options = None;
+    let (mut options, mut answering) = (None, None);
     if let DeValue::Table(table) = group.get_mut() {
         options = table.remove(OPTIONS);
-        if !table.contains_key("service") {
-            problems.push(no_service(&path));
+        answering = what_answers(&path, table, problems);
+        if let (Some(options), Some(other)) = (&options, answering.filter(|key| *key != SERVICE)) {
+            let problem =
+                Problem::at(options.span(), format!("`{OPTIONS}` belong to a `{SERVICE}`, not to an `{other}`"));
+            problems.push(problem);
         }
     }
     let way = [Key::from(GROUP), Key::from(path.get_ref().as_str())];
@@ -166,7 +227,7 @@ fn read_group<'t>(
     let memory = || root.get("server").and_then(|server| span_of(server.get_ref(), &["memory"]));
     let body = span_of(group.get_ref(), &["limits", "body"]).or_else(memory).unwrap_or(path.span());
     match GroupFile::deserialize(ValueDeserializer::from(group)) {
-        Ok(file) => Some(Written { path, body, file, options }),
+        Ok(file) => Some(Written { path, body, file, options, answering }),
         Err(error) => {
             problems.push(unread(&error, path.span()));
             None
@@ -199,36 +260,73 @@ fn inherit<'t>(root: &DeTable<'t>, group: &mut DeValue<'t>, key: &str) {
     }
 }
 
+/// Which of the keys a group has that say what answers; the first, where there are several.
+fn what_answers(path: &Spanned<String>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -> Option<&'static str> {
+    let mut there: Vec<_> =
+        ANSWERING.iter().filter_map(|key| Some((*key, table.get_key_value(*key)?.0.span()))).collect();
+    there.sort_by_key(|(_, span)| span.start);
+    match there.as_slice() {
+        [] => problems.push(no_service(path)),
+        [(first, place), others @ ..] => problems.extend(others.iter().map(|(key, span)| {
+            let problem =
+                Problem::at(span.clone(), format!("`{key}` stands beside `{first}`: a group has only one of them"));
+            problem.related(place.clone(), "the other")
+        })),
+    }
+    there.first().map(|(key, _)| *key)
+}
+
 impl Written<'_> {
-    fn resolve(
+    fn stand(
         self,
-        routes: Routes<'_>,
         registry: &Registry,
         mounted: &mut Router<Range<usize>>,
         settings: &Settings,
         problems: &mut Vec<Problem>,
-    ) -> Option<ConfiguredGroup> {
+    ) -> Standing {
         let paths = [&self.path].into_iter().chain(&self.file.aliases);
-        problems.extend(paths.filter_map(|path| mount(mounted, path)));
-        let (limits, mut faces) = (GroupLimits::from(self.file.limits), self.file.faces());
+        problems.extend(paths.filter_map(|path| mount(mounted, path, "group")));
+        let (limits, faces) = (GroupLimits::from(self.file.limits), self.file.faces());
         problems.extend(too_large(&self.body, &limits, settings));
-        let kind = self.file.service;
-        let made = kind.as_ref().map(|kind| registry.make(kind, self.options));
-        let service = made.and_then(|made| made.map_err(|wrong| problems.extend(wrong)).ok());
-        faces.routes = routes.settle(&faces, service.as_ref().map(|service| service.interface()), problems);
-        let (kind, service) = (kind?, service?);
-        Some(ConfiguredGroup {
-            path: self.path.into_inner(),
-            aliases: self.file.aliases.into_iter().map(Spanned::into_inner).collect(),
-            kind: kind.into_inner(),
-            service: limited(service, &limits),
-            limits,
-            faces,
-        })
+        let (kind, made) = match (self.answering, self.file.service) {
+            (Some(AGGREGATE), _) => (AGGREGATE.to_owned(), Made::Aggregate(Box::new(self.file.aggregate))),
+            (_, Some(kind)) => match registry.make(&kind, self.options) {
+                Ok(service) => (kind.into_inner(), Made::Service(limited(service, &limits))),
+                Err(wrong) => {
+                    problems.extend(wrong);
+                    (kind.into_inner(), Made::Broken)
+                }
+            },
+            (_, None) => (String::new(), Made::Broken),
+        };
+        let aliases = self.file.aliases.into_iter().map(Spanned::into_inner).collect();
+        Standing { path: self.path, aliases, kind, limits, faces, made }
     }
 }
 
-fn limited(service: Arc<dyn Service>, limits: &GroupLimits) -> Arc<dyn Service> {
+impl Standing {
+    /// Whether the group is reached at a path.
+    pub(super) fn is_at(&self, path: &str) -> bool {
+        self.path.get_ref() == path || self.aliases.iter().any(|alias| alias == path)
+    }
+
+    /// What may be called, if that is known.
+    fn interface(&self) -> Option<&Interface> {
+        match &self.made {
+            Made::Service(service) => Some(service.interface()),
+            _ => None,
+        }
+    }
+
+    /// The group, if nothing is wrong with what answers.
+    fn group(self) -> Option<ConfiguredGroup> {
+        let Standing { path, aliases, kind, limits, faces, made } = self;
+        let Made::Service(service) = made else { return None };
+        Some(ConfiguredGroup { path: path.into_inner(), aliases, kind, limits, faces, service })
+    }
+}
+
+pub(super) fn limited(service: Arc<dyn Service>, limits: &GroupLimits) -> Arc<dyn Service> {
     Arc::new(Limited::new(service, limits.concurrent, limits.deadline))
 }
 
@@ -248,8 +346,8 @@ fn too_large(body: &Range<usize>, limits: &GroupLimits, settings: &Settings) -> 
     })
 }
 
-/// Notes that a path is a group's, or says why it cannot be.
-fn mount(mounted: &mut Router<Range<usize>>, path: &Spanned<String>) -> Option<Problem> {
+/// Notes that a path is a group's or a page's, or says why it cannot be.
+fn mount(mounted: &mut Router<Range<usize>>, path: &Spanned<String>, whose: &str) -> Option<Problem> {
     let text = path.get_ref().as_str();
     match mounted.mount(text, path.span()) {
         Ok(()) => None,
@@ -263,7 +361,7 @@ fn mount(mounted: &mut Router<Range<usize>>, path: &Spanned<String>) -> Option<P
                 Some(path) => format!("did you mean `{path}`?"),
                 None => "a segment has no white space, no backslash and no `%`, `?` or `#`".to_owned(),
             };
-            Some(Problem::at(path.span(), format!("{name} is no path of a group: {error}")).hint(hint))
+            Some(Problem::at(path.span(), format!("{name} is no path of a {whose}: {error}")).hint(hint))
         }
     }
 }

@@ -55,7 +55,8 @@ pub(super) fn wanted(types: &[&str], node: Node<'_>) -> String {
     }
 }
 
-fn type_name(name: &str) -> &str {
+/// What a type is called, as in "should be ...".
+pub(super) fn type_name(name: &str) -> &str {
     match name {
         "string" => "a string",
         "integer" => "an integer",
@@ -77,6 +78,19 @@ pub(super) fn type_of(value: &DeValue<'_>) -> &'static str {
         DeValue::Datetime(_) => "a date or time",
         DeValue::Array(_) => "an array",
         DeValue::Table(_) => "a table",
+    }
+}
+
+/// What a JSON value is, as in "not ...".
+pub(super) fn json_type(value: &serde_json::Value) -> &'static str {
+    match value {
+        serde_json::Value::Null => "nothing",
+        serde_json::Value::Bool(_) => "a boolean",
+        serde_json::Value::Number(number) if number.is_f64() => "a number with a fraction",
+        serde_json::Value::Number(_) => "an integer",
+        serde_json::Value::String(_) => "a string",
+        serde_json::Value::Array(_) => "an array",
+        serde_json::Value::Object(_) => "a table",
     }
 }
 

@@ -28,6 +28,11 @@ pub trait Face: Send + Sync + 'static {
         true
     }
 
+    /// Whether this face is for people to look at, and not for programs to call.
+    fn is_for_people(&self) -> bool {
+        false
+    }
+
     /// Reads a call, has it answered, and writes the answer. The body is read before this returns.
     fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply;
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::face::{Claim, Face};
 use super::jsonrpc::{JsonRpc, OpenRpc};
-use super::page::{Directory, Listed, Page, Protocol};
+use super::page::{Directory, Listed, OwnListed, Page, Protocol};
 use super::rest::{self, Checked, Described, OpenApi, OpenApiOfAll, Part, Rest, RestOptions, Wrong};
 use super::soap::{Soap, SoapOptions, Wsdl, namespace_of};
 use super::xmlrpc::XmlRpc;
@@ -85,6 +85,8 @@ pub struct Surroundings {
     pub site: Arc<Site>,
     /// All groups, for people.
     pub listed: Arc<[Listed]>,
+    /// The pages of the operator's own.
+    pub own: Arc<[OwnListed]>,
 }
 
 impl FaceSet {
@@ -187,7 +189,8 @@ fn takes(face: &dyn Face, interface: &Interface, route: &Route) -> bool {
 pub fn of_root(around: &Surroundings, described: Vec<Described>) -> Vec<Arc<dyn Face>> {
     let mut faces: Vec<Arc<dyn Face>> = Vec::new();
     if around.listed.len() > 1 {
-        faces.push(Arc::new(Directory { site: around.site.clone(), groups: around.listed.clone() }));
+        let (site, groups, pages) = (around.site.clone(), around.listed.clone(), around.own.clone());
+        faces.push(Arc::new(Directory { site, groups, pages }));
     }
     if !described.is_empty() {
         faces.push(Arc::new(OpenApiOfAll { site: around.site.clone(), groups: described, cors: Vec::new() }));

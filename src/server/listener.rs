@@ -9,15 +9,21 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::settings::Listen;
+use crate::settings::{Entrance, Listen, Only};
 
 /// How long accepting rests when the process has no file descriptor left.
 const REST: Duration = Duration::from_millis(100);
 
 /// A socket that is listening.
 #[derive(Debug)]
-pub enum Listener {
-    /// A TCP port.
+pub struct Listener {
+    socket: Socket,
+    /// What is answered to whoever comes through it, where that is not everything.
+    pub(super) only: Option<Only>,
+}
+
+#[derive(Debug)]
+enum Socket {
     Tcp(TcpListener),
     /// A unix socket, and the path to remove when it closes.
     Unix(UnixListener, PathBuf),
@@ -54,19 +60,33 @@ impl Listener {
     /// listens on any more is taken over.
     pub async fn bind(listen: &Listen) -> Result<Listener, BindError> {
         let bound = match listen {
-            Listen::Tcp(address) => TcpListener::bind(address).await.map(Listener::Tcp),
-            Listen::Unix(path) => bind_unix(path).map(|socket| Listener::Unix(socket, path.clone())),
+            Listen::Tcp(address) => TcpListener::bind(address).await.map(Socket::Tcp),
+            Listen::Unix(path) => bind_unix(path).map(|socket| Socket::Unix(socket, path.clone())),
         };
-        bound.map_err(|source| BindError { listen: listen.clone(), source })
+        match bound {
+            Ok(socket) => Ok(Listener { socket, only: None }),
+            Err(source) => Err(BindError { listen: listen.clone(), source }),
+        }
+    }
+
+    /// The same socket, through which only some of what there is can be reached.
+    #[must_use]
+    pub fn only(self, only: Option<Only>) -> Listener {
+        Listener { only, ..self }
+    }
+
+    /// Where it listens, and for what.
+    pub fn entrance(&self) -> Entrance {
+        Entrance { listen: self.address(), only: self.only }
     }
 
     /// Where it listens, the port being the one that the system chose.
     pub fn address(&self) -> Listen {
-        match self {
-            Listener::Tcp(socket) => {
+        match &self.socket {
+            Socket::Tcp(socket) => {
                 Listen::Tcp(socket.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0))))
             }
-            Listener::Unix(_, path) => Listen::Unix(path.clone()),
+            Socket::Unix(_, path) => Listen::Unix(path.clone()),
         }
     }
 
@@ -74,9 +94,9 @@ impl Listener {
     /// no descriptor left, accepting rests a moment instead of spinning.
     pub(super) async fn accept(&self) -> Accepted {
         loop {
-            let accepted = match self {
-                Listener::Tcp(socket) => socket.accept().await.map(|(stream, peer)| Accepted::Tcp(stream, peer)),
-                Listener::Unix(socket, _) => socket.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
+            let accepted = match &self.socket {
+                Socket::Tcp(socket) => socket.accept().await.map(|(stream, peer)| Accepted::Tcp(stream, peer)),
+                Socket::Unix(socket, _) => socket.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
             };
             match accepted {
                 Ok(accepted) => return accepted,
@@ -110,9 +130,9 @@ impl Moving {
     }
 }
 
-impl Drop for Listener {
+impl Drop for Socket {
     fn drop(&mut self) {
-        if let Listener::Unix(_, path) = self {
+        if let Socket::Unix(_, path) = self {
             // Somebody may have removed it already, which is as well.
             let _ = std::fs::remove_file(path);
         }

@@ -27,7 +27,7 @@ pub use listener::{BindError, Listener};
 pub use workers::Workers;
 
 use crate::gateway::Gateway;
-use crate::settings::Settings;
+use crate::settings::{Only, Settings};
 use io::Noted;
 use listener::Accepted;
 use rim::{Places, Rim, Shared};
@@ -90,23 +90,23 @@ impl Server {
 
     /// Serves a connection until it ends, and gives back what it holds.
     async fn serve(self: Arc<Server>, accepted: Accepted, held: Held) {
-        let pulse = &held.entry.pulse;
+        let (pulse, only) = (&held.entry.pulse, held.only);
         match accepted {
             Accepted::Tcp(stream, peer) => {
                 // Without it an answer may wait for the client's acknowledgement of the last one.
                 let _ = stream.set_nodelay(true);
-                self.converse(stream, Some(peer), pulse).await;
+                self.converse(stream, Some(peer), pulse, only).await;
             }
-            Accepted::Unix(stream) => self.converse(stream, None, pulse).await,
+            Accepted::Unix(stream) => self.converse(stream, None, pulse, only).await,
         }
         drop(held);
     }
 
-    async fn converse<T>(&self, stream: T, peer: Option<SocketAddr>, pulse: &Arc<Pulse>)
+    async fn converse<T>(&self, stream: T, peer: Option<SocketAddr>, pulse: &Arc<Pulse>, only: Option<Only>)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let rim = Rim::new(self.shared.clone(), pulse.clone(), peer);
+        let rim = Rim::new(self.shared.clone(), pulse.clone(), peer, only);
         let builder = self.builder();
         let io = TokioIo::new(Noted::new(stream, pulse.clone()));
         let mut connection = pin!(builder.serve_connection(io, rim));
@@ -155,6 +155,7 @@ struct Held {
     slot: OwnedSemaphorePermit,
     #[expect(dead_code, reason = "it is held to be dropped with the connection")]
     seat: Option<Seat>,
+    only: Option<Only>,
     entry: Entry,
 }
 
@@ -163,23 +164,23 @@ impl Door {
         loop {
             let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
             let accepted = listener.accept().await;
-            if let Err(error) = self.admit(accepted, slot) {
+            if let Err(error) = self.admit(accepted, slot, listener.only) {
                 tracing::debug!(%error, "a connection could not be handed over");
             }
         }
     }
 
     /// Has a connection served: by a worker if there are any, otherwise on this runtime.
-    fn admit(&self, accepted: Accepted, slot: OwnedSemaphorePermit) -> std::io::Result<()> {
+    fn admit(&self, accepted: Accepted, slot: OwnedSemaphorePermit, only: Option<Only>) -> std::io::Result<()> {
         let (server, entry) = (self.server.clone(), self.watch.enter());
         let Some(workers) = &self.workers else {
-            tokio::spawn(server.serve(accepted, Held { slot, seat: None, entry }));
+            tokio::spawn(server.serve(accepted, Held { slot, seat: None, only, entry }));
             return Ok(());
         };
         let moving = accepted.leave()?;
         workers.spawn(move |seat| async move {
             match moving.arrive() {
-                Ok(accepted) => server.serve(accepted, Held { slot, seat: Some(seat), entry }).await,
+                Ok(accepted) => server.serve(accepted, Held { slot, seat: Some(seat), only, entry }).await,
                 Err(error) => tracing::debug!(%error, "a connection could not be taken over"),
             }
         });

@@ -19,6 +19,7 @@ use crate::body::Body;
 use crate::fault::BoxError;
 use crate::gateway::Gateway;
 use crate::refusal::Refusal;
+use crate::settings::Only;
 
 /// What all connections share.
 pub(super) struct Shared {
@@ -47,6 +48,7 @@ struct Connection {
     shared: Arc<Shared>,
     pulse: Arc<Pulse>,
     peer: Option<SocketAddr>,
+    only: Option<Only>,
 }
 
 impl Places {
@@ -73,8 +75,8 @@ impl Drop for Place {
 }
 
 impl Rim {
-    pub(super) fn new(shared: Arc<Shared>, pulse: Arc<Pulse>, peer: Option<SocketAddr>) -> Rim {
-        Rim(Arc::new(Connection { shared, pulse, peer }))
+    pub(super) fn new(shared: Arc<Shared>, pulse: Arc<Pulse>, peer: Option<SocketAddr>, only: Option<Only>) -> Rim {
+        Rim(Arc::new(Connection { shared, pulse, peer, only }))
     }
 }
 
@@ -95,7 +97,10 @@ where
         Box::pin(async move {
             let (shared, peer) = (&connection.shared, connection.peer);
             let place = Place::take(&connection);
-            let (head, body) = request.into_parts();
+            let (mut head, body) = request.into_parts();
+            if let Some(only) = connection.only {
+                head.extensions.insert(only);
+            }
             let mut line = shared.log.as_ref().map(|log| log.begin(&head, peer));
             let mut response = match place {
                 Some(_) => caught(pin!(shared.gateway.answer(&head, body, peer))).await,

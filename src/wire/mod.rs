@@ -19,7 +19,7 @@ pub struct Limits {
 
 impl Limits {
     /// How deep values may be at all: reading and writing them recurses, and a worker's stack is 2 MiB.
-    pub const DEEPEST: usize = 256;
+    pub const DEEPEST: usize = crate::value::DEEPEST;
 }
 
 impl Default for Limits {

@@ -223,9 +223,9 @@ async function documentsWithoutScripts(browser) {
 }
 
 // Every field has its label, every id is there once, and headings leave no level out.
-async function isAccessible(browser) {
-  for (const path of ['/', '/wheel/american', '/types', '/hostile']) {
-    const page = await open(browser, path);
+async function isAccessible(browser, paths = ['/', '/wheel/american', '/types', '/hostile'], options = {}) {
+  for (const path of paths) {
+    const page = await open(browser, path, options);
     const wrong = await page.evaluate(() => {
       const wrong = [];
       const ids = [...document.querySelectorAll('[id]')].map(element => element.id);
@@ -300,15 +300,47 @@ async function takesPictures(browser) {
   }
 }
 
+// A page of an operator's own: the wheels that were spun, and beside them the one that is dead.
+async function showsTheTable(browser) {
+  const sizes = { phone: { width: 390, height: 844, mobile: true }, desk: { width: 1280, height: 900 } };
+  for (const [size, options] of Object.entries(sizes)) {
+    for (const dark of [false, true]) {
+      await isAccessible(browser, ['/show'], { ...options, dark });
+      const page = await open(browser, '/show', { ...options, dark });
+      const spun = await page.$$eval('.wheel:not(.failed) .pocket', all => all.map(pocket => pocket.textContent));
+      assert.equal(spun.length, 2);
+      spun.forEach(number => assert.match(number, /^(00|\d+)$/));
+      assert.deepEqual(await page.$$eval('.wheel.failed h2', all => all.map(title => title.textContent)), ['Mini']);
+      assert.match(await text(page, '.wheel.failed .words'), /No answer\. nobody <there>/);
+      assert.match(await text(page, '.lead'), /2 of 3 wheels/);
+      assert.equal(await page.$$eval('script', all => all.length), 0);
+      await page.screenshot({ path: `${shots}/table-${size}-${dark ? 'dark' : 'light'}.png`, fullPage: size === 'phone' });
+      await Promise.all([page.waitForNavigation(), page.click('.again')]);
+      assert.equal(await page.$$eval('.wheel', all => all.length), 3);
+      await page.close();
+    }
+  }
+  // The form leads back to the page, with what was given.
+  const list = await open(browser, '/list');
+  await list.$eval('input[name=spins]', field => {
+    field.value = '5';
+  });
+  await Promise.all([list.waitForNavigation(), list.click('form button')]);
+  assert.equal(await list.$$eval('ol li', all => all.length), 5);
+  await list.close();
+}
+
 async function main() {
   const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
   const browser = await puppeteer.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
   try {
-    const first = await open(browser, '/wheel/american');
-    PROTOCOLS = await first.$$eval('.tools input[name="protocol"]', all => all.map(input => input.value));
-    assert.ok(PROTOCOLS.length > 1);
-    await first.close();
-    const steps = { isAccessible, sendsEveryType, drawsAndTurnsTheWheel, spinsThroughTheForm, worksByKeyboardOnly, showsHostileTextAsText, documentsWithoutScripts, takesPictures };
+    if (wanted !== 'showsTheTable') {
+      const first = await open(browser, '/wheel/american');
+      PROTOCOLS = await first.$$eval('.tools input[name="protocol"]', all => all.map(input => input.value));
+      assert.ok(PROTOCOLS.length > 1);
+      await first.close();
+    }
+    const steps = { isAccessible, sendsEveryType, drawsAndTurnsTheWheel, spinsThroughTheForm, worksByKeyboardOnly, showsHostileTextAsText, documentsWithoutScripts, takesPictures, showsTheTable };
     await steps[wanted](browser);
   } finally {
     await browser.close();

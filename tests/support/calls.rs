@@ -4,11 +4,14 @@
 #![allow(dead_code, reason = "each test uses its own part of this")]
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use croupier::args::Args;
 use croupier::faces::face::{Claim, Face, GroupRequest};
 use croupier::faces::set::{FaceSet, Surroundings};
+use croupier::interface::Method;
 use croupier::service::{Answer, Call, Context, Format, Service};
+use croupier::services::aggregate::{Aggregate, Composed, Given, OnError, Own, Part};
 use croupier::services::diagnostics::diagnostics;
 use croupier::services::wheel::{Chance, Family, Table};
 use croupier::shape::{Field, MethodShape, Shape, Shapes};
@@ -35,7 +38,7 @@ pub(crate) enum Ended {
 /// The services, made anew for each call, so that seeded wheels spin the same for every face.
 pub(crate) type Make = fn() -> Arc<dyn Service>;
 
-pub(crate) const SERVICES: [Make; 7] = [
+pub(crate) const SERVICES: [Make; 8] = [
     || wheel(Family::American),
     || wheel(Family::European),
     || wheel(Family::French),
@@ -43,7 +46,29 @@ pub(crate) const SERVICES: [Make; 7] = [
     || wheel(Family::Mini),
     || Arc::new(diagnostics().unwrap()),
     || Arc::new(every_type::service()),
+    || Arc::new(passed_on(every_type::service())),
 ];
+
+/// A service that passes each call on to another and answers a record with its answer.
+pub(crate) fn passed_on(to: impl Service) -> Aggregate {
+    let to: Arc<dyn Service> = Arc::new(to);
+    let composed = |method: &Method| {
+        let names = || method.params.iter().map(|param| param.name.clone());
+        let part = Part {
+            name: "it".into(),
+            path: "/it".into(),
+            service: to.clone(),
+            method: method.name.clone(),
+            args: names().enumerate().map(|(at, name)| (name, Given::Param(at))).collect(),
+            deadline: Duration::from_secs(10),
+            room: 1 << 20,
+        };
+        let params = names().map(|name| Own { name, doc: String::new(), default: None }).collect();
+        Composed { name: method.name.clone(), doc: String::new(), params, calls: vec![part], on_error: OnError::Fail }
+    };
+    let methods = to.interface().methods.iter().map(composed).collect();
+    Aggregate::new("Passed on", "", methods)
+}
 
 pub(crate) fn wheel(family: Family) -> Arc<dyn Service> {
     Arc::new(Table::new(family, Chance::seeded(7)).service().unwrap())

@@ -13,6 +13,11 @@ use crate::faces::face;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
+/// What a page of an operator's own may do: style sheets and pictures from its own server, forms that lead there, and
+/// nothing else; above all no script.
+const OWN_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
+                          base-uri 'none'; frame-ancestors 'none'";
+
 /// How a page is kept: asked for again each time, with what it was before.
 const REVALIDATE: &str = "no-cache";
 
@@ -61,6 +66,22 @@ impl Asset {
     }
 }
 
+/// A part of a page that is not built in.
+pub(super) fn part(request: &Parts, version: &str, content_type: &'static str, body: Body) -> Response<Body> {
+    conditional(request, version, IMMUTABLE, content_type, body)
+}
+
+/// The response with a page of an operator's own, which shows what is now and is kept by nobody.
+pub(super) fn own(html: String) -> Response<Body> {
+    let mut response = face::ok("text/html; charset=utf-8", Body::whole(html));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(OWN_POLICY));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
 /// A page's response.
 pub(super) fn page(request: &Parts, html: String) -> Response<Body> {
     let version = hash(&html);
@@ -103,7 +124,7 @@ fn has(request: &Parts, tag: &str) -> bool {
 }
 
 /// A hash that is the same in every process of one build.
-fn hash(text: &str) -> String {
+pub(super) fn hash(text: &str) -> String {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     format!("{:016x}", hasher.finish())

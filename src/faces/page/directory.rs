@@ -7,7 +7,7 @@ use http::request::Parts;
 use serde::Serialize;
 
 use super::assets::{SCRIPT, STYLE};
-use super::{Listed, claims, methods, root, serve, templates};
+use super::{Listed, OwnListed, claims, methods, root, serve, templates};
 use crate::faces::face::{Claim, Face, GroupRequest, Reply};
 use crate::interface::Interface;
 use crate::service::Service;
@@ -20,6 +20,8 @@ pub struct Directory {
     pub site: Arc<Site>,
     /// All groups, in the order in which they are listed.
     pub groups: Arc<[Listed]>,
+    /// The pages of the operator's own.
+    pub pages: Arc<[OwnListed]>,
 }
 
 impl Face for Directory {
@@ -31,6 +33,10 @@ impl Face for Directory {
         // The group may be asked for by another of its paths, which is its own page's.
         let here = head.uri.path().trim_start_matches('/') == tail;
         if here { claims(head, tail) } else { Claim::No }
+    }
+
+    fn is_for_people(&self) -> bool {
+        true
     }
 
     fn serve(&self, _: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
@@ -45,6 +51,7 @@ impl Face for Directory {
                 here: "",
                 version: env!("CARGO_PKG_VERSION"),
                 groups: &self.groups,
+                pages: &self.pages,
             };
             templates::render("directory.html", &view)
         })
@@ -63,4 +70,5 @@ struct View<'a> {
     here: &'a str,
     version: &'a str,
     groups: &'a [Listed],
+    pages: &'a [OwnListed],
 }

@@ -18,6 +18,15 @@ pub struct Listed {
     methods: Vec<Line>,
 }
 
+/// What the directory says of a page of an operator's own.
+#[derive(Debug, Clone, Serialize)]
+pub struct OwnListed {
+    /// Its path.
+    pub path: String,
+    /// What stands above it.
+    pub title: String,
+}
+
 /// A method on one line.
 #[derive(Debug, Clone, Serialize)]
 struct Line {

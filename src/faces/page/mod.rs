@@ -6,7 +6,9 @@ mod drawing;
 mod forms;
 mod input;
 mod listed;
+mod own;
 mod prose;
+mod template;
 mod templates;
 mod view;
 mod words;
@@ -18,7 +20,9 @@ use http::{Method, Response, StatusCode};
 use serde::Serialize;
 
 pub use directory::Directory;
-pub use listed::Listed;
+pub use listed::{Listed, OwnListed};
+pub use own::{OwnPage, Style};
+pub use template::{FRAME, Template, TemplateError};
 
 use self::assets::Asset;
 use super::face::{Claim, Face, GroupRequest, Replied, Reply};
@@ -28,6 +32,7 @@ use crate::interface::Interface;
 use crate::refusal::Refusal;
 use crate::route::Table;
 use crate::service::Service;
+use crate::settings::Only;
 use crate::site::Site;
 use crate::wait::Soon;
 
@@ -76,10 +81,17 @@ impl Face for Page {
         claims(head, tail)
     }
 
+    fn is_for_people(&self) -> bool {
+        true
+    }
+
     fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
         serve(request, || {
             let base = self.site.base(request.head, request.context.peer);
-            let group = view::group(self, service.interface(), &base, request.path());
+            // Where calls are not found, nothing is offered that makes them.
+            let read_only = Page { protocols: Vec::new(), ..self.clone() };
+            let page = if request.head.extensions.get() == Some(&Only::Pages) { &read_only } else { self };
+            let group = view::group(page, service.interface(), &base, request.path());
             templates::render("group.html", &group)
         })
     }
@@ -91,10 +103,14 @@ fn methods(tail: &str) -> &'static [Method] {
 
 /// Whether a request asks for a page, or for what one consists of. A query that asks for a WSDL does not.
 fn claims(head: &Parts, tail: &str) -> Claim {
+    claims_page(head, methods(tail))
+}
+
+fn claims_page(head: &Parts, methods: &[Method]) -> Claim {
     let read = matches!(head.method, Method::GET | Method::HEAD);
     let query = head.uri.query().unwrap_or_default();
     let wsdl = query.split('&').any(|pair| pair.split('=').next().is_some_and(|key| key.eq_ignore_ascii_case("wsdl")));
-    if read && !methods(tail).is_empty() && !wsdl { Claim::Yes } else { Claim::No }
+    if read && !methods.is_empty() && !wsdl { Claim::Yes } else { Claim::No }
 }
 
 /// Answers with a part of the page, or with the page itself.

@@ -9,10 +9,7 @@ use serde::Serialize;
 
 /// Each is written with every value escaped; only the templates themselves are mark-up.
 static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(|| {
-    let mut templates = Environment::new();
-    templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    templates.set_auto_escape_callback(|_| AutoEscape::Html);
-    templates.set_formatter(clean_and_escape);
+    let mut templates = environment()?;
     templates.add_template("base.html", include_str!("templates/base.html"))?;
     templates.add_template("prose.html", include_str!("templates/prose.html"))?;
     templates.add_template("group.html", include_str!("templates/group.html"))?;
@@ -21,6 +18,15 @@ static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(
     templates.add_template("directory.html", include_str!("templates/directory.html"))?;
     Ok(templates)
 });
+
+/// An environment without templates, in which every value is escaped.
+pub(super) fn environment() -> Result<Environment<'static>, Error> {
+    let mut templates = Environment::new();
+    templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    templates.set_auto_escape_callback(|_| AutoEscape::Html);
+    templates.set_formatter(clean_and_escape);
+    Ok(templates)
+}
 
 /// Fills in a template.
 pub(super) fn render(name: &str, with: &impl Serialize) -> Result<String, Error> {

@@ -1,5 +1,6 @@
 //! A document's values in one flat list, borrowing their text: what readers of documents make and serde reads.
 
+mod build;
 mod de;
 mod mismatch;
 

@@ -1,0 +1,181 @@
+//! Pages of an operator's own: from names of files to templates that have been read and looked at.
+
+use std::fs;
+use std::io::Read as _;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::ConfiguredPage;
+use super::problem::Problem;
+use super::resolve::{Made, Standing};
+use super::units::Period;
+use crate::faces::page::{OwnPage, Style, Template};
+use crate::interface::Interface;
+use crate::service::Service;
+use crate::text::{abridge, nearest};
+
+/// A page that shows what a method answers, by a template. `GET` asks for it; the query has the method's parameters.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct PageFile {
+    /// The path of the group whose method is called.
+    #[schemars(with = "String")]
+    group: Spanned<String>,
+    /// The method's name. Whoever looks at the page calls it, so it had better be one that changes nothing.
+    #[schemars(with = "String")]
+    method: Spanned<String>,
+    /// The file with the template, its path being relative to that of this file; or one that is built in, such as
+    /// `"built-in:table"`.
+    #[schemars(with = "String")]
+    template: Spanned<String>,
+    /// Further files, which the template extends, includes or imports by these names.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    parts: Vec<Spanned<String>>,
+    /// The file with a style sheet for the page, behind that of all pages; or one that is built in.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    style: Option<Spanned<String>>,
+    /// What stands above the page; without it, the title of the group.
+    #[serde(default)]
+    title: Option<String>,
+    /// After which time browsers ask for the page anew; without it, they never do by themselves.
+    #[serde(default)]
+    #[schemars(extend("minimum" = 1000, "maximum" = 30_u64 * 24 * 60 * 60 * 1000))]
+    refresh: Option<Period>,
+}
+
+/// What stands before the name of a file that is built in.
+const BUILT_IN: &str = "built-in:";
+
+/// The files that are built in: the name, the template and the style sheet of each.
+const FILES: [(&str, &str, &str); 1] =
+    [("table", include_str!("../../config/table.html"), include_str!("../../config/table.css"))];
+
+/// How many bytes a file may have.
+const LARGEST: usize = 1 << 20;
+
+/// What a file is for.
+#[derive(Clone, Copy)]
+enum Use {
+    Template,
+    Style,
+}
+
+/// The page at a path; `None` where something is wrong with it, which is told.
+pub(super) fn resolve(
+    path: &Spanned<String>,
+    file: PageFile,
+    groups: &[Standing],
+    folder: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<ConfiguredPage> {
+    let template = template(&file, folder, problems);
+    let style = file.style.as_ref().map(|name| read(name, Use::Style, folder));
+    let style = style.transpose().map_err(|problem| problems.push(problem));
+    let (service, limits) = called(&file, groups, problems)?;
+    let title = file.title.unwrap_or_else(|| service.interface().title.clone());
+    let page = OwnPage {
+        title: title.into(),
+        method: file.method.into_inner().into(),
+        template: Arc::new(template?),
+        style: style.ok()?.map(|text| Style::new(&text)),
+        refresh: file.refresh.map(|Period(time)| time.as_secs()),
+        limits,
+        site: Arc::default(),
+    };
+    Some(ConfiguredPage { path: path.get_ref().clone(), group: file.group.into_inner(), service, page })
+}
+
+/// The service whose method is called, and how large its values may be.
+fn called(
+    file: &PageFile,
+    groups: &[Standing],
+    problems: &mut Vec<Problem>,
+) -> Option<(Arc<dyn Service>, crate::wire::Limits)> {
+    let name = file.group.get_ref().as_str();
+    let Some(group) = groups.iter().find(|group| group.is_at(name)) else {
+        problems.push(no_group(&file.group, groups));
+        return None;
+    };
+    let Made::Service(service) = &group.made else { return None };
+    let interface: &Interface = service.interface();
+    // A service that does not know yet what it offers may turn out to have any method.
+    let known = interface.methods.is_empty() || interface.method(file.method.get_ref()).is_some();
+    if !known {
+        problems.push(no_method(interface, &file.method, &file.group));
+        return None;
+    }
+    let limits = crate::wire::Limits { depth: group.limits.depth, elements: group.limits.elements };
+    Some((service.clone(), limits))
+}
+
+/// There is no such group.
+pub(super) fn no_group(name: &Spanned<String>, groups: &[Standing]) -> Problem {
+    let problem = Problem::at(name.span(), format!("there is no group `{}`", abridge(name.get_ref())));
+    match nearest(name.get_ref(), groups.iter().map(|other| other.path.get_ref().as_str())) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem,
+    }
+}
+
+/// A group has no such method.
+pub(super) fn no_method(interface: &Interface, method: &Spanned<String>, group: &Spanned<String>) -> Problem {
+    let (name, path) = (abridge(method.get_ref()), abridge(group.get_ref()));
+    let problem = Problem::at(method.span(), format!("the group `{path}` has no method `{name}`"));
+    let names = || interface.methods.iter().map(|method| method.name.as_str());
+    match nearest(method.get_ref(), names()) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem.hint(format!("it has `{}`", names().take(12).collect::<Vec<_>>().join("`, `"))),
+    }
+}
+
+fn template(file: &PageFile, folder: &Path, problems: &mut Vec<Problem>) -> Option<Template> {
+    let told = problems.len();
+    let mut parts = Vec::with_capacity(file.parts.len());
+    for name in &file.parts {
+        match read(name, Use::Template, folder) {
+            Ok(text) => parts.push((name.get_ref().clone(), text)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let text = read(&file.template, Use::Template, folder).map_err(|problem| problems.push(problem)).ok()?;
+    if problems.len() > told {
+        return None;
+    }
+    let made = Template::new(file.template.get_ref(), &text, &parts);
+    let place = |name: &str| -> Range<usize> {
+        let part = file.parts.iter().find(|part| part.get_ref() == name);
+        part.map_or(file.template.span(), Spanned::span)
+    };
+    made.map_err(|wrong| problems.push(Problem::at(place(&wrong.name), wrong.to_string()))).ok()
+}
+
+/// The text of a file.
+fn read(name: &Spanned<String>, what: Use, folder: &Path) -> Result<String, Problem> {
+    if let Some(built_in) = name.get_ref().strip_prefix(BUILT_IN) {
+        let Some((_, template, style)) = FILES.iter().find(|(name, ..)| *name == built_in) else {
+            let names: Vec<_> = FILES.iter().map(|(name, ..)| format!("`{BUILT_IN}{name}`")).collect();
+            let problem = Problem::at(name.span(), format!("no file `{}` is built in", abridge(built_in)));
+            return Err(problem.hint(format!("there is {}", names.join(", "))));
+        };
+        return Ok(match what {
+            Use::Template => (*template).to_owned(),
+            Use::Style => (*style).to_owned(),
+        });
+    }
+    let path = folder.join(name.get_ref());
+    let wrong = |reason: String| Problem::at(name.span(), format!("`{}` {reason}", path.display()));
+    let mut bytes = Vec::new();
+    let read = fs::File::open(&path).and_then(|file| file.take(LARGEST as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    if bytes.len() > LARGEST {
+        return Err(wrong(format!("has more than {LARGEST} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8".to_owned()))
+}
