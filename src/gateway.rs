@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version, header};
@@ -32,12 +33,23 @@ pub struct Group {
 
 /// The running whole: groups, and how their requests are taken in.
 pub struct Gateway {
-    router: Router<Arc<Group>>,
+    groups: Groups,
     intake: Intake,
     /// Whether responses carry an [`Outcome`] for the access log.
     observed: bool,
     /// Whether responses are packed for clients that offer to unpack them.
     packing: bool,
+}
+
+/// The groups of a gateway, which may become others while it answers: a request keeps the group that it has found.
+#[derive(Clone)]
+pub struct Groups(Arc<ArcSwap<Router<Arc<Group>>>>);
+
+impl Groups {
+    /// Answers from now on with these.
+    pub fn become_these(&self, router: Router<Arc<Group>>) {
+        self.0.store(Arc::new(router));
+    }
 }
 
 /// What the access log says of a request that reached a group: an extension of its response.
@@ -54,7 +66,12 @@ pub struct Outcome {
 impl Gateway {
     /// A gateway to these groups.
     pub fn new(router: Router<Arc<Group>>, intake: Intake) -> Gateway {
-        Gateway { router, intake, observed: false, packing: false }
+        Gateway { groups: Groups(Arc::new(ArcSwap::from_pointee(router))), intake, observed: false, packing: false }
+    }
+
+    /// Its groups, for whoever replaces them.
+    pub fn groups(&self) -> Groups {
+        self.groups.clone()
     }
 
     /// The same gateway, whose responses say for the access log what was called and how it ended.
@@ -84,6 +101,7 @@ impl Gateway {
     {
         check_host(head)?;
         let (group, tail) = self.group(head)?;
+        let group = group.as_ref();
         let claim = group.claim(head, tail)?;
         let taken = match self.intake.take(head, body, group.body_limit).await {
             Ok(taken) => taken,
@@ -118,13 +136,14 @@ impl Gateway {
         Ok(replied.response)
     }
 
-    fn group<'p>(&self, head: &'p Parts) -> Result<(&Group, &'p str), Refusal> {
+    fn group<'p>(&self, head: &'p Parts) -> Result<(Arc<Group>, &'p str), Refusal> {
         let path = head.uri.path();
-        let found = self.router.find(path).map_err(|_| {
+        let router = self.groups.0.load();
+        let found = router.find(path).map_err(|_| {
             Refusal::new(StatusCode::BAD_REQUEST, "the path has dot segments, encoded slashes or a broken escape")
         })?;
         let (group, tail) = found.ok_or_else(|| not_found(path))?;
-        Ok((group, tail))
+        Ok((group.clone(), tail))
     }
 }
 

@@ -4,6 +4,7 @@ mod args;
 mod call;
 mod describe;
 mod logging;
+mod remotes;
 mod serve;
 mod table;
 

@@ -3,13 +3,14 @@
 use std::future::Future;
 use std::num::NonZero;
 use std::path::Path;
+use std::sync::Arc;
 use std::{process, thread};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Serve;
-use super::{Failure, logging, say};
+use super::{Failure, logging, remotes, say};
 use crate::config::{Config, ConfiguredGroup, DEFAULT, Registry};
 use crate::faces::set::FaceName;
 use crate::gateway::Gateway;
@@ -19,7 +20,7 @@ use crate::settings::{Entrance, Listen, Only};
 
 /// Serves until a signal says otherwise.
 pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {
-    let config = load(args.config.as_deref(), registry)?;
+    let config = Arc::new(load(args.config.as_deref(), registry)?);
     logging::start(&config.log);
     // This thread accepts, keeps the deadlines and hears signals, and large bodies are read beside it; the workers do
     // the rest.
@@ -33,7 +34,10 @@ pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {
         let settings = config.settings;
         let memory = Memory::new(settings.memory).beside(Handle::current());
         let intake = Intake { memory, deadline: settings.deadlines.body };
-        let server = Server::new(Gateway::new(config.router(), intake), settings, log).on(workers(&config)?);
+        let remotes = remotes::first_look(&config).await;
+        let gateway = Gateway::new(config.router(), intake);
+        remotes::keep(&config, gateway.groups(), remotes);
+        let server = Server::new(gateway, settings, log).on(workers(&config)?);
         greet(&config, &listeners);
         let ended = server.run(listeners, stop).await;
         match ended.cut {

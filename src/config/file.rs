@@ -11,6 +11,7 @@ use toml::Spanned;
 use super::aggregate::AggregateFile;
 use super::page::PageFile;
 use super::units::{Address, Period, Size};
+use super::upstream::UpstreamFile;
 use super::web::{Base, Proxy};
 use super::{GroupLimits, Log};
 use crate::faces::rest::RestOptions;
@@ -178,13 +179,15 @@ pub(super) struct GroupFile {
     /// Further paths of the same group.
     #[schemars(with = "Vec<String>")]
     pub(super) aliases: Vec<Spanned<String>>,
-    /// The kind of service that answers; every group needs one, or an `aggregate`.
+    /// The kind of service that answers; every group needs one, or an `aggregate`, or an `upstream`.
     #[schemars(with = "Option<String>")]
     pub(super) service: Option<Spanned<String>>,
     /// The options of the service; each kind has its own.
     pub(super) options: serde_json::Map<String, serde_json::Value>,
     /// A service made of calls to other groups; it stands in the place of `service`.
     pub(super) aggregate: AggregateFile,
+    /// A server elsewhere that answers; it stands in the place of `service`.
+    pub(super) upstream: Option<UpstreamFile>,
     /// What a request and a call may take here; what is not given is inherited.
     pub(super) limits: LimitsFile,
     /// Over which protocols the group is reached; all of them, unless this says otherwise.
@@ -278,6 +281,7 @@ impl Default for GroupFile {
             service: None,
             options: serde_json::Map::new(),
             aggregate: AggregateFile::default(),
+            upstream: None,
             limits: LimitsFile::default(),
             faces: FaceName::ALL.to_vec(),
             xml_rpc: Dialect::default(),

@@ -12,6 +12,7 @@ mod routes;
 mod schema;
 mod syntax;
 mod units;
+mod upstream;
 mod web;
 mod wording;
 
@@ -33,6 +34,7 @@ use crate::router::Router;
 use crate::service::Service;
 use crate::settings::{Entrance, Settings};
 use crate::site::Site;
+use crate::upstream::Remote;
 use crate::wire::Limits;
 
 pub use problem::{ConfigErrors, Problem};
@@ -88,6 +90,8 @@ pub struct ConfiguredGroup {
     pub faces: FaceSet,
     /// What answers, within the limits.
     pub service: Arc<dyn Service>,
+    /// The server elsewhere that answers, if it is one: what it offers is still to be [learned](Remote::learn).
+    pub remote: Option<Remote>,
 }
 
 /// What a request to a group and a call of it may take.

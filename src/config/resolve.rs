@@ -19,6 +19,7 @@ use super::routes::{self, Routes};
 use super::schema::{self, Node};
 use super::syntax::Distinct;
 use super::units::Size;
+use super::upstream;
 use super::{Config, ConfiguredGroup, ConfiguredPage, GroupLimits, Registry};
 use crate::faces::set::FaceSet;
 use crate::intake;
@@ -29,6 +30,7 @@ use crate::router::{MountError, Router};
 use crate::service::Service;
 use crate::settings::{Entrance, Listen, Settings};
 use crate::text::{abridge, nearest};
+use crate::upstream::Remote;
 
 /// The configuration that a text means, or all that is wrong with it.
 ///
@@ -62,7 +64,7 @@ pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<C
         let own = Routes::read(text, std::mem::take(&mut group.file.routes), &mut problems);
         leading.extend(own.leading(&group.path));
         routes.push(own);
-        standing.push(group.stand(registry, &mut mounted, &settings, &mut problems));
+        standing.push(group.stand(registry, folder, &mut mounted, &settings, &mut problems));
     }
     aggregate::resolve(&mut standing, &mut problems);
     for (group, routes) in standing.iter_mut().zip(routes) {
@@ -82,9 +84,10 @@ pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<C
 const GROUP: &str = "group";
 
 /// The keys of which a group has exactly one: what answers its calls.
-const ANSWERING: [&str; 2] = [SERVICE, AGGREGATE];
+const ANSWERING: [&str; 3] = [SERVICE, AGGREGATE, UPSTREAM];
 const SERVICE: &str = "service";
 const AGGREGATE: &str = "aggregate";
+const UPSTREAM: &str = "upstream";
 
 /// Whether there are groups, or a table that was meant to hold them.
 fn has_groups(root: &DeTable<'_>) -> bool {
@@ -160,6 +163,7 @@ pub(super) struct Standing {
     pub(super) limits: GroupLimits,
     faces: FaceSet,
     pub(super) made: Made,
+    remote: Option<Remote>,
 }
 
 /// What answers the calls of a group.
@@ -280,6 +284,7 @@ impl Written<'_> {
     fn stand(
         self,
         registry: &Registry,
+        folder: &Path,
         mounted: &mut Router<Range<usize>>,
         settings: &Settings,
         problems: &mut Vec<Problem>,
@@ -288,7 +293,14 @@ impl Written<'_> {
         problems.extend(paths.filter_map(|path| mount(mounted, path, "group")));
         let (limits, faces) = (GroupLimits::from(self.file.limits), self.file.faces());
         problems.extend(too_large(&self.body, &limits, settings));
+        let mut remote = None;
         let (kind, made) = match (self.answering, self.file.service) {
+            (Some(UPSTREAM), _) => {
+                let upstream = self.file.upstream;
+                remote = upstream.and_then(|file| upstream::resolve(&self.path, file, folder, problems));
+                let service = |remote: &Remote| Made::Service(limited(Arc::new(remote.clone()), &limits));
+                (UPSTREAM.to_owned(), remote.as_ref().map_or(Made::Broken, service))
+            }
             (Some(AGGREGATE), _) => (AGGREGATE.to_owned(), Made::Aggregate(Box::new(self.file.aggregate))),
             (_, Some(kind)) => match registry.make(&kind, self.options) {
                 Ok(service) => (kind.into_inner(), Made::Service(limited(service, &limits))),
@@ -300,7 +312,7 @@ impl Written<'_> {
             (_, None) => (String::new(), Made::Broken),
         };
         let aliases = self.file.aliases.into_iter().map(Spanned::into_inner).collect();
-        Standing { path: self.path, aliases, kind, limits, faces, made }
+        Standing { path: self.path, aliases, kind, limits, faces, made, remote }
     }
 }
 
@@ -313,16 +325,16 @@ impl Standing {
     /// What may be called, if that is known.
     fn interface(&self) -> Option<&Interface> {
         match &self.made {
-            Made::Service(service) => Some(service.interface()),
+            Made::Service(service) if self.remote.is_none() => Some(service.interface()),
             _ => None,
         }
     }
 
     /// The group, if nothing is wrong with what answers.
     fn group(self) -> Option<ConfiguredGroup> {
-        let Standing { path, aliases, kind, limits, faces, made } = self;
+        let Standing { path, aliases, kind, limits, faces, made, remote } = self;
         let Made::Service(service) = made else { return None };
-        Some(ConfiguredGroup { path: path.into_inner(), aliases, kind, limits, faces, service })
+        Some(ConfiguredGroup { path: path.into_inner(), aliases, kind, limits, faces, service, remote })
     }
 }
 

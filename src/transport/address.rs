@@ -159,7 +159,10 @@ fn credentials(user: &str) -> Result<HeaderValue, AddressError> {
 }
 
 /// The header of basic authentication (RFC 7617).
-fn basic(user: &str, password: &str) -> Result<HeaderValue, AddressError> {
+///
+/// # Errors
+/// Where the name has a colon, or one of them has control characters.
+pub fn basic(user: &str, password: &str) -> Result<HeaderValue, AddressError> {
     if user.contains(':') || [user, password].into_iter().any(|text| text.chars().any(char::is_control)) {
         return Err(wrong("a user name has no colon, and neither it nor a password has control characters"));
     }

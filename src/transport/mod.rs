@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use tokio::time::timeout;
 
-pub use self::address::{Address, AddressError};
+pub use self::address::{Address, AddressError, basic};
 pub use self::body::Incoming;
 use self::connect::{Place, Stream};
 pub use self::error::TransportError;

@@ -243,8 +243,10 @@ fn relative(base: &str, reference: &str) -> Result<String, Fault> {
 /// What the operator says of methods comes before what the server says.
 fn amend(interface: &mut Interface, options: &Options) {
     interface.methods.retain(|method| options.allows(&method.name));
-    if !options.title.is_empty() || interface.title.is_empty() {
-        interface.title.clone_from(&options.title);
+    match &options.title {
+        Some(title) => interface.title.clone_from(title),
+        None if interface.title.is_empty() => interface.title.clone_from(&options.name),
+        None => {}
     }
     for method in &mut interface.methods {
         method.safe |= options.safe.has(&method.name);

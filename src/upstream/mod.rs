@@ -1,5 +1,6 @@
 //! Servers elsewhere as services: asked in their own protocol, with what they say of themselves for an interface.
 
+mod keep;
 mod learning;
 mod names;
 mod options;

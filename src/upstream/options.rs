@@ -61,8 +61,10 @@ pub struct Options {
     pub passing: Passing,
     /// How many bytes an answer may have (64 MiB by default).
     pub largest: usize,
-    /// What the group is called, where the server does not say it.
-    pub title: String,
+    /// What the group is called, whatever the server says.
+    pub title: Option<String>,
+    /// What it is called where nobody says it, such as its path.
+    pub name: String,
     /// How long after the server has described itself it is asked again (5 min by default).
     pub refresh: Duration,
 }
@@ -82,7 +84,8 @@ impl Options {
             token: None,
             passing: Passing::default(),
             largest: 64 << 20,
-            title: String::new(),
+            title: None,
+            name: String::new(),
             refresh: Duration::from_secs(300),
         }
     }

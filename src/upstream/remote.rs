@@ -43,7 +43,8 @@ impl Remote {
     /// A server that is reached this way. Nobody is asked before the first call, or before somebody wants to
     /// [learn](Remote::learn).
     pub fn new(transport: Transport, options: Options) -> Remote {
-        let interface = Interface { title: options.title.clone(), ..Interface::default() };
+        let interface =
+            Interface { title: options.title.clone().unwrap_or_else(|| options.name.clone()), ..Interface::default() };
         let unknown = Known {
             shapes: Shapes::of(&interface),
             interface,

@@ -1,0 +1,57 @@
+//! Groups that are servers elsewhere: what they offer is asked of them, and asked again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::config::Config;
+use crate::gateway::Groups;
+use crate::upstream::Remote;
+
+/// How long servers are waited for before the first request is answered without them.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
+
+/// What keeps asking.
+pub(super) struct Asking {
+    tasks: JoinSet<()>,
+    changed: Arc<Notify>,
+}
+
+/// Asks all servers what they offer, and waits for a while: most are there, and the first documents are whole then.
+pub(super) async fn first_look(config: &Config) -> Asking {
+    let changed = Arc::new(Notify::new());
+    let mut tasks = JoinSet::new();
+    let mut first = Vec::new();
+    for remote in config.groups.iter().filter_map(|group| group.remote.clone()) {
+        let (noticed, looked) = (changed.clone(), Arc::new(Notify::new()));
+        first.push(looked.clone());
+        tasks.spawn(remote.keep_learning(move |_: &Remote| {
+            looked.notify_one();
+            noticed.notify_one();
+        }));
+    }
+    let all = async {
+        for looked in first {
+            looked.notified().await;
+        }
+    };
+    // Whoever has not answered by then is asked further, while others are served.
+    let _ = timeout(FIRST_LOOK, all).await;
+    Asking { tasks, changed }
+}
+
+/// Puts the groups together anew whenever a server has turned out to offer something else.
+pub(super) fn keep(config: &Arc<Config>, groups: Groups, asking: Asking) {
+    let config = config.clone();
+    tokio::spawn(async move {
+        // The tasks end with this one.
+        let _tasks = asking.tasks;
+        loop {
+            asking.changed.notified().await;
+            groups.become_these(config.router());
+        }
+    });
+}

@@ -1,0 +1,314 @@
+//! A group that is a server elsewhere, as it is written, and as it is meant.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use http::header::{AUTHORIZATION, HeaderName, USER_AGENT};
+use http::{HeaderMap, HeaderValue};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::problem::Problem;
+use super::units::{Period, Size};
+use crate::faces::jsonrpc::tongue::Passing;
+use crate::text::abridge;
+use crate::transport::{self, Address, Tls, Transport};
+use crate::upstream::{Described, Names, Options, Remote, Speaks};
+
+/// How a description's name begins that is a file's.
+const FILE: &str = "file:";
+/// How many bytes a file with a description, or with a secret, may have.
+const LARGEST: u64 = 16 << 20;
+
+/// A server elsewhere that answers the calls of a group.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct UpstreamFile {
+    /// Where the server is: `"http://host:port/path"`, `"https://…"`, `"unix:/path/of.sock:/path"`,
+    /// `"scgi://host:port/path"` or `"scgi:/path/of.sock"`. Of several servers that are the same each has its turn, and
+    /// those that cannot be reached are passed over for five seconds.
+    #[schemars(with = "Vec<String>", length(min = 1))]
+    urls: Vec<Spanned<String>>,
+    /// The protocol in which the server is asked.
+    speaks: Speaks,
+    /// Where the WSDL or OpenRPC document of the server is: a path on the server, or after `"file:"` that of a file,
+    /// relative to that of this file. Without it the server is asked by introspection, by `rpc.discover`, or with
+    /// `?wsdl`.
+    #[schemars(with = "Option<String>")]
+    #[serde(default)]
+    described: Option<Spanned<String>>,
+    /// Which port of a WSDL document is meant, if it has several; without it, the first for SOAP 1.1.
+    #[serde(default)]
+    port: Option<String>,
+    /// The methods that may be called. In each name `*` stands for any characters.
+    #[serde(default = "all")]
+    allow: Names,
+    /// The methods that may not be called, although they are allowed.
+    #[serde(default)]
+    hide: Names,
+    /// The methods that change nothing: HTTP GET may ask for them.
+    #[serde(default)]
+    safe: Names,
+    /// The methods that may be carried out twice without harm, as those that are safe always may: such a call is sent
+    /// again where a connection that was kept turns out to be closed.
+    #[serde(default)]
+    idempotent: Names,
+    /// The names of methods' parameters, in their order, where the server does not say them.
+    #[serde(default)]
+    params: BTreeMap<String, Vec<String>>,
+    /// A secret that the server wants before the parameters of every call, as aria2 does.
+    #[schemars(with = "Option<SecretFile>")]
+    #[serde(default)]
+    token: Option<Spanned<SecretFile>>,
+    /// The name for basic authentication.
+    #[serde(default)]
+    user: Option<String>,
+    /// The password for it.
+    #[schemars(with = "Option<SecretFile>")]
+    #[serde(default)]
+    password: Option<Spanned<SecretFile>>,
+    /// A token for bearer authentication.
+    #[schemars(with = "Option<SecretFile>")]
+    #[serde(default)]
+    bearer: Option<Spanned<SecretFile>>,
+    /// Headers that every request has.
+    #[schemars(with = "BTreeMap<String, SecretFile>")]
+    #[serde(default)]
+    headers: BTreeMap<String, Spanned<SecretFile>>,
+    /// How JSON-RPC passes parameters: most servers take them by position, some by name only.
+    #[serde(default)]
+    passing: Passing,
+    /// What the group is called, if not what the server says; without either, its path.
+    #[serde(default)]
+    title: Option<String>,
+    /// How long connecting may take.
+    #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
+    #[serde(default = "connect")]
+    connect: Period,
+    /// How long the server may take until its answer begins, and how long the answer may then pause.
+    #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
+    #[serde(default = "answer")]
+    answer: Period,
+    /// How long a connection is kept unused: less than the server keeps it.
+    #[schemars(extend("maximum" = LONGEST))]
+    #[serde(default = "idle")]
+    idle: Period,
+    /// How many bytes an answer may have that is not passed through as it is.
+    #[schemars(extend("minimum" = 1))]
+    #[serde(default = "largest")]
+    largest: Size,
+    /// How long after the server has described itself it is asked again.
+    #[schemars(extend("minimum" = 1000, "maximum" = LONGEST))]
+    #[serde(default = "refresh")]
+    refresh: Period,
+    /// Whether HTTP/2 is spoken without TLS, which the server must be able to; with TLS both sides agree by themselves.
+    #[serde(default)]
+    http2: bool,
+    /// Whom to trust, and who one is, where a URL is one of `https`.
+    #[serde(default)]
+    tls: TlsFile,
+}
+
+/// A secret, which stands somewhere else: one of the keys, not several.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct SecretFile {
+    /// The name of the environment's variable that holds it.
+    env: Option<String>,
+    /// The file that holds it, relative to that of this file; white space at its ends is left out.
+    file: Option<String>,
+    /// The text itself, for what is no secret.
+    text: Option<String>,
+}
+
+/// Whom to trust with TLS, and who one is. Certificates are always checked.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct TlsFile {
+    /// A file of certificates, in PEM, of those who vouch for servers; without it, whom the system trusts.
+    roots: Option<String>,
+    /// A file with one's own certificate, in PEM, for servers that want to know who asks.
+    certificate: Option<String>,
+    /// A file with its key, in PEM.
+    key: Option<String>,
+}
+
+/// The longest time that can be asked for, in milliseconds: 30 days.
+const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
+
+fn all() -> Names {
+    Options::new(Speaks::XmlRpc).allow
+}
+
+fn connect() -> Period {
+    Period(transport::Options::default().connect)
+}
+
+fn answer() -> Period {
+    Period(transport::Options::default().answer)
+}
+
+fn idle() -> Period {
+    Period(transport::Options::default().idle)
+}
+
+fn largest() -> Size {
+    Size(Options::new(Speaks::XmlRpc).largest)
+}
+
+fn refresh() -> Period {
+    Period(Options::new(Speaks::XmlRpc).refresh)
+}
+
+/// The server of the group at a path; `None` where something is wrong with it, which is told.
+pub(super) fn resolve(
+    path: &Spanned<String>,
+    file: UpstreamFile,
+    folder: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<Remote> {
+    let before = problems.len();
+    let mut reading = Reading { folder, problems };
+    let addresses = file.urls.iter().filter_map(|url| reading.address(url)).collect();
+    let headers = reading.headers(&file);
+    let described = file.described.as_ref().and_then(|named| reading.described(named));
+    let token = file.token.as_ref().and_then(|secret| reading.secret(secret));
+    if let (Some(password), None) = (&file.password, &file.user) {
+        reading.wrong(password.span(), "`password` stands without a `user`");
+    }
+    let ways = transport::Options {
+        connect: file.connect.0,
+        answer: file.answer.0,
+        idle: file.idle.0,
+        http2: file.http2,
+        tls: reading.tls(&file.tls, path),
+        headers,
+        ..transport::Options::default()
+    };
+    if problems.len() > before {
+        return None;
+    }
+    let transport = Transport::new(addresses, ways);
+    let transport = transport.map_err(|error| problems.push(Problem::at(path.span(), error.to_string()))).ok()?;
+    let options = Options {
+        described,
+        port: file.port,
+        allow: file.allow,
+        hide: file.hide,
+        safe: file.safe,
+        idempotent: file.idempotent,
+        params: file.params,
+        token,
+        passing: file.passing,
+        largest: file.largest.0,
+        title: file.title,
+        name: path.get_ref().clone(),
+        refresh: file.refresh.0,
+        ..Options::new(file.speaks)
+    };
+    Some(Remote::new(transport, options))
+}
+
+/// Reads what stands elsewhere, and notes what is wrong with it.
+struct Reading<'r> {
+    folder: &'r Path,
+    problems: &'r mut Vec<Problem>,
+}
+
+impl Reading<'_> {
+    fn wrong(&mut self, span: Range<usize>, message: impl Into<String>) {
+        self.problems.push(Problem::at(span, message.into()));
+    }
+
+    fn address(&mut self, url: &Spanned<String>) -> Option<Address> {
+        let address = url.get_ref().parse();
+        address.map_err(|error: transport::AddressError| self.wrong(url.span(), error.to_string())).ok()
+    }
+
+    fn secret(&mut self, secret: &Spanned<SecretFile>) -> Option<String> {
+        let SecretFile { env, file, text } = secret.get_ref();
+        let read = match (env, file, text) {
+            (Some(name), None, None) => {
+                std::env::var(name).map_err(|_| format!("the environment has no text in `{}`", abridge(name)))
+            }
+            (None, Some(name), None) => self.read(name).map(|text| text.trim().to_owned()),
+            (None, None, Some(text)) => Ok(text.clone()),
+            _ => Err("a secret has exactly one of `env`, `file` and `text`".to_owned()),
+        };
+        read.map_err(|message| self.wrong(secret.span(), message)).ok()
+    }
+
+    fn read(&self, name: &str) -> Result<String, String> {
+        let path = self.folder.join(name);
+        let unread = |error: &dyn std::fmt::Display| format!("`{}` cannot be read: {error}", path.display());
+        match fs::metadata(&path) {
+            Ok(about) if about.len() > LARGEST => Err(unread(&format_args!("it has more than {LARGEST} bytes"))),
+            _ => fs::read_to_string(&path).map_err(|error| unread(&error)),
+        }
+    }
+
+    fn described(&mut self, named: &Spanned<String>) -> Option<Described> {
+        let Some(name) = named.get_ref().strip_prefix(FILE) else {
+            return Some(Described::At(named.get_ref().clone()));
+        };
+        match self.read(name) {
+            Ok(text) => Some(Described::Text { name: name.to_owned(), text }),
+            Err(message) => {
+                self.wrong(named.span(), message);
+                None
+            }
+        }
+    }
+
+    fn headers(&mut self, file: &UpstreamFile) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("croupier/", env!("CARGO_PKG_VERSION"))));
+        for (name, secret) in &file.headers {
+            match name.parse::<HeaderName>() {
+                Ok(name) => self.header(&mut headers, name, "", secret),
+                Err(_) => self.wrong(secret.span(), format!("`{}` is no name of a header", abridge(name))),
+            }
+        }
+        if let Some(token) = &file.bearer {
+            self.header(&mut headers, AUTHORIZATION, "Bearer ", token);
+        }
+        if let Some(user) = &file.user {
+            let password = file.password.as_ref();
+            let secret = password.map_or_else(|| Some(String::new()), |secret| self.secret(secret));
+            let span = password.map_or(0..0, Spanned::span);
+            match secret.map(|secret| transport::basic(user, &secret)) {
+                Some(Ok(value)) => drop(headers.insert(AUTHORIZATION, value)),
+                Some(Err(error)) => self.wrong(span, error.to_string()),
+                None => {}
+            }
+        }
+        headers
+    }
+
+    fn header(&mut self, headers: &mut HeaderMap, name: HeaderName, before: &str, secret: &Spanned<SecretFile>) {
+        let Some(text) = self.secret(secret) else { return };
+        match HeaderValue::from_str(&format!("{before}{text}")) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                headers.insert(name, value);
+            }
+            Err(_) => self.wrong(secret.span(), "it has characters that no header can hold"),
+        }
+    }
+
+    fn tls(&mut self, file: &TlsFile, path: &Spanned<String>) -> Tls {
+        let at = |name: &String| self.folder.join(name);
+        let roots = file.roots.as_ref().map(at);
+        match (&file.certificate, &file.key) {
+            (Some(certificate), Some(key)) => Tls { roots, identity: Some((at(certificate), at(key))) },
+            (None, None) => Tls { roots, identity: None },
+            _ => {
+                self.wrong(path.span(), "`tls` has one of `certificate` and `key` without the other");
+                Tls::default()
+            }
+        }
+    }
+}
