@@ -187,7 +187,7 @@ pub(super) struct GroupFile {
     /// A service made of calls to other groups; it stands in the place of `service`.
     pub(super) aggregate: AggregateFile,
     /// A server elsewhere that answers; it stands in the place of `service`.
-    pub(super) upstream: Option<UpstreamFile>,
+    pub(super) upstream: UpstreamFile,
     /// What a request and a call may take here; what is not given is inherited.
     pub(super) limits: LimitsFile,
     /// Over which protocols the group is reached; all of them, unless this says otherwise.
@@ -281,7 +281,7 @@ impl Default for GroupFile {
             service: None,
             options: serde_json::Map::new(),
             aggregate: AggregateFile::default(),
-            upstream: None,
+            upstream: UpstreamFile::none(),
             limits: LimitsFile::default(),
             faces: FaceName::ALL.to_vec(),
             xml_rpc: Dialect::default(),

@@ -59,18 +59,19 @@ pub(super) struct UpstreamFile {
     /// The names of methods' parameters, in their order, where the server does not say them.
     #[serde(default)]
     params: BTreeMap<String, Vec<String>>,
-    /// A secret that the server wants before the parameters of every call, as aria2 does.
+    /// A secret that the server wants before the parameters of every call, as aria2 does: `{ env = "NAME" }` or
+    /// `{ file = "path" }`.
     #[schemars(with = "Option<SecretFile>")]
     #[serde(default)]
     token: Option<Spanned<SecretFile>>,
     /// The name for basic authentication.
     #[serde(default)]
     user: Option<String>,
-    /// The password for it.
+    /// The password for it: `{ env = "NAME" }` or `{ file = "path" }`.
     #[schemars(with = "Option<SecretFile>")]
     #[serde(default)]
     password: Option<Spanned<SecretFile>>,
-    /// A token for bearer authentication.
+    /// A token for bearer authentication: `{ env = "NAME" }` or `{ file = "path" }`.
     #[schemars(with = "Option<SecretFile>")]
     #[serde(default)]
     bearer: Option<Spanned<SecretFile>>,
@@ -112,7 +113,7 @@ pub(super) struct UpstreamFile {
     tls: TlsFile,
 }
 
-/// A secret, which stands somewhere else: one of the keys, not several.
+/// A text, which may stand somewhere else because it is a secret: one of the keys, not several.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct SecretFile {
@@ -138,6 +139,37 @@ pub(super) struct TlsFile {
 
 /// The longest time that can be asked for, in milliseconds: 30 days.
 const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
+
+impl UpstreamFile {
+    /// What a group has that is no server elsewhere.
+    pub(super) fn none() -> UpstreamFile {
+        UpstreamFile {
+            urls: Vec::new(),
+            speaks: Speaks::XmlRpc,
+            described: None,
+            port: None,
+            allow: all(),
+            hide: Names::default(),
+            safe: Names::default(),
+            idempotent: Names::default(),
+            params: BTreeMap::new(),
+            token: None,
+            user: None,
+            password: None,
+            bearer: None,
+            headers: BTreeMap::new(),
+            passing: Passing::default(),
+            title: None,
+            connect: connect(),
+            answer: answer(),
+            idle: idle(),
+            largest: largest(),
+            refresh: refresh(),
+            http2: false,
+            tls: TlsFile::default(),
+        }
+    }
+}
 
 fn all() -> Names {
     Options::new(Speaks::XmlRpc).allow
