@@ -170,8 +170,7 @@ impl Croupier {
 
     fn sent(&self, path: &str, request: &Request<Bytes>) -> Response<Bytes> {
         let fields = request.headers().iter().filter(|(name, _)| *name != "content-length");
-        let headers: String =
-            fields.map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap())).collect();
+        let headers: String = fields.map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap())).collect();
         self.send("POST", path, &headers, request.body())
     }
 
