@@ -59,8 +59,8 @@ pub(super) struct UpstreamFile {
     /// The names of methods' parameters, in their order, where the server does not say them.
     #[serde(default)]
     params: BTreeMap<String, Vec<String>>,
-    /// A secret that the server wants before the parameters of every call, as aria2 does: `{ env = "NAME" }` or
-    /// `{ file = "path" }`.
+    /// A secret that the server wants before the parameters of every call, as aria2 does, whose own has `token:` before
+    /// it: `{ env = "NAME" }` or `{ file = "path" }`.
     #[schemars(with = "Option<SecretFile>")]
     #[serde(default)]
     token: Option<Spanned<SecretFile>>,

@@ -21,7 +21,7 @@ const port = {
     if (name !== 'first') {
       throw { Fault: { faultcode: 'soap:Client', faultstring: `no table is called <${name}>`, detail: { code: 7 } } };
     }
-    return { table: { name, opened: '2026-11-22T01:02:03Z', seal: 'AAH/', seats: { seat: ['a', 'b & c'] }, closed: false } };
+    return { table: { name, opened: '2026-11-22T01:02:03', seal: 'AAH/', seats: { seat: ['a', 'b & c'] }, closed: false } };
   },
 };
 

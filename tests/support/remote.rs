@@ -19,8 +19,11 @@ use croupier::faces::{jsonrpc, soap, xmlrpc};
 use croupier::fault::Kind;
 use croupier::learn::wsdl;
 use croupier::shape::Shapes;
+use croupier::wire::json::Typed;
+use croupier::wire::xmlrpc::{Dialect, Nil};
 use croupier::{Fault, Value};
 use http::{Request, Response};
+use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::process::{Ended, Process};
@@ -256,8 +259,9 @@ impl Group<'_> {
         if face == Face::Rest {
             return self.rest(method, args);
         }
+        let dialect = Dialect { nil: Nil::Nil, ..Dialect::default() };
         let (tongue, known) = match face {
-            Face::XmlRpc => (Tongue::XmlRpc(xmlrpc::tongue::Tongue::default()), None),
+            Face::XmlRpc => (Tongue::XmlRpc(xmlrpc::tongue::Tongue { dialect, ..Default::default() }), None),
             Face::JsonRpc => (Tongue::JsonRpc(jsonrpc::tongue::Tongue::default()), None),
             _ => {
                 let shape = self.shapes.method(method).unwrap_or_else(|| panic!("{method} in {:?}", self.names()));
@@ -282,7 +286,7 @@ impl Group<'_> {
         let response = self.croupier.send("POST", &format!("{}/{method}", self.path), headers, body.as_bytes());
         match response.status().as_u16() {
             204 => Ok(Value::Nil),
-            200 => Ok(serde_json::from_slice(response.body()).unwrap()),
+            200 => Ok(Value::deserialize(Typed(serde_json::from_slice(response.body()).unwrap())).unwrap()),
             _ => {
                 let problem: Json = serde_json::from_slice(response.body()).unwrap();
                 let code = problem["code"].as_i64().map_or(-32500, |code| i32::try_from(code).unwrap());
@@ -295,7 +299,11 @@ impl Group<'_> {
     /// The same as [`call`](Group::call), for comparison.
     pub(crate) fn outcome(&self, face: Face, method: &str, args: &[Value]) -> Outcome {
         match self.call(face, method, args) {
-            Ok(value) => Outcome::Value(serde_json::to_value(value).unwrap()),
+            Ok(value) => Outcome::Value(serde_json::to_value(digits(value)).unwrap()),
+            // Over XML-RPC a fault always has a code.
+            Err(fault) if fault.kind == Kind::Service(Some(Kind::Service(None).xmlrpc_code())) => {
+                Outcome::Fault(Kind::Service(None), fault.message.into_owned())
+            }
             Err(fault) => Outcome::Fault(fault.kind, fault.message.into_owned()),
         }
     }
@@ -308,6 +316,18 @@ impl Group<'_> {
         }
         let [first, ..] = outcomes;
         first
+    }
+}
+
+/// Integers of more than 64 bits as the text of their digits, which is how some faces have to write them.
+fn digits(value: Value) -> Value {
+    match value {
+        Value::Big(value) => Value::Text(value.to_string()),
+        Value::Array(items) => Value::Array(items.into_iter().map(digits).collect()),
+        Value::Struct(members) => {
+            Value::Struct(members.into_iter().map(|(name, value)| (name, digits(value))).collect())
+        }
+        other => other,
     }
 }
 
