@@ -25,6 +25,7 @@ use croupier::{Fault, Value};
 use http::{Request, Response};
 use serde::Deserialize;
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
 
 use super::process::{Ended, Process};
 
@@ -286,7 +287,10 @@ impl Group<'_> {
         let response = self.croupier.send("POST", &format!("{}/{method}", self.path), headers, body.as_bytes());
         match response.status().as_u16() {
             204 => Ok(Value::Nil),
-            200 => Ok(Value::deserialize(Typed(serde_json::from_slice(response.body()).unwrap())).unwrap()),
+            200 => {
+                let json: &RawValue = serde_json::from_slice(response.body()).unwrap();
+                Ok(Value::deserialize(Typed(json)).unwrap())
+            }
             _ => {
                 let problem: Json = serde_json::from_slice(response.body()).unwrap();
                 let code = problem["code"].as_i64().map_or(-32500, |code| i32::try_from(code).unwrap());
