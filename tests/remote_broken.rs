@@ -19,8 +19,12 @@ mod upstream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use croupier::Kind;
+use croupier::transport::{self, Repeat, Transport};
 use croupier::upstream::Speaks;
+use http::Request;
+use http_body_util::BodyExt;
 use tokio::sync::Barrier;
 use tokio::time::Instant;
 
@@ -288,4 +292,28 @@ async fn drips_and_silence_are_late() {
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_who_takes_his_time_is_not_held_against_the_server() {
+    let server = Upstream::start().await;
+    let address = format!("http://{}/", server.address()).parse().unwrap();
+    let transport = Transport::new(vec![address], transport::Options::default()).unwrap();
+    server.will([Act::Drip(b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), b"x".to_vec())]);
+    let mut body = transport.send(Request::new(Bytes::new()), Repeat::Unsent).await.unwrap().into_body();
+    for _ in 0..10 {
+        body.frame().await.unwrap().unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    for _ in 0..20 {
+        body.frame().await.unwrap().unwrap();
+    }
+    let begun = Instant::now();
+    let late = loop {
+        if let Err(error) = body.frame().await.unwrap() {
+            break error.to_string();
+        }
+    };
+    assert_eq!(late, "no answer within 60s");
+    assert!(begun.elapsed() < Duration::from_secs(60));
 }

@@ -125,3 +125,21 @@ impl Error for TransportError {
         Some(self.cause.as_ref())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::ServerName;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_for_the_log() {
+        let expected = ServerName::try_from("inner.example").unwrap();
+        let presented = vec!["other.example".to_owned()];
+        let wrong = rustls::CertificateError::NotValidForNameContext { expected, presented };
+        let cause = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(wrong));
+        let error = TransportError::new("inner.example".to_owned(), false, cause.into());
+        assert_eq!(error.reason(), "its certificate is not accepted");
+        assert!(error.to_string().contains("other.example"));
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use croupier::faces::face::Face;
 use croupier::faces::soap::namespace_of;
 use croupier::service::Service;
-use croupier::shape::{Shape, Shapes};
+use croupier::shape::Shapes;
 use croupier::wire::Limits;
 use croupier::wire::soap::{self, Place, Style, Version};
 use croupier::wire::xml::{Control, Reading};
@@ -76,8 +76,6 @@ async fn over_xml_rpc(behind: &Behind, method: &str, args: &[Value]) -> Result<V
     let document = Document::read(&text, Reading::Lenient, Limits::default()).unwrap();
     let value = Value::deserialize(document.tape.values().next().unwrap()).unwrap();
     match (document.root, value) {
-        // XML-RPC has no form for a result without content, and answers an empty text.
-        (Root::Answer, Value::Text(text)) if text.is_empty() && answers_nothing(behind, method) => Ok(Value::Nil),
         (Root::Answer, value) => Ok(value),
         (Root::Fault, Value::Struct(members)) => {
             let code = members.iter().find(|(name, _)| name == "faultCode").map(|(_, code)| code.clone());
@@ -86,10 +84,6 @@ async fn over_xml_rpc(behind: &Behind, method: &str, args: &[Value]) -> Result<V
         }
         _ => panic!("{text}"),
     }
-}
-
-fn answers_nothing(behind: &Behind, method: &str) -> bool {
-    behind.shapes.method(method).is_some_and(|method| method.result == Shape::Nil)
 }
 
 async fn over_json_rpc(behind: &Behind, method: &str, args: &[Value]) -> Result<Value, Code> {
