@@ -17,6 +17,7 @@ mod trees;
 mod upstream;
 
 use std::path::PathBuf;
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,7 +130,7 @@ async fn scgi_is_spoken_over_ports_and_sockets() {
     let urls = [format!("scgi://{}/RPC2", by_port.address()), format!("scgi:{}:/RPC2", path.display())];
     for (server, url) in [&by_port, &by_socket].into_iter().zip(urls) {
         for (speaks, with_length) in TONGUES.into_iter().flat_map(|speaks| [(speaks, false), (speaks, true)]) {
-            let (response, behind) = (scgi(speaks, with_length).await, behind(&[url.clone()], speaks, false).await);
+            let (response, behind) = (scgi(speaks, with_length).await, behind(from_ref(&url), speaks, false).await);
             for over in Over::ALL {
                 server.will([Act::Cut(response.clone())]);
                 assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {speaks:?}");
@@ -150,7 +151,7 @@ async fn an_answer_over_scgi_that_breaks_off_anywhere_is_an_error() {
     let server = Upstream::tcp(Speech::Scgi).await;
     let url = format!("scgi://{}/RPC2", server.address());
     for speaks in TONGUES {
-        let (response, behind) = (scgi(speaks, true).await, behind(&[url.clone()], speaks, true).await);
+        let (response, behind) = (scgi(speaks, true).await, behind(from_ref(&url), speaks, true).await);
         for over in Over::ALL {
             for end in 0..response.len() {
                 server.will([Act::Cut(response[..end].to_vec())]);
