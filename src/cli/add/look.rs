@@ -79,11 +79,17 @@ pub(super) fn name(speaks: Speaks) -> &'static str {
     }
 }
 
-/// Looks at a server: in all protocols, unless one is wanted.
+/// Looks at a server: in all protocols, unless one is wanted. `variable` is where a password may stand in the
+/// environment.
 ///
 /// # Errors
 /// With a message for the person who asks: it cannot be reached, speaks none of them, or wants a password.
-pub(super) async fn look(place: &Place, wanted: Option<Speaks>, limit: Duration) -> Result<Found, String> {
+pub(super) async fn look(
+    place: &Place,
+    wanted: Option<Speaks>,
+    limit: Duration,
+    variable: &str,
+) -> Result<Found, String> {
     let mut refused = Refused::default();
     for place in place.and_usual() {
         let broken = refused.broken;
@@ -100,7 +106,7 @@ pub(super) async fn look(place: &Place, wanted: Option<Speaks>, limit: Duration)
             return Ok(found);
         }
     }
-    Err(refused.message(place))
+    Err(refused.message(place, variable))
 }
 
 /// Looks at one place in each protocol, and picks the one in which the server says most of itself.
@@ -286,13 +292,16 @@ impl Refused {
         self.lines.push(format!("  {} ({what}): {}", place.url, silence.reason()));
     }
 
-    fn message(self, place: &Place) -> String {
+    fn message(self, place: &Place, variable: &str) -> String {
         let url = &place.url;
         match (self.locked, &place.user) {
             (Some(how), None) => {
                 let how = if how.is_empty() { how } else { format!(" ({how})") };
-                let name = "give the user's name with --user, and the password in the URL or in the environment";
-                format!("{url} wants to know who asks: HTTP 401{how}\n{name}")
+                format!(
+                    "{url} wants to know who asks: HTTP 401{how}
+give the user's name with --user, and the password in \
+                     the variable {variable} of the environment"
+                )
             }
             (Some(_), Some(user)) => format!("{url} refuses the user `{user}` with this password: HTTP 401"),
             (None, _) => {
