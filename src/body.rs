@@ -5,10 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::fault::{BoxError, Fault};
+use crate::relay::{self, Passed};
 
 /// The size of a piece, in bytes: what a socket takes at a time, and all that an answer of any length holds.
 pub const PIECE: usize = 32 * 1024;
@@ -27,6 +29,7 @@ enum Content {
     Empty,
     Whole(Bytes),
     Pieces(Pieces),
+    Coming(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>),
 }
 
 /// What makes a body piece by piece.
@@ -74,6 +77,16 @@ impl Body {
         Body { content: Content::Pieces(pieces), share: None }
     }
 
+    /// A body that somebody else has written, and what its header says of it.
+    pub fn passed(passed: Passed) -> (HeaderValue, Body) {
+        let (content_type, content, share) = passed.into_parts();
+        let body = match content {
+            relay::Content::Whole(bytes) => Body::whole(bytes),
+            relay::Content::Coming(coming) => Body { content: Content::Coming(coming), share },
+        };
+        (content_type, body)
+    }
+
     /// The bytes of a body that is there as a whole.
     pub fn as_whole(&self) -> Option<&Bytes> {
         match &self.content {
@@ -117,6 +130,7 @@ impl http_body::Body for Body {
             Content::Whole(bytes) if bytes.is_empty() => None,
             Content::Whole(bytes) => Some(Ok(bytes.split_to(bytes.len().min(PIECE)))),
             Content::Pieces(pieces) => ready!(pieces.poll_next(cx)),
+            Content::Coming(coming) => return coming.as_mut().poll_frame(cx),
         };
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
@@ -126,6 +140,7 @@ impl http_body::Body for Body {
             Content::Empty => true,
             Content::Whole(bytes) => bytes.is_empty(),
             Content::Pieces(pieces) => pieces.done && pieces.filled.is_empty(),
+            Content::Coming(coming) => coming.is_end_stream(),
         }
     }
 
@@ -134,6 +149,7 @@ impl http_body::Body for Body {
             Content::Empty => SizeHint::with_exact(0),
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Pieces(_) => SizeHint::default(),
+            Content::Coming(coming) => coming.size_hint(),
         }
     }
 }

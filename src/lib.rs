@@ -31,6 +31,7 @@ pub mod options;
 pub mod packing;
 pub mod policy;
 pub mod refusal;
+pub mod relay;
 pub mod route;
 pub mod router;
 pub mod rows;

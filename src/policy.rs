@@ -7,7 +7,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::fault::{Fault, Kind};
 use crate::interface::Interface;
-use crate::service::{Answer, Call, Pending, Service};
+use crate::relay::Written;
+use crate::service::{Answer, Call, Pending, Relayed, Relaying, Service};
 use crate::wait::{Soon, within};
 
 /// A service of which only so many calls run at a time, and none for longer than its deadline.
@@ -52,6 +53,19 @@ impl Service for Limited {
                 })
             }
         }
+    }
+
+    fn relay(&self, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
+        let relaying = self.inner.relay(call, written)?;
+        let (deadline, place) = (self.deadline, place(self.running.clone(), self.deadline));
+        Some(Soon::later(async move {
+            let place = place.await?;
+            match within(deadline, relaying).await.ok_or_else(|| late(deadline))?? {
+                Relayed::Passed(passed) => Ok(Relayed::Passed(passed.holding(place))),
+                Relayed::Read(Answer::Many(rows)) => Ok(Relayed::Read(Answer::Many(rows.holding(place)))),
+                one @ Relayed::Read(Answer::One(_)) => Ok(one),
+            }
+        }))
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::args::Args;
 use crate::fault::{BoxError, Fault, Kind};
 use crate::interface::Interface;
+use crate::relay::{Passed, Written};
 use crate::value::{NoValue, Room, Value, value_of};
 use crate::wait::Soon;
 use crate::wire::{json, soap, xmlrpc};
@@ -22,6 +23,12 @@ pub trait Service: Send + Sync + 'static {
     /// Begins a call. The arguments are read before this returns, so the answer borrows nothing; what can be answered
     /// at once may be answered before this returns.
     fn call(&self, call: Call<'_>) -> Pending;
+
+    /// Begins a call that is passed on as it is written, to a server that speaks the same protocol; `None` where there is
+    /// none, and the call has to be [read](Service::call).
+    fn relay(&self, _call: Call<'_>, _written: Written<'_>) -> Option<Relaying> {
+        None
+    }
 }
 
 /// A call: which method, with what, and on whose behalf.
@@ -46,6 +53,17 @@ pub struct Context {
 
 /// An answer that is on its way.
 pub type Pending = Soon<Result<Answer, Fault>>;
+
+/// An answer to a call that was passed on as it is: one that is passed on as well, or that had to be read.
+pub type Relaying = Soon<Result<Relayed, Fault>>;
+
+/// See [`Relaying`].
+pub enum Relayed {
+    /// The answer as it is written.
+    Passed(Passed),
+    /// The answer as it was read.
+    Read(Answer),
+}
 
 /// What a call comes back with.
 pub enum Answer {

@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 13] = [
     &["text", "date", "interface", "options", "settings", "site", "wait"],
     &["fault", "route", "shape", "value"],
     &["wire", "describe", "fit"],
-    &["args", "learn", "transport"],
+    &["args", "learn", "relay", "transport"],
     &["service"],
     &["rows", "policy", "body"],
     &["local", "packing", "refusal"],

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -28,6 +28,7 @@ pub use self::builder::{BuildError, Builder};
 pub use self::error::CallError;
 pub use self::multicall::{Multicall, Results};
 use crate::faces::xmlrpc::tongue::Tongue;
+use crate::fault::{Fault, Kind};
 pub use crate::transport::TransportError;
 use crate::transport::{Repeat, Transport};
 
@@ -101,11 +102,24 @@ impl Proxy {
 
     /// One request and its response, whole.
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, CallError> {
-        let inner = &self.inner;
-        let exchange = inner.transport.exchange(request, Repeat::Unsent, inner.max_answer);
-        match timeout(inner.timeout, exchange).await {
-            Ok(exchanged) => Ok(exchanged?),
-            Err(_) => Err(CallError::Timeout(inner.timeout)),
+        let limit = self.inner.timeout;
+        match timeout(limit, self.exchange_in_time(request)).await {
+            Ok(Err(CallError::Transport(error))) if error.is_late() => Err(CallError::Timeout(limit)),
+            Ok(exchanged) => exchanged,
+            Err(_) => Err(CallError::Timeout(limit)),
+        }
+    }
+
+    async fn exchange_in_time(&self, request: Request<Bytes>) -> Result<Response<Bytes>, CallError> {
+        let (head, body) = self.inner.transport.send(request, Repeat::Unsent).await?.into_parts();
+        match body.collect(self.inner.max_answer).await {
+            Ok(bytes) => Ok(Response::from_parts(head, bytes)),
+            // What is said besides the status would have been shortened anyway.
+            Err(error) if error.is_too_large() && head.status != StatusCode::OK => {
+                Ok(Response::from_parts(head, Bytes::new()))
+            }
+            Err(error) if error.is_too_large() => Err(CallError::Malformed(Fault::new(Kind::Limit, error.reason()))),
+            Err(error) => Err(error.into()),
         }
     }
 }

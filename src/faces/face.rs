@@ -11,7 +11,8 @@ use crate::body::Body;
 use crate::fault::{BoxError, Fault, Kind};
 use crate::interface::Interface;
 use crate::refusal::Refusal;
-use crate::service::{Call, Context, Encode, Format, Pending, Rows, Service};
+use crate::relay::{Passed, Written};
+use crate::service::{Call, Context, Encode, Format, Pending, Relaying, Rows, Service};
 use crate::wait::Soon;
 
 /// A protocol seen from the client.
@@ -100,6 +101,19 @@ pub fn begin(service: &dyn Service, call: Call<'_>) -> Pending {
         return Soon::now(Err(Fault::no_such_method(call.method)));
     }
     service.call(call)
+}
+
+/// Begins a call that is passed on as it is written, unless its name makes it private.
+pub fn relay(service: &dyn Service, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
+    if call.method.starts_with('_') { None } else { service.relay(call, written) }
+}
+
+/// A response with an answer that somebody else has written.
+pub fn passed(passed: Passed) -> Response<Body> {
+    let (content_type, body) = Body::passed(passed);
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
 }
 
 /// Appends a value; a type that panics over it fails its own call and no other.

@@ -40,6 +40,11 @@ impl TransportError {
         TransportError::new("no server".to_owned(), false, "none is given".into())
     }
 
+    /// An answer has ended before its end.
+    pub fn broken_off(cause: BoxError) -> TransportError {
+        TransportError::new(String::new(), true, cause)
+    }
+
     pub(super) fn too_large(limit: usize) -> TransportError {
         let cause = format!("it is larger than {limit} bytes").into();
         TransportError { server: String::new(), connected: true, too_large: true, cause }

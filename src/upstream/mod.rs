@@ -4,6 +4,7 @@ mod keep;
 mod learning;
 mod names;
 mod options;
+mod relay;
 mod remote;
 mod version;
 

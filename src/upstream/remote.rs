@@ -14,7 +14,8 @@ use crate::faces::tongue::{Asked, NoAnswer, Tongue};
 use crate::faces::{jsonrpc, xmlrpc};
 use crate::fault::{Fault, Kind};
 use crate::interface::Interface;
-use crate::service::{Answer, Call, Pending, Service};
+use crate::relay::Written;
+use crate::service::{Answer, Call, Pending, Relaying, Service};
 use crate::shape::Shapes;
 use crate::transport::{Repeat, Transport, TransportError};
 use crate::upstream::Speaks;
@@ -99,15 +100,21 @@ impl Remote {
         exchanged.map_err(|error| self.unanswered(&error))
     }
 
-    /// The fault that an error on the way is for the caller, who need not know where the server is.
-    fn unanswered(&self, error: &TransportError) -> Fault {
+    /// The fault that an error on the way is for the caller.
+    pub(super) fn unanswered(&self, error: &TransportError) -> Fault {
         tracing::warn!(%error, server = self.servers(), "a call has no answer");
-        let kind = if error.is_late() { Kind::Late } else { Kind::Unreachable };
-        Fault::new(kind, format!("the server behind this one does not answer: {}", error.reason()))
+        unanswered(error)
+    }
+
+    /// Whether the request for a call may be sent twice.
+    pub(super) fn repeat(&self, method: &str) -> Repeat {
+        let options = &self.inner.options;
+        let harmless = options.safe.has(method) || options.idempotent.has(method);
+        if harmless { Repeat::Harmless } else { Repeat::Unsent }
     }
 
     /// A method as the interface has it; `None` where nobody knows.
-    fn find<'k>(&self, known: &'k Known, method: &str) -> Result<Option<args::Known<'k>>, Fault> {
+    pub(super) fn find<'k>(&self, known: &'k Known, method: &str) -> Result<Option<args::Known<'k>>, Fault> {
         if !self.inner.options.allows(method) {
             return Err(Fault::no_such_method(method));
         }
@@ -136,12 +143,11 @@ impl Remote {
                 tongue.ask(Asked { known: None, ..asked }, Arguments::ByPosition(values))?
             }
         };
-        let harmless = options.safe.has(call.method) || options.idempotent.has(call.method);
-        Ok((request, if harmless { Repeat::Harmless } else { Repeat::Unsent }))
+        Ok((request, self.repeat(call.method)))
     }
 
     /// The answer in a response; `known` is what was known when it was asked for.
-    fn hear(&self, method: &str, known: &Known, response: &Response<Bytes>) -> Result<Answer, Fault> {
+    pub(super) fn hear(&self, method: &str, known: &Known, response: &Response<Bytes>) -> Result<Answer, Fault> {
         let tongue = known.tongue.as_ref().ok_or_else(unlearned)?;
         let asked = Asked { method, known: self.find(known, method)? };
         match tongue.hear(asked, response) {
@@ -153,6 +159,12 @@ impl Remote {
             }
         }
     }
+}
+
+/// The fault that an error on the way is for whoever need not know where the server is.
+pub(super) fn unanswered(error: &TransportError) -> Fault {
+    let kind = if error.is_late() { Kind::Late } else { Kind::Unreachable };
+    Fault::new(kind, format!("the server behind this one does not answer: {}", error.reason()))
 }
 
 fn unlearned() -> Fault {
@@ -184,6 +196,10 @@ fn first_tongue(options: &Options) -> Option<Tongue> {
 impl Service for Remote {
     fn interface(&self) -> &Interface {
         &self.known().interface
+    }
+
+    fn relay(&self, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
+        self.pass_on(call, written)
     }
 
     fn call(&self, call: Call<'_>) -> Pending {

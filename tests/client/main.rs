@@ -236,7 +236,7 @@ async fn what_no_header_can_hold_is_refused_beforehand() {
     assert!(builder().user_agent("a\nb").build().is_err());
     assert!(builder().basic_auth("a:b", "c").build().is_err());
     assert!(builder().basic_auth("a", "b\n").build().is_err());
-    assert!(Proxy::new("https://127.0.0.1/").unwrap_err().to_string().contains("https"));
+    assert!(Proxy::new("ftp://127.0.0.1/").unwrap_err().to_string().contains("ftp"));
 }
 
 #[tokio::test]

@@ -29,7 +29,12 @@ pub(super) fn call(
     url: impl FnOnce() -> String,
 ) -> Option<Result<Answer, Fault>> {
     let document = |()| Answer::One(Box::new(openrpc::document(interface, &url())));
-    (method == DISCOVER).then(|| args.take::<()>().map(document))
+    is_own(method).then(|| args.take::<()>().map(document))
+}
+
+/// Whether a method is the protocol's own.
+pub(super) fn is_own(method: &str) -> bool {
+    method == DISCOVER
 }
 
 /// The OpenRPC document of a group, for whoever asks by GET.

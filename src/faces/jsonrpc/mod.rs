@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Method, Response, StatusCode, header};
 
 use super::face::{self, Claim, Face, GroupRequest, Replied, Reply};
 use crate::body::{Body, Source};
 use crate::fault::{BoxError, Fault, Kind};
 use crate::interface::Interface;
-use crate::service::{Answer, Call, Context, Encode, Format, Pending, Rows, Service};
+use crate::relay::{Wire, Written};
+use crate::service::{Answer, Call, Context, Encode, Format, Pending, Relayed, Relaying, Rows, Service};
 use crate::site::Site;
 use crate::text::abridge;
 use crate::wait::Soon;
@@ -96,6 +97,14 @@ impl JsonRpc {
     fn one(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>, members: Members<'_>) -> Reply {
         let (frame, asking) = members.read(self.version_1);
         let (method, pending) = match asking {
+            Ok(asking) if !frame.is_silent() => {
+                if let Some(relaying) = relay(service.as_ref(), &asking, request) {
+                    let (method, dialect) = (Box::from(abridge(&asking.method)), self.dialect);
+                    return relaying.and_then(move |relayed| pass(relayed, frame, method, dialect));
+                }
+                let pending = begin(service.as_ref(), &asking, request.context, || address(&self.site, &request));
+                (Box::from(abridge(&asking.method)), pending)
+            }
             Ok(asking) => {
                 let pending = begin(service.as_ref(), &asking, request.context, || address(&self.site, &request));
                 (Box::from(abridge(&asking.method)), pending)
@@ -136,6 +145,22 @@ fn begin(
     match discovery::call(service.interface(), method, *args, url) {
         Some(answer) => Soon::now(answer),
         None => face::begin(service, Call { method, args: *args, context }),
+    }
+}
+
+/// Passes a request on as it is written, if it is the service's and the service does that.
+fn relay(service: &dyn Service, asking: &Asking<'_>, request: GroupRequest<'_>) -> Option<Relaying> {
+    let call = Call { method: &asking.method, args: asking.args, context: request.context };
+    let content_type = request.head.headers.get(header::CONTENT_TYPE);
+    let written = Written { wire: Wire::JsonRpc, body: request.body, content_type };
+    if discovery::is_own(&asking.method) { None } else { face::relay(service, call, written) }
+}
+
+fn pass(relayed: Result<Relayed, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> Reply {
+    match relayed {
+        Ok(Relayed::Passed(passed)) => Soon::now(Replied { response: face::passed(passed), method, fault: None }),
+        Ok(Relayed::Read(answer)) => reply(Ok(answer), frame, method, dialect),
+        Err(fault) => reply(Err(fault), frame, method, dialect),
     }
 }
 

@@ -7,15 +7,16 @@ pub mod tongue;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
-use http::Method;
 use http::request::Parts;
+use http::{Method, Response, header};
 
 use super::face::{self, Claim, Face, GroupRequest, Replied, Reply};
 use crate::args::Args;
 use crate::body::{Body, Source};
 use crate::fault::{BoxError, Fault, Kind};
 use crate::interface::Interface;
-use crate::service::{Answer, Call, Context, Encode, Format, Pending, Rows, Service};
+use crate::relay::{Wire, Written};
+use crate::service::{Answer, Call, Context, Encode, Format, Pending, Relayed, Relaying, Rows, Service};
 use crate::text::abridge;
 use crate::wait::Soon;
 use crate::wire::Limits;
@@ -64,45 +65,56 @@ impl Face for XmlRpc {
 
     fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
         let dialect = self.dialect;
-        let (method, body) = match self.begin(service, request) {
-            Ok((method, body)) => (method, body),
+        let (method, response) = match self.begin(service, request) {
+            Ok((method, response)) => (method, response),
             Err(fault) => (Box::from(""), Soon::now(Err(fault))),
         };
-        body.map(move |body| {
-            let fault = body.as_ref().err().map(|fault| fault.kind);
-            let response = face::ok("text/xml", body.unwrap_or_else(|fault| fault_body(&fault, dialect)));
+        response.map(move |response| {
+            let fault = response.as_ref().err().map(|fault| fault.kind);
+            let response = response.unwrap_or_else(|fault| xml(fault_body(&fault, dialect)));
             Replied { response, method, fault }
         })
     }
 }
 
-/// The body of an answer, now or later.
-type Written = Soon<Result<Body, Fault>>;
+/// A response with an answer, now or later.
+type Answering = Soon<Result<Response<Body>, Fault>>;
+
+fn xml(body: Body) -> Response<Body> {
+    face::ok("text/xml", body)
+}
 
 impl XmlRpc {
-    /// Reads a request and begins to answer it: the method's name, and the body of the answer.
+    /// Reads a request and begins to answer it: the method's name, and the response.
     fn begin(
         &self,
         service: &Arc<dyn Service>,
         GroupRequest { head, body, context, .. }: GroupRequest<'_>,
-    ) -> Result<(Box<str>, Written), Fault> {
+    ) -> Result<(Box<str>, Answering), Fault> {
         let text = charset::decode(body, face::media_parameter(&head.headers, "charset"))?;
         let Document { root, tape } = Document::read(&text, self.dialect.reading, self.limits)?;
         let Root::Call(method) = root else {
             return Err(Fault::new(Kind::Structure, "this is an answer, not a `methodCall`"));
         };
         let dialect = self.dialect;
-        let body = if method == multicall::NAME {
+        let response = if method == multicall::NAME {
             match Calls::new(tape, self.multicall, service.clone(), context.clone()) {
                 Ok(calls) => {
-                    Soon::later(async move { Body::gather(Answers::new(calls, dialect)).await.map_err(face::unsent) })
+                    let answers = Answers::new(calls, dialect);
+                    Soon::later(async move { Body::gather(answers).await.map(xml).map_err(face::unsent) })
                 }
                 Err(fault) => Soon::now(Err(fault)),
             }
         } else {
-            begin_call(service.as_ref(), &method, tape.values(), context).and_then(move |answer| write(answer, dialect))
+            let call = Call { method: &method, args: Args::Values(tape.values()), context };
+            let content_type = head.headers.get(header::CONTENT_TYPE);
+            match relay(service.as_ref(), call, Written { wire: Wire::XmlRpc, body, content_type }) {
+                Some(relaying) => relaying.and_then(move |relayed| pass(relayed, dialect)),
+                None => begin_call(service.as_ref(), &method, tape.values(), context)
+                    .and_then(move |answer| write(answer, dialect)),
+            }
         };
-        Ok((abridge(&method).into(), body))
+        Ok((abridge(&method).into(), response))
     }
 }
 
@@ -114,12 +126,25 @@ fn begin_call(service: &dyn Service, method: &str, params: Values<'_, '_>, conte
     }
 }
 
-fn write(answer: Result<Answer, Fault>, dialect: Dialect) -> Written {
+/// Passes a call on as it is written, if it is the service's and the service does that.
+fn relay(service: &dyn Service, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
+    if system::is_own(call.method) { None } else { face::relay(service, call, written) }
+}
+
+fn pass(relayed: Result<Relayed, Fault>, dialect: Dialect) -> Answering {
+    match relayed {
+        Ok(Relayed::Passed(passed)) => Soon::now(Ok(face::passed(passed))),
+        Ok(Relayed::Read(answer)) => write(Ok(answer), dialect),
+        Err(fault) => Soon::now(Err(fault)),
+    }
+}
+
+fn write(answer: Result<Answer, Fault>, dialect: Dialect) -> Answering {
     match answer {
-        Ok(Answer::One(value)) => Soon::now(write_one(value.as_ref(), dialect)),
+        Ok(Answer::One(value)) => Soon::now(write_one(value.as_ref(), dialect).map(xml)),
         Ok(Answer::Many(rows)) => {
             let array = Array { rows, dialect, begun: false };
-            Soon::later(async move { Body::gather(array).await.map_err(face::unsent) })
+            Soon::later(async move { Body::gather(array).await.map(xml).map_err(face::unsent) })
         }
         Err(fault) => Soon::now(Err(fault)),
     }

@@ -32,6 +32,11 @@ const METHODS: [(&str, &[&str], &str); 5] = [
     ),
 ];
 
+/// Whether a method is the protocol's own.
+pub(super) fn is_own(method: &str) -> bool {
+    METHODS.iter().any(|(name, ..)| *name == method)
+}
+
 /// The parameter of the methods that ask about a method.
 #[derive(Deserialize)]
 struct About {

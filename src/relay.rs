@@ -1,0 +1,63 @@
+//! Calls and answers that are passed on as they are written, where both sides speak the same protocol.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::fault::BoxError;
+
+/// The protocols in which a call may be passed on as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// XML-RPC: a document with one `methodCall`.
+    XmlRpc,
+    /// JSON-RPC: a text with one request that wants an answer.
+    JsonRpc,
+}
+
+/// A call as its caller wrote it. Whoever passes it on may trust that it is a sound one of the method that is called.
+#[derive(Debug, Clone, Copy)]
+pub struct Written<'a> {
+    /// What it is written in.
+    pub wire: Wire,
+    /// The document.
+    pub body: &'a [u8],
+    /// What its header says of it.
+    pub content_type: Option<&'a HeaderValue>,
+}
+
+/// An answer as its server wrote it.
+pub struct Passed {
+    /// What its header says of it.
+    pub content_type: HeaderValue,
+    /// The document, which may still be coming.
+    pub content: Content,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+/// The document of a [`Passed`] answer.
+pub enum Content {
+    /// It is there.
+    Whole(Bytes),
+    /// It comes piece by piece.
+    Coming(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>),
+}
+
+impl Passed {
+    /// An answer of this type.
+    pub fn new(content_type: HeaderValue, content: Content) -> Passed {
+        Passed { content_type, content, permit: None }
+    }
+
+    /// The same answer, holding a permit until all of it has come.
+    pub fn holding(self, permit: OwnedSemaphorePermit) -> Passed {
+        Passed { permit: Some(permit), ..self }
+    }
+
+    /// Its parts: what its header says, the document, and what is to be held until that has come.
+    pub fn into_parts(self) -> (HeaderValue, Content, Option<OwnedSemaphorePermit>) {
+        (self.content_type, self.content, self.permit)
+    }
+}

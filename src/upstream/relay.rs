@@ -1,0 +1,174 @@
+//! Calls passed on as they are written, and their answers on their way back.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+
+use super::{Remote, Speaks};
+use crate::fault::{BoxError, Fault};
+use crate::relay::{Content, Passed, Wire, Written};
+use crate::service::{Call, Relayed, Relaying};
+use crate::transport::{Incoming, Repeat};
+use crate::wait::Soon;
+
+/// How much of an answer is waited for before any of it is passed on: where a shorter one breaks off, its caller can
+/// still be told so.
+const FIRST: usize = 64 << 10;
+
+/// An answer as far as it has come.
+struct Begun {
+    /// What has come.
+    first: Bytes,
+    /// What is still to come; `None` where that was all.
+    rest: Option<Incoming>,
+}
+
+impl Remote {
+    /// Passes a call on, if the server is asked in the same protocol and nothing is to be put into the call.
+    pub(super) fn pass_on(&self, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
+        let options = &self.inner.options;
+        let same = match written.wire {
+            Wire::XmlRpc => options.speaks == Speaks::XmlRpc,
+            Wire::JsonRpc => options.speaks == Speaks::JsonRpc,
+        };
+        if !same || options.token.is_some() {
+            return None;
+        }
+        if let Err(fault) = self.find(self.known(), call.method) {
+            return Some(Soon::now(Err(fault)));
+        }
+        let (remote, method, repeat) = (self.clone(), call.method.to_owned(), self.repeat(call.method));
+        let (request, wire) = (request(written), written.wire);
+        Some(Soon::later(async move { remote.relay(request, &method, repeat, wire).await }))
+    }
+
+    async fn relay(&self, request: Request<Bytes>, method: &str, repeat: Repeat, wire: Wire) -> Result<Relayed, Fault> {
+        let sent = self.inner.transport.send(request, repeat).await;
+        let (head, body) = sent.map_err(|error| self.unanswered(&error))?.into_parts();
+        let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
+        let plain = head.status == StatusCode::OK && !head.headers.contains_key(header::CONTENT_ENCODING);
+        if let Some(content_type) = content_type.filter(|content_type| plain && is_of(wire, content_type)) {
+            let begun = begin(body).await.map_err(|error| self.unanswered(&error))?;
+            if begun.looks_like(wire) {
+                return Ok(Relayed::Passed(Passed::new(content_type, begun.content())));
+            }
+            return self.read(method, Response::from_parts(head, begun.whole(self.inner.options.largest).await?));
+        }
+        let bytes = body.collect(self.inner.options.largest).await.map_err(|error| self.unanswered(&error))?;
+        self.read(method, Response::from_parts(head, bytes))
+    }
+
+    /// Reads an answer that cannot be passed on as it is: mostly it is none.
+    fn read(&self, method: &str, response: Response<Bytes>) -> Result<Relayed, Fault> {
+        self.hear(method, self.known(), &response).map(Relayed::Read)
+    }
+}
+
+fn request(written: Written<'_>) -> Request<Bytes> {
+    let mut request = Request::new(Bytes::copy_from_slice(written.body));
+    *request.method_mut() = Method::POST;
+    let usual = match written.wire {
+        Wire::XmlRpc => HeaderValue::from_static("text/xml"),
+        Wire::JsonRpc => HeaderValue::from_static("application/json"),
+    };
+    let length = HeaderValue::from(written.body.len());
+    request.headers_mut().insert(header::CONTENT_TYPE, written.content_type.cloned().unwrap_or(usual));
+    request.headers_mut().insert(header::CONTENT_LENGTH, length);
+    request
+}
+
+/// Whether a content type is one of the protocol's.
+fn is_of(wire: Wire, content_type: &HeaderValue) -> bool {
+    let bytes = content_type.as_bytes();
+    let media = bytes.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    match wire {
+        Wire::XmlRpc => media.ends_with(b"/xml") || media.ends_with(b"+xml"),
+        Wire::JsonRpc => media.starts_with(b"application/json") || media.ends_with(b"+json"),
+    }
+}
+
+/// Waits for the beginning of an answer, or for all of a short one.
+async fn begin(mut body: Incoming) -> Result<Begun, crate::transport::TransportError> {
+    if let Some(length) = body.size_hint().exact().filter(|length| *length <= FIRST as u64) {
+        let limit = usize::try_from(length).unwrap_or(FIRST);
+        return Ok(Begun { first: body.collect(limit).await?, rest: None });
+    }
+    let mut first = BytesMut::new();
+    while first.len() < FIRST {
+        match body.frame().await {
+            None => return Ok(Begun { first: first.freeze(), rest: None }),
+            Some(frame) => {
+                if let Ok(data) = frame.map_err(crate::transport::TransportError::broken_off)?.into_data() {
+                    first.extend_from_slice(&data);
+                }
+            }
+        }
+    }
+    Ok(Begun { first: first.freeze(), rest: Some(body) })
+}
+
+impl Begun {
+    /// Whether this looks like an answer in the protocol: it begins like one and, if it is all there, ends like one.
+    fn looks_like(&self, wire: Wire) -> bool {
+        let ends = |end: &[u8]| self.rest.is_some() || self.first.trim_ascii_end().ends_with(end);
+        match wire {
+            Wire::XmlRpc => {
+                let start = self.first.get(..512).unwrap_or(&self.first);
+                memchr::memmem::find(start, b"<methodResponse").is_some() && ends(b"</methodResponse>")
+            }
+            Wire::JsonRpc => self.first.trim_ascii_start().starts_with(b"{") && ends(b"}"),
+        }
+    }
+
+    fn content(self) -> Content {
+        match self.rest {
+            None => Content::Whole(self.first),
+            Some(rest) => Content::Coming(Box::pin(Resumed { first: Some(self.first), rest })),
+        }
+    }
+
+    /// All of it, of at most so many bytes.
+    async fn whole(self, limit: usize) -> Result<Bytes, Fault> {
+        let Some(rest) = self.rest else { return Ok(self.first) };
+        let rest = rest.collect(limit.saturating_sub(self.first.len())).await;
+        let rest = rest.map_err(|error| super::remote::unanswered(&error))?;
+        Ok([self.first, rest].concat().into())
+    }
+}
+
+/// A body whose beginning has been looked at.
+struct Resumed {
+    first: Option<Bytes>,
+    rest: Incoming,
+}
+
+impl Body for Resumed {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let first = self.first.as_ref().map_or(0, Bytes::len) as u64;
+        let rest = self.rest.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(first));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(first));
+        }
+        hint
+    }
+}
