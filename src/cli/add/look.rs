@@ -298,8 +298,7 @@ impl Refused {
             (Some(how), None) => {
                 let how = if how.is_empty() { how } else { format!(" ({how})") };
                 format!(
-                    "{url} wants to know who asks: HTTP 401{how}
-give the user's name with --user, and the password in \
+                    "{url} wants to know who asks: HTTP 401{how}\ngive the user's name with --user, and the password in \
                      the variable {variable} of the environment"
                 )
             }
