@@ -207,6 +207,16 @@ fn scgi_is_found_where_http_was_said_and_wide_integers_are_told() {
 }
 
 #[test]
+fn the_url_may_be_that_of_the_wsdl_document_and_its_ports_are_listed() {
+    let document = include_str!("fixtures/wsdl/many-ports.wsdl");
+    let server = Scripted::start(|request| match request.starts_with("GET /calc.wsdl ") {
+        true => http("200 OK", "Content-Type: text/xml\r\n", document),
+        false => http("404 Not Found", "", ""),
+    });
+    printed("ports.toml", server.address, &[&format!("http://{}/calc.wsdl", server.address), "--path", "/calc"]);
+}
+
+#[test]
 fn a_server_that_lists_nothing_is_told() {
     let server = Scripted::start(|request| match request.starts_with("POST") && request.contains("<methodCall>") {
         true => http("200 OK", "Content-Type: text/xml\r\n", &answered("<struct></struct>")),

@@ -82,6 +82,7 @@ impl<'p> Asking<'p> {
             NoAnswer::Fault(fault) if is_rpc(tongue, response.body()) => Silence::Fault(fault),
             _ if response.status() == StatusCode::UNAUTHORIZED => locked(response.headers()),
             NoAnswer::Fault(_) => Silence::Other(format!("HTTP {}, and no answer of JSON-RPC", response.status())),
+            NoAnswer::Malformed(_) => Silence::Other(beginning(&response)),
             other => Silence::Other(format!("{other}{}", elsewhere(response.headers()))),
         })
     }
@@ -120,7 +121,9 @@ impl<'p> Asking<'p> {
         let response = match timeout(self.limit, answer).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(silence(&error)),
-            Err(_) => return Err(Silence::Gone(format!("no whole answer within {:?}", self.limit))),
+            Err(_) => {
+                return Err(Silence::Gone(format!("{} gives no whole answer within {:?}", self.place.url, self.limit)));
+            }
         };
         if response.body().windows(4).any(|tag| tag == b"<i8>") {
             self.i8_seen.set(true);
@@ -131,7 +134,8 @@ impl<'p> Asking<'p> {
 
 fn transport(place: &Place, limit: Duration) -> Result<Transport, Silence> {
     let address = place.address().map_err(|error| Silence::Gone(error.to_string()))?;
-    let options = transport::Options { answer: limit, ..transport::Options::default() };
+    // Whoever asks has a clock of his own for the whole answer, which is to be the one that strikes.
+    let options = transport::Options { answer: limit * 2, ..transport::Options::default() };
     Transport::new(vec![address], options).map_err(|error| Silence::Gone(error.to_string()))
 }
 
@@ -151,6 +155,19 @@ fn is_rpc(tongue: &Tongue, body: &[u8]) -> bool {
 
 fn locked(headers: &HeaderMap) -> Silence {
     Silence::Locked(text(headers, header::WWW_AUTHENTICATE))
+}
+
+/// What an answer is that is none of the protocol.
+fn beginning(response: &Response<Bytes>) -> String {
+    let media = text(response.headers(), header::CONTENT_TYPE);
+    let body = String::from_utf8_lossy(response.body().get(..400).unwrap_or(response.body())).into_owned();
+    let words: Vec<&str> = body.split_whitespace().collect();
+    let (status, start) = (response.status(), words.join(" "));
+    let media = if media.is_empty() { media } else { format!(", {media}") };
+    match start.is_empty() {
+        true => format!("HTTP {status}{media}, and nothing in it"),
+        false => format!("HTTP {status}{media}: {}", shorten(&start, 100)),
+    }
 }
 
 /// Where an answer says that the server is.

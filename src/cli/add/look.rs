@@ -17,6 +17,11 @@ use crate::upstream::Speaks;
 /// The protocols in the order in which they are tried.
 const ALL: [Speaks; 3] = [Speaks::XmlRpc, Speaks::JsonRpc, Speaks::Soap];
 
+/// The namespaces of addresses of SOAP 1.1 and 1.2 (WSDL 1.1, section 3.8, and its binding for SOAP 1.2).
+const SOAP: [&str; 2] = ["http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"];
+/// How many ports of each are looked at.
+const PORTS: usize = 20;
+
 /// What a server turned out to be.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -35,7 +40,7 @@ pub(super) struct Found {
     /// Where the WSDL document is, if it is not where one is looked for.
     pub(super) described: Option<String>,
     /// The ports of a WSDL document.
-    pub(super) ports: Vec<String>,
+    pub(super) ports: Vec<Port>,
 }
 
 impl Found {
@@ -229,15 +234,12 @@ async fn soap(asking: &Asking<'_>) -> Result<Found, Silence> {
             return Err(Silence::Other(message));
         }
     }
-    if found.described.is_some() {
-        let message =
-            "The URL is that of its WSDL document, which says where the service itself is: put that into `urls`";
-        let ways = addresses(&text);
-        found.notes.push(if ways.is_empty() {
-            format!("{message}.")
-        } else {
-            format!("{message}: {}.", ways.join(", "))
-        });
+    if found.described.is_some()
+        && let Some(address) = found.ports.first().map(|port| port.address.clone())
+        && let Some(service) = path_of(&address).and_then(|path| asking.place.at(&path))
+    {
+        found.notes.push(format!("The URL is that of its WSDL document, which says that the service is at {address}."));
+        found.place = service;
     }
     Ok(found)
 }
@@ -253,19 +255,32 @@ async fn wsdl_at(asking: &Asking<'_>, path: &str) -> Result<String, Silence> {
     }
 }
 
-/// The names of the ports that a WSDL document has; it has been read before, so nothing in it is without bound.
-fn ports(text: &str) -> Vec<String> {
-    attributes(text, "port", "name")
+/// A port of a WSDL document that speaks SOAP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Port {
+    pub(super) name: String,
+    address: String,
 }
 
-fn addresses(text: &str) -> Vec<String> {
-    attributes(text, "address", "location")
-}
-
-fn attributes(text: &str, element: &str, attribute: &str) -> Vec<String> {
+/// The ports for SOAP, first those for 1.1, as they are preferred. The document has been read before, so nothing in it is
+/// without bound.
+fn ports(text: &str) -> Vec<Port> {
     let Ok(tree) = roxmltree::Document::parse(text) else { return Vec::new() };
-    let found = tree.descendants().filter(|node| node.is_element() && node.tag_name().name() == element);
-    found.filter_map(|node| node.attribute(attribute)).take(20).map(str::to_owned).collect()
+    let of = |namespace: &str| -> Vec<Port> {
+        let elements = tree.descendants().filter(|node| node.has_tag_name((namespace, "address")));
+        let ports = elements.filter_map(|element| {
+            let name = element.parent_element()?.attribute("name")?.to_owned();
+            Some(Port { name, address: element.attribute("location").unwrap_or_default().to_owned() })
+        });
+        ports.take(PORTS).collect()
+    };
+    SOAP.iter().flat_map(|namespace| of(namespace)).collect()
+}
+
+/// The path in an address; only that, since it is this server that is asked.
+fn path_of(address: &str) -> Option<String> {
+    let uri: http::Uri = address.trim().parse().ok()?;
+    uri.path_and_query().map(|path| path.as_str().to_owned())
 }
 
 /// What was tried in vain.
@@ -315,13 +330,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_and_addresses_are_read_from_a_wsdl_document() {
-        let text = "<d xmlns:s='urn:s'><service><port name='A'><s:address location='http://a/'/></port><port name='B'/>\
-                    </service></d>";
-        assert_eq!(
-            (ports(text), addresses(text)),
-            (vec!["A".to_owned(), "B".to_owned()], vec!["http://a/".to_owned()])
+    fn ports_for_soap_are_read_from_a_wsdl_document() {
+        let text = format!(
+            "<d xmlns:t='{}' xmlns:s='{}'><service><port name='A'><x location='http://x/'/></port>\
+             <port name='B'><t:address location='http://b/'/></port>\
+             <port name='C'><s:address location='http://c/d?e'/></port></service></d>",
+            SOAP[1], SOAP[0]
         );
+        let ports = ports(&text);
+        assert_eq!(ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>(), ["C", "B"]);
+        assert_eq!(path_of(&ports[0].address).as_deref(), Some("/d?e"));
+        assert_eq!(path_of("nowhere at all"), None);
     }
 
     #[test]

