@@ -55,7 +55,8 @@ fn check(gateway: &Running, path: &str, examples: &str, more: &[&str]) {
 #[ignore = "needs schemathesis"]
 fn schemathesis_finds_nothing_wrong_with_any_built_in_wheel() {
     // Few spins, so that no answer is long.
-    let gateway = Running::configured(&DEFAULT.replace("options = { family =", "options = { max_spins = 100, family ="));
+    let gateway =
+        Running::configured(&DEFAULT.replace("options = { family =", "options = { max_spins = 100, family ="));
     for path in ["/wheel/american", "/wheel/european", "/wheel/french", "/wheel/triple-zero", "/wheel/mini"] {
         check(&gateway, path, "100", &[]);
     }
