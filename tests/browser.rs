@@ -19,6 +19,7 @@ mod support;
 
 use std::process::Command;
 
+use croupier::config::{Config, Registry};
 use croupier::settings::Settings;
 use croupier::site::Site;
 use process::run;
@@ -52,6 +53,52 @@ macro_rules! steps {
 #[ignore = "needs chromium and node with the puppeteer-core package"]
 fn a_page_of_ones_own_shows_what_there_is_and_what_is_dead() {
     step_at("showsTheTable", &Running::router(house::house().router(), Settings::default()));
+}
+
+/// A wheel here, one that another gateway turns, and one of a server that is not there.
+fn elsewhere(other: &Running) -> String {
+    format!(
+        r#"
+        [group."/american"]
+        service = "wheel"
+        options = {{ family = "american" }}
+
+        [group."/french"]
+        upstream = {{ urls = ["http://{}/wheel/french"], speaks = "json-rpc" }}
+
+        [group."/dead"]
+        upstream = {{ urls = ["unix:/nowhere/dead.sock"], speaks = "xml-rpc" }}
+
+        [group."/table".aggregate]
+        title = "The table"
+        on-error = "partial"
+
+        [group."/table".aggregate.methods.spin.calls]
+        american = {{ group = "/american", method = "spin" }}
+        french-one = {{ group = "/french", method = "spin" }}
+        mini = {{ group = "/dead", method = "spin" }}
+
+        [page."/show"]
+        group = "/table"
+        method = "spin"
+        template = "built-in:table"
+        style = "built-in:table"
+        title = "Tonight"
+    "#,
+        other.address
+    )
+}
+
+#[test]
+#[ignore = "needs chromium and node with the puppeteer-core package"]
+fn a_table_shows_wheels_elsewhere_and_one_that_is_dead() {
+    let other = Running::built_in();
+    let config = Config::parse("table.toml", &elsewhere(&other), &Registry::standard()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let remotes: Vec<_> = config.groups.iter().filter_map(|group| group.remote.clone()).collect();
+    let learned: Vec<bool> = remotes.iter().map(|remote| runtime.block_on(remote.learn()).is_ok()).collect();
+    assert_eq!(learned, [true, false]);
+    step_at("showsServersElsewhere", &Running::router(config.router(), Settings::default()));
 }
 
 steps! {

@@ -284,8 +284,10 @@ fn the_help_shows_examples_and_the_shell_gets_completions() {
     let help = succeeded(&["--help"]);
     assert!(help.contains("Examples:") && help.contains("croupier call http://127.0.0.1:8008/"), "{help}");
     assert!(succeeded(&["call", "--help"]).contains("Examples:"));
+    assert!(succeeded(&["add", "--help"]).contains("--append"));
     let script = succeeded(&["completions", "bash"]);
     assert!(script.contains("complete -F _croupier") && script.contains("describe"), "{script}");
+    assert!(script.contains("--append") && script.contains("json-rpc"), "{script}");
     assert!(succeeded(&["--version"]).starts_with("croupier "));
 }
 

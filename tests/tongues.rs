@@ -24,10 +24,9 @@ use croupier::faces::jsonrpc::tongue::Passing;
 use croupier::faces::soap::namespace_of;
 use croupier::faces::tongue::{self, NoAnswer, Tongue};
 use croupier::faces::{jsonrpc, soap, xmlrpc};
-use croupier::fit::fit;
 use croupier::learn::wsdl::{Document, Learned, read};
 use croupier::service::Context;
-use croupier::shape::{Shape, Shapes};
+use croupier::shape::Shapes;
 use croupier::wire::soap::{Given, Place, Style, Version, write_head, write_tail, write_value};
 use croupier::wire::xml::{Control, Reading};
 use croupier::wire::{Limits, xmlrpc as wire};
@@ -37,7 +36,10 @@ use http_body_util::BodyExt;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use calls::{Asked, Ended, FACES, PATH, SERVICES, SHAPES, asked, block, dialect, directly, json_of};
+use calls::{
+    Asked, Ended, FACES, PATH, SERVICES, SHAPES, asked, block, by_wsdl, dialect, directly, expected, is_typed, json_of,
+    told,
+};
 
 /// How many calls are made at the least, each in every tongue.
 const CASES: u32 = 2200;
@@ -167,74 +169,6 @@ fn heard(asked: &Asked, came: Came, spoken: &Spoken) -> Result<Value, Fault> {
         NoAnswer::Fault(fault) => fault,
         other => panic!("{other}: {}", String::from_utf8_lossy(response.body())),
     })
-}
-
-/// The same value as a WSDL document can say it: tuples with named items are structs.
-fn by_wsdl(value: Value, shape: &Shape, shapes: &Shapes) -> Value {
-    match (shapes.follow(shape), value) {
-        (Shape::Optional(inner), value) => by_wsdl(value, inner, shapes),
-        (Shape::List(item), Value::Array(items)) => {
-            Value::Array(items.into_iter().map(|value| by_wsdl(value, item, shapes)).collect())
-        }
-        (Shape::Tuple(fields), Value::Array(items)) => {
-            let named = fields[0].name != "arg1";
-            let items = items.into_iter().zip(fields);
-            let items = items.map(|(value, field)| (field.name.clone(), by_wsdl(value, &field.shape, shapes)));
-            match named {
-                true => Value::Struct(items.collect()),
-                false => Value::Array(items.map(|(_, value)| value).collect()),
-            }
-        }
-        (Shape::Record(record), Value::Struct(members)) => {
-            let members = members.into_iter().map(|(name, value)| {
-                let field = record.fields.iter().find(|field| field.name == name);
-                let shape = field.map(|field| &field.shape).or(record.further.as_deref()).unwrap_or(&Shape::Any);
-                let value = by_wsdl(value, shape, shapes);
-                (name, value)
-            });
-            Value::Struct(members.collect())
-        }
-        (_, value) => value,
-    }
-}
-
-/// The same value without the members that SOAP leaves out.
-fn told(value: Value) -> Value {
-    match value {
-        Value::Struct(members) => {
-            let members = members.into_iter().map(|(name, value)| (name, told(value)));
-            let left_out = |value: &Value| matches!(value, Value::Nil) || *value == Value::Array(Vec::new());
-            let mut members: Vec<_> = members.filter(|(_, value)| !left_out(value)).collect();
-            members.sort_by(|(one, _), (other, _)| one.cmp(other));
-            Value::Struct(members)
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(told).collect()),
-        value => value,
-    }
-}
-
-/// Whether all types in a shape are known, so that no protocol can lose one.
-fn is_typed(shapes: &Shapes, shape: &Shape, depth: usize) -> bool {
-    let inner = |shape: &Shape| depth > 8 || is_typed(shapes, shape, depth + 1);
-    match shapes.follow(shape) {
-        Shape::Any => false,
-        Shape::Optional(it) | Shape::List(it) => inner(it),
-        Shape::Tuple(fields) => fields.iter().all(|field| inner(&field.shape)),
-        Shape::Record(record) => {
-            record.fields.iter().all(|field| inner(&field.shape)) && record.further.as_deref().is_none_or(inner)
-        }
-        _ => true,
-    }
-}
-
-/// The value that a service has answered without any face, in the types that it has.
-fn expected(asked: &Asked, json: &serde_json::Value) -> Value {
-    let shapes = &SHAPES[asked.service];
-    let value: Value = serde_json::from_value(json.clone()).unwrap();
-    match shapes.method(&asked.method) {
-        Some(method) => fit(value, &method.result, shapes),
-        None => value,
-    }
 }
 
 fn came() -> impl Strategy<Value = Came> {

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::settings::Listen;
+use crate::upstream::Speaks;
 
 /// A gateway to service groups by URL path, over XML-RPC.
 ///
@@ -28,7 +29,8 @@ Examples:
   croupier serve --config casino.toml                   serve what casino.toml says
   croupier check casino.toml                            is casino.toml sound? what does it amount to?
   croupier describe http://127.0.0.1:8008/wheel/mini    what can be called there?
-  croupier call http://127.0.0.1:8008/ spinList 3       call it";
+  croupier call http://127.0.0.1:8008/ spinList 3       call it
+  croupier add unix:/run/supervisor.sock                what would it take to put croupier before it?";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -67,6 +69,18 @@ A fault is printed with its code on standard error, and the exit code is 1.")]
         #[arg(short, long, default_value = "10s", value_name = "TIME")]
         timeout: Time,
     },
+    /// Look at a server elsewhere, and print the configuration of a group for it
+    #[command(after_help = "\
+Examples:
+  croupier add unix:/run/supervisor.sock
+  croupier add http://127.0.0.1:6800/jsonrpc --path /downloads
+  croupier add 'http://localhost:8000/calculator?wsdl' --config casino.toml --append
+
+It finds out whether the server speaks XML-RPC, JSON-RPC or SOAP, what it offers and what is unusual about it. Nothing
+is called but introspection (system.listMethods, methodSignature, methodHelp, getCapabilities, and a multicall of
+these), rpc.discover, and GET of ?wsdl. A password in the URL is not printed. Where a user has none in the URL, it is
+read from the environment: SUPERVISOR_PASSWORD for a group at /supervisor.")]
+    Add(Add),
     /// Print a completion script for a shell
     #[command(after_help = "For bash: croupier completions bash > ~/.local/share/bash-completion/completions/croupier")]
     Completions {
@@ -100,6 +114,55 @@ pub(super) struct Call {
     /// How long to wait for an answer, such as 500ms or 10s
     #[arg(short, long, default_value = "10s", value_name = "TIME")]
     pub(super) timeout: Time,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Add {
+    /// The server: http://…, https://…, unix:/path/of.sock:/path, scgi://host:port/path or scgi:/path/of.sock
+    pub(super) url: String,
+    /// The path of the group; without it, one is made of the server's name
+    #[arg(short, long, value_name = "PATH", value_parser = group_path)]
+    pub(super) path: Option<String>,
+    /// The configuration file that the group is meant for: it must load with the group in it
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Write the group to the end of that file instead of printing it
+    #[arg(short, long, requires = "config")]
+    pub(super) append: bool,
+    /// The name for basic authentication
+    #[arg(short, long, value_name = "NAME")]
+    pub(super) user: Option<String>,
+    /// Look for this protocol alone
+    #[arg(short, long, value_name = "PROTOCOL")]
+    pub(super) speaks: Option<Protocol>,
+    /// How long to wait for an answer, such as 500ms or 10s
+    #[arg(short, long, default_value = "10s", value_name = "TIME")]
+    pub(super) timeout: Time,
+}
+
+/// A protocol on the command line, by its name in the configuration.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Protocol {
+    XmlRpc,
+    JsonRpc,
+    Soap,
+}
+
+impl From<Protocol> for Speaks {
+    fn from(protocol: Protocol) -> Speaks {
+        match protocol {
+            Protocol::XmlRpc => Speaks::XmlRpc,
+            Protocol::JsonRpc => Speaks::JsonRpc,
+            Protocol::Soap => Speaks::Soap,
+        }
+    }
+}
+
+fn group_path(text: &str) -> Result<String, &'static str> {
+    match text.starts_with('/') {
+        true => Ok(text.to_owned()),
+        false => Err("a path begins with a slash, such as /supervisor"),
+    }
 }
 
 /// A length of time on the command line.

@@ -1,5 +1,6 @@
-//! What a person types: `croupier serve`, `check`, `routes`, `call`, `describe`, `completions`.
+//! What a person types: `croupier serve`, `check`, `routes`, `call`, `describe`, `add`, `completions`.
 
+mod add;
 mod args;
 mod call;
 mod describe;
@@ -42,6 +43,7 @@ pub fn run(registry: Registry) -> ExitCode {
         Command::Routes { config } => table::routes(config.as_deref(), &registry),
         Command::Call(call) => call::call(&call),
         Command::Describe { url, timeout } => describe::describe(&url, timeout.into()),
+        Command::Add(args) => add::add(&args, &registry),
         Command::Completions { shell } => {
             completions(shell);
             Ok(())

@@ -164,12 +164,19 @@ impl Config {
         let bytes =
             fs::read(path).map_err(|error| whole(Problem::whole(format!("`{name}` cannot be read: {error}"))))?;
         match std::str::from_utf8(&bytes) {
-            Ok(text) => {
-                let folder = path.parent().unwrap_or(Path::new(""));
-                resolve::config(text, folder, registry).map_err(|problems| ConfigErrors::new(&name, text, problems))
-            }
+            Ok(text) => Config::parse_at(path, text, registry),
             Err(error) => Err(whole(not_text(&bytes, error.valid_up_to()))),
         }
+    }
+
+    /// The configuration that a file would be with this text in it.
+    ///
+    /// # Errors
+    /// All that is wrong with it at once.
+    pub fn parse_at(path: &Path, text: &str, registry: &Registry) -> Result<Config, ConfigErrors> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let name = path.display().to_string();
+        resolve::config(text, folder, registry).map_err(|problems| ConfigErrors::new(&name, text, problems))
     }
 
     /// The configuration in a text; messages call it by `name`. The names of further files in it are relative to the

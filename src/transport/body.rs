@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::error::{Late, TransportError};
 use super::http1::Connection;
@@ -26,9 +26,13 @@ pub struct Incoming {
     from: From,
     /// How long it may pause.
     limit: Duration,
-    /// Runs while bytes are waited for.
+    /// Ends when it has paused for too long; it counts only while somebody waits.
     pause: Option<Pin<Box<Sleep>>>,
-    /// How many bytes have come since it runs.
+    /// Since when somebody waits.
+    waiting: Option<Instant>,
+    /// How long was waited before, for the last few bytes.
+    waited: Duration,
+    /// How many bytes these are.
     since: usize,
 }
 
@@ -54,7 +58,7 @@ impl Incoming {
     }
 
     fn of(from: From, limit: Duration) -> Incoming {
-        Incoming { from, limit, pause: None, since: 0 }
+        Incoming { from, limit, pause: None, waiting: None, waited: Duration::ZERO, since: 0 }
     }
 
     /// The whole body, of at most `limit` bytes.
@@ -97,6 +101,31 @@ impl Incoming {
         }
     }
 
+    /// Stops the clock, and puts it back where enough has come.
+    fn has_come(&mut self, bytes: usize) {
+        self.since += bytes;
+        if let Some(waiting) = self.waiting.take() {
+            self.waited += waiting.elapsed();
+        }
+        if self.since >= PACE {
+            (self.since, self.waited) = (0, Duration::ZERO);
+        }
+    }
+
+    /// Whether it has paused for too long.
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.waiting.is_none() {
+            let now = Instant::now();
+            let end = now + self.limit.saturating_sub(self.waited);
+            self.waiting = Some(now);
+            match &mut self.pause {
+                Some(pause) => pause.as_mut().reset(end),
+                None => self.pause = Some(Box::pin(sleep_until(end))),
+            }
+        }
+        self.pause.as_mut().map_or(Poll::Pending, |pause| pause.as_mut().poll(cx))
+    }
+
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let (body, connection) = match &mut self.from {
             From::Single { body, connection } => (body, connection.as_mut()),
@@ -122,10 +151,7 @@ impl Body for Incoming {
         match this.poll_more(cx) {
             Poll::Ready(frame) => {
                 if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(|frame| frame.data_ref())) {
-                    this.since += data.map_or(0, Bytes::len);
-                    if this.since >= PACE {
-                        (this.since, this.pause) = (0, None);
-                    }
+                    this.has_come(data.map_or(0, Bytes::len));
                 }
                 if frame.is_none() || this.is_end_stream() {
                     this.give_back();
@@ -133,10 +159,8 @@ impl Body for Incoming {
                 Poll::Ready(frame)
             }
             Poll::Pending => {
-                let limit = this.limit;
-                let pause = this.pause.get_or_insert_with(|| Box::pin(sleep(limit)));
-                ready!(pause.as_mut().poll(cx));
-                Poll::Ready(Some(Err(Late(limit).into())))
+                ready!(this.poll_pause(cx));
+                Poll::Ready(Some(Err(Late(this.limit).into())))
             }
         }
     }

@@ -2,9 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use bytes::Bytes;
 use http::Request;
+use tokio_rustls::rustls;
 
 use crate::fault::BoxError;
 
@@ -63,11 +65,26 @@ impl TransportError {
 
     /// What went wrong, without saying where the server is.
     pub fn reason(&self) -> String {
+        if self.is_untrusted() {
+            // The words for it name the host that was expected, and those that the certificate is for.
+            return "its certificate is not accepted".to_owned();
+        }
+        self.innermost()
+    }
+
+    fn innermost(&self) -> String {
         let mut cause: &dyn Error = self.cause.as_ref();
         while let Some(inner) = cause.source() {
             cause = inner;
         }
         cause.to_string()
+    }
+
+    /// Whether the server has a certificate that is not accepted.
+    fn is_untrusted(&self) -> bool {
+        let within = self.cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = within.and_then(|within| within.downcast_ref::<rustls::Error>());
+        matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
     }
 
     /// Whether the time for an answer was over.
@@ -91,7 +108,7 @@ impl Error for Late {}
 impl fmt::Display for TransportError {
     /// Says the innermost cause, which is the one that helps: `Connection refused`, not `client error`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cause = self.reason();
+        let cause = self.innermost();
         match self {
             TransportError { too_large: true, .. } => write!(f, "the answer cannot be read: {cause}"),
             TransportError { connected: true, server, .. } if server.is_empty() => {
@@ -106,5 +123,23 @@ impl fmt::Display for TransportError {
 impl Error for TransportError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(self.cause.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::ServerName;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_for_the_log() {
+        let expected = ServerName::try_from("inner.example").unwrap();
+        let presented = vec!["other.example".to_owned()];
+        let wrong = rustls::CertificateError::NotValidForNameContext { expected, presented };
+        let cause = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(wrong));
+        let error = TransportError::new("inner.example".to_owned(), false, cause.into());
+        assert_eq!(error.reason(), "its certificate is not accepted");
+        assert!(error.to_string().contains("other.example"));
     }
 }

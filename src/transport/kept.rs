@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use thread_local::ThreadLocal;
+use tokio::time::Instant;
 
 use super::body::Incoming;
 use super::error::Failed;

@@ -15,11 +15,11 @@ mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use self::address::{Address, AddressError, basic};
 pub use self::body::Incoming;
@@ -131,11 +131,11 @@ impl Transport {
         for server in self.in_turn() {
             match server.send(unsent, repeat, &self.options).await {
                 Ok(response) => return Ok(response),
-                Err((error, Some(request))) if !error.connected() => {
+                Err((error, Some(request))) => {
                     server.pass_over(self.since);
                     (unsent, last) = (request, Some(error));
                 }
-                Err((error, _)) => return Err(error),
+                Err((error, None)) => return Err(error),
             }
         }
         Err(last.unwrap_or_else(TransportError::nowhere))
@@ -180,12 +180,18 @@ impl Server {
         if !self.place.is_scgi() {
             while let Some(kept) = self.kept.take().await {
                 let again = (repeat == Repeat::Harmless).then(|| request.clone());
-                match kept.send(request, options.answer, &self.kept).await {
+                let failed = match kept.send(request, options.answer, &self.kept).await {
                     Ok(response) => return Ok(response),
-                    Err(failed) => match failed.unsent.or(again) {
-                        Some(unsent) => request = unsent,
-                        None => return Err((self.broken(failed.cause), None)),
-                    },
+                    Err(failed) => failed,
+                };
+                match (failed.unsent, again) {
+                    (Some(unsent), _) => request = unsent,
+                    // Over one that is new, since what else is kept may be just as broken, and twice is enough.
+                    (None, Some(again)) if !failed.cause.is::<error::Late>() => {
+                        request = again;
+                        break;
+                    }
+                    _ => return Err((self.broken(failed.cause), None)),
                 }
             }
         }
@@ -197,7 +203,10 @@ impl Server {
                 return Err((self.unreached(why.into()), Some(request)));
             }
         };
-        self.begin(stream, request, options).await.map_err(|failed| (self.broken(failed.cause), failed.unsent))
+        self.begin(stream, request, options).await.map_err(|failed| match failed.unsent {
+            Some(unsent) => (self.unreached(failed.cause), Some(unsent)),
+            None => (self.broken(failed.cause), None),
+        })
     }
 
     /// Sends a request over a connection that is new.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Names;
 use crate::faces::jsonrpc::tongue::Passing;
+use crate::wire::xmlrpc::Dialect;
 
 /// The protocol in which a server is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -59,6 +60,8 @@ pub struct Options {
     pub token: Option<String>,
     /// How JSON-RPC passes parameters.
     pub passing: Passing,
+    /// How what XML-RPC leaves open is written to it, and read (the default dialect).
+    pub dialect: Dialect,
     /// How many bytes an answer may have (64 MiB by default).
     pub largest: usize,
     /// What the group is called, whatever the server says.
@@ -83,6 +86,7 @@ impl Options {
             params: BTreeMap::new(),
             token: None,
             passing: Passing::default(),
+            dialect: Dialect::default(),
             largest: 64 << 20,
             title: None,
             name: String::new(),

@@ -7,7 +7,11 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use memchr::memmem;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
+use super::version::Known;
 use super::{Remote, Speaks};
 use crate::fault::{BoxError, Fault};
 use crate::relay::{Content, Passed, Wire, Written};
@@ -18,6 +22,13 @@ use crate::wait::Soon;
 /// How much of an answer is waited for before any of it is passed on: where a shorter one breaks off, its caller can
 /// still be told so.
 const FIRST: usize = 64 << 10;
+
+/// Which method is called, and what was known when it was.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    method: &'a str,
+    known: &'a Known,
+}
 
 /// An answer as far as it has come.
 struct Begun {
@@ -38,15 +49,24 @@ impl Remote {
         if !same || options.token.is_some() {
             return None;
         }
-        if let Err(fault) = self.find(self.known(), call.method) {
+        let known = self.known().clone();
+        if let Err(fault) = self.find(&known, call.method) {
             return Some(Soon::now(Err(fault)));
         }
         let (remote, method, repeat) = (self.clone(), call.method.to_owned(), self.repeat(call.method));
         let (request, wire) = (request(written), written.wire);
-        Some(Soon::later(async move { remote.relay(request, &method, repeat, wire).await }))
+        Some(Soon::later(
+            async move { remote.relay(request, repeat, wire, Asked { method: &method, known: &known }).await },
+        ))
     }
 
-    async fn relay(&self, request: Request<Bytes>, method: &str, repeat: Repeat, wire: Wire) -> Result<Relayed, Fault> {
+    async fn relay(
+        &self,
+        request: Request<Bytes>,
+        repeat: Repeat,
+        wire: Wire,
+        asked: Asked<'_>,
+    ) -> Result<Relayed, Fault> {
         let sent = self.inner.transport.send(request, repeat).await;
         let (head, body) = sent.map_err(|error| self.unanswered(&error))?.into_parts();
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
@@ -56,15 +76,15 @@ impl Remote {
             if begun.looks_like(wire) {
                 return Ok(Relayed::Passed(Passed::new(content_type, begun.content())));
             }
-            return self.read(method, Response::from_parts(head, begun.whole(self.inner.options.largest).await?));
+            return self.read(asked, Response::from_parts(head, begun.whole(self.inner.options.largest).await?));
         }
         let bytes = body.collect(self.inner.options.largest).await.map_err(|error| self.unanswered(&error))?;
-        self.read(method, Response::from_parts(head, bytes))
+        self.read(asked, Response::from_parts(head, bytes))
     }
 
     /// Reads an answer that cannot be passed on as it is: mostly it is none.
-    fn read(&self, method: &str, response: Response<Bytes>) -> Result<Relayed, Fault> {
-        self.hear(method, self.known(), &response).map(Relayed::Read)
+    fn read(&self, asked: Asked<'_>, response: Response<Bytes>) -> Result<Relayed, Fault> {
+        self.hear(asked.method, asked.known, &response).map(Relayed::Read)
     }
 }
 
@@ -111,16 +131,45 @@ async fn begin(mut body: Incoming) -> Result<Begun, crate::transport::TransportE
     Ok(Begun { first: first.freeze(), rest: Some(body) })
 }
 
+/// What an answer of JSON-RPC consists of, all of it unread.
+#[derive(Deserialize)]
+struct Members {
+    jsonrpc: Option<IgnoredAny>,
+    id: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
+    result: bool,
+    error: Option<IgnoredAny>,
+}
+
+impl Members {
+    fn are_an_answer(&self) -> bool {
+        self.jsonrpc.is_some() && self.id.is_some() && self.result != self.error.is_some()
+    }
+}
+
+/// A result may be `null`, and is there all the same.
+fn present<'de, D: Deserializer<'de>>(result: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(result).map(|_| true)
+}
+
+fn ends(all: &[u8], with: &[u8]) -> bool {
+    all.trim_ascii_end().ends_with(with)
+}
+
 impl Begun {
-    /// Whether this looks like an answer in the protocol: it begins like one and, if it is all there, ends like one.
+    /// Whether this looks like an answer in the protocol: it begins like one and, if it is all there, has what an answer
+    /// has and ends like one.
     fn looks_like(&self, wire: Wire) -> bool {
-        let ends = |end: &[u8]| self.rest.is_some() || self.first.trim_ascii_end().ends_with(end);
+        let (all, whole) = (self.first.as_ref(), self.rest.is_none());
         match wire {
             Wire::XmlRpc => {
-                let start = self.first.get(..512).unwrap_or(&self.first);
-                memchr::memmem::find(start, b"<methodResponse").is_some() && ends(b"</methodResponse>")
+                let start = all.get(..512).unwrap_or(all);
+                let has = |part: &[u8]| memmem::find(all, part).is_some();
+                memmem::find(start, b"<methodResponse").is_some()
+                    && (!whole || (has(b"</params>") || has(b"</fault>")) && ends(all, b"</methodResponse>"))
             }
-            Wire::JsonRpc => self.first.trim_ascii_start().starts_with(b"{") && ends(b"}"),
+            Wire::JsonRpc if whole => serde_json::from_slice(all).is_ok_and(|members: Members| members.are_an_answer()),
+            Wire::JsonRpc => all.trim_ascii_start().starts_with(b"{"),
         }
     }
 

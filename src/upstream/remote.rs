@@ -83,7 +83,7 @@ impl Remote {
         self.inner.transport.names().collect::<Vec<_>>().join(" and ")
     }
 
-    pub(super) fn known(&self) -> &Known {
+    pub(super) fn known(&self) -> &Arc<Known> {
         self.inner.versions.last()
     }
 
@@ -126,8 +126,7 @@ impl Remote {
     }
 
     /// The request that makes a call, and whether it may be sent twice.
-    fn request(&self, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
-        let known = self.known();
+    fn request(&self, known: &Known, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
         let asked = Asked { method: call.method, known: self.find(known, call.method)? };
         let arguments = call.args.read()?;
         let tongue = known.tongue.as_ref().ok_or_else(unlearned)?;
@@ -184,7 +183,10 @@ fn positions(arguments: Arguments) -> Result<Vec<Value>, Fault> {
 /// How a server is asked before it has said anything.
 fn first_tongue(options: &Options) -> Option<Tongue> {
     match options.speaks {
-        Speaks::XmlRpc => Some(Tongue::XmlRpc(xmlrpc::tongue::Tongue::default())),
+        Speaks::XmlRpc => {
+            let dialect = options.dialect;
+            Some(Tongue::XmlRpc(xmlrpc::tongue::Tongue { dialect, ..xmlrpc::tongue::Tongue::default() }))
+        }
         Speaks::JsonRpc => {
             let passing = options.passing;
             Some(Tongue::JsonRpc(jsonrpc::tongue::Tongue { passing, ..jsonrpc::tongue::Tongue::default() }))
@@ -203,7 +205,8 @@ impl Service for Remote {
     }
 
     fn call(&self, call: Call<'_>) -> Pending {
-        let (request, repeat) = match self.request(&call) {
+        let known = self.known().clone();
+        let (request, repeat) = match self.request(&known, &call) {
             Ok(request) => request,
             Err(fault) => return Soon::now(Err(fault)),
         };
@@ -211,9 +214,9 @@ impl Service for Remote {
         Soon::later(async move {
             let response = remote.exchange(request, repeat).await?;
             if response.body().len() < LARGE {
-                return remote.hear(&method, remote.known(), &response);
+                return remote.hear(&method, &known, &response);
             }
-            aside(&Handle::current(), move || remote.hear(&method, remote.known(), &response)).await
+            aside(&Handle::current(), move || remote.hear(&method, &known, &response)).await
         })
     }
 }

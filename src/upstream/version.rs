@@ -1,6 +1,6 @@
 //! What is known of a server, one version after the other, while calls go on.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::faces::tongue::Tongue;
 use crate::interface::Interface;
@@ -26,7 +26,7 @@ pub(super) struct Versions {
 }
 
 struct Version {
-    known: Known,
+    known: Arc<Known>,
     next: OnceLock<Box<Version>>,
 }
 
@@ -35,10 +35,10 @@ const MOST: usize = 1000;
 
 impl Versions {
     pub(super) fn new(known: Known) -> Versions {
-        Versions { first: Version { known, next: OnceLock::new() }, adding: Mutex::new(1) }
+        Versions { first: Version { known: Arc::new(known), next: OnceLock::new() }, adding: Mutex::new(1) }
     }
 
-    pub(super) fn last(&self) -> &Known {
+    pub(super) fn last(&self) -> &Arc<Known> {
         let mut version = &self.first;
         while let Some(next) = version.next.get() {
             version = next;
@@ -57,6 +57,6 @@ impl Versions {
         while let Some(next) = version.next.get() {
             version = next;
         }
-        version.next.set(Box::new(Version { known, next: OnceLock::new() })).is_ok()
+        version.next.set(Box::new(Version { known: Arc::new(known), next: OnceLock::new() })).is_ok()
     }
 }

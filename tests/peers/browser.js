@@ -301,7 +301,8 @@ async function takesPictures(browser) {
 }
 
 // A page of an operator's own: the wheels that were spun, and beside them the one that is dead.
-async function showsTheTable(browser) {
+// The table with three wheels, one of which is dead for this reason.
+async function showsTwoOfThree(browser, why, name) {
   const sizes = { phone: { width: 390, height: 844, mobile: true }, desk: { width: 1280, height: 900 } };
   for (const [size, options] of Object.entries(sizes)) {
     for (const dark of [false, true]) {
@@ -311,15 +312,23 @@ async function showsTheTable(browser) {
       assert.equal(spun.length, 2);
       spun.forEach(number => assert.match(number, /^(00|\d+)$/));
       assert.deepEqual(await page.$$eval('.wheel.failed h2', all => all.map(title => title.textContent)), ['Mini']);
-      assert.match(await text(page, '.wheel.failed .words'), /No answer\. nobody <there>/);
+      assert.match(await text(page, '.wheel.failed .words'), why);
       assert.match(await text(page, '.lead'), /2 of 3 wheels/);
       assert.equal(await page.$$eval('script', all => all.length), 0);
-      await page.screenshot({ path: `${shots}/table-${size}-${dark ? 'dark' : 'light'}.png`, fullPage: size === 'phone' });
+      await page.screenshot({ path: `${shots}/${name}-${size}-${dark ? 'dark' : 'light'}.png`, fullPage: size === 'phone' });
       await Promise.all([page.waitForNavigation(), page.click('.again')]);
       assert.equal(await page.$$eval('.wheel', all => all.length), 3);
       await page.close();
     }
   }
+}
+
+async function showsServersElsewhere(browser) {
+  await showsTwoOfThree(browser, /No answer\. the server behind this one does not answer: /, 'elsewhere');
+}
+
+async function showsTheTable(browser) {
+  await showsTwoOfThree(browser, /No answer\. nobody <there>/, 'table');
   // The form leads back to the page, with what was given.
   const list = await open(browser, '/list');
   await list.$eval('input[name=spins]', field => {
@@ -334,13 +343,13 @@ async function main() {
   const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
   const browser = await puppeteer.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
   try {
-    if (wanted !== 'showsTheTable') {
+    if (!['showsTheTable', 'showsServersElsewhere'].includes(wanted)) {
       const first = await open(browser, '/wheel/american');
       PROTOCOLS = await first.$$eval('.tools input[name="protocol"]', all => all.map(input => input.value));
       assert.ok(PROTOCOLS.length > 1);
       await first.close();
     }
-    const steps = { isAccessible, sendsEveryType, drawsAndTurnsTheWheel, spinsThroughTheForm, worksByKeyboardOnly, showsHostileTextAsText, documentsWithoutScripts, takesPictures, showsTheTable };
+    const steps = { isAccessible, sendsEveryType, drawsAndTurnsTheWheel, spinsThroughTheForm, worksByKeyboardOnly, showsHostileTextAsText, documentsWithoutScripts, takesPictures, showsTheTable, showsServersElsewhere };
     await steps[wanted](browser);
   } finally {
     await browser.close();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use croupier::args::Args;
 use croupier::faces::face::{Claim, Face, GroupRequest};
 use croupier::faces::set::{FaceSet, Surroundings};
+use croupier::fit::fit;
 use croupier::interface::Method;
 use croupier::service::{Answer, Call, Context, Format, Service};
 use croupier::services::aggregate::{Aggregate, Composed, Given, OnError, Own, Part};
@@ -198,9 +199,87 @@ pub(crate) fn json_of<T: serde::Serialize + ?Sized>(value: &T) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// The same value as a WSDL document can say it: tuples with named items are structs.
+pub(crate) fn by_wsdl(value: Value, shape: &Shape, shapes: &Shapes) -> Value {
+    match (shapes.follow(shape), value) {
+        (Shape::Optional(inner), value) => by_wsdl(value, inner, shapes),
+        (Shape::List(item), Value::Array(items)) => {
+            Value::Array(items.into_iter().map(|value| by_wsdl(value, item, shapes)).collect())
+        }
+        (Shape::Tuple(fields), Value::Array(items)) => {
+            let named = fields[0].name != "arg1";
+            let items = items.into_iter().zip(fields);
+            let items = items.map(|(value, field)| (field.name.clone(), by_wsdl(value, &field.shape, shapes)));
+            match named {
+                true => Value::Struct(items.collect()),
+                false => Value::Array(items.map(|(_, value)| value).collect()),
+            }
+        }
+        (Shape::Record(record), Value::Struct(members)) => {
+            let members = members.into_iter().map(|(name, value)| {
+                let field = record.fields.iter().find(|field| field.name == name);
+                let shape = field.map(|field| &field.shape).or(record.further.as_deref()).unwrap_or(&Shape::Any);
+                let value = by_wsdl(value, shape, shapes);
+                (name, value)
+            });
+            Value::Struct(members.collect())
+        }
+        (_, value) => value,
+    }
+}
+
+/// The same value without the members that SOAP leaves out.
+pub(crate) fn told(value: Value) -> Value {
+    match value {
+        Value::Struct(members) => {
+            let members = members.into_iter().map(|(name, value)| (name, told(value)));
+            let left_out = |value: &Value| matches!(value, Value::Nil) || *value == Value::Array(Vec::new());
+            let mut members: Vec<_> = members.filter(|(_, value)| !left_out(value)).collect();
+            members.sort_by(|(one, _), (other, _)| one.cmp(other));
+            Value::Struct(members)
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(told).collect()),
+        value => value,
+    }
+}
+
+/// Whether all types in a shape are known, so that no protocol can lose one.
+pub(crate) fn is_typed(shapes: &Shapes, shape: &Shape, depth: usize) -> bool {
+    let inner = |shape: &Shape| depth > 8 || is_typed(shapes, shape, depth + 1);
+    match shapes.follow(shape) {
+        Shape::Any => false,
+        Shape::Optional(it) | Shape::List(it) => inner(it),
+        Shape::Tuple(fields) => fields.iter().all(|field| inner(&field.shape)),
+        Shape::Record(record) => {
+            record.fields.iter().all(|field| inner(&field.shape)) && record.further.as_deref().is_none_or(inner)
+        }
+        _ => true,
+    }
+}
+
+/// The value that a service has answered without any face, in the types that it has.
+pub(crate) fn expected(asked: &Asked, json: &serde_json::Value) -> Value {
+    let shapes = &SHAPES[asked.service];
+    let value: Value = serde_json::from_value(json.clone()).unwrap();
+    match shapes.method(&asked.method) {
+        Some(method) => fit(value, &method.result, shapes),
+        None => value,
+    }
+}
+
 /// The status and the body of an answer to a POST.
 pub(crate) fn post(asked: &Asked, tail: &str, media: &str, body: &[u8]) -> (StatusCode, String) {
-    let (service, faces) = (SERVICES[asked.service](), &FACES[asked.service]);
+    block(post_to(&SERVICES[asked.service](), &FACES[asked.service], tail, media, body))
+}
+
+/// The status and the body of an answer to a POST to a service behind these faces.
+pub(crate) async fn post_to(
+    service: &Arc<dyn Service>,
+    faces: &[Arc<dyn Face>],
+    tail: &str,
+    media: &str,
+    body: &[u8],
+) -> (StatusCode, String) {
     let path = if tail.is_empty() { PATH.to_owned() } else { format!("{PATH}/{tail}") };
     let request = Request::post(path).header(header::CONTENT_TYPE, media).body(()).unwrap();
     let head = request.into_parts().0;
@@ -209,13 +288,11 @@ pub(crate) fn post(asked: &Asked, tail: &str, media: &str, body: &[u8]) -> (Stat
         Claim::Perhaps => face.recognises(&head, body),
         Claim::Yes => true,
     });
-    let reply = face.unwrap().serve(&service, GroupRequest { head: &head, tail, body, context: &Context::default() });
-    block(async {
-        let response = reply.await.response;
-        let status = response.status();
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        (status, String::from_utf8(bytes.to_vec()).unwrap())
-    })
+    let reply = face.unwrap().serve(service, GroupRequest { head: &head, tail, body, context: &Context::default() });
+    let response = reply.await.response;
+    let status = response.status();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(bytes.to_vec()).unwrap())
 }
 
 pub(crate) fn block<T>(future: impl Future<Output = T>) -> T {

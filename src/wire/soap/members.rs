@@ -94,14 +94,19 @@ impl<'a> Reader<'_, '_, 'a> {
             let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             return Err(Fault::bad_params(format!("there is no parameter `{}`{hint}", abridge(&name))));
         }
+        let last = (0..fields.len()).rev().find(|at| !sorted.field(*at).is_empty());
         for (at, field) in fields.iter().enumerate() {
             let found = sorted.field(at);
             if found.len() > 1 && !self.repeats(&field.shape, true) {
                 return Err(twice("parameter", &field.name));
             }
             if !self.member(field, found, true, 0)? {
-                // The first that is missing is for the method to name.
-                break;
+                if last.is_none_or(|last| last < at) {
+                    // The first that is missing is for the method to name.
+                    break;
+                }
+                // Those behind it keep their places.
+                self.tape.push(Node::Nil);
             }
             self.tape.complete();
         }

@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Puts croupier beside nginx as a reverse proxy to the same bare hyper server: spins and a long answer passed on.
+
+All run at the same time and are measured in turn, round by round; what counts are the medians of the rounds and the
+ratios within a round. Needs `wrk` and `nginx`.
+"""
+import argparse
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import load
+import servers
+
+NGINX = """
+worker_processes %(workers)d;
+daemon off;
+pid %(folder)s/nginx.pid;
+error_log %(folder)s/error.log crit;
+events { worker_connections 4096; }
+http {
+    access_log off;
+    keepalive_requests 100000000;
+    client_body_temp_path %(folder)s/body; proxy_temp_path %(folder)s/proxy; fastcgi_temp_path %(folder)s/fast;
+    uwsgi_temp_path %(folder)s/uwsgi; scgi_temp_path %(folder)s/scgi;
+    tcp_nodelay on;
+    upstream bare { server %(upstream)s; keepalive 128; keepalive_requests 100000000; }
+    server {
+        listen 127.0.0.1:%(port)d backlog=1024;
+        location / { proxy_pass http://bare; proxy_http_version 1.1; proxy_set_header Connection ""; }
+    }
+}
+"""
+CROUPIER = """
+listen = ["127.0.0.1:0"]
+log = { access = false }
+[group."/wheel/american".upstream]
+urls = ["http://%(upstream)s/spin"]
+speaks = "xml-rpc"
+[group."/long".upstream]
+urls = ["http://%(upstream)s/bytes/%(bytes)d"]
+speaks = "xml-rpc"
+"""
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+class Nginx:
+    """nginx with its workers, whose processor time is counted together."""
+
+    def __init__(self, upstream):
+        self.folder = tempfile.TemporaryDirectory()
+        self.address = ("127.0.0.1", free_port())
+        values = {"workers": os.cpu_count(), "folder": self.folder.name, "upstream": upstream, "port": self.address[1]}
+        path = os.path.join(self.folder.name, "nginx.conf")
+        with open(path, "w") as file:
+            file.write(NGINX % values)
+        self.process = subprocess.Popen(["nginx", "-c", path, "-p", self.folder.name], stderr=subprocess.DEVNULL)
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(self.address) == 0:
+                    return
+            time.sleep(0.05)
+        sys.exit("nginx did not start")
+
+    def url(self, path):
+        return "http://%s:%d%s" % (*self.address, path)
+
+    def cpu(self):
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as file:
+            workers = file.read().split()
+        return sum(load_of(pid) for pid in workers)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+        self.folder.cleanup()
+
+
+def load_of(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def croupier(binary, upstream, size):
+    config = tempfile.NamedTemporaryFile("w", suffix=".toml")
+    config.write(CROUPIER % {"upstream": upstream, "bytes": size})
+    config.flush()
+    with config:
+        return servers.Server([binary, "serve", "--config", config.name])
+
+
+def spins(rivals, rounds, seconds):
+    spin = servers.SPINS["XML-RPC"]
+    for server in rivals.values():
+        load.load(server, spin, 1)
+    taken = [{name: load.load(server, spin, seconds) for name, server in rivals.items()} for _ in range(rounds)]
+    print(f"\nspins passed on, 64 keep-alive connections, {rounds} rounds of {seconds} s; in brackets: beside nginx")
+    for name in rivals:
+        rate, cost = (load.median(taken, lambda round: round[name][at]) for at in (0, 1))
+        rates, costs = (load.median(taken, lambda round: round[name][at] / round["nginx"][at]) for at in (0, 1))
+        print(f"  {name:12} {rate:8,.0f} requests/s ({rates:.2f})   {cost:6.2f} us of CPU each ({costs:.2f})")
+
+
+def long(rivals, rounds, size):
+    room = bytearray(1 << 20)
+    paths = {"croupier": "/long", "nginx": f"/bytes/{size}"}
+    requests = {name: servers.post(path, servers.document("spin")) for name, path in paths.items()}
+    connections = {name: load.connect(rivals[name]) for name in paths}
+    taken = [{name: load.ask(connections[name], requests[name], room)[2] for name in paths} for _ in range(rounds)]
+    print(f"\nan answer of {size:,} bytes passed on, {rounds} times")
+    for name in paths:
+        took = load.median(taken, lambda round: round[name])
+        ratio = load.median(taken, lambda round: round[name] / round["nginx"])
+        print(f"  {name:12} {took * 1000:8.1f} ms ({ratio:.2f})")
+
+
+def huge(binary, upstream, size):
+    """One very long answer through a fresh croupier: what memory that takes."""
+    server = croupier(binary, upstream, size)
+    with load.connect(server) as connection:
+        got, first, last = load.ask(connection, servers.post("/long", servers.document("spin")), bytearray(1 << 20))
+    print(f"\nan answer of {got / 1e6:,.0f} MB passed on: {first * 1000:.1f} ms to its first byte, {last:.2f} s to its last;"
+          f" peak memory {server.memory('VmHWM'):.1f} MiB")
+    server.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default=servers.CROUPIER)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--huge", type=int, default=1_000_000_000, help="bytes of the longest answer")
+    options = parser.parse_args()
+    bare = servers.bare()
+    upstream = "%s:%d" % bare.address
+    rivals = {"nginx": Nginx(upstream), "croupier": croupier(options.binary, upstream, 18_000_000)}
+    try:
+        print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+        spins(rivals, options.rounds, options.seconds)
+        long(rivals, options.rounds * 4, 18_000_000)
+        huge(options.binary, upstream, options.huge)
+    finally:
+        for server in [*rivals.values(), bare]:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+//! Where a server is, as a person types it: without what is secret in it, and with a name for its group.
+
+use std::path::Path;
+
+use percent_encoding::percent_decode_str;
+
+use crate::transport::{Address, AddressError};
+
+/// Where servers answer whose URL was given without a path.
+const USUAL: [&str; 2] = ["/RPC2", "/jsonrpc"];
+
+/// Where a server is, and by what right it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The URL without user and password.
+    pub(super) url: String,
+    /// The name for basic authentication.
+    pub(super) user: Option<String>,
+    /// The password for it.
+    pub(super) password: Option<String>,
+}
+
+impl Place {
+    /// Takes a URL apart; a query that asks for a WSDL document is not part of the server's own.
+    pub(super) fn of(url: &str) -> Result<Place, AddressError> {
+        // Whatever is wrong with it is told before anything of it is shown.
+        let _: Address = url.parse()?;
+        let url = url.split_once('#').map_or(url, |(url, _)| url);
+        let cut = url.len().saturating_sub("?wsdl".len());
+        let url = match url.get(cut..) {
+            Some(query) if query.eq_ignore_ascii_case("?wsdl") => url.get(..cut).unwrap_or(url),
+            _ => url,
+        };
+        let plain = Place { url: url.to_owned(), user: None, password: None };
+        let Some((scheme, rest)) = url.split_once("://") else { return Ok(plain) };
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let Some((secret, host)) = authority.rsplit_once('@') else { return Ok(plain) };
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (user, password) = match secret.split_once(':') {
+            Some((user, password)) => (user, Some(decoded(password))),
+            None => (secret, None),
+        };
+        Ok(Place { url: format!("{scheme}://{host}{path}"), user: Some(decoded(user)), password })
+    }
+
+    /// The address, with user and password.
+    pub(super) fn address(&self) -> Result<Address, AddressError> {
+        let address: Address = self.url.parse()?;
+        match &self.user {
+            Some(user) => address.with_basic(user, self.password.as_deref().unwrap_or_default()),
+            None => Ok(address),
+        }
+    }
+
+    /// This place and, if it names no path, the usual ones of the same server.
+    pub(super) fn and_usual(&self) -> Vec<Place> {
+        let has_path = self.url.parse::<Address>().is_ok_and(|address| address.path() != "/");
+        let others = USUAL.iter().filter(|_| !has_path).filter_map(|path| self.at(path));
+        [self.clone()].into_iter().chain(others).collect()
+    }
+
+    /// Another path of the same server.
+    pub(super) fn at(&self, path: &str) -> Option<Place> {
+        let own = self.url.parse::<Address>().ok()?;
+        let bare = self.url.strip_suffix(own.path()).unwrap_or(&self.url);
+        let between = if self.url.contains("://") || bare.ends_with(':') { "" } else { ":" };
+        let url = format!("{bare}{between}{path}");
+        url.parse::<Address>().is_ok().then(|| Place { url, ..self.clone() })
+    }
+
+    /// The same server, asked over SCGI; `None` where it is already, or where that cannot be.
+    pub(super) fn over_scgi(&self) -> Option<Place> {
+        let (scheme, rest) = self.url.split_once(':')?;
+        let url = ["http", "unix"].contains(&scheme).then(|| format!("scgi:{rest}"))?;
+        url.parse::<Address>().is_ok().then(|| Place { url, ..self.clone() })
+    }
+
+    /// A name for the server: its socket's, or its host's if that is no number and no loopback.
+    pub(super) fn name(&self) -> Option<String> {
+        let rest = self.url.split_once(':').map_or("", |(_, rest)| rest);
+        let name = match rest.strip_prefix("//") {
+            None => {
+                let socket = rest.split_once(":/").map_or(rest, |(socket, _)| socket);
+                Path::new(socket).file_stem().map(|stem| stem.to_string_lossy().into_owned())?
+            }
+            Some(rest) => {
+                let host = rest.split(['/', '?']).next().unwrap_or_default();
+                let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+                let label = host.split('.').find(|label| *label != "www").unwrap_or_default();
+                let named = host.chars().any(|c| c.is_ascii_alphabetic()) && !host.starts_with('[');
+                (named && label != "localhost").then(|| label.to_owned())?
+            }
+        };
+        let name = segment(&name);
+        (!name.is_empty()).then_some(name)
+    }
+}
+
+/// A text as one segment of a group's path.
+pub(super) fn segment(text: &str) -> String {
+    let kept = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    text.chars().map(kept).collect::<String>().trim_matches(['-', '.']).to_owned()
+}
+
+/// The name of an environment's variable that has to do with a group.
+pub(super) fn variable(path: &str, what: &str) -> String {
+    let kept = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name: String = path.trim_matches('/').chars().map(kept).collect();
+    match name.chars().next() {
+        Some(first) if !first.is_ascii_digit() => format!("{name}_{what}"),
+        _ => format!("UPSTREAM_{what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_secret_is_taken_out() {
+        let place = Place::of("http://ann:p%40ss@wheel:9001/RPC2").unwrap();
+        assert_eq!(place.url, "http://wheel:9001/RPC2");
+        assert_eq!((place.user.as_deref(), place.password.as_deref()), (Some("ann"), Some("p@ss")));
+        assert!(place.address().is_ok());
+        assert_eq!(Place::of("https://ann@wheel/a@b").unwrap().password, None);
+        assert_eq!(Place::of("http://wheel/a@b").unwrap().user, None);
+        assert_eq!(Place::of("http://wheel/service?WSDL").unwrap().url, "http://wheel/service");
+        assert!(!Place::of("ftp://ann:secret@wheel").unwrap_err().to_string().contains("secret"));
+    }
+
+    #[test]
+    fn a_server_without_a_path_is_looked_for_at_the_usual_ones() {
+        let urls = |url: &str| -> Vec<String> {
+            Place::of(url).unwrap().and_usual().into_iter().map(|place| place.url).collect()
+        };
+        assert_eq!(urls("http://wheel/"), ["http://wheel/", "http://wheel/RPC2", "http://wheel/jsonrpc"]);
+        assert_eq!(urls("unix:/a.sock"), ["unix:/a.sock", "unix:/a.sock:/RPC2", "unix:/a.sock:/jsonrpc"]);
+        assert_eq!(urls("unix:/a.sock:/"), ["unix:/a.sock:/", "unix:/a.sock:/RPC2", "unix:/a.sock:/jsonrpc"]);
+        assert_eq!(urls("unix:/a.sock:/x"), ["unix:/a.sock:/x"]);
+        let other = |url: &str| Place::of(url).unwrap().at("/b?c").unwrap().url;
+        assert_eq!(other("http://wheel/a.wsdl"), "http://wheel/b?c");
+        assert_eq!(other("unix:/a.sock:/a.wsdl"), "unix:/a.sock:/b?c");
+    }
+
+    #[test]
+    fn scgi_is_tried_where_it_can_be_meant() {
+        let scgi = |url: &str| Place::of(url).unwrap().over_scgi().map(|place| place.url);
+        assert_eq!(scgi("http://wheel:5000/RPC2").as_deref(), Some("scgi://wheel:5000/RPC2"));
+        assert_eq!(scgi("unix:/a.sock:/RPC2").as_deref(), Some("scgi:/a.sock:/RPC2"));
+        assert_eq!((scgi("https://wheel"), scgi("http://wheel"), scgi("scgi://wheel:1")), (None, None, None));
+    }
+
+    #[test]
+    fn names_are_the_sockets_or_the_hosts() {
+        for (url, name) in [
+            ("unix:/run/supervisor.sock:/RPC2", Some("supervisor")),
+            ("scgi:/run/r torrent", Some("r-torrent")),
+            ("https://www.wheel.example/a", Some("wheel")),
+            ("http://torrents:80", Some("torrents")),
+            ("http://127.0.0.1:6800/jsonrpc", None),
+            ("http://[::1]:80/", None),
+            ("http://localhost:80/", None),
+        ] {
+            assert_eq!(Place::of(url).unwrap().name().as_deref(), name, "{url}");
+        }
+    }
+
+    #[test]
+    fn variables_are_named_after_the_path() {
+        assert_eq!(variable("/a/b-c", "TOKEN"), "A_B_C_TOKEN");
+        assert_eq!(variable("/1", "TOKEN"), "UPSTREAM_TOKEN");
+        assert_eq!(variable("/", "TOKEN"), "UPSTREAM_TOKEN");
+    }
+}

@@ -1,0 +1,170 @@
+//! Every face before every tongue: one call, over each of the four faces, to a server elsewhere that is asked in each of
+//! the three protocols. It ends as it ends where the service is asked directly.
+//!
+//! The servers are others only in that they are behind sockets: all that is known of them is what they say of themselves,
+//! by introspection, by `rpc.discover` and by their WSDL documents. What a protocol cannot say is not compared: SOAP leaves
+//! out members that are nothing and lists without items, and its documents give names to the items of tuples; XML-RPC has
+//! one fault code for several kinds.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/calls.rs"]
+mod calls;
+#[path = "support/every_type.rs"]
+mod every_type;
+#[path = "support/over.rs"]
+mod over;
+#[path = "support/mod.rs"]
+mod support;
+#[path = "properties_xmlrpc/trees.rs"]
+#[allow(dead_code, reason = "only the values are wanted")]
+mod trees;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use croupier::faces::set::{FaceSet, Surroundings};
+use croupier::gateway::Group;
+use croupier::interface::Interface;
+use croupier::router::Router;
+use croupier::service::{Call, Pending, Service};
+use croupier::settings::Settings;
+use croupier::shape::{Shape, Shapes};
+use croupier::transport::{self, Transport};
+use croupier::upstream::{Options, Remote, Speaks};
+use croupier::{Kind, Value};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use calls::{
+    Asked, Ended, Make, PATH, SERVICES, SHAPES, asked, by_wsdl, dialect, directly, expected, is_typed, json_of, told,
+};
+use over::{Behind, Over};
+use support::Running;
+
+/// How many calls are made at the least, each over every face to every server.
+const CASES: u32 = 2000;
+
+const TONGUES: [Speaks; 3] = [Speaks::XmlRpc, Speaks::JsonRpc, Speaks::Soap];
+
+/// How many of the services are wheels, which come first.
+const WHEELS: usize = 5;
+
+/// A service that is made anew for each call, so that seeded wheels spin the same for everybody.
+struct Fresh {
+    make: Make,
+    interface: Interface,
+}
+
+impl Service for Fresh {
+    fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
+    fn call(&self, call: Call<'_>) -> Pending {
+        (self.make)().call(call)
+    }
+}
+
+/// All services, each at a path of its own.
+fn upstream() -> Running {
+    let mut router = Router::default();
+    for (at, make) in SERVICES.into_iter().enumerate() {
+        let path = format!("/{at}");
+        let set = FaceSet { xml_rpc: dialect(), ..FaceSet::default() };
+        let faces = set.of_group(&path, &Surroundings::default());
+        let service: Arc<dyn Service> = match make() {
+            wheel if at < WHEELS => Arc::new(Fresh { make, interface: wheel.interface().clone() }),
+            other => other,
+        };
+        router.mount(&path, Arc::new(Group { path: path.clone(), service, faces, body_limit: 4 << 20 })).unwrap();
+    }
+    Running::router(router, Settings::default())
+}
+
+/// The service that is elsewhere, asked in this protocol.
+async fn remote(server: &Running, at: usize, speaks: Speaks) -> Behind {
+    let address = format!("http://{}/{at}", server.address).parse().unwrap();
+    let transport = Transport::new(vec![address], transport::Options::default()).unwrap();
+    let remote = Remote::new(transport, Options { dialect: dialect(), ..Options::new(speaks) });
+    assert!(remote.learn().await.unwrap(), "it has another interface than none");
+    let names = |interface: &Interface| interface.methods.iter().map(|it| it.name.clone()).collect::<BTreeSet<_>>();
+    assert_eq!(names(remote.interface()), names(SERVICES[at]().interface()), "{speaks:?}");
+    let set = FaceSet { xml_rpc: dialect(), ..FaceSet::default() };
+    let (shapes, faces) = (Shapes::of(remote.interface()), set.of_group(PATH, &Surroundings::default()));
+    Behind { service: Arc::new(remote), shapes, faces }
+}
+
+/// What a kind of fault has become on its way through a server that is asked in this protocol.
+fn carried(kind: Kind, speaks: Speaks) -> Kind {
+    match speaks {
+        Speaks::XmlRpc => Kind::from_xmlrpc_code(kind.xmlrpc_code()),
+        _ => kind,
+    }
+}
+
+/// The same value as this tongue has it.
+fn as_told(value: Value, speaks: Speaks, shape: &Shape, shapes: &Shapes) -> Value {
+    match speaks {
+        Speaks::Soap => by_wsdl(value, shape, shapes),
+        _ => value,
+    }
+}
+
+/// Whether this is nothing as XML-RPC says it, which has no form for a result without content: an empty text.
+fn says_nothing(value: &Value, result: &Shape, over: Over, speaks: Speaks) -> bool {
+    let by_xml_rpc = over == Over::XmlRpc || speaks == Speaks::XmlRpc;
+    by_xml_rpc && *result == Shape::Nil && *value == Value::Text(String::new())
+}
+
+async fn compare(asked: &Asked, behind: &Behind, speaks: Speaks, ended: &Ended) -> Result<(), TestCaseError> {
+    let shapes = &SHAPES[asked.service];
+    for over in Over::ALL {
+        let place = format!("{over:?} to {speaks:?}");
+        let heard = over.ask(behind, &asked.method, &asked.args).await;
+        match (heard, ended) {
+            (Ok(value), Ended::Value(json)) => {
+                let result = &shapes.method(&asked.method).unwrap().result;
+                let wanted = told(as_told(expected(asked, json), speaks, result, shapes));
+                let value = told(if says_nothing(&value, result, over, speaks) { Value::Nil } else { value });
+                prop_assert_eq!(json_of(&value), json_of(&wanted), "{}", place);
+                if over.has_types() && is_typed(shapes, result, 0) {
+                    prop_assert!(trees::same(&value, &wanted), "{place}: {value:?} is not {wanted:?}");
+                }
+            }
+            (Err(code), Ended::Fault(kind)) => {
+                prop_assert_eq!(&code, &over.code(carried(*kind, speaks)), "{}: {:?}", place, kind);
+            }
+            (heard, ended) => prop_assert!(false, "{place}: {heard:?} is not {ended:?}"),
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_call_ends_the_same_over_every_face_to_every_server() {
+    let server = upstream();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let remotes: Vec<Vec<(Speaks, Behind)>> = runtime.block_on(async {
+        let mut all = Vec::new();
+        for at in 0..SERVICES.len() {
+            let mut of_one = Vec::new();
+            for speaks in TONGUES {
+                of_one.push((speaks, remote(&server, at, speaks).await));
+            }
+            all.push(of_one);
+        }
+        all
+    });
+    let config =
+        ProptestConfig { cases: CASES, failure_persistence: None, max_shrink_iters: 100, ..ProptestConfig::default() };
+    let outcome = TestRunner::new(config).run(&asked(), |asked| {
+        let ended = directly(&asked);
+        runtime.block_on(async {
+            for (speaks, behind) in &remotes[asked.service] {
+                compare(&asked, behind, *speaks, &ended).await?;
+            }
+            Ok(())
+        })
+    });
+    outcome.unwrap();
+}

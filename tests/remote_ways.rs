@@ -1,0 +1,199 @@
+//! The ways to servers elsewhere: several that are the same, unix sockets, SCGI; and a server that becomes another while it
+//! is asked.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/calls.rs"]
+mod calls;
+#[path = "support/every_type.rs"]
+mod every_type;
+#[path = "support/over.rs"]
+mod over;
+#[path = "support/sound.rs"]
+mod sound;
+#[path = "properties_xmlrpc/trees.rs"]
+#[allow(dead_code, reason = "only the values are wanted")]
+mod trees;
+#[path = "support/upstream.rs"]
+mod upstream;
+
+use std::path::PathBuf;
+use std::slice::from_ref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use croupier::service::Service;
+use croupier::shape::Shapes;
+use croupier::transport::{self, Transport};
+use croupier::upstream::{Options, Remote, Speaks};
+use tokio::sync::Barrier;
+
+use over::{Behind, Over};
+use sound::{TONGUES, behind, document, faces, response, unreachable, world};
+use upstream::{Act, Speech, Upstream};
+
+/// A path for a socket that is nobody else's.
+fn socket(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("croupier-{}-{name}.sock", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    path
+}
+
+#[tokio::test]
+async fn a_dead_server_is_passed_over_and_tried_again_later() {
+    let path = socket("dead");
+    let alive = Upstream::start().await;
+    for (over, speaks) in Over::ALL.into_iter().zip(TONGUES.into_iter().cycle()) {
+        let response = response(speaks).await;
+        let urls = [format!("unix:{}", path.display()), format!("http://{}/", alive.address())];
+        let behind = behind(&urls, speaks, false).await;
+        alive.will([Act::Answer(response.clone())]);
+        for _ in 0..10 {
+            assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()));
+        }
+        assert_eq!(alive.requests(), 10);
+        let risen = Upstream::unix(&path, Speech::Http);
+        risen.will([Act::Answer(response)]);
+        assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()));
+        assert_eq!((alive.requests(), risen.requests()), (11, 0), "it was dead a moment ago");
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(6)).await;
+        tokio::time::resume();
+        for _ in 0..10 {
+            assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()));
+        }
+        assert_eq!((alive.requests(), risen.requests()), (16, 5), "each has its turn");
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_one_server_may_have_done_no_other_is_asked_for() {
+    let (one, other) = (Upstream::start().await, Upstream::start().await);
+    for speaks in TONGUES {
+        for idempotent in [false, true] {
+            let urls = [&one, &other].map(|server| format!("http://{}/", server.address()));
+            let behind = behind(&urls, speaks, idempotent).await;
+            for server in [&one, &other] {
+                server.will([Act::Cut(Vec::new())]);
+            }
+            for calls in 1..10 {
+                assert_eq!(Over::Rest.ask(&behind, "hello", &[]).await, unreachable(Over::Rest));
+                assert_eq!(one.requests() + other.requests(), calls);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_all_are_dead_all_are_tried() {
+    let paths = ["first", "second"].map(socket);
+    let urls = paths.clone().map(|path| format!("unix:{}", path.display()));
+    let behind = behind(&urls, Speaks::XmlRpc, false).await;
+    for _ in 0..3 {
+        assert_eq!(Over::Soap.ask(&behind, "hello", &[]).await, unreachable(Over::Soap));
+    }
+    for path in paths {
+        let server = Upstream::unix(&path, Speech::Http);
+        server.will([Act::Cut(response(Speaks::XmlRpc).await)]);
+        assert_eq!(Over::Soap.ask(&behind, "hello", &[]).await, Ok(world()));
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn unix_sockets_are_asked_like_ports() {
+    let path = socket("http");
+    let server = Upstream::unix(&path, Speech::Http);
+    for speaks in TONGUES {
+        server.will([Act::Answer(response(speaks).await)]);
+        let behind = behind(&[format!("unix:{}:/RPC2", path.display())], speaks, false).await;
+        for over in Over::ALL {
+            assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {speaks:?}");
+        }
+        let request = String::from_utf8(server.last()).unwrap();
+        assert!(request.starts_with("POST /RPC2 HTTP/1.1\r\n") && request.contains("host: localhost\r\n"), "{request}");
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
+/// The response of a sound server as a CGI program writes it.
+async fn scgi(speaks: Speaks, with_length: bool) -> Vec<u8> {
+    let (media, body) = document(speaks).await;
+    let length = if with_length { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
+    format!("Status: 200 OK\r\nContent-Type: {media}\r\n{length}\r\n{body}").into_bytes()
+}
+
+#[tokio::test]
+async fn scgi_is_spoken_over_ports_and_sockets() {
+    let path = socket("scgi");
+    let (by_port, by_socket) = (Upstream::tcp(Speech::Scgi).await, Upstream::unix(&path, Speech::Scgi));
+    let urls = [format!("scgi://{}/RPC2", by_port.address()), format!("scgi:{}:/RPC2", path.display())];
+    for (server, url) in [&by_port, &by_socket].into_iter().zip(urls) {
+        for (speaks, with_length) in TONGUES.into_iter().flat_map(|speaks| [(speaks, false), (speaks, true)]) {
+            let (response, behind) = (scgi(speaks, with_length).await, behind(from_ref(&url), speaks, false).await);
+            for over in Over::ALL {
+                server.will([Act::Cut(response.clone())]);
+                assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {speaks:?}");
+                assert_eq!(server.requests(), 1);
+            }
+            let request = String::from_utf8(server.last()).unwrap();
+            assert!(
+                request.contains("\0REQUEST_METHOD\0POST\0") && request.contains("\0PATH_INFO\0/RPC2\0"),
+                "{request}"
+            );
+        }
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_over_scgi_that_breaks_off_anywhere_is_an_error() {
+    let server = Upstream::tcp(Speech::Scgi).await;
+    let url = format!("scgi://{}/RPC2", server.address());
+    for speaks in TONGUES {
+        let (response, behind) = (scgi(speaks, true).await, behind(from_ref(&url), speaks, true).await);
+        for over in Over::ALL {
+            for end in 0..response.len() {
+                server.will([Act::Cut(response[..end].to_vec())]);
+                let heard = over.ask(&behind, "hello", &[]).await;
+                assert_eq!((heard, server.requests()), (unreachable(over), 1), "{over:?} to {speaks:?}, {end} bytes");
+            }
+            for bytes in 0..server.last().len() {
+                server.will([Act::Deaf(bytes)]);
+                let heard = over.ask(&behind, "hello", &[]).await;
+                assert_eq!((heard, server.requests()), (unreachable(over), 1), "{over:?} to {speaks:?}, {bytes} bytes");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_read_as_it_was_asked_for_though_the_server_is_another_meanwhile() {
+    let server = Upstream::start().await;
+    let transport =
+        Transport::new(vec![format!("http://{}/", server.address()).parse().unwrap()], transport::Options::default());
+    let remote = Remote::new(transport.unwrap(), Options::new(Speaks::JsonRpc));
+    let described = |method: &str| {
+        let methods =
+            format!(r#"[{{"name":"{method}","params":[],"result":{{"name":"it","schema":{{"type":"string"}}}}}}]"#);
+        let document = format!(r#"{{"openrpc":"1.3.2","info":{{"title":"It","version":"1"}},"methods":{methods}}}"#);
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{document}}}"#);
+        let length = body.len();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+        [head, body].concat().into_bytes()
+    };
+    server.will([Act::Answer(described("hello"))]);
+    assert!(remote.learn().await.unwrap());
+    let behind = Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote.clone()), faces: faces() };
+    let both = Arc::new(Barrier::new(2));
+    server.will([Act::Together(both.clone(), response(Speaks::JsonRpc).await), Act::Answer(described("other"))]);
+    let asked = Over::Rest.ask(&behind, "hello", &[]);
+    let learned = async {
+        while server.requests() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(remote.learn().await.unwrap());
+        both.wait().await;
+    };
+    assert_eq!(tokio::join!(asked, learned).0, Ok(world()));
+}

@@ -1,0 +1,94 @@
+//! A small service elsewhere, as it would be if it were sound: what it answers, and how it is called.
+
+#![allow(dead_code, reason = "each test uses its own part of this")]
+
+use std::sync::Arc;
+
+use croupier::describe::openrpc;
+use croupier::describe::wsdl::{self, Form, Versions};
+use croupier::faces::face::Face;
+use croupier::faces::set::{FaceSet, Surroundings};
+use croupier::faces::soap::namespace_of;
+use croupier::local::Local;
+use croupier::service::Service;
+use croupier::shape::Shapes;
+use croupier::transport::{self, Transport};
+use croupier::upstream::{Described, Names, Options, Remote, Speaks};
+use croupier::{Kind, Value};
+
+use crate::calls::{PATH, dialect, post_to};
+use crate::over::{Behind, Code, Over};
+use crate::upstream::Upstream;
+
+pub(crate) const TONGUES: [Speaks; 3] = [Speaks::XmlRpc, Speaks::JsonRpc, Speaks::Soap];
+/// How many bytes an answer may have.
+pub(crate) const LARGEST: usize = 1 << 20;
+
+/// What the servers would be, if they were sound.
+pub(crate) fn sound() -> Arc<dyn Service> {
+    Arc::new(Local::new("Sound", ()).method("hello", |(): &(), (): ()| "world").build().unwrap())
+}
+
+pub(crate) fn faces() -> Vec<Arc<dyn Face>> {
+    FaceSet { xml_rpc: dialect(), ..FaceSet::default() }.of_group(PATH, &Surroundings::default())
+}
+
+/// What the server is known to be, so that it need not be asked.
+fn described(speaks: Speaks) -> Described {
+    let service = sound();
+    let text = match speaks {
+        Speaks::Soap => {
+            let form = Form { style: wsdl::Style::Document, versions: Versions::One };
+            let shapes = Shapes::of(service.interface());
+            wsdl::document(service.interface(), &shapes, &namespace_of(PATH), "http://localhost/test", form)
+        }
+        _ => openrpc::document(service.interface(), "http://localhost/test").to_string(),
+    };
+    Described::Text { name: "description".to_owned(), text }
+}
+
+/// The document that a sound server answers with.
+pub(crate) async fn document(speaks: Speaks) -> (&'static str, String) {
+    let (media, call) = match speaks {
+        Speaks::XmlRpc => ("text/xml", "<methodCall><methodName>hello</methodName></methodCall>".to_owned()),
+        Speaks::JsonRpc => ("application/json", r#"{"jsonrpc":"2.0","method":"hello","id":1}"#.to_owned()),
+        Speaks::Soap => {
+            let (envelope, namespace) = ("http://schemas.xmlsoap.org/soap/envelope/", namespace_of(PATH));
+            let call = format!(
+                r#"<e:Envelope xmlns:e="{envelope}"><e:Body><m:hello xmlns:m="{namespace}"/></e:Body></e:Envelope>"#
+            );
+            ("text/xml", call)
+        }
+    };
+    (media, post_to(&sound(), &faces(), "", media, call.as_bytes()).await.1)
+}
+
+/// The response of a sound server.
+pub(crate) async fn response(speaks: Speaks) -> Vec<u8> {
+    let (media, body) = document(speaks).await;
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+/// The method of a server, by whose leave it may be called twice or not, behind all faces.
+pub(crate) async fn behind(urls: &[String], speaks: Speaks, idempotent: bool) -> Behind {
+    let addresses = urls.iter().map(|url| url.parse().unwrap()).collect();
+    let transport = Transport::new(addresses, transport::Options::default()).unwrap();
+    let idempotent = Names(if idempotent { vec!["hello".to_owned()] } else { Vec::new() });
+    let options = Options { described: Some(described(speaks)), largest: LARGEST, idempotent, ..Options::new(speaks) };
+    let remote = Remote::new(transport, options);
+    remote.learn().await.unwrap();
+    Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote), faces: faces() }
+}
+
+pub(crate) async fn at(server: &Upstream, speaks: Speaks, idempotent: bool) -> Behind {
+    behind(&[format!("http://user:secret@{}/", server.address())], speaks, idempotent).await
+}
+
+pub(crate) fn world() -> Value {
+    Value::Text("world".to_owned())
+}
+
+pub(crate) fn unreachable(over: Over) -> Result<Value, Code> {
+    Err(over.code(Kind::Unreachable))
+}
