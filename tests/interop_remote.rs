@@ -341,8 +341,8 @@ fn python_has_two_services_whose_values_keep_their_types() {
     assert_eq!(house.agreed("nothing", &[]).value(), Json::Null);
     let rows = json!([[1, 2, 3], [], [[true, 2.5, "<&>"], null], ["AA==", "2026-11-22T01:02:03"]]);
     assert_eq!(house.agreed("rows", &[]).value(), rows);
-    let nested = Value::Array(vec![Value::Array(vec![Value::Bool(false), Value::Double(0.25)]), text(" a ")]);
-    assert_eq!(house.agreed("echo", &[nested]).value(), json!([[false, 0.25], " a "]));
+    let nested = Value::Array(vec![Value::Array(vec![Value::Nil, Value::Double(0.25)]), text(" a ")]);
+    assert_eq!(house.agreed("echo", &[nested]).value(), json!([[null, 0.25], " a "]));
     let refused = house.agreed("refuse", &[]);
     assert_eq!(refused, Outcome::Fault(Kind::Service(Some(42)), "the house <refuses>".to_owned()));
     let broken = house.agreed("broken", &[]);
