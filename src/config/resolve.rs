@@ -296,7 +296,7 @@ impl Written<'_> {
         let mut remote = None;
         let (kind, made) = match (self.answering, self.file.service) {
             (Some(UPSTREAM), _) => {
-                remote = upstream::resolve(&self.path, self.file.upstream, folder, problems);
+                remote = upstream::resolve(&self.path, self.file.upstream, faces.xml_rpc, folder, problems);
                 let service = |remote: &Remote| Made::Service(limited(Arc::new(remote.clone()), &limits));
                 (UPSTREAM.to_owned(), remote.as_ref().map_or(Made::Broken, service))
             }

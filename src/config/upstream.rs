@@ -17,6 +17,8 @@ use crate::faces::jsonrpc::tongue::Passing;
 use crate::text::abridge;
 use crate::transport::{self, Address, Tls, Transport};
 use crate::upstream::{Described, Names, Options, Remote, Speaks};
+use crate::wire::xml;
+use crate::wire::xmlrpc::Dialect;
 
 /// How a description's name begins that is a file's.
 const FILE: &str = "file:";
@@ -59,8 +61,8 @@ pub(super) struct UpstreamFile {
     /// The names of methods' parameters, in their order, where the server does not say them.
     #[serde(default)]
     params: BTreeMap<String, Vec<String>>,
-    /// A secret that the server wants before the parameters of every call, as aria2 does: `{ env = "NAME" }` or
-    /// `{ file = "path" }`.
+    /// A secret that the server wants before the parameters of every call, as aria2 does, whose own has `token:` before
+    /// it: `{ env = "NAME" }` or `{ file = "path" }`.
     #[schemars(with = "Option<SecretFile>")]
     #[serde(default)]
     token: Option<Spanned<SecretFile>>,
@@ -195,10 +197,12 @@ fn refresh() -> Period {
     Period(Options::new(Speaks::XmlRpc).refresh)
 }
 
-/// The server of the group at a path; `None` where something is wrong with it, which is told.
+/// The server of the group at a path; `None` where something is wrong with it, which is told. What XML-RPC leaves open is
+/// written to it as to the group's callers, and read as leniently as can be: what callers may not do, servers do.
 pub(super) fn resolve(
     path: &Spanned<String>,
     file: UpstreamFile,
+    dialect: Dialect,
     folder: &Path,
     problems: &mut Vec<Problem>,
 ) -> Option<Remote> {
@@ -235,6 +239,7 @@ pub(super) fn resolve(
         params: file.params,
         token,
         passing: file.passing,
+        dialect: Dialect { reading: xml::Reading::Lenient, ..dialect },
         largest: file.largest.0,
         title: file.title,
         name: path.get_ref().clone(),

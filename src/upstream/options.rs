@@ -14,7 +14,7 @@ use crate::wire::xmlrpc::Dialect;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Speaks {
-    /// XML-RPC.
+    /// XML-RPC, written as the `xml-rpc` of the group says.
     XmlRpc,
     /// JSON-RPC 2.0.
     JsonRpc,

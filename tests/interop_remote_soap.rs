@@ -1,0 +1,91 @@
+//! SOAP servers that somebody else wrote, behind the gateway: spyne for Python and the `soap` package of Node, by their own
+//! WSDL documents and over all four faces.
+//!
+//! spyne must be where Python finds it, Node's package in a folder that the variable `NODE_PATH` names.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/process.rs"]
+mod process;
+#[path = "support/remote.rs"]
+mod remote;
+
+use croupier::Value;
+use croupier::fault::Kind;
+use remote::{Croupier, Face, Folder, Outcome, Server, text};
+use serde_json::json;
+
+fn gateway(folder: &Folder, url: &str) -> Croupier {
+    let config = format!(
+        r#"
+        [group."/remote"]
+        upstream = {{ urls = ["{url}"], speaks = "soap" }}
+        xml-rpc = {{ nil = "nil", big-integers = "string" }}
+        "#
+    );
+    Croupier::start(&folder.file("croupier.toml", &config), &[])
+}
+
+#[test]
+#[ignore = "needs node with the soap package"]
+fn node_s_soap_answers_over_all_faces() {
+    let (_server, port) = Server::script("node", "remote_soap.js", &[]);
+    let folder = Folder::new();
+    let croupier = gateway(&folder, &format!("http://127.0.0.1:{port}/house"));
+    let house = croupier.group("/remote", "spinList");
+    let pocket = |number: &str, color: &str, weight: f64| json!({ "number": number, "color": color, "weight": weight });
+    for (count, pockets) in [
+        (0, json!([])),
+        (1, json!([pocket("0", "RED", 0.5)])),
+        (2, json!([pocket("0", "RED", 0.5), pocket("1", "BLACK", 1.5)])),
+    ] {
+        assert_eq!(house.agreed("spinList", &[Value::Int(count)]).value(), pockets);
+    }
+    let numbers = Value::Array(vec![Value::Int(20), Value::Int(21)]);
+    assert_eq!(house.agreed("sum", &[numbers]).value(), 41);
+    let table = house.agreed("table", &[text("first")]).value();
+    assert_eq!(table["name"], "first");
+    assert_eq!((&table["seal"], &table["closed"]), (&json!("AAH/"), &json!(false)));
+    assert_eq!(table["opened"], "2026-11-22T01:02:03");
+    let seats = table["seats"].to_string();
+    assert!(seats.contains(r#"["a","b & c"]"#), "{seats}");
+    let Ok(Value::Struct(members)) = house.call(Face::XmlRpc, "table", &[text("first")]) else { panic!("no table") };
+    let is_date = |(name, value): &(String, Value)| name == "opened" && matches!(value, Value::Date(_));
+    assert!(members.iter().any(is_date), "{members:?}");
+    assert!(members.iter().any(|(name, value)| name == "seal" && *value == Value::Binary(vec![0, 1, 255])));
+    let fault = house.agreed("table", &[text("second")]);
+    assert!(
+        matches!(&fault, Outcome::Fault(Kind::Service(None), message) if message.contains("no table is called <second>")),
+        "{fault:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs python3 with spyne"]
+fn spyne_answers_over_all_faces() {
+    let (_server, port) = Server::script("python3", "remote_spyne.py", &[]);
+    let folder = Folder::new();
+    let croupier = gateway(&folder, &format!("http://127.0.0.1:{port}/"));
+    let guests = croupier.group("/remote", "find");
+    let found = guests.agreed("find", &[text("Polina")]).value();
+    assert_eq!((&found["name"], &found["luck"], &found["invited"]), (&json!("Polina"), &json!(0.25), &json!(true)));
+    assert!(found["chips"].to_string().contains("1180591620717411303424"), "{found}");
+    assert_eq!((&found["since"], &found["seal"]), (&json!("2026-11-22T01:02:03"), &json!("AAH/")));
+    assert!(found["bets"].to_string().contains(r#"["red","<&>"]"#), "{found}");
+    let numbers = guests.agreed("numbers", &[Value::Int(3)]).value().to_string();
+    assert!(numbers.contains("[0,1,2]"), "{numbers}");
+    let guest = Value::Struct(vec![
+        ("name".into(), text("Blanche")),
+        ("chips".into(), Value::Int(500)),
+        ("since".into(), Value::Date("2026-11-22T01:02:03".parse().unwrap())),
+        ("seal".into(), Value::Binary(vec![0, 255])),
+    ]);
+    assert_eq!(guests.agreed("describe", &[guest]).value(), "Blanche 500 2026-11-22T01:02:03 00ff");
+    let unknown = guests.agreed("find", &[text("Nobody")]);
+    assert_eq!(unknown, Outcome::Fault(Kind::Service(None), "Unknown: no guest is called <Nobody>".to_owned()));
+    let failed = guests.agreed("fail", &[]);
+    assert!(
+        matches!(&failed, Outcome::Fault(Kind::Service(None), message) if !message.contains("secret")),
+        "{failed:?}"
+    );
+}
