@@ -336,7 +336,7 @@ fn python_has_two_services_whose_values_keep_their_types() {
         assert_eq!(house.call(face, "opened", &[]), Ok(Value::Date(opened)), "{face:?}");
         assert_eq!(house.call(face, "seal", &[]), Ok(seal.clone()), "{face:?}");
         assert_eq!(house.call(face, "echo", &[Value::Date(opened)]), Ok(Value::Date(opened)), "{face:?}");
-        assert_eq!(house.call(face, "echo", &[seal.clone()]), Ok(seal.clone()), "{face:?}");
+        assert_eq!(house.call(face, "echo", std::slice::from_ref(&seal)), Ok(seal.clone()), "{face:?}");
     }
     assert_eq!(house.agreed("nothing", &[]).value(), Json::Null);
     let rows = json!([[1, 2, 3], [], [[true, 2.5, "<&>"], null], ["AA==", "2026-11-22T01:02:03"]]);
