@@ -27,6 +27,10 @@ const ANSWER: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<methodRespons
 const ROW: &str = "<value><array><data><value><string>17</string></value><value><string>BLACK</string></value>\
     <value><string>ODD</string></value><value><string>LOW</string></value></data></array></value>";
 
+/// What stands before and behind them, so that what is passed on is taken for an answer.
+const HEAD: &str = "<?xml version=\"1.0\"?><methodResponse><params><param><value><array><data>";
+const TAIL: &str = "</data></array></value></param></params></methodResponse>";
+
 /// The bodies at `/bytes/N` that were asked for, each made once.
 type Made = Arc<Mutex<Vec<Bytes>>>;
 
@@ -88,7 +92,14 @@ fn long(made: &Made, size: usize) -> Bytes {
     if let Some(bytes) = made.iter().find(|bytes| bytes.len() == size) {
         return bytes.clone();
     }
-    let bytes: Bytes = ROW.bytes().cycle().take(size).collect();
+    let mut bytes = Vec::with_capacity(size + ROW.len());
+    bytes.extend_from_slice(HEAD.as_bytes());
+    while bytes.len() + TAIL.len() < size {
+        bytes.extend_from_slice(ROW.as_bytes());
+    }
+    bytes.truncate(size.saturating_sub(TAIL.len()));
+    bytes.extend_from_slice(TAIL.as_bytes());
+    let bytes = Bytes::from(bytes);
     made.push(bytes.clone());
     bytes
 }

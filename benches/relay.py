@@ -41,10 +41,14 @@ log = { access = false }
 [group."/wheel/american".upstream]
 urls = ["http://%(upstream)s/spin"]
 speaks = "xml-rpc"
+described = "file:%(described)s"
 [group."/long".upstream]
 urls = ["http://%(upstream)s/bytes/%(bytes)d"]
 speaks = "xml-rpc"
+described = "file:%(described)s"
 """
+DESCRIBED = """{"openrpc": "1.3.2", "info": {"title": "Bare", "version": "1"},
+"methods": [{"name": "spin", "params": [], "result": {"name": "spin", "schema": true}}]}"""
 
 
 def free_port():
@@ -92,10 +96,13 @@ def load_of(pid):
 
 
 def croupier(binary, upstream, size):
-    config = tempfile.NamedTemporaryFile("w", suffix=".toml")
-    config.write(CROUPIER % {"upstream": upstream, "bytes": size})
-    config.flush()
-    with config:
+    config, described = (tempfile.NamedTemporaryFile("w", suffix=suffix) for suffix in (".toml", ".json"))
+    config.write(CROUPIER % {"upstream": upstream, "bytes": size, "described": described.name})
+    described.write(DESCRIBED)
+    for file in (config, described):
+        file.flush()
+    # The files may go once the server listens.
+    with config, described:
         return servers.Server([binary, "serve", "--config", config.name])
 
 
@@ -104,6 +111,7 @@ def spins(rivals, rounds, seconds):
     for server in rivals.values():
         load.load(server, spin, 1)
     taken = [{name: load.load(server, spin, seconds) for name, server in rivals.items()} for _ in range(rounds)]
+    sys.stdout.flush()
     print(f"\nspins passed on, 64 keep-alive connections, {rounds} rounds of {seconds} s; in brackets: beside nginx")
     for name in rivals:
         rate, cost = (load.median(taken, lambda round: round[name][at]) for at in (0, 1))
