@@ -23,7 +23,7 @@ pub(super) async fn gather(method: Arc<Composed>, running: Vec<Soon<Result<Value
     for (part, answered) in method.calls.iter().zip(answered) {
         match answered {
             Some(Ok(value)) => members.push((part.name.clone(), value)),
-            Some(Err(fault)) if strict => return Err(of_whole(&method, part, fault)),
+            Some(Err(fault)) if strict || is_callers(part, &fault) => return Err(of_whole(&method, part, fault)),
             Some(Err(fault)) => errors.push((part.name.clone(), failure(&fault))),
             None => {}
         }
@@ -57,6 +57,15 @@ async fn all(mut running: Vec<Soon<Result<Value, Fault>>>, until_failure: bool) 
     .await
 }
 
+/// Whether a call has failed for what the caller has given: nobody is served by a part of an answer to that.
+fn is_callers(part: &Part, fault: &Fault) -> bool {
+    fault.kind == Kind::BadParams && passes_on(part)
+}
+
+fn passes_on(part: &Part) -> bool {
+    part.args.iter().any(|(_, given)| matches!(given, Given::Param(_)))
+}
+
 /// The fault of the whole, made of that of a part: it says which part it was, and of which of the caller's parameters.
 fn of_whole(method: &Composed, part: &Part, fault: Fault) -> Fault {
     let of_ours = |(name, given): &(String, Given)| match given {
@@ -64,11 +73,10 @@ fn of_whole(method: &Composed, part: &Part, fault: Fault) -> Fault {
         _ => None,
     };
     let own = part.args.iter().find_map(of_ours);
-    let passes_on = part.args.iter().any(|(_, given)| matches!(given, Given::Param(_)));
     let kind = match fault.kind {
         // The caller has asked for a method that is there. It is the one behind it that is not.
         Kind::NoSuchMethod => Kind::Unreachable,
-        Kind::BadParams if !passes_on => Kind::Internal,
+        Kind::BadParams if !passes_on(part) => Kind::Internal,
         kind => kind,
     };
     let message = format!("{}: {}", part.name, fault.message);

@@ -95,7 +95,8 @@ pub enum Given {
 pub enum OnError {
     /// There is none: the whole method fails as the call has.
     Fail,
-    /// It has what the other calls answer, and a member [`errors`](ERRORS) that says what has failed.
+    /// It has what the other calls answer, and a member [`errors`](ERRORS) that says what has failed. Where a parameter
+    /// that was passed on is refused, the whole method fails all the same: that is for the caller to mend.
     Partial,
 }
 

@@ -144,6 +144,8 @@ async fn a_failure_is_that_of_the_whole_or_is_told_beside_the_rest() {
     assert_eq!(ask_json(&gone, "[]").await.unwrap_err().kind, Kind::Unreachable);
 
     let partial = aggregate(OnError::Partial, vec![own("amount")], calls());
+    let fault = ask_json(&partial, "[\"three\"]").await.unwrap_err();
+    assert_eq!((fault.kind, fault.parameter.as_deref()), (Kind::BadParams, Some("amount")), "the caller's own mistake");
     let answer = ask_json(&partial, "[3]").await.unwrap();
     assert_eq!(answer["point"], json!({"x": 1}));
     assert_eq!(answer["errors"]["half"], json!({"kind": "service", "code": 7, "message": "it is odd"}));
