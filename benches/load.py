@@ -50,7 +50,9 @@ def ask(connection, request, room):
     if length := re.search(rb"content-length: (\d+)", head.lower()):
         whole = len(head) + 4 + int(length[1])
         while total < whole:
-            total += connection.recv_into(room)
+            if not (got := connection.recv_into(room)):
+                sys.exit(f"an answer of {whole} bytes ended after {total}")
+            total += got
     else:
         while not tail.endswith(b"\r\n0\r\n\r\n"):
             got = connection.recv_into(room)

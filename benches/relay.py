@@ -17,6 +17,7 @@ import load
 import servers
 
 NGINX = """
+%(user)s
 worker_processes %(workers)d;
 daemon off;
 pid %(folder)s/nginx.pid;
@@ -63,7 +64,9 @@ class Nginx:
     def __init__(self, upstream):
         self.folder = tempfile.TemporaryDirectory()
         self.address = ("127.0.0.1", free_port())
-        values = {"workers": os.cpu_count(), "folder": self.folder.name, "upstream": upstream, "port": self.address[1]}
+        # Its workers must reach its folder, which they do not as the user that root's nginx takes for them.
+        user = "user root;" if os.geteuid() == 0 else ""
+        values = {"user": user, "workers": os.cpu_count(), "folder": self.folder.name, "upstream": upstream, "port": self.address[1]}
         path = os.path.join(self.folder.name, "nginx.conf")
         with open(path, "w") as file:
             file.write(NGINX % values)
