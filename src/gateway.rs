@@ -100,8 +100,9 @@ impl Gateway {
         B: http_body::Body<Data = Bytes>,
     {
         check_host(head)?;
-        let (group, tail) = self.group(head)?;
-        let group = group.as_ref();
+        // Looked at without counting who looks: that would have the workers wait for each other.
+        let groups = self.groups.0.load();
+        let (group, tail) = find(&groups, head)?;
         let claim = group.claim(head, tail)?;
         let taken = match self.intake.take(head, body, group.body_limit).await {
             Ok(taken) => taken,
@@ -135,21 +136,22 @@ impl Gateway {
         }
         Ok(replied.response)
     }
+}
 
-    fn group<'p>(&self, head: &'p Parts) -> Result<(Arc<Group>, &'p str), Refusal> {
-        let path = head.uri.path();
-        let router = self.groups.0.load();
-        let found = router.find(path).map_err(|_| {
-            Refusal::new(StatusCode::BAD_REQUEST, "the path has dot segments, encoded slashes or a broken escape")
-        })?;
-        let (group, tail) = found.ok_or_else(|| not_found(path))?;
-        Ok((group.clone(), tail))
-    }
+fn find<'g, 'p>(groups: &'g Router<Arc<Group>>, head: &'p Parts) -> Result<(&'g Group, &'p str), Refusal> {
+    let path = head.uri.path();
+    let found = groups.find(path).map_err(|_| {
+        Refusal::new(StatusCode::BAD_REQUEST, "the path has dot segments, encoded slashes or a broken escape")
+    })?;
+    let (group, tail) = found.ok_or_else(|| not_found(path))?;
+    Ok((group, tail))
 }
 
 /// The first face that a request may be for, by its head.
 struct Claimed<'g> {
     face: &'g Arc<dyn Face>,
+    /// Its place among the group's faces.
+    at: usize,
     claim: Claim,
 }
 
@@ -186,7 +188,7 @@ impl Group {
         for face in self.admitting(head) {
             match face.claims(interface, head, tail) {
                 Claim::No => {}
-                claim => return Ok(Claimed { face, claim }),
+                claim => return Ok(Claimed { face, at, claim }),
             }
         }
         if head.extensions.get() == Some(&Only::Pages) {
