@@ -150,7 +150,7 @@ fn find<'g, 'p>(groups: &'g Router<Arc<Group>>, head: &'p Parts) -> Result<(&'g 
 /// The first face that a request may be for, by its head.
 struct Claimed<'g> {
     face: &'g Arc<dyn Face>,
-    /// Its place among the group's faces.
+    /// Its place among the faces that are reached.
     at: usize,
     claim: Claim,
 }
@@ -162,8 +162,11 @@ impl<'g> Claimed<'g> {
         if self.claim == Claim::Yes {
             return self.face;
         }
+        if self.face.recognises(head, body) {
+            return self.face;
+        }
         let interface = group.service.interface();
-        let settled = group.admitting(head).find(|face| match face.claims(interface, head, tail) {
+        let settled = group.admitting(head).skip(self.at + 1).find(|face| match face.claims(interface, head, tail) {
             Claim::No => false,
             Claim::Perhaps => face.recognises(head, body),
             Claim::Yes => true,
@@ -185,7 +188,7 @@ impl Group {
 
     fn claim(&self, head: &Parts, tail: &str) -> Result<Claimed<'_>, Refusal> {
         let interface = self.service.interface();
-        for face in self.admitting(head) {
+        for (at, face) in self.admitting(head).enumerate() {
             match face.claims(interface, head, tail) {
                 Claim::No => {}
                 claim => return Ok(Claimed { face, at, claim }),
