@@ -23,6 +23,45 @@ use crate::value::Value;
 use crate::wire::json::Typed;
 use crate::wire::tape::{ValueRef, Values};
 
+/// Has a macro write every method of a `Deserializer`, except the one that ignores a value.
+macro_rules! all_but_ignored {
+    ($write:ident) => {
+        $write! {
+            deserialize_any(),
+            deserialize_bool(),
+            deserialize_i8(),
+            deserialize_i16(),
+            deserialize_i32(),
+            deserialize_i64(),
+            deserialize_i128(),
+            deserialize_u8(),
+            deserialize_u16(),
+            deserialize_u32(),
+            deserialize_u64(),
+            deserialize_u128(),
+            deserialize_f32(),
+            deserialize_f64(),
+            deserialize_char(),
+            deserialize_str(),
+            deserialize_string(),
+            deserialize_bytes(),
+            deserialize_byte_buf(),
+            deserialize_option(),
+            deserialize_unit(),
+            deserialize_unit_struct(name: &'static str),
+            deserialize_newtype_struct(name: &'static str),
+            deserialize_seq(),
+            deserialize_tuple(length: usize),
+            deserialize_tuple_struct(name: &'static str, length: usize),
+            deserialize_map(),
+            deserialize_struct(name: &'static str, fields: &'static [&'static str]),
+            deserialize_enum(name: &'static str, variants: &'static [&'static str]),
+            deserialize_identifier(),
+        }
+    };
+}
+use all_but_ignored;
+
 /// The longest message that is passed on, in characters: parts of it come from outside.
 const LONGEST: usize = 400;
 

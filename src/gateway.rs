@@ -46,8 +46,8 @@ pub struct Gateway {
 pub struct Groups(Arc<ArcSwap<Router<Arc<Group>>>>);
 
 impl Groups {
-    /// Answers from now on with these.
-    pub fn become_these(&self, router: Router<Arc<Group>>) {
+    /// Puts these in the place of those that are there.
+    pub fn replace(&self, router: Router<Arc<Group>>) {
         self.0.store(Arc::new(router));
     }
 }

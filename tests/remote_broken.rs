@@ -29,7 +29,7 @@ use tokio::sync::Barrier;
 use tokio::time::Instant;
 
 use calls::post_to;
-use over::Over;
+use over::{Behind, Over};
 use sound::{LARGEST, TONGUES, at, document, response, unreachable, world};
 use upstream::{Act, Upstream};
 
@@ -41,6 +41,17 @@ fn pairs() -> impl Iterator<Item = (Over, Speaks)> {
     Over::ALL.into_iter().flat_map(|over| TONGUES.map(|speaks| (over, speaks)))
 }
 
+/// Cuts an answer at each byte from a place on: what is cut is an error, all of it the answer, and the call was made once.
+async fn cut_anywhere(server: &Upstream, behind: &Behind, pair: (Over, Speaks), response: &[u8], from: usize) {
+    let (over, speaks) = pair;
+    for end in from..=response.len() {
+        server.will([Act::Cut(response[..end].to_vec())]);
+        let heard = over.ask(behind, "hello", &[]).await;
+        let wanted = if end == response.len() { Ok(world()) } else { unreachable(over) };
+        assert_eq!((heard, server.requests()), (wanted, 1), "{over:?} to {speaks:?}, {end} bytes");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_that_breaks_off_anywhere_is_an_error_and_the_call_was_made_once() {
     let server = Upstream::start().await;
@@ -48,12 +59,7 @@ async fn an_answer_that_breaks_off_anywhere_is_an_error_and_the_call_was_made_on
         let response = response(speaks).await;
         for idempotent in [false, true] {
             let behind = at(&server, speaks, idempotent).await;
-            for end in 0..=response.len() {
-                server.will([Act::Cut(response[..end].to_vec())]);
-                let heard = over.ask(&behind, "hello", &[]).await;
-                let wanted = if end == response.len() { Ok(world()) } else { unreachable(over) };
-                assert_eq!((heard, server.requests()), (wanted, 1), "{over:?} to {speaks:?}, {end} bytes");
-            }
+            cut_anywhere(&server, &behind, (over, speaks), &response, 0).await;
         }
     }
 }
@@ -63,15 +69,10 @@ async fn an_answer_without_a_length_that_breaks_off_is_an_error() {
     let server = Upstream::start().await;
     for (over, speaks) in pairs() {
         let (media, body) = document(speaks).await;
-        let body = body.trim_end();
+        let response = format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\n\r\n{}", body.trim_end());
+        let head = response.len() - body.trim_end().len();
         let behind = at(&server, speaks, false).await;
-        for end in 0..=body.len() {
-            let part = &body[..end];
-            server.will([Act::Cut(format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\n\r\n{part}").into_bytes())]);
-            let heard = over.ask(&behind, "hello", &[]).await;
-            let wanted = if end == body.len() { Ok(world()) } else { unreachable(over) };
-            assert_eq!((heard, server.requests()), (wanted, 1), "{over:?} to {speaks:?}, {end} bytes");
-        }
+        cut_anywhere(&server, &behind, (over, speaks), response.as_bytes(), head).await;
     }
 }
 
@@ -85,12 +86,7 @@ async fn a_chunked_answer_that_breaks_off_is_an_error() {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nTransfer-Encoding: chunked\r\n\r\n");
         let response = [head, chunk(first), chunk(second), "0\r\n\r\n".to_owned()].concat().into_bytes();
         let behind = at(&server, speaks, false).await;
-        for end in 0..=response.len() {
-            server.will([Act::Cut(response[..end].to_vec())]);
-            let heard = over.ask(&behind, "hello", &[]).await;
-            let wanted = if end == response.len() { Ok(world()) } else { unreachable(over) };
-            assert_eq!((heard, server.requests()), (wanted, 1), "{over:?} to {speaks:?}, {end} bytes");
-        }
+        cut_anywhere(&server, &behind, (over, speaks), &response, 0).await;
     }
 }
 

@@ -6,7 +6,7 @@ use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
 
 use super::position::too_many;
-use super::{Args, Listed, Wrong, members, twice};
+use super::{Args, Listed, Wrong, all_but_ignored, members, twice};
 use crate::fault::Fault;
 use crate::interface::Param;
 use crate::text::{abridge, nearest};
@@ -95,37 +95,9 @@ macro_rules! read_as {
 impl<'de> Deserializer<'de> for Arg<'de> {
     type Error = Wrong;
 
+    all_but_ignored! { read_as }
+
     read_as! {
-        deserialize_any(),
-        deserialize_bool(),
-        deserialize_i8(),
-        deserialize_i16(),
-        deserialize_i32(),
-        deserialize_i64(),
-        deserialize_i128(),
-        deserialize_u8(),
-        deserialize_u16(),
-        deserialize_u32(),
-        deserialize_u64(),
-        deserialize_u128(),
-        deserialize_f32(),
-        deserialize_f64(),
-        deserialize_char(),
-        deserialize_str(),
-        deserialize_string(),
-        deserialize_bytes(),
-        deserialize_byte_buf(),
-        deserialize_option(),
-        deserialize_unit(),
-        deserialize_unit_struct(name: &'static str),
-        deserialize_newtype_struct(name: &'static str),
-        deserialize_seq(),
-        deserialize_tuple(length: usize),
-        deserialize_tuple_struct(name: &'static str, length: usize),
-        deserialize_map(),
-        deserialize_struct(name: &'static str, fields: &'static [&'static str]),
-        deserialize_enum(name: &'static str, variants: &'static [&'static str]),
-        deserialize_identifier(),
         deserialize_ignored_any(),
     }
 }

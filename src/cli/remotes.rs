@@ -51,7 +51,7 @@ pub(super) fn keep(config: &Arc<Config>, groups: Groups, asking: Asking) {
         let _tasks = asking.tasks;
         loop {
             asking.changed.notified().await;
-            groups.become_these(config.router());
+            groups.replace(config.router());
         }
     });
 }

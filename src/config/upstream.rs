@@ -16,7 +16,7 @@ use super::units::{Period, Size};
 use crate::faces::jsonrpc::tongue::Passing;
 use crate::text::abridge;
 use crate::transport::{self, Address, Tls, Transport};
-use crate::upstream::{Described, Names, Options, Remote, Speaks};
+use crate::upstream::{Description, Names, Options, Remote, Speaks};
 use crate::wire::xml;
 use crate::wire::xmlrpc::Dialect;
 
@@ -287,12 +287,12 @@ impl Reading<'_> {
         }
     }
 
-    fn described(&mut self, named: &Spanned<String>) -> Option<Described> {
+    fn described(&mut self, named: &Spanned<String>) -> Option<Description> {
         let Some(name) = named.get_ref().strip_prefix(FILE) else {
-            return Some(Described::At(named.get_ref().clone()));
+            return Some(Description::At(named.get_ref().clone()));
         };
         match self.read(name) {
-            Ok(text) => Some(Described::Text { name: name.to_owned(), text }),
+            Ok(text) => Some(Description::Text { name: name.to_owned(), text }),
             Err(message) => {
                 self.wrong(named.span(), message);
                 None

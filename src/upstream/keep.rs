@@ -26,7 +26,7 @@ impl Remote {
             {
                 Ok(new) => {
                     if new || failing {
-                        let methods = self.known().interface.methods.len();
+                        let methods = self.offer().interface.methods.len();
                         tracing::info!(server = self.servers(), methods, "a server has described itself");
                     }
                     if new {

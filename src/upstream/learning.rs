@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method as Verb, Request, StatusCode, Uri};
 
-use super::version::Known;
-use super::{Described, Options, Remote, Speaks};
+use super::version::Offer;
+use super::{Description, Options, Remote, Speaks};
 use crate::args::Arguments;
 use crate::faces::tongue::{Asked, NoAnswer, Tongue};
 use crate::faces::{jsonrpc, soap};
@@ -27,7 +27,7 @@ const DOCUMENTS: usize = 64;
 
 impl Remote {
     /// What the server says of itself, amended by what the operator says of it.
-    pub(super) async fn ask_itself(&self) -> Result<Known, Fault> {
+    pub(super) async fn ask_itself(&self) -> Result<Offer, Fault> {
         let options = &self.inner.options;
         let (mut interface, guessed, tongue) = match (options.speaks, &options.described) {
             (Speaks::Soap, described) => self.wsdl(described.as_ref()).await?,
@@ -43,11 +43,11 @@ impl Remote {
             }
         };
         amend(&mut interface, options);
-        Ok(Known { shapes: Shapes::of(&interface), interface, guessed, complete: true, tongue: Some(tongue) })
+        Ok(Offer { shapes: Shapes::of(&interface), interface, guessed, complete: true, tongue: Some(tongue) })
     }
 
     fn tongue(&self) -> Result<Tongue, Fault> {
-        self.known().tongue.clone().ok_or_else(|| Fault::new(Kind::Internal, "there is no way to ask the server"))
+        self.offer().tongue.clone().ok_or_else(|| Fault::new(Kind::Internal, "there is no way to ask the server"))
     }
 
     /// An OpenRPC document, or, of servers that have none, what introspection tells.
@@ -144,12 +144,12 @@ impl Remote {
         Ok(told)
     }
 
-    async fn wsdl(&self, described: Option<&Described>) -> Result<(Interface, bool, Tongue), Fault> {
-        let own = Described::At("?wsdl".to_owned());
+    async fn wsdl(&self, described: Option<&Description>) -> Result<(Interface, bool, Tongue), Fault> {
+        let own = Description::At("?wsdl".to_owned());
         let first = described.unwrap_or(&own);
         let name = match first {
-            Described::At(url) => self.resolve(url)?,
-            Described::Text { name, .. } => name.clone(),
+            Description::At(url) => self.resolve(url)?,
+            Description::Text { name, .. } => name.clone(),
         };
         let mut documents = vec![(name, self.described(first).await?)];
         let mut next = 0;
@@ -177,10 +177,10 @@ impl Remote {
         Ok((interface, guessed, Tongue::Soap(soap::tongue::Tongue::new(Arc::new(binding)))))
     }
 
-    async fn described(&self, described: &Described) -> Result<String, Fault> {
+    async fn described(&self, described: &Description) -> Result<String, Fault> {
         match described {
-            Described::At(url) => self.fetch(&self.resolve(url)?).await,
-            Described::Text { text, .. } => Ok(text.clone()),
+            Description::At(url) => self.fetch(&self.resolve(url)?).await,
+            Description::Text { text, .. } => Ok(text.clone()),
         }
     }
 

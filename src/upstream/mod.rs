@@ -9,5 +9,5 @@ mod remote;
 mod version;
 
 pub use self::names::Names;
-pub use self::options::{Described, Options, Speaks};
+pub use self::options::{Description, Options, Speaks};
 pub use self::remote::Remote;

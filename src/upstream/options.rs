@@ -24,7 +24,7 @@ pub enum Speaks {
 
 /// Where the description of a server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Described {
+pub enum Description {
     /// At a URL of the server, or below its own path.
     At(String),
     /// In a text that is there already, such as a file's, with its name for messages.
@@ -43,7 +43,7 @@ pub struct Options {
     pub speaks: Speaks,
     /// Its WSDL or OpenRPC document; without it, the server is asked: by introspection, by `rpc.discover`, or for its
     /// own address with `?wsdl`.
-    pub described: Option<Described>,
+    pub described: Option<Description>,
     /// Which port of a WSDL document is meant, if it has several.
     pub port: Option<String>,
     /// The methods that may be called (all by default).

@@ -11,7 +11,7 @@ use memchr::memmem;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use super::version::Known;
+use super::version::Offer;
 use super::{Remote, Speaks};
 use crate::fault::{BoxError, Fault};
 use crate::relay::{Content, Passed, Wire, Written};
@@ -27,7 +27,7 @@ const FIRST: usize = 64 << 10;
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     method: &'a str,
-    known: &'a Known,
+    offer: &'a Offer,
 }
 
 /// An answer as far as it has come.
@@ -49,14 +49,14 @@ impl Remote {
         if !same || options.token.is_some() {
             return None;
         }
-        let known = self.known().clone();
-        if let Err(fault) = self.find(&known, call.method) {
+        let offer = self.offer().clone();
+        if let Err(fault) = self.find(&offer, call.method) {
             return Some(Soon::now(Err(fault)));
         }
         let (remote, method, repeat) = (self.clone(), call.method.to_owned(), self.repeat(call.method));
         let (request, wire) = (request(written), written.wire);
         Some(Soon::later(
-            async move { remote.relay(request, repeat, wire, Asked { method: &method, known: &known }).await },
+            async move { remote.relay(request, repeat, wire, Asked { method: &method, offer: &offer }).await },
         ))
     }
 
@@ -84,7 +84,7 @@ impl Remote {
 
     /// Reads an answer that cannot be passed on as it is: mostly it is none.
     fn read(&self, asked: Asked<'_>, response: Response<Bytes>) -> Result<Relayed, Fault> {
-        self.hear(asked.method, asked.known, &response).map(Relayed::Read)
+        self.hear(asked.method, asked.offer, &response).map(Relayed::Read)
     }
 }
 

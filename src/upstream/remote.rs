@@ -8,7 +8,7 @@ use http::{Request, Response};
 use tokio::runtime::Handle;
 
 use super::Options;
-use super::version::{Known, Versions};
+use super::version::{Offer, Versions};
 use crate::args::{self, Arguments};
 use crate::faces::tongue::{Asked, NoAnswer, Tongue};
 use crate::faces::{jsonrpc, xmlrpc};
@@ -46,14 +46,14 @@ impl Remote {
     pub fn new(transport: Transport, options: Options) -> Remote {
         let interface =
             Interface { title: options.title.clone().unwrap_or_else(|| options.name.clone()), ..Interface::default() };
-        let unknown = Known {
+        let none = Offer {
             shapes: Shapes::of(&interface),
             interface,
             guessed: true,
             complete: false,
             tongue: first_tongue(&options),
         };
-        Remote { inner: Arc::new(Inner { transport, options, versions: Versions::new(unknown) }) }
+        Remote { inner: Arc::new(Inner { transport, options, versions: Versions::new(none) }) }
     }
 
     /// Asks the server what it is, and takes that for its interface from now on. Answers whether that is another than
@@ -62,12 +62,12 @@ impl Remote {
     /// # Errors
     /// Where the server cannot be reached or does not say; what was known before is then still so.
     pub async fn learn(&self) -> Result<bool, Fault> {
-        let known = self.ask_itself().await?;
+        let offer = self.ask_itself().await?;
         let before = self.inner.versions.last();
-        if before.complete == known.complete && before.interface == known.interface && before.tongue.is_some() {
+        if before.complete == offer.complete && before.interface == offer.interface && before.tongue.is_some() {
             return Ok(false);
         }
-        if !self.inner.versions.add(known) {
+        if !self.inner.versions.add(offer) {
             return Err(Fault::new(Kind::Internal, "the server has described itself in too many ways"));
         }
         Ok(true)
@@ -83,7 +83,7 @@ impl Remote {
         self.inner.transport.names().collect::<Vec<_>>().join(" and ")
     }
 
-    pub(super) fn known(&self) -> &Arc<Known> {
+    pub(super) fn offer(&self) -> &Arc<Offer> {
         self.inner.versions.last()
     }
 
@@ -114,22 +114,22 @@ impl Remote {
     }
 
     /// A method as the interface has it; `None` where nobody knows.
-    pub(super) fn find<'k>(&self, known: &'k Known, method: &str) -> Result<Option<args::Known<'k>>, Fault> {
+    pub(super) fn find<'k>(&self, offer: &'k Offer, method: &str) -> Result<Option<args::Known<'k>>, Fault> {
         if !self.inner.options.allows(method) {
             return Err(Fault::no_such_method(method));
         }
-        match known.shapes.method(method) {
-            Some(shape) => Ok(Some(args::Known { method: shape, shapes: &known.shapes, guessed: known.guessed })),
-            None if known.complete => Err(Fault::no_such_method(method)),
+        match offer.shapes.method(method) {
+            Some(shape) => Ok(Some(args::Known { method: shape, shapes: &offer.shapes, guessed: offer.guessed })),
+            None if offer.complete => Err(Fault::no_such_method(method)),
             None => Ok(None),
         }
     }
 
     /// The request that makes a call, and whether it may be sent twice.
-    fn request(&self, known: &Known, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
-        let asked = Asked { method: call.method, known: self.find(known, call.method)? };
+    fn request(&self, offer: &Offer, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
+        let asked = Asked { method: call.method, known: self.find(offer, call.method)? };
         let arguments = call.args.read()?;
-        let tongue = known.tongue.as_ref().ok_or_else(unlearned)?;
+        let tongue = offer.tongue.as_ref().ok_or_else(unlearned)?;
         let options = &self.inner.options;
         let request = match &options.token {
             None => tongue.ask(asked, arguments)?,
@@ -145,10 +145,10 @@ impl Remote {
         Ok((request, self.repeat(call.method)))
     }
 
-    /// The answer in a response; `known` is what was known when it was asked for.
-    pub(super) fn hear(&self, method: &str, known: &Known, response: &Response<Bytes>) -> Result<Answer, Fault> {
-        let tongue = known.tongue.as_ref().ok_or_else(unlearned)?;
-        let asked = Asked { method, known: self.find(known, method)? };
+    /// The answer in a response; `offer` is what was known when it was asked for.
+    pub(super) fn hear(&self, method: &str, offer: &Offer, response: &Response<Bytes>) -> Result<Answer, Fault> {
+        let tongue = offer.tongue.as_ref().ok_or_else(unlearned)?;
+        let asked = Asked { method, known: self.find(offer, method)? };
         match tongue.hear(asked, response) {
             Ok(value) => Ok(Answer::One(Box::new(value))),
             Err(NoAnswer::Fault(fault)) => Err(fault),
@@ -197,7 +197,7 @@ fn first_tongue(options: &Options) -> Option<Tongue> {
 
 impl Service for Remote {
     fn interface(&self) -> &Interface {
-        &self.known().interface
+        &self.offer().interface
     }
 
     fn relay(&self, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
@@ -205,8 +205,8 @@ impl Service for Remote {
     }
 
     fn call(&self, call: Call<'_>) -> Pending {
-        let known = self.known().clone();
-        let (request, repeat) = match self.request(&known, &call) {
+        let offer = self.offer().clone();
+        let (request, repeat) = match self.request(&offer, &call) {
             Ok(request) => request,
             Err(fault) => return Soon::now(Err(fault)),
         };
@@ -214,9 +214,9 @@ impl Service for Remote {
         Soon::later(async move {
             let response = remote.exchange(request, repeat).await?;
             if response.body().len() < LARGE {
-                return remote.hear(&method, &known, &response);
+                return remote.hear(&method, &offer, &response);
             }
-            aside(&Handle::current(), move || remote.hear(&method, &known, &response)).await
+            aside(&Handle::current(), move || remote.hear(&method, &offer, &response)).await
         })
     }
 }

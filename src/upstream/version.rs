@@ -6,8 +6,8 @@ use crate::faces::tongue::Tongue;
 use crate::interface::Interface;
 use crate::shape::Shapes;
 
-/// What is known of a server at some time.
-pub(super) struct Known {
+/// What a server offers, as far as is known at some time.
+pub(super) struct Offer {
     pub(super) interface: Interface,
     pub(super) shapes: Shapes,
     /// How many parameters methods take is a guess.
@@ -26,7 +26,7 @@ pub(super) struct Versions {
 }
 
 struct Version {
-    known: Arc<Known>,
+    offer: Arc<Offer>,
     next: OnceLock<Box<Version>>,
 }
 
@@ -34,20 +34,20 @@ struct Version {
 const MOST: usize = 1000;
 
 impl Versions {
-    pub(super) fn new(known: Known) -> Versions {
-        Versions { first: Version { known: Arc::new(known), next: OnceLock::new() }, adding: Mutex::new(1) }
+    pub(super) fn new(offer: Offer) -> Versions {
+        Versions { first: Version { offer: Arc::new(offer), next: OnceLock::new() }, adding: Mutex::new(1) }
     }
 
-    pub(super) fn last(&self) -> &Arc<Known> {
+    pub(super) fn last(&self) -> &Arc<Offer> {
         let mut version = &self.first;
         while let Some(next) = version.next.get() {
             version = next;
         }
-        &version.known
+        &version.offer
     }
 
     /// Makes this the last version; answers whether there was room for it.
-    pub(super) fn add(&self, known: Known) -> bool {
+    pub(super) fn add(&self, offer: Offer) -> bool {
         let mut count = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         if *count == MOST {
             return false;
@@ -57,6 +57,6 @@ impl Versions {
         while let Some(next) = version.next.get() {
             version = next;
         }
-        version.next.set(Box::new(Version { known: Arc::new(known), next: OnceLock::new() })).is_ok()
+        version.next.set(Box::new(Version { offer: Arc::new(offer), next: OnceLock::new() })).is_ok()
     }
 }

@@ -13,7 +13,7 @@ use croupier::local::Local;
 use croupier::service::Service;
 use croupier::shape::Shapes;
 use croupier::transport::{self, Transport};
-use croupier::upstream::{Described, Names, Options, Remote, Speaks};
+use croupier::upstream::{Description, Names, Options, Remote, Speaks};
 use croupier::{Kind, Value};
 
 use crate::calls::{PATH, dialect, post_to};
@@ -34,7 +34,7 @@ pub(crate) fn faces() -> Vec<Arc<dyn Face>> {
 }
 
 /// What the server is known to be, so that it need not be asked.
-fn described(speaks: Speaks) -> Described {
+fn described(speaks: Speaks) -> Description {
     let service = sound();
     let text = match speaks {
         Speaks::Soap => {
@@ -44,7 +44,7 @@ fn described(speaks: Speaks) -> Described {
         }
         _ => openrpc::document(service.interface(), "http://localhost/test").to_string(),
     };
-    Described::Text { name: "description".to_owned(), text }
+    Description::Text { name: "description".to_owned(), text }
 }
 
 /// The document that a sound server answers with.

@@ -15,7 +15,7 @@ use crate::interface::Interface;
 use crate::service::Service as _;
 use crate::text::shorten;
 use crate::transport::{self, Repeat, Transport, TransportError};
-use crate::upstream::{Described, Options, Remote, Speaks};
+use crate::upstream::{Description, Options, Remote, Speaks};
 use crate::value::Value;
 
 /// How many bytes an answer may have.
@@ -107,7 +107,7 @@ impl<'p> Asking<'p> {
 
     /// What the server says of itself in a document at a path of its own.
     pub(super) async fn learn_at(&self, speaks: Speaks, path: Option<String>) -> Result<Interface, Silence> {
-        let options = Options { largest: LARGEST, described: path.map(Described::At), ..Options::new(speaks) };
+        let options = Options { largest: LARGEST, described: path.map(Description::At), ..Options::new(speaks) };
         let remote = Remote::new(transport(self.place, self.limit)?, options);
         match timeout(self.limit * ANSWERS, remote.learn()).await {
             Ok(Ok(_)) => Ok(remote.interface().clone()),

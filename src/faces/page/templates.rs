@@ -19,12 +19,13 @@ static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(
     Ok(templates)
 });
 
-/// An environment without templates, in which every value is escaped.
+/// An environment in which every value is escaped, with nothing but what the head of every page has.
 pub(super) fn environment() -> Result<Environment<'static>, Error> {
     let mut templates = Environment::new();
     templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     templates.set_auto_escape_callback(|_| AutoEscape::Html);
     templates.set_formatter(clean_and_escape);
+    templates.add_template("croupier/head.html", include_str!("templates/head.html"))?;
     Ok(templates)
 }
 
