@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Puts croupier beside nginx as a reverse proxy to the same bare hyper server: spins and a long answer passed on.
+Then measures answers that are passed on at any length, and one that is read as XML-RPC and written as JSON.
 
 All run at the same time and are measured in turn, round by round; what counts are the medians of the rounds and the
 ratios within a round. Needs `wrk` and `nginx`.
@@ -47,6 +48,13 @@ described = "file:%(described)s"
 urls = ["http://%(upstream)s/bytes/%(bytes)d"]
 speaks = "xml-rpc"
 described = "file:%(described)s"
+"""
+TRANSCODING = """
+listen = ["127.0.0.1:0"]
+log = { access = false }
+[group."/wheel".upstream]
+urls = ["http://%(upstream)s/wheel/american"]
+speaks = "xml-rpc"
 """
 DESCRIBED = """{"openrpc": "1.3.2", "info": {"title": "Bare", "version": "1"},
 "methods": [{"name": "spin", "params": [], "result": {"name": "spin", "schema": true}}]}"""
@@ -145,6 +153,31 @@ def huge(binary, upstream, size):
     server.stop()
 
 
+def transcoded(binary, rounds, rows):
+    """An answer in XML-RPC, from another croupier, answered as JSON: how fast, and in what memory."""
+    upstream = servers.croupier(binary)
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
+        config.write(TRANSCODING % {"upstream": "%s:%d" % upstream.address})
+        config.flush()
+        server = servers.Server([binary, "serve", "--config", config.name])
+    room, before = bytearray(1 << 20), server.memory("VmHWM")
+    xml = servers.post("/wheel/american", servers.document("spinList", servers.param(f"<int>{rows}</int>")))
+    json = servers.post("/wheel", b'{"jsonrpc":"2.0","method":"spinList","params":[%d],"id":1}' % rows, "application/json")
+    with load.connect(upstream) as straight, load.connect(server) as through:
+        size = load.ask(straight, xml, room)[0]
+        first = load.ask(through, json, room)[2]
+        once = server.memory("VmHWM") - before
+        taken = [(load.ask(straight, xml, room)[2], load.ask(through, json, room)[2]) for _ in range(rounds)]
+    most = server.memory("VmHWM") - before
+    alone, took = (load.median(taken, lambda round: round[at]) for at in (0, 1))
+    print(f"\nan answer of {size:,} bytes of XML-RPC as JSON, {rounds} times: {took * 1000:.1f} ms, {size / took / 1e6:.0f} MB/s,"
+          f" of which its server alone takes {alone * 1000:.1f} ms; the first took {first * 1000:.1f} ms")
+    print(f"  memory beyond what was held before: {once:.1f} MiB after one ({once * 1048576 / size:.1f} times the answer),"
+          f" {most:.1f} MiB after all")
+    for process in (server, upstream):
+        process.stop()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=servers.CROUPIER)
@@ -160,6 +193,7 @@ def main():
         spins(rivals, options.rounds, options.seconds)
         long(rivals, options.rounds * 4, 18_000_000)
         huge(options.binary, upstream, options.huge)
+        transcoded(options.binary, options.rounds * 4, 55_000)
     finally:
         for server in [*rivals.values(), bare]:
             server.stop()

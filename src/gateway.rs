@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode, Version, header};
 
 use crate::body::Body;
-use crate::faces::face::{Claim, Face, GroupRequest};
+use crate::faces::face::{Claim, Face, GroupHead, GroupRequest};
 use crate::fault::Kind;
 use crate::intake::Intake;
 use crate::packing::pack;
@@ -103,12 +103,13 @@ impl Gateway {
         // Looked at without counting who looks: that would have the workers wait for each other.
         let groups = self.groups.0.load();
         let (group, tail) = find(&groups, head)?;
-        let claim = group.claim(head, tail)?;
+        let group_head = GroupHead::new(head, tail);
+        let claim = group.claim(&group_head)?;
         let taken = match self.intake.take(head, body, group.body_limit).await {
             Ok(taken) => taken,
             Err(refusal) => return Ok(claim.face.refuse(refusal)),
         };
-        let face = claim.settle(group, head, tail, &taken.bytes);
+        let face = claim.settle(group, &group_head, &taken.bytes);
         let context = Context { peer, deadline: None };
         let (reply, share) = match taken.share {
             None => {
@@ -120,7 +121,8 @@ impl Gateway {
                     let request = GroupRequest { head: &head, tail: &tail, body: &taken.bytes, context: &context };
                     (face.serve(&service, request), Some(share))
                 };
-                self.intake.memory.in_turn(serve).await
+                // Seldom, and large: not in every request's future.
+                Box::pin(self.intake.memory.in_turn(serve)).await
             }
         };
         let mut replied = reply.await;
@@ -158,17 +160,17 @@ struct Claimed<'g> {
 impl<'g> Claimed<'g> {
     /// The face that a request is for, now that its body is there; one that nobody recognises is the first face's to
     /// refuse.
-    fn settle(self, group: &'g Group, head: &Parts, tail: &str, body: &[u8]) -> &'g Arc<dyn Face> {
+    fn settle(self, group: &'g Group, head: &GroupHead<'_>, body: &[u8]) -> &'g Arc<dyn Face> {
         if self.claim == Claim::Yes {
             return self.face;
         }
-        if self.face.recognises(head, body) {
+        if self.face.recognises(head.parts, body) {
             return self.face;
         }
         let interface = group.service.interface();
-        let settled = group.admitting(head).skip(self.at + 1).find(|face| match face.claims(interface, head, tail) {
+        let settled = group.admitting(head.parts).skip(self.at + 1).find(|face| match face.claims(interface, head) {
             Claim::No => false,
-            Claim::Perhaps => face.recognises(head, body),
+            Claim::Perhaps => face.recognises(head.parts, body),
             Claim::Yes => true,
         });
         settled.unwrap_or(self.face)
@@ -186,26 +188,26 @@ impl Group {
         })
     }
 
-    fn claim(&self, head: &Parts, tail: &str) -> Result<Claimed<'_>, Refusal> {
-        let interface = self.service.interface();
-        for (at, face) in self.admitting(head).enumerate() {
-            match face.claims(interface, head, tail) {
+    fn claim(&self, head: &GroupHead<'_>) -> Result<Claimed<'_>, Refusal> {
+        let (interface, GroupHead { parts, tail, .. }) = (self.service.interface(), *head);
+        for (at, face) in self.admitting(parts).enumerate() {
+            match face.claims(interface, head) {
                 Claim::No => {}
                 claim => return Ok(Claimed { face, at, claim }),
             }
         }
-        if head.extensions.get() == Some(&Only::Pages) {
-            return Err(not_found(head.uri.path()));
+        if parts.extensions.get() == Some(&Only::Pages) {
+            return Err(not_found(parts.uri.path()));
         }
-        let methods = self.admitting(head).flat_map(|face| face.methods(interface, tail));
+        let methods = self.admitting(parts).flat_map(|face| face.methods(interface, tail));
         let mut allow: Vec<Method> = methods.cloned().collect();
         allow.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         allow.dedup();
         if allow.is_empty() {
-            return Err(not_found(head.uri.path()));
+            return Err(not_found(parts.uri.path()));
         }
-        if !allow.contains(&head.method) {
-            let reason = format!("{} is not answered here", abridge(head.method.as_str()));
+        if !allow.contains(&parts.method) {
+            let reason = format!("{} is not answered here", abridge(parts.method.as_str()));
             return Err(Refusal { allow, ..Refusal::new(StatusCode::METHOD_NOT_ALLOWED, reason) });
         }
         Err(Refusal::new(

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::num::NonZero;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,16 +104,20 @@ impl Memory {
         if missing == 0 {
             return Ok(());
         }
-        let wanted = u32::try_from(missing).unwrap_or(u32::MAX);
-        let more = within(PATIENCE, self.units.clone().acquire_many_owned(wanted)).await;
-        let more = more.and_then(Result::ok).ok_or_else(|| {
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many large requests at once; try again later")
-        })?;
+        let more = Box::pin(self.acquire(missing)).await?;
         match share {
             Some(share) => share.merge(more),
             None => *share = Some(more),
         }
         Ok(())
+    }
+
+    async fn acquire(&self, units: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+        let wanted = u32::try_from(units).unwrap_or(u32::MAX);
+        let more = within(PATIENCE, self.units.clone().acquire_many_owned(wanted)).await;
+        more.and_then(Result::ok).ok_or_else(|| {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many large requests at once; try again later")
+        })
     }
 
     /// Reads at most `limit` bytes, step by step: no step before its bytes are covered, however small the packed
@@ -160,11 +165,12 @@ impl Intake {
         if announced > limit {
             return Err(too_large(limit));
         }
-        let taken = within(self.deadline, self.collect(body, limit)).await;
+        let taken = within(self.deadline, pin!(self.collect(body, limit))).await;
         let taken =
             taken.ok_or_else(|| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
         match coding {
-            Some(coding) => self.memory.unpack(coding.reader(taken.bytes), limit, taken.share).await,
+            // Seldom, and large: not in every request's future.
+            Some(coding) => Box::pin(self.memory.unpack(coding.reader(taken.bytes), limit, taken.share)).await,
             None => Ok(taken),
         }
     }
@@ -174,7 +180,7 @@ impl Intake {
         B: Body<Data = Bytes>,
     {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        let mut body = std::pin::pin!(body);
+        let mut body = pin!(body);
         let (mut first, mut all, mut share) = (Bytes::new(), BytesMut::new(), None);
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the request broke off"))?;
@@ -211,11 +217,12 @@ enum Coding {
 
 impl Coding {
     fn of(headers: &HeaderMap) -> Result<Option<Coding>, Refusal> {
-        let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
-        let Some(value) = values.next() else { return Ok(None) };
+        // Looked for once more where there is one: that is seldom.
+        let Some(value) = headers.get(header::CONTENT_ENCODING) else { return Ok(None) };
+        let several = headers.get_all(header::CONTENT_ENCODING).iter().nth(1).is_some();
         let name = value.to_str().unwrap_or("?").trim().to_ascii_lowercase();
         match name.as_str() {
-            _ if values.next().is_some() => {}
+            _ if several => {}
             "identity" | "" => return Ok(None),
             "gzip" | "x-gzip" => return Ok(Some(Coding::Gzip)),
             "deflate" => return Ok(Some(Coding::Deflate)),

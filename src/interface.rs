@@ -77,13 +77,17 @@ impl Interface {
 
     /// A schema with a reference into [`defs`](Interface::defs) followed to what it means, one level deep.
     pub fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
-        schema
-            .get("$ref")
+        member(schema, "$ref")
             .and_then(Value::as_str)
             .and_then(|target| target.strip_prefix("#/$defs/"))
             .and_then(|name| self.defs.get(name))
             .unwrap_or(schema)
     }
+}
+
+/// A member of a schema. A schema has few of them: to look at their names costs less than to hash this one.
+pub(crate) fn member<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
+    schema.as_object()?.iter().find(|(own, _)| *own == name).map(|(_, member)| member)
 }
 
 impl Method {

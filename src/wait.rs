@@ -64,14 +64,20 @@ impl<T: Unpin> Future for Soon<T> {
 
 /// What a future comes to, if it does within this time.
 ///
-/// A future that is ready at once, as most are, costs no look at the clock.
+/// A future that is ready at once, as most are, costs no look at the clock. A large one is best pinned by whoever gives
+/// it, since this holds what it is given twice.
 pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
-    let at_once = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
-    match at_once {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => tokio::time::timeout(limit, future).await.ok(),
-    }
+    // A timer is large, and most futures need none.
+    let mut timer = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        timer.as_mut().poll(cx).map(|()| None)
+    })
+    .await
 }
 
 /// Does work that takes long on a thread beside a runtime's own: so the system shares the processors out between

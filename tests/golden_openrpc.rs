@@ -10,7 +10,7 @@ mod every_type;
 use std::sync::Arc;
 
 use croupier::describe::openrpc;
-use croupier::faces::face::{Claim, Face, GroupRequest};
+use croupier::faces::face::{Claim, Face, GroupHead, GroupRequest};
 use croupier::faces::jsonrpc::{JsonRpc, OpenRpc};
 use croupier::local::Local;
 use croupier::service::{Context, Service};
@@ -77,7 +77,7 @@ fn served(face: &dyn Face, method: Method, tail: &str, body: &str) -> Value {
     let request = Request::builder().method(method).uri(format!("/alias{slash}{tail}"));
     let request = request.header(header::HOST, "casino.example").header(header::CONTENT_TYPE, "application/json");
     let (head, ()) = request.body(()).unwrap().into_parts();
-    assert_eq!(face.claims(service.interface(), &head, tail), Claim::Yes);
+    assert_eq!(face.claims(service.interface(), &GroupHead::new(&head, tail)), Claim::Yes);
     let request = GroupRequest { head: &head, tail, body: body.as_bytes(), context: &Context::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {

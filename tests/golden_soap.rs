@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cases::Case;
-use croupier::faces::face::{Claim, Face, GroupRequest};
+use croupier::faces::face::{Claim, Face, GroupHead, GroupRequest};
 use croupier::faces::soap::Soap;
 use croupier::service::{Context, Service};
 use croupier::wire::Limits;
@@ -74,7 +74,7 @@ fn answer(case: &Case<'_>, service: &Arc<dyn Service>) -> String {
     }
     let (head, ()) = request.body(()).unwrap().into_parts();
     let (face, body) = (face(case), case.request_bytes());
-    assert_ne!(face.claims(service.interface(), &head, ""), Claim::No);
+    assert_ne!(face.claims(service.interface(), &GroupHead::new(&head, "")), Claim::No);
     let reply = face.serve(service, GroupRequest { head: &head, tail: "", body: &body, context: &Context::default() });
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (status, kind, fault, bytes) = runtime.block_on(async {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use croupier::faces::face::{Claim, Face, GroupRequest};
+use croupier::faces::face::{Claim, Face, GroupHead, GroupRequest};
 use croupier::faces::jsonrpc::{JsonRpc, OpenRpc};
 use croupier::faces::xmlrpc::XmlRpc;
 use croupier::gateway::Group;
@@ -87,7 +87,7 @@ fn claim(method: Method, tail: &str, media: Option<&str>) -> Claim {
     if let Some(media) = media {
         request = request.header(header::CONTENT_TYPE, media);
     }
-    JsonRpc::default().claims(&Interface::default(), &request.body(()).unwrap().into_parts().0, tail)
+    JsonRpc::default().claims(&Interface::default(), &GroupHead::new(&request.body(()).unwrap().into_parts().0, tail))
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use croupier::faces::face::{Claim, Face, GroupRequest};
+use croupier::faces::face::{Claim, Face, GroupHead, GroupRequest};
 use croupier::faces::soap::Soap;
 use croupier::faces::xmlrpc::XmlRpc;
 use croupier::local::Local;
@@ -57,7 +57,7 @@ async fn every_captured_request_is_answered() {
     let mut count = 0;
     for Sample { title, request, body } in samples() {
         let (head, ()) = request.into_parts();
-        assert_ne!(face.claims(service.interface(), &head, ""), Claim::No, "{title}");
+        assert_ne!(face.claims(service.interface(), &GroupHead::new(&head, "")), Claim::No, "{title}");
         assert!(face.recognises(&head, body.as_bytes()), "{title}");
         let request = GroupRequest { head: &head, tail: "", body: body.as_bytes(), context: &Context::default() };
         let replied = face.serve(&service, request).await;
@@ -101,8 +101,15 @@ fn what_is_no_soap_is_left_to_others() {
         ("text/plain", Claim::No),
         ("multipart/related", Claim::No),
     ] {
-        assert_eq!(soap.claims(service.interface(), &head(content_type, false), ""), claim, "{content_type}");
-        assert_eq!(soap.claims(service.interface(), &head(content_type, false), "spin"), Claim::No);
+        assert_eq!(
+            soap.claims(service.interface(), &GroupHead::new(&head(content_type, false), "")),
+            claim,
+            "{content_type}"
+        );
+        assert_eq!(soap.claims(service.interface(), &GroupHead::new(&head(content_type, false), "spin")), Claim::No);
     }
-    assert_eq!(XmlRpc::default().claims(service.interface(), &head("application/soap+xml", false), ""), Claim::No);
+    assert_eq!(
+        XmlRpc::default().claims(service.interface(), &GroupHead::new(&head("application/soap+xml", false), "")),
+        Claim::No
+    );
 }

@@ -19,7 +19,7 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use croupier::args::{Args, Arguments, Known};
 use croupier::describe::wsdl::{self, Form, Versions};
-use croupier::faces::face::{Claim, GroupRequest};
+use croupier::faces::face::{Claim, GroupHead, GroupRequest};
 use croupier::faces::jsonrpc::tongue::Passing;
 use croupier::faces::soap::namespace_of;
 use croupier::faces::tongue::{self, NoAnswer, Tongue};
@@ -145,7 +145,7 @@ fn arguments(asked: &Asked, came: Came) -> Result<Arguments, Fault> {
 fn exchange(service: usize, query: &str, request: Request<Bytes>) -> Response<Bytes> {
     let (it, (mut head, body)) = (SERVICES[service](), request.into_parts());
     head.uri = format!("{PATH}{query}").parse().unwrap();
-    let face = FACES[service].iter().find(|face| match face.claims(it.interface(), &head, "") {
+    let face = FACES[service].iter().find(|face| match face.claims(it.interface(), &GroupHead::new(&head, "")) {
         Claim::No => false,
         Claim::Perhaps => face.recognises(&head, &body),
         Claim::Yes => true,

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use crate::settings::Listen;
 use crate::upstream::Speaks;
 
-/// A gateway to service groups by URL path, over XML-RPC.
+/// A gateway to service groups by URL path, over XML-RPC, JSON-RPC, REST, SOAP and a page for people.
 ///
 /// Without a command, croupier serves the built-in configuration: roulette wheels at
 /// http://127.0.0.1:8008/wheel/american, /wheel/european and others.

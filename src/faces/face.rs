@@ -20,9 +20,8 @@ pub trait Face: Send + Sync + 'static {
     /// The HTTP methods that this face answers at the group's own path, or below it at `tail`.
     fn methods(&self, interface: &Interface, tail: &str) -> &'static [Method];
 
-    /// Whether a request is this face's, by its head alone. `tail` is the path below the group's own, without the
-    /// slash; it is empty at the group's own path.
-    fn claims(&self, interface: &Interface, head: &Parts, tail: &str) -> Claim;
+    /// Whether a request is this face's, by its head alone.
+    fn claims(&self, interface: &Interface, head: &GroupHead<'_>) -> Claim;
 
     /// Whether a request that is [perhaps](Claim::Perhaps) this face's is so, by its body.
     fn recognises(&self, _head: &Parts, _body: &[u8]) -> bool {
@@ -52,6 +51,24 @@ pub enum Claim {
     Perhaps,
     /// It is.
     Yes,
+}
+
+/// The head of a request that has come to a group, as every face looks at it. What many of them look for is found once.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupHead<'a> {
+    /// Its line and headers.
+    pub parts: &'a Parts,
+    /// Its path below the group's own, without the slash between them; empty at the group's own path.
+    pub tail: &'a str,
+    /// Its [media type](media_type).
+    pub media: &'a str,
+}
+
+impl<'a> GroupHead<'a> {
+    /// The head of a request whose path below the group's own is `tail`.
+    pub fn new(parts: &'a Parts, tail: &'a str) -> GroupHead<'a> {
+        GroupHead { parts, tail, media: media_type(parts) }
+    }
 }
 
 /// A request whose body has been read.
@@ -111,9 +128,7 @@ pub fn relay(service: &dyn Service, call: Call<'_>, written: Written<'_>) -> Opt
 /// A response with an answer that somebody else has written.
 pub fn passed(passed: Passed) -> Response<Body> {
     let (content_type, body) = Body::passed(passed);
-    let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    response
+    ok(content_type, body)
 }
 
 /// Appends a value; a type that panics over it fails its own call and no other.
@@ -144,9 +159,9 @@ pub fn unsent(error: BoxError) -> Fault {
 }
 
 /// A response of this content type with status 200.
-pub fn ok(content_type: &'static str, body: Body) -> Response<Body> {
+pub fn ok(content_type: HeaderValue, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response
 }
 
@@ -169,11 +184,12 @@ pub fn media_type(head: &Parts) -> &str {
 
 /// A parameter of a message's content type, such as `charset`, as it is written, but for quotes around it.
 pub fn media_parameter<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let mut parts = content_type(headers).split(|byte| *byte == b';').skip(1);
-    let value = parts.find_map(|parameter| {
-        let equals = memchr(b'=', parameter)?;
-        let is = parameter.get(..equals)?.trim_ascii().eq_ignore_ascii_case(name.as_bytes());
-        parameter.get(equals + 1..).filter(|_| is)
+    let value = content_type(headers);
+    let parameters = value.get(memchr(b';', value)? + 1..)?;
+    let value = parameters.split(|byte| *byte == b';').find_map(|parameter| {
+        let (own, value) = parameter.trim_ascii_start().split_at_checked(name.len())?;
+        let is = own.eq_ignore_ascii_case(name.as_bytes());
+        value.trim_ascii_start().strip_prefix(b"=").filter(|_| is)
     })?;
     std::str::from_utf8(value).ok().map(|value| value.trim_ascii().trim_matches('"'))
 }

@@ -6,7 +6,7 @@ use http::Request;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::face::{Claim, Face};
+use super::face::{Claim, Face, GroupHead};
 use super::jsonrpc::{JsonRpc, OpenRpc};
 use super::page::{Directory, Listed, OwnListed, Page, Protocol};
 use super::rest::{self, Checked, Described, OpenApi, OpenApiOfAll, Part, Rest, RestOptions, Wrong};
@@ -180,7 +180,7 @@ fn takes(face: &dyn Face, interface: &Interface, route: &Route) -> bool {
     let Ok(request) = Request::builder().method(verb).uri(path).body(()) else { return false };
     let is_literal = route.template().variables().next().is_none();
     let (head, tail) = (request.into_parts().0, path.trim_start_matches('/'));
-    is_literal && face.claims(interface, &head, tail) != Claim::No
+    is_literal && face.claims(interface, &GroupHead::new(&head, tail)) != Claim::No
 }
 
 /// The faces of all groups together, which come before those of whatever group is at `/`.

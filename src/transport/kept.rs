@@ -48,7 +48,7 @@ impl Ready {
     ) -> Result<Response<Incoming>, Failed> {
         match self {
             Ready::Single(connection) => connection.send(request, limit, kept).await,
-            Ready::Shared(connection) => connection.send(request, limit, kept).await,
+            Ready::Shared(connection) => Box::pin(connection.send(request, limit, kept)).await,
         }
     }
 }

@@ -195,6 +195,16 @@ impl Server {
                 }
             }
         }
+        // Seldom, and large: not in every request's future.
+        Box::pin(self.send_anew(request, options)).await
+    }
+
+    /// Connects and sends a request; gives it back where nothing of it was sent.
+    async fn send_anew(
+        &self,
+        request: Request<Bytes>,
+        options: &Options,
+    ) -> Result<Response<Incoming>, (TransportError, Option<Request<Bytes>>)> {
         let stream = match timeout(options.connect, self.place.connect()).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err((self.unreached(error.into()), Some(request))),

@@ -152,8 +152,10 @@ fn present<'de, D: Deserializer<'de>>(result: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(result).map(|_| true)
 }
 
-fn ends(all: &[u8], with: &[u8]) -> bool {
-    all.trim_ascii_end().ends_with(with)
+/// Whether a document ends as every answer of XML-RPC does, unless there is a comment where nobody has one.
+fn ends(all: &[u8]) -> bool {
+    let inside = all.trim_ascii_end().strip_suffix(b"</methodResponse>").unwrap_or_default().trim_ascii_end();
+    inside.ends_with(b"</params>") || inside.ends_with(b"</fault>")
 }
 
 impl Begun {
@@ -164,9 +166,7 @@ impl Begun {
         match wire {
             Wire::XmlRpc => {
                 let start = all.get(..512).unwrap_or(all);
-                let has = |part: &[u8]| memmem::find(all, part).is_some();
-                memmem::find(start, b"<methodResponse").is_some()
-                    && (!whole || (has(b"</params>") || has(b"</fault>")) && ends(all, b"</methodResponse>"))
+                memmem::find(start, b"<methodResponse").is_some() && (!whole || ends(all))
             }
             Wire::JsonRpc if whole => serde_json::from_slice(all).is_ok_and(|members: Members| members.are_an_answer()),
             Wire::JsonRpc => all.trim_ascii_start().starts_with(b"{"),

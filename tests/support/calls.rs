@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use croupier::args::Args;
-use croupier::faces::face::{Claim, Face, GroupRequest};
+use croupier::faces::face::{Claim, Face, GroupHead, GroupRequest};
 use croupier::faces::set::{FaceSet, Surroundings};
 use croupier::fit::fit;
 use croupier::interface::Method;
@@ -283,7 +283,7 @@ pub(crate) async fn post_to(
     let path = if tail.is_empty() { PATH.to_owned() } else { format!("{PATH}/{tail}") };
     let request = Request::post(path).header(header::CONTENT_TYPE, media).body(()).unwrap();
     let head = request.into_parts().0;
-    let face = faces.iter().find(|face| match face.claims(service.interface(), &head, tail) {
+    let face = faces.iter().find(|face| match face.claims(service.interface(), &GroupHead::new(&head, tail)) {
         Claim::No => false,
         Claim::Perhaps => face.recognises(&head, body),
         Claim::Yes => true,

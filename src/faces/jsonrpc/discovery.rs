@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use http::Method;
-use http::request::Parts;
+use http::{HeaderValue, Method};
 
-use super::super::face::{self, Claim, Face, GroupRequest, Replied, Reply};
+use super::super::face::{self, Claim, Face, GroupHead, GroupRequest, Replied, Reply};
 use super::address;
 use crate::args::Args;
 use crate::body::Body;
@@ -49,13 +48,14 @@ impl Face for OpenRpc {
         if tail == TAIL { &[Method::GET, Method::HEAD] } else { &[] }
     }
 
-    fn claims(&self, interface: &Interface, head: &Parts, tail: &str) -> Claim {
-        if self.methods(interface, tail).contains(&head.method) { Claim::Yes } else { Claim::No }
+    fn claims(&self, interface: &Interface, head: &GroupHead<'_>) -> Claim {
+        if self.methods(interface, head.tail).contains(&head.parts.method) { Claim::Yes } else { Claim::No }
     }
 
     fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
         let document = openrpc::document(service.interface(), &address(&self.site, &request));
-        let response = face::ok("application/json", Body::whole(format!("{document:#}\n")));
+        let response =
+            face::ok(const { HeaderValue::from_static("application/json") }, Body::whole(format!("{document:#}\n")));
         Soon::now(Replied { response, method: Box::from(""), fault: None })
     }
 }

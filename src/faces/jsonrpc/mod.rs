@@ -10,10 +10,9 @@ pub mod tongue;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
-use http::request::Parts;
-use http::{Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 
-use super::face::{self, Claim, Face, GroupRequest, Replied, Reply};
+use super::face::{self, Claim, Face, GroupHead, GroupRequest, Replied, Reply};
 use crate::body::{Body, Source};
 use crate::fault::{BoxError, Fault, Kind};
 use crate::interface::Interface;
@@ -64,8 +63,8 @@ impl Face for JsonRpc {
 
     /// JSON by its media type. Never `text/plain` or a form, or no type at all: those a browser sends to any site
     /// without asking.
-    fn claims(&self, _: &Interface, head: &Parts, tail: &str) -> Claim {
-        let claimed = head.method == Method::POST && tail.is_empty() && is_json(face::media_type(head));
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+        let claimed = head.tail.is_empty() && head.parts.method == Method::POST && is_json(head.media);
         if claimed { Claim::Yes } else { Claim::No }
     }
 
@@ -232,7 +231,7 @@ fn error_response(frame: &Frame, fault: &Fault) -> (Response<Body>, Option<Kind>
 }
 
 fn json(body: Body) -> Response<Body> {
-    face::ok("application/json", body)
+    face::ok(const { HeaderValue::from_static("application/json") }, body)
 }
 
 /// The response where there is nothing to say.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -120,9 +121,11 @@ fn is_id(raw: &RawValue) -> bool {
 
 /// The text that a value is, if it is one.
 fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    match serde_json::from_str(raw.get()) {
-        Ok(plain) => Some(Cow::Borrowed(plain)),
-        Err(_) => serde_json::from_str(raw.get()).ok().map(Cow::Owned),
+    let inside = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    // A string was read already when the value was found: without escapes it is what stands between its quotes.
+    match memchr(b'\\', inside.as_bytes()) {
+        None => Some(Cow::Borrowed(inside)),
+        Some(_) => serde_json::from_str(raw.get()).ok().map(Cow::Owned),
     }
 }
 

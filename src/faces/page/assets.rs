@@ -73,7 +73,7 @@ pub(super) fn part(request: &Parts, version: &str, content_type: &'static str, b
 
 /// The response with a page of an operator's own, which shows what is now and is kept by nobody.
 pub(super) fn own(html: String) -> Response<Body> {
-    let mut response = face::ok("text/html; charset=utf-8", Body::whole(html));
+    let mut response = face::ok(const { HeaderValue::from_static("text/html; charset=utf-8") }, Body::whole(html));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(OWN_POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -108,7 +108,7 @@ fn conditional(
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        face::ok(content_type, body)
+        face::ok(HeaderValue::from_static(content_type), body)
     };
     let headers = response.headers_mut();
     headers.extend(HeaderValue::try_from(tag).map(|tag| (header::ETAG, tag)));

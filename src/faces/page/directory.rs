@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use http::Method;
-use http::request::Parts;
 use serde::Serialize;
 
 use super::assets::{SCRIPT, STYLE};
 use super::{Listed, OwnListed, claims, methods, root, serve, templates};
-use crate::faces::face::{Claim, Face, GroupRequest, Reply};
+use crate::faces::face::{Claim, Face, GroupHead, GroupRequest, Reply};
 use crate::interface::Interface;
 use crate::service::Service;
 use crate::site::Site;
@@ -29,10 +28,10 @@ impl Face for Directory {
         methods(tail)
     }
 
-    fn claims(&self, _: &Interface, head: &Parts, tail: &str) -> Claim {
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
         // The group may be asked for by another of its paths, which is its own page's.
-        let here = head.uri.path().trim_start_matches('/') == tail;
-        if here { claims(head, tail) } else { Claim::No }
+        let here = head.parts.uri.path().trim_start_matches('/') == head.tail;
+        if here { claims(head) } else { Claim::No }
     }
 
     fn is_for_people(&self) -> bool {

@@ -25,7 +25,7 @@ pub use own::{OwnPage, Style};
 pub use template::{FRAME, Template, TemplateError};
 
 use self::assets::Asset;
-use super::face::{Claim, Face, GroupRequest, Replied, Reply};
+use super::face::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
 use crate::body::Body;
 use crate::fault::Kind;
 use crate::interface::Interface;
@@ -77,8 +77,8 @@ impl Face for Page {
         methods(tail)
     }
 
-    fn claims(&self, _: &Interface, head: &Parts, tail: &str) -> Claim {
-        claims(head, tail)
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+        claims(head)
     }
 
     fn is_for_people(&self) -> bool {
@@ -102,8 +102,8 @@ fn methods(tail: &str) -> &'static [Method] {
 }
 
 /// Whether a request asks for a page, or for what one consists of. A query that asks for a WSDL does not.
-fn claims(head: &Parts, tail: &str) -> Claim {
-    claims_page(head, methods(tail))
+fn claims(head: &GroupHead<'_>) -> Claim {
+    claims_page(head.parts, methods(head.tail))
 }
 
 fn claims_page(head: &Parts, methods: &[Method]) -> Claim {

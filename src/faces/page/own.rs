@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -12,7 +11,7 @@ use super::template::{Template, TemplateError};
 use super::{claims_page, replied, root};
 use crate::args::Args;
 use crate::body::Body;
-use crate::faces::face::{self, Claim, Face, GroupRequest, Replied, Reply};
+use crate::faces::face::{self, Claim, Face, GroupHead, GroupRequest, Replied, Reply};
 use crate::faces::rest::query;
 use crate::fault::{Fault, Kind};
 use crate::interface::{Interface, Method as Described};
@@ -68,8 +67,8 @@ impl Face for OwnPage {
         if tail.is_empty() || tail == STYLE_SHEET || own { &[Method::GET, Method::HEAD] } else { &[] }
     }
 
-    fn claims(&self, interface: &Interface, head: &Parts, tail: &str) -> Claim {
-        claims_page(head, self.methods(interface, tail))
+    fn claims(&self, interface: &Interface, head: &GroupHead<'_>) -> Claim {
+        claims_page(head.parts, self.methods(interface, head.tail))
     }
 
     fn is_for_people(&self) -> bool {

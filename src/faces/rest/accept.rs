@@ -1,6 +1,6 @@
 //! What a client takes: the media types of its `Accept`, with their weights (RFC 9110, section 12.5.1).
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 /// A form in which an answer can be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +29,11 @@ impl Media {
     }
 
     /// The value of `Content-Type` for it.
-    pub(super) const fn content_type(self) -> &'static str {
+    pub(super) fn content_type(self) -> HeaderValue {
         match self {
-            Media::Csv => "text/csv; charset=utf-8; header=present",
-            other => other.name(),
+            Media::Json => const { HeaderValue::from_static(Media::Json.name()) },
+            Media::Lines => const { HeaderValue::from_static(Media::Lines.name()) },
+            Media::Csv => const { HeaderValue::from_static("text/csv; charset=utf-8; header=present") },
         }
     }
 }
@@ -41,7 +42,7 @@ impl Media {
 pub(super) fn choose(headers: &HeaderMap, offered: &[Media]) -> Option<Media> {
     let mut values = headers.get_all(header::ACCEPT).iter();
     let (first, second) = (values.next(), values.next());
-    match first.map(http::HeaderValue::as_bytes) {
+    match first.map(HeaderValue::as_bytes) {
         None | Some(b"*/*" | b"application/json" | b"") if second.is_none() => return offered.first().copied(),
         _ => {}
     }
@@ -103,7 +104,6 @@ fn thousandths(text: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
 
     use super::*;
 

@@ -11,7 +11,7 @@ use super::csv::Columns;
 use crate::body::{Body, Source};
 use crate::faces::face;
 use crate::fault::{BoxError, Fault};
-use crate::interface::{Interface, Method};
+use crate::interface::{Interface, Method, member};
 use crate::service::{Answer, Encode, Format, Rows};
 use crate::wait::Soon;
 use crate::wire::json::Dialect;
@@ -35,13 +35,13 @@ enum Shape {
 /// The items of a method's result, if it is a list of items of one type.
 pub(super) fn items<'a>(interface: &'a Interface, method: &'a Method) -> Option<&'a Value> {
     let result = interface.resolve(method.result.as_value());
-    result.get("items").filter(|_| result.get("prefixItems").is_none())
+    member(result, "items").filter(|_| member(result, "prefixItems").is_none())
 }
 
 impl Form {
-    /// The form of a method's answers in one of the media that it can be given in.
-    pub(super) fn new(media: Media, interface: &Interface, method: &Method, dialect: Dialect) -> Form {
-        let items = items(interface, method);
+    /// The form of answers in one of the media that they can be given in; `items` are those of the method's result, if
+    /// it is a list.
+    pub(super) fn new(media: Media, interface: &Interface, items: Option<&Value>, dialect: Dialect) -> Form {
         let shape = match media {
             Media::Json => Shape::Json,
             Media::Lines => Shape::Lines,
@@ -113,10 +113,10 @@ fn each(list: &[u8], mut write: impl FnMut(&str, &mut Vec<u8>) -> Result<(), Box
 fn response(media: Media, varies: bool, body: Body) -> Response<Body> {
     let mut response = face::ok(media.content_type(), body);
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, const { HeaderValue::from_static("no-store") });
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, const { HeaderValue::from_static("nosniff") });
     if varies {
-        headers.insert(header::VARY, HeaderValue::from_static("accept"));
+        headers.insert(header::VARY, const { HeaderValue::from_static("accept") });
     }
     response
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::Value;
 
@@ -10,7 +9,7 @@ use super::cors::Grant;
 use super::problem::{Problem, list};
 use crate::body::Body;
 use crate::describe::openapi;
-use crate::faces::face::{self, Claim, Face, GroupRequest, Replied, Reply};
+use crate::faces::face::{self, Claim, Face, GroupHead, GroupRequest, Replied, Reply};
 use crate::interface::Interface;
 use crate::refusal::Refusal;
 use crate::route::Table;
@@ -61,8 +60,8 @@ impl Face for OpenApi {
         methods(tail)
     }
 
-    fn claims(&self, _: &Interface, _: &Parts, tail: &str) -> Claim {
-        claims(tail)
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+        claims(head.tail)
     }
 
     fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
@@ -81,8 +80,8 @@ impl Face for OpenApiOfAll {
         methods(tail)
     }
 
-    fn claims(&self, _: &Interface, _: &Parts, tail: &str) -> Claim {
-        claims(tail)
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+        claims(head.tail)
     }
 
     fn serve(&self, _: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
@@ -110,7 +109,9 @@ fn claims(tail: &str) -> Claim {
 fn reply(request: &GroupRequest<'_>, cors: &[String], document: impl FnOnce() -> Value) -> Reply {
     let grant = Grant::of(cors, &request.head.headers);
     let mut response = match request.head.method {
-        Method::GET | Method::HEAD => face::ok("application/json", Body::whole(format!("{:#}\n", document()))),
+        Method::GET | Method::HEAD => {
+            face::ok(const { HeaderValue::from_static("application/json") }, Body::whole(format!("{:#}\n", document())))
+        }
         Method::OPTIONS => {
             let mut response = Response::new(Body::default());
             *response.status_mut() = StatusCode::NO_CONTENT;

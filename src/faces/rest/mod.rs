@@ -25,7 +25,7 @@ use self::accept::Media;
 use self::answer::Form;
 use self::cors::Grant;
 use self::problem::Problem;
-use super::face::{self, Claim, Face, GroupRequest, Replied, Reply};
+use super::face::{self, Claim, Face, GroupHead, GroupRequest, Replied, Reply};
 use crate::args::Args;
 use crate::body::Body;
 use crate::fault::{Fault, Kind};
@@ -74,8 +74,8 @@ impl Face for Rest {
     }
 
     /// Every path below the group's own, with every verb: what is no method is REST's to refuse.
-    fn claims(&self, _: &Interface, _: &Parts, tail: &str) -> Claim {
-        if tail.is_empty() { Claim::No } else { Claim::Yes }
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+        if head.tail.is_empty() { Claim::No } else { Claim::Yes }
     }
 
     fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
@@ -207,13 +207,14 @@ impl Rest {
 
     /// The form of the answer, by what the client takes.
     fn form(&self, interface: &Interface, method: &interface::Method, head: &Parts) -> Result<Form, Problem> {
-        let offered = if answer::items(interface, method).is_some() { Media::OF_ROWS } else { Media::OF_VALUES };
+        let items = answer::items(interface, method);
+        let offered = if items.is_some() { Media::OF_ROWS } else { Media::OF_VALUES };
         let media = accept::choose(&head.headers, offered).ok_or_else(|| {
             let names: Vec<_> = offered.iter().map(|media| media.name()).collect();
             let reason = format!("the answer comes as {}, and Accept takes none of that", names.join(", "));
             Problem::refused(StatusCode::NOT_ACCEPTABLE, reason)
         })?;
-        Ok(Form::new(media, interface, method, self.dialect))
+        Ok(Form::new(media, interface, items, self.dialect))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a request says beside its document about the method it calls: a hint that must not contradict it.
 
+use http::HeaderName;
 use http::request::Parts;
 
 use super::super::face;
@@ -8,7 +9,7 @@ use crate::shape::Shapes;
 use crate::text::abridge;
 
 /// The header of SOAP 1.1 for it; SOAP 1.2 has a parameter of the content type, and many clients send both.
-pub(super) const HEADER: &str = "soapaction";
+pub(super) const HEADER: HeaderName = HeaderName::from_static("soapaction");
 
 /// Refuses a request that names one method beside its document and calls another in it: whatever stands before the
 /// server and goes by the hint would have let pass something else than it believed.

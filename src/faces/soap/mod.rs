@@ -11,10 +11,10 @@ mod wsdl;
 use std::sync::{Arc, OnceLock};
 
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 
 use self::answer::Answering;
-use super::face::{self, Claim, Face, GroupRequest, Replied, Reply};
+use super::face::{self, Claim, Face, GroupHead, GroupRequest, Replied, Reply};
 use crate::args::Args;
 use crate::body::Body;
 use crate::interface::Interface;
@@ -75,11 +75,11 @@ impl Face for Soap {
     }
 
     /// SOAP 1.2 by its media type; SOAP 1.1 shares its with other protocols.
-    fn claims(&self, _: &Interface, head: &Parts, tail: &str) -> Claim {
-        if head.method != Method::POST || !tail.is_empty() {
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+        if !head.tail.is_empty() || head.parts.method != Method::POST {
             return Claim::No;
         }
-        let media = face::media_type(head);
+        let media = head.media;
         if is_soap12(media) {
             Claim::Yes
         } else if media.is_empty() || ["text/xml", "application/xml"].iter().any(|it| media.eq_ignore_ascii_case(it)) {
@@ -155,7 +155,11 @@ fn is_rpc(query: &str) -> bool {
 }
 
 fn response(status: StatusCode, version: Version, body: Body) -> Response<Body> {
-    let mut response = face::ok(version.content_type(), body);
+    let content_type = match version {
+        Version::V11 => const { HeaderValue::from_static(Version::V11.content_type()) },
+        Version::V12 => const { HeaderValue::from_static(Version::V12.content_type()) },
+    };
+    let mut response = face::ok(content_type, body);
     *response.status_mut() = status;
     response
 }

@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 
 use crate::body::Body;
 use crate::describe::wsdl::{self, Form, Style, Versions};
-use crate::faces::face::{self, Claim, Face, GroupRequest, Replied, Reply};
+use crate::faces::face::{self, Claim, Face, GroupHead, GroupRequest, Replied, Reply};
 use crate::interface::Interface;
 use crate::refusal::Refusal;
 use crate::service::Service;
@@ -33,9 +33,9 @@ impl Face for Wsdl {
     }
 
     /// Whatever else the request would like to have: clients ask for the WSDL with the headers of a browser.
-    fn claims(&self, _: &Interface, head: &Parts, tail: &str) -> Claim {
-        let reads = head.method == Method::GET || head.method == Method::HEAD;
-        if reads && tail.is_empty() && asked(head).any(|(name, _)| name.eq_ignore_ascii_case("wsdl")) {
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+        let reads = matches!(head.parts.method, Method::GET | Method::HEAD);
+        if head.tail.is_empty() && reads && asked(head.parts).any(|(name, _)| name.eq_ignore_ascii_case("wsdl")) {
             Claim::Yes
         } else {
             Claim::No
@@ -89,7 +89,7 @@ fn only(head: &Parts, name: &str) -> Result<Option<String>, String> {
 /// little where nothing has changed.
 fn document(head: &Parts, text: String) -> Response<Body> {
     let tag = tag(&text);
-    let mut response = face::ok("text/xml; charset=utf-8", Body::default());
+    let mut response = face::ok(const { HeaderValue::from_static("text/xml; charset=utf-8") }, Body::default());
     if has(head, &tag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response.headers_mut().remove(header::CONTENT_TYPE);

@@ -7,10 +7,9 @@ pub mod tongue;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
-use http::request::Parts;
-use http::{Method, Response, header};
+use http::{HeaderValue, Method, Response, header};
 
-use super::face::{self, Claim, Face, GroupRequest, Replied, Reply};
+use super::face::{self, Claim, Face, GroupHead, GroupRequest, Replied, Reply};
 use crate::args::Args;
 use crate::body::{Body, Source};
 use crate::fault::{BoxError, Fault, Kind};
@@ -49,7 +48,7 @@ impl Face for XmlRpc {
 
     /// XML by its media type, or no media type at all. Never `text/plain` or a form: those a browser sends to
     /// any site without asking.
-    fn claims(&self, _: &Interface, head: &Parts, tail: &str) -> Claim {
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
         let xml = |media: &str| {
             let is = |name: &str| media.eq_ignore_ascii_case(name);
             let suffix = media.len().checked_sub(4).and_then(|at| media.get(at..));
@@ -59,7 +58,7 @@ impl Face for XmlRpc {
                 || is("application/xml")
                 || (xml_of_its_own && !is("application/soap+xml"))
         };
-        let claimed = head.method == Method::POST && tail.is_empty() && xml(face::media_type(head));
+        let claimed = head.tail.is_empty() && head.parts.method == Method::POST && xml(head.media);
         if claimed { Claim::Yes } else { Claim::No }
     }
 
@@ -81,7 +80,7 @@ impl Face for XmlRpc {
 type Answering = Soon<Result<Response<Body>, Fault>>;
 
 fn xml(body: Body) -> Response<Body> {
-    face::ok("text/xml", body)
+    face::ok(const { HeaderValue::from_static("text/xml") }, body)
 }
 
 impl XmlRpc {

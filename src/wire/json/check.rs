@@ -10,6 +10,8 @@ use crate::wire::Limits;
 
 /// How deep serde_json reads: it counts its recursion from 128 down, and stops at nothing.
 const DEEPEST: usize = if Limits::DEEPEST < 127 { Limits::DEEPEST } else { 127 };
+/// How many names, and how much depth, there is room for from the beginning: a request has no more of its own.
+const USUAL: usize = 8;
 /// Up to this many names, comparing all pairs is cheaper than sorting them.
 const FEW: usize = 12;
 /// With fewer digits than this an integer has at most 64 bits.
@@ -68,8 +70,8 @@ pub fn check(bytes: &[u8], limits: Limits) -> Result<Checked<'_>, Fault> {
     let text =
         std::str::from_utf8(bytes).map_err(|_| Fault::new(Kind::Character, "the document is not valid UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut scan =
-        Scan { text, at: 0, left: limits.elements, limits, open: Vec::new(), names: Vec::new(), unfit: None };
+    let (open, names) = (Vec::with_capacity(USUAL), Vec::with_capacity(USUAL));
+    let mut scan = Scan { text, at: 0, left: limits.elements, limits, open, names, unfit: None };
     scan.run()?;
     Ok(Checked { text, unfit: scan.unfit })
 }

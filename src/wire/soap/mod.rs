@@ -44,7 +44,7 @@ impl Version {
     }
 
     /// The content type of the version's messages.
-    pub fn content_type(self) -> &'static str {
+    pub const fn content_type(self) -> &'static str {
         match self {
             Version::V11 => "text/xml; charset=utf-8",
             Version::V12 => "application/soap+xml; charset=utf-8",

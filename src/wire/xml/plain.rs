@@ -12,6 +12,23 @@ use super::prolog::{ATTRIBUTES, NAMESPACES, Start};
 use super::tree::{Attribute, Builder, Namespace, Tree};
 use crate::wire::Limits;
 
+/// How much depth, and how many declared prefixes, there is room for from the beginning.
+const USUAL: usize = 8;
+
+/// Which bytes belong to a name or a part of one: ASCII letters, digits, `_`, `-` and `.`.
+const OF_NAMES: [bool; 256] = of_names();
+
+#[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "the compiler runs this, over all bytes")]
+const fn of_names() -> [bool; 256] {
+    let mut of = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        of[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'_' | b'-' | b'.');
+        byte += 1;
+    }
+    of
+}
+
 /// Reads the document whose root begins at `start`; `None` where it is not plain.
 pub(super) fn read(text: &str, start: Start, limits: Limits) -> Option<Tree<'_>> {
     if !start.plain || has_unusual_characters(text) {
@@ -23,8 +40,8 @@ pub(super) fn read(text: &str, start: Start, limits: Limits) -> Option<Tree<'_>>
         at: start.at,
         left,
         builder: Builder::default(),
-        open: Vec::new(),
-        scope: Vec::new(),
+        open: Vec::with_capacity(USUAL),
+        scope: Vec::with_capacity(USUAL),
         declared: 0,
     };
     while reader.step()? {}
@@ -165,7 +182,7 @@ impl<'a> Reader<'a> {
     fn part(&mut self) -> Option<&'a str> {
         let rest = self.rest();
         let begins = rest.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_');
-        let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        let belongs = |byte: &u8| OF_NAMES.get(usize::from(*byte)).is_some_and(|belongs| *belongs);
         let length = rest.iter().position(|byte| !belongs(byte)).filter(|_| begins)?;
         let part = self.text.get(self.at..self.at + length)?;
         self.at += length;
