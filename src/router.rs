@@ -86,8 +86,7 @@ impl<T> Router<T> {
         let mut branch = Some(&self.root);
         let mut left = Some(inside);
         while let Some(rest) = left.filter(|rest| !rest.is_empty()) {
-            let (segment, after) = first_segment(rest);
-            let name = decoded(segment)?;
+            let (name, after) = first_segment(rest)?;
             branch = branch.and_then(|branch| branch.below.get(name.as_ref()));
             if let Some(what) = branch.and_then(|branch| branch.mounted.as_ref()) {
                 found = Some((what, after.unwrap_or_default()));
@@ -98,19 +97,22 @@ impl<T> Router<T> {
     }
 }
 
-/// A path's first segment, and what stands behind the slash after it.
-fn first_segment(path: &str) -> (&str, Option<&str>) {
-    match path.bytes().position(|byte| byte == b'/') {
+/// A path's first segment, decoded, and what stands behind the slash after it.
+fn first_segment(path: &str) -> Result<(Cow<'_, str>, Option<&str>), Ambiguous> {
+    let mut odd = false;
+    let end = path.bytes().position(|byte| {
+        odd |= matches!(byte, b'%' | b'.' | b'\\');
+        byte == b'/'
+    });
+    let (segment, after) = match end {
         Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..)),
         None => (path, None),
-    }
+    };
+    Ok((if odd { decoded(segment)? } else { Cow::Borrowed(segment) }, after))
 }
 
 /// A segment of a request's path, decoded.
 fn decoded(segment: &str) -> Result<Cow<'_, str>, Ambiguous> {
-    if !segment.bytes().any(|byte| matches!(byte, b'%' | b'.' | b'\\')) {
-        return Ok(Cow::Borrowed(segment));
-    }
     let broken =
         segment.split('%').skip(1).any(|escape| !escape.bytes().take(2).filter(u8::is_ascii_hexdigit).count().eq(&2));
     let name = percent_decode_str(segment).decode_utf8().map_err(|_| Ambiguous)?;

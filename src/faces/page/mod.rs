@@ -107,10 +107,12 @@ fn claims(head: &GroupHead<'_>) -> Claim {
 }
 
 fn claims_page(head: &Parts, methods: &[Method]) -> Claim {
-    let read = matches!(head.method, Method::GET | Method::HEAD);
+    if methods.is_empty() || !matches!(head.method, Method::GET | Method::HEAD) {
+        return Claim::No;
+    }
     let query = head.uri.query().unwrap_or_default();
     let wsdl = query.split('&').any(|pair| pair.split('=').next().is_some_and(|key| key.eq_ignore_ascii_case("wsdl")));
-    if read && !methods.is_empty() && !wsdl { Claim::Yes } else { Claim::No }
+    if wsdl { Claim::No } else { Claim::Yes }
 }
 
 /// Answers with a part of the page, or with the page itself.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
+use memchr::memchr;
 use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,7 +85,7 @@ impl Face for Rest {
         let name = at.method(&request.head.method).map_or_else(|| abridge(&decoded(request.tail)).into(), Box::from);
         let response = self.answer(service.as_ref(), &at, &request, &grant);
         let only_head = request.head.method == Method::HEAD;
-        let packs = request.head.headers.contains_key(header::ACCEPT_ENCODING);
+        let packs = only_head && request.head.headers.contains_key(header::ACCEPT_ENCODING);
         response.map(move |answered| {
             let fault = answered.as_ref().err().and_then(Problem::kind);
             let mut response = answered.unwrap_or_else(Problem::into_response);
@@ -253,7 +254,10 @@ fn find<'a>(interface: &'a Interface, tail: &str) -> Option<&'a interface::Metho
 
 /// A tail without its escapes. The router has seen that they are sound.
 fn decoded(tail: &str) -> Cow<'_, str> {
-    percent_decode_str(tail).decode_utf8_lossy()
+    match memchr(b'%', tail.as_bytes()) {
+        None => Cow::Borrowed(tail),
+        Some(_) => percent_decode_str(tail).decode_utf8_lossy(),
+    }
 }
 
 fn verbs(method: &interface::Method) -> &'static [Method] {
