@@ -13,7 +13,7 @@ use crate::fault::{BoxError, Fault};
 use crate::relay::{self, Passed};
 
 /// The size of a piece, in bytes: what a socket takes at a time, and all that an answer of any length holds.
-pub const PIECE: usize = 32 * 1024;
+pub const PIECE: usize = 64 * 1024;
 
 /// A response body.
 #[derive(Default)]
