@@ -7,6 +7,7 @@ and the ratios within a round, since a shared machine is never the same twice. N
 import argparse
 import os
 import re
+import resource
 import socket
 import statistics
 import subprocess
@@ -61,17 +62,24 @@ def ask(connection, request, room):
 
 
 def load(server, spin, seconds):
-    """Requests a second, and microseconds of the server's processor time for each."""
+    """Requests a second, and microseconds of processor time for each: the server's, and the client's own."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(spin.script())
         script.flush()
         command = ["wrk", "-t2", "-c64", f"-d{seconds}s", "--timeout", "10s", "-s", script.name, server.url(spin.path)]
-        before = server.cpu()
+        before, own = server.cpu(), of_clients()
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in said or "Socket errors" in said:
         sys.exit(said)
     requests, took = re.search(r"(\d+) requests in ([\d.]+)s", said).groups()
-    return int(requests) / float(took), (server.cpu() - before) / int(requests) * 1e6
+    each = 1e6 / int(requests)
+    return int(requests) / float(took), (server.cpu() - before) * each, (of_clients() - own) * each
+
+
+def of_clients():
+    """Seconds of processor time that clients have taken so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def spins(rivals, spin, name, rounds, seconds):
@@ -83,7 +91,15 @@ def spins(rivals, spin, name, rounds, seconds):
     for name in rivals:
         rate, cost = (median(taken, lambda round: round[name][at]) for at in (0, 1))
         rates, costs = (median(taken, lambda round: round[name][at] / round["bare hyper"][at]) for at in (0, 1))
-        print(f"  {name:22} {rate:8,.0f} requests/s ({rates:.2f})   {cost:6.2f} us of CPU each ({costs:.2f})")
+        print(f"  {name:22} {rate:8,.0f} requests/s ({rates:.2f})   {cost:6.2f} us of CPU each ({costs:.2f});"
+              f" by the client's own {steady(taken, name):.2f}")
+
+
+def steady(taken, name):
+    """What a server costs beside the bare one, each measured in what the client took for the same request at the same
+    time: a processor that is slow in one of the runs is slow for the client too."""
+    own = lambda name: median(taken, lambda round: round[name][1] / round[name][2])
+    return own(name) / own("bare hyper")
 
 
 def lists(rivals, rounds, rows):
