@@ -37,9 +37,11 @@ http {
     }
 }
 """
-CROUPIER = """
+QUIET = """
 listen = ["127.0.0.1:0"]
 log = { access = false }
+"""
+CROUPIER = QUIET + """
 [group."/wheel/american".upstream]
 urls = ["http://%(upstream)s/spin"]
 speaks = "xml-rpc"
@@ -49,9 +51,7 @@ urls = ["http://%(upstream)s/bytes/%(bytes)d"]
 speaks = "xml-rpc"
 described = "file:%(described)s"
 """
-TRANSCODING = """
-listen = ["127.0.0.1:0"]
-log = { access = false }
+TRANSCODING = QUIET + """
 [group."/wheel".upstream]
 urls = ["http://%(upstream)s/wheel/american"]
 speaks = "xml-rpc"
@@ -107,14 +107,18 @@ def load_of(pid):
 
 
 def croupier(binary, upstream, size):
-    config, described = (tempfile.NamedTemporaryFile("w", suffix=suffix) for suffix in (".toml", ".json"))
-    config.write(CROUPIER % {"upstream": upstream, "bytes": size, "described": described.name})
-    described.write(DESCRIBED)
-    for file in (config, described):
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as described:
+        described.write(DESCRIBED)
+        described.flush()
+        return configured(binary, CROUPIER % {"upstream": upstream, "bytes": size, "described": described.name})
+
+
+def configured(binary, config):
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(config)
         file.flush()
-    # The files may go once the server listens.
-    with config, described:
-        return servers.Server([binary, "serve", "--config", config.name])
+        # Whatever it has read may go once the server listens.
+        return servers.Server([binary, "serve", "--config", file.name])
 
 
 def spins(rivals, rounds, seconds):
@@ -156,10 +160,7 @@ def huge(binary, upstream, size):
 def transcoded(binary, rounds, rows):
     """An answer in XML-RPC, from another croupier, answered as JSON: how fast, and in what memory."""
     upstream = servers.croupier(binary)
-    with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
-        config.write(TRANSCODING % {"upstream": "%s:%d" % upstream.address})
-        config.flush()
-        server = servers.Server([binary, "serve", "--config", config.name])
+    server = configured(binary, TRANSCODING % {"upstream": "%s:%d" % upstream.address})
     room, before = bytearray(1 << 20), server.memory("VmHWM")
     xml = servers.post("/wheel/american", servers.document("spinList", servers.param(f"<int>{rows}</int>")))
     json = servers.post("/wheel", b'{"jsonrpc":"2.0","method":"spinList","params":[%d],"id":1}' % rows, "application/json")

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
+use http::Method;
 
-use super::super::face::{self, Claim, Face, GroupHead, GroupRequest, Replied, Reply};
-use super::address;
+use super::super::face::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use super::{address, json};
 use crate::args::Args;
 use crate::body::Body;
 use crate::describe::openrpc;
@@ -54,8 +54,7 @@ impl Face for OpenRpc {
 
     fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
         let document = openrpc::document(service.interface(), &address(&self.site, &request));
-        let response =
-            face::ok(const { HeaderValue::from_static("application/json") }, Body::whole(format!("{document:#}\n")));
+        let response = json(Body::whole(format!("{document:#}\n")));
         Soon::now(Replied { response, method: Box::from(""), fault: None })
     }
 }
