@@ -29,6 +29,7 @@ pub mod local;
 pub mod mount;
 pub mod options;
 pub mod packing;
+mod pieces;
 pub mod policy;
 pub mod refusal;
 pub mod relay;

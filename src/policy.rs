@@ -38,14 +38,14 @@ impl Service for Limited {
         let (running, deadline) = (&self.running, self.deadline);
         match self.inner.call(call) {
             Soon::Now(Some(Ok(Answer::Many(rows)))) => {
-                let place = place(running.clone(), deadline);
-                Soon::later(async move { Ok(Answer::Many(rows.holding(place.await?))) })
+                let place = Place::of(running);
+                Soon::later(async move { Ok(Answer::Many(rows.holding(place.free(deadline).await?))) })
             }
             now @ Soon::Now(_) => now,
             Soon::Later(pending) => {
-                let place = place(running.clone(), deadline);
+                let place = Place::of(running);
                 Soon::later(async move {
-                    let place = place.await?;
+                    let place = place.free(deadline).await?;
                     match within(deadline, pending).await.ok_or_else(|| late(deadline))?? {
                         Answer::Many(rows) => Ok(Answer::Many(rows.holding(place))),
                         one @ Answer::One(_) => Ok(one),
@@ -57,9 +57,9 @@ impl Service for Limited {
 
     fn relay(&self, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
         let relaying = self.inner.relay(call, written)?;
-        let (deadline, place) = (self.deadline, place(self.running.clone(), self.deadline));
+        let (deadline, place) = (self.deadline, Place::of(&self.running));
         Some(Soon::later(async move {
-            let place = place.await?;
+            let place = place.free(deadline).await?;
             match within(deadline, relaying).await.ok_or_else(|| late(deadline))?? {
                 Relayed::Passed(passed) => Ok(Relayed::Passed(passed.holding(place))),
                 Relayed::Read(Answer::Many(rows)) => Ok(Relayed::Read(Answer::Many(rows.holding(place)))),
@@ -69,9 +69,30 @@ impl Service for Limited {
     }
 }
 
-/// A place among the running calls, as soon as there is one.
-async fn place(running: Arc<Semaphore>, deadline: Duration) -> Result<OwnedSemaphorePermit, Fault> {
-    within(deadline, running.acquire_owned()).await.and_then(Result::ok).ok_or_else(busy)
+/// A place among the running calls.
+enum Place {
+    /// There was one, as there mostly is.
+    Taken(OwnedSemaphorePermit),
+    /// There was none.
+    Wanted(Arc<Semaphore>),
+}
+
+impl Place {
+    fn of(running: &Arc<Semaphore>) -> Place {
+        running.clone().try_acquire_owned().map_or_else(|_| Place::Wanted(running.clone()), Place::Taken)
+    }
+
+    /// The place, as soon as there is one.
+    async fn free(self, deadline: Duration) -> Result<OwnedSemaphorePermit, Fault> {
+        match self {
+            Place::Taken(place) => Ok(place),
+            // Seldom, and large: not in every call's future.
+            Place::Wanted(running) => {
+                let place = Box::pin(within(deadline, running.acquire_owned())).await;
+                place.and_then(Result::ok).ok_or_else(busy)
+            }
+        }
+    }
 }
 
 fn busy() -> Fault {

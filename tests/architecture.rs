@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of each floor, from the ground up. `ARCHITECTURE.md` says what each is for.
 const FLOORS: [&[&str]; 13] = [
-    &["text", "date", "interface", "options", "settings", "site", "wait"],
+    &["text", "date", "interface", "options", "pieces", "settings", "site", "wait"],
     &["fault", "route", "shape", "value"],
     &["wire", "describe", "fit"],
     &["args", "learn", "relay", "transport"],

@@ -30,14 +30,9 @@ pub struct AccessLog {
     run: u32,
 }
 
-/// The line of a request that is being answered; it is written when the request is over, however it ends.
-#[derive(Debug)]
-pub(super) struct Open(Option<Box<Line>>);
-
 /// What is known of one request.
 #[derive(Debug)]
-struct Line {
-    log: AccessLog,
+pub(super) struct Line {
     begun: Instant,
     id: String,
     peer: Option<SocketAddr>,
@@ -66,9 +61,8 @@ impl AccessLog {
     }
 
     /// Begins the line of a request.
-    pub(super) fn begin(&self, head: &Parts, peer: Option<SocketAddr>) -> Open {
-        Open(Some(Box::new(Line {
-            log: self.clone(),
+    pub(super) fn begin(&self, head: &Parts, peer: Option<SocketAddr>) -> Box<Line> {
+        Box::new(Line {
             begun: Instant::now(),
             id: self.id(head),
             peer,
@@ -81,7 +75,15 @@ impl AccessLog {
             broken: None,
             whole: false,
             took: Duration::ZERO,
-        })))
+        })
+    }
+
+    /// Has the line of a request written, which is over.
+    pub(super) fn close(&self, mut line: Box<Line>) {
+        line.took = line.begun.elapsed();
+        if self.lines.try_send(line).is_err() {
+            self.lost.fetch_add(1, Relaxed);
+        }
     }
 
     fn id(&self, head: &Parts) -> String {
@@ -93,51 +95,31 @@ impl AccessLog {
     }
 }
 
-impl Open {
+impl Line {
     /// Takes down how the request was answered, and tells the client its id.
     pub(super) fn answered(&mut self, response: &mut Response<Body>) {
-        let Some(line) = &mut self.0 else { return };
-        line.status = response.status().as_u16();
-        line.outcome = response.extensions_mut().remove::<Outcome>();
-        if let Ok(id) = HeaderValue::from_str(&line.id) {
+        self.status = response.status().as_u16();
+        self.outcome = response.extensions_mut().remove::<Outcome>();
+        if let Ok(id) = HeaderValue::from_str(&self.id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
     }
 
     /// Counts bytes of the body that are on their way.
     pub(super) fn sent(&mut self, bytes: usize) {
-        if let Some(line) = &mut self.0 {
-            line.sent += bytes as u64;
-        }
+        self.sent += bytes as u64;
     }
 
     /// Takes down why the body broke off.
     pub(super) fn broke(&mut self, error: &BoxError) {
-        if let Some(line) = &mut self.0 {
-            line.broken = Some(error.to_string());
-        }
+        self.broken = Some(error.to_string());
     }
 
-    /// The body is out, or was given up before its end.
-    pub(super) fn close(&mut self, whole: bool) {
-        let Some(mut line) = self.0.take() else { return };
-        line.whole = whole;
-        line.took = line.begun.elapsed();
-        let log = line.log.clone();
-        if log.lines.try_send(line).is_err() {
-            log.lost.fetch_add(1, Relaxed);
-        }
+    /// Takes down whether the body is out, or was given up before its end.
+    pub(super) fn ended(&mut self, whole: bool) {
+        self.whole = whole;
     }
-}
 
-impl Drop for Open {
-    /// A client that leaves before it is answered leaves a line all the same.
-    fn drop(&mut self) {
-        self.close(false);
-    }
-}
-
-impl Line {
     /// One word for how it ended: `ok`, a fault's word, `http`, `cut` where the client left or the answer broke.
     fn ending(&self) -> &'static str {
         match &self.outcome {

@@ -30,7 +30,7 @@ use crate::gateway::Gateway;
 use crate::settings::{Only, Settings};
 use io::Noted;
 use listener::Accepted;
-use rim::{Places, Rim, Shared};
+use rim::{Connection, Places, Shared};
 use watch::{Entry, Order, Pulse, Watch};
 use workers::Seat;
 
@@ -106,10 +106,10 @@ impl Server {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let rim = Rim::new(self.shared.clone(), pulse.clone(), peer, only);
+        let service = Connection { shared: self.shared.clone(), pulse: pulse.clone(), peer, only }.service();
         let builder = self.builder();
         let io = TokioIo::new(Noted::new(stream, pulse.clone()));
-        let mut connection = pin!(builder.serve_connection(io, rim));
+        let mut connection = pin!(builder.serve_connection(io, service));
         let mut given = Order::Go;
         let ended = poll_fn(|cx| {
             loop {

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
-use hyper::service::Service;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 
-use super::access::AccessLog;
+use super::access::{AccessLog, Line};
 use super::guarded::Guarded;
-use super::watch::Pulse;
+use super::watch::{Pulse, Stream};
 use crate::body::Body;
 use crate::fault::BoxError;
 use crate::gateway::Gateway;
@@ -35,82 +36,96 @@ pub(super) struct Places {
     most: usize,
 }
 
-/// One of the places, given back when dropped.
-pub(super) struct Place(Arc<Connection>);
+/// One connection, seen from its requests.
+pub(super) struct Connection {
+    pub(super) shared: Arc<Shared>,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) only: Option<Only>,
+}
 
-/// The service of one connection: sheds load, keeps places until bodies are out, catches panics, and logs.
-///
-/// It is hyper's service and not tower's: the bridge between the two costs a tenth of a small request.
-#[derive(Clone)]
-pub(super) struct Rim(Arc<Connection>);
-
-struct Connection {
-    shared: Arc<Shared>,
-    pulse: Arc<Pulse>,
-    peer: Option<SocketAddr>,
-    only: Option<Only>,
+/// A request that is being answered, until dropped: what it holds is given back then, and what it came to is told.
+pub(super) struct Running {
+    connection: Arc<Connection>,
+    /// Whether it has one of the places.
+    placed: bool,
+    /// The line for the access log.
+    pub(super) line: Option<Box<Line>>,
+    /// For HTTP/2: the watch over this stream.
+    pub(super) stream: Option<Arc<Stream>>,
 }
 
 impl Places {
     pub(super) fn new(most: usize) -> Places {
         Places { taken: AtomicUsize::new(0), most }
     }
-}
 
-impl Place {
-    fn take(connection: &Arc<Connection>) -> Option<Place> {
-        let places = &connection.shared.places;
-        if places.taken.fetch_add(1, Relaxed) < places.most {
-            return Some(Place(connection.clone()));
+    fn take(&self) -> bool {
+        let free = self.taken.fetch_add(1, Relaxed) < self.most;
+        if !free {
+            self.give_back();
         }
-        places.taken.fetch_sub(1, Relaxed);
-        None
+        free
+    }
+
+    fn give_back(&self) {
+        self.taken.fetch_sub(1, Relaxed);
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.shared.places.taken.fetch_sub(1, Relaxed);
-    }
-}
-
-impl Rim {
-    pub(super) fn new(shared: Arc<Shared>, pulse: Arc<Pulse>, peer: Option<SocketAddr>, only: Option<Only>) -> Rim {
-        Rim(Arc::new(Connection { shared, pulse, peer, only }))
-    }
-}
-
-impl<B> Service<Request<B>> for Rim
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Send,
-{
-    type Response = Response<Guarded>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Guarded>, BoxError>> + Send>>;
-
-    fn call(&self, request: Request<B>) -> Self::Future {
-        let multiplexed = request.version() == Version::HTTP_2;
-        let busy = self.0.pulse.begin(multiplexed);
-        let stream = multiplexed.then(|| self.0.pulse.stream());
-        let connection = self.0.clone();
-        Box::pin(async move {
-            let (shared, peer) = (&connection.shared, connection.peer);
-            let place = Place::take(&connection);
-            let (mut head, body) = request.into_parts();
-            if let Some(only) = connection.only {
-                head.extensions.insert(only);
-            }
-            let mut line = shared.log.as_ref().map(|log| log.begin(&head, peer));
-            let mut response = match place {
-                Some(_) => caught(pin!(shared.gateway.answer(&head, body, peer))).await,
-                None => overloaded(),
-            };
-            if let Some(line) = &mut line {
-                line.answered(&mut response);
-            }
-            Ok(response.map(|body| Guarded { body, place, line, stream, busy }))
+impl Connection {
+    /// The service of this connection: sheds load, keeps places until bodies are out, catches panics, and logs.
+    ///
+    /// It is hyper's service and not tower's: the bridge between the two costs a tenth of a small request. And it is a
+    /// function, whose future hyper keeps where the last one was, instead of a box for each.
+    pub(super) fn service(
+        self,
+    ) -> impl Service<Request<Incoming>, Response = Response<Guarded>, Error = BoxError, Future: Send + 'static> {
+        let connection = Arc::new(self);
+        service_fn(move |request: Request<Incoming>| {
+            let running = Running::begin(&connection, request.version());
+            let (head, body) = request.into_parts();
+            running.answer(head, body)
         })
+    }
+}
+
+impl Running {
+    fn begin(connection: &Arc<Connection>, version: Version) -> Running {
+        let multiplexed = version == Version::HTTP_2;
+        connection.pulse.begin(multiplexed);
+        let stream = multiplexed.then(|| connection.pulse.stream());
+        Running { connection: connection.clone(), placed: connection.shared.places.take(), line: None, stream }
+    }
+
+    async fn answer(mut self, mut head: Parts, body: Incoming) -> Result<Response<Guarded>, BoxError> {
+        let Connection { shared, peer, only, .. } = self.connection.as_ref();
+        if let Some(only) = only {
+            head.extensions.insert(*only);
+        }
+        self.line = shared.log.as_ref().map(|log| log.begin(&head, *peer));
+        let mut response = match self.placed {
+            true => caught(pin!(shared.gateway.answer(&head, body, *peer))).await,
+            false => overloaded(),
+        };
+        if let Some(line) = &mut self.line {
+            line.answered(&mut response);
+        }
+        Ok(response.map(|body| Guarded { body, running: self }))
+    }
+}
+
+impl Drop for Running {
+    /// A client that leaves before it is answered leaves a line all the same.
+    fn drop(&mut self) {
+        let Connection { shared, pulse, .. } = self.connection.as_ref();
+        if let (Some(log), Some(line)) = (&shared.log, self.line.take()) {
+            log.close(line);
+        }
+        if self.placed {
+            shared.places.give_back();
+        }
+        pulse.end();
     }
 }
 

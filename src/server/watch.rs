@@ -79,12 +79,6 @@ pub(super) struct Entry {
     pub(super) pulse: Arc<Pulse>,
 }
 
-/// A request that is being answered, until dropped.
-#[derive(Debug)]
-pub(super) struct Busy {
-    pulse: Arc<Pulse>,
-}
-
 impl Watch {
     pub(super) fn new(deadlines: Deadlines) -> Arc<Watch> {
         let clock = Arc::new(Clock(AtomicU64::new(1)));
@@ -165,13 +159,19 @@ impl Clock {
 }
 
 impl Pulse {
-    /// A request's head is in; it is being answered until the result is dropped.
-    pub(super) fn begin(self: &Arc<Pulse>, multiplexed: bool) -> Busy {
+    /// A request's head is in; it is being answered until [`end`](Pulse::end).
+    pub(super) fn begin(&self, multiplexed: bool) {
         self.requests.fetch_add(1, Relaxed);
         self.idle.store(0, Relaxed);
         self.head.store(0, Relaxed);
         self.multiplexed.store(multiplexed, Relaxed);
-        Busy { pulse: self.clone() }
+    }
+
+    /// A request has been answered, or will not be.
+    pub(super) fn end(&self) {
+        if self.requests.fetch_sub(1, Relaxed) == 1 {
+            self.idle.store(self.clock.now(), Relaxed);
+        }
     }
 
     /// Bytes came in.
@@ -248,14 +248,6 @@ impl Pulse {
                 let handed = stream.handed.load(Relaxed);
                 handed != 0 && u128::from(now.saturating_sub(handed)) > limit.as_millis()
             })
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        if self.pulse.requests.fetch_sub(1, Relaxed) == 1 {
-            self.pulse.idle.store(self.pulse.clock.now(), Relaxed);
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Uri, header};
 use percent_encoding::percent_decode_str;
 
@@ -28,8 +29,9 @@ pub struct Address {
     place: Where,
     secure: bool,
     scgi: bool,
-    /// What a request names, without user and password.
-    uri: Uri,
+    /// The path that a request names, with its query: what stands before it is for the `Host` header to say (RFC 9112,
+    /// section 3.2.1).
+    path: Uri,
     host: HeaderValue,
     authorization: Option<HeaderValue>,
 }
@@ -64,7 +66,7 @@ impl Address {
 
     /// The path that requests name, with its query.
     pub fn path(&self) -> &str {
-        self.uri.path_and_query().map_or("/", |path| path.as_str())
+        self.path.path_and_query().map_or("/", |path| path.as_str())
     }
 
     /// The same server at another path, which begins with a slash.
@@ -72,10 +74,8 @@ impl Address {
     /// # Errors
     /// Where it is no path.
     pub fn at(&self, path: &str) -> Result<Address, AddressError> {
-        let mut parts = self.uri.clone().into_parts();
-        parts.path_and_query = Some(path.parse().map_err(|error| wrong(format!("the path is malformed: {error}")))?);
-        let uri = Uri::from_parts(parts).map_err(|error| wrong(format!("the path is malformed: {error}")))?;
-        Ok(Address { uri, ..self.clone() })
+        let path = PathAndQuery::from_str(path).map_err(|error| wrong(format!("the path is malformed: {error}")))?;
+        Ok(Address { path: path.into(), ..self.clone() })
     }
 
     /// The same server, asked by this name and password.
@@ -88,9 +88,10 @@ impl Address {
 
     /// Makes a request one to this server.
     pub(super) fn address(&self, request: &mut Request<Bytes>) {
-        let other = request.uri().path_and_query().filter(|path| *path != "/");
-        let uri = other.and_then(|path| self.at(path.as_str()).ok()).map_or_else(|| self.uri.clone(), |it| it.uri);
-        *request.uri_mut() = uri;
+        match request.uri().path_and_query().filter(|path| *path != "/").cloned() {
+            Some(other) => *request.uri_mut() = other.into(),
+            None => *request.uri_mut() = self.path.clone(),
+        }
         request.headers_mut().insert(header::HOST, self.host.clone());
         if let Some(authorization) = &self.authorization {
             request.headers_mut().insert(header::AUTHORIZATION, authorization.clone());
@@ -131,7 +132,7 @@ fn tcp(rest: &str, usual: Option<u16>) -> Result<Address, AddressError> {
     let port = uri.port_u16().or(usual).ok_or_else(|| wrong("the URL names no port"))?;
     let place = Where::Tcp { host: name.trim_matches(['[', ']']).to_owned(), port };
     let host = HeaderValue::from_str(host).map_err(|_| wrong("the URL's host has characters that no host has"))?;
-    Ok(Address { place, secure: false, scgi: false, uri, host, authorization })
+    Ok(Address { place, secure: false, scgi: false, path: origin(&uri), host, authorization })
 }
 
 /// What stands behind `unix:`: the path of a socket, and behind `:` the path of a request, `/` if there is none.
@@ -145,8 +146,14 @@ fn unix(rest: &str) -> Result<Address, AddressError> {
     }
     let uri = format!("http://localhost/{path}");
     let uri = uri.parse().map_err(|error| wrong(format!("the path behind the socket is malformed: {error}")))?;
+    let path = origin(&uri);
     let (place, host) = (Where::Unix(socket.into()), HeaderValue::from_static("localhost"));
-    Ok(Address { place, secure: false, scgi: false, uri, host, authorization: None })
+    Ok(Address { place, secure: false, scgi: false, path, host, authorization: None })
+}
+
+/// A URI's path and query, alone.
+fn origin(uri: &Uri) -> Uri {
+    uri.path_and_query().cloned().map(Uri::from).unwrap_or_default()
 }
 
 fn credentials(user: &str) -> Result<HeaderValue, AddressError> {
@@ -234,7 +241,7 @@ mod tests {
     #[test]
     fn user_and_password_are_taken_out_of_the_url_and_unescaped() {
         let address = parsed("http://ann:p%40ss:w%2ford@wheel/RPC2");
-        assert_eq!(asked(&address).uri(), "http://wheel/RPC2");
+        assert_eq!(asked(&address).uri(), "/RPC2");
         let expected = format!("Basic {}", STANDARD.encode("ann:p@ss:w/ord"));
         assert_eq!(asked(&address).headers()[header::AUTHORIZATION], expected);
         assert!(!format!("{address:?} {address}").contains("ann"));

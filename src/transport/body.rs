@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::error::{Late, TransportError};
 use super::http1::Connection;
-use super::kept::Kept;
+use super::kept::Keeper;
 use super::scgi;
 use crate::fault::BoxError;
 
@@ -37,14 +37,19 @@ pub struct Incoming {
 }
 
 enum From {
-    Single { body: hyper::body::Incoming, connection: Option<(Connection, Kept)> },
+    Single { body: hyper::body::Incoming, connection: Option<(Connection, Keeper)> },
     Shared(hyper::body::Incoming),
     Scgi(scgi::Rest),
 }
 
 impl Incoming {
-    pub(super) fn http1(body: hyper::body::Incoming, connection: Connection, limit: Duration, kept: Kept) -> Incoming {
-        let mut incoming = Incoming::of(From::Single { body, connection: Some((connection, kept)) }, limit);
+    pub(super) fn http1(
+        body: hyper::body::Incoming,
+        connection: Connection,
+        limit: Duration,
+        keeper: Keeper,
+    ) -> Incoming {
+        let mut incoming = Incoming::of(From::Single { body, connection: Some((connection, keeper)) }, limit);
         incoming.give_back();
         incoming
     }
@@ -80,6 +85,9 @@ impl Incoming {
             }
             if first.is_empty() {
                 first = data;
+                if self.is_end_stream() {
+                    break;
+                }
                 continue;
             }
             if all.is_empty() {
@@ -95,9 +103,9 @@ impl Incoming {
     fn give_back(&mut self) {
         if let From::Single { body, connection } = &mut self.from
             && body.is_end_stream()
-            && let Some((connection, kept)) = connection.take()
+            && let Some((connection, keeper)) = connection.take()
         {
-            kept.keep(connection);
+            keeper.keep(connection);
         }
     }
 

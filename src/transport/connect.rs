@@ -14,6 +14,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::Secure;
 use super::address::{Address, Where};
+use crate::pieces::{SMALL, together};
 
 /// Where a server listens.
 pub(super) struct Place {
@@ -63,6 +64,10 @@ impl Place {
 }
 
 impl Stream {
+    pub(super) fn is_secure(&self) -> bool {
+        matches!(self, Stream::Tls(_))
+    }
+
     /// Whether both sides have agreed on HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         matches!(self, Stream::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2"))
@@ -95,7 +100,11 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each!(self, stream => Pin::new(stream).poll_write_vectored(cx, pieces))
+        let mut room = [0; SMALL];
+        match together(pieces, &mut room) {
+            Some(bytes) => self.poll_write(cx, bytes),
+            None => each!(self, stream => Pin::new(stream).poll_write_vectored(cx, pieces)),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{Request, Response};
 use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -15,12 +15,13 @@ use tokio::time::timeout;
 use super::body::Incoming;
 use super::connect::Stream;
 use super::error::{Failed, Late};
-use super::kept::Kept;
+use super::kept::Keeper;
 
 /// A connection over which nobody asks at the moment.
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    driver: Pin<Box<Driver>>,
+    /// What moves its bytes; `None` once it has ended.
+    driver: Option<Pin<Box<Driver>>>,
 }
 
 type Driver = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
@@ -28,15 +29,15 @@ type Driver = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
 impl Connection {
     pub(super) async fn open(stream: Stream) -> Result<Connection, Failed> {
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(Failed::sent)?;
-        Ok(Connection { sender, driver: Box::pin(driver) })
+        Ok(Connection { sender, driver: Some(Box::pin(driver)) })
     }
 
     /// Whether a request can be sent, as far as can be seen: the server may be closing all the same.
     pub(super) async fn is_ready(&mut self) -> bool {
         poll_fn(|cx| {
-            // First, since the end of the last answer may still have to be noticed.
-            if self.driver.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(false);
+            if self.sender.poll_ready(cx).is_pending() {
+                // The end of the last answer may still have to be noticed.
+                drive(&mut self.driver, cx);
             }
             Poll::Ready(matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(()))))
         })
@@ -46,23 +47,22 @@ impl Connection {
     /// Sends a request and reads the head of the response. The connection is kept again when its body has been read.
     pub(super) async fn send(
         mut self,
-        mut request: Request<Bytes>,
+        request: Request<Bytes>,
         limit: Duration,
-        kept: &Kept,
+        keeper: Keeper,
     ) -> Result<Response<Incoming>, Failed> {
-        // What stands before the path is the host's header to say (RFC 9112, section 3.2.1).
-        *request.uri_mut() = origin_form(request.uri());
         let mut sending = pin!(self.sender.try_send_request(request.map(Full::new)));
         let driver = &mut self.driver;
         let response = poll_fn(|cx| {
             if let ready @ Poll::Ready(_) = sending.as_mut().poll(cx) {
                 return ready;
             }
-            let _ = driver.as_mut().poll(cx);
+            // A connection that ends before it has taken the request gives it back.
+            drive(driver, cx);
             sending.as_mut().poll(cx)
         });
         match timeout(limit, response).await {
-            Ok(Ok(response)) => Ok(response.map(|body| Incoming::http1(body, self, limit, kept.clone()))),
+            Ok(Ok(response)) => Ok(response.map(|body| Incoming::http1(body, self, limit, keeper))),
             Ok(Err(mut error)) => {
                 let unsent = error.take_message().map(|request| request.map(unwrapped));
                 Err(Failed { cause: error.into_error().into(), unsent })
@@ -73,13 +73,15 @@ impl Connection {
 
     /// Moves bytes, if there are any to move.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        // Its end is seen by whoever reads the body.
-        let _ = self.driver.as_mut().poll(cx);
+        drive(&mut self.driver, cx);
     }
 }
 
-fn origin_form(uri: &Uri) -> Uri {
-    uri.path_and_query().cloned().map(Uri::from).unwrap_or_default()
+/// Moves bytes; how the connection ends is seen by whoever asks or reads.
+fn drive(driver: &mut Option<Pin<Box<Driver>>>, cx: &mut Context<'_>) {
+    if driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
+        *driver = None;
+    }
 }
 
 /// The bytes of a body that was not sent.

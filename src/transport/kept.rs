@@ -1,7 +1,7 @@
 //! Connections that are kept for the next request, by each thread for itself.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,23 +14,25 @@ use super::error::Failed;
 use super::{http1, http2};
 
 /// The connections that are kept to one server.
-#[derive(Clone)]
 pub(super) struct Kept {
-    threads: Arc<ThreadLocal<Own>>,
+    threads: ThreadLocal<Keeper>,
     idle: Duration,
     spare: usize,
 }
 
-/// Those of one thread, the one used last at the end. The lock is there for the rare case that a task moved from one
-/// thread to another, and for whoever clears up.
-type Own = Arc<Mutex<Spare>>;
+/// Those of one thread. The lock is there for the rare case that a task moved from one thread to another, and for
+/// whoever clears up.
+#[derive(Clone)]
+pub(super) struct Keeper(Arc<Mutex<Spare>>);
 
-#[derive(Default)]
 struct Spare {
+    /// The one used last at the end.
     single: VecDeque<(Instant, http1::Connection)>,
     shared: Option<(Instant, http2::Connection)>,
     /// Whether a task is there that lets go of what is kept for too long.
     watched: bool,
+    idle: Duration,
+    most: usize,
 }
 
 /// A connection to ask over.
@@ -47,21 +49,26 @@ impl Ready {
         kept: &Kept,
     ) -> Result<Response<Incoming>, Failed> {
         match self {
-            Ready::Single(connection) => connection.send(request, limit, kept).await,
-            Ready::Shared(connection) => Box::pin(connection.send(request, limit, kept)).await,
+            Ready::Single(connection) => connection.send(request, limit, kept.own().clone()).await,
+            Ready::Shared(connection) => Box::pin(connection.send(request, limit, kept.own())).await,
         }
     }
 }
 
 impl Kept {
     pub(super) fn new(idle: Duration, spare: usize) -> Kept {
-        Kept { threads: Arc::default(), idle, spare }
+        Kept { threads: ThreadLocal::new(), idle, spare }
+    }
+
+    /// What this thread keeps.
+    pub(super) fn own(&self) -> &Keeper {
+        self.threads.get_or(|| Keeper(Arc::new(Mutex::new(Spare::new(self.idle, self.spare)))))
     }
 
     /// A connection that is kept and still ready, the one used last first.
     pub(super) async fn take(&self) -> Option<Ready> {
         loop {
-            let (since, mut connection) = match self.with(Spare::next) {
+            let (since, mut connection) = match self.own().spare().next() {
                 Next::Shared(shared) => return Some(Ready::Shared(shared)),
                 Next::Single(single) => single,
                 Next::None => return None,
@@ -71,49 +78,54 @@ impl Kept {
             }
         }
     }
+}
 
+impl Keeper {
     /// Keeps a connection whose last answer has been read.
     pub(super) fn keep(&self, connection: http1::Connection) {
-        let full = self.with(|spare| {
+        // Dropped when the lock is open again: that closes a socket.
+        let full = self.put(|spare| {
             spare.single.push_back((Instant::now(), connection));
-            // Dropped when the lock is open again: that closes a socket.
-            (spare.single.len() > self.spare).then(|| spare.single.pop_front())
+            if spare.single.len() > spare.most { spare.single.pop_front() } else { None }
         });
         drop(full);
-        self.watch();
     }
 
     /// Keeps a connection for all who ask from this thread.
     pub(super) fn share(&self, connection: &http2::Connection) {
-        self.with(|spare| spare.shared = Some((Instant::now(), connection.clone())));
-        self.watch();
+        let before = self.put(|spare| spare.shared.replace((Instant::now(), connection.clone())));
+        drop(before);
     }
 
-    fn with<T>(&self, with: impl FnOnce(&mut Spare) -> T) -> T {
-        with(&mut self.threads.get_or_default().lock().unwrap_or_else(PoisonError::into_inner))
+    fn spare(&self) -> MutexGuard<'_, Spare> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a task let go of what is kept for too long, as long as something is kept.
-    fn watch(&self) {
-        if self.with(|spare| std::mem::replace(&mut spare.watched, true)) {
+    /// Puts something there, and has a task let go of what is kept for too long, as long as something is kept.
+    fn put<T>(&self, put: impl FnOnce(&mut Spare) -> T) -> T {
+        let mut spare = self.spare();
+        let done = put(&mut spare);
+        if !std::mem::replace(&mut spare.watched, true) {
+            tokio::spawn(watch(Arc::downgrade(&self.0), spare.idle));
+        }
+        done
+    }
+}
+
+/// Lets go of what is kept for too long, until nothing is.
+async fn watch(spare: Weak<Mutex<Spare>>, idle: Duration) {
+    loop {
+        tokio::time::sleep(idle).await;
+        let Some(keeper) = spare.upgrade().map(Keeper) else { return };
+        let mut spare = keeper.spare();
+        let old = spare.old();
+        spare.watched = !spare.is_empty();
+        let goes_on = spare.watched;
+        drop(spare);
+        drop(old);
+        if !goes_on {
             return;
         }
-        let (own, idle) = (Arc::downgrade(self.threads.get_or_default()), self.idle);
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(idle).await;
-                let Some(own) = own.upgrade() else { return };
-                let mut spare = own.lock().unwrap_or_else(PoisonError::into_inner);
-                let old = spare.old(idle);
-                spare.watched = !spare.is_empty();
-                let goes_on = spare.watched;
-                drop(spare);
-                drop(old);
-                if !goes_on {
-                    return;
-                }
-            }
-        });
     }
 }
 
@@ -124,6 +136,10 @@ enum Next {
 }
 
 impl Spare {
+    fn new(idle: Duration, most: usize) -> Spare {
+        Spare { single: VecDeque::new(), shared: None, watched: false, idle, most }
+    }
+
     fn next(&mut self) -> Next {
         match &mut self.shared {
             Some((since, connection)) if connection.is_ready() => {
@@ -136,7 +152,8 @@ impl Spare {
     }
 
     /// What is kept for longer than allowed.
-    fn old(&mut self, idle: Duration) -> (Vec<http1::Connection>, Option<http2::Connection>) {
+    fn old(&mut self) -> (Vec<http1::Connection>, Option<http2::Connection>) {
+        let idle = self.idle;
         let count = self.single.iter().take_while(|(since, _)| since.elapsed() >= idle).count();
         let single = self.single.drain(..count).map(|(_, connection)| connection).collect();
         let shared = self.shared.take_if(|(since, _)| since.elapsed() >= idle);

@@ -126,6 +126,9 @@ impl Transport {
     /// # Errors
     /// Where no server can be reached, or the connection breaks, or the answer takes too long to begin.
     pub async fn send(&self, request: Request<Bytes>, repeat: Repeat) -> Result<Response<Incoming>, TransportError> {
+        if let [only] = &*self.servers {
+            return only.send(request, repeat, &self.options).await.map_err(|(error, _)| error);
+        }
         let mut unsent = request;
         let mut last = None;
         for server in self.in_turn() {
@@ -157,13 +160,10 @@ impl Transport {
 
     /// The servers in the order in which they are tried: each has its turn, those that were not reached come last.
     fn in_turn(&self) -> Vec<&Server> {
-        let count = self.servers.len();
-        let first = if count > 1 { self.turn.fetch_add(1, Relaxed) % count } else { 0 };
+        let (count, now) = (self.servers.len(), millis(self.since));
+        let first = self.turn.fetch_add(1, Relaxed) % count.max(1);
         let mut servers: Vec<_> = self.servers.iter().cycle().skip(first).take(count).collect();
-        if count > 1 {
-            let now = millis(self.since);
-            servers.sort_by_key(|server| server.passed_over.load(Relaxed) > now);
-        }
+        servers.sort_by_key(|server| server.passed_over.load(Relaxed) > now);
         servers
     }
 }
@@ -230,9 +230,9 @@ impl Server {
             return scgi::send(stream, request, options.answer).await;
         }
         if stream.is_http2() || options.http2 {
-            return http2::Connection::open(stream).await?.send(request, options.answer, &self.kept).await;
+            return http2::Connection::open(stream).await?.send(request, options.answer, self.kept.own()).await;
         }
-        http1::Connection::open(stream).await?.send(request, options.answer, &self.kept).await
+        http1::Connection::open(stream).await?.send(request, options.answer, self.kept.own().clone()).await
     }
 
     /// The request as this server is to have it.

@@ -1,6 +1,7 @@
 //! Calls passed on as they are written, and their answers on their way back.
 
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -19,6 +20,8 @@ use crate::service::{Call, Relayed, Relaying};
 use crate::transport::{Incoming, Repeat};
 use crate::wait::Soon;
 
+/// How an answer of XML-RPC begins, but for what may stand before it.
+static START: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("<methodResponse"));
 /// How much of an answer is waited for before any of it is passed on: where a shorter one breaks off, its caller can
 /// still be told so.
 const FIRST: usize = 64 << 10;
@@ -49,15 +52,16 @@ impl Remote {
         if !same || options.token.is_some() {
             return None;
         }
-        let offer = self.offer().clone();
-        if let Err(fault) = self.find(&offer, call.method) {
+        let version = self.inner.versions.count();
+        if let Err(fault) = self.find(self.inner.versions.at(version), call.method) {
             return Some(Soon::now(Err(fault)));
         }
         let (remote, method, repeat) = (self.clone(), call.method.to_owned(), self.repeat(call.method));
         let (request, wire) = (request(written), written.wire);
-        Some(Soon::later(
-            async move { remote.relay(request, repeat, wire, Asked { method: &method, offer: &offer }).await },
-        ))
+        Some(Soon::later(async move {
+            let asked = Asked { method: &method, offer: remote.inner.versions.at(version) };
+            remote.relay(request, repeat, wire, asked).await
+        }))
     }
 
     async fn relay(
@@ -95,9 +99,7 @@ fn request(written: Written<'_>) -> Request<Bytes> {
         Wire::XmlRpc => HeaderValue::from_static("text/xml"),
         Wire::JsonRpc => HeaderValue::from_static("application/json"),
     };
-    let length = HeaderValue::from(written.body.len());
     request.headers_mut().insert(header::CONTENT_TYPE, written.content_type.cloned().unwrap_or(usual));
-    request.headers_mut().insert(header::CONTENT_LENGTH, length);
     request
 }
 
@@ -166,7 +168,7 @@ impl Begun {
         match wire {
             Wire::XmlRpc => {
                 let start = all.get(..512).unwrap_or(all);
-                memmem::find(start, b"<methodResponse").is_some() && (!whole || ends(all))
+                START.find(start).is_some() && (!whole || ends(all))
             }
             Wire::JsonRpc if whole => serde_json::from_slice(all).is_ok_and(|members: Members| members.are_an_answer()),
             Wire::JsonRpc => all.trim_ascii_start().starts_with(b"{"),

@@ -37,7 +37,7 @@ pub struct Remote {
 pub(super) struct Inner {
     pub(super) transport: Transport,
     pub(super) options: Options,
-    versions: Versions,
+    pub(super) versions: Versions,
 }
 
 impl Remote {
@@ -83,7 +83,7 @@ impl Remote {
         self.inner.transport.names().collect::<Vec<_>>().join(" and ")
     }
 
-    pub(super) fn offer(&self) -> &Arc<Offer> {
+    pub(super) fn offer(&self) -> &Offer {
         self.inner.versions.last()
     }
 
@@ -205,18 +205,17 @@ impl Service for Remote {
     }
 
     fn call(&self, call: Call<'_>) -> Pending {
-        let offer = self.offer().clone();
-        let (request, repeat) = match self.request(&offer, &call) {
+        let version = self.inner.versions.count();
+        let (request, repeat) = match self.request(self.inner.versions.at(version), &call) {
             Ok(request) => request,
             Err(fault) => return Soon::now(Err(fault)),
         };
         let (remote, method) = (self.clone(), call.method.to_owned());
         Soon::later(async move {
             let response = remote.exchange(request, repeat).await?;
-            if response.body().len() < LARGE {
-                return remote.hear(&method, &offer, &response);
-            }
-            aside(&Handle::current(), move || remote.hear(&method, &offer, &response)).await
+            let large = response.body().len() >= LARGE;
+            let hear = move || remote.hear(&method, remote.inner.versions.at(version), &response);
+            if large { aside(&Handle::current(), hear).await } else { hear() }
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What is known of a server, one version after the other, while calls go on.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::faces::tongue::Tongue;
 use crate::interface::Interface;
@@ -26,7 +26,7 @@ pub(super) struct Versions {
 }
 
 struct Version {
-    offer: Arc<Offer>,
+    offer: Offer,
     next: OnceLock<Box<Version>>,
 }
 
@@ -35,15 +35,34 @@ const MOST: usize = 1000;
 
 impl Versions {
     pub(super) fn new(offer: Offer) -> Versions {
-        Versions { first: Version { offer: Arc::new(offer), next: OnceLock::new() }, adding: Mutex::new(1) }
+        Versions { first: Version { offer, next: OnceLock::new() }, adding: Mutex::new(1) }
     }
 
-    pub(super) fn last(&self) -> &Arc<Offer> {
+    /// What is known now.
+    pub(super) fn last(&self) -> &Offer {
+        &self.end().1.offer
+    }
+
+    /// The number of what is known now, for whoever looks at it later.
+    pub(super) fn count(&self) -> usize {
+        self.end().0
+    }
+
+    /// What was known under a number.
+    pub(super) fn at(&self, number: usize) -> &Offer {
         let mut version = &self.first;
-        while let Some(next) = version.next.get() {
-            version = next;
+        for _ in 0..number {
+            version = version.next.get().map_or(version, Box::as_ref);
         }
         &version.offer
+    }
+
+    fn end(&self) -> (usize, &Version) {
+        let (mut number, mut version) = (0, &self.first);
+        while let Some(next) = version.next.get() {
+            (number, version) = (number + 1, next);
+        }
+        (number, version)
     }
 
     /// Makes this the last version; answers whether there was room for it.
@@ -53,10 +72,6 @@ impl Versions {
             return false;
         }
         *count += 1;
-        let mut version = &self.first;
-        while let Some(next) = version.next.get() {
-            version = next;
-        }
-        version.next.set(Box::new(Version { offer: Arc::new(offer), next: OnceLock::new() })).is_ok()
+        self.end().1.next.set(Box::new(Version { offer, next: OnceLock::new() })).is_ok()
     }
 }

@@ -63,17 +63,15 @@ impl Face for XmlRpc {
     }
 
     fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
-        let dialect = self.dialect;
-        let (method, response) = match self.begin(service, request) {
-            Ok((method, response)) => (method, response),
-            Err(fault) => (Box::from(""), Soon::now(Err(fault))),
-        };
-        response.map(move |response| {
-            let fault = response.as_ref().err().map(|fault| fault.kind);
-            let response = response.unwrap_or_else(|fault| xml(fault_body(&fault, dialect)));
-            Replied { response, method, fault }
-        })
+        let begun = self.begin(service, request);
+        begun.unwrap_or_else(|fault| Soon::now(replied(Err(fault), Box::from(""), self.dialect)))
     }
+}
+
+fn replied(response: Result<Response<Body>, Fault>, method: Box<str>, dialect: Dialect) -> Replied {
+    let fault = response.as_ref().err().map(|fault| fault.kind);
+    let response = response.unwrap_or_else(|fault| xml(fault_body(&fault, dialect)));
+    Replied { response, method, fault }
 }
 
 /// A response with an answer, now or later.
@@ -84,36 +82,33 @@ fn xml(body: Body) -> Response<Body> {
 }
 
 impl XmlRpc {
-    /// Reads a request and begins to answer it: the method's name, and the response.
+    /// Reads a request and begins to answer it.
     fn begin(
         &self,
         service: &Arc<dyn Service>,
         GroupRequest { head, body, context, .. }: GroupRequest<'_>,
-    ) -> Result<(Box<str>, Answering), Fault> {
+    ) -> Result<Reply, Fault> {
         let text = charset::decode(body, face::media_parameter(&head.headers, "charset"))?;
         let Document { root, tape } = Document::read(&text, self.dialect.reading, self.limits)?;
         let Root::Call(method) = root else {
             return Err(Fault::new(Kind::Structure, "this is an answer, not a `methodCall`"));
         };
-        let dialect = self.dialect;
-        let response = if method == multicall::NAME {
-            match Calls::new(tape, self.multicall, service.clone(), context.clone()) {
-                Ok(calls) => {
-                    let answers = Answers::new(calls, dialect);
-                    Soon::later(async move { Body::gather(answers).await.map(xml).map_err(face::unsent) })
-                }
-                Err(fault) => Soon::now(Err(fault)),
-            }
-        } else {
-            let call = Call { method: &method, args: Args::Values(tape.values()), context };
-            let content_type = head.headers.get(header::CONTENT_TYPE);
-            match relay(service.as_ref(), call, Written { wire: Wire::XmlRpc, body, content_type }) {
-                Some(relaying) => relaying.and_then(move |relayed| pass(relayed, dialect)),
-                None => begin_call(service.as_ref(), &method, tape.values(), context)
-                    .and_then(move |answer| write(answer, dialect)),
-            }
-        };
-        Ok((abridge(&method).into(), response))
+        let (dialect, name) = (self.dialect, Box::from(abridge(&method)));
+        let done = move |response| replied(response, name, dialect);
+        if method == multicall::NAME {
+            let calls = Calls::new(tape, self.multicall, service.clone(), context.clone());
+            return Ok(match calls {
+                Ok(calls) => gather(Answers::new(calls, dialect)).map(done),
+                Err(fault) => Soon::now(done(Err(fault))),
+            });
+        }
+        let call = Call { method: &method, args: Args::Values(tape.values()), context };
+        let content_type = head.headers.get(header::CONTENT_TYPE);
+        Ok(match relay(service.as_ref(), call, Written { wire: Wire::XmlRpc, body, content_type }) {
+            Some(relaying) => relaying.and_then(move |relayed| pass(relayed, dialect).map(done)),
+            None => begin_call(service.as_ref(), &method, tape.values(), context)
+                .and_then(move |answer| write(answer, dialect).map(done)),
+        })
     }
 }
 
@@ -141,12 +136,14 @@ fn pass(relayed: Result<Relayed, Fault>, dialect: Dialect) -> Answering {
 fn write(answer: Result<Answer, Fault>, dialect: Dialect) -> Answering {
     match answer {
         Ok(Answer::One(value)) => Soon::now(write_one(value.as_ref(), dialect).map(xml)),
-        Ok(Answer::Many(rows)) => {
-            let array = Array { rows, dialect, begun: false };
-            Soon::later(async move { Body::gather(array).await.map(xml).map_err(face::unsent) })
-        }
+        Ok(Answer::Many(rows)) => gather(Array { rows, dialect, begun: false }),
         Err(fault) => Soon::now(Err(fault)),
     }
+}
+
+/// An answer that is made piece by piece.
+fn gather(source: impl Source + 'static) -> Answering {
+    Soon::later(async move { Body::gather(source).await.map(xml).map_err(face::unsent) })
 }
 
 fn write_one(value: &dyn Encode, dialect: Dialect) -> Result<Body, Fault> {

@@ -1,0 +1,34 @@
+//! Bytes in several pieces, put together where they are few.
+
+use std::io::IoSlice;
+
+/// Up to so many bytes are put together before they are written: the system takes one small piece more quickly than
+/// two.
+pub(crate) const SMALL: usize = 1024;
+
+/// All pieces in one, if there is room for them.
+pub(crate) fn together<'r>(pieces: &[IoSlice<'_>], room: &'r mut [u8; SMALL]) -> Option<&'r [u8]> {
+    let mut end = 0;
+    for piece in pieces {
+        room.get_mut(end..end + piece.len())?.copy_from_slice(piece);
+        end += piece.len();
+    }
+    room.get(..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_pieces_become_one_and_larger_ones_do_not() {
+        let mut room = [0; SMALL];
+        let pieces = |lengths: [usize; 2]| lengths.map(|length| vec![b'x'; length]);
+        let [head, body] = pieces([24, 1000]);
+        let both = [head.as_slice(), body.as_slice()].concat();
+        assert_eq!(together(&[IoSlice::new(&head), IoSlice::new(&body)], &mut room), Some(both.as_slice()));
+        let [head, body] = pieces([25, 1000]);
+        assert_eq!(together(&[IoSlice::new(&head), IoSlice::new(&body)], &mut room), None);
+        assert_eq!(together(&[], &mut room), Some([].as_slice()));
+    }
+}
