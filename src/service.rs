@@ -24,6 +24,17 @@ pub trait Service: Send + Sync + 'static {
     /// at once may be answered before this returns.
     fn call(&self, call: Call<'_>) -> Pending;
 
+    /// Whether calls that come in one request are best [begun together](Service::call_together).
+    fn takes_several(&self) -> bool {
+        false
+    }
+
+    /// Begins several calls that came in one request, so that they travel together to whoever answers them; `None` where
+    /// each has to be [begun](Service::call) by itself.
+    fn call_together(&self, _calls: &[Call<'_>]) -> Option<Together> {
+        None
+    }
+
     /// Begins a call that is passed on as it is written, to a server that speaks the same protocol; `None` where there is
     /// none, and the call has to be [read](Service::call).
     fn relay(&self, _call: Call<'_>, _written: Written<'_>) -> Option<Relaying> {
@@ -53,6 +64,9 @@ pub struct Context {
 
 /// An answer that is on its way.
 pub type Pending = Soon<Result<Answer, Fault>>;
+
+/// The answers to calls that travel together, in the order of the calls, on their way.
+pub type Together = Soon<Vec<Result<Box<dyn Encode>, Fault>>>;
 
 /// An answer to a call that was passed on as it is: one that is passed on as well, or that had to be read.
 pub type Relaying = Soon<Result<Relayed, Fault>>;

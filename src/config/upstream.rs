@@ -16,7 +16,7 @@ use super::units::{Period, Size};
 use crate::faces::jsonrpc::tongue::Passing;
 use crate::text::abridge;
 use crate::transport::{self, Address, Tls, Transport};
-use crate::upstream::{Description, Names, Options, Remote, Speaks};
+use crate::upstream::{Description, Multicall, Names, Options, Remote, Speaks};
 use crate::wire::xml;
 use crate::wire::xmlrpc::Dialect;
 
@@ -84,6 +84,11 @@ pub(super) struct UpstreamFile {
     /// How JSON-RPC passes parameters: most servers take them by position, some by name only.
     #[serde(default)]
     passing: Passing,
+    /// Whether the calls of a client's `system.multicall` or batch travel to the server together, in one round trip: as one
+    /// `system.multicall` or batch, which the server must then be able to answer. SOAP has no such thing.
+    #[schemars(with = "Multicall")]
+    #[serde(default = "avoid")]
+    multicall: Spanned<Multicall>,
     /// What the group is called, if not what the server says; without either, its path.
     #[serde(default)]
     title: Option<String>,
@@ -161,6 +166,7 @@ impl UpstreamFile {
             bearer: None,
             headers: BTreeMap::new(),
             passing: Passing::default(),
+            multicall: avoid(),
             title: None,
             connect: connect(),
             answer: answer(),
@@ -175,6 +181,10 @@ impl UpstreamFile {
 
 fn all() -> Names {
     Options::new(Speaks::XmlRpc).allow
+}
+
+fn avoid() -> Spanned<Multicall> {
+    Spanned::new(0..0, Multicall::default())
 }
 
 fn connect() -> Period {
@@ -212,6 +222,15 @@ pub(super) fn resolve(
     let headers = reading.headers(&file);
     let described = file.described.as_ref().and_then(|named| reading.described(named));
     let token = file.token.as_ref().and_then(|secret| reading.secret(secret));
+    match (file.speaks, file.multicall.get_ref()) {
+        (Speaks::Soap, Multicall::Sound | Multicall::Bare) => {
+            reading.wrong(file.multicall.span(), "SOAP has no way for several calls to travel together");
+        }
+        (Speaks::JsonRpc, Multicall::Bare) => {
+            reading.wrong(file.multicall.span(), "`\"bare\"` is said of XML-RPC; a batch of JSON-RPC is `\"sound\"`");
+        }
+        _ => {}
+    }
     if let (Some(password), None) = (&file.password, &file.user) {
         reading.wrong(password.span(), "`password` stands without a `user`");
     }
@@ -239,6 +258,7 @@ pub(super) fn resolve(
         params: file.params,
         token,
         passing: file.passing,
+        multicall: *file.multicall.get_ref(),
         dialect: Dialect { reading: xml::Reading::Lenient, ..dialect },
         largest: file.largest.0,
         title: file.title,

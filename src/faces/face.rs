@@ -112,9 +112,14 @@ pub struct Replied {
     pub fault: Option<Kind>,
 }
 
-/// Begins a call, unless its name makes it private: nothing that begins with `_` is ever reachable.
+/// Whether its name makes a method private: nothing that begins with `_` is ever reachable.
+pub fn is_private(method: &str) -> bool {
+    method.starts_with('_')
+}
+
+/// Begins a call, unless its name makes it private.
 pub fn begin(service: &dyn Service, call: Call<'_>) -> Pending {
-    if call.method.starts_with('_') {
+    if is_private(call.method) {
         return Soon::now(Err(Fault::no_such_method(call.method)));
     }
     service.call(call)
@@ -122,7 +127,7 @@ pub fn begin(service: &dyn Service, call: Call<'_>) -> Pending {
 
 /// Begins a call that is passed on as it is written, unless its name makes it private.
 pub fn relay(service: &dyn Service, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
-    if call.method.starts_with('_') { None } else { service.relay(call, written) }
+    if is_private(call.method) { None } else { service.relay(call, written) }
 }
 
 /// A response with an answer that somebody else has written.

@@ -6,5 +6,6 @@ pub mod page;
 pub mod rest;
 pub mod set;
 pub mod soap;
+pub mod together;
 pub mod tongue;
 pub mod xmlrpc;

@@ -6,8 +6,9 @@ mod names;
 mod options;
 mod relay;
 mod remote;
+mod together;
 mod version;
 
 pub use self::names::Names;
-pub use self::options::{Description, Options, Speaks};
+pub use self::options::{Description, Multicall, Options, Speaks};
 pub use self::remote::Remote;

@@ -22,6 +22,21 @@ pub enum Speaks {
     Soap,
 }
 
+/// Whether the calls of one request may travel to a server together: in XML-RPC as a `system.multicall`, in JSON-RPC as a
+/// batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Multicall {
+    /// They travel one by one.
+    #[default]
+    Avoid,
+    /// They travel together.
+    Sound,
+    /// They travel together, and the results of `system.multicall` stand there as they are, as supervisord writes them, and
+    /// not each in an array of one.
+    Bare,
+}
+
 /// Where the description of a server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Description {
@@ -60,6 +75,8 @@ pub struct Options {
     pub token: Option<String>,
     /// How JSON-RPC passes parameters.
     pub passing: Passing,
+    /// Whether the calls of one request may travel together.
+    pub multicall: Multicall,
     /// How what XML-RPC leaves open is written to it, and read (the default dialect).
     pub dialect: Dialect,
     /// How many bytes an answer may have (64 MiB by default).
@@ -86,6 +103,7 @@ impl Options {
             params: BTreeMap::new(),
             token: None,
             passing: Passing::default(),
+            multicall: Multicall::default(),
             dialect: Dialect::default(),
             largest: 64 << 20,
             title: None,

@@ -7,15 +7,15 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tokio::runtime::Handle;
 
-use super::Options;
 use super::version::{Offer, Versions};
+use super::{Multicall, Options};
 use crate::args::{self, Arguments};
 use crate::faces::tongue::{Asked, NoAnswer, Tongue};
 use crate::faces::{jsonrpc, xmlrpc};
 use crate::fault::{Fault, Kind};
 use crate::interface::Interface;
 use crate::relay::Written;
-use crate::service::{Answer, Call, Pending, Relaying, Service};
+use crate::service::{Answer, Call, Pending, Relaying, Service, Together};
 use crate::shape::Shapes;
 use crate::transport::{Repeat, Transport, TransportError};
 use crate::upstream::Speaks;
@@ -23,7 +23,7 @@ use crate::value::Value;
 use crate::wait::{Soon, aside};
 
 /// From this many bytes on an answer is read on a thread beside those that answer small ones.
-const LARGE: usize = 256 << 10;
+pub(super) const LARGE: usize = 256 << 10;
 
 /// A server elsewhere, called as a service.
 ///
@@ -127,22 +127,22 @@ impl Remote {
 
     /// The request that makes a call, and whether it may be sent twice.
     fn request(&self, offer: &Offer, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
+        let (asked, arguments) = self.prepare(offer, call)?;
+        let tongue = offer.tongue.as_ref().ok_or_else(unlearned)?;
+        Ok((tongue.ask(asked, arguments)?, self.repeat(call.method)))
+    }
+
+    /// A call as the server is to have it, with its secret if it wants one.
+    pub(super) fn prepare<'c>(&self, offer: &'c Offer, call: &Call<'c>) -> Result<(Asked<'c>, Arguments), Fault> {
         let asked = Asked { method: call.method, known: self.find(offer, call.method)? };
         let arguments = call.args.read()?;
-        let tongue = offer.tongue.as_ref().ok_or_else(unlearned)?;
-        let options = &self.inner.options;
-        let request = match &options.token {
-            None => tongue.ask(asked, arguments)?,
-            Some(token) => {
-                let mut values = match asked.known {
-                    Some(known) => arguments.by_position(known)?,
-                    None => positions(arguments)?,
-                };
-                values.insert(0, Value::Text(token.clone()));
-                tongue.ask(Asked { known: None, ..asked }, Arguments::ByPosition(values))?
-            }
+        let Some(token) = &self.inner.options.token else { return Ok((asked, arguments)) };
+        let mut values = match asked.known {
+            Some(known) => arguments.by_position(known)?,
+            None => positions(arguments)?,
         };
-        Ok((request, self.repeat(call.method)))
+        values.insert(0, Value::Text(token.clone()));
+        Ok((Asked { known: None, ..asked }, Arguments::ByPosition(values)))
     }
 
     /// The answer in a response; `offer` is what was known when it was asked for.
@@ -151,12 +151,16 @@ impl Remote {
         let asked = Asked { method, known: self.find(offer, method)? };
         match tongue.hear(asked, response) {
             Ok(value) => Ok(Answer::One(Box::new(value))),
-            Err(NoAnswer::Fault(fault)) => Err(fault),
-            Err(other) => {
-                tracing::warn!(error = %other, server = self.servers(), method, "a call has no answer that can be read");
-                Err(other.into_fault())
-            }
+            Err(no_answer) => Err(self.fault_of(method, no_answer)),
         }
+    }
+
+    /// The fault that a response without an answer is for the caller.
+    pub(super) fn fault_of(&self, method: &str, no_answer: NoAnswer) -> Fault {
+        if !matches!(no_answer, NoAnswer::Fault(_)) {
+            tracing::warn!(error = %no_answer, server = self.servers(), method, "a call has no answer that can be read");
+        }
+        no_answer.into_fault()
     }
 }
 
@@ -185,7 +189,8 @@ fn first_tongue(options: &Options) -> Option<Tongue> {
     match options.speaks {
         Speaks::XmlRpc => {
             let dialect = options.dialect;
-            Some(Tongue::XmlRpc(xmlrpc::tongue::Tongue { dialect, ..xmlrpc::tongue::Tongue::default() }))
+            let bare = options.multicall == Multicall::Bare;
+            Some(Tongue::XmlRpc(xmlrpc::tongue::Tongue { dialect, bare, ..xmlrpc::tongue::Tongue::default() }))
         }
         Speaks::JsonRpc => {
             let passing = options.passing;
@@ -198,6 +203,14 @@ fn first_tongue(options: &Options) -> Option<Tongue> {
 impl Service for Remote {
     fn interface(&self) -> &Interface {
         &self.offer().interface
+    }
+
+    fn takes_several(&self) -> bool {
+        self.inner.options.multicall != Multicall::Avoid
+    }
+
+    fn call_together(&self, calls: &[Call<'_>]) -> Option<Together> {
+        self.send_together(calls)
     }
 
     fn relay(&self, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {

@@ -34,7 +34,7 @@ pub(crate) fn faces() -> Vec<Arc<dyn Face>> {
 }
 
 /// What the server is known to be, so that it need not be asked.
-fn described(speaks: Speaks) -> Description {
+pub(crate) fn described(speaks: Speaks) -> Description {
     let service = sound();
     let text = match speaks {
         Speaks::Soap => {

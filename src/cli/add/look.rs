@@ -35,6 +35,8 @@ pub(super) struct Found {
     pub(super) notes: Vec<String>,
     /// Whether calls want a secret before their parameters.
     pub(super) token: bool,
+    /// How calls can travel to it together, in the word of the configuration, if they can.
+    pub(super) multicall: Option<&'static str>,
     /// Whether JSON-RPC is to pass parameters by name.
     pub(super) by_name: bool,
     /// Where the WSDL document is, if it is not where one is looked for.
@@ -52,6 +54,7 @@ impl Found {
             how: String::new(),
             notes: Vec::new(),
             token: false,
+            multicall: None,
             by_name: false,
             described: None,
             ports: Vec::new(),

@@ -84,8 +84,12 @@ pub(super) async fn multicall(asking: &Asking<'_>, tongue: &Tongue, found: &mut 
     let calls = Arguments::ByPosition(vec![Value::Array(vec![call])]);
     let note = match asking.ask(tongue, "system.multicall", calls).await {
         Ok(Value::Array(results)) => match results.as_slice() {
-            [Value::Array(one)] if matches!(one.as_slice(), [Value::Array(_)]) => return,
+            [Value::Array(one)] if matches!(one.as_slice(), [Value::Array(_)]) => {
+                found.multicall = Some("sound");
+                return;
+            }
             [Value::Array(_)] => {
+                found.multicall = Some("bare");
                 "The results of its `system.multicall` are bare, and not each in an array of one.".to_owned()
             }
             _ => "Its `system.multicall` answers something else than results.".to_owned(),

@@ -97,6 +97,10 @@ pub(super) fn secret(variable: &str) -> String {
 }
 
 fn suggestions(text: &mut String, found: &Found) {
+    if let Some(how) = found.multicall {
+        comment(text, "", "With this, calls that a client makes in one request travel to it in one:");
+        line(text, format_args!("# multicall = {}", quoted(how)));
+    }
     let Some(interface) = &found.interface else {
         comment(text, "", "Whoever knows their names can say which ones may be called:");
         line(text, format_args!("# allow = [\"*\"]"));

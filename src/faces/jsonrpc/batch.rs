@@ -3,18 +3,19 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
 use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
 use super::super::face;
+use super::super::together::Travel;
 use super::answer::Frame;
-use super::begin;
-use super::request;
+use super::request::{self, Asking};
+use super::{begin, discovery};
 use crate::body::Source;
 use crate::fault::{BoxError, Fault, Kind};
-use crate::service::{Answer, Context, Format, Pending, Rows, Service};
+use crate::service::{Answer, Context, Format, Pending, Rows, Service, Together};
 use crate::wait::Soon;
 use crate::wire::json::Dialect;
 
@@ -28,6 +29,8 @@ pub(super) struct Calls {
     next: std::vec::IntoIter<Box<RawValue>>,
     /// Whether requests of JSON-RPC 1.0 are accepted.
     version_1: bool,
+    /// Those of them that are the service's, where they travel together.
+    travel: Travel,
 }
 
 impl Calls {
@@ -38,22 +41,46 @@ impl Calls {
             return Err(Fault::new(Kind::Limit, format!("{count} calls at once; at most {limit} are allowed")));
         }
         let owned: Vec<_> = requests.iter().map(|raw| (*raw).to_owned()).collect();
-        Ok(Calls { next: owned.into_iter(), version_1 })
+        Ok(Calls { next: owned.into_iter(), version_1, travel: Travel::default() })
+    }
+
+    /// Begins all calls of the service's at once, if it takes them so.
+    fn together(&self, callee: &Callee) -> Option<Together> {
+        if !callee.service.takes_several() {
+            return None;
+        }
+        let each = self.next.as_slice().iter().filter_map(|raw| self.read(raw).1.ok());
+        let asked = each.filter(|asking| is_services(&asking.method)).collect::<Vec<_>>();
+        let calls = asked.iter().map(|asking| asking.call(&callee.context));
+        callee.service.call_together(&calls.collect::<Vec<_>>())
+    }
+
+    fn read<'a>(&self, raw: &'a RawValue) -> (Frame, Result<Asking<'a>, Fault>) {
+        match request::members(raw) {
+            Ok(members) => members.read(self.version_1),
+            Err(fault) => (Frame::unknown(), Err(fault)),
+        }
     }
 
     /// Begins the next call; one that is malformed is a fault of its own and spoils no other.
     fn begin(&mut self, callee: &Callee) -> Option<(Frame, Pending)> {
         let raw = self.next.next()?;
-        let (frame, asking) = match request::members(&raw) {
-            Ok(members) => members.read(self.version_1),
-            Err(fault) => (Frame::unknown(), Err(fault)),
-        };
+        let (frame, asking) = self.read(&raw);
         let pending = match asking {
-            Ok(asking) => begin(callee.service.as_ref(), &asking, &callee.context, || callee.url.clone()),
+            Ok(asking) => {
+                let travels = if is_services(&asking.method) { self.travel.next() } else { None };
+                let alone = || begin(callee.service.as_ref(), &asking, &callee.context, || callee.url.clone());
+                travels.unwrap_or_else(alone)
+            }
             Err(fault) => Soon::now(Err(fault)),
         };
         Some((frame, pending))
     }
+}
+
+/// Whether a method is for the service to answer.
+fn is_services(method: &str) -> bool {
+    !discovery::is_own(method) && !face::is_private(method)
 }
 
 /// Who answers the calls of a batch.
@@ -104,7 +131,8 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    pub(super) fn new(calls: Calls, callee: Callee, dialect: Dialect) -> Answers {
+    pub(super) fn new(mut calls: Calls, callee: Callee, dialect: Dialect) -> Answers {
+        calls.travel = Travel::of(calls.together(&callee));
         Answers { calls, callee, dialect, running: VecDeque::new(), rows: None, begun: false }
     }
 
@@ -183,6 +211,7 @@ impl Answers {
 
 impl Source for Answers {
     fn poll_fill(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        ready!(self.calls.travel.poll(cx));
         let begun = Instant::now();
         for running in &mut self.running {
             running.poll(cx);

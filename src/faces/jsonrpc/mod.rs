@@ -17,7 +17,7 @@ use crate::body::{Body, Source};
 use crate::fault::{BoxError, Fault, Kind};
 use crate::interface::Interface;
 use crate::relay::{Wire, Written};
-use crate::service::{Answer, Call, Context, Encode, Format, Pending, Relayed, Relaying, Rows, Service};
+use crate::service::{Answer, Context, Encode, Format, Pending, Relayed, Relaying, Rows, Service};
 use crate::site::Site;
 use crate::text::abridge;
 use crate::wait::Soon;
@@ -135,24 +135,18 @@ fn address(site: &Site, request: &GroupRequest<'_>) -> String {
 }
 
 /// Begins a call of the service, or of the one method that belongs to the protocol.
-fn begin(
-    service: &dyn Service,
-    Asking { method, args }: &Asking<'_>,
-    context: &Context,
-    url: impl FnOnce() -> String,
-) -> Pending {
-    match discovery::call(service.interface(), method, *args, url) {
+fn begin(service: &dyn Service, asking: &Asking<'_>, context: &Context, url: impl FnOnce() -> String) -> Pending {
+    match discovery::call(service.interface(), &asking.method, asking.args, url) {
         Some(answer) => Soon::now(answer),
-        None => face::begin(service, Call { method, args: *args, context }),
+        None => face::begin(service, asking.call(context)),
     }
 }
 
 /// Passes a request on as it is written, if it is the service's and the service does that.
 fn relay(service: &dyn Service, asking: &Asking<'_>, request: GroupRequest<'_>) -> Option<Relaying> {
-    let call = Call { method: &asking.method, args: asking.args, context: request.context };
     let content_type = request.head.headers.get(header::CONTENT_TYPE);
     let written = Written { wire: Wire::JsonRpc, body: request.body, content_type };
-    if discovery::is_own(&asking.method) { None } else { face::relay(service, call, written) }
+    if discovery::is_own(&asking.method) { None } else { face::relay(service, asking.call(request.context), written) }
 }
 
 fn pass(relayed: Result<Relayed, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> Reply {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::answer::{Frame, Version};
 use crate::args::Args;
 use crate::fault::{Fault, Kind};
+use crate::service::{Call, Context};
 use crate::wire::json::not_well_formed;
 
 /// What a text asks for.
@@ -41,6 +42,12 @@ fn given<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'
 pub(super) struct Asking<'a> {
     pub(super) method: Cow<'a, str>,
     pub(super) args: Args<'a>,
+}
+
+impl Asking<'_> {
+    pub(super) fn call<'c>(&'c self, context: &'c Context) -> Call<'c> {
+        Call { method: &self.method, args: self.args, context }
+    }
 }
 
 impl<'a> Asked<'a> {

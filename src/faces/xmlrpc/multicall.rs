@@ -7,10 +7,12 @@ use std::task::{Context as Task, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::super::face;
-use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call};
+use super::super::together::Travel;
+use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call, system};
+use crate::args::Args;
 use crate::body::Source;
 use crate::fault::{BoxError, Fault, Kind};
-use crate::service::{Answer, Context, Format, Pending, Rows, Service};
+use crate::service::{Answer, Call, Context, Format, Pending, Rows, Service, Together};
 use crate::wait::Soon;
 use crate::wire::tape::{Place, Tape, ValueRef, Values};
 use crate::wire::xmlrpc::{self as wire, Dialect};
@@ -28,6 +30,8 @@ pub(super) struct Calls {
     next: std::vec::IntoIter<Place>,
     service: Arc<dyn Service>,
     context: Context,
+    /// Those of them that are the service's, where they travel together.
+    travel: Travel,
 }
 
 impl Calls {
@@ -47,17 +51,38 @@ impl Calls {
             return Err(Fault::new(Kind::Limit, format!("{} calls at once; at most {limit} are allowed", calls.len())));
         }
         let next = calls.map(ValueRef::place).collect::<Vec<_>>().into_iter();
-        Ok(Calls { tape: tape.into_owned(), next, service, context })
+        let mut calls = Calls { tape: tape.into_owned(), next, service, context, travel: Travel::default() };
+        calls.travel = Travel::of(calls.together());
+        Ok(calls)
+    }
+
+    /// Begins all calls of the service's at once, if it takes them so.
+    fn together(&self) -> Option<Together> {
+        if !self.service.takes_several() {
+            return None;
+        }
+        let each = self.next.as_slice().iter().filter_map(|place| member(self.tape.at(*place)).ok());
+        let calls = each.filter(|(method, _)| is_services(method));
+        let calls = calls.map(|(method, params)| Call { method, args: Args::Values(params), context: &self.context });
+        self.service.call_together(&calls.collect::<Vec<_>>())
     }
 
     /// Begins the next call; one that is malformed is a fault of its own and spoils no other.
     fn begin(&mut self) -> Option<Pending> {
         let call = self.tape.at(self.next.next()?);
         Some(match member(call) {
-            Ok((method, params)) => begin_call(self.service.as_ref(), method, params, &self.context),
+            Ok((method, params)) => {
+                let travels = if is_services(method) { self.travel.next() } else { None };
+                travels.unwrap_or_else(|| begin_call(self.service.as_ref(), method, params, &self.context))
+            }
             Err(fault) => Soon::now(Err(fault)),
         })
     }
+}
+
+/// Whether a method is for the service to answer.
+fn is_services(method: &str) -> bool {
+    !system::is_own(method) && !face::is_private(method)
 }
 
 /// The name and the parameters of one call.
@@ -86,6 +111,7 @@ pub(super) struct Answers {
 /// What is being done.
 enum Now {
     Head,
+    Travel,
     Next,
     Call(Pending),
     Rows(Rows),
@@ -135,6 +161,10 @@ impl Source for Answers {
                 Now::Head => {
                     wire::answer_head(to, self.dialect);
                     to.extend_from_slice(ARRAY_HEAD);
+                    Now::Travel
+                }
+                Now::Travel => {
+                    ready!(self.calls.travel.poll(cx));
                     Now::Next
                 }
                 Now::Next if begun.elapsed() > TURN => {
