@@ -61,6 +61,8 @@ impl Supervised {
                     {{ route = "POST /processes/{{name}}/stop", method = "supervisor.stopProcess" }},
                     {{ route = "GET /processes/{{name}}", method = "supervisor.getProcessInfo" }},
                 ]
+                [group."/together"]
+                upstream = {{ urls = ["unix:{socket}:/RPC2"], speaks = "xml-rpc", multicall = "bare" }}
                 [group."/file"]
                 upstream = {{ urls = ["http://127.0.0.1:{port}/RPC2"], speaks = "xml-rpc", user = "wheel",
                               password = {{ file = "password" }} }}
@@ -222,6 +224,25 @@ fn supervisord_is_described_and_driven_by_routes() {
 
 #[test]
 #[ignore = "needs supervisord"]
+fn supervisord_has_the_calls_of_a_batch_together() {
+    let supervised = Supervised::start();
+    let batch = r#"[{"jsonrpc": "2.0", "id": 1, "method": "supervisor.getState"},
+        {"jsonrpc": "2.0", "id": 2, "method": "supervisor.getProcessInfo", "params": ["nobody"]},
+        {"jsonrpc": "2.0", "id": 3, "method": "supervisor.getAllConfigInfo"},
+        {"jsonrpc": "2.0", "id": 4, "method": "supervisor.nowhere"},
+        {"jsonrpc": "2.0", "id": 5, "method": "supervisor.stopProcess", "params": {"name": "sleeper"}}]"#;
+    let [apart, together] = ["/supervisor", "/together"].map(|path| {
+        supervised.croupier.group(path, "supervisor.getState");
+        supervised.croupier.json_rpc(path, batch)
+    });
+    assert_eq!(together, apart);
+    let codes: Vec<&Json> = apart.as_array().unwrap().iter().map(|answer| &answer["error"]["code"]).collect();
+    assert_eq!(codes, [&Json::Null, &json!(10), &Json::Null, &json!(-32601), &json!(70)]);
+    assert_eq!(apart[0]["result"]["statename"], "RUNNING");
+}
+
+#[test]
+#[ignore = "needs supervisord"]
 fn supervisord_wants_a_password_over_tcp_and_fails_in_html() {
     let supervised = Supervised::start();
     for path in ["/file", "/environment"] {
@@ -259,20 +280,26 @@ fn aria2_gets_its_token_with_every_call_and_nobody_sees_it() {
         || listens(port),
     );
     folder.file("token", &format!("token:{TOKEN}"));
-    let group = |path: &str, upstream: &str, speaks: &str| {
+    let group = |path: &str, upstream: &str, speaks: &str, multicall: &str| {
         format!(
             r#"
             [group."{path}".upstream]
             urls = ["http://127.0.0.1:{port}/{upstream}"]
             speaks = "{speaks}"
             token = {{ file = "token" }}
+            multicall = "{multicall}"
             params = {{ "aria2.tellStopped" = ["offset", "num"], "aria2.tellStatus" = ["gid"] }}
             "#
         )
     };
-    let text_of = group("/xml", "rpc", "xml-rpc") + &group("/json", "jsonrpc", "json-rpc");
-    let croupier = Croupier::start(&folder.file("croupier.toml", &text_of), &[]);
-    for path in ["/xml", "/json"] {
+    let groups = [
+        group("/xml", "rpc", "xml-rpc", "avoid"),
+        group("/json", "jsonrpc", "json-rpc", "avoid"),
+        group("/xml-together", "rpc", "xml-rpc", "sound"),
+        group("/json-together", "jsonrpc", "json-rpc", "sound"),
+    ];
+    let croupier = Croupier::start(&folder.file("croupier.toml", &groups.concat()), &[]);
+    for path in ["/xml", "/json", "/xml-together", "/json-together"] {
         let group = croupier.group(path, "aria2.getVersion");
         assert!(group.agreed("aria2.getVersion", &[]).value()["version"].is_string());
         assert_eq!(group.agreed("aria2.getGlobalStat", &[]).value()["numActive"], "0");
@@ -361,7 +388,7 @@ fn jayson_answers_over_all_faces_by_an_openrpc_document() {
         upstream = {{ urls = ["http://127.0.0.1:{port}/"], speaks = "json-rpc", described = "file:cards.json" }}
         xml-rpc = {{ nil = "nil" }}
         [group."/undescribed"]
-        upstream = {{ urls = ["http://127.0.0.1:{port}/"], speaks = "json-rpc" }}
+        upstream = {{ urls = ["http://127.0.0.1:{port}/"], speaks = "json-rpc", multicall = "sound" }}
         "#
     );
     let croupier = Croupier::start(&folder.file("croupier.toml", &config), &[]);
@@ -381,4 +408,8 @@ fn jayson_answers_over_all_faces_by_an_openrpc_document() {
     assert_eq!(bust, Outcome::Fault(Kind::Service(Some(21)), "more than twenty-one".to_owned()));
     let sum = r#"{"jsonrpc": "2.0", "id": 5, "method": "add", "params": [20, 1]}"#;
     assert_eq!(croupier.json_rpc("/undescribed", sum)["result"], 21);
+    let both = r#"[{"jsonrpc": "2.0", "id": 5, "method": "add", "params": [20, 1]},
+        {"jsonrpc": "2.0", "id": 6, "method": "bust"}]"#;
+    let both = croupier.json_rpc("/undescribed", both);
+    assert_eq!((&both[0]["result"], &both[1]["error"]["code"]), (&json!(21), &json!(21)));
 }
