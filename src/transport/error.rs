@@ -14,9 +14,21 @@ use crate::fault::BoxError;
 #[derive(Debug)]
 pub struct TransportError {
     server: String,
-    connected: bool,
-    too_large: bool,
+    what: What,
     cause: BoxError,
+}
+
+/// How far a request has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// No server was reached.
+    Unreached,
+    /// The connection broke, or the answer.
+    Broken,
+    /// The answer is larger than was allowed.
+    TooLarge,
+    /// A layer has not let the request out, or the answer in.
+    Withheld,
 }
 
 /// Why a request over one connection has no response.
@@ -34,7 +46,8 @@ impl Failed {
 
 impl TransportError {
     pub(super) fn new(server: String, connected: bool, cause: BoxError) -> TransportError {
-        TransportError { server, connected, too_large: false, cause }
+        let what = if connected { What::Broken } else { What::Unreached };
+        TransportError { server, what, cause }
     }
 
     /// There is no server at all.
@@ -49,18 +62,26 @@ impl TransportError {
 
     pub(super) fn too_large(limit: usize) -> TransportError {
         let cause = format!("it is larger than {limit} bytes").into();
-        TransportError { server: String::new(), connected: true, too_large: true, cause }
+        TransportError { server: String::new(), what: What::TooLarge, cause }
     }
 
-    /// Whether the server was reached before the connection broke, so that it may have carried out the call.
+    /// A layer says that there is no answer: for its own reasons, or by passing on an error from here.
+    pub(super) fn withheld(error: impl Into<BoxError>) -> TransportError {
+        match error.into().downcast() {
+            Ok(own) => *own,
+            Err(cause) => TransportError { server: String::new(), what: What::Withheld, cause },
+        }
+    }
+
+    /// Whether the server may have been reached before this, so that it may have carried out the call.
     /// If not, it is safe to repeat the call.
     pub fn connected(&self) -> bool {
-        self.connected
+        self.what != What::Unreached
     }
 
     /// Whether there was an answer that is larger than was allowed.
     pub fn is_too_large(&self) -> bool {
-        self.too_large
+        self.what == What::TooLarge
     }
 
     /// What went wrong, without saying where the server is.
@@ -109,13 +130,12 @@ impl fmt::Display for TransportError {
     /// Says the innermost cause, which is the one that helps: `Connection refused`, not `client error`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cause = self.innermost();
-        match self {
-            TransportError { too_large: true, .. } => write!(f, "the answer cannot be read: {cause}"),
-            TransportError { connected: true, server, .. } if server.is_empty() => {
-                write!(f, "the answer broke off: {cause}")
-            }
-            TransportError { connected: true, server, .. } => write!(f, "the connection to {server} broke: {cause}"),
-            TransportError { server, .. } => write!(f, "{server} cannot be reached: {cause}"),
+        match (self.what, &self.server) {
+            (What::TooLarge, _) => write!(f, "the answer cannot be read: {cause}"),
+            (What::Withheld, _) => write!(f, "the answer is withheld: {cause}"),
+            (What::Broken, server) if server.is_empty() => write!(f, "the answer broke off: {cause}"),
+            (What::Broken, server) => write!(f, "the connection to {server} broke: {cause}"),
+            (What::Unreached, server) => write!(f, "{server} cannot be reached: {cause}"),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! nothing is shared out between threads either.
 
 mod address;
+mod around;
 mod body;
 mod connect;
 mod error;
@@ -11,25 +12,24 @@ mod http1;
 mod http2;
 mod kept;
 mod scgi;
+mod servers;
 mod tls;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use tokio::time::{Instant, timeout};
+use tower_service::Service;
 
 pub use self::address::{Address, AddressError, basic};
+use self::around::Around;
+pub use self::around::Client;
 pub use self::body::Incoming;
-use self::connect::{Place, Stream};
 pub use self::error::TransportError;
-use self::kept::Kept;
+use self::servers::Servers;
 pub use self::tls::{Tls, TlsError};
-
-/// How long a server that could not be reached is passed over, if there are others.
-const PASSED_OVER: Duration = Duration::from_secs(5);
+use crate::fault::BoxError;
 
 /// How servers are asked.
 #[derive(Debug, Clone)]
@@ -68,21 +68,8 @@ impl Default for Options {
 
 /// The way to one server, or to several of which any will do.
 pub struct Transport {
-    servers: Box<[Server]>,
-    /// How many requests there were: where the search for the next one's server begins.
-    turn: AtomicUsize,
-    /// When time began, for the marks of servers that are passed over.
-    since: Instant,
-    options: Options,
-}
-
-/// One server, and the connections to it.
-struct Server {
-    address: Address,
-    place: Place,
-    kept: Kept,
-    /// Until when it is passed over, in milliseconds.
-    passed_over: AtomicU64,
+    servers: Arc<Servers>,
+    around: Option<Around>,
 }
 
 /// Whether a request may reach a server twice.
@@ -100,24 +87,39 @@ impl Transport {
     /// # Errors
     /// Where TLS is wanted and cannot be: a file that is not there, or holds no certificate or key.
     pub fn new(addresses: Vec<Address>, options: Options) -> Result<Transport, TlsError> {
-        let secure = addresses.iter().any(Address::is_secure).then(|| options.tls.client()).transpose()?;
-        let servers = addresses.into_iter().map(|address| Server {
-            place: Place::of(&address, secure.clone()),
-            kept: Kept::new(options.idle, options.spare),
-            passed_over: AtomicU64::new(0),
-            address,
-        });
-        Ok(Transport { servers: servers.collect(), turn: AtomicUsize::new(0), since: Instant::now(), options })
+        Ok(Transport { servers: Arc::new(Servers::new(addresses, options)?), around: None })
+    }
+
+    /// The same way, with layers of tower's around it: `around` gets the client that asks the servers, and answers the
+    /// client that is asked in its place, whatever it does before, after or instead. Here one that sends no more than so
+    /// many requests at a time:
+    ///
+    /// ```
+    /// use croupier::transport::{Options, Transport};
+    /// use tower::limit::ConcurrencyLimit;
+    ///
+    /// let transport = Transport::new(vec!["http://127.0.0.1:9001/RPC2".parse()?], Options::default())?;
+    /// let transport = transport.around(|client| ConcurrencyLimit::new(client, 4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn around<S>(self, around: impl FnOnce(Client) -> S) -> Transport
+    where
+        S: Service<Request<Bytes>, Response = Response<Incoming>> + Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+    {
+        let inner = Client { servers: self.servers.clone(), around: self.around };
+        Transport { servers: self.servers, around: Some(Around::new(around(inner))) }
     }
 
     /// Where requests go, for messages; without user and password.
     pub fn names(&self) -> impl Iterator<Item = String> {
-        self.servers.iter().map(|server| server.address.to_string())
+        self.servers.addresses().map(Address::to_string)
     }
 
     /// The path of the first server's address, with its query.
     pub fn path(&self) -> &str {
-        self.servers.first().map_or("/", |server| server.address.path())
+        self.servers.addresses().next().map_or("/", Address::path)
     }
 
     /// Sends a request and reads the head of its response. It goes to the path that the server's address has, unless it
@@ -126,22 +128,10 @@ impl Transport {
     /// # Errors
     /// Where no server can be reached, or the connection breaks, or the answer takes too long to begin.
     pub async fn send(&self, request: Request<Bytes>, repeat: Repeat) -> Result<Response<Incoming>, TransportError> {
-        if let [only] = &*self.servers {
-            return only.send(request, repeat, &self.options).await.map_err(|(error, _)| error);
+        match &self.around {
+            None => self.servers.send(request, repeat).await,
+            Some(around) => around.send(request, repeat).await,
         }
-        let mut unsent = request;
-        let mut last = None;
-        for server in self.in_turn() {
-            match server.send(unsent, repeat, &self.options).await {
-                Ok(response) => return Ok(response),
-                Err((error, Some(request))) => {
-                    server.pass_over(self.since);
-                    (unsent, last) = (request, Some(error));
-                }
-                Err((error, None)) => return Err(error),
-            }
-        }
-        Err(last.unwrap_or_else(TransportError::nowhere))
     }
 
     /// Sends a request and reads the whole response, of whose body there may be so many bytes.
@@ -157,109 +147,6 @@ impl Transport {
         let (head, body) = self.send(request, repeat).await?.into_parts();
         Ok(Response::from_parts(head, body.collect(limit).await?))
     }
-
-    /// The servers in the order in which they are tried: each has its turn, those that were not reached come last.
-    fn in_turn(&self) -> Vec<&Server> {
-        let (count, now) = (self.servers.len(), millis(self.since));
-        let first = self.turn.fetch_add(1, Relaxed) % count.max(1);
-        let mut servers: Vec<_> = self.servers.iter().cycle().skip(first).take(count).collect();
-        servers.sort_by_key(|server| server.passed_over.load(Relaxed) > now);
-        servers
-    }
-}
-
-impl Server {
-    /// Sends a request; gives it back where nothing of it was sent.
-    async fn send(
-        &self,
-        request: Request<Bytes>,
-        repeat: Repeat,
-        options: &Options,
-    ) -> Result<Response<Incoming>, (TransportError, Option<Request<Bytes>>)> {
-        let mut request = self.addressed(request, options);
-        if !self.place.is_scgi() {
-            while let Some(kept) = self.kept.take().await {
-                let again = (repeat == Repeat::Harmless).then(|| request.clone());
-                let failed = match kept.send(request, options.answer, &self.kept).await {
-                    Ok(response) => return Ok(response),
-                    Err(failed) => failed,
-                };
-                match (failed.unsent, again) {
-                    (Some(unsent), _) => request = unsent,
-                    // Over one that is new, since what else is kept may be just as broken, and twice is enough.
-                    (None, Some(again)) if !failed.cause.is::<error::Late>() => {
-                        request = again;
-                        break;
-                    }
-                    _ => return Err((self.broken(failed.cause), None)),
-                }
-            }
-        }
-        // Seldom, and large: not in every request's future.
-        Box::pin(self.send_anew(request, options)).await
-    }
-
-    /// Connects and sends a request; gives it back where nothing of it was sent.
-    async fn send_anew(
-        &self,
-        request: Request<Bytes>,
-        options: &Options,
-    ) -> Result<Response<Incoming>, (TransportError, Option<Request<Bytes>>)> {
-        let stream = match timeout(options.connect, self.place.connect()).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err((self.unreached(error.into()), Some(request))),
-            Err(_) => {
-                let why = format!("no connection within {:?}", options.connect);
-                return Err((self.unreached(why.into()), Some(request)));
-            }
-        };
-        self.begin(stream, request, options).await.map_err(|failed| match failed.unsent {
-            Some(unsent) => (self.unreached(failed.cause), Some(unsent)),
-            None => (self.broken(failed.cause), None),
-        })
-    }
-
-    /// Sends a request over a connection that is new.
-    async fn begin(
-        &self,
-        stream: Stream,
-        request: Request<Bytes>,
-        options: &Options,
-    ) -> Result<Response<Incoming>, error::Failed> {
-        if self.place.is_scgi() {
-            return scgi::send(stream, request, options.answer).await;
-        }
-        if stream.is_http2() || options.http2 {
-            return http2::Connection::open(stream).await?.send(request, options.answer, self.kept.own()).await;
-        }
-        http1::Connection::open(stream).await?.send(request, options.answer, self.kept.own().clone()).await
-    }
-
-    /// The request as this server is to have it.
-    fn addressed(&self, mut request: Request<Bytes>, options: &Options) -> Request<Bytes> {
-        self.address.address(&mut request);
-        for (name, value) in &options.headers {
-            request.headers_mut().insert(name, value.clone());
-        }
-        request
-    }
-
-    fn unreached(&self, cause: crate::fault::BoxError) -> TransportError {
-        TransportError::new(self.address.to_string(), false, cause)
-    }
-
-    fn broken(&self, cause: crate::fault::BoxError) -> TransportError {
-        TransportError::new(self.address.to_string(), true, cause)
-    }
-
-    fn pass_over(&self, since: Instant) {
-        let until = millis(since).saturating_add(u64::try_from(PASSED_OVER.as_millis()).unwrap_or(u64::MAX));
-        self.passed_over.store(until, Relaxed);
-    }
-}
-
-fn millis(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 impl std::fmt::Debug for Transport {
