@@ -38,7 +38,7 @@ impl Travel {
     }
 
     /// The answer to the next of the calls; `None` where it is to be begun by itself.
-    pub fn next(&mut self) -> Option<Pending> {
+    pub fn take(&mut self) -> Option<Pending> {
         match &mut self.0 {
             Way::Answered(answers) => {
                 let answer = answers.next().unwrap_or_else(|| Err(Fault::internal()));

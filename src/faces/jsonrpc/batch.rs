@@ -68,7 +68,7 @@ impl Calls {
         let (frame, asking) = self.read(&raw);
         let pending = match asking {
             Ok(asking) => {
-                let travels = if is_services(&asking.method) { self.travel.next() } else { None };
+                let travels = if is_services(&asking.method) { self.travel.take() } else { None };
                 let alone = || begin(callee.service.as_ref(), &asking, &callee.context, || callee.url.clone());
                 travels.unwrap_or_else(alone)
             }

@@ -72,7 +72,7 @@ impl Calls {
         let call = self.tape.at(self.next.next()?);
         Some(match member(call) {
             Ok((method, params)) => {
-                let travels = if is_services(method) { self.travel.next() } else { None };
+                let travels = if is_services(method) { self.travel.take() } else { None };
                 travels.unwrap_or_else(|| begin_call(self.service.as_ref(), method, params, &self.context))
             }
             Err(fault) => Soon::now(Err(fault)),
