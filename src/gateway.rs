@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode, Version, header};
 
 use crate::body::Body;
-use crate::faces::face::{Claim, Face, GroupHead, GroupRequest};
+use crate::faces::face::{Claim, Face, GroupHead, GroupRequest, Replied};
 use crate::fault::Kind;
 use crate::intake::Intake;
 use crate::packing::pack;
@@ -35,7 +35,7 @@ pub struct Group {
 pub struct Gateway {
     groups: Groups,
     intake: Intake,
-    /// Whether responses carry an [`Outcome`] for the access log.
+    /// Whether responses come with an [`Outcome`] for the access log.
     observed: bool,
     /// Whether responses are packed for clients that offer to unpack them.
     packing: bool,
@@ -52,11 +52,19 @@ impl Groups {
     }
 }
 
-/// What the access log says of a request that reached a group: an extension of its response.
+/// A response, and what has become of the call.
+pub struct Answered {
+    /// The response.
+    pub response: Response<Body>,
+    /// What the access log says of a request that reached a group, if there is one.
+    pub outcome: Option<Outcome>,
+}
+
+/// What the access log says of a request that reached a group.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// The group's path.
-    pub group: Arc<str>,
+    pub group: Box<str>,
     /// The method that was called; empty where the request did not say.
     pub method: Box<str>,
     /// Why the call has no answer, if it has none.
@@ -74,7 +82,7 @@ impl Gateway {
         self.groups.clone()
     }
 
-    /// The same gateway, whose responses say for the access log what was called and how it ended.
+    /// The same gateway, which says for the access log what was called and how it ended.
     pub fn observed(self) -> Gateway {
         Gateway { observed: true, ..self }
     }
@@ -85,17 +93,17 @@ impl Gateway {
     }
 
     /// Answers one request. Where its head has an [`Only`] as an extension, everything else is not found.
-    pub async fn answer<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> Response<Body>
+    pub async fn answer<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> Answered
     where
         B: http_body::Body<Data = Bytes>,
     {
         match self.reply(head, body, peer).await {
-            Ok(response) => response,
-            Err(refusal) => refusal.into_response(),
+            Ok(answered) => answered,
+            Err(refusal) => refusal.into_response().into(),
         }
     }
 
-    async fn reply<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> Result<Response<Body>, Refusal>
+    async fn reply<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> Result<Answered, Refusal>
     where
         B: http_body::Body<Data = Bytes>,
     {
@@ -107,7 +115,7 @@ impl Gateway {
         let claim = group.claim(&group_head)?;
         let taken = match self.intake.take(head, body, group.body_limit).await {
             Ok(taken) => taken,
-            Err(refusal) => return Ok(claim.face.refuse(refusal)),
+            Err(refusal) => return Ok(claim.face.refuse(refusal).into()),
         };
         let face = claim.settle(group, &group_head, &taken.bytes);
         let context = Context { peer, deadline: None };
@@ -132,11 +140,16 @@ impl Gateway {
         if let Some(share) = share {
             replied.response.body_mut().hold(share);
         }
-        if self.observed {
-            let (group, method) = (Arc::from(group.path.as_str()), replied.method);
-            replied.response.extensions_mut().insert(Outcome { group, method, fault: replied.fault });
-        }
-        Ok(replied.response)
+        let Replied { response, method, fault } = replied;
+        let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
+        Ok(Answered { response, outcome })
+    }
+}
+
+impl From<Response<Body>> for Answered {
+    /// A response to a request that has called nothing.
+    fn from(response: Response<Body>) -> Answered {
+        Answered { response, outcome: None }
     }
 }
 

@@ -17,6 +17,8 @@ use crate::gateway::Outcome;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How many lines may wait to be written; where more would, they are counted instead.
 const WAITING: usize = 8192;
+/// How long lines are left to gather.
+const PAUSE: Duration = Duration::from_millis(2);
 /// The longest id taken over from a client, in bytes.
 const LONGEST_ID: usize = 64;
 
@@ -97,9 +99,9 @@ impl AccessLog {
 
 impl Line {
     /// Takes down how the request was answered, and tells the client its id.
-    pub(super) fn answered(&mut self, response: &mut Response<Body>) {
+    pub(super) fn answered(&mut self, response: &mut Response<Body>, outcome: Option<Outcome>) {
         self.status = response.status().as_u16();
-        self.outcome = response.extensions_mut().remove::<Outcome>();
+        self.outcome = outcome;
         if let Ok(id) = HeaderValue::from_str(&self.id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
@@ -153,6 +155,11 @@ impl Line {
 fn write(waiting: &Receiver<Box<Line>>, lost: &AtomicU64) {
     for line in waiting {
         line.write();
+        // Whoever leaves a line wakes this thread if it waits for one: better once for many lines than for each.
+        while let Ok(line) = waiting.try_recv() {
+            line.write();
+        }
+        std::thread::sleep(PAUSE);
         match lost.swap(0, Relaxed) {
             0 => {}
             count => {

@@ -18,7 +18,7 @@ use super::guarded::Guarded;
 use super::watch::{Pulse, Stream};
 use crate::body::Body;
 use crate::fault::BoxError;
-use crate::gateway::Gateway;
+use crate::gateway::{Answered, Gateway};
 use crate::refusal::Refusal;
 use crate::settings::Only;
 
@@ -104,12 +104,12 @@ impl Running {
             head.extensions.insert(*only);
         }
         self.line = shared.log.as_ref().map(|log| log.begin(&head, *peer));
-        let mut response = match self.placed {
+        let Answered { mut response, outcome } = match self.placed {
             true => caught(pin!(shared.gateway.answer(&head, body, *peer))).await,
-            false => overloaded(),
+            false => overloaded().into(),
         };
         if let Some(line) = &mut self.line {
-            line.answered(&mut response);
+            line.answered(&mut response, outcome);
         }
         Ok(response.map(|body| Guarded { body, running: self }))
     }
@@ -130,12 +130,12 @@ impl Drop for Running {
 }
 
 /// A panic is a defect of ours, and ends the request instead of the connection.
-async fn caught(mut answer: Pin<&mut impl Future<Output = Response<Body>>>) -> Response<Body> {
+async fn caught(mut answer: Pin<&mut impl Future<Output = Answered>>) -> Answered {
     let poll = |cx: &mut Context<'_>| {
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)));
         polled.unwrap_or_else(|_| {
             let refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed; its log says why");
-            Poll::Ready(refusal.into_response())
+            Poll::Ready(refusal.into_response().into())
         })
     };
     std::future::poll_fn(poll).await

@@ -178,7 +178,7 @@ async fn serve(gateway: Gateway) -> String {
                 let gateway = gateway.clone();
                 async move {
                     let (head, body) = request.into_parts();
-                    Ok::<_, std::convert::Infallible>(gateway.answer(&head, body, Some(peer)).await)
+                    Ok::<_, std::convert::Infallible>(gateway.answer(&head, body, Some(peer)).await.response)
                 }
             });
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
