@@ -3,25 +3,35 @@
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::fault::BoxError;
+use crate::wire::soap::Version;
 
 /// The protocols in which a call may be passed on as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wire {
+pub enum Wire<'a> {
     /// XML-RPC: a document with one `methodCall`.
     XmlRpc,
     /// JSON-RPC: a text with one request that wants an answer.
     JsonRpc,
+    /// SOAP: an envelope in UTF-8 with one element in its Body.
+    Soap {
+        /// Its version.
+        version: Version,
+        /// The name of the element in the Body.
+        element: &'a str,
+        /// The namespace of that element.
+        namespace: Option<&'a str>,
+    },
 }
 
 /// A call as its caller wrote it. Whoever passes it on may trust that it is a sound one of the method that is called.
 #[derive(Debug, Clone, Copy)]
 pub struct Written<'a> {
     /// What it is written in.
-    pub wire: Wire,
+    pub wire: Wire<'a>,
     /// The document.
     pub body: &'a [u8],
     /// What its header says of it.
@@ -30,6 +40,8 @@ pub struct Written<'a> {
 
 /// An answer as its server wrote it.
 pub struct Passed {
+    /// The status of its response: 200, but for faults of SOAP.
+    pub status: StatusCode,
     /// What its header says of it.
     pub content_type: HeaderValue,
     /// The document, which may still be coming.
@@ -46,9 +58,9 @@ pub enum Content {
 }
 
 impl Passed {
-    /// An answer of this type.
-    pub fn new(content_type: HeaderValue, content: Content) -> Passed {
-        Passed { content_type, content, permit: None }
+    /// An answer of this status and this type.
+    pub fn new(status: StatusCode, content_type: HeaderValue, content: Content) -> Passed {
+        Passed { status, content_type, content, permit: None }
     }
 
     /// The same answer, holding a permit until all of it has come.

@@ -10,6 +10,8 @@ mod process;
 #[path = "support/remote.rs"]
 mod remote;
 
+use std::process::Command;
+
 use croupier::Value;
 use croupier::fault::Kind;
 use remote::{Croupier, Face, Folder, Outcome, Server, text};
@@ -24,6 +26,36 @@ fn gateway(folder: &Folder, url: &str) -> Croupier {
         "#
     );
     Croupier::start(&folder.file("croupier.toml", &config), &[])
+}
+
+/// Has zeep call a server by its own description, straight and through its group.
+fn zeep(document: &str, croupier: &Croupier, calls: &[&str]) {
+    let script = format!("{}/tests/peers/remote_zeep.py", env!("CARGO_MANIFEST_DIR"));
+    let group = format!("http://{}/remote", croupier.address());
+    let ended = process::run(Command::new("python3").arg(script).args([document, &group]).args(calls));
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert_eq!(ended.stdout.lines().count(), calls.len(), "{ended:?}");
+}
+
+#[test]
+#[ignore = "needs node with the soap package, and python3 with zeep"]
+fn clients_of_node_s_soap_go_on_as_before() {
+    let (_server, port) = Server::script("node", "remote_soap.js", &[]);
+    let (folder, url) = (Folder::new(), format!("http://127.0.0.1:{port}/house"));
+    let croupier = gateway(&folder, &url);
+    croupier.group("/remote", "spinList");
+    zeep(&format!("{url}?wsdl"), &croupier, &[r#"["spinList", 2]"#, r#"["table", "first"]"#, r#"["table", "second"]"#]);
+}
+
+#[test]
+#[ignore = "needs python3 with spyne and zeep"]
+fn clients_of_spyne_go_on_as_before() {
+    let (_server, port) = Server::script("python3", "remote_spyne.py", &[]);
+    let (folder, url) = (Folder::new(), format!("http://127.0.0.1:{port}/"));
+    let croupier = gateway(&folder, &url);
+    croupier.group("/remote", "find");
+    let calls = [r#"["find", "Polina"]"#, r#"["numbers", 3]"#, r#"["find", "Nobody"]"#, r#"["fail"]"#];
+    zeep(&format!("{url}?wsdl"), &croupier, &calls);
 }
 
 #[test]

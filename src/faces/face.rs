@@ -132,8 +132,11 @@ pub fn relay(service: &dyn Service, call: Call<'_>, written: Written<'_>) -> Opt
 
 /// A response with an answer that somebody else has written.
 pub fn passed(passed: Passed) -> Response<Body> {
+    let status = passed.status;
     let (content_type, body) = Body::passed(passed);
-    ok(content_type, body)
+    let mut response = ok(content_type, body);
+    *response.status_mut() = status;
+    response
 }
 
 /// Appends a value; a type that panics over it fails its own call and no other.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::version::Offer;
 use super::{Remote, Speaks};
+use crate::faces::tongue::Tongue;
 use crate::fault::{BoxError, Fault};
 use crate::relay::{Content, Passed, Wire, Written};
 use crate::service::{Call, Relayed, Relaying};
@@ -22,6 +23,8 @@ use crate::wait::Soon;
 
 /// How an answer of XML-RPC begins, but for what may stand before it.
 static START: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("<methodResponse"));
+/// The same of SOAP.
+static ENVELOPE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("Envelope"));
 /// How much of an answer is waited for before any of it is passed on: where a shorter one breaks off, its caller can
 /// still be told so.
 const FIRST: usize = 64 << 10;
@@ -45,40 +48,39 @@ impl Remote {
     /// Passes a call on, if the server is asked in the same protocol and nothing is to be put into the call.
     pub(super) fn pass_on(&self, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
         let options = &self.inner.options;
-        let same = match written.wire {
-            Wire::XmlRpc => options.speaks == Speaks::XmlRpc,
-            Wire::JsonRpc => options.speaks == Speaks::JsonRpc,
-        };
-        if !same || options.token.is_some() {
+        if options.token.is_some() {
             return None;
         }
         let version = self.inner.versions.count();
-        if let Err(fault) = self.find(self.inner.versions.at(version), call.method) {
+        let offer = self.inner.versions.at(version);
+        let request = match (written.wire, options.speaks, &offer.tongue) {
+            (Wire::XmlRpc, Speaks::XmlRpc, _) => request(written, HeaderValue::from_static("text/xml")),
+            (Wire::JsonRpc, Speaks::JsonRpc, _) => request(written, HeaderValue::from_static("application/json")),
+            (Wire::Soap { version, element, namespace }, Speaks::Soap, Some(Tongue::Soap(tongue))) => {
+                tongue.pass(call.method, version, (namespace, element), written.body)?
+            }
+            _ => return None,
+        };
+        if let Err(fault) = self.find(offer, call.method) {
             return Some(Soon::now(Err(fault)));
         }
         let (remote, method, repeat) = (self.clone(), call.method.to_owned(), self.repeat(call.method));
-        let (request, wire) = (request(written), written.wire);
         Some(Soon::later(async move {
             let asked = Asked { method: &method, offer: remote.inner.versions.at(version) };
-            remote.relay(request, repeat, wire, asked).await
+            remote.relay(request, repeat, asked).await
         }))
     }
 
-    async fn relay(
-        &self,
-        request: Request<Bytes>,
-        repeat: Repeat,
-        wire: Wire,
-        asked: Asked<'_>,
-    ) -> Result<Relayed, Fault> {
+    async fn relay(&self, request: Request<Bytes>, repeat: Repeat, asked: Asked<'_>) -> Result<Relayed, Fault> {
+        let speaks = self.inner.options.speaks;
         let sent = self.inner.transport.send(request, repeat).await;
         let (head, body) = sent.map_err(|error| self.unanswered(&error))?.into_parts();
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
-        let plain = head.status == StatusCode::OK && !head.headers.contains_key(header::CONTENT_ENCODING);
-        if let Some(content_type) = content_type.filter(|content_type| plain && is_of(wire, content_type)) {
+        let plain = is_an_answers(head.status, speaks) && !head.headers.contains_key(header::CONTENT_ENCODING);
+        if let Some(content_type) = content_type.filter(|content_type| plain && is_of(speaks, content_type)) {
             let begun = begin(body).await.map_err(|error| self.unanswered(&error))?;
-            if begun.looks_like(wire) {
-                return Ok(Relayed::Passed(Passed::new(content_type, begun.content())));
+            if begun.looks_like(speaks) {
+                return Ok(Relayed::Passed(Passed::new(head.status, content_type, begun.content())));
             }
             return self.read(asked, Response::from_parts(head, begun.whole(self.inner.options.largest).await?));
         }
@@ -92,24 +94,27 @@ impl Remote {
     }
 }
 
-fn request(written: Written<'_>) -> Request<Bytes> {
+fn request(written: Written<'_>, usual: HeaderValue) -> Request<Bytes> {
     let mut request = Request::new(Bytes::copy_from_slice(written.body));
     *request.method_mut() = Method::POST;
-    let usual = match written.wire {
-        Wire::XmlRpc => HeaderValue::from_static("text/xml"),
-        Wire::JsonRpc => HeaderValue::from_static("application/json"),
-    };
     request.headers_mut().insert(header::CONTENT_TYPE, written.content_type.cloned().unwrap_or(usual));
     request
 }
 
+/// Whether a response of this status holds an answer: faults of SOAP have others than 200 (SOAP 1.1, section 6.2; SOAP 1.2,
+/// Part 2, section 7.4.2).
+fn is_an_answers(status: StatusCode, speaks: Speaks) -> bool {
+    let fault = status == StatusCode::INTERNAL_SERVER_ERROR || status == StatusCode::BAD_REQUEST;
+    status == StatusCode::OK || (speaks == Speaks::Soap && fault)
+}
+
 /// Whether a content type is one of the protocol's.
-fn is_of(wire: Wire, content_type: &HeaderValue) -> bool {
+fn is_of(speaks: Speaks, content_type: &HeaderValue) -> bool {
     let bytes = content_type.as_bytes();
     let media = bytes.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
-    match wire {
-        Wire::XmlRpc => media.ends_with(b"/xml") || media.ends_with(b"+xml"),
-        Wire::JsonRpc => media.starts_with(b"application/json") || media.ends_with(b"+json"),
+    match speaks {
+        Speaks::XmlRpc | Speaks::Soap => media.ends_with(b"/xml") || media.ends_with(b"+xml"),
+        Speaks::JsonRpc => media.starts_with(b"application/json") || media.ends_with(b"+json"),
     }
 }
 
@@ -163,15 +168,16 @@ fn ends(all: &[u8]) -> bool {
 impl Begun {
     /// Whether this looks like an answer in the protocol: it begins like one and, if it is all there, has what an answer
     /// has and ends like one.
-    fn looks_like(&self, wire: Wire) -> bool {
+    fn looks_like(&self, speaks: Speaks) -> bool {
         let (all, whole) = (self.first.as_ref(), self.rest.is_none());
-        match wire {
-            Wire::XmlRpc => {
-                let start = all.get(..512).unwrap_or(all);
-                START.find(start).is_some() && (!whole || ends(all))
+        let start = all.get(..512).unwrap_or(all);
+        match speaks {
+            Speaks::XmlRpc => START.find(start).is_some() && (!whole || ends(all)),
+            Speaks::Soap => ENVELOPE.find(start).is_some() && (!whole || all.trim_ascii_end().ends_with(b"Envelope>")),
+            Speaks::JsonRpc if whole => {
+                serde_json::from_slice(all).is_ok_and(|members: Members| members.are_an_answer())
             }
-            Wire::JsonRpc if whole => serde_json::from_slice(all).is_ok_and(|members: Members| members.are_an_answer()),
-            Wire::JsonRpc => all.trim_ascii_start().starts_with(b"{"),
+            Speaks::JsonRpc => all.trim_ascii_start().starts_with(b"{"),
         }
     }
 

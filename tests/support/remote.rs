@@ -148,6 +148,11 @@ impl Croupier {
         }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Ends it and gives all that it has printed.
     pub(crate) fn end(self) -> Ended {
         self.server.end()

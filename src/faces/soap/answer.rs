@@ -8,8 +8,8 @@ use http::StatusCode;
 use super::{fault, response};
 use crate::body::{Body, Source};
 use crate::faces::face::{self, Replied, Reply};
-use crate::fault::{BoxError, Fault};
-use crate::service::{Answer, Encode, Format, Rows};
+use crate::fault::{BoxError, Fault, Kind};
+use crate::service::{Answer, Encode, Format, Relayed, Rows};
 use crate::shape::{MethodShape, Shape, Shapes};
 use crate::wait::Soon;
 use crate::wire::soap::{Place, Refused, Style, Version, write_head, write_tail};
@@ -42,6 +42,18 @@ impl Answering {
                 replied(body, version, &namespace, name)
             }),
             Err(fault) => Soon::now(self.replied(Err(fault), name)),
+        }
+    }
+
+    /// The reply to a call that was passed on.
+    pub(super) fn pass(self, relayed: Result<Relayed, Fault>, name: Box<str>) -> Reply {
+        match relayed {
+            Ok(Relayed::Passed(passed)) => {
+                let fault = (passed.status != StatusCode::OK).then_some(Kind::Service(None));
+                Soon::now(Replied { response: face::passed(passed), method: name, fault })
+            }
+            Ok(Relayed::Read(answer)) => self.write(Ok(answer), name),
+            Err(fault) => self.write(Err(fault), name),
         }
     }
 

@@ -18,13 +18,14 @@ use super::face::{self, Claim, Face, GroupHead, GroupRequest, Replied, Reply};
 use crate::args::Args;
 use crate::body::Body;
 use crate::interface::Interface;
-use crate::service::{Call, Service};
+use crate::relay::{Wire, Written};
+use crate::service::{Call, Relaying, Service};
 use crate::shape::Shapes;
 use crate::site::Site;
 use crate::text::abridge;
 use crate::wait::Soon;
 use crate::wire::Limits;
-use crate::wire::soap::{self as wire, Given, Message, Refused, Rejection, Style, Version};
+use crate::wire::soap::{self as wire, Given, Message, Opened, Refused, Rejection, Style, Version};
 use crate::wire::xml::charset;
 
 pub use namespace::namespace_of;
@@ -121,19 +122,13 @@ impl Soap {
         let style = if is_rpc(request.query()) { Style::Rpc } else { Style::Document };
         let text = charset::decode(body, face::media_parameter(&head.headers, "charset"))
             .map_err(|fault| unread(fault.into()))?;
-        let message = wire::read_call(&text, shapes, style, self.limits).map_err(unread)?;
-        let Message { version, method, given, tape } = message;
+        let opened = Opened::read(&text, self.limits).map_err(unread)?;
+        let (version, method) = (opened.version, opened.method());
         let name: Box<str> = abridge(&method).into();
         if let Err(fault) = action::check(head, &method, shapes) {
             return Err((Rejection { version: Some(version), refused: Refused::Call(fault) }, name));
         }
-        let mut values = tape.values();
-        let args = match given {
-            Given::ByPosition => Args::Values(values),
-            Given::ByName => values.next().map_or(Args::None, Args::Members),
-        };
-        let pending = face::begin(service.as_ref(), Call { method: &method, args, context });
-        let answering = Answering {
+        let answering = |method: &str| Answering {
             shapes: shapes.clone(),
             method: shapes.methods().iter().position(|known| known.name == method),
             namespace: self.namespace().into(),
@@ -141,7 +136,39 @@ impl Soap {
             version,
             style,
         };
+        if let Some(relaying) = self.relay(service.as_ref(), &opened, &method, &text, &request) {
+            let answering = answering(&method);
+            return Ok(relaying.and_then(move |relayed| answering.pass(relayed, name)));
+        }
+        let Message { given, tape, .. } = opened.call(shapes, style, self.limits).map_err(unread)?;
+        let mut values = tape.values();
+        let args = match given {
+            Given::ByPosition => Args::Values(values),
+            Given::ByName => values.next().map_or(Args::None, Args::Members),
+        };
+        let pending = face::begin(service.as_ref(), Call { method: &method, args, context });
+        let answering = answering(&method);
         Ok(pending.and_then(move |answer| answering.write(answer, name)))
+    }
+
+    /// Passes a call on as it is written, if it is not written as this group's own description has it, but as that of the
+    /// server behind it: so whoever was made for that server goes on as before.
+    fn relay(
+        &self,
+        service: &dyn Service,
+        opened: &Opened<'_>,
+        method: &str,
+        text: &str,
+        request: &GroupRequest<'_>,
+    ) -> Option<Relaying> {
+        let Opened { version, element, .. } = *opened;
+        let namespace = opened.namespace.as_deref();
+        if namespace == Some(self.namespace()) || !charset::is_utf8(request.body, text) {
+            return None;
+        }
+        let wire = Wire::Soap { version, element, namespace };
+        let call = Call { method, args: Args::None, context: request.context };
+        face::relay(service, call, Written { wire, body: request.body, content_type: None })
     }
 }
 

@@ -49,6 +49,22 @@ impl Tongue {
         Ok(self.post(body, &operation.action))
     }
 
+    /// The request that passes a call on as somebody else has written it in UTF-8, with this element in its Body; `None`
+    /// where the server's description has the method's calls otherwise.
+    pub(crate) fn pass(
+        &self,
+        method: &str,
+        version: Version,
+        element: (Option<&str>, &str),
+        body: &[u8],
+    ) -> Option<Request<Bytes>> {
+        let binding = &self.binding;
+        let operation = binding.operation(method).filter(|_| binding.version == version)?;
+        let wrapper = operation.wrapper.as_ref()?;
+        let namespace = wrapper.namespace.and_then(|at| binding.namespaces.get(at)).map(String::as_str);
+        ((namespace, wrapper.local.as_str()) == element).then(|| self.post(body.to_vec(), &operation.action))
+    }
+
     /// The result in the response to a call.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::shape::{MethodShape, Shapes, unescape};
 use crate::wire::Limits;
 use crate::wire::tape::Tape;
-use crate::wire::xml::tree::shape;
+use crate::wire::xml::tree::{Tree, shape};
 
 /// A message as read.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,18 +31,58 @@ pub struct Message<'a> {
 /// # Errors
 /// `Rejection`, whose faults are `NotWellFormed`, `Structure`, `Limit` and `BadParams`.
 pub fn read_call<'a>(text: &'a str, shapes: &Shapes, style: Style, limits: Limits) -> Result<Message<'a>, Rejection> {
-    let xml = envelope::tree(text, limits)?;
-    let Envelope { version, content, .. } = Envelope::of(&xml)?;
-    let rejected = |refused| Rejection { version: Some(version), refused };
-    if content.namespace() == Some(version.namespace()) {
-        return Err(rejected(shape("the `Body` holds an element of SOAP's own, not a call").into()));
+    Opened::read(text, limits)?.call(shapes, style, limits)
+}
+
+/// A call whose envelope has been read, and whose parameters have not.
+#[derive(Debug)]
+pub struct Opened<'a> {
+    /// Its version.
+    pub version: Version,
+    /// The name of the element that makes the call.
+    pub element: &'a str,
+    /// The namespace of that element.
+    pub namespace: Option<Cow<'a, str>>,
+    xml: Tree<'a>,
+    at: usize,
+}
+
+impl<'a> Opened<'a> {
+    /// Reads an envelope with a call in it.
+    ///
+    /// # Errors
+    /// `Rejection`, whose faults are `NotWellFormed`, `Structure` and `Limit`.
+    pub fn read(text: &'a str, limits: Limits) -> Result<Opened<'a>, Rejection> {
+        let xml = envelope::tree(text, limits)?;
+        let Envelope { version, content, .. } = Envelope::of(&xml)?;
+        if content.namespace() == Some(version.namespace()) {
+            let refused = shape("the `Body` holds an element of SOAP's own, not a call").into();
+            return Err(Rejection { version: Some(version), refused });
+        }
+        let (element, namespace, at) = (content.name(), content.own_namespace(), content.at());
+        Ok(Opened { version, element, namespace, xml, at })
     }
-    let element = content.name();
-    let known = shapes.method_of_element(element);
-    let mut reader = Reader::new(shapes, style, limits);
-    let params = known.map(|known| known.params.as_slice()).unwrap_or_default();
-    let given = reader.params(content, params).map_err(|fault| rejected(Refused::Call(fault)))?;
-    Ok(Message { version, method: unescape(element), given, tape: reader.tape })
+
+    /// The name of the method that is called.
+    pub fn method(&self) -> Cow<'a, str> {
+        unescape(self.element)
+    }
+
+    /// Reads the parameters, as [`read_call`] does.
+    ///
+    /// # Errors
+    /// `Rejection`, whose faults are `Structure`, `Limit` and `BadParams`.
+    pub fn call(&self, shapes: &Shapes, style: Style, limits: Limits) -> Result<Message<'a>, Rejection> {
+        let version = self.version;
+        let known = shapes.method_of_element(self.element);
+        let mut reader = Reader::new(shapes, style, limits);
+        let params = known.map(|known| known.params.as_slice()).unwrap_or_default();
+        // It was there a moment ago.
+        let content = self.xml.element(self.at).ok_or_else(|| shape("there is no call"))?;
+        let given = reader.params(content, params);
+        let given = given.map_err(|fault| Rejection { version: Some(version), refused: Refused::Call(fault) })?;
+        Ok(Message { version, method: self.method(), given, tape: reader.tape })
+    }
 }
 
 /// Reads the answer of a method.

@@ -36,6 +36,11 @@ pub fn decode<'a>(bytes: &'a [u8], charset: Option<&str>) -> Result<Cow<'a, str>
     text.map(one_line_end)
 }
 
+/// Whether these bytes are a text in UTF-8, but for its line ends.
+pub fn is_utf8(bytes: &[u8], text: &str) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|own| one_line_end(Cow::Borrowed(own)) == text)
+}
+
 /// The text with every CR LF and every lone CR made LF.
 pub(in crate::wire) fn one_line_end(text: Cow<'_, str>) -> Cow<'_, str> {
     match memchr::memchr(b'\r', text.as_bytes()) {

@@ -100,7 +100,8 @@ impl<'a> Tree<'a> {
         self.element(0)
     }
 
-    fn element(&self, at: usize) -> Option<Element<'_, 'a>> {
+    /// The element at a place.
+    pub(in crate::wire) fn element(&self, at: usize) -> Option<Element<'_, 'a>> {
         self.elements.get(at).map(|entry| Element { tree: self, entry, at })
     }
 
@@ -117,6 +118,16 @@ impl<'x, 'a> Element<'x, 'a> {
 
     pub(in crate::wire) fn namespace(self) -> Option<&'x str> {
         self.tree.namespace(self.entry.namespace)
+    }
+
+    /// The same, for whoever keeps it longer than the tree.
+    pub(in crate::wire) fn own_namespace(self) -> Option<Cow<'a, str>> {
+        self.entry.namespace.and_then(|Namespace(at)| self.tree.namespaces.get(at)).cloned()
+    }
+
+    /// Its place in its tree.
+    pub(in crate::wire) fn at(self) -> usize {
+        self.at
     }
 
     pub(in crate::wire) fn attributes(self) -> &'x [Attribute<'a>] {

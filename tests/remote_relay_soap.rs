@@ -1,0 +1,187 @@
+//! SOAP passed on as it is written: clients that were made for a server elsewhere, by its own description, reach it through
+//! a group as before. What is not written so is read and written anew.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/calls.rs"]
+mod calls;
+#[path = "support/every_type.rs"]
+mod every_type;
+#[path = "support/over.rs"]
+mod over;
+#[path = "support/sound.rs"]
+mod sound;
+#[path = "properties_xmlrpc/trees.rs"]
+#[allow(dead_code, reason = "only the values are wanted")]
+mod trees;
+#[path = "support/upstream.rs"]
+mod upstream;
+
+use std::sync::Arc;
+
+use croupier::describe::wsdl::{self, Form, Style, Versions};
+use croupier::faces::soap::namespace_of;
+use croupier::service::Service;
+use croupier::shape::Shapes;
+use croupier::transport::{self, Transport};
+use croupier::upstream::{Description, Names, Options, Remote, Speaks};
+use http::StatusCode;
+
+use calls::{PATH, post_to};
+use sound::{LARGEST, faces, sound};
+use upstream::{Act, Upstream};
+
+/// The namespace of the server's messages.
+const THEIRS: &str = "urn:elsewhere";
+const V11: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+const V12: &str = "http://www.w3.org/2003/05/soap-envelope";
+
+/// The server, whose one method is `hello`, as its own description has it.
+async fn remote(server: &Upstream, versions: Versions, hide: &str) -> Arc<dyn Service> {
+    let service = sound();
+    let form = Form { style: Style::Document, versions };
+    let shapes = Shapes::of(service.interface());
+    let text = wsdl::document(service.interface(), &shapes, THEIRS, "http://localhost/elsewhere", form);
+    let address = format!("http://{}/", server.address()).parse().unwrap();
+    let transport = Transport::new(vec![address], transport::Options::default()).unwrap();
+    let described = Some(Description::Text { name: "description".to_owned(), text });
+    let hide = Names(vec![hide.to_owned()]);
+    let remote = Remote::new(transport, Options { described, hide, largest: LARGEST, ..Options::new(Speaks::Soap) });
+    remote.learn().await.unwrap();
+    Arc::new(remote)
+}
+
+fn message(envelope: &str, content: &str) -> String {
+    format!(
+        r#"<e:Envelope xmlns:e="{envelope}"><e:Header><h:own xmlns:h="urn:h">it</h:own></e:Header><e:Body>{content}</e:Body></e:Envelope>"#
+    )
+}
+
+fn call(envelope: &str, namespace: &str) -> String {
+    message(envelope, &format!(r#"<x:hello xmlns:x="{namespace}"/>"#))
+}
+
+fn response(status: &str, media: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\nContent-Type: {media}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+/// What nobody but this server would write.
+fn answer(envelope: &str) -> String {
+    let inside =
+        format!(r#"<q:helloResponse xmlns:q="{THEIRS}" own="yes"><q:result>world</q:result></q:helloResponse>"#);
+    format!("\n{}\n", message(envelope, &inside))
+}
+
+fn body_of(request: &[u8]) -> &str {
+    let text = std::str::from_utf8(request).unwrap();
+    text.split_once("\r\n\r\n").unwrap().1
+}
+
+#[tokio::test]
+async fn calls_and_answers_stay_as_they_are_written() {
+    let server = Upstream::start().await;
+    for (versions, envelope, media) in
+        [(Versions::One, V11, "text/xml; charset=utf-8"), (Versions::Two, V12, "application/soap+xml; charset=utf-8")]
+    {
+        let (remote, answer) = (remote(&server, versions, "").await, answer(envelope));
+        server.will([Act::Answer(response("200 OK", media, &answer))]);
+        for sent in [call(envelope, THEIRS), format!("<?xml version=\"1.0\"?>\r\n{}\r\n", call(envelope, THEIRS))] {
+            let heard = post_to(&remote, &faces(), "", media, sent.as_bytes()).await;
+            assert_eq!(heard, (StatusCode::OK, answer.clone()), "{envelope}");
+            assert_eq!(body_of(&server.last()), sent);
+        }
+        let request = String::from_utf8(server.last()).unwrap();
+        let action = format!("\"{THEIRS}#hello\"");
+        let beside = match versions {
+            Versions::One => format!("\r\nsoapaction: {action}\r\n"),
+            _ => format!("\r\ncontent-type: {media}; action={action}\r\n"),
+        };
+        assert!(request.contains(&beside), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn faults_keep_their_details_and_their_status() {
+    let server = Upstream::start().await;
+    let remote = remote(&server, Versions::One, "").await;
+    let fault =
+        "<e:Fault><faultcode>e:Server</faultcode><faultstring>no</faultstring><detail><own>42</own></detail></e:Fault>";
+    let fault = message(V11, fault);
+    server.will([Act::Answer(response("500 Internal Server Error", "text/xml", &fault))]);
+    let heard = post_to(&remote, &faces(), "", "text/xml", call(V11, THEIRS).as_bytes()).await;
+    assert_eq!(heard, (StatusCode::INTERNAL_SERVER_ERROR, fault));
+}
+
+#[tokio::test]
+async fn what_is_not_written_as_the_server_would_is_written_anew() {
+    let server = Upstream::start().await;
+    let remote = remote(&server, Versions::One, "").await;
+    server.will([Act::Answer(response("200 OK", "text/xml", &answer(V11)))]);
+    let (own, wide) = (namespace_of(PATH), call(V11, THEIRS).encode_utf16().flat_map(u16::to_be_bytes).collect());
+    for (media, sent) in [
+        ("text/xml", call(V11, &own).into_bytes()),
+        ("application/soap+xml", call(V12, THEIRS).into_bytes()),
+        ("text/xml", call(V11, "urn:nobody").into_bytes()),
+        ("text/xml", message(V11, "<hello/>").into_bytes()),
+        ("text/xml", wide),
+    ] {
+        let (status, heard) = post_to(&remote, &faces(), "", media, &sent).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(heard.contains(&format!("<m:helloResponse xmlns:m=\"{own}\"><m:result>world</m:result>")), "{heard}");
+        assert_ne!(body_of(&server.last()).as_bytes(), sent);
+    }
+}
+
+#[tokio::test]
+async fn what_may_not_be_called_is_not_passed_on_either() {
+    let server = Upstream::start().await;
+    server.will([Act::Silence]);
+    let remote = remote(&server, Versions::One, "hel*").await;
+    let headed =
+        message(V11, r#"<x:hello xmlns:x="urn:elsewhere"/>"#).replace("<h:own", r#"<h:own e:mustUnderstand="1""#);
+    let two = message(V11, r#"<x:hello xmlns:x="urn:elsewhere"/><x:hello xmlns:x="urn:elsewhere"/>"#);
+    for (sent, expected) in [
+        (call(V11, THEIRS), "there is no method `hello` here"),
+        (call(V11, THEIRS).replace("hello", "_hello"), "there is no method `_hello` here"),
+        (headed, "MustUnderstand"),
+        (two, "more than one element"),
+        (format!("<!DOCTYPE a>{}", call(V11, THEIRS)), "document type declaration"),
+    ] {
+        let (status, heard) = post_to(&remote, &faces(), "", "text/xml", sent.as_bytes()).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(heard.contains(expected), "{heard}");
+    }
+    assert_eq!(server.requests(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_anywhere_is_a_fault() {
+    let server = Upstream::start().await;
+    let remote = remote(&server, Versions::One, "").await;
+    let whole = response("200 OK", "text/xml", answer(V11).trim_end());
+    for end in 0..whole.len() {
+        server.will([Act::Cut(whole[..end].to_vec())]);
+        let (status, heard) = post_to(&remote, &faces(), "", "text/xml", call(V11, THEIRS).as_bytes()).await;
+        assert_eq!((status, server.requests()), (StatusCode::INTERNAL_SERVER_ERROR, 1), "{end} bytes");
+        assert!(heard.contains("<faultcode>soap:Server</faultcode>"), "{end} bytes: {heard}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_a_fault_of_ones_own() {
+    let server = Upstream::start().await;
+    let remote = remote(&server, Versions::One, "").await;
+    for there in [
+        response("200 OK", "text/html", "<html/>"),
+        response("200 OK", "text/xml", "<html/>"),
+        response("200 OK", "text/xml", r#"<e:Envelope xmlns:e="urn:e"><e:Body>"#),
+        response("404 Not Found", "text/xml", &answer(V11)),
+        response("500 Internal Server Error", "text/plain", "no"),
+        response("302 Found", "text/xml", ""),
+    ] {
+        server.will([Act::Answer(there.clone())]);
+        let (status, heard) = post_to(&remote, &faces(), "", "text/xml", call(V11, THEIRS).as_bytes()).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{}", String::from_utf8_lossy(&there));
+        assert!(heard.contains("the server behind this one does not answer"), "{heard}");
+    }
+}
