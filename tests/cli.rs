@@ -233,6 +233,48 @@ fn a_second_signal_ends_the_server_at_once() {
 }
 
 #[test]
+fn a_hangup_has_the_configuration_read_anew() {
+    let folder = Folder::new();
+    let config = folder.file("house.toml", PATIENT);
+    let (mut server, url) = serve(&["--config", &config]);
+    let asked = |path: &str| {
+        let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    let mut client = begin(&url, 100_000);
+    assert_eq!((asked("/spin"), asked("/mini/spin")), ("200".into(), "404".into()));
+
+    let mini = "[group.'/mini']\nservice = 'wheel'\noptions = { family = 'mini' }\n";
+    folder.file("house.toml", mini);
+    server.signal("HUP");
+    wait_for(&mut server, "read anew: 1 group");
+    wait_for(&mut server, "the first to go by what it says in `server`");
+    assert_eq!((asked("/spin"), asked("/mini/spin")), ("404".into(), "200".into()));
+
+    folder.file("house.toml", &mini.replace("mini' }", "minni' }"));
+    server.signal("HUP");
+    wait_for(&mut server, "stays as it was");
+    assert_eq!(asked("/mini/spin"), "200");
+
+    // What was asked in the group that is gone is answered to its end.
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer.matches("<array>").count(), 100_001);
+    folder.file("house.toml", PATIENT);
+    server.signal("HUP");
+    wait_for(&mut server, "read anew: 1 group");
+    assert_eq!((asked("/spin"), asked("/mini/spin")), ("200".into(), "404".into()));
+    server.signal("TERM");
+    let ended = server.end();
+    assert_eq!(ended.code(), Some(0));
+    assert!(ended.stderr.contains("did you mean `mini`?"), "{}", ended.stderr);
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn there_are_as_many_workers_as_the_configuration_says() {
     let folder = Folder::new();

@@ -37,7 +37,11 @@ pub(super) enum Command {
     /// Serve the groups of a configuration file, or the built-in ones
     #[command(after_help = "\
 SIGINT (Ctrl-C) or SIGTERM stops it: nothing new is accepted, what runs may finish within the drain time
-([server.deadlines] drain, 10 s by default), and the exit code is 0. A second signal ends it at once.")]
+([server.deadlines] drain, 10 s by default), and the exit code is 0. A second signal ends it at once.
+
+SIGHUP has it read the configuration anew. If that is sound, new requests go to its groups and pages, whose services are
+made anew, while calls that run finish where they began; if not, all stays as it was, and the errors are told. Where it
+listens, `workers`, `log` and `server` stay what they were at the start.")]
     Serve(Serve),
     /// Look through a configuration file: every error in it, or the groups it amounts to
     #[command(after_help = "The exit code is 0 for a sound file and 1 for one with errors.")]

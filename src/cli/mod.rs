@@ -5,6 +5,7 @@ mod args;
 mod call;
 mod describe;
 mod logging;
+mod reload;
 mod remotes;
 mod serve;
 mod table;

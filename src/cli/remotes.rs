@@ -43,10 +43,17 @@ pub(super) async fn first_look(config: &Config) -> Asking {
     Asking { tasks, changed }
 }
 
+/// Servers being asked, until this is dropped.
+pub(super) struct Keeping {
+    #[expect(dead_code, reason = "it is held to be dropped")]
+    task: JoinSet<()>,
+}
+
 /// Puts the groups together anew whenever a server has turned out to offer something else.
-pub(super) fn keep(config: &Arc<Config>, groups: Groups, asking: Asking) {
+pub(super) fn keep(config: &Arc<Config>, groups: Groups, asking: Asking) -> Keeping {
     let config = config.clone();
-    tokio::spawn(async move {
+    let mut task = JoinSet::new();
+    task.spawn(async move {
         // The tasks end with this one.
         let _tasks = asking.tasks;
         loop {
@@ -54,4 +61,5 @@ pub(super) fn keep(config: &Arc<Config>, groups: Groups, asking: Asking) {
             groups.replace(config.router());
         }
     });
+    Keeping { task }
 }

@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Serve;
+use super::reload::{self, Served};
 use super::{Failure, logging, remotes, say};
 use crate::config::{Config, ConfiguredGroup, DEFAULT, Registry};
 use crate::faces::set::FaceName;
@@ -28,7 +29,7 @@ pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {
     let given: Vec<Entrance> = args.listen.iter().cloned().map(Entrance::from).collect();
     let listen = if given.is_empty() { &config.listen } else { &given };
     runtime.block_on(async {
-        let stop = stop_signal()?;
+        let (stop, hangup) = (stop_signal()?, signal(SignalKind::hangup())?);
         let listeners = bind(listen).await?;
         let log = if config.log.access { Some(AccessLog::start()?) } else { None };
         let settings = config.settings;
@@ -36,10 +37,15 @@ pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {
         let intake = Intake { memory, deadline: settings.deadlines.body };
         let remotes = remotes::first_look(&config).await;
         let gateway = Gateway::new(config.router(), intake);
-        remotes::keep(&config, gateway.groups(), remotes);
+        let groups = gateway.groups();
+        let keeping = remotes::keep(&config, groups.clone(), remotes);
         let server = Server::new(gateway, settings, log).on(workers(&config)?);
         greet(&config, &listeners);
-        let ended = server.run(listeners, stop).await;
+        let reloading = reload::at_each(hangup, args, registry, Served { config: config.clone(), groups, keeping });
+        let ended = tokio::select! {
+            ended = server.run(listeners, stop) => ended,
+            never = reloading => match never {},
+        };
         match ended.cut {
             0 => say("croupier: stopped"),
             cut => say(format_args!(
