@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::fault::{Fault, Kind};
 use crate::interface::Interface;
-use crate::relay::Written;
+use crate::relay::{Wire, Written};
 use crate::service::{Answer, Call, Pending, Relayed, Relaying, Service, Together};
 use crate::wait::{Soon, within};
 
@@ -19,16 +19,13 @@ use crate::wait::{Soon, within};
 pub struct Limited {
     inner: Arc<dyn Service>,
     running: Arc<Semaphore>,
-    /// How many may run at a time.
-    most: usize,
     deadline: Duration,
 }
 
 impl Limited {
     /// Limits a service to `concurrent` calls at a time and each call to `deadline`, waiting included.
     pub fn new(inner: Arc<dyn Service>, concurrent: usize, deadline: Duration) -> Limited {
-        let most = concurrent.min(Semaphore::MAX_PERMITS);
-        Limited { inner, running: Arc::new(Semaphore::new(most)), most, deadline }
+        Limited { inner, running: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))), deadline }
     }
 }
 
@@ -38,23 +35,19 @@ impl Service for Limited {
     }
 
     fn call(&self, call: Call<'_>) -> Pending {
-        let (running, deadline) = (&self.running, self.deadline);
+        let (running, deadline) = (self.running.clone(), self.deadline);
         match self.inner.call(call) {
             Soon::Now(Some(Ok(Answer::Many(rows)))) => {
-                let place = Place::of(running, 1);
-                Soon::later(async move { Ok(Answer::Many(rows.holding(place.free(deadline).await?))) })
+                Soon::later(async move { Ok(Answer::Many(rows.holding(place(running, deadline).await?))) })
             }
             now @ Soon::Now(_) => now,
-            Soon::Later(pending) => {
-                let place = Place::of(running, 1);
-                Soon::later(async move {
-                    let place = place.free(deadline).await?;
-                    match within(deadline, pending).await.ok_or_else(|| late(deadline))?? {
-                        Answer::Many(rows) => Ok(Answer::Many(rows.holding(place))),
-                        one @ Answer::One(_) => Ok(one),
-                    }
-                })
-            }
+            Soon::Later(pending) => Soon::later(async move {
+                let place = place(running, deadline).await?;
+                match within(deadline, pending).await.ok_or_else(|| late(deadline))?? {
+                    Answer::Many(rows) => Ok(Answer::Many(rows.holding(place))),
+                    one @ Answer::One(_) => Ok(one),
+                }
+            }),
         }
     }
 
@@ -62,25 +55,32 @@ impl Service for Limited {
         self.inner.takes_several()
     }
 
-    /// Each call takes a place, as far as there are so many.
+    /// Each call takes a place as far as places are free; only for the first is waited, so that a large batch does not have
+    /// everybody else wait until there is room for all of it.
     fn call_together(&self, calls: &[Call<'_>]) -> Option<Together> {
         let together = self.inner.call_together(calls)?;
-        let (deadline, count) = (self.deadline, calls.len());
-        let places = Place::of(&self.running, u32::try_from(count.min(self.most)).unwrap_or(u32::MAX));
+        let (running, deadline, count) = (self.running.clone(), self.deadline, calls.len());
         Some(Soon::later(async move {
-            let answers = match places.free(deadline).await {
-                Ok(_places) => within(deadline, together).await.ok_or_else(|| late(deadline)),
+            let answers = match place(running.clone(), deadline).await {
+                Ok(mut places) => {
+                    take_free(&mut places, &running, count.saturating_sub(1));
+                    within(deadline, together).await.ok_or_else(|| late(deadline))
+                }
                 Err(busy) => Err(busy),
             };
             answers.unwrap_or_else(|fault| (0..count).map(|_| Err(fault.clone())).collect())
         }))
     }
 
+    fn method_of(&self, wire: Wire<'_>) -> Option<&str> {
+        self.inner.method_of(wire)
+    }
+
     fn relay(&self, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
         let relaying = self.inner.relay(call, written)?;
-        let (deadline, place) = (self.deadline, Place::of(&self.running, 1));
+        let (running, deadline) = (self.running.clone(), self.deadline);
         Some(Soon::later(async move {
-            let place = place.free(deadline).await?;
+            let place = place(running, deadline).await?;
             match within(deadline, relaying).await.ok_or_else(|| late(deadline))?? {
                 Relayed::Passed(passed) => Ok(Relayed::Passed(passed.holding(place))),
                 Relayed::Read(Answer::Many(rows)) => Ok(Relayed::Read(Answer::Many(rows.holding(place)))),
@@ -90,30 +90,22 @@ impl Service for Limited {
     }
 }
 
-/// Places among the running calls.
-enum Place {
-    /// They were there, as they mostly are.
-    Taken(OwnedSemaphorePermit),
-    /// So many were not.
-    Wanted(Arc<Semaphore>, u32),
+/// A place among the running calls, as soon as there is one. Nobody takes one before his call is waited for: a call that
+/// is made of others, and waits for its own place, would keep theirs from everybody.
+async fn place(running: Arc<Semaphore>, deadline: Duration) -> Result<OwnedSemaphorePermit, Fault> {
+    if let Ok(place) = running.clone().try_acquire_owned() {
+        return Ok(place);
+    }
+    // Seldom, and large: not in every call's future.
+    let place = Box::pin(within(deadline, running.acquire_owned())).await;
+    place.and_then(Result::ok).ok_or_else(busy)
 }
 
-impl Place {
-    fn of(running: &Arc<Semaphore>, count: u32) -> Place {
-        let taken = running.clone().try_acquire_many_owned(count);
-        taken.map_or_else(|_| Place::Wanted(running.clone(), count), Place::Taken)
-    }
-
-    /// The places, as soon as they are free.
-    async fn free(self, deadline: Duration) -> Result<OwnedSemaphorePermit, Fault> {
-        match self {
-            Place::Taken(place) => Ok(place),
-            // Seldom, and large: not in every call's future.
-            Place::Wanted(running, count) => {
-                let place = Box::pin(within(deadline, running.acquire_many_owned(count))).await;
-                place.and_then(Result::ok).ok_or_else(busy)
-            }
-        }
+/// Takes as many places more as are free, up to a number.
+fn take_free(places: &mut OwnedSemaphorePermit, running: &Arc<Semaphore>, most: usize) {
+    let free = u32::try_from(most.min(running.available_permits())).unwrap_or(u32::MAX);
+    if let Ok(more) = running.clone().try_acquire_many_owned(free) {
+        places.merge(more);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Calls and answers that are passed on as they are written, where both sides speak the same protocol.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -24,10 +25,13 @@ pub enum Wire<'a> {
         element: &'a str,
         /// The namespace of that element.
         namespace: Option<&'a str>,
+        /// The actions that headers of WS-Addressing name.
+        actions: &'a [Cow<'a, str>],
     },
 }
 
-/// A call as its caller wrote it. Whoever passes it on may trust that it is a sound one of the method that is called.
+/// A call as its caller wrote it. Whoever passes it on may trust that it is a sound one of the method that is called, whose
+/// parameters nobody has looked at, and that everybody reads the same in its bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Written<'a> {
     /// What it is written in.

@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::args::Args;
 use crate::fault::{BoxError, Fault, Kind};
 use crate::interface::Interface;
-use crate::relay::{Passed, Written};
+use crate::relay::{Passed, Wire, Written};
 use crate::value::{NoValue, Room, Value, value_of};
 use crate::wait::Soon;
 use crate::wire::{json, soap, xmlrpc};
@@ -32,6 +32,11 @@ pub trait Service: Send + Sync + 'static {
     /// Begins several calls that came in one request, so that they travel together to whoever answers them; `None` where
     /// each has to be [begun](Service::call) by itself.
     fn call_together(&self, _calls: &[Call<'_>]) -> Option<Together> {
+        None
+    }
+
+    /// The method that a call is of which is written as somebody else's description has it; `None` where none is known here.
+    fn method_of(&self, _wire: Wire<'_>) -> Option<&str> {
         None
     }
 

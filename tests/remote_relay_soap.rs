@@ -20,10 +20,12 @@ use std::sync::Arc;
 
 use croupier::describe::wsdl::{self, Form, Style, Versions};
 use croupier::faces::soap::namespace_of;
+use croupier::learn::wsdl as learn;
 use croupier::service::Service;
 use croupier::shape::Shapes;
 use croupier::transport::{self, Transport};
 use croupier::upstream::{Description, Names, Options, Remote, Speaks};
+use croupier::wire::soap::Operation;
 use http::StatusCode;
 
 use calls::{PATH, post_to};
@@ -33,6 +35,7 @@ use upstream::{Act, Upstream};
 /// The namespace of the server's messages.
 const THEIRS: &str = "urn:elsewhere";
 const V11: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+const CONTRACT_FIRST: &str = include_str!("fixtures/wsdl/contract-first.wsdl");
 const V12: &str = "http://www.w3.org/2003/05/soap-envelope";
 
 /// The server, whose one method is `hello`, as its own description has it.
@@ -130,6 +133,56 @@ async fn what_is_not_written_as_the_server_would_is_written_anew() {
         assert!(heard.contains(&format!("<m:helloResponse xmlns:m=\"{own}\"><m:result>world</m:result>")), "{heard}");
         assert_ne!(body_of(&server.last()).as_bytes(), sent);
     }
+}
+
+#[tokio::test]
+async fn what_another_might_read_otherwise_is_written_anew() {
+    let server = Upstream::start().await;
+    let remote = remote(&server, Versions::One, "").await;
+    server.will([Act::Answer(response("200 OK", "text/xml", &answer(V11)))]);
+    let plain = call(V11, THEIRS);
+    let declared = |label: &str| format!("<?xml version=\"1.0\" encoding=\"{label}\"?>{plain}");
+    let addressed = |action: &str| {
+        let header =
+            format!(r#"<a:Action xmlns:a="http://www.w3.org/2005/08/addressing">{action}</a:Action></e:Header>"#);
+        plain.replace("</e:Header>", &header)
+    };
+    for (media, sent, passed) in [
+        ("text/xml; charset=utf-8", declared("utf-8"), true),
+        ("text/xml; charset=utf-8", declared("utf-7"), false),
+        ("text/xml; charset=utf-8", declared("iso-8859-1"), false),
+        ("text/xml", addressed(&format!("{THEIRS}#hello")), true),
+        ("text/xml", addressed(&format!("{THEIRS}#other")), false),
+        ("text/xml", addressed("<x/>"), false),
+    ] {
+        let (status, _) = post_to(&remote, &faces(), "", media, sent.as_bytes()).await;
+        assert_eq!((status, body_of(&server.last()) == sent), (StatusCode::OK, passed), "{media} {sent}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_known_by_its_element_whatever_that_is_called() {
+    let server = Upstream::start().await;
+    let text = CONTRACT_FIRST.to_owned();
+    let address = format!("http://{}/", server.address()).parse().unwrap();
+    let transport = Transport::new(vec![address], transport::Options::default()).unwrap();
+    let described = Some(Description::Text { name: "contract-first.wsdl".to_owned(), text });
+    let remote = Remote::new(transport, Options { described, ..Options::new(Speaks::Soap) });
+    remote.learn().await.unwrap();
+    let document = learn::Document { location: "contract-first.wsdl", text: CONTRACT_FIRST };
+    let binding = learn::read(&[document], None).unwrap().binding;
+    let Some(Operation { method, action, wrapper: Some(wrapper), .. }) = binding.operations.first() else {
+        panic!("no operation with an element")
+    };
+    assert_ne!(*method, wrapper.local);
+    let namespace = &binding.namespaces[wrapper.namespace.unwrap()];
+    let sent = message(V11, &format!(r#"<t:{} xmlns:t="{namespace}"/>"#, wrapper.local));
+    server.will([Act::Answer(response("200 OK", "text/xml", &answer(V11)))]);
+    let service: Arc<dyn Service> = Arc::new(remote);
+    let heard = post_to(&service, &faces(), "", "text/xml", sent.as_bytes()).await;
+    assert_eq!(heard, (StatusCode::OK, answer(V11)));
+    let request = String::from_utf8(server.last()).unwrap();
+    assert!(request.ends_with(&sent) && request.contains(&format!("soapaction: \"{action}\"")), "{request}");
 }
 
 #[tokio::test]

@@ -235,6 +235,40 @@ async fn each_takes_a_place_among_those_that_run() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_take_several_calls_is_no_reason_to_say_that_their_methods_are_not_there() {
+    let server = Upstream::start().await;
+    let refused = fault(-32601, "no system.multicall");
+    let body = format!("<methodResponse><fault>{refused}</fault></methodResponse>");
+    server.will([Act::Answer(response("text/xml", &body))]);
+    let remote = remote(&server, Speaks::XmlRpc, Multicall::Sound).await;
+    let answer = ask(remote, "text/xml", &multicall(&[call("hello"), call("hello")])).await;
+    let told = "the server behind this one does not take several calls at once: no system.multicall";
+    assert_eq!(answer.matches(&fault(-32300, told)).count(), 2, "{answer}");
+}
+
+#[tokio::test]
+async fn a_large_batch_waits_for_one_place_and_not_for_all() {
+    let server = Upstream::start().await;
+    // One call is running, and keeps its place until the batch is there.
+    let both = Arc::new(Barrier::new(2));
+    let alone = "<methodResponse><params><param><value><string>one</string></value></param></params></methodResponse>";
+    server.will([
+        Act::Together(both.clone(), response("text/xml", alone)),
+        Act::Together(both, results(&[&array(&[ONE]), &array(&[TWO]), &array(&[ONE])])),
+    ]);
+    let remote = remote(&server, Speaks::XmlRpc, Multicall::Sound).await;
+    let limited: Arc<dyn Service> = Arc::new(Limited::new(Arc::new(remote), 2, Duration::from_secs(60)));
+    let all = faces();
+    let (one, three) = (multicall(&[call("hello")]), multicall(&[call("hello"), call("hello"), call("hello")]));
+    let (first, second) = tokio::join!(
+        post_to(&limited, &all, "", "text/xml", one.as_bytes()),
+        post_to(&limited, &all, "", "text/xml", three.as_bytes()),
+    );
+    assert_eq!(told(&first.1), array(&[ONE]));
+    assert_eq!(told(&second.1), [array(&[ONE]), array(&[TWO]), array(&[ONE])].concat());
+}
+
+#[tokio::test]
 async fn more_calls_than_places_travel_when_all_places_are_free() {
     let server = Upstream::start().await;
     server.will([Act::Answer(results(&[&array(&[ONE]), &array(&[TWO]), &array(&[ONE])]))]);

@@ -116,6 +116,27 @@ async fn unix_sockets_are_asked_like_ports() {
     std::fs::remove_file(&path).unwrap();
 }
 
+#[tokio::test]
+async fn a_connection_is_kept_however_the_end_of_an_answer_is_told() {
+    for speaks in TONGUES {
+        let (media, body) = document(speaks).await;
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\n");
+        let (size, length) = (format!("{:x}", body.len()), body.len());
+        for response in [
+            format!("{head}Content-Length: {length}\r\n\r\n{body}"),
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n{size}\r\n{body}\r\n0\r\n\r\n"),
+        ] {
+            let server = Upstream::start().await;
+            server.will([Act::Answer(response.into_bytes())]);
+            let behind = behind(&[format!("http://{}/", server.address())], speaks, false).await;
+            for over in Over::ALL {
+                assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {speaks:?}");
+            }
+            assert_eq!((server.requests(), server.connections()), (4, 1), "{speaks:?}");
+        }
+    }
+}
+
 /// The response of a sound server as a CGI program writes it.
 async fn scgi(speaks: Speaks, with_length: bool) -> Vec<u8> {
     let (media, body) = document(speaks).await;

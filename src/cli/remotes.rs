@@ -20,6 +20,16 @@ pub(super) struct Asking {
     changed: Arc<Notify>,
 }
 
+/// Has servers that are the same as before remembered as they have described themselves, until they do so again.
+pub(super) fn remember(before: &Config, now: &Config) {
+    let known = |path: &str| before.groups.iter().find(|group| group.path == path)?.remote.as_ref();
+    for group in &now.groups {
+        if let (Some(remote), Some(known)) = (&group.remote, known(&group.path)) {
+            remote.remember(known);
+        }
+    }
+}
+
 /// Asks all servers what they offer, and waits for a while: most are there, and the first documents are whole then.
 pub(super) async fn first_look(config: &Config) -> Asking {
     let changed = Arc::new(Notify::new());
@@ -28,9 +38,11 @@ pub(super) async fn first_look(config: &Config) -> Asking {
     for remote in config.groups.iter().filter_map(|group| group.remote.clone()) {
         let (noticed, looked) = (changed.clone(), Arc::new(Notify::new()));
         first.push(looked.clone());
-        tasks.spawn(remote.keep_learning(move |_: &Remote| {
+        tasks.spawn(remote.keep_learning(move |_: &Remote, new| {
             looked.notify_one();
-            noticed.notify_one();
+            if new {
+                noticed.notify_one();
+            }
         }));
     }
     let all = async {

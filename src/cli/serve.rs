@@ -39,13 +39,19 @@ pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {
         let gateway = Gateway::new(config.router(), intake);
         let groups = gateway.groups();
         let keeping = remotes::keep(&config, groups.clone(), remotes);
-        let server = Server::new(gateway, settings, log).on(workers(&config)?);
+        let server = Server::new(gateway, settings, log.clone()).on(workers(&config)?);
         greet(&config, &listeners);
-        let reloading = reload::at_each(hangup, args, registry, Served { config: config.clone(), groups, keeping });
-        let ended = tokio::select! {
-            ended = server.run(listeners, stop) => ended,
-            never = reloading => match never {},
+        let reloading = reload::at_each(hangup, args, registry, Served::new(config.clone(), groups, keeping));
+        let stop = async {
+            tokio::select! {
+                () = stop => {}
+                () = reloading => {}
+            }
         };
+        let ended = server.run(listeners, stop).await;
+        if let Some(log) = log {
+            log.flush();
+        }
         match ended.cut {
             0 => say("croupier: stopped"),
             cut => say(format_args!(

@@ -29,9 +29,10 @@ The configuration is one TOML file. `croupier serve --config FILE` reads it, and
 wrong with it. Every key has a default, except the groups and what their services need.
 
 SIGHUP has a running server read the file anew. If it is sound, new requests go to its groups and pages; calls that run
-finish where they began. Services are made anew, so what they held in memory is gone, and servers elsewhere are asked
-again what they offer. If the file is not sound, its errors are told and all stays as it was. `listen`, `workers`, `log`
-and `server` are taken at the next start only.
+finish where they began. Services are made anew, so what they held in memory is gone, limits count from nothing, and
+servers elsewhere are asked again what they offer. If the file is not sound, its errors are told and all stays as it was.
+`listen`, `workers`, `log` and `server` are taken at the next start only. Where the server runs in a terminal that is
+closed, it ends.
 
 A *size* is a number of bytes or a text with a unit: `\"64 KiB\"`, `\"4 MiB\"`, `\"1 GiB\"`; kB, MB and GB are powers of
 1000. A *time* is a text with a unit: `\"500ms\"`, `\"10s\"`, `\"2m\"`, `\"1h 30m\"`.

@@ -17,6 +17,8 @@ use crate::gateway::Outcome;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How many lines may wait to be written; where more would, they are counted instead.
 const WAITING: usize = 8192;
+/// How long the end of the program waits for the last lines.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long lines are left to gather.
 const PAUSE: Duration = Duration::from_millis(2);
 /// The longest id taken over from a client, in bytes.
@@ -25,11 +27,19 @@ const LONGEST_ID: usize = 64;
 /// Where lines go.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
-    lines: SyncSender<Box<Line>>,
+    lines: SyncSender<Entry>,
     lost: Arc<AtomicU64>,
     next: Arc<AtomicU64>,
     /// Tells the ids of this process from those of another.
     run: u32,
+}
+
+/// What the thread that writes is given.
+#[derive(Debug)]
+enum Entry {
+    Line(Box<Line>),
+    /// Somebody waits until all before this is written.
+    Flush(SyncSender<()>),
 }
 
 /// What is known of one request.
@@ -83,8 +93,17 @@ impl AccessLog {
     /// Has the line of a request written, which is over.
     pub(super) fn close(&self, mut line: Box<Line>) {
         line.took = line.begun.elapsed();
-        if self.lines.try_send(line).is_err() {
+        if self.lines.try_send(Entry::Line(line)).is_err() {
             self.lost.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Waits until what has been left to be written is written, but not for longer than a second.
+    pub fn flush(&self) {
+        let (written, all) = sync_channel(1);
+        if self.lines.try_send(Entry::Flush(written)).is_ok() {
+            // Whoever does not take the lines does not keep the program from its end.
+            let _ = all.recv_timeout(PATIENCE);
         }
     }
 
@@ -152,12 +171,22 @@ impl Line {
     }
 }
 
-fn write(waiting: &Receiver<Box<Line>>, lost: &AtomicU64) {
-    for line in waiting {
-        line.write();
+impl Entry {
+    fn write(self) {
+        match self {
+            Entry::Line(line) => line.write(),
+            // Whoever waited no longer does not mind.
+            Entry::Flush(written) => drop(written.try_send(())),
+        }
+    }
+}
+
+fn write(waiting: &Receiver<Entry>, lost: &AtomicU64) {
+    for entry in waiting {
+        entry.write();
         // Whoever leaves a line wakes this thread if it waits for one: better once for many lines than for each.
-        while let Ok(line) = waiting.try_recv() {
-            line.write();
+        for entry in waiting.try_iter().take(WAITING) {
+            entry.write();
         }
         std::thread::sleep(PAUSE);
         match lost.swap(0, Relaxed) {

@@ -50,7 +50,9 @@ impl Incoming {
         keeper: Keeper,
     ) -> Incoming {
         let mut incoming = Incoming::of(From::Single { body, connection: Some((connection, keeper)) }, limit);
-        incoming.give_back();
+        if incoming.is_end_stream() {
+            incoming.give_back();
+        }
         incoming
     }
 
@@ -99,13 +101,19 @@ impl Incoming {
         Ok(if all.is_empty() { first } else { all.freeze() })
     }
 
-    /// Gives the connection back if all has been read.
+    /// Gives the connection back: all has been read.
     fn give_back(&mut self) {
-        if let From::Single { body, connection } = &mut self.from
-            && body.is_end_stream()
+        if let From::Single { connection, .. } = &mut self.from
             && let Some((connection, keeper)) = connection.take()
         {
             keeper.keep(connection);
+        }
+    }
+
+    /// Lets go of a connection over which nobody can ask any more.
+    fn let_go(&mut self) {
+        if let From::Single { connection, .. } = &mut self.from {
+            *connection = None;
         }
     }
 
@@ -161,8 +169,11 @@ impl Body for Incoming {
                 if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(|frame| frame.data_ref())) {
                     this.has_come(data.map_or(0, Bytes::len));
                 }
-                if frame.is_none() || this.is_end_stream() {
-                    this.give_back();
+                // A body in chunks is at its end only when there is nothing more of it.
+                match &frame {
+                    Some(Err(_)) => this.let_go(),
+                    Some(Ok(_)) if !this.is_end_stream() => {}
+                    _ => this.give_back(),
                 }
                 Poll::Ready(frame)
             }

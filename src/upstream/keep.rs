@@ -15,9 +15,9 @@ const SOON: Duration = Duration::from_millis(500);
 const RARELY: Duration = Duration::from_secs(30);
 
 impl Remote {
-    /// Asks the server what it is, again and again: often while it does not say, rarely once it has. Tells whenever
-    /// something has changed. Ends only by being dropped.
-    pub async fn keep_learning(self, mut changed: impl FnMut(&Remote)) {
+    /// Asks the server what it is, again and again: often while it does not say, rarely once it has. Tells whenever it has
+    /// said so, and whether something has changed. Ends only by being dropped.
+    pub async fn keep_learning(self, mut told: impl FnMut(&Remote, bool)) {
         let mut delay = SOON;
         let mut failing = false;
         loop {
@@ -29,9 +29,7 @@ impl Remote {
                         let methods = self.offer().interface.methods.len();
                         tracing::info!(server = self.servers(), methods, "a server has described itself");
                     }
-                    if new {
-                        changed(&self);
-                    }
+                    told(&self, new);
                     (delay, failing) = (SOON, false);
                     sleep(self.refresh()).await;
                 }

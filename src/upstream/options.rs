@@ -52,7 +52,7 @@ pub enum Description {
 }
 
 /// What an operator says of a server elsewhere, beside how it is reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// The protocol in which it is asked.
     pub speaks: Speaks,

@@ -56,9 +56,7 @@ impl Remote {
         let request = match (written.wire, options.speaks, &offer.tongue) {
             (Wire::XmlRpc, Speaks::XmlRpc, _) => request(written, HeaderValue::from_static("text/xml")),
             (Wire::JsonRpc, Speaks::JsonRpc, _) => request(written, HeaderValue::from_static("application/json")),
-            (Wire::Soap { version, element, namespace }, Speaks::Soap, Some(Tongue::Soap(tongue))) => {
-                tongue.pass(call.method, version, (namespace, element), written.body)?
-            }
+            (wire @ Wire::Soap { .. }, Speaks::Soap, Some(Tongue::Soap(tongue))) => tongue.pass(wire, written.body)?,
             _ => return None,
         };
         if let Err(fault) = self.find(offer, call.method) {

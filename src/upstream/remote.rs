@@ -14,13 +14,14 @@ use crate::faces::tongue::{Asked, NoAnswer, Tongue};
 use crate::faces::{jsonrpc, xmlrpc};
 use crate::fault::{Fault, Kind};
 use crate::interface::Interface;
-use crate::relay::Written;
+use crate::relay::{Wire, Written};
 use crate::service::{Answer, Call, Pending, Relaying, Service, Together};
 use crate::shape::Shapes;
 use crate::transport::{Repeat, Transport, TransportError};
 use crate::upstream::Speaks;
 use crate::value::Value;
 use crate::wait::{Soon, aside};
+use crate::wire::xmlrpc::MULTICALL;
 
 /// From this many bytes on an answer is read on a thread beside those that answer small ones.
 pub(super) const LARGE: usize = 256 << 10;
@@ -73,6 +74,16 @@ impl Remote {
         Ok(true)
     }
 
+    /// Takes over what another has learned, if that is the same server, about which the operator says the same: for as long
+    /// as this one has learned nothing itself.
+    pub fn remember(&self, other: &Remote) {
+        let (own, known) = (&self.inner, other.offer());
+        let same = own.options == other.inner.options && self.servers() == other.servers();
+        if same && known.complete && own.versions.count() == 0 {
+            own.versions.add(known.clone());
+        }
+    }
+
     /// How long after the server has described itself it is asked again.
     pub fn refresh(&self) -> Duration {
         self.inner.options.refresh
@@ -113,9 +124,10 @@ impl Remote {
         if harmless { Repeat::Harmless } else { Repeat::Unsent }
     }
 
-    /// A method as the interface has it; `None` where nobody knows.
+    /// A method as the interface has it; `None` where nobody knows. One that stands for other calls is none, whatever the
+    /// server has: those could be of methods that may not be called.
     pub(super) fn find<'k>(&self, offer: &'k Offer, method: &str) -> Result<Option<args::Known<'k>>, Fault> {
-        if !self.inner.options.allows(method) {
+        if !self.inner.options.allows(method) || method.eq_ignore_ascii_case(MULTICALL) {
             return Err(Fault::no_such_method(method));
         }
         match offer.shapes.method(method) {
@@ -211,6 +223,13 @@ impl Service for Remote {
 
     fn call_together(&self, calls: &[Call<'_>]) -> Option<Together> {
         self.send_together(calls)
+    }
+
+    fn method_of(&self, wire: Wire<'_>) -> Option<&str> {
+        match &self.offer().tongue {
+            Some(Tongue::Soap(tongue)) => tongue.method_of(wire),
+            _ => None,
+        }
     }
 
     fn relay(&self, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {

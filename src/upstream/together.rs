@@ -8,7 +8,7 @@ use super::Remote;
 use super::remote::LARGE;
 use super::version::Offer;
 use crate::faces::tongue::{Asked, NoAnswer};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::service::{Call, Encode, Service, Together};
 use crate::transport::Repeat;
 use crate::value::Value;
@@ -69,6 +69,8 @@ impl Remote {
                 let heard = sent.into_iter().map(|sent| sent.and_then(|method| self.heard_of(&method, answers.next())));
                 heard.collect()
             }
+            // The methods may all be there, and only the way to call several at once is not.
+            Err(NoAnswer::Fault(fault)) => none(sent, &several(&fault)),
             Err(no_answer) => none(sent, &self.fault_of("system.multicall", no_answer)),
         }
     }
@@ -80,6 +82,11 @@ impl Remote {
             None => Err(Fault::internal()),
         }
     }
+}
+
+fn several(fault: &Fault) -> Fault {
+    let reason = &fault.message;
+    Fault::new(Kind::Unreachable, format!("the server behind this one does not take several calls at once: {reason}"))
 }
 
 /// No answers, for the same reason where a call was sent at all.

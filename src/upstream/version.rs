@@ -7,6 +7,7 @@ use crate::interface::Interface;
 use crate::shape::Shapes;
 
 /// What a server offers, as far as is known at some time.
+#[derive(Clone)]
 pub(super) struct Offer {
     pub(super) interface: Interface,
     pub(super) shapes: Shapes,

@@ -53,6 +53,8 @@ struct Script {
     acts: Mutex<Vec<Act>>,
     /// Of how many requests something was read.
     requests: AtomicUsize,
+    /// How many connections there were.
+    connections: AtomicUsize,
     /// The last request.
     last: Mutex<Vec<u8>>,
     /// How many bytes a flood has sent.
@@ -99,6 +101,11 @@ impl Upstream {
         self.script.requests.load(SeqCst)
     }
 
+    /// How many connections there were since it is there.
+    pub(crate) fn connections(&self) -> usize {
+        self.script.connections.load(SeqCst)
+    }
+
     /// The last request that was read to its end.
     pub(crate) fn last(&self) -> Vec<u8> {
         self.script.last.lock().unwrap().clone()
@@ -128,6 +135,7 @@ impl Script {
             speech,
             acts: Mutex::new(vec![Act::Silence]),
             requests: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
             last: Mutex::new(Vec::new()),
             flooded: AtomicUsize::new(0),
         })
@@ -143,6 +151,7 @@ impl Script {
     }
 
     async fn serve(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+        self.connections.fetch_add(1, SeqCst);
         loop {
             if let Act::Deaf(bytes) = self.now() {
                 self.requests.fetch_add(1, SeqCst);

@@ -146,7 +146,13 @@ fn begin(service: &dyn Service, asking: &Asking<'_>, context: &Context, url: imp
 fn relay(service: &dyn Service, asking: &Asking<'_>, request: GroupRequest<'_>) -> Option<Relaying> {
     let content_type = request.head.headers.get(header::CONTENT_TYPE);
     let written = Written { wire: Wire::JsonRpc, body: request.body, content_type };
-    if discovery::is_own(&asking.method) { None } else { face::relay(service, asking.call(request.context), written) }
+    if discovery::is_own(&asking.method) {
+        return None;
+    }
+    // JSON is in UTF-8 (RFC 8259, section 8.1), but whoever believes another header would read another text.
+    let named = face::media_parameter(&request.head.headers, "charset").unwrap_or("utf-8");
+    let relaying = face::relay(service, asking.call(request.context), written);
+    relaying.filter(|_| named.eq_ignore_ascii_case("utf-8") || named.eq_ignore_ascii_case("utf8"))
 }
 
 fn pass(relayed: Result<Relayed, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> Reply {

@@ -19,7 +19,7 @@ use crate::args::Args;
 use crate::body::Body;
 use crate::interface::Interface;
 use crate::relay::{Wire, Written};
-use crate::service::{Call, Relaying, Service};
+use crate::service::{Call, Service};
 use crate::shape::Shapes;
 use crate::site::Site;
 use crate::text::abridge;
@@ -123,23 +123,11 @@ impl Soap {
         let text = charset::decode(body, face::media_parameter(&head.headers, "charset"))
             .map_err(|fault| unread(fault.into()))?;
         let opened = Opened::read(&text, self.limits).map_err(unread)?;
-        let (version, method) = (opened.version, opened.method());
-        let name: Box<str> = abridge(&method).into();
-        if let Err(fault) = action::check(head, &method, shapes) {
-            return Err((Rejection { version: Some(version), refused: Refused::Call(fault) }, name));
+        if let Some(reply) = self.relay(service.as_ref(), &opened, &text, &request)? {
+            return Ok(reply);
         }
-        let answering = |method: &str| Answering {
-            shapes: shapes.clone(),
-            method: shapes.methods().iter().position(|known| known.name == method),
-            namespace: self.namespace().into(),
-            control: self.options.control,
-            version,
-            style,
-        };
-        if let Some(relaying) = self.relay(service.as_ref(), &opened, &method, &text, &request) {
-            let answering = answering(&method);
-            return Ok(relaying.and_then(move |relayed| answering.pass(relayed, name)));
-        }
+        let method = opened.method();
+        let name = checked(head, &method, shapes, opened.version)?;
         let Message { given, tape, .. } = opened.call(shapes, style, self.limits).map_err(unread)?;
         let mut values = tape.values();
         let args = match given {
@@ -147,7 +135,7 @@ impl Soap {
             Given::ByName => values.next().map_or(Args::None, Args::Members),
         };
         let pending = face::begin(service.as_ref(), Call { method: &method, args, context });
-        let answering = answering(&method);
+        let answering = self.answering(shapes, &method, opened.version, style);
         Ok(pending.and_then(move |answer| answering.write(answer, name)))
     }
 
@@ -157,18 +145,49 @@ impl Soap {
         &self,
         service: &dyn Service,
         opened: &Opened<'_>,
-        method: &str,
         text: &str,
         request: &GroupRequest<'_>,
-    ) -> Option<Relaying> {
+    ) -> Result<Option<Reply>, NotBegun> {
         let Opened { version, element, .. } = *opened;
         let namespace = opened.namespace.as_deref();
-        if namespace == Some(self.namespace()) || !charset::is_utf8(request.body, text) {
-            return None;
+        if namespace == Some(self.namespace()) {
+            return Ok(None);
         }
-        let wire = Wire::Soap { version, element, namespace };
+        let actions = opened.actions();
+        let wire = Wire::Soap { version, element, namespace, actions: &actions };
+        let Some(method) = service.method_of(wire) else { return Ok(None) };
+        let (body, shapes) = (request.body, self.shapes(service.interface()));
+        let name = checked(request.head, method, shapes, version)?;
+        let named = face::media_parameter(&request.head.headers, "charset");
+        if !charset::is_certain(body, named) || !charset::is_utf8(body, text) {
+            return Ok(None);
+        }
         let call = Call { method, args: Args::None, context: request.context };
-        face::relay(service, call, Written { wire, body: request.body, content_type: None })
+        let relaying = face::relay(service, call, Written { wire, body, content_type: None });
+        Ok(relaying.map(|relaying| {
+            let answering = self.answering(shapes, method, version, Style::default());
+            relaying.and_then(move |relayed| answering.pass(relayed, name))
+        }))
+    }
+
+    fn answering(&self, shapes: &Arc<Shapes>, method: &str, version: Version, style: Style) -> Answering {
+        Answering {
+            shapes: shapes.clone(),
+            method: shapes.methods().iter().position(|known| known.name == method),
+            namespace: self.namespace().into(),
+            control: self.options.control,
+            version,
+            style,
+        }
+    }
+}
+
+/// The name of the method that is called, for the log, if nothing beside the message contradicts it.
+fn checked(head: &Parts, method: &str, shapes: &Shapes, version: Version) -> Result<Box<str>, NotBegun> {
+    let name: Box<str> = abridge(method).into();
+    match action::check(head, method, shapes) {
+        Ok(()) => Ok(name),
+        Err(fault) => Err((Rejection { version: Some(version), refused: Refused::Call(fault) }, name)),
     }
 }
 

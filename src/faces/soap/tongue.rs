@@ -10,10 +10,11 @@ use serde::Deserialize;
 use crate::args::Arguments;
 use crate::faces::tongue::{Asked, NoAnswer, request, start_of, text_of};
 use crate::fault::{Fault, Kind};
+use crate::relay::Wire;
 use crate::text::abridge;
 use crate::value::Value;
 use crate::wire::Limits;
-use crate::wire::soap::{Binding, Operation, Outcome, Reply, Told, Version, read_reply, write_call};
+use crate::wire::soap::{Binding, Name, Operation, Outcome, Reply, Told, Version, read_reply, write_call};
 use crate::wire::xml::Control;
 
 /// How SOAP is spoken to a server.
@@ -49,20 +50,32 @@ impl Tongue {
         Ok(self.post(body, &operation.action))
     }
 
-    /// The request that passes a call on as somebody else has written it in UTF-8, with this element in its Body; `None`
-    /// where the server's description has the method's calls otherwise.
-    pub(crate) fn pass(
-        &self,
-        method: &str,
-        version: Version,
-        element: (Option<&str>, &str),
-        body: &[u8],
-    ) -> Option<Request<Bytes>> {
+    /// The method that a call is of which is written as the server's own description has it: by its element, in the
+    /// version that the description has.
+    pub(crate) fn method_of(&self, wire: Wire<'_>) -> Option<&str> {
+        self.operation_of(wire).map(|operation| operation.method.as_str())
+    }
+
+    /// The request that passes such a call on, in UTF-8. Where it names an action beside its element, that must be the
+    /// method's own: some servers go by it.
+    pub(crate) fn pass(&self, wire: Wire<'_>, body: &[u8]) -> Option<Request<Bytes>> {
+        let operation = self.operation_of(wire)?;
+        let Wire::Soap { actions, .. } = wire else { return None };
+        let fits = actions.iter().all(|action| !action.is_empty() && action.trim() == operation.action);
+        fits.then(|| self.post(body.to_vec(), &operation.action))
+    }
+
+    fn operation_of(&self, wire: Wire<'_>) -> Option<&Operation> {
         let binding = &self.binding;
-        let operation = binding.operation(method).filter(|_| binding.version == version)?;
-        let wrapper = operation.wrapper.as_ref()?;
-        let namespace = wrapper.namespace.and_then(|at| binding.namespaces.get(at)).map(String::as_str);
-        ((namespace, wrapper.local.as_str()) == element).then(|| self.post(body.to_vec(), &operation.action))
+        let Wire::Soap { version, element, namespace, .. } = wire else { return None };
+        let is = |wrapper: &Name| {
+            let own = wrapper.namespace.and_then(|at| binding.namespaces.get(at)).map(String::as_str);
+            wrapper.local == element && own == namespace
+        };
+        let same = binding.operations.iter().filter(|_| binding.version == version);
+        let mut found = same.filter(|operation| operation.wrapper.as_ref().is_some_and(is));
+        // What several operations have in common tells none of them.
+        found.next().filter(|_| found.next().is_none())
     }
 
     /// The result in the response to a call.

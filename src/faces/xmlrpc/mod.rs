@@ -88,7 +88,8 @@ impl XmlRpc {
         service: &Arc<dyn Service>,
         GroupRequest { head, body, context, .. }: GroupRequest<'_>,
     ) -> Result<Reply, Fault> {
-        let text = charset::decode(body, face::media_parameter(&head.headers, "charset"))?;
+        let named = face::media_parameter(&head.headers, "charset");
+        let text = charset::decode(body, named)?;
         let Document { root, tape } = Document::read(&text, self.dialect.reading, self.limits)?;
         let Root::Call(method) = root else {
             return Err(Fault::new(Kind::Structure, "this is an answer, not a `methodCall`"));
@@ -104,7 +105,10 @@ impl XmlRpc {
         }
         let call = Call { method: &method, args: Args::Values(tape.values()), context };
         let content_type = head.headers.get(header::CONTENT_TYPE);
-        Ok(match relay(service.as_ref(), call, Written { wire: Wire::XmlRpc, body, content_type }) {
+        let written = Written { wire: Wire::XmlRpc, body, content_type };
+        // Nothing is sent yet, and few calls are ever passed on.
+        let relaying = relay(service.as_ref(), call, written).filter(|_| charset::is_certain(body, named));
+        Ok(match relaying {
             Some(relaying) => relaying.and_then(move |relayed| pass(relayed, dialect).map(done)),
             None => begin_call(service.as_ref(), &method, tape.values(), context)
                 .and_then(move |answer| write(answer, dialect).map(done)),

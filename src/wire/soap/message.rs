@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::shape::{MethodShape, Shapes, unescape};
 use crate::wire::Limits;
 use crate::wire::tape::Tape;
-use crate::wire::xml::tree::{Tree, shape};
+use crate::wire::xml::tree::{Element, Tree, shape};
 
 /// A message as read.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,9 +63,18 @@ impl<'a> Opened<'a> {
         Ok(Opened { version, element, namespace, xml, at })
     }
 
-    /// The name of the method that is called.
+    /// The name of the method that is called, as our own descriptions have it.
     pub fn method(&self) -> Cow<'a, str> {
         unescape(self.element)
+    }
+
+    /// The actions that headers of WS-Addressing name, in any of its versions; what is no text is an empty one.
+    pub fn actions(&self) -> Vec<Cow<'a, str>> {
+        let parts = self.xml.root().into_iter().flat_map(Element::elements);
+        let headers = parts.filter(|part| is(*part, self.version, "Header")).flat_map(Element::elements);
+        let addressing = |namespace: Option<&str>| namespace.is_some_and(|it| it.contains("addressing"));
+        let named = headers.filter(|header| header.name() == "Action" && addressing(header.namespace()));
+        named.map(|action| action.text().unwrap_or_default()).collect()
     }
 
     /// Reads the parameters, as [`read_call`] does.

@@ -36,6 +36,19 @@ pub fn decode<'a>(bytes: &'a [u8], charset: Option<&str>) -> Result<Cow<'a, str>
     text.map(one_line_end)
 }
 
+/// Whether everybody reads the same mark-up in these bytes, whomever he believes: whatever names their encoding (a byte
+/// order mark, the `charset` of the Content-Type, the XML declaration) names the same, and it is one in which the bytes of
+/// ASCII mean what they mean in ASCII.
+pub fn is_certain(bytes: &[u8], charset: Option<&str>) -> bool {
+    let labels = [charset.filter(|label| !label.is_empty()), declared(bytes)];
+    let marked = Encoding::for_bom(bytes).map(|(encoding, _)| Ok(Charset::Table(encoding)));
+    let mut named = labels.into_iter().flatten().map(|label| Charset::named(label, bytes)).chain(marked);
+    let first = named.next().unwrap_or(Ok(Charset::Table(UTF_8)));
+    let plain =
+        |charset: &Charset| matches!(charset, Charset::Ascii | Charset::Latin1) || *charset == Charset::Table(UTF_8);
+    first.is_ok_and(|first| plain(&first) && named.all(|other| other == Ok(first))) && wide(bytes).is_none()
+}
+
 /// Whether these bytes are a text in UTF-8, but for its line ends.
 pub fn is_utf8(bytes: &[u8], text: &str) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|own| one_line_end(Cow::Borrowed(own)) == text)
@@ -50,7 +63,7 @@ pub(in crate::wire) fn one_line_end(text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// An encoding, with those apart that the WHATWG's table would take for windows-1252.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Charset {
     Ascii,
     Latin1,
@@ -180,6 +193,35 @@ mod tests {
         assert_eq!(decode(bytes, Some("utf-8")).unwrap().len(), bytes.len());
         assert_eq!(decode(b"<a/>", Some("utf-16")).unwrap_err().kind, Kind::Character);
         assert_eq!(decode(b"<?xml encoding='utf-8'?><a/>", Some("utf-16")).unwrap().len(), 28);
+    }
+
+    #[test]
+    fn mark_up_is_certain_where_all_say_the_same_of_it() {
+        let declared = |label: &str| format!("<?xml version='1.0' encoding='{label}'?><a/>").into_bytes();
+        let marked = [b"\xef\xbb\xbf".to_vec(), b"<a/>".to_vec()].concat();
+        for (bytes, charset) in [
+            (b"<a/>".to_vec(), None),
+            (b"<a/>".to_vec(), Some("UTF-8")),
+            (declared("utf-8"), Some("utf8")),
+            (declared("ISO-8859-1"), None),
+            (declared("us-ascii"), Some("US-ASCII")),
+            (marked.clone(), Some("utf-8")),
+        ] {
+            assert!(is_certain(&bytes, charset), "{charset:?} {}", String::from_utf8_lossy(&bytes));
+        }
+        for (bytes, charset) in [
+            (declared("utf-7"), Some("utf-8")),
+            (declared("utf-7"), None),
+            (declared("iso-8859-1"), Some("utf-8")),
+            (b"<a/>".to_vec(), Some("iso-2022-jp")),
+            (b"<a/>".to_vec(), Some("ibm037")),
+            (declared("shift_jis"), None),
+            (marked, Some("iso-8859-1")),
+            (utf16("<a/>", true, false), None),
+            (utf16("<a/>", true, true), None),
+        ] {
+            assert!(!is_certain(&bytes, charset), "{charset:?} {}", String::from_utf8_lossy(&bytes));
+        }
     }
 
     #[test]
