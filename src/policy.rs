@@ -116,3 +116,63 @@ fn busy() -> Fault {
 fn late(deadline: Duration) -> Fault {
     Fault::new(Kind::Late, format!("no answer within {deadline:?}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::args::Args;
+    use crate::local::Local;
+    use crate::service::Context;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A service that is made of another, and ends when it is let go.
+    struct Made {
+        part: Arc<dyn Service>,
+        go: Arc<Notify>,
+    }
+
+    impl Service for Made {
+        fn interface(&self) -> &Interface {
+            self.part.interface()
+        }
+
+        fn call(&self, call: Call<'_>) -> Pending {
+            let (part, go) = (self.part.call(call), self.go.clone());
+            Soon::later(async move {
+                let answer = part.await;
+                go.notified().await;
+                answer
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_for_its_place_keeps_none_of_what_it_is_made_of() {
+        let slow = Local::new("Slow", ()).method_async("ask", |_, (): ()| tokio::task::yield_now()).build().unwrap();
+        let part: Arc<dyn Service> = Arc::new(Limited::new(Arc::new(slow), 1, LONG));
+        let go = Arc::new(Notify::new());
+        let made = Limited::new(Arc::new(Made { part: part.clone(), go: go.clone() }), 1, LONG);
+        let context = Context::default();
+        let call = Call { method: "ask", args: Args::None, context: &context };
+        let in_turn = async |count: usize| {
+            for _ in 0..count {
+                assert!(part.call(call).await.is_ok());
+            }
+        };
+        let first = tokio::spawn(made.call(call));
+        // It comes to its place, and is done with its part.
+        tokio::task::yield_now().await;
+        in_turn(1).await;
+        // This one waits, and what it is made of is free for others.
+        let second = tokio::spawn(made.call(call));
+        tokio::task::yield_now().await;
+        tokio::time::timeout(LONG / 2, in_turn(10)).await.unwrap();
+        go.notify_one();
+        assert!(first.await.unwrap().is_ok());
+        go.notify_one();
+        assert!(second.await.unwrap().is_ok());
+    }
+}

@@ -27,6 +27,7 @@ use croupier::transport::{self, Transport};
 use croupier::upstream::{Options, Remote, Speaks};
 use tokio::sync::Barrier;
 
+use calls::post_to;
 use over::{Behind, Over};
 use sound::{TONGUES, behind, document, faces, response, unreachable, world};
 use upstream::{Act, Speech, Upstream};
@@ -135,6 +136,49 @@ async fn a_connection_is_kept_however_the_end_of_an_answer_is_told() {
             assert_eq!((server.requests(), server.connections()), (4, 1), "{speaks:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_another_might_read_otherwise_is_not_passed_on_as_it_is() {
+    let server = Upstream::start().await;
+    let xml = |label: &str| {
+        format!("<?xml version=\"1.0\" encoding=\"{label}\"?><methodCall><methodName>hello</methodName></methodCall>")
+    };
+    let json = r#"{"jsonrpc":"2.0","method":"hello","id":"own"}"#.to_owned();
+    for (speaks, media, sent, passed) in [
+        (Speaks::XmlRpc, "text/xml", xml("utf-8"), true),
+        (Speaks::XmlRpc, "text/xml", xml("iso-8859-1"), true),
+        (Speaks::XmlRpc, "text/xml; charset=utf-8", xml("iso-8859-1"), false),
+        (Speaks::XmlRpc, "text/xml; charset=utf-8", xml("utf-7"), false),
+        (Speaks::XmlRpc, "text/xml; charset=shift_jis", xml("shift_jis"), false),
+        (Speaks::JsonRpc, "application/json", json.clone(), true),
+        (Speaks::JsonRpc, "application/json; charset=UTF-8", json.clone(), true),
+        (Speaks::JsonRpc, "application/json; charset=ibm037", json, false),
+    ] {
+        server.will([Act::Answer(response(speaks).await)]);
+        let behind = behind(&[format!("http://{}/", server.address())], speaks, false).await;
+        let (_, heard) = post_to(&behind.service, &behind.faces, "", media, sent.as_bytes()).await;
+        assert!(heard.contains("world"), "{heard}");
+        let request = String::from_utf8(server.last()).unwrap();
+        assert_eq!(request.ends_with(&sent), passed, "{media} {sent}\n{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_stands_for_others_is_none_whatever_is_known() {
+    let server = Upstream::start().await;
+    server.will([Act::Silence]);
+    for speaks in [Speaks::XmlRpc, Speaks::JsonRpc] {
+        let address = format!("http://{}/", server.address()).parse().unwrap();
+        let transport = Transport::new(vec![address], transport::Options::default()).unwrap();
+        let remote: Arc<dyn Service> = Arc::new(Remote::new(transport, Options::new(speaks)));
+        for method in ["system.multicall", "system.multiCall"] {
+            let call = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":[[]]}}"#);
+            let (_, heard) = post_to(&remote, &faces(), "", "application/json", call.as_bytes()).await;
+            assert!(heard.contains("-32601"), "{method}: {heard}");
+        }
+    }
+    assert_eq!(server.requests(), 0);
 }
 
 /// The response of a sound server as a CGI program writes it.
