@@ -181,6 +181,37 @@ async fn a_method_that_stands_for_others_is_none_whatever_is_known() {
     assert_eq!(server.requests(), 0);
 }
 
+#[tokio::test]
+async fn what_was_known_of_a_server_is_known_of_the_same_one_until_it_says_otherwise() {
+    let server = Upstream::start().await;
+    let remote = |port: u16, options: Options| {
+        let address = format!("http://127.0.0.1:{port}/").parse().unwrap();
+        Remote::new(Transport::new(vec![address], transport::Options::default()).unwrap(), options)
+    };
+    let (port, options) = (server.address().port(), Options::new(Speaks::JsonRpc));
+    let known = remote(port, options.clone());
+    server.will([Act::Answer(described("hello"))]);
+    assert!(known.learn().await.unwrap());
+    let methods =
+        |remote: &Remote| remote.interface().methods.iter().map(|method| method.name.clone()).collect::<Vec<_>>();
+    for (port, options, expected) in [
+        (port, options.clone(), vec!["hello"]),
+        (port + 1, options.clone(), vec![]),
+        (port, Options { title: Some("Another".to_owned()), ..options.clone() }, vec![]),
+    ] {
+        let now = remote(port, options);
+        now.remember(&known);
+        assert_eq!(methods(&now), expected);
+    }
+    let now = remote(port, options);
+    server.will([Act::Answer(described("other"))]);
+    now.remember(&known);
+    assert!(now.learn().await.unwrap());
+    assert_eq!(methods(&now), ["other"]);
+    now.remember(&known);
+    assert_eq!(methods(&now), ["other"], "it has learned something itself");
+}
+
 /// The response of a sound server as a CGI program writes it.
 async fn scgi(speaks: Speaks, with_length: bool) -> Vec<u8> {
     let (media, body) = document(speaks).await;
@@ -232,21 +263,23 @@ async fn an_answer_over_scgi_that_breaks_off_anywhere_is_an_error() {
     }
 }
 
+/// The answer to `rpc.discover` of a server that has one method.
+fn described(method: &str) -> Vec<u8> {
+    let methods =
+        format!(r#"[{{"name":"{method}","params":[],"result":{{"name":"it","schema":{{"type":"string"}}}}}}]"#);
+    let document = format!(r#"{{"openrpc":"1.3.2","info":{{"title":"It","version":"1"}},"methods":{methods}}}"#);
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{document}}}"#);
+    let length = body.len();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+    [head, body].concat().into_bytes()
+}
+
 #[tokio::test]
 async fn an_answer_is_read_as_it_was_asked_for_though_the_server_is_another_meanwhile() {
     let server = Upstream::start().await;
     let transport =
         Transport::new(vec![format!("http://{}/", server.address()).parse().unwrap()], transport::Options::default());
     let remote = Remote::new(transport.unwrap(), Options::new(Speaks::JsonRpc));
-    let described = |method: &str| {
-        let methods =
-            format!(r#"[{{"name":"{method}","params":[],"result":{{"name":"it","schema":{{"type":"string"}}}}}}]"#);
-        let document = format!(r#"{{"openrpc":"1.3.2","info":{{"title":"It","version":"1"}},"methods":{methods}}}"#);
-        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{document}}}"#);
-        let length = body.len();
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
-        [head, body].concat().into_bytes()
-    };
     server.will([Act::Answer(described("hello"))]);
     assert!(remote.learn().await.unwrap());
     let behind = Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote.clone()), faces: faces() };
