@@ -154,6 +154,9 @@ async fn what_another_might_read_otherwise_is_written_anew() {
         ("text/xml", addressed(&format!("{THEIRS}#hello")), true),
         ("text/xml", addressed(&format!("{THEIRS}#other")), false),
         ("text/xml", addressed("<x/>"), false),
+        ("text/xml", plain.replace("</e:Header>", "<t><e:Body><hidden/></e:Body></t></e:Header>"), false),
+        ("text/xml", plain.replace("</e:Header>", "<t><Body/></t></e:Header>"), false),
+        ("text/xml", plain.replace("</e:Body>", "</e:Body><t:Other xmlns:t=\"urn:t\"/>"), false),
     ] {
         let (status, _) = post_to(&remote, &faces(), "", media, sent.as_bytes()).await;
         assert_eq!((status, body_of(&server.last()) == sent), (StatusCode::OK, passed), "{media} {sent}");

@@ -21,10 +21,13 @@ use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use croupier::faces::set::{FaceSet, Surroundings};
 use croupier::service::Service;
 use croupier::shape::Shapes;
 use croupier::transport::{self, Transport};
 use croupier::upstream::{Options, Remote, Speaks};
+use croupier::wire::xml::Reading;
+use croupier::wire::xmlrpc::Dialect;
 use tokio::sync::Barrier;
 
 use calls::post_to;
@@ -144,20 +147,33 @@ async fn what_another_might_read_otherwise_is_not_passed_on_as_it_is() {
     let xml = |label: &str| {
         format!("<?xml version=\"1.0\" encoding=\"{label}\"?><methodCall><methodName>hello</methodName></methodCall>")
     };
+    let hidden = "<methodName>hidden</methodName>";
+    let unusual = |inside: &str| format!("<methodCall><methodName>hello</methodName>{inside}</methodCall>");
     let json = r#"{"jsonrpc":"2.0","method":"hello","id":"own"}"#.to_owned();
+    let more = |member: &str| format!(r#"{{"jsonrpc":"2.0","method":"hello","id":"own",{member}}}"#);
     for (speaks, media, sent, passed) in [
         (Speaks::XmlRpc, "text/xml", xml("utf-8"), true),
         (Speaks::XmlRpc, "text/xml", xml("iso-8859-1"), true),
         (Speaks::XmlRpc, "text/xml; charset=utf-8", xml("iso-8859-1"), false),
         (Speaks::XmlRpc, "text/xml; charset=utf-8", xml("utf-7"), false),
         (Speaks::XmlRpc, "text/xml; charset=shift_jis", xml("shift_jis"), false),
+        (Speaks::XmlRpc, "text/xml", unusual("<params></params>"), true),
+        (Speaks::XmlRpc, "text/xml", unusual(&format!("<x>{hidden}</x>")), false),
+        (Speaks::XmlRpc, "text/xml", unusual(&format!("<params/><x><y>{hidden}</y></x>")), false),
+        (Speaks::XmlRpc, "text/xml", unusual("<params><x><methodName>hidden</methodName></x></params>"), false),
+        (Speaks::XmlRpc, "text/xml", unusual("").replace("<methodCall>", "<methodCall xmlns=\"u:x\">"), false),
+        (Speaks::JsonRpc, "application/json", more(r#""Method":"hidden""#), false),
+        (Speaks::JsonRpc, "application/json", more(r#""METHOD":"hidden","more":[]"#), false),
+        (Speaks::JsonRpc, "application/json", more(r#""params":[]"#), true),
         (Speaks::JsonRpc, "application/json", json.clone(), true),
         (Speaks::JsonRpc, "application/json; charset=UTF-8", json.clone(), true),
         (Speaks::JsonRpc, "application/json; charset=ibm037", json, false),
     ] {
         server.will([Act::Answer(response(speaks).await)]);
         let behind = behind(&[format!("http://{}/", server.address())], speaks, false).await;
-        let (_, heard) = post_to(&behind.service, &behind.faces, "", media, sent.as_bytes()).await;
+        let xml_rpc = Dialect { reading: Reading::Lenient, ..Dialect::default() };
+        let faces = FaceSet { xml_rpc, ..FaceSet::default() }.of_group(calls::PATH, &Surroundings::default());
+        let (_, heard) = post_to(&behind.service, &faces, "", media, sent.as_bytes()).await;
         assert!(heard.contains("world"), "{heard}");
         let request = String::from_utf8(server.last()).unwrap();
         assert_eq!(request.ends_with(&sent), passed, "{media} {sent}\n{request}");

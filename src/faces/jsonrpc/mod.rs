@@ -151,8 +151,9 @@ fn relay(service: &dyn Service, asking: &Asking<'_>, request: GroupRequest<'_>) 
     }
     // JSON is in UTF-8 (RFC 8259, section 8.1), but whoever believes another header would read another text.
     let named = face::media_parameter(&request.head.headers, "charset").unwrap_or("utf-8");
+    let in_utf8 = named.eq_ignore_ascii_case("utf-8") || named.eq_ignore_ascii_case("utf8");
     let relaying = face::relay(service, asking.call(request.context), written);
-    relaying.filter(|_| named.eq_ignore_ascii_case("utf-8") || named.eq_ignore_ascii_case("utf8"))
+    relaying.filter(|_| in_utf8 && request::has_known_members(request.body))
 }
 
 fn pass(relayed: Result<Relayed, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> Reply {

@@ -159,7 +159,7 @@ impl Soap {
         let (body, shapes) = (request.body, self.shapes(service.interface()));
         let name = checked(request.head, method, shapes, version)?;
         let named = face::media_parameter(&request.head.headers, "charset");
-        if !charset::is_certain(body, named) || !charset::is_utf8(body, text) {
+        if !opened.is_certain() || !charset::is_certain(body, named) || !charset::is_utf8(body, text) {
             return Ok(None);
         }
         let call = Call { method, args: Args::None, context: request.context };

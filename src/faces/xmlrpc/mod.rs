@@ -90,7 +90,11 @@ impl XmlRpc {
     ) -> Result<Reply, Fault> {
         let named = face::media_parameter(&head.headers, "charset");
         let text = charset::decode(body, named)?;
-        let Document { root, tape } = Document::read(&text, self.dialect.reading, self.limits)?;
+        let (reading, limits) = (self.dialect.reading, self.limits);
+        let plain = Document::read_plain(&text, reading, limits)?;
+        // In what is passed over here, somebody else might find another call.
+        let is_plain = plain.is_some();
+        let Document { root, tape } = plain.map_or_else(|| Document::read_tree(&text, reading, limits), Ok)?;
         let Root::Call(method) = root else {
             return Err(Fault::new(Kind::Structure, "this is an answer, not a `methodCall`"));
         };
@@ -107,7 +111,7 @@ impl XmlRpc {
         let content_type = head.headers.get(header::CONTENT_TYPE);
         let written = Written { wire: Wire::XmlRpc, body, content_type };
         // Nothing is sent yet, and few calls are ever passed on.
-        let relaying = relay(service.as_ref(), call, written).filter(|_| charset::is_certain(body, named));
+        let relaying = relay(service.as_ref(), call, written).filter(|_| is_plain && charset::is_certain(body, named));
         Ok(match relaying {
             Some(relaying) => relaying.and_then(move |relayed| pass(relayed, dialect).map(done)),
             None => begin_call(service.as_ref(), &method, tape.values(), context)

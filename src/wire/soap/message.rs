@@ -68,6 +68,15 @@ impl<'a> Opened<'a> {
         unescape(self.element)
     }
 
+    /// Whether there is but one envelope, one Body and nothing behind it, and at most one Header, in the whole document,
+    /// whatever their namespaces: whoever looks for these by their names alone finds the same call.
+    pub fn is_certain(&self) -> bool {
+        let count = |name: &str| self.xml.all().filter(|element| element.name() == name).count();
+        let last = self.xml.root().and_then(|root| root.elements().last());
+        let ends = last.is_some_and(|last| is(last, self.version, "Body"));
+        ends && count("Envelope") == 1 && count("Body") == 1 && count("Header") <= 1
+    }
+
     /// The actions that headers of WS-Addressing name, in any of its versions; what is no text is an empty one.
     pub fn actions(&self) -> Vec<Cow<'a, str>> {
         let parts = self.xml.root().into_iter().flat_map(Element::elements);

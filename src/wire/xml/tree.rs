@@ -100,6 +100,11 @@ impl<'a> Tree<'a> {
         self.element(0)
     }
 
+    /// All elements, in the order of their start tags.
+    pub(in crate::wire) fn all(&self) -> impl Iterator<Item = Element<'_, 'a>> {
+        self.elements.iter().enumerate().map(|(at, entry)| Element { tree: self, entry, at })
+    }
+
     /// The element at a place.
     pub(in crate::wire) fn element(&self, at: usize) -> Option<Element<'_, 'a>> {
         self.elements.get(at).map(|entry| Element { tree: self, entry, at })

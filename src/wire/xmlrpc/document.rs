@@ -38,11 +38,19 @@ impl<'a> Document<'a> {
     /// `NotWellFormed`, `Structure` where it is XML but no XML-RPC, `BadParams` where a value is none of its
     /// type, `Limit` where it is too large or too deep.
     pub fn read(text: &'a str, reading: Reading, limits: Limits) -> Result<Document<'a>, Fault> {
-        let start = prolog::start(text, reading)?;
-        match plain::read(text, start, reading, limits) {
+        match Document::read_plain(text, reading, limits)? {
             Some(document) => Ok(document),
             None => Document::read_tree(text, reading, limits),
         }
+    }
+
+    /// Reads a document in which there is nothing but XML-RPC's own elements, each in its place, and text; `None` where
+    /// there is anything else, even if it is passed over.
+    ///
+    /// # Errors
+    /// `NotWellFormed`, for what may not stand before the root.
+    pub fn read_plain(text: &'a str, reading: Reading, limits: Limits) -> Result<Option<Document<'a>>, Fault> {
+        Ok(plain::read(text, prolog::start(text, reading)?, reading, limits))
     }
 
     /// Reads a document by way of a tree, plain or not; [`read`](Document::read) must find the same in it.
