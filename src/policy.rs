@@ -51,6 +51,10 @@ impl Service for Limited {
         }
     }
 
+    fn may_have_more(&self) -> bool {
+        self.inner.may_have_more()
+    }
+
     fn takes_several(&self) -> bool {
         self.inner.takes_several()
     }

@@ -24,6 +24,11 @@ pub trait Service: Send + Sync + 'static {
     /// at once may be answered before this returns.
     fn call(&self, call: Call<'_>) -> Pending;
 
+    /// Whether it may have methods beside those of its interface: a server elsewhere that has not said what it offers.
+    fn may_have_more(&self) -> bool {
+        false
+    }
+
     /// Whether calls that come in one request are best [begun together](Service::call_together).
     fn takes_several(&self) -> bool {
         false

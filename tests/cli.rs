@@ -252,7 +252,7 @@ fn a_hangup_has_the_configuration_read_anew() {
     folder.file("house.toml", mini);
     server.signal("HUP");
     wait_for(&mut server, "is taken: 1 group");
-    wait_for(&mut server, "the first to go by what it says in `server`");
+    wait_for(&mut server, "what is changed in `server` is taken at the next start only");
     assert_eq!((asked("/spin"), asked("/mini/spin")), ("404".into(), "200".into()));
 
     folder.file("house.toml", &mini.replace("mini' }", "minni' }"));

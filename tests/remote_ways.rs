@@ -25,9 +25,10 @@ use croupier::faces::set::{FaceSet, Surroundings};
 use croupier::service::Service;
 use croupier::shape::Shapes;
 use croupier::transport::{self, Transport};
-use croupier::upstream::{Options, Remote, Speaks};
+use croupier::upstream::{Names, Options, Remote, Speaks};
 use croupier::wire::xml::Reading;
 use croupier::wire::xmlrpc::Dialect;
+use http::StatusCode;
 use tokio::sync::Barrier;
 
 use calls::post_to;
@@ -177,6 +178,24 @@ async fn what_another_might_read_otherwise_is_not_passed_on_as_it_is() {
         assert!(heard.contains("world"), "{heard}");
         let request = String::from_utf8(server.last()).unwrap();
         assert_eq!(request.ends_with(&sent), passed, "{media} {sent}\n{request}");
+    }
+}
+
+#[tokio::test]
+async fn over_rest_too_calls_are_passed_on_before_anything_is_known() {
+    let server = Upstream::start().await;
+    for speaks in [Speaks::XmlRpc, Speaks::JsonRpc] {
+        let address = format!("http://{}/", server.address()).parse().unwrap();
+        let transport = Transport::new(vec![address], transport::Options::default()).unwrap();
+        let hide = Names(vec!["hidden".to_owned()]);
+        let remote: Arc<dyn Service> = Arc::new(Remote::new(transport, Options { hide, ..Options::new(speaks) }));
+        server.will([Act::Answer(response(speaks).await), Act::Cut(Vec::new())]);
+        let ask = async |tail: &str| post_to(&remote, &faces(), tail, "application/json", b"[]").await;
+        assert_eq!(ask("hello").await, (StatusCode::OK, "\"world\"".to_owned()));
+        assert_eq!(ask("hello").await.0, StatusCode::BAD_GATEWAY);
+        assert_eq!(ask("hidden").await.0, StatusCode::NOT_FOUND);
+        assert_eq!(ask("_hello").await.0, StatusCode::NOT_FOUND);
+        assert_eq!(server.requests(), 2);
     }
 }
 

@@ -62,7 +62,7 @@ async fn exchange(served: Served, config: Arc<Config>, args: &Serve) -> Served {
     say(format_args!("croupier: the configuration is taken: {}", count(config.groups.len())));
     let later = fixed(&begun, &config, args);
     if !later.is_empty() {
-        say(format_args!("croupier: the next start is the first to go by what it says in {}", later.join(", ")));
+        say(format_args!("croupier: what is changed in {} is taken at the next start only", later.join(", ")));
     }
     Served { begun, config, groups, keeping }
 }

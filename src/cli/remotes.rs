@@ -8,7 +8,10 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::faces::set::FaceSet;
 use crate::gateway::Groups;
+use crate::interface::Interface;
+use crate::service::Service as _;
 use crate::upstream::Remote;
 
 /// How long servers are waited for before the first request is answered without them.
@@ -35,14 +38,17 @@ pub(super) async fn first_look(config: &Config) -> Asking {
     let changed = Arc::new(Notify::new());
     let mut tasks = JoinSet::new();
     let mut first = Vec::new();
-    for remote in config.groups.iter().filter_map(|group| group.remote.clone()) {
+    for group in &config.groups {
+        let Some(remote) = group.remote.clone() else { continue };
         let (noticed, looked) = (changed.clone(), Arc::new(Notify::new()));
         first.push(looked.clone());
-        tasks.spawn(remote.keep_learning(move |_: &Remote, new| {
-            looked.notify_one();
+        let (path, faces) = (group.path.clone(), group.faces.clone());
+        tasks.spawn(remote.keep_learning(move |remote: &Remote, new| {
             if new {
+                tell_of_routes(&path, &faces, remote.interface());
                 noticed.notify_one();
             }
+            looked.notify_one();
         }));
     }
     let all = async {
@@ -53,6 +59,15 @@ pub(super) async fn first_look(config: &Config) -> Asking {
     // Whoever has not answered by then is asked further, while others are served.
     let _ = timeout(FIRST_LOOK, all).await;
     Asking { tasks, changed }
+}
+
+/// Says which routes do not fit what a server offers: before it has said so, nobody could know.
+fn tell_of_routes(group: &str, faces: &FaceSet, offered: &Interface) {
+    for wrong in faces.check_routes(offered).wrong {
+        let route = faces.routes.get(wrong.route).map(|route| route.template().to_string());
+        let hint = wrong.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+        tracing::warn!(group, route, "a route does not fit what the server offers: {}{hint}", wrong.message);
+    }
 }
 
 /// Servers being asked, until this is dropped.

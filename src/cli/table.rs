@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Failure, say, serve};
 use crate::config::{Config, ConfiguredGroup, ConfiguredPage, Registry};
 use crate::describe::signature;
+use crate::route::Route;
 
 /// Says that a file is sound and what it amounts to, or all that is wrong with it.
 pub(super) fn check(file: &Path, registry: &Registry) -> Result<(), Failure> {
@@ -31,13 +32,21 @@ pub(super) fn routes(file: Option<&Path>, registry: &Registry) -> Result<(), Fai
         for method in &interface.methods {
             say(format_args!("    {}", signature::line(interface, method)));
             for route in group.faces.table().routes().iter().filter(|route| route.method() == method.name) {
-                let (verb, path) = (route.template().verb(), route.template().path());
-                say(format_args!("        {verb} {}{path}", group.path.trim_end_matches('/')));
+                say(format_args!("        {}", line(group, route)));
             }
+        }
+        // Nobody is asked here what the server offers, so its routes stand alone.
+        for route in group.faces.table().routes().iter().filter(|_| group.remote.is_some()) {
+            say(format_args!("    {}  {}", line(group, route), route.method()));
         }
     }
     config.pages.iter().for_each(page);
     Ok(())
+}
+
+fn line(group: &ConfiguredGroup, route: &Route) -> String {
+    let (verb, path) = (route.template().verb(), route.template().path());
+    format!("{verb} {}{path}", group.path.trim_end_matches('/'))
 }
 
 fn page(page: &ConfiguredPage) {
@@ -64,11 +73,19 @@ fn table(config: &Config) {
             "{:path$}  {:kind$}  {:>7}  {:>9}  {:>8}  {}",
             group.path,
             group.kind,
-            group.service.interface().methods.len(),
+            methods(group),
             bytes(group.limits.body),
             format!("{:?}", group.limits.deadline),
             group.aliases.join(" ")
         ));
+    }
+}
+
+/// How many methods a group has; of a server elsewhere that is not known here.
+fn methods(group: &ConfiguredGroup) -> String {
+    match group.remote {
+        Some(_) => "-".to_owned(),
+        None => group.service.interface().methods.len().to_string(),
     }
 }
 

@@ -146,6 +146,7 @@ impl Line {
         match &self.outcome {
             _ if !self.whole => "cut",
             Some(Outcome { fault: Some(kind), .. }) => kind.word(),
+            Some(_) if self.status >= 400 => "http",
             Some(_) => "ok",
             None => "http",
         }

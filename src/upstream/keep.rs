@@ -29,6 +29,9 @@ impl Remote {
                         let methods = self.offer().interface.methods.len();
                         tracing::info!(server = self.servers(), methods, "a server has described itself");
                     }
+                    for stranger in self.offer().strangers.iter().filter(|_| new) {
+                        tracing::warn!(server = self.servers(), "{stranger} fits no method of the server");
+                    }
                     told(&self, new);
                     (delay, failing) = (SOON, false);
                     sleep(self.refresh()).await;

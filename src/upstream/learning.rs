@@ -42,8 +42,16 @@ impl Remote {
                 (self.introspect(&tongue).await?, true, tongue)
             }
         };
+        let strangers = options.strangers(&interface);
         amend(&mut interface, options);
-        Ok(Offer { shapes: Shapes::of(&interface), interface, guessed, complete: true, tongue: Some(tongue) })
+        Ok(Offer {
+            strangers,
+            shapes: Shapes::of(&interface),
+            interface,
+            guessed,
+            complete: true,
+            tongue: Some(tongue),
+        })
     }
 
     fn tongue(&self) -> Result<Tongue, Fault> {
@@ -72,11 +80,8 @@ impl Remote {
     async fn introspect(&self, tongue: &Tongue) -> Result<Interface, Fault> {
         let listed = self.ask(tongue, "system.listMethods", Vec::new()).await.map_err(NoAnswer::into_fault)?;
         let names = introspection::names(&listed)?;
-        let mut described: Vec<introspection::Described> = names
-            .into_iter()
-            .filter(|name| self.inner.options.allows(name))
-            .map(|name| introspection::Described { name, signature: None, help: None })
-            .collect();
+        let mut described: Vec<introspection::Described> =
+            names.into_iter().map(|name| introspection::Described { name, signature: None, help: None }).collect();
         let asked = described.len().min(ASKED);
         for methods in described.get_mut(..asked).unwrap_or_default().chunks_mut(AT_ONCE) {
             if !self.describe(tongue, methods).await? {

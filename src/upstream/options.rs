@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Names;
 use crate::faces::jsonrpc::tongue::Passing;
+use crate::interface::Interface;
+use crate::text::abridge;
 use crate::wire::xmlrpc::Dialect;
 
 /// The protocol in which a server is asked.
@@ -112,8 +114,47 @@ impl Options {
         }
     }
 
+    /// The names that are said of methods, and fit none of these.
+    pub(super) fn strangers(&self, interface: &Interface) -> Vec<String> {
+        let lists =
+            [("allow", &self.allow), ("hide", &self.hide), ("safe", &self.safe), ("idempotent", &self.idempotent)];
+        let listed = lists.into_iter().flat_map(|(key, Names(names))| names.iter().map(move |name| (key, name)));
+        let named = listed.chain(self.params.keys().map(|name| ("params", name)));
+        let fits = |name: &str| {
+            let pattern = Names(vec![name.to_owned()]);
+            name == "*" || interface.methods.iter().any(|method| pattern.has(&method.name))
+        };
+        named.filter(|(_, name)| !fits(name)).map(|(key, name)| format!("`{}` in `{key}`", abridge(name))).collect()
+    }
+
     /// Whether a method may be called at all.
     pub fn allows(&self, method: &str) -> bool {
         self.allow.has(method) && !self.hide.has(method)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interface::Method;
+
+    #[test]
+    fn names_that_fit_no_method_are_told() {
+        let method = |name: &str| Method {
+            name: name.to_owned(),
+            doc: String::new(),
+            params: Vec::new(),
+            result: schemars::Schema::default(),
+            safe: false,
+        };
+        let interface = Interface { methods: vec![method("spin"), method("wheel.stop")], ..Interface::default() };
+        let names = |names: &[&str]| Names(names.iter().map(|name| (*name).to_owned()).collect());
+        let options = Options {
+            hide: names(&["wheel.stpo", "wheel.*"]),
+            safe: names(&["spin", "get*"]),
+            params: BTreeMap::from([("spun".to_owned(), Vec::new()), ("spin".to_owned(), Vec::new())]),
+            ..Options::new(Speaks::XmlRpc)
+        };
+        assert_eq!(options.strangers(&interface), ["`wheel.stpo` in `hide`", "`get*` in `safe`", "`spun` in `params`"]);
     }
 }

@@ -52,6 +52,7 @@ impl Remote {
             interface,
             guessed: true,
             complete: false,
+            strangers: Vec::new(),
             tongue: first_tongue(&options),
         };
         Remote { inner: Arc::new(Inner { transport, options, versions: Versions::new(none) }) }
@@ -215,6 +216,10 @@ fn first_tongue(options: &Options) -> Option<Tongue> {
 impl Service for Remote {
     fn interface(&self) -> &Interface {
         &self.offer().interface
+    }
+
+    fn may_have_more(&self) -> bool {
+        !self.offer().complete
     }
 
     fn takes_several(&self) -> bool {

@@ -15,6 +15,8 @@ pub(super) struct Offer {
     pub(super) guessed: bool,
     /// Whether there are no methods beside those of the interface.
     pub(super) complete: bool,
+    /// What the operator says of methods that are not there: a slip, or of another version of the server.
+    pub(super) strangers: Vec<String>,
     /// How the server is asked; `None` as long as nobody knows.
     pub(super) tongue: Option<Tongue>,
 }

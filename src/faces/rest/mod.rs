@@ -157,7 +157,10 @@ impl Rest {
         let verb = &request.head.method;
         if let Some(method) = at.own(verb) {
             let begun = match *verb {
-                Method::POST => self.post(service, method, request),
+                Method::POST => {
+                    let form = self.form(service.interface(), Some(method), request.head);
+                    form.and_then(|form| post(service, &method.name, form, self.limits, request))
+                }
                 _ => self.get(service, method, request),
             };
             return written(begun, verb);
@@ -168,6 +171,9 @@ impl Rest {
             return answered.map(move |answered| answered.map_err(|problem| problem.of_route(&of_route)));
         }
         let allow = at.allow();
+        if allow.is_empty() && service.may_have_more() {
+            return written(self.untold(service, request), verb);
+        }
         Soon::now(match *verb {
             _ if allow.is_empty() => Err(Fault::no_such_method(&decoded(request.tail)).into()),
             Method::OPTIONS => Ok(options(request.head, &allow, grant)),
@@ -180,35 +186,28 @@ impl Rest {
             let reason = "a GET has its parameters in the query; a body means nothing here";
             return Err(Problem::refused(StatusCode::BAD_REQUEST, reason));
         }
-        let form = self.form(service.interface(), method, request.head)?;
+        let form = self.form(service.interface(), Some(method), request.head)?;
         let object = query::read(service.interface(), method, request.query(), self.limits)?;
         match object {
-            Some(object) => Ok((form, begin(service, method, Args::Json(raw(&object)?), request))),
-            None => Ok((form, begin(service, method, Args::None, request))),
+            Some(object) => Ok((form, begin(service, &method.name, Args::Json(raw(&object)?), request))),
+            None => Ok((form, begin(service, &method.name, Args::None, request))),
         }
     }
 
-    fn post(&self, service: &dyn Service, method: &interface::Method, request: &GroupRequest<'_>) -> Begun {
-        check_type(request)?;
-        if !request.query().is_empty() {
-            let reason = "a POST has its parameters in the body; a query means nothing here";
-            return Err(Problem::refused(StatusCode::BAD_REQUEST, reason));
+    /// A call of a method of which nothing is known yet: it is passed on as it is. Whether it may be asked for by GET nobody
+    /// knows.
+    fn untold(&self, service: &dyn Service, request: &GroupRequest<'_>) -> Begun {
+        if request.head.method != Method::POST {
+            let reason = "the server behind this one has not said yet what it offers";
+            return Err(Fault::new(Kind::Unreachable, reason).into());
         }
-        let form = self.form(service.interface(), method, request.head)?;
-        if request.body.is_empty() {
-            return Ok((form, begin(service, method, Args::None, request)));
-        }
-        let args = raw(json::check(request.body, self.limits)?.text())?;
-        if !args.get().starts_with(['[', '{']) {
-            let reason = "the body is neither an object of parameters by name nor an array of them by position";
-            return Err(Fault::new(Kind::Structure, reason).into());
-        }
-        Ok((form, begin(service, method, Args::Json(args), request)))
+        let form = self.form(service.interface(), None, request.head)?;
+        post(service, &decoded(request.tail), form, self.limits, request)
     }
 
     /// The form of the answer, by what the client takes.
-    fn form(&self, interface: &Interface, method: &interface::Method, head: &Parts) -> Result<Form, Problem> {
-        let items = answer::items(interface, method);
+    fn form(&self, interface: &Interface, method: Option<&interface::Method>, head: &Parts) -> Result<Form, Problem> {
+        let items = method.and_then(|method| answer::items(interface, method));
         let offered = if items.is_some() { Media::OF_ROWS } else { Media::OF_VALUES };
         let media = accept::choose(&head.headers, offered).ok_or_else(|| {
             let names: Vec<_> = offered.iter().map(|media| media.name()).collect();
@@ -233,13 +232,26 @@ fn written(begun: Begun, verb: &Method) -> Answered {
     }
 }
 
-fn begin(
-    service: &dyn Service,
-    method: &interface::Method,
-    args: Args<'_>,
-    request: &GroupRequest<'_>,
-) -> crate::service::Pending {
-    face::begin(service, Call { method: &method.name, args, context: request.context })
+/// Begins a call whose parameters are in the body.
+fn post(service: &dyn Service, method: &str, form: Form, limits: Limits, request: &GroupRequest<'_>) -> Begun {
+    check_type(request)?;
+    if !request.query().is_empty() {
+        let reason = "a POST has its parameters in the body; a query means nothing here";
+        return Err(Problem::refused(StatusCode::BAD_REQUEST, reason));
+    }
+    if request.body.is_empty() {
+        return Ok((form, begin(service, method, Args::None, request)));
+    }
+    let args = raw(json::check(request.body, limits)?.text())?;
+    if !args.get().starts_with(['[', '{']) {
+        let reason = "the body is neither an object of parameters by name nor an array of them by position";
+        return Err(Fault::new(Kind::Structure, reason).into());
+    }
+    Ok((form, begin(service, method, Args::Json(args), request)))
+}
+
+fn begin(service: &dyn Service, method: &str, args: Args<'_>, request: &GroupRequest<'_>) -> crate::service::Pending {
+    face::begin(service, Call { method, args, context: request.context })
 }
 
 fn raw(text: &str) -> Result<&RawValue, Fault> {

@@ -37,11 +37,11 @@ impl Rest {
             );
         }
         check_content(route, request)?;
-        let form = self.form(interface, method, request.head)?;
+        let form = self.form(interface, Some(method), request.head)?;
         let gathering = Gathering { interface, method, route, limits: self.limits };
         let object = gathering.gather(values, request)?;
         let args = if method.params.is_empty() { Args::None } else { Args::Json(raw(&object)?) };
-        Ok((form, begin(service, method, args, request)))
+        Ok((form, begin(service, &method.name, args, request)))
     }
 }
 

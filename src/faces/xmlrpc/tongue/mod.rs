@@ -3,7 +3,7 @@
 mod multicall;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::UnitDeserializer;
@@ -111,9 +111,19 @@ impl Tongue {
             Ok(Document { root: Root::Call(_), .. }) => {
                 Err(NoAnswer::Malformed(Fault::new(Kind::Structure, "this is a `methodCall`, not an answer")))
             }
+            Err(_) if is_page(response) => Err(NoAnswer::Malformed(Fault::new(Kind::Structure, PAGE))),
             Err(fault) => Err(NoAnswer::Malformed(fault)),
         }
     }
+}
+
+/// What to say of a page where an answer should be.
+const PAGE: &str = "it is a page of HTML, and no answer: another path may be meant, such as /RPC2";
+
+/// Whether a response is a page for people, by what it says of itself.
+fn is_page(response: &Response<Bytes>) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/html"))
 }
 
 /// The value as a `T`; no value at all is nil.
@@ -135,7 +145,7 @@ fn fault_of(members: Option<ValueRef<'_, '_>>) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderValue, Method, header};
+    use http::{HeaderValue, Method};
 
     use super::*;
     use crate::value::Value;
