@@ -7,7 +7,7 @@ use std::io::IoSlice;
 pub(crate) const SMALL: usize = 1024;
 
 /// All pieces in one, if there is room for them.
-pub(crate) fn together<'r>(pieces: &[IoSlice<'_>], room: &'r mut [u8; SMALL]) -> Option<&'r [u8]> {
+pub(crate) fn joined<'r>(pieces: &[IoSlice<'_>], room: &'r mut [u8; SMALL]) -> Option<&'r [u8]> {
     let mut end = 0;
     for piece in pieces {
         room.get_mut(end..end + piece.len())?.copy_from_slice(piece);
@@ -26,9 +26,9 @@ mod tests {
         let pieces = |lengths: [usize; 2]| lengths.map(|length| vec![b'x'; length]);
         let [head, body] = pieces([24, 1000]);
         let both = [head.as_slice(), body.as_slice()].concat();
-        assert_eq!(together(&[IoSlice::new(&head), IoSlice::new(&body)], &mut room), Some(both.as_slice()));
+        assert_eq!(joined(&[IoSlice::new(&head), IoSlice::new(&body)], &mut room), Some(both.as_slice()));
         let [head, body] = pieces([25, 1000]);
-        assert_eq!(together(&[IoSlice::new(&head), IoSlice::new(&body)], &mut room), None);
-        assert_eq!(together(&[], &mut room), Some([].as_slice()));
+        assert_eq!(joined(&[IoSlice::new(&head), IoSlice::new(&body)], &mut room), None);
+        assert_eq!(joined(&[], &mut room), Some([].as_slice()));
     }
 }

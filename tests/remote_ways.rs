@@ -2,19 +2,9 @@
 //! is asked.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "support/calls.rs"]
-mod calls;
-#[path = "support/every_type.rs"]
-mod every_type;
-#[path = "support/over.rs"]
-mod over;
-#[path = "support/sound.rs"]
-mod sound;
-#[path = "properties_xmlrpc/trees.rs"]
-#[allow(dead_code, reason = "only the values are wanted")]
-mod trees;
-#[path = "support/upstream.rs"]
-mod upstream;
+#[path = "support/elsewhere.rs"]
+mod elsewhere;
+use elsewhere::*;
 
 use std::path::PathBuf;
 use std::slice::from_ref;

@@ -27,7 +27,7 @@ use croupier::faces::{jsonrpc, soap, xmlrpc};
 use croupier::learn::wsdl::{Document, Learned, read};
 use croupier::service::Context;
 use croupier::shape::Shapes;
-use croupier::wire::soap::{Given, Place, Style, Version, write_head, write_tail, write_value};
+use croupier::wire::soap::{Given, Opened, Place, Style, Version, write_head, write_tail, write_value};
 use croupier::wire::xml::{Control, Reading};
 use croupier::wire::{Limits, xmlrpc as wire};
 use croupier::{Fault, Value};
@@ -132,7 +132,7 @@ fn arguments(asked: &Asked, came: Came) -> Result<Arguments, Fault> {
             }
             write_tail(&mut body, element);
             let text = String::from_utf8(body).unwrap();
-            let message = croupier::wire::soap::read_call(&text, shapes, Style::Document, Limits::default())?;
+            let message = Opened::read(&text, Limits::default())?.call(shapes, Style::Document, Limits::default())?;
             match message.given {
                 Given::ByPosition => Args::Values(message.tape.values()).read(),
                 Given::ByName => Args::Members(message.tape.values().next().unwrap()).read(),

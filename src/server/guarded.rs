@@ -6,14 +6,14 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::rim::Running;
+use super::rim::InFlight;
 use crate::body::Body;
 use crate::fault::BoxError;
 
 /// A response body with its request, which runs until the body is out.
 pub(super) struct Guarded {
     pub(super) body: Body,
-    pub(super) running: Running,
+    pub(super) in_flight: InFlight,
 }
 
 impl http_body::Body for Guarded {
@@ -22,10 +22,10 @@ impl http_body::Body for Guarded {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let poll = Pin::new(&mut self.body).poll_frame(cx);
-        if let Some(stream) = &self.running.stream {
+        if let Some(stream) = &self.in_flight.stream {
             if poll.is_ready() { stream.handed() } else { stream.waiting() }
         }
-        if let Some(line) = &mut self.running.line {
+        if let Some(line) = &mut self.in_flight.line {
             match &poll {
                 Poll::Ready(Some(Ok(frame))) => line.sent(frame.data_ref().map_or(0, Bytes::len)),
                 Poll::Ready(Some(Err(error))) => line.broke(error),
@@ -47,7 +47,7 @@ impl http_body::Body for Guarded {
 impl Drop for Guarded {
     fn drop(&mut self) {
         let whole = self.body.is_end_stream();
-        if let Some(line) = &mut self.running.line {
+        if let Some(line) = &mut self.in_flight.line {
             line.ended(whole);
         }
     }

@@ -45,7 +45,7 @@ pub(super) struct Connection {
 }
 
 /// A request that is being answered, until dropped: what it holds is given back then, and what it came to is told.
-pub(super) struct Running {
+pub(super) struct InFlight {
     connection: Arc<Connection>,
     /// Whether it has one of the places.
     placed: bool,
@@ -83,19 +83,19 @@ impl Connection {
     ) -> impl Service<Request<Incoming>, Response = Response<Guarded>, Error = BoxError, Future: Send + 'static> {
         let connection = Arc::new(self);
         service_fn(move |request: Request<Incoming>| {
-            let running = Running::begin(&connection, request.version());
+            let in_flight = InFlight::begin(&connection, request.version());
             let (head, body) = request.into_parts();
-            running.answer(head, body)
+            in_flight.answer(head, body)
         })
     }
 }
 
-impl Running {
-    fn begin(connection: &Arc<Connection>, version: Version) -> Running {
+impl InFlight {
+    fn begin(connection: &Arc<Connection>, version: Version) -> InFlight {
         let multiplexed = version == Version::HTTP_2;
         connection.pulse.begin(multiplexed);
         let stream = multiplexed.then(|| connection.pulse.stream());
-        Running { connection: connection.clone(), placed: connection.shared.places.take(), line: None, stream }
+        InFlight { connection: connection.clone(), placed: connection.shared.places.take(), line: None, stream }
     }
 
     async fn answer(mut self, mut head: Parts, body: Incoming) -> Result<Response<Guarded>, BoxError> {
@@ -111,11 +111,11 @@ impl Running {
         if let Some(line) = &mut self.line {
             line.answered(&mut response, outcome);
         }
-        Ok(response.map(|body| Guarded { body, running: self }))
+        Ok(response.map(|body| Guarded { body, in_flight: self }))
     }
 }
 
-impl Drop for Running {
+impl Drop for InFlight {
     /// A client that leaves before it is answered leaves a line all the same.
     fn drop(&mut self) {
         let Connection { shared, pulse, .. } = self.connection.as_ref();

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::Secure;
 use super::address::{Address, Where};
-use crate::pieces::{SMALL, together};
+use crate::pieces::{SMALL, joined};
 
 /// Where a server listens.
 pub(super) struct Place {
@@ -101,7 +101,7 @@ impl AsyncWrite for Stream {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut room = [0; SMALL];
-        match together(pieces, &mut room) {
+        match joined(pieces, &mut room) {
             Some(bytes) => self.poll_write(cx, bytes),
             None => each!(self, stream => Pin::new(stream).poll_write_vectored(cx, pieces)),
         }

@@ -153,7 +153,7 @@ fn relay(service: &dyn Service, asking: &Asking<'_>, request: GroupRequest<'_>) 
     let named = face::media_parameter(&request.head.headers, "charset").unwrap_or("utf-8");
     let in_utf8 = named.eq_ignore_ascii_case("utf-8") || named.eq_ignore_ascii_case("utf8");
     let relaying = face::relay(service, asking.call(request.context), written);
-    relaying.filter(|_| in_utf8 && request::has_known_members(request.body))
+    relaying.filter(|_| in_utf8 && request::has_own_members(request.body))
 }
 
 fn pass(relayed: Result<Relayed, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> Reply {

@@ -1,6 +1,7 @@
 //! From a JSON text to what it asks for: one call, or several.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use memchr::memchr;
 use serde::de::IgnoredAny;
@@ -12,6 +13,9 @@ use crate::args::Args;
 use crate::fault::{Fault, Kind};
 use crate::service::{Call, Context};
 use crate::wire::json::not_well_formed;
+
+/// The members of a request (specification, section 4).
+const MEMBERS: [&str; 4] = ["jsonrpc", "method", "params", "id"];
 
 /// What a text asks for.
 pub(super) enum Asked<'a> {
@@ -68,24 +72,11 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The members that a request has, and no others.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Known {
-    #[serde(rename = "jsonrpc")]
-    _jsonrpc: Option<IgnoredAny>,
-    #[serde(rename = "method")]
-    _method: Option<IgnoredAny>,
-    #[serde(rename = "params")]
-    _params: Option<IgnoredAny>,
-    #[serde(rename = "id")]
-    _id: Option<IgnoredAny>,
-}
-
-/// Whether a request has no members that are passed over here. Somebody else might take one of them for another: there
+/// Whether a request has no members but those of a request. Of others somebody else might take one for one of these: there
 /// are readers for whom `Method` is `method`.
-pub(super) fn has_known_members(text: &[u8]) -> bool {
-    serde_json::from_slice::<Known>(text).is_ok()
+pub(super) fn has_own_members(text: &[u8]) -> bool {
+    let members = serde_json::from_slice::<HashMap<String, IgnoredAny>>(text);
+    members.is_ok_and(|members| members.keys().all(|name| MEMBERS.contains(&name.as_str())))
 }
 
 /// Takes one request of a batch apart.

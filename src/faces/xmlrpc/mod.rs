@@ -90,11 +90,7 @@ impl XmlRpc {
     ) -> Result<Reply, Fault> {
         let named = face::media_parameter(&head.headers, "charset");
         let text = charset::decode(body, named)?;
-        let (reading, limits) = (self.dialect.reading, self.limits);
-        let plain = Document::read_plain(&text, reading, limits)?;
-        // In what is passed over here, somebody else might find another call.
-        let is_plain = plain.is_some();
-        let Document { root, tape } = plain.map_or_else(|| Document::read_tree(&text, reading, limits), Ok)?;
+        let (Document { root, tape }, is_plain) = Document::inspect(&text, self.dialect.reading, self.limits)?;
         let Root::Call(method) = root else {
             return Err(Fault::new(Kind::Structure, "this is an answer, not a `methodCall`"));
         };
@@ -110,7 +106,7 @@ impl XmlRpc {
         let call = Call { method: &method, args: Args::Values(tape.values()), context };
         let content_type = head.headers.get(header::CONTENT_TYPE);
         let written = Written { wire: Wire::XmlRpc, body, content_type };
-        // Nothing is sent yet, and few calls are ever passed on.
+        // Nothing is sent yet. In what is passed over here, somebody else might find another call.
         let relaying = relay(service.as_ref(), call, written).filter(|_| is_plain && charset::is_certain(body, named));
         Ok(match relaying {
             Some(relaying) => relaying.and_then(move |relayed| pass(relayed, dialect).map(done)),

@@ -25,15 +25,6 @@ pub struct Message<'a> {
     pub tape: Tape<'a>,
 }
 
-/// Reads a call of one of these methods. A method that is not among them is read as well, its parameters as values of
-/// any type: who answers calls says that there is none.
-///
-/// # Errors
-/// `Rejection`, whose faults are `NotWellFormed`, `Structure`, `Limit` and `BadParams`.
-pub fn read_call<'a>(text: &'a str, shapes: &Shapes, style: Style, limits: Limits) -> Result<Message<'a>, Rejection> {
-    Opened::read(text, limits)?.call(shapes, style, limits)
-}
-
 /// A call whose envelope has been read, and whose parameters have not.
 #[derive(Debug)]
 pub struct Opened<'a> {
@@ -86,7 +77,8 @@ impl<'a> Opened<'a> {
         named.map(|action| action.text().unwrap_or_default()).collect()
     }
 
-    /// Reads the parameters, as [`read_call`] does.
+    /// Reads the parameters of one of these methods. A method that is not among them is read as well, its parameters as
+    /// values of any type: who answers calls says that there is none.
     ///
     /// # Errors
     /// `Rejection`, whose faults are `Structure`, `Limit` and `BadParams`.

@@ -17,7 +17,7 @@ use crate::fault::Fault;
 pub use binding::{Binding, Content, Entry, Name, Occurs, Operation, Outcome, Part, Structure, Typed};
 pub use call::write_call;
 pub use fault::{Refused, write_fault};
-pub use message::{Message, Opened, read_answer, read_call, write_head, write_tail};
+pub use message::{Message, Opened, read_answer, write_head, write_tail};
 pub use read::Given;
 pub use reply::{Reply, Told, read_reply};
 pub use ser::{Place, write_value};

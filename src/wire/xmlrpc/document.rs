@@ -38,19 +38,19 @@ impl<'a> Document<'a> {
     /// `NotWellFormed`, `Structure` where it is XML but no XML-RPC, `BadParams` where a value is none of its
     /// type, `Limit` where it is too large or too deep.
     pub fn read(text: &'a str, reading: Reading, limits: Limits) -> Result<Document<'a>, Fault> {
-        match Document::read_plain(text, reading, limits)? {
-            Some(document) => Ok(document),
-            None => Document::read_tree(text, reading, limits),
-        }
+        Document::inspect(text, reading, limits).map(|(document, _)| document)
     }
 
-    /// Reads a document in which there is nothing but XML-RPC's own elements, each in its place, and text; `None` where
-    /// there is anything else, even if it is passed over.
+    /// Reads a document, and answers whether it is plain: whether there is nothing in it but XML-RPC's own elements, each
+    /// in its place, and text, and so nothing that was passed over.
     ///
     /// # Errors
-    /// `NotWellFormed`, for what may not stand before the root.
-    pub fn read_plain(text: &'a str, reading: Reading, limits: Limits) -> Result<Option<Document<'a>>, Fault> {
-        Ok(plain::read(text, prolog::start(text, reading)?, reading, limits))
+    /// As for [`read`](Document::read).
+    pub fn inspect(text: &'a str, reading: Reading, limits: Limits) -> Result<(Document<'a>, bool), Fault> {
+        match plain::read(text, prolog::start(text, reading)?, reading, limits) {
+            Some(document) => Ok((document, true)),
+            None => Document::read_tree(text, reading, limits).map(|document| (document, false)),
+        }
     }
 
     /// Reads a document by way of a tree, plain or not; [`read`](Document::read) must find the same in it.
