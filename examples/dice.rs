@@ -5,7 +5,7 @@
 
 use croupier::Fault;
 use croupier::config::Registry;
-use croupier::local::{Local, RegistrationError};
+use croupier::service::local::{Local, RegistrationError};
 use rand::RngExt as _;
 use schemars::JsonSchema;
 use serde::Deserialize;

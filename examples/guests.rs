@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use croupier::Fault;
 use croupier::config::Registry;
-use croupier::local::{Local, RegistrationError};
+use croupier::service::local::{Local, RegistrationError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 //! The client beside it, `seed_client`, spins them; so does any XML-RPC client.
 
 use croupier::app::App;
-use croupier::services::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, Table};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -4,24 +4,25 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::faces::rest::{Checked, Part, Wrong};
-use crate::faces::set::FaceSet;
-use crate::gateway::Gateway;
-use crate::intake::{Intake, Memory};
-use crate::mount::{self, Mounted};
-use crate::policy::Limited;
-use crate::route::Route;
-use crate::router::{MountError, Router};
+use crate::http::public_url::Site;
+use crate::http::routes::Route;
+use crate::protocol::rest::server::{Checked, Part, Wrong};
+use crate::protocol::set::FaceSet;
+use crate::server::gateway::Gateway;
+use crate::server::group_router::{MountError, Router};
+use crate::server::mount;
+use crate::server::mount::Mounted;
+use crate::server::request_body::{Intake, Memory};
+use crate::server::settings::{Listen, Settings};
 use crate::server::{BindError, Ended, Listener, Server};
 use crate::service::Service;
-use crate::settings::{Listen, Settings};
-use crate::site::Site;
+use crate::service::limits::Limited;
 
 /// Services by path, each with the default limits, and the server for them.
 ///
 /// ```no_run
 /// use croupier::app::App;
-/// use croupier::services::wheel::{Chance, Family, Table};
+/// use croupier::demo::wheel::{Chance, Family, Table};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let american = Table::new(Family::American, Chance::Entropy).service()?;
@@ -74,8 +75,8 @@ impl App {
     ///
     /// ```
     /// use croupier::app::App;
-    /// use croupier::route::Route;
-    /// use croupier::services::wheel::{Chance, Family, Table};
+    /// use croupier::http::routes::Route;
+    /// use croupier::demo::wheel::{Chance, Family, Table};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let american = Table::new(Family::American, Chance::Entropy).service()?;

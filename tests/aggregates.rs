@@ -9,10 +9,10 @@ mod support;
 use std::net::SocketAddr;
 
 use croupier::config::{Config, Registry};
-use croupier::gateway::Gateway;
-use croupier::intake::{Intake, Memory};
+use croupier::server::gateway::Gateway;
+use croupier::server::request_body::{Intake, Memory};
+use croupier::server::settings::{Listen, Only, Settings};
 use croupier::server::{Listener, Server};
-use croupier::settings::{Listen, Only, Settings};
 use serde_json::{Value, json};
 use support::{Running, call, post};
 

@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use croupier::args::Args;
-use croupier::fault::{Fault, Kind};
-use croupier::wire::Limits;
-use croupier::wire::xml::Reading;
-use croupier::wire::xmlrpc::{Document, write_call};
+use croupier::codec::Limits;
+use croupier::codec::xml::Reading;
+use croupier::codec::xmlrpc::{Document, write_call};
+use croupier::model::fault::{Fault, Kind};
+use croupier::service::args::Args;
 use croupier::{Binary, DateTime, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -20,8 +20,8 @@ mod support;
 use std::process::Command;
 
 use croupier::config::{Config, Registry};
-use croupier::settings::Settings;
-use croupier::site::Site;
+use croupier::http::public_url::Site;
+use croupier::server::settings::Settings;
 use process::run;
 use support::Running;
 

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 
 use croupier::BoxError;
 use croupier::config::{Config, OptionErrors, Registry};
-use croupier::local::{Local, RegistrationError};
-use croupier::options::OptionError;
+use croupier::model::option_error::OptionError;
+use croupier::service::local::{Local, RegistrationError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 

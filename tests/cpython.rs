@@ -29,7 +29,7 @@ mod support;
 
 use std::io::Write;
 
-use croupier::settings::Settings;
+use croupier::server::settings::Settings;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use support::{Running, call, post, small};

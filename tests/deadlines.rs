@@ -7,8 +7,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use croupier::faces::xmlrpc::XmlRpc;
-use croupier::settings::{Deadlines, Settings};
+use croupier::protocol::xmlrpc::server::XmlRpc;
+use croupier::server::settings::{Deadlines, Settings};
 use support::{Running, call, post, small};
 
 const SHORT: Duration = Duration::from_millis(300);

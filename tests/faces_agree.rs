@@ -13,11 +13,13 @@ mod every_type;
 #[allow(dead_code, reason = "only the values are wanted")]
 mod trees;
 
-use croupier::faces::soap::namespace_of;
-use croupier::wire::Limits;
-use croupier::wire::soap::{self, Place, Style, Version};
-use croupier::wire::xml::{Control, Reading};
-use croupier::wire::xmlrpc::{self, Document, Root};
+use croupier::codec::Limits;
+use croupier::codec::soap;
+use croupier::codec::soap::{Place, Style, Version};
+use croupier::codec::xml::{Control, Reading};
+use croupier::codec::xmlrpc;
+use croupier::codec::xmlrpc::{Document, Root};
+use croupier::protocol::soap::server::namespace_of;
 use croupier::{Kind, Value};
 use http::StatusCode;
 use proptest::prelude::*;
@@ -25,7 +27,7 @@ use proptest::test_runner::TestRunner;
 use serde::Deserialize;
 
 use calls::{Asked, Ended, PATH, SHAPES, asked, dialect, directly, json_of, post};
-use croupier::shape::Shape;
+use croupier::model::shape::Shape;
 
 /// How many calls are made at the least, each over every face.
 const CASES: u32 = 2200;

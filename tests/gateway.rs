@@ -5,8 +5,8 @@ mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 
-use croupier::faces::xmlrpc::XmlRpc;
-use croupier::settings::Settings;
+use croupier::protocol::xmlrpc::server::XmlRpc;
+use croupier::server::settings::Settings;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use http_body_util::{BodyExt, Full};

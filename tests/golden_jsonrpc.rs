@@ -22,10 +22,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cases::Case;
-use croupier::faces::face::{Face, GroupRequest};
-use croupier::faces::jsonrpc::JsonRpc;
+use croupier::codec::Limits;
+use croupier::protocol::frontend::{Face, GroupRequest};
+use croupier::protocol::jsonrpc::server::JsonRpc;
 use croupier::service::{Context, Service};
-use croupier::wire::Limits;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde::Deserialize;

@@ -9,13 +9,13 @@ mod every_type;
 
 use std::sync::Arc;
 
-use croupier::describe::openrpc;
-use croupier::faces::face::{Claim, Face, GroupHead, GroupRequest};
-use croupier::faces::jsonrpc::{JsonRpc, OpenRpc};
-use croupier::local::Local;
+use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::http::public_url::Site;
+use croupier::protocol::frontend::{Claim, Face, GroupHead, GroupRequest};
+use croupier::protocol::jsonrpc::openrpc::write as openrpc;
+use croupier::protocol::jsonrpc::server::{JsonRpc, OpenRpc};
+use croupier::service::local::Local;
 use croupier::service::{Context, Service};
-use croupier::services::wheel::{Chance, Family, Table};
-use croupier::site::Site;
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};

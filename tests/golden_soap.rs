@@ -15,10 +15,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cases::Case;
-use croupier::faces::face::{Claim, Face, GroupHead, GroupRequest};
-use croupier::faces::soap::Soap;
+use croupier::codec::Limits;
+use croupier::protocol::frontend::{Claim, Face, GroupHead, GroupRequest};
+use croupier::protocol::soap::server::Soap;
 use croupier::service::{Context, Service};
-use croupier::wire::Limits;
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use serde::Deserialize;

@@ -8,10 +8,11 @@ mod every_type;
 
 use std::path::PathBuf;
 
-use croupier::describe::wsdl::{self, Form, Style, Versions};
+use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::model::shape::Shapes;
+use croupier::protocol::soap::wsdl::write as wsdl;
+use croupier::protocol::soap::wsdl::write::{Form, Style, Versions};
 use croupier::service::Service;
-use croupier::services::wheel::{Chance, Family, Table};
-use croupier::shape::Shapes;
 
 /// The forms in which a document is asked for, by the end of its file's name.
 const FORMS: [(&str, Form); 4] = [

@@ -23,12 +23,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cases::Case;
-use croupier::faces::face::{Face, GroupRequest};
-use croupier::faces::xmlrpc::XmlRpc;
+use croupier::codec::Limits;
+use croupier::codec::xml::Reading;
+use croupier::codec::xmlrpc::{Dialect, Document, Root};
+use croupier::protocol::frontend::{Face, GroupRequest};
+use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::service::{Context, Service};
-use croupier::wire::Limits;
-use croupier::wire::xml::Reading;
-use croupier::wire::xmlrpc::{Dialect, Document, Root};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde::Deserialize;

@@ -5,15 +5,19 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use croupier::Value;
-use croupier::args::Known;
-use croupier::describe::wsdl::{self, Form};
-use croupier::faces::tongue::{Asked, NoAnswer, Tongue};
-use croupier::faces::{jsonrpc, soap, xmlrpc};
-use croupier::learn::wsdl::{Document, read};
-use croupier::learn::{introspection, openrpc};
+use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::model::shape::Shapes;
+use croupier::protocol::client_codec::{Asked, NoAnswer, Tongue};
+use croupier::protocol::jsonrpc;
+use croupier::protocol::jsonrpc::openrpc::read as openrpc;
+use croupier::protocol::soap;
+use croupier::protocol::soap::wsdl::read::{Document, read};
+use croupier::protocol::soap::wsdl::write as wsdl;
+use croupier::protocol::soap::wsdl::write::Form;
+use croupier::protocol::xmlrpc;
+use croupier::protocol::xmlrpc::introspection;
 use croupier::service::Service;
-use croupier::services::wheel::{Chance, Family, Table};
-use croupier::shape::Shapes;
+use croupier::service::args::Known;
 use http::Response;
 use proptest::prelude::*;
 
@@ -25,10 +29,10 @@ static TONGUES: LazyLock<Vec<(Tongue, Shapes, &'static str, &'static str)>> = La
     let own = Shapes::of(wheel.interface());
     let text = wsdl::document(wheel.interface(), &own, "urn:w", "http://localhost/w", Form::default());
     let learned = read(&[Document { location: "w.wsdl", text: &text }], None).unwrap();
-    let spoken = soap::tongue::Tongue::new(Arc::new(learned.binding));
+    let spoken = soap::client::Tongue::new(Arc::new(learned.binding));
     vec![
-        (Tongue::XmlRpc(xmlrpc::tongue::Tongue::default()), own.clone(), XML, XML_FAULT),
-        (Tongue::JsonRpc(jsonrpc::tongue::Tongue::default()), own, JSON, JSON_ERROR),
+        (Tongue::XmlRpc(xmlrpc::client::Tongue::default()), own.clone(), XML, XML_FAULT),
+        (Tongue::JsonRpc(jsonrpc::client::Tongue::default()), own, JSON, JSON_ERROR),
         (Tongue::Soap(spoken), Shapes::of(&learned.interface), SOAP, SOAP_FAULT),
     ]
 });

@@ -5,10 +5,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use croupier::fault::Kind;
-use croupier::wire::Limits;
-use croupier::wire::xml::Reading;
-use croupier::wire::xmlrpc::{Dialect, Document, Nil, write_answer};
+use croupier::codec::Limits;
+use croupier::codec::xml::Reading;
+use croupier::codec::xmlrpc::{Dialect, Document, Nil, write_answer};
+use croupier::model::fault::Kind;
 use croupier::{Fault, Value};
 use serde::Deserialize;
 

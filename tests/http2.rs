@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use bytes::Bytes;
-use croupier::settings::{Deadlines, Settings};
+use croupier::server::settings::{Deadlines, Settings};
 use support::{Running, call, small};
 use tokio::net::TcpStream;
 use tokio::time::timeout;

@@ -16,13 +16,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use croupier::faces::jsonrpc::{JsonRpc, OpenRpc};
-use croupier::gateway::Group;
-use croupier::policy::Limited;
-use croupier::router::Router;
+use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::protocol::jsonrpc::server::{JsonRpc, OpenRpc};
+use croupier::server::gateway::Group;
+use croupier::server::group_router::Router;
+use croupier::server::settings::Settings;
 use croupier::service::Service;
-use croupier::services::wheel::{Chance, Family, Table};
-use croupier::settings::Settings;
+use croupier::service::limits::Limited;
 use process::run;
 use support::Running;
 
@@ -33,7 +33,7 @@ fn gateway() -> Running {
         [("/wheel", Arc::new(wheel) as Arc<dyn Service>), ("/every", Arc::new(every_type::service()))]
     {
         let service = Arc::new(Limited::new(service, 1024, Duration::from_secs(60)));
-        let faces: Vec<Arc<dyn croupier::faces::face::Face>> =
+        let faces: Vec<Arc<dyn croupier::protocol::frontend::Face>> =
             vec![Arc::new(OpenRpc::default()), Arc::new(JsonRpc::default())];
         router.mount(path, Arc::new(Group { path: path.into(), service, faces, body_limit: 1 << 20 })).unwrap();
     }

@@ -14,7 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 use croupier::Value;
-use croupier::fault::Kind;
+use croupier::model::fault::Kind;
 use remote::{Croupier, FACES, Folder, Group, Outcome, Server, free_port, listens, text};
 use serde_json::{Value as Json, json};
 
@@ -356,7 +356,7 @@ fn python_has_two_services_whose_values_keep_their_types() {
     assert_eq!(guests.names(), ["count"]);
     assert_eq!(guests.agreed("count", &[]).value(), 7);
 
-    let opened: croupier::date::DateTime = "1863-07-01T20:30:15".parse().unwrap();
+    let opened: croupier::model::date::DateTime = "1863-07-01T20:30:15".parse().unwrap();
     let seal = Value::Binary((0..=255).collect());
     assert_eq!(house.agreed("opened", &[]).value(), "1863-07-01T20:30:15");
     for face in [remote::Face::XmlRpc, remote::Face::Soap] {

@@ -13,7 +13,7 @@ mod remote;
 use std::process::Command;
 
 use croupier::Value;
-use croupier::fault::Kind;
+use croupier::model::fault::Kind;
 use remote::{Croupier, Face, Folder, Outcome, Server, text};
 use serde_json::json;
 

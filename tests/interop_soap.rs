@@ -16,13 +16,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use croupier::faces::face::Face;
-use croupier::faces::soap::{Soap, Wsdl};
-use croupier::gateway::Group;
-use croupier::router::Router;
+use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::protocol::frontend::Face;
+use croupier::protocol::soap::server::{Soap, Wsdl};
+use croupier::server::gateway::Group;
+use croupier::server::group_router::Router;
+use croupier::server::settings::Settings;
 use croupier::service::Service;
-use croupier::services::wheel::{Chance, Family, Table};
-use croupier::settings::Settings;
 use process::run;
 use support::Running;
 

@@ -9,16 +9,16 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use croupier::faces::face::{Claim, Face, GroupHead, GroupRequest};
-use croupier::faces::jsonrpc::{JsonRpc, OpenRpc};
-use croupier::faces::xmlrpc::XmlRpc;
-use croupier::gateway::Group;
-use croupier::interface::Interface;
-use croupier::local::Local;
-use croupier::policy::Limited;
-use croupier::router::Router;
+use croupier::model::interface::Interface;
+use croupier::protocol::frontend::{Claim, Face, GroupHead, GroupRequest};
+use croupier::protocol::jsonrpc::server::{JsonRpc, OpenRpc};
+use croupier::protocol::xmlrpc::server::XmlRpc;
+use croupier::server::gateway::Group;
+use croupier::server::group_router::Router;
+use croupier::server::settings::Settings;
+use croupier::service::limits::Limited;
+use croupier::service::local::Local;
 use croupier::service::{Context, Service};
-use croupier::settings::Settings;
 use http::{Method, Request, Response, header};
 use http_body_util::BodyExt;
 use schemars::JsonSchema;
@@ -62,7 +62,7 @@ fn service(seen: &Arc<Seen>) -> Local {
         .unwrap()
 }
 
-async fn serve(service: Arc<dyn Service>, body: String) -> Response<croupier::body::Body> {
+async fn serve(service: Arc<dyn Service>, body: String) -> Response<croupier::http::body::Body> {
     let (head, ()) = Request::post("/").body(()).unwrap().into_parts();
     let request = GroupRequest { head: &head, tail: "", body: body.as_bytes(), context: &Context::default() };
     JsonRpc::default().serve(&service, request).await.response

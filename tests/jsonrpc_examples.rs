@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use croupier::faces::face::{Face, GroupRequest};
-use croupier::faces::jsonrpc::JsonRpc;
-use croupier::local::Local;
+use croupier::protocol::frontend::{Face, GroupRequest};
+use croupier::protocol::jsonrpc::server::JsonRpc;
+use croupier::service::local::Local;
 use croupier::service::{Context, Service};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;

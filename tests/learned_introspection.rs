@@ -5,10 +5,10 @@
 mod every_type;
 
 use croupier::Value;
-use croupier::describe::signature::signatures;
-use croupier::learn::introspection::{Described, interface};
+use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::protocol::xmlrpc::introspection::{Described, interface};
+use croupier::protocol::xmlrpc::signature::signatures;
 use croupier::service::Service;
-use croupier::services::wheel::{Chance, Family, Table};
 
 #[test]
 fn our_own_signatures_come_back() {

@@ -8,17 +8,19 @@ mod every_type;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use croupier::args::{Args, Known};
-use croupier::describe::signature::line;
-use croupier::describe::wsdl::{self, Form, Style, Versions};
-use croupier::faces::soap::tongue::Tongue;
-use croupier::faces::tongue::{self, Asked, NoAnswer};
-use croupier::fault::Kind;
-use croupier::learn::wsdl::{Document, Learned, imports, read};
+use croupier::codec::Limits;
+use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::model::fault::Kind;
+use croupier::model::shape::{Field, Shape, Shapes};
+use croupier::protocol::client_codec;
+use croupier::protocol::client_codec::{Asked, NoAnswer};
+use croupier::protocol::soap::client::Tongue;
+use croupier::protocol::soap::wsdl::read::{Document, Learned, imports, read};
+use croupier::protocol::soap::wsdl::write as wsdl;
+use croupier::protocol::soap::wsdl::write::{Form, Style, Versions};
+use croupier::protocol::xmlrpc::signature::line;
 use croupier::service::Service;
-use croupier::services::wheel::{Chance, Family, Table};
-use croupier::shape::{Field, Shape, Shapes};
-use croupier::wire::Limits;
+use croupier::service::args::{Args, Known};
 use croupier::{Fault, Value};
 use http::{Request, Response, header};
 
@@ -81,7 +83,7 @@ fn our_own_documents_give_the_shapes_that_they_were_made_of() {
                 let learned = read(&[Document { location: "own.wsdl", text: &text }], None).unwrap();
                 assert_eq!(all_said(&Shapes::of(&learned.interface), style), all_said(&shapes, style), "{form:?}");
                 assert_eq!(learned.interface.doc, service.interface().doc);
-                let docs = |interface: &croupier::interface::Interface| {
+                let docs = |interface: &croupier::model::interface::Interface| {
                     interface.methods.iter().map(|method| method.doc.trim().to_owned()).collect::<Vec<_>>()
                 };
                 assert_eq!(docs(&learned.interface), docs(service.interface()));
@@ -95,7 +97,7 @@ fn our_own_documents_give_the_shapes_that_they_were_made_of() {
 struct Foreign {
     learned: Learned,
     shapes: Shapes,
-    tongue: tongue::Tongue,
+    tongue: client_codec::Tongue,
 }
 
 impl Foreign {
@@ -103,7 +105,7 @@ impl Foreign {
         let documents: Vec<_> = texts.iter().map(|text| Document { location: "x.wsdl", text }).collect();
         let learned = read(&documents, port).unwrap();
         let shapes = Shapes::of(&learned.interface);
-        let tongue = tongue::Tongue::Soap(Tongue::new(Arc::new(learned.binding.clone())));
+        let tongue = client_codec::Tongue::Soap(Tongue::new(Arc::new(learned.binding.clone())));
         Foreign { learned, shapes, tongue }
     }
 
@@ -258,9 +260,9 @@ fn references_that_lead_nowhere_or_round_in_circles_are_refused() {
         }
     }
     // Each of these holds the next ten times: written out there would be ten to the twentieth.
-    let tongue::Tongue::Soap(own) = &enc.tongue else { panic!() };
+    let client_codec::Tongue::Soap(own) = &enc.tongue else { panic!() };
     let limits = Limits { elements: 10_000, ..Limits::default() };
-    let enc = Foreign { tongue: tongue::Tongue::Soap(Tongue { limits, ..own.clone() }), ..enc };
+    let enc = Foreign { tongue: client_codec::Tongue::Soap(Tongue { limits, ..own.clone() }), ..enc };
     let items = |at: usize| format!("<item href='#n{}'/>", at + 1).repeat(10);
     let bomb: String = (0..20).map(|at| format!("<m id='n{at}'>{}</m>", items(at))).collect();
     let answer = format!("<r><return><item><x href='#n0'/></item></return></r>{bomb}<m id='n20'><y/></m>");

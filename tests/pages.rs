@@ -14,8 +14,8 @@ mod support;
 
 use std::path::Path;
 
-use croupier::settings::Settings;
-use croupier::site::Site;
+use croupier::http::public_url::Site;
+use croupier::server::settings::Settings;
 use support::{Running, call};
 
 fn gateway() -> Running {
@@ -145,8 +145,8 @@ fn hostile_texts_are_only_text() {
 
 #[test]
 fn only_what_the_group_speaks_is_offered() {
-    use croupier::faces::face::{Face, GroupRequest};
-    use croupier::faces::page::{Page, Protocol};
+    use croupier::protocol::frontend::{Face, GroupRequest};
+    use croupier::protocol::page::{Page, Protocol};
     use croupier::service::{Context, Service};
     use http_body_util::BodyExt;
 

@@ -8,11 +8,11 @@ mod specimen;
 
 use std::sync::Arc;
 
-use croupier::faces::face::{Face, GroupRequest};
-use croupier::faces::jsonrpc::JsonRpc;
+use croupier::codec::Limits;
+use croupier::codec::json::{Checked, Dialect, NonFinite, check, write_value};
+use croupier::protocol::frontend::{Face, GroupRequest};
+use croupier::protocol::jsonrpc::server::JsonRpc;
 use croupier::service::{Context, Service};
-use croupier::wire::Limits;
-use croupier::wire::json::{Checked, Dialect, NonFinite, check, write_value};
 use croupier::{Fault, Kind, Value};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;

@@ -7,8 +7,8 @@ mod rest;
 
 use std::sync::{Arc, LazyLock};
 
-use croupier::faces::face::{Face, GroupRequest};
-use croupier::faces::rest::Rest;
+use croupier::protocol::frontend::{Face, GroupRequest};
+use croupier::protocol::rest::server::Rest;
 use croupier::service::{Context, Service};
 use http::response::Parts;
 use http::{Method, Request, StatusCode};

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use croupier::Kind;
-use croupier::transport::{self, Repeat, Transport};
 use croupier::upstream::Speaks;
+use croupier::upstream::transport;
+use croupier::upstream::transport::{Repeat, Transport};
 use http::Request;
 use http_body_util::BodyExt;
 use tokio::sync::Barrier;

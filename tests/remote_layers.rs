@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use croupier::fault::BoxError;
+use croupier::model::fault::BoxError;
+use croupier::model::shape::Shapes;
 use croupier::service::Service;
-use croupier::shape::Shapes;
-use croupier::transport::{Client, Options, Repeat, Transport};
-use croupier::upstream::{self as remote, Remote, Speaks};
+use croupier::upstream as remote;
+use croupier::upstream::transport::{Client, Options, Repeat, Transport};
+use croupier::upstream::{Remote, Speaks};
 use http::Request;
 use tower::{ServiceExt, service_fn};
 
@@ -66,7 +67,7 @@ fn tripping(
     client: Client,
 ) -> impl tower::Service<
     Request<Bytes>,
-    Response = http::Response<croupier::transport::Incoming>,
+    Response = http::Response<croupier::upstream::transport::Incoming>,
     Error = BoxError,
     Future: Send,
 > + Clone

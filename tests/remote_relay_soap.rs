@@ -8,14 +8,16 @@ use elsewhere::*;
 
 use std::sync::Arc;
 
-use croupier::describe::wsdl::{self, Form, Style, Versions};
-use croupier::faces::soap::namespace_of;
-use croupier::learn::wsdl as learn;
+use croupier::codec::soap::Operation;
+use croupier::model::shape::Shapes;
+use croupier::protocol::soap::server::namespace_of;
+use croupier::protocol::soap::wsdl::read as learn;
+use croupier::protocol::soap::wsdl::write as wsdl;
+use croupier::protocol::soap::wsdl::write::{Form, Style, Versions};
 use croupier::service::Service;
-use croupier::shape::Shapes;
-use croupier::transport::{self, Transport};
+use croupier::upstream::transport;
+use croupier::upstream::transport::Transport;
 use croupier::upstream::{Description, Names, Options, Remote, Speaks};
-use croupier::wire::soap::Operation;
 use http::StatusCode;
 
 use calls::{PATH, post_to};

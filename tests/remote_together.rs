@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use croupier::Kind;
-use croupier::policy::Limited;
 use croupier::service::Service;
-use croupier::transport::{self, Transport};
+use croupier::service::limits::Limited;
+use croupier::upstream::transport;
+use croupier::upstream::transport::Transport;
 use croupier::upstream::{Multicall, Options, Remote, Speaks};
 use serde_json::{Value as Json, json};
 use tokio::sync::Barrier;

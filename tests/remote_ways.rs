@@ -11,13 +11,14 @@ use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use croupier::faces::set::{FaceSet, Surroundings};
+use croupier::codec::xml::Reading;
+use croupier::codec::xmlrpc::Dialect;
+use croupier::model::shape::Shapes;
+use croupier::protocol::set::{FaceSet, Surroundings};
 use croupier::service::Service;
-use croupier::shape::Shapes;
-use croupier::transport::{self, Transport};
+use croupier::upstream::transport;
+use croupier::upstream::transport::Transport;
 use croupier::upstream::{Names, Options, Remote, Speaks};
-use croupier::wire::xml::Reading;
-use croupier::wire::xmlrpc::Dialect;
 use http::StatusCode;
 use tokio::sync::Barrier;
 

@@ -13,15 +13,16 @@ use std::sync::Arc;
 
 use croupier::app::App;
 use croupier::config::{Config, Registry};
-use croupier::describe::openapi;
-use croupier::faces::rest::check;
-use croupier::faces::set::FaceSet;
-use croupier::interface::Interface;
-use croupier::mount::{self, Mounted};
-use croupier::route::Route;
+use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::http::routes::Route;
+use croupier::model::interface::Interface;
+use croupier::protocol::rest::openapi;
+use croupier::protocol::rest::server::check;
+use croupier::protocol::set::FaceSet;
+use croupier::server::mount;
+use croupier::server::mount::Mounted;
+use croupier::server::settings::Settings;
 use croupier::service::{Call, Pending, Service};
-use croupier::services::wheel::{Chance, Family, Table};
-use croupier::settings::Settings;
 use serde_json::{Value, json};
 use support::{Running, call, post};
 

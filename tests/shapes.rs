@@ -1,10 +1,10 @@
 //! The shapes of all that the services of this crate take and answer.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
+use croupier::demo::diagnostics;
+use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::model::shape::{Field, Shape, Shapes};
 use croupier::service::Service;
-use croupier::services::diagnostics;
-use croupier::services::wheel::{Chance, Family, Table};
-use croupier::shape::{Field, Shape, Shapes};
 
 /// All shapes within one, itself included.
 fn within<'s>(shape: &'s Shape, to: &mut Vec<&'s Shape>) {

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use croupier::faces::face::{Claim, Face, GroupHead, GroupRequest};
-use croupier::faces::soap::Soap;
-use croupier::faces::xmlrpc::XmlRpc;
-use croupier::local::Local;
+use croupier::protocol::frontend::{Claim, Face, GroupHead, GroupRequest};
+use croupier::protocol::soap::server::Soap;
+use croupier::protocol::xmlrpc::server::XmlRpc;
+use croupier::service::local::Local;
 use croupier::service::{Context, Service};
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;

@@ -17,19 +17,23 @@ mod trees;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use croupier::args::{Args, Arguments, Known};
-use croupier::describe::wsdl::{self, Form, Versions};
-use croupier::faces::face::{Claim, GroupHead, GroupRequest};
-use croupier::faces::jsonrpc::tongue::Passing;
-use croupier::faces::soap::namespace_of;
-use croupier::faces::tongue::{self, NoAnswer, Tongue};
-use croupier::faces::{jsonrpc, soap, xmlrpc};
-use croupier::learn::wsdl::{Document, Learned, read};
+use croupier::codec::soap::{Given, Opened, Place, Style, Version, write_head, write_tail, write_value};
+use croupier::codec::xml::{Control, Reading};
+use croupier::codec::{Limits, xmlrpc as wire};
+use croupier::model::shape::Shapes;
+use croupier::protocol::client_codec;
+use croupier::protocol::client_codec::{NoAnswer, Tongue};
+use croupier::protocol::frontend::{Claim, GroupHead, GroupRequest};
+use croupier::protocol::jsonrpc;
+use croupier::protocol::jsonrpc::client::Passing;
+use croupier::protocol::soap;
+use croupier::protocol::soap::server::namespace_of;
+use croupier::protocol::soap::wsdl::read::{Document, Learned, read};
+use croupier::protocol::soap::wsdl::write as wsdl;
+use croupier::protocol::soap::wsdl::write::{Form, Versions};
+use croupier::protocol::xmlrpc;
 use croupier::service::Context;
-use croupier::shape::Shapes;
-use croupier::wire::soap::{Given, Opened, Place, Style, Version, write_head, write_tail, write_value};
-use croupier::wire::xml::{Control, Reading};
-use croupier::wire::{Limits, xmlrpc as wire};
+use croupier::service::args::{Args, Arguments, Known};
 use croupier::{Fault, Value};
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -75,11 +79,11 @@ fn spoken(service: usize) -> Vec<Spoken> {
         by_wsdl: false,
         guessed: false,
     };
-    let json = |passing| Tongue::JsonRpc(jsonrpc::tongue::Tongue { passing, ..Default::default() });
-    let xml = xmlrpc::tongue::Tongue { dialect: dialect(), ..Default::default() };
+    let json = |passing| Tongue::JsonRpc(jsonrpc::client::Tongue { passing, ..Default::default() });
+    let xml = xmlrpc::client::Tongue { dialect: dialect(), ..Default::default() };
     let by_wsdl = |name, style, versions| {
         let Learned { interface, binding, guessed } = learned(service, Form { style, versions });
-        let tongue = Tongue::Soap(soap::tongue::Tongue::new(Arc::new(binding)));
+        let tongue = Tongue::Soap(soap::client::Tongue::new(Arc::new(binding)));
         let query = if style == wsdl::Style::Rpc { "?style=rpc" } else { "" };
         Spoken { name, tongue, shapes: Shapes::of(&interface), query, by_wsdl: true, guessed }
     };
@@ -162,7 +166,7 @@ fn exchange(service: usize, query: &str, request: Request<Bytes>) -> Response<By
 fn heard(asked: &Asked, came: Came, spoken: &Spoken) -> Result<Value, Fault> {
     let known = spoken.shapes.method(&asked.method);
     let known = known.map(|method| Known { method, shapes: &spoken.shapes, guessed: spoken.guessed });
-    let which = tongue::Asked { method: &asked.method, known };
+    let which = client_codec::Asked { method: &asked.method, known };
     let request = spoken.tongue.ask(which, arguments(asked, came)?)?;
     let response = exchange(asked.service, spoken.query, request);
     spoken.tongue.hear(which, &response).map_err(|why| match why {

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use croupier::local::Local;
-use croupier::settings::{Deadlines, Settings};
+use croupier::server::settings::{Deadlines, Settings};
+use croupier::service::local::Local;
 use support::{Running, call, post};
 use tokio::sync::Semaphore;
 

@@ -6,12 +6,12 @@ mod support;
 
 use std::sync::Arc;
 
-use croupier::faces::face::Face;
-use croupier::faces::soap::{Soap, Wsdl};
-use croupier::gateway::Group;
-use croupier::router::Router;
-use croupier::settings::Settings;
-use croupier::site::Site;
+use croupier::http::public_url::Site;
+use croupier::protocol::frontend::Face;
+use croupier::protocol::soap::server::{Soap, Wsdl};
+use croupier::server::gateway::Group;
+use croupier::server::group_router::Router;
+use croupier::server::settings::Settings;
 use support::{Running, small};
 
 /// A gateway with one service at `/small` and, by another name, at `/`.

@@ -4,10 +4,10 @@
 #![no_main]
 
 use croupier::Value;
-use croupier::faces::xmlrpc::tongue::Tongue;
-use croupier::wire::Limits;
-use croupier::wire::xml::Reading;
-use croupier::wire::xmlrpc::{BigIntegers, Dialect, Document, Nil, NonFinite, write_answer};
+use croupier::protocol::xmlrpc::client::Tongue;
+use croupier::codec::Limits;
+use croupier::codec::xml::Reading;
+use croupier::codec::xmlrpc::{BigIntegers, Dialect, Document, Nil, NonFinite, write_answer};
 use http::Response;
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
@@ -17,8 +17,8 @@ const OPEN: Dialect = Dialect {
     nil: Nil::Nil,
     big_integers: BigIntegers::I8,
     non_finite: NonFinite::Words,
-    control: croupier::wire::xmlrpc::Control::Refuse,
-    fractions: croupier::wire::xmlrpc::Fractions::Refuse,
+    control: croupier::codec::xmlrpc::Control::Refuse,
+    fractions: croupier::codec::xmlrpc::Fractions::Refuse,
     zone: 0,
     ascii: false,
 };

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use croupier::wire::xml::charset::decode;
+use croupier::codec::xml::charset::decode;
 use libfuzzer_sys::fuzz_target;
 
 const LABELS: [Option<&str>; 12] = [

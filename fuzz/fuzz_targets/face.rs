@@ -7,12 +7,12 @@ mod specimen;
 
 use std::sync::{Arc, LazyLock};
 
-use croupier::faces::face::{Face, GroupRequest};
-use croupier::faces::xmlrpc::XmlRpc;
+use croupier::protocol::frontend::{Face, GroupRequest};
+use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::service::{Context, Service};
-use croupier::wire::Limits;
-use croupier::wire::xml::{Control, Reading};
-use croupier::wire::xmlrpc::{BigIntegers, Dialect, Document, Fractions, Nil, NonFinite, Root};
+use croupier::codec::Limits;
+use croupier::codec::xml::{Control, Reading};
+use croupier::codec::xmlrpc::{BigIntegers, Dialect, Document, Fractions, Nil, NonFinite, Root};
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;

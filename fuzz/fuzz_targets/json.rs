@@ -9,11 +9,11 @@ mod specimen;
 use std::sync::{Arc, LazyLock};
 
 use croupier::Value;
-use croupier::faces::face::{Face, GroupRequest};
-use croupier::faces::jsonrpc::JsonRpc;
+use croupier::protocol::frontend::{Face, GroupRequest};
+use croupier::protocol::jsonrpc::server::JsonRpc;
 use croupier::service::{Context, Service};
-use croupier::wire::Limits;
-use croupier::wire::json::{Checked, Dialect, NonFinite, check};
+use croupier::codec::Limits;
+use croupier::codec::json::{Checked, Dialect, NonFinite, check};
 use http::Request;
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;

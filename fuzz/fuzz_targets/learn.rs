@@ -3,20 +3,23 @@
 #![no_main]
 
 use croupier::Value;
-use croupier::describe::{openapi, openrpc, wsdl};
-use croupier::interface::Interface;
-use croupier::learn::{self, introspection};
-use croupier::shape::Shapes;
+use croupier::protocol::rest::openapi;
+use croupier::protocol::jsonrpc::openrpc::write as openrpc;
+use croupier::protocol::soap::wsdl::write as wsdl;
+use croupier::model::interface::Interface;
+use croupier::protocol::discovered;
+use croupier::protocol::xmlrpc::introspection;
+use croupier::model::shape::Shapes;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(learned) = learn::openrpc::read(bytes) {
+    if let Ok(learned) = discovered::openrpc::read(bytes) {
         describe(&learned.interface);
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let document = learn::wsdl::Document { location: "x", text };
-    let _ = learn::wsdl::imports(document);
-    if let Ok(learned) = learn::wsdl::read(&[document], None) {
+    let document = discovered::wsdl::Document { location: "x", text };
+    let _ = discovered::wsdl::imports(document);
+    if let Ok(learned) = discovered::wsdl::read(&[document], None) {
         describe(&learned.interface);
     }
     let help = Some(Value::Text(text.to_owned()));
@@ -28,6 +31,6 @@ fn describe(interface: &Interface) {
     let _ = openrpc::document(interface, "http://localhost/");
     let _ = openapi::document(interface, "http://localhost/");
     let text = wsdl::document(interface, &shapes, "urn:x", "http://localhost/", wsdl::Form::default());
-    let document = learn::wsdl::Document { location: "own", text: &text };
-    learn::wsdl::read(&[document], None).expect("our own document is read");
+    let document = discovered::wsdl::Document { location: "own", text: &text };
+    discovered::wsdl::read(&[document], None).expect("our own document is read");
 }

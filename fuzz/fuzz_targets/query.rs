@@ -8,10 +8,10 @@ mod rest;
 
 use std::sync::{Arc, LazyLock};
 
-use croupier::faces::face::{Face, GroupRequest};
-use croupier::faces::rest::{Rest, query};
+use croupier::protocol::frontend::{Face, GroupRequest};
+use croupier::protocol::rest::server::{Rest, query};
 use croupier::service::{Context, Service};
-use croupier::wire::{Limits, json};
+use croupier::codec::{Limits, json};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;

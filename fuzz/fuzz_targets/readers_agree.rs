@@ -3,9 +3,9 @@
 
 #![no_main]
 
-use croupier::wire::Limits;
-use croupier::wire::xml::Reading;
-use croupier::wire::xmlrpc::Document;
+use croupier::codec::Limits;
+use croupier::codec::xml::Reading;
+use croupier::codec::xmlrpc::Document;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

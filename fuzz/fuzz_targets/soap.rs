@@ -7,10 +7,10 @@ mod specimen;
 
 use std::sync::{Arc, LazyLock};
 
-use croupier::faces::face::{Face, GroupRequest};
-use croupier::faces::soap::Soap;
+use croupier::protocol::frontend::{Face, GroupRequest};
+use croupier::protocol::soap::server::Soap;
 use croupier::service::{Context, Service};
-use croupier::wire::xml::Control;
+use croupier::codec::xml::Control;
 use http::{Request, header};
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;

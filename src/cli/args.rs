@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::settings::Listen;
+use crate::server::settings::Listen;
 use crate::upstream::Speaks;
 
 /// A gateway to service groups by URL path, over XML-RPC, JSON-RPC, REST, SOAP and a page for people.

@@ -7,8 +7,8 @@ use tokio::runtime::Builder;
 use super::args::Call;
 use super::{Failure, say};
 use crate::client::Proxy;
-use crate::value::Value;
-use crate::wire::xmlrpc::{BigIntegers, Dialect, Nil};
+use crate::codec::xmlrpc::{BigIntegers, Dialect, Nil};
+use crate::model::value::Value;
 
 /// Calls a method as often as asked and prints each result as a line of JSON.
 pub(super) fn call(call: &Call) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use tokio::runtime::Builder;
 
 use super::{Failure, call, say};
 use crate::client::Proxy;
-use crate::value::Value;
+use crate::model::value::Value;
 
 /// Prints the methods of a server with their signatures and help.
 pub(super) fn describe(url: &str, timeout: Duration) -> Result<(), Failure> {

@@ -26,7 +26,7 @@ use args::{Args, Command};
 ///
 /// ```no_run
 /// use croupier::config::Registry;
-/// use croupier::local::{Local, RegistrationError};
+/// use croupier::service::local::{Local, RegistrationError};
 ///
 /// fn hello((): ()) -> Result<Local, RegistrationError> {
 ///     Local::new("Hello", ()).method("hello", |_: &(), (): ()| "world").build()

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use tokio::signal::unix::Signal;
 
 use super::args::Serve;
-use super::remotes::{self, Keeping};
+use super::remotes;
+use super::remotes::Keeping;
 use super::serve::load;
 use super::{Failure, say};
 use crate::config::{Config, Registry};
-use crate::gateway::Groups;
+use crate::server::gateway::Groups;
 
 /// What is served.
 pub(super) struct Served {

@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config::Config;
-use crate::faces::set::FaceSet;
-use crate::gateway::Groups;
-use crate::interface::Interface;
+use crate::model::interface::Interface;
+use crate::protocol::set::FaceSet;
+use crate::server::gateway::Groups;
 use crate::service::Service as _;
 use crate::upstream::Remote;
 

@@ -10,14 +10,16 @@ use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Serve;
-use super::reload::{self, Served};
+use super::reload;
+use super::reload::Served;
 use super::{Failure, logging, remotes, say};
 use crate::config::{Config, ConfiguredGroup, DEFAULT, Registry};
-use crate::faces::set::FaceName;
-use crate::gateway::Gateway;
-use crate::intake::{Intake, Memory};
+use crate::http::audience::Only;
+use crate::protocol::set::FaceName;
+use crate::server::gateway::Gateway;
+use crate::server::request_body::{Intake, Memory};
+use crate::server::settings::{Entrance, Listen};
 use crate::server::{AccessLog, Listener, Server, Workers};
-use crate::settings::{Entrance, Listen, Only};
 
 /// Serves until a signal says otherwise.
 pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {

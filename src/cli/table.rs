@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::{Failure, say, serve};
 use crate::config::{Config, ConfiguredGroup, ConfiguredPage, Registry};
-use crate::describe::signature;
-use crate::route::Route;
+use crate::http::routes::Route;
+use crate::protocol::xmlrpc::signature;
 
 /// Says that a file is sound and what it amounts to, or all that is wrong with it.
 pub(super) fn check(file: &Path, registry: &Registry) -> Result<(), Failure> {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{Inner, Proxy};
-use crate::faces::xmlrpc::tongue::Tongue;
-use crate::transport::{Address, AddressError, Options, Tls, Transport};
-use crate::wire::xmlrpc::Dialect;
+use crate::codec::xmlrpc::Dialect;
+use crate::protocol::xmlrpc::client::Tongue;
+use crate::upstream::transport::{Address, AddressError, Options, Tls, Transport};
 
 /// A [`Proxy`] that is being put together.
 #[derive(Clone)]

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::faces::xmlrpc::tongue::NoAnswer;
-use crate::fault::Fault;
-use crate::transport::TransportError;
-use crate::wire::tape::Mismatch;
-use crate::wire::xmlrpc::Unwritable;
+use crate::codec::tape::Mismatch;
+use crate::codec::xmlrpc::Unwritable;
+use crate::model::fault::Fault;
+use crate::protocol::xmlrpc::client::NoAnswer;
+use crate::upstream::transport::TransportError;
 
 /// Why a call has no answer, or none of the type that was asked for.
 ///

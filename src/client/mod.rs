@@ -24,13 +24,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-pub use self::builder::{BuildError, Builder};
-pub use self::error::CallError;
-pub use self::multicall::{Multicall, Results};
-use crate::faces::xmlrpc::tongue::Tongue;
-use crate::fault::{Fault, Kind};
-pub use crate::transport::TransportError;
-use crate::transport::{Repeat, Transport};
+use crate::model::fault::{Fault, Kind};
+use crate::protocol::xmlrpc::client::Tongue;
+pub use crate::upstream::transport::TransportError;
+use crate::upstream::transport::{Repeat, Transport};
+pub use builder::{BuildError, Builder};
+pub use error::CallError;
+pub use multicall::{Multicall, Results};
 
 /// A server that is called as if it were here.
 ///
@@ -59,7 +59,7 @@ impl Proxy {
     }
 
     /// Begins a proxy for the server at `url`: `http://host:port/path`, with `user:password@` before the host for
-    /// basic authentication, or any other [`Address`](crate::transport::Address).
+    /// basic authentication, or any other [`Address`](crate::upstream::transport::Address).
     pub fn builder(url: &str) -> Builder {
         Builder::new(url)
     }

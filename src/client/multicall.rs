@@ -4,11 +4,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{CallError, Proxy};
-use crate::faces::xmlrpc::tongue::{self, Calls};
-use crate::fault::Fault;
-use crate::value::Value;
-use crate::wire::tape::Mismatch;
-use crate::wire::xmlrpc::Unwritable;
+use crate::codec::tape::Mismatch;
+use crate::codec::xmlrpc::Unwritable;
+use crate::model::fault::Fault;
+use crate::model::value::Value;
+use crate::protocol::xmlrpc::client as tongue;
+use crate::protocol::xmlrpc::client::Calls;
 
 /// Calls that are being gathered for one request.
 pub struct Multicall<'p> {

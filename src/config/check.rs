@@ -11,8 +11,8 @@ use super::schema::Node;
 use super::units::{ADDRESS, Address, PERIOD, Period, SIZE, Size};
 use super::web::{BASE, Base, NETWORK, Proxy};
 use super::wording;
-use crate::options::Key;
-use crate::text::{abridge, nearest};
+use crate::model::option_error::Key;
+use crate::model::text::{abridge, nearest};
 
 /// A walk: where it is, and what it has found.
 ///

@@ -14,14 +14,15 @@ use super::units::{Address, Period, Size};
 use super::upstream::UpstreamFile;
 use super::web::{Base, Proxy};
 use super::{GroupLimits, Log};
-use crate::faces::rest::RestOptions;
-use crate::faces::set::{FaceName, FaceSet};
-use crate::faces::soap::SoapOptions;
-use crate::settings::{Deadlines, Entrance, Only, Settings};
-use crate::site::Site;
-use crate::wire::xml::Control;
-use crate::wire::xmlrpc::Dialect;
-use crate::wire::{Limits, json};
+use crate::codec::xml::Control;
+use crate::codec::xmlrpc::Dialect;
+use crate::codec::{Limits, json};
+use crate::http::audience::Only;
+use crate::http::public_url::Site;
+use crate::protocol::rest::server::RestOptions;
+use crate::protocol::set::{FaceName, FaceSet};
+use crate::protocol::soap::server::SoapOptions;
+use crate::server::settings::{Deadlines, Entrance, Settings};
 
 /// The whole file.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]

@@ -26,16 +26,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
-use crate::faces::page::OwnPage;
-use crate::faces::set::FaceSet;
-use crate::gateway::Group;
-use crate::mount::{self, Mounted, MountedPage};
-use crate::router::Router;
+use crate::codec::Limits;
+use crate::http::public_url::Site;
+use crate::protocol::page::OwnPage;
+use crate::protocol::set::FaceSet;
+use crate::server::gateway::Group;
+use crate::server::group_router::Router;
+use crate::server::mount;
+use crate::server::mount::{Mounted, MountedPage};
+use crate::server::settings::{Entrance, Settings};
 use crate::service::Service;
-use crate::settings::{Entrance, Settings};
-use crate::site::Site;
 use crate::upstream::Remote;
-use crate::wire::Limits;
 
 pub use problem::{ConfigErrors, Problem};
 pub use reference::reference;

@@ -14,10 +14,10 @@ use super::ConfiguredPage;
 use super::problem::Problem;
 use super::resolve::{Made, Standing};
 use super::units::Period;
-use crate::faces::page::{OwnPage, Style, Template};
-use crate::interface::Interface;
+use crate::model::interface::Interface;
+use crate::model::text::{abridge, nearest};
+use crate::protocol::page::{OwnPage, Style, Template};
 use crate::service::Service;
-use crate::text::{abridge, nearest};
 
 /// A page that shows what a method answers, by a template. `GET` asks for it; the query has the method's parameters.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -97,7 +97,7 @@ fn called(
     file: &PageFile,
     groups: &[Standing],
     problems: &mut Vec<Problem>,
-) -> Option<(Arc<dyn Service>, crate::wire::Limits)> {
+) -> Option<(Arc<dyn Service>, crate::codec::Limits)> {
     let name = file.group.get_ref().as_str();
     let Some(group) = groups.iter().find(|group| group.is_at(name)) else {
         problems.push(no_group(&file.group, groups));
@@ -111,7 +111,7 @@ fn called(
         problems.push(no_method(interface, &file.method, &file.group));
         return None;
     }
-    let limits = crate::wire::Limits { depth: group.limits.depth, elements: group.limits.elements };
+    let limits = crate::codec::Limits { depth: group.limits.depth, elements: group.limits.elements };
     Some((service.clone(), limits))
 }
 

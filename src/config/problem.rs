@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use crate::text::abridge;
+use crate::model::text::abridge;
 
 /// All that is wrong with a configuration.
 ///

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::Registry;
 use super::file::File;
-use super::schema::{self, Node};
+use super::schema;
+use super::schema::Node;
 use super::units::{ADDRESS, PERIOD, SIZE};
 use super::web::NETWORK;
 use super::wording;

@@ -13,21 +13,22 @@ use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
 
 use super::check::Check;
 use super::problem::Problem;
-use super::schema::{self, Node};
+use super::schema;
+use super::schema::Node;
 use super::wording;
-use crate::fault::BoxError;
-use crate::local::RegistrationError;
-use crate::options::{Key, OptionError};
+use crate::demo::diagnostics::diagnostics;
+use crate::demo::wheel::WheelOptions;
+use crate::model::fault::BoxError;
+use crate::model::option_error::{Key, OptionError};
+use crate::model::text::{abridge, nearest};
 use crate::service::Service;
-use crate::services::diagnostics::diagnostics;
-use crate::services::wheel::WheelOptions;
-use crate::text::{abridge, nearest};
+use crate::service::local::RegistrationError;
 
 /// The kinds of services that a configuration can ask for, each with a function that makes one from its options.
 ///
 /// ```
 /// use croupier::config::{Config, Registry};
-/// use croupier::local::{Local, RegistrationError};
+/// use croupier::service::local::{Local, RegistrationError};
 /// use schemars::JsonSchema;
 /// use serde::Deserialize;
 ///

@@ -9,27 +9,31 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 
-use super::aggregate::{self, AggregateFile};
+use super::aggregate;
+use super::aggregate::AggregateFile;
 use super::check::Check;
 use super::file::{File, GroupFile};
-use super::page::{self, PageFile};
+use super::page;
+use super::page::PageFile;
 use super::problem::Problem;
 use super::registry::OPTIONS;
-use super::routes::{self, Routes};
-use super::schema::{self, Node};
+use super::routes;
+use super::routes::Routes;
+use super::schema;
+use super::schema::Node;
 use super::syntax::Distinct;
 use super::units::Size;
 use super::upstream;
 use super::{Config, ConfiguredGroup, ConfiguredPage, GroupLimits, Registry};
-use crate::faces::set::FaceSet;
-use crate::intake;
-use crate::interface::Interface;
-use crate::options::Key;
-use crate::policy::Limited;
-use crate::router::{MountError, Router};
+use crate::model::interface::Interface;
+use crate::model::option_error::Key;
+use crate::model::text::{abridge, nearest};
+use crate::protocol::set::FaceSet;
+use crate::server::group_router::{MountError, Router};
+use crate::server::request_body;
+use crate::server::settings::{Entrance, Listen, Settings};
 use crate::service::Service;
-use crate::settings::{Entrance, Listen, Settings};
-use crate::text::{abridge, nearest};
+use crate::service::limits::Limited;
 use crate::upstream::Remote;
 
 /// The configuration that a text means, or all that is wrong with it.
@@ -348,7 +352,7 @@ fn no_service(path: &Spanned<String>) -> Problem {
 
 /// A body that counts more than all bodies together may would be refused whenever it came.
 fn too_large(body: &Range<usize>, limits: &GroupLimits, settings: &Settings) -> Option<Problem> {
-    let counted = Size(intake::counted(limits.body));
+    let counted = Size(request_body::counted(limits.body));
     let (limit, memory) = (Size(limits.body), Size(settings.memory));
     (counted > memory).then(|| {
         let message =

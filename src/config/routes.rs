@@ -10,13 +10,13 @@ use super::check::Check;
 use super::file::RouteFile;
 use super::problem::Problem;
 use super::schema::Node;
-use crate::faces::rest::{Part, Wrong};
-use crate::faces::set::FaceSet;
-use crate::interface::Interface;
-use crate::options::Key;
-use crate::route::{Route, RouteError, Segment};
-use crate::router::Router;
-use crate::text::abridge;
+use crate::http::routes::{Route, RouteError, Segment};
+use crate::model::interface::Interface;
+use crate::model::option_error::Key;
+use crate::model::text::abridge;
+use crate::protocol::rest::server::{Part, Wrong};
+use crate::protocol::set::FaceSet;
+use crate::server::group_router::Router;
 
 /// The key under which a group has its routes.
 const ROUTES: &str = "routes";

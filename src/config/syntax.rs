@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
 use super::problem::Problem;
-use crate::text::abridge;
+use crate::model::text::abridge;
 
 /// What the parser says of a key that is there already.
 const DUPLICATE: &str = "duplicate key";

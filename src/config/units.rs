@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::settings::Listen;
+use crate::server::settings::Listen;
 
 /// A number of bytes: an integer, or a text such as `"64 KiB"`, `"4 MiB"` or `"1 GB"`.
 ///

@@ -13,12 +13,13 @@ use toml::Spanned;
 
 use super::problem::Problem;
 use super::units::{Period, Size};
-use crate::faces::jsonrpc::tongue::Passing;
-use crate::text::abridge;
-use crate::transport::{self, Address, Tls, Transport};
+use crate::codec::xml;
+use crate::codec::xmlrpc::Dialect;
+use crate::model::text::abridge;
+use crate::protocol::jsonrpc::client::Passing;
+use crate::upstream::transport;
+use crate::upstream::transport::{Address, Tls, Transport};
 use crate::upstream::{Description, Multicall, Names, Options, Remote, Speaks};
-use crate::wire::xml;
-use crate::wire::xmlrpc::Dialect;
 
 /// How a description's name begins that is a file's.
 const FILE: &str = "file:";

@@ -8,7 +8,7 @@ use http::Uri;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::site::Network;
+use crate::http::public_url::Network;
 
 /// How a schema names the texts that only [`Base`] can read.
 pub(super) const BASE: &str = "base-url";

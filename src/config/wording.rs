@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use super::schema::Node;
 use super::units::{ADDRESS, PERIOD, SIZE};
 use super::web::{BASE, NETWORK};
-use crate::options::Key;
+use crate::model::option_error::Key;
 
 /// The most keys that a hint lists.
 const LISTED: usize = 12;
@@ -33,7 +33,7 @@ pub(super) fn path(keys: &[Key]) -> String {
 /// A key as TOML writes it.
 fn key(name: &str) -> String {
     let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    let name = crate::text::abridge(name);
+    let name = crate::model::text::abridge(name);
     if bare { name.into_owned() } else { format!("\"{name}\"") }
 }
 
@@ -110,7 +110,9 @@ pub(super) fn type_hint(wanted: &[&str], node: Node<'_>, value: &DeValue<'_>) ->
         DeValue::String(text) if wants("boolean") && (text == "true" || text == "false") => {
             Some(format!("without quotes: `{text}`"))
         }
-        DeValue::String(text) if wants("array") => Some(format!("in brackets: `[{:?}]`", crate::text::abridge(text))),
+        DeValue::String(text) if wants("array") => {
+            Some(format!("in brackets: `[{:?}]`", crate::model::text::abridge(text)))
+        }
         DeValue::Integer(number) if wants("string") && node.text("format").is_none() => {
             Some(format!("in quotes: `\"{}\"`", number.as_str()))
         }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::settings::{Entrance, Listen, Only};
+use crate::http::audience::Only;
+use crate::server::settings::{Entrance, Listen};
 
 /// How long accepting rests when the process has no file descriptor left.
 const REST: Duration = Duration::from_millis(100);

@@ -1,11 +1,16 @@
 //! From sockets to the gateway and back: accepting, deadlines, limits, and an orderly end.
 
-mod access;
-mod guarded;
-mod io;
+mod access_log;
+mod activity;
+mod activity_io;
+pub mod gateway;
+pub mod group_router;
 mod listener;
-mod rim;
-mod watch;
+mod middleware;
+pub mod mount;
+pub mod request_body;
+pub mod settings;
+mod tracked_body;
 mod workers;
 
 use std::future::{Future, poll_fn};
@@ -22,16 +27,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use access::AccessLog;
+pub use access_log::AccessLog;
 pub use listener::{BindError, Listener};
 pub use workers::Workers;
 
-use crate::gateway::Gateway;
-use crate::settings::{Only, Settings};
-use io::Noted;
+use crate::http::audience::Only;
+use crate::server::gateway::Gateway;
+use crate::server::settings::Settings;
+use activity::{Entry, Order, Pulse, Watch};
+use activity_io::Noted;
 use listener::Accepted;
-use rim::{Connection, Places, Shared};
-use watch::{Entry, Order, Pulse, Watch};
+use middleware::{Connection, Places, Shared};
 use workers::Seat;
 
 /// A gateway, ready to be served.
@@ -60,8 +66,8 @@ impl Server {
     /// The same server, whose connections are served by these workers, and not on the runtime that it runs on; there
     /// they are only accepted. The workers end with the server.
     ///
-    /// The gateway's [`Memory`](crate::intake::Memory) is best told to do its work
-    /// [beside](crate::intake::Memory::beside) the runtime that accepts.
+    /// The gateway's [`Memory`](crate::server::request_body::Memory) is best told to do its work
+    /// [beside](crate::server::request_body::Memory::beside) the runtime that accepts.
     pub fn on(self, workers: Workers) -> Server {
         Server { workers: Some(workers), ..self }
     }
@@ -135,7 +141,7 @@ impl Server {
             .http2()
             .max_concurrent_streams(self.settings.streams)
             .max_header_list_size(u32::try_from(self.settings.head_bytes).unwrap_or(u32::MAX))
-            .max_send_buf_size(crate::body::PIECE);
+            .max_send_buf_size(crate::http::body::PIECE);
         builder
     }
 }

@@ -1,14 +1,15 @@
 //! Servers elsewhere as services: asked in their own protocol, with what they say of themselves for an interface.
 
-mod keep;
-mod learning;
-mod names;
+mod batch;
+mod discovery;
+mod name_patterns;
 mod options;
-mod relay;
+mod passthrough;
+mod refresh;
 mod remote;
-mod together;
+pub mod transport;
 mod version;
 
-pub use self::names::Names;
-pub use self::options::{Description, Multicall, Options, Speaks};
-pub use self::remote::Remote;
+pub use name_patterns::Names;
+pub use options::{Description, Multicall, Options, Speaks};
+pub use remote::Remote;

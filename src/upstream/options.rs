@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Names;
-use crate::faces::jsonrpc::tongue::Passing;
-use crate::interface::Interface;
-use crate::text::abridge;
-use crate::wire::xmlrpc::Dialect;
+use crate::codec::xmlrpc::Dialect;
+use crate::model::interface::Interface;
+use crate::model::text::abridge;
+use crate::protocol::jsonrpc::client::Passing;
 
 /// The protocol in which a server is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -136,7 +136,7 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interface::Method;
+    use crate::model::interface::Method;
 
     #[test]
     fn names_that_fit_no_method_are_told() {

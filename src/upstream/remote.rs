@@ -9,19 +9,21 @@ use tokio::runtime::Handle;
 
 use super::version::{Offer, Versions};
 use super::{Multicall, Options};
-use crate::args::{self, Arguments};
-use crate::faces::tongue::{Asked, NoAnswer, Tongue};
-use crate::faces::{jsonrpc, xmlrpc};
-use crate::fault::{Fault, Kind};
-use crate::interface::Interface;
-use crate::relay::{Wire, Written};
+use crate::codec::xmlrpc::MULTICALL;
+use crate::model::fault::{Fault, Kind};
+use crate::model::interface::Interface;
+use crate::model::shape::Shapes;
+use crate::model::value::Value;
+use crate::protocol::client_codec::{Asked, NoAnswer, Tongue};
+use crate::protocol::jsonrpc;
+use crate::protocol::xmlrpc;
+use crate::service::args;
+use crate::service::args::Arguments;
+use crate::service::future::{Soon, aside};
+use crate::service::passthrough::{Wire, Written};
 use crate::service::{Answer, Call, Pending, Relaying, Service, Together};
-use crate::shape::Shapes;
-use crate::transport::{Repeat, Transport, TransportError};
 use crate::upstream::Speaks;
-use crate::value::Value;
-use crate::wait::{Soon, aside};
-use crate::wire::xmlrpc::MULTICALL;
+use crate::upstream::transport::{Repeat, Transport, TransportError};
 
 /// From this many bytes on an answer is read on a thread beside those that answer small ones.
 pub(super) const LARGE: usize = 256 << 10;
@@ -203,11 +205,11 @@ fn first_tongue(options: &Options) -> Option<Tongue> {
         Speaks::XmlRpc => {
             let dialect = options.dialect;
             let bare = options.multicall == Multicall::Bare;
-            Some(Tongue::XmlRpc(xmlrpc::tongue::Tongue { dialect, bare, ..xmlrpc::tongue::Tongue::default() }))
+            Some(Tongue::XmlRpc(xmlrpc::client::Tongue { dialect, bare, ..xmlrpc::client::Tongue::default() }))
         }
         Speaks::JsonRpc => {
             let passing = options.passing;
-            Some(Tongue::JsonRpc(jsonrpc::tongue::Tongue { passing, ..jsonrpc::tongue::Tongue::default() }))
+            Some(Tongue::JsonRpc(jsonrpc::client::Tongue { passing, ..jsonrpc::client::Tongue::default() }))
         }
         Speaks::Soap => None,
     }

@@ -2,9 +2,9 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::faces::tongue::Tongue;
-use crate::interface::Interface;
-use crate::shape::Shapes;
+use crate::model::interface::Interface;
+use crate::model::shape::Shapes;
+use crate::protocol::client_codec::Tongue;
 
 /// What a server offers, as far as is known at some time.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ mod server;
 use std::time::Duration;
 
 use bytes::Bytes;
-use croupier::wire::xmlrpc::{Dialect, Nil};
+use croupier::codec::xmlrpc::{Dialect, Nil};
 use croupier::{CallError, Fault, Kind, Proxy, Value};
 use serde::Serialize;
 use tokio::net::{TcpListener, UnixListener};

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use croupier::faces::xmlrpc::XmlRpc;
-use croupier::gateway::{Gateway, Group};
-use croupier::intake::{Intake, Memory};
-use croupier::local::Local;
-use croupier::router::Router;
+use croupier::protocol::xmlrpc::server::XmlRpc;
+use croupier::server::gateway::{Gateway, Group};
+use croupier::server::group_router::Router;
+use croupier::server::request_body::{Intake, Memory};
+use croupier::service::local::Local;
 use croupier::{CallError, Fault, Proxy, Value};
 use http::Request;
 use hyper::body::Incoming;

@@ -1,9 +1,9 @@
 //! The two readers read the same from every document, sound or not.
 
-use croupier::wire::Limits;
-use croupier::wire::xml::Reading;
-use croupier::wire::xml::charset::decode;
-use croupier::wire::xmlrpc::{BigIntegers, Dialect, Document, Nil, write_answer, write_call};
+use croupier::codec::Limits;
+use croupier::codec::xml::Reading;
+use croupier::codec::xml::charset::decode;
+use croupier::codec::xmlrpc::{BigIntegers, Dialect, Document, Nil, write_answer, write_call};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -204,7 +204,7 @@ fn changed() -> impl Strategy<Value = String> {
             let (nil, big_integers) =
                 if apache { (Nil::ExNil, BigIntegers::ExI8) } else { (Nil::Nil, BigIntegers::I8) };
             let dialect = Dialect { nil, big_integers, ..Dialect::default() };
-            let dialect = Dialect { non_finite: croupier::wire::xmlrpc::NonFinite::Words, ..dialect };
+            let dialect = Dialect { non_finite: croupier::codec::xmlrpc::NonFinite::Words, ..dialect };
             let written = if call {
                 write_call(&mut bytes, "sum", &(&value,), dialect)
             } else {

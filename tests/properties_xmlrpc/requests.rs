@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use croupier::Value;
-use croupier::faces::face::{Face, GroupRequest};
-use croupier::faces::xmlrpc::XmlRpc;
+use croupier::codec::Limits;
+use croupier::codec::xml::Reading;
+use croupier::codec::xmlrpc::{Dialect, Document, Nil, NonFinite, Root, write_call};
+use croupier::protocol::frontend::{Face, GroupRequest};
+use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::service::{Context, Service};
-use croupier::wire::Limits;
-use croupier::wire::xml::Reading;
-use croupier::wire::xmlrpc::{Dialect, Document, Nil, NonFinite, Root, write_call};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use proptest::collection::vec;
@@ -90,7 +90,7 @@ fn call() -> impl Strategy<Value = Vec<u8>> {
         "unknown",
     ];
     let open = Dialect { nil: Nil::Nil, non_finite: NonFinite::Words, ..Dialect::default() };
-    let open = Dialect { big_integers: croupier::wire::xmlrpc::BigIntegers::I8, ..open };
+    let open = Dialect { big_integers: croupier::codec::xmlrpc::BigIntegers::I8, ..open };
     let plain = (select(names.to_vec()), vec(any_value(), 0..3));
     let inner = vec((select(names.to_vec()), vec(carried(), 0..3)), 0..6);
     let several = inner.prop_map(|calls| {
@@ -143,7 +143,7 @@ proptest! {
     #[test]
     fn what_is_sent_to_an_echo_comes_back(values in vec(carried(), 0..5)) {
         let dialect = Dialect { nil: Nil::Nil, non_finite: NonFinite::Words, ..Dialect::default() };
-        let dialect = Dialect { big_integers: croupier::wire::xmlrpc::BigIntegers::I8, ..dialect };
+        let dialect = Dialect { big_integers: croupier::codec::xmlrpc::BigIntegers::I8, ..dialect };
         let mut body = Vec::new();
         write_call(&mut body, "all", &values, dialect).unwrap();
         let face = XmlRpc { dialect, ..XmlRpc::default() };

@@ -1,7 +1,7 @@
 //! Trees of values, made at random, and when two of them are the same.
 
-use croupier::wire::xml::{Control, Reading};
-use croupier::wire::xmlrpc::{BigIntegers, Dialect, Fractions, Nil, NonFinite};
+use croupier::codec::xml::{Control, Reading};
+use croupier::codec::xmlrpc::{BigIntegers, Dialect, Fractions, Nil, NonFinite};
 use croupier::{DateTime, Value};
 use proptest::collection::{btree_map, vec};
 use proptest::option;

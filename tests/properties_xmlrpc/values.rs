@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use croupier::args::Args;
-use croupier::wire::Limits;
-use croupier::wire::xml::{Control, Reading};
-use croupier::wire::xmlrpc::{
+use croupier::codec::Limits;
+use croupier::codec::xml::{Control, Reading};
+use croupier::codec::xmlrpc::{
     BigIntegers, Dialect, Document, Fractions, Nil, NonFinite, Root, write_answer, write_call,
 };
+use croupier::service::args::Args;
 use croupier::{Binary, DateTime, Value};
 use proptest::collection::{btree_map, vec};
 use proptest::option;

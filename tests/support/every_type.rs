@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use croupier::local::Local;
+use croupier::service::local::Local;
 use croupier::{Binary, DateTime, Fault, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

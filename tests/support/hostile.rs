@@ -1,8 +1,8 @@
 //! A service whose every text tries to be mark-up, a template, or a trick with the direction of reading.
 
-use croupier::interface::{Interface, Method, Param, Ring, Sector};
+use croupier::model::interface::{Interface, Method, Param, Ring, Sector};
+use croupier::service::future::Soon;
 use croupier::service::{Answer, Call, Pending, Service};
-use croupier::wait::Soon;
 use croupier::{Fault, Kind};
 use schemars::Schema;
 use serde_json::{Value, json};

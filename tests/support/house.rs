@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test uses its own part of this")]
 
 use croupier::config::{Config, Registry};
-use croupier::local::{Local, RegistrationError};
+use croupier::service::local::{Local, RegistrationError};
 use croupier::{Binary, DateTime, Fault, Kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

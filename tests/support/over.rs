@@ -4,14 +4,16 @@
 
 use std::sync::Arc;
 
-use croupier::faces::face::Face;
-use croupier::faces::soap::namespace_of;
+use croupier::codec::Limits;
+use croupier::codec::soap;
+use croupier::codec::soap::{Place, Style, Version};
+use croupier::codec::xml::{Control, Reading};
+use croupier::codec::xmlrpc;
+use croupier::codec::xmlrpc::{Document, Root};
+use croupier::model::shape::Shapes;
+use croupier::protocol::frontend::Face;
+use croupier::protocol::soap::server::namespace_of;
 use croupier::service::Service;
-use croupier::shape::Shapes;
-use croupier::wire::Limits;
-use croupier::wire::soap::{self, Place, Style, Version};
-use croupier::wire::xml::{Control, Reading};
-use croupier::wire::xmlrpc::{self, Document, Root};
 use croupier::{Kind, Value};
 use http::StatusCode;
 use serde::Deserialize;

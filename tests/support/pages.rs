@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use croupier::faces::set::FaceSet;
-use croupier::gateway::Group;
-use croupier::mount::{self, Mounted};
-use croupier::router::Router;
+use croupier::codec::xmlrpc::{Dialect, Nil};
+use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::http::public_url::Site;
+use croupier::protocol::set::FaceSet;
+use croupier::server::gateway::Group;
+use croupier::server::group_router::Router;
+use croupier::server::mount;
+use croupier::server::mount::Mounted;
 use croupier::service::Service;
-use croupier::services::wheel::{Chance, Family, Table};
-use croupier::site::Site;
-use croupier::wire::xmlrpc::{Dialect, Nil};
 
 use super::{every_type, hostile};
 

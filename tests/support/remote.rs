@@ -13,14 +13,16 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use croupier::args::{Arguments, Known};
-use croupier::faces::tongue::{Asked, NoAnswer, Tongue};
-use croupier::faces::{jsonrpc, soap, xmlrpc};
-use croupier::fault::Kind;
-use croupier::learn::wsdl;
-use croupier::shape::Shapes;
-use croupier::wire::json::Typed;
-use croupier::wire::xmlrpc::{Dialect, Nil};
+use croupier::codec::json::Typed;
+use croupier::codec::xmlrpc::{Dialect, Nil};
+use croupier::model::fault::Kind;
+use croupier::model::shape::Shapes;
+use croupier::protocol::client_codec::{Asked, NoAnswer, Tongue};
+use croupier::protocol::jsonrpc;
+use croupier::protocol::soap;
+use croupier::protocol::soap::wsdl::read as wsdl;
+use croupier::protocol::xmlrpc;
+use croupier::service::args::{Arguments, Known};
 use croupier::{Fault, Value};
 use http::{Request, Response};
 use serde::Deserialize;
@@ -204,7 +206,7 @@ impl Croupier {
             let learned = wsdl::read(&[document], None).unwrap();
             learned.interface.methods.iter().any(|own| own.name == method).then_some(learned)
         });
-        let tongue = soap::tongue::Tongue::new(Arc::new(learned.binding.clone()));
+        let tongue = soap::client::Tongue::new(Arc::new(learned.binding.clone()));
         let shapes = Shapes::of(&learned.interface);
         Group { croupier: self, path: path.to_owned(), learned, shapes, soap: Tongue::Soap(tongue) }
     }
@@ -267,8 +269,8 @@ impl Group<'_> {
         }
         let dialect = Dialect { nil: Nil::Nil, ..Dialect::default() };
         let (tongue, known) = match face {
-            Face::XmlRpc => (Tongue::XmlRpc(xmlrpc::tongue::Tongue { dialect, ..Default::default() }), None),
-            Face::JsonRpc => (Tongue::JsonRpc(jsonrpc::tongue::Tongue::default()), None),
+            Face::XmlRpc => (Tongue::XmlRpc(xmlrpc::client::Tongue { dialect, ..Default::default() }), None),
+            Face::JsonRpc => (Tongue::JsonRpc(jsonrpc::client::Tongue::default()), None),
             _ => {
                 let shape = self.shapes.method(method).unwrap_or_else(|| panic!("{method} in {:?}", self.names()));
                 (self.soap.clone(), Some(Known { method: shape, shapes: &self.shapes, guessed: true }))

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use croupier::local::Local;
+use croupier::service::local::Local;
 use croupier::{Binary, DateTime, Fault, Kind, Value};
 use http::StatusCode;
 use http::response::Parts;

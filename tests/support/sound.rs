@@ -4,15 +4,17 @@
 
 use std::sync::Arc;
 
-use croupier::describe::openrpc;
-use croupier::describe::wsdl::{self, Form, Versions};
-use croupier::faces::face::Face;
-use croupier::faces::set::{FaceSet, Surroundings};
-use croupier::faces::soap::namespace_of;
-use croupier::local::Local;
+use croupier::model::shape::Shapes;
+use croupier::protocol::frontend::Face;
+use croupier::protocol::jsonrpc::openrpc::write as openrpc;
+use croupier::protocol::set::{FaceSet, Surroundings};
+use croupier::protocol::soap::server::namespace_of;
+use croupier::protocol::soap::wsdl::write as wsdl;
+use croupier::protocol::soap::wsdl::write::{Form, Versions};
 use croupier::service::Service;
-use croupier::shape::Shapes;
-use croupier::transport::{self, Transport};
+use croupier::service::local::Local;
+use croupier::upstream::transport;
+use croupier::upstream::transport::Transport;
 use croupier::upstream::{Description, Names, Options, Remote, Speaks};
 use croupier::{Kind, Value};
 

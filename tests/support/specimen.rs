@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use croupier::local::Local;
+use croupier::service::local::Local;
 use croupier::{Binary, DateTime, Fault, Kind, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

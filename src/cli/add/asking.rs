@@ -8,15 +8,16 @@ use http::{HeaderMap, Method as Verb, Request, Response, StatusCode, header};
 use tokio::time::timeout;
 
 use super::place::Place;
-use crate::args::Arguments;
-use crate::faces::tongue::{Asked, NoAnswer, Tongue};
-use crate::fault::Fault;
-use crate::interface::Interface;
+use crate::model::fault::Fault;
+use crate::model::interface::Interface;
+use crate::model::text::shorten;
+use crate::model::value::Value;
+use crate::protocol::client_codec::{Asked, NoAnswer, Tongue};
 use crate::service::Service as _;
-use crate::text::shorten;
-use crate::transport::{self, Repeat, Transport, TransportError};
+use crate::service::args::Arguments;
+use crate::upstream::transport;
+use crate::upstream::transport::{Repeat, Transport, TransportError};
 use crate::upstream::{Description, Options, Remote, Speaks};
-use crate::value::Value;
 
 /// How many bytes an answer may have.
 const LARGEST: usize = 16 << 20;

@@ -7,11 +7,14 @@ use std::time::Duration;
 use super::asking::{Asking, Silence};
 use super::place::Place;
 use super::quirks;
-use crate::args::Arguments;
-use crate::faces::tongue::{Tongue, document};
-use crate::faces::{jsonrpc, xmlrpc};
-use crate::interface::Interface;
-use crate::learn::{introspection, openrpc, wsdl};
+use crate::model::interface::Interface;
+use crate::protocol::client_codec::{Tongue, document};
+use crate::protocol::jsonrpc;
+use crate::protocol::jsonrpc::openrpc::read as openrpc;
+use crate::protocol::soap::wsdl::read as wsdl;
+use crate::protocol::xmlrpc;
+use crate::protocol::xmlrpc::introspection;
+use crate::service::args::Arguments;
 use crate::upstream::Speaks;
 
 /// The protocols in the order in which they are tried.
@@ -154,7 +157,7 @@ async fn look_at(
 }
 
 async fn xml_rpc(asking: &Asking<'_>) -> Result<Found, Silence> {
-    let tongue = Tongue::XmlRpc(xmlrpc::tongue::Tongue::default());
+    let tongue = Tongue::XmlRpc(xmlrpc::client::Tongue::default());
     let mut found = Found::new(asking.place, Speaks::XmlRpc);
     introspect(asking, &tongue, &mut found).await?;
     quirks::multicall(asking, &tongue, &mut found).await;
@@ -163,7 +166,7 @@ async fn xml_rpc(asking: &Asking<'_>) -> Result<Found, Silence> {
 }
 
 async fn json_rpc(asking: &Asking<'_>) -> Result<Found, Silence> {
-    let tongue = Tongue::JsonRpc(jsonrpc::tongue::Tongue::default());
+    let tongue = Tongue::JsonRpc(jsonrpc::client::Tongue::default());
     let mut found = Found::new(asking.place, Speaks::JsonRpc);
     match asking.ask(&tongue, "rpc.discover", Arguments::default()).await {
         Ok(document) => {

@@ -1,6 +1,6 @@
 //! What the names of methods suggest, and no more than that.
 
-use crate::interface::Method;
+use crate::model::interface::Method;
 
 /// How the names of methods begin that change nothing.
 const READING: [&str; 6] = ["get", "list", "is", "has", "read", "tell"];

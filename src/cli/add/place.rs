@@ -4,7 +4,7 @@ use std::path::Path;
 
 use percent_encoding::percent_decode_str;
 
-use crate::transport::{Address, AddressError};
+use crate::upstream::transport::{Address, AddressError};
 
 /// Where servers answer whose URL was given without a path.
 const USUAL: [&str; 2] = ["/RPC2", "/jsonrpc"];

@@ -2,11 +2,11 @@
 
 use super::asking::{Asking, Silence};
 use super::look::Found;
-use crate::args::Arguments;
-use crate::faces::tongue::Tongue;
-use crate::fault::Fault;
-use crate::text::abridge;
-use crate::value::Value;
+use crate::model::fault::Fault;
+use crate::model::text::abridge;
+use crate::model::value::Value;
+use crate::protocol::client_codec::Tongue;
+use crate::service::args::Arguments;
 
 /// How many methods are asked for their signatures, to see in which form they come.
 const SAMPLE: usize = 8;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::look::{Found, name};
 use super::names;
 use super::place::variable;
-use crate::text::shorten;
+use crate::model::text::shorten;
 use crate::upstream::Speaks;
 
 /// How wide lines are, in characters.
@@ -180,7 +180,7 @@ fn key(speaks: Speaks) -> &'static str {
 mod tests {
     use super::*;
     use crate::cli::add::place::Place;
-    use crate::interface::{Interface, Method};
+    use crate::model::interface::{Interface, Method};
 
     fn found(names: &[String]) -> Found {
         let method = |name: &String| Method {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::config::units::{Period, Size};
-use crate::services::aggregate::OnError;
+use crate::service::aggregate::OnError;
 
 /// A service made of calls to other groups; it stands in the place of `service`.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]

@@ -6,8 +6,8 @@ use toml::{Spanned, Value};
 
 use crate::config::problem::Problem;
 use crate::config::wording;
-use crate::interface::{Interface, Param};
-use crate::text::abridge;
+use crate::model::interface::{Interface, Param};
+use crate::model::text::abridge;
 
 /// What stands for an argument.
 pub(super) enum Meant {

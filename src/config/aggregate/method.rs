@@ -11,10 +11,10 @@ use super::file::{CallFile, MethodFile, OnErrorFile, ParamFile};
 use super::literal::{Meant, is_name, literal, meant, misfit, raw};
 use crate::config::page::no_method;
 use crate::config::problem::Problem;
-use crate::interface::{Interface, Method};
-use crate::local::unfit;
-use crate::services::aggregate::{Composed, ERRORS, Given, OnError, Own, Part};
-use crate::text::{abridge, nearest};
+use crate::model::interface::{Interface, Method};
+use crate::model::text::{abridge, nearest};
+use crate::service::aggregate::{Composed, ERRORS, Given, OnError, Own, Part};
+use crate::service::local::unfit;
 
 /// How many calls a method may make.
 const MOST_CALLS: usize = 64;

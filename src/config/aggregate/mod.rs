@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-pub(super) use self::file::AggregateFile;
+pub(super) use file::AggregateFile;
 
-use self::file::MethodFile;
-use self::method::{Inherited, composed};
 use super::page::no_group;
 use super::problem::Problem;
 use super::resolve::{Made, Standing, limited};
+use crate::model::text::abridge;
 use crate::service::Service;
-use crate::services::aggregate::Aggregate;
-use crate::text::abridge;
+use crate::service::aggregate::Aggregate;
+use file::MethodFile;
+use method::{Inherited, composed};
 
 /// Makes the services of all aggregates, each after those that it calls.
 pub(super) fn resolve(groups: &mut [Standing], problems: &mut Vec<Problem>) {

@@ -1,0 +1,393 @@
+//! serde_json's Deserializer, save for numbers: what they are is for the type to say, and not for how they are written.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::model::value::VALUE;
+
+/// Up to here each integer is a double of its own, so that none can have become another on its way.
+const LARGEST: f64 = 9_007_199_254_740_992.0;
+/// With fewer digits than this an integer has at most 63 bits.
+const SHORT: usize = 19;
+
+/// A deserializer of serde_json's, or what it hands out for the parts of a value. It passes everything through, with
+/// two exceptions:
+///
+/// - Where a type wants an integer, `3.0` is one, as JSON Schema has it.
+/// - Where a type takes any value, an integer beyond 64 bits is the text of its digits, as over XML-RPC. serde_json
+///   itself would make the nearest double of it without a word.
+#[derive(Debug, Clone, Copy)]
+pub struct Typed<D>(pub D);
+
+macro_rules! pass_through {
+    ($($method:ident,)*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            self.0.$method(visitor)
+        }
+    )*};
+}
+
+macro_rules! with {
+    ($wrapper:ident: $($method:ident($($argument:ident: $kind:ty),*),)*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, $($argument: $kind,)* visitor: V) -> Result<V::Value, D::Error> {
+            self.0.$method($($argument,)* $wrapper(visitor))
+        }
+    )*};
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Typed<D> {
+    type Error = D::Error;
+
+    with! {
+        Integer:
+        deserialize_i8(),
+        deserialize_i16(),
+        deserialize_i32(),
+        deserialize_i64(),
+        deserialize_i128(),
+        deserialize_u8(),
+        deserialize_u16(),
+        deserialize_u32(),
+        deserialize_u64(),
+        deserialize_u128(),
+    }
+
+    with! {
+        Typed:
+        deserialize_any(),
+        deserialize_option(),
+        deserialize_seq(),
+        deserialize_tuple(length: usize),
+        deserialize_tuple_struct(name: &'static str, length: usize),
+        deserialize_map(),
+        deserialize_struct(name: &'static str, fields: &'static [&'static str]),
+        deserialize_enum(name: &'static str, variants: &'static [&'static str]),
+    }
+
+    pass_through! {
+        deserialize_bool,
+        deserialize_f32,
+        deserialize_f64,
+        deserialize_char,
+        deserialize_str,
+        deserialize_string,
+        deserialize_bytes,
+        deserialize_byte_buf,
+        deserialize_unit,
+        deserialize_identifier,
+        deserialize_ignored_any,
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_unit_struct(name, visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+        if name != VALUE {
+            return self.0.deserialize_newtype_struct(name, Typed(visitor));
+        }
+        let raw = <&RawValue>::deserialize(self.0)?;
+        match quoted(raw.get()) {
+            None => visitor.visit_newtype_struct(raw),
+            Some(text) => visitor.visit_newtype_struct(&mut serde_json::Deserializer::from_reader(text.as_bytes())),
+        }
+        .map_err(D::Error::custom)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.0.is_human_readable()
+    }
+}
+
+/// The visitor of a type that wants an integer.
+struct Integer<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Integer<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<V::Value, E> {
+        self.0.visit_i64(value)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<V::Value, E> {
+        self.0.visit_u64(value)
+    }
+
+    fn visit_i128<E: Error>(self, value: i128) -> Result<V::Value, E> {
+        self.0.visit_i128(value)
+    }
+
+    fn visit_u128<E: Error>(self, value: u128) -> Result<V::Value, E> {
+        self.0.visit_u128(value)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<V::Value, E> {
+        if value.fract() == 0.0 && value.abs() < LARGEST {
+            #[expect(clippy::cast_possible_truncation, reason = "it has no fraction, and is far below 64 bits")]
+            return self.0.visit_i64(value as i64);
+        }
+        self.0.visit_f64(value)
+    }
+}
+
+macro_rules! visit {
+    ($($method:ident($kind:ty),)*) => {$(
+        #[inline]
+        fn $method<E: Error>(self, value: $kind) -> Result<V::Value, E> {
+            self.0.$method(value)
+        }
+    )*};
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Typed<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    visit! {
+        visit_bool(bool),
+        visit_i64(i64),
+        visit_i128(i128),
+        visit_u64(u64),
+        visit_u128(u128),
+        visit_f64(f64),
+        visit_char(char),
+        visit_str(&str),
+        visit_borrowed_str(&'de str),
+        visit_string(String),
+        visit_bytes(&[u8]),
+        visit_borrowed_bytes(&'de [u8]),
+        visit_byte_buf(Vec<u8>),
+    }
+
+    fn visit_none<E: Error>(self) -> Result<V::Value, E> {
+        self.0.visit_none()
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
+        self.0.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        self.0.visit_some(Typed(deserializer))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        self.0.visit_newtype_struct(Typed(deserializer))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<V::Value, A::Error> {
+        self.0.visit_seq(Typed(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<V::Value, A::Error> {
+        self.0.visit_map(Typed(members))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
+        self.0.visit_enum(Typed(data))
+    }
+}
+
+impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Typed<T> {
+    type Value = T::Value;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T::Value, D::Error> {
+        self.0.deserialize(Typed(deserializer))
+    }
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Typed<A> {
+    type Error = A::Error;
+
+    #[inline]
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
+        self.0.next_element_seed(Typed(seed))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.0.size_hint()
+    }
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Typed<A> {
+    type Error = A::Error;
+
+    /// Names go through as they are: a number among them stands in quotes.
+    #[inline]
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        self.0.next_key_seed(seed)
+    }
+
+    #[inline]
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
+        self.0.next_value_seed(Typed(seed))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.0.size_hint()
+    }
+}
+
+impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Typed<A> {
+    type Error = A::Error;
+    type Variant = Typed<A::Variant>;
+
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self::Variant), A::Error> {
+        self.0.variant_seed(seed).map(|(value, variant)| (value, Typed(variant)))
+    }
+}
+
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Typed<A> {
+    type Error = A::Error;
+
+    fn unit_variant(self) -> Result<(), A::Error> {
+        self.0.unit_variant()
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
+        self.0.newtype_variant_seed(Typed(seed))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, A::Error> {
+        self.0.tuple_variant(length, Typed(visitor))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.0.struct_variant(fields, Typed(visitor))
+    }
+}
+
+/// A JSON text with its integers beyond 64 bits in quotes; `None` where it has none, as nearly always.
+fn quoted(text: &str) -> Option<String> {
+    if !may_have_long(text.as_bytes()) {
+        return None;
+    }
+    let (mut quoted, mut copied, mut at) = (String::new(), 0, 0);
+    while let Some(byte) = text.as_bytes().get(at) {
+        let rest = text.as_bytes().get(at..).unwrap_or_default();
+        let length = match byte {
+            b'"' => string_length(rest),
+            b'-' | b'0'..=b'9' => rest.iter().take_while(|byte| in_number(**byte)).count(),
+            _ => 1,
+        };
+        let token = text.get(at..at + length).unwrap_or_default();
+        if is_beyond(token) {
+            quoted.push_str(text.get(copied..at).unwrap_or_default());
+            quoted.extend(["\"", token, "\""]);
+            copied = at + length;
+        }
+        at += length;
+    }
+    quoted.push_str(text.get(copied..).unwrap_or_default());
+    (copied > 0).then_some(quoted)
+}
+
+/// Whether there are so many digits in a row anywhere, as only a long integer has or a text.
+fn may_have_long(text: &[u8]) -> bool {
+    text.chunk_by(|one, next| one.is_ascii_digit() == next.is_ascii_digit())
+        .any(|run| run.len() >= SHORT && run.first().is_some_and(u8::is_ascii_digit))
+}
+
+/// The length of the string at the beginning of a sound JSON text, its quotes included.
+fn string_length(text: &[u8]) -> usize {
+    let mut escaped = false;
+    let end = text.iter().skip(1).position(|byte| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |end| end + 2)
+}
+
+fn in_number(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E')
+}
+
+fn is_beyond(token: &str) -> bool {
+    let digits = token.strip_prefix('-').unwrap_or(token);
+    let integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    integer && digits.len() >= SHORT && token.parse::<i64>().is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+    use crate::model::value::Value;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    enum Kind {
+        Unit,
+        One(u8),
+        Two(i64, Option<i32>),
+        Named { list: Vec<u16> },
+    }
+
+    fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+        let raw: &RawValue = serde_json::from_str(text).unwrap();
+        T::deserialize(Typed(raw)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_integer_may_have_a_fraction_of_zeros_wherever_it_stands() {
+        assert_eq!(read("[3.0, -0.0, 1e2]"), Ok(vec![3_i64, 0, 100]));
+        assert_eq!(read("{\"a\": 255.0}"), Ok(BTreeMap::from([("a".to_owned(), 255_u8)])));
+        assert_eq!(
+            read("[\"Unit\", {\"One\": 1.0}, {\"Two\": [2.0, 3.0]}, {\"Named\": {\"list\": [4.0]}}]"),
+            Ok(vec![Kind::Unit, Kind::One(1), Kind::Two(2, Some(3)), Kind::Named { list: vec![4] }])
+        );
+        for text in ["1.5", "256.0", "-1.0", "1e20", "\"1\"", "null"] {
+            assert!(read::<u8>(text).is_err(), "{text}");
+        }
+        assert!(read::<i64>("9007199254740993.0").is_err(), "it could be 9007199254740992");
+        assert_eq!(read::<i64>("9007199254740993"), Ok(9_007_199_254_740_993));
+    }
+
+    #[test]
+    fn free_values_keep_what_they_are() {
+        assert_eq!(read("1.0"), Ok(Value::Double(1.0)));
+        assert_eq!(read("9223372036854775807"), Ok(Value::Int(i64::MAX)));
+        assert_eq!(read("-9223372036854775808"), Ok(Value::Int(i64::MIN)));
+        assert_eq!(read("1e30"), Ok(Value::Double(1e30)));
+        assert_eq!(read("1234567890123456789.5"), Ok(Value::Double(1_234_567_890_123_456_789.5)));
+        for digits in ["9223372036854775808", "-9223372036854775809", "18446744073709551616"] {
+            assert_eq!(read(digits), Ok(Value::Text(digits.to_owned())));
+        }
+        let text = r#"{"18446744073709551616\"": [18446744073709551616, "\\"], "a": {"b": 18446744073709551616}}"#;
+        let long = || Value::Text("18446744073709551616".into());
+        let expected = Value::Struct(vec![
+            ("18446744073709551616\"".into(), Value::Array(vec![long(), Value::Text("\\".into())])),
+            ("a".into(), Value::Struct(vec![("b".into(), long())])),
+        ]);
+        assert_eq!(read(text), Ok(expected));
+    }
+
+    #[test]
+    fn a_number_may_be_large_where_nobody_reads_it_or_a_double_is_wanted() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Point {
+            x: f64,
+        }
+        assert_eq!(read(r#"{"x": 100000000000000000000, "y": 1e999}"#), Ok(Point { x: 1e20 }));
+    }
+}

@@ -1,0 +1,393 @@
+//! Calls of somebody else's methods, written as their own description has it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::binding::{Binding, Content, Entry, Name, Occurs, Operation, Part, Structure};
+use super::fault::attribute;
+use super::{INSTANCE, Version};
+use crate::codec::xml::{Characters, Control, escape};
+use crate::model::fault::Fault;
+use crate::model::text::{abridge, nearest};
+use crate::model::value::Value;
+
+/// The namespace of XML Schema's own types.
+const XSD: &str = "http://www.w3.org/2001/XMLSchema";
+/// The namespace of SOAP 1.1's encoding, and the name of its rules.
+const ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
+
+/// Writes a whole call. `arguments` are those at the parameters' places; a parameter without one is left out.
+///
+/// # Errors
+/// `BadParams`, saying where, for a value that does not fit its type's structure, or that XML cannot carry.
+pub fn write_call(
+    to: &mut Vec<u8>,
+    binding: &Binding,
+    operation: &Operation,
+    arguments: &[Option<Value>],
+    control: Control,
+) -> Result<(), Fault> {
+    let mut writer = Writer {
+        to: Vec::with_capacity(512),
+        binding,
+        encoded: operation.encoded,
+        used: vec![false; binding.namespaces.len()],
+        control,
+        path: Vec::new(),
+    };
+    if let Some(wrapper) = &operation.wrapper {
+        writer.begin(wrapper);
+        if operation.encoded {
+            writer.raw(&[" soap:encodingStyle=\"", ENCODING, "\""]);
+        }
+        writer.raw(&[">"]);
+    }
+    for (part, argument) in operation.params.iter().zip(arguments) {
+        if let Some(value) = argument {
+            writer.member(part, value)?;
+        }
+    }
+    if let Some(wrapper) = &operation.wrapper {
+        writer.end(wrapper);
+    }
+    let Writer { to: body, used, .. } = writer;
+    head(to, binding, operation, &used);
+    to.extend_from_slice(&body);
+    to.extend_from_slice(b"</soap:Body></soap:Envelope>\n");
+    Ok(())
+}
+
+/// What stands before the body, with the namespaces that it uses.
+fn head(to: &mut Vec<u8>, binding: &Binding, operation: &Operation, used: &[bool]) {
+    let mut declare = |parts: [&str; 2], namespace: &str| {
+        to.extend_from_slice(parts.concat().as_bytes());
+        attribute(to, namespace);
+        to.extend_from_slice(b"\"");
+    };
+    let version: Version = binding.version;
+    declare(["<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope", " xmlns:soap=\""], version.namespace());
+    declare([" xmlns:xsi", "=\""], INSTANCE);
+    declare([" xmlns:xsd", "=\""], XSD);
+    if operation.encoded {
+        declare([" xmlns:soapenc", "=\""], ENCODING);
+    }
+    for (at, (namespace, _)) in binding.namespaces.iter().zip(used).enumerate().filter(|(_, (_, used))| **used) {
+        declare([&format!(" xmlns:n{at}"), "=\""], namespace);
+    }
+    to.extend_from_slice(b"><soap:Body>");
+}
+
+struct Writer<'b> {
+    to: Vec<u8>,
+    binding: &'b Binding,
+    encoded: bool,
+    /// Which of the namespaces have been used.
+    used: Vec<bool>,
+    control: Control,
+    /// The names of the members around a place, for messages.
+    path: Vec<&'b str>,
+}
+
+impl<'b> Writer<'b> {
+    /// A member: repeated for the items of a list, left out for nothing where it may be.
+    fn member(&mut self, part: &'b Part, value: &Value) -> Result<(), Fault> {
+        self.path.push(&part.name);
+        match (part.occurs, value) {
+            (Occurs::Repeatedly, Value::Array(items)) => {
+                for item in items {
+                    self.element(part, item)?;
+                }
+            }
+            (Occurs::Repeatedly | Occurs::Perhaps, Value::Nil) => {}
+            (Occurs::Repeatedly, other) => return Err(self.wrong("a list", other)),
+            _ => self.element(part, value)?,
+        }
+        self.path.pop();
+        Ok(())
+    }
+
+    /// One element with a value in it.
+    fn element(&mut self, part: &'b Part, value: &Value) -> Result<(), Fault> {
+        let binding = self.binding;
+        self.begin(&part.element);
+        if matches!(value, Value::Nil) {
+            if part.nillable || self.encoded {
+                self.raw(&[" xsi:nil=\"true\"/>"]);
+                return Ok(());
+            }
+            if !matches!(&part.content, Content::Any) && !self.is_free(&part.content) {
+                return Err(self.wrong("a value", value));
+            }
+        }
+        match &part.content {
+            Content::Text(kind) => self.simple(kind, value)?,
+            Content::Any => self.any(value)?,
+            Content::Typed(at) => match binding.types.get(*at) {
+                Some(typed) => self.typed(typed.name.as_ref(), &typed.structure, value)?,
+                None => self.any(value)?,
+            },
+        }
+        self.end(&part.element);
+        Ok(())
+    }
+
+    fn is_free(&self, content: &Content) -> bool {
+        let Content::Typed(at) = content else { return false };
+        matches!(self.binding.types.get(*at).map(|typed| &typed.structure), Some(Structure::Free(_)))
+    }
+
+    /// The rest of a start tag, and a text.
+    fn simple(&mut self, kind: &str, value: &Value) -> Result<(), Fault> {
+        if self.encoded {
+            self.raw(&[" xsi:type=\"xsd:", kind, "\""]);
+        }
+        self.raw(&[">"]);
+        self.text(value)
+    }
+
+    fn text(&mut self, value: &Value) -> Result<(), Fault> {
+        match value {
+            Value::Bool(value) => self.raw(&[if *value { "true" } else { "false" }]),
+            Value::Int(value) => self.raw(&[&value.to_string()]),
+            Value::Big(value) => self.raw(&[&value.to_string()]),
+            Value::Double(value) => self.raw(&[&double(*value)]),
+            Value::Text(text) => return self.characters(text),
+            Value::Date(value) => self.raw(&[&value.to_string()]),
+            Value::Binary(value) => self.raw(&[&STANDARD.encode(value)]),
+            Value::Nil => {}
+            Value::Array(_) | Value::Struct(_) => return Err(self.wrong("a single value", value)),
+        }
+        Ok(())
+    }
+
+    fn characters(&mut self, text: &str) -> Result<(), Fault> {
+        let how = Characters { control: self.control, ascii: false };
+        escape::text(&mut self.to, text, how).map_err(|c| {
+            let place = self.path.join(".");
+            Fault::bad_params(format!("parameter `{}`: XML has no character U+{:04X}", abridge(&place), u32::from(c)))
+        })
+    }
+
+    /// The rest of a start tag, and what stands in a type that is made of others.
+    fn typed(&mut self, name: Option<&Name>, structure: &'b Structure, value: &Value) -> Result<(), Fault> {
+        if let Structure::Array(item) = structure {
+            return self.array(item, value);
+        }
+        if let Some(name) = name.filter(|_| self.encoded) {
+            self.raw(&[" xsi:type=\""]);
+            self.name(name);
+            self.raw(&["\""]);
+        }
+        self.raw(&[">"]);
+        match (structure, value) {
+            (Structure::Members(parts, entry), Value::Struct(members)) => {
+                self.members(parts, entry.as_deref(), members)
+            }
+            (Structure::Row(parts), Value::Array(items)) if parts.len() == items.len() => {
+                parts.iter().zip(items).try_for_each(|(part, item)| self.member(part, item))
+            }
+            (Structure::Items(item), Value::Array(_)) => self.member(item, value),
+            (Structure::Free(namespace), value) => self.free(*namespace, value),
+            (Structure::Plain(_), value) => self.text(value),
+            (Structure::Members(..), _) => Err(self.wrong("a struct", value)),
+            (Structure::Row(parts), _) => Err(self.wrong(&format!("a list of {}", parts.len()), value)),
+            _ => Err(self.wrong("a list", value)),
+        }
+    }
+
+    /// The members in the order of their type, which some servers insist on.
+    fn members(
+        &mut self,
+        parts: &'b [Part],
+        entry: Option<&'b Entry>,
+        members: &[(String, Value)],
+    ) -> Result<(), Fault> {
+        for part in parts {
+            if let Some((_, value)) = members.iter().find(|(name, _)| *name == part.name) {
+                self.member(part, value)?;
+            }
+        }
+        for (name, value) in members.iter().filter(|(name, _)| parts.iter().all(|part| part.name != *name)) {
+            let Some(entry) = entry else { return Err(self.unknown(name, parts)) };
+            self.open(&entry.element);
+            self.open(&entry.key);
+            self.characters(name)?;
+            self.end(&entry.key);
+            self.element(&entry.value, value)?;
+            self.end(&entry.element);
+        }
+        Ok(())
+    }
+
+    /// An array of SOAP's encoding (SOAP 1.1, section 5.4.2).
+    fn array(&mut self, item: &'b Part, value: &Value) -> Result<(), Fault> {
+        let Value::Array(items) = value else { return Err(self.wrong("a list", value)) };
+        let binding = self.binding;
+        self.raw(&[" xsi:type=\"soapenc:Array\" soapenc:arrayType=\""]);
+        match &item.content {
+            Content::Text(kind) => self.raw(&["xsd:", kind]),
+            Content::Any => self.raw(&["xsd:anyType"]),
+            Content::Typed(at) => match binding.types.get(*at).and_then(|typed| typed.name.as_ref()) {
+                Some(name) => self.name(name),
+                None => self.raw(&["xsd:anyType"]),
+            },
+        }
+        self.raw(&["[", &items.len().to_string(), "]\">"]);
+        items.iter().try_for_each(|value| self.element(item, value))
+    }
+
+    /// The rest of a start tag that says a value's type, and the value.
+    fn any(&mut self, value: &Value) -> Result<(), Fault> {
+        let kind = match value {
+            Value::Nil => {
+                self.raw(&[" xsi:nil=\"true\">"]);
+                return Ok(());
+            }
+            // What it is cannot be said in types that everybody knows, so the elements speak for themselves.
+            Value::Array(items) => {
+                self.raw(&[">"]);
+                return items.iter().try_for_each(|item| self.loose("item", item));
+            }
+            Value::Struct(members) => {
+                self.raw(&[">"]);
+                return members
+                    .iter()
+                    .try_for_each(|(name, value)| self.loose(&crate::model::shape::escape(name), value));
+            }
+            Value::Bool(_) => "boolean",
+            Value::Int(number) if i32::try_from(*number).is_ok() => "int",
+            Value::Int(_) => "long",
+            Value::Big(_) => "integer",
+            Value::Double(_) => "double",
+            Value::Text(_) => "string",
+            Value::Date(_) => "dateTime",
+            Value::Binary(_) => "base64Binary",
+        };
+        self.raw(&[" xsi:type=\"xsd:", kind, "\">"]);
+        self.text(value)
+    }
+
+    /// An element of a value of any type within one.
+    fn loose(&mut self, element: &str, value: &Value) -> Result<(), Fault> {
+        self.raw(&["<", element]);
+        self.any(value)?;
+        self.raw(&["</", element, ">"]);
+        Ok(())
+    }
+
+    /// The element that names the type of a value, as our own documents have it.
+    fn free(&mut self, namespace: Option<usize>, value: &Value) -> Result<(), Fault> {
+        let word = |local: &str| Name { namespace, local: local.to_owned() };
+        let inner = word(match value {
+            Value::Nil => "nil",
+            Value::Bool(_) => "boolean",
+            Value::Int(_) => "int",
+            Value::Big(_) => "integer",
+            Value::Double(_) => "double",
+            Value::Text(_) => "string",
+            Value::Date(_) => "dateTime",
+            Value::Binary(_) => "base64",
+            Value::Array(_) => "array",
+            Value::Struct(_) => "struct",
+        });
+        self.open(&inner);
+        match value {
+            Value::Array(items) => {
+                let item = word("item");
+                for value in items {
+                    self.open(&item);
+                    self.free(namespace, value)?;
+                    self.end(&item);
+                }
+            }
+            Value::Struct(members) => {
+                let [member, name, inside] = ["member", "name", "value"].map(word);
+                for (key, value) in members {
+                    self.open(&member);
+                    self.open(&name);
+                    self.characters(key)?;
+                    self.end(&name);
+                    self.open(&inside);
+                    self.free(namespace, value)?;
+                    self.end(&inside);
+                    self.end(&member);
+                }
+            }
+            value => self.text(value)?,
+        }
+        self.end(&inner);
+        Ok(())
+    }
+
+    fn open(&mut self, name: &Name) {
+        self.begin(name);
+        self.raw(&[">"]);
+    }
+
+    fn begin(&mut self, name: &Name) {
+        self.raw(&["<"]);
+        self.name(name);
+    }
+
+    fn end(&mut self, name: &Name) {
+        self.raw(&["</"]);
+        self.name(name);
+        self.raw(&[">"]);
+    }
+
+    fn name(&mut self, name: &Name) {
+        if let Some(namespace) = name.namespace {
+            self.raw(&["n", &namespace.to_string(), ":"]);
+            if let Some(used) = self.used.get_mut(namespace) {
+                *used = true;
+            }
+        }
+        self.raw(&[&name.local]);
+    }
+
+    fn raw(&mut self, parts: &[&str]) {
+        for part in parts {
+            self.to.extend_from_slice(part.as_bytes());
+        }
+    }
+
+    fn wrong(&self, expected: &str, value: &Value) -> Fault {
+        let given = match value {
+            Value::Nil => "nothing",
+            Value::Bool(_) => "a boolean",
+            Value::Int(_) | Value::Big(_) => "an integer",
+            Value::Double(_) => "a double",
+            Value::Text(_) => "a string",
+            Value::Date(_) => "a date and time",
+            Value::Binary(_) => "bytes",
+            Value::Array(items) => return self.at(format!("expected {expected}, not a list of {}", items.len())),
+            Value::Struct(_) => "a struct",
+        };
+        self.at(format!("expected {expected}, not {given}"))
+    }
+
+    fn unknown(&self, name: &str, parts: &[Part]) -> Fault {
+        let near = nearest(name, parts.iter().map(|part| part.name.as_str()));
+        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        self.at(format!("there is no member `{}`{hint}", abridge(name)))
+    }
+
+    /// A fault of the value at this place.
+    fn at(&self, what: String) -> Fault {
+        let fault = Fault::bad_params(format!("parameter `{}`: {what}", abridge(&self.path.join("."))));
+        match self.path.first() {
+            Some(name) => fault.of_parameter(*name),
+            None => fault,
+        }
+    }
+}
+
+/// A number's shortest text that reads back as the same number.
+fn double(number: f64) -> String {
+    match number {
+        number if number.is_nan() => "NaN".to_owned(),
+        f64::INFINITY => "INF".to_owned(),
+        f64::NEG_INFINITY => "-INF".to_owned(),
+        number => format!("{number:?}"),
+    }
+}

@@ -1,0 +1,172 @@
+//! What a message is refused for, and faults as each version writes them.
+
+use memchr::memchr;
+
+use super::Version;
+use crate::codec::xml::{Characters, Control, escape};
+use crate::model::fault::{Fault, Kind};
+
+/// A qualified name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// Its namespace; empty for none.
+    pub namespace: String,
+    /// Its name within that.
+    pub local: String,
+}
+
+/// What a message is refused for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// The envelope is of no version that is spoken here.
+    Version,
+    /// There are headers that must be understood, and are not: these.
+    Headers(Vec<Name>),
+    /// The message is not well-formed, or not a call.
+    Message(Fault),
+    /// What the Body holds cannot be answered, or the call has failed.
+    Call(Fault),
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Refused {
+        Refused::Message(fault)
+    }
+}
+
+impl Refused {
+    /// What sort of failure it is, for the access log.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Refused::Version | Refused::Headers(_) => Kind::Structure,
+            Refused::Message(fault) | Refused::Call(fault) => fault.kind,
+        }
+    }
+
+    /// The HTTP status of the fault: in SOAP 1.1 always 500 (section 6.2), in SOAP 1.2 400 where the sender is to blame
+    /// (Part 2, table 20).
+    pub fn status(&self, version: Version) -> u16 {
+        if version == Version::V12 && self.code(version) == "Sender" { 400 } else { 500 }
+    }
+
+    fn code(&self, version: Version) -> &'static str {
+        match (self, version) {
+            (Refused::Version, _) => "VersionMismatch",
+            (Refused::Headers(_), _) => "MustUnderstand",
+            (Refused::Message(fault) | Refused::Call(fault), version) => match (fault.kind.is_senders(), version) {
+                (true, Version::V11) => "Client",
+                (true, Version::V12) => "Sender",
+                (false, Version::V11) => "Server",
+                (false, Version::V12) => "Receiver",
+            },
+        }
+    }
+
+    fn reason(&self) -> &str {
+        match self {
+            Refused::Version => "the `Envelope` is of no version of SOAP that is spoken here: 1.1 and 1.2 are",
+            Refused::Headers(_) => "a header that must be understood is not understood here",
+            Refused::Message(fault) | Refused::Call(fault) => &fault.message,
+        }
+    }
+}
+
+/// Writes a whole fault message. The detail of a failed call is an element `fault` in `namespace`, which holds the
+/// [kind](Kind::word) and the [code](Kind::xmlrpc_code). A character that XML forbids is replaced: a fault must always
+/// arrive.
+pub fn write_fault(to: &mut Vec<u8>, refused: &Refused, version: Version, namespace: &str) {
+    put(to, &["<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"", version.namespace(), "\">"]);
+    write_header(to, refused, version);
+    put(to, &["<soap:Body><soap:Fault>"]);
+    let code = refused.code(version);
+    match version {
+        Version::V11 => {
+            put(to, &["<faultcode>soap:", code, "</faultcode><faultstring>"]);
+            text(to, refused.reason());
+            put(to, &["</faultstring>"]);
+        }
+        Version::V12 => {
+            put(to, &["<soap:Code><soap:Value>soap:", code, "</soap:Value>"]);
+            write_subcode(to, refused);
+            put(to, &["</soap:Code><soap:Reason><soap:Text xml:lang=\"en\">"]);
+            text(to, refused.reason());
+            put(to, &["</soap:Text></soap:Reason>"]);
+        }
+    }
+    write_detail(to, refused, version, namespace);
+    put(to, &["</soap:Fault></soap:Body></soap:Envelope>\n"]);
+}
+
+/// What a header says about the fault: the versions that are spoken (SOAP 1.2, Part 1, section 5.4.7), or the headers
+/// that are not understood (section 5.4.8; SOAP 1.1 has no such block).
+fn write_header(to: &mut Vec<u8>, refused: &Refused, version: Version) {
+    match refused {
+        Refused::Version => {
+            let [first, second] = [Version::V12.namespace(), Version::V11.namespace()];
+            put(
+                to,
+                &["<soap:Header><env:Upgrade xmlns:env=\"", first, "\"><env:SupportedEnvelope qname=\"a:Envelope\""],
+            );
+            put(to, &[" xmlns:a=\"", first, "\"/><env:SupportedEnvelope qname=\"b:Envelope\" xmlns:b=\"", second]);
+            put(to, &["\"/></env:Upgrade></soap:Header>"]);
+        }
+        Refused::Headers(names) if version == Version::V12 => {
+            put(to, &["<soap:Header>"]);
+            for name in names {
+                if name.namespace.is_empty() {
+                    put(to, &["<soap:NotUnderstood qname=\"", &name.local, "\"/>"]);
+                } else {
+                    put(to, &["<soap:NotUnderstood qname=\"h:", &name.local, "\" xmlns:h=\""]);
+                    attribute(to, &name.namespace);
+                    put(to, &["\"/>"]);
+                }
+            }
+            put(to, &["</soap:Header>"]);
+        }
+        _ => {}
+    }
+}
+
+fn write_subcode(to: &mut Vec<u8>, refused: &Refused) {
+    let Refused::Call(fault) = refused else { return };
+    if let Some(subcode) = fault.kind.soap_subcode() {
+        put(to, &["<soap:Subcode><soap:Value xmlns:rpc=\"http://www.w3.org/2003/05/soap-rpc\">rpc:", subcode]);
+        put(to, &["</soap:Value></soap:Subcode>"]);
+    }
+}
+
+/// In SOAP 1.1 a fault has a detail if it is the Body's, and none if not (section 4.4); the same is done for SOAP 1.2.
+fn write_detail(to: &mut Vec<u8>, refused: &Refused, version: Version, namespace: &str) {
+    let Refused::Call(fault) = refused else { return };
+    let name = match version {
+        Version::V11 => "detail",
+        Version::V12 => "soap:Detail",
+    };
+    put(to, &["<", name, "><m:fault xmlns:m=\""]);
+    attribute(to, namespace);
+    let code = fault.kind.xmlrpc_code().to_string();
+    put(to, &["\"><m:kind>", fault.kind.word(), "</m:kind><m:code>", &code, "</m:code></m:fault></", name, ">"]);
+}
+
+fn put(to: &mut Vec<u8>, parts: &[&str]) {
+    for part in parts {
+        to.extend_from_slice(part.as_bytes());
+    }
+}
+
+fn text(to: &mut Vec<u8>, text: &str) {
+    // With characters replaced there is nothing left that could be refused.
+    let _ = escape::text(to, text, Characters { control: Control::Replace, ascii: false });
+}
+
+/// Writes text between double quotes.
+pub(super) fn attribute(to: &mut Vec<u8>, value: &str) {
+    let mut left = value;
+    while let Some(quote) = memchr(b'"', left.as_bytes()) {
+        let (before, behind) = left.split_at(quote);
+        text(to, before);
+        to.extend_from_slice(b"&quot;");
+        left = behind.get(1..).unwrap_or_default();
+    }
+    text(to, left);
+}

@@ -1,0 +1,193 @@
+//! The text of an element into its value, by the lexical rules of XML Schema (Part 2, section 3).
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::codec::tape::Node;
+use crate::model::shape::Shape;
+
+const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// A type whose values are one text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scalar {
+    Text,
+    Bool,
+    Int,
+    Double,
+    Date,
+    Binary,
+}
+
+impl Scalar {
+    /// The scalar of an element that names its type.
+    pub(super) fn of_element(name: &str) -> Option<Scalar> {
+        Some(match name {
+            "string" => Scalar::Text,
+            "boolean" => Scalar::Bool,
+            "int" | "integer" => Scalar::Int,
+            "double" => Scalar::Double,
+            "dateTime" => Scalar::Date,
+            "base64" => Scalar::Binary,
+            _ => return None,
+        })
+    }
+
+    /// The scalar of an `xsi:type`, by its local name. What is not known here is read as text.
+    pub(super) fn of_type(name: &str) -> Option<Scalar> {
+        Some(match name {
+            "boolean" => Scalar::Bool,
+            "int" | "integer" | "long" | "short" | "byte" | "unsignedInt" | "unsignedLong" | "unsignedShort"
+            | "unsignedByte" | "nonNegativeInteger" | "positiveInteger" | "nonPositiveInteger" | "negativeInteger" => {
+                Scalar::Int
+            }
+            "double" | "float" | "decimal" => Scalar::Double,
+            "dateTime" => Scalar::Date,
+            "base64Binary" | "base64" => Scalar::Binary,
+            _ => return None,
+        })
+    }
+
+    /// What a value of this type is called in a message.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Scalar::Text => "a string",
+            Scalar::Bool => "a boolean",
+            Scalar::Int => "an integer",
+            Scalar::Double => "a double",
+            Scalar::Date => "a date and time",
+            Scalar::Binary => "base64",
+        }
+    }
+
+    /// The value that a text stands for, or the text itself where it stands for none.
+    pub(super) fn read(self, text: Cow<'_, str>) -> Result<Node<'_>, Cow<'_, str>> {
+        let value = match self {
+            Scalar::Text => return Ok(Node::Text(text)),
+            Scalar::Bool => boolean(&text),
+            Scalar::Int => return integer(text),
+            Scalar::Double => double(&text),
+            Scalar::Date => text.parse().ok().map(Node::Date),
+            Scalar::Binary => base64(&text),
+        };
+        value.ok_or(text)
+    }
+}
+
+/// A text by the shape of its element. One that is none of its type stays text, for the method to refuse in the words
+/// that it has for callers of every protocol.
+pub(super) fn scalar<'a>(shape: &Shape, text: Cow<'a, str>) -> Node<'a> {
+    let scalar = match shape {
+        Shape::Bool => Scalar::Bool,
+        Shape::Int(_) => Scalar::Int,
+        Shape::Double => Scalar::Double,
+        Shape::Date => Scalar::Date,
+        Shape::Binary => Scalar::Binary,
+        Shape::Choice(texts) => return choice(texts, text),
+        _ => Scalar::Text,
+    };
+    scalar.read(text).unwrap_or_else(Node::Text)
+}
+
+/// White space around a choice is a printer's.
+fn choice<'a>(texts: &[String], text: Cow<'a, str>) -> Node<'a> {
+    let collapsed = text.trim_matches(BLANK);
+    let meant = collapsed.len() < text.len() && texts.iter().any(|known| known == collapsed);
+    Node::Text(if meant { Cow::Owned(collapsed.to_owned()) } else { text })
+}
+
+fn boolean(text: &str) -> Option<Node<'static>> {
+    match text.trim_matches(BLANK) {
+        "true" | "1" => Some(Node::Bool(true)),
+        "false" | "0" => Some(Node::Bool(false)),
+        _ => None,
+    }
+}
+
+fn integer(text: Cow<'_, str>) -> Result<Node<'_>, Cow<'_, str>> {
+    let digits = text.trim_matches(BLANK);
+    if let Ok(number) = digits.parse() {
+        return Ok(Node::Int(number));
+    }
+    let bare = digits.strip_prefix(['-', '+']).unwrap_or(digits);
+    if bare.is_empty() || !bare.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(text);
+    }
+    Ok(Node::Digits(Cow::Owned(digits.to_owned())))
+}
+
+/// The words for what is no number in any case and in full too: zeep writes Python's `inf` and `nan`, and a client in
+/// JavaScript `Infinity`.
+fn double(text: &str) -> Option<Node<'static>> {
+    let number = text.trim_matches(BLANK);
+    let bare = number.strip_prefix(['+', '-']).unwrap_or(number);
+    let infinite = ["INF", "Infinity"].iter().any(|word| bare.eq_ignore_ascii_case(word));
+    let value = match number {
+        _ if infinite && number.starts_with('-') => f64::NEG_INFINITY,
+        _ if infinite => f64::INFINITY,
+        _ if number.eq_ignore_ascii_case("NaN") => f64::NAN,
+        _ if number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) => {
+            number.parse().ok().filter(|value: &f64| value.is_finite())?
+        }
+        _ => return None,
+    };
+    Some(Node::Double(value))
+}
+
+fn base64(text: &str) -> Option<Node<'static>> {
+    let packed: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    STANDARD.decode(packed).ok().map(Node::Binary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::shape::Width;
+
+    fn read(shape: &Shape, text: &'static str) -> Node<'static> {
+        scalar(shape, Cow::Borrowed(text))
+    }
+
+    #[test]
+    fn texts_stand_for_what_xml_schema_says() {
+        for (shape, text, node) in [
+            (Shape::Bool, " true\n", Node::Bool(true)),
+            (Shape::Bool, "0", Node::Bool(false)),
+            (Shape::Int(Width::Int), "\t+007 ", Node::Int(7)),
+            (Shape::Int(Width::Int), "-9223372036854775808", Node::Int(i64::MIN)),
+            (Shape::Int(Width::Unbounded), " 18446744073709551615", Node::Digits("18446744073709551615".into())),
+            (Shape::Double, "1E3", Node::Double(1000.0)),
+            (Shape::Double, "-INF", Node::Double(f64::NEG_INFINITY)),
+            (Shape::Double, "inf", Node::Double(f64::INFINITY)),
+            (Shape::Double, "-Infinity", Node::Double(f64::NEG_INFINITY)),
+            (Shape::Double, ".5", Node::Double(0.5)),
+            (Shape::Binary, " aGVs\n bG8= ", Node::Binary(b"hello".to_vec())),
+            (Shape::Text, " a ", Node::Text(" a ".into())),
+            (Shape::Choice(vec!["RED".into()]), " RED ", Node::Text("RED".into())),
+            (Shape::Date, " 1998-07-17T14:08:55Z", Node::Date("1998-07-17T14:08:55Z".parse().unwrap())),
+        ] {
+            assert_eq!(read(&shape, text), node, "{text}");
+        }
+        for text in ["NaN", "nan"] {
+            assert!(matches!(read(&Shape::Double, text), Node::Double(nan) if nan.is_nan()));
+        }
+    }
+
+    #[test]
+    fn what_is_none_of_its_type_stays_text() {
+        for (shape, texts) in [
+            (Shape::Bool, &["yes", "TRUE", "", "2"][..]),
+            (Shape::Int(Width::Int), &["", "1.0", "1e3", "--1", "+", "0x1", "٣", "1 2"]),
+            (Shape::Double, &["", "infinite", "-nan", "--inf", "1,5", "1e999", "0x1", "."]),
+            (Shape::Date, &["", "1998-07-17", "yesterday"]),
+            (Shape::Binary, &["a", "a*==", "aGVsbG8"]),
+            (Shape::Choice(vec!["RED".into()]), &["red", " BLUE"]),
+        ] {
+            for text in texts {
+                assert_eq!(read(&shape, text), Node::Text(Cow::Borrowed(text)), "{shape:?} {text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What a server has answered: a result by its shape, or a fault of either version.
+
+use super::binding::Outcome;
+use super::envelope;
+use super::envelope::{Envelope, is};
+use super::read::Reader;
+use super::{Rejection, Style};
+use crate::codec::Limits;
+use crate::codec::tape::Tape;
+use crate::codec::xml::tree::Element;
+use crate::model::fault::Fault;
+use crate::model::shape::{Shape, Shapes};
+
+/// How many codes below a code are looked at.
+const SUBCODES: usize = 16;
+
+/// What a message holds that answers a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply<'a> {
+    /// The result, or none.
+    Answer(Tape<'a>),
+    /// A fault.
+    Fault(Told),
+}
+
+/// A fault as a server tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// Its code without prefix: `Client` and `Server` in SOAP 1.1, also with a dot and more behind it, `Sender` and
+    /// `Receiver` in SOAP 1.2.
+    pub code: String,
+    /// The codes below that, the outermost first; only SOAP 1.2 has them.
+    pub subcodes: Vec<String>,
+    /// What people read.
+    pub reason: String,
+    /// What another croupier says in the detail: the [kind](crate::model::fault::Kind::word) and the code.
+    pub exact: Option<(String, i32)>,
+}
+
+/// Reads the answer to a call whose result has this form.
+///
+/// # Errors
+/// `Rejection` where it is no message of SOAP, or its content is none of this form.
+pub fn read_reply<'a>(
+    text: &'a str,
+    shapes: &Shapes,
+    form: &Shape,
+    outcome: Outcome,
+    limits: Limits,
+) -> Result<Reply<'a>, Rejection> {
+    let xml = envelope::tree(text, limits)?;
+    let Some(Envelope { version, content, referred }) = Envelope::of_reply(&xml)? else {
+        return Ok(Reply::Answer(Tape::default()));
+    };
+    if is(content, version, "Fault") {
+        return Ok(Reply::Fault(told(content)));
+    }
+    let style = if outcome == Outcome::Part { Style::Rpc } else { Style::Document };
+    let mut reader = Reader::new(shapes, style, limits);
+    reader.referred = referred;
+    let read = match outcome {
+        Outcome::Nothing => Ok(()),
+        Outcome::Whole => reader.whole(content, form),
+        Outcome::Member | Outcome::Part => reader.result(&content.elements().collect::<Vec<_>>(), form),
+    };
+    match read {
+        Ok(()) => Ok(Reply::Answer(reader.tape)),
+        Err(fault) => Err(Rejection { version: Some(version), ..Rejection::from(fault) }),
+    }
+}
+
+/// A fault of either version. Which it is its children say: some servers write that of one version into an envelope of
+/// the other.
+fn told(fault: Element<'_, '_>) -> Told {
+    let child = |parent: Element<'_, '_>, name: &str| find(parent, &[name]).map(text).unwrap_or_default();
+    let exact = find(fault, &["detail", "Detail"]).and_then(exact);
+    let Some(code) = find(fault, &["Code"]) else {
+        let code = local(&child(fault, "faultcode"));
+        return Told { code, subcodes: Vec::new(), reason: child(fault, "faultstring"), exact };
+    };
+    let mut subcodes = Vec::new();
+    let mut below = find(code, &["Subcode"]);
+    while let Some(subcode) = below.filter(|_| subcodes.len() < SUBCODES) {
+        subcodes.push(local(&child(subcode, "Value")));
+        below = find(subcode, &["Subcode"]);
+    }
+    let reason = find(fault, &["Reason"]).map(|reason| child(reason, "Text")).unwrap_or_default();
+    Told { code: local(&child(code, "Value")), subcodes, reason, exact }
+}
+
+/// What our own faces write into the detail of a fault.
+fn exact(detail: Element<'_, '_>) -> Option<(String, i32)> {
+    let fault = find(detail, &["fault"])?;
+    Some((text(find(fault, &["kind"])?), text(find(fault, &["code"])?).parse().ok()?))
+}
+
+/// The first child of one of these names, of whatever namespace: faults are written in haste.
+fn find<'x, 'a>(parent: Element<'x, 'a>, names: &[&str]) -> Option<Element<'x, 'a>> {
+    parent.elements().find(|child| names.contains(&child.name()))
+}
+
+/// The text of an element; of one that holds others there is none.
+fn text(element: Element<'_, '_>) -> String {
+    element.text().map(|text| text.trim().to_owned()).unwrap_or_default()
+}
+
+fn local(name: &str) -> String {
+    name.rsplit(':').next().unwrap_or_default().to_owned()
+}
+
+impl<'a> Reader<'_, '_, 'a> {
+    /// A result that is an element itself.
+    fn whole(&mut self, element: Element<'_, 'a>, form: &Shape) -> Result<(), Fault> {
+        self.value(element, form, 0)?;
+        self.tape.complete();
+        Ok(())
+    }
+}

@@ -1,0 +1,534 @@
+//! serde's Serializer for one element of a message, guided by its shape.
+
+use std::fmt::Debug;
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::{self, Serialize, Serializer};
+
+use crate::codec::xml::escape as characters;
+use crate::codec::xml::unwritable::{TextOf, Unwritable, forbidden};
+use crate::codec::xml::{Characters, Control};
+use crate::model::date;
+use crate::model::shape::{Field, Record, Shape, Shapes, escape};
+use crate::model::value::BINARY;
+
+/// The prefix of the target namespace, with its colon, which whoever writes the envelope must declare.
+const PREFIX: &[u8] = b"m:";
+
+static ANY: Shape = Shape::Any;
+
+/// Where in a message a value is written, and in what form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'f> {
+    /// The shapes that names in `shape` point into.
+    pub shapes: &'f Shapes,
+    /// The value's form. A value that contradicts it is written by its own nature.
+    pub shape: &'f Shape,
+    /// The local name of its element.
+    pub element: &'f str,
+    /// Whether that is in the target namespace, whose prefix is `m`; all elements inside are.
+    pub qualified: bool,
+    /// Whether it is a [member](crate::model::shape): repeated for each item of a list, left out for nothing.
+    pub member: bool,
+    /// What becomes of a character that XML forbids.
+    pub control: Control,
+}
+
+impl<'f> Place<'f> {
+    /// A member of what is here.
+    fn field(self, field: &'f Field) -> Place<'f> {
+        Place { shape: &field.shape, element: &field.element, qualified: true, member: true, ..self }
+    }
+
+    /// The one element of a value inside what is here.
+    fn sole(self, element: &'f str, shape: &'f Shape) -> Place<'f> {
+        Place { shape, element, qualified: true, member: false, ..self }
+    }
+
+    fn any(self, element: &'f str) -> Place<'f> {
+        self.sole(element, &ANY)
+    }
+
+    /// What a value that is there is written as.
+    fn form(self) -> &'f Shape {
+        match self.shape {
+            Shape::Optional(inner) => self.shapes.follow(inner),
+            shape => self.shapes.follow(shape),
+        }
+    }
+
+    fn open(self, to: &mut Vec<u8>) {
+        to.push(b'<');
+        self.name(to);
+        to.push(b'>');
+    }
+
+    fn close(self, to: &mut Vec<u8>) {
+        to.extend_from_slice(b"</");
+        self.name(to);
+        to.push(b'>');
+    }
+
+    fn name(self, to: &mut Vec<u8>) {
+        if self.qualified {
+            to.extend_from_slice(PREFIX);
+        }
+        to.extend_from_slice(self.element.as_bytes());
+    }
+}
+
+/// Writes a value with its element, or elements.
+///
+/// # Errors
+/// `Unwritable`, with what was half written still in `to`.
+pub fn write_value<T: Serialize + ?Sized>(to: &mut Vec<u8>, value: &T, place: Place<'_>) -> Result<(), Unwritable> {
+    value.serialize(Writer { to, place })
+}
+
+struct Writer<'w, 'f> {
+    to: &'w mut Vec<u8>,
+    place: Place<'f>,
+}
+
+impl<'w, 'f> Writer<'w, 'f> {
+    /// An element with text inside, which among values of any type is in an element that names the type.
+    fn scalar(self, word: &str, text: impl FnOnce(&mut Vec<u8>) -> Result<(), Unwritable>) -> Result<(), Unwritable> {
+        let Writer { to, place } = self;
+        place.open(to);
+        if matches!(place.shape, Shape::Any) {
+            let typed = place.any(word);
+            typed.open(to);
+            text(to)?;
+            typed.close(to);
+        } else {
+            text(to)?;
+        }
+        place.close(to);
+        Ok(())
+    }
+
+    fn plain(self, word: &str, text: &[u8]) -> Result<(), Unwritable> {
+        self.scalar(word, |to| {
+            to.extend_from_slice(text);
+            Ok(())
+        })
+    }
+
+    fn text(self, text: &str) -> Result<(), Unwritable> {
+        let how = Characters { control: self.place.control, ascii: false };
+        self.scalar("string", |to| characters::text(to, text, how).map_err(forbidden))
+    }
+
+    fn integer(self, number: impl std::fmt::Display, word: &str) -> Result<(), Unwritable> {
+        self.scalar(word, |to| {
+            // Writing to a vector cannot fail.
+            let _ = write!(to, "{number}");
+            Ok(())
+        })
+    }
+
+    /// A number's shortest text that reads back as the same number.
+    fn double(self, number: f64, shortest: impl Debug) -> Result<(), Unwritable> {
+        self.scalar("double", |to| {
+            // Writing to a vector cannot fail.
+            let _ = match number {
+                number if number.is_nan() => write!(to, "NaN"),
+                f64::INFINITY => write!(to, "INF"),
+                f64::NEG_INFINITY => write!(to, "-INF"),
+                _ => write!(to, "{shortest:?}"),
+            };
+            Ok(())
+        })
+    }
+
+    fn nothing(self) -> Result<(), Unwritable> {
+        let Writer { to, place } = self;
+        if matches!(place.shape, Shape::Any) {
+            place.open(to);
+            to.extend_from_slice(b"<m:nil/>");
+            place.close(to);
+        } else if !place.member {
+            to.push(b'<');
+            place.name(to);
+            to.extend_from_slice(b" xsi:nil=\"true\"/>");
+        }
+        Ok(())
+    }
+
+    fn items(self) -> Items<'w, 'f> {
+        let Writer { to, place } = self;
+        let (each, within) = match (place.form(), place.shape) {
+            (_, Shape::List(item)) if place.member => (Each::One(place.sole(place.element, item), place), None),
+            (Shape::List(item), _) => (Each::One(place.sole("item", item), place), Some("")),
+            (Shape::Tuple(fields), _) => (Each::Field(fields, place), Some("")),
+            _ => (Each::One(place.any("item"), place), Some("array")),
+        };
+        let each = match each {
+            // An item of a member's list has the member's own name, qualified or not.
+            Each::One(item, outer) if within.is_none() => {
+                Each::One(Place { qualified: outer.qualified, ..item }, outer)
+            }
+            each => each,
+        };
+        if let Some(word) = within {
+            place.open(to);
+            open_word(to, word);
+        }
+        Items { to, each, within, at: 0, variant: None }
+    }
+
+    fn members(self) -> Members<'w, 'f> {
+        let Writer { to, place } = self;
+        place.open(to);
+        let record = match place.form() {
+            Shape::Record(record) => Some(record),
+            _ => {
+                open_word(to, "struct");
+                None
+            }
+        };
+        Members { to, place, record, at: 0, name: String::new(), variant: None }
+    }
+
+    /// A struct of one member, named after a variant, whose value is about to be written.
+    fn variant(self, name: &str) -> Result<Writer<'w, 'f>, Unwritable> {
+        let Writer { to, place } = self;
+        place.open(to);
+        open_word(to, "struct");
+        open_member(to, name)?;
+        Ok(Writer { to, place: place.any("value") })
+    }
+}
+
+fn open_word(to: &mut Vec<u8>, word: &str) {
+    if !word.is_empty() {
+        for part in ["<m:", word, ">"] {
+            to.extend_from_slice(part.as_bytes());
+        }
+    }
+}
+
+fn close_word(to: &mut Vec<u8>, word: &str) {
+    if !word.is_empty() {
+        for part in ["</m:", word, ">"] {
+            to.extend_from_slice(part.as_bytes());
+        }
+    }
+}
+
+/// The name of a free-form struct's member; a character that XML forbids is refused there whatever the policy, since
+/// another name would be another member.
+fn open_member(to: &mut Vec<u8>, name: &str) -> Result<(), Unwritable> {
+    to.extend_from_slice(b"<m:member><m:name>");
+    characters::text(to, name, Characters::default()).map_err(forbidden)?;
+    to.extend_from_slice(b"</m:name>");
+    Ok(())
+}
+
+/// Closes what [`Writer::variant`] opened.
+fn close_variant(to: &mut Vec<u8>, place: Option<Place<'_>>) {
+    if let Some(place) = place {
+        to.extend_from_slice(b"</m:member></m:struct>");
+        place.close(to);
+    }
+}
+
+macro_rules! integers {
+    ($($method:ident $kind:ty,)*) => {$(
+        fn $method(self, value: $kind) -> Result<(), Unwritable> {
+            self.integer(value, if i64::try_from(value).is_ok() { "int" } else { "integer" })
+        }
+    )*};
+}
+
+impl<'w, 'f> Serializer for Writer<'w, 'f> {
+    type Ok = ();
+    type Error = Unwritable;
+    type SerializeSeq = Items<'w, 'f>;
+    type SerializeTuple = Items<'w, 'f>;
+    type SerializeTupleStruct = Items<'w, 'f>;
+    type SerializeTupleVariant = Items<'w, 'f>;
+    type SerializeMap = Members<'w, 'f>;
+    type SerializeStruct = Members<'w, 'f>;
+    type SerializeStructVariant = Members<'w, 'f>;
+
+    integers! {
+        serialize_i8 i8,
+        serialize_i16 i16,
+        serialize_i32 i32,
+        serialize_i64 i64,
+        serialize_i128 i128,
+        serialize_u8 u8,
+        serialize_u16 u16,
+        serialize_u32 u32,
+        serialize_u64 u64,
+        serialize_u128 u128,
+    }
+
+    fn serialize_bool(self, value: bool) -> Result<(), Unwritable> {
+        self.plain("boolean", if value { b"true" } else { b"false" })
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<(), Unwritable> {
+        self.double(value.into(), value)
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<(), Unwritable> {
+        self.double(value, value)
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), Unwritable> {
+        self.text(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), Unwritable> {
+        self.text(value)
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Unwritable> {
+        self.plain("base64", STANDARD.encode(value).as_bytes())
+    }
+
+    fn serialize_none(self) -> Result<(), Unwritable> {
+        self.nothing()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unwritable> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), Unwritable> {
+        self.nothing()
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Unwritable> {
+        self.nothing()
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Unwritable> {
+        self.text(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<(), Unwritable> {
+        match name {
+            date::TOKEN => self.plain("dateTime", value.serialize(TextOf)?.as_bytes()),
+            BINARY => self.plain("base64", value.serialize(TextOf)?.as_bytes()),
+            _ => value.serialize(self),
+        }
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Unwritable> {
+        let outer = self.place;
+        let Writer { to, place } = self.variant(variant)?;
+        value.serialize(Writer { to, place })?;
+        close_variant(to, Some(outer));
+        Ok(())
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Items<'w, 'f>, Unwritable> {
+        Ok(self.items())
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Items<'w, 'f>, Unwritable> {
+        Ok(self.items())
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items<'w, 'f>, Unwritable> {
+        Ok(self.items())
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Items<'w, 'f>, Unwritable> {
+        let outer = self.place;
+        Ok(Items { variant: Some(outer), ..self.variant(variant)?.items() })
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Members<'w, 'f>, Unwritable> {
+        Ok(self.members())
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'w, 'f>, Unwritable> {
+        Ok(self.members())
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Members<'w, 'f>, Unwritable> {
+        let outer = self.place;
+        Ok(Members { variant: Some(outer), ..self.variant(variant)?.members() })
+    }
+}
+
+/// What the next item is written as; the outer place is that of all items together.
+#[derive(Clone, Copy)]
+enum Each<'f> {
+    /// Always the same.
+    One(Place<'f>, Place<'f>),
+    /// One field after the other.
+    Field(&'f [Field], Place<'f>),
+}
+
+struct Items<'w, 'f> {
+    to: &'w mut Vec<u8>,
+    each: Each<'f>,
+    /// The element within the outer one that holds the items, empty for none; `None` where there is no outer one.
+    within: Option<&'static str>,
+    at: usize,
+    variant: Option<Place<'f>>,
+}
+
+impl Items<'_, '_> {
+    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+        let place = match self.each {
+            Each::One(item, _) => item,
+            Each::Field(fields, outer) => match fields.get(self.at) {
+                Some(field) => outer.field(field),
+                None => outer.any("item"),
+            },
+        };
+        self.at += 1;
+        write_value(self.to, value, place)
+    }
+
+    fn finish(self) -> Result<(), Unwritable> {
+        let (Each::One(_, outer) | Each::Field(_, outer)) = self.each;
+        if let Some(word) = self.within {
+            close_word(self.to, word);
+            outer.close(self.to);
+        }
+        close_variant(self.to, self.variant);
+        Ok(())
+    }
+}
+
+macro_rules! seq_like {
+    ($($part:ident $method:ident,)*) => {$(
+        impl ser::$part for Items<'_, '_> {
+            type Ok = ();
+            type Error = Unwritable;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+                self.item(value)
+            }
+
+            fn end(self) -> Result<(), Unwritable> {
+                self.finish()
+            }
+        }
+    )*};
+}
+
+seq_like! {
+    SerializeSeq serialize_element,
+    SerializeTuple serialize_element,
+    SerializeTupleStruct serialize_field,
+    SerializeTupleVariant serialize_field,
+}
+
+struct Members<'w, 'f> {
+    to: &'w mut Vec<u8>,
+    place: Place<'f>,
+    /// The form of the members; `None` for a free-form struct.
+    record: Option<&'f Record>,
+    /// The field that comes next, if all is in order.
+    at: usize,
+    /// A map's key whose value is still to come.
+    name: String,
+    variant: Option<Place<'f>>,
+}
+
+impl<'f> Members<'_, 'f> {
+    fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Unwritable> {
+        let place = self.place;
+        let Some(record) = self.record else {
+            open_member(self.to, name)?;
+            write_value(self.to, value, place.any("value"))?;
+            self.to.extend_from_slice(b"</m:member>");
+            return Ok(());
+        };
+        if let Some(field) = self.field(&record.fields, name) {
+            return write_value(self.to, value, place.field(field));
+        }
+        let Some(further) = &record.further else {
+            return write_value(self.to, value, Place { member: true, ..place.any(&escape(name)) });
+        };
+        self.to.extend_from_slice(b"<m:entry><m:key>");
+        characters::text(self.to, name, Characters::default()).map_err(forbidden)?;
+        self.to.extend_from_slice(b"</m:key>");
+        write_value(self.to, value, place.sole("value", further))?;
+        self.to.extend_from_slice(b"</m:entry>");
+        Ok(())
+    }
+
+    /// The field of this name; nearly always the one behind the last.
+    fn field(&mut self, fields: &'f [Field], name: &str) -> Option<&'f Field> {
+        let next = fields.get(self.at).filter(|field| field.name == name);
+        let at = if next.is_some() { self.at } else { fields.iter().position(|field| field.name == name)? };
+        self.at = at + 1;
+        fields.get(at)
+    }
+
+    fn finish(self) -> Result<(), Unwritable> {
+        if self.record.is_none() {
+            close_word(self.to, "struct");
+        }
+        self.place.close(self.to);
+        close_variant(self.to, self.variant);
+        Ok(())
+    }
+}
+
+impl ser::SerializeMap for Members<'_, '_> {
+    type Ok = ();
+    type Error = Unwritable;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unwritable> {
+        self.name = key.serialize(TextOf)?;
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+        let name = std::mem::take(&mut self.name);
+        self.member(&name, value)
+    }
+
+    fn end(self) -> Result<(), Unwritable> {
+        self.finish()
+    }
+}
+
+macro_rules! struct_like {
+    ($($part:ident)*) => {$(
+        impl ser::$part for Members<'_, '_> {
+            type Ok = ();
+            type Error = Unwritable;
+
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Unwritable> {
+                self.member(name, value)
+            }
+
+            fn end(self) -> Result<(), Unwritable> {
+                self.finish()
+            }
+        }
+    )*};
+}
+
+struct_like! { SerializeStruct SerializeStructVariant }

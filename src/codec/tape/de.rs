@@ -1,0 +1,329 @@
+//! serde's Deserializer over the values of a document.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::value::{BorrowedStrDeserializer, BytesDeserializer, StringDeserializer};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+
+use super::Mismatch;
+use super::{Node, ValueRef, Values};
+use crate::model::date;
+use crate::model::text::abridge;
+use crate::model::value::{BINARY, VALUE};
+
+impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
+    type Error = Mismatch;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        match self.node() {
+            Node::Nil => visitor.visit_unit(),
+            Node::Bool(value) => visitor.visit_bool(*value),
+            Node::Int(value) => visitor.visit_i64(*value),
+            Node::Double(value) => visitor.visit_f64(*value),
+            Node::Text(text) => visitor.visit_borrowed_str(text),
+            Node::Digits(digits) => visit_digits(digits, visitor),
+            Node::Date(date) => visitor.visit_string(date.to_string()),
+            Node::Binary(bytes) => visitor.visit_string(STANDARD.encode(bytes)),
+            Node::Array { items, .. } => {
+                let mut access = Items { values: self.below(*items), read: 0 };
+                let value = visitor.visit_seq(&mut access)?;
+                access.finish(value)
+            }
+            Node::Struct { members, .. } => visitor.visit_map(self.pairs(*members)),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        match self.node() {
+            Node::Nil => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        match self.node() {
+            Node::Binary(bytes) => Err(de::Error::invalid_type(de::Unexpected::Bytes(bytes), &visitor)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        match self.node() {
+            Node::Binary(bytes) => visitor.visit_borrowed_bytes(bytes),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        self.deserialize_bytes(visitor)
+    }
+
+    /// XML-RPC has no form for a result without content; an empty string is what ours and others' servers send.
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        match self.node() {
+            Node::Text(text) if text.is_empty() => visitor.visit_unit(),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Mismatch> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Mismatch> {
+        match (name, self.node()) {
+            (BINARY, Node::Binary(bytes)) => visitor.visit_borrowed_bytes(bytes),
+            // A text may by chance be base64; here bytes have a type of their own.
+            (BINARY, _) => Err(de::Error::custom(format_args!("expected base64, not {}", self.word()))),
+            (VALUE, Node::Date(date)) => {
+                visitor.visit_enum(Tagged(date::TOKEN, StringDeserializer::<Mismatch>::new(date.to_string())))
+            }
+            (VALUE, Node::Binary(bytes)) => {
+                visitor.visit_enum(Tagged(BINARY, BytesDeserializer::<Mismatch>::new(bytes)))
+            }
+            (VALUE, Node::Digits(digits)) => visitor.visit_borrowed_str(digits),
+            (VALUE, _) => self.deserialize_any(visitor),
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+
+    /// A variant without content is its name; one with content is a struct of one member.
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mismatch> {
+        match self.node() {
+            Node::Text(text) => visitor.visit_enum(BorrowedStrDeserializer::new(text)),
+            Node::Struct { members: 1, .. } => visitor.visit_enum(self.pairs(1)),
+            _ => {
+                Err(de::Error::custom(format_args!("expected a string or a struct of one member, not {}", self.word())))
+            }
+        }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char seq tuple tuple_struct map struct identifier
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Mismatch> for ValueRef<'de, '_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+/// Digits as the narrowest number that holds them exactly; the text itself to whoever can take no such number.
+fn visit_digits<'de, V: Visitor<'de>>(digits: &'de str, visitor: V) -> Result<V::Value, Mismatch> {
+    if let Ok(number) = digits.parse() {
+        return visitor.visit_u64(number);
+    }
+    if let Ok(number) = digits.parse() {
+        return visitor.visit_i128(number);
+    }
+    if let Ok(number) = digits.parse() {
+        return visitor.visit_u128(number);
+    }
+    match digits.parse() {
+        Ok(number) if digits.contains(['.', 'e', 'E']) => visitor.visit_f64(number),
+        _ => visitor.visit_borrowed_str(digits),
+    }
+}
+
+/// A value that serde is told the kind of by a variant's name.
+struct Tagged<D>(&'static str, D);
+
+impl<'de, D: Deserializer<'de, Error = Mismatch>> EnumAccess<'de> for Tagged<D> {
+    type Error = Mismatch;
+    type Variant = Content<D>;
+
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Content<D>), Mismatch> {
+        let name = seed.deserialize(IntoDeserializer::<Mismatch>::into_deserializer(self.0))?;
+        Ok((name, Content(self.1)))
+    }
+}
+
+/// The content of a variant.
+struct Content<D>(D);
+
+impl<'de, D: Deserializer<'de, Error = Mismatch>> VariantAccess<'de> for Content<D> {
+    type Error = Mismatch;
+
+    fn unit_variant(self) -> Result<(), Mismatch> {
+        Err(de::Error::custom("this variant has no content"))
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Mismatch> {
+        seed.deserialize(self.0)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Mismatch> {
+        self.0.deserialize_any(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Mismatch> {
+        self.0.deserialize_any(visitor)
+    }
+}
+
+/// The values of an array.
+struct Items<'de, 'a> {
+    values: Values<'de, 'a>,
+    read: usize,
+}
+
+impl Items<'_, '_> {
+    /// Refuses what nobody asked for: a tuple of two is not an array of three.
+    fn finish<T>(&self, value: T) -> Result<T, Mismatch> {
+        match self.values.len() {
+            0 => Ok(value),
+            1 => Err(de::Error::custom("the array has 1 value too many")),
+            more => Err(de::Error::custom(format_args!("the array has {more} values too many"))),
+        }
+    }
+}
+
+impl<'de> SeqAccess<'de> for &mut Items<'de, '_> {
+    type Error = Mismatch;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mismatch> {
+        let Some(value) = self.values.next() else { return Ok(None) };
+        self.read += 1;
+        seed.deserialize(value).map(Some).map_err(|wrong| wrong.within(format_args!("item {}", self.read)))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.values.len())
+    }
+}
+
+/// The members of a struct.
+struct Pairs<'de, 'a> {
+    next: ValueRef<'de, 'a>,
+    left: usize,
+}
+
+impl<'de, 'a> MapAccess<'de> for Pairs<'de, 'a> {
+    type Error = Mismatch;
+
+    fn next_key_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mismatch> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let name = self.next;
+        self.next.at += 1;
+        seed.deserialize(Name(name)).map(Some)
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Mismatch> {
+        let value = self.next;
+        self.next.at = value.tape.after(value.at);
+        seed.deserialize(value).map_err(|wrong| {
+            let name = ValueRef { at: value.at - 1, ..value }.text().unwrap_or_default();
+            wrong.within(format_args!("member `{}`", abridge(name)))
+        })
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left)
+    }
+}
+
+impl<'de, 'a> EnumAccess<'de> for Pairs<'de, 'a> {
+    type Error = Mismatch;
+    type Variant = Content<ValueRef<'de, 'a>>;
+
+    fn variant_seed<T: DeserializeSeed<'de>>(mut self, seed: T) -> Result<(T::Value, Self::Variant), Mismatch> {
+        let name = seed.deserialize(self.next)?;
+        self.next.at += 1;
+        Ok((name, Content(self.next)))
+    }
+}
+
+/// A member's name; a map may have numbers for keys, whose text is then the name.
+struct Name<'de, 'a>(ValueRef<'de, 'a>);
+
+macro_rules! keys_from_text {
+    ($($method:ident $visit:ident $number:ty,)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+            match self.0.text().map(str::parse::<$number>) {
+                Some(Ok(key)) => visitor.$visit(key),
+                _ => self.0.deserialize_any(visitor),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Name<'de, '_> {
+    type Error = Mismatch;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        self.0.deserialize_any(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Mismatch> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mismatch> {
+        self.0.deserialize_enum(name, variants, visitor)
+    }
+
+    keys_from_text! {
+        deserialize_i8 visit_i8 i8,
+        deserialize_i16 visit_i16 i16,
+        deserialize_i32 visit_i32 i32,
+        deserialize_i64 visit_i64 i64,
+        deserialize_u8 visit_u8 u8,
+        deserialize_u16 visit_u16 u16,
+        deserialize_u32 visit_u32 u32,
+        deserialize_u64 visit_u64 u64,
+        deserialize_bool visit_bool bool,
+    }
+
+    forward_to_deserialize_any! {
+        i128 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq tuple tuple_struct map struct
+        identifier ignored_any
+    }
+}
+
+impl<'de, 'a> ValueRef<'de, 'a> {
+    /// What a value of this type is called in a message.
+    fn word(self) -> &'static str {
+        match self.node() {
+            Node::Nil => "nil",
+            Node::Bool(_) => "a boolean",
+            Node::Int(_) | Node::Digits(_) => "an integer",
+            Node::Double(_) => "a double",
+            Node::Text(_) => "a string",
+            Node::Date(_) => "a dateTime.iso8601",
+            Node::Binary(_) => "base64",
+            Node::Array { .. } => "an array",
+            Node::Struct { .. } => "a struct",
+        }
+    }
+
+    fn pairs(self, members: u32) -> Pairs<'de, 'a> {
+        Pairs { next: ValueRef { tape: self.tape, at: self.at + 1 }, left: members as usize }
+    }
+}

@@ -1,0 +1,333 @@
+//! The one-pass reader of trees: elements, attributes, text and references, and nothing unusual.
+//!
+//! It never reports an error. What it does not know at sight, good or bad, it leaves to roxmltree, and it must read
+//! nothing that roxmltree would read otherwise.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memmem};
+
+use super::escape;
+use super::prolog::{ATTRIBUTES, NAMESPACES, Start};
+use super::tree::{Attribute, Builder, Namespace, Tree};
+use crate::codec::Limits;
+
+/// How much depth, and how many declared prefixes, there is room for from the beginning.
+const USUAL: usize = 8;
+
+/// Which bytes belong to a name or a part of one: ASCII letters, digits, `_`, `-` and `.`.
+const OF_NAMES: [bool; 256] = of_names();
+
+#[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "the compiler runs this, over all bytes")]
+const fn of_names() -> [bool; 256] {
+    let mut of = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        of[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'_' | b'-' | b'.');
+        byte += 1;
+    }
+    of
+}
+
+/// Reads the document whose root begins at `start`; `None` where it is not plain.
+pub(super) fn read(text: &str, start: Start, limits: Limits) -> Option<Tree<'_>> {
+    if !start.plain || has_unusual_characters(text) {
+        return None;
+    }
+    let left = limits.elements;
+    let mut reader = Reader {
+        text,
+        at: start.at,
+        left,
+        builder: Builder::default(),
+        open: Vec::with_capacity(USUAL),
+        scope: Vec::with_capacity(USUAL),
+        declared: 0,
+    };
+    while reader.step()? {}
+    reader.blank();
+    (reader.at == text.len()).then(|| reader.builder.finish())
+}
+
+/// Whether there is a character that XML forbids or changes, or a `]]>`, which it forbids in text.
+pub(in crate::codec) fn has_unusual_characters(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let control = bytes.iter().fold(false, |found, byte| found | (*byte < 0x20 && *byte != b'\n' && *byte != b'\t'));
+    // Looking for one byte is cheaper than setting up a search for several, and documents are mostly short.
+    control
+        || (memchr(b']', bytes).is_some() && memmem::find(bytes, b"]]>").is_some())
+        || (memchr(0xef, bytes).is_some() && memmem::find(bytes, b"\xef\xbf").is_some())
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    /// How many more elements and attributes there may be.
+    left: usize,
+    builder: Builder<'a>,
+    /// The elements that are open: their whole names, and how many prefixes were declared outside of them.
+    open: Vec<(&'a str, usize)>,
+    /// The prefixes that are declared, the empty one for names that have none.
+    scope: Vec<(&'a str, Namespace)>,
+    /// How many namespaces were declared so far.
+    declared: usize,
+}
+
+/// A name with its prefix, which may be empty.
+struct Name<'a> {
+    whole: &'a str,
+    prefix: &'a str,
+    local: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads a tag or a text; answers whether the root is still open.
+    fn step(&mut self) -> Option<bool> {
+        match self.rest() {
+            [b'<', b'/', ..] => self.end_tag()?,
+            [b'<', ..] => self.start_tag()?,
+            _ => self.content()?,
+        }
+        Some(!self.open.is_empty())
+    }
+
+    fn start_tag(&mut self) -> Option<()> {
+        self.at += 1;
+        let name = self.name()?;
+        let outside = self.scope.len();
+        let mut given: Vec<(Name<'a>, &'a str)> = Vec::new();
+        while self.blank() && !self.rest().starts_with(b">") && !self.rest().starts_with(b"/") {
+            let (name, value) = self.attribute()?;
+            match (name.prefix, name.local) {
+                ("", "xmlns") => self.declare("", value)?,
+                ("xmlns", prefix) => self.declare(prefix, value)?,
+                _ if given.len() < ATTRIBUTES => given.push((name, value)),
+                _ => return None,
+            }
+        }
+        let declared = self.scope.get(outside..).unwrap_or_default();
+        if has_twins(declared) || declared.len() + given.len() > ATTRIBUTES {
+            return None;
+        }
+        self.left = self.left.checked_sub(1 + given.len() + declared.len())?;
+        let namespace = self.namespace(name.prefix)?;
+        self.builder.enter(name.local, namespace);
+        for (name, value) in given {
+            let namespace = if name.prefix.is_empty() { None } else { self.namespace(name.prefix)? };
+            self.builder.attribute(Attribute { namespace, name: name.local, value: Cow::Borrowed(value) });
+        }
+        self.open.push((name.whole, outside));
+        match self.rest() {
+            [b'>', ..] => self.at += 1,
+            [b'/', b'>', ..] => {
+                self.at += 2;
+                self.leave();
+            }
+            _ => return None,
+        }
+        (!self.builder.has_twins()).then_some(())
+    }
+
+    fn end_tag(&mut self) -> Option<()> {
+        let (name, _) = self.open.last()?;
+        let behind = self.rest().get(2..)?.strip_prefix(name.as_bytes())?;
+        self.at = self.text.len() - behind.len();
+        self.blank();
+        self.rest().starts_with(b">").then(|| self.at += 1)?;
+        self.leave();
+        Some(())
+    }
+
+    fn leave(&mut self) {
+        self.builder.leave();
+        if let Some((_, outside)) = self.open.pop() {
+            self.scope.truncate(outside);
+        }
+    }
+
+    /// The text up to the next tag, its references replaced.
+    fn content(&mut self) -> Option<()> {
+        let length = memchr(b'<', self.rest())?;
+        let content = self.text.get(self.at..self.at + length)?;
+        self.at += length;
+        self.builder.text(escape::resolve(content)?);
+        Some(())
+    }
+
+    fn attribute(&mut self) -> Option<(Name<'a>, &'a str)> {
+        let name = self.name()?;
+        let [b'=', quote @ (b'"' | b'\''), rest @ ..] = self.rest() else { return None };
+        let length = memchr(*quote, rest)?;
+        let start = self.at + 2;
+        let value = self.text.get(start..start + length)?;
+        self.at = start + length + 1;
+        let unusual = value.bytes().any(|byte| matches!(byte, b'&' | b'<' | b'\t' | b'\n'));
+        (!unusual).then_some((name, value))
+    }
+
+    /// A name of ASCII letters, digits, `_`, `-` and `.`, with at most one colon in it.
+    fn name(&mut self) -> Option<Name<'a>> {
+        let first = self.part()?;
+        let begun = self.at;
+        if !self.rest().starts_with(b":") {
+            return Some(Name { whole: first, prefix: "", local: first });
+        }
+        self.at += 1;
+        let local = self.part()?;
+        let whole = self.text.get(begun - first.len()..self.at)?;
+        (!self.rest().starts_with(b":")).then_some(Name { whole, prefix: first, local })
+    }
+
+    /// A name or a part of one, without a colon.
+    fn part(&mut self) -> Option<&'a str> {
+        let rest = self.rest();
+        let begins = rest.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_');
+        let belongs = |byte: &u8| OF_NAMES.get(usize::from(*byte)).is_some_and(|belongs| *belongs);
+        let length = rest.iter().position(|byte| !belongs(byte)).filter(|_| begins)?;
+        let part = self.text.get(self.at..self.at + length)?;
+        self.at += length;
+        Some(part)
+    }
+
+    /// Declares a prefix. What XML reserves is left to the other reader.
+    fn declare(&mut self, prefix: &'a str, uri: &'a str) -> Option<()> {
+        let reserved = prefix.starts_with("xml") || uri.is_empty() || uri.starts_with("http://www.w3.org/XML/1998");
+        if reserved || uri == "http://www.w3.org/2000/xmlns/" || self.declared == NAMESPACES {
+            return None;
+        }
+        let namespace = self.builder.declare(Cow::Borrowed(uri));
+        self.scope.push((prefix, namespace));
+        self.declared += 1;
+        Some(())
+    }
+
+    /// What a prefix stands for; `None` where it stands for nothing, `Some(None)` where there is no default.
+    fn namespace(&self, prefix: &str) -> Option<Option<Namespace>> {
+        let found = self.scope.iter().rev().find(|(declared, _)| *declared == prefix).map(|(_, namespace)| *namespace);
+        if found.is_none() && !prefix.is_empty() { None } else { Some(found) }
+    }
+
+    /// Passes over white space; answers whether there was any, or what follows needs none before it.
+    fn blank(&mut self) -> bool {
+        let blank = self.rest().iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n')).count();
+        self.at += blank;
+        blank > 0 || matches!(self.rest(), [b'>' | b'/', ..])
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+}
+
+fn has_twins(declared: &[(&str, Namespace)]) -> bool {
+    declared.iter().enumerate().any(|(at, (one, _))| declared.iter().skip(at + 1).any(|(other, _)| one == other))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codec::xml::tree::Element;
+    use crate::codec::xml::{Reading, prolog};
+
+    fn plain(text: &str, limits: Limits) -> Option<Tree<'_>> {
+        prolog::start(text, Reading::Lenient).ok().and_then(|start| read(text, start, limits))
+    }
+
+    /// All that a reader can learn of an element.
+    fn shown(element: Element<'_, '_>) -> String {
+        let attributes = element.attributes().iter();
+        let attributes: Vec<_> = attributes.map(|it| (it.name, it.value.as_ref(), element.namespace_of(it))).collect();
+        let inside: Vec<String> = element.elements().map(shown).collect();
+        let (name, namespace) = (element.name(), element.namespace());
+        let (text, mixed, empty) = (element.text().ok(), element.no_text().is_err(), element.is_empty());
+        format!("{name} {namespace:?} {attributes:?} {text:?} {mixed} {empty} {inside:?}")
+    }
+
+    fn same(text: &str, limits: Limits) -> Result<bool, TestCaseError> {
+        let Some(tree) = plain(text, limits) else { return Ok(false) };
+        prop_assert_eq!(prolog::census(text, limits), Ok(()), "the census of {}", text);
+        let other = Tree::read_any(text, limits);
+        prop_assert!(other.is_ok(), "{} is read, but {:?}", text, other);
+        let [one, other] = [tree, other.unwrap_or_default()].map(|tree| tree.root().map(shown));
+        prop_assert_eq!(one, other, "{}", text);
+        Ok(true)
+    }
+
+    #[test]
+    fn what_real_clients_send_is_plain() {
+        for text in [
+            "<a/>",
+            "<?xml version=\"1.0\" encoding='utf-8'?>\n<s:E xmlns:s=\"urn:s\" xmlns=\"urn:d\">\n <s:B a=\"1\" s:b='\"'>\
+             <c xmlns=\"urn:e\">&lt;&#228;&amp;</c ><d/><e ></e>\n</s:B>\n</s:E>\n",
+            "<a>text<b/>more</a>",
+            "<a xmlns:p='u'><p:b xmlns:p='v'/><p:c/></a>",
+        ] {
+            assert!(same(text, Limits::default()).unwrap(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_unusual_or_wrong_is_left_to_the_other_reader() {
+        for text in [
+            "<a><!-- --></a>",
+            "<a><![CDATA[b]]></a>",
+            "<a><?b c?></a>",
+            "<a>\r\n</a>",
+            "<a b='&lt;'/>",
+            "<a b='\t'/>",
+            "<a",
+            "<a>",
+            "</a>",
+            "<a></b>",
+            "<a/><b/>",
+            "<a/>b",
+            "<a b/>",
+            "<a b=c/>",
+            "<a b='1'c='2'/>",
+            "<a b='1' b='2'/>",
+            "<a xmlns:p='u' xmlns:q='u' p:b='' q:b=''/>",
+            "<p:a/>",
+            "<a p:b=''/>",
+            "<a xmlns:p='u'><b xmlns:p=''/></a>",
+            "<a xmlns='u'><b xmlns=''/></a>",
+            "<xml:a/>",
+            "<a xmlns:xml='u'/>",
+            "<a:b:c xmlns:a='u'/>",
+            "<:a/>",
+            "<a:/>",
+            "<1/>",
+            "<a>&nbsp;</a>",
+            "<a>&#0;</a>",
+            "<ä/>",
+            "<a xmlns:p='u' xmlns:p='v'/>",
+            "< a/>",
+            "<a / >",
+        ] {
+            assert_eq!(plain(text, Limits::default()), None, "{text}");
+        }
+        let limits = |elements| Limits { elements, ..Limits::default() };
+        let text = "<a b='1' xmlns='u'><c/></a>";
+        assert!(plain(text, limits(4)).is_some() && plain(text, limits(3)).is_none());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+        #[test]
+        fn the_same_is_read_as_by_way_of_roxmltree(
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                "<a>", "</a>", "<b/>", "<p:a xmlns:p='u'>", "</p:a>", "<p:b/>", "<p:b p:c='1' c='2'/>", "<a xmlns='v'>", "<b ",
+                "c='d'", " c=\"d\"", " xmlns:q=\"w\"", " xmlns='x'", " q:c='&amp;'", ">", "/>", " ", "\n", "text", "&lt;", "&#13;",
+                "&x;", "]]>", "<!-- -->", "é", "\u{ffff}", "<", "'", "=", "</a ", "<a\n",
+            ]), 0..12),
+            elements in 1..8_usize,
+            whole in any::<bool>(),
+        ) {
+            let inside = pieces.concat();
+            let text = if whole { format!("<a xmlns:p='o'>{inside}</a>") } else { inside };
+            same(&text, Limits { elements, ..Limits::default() })?;
+            same(&text, Limits::default())?;
+        }
+    }
+}

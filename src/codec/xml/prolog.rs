@@ -1,0 +1,333 @@
+//! What stands before and between the elements of an XML document, looked at before a tree is made of it.
+
+use memchr::{memchr_iter, memmem};
+
+use super::Reading;
+use crate::codec::Limits;
+use crate::model::fault::{Fault, Kind};
+use crate::model::text::abridge;
+
+/// How many attributes one element may have; nobody's XML-RPC has any.
+pub(super) const ATTRIBUTES: usize = 32;
+/// How many namespaces a message may declare in all.
+pub(super) const NAMESPACES: usize = 32;
+/// How many a document may that describes messages, which brings those of others together.
+const NAMESPACES_DESCRIBED: usize = 256;
+/// How many `<` and how many `=` any document may have: a parser makes room for as many elements and attributes
+/// before it looks at one.
+const MARKS: usize = 1 << 20;
+
+const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// How nearly every document begins.
+const USUAL: &str = "<?xml version=\"1.0\"?>";
+
+/// Where the root element of a document begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::codec) struct Start {
+    /// How many bytes stand before it.
+    pub(in crate::codec) at: usize,
+    /// Whether those are nothing but a declaration and white space.
+    pub(in crate::codec) plain: bool,
+}
+
+/// Finds the root element of a document.
+///
+/// # Errors
+/// `NotWellFormed` for a document type declaration, XML other than 1.0, text before the root, and, in strict
+/// reading, white space before the XML declaration.
+pub(in crate::codec) fn start(text: &str, reading: Reading) -> Result<Start, Fault> {
+    if let Some(behind) = text.strip_prefix(USUAL) {
+        let root = behind.trim_ascii_start();
+        if matches!(root.as_bytes(), [b'<', b'a'..=b'z', ..]) {
+            return Ok(Start { at: text.len() - root.len(), plain: true });
+        }
+    }
+    let mut left = text.trim_start_matches(BLANK);
+    if is_declaration(left) {
+        if left.len() < text.len() && reading == Reading::Strict {
+            return Err(broken("white space stands before the XML declaration"));
+        }
+        left = Declaration(left).pass()?;
+    }
+    let mut plain = true;
+    loop {
+        left = left.trim_start_matches(BLANK);
+        if let Some(instruction) = left.strip_prefix("<?") {
+            check_instruction(left)?;
+            left = behind(instruction, "?>").ok_or_else(|| broken("a processing instruction does not end"))?;
+        } else if let Some(comment) = left.strip_prefix("<!--") {
+            left = behind(comment, "-->").ok_or_else(|| broken("a comment does not end"))?;
+        } else if left.starts_with("<!") {
+            return Err(no_doctype());
+        } else if left.starts_with('<') {
+            return Ok(Start { at: text.len() - left.len(), plain });
+        } else if left.is_empty() {
+            return Err(broken("there is no element in the document"));
+        } else {
+            return Err(broken("the document does not begin with an element"));
+        }
+        plain = false;
+    }
+}
+
+/// Looks through the mark-up before a tree is made of it: counts it, so that no tree is begun for a document that
+/// has too much of it, and checks what the tree's parser lets pass.
+///
+/// Where the document is not well-formed the count may go astray, but only behind the place at which a parser
+/// stops: up to there both read the same tags.
+pub(in crate::codec) fn census(text: &str, limits: Limits) -> Result<(), Fault> {
+    count(text, limits, NAMESPACES)
+}
+
+/// The same for a document that describes messages.
+pub(in crate::codec) fn census_of_description(text: &str, limits: Limits) -> Result<(), Fault> {
+    count(text, limits, NAMESPACES_DESCRIBED)
+}
+
+fn count(text: &str, limits: Limits, most: usize) -> Result<(), Fault> {
+    let bytes = text.as_bytes();
+    if memchr_iter(b'<', bytes).count().max(memchr_iter(b'=', bytes).count()) > MARKS.max(4 * limits.elements) {
+        return Err(Fault::new(Kind::Limit, "the document has too many `<` or `=`"));
+    }
+    let (mut at, mut counted, mut namespaces) = (0, 0, 0);
+    while let Some(found) = memchr::memchr(b'<', tail(bytes, at)) {
+        check_references(bytes.get(at..at + found).unwrap_or_default())?;
+        at += found + 1;
+        let left = tail(bytes, at);
+        counted += 1;
+        at += match left {
+            [b'!', b'-', b'-', comment @ ..] => 3 + skip(comment, b"-->"),
+            [b'!', b'[', ..] => skip(left, b"]]>"),
+            [b'!', ..] => return Err(no_doctype()),
+            [b'?', ..] => {
+                // The declaration is the first thing in a document, if it is there at all, and not counted.
+                if at > 1 {
+                    check_instruction(text.get(at - 1..).unwrap_or_default())?;
+                } else if is_declaration(text) {
+                    counted -= 1;
+                }
+                skip(left, b"?>")
+            }
+            [b'/', ..] => {
+                counted -= 1;
+                skip(left, b">")
+            }
+            _ => {
+                let tag = Tag::read(left);
+                if tag.attributes > ATTRIBUTES {
+                    return Err(Fault::new(Kind::Limit, format!("an element has more than {ATTRIBUTES} attributes")));
+                }
+                counted += tag.attributes;
+                namespaces += tag.namespaces;
+                tag.length
+            }
+        };
+        if counted > limits.elements {
+            return Err(Fault::new(Kind::Limit, too_many(limits)));
+        }
+    }
+    if namespaces > most {
+        return Err(Fault::new(Kind::Limit, format!("the document has more than {most} namespace declarations")));
+    }
+    Ok(())
+}
+
+/// Refuses references to characters that XML does not have.
+fn check_references(text: &[u8]) -> Result<(), Fault> {
+    for at in memmem::find_iter(text, b"&#") {
+        let name = tail(text, at + 1);
+        let length = name.iter().skip(1).take_while(|byte| byte.is_ascii_alphanumeric()).count() + 1;
+        let ends = name.get(length) == Some(&b';');
+        let name = name.get(..length).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
+        if !ends || super::escape::referred(name).is_none() {
+            let message = format!("not well-formed: `&{}` refers to no character of XML", abridge(name));
+            return Err(Fault::new(Kind::NotWellFormed, message));
+        }
+    }
+    Ok(())
+}
+
+/// One start tag: how long it is behind its `<`, and what it holds.
+struct Tag {
+    length: usize,
+    attributes: usize,
+    namespaces: usize,
+}
+
+impl Tag {
+    fn read(bytes: &[u8]) -> Tag {
+        let (mut at, mut attributes, mut namespaces) = (0, 0, 0);
+        loop {
+            let left = tail(bytes, at);
+            let Some(found) = left.iter().position(|byte| matches!(byte, b'>' | b'"' | b'\'')) else {
+                return Tag { length: bytes.len(), attributes, namespaces };
+            };
+            at += found + 1;
+            let Some(quote) = left.get(found).filter(|byte| **byte != b'>') else {
+                return Tag { length: at, attributes, namespaces };
+            };
+            attributes += 1;
+            if attributes > ATTRIBUTES {
+                return Tag { length: at, attributes, namespaces };
+            }
+            let name = left.get(..found).unwrap_or_default();
+            namespaces += usize::from(memmem::find(name, b"xmlns").is_some());
+            at += memchr::memchr(*quote, tail(bytes, at)).map_or(bytes.len(), |end| end + 1);
+        }
+    }
+}
+
+/// Whether an XML declaration begins here.
+fn is_declaration(text: &str) -> bool {
+    text.strip_prefix("<?xml").is_some_and(|rest| rest.starts_with(BLANK) || rest.starts_with("?>"))
+}
+
+/// Refuses a processing instruction that would be an XML declaration if it stood at the beginning.
+fn check_instruction(text: &str) -> Result<(), Fault> {
+    if is_declaration(text) { Err(broken("an XML declaration stands in the midst of the document")) } else { Ok(()) }
+}
+
+/// What is left to read of an XML declaration.
+struct Declaration<'a>(&'a str);
+
+impl<'a> Declaration<'a> {
+    /// What stands behind the declaration.
+    fn pass(mut self) -> Result<&'a str, Fault> {
+        let malformed = || broken("the XML declaration is malformed");
+        self.0 = self.0.strip_prefix("<?xml").unwrap_or_default();
+        match self.value("version") {
+            Some("1.0") => {}
+            Some(_) => return Err(broken("only XML 1.0 is read")),
+            None => return Err(malformed()),
+        }
+        let encoding = self.value("encoding").is_none_or(is_encoding);
+        let standalone = self.value("standalone").is_none_or(|word| matches!(word, "yes" | "no"));
+        let end = self.0.trim_start_matches(BLANK).strip_prefix("?>");
+        end.filter(|_| encoding && standalone).ok_or_else(malformed)
+    }
+
+    /// Passes over white space and `name = "value"`, if that is what stands here.
+    fn value(&mut self, name: &str) -> Option<&'a str> {
+        let found = self.0.strip_prefix(BLANK)?.trim_start_matches(BLANK).strip_prefix(name)?;
+        let quoted = found.trim_start_matches(BLANK).strip_prefix('=')?.trim_start_matches(BLANK);
+        let quote = quoted.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+        let (value, rest) = quoted.strip_prefix(quote)?.split_once(quote)?;
+        self.0 = rest;
+        Some(value)
+    }
+}
+
+fn is_encoding(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+/// What to say where a document has more mark-up than these limits allow.
+pub(in crate::codec) fn too_many(limits: Limits) -> String {
+    format!("the document has more than {} elements, attributes and comments", limits.elements)
+}
+
+fn behind<'a>(text: &'a str, end: &str) -> Option<&'a str> {
+    text.split_once(end).map(|(_, rest)| rest)
+}
+
+fn skip(bytes: &[u8], end: &[u8]) -> usize {
+    memmem::find(bytes, end).map_or(bytes.len(), |at| at + end.len())
+}
+
+fn tail(bytes: &[u8], at: usize) -> &[u8] {
+    bytes.get(at..).unwrap_or_default()
+}
+
+fn no_doctype() -> Fault {
+    broken("a document type declaration is not allowed")
+}
+
+fn broken(message: &'static str) -> Fault {
+    Fault::new(Kind::NotWellFormed, format!("not well-formed: {message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_is_found_behind_all_that_may_stand_before_it() {
+        for (text, at, plain) in [
+            ("<a/>", 0, true),
+            ("<?xml version='1.0'?><a/>", 21, true),
+            ("\n<?xml\tversion = \"1.0\"\nencoding='UTF-8' standalone='no' ?>\n<a/>", 59, true),
+            (" <!-- <b> --><?x <c> ?>\n<a/>", 24, false),
+            ("<?xml-stylesheet version='2'?><a/>", 30, false),
+        ] {
+            assert_eq!(start(text, Reading::Lenient), Ok(Start { at, plain }), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_not_stand_there_is_refused() {
+        for text in [
+            "",
+            "spin",
+            "<!DOCTYPE a><a/>",
+            "<?xml version='1.0'?><!DOCTYPE a []><a/>",
+            "<!-- --><!DOCTYPE a><a/>",
+            "<!-- <a/>",
+            "<?x <a/>",
+            "<?xml version='1.1'?><a/>",
+            "<?xml version='1.1' encoding='1.0'?><a/>",
+            "<?xml?><a/>",
+            "<?xml <a/>",
+            "<?xml encoding='utf-8' version='1.0'?><a/>",
+            "<?xml version='1.0'encoding='utf-8'?><a/>",
+            "<?xml version='1.0' encoding=''?><a/>",
+            "<?xml version='1.0' standalone='maybe'?><a/>",
+            "<?xml version='1.0' more='1'?><a/>",
+            "<!-- --><?xml version='1.0'?><a/>",
+        ] {
+            assert_eq!(start(text, Reading::Lenient).unwrap_err().kind, Kind::NotWellFormed, "{text}");
+        }
+        assert!(start("\n<?xml version='1.0'?><a/>", Reading::Strict).is_err());
+        assert!(start("\n<?xml-stylesheet?><a/>", Reading::Strict).is_ok());
+        assert!(start("\n<a/>", Reading::Strict).is_ok());
+    }
+
+    #[test]
+    fn references_must_be_to_characters() {
+        let check = |text| census(text, Limits::default());
+        for text in ["<a>&#65;&amp;&#x10FFFF;</a>", "<a><![CDATA[&#0;]]><!-- &#0; --><?p &#0;?></a>", "<a>&nbsp;</a>"] {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+        for text in
+            ["<a>&#0;</a>", "<a>&#xD800;</a>", "<a>b&#x110000;</a>", "<a>&#;</a>", "<a>&#X41;</a>", "<a>&#65</a>"]
+        {
+            assert_eq!(check(text).unwrap_err().kind, Kind::NotWellFormed, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_declaration_in_the_midst_is_refused() {
+        assert!(census("<?xml version='1.0'?><a/>", Limits::default()).is_ok());
+        assert!(census("<a><?xml\tversion='1.0'?></a>", Limits::default()).is_err());
+    }
+
+    #[test]
+    fn quoted_brackets_and_comments_do_not_disturb_the_count() {
+        let count = |text, elements| census(text, Limits { depth: 64, elements }).is_ok();
+        // Two elements, two attributes, a comment, a section and an instruction.
+        let text = "<a b='>' c=\"<\"><!-- <x> --><![CDATA[<y>]]><?p <z> ?><b/></a>";
+        assert!(count(text, 7) && !count(text, 6));
+        assert!(count("<a><b/><c/></a>", 3) && !count("<a><b/><c/></a>", 2));
+        // The declaration is none of them, but an instruction in its place is.
+        assert!(count("<?xml version='1.0'?><a><b/></a>", 2) && !count("<?p q?><a><b/></a>", 2));
+    }
+
+    #[test]
+    fn a_crowd_of_attributes_or_namespaces_is_refused() {
+        let many: String = (0..40).map(|n| format!(" a{n}='>'")).collect();
+        assert_eq!(census(&format!("<a{many}/>"), Limits::default()).unwrap_err().kind, Kind::Limit);
+        let spaces: String = (0..300).map(|n| format!("<a xmlns:n{n}='u{n}'/>")).collect();
+        assert_eq!(census(&format!("<r>{spaces}</r>"), Limits::default()).unwrap_err().kind, Kind::Limit);
+    }
+}

@@ -1,0 +1,248 @@
+//! The one-pass reader for plain documents: nothing but XML-RPC's own elements, text and references.
+//!
+//! It never reports an error. What it does not know at sight, good or bad, it leaves to the tree reader, and it
+//! must read nothing that the tree reader would read otherwise; a fuzz target holds the two to that.
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+
+use super::document::{Document, Root};
+use super::scalar::Scalar;
+use crate::codec::Limits;
+use crate::codec::tape::Tape;
+use crate::codec::xml::plain::has_unusual_characters;
+use crate::codec::xml::prolog::Start;
+use crate::codec::xml::{Reading, escape};
+
+/// Reads the document whose root begins at `start`; `None` where it is not plain.
+pub(super) fn read(text: &str, start: Start, reading: Reading, limits: Limits) -> Option<Document<'_>> {
+    if !start.plain || has_unusual_characters(text) {
+        return None;
+    }
+    let mut reader = Reader { text, at: start.at, reading, limits, elements: 0, tape: Tape::default() };
+    let root = if reader.tag("<methodCall>") { reader.call()? } else { reader.answer()? };
+    reader.blank();
+    (reader.at == text.len() && reader.elements <= limits.elements).then_some(Document { root, tape: reader.tape })
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    reading: Reading,
+    limits: Limits,
+    elements: usize,
+    tape: Tape<'a>,
+}
+
+impl<'a> Reader<'a> {
+    /// What stands behind `<methodCall>`.
+    fn call(&mut self) -> Option<Root<'a>> {
+        self.blank();
+        self.require("<methodName>")?;
+        let name = self.content()?;
+        self.require_end("</methodName>")?;
+        let Cow::Borrowed(name) = name else { return None };
+        let name = Cow::Borrowed(name.trim_matches([' ', '\t', '\n']));
+        if name.is_empty() {
+            return None;
+        }
+        self.blank();
+        if self.tag("<params>") {
+            self.params()?;
+            self.blank();
+        } else if self.tag("<params/>") {
+            self.blank();
+        }
+        self.require_end("</methodCall>")?;
+        Some(Root::Call(name))
+    }
+
+    fn answer(&mut self) -> Option<Root<'a>> {
+        self.require("<methodResponse>")?;
+        self.blank();
+        let root = if self.tag("<params>") {
+            self.params()?;
+            Root::Answer
+        } else {
+            self.require("<fault>")?;
+            self.blank();
+            self.require("<value>")?;
+            self.value(0)?;
+            self.tape.complete();
+            self.blank();
+            self.require_end("</fault>")?;
+            Root::Fault
+        };
+        let sound = match root {
+            Root::Answer => self.tape.values().len() <= 1,
+            _ => self.tape.values().all(|value| value.is_struct()),
+        };
+        self.blank();
+        self.require_end("</methodResponse>")?;
+        sound.then_some(root)
+    }
+
+    fn params(&mut self) -> Option<()> {
+        self.blank();
+        while self.tag("<param>") {
+            self.blank();
+            self.require("<value>")?;
+            self.value(0)?;
+            self.tape.complete();
+            self.blank();
+            self.require_end("</param>")?;
+            self.blank();
+        }
+        self.require_end("</params>")
+    }
+
+    /// What stands behind `<value>`, up to and with its end tag; `depth` arrays and structs are open around it.
+    fn value(&mut self, depth: usize) -> Option<()> {
+        if self.elements > self.limits.elements {
+            return None;
+        }
+        let before = self.at;
+        self.blank();
+        if self.tag("<string>") {
+            return self.scalar(Scalar::String, "</string>");
+        }
+        if self.tag("<struct>") {
+            self.members(self.deeper(depth)?)?;
+            return self.end_of_value();
+        }
+        if self.tag("<array>") {
+            self.items(self.deeper(depth)?)?;
+            return self.end_of_value();
+        }
+        match self.typed()? {
+            Some((scalar, end)) => self.scalar(scalar, end),
+            None => {
+                self.at = before;
+                let text = self.content()?;
+                self.push(Scalar::String, text)?;
+                self.require_end("</value>")
+            }
+        }
+    }
+
+    /// The type of the element that opens here, with its end tag; nothing in it if only text is here.
+    fn typed(&mut self) -> Option<Option<(Scalar, &'static str)>> {
+        const TYPES: [(&str, &str, Scalar); 7] = [
+            ("<int>", "</int>", Scalar::Int(32)),
+            ("<i4>", "</i4>", Scalar::Int(32)),
+            ("<double>", "</double>", Scalar::Double),
+            ("<boolean>", "</boolean>", Scalar::Boolean),
+            ("<dateTime.iso8601>", "</dateTime.iso8601>", Scalar::DateTime),
+            ("<base64>", "</base64>", Scalar::Base64),
+            ("<i8>", "</i8>", Scalar::Int(64)),
+        ];
+        for (start, end, scalar) in TYPES {
+            if self.tag(start) {
+                return Some(Some((scalar, end)));
+            }
+        }
+        if self.tag("<nil/>") {
+            return Some(Some((Scalar::Nil, "")));
+        }
+        let text_only = !self.rest().starts_with(b"<") || self.rest().starts_with(b"</value>");
+        text_only.then_some(None)
+    }
+
+    fn scalar(&mut self, scalar: Scalar, end: &str) -> Option<()> {
+        let text = if end.is_empty() { Cow::Borrowed("") } else { self.content()? };
+        self.push(scalar, text)?;
+        self.require_end(end)?;
+        self.end_of_value()
+    }
+
+    fn push(&mut self, scalar: Scalar, text: Cow<'a, str>) -> Option<()> {
+        self.tape.push(scalar.read(text, self.reading).ok()?);
+        Some(())
+    }
+
+    fn end_of_value(&mut self) -> Option<()> {
+        self.blank();
+        self.require_end("</value>")
+    }
+
+    fn items(&mut self, depth: usize) -> Option<()> {
+        let opened = self.tape.open();
+        let mut items = 0;
+        self.blank();
+        if !self.tag("<data/>") {
+            self.require("<data>")?;
+            self.blank();
+            while self.tag("<value>") {
+                self.value(depth)?;
+                self.blank();
+                items += 1;
+            }
+            self.require_end("</data>")?;
+        }
+        self.tape.close_array(opened, items);
+        self.blank();
+        self.require_end("</array>")
+    }
+
+    fn members(&mut self, depth: usize) -> Option<()> {
+        let opened = self.tape.open();
+        let mut members = 0;
+        self.blank();
+        while self.tag("<member>") {
+            self.blank();
+            self.require("<name>")?;
+            let name = self.content()?;
+            self.push(Scalar::String, name)?;
+            self.require_end("</name>")?;
+            self.blank();
+            self.require("<value>")?;
+            self.value(depth)?;
+            self.blank();
+            self.require_end("</member>")?;
+            self.blank();
+            members += 1;
+        }
+        self.tape.close_struct(opened, members).ok()?;
+        self.require_end("</struct>")
+    }
+
+    fn deeper(&self, depth: usize) -> Option<usize> {
+        (depth < self.limits.depth.min(Limits::DEEPEST)).then_some(depth + 1)
+    }
+
+    /// The text up to the next tag, its references replaced.
+    fn content(&mut self) -> Option<Cow<'a, str>> {
+        let length = memchr(b'<', self.rest())?;
+        let content = self.text.get(self.at..self.at + length)?;
+        self.at += length;
+        escape::resolve(content)
+    }
+
+    /// Passes over a start tag, if that is what stands here.
+    fn tag(&mut self, tag: &str) -> bool {
+        let here = self.rest().starts_with(tag.as_bytes());
+        if here {
+            self.at += tag.len();
+            self.elements += 1;
+        }
+        here
+    }
+
+    fn require(&mut self, tag: &str) -> Option<()> {
+        self.tag(tag).then_some(())
+    }
+
+    fn require_end(&mut self, tag: &str) -> Option<()> {
+        self.rest().starts_with(tag.as_bytes()).then(|| self.at += tag.len())
+    }
+
+    fn blank(&mut self) {
+        let blank = self.rest().iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n')).count();
+        self.at += blank;
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+}

@@ -1,0 +1,239 @@
+//! The text of one typed element into its value: what an `<int>` or a `<double>` may hold.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use crate::codec::tape::Node;
+use crate::codec::xml::Reading;
+use crate::model::fault::{Fault, Kind};
+use crate::model::text::abridge;
+
+/// Standard base64, with or without its padding: several clients leave it out.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// An element that stands for one value and holds only text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scalar {
+    Nil,
+    /// An integer of at most so many bits.
+    Int(u8),
+    Boolean,
+    Double,
+    String,
+    DateTime,
+    Base64,
+    BigInteger,
+    BigDecimal,
+}
+
+impl Scalar {
+    /// The scalar of a core element's name.
+    pub(super) fn named(name: &[u8]) -> Option<Scalar> {
+        Some(match name {
+            b"string" => Scalar::String,
+            b"int" | b"i4" => Scalar::Int(32),
+            b"double" => Scalar::Double,
+            b"boolean" => Scalar::Boolean,
+            b"i8" => Scalar::Int(64),
+            b"dateTime.iso8601" => Scalar::DateTime,
+            b"base64" => Scalar::Base64,
+            b"nil" => Scalar::Nil,
+            _ => return None,
+        })
+    }
+
+    /// The scalar of an element's name in the Apache namespace. `serializable` and `dom` are not among them:
+    /// objects and documents of someone else's making are never built.
+    pub(super) fn of_apache(name: &str) -> Option<Scalar> {
+        Some(match name {
+            "nil" => Scalar::Nil,
+            "i1" => Scalar::Int(8),
+            "i2" => Scalar::Int(16),
+            "i8" => Scalar::Int(64),
+            "float" => Scalar::Double,
+            "biginteger" => Scalar::BigInteger,
+            "bigdecimal" => Scalar::BigDecimal,
+            "dateTime" => Scalar::DateTime,
+            _ => return None,
+        })
+    }
+
+    /// The value that the element's text stands for.
+    pub(super) fn read<'a>(self, text: Cow<'a, str>, reading: Reading) -> Result<Node<'a>, Fault> {
+        match self {
+            Scalar::String => Ok(Node::Text(text)),
+            Scalar::Int(bits) => integer(&text, bits, reading),
+            Scalar::Double => double(&text, reading),
+            Scalar::Boolean => boolean(&text, reading),
+            Scalar::DateTime => match text.parse() {
+                Ok(date) => Ok(Node::Date(date)),
+                Err(_) => Err(wrong(&text, "a date and time")),
+            },
+            Scalar::Base64 => base64(&text),
+            Scalar::Nil => {
+                if trim(&text).is_empty() {
+                    Ok(Node::Nil)
+                } else {
+                    Err(Fault::new(Kind::BadParams, format!("`nil` holds `{}`, not nothing", abridge(&text))))
+                }
+            }
+            Scalar::BigInteger => big_integer(text),
+            Scalar::BigDecimal => big_decimal(text),
+        }
+    }
+}
+
+fn integer<'a>(text: &str, bits: u8, reading: Reading) -> Result<Node<'a>, Fault> {
+    let digits = trim(text);
+    let number = whole(digits).ok_or_else(|| match is_whole(digits) {
+        true => beyond(text, 64),
+        false => wrong(text, "an integer"),
+    })?;
+    let wide = bits == 64 || (bits == 32 && reading == Reading::Lenient);
+    let shift = 64 - u32::from(bits);
+    if wide || (number << shift) >> shift == number { Ok(Node::Int(number)) } else { Err(beyond(text, bits)) }
+}
+
+/// An integer of 64 bits from an optional sign and ASCII digits.
+fn whole(digits: &str) -> Option<i64> {
+    digits.parse().ok()
+}
+
+/// Whether this is an integer of any length.
+fn is_whole(digits: &str) -> bool {
+    let bare = digits.strip_prefix(['-', '+']).unwrap_or(digits);
+    !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn double<'a>(text: &str, reading: Reading) -> Result<Node<'a>, Fault> {
+    let number = trim(text);
+    let plain =
+        !number.is_empty() && number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    let word = reading == Reading::Lenient
+        && matches!(number.trim_start_matches(['+', '-']), "NaN" | "nan" | "INF" | "inf" | "Inf" | "Infinity");
+    match number.parse::<f64>() {
+        Ok(value) if word || (plain && value.is_finite()) => Ok(Node::Double(value)),
+        Ok(_) if plain => Err(Fault::new(Kind::BadParams, format!("no double is as large as `{}`", abridge(text)))),
+        _ => Err(wrong(text, "a double")),
+    }
+}
+
+fn boolean<'a>(text: &str, reading: Reading) -> Result<Node<'a>, Fault> {
+    match (trim(text), reading) {
+        ("1", _) | ("true", Reading::Lenient) => Ok(Node::Bool(true)),
+        ("0", _) | ("false", Reading::Lenient) => Ok(Node::Bool(false)),
+        _ => Err(wrong(text, "a boolean")),
+    }
+}
+
+fn base64<'a>(text: &str) -> Result<Node<'a>, Fault> {
+    let packed: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    BASE64.decode(packed).map(Node::Binary).map_err(|_| wrong(text, "base64"))
+}
+
+fn big_integer(text: Cow<'_, str>) -> Result<Node<'_>, Fault> {
+    let digits = trim(&text);
+    if let Some(number) = whole(digits) {
+        return Ok(Node::Int(number));
+    }
+    if !is_whole(digits) {
+        return Err(wrong(&text, "an integer"));
+    }
+    Ok(Node::Digits(Cow::Owned(digits.to_owned())))
+}
+
+fn big_decimal(text: Cow<'_, str>) -> Result<Node<'_>, Fault> {
+    match double(&text, Reading::Strict) {
+        Ok(_) => Ok(Node::Digits(Cow::Owned(trim(&text).to_owned()))),
+        Err(_) => Err(wrong(&text, "a decimal number")),
+    }
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
+}
+
+fn wrong(text: &str, what: &str) -> Fault {
+    Fault::new(Kind::BadParams, format!("`{}` is not {what}", abridge(text)))
+}
+
+fn beyond(text: &str, bits: u8) -> Fault {
+    Fault::new(Kind::BadParams, format!("the integer `{}` is beyond {bits} bits", abridge(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(scalar: Scalar, text: &str, reading: Reading) -> Option<Node<'_>> {
+        scalar.read(Cow::Borrowed(text), reading).ok()
+    }
+
+    #[test]
+    fn integers_keep_to_their_width() {
+        for (bits, text, lenient, strict) in [
+            (32, "+12", Some(12), Some(12)),
+            (32, "00012", Some(12), Some(12)),
+            (32, " -7\n", Some(-7), Some(-7)),
+            (32, "2147483648", Some(2_147_483_648), None),
+            (32, "-2147483648", Some(-2_147_483_648), Some(-2_147_483_648)),
+            (64, "9223372036854775807", Some(i64::MAX), Some(i64::MAX)),
+            (64, "9223372036854775808", None, None),
+            (8, "127", Some(127), Some(127)),
+            (8, "128", None, None),
+            (16, "-32769", None, None),
+            (32, "", None, None),
+            (32, "1_0", None, None),
+            (32, "12x", None, None),
+            (32, "1 2", None, None),
+            (32, "٣", None, None),
+            (32, "+-1", None, None),
+            (32, "1.0", None, None),
+        ] {
+            assert_eq!(read(Scalar::Int(bits), text, Reading::Lenient), lenient.map(Node::Int), "{text}");
+            assert_eq!(read(Scalar::Int(bits), text, Reading::Strict), strict.map(Node::Int), "{text}");
+        }
+    }
+
+    #[test]
+    fn doubles_take_exponents_but_words_only_leniently() {
+        for (text, value) in [("1e3", 1000.0), (".5", 0.5), ("5.", 5.0), (" -2.5 ", -2.5), ("+1", 1.0)] {
+            assert_eq!(read(Scalar::Double, text, Reading::Strict), Some(Node::Double(value)), "{text}");
+        }
+        for text in ["", ".", "1,5", "1e999", "0x10", "infinite", "１"] {
+            assert_eq!(read(Scalar::Double, text, Reading::Lenient), None, "{text}");
+        }
+        for text in ["INF", "+INF", "-inf", "Infinity", "NaN"] {
+            assert!(read(Scalar::Double, text, Reading::Lenient).is_some(), "{text}");
+            assert!(read(Scalar::Double, text, Reading::Strict).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn base64_takes_line_ends_and_missing_padding_and_nothing_else() {
+        let hello = Some(Node::Binary(b"hello".to_vec()));
+        for text in ["aGVsbG8=", "aGVs\r\n bG8=", "aGVsbG8"] {
+            assert_eq!(read(Scalar::Base64, text, Reading::Strict), hello, "{text}");
+        }
+        for text in ["aGVsbG8*", "a-_b", "a", "=aaa"] {
+            assert_eq!(read(Scalar::Base64, text, Reading::Lenient), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_past_the_machine_keep_their_digits() {
+        let long = "123456789012345678901234567890";
+        assert_eq!(read(Scalar::BigInteger, long, Reading::Strict), Some(Node::Digits(Cow::Borrowed(long))));
+        assert_eq!(read(Scalar::BigInteger, "42", Reading::Strict), Some(Node::Int(42)));
+        assert_eq!(read(Scalar::BigDecimal, "0.10", Reading::Strict), Some(Node::Digits(Cow::Borrowed("0.10"))));
+        assert_eq!(read(Scalar::BigInteger, "12x", Reading::Strict), None);
+    }
+}

@@ -1,0 +1,435 @@
+//! serde's Serializer for one XML-RPC value.
+
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::{self, Serialize, Serializer};
+
+use super::dialect::{BigIntegers, Dialect, Fractions, Nil, NonFinite};
+use crate::codec::xml::escape;
+use crate::codec::xml::unwritable::{TextOf, Unwritable, forbidden};
+use crate::codec::xml::{Characters, Control};
+use crate::model::date;
+use crate::model::date::DateTime;
+use crate::model::value::BINARY;
+
+/// The largest integer up to which a double holds every one exactly.
+const EXACT: u64 = 1 << 53;
+
+/// Writes one value, `<value>` and all.
+///
+/// # Errors
+/// `Unwritable`, with what was half written still in `to`.
+pub fn write_value<T: Serialize + ?Sized>(to: &mut Vec<u8>, value: &T, dialect: Dialect) -> Result<(), Unwritable> {
+    value.serialize(Writer { to, dialect, place: Place::Top }).map(|_| ())
+}
+
+/// Where a value stands, which decides what nothing looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Top,
+    Member,
+    Item,
+}
+
+/// Whether anything was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    Value,
+    Nothing,
+}
+
+struct Writer<'w> {
+    to: &'w mut Vec<u8>,
+    dialect: Dialect,
+    place: Place,
+}
+
+impl<'w> Writer<'w> {
+    fn element(self, name: &str, content: &str) -> Result<Written, Unwritable> {
+        for part in ["<value><", name, ">", content, "</", name, "></value>"] {
+            self.to.extend_from_slice(part.as_bytes());
+        }
+        Ok(Written::Value)
+    }
+
+    fn text(self, text: &str) -> Result<Written, Unwritable> {
+        self.to.extend_from_slice(b"<value><string>");
+        escape::text(self.to, text, self.dialect.characters()).map_err(forbidden)?;
+        self.to.extend_from_slice(b"</string></value>");
+        Ok(Written::Value)
+    }
+
+    fn integer(self, number: i128) -> Result<Written, Unwritable> {
+        if i32::try_from(number).is_ok() {
+            // Writing to a vector cannot fail.
+            let _ = write!(self.to, "<value><int>{number}</int></value>");
+            return Ok(Written::Value);
+        }
+        let long = i64::try_from(number).is_ok();
+        let digits = number.to_string();
+        match self.dialect.big_integers {
+            BigIntegers::I8 if long => self.element("i8", &digits),
+            BigIntegers::ExI8 if long => self.element("ex:i8", &digits),
+            BigIntegers::ExI8 => self.element("ex:biginteger", &digits),
+            BigIntegers::Double if number.unsigned_abs() <= u128::from(EXACT) => {
+                self.element("double", &format!("{digits}.0"))
+            }
+            BigIntegers::String => self.text(&digits),
+            policy => Err(too_large(&digits, policy)),
+        }
+    }
+
+    /// A number's shortest text that reads back as the same number, never with an exponent.
+    fn double(self, number: f64, shortest: &str) -> Result<Written, Unwritable> {
+        if number.is_finite() {
+            let point = if shortest.contains('.') { "" } else { ".0" };
+            return self.element("double", &format!("{shortest}{point}"));
+        }
+        match self.dialect.non_finite {
+            NonFinite::Refuse => Err(Unwritable::new(format!("XML-RPC has no double for {number}"))),
+            NonFinite::Nil => self.nil(),
+            NonFinite::Words if number.is_nan() => self.element("double", "NaN"),
+            NonFinite::Words => self.element("double", if number > 0.0 { "INF" } else { "-INF" }),
+        }
+    }
+
+    fn nil(self) -> Result<Written, Unwritable> {
+        match self.dialect.nil {
+            Nil::Nil => self.to.extend_from_slice(b"<value><nil/></value>"),
+            Nil::ExNil => self.to.extend_from_slice(b"<value><ex:nil/></value>"),
+            Nil::Omit if self.place == Place::Member => return Ok(Written::Nothing),
+            Nil::Omit | Nil::Refuse => {
+                return Err(Unwritable::new("XML-RPC has no nil, and this group sends none".to_owned()));
+            }
+        }
+        Ok(Written::Value)
+    }
+
+    fn date(self, text: &str) -> Result<Written, Unwritable> {
+        let date: DateTime = text.parse().map_err(ser::Error::custom)?;
+        if self.dialect.fractions == Fractions::Refuse && date.local.nanosecond() != 0 {
+            return Err(Unwritable::new("a date of XML-RPC has no fraction of a second".to_owned()));
+        }
+        let zone = time::UtcOffset::from_whole_seconds(i32::from(self.dialect.zone) * 60);
+        let moved = zone.ok().and_then(|zone| date.at(zone)).and_then(|moved| moved.basic());
+        let moved = moved.ok_or_else(|| {
+            Unwritable::new(format!("the date {date} falls outside the years 0 to 9999 in this group's zone"))
+        })?;
+        self.element("dateTime.iso8601", &moved)
+    }
+
+    fn array(self) -> Items<'w> {
+        self.to.extend_from_slice(b"<value><array><data>");
+        Items { to: self.to, dialect: self.dialect, end: b"</data></array></value>" }
+    }
+
+    fn members(self) -> Members<'w> {
+        self.to.extend_from_slice(b"<value><struct>");
+        Members { to: self.to, dialect: self.dialect, end: b"</struct></value>", member: 0 }
+    }
+
+    /// A struct of one member, named after a variant, whose value is about to be written.
+    fn variant(self, name: &str) -> Result<Writer<'w>, Unwritable> {
+        self.to.extend_from_slice(b"<value><struct><member><name>");
+        escape::text(self.to, name, self.dialect.characters()).map_err(forbidden)?;
+        self.to.extend_from_slice(b"</name>");
+        Ok(Writer { place: Place::Item, ..self })
+    }
+}
+
+const END_OF_VARIANT: &[u8] = b"</member></struct></value>";
+
+impl<'w> Serializer for Writer<'w> {
+    type Ok = Written;
+    type Error = Unwritable;
+    type SerializeSeq = Items<'w>;
+    type SerializeTuple = Items<'w>;
+    type SerializeTupleStruct = Items<'w>;
+    type SerializeTupleVariant = Items<'w>;
+    type SerializeMap = Members<'w>;
+    type SerializeStruct = Members<'w>;
+    type SerializeStructVariant = Members<'w>;
+
+    fn serialize_bool(self, value: bool) -> Result<Written, Unwritable> {
+        self.element("boolean", if value { "1" } else { "0" })
+    }
+
+    fn serialize_i8(self, value: i8) -> Result<Written, Unwritable> {
+        self.integer(value.into())
+    }
+
+    fn serialize_i16(self, value: i16) -> Result<Written, Unwritable> {
+        self.integer(value.into())
+    }
+
+    fn serialize_i32(self, value: i32) -> Result<Written, Unwritable> {
+        self.integer(value.into())
+    }
+
+    fn serialize_i64(self, value: i64) -> Result<Written, Unwritable> {
+        self.integer(value.into())
+    }
+
+    fn serialize_i128(self, value: i128) -> Result<Written, Unwritable> {
+        self.integer(value)
+    }
+
+    fn serialize_u8(self, value: u8) -> Result<Written, Unwritable> {
+        self.integer(value.into())
+    }
+
+    fn serialize_u16(self, value: u16) -> Result<Written, Unwritable> {
+        self.integer(value.into())
+    }
+
+    fn serialize_u32(self, value: u32) -> Result<Written, Unwritable> {
+        self.integer(value.into())
+    }
+
+    fn serialize_u64(self, value: u64) -> Result<Written, Unwritable> {
+        self.integer(value.into())
+    }
+
+    fn serialize_u128(self, value: u128) -> Result<Written, Unwritable> {
+        match i128::try_from(value) {
+            Ok(number) => self.integer(number),
+            Err(_) if self.dialect.big_integers == BigIntegers::String => self.text(&value.to_string()),
+            Err(_) if self.dialect.big_integers == BigIntegers::ExI8 => {
+                self.element("ex:biginteger", &value.to_string())
+            }
+            Err(_) => Err(too_large(&value.to_string(), self.dialect.big_integers)),
+        }
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<Written, Unwritable> {
+        self.double(value.into(), &value.to_string())
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<Written, Unwritable> {
+        self.double(value, &value.to_string())
+    }
+
+    fn serialize_char(self, value: char) -> Result<Written, Unwritable> {
+        self.text(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Result<Written, Unwritable> {
+        self.text(value)
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<Written, Unwritable> {
+        self.element("base64", &STANDARD.encode(value))
+    }
+
+    fn serialize_none(self) -> Result<Written, Unwritable> {
+        self.nil()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Written, Unwritable> {
+        value.serialize(self)
+    }
+
+    /// An answer must hold a value, so a method that has nothing to say answers an empty string.
+    fn serialize_unit(self) -> Result<Written, Unwritable> {
+        if self.place == Place::Top { self.text("") } else { self.nil() }
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<Written, Unwritable> {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Written, Unwritable> {
+        self.text(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<Written, Unwritable> {
+        match name {
+            date::TOKEN => self.date(&value.serialize(TextOf)?),
+            BINARY => self.element("base64", &value.serialize(TextOf)?),
+            _ => value.serialize(self),
+        }
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<Written, Unwritable> {
+        let writer = self.variant(variant)?;
+        let Writer { to, dialect, place } = writer;
+        value.serialize(Writer { to, dialect, place })?;
+        to.extend_from_slice(END_OF_VARIANT);
+        Ok(Written::Value)
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Items<'w>, Unwritable> {
+        Ok(self.array())
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Items<'w>, Unwritable> {
+        Ok(self.array())
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items<'w>, Unwritable> {
+        Ok(self.array())
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Items<'w>, Unwritable> {
+        let items = self.variant(variant)?.array();
+        Ok(Items { end: b"</data></array></value></member></struct></value>", ..items })
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Members<'w>, Unwritable> {
+        Ok(self.members())
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'w>, Unwritable> {
+        Ok(self.members())
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Members<'w>, Unwritable> {
+        let members = self.variant(variant)?.members();
+        Ok(Members { end: b"</struct></value></member></struct></value>", ..members })
+    }
+}
+
+/// The values of an array that is being written.
+pub(super) struct Items<'w> {
+    to: &'w mut Vec<u8>,
+    dialect: Dialect,
+    end: &'static [u8],
+}
+
+impl Items<'_> {
+    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+        value.serialize(Writer { to: self.to, dialect: self.dialect, place: Place::Item }).map(|_| ())
+    }
+
+    fn finish(self) -> Result<Written, Unwritable> {
+        self.to.extend_from_slice(self.end);
+        Ok(Written::Value)
+    }
+}
+
+macro_rules! array_like {
+    ($($part:ident $method:ident,)*) => {$(
+        impl ser::$part for Items<'_> {
+            type Ok = Written;
+            type Error = Unwritable;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+                self.item(value)
+            }
+
+            fn end(self) -> Result<Written, Unwritable> {
+                self.finish()
+            }
+        }
+    )*};
+}
+
+array_like! {
+    SerializeSeq serialize_element,
+    SerializeTuple serialize_element,
+    SerializeTupleStruct serialize_field,
+    SerializeTupleVariant serialize_field,
+}
+
+/// The members of a struct that is being written.
+pub(super) struct Members<'w> {
+    to: &'w mut Vec<u8>,
+    dialect: Dialect,
+    end: &'static [u8],
+    /// Where the member that is being written begins, to take it back if its value is left out.
+    member: usize,
+}
+
+impl Members<'_> {
+    fn name(&mut self, name: &str) -> Result<(), Unwritable> {
+        self.member = self.to.len();
+        self.to.extend_from_slice(b"<member><name>");
+        // A name that is changed may become another's.
+        let exact = Characters { control: Control::Refuse, ..self.dialect.characters() };
+        escape::text(self.to, name, exact).map_err(forbidden)?;
+        self.to.extend_from_slice(b"</name>");
+        Ok(())
+    }
+
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+        match value.serialize(Writer { to: self.to, dialect: self.dialect, place: Place::Member })? {
+            Written::Value => self.to.extend_from_slice(b"</member>"),
+            Written::Nothing => self.to.truncate(self.member),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Written, Unwritable> {
+        self.to.extend_from_slice(self.end);
+        Ok(Written::Value)
+    }
+}
+
+impl ser::SerializeMap for Members<'_> {
+    type Ok = Written;
+    type Error = Unwritable;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unwritable> {
+        self.name(&key.serialize(TextOf)?)
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+        self.value(value)
+    }
+
+    fn end(self) -> Result<Written, Unwritable> {
+        self.finish()
+    }
+}
+
+macro_rules! struct_like {
+    ($($part:ident)*) => {$(
+        impl ser::$part for Members<'_> {
+            type Ok = Written;
+            type Error = Unwritable;
+
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Unwritable> {
+                self.name(name)?;
+                self.value(value)
+            }
+
+            fn end(self) -> Result<Written, Unwritable> {
+                self.finish()
+            }
+        }
+    )*};
+}
+
+struct_like! { SerializeStruct SerializeStructVariant }
+
+fn too_large(digits: &str, policy: BigIntegers) -> Unwritable {
+    Unwritable::new(match policy {
+        BigIntegers::Refuse => format!("the integer {digits} is beyond the 32 bits that XML-RPC has"),
+        BigIntegers::Double => format!("the integer {digits} is beyond 2^53, and no double holds it for sure"),
+        BigIntegers::I8 | BigIntegers::ExI8 | BigIntegers::String => format!("the integer {digits} is beyond 64 bits"),
+    })
+}

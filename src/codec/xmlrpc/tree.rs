@@ -1,0 +1,237 @@
+//! The reader for any XML there is, by way of roxmltree; it also words what is wrong with a document.
+
+use std::borrow::Cow;
+
+use super::document::{Document, Root};
+use super::scalar::Scalar;
+use crate::codec::Limits;
+use crate::codec::tape::{Node, Tape};
+use crate::codec::xml::Reading;
+use crate::codec::xml::tree::{Element, Tree, misplaced, shape, syntax};
+use crate::model::fault::{Fault, Kind};
+use crate::model::text::abridge;
+
+/// The namespace of Apache's extension types.
+pub(super) const APACHE: &str = "http://ws.apache.org/xmlrpc/namespaces/extensions";
+
+/// Reads a document that the census has let pass, whose root element begins at `root`.
+pub(super) fn read(text: &str, root: usize, reading: Reading, limits: Limits) -> Result<Document<'_>, Fault> {
+    match Tree::read_any(text, limits) {
+        Ok(xml) => Reader { reading, limits, tape: Tape::default() }.document(&xml),
+        Err(roxmltree::Error::UnknownNamespace(prefix, _)) if prefix == "ex" && reading == Reading::Lenient => {
+            let declared = declare_apache(text, root);
+            let xml = Tree::read_any(&declared, limits).map_err(|error| syntax(&error, limits))?;
+            let document = Reader { reading, limits, tape: Tape::default() }.document(&xml)?;
+            Ok(document.into_owned())
+        }
+        Err(error) => Err(syntax(&error, limits)),
+    }
+}
+
+/// The document with the prefix `ex` declared on its root, which many clients forget.
+fn declare_apache(text: &str, root: usize) -> String {
+    let (before, tag) = text.split_at(root);
+    let name = tag.find(['>', '/', ' ', '\t', '\r', '\n']).unwrap_or(tag.len());
+    let (name, rest) = tag.split_at(name);
+    format!("{before}{name} xmlns:ex=\"{APACHE}\"{rest}")
+}
+
+struct Reader<'a> {
+    reading: Reading,
+    limits: Limits,
+    tape: Tape<'a>,
+}
+
+impl<'a> Reader<'a> {
+    fn document(mut self, xml: &Tree<'a>) -> Result<Document<'a>, Fault> {
+        let root = xml.root().ok_or_else(|| shape("there is no element in the document"))?;
+        let says = match root.name() {
+            "methodCall" => self.call(root)?,
+            "methodResponse" => self.answer(root)?,
+            other => {
+                return Err(shape(format!(
+                    "the root element is `{}`, neither `methodCall` nor `methodResponse`",
+                    abridge(other)
+                )));
+            }
+        };
+        Ok(Document { root: says, tape: self.tape })
+    }
+
+    fn call(&mut self, root: Element<'_, 'a>) -> Result<Root<'a>, Fault> {
+        let [name, params] = self.children(root, ["methodName", "params"])?;
+        let name = name.ok_or_else(|| shape("`methodCall` has no `methodName`"))?;
+        let name = trimmed(name.text()?);
+        if name.is_empty() {
+            return Err(shape("`methodName` is empty"));
+        }
+        if let Some(params) = params {
+            self.params(params)?;
+        }
+        Ok(Root::Call(name))
+    }
+
+    fn answer(&mut self, root: Element<'_, 'a>) -> Result<Root<'a>, Fault> {
+        match self.children(root, ["params", "fault"])? {
+            [Some(params), None] => {
+                self.params(params)?;
+                match self.tape.values().len() {
+                    0 | 1 => Ok(Root::Answer),
+                    _ => Err(shape("`methodResponse` holds one value, not several")),
+                }
+            }
+            [None, Some(fault)] => {
+                self.only_value(fault)?;
+                match self.tape.values().all(|value| value.is_struct()) {
+                    true => Ok(Root::Fault),
+                    false => Err(shape("`fault` holds a struct, and this is something else")),
+                }
+            }
+            _ => Err(shape("`methodResponse` holds either `params` or `fault`")),
+        }
+    }
+
+    fn params(&mut self, params: Element<'_, 'a>) -> Result<(), Fault> {
+        params.no_text()?;
+        for param in params.elements() {
+            match param.name() {
+                "param" => self.only_value(param)?,
+                other => self.unknown(params, other)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn only_value(&mut self, parent: Element<'_, 'a>) -> Result<(), Fault> {
+        let [value] = self.children(parent, ["value"])?;
+        let value = value.ok_or_else(|| shape(format!("`{}` has no `value`", parent.name())))?;
+        self.value(value, 0)?;
+        self.tape.complete();
+        Ok(())
+    }
+
+    /// A `value`; `depth` arrays and structs are open around it.
+    fn value(&mut self, value: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
+        let mut typed = value.elements();
+        let Some(element) = typed.next() else {
+            self.tape.push(Node::Text(value.text()?));
+            return Ok(());
+        };
+        if typed.next().is_some() {
+            return Err(shape("`value` holds more than one element"));
+        }
+        value.no_text()?;
+        let apache = element.namespace() == Some(APACHE);
+        match element.name() {
+            "array" if !apache => self.array(element, self.deeper(depth)?),
+            "struct" if !apache => self.members(element, self.deeper(depth)?),
+            word => {
+                let scalar = if apache { Scalar::of_apache(word) } else { Scalar::named(word.as_bytes()) };
+                let scalar = scalar.ok_or_else(|| shape(format!("there is no type `{}`", abridge(word))))?;
+                self.tape.push(scalar.read(element.text()?, self.reading)?);
+                Ok(())
+            }
+        }
+    }
+
+    fn array(&mut self, array: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
+        let [data] = self.children(array, ["data"])?;
+        let opened = self.tape.open();
+        let mut items = 0;
+        if let Some(data) = data {
+            data.no_text()?;
+            for value in data.elements() {
+                match value.name() {
+                    "value" => self.value(value, depth)?,
+                    other => return Err(misplaced(other, "data")),
+                }
+                items += 1;
+            }
+        }
+        self.tape.close_array(opened, items);
+        Ok(())
+    }
+
+    fn members(&mut self, element: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
+        element.no_text()?;
+        let opened = self.tape.open();
+        let mut members = 0;
+        for member in element.elements() {
+            if member.name() != "member" {
+                return Err(misplaced(member.name(), "struct"));
+            }
+            let [name, value] = self.children(member, ["name", "value"])?;
+            let name = name.ok_or_else(|| shape("`member` has no `name`"))?;
+            let value = value.ok_or_else(|| shape("`member` has no `value`"))?;
+            self.tape.push(Node::Text(name.text()?));
+            self.value(value, depth)?;
+            members += 1;
+        }
+        self.tape.close_struct(opened, members)
+    }
+
+    /// The children of these names, each at most once; others are passed over or refused, as the reading says.
+    fn children<'x, const N: usize>(
+        &self,
+        parent: Element<'x, 'a>,
+        names: [&str; N],
+    ) -> Result<[Option<Element<'x, 'a>>; N], Fault> {
+        parent.no_text()?;
+        let mut found = [None; N];
+        for child in parent.elements() {
+            let name = child.name();
+            match names.iter().zip(&mut found).find(|(known, _)| **known == name) {
+                Some((_, slot @ None)) => *slot = Some(child),
+                Some(_) => return Err(shape(format!("`{}` has two `{name}`", parent.name()))),
+                None => self.unknown(parent, name)?,
+            }
+        }
+        Ok(found)
+    }
+
+    /// An element that does not belong where it is. Inside a value it would be part of the data, and one of
+    /// XML-RPC's own would be data in the wrong place; anything else is noise.
+    fn unknown(&self, parent: Element<'_, 'a>, name: &str) -> Result<(), Fault> {
+        let parent = parent.name();
+        let outside_values = matches!(parent, "methodCall" | "methodResponse" | "params" | "param" | "fault");
+        if self.reading == Reading::Lenient && outside_values && !is_own(name) {
+            return Ok(());
+        }
+        Err(misplaced(name, parent))
+    }
+
+    fn deeper(&self, depth: usize) -> Result<usize, Fault> {
+        let deepest = self.limits.depth.min(Limits::DEEPEST);
+        if depth < deepest {
+            return Ok(depth + 1);
+        }
+        Err(Fault::new(Kind::Limit, format!("values nest deeper than {deepest}")))
+    }
+}
+
+fn trimmed(name: Cow<'_, str>) -> Cow<'_, str> {
+    let blank = [' ', '\t', '\r', '\n'];
+    match name {
+        Cow::Borrowed(name) => Cow::Borrowed(name.trim_matches(blank)),
+        Cow::Owned(name) => Cow::Owned(name.trim_matches(blank).to_owned()),
+    }
+}
+
+/// Whether this is the name of an element in which a call's data may stand.
+fn is_own(name: &str) -> bool {
+    let holds = matches!(
+        name,
+        "methodCall"
+            | "methodName"
+            | "methodResponse"
+            | "params"
+            | "param"
+            | "fault"
+            | "value"
+            | "array"
+            | "data"
+            | "struct"
+            | "member"
+    );
+    holds || Scalar::named(name.as_bytes()).is_some() || Scalar::of_apache(name).is_some()
+}

@@ -1,0 +1,44 @@
+//! Methods against which a client library is checked: two public test suites, and two methods for load scripts.
+
+mod interop;
+#[cfg(test)]
+mod tests;
+mod validator;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::model::value::Value;
+use crate::service::local::{Local, RegistrationError};
+
+/// The service of kind `diagnostics`: `validator1.*`, `interopEchoTests.*`, `count` and `echo`.
+///
+/// # Errors
+/// Never, unless two of its methods are given one name.
+pub fn diagnostics() -> Result<Local, RegistrationError> {
+    let builder = Local::new("Diagnostics", ()).about(
+        "Checks an XML-RPC client: the eight methods of the validator1 suite, the interopEchoTests, which answer what \
+         they are given, and `count` and `echo` for measuring.",
+    );
+    let builder = interop::add(validator::add(builder));
+    builder
+        .method("count", |_: &(), Count { array }| array.len())
+        .safe()
+        .method("echo", |_: &(), Echo { value }| value)
+        .safe()
+        .build()
+}
+
+/// Reads every value of an array and answers how many there are.
+#[derive(Deserialize, JsonSchema)]
+struct Count {
+    /// Values of any types.
+    array: Vec<Value>,
+}
+
+/// Answers the value it is given.
+#[derive(Deserialize, JsonSchema)]
+struct Echo {
+    /// A value of any type.
+    value: Value,
+}

@@ -1,0 +1,102 @@
+//! Where randomness comes from: the operating system, or a seed for those who want the same spins again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rand::{Rng, SeedableRng, rngs::ChaCha20Rng};
+
+use crate::demo::wheel::Pockets;
+
+/// Where the random words come from that decide where the ball lands.
+#[derive(Debug, Default)]
+pub enum Chance {
+    /// A cryptographic generator for each thread, seeded and reseeded by the operating system: no lock, no order, and
+    /// nobody can know the next spin.
+    #[default]
+    Entropy,
+    /// The same sequence of spins whenever the process starts: for tests and for teaching only, never where anything is
+    /// at stake, for whoever knows the seed knows every spin.
+    Seeded(Seeded),
+}
+
+/// A reproducible sequence of random words, one for each spin, whoever asks for it.
+///
+/// Word number `p` (from 0) is the 32-bit little-endian word `p` of the ChaCha20 key stream whose key is the seed as 8
+/// little-endian bytes followed by 24 zero bytes and whose nonce is zero, so that other languages can follow it. For a
+/// word that the wheel refuses, spin `p` goes on with the words of nonce `p + 1`, from their beginning, so that no spin
+/// depends on another one.
+///
+/// Threads take positions by adding to one counter and never wait for each other; together they see each spin once.
+#[derive(Debug)]
+pub struct Seeded {
+    seed: u64,
+    /// The position of the next spin.
+    next: AtomicU64,
+}
+
+/// The random words of some spins in a row; they may go from thread to thread between two batches.
+#[derive(Clone, Debug)]
+pub(super) enum Words {
+    Entropy,
+    /// The next spin's word is the one at this position.
+    Seeded {
+        seed: u64,
+        position: u64,
+    },
+}
+
+impl Chance {
+    /// The reproducible sequence of this seed, from its beginning.
+    pub fn seeded(seed: u64) -> Self {
+        Self::Seeded(Seeded { seed, next: AtomicU64::new(0) })
+    }
+
+    /// The words for the next `spins` spins, which nobody else gets.
+    pub(super) fn words(&self, spins: u64) -> Words {
+        match self {
+            Self::Entropy => Words::Entropy,
+            Self::Seeded(Seeded { seed, next }) => {
+                Words::Seeded { seed: *seed, position: next.fetch_add(spins, Ordering::Relaxed) }
+            }
+        }
+    }
+}
+
+impl Words {
+    /// Spins once for each of `landed` and puts the indices of the pockets there.
+    pub(super) fn spin(&mut self, pockets: &Pockets, landed: &mut [usize]) {
+        match self {
+            Self::Entropy => {
+                let words = &mut rand::rng();
+                landed.iter_mut().for_each(|index| *index = land(pockets, words));
+            }
+            Self::Seeded { seed, position } => {
+                let mut words = stream(*seed, 0, *position);
+                for index in landed {
+                    let land_again = || land(pockets, &mut stream(*seed, position.wrapping_add(1), 0));
+                    *index = pockets.land(words.next_u32()).unwrap_or_else(land_again);
+                    *position = position.wrapping_add(1);
+                }
+            }
+        }
+    }
+}
+
+fn land(pockets: &Pockets, words: &mut impl Rng) -> usize {
+    loop {
+        if let Some(index) = pockets.land(words.next_u32()) {
+            return index;
+        }
+    }
+}
+
+/// The key stream of a seed and a nonce, from the word at `position` on.
+fn stream(seed: u64, nonce: u64, position: u64) -> ChaCha20Rng {
+    let mut key = [0; 32];
+    for (byte, of_seed) in key.iter_mut().zip(seed.to_le_bytes()) {
+        *byte = of_seed;
+    }
+    let mut words = ChaCha20Rng::from_seed(key);
+    words.set_stream(nonce);
+    words.set_word_pos(position.into());
+    words
+}

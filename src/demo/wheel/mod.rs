@@ -1,0 +1,55 @@
+//! Roulette wheels: families behind one trait, spun by a generator of one's choice.
+//!
+//! A [`Wheel`] has [`Pockets`], which know for a random word where the ball lands; a [`Chance`] is where the words come
+//! from; a [`Table`] joins the two and is what a service spins. The wheels themselves are data: the built-in [`Family`]
+//! and the [`House`] wheel from somebody's own configuration, both made from [`WheelOptions`].
+
+mod chance;
+#[cfg(test)]
+mod fairness;
+mod family;
+mod house;
+mod odds;
+mod options;
+mod pocket;
+mod pockets;
+mod service;
+mod table;
+
+pub use chance::{Chance, Seeded};
+pub use family::Family;
+pub use house::{House, HousePocket};
+pub use options::WheelOptions;
+pub use pocket::{Pocket, Spin};
+pub use pockets::Pockets;
+pub use table::{Draws, Table};
+
+/// A roulette wheel: a name, and pockets around it, in one of which the ball lands.
+///
+/// A wheel of one's own is its pockets:
+///
+/// ```
+/// use croupier::demo::wheel::{Chance, Pocket, Pockets, Table, Wheel};
+///
+/// struct Coin(Pockets);
+///
+/// impl Wheel for Coin {
+///     fn name(&self) -> &str {
+///         "coin"
+///     }
+///     fn pockets(&self) -> &Pockets {
+///         &self.0
+///     }
+/// }
+///
+/// let sides = [(Pocket::new("1", "HEADS", "ODD", "LOW"), 1), (Pocket::new("2", "TAILS", "EVEN", "HIGH"), 1)];
+/// let table = Table::new(Coin(Pockets::new(sides).unwrap()), Chance::Entropy);
+/// assert!(table.spin() < 2);
+/// ```
+pub trait Wheel: Send + Sync + 'static {
+    /// What people call the wheel, such as `european`.
+    fn name(&self) -> &str;
+
+    /// The pockets in the order in which they lie around the wheel.
+    fn pockets(&self) -> &Pockets;
+}

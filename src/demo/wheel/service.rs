@@ -1,0 +1,245 @@
+//! A wheel as a service: what its callers may ask of it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::{Pocket, Pockets, Table};
+use crate::model::fault::{Fault, Kind};
+use crate::model::interface::{Ring, Sector};
+use crate::service::local::{Local, RegistrationError};
+use crate::service::rows::{Picked, RowSet};
+
+impl Table {
+    /// The service of this table: `spin`, `spinList`, `spinCounts` and `pockets`.
+    ///
+    /// # Errors
+    /// None that the names of these methods could cause.
+    pub fn service(self) -> Result<Local, RegistrationError> {
+        let (title, picture) = (title(self.wheel().name()), picture(self.pockets()));
+        let (ring, most) = (self.pockets().ring().clone(), self.max_spins());
+        let limited = |spins: &mut Schema| drop(spins.insert("maximum".into(), most.into()));
+        Local::new(title, Casino { ring, table: self })
+            .about("A roulette wheel. Each spin is independent of all others.")
+            .ring(picture)
+            .method("spin", Casino::spin)
+            .doc("Spins once. Answers the pocket in which the ball landed: number, colour, parity and range.")
+            .safe()
+            .rows("spinList", |casino: &Arc<Casino>, spins: SpinList| casino.spin_list(&spins))
+            .param("spins", limited)
+            .safe()
+            .method_async("spinCounts", Casino::spin_counts)
+            .param("spins", limited)
+            .safe()
+            .method("pockets", |casino: &Casino, (): ()| casino.ring.to_vec())
+            .doc("The pockets in the order in which they lie around the wheel.")
+            .safe()
+            .build()
+    }
+}
+
+/// How many spins are counted before others get their turn: about a millisecond's.
+const PORTION: usize = 100_000;
+
+/// A table with its pockets at hand.
+struct Casino {
+    ring: Arc<[Pocket]>,
+    table: Table,
+}
+
+/// Spins several times. Answers the pockets in which the ball landed, one after the other.
+#[derive(Deserialize, JsonSchema)]
+struct SpinList {
+    /// How many spins.
+    #[serde(default = "once")]
+    spins: u64,
+}
+
+/// Spins several times. Answers how often the ball landed in each pocket, by the pocket's number.
+#[derive(Deserialize, JsonSchema)]
+struct SpinCounts {
+    /// How many spins.
+    spins: u64,
+}
+
+fn once() -> u64 {
+    1
+}
+
+impl Casino {
+    fn spin(&self, (): ()) -> Result<Pocket, Fault> {
+        let landed = self.ring.get(self.table.spin());
+        landed.cloned().ok_or_else(|| Fault::new(Kind::Internal, "the ball landed outside the wheel"))
+    }
+
+    fn spin_list(&self, asked: &SpinList) -> Result<impl RowSet<Item = Pocket> + use<>, Fault> {
+        self.check(asked.spins)?;
+        Ok(Picked::new(self.ring.clone(), self.table.draws(asked.spins)))
+    }
+
+    /// Counts in portions, so that millions of spins do not keep others from their turn.
+    async fn spin_counts(self: Arc<Casino>, asked: SpinCounts) -> Result<Counts, Fault> {
+        self.check(asked.spins)?;
+        let mut counts: Vec<_> = self.ring.iter().map(|pocket| (pocket.number.clone(), 0)).collect();
+        let mut draws = self.table.draws(asked.spins);
+        loop {
+            let mut spun = 0;
+            for index in draws.by_ref().take(PORTION) {
+                spun += 1;
+                if let Some((_, count)) = counts.get_mut(index) {
+                    *count += 1;
+                }
+            }
+            if spun < PORTION {
+                return Ok(Counts(counts));
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn check(&self, spins: u64) -> Result<(), Fault> {
+        match self.table.max_spins() {
+            most if spins > most => Err(too_many(spins, most)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn too_many(spins: u64, most: u64) -> Fault {
+    Fault::bad_params(format!("`spins` is at most {most}, {spins} asked for")).of_parameter("spins")
+}
+
+/// How often the ball landed in each pocket, in the pockets' order around the wheel.
+struct Counts(Vec<(Cow<'static, str>, u64)>);
+
+impl Serialize for Counts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(number, count)| (number, count)))
+    }
+}
+
+impl JsonSchema for Counts {
+    fn schema_name() -> Cow<'static, str> {
+        "Counts".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "How often the ball landed in each pocket, by the pocket's number.",
+            "additionalProperties": { "type": "integer", "minimum": 0 },
+        })
+    }
+}
+
+/// The pockets as they lie around the wheel, for a page that draws it.
+fn picture(pockets: &Pockets) -> Ring {
+    let whole: f64 = pockets.weights().iter().copied().map(f64::from).sum();
+    let sector = |(pocket, weight): (&Pocket, &u32)| Sector {
+        label: pocket.number.clone().into_owned(),
+        color: english(&pocket.color),
+        share: f64::from(*weight) / whole,
+    };
+    let sectors = pockets.iter().zip(pockets.weights()).map(sector).collect();
+    Ring { sectors, pick: "spin".to_owned(), list: Some("spinList".to_owned()) }
+}
+
+/// A pocket's colour in English and small letters, whatever the wheel's language.
+fn english(color: &str) -> String {
+    match color.to_lowercase().as_str() {
+        "rouge" => "red",
+        "noir" => "black",
+        "vert" => "green",
+        other => other,
+    }
+    .to_owned()
+}
+
+/// `American wheel` for the wheel `american`.
+fn title(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{} wheel", letters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::codec::json::Dialect;
+    use crate::demo::wheel::{Chance, Family};
+    use crate::service::args::Args;
+    use crate::service::{Answer, Call, Context, Format, Service};
+
+    fn service() -> Local {
+        Table::new(Family::American, Chance::seeded(7)).with_max_spins(1000).service().unwrap()
+    }
+
+    /// What a method answers, as JSON.
+    fn ask(service: &Local, method: &str, args: &str) -> Result<Value, Fault> {
+        let args: Box<serde_json::value::RawValue> = serde_json::from_str(args).unwrap();
+        let call = Call { method, args: Args::Json(&args), context: &Context::default() };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut text = Vec::new();
+        match runtime.block_on(service.call(call))? {
+            Answer::One(value) => value.encode(Format::Json(Dialect::default()), &mut text).unwrap(),
+            Answer::Many(mut rows) => {
+                text.push(b'[');
+                rows.fill(Format::Json(Dialect::default()), &mut text, usize::MAX).unwrap();
+                text.push(b']');
+            }
+        }
+        Ok(serde_json::from_slice(&text).unwrap())
+    }
+
+    #[test]
+    fn a_spin_is_four_texts_and_a_list_goes_on_where_it_ended() {
+        let (one, other) = (service(), service());
+        let spins: Vec<_> = (0..4).map(|_| ask(&one, "spin", "[]").unwrap()).collect();
+        assert_eq!(spins[0], json!(["31", "BLACK", "ODD", "HIGH"]));
+        assert_eq!(ask(&other, "spinList", "[4]"), Ok(Value::from(spins)));
+    }
+
+    #[test]
+    fn the_number_of_spins_has_a_default_and_a_limit_that_is_named() {
+        let service = service();
+        assert_eq!(ask(&service, "spinList", "[]").unwrap().as_array().unwrap().len(), 1);
+        assert_eq!(ask(&service, "spinList", r#"{"spins": 0}"#), Ok(json!([])));
+        for method in ["spinList", "spinCounts"] {
+            let fault = ask(&service, method, "[1001]").unwrap_err();
+            assert_eq!((fault.kind, fault.message.contains("1000")), (Kind::BadParams, true));
+        }
+    }
+
+    #[test]
+    fn counts_that_are_no_counts_are_bad_parameters() {
+        for args in ["[-1]", "[1.5]", "[\"3\"]", "[null]", "[[]]", "[1, 2]", "{\"spin\": 1}"] {
+            assert_eq!(ask(&service(), "spinList", args).unwrap_err().kind, Kind::BadParams, "{args}");
+        }
+    }
+
+    #[test]
+    fn counts_add_up_and_pockets_lie_in_their_order() {
+        let counts = ask(&service(), "spinCounts", "[1000]").unwrap();
+        assert_eq!(counts.as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>(), 1000);
+        let pockets = ask(&service(), "pockets", "[]").unwrap();
+        assert_eq!(pockets[0], json!(["0", "GREEN", "ZERO", "ZERO"]));
+        assert_eq!(pockets[1], json!(["28", "BLACK", "EVEN", "HIGH"]));
+    }
+
+    #[test]
+    fn the_picture_has_the_pockets_in_their_order_with_their_chances() {
+        let ring = service().interface().ring.clone().unwrap();
+        let first: Vec<_> =
+            ring.sectors.iter().take(3).map(|sector| (sector.label.as_str(), sector.color.as_str())).collect();
+        assert_eq!(first, [("0", "green"), ("28", "black"), ("9", "red")]);
+        assert!(ring.sectors.iter().all(|sector| (sector.share - 1.0 / 38.0).abs() < 1e-12));
+        let french = Table::new(Family::French, Chance::seeded(7)).service().unwrap();
+        assert_eq!(french.interface().ring.as_ref().unwrap().sectors[1].color, "red");
+        let methods = [Some(ring.pick), ring.list].map(Option::unwrap);
+        assert!(methods.iter().all(|name| service().interface().method(name).is_some()));
+    }
+}

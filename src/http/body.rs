@@ -1,0 +1,201 @@
+//! Response bodies: whole, or made piece by piece as the client takes them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http_body::{Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::model::fault::{BoxError, Fault};
+use crate::service::passthrough;
+use crate::service::passthrough::Passed;
+
+/// The size of a piece, in bytes: what a socket takes at a time, and all that an answer of any length holds.
+pub const PIECE: usize = 64 * 1024;
+
+/// A response body.
+#[derive(Default)]
+pub struct Body {
+    content: Content,
+    /// A share of the memory for requests and their answers, held until the body is out.
+    share: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Default)]
+enum Content {
+    #[default]
+    Empty,
+    Whole(Bytes),
+    Pieces(Pieces),
+    Coming(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>),
+}
+
+/// What makes a body piece by piece.
+pub trait Source: Send {
+    /// Appends to `to` until it is `until` bytes long or more. Answers whether there may be more.
+    ///
+    /// # Errors
+    /// Where the rest cannot be made. The connection is then cut, since a client that has read half of an answer
+    /// can be told in no other way.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>>;
+}
+
+/// A body that is being made.
+struct Pieces {
+    source: Box<dyn Source>,
+    /// What is made, but not yet handed on.
+    filled: Vec<u8>,
+    /// What was handed on. Once the socket has let go of a piece, its memory serves again.
+    lent: Vec<Bytes>,
+    done: bool,
+}
+
+impl Body {
+    /// A body of these bytes; its length is told beforehand.
+    pub fn whole(bytes: impl Into<Bytes>) -> Body {
+        Body { content: Content::Whole(bytes.into()), share: None }
+    }
+
+    /// A body from a source: whole if its first piece is all of it, so that old clients are told the length.
+    ///
+    /// # Errors
+    /// Where the first piece cannot be made, and an error can still be answered.
+    pub async fn gather(source: impl Source + 'static) -> Result<Body, BoxError> {
+        let mut pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
+        while !pieces.done && pieces.filled.len() < PIECE {
+            std::future::poll_fn(|cx| pieces.poll_fill(cx)).await?;
+        }
+        let content = if pieces.done { Content::Whole(pieces.filled.into()) } else { Content::Pieces(pieces) };
+        Ok(Body { content, share: None })
+    }
+
+    /// A body from a source, whatever its length.
+    pub fn stream(source: impl Source + 'static) -> Body {
+        let pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
+        Body { content: Content::Pieces(pieces), share: None }
+    }
+
+    /// A body that somebody else has written, and what its header says of it.
+    pub fn passed(passed: Passed) -> (HeaderValue, Body) {
+        let (content_type, content, share) = passed.into_parts();
+        let body = match content {
+            passthrough::Content::Whole(bytes) => Body::whole(bytes),
+            passthrough::Content::Coming(coming) => Body { content: Content::Coming(coming), share },
+        };
+        (content_type, body)
+    }
+
+    /// The bytes of a body that is there as a whole.
+    pub fn as_whole(&self) -> Option<&Bytes> {
+        match &self.content {
+            Content::Whole(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// Holds a share of memory until the body is out: of a whole one, until its last byte has left. Whoever sends it
+    /// may be done with the body long before, and still keep a piece that keeps all the rest.
+    pub fn hold(&mut self, share: OwnedSemaphorePermit) {
+        match &mut self.content {
+            Content::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.content = Content::Whole(Bytes::from_owner(Covered { bytes, _share: share }));
+            }
+            _ => self.share = Some(share),
+        }
+    }
+}
+
+/// Bytes and their share of the memory.
+struct Covered {
+    bytes: Bytes,
+    _share: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Covered {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let piece = match &mut self.content {
+            Content::Empty => None,
+            Content::Whole(bytes) if bytes.is_empty() => None,
+            Content::Whole(bytes) => Some(Ok(bytes.split_to(bytes.len().min(PIECE)))),
+            Content::Pieces(pieces) => ready!(pieces.poll_next(cx)),
+            Content::Coming(coming) => return coming.as_mut().poll_frame(cx),
+        };
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Whole(bytes) => bytes.is_empty(),
+            Content::Pieces(pieces) => pieces.done && pieces.filled.is_empty(),
+            Content::Coming(coming) => coming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Pieces(_) => SizeHint::default(),
+            Content::Coming(coming) => coming.size_hint(),
+        }
+    }
+}
+
+impl Pieces {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+        if self.filled.capacity() == 0 && !self.done {
+            self.filled = self.used_again();
+        }
+        while !self.done && self.filled.len() < PIECE {
+            if let Err(error) = ready!(self.poll_fill(cx)) {
+                self.done = true;
+                self.filled = Vec::new();
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+        if self.filled.is_empty() {
+            return Poll::Ready(None);
+        }
+        // The next buffer is taken when the next piece is asked for: a client that does not read holds one, not two.
+        let piece = Bytes::from(std::mem::take(&mut self.filled));
+        self.lent.push(piece.clone());
+        Poll::Ready(Some(Ok(piece)))
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        let Pieces { source, filled, .. } = self;
+        let filling = catch_unwind(AssertUnwindSafe(|| source.poll_fill(cx, filled, PIECE)));
+        match filling {
+            Ok(poll) => self.done = !ready!(poll)?,
+            Err(_) => return Poll::Ready(Err(Fault::internal().into())),
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// An empty buffer, if possible one whose bytes have left.
+    fn used_again(&mut self) -> Vec<u8> {
+        let free = self.lent.iter().position(Bytes::is_unique);
+        match free.map(|at| self.lent.swap_remove(at)) {
+            Some(piece) => {
+                let mut buffer = Vec::from(piece);
+                buffer.clear();
+                buffer
+            }
+            None => Vec::with_capacity(PIECE + PIECE / 16),
+        }
+    }
+}

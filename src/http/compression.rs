@@ -1,0 +1,95 @@
+//! Responses packed with gzip, for clients that offer to unpack them.
+
+use std::io::Write as _;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::{HeaderMap, HeaderValue, Response, header};
+use http_body::Body as _;
+
+use crate::http::body::{Body, Source};
+use crate::model::fault::BoxError;
+
+/// Below this many bytes packing makes nothing smaller that is worth the time: it all fits into one packet.
+const WORTHWHILE: usize = 1400;
+
+/// Packs a response, if the client of this request reads gzip and the response is worth it.
+///
+/// Whether it is packed or not, the response says that it depends on what the client offers.
+pub fn pack(request: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    let short = response.body().size_hint().exact().is_some_and(|length| length < WORTHWHILE as u64);
+    if short || !reads_gzip(request) {
+        return response;
+    }
+    response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    response.map(|body| match body.as_whole() {
+        Some(bytes) => {
+            let mut encoder = encoder();
+            // Writing to a vector cannot fail.
+            let _ = encoder.write_all(bytes);
+            Body::whole(encoder.finish().unwrap_or_default())
+        }
+        None => Body::stream(Packed { body, encoder: encoder() }),
+    })
+}
+
+fn encoder() -> GzEncoder<Vec<u8>> {
+    GzEncoder::new(Vec::new(), Compression::fast())
+}
+
+/// Whether a request's `Accept-Encoding` names gzip, or anything, without a weight of 0 (RFC 9110, section 12.5.3).
+fn reads_gzip(request: &HeaderMap) -> bool {
+    let values = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let mut offers = values.flat_map(|value| value.split(',')).map(|offer| {
+        let mut parts = offer.split(';').map(str::trim);
+        let coding = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let refused = parts.filter_map(|part| part.strip_prefix("q=")).any(|weight| weight.parse() == Ok(0.0));
+        (coding, !refused)
+    });
+    offers.any(|(coding, welcome)| welcome && matches!(coding.as_str(), "gzip" | "x-gzip"))
+}
+
+/// A body that is packed piece by piece, as the client takes it.
+struct Packed {
+    body: Body,
+    encoder: GzEncoder<Vec<u8>>,
+}
+
+impl Source for Packed {
+    fn poll_fill(&mut self, cx: &mut Context<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        while to.len() < until {
+            let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
+                self.encoder.try_finish()?;
+                to.append(self.encoder.get_mut());
+                return Poll::Ready(Ok(false));
+            };
+            if let Some(data) = frame?.data_ref() {
+                self.encoder.write_all(data)?;
+                to.append(self.encoder.get_mut());
+            }
+        }
+        Poll::Ready(Ok(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offers_are_read_with_their_weights() {
+        let reads = |offers: &'static str| {
+            reads_gzip(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(offers))]))
+        };
+        for offers in ["gzip", "deflate, gzip;q=0.5", "x-gzip", "GZIP;q=1.0,deflate;q=0.6,identity;q=0.3"] {
+            assert!(reads(offers), "{offers}");
+        }
+        for offers in ["", "deflate", "identity", "gzip;q=0", "gzip; q=0.0", "gzipped", "none"] {
+            assert!(!reads(offers), "{offers}");
+        }
+        assert!(!reads_gzip(&HeaderMap::new()));
+    }
+}

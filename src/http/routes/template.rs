@@ -1,0 +1,264 @@
+//! A route as it is written: `POST /processes/{name}/start`.
+
+use std::fmt;
+use std::ops::Range;
+
+use http::Method;
+
+use crate::model::text::{abridge, nearest};
+
+/// The verbs that a route may have. HEAD is answered wherever GET is, and OPTIONS everywhere.
+pub const VERBS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// A verb and the shape of a path below a group's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    verb: Method,
+    path: String,
+    segments: Vec<Segment>,
+}
+
+/// One segment of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// This text, no longer percent-encoded.
+    Literal(Box<str>),
+    /// Any text that is not empty, and which parameter it gives.
+    Variable {
+        /// The parameter's name.
+        name: Box<str>,
+        /// Where it stands in the route as written, in bytes, its braces included.
+        place: Range<usize>,
+    },
+}
+
+/// A text is no route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteError {
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead, if it can be guessed.
+    pub hint: Option<String>,
+    /// Which bytes of the text are wrong.
+    pub place: Range<usize>,
+}
+
+impl RouteError {
+    fn new(place: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> RouteError {
+        RouteError { message: message.into(), hint: Some(hint.into()), place }
+    }
+}
+
+impl fmt::Display for RouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.hint.iter().try_for_each(|hint| write!(f, " ({hint})"))
+    }
+}
+
+impl std::error::Error for RouteError {}
+
+impl Template {
+    /// Reads a verb, white space, and a path of literal segments and variables.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place in the text.
+    pub fn read(text: &str) -> Result<Template, RouteError> {
+        let (verb, path) = text.split_once(char::is_whitespace).ok_or_else(|| lacks_a_half(text))?;
+        let path = path.trim_start();
+        let start = text.len() - path.len();
+        let verb = read_verb(verb)?;
+        let inside = path.strip_prefix('/').ok_or_else(|| {
+            RouteError::new(
+                start..text.len(),
+                "the path of a route begins with a slash",
+                format!("such as `{verb} /{path}`"),
+            )
+        })?;
+        if inside.is_empty() {
+            let hint = format!("such as `{verb} /things`: at the group's own path the other protocols answer");
+            return Err(RouteError::new(start..text.len(), "a route is below the group's own path", hint));
+        }
+        let (mut segments, mut at) = (Vec::new(), start + 1);
+        for segment in inside.split('/') {
+            let place = at..at + segment.len();
+            at = place.end + 1;
+            let segment = read_segment(segment, place.clone())?;
+            let is_there = |name: &&str| segments.iter().any(|other: &Segment| other.variable() == Some(*name));
+            if let Some(name) = segment.variable().filter(is_there) {
+                let hint = "each variable gives another parameter";
+                return Err(RouteError::new(place, format!("`{{{name}}}` is in the path twice"), hint));
+            }
+            segments.push(segment);
+        }
+        Ok(Template { verb, path: path.to_owned(), segments })
+    }
+
+    /// The verb, one of [`VERBS`].
+    pub fn verb(&self) -> &Method {
+        &self.verb
+    }
+
+    /// The path as it is written, with its slash at the front: `/processes/{name}/start`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The segments of the path, of which there is at least one.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The parameters that the path gives, each with its place in the route as written, in bytes.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &Range<usize>)> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Variable { name, place } => Some((name.as_ref(), place)),
+            Segment::Literal(_) => None,
+        })
+    }
+
+    /// The path without the names of its variables: two routes of one verb and one shape answer the same requests.
+    pub fn shape(&self) -> String {
+        self.segments
+            .iter()
+            .map(|segment| segment.literal().map_or("/{}".to_owned(), |text| format!("/{text}")))
+            .collect()
+    }
+}
+
+impl Segment {
+    fn variable(&self) -> Option<&str> {
+        match self {
+            Segment::Variable { name, .. } => Some(name),
+            Segment::Literal(_) => None,
+        }
+    }
+
+    /// The text, if it is always the same.
+    pub fn literal(&self) -> Option<&str> {
+        match self {
+            Segment::Literal(text) => Some(text),
+            Segment::Variable { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.path)
+    }
+}
+
+/// What is said of a text without white space.
+fn lacks_a_half(text: &str) -> RouteError {
+    let whole = 0..text.len();
+    if text.starts_with('/') {
+        return RouteError::new(whole, "the route has no verb", format!("such as `GET {}`", abridge(text)));
+    }
+    RouteError::new(whole, "a route is a verb and a path", "such as `GET /things/{id}`")
+}
+
+fn read_verb(verb: &str) -> Result<Method, RouteError> {
+    if let Some(known) = VERBS.into_iter().find(|known| known.as_str() == verb) {
+        return Ok(known);
+    }
+    let hint = match nearest(verb, VERBS.iter().map(Method::as_str)) {
+        _ if verb == "HEAD" => "HEAD is answered wherever GET is".to_owned(),
+        _ if verb == "OPTIONS" => "OPTIONS is answered everywhere".to_owned(),
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "it is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`".to_owned(),
+    };
+    Err(RouteError::new(0..verb.len(), format!("a route cannot have the verb `{}`", abridge(verb)), hint))
+}
+
+fn read_segment(text: &str, place: Range<usize>) -> Result<Segment, RouteError> {
+    if let Some(name) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
+        if name.contains(['=', '*']) {
+            let name = name.split(['=', '*']).next().unwrap_or_default();
+            return Err(RouteError::new(place, "a variable stands for one segment", format!("such as `{{{name}}}`")));
+        }
+        if !name.is_empty() && !name.contains(['{', '}']) && !name.contains(char::is_whitespace) {
+            return Ok(Segment::Variable { name: name.into(), place });
+        }
+    }
+    let odd = |c: char| matches!(c, '%' | '#' | '\\') || c.is_whitespace() || c.is_control();
+    let (message, hint) = match text {
+        "" => ("the path of a route has no empty segment, and no slash at its end", "leave out the slash"),
+        "." | ".." => ("no request has such a segment", "leave it out"),
+        _ if text.contains(['{', '}']) => ("a variable is a whole segment", "such as `/{id}/start`"),
+        _ if text.contains('*') => ("a route has no wildcards", "such as `/{id}`, which stands for one segment"),
+        _ if text.contains('?') => ("a route has no query", "parameters in the query need not be written"),
+        _ if text.contains(odd) => {
+            ("a segment has no white space, no backslash and no `%` or `#`", "`{name}` stands for any text")
+        }
+        _ => return Ok(Segment::Literal(text.into())),
+    };
+    Err(RouteError::new(place, message, hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_are_verbs_and_segments() {
+        let template = Template::read("POST  /processes/{name}/start:now").unwrap();
+        assert_eq!((template.verb(), template.path()), (&Method::POST, "/processes/{name}/start:now"));
+        assert_eq!(template.variables().collect::<Vec<_>>(), [("name", &(17..23))]);
+        assert_eq!(template.shape(), "/processes/{}/start:now");
+        assert_eq!(template.to_string(), "POST /processes/{name}/start:now");
+    }
+
+    #[test]
+    fn what_is_no_route_is_told_with_its_place_and_a_hint() {
+        for (text, place, told) in [
+            ("", "", "a route is a verb and a path (such as `GET /things/{id}`)"),
+            ("GET", "GET", "a route is a verb and a path (such as `GET /things/{id}`)"),
+            ("/a", "/a", "the route has no verb (such as `GET /a`)"),
+            ("get /a", "get", "a route cannot have the verb `get` (did you mean `GET`?)"),
+            ("PUTT /a", "PUTT", "a route cannot have the verb `PUTT` (did you mean `PUT`?)"),
+            ("HEAD /a", "HEAD", "a route cannot have the verb `HEAD` (HEAD is answered wherever GET is)"),
+            ("OPTIONS /a", "OPTIONS", "a route cannot have the verb `OPTIONS` (OPTIONS is answered everywhere)"),
+            (
+                "CONNECT /a",
+                "CONNECT",
+                "a route cannot have the verb `CONNECT` (it is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`)",
+            ),
+            ("GET a", "a", "the path of a route begins with a slash (such as `GET /a`)"),
+            (
+                "GET /",
+                "/",
+                "a route is below the group's own path (such as `GET /things`: at the group's own path the other \
+                 protocols answer)",
+            ),
+            ("GET /a/", "", "the path of a route has no empty segment, and no slash at its end (leave out the slash)"),
+            (
+                "GET /a//b",
+                "",
+                "the path of a route has no empty segment, and no slash at its end (leave out the slash)",
+            ),
+            ("GET /a/../b", "..", "no request has such a segment (leave it out)"),
+            ("GET /{a}/{a}", "{a}", "`{a}` is in the path twice (each variable gives another parameter)"),
+            ("GET /a{b}", "a{b}", "a variable is a whole segment (such as `/{id}/start`)"),
+            ("GET /{}", "{}", "a variable is a whole segment (such as `/{id}/start`)"),
+            ("GET /{a}:b", "{a}:b", "a variable is a whole segment (such as `/{id}/start`)"),
+            ("GET /{a=b", "{a=b", "a variable is a whole segment (such as `/{id}/start`)"),
+            ("GET /{a=**}", "{a=**}", "a variable stands for one segment (such as `{a}`)"),
+            ("GET /*", "*", "a route has no wildcards (such as `/{id}`, which stands for one segment)"),
+            ("GET /a?b=c", "a?b=c", "a route has no query (parameters in the query need not be written)"),
+            (
+                "GET /a%20b",
+                "a%20b",
+                "a segment has no white space, no backslash and no `%` or `#` (`{name}` stands for any text)",
+            ),
+            (
+                "GET /a b",
+                "a b",
+                "a segment has no white space, no backslash and no `%` or `#` (`{name}` stands for any text)",
+            ),
+        ] {
+            let error = Template::read(text).unwrap_err();
+            assert_eq!((&text[error.place.clone()], error.to_string().as_str()), (place, told), "{text}");
+        }
+    }
+}

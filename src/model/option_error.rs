@@ -1,0 +1,81 @@
+//! What is wrong with an option of a service, and where: plain data that the configuration turns into a place in a file.
+
+use std::fmt;
+
+/// One thing that is wrong with the options of a service.
+///
+/// ```
+/// use croupier::model::option_error::OptionError;
+/// let error = OptionError::new(["pockets".into(), 3.into(), "color".into()], "is empty").hint("such as `RED`");
+/// assert_eq!(error.to_string(), "pockets[3].color: is empty (such as `RED`)");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionError {
+    /// The way from the options' table to the value that is wrong; empty if the table itself is.
+    pub key: Vec<Key>,
+    /// What is wrong, as the predicate of a sentence about the value where the key is not empty.
+    pub message: String,
+    /// What to write instead, if it can be guessed.
+    pub hint: Option<String>,
+}
+
+/// One step on the way to a value: into a table by name or into an array by index, from 0.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// A key of a table.
+    Name(String),
+    /// A place in an array, from 0.
+    Index(usize),
+}
+
+impl OptionError {
+    /// An error at `key`, without a hint.
+    pub fn new(key: impl IntoIterator<Item = Key>, message: impl Into<String>) -> Self {
+        Self { key: key.into_iter().collect(), message: message.into(), hint: None }
+    }
+
+    /// The same error with a hint.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+impl fmt::Display for OptionError {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, key) in self.key.iter().enumerate() {
+            match key {
+                Key::Name(name) if place > 0 => write!(to, ".{name}")?,
+                Key::Name(name) => to.write_str(name)?,
+                Key::Index(index) => write!(to, "[{index}]")?,
+            }
+        }
+        let colon = if self.key.is_empty() { "" } else { ": " };
+        write!(to, "{colon}{}", self.message)?;
+        self.hint.iter().try_for_each(|hint| write!(to, " ({hint})"))
+    }
+}
+
+impl std::error::Error for OptionError {}
+
+impl From<&str> for Key {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
+impl From<usize> for Key {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OptionError;
+
+    #[test]
+    fn an_error_of_the_whole_table_is_a_sentence_of_its_own() {
+        assert_eq!(OptionError::new([], "a wheel needs pockets").to_string(), "a wheel needs pockets");
+    }
+}

@@ -1,0 +1,241 @@
+//! What form each parameter and result has: types compiled from JSON Schema, for formats whose text is mute about them.
+//!
+//! XML says neither what type a text has nor whether one element is a value or a list of one. So whoever reads or writes
+//! it by name goes by a [`Shape`]. The reader and writer of SOAP messages and the maker of WSDL documents keep to one
+//! mapping, which is this:
+//!
+//! | shape | content of its element | XML Schema |
+//! |---|---|---|
+//! | [`Nil`](Shape::Nil) | nothing, with `xsi:nil="true"` | an empty type, `nillable` |
+//! | [`Bool`](Shape::Bool) | `true` or `false` | `xs:boolean` |
+//! | [`Int`](Shape::Int) | digits | [`Width::xsd`] |
+//! | [`Double`](Shape::Double) | a number, `INF`, `-INF` or `NaN` | `xs:double` |
+//! | [`Text`](Shape::Text) | the text | `xs:string` |
+//! | [`Choice`](Shape::Choice) | one of the texts | `xs:string` with an enumeration |
+//! | [`Date`](Shape::Date) | `1998-07-17T14:08:55`, fraction and zone optional | `xs:dateTime` |
+//! | [`Binary`](Shape::Binary) | base64 | `xs:base64Binary` |
+//! | [`Optional`](Shape::Optional) | as the shape inside, or nothing, with `xsi:nil="true"` | `nillable` |
+//! | [`List`](Shape::List) | an element `item` for each item | `item`, `minOccurs="0" maxOccurs="unbounded"` |
+//! | [`Tuple`](Shape::Tuple) | an element for each field, in order, named by [`Field::element`] | a sequence |
+//! | [`Record`](Shape::Record) | an element for each member, named by [`Field::element`] | a sequence |
+//! | a record's [`further`](Record::further) members | behind the others, `<entry><key/><value/></entry>` for each | `entry`, `minOccurs="0" maxOccurs="unbounded"` |
+//! | [`Any`](Shape::Any) | one element that names the type, see below | a sequence of those elements, `minOccurs="0"` |
+//! | [`Named`](Shape::Named) | as the definition's shape | a type of that name |
+//!
+//! **Members.** A parameter, a field of a record or a tuple, and a method's `result` are members. The element of a member
+//! - is repeated, once for each item, where the member's shape is a `List` and not the name of one
+//!   (`minOccurs="0" maxOccurs="unbounded"`),
+//! - may be left out where [`Field::may_be_absent`] (`minOccurs="0"`), and is left out for an `Optional` or `Nil` that is
+//!   nothing.
+//!
+//! Everywhere else (an item, a map's value, an item of a member's list) there is exactly one element for a value.
+//! In rpc style (a request whose query holds `style=rpc`) parameters and `result` are not members in this sense: a list
+//! among them is one element with `item`s inside, an optional one that is nothing has `xsi:nil`.
+//!
+//! **Messages.** A call is an element [`MethodShape::element`] in the target namespace with its parameters inside, an
+//! answer an element [`MethodShape::answer`] with `result` inside. All elements are in the target namespace, but in rpc
+//! style parameters and `result` are in none. A method whose result is `Nil` has an empty answer.
+//!
+//! **Any.** The content is one of `<string>`, `<boolean>`, `<int>` (`xs:long`), `<integer>` (`xs:integer`, beyond 64
+//! bits), `<double>`, `<dateTime>`, `<base64>`, `<nil/>`, `<array>` with an `<item>` for each item, whose content is
+//! again an `Any`, and `<struct>` with `<member><name/><value/></member>` for each member, where `value` is an `Any`. All
+//! of these are in the target namespace.
+//!
+//! **Names** that XML does not allow are written by [`escape`].
+
+mod compile;
+mod name;
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value;
+
+use crate::model::interface::Interface;
+pub use name::{escape, unescape};
+
+/// What form a value has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shape {
+    /// A value of any type, or of a type that has no form of its own here.
+    Any,
+    /// Nothing.
+    Nil,
+    /// A truth value.
+    Bool,
+    /// An integer.
+    Int(Width),
+    /// A floating-point number.
+    Double,
+    /// Text.
+    Text,
+    /// One of these texts.
+    Choice(Vec<String>),
+    /// A date and time.
+    Date,
+    /// Bytes.
+    Binary,
+    /// A value or nothing. Never directly within another `Optional`, nor around `Any` or `Nil`.
+    Optional(Box<Shape>),
+    /// Values of one shape.
+    List(Box<Shape>),
+    /// Values of a fixed number, each with its own shape and name.
+    Tuple(Vec<Field>),
+    /// Named values. A map is a record without fields.
+    Record(Record),
+    /// The shape of the definition at this place in [`Shapes::definitions`], which is a `Choice`, `List`, `Tuple` or
+    /// `Record`. Recursive types end here.
+    Named(usize),
+}
+
+/// How large an integer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {
+    /// 32 bits with sign.
+    Int,
+    /// 32 bits without sign.
+    UnsignedInt,
+    /// 64 bits with sign.
+    Long,
+    /// 64 bits without sign.
+    UnsignedLong,
+    /// Of any size.
+    Unbounded,
+}
+
+/// Named values: some that are known beforehand, and others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Record {
+    /// The members that are known, in order.
+    pub fields: Vec<Field>,
+    /// The shape of all other members; `None` where there are none.
+    pub further: Option<Box<Shape>>,
+}
+
+/// One member of a record or a tuple, or a parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// Its name as XML allows it.
+    pub element: String,
+    /// What it means; may be empty.
+    pub doc: String,
+    /// Its form. A list that may be missing and then means something else than no items is an
+    /// [`Optional`](Shape::Optional) one.
+    pub shape: Shape,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What counts if it is not there, where that is known.
+    pub default: Option<Value>,
+}
+
+/// One method's parameters and result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MethodShape {
+    /// Its name.
+    pub name: String,
+    /// The name of the element that holds its parameters.
+    pub element: String,
+    /// The name of the element that holds its result: `element` with `Response` behind it, and with as many `_` as it
+    /// takes to be no method's.
+    pub answer: String,
+    /// The parameters, in positional order.
+    pub params: Vec<Field>,
+    /// The result's form.
+    pub result: Shape,
+}
+
+/// A type that has a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// The name.
+    pub name: String,
+    /// The name as XML allows it.
+    pub element: String,
+    /// What the type is for; may be empty.
+    pub doc: String,
+    /// Its form, which is never [`Shape::Named`].
+    pub shape: Shape,
+}
+
+/// The forms of all that an interface's methods take and answer.
+///
+/// ```
+/// use croupier::model::shape::{Shape, Shapes};
+/// # use croupier::demo::wheel::{Chance, Family, Table};
+/// # use croupier::service::Service;
+/// # let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+/// let shapes = Shapes::of(wheel.interface());
+/// let spin = shapes.method("spin").unwrap();
+/// let Shape::Tuple(fields) = shapes.follow(&spin.result) else { panic!() };
+/// assert_eq!(fields[1].name, "color");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shapes {
+    methods: Vec<MethodShape>,
+    definitions: Vec<Definition>,
+}
+
+impl Shapes {
+    /// The forms that an interface's schemas describe. What they do not describe, or in words that are not known here,
+    /// is [`Shape::Any`].
+    pub fn of(interface: &Interface) -> Shapes {
+        compile::shapes(interface)
+    }
+
+    /// All methods, in the interface's order.
+    pub fn methods(&self) -> &[MethodShape] {
+        &self.methods
+    }
+
+    /// The method of this name.
+    pub fn method(&self, name: &str) -> Option<&MethodShape> {
+        self.methods.iter().find(|method| method.name == name)
+    }
+
+    /// The method whose parameters stand in an element of this name.
+    pub fn method_of_element(&self, element: &str) -> Option<&MethodShape> {
+        self.methods.iter().find(|method| method.element == element)
+    }
+
+    /// The types that have names, for [`Shape::Named`] to point at.
+    pub fn definitions(&self) -> &[Definition] {
+        &self.definitions
+    }
+
+    /// The shape itself, or what it is the name of.
+    pub fn follow<'s>(&'s self, shape: &'s Shape) -> &'s Shape {
+        match shape {
+            Shape::Named(at) => self.definitions.get(*at).map_or(&Shape::Any, |definition| &definition.shape),
+            shape => shape,
+        }
+    }
+}
+
+impl Shape {
+    /// Whether the value may be nothing, so that an element of it has `nillable`.
+    pub fn may_be_nil(&self) -> bool {
+        matches!(self, Shape::Nil | Shape::Optional(_))
+    }
+}
+
+impl Field {
+    /// Whether its element may be missing: for nothing, for no items, or for the default.
+    pub fn may_be_absent(&self) -> bool {
+        !self.required || matches!(self.shape, Shape::Nil | Shape::Optional(_) | Shape::List(_))
+    }
+}
+
+impl Width {
+    /// The type's name in XML Schema.
+    pub fn xsd(self) -> &'static str {
+        match self {
+            Width::Int => "int",
+            Width::UnsignedInt => "unsignedInt",
+            Width::Long => "long",
+            Width::UnsignedLong => "unsignedLong",
+            Width::Unbounded => "integer",
+        }
+    }
+}

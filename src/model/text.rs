@@ -1,0 +1,55 @@
+//! Small helpers for text that people read: shortening what came from outside, and guessing what was meant.
+
+use std::borrow::Cow;
+
+/// The longest piece of a caller's own text that an error message repeats, in characters.
+const REPEATED: usize = 80;
+
+/// The longest word for which a candidate is looked for, in characters: the search takes time and memory in
+/// proportion to it, and it comes from outside.
+const LONGEST_WORD: usize = 80;
+
+/// A caller's text as an error message may repeat it: control characters replaced, at most 80 characters.
+///
+/// ```
+/// assert_eq!(croupier::model::text::abridge("spin"), "spin");
+/// assert_eq!(croupier::model::text::abridge(&"x".repeat(500)).chars().count(), 81);
+/// ```
+pub fn abridge(text: &str) -> Cow<'_, str> {
+    shorten(text, REPEATED)
+}
+
+/// A text of at most so many characters, what is cut off being shown by an ellipsis; control characters replaced.
+///
+/// ```
+/// assert_eq!(croupier::model::text::shorten("a\nlong story", 6), "a\u{fffd}long…");
+/// ```
+pub fn shorten(text: &str, longest: usize) -> Cow<'_, str> {
+    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let end = text.char_indices().nth(longest).map(|(at, _)| at);
+    match end.and_then(|at| text.get(..at)) {
+        Some(head) => Cow::Owned(head.chars().map(clean).chain(['…']).collect()),
+        None if text.chars().any(char::is_control) => Cow::Owned(text.chars().map(clean).collect()),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// The candidate that `word` was most likely meant to be, if any is near enough to say so.
+///
+/// ```
+/// assert_eq!(croupier::model::text::nearest("famly", ["family", "seed"]), Some("family"));
+/// assert_eq!(croupier::model::text::nearest("colour", ["family", "seed"]), None);
+/// ```
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let length = word.chars().take(LONGEST_WORD + 1).count();
+    if length > LONGEST_WORD {
+        return None;
+    }
+    let limit = length.div_ceil(3);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

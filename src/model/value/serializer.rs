@@ -1,0 +1,463 @@
+//! serde's Serializer that makes a [`Value`]: what a type can say, kept as it is and bounded while it is made.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::{
+    self, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
+};
+
+use super::{BINARY, Value, repeated, two_members};
+use crate::model::date;
+
+/// How deep values may lie inside each other: making, writing and dropping them recurses.
+pub const DEEPEST: usize = 256;
+
+/// How much memory values may still take. What is made takes its share before it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    left: usize,
+    whole: usize,
+}
+
+/// Why a value could not be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoValue {
+    /// It would take more memory than there is room for, in bytes.
+    TooLarge(usize),
+    /// It holds what no [`Value`] does, or the type itself failed.
+    Unfit(String),
+}
+
+impl Room {
+    /// Room for so many bytes.
+    pub fn new(bytes: usize) -> Room {
+        Room { left: bytes, whole: bytes }
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), NoValue> {
+        self.left = self.left.checked_sub(bytes).ok_or(NoValue::TooLarge(self.whole))?;
+        Ok(())
+    }
+}
+
+/// The value that serde says a type is. Dates and bytes stay what they are, and so do integers; a variant with content
+/// is a struct of one member.
+///
+/// ```
+/// use croupier::model::value::{Room, Value, value_of};
+/// let value = value_of(&(7, "a", Some(1.5), u64::MAX), &mut Room::new(1000))?;
+/// let parts = vec![Value::Int(7), Value::Text("a".into()), Value::Double(1.5), Value::Big(u64::MAX.into())];
+/// assert_eq!(value, Value::Array(parts));
+/// # Ok::<(), croupier::model::value::NoValue>(())
+/// ```
+///
+/// # Errors
+/// Where there is no room for it, two members of a struct have one name, a name is no text, an integer has more than
+/// 127 bits, or it is deeper than [`DEEPEST`].
+pub fn value_of<T: Serialize + ?Sized>(from: &T, room: &mut Room) -> Result<Value, NoValue> {
+    from.serialize(Maker { room, depth: 0 })
+}
+
+impl fmt::Display for NoValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoValue::TooLarge(room) => write!(f, "it takes more than {room} bytes of memory"),
+            NoValue::Unfit(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for NoValue {}
+
+impl ser::Error for NoValue {
+    fn custom<T: fmt::Display>(message: T) -> NoValue {
+        NoValue::Unfit(message.to_string())
+    }
+}
+
+struct Maker<'r> {
+    room: &'r mut Room,
+    depth: usize,
+}
+
+impl<'r> Maker<'r> {
+    fn made(self, value: Value, further: usize) -> Result<Value, NoValue> {
+        self.room.take(size_of::<Value>().saturating_add(further))?;
+        Ok(value)
+    }
+
+    fn text(self, text: &str) -> Result<Value, NoValue> {
+        self.room.take(size_of::<Value>().saturating_add(text.len()))?;
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn integer(self, number: i128) -> Result<Value, NoValue> {
+        self.made(i64::try_from(number).map_or(Value::Big(number), Value::Int), 0)
+    }
+
+    /// A maker of the parts of what is being made.
+    fn inside(self) -> Result<Maker<'r>, NoValue> {
+        if self.depth >= DEEPEST {
+            return Err(NoValue::Unfit(format!("values lie more than {DEEPEST} deep inside each other")));
+        }
+        self.room.take(size_of::<Value>())?;
+        Ok(Maker { room: self.room, depth: self.depth + 1 })
+    }
+
+    fn items(self, variant: Option<&'static str>) -> Result<Items<'r>, NoValue> {
+        // The size that is told is somebody's claim; what there is has to be paid for.
+        Ok(Items { maker: self.inside()?, made: Vec::new(), variant })
+    }
+
+    fn members(self, variant: Option<&'static str>) -> Result<Members<'r>, NoValue> {
+        Ok(Members { maker: self.inside()?, made: Vec::new(), name: String::new(), variant })
+    }
+}
+
+macro_rules! integers {
+    ($($method:ident $kind:ty,)*) => {$(
+        fn $method(self, value: $kind) -> Result<Value, NoValue> {
+            self.integer(value.into())
+        }
+    )*};
+}
+
+impl<'r> Serializer for Maker<'r> {
+    type Ok = Value;
+    type Error = NoValue;
+    type SerializeSeq = Items<'r>;
+    type SerializeTuple = Items<'r>;
+    type SerializeTupleStruct = Items<'r>;
+    type SerializeTupleVariant = Items<'r>;
+    type SerializeMap = Members<'r>;
+    type SerializeStruct = Members<'r>;
+    type SerializeStructVariant = Members<'r>;
+
+    integers! {
+        serialize_i8 i8,
+        serialize_i16 i16,
+        serialize_i32 i32,
+        serialize_i64 i64,
+        serialize_i128 i128,
+        serialize_u8 u8,
+        serialize_u16 u16,
+        serialize_u32 u32,
+        serialize_u64 u64,
+    }
+
+    fn serialize_u128(self, value: u128) -> Result<Value, NoValue> {
+        match i128::try_from(value) {
+            Ok(number) => self.integer(number),
+            Err(_) => Err(NoValue::Unfit(format!("{value} is beyond 128 bits with sign"))),
+        }
+    }
+
+    fn serialize_bool(self, value: bool) -> Result<Value, NoValue> {
+        self.made(Value::Bool(value), 0)
+    }
+
+    /// A short number stays short: 0.1 is 0.1 and not the double nearest to the nearest single.
+    fn serialize_f32(self, value: f32) -> Result<Value, NoValue> {
+        let double = value.to_string().parse().unwrap_or(f64::from(value));
+        self.made(Value::Double(double), 0)
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<Value, NoValue> {
+        self.made(Value::Double(value), 0)
+    }
+
+    fn serialize_char(self, value: char) -> Result<Value, NoValue> {
+        self.text(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Result<Value, NoValue> {
+        self.text(value)
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<Value, NoValue> {
+        self.room.take(value.len())?;
+        self.made(Value::Binary(value.to_vec()), 0)
+    }
+
+    fn serialize_none(self) -> Result<Value, NoValue> {
+        self.made(Value::Nil, 0)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Value, NoValue> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<Value, NoValue> {
+        self.made(Value::Nil, 0)
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<Value, NoValue> {
+        self.made(Value::Nil, 0)
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Value, NoValue> {
+        self.text(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<Value, NoValue> {
+        let made = value.serialize(self)?;
+        match (name, made) {
+            (date::TOKEN, Value::Text(text)) => text.parse().map(Value::Date).map_err(ser::Error::custom),
+            (BINARY, Value::Text(text)) => STANDARD.decode(text).map(Value::Binary).map_err(ser::Error::custom),
+            (_, made) => Ok(made),
+        }
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<Value, NoValue> {
+        let mut members = self.members(None)?;
+        SerializeStruct::serialize_field(&mut members, variant, value)?;
+        members.finish()
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Items<'r>, NoValue> {
+        self.items(None)
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Items<'r>, NoValue> {
+        self.items(None)
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items<'r>, NoValue> {
+        self.items(None)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Items<'r>, NoValue> {
+        self.items(Some(variant))
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Members<'r>, NoValue> {
+        self.members(None)
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'r>, NoValue> {
+        self.members(None)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Members<'r>, NoValue> {
+        self.members(Some(variant))
+    }
+}
+
+fn within(variant: Option<&'static str>, value: Value) -> Value {
+    match variant {
+        Some(name) => Value::Struct(vec![(name.to_owned(), value)]),
+        None => value,
+    }
+}
+
+/// An array that is being made.
+struct Items<'r> {
+    maker: Maker<'r>,
+    made: Vec<Value>,
+    variant: Option<&'static str>,
+}
+
+impl Items<'_> {
+    fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NoValue> {
+        self.made.push(value.serialize(Maker { room: self.maker.room, depth: self.maker.depth })?);
+        Ok(())
+    }
+}
+
+macro_rules! items {
+    ($($kind:ident::$method:ident,)*) => {$(
+        impl $kind for Items<'_> {
+            type Ok = Value;
+            type Error = NoValue;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NoValue> {
+                self.push(value)
+            }
+
+            fn end(self) -> Result<Value, NoValue> {
+                Ok(within(self.variant, Value::Array(self.made)))
+            }
+        }
+    )*};
+}
+
+items! {
+    SerializeSeq::serialize_element,
+    SerializeTuple::serialize_element,
+    SerializeTupleStruct::serialize_field,
+    SerializeTupleVariant::serialize_field,
+}
+
+/// A struct that is being made.
+struct Members<'r> {
+    maker: Maker<'r>,
+    made: Vec<(String, Value)>,
+    /// The name whose value comes next.
+    name: String,
+    variant: Option<&'static str>,
+}
+
+impl Members<'_> {
+    fn push<T: Serialize + ?Sized>(&mut self, name: String, value: &T) -> Result<(), NoValue> {
+        self.maker.room.take(size_of::<String>().saturating_add(name.len()))?;
+        self.made.push((name, value.serialize(Maker { room: self.maker.room, depth: self.maker.depth })?));
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Value, NoValue> {
+        match repeated(&self.made) {
+            Some(name) => Err(NoValue::Unfit(two_members(name))),
+            None => Ok(within(self.variant, Value::Struct(self.made))),
+        }
+    }
+}
+
+macro_rules! fields {
+    ($($kind:ident,)*) => {$(
+        impl $kind for Members<'_> {
+            type Ok = Value;
+            type Error = NoValue;
+
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), NoValue> {
+                self.push(name.to_owned(), value)
+            }
+
+            fn end(self) -> Result<Value, NoValue> {
+                self.finish()
+            }
+        }
+    )*};
+}
+
+fields! {
+    SerializeStruct,
+    SerializeStructVariant,
+}
+
+impl SerializeMap for Members<'_> {
+    type Ok = Value;
+    type Error = NoValue;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, name: &T) -> Result<(), NoValue> {
+        let name = name.serialize(Maker { room: self.maker.room, depth: self.maker.depth })?;
+        self.name = match name {
+            Value::Text(name) => name,
+            Value::Int(number) => number.to_string(),
+            Value::Big(number) => number.to_string(),
+            Value::Bool(flag) => flag.to_string(),
+            Value::Date(date) => date.to_string(),
+            _ => return Err(NoValue::Unfit("a struct's member is named by text".to_owned())),
+        };
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NoValue> {
+        let name = std::mem::take(&mut self.name);
+        self.push(name, value)
+    }
+
+    fn end(self) -> Result<Value, NoValue> {
+        self.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Serialize;
+
+    use super::*;
+    use crate::model::date::DateTime;
+    use crate::model::value::Binary;
+
+    fn made(from: &impl Serialize) -> Result<Value, NoValue> {
+        value_of(from, &mut Room::new(100_000))
+    }
+
+    #[derive(Serialize)]
+    enum Kind {
+        Unit,
+        One(i32),
+        Two(i32, bool),
+        Named { x: f32 },
+    }
+
+    #[test]
+    fn types_become_what_they_say() {
+        let date: DateTime = "1998-07-17T14:08:55Z".parse().unwrap();
+        let member = |name: &str, value| Value::Struct(vec![(name.to_owned(), value)]);
+        for (made, expected) in [
+            (made(&date), Value::Date(date)),
+            (made(&Binary(vec![1, 2])), Value::Binary(vec![1, 2])),
+            (made(&()), Value::Nil),
+            (made(&None::<i32>), Value::Nil),
+            (made(&u64::MAX), Value::Big(u64::MAX.into())),
+            (made(&i128::MIN), Value::Big(i128::MIN)),
+            (made(&i64::MIN), Value::Int(i64::MIN)),
+            (made(&0.1_f32), Value::Double(0.1)),
+            (made(&f32::NEG_INFINITY), Value::Double(f64::NEG_INFINITY)),
+            (made(&BTreeMap::from([(7, "a")])), member("7", Value::Text("a".into()))),
+            (made(&Kind::Unit), Value::Text("Unit".into())),
+            (made(&Kind::One(1)), member("One", Value::Int(1))),
+            (made(&Kind::Two(1, true)), member("Two", Value::Array(vec![Value::Int(1), Value::Bool(true)]))),
+            (made(&Kind::Named { x: 0.5 }), member("Named", member("x", Value::Double(0.5)))),
+        ] {
+            assert_eq!(made, Ok(expected));
+        }
+    }
+
+    #[test]
+    fn a_value_comes_out_as_it_went_in() {
+        let value = Value::Struct(vec![
+            ("date".into(), Value::Date("0001-01-01T00:00:00".parse().unwrap())),
+            ("list".into(), Value::Array(vec![Value::Nil, Value::Big(1 << 100), Value::Binary(Vec::new())])),
+        ]);
+        assert_eq!(made(&value), Ok(value));
+    }
+
+    #[test]
+    fn what_no_value_holds_is_refused() {
+        let mut deep = Value::Nil;
+        for _ in 0..=DEEPEST {
+            deep = Value::Array(vec![deep]);
+        }
+        for (wrong, reason) in [
+            (made(&u128::MAX), "is beyond 128 bits with sign"),
+            (made(&deep), "values lie more than 256 deep inside each other"),
+            (made(&BTreeMap::from([((), 1)])), "a struct's member is named by text"),
+        ] {
+            assert!(wrong.unwrap_err().to_string().ends_with(reason), "{reason}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_made_beyond_its_room() {
+        let endless = vec!["x".repeat(100); 1000];
+        assert_eq!(value_of(&endless, &mut Room::new(5000)), Err(NoValue::TooLarge(5000)));
+        let mut room = Room::new(1000);
+        assert!(value_of("x", &mut room).is_ok() && room.left < 1000);
+        assert_eq!(value_of(&vec![(); 100], &mut room), Err(NoValue::TooLarge(1000)));
+    }
+}

@@ -1,0 +1,280 @@
+//! Protocols seen from us as somebody's client: what is asked of a server in any of them, and what has been answered.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+
+use super::frontend;
+use super::jsonrpc;
+use super::soap;
+use super::xmlrpc;
+use crate::codec::tape::Mismatch;
+use crate::codec::xml::charset;
+use crate::model::coerce::fit;
+use crate::model::fault::{Fault, Kind};
+use crate::model::text::abridge;
+use crate::model::value::Value;
+use crate::service::args::{Arguments, Known};
+
+/// How much of a response that is no answer is repeated in the error, in characters.
+const REPEATED: usize = 200;
+
+/// A protocol in which servers are asked, and how it is spoken. Requests are made and responses read in memory; sending
+/// them is for others.
+///
+/// ```
+/// use croupier::service::args::Arguments;
+/// use croupier::protocol::client_codec::{Asked, Tongue};
+/// use croupier::Value;
+/// use http::Response;
+///
+/// let tongue = Tongue::JsonRpc(Default::default());
+/// let asked = Asked { method: "add", known: None };
+/// let request = tongue.ask(asked, Arguments::ByPosition(vec![Value::Int(2), Value::Int(3)]))?;
+/// assert_eq!(request.body(), r#"{"jsonrpc":"2.0","method":"add","params":[2,3],"id":1}"#);
+///
+/// let response = Response::new(r#"{"jsonrpc":"2.0","result":5,"id":1}"#.into());
+/// assert_eq!(tongue.hear(asked, &response)?, Value::Int(5));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Tongue {
+    /// XML-RPC.
+    XmlRpc(xmlrpc::client::Tongue),
+    /// JSON-RPC 2.0.
+    JsonRpc(jsonrpc::client::Tongue),
+    /// SOAP, as one server's description has it.
+    Soap(soap::client::Tongue),
+}
+
+/// Which method is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its name, as the server has it.
+    pub method: &'a str,
+    /// What is known of it; its arguments and its answer are otherwise what they are.
+    pub known: Option<Known<'a>>,
+}
+
+/// Why a response holds no answer of the type that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// The server answered with a fault.
+    Fault(Fault),
+    /// The response's status is not 200, and its body is no fault.
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// The beginning of the body, on one line.
+        start: String,
+    },
+    /// The response cannot be read.
+    Malformed(Fault),
+    /// The answer is of another type.
+    WrongType(Mismatch),
+}
+
+impl Tongue {
+    /// The request that makes a call. It lacks what only a transport knows: the URI is `/`, and there is no `Host`.
+    ///
+    /// # Errors
+    /// `BadParams` where the method does not take these arguments, or the protocol cannot carry them.
+    pub fn ask(&self, asked: Asked<'_>, arguments: Arguments) -> Result<Request<Bytes>, Fault> {
+        match self {
+            Tongue::XmlRpc(tongue) => {
+                tongue.ask(asked.method, &positions(asked, arguments)?).map_err(|error| uncarried(&error))
+            }
+            Tongue::JsonRpc(tongue) => tongue.ask(asked, arguments),
+            Tongue::Soap(tongue) => tongue.ask(asked, arguments),
+        }
+    }
+
+    /// The answer in the response to a call.
+    ///
+    /// # Errors
+    /// Where there is none; see [`NoAnswer`].
+    pub fn hear(&self, asked: Asked<'_>, response: &Response<Bytes>) -> Result<Value, NoAnswer> {
+        match self {
+            Tongue::XmlRpc(tongue) => tongue.hear(response).map(|value| fitted(asked, value)),
+            Tongue::JsonRpc(tongue) => tongue.hear(response).map(|value| fitted(asked, value)),
+            Tongue::Soap(tongue) => tongue.hear(asked, response).map(|value| fitted(asked, value)),
+        }
+    }
+
+    /// The request that makes several calls at once: `system.multicall` or a batch. `None` where the protocol has no such
+    /// thing.
+    ///
+    /// # Errors
+    /// As for [`ask`](Tongue::ask), for the first of the calls that cannot be made.
+    pub fn ask_many(&self, calls: Vec<(Asked<'_>, Arguments)>) -> Result<Option<Request<Bytes>>, Fault> {
+        match self {
+            Tongue::XmlRpc(tongue) => {
+                let mut gathered = xmlrpc::client::Calls::new(tongue.dialect);
+                for (asked, arguments) in calls {
+                    let values = positions(asked, arguments)?;
+                    gathered.add(asked.method, &values).map_err(|error| uncarried(&error))?;
+                }
+                Ok(Some(tongue.ask_many(&gathered)))
+            }
+            Tongue::JsonRpc(tongue) => tongue.ask_many(calls).map(Some),
+            Tongue::Soap(_) => Ok(None),
+        }
+    }
+
+    /// The answers to several calls that were made at once, in the order of the calls.
+    ///
+    /// # Errors
+    /// Where the response as a whole is no answer to these calls.
+    pub fn hear_many(
+        &self,
+        asked: &[Asked<'_>],
+        response: &Response<Bytes>,
+    ) -> Result<Vec<Result<Value, NoAnswer>>, NoAnswer> {
+        let answers: Vec<_> = match self {
+            Tongue::XmlRpc(tongue) => {
+                let results = tongue.hear_results(response, asked.len())?.into_values();
+                results.into_iter().map(|result| result.map_err(NoAnswer::Fault)).collect()
+            }
+            Tongue::JsonRpc(tongue) => tongue.hear_many(response, asked.len())?,
+            Tongue::Soap(_) => {
+                let message = "SOAP has no answers to several calls";
+                return Err(NoAnswer::Malformed(Fault::new(Kind::Structure, message)));
+            }
+        };
+        let answers = answers.into_iter().zip(asked);
+        Ok(answers.map(|(answer, asked)| answer.map(|value| fitted(*asked, value))).collect())
+    }
+}
+
+/// The arguments by position, where there are no names.
+fn positions(asked: Asked<'_>, arguments: Arguments) -> Result<Vec<Value>, Fault> {
+    match (asked.known, arguments) {
+        (Some(known), arguments) => arguments.by_position(known),
+        (None, Arguments::ByPosition(values)) => Ok(values),
+        (None, Arguments::ByName(members)) if members.is_empty() => Ok(Vec::new()),
+        (None, Arguments::ByName(_)) => Err(Fault::bad_params(format!(
+            "the order of the parameters of `{}` is not known here: give them by position",
+            abridge(asked.method)
+        ))),
+    }
+}
+
+/// The answer in the types that the interface says.
+fn fitted(asked: Asked<'_>, value: Value) -> Value {
+    match asked.known {
+        Some(known) => fit(value, &known.method.result, known.shapes),
+        None => value,
+    }
+}
+
+/// What to say of arguments for which a protocol has no form.
+pub(super) fn uncarried(error: &dyn fmt::Display) -> Fault {
+    Fault::bad_params(format!("the parameters cannot be passed on: {error}"))
+}
+
+impl NoAnswer {
+    /// The fault that this is for whoever waits for the answer: a server's fault as it is, and all else as a server that
+    /// cannot be reached, since what stands there does not speak the protocol.
+    pub fn into_fault(self) -> Fault {
+        match self {
+            NoAnswer::Fault(fault) => fault,
+            other => Fault::new(Kind::Unreachable, format!("the server behind this one does not answer: {other}")),
+        }
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoAnswer::Fault(fault) => write!(f, "fault {}: {}", fault.kind.xmlrpc_code(), fault.message),
+            NoAnswer::Status { status, start } if start.is_empty() => write!(f, "HTTP {status}"),
+            NoAnswer::Status { status, start } => write!(f, "HTTP {status}: {start}"),
+            NoAnswer::Malformed(fault) => write!(f, "the answer cannot be read: {}", fault.message),
+            NoAnswer::WrongType(mismatch) => write!(f, "the answer is of another type: {mismatch}"),
+        }
+    }
+}
+
+impl std::error::Error for NoAnswer {}
+
+/// A POST of a body, which says its type and its length.
+pub(super) fn request(body: Vec<u8>, media: &'static str) -> Request<Bytes> {
+    let mut request = Request::new(Bytes::from(body));
+    *request.method_mut() = Method::POST;
+    let length = HeaderValue::from(request.body().len());
+    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    request.headers_mut().insert(header::CONTENT_LENGTH, length);
+    request
+}
+
+/// A fault by the code that a server has given, which is kept in the message where it is no number of 32 bits.
+pub(super) fn fault(code: Code, message: &str, kind: impl FnOnce(i32) -> Kind) -> Fault {
+    match code {
+        Code::Number(code) => Fault::new(kind(code), message.to_owned()),
+        Code::Word(word) => match word.trim().parse() {
+            Ok(code) => Fault::new(kind(code), message.to_owned()),
+            Err(_) => Fault::new(Kind::Service(None), format!("{}: {message}", abridge(&word))),
+        },
+        Code::None => Fault::new(Kind::Service(None), message.to_owned()),
+    }
+}
+
+/// A fault's code as servers send it.
+#[derive(Default, serde::Deserialize)]
+#[serde(untagged)]
+pub(super) enum Code {
+    /// As it should be.
+    Number(i32),
+    /// As a text.
+    Word(String),
+    /// Not at all, or as something else.
+    #[default]
+    None,
+}
+
+/// Refuses a body that is still packed.
+pub(super) fn unpacked(headers: &HeaderMap) -> Result<(), Fault> {
+    let coding = headers.get(header::CONTENT_ENCODING).map(|coding| String::from_utf8_lossy(coding.as_bytes()));
+    match coding.filter(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {
+        None => Ok(()),
+        Some(coding) => {
+            let message = format!("it is compressed (`{}`), which was not asked for", abridge(&coding));
+            Err(Fault::new(Kind::Encoding, message))
+        }
+    }
+}
+
+/// The text of a response that holds XML.
+pub(super) fn text_of(response: &Response<Bytes>) -> Result<Cow<'_, str>, Fault> {
+    unpacked(response.headers())?;
+    charset::decode(response.body(), frontend::media_parameter(response.headers(), "charset"))
+}
+
+/// The text of a document, as its headers or it itself say what it is encoded in.
+///
+/// # Errors
+/// `Encoding` and `Character`, as for a request.
+pub fn document(response: &Response<Bytes>) -> Result<String, Fault> {
+    text_of(response).map(Cow::into_owned)
+}
+
+/// The beginning of a body that is no answer, as one line.
+pub(super) fn start_of(body: &[u8]) -> String {
+    let start = String::from_utf8_lossy(body.get(..REPEATED * 4).unwrap_or(body));
+    let words = start.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ").chars().take(REPEATED).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_of_a_page_is_one_line() {
+        assert_eq!(start_of(b"<html>\r\n  <p>Not\0here\x1b[2J</p>"), "<html> <p>Not here [2J</p>");
+        assert_eq!(start_of(&b"x".repeat(5000)).len(), REPEATED);
+    }
+}

@@ -1,0 +1,396 @@
+//! From an OpenRPC document, which is the answer to `rpc.discover` or a file, to an interface.
+//!
+//! Source: the OpenRPC specification 1.3.2 (spec.open-rpc.org). Its schemas are of JSON Schema's draft 7; an interface has
+//! the draft of 2020-12.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value as Json, json};
+
+use crate::codec::Limits;
+use crate::codec::json::{check, not_well_formed};
+use crate::model::fault::{Fault, Kind};
+use crate::model::interface::{Interface, Method, Param};
+use crate::model::text::abridge;
+use crate::protocol::discovered::{Taken, may_be_called, schema};
+
+/// How many references may follow each other before there is a parameter or a result.
+const HOPS: usize = 8;
+/// How many values all schemas may have together, once those that are referred to are put beside each other.
+const VALUES: usize = 500_000;
+
+/// What a document says.
+#[derive(Debug, Clone)]
+pub struct Learned {
+    /// What may be called.
+    pub interface: Interface,
+    /// The methods that take their parameters by name only.
+    pub by_name: BTreeSet<String>,
+}
+
+/// Reads a document's text.
+///
+/// # Errors
+/// As for [`document`], and `NotWellFormed` and `Limit` as for any JSON text.
+pub fn read(text: &[u8]) -> Result<Learned, Fault> {
+    let checked = check(text, Limits { elements: VALUES, depth: 100 })?;
+    document(&serde_json::from_str(checked.text()).map_err(not_well_formed)?)
+}
+
+/// Reads a document, which nests no deeper than serde_json reads.
+///
+/// # Errors
+/// `Structure`, saying where, for what is no OpenRPC; `Limit` where references make too much of it.
+///
+/// ```
+/// use croupier::protocol::jsonrpc::openrpc::read::document;
+/// let learned = document(&serde_json::json!({
+///     "openrpc": "1.3.2",
+///     "info": { "title": "Sums", "version": "1" },
+///     "methods": [{ "name": "add", "params": [{ "name": "a", "required": true, "schema": { "type": "integer" } }] }],
+/// }))?;
+/// assert_eq!(learned.interface.methods[0].params[0].name, "a");
+/// # Ok::<(), croupier::Fault>(())
+/// ```
+pub fn document(document: &Json) -> Result<Learned, Fault> {
+    if !document.get("openrpc").is_some_and(Json::is_string) {
+        return Err(wrong("", "it has no `openrpc` with its version"));
+    }
+    let methods = document.get("methods").and_then(Json::as_array);
+    let methods = methods.ok_or_else(|| wrong("", "it has no list `methods`"))?;
+    let mut reader = Reader {
+        document,
+        defs: Map::new(),
+        taken: Taken::default(),
+        names: HashMap::new(),
+        waiting: VecDeque::new(),
+        left: VALUES,
+    };
+    let (mut all, mut by_name, mut seen) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    for (at, method) in methods.iter().enumerate() {
+        let place = format!("methods[{at}]");
+        let method = reader.follow(method, &place)?;
+        let name = text(method, "name");
+        if name.is_empty() {
+            return Err(wrong(&place, "it has no `name`"));
+        }
+        if !may_be_called(&name) || name.starts_with("rpc.") || !seen.insert(name.clone()) {
+            continue;
+        }
+        if method.get("paramStructure").is_some_and(|how| how == "by-name") {
+            by_name.insert(name.clone());
+        }
+        all.push(reader.method(method, name, &place)?);
+    }
+    reader.finish()?;
+    let info = document.get("info").unwrap_or(&Json::Null);
+    let (title, doc) = (text(info, "title"), text(info, "description"));
+    Ok(Learned { interface: Interface { title, doc, methods: all, defs: reader.defs, ring: None }, by_name })
+}
+
+fn wrong(place: &str, what: &str) -> Fault {
+    let message = match place {
+        "" => format!("the OpenRPC document: {what}"),
+        place => format!("the OpenRPC document, `{place}`: {what}"),
+    };
+    Fault::new(Kind::Structure, message)
+}
+
+fn text(of: &Json, name: &str) -> String {
+    of.get(name).and_then(Json::as_str).unwrap_or_default().to_owned()
+}
+
+/// What is said of something: the longer of two texts that say it.
+fn said(of: &Json) -> String {
+    let [summary, description] = ["summary", "description"].map(|name| text(of, name));
+    if description.is_empty() { summary } else { description }
+}
+
+struct Reader<'d> {
+    document: &'d Json,
+    defs: Map<String, Json>,
+    taken: Taken,
+    /// The names of the definitions, by what refers to them.
+    names: HashMap<String, String>,
+    /// Those whose turn is still to come, so that schemas refer to each other without recursion here.
+    waiting: VecDeque<(String, &'d Json)>,
+    /// How many more values there may be.
+    left: usize,
+}
+
+impl<'d> Reader<'d> {
+    /// What this is, or what it refers to.
+    fn follow(&self, it: &'d Json, place: &str) -> Result<&'d Json, Fault> {
+        let mut it = it;
+        for _ in 0..HOPS {
+            let Some(target) = it.get("$ref").and_then(Json::as_str) else { return Ok(it) };
+            let found = self.pointed(target);
+            it = found.ok_or_else(|| wrong(place, &format!("there is no `{}` in it", abridge(target))))?;
+        }
+        Err(wrong(place, "references refer to nothing but references"))
+    }
+
+    fn pointed(&self, target: &str) -> Option<&'d Json> {
+        let pointer = target.strip_prefix('#')?;
+        self.document.pointer(&percent_decode_str(pointer).decode_utf8().ok()?)
+    }
+
+    fn method(&mut self, method: &'d Json, name: String, place: &str) -> Result<Method, Fault> {
+        let params = match method.get("params") {
+            None => &[],
+            Some(params) => params.as_array().ok_or_else(|| wrong(place, "its `params` are no list"))?.as_slice(),
+        };
+        let mut read = Vec::with_capacity(params.len());
+        let mut seen = BTreeSet::new();
+        for (at, param) in params.iter().enumerate() {
+            let place = format!("{place}.params[{at}]");
+            let param = self.param(self.follow(param, &place)?, &place)?;
+            if !seen.insert(param.name.clone()) {
+                return Err(wrong(&place, &format!("there is another parameter `{}`", abridge(&param.name))));
+            }
+            read.push(param);
+        }
+        let result = match method.get("result") {
+            None => json!({ "type": "null" }),
+            Some(result) => {
+                let result = self.follow(result, &format!("{place}.result"))?;
+                result.get("schema").map_or(Ok(Json::Bool(true)), |schema| self.schema(schema))?
+            }
+        };
+        Ok(Method { name, doc: said(method), params: read, result: schema(result), safe: false })
+    }
+
+    /// A content descriptor.
+    fn param(&mut self, param: &'d Json, place: &str) -> Result<Param, Fault> {
+        let name = text(param, "name");
+        if name.is_empty() {
+            return Err(wrong(place, "it has no `name`"));
+        }
+        let own = param.get("schema").map_or(Ok(Json::Bool(true)), |schema| self.schema(schema))?;
+        let required = param.get("required") == Some(&Json::Bool(true));
+        Ok(Param { name, doc: said(param), schema: schema(own), required })
+    }
+
+    /// Converts all definitions that are referred to.
+    fn finish(&mut self) -> Result<(), Fault> {
+        while let Some((name, schema)) = self.waiting.pop_front() {
+            let converted = self.schema(schema)?;
+            self.defs.insert(name, converted);
+        }
+        Ok(())
+    }
+
+    /// The same schema in the draft of 2020-12, with its references to definitions of its own. How deep it nests has been
+    /// bounded when its text was read.
+    fn schema(&mut self, schema: &'d Json) -> Result<Json, Fault> {
+        self.left = self.left.checked_sub(1).ok_or_else(|| {
+            Fault::new(Kind::Limit, format!("the schemas of the OpenRPC document have more than {VALUES} values"))
+        })?;
+        let Json::Object(members) = schema else { return Ok(schema.clone()) };
+        let mut converted = Map::new();
+        for (key, value) in members {
+            let value = match (key.as_str(), value) {
+                ("$ref", Json::String(target)) => {
+                    match self.definition(target) {
+                        Some(reference) => reference.into(),
+                        // What is elsewhere is not known here.
+                        None => continue,
+                    }
+                }
+                ("properties" | "patternProperties" | "dependentSchemas", Json::Object(inner)) => {
+                    let each = inner.iter().map(|(name, inner)| Ok((name.clone(), self.schema(inner)?)));
+                    Json::Object(each.collect::<Result<_, Fault>>()?)
+                }
+                ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Json::Array(inner)) => {
+                    Json::Array(inner.iter().map(|inner| self.schema(inner)).collect::<Result<_, _>>()?)
+                }
+                (
+                    "items"
+                    | "additionalItems"
+                    | "additionalProperties"
+                    | "unevaluatedProperties"
+                    | "not"
+                    | "if"
+                    | "then"
+                    | "else"
+                    | "contains"
+                    | "propertyNames",
+                    inner,
+                ) => self.schema(inner)?,
+                // Those that are used are among the definitions.
+                ("definitions" | "$defs", _) => continue,
+                (_, data) => data.clone(),
+            };
+            converted.insert(key.clone(), value);
+        }
+        tuples(&mut converted);
+        Ok(Json::Object(beside_references(converted)))
+    }
+
+    /// A reference to the definition of what is referred to; `None` where that is not in the document.
+    fn definition(&mut self, target: &str) -> Option<String> {
+        if let Some(name) = self.names.get(target) {
+            return Some(refer(name));
+        }
+        let schema = self.pointed(target)?;
+        let last = target.rsplit('/').next().unwrap_or_default();
+        let plain = percent_decode_str(last).decode_utf8_lossy().replace("~1", "/").replace("~0", "~");
+        let name = self.taken.free(&plain, |name| self.defs.contains_key(name));
+        self.defs.insert(name.clone(), Json::Bool(true));
+        self.names.insert(target.to_owned(), name.clone());
+        self.waiting.push_back((name.clone(), schema));
+        Some(refer(&name))
+    }
+}
+
+fn refer(name: &str) -> String {
+    format!("#/$defs/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// In draft 7 a list of `items` is what `prefixItems` are now, and `additionalItems` are the `items` behind them.
+fn tuples(members: &mut Map<String, Json>) {
+    let rest = members.shift_remove("additionalItems");
+    if members.get("items").is_some_and(Json::is_array)
+        && let Some(items) = members.shift_remove("items")
+    {
+        members.insert("prefixItems".to_owned(), items);
+        members.extend(rest.map(|rest| ("items".to_owned(), rest)));
+    }
+}
+
+/// In draft 7 nothing counts beside a reference, which is therefore the only one of `allOf` where there is more to say.
+fn beside_references(mut members: Map<String, Json>) -> Map<String, Json> {
+    let only = members.get("allOf").and_then(Json::as_array).and_then(|all| match all.as_slice() {
+        [Json::Object(only)] if only.len() == 1 => only.get("$ref").cloned(),
+        _ => None,
+    });
+    if let Some(target) = only {
+        members.shift_remove("allOf");
+        members.insert("$ref".to_owned(), target);
+    }
+    members
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::diagnostics::diagnostics;
+    use crate::demo::wheel::{Chance, Family, Table};
+    use crate::protocol::jsonrpc::openrpc::write as openrpc;
+    use crate::service::Service;
+
+    fn of(methods: Json, components: Json) -> Result<Learned, Fault> {
+        document(&json!({ "openrpc": "1.3.2", "methods": methods, "components": components }))
+    }
+
+    fn same(own: &Interface) {
+        let text = openrpc::document(own, "http://localhost/").to_string();
+        let read = read(text.as_bytes()).unwrap().interface;
+        assert_eq!((&read.title, &read.doc, &read.defs), (&own.title, &own.doc, &own.defs));
+        assert_eq!(read.methods.len(), own.methods.len());
+        for (one, other) in read.methods.iter().zip(&own.methods) {
+            assert_eq!((&one.name, &one.doc, &one.result), (&other.name, &other.doc, &other.result));
+            let params = |method: &Method| {
+                let params = method.params.iter();
+                let params = params.map(|it| (it.name.clone(), it.doc.clone(), it.schema.clone(), it.required));
+                params.collect::<Vec<_>>()
+            };
+            let mut expected = params(other);
+            expected.sort_by_key(|param| !param.3);
+            assert_eq!(params(one), expected, "{}", one.name);
+        }
+    }
+
+    #[test]
+    fn our_own_documents_read_back_as_the_interface() {
+        for family in [Family::American, Family::European, Family::French, Family::TripleZero, Family::Mini] {
+            same(Table::new(family, Chance::seeded(7)).service().unwrap().interface());
+        }
+        same(diagnostics().unwrap().interface());
+    }
+
+    #[test]
+    fn references_are_followed_and_circles_kept() {
+        let methods = json!([{
+            "name": "m",
+            "paramStructure": "by-name",
+            "params": [{ "$ref": "#/components/contentDescriptors/p" }],
+            "result": { "name": "r", "schema": { "$ref": "#/components/schemas/Folder~1%20a" } },
+        }]);
+        let folder = json!({
+            "properties": {
+                "in": { "type": "array", "items": { "$ref": "#/components/schemas/Folder~1%20a" } },
+                "x": { "$ref": "http://elsewhere/" },
+            },
+            "default": { "$ref": "#/no" },
+        });
+        let components = json!({
+            "contentDescriptors": { "p": { "name": "p", "schema": { "$ref": "#/components/schemas/Number" } } },
+            "schemas": { "Folder/ a": folder, "Number": { "type": "integer" } },
+        });
+        let Learned { interface, by_name } = of(methods, components).unwrap();
+        assert!(by_name.contains("m"));
+        let method = &interface.methods[0];
+        assert_eq!(method.result.as_value(), &json!({ "$ref": "#/$defs/Folder~1 a" }));
+        assert_eq!(interface.defs["Number"], json!({ "type": "integer" }));
+        let inner = &interface.defs["Folder/ a"];
+        assert_eq!(inner["properties"]["in"]["items"]["$ref"], "#/$defs/Folder~1 a");
+        assert_eq!((&inner["properties"]["x"], &inner["default"]["$ref"]), (&json!({}), &json!("#/no")));
+    }
+
+    #[test]
+    fn errors_say_where() {
+        for (methods, message) in [
+            (json!({}), "the OpenRPC document: it has no list `methods`"),
+            (json!([{}]), "the OpenRPC document, `methods[0]`: it has no `name`"),
+            (json!([{ "name": "m", "params": 1 }]), "the OpenRPC document, `methods[0]`: its `params` are no list"),
+            (
+                json!([{ "name": "m", "params": [{ "name": "a" }, {}] }]),
+                "the OpenRPC document, `methods[0].params[1]`: it has no `name`",
+            ),
+            (
+                json!([{ "name": "m", "params": [{ "name": "a" }, { "name": "a" }] }]),
+                "the OpenRPC document, `methods[0].params[1]`: there is another parameter `a`",
+            ),
+            (
+                json!([{ "name": "m", "params": [{ "$ref": "#/x" }] }]),
+                "the OpenRPC document, `methods[0].params[0]`: there is no `#/x` in it",
+            ),
+            (
+                json!([{ "name": "m", "result": { "$ref": "#/methods/0/result" } }]),
+                "the OpenRPC document, `methods[0].result`: references refer to nothing but references",
+            ),
+        ] {
+            assert_eq!(of(methods, json!({})).unwrap_err().message, message);
+        }
+        assert_eq!(
+            document(&json!([])).unwrap_err().message,
+            "the OpenRPC document: it has no `openrpc` with its version"
+        );
+        assert!(read(b"{").is_err() && read(b"<html>").is_err());
+    }
+
+    #[test]
+    fn private_methods_and_the_protocol_s_own_are_left_out() {
+        let named = |name: &str| json!({ "name": name, "params": [] });
+        let learned = of(json!([named("rpc.discover"), named("_a"), named("a"), named("a"), named("b c")]), json!({}));
+        let names: Vec<_> = learned.unwrap().interface.methods.into_iter().map(|method| method.name).collect();
+        assert_eq!(names, ["a"]);
+    }
+
+    #[test]
+    fn references_into_each_other_do_not_make_a_small_document_large() {
+        let nested = |depth: usize| (0..depth).fold(json!({ "type": "string" }), |inner, _| json!({ "not": inner }));
+        let read = |chains: usize| {
+            let schemas = json!({ "D": { "anyOf": (0..chains).map(|_| nested(90)).collect::<Vec<_>>() } });
+            let each =
+                |at| (0..90).map(move |depth| format!("#/components/schemas/D/anyOf/{at}{}", "/not".repeat(depth)));
+            let all: Vec<_> = (0..chains).flat_map(each).map(|target| json!({ "$ref": target })).collect();
+            let params = json!([{ "name": "a", "schema": { "anyOf": all } }]);
+            of(json!([{ "name": "m", "params": params }]), json!({ "schemas": schemas }))
+        };
+        assert_eq!(read(4).unwrap().interface.defs.len(), 360);
+        assert_eq!(read(200).unwrap_err().kind, Kind::Limit);
+    }
+}

@@ -1,0 +1,243 @@
+//! JSON-RPC 2.0 seen from the client: one POST to the group's own path, answered with status 200 whatever comes of it,
+//! or with 204 where there is nothing to say.
+
+mod batch;
+mod openrpc;
+mod request;
+mod response;
+
+use std::sync::Arc;
+use std::task::{Context as Task, Poll};
+
+use http::{HeaderValue, Method, Response, StatusCode, header};
+
+use crate::codec::Limits;
+use crate::codec::json::{Dialect, check};
+use crate::http::body::{Body, Source};
+use crate::http::public_url::Site;
+use crate::model::fault::{BoxError, Fault, Kind};
+use crate::model::interface::Interface;
+use crate::model::text::abridge;
+use crate::protocol::frontend;
+use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use crate::service::future::Soon;
+use crate::service::passthrough::{Wire, Written};
+use crate::service::{Answer, Context, Encode, Format, Pending, Relayed, Relaying, Rows, Service};
+use batch::{Answers, Calls};
+pub use openrpc::OpenRpc;
+use request::{Asked, Asking, Members};
+use response::Frame;
+
+/// The JSON-RPC face of a group.
+#[derive(Debug, Clone)]
+pub struct JsonRpc {
+    /// How what JSON cannot carry is written.
+    pub dialect: Dialect,
+    /// How large a request's text may be.
+    pub limits: Limits,
+    /// How many calls one batch may hold (1,000 by default).
+    pub batch: usize,
+    /// Whether requests of JSON-RPC 1.0, which have no member `jsonrpc`, are accepted and answered in kind (`false` by
+    /// default).
+    pub version_1: bool,
+    /// Under which address the server is known, for the description that `rpc.discover` answers.
+    pub site: Arc<Site>,
+}
+
+impl Default for JsonRpc {
+    fn default() -> Self {
+        JsonRpc {
+            dialect: Dialect::default(),
+            limits: Limits::default(),
+            batch: 1000,
+            version_1: false,
+            site: Arc::default(),
+        }
+    }
+}
+
+impl Face for JsonRpc {
+    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        if tail.is_empty() { &[Method::POST] } else { &[] }
+    }
+
+    /// JSON by its media type. Never `text/plain` or a form, or no type at all: those a browser sends to any site
+    /// without asking.
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+        let claimed = head.tail.is_empty() && head.parts.method == Method::POST && is_json(head.media);
+        if claimed { Claim::Yes } else { Claim::No }
+    }
+
+    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        let checked = check(request.body, self.limits);
+        match checked.and_then(|checked| Asked::read(checked.text())) {
+            Ok(Asked::One(members)) => self.one(service, request, members),
+            Ok(Asked::Batch(raw)) => match Calls::new(&raw, self.batch, self.version_1) {
+                Ok(calls) => self.batch(calls, service.clone(), request),
+                Err(fault) => refused(&fault),
+            },
+            Err(fault) => refused(&fault),
+        }
+    }
+}
+
+fn is_json(media: &str) -> bool {
+    let is = |name: &str| media.eq_ignore_ascii_case(name);
+    let part = |range: Option<&str>, name: &str| range.is_some_and(|part| part.eq_ignore_ascii_case(name));
+    let suffix = media.len().checked_sub(5).and_then(|at| media.get(at..));
+    is("application/json")
+        || is("application/json-rpc")
+        || is("application/jsonrequest")
+        || (part(media.get(..12), "application/") && part(suffix, "+json"))
+}
+
+impl JsonRpc {
+    /// Answers a request that stands by itself.
+    fn one(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>, members: Members<'_>) -> Reply {
+        let (frame, asking) = members.read(self.version_1);
+        let (method, pending) = match asking {
+            Ok(asking) if !frame.is_silent() => {
+                if let Some(relaying) = relay(service.as_ref(), &asking, request) {
+                    let (method, dialect) = (Box::from(abridge(&asking.method)), self.dialect);
+                    return relaying.and_then(move |relayed| pass(relayed, frame, method, dialect));
+                }
+                let pending = begin(service.as_ref(), &asking, request.context, || address(&self.site, &request));
+                (Box::from(abridge(&asking.method)), pending)
+            }
+            Ok(asking) => {
+                let pending = begin(service.as_ref(), &asking, request.context, || address(&self.site, &request));
+                (Box::from(abridge(&asking.method)), pending)
+            }
+            Err(fault) => (Box::from(""), Soon::now(Err(fault))),
+        };
+        let dialect = self.dialect;
+        pending.and_then(move |answer| reply(answer, frame, method, dialect))
+    }
+
+    /// Answers several requests, or has nothing to say to any of them.
+    fn batch(&self, calls: Calls, service: Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        let (context, url) = (request.context.clone(), address(&self.site, &request));
+        let answers = Answers::new(calls, batch::Callee { service, context, url }, self.dialect);
+        Soon::later(async move {
+            let (response, fault) = match Body::gather(answers).await {
+                Ok(body) if body.as_whole().is_some_and(|bytes| bytes.is_empty()) => (silence(), None),
+                Ok(body) => (json(body), None),
+                Err(error) => error_response(&Frame::unknown(), &frontend::unsent(error)),
+            };
+            Replied { response, method: Box::from(""), fault }
+        })
+    }
+}
+
+/// The address of the group that was asked.
+fn address(site: &Site, request: &GroupRequest<'_>) -> String {
+    site.base(request.head, request.context.peer) + request.path()
+}
+
+/// Begins a call of the service, or of the one method that belongs to the protocol.
+fn begin(service: &dyn Service, asking: &Asking<'_>, context: &Context, url: impl FnOnce() -> String) -> Pending {
+    match openrpc::call(service.interface(), &asking.method, asking.args, url) {
+        Some(answer) => Soon::now(answer),
+        None => frontend::begin(service, asking.call(context)),
+    }
+}
+
+/// Passes a request on as it is written, if it is the service's and the service does that.
+fn relay(service: &dyn Service, asking: &Asking<'_>, request: GroupRequest<'_>) -> Option<Relaying> {
+    let content_type = request.head.headers.get(header::CONTENT_TYPE);
+    let written = Written { wire: Wire::JsonRpc, body: request.body, content_type };
+    if openrpc::is_own(&asking.method) {
+        return None;
+    }
+    // JSON is in UTF-8 (RFC 8259, section 8.1), but whoever believes another header would read another text.
+    let named = frontend::media_parameter(&request.head.headers, "charset").unwrap_or("utf-8");
+    let in_utf8 = named.eq_ignore_ascii_case("utf-8") || named.eq_ignore_ascii_case("utf8");
+    let relaying = frontend::relay(service, asking.call(request.context), written);
+    relaying.filter(|_| in_utf8 && request::has_own_members(request.body))
+}
+
+fn pass(relayed: Result<Relayed, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> Reply {
+    match relayed {
+        Ok(Relayed::Passed(passed)) => Soon::now(Replied { response: frontend::passed(passed), method, fault: None }),
+        Ok(Relayed::Read(answer)) => reply(Ok(answer), frame, method, dialect),
+        Err(fault) => reply(Err(fault), frame, method, dialect),
+    }
+}
+
+/// The reply to a request that stands by itself.
+fn reply(answer: Result<Answer, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> Reply {
+    let replied = |(response, fault)| Replied { response, method, fault };
+    if frame.is_silent() {
+        let fault = answer.err().map(|fault| fault.kind);
+        return Soon::now(replied((silence(), fault)));
+    }
+    match answer {
+        Ok(Answer::One(value)) => Soon::now(replied(match whole(value.as_ref(), &frame, dialect) {
+            Ok(body) => (json(body), None),
+            Err(fault) => error_response(&frame, &fault),
+        })),
+        Ok(Answer::Many(rows)) => Soon::later(async move {
+            let array = Array { rows, frame: frame.clone(), dialect, begun: false };
+            replied(match Body::gather(array).await {
+                Ok(body) => (json(body), None),
+                Err(error) => error_response(&frame, &frontend::unsent(error)),
+            })
+        }),
+        Err(fault) => Soon::now(replied(error_response(&frame, &fault))),
+    }
+}
+
+fn whole(value: &dyn Encode, frame: &Frame, dialect: Dialect) -> Result<Body, Fault> {
+    let mut bytes = Vec::with_capacity(256);
+    frame.head(&mut bytes);
+    frontend::encode(value, Format::Json(dialect), &mut bytes)?;
+    frame.tail(&mut bytes);
+    Ok(Body::whole(bytes))
+}
+
+/// An answer that is one array, made item by item.
+struct Array {
+    rows: Rows,
+    frame: Frame,
+    dialect: Dialect,
+    begun: bool,
+}
+
+impl Source for Array {
+    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        if !self.begun {
+            self.frame.head(to);
+            to.push(b'[');
+            self.begun = true;
+        }
+        let more = self.rows.fill(Format::Json(self.dialect), to, until)?;
+        if !more {
+            to.push(b']');
+            self.frame.tail(to);
+        }
+        Poll::Ready(Ok(more))
+    }
+}
+
+/// The reply to what is no request, or too many of them.
+fn refused(fault: &Fault) -> Reply {
+    let (response, fault) = error_response(&Frame::unknown(), fault);
+    Soon::now(Replied { response, method: Box::from(""), fault })
+}
+
+fn error_response(frame: &Frame, fault: &Fault) -> (Response<Body>, Option<Kind>) {
+    let mut bytes = Vec::with_capacity(256);
+    frame.error(fault, &mut bytes);
+    (json(Body::whole(bytes)), Some(fault.kind))
+}
+
+fn json(body: Body) -> Response<Body> {
+    frontend::ok(const { HeaderValue::from_static("application/json") }, body)
+}
+
+/// The response where there is nothing to say.
+fn silence() -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}

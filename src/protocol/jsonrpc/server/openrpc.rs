@@ -1,0 +1,60 @@
+//! How a group describes itself: the method `rpc.discover`, and the same document at `openrpc.json` below its path.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use super::{address, json};
+use crate::http::body::Body;
+use crate::http::public_url::Site;
+use crate::model::fault::Fault;
+use crate::model::interface::Interface;
+use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use crate::protocol::jsonrpc::openrpc::write as openrpc;
+use crate::service::args::Args;
+use crate::service::future::Soon;
+use crate::service::{Answer, Service};
+
+/// The name of the method (OpenRPC 1.3, section "Service Discovery Method").
+const DISCOVER: &str = "rpc.discover";
+/// Where the document is, below a group's path.
+const TAIL: &str = "openrpc.json";
+
+/// Answers a call of `rpc.discover`; `None` where the name is another.
+pub(super) fn call(
+    interface: &Interface,
+    method: &str,
+    args: Args<'_>,
+    url: impl FnOnce() -> String,
+) -> Option<Result<Answer, Fault>> {
+    let document = |()| Answer::One(Box::new(openrpc::document(interface, &url())));
+    is_own(method).then(|| args.take::<()>().map(document))
+}
+
+/// Whether a method is the protocol's own.
+pub(super) fn is_own(method: &str) -> bool {
+    method == DISCOVER
+}
+
+/// The OpenRPC document of a group, for whoever asks by GET.
+#[derive(Debug, Clone, Default)]
+pub struct OpenRpc {
+    /// Under which address the server is known.
+    pub site: Arc<Site>,
+}
+
+impl Face for OpenRpc {
+    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        if tail == TAIL { &[Method::GET, Method::HEAD] } else { &[] }
+    }
+
+    fn claims(&self, interface: &Interface, head: &GroupHead<'_>) -> Claim {
+        if self.methods(interface, head.tail).contains(&head.parts.method) { Claim::Yes } else { Claim::No }
+    }
+
+    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        let document = openrpc::document(service.interface(), &address(&self.site, &request));
+        let response = json(Body::whole(format!("{document:#}\n")));
+        Soon::now(Replied { response, method: Box::from(""), fault: None })
+    }
+}

@@ -1,0 +1,13 @@
+//! Protocols seen from the client: each face reads calls and writes answers.
+
+pub mod batch;
+pub mod client_codec;
+pub mod describe;
+pub mod discovered;
+pub mod frontend;
+pub mod jsonrpc;
+pub mod page;
+pub mod rest;
+pub mod set;
+pub mod soap;
+pub mod xmlrpc;

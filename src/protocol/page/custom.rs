@@ -1,0 +1,251 @@
+//! A page of an operator's own: a template filled with what a method answers.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+
+use super::assets;
+use super::assets::STYLE;
+use super::template::{Template, TemplateError};
+use super::{claims_page, replied, root};
+use crate::codec::Limits;
+use crate::http::body::Body;
+use crate::http::public_url::Site;
+use crate::model::fault::{Fault, Kind};
+use crate::model::interface::{Interface, Method as Described};
+use crate::model::value::{Room, Value};
+use crate::protocol::frontend;
+use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use crate::protocol::rest::server::query;
+use crate::service::args::Args;
+use crate::service::future::Soon;
+use crate::service::{Answer, Call, Service};
+
+/// How many bytes of memory the answer may take that is shown.
+const ROOM: usize = 8 << 20;
+
+/// Where the own style sheet of a page is, below its path.
+const OWN_STYLE: &str = "style.css";
+
+/// A page made of a template and of what a method answers, for GET and HEAD at its path. The query has the method's
+/// parameters, as over REST.
+#[derive(Debug, Clone)]
+pub struct OwnPage {
+    /// What stands above it.
+    pub title: Arc<str>,
+    /// The method whose answer is shown.
+    pub method: Arc<str>,
+    /// How it is shown.
+    pub template: Arc<Template>,
+    /// A style sheet of its own, behind that of the other pages.
+    pub style: Option<Style>,
+    /// After how many seconds a browser asks for it anew.
+    pub refresh: Option<u64>,
+    /// How large a value in the query may be.
+    pub limits: Limits,
+    /// Under which address people know the server.
+    pub site: Arc<Site>,
+}
+
+/// A style sheet.
+#[derive(Debug, Clone)]
+pub struct Style {
+    text: Arc<str>,
+    version: Arc<str>,
+}
+
+impl Style {
+    /// A style sheet of this text.
+    pub fn new(text: &str) -> Style {
+        Style { text: text.into(), version: assets::hash(text).into() }
+    }
+}
+
+impl Face for OwnPage {
+    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        let own = tail == OWN_STYLE && self.style.is_some();
+        if tail.is_empty() || tail == STYLE_SHEET || own { &[Method::GET, Method::HEAD] } else { &[] }
+    }
+
+    fn claims(&self, interface: &Interface, head: &GroupHead<'_>) -> Claim {
+        claims_page(head.parts, self.methods(interface, head.tail))
+    }
+
+    fn is_for_people(&self) -> bool {
+        true
+    }
+
+    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        match (request.tail, &self.style) {
+            (STYLE_SHEET, _) => Soon::now(replied(STYLE.response(request.head), None)),
+            (OWN_STYLE, Some(style)) => {
+                let body = Body::whole(style.text.as_bytes().to_vec());
+                Soon::now(replied(assets::part(request.head, &style.version, "text/css; charset=utf-8", body), None))
+            }
+            _ => self.page(service.as_ref(), request),
+        }
+    }
+}
+
+/// Where the style sheet of all pages is, below a page's path.
+const STYLE_SHEET: &str = "page.css";
+
+impl OwnPage {
+    fn page(&self, service: &dyn Service, request: GroupRequest<'_>) -> Reply {
+        let base = self.site.base(request.head, request.context.peer);
+        let (root, path) = (root(&base).to_owned(), request.path().to_owned());
+        let interface = service.interface();
+        let method = interface.method(&self.method);
+        let given = given(interface, method, request.query(), self.limits);
+        let (answer, params) = match given {
+            Ok(object) => (self.ask(service, object.as_deref(), &request), params(method, object.as_deref())),
+            Err(fault) => (Soon::now(Err(fault)), params(method, None)),
+        };
+        let page = self.clone();
+        let value = answer.and_then(|answer| match answer {
+            Ok(answer) => Soon::later(answer.into_value(Room::new(ROOM))),
+            Err(fault) => Soon::now(Err(fault)),
+        });
+        value.map(move |answered| page.replied(answered, &Around { root: &root, path: &path, params }))
+    }
+
+    fn ask(
+        &self,
+        service: &dyn Service,
+        object: Option<&str>,
+        request: &GroupRequest<'_>,
+    ) -> Soon<Result<Answer, Fault>> {
+        let raw = object.map(serde_json::from_str).transpose();
+        match raw {
+            Ok(raw) => {
+                let args = raw.map_or(Args::None, Args::Json);
+                frontend::begin(service, Call { method: &self.method, args, context: request.context })
+            }
+            Err(error) => Soon::now(Err(Fault::bad_params(error.to_string()))),
+        }
+    }
+
+    fn replied(&self, answered: Result<Value, Fault>, around: &Around<'_>) -> Replied {
+        let (made, fault) = match answered {
+            Ok(answer) => {
+                let made = self.template.render(&self.view(around, Some(&answer), None));
+                let told = made.as_ref().err().map(|error| {
+                    tracing::error!(%error, page = around.path, "a page could not be made");
+                    Fault::new(Kind::Internal, "the page could not be made; the log says why")
+                });
+                (made, told)
+            }
+            Err(fault) => (Ok(String::new()), Some(fault)),
+        };
+        let response = match &fault {
+            Some(fault) => self.failed(fault, around),
+            None => made.map(|html| (StatusCode::OK, html)),
+        };
+        let (status, html) = response.unwrap_or_else(|error| {
+            tracing::error!(%error, "the page for failures could not be made");
+            (StatusCode::INTERNAL_SERVER_ERROR, String::new())
+        });
+        let response = self.response(status, html);
+        Replied { response, method: Box::from(&*self.method), fault: fault.map(|fault| fault.kind) }
+    }
+
+    fn failed(&self, fault: &Fault, around: &Around<'_>) -> Result<(StatusCode, String), TemplateError> {
+        let status = fault.kind.http_status();
+        let what = match fault.kind {
+            Kind::Unreachable => "This page cannot be shown: a server behind it does not answer.",
+            Kind::Late => "This page cannot be shown: a server behind it takes too long.",
+            Kind::Busy => "This page cannot be shown now: too much is going on.",
+            Kind::BadParams => "This page cannot be shown with these parameters.",
+            _ => "This page cannot be shown.",
+        };
+        let failure = Failure { status: status.as_u16(), what, message: &fault.message };
+        let html = self.template.failed(&self.view(around, None, Some(failure)))?;
+        Ok((status, html))
+    }
+
+    fn view<'a>(&'a self, around: &'a Around<'a>, answer: Option<&'a Value>, failure: Option<Failure<'a>>) -> View<'a> {
+        let here = around.path.trim_end_matches('/');
+        let style = |style: &Style| format!("{}{here}/{OWN_STYLE}?{}", around.root, style.version);
+        View {
+            title: &self.title,
+            root: around.root,
+            here,
+            base_style: format!("{}{here}/{STYLE_SHEET}?{}", around.root, *STYLE.version),
+            style: self.style.as_ref().map(style),
+            version: env!("CARGO_PKG_VERSION"),
+            params: &around.params,
+            answer,
+            failure,
+        }
+    }
+
+    fn response(&self, status: StatusCode, html: String) -> Response<Body> {
+        let mut response = assets::own(html);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.refresh {
+            headers.insert(header::REFRESH, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// The parameters of a query as a JSON object. A method that is not known yet takes none.
+fn given(
+    interface: &Interface,
+    method: Option<&Described>,
+    query: &str,
+    limits: Limits,
+) -> Result<Option<String>, Fault> {
+    match method {
+        Some(method) => query::read(interface, method, query, limits),
+        None if query.is_empty() => Ok(None),
+        None => Err(Fault::new(Kind::Unreachable, "it is not known yet which parameters this page takes")),
+    }
+}
+
+/// The parameters that count, for a template to show: those that are given, and the defaults of the others.
+fn params(method: Option<&Described>, object: Option<&str>) -> Map<String, Json> {
+    let given = object.and_then(|object| serde_json::from_str::<Map<String, Json>>(object).ok()).unwrap_or_default();
+    let all = method.into_iter().flat_map(|method| &method.params);
+    let counts = all.filter_map(|param| {
+        let value = given.get(&param.name).or_else(|| param.schema.get("default"))?;
+        Some((param.name.clone(), value.clone()))
+    });
+    counts.collect()
+}
+
+/// What is known of a request for a page.
+struct Around<'a> {
+    /// What stands before each path.
+    root: &'a str,
+    path: &'a str,
+    params: Map<String, Json>,
+}
+
+/// Everything that a template may ask for.
+#[derive(Serialize)]
+struct View<'a> {
+    title: &'a str,
+    root: &'a str,
+    /// The path of the page, without a slash at its end.
+    here: &'a str,
+    base_style: String,
+    style: Option<String>,
+    version: &'a str,
+    params: &'a Map<String, Json>,
+    answer: Option<&'a Value>,
+    failure: Option<Failure<'a>>,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    status: u16,
+    what: &'a str,
+    message: &'a str,
+}

@@ -1,0 +1,56 @@
+//! A group as it stands in lists of groups.
+
+use serde::Serialize;
+
+use super::prose::{Paragraph, prose};
+use crate::model::interface::Interface;
+use crate::protocol::xmlrpc::signature;
+
+/// What the directory and the pages say of a group.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listed {
+    /// Its path.
+    pub path: String,
+    /// Its other paths.
+    pub aliases: Vec<String>,
+    title: String,
+    doc: Vec<Paragraph>,
+    methods: Vec<Line>,
+}
+
+/// What the directory says of a page of an operator's own.
+#[derive(Debug, Clone, Serialize)]
+pub struct OwnListed {
+    /// Its path.
+    pub path: String,
+    /// What stands above it.
+    pub title: String,
+}
+
+/// A method on one line.
+#[derive(Debug, Clone, Serialize)]
+struct Line {
+    name: String,
+    signature: String,
+    /// The first paragraph of its documentation.
+    doc: Option<Paragraph>,
+}
+
+impl Listed {
+    /// A group of this interface.
+    pub fn new(path: impl Into<String>, aliases: Vec<String>, interface: &Interface) -> Listed {
+        let methods = interface.methods.iter().map(|method| Line {
+            name: method.name.clone(),
+            signature: signature::line(interface, method),
+            doc: prose(&method.doc).into_iter().next(),
+        });
+        let (path, doc) = (path.into(), prose(&interface.doc));
+        let title = if interface.title.is_empty() { path.clone() } else { interface.title.clone() };
+        Listed { title, path, aliases, doc, methods: methods.collect() }
+    }
+
+    /// Whether the group is reached at a path.
+    pub(super) fn is_at(&self, path: &str) -> bool {
+        self.path == path || self.aliases.iter().any(|alias| alias == path)
+    }
+}

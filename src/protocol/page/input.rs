@@ -1,0 +1,235 @@
+//! Which field of a form takes a value of which type.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::templates::{legible, misleading};
+use super::type_text::{choices, other_than_null, plain, type_name};
+use crate::model::interface::{Interface, Param};
+
+/// How deep an example of a type goes before it is only `null`.
+const DEPTH: usize = 6;
+
+/// The field for one parameter.
+#[derive(Debug, Serialize, PartialEq)]
+pub(super) struct Input {
+    kind: Kind,
+    /// For a choice.
+    options: Vec<Choice>,
+    min: Option<String>,
+    max: Option<String>,
+    max_length: Option<u64>,
+    /// What stands in the field at first.
+    value: String,
+    /// What is shown where nothing stands.
+    hint: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Integer,
+    Number,
+    Text,
+    Choice,
+    Json,
+}
+
+/// One of the values of a choice.
+#[derive(Debug, Serialize, PartialEq, Eq)]
+struct Choice {
+    /// As a JSON text.
+    json: String,
+    label: String,
+}
+
+impl Input {
+    pub(super) fn of(interface: &Interface, param: &Param) -> Input {
+        let schema = meant(interface, param.schema.as_value());
+        let options = options(schema);
+        let kind = kind(schema, !options.is_empty());
+        let given = param.schema.get("default").filter(|default| !default.is_null());
+        let value = match (kind, given) {
+            (Kind::Choice, given) => given.map(compact).unwrap_or_default(),
+            (Kind::Json, Some(given)) => pretty(given),
+            (Kind::Json, None) if param.required => pretty(&example(interface, param.schema.as_value(), DEPTH)),
+            (Kind::Integer | Kind::Number, None) if param.required => plain(&some_number(schema)),
+            (Kind::Text, None) if param.required && is_date(schema) => hint(schema).to_owned(),
+            // A text that the field would not show as it is: left out, it counts all the same.
+            (_, given) => given.map(plain).filter(|text| !text.contains(misleading)).unwrap_or_default(),
+        };
+        let bound = |key| schema.get(key).map(plain);
+        let (min, max) = match schema.get("format").and_then(Value::as_str).and_then(range) {
+            Some((min, max)) => (bound("minimum").or(Some(min)), bound("maximum").or(Some(max))),
+            None => (bound("minimum"), bound("maximum")),
+        };
+        let max_length = schema.get("maxLength").and_then(Value::as_u64);
+        Input { kind, options, min, max, max_length, value, hint: hint(schema) }
+    }
+}
+
+/// The schema that a value is of: references followed, and null left aside.
+fn meant<'a>(interface: &'a Interface, schema: &'a Value) -> &'a Value {
+    let schema = interface.resolve(schema);
+    other_than_null(schema).map_or(schema, |other| interface.resolve(other))
+}
+
+fn kind(schema: &Value, is_choice: bool) -> Kind {
+    match type_name(schema).0 {
+        _ if is_choice => Kind::Choice,
+        Some("integer") => Kind::Integer,
+        Some("number") => Kind::Number,
+        Some("string") => Kind::Text,
+        _ => Kind::Json,
+    }
+}
+
+fn options(schema: &Value) -> Vec<Choice> {
+    let (yes, no) = (Value::Bool(true), Value::Bool(false));
+    let values = match type_name(schema).0 {
+        Some("boolean") => vec![&yes, &no],
+        _ => choices(schema).unwrap_or_default(),
+    };
+    let choice = |value: &Value| Choice { json: compact(value), label: plain(value) };
+    values.into_iter().filter(|value| !value.is_null()).map(choice).collect()
+}
+
+/// What an integer of so many bits holds. More than a browser's numbers tell apart is not said.
+fn range(format: &str) -> Option<(String, String)> {
+    let (least, most) = match format {
+        "int8" => (i8::MIN.into(), i8::MAX.into()),
+        "int16" => (i16::MIN.into(), i16::MAX.into()),
+        "int32" => (i32::MIN.into(), i32::MAX.into()),
+        "uint8" => (0, u8::MAX.into()),
+        "uint16" => (0, u16::MAX.into()),
+        "uint32" => (0_i64, i64::from(u32::MAX)),
+        _ => return None,
+    };
+    Some((least.to_string(), most.to_string()))
+}
+
+fn hint(schema: &Value) -> &'static str {
+    let said = |key: &str| schema.get(key).and_then(Value::as_str);
+    match (said("format"), said("contentEncoding")) {
+        (Some("date-time"), _) => "2026-01-31T12:00:00Z",
+        (_, Some("base64")) => "bytes in base64",
+        _ => "",
+    }
+}
+
+fn is_date(schema: &Value) -> bool {
+    schema.get("format").is_some_and(|format| format == "date-time")
+}
+
+fn first_example(schema: &Value) -> Option<&Value> {
+    schema.get("examples")?.as_array()?.first()
+}
+
+/// One, or the number nearest to it that the bounds allow.
+fn some_number(schema: &Value) -> Value {
+    let bound = |key| schema.get(key).and_then(Value::as_f64);
+    let (least, most) = (bound("minimum").unwrap_or(1.0), bound("maximum").unwrap_or(1.0));
+    match first_example(schema) {
+        Some(example) => example.clone(),
+        None if least > 1.0 => schema.get("minimum").cloned().unwrap_or_default(),
+        None if most < 1.0 => schema.get("maximum").cloned().unwrap_or_default(),
+        None => json!(1),
+    }
+}
+
+/// A value of a type, so that a person sees its form and has something to change.
+fn example(interface: &Interface, schema: &Value, depth: usize) -> Value {
+    let schema = meant(interface, schema);
+    if depth == 0 {
+        return Value::Null;
+    }
+    if let Some(value) = schema.get("default").or_else(|| first_example(schema)) {
+        return value.clone();
+    }
+    if let Some(first) = choices(schema).and_then(|values| values.first().copied()) {
+        return first.clone();
+    }
+    let inner = |schema| example(interface, schema, depth - 1);
+    match type_name(schema).0 {
+        Some("boolean") => json!(false),
+        Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or(json!(0)),
+        Some("string") => json!(if is_date(schema) { hint(schema) } else { "" }),
+        Some("array") => items(schema).map(inner).collect(),
+        Some("object") => {
+            let members = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+            Value::Object(members.map(|(name, schema)| (name.clone(), inner(schema))).collect::<Map<_, _>>())
+        }
+        _ => match schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
+            Some(alternatives) => alternatives.first().map(inner).unwrap_or_default(),
+            None => json!("text"),
+        },
+    }
+}
+
+/// The types of the items that an example of an array has.
+fn items(schema: &Value) -> impl Iterator<Item = &Value> {
+    let first = schema.get("prefixItems").and_then(Value::as_array).into_iter().flatten();
+    let of_all = schema.get("items").filter(|_| schema.get("prefixItems").is_none());
+    first.chain(of_all)
+}
+
+fn pretty(value: &Value) -> String {
+    legible(serde_json::to_string_pretty(value).unwrap_or_default())
+}
+
+fn compact(value: &Value) -> String {
+    legible(value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::Schema;
+
+    use super::*;
+
+    fn input(schema: Value, required: bool) -> Input {
+        let mut interface = Interface::default();
+        interface.defs.insert("Pair".into(), json!({"type": "object", "properties": {
+            "name": {"type": "string"}, "pair": {"$ref": "#/$defs/Pair"}, "sizes": {"type": "array", "items": {"type": "integer", "minimum": 1}},
+        }}));
+        let schema = Schema::try_from(schema).unwrap();
+        Input::of(&interface, &Param { name: "it".into(), doc: String::new(), schema, required })
+    }
+
+    #[test]
+    fn each_type_has_its_field() {
+        for (schema, kind) in [
+            (json!({"type": "integer"}), Kind::Integer),
+            (json!({"type": ["integer", "null"]}), Kind::Integer),
+            (json!({"anyOf": [{"type": "number"}, {"type": "null"}]}), Kind::Number),
+            (json!({"type": "boolean"}), Kind::Choice),
+            (json!({"enum": ["a", 1]}), Kind::Choice),
+            (json!({"type": "string"}), Kind::Text),
+            (json!({"type": "array"}), Kind::Json),
+            (json!(true), Kind::Json),
+        ] {
+            assert_eq!(input(schema.clone(), true).kind, kind, "{schema}");
+        }
+    }
+
+    #[test]
+    fn bounds_come_from_the_schema_or_from_the_width() {
+        let bounded = |schema| {
+            let input = input(schema, true);
+            [input.min, input.max].map(Option::unwrap_or_default)
+        };
+        assert_eq!(bounded(json!({"type": "integer", "format": "uint8"})), ["0", "255"]);
+        assert_eq!(bounded(json!({"type": "integer", "format": "uint8", "minimum": 1.0})), ["1", "255"]);
+        assert_eq!(bounded(json!({"type": "integer", "format": "uint64", "minimum": 0})), ["0", ""]);
+    }
+
+    #[test]
+    fn what_must_be_given_has_an_example_even_where_a_type_holds_itself() {
+        let text = input(json!({"$ref": "#/$defs/Pair"}), true).value;
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&value["name"], &value["sizes"]), (&json!(""), &json!([1])));
+        assert_eq!(input(json!({"$ref": "#/$defs/Pair"}), false).value, "");
+        assert_eq!(input(json!({"type": "integer", "default": 5}), false).value, "5");
+        assert_eq!(input(json!({"type": "boolean", "default": true}), false).value, "true");
+    }
+}

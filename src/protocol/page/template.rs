@@ -1,0 +1,200 @@
+//! An operator's own template: read once, looked at before anything is served, and bounded whenever it is filled in.
+
+use std::fmt;
+use std::io;
+
+use minijinja::value::Serde;
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use serde::Serialize;
+
+use super::templates;
+
+/// The name under which a template may extend the frame of the pages that are built in.
+pub const FRAME: &str = "croupier/page.html";
+
+/// The page that says that there is none.
+const FAILED: &str = "croupier/failed.html";
+
+/// How many steps a template may take.
+const STEPS: u64 = 1_000_000;
+
+/// How many bytes a page may have.
+const LONGEST: usize = 4 << 20;
+
+/// A template, and the parts of which it makes use.
+#[derive(Debug)]
+pub struct Template {
+    environment: Environment<'static>,
+    name: String,
+}
+
+/// What is wrong with a template, and in which line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateError {
+    /// The name of the template or part.
+    pub name: String,
+    /// The line, from 1; `None` where it is all of it.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Template {
+    /// A template of this name and text, with parts that it may extend, include or import by their names. Beside those
+    /// there is [`FRAME`].
+    ///
+    /// ```
+    /// use croupier::protocol::page::Template;
+    /// let text = "{% extends \"croupier/page.html\" %}{% block content %}{{ answer.x }}{% endblock %}";
+    /// assert!(Template::new("x.html", text, &[]).is_ok());
+    /// let wrong = Template::new("x.html", "one\n{% if answer %}", &[]).unwrap_err();
+    /// assert_eq!((wrong.name.as_str(), wrong.line), ("x.html", Some(2)));
+    /// ```
+    ///
+    /// # Errors
+    /// Where one of the texts is no template, or names a part that is not there.
+    pub fn new(name: &str, text: &str, parts: &[(String, String)]) -> Result<Template, TemplateError> {
+        let own = [(name, text)].into_iter().chain(parts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+        let environment = || -> Result<Environment<'static>, Error> {
+            let mut environment = templates::environment()?;
+            environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+            environment.add_template(FRAME, include_str!("templates/own.html"))?;
+            environment.add_template(FAILED, include_str!("templates/failed.html"))?;
+            for (name, text) in own.clone() {
+                environment.add_template_owned(name.to_owned(), text.to_owned())?;
+            }
+            environment.set_fuel(Some(STEPS));
+            Ok(environment)
+        };
+        let environment = environment().map_err(|error| TemplateError::of(&error, name))?;
+        for (name, text) in own.clone() {
+            let missing = named(text).find(|(_, other)| environment.get_template(other).is_err());
+            if let Some((line, other)) = missing {
+                let message = format!("there is no part `{other}`");
+                return Err(TemplateError { name: name.to_owned(), line: Some(line), message });
+            }
+        }
+        Ok(Template { environment, name: name.to_owned() })
+    }
+
+    /// Fills in the template.
+    pub(super) fn render(&self, with: &impl Serialize) -> Result<String, TemplateError> {
+        self.fill_in(&self.name, with)
+    }
+
+    /// The page that says that there is none.
+    pub(super) fn failed(&self, with: &impl Serialize) -> Result<String, TemplateError> {
+        self.fill_in(FAILED, with)
+    }
+
+    fn fill_in(&self, name: &str, with: &impl Serialize) -> Result<String, TemplateError> {
+        let mut page = Bounded(Vec::new());
+        let template = self.environment.get_template(name).map_err(|error| TemplateError::of(&error, name))?;
+        template.render_captured_to(Serde(with), &mut page).map_err(|error| TemplateError::of(&error, name))?;
+        // A template is text, and so is what it writes.
+        Ok(String::from_utf8(page.0).unwrap_or_default())
+    }
+}
+
+/// The parts that a text names in its tags, each with its line. One that may be missing is not among them.
+fn named(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.match_indices("{%").filter_map(|(at, _)| {
+        let tag = text.get(at + 2..)?.split("%}").next()?.trim_start_matches(['-', '+']).trim_start();
+        let (word, rest) = tag.split_once(char::is_whitespace)?;
+        let quoted = rest.trim_start();
+        let quote = quoted.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+        let (name, after) = quoted.get(1..)?.split_once(quote)?;
+        let names = matches!(word, "extends" | "include" | "import" | "from") && !after.contains("ignore");
+        names.then(|| (1 + text.get(..at).unwrap_or_default().matches('\n').count(), name))
+    })
+}
+
+/// What is written, as long as it is not too long.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() > LONGEST.saturating_sub(self.0.len()) {
+            return Err(io::Error::other(format!("the page has more than {LONGEST} bytes")));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl TemplateError {
+    fn of(error: &Error, name: &str) -> TemplateError {
+        let message = match (error.kind(), error.detail()) {
+            (ErrorKind::OutOfFuel, _) => format!("the template takes more than {STEPS} steps"),
+            (ErrorKind::WriteFailure, _) => {
+                let source = std::error::Error::source(error).map(ToString::to_string);
+                source.unwrap_or_else(|| error.kind().to_string())
+            }
+            (kind, Some(detail)) => format!("{kind}: {detail}"),
+            (kind, None) => kind.to_string(),
+        };
+        TemplateError { name: error.name().unwrap_or(name).to_owned(), line: error.line(), message }
+    }
+}
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}, line {line}: {}", self.name, self.message),
+            None => write!(f, "{}: {}", self.name, self.message),
+        }
+    }
+}
+
+impl std::error::Error for TemplateError {}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn filled(text: &str, with: &serde_json::Value) -> Result<String, String> {
+        let template = Template::new("own.html", text, &[]).map_err(|error| error.to_string())?;
+        template.render(with).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn values_are_escaped_and_names_that_are_not_there_are_told() {
+        let with = json!({"answer": {"name": "<b>\u{202e}&"}});
+        assert_eq!(filled("{{ answer.name }}", &with), Ok("&lt;b&gt;\u{fffd}&amp;".into()));
+        assert_eq!(filled("{% if answer.none %}a{% else %}b{% endif %}", &with), Ok("b".into()));
+        assert_eq!(filled("\n{{ answer.nme }}", &with), Err("own.html, line 2: undefined value".into()));
+    }
+
+    #[test]
+    fn a_template_is_looked_at_before_it_is_used() {
+        for (text, message) in [
+            ("a\n{% fi %}", "own.html, line 2: syntax error: unknown statement fi"),
+            ("\n\n{% include 'gone.html' %}", "own.html, line 3: there is no part `gone.html`"),
+            ("{%- extends \"base.html\" -%}", "own.html, line 1: there is no part `base.html`"),
+        ] {
+            assert_eq!(filled(text, &json!({})), Err(message.into()));
+        }
+        assert_eq!(filled("a{% include 'gone.html' ignore missing %}b", &json!({})), Ok("ab".into()));
+        let parts = [("part.html".to_owned(), "{% macro m(x) %}[{{ x }}]{% endmacro %}".to_owned())];
+        let template = Template::new("a.html", "{% from 'part.html' import m %}{{ m(1) }}", &parts).unwrap();
+        assert_eq!(template.render(&json!({})), Ok("[1]".into()));
+    }
+
+    #[test]
+    fn neither_its_steps_nor_its_page_are_without_end() {
+        let many = "{% for a in range(10000) %}{% for b in range(10000) %}{% endfor %}{% endfor %}";
+        assert_eq!(
+            filled(many, &json!({})),
+            Err("own.html, line 1: the template takes more than 1000000 steps".into())
+        );
+        let long = "{% for a in range(10000) %}{{ text }}{% endfor %}";
+        let wrong = filled(long, &json!({"text": "x".repeat(1000)})).unwrap_err();
+        assert!(wrong.contains("the page has more than 4194304 bytes"), "{wrong}");
+    }
+}

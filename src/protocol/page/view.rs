@@ -1,0 +1,165 @@
+//! What the page of a group shows, made from its interface.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::assets::{SCRIPT, STYLE};
+use super::forms::forms;
+use super::input::Input;
+use super::prose::{Paragraph, prose};
+use super::ring::Drawing;
+use super::type_text::{plain, words};
+use super::{Listed, Page, Protocol, root, templates};
+use crate::http::routes;
+use crate::http::routes::Table;
+use crate::model::interface;
+use crate::model::interface::Interface;
+use crate::protocol::xmlrpc::signature;
+
+/// Everything that the template of a group's page asks for.
+#[derive(Serialize)]
+pub(super) struct Group<'a> {
+    title: &'a str,
+    doc: Vec<Paragraph>,
+    /// What stands before each path.
+    root: &'a str,
+    /// The path of the page, without a slash at its end.
+    here: &'a str,
+    /// The group's public address.
+    url: String,
+    style: &'a str,
+    script: &'a str,
+    version: &'a str,
+    methods: Vec<Method<'a>>,
+    ring: Option<Drawing>,
+    protocols: &'a [Protocol],
+    /// The other groups.
+    others: Vec<&'a Listed>,
+    /// What the script must know, as JSON.
+    data: String,
+}
+
+#[derive(Serialize)]
+struct Method<'a> {
+    name: &'a str,
+    signature: String,
+    doc: Vec<Paragraph>,
+    params: Vec<Param<'a>>,
+    result: Type,
+    safe: bool,
+    /// The routes to it.
+    routes: Vec<Route<'a>>,
+}
+
+/// A route, as it is shown.
+#[derive(Serialize)]
+struct Route<'a> {
+    verb: &'a str,
+    path: &'a str,
+    /// What the route itself gives, as `name = value`.
+    fixed: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Param<'a> {
+    name: &'a str,
+    doc: Vec<Paragraph>,
+    required: bool,
+    default: Option<String>,
+    /// The type of its values.
+    of: Type,
+    input: Input,
+}
+
+/// A type as people read it.
+#[derive(Serialize)]
+struct Type {
+    words: String,
+    doc: Vec<Paragraph>,
+    /// The schema, where words do not say all of it.
+    schema: Option<String>,
+}
+
+/// A group at the path by which it was asked for.
+pub(super) fn group<'a>(page: &'a Page, interface: &'a Interface, base: &'a str, path: &'a str) -> Group<'a> {
+    let root = root(base);
+    let title = if interface.title.is_empty() { path } else { &interface.title };
+    let others = page.groups.iter().filter(|group| !group.is_at(path)).collect();
+    let url = format!("{base}{path}");
+    Group {
+        title,
+        doc: prose(&interface.doc),
+        root,
+        here: path.trim_end_matches('/'),
+        style: &STYLE.version,
+        script: &SCRIPT.version,
+        version: env!("CARGO_PKG_VERSION"),
+        methods: interface.methods.iter().map(|of| method(interface, of, &page.routes)).collect(),
+        ring: interface.ring.as_ref().filter(|_| !page.protocols.is_empty()).map(Drawing::of),
+        protocols: &page.protocols,
+        others,
+        data: data(page, interface, &url, &format!("{root}{path}")),
+        url,
+    }
+}
+
+fn method<'a>(interface: &'a Interface, method: &'a interface::Method, routes: &'a Table) -> Method<'a> {
+    let routes = routes.routes().iter().filter(|route| route.method() == method.name);
+    Method {
+        name: &method.name,
+        signature: signature::line(interface, method),
+        doc: prose(&method.doc),
+        params: method.params.iter().map(|of| param(interface, of)).collect(),
+        result: kind(interface, method.result.as_value(), true),
+        safe: method.safe,
+        routes: routes.map(|of| route(of)).collect(),
+    }
+}
+
+fn route(route: &routes::Route) -> Route<'_> {
+    let (verb, path) = (route.template().verb().as_str(), route.template().path());
+    let fixed = route.args().iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    Route { verb, path, fixed }
+}
+
+fn param<'a>(interface: &'a Interface, param: &'a interface::Param) -> Param<'a> {
+    Param {
+        name: &param.name,
+        doc: prose(&param.doc),
+        required: param.required,
+        default: param.schema.get("default").filter(|default| !default.is_null()).map(plain),
+        of: kind(interface, param.schema.as_value(), false),
+        input: Input::of(interface, param),
+    }
+}
+
+/// A type, with the documentation that it has itself where that is nowhere else.
+fn kind(interface: &Interface, schema: &Value, documented: bool) -> Type {
+    let meant = interface.resolve(schema);
+    let doc = meant.get("description").and_then(Value::as_str).filter(|_| documented).unwrap_or_default();
+    let composed = ["properties", "items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf"]
+        .iter()
+        .any(|key| meant.get(key).is_some_and(|value| value.is_object() || value.is_array()));
+    let whole = composed.then(|| serde_json::to_string_pretty(meant).unwrap_or_default());
+    Type { words: words(interface, meant), doc: prose(doc), schema: whole }
+}
+
+/// The forms of values and the addresses, for the script.
+fn data(page: &Page, interface: &Interface, url: &str, path: &str) -> String {
+    let (methods, definitions) = forms(interface);
+    let ring = interface.ring.as_ref().map(|ring| {
+        let labels: Vec<_> = ring.sectors.iter().map(|sector| &sector.label).collect();
+        json!({"pick": ring.pick, "list": ring.list, "labels": labels})
+    });
+    templates::legible(
+        json!({
+            "url": url,
+            "path": path,
+            "namespace": page.namespace,
+            "methods": methods,
+            "definitions": definitions,
+            "ring": ring,
+        })
+        .to_string(),
+    )
+}

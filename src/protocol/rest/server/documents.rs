@@ -1,0 +1,133 @@
+//! The OpenAPI documents, of one group and of all of them.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use serde_json::Value;
+
+use super::cors::Grant;
+use super::problem::{Problem, list};
+use crate::http::body::Body;
+use crate::http::public_url::Site;
+use crate::http::rejection::Refusal;
+use crate::http::routes::Table;
+use crate::model::interface::Interface;
+use crate::protocol::frontend;
+use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use crate::protocol::rest::openapi;
+use crate::service::Service;
+use crate::service::future::Soon;
+
+/// Where the document stands, below a group's own path.
+const TAIL: &str = "openapi.json";
+/// The verbs by which it is asked for.
+const VERBS: &[Method] = &[Method::GET, Method::HEAD, Method::OPTIONS];
+
+/// The OpenAPI document of a group, at `openapi.json` below its path.
+#[derive(Debug, Clone, Default)]
+pub struct OpenApi {
+    /// Under which address clients know this server.
+    pub site: Arc<Site>,
+    /// The sites whose pages may read the document, as in [`RestOptions`](super::RestOptions::cors).
+    pub cors: Vec<String>,
+    /// The routes of the group.
+    pub routes: Arc<Table>,
+}
+
+/// The OpenAPI document of all groups, at `openapi.json` below the path it is mounted at, which is `/`.
+#[derive(Clone, Default)]
+pub struct OpenApiOfAll {
+    /// Under which address clients know this server.
+    pub site: Arc<Site>,
+    /// The groups, in the order in which they are to be described.
+    pub groups: Vec<Described>,
+    /// The sites whose pages may read the document, as in [`RestOptions`](super::RestOptions::cors).
+    pub cors: Vec<String>,
+}
+
+/// A group that has a REST face.
+#[derive(Clone)]
+pub struct Described {
+    /// Its path.
+    pub path: String,
+    /// What answers its calls.
+    pub service: Arc<dyn Service>,
+    /// Its routes.
+    pub routes: Arc<Table>,
+}
+
+impl Face for OpenApi {
+    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        methods(tail)
+    }
+
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+        claims(head.tail)
+    }
+
+    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        let base = self.site.base(request.head, request.context.peer);
+        let url = format!("{base}{}", request.path().trim_end_matches('/'));
+        reply(&request, &self.cors, || openapi::document(service.interface(), &self.routes, &url))
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Response<Body> {
+        Problem::from(refusal).into_response()
+    }
+}
+
+impl Face for OpenApiOfAll {
+    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        methods(tail)
+    }
+
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+        claims(head.tail)
+    }
+
+    fn serve(&self, _: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        let base = self.site.base(request.head, request.context.peer);
+        reply(&request, &self.cors, || {
+            let groups = self.groups.iter().map(|of| (of.path.as_str(), of.service.interface(), of.routes.as_ref()));
+            let groups: Vec<_> = groups.collect();
+            openapi::document_of_all(&groups, &base)
+        })
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Response<Body> {
+        Problem::from(refusal).into_response()
+    }
+}
+
+fn methods(tail: &str) -> &'static [Method] {
+    if tail == TAIL { VERBS } else { &[] }
+}
+
+fn claims(tail: &str) -> Claim {
+    if tail == TAIL { Claim::Yes } else { Claim::No }
+}
+
+fn reply(request: &GroupRequest<'_>, cors: &[String], document: impl FnOnce() -> Value) -> Reply {
+    let grant = Grant::of(cors, &request.head.headers);
+    let mut response = match request.head.method {
+        Method::GET | Method::HEAD => frontend::ok(
+            const { HeaderValue::from_static("application/json") },
+            Body::whole(format!("{:#}\n", document())),
+        ),
+        Method::OPTIONS => {
+            let mut response = Response::new(Body::default());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            if let Ok(allow) = HeaderValue::from_str(&list(VERBS)) {
+                response.headers_mut().insert(header::ALLOW, allow);
+            }
+            grant.apply_before(request.head, VERBS, &mut response);
+            response
+        }
+        _ => Problem::not_allowed(VERBS, "a document is only to be read").into_response(),
+    };
+    grant.apply(&mut response);
+    if request.head.method == Method::HEAD {
+        response = frontend::only_head(response, request.head.headers.contains_key(header::ACCEPT_ENCODING));
+    }
+    Soon::now(Replied { response, method: Box::from(""), fault: None })
+}

@@ -1,0 +1,184 @@
+//! Answers in the form that the client takes: JSON, a JSON text on each line, or comma-separated values.
+
+use std::task::{Context as Task, Poll};
+
+use http::{HeaderValue, Response, header};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::accept::Media;
+use super::csv::Columns;
+use crate::codec::json::Dialect;
+use crate::http::body::{Body, Source};
+use crate::model::fault::{BoxError, Fault};
+use crate::model::interface::{Interface, Method, member};
+use crate::protocol::frontend;
+use crate::service::future::Soon;
+use crate::service::{Answer, Encode, Format, Rows};
+
+/// How an answer is to be written.
+#[derive(Debug)]
+pub(super) struct Form {
+    shape: Shape,
+    dialect: Dialect,
+    /// Whether another form could have been asked for.
+    varies: bool,
+}
+
+#[derive(Debug)]
+enum Shape {
+    Json,
+    Lines,
+    Csv(Columns),
+}
+
+/// The items of a method's result, if it is a list of items of one type.
+pub(super) fn items<'a>(interface: &'a Interface, method: &'a Method) -> Option<&'a Value> {
+    let result = interface.resolve(method.result.as_value());
+    member(result, "items").filter(|_| member(result, "prefixItems").is_none())
+}
+
+impl Form {
+    /// The form of answers in one of the media that they can be given in; `items` are those of the method's result, if
+    /// it is a list.
+    pub(super) fn new(media: Media, interface: &Interface, items: Option<&Value>, dialect: Dialect) -> Form {
+        let shape = match media {
+            Media::Json => Shape::Json,
+            Media::Lines => Shape::Lines,
+            Media::Csv => Shape::Csv(items.map_or(Columns::One, |items| Columns::of(interface, items))),
+        };
+        Form { shape, dialect, varies: items.is_some() }
+    }
+
+    fn media(&self) -> Media {
+        match self.shape {
+            Shape::Json => Media::Json,
+            Shape::Lines => Media::Lines,
+            Shape::Csv(_) => Media::Csv,
+        }
+    }
+
+    /// The response with an answer; without a body where only its head was asked for, in which case rows are not made.
+    pub(super) fn write(self, answer: Result<Answer, Fault>, only_head: bool) -> Soon<Result<Response<Body>, Fault>> {
+        let (media, varies) = (self.media(), self.varies);
+        let response = move |body| response(media, varies, body);
+        match answer {
+            Err(fault) => Soon::now(Err(fault)),
+            Ok(Answer::Many(_)) if only_head => Soon::now(Ok(response(Body::default()))),
+            Ok(Answer::Many(rows)) => Soon::later(async move {
+                let body = match self.shape {
+                    Shape::Json => Body::gather(Array { rows, dialect: self.dialect, begun: false }).await,
+                    Shape::Lines => Body::gather(Lines { rows, dialect: self.dialect }).await,
+                    Shape::Csv(columns) => {
+                        let lines = Lines { rows, dialect: self.dialect };
+                        Body::gather(Table { lines, columns, rows: Vec::new(), begun: false }).await
+                    }
+                };
+                body.map(response).map_err(frontend::unsent)
+            }),
+            Ok(Answer::One(value)) => Soon::now(self.write_one(value.as_ref()).map(response)),
+        }
+    }
+
+    fn write_one(&self, value: &dyn Encode) -> Result<Body, Fault> {
+        let mut bytes = Vec::with_capacity(128);
+        frontend::encode(value, Format::Json(self.dialect), &mut bytes)?;
+        match &self.shape {
+            Shape::Json => Ok(Body::whole(bytes)),
+            Shape::Lines => each(&bytes, |item, to| {
+                to.extend_from_slice(item.as_bytes());
+                to.push(b'\n');
+                Ok(())
+            }),
+            Shape::Csv(columns) => {
+                let mut head = Vec::new();
+                columns.header(&mut head);
+                each(&bytes, |item, to| {
+                    to.append(&mut head);
+                    columns.row(item, to)
+                })
+            }
+        }
+    }
+}
+
+/// The items of a list that is there as a whole, each written in its own way.
+fn each(list: &[u8], mut write: impl FnMut(&str, &mut Vec<u8>) -> Result<(), BoxError>) -> Result<Body, Fault> {
+    let mut lines = Vec::with_capacity(list.len());
+    let items: Vec<&RawValue> = serde_json::from_slice(list).map_err(|error| frontend::unsent(error.into()))?;
+    items.iter().try_for_each(|item| write(item.get(), &mut lines)).map_err(frontend::unsent)?;
+    Ok(Body::whole(lines))
+}
+
+fn response(media: Media, varies: bool, body: Body) -> Response<Body> {
+    let mut response = frontend::ok(media.content_type(), body);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, const { HeaderValue::from_static("no-store") });
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, const { HeaderValue::from_static("nosniff") });
+    if varies {
+        headers.insert(header::VARY, const { HeaderValue::from_static("accept") });
+    }
+    response
+}
+
+/// Rows as one JSON array.
+struct Array {
+    rows: Rows,
+    dialect: Dialect,
+    begun: bool,
+}
+
+impl Source for Array {
+    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        if !self.begun {
+            to.push(b'[');
+            self.begun = true;
+        }
+        let more = self.rows.fill(Format::Json(self.dialect), to, until)?;
+        if !more {
+            to.push(b']');
+        }
+        Poll::Ready(Ok(more))
+    }
+}
+
+/// Rows as one JSON text a line.
+struct Lines {
+    rows: Rows,
+    dialect: Dialect,
+}
+
+impl Lines {
+    fn fill(&mut self, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError> {
+        self.rows.fill(Format::JsonLines(self.dialect), to, until)
+    }
+}
+
+impl Source for Lines {
+    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        Poll::Ready(self.fill(to, until))
+    }
+}
+
+/// Rows as comma-separated values, made of their JSON texts.
+struct Table {
+    lines: Lines,
+    columns: Columns,
+    /// Rows as JSON texts, as many as go into one piece; used again for each.
+    rows: Vec<u8>,
+    begun: bool,
+}
+
+impl Source for Table {
+    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        if !self.begun {
+            self.columns.header(to);
+            self.begun = true;
+        }
+        self.rows.clear();
+        let more = self.lines.fill(&mut self.rows, until.saturating_sub(to.len()).max(1))?;
+        let rows = std::str::from_utf8(&self.rows)?;
+        rows.lines().try_for_each(|row| self.columns.row(row, to))?;
+        Poll::Ready(Ok(more))
+    }
+}

@@ -1,0 +1,217 @@
+//! SOAP seen from us as a client: a call into a request as the server's description has it, a response into its answer,
+//! and no socket between.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use serde::Deserialize;
+
+use crate::codec::Limits;
+use crate::codec::soap::{Binding, Name, Operation, Outcome, Reply, Told, Version, read_reply, write_call};
+use crate::codec::xml::Control;
+use crate::model::fault::{Fault, Kind};
+use crate::model::text::abridge;
+use crate::model::value::Value;
+use crate::protocol::client_codec::{Asked, NoAnswer, request, start_of, text_of};
+use crate::service::args::Arguments;
+use crate::service::passthrough::Wire;
+
+/// How SOAP is spoken to a server.
+#[derive(Debug, Clone)]
+pub struct Tongue {
+    /// How its messages look, which only its own description says.
+    pub binding: Arc<Binding>,
+    /// What becomes of a character that XML forbids.
+    pub control: Control,
+    /// How large an answer's document may be.
+    pub limits: Limits,
+}
+
+impl Tongue {
+    /// A tongue for these messages, which refuses characters that XML forbids; answers have at most 10,000,000 elements,
+    /// nested at most 64 deep.
+    pub fn new(binding: Arc<Binding>) -> Tongue {
+        let limits = Limits { elements: 10_000_000, ..Limits::default() };
+        Tongue { binding, control: Control::default(), limits }
+    }
+
+    /// The request that makes a call.
+    ///
+    /// # Errors
+    /// `NoSuchMethod` for a method that the server's description does not have or whose interface is not given,
+    /// `BadParams` where the method does not take these arguments, or XML cannot carry them.
+    pub fn ask(&self, asked: Asked<'_>, arguments: Arguments) -> Result<Request<Bytes>, Fault> {
+        let operation = self.operation(asked)?;
+        let known = asked.known.ok_or_else(|| Fault::no_such_method(asked.method))?;
+        let arguments = arguments.placed(known)?;
+        let mut body = Vec::with_capacity(1024);
+        write_call(&mut body, &self.binding, operation, &arguments, self.control)?;
+        Ok(self.post(body, &operation.action))
+    }
+
+    /// The method that a call is of which is written as the server's own description has it: by its element, in the
+    /// version that the description has.
+    pub(crate) fn method_of(&self, wire: Wire<'_>) -> Option<&str> {
+        self.operation_of(wire).map(|operation| operation.method.as_str())
+    }
+
+    /// The request that passes such a call on, in UTF-8. Where it names an action beside its element, that must be the
+    /// method's own: some servers go by it.
+    pub(crate) fn pass(&self, wire: Wire<'_>, body: &[u8]) -> Option<Request<Bytes>> {
+        let operation = self.operation_of(wire)?;
+        let Wire::Soap { actions, .. } = wire else { return None };
+        let fits = actions.iter().all(|action| !action.is_empty() && action.trim() == operation.action);
+        fits.then(|| self.post(body.to_vec(), &operation.action))
+    }
+
+    fn operation_of(&self, wire: Wire<'_>) -> Option<&Operation> {
+        let binding = &self.binding;
+        let Wire::Soap { version, element, namespace, .. } = wire else { return None };
+        let is = |wrapper: &Name| {
+            let own = wrapper.namespace.and_then(|at| binding.namespaces.get(at)).map(String::as_str);
+            wrapper.local == element && own == namespace
+        };
+        let same = binding.operations.iter().filter(|_| binding.version == version);
+        let mut found = same.filter(|operation| operation.wrapper.as_ref().is_some_and(is));
+        // What several operations have in common tells none of them.
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    /// The result in the response to a call.
+    ///
+    /// # Errors
+    /// Where there is none; see [`NoAnswer`].
+    pub fn hear(&self, asked: Asked<'_>, response: &Response<Bytes>) -> Result<Value, NoAnswer> {
+        let (operation, known) = match (self.operation(asked), asked.known) {
+            (Ok(operation), Some(known)) => (operation, known),
+            (Err(fault), _) => return Err(NoAnswer::Fault(fault)),
+            (_, None) => return Err(NoAnswer::Fault(Fault::no_such_method(asked.method))),
+        };
+        let fine = response.status().is_success();
+        if operation.outcome == Outcome::Nothing && fine && response.body().is_empty() {
+            return Ok(Value::Nil);
+        }
+        let reply = text_of(response).and_then(|text| {
+            let reply = read_reply(&text, known.shapes, &known.method.result, operation.outcome, self.limits);
+            reply.map_err(Fault::from).map(owned)
+        });
+        match reply {
+            Ok(Reply::Fault(told)) => Err(NoAnswer::Fault(fault_of(told))),
+            _ if response.status() != StatusCode::OK => {
+                Err(NoAnswer::Status { status: response.status(), start: start_of(response.body()) })
+            }
+            Ok(Reply::Answer(tape)) => match tape.values().next() {
+                Some(value) => Value::deserialize(value).map_err(NoAnswer::WrongType),
+                None => Ok(Value::Nil),
+            },
+            Err(fault) => Err(NoAnswer::Malformed(fault)),
+        }
+    }
+
+    fn operation(&self, asked: Asked<'_>) -> Result<&Operation, Fault> {
+        self.binding.operation(asked.method).ok_or_else(|| Fault::no_such_method(asked.method))
+    }
+
+    /// The action stands beside the message where its version has it: in a header of its own (SOAP 1.1, section 6.1.1), or
+    /// among the parameters of the media type (SOAP 1.2, Part 2, section 6.5.3; RFC 3902).
+    fn post(&self, body: Vec<u8>, action: &str) -> Request<Bytes> {
+        let quoted = format!("\"{}\"", action.replace('"', "%22"));
+        match self.binding.version {
+            Version::V11 => {
+                let mut request = request(body, Version::V11.content_type());
+                let action = HeaderValue::from_str(&quoted).unwrap_or(HeaderValue::from_static("\"\""));
+                request.headers_mut().insert(super::server::action::HEADER, action);
+                request
+            }
+            Version::V12 => {
+                let mut request = request(body, Version::V12.content_type());
+                let with_action = format!("{}; action={quoted}", Version::V12.content_type());
+                if let (false, Ok(media)) = (action.is_empty(), HeaderValue::from_str(&with_action)) {
+                    request.headers_mut().insert(header::CONTENT_TYPE, media);
+                }
+                request
+            }
+        }
+    }
+}
+
+fn owned(reply: Reply<'_>) -> Reply<'static> {
+    match reply {
+        Reply::Answer(tape) => Reply::Answer(tape.into_owned()),
+        Reply::Fault(told) => Reply::Fault(told),
+    }
+}
+
+/// A fault in the one table's terms. What another croupier says in the detail is exact; others say little that means the
+/// same everywhere, and their own codes are words, which are kept in the message.
+fn fault_of(mut told: Told) -> Fault {
+    if told.reason.is_empty() {
+        told.reason = "the server has failed, and says nothing about it".to_owned();
+    }
+    let exact = told
+        .exact
+        .as_ref()
+        .and_then(|(word, code)| Kind::from_word(word, *code).filter(|kind| kind.xmlrpc_code() == *code));
+    if let Some(kind) = exact {
+        return Fault::new(kind, told.reason);
+    }
+    let own = told.subcodes.iter().map(String::as_str).chain(told.code.split('.').skip(1)).last();
+    let own = own.or(Some(told.code.as_str()).filter(|code| !is_standard(code))).unwrap_or_default();
+    let kind = match own {
+        "ProcedureNotPresent" => Kind::NoSuchMethod,
+        "BadArguments" | "SchemaValidationError" | "ValidationError" => Kind::BadParams,
+        _ => Kind::Service(own.parse().ok()),
+    };
+    match kind {
+        Kind::Service(None) if !own.is_empty() => Fault::new(kind, format!("{}: {}", abridge(own), told.reason)),
+        kind => Fault::new(kind, told.reason),
+    }
+}
+
+/// Whether a code is one that SOAP itself has, which tells a caller nothing.
+fn is_standard(code: &str) -> bool {
+    let code = code.split('.').next().unwrap_or_default();
+    ["Client", "Server", "Sender", "Receiver", ""].contains(&code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(code: &str, subcodes: &[&str]) -> Told {
+        let subcodes = subcodes.iter().map(|code| (*code).to_owned()).collect();
+        Told { code: code.into(), subcodes, reason: "no luck".into(), exact: None }
+    }
+
+    #[test]
+    fn faults_of_others_keep_what_they_say() {
+        let service = |message: &'static str| Fault::new(Kind::Service(None), message);
+        for (told, expected) in [
+            (told("Server", &[]), service("no luck")),
+            (told("Client", &[]), service("no luck")),
+            (told("", &[]), service("no luck")),
+            (told("Client.Refused", &[]), service("Refused: no luck")),
+            (told("Client.SchemaValidationError", &[]), Fault::bad_params("no luck")),
+            (told("E42", &[]), service("E42: no luck")),
+            (told("42", &[]), Fault::service(42, "no luck")),
+            (told("Sender", &["ProcedureNotPresent"]), Fault::new(Kind::NoSuchMethod, "no luck")),
+            (told("Sender", &["BadArguments"]), Fault::bad_params("no luck")),
+            (told("Receiver", &["A", "B"]), service("B: no luck")),
+            (told("MustUnderstand", &[]), service("MustUnderstand: no luck")),
+        ] {
+            assert_eq!(fault_of(told.clone()), expected, "{told:?}");
+        }
+    }
+
+    #[test]
+    fn what_another_croupier_says_is_exact() {
+        let exact = |word: &str, code| fault_of(Told { exact: Some((word.into(), code)), ..told("Server", &[]) }).kind;
+        assert_eq!(exact("encoding", -32701), Kind::Encoding);
+        assert_eq!(exact("limit", -32400), Kind::Limit);
+        assert_eq!(exact("service", 42), Kind::Service(Some(42)));
+        assert_eq!(exact("service", -32500), Kind::Service(None));
+        // Whoever says this is no croupier.
+        assert_eq!(exact("busy", 7), Kind::Service(None));
+    }
+}

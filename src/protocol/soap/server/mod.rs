@@ -1,0 +1,220 @@
+//! SOAP 1.1 and 1.2 seen from the client: one POST to the group's own path, answered in the version it came in.
+
+pub(super) mod action;
+mod body_root;
+mod namespace;
+mod options;
+mod response;
+mod wsdl;
+
+use std::sync::{Arc, OnceLock};
+
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode};
+
+use crate::codec::Limits;
+use crate::codec::soap as wire;
+use crate::codec::soap::{Given, Message, Opened, Refused, Rejection, Style, Version};
+use crate::codec::xml::charset;
+use crate::http::body::Body;
+use crate::http::public_url::Site;
+use crate::model::interface::Interface;
+use crate::model::shape::Shapes;
+use crate::model::text::abridge;
+use crate::protocol::frontend;
+use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use crate::service::args::Args;
+use crate::service::future::Soon;
+use crate::service::passthrough::{Wire, Written};
+use crate::service::{Call, Service};
+use response::Answering;
+
+pub use namespace::namespace_of;
+pub use options::SoapOptions;
+pub use wsdl::Wsdl;
+
+/// The SOAP face of one group.
+#[derive(Debug, Clone)]
+pub struct Soap {
+    /// What an operator decides about it.
+    pub options: SoapOptions,
+    /// How large a request's document may be.
+    pub limits: Limits,
+    /// Under which address clients know this server.
+    pub site: Arc<Site>,
+    namespace: String,
+    /// The shapes of the group's interface, compiled when they are first needed.
+    shapes: OnceLock<Arc<Shapes>>,
+}
+
+impl Soap {
+    /// A face whose messages have this target namespace, such as [`namespace_of`] the group's path, unless the options
+    /// say otherwise.
+    pub fn new(namespace: impl Into<String>) -> Soap {
+        Soap {
+            options: SoapOptions::default(),
+            limits: Limits::default(),
+            site: Arc::default(),
+            namespace: namespace.into(),
+            shapes: OnceLock::new(),
+        }
+    }
+
+    /// The target namespace of the group's messages.
+    pub fn namespace(&self) -> &str {
+        self.options.namespace.as_deref().unwrap_or(&self.namespace)
+    }
+
+    /// The shapes of what the group's methods take and answer. A face serves one group, so they are compiled once.
+    pub fn shapes(&self, interface: &Interface) -> &Arc<Shapes> {
+        self.shapes.get_or_init(|| Arc::new(Shapes::of(interface)))
+    }
+}
+
+impl Face for Soap {
+    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        if tail.is_empty() { &[Method::POST] } else { &[] }
+    }
+
+    /// SOAP 1.2 by its media type; SOAP 1.1 shares its with other protocols.
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+        if !head.tail.is_empty() || head.parts.method != Method::POST {
+            return Claim::No;
+        }
+        let media = head.media;
+        if is_soap12(media) {
+            Claim::Yes
+        } else if media.is_empty() || ["text/xml", "application/xml"].iter().any(|it| media.eq_ignore_ascii_case(it)) {
+            Claim::Perhaps
+        } else {
+            Claim::No
+        }
+    }
+
+    fn recognises(&self, head: &Parts, body: &[u8]) -> bool {
+        match body_root::name(body).as_deref() {
+            Some(b"Envelope") => true,
+            Some(b"methodCall") => false,
+            _ => head.headers.contains_key(action::HEADER),
+        }
+    }
+
+    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        match self.begin(service, request) {
+            Ok(reply) => reply,
+            Err((rejection, method)) => {
+                let by_type = if is_soap12(frontend::media_type(request.head)) { Version::V12 } else { Version::V11 };
+                let version = rejection.version.unwrap_or(by_type);
+                Soon::now(fault(&rejection.refused, version, self.namespace(), method))
+            }
+        }
+    }
+}
+
+/// Why a request is not answered, and the method that it calls as far as that is known.
+type NotBegun = (Rejection, Box<str>);
+
+impl Soap {
+    /// Reads a request and begins to answer it.
+    fn begin(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Result<Reply, NotBegun> {
+        let GroupRequest { head, body, context, .. } = request;
+        let unread = |rejection| (rejection, Box::from(""));
+        let shapes = self.shapes(service.interface());
+        let style = if is_rpc(request.query()) { Style::Rpc } else { Style::Document };
+        let text = charset::decode(body, frontend::media_parameter(&head.headers, "charset"))
+            .map_err(|fault| unread(fault.into()))?;
+        let opened = Opened::read(&text, self.limits).map_err(unread)?;
+        if let Some(reply) = self.relay(service.as_ref(), &opened, &text, &request)? {
+            return Ok(reply);
+        }
+        let method = opened.method();
+        let name = checked(head, &method, shapes, opened.version)?;
+        let Message { given, tape, .. } = opened.call(shapes, style, self.limits).map_err(unread)?;
+        let mut values = tape.values();
+        let args = match given {
+            Given::ByPosition => Args::Values(values),
+            Given::ByName => values.next().map_or(Args::None, Args::Members),
+        };
+        let pending = frontend::begin(service.as_ref(), Call { method: &method, args, context });
+        let answering = self.answering(shapes, &method, opened.version, style);
+        Ok(pending.and_then(move |answer| answering.write(answer, name)))
+    }
+
+    /// Passes a call on as it is written, if it is not written as this group's own description has it, but as that of the
+    /// server behind it: so whoever was made for that server goes on as before.
+    fn relay(
+        &self,
+        service: &dyn Service,
+        opened: &Opened<'_>,
+        text: &str,
+        request: &GroupRequest<'_>,
+    ) -> Result<Option<Reply>, NotBegun> {
+        let Opened { version, element, .. } = *opened;
+        let namespace = opened.namespace.as_deref();
+        if namespace == Some(self.namespace()) {
+            return Ok(None);
+        }
+        let actions = opened.actions();
+        let wire = Wire::Soap { version, element, namespace, actions: &actions };
+        let Some(method) = service.method_of(wire) else { return Ok(None) };
+        let (body, shapes) = (request.body, self.shapes(service.interface()));
+        let name = checked(request.head, method, shapes, version)?;
+        let named = frontend::media_parameter(&request.head.headers, "charset");
+        if !opened.is_certain() || !charset::is_certain(body, named) || !charset::is_utf8(body, text) {
+            return Ok(None);
+        }
+        let call = Call { method, args: Args::None, context: request.context };
+        let relaying = frontend::relay(service, call, Written { wire, body, content_type: None });
+        Ok(relaying.map(|relaying| {
+            let answering = self.answering(shapes, method, version, Style::default());
+            relaying.and_then(move |relayed| answering.pass(relayed, name))
+        }))
+    }
+
+    fn answering(&self, shapes: &Arc<Shapes>, method: &str, version: Version, style: Style) -> Answering {
+        Answering {
+            shapes: shapes.clone(),
+            method: shapes.methods().iter().position(|known| known.name == method),
+            namespace: self.namespace().into(),
+            control: self.options.control,
+            version,
+            style,
+        }
+    }
+}
+
+/// The name of the method that is called, for the log, if nothing beside the message contradicts it.
+fn checked(head: &Parts, method: &str, shapes: &Shapes, version: Version) -> Result<Box<str>, NotBegun> {
+    let name: Box<str> = abridge(method).into();
+    match action::check(head, method, shapes) {
+        Ok(()) => Ok(name),
+        Err(fault) => Err((Rejection { version: Some(version), refused: Refused::Call(fault) }, name)),
+    }
+}
+
+fn is_soap12(media: &str) -> bool {
+    media.eq_ignore_ascii_case("application/soap+xml")
+}
+
+/// Whether the address is the one that a WSDL document of rpc style gives.
+fn is_rpc(query: &str) -> bool {
+    !query.is_empty() && query.split('&').any(|part| part == "style=rpc")
+}
+
+fn response(status: StatusCode, version: Version, body: Body) -> Response<Body> {
+    let content_type = match version {
+        Version::V11 => const { HeaderValue::from_static(Version::V11.content_type()) },
+        Version::V12 => const { HeaderValue::from_static(Version::V12.content_type()) },
+    };
+    let mut response = frontend::ok(content_type, body);
+    *response.status_mut() = status;
+    response
+}
+
+/// The response that says why there is no answer.
+fn fault(refused: &Refused, version: Version, namespace: &str, method: Box<str>) -> Replied {
+    let mut bytes = Vec::with_capacity(768);
+    wire::write_fault(&mut bytes, refused, version, namespace);
+    let status = StatusCode::from_u16(refused.status(version)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Replied { response: response(status, version, Body::whole(bytes)), method, fault: Some(refused.kind()) }
+}

@@ -1,0 +1,122 @@
+//! The WSDL of a group: `GET <path>?wsdl`, in the style and for the versions of SOAP that the query asks for.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+
+use crate::http::body::Body;
+use crate::http::public_url::Site;
+use crate::http::rejection::Refusal;
+use crate::model::interface::Interface;
+use crate::model::shape::Shapes;
+use crate::model::text::abridge;
+use crate::protocol::frontend;
+use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use crate::protocol::soap::wsdl::write as wsdl;
+use crate::protocol::soap::wsdl::write::{Form, Style, Versions};
+use crate::service::Service;
+use crate::service::future::Soon;
+
+/// The face that answers `?wsdl` at a group's own path.
+#[derive(Debug, Clone)]
+pub struct Wsdl {
+    /// Whose public address stands in the document.
+    pub site: Arc<Site>,
+    /// The namespace of the group's operations and types: the same as [that of its `Soap` face](super::Soap::namespace).
+    pub namespace: String,
+}
+
+impl Face for Wsdl {
+    /// None at a path without `?wsdl`, which is the only address that is spoken of here.
+    fn methods(&self, _: &Interface, _: &str) -> &'static [Method] {
+        &[]
+    }
+
+    /// Whatever else the request would like to have: clients ask for the WSDL with the headers of a browser.
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+        let reads = matches!(head.parts.method, Method::GET | Method::HEAD);
+        if head.tail.is_empty() && reads && asked(head.parts).any(|(name, _)| name.eq_ignore_ascii_case("wsdl")) {
+            Claim::Yes
+        } else {
+            Claim::No
+        }
+    }
+
+    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        let response = match form(request.head) {
+            Ok(form) => {
+                let address = self.site.base(request.head, request.context.peer) + request.path();
+                let (interface, shapes) = (service.interface(), Shapes::of(service.interface()));
+                let text = wsdl::document(interface, &shapes, &self.namespace, &address, form);
+                document(request.head, text)
+            }
+            Err(reason) => Refusal::new(StatusCode::BAD_REQUEST, reason).into_response(),
+        };
+        Soon::now(Replied { response, method: "".into(), fault: None })
+    }
+}
+
+/// The names and values of a query, as they are written.
+fn asked(head: &Parts) -> impl Iterator<Item = (&str, &str)> {
+    let query = head.uri.query().unwrap_or_default();
+    query.split('&').map(|part| part.split_once('=').unwrap_or((part, "")))
+}
+
+/// Which of the documents a query asks for. What it says beside `style` and `soap` is nobody's business.
+fn form(head: &Parts) -> Result<Form, String> {
+    let style = match only(head, "style")?.as_deref() {
+        None | Some("document") => Style::Document,
+        Some("rpc") => Style::Rpc,
+        Some(other) => return Err(format!("`style` is `document` or `rpc`, not `{}`", abridge(other))),
+    };
+    let versions = match only(head, "soap")?.as_deref() {
+        None | Some("1.1") => Versions::One,
+        Some("1.2") => Versions::Two,
+        Some("both") => Versions::Both,
+        Some(other) => return Err(format!("`soap` is `1.1`, `1.2` or `both`, not `{}`", abridge(other))),
+    };
+    Ok(Form { style, versions })
+}
+
+/// The value of this name in a query, if it is there, in small letters.
+fn only(head: &Parts, name: &str) -> Result<Option<String>, String> {
+    let mut values = asked(head).filter(|(other, _)| other.eq_ignore_ascii_case(name));
+    let value = values.next().map(|(_, value)| value.to_ascii_lowercase());
+    if values.next().is_some() { Err(format!("`{name}` is there twice")) } else { Ok(value) }
+}
+
+/// The document, or that it has not changed. Clients keep WSDLs for days: they are to ask each time, which costs
+/// little where nothing has changed.
+fn document(head: &Parts, text: String) -> Response<Body> {
+    let tag = tag(&text);
+    let mut response = frontend::ok(const { HeaderValue::from_static("text/xml; charset=utf-8") }, Body::default());
+    if has(head, &tag) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().remove(header::CONTENT_TYPE);
+    } else {
+        *response.body_mut() = Body::whole(text);
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// A weak tag, since the same text may be sent packed (RFC 9110, section 8.8.1).
+fn tag(text: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text.as_bytes());
+    format!("W/\"{:016x}\"", hasher.finish())
+}
+
+/// Whether the client has this version already (RFC 9110, section 13.1.2).
+fn has(head: &Parts, tag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let own = opaque(tag);
+    let values = head.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|given| given.trim() == "*" || opaque(given) == own)
+}

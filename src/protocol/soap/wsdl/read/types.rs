@@ -1,0 +1,481 @@
+//! Types of XML Schema into schemas of JSON, and into how their values look.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use serde_json::{Map, Value as Json, json};
+
+use super::source::{El, QName, Sort, Sources, XSD, children, documentation, is, schema_child, target};
+use crate::codec::soap::{Content, Name, Occurs, Part, Structure, Typed};
+use crate::model::fault::{Fault, Kind};
+use crate::model::shape::unescape;
+use crate::protocol::discovered::Taken;
+
+/// How deep groups, sequences and restrictions may stand inside each other.
+const DEEPEST: usize = 64;
+/// How many members all types may have together, once groups and base types are put into their places.
+const MEMBERS: usize = 50_000;
+/// How many members one type may have.
+const OF_ONE: usize = 2000;
+
+/// The namespace of SOAP 1.1's encoding, which has types of the names of XML Schema's, and `Array`.
+const ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
+
+/// What a type means: for the interface, and for the wire.
+#[derive(Debug, Clone)]
+pub(super) struct Meant {
+    pub(super) schema: Json,
+    pub(super) content: Content,
+}
+
+/// A member of a type, or a parameter.
+pub(super) struct Member {
+    pub(super) part: Part,
+    /// The schema of its value: a list where it is repeated.
+    pub(super) schema: Json,
+    /// The schema of what its one element holds.
+    pub(super) item: Json,
+    pub(super) required: bool,
+    pub(super) doc: String,
+}
+
+/// The types that are used, each converted once.
+pub(super) struct Types<'x> {
+    pub(super) sources: &'x Sources<'x>,
+    pub(super) typed: Vec<Typed>,
+    pub(super) defs: Map<String, Json>,
+    pub(super) namespaces: Vec<String>,
+    taken: Taken,
+    /// Of each type that is made of others its place, and the name of its definition.
+    known: HashMap<(usize, u32), (usize, String)>,
+    /// Those whose turn is still to come, so that types refer to each other without recursion here.
+    waiting: VecDeque<(usize, El<'x>, String)>,
+    /// Of each place, the element of its type.
+    elements: Vec<El<'x>>,
+    /// How many more members there may be.
+    left: usize,
+}
+
+impl<'x> Types<'x> {
+    pub(super) fn new(sources: &'x Sources<'x>) -> Types<'x> {
+        Types {
+            sources,
+            typed: Vec::new(),
+            defs: Map::new(),
+            namespaces: Vec::new(),
+            taken: Taken::default(),
+            known: HashMap::new(),
+            waiting: VecDeque::new(),
+            elements: Vec::new(),
+            left: MEMBERS,
+        }
+    }
+
+    /// Drops the definitions that nothing refers to.
+    pub(super) fn prune<'s>(&mut self, roots: impl Iterator<Item = &'s Json>) {
+        let mut reached = HashSet::new();
+        let mut next: Vec<String> = roots.flat_map(references).collect();
+        while let Some(name) = next.pop() {
+            if let Some(schema) = self.defs.get(&name).filter(|_| !reached.contains(&name)) {
+                next.extend(references(schema));
+                reached.insert(name);
+            }
+        }
+        self.defs.retain(|name, _| reached.contains(name));
+    }
+
+    /// Converts all that is waiting.
+    pub(super) fn finish(&mut self) -> Result<(), Fault> {
+        while let Some((at, element, name)) = self.waiting.pop_front() {
+            let (mut schema, structure) = self.structure(element, &name)?;
+            let doc = documentation(element);
+            if let (Json::Object(members), false) = (&mut schema, doc.is_empty()) {
+                members.insert("description".to_owned(), doc.into());
+            }
+            self.defs.insert(name, schema);
+            if let Some(slot) = self.typed.get_mut(at) {
+                slot.structure = structure;
+            }
+        }
+        Ok(())
+    }
+
+    /// The element of the type at this place.
+    pub(super) fn element_at(&self, place: usize) -> Option<El<'x>> {
+        self.elements.get(place).copied()
+    }
+
+    /// A name with its namespace among those of the binding.
+    pub(super) fn name(&mut self, namespace: &str, local: &str) -> Name {
+        Name { namespace: self.namespace(namespace), local: local.to_owned() }
+    }
+
+    fn namespace(&mut self, namespace: &str) -> Option<usize> {
+        if namespace.is_empty() {
+            return None;
+        }
+        let known = self.namespaces.iter().position(|known| known == namespace);
+        Some(known.unwrap_or_else(|| {
+            self.namespaces.push(namespace.to_owned());
+            self.namespaces.len() - 1
+        }))
+    }
+
+    /// The type that an element declares: by name, within it, or none, which is any. `hint` names a type without a name.
+    pub(super) fn of_element(&mut self, element: El<'x>, hint: &str) -> Result<Meant, Fault> {
+        if let Some(name) = self.sources.qname(element, "type")? {
+            return self.of_name(&name, element);
+        }
+        if let Some(inner) = schema_child(element, "simpleType") {
+            return self.simple(inner, 0);
+        }
+        match schema_child(element, "complexType") {
+            Some(inner) => Ok(self.complex(inner, hint)),
+            None => Ok(any()),
+        }
+    }
+
+    /// The type of this name.
+    pub(super) fn of_name(&mut self, name: &QName, from: El<'x>) -> Result<Meant, Fault> {
+        if let Some(known) = builtin(name) {
+            return Ok(known);
+        }
+        let element = self.sources.find(Sort::Type, name, from)?;
+        if element.tag_name().name() == "simpleType" {
+            self.named_simple(element, &name.local)
+        } else {
+            Ok(self.complex(element, &name.local))
+        }
+    }
+
+    /// A type that is made of others, by its place; it is converted when its turn comes.
+    fn complex(&mut self, element: El<'x>, hint: &str) -> Meant {
+        let number = self.sources.number(element);
+        let (at, def) = match self.known.get(&number) {
+            Some(known) => known.clone(),
+            None => {
+                let def = self.reserve(hint);
+                let name = element.attribute("name").map(|local| self.name(target(element), local));
+                let at = self.typed.len();
+                self.typed.push(Typed { name, structure: Structure::Members(Vec::new(), None) });
+                self.known.insert(number, (at, def.clone()));
+                self.elements.push(element);
+                self.waiting.push_back((at, element, def.clone()));
+                (at, def)
+            }
+        };
+        Meant { schema: refer(&def), content: Content::Typed(at) }
+    }
+
+    /// A name for a definition that nobody else has.
+    fn reserve(&mut self, hint: &str) -> String {
+        let name = self.taken.free(&unescape(hint), |name| self.defs.contains_key(name));
+        self.defs.insert(name.clone(), Json::Bool(true));
+        name
+    }
+
+    /// A simple type with a name: a definition where it is an enumeration, and otherwise what it is a restriction of.
+    fn named_simple(&mut self, element: El<'x>, local: &str) -> Result<Meant, Fault> {
+        let number = self.sources.number(element);
+        let meant = self.simple(element, 0)?;
+        if meant.schema.get("enum").is_none() {
+            return Ok(meant);
+        }
+        let def = match self.known.get(&number) {
+            Some((_, def)) => def.clone(),
+            None => {
+                let def = self.reserve(local);
+                let mut schema = meant.schema;
+                let doc = documentation(element);
+                if let (Json::Object(members), false) = (&mut schema, doc.is_empty()) {
+                    members.insert("description".to_owned(), doc.into());
+                }
+                self.defs.insert(def.clone(), schema);
+                self.known.insert(number, (usize::MAX, def.clone()));
+                def
+            }
+        };
+        Ok(Meant { schema: refer(&def), content: meant.content })
+    }
+
+    /// A type of one text.
+    fn simple(&mut self, element: El<'x>, depth: usize) -> Result<Meant, Fault> {
+        self.bound(element, depth)?;
+        let Some(restriction) = schema_child(element, "restriction") else {
+            // A list or a union: what it means is in its text.
+            return Ok(text());
+        };
+        let base = match self.sources.qname(restriction, "base")? {
+            Some(name) => match builtin(&name) {
+                Some(known) => known,
+                None => {
+                    let base = self.sources.find(Sort::Type, &name, restriction)?;
+                    self.simple(base, depth + 1)?
+                }
+            },
+            None => match schema_child(restriction, "simpleType") {
+                Some(inner) => self.simple(inner, depth + 1)?,
+                None => text(),
+            },
+        };
+        let values = children(restriction).filter(|child| is(*child, XSD, "enumeration"));
+        let values: Vec<_> = values.filter_map(|value| value.attribute("value")).map(Json::from).collect();
+        let is_text = base.schema == text().schema || base.schema.get("enum").is_some();
+        match values.is_empty() || !is_text {
+            true => Ok(base),
+            false => Ok(Meant { schema: json!({ "type": "string", "enum": values }), content: base.content }),
+        }
+    }
+
+    /// The members of a type, those of its base first.
+    pub(super) fn members(&mut self, element: El<'x>, hint: &str, depth: usize) -> Result<Vec<Member>, Fault> {
+        self.bound(element, depth)?;
+        let mut members = Vec::new();
+        let mut own = element;
+        if let Some(content) = schema_child(element, "complexContent") {
+            let inner = |name| schema_child(content, name);
+            if let Some(extension) = inner("extension") {
+                own = extension;
+                if let Some(base) = self.base(extension)? {
+                    members = self.members(base, hint, depth + 1)?;
+                }
+            } else if let Some(restriction) = inner("restriction") {
+                own = restriction;
+            }
+        }
+        self.particles(own, hint, Occurs::Once, depth + 1, &mut members)?;
+        Ok(members)
+    }
+
+    /// The type that another extends, if it is made of others.
+    fn base(&mut self, extension: El<'x>) -> Result<Option<El<'x>>, Fault> {
+        let Some(name) = self.sources.qname(extension, "base")? else { return Ok(None) };
+        if builtin(&name).is_some() {
+            return Ok(None);
+        }
+        self.sources.find(Sort::Type, &name, extension).map(Some)
+    }
+
+    /// What stands in a sequence, a choice, or whatever holds these.
+    fn particles(
+        &mut self,
+        parent: El<'x>,
+        hint: &str,
+        around: Occurs,
+        depth: usize,
+        to: &mut Vec<Member>,
+    ) -> Result<(), Fault> {
+        self.bound(parent, depth)?;
+        for child in children(parent).filter(|child| child.tag_name().namespace() == Some(XSD)) {
+            match child.tag_name().name() {
+                "element" => {
+                    let member = self.member(child, hint, around)?;
+                    let left = self.left.checked_sub(1).filter(|_| to.len() < OF_ONE);
+                    self.left = left.ok_or_else(|| self.too_much(child))?;
+                    if to.iter().all(|known| known.part.name != member.part.name) {
+                        to.push(member);
+                    }
+                }
+                "sequence" | "all" => self.particles(child, hint, both(around, occurs(child)), depth + 1, to)?,
+                "choice" => {
+                    let perhaps = both(Occurs::Perhaps, occurs(child));
+                    self.particles(child, hint, both(around, perhaps), depth + 1, to)?;
+                }
+                "group" => {
+                    self.left = self.left.checked_sub(1).ok_or_else(|| self.too_much(child))?;
+                    if let Some(name) = self.sources.qname(child, "ref")? {
+                        let group = self.sources.find(Sort::Group, &name, child)?;
+                        self.particles(group, hint, both(around, occurs(child)), depth + 1, to)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn member(&mut self, element: El<'x>, hint: &str, around: Occurs) -> Result<Member, Fault> {
+        let occurs = both(around, occurs(element));
+        let (declared, global) = match self.sources.qname(element, "ref")? {
+            Some(name) => (self.sources.find(Sort::Element, &name, element)?, true),
+            None => (element, false),
+        };
+        let local = declared.attribute("name").ok_or_else(|| self.sources.wrong(declared, "an element has no name"))?;
+        let namespace = if global || is_qualified(declared) { target(declared) } else { "" };
+        let own = self.name(namespace, local);
+        let Meant { schema, content } = self.of_element(declared, &format!("{hint}_{local}"))?;
+        let nillable = declared.attribute("nillable").is_some_and(|word| matches!(word.trim(), "true" | "1"));
+        let item = if nillable { optional(schema) } else { schema };
+        let schema = match occurs {
+            Occurs::Repeatedly => json!({ "type": "array", "items": item, "default": [] }),
+            _ => item.clone(),
+        };
+        let doc = Some(documentation(element)).filter(|doc| !doc.is_empty());
+        Ok(Member {
+            part: Part { name: unescape(local).into_owned(), element: own, content, occurs, nillable },
+            schema,
+            item,
+            required: occurs == Occurs::Once,
+            doc: doc.unwrap_or_else(|| documentation(declared)),
+        })
+    }
+
+    /// The value of an array of SOAP's encoding, if a type is one: by its attribute (WSDL 1.1, section 2.2) or by its
+    /// content.
+    pub(super) fn encoded_item(&mut self, element: El<'x>, hint: &str) -> Result<Option<Member>, Fault> {
+        let restriction = schema_child(element, "complexContent")
+            .and_then(|content| schema_child(content, "restriction").or_else(|| schema_child(content, "extension")));
+        let Some(restriction) = restriction else { return Ok(None) };
+        let base = self.sources.qname(restriction, "base")?;
+        if !base.is_some_and(|base| base.namespace == ENCODING && base.local == "Array") {
+            return Ok(None);
+        }
+        let declared = children(restriction).find_map(|child| {
+            let attribute = child.attribute((super::source::WSDL, "arrayType"))?;
+            Some((child, attribute))
+        });
+        let Meant { schema, content } = match declared {
+            Some((element, written)) => match written.split_once('[') {
+                // An array of arrays says no more than that.
+                Some((_, rest)) if rest.contains('[') => any(),
+                Some((name, _)) => self.of_name(&self.sources.resolve(element, name)?, element)?,
+                None => any(),
+            },
+            None => {
+                let mut members = Vec::new();
+                self.particles(restriction, hint, Occurs::Once, 0, &mut members)?;
+                members.pop().map_or_else(any, |member| Meant { schema: member.item, content: member.part.content })
+            }
+        };
+        let element = Name { namespace: None, local: "item".to_owned() };
+        let part = Part { name: "item".to_owned(), element, content, occurs: Occurs::Once, nillable: true };
+        Ok(Some(Member { part, schema: schema.clone(), item: schema, required: true, doc: String::new() }))
+    }
+
+    fn bound(&self, element: El<'x>, depth: usize) -> Result<(), Fault> {
+        if depth < DEEPEST {
+            return Ok(());
+        }
+        let message = format!("{}: types nest deeper than {DEEPEST}", self.sources.place(element));
+        Err(Fault::new(Kind::Limit, message))
+    }
+
+    fn too_much(&self, element: El<'x>) -> Fault {
+        Fault::new(Kind::Limit, format!("{}: types have too many members", self.sources.place(element)))
+    }
+}
+
+/// The definitions to which a schema refers.
+fn references(schema: &Json) -> Vec<String> {
+    let (mut found, mut left) = (Vec::new(), vec![schema]);
+    while let Some(schema) = left.pop() {
+        match schema {
+            Json::Object(members) => {
+                let target = members.get("$ref").and_then(Json::as_str).and_then(|it| it.strip_prefix("#/$defs/"));
+                found.extend(target.map(str::to_owned));
+                left.extend(members.values());
+            }
+            Json::Array(items) => left.extend(items),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A value of a type of which nothing is known.
+pub(super) fn any() -> Meant {
+    Meant { schema: Json::Bool(true), content: Content::Any }
+}
+
+fn text() -> Meant {
+    Meant { schema: json!({ "type": "string" }), content: Content::Text("string") }
+}
+
+fn refer(def: &str) -> Json {
+    json!({ "$ref": format!("#/$defs/{def}") })
+}
+
+/// The schema of a value that may be nothing.
+pub(super) fn optional(schema: Json) -> Json {
+    match schema {
+        Json::Object(members) if members.get("type").is_some_and(Json::is_string) && !members.contains_key("enum") => {
+            let mut members = members;
+            if let Some(kind) = members.get_mut("type").filter(|kind| *kind != "null") {
+                *kind = json!([kind.take(), "null"]);
+            }
+            Json::Object(members)
+        }
+        Json::Object(members) => json!({ "anyOf": [members, { "type": "null" }] }),
+        schema => schema,
+    }
+}
+
+fn is_qualified(element: El<'_>) -> bool {
+    let form = element.attribute("form").or_else(|| {
+        let schema = element.ancestors().find(|around| is(*around, XSD, "schema"));
+        schema.and_then(|schema| schema.attribute("elementFormDefault"))
+    });
+    form == Some("qualified")
+}
+
+fn occurs(element: El<'_>) -> Occurs {
+    let most = element.attribute("maxOccurs").unwrap_or("1").trim();
+    if most != "1" && most != "0" {
+        Occurs::Repeatedly
+    } else if element.attribute("minOccurs").is_some_and(|least| least.trim() == "0") {
+        Occurs::Perhaps
+    } else {
+        Occurs::Once
+    }
+}
+
+/// How often what is inside may stand there, by itself and by what is around it.
+fn both(around: Occurs, inside: Occurs) -> Occurs {
+    match (around, inside) {
+        (Occurs::Repeatedly, _) | (_, Occurs::Repeatedly) => Occurs::Repeatedly,
+        (Occurs::Perhaps, _) | (_, Occurs::Perhaps) => Occurs::Perhaps,
+        _ => Occurs::Once,
+    }
+}
+
+/// The types that XML Schema has, and those of the same names in SOAP's encoding.
+fn builtin(name: &QName) -> Option<Meant> {
+    let integer = |format: &str| json!({ "type": "integer", "format": format });
+    if name.namespace == "http://xml.apache.org/xml-soap" {
+        return Some(any());
+    }
+    if name.namespace == ENCODING && matches!(name.local.as_str(), "Array" | "Struct") {
+        return Some(any());
+    }
+    if name.namespace != XSD && name.namespace != ENCODING {
+        return None;
+    }
+    let (kind, schema) = match name.local.as_str() {
+        "anyType" | "anySimpleType" | "ur-type" => return Some(any()),
+        "boolean" => ("boolean", json!({ "type": "boolean" })),
+        "byte" => ("byte", integer("int8")),
+        "short" => ("short", integer("int16")),
+        "int" => ("int", integer("int32")),
+        "long" => ("long", integer("int64")),
+        "unsignedByte" => ("unsignedByte", integer("uint8")),
+        "unsignedShort" => ("unsignedShort", integer("uint16")),
+        "unsignedInt" => ("unsignedInt", integer("uint32")),
+        "unsignedLong" => ("unsignedLong", integer("uint64")),
+        "integer" => ("integer", json!({ "type": "integer" })),
+        "nonNegativeInteger" => ("nonNegativeInteger", json!({ "type": "integer", "minimum": 0 })),
+        "positiveInteger" => ("positiveInteger", json!({ "type": "integer", "minimum": 1 })),
+        "nonPositiveInteger" => ("nonPositiveInteger", json!({ "type": "integer", "maximum": 0 })),
+        "negativeInteger" => ("negativeInteger", json!({ "type": "integer", "maximum": -1 })),
+        "float" => ("float", json!({ "type": "number" })),
+        "double" => ("double", json!({ "type": "number" })),
+        "decimal" => ("decimal", json!({ "type": "number" })),
+        "dateTime" => ("dateTime", json!({ "type": "string", "format": "date-time" })),
+        "date" => ("date", json!({ "type": "string", "format": "date" })),
+        "time" => ("time", json!({ "type": "string", "format": "time" })),
+        "duration" => ("duration", json!({ "type": "string", "format": "duration" })),
+        "base64Binary" | "base64" => ("base64Binary", json!({ "type": "string", "contentEncoding": "base64" })),
+        "hexBinary" => ("hexBinary", json!({ "type": "string", "contentEncoding": "base16" })),
+        "anyURI" => ("anyURI", json!({ "type": "string", "format": "uri-reference" })),
+        _ => ("string", json!({ "type": "string" })),
+    };
+    Some(Meant { schema, content: Content::Text(kind) })
+}

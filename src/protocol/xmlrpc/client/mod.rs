@@ -1,0 +1,254 @@
+//! XML-RPC seen from us as a client: a call into a request, a response into its answer, and no socket between.
+
+mod multicall;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::de::value::UnitDeserializer;
+
+use crate::codec::Limits;
+use crate::codec::tape::{Mismatch, Tape, ValueRef};
+use crate::codec::xmlrpc as wire;
+use crate::codec::xmlrpc::{Dialect, Document, Root, Unwritable};
+use crate::model::fault::{Fault, Kind};
+pub use crate::protocol::client_codec::NoAnswer;
+use crate::protocol::client_codec::{fault, request, start_of, text_of};
+pub use multicall::{Calls, Results};
+
+/// How XML-RPC is spoken to a server, to any types of one's own. Where arguments and answers are values of other
+/// protocols, [this one among all tongues](crate::protocol::client_codec::Tongue::XmlRpc) speaks it.
+///
+/// ```
+/// use croupier::protocol::xmlrpc::client::Tongue;
+/// use http::Response;
+///
+/// let tongue = Tongue::default();
+/// let request = tongue.ask("add", &(2, 3))?;
+/// assert_eq!(request.headers()["content-type"], "text/xml");
+///
+/// let body = "<methodResponse><params><param><value><int>5</int></value></param></params></methodResponse>";
+/// assert_eq!(tongue.hear::<i32>(&Response::new(body.into()))?, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tongue {
+    /// How what XML-RPC leaves open is written and read.
+    pub dialect: Dialect,
+    /// How large an answer's document may be.
+    pub limits: Limits,
+    /// Whether the results of several calls stand in their answer as they are, as supervisord writes them, and not each in
+    /// an array of one (`false` by default). A result that looks like a fault then is one.
+    pub bare: bool,
+}
+
+impl Default for Tongue {
+    /// The default dialect, and answers of at most 10,000,000 elements, nested at most 64 deep.
+    fn default() -> Self {
+        Tongue {
+            dialect: Dialect::default(),
+            limits: Limits { elements: 10_000_000, ..Limits::default() },
+            bare: false,
+        }
+    }
+}
+
+impl Tongue {
+    /// The request that makes a call; the items of a tuple or an array, and the fields of a record, are its
+    /// parameters. It lacks what only a transport knows: the URI is `/`, and there is no `Host`.
+    ///
+    /// # Errors
+    /// Where `params` is something else, or holds what XML-RPC cannot carry.
+    pub fn ask<P: Serialize + ?Sized>(&self, method: &str, params: &P) -> Result<Request<Bytes>, Unwritable> {
+        let mut body = Vec::with_capacity(512);
+        wire::write_call(&mut body, method, params, self.dialect)?;
+        Ok(request(body, "text/xml"))
+    }
+
+    /// The answer in a response. A response without a value, which is how some servers say null, reads as nil.
+    ///
+    /// # Errors
+    /// Where there is none; see [`NoAnswer`].
+    pub fn hear<T: DeserializeOwned>(&self, response: &Response<Bytes>) -> Result<T, NoAnswer> {
+        self.hear_tape(response, |tape| read(tape.values().next()).map_err(NoAnswer::WrongType))
+    }
+
+    /// The request that makes several calls at once.
+    pub fn ask_many(&self, calls: &Calls) -> Request<Bytes> {
+        request(calls.document(), "text/xml")
+    }
+
+    /// The results in the response to several calls.
+    ///
+    /// # Errors
+    /// As for [`hear`](Tongue::hear), and `Malformed` where the results are not those of so many calls.
+    pub fn hear_many(&self, response: &Response<Bytes>, calls: &Calls) -> Result<Results, NoAnswer> {
+        self.hear_results(response, calls.len())
+    }
+
+    /// The results in the response to so many calls.
+    pub(in crate::protocol) fn hear_results(
+        &self,
+        response: &Response<Bytes>,
+        calls: usize,
+    ) -> Result<Results, NoAnswer> {
+        self.hear_tape(response, |tape| Results::read(tape, calls, self.bare).map_err(NoAnswer::Malformed))
+    }
+
+    /// A fault counts whatever the status is, an answer only with status 200.
+    fn hear_tape<R>(
+        &self,
+        response: &Response<Bytes>,
+        take: impl FnOnce(Tape<'_>) -> Result<R, NoAnswer>,
+    ) -> Result<R, NoAnswer> {
+        let text = text_of(response);
+        let document = match &text {
+            Ok(text) => Document::read(text, self.dialect.reading, self.limits),
+            Err(fault) => Err(fault.clone()),
+        };
+        match document {
+            Ok(Document { root: Root::Fault, tape }) => Err(NoAnswer::Fault(fault_of(tape.values().next()))),
+            _ if response.status() != StatusCode::OK => {
+                Err(NoAnswer::Status { status: response.status(), start: start_of(response.body()) })
+            }
+            Ok(Document { root: Root::Answer, tape }) => take(tape),
+            Ok(Document { root: Root::Call(_), .. }) => {
+                Err(NoAnswer::Malformed(Fault::new(Kind::Structure, "this is a `methodCall`, not an answer")))
+            }
+            Err(_) if is_page(response) => Err(NoAnswer::Malformed(Fault::new(Kind::Structure, PAGE))),
+            Err(fault) => Err(NoAnswer::Malformed(fault)),
+        }
+    }
+}
+
+/// What to say of a page where an answer should be.
+const PAGE: &str = "it is a page of HTML, and no answer: another path may be meant, such as /RPC2";
+
+/// Whether a response is a page for people, by what it says of itself.
+fn is_page(response: &Response<Bytes>) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/html"))
+}
+
+/// The value as a `T`; no value at all is nil.
+fn read<T: DeserializeOwned>(value: Option<ValueRef<'_, '_>>) -> Result<T, Mismatch> {
+    match value {
+        Some(value) => T::deserialize(value),
+        None => T::deserialize(UnitDeserializer::new()),
+    }
+}
+
+/// The fault that a fault's struct stands for. A code that is no integer of 32 bits, which some servers send, is
+/// kept in the message.
+fn fault_of(members: Option<ValueRef<'_, '_>>) -> Fault {
+    let member = |name| members.and_then(|members| members.member(name));
+    let message = member("faultString").and_then(ValueRef::text).unwrap_or_default();
+    let code = member("faultCode").and_then(|code| serde::Deserialize::deserialize(code).ok()).unwrap_or_default();
+    fault(code, message, Kind::from_xmlrpc_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Method};
+
+    use super::*;
+    use crate::model::value::Value;
+
+    fn response(status: u16, body: &str) -> Response<Bytes> {
+        Response::builder().status(status).body(Bytes::from(body.to_owned())).unwrap()
+    }
+
+    fn fault(code: &str) -> String {
+        format!(
+            "<methodResponse><fault><value><struct>\
+             <member><name>faultString</name><value>no luck</value></member>\
+             <member><name>faultCode</name><value>{code}</value></member>\
+             </struct></value></fault></methodResponse>"
+        )
+    }
+
+    #[test]
+    fn a_call_is_a_post_that_says_its_length() {
+        let request = Tongue::default().ask("spinList", &(3,)).unwrap();
+        assert_eq!(request.method(), Method::POST);
+        assert_eq!(request.headers()[header::CONTENT_LENGTH], request.body().len().to_string());
+        let body = std::str::from_utf8(request.body()).unwrap();
+        assert!(body.contains("<methodName>spinList</methodName><params><param><value><int>3</int></value></param>"));
+    }
+
+    #[test]
+    fn parameters_that_are_no_list_are_refused() {
+        assert!(Tongue::default().ask("spin", &7).is_err());
+        assert!(Tongue::default().ask("spin", &("\u{1}",)).is_err());
+    }
+
+    #[test]
+    fn a_response_without_a_value_is_nil() {
+        let empty = response(200, "<methodResponse><params/></methodResponse>");
+        assert_eq!(Tongue::default().hear::<Value>(&empty), Ok(Value::Nil));
+        assert_eq!(Tongue::default().hear::<Option<i32>>(&empty), Ok(None));
+        assert_eq!(Tongue::default().hear::<()>(&empty), Ok(()));
+        assert!(matches!(Tongue::default().hear::<i32>(&empty), Err(NoAnswer::WrongType(_))));
+    }
+
+    #[test]
+    fn a_fault_counts_whatever_the_status() {
+        for status in [200, 400, 401, 500, 503] {
+            let heard = Tongue::default().hear::<Value>(&response(status, &fault("<int>7</int>")));
+            assert_eq!(heard, Err(NoAnswer::Fault(Fault::service(7, "no luck"))), "{status}");
+        }
+    }
+
+    #[test]
+    fn an_answer_counts_only_with_status_200() {
+        let body = "<methodResponse><params><param><value><struct/></value></param></params></methodResponse>";
+        assert_eq!(Tongue::default().hear::<Value>(&response(200, body)), Ok(Value::Struct(vec![])));
+        for status in [202, 401, 500] {
+            let heard = Tongue::default().hear::<Value>(&response(status, body));
+            assert!(matches!(heard, Err(NoAnswer::Status { status: it, .. }) if it == status), "{heard:?}");
+        }
+    }
+
+    #[test]
+    fn codes_are_read_in_every_form_that_servers_send() {
+        for (code, expected) in [
+            ("<int>-32601</int>", Fault::new(Kind::NoSuchMethod, "no luck")),
+            ("<string>4</string>", Fault::service(4, "no luck")),
+            ("access denied", Fault::new(Kind::Service(None), "access denied: no luck")),
+            ("<nil/>", Fault::new(Kind::Service(None), "no luck")),
+        ] {
+            let heard = Tongue::default().hear::<Value>(&response(200, &fault(code)));
+            assert_eq!(heard, Err(NoAnswer::Fault(expected)), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_malformed() {
+        for (body, kind) in [
+            ("", Kind::NotWellFormed),
+            ("<html><body>Welcome</body></html>", Kind::Structure),
+            ("<methodCall><methodName>spin</methodName></methodCall>", Kind::Structure),
+            ("<methodResponse><params><param><value>cut", Kind::NotWellFormed),
+        ] {
+            let heard = Tongue::default().hear::<Value>(&response(200, body));
+            assert!(matches!(&heard, Err(NoAnswer::Malformed(fault)) if fault.kind == kind), "{body}: {heard:?}");
+        }
+    }
+
+    #[test]
+    fn a_compressed_answer_is_not_taken_for_text() {
+        let mut packed = response(200, "\u{1f}\u{8b}");
+        packed.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        let heard = Tongue::default().hear::<Value>(&packed);
+        assert!(matches!(heard, Err(NoAnswer::Malformed(fault)) if fault.kind == Kind::Encoding));
+    }
+
+    #[test]
+    fn the_charset_of_the_header_counts() {
+        let body = b"<methodResponse><params><param><value>\xe9</value></param></params></methodResponse>";
+        let mut latin = Response::new(Bytes::from_static(body));
+        latin.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=ISO-8859-1"));
+        assert_eq!(Tongue::default().hear::<String>(&latin).unwrap(), "é");
+    }
+}

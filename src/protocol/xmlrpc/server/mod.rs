@@ -1,0 +1,192 @@
+//! XML-RPC seen from the client: one POST to the group's own path, answered with status 200 whatever comes of it.
+
+mod multicall;
+mod system;
+
+use std::sync::Arc;
+use std::task::{Context as Task, Poll};
+
+use http::{HeaderValue, Method, Response, header};
+
+use crate::codec::Limits;
+use crate::codec::tape::Values;
+use crate::codec::xml::charset;
+use crate::codec::xmlrpc as wire;
+use crate::codec::xmlrpc::{Dialect, Document, Root};
+use crate::http::body::{Body, Source};
+use crate::model::fault::{BoxError, Fault, Kind};
+use crate::model::interface::Interface;
+use crate::model::text::abridge;
+use crate::protocol::frontend;
+use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use crate::service::args::Args;
+use crate::service::future::Soon;
+use crate::service::passthrough::{Wire, Written};
+use crate::service::{Answer, Call, Context, Encode, Format, Pending, Relayed, Relaying, Rows, Service};
+use multicall::{Answers, Calls};
+
+/// The XML-RPC face of a group.
+#[derive(Debug, Clone, Copy)]
+pub struct XmlRpc {
+    /// How what XML-RPC leaves open is read and written.
+    pub dialect: Dialect,
+    /// How large a request's document may be.
+    pub limits: Limits,
+    /// How many calls one `system.multicall` may hold (1,000 by default).
+    pub multicall: usize,
+}
+
+impl Default for XmlRpc {
+    fn default() -> Self {
+        XmlRpc { dialect: Dialect::default(), limits: Limits::default(), multicall: 1000 }
+    }
+}
+
+impl Face for XmlRpc {
+    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        if tail.is_empty() { &[Method::POST] } else { &[] }
+    }
+
+    /// XML by its media type, or no media type at all. Never `text/plain` or a form: those a browser sends to
+    /// any site without asking.
+    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+        let xml = |media: &str| {
+            let is = |name: &str| media.eq_ignore_ascii_case(name);
+            let suffix = media.len().checked_sub(4).and_then(|at| media.get(at..));
+            let xml_of_its_own = suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("+xml"));
+            media.is_empty()
+                || is("text/xml")
+                || is("application/xml")
+                || (xml_of_its_own && !is("application/soap+xml"))
+        };
+        let claimed = head.tail.is_empty() && head.parts.method == Method::POST && xml(head.media);
+        if claimed { Claim::Yes } else { Claim::No }
+    }
+
+    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+        let begun = self.begin(service, request);
+        begun.unwrap_or_else(|fault| Soon::now(replied(Err(fault), Box::from(""), self.dialect)))
+    }
+}
+
+fn replied(response: Result<Response<Body>, Fault>, method: Box<str>, dialect: Dialect) -> Replied {
+    let fault = response.as_ref().err().map(|fault| fault.kind);
+    let response = response.unwrap_or_else(|fault| xml(fault_body(&fault, dialect)));
+    Replied { response, method, fault }
+}
+
+/// A response with an answer, now or later.
+type Answering = Soon<Result<Response<Body>, Fault>>;
+
+fn xml(body: Body) -> Response<Body> {
+    frontend::ok(const { HeaderValue::from_static("text/xml") }, body)
+}
+
+impl XmlRpc {
+    /// Reads a request and begins to answer it.
+    fn begin(
+        &self,
+        service: &Arc<dyn Service>,
+        GroupRequest { head, body, context, .. }: GroupRequest<'_>,
+    ) -> Result<Reply, Fault> {
+        let named = frontend::media_parameter(&head.headers, "charset");
+        let text = charset::decode(body, named)?;
+        let (Document { root, tape }, is_plain) = Document::inspect(&text, self.dialect.reading, self.limits)?;
+        let Root::Call(method) = root else {
+            return Err(Fault::new(Kind::Structure, "this is an answer, not a `methodCall`"));
+        };
+        let (dialect, name) = (self.dialect, Box::from(abridge(&method)));
+        let done = move |response| replied(response, name, dialect);
+        if method == multicall::NAME {
+            let calls = Calls::new(tape, self.multicall, service.clone(), context.clone());
+            return Ok(match calls {
+                Ok(calls) => gather(Answers::new(calls, dialect)).map(done),
+                Err(fault) => Soon::now(done(Err(fault))),
+            });
+        }
+        let call = Call { method: &method, args: Args::Values(tape.values()), context };
+        let content_type = head.headers.get(header::CONTENT_TYPE);
+        let written = Written { wire: Wire::XmlRpc, body, content_type };
+        // Nothing is sent yet. In what is passed over here, somebody else might find another call.
+        let relaying = relay(service.as_ref(), call, written).filter(|_| is_plain && charset::is_certain(body, named));
+        Ok(match relaying {
+            Some(relaying) => relaying.and_then(move |relayed| pass(relayed, dialect).map(done)),
+            None => begin_call(service.as_ref(), &method, tape.values(), context)
+                .and_then(move |answer| write(answer, dialect).map(done)),
+        })
+    }
+}
+
+fn begin_call(service: &dyn Service, method: &str, params: Values<'_, '_>, context: &Context) -> Pending {
+    let args = Args::Values(params);
+    match system::call(service.interface(), method, args) {
+        Some(answer) => Soon::now(answer),
+        None => frontend::begin(service, Call { method, args, context }),
+    }
+}
+
+/// Passes a call on as it is written, if it is the service's and the service does that.
+fn relay(service: &dyn Service, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
+    if system::is_own(call.method) { None } else { frontend::relay(service, call, written) }
+}
+
+fn pass(relayed: Result<Relayed, Fault>, dialect: Dialect) -> Answering {
+    match relayed {
+        Ok(Relayed::Passed(passed)) => Soon::now(Ok(frontend::passed(passed))),
+        Ok(Relayed::Read(answer)) => write(Ok(answer), dialect),
+        Err(fault) => Soon::now(Err(fault)),
+    }
+}
+
+fn write(answer: Result<Answer, Fault>, dialect: Dialect) -> Answering {
+    match answer {
+        Ok(Answer::One(value)) => Soon::now(write_one(value.as_ref(), dialect).map(xml)),
+        Ok(Answer::Many(rows)) => gather(Array { rows, dialect, begun: false }),
+        Err(fault) => Soon::now(Err(fault)),
+    }
+}
+
+/// An answer that is made piece by piece.
+fn gather(source: impl Source + 'static) -> Answering {
+    Soon::later(async move { Body::gather(source).await.map(xml).map_err(frontend::unsent) })
+}
+
+fn write_one(value: &dyn Encode, dialect: Dialect) -> Result<Body, Fault> {
+    let mut bytes = Vec::with_capacity(512);
+    wire::answer_head(&mut bytes, dialect);
+    frontend::encode(value, Format::XmlRpc(dialect), &mut bytes)?;
+    bytes.extend_from_slice(wire::answer_tail());
+    Ok(Body::whole(bytes))
+}
+
+/// An answer that is one array, made item by item.
+struct Array {
+    rows: Rows,
+    dialect: Dialect,
+    begun: bool,
+}
+
+impl Source for Array {
+    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        if !self.begun {
+            wire::answer_head(to, self.dialect);
+            to.extend_from_slice(ARRAY_HEAD);
+            self.begun = true;
+        }
+        let more = self.rows.fill(Format::XmlRpc(self.dialect), to, until)?;
+        if !more {
+            to.extend_from_slice(ARRAY_TAIL);
+            to.extend_from_slice(wire::answer_tail());
+        }
+        Poll::Ready(Ok(more))
+    }
+}
+
+const ARRAY_HEAD: &[u8] = b"<value><array><data>";
+const ARRAY_TAIL: &[u8] = b"</data></array></value>";
+
+fn fault_body(fault: &Fault, dialect: Dialect) -> Body {
+    let mut bytes = Vec::with_capacity(512);
+    wire::write_fault(&mut bytes, fault, dialect);
+    Body::whole(bytes)
+}

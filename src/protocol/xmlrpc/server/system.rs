@@ -1,0 +1,109 @@
+//! The methods that every group has for callers who want to know what it offers: `system.*`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::multicall;
+use crate::model::fault::Fault;
+use crate::model::interface::Interface;
+use crate::protocol::xmlrpc::signature::signatures;
+use crate::service::Answer;
+use crate::service::args::Args;
+
+/// The name of each method, its signature in XML-RPC's words, and what it does.
+const METHODS: [(&str, &[&str], &str); 5] = [
+    (
+        "system.getCapabilities",
+        &["struct"],
+        "The extensions of XML-RPC that are spoken here, each with the address and version of its specification.",
+    ),
+    ("system.listMethods", &["array"], "The names of all methods that can be called here."),
+    ("system.methodHelp", &["string", "string"], "What the method of this name does."),
+    (
+        "system.methodSignature",
+        &["array", "string"],
+        "The signatures of the method of this name: arrays of type names, the result's first.",
+    ),
+    (
+        multicall::NAME,
+        &["array", "array"],
+        "Makes several calls, each a struct of `methodName` and `params`. Answers for each an array of its one result, or a struct of `faultCode` and `faultString`.",
+    ),
+];
+
+/// Whether a method is the protocol's own.
+pub(super) fn is_own(method: &str) -> bool {
+    METHODS.iter().any(|(name, ..)| *name == method)
+}
+
+/// The parameter of the methods that ask about a method.
+#[derive(Deserialize)]
+struct About {
+    method: String,
+}
+
+/// Answers a call of `system.*`; `None` where the name is another.
+pub(super) fn call(interface: &Interface, method: &str, args: Args<'_>) -> Option<Result<Answer, Fault>> {
+    if !method.starts_with("system.") {
+        return None;
+    }
+    let answer = match method {
+        "system.listMethods" => args.take::<()>().map(|()| one(names(interface))),
+        "system.methodSignature" => {
+            args.take::<About>().and_then(|about| Ok(one(signatures_of(interface, &about.method)?)))
+        }
+        "system.methodHelp" => args.take::<About>().and_then(|about| Ok(one(help_of(interface, &about.method)?))),
+        "system.getCapabilities" => args.take::<()>().map(|()| one(capabilities())),
+        _ => return None,
+    };
+    Some(answer)
+}
+
+fn one<T: Serialize + Send + 'static>(value: T) -> Answer {
+    Answer::One(Box::new(value))
+}
+
+fn names(interface: &Interface) -> Vec<String> {
+    let own = interface.methods.iter().map(|method| method.name.clone());
+    let mut names: Vec<_> = own.chain(METHODS.iter().map(|(name, ..)| (*name).to_owned())).collect();
+    names.sort_unstable();
+    names
+}
+
+fn signatures_of(interface: &Interface, name: &str) -> Result<Vec<Vec<&'static str>>, Fault> {
+    if let Some((_, signature, _)) = METHODS.iter().find(|(known, ..)| *known == name) {
+        return Ok(vec![signature.to_vec()]);
+    }
+    interface.method(name).map(|method| signatures(interface, method)).ok_or_else(|| unknown(name))
+}
+
+fn help_of(interface: &Interface, name: &str) -> Result<String, Fault> {
+    if let Some((.., help)) = METHODS.iter().find(|(known, ..)| *known == name) {
+        return Ok((*help).to_owned());
+    }
+    interface.method(name).map(|method| method.doc.clone()).ok_or_else(|| unknown(name))
+}
+
+fn unknown(name: &str) -> Fault {
+    Fault::bad_params(Fault::no_such_method(name).message)
+}
+
+/// An extension of XML-RPC, as `system.getCapabilities` names it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Capability {
+    spec_url: &'static str,
+    spec_version: i32,
+}
+
+fn capabilities() -> BTreeMap<&'static str, Capability> {
+    let capability = |spec_url, spec_version| Capability { spec_url, spec_version };
+    BTreeMap::from([
+        ("xmlrpc", capability("http://www.xmlrpc.com/spec", 1)),
+        ("faults_interop", capability("http://xmlrpc-epi.sourceforge.net/specs/rfc.fault_codes.php", 20_010_516)),
+        ("introspection", capability("http://phpxmlrpc.sourceforge.net/doc-2/ch10.html", 2)),
+        ("nil", capability("http://www.ontosys.com/xml-rpc/extensions.php", 1)),
+        (multicall::NAME, capability("http://www.xmlrpc.com/discuss/msgReader$1208", 1)),
+    ])
+}

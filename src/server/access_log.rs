@@ -1,0 +1,200 @@
+//! The access log: one structured line a request, written by a thread of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Response, Version};
+
+use crate::http::body::Body;
+use crate::model::fault::BoxError;
+use crate::server::gateway::Outcome;
+
+/// The header that carries a request's id, from the client if it sent one, and back to it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How many lines may wait to be written; where more would, they are counted instead.
+const WAITING: usize = 8192;
+/// How long the end of the program waits for the last lines.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long lines are left to gather.
+const PAUSE: Duration = Duration::from_millis(2);
+/// The longest id taken over from a client, in bytes.
+const LONGEST_ID: usize = 64;
+
+/// Where lines go.
+#[derive(Debug, Clone)]
+pub struct AccessLog {
+    lines: SyncSender<Entry>,
+    lost: Arc<AtomicU64>,
+    next: Arc<AtomicU64>,
+    /// Tells the ids of this process from those of another.
+    run: u32,
+}
+
+/// What the thread that writes is given.
+#[derive(Debug)]
+enum Entry {
+    Line(Box<Line>),
+    /// Somebody waits until all before this is written.
+    Flush(SyncSender<()>),
+}
+
+/// What is known of one request.
+#[derive(Debug)]
+pub(super) struct Line {
+    begun: Instant,
+    id: String,
+    peer: Option<SocketAddr>,
+    verb: Method,
+    path: String,
+    version: Version,
+    status: u16,
+    outcome: Option<Outcome>,
+    sent: u64,
+    broken: Option<String>,
+    whole: bool,
+    took: Duration,
+}
+
+impl AccessLog {
+    /// Starts the thread that writes the lines, as `tracing` events of the target `croupier::access`.
+    ///
+    /// # Errors
+    /// Where the system has no thread left.
+    pub fn start() -> std::io::Result<AccessLog> {
+        let (lines, waiting) = sync_channel(WAITING);
+        let lost = Arc::new(AtomicU64::new(0));
+        let counter = lost.clone();
+        std::thread::Builder::new().name("access-log".into()).spawn(move || write(&waiting, &counter))?;
+        Ok(AccessLog { lines, lost, next: Arc::new(AtomicU64::new(1)), run: rand::random() })
+    }
+
+    /// Begins the line of a request.
+    pub(super) fn begin(&self, head: &Parts, peer: Option<SocketAddr>) -> Box<Line> {
+        Box::new(Line {
+            begun: Instant::now(),
+            id: self.id(head),
+            peer,
+            verb: head.method.clone(),
+            path: head.uri.path().to_owned(),
+            version: head.version,
+            status: 0,
+            outcome: None,
+            sent: 0,
+            broken: None,
+            whole: false,
+            took: Duration::ZERO,
+        })
+    }
+
+    /// Has the line of a request written, which is over.
+    pub(super) fn close(&self, mut line: Box<Line>) {
+        line.took = line.begun.elapsed();
+        if self.lines.try_send(Entry::Line(line)).is_err() {
+            self.lost.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Waits until what has been left to be written is written, but not for longer than a second.
+    pub fn flush(&self) {
+        let (written, all) = sync_channel(1);
+        if self.lines.try_send(Entry::Flush(written)).is_ok() {
+            // Whoever does not take the lines does not keep the program from its end.
+            let _ = all.recv_timeout(PATIENCE);
+        }
+    }
+
+    fn id(&self, head: &Parts) -> String {
+        let given = head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        match given.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID) {
+            Some(id) => id.to_owned(),
+            None => format!("{:08x}-{}", self.run, self.next.fetch_add(1, Relaxed)),
+        }
+    }
+}
+
+impl Line {
+    /// Takes down how the request was answered, and tells the client its id.
+    pub(super) fn answered(&mut self, response: &mut Response<Body>, outcome: Option<Outcome>) {
+        self.status = response.status().as_u16();
+        self.outcome = outcome;
+        if let Ok(id) = HeaderValue::from_str(&self.id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+    }
+
+    /// Counts bytes of the body that are on their way.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    /// Takes down why the body broke off.
+    pub(super) fn broke(&mut self, error: &BoxError) {
+        self.broken = Some(error.to_string());
+    }
+
+    /// Takes down whether the body is out, or was given up before its end.
+    pub(super) fn ended(&mut self, whole: bool) {
+        self.whole = whole;
+    }
+
+    /// One word for how it ended: `ok`, a fault's word, `http`, `cut` where the client left or the answer broke.
+    fn ending(&self) -> &'static str {
+        match &self.outcome {
+            _ if !self.whole => "cut",
+            Some(Outcome { fault: Some(kind), .. }) => kind.word(),
+            Some(_) if self.status >= 400 => "http",
+            Some(_) => "ok",
+            None => "http",
+        }
+    }
+
+    fn write(&self) {
+        let outcome = self.outcome.as_ref();
+        tracing::info!(
+            target: "croupier::access",
+            id = self.id,
+            peer = self.peer.map(tracing::field::display),
+            verb = %self.verb,
+            version = ?self.version,
+            path = self.path,
+            group = outcome.map(|outcome| outcome.group.as_ref()),
+            method = outcome.map(|outcome| outcome.method.as_ref()),
+            outcome = self.ending(),
+            status = self.status,
+            bytes = self.sent,
+            micros = u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX),
+            error = self.broken,
+        );
+    }
+}
+
+impl Entry {
+    fn write(self) {
+        match self {
+            Entry::Line(line) => line.write(),
+            // Whoever waited no longer does not mind.
+            Entry::Flush(written) => drop(written.try_send(())),
+        }
+    }
+}
+
+fn write(waiting: &Receiver<Entry>, lost: &AtomicU64) {
+    for entry in waiting {
+        entry.write();
+        // Whoever leaves a line wakes this thread if it waits for one: better once for many lines than for each.
+        for entry in waiting.try_iter().take(WAITING) {
+            entry.write();
+        }
+        std::thread::sleep(PAUSE);
+        match lost.swap(0, Relaxed) {
+            0 => {}
+            count => {
+                tracing::warn!(target: "croupier::access", count, "lines lost: requests came faster than they could be logged")
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A connection's bytes, with a note of each time they move or do not, and an end to each turn of moving many.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::poll_proceed;
+
+use super::activity::Pulse;
+use crate::http::coalesce::{SMALL, joined};
+
+/// How many bytes use up one unit of a task's turn. The runtime gives it 128, so that a connection lets others go
+/// before it when it has moved 256 KiB: without that, one unit would pay for as much as a socket takes at a time.
+const UNIT: usize = 2048;
+
+/// A stream whose reads and writes show in its connection's pulse.
+pub(super) struct Noted<T> {
+    stream: T,
+    pulse: Arc<Pulse>,
+}
+
+impl<T> Noted<T> {
+    pub(super) fn new(stream: T, pulse: Arc<Pulse>) -> Noted<T> {
+        Noted { stream, pulse }
+    }
+
+    fn note(&self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Pending => self.pulse.blocked(),
+            Poll::Ready(written) => {
+                self.pulse.sent();
+                charge(cx, *written.as_ref().unwrap_or(&0));
+            }
+        }
+        written
+    }
+}
+
+/// Takes from the task's turn what moving so many bytes is worth. When nothing is left of it, the socket's next
+/// read or write is put off until others have had theirs.
+fn charge(cx: &mut Context<'_>, bytes: usize) {
+    for _ in 0..bytes / UNIT {
+        match poll_proceed(cx) {
+            Poll::Ready(unit) => unit.made_progress(),
+            Poll::Pending => return,
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Noted<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let read = buffer.filled().len() - before;
+        if read > 0 {
+            self.pulse.received();
+            charge(cx, read);
+        }
+        poll
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.note(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut room = [0; SMALL];
+        let stream = Pin::new(&mut self.stream);
+        let written = match joined(slices, &mut room) {
+            Some(bytes) => stream.poll_write(cx, bytes),
+            None => stream.poll_write_vectored(cx, slices),
+        };
+        self.note(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+    use crate::server::activity::Watch;
+    use crate::server::settings::Deadlines;
+
+    #[tokio::test]
+    async fn a_connection_lets_others_go_before_it_when_it_has_moved_much() {
+        let entry = Watch::new(Deadlines::default()).enter();
+        let mut stream = Noted::new(tokio::io::sink(), entry.pulse.clone());
+        let piece = vec![0; crate::http::body::PIECE];
+        let mut turn = async || {
+            let mut moved = 0;
+            poll_fn(|cx| {
+                while let Poll::Ready(written) = Pin::new(&mut stream).poll_write(cx, &piece) {
+                    moved += written.unwrap_or_default();
+                }
+                Poll::Ready(())
+            })
+            .await;
+            tokio::task::yield_now().await;
+            moved
+        };
+        assert_eq!((turn().await, turn().await), (256 << 10, 256 << 10));
+    }
+}

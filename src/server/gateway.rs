@@ -1,0 +1,255 @@
+//! One request's whole way, from its head to its response.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Response, StatusCode, Version, header};
+
+use crate::http::audience::Only;
+use crate::http::body::Body;
+use crate::http::compression::pack;
+use crate::http::rejection::Refusal;
+use crate::model::fault::Kind;
+use crate::model::text::abridge;
+use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied};
+use crate::server::group_router::Router;
+use crate::server::request_body::Intake;
+use crate::service::{Context, Service};
+
+/// One URL path, and its aliases, with one service and what is decided about its requests.
+pub struct Group {
+    /// The path under which the group is known.
+    pub path: String,
+    /// What answers its calls.
+    pub service: Arc<dyn Service>,
+    /// The protocols it is reached over; the first that claims a request answers it.
+    pub faces: Vec<Arc<dyn Face>>,
+    /// How many bytes a request's body may have, as sent and as unpacked.
+    pub body_limit: usize,
+}
+
+/// The running whole: groups, and how their requests are taken in.
+pub struct Gateway {
+    groups: Groups,
+    intake: Intake,
+    /// Whether responses come with an [`Outcome`] for the access log.
+    observed: bool,
+    /// Whether responses are packed for clients that offer to unpack them.
+    packing: bool,
+}
+
+/// The groups of a gateway, which may become others while it answers: a request keeps the group that it has found.
+#[derive(Clone)]
+pub struct Groups(Arc<ArcSwap<Router<Arc<Group>>>>);
+
+impl Groups {
+    /// Puts these in the place of those that are there.
+    pub fn replace(&self, router: Router<Arc<Group>>) {
+        self.0.store(Arc::new(router));
+    }
+}
+
+/// A response, and what has become of the call.
+pub struct Answered {
+    /// The response.
+    pub response: Response<Body>,
+    /// What the access log says of a request that reached a group, if there is one.
+    pub outcome: Option<Outcome>,
+}
+
+/// What the access log says of a request that reached a group.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The group's path.
+    pub group: Box<str>,
+    /// The method that was called; empty where the request did not say.
+    pub method: Box<str>,
+    /// Why the call has no answer, if it has none.
+    pub fault: Option<Kind>,
+}
+
+impl Gateway {
+    /// A gateway to these groups.
+    pub fn new(router: Router<Arc<Group>>, intake: Intake) -> Gateway {
+        Gateway { groups: Groups(Arc::new(ArcSwap::from_pointee(router))), intake, observed: false, packing: false }
+    }
+
+    /// Its groups, for whoever replaces them.
+    pub fn groups(&self) -> Groups {
+        self.groups.clone()
+    }
+
+    /// The same gateway, which says for the access log what was called and how it ended.
+    pub fn observed(self) -> Gateway {
+        Gateway { observed: true, ..self }
+    }
+
+    /// The same gateway, which packs its responses with gzip for clients that offer to unpack them, or does not.
+    pub fn packing(self, packing: bool) -> Gateway {
+        Gateway { packing, ..self }
+    }
+
+    /// Answers one request. Where its head has an [`Only`] as an extension, everything else is not found.
+    pub async fn answer<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> Answered
+    where
+        B: http_body::Body<Data = Bytes>,
+    {
+        match self.reply(head, body, peer).await {
+            Ok(answered) => answered,
+            Err(refusal) => refusal.into_response().into(),
+        }
+    }
+
+    async fn reply<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> Result<Answered, Refusal>
+    where
+        B: http_body::Body<Data = Bytes>,
+    {
+        check_host(head)?;
+        // Looked at without counting who looks: that would have the workers wait for each other.
+        let groups = self.groups.0.load();
+        let (group, tail) = find(&groups, head)?;
+        let group_head = GroupHead::new(head, tail);
+        let claim = group.claim(&group_head)?;
+        let taken = match self.intake.take(head, body, group.body_limit).await {
+            Ok(taken) => taken,
+            Err(refusal) => return Ok(claim.face.refuse(refusal).into()),
+        };
+        let face = claim.settle(group, &group_head, &taken.bytes);
+        let context = Context { peer, deadline: None };
+        let (reply, share) = match taken.share {
+            None => {
+                (face.serve(&group.service, GroupRequest { head, tail, body: &taken.bytes, context: &context }), None)
+            }
+            Some(share) => {
+                let (service, face, head, tail) = (group.service.clone(), face.clone(), head.clone(), tail.to_owned());
+                let serve = move || {
+                    let request = GroupRequest { head: &head, tail: &tail, body: &taken.bytes, context: &context };
+                    (face.serve(&service, request), Some(share))
+                };
+                // Seldom, and large: not in every request's future.
+                Box::pin(self.intake.memory.in_turn(serve)).await
+            }
+        };
+        let mut replied = reply.await;
+        if self.packing {
+            replied.response = pack(&head.headers, replied.response);
+        }
+        if let Some(share) = share {
+            replied.response.body_mut().hold(share);
+        }
+        let Replied { response, method, fault } = replied;
+        let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
+        Ok(Answered { response, outcome })
+    }
+}
+
+impl From<Response<Body>> for Answered {
+    /// A response to a request that has called nothing.
+    fn from(response: Response<Body>) -> Answered {
+        Answered { response, outcome: None }
+    }
+}
+
+fn find<'g, 'p>(groups: &'g Router<Arc<Group>>, head: &'p Parts) -> Result<(&'g Group, &'p str), Refusal> {
+    let path = head.uri.path();
+    let found = groups.find(path).map_err(|_| {
+        Refusal::new(StatusCode::BAD_REQUEST, "the path has dot segments, encoded slashes or a broken escape")
+    })?;
+    let (group, tail) = found.ok_or_else(|| not_found(path))?;
+    Ok((group, tail))
+}
+
+/// The first face that a request may be for, by its head.
+struct Claimed<'g> {
+    face: &'g Arc<dyn Face>,
+    /// Its place among the faces that are reached.
+    at: usize,
+    claim: Claim,
+}
+
+impl<'g> Claimed<'g> {
+    /// The face that a request is for, now that its body is there; one that nobody recognises is the first face's to
+    /// refuse.
+    fn settle(self, group: &'g Group, head: &GroupHead<'_>, body: &[u8]) -> &'g Arc<dyn Face> {
+        if self.claim == Claim::Yes {
+            return self.face;
+        }
+        if self.face.recognises(head.parts, body) {
+            return self.face;
+        }
+        let interface = group.service.interface();
+        let settled = group.admitting(head.parts).skip(self.at + 1).find(|face| match face.claims(interface, head) {
+            Claim::No => false,
+            Claim::Perhaps => face.recognises(head.parts, body),
+            Claim::Yes => true,
+        });
+        settled.unwrap_or(self.face)
+    }
+}
+
+impl Group {
+    /// The faces that are reached where a request has come in: an extension of its head says so where not all are.
+    fn admitting(&self, head: &Parts) -> impl Iterator<Item = &Arc<dyn Face>> {
+        let only = head.extensions.get::<Only>().copied();
+        self.faces.iter().filter(move |face| match only {
+            None => true,
+            Some(Only::Pages) => face.is_for_people(),
+            Some(Only::Calls) => !face.is_for_people(),
+        })
+    }
+
+    fn claim(&self, head: &GroupHead<'_>) -> Result<Claimed<'_>, Refusal> {
+        let (interface, GroupHead { parts, tail, .. }) = (self.service.interface(), *head);
+        for (at, face) in self.admitting(parts).enumerate() {
+            match face.claims(interface, head) {
+                Claim::No => {}
+                claim => return Ok(Claimed { face, at, claim }),
+            }
+        }
+        if parts.extensions.get() == Some(&Only::Pages) {
+            return Err(not_found(parts.uri.path()));
+        }
+        let methods = self.admitting(parts).flat_map(|face| face.methods(interface, tail));
+        let mut allow: Vec<Method> = methods.cloned().collect();
+        allow.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        allow.dedup();
+        if allow.is_empty() {
+            return Err(not_found(parts.uri.path()));
+        }
+        if !allow.contains(&parts.method) {
+            let reason = format!("{} is not answered here", abridge(parts.method.as_str()));
+            return Err(Refusal { allow, ..Refusal::new(StatusCode::METHOD_NOT_ALLOWED, reason) });
+        }
+        Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "no protocol spoken here has this Content-Type; XML-RPC and SOAP have text/xml, JSON-RPC application/json",
+        ))
+    }
+}
+
+fn not_found(path: &str) -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, format!("nothing is at {}", abridge(path)))
+}
+
+/// An HTTP/1.1 request has exactly one `Host` (RFC 9112, section 3.2), and no request has two.
+fn check_host(head: &Parts) -> Result<(), Refusal> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next(), head.version) {
+        (_, Some(_), _) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the request has two Host headers")),
+        (None, _, Version::HTTP_11) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the request has no Host header")),
+        (Some(host), ..) if host.as_bytes().iter().any(|byte| !is_host_byte(*byte)) => {
+            Err(Refusal::new(StatusCode::BAD_REQUEST, "the Host header is malformed"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a byte may stand in a host and port: what RFC 3986, section 3.2, allows there, mark-up not among it.
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')')
+        || matches!(byte, b'*' | b'+' | b',' | b';' | b'=' | b':' | b'[' | b']')
+}

@@ -1,0 +1,147 @@
+//! The rim: what happens to every request before the gateway sees it and after it has answered.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use http::request::Parts;
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+
+use super::access_log::{AccessLog, Line};
+use super::activity::{Pulse, Stream};
+use super::tracked_body::Guarded;
+use crate::http::audience::Only;
+use crate::http::body::Body;
+use crate::http::rejection::Refusal;
+use crate::model::fault::BoxError;
+use crate::server::gateway::{Answered, Gateway};
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub(super) gateway: Gateway,
+    pub(super) places: Places,
+    pub(super) log: Option<AccessLog>,
+}
+
+/// The places for requests that are being answered; who finds none is refused, not queued.
+#[derive(Debug)]
+pub(super) struct Places {
+    taken: AtomicUsize,
+    most: usize,
+}
+
+/// One connection, seen from its requests.
+pub(super) struct Connection {
+    pub(super) shared: Arc<Shared>,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) only: Option<Only>,
+}
+
+/// A request that is being answered, until dropped: what it holds is given back then, and what it came to is told.
+pub(super) struct InFlight {
+    connection: Arc<Connection>,
+    /// Whether it has one of the places.
+    placed: bool,
+    /// The line for the access log.
+    pub(super) line: Option<Box<Line>>,
+    /// For HTTP/2: the watch over this stream.
+    pub(super) stream: Option<Arc<Stream>>,
+}
+
+impl Places {
+    pub(super) fn new(most: usize) -> Places {
+        Places { taken: AtomicUsize::new(0), most }
+    }
+
+    fn take(&self) -> bool {
+        let free = self.taken.fetch_add(1, Relaxed) < self.most;
+        if !free {
+            self.give_back();
+        }
+        free
+    }
+
+    fn give_back(&self) {
+        self.taken.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Connection {
+    /// The service of this connection: sheds load, keeps places until bodies are out, catches panics, and logs.
+    ///
+    /// It is hyper's service and not tower's: the bridge between the two costs a tenth of a small request. And it is a
+    /// function, whose future hyper keeps where the last one was, instead of a box for each.
+    pub(super) fn service(
+        self,
+    ) -> impl Service<Request<Incoming>, Response = Response<Guarded>, Error = BoxError, Future: Send + 'static> {
+        let connection = Arc::new(self);
+        service_fn(move |request: Request<Incoming>| {
+            let in_flight = InFlight::begin(&connection, request.version());
+            let (head, body) = request.into_parts();
+            in_flight.answer(head, body)
+        })
+    }
+}
+
+impl InFlight {
+    fn begin(connection: &Arc<Connection>, version: Version) -> InFlight {
+        let multiplexed = version == Version::HTTP_2;
+        connection.pulse.begin(multiplexed);
+        let stream = multiplexed.then(|| connection.pulse.stream());
+        InFlight { connection: connection.clone(), placed: connection.shared.places.take(), line: None, stream }
+    }
+
+    async fn answer(mut self, mut head: Parts, body: Incoming) -> Result<Response<Guarded>, BoxError> {
+        let Connection { shared, peer, only, .. } = self.connection.as_ref();
+        if let Some(only) = only {
+            head.extensions.insert(*only);
+        }
+        self.line = shared.log.as_ref().map(|log| log.begin(&head, *peer));
+        let Answered { mut response, outcome } = match self.placed {
+            true => caught(pin!(shared.gateway.answer(&head, body, *peer))).await,
+            false => overloaded().into(),
+        };
+        if let Some(line) = &mut self.line {
+            line.answered(&mut response, outcome);
+        }
+        Ok(response.map(|body| Guarded { body, in_flight: self }))
+    }
+}
+
+impl Drop for InFlight {
+    /// A client that leaves before it is answered leaves a line all the same.
+    fn drop(&mut self) {
+        let Connection { shared, pulse, .. } = self.connection.as_ref();
+        if let (Some(log), Some(line)) = (&shared.log, self.line.take()) {
+            log.close(line);
+        }
+        if self.placed {
+            shared.places.give_back();
+        }
+        pulse.end();
+    }
+}
+
+/// A panic is a defect of ours, and ends the request instead of the connection.
+async fn caught(mut answer: Pin<&mut impl Future<Output = Answered>>) -> Answered {
+    let poll = |cx: &mut Context<'_>| {
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| {
+            let refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed; its log says why");
+            Poll::Ready(refusal.into_response().into())
+        })
+    };
+    std::future::poll_fn(poll).await
+}
+
+fn overloaded() -> Response<Body> {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are being answered; try again later")
+        .into_response()
+}

@@ -1,0 +1,140 @@
+//! How the server treats connections: limits and deadlines, with the defaults that a careful operator would choose.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::http::audience::Only;
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// A TCP address and port; port 0 takes any that is free.
+    Tcp(SocketAddr),
+    /// A unix socket at this path.
+    Unix(PathBuf),
+}
+
+/// A place to listen, and what is answered there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entrance {
+    /// The place.
+    pub listen: Listen,
+    /// What is answered there alone; everything, if that is not said.
+    pub only: Option<Only>,
+}
+
+/// Limits on what all clients together may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Connections open at a time; further ones wait unaccepted (4,096 by default).
+    pub connections: usize,
+    /// Requests being answered at a time; further ones are refused with 503 (2,048 by default).
+    pub in_flight: usize,
+    /// Bytes that all request bodies together may take while they are read, parsed and answered (48 MiB by
+    /// default). A request of more than 16 KiB is counted with six times its size.
+    pub memory: usize,
+    /// Bytes of a request's head, its line and headers (32 KiB by default).
+    pub head_bytes: usize,
+    /// HTTP/2 streams open at a time on one connection (100 by default).
+    pub streams: u32,
+    /// Whether answers are packed with gzip for clients that offer to unpack them (not by default: it saves bytes and
+    /// costs time).
+    pub compress: bool,
+    /// How long each phase may take.
+    pub deadlines: Deadlines,
+}
+
+/// How long each phase of a connection may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From the first byte of a request's head to its last (10 s by default).
+    pub head: Duration,
+    /// From the end of the head to the end of the body (30 s by default).
+    pub body: Duration,
+    /// Between two requests of one connection, and before the first (75 s by default).
+    pub idle: Duration,
+    /// Without the client taking a single byte of its answer (30 s by default).
+    pub write: Duration,
+    /// From the signal to stop until what still runs is cut off (10 s by default).
+    pub drain: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            connections: 4096,
+            in_flight: 2048,
+            memory: 48 << 20,
+            head_bytes: 32 << 10,
+            streams: 100,
+            compress: false,
+            deadlines: Deadlines::default(),
+        }
+    }
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Deadlines {
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            idle: Duration::from_secs(75),
+            write: Duration::from_secs(30),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Listen::Tcp(address) => address.fmt(f),
+            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for Entrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.listen.fmt(f)?;
+        match self.only {
+            None => Ok(()),
+            Some(Only::Pages) => f.write_str(" (pages only)"),
+            Some(Only::Calls) => f.write_str(" (calls only)"),
+        }
+    }
+}
+
+impl From<Listen> for Entrance {
+    fn from(listen: Listen) -> Entrance {
+        Entrance { listen, only: None }
+    }
+}
+
+impl FromStr for Listen {
+    type Err = NotListenable;
+
+    /// Reads `127.0.0.1:8008`, `[::1]:8008` or `unix:/run/croupier.sock`.
+    fn from_str(text: &str) -> Result<Listen, NotListenable> {
+        match text.strip_prefix("unix:") {
+            Some("") => Err(NotListenable),
+            Some(path) => Ok(Listen::Unix(path.into())),
+            None => text.parse().map(Listen::Tcp).map_err(|_| NotListenable),
+        }
+    }
+}
+
+/// The text names no place to listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotListenable;
+
+impl fmt::Display for NotListenable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not an address such as 127.0.0.1:8008, [::1]:8008 or unix:/run/croupier.sock")
+    }
+}
+
+impl std::error::Error for NotListenable {}

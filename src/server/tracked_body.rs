@@ -1,0 +1,54 @@
+//! A response body that knows when it is out: what was held for it is given back, and what it came to is told.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+
+use super::middleware::InFlight;
+use crate::http::body::Body;
+use crate::model::fault::BoxError;
+
+/// A response body with its request, which runs until the body is out.
+pub(super) struct Guarded {
+    pub(super) body: Body,
+    pub(super) in_flight: InFlight,
+}
+
+impl http_body::Body for Guarded {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let poll = Pin::new(&mut self.body).poll_frame(cx);
+        if let Some(stream) = &self.in_flight.stream {
+            if poll.is_ready() { stream.handed() } else { stream.waiting() }
+        }
+        if let Some(line) = &mut self.in_flight.line {
+            match &poll {
+                Poll::Ready(Some(Ok(frame))) => line.sent(frame.data_ref().map_or(0, Bytes::len)),
+                Poll::Ready(Some(Err(error))) => line.broke(error),
+                _ => {}
+            }
+        }
+        poll
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let whole = self.body.is_end_stream();
+        if let Some(line) = &mut self.in_flight.line {
+            line.ended(whole);
+        }
+    }
+}

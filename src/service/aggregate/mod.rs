@@ -1,0 +1,158 @@
+//! Services made of others: a method calls methods of other services at the same time, and answers a record of what they
+//! answer.
+
+mod compose;
+mod defs;
+mod gather;
+#[cfg(test)]
+mod tests;
+mod versions;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::value::RawValue;
+
+use crate::model::fault::{Fault, Kind};
+use crate::model::interface::Interface;
+use crate::model::value::{Room, Value};
+use crate::service::args::{Arg, Args};
+use crate::service::future::{Soon, within};
+use crate::service::{Call, Context, Pending, Service};
+use versions::Versions;
+
+/// The name that the member has which says what failed.
+pub const ERRORS: &str = "errors";
+
+/// A service whose methods are made of other services' methods.
+///
+/// What it says of itself is made of what those say of themselves, and made anew when they say something else: a service
+/// that does not know yet what it offers may be part of one, and counts as one that takes and answers anything.
+pub struct Aggregate {
+    title: String,
+    doc: String,
+    methods: Vec<Arc<Composed>>,
+    versions: Versions,
+}
+
+/// A method made of calls.
+#[derive(Clone)]
+pub struct Composed {
+    /// Its name.
+    pub name: String,
+    /// What it does, for the person who calls it.
+    pub doc: String,
+    /// Its parameters, in positional order.
+    pub params: Vec<Own>,
+    /// The calls, in the order in which they stand in the answer.
+    pub calls: Vec<Part>,
+    /// What becomes of the answer where a call fails.
+    pub on_error: OnError,
+}
+
+/// A parameter of a method made of calls. Its type is that of the parameters for which it is passed on.
+#[derive(Clone)]
+pub struct Own {
+    /// Its name.
+    pub name: String,
+    /// What it means; where nothing is said, what is said of the parameter for which it is passed on first.
+    pub doc: String,
+    /// What is passed on where it is not given. Without one nothing is, and what is called has its own default.
+    pub default: Option<Box<RawValue>>,
+}
+
+/// One call of a method made of calls.
+#[derive(Clone)]
+pub struct Part {
+    /// The member of the answer that holds what it answers.
+    pub name: String,
+    /// What people know the service by, such as a group's path.
+    pub path: String,
+    /// What is called.
+    pub service: Arc<dyn Service>,
+    /// The name of the method that is called.
+    pub method: String,
+    /// The arguments by name.
+    pub args: Vec<(String, Given)>,
+    /// How long it may take; what comes later has failed.
+    pub deadline: Duration,
+    /// How many bytes of memory its answer may take.
+    pub room: usize,
+}
+
+/// What is passed on as an argument.
+#[derive(Clone)]
+pub enum Given {
+    /// The argument of the method's own parameter at this place.
+    Param(usize),
+    /// Always the same value.
+    Literal(Box<RawValue>),
+}
+
+/// What becomes of the answer where a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// There is none: the whole method fails as the call has.
+    Fail,
+    /// It has what the other calls answer, and a member [`errors`](ERRORS) that says what has failed. Where a parameter
+    /// that was passed on is refused, the whole method fails all the same: that is for the caller to mend.
+    Partial,
+}
+
+impl Aggregate {
+    /// A service of these methods.
+    pub fn new(title: impl Into<String>, doc: impl Into<String>, methods: Vec<Composed>) -> Aggregate {
+        let methods: Vec<_> = methods.into_iter().map(Arc::new).collect();
+        Aggregate { title: title.into(), doc: doc.into(), methods, versions: Versions::default() }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.methods.iter().flat_map(|method| &method.calls)
+    }
+}
+
+impl Service for Aggregate {
+    fn interface(&self) -> &Interface {
+        let seen = self.parts().map(|part| part.service.interface());
+        self.versions.current(seen, || compose::interface(&self.title, &self.doc, &self.methods))
+    }
+
+    fn call(&self, call: Call<'_>) -> Pending {
+        let method = self.methods.iter().find(|method| method.name == call.method);
+        let (Some(method), Some(described)) = (method, self.interface().method(call.method)) else {
+            return Soon::now(Err(Fault::no_such_method(call.method)));
+        };
+        let given = match call.args.each(&described.params) {
+            Ok(given) => given,
+            Err(fault) => return Soon::now(Err(fault)),
+        };
+        let arguments = method.params.iter().zip(given).map(|(own, arg)| arg.or(own.default.as_deref().map(Arg::Json)));
+        let arguments: Vec<Option<Arg<'_>>> = arguments.collect();
+        let running = method.calls.iter().map(|part| part.begin(&arguments, call.context)).collect();
+        Soon::later(gather::gather(method.clone(), running))
+    }
+}
+
+impl Part {
+    /// Begins the call.
+    fn begin(&self, given: &[Option<Arg<'_>>], context: &Context) -> Soon<Result<Value, Fault>> {
+        let passed = self.args.iter().filter_map(|(name, what)| {
+            let arg = match what {
+                Given::Param(at) => given.get(*at).copied().flatten()?,
+                Given::Literal(raw) => Arg::Json(raw),
+            };
+            Some((name.as_str(), arg))
+        });
+        let passed: Vec<_> = passed.collect();
+        let args = if passed.is_empty() { Args::None } else { Args::Named(&passed) };
+        let latest = Instant::now().checked_add(self.deadline);
+        let deadline = context.deadline.into_iter().chain(latest).min();
+        let context = Context { deadline, ..context.clone() };
+        let pending = self.service.call(Call { method: &self.method, args, context: &context });
+        let (room, limit) = (Room::new(self.room), self.deadline);
+        Soon::later(async move {
+            let value = within(limit, async move { pending.await?.into_value(room).await }).await;
+            value.unwrap_or_else(|| Err(Fault::new(Kind::Late, format!("no answer within {limit:?}"))))
+        })
+    }
+}

@@ -1,0 +1,266 @@
+//! Aggregates of services that answer, fail, wait, are too large, or do not know yet what they are.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::sync::Barrier;
+
+use super::*;
+use crate::codec::tape::Tape;
+use crate::model::date::DateTime;
+use crate::model::value::Binary;
+use crate::service::Answer;
+use crate::service::local::Local;
+
+#[derive(Deserialize, JsonSchema)]
+struct Half {
+    /// What is halved.
+    number: i64,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Kept {
+    bytes: Binary,
+    when: DateTime,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Count {
+    /// How many.
+    #[serde(default = "three")]
+    count: u64,
+}
+
+fn three() -> u64 {
+    3
+}
+
+/// A point.
+#[derive(Serialize, JsonSchema)]
+struct Point {
+    x: i32,
+}
+
+fn halve(number: i64) -> Result<i64, Fault> {
+    if number % 2 == 0 { Ok(number / 2) } else { Err(Fault::service(7, "it is odd").of_parameter("number")) }
+}
+
+fn local() -> Arc<dyn Service> {
+    let barrier = Arc::new(Barrier::new(2));
+    let service = Local::new("Parts", barrier)
+        .method("half", |_: &Arc<Barrier>, half: Half| halve(half.number))
+        .safe()
+        .method("keep", |_: &Arc<Barrier>, kept: Kept| (kept.bytes, kept.when))
+        .method("point", |_: &Arc<Barrier>, (): ()| Point { x: 1 })
+        .safe()
+        .method("panics", |_: &Arc<Barrier>, (): ()| -> i32 { panic!("as it was told to") })
+        .rows("numbers", |_: &Arc<Arc<Barrier>>, count: Count| 0..count.count)
+        .safe()
+        .method_async("together", |barrier: Arc<Arc<Barrier>>, (): ()| async move {
+            barrier.wait().await;
+            true
+        })
+        .method_async("never", |_: Arc<Arc<Barrier>>, (): ()| std::future::pending::<bool>())
+        .build();
+    Arc::new(service.unwrap())
+}
+
+fn own(name: &str) -> Own {
+    Own { name: name.into(), doc: String::new(), default: None }
+}
+
+fn part(service: &Arc<dyn Service>, name: &str, method: &str, args: &[(&str, Given)]) -> Part {
+    Part {
+        name: name.into(),
+        path: "/parts".into(),
+        service: service.clone(),
+        method: method.into(),
+        args: args.iter().map(|(name, given)| ((*name).to_owned(), given.clone())).collect(),
+        deadline: Duration::from_millis(200),
+        room: 1 << 16,
+    }
+}
+
+fn literal(json: &str) -> Given {
+    Given::Literal(RawValue::from_string(json.into()).unwrap())
+}
+
+fn aggregate(on_error: OnError, params: Vec<Own>, calls: Vec<Part>) -> Aggregate {
+    let method = Composed { name: "all".into(), doc: "All of it.".into(), params, calls, on_error };
+    Aggregate::new("All", "", vec![method])
+}
+
+async fn ask(service: &Aggregate, args: Args<'_>) -> Result<Value, Fault> {
+    let call = Call { method: "all", args, context: &Context::default() };
+    service.call(call).await?.into_value(Room::new(1 << 20)).await
+}
+
+async fn ask_json(service: &Aggregate, args: &str) -> Result<serde_json::Value, Fault> {
+    let raw = RawValue::from_string(args.into()).unwrap();
+    ask(service, Args::Json(&raw)).await.map(|value| serde_json::to_value(value).unwrap())
+}
+
+#[tokio::test]
+async fn a_record_has_what_each_call_answers() {
+    let parts = local();
+    let calls = vec![
+        part(&parts, "half", "half", &[("number", Given::Param(0))]),
+        part(&parts, "nine", "half", &[("number", literal("18"))]),
+        part(&parts, "rows", "numbers", &[("count", Given::Param(1))]),
+    ];
+    let all = aggregate(OnError::Fail, vec![own("number"), own("count")], calls);
+    assert_eq!(ask_json(&all, "[4]").await, Ok(json!({"half": 2, "nine": 9, "rows": [0, 1, 2]})));
+    assert_eq!(ask_json(&all, r#"{"count": 1, "number": 6}"#).await, Ok(json!({"half": 3, "nine": 9, "rows": [0]})));
+    let method = all.interface().method("all").unwrap();
+    let params: Vec<_> = method.params.iter().map(|param| (param.doc.as_str(), param.required)).collect();
+    assert_eq!(params, [("What is halved.", true), ("How many.", false)]);
+    assert_eq!(method.params[1].schema.get("default"), Some(&json!(3)));
+    assert!(method.safe);
+    for (args, parameter) in [("[]", Some("number")), ("[1, 2, 3]", None), (r#"{"numbr": 1}"#, Some("numbr"))] {
+        let fault = ask_json(&all, args).await.unwrap_err();
+        assert_eq!((fault.kind, fault.parameter.as_deref()), (Kind::BadParams, parameter), "{args}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_that_of_the_whole_or_is_told_beside_the_rest() {
+    let parts = local();
+    let calls = || {
+        vec![
+            part(&parts, "half", "half", &[("number", Given::Param(0))]),
+            part(&parts, "point", "point", &[]),
+            part(&parts, "gone", "gone", &[]),
+            part(&parts, "broken", "panics", &[]),
+        ]
+    };
+    let strict = aggregate(OnError::Fail, vec![own("amount")], calls().into_iter().take(2).collect());
+    let fault = ask_json(&strict, "[3]").await.unwrap_err();
+    assert_eq!(fault, Fault::service(7, "half: it is odd").of_parameter("amount"));
+    let gone = aggregate(OnError::Fail, vec![], calls().into_iter().skip(2).take(1).collect());
+    assert_eq!(ask_json(&gone, "[]").await.unwrap_err().kind, Kind::Unreachable);
+
+    let partial = aggregate(OnError::Partial, vec![own("amount")], calls());
+    let fault = ask_json(&partial, "[\"three\"]").await.unwrap_err();
+    assert_eq!((fault.kind, fault.parameter.as_deref()), (Kind::BadParams, Some("amount")), "the caller's own mistake");
+    let answer = ask_json(&partial, "[3]").await.unwrap();
+    assert_eq!(answer["point"], json!({"x": 1}));
+    assert_eq!(answer["errors"]["half"], json!({"kind": "service", "code": 7, "message": "it is odd"}));
+    assert_eq!(answer["errors"]["gone"]["kind"], json!("no-such-method"));
+    assert_eq!(answer["errors"]["broken"]["kind"], json!("internal"));
+    assert_eq!(answer.as_object().unwrap().keys().collect::<Vec<_>>(), ["point", "errors"]);
+}
+
+#[tokio::test]
+async fn calls_run_at_the_same_time_and_none_for_too_long() {
+    let parts = local();
+    let calls = vec![
+        part(&parts, "one", "together", &[]),
+        part(&parts, "other", "together", &[]),
+        part(&parts, "late", "never", &[]),
+    ];
+    let all = aggregate(OnError::Partial, vec![], calls.clone());
+    let answer = ask_json(&all, "[]").await.unwrap();
+    assert_eq!((&answer["one"], &answer["other"]), (&json!(true), &json!(true)));
+    assert_eq!(answer["errors"], json!({"late": {"kind": "late", "message": "no answer within 200ms"}}));
+    let strict = aggregate(OnError::Fail, vec![], calls);
+    assert_eq!(ask_json(&strict, "[]").await.unwrap_err(), Fault::new(Kind::Late, "late: no answer within 200ms"));
+}
+
+#[tokio::test]
+async fn rows_are_gathered_only_as_far_as_there_is_room() {
+    let parts = local();
+    let all = aggregate(
+        OnError::Fail,
+        vec![own("count")],
+        vec![part(&parts, "rows", "numbers", &[("count", Given::Param(0))])],
+    );
+    assert_eq!(ask_json(&all, "[500]").await.unwrap()["rows"].as_array().unwrap().len(), 500);
+    let fault = ask_json(&all, "[18446744073709551615]").await.unwrap_err();
+    assert_eq!(
+        (fault.kind, fault.message.as_ref()),
+        (Kind::Limit, "rows: the answer is too large: it takes more than 65536 bytes of memory")
+    );
+}
+
+#[tokio::test]
+async fn bytes_and_dates_are_passed_on_as_they_came() {
+    let parts = local();
+    let args = [("bytes", Given::Param(0)), ("when", Given::Param(1))];
+    let all = aggregate(OnError::Fail, vec![own("bytes"), own("when")], vec![part(&parts, "kept", "keep", &args)]);
+    let values = [Value::Binary(vec![1, 2]), Value::Date("1998-07-17T14:08:55".parse().unwrap())];
+    let tape = Tape::of(&values).unwrap();
+    let expected = Value::Struct(vec![("kept".into(), Value::Array(values.to_vec()))]);
+    assert_eq!(ask(&all, Args::Values(tape.values())).await, Ok(expected));
+    assert_eq!(
+        ask_json(&all, r#"["AQI=", "1998-07-17T14:08:55"]"#).await,
+        Ok(json!({"kept": ["AQI=", "1998-07-17T14:08:55"]}))
+    );
+}
+
+/// A service that is told later what it offers.
+struct Later {
+    nothing: Interface,
+    told: OnceLock<Arc<dyn Service>>,
+}
+
+impl Service for Later {
+    fn interface(&self) -> &Interface {
+        self.told.get().map_or(&self.nothing, |told| told.interface())
+    }
+
+    fn call(&self, call: Call<'_>) -> Pending {
+        match self.told.get() {
+            Some(told) => told.call(call),
+            None => Soon::now(Err(Fault::new(Kind::Unreachable, "nobody there"))),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_called_may_be_unknown_at_first() {
+    let later = Arc::new(Later { nothing: Interface::default(), told: OnceLock::new() });
+    let service: Arc<dyn Service> = later.clone();
+    let all = aggregate(
+        OnError::Fail,
+        vec![own("number")],
+        vec![part(&service, "half", "half", &[("number", Given::Param(0))])],
+    );
+    let unknown = all.interface().method("all").unwrap();
+    assert!(!unknown.safe && !unknown.params[0].required);
+    assert_eq!(ask_json(&all, "[4]").await.unwrap_err().kind, Kind::Unreachable);
+
+    assert!(later.told.set(local()).is_ok());
+    let known = all.interface().method("all").unwrap();
+    assert!(known.safe && known.params[0].required);
+    assert_eq!(ask_json(&all, "[4]").await, Ok(json!({"half": 2})));
+    assert_eq!(unknown.name, known.name, "the first description is still there");
+}
+
+#[test]
+fn an_answer_is_described_by_what_it_is_made_of() {
+    let parts = local();
+    let calls = vec![part(&parts, "point", "point", &[]), part(&parts, "rows", "numbers", &[])];
+    let partial = aggregate(OnError::Partial, vec![], calls.clone());
+    let interface = partial.interface();
+    assert_eq!(interface.defs.keys().collect::<Vec<_>>(), ["Failure", "Point", "AllResult"]);
+    let result = &interface.defs["AllResult"];
+    assert_eq!(result["required"], json!(["errors"]));
+    assert_eq!(result["properties"]["point"]["$ref"], json!("#/$defs/Point"));
+    let strict = aggregate(OnError::Fail, vec![], calls);
+    assert_eq!(strict.interface().defs["AllResult"]["required"], json!(["point", "rows"]));
+}
+
+#[test]
+fn an_answer_is_one_value() {
+    let parts = local();
+    let all = aggregate(OnError::Fail, vec![], vec![part(&parts, "point", "point", &[])]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let call = Call { method: "all", args: Args::None, context: &Context::default() };
+    assert!(matches!(runtime.block_on(all.call(call)), Ok(Answer::One(_))));
+    let call = Call { method: "none", args: Args::None, context: &Context::default() };
+    assert!(runtime.block_on(all.call(call)).is_err_and(|fault| fault.kind == Kind::NoSuchMethod));
+}

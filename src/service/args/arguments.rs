@@ -1,0 +1,257 @@
+//! Arguments that are passed on: read as whatever they are, then put in the order, under the names and into the types of
+//! the method that they are for.
+
+use serde_json::Value as Json;
+
+use super::Wrong;
+use super::position::too_many;
+use crate::model::coerce::fit;
+use crate::model::fault::Fault;
+use crate::model::shape::{Field, MethodShape, Shape, Shapes};
+use crate::model::text::{abridge, nearest};
+use crate::model::value::Value;
+
+/// The arguments of a call, as values.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Arguments {
+    /// In order.
+    ByPosition(Vec<Value>),
+    /// By their names, none of them twice.
+    ByName(Vec<(String, Value)>),
+}
+
+/// What is known of a method that is called elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// Its parameters and its result.
+    pub method: &'a MethodShape,
+    /// The shapes that it refers to.
+    pub shapes: &'a Shapes,
+    /// Whether how many parameters it takes, and which of them must be given, is only a guess: some servers leave out
+    /// of a signature what is optional, others list it as if it were not. Numbers are then for them to check.
+    pub guessed: bool,
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Arguments::ByPosition(Vec::new())
+    }
+}
+
+impl Arguments {
+    /// A value for each parameter that is given, at its place, in the type that the interface says; none at the places
+    /// of those that are left out. Behind them come those that a guessed interface knows nothing of.
+    ///
+    /// # Errors
+    /// `BadParams` for a name that the method does not have, and, unless the interface is a guess, where there are too
+    /// many or one is missing.
+    pub fn placed(self, known: Known<'_>) -> Result<Vec<Option<Value>>, Fault> {
+        let params = &known.method.params;
+        let mut places: Vec<Option<Value>> = match self {
+            Arguments::ByPosition(values) => {
+                if values.len() > params.len() && !known.guessed {
+                    return Err(too_many(params.len(), values.len()).into_fault());
+                }
+                values.into_iter().map(Some).collect()
+            }
+            Arguments::ByName(members) => by_name(members, params)?,
+        };
+        places.resize(places.len().max(params.len()), None);
+        for (place, field) in places.iter_mut().zip(params) {
+            *place = place.take().map(|value| fit(value, &field.shape, known.shapes));
+            if place.is_none() && field.required && !known.guessed {
+                if !field.may_be_absent() {
+                    return Err(missing(field));
+                }
+                *place = nothing(&field.shape);
+            }
+        }
+        Ok(places)
+    }
+
+    /// The same by position, for whoever takes no names. Where one that is left out stands before one that is not, its
+    /// default is given for it, or nothing where that will do.
+    ///
+    /// # Errors
+    /// As for [`placed`](Arguments::placed), and `BadParams` where there is no default for a place that must be filled.
+    pub fn by_position(self, known: Known<'_>) -> Result<Vec<Value>, Fault> {
+        let mut places = self.placed(known)?;
+        let count = places.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        places.truncate(count);
+        let filled = places.into_iter().enumerate().map(|(at, place)| match (place, known.method.params.get(at)) {
+            (Some(value), _) => Ok(value),
+            (None, Some(field)) => left_out(field, known.shapes).ok_or_else(|| needed(field)),
+            (None, None) => Ok(Value::Nil),
+        });
+        filled.collect()
+    }
+
+    /// The same by name, for whoever takes no positions. Behind the names that are known come `arg4` and so on.
+    ///
+    /// # Errors
+    /// As for [`placed`](Arguments::placed).
+    pub fn by_name(self, known: Known<'_>) -> Result<Vec<(String, Value)>, Fault> {
+        let places = self.placed(known)?.into_iter().enumerate();
+        let name = |at: usize| match known.method.params.get(at) {
+            Some(field) => field.name.clone(),
+            None => format!("arg{}", at + 1),
+        };
+        Ok(places.filter_map(|(at, place)| Some((name(at), place?))).collect())
+    }
+}
+
+fn by_name(members: Vec<(String, Value)>, params: &[Field]) -> Result<Vec<Option<Value>>, Fault> {
+    let mut places = vec![None; params.len()];
+    for (name, value) in members {
+        let at = params.iter().position(|field| field.name == name);
+        match at.and_then(|at| places.get_mut(at)) {
+            Some(place) => *place = Some(value),
+            None => {
+                let near = nearest(&name, params.iter().map(|field| field.name.as_str()));
+                let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                let message = format!("there is no parameter `{}`{hint}", abridge(&name));
+                return Err(Wrong::new(message).of_parameter(&name).into_fault());
+            }
+        }
+    }
+    Ok(places)
+}
+
+fn missing(field: &Field) -> Fault {
+    Wrong::new(format!("the parameter `{}` is missing", field.name)).of_parameter(&field.name).into_fault()
+}
+
+fn needed(field: &Field) -> Fault {
+    let message = format!("the parameter `{}` must be given where one behind it is", field.name);
+    Wrong::new(message).of_parameter(&field.name).into_fault()
+}
+
+/// What is sent for a parameter that is left out before one that is not.
+fn left_out(field: &Field, shapes: &Shapes) -> Option<Value> {
+    match &field.default {
+        Some(default) => Some(fit(of_json(default), &field.shape, shapes)),
+        None => nothing(&field.shape),
+    }
+}
+
+/// What says nothing in this form.
+fn nothing(shape: &Shape) -> Option<Value> {
+    match shape {
+        Shape::Nil | Shape::Optional(_) => Some(Value::Nil),
+        Shape::List(_) => Some(Value::Array(Vec::new())),
+        _ => None,
+    }
+}
+
+/// A default from a schema.
+fn of_json(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::Nil,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => Value::Int(number),
+            (None, Some(number)) => Value::Big(number.into()),
+            (None, None) => number.as_f64().map_or(Value::Nil, Value::Double),
+        },
+        Json::String(text) => Value::Text(text.clone()),
+        Json::Array(items) => Value::Array(items.iter().map(of_json).collect()),
+        Json::Object(members) => {
+            Value::Struct(members.iter().map(|(name, value)| (name.clone(), of_json(value))).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::{JsonSchema, Schema};
+    use serde_json::json;
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::model::interface::{Interface, Method, Param};
+    use crate::service::args::Args;
+
+    /// A method of the parameters `when`, `times` (2 by default), `note` (an option) and `share` (no default).
+    fn shapes() -> Shapes {
+        let param = |name: &str, schema: serde_json::Value, required| Param {
+            name: name.into(),
+            doc: String::new(),
+            schema: Schema::try_from(schema).unwrap(),
+            required,
+        };
+        let params = vec![
+            param("when", json!({ "type": "string", "format": "date-time" }), true),
+            param("times", json!({ "type": "integer", "default": 2 }), false),
+            param("note", json!({ "type": ["string", "null"] }), false),
+            param("share", json!({ "type": "number" }), false),
+        ];
+        let result = bool::json_schema(&mut schemars::SchemaGenerator::default());
+        let method = Method { name: "m".into(), doc: String::new(), params, result, safe: false };
+        Shapes::of(&Interface { methods: vec![method], ..Interface::default() })
+    }
+
+    fn arguments(json: &str) -> Arguments {
+        Args::Json(&RawValue::from_string(json.to_owned()).unwrap()).read().unwrap()
+    }
+
+    fn by_position(json: &str, guessed: bool) -> Result<Vec<Value>, Fault> {
+        let shapes = shapes();
+        arguments(json).by_position(Known { method: shapes.method("m").unwrap(), shapes: &shapes, guessed })
+    }
+
+    fn by_name(json: &str) -> Vec<(String, Value)> {
+        let shapes = shapes();
+        arguments(json).by_name(Known { method: shapes.method("m").unwrap(), shapes: &shapes, guessed: false }).unwrap()
+    }
+
+    fn when() -> Value {
+        Value::Date("1998-07-17T14:08:55".parse().unwrap())
+    }
+
+    const WHEN: &str = r#""19980717T14:08:55""#;
+
+    #[test]
+    fn names_become_positions_with_defaults_between() {
+        let given = by_position(&format!(r#"{{"share": 1, "when": {WHEN}}}"#), false).unwrap();
+        assert_eq!(given, [when(), Value::Int(2), Value::Nil, Value::Double(1.0)]);
+        assert_eq!(by_position(&format!(r#"{{"when": {WHEN}}}"#), false).unwrap(), [when()]);
+    }
+
+    #[test]
+    fn positions_become_names() {
+        let expected = [("when".to_owned(), when()), ("times".to_owned(), Value::Int(3))];
+        assert_eq!(by_name(&format!("[{WHEN}, 3.0]")), expected);
+        assert_eq!(by_name(&format!(r#"{{"times": 3, "when": {WHEN}}}"#)), expected);
+    }
+
+    #[test]
+    fn what_the_method_does_not_take_is_refused() {
+        for (json, message, parameter) in [
+            ("[]", "the parameter `when` is missing", Some("when")),
+            (r#"{"times": 1}"#, "the parameter `when` is missing", Some("when")),
+            (r#"{"wen": 1}"#, "there is no parameter `wen`; did you mean `when`?", Some("wen")),
+            ("[1, 2, 3, 4, 5]", "the method takes at most 4 parameters, 5 given", None),
+        ] {
+            let fault = by_position(json, false).unwrap_err();
+            assert_eq!((fault.message.as_ref(), fault.parameter.as_deref()), (message, parameter));
+        }
+    }
+
+    #[test]
+    fn a_guess_is_no_reason_to_refuse_a_number_of_parameters() {
+        assert_eq!(by_position("[]", true).unwrap(), []);
+        assert_eq!(by_position(&format!("[{WHEN}, 1, null, 2, 3]"), true).unwrap().last(), Some(&Value::Int(3)));
+        assert!(by_position(r#"{"wen": 1}"#, true).is_err());
+        let fault = by_position(r#"{"times": 1}"#, true).unwrap_err();
+        assert_eq!(fault.message, "the parameter `when` must be given where one behind it is");
+    }
+
+    #[test]
+    fn arguments_of_no_known_method_are_as_they_came() {
+        assert_eq!(arguments("[1, \"a\"]"), Arguments::ByPosition(vec![Value::Int(1), Value::Text("a".into())]));
+        assert_eq!(arguments(r#"{"a": null}"#), Arguments::ByName(vec![("a".into(), Value::Nil)]));
+        assert_eq!(Args::None.read(), Ok(Arguments::default()));
+        let twice = RawValue::from_string(r#"{"a": 1, "a": 2}"#.into()).unwrap();
+        assert!(Args::Json(&twice).read().is_err());
+    }
+}

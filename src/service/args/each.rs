@@ -1,0 +1,162 @@
+//! Arguments one by one, still unread: for whoever passes them on to others.
+
+use std::borrow::Cow;
+
+use serde::de::{Deserializer, Visitor};
+use serde_json::value::RawValue;
+
+use super::position::too_many;
+use super::{Args, Listed, Wrong, all_but_ignored, members, twice};
+use crate::codec::json::Typed;
+use crate::codec::tape::ValueRef;
+use crate::model::fault::Fault;
+use crate::model::interface::Param;
+use crate::model::text::{abridge, nearest};
+
+/// One argument, in the form in which its protocol brought it.
+#[derive(Debug, Clone, Copy)]
+pub enum Arg<'a> {
+    /// A value of a document.
+    Value(ValueRef<'a, 'a>),
+    /// A JSON text.
+    Json(&'a RawValue),
+}
+
+impl<'a> Args<'a> {
+    /// The arguments of these parameters, at the parameters' places; none for one that is left out.
+    ///
+    /// # Errors
+    /// `BadParams`, naming the parameter: too many, of an unknown name, given twice, or missing.
+    pub fn each(self, params: &[Param]) -> Result<Vec<Option<Arg<'a>>>, Fault> {
+        let places = match self {
+            Args::None => by_position(params, std::iter::empty()),
+            Args::Values(given) => by_position(params, given.map(Arg::Value)),
+            Args::Members(record) => by_name(params, members(record)?.map(|(name, value)| (name, Arg::Value(value)))),
+            Args::Named(given) => by_name(params, given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg))),
+            Args::Json(raw) => match Listed::read(raw)? {
+                Listed::ByPosition(given) => by_position(params, given.into_iter().map(Arg::Json)),
+                Listed::ByName(given) => by_name(params, given.into_iter().map(|(name, raw)| (name, Arg::Json(raw)))),
+            },
+        };
+        let places = places.map_err(Wrong::into_fault)?;
+        match params.iter().zip(&places).find(|(param, place)| param.required && place.is_none()) {
+            Some((param, _)) => {
+                let message = format!("the parameter `{}` is missing", param.name);
+                Err(Wrong::new(message).of_parameter(&param.name).into_fault())
+            }
+            None => Ok(places),
+        }
+    }
+}
+
+fn by_position<'a>(
+    params: &[Param],
+    given: impl ExactSizeIterator<Item = Arg<'a>>,
+) -> Result<Vec<Option<Arg<'a>>>, Wrong> {
+    if given.len() > params.len() {
+        return Err(too_many(params.len(), given.len()));
+    }
+    let mut places: Vec<_> = given.map(Some).collect();
+    places.resize(params.len(), None);
+    Ok(places)
+}
+
+fn by_name<'a>(
+    params: &[Param],
+    given: impl Iterator<Item = (Cow<'a, str>, Arg<'a>)>,
+) -> Result<Vec<Option<Arg<'a>>>, Wrong> {
+    let mut places = vec![None; params.len()];
+    for (name, arg) in given {
+        let at = params.iter().position(|param| param.name == name);
+        let Some(place) = at.and_then(|at| places.get_mut(at)) else {
+            let near = nearest(&name, params.iter().map(|param| param.name.as_str()));
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let message = format!("there is no parameter `{}`{hint}", abridge(&name));
+            return Err(Wrong::new(message).of_parameter(&name));
+        };
+        if place.replace(arg).is_some() {
+            return Err(Wrong::new(twice(&name)).of_parameter(&name));
+        }
+    }
+    Ok(places)
+}
+
+macro_rules! read_as {
+    ($($method:ident($($option:ident: $kind:ty),*),)*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($option: $kind,)* visitor: V) -> Result<V::Value, Wrong> {
+            match self {
+                Arg::Value(value) => value.$method($($option,)* visitor).map_err(|error| Wrong::of(&error)),
+                Arg::Json(raw) => Typed(raw).$method($($option,)* visitor).map_err(|error| Wrong::of(&error)),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Arg<'de> {
+    type Error = Wrong;
+
+    all_but_ignored! { read_as }
+
+    read_as! {
+        deserialize_ignored_any(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::Schema;
+
+    use super::*;
+    use crate::codec::tape::Tape;
+    use crate::model::value::{Binary, Value};
+
+    fn param(name: &str, required: bool) -> Param {
+        Param { name: name.into(), doc: String::new(), schema: Schema::default(), required }
+    }
+
+    fn given(json: &str) -> Result<Vec<bool>, (String, Option<String>)> {
+        let raw = RawValue::from_string(json.to_owned()).unwrap();
+        let places = Args::Json(&raw).each(&[param("spins", true), param("color", false)]);
+        let places = places.map_err(|fault| (fault.message.into_owned(), fault.parameter.map(String::from)))?;
+        Ok(places.iter().map(Option::is_some).collect())
+    }
+
+    #[test]
+    fn arguments_find_their_places() {
+        assert_eq!(given("[1]"), Ok(vec![true, false]));
+        assert_eq!(given("[1, 2]"), Ok(vec![true, true]));
+        assert_eq!(given(r#"{"color": 1, "spins": 2}"#), Ok(vec![true, true]));
+        for (json, message, parameter) in [
+            ("[1, 2, 3]", "the method takes at most 2 parameters, 3 given", None),
+            ("{}", "the parameter `spins` is missing", Some("spins")),
+            ("[]", "the parameter `spins` is missing", Some("spins")),
+            (r#"{"spin": 1}"#, "there is no parameter `spin`; did you mean `spins`?", Some("spin")),
+            (r#"{"spins": 1, "spins": 2}"#, "the parameter `spins` is given twice", None),
+            ("1", "the parameters are neither an array nor an object", None),
+        ] {
+            assert_eq!(given(json), Err((message.to_owned(), parameter.map(str::to_owned))), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_passed_on_is_read_as_it_came() {
+        let values = [Value::Binary(vec![1, 2])];
+        let tape = Tape::of(&values).unwrap();
+        let params = [param("bytes", true)];
+        let of_document = Args::Values(tape.values()).each(&params).unwrap()[0].unwrap();
+        let text = RawValue::from_string("[\"AQI=\"]".to_owned()).unwrap();
+        let of_json = Args::Json(&text).each(&params).unwrap()[0].unwrap();
+        for arg in [of_document, of_json] {
+            let named = [("bytes", arg)];
+            let (Binary(bytes),) = Args::Named(&named).take::<One>().map(|one| (one.bytes,)).unwrap();
+            assert_eq!(bytes, [1, 2]);
+        }
+        let wrong = [("bytes", of_json), ("more", of_json)];
+        assert_eq!(Args::Named(&wrong).take::<One>().unwrap_err().parameter.as_deref(), Some("more"));
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    struct One {
+        bytes: Binary,
+    }
+}

@@ -1,0 +1,260 @@
+//! A call's arguments as they came, unread, until a handler says what types they are.
+
+mod arguments;
+mod each;
+mod name;
+mod position;
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::codec::json::Typed;
+use crate::codec::tape::{ValueRef, Values};
+use crate::model::fault::Fault;
+use crate::model::text::{abridge, shorten};
+use crate::model::value::Value;
+pub use arguments::{Arguments, Known};
+pub use each::Arg;
+use name::ByName;
+use position::ByPosition;
+
+/// Has a macro write every method of a `Deserializer`, except the one that ignores a value.
+macro_rules! all_but_ignored {
+    ($write:ident) => {
+        $write! {
+            deserialize_any(),
+            deserialize_bool(),
+            deserialize_i8(),
+            deserialize_i16(),
+            deserialize_i32(),
+            deserialize_i64(),
+            deserialize_i128(),
+            deserialize_u8(),
+            deserialize_u16(),
+            deserialize_u32(),
+            deserialize_u64(),
+            deserialize_u128(),
+            deserialize_f32(),
+            deserialize_f64(),
+            deserialize_char(),
+            deserialize_str(),
+            deserialize_string(),
+            deserialize_bytes(),
+            deserialize_byte_buf(),
+            deserialize_option(),
+            deserialize_unit(),
+            deserialize_unit_struct(name: &'static str),
+            deserialize_newtype_struct(name: &'static str),
+            deserialize_seq(),
+            deserialize_tuple(length: usize),
+            deserialize_tuple_struct(name: &'static str, length: usize),
+            deserialize_map(),
+            deserialize_struct(name: &'static str, fields: &'static [&'static str]),
+            deserialize_enum(name: &'static str, variants: &'static [&'static str]),
+            deserialize_identifier(),
+        }
+    };
+}
+use all_but_ignored;
+
+/// The longest message that is passed on, in characters: parts of it come from outside.
+const LONGEST: usize = 400;
+
+/// The arguments of a call, in the form in which its protocol brought them.
+#[derive(Debug, Clone, Copy)]
+pub enum Args<'a> {
+    /// None at all.
+    None,
+    /// Values of a document, by position.
+    Values(Values<'a, 'a>),
+    /// The members of a document's struct, by name; any other value is refused.
+    Members(ValueRef<'a, 'a>),
+    /// A JSON array, by position, or a JSON object, by name.
+    Json(&'a RawValue),
+    /// Arguments by name, each as another call or a configuration brought it; no name is there twice.
+    Named(&'a [(&'a str, Arg<'a>)]),
+}
+
+impl<'a> Args<'a> {
+    /// Reads the arguments into a record, by position or by name; `()` takes none.
+    ///
+    /// The same may be left out either way: what has a default, and what is an `Option`.
+    ///
+    /// # Errors
+    /// `BadParams`, naming the parameter: too many, too few, of the wrong type, or of an unknown name.
+    pub fn take<A: DeserializeOwned>(self) -> Result<A, Fault> {
+        let taken = match self {
+            Args::None => A::deserialize(ByPosition { given: std::iter::empty::<ValueRef<'a, 'a>>() }),
+            Args::Values(given) => A::deserialize(ByPosition { given }),
+            Args::Members(record) => A::deserialize(ByName { given: members(record)? }),
+            Args::Named(given) => {
+                A::deserialize(ByName { given: given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg)) })
+            }
+            Args::Json(raw) => match Listed::read(raw)? {
+                Listed::ByPosition(given) => A::deserialize(ByPosition { given: given.into_iter().map(Typed) }),
+                Listed::ByName(given) => {
+                    A::deserialize(ByName { given: given.into_iter().map(|(name, value)| (name, Typed(value))) })
+                }
+            },
+        };
+        taken.map_err(Wrong::into_fault)
+    }
+
+    /// Reads the arguments as values of whatever types they are.
+    ///
+    /// # Errors
+    /// `BadParams`, where they are neither a list nor named, or one name is given twice.
+    pub fn read(self) -> Result<Arguments, Fault> {
+        let by_position =
+            |values: Result<Vec<Value>, Wrong>| values.map(Arguments::ByPosition).map_err(Wrong::into_fault);
+        match self {
+            Args::None => Ok(Arguments::default()),
+            Args::Values(given) => by_position(given.map(any).collect()),
+            Args::Members(record) => named(members(record)?),
+            Args::Named(given) => named(given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg))),
+            Args::Json(raw) => match Listed::read(raw)? {
+                Listed::ByPosition(given) => by_position(given.into_iter().map(|raw| any(Typed(raw))).collect()),
+                Listed::ByName(given) => named(given.into_iter().map(|(name, raw)| (name, Typed(raw)))),
+            },
+        }
+    }
+}
+
+fn any<'de, D: Deserializer<'de>>(value: D) -> Result<Value, Wrong> {
+    Value::deserialize(value).map_err(|error| Wrong::of(&error))
+}
+
+fn named<'a, D: Deserializer<'a>>(given: impl Iterator<Item = (Cow<'a, str>, D)>) -> Result<Arguments, Fault> {
+    let read = given.map(|(name, value)| any(value).map(|value| (name.into_owned(), value)));
+    let mut arguments = Vec::new();
+    let mut seen = HashSet::new();
+    for argument in read {
+        let (name, value) = argument.map_err(Wrong::into_fault)?;
+        if !seen.insert(name.clone()) {
+            return Err(Wrong::new(twice(&name)).of_parameter(&name).into_fault());
+        }
+        arguments.push((name, value));
+    }
+    Ok(Arguments::ByName(arguments))
+}
+
+fn members<'a>(record: ValueRef<'a, 'a>) -> Result<impl Iterator<Item = (Cow<'a, str>, ValueRef<'a, 'a>)>, Fault> {
+    let members = record.members().ok_or_else(|| Fault::bad_params("the parameters are no struct"))?;
+    Ok(members.map(|(name, value)| (Cow::Borrowed(name), value)))
+}
+
+/// JSON arguments taken apart, each still unread.
+enum Listed<'a> {
+    ByPosition(Vec<&'a RawValue>),
+    ByName(Vec<(Cow<'a, str>, &'a RawValue)>),
+}
+
+impl<'a> Listed<'a> {
+    fn read(raw: &'a RawValue) -> Result<Listed<'a>, Fault> {
+        let read = match raw.get().bytes().next() {
+            Some(b'[') => serde_json::from_str(raw.get()).map(Listed::ByPosition),
+            Some(b'{') => serde_json::from_str(raw.get()).map(|members: Members<'a>| Listed::ByName(members.0)),
+            _ => return Err(Fault::bad_params("the parameters are neither an array nor an object")),
+        };
+        read.map_err(|error| Wrong::of(&error).into_fault())
+    }
+}
+
+/// The members of a JSON object, in order, none of them twice.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members<'de>, M::Error> {
+                let (mut members, mut seen) = (Vec::new(), HashSet::new());
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    if !seen.insert(name.clone()) {
+                        return Err(de::Error::custom(twice(&name)));
+                    }
+                    members.push((Cow::Owned(name), value));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// What is wrong with the arguments, for the caller.
+#[derive(Debug)]
+pub struct Wrong {
+    message: String,
+    /// The name of the parameter that is wrong, where it has one.
+    parameter: Option<Box<str>>,
+}
+
+impl Wrong {
+    fn new(message: String) -> Wrong {
+        Wrong { message, parameter: None }
+    }
+
+    fn of_parameter(self, name: &str) -> Wrong {
+        Wrong { parameter: Some(abridge(name).into()), ..self }
+    }
+
+    fn into_fault(self) -> Fault {
+        Fault { parameter: self.parameter, ..Fault::bad_params(self.message) }
+    }
+
+    /// What a reader found wrong. The place that serde_json adds counts from the argument's own beginning, and
+    /// would mislead whoever sees the whole request.
+    fn of(error: &impl fmt::Display) -> Wrong {
+        let mut text = error.to_string();
+        let place = text.rfind(" at line ").filter(|at| {
+            let place = text.get(at + 9..).unwrap_or_default();
+            place.split(" column ").all(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+        });
+        text.truncate(place.unwrap_or(text.len()));
+        Wrong::new(shorten(&text, LONGEST).into_owned())
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+impl de::Error for Wrong {
+    fn custom<T: fmt::Display>(message: T) -> Wrong {
+        Wrong::new(message.to_string())
+    }
+
+    fn missing_field(name: &'static str) -> Wrong {
+        Wrong::new(format!("the parameter `{name}` is missing")).of_parameter(name)
+    }
+
+    /// Two names of one parameter were given.
+    fn duplicate_field(name: &'static str) -> Wrong {
+        Wrong::new(twice(name)).of_parameter(name)
+    }
+
+    /// serde's word for a list that ends before a parameter that has no name.
+    fn invalid_length(length: usize, _: &dyn de::Expected) -> Wrong {
+        Wrong::new(format!("parameter {} is missing", length + 1))
+    }
+}
+
+fn twice(name: &str) -> String {
+    format!("the parameter `{}` is given twice", abridge(name))
+}
