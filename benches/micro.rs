@@ -9,7 +9,7 @@ use croupier::codec::Limits;
 use croupier::codec::xml::Reading;
 use croupier::codec::xmlrpc::{Dialect, Document, write_answer};
 use croupier::demo::wheel::{Chance, Family, Table};
-use croupier::server::group_router::Router;
+use croupier::server::group_router::GroupRouter;
 use croupier::service::Format;
 use croupier::service::rows::{Picked, RowSet};
 use divan::counter::{BytesCount, ItemsCount};
@@ -130,7 +130,7 @@ fn spin(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn find_a_group(bencher: Bencher<'_, '_>) {
-    let mut router = Router::default();
+    let mut router = GroupRouter::default();
     for path in ["/", "/RPC2", "/wheel/american", "/wheel/european", "/wheel/french", "/wheel/mini", "/diagnostics"] {
         router.mount(path, Arc::new(path)).unwrap();
     }

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use croupier::{CallError, Proxy};
+use croupier::{CallError, Client};
 
 /// A spin, as every wheel answers it: the number, its color, odd or even, low or high.
 type Spin = [String; 4];
@@ -17,7 +17,7 @@ type Spin = [String; 4];
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().nth(1).unwrap_or_else(|| "http://127.0.0.1:8008/wheel/american".to_owned());
-    let wheel = Proxy::builder(&url).timeout(Duration::from_secs(5)).build()?;
+    let wheel = Client::builder(&url).timeout(Duration::from_secs(5)).build()?;
     for _ in 0..10 {
         // The type on the left decides what the answer is read as.
         let [number, color, parity, range]: Spin = wheel.call("spin", ()).await?;

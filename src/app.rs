@@ -4,19 +4,19 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::http::public_url::Site;
-use crate::http::routes::Route;
+use crate::http::public_url::PublicUrl;
+use crate::http::routes::RestRoute;
 use crate::protocol::rest::server::{Checked, Part, Wrong};
-use crate::protocol::set::FaceSet;
+use crate::protocol::set::ProtocolSet;
 use crate::server::gateway::Gateway;
-use crate::server::group_router::{MountError, Router};
+use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount;
-use crate::server::mount::Mounted;
-use crate::server::request_body::{Intake, Memory};
-use crate::server::settings::{Listen, Settings};
-use crate::server::{BindError, Ended, Listener, Server};
-use crate::service::Service;
-use crate::service::limits::Limited;
+use crate::server::mount::GroupMount;
+use crate::server::request_body::{BodyReader, MemoryBudget};
+use crate::server::settings::{ListenAddress, Settings};
+use crate::server::{BindError, Listener, Server, ShutdownReport};
+use crate::service::RpcService;
+use crate::service::limits::Limiter;
 
 /// Services by path, each with the default limits, and the server for them.
 ///
@@ -35,11 +35,11 @@ use crate::service::limits::Limited;
 /// ```
 #[derive(Default)]
 pub struct App {
-    mounted: Vec<Mounted>,
+    mounted: Vec<GroupMount>,
     /// Which paths are taken.
-    taken: Router<()>,
+    taken: GroupRouter<()>,
     settings: Settings,
-    site: Site,
+    public_url: PublicUrl,
 }
 
 impl App {
@@ -54,19 +54,19 @@ impl App {
     }
 
     /// The same, known to clients under another address than that of their requests.
-    pub fn site(self, site: Site) -> App {
-        App { site, ..self }
+    pub fn public_url(self, public_url: PublicUrl) -> App {
+        App { public_url, ..self }
     }
 
     /// Mounts a service at a path, with every face there is: at most 1,024 calls at a time, 60 s each, bodies of 4 MiB.
     ///
     /// # Errors
     /// Where the path is malformed or taken.
-    pub fn mount(mut self, path: &str, service: impl Service) -> Result<App, MountError> {
-        let service = Arc::new(Limited::new(Arc::new(service), 1024, Duration::from_secs(60)));
+    pub fn mount(mut self, path: &str, service: impl RpcService) -> Result<App, MountError> {
+        let service = Arc::new(Limiter::new(Arc::new(service), 1024, Duration::from_secs(60)));
         self.taken.mount(path, ())?;
-        let (path, faces) = (path.to_owned(), FaceSet::default());
-        self.mounted.push(Mounted { path, aliases: Vec::new(), service, faces, body_limit: 4 << 20 });
+        let (path, faces) = (path.to_owned(), ProtocolSet::default());
+        self.mounted.push(GroupMount { path, aliases: Vec::new(), service, faces, body_limit: 4 << 20 });
         Ok(self)
     }
 
@@ -75,24 +75,26 @@ impl App {
     ///
     /// ```
     /// use croupier::app::App;
-    /// use croupier::http::routes::Route;
+    /// use croupier::http::routes::RestRoute;
     /// use croupier::demo::wheel::{Chance, Family, Table};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let american = Table::new(Family::American, Chance::Entropy).service()?;
     /// App::new()
     ///     .mount("/wheel/american", american)?
-    ///     .route(Route::new("GET /spins/{spins}", "spinList")?)?
-    ///     .route(Route::new("POST /spins", "spinList")?.body("*"))?;
+    ///     .route(RestRoute::new("GET /spins/{spins}", "spinList")?)?
+    ///     .route(RestRoute::new("POST /spins", "spinList")?.body("*"))?;
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
     /// Where it does not fit the methods of the service, or another route; where nothing is mounted.
-    pub fn route(mut self, route: Route) -> Result<App, Box<Wrong>> {
+    pub fn route(mut self, route: RestRoute) -> Result<App, Box<Wrong>> {
         let Some(last) = self.mounted.last_mut() else {
-            return Err(Wrong::new(0, Part::Route(None), "a route belongs to a service, and none is mounted").into());
+            return Err(
+                Wrong::new(0, Part::RestRoute(None), "a route belongs to a service, and none is mounted").into()
+            );
         };
         last.faces.routes.push(route);
         let Checked { wrong, unknown } = last.faces.check_routes(last.service.interface());
@@ -106,16 +108,21 @@ impl App {
     ///
     /// # Errors
     /// Where the address cannot be listened on.
-    pub async fn serve(self, listen: Listen, stop: impl Future<Output = ()>) -> Result<Ended, BindError> {
+    pub async fn serve(
+        self,
+        listen: ListenAddress,
+        stop: impl Future<Output = ()>,
+    ) -> Result<ShutdownReport, BindError> {
         let listener = Listener::bind(&listen).await?;
         Ok(self.server().run(vec![listener], stop).await)
     }
 
     /// The server, for listeners of one's own.
     pub fn server(self) -> Server {
-        let intake = Intake { memory: Memory::new(self.settings.memory), deadline: self.settings.deadlines.body };
-        let router =
-            mount::router(&self.mounted, Arc::new(self.site)).expect("each path was looked at when it was mounted");
-        Server::new(Gateway::new(router, intake), self.settings, None)
+        let body_reader =
+            BodyReader { memory: MemoryBudget::new(self.settings.memory), deadline: self.settings.deadlines.body };
+        let router = mount::router(&self.mounted, Arc::new(self.public_url))
+            .expect("each path was looked at when it was mounted");
+        Server::new(Gateway::new(router, body_reader), self.settings, None)
     }
 }

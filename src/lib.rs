@@ -6,7 +6,7 @@
 //!
 //! The modules stand on floors, and import only from floors below: plain data ([`fault`], [`interface`], [`value`]), what
 //! stands on a wire ([`wire`]), calls and answers ([`args`], [`service`], [`rows`], [`local`], [`policy`]), protocols
-//! ([`faces`]), one request's way ([`intake`], [`router`], [`gateway`]), what answers ([`services`]), sockets
+//! ([`faces`]), one request's way ([`body_reader`], [`router`], [`gateway`]), what answers ([`services`]), sockets
 //! ([`server`]), the file ([`config`]) and the command line ([`cli`]). `ARCHITECTURE.md` tells the whole story.
 #![doc = include_str!("../docs/library.md")]
 
@@ -23,7 +23,7 @@ pub mod server;
 pub mod service;
 pub mod upstream;
 
-pub use client::{CallError, Proxy};
+pub use client::{CallError, Client};
 pub use model::date::DateTime;
 pub use model::fault::{BoxError, Fault, Kind};
 pub use model::value::{Binary, Value};

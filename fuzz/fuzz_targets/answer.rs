@@ -4,7 +4,7 @@
 #![no_main]
 
 use croupier::Value;
-use croupier::protocol::xmlrpc::client::Tongue;
+use croupier::protocol::xmlrpc::client::XmlRpcCodec;
 use croupier::codec::Limits;
 use croupier::codec::xml::Reading;
 use croupier::codec::xmlrpc::{BigIntegers, Dialect, Document, Nil, NonFinite, write_answer};
@@ -24,18 +24,18 @@ const OPEN: Dialect = Dialect {
 };
 
 fuzz_target!(|body: &[u8]| {
-    let tongue = Tongue { dialect: OPEN, limits: Limits { depth: 100, elements: 100_000 }, bare: false };
+    let codec = ClientCodec { dialect: OPEN, limits: Limits { depth: 100, elements: 100_000 }, bare: false };
     let response = Response::new(body.to_vec().into());
-    let _ = tongue.hear::<Vec<(i32, String)>>(&response);
-    let _ = tongue.hear::<std::collections::BTreeMap<String, f64>>(&response);
-    let Ok(value) = tongue.hear::<Value>(&response) else { return };
+    let _ = codec.decode_response::<Vec<(i32, String)>>(&response);
+    let _ = codec.decode_response::<std::collections::BTreeMap<String, f64>>(&response);
+    let Ok(value) = codec.decode_response::<Value>(&response) else { return };
     if !is_plain(&value) {
         return;
     }
     let mut bytes = Vec::new();
     write_answer(&mut bytes, &value, OPEN).expect("what was read can be written");
     let text = String::from_utf8(bytes).expect("text");
-    let document = Document::read(&text, Reading::Lenient, tongue.limits).expect("what was written can be read");
+    let document = Document::read(&text, Reading::Lenient, codec.limits).expect("what was written can be read");
     let back = Value::deserialize(document.tape.values().next().expect("a value")).expect("any value");
     assert_eq!(format!("{back:?}"), format!("{value:?}"));
 });

@@ -7,9 +7,9 @@ mod specimen;
 
 use std::sync::{Arc, LazyLock};
 
-use croupier::protocol::frontend::{Face, GroupRequest};
+use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::xmlrpc::server::XmlRpc;
-use croupier::service::{Context, Service};
+use croupier::service::{Context, RpcService};
 use croupier::codec::Limits;
 use croupier::codec::xml::{Control, Reading};
 use croupier::codec::xmlrpc::{BigIntegers, Dialect, Document, Fractions, Nil, NonFinite, Root};
@@ -22,7 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 /// others answer a thousand rows.
 const LONGER: usize = 400;
 
-static SERVICE: LazyLock<Arc<dyn Service>> = LazyLock::new(|| {
+static SERVICE: LazyLock<Arc<dyn RpcService>> = LazyLock::new(|| {
     // libfuzzer's hook takes a panic for a finding, and some of the methods panic on purpose.
     std::panic::set_hook(Box::new(|_| {}));
     Arc::new(specimen::service())

@@ -9,9 +9,9 @@ mod specimen;
 use std::sync::{Arc, LazyLock};
 
 use croupier::Value;
-use croupier::protocol::frontend::{Face, GroupRequest};
+use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::jsonrpc::server::JsonRpc;
-use croupier::service::{Context, Service};
+use croupier::service::{Context, RpcService};
 use croupier::codec::Limits;
 use croupier::codec::json::{Checked, Dialect, NonFinite, check};
 use http::Request;
@@ -24,7 +24,7 @@ use tokio::runtime::{Builder, Runtime};
 /// others answer a thousand rows.
 const LONGER: usize = 400;
 
-static SERVICE: LazyLock<Arc<dyn Service>> = LazyLock::new(|| {
+static SERVICE: LazyLock<Arc<dyn RpcService>> = LazyLock::new(|| {
     // libfuzzer's hook takes a panic for a finding, and some of the methods panic on purpose.
     std::panic::set_hook(Box::new(|_| {}));
     Arc::new(specimen::service())
@@ -37,10 +37,10 @@ fuzz_target!(|body: &[u8]| {
     one_meaning(body);
     // What the length chooses needs no bytes of the request, so that requests can be taken as they are for seeds.
     let non_finite = [NonFinite::Refuse, NonFinite::Null, NonFinite::Words][body.len() % 3];
-    let face =
+    let frontend =
         JsonRpc { dialect: Dialect { non_finite }, version_1: body.len() / 3 % 2 == 1, batch: 50, ..JsonRpc::default() };
     let (head, ()) = Request::post("/").body(()).unwrap().into_parts();
-    let reply = face.serve(service, GroupRequest { head: &head, tail: "", body, context: &Context::default() });
+    let reply = frontend.serve(service, GroupRequest { head: &head, tail: "", body, context: &Context::default() });
     let (status, bytes) = RUNTIME.block_on(async {
         let response = reply.await.response;
         (response.status(), response.into_body().collect().await.map(|body| body.to_bytes()))

@@ -13,14 +13,14 @@ use croupier::model::shape::Shapes;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(learned) = discovered::openrpc::read(bytes) {
-        describe(&learned.interface);
+    if let Ok(discovered) = discovered::openrpc::read(bytes) {
+        describe(&discovered.interface);
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let document = discovered::wsdl::Document { location: "x", text };
     let _ = discovered::wsdl::imports(document);
-    if let Ok(learned) = discovered::wsdl::read(&[document], None) {
-        describe(&learned.interface);
+    if let Ok(discovered) = discovered::wsdl::read(&[document], None) {
+        describe(&discovered.interface);
     }
     let help = Some(Value::Text(text.to_owned()));
     describe(&introspection::interface(&[introspection::Described { name: "m".into(), signature: None, help }]));

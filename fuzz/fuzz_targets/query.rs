@@ -8,16 +8,16 @@ mod rest;
 
 use std::sync::{Arc, LazyLock};
 
-use croupier::protocol::frontend::{Face, GroupRequest};
+use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::rest::server::{Rest, query};
-use croupier::service::{Context, Service};
+use croupier::service::{Context, RpcService};
 use croupier::codec::{Limits, json};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
 
-static SERVICE: LazyLock<Arc<dyn Service>> = LazyLock::new(|| Arc::new(rest::service()));
+static SERVICE: LazyLock<Arc<dyn RpcService>> = LazyLock::new(|| Arc::new(rest::service()));
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().build().unwrap());
 
 /// The methods that have parameters of all sorts.

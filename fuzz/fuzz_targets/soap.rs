@@ -7,9 +7,9 @@ mod specimen;
 
 use std::sync::{Arc, LazyLock};
 
-use croupier::protocol::frontend::{Face, GroupRequest};
+use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::soap::server::Soap;
-use croupier::service::{Context, Service};
+use croupier::service::{Context, RpcService};
 use croupier::codec::xml::Control;
 use http::{Request, header};
 use http_body_util::BodyExt;
@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 /// others answer a thousand rows.
 const LONGER: usize = 400;
 
-static SERVICE: LazyLock<Arc<dyn Service>> = LazyLock::new(|| {
+static SERVICE: LazyLock<Arc<dyn RpcService>> = LazyLock::new(|| {
     // libfuzzer's hook takes a panic for a finding, and some of the methods panic on purpose.
     std::panic::set_hook(Box::new(|_| {}));
     Arc::new(specimen::service())
@@ -34,11 +34,11 @@ fuzz_target!(|body: &[u8]| {
     let control = [Control::Refuse, Control::Replace, Control::Strip][body.len() / 3 % 3];
     let uri = if body.len() / 9 % 4 == 0 { "/?style=rpc" } else { "/" };
     let (head, ()) = Request::post(uri).header(header::CONTENT_TYPE, content_type).body(()).unwrap().into_parts();
-    let mut face = Soap::new("urn:test");
-    face.options.control = control;
-    face.recognises(&head, body);
+    let mut frontend = Soap::new("urn:test");
+    frontend.options.control = control;
+    frontend.recognises(&head, body);
     let request = GroupRequest { head: &head, tail: "", body, context: &Context::default() };
-    let reply = face.serve(&SERVICE, request);
+    let reply = frontend.serve(&SERVICE, request);
     let (status, bytes) = RUNTIME.block_on(async {
         let response = reply.await.response;
         (response.status(), response.into_body().collect().await.map(|body| body.to_bytes()))

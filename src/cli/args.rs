@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::server::settings::Listen;
-use crate::upstream::Speaks;
+use crate::server::settings::ListenAddress;
+use crate::upstream::UpstreamProtocol;
 
 /// A gateway to service groups by URL path, over XML-RPC, JSON-RPC, REST, SOAP and a page for people.
 ///
@@ -36,7 +36,7 @@ Examples:
 pub(super) enum Command {
     /// Serve the groups of a configuration file, or the built-in ones
     #[command(after_help = "\
-SIGINT (Ctrl-C) or SIGTERM stops it: nothing new is accepted, what runs may finish within the drain time
+SIGINT (Ctrl-C) or SIGTERM stops it: nothing new is accepted, what runs may finish with_timeout the drain time
 ([server.deadlines] drain, 10 s by default), and the exit code is 0. A second signal ends it at once.
 
 SIGHUP has it read the configuration anew. If that is sound, new requests go to its groups and pages, whose services are
@@ -100,7 +100,7 @@ pub(super) struct Serve {
     pub(super) config: Option<PathBuf>,
     /// Where to listen instead of where the configuration says, such as 0.0.0.0:80 or unix:/run/croupier.sock
     #[arg(short, long, value_name = "ADDR")]
-    pub(super) listen: Vec<Listen>,
+    pub(super) listen: Vec<ListenAddress>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -152,12 +152,12 @@ pub(super) enum Protocol {
     Soap,
 }
 
-impl From<Protocol> for Speaks {
-    fn from(protocol: Protocol) -> Speaks {
+impl From<Protocol> for UpstreamProtocol {
+    fn from(protocol: Protocol) -> UpstreamProtocol {
         match protocol {
-            Protocol::XmlRpc => Speaks::XmlRpc,
-            Protocol::JsonRpc => Speaks::JsonRpc,
-            Protocol::Soap => Speaks::Soap,
+            Protocol::XmlRpc => UpstreamProtocol::XmlRpc,
+            Protocol::JsonRpc => UpstreamProtocol::JsonRpc,
+            Protocol::Soap => UpstreamProtocol::Soap,
         }
     }
 }

@@ -6,7 +6,7 @@ use tokio::runtime::Builder;
 
 use super::args::Call;
 use super::{Failure, say};
-use crate::client::Proxy;
+use crate::client::Client;
 use crate::codec::xmlrpc::{BigIntegers, Dialect, Nil};
 use crate::model::value::Value;
 
@@ -24,9 +24,9 @@ pub(super) fn call(call: &Call) -> Result<(), Failure> {
 }
 
 /// A client for the server at a URL. It sends what a person wrote even where XML-RPC has no form of its own for it.
-pub(super) fn proxy(url: &str, timeout: Duration) -> Result<Proxy, Failure> {
+pub(super) fn proxy(url: &str, timeout: Duration) -> Result<Client, Failure> {
     let dialect = Dialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..Dialect::default() };
-    Ok(Proxy::builder(url).timeout(timeout).dialect(dialect).build()?)
+    Ok(Client::builder(url).timeout(timeout).dialect(dialect).build()?)
 }
 
 fn argument(text: &str) -> Result<Value, Failure> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 
 use super::{Failure, call, say};
-use crate::client::Proxy;
+use crate::client::Client;
 use crate::model::value::Value;
 
 /// Prints the methods of a server with their signatures and help.
@@ -28,7 +28,7 @@ pub(super) fn describe(url: &str, timeout: Duration) -> Result<(), Failure> {
 }
 
 /// The help of a method; a server that has none is no failure.
-async fn help(proxy: &Proxy, name: &str) -> String {
+async fn help(proxy: &Client, name: &str) -> String {
     match proxy.call("system.methodHelp", (name,)).await {
         Ok(Value::Text(help)) => help,
         _ => String::new(),

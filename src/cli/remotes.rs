@@ -9,10 +9,10 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::model::interface::Interface;
-use crate::protocol::set::FaceSet;
+use crate::protocol::set::ProtocolSet;
 use crate::server::gateway::Groups;
-use crate::service::Service as _;
-use crate::upstream::Remote;
+use crate::service::RpcService as _;
+use crate::upstream::Upstream;
 
 /// How long servers are waited for before the first request is answered without them.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
@@ -43,7 +43,7 @@ pub(super) async fn first_look(config: &Config) -> Asking {
         let (noticed, looked) = (changed.clone(), Arc::new(Notify::new()));
         first.push(looked.clone());
         let (path, faces) = (group.path.clone(), group.faces.clone());
-        tasks.spawn(remote.keep_learning(move |remote: &Remote, new| {
+        tasks.spawn(remote.keep_discovering(move |remote: &Upstream, new| {
             if new {
                 tell_of_routes(&path, &faces, remote.interface());
                 noticed.notify_one();
@@ -62,7 +62,7 @@ pub(super) async fn first_look(config: &Config) -> Asking {
 }
 
 /// Says which routes do not fit what a server offers: before it has said so, nobody could know.
-fn tell_of_routes(group: &str, faces: &FaceSet, offered: &Interface) {
+fn tell_of_routes(group: &str, faces: &ProtocolSet, offered: &Interface) {
     for wrong in faces.check_routes(offered).wrong {
         let route = faces.routes.get(wrong.route).map(|route| route.template().to_string());
         let hint = wrong.hint.map(|hint| format!("; {hint}")).unwrap_or_default();

@@ -14,11 +14,11 @@ use super::reload;
 use super::reload::Served;
 use super::{Failure, logging, remotes, say};
 use crate::config::{Config, ConfiguredGroup, DEFAULT, Registry};
-use crate::http::audience::Only;
-use crate::protocol::set::FaceName;
+use crate::http::audience::Audience;
+use crate::protocol::set::Protocol;
 use crate::server::gateway::Gateway;
-use crate::server::request_body::{Intake, Memory};
-use crate::server::settings::{Entrance, Listen};
+use crate::server::request_body::{BodyReader, MemoryBudget};
+use crate::server::settings::{ListenAddress, ListenerConfig};
 use crate::server::{AccessLog, Listener, Server, Workers};
 
 /// Serves until a signal says otherwise.
@@ -28,17 +28,17 @@ pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {
     // This thread accepts, keeps the deadlines and hears signals, and large bodies are read beside it; the workers do
     // the rest.
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let given: Vec<Entrance> = args.listen.iter().cloned().map(Entrance::from).collect();
+    let given: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
     let listen = if given.is_empty() { &config.listen } else { &given };
     runtime.block_on(async {
         let (stop, hangup) = (stop_signal()?, signal(SignalKind::hangup())?);
         let listeners = bind(listen).await?;
         let log = if config.log.access { Some(AccessLog::start()?) } else { None };
         let settings = config.settings;
-        let memory = Memory::new(settings.memory).beside(Handle::current());
-        let intake = Intake { memory, deadline: settings.deadlines.body };
+        let memory = MemoryBudget::new(settings.memory).on_runtime(Handle::current());
+        let body_reader = BodyReader { memory, deadline: settings.deadlines.body };
         let remotes = remotes::first_look(&config).await;
-        let gateway = Gateway::new(config.router(), intake);
+        let gateway = Gateway::new(config.router(), body_reader);
         let groups = gateway.groups();
         let keeping = remotes::keep(&config, groups.clone(), remotes);
         let server = Server::new(gateway, settings, log.clone()).on(workers(&config)?);
@@ -78,9 +78,9 @@ fn workers(config: &Config) -> Result<Workers, Failure> {
     Ok(Workers::start(config.workers.unwrap_or_else(processors))?)
 }
 
-async fn bind(entrances: &[Entrance]) -> Result<Vec<Listener>, Failure> {
+async fn bind(entrances: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
     let mut listeners = Vec::with_capacity(entrances.len());
-    for Entrance { listen, only } in entrances {
+    for ListenerConfig { listen, only } in entrances {
         listeners.push(Listener::bind(listen).await?.only(*only));
     }
     Ok(listeners)
@@ -107,9 +107,9 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 
 /// What a newcomer wants to know: where it listens, what is there, and a command to try.
 fn greet(config: &Config, listeners: &[Listener]) {
-    let entrances: Vec<Entrance> = listeners.iter().map(Listener::entrance).collect();
+    let entrances: Vec<ListenerConfig> = listeners.iter().map(Listener::entrance).collect();
     for entrance in &entrances {
-        let scheme = if matches!(entrance.listen, Listen::Tcp(_)) { "http://" } else { "" };
+        let scheme = if matches!(entrance.listen, ListenAddress::Tcp(_)) { "http://" } else { "" };
         say(format_args!("croupier {} listens on {scheme}{entrance}", env!("CARGO_PKG_VERSION")));
     }
     let paths = config.groups.iter().map(|group| &group.path).chain(config.pages.iter().map(|page| &page.path));
@@ -122,18 +122,18 @@ fn greet(config: &Config, listeners: &[Listener]) {
     for page in &config.pages {
         say(format_args!("  {:widest$}  {}, a page", page.path, page.page.title));
     }
-    let reached = |not: Only| {
+    let reached = |not: Audience| {
         entrances.iter().find_map(|entrance| match &entrance.listen {
-            Listen::Tcp(address) if entrance.only != Some(not) => Some(*address),
+            ListenAddress::Tcp(address) if entrance.only != Some(not) => Some(*address),
             _ => None,
         })
     };
-    if let (Some(address), Some(group)) = (reached(Only::Pages), config.groups.first()) {
+    if let (Some(address), Some(group)) = (reached(Audience::Pages), config.groups.first()) {
         say("Try it from another terminal:");
         say(format_args!("  {}", invitation(group, &format!("http://{address}{}", group.path))));
     }
-    if let Some(address) = reached(Only::Calls) {
-        let mut pages = config.groups.iter().filter(|group| group.faces.has(FaceName::Page)).map(|group| &group.path);
+    if let Some(address) = reached(Audience::Calls) {
+        let mut pages = config.groups.iter().filter(|group| group.faces.has(Protocol::Page)).map(|group| &group.path);
         match (pages.next(), pages.next()) {
             (Some(only), None) => say(format_args!("or in a browser: http://{address}{only}")),
             (Some(_), Some(_)) => say(format_args!("or in a browser: http://{address}/")),
@@ -146,7 +146,7 @@ fn greet(config: &Config, listeners: &[Listener]) {
 fn invitation(group: &ConfiguredGroup, url: &str) -> String {
     let methods = &group.service.interface().methods;
     match methods.iter().find(|method| method.safe && method.required() == 0) {
-        Some(method) if group.faces.has(FaceName::Rest) => format!("curl {url}/{}", method.name),
+        Some(method) if group.faces.has(Protocol::Rest) => format!("curl {url}/{}", method.name),
         _ => {
             let method = methods.first().map_or("system.listMethods", |method| &method.name);
             format!(

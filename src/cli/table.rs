@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Failure, say, serve};
 use crate::config::{Config, ConfiguredGroup, ConfiguredPage, Registry};
-use crate::http::routes::Route;
+use crate::http::routes::RestRoute;
 use crate::protocol::xmlrpc::signature;
 
 /// Says that a file is sound and what it amounts to, or all that is wrong with it.
@@ -44,7 +44,7 @@ pub(super) fn routes(file: Option<&Path>, registry: &Registry) -> Result<(), Fai
     Ok(())
 }
 
-fn line(group: &ConfiguredGroup, route: &Route) -> String {
+fn line(group: &ConfiguredGroup, route: &RestRoute) -> String {
     let (verb, path) = (route.template().verb(), route.template().path());
     format!("{verb} {}{path}", group.path.trim_end_matches('/'))
 }

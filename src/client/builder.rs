@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 
-use super::{Inner, Proxy};
+use super::{Client, Inner};
 use crate::codec::xmlrpc::Dialect;
-use crate::protocol::xmlrpc::client::Tongue;
-use crate::upstream::transport::{Address, AddressError, Options, Tls, Transport};
+use crate::protocol::xmlrpc::client::XmlRpcCodec;
+use crate::upstream::transport::{Address, AddressError, Tls, Transport, TransportOptions};
 
-/// A [`Proxy`] that is being put together.
+/// A [`Client`] that is being put together.
 #[derive(Clone)]
 pub struct Builder {
     url: String,
@@ -74,7 +74,7 @@ impl Builder {
     ///
     /// # Errors
     /// Where the URL is none, where a name or a password cannot be sent, or where TLS is wanted and cannot be.
-    pub fn build(self) -> Result<Proxy, BuildError> {
+    pub fn build(self) -> Result<Client, BuildError> {
         let mut address: Address = self.url.parse()?;
         if let Some((user, password)) = &self.credentials {
             address = address.with_basic(user, password)?;
@@ -82,12 +82,17 @@ impl Builder {
         let agent = HeaderValue::from_str(&self.user_agent);
         let agent = agent.map_err(|_| BuildError("the user agent has characters that no header can hold".into()))?;
         let headers = HeaderMap::from_iter([(header::USER_AGENT, agent)]);
-        let tongue = Tongue { dialect: self.dialect, ..Tongue::default() };
-        let options =
-            Options { headers, tls: self.tls, connect: self.timeout, answer: self.timeout, ..Options::default() };
+        let codec = XmlRpcCodec { dialect: self.dialect, ..XmlRpcCodec::default() };
+        let options = TransportOptions {
+            headers,
+            tls: self.tls,
+            connect: self.timeout,
+            answer: self.timeout,
+            ..TransportOptions::default()
+        };
         let transport = Transport::new(vec![address], options).map_err(|error| BuildError(error.to_string()))?;
         let (timeout, max_answer) = (self.timeout, self.max_answer);
-        Ok(Proxy { inner: Arc::new(Inner { transport, tongue, timeout, max_answer }) })
+        Ok(Client { inner: Arc::new(Inner { transport, codec, timeout, max_answer }) })
     }
 }
 

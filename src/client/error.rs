@@ -9,7 +9,7 @@ use http::StatusCode;
 use crate::codec::tape::Mismatch;
 use crate::codec::xmlrpc::Unwritable;
 use crate::model::fault::Fault;
-use crate::protocol::xmlrpc::client::NoAnswer;
+use crate::protocol::xmlrpc::client::ResponseError;
 use crate::upstream::transport::TransportError;
 
 /// Why a call has no answer, or none of the type that was asked for.
@@ -55,13 +55,13 @@ impl CallError {
     }
 }
 
-impl From<NoAnswer> for CallError {
-    fn from(why: NoAnswer) -> CallError {
+impl From<ResponseError> for CallError {
+    fn from(why: ResponseError) -> CallError {
         match why {
-            NoAnswer::Fault(fault) => CallError::Fault(fault),
-            NoAnswer::Status { status, start } => CallError::Http { status, start },
-            NoAnswer::Malformed(fault) => CallError::Malformed(fault),
-            NoAnswer::WrongType(mismatch) => CallError::WrongType(mismatch),
+            ResponseError::Fault(fault) => CallError::Fault(fault),
+            ResponseError::Status { status, start } => CallError::Http { status, start },
+            ResponseError::Malformed(fault) => CallError::Malformed(fault),
+            ResponseError::WrongType(mismatch) => CallError::WrongType(mismatch),
         }
     }
 }

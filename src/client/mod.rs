@@ -1,10 +1,10 @@
 //! A client for XML-RPC servers, ours and everybody else's.
 //!
 //! ```no_run
-//! use croupier::Proxy;
+//! use croupier::Client;
 //!
 //! # async fn ten_spins() -> Result<(), Box<dyn std::error::Error>> {
-//! let wheel = Proxy::new("http://127.0.0.1:8008/wheel/american")?;
+//! let wheel = Client::new("http://127.0.0.1:8008/wheel/american")?;
 //! let [number, color, parity, range]: [String; 4] = wheel.call("spin", ()).await?;
 //! # Ok(())
 //! # }
@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::model::fault::{Fault, Kind};
-use crate::protocol::xmlrpc::client::Tongue;
+use crate::protocol::xmlrpc::client::XmlRpcCodec;
 pub use crate::upstream::transport::TransportError;
 use crate::upstream::transport::{Repeat, Transport};
 pub use builder::{BuildError, Builder};
@@ -38,24 +38,24 @@ pub use multicall::{Multicall, Results};
 /// shares them. A call is sent at most once: what can go wrong in the midst of it is an error, and repeating it is
 /// for the caller to decide, who knows whether that does harm.
 #[derive(Clone)]
-pub struct Proxy {
+pub struct Client {
     inner: Arc<Inner>,
 }
 
 struct Inner {
     transport: Transport,
-    tongue: Tongue,
+    codec: XmlRpcCodec,
     timeout: Duration,
     max_answer: usize,
 }
 
-impl Proxy {
-    /// A proxy for the server at `url`, with the defaults of [`builder`](Proxy::builder).
+impl Client {
+    /// A proxy for the server at `url`, with the defaults of [`builder`](Client::builder).
     ///
     /// # Errors
     /// As for [`Builder::build`].
-    pub fn new(url: &str) -> Result<Proxy, BuildError> {
-        Proxy::builder(url).build()
+    pub fn new(url: &str) -> Result<Client, BuildError> {
+        Client::builder(url).build()
     }
 
     /// Begins a proxy for the server at `url`: `http://host:port/path`, with `user:password@` before the host for
@@ -68,7 +68,7 @@ impl Proxy {
     /// none. The answer may be any type that serde reads; [`Value`](crate::Value) is whatever comes.
     ///
     /// ```no_run
-    /// # async fn call(wheel: croupier::Proxy) -> Result<(), croupier::CallError> {
+    /// # async fn call(wheel: croupier::Client) -> Result<(), croupier::CallError> {
     /// let spins: Vec<[String; 4]> = wheel.call("spinList", (10,)).await?;
     /// # Ok(())
     /// # }
@@ -82,14 +82,14 @@ impl Proxy {
         params: impl Serialize,
     ) -> impl Future<Output = Result<T, CallError>> + Send {
         // Written here and not in the future, which is thereby free of `params`.
-        let request = self.inner.tongue.ask(method, &params);
-        async move { Ok(self.inner.tongue.hear(&self.exchange(request?).await?)?) }
+        let request = self.inner.codec.encode_call(method, &params);
+        async move { Ok(self.inner.codec.decode_response(&self.exchange(request?).await?)?) }
     }
 
     /// Begins several calls in one request, by way of `system.multicall`.
     ///
     /// ```no_run
-    /// # async fn calls(wheel: croupier::Proxy) -> Result<(), croupier::CallError> {
+    /// # async fn calls(wheel: croupier::Client) -> Result<(), croupier::CallError> {
     /// let mut results = wheel.multicall().add("spin", ()).add("spinList", (3,)).send().await?;
     /// let spin: [String; 4] = results.take()?;
     /// let spins: Vec<[String; 4]> = results.take()?;
@@ -124,7 +124,7 @@ impl Proxy {
     }
 }
 
-impl fmt::Debug for Proxy {
+impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Proxy").field("server", &self.inner.transport).finish_non_exhaustive()
     }

@@ -3,30 +3,30 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{CallError, Proxy};
+use super::{CallError, Client};
 use crate::codec::tape::Mismatch;
 use crate::codec::xmlrpc::Unwritable;
 use crate::model::fault::Fault;
 use crate::model::value::Value;
-use crate::protocol::xmlrpc::client as tongue;
+use crate::protocol::xmlrpc::client as codec;
 use crate::protocol::xmlrpc::client::Calls;
 
 /// Calls that are being gathered for one request.
 pub struct Multicall<'p> {
-    proxy: &'p Proxy,
+    proxy: &'p Client,
     calls: Result<Calls, Unwritable>,
 }
 
 /// The results of a multicall, in the order of its calls.
 #[derive(Debug, Clone)]
-pub struct Results(tongue::Results);
+pub struct Results(codec::Results);
 
 impl<'p> Multicall<'p> {
-    pub(super) fn new(proxy: &'p Proxy) -> Multicall<'p> {
-        Multicall { proxy, calls: Ok(Calls::new(proxy.inner.tongue.dialect)) }
+    pub(super) fn new(proxy: &'p Client) -> Multicall<'p> {
+        Multicall { proxy, calls: Ok(Calls::new(proxy.inner.codec.dialect)) }
     }
 
-    /// Adds a call; `params` is as for [`Proxy::call`].
+    /// Adds a call; `params` is as for [`Client::call`].
     pub fn add(mut self, method: &str, params: impl Serialize) -> Multicall<'p> {
         if let Ok(calls) = &mut self.calls
             && let Err(unwritable) = calls.add(method, &params)
@@ -42,9 +42,9 @@ impl<'p> Multicall<'p> {
     /// Where the request as a whole has no answer; a call that fails on its own is among the results. `Unwritable`
     /// where that is so for any call; none is then sent.
     pub async fn send(self) -> Result<Results, CallError> {
-        let (calls, tongue) = (self.calls?, self.proxy.inner.tongue);
-        let response = self.proxy.exchange(tongue.ask_many(&calls)).await?;
-        Ok(Results(tongue.hear_many(&response, &calls)?))
+        let (calls, codec) = (self.calls?, self.proxy.inner.codec);
+        let response = self.proxy.exchange(codec.encode_batch(&calls)).await?;
+        Ok(Results(codec.decode_batch(&response, &calls)?))
     }
 }
 

@@ -9,7 +9,7 @@ use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 use super::problem::Problem;
 use super::schema::Node;
 use super::units::{ADDRESS, Address, PERIOD, Period, SIZE, Size};
-use super::web::{BASE, Base, NETWORK, Proxy};
+use super::web::{BASE, Base, NETWORK, TrustedProxy};
 use super::wording;
 use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
@@ -177,7 +177,7 @@ impl Check {
                 Ok(_) => true,
                 Err(hint) => self.unreadable(text, span, "address of the web", &hint),
             },
-            Some(NETWORK) => match text.parse::<Proxy>() {
+            Some(NETWORK) => match text.parse::<TrustedProxy>() {
                 Ok(_) => true,
                 Err(hint) => self.unreadable(text, span, "address", &hint),
             },

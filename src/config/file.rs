@@ -12,17 +12,17 @@ use super::aggregate::AggregateFile;
 use super::page::PageFile;
 use super::units::{Address, Period, Size};
 use super::upstream::UpstreamFile;
-use super::web::{Base, Proxy};
+use super::web::{Base, TrustedProxy};
 use super::{GroupLimits, Log};
 use crate::codec::xml::Control;
 use crate::codec::xmlrpc::Dialect;
 use crate::codec::{Limits, json};
-use crate::http::audience::Only;
-use crate::http::public_url::Site;
+use crate::http::audience::Audience;
+use crate::http::public_url::PublicUrl;
 use crate::protocol::rest::server::RestOptions;
-use crate::protocol::set::{FaceName, FaceSet};
+use crate::protocol::set::{Protocol, ProtocolSet};
 use crate::protocol::soap::server::SoapOptions;
-use crate::server::settings::{Deadlines, Entrance, Settings};
+use crate::server::settings::{ListenerConfig, Settings, Timeouts};
 
 /// The whole file.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -70,18 +70,18 @@ pub(super) enum ListenFile {
     /// An address where everything is answered.
     All(Address),
     /// An address where only pages or only calls are answered.
-    Some(EntranceFile),
+    Some(ListenerFile),
 }
 
 /// A place to listen where only pages or only calls are answered.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct EntranceFile {
+pub(super) struct ListenerFile {
     /// The address.
     address: Address,
     /// What is answered here; everything, if that is not said.
     #[serde(default)]
-    only: Option<Only>,
+    only: Option<Audience>,
 }
 
 /// What all clients together may take.
@@ -108,7 +108,7 @@ pub(super) struct ServerFile {
     /// Whether answers of 1,400 bytes and more are packed with gzip for clients that offer to unpack them.
     pub(super) compress: bool,
     /// How long each phase of a connection may take.
-    pub(super) deadlines: DeadlinesFile,
+    pub(super) deadlines: TimeoutsFile,
 }
 
 /// Under which address clients know this server; it stands in the documents that they fetch.
@@ -120,7 +120,7 @@ pub(super) struct PublicFile {
     pub(super) base: Option<Base>,
     /// The proxies, as addresses or ranges such as `"10.0.0.0/8"`, whose `X-Forwarded-Proto`, `X-Forwarded-Host` and
     /// `X-Forwarded-Prefix` are believed; nobody else's are.
-    pub(super) proxies: Vec<Proxy>,
+    pub(super) proxies: Vec<TrustedProxy>,
     /// Whether whoever comes through a unix socket is such a proxy.
     pub(super) unix: bool,
 }
@@ -128,7 +128,7 @@ pub(super) struct PublicFile {
 /// How long each phase of a connection may take.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct DeadlinesFile {
+pub(super) struct TimeoutsFile {
     /// From the first byte of the head of a request to its last.
     #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
     pub(super) head: Period,
@@ -193,7 +193,7 @@ pub(super) struct GroupFile {
     pub(super) limits: LimitsFile,
     /// Over which protocols the group is reached; all of them, unless this says otherwise.
     #[schemars(length(min = 1))]
-    pub(super) faces: Vec<FaceName>,
+    pub(super) faces: Vec<Protocol>,
     /// How XML-RPC is read and written here; what is not given is inherited.
     pub(super) xml_rpc: Dialect,
     /// How JSON is written here; what is not given is inherited.
@@ -284,7 +284,7 @@ impl Default for GroupFile {
             aggregate: AggregateFile::default(),
             upstream: UpstreamFile::none(),
             limits: LimitsFile::default(),
-            faces: FaceName::ALL.to_vec(),
+            faces: Protocol::ALL.to_vec(),
             xml_rpc: Dialect::default(),
             json: json::Dialect::default(),
             json_rpc: JsonRpcFile::default(),
@@ -298,7 +298,7 @@ impl Default for GroupFile {
 impl Default for ServerFile {
     fn default() -> Self {
         let Settings { connections, in_flight, memory, head_bytes, streams, compress, deadlines } = Settings::default();
-        let Deadlines { head, body, idle, write, drain } = deadlines;
+        let Timeouts { head, body, idle, write, drain } = deadlines;
         ServerFile {
             connections,
             in_flight,
@@ -306,7 +306,7 @@ impl Default for ServerFile {
             head_bytes: Size(head_bytes),
             streams,
             compress,
-            deadlines: DeadlinesFile {
+            deadlines: TimeoutsFile {
                 head: Period(head),
                 body: Period(body),
                 idle: Period(idle),
@@ -317,7 +317,7 @@ impl Default for ServerFile {
     }
 }
 
-impl Default for DeadlinesFile {
+impl Default for TimeoutsFile {
     fn default() -> Self {
         ServerFile::default().deadlines
     }
@@ -325,7 +325,7 @@ impl Default for DeadlinesFile {
 
 impl From<ServerFile> for Settings {
     fn from(file: ServerFile) -> Settings {
-        let DeadlinesFile { head, body, idle, write, drain } = file.deadlines;
+        let TimeoutsFile { head, body, idle, write, drain } = file.deadlines;
         Settings {
             connections: file.connections,
             in_flight: file.in_flight,
@@ -333,15 +333,15 @@ impl From<ServerFile> for Settings {
             head_bytes: file.head_bytes.0,
             streams: file.streams,
             compress: file.compress,
-            deadlines: Deadlines { head: head.0, body: body.0, idle: idle.0, write: write.0, drain: drain.0 },
+            deadlines: Timeouts { head: head.0, body: body.0, idle: idle.0, write: write.0, drain: drain.0 },
         }
     }
 }
 
-impl From<PublicFile> for Site {
-    fn from(file: PublicFile) -> Site {
-        let proxies = file.proxies.into_iter().map(|Proxy(network)| network).collect();
-        Site { base: file.base.map(|Base(base)| base), proxies, unix: file.unix }
+impl From<PublicFile> for PublicUrl {
+    fn from(file: PublicFile) -> PublicUrl {
+        let proxies = file.proxies.into_iter().map(|TrustedProxy(network)| network).collect();
+        PublicUrl { base: file.base.map(|Base(base)| base), proxies, unix: file.unix }
     }
 }
 
@@ -361,8 +361,8 @@ impl From<LimitsFile> for GroupLimits {
 
 impl GroupFile {
     /// The faces of the group, as they are written, and still without routes.
-    pub(super) fn faces(&self) -> FaceSet {
-        FaceSet {
+    pub(super) fn faces(&self) -> ProtocolSet {
+        ProtocolSet {
             names: self.faces.clone(),
             limits: Limits { depth: self.limits.depth, elements: self.limits.elements },
             multicall: self.limits.multicall,
@@ -378,17 +378,17 @@ impl GroupFile {
 
 impl File {
     /// The places to listen, each with where it is written.
-    pub(super) fn places(&self) -> impl Iterator<Item = (Entrance, std::ops::Range<usize>)> {
+    pub(super) fn places(&self) -> impl Iterator<Item = (ListenerConfig, std::ops::Range<usize>)> {
         self.listen.iter().map(|place| (place.get_ref().entrance(), place.span()))
     }
 }
 
 impl ListenFile {
-    fn entrance(&self) -> Entrance {
+    fn entrance(&self) -> ListenerConfig {
         match self {
-            ListenFile::All(Address(listen)) => Entrance::from(listen.clone()),
-            ListenFile::Some(EntranceFile { address: Address(listen), only }) => {
-                Entrance { listen: listen.clone(), only: *only }
+            ListenFile::All(Address(listen)) => ListenerConfig::from(listen.clone()),
+            ListenFile::Some(ListenerFile { address: Address(listen), only }) => {
+                ListenerConfig { listen: listen.clone(), only: *only }
             }
         }
     }

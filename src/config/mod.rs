@@ -27,21 +27,21 @@ use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
 use crate::codec::Limits;
-use crate::http::public_url::Site;
-use crate::protocol::page::OwnPage;
-use crate::protocol::set::FaceSet;
+use crate::http::public_url::PublicUrl;
+use crate::protocol::page::TemplatePage;
+use crate::protocol::set::ProtocolSet;
 use crate::server::gateway::Group;
-use crate::server::group_router::Router;
+use crate::server::group_router::GroupRouter;
 use crate::server::mount;
-use crate::server::mount::{Mounted, MountedPage};
-use crate::server::settings::{Entrance, Settings};
-use crate::service::Service;
-use crate::upstream::Remote;
+use crate::server::mount::{GroupMount, PageMount};
+use crate::server::settings::{ListenerConfig, Settings};
+use crate::service::RpcService;
+use crate::upstream::Upstream;
 
 pub use problem::{ConfigErrors, Problem};
 pub use reference::reference;
 pub use registry::{OptionErrors, Registry};
-pub use units::{Address, Period, Size, Unreadable};
+pub use units::{Address, Period, Size, UnitError};
 
 /// The configuration that is built in, with every key and its meaning.
 pub const DEFAULT: &str = include_str!("../../config/croupier.toml");
@@ -50,7 +50,7 @@ pub const DEFAULT: &str = include_str!("../../config/croupier.toml");
 #[derive(Debug)]
 pub struct Config {
     /// Where to listen, and for what; at least one place.
-    pub listen: Vec<Entrance>,
+    pub listen: Vec<ListenerConfig>,
     /// How many threads answer requests; `None` for one for each processor.
     pub workers: Option<usize>,
     /// What is logged.
@@ -58,7 +58,7 @@ pub struct Config {
     /// What all clients together may take.
     pub settings: Settings,
     /// Under which address clients know this server.
-    pub site: Arc<Site>,
+    pub public_url: Arc<PublicUrl>,
     /// The groups, in the order of the file.
     pub groups: Vec<ConfiguredGroup>,
     /// The pages of the operator's own, in the order of the file.
@@ -72,9 +72,9 @@ pub struct ConfiguredPage {
     /// The path of the group whose method is called.
     pub group: String,
     /// What answers it, within the limits of its group.
-    pub service: Arc<dyn Service>,
+    pub service: Arc<dyn RpcService>,
     /// The page; under which address people know the server it is told when it is mounted.
-    pub page: OwnPage,
+    pub page: TemplatePage,
 }
 
 /// One URL path, and its aliases, with a service and what is decided about its calls.
@@ -88,11 +88,11 @@ pub struct ConfiguredGroup {
     /// What a request and a call may take.
     pub limits: GroupLimits,
     /// The faces the group has, and how they read and write.
-    pub faces: FaceSet,
+    pub faces: ProtocolSet,
     /// What answers, within the limits.
-    pub service: Arc<dyn Service>,
-    /// The server elsewhere that answers, if it is one: what it offers is still to be [learned](Remote::learn).
-    pub remote: Option<Remote>,
+    pub service: Arc<dyn RpcService>,
+    /// The server elsewhere that answers, if it is one: what it offers is still to be [learned](Upstream::discover).
+    pub remote: Option<Upstream>,
 }
 
 /// What a request to a group and a call of it may take.
@@ -206,24 +206,24 @@ impl Config {
     ///
     /// # Panics
     /// Where paths were changed by hand so that they cannot be mounted; those in a file were looked at.
-    pub fn router(&self) -> Router<Arc<Group>> {
-        let mounted: Vec<Mounted> = self.groups.iter().map(ConfiguredGroup::mounted).collect();
-        let pages: Vec<MountedPage> = self.pages.iter().map(|page| page.mounted(&self.site)).collect();
-        mount::with_pages(&mounted, &pages, self.site.clone())
+    pub fn router(&self) -> GroupRouter<Arc<Group>> {
+        let mounted: Vec<GroupMount> = self.groups.iter().map(ConfiguredGroup::mounted).collect();
+        let pages: Vec<PageMount> = self.pages.iter().map(|page| page.mounted(&self.public_url)).collect();
+        mount::with_pages(&mounted, &pages, self.public_url.clone())
             .expect("the paths of a configuration can be mounted beside each other")
     }
 }
 
 impl ConfiguredPage {
-    fn mounted(&self, site: &Arc<Site>) -> MountedPage {
-        let page = OwnPage { site: site.clone(), ..self.page.clone() };
-        MountedPage { path: self.path.clone(), service: self.service.clone(), page }
+    fn mounted(&self, public_url: &Arc<PublicUrl>) -> PageMount {
+        let page = TemplatePage { public_url: public_url.clone(), ..self.page.clone() };
+        PageMount { path: self.path.clone(), service: self.service.clone(), page }
     }
 }
 
 impl ConfiguredGroup {
-    fn mounted(&self) -> Mounted {
-        Mounted {
+    fn mounted(&self) -> GroupMount {
+        GroupMount {
             path: self.path.clone(),
             aliases: self.aliases.clone(),
             service: self.service.clone(),
@@ -266,7 +266,7 @@ impl fmt::Debug for ConfiguredPage {
 
 impl Default for GroupLimits {
     fn default() -> Self {
-        let FaceSet { limits: Limits { depth, elements }, multicall, .. } = FaceSet::default();
+        let ProtocolSet { limits: Limits { depth, elements }, multicall, .. } = ProtocolSet::default();
         GroupLimits { body: 4 << 20, depth, elements, multicall, concurrent: 1024, deadline: Duration::from_secs(60) }
     }
 }

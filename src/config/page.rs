@@ -16,8 +16,8 @@ use super::resolve::{Made, Standing};
 use super::units::Period;
 use crate::model::interface::Interface;
 use crate::model::text::{abridge, nearest};
-use crate::protocol::page::{OwnPage, Style, Template};
-use crate::service::Service;
+use crate::protocol::page::{PageStyle, PageTemplate, TemplatePage};
+use crate::service::RpcService;
 
 /// A page that shows what a method answers, by a template. `GET` asks for it; the query has the method's parameters.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -63,8 +63,8 @@ const LARGEST: usize = 1 << 20;
 /// What a file is for.
 #[derive(Clone, Copy)]
 enum Use {
-    Template,
-    Style,
+    PageTemplate,
+    PageStyle,
 }
 
 /// The page at a path; `None` where something is wrong with it, which is told.
@@ -76,18 +76,18 @@ pub(super) fn resolve(
     problems: &mut Vec<Problem>,
 ) -> Option<ConfiguredPage> {
     let template = template(&file, folder, problems);
-    let style = file.style.as_ref().map(|name| read(name, Use::Style, folder));
+    let style = file.style.as_ref().map(|name| read(name, Use::PageStyle, folder));
     let style = style.transpose().map_err(|problem| problems.push(problem));
     let (service, limits) = called(&file, groups, problems)?;
     let title = file.title.unwrap_or_else(|| service.interface().title.clone());
-    let page = OwnPage {
+    let page = TemplatePage {
         title: title.into(),
         method: file.method.into_inner().into(),
         template: Arc::new(template?),
-        style: style.ok()?.map(|text| Style::new(&text)),
+        style: style.ok()?.map(|text| PageStyle::new(&text)),
         refresh: file.refresh.map(|Period(time)| time.as_secs()),
         limits,
-        site: Arc::default(),
+        public_url: Arc::default(),
     };
     Some(ConfiguredPage { path: path.get_ref().clone(), group: file.group.into_inner(), service, page })
 }
@@ -97,13 +97,13 @@ fn called(
     file: &PageFile,
     groups: &[Standing],
     problems: &mut Vec<Problem>,
-) -> Option<(Arc<dyn Service>, crate::codec::Limits)> {
+) -> Option<(Arc<dyn RpcService>, crate::codec::Limits)> {
     let name = file.group.get_ref().as_str();
     let Some(group) = groups.iter().find(|group| group.is_at(name)) else {
         problems.push(no_group(&file.group, groups));
         return None;
     };
-    let Made::Service(service) = &group.made else { return None };
+    let Made::RpcService(service) = &group.made else { return None };
     let interface: &Interface = service.interface();
     // A service that does not know yet what it offers may turn out to have any method.
     let known = interface.methods.is_empty() || interface.method(file.method.get_ref()).is_some();
@@ -135,20 +135,20 @@ pub(super) fn no_method(interface: &Interface, method: &Spanned<String>, group: 
     }
 }
 
-fn template(file: &PageFile, folder: &Path, problems: &mut Vec<Problem>) -> Option<Template> {
+fn template(file: &PageFile, folder: &Path, problems: &mut Vec<Problem>) -> Option<PageTemplate> {
     let told = problems.len();
     let mut parts = Vec::with_capacity(file.parts.len());
     for name in &file.parts {
-        match read(name, Use::Template, folder) {
+        match read(name, Use::PageTemplate, folder) {
             Ok(text) => parts.push((name.get_ref().clone(), text)),
             Err(problem) => problems.push(problem),
         }
     }
-    let text = read(&file.template, Use::Template, folder).map_err(|problem| problems.push(problem)).ok()?;
+    let text = read(&file.template, Use::PageTemplate, folder).map_err(|problem| problems.push(problem)).ok()?;
     if problems.len() > told {
         return None;
     }
-    let made = Template::new(file.template.get_ref(), &text, &parts);
+    let made = PageTemplate::new(file.template.get_ref(), &text, &parts);
     let place = |name: &str| -> Range<usize> {
         let part = file.parts.iter().find(|part| part.get_ref() == name);
         part.map_or(file.template.span(), Spanned::span)
@@ -165,8 +165,8 @@ fn read(name: &Spanned<String>, what: Use, folder: &Path) -> Result<String, Prob
             return Err(problem.hint(format!("there is {}", names.join(", "))));
         };
         return Ok(match what {
-            Use::Template => (*template).to_owned(),
-            Use::Style => (*style).to_owned(),
+            Use::PageTemplate => (*template).to_owned(),
+            Use::PageStyle => (*style).to_owned(),
         });
     }
     let path = folder.join(name.get_ref());

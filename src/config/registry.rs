@@ -21,7 +21,7 @@ use crate::demo::wheel::WheelOptions;
 use crate::model::fault::BoxError;
 use crate::model::option_error::{Key, OptionError};
 use crate::model::text::{abridge, nearest};
-use crate::service::Service;
+use crate::service::RpcService;
 use crate::service::local::RegistrationError;
 
 /// The kinds of services that a configuration can ask for, each with a function that makes one from its options.
@@ -64,7 +64,7 @@ struct Kind {
     make: Make,
 }
 
-type Make = Box<dyn Fn(Spanned<DeValue<'_>>) -> Result<Arc<dyn Service>, Unmade> + Send + Sync>;
+type Make = Box<dyn Fn(Spanned<DeValue<'_>>) -> Result<Arc<dyn RpcService>, Unmade> + Send + Sync>;
 
 /// Why a service was not made.
 enum Unmade {
@@ -103,12 +103,12 @@ impl Registry {
     ) -> Registry
     where
         O: DeserializeOwned + JsonSchema,
-        S: Service,
+        S: RpcService,
         E: Into<OptionErrors>,
     {
         let schema = schema::of::<O>();
         let unit = schema.get("type").is_some_and(|name| name == "null");
-        let make = move |options: Spanned<DeValue<'_>>| -> Result<Arc<dyn Service>, Unmade> {
+        let make = move |options: Spanned<DeValue<'_>>| -> Result<Arc<dyn RpcService>, Unmade> {
             let options = match unit {
                 true => O::deserialize(UnitDeserializer::new()),
                 false => O::deserialize(ValueDeserializer::from(options)),
@@ -136,7 +136,7 @@ impl Registry {
         &self,
         kind: &Spanned<String>,
         options: Option<Spanned<DeValue<'_>>>,
-    ) -> Result<Arc<dyn Service>, Vec<Problem>> {
+    ) -> Result<Arc<dyn RpcService>, Vec<Problem>> {
         let known = self.kinds.get(kind.get_ref()).ok_or_else(|| vec![self.unknown(kind)])?;
         let mut options = options.unwrap_or_else(|| Spanned::new(kind.span(), DeValue::Table(DeTable::new())));
         let mut check = Check::at([Key::from(OPTIONS)]);

@@ -28,13 +28,13 @@ use super::{Config, ConfiguredGroup, ConfiguredPage, GroupLimits, Registry};
 use crate::model::interface::Interface;
 use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
-use crate::protocol::set::FaceSet;
-use crate::server::group_router::{MountError, Router};
+use crate::protocol::set::ProtocolSet;
+use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::request_body;
-use crate::server::settings::{Entrance, Listen, Settings};
-use crate::service::Service;
-use crate::service::limits::Limited;
-use crate::upstream::Remote;
+use crate::server::settings::{ListenAddress, ListenerConfig, Settings};
+use crate::service::RpcService;
+use crate::service::limits::Limiter;
+use crate::upstream::Upstream;
 
 /// The configuration that a text means, or all that is wrong with it.
 ///
@@ -62,7 +62,7 @@ pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<C
     });
     let listen = listen(&file, &mut problems);
     let settings = Settings::from(file.server);
-    let mut mounted = Router::default();
+    let mut mounted = GroupRouter::default();
     let (mut routes, mut leading, mut standing) = (Vec::new(), Vec::new(), Vec::new());
     for mut group in written {
         let own = Routes::read(text, std::mem::take(&mut group.file.routes), &mut problems);
@@ -80,8 +80,8 @@ pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<C
     if !problems.is_empty() {
         return Err(problems);
     }
-    let site = Arc::new(file.public.into());
-    Ok(Config { listen, workers: file.workers, log: file.log, settings, site, groups, pages })
+    let public_url = Arc::new(file.public.into());
+    Ok(Config { listen, workers: file.workers, log: file.log, settings, public_url, groups, pages })
 }
 
 /// The key under which the file has its groups.
@@ -112,10 +112,11 @@ fn unread(error: &Error, otherwise: Range<usize>) -> Problem {
     Problem::at(error.span().unwrap_or(otherwise), error.message())
 }
 
-fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<Entrance> {
-    let mut seen: Vec<(Entrance, Range<usize>)> = Vec::new();
+fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<ListenerConfig> {
+    let mut seen: Vec<(ListenerConfig, Range<usize>)> = Vec::new();
     for (place, span) in file.places() {
-        let same = |(other, _): &&(Entrance, Range<usize>)| other.listen == place.listen && !any_port(&place.listen);
+        let same =
+            |(other, _): &&(ListenerConfig, Range<usize>)| other.listen == place.listen && !any_port(&place.listen);
         match seen.iter().find(same) {
             Some((_, first)) => {
                 let problem = Problem::at(span, format!("duplicate address `{}`", place.listen));
@@ -127,8 +128,8 @@ fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<Entrance> {
     seen.into_iter().map(|(place, _)| place).collect()
 }
 
-fn any_port(listen: &Listen) -> bool {
-    matches!(listen, Listen::Tcp(address) if address.port() == 0)
+fn any_port(listen: &ListenAddress) -> bool {
+    matches!(listen, ListenAddress::Tcp(address) if address.port() == 0)
 }
 
 /// The pages, in the order of the file.
@@ -136,7 +137,7 @@ fn pages(
     file: BTreeMap<Spanned<String>, PageFile>,
     groups: &[Standing],
     folder: &Path,
-    mounted: &mut Router<Range<usize>>,
+    mounted: &mut GroupRouter<Range<usize>>,
     problems: &mut Vec<Problem>,
 ) -> Vec<ConfiguredPage> {
     let mut file: Vec<_> = file.into_iter().collect();
@@ -165,15 +166,15 @@ pub(super) struct Standing {
     aliases: Vec<String>,
     kind: String,
     pub(super) limits: GroupLimits,
-    faces: FaceSet,
+    faces: ProtocolSet,
     pub(super) made: Made,
-    remote: Option<Remote>,
+    remote: Option<Upstream>,
 }
 
 /// What answers the calls of a group.
 pub(super) enum Made {
     /// A service that is there.
-    Service(Arc<dyn Service>),
+    RpcService(Arc<dyn RpcService>),
     /// Calls to other groups, which have to be there first.
     Aggregate(Box<AggregateFile>),
     /// Nothing, for reasons that have been told.
@@ -289,7 +290,7 @@ impl Written<'_> {
         self,
         registry: &Registry,
         folder: &Path,
-        mounted: &mut Router<Range<usize>>,
+        mounted: &mut GroupRouter<Range<usize>>,
         settings: &Settings,
         problems: &mut Vec<Problem>,
     ) -> Standing {
@@ -301,12 +302,12 @@ impl Written<'_> {
         let (kind, made) = match (self.answering, self.file.service) {
             (Some(UPSTREAM), _) => {
                 remote = upstream::resolve(&self.path, self.file.upstream, faces.xml_rpc, folder, problems);
-                let service = |remote: &Remote| Made::Service(limited(Arc::new(remote.clone()), &limits));
+                let service = |remote: &Upstream| Made::RpcService(limited(Arc::new(remote.clone()), &limits));
                 (UPSTREAM.to_owned(), remote.as_ref().map_or(Made::Broken, service))
             }
             (Some(AGGREGATE), _) => (AGGREGATE.to_owned(), Made::Aggregate(Box::new(self.file.aggregate))),
             (_, Some(kind)) => match registry.make(&kind, self.options) {
-                Ok(service) => (kind.into_inner(), Made::Service(limited(service, &limits))),
+                Ok(service) => (kind.into_inner(), Made::RpcService(limited(service, &limits))),
                 Err(wrong) => {
                     problems.extend(wrong);
                     (kind.into_inner(), Made::Broken)
@@ -328,7 +329,7 @@ impl Standing {
     /// What may be called, if that is known.
     fn interface(&self) -> Option<&Interface> {
         match &self.made {
-            Made::Service(service) if self.remote.is_none() => Some(service.interface()),
+            Made::RpcService(service) if self.remote.is_none() => Some(service.interface()),
             _ => None,
         }
     }
@@ -336,13 +337,13 @@ impl Standing {
     /// The group, if nothing is wrong with what answers.
     fn group(self) -> Option<ConfiguredGroup> {
         let Standing { path, aliases, kind, limits, faces, made, remote } = self;
-        let Made::Service(service) = made else { return None };
+        let Made::RpcService(service) = made else { return None };
         Some(ConfiguredGroup { path: path.into_inner(), aliases, kind, limits, faces, service, remote })
     }
 }
 
-pub(super) fn limited(service: Arc<dyn Service>, limits: &GroupLimits) -> Arc<dyn Service> {
-    Arc::new(Limited::new(service, limits.concurrent, limits.deadline))
+pub(super) fn limited(service: Arc<dyn RpcService>, limits: &GroupLimits) -> Arc<dyn RpcService> {
+    Arc::new(Limiter::new(service, limits.concurrent, limits.deadline))
 }
 
 fn no_service(path: &Spanned<String>) -> Problem {
@@ -362,7 +363,7 @@ fn too_large(body: &Range<usize>, limits: &GroupLimits, settings: &Settings) -> 
 }
 
 /// Notes that a path is a group's or a page's, or says why it cannot be.
-fn mount(mounted: &mut Router<Range<usize>>, path: &Spanned<String>, whose: &str) -> Option<Problem> {
+fn mount(mounted: &mut GroupRouter<Range<usize>>, path: &Spanned<String>, whose: &str) -> Option<Problem> {
     let text = path.get_ref().as_str();
     match mounted.mount(text, path.span()) {
         Ok(()) => None,
@@ -385,5 +386,5 @@ fn mount(mounted: &mut Router<Range<usize>>, path: &Spanned<String>, whose: &str
 fn nearest_path(text: &str) -> Option<String> {
     let segments: Vec<&str> = text.trim().split('/').filter(|segment| !matches!(*segment, "" | "." | "..")).collect();
     let path = format!("/{}", segments.join("/"));
-    Router::default().mount(&path, ()).is_ok().then_some(path)
+    GroupRouter::default().mount(&path, ()).is_ok().then_some(path)
 }

@@ -10,13 +10,13 @@ use super::check::Check;
 use super::file::RouteFile;
 use super::problem::Problem;
 use super::schema::Node;
-use crate::http::routes::{Route, RouteError, Segment};
+use crate::http::routes::{PathTemplateError, RestRoute, Segment};
 use crate::model::interface::Interface;
 use crate::model::option_error::Key;
 use crate::model::text::abridge;
 use crate::protocol::rest::server::{Part, Wrong};
-use crate::protocol::set::FaceSet;
-use crate::server::group_router::Router;
+use crate::protocol::set::ProtocolSet;
+use crate::server::group_router::GroupRouter;
 
 /// The key under which a group has its routes.
 const ROUTES: &str = "routes";
@@ -40,7 +40,7 @@ pub(super) fn check(group: &mut DeTable<'_>, node: Node<'_>, way: &[Key], proble
 /// The routes of one group that could be read, each with where it is written.
 pub(super) struct Routes<'t> {
     text: &'t str,
-    routes: Vec<Route>,
+    routes: Vec<RestRoute>,
     files: Vec<RouteFile>,
 }
 
@@ -54,7 +54,7 @@ impl<'t> Routes<'t> {
                     read.routes.push(route);
                     read.files.push(file);
                 }
-                Err(Unread::Route(error)) => {
+                Err(Unread::RestRoute(error)) => {
                     let span = read.within(&file.route, Some(&error.place));
                     problems.push(Problem { hint: error.hint, ..Problem::at(span, error.message) });
                 }
@@ -71,11 +71,11 @@ impl<'t> Routes<'t> {
     /// made, it is only looked at how they fit beside each other.
     pub(super) fn settle(
         self,
-        faces: &FaceSet,
+        faces: &ProtocolSet,
         interface: Option<&Interface>,
         problems: &mut Vec<Problem>,
-    ) -> Vec<Route> {
-        let faces = FaceSet { routes: self.routes.clone(), ..faces.clone() };
+    ) -> Vec<RestRoute> {
+        let faces = ProtocolSet { routes: self.routes.clone(), ..faces.clone() };
         let none = Interface::default();
         let checked = faces.check_routes(interface.unwrap_or(&none));
         let unknown = checked.unknown.into_iter().filter(|_| interface.is_some());
@@ -109,7 +109,7 @@ impl<'t> Routes<'t> {
         let file = self.files.get(route)?;
         let arg = |name: &str| file.args.iter().find(|(key, _)| key.get_ref() == name);
         match part {
-            Part::Route(place) => Some(self.within(&file.route, place.as_ref())),
+            Part::RestRoute(place) => Some(self.within(&file.route, place.as_ref())),
             Part::Method => Some(file.method.span()),
             Part::Body => file.body.as_ref().map(Spanned::span),
             Part::Arg(name) => arg(name).map(|(key, _)| key.span()),
@@ -142,7 +142,7 @@ pub(super) struct Leading {
 
 impl Leading {
     /// Another group takes the requests, since its path is longer.
-    pub(super) fn taken(self, mounted: &Router<Range<usize>>) -> Option<Problem> {
+    pub(super) fn taken(self, mounted: &GroupRouter<Range<usize>>) -> Option<Problem> {
         let at = |path| mounted.find(path).ok().flatten().map(|(group, _)| group);
         let (own, other) = (at(self.group.get_ref())?, at(&self.path)?);
         // A group whose own path is another's is told of already.
@@ -156,13 +156,13 @@ impl Leading {
 
 /// Why a route cannot be read.
 enum Unread {
-    Route(RouteError),
+    RestRoute(PathTemplateError),
     /// A parameter, and where its value is.
     Value(String, Range<usize>),
 }
 
-fn route(file: &RouteFile) -> Result<Route, Unread> {
-    let route = Route::new(file.route.get_ref(), file.method.get_ref()).map_err(Unread::Route)?;
+fn route(file: &RouteFile) -> Result<RestRoute, Unread> {
+    let route = RestRoute::new(file.route.get_ref(), file.method.get_ref()).map_err(Unread::RestRoute)?;
     let route = file.body.iter().fold(route, |route, body| route.body(body.get_ref()));
     file.args.iter().try_fold(route, |route, (name, value)| match json(value.get_ref()) {
         Some(json) => Ok(route.arg(name.get_ref(), json)),

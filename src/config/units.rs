@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::server::settings::Listen;
+use crate::server::settings::ListenAddress;
 
 /// A number of bytes: an integer, or a text such as `"64 KiB"`, `"4 MiB"` or `"1 GB"`.
 ///
@@ -35,11 +35,11 @@ pub struct Period(pub Duration);
 /// Where to listen: `"127.0.0.1:8008"`, `"[::1]:8008"` or `"unix:/run/croupier.sock"`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Address(pub Listen);
+pub struct Address(pub ListenAddress);
 
 /// A text is no size, no time or no address; says how one is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable(Cow<'static, str>);
+pub struct UnitError(Cow<'static, str>);
 
 /// How a schema names the texts that only [`Size`], [`Period`] and [`Address`] can read.
 pub(super) const SIZE: &str = "size";
@@ -63,9 +63,9 @@ const UNITS: [(&str, u64); 8] = [
 ];
 
 impl std::str::FromStr for Size {
-    type Err = Unreadable;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Size, Unreadable> {
+    fn from_str(text: &str) -> Result<Size, UnitError> {
         let text = text.trim();
         let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '_')).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
@@ -73,12 +73,12 @@ impl std::str::FromStr for Size {
         let number = number.replace('_', "").parse::<u64>();
         let factor = UNITS.iter().find(|(name, _)| unit.eq_ignore_ascii_case(name)).map(|(_, factor)| *factor);
         let (Ok(number), Some(factor)) = (number, factor) else {
-            return Err(Unreadable(
+            return Err(UnitError(
                 "a size is such as 65536, \"64 KiB\", \"4 MiB\" or \"1 GiB\"; kB, MB and GB are powers of 1000".into(),
             ));
         };
         let bytes = number.checked_mul(factor).and_then(|bytes| usize::try_from(bytes).ok());
-        bytes.map(Size).ok_or(Unreadable("it is more than this machine can count".into()))
+        bytes.map(Size).ok_or(UnitError("it is more than this machine can count".into()))
     }
 }
 
@@ -93,14 +93,14 @@ impl std::fmt::Display for Size {
 }
 
 impl std::str::FromStr for Period {
-    type Err = Unreadable;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Period, Unreadable> {
+    fn from_str(text: &str) -> Result<Period, UnitError> {
         humantime::parse_duration(text).map(Period).map_err(|_| {
             if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Unreadable(format!("give the unit too: \"{text}s\"").into());
+                return UnitError(format!("give the unit too: \"{text}s\"").into());
             }
-            Unreadable("a time is such as \"10s\", \"500ms\", \"2m\" or \"1h 30m\"".into())
+            UnitError("a time is such as \"10s\", \"500ms\", \"2m\" or \"1h 30m\"".into())
         })
     }
 }
@@ -116,18 +116,18 @@ impl std::fmt::Display for Period {
 }
 
 impl std::str::FromStr for Address {
-    type Err = Unreadable;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Address, Unreadable> {
+    fn from_str(text: &str) -> Result<Address, UnitError> {
         let path = text.strip_prefix("unix:").unwrap_or_default();
         if path.len() > LONGEST_SOCKET_PATH {
             let reason =
                 format!("the path of a unix socket has at most {LONGEST_SOCKET_PATH} bytes, not {}", path.len());
-            return Err(Unreadable(reason.into()));
+            return Err(UnitError(reason.into()));
         }
         match text.parse() {
             Ok(listen) if !path.contains('\0') => Ok(Address(listen)),
-            _ => Err(Unreadable(address_hint(text))),
+            _ => Err(UnitError(address_hint(text))),
         }
     }
 }
@@ -141,20 +141,20 @@ fn address_hint(text: &str) -> Cow<'static, str> {
         Some(_) => vec![format!("[{text}]:8008")],
         None => vec![format!("{text}:8008"), format!("127.0.0.1:{text}")],
     };
-    let meant = candidates.iter().find(|candidate| candidate.parse::<Listen>().is_ok());
+    let meant = candidates.iter().find(|candidate| candidate.parse::<ListenAddress>().is_ok());
     match meant {
         Some(meant) => format!("did you mean `{meant}`?").into(),
         None => "an address is such as \"127.0.0.1:8008\", \"[::1]:8008\" or \"unix:/run/croupier.sock\"".into(),
     }
 }
 
-impl std::fmt::Display for Unreadable {
+impl std::fmt::Display for UnitError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Unreadable {}
+impl std::error::Error for UnitError {}
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -164,9 +164,9 @@ enum WrittenSize {
 }
 
 impl TryFrom<WrittenSize> for Size {
-    type Error = Unreadable;
+    type Error = UnitError;
 
-    fn try_from(written: WrittenSize) -> Result<Size, Unreadable> {
+    fn try_from(written: WrittenSize) -> Result<Size, UnitError> {
         match written {
             WrittenSize::Bytes(bytes) => Ok(Size(bytes)),
             WrittenSize::Text(text) => text.parse(),
@@ -175,17 +175,17 @@ impl TryFrom<WrittenSize> for Size {
 }
 
 impl TryFrom<String> for Period {
-    type Error = Unreadable;
+    type Error = UnitError;
 
-    fn try_from(text: String) -> Result<Period, Unreadable> {
+    fn try_from(text: String) -> Result<Period, UnitError> {
         text.parse()
     }
 }
 
 impl TryFrom<String> for Address {
-    type Error = Unreadable;
+    type Error = UnitError;
 
-    fn try_from(text: String) -> Result<Address, Unreadable> {
+    fn try_from(text: String) -> Result<Address, UnitError> {
         text.parse()
     }
 }

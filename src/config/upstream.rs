@@ -16,10 +16,10 @@ use super::units::{Period, Size};
 use crate::codec::xml;
 use crate::codec::xmlrpc::Dialect;
 use crate::model::text::abridge;
-use crate::protocol::jsonrpc::client::Passing;
+use crate::protocol::jsonrpc::client::ParamStructure;
 use crate::upstream::transport;
 use crate::upstream::transport::{Address, Tls, Transport};
-use crate::upstream::{Description, Multicall, Names, Options, Remote, Speaks};
+use crate::upstream::{Batching, DescriptionSource, NamePatterns, Upstream, UpstreamOptions, UpstreamProtocol};
 
 /// How a description's name begins that is a file's.
 const FILE: &str = "file:";
@@ -36,7 +36,7 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "Vec<String>", length(min = 1))]
     urls: Vec<Spanned<String>>,
     /// The protocol in which the server is asked.
-    speaks: Speaks,
+    speaks: UpstreamProtocol,
     /// Where the WSDL or OpenRPC document of the server is: a path on the server, or after `"file:"` that of a file,
     /// relative to that of this file. Without it the server is asked by introspection, by `rpc.discover`, or with
     /// `?wsdl`.
@@ -48,17 +48,17 @@ pub(super) struct UpstreamFile {
     port: Option<String>,
     /// The methods that may be called. In each name `*` stands for any characters.
     #[serde(default = "all")]
-    allow: Names,
+    allow: NamePatterns,
     /// The methods that may not be called, although they are allowed.
     #[serde(default)]
-    hide: Names,
+    hide: NamePatterns,
     /// The methods that change nothing: HTTP GET may ask for them.
     #[serde(default)]
-    safe: Names,
+    safe: NamePatterns,
     /// The methods that may be carried out twice without harm, as those that are safe always may: such a call is sent
     /// again where a connection that was kept turns out to be closed.
     #[serde(default)]
-    idempotent: Names,
+    idempotent: NamePatterns,
     /// The names of methods' parameters, in their order, where the server does not say them.
     #[serde(default)]
     params: BTreeMap<String, Vec<String>>,
@@ -84,12 +84,12 @@ pub(super) struct UpstreamFile {
     headers: BTreeMap<String, Spanned<SecretFile>>,
     /// How JSON-RPC passes parameters: most servers take them by position, some by name only.
     #[serde(default)]
-    passing: Passing,
+    passing: ParamStructure,
     /// Whether the calls of a client's `system.multicall` or batch travel to the server together, in one round trip: as one
     /// `system.multicall` or batch, which the server must then be able to answer. SOAP has no such thing.
-    #[schemars(with = "Multicall")]
+    #[schemars(with = "Batching")]
     #[serde(default = "avoid")]
-    multicall: Spanned<Multicall>,
+    multicall: Spanned<Batching>,
     /// What the group is called, if not what the server says; without either, its path.
     #[serde(default)]
     title: Option<String>,
@@ -153,20 +153,20 @@ impl UpstreamFile {
     pub(super) fn none() -> UpstreamFile {
         UpstreamFile {
             urls: Vec::new(),
-            speaks: Speaks::XmlRpc,
+            speaks: UpstreamProtocol::XmlRpc,
             described: None,
             port: None,
             allow: all(),
-            hide: Names::default(),
-            safe: Names::default(),
-            idempotent: Names::default(),
+            hide: NamePatterns::default(),
+            safe: NamePatterns::default(),
+            idempotent: NamePatterns::default(),
             params: BTreeMap::new(),
             token: None,
             user: None,
             password: None,
             bearer: None,
             headers: BTreeMap::new(),
-            passing: Passing::default(),
+            passing: ParamStructure::default(),
             multicall: avoid(),
             title: None,
             connect: connect(),
@@ -180,32 +180,32 @@ impl UpstreamFile {
     }
 }
 
-fn all() -> Names {
-    Options::new(Speaks::XmlRpc).allow
+fn all() -> NamePatterns {
+    UpstreamOptions::new(UpstreamProtocol::XmlRpc).allow
 }
 
-fn avoid() -> Spanned<Multicall> {
-    Spanned::new(0..0, Multicall::default())
+fn avoid() -> Spanned<Batching> {
+    Spanned::new(0..0, Batching::default())
 }
 
 fn connect() -> Period {
-    Period(transport::Options::default().connect)
+    Period(transport::TransportOptions::default().connect)
 }
 
 fn answer() -> Period {
-    Period(transport::Options::default().answer)
+    Period(transport::TransportOptions::default().answer)
 }
 
 fn idle() -> Period {
-    Period(transport::Options::default().idle)
+    Period(transport::TransportOptions::default().idle)
 }
 
 fn largest() -> Size {
-    Size(Options::new(Speaks::XmlRpc).largest)
+    Size(UpstreamOptions::new(UpstreamProtocol::XmlRpc).largest)
 }
 
 fn refresh() -> Period {
-    Period(Options::new(Speaks::XmlRpc).refresh)
+    Period(UpstreamOptions::new(UpstreamProtocol::XmlRpc).refresh)
 }
 
 /// The server of the group at a path; `None` where something is wrong with it, which is told. What XML-RPC leaves open is
@@ -216,7 +216,7 @@ pub(super) fn resolve(
     dialect: Dialect,
     folder: &Path,
     problems: &mut Vec<Problem>,
-) -> Option<Remote> {
+) -> Option<Upstream> {
     let before = problems.len();
     let mut reading = Reading { folder, problems };
     let addresses = file.urls.iter().filter_map(|url| reading.address(url)).collect();
@@ -224,10 +224,10 @@ pub(super) fn resolve(
     let described = file.described.as_ref().and_then(|named| reading.described(named));
     let token = file.token.as_ref().and_then(|secret| reading.secret(secret));
     match (file.speaks, file.multicall.get_ref()) {
-        (Speaks::Soap, Multicall::Sound | Multicall::Bare) => {
+        (UpstreamProtocol::Soap, Batching::Sound | Batching::Bare) => {
             reading.wrong(file.multicall.span(), "SOAP has no way for several calls to travel together");
         }
-        (Speaks::JsonRpc, Multicall::Bare) => {
+        (UpstreamProtocol::JsonRpc, Batching::Bare) => {
             reading.wrong(file.multicall.span(), "`\"bare\"` is said of XML-RPC; a batch of JSON-RPC is `\"sound\"`");
         }
         _ => {}
@@ -235,21 +235,21 @@ pub(super) fn resolve(
     if let (Some(password), None) = (&file.password, &file.user) {
         reading.wrong(password.span(), "`password` stands without a `user`");
     }
-    let ways = transport::Options {
+    let ways = transport::TransportOptions {
         connect: file.connect.0,
         answer: file.answer.0,
         idle: file.idle.0,
         http2: file.http2,
         tls: reading.tls(&file.tls, path),
         headers,
-        ..transport::Options::default()
+        ..transport::TransportOptions::default()
     };
     if problems.len() > before {
         return None;
     }
     let transport = Transport::new(addresses, ways);
     let transport = transport.map_err(|error| problems.push(Problem::at(path.span(), error.to_string()))).ok()?;
-    let options = Options {
+    let options = UpstreamOptions {
         described,
         port: file.port,
         allow: file.allow,
@@ -265,9 +265,9 @@ pub(super) fn resolve(
         title: file.title,
         name: path.get_ref().clone(),
         refresh: file.refresh.0,
-        ..Options::new(file.speaks)
+        ..UpstreamOptions::new(file.speaks)
     };
-    Some(Remote::new(transport, options))
+    Some(Upstream::new(transport, options))
 }
 
 /// Reads what stands elsewhere, and notes what is wrong with it.
@@ -308,12 +308,12 @@ impl Reading<'_> {
         }
     }
 
-    fn described(&mut self, named: &Spanned<String>) -> Option<Description> {
+    fn described(&mut self, named: &Spanned<String>) -> Option<DescriptionSource> {
         let Some(name) = named.get_ref().strip_prefix(FILE) else {
-            return Some(Description::At(named.get_ref().clone()));
+            return Some(DescriptionSource::At(named.get_ref().clone()));
         };
         match self.read(name) {
-            Ok(text) => Some(Description::Text { name: name.to_owned(), text }),
+            Ok(text) => Some(DescriptionSource::Text { name: name.to_owned(), text }),
             Err(message) => {
                 self.wrong(named.span(), message);
                 None

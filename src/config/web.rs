@@ -12,7 +12,7 @@ use crate::http::public_url::Network;
 
 /// How a schema names the texts that only [`Base`] can read.
 pub(super) const BASE: &str = "base-url";
-/// How a schema names the texts that only [`Proxy`] can read.
+/// How a schema names the texts that only [`TrustedProxy`] can read.
 pub(super) const NETWORK: &str = "network";
 
 /// The public address of a server: `"https://casino.example"` or `"https://example.org/rpc"`.
@@ -23,17 +23,17 @@ pub(super) struct Base(pub(super) String);
 /// An address or a range of addresses: `"10.0.0.7"`, `"10.0.0.0/8"` or `"fd00::/8"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub(super) struct Proxy(pub(super) Network);
+pub(super) struct TrustedProxy(pub(super) Network);
 
 /// A text is no address of the kind that is wanted; says how one is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unreadable(&'static str);
+pub(super) struct UnitError(&'static str);
 
 impl FromStr for Base {
-    type Err = Unreadable;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Base, Unreadable> {
-        let wrong = Unreadable("an address such as \"https://casino.example\" or \"https://example.org/rpc\"");
+    fn from_str(text: &str) -> Result<Base, UnitError> {
+        let wrong = UnitError("an address such as \"https://casino.example\" or \"https://example.org/rpc\"");
         let uri: Uri = text.parse().map_err(|_| wrong.clone())?;
         let web = matches!(uri.scheme_str(), Some("http" | "https"));
         let host = uri.authority().is_some_and(|host| !host.host().is_empty() && !host.as_str().contains('@'));
@@ -44,36 +44,36 @@ impl FromStr for Base {
     }
 }
 
-impl FromStr for Proxy {
-    type Err = Unreadable;
+impl FromStr for TrustedProxy {
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Proxy, Unreadable> {
+    fn from_str(text: &str) -> Result<TrustedProxy, UnitError> {
         text.parse()
-            .map(Proxy)
-            .map_err(|_| Unreadable("an address such as \"10.0.0.7\", or a range such as \"10.0.0.0/8\""))
+            .map(TrustedProxy)
+            .map_err(|_| UnitError("an address such as \"10.0.0.7\", or a range such as \"10.0.0.0/8\""))
     }
 }
 
-impl Display for Unreadable {
+impl Display for UnitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
 }
 
-impl std::error::Error for Unreadable {}
+impl std::error::Error for UnitError {}
 
 impl TryFrom<String> for Base {
-    type Error = Unreadable;
+    type Error = UnitError;
 
-    fn try_from(text: String) -> Result<Base, Unreadable> {
+    fn try_from(text: String) -> Result<Base, UnitError> {
         text.parse()
     }
 }
 
-impl TryFrom<String> for Proxy {
-    type Error = Unreadable;
+impl TryFrom<String> for TrustedProxy {
+    type Error = UnitError;
 
-    fn try_from(text: String) -> Result<Proxy, Unreadable> {
+    fn try_from(text: String) -> Result<TrustedProxy, UnitError> {
         text.parse()
     }
 }
@@ -84,8 +84,8 @@ impl From<Base> for String {
     }
 }
 
-impl From<Proxy> for String {
-    fn from(proxy: Proxy) -> String {
+impl From<TrustedProxy> for String {
+    fn from(proxy: TrustedProxy) -> String {
         proxy.0.to_string()
     }
 }
@@ -104,7 +104,7 @@ impl JsonSchema for Base {
     }
 }
 
-impl JsonSchema for Proxy {
+impl JsonSchema for TrustedProxy {
     fn inline_schema() -> bool {
         true
     }

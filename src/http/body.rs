@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::model::fault::{BoxError, Fault};
 use crate::service::passthrough;
-use crate::service::passthrough::Passed;
+use crate::service::passthrough::RawResponse;
 
 /// The size of a piece, in bytes: what a socket takes at a time, and all that an answer of any length holds.
 pub const PIECE: usize = 64 * 1024;
@@ -79,11 +79,11 @@ impl Body {
     }
 
     /// A body that somebody else has written, and what its header says of it.
-    pub fn passed(passed: Passed) -> (HeaderValue, Body) {
+    pub fn passed(passed: RawResponse) -> (HeaderValue, Body) {
         let (content_type, content, share) = passed.into_parts();
         let body = match content {
-            passthrough::Content::Whole(bytes) => Body::whole(bytes),
-            passthrough::Content::Coming(coming) => Body { content: Content::Coming(coming), share },
+            passthrough::RawBody::Whole(bytes) => Body::whole(bytes),
+            passthrough::RawBody::Coming(coming) => Body { content: Content::Coming(coming), share },
         };
         (content_type, body)
     }

@@ -32,7 +32,7 @@ pub fn pack(request: &HeaderMap, mut response: Response<Body>) -> Response<Body>
             let _ = encoder.write_all(bytes);
             Body::whole(encoder.finish().unwrap_or_default())
         }
-        None => Body::stream(Packed { body, encoder: encoder() }),
+        None => Body::stream(CompressedBody { body, encoder: encoder() }),
     })
 }
 
@@ -53,12 +53,12 @@ fn reads_gzip(request: &HeaderMap) -> bool {
 }
 
 /// A body that is packed piece by piece, as the client takes it.
-struct Packed {
+struct CompressedBody {
     body: Body,
     encoder: GzEncoder<Vec<u8>>,
 }
 
-impl Source for Packed {
+impl Source for CompressedBody {
     fn poll_fill(&mut self, cx: &mut Context<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
         while to.len() < until {
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {

@@ -9,7 +9,7 @@ use http::{HeaderMap, header};
 
 /// How the server's public address is found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Site {
+pub struct PublicUrl {
     /// The address, if it is given once and for all: scheme, host and what stands before every path, without a slash
     /// at its end.
     pub base: Option<String>,
@@ -26,7 +26,7 @@ pub struct Network {
     bits: u8,
 }
 
-impl Site {
+impl PublicUrl {
     /// The public address of this server as the sender of a request knows it, without a slash at its end.
     ///
     /// It is the configured one, or made of `X-Forwarded-Proto`, `-Host` and `-Prefix` where a trusted proxy sends
@@ -129,9 +129,9 @@ mod tests {
 
     use super::*;
 
-    fn base(site: &Site, peer: Option<&str>, headers: &[(&str, &str)]) -> String {
+    fn base(public_url: &PublicUrl, peer: Option<&str>, headers: &[(&str, &str)]) -> String {
         let request = headers.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
-        site.base(&request.body(()).unwrap().into_parts().0, peer.map(|peer| peer.parse().unwrap()))
+        public_url.base(&request.body(()).unwrap().into_parts().0, peer.map(|peer| peer.parse().unwrap()))
     }
 
     const FORWARDED: [(&str, &str); 4] = [
@@ -143,20 +143,20 @@ mod tests {
 
     #[test]
     fn only_a_trusted_proxy_is_believed() {
-        let site = Site { proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Site::default() };
-        assert_eq!(base(&site, Some("10.1.2.3:5"), &FORWARDED), "https://casino.example/rpc");
-        assert_eq!(base(&site, Some("11.1.2.3:5"), &FORWARDED), "http://inside:8008");
-        assert_eq!(base(&site, Some("[::ffff:10.1.2.3]:5"), &FORWARDED), "https://casino.example/rpc");
-        assert_eq!(base(&site, None, &FORWARDED), "http://inside:8008");
-        let unix = Site { unix: true, ..Site::default() };
+        let public_url = PublicUrl { proxies: vec!["10.0.0.0/8".parse().unwrap()], ..PublicUrl::default() };
+        assert_eq!(base(&public_url, Some("10.1.2.3:5"), &FORWARDED), "https://casino.example/rpc");
+        assert_eq!(base(&public_url, Some("11.1.2.3:5"), &FORWARDED), "http://inside:8008");
+        assert_eq!(base(&public_url, Some("[::ffff:10.1.2.3]:5"), &FORWARDED), "https://casino.example/rpc");
+        assert_eq!(base(&public_url, None, &FORWARDED), "http://inside:8008");
+        let unix = PublicUrl { unix: true, ..PublicUrl::default() };
         assert_eq!(base(&unix, None, &FORWARDED), "https://casino.example/rpc");
     }
 
     #[test]
     fn a_configured_address_wins_and_markup_never_gets_through() {
-        let site = Site { base: Some("https://casino.example".into()), ..Site::default() };
-        assert_eq!(base(&site, None, &FORWARDED), "https://casino.example");
-        assert_eq!(base(&Site::default(), None, &[("host", "a\"><b")]), "http://localhost");
+        let public_url = PublicUrl { base: Some("https://casino.example".into()), ..PublicUrl::default() };
+        assert_eq!(base(&public_url, None, &FORWARDED), "https://casino.example");
+        assert_eq!(base(&PublicUrl::default(), None, &[("host", "a\"><b")]), "http://localhost");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::http::body::Body;
 
 /// A request that no face answers, with the reason for the person behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct HttpRejection {
     /// The status, 400 or above.
     pub status: StatusCode,
     /// The reason, one line of plain text.
@@ -15,10 +15,10 @@ pub struct Refusal {
     pub allow: Vec<Method>,
 }
 
-impl Refusal {
+impl HttpRejection {
     /// A refusal with its reason.
-    pub fn new(status: StatusCode, reason: impl Into<String>) -> Refusal {
-        Refusal { status, reason: reason.into(), allow: Vec::new() }
+    pub fn new(status: StatusCode, reason: impl Into<String>) -> HttpRejection {
+        HttpRejection { status, reason: reason.into(), allow: Vec::new() }
     }
 
     /// The response that says so.

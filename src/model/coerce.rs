@@ -14,20 +14,20 @@ const LARGEST: i64 = 1 << 53;
 /// refuse in words of his own.
 ///
 /// ```
-/// use croupier::model::coerce::fit;
+/// use croupier::model::coerce::coerce;
 /// use croupier::model::shape::{Shape, Shapes};
 /// use croupier::Value;
 ///
 /// let shapes = Shapes::default();
-/// let bytes = fit(Value::Text("aGk=".into()), &Shape::Binary, &shapes);
+/// let bytes = coerce(Value::Text("aGk=".into()), &Shape::Binary, &shapes);
 /// assert_eq!(bytes, Value::Binary(b"hi".to_vec()));
-/// assert_eq!(fit(Value::Int(2), &Shape::Double, &shapes), Value::Double(2.0));
-/// assert_eq!(fit(Value::Bool(true), &Shape::Double, &shapes), Value::Bool(true));
+/// assert_eq!(coerce(Value::Int(2), &Shape::Double, &shapes), Value::Double(2.0));
+/// assert_eq!(coerce(Value::Bool(true), &Shape::Double, &shapes), Value::Bool(true));
 /// ```
-pub fn fit(value: Value, shape: &Shape, shapes: &Shapes) -> Value {
+pub fn coerce(value: Value, shape: &Shape, shapes: &Shapes) -> Value {
     match (shapes.follow(shape), value) {
         (Shape::Optional(_), Value::Nil) => Value::Nil,
-        (Shape::Optional(inner), value) => fit(value, inner, shapes),
+        (Shape::Optional(inner), value) => coerce(value, inner, shapes),
         (Shape::Nil, Value::Text(text)) if text.is_empty() => Value::Nil,
         (Shape::Int(_), Value::Double(number)) => whole(number),
         (Shape::Int(_), Value::Text(text)) => digits(text),
@@ -36,7 +36,7 @@ pub fn fit(value: Value, shape: &Shape, shapes: &Shapes) -> Value {
         (Shape::Date, Value::Text(text)) => text.parse().map_or(Value::Text(text), Value::Date),
         (Shape::Binary, Value::Text(text)) => STANDARD.decode(&text).map_or(Value::Text(text), Value::Binary),
         (Shape::List(item), Value::Array(items)) => {
-            Value::Array(items.into_iter().map(|value| fit(value, item, shapes)).collect())
+            Value::Array(items.into_iter().map(|value| coerce(value, item, shapes)).collect())
         }
         (Shape::Tuple(fields), Value::Array(items)) => tuple(items, fields, shapes),
         (Shape::Record(record), Value::Struct(members)) => self::record(members, record, shapes),
@@ -47,7 +47,7 @@ pub fn fit(value: Value, shape: &Shape, shapes: &Shapes) -> Value {
 fn tuple(items: Vec<Value>, fields: &[Field], shapes: &Shapes) -> Value {
     let mut fields = fields.iter();
     let fitted = items.into_iter().map(|value| match fields.next() {
-        Some(field) => fit(value, &field.shape, shapes),
+        Some(field) => coerce(value, &field.shape, shapes),
         None => value,
     });
     Value::Array(fitted.collect())
@@ -60,7 +60,7 @@ fn record(members: Vec<(String, Value)>, record: &Record, shapes: &Shapes) -> Va
     };
     let fitted = members.into_iter().map(|(name, value)| {
         let value = match shape(&name) {
-            Some(shape) => fit(value, shape, shapes),
+            Some(shape) => coerce(value, shape, shapes),
             None => value,
         };
         (name, value)
@@ -114,7 +114,7 @@ mod tests {
     use crate::model::shape::Width;
 
     fn fitted(value: Value, shape: &Shape) -> Value {
-        fit(value, shape, &Shapes::default())
+        coerce(value, shape, &Shapes::default())
     }
 
     fn text(text: &str) -> Value {

@@ -22,7 +22,7 @@ pub(crate) const TOKEN: &str = "croupier::DateTime";
 /// let when: DateTime = "19980717T14:08:55".parse()?;
 /// assert_eq!(when.to_string(), "1998-07-17T14:08:55");
 /// assert!("19980230T14:08:55".parse::<DateTime>().is_err());
-/// # Ok::<(), croupier::model::date::NotADate>(())
+/// # Ok::<(), croupier::model::date::DateError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DateTime {
@@ -34,7 +34,7 @@ pub struct DateTime {
 
 /// The text is no date and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotADate;
+pub struct DateError;
 
 impl DateTime {
     /// The same moment on the clocks of another zone; unchanged where the zone is unknown, `None` where the
@@ -78,20 +78,20 @@ impl fmt::Display for DateTime {
 }
 
 impl FromStr for DateTime {
-    type Err = NotADate;
+    type Err = DateError;
 
-    fn from_str(text: &str) -> Result<DateTime, NotADate> {
-        Scanner(text.trim_matches([' ', '\t', '\r', '\n'])).date_time().ok_or(NotADate)
+    fn from_str(text: &str) -> Result<DateTime, DateError> {
+        Scanner(text.trim_matches([' ', '\t', '\r', '\n'])).date_time().ok_or(DateError)
     }
 }
 
-impl fmt::Display for NotADate {
+impl fmt::Display for DateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not a date and time such as 19980717T14:08:55")
     }
 }
 
-impl std::error::Error for NotADate {}
+impl std::error::Error for DateError {}
 
 /// Fails for what ISO 8601 has no form for: years outside 0 to 9999, zones with seconds or of a day and more.
 impl Serialize for DateTime {

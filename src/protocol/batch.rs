@@ -5,12 +5,12 @@ use std::task::{Context, Poll, ready};
 use std::vec::IntoIter;
 
 use crate::model::fault::Fault;
-use crate::service::future::Soon;
-use crate::service::{Answer, Encode, Pending, Together};
+use crate::service::future::MaybeReady;
+use crate::service::{BatchFuture, CallFuture, Encode, Output};
 
 /// The calls of one request, as far as they travel together.
 #[derive(Default)]
-pub struct Travel(Way);
+pub struct BatchState(Way);
 
 #[derive(Default)]
 enum Way {
@@ -18,15 +18,15 @@ enum Way {
     #[default]
     Apart,
     /// They are on their way.
-    Begun(Together),
+    Begun(BatchFuture),
     /// Their answers are there, in the order of the calls.
     Answered(IntoIter<Result<Box<dyn Encode>, Fault>>),
 }
 
-impl Travel {
-    /// What has become of [calls that go together](crate::service::Service::call_together).
-    pub fn of(together: Option<Together>) -> Travel {
-        Travel(together.map_or(Way::Apart, Way::Begun))
+impl BatchState {
+    /// What has become of [calls that go together](crate::service::RpcService::call_batch).
+    pub fn new(together: Option<BatchFuture>) -> BatchState {
+        BatchState(together.map_or(Way::Apart, Way::Begun))
     }
 
     /// Waits for the answers, if any call travels.
@@ -38,11 +38,11 @@ impl Travel {
     }
 
     /// The answer to the next of the calls; `None` where it is to be begun by itself.
-    pub fn take(&mut self) -> Option<Pending> {
+    pub fn take(&mut self) -> Option<CallFuture> {
         match &mut self.0 {
             Way::Answered(answers) => {
                 let answer = answers.next().unwrap_or_else(|| Err(Fault::internal()));
-                Some(Soon::now(answer.map(Answer::One)))
+                Some(MaybeReady::now(answer.map(Output::One)))
             }
             Way::Apart | Way::Begun(_) => None,
         }

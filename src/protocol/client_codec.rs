@@ -12,11 +12,11 @@ use super::soap;
 use super::xmlrpc;
 use crate::codec::tape::Mismatch;
 use crate::codec::xml::charset;
-use crate::model::coerce::fit;
+use crate::model::coerce::coerce;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 use crate::model::value::Value;
-use crate::service::args::{Arguments, Known};
+use crate::service::args::{ArgValues, KnownParams};
 
 /// How much of a response that is no answer is repeated in the error, in characters.
 const REPEATED: usize = 200;
@@ -25,43 +25,43 @@ const REPEATED: usize = 200;
 /// them is for others.
 ///
 /// ```
-/// use croupier::service::args::Arguments;
-/// use croupier::protocol::client_codec::{Asked, Tongue};
+/// use croupier::service::args::ArgValues;
+/// use croupier::protocol::client_codec::{CallTarget, ClientCodec};
 /// use croupier::Value;
 /// use http::Response;
 ///
-/// let tongue = Tongue::JsonRpc(Default::default());
-/// let asked = Asked { method: "add", known: None };
-/// let request = tongue.ask(asked, Arguments::ByPosition(vec![Value::Int(2), Value::Int(3)]))?;
+/// let codec = ClientCodec::JsonRpc(Default::default());
+/// let asked = CallTarget { method: "add", known: None };
+/// let request = codec.encode_call(asked, ArgValues::ByPosition(vec![Value::Int(2), Value::Int(3)]))?;
 /// assert_eq!(request.body(), r#"{"jsonrpc":"2.0","method":"add","params":[2,3],"id":1}"#);
 ///
 /// let response = Response::new(r#"{"jsonrpc":"2.0","result":5,"id":1}"#.into());
-/// assert_eq!(tongue.hear(asked, &response)?, Value::Int(5));
+/// assert_eq!(codec.decode_response(asked, &response)?, Value::Int(5));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum Tongue {
+pub enum ClientCodec {
     /// XML-RPC.
-    XmlRpc(xmlrpc::client::Tongue),
+    XmlRpc(xmlrpc::client::XmlRpcCodec),
     /// JSON-RPC 2.0.
-    JsonRpc(jsonrpc::client::Tongue),
+    JsonRpc(jsonrpc::client::JsonRpcCodec),
     /// SOAP, as one server's description has it.
-    Soap(soap::client::Tongue),
+    Soap(soap::client::SoapCodec),
 }
 
 /// Which method is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct CallTarget<'a> {
     /// Its name, as the server has it.
     pub method: &'a str,
     /// What is known of it; its arguments and its answer are otherwise what they are.
-    pub known: Option<Known<'a>>,
+    pub known: Option<KnownParams<'a>>,
 }
 
 /// Why a response holds no answer of the type that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoAnswer {
+pub enum ResponseError {
     /// The server answered with a fault.
     Fault(Fault),
     /// The response's status is not 200, and its body is no fault.
@@ -77,30 +77,30 @@ pub enum NoAnswer {
     WrongType(Mismatch),
 }
 
-impl Tongue {
+impl ClientCodec {
     /// The request that makes a call. It lacks what only a transport knows: the URI is `/`, and there is no `Host`.
     ///
     /// # Errors
     /// `BadParams` where the method does not take these arguments, or the protocol cannot carry them.
-    pub fn ask(&self, asked: Asked<'_>, arguments: Arguments) -> Result<Request<Bytes>, Fault> {
+    pub fn encode_call(&self, asked: CallTarget<'_>, arguments: ArgValues) -> Result<Request<Bytes>, Fault> {
         match self {
-            Tongue::XmlRpc(tongue) => {
-                tongue.ask(asked.method, &positions(asked, arguments)?).map_err(|error| uncarried(&error))
+            ClientCodec::XmlRpc(codec) => {
+                codec.encode_call(asked.method, &positions(asked, arguments)?).map_err(|error| uncarried(&error))
             }
-            Tongue::JsonRpc(tongue) => tongue.ask(asked, arguments),
-            Tongue::Soap(tongue) => tongue.ask(asked, arguments),
+            ClientCodec::JsonRpc(codec) => codec.encode_call(asked, arguments),
+            ClientCodec::Soap(codec) => codec.encode_call(asked, arguments),
         }
     }
 
     /// The answer in the response to a call.
     ///
     /// # Errors
-    /// Where there is none; see [`NoAnswer`].
-    pub fn hear(&self, asked: Asked<'_>, response: &Response<Bytes>) -> Result<Value, NoAnswer> {
+    /// Where there is none; see [`ResponseError`].
+    pub fn decode_response(&self, asked: CallTarget<'_>, response: &Response<Bytes>) -> Result<Value, ResponseError> {
         match self {
-            Tongue::XmlRpc(tongue) => tongue.hear(response).map(|value| fitted(asked, value)),
-            Tongue::JsonRpc(tongue) => tongue.hear(response).map(|value| fitted(asked, value)),
-            Tongue::Soap(tongue) => tongue.hear(asked, response).map(|value| fitted(asked, value)),
+            ClientCodec::XmlRpc(codec) => codec.decode_response(response).map(|value| fitted(asked, value)),
+            ClientCodec::JsonRpc(codec) => codec.decode_response(response).map(|value| fitted(asked, value)),
+            ClientCodec::Soap(codec) => codec.decode_response(asked, response).map(|value| fitted(asked, value)),
         }
     }
 
@@ -108,19 +108,19 @@ impl Tongue {
     /// thing.
     ///
     /// # Errors
-    /// As for [`ask`](Tongue::ask), for the first of the calls that cannot be made.
-    pub fn ask_many(&self, calls: Vec<(Asked<'_>, Arguments)>) -> Result<Option<Request<Bytes>>, Fault> {
+    /// As for [`ask`](ClientCodec::ask), for the first of the calls that cannot be made.
+    pub fn encode_batch(&self, calls: Vec<(CallTarget<'_>, ArgValues)>) -> Result<Option<Request<Bytes>>, Fault> {
         match self {
-            Tongue::XmlRpc(tongue) => {
-                let mut gathered = xmlrpc::client::Calls::new(tongue.dialect);
+            ClientCodec::XmlRpc(codec) => {
+                let mut gathered = xmlrpc::client::Calls::new(codec.dialect);
                 for (asked, arguments) in calls {
                     let values = positions(asked, arguments)?;
                     gathered.add(asked.method, &values).map_err(|error| uncarried(&error))?;
                 }
-                Ok(Some(tongue.ask_many(&gathered)))
+                Ok(Some(codec.encode_batch(&gathered)))
             }
-            Tongue::JsonRpc(tongue) => tongue.ask_many(calls).map(Some),
-            Tongue::Soap(_) => Ok(None),
+            ClientCodec::JsonRpc(codec) => codec.encode_batch(calls).map(Some),
+            ClientCodec::Soap(_) => Ok(None),
         }
     }
 
@@ -128,20 +128,20 @@ impl Tongue {
     ///
     /// # Errors
     /// Where the response as a whole is no answer to these calls.
-    pub fn hear_many(
+    pub fn decode_batch(
         &self,
-        asked: &[Asked<'_>],
+        asked: &[CallTarget<'_>],
         response: &Response<Bytes>,
-    ) -> Result<Vec<Result<Value, NoAnswer>>, NoAnswer> {
+    ) -> Result<Vec<Result<Value, ResponseError>>, ResponseError> {
         let answers: Vec<_> = match self {
-            Tongue::XmlRpc(tongue) => {
-                let results = tongue.hear_results(response, asked.len())?.into_values();
-                results.into_iter().map(|result| result.map_err(NoAnswer::Fault)).collect()
+            ClientCodec::XmlRpc(codec) => {
+                let results = codec.hear_results(response, asked.len())?.into_values();
+                results.into_iter().map(|result| result.map_err(ResponseError::Fault)).collect()
             }
-            Tongue::JsonRpc(tongue) => tongue.hear_many(response, asked.len())?,
-            Tongue::Soap(_) => {
+            ClientCodec::JsonRpc(codec) => codec.decode_batch(response, asked.len())?,
+            ClientCodec::Soap(_) => {
                 let message = "SOAP has no answers to several calls";
-                return Err(NoAnswer::Malformed(Fault::new(Kind::Structure, message)));
+                return Err(ResponseError::Malformed(Fault::new(Kind::Structure, message)));
             }
         };
         let answers = answers.into_iter().zip(asked);
@@ -150,12 +150,12 @@ impl Tongue {
 }
 
 /// The arguments by position, where there are no names.
-fn positions(asked: Asked<'_>, arguments: Arguments) -> Result<Vec<Value>, Fault> {
+fn positions(asked: CallTarget<'_>, arguments: ArgValues) -> Result<Vec<Value>, Fault> {
     match (asked.known, arguments) {
         (Some(known), arguments) => arguments.by_position(known),
-        (None, Arguments::ByPosition(values)) => Ok(values),
-        (None, Arguments::ByName(members)) if members.is_empty() => Ok(Vec::new()),
-        (None, Arguments::ByName(_)) => Err(Fault::bad_params(format!(
+        (None, ArgValues::ByPosition(values)) => Ok(values),
+        (None, ArgValues::ByName(members)) if members.is_empty() => Ok(Vec::new()),
+        (None, ArgValues::ByName(_)) => Err(Fault::bad_params(format!(
             "the order of the parameters of `{}` is not known here: give them by position",
             abridge(asked.method)
         ))),
@@ -163,9 +163,9 @@ fn positions(asked: Asked<'_>, arguments: Arguments) -> Result<Vec<Value>, Fault
 }
 
 /// The answer in the types that the interface says.
-fn fitted(asked: Asked<'_>, value: Value) -> Value {
+fn fitted(asked: CallTarget<'_>, value: Value) -> Value {
     match asked.known {
-        Some(known) => fit(value, &known.method.result, known.shapes),
+        Some(known) => coerce(value, &known.method.result, known.shapes),
         None => value,
     }
 }
@@ -175,30 +175,30 @@ pub(super) fn uncarried(error: &dyn fmt::Display) -> Fault {
     Fault::bad_params(format!("the parameters cannot be passed on: {error}"))
 }
 
-impl NoAnswer {
+impl ResponseError {
     /// The fault that this is for whoever waits for the answer: a server's fault as it is, and all else as a server that
     /// cannot be reached, since what stands there does not speak the protocol.
     pub fn into_fault(self) -> Fault {
         match self {
-            NoAnswer::Fault(fault) => fault,
+            ResponseError::Fault(fault) => fault,
             other => Fault::new(Kind::Unreachable, format!("the server behind this one does not answer: {other}")),
         }
     }
 }
 
-impl fmt::Display for NoAnswer {
+impl fmt::Display for ResponseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoAnswer::Fault(fault) => write!(f, "fault {}: {}", fault.kind.xmlrpc_code(), fault.message),
-            NoAnswer::Status { status, start } if start.is_empty() => write!(f, "HTTP {status}"),
-            NoAnswer::Status { status, start } => write!(f, "HTTP {status}: {start}"),
-            NoAnswer::Malformed(fault) => write!(f, "the answer cannot be read: {}", fault.message),
-            NoAnswer::WrongType(mismatch) => write!(f, "the answer is of another type: {mismatch}"),
+            ResponseError::Fault(fault) => write!(f, "fault {}: {}", fault.kind.xmlrpc_code(), fault.message),
+            ResponseError::Status { status, start } if start.is_empty() => write!(f, "HTTP {status}"),
+            ResponseError::Status { status, start } => write!(f, "HTTP {status}: {start}"),
+            ResponseError::Malformed(fault) => write!(f, "the answer cannot be read: {}", fault.message),
+            ResponseError::WrongType(mismatch) => write!(f, "the answer is of another type: {mismatch}"),
         }
     }
 }
 
-impl std::error::Error for NoAnswer {}
+impl std::error::Error for ResponseError {}
 
 /// A POST of a body, which says its type and its length.
 pub(super) fn request(body: Vec<u8>, media: &'static str) -> Request<Bytes> {

@@ -8,37 +8,37 @@ use http::{HeaderMap, HeaderValue, Method, Response, header};
 use memchr::memchr;
 
 use crate::http::body::Body;
-use crate::http::rejection::Refusal;
+use crate::http::rejection::HttpRejection;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
-use crate::service::future::Soon;
-use crate::service::passthrough::{Passed, Written};
-use crate::service::{Call, Context, Encode, Format, Pending, Relaying, Rows, Service};
+use crate::service::future::MaybeReady;
+use crate::service::passthrough::{RawCall, RawResponse};
+use crate::service::{Call, CallFuture, Context, Encode, Format, RawFuture, Rows, RpcService};
 
 /// A protocol seen from the client.
-pub trait Face: Send + Sync + 'static {
+pub trait Frontend: Send + Sync + 'static {
     /// The HTTP methods that this face answers at the group's own path, or below it at `tail`.
     fn methods(&self, interface: &Interface, tail: &str) -> &'static [Method];
 
     /// Whether a request is this face's, by its head alone.
     fn claims(&self, interface: &Interface, head: &GroupHead<'_>) -> Claim;
 
-    /// Whether a request that is [perhaps](Claim::Perhaps) this face's is so, by its body.
+    /// Whether a request that is [perhaps](Claim::Maybe) this face's is so, by its body.
     fn recognises(&self, _head: &Parts, _body: &[u8]) -> bool {
         true
     }
 
     /// Whether this face is for people to look at, and not for programs to call.
-    fn is_for_people(&self) -> bool {
+    fn is_page(&self) -> bool {
         false
     }
 
     /// Reads a call, has it answered, and writes the answer. The body is read before this returns.
-    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply;
+    fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture;
 
     /// The response to a request of this face's that is refused before its body is read.
-    fn refuse(&self, refusal: Refusal) -> Response<Body> {
-        refusal.into_response()
+    fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
+        rejection.into_response()
     }
 }
 
@@ -48,7 +48,7 @@ pub enum Claim {
     /// It is not.
     No,
     /// Its head leaves that open, and its body decides.
-    Perhaps,
+    Maybe,
     /// It is.
     Yes,
 }
@@ -100,10 +100,10 @@ impl<'a> GroupRequest<'a> {
 }
 
 /// A reply that is on its way.
-pub type Reply = Soon<Replied>;
+pub type FrontendFuture = MaybeReady<FrontendResponse>;
 
 /// A response, and what the access log says about it.
-pub struct Replied {
+pub struct FrontendResponse {
     /// The response.
     pub response: Response<Body>,
     /// The method that was called; empty where the request did not say.
@@ -118,20 +118,20 @@ pub fn is_private(method: &str) -> bool {
 }
 
 /// Begins a call, unless its name makes it private.
-pub fn begin(service: &dyn Service, call: Call<'_>) -> Pending {
+pub fn begin(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
     if is_private(call.method) {
-        return Soon::now(Err(Fault::no_such_method(call.method)));
+        return MaybeReady::now(Err(Fault::no_such_method(call.method)));
     }
     service.call(call)
 }
 
 /// Begins a call that is passed on as it is written, unless its name makes it private.
-pub fn relay(service: &dyn Service, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
-    if is_private(call.method) { None } else { service.relay(call, written) }
+pub fn call_raw(service: &dyn RpcService, call: Call<'_>, written: RawCall<'_>) -> Option<RawFuture> {
+    if is_private(call.method) { None } else { service.call_raw(call, written) }
 }
 
 /// A response with an answer that somebody else has written.
-pub fn passed(passed: Passed) -> Response<Body> {
+pub fn passed(passed: RawResponse) -> Response<Body> {
     let status = passed.status;
     let (content_type, body) = Body::passed(passed);
     let mut response = ok(content_type, body);

@@ -14,17 +14,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::server::settings::Deadlines;
+use crate::server::settings::Timeouts;
 
 /// How often the sweep comes by.
 const TICK: Duration = Duration::from_millis(100);
 
 /// All open connections.
 #[derive(Debug)]
-pub(super) struct Watch {
-    deadlines: Deadlines,
+pub(super) struct ActivityMonitor {
+    deadlines: Timeouts,
     clock: Arc<Clock>,
-    open: Mutex<HashMap<u64, Arc<Pulse>>>,
+    open: Mutex<HashMap<u64, Arc<Activity>>>,
     last: AtomicU64,
     closed: Notify,
 }
@@ -35,7 +35,7 @@ struct Clock(AtomicU64);
 
 /// What one connection is doing.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct Activity {
     clock: Arc<Clock>,
     /// Requests that are being answered.
     requests: AtomicU32,
@@ -62,7 +62,7 @@ pub(super) struct Stream {
 
 /// What a connection is told to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Order {
+pub(super) enum CloseRequest {
     /// Nothing.
     Go = 0,
     /// To close as soon as nothing is being answered.
@@ -74,20 +74,26 @@ pub(super) enum Order {
 /// A connection's place among the open ones, given up when dropped.
 #[derive(Debug)]
 pub(super) struct Entry {
-    watch: Arc<Watch>,
+    watch: Arc<ActivityMonitor>,
     key: u64,
-    pub(super) pulse: Arc<Pulse>,
+    pub(super) pulse: Arc<Activity>,
 }
 
-impl Watch {
-    pub(super) fn new(deadlines: Deadlines) -> Arc<Watch> {
+impl ActivityMonitor {
+    pub(super) fn new(deadlines: Timeouts) -> Arc<ActivityMonitor> {
         let clock = Arc::new(Clock(AtomicU64::new(1)));
-        Arc::new(Watch { deadlines, clock, open: Mutex::default(), last: AtomicU64::new(0), closed: Notify::new() })
+        Arc::new(ActivityMonitor {
+            deadlines,
+            clock,
+            open: Mutex::default(),
+            last: AtomicU64::new(0),
+            closed: Notify::new(),
+        })
     }
 
     /// Adds a connection.
-    pub(super) fn enter(self: &Arc<Watch>) -> Entry {
-        let pulse = Arc::new(Pulse {
+    pub(super) fn enter(self: &Arc<ActivityMonitor>) -> Entry {
+        let pulse = Arc::new(Activity {
             clock: self.clock.clone(),
             requests: AtomicU32::new(0),
             idle: AtomicU64::new(self.clock.now()),
@@ -95,7 +101,7 @@ impl Watch {
             stuck: AtomicU64::new(0),
             multiplexed: AtomicBool::new(false),
             streams: Mutex::default(),
-            order: AtomicU8::new(Order::Go as u8),
+            order: AtomicU8::new(CloseRequest::Go as u8),
             waker: OnceLock::new(),
         });
         let key = self.last.fetch_add(1, Relaxed);
@@ -119,7 +125,7 @@ impl Watch {
     }
 
     /// Gives all connections an order.
-    pub(super) fn order(&self, order: Order) {
+    pub(super) fn order(&self, order: CloseRequest) {
         for pulse in locked(&self.open).values() {
             pulse.order(order);
         }
@@ -158,8 +164,8 @@ impl Clock {
     }
 }
 
-impl Pulse {
-    /// A request's head is in; it is being answered until [`end`](Pulse::end).
+impl Activity {
+    /// A request's head is in; it is being answered until [`end`](Activity::end).
     pub(super) fn begin(&self, multiplexed: bool) {
         self.requests.fetch_add(1, Relaxed);
         self.idle.store(0, Relaxed);
@@ -211,23 +217,23 @@ impl Pulse {
 
     /// The next order beyond the one given already. Only the connection's own task may ask, since only the first
     /// waker is kept: asking is part of every poll, and a task's waker stays the same.
-    pub(super) fn poll_order(&self, cx: &Context<'_>, given: Order) -> Poll<Order> {
+    pub(super) fn poll_order(&self, cx: &Context<'_>, given: CloseRequest) -> Poll<CloseRequest> {
         self.waker.get_or_init(|| cx.waker().clone());
         match self.order.load(SeqCst) {
             order if order <= given as u8 => Poll::Pending,
-            order if order == Order::Finish as u8 => Poll::Ready(Order::Finish),
-            _ => Poll::Ready(Order::Cut),
+            order if order == CloseRequest::Finish as u8 => Poll::Ready(CloseRequest::Finish),
+            _ => Poll::Ready(CloseRequest::Cut),
         }
     }
 
-    fn order(&self, order: Order) {
+    fn order(&self, order: CloseRequest) {
         let news = self.order.fetch_max(order as u8, SeqCst) < order as u8;
         if let Some(waker) = self.waker.get().filter(|_| news) {
             waker.wake_by_ref();
         }
     }
 
-    fn check(&self, now: u64, deadlines: &Deadlines) {
+    fn check(&self, now: u64, deadlines: &Timeouts) {
         let over =
             |since: u64, limit: Duration| since != 0 && u128::from(now.saturating_sub(since)) > limit.as_millis();
         let stuck = over(self.stuck.load(Relaxed), deadlines.write) || self.has_stalled_stream(now, deadlines.write);
@@ -236,9 +242,9 @@ impl Pulse {
         let idle = self.idle.load(Relaxed);
         let long_idle = over(idle, deadlines.idle + deadlines.write);
         if stuck || slow || long_idle {
-            self.order(Order::Cut);
+            self.order(CloseRequest::Cut);
         } else if over(idle, deadlines.idle) {
-            self.order(Order::Finish);
+            self.order(CloseRequest::Finish);
         }
     }
 

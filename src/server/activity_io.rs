@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
-use super::activity::Pulse;
+use super::activity::Activity;
 use crate::http::coalesce::{SMALL, joined};
 
 /// How many bytes use up one unit of a task's turn. The runtime gives it 128, so that a connection lets others go
@@ -16,14 +16,14 @@ use crate::http::coalesce::{SMALL, joined};
 const UNIT: usize = 2048;
 
 /// A stream whose reads and writes show in its connection's pulse.
-pub(super) struct Noted<T> {
+pub(super) struct ActivityIo<T> {
     stream: T,
-    pulse: Arc<Pulse>,
+    pulse: Arc<Activity>,
 }
 
-impl<T> Noted<T> {
-    pub(super) fn new(stream: T, pulse: Arc<Pulse>) -> Noted<T> {
-        Noted { stream, pulse }
+impl<T> ActivityIo<T> {
+    pub(super) fn new(stream: T, pulse: Arc<Activity>) -> ActivityIo<T> {
+        ActivityIo { stream, pulse }
     }
 
     fn note(&self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -49,7 +49,7 @@ fn charge(cx: &mut Context<'_>, bytes: usize) {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Noted<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for ActivityIo<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
@@ -62,7 +62,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Noted<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for ActivityIo<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.note(cx, written)
@@ -100,13 +100,13 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
-    use crate::server::activity::Watch;
-    use crate::server::settings::Deadlines;
+    use crate::server::activity::ActivityMonitor;
+    use crate::server::settings::Timeouts;
 
     #[tokio::test]
     async fn a_connection_lets_others_go_before_it_when_it_has_moved_much() {
-        let entry = Watch::new(Deadlines::default()).enter();
-        let mut stream = Noted::new(tokio::io::sink(), entry.pulse.clone());
+        let entry = ActivityMonitor::new(Timeouts::default()).enter();
+        let mut stream = ActivityIo::new(tokio::io::sink(), entry.pulse.clone());
         let piece = vec![0; crate::http::body::PIECE];
         let mut turn = async || {
             let mut moved = 0;

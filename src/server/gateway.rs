@@ -8,25 +8,25 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version, header};
 
-use crate::http::audience::Only;
+use crate::http::audience::Audience;
 use crate::http::body::Body;
 use crate::http::compression::pack;
-use crate::http::rejection::Refusal;
+use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
 use crate::model::text::abridge;
-use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied};
-use crate::server::group_router::Router;
-use crate::server::request_body::Intake;
-use crate::service::{Context, Service};
+use crate::protocol::frontend::{Claim, Frontend, FrontendResponse, GroupHead, GroupRequest};
+use crate::server::group_router::GroupRouter;
+use crate::server::request_body::BodyReader;
+use crate::service::{Context, RpcService};
 
 /// One URL path, and its aliases, with one service and what is decided about its requests.
 pub struct Group {
     /// The path under which the group is known.
     pub path: String,
     /// What answers its calls.
-    pub service: Arc<dyn Service>,
+    pub service: Arc<dyn RpcService>,
     /// The protocols it is reached over; the first that claims a request answers it.
-    pub faces: Vec<Arc<dyn Face>>,
+    pub faces: Vec<Arc<dyn Frontend>>,
     /// How many bytes a request's body may have, as sent and as unpacked.
     pub body_limit: usize,
 }
@@ -34,26 +34,26 @@ pub struct Group {
 /// The running whole: groups, and how their requests are taken in.
 pub struct Gateway {
     groups: Groups,
-    intake: Intake,
+    body_reader: BodyReader,
     /// Whether responses come with an [`Outcome`] for the access log.
     observed: bool,
     /// Whether responses are packed for clients that offer to unpack them.
-    packing: bool,
+    compressing: bool,
 }
 
 /// The groups of a gateway, which may become others while it answers: a request keeps the group that it has found.
 #[derive(Clone)]
-pub struct Groups(Arc<ArcSwap<Router<Arc<Group>>>>);
+pub struct Groups(Arc<ArcSwap<GroupRouter<Arc<Group>>>>);
 
 impl Groups {
     /// Puts these in the place of those that are there.
-    pub fn replace(&self, router: Router<Arc<Group>>) {
+    pub fn replace(&self, router: GroupRouter<Arc<Group>>) {
         self.0.store(Arc::new(router));
     }
 }
 
 /// A response, and what has become of the call.
-pub struct Answered {
+pub struct GatewayResponse {
     /// The response.
     pub response: Response<Body>,
     /// What the access log says of a request that reached a group, if there is one.
@@ -73,8 +73,13 @@ pub struct Outcome {
 
 impl Gateway {
     /// A gateway to these groups.
-    pub fn new(router: Router<Arc<Group>>, intake: Intake) -> Gateway {
-        Gateway { groups: Groups(Arc::new(ArcSwap::from_pointee(router))), intake, observed: false, packing: false }
+    pub fn new(router: GroupRouter<Arc<Group>>, body_reader: BodyReader) -> Gateway {
+        Gateway {
+            groups: Groups(Arc::new(ArcSwap::from_pointee(router))),
+            body_reader,
+            observed: false,
+            compressing: false,
+        }
     }
 
     /// Its groups, for whoever replaces them.
@@ -88,22 +93,22 @@ impl Gateway {
     }
 
     /// The same gateway, which packs its responses with gzip for clients that offer to unpack them, or does not.
-    pub fn packing(self, packing: bool) -> Gateway {
-        Gateway { packing, ..self }
+    pub fn compressing(self, compressing: bool) -> Gateway {
+        Gateway { compressing, ..self }
     }
 
-    /// Answers one request. Where its head has an [`Only`] as an extension, everything else is not found.
-    pub async fn answer<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> Answered
+    /// Answers one request. Where its head has an [`Audience`] as an extension, everything else is not found.
+    pub async fn answer<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> GatewayResponse
     where
         B: http_body::Body<Data = Bytes>,
     {
         match self.reply(head, body, peer).await {
             Ok(answered) => answered,
-            Err(refusal) => refusal.into_response().into(),
+            Err(rejection) => rejection.into_response().into(),
         }
     }
 
-    async fn reply<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> Result<Answered, Refusal>
+    async fn reply<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> Result<GatewayResponse, HttpRejection>
     where
         B: http_body::Body<Data = Bytes>,
     {
@@ -113,50 +118,52 @@ impl Gateway {
         let (group, tail) = find(&groups, head)?;
         let group_head = GroupHead::new(head, tail);
         let claim = group.claim(&group_head)?;
-        let taken = match self.intake.take(head, body, group.body_limit).await {
+        let taken = match self.body_reader.take(head, body, group.body_limit).await {
             Ok(taken) => taken,
-            Err(refusal) => return Ok(claim.face.refuse(refusal).into()),
+            Err(rejection) => return Ok(claim.frontend.refuse(rejection).into()),
         };
-        let face = claim.settle(group, &group_head, &taken.bytes);
+        let frontend = claim.settle(group, &group_head, &taken.bytes);
         let context = Context { peer, deadline: None };
         let (reply, share) = match taken.share {
-            None => {
-                (face.serve(&group.service, GroupRequest { head, tail, body: &taken.bytes, context: &context }), None)
-            }
+            None => (
+                frontend.serve(&group.service, GroupRequest { head, tail, body: &taken.bytes, context: &context }),
+                None,
+            ),
             Some(share) => {
-                let (service, face, head, tail) = (group.service.clone(), face.clone(), head.clone(), tail.to_owned());
+                let (service, frontend, head, tail) =
+                    (group.service.clone(), frontend.clone(), head.clone(), tail.to_owned());
                 let serve = move || {
                     let request = GroupRequest { head: &head, tail: &tail, body: &taken.bytes, context: &context };
-                    (face.serve(&service, request), Some(share))
+                    (frontend.serve(&service, request), Some(share))
                 };
                 // Seldom, and large: not in every request's future.
-                Box::pin(self.intake.memory.in_turn(serve)).await
+                Box::pin(self.body_reader.memory.in_turn(serve)).await
             }
         };
         let mut replied = reply.await;
-        if self.packing {
+        if self.compressing {
             replied.response = pack(&head.headers, replied.response);
         }
         if let Some(share) = share {
             replied.response.body_mut().hold(share);
         }
-        let Replied { response, method, fault } = replied;
+        let FrontendResponse { response, method, fault } = replied;
         let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
-        Ok(Answered { response, outcome })
+        Ok(GatewayResponse { response, outcome })
     }
 }
 
-impl From<Response<Body>> for Answered {
+impl From<Response<Body>> for GatewayResponse {
     /// A response to a request that has called nothing.
-    fn from(response: Response<Body>) -> Answered {
-        Answered { response, outcome: None }
+    fn from(response: Response<Body>) -> GatewayResponse {
+        GatewayResponse { response, outcome: None }
     }
 }
 
-fn find<'g, 'p>(groups: &'g Router<Arc<Group>>, head: &'p Parts) -> Result<(&'g Group, &'p str), Refusal> {
+fn find<'g, 'p>(groups: &'g GroupRouter<Arc<Group>>, head: &'p Parts) -> Result<(&'g Group, &'p str), HttpRejection> {
     let path = head.uri.path();
     let found = groups.find(path).map_err(|_| {
-        Refusal::new(StatusCode::BAD_REQUEST, "the path has dot segments, encoded slashes or a broken escape")
+        HttpRejection::new(StatusCode::BAD_REQUEST, "the path has dot segments, encoded slashes or a broken escape")
     })?;
     let (group, tail) = found.ok_or_else(|| not_found(path))?;
     Ok((group, tail))
@@ -164,7 +171,7 @@ fn find<'g, 'p>(groups: &'g Router<Arc<Group>>, head: &'p Parts) -> Result<(&'g 
 
 /// The first face that a request may be for, by its head.
 struct Claimed<'g> {
-    face: &'g Arc<dyn Face>,
+    frontend: &'g Arc<dyn Frontend>,
     /// Its place among the faces that are reached.
     at: usize,
     claim: Claim,
@@ -173,46 +180,47 @@ struct Claimed<'g> {
 impl<'g> Claimed<'g> {
     /// The face that a request is for, now that its body is there; one that nobody recognises is the first face's to
     /// refuse.
-    fn settle(self, group: &'g Group, head: &GroupHead<'_>, body: &[u8]) -> &'g Arc<dyn Face> {
+    fn settle(self, group: &'g Group, head: &GroupHead<'_>, body: &[u8]) -> &'g Arc<dyn Frontend> {
         if self.claim == Claim::Yes {
-            return self.face;
+            return self.frontend;
         }
-        if self.face.recognises(head.parts, body) {
-            return self.face;
+        if self.frontend.recognises(head.parts, body) {
+            return self.frontend;
         }
         let interface = group.service.interface();
-        let settled = group.admitting(head.parts).skip(self.at + 1).find(|face| match face.claims(interface, head) {
-            Claim::No => false,
-            Claim::Perhaps => face.recognises(head.parts, body),
-            Claim::Yes => true,
-        });
-        settled.unwrap_or(self.face)
+        let settled =
+            group.admitting(head.parts).skip(self.at + 1).find(|frontend| match frontend.claims(interface, head) {
+                Claim::No => false,
+                Claim::Maybe => frontend.recognises(head.parts, body),
+                Claim::Yes => true,
+            });
+        settled.unwrap_or(self.frontend)
     }
 }
 
 impl Group {
     /// The faces that are reached where a request has come in: an extension of its head says so where not all are.
-    fn admitting(&self, head: &Parts) -> impl Iterator<Item = &Arc<dyn Face>> {
-        let only = head.extensions.get::<Only>().copied();
-        self.faces.iter().filter(move |face| match only {
+    fn admitting(&self, head: &Parts) -> impl Iterator<Item = &Arc<dyn Frontend>> {
+        let only = head.extensions.get::<Audience>().copied();
+        self.faces.iter().filter(move |frontend| match only {
             None => true,
-            Some(Only::Pages) => face.is_for_people(),
-            Some(Only::Calls) => !face.is_for_people(),
+            Some(Audience::Pages) => frontend.is_page(),
+            Some(Audience::Calls) => !frontend.is_page(),
         })
     }
 
-    fn claim(&self, head: &GroupHead<'_>) -> Result<Claimed<'_>, Refusal> {
+    fn claim(&self, head: &GroupHead<'_>) -> Result<Claimed<'_>, HttpRejection> {
         let (interface, GroupHead { parts, tail, .. }) = (self.service.interface(), *head);
-        for (at, face) in self.admitting(parts).enumerate() {
-            match face.claims(interface, head) {
+        for (at, frontend) in self.admitting(parts).enumerate() {
+            match frontend.claims(interface, head) {
                 Claim::No => {}
-                claim => return Ok(Claimed { face, at, claim }),
+                claim => return Ok(Claimed { frontend, at, claim }),
             }
         }
-        if parts.extensions.get() == Some(&Only::Pages) {
+        if parts.extensions.get() == Some(&Audience::Pages) {
             return Err(not_found(parts.uri.path()));
         }
-        let methods = self.admitting(parts).flat_map(|face| face.methods(interface, tail));
+        let methods = self.admitting(parts).flat_map(|frontend| frontend.methods(interface, tail));
         let mut allow: Vec<Method> = methods.cloned().collect();
         allow.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         allow.dedup();
@@ -221,27 +229,29 @@ impl Group {
         }
         if !allow.contains(&parts.method) {
             let reason = format!("{} is not answered here", abridge(parts.method.as_str()));
-            return Err(Refusal { allow, ..Refusal::new(StatusCode::METHOD_NOT_ALLOWED, reason) });
+            return Err(HttpRejection { allow, ..HttpRejection::new(StatusCode::METHOD_NOT_ALLOWED, reason) });
         }
-        Err(Refusal::new(
+        Err(HttpRejection::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "no protocol spoken here has this Content-Type; XML-RPC and SOAP have text/xml, JSON-RPC application/json",
         ))
     }
 }
 
-fn not_found(path: &str) -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, format!("nothing is at {}", abridge(path)))
+fn not_found(path: &str) -> HttpRejection {
+    HttpRejection::new(StatusCode::NOT_FOUND, format!("nothing is at {}", abridge(path)))
 }
 
 /// An HTTP/1.1 request has exactly one `Host` (RFC 9112, section 3.2), and no request has two.
-fn check_host(head: &Parts) -> Result<(), Refusal> {
+fn check_host(head: &Parts) -> Result<(), HttpRejection> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next(), head.version) {
-        (_, Some(_), _) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the request has two Host headers")),
-        (None, _, Version::HTTP_11) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the request has no Host header")),
+        (_, Some(_), _) => Err(HttpRejection::new(StatusCode::BAD_REQUEST, "the request has two Host headers")),
+        (None, _, Version::HTTP_11) => {
+            Err(HttpRejection::new(StatusCode::BAD_REQUEST, "the request has no Host header"))
+        }
         (Some(host), ..) if host.as_bytes().iter().any(|byte| !is_host_byte(*byte)) => {
-            Err(Refusal::new(StatusCode::BAD_REQUEST, "the Host header is malformed"))
+            Err(HttpRejection::new(StatusCode::BAD_REQUEST, "the Host header is malformed"))
         }
         _ => Ok(()),
     }

@@ -17,7 +17,7 @@ use percent_encoding::percent_decode_str;
 
 /// What is mounted at which paths.
 #[derive(Debug)]
-pub struct Router<T> {
+pub struct GroupRouter<T> {
     root: Branch<T>,
 }
 
@@ -43,9 +43,9 @@ pub enum MountError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ambiguous;
 
-impl<T> Default for Router<T> {
+impl<T> Default for GroupRouter<T> {
     fn default() -> Self {
-        Router { root: Branch::default() }
+        GroupRouter { root: Branch::default() }
     }
 }
 
@@ -55,7 +55,7 @@ impl<T> Default for Branch<T> {
     }
 }
 
-impl<T> Router<T> {
+impl<T> GroupRouter<T> {
     /// Mounts something at a path.
     ///
     /// # Errors
@@ -149,15 +149,15 @@ mod tests {
 
     use super::*;
 
-    fn router(paths: &[&str]) -> Router<String> {
-        let mut router = Router::default();
+    fn router(paths: &[&str]) -> GroupRouter<String> {
+        let mut router = GroupRouter::default();
         for path in paths {
             router.mount(path, (*path).to_owned()).unwrap();
         }
         router
     }
 
-    fn found<'r>(router: &'r Router<String>, path: &'r str) -> Option<(&'r str, &'r str)> {
+    fn found<'r>(router: &'r GroupRouter<String>, path: &'r str) -> Option<(&'r str, &'r str)> {
         router.find(path).unwrap().map(|(what, tail)| (what.as_str(), tail))
     }
 

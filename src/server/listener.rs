@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::http::audience::Only;
-use crate::server::settings::{Entrance, Listen};
+use crate::http::audience::Audience;
+use crate::server::settings::{ListenAddress, ListenerConfig};
 
 /// How long accepting rests when the process has no file descriptor left.
 const REST: Duration = Duration::from_millis(100);
@@ -20,7 +20,7 @@ const REST: Duration = Duration::from_millis(100);
 pub struct Listener {
     socket: Socket,
     /// What is answered to whoever comes through it, where that is not everything.
-    pub(super) only: Option<Only>,
+    pub(super) only: Option<Audience>,
 }
 
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(super) enum Moving {
 #[derive(Debug)]
 pub struct BindError {
     /// Where it should have listened.
-    pub listen: Listen,
+    pub listen: ListenAddress,
     /// What the system said.
     pub source: io::Error,
 }
@@ -59,10 +59,10 @@ impl Listener {
     /// # Errors
     /// Where the address is in use, not this machine's, or not allowed. The path of a unix socket that nobody
     /// listens on any more is taken over.
-    pub async fn bind(listen: &Listen) -> Result<Listener, BindError> {
+    pub async fn bind(listen: &ListenAddress) -> Result<Listener, BindError> {
         let bound = match listen {
-            Listen::Tcp(address) => TcpListener::bind(address).await.map(Socket::Tcp),
-            Listen::Unix(path) => bind_unix(path).map(|socket| Socket::Unix(socket, path.clone())),
+            ListenAddress::Tcp(address) => TcpListener::bind(address).await.map(Socket::Tcp),
+            ListenAddress::Unix(path) => bind_unix(path).map(|socket| Socket::Unix(socket, path.clone())),
         };
         match bound {
             Ok(socket) => Ok(Listener { socket, only: None }),
@@ -72,22 +72,22 @@ impl Listener {
 
     /// The same socket, through which only some of what there is can be reached.
     #[must_use]
-    pub fn only(self, only: Option<Only>) -> Listener {
+    pub fn only(self, only: Option<Audience>) -> Listener {
         Listener { only, ..self }
     }
 
     /// Where it listens, and for what.
-    pub fn entrance(&self) -> Entrance {
-        Entrance { listen: self.address(), only: self.only }
+    pub fn entrance(&self) -> ListenerConfig {
+        ListenerConfig { listen: self.address(), only: self.only }
     }
 
     /// Where it listens, the port being the one that the system chose.
-    pub fn address(&self) -> Listen {
+    pub fn address(&self) -> ListenAddress {
         match &self.socket {
             Socket::Tcp(socket) => {
-                Listen::Tcp(socket.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0))))
+                ListenAddress::Tcp(socket.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0))))
             }
-            Socket::Unix(_, path) => Listen::Unix(path.clone()),
+            Socket::Unix(_, path) => ListenAddress::Unix(path.clone()),
         }
     }
 

@@ -14,24 +14,24 @@ use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 
 use super::access_log::{AccessLog, Line};
-use super::activity::{Pulse, Stream};
-use super::tracked_body::Guarded;
-use crate::http::audience::Only;
+use super::activity::{Activity, Stream};
+use super::tracked_body::TrackedBody;
+use crate::http::audience::Audience;
 use crate::http::body::Body;
-use crate::http::rejection::Refusal;
+use crate::http::rejection::HttpRejection;
 use crate::model::fault::BoxError;
-use crate::server::gateway::{Answered, Gateway};
+use crate::server::gateway::{Gateway, GatewayResponse};
 
 /// What all connections share.
 pub(super) struct Shared {
     pub(super) gateway: Gateway,
-    pub(super) places: Places,
+    pub(super) in_flight_limit: InFlightLimit,
     pub(super) log: Option<AccessLog>,
 }
 
 /// The places for requests that are being answered; who finds none is refused, not queued.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct InFlightLimit {
     taken: AtomicUsize,
     most: usize,
 }
@@ -39,9 +39,9 @@ pub(super) struct Places {
 /// One connection, seen from its requests.
 pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
-    pub(super) pulse: Arc<Pulse>,
+    pub(super) pulse: Arc<Activity>,
     pub(super) peer: Option<SocketAddr>,
-    pub(super) only: Option<Only>,
+    pub(super) only: Option<Audience>,
 }
 
 /// A request that is being answered, until dropped: what it holds is given back then, and what it came to is told.
@@ -55,9 +55,9 @@ pub(super) struct InFlight {
     pub(super) stream: Option<Arc<Stream>>,
 }
 
-impl Places {
-    pub(super) fn new(most: usize) -> Places {
-        Places { taken: AtomicUsize::new(0), most }
+impl InFlightLimit {
+    pub(super) fn new(most: usize) -> InFlightLimit {
+        InFlightLimit { taken: AtomicUsize::new(0), most }
     }
 
     fn take(&self) -> bool {
@@ -80,7 +80,8 @@ impl Connection {
     /// function, whose future hyper keeps where the last one was, instead of a box for each.
     pub(super) fn service(
         self,
-    ) -> impl Service<Request<Incoming>, Response = Response<Guarded>, Error = BoxError, Future: Send + 'static> {
+    ) -> impl Service<Request<Incoming>, Response = Response<TrackedBody>, Error = BoxError, Future: Send + 'static>
+    {
         let connection = Arc::new(self);
         service_fn(move |request: Request<Incoming>| {
             let in_flight = InFlight::begin(&connection, request.version());
@@ -95,23 +96,28 @@ impl InFlight {
         let multiplexed = version == Version::HTTP_2;
         connection.pulse.begin(multiplexed);
         let stream = multiplexed.then(|| connection.pulse.stream());
-        InFlight { connection: connection.clone(), placed: connection.shared.places.take(), line: None, stream }
+        InFlight {
+            connection: connection.clone(),
+            placed: connection.shared.in_flight_limit.take(),
+            line: None,
+            stream,
+        }
     }
 
-    async fn answer(mut self, mut head: Parts, body: Incoming) -> Result<Response<Guarded>, BoxError> {
+    async fn answer(mut self, mut head: Parts, body: Incoming) -> Result<Response<TrackedBody>, BoxError> {
         let Connection { shared, peer, only, .. } = self.connection.as_ref();
         if let Some(only) = only {
             head.extensions.insert(*only);
         }
         self.line = shared.log.as_ref().map(|log| log.begin(&head, *peer));
-        let Answered { mut response, outcome } = match self.placed {
+        let GatewayResponse { mut response, outcome } = match self.placed {
             true => caught(pin!(shared.gateway.answer(&head, body, *peer))).await,
             false => overloaded().into(),
         };
         if let Some(line) = &mut self.line {
             line.answered(&mut response, outcome);
         }
-        Ok(response.map(|body| Guarded { body, in_flight: self }))
+        Ok(response.map(|body| TrackedBody { body, in_flight: self }))
     }
 }
 
@@ -123,25 +129,26 @@ impl Drop for InFlight {
             log.close(line);
         }
         if self.placed {
-            shared.places.give_back();
+            shared.in_flight_limit.give_back();
         }
         pulse.end();
     }
 }
 
 /// A panic is a defect of ours, and ends the request instead of the connection.
-async fn caught(mut answer: Pin<&mut impl Future<Output = Answered>>) -> Answered {
+async fn caught(mut answer: Pin<&mut impl Future<Output = GatewayResponse>>) -> GatewayResponse {
     let poll = |cx: &mut Context<'_>| {
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)));
         polled.unwrap_or_else(|_| {
-            let refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed; its log says why");
-            Poll::Ready(refusal.into_response().into())
+            let rejection =
+                HttpRejection::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed; its log says why");
+            Poll::Ready(rejection.into_response().into())
         })
     };
     std::future::poll_fn(poll).await
 }
 
 fn overloaded() -> Response<Body> {
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are being answered; try again later")
+    HttpRejection::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are being answered; try again later")
         .into_response()
 }

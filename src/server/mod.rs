@@ -31,14 +31,14 @@ pub use access_log::AccessLog;
 pub use listener::{BindError, Listener};
 pub use workers::Workers;
 
-use crate::http::audience::Only;
+use crate::http::audience::Audience;
 use crate::server::gateway::Gateway;
 use crate::server::settings::Settings;
-use activity::{Entry, Order, Pulse, Watch};
-use activity_io::Noted;
+use activity::{Activity, ActivityMonitor, CloseRequest, Entry};
+use activity_io::ActivityIo;
 use listener::Accepted;
-use middleware::{Connection, Places, Shared};
-use workers::Seat;
+use middleware::{Connection, InFlightLimit, Shared};
+use workers::WorkerSlot;
 
 /// A gateway, ready to be served.
 pub struct Server {
@@ -49,7 +49,7 @@ pub struct Server {
 
 /// How serving ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ended {
+pub struct ShutdownReport {
     /// Connections that were still answering when the time to finish was over, and were cut.
     pub cut: usize,
 }
@@ -57,29 +57,29 @@ pub struct Ended {
 impl Server {
     /// A server of this gateway; with a log, each request leaves a line in it.
     pub fn new(gateway: Gateway, settings: Settings, log: Option<AccessLog>) -> Server {
-        let gateway = gateway.packing(settings.compress);
+        let gateway = gateway.compressing(settings.compress);
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
-        let places = Places::new(settings.in_flight);
-        Server { shared: Arc::new(Shared { gateway, places, log }), settings, workers: None }
+        let in_flight_limit = InFlightLimit::new(settings.in_flight);
+        Server { shared: Arc::new(Shared { gateway, in_flight_limit, log }), settings, workers: None }
     }
 
     /// The same server, whose connections are served by these workers, and not on the runtime that it runs on; there
     /// they are only accepted. The workers end with the server.
     ///
-    /// The gateway's [`Memory`](crate::server::request_body::Memory) is best told to do its work
-    /// [beside](crate::server::request_body::Memory::beside) the runtime that accepts.
+    /// The gateway's [`MemoryBudget`](crate::server::request_body::MemoryBudget) is best told to do its work
+    /// [beside](crate::server::request_body::MemoryBudget::on_runtime) the runtime that accepts.
     pub fn on(self, workers: Workers) -> Server {
         Server { workers: Some(workers), ..self }
     }
 
     /// Serves until `stop` is ready; then accepts nothing more, lets what runs finish within the drain deadline,
     /// and cuts what is left.
-    pub async fn run(mut self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) -> Ended {
+    pub async fn run(mut self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) -> ShutdownReport {
         let Settings { connections, deadlines, .. } = self.settings;
-        let watch = Watch::new(deadlines);
+        let watch = ActivityMonitor::new(deadlines);
         let slots = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
         let workers = self.workers.take();
-        let door = Arc::new(Door { server: Arc::new(self), slots, watch: watch.clone(), workers });
+        let door = Arc::new(Acceptor { server: Arc::new(self), slots, watch: watch.clone(), workers });
         let mut tasks = JoinSet::new();
         let swept = watch.clone();
         tasks.spawn(async move { swept.sweep().await });
@@ -95,7 +95,7 @@ impl Server {
     }
 
     /// Serves a connection until it ends, and gives back what it holds.
-    async fn serve(self: Arc<Server>, accepted: Accepted, held: Held) {
+    async fn serve(self: Arc<Server>, accepted: Accepted, held: ConnectionGuard) {
         let (pulse, only) = (&held.entry.pulse, held.only);
         match accepted {
             Accepted::Tcp(stream, peer) => {
@@ -108,15 +108,15 @@ impl Server {
         drop(held);
     }
 
-    async fn converse<T>(&self, stream: T, peer: Option<SocketAddr>, pulse: &Arc<Pulse>, only: Option<Only>)
+    async fn converse<T>(&self, stream: T, peer: Option<SocketAddr>, pulse: &Arc<Activity>, only: Option<Audience>)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let service = Connection { shared: self.shared.clone(), pulse: pulse.clone(), peer, only }.service();
         let builder = self.builder();
-        let io = TokioIo::new(Noted::new(stream, pulse.clone()));
+        let io = TokioIo::new(ActivityIo::new(stream, pulse.clone()));
         let mut connection = pin!(builder.serve_connection(io, service));
-        let mut given = Order::Go;
+        let mut given = CloseRequest::Go;
         let ended = poll_fn(|cx| {
             loop {
                 if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
@@ -124,7 +124,7 @@ impl Server {
                 }
                 given = ready!(pulse.poll_order(cx, given));
                 match given {
-                    Order::Cut => return Poll::Ready(Ok(())),
+                    CloseRequest::Cut => return Poll::Ready(Ok(())),
                     _ => connection.as_mut().graceful_shutdown(),
                 }
             }
@@ -147,26 +147,26 @@ impl Server {
 }
 
 /// Where connections come in.
-struct Door {
+struct Acceptor {
     server: Arc<Server>,
     slots: Arc<Semaphore>,
-    watch: Arc<Watch>,
+    watch: Arc<ActivityMonitor>,
     /// Not the server's, which the connections keep: the last of them could not end the thread that it runs on.
     workers: Option<Workers>,
 }
 
 /// What a connection holds as long as it is open. The entry comes last: without it the connection counts as gone.
-struct Held {
+struct ConnectionGuard {
     #[expect(dead_code, reason = "it is held to be dropped with the connection")]
     slot: OwnedSemaphorePermit,
     #[expect(dead_code, reason = "it is held to be dropped with the connection")]
-    seat: Option<Seat>,
-    only: Option<Only>,
+    seat: Option<WorkerSlot>,
+    only: Option<Audience>,
     entry: Entry,
 }
 
-impl Door {
-    async fn accept(self: Arc<Door>, listener: Listener) {
+impl Acceptor {
+    async fn accept(self: Arc<Acceptor>, listener: Listener) {
         loop {
             let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
             let accepted = listener.accept().await;
@@ -177,16 +177,16 @@ impl Door {
     }
 
     /// Has a connection served: by a worker if there are any, otherwise on this runtime.
-    fn admit(&self, accepted: Accepted, slot: OwnedSemaphorePermit, only: Option<Only>) -> std::io::Result<()> {
+    fn admit(&self, accepted: Accepted, slot: OwnedSemaphorePermit, only: Option<Audience>) -> std::io::Result<()> {
         let (server, entry) = (self.server.clone(), self.watch.enter());
         let Some(workers) = &self.workers else {
-            tokio::spawn(server.serve(accepted, Held { slot, seat: None, only, entry }));
+            tokio::spawn(server.serve(accepted, ConnectionGuard { slot, seat: None, only, entry }));
             return Ok(());
         };
         let moving = accepted.leave()?;
         workers.spawn(move |seat| async move {
             match moving.arrive() {
-                Ok(accepted) => server.serve(accepted, Held { slot, seat: Some(seat), only, entry }).await,
+                Ok(accepted) => server.serve(accepted, ConnectionGuard { slot, seat: Some(seat), only, entry }).await,
                 Err(error) => tracing::debug!(%error, "a connection could not be taken over"),
             }
         });
@@ -195,10 +195,10 @@ impl Door {
 }
 
 /// Lets what runs finish within a time, cuts what is left, and ends the workers.
-async fn end(watch: &Watch, drain: Duration, workers: Option<Workers>) -> Ended {
-    watch.order(Order::Finish);
+async fn end(watch: &ActivityMonitor, drain: Duration, workers: Option<Workers>) -> ShutdownReport {
+    watch.order(CloseRequest::Finish);
     let cut = if timeout(drain, watch.empty()).await.is_ok() { 0 } else { watch.open() };
-    watch.order(Order::Cut);
+    watch.order(CloseRequest::Cut);
     let gone = async {
         // A cut connection is gone as soon as its task is next polled.
         watch.empty().await;
@@ -208,5 +208,5 @@ async fn end(watch: &Watch, drain: Duration, workers: Option<Workers>) -> Ended 
     };
     // Not even a handler that never gives way keeps the server from its end.
     let _ = timeout(drain, gone).await;
-    Ended { cut }
+    ShutdownReport { cut }
 }

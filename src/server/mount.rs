@@ -2,41 +2,41 @@
 
 use std::sync::Arc;
 
-use crate::http::public_url::Site;
+use crate::http::public_url::PublicUrl;
 use crate::model::fault::Fault;
 use crate::model::interface::Interface;
-use crate::protocol::page::{Listed, OwnListed, OwnPage};
+use crate::protocol::page::{GroupSummary, PageSummary, TemplatePage};
 use crate::protocol::rest::server::Described;
-use crate::protocol::set::{FaceName, FaceSet, Surroundings, of_root};
+use crate::protocol::set::{Protocol, ProtocolSet, ServerInfo, of_root};
 use crate::server::gateway::Group;
-use crate::server::group_router::{MountError, Router};
-use crate::service::future::Soon;
-use crate::service::{Call, Pending, Service};
+use crate::server::group_router::{GroupRouter, MountError};
+use crate::service::future::MaybeReady;
+use crate::service::{Call, CallFuture, RpcService};
 
 /// A service, and where and how it is reached.
 #[derive(Clone)]
-pub struct Mounted {
+pub struct GroupMount {
     /// The path of its group.
     pub path: String,
     /// Further paths of the same group.
     pub aliases: Vec<String>,
     /// What answers its calls.
-    pub service: Arc<dyn Service>,
+    pub service: Arc<dyn RpcService>,
     /// The faces it has.
-    pub faces: FaceSet,
+    pub faces: ProtocolSet,
     /// How many bytes a request's body may have, as sent and as unpacked.
     pub body_limit: usize,
 }
 
 /// A page of an operator's own, and where it is.
 #[derive(Clone)]
-pub struct MountedPage {
+pub struct PageMount {
     /// Its path.
     pub path: String,
     /// What answers the call whose answer it shows.
-    pub service: Arc<dyn Service>,
+    pub service: Arc<dyn RpcService>,
     /// The page.
-    pub page: OwnPage,
+    pub page: TemplatePage,
 }
 
 /// The path at which all groups are described together.
@@ -47,8 +47,8 @@ const ROOT: &str = "/";
 ///
 /// # Errors
 /// Where a path is malformed or taken.
-pub fn router(groups: &[Mounted], site: Arc<Site>) -> Result<Router<Arc<Group>>, MountError> {
-    with_pages(groups, &[], site)
+pub fn router(groups: &[GroupMount], public_url: Arc<PublicUrl>) -> Result<GroupRouter<Arc<Group>>, MountError> {
+    with_pages(groups, &[], public_url)
 }
 
 /// A router to these groups and pages. A page at `/` answers before the directory.
@@ -56,15 +56,15 @@ pub fn router(groups: &[Mounted], site: Arc<Site>) -> Result<Router<Arc<Group>>,
 /// # Errors
 /// Where a path is malformed or taken.
 pub fn with_pages(
-    groups: &[Mounted],
-    pages: &[MountedPage],
-    site: Arc<Site>,
-) -> Result<Router<Arc<Group>>, MountError> {
-    let listed = groups.iter().filter(|group| group.faces.has(FaceName::Page)).map(Mounted::listed).collect();
+    groups: &[GroupMount],
+    pages: &[PageMount],
+    public_url: Arc<PublicUrl>,
+) -> Result<GroupRouter<Arc<Group>>, MountError> {
+    let listed = groups.iter().filter(|group| group.faces.has(Protocol::Page)).map(GroupMount::listed).collect();
     let own =
-        pages.iter().map(|page| OwnListed { path: page.path.clone(), title: page.page.title.to_string() }).collect();
-    let around = Surroundings { site, listed, own };
-    let mut router = Router::default();
+        pages.iter().map(|page| PageSummary { path: page.path.clone(), title: page.page.title.to_string() }).collect();
+    let around = ServerInfo { public_url, listed, own };
+    let mut router = GroupRouter::default();
     let mut root = None;
     for mounted in groups {
         let group = Arc::new(mounted.group(&around));
@@ -90,16 +90,16 @@ pub fn with_pages(
     Ok(router)
 }
 
-impl MountedPage {
+impl PageMount {
     fn group(&self) -> Group {
         let (path, service) = (self.path.clone(), self.service.clone());
         Group { path, service, faces: vec![Arc::new(self.page.clone())], body_limit: 0 }
     }
 }
 
-impl Mounted {
-    fn listed(&self) -> Listed {
-        Listed::new(&self.path, self.aliases.clone(), self.service.interface())
+impl GroupMount {
+    fn listed(&self) -> GroupSummary {
+        GroupSummary::new(&self.path, self.aliases.clone(), self.service.interface())
     }
 
     fn described(&self) -> Described {
@@ -107,7 +107,7 @@ impl Mounted {
         Described { path, service, routes: Arc::new(self.faces.table()) }
     }
 
-    fn group(&self, around: &Surroundings) -> Group {
+    fn group(&self, around: &ServerInfo) -> Group {
         Group {
             path: self.path.clone(),
             service: self.service.clone(),
@@ -118,14 +118,14 @@ impl Mounted {
 }
 
 /// What is mounted at `/`, with the faces of all groups before its own; `None` where there is nothing to mount.
-fn with_all(root: Option<Arc<Group>>, groups: &[Mounted], around: &Surroundings) -> Option<Arc<Group>> {
-    let described = groups.iter().filter(|group| group.faces.has(FaceName::Rest));
-    let mut faces = of_root(around, described.map(Mounted::described).collect());
+fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], around: &ServerInfo) -> Option<Arc<Group>> {
+    let described = groups.iter().filter(|group| group.faces.has(Protocol::Rest));
+    let mut faces = of_root(around, described.map(GroupMount::described).collect());
     match root {
         Some(group) if faces.is_empty() => Some(group),
         Some(group) => {
             // A page that somebody has put there is meant to be seen.
-            let at = if group.faces.iter().all(|face| face.is_for_people()) { 0 } else { faces.len() };
+            let at = if group.faces.iter().all(|frontend| frontend.is_page()) { 0 } else { faces.len() };
             faces.splice(at..at, group.faces.iter().cloned());
             let (path, service) = (group.path.clone(), group.service.clone());
             Some(Arc::new(Group { path, service, faces, body_limit: group.body_limit }))
@@ -141,12 +141,12 @@ fn with_all(root: Option<Arc<Group>>, groups: &[Mounted], around: &Surroundings)
 /// The service of a path at which nothing is mounted.
 struct Nothing(Interface);
 
-impl Service for Nothing {
+impl RpcService for Nothing {
     fn interface(&self) -> &Interface {
         &self.0
     }
 
-    fn call(&self, call: Call<'_>) -> Pending {
-        Soon::now(Err(Fault::no_such_method(call.method)))
+    fn call(&self, call: Call<'_>) -> CallFuture {
+        MaybeReady::now(Err(Fault::no_such_method(call.method)))
     }
 }

@@ -15,9 +15,9 @@ use http_body_util::BodyExt;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::http::rejection::Refusal;
+use crate::http::rejection::HttpRejection;
 use crate::model::text::abridge;
-use crate::service::future::{aside, within};
+use crate::service::future::{run_blocking, with_timeout};
 
 /// Up to this many bytes a body takes no share of the memory: the limit on connections bounds them all.
 const SMALL: usize = 16 * 1024;
@@ -30,7 +30,7 @@ const UNIT: usize = 1024;
 
 /// The memory that all bodies together may take while they are read, parsed and answered.
 #[derive(Debug, Clone)]
-pub struct Memory {
+pub struct MemoryBudget {
     units: Arc<Semaphore>,
     /// Half as many as there are processors: the other half is for small documents, and what is made of a large one
     /// may for a while be far larger than its share.
@@ -41,9 +41,9 @@ pub struct Memory {
 
 /// How bodies are taken in.
 #[derive(Debug, Clone)]
-pub struct Intake {
+pub struct BodyReader {
     /// The memory for all of them together.
-    pub memory: Memory,
+    pub memory: MemoryBudget,
     /// How long one may take to arrive.
     pub deadline: Duration,
 }
@@ -62,11 +62,11 @@ pub fn counted(bytes: usize) -> usize {
     if bytes <= SMALL { 0 } else { bytes.saturating_mul(FACTOR) }
 }
 
-impl Memory {
+impl MemoryBudget {
     /// So many bytes, rounded up to 1 KiB.
-    pub fn new(bytes: usize) -> Memory {
+    pub fn new(bytes: usize) -> MemoryBudget {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Memory {
+        MemoryBudget {
             units: Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS))),
             turns: Arc::new(Semaphore::new(processors.div_ceil(2))),
             runtime: None,
@@ -78,8 +78,8 @@ impl Memory {
     ///
     /// For where several runtimes answer requests: otherwise each of them comes to have such threads of its own, and
     /// each thread keeps what memory its largest body took.
-    pub fn beside(self, runtime: Handle) -> Memory {
-        Memory { runtime: Some(runtime), ..self }
+    pub fn on_runtime(self, runtime: Handle) -> MemoryBudget {
+        MemoryBudget { runtime: Some(runtime), ..self }
     }
 
     /// Does what takes long for a large body when its turn has come, on a thread beside those that answer small ones.
@@ -89,7 +89,7 @@ impl Memory {
         // The turns are never closed; without one the work is done all the same.
         let turn = self.turns.clone().acquire_owned().await;
         let runtime = self.runtime.clone().unwrap_or_else(Handle::current);
-        aside(&runtime, move || {
+        run_blocking(&runtime, move || {
             let done = work();
             drop(turn);
             done
@@ -98,7 +98,7 @@ impl Memory {
     }
 
     /// Makes `share` cover a body of so many bytes.
-    async fn cover(&self, share: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), Refusal> {
+    async fn cover(&self, share: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), HttpRejection> {
         let held = share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let missing = counted(bytes).div_ceil(UNIT).saturating_sub(held);
         if missing == 0 {
@@ -112,11 +112,11 @@ impl Memory {
         Ok(())
     }
 
-    async fn acquire(&self, units: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+    async fn acquire(&self, units: usize) -> Result<OwnedSemaphorePermit, HttpRejection> {
         let wanted = u32::try_from(units).unwrap_or(u32::MAX);
-        let more = within(PATIENCE, self.units.clone().acquire_many_owned(wanted)).await;
+        let more = with_timeout(PATIENCE, self.units.clone().acquire_many_owned(wanted)).await;
         more.and_then(Result::ok).ok_or_else(|| {
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many large requests at once; try again later")
+            HttpRejection::new(StatusCode::SERVICE_UNAVAILABLE, "too many large requests at once; try again later")
         })
     }
 
@@ -127,7 +127,7 @@ impl Memory {
         packed: impl Read + Send + 'static,
         limit: usize,
         share: Option<OwnedSemaphorePermit>,
-    ) -> Result<Taken, Refusal> {
+    ) -> Result<Taken, HttpRejection> {
         let mut unpacking = Unpacking { packed, unpacked: Vec::new(), share };
         loop {
             let until = SMALL.max(2 * unpacking.unpacked.len()).min(limit);
@@ -146,12 +146,12 @@ impl Memory {
     }
 }
 
-impl Intake {
+impl BodyReader {
     /// Takes in a body of at most `limit` bytes, as sent and as unpacked.
     ///
     /// # Errors
     /// 408, 411, 413, 415, 503, or 400 where the body breaks off or is not what its `Content-Encoding` says.
-    pub async fn take<B>(&self, head: &Parts, body: B, limit: usize) -> Result<Taken, Refusal>
+    pub async fn take<B>(&self, head: &Parts, body: B, limit: usize) -> Result<Taken, HttpRejection>
     where
         B: Body<Data = Bytes>,
     {
@@ -159,15 +159,15 @@ impl Intake {
         let bodiless = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
         let lengthless = !bodiless && !head.headers.contains_key(header::CONTENT_LENGTH);
         if head.version == Version::HTTP_10 && lengthless {
-            return Err(Refusal::new(StatusCode::LENGTH_REQUIRED, "an HTTP/1.0 request needs a Content-Length"));
+            return Err(HttpRejection::new(StatusCode::LENGTH_REQUIRED, "an HTTP/1.0 request needs a Content-Length"));
         }
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > limit {
             return Err(too_large(limit));
         }
-        let taken = within(self.deadline, pin!(self.collect(body, limit))).await;
-        let taken =
-            taken.ok_or_else(|| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
+        let taken = with_timeout(self.deadline, pin!(self.collect(body, limit))).await;
+        let taken = taken
+            .ok_or_else(|| HttpRejection::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
         match coding {
             // Seldom, and large: not in every request's future.
             Some(coding) => Box::pin(self.memory.unpack(coding.reader(taken.bytes), limit, taken.share)).await,
@@ -175,7 +175,7 @@ impl Intake {
         }
     }
 
-    async fn collect<B>(&self, body: B, limit: usize) -> Result<Taken, Refusal>
+    async fn collect<B>(&self, body: B, limit: usize) -> Result<Taken, HttpRejection>
     where
         B: Body<Data = Bytes>,
     {
@@ -183,7 +183,7 @@ impl Intake {
         let mut body = pin!(body);
         let (mut first, mut all, mut share) = (Bytes::new(), BytesMut::new(), None);
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the request broke off"))?;
+            let frame = frame.map_err(|_| HttpRejection::new(StatusCode::BAD_REQUEST, "the request broke off"))?;
             let Ok(data) = frame.into_data() else { continue };
             let length = first.len().max(all.len()) + data.len();
             if length > limit {
@@ -216,7 +216,7 @@ enum Coding {
 }
 
 impl Coding {
-    fn of(headers: &HeaderMap) -> Result<Option<Coding>, Refusal> {
+    fn of(headers: &HeaderMap) -> Result<Option<Coding>, HttpRejection> {
         // Looked for once more where there is one: that is seldom.
         let Some(value) = headers.get(header::CONTENT_ENCODING) else { return Ok(None) };
         let several = headers.get_all(header::CONTENT_ENCODING).iter().nth(1).is_some();
@@ -229,7 +229,7 @@ impl Coding {
             _ => {}
         }
         let reason = format!("the content coding `{}` is not supported; gzip and deflate are", abridge(&name));
-        Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason))
+        Err(HttpRejection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason))
     }
 
     /// What is packed. `deflate` is zlib by its specification and raw by many a client's mistake.
@@ -259,7 +259,7 @@ struct Unpacking<R> {
 
 impl<R: Read> Unpacking<R> {
     /// Reads on until there are so many bytes; answers whether the end came first.
-    fn read_on(mut self, until: usize) -> Result<(Self, bool), Refusal> {
+    fn read_on(mut self, until: usize) -> Result<(Self, bool), HttpRejection> {
         let room = until.saturating_sub(self.unpacked.len());
         let read = self.packed.by_ref().take(u64::try_from(room).unwrap_or(u64::MAX)).read_to_end(&mut self.unpacked);
         match read {
@@ -267,13 +267,15 @@ impl<R: Read> Unpacking<R> {
                 let whole = self.unpacked.len() < until;
                 Ok((self, whole))
             }
-            Err(_) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the body is not what its Content-Encoding says")),
+            Err(_) => {
+                Err(HttpRejection::new(StatusCode::BAD_REQUEST, "the body is not what its Content-Encoding says"))
+            }
         }
     }
 }
 
-fn too_large(limit: usize) -> Refusal {
-    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the request is larger than {limit} bytes"))
+fn too_large(limit: usize) -> HttpRejection {
+    HttpRejection::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the request is larger than {limit} bytes"))
 }
 
 #[cfg(test)]
@@ -296,7 +298,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_unpacked_before_there_is_memory_for_it() {
-        let (memory, zeros) = (Memory::new(FACTOR << 20), Zeros::default());
+        let (memory, zeros) = (MemoryBudget::new(FACTOR << 20), Zeros::default());
         let unpacked = memory.unpack(zeros.clone(), 64 << 20, None).await;
         assert_eq!(unpacked.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE, "it waits in vain");
         let read = zeros.0.load(Relaxed);
@@ -305,7 +307,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_unpacked_ends_at_the_limit() {
-        let memory = Memory::new(64 << 20);
+        let memory = MemoryBudget::new(64 << 20);
         for (length, limit, fits) in [(0, 0, true), (1, 0, false), (70_000, 70_000, true), (70_001, 70_000, false)] {
             let unpacked = memory.unpack(Zeros::default().take(length), limit, None).await;
             assert_eq!(unpacked.is_ok(), fits, "{length} of {limit} bytes");

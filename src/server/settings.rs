@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::http::audience::Only;
+use crate::http::audience::Audience;
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listen {
+pub enum ListenAddress {
     /// A TCP address and port; port 0 takes any that is free.
     Tcp(SocketAddr),
     /// A unix socket at this path.
@@ -19,11 +19,11 @@ pub enum Listen {
 
 /// A place to listen, and what is answered there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entrance {
+pub struct ListenerConfig {
     /// The place.
-    pub listen: Listen,
+    pub listen: ListenAddress,
     /// What is answered there alone; everything, if that is not said.
-    pub only: Option<Only>,
+    pub only: Option<Audience>,
 }
 
 /// Limits on what all clients together may take.
@@ -44,12 +44,12 @@ pub struct Settings {
     /// costs time).
     pub compress: bool,
     /// How long each phase may take.
-    pub deadlines: Deadlines,
+    pub deadlines: Timeouts,
 }
 
 /// How long each phase of a connection may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadlines {
+pub struct Timeouts {
     /// From the first byte of a request's head to its last (10 s by default).
     pub head: Duration,
     /// From the end of the head to the end of the body (30 s by default).
@@ -71,14 +71,14 @@ impl Default for Settings {
             head_bytes: 32 << 10,
             streams: 100,
             compress: false,
-            deadlines: Deadlines::default(),
+            deadlines: Timeouts::default(),
         }
     }
 }
 
-impl Default for Deadlines {
+impl Default for Timeouts {
     fn default() -> Self {
-        Deadlines {
+        Timeouts {
             head: Duration::from_secs(10),
             body: Duration::from_secs(30),
             idle: Duration::from_secs(75),
@@ -88,53 +88,53 @@ impl Default for Deadlines {
     }
 }
 
-impl fmt::Display for Listen {
+impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Listen::Tcp(address) => address.fmt(f),
-            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
+            ListenAddress::Tcp(address) => address.fmt(f),
+            ListenAddress::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
 
-impl fmt::Display for Entrance {
+impl fmt::Display for ListenerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.listen.fmt(f)?;
         match self.only {
             None => Ok(()),
-            Some(Only::Pages) => f.write_str(" (pages only)"),
-            Some(Only::Calls) => f.write_str(" (calls only)"),
+            Some(Audience::Pages) => f.write_str(" (pages only)"),
+            Some(Audience::Calls) => f.write_str(" (calls only)"),
         }
     }
 }
 
-impl From<Listen> for Entrance {
-    fn from(listen: Listen) -> Entrance {
-        Entrance { listen, only: None }
+impl From<ListenAddress> for ListenerConfig {
+    fn from(listen: ListenAddress) -> ListenerConfig {
+        ListenerConfig { listen, only: None }
     }
 }
 
-impl FromStr for Listen {
-    type Err = NotListenable;
+impl FromStr for ListenAddress {
+    type Err = ListenAddressError;
 
     /// Reads `127.0.0.1:8008`, `[::1]:8008` or `unix:/run/croupier.sock`.
-    fn from_str(text: &str) -> Result<Listen, NotListenable> {
+    fn from_str(text: &str) -> Result<ListenAddress, ListenAddressError> {
         match text.strip_prefix("unix:") {
-            Some("") => Err(NotListenable),
-            Some(path) => Ok(Listen::Unix(path.into())),
-            None => text.parse().map(Listen::Tcp).map_err(|_| NotListenable),
+            Some("") => Err(ListenAddressError),
+            Some(path) => Ok(ListenAddress::Unix(path.into())),
+            None => text.parse().map(ListenAddress::Tcp).map_err(|_| ListenAddressError),
         }
     }
 }
 
 /// The text names no place to listen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotListenable;
+pub struct ListenAddressError;
 
-impl fmt::Display for NotListenable {
+impl fmt::Display for ListenAddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not an address such as 127.0.0.1:8008, [::1]:8008 or unix:/run/croupier.sock")
     }
 }
 
-impl std::error::Error for NotListenable {}
+impl std::error::Error for ListenAddressError {}

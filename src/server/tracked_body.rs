@@ -11,12 +11,12 @@ use crate::http::body::Body;
 use crate::model::fault::BoxError;
 
 /// A response body with its request, which runs until the body is out.
-pub(super) struct Guarded {
+pub(super) struct TrackedBody {
     pub(super) body: Body,
     pub(super) in_flight: InFlight,
 }
 
-impl http_body::Body for Guarded {
+impl http_body::Body for TrackedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -44,7 +44,7 @@ impl http_body::Body for Guarded {
     }
 }
 
-impl Drop for Guarded {
+impl Drop for TrackedBody {
     fn drop(&mut self) {
         let whole = self.body.is_end_stream();
         if let Some(line) = &mut self.in_flight.line {

@@ -39,7 +39,7 @@ struct Worker {
 
 /// A connection's place with its worker, given up when dropped.
 #[derive(Debug)]
-pub(super) struct Seat(Arc<AtomicUsize>);
+pub(super) struct WorkerSlot(Arc<AtomicUsize>);
 
 impl Workers {
     /// Starts so many workers, and at least one.
@@ -68,7 +68,7 @@ impl Workers {
     /// several such workers each has its turn.
     ///
     /// A task that panics ends, and its worker goes on.
-    pub(super) fn spawn<F>(&self, task: impl FnOnce(Seat) -> F) -> Option<JoinHandle<F::Output>>
+    pub(super) fn spawn<F>(&self, task: impl FnOnce(WorkerSlot) -> F) -> Option<JoinHandle<F::Output>>
     where
         F: Future<Output: Send> + Send + 'static,
     {
@@ -97,13 +97,13 @@ impl Worker {
         Ok(Worker { runtime, open: Arc::default(), stop, ended })
     }
 
-    fn seat(&self) -> Seat {
+    fn seat(&self) -> WorkerSlot {
         self.open.fetch_add(1, Relaxed);
-        Seat(self.open.clone())
+        WorkerSlot(self.open.clone())
     }
 }
 
-impl Drop for Seat {
+impl Drop for WorkerSlot {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }

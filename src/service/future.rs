@@ -9,55 +9,58 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// What is there now, or comes later. Most answers are there at once and should not cost an allocation to say so.
-pub enum Soon<T> {
+pub enum MaybeReady<T> {
     /// It is there; `None` once it has been taken.
     Now(Option<T>),
     /// It comes later.
     Later(Pin<Box<dyn Future<Output = T> + Send>>),
 }
 
-impl<T> Soon<T> {
+impl<T> MaybeReady<T> {
     /// What is there now.
-    pub fn now(value: T) -> Soon<T> {
-        Soon::Now(Some(value))
+    pub fn now(value: T) -> MaybeReady<T> {
+        MaybeReady::Now(Some(value))
     }
 
     /// What a future comes to.
-    pub fn later(future: impl Future<Output = T> + Send + 'static) -> Soon<T> {
-        Soon::Later(Box::pin(future))
+    pub fn later(future: impl Future<Output = T> + Send + 'static) -> MaybeReady<T> {
+        MaybeReady::Later(Box::pin(future))
     }
 
     /// The same, made into something else when it is there.
-    pub fn map<U>(self, make: impl FnOnce(T) -> U + Send + 'static) -> Soon<U>
+    pub fn map<U>(self, make: impl FnOnce(T) -> U + Send + 'static) -> MaybeReady<U>
     where
         T: 'static,
     {
         match self {
-            Soon::Now(value) => Soon::Now(value.map(make)),
-            Soon::Later(future) => Soon::later(async move { make(future.await) }),
+            MaybeReady::Now(value) => MaybeReady::Now(value.map(make)),
+            MaybeReady::Later(future) => MaybeReady::later(async move { make(future.await) }),
         }
     }
 
     /// The same, made into something else that may take its own time.
-    pub fn and_then<U: Send + Unpin + 'static>(self, make: impl FnOnce(T) -> Soon<U> + Send + 'static) -> Soon<U>
+    pub fn and_then<U: Send + Unpin + 'static>(
+        self,
+        make: impl FnOnce(T) -> MaybeReady<U> + Send + 'static,
+    ) -> MaybeReady<U>
     where
         T: 'static,
     {
         match self {
-            Soon::Now(None) => Soon::Now(None),
-            Soon::Now(Some(value)) => make(value),
-            Soon::Later(future) => Soon::later(async move { make(future.await).await }),
+            MaybeReady::Now(None) => MaybeReady::Now(None),
+            MaybeReady::Now(Some(value)) => make(value),
+            MaybeReady::Later(future) => MaybeReady::later(async move { make(future.await).await }),
         }
     }
 }
 
-impl<T: Unpin> Future for Soon<T> {
+impl<T: Unpin> Future for MaybeReady<T> {
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match self.get_mut() {
-            Soon::Now(value) => value.take().map_or(Poll::Pending, Poll::Ready),
-            Soon::Later(future) => future.as_mut().poll(cx),
+            MaybeReady::Now(value) => value.take().map_or(Poll::Pending, Poll::Ready),
+            MaybeReady::Later(future) => future.as_mut().poll(cx),
         }
     }
 }
@@ -66,7 +69,7 @@ impl<T: Unpin> Future for Soon<T> {
 ///
 /// A future that is ready at once, as most are, costs no look at the clock. A large one is best pinned by whoever gives
 /// it, since this holds what it is given twice.
-pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+pub async fn with_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     // A timer is large, and most futures need none.
     let mut timer = None;
@@ -82,7 +85,7 @@ pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> 
 
 /// Does work that takes long on a thread beside a runtime's own: so the system shares the processors out between
 /// this and what is small, and nothing waits behind it.
-pub async fn aside<T: Send + 'static>(runtime: &Handle, work: impl FnOnce() -> T + Send + 'static) -> T {
+pub async fn run_blocking<T: Send + 'static>(runtime: &Handle, work: impl FnOnce() -> T + Send + 'static) -> T {
     match runtime.spawn_blocking(work).await {
         Ok(done) => done,
         Err(failed) => match failed.try_into_panic() {

@@ -7,68 +7,68 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
-use crate::service::future::{Soon, within};
-use crate::service::passthrough::{Wire, Written};
-use crate::service::{Answer, Call, Pending, Relayed, Relaying, Service, Together};
+use crate::service::future::{MaybeReady, with_timeout};
+use crate::service::passthrough::{RawCall, RawFormat};
+use crate::service::{BatchFuture, Call, CallFuture, Output, RawFuture, RawOutcome, RpcService};
 
 /// A service of which only so many calls run at a time, and none for longer than its deadline.
 ///
 /// A call that is answered at once has been answered before anything could be limited: of those there are never more
 /// than threads. A call that goes on, or whose rows are still to be made, waits for its place at most until its
 /// deadline, and keeps it until it is done or the last row is out.
-pub struct Limited {
-    inner: Arc<dyn Service>,
+pub struct Limiter {
+    inner: Arc<dyn RpcService>,
     running: Arc<Semaphore>,
     deadline: Duration,
 }
 
-impl Limited {
+impl Limiter {
     /// Limits a service to `concurrent` calls at a time and each call to `deadline`, waiting included.
-    pub fn new(inner: Arc<dyn Service>, concurrent: usize, deadline: Duration) -> Limited {
-        Limited { inner, running: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))), deadline }
+    pub fn new(inner: Arc<dyn RpcService>, concurrent: usize, deadline: Duration) -> Limiter {
+        Limiter { inner, running: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))), deadline }
     }
 }
 
-impl Service for Limited {
+impl RpcService for Limiter {
     fn interface(&self) -> &Interface {
         self.inner.interface()
     }
 
-    fn call(&self, call: Call<'_>) -> Pending {
+    fn call(&self, call: Call<'_>) -> CallFuture {
         let (running, deadline) = (self.running.clone(), self.deadline);
         match self.inner.call(call) {
-            Soon::Now(Some(Ok(Answer::Many(rows)))) => {
-                Soon::later(async move { Ok(Answer::Many(rows.holding(place(running, deadline).await?))) })
+            MaybeReady::Now(Some(Ok(Output::Many(rows)))) => {
+                MaybeReady::later(async move { Ok(Output::Many(rows.holding(place(running, deadline).await?))) })
             }
-            now @ Soon::Now(_) => now,
-            Soon::Later(pending) => Soon::later(async move {
+            now @ MaybeReady::Now(_) => now,
+            MaybeReady::Later(pending) => MaybeReady::later(async move {
                 let place = place(running, deadline).await?;
-                match within(deadline, pending).await.ok_or_else(|| late(deadline))?? {
-                    Answer::Many(rows) => Ok(Answer::Many(rows.holding(place))),
-                    one @ Answer::One(_) => Ok(one),
+                match with_timeout(deadline, pending).await.ok_or_else(|| late(deadline))?? {
+                    Output::Many(rows) => Ok(Output::Many(rows.holding(place))),
+                    one @ Output::One(_) => Ok(one),
                 }
             }),
         }
     }
 
-    fn may_have_more(&self) -> bool {
-        self.inner.may_have_more()
+    fn has_undescribed_methods(&self) -> bool {
+        self.inner.has_undescribed_methods()
     }
 
-    fn takes_several(&self) -> bool {
-        self.inner.takes_several()
+    fn supports_batching(&self) -> bool {
+        self.inner.supports_batching()
     }
 
     /// Each call takes a place as far as places are free; only for the first is waited, so that a large batch does not have
     /// everybody else wait until there is room for all of it.
-    fn call_together(&self, calls: &[Call<'_>]) -> Option<Together> {
-        let together = self.inner.call_together(calls)?;
+    fn call_batch(&self, calls: &[Call<'_>]) -> Option<BatchFuture> {
+        let together = self.inner.call_batch(calls)?;
         let (running, deadline, count) = (self.running.clone(), self.deadline, calls.len());
-        Some(Soon::later(async move {
+        Some(MaybeReady::later(async move {
             let answers = match place(running.clone(), deadline).await {
-                Ok(mut places) => {
-                    take_free(&mut places, &running, count.saturating_sub(1));
-                    within(deadline, together).await.ok_or_else(|| late(deadline))
+                Ok(mut in_flight_limit) => {
+                    take_free(&mut in_flight_limit, &running, count.saturating_sub(1));
+                    with_timeout(deadline, together).await.ok_or_else(|| late(deadline))
                 }
                 Err(busy) => Err(busy),
             };
@@ -76,19 +76,19 @@ impl Service for Limited {
         }))
     }
 
-    fn method_of(&self, wire: Wire<'_>) -> Option<&str> {
-        self.inner.method_of(wire)
+    fn method_of_raw(&self, wire: RawFormat<'_>) -> Option<&str> {
+        self.inner.method_of_raw(wire)
     }
 
-    fn relay(&self, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
-        let relaying = self.inner.relay(call, written)?;
+    fn call_raw(&self, call: Call<'_>, written: RawCall<'_>) -> Option<RawFuture> {
+        let relaying = self.inner.call_raw(call, written)?;
         let (running, deadline) = (self.running.clone(), self.deadline);
-        Some(Soon::later(async move {
+        Some(MaybeReady::later(async move {
             let place = place(running, deadline).await?;
-            match within(deadline, relaying).await.ok_or_else(|| late(deadline))?? {
-                Relayed::Passed(passed) => Ok(Relayed::Passed(passed.holding(place))),
-                Relayed::Read(Answer::Many(rows)) => Ok(Relayed::Read(Answer::Many(rows.holding(place)))),
-                one @ Relayed::Read(Answer::One(_)) => Ok(one),
+            match with_timeout(deadline, relaying).await.ok_or_else(|| late(deadline))?? {
+                RawOutcome::RawResponse(passed) => Ok(RawOutcome::RawResponse(passed.holding(place))),
+                RawOutcome::Read(Output::Many(rows)) => Ok(RawOutcome::Read(Output::Many(rows.holding(place)))),
+                one @ RawOutcome::Read(Output::One(_)) => Ok(one),
             }
         }))
     }
@@ -101,15 +101,15 @@ async fn place(running: Arc<Semaphore>, deadline: Duration) -> Result<OwnedSemap
         return Ok(place);
     }
     // Seldom, and large: not in every call's future.
-    let place = Box::pin(within(deadline, running.acquire_owned())).await;
+    let place = Box::pin(with_timeout(deadline, running.acquire_owned())).await;
     place.and_then(Result::ok).ok_or_else(busy)
 }
 
 /// Takes as many places more as are free, up to a number.
-fn take_free(places: &mut OwnedSemaphorePermit, running: &Arc<Semaphore>, most: usize) {
+fn take_free(in_flight_limit: &mut OwnedSemaphorePermit, running: &Arc<Semaphore>, most: usize) {
     let free = u32::try_from(most.min(running.available_permits())).unwrap_or(u32::MAX);
     if let Ok(more) = running.clone().try_acquire_many_owned(free) {
-        places.merge(more);
+        in_flight_limit.merge(more);
     }
 }
 
@@ -134,18 +134,18 @@ mod tests {
 
     /// A service that is made of another, and ends when it is let go.
     struct Made {
-        part: Arc<dyn Service>,
+        part: Arc<dyn RpcService>,
         go: Arc<Notify>,
     }
 
-    impl Service for Made {
+    impl RpcService for Made {
         fn interface(&self) -> &Interface {
             self.part.interface()
         }
 
-        fn call(&self, call: Call<'_>) -> Pending {
+        fn call(&self, call: Call<'_>) -> CallFuture {
             let (part, go) = (self.part.call(call), self.go.clone());
-            Soon::later(async move {
+            MaybeReady::later(async move {
                 let answer = part.await;
                 go.notified().await;
                 answer
@@ -156,9 +156,9 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_waits_for_its_place_keeps_none_of_what_it_is_made_of() {
         let slow = Local::new("Slow", ()).method_async("ask", |_, (): ()| tokio::task::yield_now()).build().unwrap();
-        let part: Arc<dyn Service> = Arc::new(Limited::new(Arc::new(slow), 1, LONG));
+        let part: Arc<dyn RpcService> = Arc::new(Limiter::new(Arc::new(slow), 1, LONG));
         let go = Arc::new(Notify::new());
-        let made = Limited::new(Arc::new(Made { part: part.clone(), go: go.clone() }), 1, LONG);
+        let made = Limiter::new(Arc::new(Made { part: part.clone(), go: go.clone() }), 1, LONG);
         let context = Context::default();
         let call = Call { method: "ask", args: Args::None, context: &context };
         let in_turn = async |count: usize| {

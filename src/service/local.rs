@@ -17,9 +17,9 @@ use serde_json::Value;
 use crate::model::fault::Fault;
 use crate::model::interface::{Interface, Method, Param, Ring};
 use crate::service::args::Args;
-use crate::service::future::Soon;
+use crate::service::future::MaybeReady;
 use crate::service::rows::RowSet;
-use crate::service::{Answer, Call, Pending, Service};
+use crate::service::{Call, CallFuture, Output, RpcService};
 
 /// A service in this process, made of functions.
 ///
@@ -46,7 +46,7 @@ use crate::service::{Answer, Call, Pending, Service};
 /// let sums = Local::new("Sums", ())
 ///     .method("add", |_: &(), add: Add| add.a + add.b)
 ///     .build()?;
-/// # use croupier::service::Service;
+/// # use croupier::service::RpcService;
 /// assert_eq!(sums.interface().method("add").unwrap().doc, "Adds two numbers.");
 /// # Ok::<(), croupier::service::local::RegistrationError>(())
 /// ```
@@ -56,7 +56,7 @@ pub struct Local {
     handlers: BTreeMap<Box<str>, Handler>,
 }
 
-type Handler = Box<dyn Fn(Args<'_>) -> Pending + Send + Sync>;
+type Handler = Box<dyn Fn(Args<'_>) -> CallFuture + Send + Sync>;
 
 impl Local {
     /// Begins a service with a title for people and the state that its handlers share.
@@ -73,15 +73,15 @@ impl Local {
     }
 }
 
-impl Service for Local {
+impl RpcService for Local {
     fn interface(&self) -> &Interface {
         &self.interface
     }
 
-    fn call(&self, call: Call<'_>) -> Pending {
+    fn call(&self, call: Call<'_>) -> CallFuture {
         match self.handlers.get(call.method) {
             Some(handler) => handler(call.args),
-            None => Soon::now(Err(Fault::no_such_method(call.method))),
+            None => MaybeReady::now(Err(Fault::no_such_method(call.method))),
         }
     }
 }
@@ -122,7 +122,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
         let state = self.state.clone();
         self.register::<A>(name, result, move |args| {
             let value = guarded(|| handler(&state, args.take()?).into_result());
-            Soon::now(value.map(|value| Answer::One(Box::new(value))))
+            MaybeReady::now(value.map(|value| Output::One(Box::new(value))))
         })
     }
 
@@ -139,11 +139,11 @@ impl<S: Send + Sync + 'static> Builder<S> {
         let result = self.generator.subschema_for::<<F::Output as Reply<M>>::Value>();
         let state = self.state.clone();
         self.register::<A>(name, result, move |args| match guarded(|| Ok(handler(state.clone(), args.take()?))) {
-            Ok(running) => Soon::later(async move {
+            Ok(running) => MaybeReady::later(async move {
                 let value = guarded_future(running).await?.into_result()?;
-                Ok(Answer::One(Box::new(value)))
+                Ok(Output::One(Box::new(value)))
             }),
-            Err(fault) => Soon::now(Err(fault)),
+            Err(fault) => MaybeReady::now(Err(fault)),
         })
     }
 
@@ -158,7 +158,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
         let state = self.state.clone();
         self.register::<A>(name, json_schema!({ "type": "array", "items": item }), move |args| {
             let rows = guarded(|| handler(&state, args.take()?).into_rows_result());
-            Soon::now(rows.map(|rows| Answer::Many(rows.into_rows())))
+            MaybeReady::now(rows.map(|rows| Output::Many(rows.into_rows())))
         })
     }
 
@@ -195,7 +195,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
     ///
     /// ```
     /// # use croupier::service::local::Local;
-    /// # use croupier::service::Service;
+    /// # use croupier::service::RpcService;
     /// # #[derive(serde::Deserialize, schemars::JsonSchema)]
     /// # struct Roll { dice: u8 }
     /// let most = 5;
@@ -231,7 +231,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
         mut self,
         name: &str,
         result: Schema,
-        handler: impl Fn(Args<'_>) -> Pending + Send + Sync + 'static,
+        handler: impl Fn(Args<'_>) -> CallFuture + Send + Sync + 'static,
     ) -> Self {
         let record = A::json_schema(&mut self.generator);
         let doc = text(&record, "description");

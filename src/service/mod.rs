@@ -18,44 +18,44 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::codec::{json, soap, xmlrpc};
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
-use crate::model::value::{NoValue, Room, Value, value_of};
+use crate::model::value::{SizeBudget, Value, ValueError, value_of};
 use crate::service::args::Args;
-use crate::service::future::Soon;
-use crate::service::passthrough::{Passed, Wire, Written};
+use crate::service::future::MaybeReady;
+use crate::service::passthrough::{RawCall, RawFormat, RawResponse};
 
 /// Whatever answers calls: an in-process service, a remote one, a composition, or a policy around another.
-pub trait Service: Send + Sync + 'static {
+pub trait RpcService: Send + Sync + 'static {
     /// What may be called, in no protocol's words.
     fn interface(&self) -> &Interface;
 
     /// Begins a call. The arguments are read before this returns, so the answer borrows nothing; what can be answered
     /// at once may be answered before this returns.
-    fn call(&self, call: Call<'_>) -> Pending;
+    fn call(&self, call: Call<'_>) -> CallFuture;
 
     /// Whether it may have methods beside those of its interface: a server elsewhere that has not said what it offers.
-    fn may_have_more(&self) -> bool {
+    fn has_undescribed_methods(&self) -> bool {
         false
     }
 
-    /// Whether calls that come in one request are best [begun together](Service::call_together).
-    fn takes_several(&self) -> bool {
+    /// Whether calls that come in one request are best [begun together](RpcService::call_batch).
+    fn supports_batching(&self) -> bool {
         false
     }
 
     /// Begins several calls that came in one request, so that they travel together to whoever answers them; `None` where
-    /// each has to be [begun](Service::call) by itself.
-    fn call_together(&self, _calls: &[Call<'_>]) -> Option<Together> {
+    /// each has to be [begun](RpcService::call) by itself.
+    fn call_batch(&self, _calls: &[Call<'_>]) -> Option<BatchFuture> {
         None
     }
 
     /// The method that a call is of which is written as somebody else's description has it; `None` where none is known here.
-    fn method_of(&self, _wire: Wire<'_>) -> Option<&str> {
+    fn method_of_raw(&self, _wire: RawFormat<'_>) -> Option<&str> {
         None
     }
 
     /// Begins a call that is passed on as it is written, to a server that speaks the same protocol; `None` where there is
-    /// none, and the call has to be [read](Service::call).
-    fn relay(&self, _call: Call<'_>, _written: Written<'_>) -> Option<Relaying> {
+    /// none, and the call has to be [read](RpcService::call).
+    fn call_raw(&self, _call: Call<'_>, _written: RawCall<'_>) -> Option<RawFuture> {
         None
     }
 }
@@ -81,24 +81,24 @@ pub struct Context {
 }
 
 /// An answer that is on its way.
-pub type Pending = Soon<Result<Answer, Fault>>;
+pub type CallFuture = MaybeReady<Result<Output, Fault>>;
 
 /// The answers to calls that travel together, in the order of the calls, on their way.
-pub type Together = Soon<Vec<Result<Box<dyn Encode>, Fault>>>;
+pub type BatchFuture = MaybeReady<Vec<Result<Box<dyn Encode>, Fault>>>;
 
 /// An answer to a call that was passed on as it is: one that is passed on as well, or that had to be read.
-pub type Relaying = Soon<Result<Relayed, Fault>>;
+pub type RawFuture = MaybeReady<Result<RawOutcome, Fault>>;
 
-/// See [`Relaying`].
-pub enum Relayed {
+/// See [`RawFuture`].
+pub enum RawOutcome {
     /// The answer as it is written.
-    Passed(Passed),
+    RawResponse(RawResponse),
     /// The answer as it was read.
-    Read(Answer),
+    Read(Output),
 }
 
 /// What a call comes back with.
-pub enum Answer {
+pub enum Output {
     /// One value.
     One(Box<dyn Encode>),
     /// An array that is made item by item, as the reader takes it.
@@ -131,7 +131,7 @@ pub trait Encode: Send {
     ///
     /// # Errors
     /// Where there is no room for it, or it holds what no [`Value`] does.
-    fn value(&self, room: &mut Room) -> Result<Value, NoValue>;
+    fn value(&self, room: &mut SizeBudget) -> Result<Value, ValueError>;
 }
 
 impl<T: Serialize + Send + ?Sized> Encode for T {
@@ -143,7 +143,7 @@ impl<T: Serialize + Send + ?Sized> Encode for T {
         }
     }
 
-    fn value(&self, room: &mut Room) -> Result<Value, NoValue> {
+    fn value(&self, room: &mut SizeBudget) -> Result<Value, ValueError> {
         value_of(self, room)
     }
 }
@@ -151,17 +151,17 @@ impl<T: Serialize + Send + ?Sized> Encode for T {
 /// How many rows are collected before others get their turn: less than a millisecond's.
 const PORTION: usize = 1000;
 
-impl Answer {
+impl Output {
     /// The answer as one value, rows as the array of them: for whoever puts it into another answer, or shows it.
     ///
     /// ```
-    /// use croupier::service::Answer;
-    /// use croupier::model::value::{Room, Value};
+    /// use croupier::service::Output;
+    /// use croupier::model::value::{SizeBudget, Value};
     /// # use croupier::service::rows::RowSet;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), croupier::Fault> {
-    /// let rows = Answer::Many(["a", "b"].into_iter().into_rows());
-    /// let value = rows.into_value(Room::new(1000)).await?;
+    /// let rows = Output::Many(["a", "b"].into_iter().into_rows());
+    /// let value = rows.into_value(SizeBudget::new(1000)).await?;
     /// assert_eq!(value, Value::Array(vec![Value::Text("a".into()), Value::Text("b".into())]));
     /// # Ok(())
     /// # }
@@ -169,11 +169,11 @@ impl Answer {
     ///
     /// # Errors
     /// `Limit` where there is no room for it; the service's own fault where rows end in one; `Internal` where a type
-    /// panics; `Service` where it holds what no [`Value`] does.
-    pub async fn into_value(self, mut room: Room) -> Result<Value, Fault> {
+    /// panics; `RpcService` where it holds what no [`Value`] does.
+    pub async fn into_value(self, mut room: SizeBudget) -> Result<Value, Fault> {
         let mut rows = match self {
-            Answer::One(value) => return guarded(|| Ok(value.value(&mut room)?)),
-            Answer::Many(rows) => rows,
+            Output::One(value) => return guarded(|| Ok(value.value(&mut room)?)),
+            Output::Many(rows) => rows,
         };
         let mut values = Vec::new();
         while guarded(|| rows.values(&mut values, PORTION, &mut room))? {
@@ -189,7 +189,7 @@ fn guarded<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Result<T, Fault> {
     made.map_err(|error| match error.downcast::<Fault>() {
         Ok(fault) => *fault,
         Err(error) => match error.downcast_ref() {
-            Some(NoValue::TooLarge(_)) => Fault::new(Kind::Limit, format!("the answer is too large: {error}")),
+            Some(ValueError::TooLarge(_)) => Fault::new(Kind::Limit, format!("the answer is too large: {error}")),
             _ => Fault::new(Kind::Service(None), format!("the answer cannot be passed on: {error}")),
         },
     })
@@ -216,7 +216,7 @@ pub trait RowSource: Send {
     ///
     /// # Errors
     /// Where there is no room for an item, or it holds what no [`Value`] does.
-    fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut Room) -> Result<bool, BoxError>;
+    fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut SizeBudget) -> Result<bool, BoxError>;
 }
 
 impl Rows {
@@ -245,7 +245,7 @@ impl Rows {
     ///
     /// # Errors
     /// As for [`RowSource::values`].
-    pub fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut Room) -> Result<bool, BoxError> {
+    pub fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut SizeBudget) -> Result<bool, BoxError> {
         let more = self.source.values(to, most, room)?;
         if !more {
             self.permit = None;

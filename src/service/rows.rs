@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::fault::BoxError;
-use crate::model::value::{Room, Value, value_of};
+use crate::model::value::{SizeBudget, Value, value_of};
 use crate::service::{Encode, Format, RowSource, Rows};
 
 /// A handler's result that is sent item by item.
@@ -89,7 +89,7 @@ where
         Ok(true)
     }
 
-    fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut Room) -> Result<bool, BoxError> {
+    fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut SizeBudget) -> Result<bool, BoxError> {
         for _ in 0..most {
             let Some(item) = self.items.next() else { return Ok(false) };
             to.push(value_of(&item, room)?);
@@ -123,7 +123,7 @@ where
         Ok(true)
     }
 
-    fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut Room) -> Result<bool, BoxError> {
+    fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut SizeBudget) -> Result<bool, BoxError> {
         for _ in 0..most {
             let Some(pick) = self.picks.next() else { return Ok(false) };
             to.push(value_of(self.table.get(pick).ok_or(NOT_THERE)?, room)?);

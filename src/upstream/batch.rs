@@ -4,14 +4,14 @@ use bytes::Bytes;
 use http::Response;
 use tokio::runtime::Handle;
 
-use super::Remote;
+use super::Upstream;
 use super::remote::LARGE;
-use super::version::Offer;
+use super::version::Description;
 use crate::model::fault::{Fault, Kind};
 use crate::model::value::Value;
-use crate::protocol::client_codec::{Asked, NoAnswer};
-use crate::service::future::{Soon, aside};
-use crate::service::{Call, Encode, Service, Together};
+use crate::protocol::client_codec::{CallTarget, ResponseError};
+use crate::service::future::{MaybeReady, run_blocking};
+use crate::service::{BatchFuture, Call, Encode, RpcService};
 use crate::upstream::transport::Repeat;
 
 /// What has become of each call: the name of one that is on its way, or why it is not.
@@ -19,13 +19,13 @@ type Sent = Vec<Result<String, Fault>>;
 
 type Answers = Vec<Result<Box<dyn Encode>, Fault>>;
 
-impl Remote {
+impl Upstream {
     /// Begins calls that travel in one round trip. A call that cannot be made is a fault of its own; `None` where there
     /// are not two of them that can, or one cannot be written.
-    pub(super) fn send_together(&self, calls: &[Call<'_>]) -> Option<Together> {
+    pub(super) fn send_together(&self, calls: &[Call<'_>]) -> Option<BatchFuture> {
         let version = self.inner.versions.count();
         let offer = self.inner.versions.at(version);
-        let tongue = offer.tongue.as_ref().filter(|_| Service::takes_several(self))?;
+        let codec = offer.codec.as_ref().filter(|_| RpcService::supports_batching(self))?;
         let (mut asked, mut sent, mut repeat) = (Vec::new(), Sent::new(), Repeat::Harmless);
         for call in calls {
             match self.prepare(offer, call) {
@@ -42,24 +42,24 @@ impl Remote {
         if asked.len() < 2 {
             return None;
         }
-        let request = tongue.ask_many(asked).ok()??;
+        let request = codec.encode_batch(asked).ok()??;
         let remote = self.clone();
-        Some(Soon::later(async move {
+        Some(MaybeReady::later(async move {
             let response = match remote.exchange(request, repeat).await {
                 Ok(response) => response,
                 Err(fault) => return none(sent, &fault),
             };
             let large = response.body().len() >= LARGE;
-            let hear = move || remote.hear_together(sent, remote.inner.versions.at(version), &response);
-            if large { aside(&Handle::current(), hear).await } else { hear() }
+            let decode_response = move || remote.hear_together(sent, remote.inner.versions.at(version), &response);
+            if large { run_blocking(&Handle::current(), decode_response).await } else { decode_response() }
         }))
     }
 
-    fn hear_together(&self, sent: Sent, offer: &Offer, response: &Response<Bytes>) -> Answers {
+    fn hear_together(&self, sent: Sent, offer: &Description, response: &Response<Bytes>) -> Answers {
         let known = |method| self.find(offer, method).ok().flatten();
-        let asked = sent.iter().flatten().map(|method| Asked { method, known: known(method) }).collect::<Vec<_>>();
-        let heard = match &offer.tongue {
-            Some(tongue) => tongue.hear_many(&asked, response),
+        let asked = sent.iter().flatten().map(|method| CallTarget { method, known: known(method) }).collect::<Vec<_>>();
+        let heard = match &offer.codec {
+            Some(codec) => codec.decode_batch(&asked, response),
             None => Ok(Vec::new()),
         };
         drop(asked);
@@ -70,12 +70,12 @@ impl Remote {
                 heard.collect()
             }
             // The methods may all be there, and only the way to call several at once is not.
-            Err(NoAnswer::Fault(fault)) => none(sent, &several(&fault)),
+            Err(ResponseError::Fault(fault)) => none(sent, &several(&fault)),
             Err(no_answer) => none(sent, &self.fault_of("system.multicall", no_answer)),
         }
     }
 
-    fn heard_of(&self, method: &str, answer: Option<Result<Value, NoAnswer>>) -> Result<Box<dyn Encode>, Fault> {
+    fn heard_of(&self, method: &str, answer: Option<Result<Value, ResponseError>>) -> Result<Box<dyn Encode>, Fault> {
         match answer {
             Some(Ok(value)) => Ok(Box::new(value)),
             Some(Err(no_answer)) => Err(self.fault_of(method, no_answer)),

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method as Verb, Request, StatusCode, Uri};
 
-use super::version::Offer;
-use super::{Description, Options, Remote, Speaks};
+use super::version::Description;
+use super::{DescriptionSource, Upstream, UpstreamOptions, UpstreamProtocol};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::shape::Shapes;
 use crate::model::value::Value;
-use crate::protocol::client_codec::{Asked, NoAnswer, Tongue};
+use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::protocol::jsonrpc;
 use crate::protocol::jsonrpc::openrpc::read as openrpc;
 use crate::protocol::soap;
 use crate::protocol::soap::wsdl::read as wsdl;
 use crate::protocol::xmlrpc::introspection;
-use crate::service::args::Arguments;
+use crate::service::args::ArgValues;
 use crate::upstream::transport::Repeat;
 
 /// How many methods are asked for their signatures and help; of others only the names are known.
@@ -28,66 +28,68 @@ const AT_ONCE: usize = 100;
 /// How many documents a WSDL document may be made of.
 const DOCUMENTS: usize = 64;
 
-impl Remote {
+impl Upstream {
     /// What the server says of itself, amended by what the operator says of it.
-    pub(super) async fn ask_itself(&self) -> Result<Offer, Fault> {
+    pub(super) async fn describe_itself(&self) -> Result<Description, Fault> {
         let options = &self.inner.options;
-        let (mut interface, guessed, tongue) = match (options.speaks, &options.described) {
-            (Speaks::Soap, described) => self.wsdl(described.as_ref()).await?,
+        let (mut interface, inferred, codec) = match (options.speaks, &options.described) {
+            (UpstreamProtocol::Soap, described) => self.wsdl(described.as_ref()).await?,
             (_, Some(described)) => {
                 let text = self.described(described).await?;
-                let openrpc::Learned { interface, .. } = openrpc::read(text.as_bytes())?;
-                (interface, false, self.tongue()?)
+                let openrpc::OpenRpcDescription { interface, .. } = openrpc::read(text.as_bytes())?;
+                (interface, false, self.codec()?)
             }
-            (Speaks::JsonRpc, None) => self.discover().await?,
-            (Speaks::XmlRpc, None) => {
-                let tongue = self.tongue()?;
-                (self.introspect(&tongue).await?, true, tongue)
+            (UpstreamProtocol::JsonRpc, None) => self.discover_json_rpc().await?,
+            (UpstreamProtocol::XmlRpc, None) => {
+                let codec = self.codec()?;
+                (self.introspect(&codec).await?, true, codec)
             }
         };
-        let strangers = options.strangers(&interface);
+        let unmatched = options.unmatched(&interface);
         amend(&mut interface, options);
-        Ok(Offer {
-            strangers,
+        Ok(Description {
+            unmatched,
             shapes: Shapes::of(&interface),
             interface,
-            guessed,
+            inferred,
             complete: true,
-            tongue: Some(tongue),
+            codec: Some(codec),
         })
     }
 
-    fn tongue(&self) -> Result<Tongue, Fault> {
-        self.offer().tongue.clone().ok_or_else(|| Fault::new(Kind::Internal, "there is no way to ask the server"))
+    fn codec(&self) -> Result<ClientCodec, Fault> {
+        self.offer().codec.clone().ok_or_else(|| Fault::new(Kind::Internal, "there is no way to ask the server"))
     }
 
     /// An OpenRPC document, or, of servers that have none, what introspection tells.
-    async fn discover(&self) -> Result<(Interface, bool, Tongue), Fault> {
-        let tongue = self.tongue()?;
-        let asked = Asked { method: "rpc.discover", known: None };
-        let request = tongue.ask(asked, Arguments::default())?;
+    async fn discover_json_rpc(&self) -> Result<(Interface, bool, ClientCodec), Fault> {
+        let codec = self.codec()?;
+        let asked = CallTarget { method: "rpc.discover", known: None };
+        let request = codec.encode_call(asked, ArgValues::default())?;
         let response = self.exchange(request, Repeat::Harmless).await?;
-        match tongue.hear(asked, &response) {
+        match codec.decode_response(asked, &response) {
             Ok(document) => {
                 let document = serde_json::to_value(document).map_err(|error| unsaid(&error))?;
-                let learned = openrpc::document(&document)?;
-                let by_name = !learned.by_name.is_empty();
-                Ok((learned.interface, false, passing_names(tongue, by_name)))
+                let discovered = openrpc::document(&document)?;
+                let by_name = !discovered.by_name.is_empty();
+                Ok((discovered.interface, false, passing_names(codec, by_name)))
             }
-            Err(NoAnswer::Fault(_) | NoAnswer::Status { .. }) => Ok((self.introspect(&tongue).await?, true, tongue)),
+            Err(ResponseError::Fault(_) | ResponseError::Status { .. }) => {
+                Ok((self.introspect(&codec).await?, true, codec))
+            }
             Err(other) => Err(other.into_fault()),
         }
     }
 
     /// What `system.listMethods`, `system.methodSignature` and `system.methodHelp` tell.
-    async fn introspect(&self, tongue: &Tongue) -> Result<Interface, Fault> {
-        let listed = self.ask(tongue, "system.listMethods", Vec::new()).await.map_err(NoAnswer::into_fault)?;
+    async fn introspect(&self, codec: &ClientCodec) -> Result<Interface, Fault> {
+        let listed = self.ask(codec, "system.listMethods", Vec::new()).await.map_err(ResponseError::into_fault)?;
         let names = introspection::names(&listed)?;
         let mut described: Vec<introspection::Described> =
             names.into_iter().map(|name| introspection::Described { name, signature: None, help: None }).collect();
         let asked = described.len().min(ASKED);
         for methods in described.get_mut(..asked).unwrap_or_default().chunks_mut(AT_ONCE) {
-            if !self.describe(tongue, methods).await? {
+            if !self.describe(codec, methods).await? {
                 break;
             }
         }
@@ -96,10 +98,10 @@ impl Remote {
 
     /// Asks for the signatures and the help of some methods: all at once if the server takes that, otherwise one by one.
     /// Answers whether there is any sense in asking for more.
-    async fn describe(&self, tongue: &Tongue, methods: &mut [introspection::Described]) -> Result<bool, Fault> {
-        let mut told = match self.ask_at_once(tongue, methods).await? {
+    async fn describe(&self, codec: &ClientCodec, methods: &mut [introspection::Described]) -> Result<bool, Fault> {
+        let mut told = match self.ask_at_once(codec, methods).await? {
             Some(told) => told.into_iter(),
-            None => self.ask_one_by_one(tongue, methods).await?.into_iter(),
+            None => self.ask_one_by_one(codec, methods).await?.into_iter(),
         };
         let mut any = false;
         for method in methods {
@@ -111,27 +113,27 @@ impl Remote {
 
     async fn ask_at_once(
         &self,
-        tongue: &Tongue,
+        codec: &ClientCodec,
         methods: &[introspection::Described],
     ) -> Result<Option<Vec<Option<Value>>>, Fault> {
-        let named = |name: &str| Arguments::ByPosition(vec![Value::Text(name.to_owned())]);
-        let asked: Vec<Asked<'_>> = methods
+        let named = |name: &str| ArgValues::ByPosition(vec![Value::Text(name.to_owned())]);
+        let asked: Vec<CallTarget<'_>> = methods
             .iter()
             .flat_map(|_| ["system.methodSignature", "system.methodHelp"])
-            .map(|method| Asked { method, known: None })
+            .map(|method| CallTarget { method, known: None })
             .collect();
         let arguments = methods.iter().flat_map(|method| [named(&method.name), named(&method.name)]);
         let calls = asked.iter().copied().zip(arguments).collect();
-        let Some(request) = tongue.ask_many(calls)? else { return Ok(None) };
+        let Some(request) = codec.encode_batch(calls)? else { return Ok(None) };
         let response = self.exchange(request, Repeat::Harmless).await?;
-        let Ok(answers) = tongue.hear_many(&asked, &response) else { return Ok(None) };
+        let Ok(answers) = codec.decode_batch(&asked, &response) else { return Ok(None) };
         Ok(Some(answers.into_iter().map(Result::ok).collect()))
     }
 
     /// Ends early where the first few know nothing: a server that answers none of these to one method has them for none.
     async fn ask_one_by_one(
         &self,
-        tongue: &Tongue,
+        codec: &ClientCodec,
         methods: &[introspection::Described],
     ) -> Result<Vec<Option<Value>>, Fault> {
         let mut told = Vec::with_capacity(2 * methods.len());
@@ -140,9 +142,9 @@ impl Remote {
                 break;
             }
             for question in ["system.methodSignature", "system.methodHelp"] {
-                told.push(match self.ask(tongue, question, vec![Value::Text(method.name.clone())]).await {
+                told.push(match self.ask(codec, question, vec![Value::Text(method.name.clone())]).await {
                     Ok(answer) => Some(answer),
-                    Err(NoAnswer::Fault(fault)) if matches!(fault.kind, Kind::Unreachable | Kind::Late) => {
+                    Err(ResponseError::Fault(fault)) if matches!(fault.kind, Kind::Unreachable | Kind::Late) => {
                         return Err(fault);
                     }
                     Err(_) => None,
@@ -152,12 +154,12 @@ impl Remote {
         Ok(told)
     }
 
-    async fn wsdl(&self, described: Option<&Description>) -> Result<(Interface, bool, Tongue), Fault> {
-        let own = Description::At("?wsdl".to_owned());
+    async fn wsdl(&self, described: Option<&DescriptionSource>) -> Result<(Interface, bool, ClientCodec), Fault> {
+        let own = DescriptionSource::At("?wsdl".to_owned());
         let first = described.unwrap_or(&own);
         let name = match first {
-            Description::At(url) => self.resolve(url)?,
-            Description::Text { name, .. } => name.clone(),
+            DescriptionSource::At(url) => self.resolve(url)?,
+            DescriptionSource::Text { name, .. } => name.clone(),
         };
         let mut documents = vec![(name, self.described(first).await?)];
         let mut next = 0;
@@ -181,14 +183,15 @@ impl Remote {
             next += 1;
         }
         let documents: Vec<_> = documents.iter().map(|(location, text)| wsdl::Document { location, text }).collect();
-        let wsdl::Learned { interface, binding, guessed } = wsdl::read(&documents, self.inner.options.port.as_deref())?;
-        Ok((interface, guessed, Tongue::Soap(soap::client::Tongue::new(Arc::new(binding)))))
+        let wsdl::WsdlDescription { interface, binding, inferred } =
+            wsdl::read(&documents, self.inner.options.port.as_deref())?;
+        Ok((interface, inferred, ClientCodec::Soap(soap::client::SoapCodec::new(Arc::new(binding)))))
     }
 
-    async fn described(&self, described: &Description) -> Result<String, Fault> {
+    async fn described(&self, described: &DescriptionSource) -> Result<String, Fault> {
         match described {
-            Description::At(url) => self.fetch(&self.resolve(url)?).await,
-            Description::Text { text, .. } => Ok(text.clone()),
+            DescriptionSource::At(url) => self.fetch(&self.resolve(url)?).await,
+            DescriptionSource::Text { text, .. } => Ok(text.clone()),
         }
     }
 
@@ -211,12 +214,13 @@ impl Remote {
 }
 
 /// JSON-RPC where some methods take their parameters by name only: then all are asked so.
-fn passing_names(tongue: Tongue, by_name: bool) -> Tongue {
-    match tongue {
-        Tongue::JsonRpc(tongue) if by_name => {
-            Tongue::JsonRpc(jsonrpc::client::Tongue { passing: jsonrpc::client::Passing::Name, ..tongue })
-        }
-        tongue => tongue,
+fn passing_names(codec: ClientCodec, by_name: bool) -> ClientCodec {
+    match codec {
+        ClientCodec::JsonRpc(codec) if by_name => ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec {
+            passing: jsonrpc::client::ParamStructure::Name,
+            ..codec
+        }),
+        codec => codec,
     }
 }
 
@@ -249,7 +253,7 @@ fn relative(base: &str, reference: &str) -> Result<String, Fault> {
 }
 
 /// What the operator says of methods comes before what the server says.
-fn amend(interface: &mut Interface, options: &Options) {
+fn amend(interface: &mut Interface, options: &UpstreamOptions) {
     interface.methods.retain(|method| options.allows(&method.name));
     match &options.title {
         Some(title) => interface.title.clone_from(title),

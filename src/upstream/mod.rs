@@ -10,6 +10,6 @@ mod remote;
 pub mod transport;
 mod version;
 
-pub use name_patterns::Names;
-pub use options::{Description, Multicall, Options, Speaks};
-pub use remote::Remote;
+pub use name_patterns::NamePatterns;
+pub use options::{Batching, DescriptionSource, UpstreamOptions, UpstreamProtocol};
+pub use remote::Upstream;

@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 /// Names of methods, where `*` in a name stands for any characters, or none.
 ///
 /// ```
-/// use croupier::upstream::Names;
-/// let names = Names(vec!["supervisor.get*".into(), "*.reload".into()]);
+/// use croupier::upstream::NamePatterns;
+/// let names = NamePatterns(vec!["supervisor.get*".into(), "*.reload".into()]);
 /// assert!(names.has("supervisor.getState") && names.has("supervisor.reload") && !names.has("supervisor.shutdown"));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Names(pub Vec<String>);
+pub struct NamePatterns(pub Vec<String>);
 
-impl Names {
+impl NamePatterns {
     /// Whether one of the patterns is this name.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|pattern| fits(pattern, name))

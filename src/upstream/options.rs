@@ -6,16 +6,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Names;
+use super::NamePatterns;
 use crate::codec::xmlrpc::Dialect;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
-use crate::protocol::jsonrpc::client::Passing;
+use crate::protocol::jsonrpc::client::ParamStructure;
 
 /// The protocol in which a server is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Speaks {
+pub enum UpstreamProtocol {
     /// XML-RPC, written as the `xml-rpc` of the group says.
     XmlRpc,
     /// JSON-RPC 2.0.
@@ -28,7 +28,7 @@ pub enum Speaks {
 /// batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Multicall {
+pub enum Batching {
     /// They travel one by one.
     #[default]
     Avoid,
@@ -41,7 +41,7 @@ pub enum Multicall {
 
 /// Where the description of a server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Description {
+pub enum DescriptionSource {
     /// At a URL of the server, or below its own path.
     At(String),
     /// In a text that is there already, such as a file's, with its name for messages.
@@ -55,30 +55,30 @@ pub enum Description {
 
 /// What an operator says of a server elsewhere, beside how it is reached.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Options {
+pub struct UpstreamOptions {
     /// The protocol in which it is asked.
-    pub speaks: Speaks,
+    pub speaks: UpstreamProtocol,
     /// Its WSDL or OpenRPC document; without it, the server is asked: by introspection, by `rpc.discover`, or for its
     /// own address with `?wsdl`.
-    pub described: Option<Description>,
+    pub described: Option<DescriptionSource>,
     /// Which port of a WSDL document is meant, if it has several.
     pub port: Option<String>,
     /// The methods that may be called (all by default).
-    pub allow: Names,
+    pub allow: NamePatterns,
     /// The methods that may not, although they are allowed.
-    pub hide: Names,
+    pub hide: NamePatterns,
     /// The methods that change nothing, so that HTTP GET may ask for them.
-    pub safe: Names,
+    pub safe: NamePatterns,
     /// The methods that may be carried out twice without harm; those that are safe always may.
-    pub idempotent: Names,
+    pub idempotent: NamePatterns,
     /// The names of methods' parameters, in their order, where the server does not say them.
     pub params: BTreeMap<String, Vec<String>>,
     /// A secret that every call has before its parameters.
     pub token: Option<String>,
     /// How JSON-RPC passes parameters.
-    pub passing: Passing,
+    pub passing: ParamStructure,
     /// Whether the calls of one request may travel together.
-    pub multicall: Multicall,
+    pub multicall: Batching,
     /// How what XML-RPC leaves open is written to it, and read (the default dialect).
     pub dialect: Dialect,
     /// How many bytes an answer may have (64 MiB by default).
@@ -91,21 +91,21 @@ pub struct Options {
     pub refresh: Duration,
 }
 
-impl Options {
+impl UpstreamOptions {
     /// The defaults for a server that is asked in this protocol.
-    pub fn new(speaks: Speaks) -> Options {
-        Options {
+    pub fn new(speaks: UpstreamProtocol) -> UpstreamOptions {
+        UpstreamOptions {
             speaks,
             described: None,
             port: None,
-            allow: Names(vec!["*".to_owned()]),
-            hide: Names::default(),
-            safe: Names::default(),
-            idempotent: Names::default(),
+            allow: NamePatterns(vec!["*".to_owned()]),
+            hide: NamePatterns::default(),
+            safe: NamePatterns::default(),
+            idempotent: NamePatterns::default(),
             params: BTreeMap::new(),
             token: None,
-            passing: Passing::default(),
-            multicall: Multicall::default(),
+            passing: ParamStructure::default(),
+            multicall: Batching::default(),
             dialect: Dialect::default(),
             largest: 64 << 20,
             title: None,
@@ -115,13 +115,13 @@ impl Options {
     }
 
     /// The names that are said of methods, and fit none of these.
-    pub(super) fn strangers(&self, interface: &Interface) -> Vec<String> {
+    pub(super) fn unmatched(&self, interface: &Interface) -> Vec<String> {
         let lists =
             [("allow", &self.allow), ("hide", &self.hide), ("safe", &self.safe), ("idempotent", &self.idempotent)];
-        let listed = lists.into_iter().flat_map(|(key, Names(names))| names.iter().map(move |name| (key, name)));
+        let listed = lists.into_iter().flat_map(|(key, NamePatterns(names))| names.iter().map(move |name| (key, name)));
         let named = listed.chain(self.params.keys().map(|name| ("params", name)));
         let fits = |name: &str| {
-            let pattern = Names(vec![name.to_owned()]);
+            let pattern = NamePatterns(vec![name.to_owned()]);
             name == "*" || interface.methods.iter().any(|method| pattern.has(&method.name))
         };
         named.filter(|(_, name)| !fits(name)).map(|(key, name)| format!("`{}` in `{key}`", abridge(name))).collect()
@@ -148,13 +148,13 @@ mod tests {
             safe: false,
         };
         let interface = Interface { methods: vec![method("spin"), method("wheel.stop")], ..Interface::default() };
-        let names = |names: &[&str]| Names(names.iter().map(|name| (*name).to_owned()).collect());
-        let options = Options {
+        let names = |names: &[&str]| NamePatterns(names.iter().map(|name| (*name).to_owned()).collect());
+        let options = UpstreamOptions {
             hide: names(&["wheel.stpo", "wheel.*"]),
             safe: names(&["spin", "get*"]),
             params: BTreeMap::from([("spun".to_owned(), Vec::new()), ("spin".to_owned(), Vec::new())]),
-            ..Options::new(Speaks::XmlRpc)
+            ..UpstreamOptions::new(UpstreamProtocol::XmlRpc)
         };
-        assert_eq!(options.strangers(&interface), ["`wheel.stpo` in `hide`", "`get*` in `safe`", "`spun` in `params`"]);
+        assert_eq!(options.unmatched(&interface), ["`wheel.stpo` in `hide`", "`get*` in `safe`", "`spun` in `params`"]);
     }
 }

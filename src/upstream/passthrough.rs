@@ -12,13 +12,13 @@ use memchr::memmem;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use super::version::Offer;
-use super::{Remote, Speaks};
+use super::version::Description;
+use super::{Upstream, UpstreamProtocol};
 use crate::model::fault::{BoxError, Fault};
-use crate::protocol::client_codec::Tongue;
-use crate::service::future::Soon;
-use crate::service::passthrough::{Content, Passed, Wire, Written};
-use crate::service::{Call, Relayed, Relaying};
+use crate::protocol::client_codec::ClientCodec;
+use crate::service::future::MaybeReady;
+use crate::service::passthrough::{RawBody, RawCall, RawFormat, RawResponse};
+use crate::service::{Call, RawFuture, RawOutcome};
 use crate::upstream::transport::{Incoming, Repeat};
 
 /// How an answer of XML-RPC begins, but for what may stand before it.
@@ -31,9 +31,9 @@ const FIRST: usize = 64 << 10;
 
 /// Which method is called, and what was known when it was.
 #[derive(Clone, Copy)]
-struct Asked<'a> {
+struct CallTarget<'a> {
     method: &'a str,
-    offer: &'a Offer,
+    offer: &'a Description,
 }
 
 /// An answer as far as it has come.
@@ -44,32 +44,41 @@ struct Begun {
     rest: Option<Incoming>,
 }
 
-impl Remote {
+impl Upstream {
     /// Passes a call on, if the server is asked in the same protocol and nothing is to be put into the call.
-    pub(super) fn pass_on(&self, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
+    pub(super) fn pass_on(&self, call: Call<'_>, written: RawCall<'_>) -> Option<RawFuture> {
         let options = &self.inner.options;
         if options.token.is_some() {
             return None;
         }
         let version = self.inner.versions.count();
         let offer = self.inner.versions.at(version);
-        let request = match (written.wire, options.speaks, &offer.tongue) {
-            (Wire::XmlRpc, Speaks::XmlRpc, _) => request(written, HeaderValue::from_static("text/xml")),
-            (Wire::JsonRpc, Speaks::JsonRpc, _) => request(written, HeaderValue::from_static("application/json")),
-            (wire @ Wire::Soap { .. }, Speaks::Soap, Some(Tongue::Soap(tongue))) => tongue.pass(wire, written.body)?,
+        let request = match (written.wire, options.speaks, &offer.codec) {
+            (RawFormat::XmlRpc, UpstreamProtocol::XmlRpc, _) => request(written, HeaderValue::from_static("text/xml")),
+            (RawFormat::JsonRpc, UpstreamProtocol::JsonRpc, _) => {
+                request(written, HeaderValue::from_static("application/json"))
+            }
+            (wire @ RawFormat::Soap { .. }, UpstreamProtocol::Soap, Some(ClientCodec::Soap(codec))) => {
+                codec.pass(wire, written.body)?
+            }
             _ => return None,
         };
         if let Err(fault) = self.find(offer, call.method) {
-            return Some(Soon::now(Err(fault)));
+            return Some(MaybeReady::now(Err(fault)));
         }
         let (remote, method, repeat) = (self.clone(), call.method.to_owned(), self.repeat(call.method));
-        Some(Soon::later(async move {
-            let asked = Asked { method: &method, offer: remote.inner.versions.at(version) };
-            remote.relay(request, repeat, asked).await
+        Some(MaybeReady::later(async move {
+            let asked = CallTarget { method: &method, offer: remote.inner.versions.at(version) };
+            remote.call_raw(request, repeat, asked).await
         }))
     }
 
-    async fn relay(&self, request: Request<Bytes>, repeat: Repeat, asked: Asked<'_>) -> Result<Relayed, Fault> {
+    async fn call_raw(
+        &self,
+        request: Request<Bytes>,
+        repeat: Repeat,
+        asked: CallTarget<'_>,
+    ) -> Result<RawOutcome, Fault> {
         let speaks = self.inner.options.speaks;
         let sent = self.inner.transport.send(request, repeat).await;
         let (head, body) = sent.map_err(|error| self.unanswered(&error))?.into_parts();
@@ -78,7 +87,7 @@ impl Remote {
         if let Some(content_type) = content_type.filter(|content_type| plain && is_of(speaks, content_type)) {
             let begun = begin(body).await.map_err(|error| self.unanswered(&error))?;
             if begun.looks_like(speaks) {
-                return Ok(Relayed::Passed(Passed::new(head.status, content_type, begun.content())));
+                return Ok(RawOutcome::RawResponse(RawResponse::new(head.status, content_type, begun.content())));
             }
             return self.read(asked, Response::from_parts(head, begun.whole(self.inner.options.largest).await?));
         }
@@ -87,12 +96,12 @@ impl Remote {
     }
 
     /// Reads an answer that cannot be passed on as it is: mostly it is none.
-    fn read(&self, asked: Asked<'_>, response: Response<Bytes>) -> Result<Relayed, Fault> {
-        self.hear(asked.method, asked.offer, &response).map(Relayed::Read)
+    fn read(&self, asked: CallTarget<'_>, response: Response<Bytes>) -> Result<RawOutcome, Fault> {
+        self.decode_response(asked.method, asked.offer, &response).map(RawOutcome::Read)
     }
 }
 
-fn request(written: Written<'_>, usual: HeaderValue) -> Request<Bytes> {
+fn request(written: RawCall<'_>, usual: HeaderValue) -> Request<Bytes> {
     let mut request = Request::new(Bytes::copy_from_slice(written.body));
     *request.method_mut() = Method::POST;
     request.headers_mut().insert(header::CONTENT_TYPE, written.content_type.cloned().unwrap_or(usual));
@@ -101,18 +110,18 @@ fn request(written: Written<'_>, usual: HeaderValue) -> Request<Bytes> {
 
 /// Whether a response of this status holds an answer: faults of SOAP have others than 200 (SOAP 1.1, section 6.2; SOAP 1.2,
 /// Part 2, section 7.4.2).
-fn is_an_answers(status: StatusCode, speaks: Speaks) -> bool {
+fn is_an_answers(status: StatusCode, speaks: UpstreamProtocol) -> bool {
     let fault = status == StatusCode::INTERNAL_SERVER_ERROR || status == StatusCode::BAD_REQUEST;
-    status == StatusCode::OK || (speaks == Speaks::Soap && fault)
+    status == StatusCode::OK || (speaks == UpstreamProtocol::Soap && fault)
 }
 
 /// Whether a content type is one of the protocol's.
-fn is_of(speaks: Speaks, content_type: &HeaderValue) -> bool {
+fn is_of(speaks: UpstreamProtocol, content_type: &HeaderValue) -> bool {
     let bytes = content_type.as_bytes();
     let media = bytes.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
     match speaks {
-        Speaks::XmlRpc | Speaks::Soap => media.ends_with(b"/xml") || media.ends_with(b"+xml"),
-        Speaks::JsonRpc => media.starts_with(b"application/json") || media.ends_with(b"+json"),
+        UpstreamProtocol::XmlRpc | UpstreamProtocol::Soap => media.ends_with(b"/xml") || media.ends_with(b"+xml"),
+        UpstreamProtocol::JsonRpc => media.starts_with(b"application/json") || media.ends_with(b"+json"),
     }
 }
 
@@ -166,23 +175,25 @@ fn ends(all: &[u8]) -> bool {
 impl Begun {
     /// Whether this looks like an answer in the protocol: it begins like one and, if it is all there, has what an answer
     /// has and ends like one.
-    fn looks_like(&self, speaks: Speaks) -> bool {
+    fn looks_like(&self, speaks: UpstreamProtocol) -> bool {
         let (all, whole) = (self.first.as_ref(), self.rest.is_none());
         let start = all.get(..512).unwrap_or(all);
         match speaks {
-            Speaks::XmlRpc => START.find(start).is_some() && (!whole || ends(all)),
-            Speaks::Soap => ENVELOPE.find(start).is_some() && (!whole || all.trim_ascii_end().ends_with(b"Envelope>")),
-            Speaks::JsonRpc if whole => {
+            UpstreamProtocol::XmlRpc => START.find(start).is_some() && (!whole || ends(all)),
+            UpstreamProtocol::Soap => {
+                ENVELOPE.find(start).is_some() && (!whole || all.trim_ascii_end().ends_with(b"Envelope>"))
+            }
+            UpstreamProtocol::JsonRpc if whole => {
                 serde_json::from_slice(all).is_ok_and(|members: Members| members.are_an_answer())
             }
-            Speaks::JsonRpc => all.trim_ascii_start().starts_with(b"{"),
+            UpstreamProtocol::JsonRpc => all.trim_ascii_start().starts_with(b"{"),
         }
     }
 
-    fn content(self) -> Content {
+    fn content(self) -> RawBody {
         match self.rest {
-            None => Content::Whole(self.first),
-            Some(rest) => Content::Coming(Box::pin(Resumed { first: Some(self.first), rest })),
+            None => RawBody::Whole(self.first),
+            Some(rest) => RawBody::Coming(Box::pin(Resumed { first: Some(self.first), rest })),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::Remote;
+use super::Upstream;
 use crate::model::fault::{Fault, Kind};
 
 /// How long a server may take to describe itself.
@@ -14,22 +14,23 @@ const SOON: Duration = Duration::from_millis(500);
 /// The longest time between two such questions.
 const RARELY: Duration = Duration::from_secs(30);
 
-impl Remote {
+impl Upstream {
     /// Asks the server what it is, again and again: often while it does not say, rarely once it has. Tells whenever it has
     /// said so, and whether something has changed. Ends only by being dropped.
-    pub async fn keep_learning(self, mut told: impl FnMut(&Remote, bool)) {
+    pub async fn keep_discovering(self, mut told: impl FnMut(&Upstream, bool)) {
         let mut delay = SOON;
         let mut failing = false;
         loop {
-            let learned = timeout(PATIENCE, self.learn()).await;
-            match learned.unwrap_or_else(|_| Err(Fault::new(Kind::Late, format!("no description within {PATIENCE:?}"))))
+            let discovered = timeout(PATIENCE, self.discover()).await;
+            match discovered
+                .unwrap_or_else(|_| Err(Fault::new(Kind::Late, format!("no description within {PATIENCE:?}"))))
             {
                 Ok(new) => {
                     if new || failing {
                         let methods = self.offer().interface.methods.len();
                         tracing::info!(server = self.servers(), methods, "a server has described itself");
                     }
-                    for stranger in self.offer().strangers.iter().filter(|_| new) {
+                    for stranger in self.offer().unmatched.iter().filter(|_| new) {
                         tracing::warn!(server = self.servers(), "{stranger} fits no method of the server");
                     }
                     told(&self, new);

@@ -7,22 +7,22 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tokio::runtime::Handle;
 
-use super::version::{Offer, Versions};
-use super::{Multicall, Options};
+use super::version::{Description, Versions};
+use super::{Batching, UpstreamOptions};
 use crate::codec::xmlrpc::MULTICALL;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::shape::Shapes;
 use crate::model::value::Value;
-use crate::protocol::client_codec::{Asked, NoAnswer, Tongue};
+use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::protocol::jsonrpc;
 use crate::protocol::xmlrpc;
 use crate::service::args;
-use crate::service::args::Arguments;
-use crate::service::future::{Soon, aside};
-use crate::service::passthrough::{Wire, Written};
-use crate::service::{Answer, Call, Pending, Relaying, Service, Together};
-use crate::upstream::Speaks;
+use crate::service::args::ArgValues;
+use crate::service::future::{MaybeReady, run_blocking};
+use crate::service::passthrough::{RawCall, RawFormat};
+use crate::service::{BatchFuture, Call, CallFuture, Output, RawFuture, RpcService};
+use crate::upstream::UpstreamProtocol;
 use crate::upstream::transport::{Repeat, Transport, TransportError};
 
 /// From this many bytes on an answer is read on a thread beside those that answer small ones.
@@ -30,34 +30,34 @@ pub(super) const LARGE: usize = 256 << 10;
 
 /// A server elsewhere, called as a service.
 ///
-/// It has no methods until it has [described itself](Remote::learn); until then, servers of XML-RPC and JSON-RPC are asked
+/// It has no methods until it has [described itself](Upstream::discover); until then, servers of XML-RPC and JSON-RPC are asked
 /// all the same, with what the caller gives. Clones are the same server.
 #[derive(Clone)]
-pub struct Remote {
+pub struct Upstream {
     pub(super) inner: Arc<Inner>,
 }
 
 pub(super) struct Inner {
     pub(super) transport: Transport,
-    pub(super) options: Options,
+    pub(super) options: UpstreamOptions,
     pub(super) versions: Versions,
 }
 
-impl Remote {
+impl Upstream {
     /// A server that is reached this way. Nobody is asked before the first call, or before somebody wants to
-    /// [learn](Remote::learn).
-    pub fn new(transport: Transport, options: Options) -> Remote {
+    /// [learn](Upstream::discover).
+    pub fn new(transport: Transport, options: UpstreamOptions) -> Upstream {
         let interface =
             Interface { title: options.title.clone().unwrap_or_else(|| options.name.clone()), ..Interface::default() };
-        let none = Offer {
+        let none = Description {
             shapes: Shapes::of(&interface),
             interface,
-            guessed: true,
+            inferred: true,
             complete: false,
-            strangers: Vec::new(),
-            tongue: first_tongue(&options),
+            unmatched: Vec::new(),
+            codec: first_tongue(&options),
         };
-        Remote { inner: Arc::new(Inner { transport, options, versions: Versions::new(none) }) }
+        Upstream { inner: Arc::new(Inner { transport, options, versions: Versions::new(none) }) }
     }
 
     /// Asks the server what it is, and takes that for its interface from now on. Answers whether that is another than
@@ -65,10 +65,10 @@ impl Remote {
     ///
     /// # Errors
     /// Where the server cannot be reached or does not say; what was known before is then still so.
-    pub async fn learn(&self) -> Result<bool, Fault> {
-        let offer = self.ask_itself().await?;
+    pub async fn discover(&self) -> Result<bool, Fault> {
+        let offer = self.describe_itself().await?;
         let before = self.inner.versions.last();
-        if before.complete == offer.complete && before.interface == offer.interface && before.tongue.is_some() {
+        if before.complete == offer.complete && before.interface == offer.interface && before.codec.is_some() {
             return Ok(false);
         }
         if !self.inner.versions.add(offer) {
@@ -79,7 +79,7 @@ impl Remote {
 
     /// Takes over what another has learned, if that is the same server, about which the operator says the same: for as long
     /// as this one has learned nothing itself.
-    pub fn remember(&self, other: &Remote) {
+    pub fn remember(&self, other: &Upstream) {
         let (own, known) = (&self.inner, other.offer());
         let same = own.options == other.inner.options && self.servers() == other.servers();
         if same && known.complete && own.versions.count() == 0 {
@@ -97,16 +97,21 @@ impl Remote {
         self.inner.transport.names().collect::<Vec<_>>().join(" and ")
     }
 
-    pub(super) fn offer(&self) -> &Offer {
+    pub(super) fn offer(&self) -> &Description {
         self.inner.versions.last()
     }
 
     /// Calls a method as it is, for whoever learns.
-    pub(super) async fn ask(&self, tongue: &Tongue, method: &str, arguments: Vec<Value>) -> Result<Value, NoAnswer> {
-        let asked = Asked { method, known: None };
-        let request = tongue.ask(asked, Arguments::ByPosition(arguments)).map_err(NoAnswer::Fault)?;
-        let response = self.exchange(request, Repeat::Harmless).await.map_err(NoAnswer::Fault)?;
-        tongue.hear(asked, &response)
+    pub(super) async fn ask(
+        &self,
+        codec: &ClientCodec,
+        method: &str,
+        arguments: Vec<Value>,
+    ) -> Result<Value, ResponseError> {
+        let asked = CallTarget { method, known: None };
+        let request = codec.encode_call(asked, ArgValues::ByPosition(arguments)).map_err(ResponseError::Fault)?;
+        let response = self.exchange(request, Repeat::Harmless).await.map_err(ResponseError::Fault)?;
+        codec.decode_response(asked, &response)
     }
 
     pub(super) async fn exchange(&self, request: Request<Bytes>, repeat: Repeat) -> Result<Response<Bytes>, Fault> {
@@ -129,27 +134,37 @@ impl Remote {
 
     /// A method as the interface has it; `None` where nobody knows. One that stands for other calls is none, whatever the
     /// server has: those could be of methods that may not be called.
-    pub(super) fn find<'k>(&self, offer: &'k Offer, method: &str) -> Result<Option<args::Known<'k>>, Fault> {
+    pub(super) fn find<'k>(
+        &self,
+        offer: &'k Description,
+        method: &str,
+    ) -> Result<Option<args::KnownParams<'k>>, Fault> {
         if !self.inner.options.allows(method) || method.eq_ignore_ascii_case(MULTICALL) {
             return Err(Fault::no_such_method(method));
         }
         match offer.shapes.method(method) {
-            Some(shape) => Ok(Some(args::Known { method: shape, shapes: &offer.shapes, guessed: offer.guessed })),
+            Some(shape) => {
+                Ok(Some(args::KnownParams { method: shape, shapes: &offer.shapes, inferred: offer.inferred }))
+            }
             None if offer.complete => Err(Fault::no_such_method(method)),
             None => Ok(None),
         }
     }
 
     /// The request that makes a call, and whether it may be sent twice.
-    fn request(&self, offer: &Offer, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
+    fn request(&self, offer: &Description, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
         let (asked, arguments) = self.prepare(offer, call)?;
-        let tongue = offer.tongue.as_ref().ok_or_else(unlearned)?;
-        Ok((tongue.ask(asked, arguments)?, self.repeat(call.method)))
+        let codec = offer.codec.as_ref().ok_or_else(unlearned)?;
+        Ok((codec.encode_call(asked, arguments)?, self.repeat(call.method)))
     }
 
     /// A call as the server is to have it, with its secret if it wants one.
-    pub(super) fn prepare<'c>(&self, offer: &'c Offer, call: &Call<'c>) -> Result<(Asked<'c>, Arguments), Fault> {
-        let asked = Asked { method: call.method, known: self.find(offer, call.method)? };
+    pub(super) fn prepare<'c>(
+        &self,
+        offer: &'c Description,
+        call: &Call<'c>,
+    ) -> Result<(CallTarget<'c>, ArgValues), Fault> {
+        let asked = CallTarget { method: call.method, known: self.find(offer, call.method)? };
         let arguments = call.args.read()?;
         let Some(token) = &self.inner.options.token else { return Ok((asked, arguments)) };
         let mut values = match asked.known {
@@ -157,22 +172,27 @@ impl Remote {
             None => positions(arguments)?,
         };
         values.insert(0, Value::Text(token.clone()));
-        Ok((Asked { known: None, ..asked }, Arguments::ByPosition(values)))
+        Ok((CallTarget { known: None, ..asked }, ArgValues::ByPosition(values)))
     }
 
     /// The answer in a response; `offer` is what was known when it was asked for.
-    pub(super) fn hear(&self, method: &str, offer: &Offer, response: &Response<Bytes>) -> Result<Answer, Fault> {
-        let tongue = offer.tongue.as_ref().ok_or_else(unlearned)?;
-        let asked = Asked { method, known: self.find(offer, method)? };
-        match tongue.hear(asked, response) {
-            Ok(value) => Ok(Answer::One(Box::new(value))),
+    pub(super) fn decode_response(
+        &self,
+        method: &str,
+        offer: &Description,
+        response: &Response<Bytes>,
+    ) -> Result<Output, Fault> {
+        let codec = offer.codec.as_ref().ok_or_else(unlearned)?;
+        let asked = CallTarget { method, known: self.find(offer, method)? };
+        match codec.decode_response(asked, response) {
+            Ok(value) => Ok(Output::One(Box::new(value))),
             Err(no_answer) => Err(self.fault_of(method, no_answer)),
         }
     }
 
     /// The fault that a response without an answer is for the caller.
-    pub(super) fn fault_of(&self, method: &str, no_answer: NoAnswer) -> Fault {
-        if !matches!(no_answer, NoAnswer::Fault(_)) {
+    pub(super) fn fault_of(&self, method: &str, no_answer: ResponseError) -> Fault {
+        if !matches!(no_answer, ResponseError::Fault(_)) {
             tracing::warn!(error = %no_answer, server = self.servers(), method, "a call has no answer that can be read");
         }
         no_answer.into_fault()
@@ -189,72 +209,79 @@ fn unlearned() -> Fault {
     Fault::new(Kind::Unreachable, "the server behind this one has not yet said how it is asked")
 }
 
-fn positions(arguments: Arguments) -> Result<Vec<Value>, Fault> {
+fn positions(arguments: ArgValues) -> Result<Vec<Value>, Fault> {
     match arguments {
-        Arguments::ByPosition(values) => Ok(values),
-        Arguments::ByName(none) if none.is_empty() => Ok(Vec::new()),
-        Arguments::ByName(_) => {
+        ArgValues::ByPosition(values) => Ok(values),
+        ArgValues::ByName(none) if none.is_empty() => Ok(Vec::new()),
+        ArgValues::ByName(_) => {
             Err(Fault::bad_params("the order of the parameters is not known here: give them by position"))
         }
     }
 }
 
 /// How a server is asked before it has said anything.
-fn first_tongue(options: &Options) -> Option<Tongue> {
+fn first_tongue(options: &UpstreamOptions) -> Option<ClientCodec> {
     match options.speaks {
-        Speaks::XmlRpc => {
+        UpstreamProtocol::XmlRpc => {
             let dialect = options.dialect;
-            let bare = options.multicall == Multicall::Bare;
-            Some(Tongue::XmlRpc(xmlrpc::client::Tongue { dialect, bare, ..xmlrpc::client::Tongue::default() }))
+            let bare = options.multicall == Batching::Bare;
+            Some(ClientCodec::XmlRpc(xmlrpc::client::XmlRpcCodec {
+                dialect,
+                bare,
+                ..xmlrpc::client::XmlRpcCodec::default()
+            }))
         }
-        Speaks::JsonRpc => {
+        UpstreamProtocol::JsonRpc => {
             let passing = options.passing;
-            Some(Tongue::JsonRpc(jsonrpc::client::Tongue { passing, ..jsonrpc::client::Tongue::default() }))
+            Some(ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec {
+                passing,
+                ..jsonrpc::client::JsonRpcCodec::default()
+            }))
         }
-        Speaks::Soap => None,
+        UpstreamProtocol::Soap => None,
     }
 }
 
-impl Service for Remote {
+impl RpcService for Upstream {
     fn interface(&self) -> &Interface {
         &self.offer().interface
     }
 
-    fn may_have_more(&self) -> bool {
+    fn has_undescribed_methods(&self) -> bool {
         !self.offer().complete
     }
 
-    fn takes_several(&self) -> bool {
-        self.inner.options.multicall != Multicall::Avoid
+    fn supports_batching(&self) -> bool {
+        self.inner.options.multicall != Batching::Avoid
     }
 
-    fn call_together(&self, calls: &[Call<'_>]) -> Option<Together> {
+    fn call_batch(&self, calls: &[Call<'_>]) -> Option<BatchFuture> {
         self.send_together(calls)
     }
 
-    fn method_of(&self, wire: Wire<'_>) -> Option<&str> {
-        match &self.offer().tongue {
-            Some(Tongue::Soap(tongue)) => tongue.method_of(wire),
+    fn method_of_raw(&self, wire: RawFormat<'_>) -> Option<&str> {
+        match &self.offer().codec {
+            Some(ClientCodec::Soap(codec)) => codec.method_of_raw(wire),
             _ => None,
         }
     }
 
-    fn relay(&self, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
+    fn call_raw(&self, call: Call<'_>, written: RawCall<'_>) -> Option<RawFuture> {
         self.pass_on(call, written)
     }
 
-    fn call(&self, call: Call<'_>) -> Pending {
+    fn call(&self, call: Call<'_>) -> CallFuture {
         let version = self.inner.versions.count();
         let (request, repeat) = match self.request(self.inner.versions.at(version), &call) {
             Ok(request) => request,
-            Err(fault) => return Soon::now(Err(fault)),
+            Err(fault) => return MaybeReady::now(Err(fault)),
         };
         let (remote, method) = (self.clone(), call.method.to_owned());
-        Soon::later(async move {
+        MaybeReady::later(async move {
             let response = remote.exchange(request, repeat).await?;
             let large = response.body().len() >= LARGE;
-            let hear = move || remote.hear(&method, remote.inner.versions.at(version), &response);
-            if large { aside(&Handle::current(), hear).await } else { hear() }
+            let decode_response = move || remote.decode_response(&method, remote.inner.versions.at(version), &response);
+            if large { run_blocking(&Handle::current(), decode_response).await } else { decode_response() }
         })
     }
 }

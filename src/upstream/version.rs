@@ -4,21 +4,21 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::model::interface::Interface;
 use crate::model::shape::Shapes;
-use crate::protocol::client_codec::Tongue;
+use crate::protocol::client_codec::ClientCodec;
 
 /// What a server offers, as far as is known at some time.
 #[derive(Clone)]
-pub(super) struct Offer {
+pub(super) struct Description {
     pub(super) interface: Interface,
     pub(super) shapes: Shapes,
     /// How many parameters methods take is a guess.
-    pub(super) guessed: bool,
+    pub(super) inferred: bool,
     /// Whether there are no methods beside those of the interface.
     pub(super) complete: bool,
     /// What the operator says of methods that are not there: a slip, or of another version of the server.
-    pub(super) strangers: Vec<String>,
+    pub(super) unmatched: Vec<String>,
     /// How the server is asked; `None` as long as nobody knows.
-    pub(super) tongue: Option<Tongue>,
+    pub(super) codec: Option<ClientCodec>,
 }
 
 /// Versions of what is known, of which the last counts. All are kept, since some may still be looked at; there is a new
@@ -29,7 +29,7 @@ pub(super) struct Versions {
 }
 
 struct Version {
-    offer: Offer,
+    offer: Description,
     next: OnceLock<Box<Version>>,
 }
 
@@ -37,12 +37,12 @@ struct Version {
 const MOST: usize = 1000;
 
 impl Versions {
-    pub(super) fn new(offer: Offer) -> Versions {
+    pub(super) fn new(offer: Description) -> Versions {
         Versions { first: Version { offer, next: OnceLock::new() }, adding: Mutex::new(1) }
     }
 
     /// What is known now.
-    pub(super) fn last(&self) -> &Offer {
+    pub(super) fn last(&self) -> &Description {
         &self.end().1.offer
     }
 
@@ -52,7 +52,7 @@ impl Versions {
     }
 
     /// What was known under a number.
-    pub(super) fn at(&self, number: usize) -> &Offer {
+    pub(super) fn at(&self, number: usize) -> &Description {
         let mut version = &self.first;
         for _ in 0..number {
             version = version.next.get().map_or(version, Box::as_ref);
@@ -69,7 +69,7 @@ impl Versions {
     }
 
     /// Makes this the last version; answers whether there was room for it.
-    pub(super) fn add(&self, offer: Offer) -> bool {
+    pub(super) fn add(&self, offer: Description) -> bool {
         let mut count = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         if *count == MOST {
             return false;

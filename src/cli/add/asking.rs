@@ -12,12 +12,12 @@ use crate::model::fault::Fault;
 use crate::model::interface::Interface;
 use crate::model::text::shorten;
 use crate::model::value::Value;
-use crate::protocol::client_codec::{Asked, NoAnswer, Tongue};
-use crate::service::Service as _;
-use crate::service::args::Arguments;
+use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
+use crate::service::RpcService as _;
+use crate::service::args::ArgValues;
 use crate::upstream::transport;
 use crate::upstream::transport::{Repeat, Transport, TransportError};
-use crate::upstream::{Description, Options, Remote, Speaks};
+use crate::upstream::{DescriptionSource, Upstream, UpstreamOptions, UpstreamProtocol};
 
 /// How many bytes an answer may have.
 const LARGEST: usize = 16 << 20;
@@ -75,15 +75,15 @@ impl<'p> Asking<'p> {
     }
 
     /// Calls a method of those that change nothing.
-    pub(super) async fn ask(&self, tongue: &Tongue, method: &str, arguments: Arguments) -> Result<Value, Silence> {
-        let asked = Asked { method, known: None };
-        let response = self.exchange(tongue.ask(asked, arguments).map_err(Silence::Fault)?).await?;
-        let heard = tongue.hear(asked, &response);
+    pub(super) async fn ask(&self, codec: &ClientCodec, method: &str, arguments: ArgValues) -> Result<Value, Silence> {
+        let asked = CallTarget { method, known: None };
+        let response = self.exchange(codec.encode_call(asked, arguments).map_err(Silence::Fault)?).await?;
+        let heard = codec.decode_response(asked, &response);
         heard.map_err(|no_answer| match no_answer {
-            NoAnswer::Fault(fault) if is_rpc(tongue, response.body()) => Silence::Fault(fault),
+            ResponseError::Fault(fault) if is_rpc(codec, response.body()) => Silence::Fault(fault),
             _ if response.status() == StatusCode::UNAUTHORIZED => locked(response.headers()),
-            NoAnswer::Fault(_) => Silence::Other(format!("HTTP {}, and no answer of JSON-RPC", response.status())),
-            NoAnswer::Malformed(_) => Silence::Other(beginning(&response)),
+            ResponseError::Fault(_) => Silence::Other(format!("HTTP {}, and no answer of JSON-RPC", response.status())),
+            ResponseError::Malformed(_) => Silence::Other(beginning(&response)),
             other => Silence::Other(format!("{other}{}", elsewhere(response.headers()))),
         })
     }
@@ -102,15 +102,19 @@ impl<'p> Asking<'p> {
     }
 
     /// What the server says of itself, all of it.
-    pub(super) async fn learn(&self, speaks: Speaks) -> Result<Interface, Silence> {
+    pub(super) async fn discover(&self, speaks: UpstreamProtocol) -> Result<Interface, Silence> {
         self.learn_at(speaks, None).await
     }
 
     /// What the server says of itself in a document at a path of its own.
-    pub(super) async fn learn_at(&self, speaks: Speaks, path: Option<String>) -> Result<Interface, Silence> {
-        let options = Options { largest: LARGEST, described: path.map(Description::At), ..Options::new(speaks) };
-        let remote = Remote::new(transport(self.place, self.limit)?, options);
-        match timeout(self.limit * ANSWERS, remote.learn()).await {
+    pub(super) async fn learn_at(&self, speaks: UpstreamProtocol, path: Option<String>) -> Result<Interface, Silence> {
+        let options = UpstreamOptions {
+            largest: LARGEST,
+            described: path.map(DescriptionSource::At),
+            ..UpstreamOptions::new(speaks)
+        };
+        let remote = Upstream::new(transport(self.place, self.limit)?, options);
+        match timeout(self.limit * ANSWERS, remote.discover()).await {
             Ok(Ok(_)) => Ok(remote.interface().clone()),
             Ok(Err(fault)) => Err(Silence::Other(fault.message.into_owned())),
             Err(_) => Err(Silence::Other(format!("no description within {:?}", self.limit * ANSWERS))),
@@ -136,7 +140,7 @@ impl<'p> Asking<'p> {
 fn transport(place: &Place, limit: Duration) -> Result<Transport, Silence> {
     let address = place.address().map_err(|error| Silence::Gone(error.to_string()))?;
     // Whoever asks has a clock of his own for the whole answer, which is to be the one that strikes.
-    let options = transport::Options { answer: limit * 2, ..transport::Options::default() };
+    let options = transport::TransportOptions { answer: limit * 2, ..transport::TransportOptions::default() };
     Transport::new(vec![address], options).map_err(|error| Silence::Gone(error.to_string()))
 }
 
@@ -148,8 +152,8 @@ fn silence(error: &TransportError) -> Silence {
 }
 
 /// Other interfaces of JSON have members called `error` too; those of JSON-RPC stand beside an `id` or a version.
-fn is_rpc(tongue: &Tongue, body: &[u8]) -> bool {
-    let Tongue::JsonRpc(_) = tongue else { return true };
+fn is_rpc(codec: &ClientCodec, body: &[u8]) -> bool {
+    let ClientCodec::JsonRpc(_) = codec else { return true };
     let answer: Result<serde_json::Value, _> = serde_json::from_slice(body);
     answer.is_ok_and(|answer| answer.get("jsonrpc").is_some() || answer.get("id").is_some())
 }

@@ -8,17 +8,17 @@ use super::asking::{Asking, Silence};
 use super::place::Place;
 use super::quirks;
 use crate::model::interface::Interface;
-use crate::protocol::client_codec::{Tongue, document};
+use crate::protocol::client_codec::{ClientCodec, document};
 use crate::protocol::jsonrpc;
 use crate::protocol::jsonrpc::openrpc::read as openrpc;
 use crate::protocol::soap::wsdl::read as wsdl;
 use crate::protocol::xmlrpc;
 use crate::protocol::xmlrpc::introspection;
-use crate::service::args::Arguments;
-use crate::upstream::Speaks;
+use crate::service::args::ArgValues;
+use crate::upstream::UpstreamProtocol;
 
 /// The protocols in the order in which they are tried.
-const ALL: [Speaks; 3] = [Speaks::XmlRpc, Speaks::JsonRpc, Speaks::Soap];
+const ALL: [UpstreamProtocol; 3] = [UpstreamProtocol::XmlRpc, UpstreamProtocol::JsonRpc, UpstreamProtocol::Soap];
 
 /// The namespaces of addresses of SOAP 1.1 and 1.2 (WSDL 1.1, section 3.8, and its binding for SOAP 1.2).
 const SOAP: [&str; 2] = ["http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"];
@@ -29,7 +29,7 @@ const PORTS: usize = 20;
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) place: Place,
-    pub(super) speaks: Speaks,
+    pub(super) speaks: UpstreamProtocol,
     /// What may be called; `None` where the server does not say.
     pub(super) interface: Option<Interface>,
     /// How that was found out, or why it was not.
@@ -49,7 +49,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn new(place: &Place, speaks: Speaks) -> Found {
+    pub(super) fn new(place: &Place, speaks: UpstreamProtocol) -> Found {
         Found {
             place: place.clone(),
             speaks,
@@ -68,8 +68,8 @@ impl Found {
     fn rank(&self) -> u8 {
         match (&self.interface, self.speaks) {
             (Some(interface), _) if interface.methods.is_empty() => 1,
-            (Some(_), Speaks::Soap) => 3,
-            (Some(interface), Speaks::JsonRpc) if !guesses(interface) => 4,
+            (Some(_), UpstreamProtocol::Soap) => 3,
+            (Some(interface), UpstreamProtocol::JsonRpc) if !guesses(interface) => 4,
             (Some(_), _) => 2,
             (None, _) => 0,
         }
@@ -82,11 +82,11 @@ fn guesses(interface: &Interface) -> bool {
 }
 
 /// The name of a protocol as people write it.
-pub(super) fn name(speaks: Speaks) -> &'static str {
+pub(super) fn name(speaks: UpstreamProtocol) -> &'static str {
     match speaks {
-        Speaks::XmlRpc => "XML-RPC",
-        Speaks::JsonRpc => "JSON-RPC",
-        Speaks::Soap => "SOAP",
+        UpstreamProtocol::XmlRpc => "XML-RPC",
+        UpstreamProtocol::JsonRpc => "JSON-RPC",
+        UpstreamProtocol::Soap => "SOAP",
     }
 }
 
@@ -97,7 +97,7 @@ pub(super) fn name(speaks: Speaks) -> &'static str {
 /// With a message for the person who asks: it cannot be reached, speaks none of them, or wants a password.
 pub(super) async fn look(
     place: &Place,
-    wanted: Option<Speaks>,
+    wanted: Option<UpstreamProtocol>,
     limit: Duration,
     variable: &str,
 ) -> Result<Found, String> {
@@ -123,7 +123,7 @@ pub(super) async fn look(
 /// Looks at one place in each protocol, and picks the one in which the server says most of itself.
 async fn look_at(
     place: &Place,
-    wanted: Option<Speaks>,
+    wanted: Option<UpstreamProtocol>,
     limit: Duration,
     refused: &mut Refused,
 ) -> Result<Option<Found>, String> {
@@ -135,9 +135,9 @@ async fn look_at(
     let mut heard: Vec<Found> = Vec::new();
     for speaks in ALL.into_iter().filter(|speaks| wanted.is_none_or(|wanted| wanted == *speaks)) {
         let found = match speaks {
-            Speaks::XmlRpc => xml_rpc(&asking).await,
-            Speaks::JsonRpc => json_rpc(&asking).await,
-            Speaks::Soap => soap(&asking).await,
+            UpstreamProtocol::XmlRpc => xml_rpc(&asking).await,
+            UpstreamProtocol::JsonRpc => json_rpc(&asking).await,
+            UpstreamProtocol::Soap => soap(&asking).await,
         };
         match found {
             Ok(found) => heard.push(found),
@@ -157,26 +157,26 @@ async fn look_at(
 }
 
 async fn xml_rpc(asking: &Asking<'_>) -> Result<Found, Silence> {
-    let tongue = Tongue::XmlRpc(xmlrpc::client::Tongue::default());
-    let mut found = Found::new(asking.place, Speaks::XmlRpc);
-    introspect(asking, &tongue, &mut found).await?;
-    quirks::multicall(asking, &tongue, &mut found).await;
-    quirks::capabilities(asking, &tongue, &mut found).await;
+    let codec = ClientCodec::XmlRpc(xmlrpc::client::XmlRpcCodec::default());
+    let mut found = Found::new(asking.place, UpstreamProtocol::XmlRpc);
+    introspect(asking, &codec, &mut found).await?;
+    quirks::multicall(asking, &codec, &mut found).await;
+    quirks::capabilities(asking, &codec, &mut found).await;
     Ok(found)
 }
 
 async fn json_rpc(asking: &Asking<'_>) -> Result<Found, Silence> {
-    let tongue = Tongue::JsonRpc(jsonrpc::client::Tongue::default());
-    let mut found = Found::new(asking.place, Speaks::JsonRpc);
-    match asking.ask(&tongue, "rpc.discover", Arguments::default()).await {
+    let codec = ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec::default());
+    let mut found = Found::new(asking.place, UpstreamProtocol::JsonRpc);
+    match asking.ask(&codec, "rpc.discover", ArgValues::default()).await {
         Ok(document) => {
-            let learned = serde_json::to_value(document).ok().and_then(|document| openrpc::document(&document).ok());
-            if let Some(learned) = learned {
-                if !learned.by_name.is_empty() {
+            let discovered = serde_json::to_value(document).ok().and_then(|document| openrpc::document(&document).ok());
+            if let Some(discovered) = discovered {
+                if !discovered.by_name.is_empty() {
                     found.notes.push("It takes parameters by name, as its description says.".to_owned());
                 }
                 found.how = "as its OpenRPC document says (`rpc.discover`)".to_owned();
-                found.interface = Some(learned.interface);
+                found.interface = Some(discovered.interface);
                 return Ok(found);
             }
             found.notes.push("It answers `rpc.discover`, but with no OpenRPC document.".to_owned());
@@ -184,14 +184,14 @@ async fn json_rpc(asking: &Asking<'_>) -> Result<Found, Silence> {
         Err(Silence::Fault(fault)) => quirks::unauthorized(&fault, &mut found),
         Err(other) => return Err(other),
     }
-    introspect(asking, &tongue, &mut found).await?;
-    quirks::passing(asking, &tongue, &mut found).await;
+    introspect(asking, &codec, &mut found).await?;
+    quirks::passing(asking, &codec, &mut found).await;
     Ok(found)
 }
 
 /// What introspection tells. A server that has none still speaks the protocol.
-async fn introspect(asking: &Asking<'_>, tongue: &Tongue, found: &mut Found) -> Result<(), Silence> {
-    let listed = match asking.ask(tongue, "system.listMethods", Arguments::default()).await {
+async fn introspect(asking: &Asking<'_>, codec: &ClientCodec, found: &mut Found) -> Result<(), Silence> {
+    let listed = match asking.ask(codec, "system.listMethods", ArgValues::default()).await {
         Ok(listed) => listed,
         Err(Silence::Fault(fault)) => {
             quirks::unauthorized(&fault, found);
@@ -205,8 +205,8 @@ async fn introspect(asking: &Asking<'_>, tongue: &Tongue, found: &mut Found) -> 
         return Ok(());
     };
     found.how = "as `system.listMethods` says".to_owned();
-    quirks::signatures(asking, tongue, &names, found).await;
-    match asking.learn(found.speaks).await {
+    quirks::signatures(asking, codec, &names, found).await;
+    match asking.discover(found.speaks).await {
         Ok(interface) => found.interface = Some(interface),
         Err(silence) => {
             let bare = names.into_iter().map(|name| introspection::Described { name, signature: None, help: None });
@@ -218,7 +218,7 @@ async fn introspect(asking: &Asking<'_>, tongue: &Tongue, found: &mut Found) -> 
 }
 
 async fn soap(asking: &Asking<'_>) -> Result<Found, Silence> {
-    let mut found = Found::new(asking.place, Speaks::Soap);
+    let mut found = Found::new(asking.place, UpstreamProtocol::Soap);
     let usual = format!("{}?wsdl", asking.path());
     let text = match wsdl_at(asking, &usual).await {
         Ok(text) => text,
@@ -233,7 +233,7 @@ async fn soap(asking: &Asking<'_>) -> Result<Found, Silence> {
     };
     found.how = "as its WSDL document says".to_owned();
     found.ports = ports(&text);
-    match asking.learn_at(Speaks::Soap, found.described.clone()).await {
+    match asking.learn_at(UpstreamProtocol::Soap, found.described.clone()).await {
         Ok(interface) => found.interface = Some(interface),
         Err(silence) => {
             let message = format!("its WSDL document cannot be used: {}", silence.reason());
@@ -299,16 +299,16 @@ struct Refused {
 }
 
 impl Refused {
-    fn note(&mut self, place: &Place, speaks: Speaks, silence: Silence) {
+    fn note(&mut self, place: &Place, speaks: UpstreamProtocol, silence: Silence) {
         match &silence {
             Silence::Broke(_) => self.broken += 1,
             Silence::Locked(how) if self.locked.is_none() => self.locked = Some(how.clone()),
             _ => {}
         }
         let what = match speaks {
-            Speaks::XmlRpc => "XML-RPC, system.listMethods",
-            Speaks::JsonRpc => "JSON-RPC, rpc.discover",
-            Speaks::Soap => "SOAP, GET ?wsdl",
+            UpstreamProtocol::XmlRpc => "XML-RPC, system.listMethods",
+            UpstreamProtocol::JsonRpc => "JSON-RPC, rpc.discover",
+            UpstreamProtocol::Soap => "SOAP, GET ?wsdl",
         };
         self.lines.push(format!("  {} ({what}): {}", place.url, silence.reason()));
     }
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn more_known_ranks_higher() {
-        let mut found = Found::new(&Place::of("http://a").unwrap(), Speaks::JsonRpc);
+        let mut found = Found::new(&Place::of("http://a").unwrap(), UpstreamProtocol::JsonRpc);
         let nothing = found.rank();
         found.interface = Some(Interface::default());
         assert!(nothing < found.rank());

@@ -5,8 +5,8 @@ use super::look::Found;
 use crate::model::fault::Fault;
 use crate::model::text::abridge;
 use crate::model::value::Value;
-use crate::protocol::client_codec::Tongue;
-use crate::service::args::Arguments;
+use crate::protocol::client_codec::ClientCodec;
+use crate::service::args::ArgValues;
 
 /// How many methods are asked for their signatures, to see in which form they come.
 const SAMPLE: usize = 8;
@@ -23,12 +23,12 @@ pub(super) fn unauthorized(fault: &Fault, found: &mut Found) {
 }
 
 /// The forms in which signatures come, by a sample.
-pub(super) async fn signatures(asking: &Asking<'_>, tongue: &Tongue, names: &[String], found: &mut Found) {
+pub(super) async fn signatures(asking: &Asking<'_>, codec: &ClientCodec, names: &[String], found: &mut Found) {
     let step = names.len().div_ceil(SAMPLE).max(1);
     let (mut nested, mut flat, mut wide, mut word, mut none) = (0, 0, false, None, None);
     for name in names.iter().step_by(step) {
-        let arguments = Arguments::ByPosition(vec![Value::Text(name.clone())]);
-        match asking.ask(tongue, "system.methodSignature", arguments).await {
+        let arguments = ArgValues::ByPosition(vec![Value::Text(name.clone())]);
+        match asking.ask(codec, "system.methodSignature", arguments).await {
             Ok(Value::Array(items)) => {
                 wide |= items.iter().any(has_i8);
                 match items.first() {
@@ -73,7 +73,7 @@ fn has_i8(value: &Value) -> bool {
 }
 
 /// How results stand in the answer to a `system.multicall` of `system.listMethods`.
-pub(super) async fn multicall(asking: &Asking<'_>, tongue: &Tongue, found: &mut Found) {
+pub(super) async fn multicall(asking: &Asking<'_>, codec: &ClientCodec, found: &mut Found) {
     if found.interface.is_none() {
         return;
     }
@@ -81,8 +81,8 @@ pub(super) async fn multicall(asking: &Asking<'_>, tongue: &Tongue, found: &mut 
         ("methodName".to_owned(), Value::Text("system.listMethods".to_owned())),
         ("params".to_owned(), Value::Array(Vec::new())),
     ]);
-    let calls = Arguments::ByPosition(vec![Value::Array(vec![call])]);
-    let note = match asking.ask(tongue, "system.multicall", calls).await {
+    let calls = ArgValues::ByPosition(vec![Value::Array(vec![call])]);
+    let note = match asking.ask(codec, "system.multicall", calls).await {
         Ok(Value::Array(results)) => match results.as_slice() {
             [Value::Array(one)] if matches!(one.as_slice(), [Value::Array(_)]) => {
                 found.multicall = Some("sound");
@@ -105,8 +105,8 @@ pub(super) async fn multicall(asking: &Asking<'_>, tongue: &Tongue, found: &mut 
 }
 
 /// Asks for the capabilities, which are of no interest; the integers in them are, and so is a refusal.
-pub(super) async fn capabilities(asking: &Asking<'_>, tongue: &Tongue, found: &mut Found) {
-    if let Err(Silence::Fault(fault)) = asking.ask(tongue, "system.getCapabilities", Arguments::default()).await {
+pub(super) async fn capabilities(asking: &Asking<'_>, codec: &ClientCodec, found: &mut Found) {
+    if let Err(Silence::Fault(fault)) = asking.ask(codec, "system.getCapabilities", ArgValues::default()).await {
         unauthorized(&fault, found);
     }
     if asking.has_i8() {
@@ -115,8 +115,8 @@ pub(super) async fn capabilities(asking: &Asking<'_>, tongue: &Tongue, found: &m
 }
 
 /// Whether JSON-RPC takes parameters by position, by name, or both.
-pub(super) async fn passing(asking: &Asking<'_>, tongue: &Tongue, found: &mut Found) {
-    let named = asking.ask(tongue, "system.listMethods", Arguments::ByName(Vec::new())).await;
+pub(super) async fn passing(asking: &Asking<'_>, codec: &ClientCodec, found: &mut Found) {
+    let named = asking.ask(codec, "system.listMethods", ArgValues::ByName(Vec::new())).await;
     match (&found.interface, named) {
         (Some(_), Err(Silence::Fault(fault))) => {
             found.notes.push(format!("It refuses parameters by name: the answer is the fault {}.", shown(&fault)));

@@ -6,7 +6,7 @@ use super::look::{Found, name};
 use super::names;
 use super::place::variable;
 use crate::model::text::shorten;
-use crate::upstream::Speaks;
+use crate::upstream::UpstreamProtocol;
 
 /// How wide lines are, in characters.
 const WIDTH: usize = 100;
@@ -168,11 +168,11 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The word for a protocol in the configuration.
-fn key(speaks: Speaks) -> &'static str {
+fn key(speaks: UpstreamProtocol) -> &'static str {
     match speaks {
-        Speaks::XmlRpc => "xml-rpc",
-        Speaks::JsonRpc => "json-rpc",
-        Speaks::Soap => "soap",
+        UpstreamProtocol::XmlRpc => "xml-rpc",
+        UpstreamProtocol::JsonRpc => "json-rpc",
+        UpstreamProtocol::Soap => "soap",
     }
 }
 
@@ -197,7 +197,7 @@ mod tests {
             how: "as it says".into(),
             notes: vec!["A \"note\"\nwith\u{7f} all\u{1b}[2J sorts".into()],
             token: true,
-            ..Found::new(&place, Speaks::XmlRpc)
+            ..Found::new(&place, UpstreamProtocol::XmlRpc)
         }
     }
 

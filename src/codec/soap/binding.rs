@@ -79,7 +79,7 @@ pub enum Occurs {
     /// Once.
     Once,
     /// Once or not at all.
-    Perhaps,
+    Maybe,
     /// Once for each item of a list.
     Repeatedly,
 }

@@ -98,7 +98,7 @@ impl<'b> Writer<'b> {
                     self.element(part, item)?;
                 }
             }
-            (Occurs::Repeatedly | Occurs::Perhaps, Value::Nil) => {}
+            (Occurs::Repeatedly | Occurs::Maybe, Value::Nil) => {}
             (Occurs::Repeatedly, other) => return Err(self.wrong("a list", other)),
             _ => self.element(part, value)?,
         }

@@ -159,7 +159,7 @@ impl<'w, 'f> Writer<'w, 'f> {
 
     fn items(self) -> Items<'w, 'f> {
         let Writer { to, place } = self;
-        let (each, within) = match (place.form(), place.shape) {
+        let (each, with_timeout) = match (place.form(), place.shape) {
             (_, Shape::List(item)) if place.member => (Each::One(place.sole(place.element, item), place), None),
             (Shape::List(item), _) => (Each::One(place.sole("item", item), place), Some("")),
             (Shape::Tuple(fields), _) => (Each::Field(fields, place), Some("")),
@@ -167,16 +167,16 @@ impl<'w, 'f> Writer<'w, 'f> {
         };
         let each = match each {
             // An item of a member's list has the member's own name, qualified or not.
-            Each::One(item, outer) if within.is_none() => {
+            Each::One(item, outer) if with_timeout.is_none() => {
                 Each::One(Place { qualified: outer.qualified, ..item }, outer)
             }
             each => each,
         };
-        if let Some(word) = within {
+        if let Some(word) = with_timeout {
             place.open(to);
             open_word(to, word);
         }
-        Items { to, each, within, at: 0, variant: None }
+        Items { to, each, with_timeout, at: 0, variant: None }
     }
 
     fn members(self) -> Members<'w, 'f> {
@@ -389,7 +389,7 @@ struct Items<'w, 'f> {
     to: &'w mut Vec<u8>,
     each: Each<'f>,
     /// The element within the outer one that holds the items, empty for none; `None` where there is no outer one.
-    within: Option<&'static str>,
+    with_timeout: Option<&'static str>,
     at: usize,
     variant: Option<Place<'f>>,
 }
@@ -409,7 +409,7 @@ impl Items<'_, '_> {
 
     fn finish(self) -> Result<(), Unwritable> {
         let (Each::One(_, outer) | Each::Field(_, outer)) = self.each;
-        if let Some(word) = self.within {
+        if let Some(word) = self.with_timeout {
             close_word(self.to, word);
             outer.close(self.to);
         }

@@ -203,7 +203,7 @@ impl<'de> SeqAccess<'de> for &mut Items<'de, '_> {
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mismatch> {
         let Some(value) = self.values.next() else { return Ok(None) };
         self.read += 1;
-        seed.deserialize(value).map(Some).map_err(|wrong| wrong.within(format_args!("item {}", self.read)))
+        seed.deserialize(value).map(Some).map_err(|wrong| wrong.with_timeout(format_args!("item {}", self.read)))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -235,7 +235,7 @@ impl<'de, 'a> MapAccess<'de> for Pairs<'de, 'a> {
         self.next.at = value.tape.after(value.at);
         seed.deserialize(value).map_err(|wrong| {
             let name = ValueRef { at: value.at - 1, ..value }.text().unwrap_or_default();
-            wrong.within(format_args!("member `{}`", abridge(name)))
+            wrong.with_timeout(format_args!("member `{}`", abridge(name)))
         })
     }
 

@@ -15,7 +15,7 @@ pub struct Mismatch(String);
 
 impl Mismatch {
     /// The same, said of something inside: a member or an item.
-    pub(super) fn within(self, place: impl fmt::Display) -> Mismatch {
+    pub(super) fn with_timeout(self, place: impl fmt::Display) -> Mismatch {
         de::Error::custom(format_args!("{place}: {self}"))
     }
 }

@@ -14,28 +14,28 @@ use super::page::no_group;
 use super::problem::Problem;
 use super::resolve::{Made, Standing, limited};
 use crate::model::text::abridge;
-use crate::service::Service;
+use crate::service::RpcService;
 use crate::service::aggregate::Aggregate;
 use file::MethodFile;
 use method::{Inherited, composed};
 
 /// Makes the services of all aggregates, each after those that it calls.
 pub(super) fn resolve(groups: &mut [Standing], problems: &mut Vec<Problem>) {
-    let mut order = Order { groups, on_the_way: Vec::new(), problems };
+    let mut order = CloseRequest { groups, on_the_way: Vec::new(), problems };
     for at in 0..order.groups.len() {
         order.settle(at);
     }
 }
 
 /// Making aggregates, each of which may need others first.
-pub(super) struct Order<'g> {
+pub(super) struct CloseRequest<'g> {
     groups: &'g mut [Standing],
     /// The aggregates that are being made, each needed by the one before it.
     on_the_way: Vec<usize>,
     problems: &'g mut Vec<Problem>,
 }
 
-impl Order<'_> {
+impl CloseRequest<'_> {
     /// Sees to it that a group has its service, if it can have one.
     fn settle(&mut self, at: usize) {
         let Some(group) = self.groups.get_mut(at) else { return };
@@ -48,7 +48,7 @@ impl Order<'_> {
         let made = self.aggregate(*file, &path);
         self.on_the_way.pop();
         if let (Some(group), Some(made)) = (self.groups.get_mut(at), made) {
-            group.made = Made::Service(limited(Arc::new(made), &limits));
+            group.made = Made::RpcService(limited(Arc::new(made), &limits));
         }
     }
 
@@ -81,7 +81,7 @@ impl Order<'_> {
     }
 
     /// The service of a group that is called, and the group's own path; `None` where there is none, which has been told.
-    fn called(&mut self, group: &Spanned<String>) -> Option<(String, Arc<dyn Service>)> {
+    fn called(&mut self, group: &Spanned<String>) -> Option<(String, Arc<dyn RpcService>)> {
         let name = group.get_ref().as_str();
         let Some(at) = self.groups.iter().position(|other| other.is_at(name)) else {
             self.problems.push(no_group(group, self.groups));
@@ -94,7 +94,7 @@ impl Order<'_> {
         self.settle(at);
         let other = self.groups.get(at)?;
         match &other.made {
-            Made::Service(service) => Some((other.path.get_ref().clone(), service.clone())),
+            Made::RpcService(service) => Some((other.path.get_ref().clone(), service.clone())),
             _ => None,
         }
     }

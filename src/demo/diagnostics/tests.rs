@@ -10,10 +10,10 @@ use super::*;
 use crate::codec::json;
 use crate::codec::xmlrpc::{BigIntegers, Dialect, Nil};
 use crate::model::fault::{Fault, Kind};
-use crate::protocol::frontend::{Face as _, GroupRequest};
+use crate::protocol::frontend::{Frontend as _, GroupRequest};
 use crate::protocol::xmlrpc::server::XmlRpc;
 use crate::service::args::Args;
-use crate::service::{Answer, Call, Context, Format, Service};
+use crate::service::{Call, Context, Format, Output, RpcService};
 
 async fn call(method: &str, args: Json) -> Result<Json, Fault> {
     call_with(method, &RawValue::from_string(args.to_string()).unwrap()).await
@@ -22,7 +22,7 @@ async fn call(method: &str, args: Json) -> Result<Json, Fault> {
 async fn call_with(method: &str, args: &RawValue) -> Result<Json, Fault> {
     let service = diagnostics().unwrap();
     let answer = service.call(Call { method, args: Args::Json(args), context: &Context::default() }).await?;
-    let Answer::One(value) = answer else { panic!("no method here answers rows") };
+    let Output::One(value) = answer else { panic!("no method here answers rows") };
     let mut text = Vec::new();
     value.encode(Format::Json(json::Dialect::default()), &mut text).unwrap();
     Ok(serde_json::from_slice(&text).unwrap())
@@ -32,10 +32,10 @@ async fn call_with(method: &str, args: &RawValue) -> Result<Json, Fault> {
 async fn answer(method: &str, params: &str) -> String {
     let body = format!("<methodCall><methodName>{method}</methodName><params>{params}</params></methodCall>");
     let dialect = Dialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..Dialect::default() };
-    let face = XmlRpc { dialect, ..XmlRpc::default() };
+    let frontend = XmlRpc { dialect, ..XmlRpc::default() };
     let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
-    let service: Arc<dyn Service> = Arc::new(diagnostics().unwrap());
-    let replied = face
+    let service: Arc<dyn RpcService> = Arc::new(diagnostics().unwrap());
+    let replied = frontend
         .serve(&service, GroupRequest { head: &head, tail: "", body: body.as_bytes(), context: &Context::default() })
         .await;
     let bytes = replied.response.into_body().collect().await.unwrap().to_bytes();

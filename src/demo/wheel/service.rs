@@ -172,7 +172,7 @@ mod tests {
     use crate::codec::json::Dialect;
     use crate::demo::wheel::{Chance, Family};
     use crate::service::args::Args;
-    use crate::service::{Answer, Call, Context, Format, Service};
+    use crate::service::{Call, Context, Format, Output, RpcService};
 
     fn service() -> Local {
         Table::new(Family::American, Chance::seeded(7)).with_max_spins(1000).service().unwrap()
@@ -185,8 +185,8 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut text = Vec::new();
         match runtime.block_on(service.call(call))? {
-            Answer::One(value) => value.encode(Format::Json(Dialect::default()), &mut text).unwrap(),
-            Answer::Many(mut rows) => {
+            Output::One(value) => value.encode(Format::Json(Dialect::default()), &mut text).unwrap(),
+            Output::Many(mut rows) => {
                 text.push(b'[');
                 rows.fill(Format::Json(Dialect::default()), &mut text, usize::MAX).unwrap();
                 text.push(b']');

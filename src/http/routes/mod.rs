@@ -8,23 +8,23 @@ mod template;
 
 use serde_json::{Map, Value};
 
-pub use table::{Found, Table};
-pub use template::{RouteError, Segment, Template, VERBS};
+pub use table::{Found, RouteTable};
+pub use template::{PathTemplate, PathTemplateError, Segment, VERBS};
 
 /// A verb and a path below a group's own, and the method that they call.
 ///
 /// ```
-/// use croupier::http::routes::{Place, Route};
+/// use croupier::http::routes::{Place, RestRoute};
 ///
-/// let start = Route::new("POST /processes/{name}/start", "supervisor.startProcess")?.arg("wait", true);
+/// let start = RestRoute::new("POST /processes/{name}/start", "supervisor.startProcess")?.arg("wait", true);
 /// assert_eq!(start.place("name"), Place::Path);
 /// assert_eq!(start.place("wait"), Place::Fixed);
 /// assert_eq!(start.place("more"), Place::Query);
-/// # Ok::<(), croupier::http::routes::RouteError>(())
+/// # Ok::<(), croupier::http::routes::PathTemplateError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Route {
-    template: Template,
+pub struct RestRoute {
+    template: PathTemplate,
     method: String,
     body: Option<Content>,
     args: Map<String, Value>,
@@ -67,32 +67,32 @@ impl Place {
 /// How it is written that the whole body gives the parameters.
 const ALL: &str = "*";
 
-impl Route {
+impl RestRoute {
     /// A route such as `GET /things/{id}` to a method, with every other parameter in the query.
     ///
     /// # Errors
     /// Where the text is no verb and path.
-    pub fn new(route: &str, method: impl Into<String>) -> Result<Route, RouteError> {
-        Ok(Route { template: Template::read(route)?, method: method.into(), body: None, args: Map::new() })
+    pub fn new(route: &str, method: impl Into<String>) -> Result<RestRoute, PathTemplateError> {
+        Ok(RestRoute { template: PathTemplate::read(route)?, method: method.into(), body: None, args: Map::new() })
     }
 
     /// The same, with a body: `*` for an object of all parameters that stand nowhere else, or the name of the one
     /// parameter that the body is.
     #[must_use]
-    pub fn body(self, body: &str) -> Route {
+    pub fn body(self, body: &str) -> RestRoute {
         let content = if body == ALL { Content::All } else { Content::Param(body.to_owned()) };
-        Route { body: Some(content), ..self }
+        RestRoute { body: Some(content), ..self }
     }
 
     /// The same, with a parameter that always has this value.
     #[must_use]
-    pub fn arg(mut self, name: impl Into<String>, value: impl Into<Value>) -> Route {
+    pub fn arg(mut self, name: impl Into<String>, value: impl Into<Value>) -> RestRoute {
         self.args.insert(name.into(), value.into());
         self
     }
 
     /// The verb and the path.
-    pub fn template(&self) -> &Template {
+    pub fn template(&self) -> &PathTemplate {
         &self.template
     }
 

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use super::{Route, Segment};
+use super::{RestRoute, Segment};
 
 /// The routes of a group, found by their paths: segment by segment, a literal before a variable.
 ///
 /// A table asks for no interface. Whether its routes fit one is looked at beforehand, and again when one is answered.
 #[derive(Debug, Clone, Default)]
-pub struct Table {
-    routes: Vec<Arc<Route>>,
+pub struct RouteTable {
+    routes: Vec<Arc<RestRoute>>,
     root: Node,
 }
 
@@ -23,22 +23,22 @@ struct Node {
     literals: BTreeMap<Box<str>, Node>,
     variable: Option<Box<Node>>,
     /// The routes that end here, each of another verb.
-    routes: Vec<Arc<Route>>,
+    routes: Vec<Arc<RestRoute>>,
 }
 
 /// The routes at a path.
 #[derive(Debug, Clone)]
 pub struct Found<'t, 'p> {
     /// One at least, each of another verb.
-    pub routes: &'t [Arc<Route>],
+    pub routes: &'t [Arc<RestRoute>],
     /// The texts in the places of their variables, in order.
     pub values: Vec<Cow<'p, str>>,
 }
 
-impl Table {
+impl RouteTable {
     /// The table of these routes. Of two with one verb and one shape the first counts.
-    pub fn new(routes: &[Route]) -> Table {
-        let mut table = Table::default();
+    pub fn new(routes: &[RestRoute]) -> RouteTable {
+        let mut table = RouteTable::default();
         for route in routes {
             let node = route.template().segments().iter().fold(&mut table.root, |node, segment| match segment {
                 Segment::Literal(text) => node.literals.entry(text.clone()).or_default(),
@@ -54,7 +54,7 @@ impl Table {
     }
 
     /// All routes, in the order in which they were given.
-    pub fn routes(&self) -> &[Arc<Route>] {
+    pub fn routes(&self) -> &[Arc<RestRoute>] {
         &self.routes
     }
 
@@ -92,7 +92,7 @@ impl Node {
 
 impl<'t> Found<'t, '_> {
     /// The route of a verb. HEAD is answered as GET is.
-    pub fn route(&self, verb: &Method) -> Option<&'t Arc<Route>> {
+    pub fn route(&self, verb: &Method) -> Option<&'t Arc<RestRoute>> {
         let verb = if verb == Method::HEAD { &Method::GET } else { verb };
         self.routes.iter().find(|route| route.template().verb() == verb)
     }
@@ -104,12 +104,12 @@ mod tests {
 
     use super::*;
 
-    fn table(routes: &[&str]) -> Table {
-        let routes: Vec<Route> = routes.iter().map(|route| Route::new(route, *route).unwrap()).collect();
-        Table::new(&routes)
+    fn table(routes: &[&str]) -> RouteTable {
+        let routes: Vec<RestRoute> = routes.iter().map(|route| RestRoute::new(route, *route).unwrap()).collect();
+        RouteTable::new(&routes)
     }
 
-    fn found(table: &Table, verb: &Method, tail: &str) -> Option<(String, Vec<String>)> {
+    fn found(table: &RouteTable, verb: &Method, tail: &str) -> Option<(String, Vec<String>)> {
         let found = table.find(tail)?;
         let values = found.values.iter().map(|value| value.clone().into_owned()).collect();
         Some((found.route(verb)?.method().to_owned(), values))
@@ -139,8 +139,8 @@ mod tests {
 
     #[test]
     fn of_two_alike_the_first_counts() {
-        let routes = [Route::new("GET /{a}", "one").unwrap(), Route::new("GET /{b}", "other").unwrap()];
-        let table = Table::new(&routes);
+        let routes = [RestRoute::new("GET /{a}", "one").unwrap(), RestRoute::new("GET /{b}", "other").unwrap()];
+        let table = RouteTable::new(&routes);
         assert_eq!((table.routes().len(), found(&table, &Method::GET, "x").unwrap().0.as_str()), (1, "one"));
     }
 
@@ -151,21 +151,21 @@ mod tests {
             routes in prop::collection::btree_set("(/([ab]|\\{[xyz]\\})){1,3}", 0..8),
             tail in "[ab](/[ab]){0,3}/?",
         ) {
-            let routes: Vec<Route> =
-                routes.iter().filter_map(|path| Route::new(&format!("GET {path}"), path.as_str()).ok()).collect();
+            let routes: Vec<RestRoute> =
+                routes.iter().filter_map(|path| RestRoute::new(&format!("GET {path}"), path.as_str()).ok()).collect();
             let segments: Vec<&str> = tail.strip_suffix('/').unwrap_or(&tail).split('/').collect();
-            let fits = |route: &&Route| {
+            let fits = |route: &&RestRoute| {
                 let own = route.template().segments();
                 own.len() == segments.len() && own.iter().zip(&segments).all(|(own, segment)| match own {
                     Segment::Literal(text) => text.as_ref() == *segment,
                     Segment::Variable { .. } => true,
                 })
             };
-            let rank = |route: &&Route| -> Vec<bool> {
+            let rank = |route: &&RestRoute| -> Vec<bool> {
                 route.template().segments().iter().map(|own| matches!(own, Segment::Variable { .. })).collect()
             };
-            let expected = routes.iter().filter(fits).min_by_key(rank).map(Route::method);
-            let table = Table::new(&routes);
+            let expected = routes.iter().filter(fits).min_by_key(rank).map(RestRoute::method);
+            let table = RouteTable::new(&routes);
             let found = found(&table, &Method::GET, &tail).map(|(method, _)| method);
             prop_assert_eq!(found.as_deref(), expected);
         }

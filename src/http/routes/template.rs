@@ -12,7 +12,7 @@ pub const VERBS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::
 
 /// A verb and the shape of a path below a group's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template {
+pub struct PathTemplate {
     verb: Method,
     path: String,
     segments: Vec<Segment>,
@@ -34,7 +34,7 @@ pub enum Segment {
 
 /// A text is no route.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteError {
+pub struct PathTemplateError {
     /// What is wrong.
     pub message: String,
     /// What to write instead, if it can be guessed.
@@ -43,33 +43,33 @@ pub struct RouteError {
     pub place: Range<usize>,
 }
 
-impl RouteError {
-    fn new(place: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> RouteError {
-        RouteError { message: message.into(), hint: Some(hint.into()), place }
+impl PathTemplateError {
+    fn new(place: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> PathTemplateError {
+        PathTemplateError { message: message.into(), hint: Some(hint.into()), place }
     }
 }
 
-impl fmt::Display for RouteError {
+impl fmt::Display for PathTemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         self.hint.iter().try_for_each(|hint| write!(f, " ({hint})"))
     }
 }
 
-impl std::error::Error for RouteError {}
+impl std::error::Error for PathTemplateError {}
 
-impl Template {
+impl PathTemplate {
     /// Reads a verb, white space, and a path of literal segments and variables.
     ///
     /// # Errors
     /// The first thing that is wrong, with its place in the text.
-    pub fn read(text: &str) -> Result<Template, RouteError> {
+    pub fn read(text: &str) -> Result<PathTemplate, PathTemplateError> {
         let (verb, path) = text.split_once(char::is_whitespace).ok_or_else(|| lacks_a_half(text))?;
         let path = path.trim_start();
         let start = text.len() - path.len();
         let verb = read_verb(verb)?;
         let inside = path.strip_prefix('/').ok_or_else(|| {
-            RouteError::new(
+            PathTemplateError::new(
                 start..text.len(),
                 "the path of a route begins with a slash",
                 format!("such as `{verb} /{path}`"),
@@ -77,7 +77,7 @@ impl Template {
         })?;
         if inside.is_empty() {
             let hint = format!("such as `{verb} /things`: at the group's own path the other protocols answer");
-            return Err(RouteError::new(start..text.len(), "a route is below the group's own path", hint));
+            return Err(PathTemplateError::new(start..text.len(), "a route is below the group's own path", hint));
         }
         let (mut segments, mut at) = (Vec::new(), start + 1);
         for segment in inside.split('/') {
@@ -87,11 +87,11 @@ impl Template {
             let is_there = |name: &&str| segments.iter().any(|other: &Segment| other.variable() == Some(*name));
             if let Some(name) = segment.variable().filter(is_there) {
                 let hint = "each variable gives another parameter";
-                return Err(RouteError::new(place, format!("`{{{name}}}` is in the path twice"), hint));
+                return Err(PathTemplateError::new(place, format!("`{{{name}}}` is in the path twice"), hint));
             }
             segments.push(segment);
         }
-        Ok(Template { verb, path: path.to_owned(), segments })
+        Ok(PathTemplate { verb, path: path.to_owned(), segments })
     }
 
     /// The verb, one of [`VERBS`].
@@ -143,22 +143,22 @@ impl Segment {
     }
 }
 
-impl fmt::Display for Template {
+impl fmt::Display for PathTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.verb, self.path)
     }
 }
 
 /// What is said of a text without white space.
-fn lacks_a_half(text: &str) -> RouteError {
+fn lacks_a_half(text: &str) -> PathTemplateError {
     let whole = 0..text.len();
     if text.starts_with('/') {
-        return RouteError::new(whole, "the route has no verb", format!("such as `GET {}`", abridge(text)));
+        return PathTemplateError::new(whole, "the route has no verb", format!("such as `GET {}`", abridge(text)));
     }
-    RouteError::new(whole, "a route is a verb and a path", "such as `GET /things/{id}`")
+    PathTemplateError::new(whole, "a route is a verb and a path", "such as `GET /things/{id}`")
 }
 
-fn read_verb(verb: &str) -> Result<Method, RouteError> {
+fn read_verb(verb: &str) -> Result<Method, PathTemplateError> {
     if let Some(known) = VERBS.into_iter().find(|known| known.as_str() == verb) {
         return Ok(known);
     }
@@ -168,14 +168,18 @@ fn read_verb(verb: &str) -> Result<Method, RouteError> {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "it is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`".to_owned(),
     };
-    Err(RouteError::new(0..verb.len(), format!("a route cannot have the verb `{}`", abridge(verb)), hint))
+    Err(PathTemplateError::new(0..verb.len(), format!("a route cannot have the verb `{}`", abridge(verb)), hint))
 }
 
-fn read_segment(text: &str, place: Range<usize>) -> Result<Segment, RouteError> {
+fn read_segment(text: &str, place: Range<usize>) -> Result<Segment, PathTemplateError> {
     if let Some(name) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
         if name.contains(['=', '*']) {
             let name = name.split(['=', '*']).next().unwrap_or_default();
-            return Err(RouteError::new(place, "a variable stands for one segment", format!("such as `{{{name}}}`")));
+            return Err(PathTemplateError::new(
+                place,
+                "a variable stands for one segment",
+                format!("such as `{{{name}}}`"),
+            ));
         }
         if !name.is_empty() && !name.contains(['{', '}']) && !name.contains(char::is_whitespace) {
             return Ok(Segment::Variable { name: name.into(), place });
@@ -193,7 +197,7 @@ fn read_segment(text: &str, place: Range<usize>) -> Result<Segment, RouteError> 
         }
         _ => return Ok(Segment::Literal(text.into())),
     };
-    Err(RouteError::new(place, message, hint))
+    Err(PathTemplateError::new(place, message, hint))
 }
 
 #[cfg(test)]
@@ -202,7 +206,7 @@ mod tests {
 
     #[test]
     fn routes_are_verbs_and_segments() {
-        let template = Template::read("POST  /processes/{name}/start:now").unwrap();
+        let template = PathTemplate::read("POST  /processes/{name}/start:now").unwrap();
         assert_eq!((template.verb(), template.path()), (&Method::POST, "/processes/{name}/start:now"));
         assert_eq!(template.variables().collect::<Vec<_>>(), [("name", &(17..23))]);
         assert_eq!(template.shape(), "/processes/{}/start:now");
@@ -257,7 +261,7 @@ mod tests {
                 "a segment has no white space, no backslash and no `%` or `#` (`{name}` stands for any text)",
             ),
         ] {
-            let error = Template::read(text).unwrap_err();
+            let error = PathTemplate::read(text).unwrap_err();
             assert_eq!((&text[error.place.clone()], error.to_string().as_str()), (place, told), "{text}");
         }
     }

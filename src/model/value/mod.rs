@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::date::DateTime;
 use crate::model::text::abridge;
 
-pub use serializer::{DEEPEST, NoValue, Room, value_of};
+pub use serializer::{DEEPEST, SizeBudget, ValueError, value_of};
 
 /// The name under which bytes pass through serde, so that a protocol with bytes of its own knows them again.
 pub(crate) const BINARY: &str = "croupier::Binary";

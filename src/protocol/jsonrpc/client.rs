@@ -13,17 +13,17 @@ use crate::codec::Limits;
 use crate::codec::json::{Dialect, Typed, check, not_well_formed, write_value};
 use crate::model::fault::{Fault, Kind};
 use crate::model::value::Value;
-use crate::protocol::client_codec::{Asked, Code, NoAnswer, fault, request, start_of, uncarried, unpacked};
-use crate::service::args::Arguments;
+use crate::protocol::client_codec::{CallTarget, Code, ResponseError, fault, request, start_of, uncarried, unpacked};
+use crate::service::args::ArgValues;
 
 /// The id of a call that is made by itself: its response is the only one on its way.
 const FIRST: usize = 1;
 
 /// How JSON-RPC is spoken to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tongue {
+pub struct JsonRpcCodec {
     /// How arguments are passed to a method whose parameters are known; to others they are passed as they came.
-    pub passing: Passing,
+    pub passing: ParamStructure,
     /// How what JSON cannot carry is written.
     pub dialect: Dialect,
     /// How large an answer may be.
@@ -33,7 +33,7 @@ pub struct Tongue {
 /// How arguments are passed to a method whose parameters are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Passing {
+pub enum ParamStructure {
     /// As an array, which every server takes.
     #[default]
     Position,
@@ -41,20 +41,20 @@ pub enum Passing {
     Name,
 }
 
-impl Default for Tongue {
+impl Default for JsonRpcCodec {
     /// By position, and answers of at most 10,000,000 values, nested at most 64 deep.
     fn default() -> Self {
         let limits = Limits { elements: 10_000_000, ..Limits::default() };
-        Tongue { passing: Passing::default(), dialect: Dialect::default(), limits }
+        JsonRpcCodec { passing: ParamStructure::default(), dialect: Dialect::default(), limits }
     }
 }
 
-impl Tongue {
+impl JsonRpcCodec {
     /// The request that makes a call.
     ///
     /// # Errors
     /// `BadParams` where the method does not take these arguments, or JSON cannot carry them.
-    pub fn ask(&self, asked: Asked<'_>, arguments: Arguments) -> Result<Request<Bytes>, Fault> {
+    pub fn encode_call(&self, asked: CallTarget<'_>, arguments: ArgValues) -> Result<Request<Bytes>, Fault> {
         let mut body = Vec::with_capacity(256);
         self.write_call(&mut body, asked, arguments, FIRST)?;
         Ok(post(body))
@@ -63,8 +63,8 @@ impl Tongue {
     /// The request that makes several calls at once; there must be some, since an empty batch is none.
     ///
     /// # Errors
-    /// As for [`ask`](Tongue::ask), for the first of the calls that cannot be made.
-    pub fn ask_many(&self, calls: Vec<(Asked<'_>, Arguments)>) -> Result<Request<Bytes>, Fault> {
+    /// As for [`ask`](JsonRpcCodec::ask), for the first of the calls that cannot be made.
+    pub fn encode_batch(&self, calls: Vec<(CallTarget<'_>, ArgValues)>) -> Result<Request<Bytes>, Fault> {
         let mut body = Vec::with_capacity(256);
         for (at, (asked, arguments)) in calls.into_iter().enumerate() {
             body.extend_from_slice(if at == 0 { b"[" } else { b"," });
@@ -77,8 +77,8 @@ impl Tongue {
     /// The result in the response to a call.
     ///
     /// # Errors
-    /// Where there is none; see [`NoAnswer`].
-    pub fn hear(&self, response: &Response<Bytes>) -> Result<Value, NoAnswer> {
+    /// Where there is none; see [`ResponseError`].
+    pub fn decode_response(&self, response: &Response<Bytes>) -> Result<Value, ResponseError> {
         match self.read(response)? {
             Heard::One(answer) => answer.of(FIRST, response),
             Heard::Many(_) if response.status() != StatusCode::OK => Err(status(response)),
@@ -90,11 +90,11 @@ impl Tongue {
     ///
     /// # Errors
     /// Where the response as a whole is no answer. A call without an answer is an error of its own.
-    pub fn hear_many(
+    pub fn decode_batch(
         &self,
         response: &Response<Bytes>,
         calls: usize,
-    ) -> Result<Vec<Result<Value, NoAnswer>>, NoAnswer> {
+    ) -> Result<Vec<Result<Value, ResponseError>>, ResponseError> {
         let answers = match self.read(response)? {
             Heard::Many(answers) => answers,
             // What is said of all calls together has no id; a server that knows no batches says nothing else.
@@ -115,15 +115,21 @@ impl Tongue {
         Ok(each.collect())
     }
 
-    fn write_call(&self, to: &mut Vec<u8>, asked: Asked<'_>, arguments: Arguments, id: usize) -> Result<(), Fault> {
+    fn write_call(
+        &self,
+        to: &mut Vec<u8>,
+        asked: CallTarget<'_>,
+        arguments: ArgValues,
+        id: usize,
+    ) -> Result<(), Fault> {
         let arguments = match (asked.known, self.passing) {
             (None, _) => arguments,
-            (Some(known), Passing::Position) => Arguments::ByPosition(arguments.by_position(known)?),
-            (Some(known), Passing::Name) => Arguments::ByName(arguments.by_name(known)?),
+            (Some(known), ParamStructure::Position) => ArgValues::ByPosition(arguments.by_position(known)?),
+            (Some(known), ParamStructure::Name) => ArgValues::ByName(arguments.by_name(known)?),
         };
         let params = match arguments {
-            Arguments::ByPosition(values) => Value::Array(values),
-            Arguments::ByName(members) => Value::Struct(members),
+            ArgValues::ByPosition(values) => Value::Array(values),
+            ArgValues::ByName(members) => Value::Struct(members),
         };
         to.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"method\":");
         write_value(to, asked.method, self.dialect).map_err(|error| uncarried(&error))?;
@@ -134,10 +140,10 @@ impl Tongue {
     }
 
     /// Takes a response apart. What cannot be read counts as a status where that says that something is wrong.
-    fn read<'r>(&self, response: &'r Response<Bytes>) -> Result<Heard<'r>, NoAnswer> {
+    fn read<'r>(&self, response: &'r Response<Bytes>) -> Result<Heard<'r>, ResponseError> {
         let text = unpacked(response.headers()).and_then(|()| check(response.body(), self.limits));
         text.and_then(|checked| Heard::of(checked.text())).map_err(|fault| match response.status() {
-            StatusCode::OK => NoAnswer::Malformed(fault),
+            StatusCode::OK => ResponseError::Malformed(fault),
             _ => status(response),
         })
     }
@@ -151,12 +157,12 @@ fn post(body: Vec<u8>) -> Request<Bytes> {
     request
 }
 
-fn malformed(message: impl Into<Cow<'static, str>>) -> NoAnswer {
-    NoAnswer::Malformed(Fault::new(Kind::Structure, message))
+fn malformed(message: impl Into<Cow<'static, str>>) -> ResponseError {
+    ResponseError::Malformed(Fault::new(Kind::Structure, message))
 }
 
-fn status(response: &Response<Bytes>) -> NoAnswer {
-    NoAnswer::Status { status: response.status(), start: start_of(response.body()) }
+fn status(response: &Response<Bytes>) -> ResponseError {
+    ResponseError::Status { status: response.status(), start: start_of(response.body()) }
 }
 
 /// What a response holds.
@@ -205,16 +211,16 @@ impl Answer<'_> {
 
     /// The result of the call that has this id. An error counts whatever the status is, and without an id too: a server
     /// that could not read the request knows none.
-    fn of(&self, id: usize, response: &Response<Bytes>) -> Result<Value, NoAnswer> {
+    fn of(&self, id: usize, response: &Response<Bytes>) -> Result<Value, ResponseError> {
         let own = self.id() == Some(id);
         match (self.error, self.result) {
-            (Some(error), None) if own || self.id.is_none() => Err(NoAnswer::Fault(fault_of(error))),
+            (Some(error), None) if own || self.id.is_none() => Err(ResponseError::Fault(fault_of(error))),
             // JSON-RPC 1.0 has both, of which one is null.
-            (Some(error), Some(result)) if own && result.get() == "null" => Err(NoAnswer::Fault(fault_of(error))),
+            (Some(error), Some(result)) if own && result.get() == "null" => Err(ResponseError::Fault(fault_of(error))),
             _ if response.status() != StatusCode::OK => Err(status(response)),
             (Some(_), Some(_)) if own => Err(malformed("the answer has both a result and an error")),
             (None, Some(result)) if own => Value::deserialize(Typed(result))
-                .map_err(|error| NoAnswer::Malformed(Fault::new(Kind::Structure, error.to_string()))),
+                .map_err(|error| ResponseError::Malformed(Fault::new(Kind::Structure, error.to_string()))),
             (None, None) => Err(malformed("the answer has neither a result nor an error")),
             _ => Err(malformed("the answer has the id of another call")),
         }
@@ -263,22 +269,22 @@ fn exact(word: &str, code: i32) -> Kind {
 mod tests {
     use super::*;
 
-    fn heard(status: u16, body: &str) -> Result<Value, NoAnswer> {
-        Tongue::default().hear(&response(status, body))
+    fn heard(status: u16, body: &str) -> Result<Value, ResponseError> {
+        JsonRpcCodec::default().decode_response(&response(status, body))
     }
 
     fn response(status: u16, body: &str) -> Response<Bytes> {
         Response::builder().status(status).body(Bytes::from(body.to_owned())).unwrap()
     }
 
-    fn asked(method: &str) -> Asked<'_> {
-        Asked { method, known: None }
+    fn asked(method: &str) -> CallTarget<'_> {
+        CallTarget { method, known: None }
     }
 
     #[test]
     fn a_call_is_a_post_that_says_its_length() {
-        let arguments = Arguments::ByName(vec![("a".into(), Value::Binary(vec![1]))]);
-        let request = Tongue::default().ask(asked("say \"é\""), arguments).unwrap();
+        let arguments = ArgValues::ByName(vec![("a".into(), Value::Binary(vec![1]))]);
+        let request = JsonRpcCodec::default().encode_call(asked("say \"é\""), arguments).unwrap();
         assert_eq!(request.headers()[header::CONTENT_TYPE], "application/json");
         assert_eq!(request.headers()[header::CONTENT_LENGTH], request.body().len().to_string());
         let expected = r#"{"jsonrpc":"2.0","method":"say \"é\"","params":{"a":"AQ=="},"id":1}"#;
@@ -287,8 +293,8 @@ mod tests {
 
     #[test]
     fn what_json_cannot_carry_is_refused() {
-        let arguments = Arguments::ByPosition(vec![Value::Double(f64::NAN)]);
-        assert_eq!(Tongue::default().ask(asked("m"), arguments).unwrap_err().kind, Kind::BadParams);
+        let arguments = ArgValues::ByPosition(vec![Value::Double(f64::NAN)]);
+        assert_eq!(JsonRpcCodec::default().encode_call(asked("m"), arguments).unwrap_err().kind, Kind::BadParams);
     }
 
     #[test]
@@ -310,11 +316,11 @@ mod tests {
         for status in [200, 400, 500] {
             for id in ["1", "null"] {
                 let body = format!(r#"{{"id":{id},"jsonrpc":"2.0","error":{{"code":1,"message":"Unauthorized"}}}}"#);
-                assert_eq!(heard(status, &body), Err(NoAnswer::Fault(fault.clone())));
+                assert_eq!(heard(status, &body), Err(ResponseError::Fault(fault.clone())));
             }
         }
         let body = r#"{"result":null,"error":{"code":-32601,"message":"none"},"id":1}"#;
-        assert_eq!(heard(200, body), Err(NoAnswer::Fault(Fault::new(Kind::NoSuchMethod, "none"))));
+        assert_eq!(heard(200, body), Err(ResponseError::Fault(Fault::new(Kind::NoSuchMethod, "none"))));
     }
 
     #[test]
@@ -331,7 +337,7 @@ mod tests {
             (r#"{"code":-32602,"message":"a","data":[1e400]}"#, Fault::new(Kind::BadParams, "a")),
         ] {
             let body = format!(r#"{{"jsonrpc":"2.0","error":{error},"id":1}}"#);
-            assert_eq!(heard(200, &body), Err(NoAnswer::Fault(fault)), "{error}");
+            assert_eq!(heard(200, &body), Err(ResponseError::Fault(fault)), "{error}");
         }
     }
 
@@ -354,11 +360,11 @@ mod tests {
             r#"{"result":1,"id":1} x"#,
             r#"{"result":1,"id":1"#,
         ] {
-            assert!(matches!(heard(200, body), Err(NoAnswer::Malformed(_))), "{body}");
-            assert!(matches!(heard(502, body), Err(NoAnswer::Status { .. })), "{body}");
+            assert!(matches!(heard(200, body), Err(ResponseError::Malformed(_))), "{body}");
+            assert!(matches!(heard(502, body), Err(ResponseError::Status { .. })), "{body}");
         }
         let nested = format!(r#"{{"result":{}{},"id":1}}"#, "[".repeat(100_000), "]".repeat(100_000));
-        assert!(matches!(heard(200, &nested), Err(NoAnswer::Malformed(fault)) if fault.kind == Kind::Limit));
+        assert!(matches!(heard(200, &nested), Err(ResponseError::Malformed(fault)) if fault.kind == Kind::Limit));
     }
 
     #[test]
@@ -366,31 +372,31 @@ mod tests {
         let whole = r#"{"jsonrpc":"2.0","result":{"a":[1,"é\u00e9",null]},"id":1}"#;
         for end in 0..whole.len() {
             let cut = Response::new(Bytes::copy_from_slice(&whole.as_bytes()[..end]));
-            assert!(matches!(Tongue::default().hear(&cut), Err(NoAnswer::Malformed(_))), "{end}");
+            assert!(matches!(JsonRpcCodec::default().decode_response(&cut), Err(ResponseError::Malformed(_))), "{end}");
         }
     }
 
     #[test]
     fn answers_to_several_calls_are_put_in_their_order() {
-        let calls = vec![(asked("a"), Arguments::default()), (asked("b"), Arguments::default())];
-        let request = Tongue::default().ask_many(calls).unwrap();
+        let calls = vec![(asked("a"), ArgValues::default()), (asked("b"), ArgValues::default())];
+        let request = JsonRpcCodec::default().encode_batch(calls).unwrap();
         let call = |method, id| format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":[],"id":{id}}}"#);
         assert_eq!(request.body(), &format!("[{},{}]", call("a", 1), call("b", 2)));
 
-        let many = |body: &str| Tongue::default().hear_many(&response(200, body), 2);
+        let many = |body: &str| JsonRpcCodec::default().decode_batch(&response(200, body), 2);
         let heard = many(r#"[{"error":{"code":5,"message":"no"},"id":2},{"result":1,"id":1}]"#).unwrap();
-        assert_eq!(heard, [Ok(Value::Int(1)), Err(NoAnswer::Fault(Fault::service(5, "no")))]);
+        assert_eq!(heard, [Ok(Value::Int(1)), Err(ResponseError::Fault(Fault::service(5, "no")))]);
         let heard = many(r#"[{"result":2,"id":2}]"#).unwrap();
-        assert!(matches!(heard[..], [Err(NoAnswer::Malformed(_)), Ok(Value::Int(2))]));
+        assert!(matches!(heard[..], [Err(ResponseError::Malformed(_)), Ok(Value::Int(2))]));
         for body in [
             r#"[{"result":1,"id":1},{"result":1,"id":1}]"#,
             r#"[{"result":1,"id":3}]"#,
             r#"[7]"#,
             r#"{"result":1,"id":1}"#,
         ] {
-            assert!(matches!(many(body), Err(NoAnswer::Malformed(_))), "{body}");
+            assert!(matches!(many(body), Err(ResponseError::Malformed(_))), "{body}");
         }
         let refused = many(r#"{"error":{"code":-32600,"message":"no batches"},"id":null}"#);
-        assert_eq!(refused, Err(NoAnswer::Fault(Fault::new(Kind::Structure, "no batches"))));
+        assert_eq!(refused, Err(ResponseError::Fault(Fault::new(Kind::Structure, "no batches"))));
     }
 }

@@ -8,20 +8,20 @@ use serde_json::{Map, Value as Json};
 
 use super::assets;
 use super::assets::STYLE;
-use super::template::{Template, TemplateError};
+use super::template::{PageTemplate, TemplateError};
 use super::{claims_page, replied, root};
 use crate::codec::Limits;
 use crate::http::body::Body;
-use crate::http::public_url::Site;
+use crate::http::public_url::PublicUrl;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method as Described};
-use crate::model::value::{Room, Value};
+use crate::model::value::{SizeBudget, Value};
 use crate::protocol::frontend;
-use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::protocol::rest::server::query;
 use crate::service::args::Args;
-use crate::service::future::Soon;
-use crate::service::{Answer, Call, Service};
+use crate::service::future::MaybeReady;
+use crate::service::{Call, Output, RpcService};
 
 /// How many bytes of memory the answer may take that is shown.
 const ROOM: usize = 8 << 20;
@@ -32,38 +32,38 @@ const OWN_STYLE: &str = "style.css";
 /// A page made of a template and of what a method answers, for GET and HEAD at its path. The query has the method's
 /// parameters, as over REST.
 #[derive(Debug, Clone)]
-pub struct OwnPage {
+pub struct TemplatePage {
     /// What stands above it.
     pub title: Arc<str>,
     /// The method whose answer is shown.
     pub method: Arc<str>,
     /// How it is shown.
-    pub template: Arc<Template>,
+    pub template: Arc<PageTemplate>,
     /// A style sheet of its own, behind that of the other pages.
-    pub style: Option<Style>,
+    pub style: Option<PageStyle>,
     /// After how many seconds a browser asks for it anew.
     pub refresh: Option<u64>,
     /// How large a value in the query may be.
     pub limits: Limits,
     /// Under which address people know the server.
-    pub site: Arc<Site>,
+    pub public_url: Arc<PublicUrl>,
 }
 
 /// A style sheet.
 #[derive(Debug, Clone)]
-pub struct Style {
+pub struct PageStyle {
     text: Arc<str>,
     version: Arc<str>,
 }
 
-impl Style {
+impl PageStyle {
     /// A style sheet of this text.
-    pub fn new(text: &str) -> Style {
-        Style { text: text.into(), version: assets::hash(text).into() }
+    pub fn new(text: &str) -> PageStyle {
+        PageStyle { text: text.into(), version: assets::hash(text).into() }
     }
 }
 
-impl Face for OwnPage {
+impl Frontend for TemplatePage {
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         let own = tail == OWN_STYLE && self.style.is_some();
         if tail.is_empty() || tail == STYLE_SHEET || own { &[Method::GET, Method::HEAD] } else { &[] }
@@ -73,16 +73,19 @@ impl Face for OwnPage {
         claims_page(head.parts, self.methods(interface, head.tail))
     }
 
-    fn is_for_people(&self) -> bool {
+    fn is_page(&self) -> bool {
         true
     }
 
-    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+    fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         match (request.tail, &self.style) {
-            (STYLE_SHEET, _) => Soon::now(replied(STYLE.response(request.head), None)),
+            (STYLE_SHEET, _) => MaybeReady::now(replied(STYLE.response(request.head), None)),
             (OWN_STYLE, Some(style)) => {
                 let body = Body::whole(style.text.as_bytes().to_vec());
-                Soon::now(replied(assets::part(request.head, &style.version, "text/css; charset=utf-8", body), None))
+                MaybeReady::now(replied(
+                    assets::part(request.head, &style.version, "text/css; charset=utf-8", body),
+                    None,
+                ))
             }
             _ => self.page(service.as_ref(), request),
         }
@@ -92,42 +95,42 @@ impl Face for OwnPage {
 /// Where the style sheet of all pages is, below a page's path.
 const STYLE_SHEET: &str = "page.css";
 
-impl OwnPage {
-    fn page(&self, service: &dyn Service, request: GroupRequest<'_>) -> Reply {
-        let base = self.site.base(request.head, request.context.peer);
+impl TemplatePage {
+    fn page(&self, service: &dyn RpcService, request: GroupRequest<'_>) -> FrontendFuture {
+        let base = self.public_url.base(request.head, request.context.peer);
         let (root, path) = (root(&base).to_owned(), request.path().to_owned());
         let interface = service.interface();
         let method = interface.method(&self.method);
         let given = given(interface, method, request.query(), self.limits);
         let (answer, params) = match given {
             Ok(object) => (self.ask(service, object.as_deref(), &request), params(method, object.as_deref())),
-            Err(fault) => (Soon::now(Err(fault)), params(method, None)),
+            Err(fault) => (MaybeReady::now(Err(fault)), params(method, None)),
         };
         let page = self.clone();
         let value = answer.and_then(|answer| match answer {
-            Ok(answer) => Soon::later(answer.into_value(Room::new(ROOM))),
-            Err(fault) => Soon::now(Err(fault)),
+            Ok(answer) => MaybeReady::later(answer.into_value(SizeBudget::new(ROOM))),
+            Err(fault) => MaybeReady::now(Err(fault)),
         });
         value.map(move |answered| page.replied(answered, &Around { root: &root, path: &path, params }))
     }
 
     fn ask(
         &self,
-        service: &dyn Service,
+        service: &dyn RpcService,
         object: Option<&str>,
         request: &GroupRequest<'_>,
-    ) -> Soon<Result<Answer, Fault>> {
+    ) -> MaybeReady<Result<Output, Fault>> {
         let raw = object.map(serde_json::from_str).transpose();
         match raw {
             Ok(raw) => {
                 let args = raw.map_or(Args::None, Args::Json);
                 frontend::begin(service, Call { method: &self.method, args, context: request.context })
             }
-            Err(error) => Soon::now(Err(Fault::bad_params(error.to_string()))),
+            Err(error) => MaybeReady::now(Err(Fault::bad_params(error.to_string()))),
         }
     }
 
-    fn replied(&self, answered: Result<Value, Fault>, around: &Around<'_>) -> Replied {
+    fn replied(&self, answered: Result<Value, Fault>, around: &Around<'_>) -> FrontendResponse {
         let (made, fault) = match answered {
             Ok(answer) => {
                 let made = self.template.render(&self.view(around, Some(&answer), None));
@@ -148,7 +151,7 @@ impl OwnPage {
             (StatusCode::INTERNAL_SERVER_ERROR, String::new())
         });
         let response = self.response(status, html);
-        Replied { response, method: Box::from(&*self.method), fault: fault.map(|fault| fault.kind) }
+        FrontendResponse { response, method: Box::from(&*self.method), fault: fault.map(|fault| fault.kind) }
     }
 
     fn failed(&self, fault: &Fault, around: &Around<'_>) -> Result<(StatusCode, String), TemplateError> {
@@ -167,7 +170,7 @@ impl OwnPage {
 
     fn view<'a>(&'a self, around: &'a Around<'a>, answer: Option<&'a Value>, failure: Option<Failure<'a>>) -> View<'a> {
         let here = around.path.trim_end_matches('/');
-        let style = |style: &Style| format!("{}{here}/{OWN_STYLE}?{}", around.root, style.version);
+        let style = |style: &PageStyle| format!("{}{here}/{OWN_STYLE}?{}", around.root, style.version);
         View {
             title: &self.title,
             root: around.root,

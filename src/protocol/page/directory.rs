@@ -6,24 +6,24 @@ use http::Method;
 use serde::Serialize;
 
 use super::assets::{SCRIPT, STYLE};
-use super::{Listed, OwnListed, claims, methods, root, serve, templates};
-use crate::http::public_url::Site;
+use super::{GroupSummary, PageSummary, claims, methods, root, serve, templates};
+use crate::http::public_url::PublicUrl;
 use crate::model::interface::Interface;
-use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Reply};
-use crate::service::Service;
+use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, GroupHead, GroupRequest};
+use crate::service::RpcService;
 
 /// The page of all groups, for `GET /`: the first face of what is mounted there, so that the group keeps its calls.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
     /// Under which address people know the server.
-    pub site: Arc<Site>,
+    pub public_url: Arc<PublicUrl>,
     /// All groups, in the order in which they are listed.
-    pub groups: Arc<[Listed]>,
+    pub groups: Arc<[GroupSummary]>,
     /// The pages of the operator's own.
-    pub pages: Arc<[OwnListed]>,
+    pub pages: Arc<[PageSummary]>,
 }
 
-impl Face for Directory {
+impl Frontend for Directory {
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         methods(tail)
     }
@@ -34,13 +34,13 @@ impl Face for Directory {
         if here { claims(head) } else { Claim::No }
     }
 
-    fn is_for_people(&self) -> bool {
+    fn is_page(&self) -> bool {
         true
     }
 
-    fn serve(&self, _: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+    fn serve(&self, _: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         serve(request, || {
-            let base = self.site.base(request.head, request.context.peer);
+            let base = self.public_url.base(request.head, request.context.peer);
             let view = View {
                 title: "Services",
                 root: root(&base),
@@ -68,6 +68,6 @@ struct View<'a> {
     /// The path of the page, without a slash at its end.
     here: &'a str,
     version: &'a str,
-    groups: &'a [Listed],
-    pages: &'a [OwnListed],
+    groups: &'a [GroupSummary],
+    pages: &'a [PageSummary],
 }

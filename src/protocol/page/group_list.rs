@@ -8,7 +8,7 @@ use crate::protocol::xmlrpc::signature;
 
 /// What the directory and the pages say of a group.
 #[derive(Debug, Clone, Serialize)]
-pub struct Listed {
+pub struct GroupSummary {
     /// Its path.
     pub path: String,
     /// Its other paths.
@@ -20,7 +20,7 @@ pub struct Listed {
 
 /// What the directory says of a page of an operator's own.
 #[derive(Debug, Clone, Serialize)]
-pub struct OwnListed {
+pub struct PageSummary {
     /// Its path.
     pub path: String,
     /// What stands above it.
@@ -36,9 +36,9 @@ struct Line {
     doc: Option<Paragraph>,
 }
 
-impl Listed {
+impl GroupSummary {
     /// A group of this interface.
-    pub fn new(path: impl Into<String>, aliases: Vec<String>, interface: &Interface) -> Listed {
+    pub fn new(path: impl Into<String>, aliases: Vec<String>, interface: &Interface) -> GroupSummary {
         let methods = interface.methods.iter().map(|method| Line {
             name: method.name.clone(),
             signature: signature::line(interface, method),
@@ -46,7 +46,7 @@ impl Listed {
         });
         let (path, doc) = (path.into(), prose(&interface.doc));
         let title = if interface.title.is_empty() { path.clone() } else { interface.title.clone() };
-        Listed { title, path, aliases, doc, methods: methods.collect() }
+        GroupSummary { title, path, aliases, doc, methods: methods.collect() }
     }
 
     /// Whether the group is reached at a path.

@@ -19,21 +19,21 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use serde::Serialize;
 
-pub use custom::{OwnPage, Style};
+pub use custom::{PageStyle, TemplatePage};
 pub use directory::Directory;
-pub use group_list::{Listed, OwnListed};
-pub use template::{FRAME, Template, TemplateError};
+pub use group_list::{GroupSummary, PageSummary};
+pub use template::{FRAME, PageTemplate, TemplateError};
 
-use super::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
-use crate::http::audience::Only;
+use super::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
+use crate::http::audience::Audience;
 use crate::http::body::Body;
-use crate::http::public_url::Site;
-use crate::http::rejection::Refusal;
-use crate::http::routes::Table;
+use crate::http::public_url::PublicUrl;
+use crate::http::rejection::HttpRejection;
+use crate::http::routes::RouteTable;
 use crate::model::fault::Kind;
 use crate::model::interface::Interface;
-use crate::service::Service;
-use crate::service::future::Soon;
+use crate::service::RpcService;
+use crate::service::future::MaybeReady;
 use assets::Asset;
 
 /// The page of a group, at its own path, and what the page consists of, below it.
@@ -42,21 +42,21 @@ use assets::Asset;
 #[derive(Debug, Clone, Default)]
 pub struct Page {
     /// Under which address people know the server.
-    pub site: Arc<Site>,
+    pub public_url: Arc<PublicUrl>,
     /// Over what the page calls, in this order. Those that a group does not answer must not stand here.
-    pub protocols: Vec<Protocol>,
+    pub protocols: Vec<PageProtocol>,
     /// All groups. With more than one, the page leads to the others and to the directory at `/`.
-    pub groups: Arc<[Listed]>,
+    pub groups: Arc<[GroupSummary]>,
     /// The namespace of the group's SOAP elements; needed where SOAP is among the protocols.
     pub namespace: String,
     /// By which other paths REST calls the methods.
-    pub routes: Arc<Table>,
+    pub routes: Arc<RouteTable>,
 }
 
 /// A protocol by which a page calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Protocol {
+pub enum PageProtocol {
     /// XML-RPC.
     XmlRpc,
     /// JSON-RPC 2.0.
@@ -67,12 +67,13 @@ pub enum Protocol {
     Soap,
 }
 
-impl Protocol {
+impl PageProtocol {
     /// All of them, in the order in which a page offers them.
-    pub const ALL: [Protocol; 4] = [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Rest, Protocol::Soap];
+    pub const ALL: [PageProtocol; 4] =
+        [PageProtocol::XmlRpc, PageProtocol::JsonRpc, PageProtocol::Rest, PageProtocol::Soap];
 }
 
-impl Face for Page {
+impl Frontend for Page {
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         methods(tail)
     }
@@ -81,16 +82,16 @@ impl Face for Page {
         claims(head)
     }
 
-    fn is_for_people(&self) -> bool {
+    fn is_page(&self) -> bool {
         true
     }
 
-    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+    fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         serve(request, || {
-            let base = self.site.base(request.head, request.context.peer);
+            let base = self.public_url.base(request.head, request.context.peer);
             // Where calls are not found, nothing is offered that makes them.
             let read_only = Page { protocols: Vec::new(), ..self.clone() };
-            let page = if request.head.extensions.get() == Some(&Only::Pages) { &read_only } else { self };
+            let page = if request.head.extensions.get() == Some(&Audience::Pages) { &read_only } else { self };
             let group = view::group(page, service.interface(), &base, request.path());
             templates::render("group.html", &group)
         })
@@ -116,24 +117,24 @@ fn claims_page(head: &Parts, methods: &[Method]) -> Claim {
 }
 
 /// Answers with a part of the page, or with the page itself.
-fn serve(request: GroupRequest<'_>, page: impl FnOnce() -> Result<String, minijinja::Error>) -> Reply {
+fn serve(request: GroupRequest<'_>, page: impl FnOnce() -> Result<String, minijinja::Error>) -> FrontendFuture {
     let response = match Asset::at(request.tail) {
         Some(asset) => Ok(asset.response(request.head)),
         None => page().map(|html| assets::page(request.head, html)),
     };
-    Soon::now(match response {
+    MaybeReady::now(match response {
         Ok(response) => replied(response, None),
         Err(error) => {
             tracing::error!(%error, "a page could not be made");
-            let refusal =
-                Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made; the log says why");
-            replied(refusal.into_response(), Some(Kind::Internal))
+            let rejection =
+                HttpRejection::new(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made; the log says why");
+            replied(rejection.into_response(), Some(Kind::Internal))
         }
     })
 }
 
-fn replied(response: Response<Body>, fault: Option<Kind>) -> Replied {
-    Replied { response, method: Box::from(""), fault }
+fn replied(response: Response<Body>, fault: Option<Kind>) -> FrontendResponse {
+    FrontendResponse { response, method: Box::from(""), fault }
 }
 
 /// The path part of a public address: what stands before the paths of groups where a proxy adds something.

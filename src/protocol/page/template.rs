@@ -23,7 +23,7 @@ const LONGEST: usize = 4 << 20;
 
 /// A template, and the parts of which it makes use.
 #[derive(Debug)]
-pub struct Template {
+pub struct PageTemplate {
     environment: Environment<'static>,
     name: String,
 }
@@ -39,21 +39,21 @@ pub struct TemplateError {
     pub message: String,
 }
 
-impl Template {
+impl PageTemplate {
     /// A template of this name and text, with parts that it may extend, include or import by their names. Beside those
     /// there is [`FRAME`].
     ///
     /// ```
-    /// use croupier::protocol::page::Template;
+    /// use croupier::protocol::page::PageTemplate;
     /// let text = "{% extends \"croupier/page.html\" %}{% block content %}{{ answer.x }}{% endblock %}";
-    /// assert!(Template::new("x.html", text, &[]).is_ok());
-    /// let wrong = Template::new("x.html", "one\n{% if answer %}", &[]).unwrap_err();
+    /// assert!(PageTemplate::new("x.html", text, &[]).is_ok());
+    /// let wrong = PageTemplate::new("x.html", "one\n{% if answer %}", &[]).unwrap_err();
     /// assert_eq!((wrong.name.as_str(), wrong.line), ("x.html", Some(2)));
     /// ```
     ///
     /// # Errors
     /// Where one of the texts is no template, or names a part that is not there.
-    pub fn new(name: &str, text: &str, parts: &[(String, String)]) -> Result<Template, TemplateError> {
+    pub fn new(name: &str, text: &str, parts: &[(String, String)]) -> Result<PageTemplate, TemplateError> {
         let own = [(name, text)].into_iter().chain(parts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
         let environment = || -> Result<Environment<'static>, Error> {
             let mut environment = templates::environment()?;
@@ -74,7 +74,7 @@ impl Template {
                 return Err(TemplateError { name: name.to_owned(), line: Some(line), message });
             }
         }
-        Ok(Template { environment, name: name.to_owned() })
+        Ok(PageTemplate { environment, name: name.to_owned() })
     }
 
     /// Fills in the template.
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn filled(text: &str, with: &serde_json::Value) -> Result<String, String> {
-        let template = Template::new("own.html", text, &[]).map_err(|error| error.to_string())?;
+        let template = PageTemplate::new("own.html", text, &[]).map_err(|error| error.to_string())?;
         template.render(with).map_err(|error| error.to_string())
     }
 
@@ -182,7 +182,7 @@ mod tests {
         }
         assert_eq!(filled("a{% include 'gone.html' ignore missing %}b", &json!({})), Ok("ab".into()));
         let parts = [("part.html".to_owned(), "{% macro m(x) %}[{{ x }}]{% endmacro %}".to_owned())];
-        let template = Template::new("a.html", "{% from 'part.html' import m %}{{ m(1) }}", &parts).unwrap();
+        let template = PageTemplate::new("a.html", "{% from 'part.html' import m %}{{ m(1) }}", &parts).unwrap();
         assert_eq!(template.render(&json!({})), Ok("[1]".into()));
     }
 

@@ -9,9 +9,9 @@ use super::input::Input;
 use super::prose::{Paragraph, prose};
 use super::ring::Drawing;
 use super::type_text::{plain, words};
-use super::{Listed, Page, Protocol, root, templates};
+use super::{GroupSummary, Page, PageProtocol, root, templates};
 use crate::http::routes;
-use crate::http::routes::Table;
+use crate::http::routes::RouteTable;
 use crate::model::interface;
 use crate::model::interface::Interface;
 use crate::protocol::xmlrpc::signature;
@@ -32,9 +32,9 @@ pub(super) struct Group<'a> {
     version: &'a str,
     methods: Vec<Method<'a>>,
     ring: Option<Drawing>,
-    protocols: &'a [Protocol],
+    protocols: &'a [PageProtocol],
     /// The other groups.
-    others: Vec<&'a Listed>,
+    others: Vec<&'a GroupSummary>,
     /// What the script must know, as JSON.
     data: String,
 }
@@ -103,7 +103,7 @@ pub(super) fn group<'a>(page: &'a Page, interface: &'a Interface, base: &'a str,
     }
 }
 
-fn method<'a>(interface: &'a Interface, method: &'a interface::Method, routes: &'a Table) -> Method<'a> {
+fn method<'a>(interface: &'a Interface, method: &'a interface::Method, routes: &'a RouteTable) -> Method<'a> {
     let routes = routes.routes().iter().filter(|route| route.method() == method.name);
     Method {
         name: &method.name,
@@ -116,7 +116,7 @@ fn method<'a>(interface: &'a Interface, method: &'a interface::Method, routes: &
     }
 }
 
-fn route(route: &routes::Route) -> Route<'_> {
+fn route(route: &routes::RestRoute) -> Route<'_> {
     let (verb, path) = (route.template().verb().as_str(), route.template().path());
     let fixed = route.args().iter().map(|(name, value)| format!("{name} = {value}")).collect();
     Route { verb, path, fixed }

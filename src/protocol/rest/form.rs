@@ -66,7 +66,7 @@ impl<'a> Items<'a> {
     }
 
     fn scalar(self, schema: &'a Value) -> Option<Scalar> {
-        match Form::within(self.interface, schema, self.further) {
+        match Form::with_timeout(self.interface, schema, self.further) {
             Form::One { scalar, nullable: false } => Some(scalar),
             _ => None,
         }
@@ -76,14 +76,14 @@ impl<'a> Items<'a> {
 impl<'a> Form<'a> {
     /// The form of a type's values.
     pub fn of(interface: &'a Interface, schema: &'a Value) -> Form<'a> {
-        Form::within(interface, schema, FURTHEST)
+        Form::with_timeout(interface, schema, FURTHEST)
     }
 
-    fn within(interface: &'a Interface, schema: &'a Value, further: usize) -> Form<'a> {
+    fn with_timeout(interface: &'a Interface, schema: &'a Value, further: usize) -> Form<'a> {
         let Some(further) = further.checked_sub(1) else { return Form::Json };
         let target = interface.resolve(schema);
         if !std::ptr::eq(target, schema) {
-            return Form::within(interface, target, further);
+            return Form::with_timeout(interface, target, further);
         }
         let choices = ["anyOf", "oneOf", "allOf"].into_iter().find_map(|key| schema.get(key)?.as_array());
         match (schema.get("type"), choices) {
@@ -98,7 +98,7 @@ impl<'a> Form<'a> {
             (None, Some(choices)) => {
                 let forms = choices.iter().map(|choice| match is_null(choice) {
                     true => None,
-                    false => Some(Form::within(interface, choice, further)),
+                    false => Some(Form::with_timeout(interface, choice, further)),
                 });
                 Form::one_of(forms)
             }

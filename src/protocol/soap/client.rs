@@ -13,13 +13,13 @@ use crate::codec::xml::Control;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 use crate::model::value::Value;
-use crate::protocol::client_codec::{Asked, NoAnswer, request, start_of, text_of};
-use crate::service::args::Arguments;
-use crate::service::passthrough::Wire;
+use crate::protocol::client_codec::{CallTarget, ResponseError, request, start_of, text_of};
+use crate::service::args::ArgValues;
+use crate::service::passthrough::RawFormat;
 
 /// How SOAP is spoken to a server.
 #[derive(Debug, Clone)]
-pub struct Tongue {
+pub struct SoapCodec {
     /// How its messages look, which only its own description says.
     pub binding: Arc<Binding>,
     /// What becomes of a character that XML forbids.
@@ -28,12 +28,12 @@ pub struct Tongue {
     pub limits: Limits,
 }
 
-impl Tongue {
+impl SoapCodec {
     /// A tongue for these messages, which refuses characters that XML forbids; answers have at most 10,000,000 elements,
     /// nested at most 64 deep.
-    pub fn new(binding: Arc<Binding>) -> Tongue {
+    pub fn new(binding: Arc<Binding>) -> SoapCodec {
         let limits = Limits { elements: 10_000_000, ..Limits::default() };
-        Tongue { binding, control: Control::default(), limits }
+        SoapCodec { binding, control: Control::default(), limits }
     }
 
     /// The request that makes a call.
@@ -41,7 +41,7 @@ impl Tongue {
     /// # Errors
     /// `NoSuchMethod` for a method that the server's description does not have or whose interface is not given,
     /// `BadParams` where the method does not take these arguments, or XML cannot carry them.
-    pub fn ask(&self, asked: Asked<'_>, arguments: Arguments) -> Result<Request<Bytes>, Fault> {
+    pub fn encode_call(&self, asked: CallTarget<'_>, arguments: ArgValues) -> Result<Request<Bytes>, Fault> {
         let operation = self.operation(asked)?;
         let known = asked.known.ok_or_else(|| Fault::no_such_method(asked.method))?;
         let arguments = arguments.placed(known)?;
@@ -52,22 +52,22 @@ impl Tongue {
 
     /// The method that a call is of which is written as the server's own description has it: by its element, in the
     /// version that the description has.
-    pub(crate) fn method_of(&self, wire: Wire<'_>) -> Option<&str> {
+    pub(crate) fn method_of_raw(&self, wire: RawFormat<'_>) -> Option<&str> {
         self.operation_of(wire).map(|operation| operation.method.as_str())
     }
 
     /// The request that passes such a call on, in UTF-8. Where it names an action beside its element, that must be the
     /// method's own: some servers go by it.
-    pub(crate) fn pass(&self, wire: Wire<'_>, body: &[u8]) -> Option<Request<Bytes>> {
+    pub(crate) fn pass(&self, wire: RawFormat<'_>, body: &[u8]) -> Option<Request<Bytes>> {
         let operation = self.operation_of(wire)?;
-        let Wire::Soap { actions, .. } = wire else { return None };
+        let RawFormat::Soap { actions, .. } = wire else { return None };
         let fits = actions.iter().all(|action| !action.is_empty() && action.trim() == operation.action);
         fits.then(|| self.post(body.to_vec(), &operation.action))
     }
 
-    fn operation_of(&self, wire: Wire<'_>) -> Option<&Operation> {
+    fn operation_of(&self, wire: RawFormat<'_>) -> Option<&Operation> {
         let binding = &self.binding;
-        let Wire::Soap { version, element, namespace, .. } = wire else { return None };
+        let RawFormat::Soap { version, element, namespace, .. } = wire else { return None };
         let is = |wrapper: &Name| {
             let own = wrapper.namespace.and_then(|at| binding.namespaces.get(at)).map(String::as_str);
             wrapper.local == element && own == namespace
@@ -81,12 +81,12 @@ impl Tongue {
     /// The result in the response to a call.
     ///
     /// # Errors
-    /// Where there is none; see [`NoAnswer`].
-    pub fn hear(&self, asked: Asked<'_>, response: &Response<Bytes>) -> Result<Value, NoAnswer> {
+    /// Where there is none; see [`ResponseError`].
+    pub fn decode_response(&self, asked: CallTarget<'_>, response: &Response<Bytes>) -> Result<Value, ResponseError> {
         let (operation, known) = match (self.operation(asked), asked.known) {
             (Ok(operation), Some(known)) => (operation, known),
-            (Err(fault), _) => return Err(NoAnswer::Fault(fault)),
-            (_, None) => return Err(NoAnswer::Fault(Fault::no_such_method(asked.method))),
+            (Err(fault), _) => return Err(ResponseError::Fault(fault)),
+            (_, None) => return Err(ResponseError::Fault(Fault::no_such_method(asked.method))),
         };
         let fine = response.status().is_success();
         if operation.outcome == Outcome::Nothing && fine && response.body().is_empty() {
@@ -97,19 +97,19 @@ impl Tongue {
             reply.map_err(Fault::from).map(owned)
         });
         match reply {
-            Ok(Reply::Fault(told)) => Err(NoAnswer::Fault(fault_of(told))),
+            Ok(Reply::Fault(told)) => Err(ResponseError::Fault(fault_of(told))),
             _ if response.status() != StatusCode::OK => {
-                Err(NoAnswer::Status { status: response.status(), start: start_of(response.body()) })
+                Err(ResponseError::Status { status: response.status(), start: start_of(response.body()) })
             }
             Ok(Reply::Answer(tape)) => match tape.values().next() {
-                Some(value) => Value::deserialize(value).map_err(NoAnswer::WrongType),
+                Some(value) => Value::deserialize(value).map_err(ResponseError::WrongType),
                 None => Ok(Value::Nil),
             },
-            Err(fault) => Err(NoAnswer::Malformed(fault)),
+            Err(fault) => Err(ResponseError::Malformed(fault)),
         }
     }
 
-    fn operation(&self, asked: Asked<'_>) -> Result<&Operation, Fault> {
+    fn operation(&self, asked: CallTarget<'_>) -> Result<&Operation, Fault> {
         self.binding.operation(asked.method).ok_or_else(|| Fault::no_such_method(asked.method))
     }
 

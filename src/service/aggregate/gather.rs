@@ -9,14 +9,17 @@ use super::{Composed, ERRORS, Given, OnError, Part};
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::shorten;
 use crate::model::value::Value;
-use crate::service::Answer;
-use crate::service::future::Soon;
+use crate::service::Output;
+use crate::service::future::MaybeReady;
 
 /// The longest message of a failed call that is passed on, in characters.
 const LONGEST: usize = 400;
 
 /// The answer of a method, as soon as its calls have theirs. Where it fails, the calls that still run are given up.
-pub(super) async fn gather(method: Arc<Composed>, running: Vec<Soon<Result<Value, Fault>>>) -> Result<Answer, Fault> {
+pub(super) async fn gather(
+    method: Arc<Composed>,
+    running: Vec<MaybeReady<Result<Value, Fault>>>,
+) -> Result<Output, Fault> {
     let strict = method.on_error == OnError::Fail;
     let answered = all(running, strict).await;
     let (mut members, mut errors) = (Vec::with_capacity(answered.len() + 1), Vec::new());
@@ -31,11 +34,14 @@ pub(super) async fn gather(method: Arc<Composed>, running: Vec<Soon<Result<Value
     if !strict {
         members.push((ERRORS.to_owned(), Value::Struct(errors)));
     }
-    Ok(Answer::One(Box::new(Value::Struct(members))))
+    Ok(Output::One(Box::new(Value::Struct(members))))
 }
 
 /// What each of these comes to; if that is wanted, only until the first of them fails.
-async fn all(mut running: Vec<Soon<Result<Value, Fault>>>, until_failure: bool) -> Vec<Option<Result<Value, Fault>>> {
+async fn all(
+    mut running: Vec<MaybeReady<Result<Value, Fault>>>,
+    until_failure: bool,
+) -> Vec<Option<Result<Value, Fault>>> {
     let mut answered: Vec<Option<Result<Value, Fault>>> = running.iter().map(|_| None).collect();
     poll_fn(move |cx| {
         let mut over = true;

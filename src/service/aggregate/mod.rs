@@ -15,10 +15,10 @@ use serde_json::value::RawValue;
 
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
-use crate::model::value::{Room, Value};
+use crate::model::value::{SizeBudget, Value};
 use crate::service::args::{Arg, Args};
-use crate::service::future::{Soon, within};
-use crate::service::{Call, Context, Pending, Service};
+use crate::service::future::{MaybeReady, with_timeout};
+use crate::service::{Call, CallFuture, Context, RpcService};
 use versions::Versions;
 
 /// The name that the member has which says what failed.
@@ -69,7 +69,7 @@ pub struct Part {
     /// What people know the service by, such as a group's path.
     pub path: String,
     /// What is called.
-    pub service: Arc<dyn Service>,
+    pub service: Arc<dyn RpcService>,
     /// The name of the method that is called.
     pub method: String,
     /// The arguments by name.
@@ -111,31 +111,31 @@ impl Aggregate {
     }
 }
 
-impl Service for Aggregate {
+impl RpcService for Aggregate {
     fn interface(&self) -> &Interface {
         let seen = self.parts().map(|part| part.service.interface());
         self.versions.current(seen, || compose::interface(&self.title, &self.doc, &self.methods))
     }
 
-    fn call(&self, call: Call<'_>) -> Pending {
+    fn call(&self, call: Call<'_>) -> CallFuture {
         let method = self.methods.iter().find(|method| method.name == call.method);
         let (Some(method), Some(described)) = (method, self.interface().method(call.method)) else {
-            return Soon::now(Err(Fault::no_such_method(call.method)));
+            return MaybeReady::now(Err(Fault::no_such_method(call.method)));
         };
         let given = match call.args.each(&described.params) {
             Ok(given) => given,
-            Err(fault) => return Soon::now(Err(fault)),
+            Err(fault) => return MaybeReady::now(Err(fault)),
         };
         let arguments = method.params.iter().zip(given).map(|(own, arg)| arg.or(own.default.as_deref().map(Arg::Json)));
         let arguments: Vec<Option<Arg<'_>>> = arguments.collect();
         let running = method.calls.iter().map(|part| part.begin(&arguments, call.context)).collect();
-        Soon::later(gather::gather(method.clone(), running))
+        MaybeReady::later(gather::gather(method.clone(), running))
     }
 }
 
 impl Part {
     /// Begins the call.
-    fn begin(&self, given: &[Option<Arg<'_>>], context: &Context) -> Soon<Result<Value, Fault>> {
+    fn begin(&self, given: &[Option<Arg<'_>>], context: &Context) -> MaybeReady<Result<Value, Fault>> {
         let passed = self.args.iter().filter_map(|(name, what)| {
             let arg = match what {
                 Given::Param(at) => given.get(*at).copied().flatten()?,
@@ -149,9 +149,9 @@ impl Part {
         let deadline = context.deadline.into_iter().chain(latest).min();
         let context = Context { deadline, ..context.clone() };
         let pending = self.service.call(Call { method: &self.method, args, context: &context });
-        let (room, limit) = (Room::new(self.room), self.deadline);
-        Soon::later(async move {
-            let value = within(limit, async move { pending.await?.into_value(room).await }).await;
+        let (room, limit) = (SizeBudget::new(self.room), self.deadline);
+        MaybeReady::later(async move {
+            let value = with_timeout(limit, async move { pending.await?.into_value(room).await }).await;
             value.unwrap_or_else(|| Err(Fault::new(Kind::Late, format!("no answer within {limit:?}"))))
         })
     }

@@ -13,7 +13,7 @@ use super::*;
 use crate::codec::tape::Tape;
 use crate::model::date::DateTime;
 use crate::model::value::Binary;
-use crate::service::Answer;
+use crate::service::Output;
 use crate::service::local::Local;
 
 #[derive(Deserialize, JsonSchema)]
@@ -49,7 +49,7 @@ fn halve(number: i64) -> Result<i64, Fault> {
     if number % 2 == 0 { Ok(number / 2) } else { Err(Fault::service(7, "it is odd").of_parameter("number")) }
 }
 
-fn local() -> Arc<dyn Service> {
+fn local() -> Arc<dyn RpcService> {
     let barrier = Arc::new(Barrier::new(2));
     let service = Local::new("Parts", barrier)
         .method("half", |_: &Arc<Barrier>, half: Half| halve(half.number))
@@ -73,7 +73,7 @@ fn own(name: &str) -> Own {
     Own { name: name.into(), doc: String::new(), default: None }
 }
 
-fn part(service: &Arc<dyn Service>, name: &str, method: &str, args: &[(&str, Given)]) -> Part {
+fn part(service: &Arc<dyn RpcService>, name: &str, method: &str, args: &[(&str, Given)]) -> Part {
     Part {
         name: name.into(),
         path: "/parts".into(),
@@ -96,7 +96,7 @@ fn aggregate(on_error: OnError, params: Vec<Own>, calls: Vec<Part>) -> Aggregate
 
 async fn ask(service: &Aggregate, args: Args<'_>) -> Result<Value, Fault> {
     let call = Call { method: "all", args, context: &Context::default() };
-    service.call(call).await?.into_value(Room::new(1 << 20)).await
+    service.call(call).await?.into_value(SizeBudget::new(1 << 20)).await
 }
 
 async fn ask_json(service: &Aggregate, args: &str) -> Result<serde_json::Value, Fault> {
@@ -204,18 +204,18 @@ async fn bytes_and_dates_are_passed_on_as_they_came() {
 /// A service that is told later what it offers.
 struct Later {
     nothing: Interface,
-    told: OnceLock<Arc<dyn Service>>,
+    told: OnceLock<Arc<dyn RpcService>>,
 }
 
-impl Service for Later {
+impl RpcService for Later {
     fn interface(&self) -> &Interface {
         self.told.get().map_or(&self.nothing, |told| told.interface())
     }
 
-    fn call(&self, call: Call<'_>) -> Pending {
+    fn call(&self, call: Call<'_>) -> CallFuture {
         match self.told.get() {
             Some(told) => told.call(call),
-            None => Soon::now(Err(Fault::new(Kind::Unreachable, "nobody there"))),
+            None => MaybeReady::now(Err(Fault::new(Kind::Unreachable, "nobody there"))),
         }
     }
 }
@@ -223,7 +223,7 @@ impl Service for Later {
 #[tokio::test]
 async fn what_is_called_may_be_unknown_at_first() {
     let later = Arc::new(Later { nothing: Interface::default(), told: OnceLock::new() });
-    let service: Arc<dyn Service> = later.clone();
+    let service: Arc<dyn RpcService> = later.clone();
     let all = aggregate(
         OnError::Fail,
         vec![own("number")],
@@ -260,7 +260,7 @@ fn an_answer_is_one_value() {
     let all = aggregate(OnError::Fail, vec![], vec![part(&parts, "point", "point", &[])]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let call = Call { method: "all", args: Args::None, context: &Context::default() };
-    assert!(matches!(runtime.block_on(all.call(call)), Ok(Answer::One(_))));
+    assert!(matches!(runtime.block_on(all.call(call)), Ok(Output::One(_))));
     let call = Call { method: "none", args: Args::None, context: &Context::default() };
     assert!(runtime.block_on(all.call(call)).is_err_and(|fault| fault.kind == Kind::NoSuchMethod));
 }

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::Wrong;
 use super::position::too_many;
-use crate::model::coerce::fit;
+use crate::model::coerce::coerce;
 use crate::model::fault::Fault;
 use crate::model::shape::{Field, MethodShape, Shape, Shapes};
 use crate::model::text::{abridge, nearest};
@@ -13,7 +13,7 @@ use crate::model::value::Value;
 
 /// The arguments of a call, as values.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Arguments {
+pub enum ArgValues {
     /// In order.
     ByPosition(Vec<Value>),
     /// By their names, none of them twice.
@@ -22,89 +22,90 @@ pub enum Arguments {
 
 /// What is known of a method that is called elsewhere.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct KnownParams<'a> {
     /// Its parameters and its result.
     pub method: &'a MethodShape,
     /// The shapes that it refers to.
     pub shapes: &'a Shapes,
     /// Whether how many parameters it takes, and which of them must be given, is only a guess: some servers leave out
     /// of a signature what is optional, others list it as if it were not. Numbers are then for them to check.
-    pub guessed: bool,
+    pub inferred: bool,
 }
 
-impl Default for Arguments {
+impl Default for ArgValues {
     fn default() -> Self {
-        Arguments::ByPosition(Vec::new())
+        ArgValues::ByPosition(Vec::new())
     }
 }
 
-impl Arguments {
+impl ArgValues {
     /// A value for each parameter that is given, at its place, in the type that the interface says; none at the places
     /// of those that are left out. Behind them come those that a guessed interface knows nothing of.
     ///
     /// # Errors
     /// `BadParams` for a name that the method does not have, and, unless the interface is a guess, where there are too
     /// many or one is missing.
-    pub fn placed(self, known: Known<'_>) -> Result<Vec<Option<Value>>, Fault> {
+    pub fn placed(self, known: KnownParams<'_>) -> Result<Vec<Option<Value>>, Fault> {
         let params = &known.method.params;
-        let mut places: Vec<Option<Value>> = match self {
-            Arguments::ByPosition(values) => {
-                if values.len() > params.len() && !known.guessed {
+        let mut in_flight_limit: Vec<Option<Value>> = match self {
+            ArgValues::ByPosition(values) => {
+                if values.len() > params.len() && !known.inferred {
                     return Err(too_many(params.len(), values.len()).into_fault());
                 }
                 values.into_iter().map(Some).collect()
             }
-            Arguments::ByName(members) => by_name(members, params)?,
+            ArgValues::ByName(members) => by_name(members, params)?,
         };
-        places.resize(places.len().max(params.len()), None);
-        for (place, field) in places.iter_mut().zip(params) {
-            *place = place.take().map(|value| fit(value, &field.shape, known.shapes));
-            if place.is_none() && field.required && !known.guessed {
+        in_flight_limit.resize(in_flight_limit.len().max(params.len()), None);
+        for (place, field) in in_flight_limit.iter_mut().zip(params) {
+            *place = place.take().map(|value| coerce(value, &field.shape, known.shapes));
+            if place.is_none() && field.required && !known.inferred {
                 if !field.may_be_absent() {
                     return Err(missing(field));
                 }
                 *place = nothing(&field.shape);
             }
         }
-        Ok(places)
+        Ok(in_flight_limit)
     }
 
     /// The same by position, for whoever takes no names. Where one that is left out stands before one that is not, its
     /// default is given for it, or nothing where that will do.
     ///
     /// # Errors
-    /// As for [`placed`](Arguments::placed), and `BadParams` where there is no default for a place that must be filled.
-    pub fn by_position(self, known: Known<'_>) -> Result<Vec<Value>, Fault> {
-        let mut places = self.placed(known)?;
-        let count = places.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        places.truncate(count);
-        let filled = places.into_iter().enumerate().map(|(at, place)| match (place, known.method.params.get(at)) {
-            (Some(value), _) => Ok(value),
-            (None, Some(field)) => left_out(field, known.shapes).ok_or_else(|| needed(field)),
-            (None, None) => Ok(Value::Nil),
-        });
+    /// As for [`placed`](ArgValues::placed), and `BadParams` where there is no default for a place that must be filled.
+    pub fn by_position(self, known: KnownParams<'_>) -> Result<Vec<Value>, Fault> {
+        let mut in_flight_limit = self.placed(known)?;
+        let count = in_flight_limit.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        in_flight_limit.truncate(count);
+        let filled =
+            in_flight_limit.into_iter().enumerate().map(|(at, place)| match (place, known.method.params.get(at)) {
+                (Some(value), _) => Ok(value),
+                (None, Some(field)) => left_out(field, known.shapes).ok_or_else(|| needed(field)),
+                (None, None) => Ok(Value::Nil),
+            });
         filled.collect()
     }
 
     /// The same by name, for whoever takes no positions. Behind the names that are known come `arg4` and so on.
     ///
     /// # Errors
-    /// As for [`placed`](Arguments::placed).
-    pub fn by_name(self, known: Known<'_>) -> Result<Vec<(String, Value)>, Fault> {
-        let places = self.placed(known)?.into_iter().enumerate();
+    /// As for [`placed`](ArgValues::placed).
+    pub fn by_name(self, known: KnownParams<'_>) -> Result<Vec<(String, Value)>, Fault> {
+        let in_flight_limit = self.placed(known)?.into_iter().enumerate();
         let name = |at: usize| match known.method.params.get(at) {
             Some(field) => field.name.clone(),
             None => format!("arg{}", at + 1),
         };
-        Ok(places.filter_map(|(at, place)| Some((name(at), place?))).collect())
+        Ok(in_flight_limit.filter_map(|(at, place)| Some((name(at), place?))).collect())
     }
 }
 
 fn by_name(members: Vec<(String, Value)>, params: &[Field]) -> Result<Vec<Option<Value>>, Fault> {
-    let mut places = vec![None; params.len()];
+    let mut in_flight_limit = vec![None; params.len()];
     for (name, value) in members {
         let at = params.iter().position(|field| field.name == name);
-        match at.and_then(|at| places.get_mut(at)) {
+        match at.and_then(|at| in_flight_limit.get_mut(at)) {
             Some(place) => *place = Some(value),
             None => {
                 let near = nearest(&name, params.iter().map(|field| field.name.as_str()));
@@ -114,7 +115,7 @@ fn by_name(members: Vec<(String, Value)>, params: &[Field]) -> Result<Vec<Option
             }
         }
     }
-    Ok(places)
+    Ok(in_flight_limit)
 }
 
 fn missing(field: &Field) -> Fault {
@@ -129,7 +130,7 @@ fn needed(field: &Field) -> Fault {
 /// What is sent for a parameter that is left out before one that is not.
 fn left_out(field: &Field, shapes: &Shapes) -> Option<Value> {
     match &field.default {
-        Some(default) => Some(fit(of_json(default), &field.shape, shapes)),
+        Some(default) => Some(coerce(of_json(default), &field.shape, shapes)),
         None => nothing(&field.shape),
     }
 }
@@ -190,18 +191,20 @@ mod tests {
         Shapes::of(&Interface { methods: vec![method], ..Interface::default() })
     }
 
-    fn arguments(json: &str) -> Arguments {
+    fn arguments(json: &str) -> ArgValues {
         Args::Json(&RawValue::from_string(json.to_owned()).unwrap()).read().unwrap()
     }
 
-    fn by_position(json: &str, guessed: bool) -> Result<Vec<Value>, Fault> {
+    fn by_position(json: &str, inferred: bool) -> Result<Vec<Value>, Fault> {
         let shapes = shapes();
-        arguments(json).by_position(Known { method: shapes.method("m").unwrap(), shapes: &shapes, guessed })
+        arguments(json).by_position(KnownParams { method: shapes.method("m").unwrap(), shapes: &shapes, inferred })
     }
 
     fn by_name(json: &str) -> Vec<(String, Value)> {
         let shapes = shapes();
-        arguments(json).by_name(Known { method: shapes.method("m").unwrap(), shapes: &shapes, guessed: false }).unwrap()
+        arguments(json)
+            .by_name(KnownParams { method: shapes.method("m").unwrap(), shapes: &shapes, inferred: false })
+            .unwrap()
     }
 
     fn when() -> Value {
@@ -248,9 +251,9 @@ mod tests {
 
     #[test]
     fn arguments_of_no_known_method_are_as_they_came() {
-        assert_eq!(arguments("[1, \"a\"]"), Arguments::ByPosition(vec![Value::Int(1), Value::Text("a".into())]));
-        assert_eq!(arguments(r#"{"a": null}"#), Arguments::ByName(vec![("a".into(), Value::Nil)]));
-        assert_eq!(Args::None.read(), Ok(Arguments::default()));
+        assert_eq!(arguments("[1, \"a\"]"), ArgValues::ByPosition(vec![Value::Int(1), Value::Text("a".into())]));
+        assert_eq!(arguments(r#"{"a": null}"#), ArgValues::ByName(vec![("a".into(), Value::Nil)]));
+        assert_eq!(Args::None.read(), Ok(ArgValues::default()));
         let twice = RawValue::from_string(r#"{"a": 1, "a": 2}"#.into()).unwrap();
         assert!(Args::Json(&twice).read().is_err());
     }

@@ -28,7 +28,7 @@ impl<'a> Args<'a> {
     /// # Errors
     /// `BadParams`, naming the parameter: too many, of an unknown name, given twice, or missing.
     pub fn each(self, params: &[Param]) -> Result<Vec<Option<Arg<'a>>>, Fault> {
-        let places = match self {
+        let in_flight_limit = match self {
             Args::None => by_position(params, std::iter::empty()),
             Args::Values(given) => by_position(params, given.map(Arg::Value)),
             Args::Members(record) => by_name(params, members(record)?.map(|(name, value)| (name, Arg::Value(value)))),
@@ -38,13 +38,13 @@ impl<'a> Args<'a> {
                 Listed::ByName(given) => by_name(params, given.into_iter().map(|(name, raw)| (name, Arg::Json(raw)))),
             },
         };
-        let places = places.map_err(Wrong::into_fault)?;
-        match params.iter().zip(&places).find(|(param, place)| param.required && place.is_none()) {
+        let in_flight_limit = in_flight_limit.map_err(Wrong::into_fault)?;
+        match params.iter().zip(&in_flight_limit).find(|(param, place)| param.required && place.is_none()) {
             Some((param, _)) => {
                 let message = format!("the parameter `{}` is missing", param.name);
                 Err(Wrong::new(message).of_parameter(&param.name).into_fault())
             }
-            None => Ok(places),
+            None => Ok(in_flight_limit),
         }
     }
 }
@@ -56,19 +56,19 @@ fn by_position<'a>(
     if given.len() > params.len() {
         return Err(too_many(params.len(), given.len()));
     }
-    let mut places: Vec<_> = given.map(Some).collect();
-    places.resize(params.len(), None);
-    Ok(places)
+    let mut in_flight_limit: Vec<_> = given.map(Some).collect();
+    in_flight_limit.resize(params.len(), None);
+    Ok(in_flight_limit)
 }
 
 fn by_name<'a>(
     params: &[Param],
     given: impl Iterator<Item = (Cow<'a, str>, Arg<'a>)>,
 ) -> Result<Vec<Option<Arg<'a>>>, Wrong> {
-    let mut places = vec![None; params.len()];
+    let mut in_flight_limit = vec![None; params.len()];
     for (name, arg) in given {
         let at = params.iter().position(|param| param.name == name);
-        let Some(place) = at.and_then(|at| places.get_mut(at)) else {
+        let Some(place) = at.and_then(|at| in_flight_limit.get_mut(at)) else {
             let near = nearest(&name, params.iter().map(|param| param.name.as_str()));
             let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             let message = format!("there is no parameter `{}`{hint}", abridge(&name));
@@ -78,7 +78,7 @@ fn by_name<'a>(
             return Err(Wrong::new(twice(&name)).of_parameter(&name));
         }
     }
-    Ok(places)
+    Ok(in_flight_limit)
 }
 
 macro_rules! read_as {
@@ -116,9 +116,10 @@ mod tests {
 
     fn given(json: &str) -> Result<Vec<bool>, (String, Option<String>)> {
         let raw = RawValue::from_string(json.to_owned()).unwrap();
-        let places = Args::Json(&raw).each(&[param("spins", true), param("color", false)]);
-        let places = places.map_err(|fault| (fault.message.into_owned(), fault.parameter.map(String::from)))?;
-        Ok(places.iter().map(Option::is_some).collect())
+        let in_flight_limit = Args::Json(&raw).each(&[param("spins", true), param("color", false)]);
+        let in_flight_limit =
+            in_flight_limit.map_err(|fault| (fault.message.into_owned(), fault.parameter.map(String::from)))?;
+        Ok(in_flight_limit.iter().map(Option::is_some).collect())
     }
 
     #[test]

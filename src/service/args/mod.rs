@@ -18,7 +18,7 @@ use crate::codec::tape::{ValueRef, Values};
 use crate::model::fault::Fault;
 use crate::model::text::{abridge, shorten};
 use crate::model::value::Value;
-pub use arguments::{Arguments, Known};
+pub use arguments::{ArgValues, KnownParams};
 pub use each::Arg;
 use name::ByName;
 use position::ByPosition;
@@ -109,11 +109,11 @@ impl<'a> Args<'a> {
     ///
     /// # Errors
     /// `BadParams`, where they are neither a list nor named, or one name is given twice.
-    pub fn read(self) -> Result<Arguments, Fault> {
+    pub fn read(self) -> Result<ArgValues, Fault> {
         let by_position =
-            |values: Result<Vec<Value>, Wrong>| values.map(Arguments::ByPosition).map_err(Wrong::into_fault);
+            |values: Result<Vec<Value>, Wrong>| values.map(ArgValues::ByPosition).map_err(Wrong::into_fault);
         match self {
-            Args::None => Ok(Arguments::default()),
+            Args::None => Ok(ArgValues::default()),
             Args::Values(given) => by_position(given.map(any).collect()),
             Args::Members(record) => named(members(record)?),
             Args::Named(given) => named(given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg))),
@@ -129,7 +129,7 @@ fn any<'de, D: Deserializer<'de>>(value: D) -> Result<Value, Wrong> {
     Value::deserialize(value).map_err(|error| Wrong::of(&error))
 }
 
-fn named<'a, D: Deserializer<'a>>(given: impl Iterator<Item = (Cow<'a, str>, D)>) -> Result<Arguments, Fault> {
+fn named<'a, D: Deserializer<'a>>(given: impl Iterator<Item = (Cow<'a, str>, D)>) -> Result<ArgValues, Fault> {
     let read = given.map(|(name, value)| any(value).map(|value| (name.into_owned(), value)));
     let mut arguments = Vec::new();
     let mut seen = HashSet::new();
@@ -140,7 +140,7 @@ fn named<'a, D: Deserializer<'a>>(given: impl Iterator<Item = (Cow<'a, str>, D)>
         }
         arguments.push((name, value));
     }
-    Ok(Arguments::ByName(arguments))
+    Ok(ArgValues::ByName(arguments))
 }
 
 fn members<'a>(record: ValueRef<'a, 'a>) -> Result<impl Iterator<Item = (Cow<'a, str>, ValueRef<'a, 'a>)>, Fault> {

@@ -25,11 +25,11 @@ impl<'n, D, I: Iterator<Item = (Cow<'n, str>, D)>> ByName<I> {
     /// The values in the order of the names by which a record without names of its own is described: `arg1`, `arg2`
     /// and so on.
     fn numbered(self, length: usize) -> Result<Vec<D>, Wrong> {
-        let mut places: Vec<Option<D>> = (0..length).map(|_| None).collect();
+        let mut in_flight_limit: Vec<Option<D>> = (0..length).map(|_| None).collect();
         for (name, value) in self.given {
             let number = name.strip_prefix("arg").filter(|number| !number.starts_with(['0', '+']));
             let at = number.and_then(|number| number.parse::<usize>().ok()?.checked_sub(1));
-            match at.and_then(|at| places.get_mut(at)) {
+            match at.and_then(|at| in_flight_limit.get_mut(at)) {
                 Some(place) => *place = Some(value),
                 None => return Err(unknown(&name, &[])),
             }
@@ -38,7 +38,7 @@ impl<'n, D, I: Iterator<Item = (Cow<'n, str>, D)>> ByName<I> {
             let name = format!("arg{}", at + 1);
             Wrong::new(format!("the parameter `{name}` is missing")).of_parameter(&name)
         };
-        places.into_iter().enumerate().map(|(at, value)| value.ok_or_else(|| missing(at))).collect()
+        in_flight_limit.into_iter().enumerate().map(|(at, value)| value.ok_or_else(|| missing(at))).collect()
     }
 }
 

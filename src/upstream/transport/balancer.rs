@@ -13,7 +13,7 @@ use super::connect::{Place, Stream};
 use super::error::{Failed, Late, TransportError};
 use super::pool::Kept;
 use super::tls::TlsError;
-use super::{Options, Repeat, http1, http2, scgi};
+use super::{Repeat, TransportOptions, http1, http2, scgi};
 use crate::model::fault::BoxError;
 
 /// How long a server that could not be reached is passed over, if there are others.
@@ -26,7 +26,7 @@ pub(super) struct Servers {
     turn: AtomicUsize,
     /// When time began, for the marks of servers that are passed over.
     since: Instant,
-    options: Options,
+    options: TransportOptions,
 }
 
 /// One server, and the connections to it.
@@ -39,7 +39,7 @@ struct Server {
 }
 
 impl Servers {
-    pub(super) fn new(addresses: Vec<Address>, options: Options) -> Result<Servers, TlsError> {
+    pub(super) fn new(addresses: Vec<Address>, options: TransportOptions) -> Result<Servers, TlsError> {
         let secure = addresses.iter().any(Address::is_secure).then(|| options.tls.client()).transpose()?;
         let all = addresses.into_iter().map(|address| Server {
             place: Place::of(&address, secure.clone()),
@@ -93,7 +93,7 @@ impl Server {
         &self,
         request: Request<Bytes>,
         repeat: Repeat,
-        options: &Options,
+        options: &TransportOptions,
     ) -> Result<Response<Incoming>, (TransportError, Option<Request<Bytes>>)> {
         let mut request = self.addressed(request, options);
         if !self.place.is_scgi() {
@@ -122,7 +122,7 @@ impl Server {
     async fn send_anew(
         &self,
         request: Request<Bytes>,
-        options: &Options,
+        options: &TransportOptions,
     ) -> Result<Response<Incoming>, (TransportError, Option<Request<Bytes>>)> {
         let stream = match timeout(options.connect, self.place.connect()).await {
             Ok(Ok(stream)) => stream,
@@ -143,7 +143,7 @@ impl Server {
         &self,
         stream: Stream,
         request: Request<Bytes>,
-        options: &Options,
+        options: &TransportOptions,
     ) -> Result<Response<Incoming>, Failed> {
         if self.place.is_scgi() {
             return scgi::send(stream, request, options.answer).await;
@@ -155,7 +155,7 @@ impl Server {
     }
 
     /// The request as this server is to have it.
-    fn addressed(&self, mut request: Request<Bytes>, options: &Options) -> Request<Bytes> {
+    fn addressed(&self, mut request: Request<Bytes>, options: &TransportOptions) -> Request<Bytes> {
         self.address.address(&mut request);
         for (name, value) in &options.headers {
             request.headers_mut().insert(name, value.clone());

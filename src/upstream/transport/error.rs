@@ -103,8 +103,8 @@ impl TransportError {
 
     /// Whether the server has a certificate that is not accepted.
     fn is_untrusted(&self) -> bool {
-        let within = self.cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = within.and_then(|within| within.downcast_ref::<rustls::Error>());
+        let with_timeout = self.cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = with_timeout.and_then(|with_timeout| with_timeout.downcast_ref::<rustls::Error>());
         matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
     }
 

@@ -33,7 +33,7 @@ pub use tls::{Tls, TlsError};
 
 /// How servers are asked.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct TransportOptions {
     /// How long connecting may take, to each server (5 s by default).
     pub connect: Duration,
     /// How long a server may take until its answer begins, and how long the answer may then pause (60 s by default).
@@ -52,9 +52,9 @@ pub struct Options {
     pub headers: HeaderMap,
 }
 
-impl Default for Options {
+impl Default for TransportOptions {
     fn default() -> Self {
-        Options {
+        TransportOptions {
             connect: Duration::from_secs(5),
             answer: Duration::from_secs(60),
             idle: Duration::from_secs(4),
@@ -86,7 +86,7 @@ impl Transport {
     ///
     /// # Errors
     /// Where TLS is wanted and cannot be: a file that is not there, or holds no certificate or key.
-    pub fn new(addresses: Vec<Address>, options: Options) -> Result<Transport, TlsError> {
+    pub fn new(addresses: Vec<Address>, options: TransportOptions) -> Result<Transport, TlsError> {
         Ok(Transport { servers: Arc::new(Servers::new(addresses, options)?), around: None })
     }
 
@@ -95,14 +95,14 @@ impl Transport {
     /// many requests at a time:
     ///
     /// ```
-    /// use croupier::upstream::transport::{Options, Transport};
+    /// use croupier::upstream::transport::{TransportOptions, Transport};
     /// use tower::limit::ConcurrencyLimit;
     ///
-    /// let transport = Transport::new(vec!["http://127.0.0.1:9001/RPC2".parse()?], Options::default())?;
-    /// let transport = transport.around(|client| ConcurrencyLimit::new(client, 4));
+    /// let transport = Transport::new(vec!["http://127.0.0.1:9001/RPC2".parse()?], TransportOptions::default())?;
+    /// let transport = transport.layer(|client| ConcurrencyLimit::new(client, 4));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn around<S>(self, around: impl FnOnce(Client) -> S) -> Transport
+    pub fn layer<S>(self, around: impl FnOnce(Client) -> S) -> Transport
     where
         S: Service<Request<Bytes>, Response = Response<Incoming>> + Clone + Send + Sync + 'static,
         S::Error: Into<BoxError>,

@@ -23,9 +23,9 @@ pub(super) struct Kept {
 /// Those of one thread. The lock is there for the rare case that a task moved from one thread to another, and for
 /// whoever clears up.
 #[derive(Clone)]
-pub(super) struct Keeper(Arc<Mutex<Spare>>);
+pub(super) struct Keeper(Arc<Mutex<IdleConnection>>);
 
-struct Spare {
+struct IdleConnection {
     /// The one used last at the end.
     single: VecDeque<(Instant, http1::Connection)>,
     shared: Option<(Instant, http2::Connection)>,
@@ -62,7 +62,7 @@ impl Kept {
 
     /// What this thread keeps.
     pub(super) fn own(&self) -> &Keeper {
-        self.threads.get_or(|| Keeper(Arc::new(Mutex::new(Spare::new(self.idle, self.spare)))))
+        self.threads.get_or(|| Keeper(Arc::new(Mutex::new(IdleConnection::new(self.idle, self.spare)))))
     }
 
     /// A connection that is kept and still ready, the one used last first.
@@ -97,12 +97,12 @@ impl Keeper {
         drop(before);
     }
 
-    fn spare(&self) -> MutexGuard<'_, Spare> {
+    fn spare(&self) -> MutexGuard<'_, IdleConnection> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts something there, and has a task let go of what is kept for too long, as long as something is kept.
-    fn put<T>(&self, put: impl FnOnce(&mut Spare) -> T) -> T {
+    fn put<T>(&self, put: impl FnOnce(&mut IdleConnection) -> T) -> T {
         let mut spare = self.spare();
         let done = put(&mut spare);
         if !std::mem::replace(&mut spare.watched, true) {
@@ -113,7 +113,7 @@ impl Keeper {
 }
 
 /// Lets go of what is kept for too long, until nothing is.
-async fn watch(spare: Weak<Mutex<Spare>>, idle: Duration) {
+async fn watch(spare: Weak<Mutex<IdleConnection>>, idle: Duration) {
     loop {
         tokio::time::sleep(idle).await;
         let Some(keeper) = spare.upgrade().map(Keeper) else { return };
@@ -135,9 +135,9 @@ enum Next {
     None,
 }
 
-impl Spare {
-    fn new(idle: Duration, most: usize) -> Spare {
-        Spare { single: VecDeque::new(), shared: None, watched: false, idle, most }
+impl IdleConnection {
+    fn new(idle: Duration, most: usize) -> IdleConnection {
+        IdleConnection { single: VecDeque::new(), shared: None, watched: false, idle, most }
     }
 
     fn next(&mut self) -> Next {

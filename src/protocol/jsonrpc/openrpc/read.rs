@@ -22,7 +22,7 @@ const VALUES: usize = 500_000;
 
 /// What a document says.
 #[derive(Debug, Clone)]
-pub struct Learned {
+pub struct OpenRpcDescription {
     /// What may be called.
     pub interface: Interface,
     /// The methods that take their parameters by name only.
@@ -33,7 +33,7 @@ pub struct Learned {
 ///
 /// # Errors
 /// As for [`document`], and `NotWellFormed` and `Limit` as for any JSON text.
-pub fn read(text: &[u8]) -> Result<Learned, Fault> {
+pub fn read(text: &[u8]) -> Result<OpenRpcDescription, Fault> {
     let checked = check(text, Limits { elements: VALUES, depth: 100 })?;
     document(&serde_json::from_str(checked.text()).map_err(not_well_formed)?)
 }
@@ -45,15 +45,15 @@ pub fn read(text: &[u8]) -> Result<Learned, Fault> {
 ///
 /// ```
 /// use croupier::protocol::jsonrpc::openrpc::read::document;
-/// let learned = document(&serde_json::json!({
+/// let discovered = document(&serde_json::json!({
 ///     "openrpc": "1.3.2",
 ///     "info": { "title": "Sums", "version": "1" },
 ///     "methods": [{ "name": "add", "params": [{ "name": "a", "required": true, "schema": { "type": "integer" } }] }],
 /// }))?;
-/// assert_eq!(learned.interface.methods[0].params[0].name, "a");
+/// assert_eq!(discovered.interface.methods[0].params[0].name, "a");
 /// # Ok::<(), croupier::Fault>(())
 /// ```
-pub fn document(document: &Json) -> Result<Learned, Fault> {
+pub fn document(document: &Json) -> Result<OpenRpcDescription, Fault> {
     if !document.get("openrpc").is_some_and(Json::is_string) {
         return Err(wrong("", "it has no `openrpc` with its version"));
     }
@@ -86,7 +86,7 @@ pub fn document(document: &Json) -> Result<Learned, Fault> {
     reader.finish()?;
     let info = document.get("info").unwrap_or(&Json::Null);
     let (title, doc) = (text(info, "title"), text(info, "description"));
-    Ok(Learned { interface: Interface { title, doc, methods: all, defs: reader.defs, ring: None }, by_name })
+    Ok(OpenRpcDescription { interface: Interface { title, doc, methods: all, defs: reader.defs, ring: None }, by_name })
 }
 
 fn wrong(place: &str, what: &str) -> Fault {
@@ -278,9 +278,9 @@ mod tests {
     use crate::demo::diagnostics::diagnostics;
     use crate::demo::wheel::{Chance, Family, Table};
     use crate::protocol::jsonrpc::openrpc::write as openrpc;
-    use crate::service::Service;
+    use crate::service::RpcService;
 
-    fn of(methods: Json, components: Json) -> Result<Learned, Fault> {
+    fn of(methods: Json, components: Json) -> Result<OpenRpcDescription, Fault> {
         document(&json!({ "openrpc": "1.3.2", "methods": methods, "components": components }))
     }
 
@@ -329,7 +329,7 @@ mod tests {
             "contentDescriptors": { "p": { "name": "p", "schema": { "$ref": "#/components/schemas/Number" } } },
             "schemas": { "Folder/ a": folder, "Number": { "type": "integer" } },
         });
-        let Learned { interface, by_name } = of(methods, components).unwrap();
+        let OpenRpcDescription { interface, by_name } = of(methods, components).unwrap();
         assert!(by_name.contains("m"));
         let method = &interface.methods[0];
         assert_eq!(method.result.as_value(), &json!({ "$ref": "#/$defs/Folder~1 a" }));
@@ -374,8 +374,9 @@ mod tests {
     #[test]
     fn private_methods_and_the_protocol_s_own_are_left_out() {
         let named = |name: &str| json!({ "name": name, "params": [] });
-        let learned = of(json!([named("rpc.discover"), named("_a"), named("a"), named("a"), named("b c")]), json!({}));
-        let names: Vec<_> = learned.unwrap().interface.methods.into_iter().map(|method| method.name).collect();
+        let discovered =
+            of(json!([named("rpc.discover"), named("_a"), named("a"), named("a"), named("b c")]), json!({}));
+        let names: Vec<_> = discovered.unwrap().interface.methods.into_iter().map(|method| method.name).collect();
         assert_eq!(names, ["a"]);
     }
 

@@ -15,10 +15,10 @@ use super::{begin, openrpc};
 use crate::codec::json::Dialect;
 use crate::http::body::Source;
 use crate::model::fault::{BoxError, Fault, Kind};
-use crate::protocol::batch::Travel;
+use crate::protocol::batch::BatchState;
 use crate::protocol::frontend;
-use crate::service::future::Soon;
-use crate::service::{Answer, Context, Format, Pending, Rows, Service, Together};
+use crate::service::future::MaybeReady;
+use crate::service::{BatchFuture, CallFuture, Context, Format, Output, Rows, RpcService};
 
 /// How many calls of one batch run at a time.
 const ABREAST: usize = 16;
@@ -31,7 +31,7 @@ pub(super) struct Calls {
     /// Whether requests of JSON-RPC 1.0 are accepted.
     version_1: bool,
     /// Those of them that are the service's, where they travel together.
-    travel: Travel,
+    travel: BatchState,
 }
 
 impl Calls {
@@ -42,18 +42,18 @@ impl Calls {
             return Err(Fault::new(Kind::Limit, format!("{count} calls at once; at most {limit} are allowed")));
         }
         let owned: Vec<_> = requests.iter().map(|raw| (*raw).to_owned()).collect();
-        Ok(Calls { next: owned.into_iter(), version_1, travel: Travel::default() })
+        Ok(Calls { next: owned.into_iter(), version_1, travel: BatchState::default() })
     }
 
     /// Begins all calls of the service's at once, if it takes them so.
-    fn together(&self, callee: &Callee) -> Option<Together> {
-        if !callee.service.takes_several() {
+    fn together(&self, callee: &Callee) -> Option<BatchFuture> {
+        if !callee.service.supports_batching() {
             return None;
         }
         let each = self.next.as_slice().iter().filter_map(|raw| self.read(raw).1.ok());
         let asked = each.filter(|asking| is_services(&asking.method)).collect::<Vec<_>>();
         let calls = asked.iter().map(|asking| asking.call(&callee.context));
-        callee.service.call_together(&calls.collect::<Vec<_>>())
+        callee.service.call_batch(&calls.collect::<Vec<_>>())
     }
 
     fn read<'a>(&self, raw: &'a RawValue) -> (Frame, Result<Asking<'a>, Fault>) {
@@ -64,7 +64,7 @@ impl Calls {
     }
 
     /// Begins the next call; one that is malformed is a fault of its own and spoils no other.
-    fn begin(&mut self, callee: &Callee) -> Option<(Frame, Pending)> {
+    fn begin(&mut self, callee: &Callee) -> Option<(Frame, CallFuture)> {
         let raw = self.next.next()?;
         let (frame, asking) = self.read(&raw);
         let pending = match asking {
@@ -73,7 +73,7 @@ impl Calls {
                 let alone = || begin(callee.service.as_ref(), &asking, &callee.context, || callee.url.clone());
                 travels.unwrap_or_else(alone)
             }
-            Err(fault) => Soon::now(Err(fault)),
+            Err(fault) => MaybeReady::now(Err(fault)),
         };
         Some((frame, pending))
     }
@@ -86,7 +86,7 @@ fn is_services(method: &str) -> bool {
 
 /// Who answers the calls of a batch.
 pub(super) struct Callee {
-    pub(super) service: Arc<dyn Service>,
+    pub(super) service: Arc<dyn RpcService>,
     pub(super) context: Context,
     /// The address of the group.
     pub(super) url: String,
@@ -99,8 +99,8 @@ struct Running {
 }
 
 enum State {
-    Waiting(Pending),
-    Ready(Result<Answer, Fault>),
+    Waiting(CallFuture),
+    Ready(Result<Output, Fault>),
 }
 
 impl Running {
@@ -114,7 +114,7 @@ impl Running {
 
     /// Whether this is an answer that is made while it is being written, and holds its place until then.
     fn is_rows(&self) -> bool {
-        matches!(self.state, State::Ready(Ok(Answer::Many(_))))
+        matches!(self.state, State::Ready(Ok(Output::Many(_))))
     }
 }
 
@@ -133,7 +133,7 @@ pub(super) struct Answers {
 
 impl Answers {
     pub(super) fn new(mut calls: Calls, callee: Callee, dialect: Dialect) -> Answers {
-        calls.travel = Travel::of(calls.together(&callee));
+        calls.travel = BatchState::new(calls.together(&callee));
         Answers { calls, callee, dialect, running: VecDeque::new(), rows: None, begun: false }
     }
 
@@ -153,7 +153,7 @@ impl Answers {
     }
 
     /// The answer whose turn it is, if it is there.
-    fn next_ready(&mut self) -> Option<(Frame, Result<Answer, Fault>)> {
+    fn next_ready(&mut self) -> Option<(Frame, Result<Output, Fault>)> {
         match self.running.pop_front()? {
             Running { frame, state: State::Ready(answer) } => Some((frame, answer)),
             waiting => {
@@ -164,7 +164,7 @@ impl Answers {
     }
 
     /// Writes a call's result, or its fault; of rows at first as many as there is room for.
-    fn write(&mut self, frame: Frame, answer: Result<Answer, Fault>, to: &mut Vec<u8>, until: usize) {
+    fn write(&mut self, frame: Frame, answer: Result<Output, Fault>, to: &mut Vec<u8>, until: usize) {
         if frame.is_silent() {
             return;
         }
@@ -173,8 +173,8 @@ impl Answers {
         let start = to.len();
         frame.head(to);
         let written = match answer {
-            Ok(Answer::One(value)) => frontend::encode(value.as_ref(), Format::Json(self.dialect), to).map(|()| None),
-            Ok(Answer::Many(rows)) => self.begin_rows(rows, to, until),
+            Ok(Output::One(value)) => frontend::encode(value.as_ref(), Format::Json(self.dialect), to).map(|()| None),
+            Ok(Output::Many(rows)) => self.begin_rows(rows, to, until),
             Err(fault) => Err(fault),
         };
         match written {

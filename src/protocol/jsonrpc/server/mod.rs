@@ -14,18 +14,18 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use crate::codec::Limits;
 use crate::codec::json::{Dialect, check};
 use crate::http::body::{Body, Source};
-use crate::http::public_url::Site;
+use crate::http::public_url::PublicUrl;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
 use crate::protocol::frontend;
-use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
-use crate::service::future::Soon;
-use crate::service::passthrough::{Wire, Written};
-use crate::service::{Answer, Context, Encode, Format, Pending, Relayed, Relaying, Rows, Service};
+use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
+use crate::service::future::MaybeReady;
+use crate::service::passthrough::{RawCall, RawFormat};
+use crate::service::{CallFuture, Context, Encode, Format, Output, RawFuture, RawOutcome, Rows, RpcService};
 use batch::{Answers, Calls};
 pub use openrpc::OpenRpc;
-use request::{Asked, Asking, Members};
+use request::{Asking, CallTarget, Members};
 use response::Frame;
 
 /// The JSON-RPC face of a group.
@@ -41,7 +41,7 @@ pub struct JsonRpc {
     /// default).
     pub version_1: bool,
     /// Under which address the server is known, for the description that `rpc.discover` answers.
-    pub site: Arc<Site>,
+    pub public_url: Arc<PublicUrl>,
 }
 
 impl Default for JsonRpc {
@@ -51,12 +51,12 @@ impl Default for JsonRpc {
             limits: Limits::default(),
             batch: 1000,
             version_1: false,
-            site: Arc::default(),
+            public_url: Arc::default(),
         }
     }
 }
 
-impl Face for JsonRpc {
+impl Frontend for JsonRpc {
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
     }
@@ -68,11 +68,11 @@ impl Face for JsonRpc {
         if claimed { Claim::Yes } else { Claim::No }
     }
 
-    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+    fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let checked = check(request.body, self.limits);
-        match checked.and_then(|checked| Asked::read(checked.text())) {
-            Ok(Asked::One(members)) => self.one(service, request, members),
-            Ok(Asked::Batch(raw)) => match Calls::new(&raw, self.batch, self.version_1) {
+        match checked.and_then(|checked| CallTarget::read(checked.text())) {
+            Ok(CallTarget::One(members)) => self.one(service, request, members),
+            Ok(CallTarget::Batch(raw)) => match Calls::new(&raw, self.batch, self.version_1) {
                 Ok(calls) => self.batch(calls, service.clone(), request),
                 Err(fault) => refused(&fault),
             },
@@ -93,97 +93,99 @@ fn is_json(media: &str) -> bool {
 
 impl JsonRpc {
     /// Answers a request that stands by itself.
-    fn one(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>, members: Members<'_>) -> Reply {
+    fn one(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>, members: Members<'_>) -> FrontendFuture {
         let (frame, asking) = members.read(self.version_1);
         let (method, pending) = match asking {
             Ok(asking) if !frame.is_silent() => {
-                if let Some(relaying) = relay(service.as_ref(), &asking, request) {
+                if let Some(relaying) = call_raw(service.as_ref(), &asking, request) {
                     let (method, dialect) = (Box::from(abridge(&asking.method)), self.dialect);
                     return relaying.and_then(move |relayed| pass(relayed, frame, method, dialect));
                 }
-                let pending = begin(service.as_ref(), &asking, request.context, || address(&self.site, &request));
+                let pending = begin(service.as_ref(), &asking, request.context, || address(&self.public_url, &request));
                 (Box::from(abridge(&asking.method)), pending)
             }
             Ok(asking) => {
-                let pending = begin(service.as_ref(), &asking, request.context, || address(&self.site, &request));
+                let pending = begin(service.as_ref(), &asking, request.context, || address(&self.public_url, &request));
                 (Box::from(abridge(&asking.method)), pending)
             }
-            Err(fault) => (Box::from(""), Soon::now(Err(fault))),
+            Err(fault) => (Box::from(""), MaybeReady::now(Err(fault))),
         };
         let dialect = self.dialect;
         pending.and_then(move |answer| reply(answer, frame, method, dialect))
     }
 
     /// Answers several requests, or has nothing to say to any of them.
-    fn batch(&self, calls: Calls, service: Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
-        let (context, url) = (request.context.clone(), address(&self.site, &request));
+    fn batch(&self, calls: Calls, service: Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
+        let (context, url) = (request.context.clone(), address(&self.public_url, &request));
         let answers = Answers::new(calls, batch::Callee { service, context, url }, self.dialect);
-        Soon::later(async move {
+        MaybeReady::later(async move {
             let (response, fault) = match Body::gather(answers).await {
                 Ok(body) if body.as_whole().is_some_and(|bytes| bytes.is_empty()) => (silence(), None),
                 Ok(body) => (json(body), None),
                 Err(error) => error_response(&Frame::unknown(), &frontend::unsent(error)),
             };
-            Replied { response, method: Box::from(""), fault }
+            FrontendResponse { response, method: Box::from(""), fault }
         })
     }
 }
 
 /// The address of the group that was asked.
-fn address(site: &Site, request: &GroupRequest<'_>) -> String {
-    site.base(request.head, request.context.peer) + request.path()
+fn address(public_url: &PublicUrl, request: &GroupRequest<'_>) -> String {
+    public_url.base(request.head, request.context.peer) + request.path()
 }
 
 /// Begins a call of the service, or of the one method that belongs to the protocol.
-fn begin(service: &dyn Service, asking: &Asking<'_>, context: &Context, url: impl FnOnce() -> String) -> Pending {
+fn begin(service: &dyn RpcService, asking: &Asking<'_>, context: &Context, url: impl FnOnce() -> String) -> CallFuture {
     match openrpc::call(service.interface(), &asking.method, asking.args, url) {
-        Some(answer) => Soon::now(answer),
+        Some(answer) => MaybeReady::now(answer),
         None => frontend::begin(service, asking.call(context)),
     }
 }
 
 /// Passes a request on as it is written, if it is the service's and the service does that.
-fn relay(service: &dyn Service, asking: &Asking<'_>, request: GroupRequest<'_>) -> Option<Relaying> {
+fn call_raw(service: &dyn RpcService, asking: &Asking<'_>, request: GroupRequest<'_>) -> Option<RawFuture> {
     let content_type = request.head.headers.get(header::CONTENT_TYPE);
-    let written = Written { wire: Wire::JsonRpc, body: request.body, content_type };
+    let written = RawCall { wire: RawFormat::JsonRpc, body: request.body, content_type };
     if openrpc::is_own(&asking.method) {
         return None;
     }
     // JSON is in UTF-8 (RFC 8259, section 8.1), but whoever believes another header would read another text.
     let named = frontend::media_parameter(&request.head.headers, "charset").unwrap_or("utf-8");
     let in_utf8 = named.eq_ignore_ascii_case("utf-8") || named.eq_ignore_ascii_case("utf8");
-    let relaying = frontend::relay(service, asking.call(request.context), written);
+    let relaying = frontend::call_raw(service, asking.call(request.context), written);
     relaying.filter(|_| in_utf8 && request::has_own_members(request.body))
 }
 
-fn pass(relayed: Result<Relayed, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> Reply {
+fn pass(relayed: Result<RawOutcome, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> FrontendFuture {
     match relayed {
-        Ok(Relayed::Passed(passed)) => Soon::now(Replied { response: frontend::passed(passed), method, fault: None }),
-        Ok(Relayed::Read(answer)) => reply(Ok(answer), frame, method, dialect),
+        Ok(RawOutcome::RawResponse(passed)) => {
+            MaybeReady::now(FrontendResponse { response: frontend::passed(passed), method, fault: None })
+        }
+        Ok(RawOutcome::Read(answer)) => reply(Ok(answer), frame, method, dialect),
         Err(fault) => reply(Err(fault), frame, method, dialect),
     }
 }
 
 /// The reply to a request that stands by itself.
-fn reply(answer: Result<Answer, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> Reply {
-    let replied = |(response, fault)| Replied { response, method, fault };
+fn reply(answer: Result<Output, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> FrontendFuture {
+    let replied = |(response, fault)| FrontendResponse { response, method, fault };
     if frame.is_silent() {
         let fault = answer.err().map(|fault| fault.kind);
-        return Soon::now(replied((silence(), fault)));
+        return MaybeReady::now(replied((silence(), fault)));
     }
     match answer {
-        Ok(Answer::One(value)) => Soon::now(replied(match whole(value.as_ref(), &frame, dialect) {
+        Ok(Output::One(value)) => MaybeReady::now(replied(match whole(value.as_ref(), &frame, dialect) {
             Ok(body) => (json(body), None),
             Err(fault) => error_response(&frame, &fault),
         })),
-        Ok(Answer::Many(rows)) => Soon::later(async move {
+        Ok(Output::Many(rows)) => MaybeReady::later(async move {
             let array = Array { rows, frame: frame.clone(), dialect, begun: false };
             replied(match Body::gather(array).await {
                 Ok(body) => (json(body), None),
                 Err(error) => error_response(&frame, &frontend::unsent(error)),
             })
         }),
-        Err(fault) => Soon::now(replied(error_response(&frame, &fault))),
+        Err(fault) => MaybeReady::now(replied(error_response(&frame, &fault))),
     }
 }
 
@@ -220,9 +222,9 @@ impl Source for Array {
 }
 
 /// The reply to what is no request, or too many of them.
-fn refused(fault: &Fault) -> Reply {
+fn refused(fault: &Fault) -> FrontendFuture {
     let (response, fault) = error_response(&Frame::unknown(), fault);
-    Soon::now(Replied { response, method: Box::from(""), fault })
+    MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault })
 }
 
 fn error_response(frame: &Frame, fault: &Fault) -> (Response<Body>, Option<Kind>) {

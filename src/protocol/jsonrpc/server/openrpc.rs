@@ -6,14 +6,14 @@ use http::Method;
 
 use super::{address, json};
 use crate::http::body::Body;
-use crate::http::public_url::Site;
+use crate::http::public_url::PublicUrl;
 use crate::model::fault::Fault;
 use crate::model::interface::Interface;
-use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::protocol::jsonrpc::openrpc::write as openrpc;
 use crate::service::args::Args;
-use crate::service::future::Soon;
-use crate::service::{Answer, Service};
+use crate::service::future::MaybeReady;
+use crate::service::{Output, RpcService};
 
 /// The name of the method (OpenRPC 1.3, section "Service Discovery Method").
 const DISCOVER: &str = "rpc.discover";
@@ -26,8 +26,8 @@ pub(super) fn call(
     method: &str,
     args: Args<'_>,
     url: impl FnOnce() -> String,
-) -> Option<Result<Answer, Fault>> {
-    let document = |()| Answer::One(Box::new(openrpc::document(interface, &url())));
+) -> Option<Result<Output, Fault>> {
+    let document = |()| Output::One(Box::new(openrpc::document(interface, &url())));
     is_own(method).then(|| args.take::<()>().map(document))
 }
 
@@ -40,10 +40,10 @@ pub(super) fn is_own(method: &str) -> bool {
 #[derive(Debug, Clone, Default)]
 pub struct OpenRpc {
     /// Under which address the server is known.
-    pub site: Arc<Site>,
+    pub public_url: Arc<PublicUrl>,
 }
 
-impl Face for OpenRpc {
+impl Frontend for OpenRpc {
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail == TAIL { &[Method::GET, Method::HEAD] } else { &[] }
     }
@@ -52,9 +52,9 @@ impl Face for OpenRpc {
         if self.methods(interface, head.tail).contains(&head.parts.method) { Claim::Yes } else { Claim::No }
     }
 
-    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
-        let document = openrpc::document(service.interface(), &address(&self.site, &request));
+    fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
+        let document = openrpc::document(service.interface(), &address(&self.public_url, &request));
         let response = json(Body::whole(format!("{document:#}\n")));
-        Soon::now(Replied { response, method: Box::from(""), fault: None })
+        MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: None })
     }
 }

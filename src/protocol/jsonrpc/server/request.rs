@@ -18,7 +18,7 @@ use crate::service::{Call, Context};
 const MEMBERS: [&str; 4] = ["jsonrpc", "method", "params", "id"];
 
 /// What a text asks for.
-pub(super) enum Asked<'a> {
+pub(super) enum CallTarget<'a> {
     /// A request by itself.
     One(Members<'a>),
     /// An array of what should be requests, each unread.
@@ -55,14 +55,14 @@ impl Asking<'_> {
     }
 }
 
-impl<'a> Asked<'a> {
+impl<'a> CallTarget<'a> {
     /// Takes a text apart, all of which must be JSON.
-    pub(super) fn read(text: &'a str) -> Result<Asked<'a>, Fault> {
+    pub(super) fn read(text: &'a str) -> Result<CallTarget<'a>, Fault> {
         match text.trim_start_matches([' ', '\t', '\r', '\n']).bytes().next() {
-            Some(b'{') => serde_json::from_str(text).map(Asked::One).map_err(not_well_formed),
+            Some(b'{') => serde_json::from_str(text).map(CallTarget::One).map_err(not_well_formed),
             Some(b'[') => match serde_json::from_str::<Vec<_>>(text).map_err(not_well_formed)? {
                 none if none.is_empty() => Err(Fault::new(Kind::Structure, "the batch is empty")),
-                requests => Ok(Asked::Batch(requests)),
+                requests => Ok(CallTarget::Batch(requests)),
             },
             _ => match serde_json::from_str::<&RawValue>(text) {
                 Ok(_) => Err(no_object()),

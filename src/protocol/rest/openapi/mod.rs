@@ -8,7 +8,7 @@ mod tuples;
 use serde_json::{Map, Value, json};
 
 use super::form::Form;
-use crate::http::routes::Table;
+use crate::http::routes::RouteTable;
 use crate::model::interface::{Interface, Method, Param};
 use components::{Components, Names, PROBLEM};
 
@@ -31,7 +31,7 @@ const OF_BODIES: &[&str] = &["413", "415"];
 const ANSWER: &str = "/responses/200/content/application~1json/schema";
 
 /// The document of one group and its routes, which clients know under this address, without a slash at its end.
-pub fn document(interface: &Interface, routes: &Table, url: &str) -> Value {
+pub fn document(interface: &Interface, routes: &RouteTable, url: &str) -> Value {
     let mut components = Components::new();
     let names = components.add(interface);
     let group = Group { path: "", tag: None, names: &names };
@@ -42,7 +42,7 @@ pub fn document(interface: &Interface, routes: &Table, url: &str) -> Value {
 
 /// The document of several groups, given by their paths and with their routes, at a server that clients know under this
 /// address, without a slash at its end.
-pub fn document_of_all(groups: &[(&str, &Interface, &Table)], url: &str) -> Value {
+pub fn document_of_all(groups: &[(&str, &Interface, &RouteTable)], url: &str) -> Value {
     let mut components = Components::new();
     let (mut tags, mut paths) = (Vec::new(), Map::new());
     for (path, interface, routes) in groups {
@@ -94,7 +94,7 @@ struct Group<'a> {
 
 impl Group<'_> {
     /// Adds the paths of all methods and of all routes.
-    fn describe(&self, routes: &Table, paths: &mut Map<String, Value>) {
+    fn describe(&self, routes: &RouteTable, paths: &mut Map<String, Value>) {
         let interface = self.names.interface();
         paths.extend(interface.methods.iter().map(|method| self.path_item(method)));
         routes::add(self, routes, paths);
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn names_are_kept_apart_where_they_clash_and_shared_where_not() {
         let (one, same, other) = (group("RED"), group("RED"), group("ROUGE"));
-        let none = Table::default();
+        let none = RouteTable::default();
         let groups = [("/", &one, &none), ("/b", &same, &none), ("/c", &other, &none)];
         let document = document_of_all(&groups, "http://x");
         let result = |path: &str| {

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::{Group, describe, set};
-use crate::http::routes::{Content, Place, Route, Table};
+use crate::http::routes::{Content, Place, RestRoute, RouteTable};
 use crate::model::interface::{Method, Param};
 use crate::protocol::rest::form::{Form, Scalar};
 
 /// Adds the routes of a group to the paths. A route whose method is not there, as those of a group whose interface is not
 /// known yet, is left out.
-pub(super) fn add(group: &Group<'_>, routes: &Table, paths: &mut Map<String, Value>) {
+pub(super) fn add(group: &Group<'_>, routes: &RouteTable, paths: &mut Map<String, Value>) {
     // Two paths that differ in the names of their variables alone are one path (OpenAPI 3.1, section 4.8.8).
-    let mut shapes: HashMap<String, &Route> = HashMap::new();
+    let mut shapes: HashMap<String, &RestRoute> = HashMap::new();
     for route in routes.routes() {
         let Some(method) = group.names.interface().method(route.method()) else { continue };
         let named = *shapes.entry(route.template().shape()).or_insert(route);
@@ -32,9 +32,9 @@ pub(super) fn add(group: &Group<'_>, routes: &Table, paths: &mut Map<String, Val
 struct Described<'a> {
     group: &'a Group<'a>,
     method: &'a Method,
-    route: &'a Route,
+    route: &'a RestRoute,
     /// The first route of this shape, whose names the variables have.
-    named: &'a Route,
+    named: &'a RestRoute,
 }
 
 impl Described<'_> {
@@ -139,11 +139,11 @@ mod tests {
             ..Interface::default()
         };
         let routes = [
-            Route::new("GET /things/{id}", "read").unwrap(),
-            Route::new("PUT /things/{key}", "write").unwrap().body("value"),
-            Route::new("GET /nowhere", "none").unwrap(),
+            RestRoute::new("GET /things/{id}", "read").unwrap(),
+            RestRoute::new("PUT /things/{key}", "write").unwrap().body("value"),
+            RestRoute::new("GET /nowhere", "none").unwrap(),
         ];
-        let document = document(&interface, &Table::new(&routes), "http://x");
+        let document = document(&interface, &RouteTable::new(&routes), "http://x");
         let paths = document["paths"].as_object().unwrap();
         assert_eq!(paths.keys().collect::<Vec<_>>(), ["/read", "/write", "/things/{id}"]);
         let write = &paths["/things/{id}"]["put"];

@@ -8,15 +8,15 @@ use serde_json::Value;
 use super::cors::Grant;
 use super::problem::{Problem, list};
 use crate::http::body::Body;
-use crate::http::public_url::Site;
-use crate::http::rejection::Refusal;
-use crate::http::routes::Table;
+use crate::http::public_url::PublicUrl;
+use crate::http::rejection::HttpRejection;
+use crate::http::routes::RouteTable;
 use crate::model::interface::Interface;
 use crate::protocol::frontend;
-use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::protocol::rest::openapi;
-use crate::service::Service;
-use crate::service::future::Soon;
+use crate::service::RpcService;
+use crate::service::future::MaybeReady;
 
 /// Where the document stands, below a group's own path.
 const TAIL: &str = "openapi.json";
@@ -27,18 +27,18 @@ const VERBS: &[Method] = &[Method::GET, Method::HEAD, Method::OPTIONS];
 #[derive(Debug, Clone, Default)]
 pub struct OpenApi {
     /// Under which address clients know this server.
-    pub site: Arc<Site>,
+    pub public_url: Arc<PublicUrl>,
     /// The sites whose pages may read the document, as in [`RestOptions`](super::RestOptions::cors).
     pub cors: Vec<String>,
     /// The routes of the group.
-    pub routes: Arc<Table>,
+    pub routes: Arc<RouteTable>,
 }
 
 /// The OpenAPI document of all groups, at `openapi.json` below the path it is mounted at, which is `/`.
 #[derive(Clone, Default)]
 pub struct OpenApiOfAll {
     /// Under which address clients know this server.
-    pub site: Arc<Site>,
+    pub public_url: Arc<PublicUrl>,
     /// The groups, in the order in which they are to be described.
     pub groups: Vec<Described>,
     /// The sites whose pages may read the document, as in [`RestOptions`](super::RestOptions::cors).
@@ -51,12 +51,12 @@ pub struct Described {
     /// Its path.
     pub path: String,
     /// What answers its calls.
-    pub service: Arc<dyn Service>,
+    pub service: Arc<dyn RpcService>,
     /// Its routes.
-    pub routes: Arc<Table>,
+    pub routes: Arc<RouteTable>,
 }
 
-impl Face for OpenApi {
+impl Frontend for OpenApi {
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         methods(tail)
     }
@@ -65,18 +65,18 @@ impl Face for OpenApi {
         claims(head.tail)
     }
 
-    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
-        let base = self.site.base(request.head, request.context.peer);
+    fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
+        let base = self.public_url.base(request.head, request.context.peer);
         let url = format!("{base}{}", request.path().trim_end_matches('/'));
         reply(&request, &self.cors, || openapi::document(service.interface(), &self.routes, &url))
     }
 
-    fn refuse(&self, refusal: Refusal) -> Response<Body> {
-        Problem::from(refusal).into_response()
+    fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
+        Problem::from(rejection).into_response()
     }
 }
 
-impl Face for OpenApiOfAll {
+impl Frontend for OpenApiOfAll {
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         methods(tail)
     }
@@ -85,8 +85,8 @@ impl Face for OpenApiOfAll {
         claims(head.tail)
     }
 
-    fn serve(&self, _: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
-        let base = self.site.base(request.head, request.context.peer);
+    fn serve(&self, _: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
+        let base = self.public_url.base(request.head, request.context.peer);
         reply(&request, &self.cors, || {
             let groups = self.groups.iter().map(|of| (of.path.as_str(), of.service.interface(), of.routes.as_ref()));
             let groups: Vec<_> = groups.collect();
@@ -94,8 +94,8 @@ impl Face for OpenApiOfAll {
         })
     }
 
-    fn refuse(&self, refusal: Refusal) -> Response<Body> {
-        Problem::from(refusal).into_response()
+    fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
+        Problem::from(rejection).into_response()
     }
 }
 
@@ -107,7 +107,7 @@ fn claims(tail: &str) -> Claim {
     if tail == TAIL { Claim::Yes } else { Claim::No }
 }
 
-fn reply(request: &GroupRequest<'_>, cors: &[String], document: impl FnOnce() -> Value) -> Reply {
+fn reply(request: &GroupRequest<'_>, cors: &[String], document: impl FnOnce() -> Value) -> FrontendFuture {
     let grant = Grant::of(cors, &request.head.headers);
     let mut response = match request.head.method {
         Method::GET | Method::HEAD => frontend::ok(
@@ -129,5 +129,5 @@ fn reply(request: &GroupRequest<'_>, cors: &[String], document: impl FnOnce() ->
     if request.head.method == Method::HEAD {
         response = frontend::only_head(response, request.head.headers.contains_key(header::ACCEPT_ENCODING));
     }
-    Soon::now(Replied { response, method: Box::from(""), fault: None })
+    MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: None })
 }

@@ -24,17 +24,17 @@ use serde_json::value::RawValue;
 
 use crate::codec::{Limits, json};
 use crate::http::body::Body;
-use crate::http::rejection::Refusal;
-use crate::http::routes::{Found, Route, Table};
+use crate::http::rejection::HttpRejection;
+use crate::http::routes::{Found, RestRoute, RouteTable};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
 use crate::protocol::frontend;
-use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::service::args::Args;
-use crate::service::future::Soon;
-use crate::service::{Call, Service};
+use crate::service::future::MaybeReady;
+use crate::service::{Call, RpcService};
 use accept::Media;
 use cors::Grant;
 use problem::Problem;
@@ -53,7 +53,7 @@ pub struct Rest {
     /// How large a request's JSON text may be.
     pub limits: Limits,
     /// By which other paths methods are called.
-    pub routes: Arc<Table>,
+    pub routes: Arc<RouteTable>,
 }
 
 /// How a group is reached over REST.
@@ -71,7 +71,7 @@ const OF_SAFE: &[Method] = &[Method::GET, Method::HEAD, Method::OPTIONS, Method:
 /// The verbs of every other method.
 const OF_UNSAFE: &[Method] = &[Method::OPTIONS, Method::POST];
 
-impl Face for Rest {
+impl Frontend for Rest {
     fn methods(&self, interface: &Interface, tail: &str) -> &'static [Method] {
         find(interface, tail).map_or(&[], verbs)
     }
@@ -81,7 +81,7 @@ impl Face for Rest {
         if head.tail.is_empty() { Claim::No } else { Claim::Yes }
     }
 
-    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+    fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let grant = Grant::of(&self.options.cors, &request.head.headers);
         let at = At::find(service.interface(), &self.routes, request.tail);
         let name = at.method(&request.head.method).map_or_else(|| abridge(&decoded(request.tail)).into(), Box::from);
@@ -95,17 +95,17 @@ impl Face for Rest {
             if only_head {
                 response = frontend::only_head(response, packs);
             }
-            Replied { response, method: name, fault }
+            FrontendResponse { response, method: name, fault }
         })
     }
 
-    fn refuse(&self, refusal: Refusal) -> Response<Body> {
-        Problem::from(refusal).into_response()
+    fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
+        Problem::from(rejection).into_response()
     }
 }
 
 /// A response, or why there is none, now or later.
-type Answered = Soon<Result<Response<Body>, Problem>>;
+type Answered = MaybeReady<Result<Response<Body>, Problem>>;
 
 /// What answers at a path.
 struct At<'a> {
@@ -116,7 +116,7 @@ struct At<'a> {
 }
 
 impl<'a> At<'a> {
-    fn find(interface: &'a Interface, routes: &'a Table, tail: &'a str) -> At<'a> {
+    fn find(interface: &'a Interface, routes: &'a RouteTable, tail: &'a str) -> At<'a> {
         let own = find(interface, tail);
         let found = routes.find(tail).filter(|found| own.is_none() || found.values.is_empty());
         At { own, routes: found }
@@ -128,7 +128,7 @@ impl<'a> At<'a> {
     }
 
     /// The route that answers this verb, and what its variables stand for.
-    fn route(&self, verb: &Method) -> Option<(&'a Arc<Route>, &[Cow<'a, str>])> {
+    fn route(&self, verb: &Method) -> Option<(&'a Arc<RestRoute>, &[Cow<'a, str>])> {
         let found = self.routes.as_ref()?;
         Some((found.route(verb)?, &found.values))
     }
@@ -155,7 +155,7 @@ impl<'a> At<'a> {
 }
 
 impl Rest {
-    fn answer(&self, service: &dyn Service, at: &At<'_>, request: &GroupRequest<'_>, grant: &Grant) -> Answered {
+    fn answer(&self, service: &dyn RpcService, at: &At<'_>, request: &GroupRequest<'_>, grant: &Grant) -> Answered {
         let verb = &request.head.method;
         if let Some(method) = at.own(verb) {
             let begun = match *verb {
@@ -173,17 +173,17 @@ impl Rest {
             return answered.map(move |answered| answered.map_err(|problem| problem.of_route(&of_route)));
         }
         let allow = at.allow();
-        if allow.is_empty() && service.may_have_more() {
+        if allow.is_empty() && service.has_undescribed_methods() {
             return written(self.untold(service, request), verb);
         }
-        Soon::now(match *verb {
+        MaybeReady::now(match *verb {
             _ if allow.is_empty() => Err(Fault::no_such_method(&decoded(request.tail)).into()),
             Method::OPTIONS => Ok(options(request.head, &allow, grant)),
             _ => Err(Problem::not_allowed(&allow, not_answered(request.head, at))),
         })
     }
 
-    fn get(&self, service: &dyn Service, method: &interface::Method, request: &GroupRequest<'_>) -> Begun {
+    fn get(&self, service: &dyn RpcService, method: &interface::Method, request: &GroupRequest<'_>) -> Begun {
         if !request.body.is_empty() {
             let reason = "a GET has its parameters in the query; a body means nothing here";
             return Err(Problem::refused(StatusCode::BAD_REQUEST, reason));
@@ -198,7 +198,7 @@ impl Rest {
 
     /// A call of a method of which nothing is known yet: it is passed on as it is. Whether it may be asked for by GET nobody
     /// knows.
-    fn untold(&self, service: &dyn Service, request: &GroupRequest<'_>) -> Begun {
+    fn untold(&self, service: &dyn RpcService, request: &GroupRequest<'_>) -> Begun {
         if request.head.method != Method::POST {
             let reason = "the server behind this one has not said yet what it offers";
             return Err(Fault::new(Kind::Unreachable, reason).into());
@@ -221,7 +221,7 @@ impl Rest {
 }
 
 /// A call that has begun, and how its answer is to be written.
-type Begun = Result<(Form, crate::service::Pending), Problem>;
+type Begun = Result<(Form, crate::service::CallFuture), Problem>;
 
 /// The response with the answer to a call that has begun; without a body where only its head was asked for.
 fn written(begun: Begun, verb: &Method) -> Answered {
@@ -230,12 +230,12 @@ fn written(begun: Begun, verb: &Method) -> Answered {
         Ok((form, answer)) => {
             answer.and_then(move |answer| form.write(answer, only_head)).map(|response| Ok(response?))
         }
-        Err(problem) => Soon::now(Err(problem)),
+        Err(problem) => MaybeReady::now(Err(problem)),
     }
 }
 
 /// Begins a call whose parameters are in the body.
-fn post(service: &dyn Service, method: &str, form: Form, limits: Limits, request: &GroupRequest<'_>) -> Begun {
+fn post(service: &dyn RpcService, method: &str, form: Form, limits: Limits, request: &GroupRequest<'_>) -> Begun {
     check_type(request)?;
     if !request.query().is_empty() {
         let reason = "a POST has its parameters in the body; a query means nothing here";
@@ -252,7 +252,12 @@ fn post(service: &dyn Service, method: &str, form: Form, limits: Limits, request
     Ok((form, begin(service, method, Args::Json(args), request)))
 }
 
-fn begin(service: &dyn Service, method: &str, args: Args<'_>, request: &GroupRequest<'_>) -> crate::service::Pending {
+fn begin(
+    service: &dyn RpcService,
+    method: &str,
+    args: Args<'_>,
+    request: &GroupRequest<'_>,
+) -> crate::service::CallFuture {
     frontend::begin(service, Call { method, args, context: request.context })
 }
 

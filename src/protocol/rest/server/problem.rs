@@ -6,8 +6,8 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
 
 use crate::http::body::Body;
-use crate::http::rejection::Refusal;
-use crate::http::routes::{Place, Route};
+use crate::http::rejection::HttpRejection;
+use crate::http::routes::{Place, RestRoute};
 use crate::model::fault::{Fault, Kind};
 
 /// The word that stands for a kind of fault where HTTP itself refuses a request.
@@ -24,7 +24,7 @@ pub(super) enum Problem {
         place: Option<Place>,
     },
     /// It was no call.
-    Refusal(Refusal),
+    HttpRejection(HttpRejection),
 }
 
 /// What is sent.
@@ -47,13 +47,13 @@ struct Details<'a> {
 impl Problem {
     /// What HTTP refuses, with its reason.
     pub(super) fn refused(status: StatusCode, reason: impl Into<String>) -> Problem {
-        Problem::Refusal(Refusal::new(status, reason))
+        Problem::HttpRejection(HttpRejection::new(status, reason))
     }
 
     /// A method of HTTP that is not answered here; these are.
     pub(super) fn not_allowed(allow: &[Method], reason: impl Into<String>) -> Problem {
-        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, reason);
-        Problem::Refusal(Refusal { allow: allow.to_vec(), ..refusal })
+        let rejection = HttpRejection::new(StatusCode::METHOD_NOT_ALLOWED, reason);
+        Problem::HttpRejection(HttpRejection { allow: allow.to_vec(), ..rejection })
     }
 
     /// A fault over what stands at one place of a request.
@@ -62,7 +62,7 @@ impl Problem {
     }
 
     /// The same; if a parameter is wrong and it is not yet said where it stands, then with where the route has it.
-    pub(super) fn of_route(self, route: &Route) -> Problem {
+    pub(super) fn of_route(self, route: &RestRoute) -> Problem {
         match self {
             Problem::Fault { fault, place: None } => {
                 let place = fault.parameter.as_deref().map(|name| route.place(name));
@@ -76,7 +76,7 @@ impl Problem {
     pub(super) fn kind(&self) -> Option<Kind> {
         match self {
             Problem::Fault { fault, .. } => Some(fault.kind),
-            Problem::Refusal(_) => None,
+            Problem::HttpRejection(_) => None,
         }
     }
 
@@ -84,7 +84,7 @@ impl Problem {
     pub(super) fn into_response(self) -> Response<Body> {
         let (status, allow) = match &self {
             Problem::Fault { fault, .. } => (fault.kind.http_status(), Cow::Borrowed("")),
-            Problem::Refusal(refusal) => (refusal.status, Cow::Owned(list(&refusal.allow))),
+            Problem::HttpRejection(rejection) => (rejection.status, Cow::Owned(list(&rejection.allow))),
         };
         let mut response = Response::new(Body::whole(self.details(status)));
         *response.status_mut() = status;
@@ -108,7 +108,7 @@ impl Problem {
             status: status.as_u16(),
             detail: match self {
                 Problem::Fault { fault, .. } => &fault.message,
-                Problem::Refusal(refusal) => &refusal.reason,
+                Problem::HttpRejection(rejection) => &rejection.reason,
             },
             kind: self.kind().map_or(REFUSED, Kind::word),
             code: match self.kind() {
@@ -117,11 +117,11 @@ impl Problem {
             },
             parameter: match self {
                 Problem::Fault { fault, .. } => fault.parameter.as_deref(),
-                Problem::Refusal(_) => None,
+                Problem::HttpRejection(_) => None,
             },
             r#in: match self {
                 Problem::Fault { fault, place } => place.filter(|_| fault.parameter.is_some()).map(Place::word),
-                Problem::Refusal(_) => None,
+                Problem::HttpRejection(_) => None,
             },
         };
         // Texts and numbers always have a JSON text.
@@ -135,9 +135,9 @@ impl From<Fault> for Problem {
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Problem {
-        Problem::Refusal(refusal)
+impl From<HttpRejection> for Problem {
+    fn from(rejection: HttpRejection) -> Problem {
+        Problem::HttpRejection(rejection)
     }
 }
 

@@ -13,8 +13,8 @@ use crate::http::body::{Body, Source};
 use crate::model::fault::{BoxError, Fault};
 use crate::model::interface::{Interface, Method, member};
 use crate::protocol::frontend;
-use crate::service::future::Soon;
-use crate::service::{Answer, Encode, Format, Rows};
+use crate::service::future::MaybeReady;
+use crate::service::{Encode, Format, Output, Rows};
 
 /// How an answer is to be written.
 #[derive(Debug)]
@@ -59,13 +59,17 @@ impl Form {
     }
 
     /// The response with an answer; without a body where only its head was asked for, in which case rows are not made.
-    pub(super) fn write(self, answer: Result<Answer, Fault>, only_head: bool) -> Soon<Result<Response<Body>, Fault>> {
+    pub(super) fn write(
+        self,
+        answer: Result<Output, Fault>,
+        only_head: bool,
+    ) -> MaybeReady<Result<Response<Body>, Fault>> {
         let (media, varies) = (self.media(), self.varies);
         let response = move |body| response(media, varies, body);
         match answer {
-            Err(fault) => Soon::now(Err(fault)),
-            Ok(Answer::Many(_)) if only_head => Soon::now(Ok(response(Body::default()))),
-            Ok(Answer::Many(rows)) => Soon::later(async move {
+            Err(fault) => MaybeReady::now(Err(fault)),
+            Ok(Output::Many(_)) if only_head => MaybeReady::now(Ok(response(Body::default()))),
+            Ok(Output::Many(rows)) => MaybeReady::later(async move {
                 let body = match self.shape {
                     Shape::Json => Body::gather(Array { rows, dialect: self.dialect, begun: false }).await,
                     Shape::Lines => Body::gather(Lines { rows, dialect: self.dialect }).await,
@@ -76,7 +80,7 @@ impl Form {
                 };
                 body.map(response).map_err(frontend::unsent)
             }),
-            Ok(Answer::One(value)) => Soon::now(self.write_one(value.as_ref()).map(response)),
+            Ok(Output::One(value)) => MaybeReady::now(self.write_one(value.as_ref()).map(response)),
         }
     }
 

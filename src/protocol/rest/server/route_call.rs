@@ -11,22 +11,22 @@ use super::query;
 use super::query::Wrong;
 use super::{Begun, Rest, begin, check_type, raw, route_check};
 use crate::codec::{Limits, json};
-use crate::http::routes::{Content, Place, Route};
+use crate::http::routes::{Content, Place, RestRoute};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface;
 use crate::model::interface::{Interface, Param};
 use crate::model::text::abridge;
 use crate::protocol::frontend::GroupRequest;
 use crate::protocol::rest::form::Form;
-use crate::service::Service;
+use crate::service::RpcService;
 use crate::service::args::Args;
 
 impl Rest {
     /// Calls a route's method. `values` stand in the places of its variables.
     pub(super) fn routed(
         &self,
-        service: &dyn Service,
-        route: &Route,
+        service: &dyn RpcService,
+        route: &RestRoute,
         values: &[Cow<'_, str>],
         request: &GroupRequest<'_>,
     ) -> Begun {
@@ -48,7 +48,7 @@ impl Rest {
 }
 
 /// The method of a route is not there, or it is not known yet whether it is.
-fn unknown(interface: &Interface, route: &Route) -> Fault {
+fn unknown(interface: &Interface, route: &RestRoute) -> Fault {
     if interface.methods.is_empty() {
         return Fault::new(Kind::Unreachable, "the server that answers here has not said yet what it offers");
     }
@@ -57,7 +57,7 @@ fn unknown(interface: &Interface, route: &Route) -> Fault {
 
 /// Whether a request has a body where its route wants one, and only there. A browser sends what looks like a form to any
 /// site without asking, whatever the route wants; so a POST has to look otherwise.
-fn check_content(route: &Route, request: &GroupRequest<'_>) -> Result<(), Problem> {
+fn check_content(route: &RestRoute, request: &GroupRequest<'_>) -> Result<(), Problem> {
     let verb = route.template().verb();
     if *verb == Method::POST || (route.content().is_some() && !request.body.is_empty()) {
         check_type(request)?;
@@ -76,7 +76,7 @@ fn check_content(route: &Route, request: &GroupRequest<'_>) -> Result<(), Proble
 struct Gathering<'a> {
     interface: &'a Interface,
     method: &'a interface::Method,
-    route: &'a Route,
+    route: &'a RestRoute,
     limits: Limits,
 }
 

@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::{find, verbs};
-use crate::http::routes::{Content, Place, Route};
+use crate::http::routes::{Content, Place, RestRoute};
 use crate::model::interface;
 use crate::model::interface::{Interface, Param};
 use crate::model::text::{abridge, nearest};
@@ -43,7 +43,7 @@ pub struct Wrong {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
     /// The verb and the path, or the bytes of that text that are meant.
-    Route(Option<Range<usize>>),
+    RestRoute(Option<Range<usize>>),
     /// The name of the method.
     Method,
     /// What the body is.
@@ -82,14 +82,14 @@ impl std::error::Error for Wrong {}
 
 /// Looks at routes beside each other and beside an interface. It remembers nothing, so that it can be asked again when
 /// an interface has changed.
-pub fn check(routes: &[Route], interface: &Interface) -> Checked {
+pub fn check(routes: &[RestRoute], interface: &Interface) -> Checked {
     let mut checked = Checked { wrong: conflicts(routes), unknown: Vec::new() };
     for (at, route) in routes.iter().enumerate() {
         let route = Checking { at, route, interface };
         checked.wrong.extend(route.alone());
         checked.wrong.extend(route.taken());
         match interface.method(route.route.method()) {
-            Some(method) => checked.wrong.extend(route.beside(method)),
+            Some(method) => checked.wrong.extend(route.on_runtime(method)),
             None => checked.unknown.push(route.unknown_method()),
         }
     }
@@ -97,7 +97,7 @@ pub fn check(routes: &[Route], interface: &Interface) -> Checked {
 }
 
 /// Whether a route gives each parameter once, and only parameters that its method has.
-pub(super) fn fits(route: &Route, method: &interface::Method) -> bool {
+pub(super) fn fits(route: &RestRoute, method: &interface::Method) -> bool {
     let has = |name: &str| method.params.iter().any(|param| param.name == name);
     let variables = route.template().variables().map(|(name, _)| name);
     let body = route.content().and_then(|content| match content {
@@ -108,7 +108,7 @@ pub(super) fn fits(route: &Route, method: &interface::Method) -> bool {
 }
 
 /// Routes that answer the same requests as earlier ones.
-fn conflicts(routes: &[Route]) -> Vec<Wrong> {
+fn conflicts(routes: &[RestRoute]) -> Vec<Wrong> {
     let mut first: HashMap<(&Method, String), usize> = HashMap::new();
     let mut wrong = Vec::new();
     for (at, route) in routes.iter().enumerate() {
@@ -116,7 +116,11 @@ fn conflicts(routes: &[Route]) -> Vec<Wrong> {
         let earlier = *first.entry((template.verb(), template.shape())).or_insert(at);
         if earlier != at {
             let message = format!("duplicate route `{template}`");
-            wrong.push(Wrong::new(at, Part::Route(None), message).related(earlier, Part::Route(None), "first here"));
+            wrong.push(Wrong::new(at, Part::RestRoute(None), message).related(
+                earlier,
+                Part::RestRoute(None),
+                "first here",
+            ));
         }
     }
     wrong
@@ -126,7 +130,7 @@ fn conflicts(routes: &[Route]) -> Vec<Wrong> {
 #[derive(Clone, Copy)]
 struct Checking<'a> {
     at: usize,
-    route: &'a Route,
+    route: &'a RestRoute,
     interface: &'a Interface,
 }
 
@@ -147,7 +151,7 @@ impl Checking<'_> {
             Content::All => None,
         });
         let mut given: Vec<(&str, Part)> =
-            template.variables().map(|(name, place)| (name, Part::Route(Some(place.clone())))).collect();
+            template.variables().map(|(name, place)| (name, Part::RestRoute(Some(place.clone())))).collect();
         let others = body.map(|name| (name.as_str(), Part::Body));
         let args = self.route.args().keys().map(|name| (name.as_str(), Part::Arg(name.clone())));
         for (name, part) in others.into_iter().chain(args) {
@@ -175,7 +179,7 @@ impl Checking<'_> {
             true => "each method has a path of its own: leave this route out",
             false => "each method has a path of its own: take another one",
         };
-        Some(self.wrong(Part::Route(None), message).hint(hint))
+        Some(self.wrong(Part::RestRoute(None), message).hint(hint))
     }
 
     fn unknown_method(self) -> Wrong {
@@ -185,10 +189,10 @@ impl Checking<'_> {
     }
 
     /// What does not fit the method.
-    fn beside(self, method: &interface::Method) -> Vec<Wrong> {
+    fn on_runtime(self, method: &interface::Method) -> Vec<Wrong> {
         let mut wrong = Vec::new();
         for (name, place) in self.route.template().variables() {
-            let part = Part::Route(Some(place.clone()));
+            let part = Part::RestRoute(Some(place.clone()));
             match find_param(method, name) {
                 Some(param) => wrong.extend(self.unfit_for_a_path(param, part)),
                 None => wrong.push(self.unknown_param(method, name, part)),

@@ -17,16 +17,16 @@ use crate::codec::soap as wire;
 use crate::codec::soap::{Given, Message, Opened, Refused, Rejection, Style, Version};
 use crate::codec::xml::charset;
 use crate::http::body::Body;
-use crate::http::public_url::Site;
+use crate::http::public_url::PublicUrl;
 use crate::model::interface::Interface;
 use crate::model::shape::Shapes;
 use crate::model::text::abridge;
 use crate::protocol::frontend;
-use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::service::args::Args;
-use crate::service::future::Soon;
-use crate::service::passthrough::{Wire, Written};
-use crate::service::{Call, Service};
+use crate::service::future::MaybeReady;
+use crate::service::passthrough::{RawCall, RawFormat};
+use crate::service::{Call, RpcService};
 use response::Answering;
 
 pub use namespace::namespace_of;
@@ -41,7 +41,7 @@ pub struct Soap {
     /// How large a request's document may be.
     pub limits: Limits,
     /// Under which address clients know this server.
-    pub site: Arc<Site>,
+    pub public_url: Arc<PublicUrl>,
     namespace: String,
     /// The shapes of the group's interface, compiled when they are first needed.
     shapes: OnceLock<Arc<Shapes>>,
@@ -54,7 +54,7 @@ impl Soap {
         Soap {
             options: SoapOptions::default(),
             limits: Limits::default(),
-            site: Arc::default(),
+            public_url: Arc::default(),
             namespace: namespace.into(),
             shapes: OnceLock::new(),
         }
@@ -71,7 +71,7 @@ impl Soap {
     }
 }
 
-impl Face for Soap {
+impl Frontend for Soap {
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
     }
@@ -85,7 +85,7 @@ impl Face for Soap {
         if is_soap12(media) {
             Claim::Yes
         } else if media.is_empty() || ["text/xml", "application/xml"].iter().any(|it| media.eq_ignore_ascii_case(it)) {
-            Claim::Perhaps
+            Claim::Maybe
         } else {
             Claim::No
         }
@@ -99,13 +99,13 @@ impl Face for Soap {
         }
     }
 
-    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+    fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         match self.begin(service, request) {
             Ok(reply) => reply,
             Err((rejection, method)) => {
                 let by_type = if is_soap12(frontend::media_type(request.head)) { Version::V12 } else { Version::V11 };
                 let version = rejection.version.unwrap_or(by_type);
-                Soon::now(fault(&rejection.refused, version, self.namespace(), method))
+                MaybeReady::now(fault(&rejection.refused, version, self.namespace(), method))
             }
         }
     }
@@ -116,7 +116,7 @@ type NotBegun = (Rejection, Box<str>);
 
 impl Soap {
     /// Reads a request and begins to answer it.
-    fn begin(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Result<Reply, NotBegun> {
+    fn begin(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> Result<FrontendFuture, NotBegun> {
         let GroupRequest { head, body, context, .. } = request;
         let unread = |rejection| (rejection, Box::from(""));
         let shapes = self.shapes(service.interface());
@@ -124,7 +124,7 @@ impl Soap {
         let text = charset::decode(body, frontend::media_parameter(&head.headers, "charset"))
             .map_err(|fault| unread(fault.into()))?;
         let opened = Opened::read(&text, self.limits).map_err(unread)?;
-        if let Some(reply) = self.relay(service.as_ref(), &opened, &text, &request)? {
+        if let Some(reply) = self.call_raw(service.as_ref(), &opened, &text, &request)? {
             return Ok(reply);
         }
         let method = opened.method();
@@ -142,21 +142,21 @@ impl Soap {
 
     /// Passes a call on as it is written, if it is not written as this group's own description has it, but as that of the
     /// server behind it: so whoever was made for that server goes on as before.
-    fn relay(
+    fn call_raw(
         &self,
-        service: &dyn Service,
+        service: &dyn RpcService,
         opened: &Opened<'_>,
         text: &str,
         request: &GroupRequest<'_>,
-    ) -> Result<Option<Reply>, NotBegun> {
+    ) -> Result<Option<FrontendFuture>, NotBegun> {
         let Opened { version, element, .. } = *opened;
         let namespace = opened.namespace.as_deref();
         if namespace == Some(self.namespace()) {
             return Ok(None);
         }
         let actions = opened.actions();
-        let wire = Wire::Soap { version, element, namespace, actions: &actions };
-        let Some(method) = service.method_of(wire) else { return Ok(None) };
+        let wire = RawFormat::Soap { version, element, namespace, actions: &actions };
+        let Some(method) = service.method_of_raw(wire) else { return Ok(None) };
         let (body, shapes) = (request.body, self.shapes(service.interface()));
         let name = checked(request.head, method, shapes, version)?;
         let named = frontend::media_parameter(&request.head.headers, "charset");
@@ -164,7 +164,7 @@ impl Soap {
             return Ok(None);
         }
         let call = Call { method, args: Args::None, context: request.context };
-        let relaying = frontend::relay(service, call, Written { wire, body, content_type: None });
+        let relaying = frontend::call_raw(service, call, RawCall { wire, body, content_type: None });
         Ok(relaying.map(|relaying| {
             let answering = self.answering(shapes, method, version, Style::default());
             relaying.and_then(move |relayed| answering.pass(relayed, name))
@@ -212,9 +212,9 @@ fn response(status: StatusCode, version: Version, body: Body) -> Response<Body> 
 }
 
 /// The response that says why there is no answer.
-fn fault(refused: &Refused, version: Version, namespace: &str, method: Box<str>) -> Replied {
+fn fault(refused: &Refused, version: Version, namespace: &str, method: Box<str>) -> FrontendResponse {
     let mut bytes = Vec::with_capacity(768);
     wire::write_fault(&mut bytes, refused, version, namespace);
     let status = StatusCode::from_u16(refused.status(version)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Replied { response: response(status, version, Body::whole(bytes)), method, fault: Some(refused.kind()) }
+    FrontendResponse { response: response(status, version, Body::whole(bytes)), method, fault: Some(refused.kind()) }
 }

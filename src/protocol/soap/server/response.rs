@@ -12,9 +12,9 @@ use crate::http::body::{Body, Source};
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::shape::{MethodShape, Shape, Shapes};
 use crate::protocol::frontend;
-use crate::protocol::frontend::{Replied, Reply};
-use crate::service::future::Soon;
-use crate::service::{Answer, Encode, Format, Relayed, Rows};
+use crate::protocol::frontend::{FrontendFuture, FrontendResponse};
+use crate::service::future::MaybeReady;
+use crate::service::{Encode, Format, Output, RawOutcome, Rows};
 
 /// The form of a result of which nothing is known.
 static ANY: Shape = Shape::Any;
@@ -31,34 +31,34 @@ pub(super) struct Answering {
 }
 
 impl Answering {
-    pub(super) fn write(self, answer: Result<Answer, Fault>, name: Box<str>) -> Reply {
+    pub(super) fn write(self, answer: Result<Output, Fault>, name: Box<str>) -> FrontendFuture {
         match answer {
-            Ok(Answer::One(value)) => {
+            Ok(Output::One(value)) => {
                 let body = self.one(value.as_ref());
-                Soon::now(self.replied(body, name))
+                MaybeReady::now(self.replied(body, name))
             }
-            Ok(Answer::Many(rows)) => Soon::later(async move {
+            Ok(Output::Many(rows)) => MaybeReady::later(async move {
                 let (version, namespace) = (self.version, self.namespace.clone());
                 let body = Body::gather(Listing::new(self, rows)).await.map_err(frontend::unsent);
                 replied(body, version, &namespace, name)
             }),
-            Err(fault) => Soon::now(self.replied(Err(fault), name)),
+            Err(fault) => MaybeReady::now(self.replied(Err(fault), name)),
         }
     }
 
     /// The reply to a call that was passed on.
-    pub(super) fn pass(self, relayed: Result<Relayed, Fault>, name: Box<str>) -> Reply {
+    pub(super) fn pass(self, relayed: Result<RawOutcome, Fault>, name: Box<str>) -> FrontendFuture {
         match relayed {
-            Ok(Relayed::Passed(passed)) => {
+            Ok(RawOutcome::RawResponse(passed)) => {
                 let fault = (passed.status != StatusCode::OK).then_some(Kind::Service(None));
-                Soon::now(Replied { response: frontend::passed(passed), method: name, fault })
+                MaybeReady::now(FrontendResponse { response: frontend::passed(passed), method: name, fault })
             }
-            Ok(Relayed::Read(answer)) => self.write(Ok(answer), name),
+            Ok(RawOutcome::Read(answer)) => self.write(Ok(answer), name),
             Err(fault) => self.write(Err(fault), name),
         }
     }
 
-    fn replied(&self, body: Result<Body, Fault>, name: Box<str>) -> Replied {
+    fn replied(&self, body: Result<Body, Fault>, name: Box<str>) -> FrontendResponse {
         replied(body, self.version, &self.namespace, name)
     }
 
@@ -107,9 +107,9 @@ impl Answering {
     }
 }
 
-fn replied(body: Result<Body, Fault>, version: Version, namespace: &str, method: Box<str>) -> Replied {
+fn replied(body: Result<Body, Fault>, version: Version, namespace: &str, method: Box<str>) -> FrontendResponse {
     match body {
-        Ok(body) => Replied { response: response(StatusCode::OK, version, body), method, fault: None },
+        Ok(body) => FrontendResponse { response: response(StatusCode::OK, version, body), method, fault: None },
         Err(failed) => fault(&Refused::Call(failed), version, namespace, method),
     }
 }

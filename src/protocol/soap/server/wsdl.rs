@@ -7,28 +7,28 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
 use crate::http::body::Body;
-use crate::http::public_url::Site;
-use crate::http::rejection::Refusal;
+use crate::http::public_url::PublicUrl;
+use crate::http::rejection::HttpRejection;
 use crate::model::interface::Interface;
 use crate::model::shape::Shapes;
 use crate::model::text::abridge;
 use crate::protocol::frontend;
-use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::protocol::soap::wsdl::write as wsdl;
 use crate::protocol::soap::wsdl::write::{Form, Style, Versions};
-use crate::service::Service;
-use crate::service::future::Soon;
+use crate::service::RpcService;
+use crate::service::future::MaybeReady;
 
 /// The face that answers `?wsdl` at a group's own path.
 #[derive(Debug, Clone)]
 pub struct Wsdl {
     /// Whose public address stands in the document.
-    pub site: Arc<Site>,
+    pub public_url: Arc<PublicUrl>,
     /// The namespace of the group's operations and types: the same as [that of its `Soap` face](super::Soap::namespace).
     pub namespace: String,
 }
 
-impl Face for Wsdl {
+impl Frontend for Wsdl {
     /// None at a path without `?wsdl`, which is the only address that is spoken of here.
     fn methods(&self, _: &Interface, _: &str) -> &'static [Method] {
         &[]
@@ -44,17 +44,17 @@ impl Face for Wsdl {
         }
     }
 
-    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+    fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let response = match form(request.head) {
             Ok(form) => {
-                let address = self.site.base(request.head, request.context.peer) + request.path();
+                let address = self.public_url.base(request.head, request.context.peer) + request.path();
                 let (interface, shapes) = (service.interface(), Shapes::of(service.interface()));
                 let text = wsdl::document(interface, &shapes, &self.namespace, &address, form);
                 document(request.head, text)
             }
-            Err(reason) => Refusal::new(StatusCode::BAD_REQUEST, reason).into_response(),
+            Err(reason) => HttpRejection::new(StatusCode::BAD_REQUEST, reason).into_response(),
         };
-        Soon::now(Replied { response, method: "".into(), fault: None })
+        MaybeReady::now(FrontendResponse { response, method: "".into(), fault: None })
     }
 }
 

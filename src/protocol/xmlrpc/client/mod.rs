@@ -13,27 +13,27 @@ use crate::codec::tape::{Mismatch, Tape, ValueRef};
 use crate::codec::xmlrpc as wire;
 use crate::codec::xmlrpc::{Dialect, Document, Root, Unwritable};
 use crate::model::fault::{Fault, Kind};
-pub use crate::protocol::client_codec::NoAnswer;
+pub use crate::protocol::client_codec::ResponseError;
 use crate::protocol::client_codec::{fault, request, start_of, text_of};
 pub use multicall::{Calls, Results};
 
 /// How XML-RPC is spoken to a server, to any types of one's own. Where arguments and answers are values of other
-/// protocols, [this one among all tongues](crate::protocol::client_codec::Tongue::XmlRpc) speaks it.
+/// protocols, [this one among all tongues](crate::protocol::client_codec::XmlRpcCodec::XmlRpc) speaks it.
 ///
 /// ```
-/// use croupier::protocol::xmlrpc::client::Tongue;
+/// use croupier::protocol::xmlrpc::client::XmlRpcCodec;
 /// use http::Response;
 ///
-/// let tongue = Tongue::default();
-/// let request = tongue.ask("add", &(2, 3))?;
+/// let codec = XmlRpcCodec::default();
+/// let request = codec.encode_call("add", &(2, 3))?;
 /// assert_eq!(request.headers()["content-type"], "text/xml");
 ///
 /// let body = "<methodResponse><params><param><value><int>5</int></value></param></params></methodResponse>";
-/// assert_eq!(tongue.hear::<i32>(&Response::new(body.into()))?, 5);
+/// assert_eq!(codec.decode_response::<i32>(&Response::new(body.into()))?, 5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tongue {
+pub struct XmlRpcCodec {
     /// How what XML-RPC leaves open is written and read.
     pub dialect: Dialect,
     /// How large an answer's document may be.
@@ -43,10 +43,10 @@ pub struct Tongue {
     pub bare: bool,
 }
 
-impl Default for Tongue {
+impl Default for XmlRpcCodec {
     /// The default dialect, and answers of at most 10,000,000 elements, nested at most 64 deep.
     fn default() -> Self {
-        Tongue {
+        XmlRpcCodec {
             dialect: Dialect::default(),
             limits: Limits { elements: 10_000_000, ..Limits::default() },
             bare: false,
@@ -54,13 +54,13 @@ impl Default for Tongue {
     }
 }
 
-impl Tongue {
+impl XmlRpcCodec {
     /// The request that makes a call; the items of a tuple or an array, and the fields of a record, are its
     /// parameters. It lacks what only a transport knows: the URI is `/`, and there is no `Host`.
     ///
     /// # Errors
     /// Where `params` is something else, or holds what XML-RPC cannot carry.
-    pub fn ask<P: Serialize + ?Sized>(&self, method: &str, params: &P) -> Result<Request<Bytes>, Unwritable> {
+    pub fn encode_call<P: Serialize + ?Sized>(&self, method: &str, params: &P) -> Result<Request<Bytes>, Unwritable> {
         let mut body = Vec::with_capacity(512);
         wire::write_call(&mut body, method, params, self.dialect)?;
         Ok(request(body, "text/xml"))
@@ -69,21 +69,21 @@ impl Tongue {
     /// The answer in a response. A response without a value, which is how some servers say null, reads as nil.
     ///
     /// # Errors
-    /// Where there is none; see [`NoAnswer`].
-    pub fn hear<T: DeserializeOwned>(&self, response: &Response<Bytes>) -> Result<T, NoAnswer> {
-        self.hear_tape(response, |tape| read(tape.values().next()).map_err(NoAnswer::WrongType))
+    /// Where there is none; see [`ResponseError`].
+    pub fn decode_response<T: DeserializeOwned>(&self, response: &Response<Bytes>) -> Result<T, ResponseError> {
+        self.hear_tape(response, |tape| read(tape.values().next()).map_err(ResponseError::WrongType))
     }
 
     /// The request that makes several calls at once.
-    pub fn ask_many(&self, calls: &Calls) -> Request<Bytes> {
+    pub fn encode_batch(&self, calls: &Calls) -> Request<Bytes> {
         request(calls.document(), "text/xml")
     }
 
     /// The results in the response to several calls.
     ///
     /// # Errors
-    /// As for [`hear`](Tongue::hear), and `Malformed` where the results are not those of so many calls.
-    pub fn hear_many(&self, response: &Response<Bytes>, calls: &Calls) -> Result<Results, NoAnswer> {
+    /// As for [`decode_response`](XmlRpcCodec::decode_response), and `Malformed` where the results are not those of so many calls.
+    pub fn decode_batch(&self, response: &Response<Bytes>, calls: &Calls) -> Result<Results, ResponseError> {
         self.hear_results(response, calls.len())
     }
 
@@ -92,32 +92,32 @@ impl Tongue {
         &self,
         response: &Response<Bytes>,
         calls: usize,
-    ) -> Result<Results, NoAnswer> {
-        self.hear_tape(response, |tape| Results::read(tape, calls, self.bare).map_err(NoAnswer::Malformed))
+    ) -> Result<Results, ResponseError> {
+        self.hear_tape(response, |tape| Results::read(tape, calls, self.bare).map_err(ResponseError::Malformed))
     }
 
     /// A fault counts whatever the status is, an answer only with status 200.
     fn hear_tape<R>(
         &self,
         response: &Response<Bytes>,
-        take: impl FnOnce(Tape<'_>) -> Result<R, NoAnswer>,
-    ) -> Result<R, NoAnswer> {
+        take: impl FnOnce(Tape<'_>) -> Result<R, ResponseError>,
+    ) -> Result<R, ResponseError> {
         let text = text_of(response);
         let document = match &text {
             Ok(text) => Document::read(text, self.dialect.reading, self.limits),
             Err(fault) => Err(fault.clone()),
         };
         match document {
-            Ok(Document { root: Root::Fault, tape }) => Err(NoAnswer::Fault(fault_of(tape.values().next()))),
+            Ok(Document { root: Root::Fault, tape }) => Err(ResponseError::Fault(fault_of(tape.values().next()))),
             _ if response.status() != StatusCode::OK => {
-                Err(NoAnswer::Status { status: response.status(), start: start_of(response.body()) })
+                Err(ResponseError::Status { status: response.status(), start: start_of(response.body()) })
             }
             Ok(Document { root: Root::Answer, tape }) => take(tape),
             Ok(Document { root: Root::Call(_), .. }) => {
-                Err(NoAnswer::Malformed(Fault::new(Kind::Structure, "this is a `methodCall`, not an answer")))
+                Err(ResponseError::Malformed(Fault::new(Kind::Structure, "this is a `methodCall`, not an answer")))
             }
-            Err(_) if is_page(response) => Err(NoAnswer::Malformed(Fault::new(Kind::Structure, PAGE))),
-            Err(fault) => Err(NoAnswer::Malformed(fault)),
+            Err(_) if is_page(response) => Err(ResponseError::Malformed(Fault::new(Kind::Structure, PAGE))),
+            Err(fault) => Err(ResponseError::Malformed(fault)),
         }
     }
 }
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_call_is_a_post_that_says_its_length() {
-        let request = Tongue::default().ask("spinList", &(3,)).unwrap();
+        let request = XmlRpcCodec::default().encode_call("spinList", &(3,)).unwrap();
         assert_eq!(request.method(), Method::POST);
         assert_eq!(request.headers()[header::CONTENT_LENGTH], request.body().len().to_string());
         let body = std::str::from_utf8(request.body()).unwrap();
@@ -179,34 +179,34 @@ mod tests {
 
     #[test]
     fn parameters_that_are_no_list_are_refused() {
-        assert!(Tongue::default().ask("spin", &7).is_err());
-        assert!(Tongue::default().ask("spin", &("\u{1}",)).is_err());
+        assert!(XmlRpcCodec::default().encode_call("spin", &7).is_err());
+        assert!(XmlRpcCodec::default().encode_call("spin", &("\u{1}",)).is_err());
     }
 
     #[test]
     fn a_response_without_a_value_is_nil() {
         let empty = response(200, "<methodResponse><params/></methodResponse>");
-        assert_eq!(Tongue::default().hear::<Value>(&empty), Ok(Value::Nil));
-        assert_eq!(Tongue::default().hear::<Option<i32>>(&empty), Ok(None));
-        assert_eq!(Tongue::default().hear::<()>(&empty), Ok(()));
-        assert!(matches!(Tongue::default().hear::<i32>(&empty), Err(NoAnswer::WrongType(_))));
+        assert_eq!(XmlRpcCodec::default().decode_response::<Value>(&empty), Ok(Value::Nil));
+        assert_eq!(XmlRpcCodec::default().decode_response::<Option<i32>>(&empty), Ok(None));
+        assert_eq!(XmlRpcCodec::default().decode_response::<()>(&empty), Ok(()));
+        assert!(matches!(XmlRpcCodec::default().decode_response::<i32>(&empty), Err(ResponseError::WrongType(_))));
     }
 
     #[test]
     fn a_fault_counts_whatever_the_status() {
         for status in [200, 400, 401, 500, 503] {
-            let heard = Tongue::default().hear::<Value>(&response(status, &fault("<int>7</int>")));
-            assert_eq!(heard, Err(NoAnswer::Fault(Fault::service(7, "no luck"))), "{status}");
+            let heard = XmlRpcCodec::default().decode_response::<Value>(&response(status, &fault("<int>7</int>")));
+            assert_eq!(heard, Err(ResponseError::Fault(Fault::service(7, "no luck"))), "{status}");
         }
     }
 
     #[test]
     fn an_answer_counts_only_with_status_200() {
         let body = "<methodResponse><params><param><value><struct/></value></param></params></methodResponse>";
-        assert_eq!(Tongue::default().hear::<Value>(&response(200, body)), Ok(Value::Struct(vec![])));
+        assert_eq!(XmlRpcCodec::default().decode_response::<Value>(&response(200, body)), Ok(Value::Struct(vec![])));
         for status in [202, 401, 500] {
-            let heard = Tongue::default().hear::<Value>(&response(status, body));
-            assert!(matches!(heard, Err(NoAnswer::Status { status: it, .. }) if it == status), "{heard:?}");
+            let heard = XmlRpcCodec::default().decode_response::<Value>(&response(status, body));
+            assert!(matches!(heard, Err(ResponseError::Status { status: it, .. }) if it == status), "{heard:?}");
         }
     }
 
@@ -218,8 +218,8 @@ mod tests {
             ("access denied", Fault::new(Kind::Service(None), "access denied: no luck")),
             ("<nil/>", Fault::new(Kind::Service(None), "no luck")),
         ] {
-            let heard = Tongue::default().hear::<Value>(&response(200, &fault(code)));
-            assert_eq!(heard, Err(NoAnswer::Fault(expected)), "{code}");
+            let heard = XmlRpcCodec::default().decode_response::<Value>(&response(200, &fault(code)));
+            assert_eq!(heard, Err(ResponseError::Fault(expected)), "{code}");
         }
     }
 
@@ -231,8 +231,8 @@ mod tests {
             ("<methodCall><methodName>spin</methodName></methodCall>", Kind::Structure),
             ("<methodResponse><params><param><value>cut", Kind::NotWellFormed),
         ] {
-            let heard = Tongue::default().hear::<Value>(&response(200, body));
-            assert!(matches!(&heard, Err(NoAnswer::Malformed(fault)) if fault.kind == kind), "{body}: {heard:?}");
+            let heard = XmlRpcCodec::default().decode_response::<Value>(&response(200, body));
+            assert!(matches!(&heard, Err(ResponseError::Malformed(fault)) if fault.kind == kind), "{body}: {heard:?}");
         }
     }
 
@@ -240,8 +240,8 @@ mod tests {
     fn a_compressed_answer_is_not_taken_for_text() {
         let mut packed = response(200, "\u{1f}\u{8b}");
         packed.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        let heard = Tongue::default().hear::<Value>(&packed);
-        assert!(matches!(heard, Err(NoAnswer::Malformed(fault)) if fault.kind == Kind::Encoding));
+        let heard = XmlRpcCodec::default().decode_response::<Value>(&packed);
+        assert!(matches!(heard, Err(ResponseError::Malformed(fault)) if fault.kind == Kind::Encoding));
     }
 
     #[test]
@@ -249,6 +249,6 @@ mod tests {
         let body = b"<methodResponse><params><param><value>\xe9</value></param></params></methodResponse>";
         let mut latin = Response::new(Bytes::from_static(body));
         latin.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=ISO-8859-1"));
-        assert_eq!(Tongue::default().hear::<String>(&latin).unwrap(), "é");
+        assert_eq!(XmlRpcCodec::default().decode_response::<String>(&latin).unwrap(), "é");
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{NoAnswer, fault_of, read};
+use super::{ResponseError, fault_of, read};
 use crate::codec::tape::{Tape, ValueRef};
 use crate::codec::xmlrpc as wire;
 use crate::codec::xmlrpc::{Dialect, Unwritable};
@@ -99,11 +99,11 @@ impl Results {
     ///
     /// # Errors
     /// `Fault` where this call failed, `WrongType` where its result is no `T`; the others are not affected.
-    pub fn take<T: DeserializeOwned>(&mut self) -> Option<Result<T, NoAnswer>> {
+    pub fn take<T: DeserializeOwned>(&mut self) -> Option<Result<T, ResponseError>> {
         let item = self.items()?.next()?;
         let result = match self.result(item) {
-            Ok(one) => read(one).map_err(NoAnswer::WrongType),
-            Err(fault) => Err(NoAnswer::Fault(fault)),
+            Ok(one) => read(one).map_err(ResponseError::WrongType),
+            Err(fault) => Err(ResponseError::Fault(fault)),
         };
         self.taken += 1;
         Some(result)
@@ -149,7 +149,7 @@ mod tests {
     use crate::codec::Limits;
     use crate::codec::xml::Reading;
     use crate::codec::xmlrpc::Document;
-    use crate::protocol::xmlrpc::client::Tongue;
+    use crate::protocol::xmlrpc::client::XmlRpcCodec;
 
     fn response(results: &str) -> Response<Bytes> {
         let body = format!(
@@ -181,7 +181,7 @@ mod tests {
         calls.add("spin", &()).unwrap();
         calls.add("spinList", &List { spins: 3 }).unwrap();
         calls.add("bad", &("\u{1}",)).unwrap_err();
-        let request = Tongue::default().ask_many(&calls);
+        let request = XmlRpcCodec::default().encode_batch(&calls);
         let text = std::str::from_utf8(request.body()).unwrap();
         let document = Document::read(text, Reading::Strict, Limits::default()).unwrap();
         let value: Value = read(document.tape.values().next()).unwrap();
@@ -196,27 +196,28 @@ mod tests {
 
     #[test]
     fn results_are_taken_one_by_one_with_their_types() {
-        let mut results = Tongue::default().hear_many(&response(&[SEVEN, FAULT, SEVEN].concat()), &calls(3)).unwrap();
+        let mut results =
+            XmlRpcCodec::default().decode_batch(&response(&[SEVEN, FAULT, SEVEN].concat()), &calls(3)).unwrap();
         assert_eq!(results.take::<i32>(), Some(Ok(7)));
         let fault = Fault::new(Kind::NoSuchMethod, "none");
-        assert_eq!(results.take::<i32>(), Some(Err(NoAnswer::Fault(fault))));
+        assert_eq!(results.take::<i32>(), Some(Err(ResponseError::Fault(fault))));
         assert_eq!(results.len(), 1);
-        assert!(matches!(results.take::<String>(), Some(Err(NoAnswer::WrongType(_)))));
+        assert!(matches!(results.take::<String>(), Some(Err(ResponseError::WrongType(_)))));
         assert!(results.is_empty());
         assert_eq!(results.take::<i32>(), None);
     }
 
     #[test]
     fn results_are_values_and_faults() {
-        let results = Tongue::default().hear_many(&response(&[SEVEN, FAULT].concat()), &calls(2)).unwrap();
+        let results = XmlRpcCodec::default().decode_batch(&response(&[SEVEN, FAULT].concat()), &calls(2)).unwrap();
         let fault = Fault::new(Kind::NoSuchMethod, "none");
         assert_eq!(results.into_values(), [Ok(Value::Int(7)), Err(fault)]);
     }
 
     #[test]
     fn results_may_stand_there_as_they_are() {
-        let tongue = Tongue { bare: true, ..Tongue::default() };
-        let results = tongue.hear_many(&response(&["<value>3.0</value>", FAULT, SEVEN].concat()), &calls(3)).unwrap();
+        let codec = XmlRpcCodec { bare: true, ..XmlRpcCodec::default() };
+        let results = codec.decode_batch(&response(&["<value>3.0</value>", FAULT, SEVEN].concat()), &calls(3)).unwrap();
         let fault = Fault::new(Kind::NoSuchMethod, "none");
         let seven = Value::Array(vec![Value::Int(7)]);
         assert_eq!(results.into_values(), [Ok(Value::Text("3.0".into())), Err(fault), Ok(seven)]);
@@ -227,8 +228,8 @@ mod tests {
         for results in
             ["", SEVEN, "<value><int>7</int></value><value/>", "<value><struct/></value><value><array/></value>"]
         {
-            let heard = Tongue::default().hear_many(&response(results), &calls(2));
-            assert!(matches!(heard, Err(NoAnswer::Malformed(_))), "{results}");
+            let heard = XmlRpcCodec::default().decode_batch(&response(results), &calls(2));
+            assert!(matches!(heard, Err(ResponseError::Malformed(_))), "{results}");
         }
     }
 }

@@ -18,11 +18,11 @@ use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
 use crate::protocol::frontend;
-use crate::protocol::frontend::{Claim, Face, GroupHead, GroupRequest, Replied, Reply};
+use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::service::args::Args;
-use crate::service::future::Soon;
-use crate::service::passthrough::{Wire, Written};
-use crate::service::{Answer, Call, Context, Encode, Format, Pending, Relayed, Relaying, Rows, Service};
+use crate::service::future::MaybeReady;
+use crate::service::passthrough::{RawCall, RawFormat};
+use crate::service::{Call, CallFuture, Context, Encode, Format, Output, RawFuture, RawOutcome, Rows, RpcService};
 use multicall::{Answers, Calls};
 
 /// The XML-RPC face of a group.
@@ -42,7 +42,7 @@ impl Default for XmlRpc {
     }
 }
 
-impl Face for XmlRpc {
+impl Frontend for XmlRpc {
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
     }
@@ -63,20 +63,20 @@ impl Face for XmlRpc {
         if claimed { Claim::Yes } else { Claim::No }
     }
 
-    fn serve(&self, service: &Arc<dyn Service>, request: GroupRequest<'_>) -> Reply {
+    fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let begun = self.begin(service, request);
-        begun.unwrap_or_else(|fault| Soon::now(replied(Err(fault), Box::from(""), self.dialect)))
+        begun.unwrap_or_else(|fault| MaybeReady::now(replied(Err(fault), Box::from(""), self.dialect)))
     }
 }
 
-fn replied(response: Result<Response<Body>, Fault>, method: Box<str>, dialect: Dialect) -> Replied {
+fn replied(response: Result<Response<Body>, Fault>, method: Box<str>, dialect: Dialect) -> FrontendResponse {
     let fault = response.as_ref().err().map(|fault| fault.kind);
     let response = response.unwrap_or_else(|fault| xml(fault_body(&fault, dialect)));
-    Replied { response, method, fault }
+    FrontendResponse { response, method, fault }
 }
 
 /// A response with an answer, now or later.
-type Answering = Soon<Result<Response<Body>, Fault>>;
+type Answering = MaybeReady<Result<Response<Body>, Fault>>;
 
 fn xml(body: Body) -> Response<Body> {
     frontend::ok(const { HeaderValue::from_static("text/xml") }, body)
@@ -86,9 +86,9 @@ impl XmlRpc {
     /// Reads a request and begins to answer it.
     fn begin(
         &self,
-        service: &Arc<dyn Service>,
+        service: &Arc<dyn RpcService>,
         GroupRequest { head, body, context, .. }: GroupRequest<'_>,
-    ) -> Result<Reply, Fault> {
+    ) -> Result<FrontendFuture, Fault> {
         let named = frontend::media_parameter(&head.headers, "charset");
         let text = charset::decode(body, named)?;
         let (Document { root, tape }, is_plain) = Document::inspect(&text, self.dialect.reading, self.limits)?;
@@ -101,14 +101,15 @@ impl XmlRpc {
             let calls = Calls::new(tape, self.multicall, service.clone(), context.clone());
             return Ok(match calls {
                 Ok(calls) => gather(Answers::new(calls, dialect)).map(done),
-                Err(fault) => Soon::now(done(Err(fault))),
+                Err(fault) => MaybeReady::now(done(Err(fault))),
             });
         }
         let call = Call { method: &method, args: Args::Values(tape.values()), context };
         let content_type = head.headers.get(header::CONTENT_TYPE);
-        let written = Written { wire: Wire::XmlRpc, body, content_type };
+        let written = RawCall { wire: RawFormat::XmlRpc, body, content_type };
         // Nothing is sent yet. In what is passed over here, somebody else might find another call.
-        let relaying = relay(service.as_ref(), call, written).filter(|_| is_plain && charset::is_certain(body, named));
+        let relaying =
+            call_raw(service.as_ref(), call, written).filter(|_| is_plain && charset::is_certain(body, named));
         Ok(match relaying {
             Some(relaying) => relaying.and_then(move |relayed| pass(relayed, dialect).map(done)),
             None => begin_call(service.as_ref(), &method, tape.values(), context)
@@ -117,38 +118,38 @@ impl XmlRpc {
     }
 }
 
-fn begin_call(service: &dyn Service, method: &str, params: Values<'_, '_>, context: &Context) -> Pending {
+fn begin_call(service: &dyn RpcService, method: &str, params: Values<'_, '_>, context: &Context) -> CallFuture {
     let args = Args::Values(params);
     match system::call(service.interface(), method, args) {
-        Some(answer) => Soon::now(answer),
+        Some(answer) => MaybeReady::now(answer),
         None => frontend::begin(service, Call { method, args, context }),
     }
 }
 
 /// Passes a call on as it is written, if it is the service's and the service does that.
-fn relay(service: &dyn Service, call: Call<'_>, written: Written<'_>) -> Option<Relaying> {
-    if system::is_own(call.method) { None } else { frontend::relay(service, call, written) }
+fn call_raw(service: &dyn RpcService, call: Call<'_>, written: RawCall<'_>) -> Option<RawFuture> {
+    if system::is_own(call.method) { None } else { frontend::call_raw(service, call, written) }
 }
 
-fn pass(relayed: Result<Relayed, Fault>, dialect: Dialect) -> Answering {
+fn pass(relayed: Result<RawOutcome, Fault>, dialect: Dialect) -> Answering {
     match relayed {
-        Ok(Relayed::Passed(passed)) => Soon::now(Ok(frontend::passed(passed))),
-        Ok(Relayed::Read(answer)) => write(Ok(answer), dialect),
-        Err(fault) => Soon::now(Err(fault)),
+        Ok(RawOutcome::RawResponse(passed)) => MaybeReady::now(Ok(frontend::passed(passed))),
+        Ok(RawOutcome::Read(answer)) => write(Ok(answer), dialect),
+        Err(fault) => MaybeReady::now(Err(fault)),
     }
 }
 
-fn write(answer: Result<Answer, Fault>, dialect: Dialect) -> Answering {
+fn write(answer: Result<Output, Fault>, dialect: Dialect) -> Answering {
     match answer {
-        Ok(Answer::One(value)) => Soon::now(write_one(value.as_ref(), dialect).map(xml)),
-        Ok(Answer::Many(rows)) => gather(Array { rows, dialect, begun: false }),
-        Err(fault) => Soon::now(Err(fault)),
+        Ok(Output::One(value)) => MaybeReady::now(write_one(value.as_ref(), dialect).map(xml)),
+        Ok(Output::Many(rows)) => gather(Array { rows, dialect, begun: false }),
+        Err(fault) => MaybeReady::now(Err(fault)),
     }
 }
 
 /// An answer that is made piece by piece.
 fn gather(source: impl Source + 'static) -> Answering {
-    Soon::later(async move { Body::gather(source).await.map(xml).map_err(frontend::unsent) })
+    MaybeReady::later(async move { Body::gather(source).await.map(xml).map_err(frontend::unsent) })
 }
 
 fn write_one(value: &dyn Encode, dialect: Dialect) -> Result<Body, Fault> {

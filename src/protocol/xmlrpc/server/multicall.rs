@@ -12,11 +12,11 @@ use crate::codec::xmlrpc as wire;
 use crate::codec::xmlrpc::Dialect;
 use crate::http::body::Source;
 use crate::model::fault::{BoxError, Fault, Kind};
-use crate::protocol::batch::Travel;
+use crate::protocol::batch::BatchState;
 use crate::protocol::frontend;
 use crate::service::args::Args;
-use crate::service::future::Soon;
-use crate::service::{Answer, Call, Context, Format, Pending, Rows, Service, Together};
+use crate::service::future::MaybeReady;
+use crate::service::{BatchFuture, Call, CallFuture, Context, Format, Output, Rows, RpcService};
 
 /// The name of the method.
 pub(super) use crate::codec::xmlrpc::MULTICALL as NAME;
@@ -29,10 +29,10 @@ pub(super) struct Calls {
     tape: Tape<'static>,
     /// Where on the tape the next call is, and those after it.
     next: std::vec::IntoIter<Place>,
-    service: Arc<dyn Service>,
+    service: Arc<dyn RpcService>,
     context: Context,
     /// Those of them that are the service's, where they travel together.
-    travel: Travel,
+    travel: BatchState,
 }
 
 impl Calls {
@@ -40,7 +40,7 @@ impl Calls {
     pub(super) fn new(
         tape: Tape<'_>,
         limit: usize,
-        service: Arc<dyn Service>,
+        service: Arc<dyn RpcService>,
         context: Context,
     ) -> Result<Calls, Fault> {
         let mut params = tape.values();
@@ -52,31 +52,31 @@ impl Calls {
             return Err(Fault::new(Kind::Limit, format!("{} calls at once; at most {limit} are allowed", calls.len())));
         }
         let next = calls.map(ValueRef::place).collect::<Vec<_>>().into_iter();
-        let mut calls = Calls { tape: tape.into_owned(), next, service, context, travel: Travel::default() };
-        calls.travel = Travel::of(calls.together());
+        let mut calls = Calls { tape: tape.into_owned(), next, service, context, travel: BatchState::default() };
+        calls.travel = BatchState::new(calls.together());
         Ok(calls)
     }
 
     /// Begins all calls of the service's at once, if it takes them so.
-    fn together(&self) -> Option<Together> {
-        if !self.service.takes_several() {
+    fn together(&self) -> Option<BatchFuture> {
+        if !self.service.supports_batching() {
             return None;
         }
         let each = self.next.as_slice().iter().filter_map(|place| member(self.tape.at(*place)).ok());
         let calls = each.filter(|(method, _)| is_services(method));
         let calls = calls.map(|(method, params)| Call { method, args: Args::Values(params), context: &self.context });
-        self.service.call_together(&calls.collect::<Vec<_>>())
+        self.service.call_batch(&calls.collect::<Vec<_>>())
     }
 
     /// Begins the next call; one that is malformed is a fault of its own and spoils no other.
-    fn begin(&mut self) -> Option<Pending> {
+    fn begin(&mut self) -> Option<CallFuture> {
         let call = self.tape.at(self.next.next()?);
         Some(match member(call) {
             Ok((method, params)) => {
                 let travels = if is_services(method) { self.travel.take() } else { None };
                 travels.unwrap_or_else(|| begin_call(self.service.as_ref(), method, params, &self.context))
             }
-            Err(fault) => Soon::now(Err(fault)),
+            Err(fault) => MaybeReady::now(Err(fault)),
         })
     }
 }
@@ -112,9 +112,9 @@ pub(super) struct Answers {
 /// What is being done.
 enum Now {
     Head,
-    Travel,
+    BatchState,
     Next,
-    Call(Pending),
+    Call(CallFuture),
     Rows(Rows),
 }
 
@@ -124,12 +124,12 @@ impl Answers {
     }
 
     /// Writes one call's result, or its fault; of rows at first as many as there is room for.
-    fn write(&mut self, answer: Result<Answer, Fault>, to: &mut Vec<u8>, until: usize) -> Now {
+    fn write(&mut self, answer: Result<Output, Fault>, to: &mut Vec<u8>, until: usize) -> Now {
         let start = to.len();
         to.extend_from_slice(ARRAY_HEAD);
         let written = match answer {
-            Ok(Answer::One(value)) => frontend::encode(value.as_ref(), Format::XmlRpc(self.dialect), to).map(|()| None),
-            Ok(Answer::Many(rows)) => self.begin_rows(rows, to, until),
+            Ok(Output::One(value)) => frontend::encode(value.as_ref(), Format::XmlRpc(self.dialect), to).map(|()| None),
+            Ok(Output::Many(rows)) => self.begin_rows(rows, to, until),
             Err(fault) => Err(fault),
         };
         match written {
@@ -162,9 +162,9 @@ impl Source for Answers {
                 Now::Head => {
                     wire::answer_head(to, self.dialect);
                     to.extend_from_slice(ARRAY_HEAD);
-                    Now::Travel
+                    Now::BatchState
                 }
-                Now::Travel => {
+                Now::BatchState => {
                     ready!(self.calls.travel.poll(cx));
                     Now::Next
                 }

@@ -8,7 +8,7 @@ use super::multicall;
 use crate::model::fault::Fault;
 use crate::model::interface::Interface;
 use crate::protocol::xmlrpc::signature::signatures;
-use crate::service::Answer;
+use crate::service::Output;
 use crate::service::args::Args;
 
 /// The name of each method, its signature in XML-RPC's words, and what it does.
@@ -44,7 +44,7 @@ struct About {
 }
 
 /// Answers a call of `system.*`; `None` where the name is another.
-pub(super) fn call(interface: &Interface, method: &str, args: Args<'_>) -> Option<Result<Answer, Fault>> {
+pub(super) fn call(interface: &Interface, method: &str, args: Args<'_>) -> Option<Result<Output, Fault>> {
     if !method.starts_with("system.") {
         return None;
     }
@@ -60,8 +60,8 @@ pub(super) fn call(interface: &Interface, method: &str, args: Args<'_>) -> Optio
     Some(answer)
 }
 
-fn one<T: Serialize + Send + 'static>(value: T) -> Answer {
-    Answer::One(Box::new(value))
+fn one<T: Serialize + Send + 'static>(value: T) -> Output {
+    Output::One(Box::new(value))
 }
 
 fn names(interface: &Interface) -> Vec<String> {

@@ -32,13 +32,13 @@ pub struct Document<'a> {
 
 /// What a description says.
 #[derive(Debug, Clone)]
-pub struct Learned {
+pub struct WsdlDescription {
     /// What may be called.
     pub interface: Interface,
     /// How the messages look.
     pub binding: Binding,
     /// Whether it is a guess which parameters must be given: rpc style has no words for one that may be left out.
-    pub guessed: bool,
+    pub inferred: bool,
 }
 
 /// The other documents that a document refers to, as it writes their addresses, which may be relative to its own: those
@@ -67,7 +67,7 @@ pub fn imports(document: Document<'_>) -> Result<Vec<String>, Fault> {
 /// # Errors
 /// With the document, line and column: `NotWellFormed` and `Limit` as for any document; `Structure` where it is no WSDL,
 /// has no such port, or refers to what is not there.
-pub fn read(documents: &[Document<'_>], port: Option<&str>) -> Result<Learned, Fault> {
+pub fn read(documents: &[Document<'_>], port: Option<&str>) -> Result<WsdlDescription, Fault> {
     let trees = source::trees(documents)?;
     let sources = Sources::of(documents, &trees)?;
     let port = Port::find(&sources, port)?;
@@ -80,7 +80,7 @@ pub fn read(documents: &[Document<'_>], port: Option<&str>) -> Result<Learned, F
     let Types { typed, defs, namespaces, .. } = types;
     let interface = Interface { title: port.title(), doc: port.doc(), methods, defs, ring: None };
     let binding = Binding { address: port.address(), version: port.version, operations, types: typed, namespaces };
-    Ok(Learned { interface, binding, guessed: port.is_rpc() })
+    Ok(WsdlDescription { interface, binding, inferred: port.is_rpc() })
 }
 
 /// A fault of the description itself.

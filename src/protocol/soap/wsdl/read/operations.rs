@@ -281,7 +281,7 @@ fn outcome(answered: Option<Holds>) -> (Json, Outcome) {
         (1, Some(only)) if wrapper.is_none() => (described(&only), Outcome::Whole),
         (1, Some(only)) => {
             let schema = described(&only);
-            let schema = if only.part.occurs == Occurs::Perhaps { optional(schema) } else { schema };
+            let schema = if only.part.occurs == Occurs::Maybe { optional(schema) } else { schema };
             (schema, if parts { Outcome::Part } else { Outcome::Member })
         }
         (_, Some(last)) => {

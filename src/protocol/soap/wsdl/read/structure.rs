@@ -123,7 +123,7 @@ fn list(item: Json) -> Json {
 /// A list of a fixed number, each item with its own type.
 fn row(members: Vec<Member>) -> (Json, Structure) {
     let items = members.iter().map(|member| match member.part.occurs {
-        Occurs::Perhaps => optional(described(member)),
+        Occurs::Maybe => optional(described(member)),
         _ => described(member),
     });
     let items: Vec<_> = items.collect();

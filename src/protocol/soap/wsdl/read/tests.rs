@@ -66,8 +66,8 @@ fn types_that_hold_themselves_are_kept_and_those_that_are_made_of_themselves_ref
         "<x:element name='in' type='t:T'/>\
          <x:complexType name='T'><x:sequence><x:element name='t' type='t:T' minOccurs='0'/></x:sequence></x:complexType>",
     );
-    let learned = read(&[Document { location: "x.wsdl", text: &text }], None).unwrap();
-    assert_eq!(learned.interface.defs["T"]["properties"]["t"]["$ref"], "#/$defs/T");
+    let discovered = read(&[Document { location: "x.wsdl", text: &text }], None).unwrap();
+    assert_eq!(discovered.interface.defs["T"]["properties"]["t"]["$ref"], "#/$defs/T");
     let extends = "<x:complexContent><x:extension base='t:T'/></x:complexContent>";
     for schema in [
         format!("<x:element name='in' type='t:T'/><x:complexType name='T'>{extends}</x:complexType>"),
@@ -108,9 +108,9 @@ fn simple_types_keep_what_json_can_say() {
         "<x:element name='in'><x:complexType><x:all>{}</x:all></x:complexType></x:element>{types}",
         elements.collect::<String>()
     ));
-    let learned = read(&[Document { location: "x.wsdl", text: &text }], None).unwrap();
+    let discovered = read(&[Document { location: "x.wsdl", text: &text }], None).unwrap();
     let schemas: Vec<_> =
-        learned.interface.methods[0].params.iter().map(|param| param.schema.as_value().to_string()).collect();
+        discovered.interface.methods[0].params.iter().map(|param| param.schema.as_value().to_string()).collect();
     assert_eq!(
         schemas,
         [
@@ -124,7 +124,7 @@ fn simple_types_keep_what_json_can_say() {
             r#"{"type":"string","format":"duration"}"#,
         ]
     );
-    assert_eq!(learned.interface.defs["Colour"].to_string(), r#"{"type":"string","enum":["RED"]}"#);
+    assert_eq!(discovered.interface.defs["Colour"].to_string(), r#"{"type":"string","enum":["RED"]}"#);
 }
 
 #[test]

@@ -277,7 +277,7 @@ impl<'x> Types<'x> {
                 }
                 "sequence" | "all" => self.particles(child, hint, both(around, occurs(child)), depth + 1, to)?,
                 "choice" => {
-                    let perhaps = both(Occurs::Perhaps, occurs(child));
+                    let perhaps = both(Occurs::Maybe, occurs(child));
                     self.particles(child, hint, both(around, perhaps), depth + 1, to)?;
                 }
                 "group" => {
@@ -422,7 +422,7 @@ fn occurs(element: El<'_>) -> Occurs {
     if most != "1" && most != "0" {
         Occurs::Repeatedly
     } else if element.attribute("minOccurs").is_some_and(|least| least.trim() == "0") {
-        Occurs::Perhaps
+        Occurs::Maybe
     } else {
         Occurs::Once
     }
@@ -432,7 +432,7 @@ fn occurs(element: El<'_>) -> Occurs {
 fn both(around: Occurs, inside: Occurs) -> Occurs {
     match (around, inside) {
         (Occurs::Repeatedly, _) | (_, Occurs::Repeatedly) => Occurs::Repeatedly,
-        (Occurs::Perhaps, _) | (_, Occurs::Perhaps) => Occurs::Perhaps,
+        (Occurs::Maybe, _) | (_, Occurs::Maybe) => Occurs::Maybe,
         _ => Occurs::Once,
     }
 }

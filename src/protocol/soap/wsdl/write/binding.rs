@@ -30,11 +30,11 @@ pub(super) fn write(markup: &mut Markup, described: &Described<'_>, name: &str, 
         Style::Document => address.to_owned(),
         Style::Rpc => format!("{address}?style=rpc"),
     };
-    markup.within("wsdl:service", &[("name", name)], |markup| {
+    markup.with_timeout("wsdl:service", &[("name", name)], |markup| {
         documentation(markup, &described.interface.title);
         for version in versions {
             let own = format!("{name}{}", version.suffix);
-            markup.within("wsdl:port", &[("name", &own), ("binding", &format!("tns:{own}"))], |markup| {
+            markup.with_timeout("wsdl:port", &[("name", &own), ("binding", &format!("tns:{own}"))], |markup| {
                 markup.empty(&format!("{}:address", version.prefix), &[("location", &location)]);
             });
         }
@@ -47,17 +47,17 @@ fn binding(markup: &mut Markup, described: &Described<'_>, name: &str, version: 
         Style::Rpc => "rpc",
     };
     let (own, port_type) = (format!("{name}{}", version.suffix), format!("tns:{name}PortType"));
-    markup.within("wsdl:binding", &[("name", &own), ("type", &port_type)], |markup| {
+    markup.with_timeout("wsdl:binding", &[("name", &own), ("type", &port_type)], |markup| {
         markup.empty(&format!("{}:binding", version.prefix), &[("style", style), ("transport", HTTP)]);
         for (method, _) in described.methods() {
             let action = format!("{}#{}", described.namespace, method.element);
-            markup.within("wsdl:operation", &[("name", &method.element)], |markup| {
+            markup.with_timeout("wsdl:operation", &[("name", &method.element)], |markup| {
                 markup.empty(&format!("{}:operation", version.prefix), &[("soapAction", &action)]);
                 for direction in ["wsdl:input", "wsdl:output"] {
-                    markup.within(direction, &[], |markup| body(markup, described, version));
+                    markup.with_timeout(direction, &[], |markup| body(markup, described, version));
                 }
                 if described.tells_faults() {
-                    markup.within("wsdl:fault", &[("name", FAULT)], |markup| {
+                    markup.with_timeout("wsdl:fault", &[("name", FAULT)], |markup| {
                         markup.empty(&format!("{}:fault", version.prefix), &[("name", FAULT), ("use", "literal")]);
                     });
                 }

@@ -35,7 +35,7 @@ impl Markup {
     }
 
     /// An element with others in it, if any are written.
-    pub(super) fn within(&mut self, name: &str, attributes: &[Attribute<'_>], inside: impl FnOnce(&mut Markup)) {
+    pub(super) fn with_timeout(&mut self, name: &str, attributes: &[Attribute<'_>], inside: impl FnOnce(&mut Markup)) {
         self.begin(name, attributes);
         let begun = self.text.len();
         self.text.push_str(">\n");
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn elements_stand_inside_each_other() {
         let mut markup = Markup::new();
-        markup.within("a", &[("b", "c")], |inside| inside.within("d", &[], |_| {}));
+        markup.with_timeout("a", &[("b", "c")], |inside| inside.with_timeout("d", &[], |_| {}));
         assert_eq!(markup.finish(), "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<a b=\"c\">\n  <d/>\n</a>\n");
     }
 
@@ -108,7 +108,7 @@ mod tests {
     fn a_parser_reads_back_what_was_escaped() {
         let hostile = "</a><b c='\"'>&amp;]]> \r\n\t\u{1}\u{ffff} é😀";
         let mut markup = Markup::new();
-        markup.within("all", &[("value", hostile)], |inside| inside.text("text", hostile));
+        markup.with_timeout("all", &[("value", hostile)], |inside| inside.text("text", hostile));
         let text = markup.finish();
         let document = roxmltree::Document::parse(&text).unwrap();
         let root = document.root_element();

@@ -77,7 +77,7 @@ pub fn document(interface: &Interface, shapes: &Shapes, namespace: &str, address
         ("xmlns:tns", namespace),
     ];
     let mut markup = Markup::new();
-    markup.within("wsdl:definitions", &attributes, |markup| {
+    markup.with_timeout("wsdl:definitions", &attributes, |markup| {
         documentation(markup, &interface.doc);
         types::write(markup, &described);
         operations::write(markup, &described, &name);

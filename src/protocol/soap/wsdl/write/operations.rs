@@ -15,9 +15,9 @@ pub(super) fn write(markup: &mut Markup, described: &Described<'_>, name: &str) 
     if described.tells_faults() {
         one_part(markup, FAULT, FAULT, FAULT);
     }
-    markup.within("wsdl:portType", &[("name", &format!("{name}PortType"))], |markup| {
+    markup.with_timeout("wsdl:portType", &[("name", &format!("{name}PortType"))], |markup| {
         for (method, doc) in described.methods() {
-            markup.within("wsdl:operation", &[("name", &method.element)], |markup| {
+            markup.with_timeout("wsdl:operation", &[("name", &method.element)], |markup| {
                 documentation(markup, doc);
                 markup.empty("wsdl:input", &[("message", &format!("tns:{}", asks(method)))]);
                 markup.empty("wsdl:output", &[("message", &format!("tns:{}", answers(method)))]);
@@ -45,21 +45,21 @@ fn wrapped(markup: &mut Markup, method: &MethodShape) {
 }
 
 fn one_part(markup: &mut Markup, name: &str, part: &str, element: &str) {
-    markup.within("wsdl:message", &[("name", name)], |markup| {
+    markup.with_timeout("wsdl:message", &[("name", name)], |markup| {
         markup.empty("wsdl:part", &[("name", part), ("element", &format!("tns:{element}"))]);
     });
 }
 
 /// Messages of a part for each parameter and for the result.
 fn in_parts(markup: &mut Markup, described: &Described<'_>, method: &MethodShape) {
-    markup.within("wsdl:message", &[("name", &asks(method))], |markup| {
+    markup.with_timeout("wsdl:message", &[("name", &asks(method))], |markup| {
         for param in &method.params {
             let own = types::part_type(described, method, Some(&param.element), &param.shape);
             let attributes = [("name", param.element.as_str()), ("type", &own)];
-            markup.within("wsdl:part", &attributes, |markup| documentation(markup, &types::explained(param)));
+            markup.with_timeout("wsdl:part", &attributes, |markup| documentation(markup, &types::explained(param)));
         }
     });
-    markup.within("wsdl:message", &[("name", &answers(method))], |markup| {
+    markup.with_timeout("wsdl:message", &[("name", &answers(method))], |markup| {
         if method.result != Shape::Nil {
             let own = types::part_type(described, method, None, &method.result);
             markup.empty("wsdl:part", &[("name", RESULT), ("type", &own)]);

@@ -8,8 +8,8 @@ use crate::model::shape::{Definition, Field, MethodShape, Record, Shape, Width};
 pub(super) fn write(markup: &mut Markup, described: &Described<'_>) {
     let attributes = [("targetNamespace", described.namespace), ("elementFormDefault", "qualified")];
     let types = Types { described };
-    markup.within("wsdl:types", &[], |markup| {
-        markup.within("xsd:schema", &attributes, |markup| {
+    markup.with_timeout("wsdl:types", &[], |markup| {
+        markup.with_timeout("xsd:schema", &attributes, |markup| {
             for method in described.shapes.methods() {
                 match described.form.style {
                     Style::Document => types.messages(markup, method),
@@ -42,21 +42,21 @@ struct Types<'a> {
 #[derive(Clone, Copy, PartialEq)]
 enum Occurs {
     Once,
-    Perhaps,
+    Maybe,
     Repeatedly,
 }
 
 impl Types<'_> {
     /// The elements of a method's two messages.
     fn messages(&self, markup: &mut Markup, method: &MethodShape) {
-        markup.within("xsd:element", &[("name", &method.element)], |markup| {
+        markup.with_timeout("xsd:element", &[("name", &method.element)], |markup| {
             self.sequence(markup, |markup| self.members(markup, &method.params));
         });
-        markup.within("xsd:element", &[("name", &method.answer)], |markup| {
+        markup.with_timeout("xsd:element", &[("name", &method.answer)], |markup| {
             self.sequence(markup, |markup| match &method.result {
                 Shape::Nil => {}
                 Shape::List(item) => self.element(markup, RESULT, item, Occurs::Repeatedly, ""),
-                Shape::Optional(_) => self.element(markup, RESULT, &method.result, Occurs::Perhaps, ""),
+                Shape::Optional(_) => self.element(markup, RESULT, &method.result, Occurs::Maybe, ""),
                 result => self.element(markup, RESULT, result, Occurs::Once, ""),
             });
         });
@@ -65,7 +65,7 @@ impl Types<'_> {
     /// The element in the detail of a fault.
     fn fault(&self, markup: &mut Markup) {
         let doc = "Why a call has failed: the sort of failure, and the service's own code or that of the sort.";
-        markup.within("xsd:element", &[("name", FAULT)], |markup| {
+        markup.with_timeout("xsd:element", &[("name", FAULT)], |markup| {
             annotation(markup, doc);
             self.sequence(markup, |markup| {
                 markup.empty("xsd:element", &[("name", "kind"), ("type", "xsd:string")]);
@@ -96,7 +96,7 @@ impl Types<'_> {
             let doc = explained(field);
             match &field.shape {
                 Shape::List(item) => self.element(markup, &field.element, item, Occurs::Repeatedly, &doc),
-                shape if field.may_be_absent() => self.element(markup, &field.element, shape, Occurs::Perhaps, &doc),
+                shape if field.may_be_absent() => self.element(markup, &field.element, shape, Occurs::Maybe, &doc),
                 shape => self.element(markup, &field.element, shape, Occurs::Once, &doc),
             }
         }
@@ -104,12 +104,12 @@ impl Types<'_> {
 
     /// An element for a value of a shape.
     fn element(&self, markup: &mut Markup, name: &str, shape: &Shape, occurs: Occurs, doc: &str) {
-        let own = self.name(shape).filter(|_| occurs != Occurs::Perhaps || !is_binary(shape));
+        let own = self.name(shape).filter(|_| occurs != Occurs::Maybe || !is_binary(shape));
         let mut attributes = vec![("name", name)];
         attributes.extend(own.as_deref().map(|own| ("type", own)));
         match occurs {
             Occurs::Once => {}
-            Occurs::Perhaps => attributes.push(("minOccurs", "0")),
+            Occurs::Maybe => attributes.push(("minOccurs", "0")),
             Occurs::Repeatedly => attributes.extend([("minOccurs", "0"), ("maxOccurs", "unbounded")]),
         }
         if shape.may_be_nil() {
@@ -118,7 +118,7 @@ impl Types<'_> {
         if own.is_some() && doc.is_empty() {
             return markup.empty("xsd:element", &attributes);
         }
-        markup.within("xsd:element", &attributes, |markup| {
+        markup.with_timeout("xsd:element", &attributes, |markup| {
             annotation(markup, doc);
             if own.is_none() {
                 self.type_of(markup, shape, None, "");
@@ -151,9 +151,9 @@ impl Types<'_> {
             // A type of its own that says nothing more: gSOAP has a pointer for one, which may be nothing, but bytes by
             // their usual type it always sends, if need be none.
             Shape::Binary => restriction(markup, "xsd:base64Binary", &[], &attributes, doc),
-            shape => markup.within("xsd:complexType", &attributes, |markup| {
+            shape => markup.with_timeout("xsd:complexType", &attributes, |markup| {
                 annotation(markup, doc);
-                markup.within("xsd:sequence", &[], |markup| self.content(markup, shape));
+                markup.with_timeout("xsd:sequence", &[], |markup| self.content(markup, shape));
             }),
         }
     }
@@ -176,7 +176,7 @@ impl Types<'_> {
     /// The members of a map.
     fn entries(&self, markup: &mut Markup, value: &Shape) {
         let attributes = [("name", "entry"), ("minOccurs", "0"), ("maxOccurs", "unbounded")];
-        markup.within("xsd:element", &attributes, |markup| {
+        markup.with_timeout("xsd:element", &attributes, |markup| {
             self.sequence(markup, |markup| {
                 markup.empty("xsd:element", &[("name", "key"), ("type", "xsd:string")]);
                 self.element(markup, "value", value, Occurs::Once, "");
@@ -185,7 +185,7 @@ impl Types<'_> {
     }
 
     fn sequence(&self, markup: &mut Markup, inside: impl FnOnce(&mut Markup)) {
-        markup.within("xsd:complexType", &[], |markup| markup.within("xsd:sequence", &[], inside));
+        markup.with_timeout("xsd:complexType", &[], |markup| markup.with_timeout("xsd:sequence", &[], inside));
     }
 
     /// The type of a value of any type, in which one element says of which. All of them are optional members rather
@@ -201,11 +201,11 @@ impl Types<'_> {
             ("dateTime", Shape::Date),
             ("base64", Shape::Binary),
         ];
-        markup.within("xsd:complexType", &[("name", name)], |markup| {
+        markup.with_timeout("xsd:complexType", &[("name", name)], |markup| {
             annotation(markup, "A value of any type: exactly one of these elements.");
-            markup.within("xsd:sequence", &[], |markup| {
+            markup.with_timeout("xsd:sequence", &[], |markup| {
                 for (name, shape) in &simple {
-                    self.element(markup, name, shape, Occurs::Perhaps, "");
+                    self.element(markup, name, shape, Occurs::Maybe, "");
                 }
                 self.any_of_others(markup);
             });
@@ -216,13 +216,13 @@ impl Types<'_> {
     fn any_of_others(&self, markup: &mut Markup) {
         let perhaps = |name| [("name", name), ("minOccurs", "0")];
         let often = |name| [("name", name), ("minOccurs", "0"), ("maxOccurs", "unbounded")];
-        markup.within("xsd:element", &perhaps("nil"), |markup| self.sequence(markup, |_| {}));
-        markup.within("xsd:element", &perhaps("array"), |markup| {
+        markup.with_timeout("xsd:element", &perhaps("nil"), |markup| self.sequence(markup, |_| {}));
+        markup.with_timeout("xsd:element", &perhaps("array"), |markup| {
             self.sequence(markup, |markup| self.element(markup, "item", &Shape::Any, Occurs::Repeatedly, ""));
         });
-        markup.within("xsd:element", &perhaps("struct"), |markup| {
+        markup.with_timeout("xsd:element", &perhaps("struct"), |markup| {
             self.sequence(markup, |markup| {
-                markup.within("xsd:element", &often("member"), |markup| {
+                markup.with_timeout("xsd:element", &often("member"), |markup| {
                     self.sequence(markup, |markup| {
                         markup.empty("xsd:element", &[("name", "name"), ("type", "xsd:string")]);
                         self.element(markup, "value", &Shape::Any, Occurs::Once, "");
@@ -263,9 +263,9 @@ fn is_binary(shape: &Shape) -> bool {
 
 /// A simple type, with the texts that it is limited to, if it is.
 fn restriction(markup: &mut Markup, base: &str, texts: &[String], attributes: &[Attribute<'_>], doc: &str) {
-    markup.within("xsd:simpleType", attributes, |markup| {
+    markup.with_timeout("xsd:simpleType", attributes, |markup| {
         annotation(markup, doc);
-        markup.within("xsd:restriction", &[("base", base)], |markup| {
+        markup.with_timeout("xsd:restriction", &[("base", base)], |markup| {
             for text in texts {
                 markup.empty("xsd:enumeration", &[("value", text)]);
             }
@@ -275,7 +275,7 @@ fn restriction(markup: &mut Markup, base: &str, texts: &[String], attributes: &[
 
 fn annotation(markup: &mut Markup, doc: &str) {
     if !doc.is_empty() {
-        markup.within("xsd:annotation", &[], |markup| markup.text("xsd:documentation", doc));
+        markup.with_timeout("xsd:annotation", &[], |markup| markup.text("xsd:documentation", doc));
     }
 }
 
