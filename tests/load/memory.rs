@@ -1,16 +1,9 @@
-//! The program gives memory back that large requests took.
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/process.rs"]
-mod process;
+//! The program returns the memory that large requests took.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::process::Command;
 use std::thread;
 
-use process::Process;
+use super::Program;
 
 /// What the program may hold, in KiB. In use are at most 40 MiB; the system's allocator made 500 MiB of it.
 const MOST: u64 = 200 * 1024;
@@ -19,17 +12,14 @@ const ROUNDS: usize = 4;
 
 #[test]
 fn many_large_documents_take_no_more_memory_than_a_few() {
-    let mut server =
-        Process::start(Command::new(env!("CARGO_BIN_EXE_croupier")).args(["serve", "--listen", "127.0.0.1:0"]));
-    let line = server.line();
-    let (_, address) = line.split_once(" listens on http://").unwrap_or_else(|| panic!("no address in {line:?}"));
+    let server = Program::start();
     let request = count_many_values();
     thread::scope(|scope| {
         for _ in 0..CLIENTS {
-            scope.spawn(|| (0..ROUNDS).for_each(|_| assert_eq!(status(address, &request), "HTTP/1.1 200 OK")));
+            scope.spawn(|| (0..ROUNDS).for_each(|_| assert_eq!(status(&server, &request), "HTTP/1.1 200 OK")));
         }
     });
-    let most = most_memory(server.id());
+    let most = most_memory(server.child.id());
     assert!(most < MOST, "{most} KiB");
 }
 
@@ -44,9 +34,9 @@ fn count_many_values() -> Vec<u8> {
     (head + &body).into_bytes()
 }
 
-/// Sends a request on a connection of its own and answers the response's first line.
-fn status(address: &str, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address.trim_end_matches('/')).unwrap();
+/// Sends a request on a connection of its own and returns the first line of the response.
+fn status(server: &Program, request: &[u8]) -> String {
+    let mut stream = server.connect();
     stream.write_all(request).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

@@ -1,22 +1,15 @@
-//! `croupier add` beside servers of every sort: what it prints stands in `tests/golden/add/*.toml`, and what it says
-//! where it fails in `*.txt`. `UPDATE_GOLDEN=1` writes them instead.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/scripted.rs"]
-mod scripted;
-mod support;
+//! `croupier add` with servers of every kind: what it prints is in `tests/golden/add/*.toml`, and its error messages are
+//! in `*.txt`. `UPDATE_GOLDEN=1` writes them instead.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
 use croupier::config::{Config, Registry};
-use process::{Ended, run};
-use scripted::{Scripted, answered, array, fault, fault_struct, http};
-use support::Running;
+
+use crate::support::process::{Ended, run};
+use crate::support::running::Running;
+use crate::support::scripted::{Scripted, answered, array, fault, fault_struct, http};
 
 fn add(words: &[&str]) -> Ended {
     add_with(words, &[])
@@ -208,7 +201,7 @@ fn scgi_is_found_where_http_was_said_and_wide_integers_are_told() {
 
 #[test]
 fn the_url_may_be_that_of_the_wsdl_document_and_its_ports_are_listed() {
-    let document = include_str!("fixtures/wsdl/many-ports.wsdl");
+    let document = include_str!("../../fixtures/wsdl/many-ports.wsdl");
     let server = Scripted::start(|request| match request.starts_with("GET /calc.wsdl ") {
         true => http("200 OK", "Content-Type: text/xml\r\n", document),
         false => http("404 Not Found", "", ""),

@@ -1,10 +1,5 @@
 //! The program as a person uses it: what each command prints, where it prints it, and with which exit code.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/process.rs"]
-mod process;
-
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -12,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use process::{Ended, Process, run};
+use crate::support::process::{Ended, Process, run};
 
 const SPIN: &str = "<methodCall><methodName>spin</methodName></methodCall>";
 
@@ -74,7 +69,7 @@ fn serve(more: &[&str]) -> (Process, String) {
     (server, url.to_owned())
 }
 
-/// Asks for so many spins that the buffers between server and client cannot hold them, and waits for the head of the
+/// Asks for more spins than the buffers between server and client can hold, and waits for the head of the
 /// answer: the call lasts until the rest is read.
 fn begin(url: &str, spins: u32) -> TcpStream {
     let body = format!(
@@ -288,7 +283,7 @@ fn there_are_as_many_workers_as_the_configuration_says() {
 fn a_unix_socket_is_served_and_removed_at_the_end() {
     let folder = Folder::new();
     let socket = folder.0.join("croupier.sock");
-    // What a server leaves behind that was killed: a socket nobody listens on.
+    // What a server leaves behind that was killed: a socket without a listener.
     drop(UnixListener::bind(&socket).unwrap());
     assert!(socket.exists());
     let listen = format!("unix:{}", socket.display());

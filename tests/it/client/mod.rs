@@ -1,6 +1,5 @@
-//! The client against servers of every temper, on sockets.
+//! The client against well-behaved and misbehaving servers, on sockets.
 
-#[cfg(test)]
 mod server;
 
 use std::time::Duration;
@@ -124,7 +123,7 @@ async fn a_silent_server_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_port_where_nobody_listens_is_told_apart_from_a_broken_connection() {
+async fn a_port_without_a_listener_is_distinguished_from_a_broken_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = listener.local_addr().unwrap();
     let url = format!("http://{server}/");

@@ -1,4 +1,4 @@
-//! Servers for the client to call: one that says what it is told to say, and a whole gateway.
+//! Servers for the client to call: one that sends prepared bytes, and a whole gateway.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,7 +1,5 @@
 //! The built-in configuration is sound, complete, and says of each key what is true.
 
-#![allow(clippy::panic, reason = "a test fails by panicking, its helpers too")]
-
 use croupier::config::{Config, DEFAULT, Registry, reference};
 use toml::{Table, Value};
 

@@ -1,7 +1,5 @@
 //! What a person reads who got the configuration wrong: each file in `tests/golden/config` beside its messages.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
-
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 

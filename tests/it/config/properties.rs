@@ -1,9 +1,11 @@
-//! Whatever stands in the file, the answer is a configuration or a message, and never a panic.
+//! Any file gives a configuration or an error message, and never a panic.
 
 use croupier::config::{Config, DEFAULT, Registry};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+
+use crate::support::random_cases;
 
 /// Reads a text, and writes what is wrong with it in both ways.
 fn read(text: &str) -> Result<(), TestCaseError> {
@@ -102,7 +104,7 @@ fn mutated() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(random_cases(200))]
 
     #[test]
     fn any_text_gets_an_answer(text in any::<String>()) {

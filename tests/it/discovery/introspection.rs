@@ -1,14 +1,12 @@
 //! What XML-RPC's introspection says of our own services reads back as their signatures.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "support/every_type.rs"]
-mod every_type;
 
 use croupier::Value;
 use croupier::describe::signature::signatures;
 use croupier::learn::introspection::{Described, interface};
 use croupier::service::Service;
 use croupier::services::wheel::{Chance, Family, Table};
+
+use crate::support::every_type;
 
 #[test]
 fn our_own_signatures_come_back() {

@@ -1,9 +1,5 @@
 //! Interfaces read from WSDL: our own documents give the shapes that they were made of, and those of others the methods
 //! that they offer, with the messages that they want.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/every_type.rs"]
-mod every_type;
 
 use std::sync::Arc;
 
@@ -21,6 +17,8 @@ use croupier::shape::{Field, Shape, Shapes};
 use croupier::wire::Limits;
 use croupier::{Fault, Value};
 use http::{Request, Response, header};
+
+use crate::support::every_type;
 
 /// What a shape says, written out to a depth, in the words that WSDL has for it: tuples whose items have names of their
 /// own are records.
@@ -91,7 +89,7 @@ fn our_own_documents_give_the_shapes_that_they_were_made_of() {
     }
 }
 
-/// A description, and the tongue that speaks by it.
+/// A description, and the client codec made from it.
 struct Foreign {
     learned: Learned,
     shapes: Shapes,
@@ -121,7 +119,7 @@ impl Foreign {
         self.tongue.ask(self.asked(method), Args::Json(&raw).read().unwrap())
     }
 
-    /// What stands in the Body of a request.
+    /// The content of the Body of a request.
     fn body(&self, method: &str, args: &str) -> String {
         let request = self.request(method, args).unwrap();
         let text = String::from_utf8(request.body().to_vec()).unwrap();
@@ -143,7 +141,7 @@ impl Foreign {
 
 #[test]
 fn elements_that_are_not_called_as_their_operations_hold_parameters_all_the_same() {
-    let wheel = Foreign::new(&[include_str!("fixtures/wsdl/contract-first.wsdl")], None);
+    let wheel = Foreign::new(&[include_str!("../../fixtures/wsdl/contract-first.wsdl")], None);
     assert_eq!(
         wheel.lines(),
         [
@@ -168,7 +166,7 @@ fn elements_that_are_not_called_as_their_operations_hold_parameters_all_the_same
 
 #[test]
 fn of_many_ports_one_that_speaks_soap_is_taken() {
-    let text = include_str!("fixtures/wsdl/many-ports.wsdl");
+    let text = include_str!("../../fixtures/wsdl/many-ports.wsdl");
     let stock = Foreign::new(&[text], None);
     assert_eq!(stock.learned.binding.address.as_deref(), Some("http://example.org/eleven"));
     assert_eq!(stock.learned.interface.title, "Stock");
@@ -187,7 +185,7 @@ fn of_many_ports_one_that_speaks_soap_is_taken() {
 
 #[test]
 fn arrays_extensions_groups_and_choices_are_read_and_written() {
-    let stock = Foreign::new(&[include_str!("fixtures/wsdl/many-ports.wsdl")], None);
+    let stock = Foreign::new(&[include_str!("../../fixtures/wsdl/many-ports.wsdl")], None);
     assert_eq!(
         stock.body("GetItems", r#"{"since": "2026-01-02T03:04:05", "kinds": ["Big", "Small"]}"#),
         "<n0:GetItems><n0:since>2026-01-02T03:04:05</n0:since><n0:kinds><n0:Kind>Big</n0:Kind>\
@@ -213,7 +211,7 @@ fn arrays_extensions_groups_and_choices_are_read_and_written() {
 
 #[test]
 fn values_of_soaps_encoding_say_their_types_and_refer_to_each_other() {
-    let enc = Foreign::new(&[include_str!("fixtures/wsdl/encoded.wsdl")], None);
+    let enc = Foreign::new(&[include_str!("../../fixtures/wsdl/encoded.wsdl")], None);
     assert_eq!(enc.lines()[1], "sum(xs: array) -> int");
     assert_eq!(
         enc.body("sum", "[[1, 2]]"),
@@ -238,7 +236,7 @@ fn values_of_soaps_encoding_say_their_types_and_refer_to_each_other() {
 
 #[test]
 fn references_that_lead_nowhere_or_round_in_circles_are_refused() {
-    let enc = Foreign::new(&[include_str!("fixtures/wsdl/encoded.wsdl")], None);
+    let enc = Foreign::new(&[include_str!("../../fixtures/wsdl/encoded.wsdl")], None);
     for (answer, kind, message) in [
         ("<r><return href='#a'/></r>", Kind::Structure, "refers by `href` to another element"),
         (
@@ -272,8 +270,9 @@ fn references_that_lead_nowhere_or_round_in_circles_are_refused() {
 
 #[test]
 fn a_description_may_be_in_several_documents() {
-    let main = include_str!("fixtures/wsdl/split.wsdl");
-    let (calc, types) = (include_str!("fixtures/wsdl/split-calc.wsdl"), include_str!("fixtures/wsdl/split-calc.xsd"));
+    let main = include_str!("../../fixtures/wsdl/split.wsdl");
+    let (calc, types) =
+        (include_str!("../../fixtures/wsdl/split-calc.wsdl"), include_str!("../../fixtures/wsdl/split-calc.xsd"));
     let wanted = |text| imports(Document { location: "x", text }).unwrap();
     assert_eq!(
         (wanted(main), wanted(calc), wanted(types)),
@@ -301,11 +300,11 @@ fn a_description_may_be_in_several_documents() {
 }
 
 #[test]
-fn what_is_learned_can_be_described_and_learned_again() {
+fn what_is_discovered_can_be_described_and_discovered_again() {
     for text in [
-        include_str!("fixtures/wsdl/contract-first.wsdl"),
-        include_str!("fixtures/wsdl/encoded.wsdl"),
-        include_str!("fixtures/wsdl/many-ports.wsdl"),
+        include_str!("../../fixtures/wsdl/contract-first.wsdl"),
+        include_str!("../../fixtures/wsdl/encoded.wsdl"),
+        include_str!("../../fixtures/wsdl/many-ports.wsdl"),
     ] {
         let foreign = Foreign::new(&[text], None);
         let own = wsdl::document(
@@ -322,8 +321,8 @@ fn what_is_learned_can_be_described_and_learned_again() {
 
 #[test]
 fn arguments_that_do_not_fit_are_refused_with_their_place() {
-    let stock = Foreign::new(&[include_str!("fixtures/wsdl/many-ports.wsdl")], None);
-    let enc = Foreign::new(&[include_str!("fixtures/wsdl/encoded.wsdl")], None);
+    let stock = Foreign::new(&[include_str!("../../fixtures/wsdl/many-ports.wsdl")], None);
+    let enc = Foreign::new(&[include_str!("../../fixtures/wsdl/encoded.wsdl")], None);
     for (service, method, args, message) in [
         (&stock, "Drop", "{}", "the parameter `id` is missing"),
         (&stock, "GetItems", r#"{"since": null, "kinds": 1}"#, "parameter `kinds`: expected a list, not an integer"),

@@ -1,6 +1,6 @@
-//! Requests to the JSON-RPC face and its whole answers, byte for byte.
+//! JSON-RPC requests and their whole responses, byte for byte.
 //!
-//! The cases stand in `tests/golden/jsonrpc/*.cases`, in the form that `support/cases.rs` describes, with the keys
+//! The cases are in `tests/golden/jsonrpc/*.cases`, in the form that `support/cases.rs` describes, with the keys
 //!
 //! ```text
 //! dialect: non-finite = "null"         (settings that differ from the default)
@@ -11,17 +11,9 @@
 //! An answer without a body is shown as its status, 204. `UPDATE_GOLDEN=1` writes the answers that are given instead
 //! of comparing them. `SEEDS=DIR` writes the requests into a directory, for a fuzzer to begin with.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/cases.rs"]
-mod cases;
-#[path = "support/specimen.rs"]
-mod specimen;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cases::Case;
 use croupier::faces::face::{Face, GroupRequest};
 use croupier::faces::jsonrpc::JsonRpc;
 use croupier::service::{Context, Service};
@@ -30,6 +22,9 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use crate::support::cases::{self, Case};
+use crate::support::specimen;
 
 /// How many cases there are at least, and how many of them are hostile.
 const CASES: usize = 160;

@@ -2,11 +2,6 @@
 //!
 //! `UPDATE_GOLDEN=1` writes the documents that are made instead of comparing them.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/every_type.rs"]
-mod every_type;
-
 use std::sync::Arc;
 
 use croupier::describe::openrpc;
@@ -19,6 +14,8 @@ use croupier::site::Site;
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+
+use crate::support::every_type;
 
 fn wheel() -> Local {
     Table::new(Family::American, Chance::seeded(7)).with_max_spins(1000).service().unwrap()
@@ -70,7 +67,7 @@ fn every_reference_leads_somewhere() {
     }
 }
 
-/// What a face answers, as JSON.
+/// The response of a protocol, as JSON.
 fn served(face: &dyn Face, method: Method, tail: &str, body: &str) -> Value {
     let service: Arc<dyn Service> = Arc::new(wheel());
     let slash = if tail.is_empty() { "" } else { "/" };

@@ -1,25 +1,15 @@
-//! Requests to the REST face and its whole answers, byte for byte; and the OpenAPI documents.
+//! REST requests and their whole responses, byte for byte; and the OpenAPI documents.
 //!
-//! The cases stand in `tests/golden/rest/*.cases` (see `support/cases.rs`). A request is its line, its headers, and
+//! The cases are in `tests/golden/rest/*.cases` (see `support/cases.rs`). A request is its line, its headers, and
 //! after an empty line its body; an answer is its status, its headers in alphabetical order, and after an empty line its
 //! body. The keys are `options` (`cors = ["https://casino.example"]`) and `limits` (`depth = 3, elements = 20`).
 //!
 //! `UPDATE_GOLDEN=1` writes the answers that are given instead of comparing them. `SEEDS=DIR` writes the queries into
 //! a directory, for a fuzzer to begin with.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/cases.rs"]
-mod cases;
-#[path = "support/every_type.rs"]
-mod every_type;
-#[path = "support/rest.rs"]
-mod rest;
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cases::Case;
 use croupier::describe::openapi;
 use croupier::faces::face::{Face, GroupRequest};
 use croupier::faces::rest::{Rest, RestOptions};
@@ -30,6 +20,10 @@ use croupier::wire::Limits;
 use http::Request;
 use http_body_util::BodyExt;
 use serde::Deserialize;
+
+use crate::support::cases::{self, Case};
+use crate::support::every_type;
+use crate::support::rest;
 
 /// How many cases there are at least.
 const CASES: usize = 100;

@@ -1,20 +1,12 @@
-//! Requests to the SOAP face and its whole answers, byte for byte.
+//! SOAP requests and their whole responses, byte for byte.
 //!
-//! The cases stand in `tests/golden/soap/*.cases`, in the form that `support/cases.rs` describes, with these lines:
+//! The cases are in `tests/golden/soap/*.cases`, in the form that `support/cases.rs` describes, with these lines:
 //! `action` is the SOAPAction header, `query` stands behind the path, `options` and `limits` are settings that differ from
 //! the default. An answer begins with a line that says its status and content type.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/cases.rs"]
-mod cases;
-#[path = "support/specimen.rs"]
-mod specimen;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cases::Case;
 use croupier::faces::face::{Claim, Face, GroupHead, GroupRequest};
 use croupier::faces::soap::Soap;
 use croupier::service::{Context, Service};
@@ -22,6 +14,9 @@ use croupier::wire::Limits;
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use serde::Deserialize;
+
+use crate::support::cases::{self, Case};
+use crate::support::specimen;
 
 /// How many cases there are at least.
 const CASES: usize = 150;

@@ -1,10 +1,5 @@
 //! The WSDL documents of a wheel and of a service that uses every type, byte for byte: each in both styles and for
-//! each version of SOAP. They stand in `tests/golden/wsdl`; `UPDATE_GOLDEN=1` writes them anew.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/every_type.rs"]
-mod every_type;
+//! each version of SOAP. They are in `tests/golden/wsdl`; `UPDATE_GOLDEN=1` writes them anew.
 
 use std::path::PathBuf;
 
@@ -12,6 +7,8 @@ use croupier::describe::wsdl::{self, Form, Style, Versions};
 use croupier::service::Service;
 use croupier::services::wheel::{Chance, Family, Table};
 use croupier::shape::Shapes;
+
+use crate::support::every_type;
 
 /// The forms in which a document is asked for, by the end of its file's name.
 const FORMS: [(&str, Form); 4] = [

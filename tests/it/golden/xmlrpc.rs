@@ -1,6 +1,6 @@
-//! Requests to the XML-RPC face and its whole answers, byte for byte.
+//! XML-RPC requests and their whole responses, byte for byte.
 //!
-//! The cases stand in `tests/golden/xmlrpc/*.cases`, in the form that `support/cases.rs` describes, with the keys
+//! The cases are in `tests/golden/xmlrpc/*.cases`, in the form that `support/cases.rs` describes, with the keys
 //!
 //! ```text
 //! type: text/xml; charset=utf-8        (the Content-Type; none if left out)
@@ -12,17 +12,9 @@
 //! `UPDATE_GOLDEN=1` writes the answers that are given instead of comparing them. `SEEDS=DIR` writes the requests
 //! into a directory, for a fuzzer to begin with.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/cases.rs"]
-mod cases;
-#[path = "support/specimen.rs"]
-mod specimen;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cases::Case;
 use croupier::faces::face::{Face, GroupRequest};
 use croupier::faces::xmlrpc::XmlRpc;
 use croupier::service::{Context, Service};
@@ -32,6 +24,9 @@ use croupier::wire::xmlrpc::{Dialect, Document, Root};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde::Deserialize;
+
+use crate::support::cases::{self, Case};
+use crate::support::specimen;
 
 /// How many cases there are at least.
 const CASES: usize = 160;

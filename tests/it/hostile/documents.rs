@@ -3,8 +3,6 @@
 //! Nothing here looks at a clock. Were a reader to take time in proportion to the square of such a document, the
 //! test would not come to its end.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use croupier::fault::Kind;
 use croupier::wire::Limits;
 use croupier::wire::xml::Reading;

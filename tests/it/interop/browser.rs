@@ -3,27 +3,17 @@
 //! `tests/peers/browser.js` drives Chromium through the package puppeteer-core, which must be where Node finds it, in a
 //! folder that the variable `NODE_PATH` names. `CHROMIUM` is the browser's program; `/usr/bin/chromium` without it.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/every_type.rs"]
-mod every_type;
-#[path = "support/hostile.rs"]
-mod hostile;
-#[path = "support/house.rs"]
-mod house;
-#[path = "support/pages.rs"]
-mod pages;
-#[path = "support/process.rs"]
-mod process;
-mod support;
-
 use std::process::Command;
 
 use croupier::config::{Config, Registry};
 use croupier::settings::Settings;
 use croupier::site::Site;
-use process::run;
-use support::Running;
+
+use crate::support::casino;
+use crate::support::hostile_service;
+use crate::support::pages;
+use crate::support::process::run;
+use crate::support::running::Running;
 
 /// Lets the script take one of its steps, against a gateway of its own; it must find nothing wrong.
 fn step(name: &str) {
@@ -35,7 +25,7 @@ fn step_at(name: &str, gateway: &Running) {
     let shots = format!("{}/screenshots", env!("CARGO_TARGET_TMPDIR"));
     std::fs::create_dir_all(&shots).unwrap();
     let url = format!("http://{}", gateway.address);
-    let ended = run(Command::new("node").args([&script, &url, &shots, name]).env("HOSTILE", hostile::shown()));
+    let ended = run(Command::new("node").args([&script, &url, &shots, name]).env("HOSTILE", hostile_service::shown()));
     assert!(ended.status.success(), "{}\n{}{}", ended.status, ended.stdout, ended.stderr);
 }
 
@@ -52,11 +42,11 @@ macro_rules! steps {
 #[test]
 #[ignore = "needs chromium and node with the puppeteer-core package"]
 fn a_page_of_ones_own_shows_what_there_is_and_what_is_dead() {
-    step_at("showsTheTable", &Running::router(house::house().router(), Settings::default()));
+    step_at("showsTheTable", &Running::router(casino::config().router(), Settings::default()));
 }
 
 /// A wheel here, one that another gateway turns, and one of a server that is not there.
-fn elsewhere(other: &Running) -> String {
+fn with_upstreams(other: &Running) -> String {
     format!(
         r#"
         [group."/american"]
@@ -91,9 +81,9 @@ fn elsewhere(other: &Running) -> String {
 
 #[test]
 #[ignore = "needs chromium and node with the puppeteer-core package"]
-fn a_table_shows_wheels_elsewhere_and_one_that_is_dead() {
+fn a_table_shows_wheels_of_upstreams_and_one_that_is_dead() {
     let other = Running::built_in();
-    let config = Config::parse("table.toml", &elsewhere(&other), &Registry::standard()).unwrap();
+    let config = Config::parse("table.toml", &with_upstreams(&other), &Registry::standard()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let remotes: Vec<_> = config.groups.iter().filter_map(|group| group.remote.clone()).collect();
     let learned: Vec<bool> = remotes.iter().map(|remote| runtime.block_on(remote.learn()).is_ok()).collect();

@@ -1,16 +1,8 @@
 //! Other people's JSON-RPC clients against a gateway with a wheel and a service that has every type: jayson for Node,
 //! and Python's jsonrpcclient. The OpenRPC documents against OpenRPC's own meta-schema.
 //!
-//! What they call and expect stands in `tests/peers`. Packages of Node must be where Node finds them, in a folder that
+//! What they call and expect is in `tests/peers`. Packages of Node must be where Node finds them, in a folder that
 //! the variable `NODE_PATH` names; `PYTHON` may name the interpreter that has jsonrpcclient.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/every_type.rs"]
-mod every_type;
-#[path = "support/process.rs"]
-mod process;
-mod support;
 
 use std::process::Command;
 use std::sync::Arc;
@@ -23,8 +15,10 @@ use croupier::router::Router;
 use croupier::service::Service;
 use croupier::services::wheel::{Chance, Family, Table};
 use croupier::settings::Settings;
-use process::run;
-use support::Running;
+
+use crate::support::every_type;
+use crate::support::process::run;
+use crate::support::running::Running;
 
 fn gateway() -> Running {
     let mut router = Router::default();

@@ -1,23 +1,16 @@
-//! Other people's tools against the REST face and its descriptions: openapi-spec-validator reads the documents, and
+//! Other people's tools against REST and its descriptions: openapi-spec-validator reads the documents, and
 //! schemathesis makes requests of them, valid and invalid ones, and compares the answers with what was promised.
 //!
 //! Schemathesis makes more than 500 requests to each group, beside those that it derives from the bounds in the schemas.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[allow(dead_code, unreachable_pub, reason = "it is a program of its own")]
-#[path = "../examples/guests.rs"]
-mod guests;
-#[path = "support/process.rs"]
-mod process;
-mod support;
 
 use std::io::Write;
 use std::process::Command;
 
 use croupier::config::{Config, DEFAULT};
-use process::run;
-use support::Running;
+
+use crate::support::guests;
+use crate::support::process::run;
+use crate::support::running::Running;
 
 /// Wheels of few spins, so that no answer is long, and the diagnostics.
 const CONFIG: &str = r#"
@@ -36,11 +29,12 @@ const CONFIG: &str = r#"
 
 /// The guest list of the example, with its routes.
 fn guest_list() -> Running {
-    let config = Config::parse("guests.toml", include_str!("../examples/guests.toml"), &guests::registry()).unwrap();
+    let config =
+        Config::parse("guests.toml", include_str!("../../../examples/guests.toml"), &guests::registry()).unwrap();
     Running::router(config.router(), config.settings)
 }
 
-/// Has schemathesis make so many requests of each operation at a path, and look at the answers, with these options more.
+/// Has schemathesis make this many requests of each operation at a path and check the responses, with further options.
 fn check(gateway: &Running, path: &str, examples: &str, more: &[&str]) {
     let url = format!("http://{}{path}/openapi.json", gateway.address);
     let options = ["--checks", "all", "--max-examples", examples, "--seed", "2026", "--no-color"];
@@ -72,7 +66,7 @@ fn schemathesis_finds_nothing_wrong_with_the_diagnostics() {
 #[test]
 #[ignore = "needs schemathesis"]
 fn schemathesis_finds_nothing_wrong_with_a_list_of_routes() {
-    // Whoever asks for a guest who is not there is refused, however valid the number is.
+    // A request for a guest who does not exist is refused, however valid the number is.
     let refusable = ["--exclude-checks", "positive_data_acceptance", "--warnings", "off"];
     check(&guest_list(), "/casino", "50", &refusable);
 }

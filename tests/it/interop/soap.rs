@@ -1,16 +1,8 @@
 //! Other people's SOAP clients against a wheel and a service that uses every type: zeep, the `soap` package of Node,
 //! PHP's SoapClient, clients that gSOAP makes, and SOAP::Lite.
 //!
-//! What they call and expect stands in `tests/peers`. zeep must be where Python finds it, in a folder that the variable
+//! What they call and expect is in `tests/peers`. zeep must be where Python finds it, in a folder that the variable
 //! `PYTHONPATH` names, and Node's package in one that `NODE_PATH` names.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/every_type.rs"]
-mod every_type;
-#[path = "support/process.rs"]
-mod process;
-mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,8 +15,10 @@ use croupier::router::Router;
 use croupier::service::Service;
 use croupier::services::wheel::{Chance, Family, Table};
 use croupier::settings::Settings;
-use process::run;
-use support::Running;
+
+use crate::support::every_type;
+use crate::support::process::run;
+use crate::support::running::Running;
 
 /// The warnings of wsdl2h that are known: that C has no inheritance, which no type here needs, and that there are two
 /// ports where both were asked for.

@@ -1,22 +1,17 @@
-//! Servers that somebody else wrote, behind the gateway: supervisord, aria2, Python's XML-RPC server with several paths
-//! and jayson's JSON-RPC server, each over all four faces.
+//! Servers written by others, behind the gateway: supervisord, aria2, Python's XML-RPC server with several paths and
+//! jayson's JSON-RPC server, each over all four protocols.
 //!
 //! The servers must be where the shell finds them, jayson where Node finds it, in a folder that `NODE_PATH` names.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/remote.rs"]
-mod remote;
 
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 use croupier::Value;
 use croupier::fault::Kind;
-use remote::{Croupier, FACES, Folder, Group, Outcome, Server, free_port, listens, text};
 use serde_json::{Value as Json, json};
+
+use crate::support::over::Over;
+use crate::support::peers::{Croupier, Folder, Group, Outcome, Server, free_port, listens, text};
 
 /// What is different each time.
 const PASSING: [&str; 6] = ["now", "start", "stop", "pid", "description", "exitstatus"];
@@ -95,18 +90,18 @@ fn lasting(value: Json) -> Json {
     }
 }
 
-/// The outcomes of calls made one after the other over each face, which are the same over all.
+/// The outcomes of calls made one after the other over each protocol, which are the same over all.
 fn played(group: &Group<'_>, calls: &[(&str, Vec<Value>)]) -> Vec<Outcome> {
-    let all = FACES.map(|face| {
-        let outcomes = calls.iter().map(|(method, args)| match group.outcome(face, method, args) {
+    let all = Over::ALL.map(|over| {
+        let outcomes = calls.iter().map(|(method, args)| match group.outcome(over, method, args) {
             Outcome::Value(value) => Outcome::Value(lasting(value)),
             fault => fault,
         });
         outcomes.collect::<Vec<_>>()
     });
-    for (face, outcomes) in FACES.iter().zip(&all) {
+    for (over, outcomes) in Over::ALL.iter().zip(&all) {
         for ((call, outcome), first) in calls.iter().zip(outcomes).zip(&all[0]) {
-            assert_eq!(outcome, first, "{call:?} over {face:?}, and over XML-RPC");
+            assert_eq!(outcome, first, "{call:?} over {over:?}, and over XML-RPC");
         }
     }
     let [first, ..] = all;
@@ -164,7 +159,7 @@ fn every_method() -> Vec<(&'static str, Vec<Value>)> {
 
 #[test]
 #[ignore = "needs supervisord"]
-fn supervisord_answers_every_method_over_all_faces() {
+fn supervisord_answers_every_method_over_all_protocols() {
     let supervised = Supervised::start();
     let group = supervised.group();
     let calls = every_method();
@@ -202,8 +197,8 @@ fn supervisord_is_described_and_driven_by_routes() {
         assert!(!method.doc.is_empty(), "{} has no documentation", method.name);
     }
     assert!(!group.names().iter().any(|name| ["supervisor.shutdown", "supervisor.restart"].contains(name)));
-    for face in [remote::Face::XmlRpc, remote::Face::JsonRpc] {
-        let hidden = group.outcome(face, "supervisor.shutdown", &[]);
+    for over in [Over::XmlRpc, Over::JsonRpc] {
+        let hidden = group.outcome(over, "supervisor.shutdown", &[]);
         assert!(matches!(hidden, Outcome::Fault(Kind::NoSuchMethod, _)), "{hidden:?}");
     }
     let (status, _) = croupier.rest("POST", "/supervisor/supervisor.shutdown", "{}");
@@ -224,7 +219,7 @@ fn supervisord_is_described_and_driven_by_routes() {
 
 #[test]
 #[ignore = "needs supervisord"]
-fn supervisord_has_the_calls_of_a_batch_together() {
+fn supervisord_gets_the_calls_of_a_batch_in_one_request() {
     let supervised = Supervised::start();
     let batch = r#"[{"jsonrpc": "2.0", "id": 1, "method": "supervisor.getState"},
         {"jsonrpc": "2.0", "id": 2, "method": "supervisor.getProcessInfo", "params": ["nobody"]},
@@ -257,9 +252,9 @@ fn supervisord_wants_a_password_over_tcp_and_fails_in_html() {
 
     // An argument of the wrong type is HTTP 500 with a page; over SOAP and REST the interface has it refused before.
     let group = supervised.group();
-    for face in [remote::Face::XmlRpc, remote::Face::JsonRpc] {
-        let failed = group.outcome(face, "supervisor.getProcessInfo", &[Value::Int(1)]);
-        assert!(matches!(failed, Outcome::Fault(Kind::Unreachable | Kind::BadParams, _)), "{face:?}: {failed:?}");
+    for over in [Over::XmlRpc, Over::JsonRpc] {
+        let failed = group.outcome(over, "supervisor.getProcessInfo", &[Value::Int(1)]);
+        assert!(matches!(failed, Outcome::Fault(Kind::Unreachable | Kind::BadParams, _)), "{over:?}: {failed:?}");
     }
     let (status, problem) = supervised.croupier.rest("POST", "/supervisor/supervisor.getProcessInfo", r#"{"name": 1}"#);
     assert!([400, 502].contains(&status), "{status} {problem}");
@@ -270,7 +265,7 @@ fn supervisord_wants_a_password_over_tcp_and_fails_in_html() {
 
 #[test]
 #[ignore = "needs aria2c"]
-fn aria2_gets_its_token_with_every_call_and_nobody_sees_it() {
+fn aria2_gets_its_token_with_every_call_and_no_caller_sees_it() {
     const TOKEN: &str = "rien-ne-va-plus";
     let (folder, port) = (Folder::new(), free_port());
     let _aria2 = Server::start(
@@ -321,7 +316,7 @@ fn aria2_gets_its_token_with_every_call_and_nobody_sees_it() {
             Value::Struct(vec![("methodName".into(), text(name)), ("params".into(), Value::Array(Vec::new()))])
         };
         let calls = Value::Array(vec![member("aria2.getVersion"), member("aria2.getGlobalStat")]);
-        let results = group.outcome(remote::Face::XmlRpc, "system.multicall", &[calls]).value();
+        let results = group.outcome(Over::XmlRpc, "system.multicall", &[calls]).value();
         assert!(results[0][0]["version"].is_string() && results[1][0]["numActive"] == "0", "{results}");
 
         for document in ["?wsdl", "/openapi.json", "/openrpc.json", ""] {
@@ -329,7 +324,7 @@ fn aria2_gets_its_token_with_every_call_and_nobody_sees_it() {
             assert!(!String::from_utf8_lossy(response.body()).contains(TOKEN), "{path}{document}");
         }
         // An argument that the server does not take, so that it says what it was given.
-        let refused = format!("{:?}", group.outcome(remote::Face::JsonRpc, "aria2.tellStatus", &[Value::Int(1)]));
+        let refused = format!("{:?}", group.outcome(Over::JsonRpc, "aria2.tellStatus", &[Value::Int(1)]));
         assert!(!refused.contains(TOKEN), "{refused}");
     }
     let ended = croupier.end();
@@ -359,11 +354,11 @@ fn python_has_two_services_whose_values_keep_their_types() {
     let opened: croupier::date::DateTime = "1863-07-01T20:30:15".parse().unwrap();
     let seal = Value::Binary((0..=255).collect());
     assert_eq!(house.agreed("opened", &[]).value(), "1863-07-01T20:30:15");
-    for face in [remote::Face::XmlRpc, remote::Face::Soap] {
-        assert_eq!(house.call(face, "opened", &[]), Ok(Value::Date(opened)), "{face:?}");
-        assert_eq!(house.call(face, "seal", &[]), Ok(seal.clone()), "{face:?}");
-        assert_eq!(house.call(face, "echo", &[Value::Date(opened)]), Ok(Value::Date(opened)), "{face:?}");
-        assert_eq!(house.call(face, "echo", std::slice::from_ref(&seal)), Ok(seal.clone()), "{face:?}");
+    for over in [Over::XmlRpc, Over::Soap] {
+        assert_eq!(house.call(over, "opened", &[]), Ok(Value::Date(opened)), "{over:?}");
+        assert_eq!(house.call(over, "seal", &[]), Ok(seal.clone()), "{over:?}");
+        assert_eq!(house.call(over, "echo", &[Value::Date(opened)]), Ok(Value::Date(opened)), "{over:?}");
+        assert_eq!(house.call(over, "echo", std::slice::from_ref(&seal)), Ok(seal.clone()), "{over:?}");
     }
     assert_eq!(house.agreed("nothing", &[]).value(), Json::Null);
     let rows = json!([[1, 2, 3], [], [[true, 2.5, "<&>"], null], ["AA==", "2026-11-22T01:02:03"]]);
@@ -378,10 +373,10 @@ fn python_has_two_services_whose_values_keep_their_types() {
 
 #[test]
 #[ignore = "needs node with the jayson package"]
-fn jayson_answers_over_all_faces_by_an_openrpc_document() {
+fn jayson_answers_over_all_protocols_by_an_openrpc_document() {
     let (_server, port) = Server::script("node", "remote_jayson.js", &[]);
     let folder = Folder::new();
-    folder.file("cards.json", include_str!("peers/remote_jayson.json"));
+    folder.file("cards.json", include_str!("../../peers/remote_jayson.json"));
     let config = format!(
         r#"
         [group."/cards"]
@@ -396,13 +391,13 @@ fn jayson_answers_over_all_faces_by_an_openrpc_document() {
     assert_eq!(cards.agreed("add", &[Value::Double(2.5), Value::Double(0.25)]).value(), 2.75);
     let row = |row: i32, odd: bool, half: f64| json!({ "row": row, "odd": odd, "half": half, "none": null });
     let rows = json!([row(0, false, 0.25), row(1, true, 0.75), row(2, false, 1.25)]);
-    for face in FACES {
-        let mut told = cards.outcome(face, "rows", &[Value::Int(3)]).value();
+    for over in Over::ALL {
+        let mut told = cards.outcome(over, "rows", &[Value::Int(3)]).value();
         for row in told.as_array_mut().unwrap() {
             // SOAP leaves out what is not there.
             row.as_object_mut().unwrap().entry("none").or_insert(Json::Null);
         }
-        assert_eq!(told, rows, "{face:?}");
+        assert_eq!(told, rows, "{over:?}");
     }
     let bust = cards.agreed("bust", &[]);
     assert_eq!(bust, Outcome::Fault(Kind::Service(Some(21)), "more than twenty-one".to_owned()));

@@ -1,21 +1,17 @@
-//! SOAP servers that somebody else wrote, behind the gateway: spyne for Python and the `soap` package of Node, by their own
-//! WSDL documents and over all four faces.
+//! SOAP servers written by others, behind the gateway: spyne for Python and the `soap` package of Node, by their own
+//! WSDL documents and over all four protocols.
 //!
 //! spyne must be where Python finds it, Node's package in a folder that the variable `NODE_PATH` names.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/remote.rs"]
-mod remote;
 
 use std::process::Command;
 
 use croupier::Value;
 use croupier::fault::Kind;
-use remote::{Croupier, Face, Folder, Outcome, Server, text};
 use serde_json::json;
+
+use crate::support::over::Over;
+use crate::support::peers::{Croupier, Folder, Outcome, Server, text};
+use crate::support::process;
 
 fn gateway(folder: &Folder, url: &str) -> Croupier {
     let config = format!(
@@ -60,7 +56,7 @@ fn clients_of_spyne_go_on_as_before() {
 
 #[test]
 #[ignore = "needs node with the soap package"]
-fn node_s_soap_answers_over_all_faces() {
+fn node_s_soap_answers_over_all_protocols() {
     let (_server, port) = Server::script("node", "remote_soap.js", &[]);
     let folder = Folder::new();
     let croupier = gateway(&folder, &format!("http://127.0.0.1:{port}/house"));
@@ -81,7 +77,7 @@ fn node_s_soap_answers_over_all_faces() {
     assert_eq!(table["opened"], "2026-11-22T01:02:03");
     let seats = table["seats"].to_string();
     assert!(seats.contains(r#"["a","b & c"]"#), "{seats}");
-    let Ok(Value::Struct(members)) = house.call(Face::XmlRpc, "table", &[text("first")]) else { panic!("no table") };
+    let Ok(Value::Struct(members)) = house.call(Over::XmlRpc, "table", &[text("first")]) else { panic!("no table") };
     let is_date = |(name, value): &(String, Value)| name == "opened" && matches!(value, Value::Date(_));
     assert!(members.iter().any(is_date), "{members:?}");
     assert!(members.iter().any(|(name, value)| name == "seal" && *value == Value::Binary(vec![0, 1, 255])));
@@ -94,7 +90,7 @@ fn node_s_soap_answers_over_all_faces() {
 
 #[test]
 #[ignore = "needs python3 with spyne"]
-fn spyne_answers_over_all_faces() {
+fn spyne_answers_over_all_protocols() {
     let (_server, port) = Server::script("python3", "remote_spyne.py", &[]);
     let folder = Folder::new();
     let croupier = gateway(&folder, &format!("http://127.0.0.1:{port}/"));

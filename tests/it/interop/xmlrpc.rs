@@ -1,19 +1,13 @@
 //! Other people's clients against the gateway with its built-in configuration: Python's `xmlrpc.client`, the
 //! `xmlrpc` package of Node, and the command-line client of xmlrpc-c.
 //!
-//! What they call and expect stands in `tests/peers`. The package of Node must be where Node finds it, in a folder
+//! What they call and expect is in `tests/peers`. The package of Node must be where Node finds it, in a folder
 //! that the variable `NODE_PATH` names.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/process.rs"]
-mod process;
-mod support;
 
 use std::process::Command;
 
-use process::{Ended, run};
-use support::Running;
+use crate::support::process::{Ended, run};
+use crate::support::running::Running;
 
 /// Runs one of the scripts in `tests/peers` against a gateway of its own; it must find nothing wrong.
 fn script(interpreter: &str, options: &[&str], name: &str) {

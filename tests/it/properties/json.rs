@@ -1,11 +1,6 @@
 //! What holds for every JSON text: what is accepted means one thing, nothing changes on its way, and every request has a
 //! sound answer.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/specimen.rs"]
-mod specimen;
-
 use std::sync::Arc;
 
 use croupier::faces::face::{Face, GroupRequest};
@@ -19,16 +14,14 @@ use http_body_util::BodyExt;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::Config;
 use serde_json::Value as Json;
+
+use crate::support::random_cases;
+use crate::support::specimen;
 
 /// How many times longer than its request an answer may be: a method repeats its parameter up to 255 times, and others
 /// answer a thousand rows.
 const LONGER: usize = 400;
-
-fn cases(cases: u32) -> Config {
-    Config { cases, failure_persistence: None, ..Config::default() }
-}
 
 /// The bytes of an answer, which must be sound JSON-RPC or nothing at all.
 fn answer(face: &JsonRpc, body: &[u8]) -> Vec<u8> {
@@ -128,7 +121,7 @@ fn document() -> impl Strategy<Value = String> {
     })
 }
 
-/// Reads a text as the face does.
+/// Reads a text as the JSON-RPC server does.
 fn read(text: &str) -> Result<Value, Fault> {
     let text = check(text.as_bytes(), Limits::default()).and_then(Checked::exact)?;
     serde_json::from_str(text).map_err(|error| Fault::new(Kind::NotWellFormed, error.to_string()))
@@ -145,7 +138,7 @@ fn request() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(cases(300))]
+    #![proptest_config(random_cases(300))]
 
     #[test]
     fn a_value_comes_back_the_same(value in carried()) {
@@ -187,7 +180,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(3000))]
+    #![proptest_config(random_cases(3000))]
 
     /// serde_json takes the last of two members of one name, croupier's `Value` takes neither; numbers beyond the
     /// machine's are doubles to the one and errors to the other. Where they differ, nothing may have been accepted.

@@ -1,9 +1,4 @@
-//! What holds for every request to the REST face: an answer that makes sense, and values that come back as they were.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/rest.rs"]
-mod rest;
+//! What holds for every REST request: a response that makes sense, and values that come back unchanged.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,8 +10,10 @@ use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
-use rest::{Echo, Point};
 use tokio::runtime::{Builder, Runtime};
+
+use crate::support::random_cases;
+use crate::support::rest::{self, Echo, Point};
 
 static SERVICE: LazyLock<Arc<dyn Service>> = LazyLock::new(|| Arc::new(rest::service()));
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().build().unwrap());
@@ -36,7 +33,7 @@ fn ask(method: Method, path_and_query: &str, headers: &[(&str, &str)], body: &[u
     })
 }
 
-/// What may stand in the query of an URI as it is.
+/// What may be in the query of a URI unescaped.
 fn query() -> impl Strategy<Value = String> {
     let plain = "[ -~&&[^#\"<>\\\\^`{|}]]{0,40}".prop_map(|text| text.replace(' ', "+"));
     let names =
@@ -70,7 +67,7 @@ fn echo() -> impl Strategy<Value = Echo> {
     })
 }
 
-/// Everything but what RFC 3986 leaves as it is.
+/// Everything but what RFC 3986 leaves unescaped.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The record as a query.
@@ -108,7 +105,7 @@ mod erased {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(random_cases(2000))]
 
     #[test]
     fn any_query_has_an_answer_that_makes_sense(

@@ -1,11 +1,4 @@
-//! Values that pass through the SOAP face and back are the same; whatever comes has an answer that is sound.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/specimen.rs"]
-mod specimen;
-#[path = "properties_xmlrpc/trees.rs"]
-#[allow(dead_code, reason = "dialects are XML-RPC's")]
-mod trees;
+//! Values that pass through SOAP and back are the same; any request gets a well-formed response.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -28,7 +21,9 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use trees::{carried, is_xml_char, same};
+use crate::support::random_cases;
+use crate::support::specimen;
+use crate::support::trees::{carried, is_xml_char, same};
 
 /// A record with a field of every shape.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -239,7 +234,7 @@ fn everything() -> impl Strategy<Value = Everything> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(random_cases(256))]
 
     #[test]
     fn any_value_comes_back((version, style) in versions(), value in carried()) {

@@ -1,17 +1,8 @@
-//! One call, the same over every face: the same value comes back, or the same fault by the one table.
+//! One call, the same over every protocol: the same value comes back, or the same fault by the one table.
 //!
 //! The calls go to every method of every wheel, of the diagnostics, and of a service with values of every type, also
-//! where that is called by an aggregate; their arguments fit mostly, and sometimes not. What SOAP leaves out (a member that is nothing, or a list without items) is
-//! left out of all answers before they are compared; nothing is done to what is sent.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/calls.rs"]
-mod calls;
-#[path = "support/every_type.rs"]
-mod every_type;
-#[path = "properties_xmlrpc/trees.rs"]
-#[allow(dead_code, reason = "only the values are wanted")]
-mod trees;
+//! where that is called by an aggregate; their arguments mostly fit. What SOAP leaves out (a member that is nil, or a list
+//! without items) is left out of all results before they are compared; nothing is done to what is sent.
 
 use croupier::faces::soap::namespace_of;
 use croupier::wire::Limits;
@@ -24,10 +15,12 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde::Deserialize;
 
-use calls::{Asked, Ended, PATH, SHAPES, asked, dialect, directly, json_of, post};
 use croupier::shape::Shape;
 
-/// How many calls are made at the least, each over every face.
+use crate::support::calls::{Asked, Ended, PATH, SHAPES, asked, dialect, directly, json_of, post};
+use crate::support::random_cases;
+
+/// How many calls are made at least, each over every protocol.
 const CASES: u32 = 2200;
 
 fn over_xml_rpc(asked: &Asked) -> Ended {
@@ -121,9 +114,8 @@ fn code(kind: Kind) -> i32 {
 }
 
 #[test]
-fn the_same_call_ends_the_same_over_every_face() {
-    let config =
-        ProptestConfig { cases: CASES, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() };
+fn the_same_call_ends_the_same_over_every_protocol() {
+    let config = ProptestConfig { max_shrink_iters: 200, ..random_cases(CASES) };
     let outcome = TestRunner::new(config).run(&asked(), |asked| {
         let expected = told(directly(&asked));
         let [xml_rpc, json_rpc] = [told(over_xml_rpc(&asked)), told(over_json_rpc(&asked))];

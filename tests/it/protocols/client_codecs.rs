@@ -1,18 +1,9 @@
-//! One call, asked in every tongue of the face of the same protocol, with arguments that came over any face: the same
-//! value comes back in the same types, or the same fault.
+//! One call, made by every client codec to the server of the same protocol, with arguments that came over any protocol:
+//! the same value comes back in the same types, or the same fault.
 //!
-//! The tongue for SOAP knows the service by nothing but its WSDL documents. In what these leave out (a member that is
+//! The client codec of SOAP knows the service only by its WSDL documents. In what these leave out (a member that is
 //! nothing, or a list without items), and in the names that they give to the items of tuples, answers are made alike
 //! before they are compared.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/calls.rs"]
-mod calls;
-#[path = "support/every_type.rs"]
-mod every_type;
-#[path = "properties_xmlrpc/trees.rs"]
-#[allow(dead_code, reason = "only the values are wanted")]
-mod trees;
 
 use std::sync::{Arc, LazyLock};
 
@@ -36,12 +27,14 @@ use http_body_util::BodyExt;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use calls::{
+use crate::support::calls::{
     Asked, Ended, FACES, PATH, SERVICES, SHAPES, asked, block, by_wsdl, dialect, directly, expected, is_typed, json_of,
     told,
 };
+use crate::support::random_cases;
+use crate::support::trees;
 
-/// How many calls are made at the least, each in every tongue.
+/// How many calls are made at least, each by every client codec.
 const CASES: u32 = 2200;
 
 /// The form in which arguments come.
@@ -53,7 +46,7 @@ enum Came {
     Soap,
 }
 
-/// A tongue, what it knows the service by, and what is behind the address.
+/// A client codec, what it knows of the service, and the service behind the address.
 struct Spoken {
     name: &'static str,
     tongue: Tongue,
@@ -63,7 +56,7 @@ struct Spoken {
     guessed: bool,
 }
 
-/// The tongues for each service.
+/// The client codecs for each service.
 static SPOKEN: LazyLock<Vec<Vec<Spoken>>> = LazyLock::new(|| (0..SERVICES.len()).map(spoken).collect());
 
 fn spoken(service: usize) -> Vec<Spoken> {
@@ -141,7 +134,7 @@ fn arguments(asked: &Asked, came: Came) -> Result<Arguments, Fault> {
     }
 }
 
-/// What the face of the same protocol answers to a request.
+/// The response of the server of the same protocol to a request.
 fn exchange(service: usize, query: &str, request: Request<Bytes>) -> Response<Bytes> {
     let (it, (mut head, body)) = (SERVICES[service](), request.into_parts());
     head.uri = format!("{PATH}{query}").parse().unwrap();
@@ -158,7 +151,7 @@ fn exchange(service: usize, query: &str, request: Request<Bytes>) -> Response<By
     })
 }
 
-/// How a call ends that is made in a tongue.
+/// How a call ends that is made by a client codec.
 fn heard(asked: &Asked, came: Came, spoken: &Spoken) -> Result<Value, Fault> {
     let known = spoken.shapes.method(&asked.method);
     let known = known.map(|method| Known { method, shapes: &spoken.shapes, guessed: spoken.guessed });
@@ -176,12 +169,11 @@ fn came() -> impl Strategy<Value = Came> {
 }
 
 #[test]
-fn a_call_ends_the_same_in_every_tongue() {
-    let config =
-        ProptestConfig { cases: CASES, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() };
+fn a_call_ends_the_same_by_every_client_codec() {
+    let config = ProptestConfig { max_shrink_iters: 200, ..random_cases(CASES) };
     let outcome = TestRunner::new(config).run(&(asked(), came()), |(asked, came)| {
         let known = SHAPES[asked.service].method(&asked.method);
-        // By name nobody can be asked for whom no names are known.
+        // Without known parameter names no call by name can be made.
         prop_assume!(known.is_some() || !matches!(came, Came::JsonByName | Came::Soap) || asked.args.is_empty());
         let expected = match directly(&asked) {
             Ended::Value(json) => Ok(expected(&asked, &json)),

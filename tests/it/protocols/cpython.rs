@@ -2,7 +2,7 @@
 //!
 //! | behaviour | test |
 //! |---|---|
-//! | every type comes back, dates before 1900 too | `every_type_comes_back_the_way_it_went`; any value: `properties_xmlrpc.rs` |
+//! | every type comes back, dates before 1900 too | `every_type_comes_back_the_way_it_went`; any value: `properties::xmlrpc` |
 //! | nothing is refused unless allowed | `nothing_is_answered_only_where_that_is_allowed` |
 //! | containers that hold themselves | cannot be made: values own what they hold |
 //! | method names beyond ASCII | `a_method_name_beyond_ascii_is_a_fault_and_no_crash` |
@@ -14,27 +14,25 @@
 //! | introspection | `methods_are_listed_with_help_and_signatures` |
 //! | multicall, with an unknown method in it | `a_multicall_answers_each_call_and_an_unknown_method_with_a_fault` |
 //! | dotted attributes and private names | `names_are_never_walked_as_attributes` |
-//! | a POST that breaks off | `a_partial_post_ends`; `gateway.rs`: `a_body_that_breaks_off_is_no_call` |
+//! | a POST that breaks off | `a_partial_post_ends`; `server::http1`: `a_body_that_breaks_off_is_no_call` |
 //! | several paths | `each_path_has_its_own_methods`, `a_query_changes_nothing` |
-//! | keep-alive | `gateway.rs`: `one_connection_serves_many_calls`, `http_1_0_gets_a_length_and_keeps_...` |
-//! | a gzip'd request and its limit | `a_packed_request_is_read_up_to_the_groups_limit`; `gateway.rs`: `gzip_and_both_kinds_...` |
-//! | wrong gzip | `a_body_that_is_not_what_its_coding_says_is_400`; `gateway.rs`: `bad_packing_is_400_...` |
+//! | keep-alive | `server::http1`: `one_connection_serves_many_calls`, `http_1_0_gets_a_length_and_keeps_...` |
+//! | a gzip'd request and its limit | `a_packed_request_is_read_up_to_the_groups_limit`; `server::http1`: `gzip_and_both_kinds_...` |
+//! | wrong gzip | `a_body_that_is_not_what_its_coding_says_is_400`; `server::http1`: `bad_packing_is_400_...` |
 //! | gzip'd answers | none is sent: `an_answer_is_plain_whatever_the_client_takes` |
 //! | headers of the client's own | `headers_of_the_clients_own_are_accepted` |
 //! | a server that fails, with and without traceback | `a_failing_handler_shows_no_traceback` |
 //! | GET where only POST is answered | `a_get_is_refused_with_what_is_allowed`, of a group without a page |
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
-
-mod support;
 
 use std::io::Write;
 
 use croupier::settings::Settings;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use support::{Running, call, post, small};
 
-/// The one value of an answer, as it is written.
+use crate::support::running::{Running, call, post, small};
+
+/// The one value of a response, as text.
 fn value(answer: &str) -> &str {
     let inner = answer.split_once("<params><param>").and_then(|(_, rest)| rest.split_once("</param></params>"));
     inner.unwrap_or_else(|| panic!("no value in {answer}")).0

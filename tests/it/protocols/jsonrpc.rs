@@ -1,8 +1,4 @@
-//! The JSON-RPC face at work: what it claims, what runs when, what is held in memory, and what HTTP says.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod support;
+//! The JSON-RPC server at work: what it claims, what runs when, what is held in memory, and what HTTP says.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -24,8 +20,9 @@ use http_body_util::BodyExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use support::{Running, small};
 use tokio::sync::Notify;
+
+use crate::support::running::{Running, small};
 
 #[derive(Deserialize, JsonSchema)]
 struct Number {
@@ -42,7 +39,7 @@ struct Seen {
     go: Notify,
 }
 
-/// `note` remembers its number; `wait` comes back when it is told to; `rows` counts how many were made.
+/// `note` remembers its number; `wait` returns when the test says so; `rows` counts how many were made.
 fn service(seen: &Arc<Seen>) -> Local {
     Local::new("Seen", seen.clone())
         .method("note", |seen: &Arc<Seen>, it: Number| seen.called.lock().unwrap().push(it.number))
@@ -163,7 +160,7 @@ async fn rows_are_made_as_they_are_taken() {
     }
 }
 
-/// A gateway with both faces, and the document.
+/// A gateway with both protocols, and the document.
 fn server() -> Running {
     let group = Group {
         path: "/test".into(),

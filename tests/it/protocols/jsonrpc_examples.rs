@@ -2,8 +2,6 @@
 //!
 //! Of an error only its code and its `id` are compared: messages are the server's own.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 
 use croupier::faces::face::{Face, GroupRequest};

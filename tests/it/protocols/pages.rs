@@ -1,22 +1,15 @@
 //! Pages: golden ones, their headers, which requests they answer, and that nothing they show becomes mark-up.
 //!
-//! The golden pages stand in `tests/golden/page`; `UPDATE_GOLDEN=1` writes those that are given instead of comparing.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/every_type.rs"]
-mod every_type;
-#[path = "support/hostile.rs"]
-mod hostile;
-#[path = "support/pages.rs"]
-mod pages;
-mod support;
+//! The golden pages are in `tests/golden/page`; `UPDATE_GOLDEN=1` writes those that are given instead of comparing.
 
 use std::path::Path;
 
 use croupier::settings::Settings;
 use croupier::site::Site;
-use support::{Running, call};
+
+use crate::support::every_type;
+use crate::support::pages;
+use crate::support::running::{Running, call};
 
 fn gateway() -> Running {
     let site = Site { base: Some("https://casino.example/rpc".into()), ..Site::default() };

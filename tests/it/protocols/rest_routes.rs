@@ -1,12 +1,5 @@
 //! The guest list of `examples/guests.rs` by its routes, and the same list over the other protocols.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[allow(dead_code, unreachable_pub, reason = "it is a program of its own")]
-#[path = "../examples/guests.rs"]
-mod guests;
-mod support;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +16,9 @@ use croupier::service::{Call, Pending, Service};
 use croupier::services::wheel::{Chance, Family, Table};
 use croupier::settings::Settings;
 use serde_json::{Value, json};
-use support::{Running, call, post};
+
+use crate::support::guests;
+use crate::support::running::{Running, call, post};
 
 fn configured(text: &str, registry: &Registry) -> Running {
     let config = Config::parse("guests.toml", text, registry).unwrap_or_else(|errors| panic!("{errors}"));
@@ -31,7 +26,7 @@ fn configured(text: &str, registry: &Registry) -> Running {
 }
 
 fn casino() -> Running {
-    configured(include_str!("../examples/guests.toml"), &guests::registry())
+    configured(include_str!("../../../examples/guests.toml"), &guests::registry())
 }
 
 const JSON: &str = "Content-Type: application/json\r\n";
@@ -256,7 +251,7 @@ fn routes_stand_in_the_documents_and_on_the_page() {
 
 #[test]
 fn the_document_is_as_it_was() {
-    let config = Config::parse("x", include_str!("../examples/guests.toml"), &guests::registry()).unwrap();
+    let config = Config::parse("x", include_str!("../../../examples/guests.toml"), &guests::registry()).unwrap();
     let [casino] = config.groups.as_slice() else { panic!("one group") };
     let url = "https://casino.example/casino";
     let text = format!("{:#}\n", openapi::document(casino.service.interface(), &casino.faces.table(), url));

@@ -1,6 +1,4 @@
 //! Every request captured from a SOAP client is claimed, read and answered in its own version.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 
 use croupier::faces::face::{Claim, Face, GroupHead, GroupRequest};
@@ -13,7 +11,7 @@ use http_body_util::BodyExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-const SAMPLES: &str = include_str!("fixtures/soap-wire-samples.txt");
+const SAMPLES: &str = include_str!("../../fixtures/soap-wire-samples.txt");
 
 /// Bets on a number.
 #[derive(Serialize, Deserialize, JsonSchema)]

@@ -1,8 +1,4 @@
-//! The WSDL of a group over HTTP: who is given it, which of them, and that it is not sent twice.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod support;
+//! The WSDL of a group over HTTP: which requests get it, which of the documents, and that it is not sent twice.
 
 use std::sync::Arc;
 
@@ -12,7 +8,8 @@ use croupier::gateway::Group;
 use croupier::router::Router;
 use croupier::settings::Settings;
 use croupier::site::Site;
-use support::{Running, small};
+
+use crate::support::running::{Running, small};
 
 /// A gateway with one service at `/small` and, by another name, at `/`.
 fn gateway(site: Site) -> Running {
@@ -38,7 +35,7 @@ fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
 }
 
 #[test]
-fn whoever_asks_for_the_wsdl_is_given_it() {
+fn a_query_for_the_wsdl_returns_it() {
     let gateway = gateway(Site::default());
     for target in
         ["/small?wsdl", "/small?WSDL", "/small?Wsdl=", "/small?a=b&wsdl&_=1", "/small?wsdl&soap=1.1&style=document"]

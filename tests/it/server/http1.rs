@@ -1,7 +1,4 @@
 //! The gateway over real sockets: HTTP as old and odd clients speak it, and which path and verb get what.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
-
-mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 
@@ -11,7 +8,8 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use support::{Running, call, post, small};
+
+use crate::support::running::{Running, call, post, small};
 
 const WORLD: &str = "<value><string>world</string></value></param></params></methodResponse>\n";
 
@@ -301,7 +299,7 @@ fn an_http_1_0_request_without_a_length_is_411() {
 }
 
 #[test]
-fn paths_and_verbs_and_media_types_that_nobody_answers() {
+fn paths_and_verbs_and_media_types_without_a_handler() {
     let server = server();
     for (path, expected) in [
         ("/test", 200),

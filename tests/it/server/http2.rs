@@ -1,15 +1,13 @@
 //! HTTP/2 clients that ask for much and take nothing: flow control must not keep answers alive for ever.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use croupier::settings::{Deadlines, Settings};
-use support::{Running, call, small};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::support::running::{Running, call, small};
 
 /// How long the server may wait for a client that takes nothing.
 const SHORT: Duration = Duration::from_millis(300);

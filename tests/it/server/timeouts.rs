@@ -1,7 +1,4 @@
 //! Clients that are slow, silent or gone, and the server's own end: every phase has its deadline.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
-
-mod support;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -9,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use croupier::faces::xmlrpc::XmlRpc;
 use croupier::settings::{Deadlines, Settings};
-use support::{Running, call, post, small};
+
+use crate::support::running::{Running, call, post, small};
 
 const SHORT: Duration = Duration::from_millis(300);
 

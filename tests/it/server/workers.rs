@@ -1,7 +1,4 @@
 //! Connections on workers: spread evenly, each served where it is, and finished or cut at the end like any others.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,8 +9,9 @@ use std::time::Duration;
 
 use croupier::local::Local;
 use croupier::settings::{Deadlines, Settings};
-use support::{Running, call, post};
 use tokio::sync::Semaphore;
+
+use crate::support::running::{Running, call, post};
 
 /// What handlers wait for until a test lets them go on.
 #[derive(Clone)]

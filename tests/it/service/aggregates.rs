@@ -1,11 +1,5 @@
 //! Aggregates over every protocol, pages made of their answers, and places where only one or the other is reached.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/house.rs"]
-mod house;
-mod support;
-
 use std::net::SocketAddr;
 
 use croupier::config::{Config, Registry};
@@ -14,12 +8,12 @@ use croupier::intake::{Intake, Memory};
 use croupier::server::{Listener, Server};
 use croupier::settings::{Listen, Only, Settings};
 use serde_json::{Value, json};
-use support::{Running, call, post};
 
-use house::house;
+use crate::support::casino;
+use crate::support::running::{Running, call, post};
 
 fn gateway() -> Running {
-    Running::router(house().router(), Settings::default())
+    Running::router(casino::config().router(), Settings::default())
 }
 
 /// A response, its head and its body.
@@ -234,7 +228,7 @@ fn three_places(test: impl FnOnce([SocketAddr; 3])) {
     let (addresses, serving) = runtime.block_on(async {
         let settings = Settings::default();
         let intake = Intake { memory: Memory::new(settings.memory), deadline: settings.deadlines.body };
-        let server = Server::new(Gateway::new(house().router(), intake), settings, None);
+        let server = Server::new(Gateway::new(casino::config().router(), intake), settings, None);
         let mut listeners = Vec::new();
         for only in [None, Some(Only::Pages), Some(Only::Calls)] {
             listeners.push(Listener::bind(&Listen::Tcp(([127, 0, 0, 1], 0).into())).await.unwrap().only(only));

@@ -1,7 +1,5 @@
 //! Reading a call's arguments into a record: by position and by name, with one set of rules and of messages.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use croupier::args::Args;
 use croupier::fault::{Fault, Kind};
 use croupier::wire::Limits;

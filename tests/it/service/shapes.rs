@@ -1,6 +1,4 @@
 //! The shapes of all that the services of this crate take and answer.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
-
 use croupier::service::Service;
 use croupier::services::diagnostics;
 use croupier::services::wheel::{Chance, Family, Table};

@@ -1,7 +1,4 @@
-//! Calls made at random, to every method of every service there is: what the service says of each without any face, and
-//! what a face answers.
-
-#![allow(dead_code, reason = "each test uses its own part of this")]
+//! Random calls to every method of every service: what the service itself returns, and what it returns over a protocol.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -23,8 +20,8 @@ use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 
-use crate::every_type;
-use crate::trees::carried;
+use super::every_type;
+use super::trees::carried;
 
 /// The path of the group, for its namespace.
 pub(crate) const PATH: &str = "/test";
@@ -36,7 +33,7 @@ pub(crate) enum Ended {
     Fault(Kind),
 }
 
-/// The services, made anew for each call, so that seeded wheels spin the same for every face.
+/// The services, made anew for each call, so that seeded wheels spin the same over every protocol.
 pub(crate) type Make = fn() -> Arc<dyn Service>;
 
 pub(crate) const SERVICES: [Make; 8] = [
@@ -79,7 +76,7 @@ pub(crate) fn dialect() -> Dialect {
     Dialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..Dialect::default() }
 }
 
-/// The faces of each service's group, as the built-in configuration would have them, but for what XML-RPC may carry.
+/// The protocols of each service's group, as in the built-in configuration except for what XML-RPC may carry.
 pub(crate) static FACES: LazyLock<Vec<Vec<Arc<dyn Face>>>> = LazyLock::new(|| {
     let set = FaceSet { xml_rpc: dialect(), ..FaceSet::default() };
     SERVICES.iter().map(|_| set.of_group(PATH, &Surroundings::default())).collect()
@@ -168,7 +165,7 @@ pub(crate) fn asked() -> impl Strategy<Value = Asked> {
     })
 }
 
-/// What the service says when it is asked without any face.
+/// What the service returns when it is called without a protocol.
 pub(crate) fn directly(asked: &Asked) -> Ended {
     let service = SERVICES[asked.service]();
     let raw = serde_json::value::RawValue::from_string(json_of(&asked.args)).unwrap();
@@ -257,7 +254,7 @@ pub(crate) fn is_typed(shapes: &Shapes, shape: &Shape, depth: usize) -> bool {
     }
 }
 
-/// The value that a service has answered without any face, in the types that it has.
+/// The value that a service has returned without a protocol, in the types that it has.
 pub(crate) fn expected(asked: &Asked, json: &serde_json::Value) -> Value {
     let shapes = &SHAPES[asked.service];
     let value: Value = serde_json::from_value(json.clone()).unwrap();
@@ -272,7 +269,7 @@ pub(crate) fn post(asked: &Asked, tail: &str, media: &str, body: &[u8]) -> (Stat
     block(post_to(&SERVICES[asked.service](), &FACES[asked.service], tail, media, body))
 }
 
-/// The status and the body of an answer to a POST to a service behind these faces.
+/// The status and the body of a response to a POST to a service over one of these protocols.
 pub(crate) async fn post_to(
     service: &Arc<dyn Service>,
     faces: &[Arc<dyn Face>],

@@ -1,4 +1,4 @@
-//! Requests and their golden answers, as they stand in the files `tests/golden/*/*.cases`.
+//! Requests and their golden responses, as stored in the files `tests/golden/*/*.cases`.
 //!
 //! ```text
 //! === name of the case
@@ -9,8 +9,6 @@
 //! <<<
 //! the answer
 //! ```
-
-#![allow(dead_code, reason = "each test uses its own part of this")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,7 +21,7 @@ pub(crate) struct Case<'a> {
     pub(crate) expected: String,
 }
 
-/// Compares the answers to all requests in a folder with those that stand there, and says how many there are;
+/// Compares the responses to all requests in a folder with the stored ones, and returns how many there are;
 /// `UPDATE_GOLDEN=1` writes the answers that are given instead.
 pub(crate) fn check_all(folder: &str, answer: impl Fn(&Case<'_>) -> String) -> usize {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();

@@ -1,6 +1,4 @@
 //! A configuration with wheels, a group that is dead and one that is slow, an aggregate of them and a page of it.
-#![allow(dead_code, reason = "each test uses its own part of this")]
-
 use croupier::config::{Config, Registry};
 use croupier::local::{Local, RegistrationError};
 use croupier::{Binary, DateTime, Fault, Kind};
@@ -8,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The configuration.
-pub(crate) const HOUSE: &str = r#"
+pub(crate) const CONFIG: &str = r#"
     [group."/american"]
     service = "wheel"
     options = { family = "american", seed = 7 }
@@ -91,8 +89,8 @@ fn kept((): ()) -> Result<Local, RegistrationError> {
     Local::new("Kept", ()).method("keep", |_: &(), kept: Kept| kept).build()
 }
 
-/// The configuration, as it is meant.
-pub(crate) fn house() -> Config {
+/// The parsed configuration.
+pub(crate) fn config() -> Config {
     let registry = Registry::standard().with("dead", dead).with("kept", kept);
-    Config::parse("house.toml", HOUSE, &registry).unwrap_or_else(|errors| panic!("{errors}"))
+    Config::parse("casino.toml", CONFIG, &registry).unwrap_or_else(|errors| panic!("{errors}"))
 }

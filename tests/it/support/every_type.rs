@@ -1,6 +1,4 @@
-//! A service with parameters and results of every type there is, described in full: for tests of faces and documents.
-
-#![allow(dead_code, reason = "each test uses its own part of this")]
+//! A service with parameters and results of every type there is, described in full: for tests of protocols and documents.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

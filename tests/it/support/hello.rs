@@ -1,6 +1,4 @@
-//! A small service elsewhere, as it would be if it were sound: what it answers, and how it is called.
-
-#![allow(dead_code, reason = "each test uses its own part of this")]
+//! An upstream service with one method, `hello`: its responses when all is well, and the gateway in front of it.
 
 use std::sync::Arc;
 
@@ -16,11 +14,12 @@ use croupier::transport::{self, Transport};
 use croupier::upstream::{Description, Names, Options, Remote, Speaks};
 use croupier::{Kind, Value};
 
-use crate::calls::{PATH, dialect, post_to};
-use crate::over::{Behind, Code, Over};
-use crate::upstream::Upstream;
+use super::calls::{PATH, dialect, post_to};
+use super::over::{Behind, Code, Over};
+use super::upstream::Upstream;
 
-pub(crate) const TONGUES: [Speaks; 3] = [Speaks::XmlRpc, Speaks::JsonRpc, Speaks::Soap];
+/// The protocols in which upstream servers are called.
+pub(crate) const CLIENT_PROTOCOLS: [Speaks; 3] = [Speaks::XmlRpc, Speaks::JsonRpc, Speaks::Soap];
 /// How many bytes an answer may have.
 pub(crate) const LARGEST: usize = 1 << 20;
 
@@ -70,7 +69,7 @@ pub(crate) async fn response(speaks: Speaks) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// The method of a server, by whose leave it may be called twice or not, behind all faces.
+/// The upstream service over all protocols. `idempotent` says whether its method may be called twice.
 pub(crate) async fn behind(urls: &[String], speaks: Speaks, idempotent: bool) -> Behind {
     let addresses = urls.iter().map(|url| url.parse().unwrap()).collect();
     let transport = Transport::new(addresses, transport::Options::default()).unwrap();

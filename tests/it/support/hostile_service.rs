@@ -12,7 +12,6 @@ pub(crate) const TEXT: &str = "</script></title></textarea></main><img src=x one
                                \"'` onfocus=alert(3) autofocus x={{ 7 * 7 }}{% raw %} javascript:alert(4) &lt; \u{202e}reversed";
 
 /// What a page shows of it: the characters that mislead are replaced.
-#[allow(dead_code, reason = "only a browser shows it")]
 pub(crate) fn shown() -> String {
     TEXT.replace('\u{202e}', "\u{fffd}")
 }

@@ -1,6 +1,4 @@
-//! A call over each face to a service behind it, in memory, and what has come of it.
-
-#![allow(dead_code, reason = "each test uses its own part of this")]
+//! A call over each protocol to a service, in memory, and its result.
 
 use std::sync::Arc;
 
@@ -16,16 +14,16 @@ use croupier::{Kind, Value};
 use http::StatusCode;
 use serde::Deserialize;
 
-use crate::calls::{PATH, dialect, json_of, post_to};
+use super::calls::{PATH, dialect, json_of, post_to};
 
-/// A service, the forms of what it takes and answers, and the faces before it.
+/// A service, the shapes of its parameters and results, and the protocols it is served over.
 pub(crate) struct Behind {
     pub(crate) service: Arc<dyn Service>,
     pub(crate) shapes: Shapes,
     pub(crate) faces: Vec<Arc<dyn Face>>,
 }
 
-/// A face.
+/// A protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Over {
     XmlRpc,
@@ -34,19 +32,19 @@ pub(crate) enum Over {
     Soap,
 }
 
-/// What a face says of a fault: a number, and for SOAP also who is to blame.
+/// How a protocol reports a fault: a number, and for SOAP also which side is to blame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Code(pub(crate) i64, pub(crate) &'static str);
 
 impl Over {
     pub(crate) const ALL: [Over; 4] = [Over::XmlRpc, Over::JsonRpc, Over::Rest, Over::Soap];
 
-    /// Whether a value that comes over this face has its types.
+    /// Whether values have their types in this protocol.
     pub(crate) fn has_types(self) -> bool {
         matches!(self, Over::XmlRpc | Over::Soap)
     }
 
-    /// What the face says of this kind of fault.
+    /// How the protocol reports this kind of fault.
     pub(crate) fn code(self, kind: Kind) -> Code {
         match self {
             Over::XmlRpc => Code(kind.xmlrpc_code().into(), ""),
@@ -56,8 +54,8 @@ impl Over {
         }
     }
 
-    /// Asks over this face: the value, or what is said of the fault. Whatever else comes back is no answer in this
-    /// protocol, and a panic.
+    /// Calls a method over this protocol and returns the value, or how the fault was reported. Panics if the response
+    /// is not valid in this protocol.
     pub(crate) async fn ask(self, behind: &Behind, method: &str, args: &[Value]) -> Result<Value, Code> {
         match self {
             Over::XmlRpc => over_xml_rpc(behind, method, args).await,

@@ -11,7 +11,7 @@ use croupier::services::wheel::{Chance, Family, Table};
 use croupier::site::Site;
 use croupier::wire::xmlrpc::{Dialect, Nil};
 
-use super::{every_type, hostile};
+use super::{every_type, hostile_service};
 
 /// Each group's path, its aliases and its service.
 fn services() -> Vec<(&'static str, &'static [&'static str], Arc<dyn Service>)> {
@@ -22,7 +22,7 @@ fn services() -> Vec<(&'static str, &'static [&'static str], Arc<dyn Service>)> 
         ("/wheel/american", &["/"], wheel(Family::American)),
         ("/wheel/european", &[], wheel(Family::European)),
         ("/types", &[], Arc::new(every_type::service())),
-        ("/hostile", &[], Arc::new(hostile::service())),
+        ("/hostile", &[], Arc::new(hostile_service::service())),
     ]
 }
 

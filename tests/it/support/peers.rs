@@ -1,8 +1,5 @@
-//! A gateway before servers that somebody else wrote: the servers as processes that end with the test, and the same call
-//! over all four faces.
-#![allow(dead_code, reason = "each test uses its own part of this")]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
+//! A gateway in front of servers written by others: the servers as processes that end with the test, and the same call
+//! over all four protocols.
 use std::fmt;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -27,9 +24,10 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
+use super::over::Over;
 use super::process::{Ended, Process};
 
-/// How long a server may take until it answers, and until it has ended when it is told to.
+/// How long a server may take to start, and to end after a signal.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder that is removed with all that is in it.
@@ -61,7 +59,7 @@ impl Drop for Folder {
     }
 }
 
-/// A port that nobody listens on.
+/// A port without a listener.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -78,7 +76,7 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A server that is told to end when the test does, so that it can end what it has started itself.
+/// A server that gets a signal to end when the test does, so that it can end the processes that it has started.
 pub(crate) struct Server(Option<Process>);
 
 impl Server {
@@ -116,14 +114,14 @@ impl Drop for Server {
         process.signal("TERM");
         let running = Path::new("/proc").join(process.id().to_string()).join("stat");
         let end = Instant::now() + Duration::from_secs(10);
-        // A process that has ended, and for which nobody has waited yet, is a zombie.
+        // A process that has ended and has not been waited for is a zombie.
         while std::fs::read_to_string(&running).is_ok_and(|stat| !stat.contains(") Z ")) && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 }
 
-/// Whether somebody listens on a port.
+/// Whether a port has a listener.
 pub(crate) fn listens(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
@@ -219,16 +217,6 @@ pub(crate) struct Group<'c> {
     soap: Tongue,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Face {
-    XmlRpc,
-    JsonRpc,
-    Rest,
-    Soap,
-}
-
-pub(crate) const FACES: [Face; 4] = [Face::XmlRpc, Face::JsonRpc, Face::Rest, Face::Soap];
-
 /// What a call came back with, in no protocol's words.
 #[derive(Clone, PartialEq)]
 pub(crate) enum Outcome {
@@ -260,15 +248,15 @@ impl Group<'_> {
         self.learned.interface.methods.iter().map(|method| method.name.as_str()).collect()
     }
 
-    /// A call over one of the faces, with arguments by position.
-    pub(crate) fn call(&self, face: Face, method: &str, args: &[Value]) -> Result<Value, Fault> {
-        if face == Face::Rest {
+    /// A call over one of the protocols, with arguments by position.
+    pub(crate) fn call(&self, over: Over, method: &str, args: &[Value]) -> Result<Value, Fault> {
+        if over == Over::Rest {
             return self.rest(method, args);
         }
         let dialect = Dialect { nil: Nil::Nil, ..Dialect::default() };
-        let (tongue, known) = match face {
-            Face::XmlRpc => (Tongue::XmlRpc(xmlrpc::tongue::Tongue { dialect, ..Default::default() }), None),
-            Face::JsonRpc => (Tongue::JsonRpc(jsonrpc::tongue::Tongue::default()), None),
+        let (tongue, known) = match over {
+            Over::XmlRpc => (Tongue::XmlRpc(xmlrpc::tongue::Tongue { dialect, ..Default::default() }), None),
+            Over::JsonRpc => (Tongue::JsonRpc(jsonrpc::tongue::Tongue::default()), None),
             _ => {
                 let shape = self.shapes.method(method).unwrap_or_else(|| panic!("{method} in {:?}", self.names()));
                 (self.soap.clone(), Some(Known { method: shape, shapes: &self.shapes, guessed: true }))
@@ -280,7 +268,7 @@ impl Group<'_> {
         match tongue.hear(asked, &response) {
             Ok(value) => Ok(value),
             Err(NoAnswer::Fault(fault)) => Err(fault),
-            Err(other) => panic!("{face:?} {method}: {other}\n{response:?}"),
+            Err(other) => panic!("{over:?} {method}: {other}\n{response:?}"),
         }
     }
 
@@ -306,8 +294,8 @@ impl Group<'_> {
     }
 
     /// The same as [`call`](Group::call), for comparison.
-    pub(crate) fn outcome(&self, face: Face, method: &str, args: &[Value]) -> Outcome {
-        match self.call(face, method, args) {
+    pub(crate) fn outcome(&self, over: Over, method: &str, args: &[Value]) -> Outcome {
+        match self.call(over, method, args) {
             Ok(value) => Outcome::Value(serde_json::to_value(digits(value)).unwrap()),
             // Over XML-RPC a fault always has a code.
             Err(fault) if fault.kind == Kind::Service(Some(Kind::Service(None).xmlrpc_code())) => {
@@ -317,18 +305,18 @@ impl Group<'_> {
         }
     }
 
-    /// The outcome of a call that is the same over all faces.
+    /// The outcome of a call, which is the same over all protocols.
     pub(crate) fn agreed(&self, method: &str, args: &[Value]) -> Outcome {
-        let outcomes = FACES.map(|face| self.outcome(face, method, args));
-        for (face, outcome) in FACES.iter().zip(&outcomes) {
-            assert_eq!(outcome, &outcomes[0], "{method} over {face:?}, and over XML-RPC");
+        let outcomes = Over::ALL.map(|over| self.outcome(over, method, args));
+        for (over, outcome) in Over::ALL.iter().zip(&outcomes) {
+            assert_eq!(outcome, &outcomes[0], "{method} over {over:?}, and over XML-RPC");
         }
         let [first, ..] = outcomes;
         first
     }
 }
 
-/// Integers of more than 64 bits as the text of their digits, which is how some faces have to write them.
+/// Integers of more than 64 bits as the text of their digits, which is how some protocols have to write them.
 fn digits(value: Value) -> Value {
     match value {
         Value::Big(value) => Value::Text(value.to_string()),

@@ -1,7 +1,4 @@
 //! Child processes with a bounded life: whatever hangs is killed, and the test sees that it was.
-#![allow(dead_code, reason = "each test uses its own part of this")]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

@@ -1,7 +1,4 @@
 //! A service whose parameters can all be given in a query, and what every answer over REST must be.
-#![allow(dead_code, reason = "each test uses its own part of this")]
-#![allow(clippy::panic, reason = "a test fails by panicking, and one of the methods panics on purpose")]
-
 use std::sync::Arc;
 
 use croupier::local::Local;

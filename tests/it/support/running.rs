@@ -1,6 +1,4 @@
 //! What several tests need: a server on a port of its own, and raw requests to it.
-#![allow(dead_code, unreachable_pub, reason = "each test uses its own part of this")]
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -22,44 +20,44 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 /// A server that runs until it is dropped.
-pub struct Running {
-    pub address: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<Ended>>,
 }
 
 impl Running {
     /// Serves one group at `/test`.
-    pub fn start(service: impl Service, settings: Settings) -> Running {
+    pub(crate) fn start(service: impl Service, settings: Settings) -> Running {
         Running::with(service, XmlRpc::default(), settings, 4 << 20)
     }
 
-    pub fn with(service: impl Service, face: XmlRpc, settings: Settings, body_limit: usize) -> Running {
+    pub(crate) fn with(service: impl Service, face: XmlRpc, settings: Settings, body_limit: usize) -> Running {
         Running::router(mounted(service, face, body_limit), settings)
     }
 
-    /// Serves one group at `/test`, on so many workers.
-    pub fn on_workers(service: impl Service, settings: Settings, workers: usize) -> Running {
+    /// Serves one group at `/test`, on this many workers.
+    pub(crate) fn on_workers(service: impl Service, settings: Settings, workers: usize) -> Running {
         Running::run(mounted(service, XmlRpc::default(), 4 << 20), settings, Some(workers))
     }
 
     /// Serves what the built-in configuration says.
-    pub fn built_in() -> Running {
+    pub(crate) fn built_in() -> Running {
         Running::configured(DEFAULT)
     }
 
     /// Serves what a configuration says, on a port of its own.
-    pub fn configured(text: &str) -> Running {
+    pub(crate) fn configured(text: &str) -> Running {
         let config = Config::parse("test.toml", text, &Registry::standard()).unwrap();
         Running::router(config.router(), config.settings)
     }
 
-    pub fn router(router: Router<Arc<Group>>, settings: Settings) -> Running {
+    pub(crate) fn router(router: Router<Arc<Group>>, settings: Settings) -> Running {
         Running::run(router, settings, None)
     }
 
-    /// Serves as the program does, on so many workers; or without any, on a runtime of several threads.
-    pub fn run(router: Router<Arc<Group>>, settings: Settings, workers: Option<usize>) -> Running {
+    /// Serves as the program does, on this many workers; with `None`, on a runtime of several threads.
+    pub(crate) fn run(router: Router<Arc<Group>>, settings: Settings, workers: Option<usize>) -> Running {
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -82,26 +80,26 @@ impl Running {
     }
 
     /// Tells the server to stop, without waiting for it.
-    pub fn begin_stop(&mut self) {
+    pub(crate) fn begin_stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
     }
 
     /// Stops the server and says how that went.
-    pub fn stop(mut self) -> Ended {
+    pub(crate) fn stop(mut self) -> Ended {
         self.begin_stop();
         self.thread.take().unwrap().join().unwrap()
     }
 
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream
     }
 
     /// Posts an XML-RPC document to `/test`; when this comes back, the server has begun to answer it.
-    pub fn begin(&self, body: &str) -> TcpStream {
+    pub(crate) fn begin(&self, body: &str) -> TcpStream {
         let mut stream = self.connect();
         let request = post("/test", "Expect: 100-continue\r\n", body);
         stream.write_all(request.strip_suffix(body).unwrap().as_bytes()).unwrap();
@@ -113,12 +111,12 @@ impl Running {
     }
 
     /// Sends bytes as they are, half-closes, and reads all that comes back, as text.
-    pub fn raw(&self, request: impl AsRef<[u8]>) -> String {
+    pub(crate) fn raw(&self, request: impl AsRef<[u8]>) -> String {
         String::from_utf8_lossy(&self.raw_bytes(request)).into_owned()
     }
 
     /// Sends bytes as they are, half-closes, and reads all that comes back.
-    pub fn raw_bytes(&self, request: impl AsRef<[u8]>) -> Vec<u8> {
+    pub(crate) fn raw_bytes(&self, request: impl AsRef<[u8]>) -> Vec<u8> {
         let mut stream = self.connect();
         // A server that refuses early may close before it has read everything.
         let _ = stream.write_all(request.as_ref());
@@ -129,7 +127,7 @@ impl Running {
     }
 
     /// Posts an XML-RPC document to a path and reads the whole response.
-    pub fn post(&self, path: &str, body: &str) -> String {
+    pub(crate) fn post(&self, path: &str, body: &str) -> String {
         self.raw(post(path, "", body))
     }
 }
@@ -153,7 +151,7 @@ fn mounted(service: impl Service, face: XmlRpc, body_limit: usize) -> Router<Arc
 }
 
 /// An HTTP/1.1 POST of an XML-RPC document, with more header lines if wanted, each ended by CRLF.
-pub fn post(path: &str, headers: &str, body: &str) -> String {
+pub(crate) fn post(path: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
@@ -161,7 +159,7 @@ pub fn post(path: &str, headers: &str, body: &str) -> String {
 }
 
 /// A `methodCall` with these parameters, each already a `<value>`.
-pub fn call(method: &str, params: &[&str]) -> String {
+pub(crate) fn call(method: &str, params: &[&str]) -> String {
     let params: String = params.iter().map(|value| format!("<param>{value}</param>")).collect();
     format!(
         "<?xml version=\"1.0\"?><methodCall><methodName>{method}</methodName><params>{params}</params></methodCall>"
@@ -179,7 +177,7 @@ struct Millis {
 }
 
 /// A small service: `hello`, `numbers(count)` as rows, `wait(millis)`, `panics`.
-pub fn small() -> Local {
+pub(crate) fn small() -> Local {
     Local::new("Small", ())
         .method("hello", |_: &(), (): ()| "world")
         .rows("numbers", |_: &Arc<()>, Count { count }: Count| 0..count)

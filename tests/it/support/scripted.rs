@@ -1,8 +1,5 @@
-//! A server of a few lines that answers as other people's do: each request, whole, to a function, and its answer sent as
-//! it is before the connection is closed.
-#![allow(dead_code, reason = "each test uses its own part of this")]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
+//! A small server that passes each whole request to a function, sends what that returns unchanged, and closes the
+//! connection.
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -74,7 +71,7 @@ pub(crate) fn http(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
 }
 
-/// What stands in an answer of XML-RPC.
+/// The content of an XML-RPC response.
 pub(crate) fn answered(value: &str) -> String {
     format!("<methodResponse><params><param><value>{value}</value></param></params></methodResponse>")
 }

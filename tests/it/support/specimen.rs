@@ -1,6 +1,4 @@
-//! A small service whose methods answer the same every time, for tests of the faces.
-
-#![allow(clippy::panic, reason = "some of its methods panic on purpose")]
+//! A small service whose methods return the same every time, for tests of the protocols.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,4 @@
-//! A server that does as it is told: it answers, breaks off, drips or floods, and counts what it is asked.
-
-#![allow(dead_code, reason = "each test uses its own part of this")]
+//! A server that follows a script: it responds, breaks off, drips or floods, and counts its requests.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +17,7 @@ use tokio::task::JoinSet;
 pub(crate) enum Act {
     /// The bytes are sent and the connection is kept.
     Answer(Vec<u8>),
-    /// The same once so many requests have come.
+    /// The same once as many requests have come as the barrier waits for.
     Together(Arc<Barrier>, Vec<u8>),
     /// The bytes are sent and the connection is closed.
     Cut(Vec<u8>),
@@ -111,7 +109,7 @@ impl Upstream {
         self.script.last.lock().unwrap().clone()
     }
 
-    /// How many bytes it could send that nobody asked for.
+    /// How many bytes of a flood it could send.
     pub(crate) fn flooded(&self) -> usize {
         self.script.flooded.load(SeqCst)
     }

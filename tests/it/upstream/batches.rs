@@ -1,11 +1,5 @@
 //! The calls of one multicall or batch on their way to a server together: one round trip, every call's own fault, and
 //! nothing twice.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/elsewhere.rs"]
-mod elsewhere;
-use elsewhere::*;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +11,9 @@ use croupier::upstream::{Multicall, Options, Remote, Speaks};
 use serde_json::{Value as Json, json};
 use tokio::sync::Barrier;
 
-use calls::post_to;
-use sound::{described, faces};
-use upstream::{Act, Upstream};
+use crate::support::calls::post_to;
+use crate::support::hello::{described, faces};
+use crate::support::upstream::{Act, Upstream};
 
 /// The server's one method is `hello`, which takes nothing.
 async fn remote(server: &Upstream, speaks: Speaks, multicall: Multicall) -> Remote {
@@ -150,7 +144,7 @@ async fn a_batch_travels_as_a_batch_whose_answers_may_be_in_any_order() {
 }
 
 #[tokio::test]
-async fn where_nobody_says_that_it_is_sound_each_call_travels_by_itself() {
+async fn without_the_setting_each_call_is_a_request_of_its_own() {
     let server = Upstream::start().await;
     let one = "<methodResponse><params><param><value><string>one</string></value></param></params></methodResponse>";
     server.will([Act::Answer(response("text/xml", one))]);
@@ -186,7 +180,7 @@ async fn an_answer_that_breaks_off_anywhere_is_each_calls_fault_and_nothing_is_s
 }
 
 #[tokio::test]
-async fn results_of_another_number_are_nobodys() {
+async fn a_wrong_number_of_results_is_an_error() {
     let server = Upstream::start().await;
     for there in [results(&[]), results(&[&array(&[ONE])]), results(&[ONE, TWO]), response("text/xml", "<html/>")] {
         server.will([Act::Answer(there)]);

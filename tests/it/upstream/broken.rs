@@ -1,11 +1,5 @@
-//! Servers elsewhere that break off, answer nonsense, drip or flood: whoever calls them, over whichever face, has a
-//! well-formed error in his own protocol, and what may be done once is done once.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/elsewhere.rs"]
-mod elsewhere;
-use elsewhere::*;
-
+//! Upstream servers that break off, respond with nonsense, drip or flood: the caller gets a well-formed error in the
+//! protocol of the call, and a call that may be made only once is made once.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,17 +12,17 @@ use http_body_util::BodyExt;
 use tokio::sync::Barrier;
 use tokio::time::Instant;
 
-use calls::post_to;
-use over::{Behind, Over};
-use sound::{LARGEST, TONGUES, at, document, response, unreachable, world};
-use upstream::{Act, Upstream};
+use crate::support::calls::post_to;
+use crate::support::hello::{self, CLIENT_PROTOCOLS, LARGEST, at, document, response, unreachable, world};
+use crate::support::over::{Behind, Over};
+use crate::support::upstream::{Act, Upstream};
 
-/// What the kernel may hold of an answer that nobody reads, on both sides of a connection, and to spare.
+/// What the kernel may hold of a response that is not read, on both sides of a connection, and to spare.
 const HELD: usize = 24 << 20;
 
-/// Every face before every tongue.
+/// Every protocol of a caller with every protocol of an upstream server.
 fn pairs() -> impl Iterator<Item = (Over, Speaks)> {
-    Over::ALL.into_iter().flat_map(|over| TONGUES.map(|speaks| (over, speaks)))
+    Over::ALL.into_iter().flat_map(|over| CLIENT_PROTOCOLS.map(|speaks| (over, speaks)))
 }
 
 /// Cuts an answer at each byte from a place on: what is cut is an error, all of it the answer, and the call was made once.
@@ -126,7 +120,7 @@ async fn a_kept_connection_that_breaks_is_one_more_chance_for_those_who_may() {
 async fn however_many_kept_connections_break_a_call_is_made_twice_at_most() {
     const MANY: usize = 5;
     let server = Upstream::start().await;
-    for speaks in TONGUES {
+    for speaks in CLIENT_PROTOCOLS {
         let response = response(speaks).await;
         for (idempotent, times) in [(false, 1), (true, 2)] {
             let behind = at(&server, speaks, idempotent).await;
@@ -209,15 +203,16 @@ async fn nonsense_is_an_error() {
 async fn no_error_says_where_the_server_is_or_how_it_is_asked() {
     let server = Upstream::start().await;
     let port = server.address().port().to_string();
-    for speaks in TONGUES {
+    for speaks in CLIENT_PROTOCOLS {
         let behind = at(&server, speaks, false).await;
         for (what, bytes) in nonsense() {
             server.will([Act::Cut(bytes)]);
             let (_, text) = post_to(&behind.service, &behind.faces, "hello", "application/json", b"[]").await;
             assert!(!text.contains(&port) && !text.contains("secret") && !text.contains("127.0.0.1"), "{what}: {text}");
         }
-        let nobody = sound::behind(&["http://user:secret@127.0.0.1:1/".to_owned()], speaks, false).await;
-        let (_, text) = post_to(&nobody.service, &nobody.faces, "hello", "application/json", b"[]").await;
+        let unreachable_server = hello::behind(&["http://user:secret@127.0.0.1:1/".to_owned()], speaks, false).await;
+        let (_, text) =
+            post_to(&unreachable_server.service, &unreachable_server.faces, "hello", "application/json", b"[]").await;
         assert!(text.contains("refused") && !text.contains("secret") && !text.contains("127.0.0.1"), "{text}");
     }
 }

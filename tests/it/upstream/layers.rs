@@ -1,10 +1,4 @@
-//! Layers of tower's around the client that asks servers elsewhere.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/elsewhere.rs"]
-mod elsewhere;
-use elsewhere::*;
-
+//! Layers of tower around the client that calls upstream servers.
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
@@ -17,9 +11,9 @@ use croupier::upstream::{self as remote, Remote, Speaks};
 use http::Request;
 use tower::{ServiceExt, service_fn};
 
-use over::{Behind, Over};
-use sound::{described, faces, response, unreachable, world};
-use upstream::{Act, Upstream};
+use crate::support::hello::{self, described, faces, response, unreachable, world};
+use crate::support::over::{Behind, Over};
+use crate::support::upstream::{Act, Upstream};
 
 fn transport(server: &Upstream) -> Transport {
     Transport::new(vec![format!("http://{}/", server.address()).parse().unwrap()], Options::default()).unwrap()
@@ -47,7 +41,7 @@ async fn layers_see_every_request_the_outermost_first() {
             })
         }
     };
-    for speaks in sound::TONGUES {
+    for speaks in hello::CLIENT_PROTOCOLS {
         server.will([Act::Answer(response(speaks).await)]);
         let behind = behind(transport(&server).around(noting("inner")).around(noting("outer")), speaks).await;
         for over in Over::ALL {
@@ -60,7 +54,7 @@ async fn layers_see_every_request_the_outermost_first() {
     }
 }
 
-/// A client that asks no more after so many failures.
+/// A client that stops asking after this many failures.
 fn tripping(
     most: usize,
     client: Client,
@@ -90,7 +84,7 @@ fn tripping(
 #[tokio::test]
 async fn a_layer_may_answer_that_there_is_no_answer() {
     let server = Upstream::start().await;
-    for speaks in sound::TONGUES {
+    for speaks in hello::CLIENT_PROTOCOLS {
         for over in Over::ALL {
             let behind = behind(transport(&server).around(|client| tripping(3, client)), speaks).await;
             server.will([Act::Cut(Vec::new())]);

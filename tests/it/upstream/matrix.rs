@@ -1,23 +1,10 @@
-//! Every face before every tongue: one call, over each of the four faces, to a server elsewhere that is asked in each of
-//! the three protocols. It ends as it ends where the service is asked directly.
+//! Every protocol in front of every client codec: one call over each of the four protocols, to an upstream server that is
+//! called in each of three. It ends as it does when the service is called directly.
 //!
-//! The servers are others only in that they are behind sockets: all that is known of them is what they say of themselves,
-//! by introspection, by `rpc.discover` and by their WSDL documents. What a protocol cannot say is not compared: SOAP leaves
-//! out members that are nothing and lists without items, and its documents give names to the items of tuples; XML-RPC has
-//! one fault code for several kinds.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/calls.rs"]
-mod calls;
-#[path = "support/every_type.rs"]
-mod every_type;
-#[path = "support/over.rs"]
-mod over;
-#[path = "support/mod.rs"]
-mod support;
-#[path = "properties_xmlrpc/trees.rs"]
-#[allow(dead_code, reason = "only the values are wanted")]
-mod trees;
+//! The upstream servers are our own, behind sockets. The gateway knows of them only what they say of themselves, by
+//! introspection, by `rpc.discover` and by their WSDL documents. What a protocol cannot say is not compared: SOAP leaves
+//! out members that are nil and lists without items, and its documents name the items of tuples; XML-RPC has one fault
+//! code for several kinds.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -35,21 +22,22 @@ use croupier::{Kind, Value};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use calls::{
+use crate::support::calls::{
     Asked, Ended, Make, PATH, SERVICES, SHAPES, asked, by_wsdl, dialect, directly, expected, is_typed, json_of, told,
 };
-use over::{Behind, Over};
-use support::Running;
+use crate::support::hello::CLIENT_PROTOCOLS;
+use crate::support::over::{Behind, Over};
+use crate::support::random_cases;
+use crate::support::running::Running;
+use crate::support::trees;
 
-/// How many calls are made at the least, each over every face to every server.
+/// How many calls are made at least, each over every protocol to every server.
 const CASES: u32 = 2000;
-
-const TONGUES: [Speaks; 3] = [Speaks::XmlRpc, Speaks::JsonRpc, Speaks::Soap];
 
 /// How many of the services are wheels, which come first.
 const WHEELS: usize = 5;
 
-/// A service that is made anew for each call, so that seeded wheels spin the same for everybody.
+/// A service that is made anew for each call, so that seeded wheels spin the same each time.
 struct Fresh {
     make: Make,
     interface: Interface,
@@ -81,7 +69,7 @@ fn upstream() -> Running {
     Running::router(router, Settings::default())
 }
 
-/// The service that is elsewhere, asked in this protocol.
+/// The upstream service, called in this protocol.
 async fn remote(server: &Running, at: usize, speaks: Speaks) -> Behind {
     let address = format!("http://{}/{at}", server.address).parse().unwrap();
     let transport = Transport::new(vec![address], transport::Options::default()).unwrap();
@@ -102,7 +90,7 @@ fn carried(kind: Kind, speaks: Speaks) -> Kind {
     }
 }
 
-/// The same value as this tongue has it.
+/// The value as a response in this protocol has it.
 fn as_told(value: Value, speaks: Speaks, shape: &Shape, shapes: &Shapes) -> Value {
     match speaks {
         Speaks::Soap => by_wsdl(value, shape, shapes),
@@ -141,22 +129,21 @@ async fn compare(asked: &Asked, behind: &Behind, speaks: Speaks, ended: &Ended) 
 }
 
 #[test]
-fn a_call_ends_the_same_over_every_face_to_every_server() {
+fn a_call_ends_the_same_over_every_protocol_to_every_server() {
     let server = upstream();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let remotes: Vec<Vec<(Speaks, Behind)>> = runtime.block_on(async {
         let mut all = Vec::new();
         for at in 0..SERVICES.len() {
             let mut of_one = Vec::new();
-            for speaks in TONGUES {
+            for speaks in CLIENT_PROTOCOLS {
                 of_one.push((speaks, remote(&server, at, speaks).await));
             }
             all.push(of_one);
         }
         all
     });
-    let config =
-        ProptestConfig { cases: CASES, failure_persistence: None, max_shrink_iters: 100, ..ProptestConfig::default() };
+    let config = ProptestConfig { max_shrink_iters: 100, ..random_cases(CASES) };
     let outcome = TestRunner::new(config).run(&asked(), |asked| {
         let ended = directly(&asked);
         runtime.block_on(async {

@@ -1,11 +1,5 @@
-//! The ways to servers elsewhere: several that are the same, unix sockets, SCGI; and a server that becomes another while it
-//! is asked.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "support/elsewhere.rs"]
-mod elsewhere;
-use elsewhere::*;
-
+//! The transports to upstream servers: several equal ones, unix sockets, SCGI; and a server whose interface changes while
+//! it is in use.
 use std::path::PathBuf;
 use std::slice::from_ref;
 use std::sync::Arc;
@@ -21,12 +15,12 @@ use croupier::wire::xmlrpc::Dialect;
 use http::StatusCode;
 use tokio::sync::Barrier;
 
-use calls::post_to;
-use over::{Behind, Over};
-use sound::{TONGUES, behind, document, faces, response, unreachable, world};
-use upstream::{Act, Speech, Upstream};
+use crate::support::calls::{self, post_to};
+use crate::support::hello::{CLIENT_PROTOCOLS, behind, document, faces, response, unreachable, world};
+use crate::support::over::{Behind, Over};
+use crate::support::upstream::{Act, Speech, Upstream};
 
-/// A path for a socket that is nobody else's.
+/// A path for a socket that no other test uses.
 fn socket(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("croupier-{}-{name}.sock", std::process::id()));
     let _ = std::fs::remove_file(&path);
@@ -37,7 +31,7 @@ fn socket(name: &str) -> PathBuf {
 async fn a_dead_server_is_passed_over_and_tried_again_later() {
     let path = socket("dead");
     let alive = Upstream::start().await;
-    for (over, speaks) in Over::ALL.into_iter().zip(TONGUES.into_iter().cycle()) {
+    for (over, speaks) in Over::ALL.into_iter().zip(CLIENT_PROTOCOLS.into_iter().cycle()) {
         let response = response(speaks).await;
         let urls = [format!("unix:{}", path.display()), format!("http://{}/", alive.address())];
         let behind = behind(&urls, speaks, false).await;
@@ -64,7 +58,7 @@ async fn a_dead_server_is_passed_over_and_tried_again_later() {
 #[tokio::test]
 async fn what_one_server_may_have_done_no_other_is_asked_for() {
     let (one, other) = (Upstream::start().await, Upstream::start().await);
-    for speaks in TONGUES {
+    for speaks in CLIENT_PROTOCOLS {
         for idempotent in [false, true] {
             let urls = [&one, &other].map(|server| format!("http://{}/", server.address()));
             let behind = behind(&urls, speaks, idempotent).await;
@@ -99,7 +93,7 @@ async fn where_all_are_dead_all_are_tried() {
 async fn unix_sockets_are_asked_like_ports() {
     let path = socket("http");
     let server = Upstream::unix(&path, Speech::Http);
-    for speaks in TONGUES {
+    for speaks in CLIENT_PROTOCOLS {
         server.will([Act::Answer(response(speaks).await)]);
         let behind = behind(&[format!("unix:{}:/RPC2", path.display())], speaks, false).await;
         for over in Over::ALL {
@@ -113,7 +107,7 @@ async fn unix_sockets_are_asked_like_ports() {
 
 #[tokio::test]
 async fn a_connection_is_kept_however_the_end_of_an_answer_is_told() {
-    for speaks in TONGUES {
+    for speaks in CLIENT_PROTOCOLS {
         let (media, body) = document(speaks).await;
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\n");
         let (size, length) = (format!("{:x}", body.len()), body.len());
@@ -250,7 +244,7 @@ async fn scgi_is_spoken_over_ports_and_sockets() {
     let (by_port, by_socket) = (Upstream::tcp(Speech::Scgi).await, Upstream::unix(&path, Speech::Scgi));
     let urls = [format!("scgi://{}/RPC2", by_port.address()), format!("scgi:{}:/RPC2", path.display())];
     for (server, url) in [&by_port, &by_socket].into_iter().zip(urls) {
-        for (speaks, with_length) in TONGUES.into_iter().flat_map(|speaks| [(speaks, false), (speaks, true)]) {
+        for (speaks, with_length) in CLIENT_PROTOCOLS.into_iter().flat_map(|speaks| [(speaks, false), (speaks, true)]) {
             let (response, behind) = (scgi(speaks, with_length).await, behind(from_ref(&url), speaks, false).await);
             for over in Over::ALL {
                 server.will([Act::Cut(response.clone())]);
@@ -271,7 +265,7 @@ async fn scgi_is_spoken_over_ports_and_sockets() {
 async fn an_answer_over_scgi_that_breaks_off_anywhere_is_an_error() {
     let server = Upstream::tcp(Speech::Scgi).await;
     let url = format!("scgi://{}/RPC2", server.address());
-    for speaks in TONGUES {
+    for speaks in CLIENT_PROTOCOLS {
         let (response, behind) = (scgi(speaks, true).await, behind(from_ref(&url), speaks, true).await);
         for over in Over::ALL {
             for end in 0..response.len() {

@@ -8,7 +8,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::trees::carried;
+use crate::support::random_cases;
+use crate::support::trees::carried;
 
 /// Pieces of documents, sound and broken, known and unknown.
 const PIECES: &[&str] = &[
@@ -190,7 +191,7 @@ fn loose() -> impl Strategy<Value = String> {
     (declaration, root, blank()).prop_map(|(declaration, root, blank)| format!("{declaration}{root}{blank}"))
 }
 
-/// A change to a document: at a place, so many pieces are taken out and a piece is put in.
+/// A change to a document: at a place, a number of pieces is taken out and a piece is put in.
 type Change = (Index, usize, &'static str);
 
 /// Documents that are written properly, and then changed a little.
@@ -254,7 +255,7 @@ fn readings(text: &str, limits: Limits) -> [[String; 2]; 2] {
 }
 
 proptest! {
-    #![proptest_config(crate::cases(1500))]
+    #![proptest_config(random_cases(1500))]
 
     #[test]
     fn one_pass_and_tree_read_the_same(

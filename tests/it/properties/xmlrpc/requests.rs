@@ -17,8 +17,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde::Deserialize;
 
-use crate::specimen;
-use crate::trees::{any_value, carried, dialect, same};
+use crate::support::random_cases;
+use crate::support::specimen;
+use crate::support::trees::{any_value, carried, dialect, same};
 
 /// How many times longer than its request an answer may be: a method repeats its parameter up to 255 times, and
 /// 1e308 takes 310 characters.
@@ -118,7 +119,7 @@ fn overwritten(mut bytes: Vec<u8>, changes: Vec<(prop::sample::Index, u8)>) -> V
 }
 
 proptest! {
-    #![proptest_config(crate::cases(400))]
+    #![proptest_config(random_cases(400))]
 
     #[test]
     fn any_bytes_have_a_sound_answer(

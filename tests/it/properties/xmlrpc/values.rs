@@ -15,7 +15,8 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use time::UtcOffset;
 
-use crate::trees::{any_value, carried, dialect, is_xml_char, same};
+use crate::support::random_cases;
+use crate::support::trees::{any_value, carried, dialect, is_xml_char, same};
 
 /// Every way of reading an answer must find the same in it.
 fn read_back(text: &str, reading: Reading) -> Value {
@@ -79,7 +80,7 @@ fn image(value: &Value, dialect: Dialect, member: bool) -> Result<Option<Value>,
             BigIntegers::Double if number.abs_diff(0) <= 1 << 53 => Ok(Some(Value::Double(*number as f64))),
             BigIntegers::Double | BigIntegers::Refuse => Err(()),
         },
-        // Whoever reads values of any type takes so many digits for text.
+        // A reader of values of any type takes that many digits for text.
         Value::Big(number) => match dialect.big_integers {
             BigIntegers::ExI8 | BigIntegers::String => Ok(Some(Value::Text(number.to_string()))),
             BigIntegers::I8 | BigIntegers::Double | BigIntegers::Refuse => Err(()),
@@ -198,7 +199,7 @@ fn everything() -> impl Strategy<Value = Everything> {
 }
 
 proptest! {
-    #![proptest_config(crate::cases(300))]
+    #![proptest_config(random_cases(300))]
 
     #[test]
     fn a_value_that_can_be_carried_comes_back_the_same(value in carried(), ascii: bool, apache: bool) {

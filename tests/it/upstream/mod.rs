@@ -1,0 +1,8 @@
+//! Upstream servers.
+
+mod batches;
+mod broken;
+mod layers;
+mod matrix;
+mod passthrough_soap;
+mod transports;
