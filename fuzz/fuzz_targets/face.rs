@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../../tests/support/specimen.rs"]
+#[path = "../../tests/it/support/specimen.rs"]
 mod specimen;
 
 use std::sync::{Arc, LazyLock};

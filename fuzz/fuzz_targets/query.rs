@@ -3,7 +3,7 @@
 
 #![no_main]
 
-#[path = "../../tests/support/rest.rs"]
+#[path = "../../tests/it/support/rest.rs"]
 mod rest;
 
 use std::sync::{Arc, LazyLock};

@@ -164,7 +164,7 @@ pub struct Definition {
 /// ```
 /// use croupier::model::shape::{Shape, Shapes};
 /// # use croupier::demo::wheel::{Chance, Family, Table};
-/// # use croupier::service::Service;
+/// # use croupier::service::RpcService;
 /// # let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
 /// let shapes = Shapes::of(wheel.interface());
 /// let spin = shapes.method("spin").unwrap();

@@ -1,0 +1,120 @@
+//! The access log of the program: one line a request, however it ends.
+use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use serde_json::Value;
+
+const CONFIG: &str = "
+listen = ['127.0.0.1:0']
+log.format = 'json'
+[group.'/wheel/american']
+service = 'wheel'
+options = { family = 'american' }
+";
+
+/// The program, serving until it is dropped.
+struct Program {
+    child: Child,
+    address: String,
+    log: Lines<BufReader<ChildStderr>>,
+    config: std::path::PathBuf,
+}
+
+impl Program {
+    fn start(name: &str, config: &str) -> Program {
+        let path = std::env::temp_dir().join(format!("croupier-{name}-{}.toml", std::process::id()));
+        std::fs::write(&path, config).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_croupier"));
+        command.args(["serve", "--config"]).arg(&path).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut greeting = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = greeting.next().unwrap().unwrap();
+        let address = first.rsplit("http://").next().unwrap().to_owned();
+        std::thread::spawn(move || greeting.count());
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        Program { child, address, log, config: path }
+    }
+
+    fn send(&self, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    }
+
+    fn ask(&self, request: &str) -> String {
+        let mut answer = String::new();
+        self.send(request).read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn line(&mut self) -> Value {
+        serde_json::from_str(&self.log.next().unwrap().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.config);
+    }
+}
+
+fn post(path: &str, method: &str, more: &str) -> String {
+    let body = format!("<methodCall><methodName>{method}</methodName></methodCall>");
+    let length = body.len();
+    format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{more}\r\n{body}")
+}
+
+#[test]
+fn each_request_leaves_a_line_that_says_how_it_ended() {
+    let mut program = Program::start("access", CONFIG);
+    let answer = program.ask(&post("/wheel/american", "spin", "X-Request-Id: mine-7\r\n"));
+    assert!(answer.contains("\r\nx-request-id: mine-7\r\n"), "{answer}");
+    let line = program.line();
+    assert_eq!(line["target"], "croupier::access");
+    assert_eq!(
+        (&line["id"], &line["verb"], &line["path"]),
+        (&"mine-7".into(), &"POST".into(), &"/wheel/american".into())
+    );
+    assert_eq!((&line["group"], &line["method"]), (&"/wheel/american".into(), &"spin".into()));
+    assert_eq!((&line["outcome"], &line["status"]), (&"ok".into(), &200.into()));
+    let length = answer.split("\r\n\r\n").nth(1).unwrap().len();
+    assert_eq!(line["bytes"], length);
+    assert!(line["micros"].is_u64() && line["peer"].is_string());
+
+    program.ask(&post("/wheel/american", "spinn", ""));
+    let line = program.line();
+    assert_eq!(
+        (&line["outcome"], &line["status"], &line["method"]),
+        (&"no-such-method".into(), &200.into(), &"spinn".into())
+    );
+    assert!(line["id"].as_str().unwrap().ends_with("-1"), "{line}");
+
+    program.ask(&post("/nowhere", "spin", ""));
+    let line = program.line();
+    assert_eq!((&line["outcome"], &line["status"], &line["group"]), (&"http".into(), &404.into(), &Value::Null));
+}
+
+#[test]
+fn a_client_that_leaves_is_a_line_too() {
+    let mut program = Program::start("leaves", CONFIG);
+    let body = "<methodCall><methodName>spinList</methodName><params><param><value><int>5000000</int></value></param></params></methodCall>";
+    let mut stream = program
+        .send(&format!("POST /wheel/american HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    stream.read_exact(&mut [0; 1000]).unwrap();
+    drop(stream);
+    let line = program.line();
+    assert_eq!((&line["outcome"], &line["method"]), (&"cut".into(), &"spinList".into()));
+    assert!(line["bytes"].as_u64().unwrap() >= 1000);
+}
+
+#[test]
+fn the_log_can_be_silenced() {
+    let mut program = Program::start("silent", &CONFIG.replace("log.format = 'json'", "log.access = false"));
+    let answer = program.ask(&post("/wheel/american", "spin", "X-Request-Id: mine\r\n"));
+    assert!(answer.contains("<string>") && !answer.contains("x-request-id"), "{answer}");
+    program.child.kill().unwrap();
+    assert!(program.log.next().is_none());
+}

@@ -1,0 +1,358 @@
+//! The program as a person uses it: what each command prints, where it prints it, and with which exit code.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use crate::support::process::{Process, ShutdownReport, run};
+
+const SPIN: &str = "<methodCall><methodName>spin</methodName></methodCall>";
+
+fn croupier(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_croupier"));
+    command.args(words);
+    command
+}
+
+fn ran(words: &[&str]) -> ShutdownReport {
+    run(&mut croupier(words))
+}
+
+/// A command that fails as it should: with code 1, nothing on standard output, and a message instead of a panic.
+fn failed(words: &[&str]) -> String {
+    let ended = ran(words);
+    assert_eq!((ended.code(), ended.stdout.as_str()), (Some(1), ""), "{words:?}: {ended:?}");
+    assert!(!ended.stderr.contains("panicked") && !ended.stderr.contains("backtrace"), "{ended:?}");
+    ended.stderr
+}
+
+fn succeeded(words: &[&str]) -> String {
+    let ended = ran(words);
+    assert_eq!((ended.code(), ended.stderr.as_str()), (Some(0), ""), "{words:?}: {ended:?}");
+    ended.stdout
+}
+
+/// A folder that is removed with all that is in it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Folder {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("croupier-cli-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        Folder(folder)
+    }
+
+    /// Writes a file and says where it is.
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// `croupier serve` on a port of its own, and what it says it listens on.
+fn serve(more: &[&str]) -> (Process, String) {
+    let mut server = Process::start(croupier(&["serve", "--listen", "127.0.0.1:0"]).args(more));
+    let line = server.line();
+    let (_, url) = line.split_once(" listens on ").unwrap_or_else(|| panic!("no address in {line:?}"));
+    (server, url.to_owned())
+}
+
+/// Asks for more spins than the buffers between server and client can hold, and waits for the head of the
+/// answer: the call lasts until the rest is read.
+fn begin(url: &str, spins: u32) -> TcpStream {
+    let body = format!(
+        "<methodCall><methodName>spinList</methodName><params><param><value><int>{spins}</int></value></param></params></methodCall>"
+    );
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    stream.write_all(request(&body).as_bytes()).unwrap();
+    let mut status = [0; 15];
+    stream.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200 OK");
+    stream
+}
+
+fn request(body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/xml\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// Reads standard output until a line holds this text.
+fn wait_for(server: &mut Process, text: &str) {
+    loop {
+        let line = server.line();
+        assert!(!line.is_empty(), "standard output ended before {text:?}");
+        if line.contains(text) {
+            return;
+        }
+    }
+}
+
+/// A configuration of one wheel that gives running calls a minute to finish.
+const PATIENT: &str = "[server.deadlines]\ndrain = \"1m\"\nwrite = \"1m\"\n\
+    [group.\"/\"]\nservice = \"wheel\"\noptions = { family = \"american\" }\n";
+
+#[test]
+fn check_tells_what_a_sound_file_amounts_to() {
+    let folder = Folder::new();
+    let file = folder.file("sound.toml", PATIENT);
+    let told = succeeded(&["check", &file]);
+    assert!(told.starts_with(&format!("{file} is sound: 1 group\n")), "{told}");
+    assert!(told.contains("127.0.0.1:8008") && told.contains("wheel"), "{told}");
+}
+
+#[test]
+fn check_tells_all_that_is_wrong_with_a_file() {
+    let folder = Folder::new();
+    let file = folder.file(
+        "bad.toml",
+        "lisen = [\"127.0.0.1:0\"]\n[group.\"wheel\"]\nservice = \"wheel\"\noptions = { family = \"amercan\" }\n",
+    );
+    let told = failed(&["check", &file]);
+    for part in [&format!("{file}:1:1"), "lisen", "listen", "amercan", "american", "3 "] {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
+    let missing = failed(&["check", "/no/such/file.toml"]);
+    assert!(missing.contains("/no/such/file.toml"), "{missing}");
+    assert!(failed(&["serve", "--config", &file]).contains("lisen"));
+}
+
+#[test]
+fn routes_lists_paths_and_methods() {
+    let told = succeeded(&["routes"]);
+    for part in ["/wheel/american / /RPC2", "/wheel/mini", "/diagnostics", "spinList(", "validator1.manyTypesTest("] {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
+    let folder = Folder::new();
+    let told = succeeded(&["routes", "--config", &folder.file("one.toml", PATIENT)]);
+    assert!(told.starts_with("/  American wheel (wheel)\n"), "{told}");
+    let routed = "[group.\"/w\"]\nservice = \"wheel\"\noptions = { family = \"mini\" }\n\
+                  routes = [{ route = \"GET /spins/{spins}\", method = \"spinList\" }]\n";
+    let told = succeeded(&["routes", "--config", &folder.file("routed.toml", routed)]);
+    assert!(told.contains("    spinList(spins: int = 1) -> array\n        GET /w/spins/{spins}\n"), "{told}");
+}
+
+#[test]
+fn call_prints_each_result_as_a_line_of_json() {
+    let (_server, url) = serve(&[]);
+    let spin = succeeded(&["call", &url, "spin"]);
+    assert_eq!(serde_json::from_str::<[String; 4]>(&spin).unwrap().len(), 4, "{spin}");
+    let spins = succeeded(&["call", "--repeat", "3", &url, "spinList", "2"]);
+    let spins: Vec<Vec<[String; 4]>> = spins.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(spins.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2]);
+    let diagnostics = format!("{url}/diagnostics");
+    let value = r#"{"a":[1,-2.5,"é",true],"b":null,"c":8589934592}"#;
+    assert_eq!(succeeded(&["call", &diagnostics, "echo", value]), format!("{value}\n"));
+    assert_eq!(succeeded(&["call", &diagnostics, "echo", "-7"]), "-7\n");
+}
+
+#[test]
+fn call_tells_why_there_is_no_result() {
+    let (server, url) = serve(&[]);
+    let unknown = failed(&["call", &url, "nothing"]);
+    assert!(unknown.contains("-32601") && unknown.contains("nothing"), "{unknown}");
+    let refused = failed(&["call", &url, "spinList", "\"three\""]);
+    assert!(refused.contains("-32602") && refused.contains("spins"), "{refused}");
+    let argument = failed(&["call", &url, "spinList", "three"]);
+    assert!(argument.contains("the argument three is no JSON") && argument.contains("'\"three\"'"), "{argument}");
+    assert!(failed(&["call", &format!("{url}/nowhere"), "spin"]).contains("404 Not Found"));
+    assert!(failed(&["call", "ftp://localhost/", "spin"]).contains("ftp"));
+    drop(server);
+    let nobody = failed(&["call", &url, "spin"]);
+    assert!(nobody.contains(url.strip_prefix("http://").unwrap()) && nobody.contains("refused"), "{nobody}");
+    assert!(failed(&["call", "http://nobody.invalid/", "spin"]).contains("nobody.invalid"));
+}
+
+#[test]
+fn describe_lists_signatures_and_help() {
+    let (_server, url) = serve(&[]);
+    let told = succeeded(&["describe", &format!("{url}/wheel/european")]);
+    for part in ["spin() -> array\n    ", "spinList(int) -> array\n    ", "system.listMethods() -> array"] {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
+    assert!(failed(&["describe", &format!("{url}/nowhere")]).contains("404"));
+}
+
+#[test]
+fn a_port_in_use_is_told() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let told = failed(&["serve", "--listen", &address]);
+    assert!(told.contains(&address) && told.contains("another process listens there already"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+#[test]
+fn either_signal_ends_the_server_when_what_runs_has_finished() {
+    let folder = Folder::new();
+    let config = folder.file("patient.toml", PATIENT);
+    for signal in ["INT", "TERM"] {
+        let (mut server, url) = serve(&["--config", &config]);
+        let mut client = begin(&url, 100_000);
+        server.signal(signal);
+        wait_for(&mut server, "finishing what runs");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("</methodResponse>\n\r\n0\r\n\r\n"), "{signal}: {}", answer.len());
+        assert_eq!(answer.matches("<array>").count(), 100_001, "{signal}");
+        let ended = server.end();
+        assert_eq!((ended.code(), ended.stdout.as_str()), (Some(0), "croupier: stopped\n"), "{signal}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_server_at_once() {
+    let folder = Folder::new();
+    let config = folder.file("patient.toml", PATIENT);
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let (mut server, url) = serve(&["--config", &config]);
+        let _client = begin(&url, 1_000_000);
+        server.signal(signal);
+        wait_for(&mut server, "finishing what runs");
+        server.signal(signal);
+        assert_eq!(server.end().code(), Some(code));
+    }
+}
+
+#[test]
+fn a_hangup_has_the_configuration_read_anew() {
+    let folder = Folder::new();
+    let config = folder.file("house.toml", PATIENT);
+    let (mut server, url) = serve(&["--config", &config]);
+    let asked = |path: &str| {
+        let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    let mut client = begin(&url, 100_000);
+    assert_eq!((asked("/spin"), asked("/mini/spin")), ("200".into(), "404".into()));
+
+    let mini = "[group.'/mini']\nservice = 'wheel'\noptions = { family = 'mini' }\n";
+    folder.file("house.toml", mini);
+    server.signal("HUP");
+    wait_for(&mut server, "is taken: 1 group");
+    wait_for(&mut server, "what is changed in `server` is taken at the next start only");
+    assert_eq!((asked("/spin"), asked("/mini/spin")), ("404".into(), "200".into()));
+
+    folder.file("house.toml", &mini.replace("mini' }", "minni' }"));
+    server.signal("HUP");
+    wait_for(&mut server, "stays as it was");
+    assert_eq!(asked("/mini/spin"), "200");
+
+    // What was asked in the group that is gone is answered to its end.
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer.matches("<array>").count(), 100_001);
+    folder.file("house.toml", PATIENT);
+    server.signal("HUP");
+    wait_for(&mut server, "is taken: 1 group");
+    assert_eq!((asked("/spin"), asked("/mini/spin")), ("200".into(), "404".into()));
+    server.signal("TERM");
+    let ended = server.end();
+    assert_eq!(ended.code(), Some(0));
+    assert!(ended.stderr.contains("did you mean `mini`?"), "{}", ended.stderr);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn there_are_as_many_workers_as_the_configuration_says() {
+    let folder = Folder::new();
+    let (server, _) = serve(&["--config", &folder.file("three.toml", &format!("workers = 3\n{PATIENT}"))]);
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
+    let names = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).unwrap());
+    assert_eq!(names.filter(|name| name.starts_with("croupier-worker")).count(), 3);
+}
+
+#[test]
+fn a_unix_socket_is_served_and_removed_at_the_end() {
+    let folder = Folder::new();
+    let socket = folder.0.join("croupier.sock");
+    // What a server leaves behind that was killed: a socket without a listener.
+    drop(UnixListener::bind(&socket).unwrap());
+    assert!(socket.exists());
+    let listen = format!("unix:{}", socket.display());
+    let mut server = Process::start(&mut croupier(&["serve", "--listen", &listen]));
+    let line = server.line();
+    assert!(line.ends_with(&format!(" listens on {listen}")), "{line}");
+    assert!(spun_over(&socket).contains("<methodResponse><params>"));
+    let second = failed(&["serve", "--listen", &listen]);
+    assert!(second.contains(&listen) && second.contains("another process listens there already"), "{second}");
+    assert!(spun_over(&socket).starts_with("HTTP/1.1 200 OK"));
+    server.signal("TERM");
+    assert_eq!(server.end().code(), Some(0));
+    assert!(!socket.exists());
+}
+
+fn spun_over(socket: &Path) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.write_all(request(SPIN).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_file_that_is_no_socket_is_left_alone() {
+    let folder = Folder::new();
+    let file = folder.file("precious", "data");
+    let told = failed(&["serve", "--listen", &format!("unix:{file}")]);
+    assert!(told.contains(&file) && told.contains("no socket"), "{told}");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "data");
+}
+
+#[test]
+fn the_help_shows_examples_and_the_shell_gets_completions() {
+    let help = succeeded(&["--help"]);
+    assert!(help.contains("Examples:") && help.contains("croupier call http://127.0.0.1:8008/"), "{help}");
+    assert!(succeeded(&["call", "--help"]).contains("Examples:"));
+    assert!(succeeded(&["add", "--help"]).contains("--append"));
+    let script = succeeded(&["completions", "bash"]);
+    assert!(script.contains("complete -F _croupier") && script.contains("describe"), "{script}");
+    assert!(script.contains("--append") && script.contains("json-rpc"), "{script}");
+    assert!(succeeded(&["--version"]).starts_with("croupier "));
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_ends_with_code_2() {
+    for words in [&["serv"][..], &["check"], &["call", "http://localhost/"], &["serve", "--listen", "nowhere"]] {
+        let ended = ran(words);
+        assert_eq!((ended.code(), ended.stdout.as_str()), (Some(2), ""), "{words:?}: {ended:?}");
+        assert!(ended.stderr.contains("--help"), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_gone_away_is_no_failure() {
+    let (_server, url) = serve(&[]);
+    let folder = Folder::new();
+    let config = folder.file("sound.toml", PATIENT);
+    for words in [
+        &["--help"][..],
+        &["routes"],
+        &["check", &config],
+        &["call", &url, "spin"],
+        &["describe", &url],
+        &["completions", "bash"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = Process::start_into(&mut croupier(words), writer.into()).end();
+        assert_eq!((ended.code(), ended.stderr.as_str()), (Some(0), ""), "{words:?}");
+    }
+}

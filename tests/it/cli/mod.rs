@@ -1,0 +1,5 @@
+//! The program, run as a process.
+
+mod access_log;
+mod add;
+mod commands;

@@ -1,0 +1,122 @@
+//! The built-in configuration is sound, complete, and says of each key what is true.
+
+use croupier::config::{Config, DEFAULT, Registry, reference};
+use toml::{Table, Value};
+
+/// The configuration with every commented key in force: a comment that is no prose has no space after its `#`.
+fn uncommented() -> String {
+    let line = |line: &str| {
+        let indent = line.len() - line.trim_start().len();
+        match line.trim_start().strip_prefix('#') {
+            Some(key) if !key.is_empty() && !key.starts_with([' ', '#']) => line[..indent].to_owned() + key,
+            _ => line.to_owned(),
+        }
+    };
+    DEFAULT.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn parse(text: &str) -> Config {
+    Config::parse("croupier.toml", text, &Registry::standard()).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+#[test]
+fn it_mounts_all_wheels_the_table_and_the_diagnostics() {
+    let config = parse(DEFAULT);
+    let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["127.0.0.1:8008"]);
+    let groups: Vec<(&str, &str)> =
+        config.groups.iter().map(|group| (group.path.as_str(), group.service.interface().title.as_str())).collect();
+    let paths: Vec<&str> = groups.iter().map(|(path, _)| *path).collect();
+    let wheels = ["/wheel/american", "/wheel/european", "/wheel/french", "/wheel/triple-zero", "/wheel/mini"];
+    assert_eq!(paths, [wheels.as_slice(), &["/wheel/all", "/diagnostics"]].concat());
+    let pages: Vec<&str> = config.pages.iter().map(|page| page.path.as_str()).collect();
+    assert_eq!(pages, ["/table"]);
+    assert_eq!(config.groups[0].aliases, ["/", "/RPC2"]);
+    let router = config.router();
+    for path in ["/", "/RPC2", "/wheel/american"] {
+        let (group, tail) = router.find(path).unwrap().unwrap();
+        assert_eq!((group.path.as_str(), tail), ("/wheel/american", ""));
+    }
+}
+
+#[test]
+fn it_changes_no_default() {
+    let text = "[group.\"/d\"]\nservice = \"diagnostics\"\n";
+    let (plain, built_in) = (parse(text), parse(DEFAULT));
+    assert_eq!(plain.listen, built_in.listen);
+    assert_eq!((plain.workers, plain.log, plain.settings), (built_in.workers, built_in.log, built_in.settings));
+    assert_eq!(
+        (&plain.groups[0].limits, &plain.groups[0].faces),
+        (&built_in.groups[0].limits, &built_in.groups[0].faces)
+    );
+}
+
+#[test]
+fn each_commented_key_shows_its_default() {
+    let (built_in, all) = (parse(DEFAULT), parse(&uncommented()));
+    assert_eq!((all.listen.len(), all.workers), (3, Some(2)));
+    assert_eq!((all.log, all.settings), (built_in.log, built_in.settings));
+    assert_eq!(all.groups.len(), built_in.groups.len() + 3);
+    for (all, built_in) in all.groups.iter().zip(&built_in.groups) {
+        assert_eq!((&all.path, all.limits, &all.faces), (&built_in.path, built_in.limits, &built_in.faces));
+    }
+    let house = all.groups.iter().find(|group| group.path == "/wheel/house").unwrap();
+    assert_eq!((house.path.as_str(), house.limits.body, house.limits.concurrent), ("/wheel/house", 64 << 10, 16));
+    assert_eq!(house.limits.depth, built_in.groups[0].limits.depth);
+}
+
+/// The reference lists every key by its section; here each of them has to be set.
+#[test]
+fn no_key_is_left_out() {
+    let table: Table = uncommented().parse().unwrap();
+    let house = table["group"]["/wheel/house"].as_table().unwrap();
+    let both = table["group"]["/both"]["aggregate"].as_table().unwrap();
+    let group: Table = house.clone().into_iter().chain([("aggregate".to_owned(), both.clone().into())]).collect();
+    let upstream = table["group"]["/supervisor"]["upstream"].as_table().unwrap();
+    let group: Table = group.into_iter().chain([("upstream".to_owned(), upstream.clone().into())]).collect();
+    let (mut section, mut keys) = (Some(&table), 0);
+    let mut pockets = Table::new();
+    for pocket in house["options"]["pockets"].as_array().unwrap() {
+        pockets.extend(pocket.as_table().unwrap().clone());
+    }
+    let mut routes = Table::new();
+    for route in house["routes"].as_array().unwrap() {
+        routes.extend(route.as_table().unwrap().clone());
+    }
+    for line in reference(&Registry::standard()).lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            section = match heading {
+                "Top level" => Some(&table),
+                "`[group.\"/path\"]`" => Some(&group),
+                "`[[listen]]`" => table["listen"].as_array().unwrap().iter().find_map(Value::as_table),
+                "`[group.\"/path\".soap]`" => house["soap"].as_table(),
+                "Each of the `routes` in `[group.\"/path\"]`" => Some(&routes),
+                "`[group.\"/path\".aggregate]`" => Some(both),
+                "`[group.\"/path\".aggregate.methods.NAME]`" => {
+                    table["group"]["/wheel/all"]["aggregate"]["methods"]["spinList"].as_table()
+                }
+                "`[group.\"/path\".aggregate.calls.NAME]`" => both["calls"]["american"].as_table(),
+                "`[group.\"/path\".aggregate.params.NAME]`" => both["params"]["spins"].as_table(),
+                "`[group.\"/path\".upstream]`" => Some(upstream),
+                "`[group.\"/path\".upstream.headers.NAME]`" | "`[group.\"/path\".upstream.tls]`" => None,
+                "`[page.\"/path\"]`" => table["page"]["/table"].as_table(),
+                "`options` of the service `wheel`" => house["options"].as_table(),
+                "Each of the `pockets` of the service `wheel`" => Some(&pockets),
+                "`options` of the service `diagnostics`" => None,
+                name => {
+                    let mut path = name.trim_matches(['`', '[', ']']).split('.');
+                    path.try_fold(&table, |table, key| table.get(key).and_then(Value::as_table))
+                }
+            };
+            let left_out = heading.ends_with("`diagnostics`") || heading.contains(".upstream.");
+            assert!(section.is_some() || left_out, "no section {heading}");
+        } else if let Some(key) = line.strip_prefix("- `") {
+            let key = key.split('`').next().unwrap();
+            if let Some(section) = section {
+                assert!(section.contains_key(key), "`{key}` is missing");
+                keys += 1;
+            }
+        }
+    }
+    assert!(keys > 35, "only {keys} keys were looked for");
+}

@@ -1,0 +1,7 @@
+//! The configuration.
+
+mod default;
+mod errors;
+mod properties;
+mod reference;
+mod services;

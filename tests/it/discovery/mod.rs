@@ -1,0 +1,4 @@
+//! Interfaces read from the descriptions that servers give of themselves.
+
+mod introspection;
+mod wsdl;

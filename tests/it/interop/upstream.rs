@@ -1,0 +1,410 @@
+//! Servers written by others, behind the gateway: supervisord, aria2, Python's XML-RPC server with several paths and
+//! jayson's JSON-RPC server, each over all four protocols.
+//!
+//! The servers must be where the shell finds them, jayson where Node finds it, in a folder that `NODE_PATH` names.
+
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
+use croupier::Value;
+use croupier::model::fault::Kind;
+use serde_json::{Value as Json, json};
+
+use crate::support::over::Over;
+use crate::support::peers::{Croupier, Folder, Group, Outcome, Server, free_port, listens, text};
+
+/// What is different each time.
+const PASSING: [&str; 6] = ["now", "start", "stop", "pid", "description", "exitstatus"];
+
+/// supervisord with a process that sleeps, on a unix socket and on a port, and a gateway before both.
+struct Supervised {
+    croupier: Croupier,
+    _supervisord: Server,
+    _folder: Folder,
+}
+
+impl Supervised {
+    fn start() -> Supervised {
+        let (folder, port) = (Folder::new(), free_port());
+        let own = folder.path("");
+        let socket = folder.path("s.sock");
+        let conf = folder.file(
+            "supervisord.conf",
+            &format!(
+                "[unix_http_server]\nfile={socket}\n\
+                 [inet_http_server]\nport=127.0.0.1:{port}\nusername=wheel\npassword=red or black\n\
+                 [supervisord]\nlogfile={own}s.log\npidfile={own}s.pid\nchildlogdir={own}\nnodaemon=true\nsilent=true\n\
+                 [rpcinterface:supervisor]\n\
+                 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
+                 [program:sleeper]\ncommand=sleep 1000\nstartsecs=0\nautostart=false\n\
+                 stdout_logfile={own}out.log\nstderr_logfile={own}err.log\n"
+            ),
+        );
+        let supervisord = Server::start(Command::new("supervisord").args(["-c", &conf]), || {
+            UnixStream::connect(&socket).is_ok() && listens(port)
+        });
+        folder.file("password", "red or black\n");
+        let config = folder.file(
+            "croupier.toml",
+            &format!(
+                r#"
+                [group."/supervisor"]
+                upstream = {{ urls = ["unix:{socket}:/RPC2"], speaks = "xml-rpc", safe = ["supervisor.get*"],
+                              hide = ["supervisor.shutdown", "supervisor.restart"] }}
+                routes = [
+                    {{ route = "POST /processes/{{name}}/start", method = "supervisor.startProcess" }},
+                    {{ route = "POST /processes/{{name}}/stop", method = "supervisor.stopProcess" }},
+                    {{ route = "GET /processes/{{name}}", method = "supervisor.getProcessInfo" }},
+                ]
+                [group."/together"]
+                upstream = {{ urls = ["unix:{socket}:/RPC2"], speaks = "xml-rpc", multicall = "bare" }}
+                [group."/file"]
+                upstream = {{ urls = ["http://127.0.0.1:{port}/RPC2"], speaks = "xml-rpc", user = "wheel",
+                              password = {{ file = "password" }} }}
+                [group."/environment"]
+                upstream = {{ urls = ["http://127.0.0.1:{port}/RPC2"], speaks = "xml-rpc", user = "wheel",
+                              password = {{ env = "CROUPIER_TEST_PASSWORD" }} }}
+                [group."/nobody"]
+                upstream = {{ urls = ["http://127.0.0.1:{port}/RPC2"], speaks = "xml-rpc" }}
+                "#
+            ),
+        );
+        let croupier = Croupier::start(&config, &[("CROUPIER_TEST_PASSWORD", "red or black")]);
+        Supervised { croupier, _supervisord: supervisord, _folder: folder }
+    }
+
+    fn group(&self) -> Group<'_> {
+        self.croupier.group("/supervisor", "supervisor.getState")
+    }
+}
+
+/// A value without what is different each time.
+fn lasting(value: Json) -> Json {
+    match value {
+        Json::Array(items) => items.into_iter().map(lasting).collect(),
+        Json::Object(members) => {
+            let members = members.into_iter().filter(|(name, _)| !PASSING.contains(&name.as_str()));
+            Json::Object(members.map(|(name, value)| (name, lasting(value))).collect())
+        }
+        other => other,
+    }
+}
+
+/// The outcomes of calls made one after the other over each protocol, which are the same over all.
+fn played(group: &Group<'_>, calls: &[(&str, Vec<Value>)]) -> Vec<Outcome> {
+    let all = Over::ALL.map(|over| {
+        let outcomes = calls.iter().map(|(method, args)| match group.outcome(over, method, args) {
+            Outcome::Value(value) => Outcome::Value(lasting(value)),
+            fault => fault,
+        });
+        outcomes.collect::<Vec<_>>()
+    });
+    for (over, outcomes) in Over::ALL.iter().zip(&all) {
+        for ((call, outcome), first) in calls.iter().zip(outcomes).zip(&all[0]) {
+            assert_eq!(outcome, first, "{call:?} over {over:?}, and over XML-RPC");
+        }
+    }
+    let [first, ..] = all;
+    first
+}
+
+/// Every method of supervisord but those that end it, in an order in which they can be called again and again.
+fn every_method() -> Vec<(&'static str, Vec<Value>)> {
+    let (name, none) = (|| text("sleeper"), || text("nobody"));
+    let (zero, ten) = (Value::Int(0), Value::Int(10));
+    let window = || vec![name(), zero.clone(), ten.clone()];
+    vec![
+        ("supervisor.getAPIVersion", vec![]),
+        ("supervisor.getVersion", vec![]),
+        ("supervisor.getSupervisorVersion", vec![]),
+        ("supervisor.getIdentification", vec![]),
+        ("supervisor.getState", vec![]),
+        ("supervisor.getPID", vec![]),
+        ("supervisor.getAllConfigInfo", vec![]),
+        ("supervisor.getAllProcessInfo", vec![]),
+        ("supervisor.getProcessInfo", vec![name()]),
+        ("supervisor.getProcessInfo", vec![none()]),
+        ("supervisor.startProcess", vec![name(), Value::Bool(true)]),
+        ("supervisor.startProcess", vec![name()]),
+        ("supervisor.getProcessInfo", vec![name()]),
+        ("supervisor.signalProcess", vec![name(), text("CONT")]),
+        ("supervisor.signalProcess", vec![name(), text("no signal")]),
+        ("supervisor.signalProcessGroup", vec![name(), text("CONT")]),
+        ("supervisor.signalAllProcesses", vec![text("CONT")]),
+        ("supervisor.sendProcessStdin", vec![name(), text("7\n")]),
+        ("supervisor.stopProcess", vec![name(), Value::Bool(true)]),
+        ("supervisor.stopProcess", vec![name()]),
+        ("supervisor.startProcessGroup", vec![name()]),
+        ("supervisor.stopProcessGroup", vec![name()]),
+        ("supervisor.startAllProcesses", vec![]),
+        ("supervisor.stopAllProcesses", vec![]),
+        ("supervisor.addProcessGroup", vec![none()]),
+        ("supervisor.removeProcessGroup", vec![none()]),
+        ("supervisor.reloadConfig", vec![]),
+        ("supervisor.sendRemoteCommEvent", vec![text("bet"), text("red")]),
+        ("supervisor.readProcessLog", window()),
+        ("supervisor.readProcessStdoutLog", window()),
+        ("supervisor.readProcessStderrLog", window()),
+        ("supervisor.tailProcessLog", window()),
+        ("supervisor.tailProcessStdoutLog", window()),
+        ("supervisor.tailProcessStderrLog", window()),
+        ("supervisor.clearProcessLog", vec![name()]),
+        ("supervisor.clearProcessLogs", vec![name()]),
+        ("supervisor.clearAllProcessLogs", vec![]),
+        ("supervisor.readLog", vec![zero.clone(), Value::Int(2)]),
+        ("supervisor.readMainLog", vec![zero.clone(), Value::Int(2)]),
+        ("supervisor.clearLog", vec![]),
+    ]
+}
+
+#[test]
+#[ignore = "needs supervisord"]
+fn supervisord_answers_every_method_over_all_protocols() {
+    let supervised = Supervised::start();
+    let group = supervised.group();
+    let calls = every_method();
+    let outcomes = played(&group, &calls);
+    let of = |name: &str| {
+        let found = calls.iter().zip(&outcomes).filter(|((method, _), _)| *method == name);
+        found.map(|(_, outcome)| outcome.clone()).collect::<Vec<_>>()
+    };
+    let fault = |code, message: &str| Outcome::Fault(Kind::Service(Some(code)), message.to_owned());
+    assert_eq!(of("supervisor.getState"), [Outcome::Value(json!({ "statecode": 1, "statename": "RUNNING" }))]);
+    let info = of("supervisor.getProcessInfo");
+    assert_eq!(info[0].clone().value()["statename"], "STOPPED");
+    assert_eq!(info[1], fault(10, "BAD_NAME: nobody"));
+    assert_eq!(info[2].clone().value()["statename"], "RUNNING");
+    assert_eq!(of("supervisor.startProcess"), [Outcome::Value(true.into()), fault(60, "ALREADY_STARTED: sleeper")]);
+    assert_eq!(of("supervisor.stopProcess"), [Outcome::Value(true.into()), fault(70, "NOT_RUNNING: sleeper")]);
+    assert_eq!(of("supervisor.signalProcess")[1], fault(11, "BAD_SIGNAL: no signal"));
+
+    let mut called: Vec<_> = calls.iter().map(|(method, _)| *method).collect();
+    called.sort_unstable();
+    called.dedup();
+    let mut listed = group.names();
+    listed.sort_unstable();
+    assert_eq!(called, listed);
+}
+
+#[test]
+#[ignore = "needs supervisord"]
+fn supervisord_is_described_and_driven_by_routes() {
+    let supervised = Supervised::start();
+    let (croupier, group) = (&supervised.croupier, supervised.group());
+    let interface = &group.discovered.interface;
+    for method in &interface.methods {
+        assert_ne!(method.result.as_value(), &json!(true), "{} has no type", method.name);
+        assert!(!method.doc.is_empty(), "{} has no documentation", method.name);
+    }
+    assert!(!group.names().iter().any(|name| ["supervisor.shutdown", "supervisor.restart"].contains(name)));
+    for over in [Over::XmlRpc, Over::JsonRpc] {
+        let hidden = group.outcome(over, "supervisor.shutdown", &[]);
+        assert!(matches!(hidden, Outcome::Fault(Kind::NoSuchMethod, _)), "{hidden:?}");
+    }
+    let (status, _) = croupier.rest("POST", "/supervisor/supervisor.shutdown", "{}");
+    assert_eq!(status, 404);
+
+    let state = || croupier.rest("GET", "/supervisor/processes/sleeper", "").1["statename"].clone();
+    assert_eq!(state(), "STOPPED");
+    assert_eq!(croupier.rest("POST", "/supervisor/processes/sleeper/start", ""), (200, json!(true)));
+    assert_eq!(state(), "RUNNING");
+    let (status, problem) = croupier.rest("POST", "/supervisor/processes/sleeper/start", "");
+    assert_eq!((status, &problem["code"], &problem["detail"]), (422, &json!(60), &json!("ALREADY_STARTED: sleeper")));
+    assert_eq!(croupier.rest("POST", "/supervisor/processes/sleeper/stop", ""), (200, json!(true)));
+    assert_eq!(state(), "STOPPED");
+    assert_eq!(croupier.rest("GET", "/supervisor/processes/nobody", "").1["code"], 10);
+    let safe = croupier.rest("GET", "/supervisor/supervisor.getState", "");
+    assert_eq!((safe.0, &safe.1["statecode"]), (200, &json!(1)));
+}
+
+#[test]
+#[ignore = "needs supervisord"]
+fn supervisord_gets_the_calls_of_a_batch_in_one_request() {
+    let supervised = Supervised::start();
+    let batch = r#"[{"jsonrpc": "2.0", "id": 1, "method": "supervisor.getState"},
+        {"jsonrpc": "2.0", "id": 2, "method": "supervisor.getProcessInfo", "params": ["nobody"]},
+        {"jsonrpc": "2.0", "id": 3, "method": "supervisor.getAllConfigInfo"},
+        {"jsonrpc": "2.0", "id": 4, "method": "supervisor.nowhere"},
+        {"jsonrpc": "2.0", "id": 5, "method": "supervisor.stopProcess", "params": {"name": "sleeper"}}]"#;
+    let [apart, together] = ["/supervisor", "/together"].map(|path| {
+        supervised.croupier.group(path, "supervisor.getState");
+        supervised.croupier.json_rpc(path, batch)
+    });
+    assert_eq!(together, apart);
+    let codes: Vec<&Json> = apart.as_array().unwrap().iter().map(|answer| &answer["error"]["code"]).collect();
+    assert_eq!(codes, [&Json::Null, &json!(10), &Json::Null, &json!(-32601), &json!(70)]);
+    assert_eq!(apart[0]["result"]["statename"], "RUNNING");
+}
+
+#[test]
+#[ignore = "needs supervisord"]
+fn supervisord_wants_a_password_over_tcp_and_fails_in_html() {
+    let supervised = Supervised::start();
+    for path in ["/file", "/environment"] {
+        let group = supervised.croupier.group(path, "supervisor.getState");
+        assert_eq!(group.agreed("supervisor.getState", &[]).value()["statename"], "RUNNING");
+        let bad = group.agreed("supervisor.getProcessInfo", &[text("nobody")]);
+        assert_eq!(bad, Outcome::Fault(Kind::Service(Some(10)), "BAD_NAME: nobody".to_owned()));
+    }
+    let nobody = r#"{"jsonrpc": "2.0", "id": 1, "method": "supervisor.getState"}"#;
+    let refused = supervised.croupier.json_rpc("/nobody", nobody)["error"].to_string();
+    assert!(refused.contains("401"), "{refused}");
+
+    // An argument of the wrong type is HTTP 500 with a page; over SOAP and REST the interface has it refused before.
+    let group = supervised.group();
+    for over in [Over::XmlRpc, Over::JsonRpc] {
+        let failed = group.outcome(over, "supervisor.getProcessInfo", &[Value::Int(1)]);
+        assert!(matches!(failed, Outcome::Fault(Kind::Unreachable | Kind::BadParams, _)), "{over:?}: {failed:?}");
+    }
+    let (status, problem) = supervised.croupier.rest("POST", "/supervisor/supervisor.getProcessInfo", r#"{"name": 1}"#);
+    assert!([400, 502].contains(&status), "{status} {problem}");
+
+    let ended = supervised.croupier.end();
+    assert!(!(ended.stdout + &ended.stderr).contains("red or black"));
+}
+
+#[test]
+#[ignore = "needs aria2c"]
+fn aria2_gets_its_token_with_every_call_and_no_caller_sees_it() {
+    const TOKEN: &str = "rien-ne-va-plus";
+    let (folder, port) = (Folder::new(), free_port());
+    let _aria2 = Server::start(
+        Command::new("aria2c")
+            .args(["--enable-rpc", "--rpc-listen-all=false", "--no-conf", "--quiet", "--dir", &folder.path("")])
+            .args([format!("--rpc-listen-port={port}"), format!("--rpc-secret={TOKEN}")]),
+        || listens(port),
+    );
+    folder.file("token", &format!("token:{TOKEN}"));
+    let group = |path: &str, upstream: &str, speaks: &str, multicall: &str| {
+        format!(
+            r#"
+            [group."{path}".upstream]
+            urls = ["http://127.0.0.1:{port}/{upstream}"]
+            speaks = "{speaks}"
+            token = {{ file = "token" }}
+            multicall = "{multicall}"
+            params = {{ "aria2.tellStopped" = ["offset", "num"], "aria2.tellStatus" = ["gid"] }}
+            "#
+        )
+    };
+    let groups = [
+        group("/xml", "rpc", "xml-rpc", "avoid"),
+        group("/json", "jsonrpc", "json-rpc", "avoid"),
+        group("/xml-together", "rpc", "xml-rpc", "sound"),
+        group("/json-together", "jsonrpc", "json-rpc", "sound"),
+    ];
+    let croupier = Croupier::start(&folder.file("croupier.toml", &groups.concat()), &[]);
+    for path in ["/xml", "/json", "/xml-together", "/json-together"] {
+        let group = croupier.group(path, "aria2.getVersion");
+        assert!(group.agreed("aria2.getVersion", &[]).value()["version"].is_string());
+        assert_eq!(group.agreed("aria2.getGlobalStat", &[]).value()["numActive"], "0");
+        assert_eq!(group.agreed("aria2.tellStopped", &[Value::Int(0), Value::Int(10)]).value(), json!([]));
+        let unknown = group.agreed("aria2.tellStatus", &[text("2089b05ecca3d829")]);
+        assert!(matches!(&unknown, Outcome::Fault(Kind::Service(Some(1)), message) if message.contains("2089b05")));
+
+        let batch = r#"[{"jsonrpc": "2.0", "id": 1, "method": "aria2.getVersion"},
+            {"jsonrpc": "2.0", "id": "two", "method": "aria2.tellStatus", "params": ["2089b05ecca3d829"]},
+            {"jsonrpc": "2.0", "id": 3, "method": "aria2.tellStopped", "params": [0, 1]}]"#;
+        let mut answers: Vec<Json> = croupier.json_rpc(path, batch).as_array().unwrap().clone();
+        answers.sort_by_key(|answer| answer["id"].to_string().len());
+        let by_id = |id: Json| answers.iter().find(|answer| answer["id"] == id).unwrap();
+        assert!(by_id(json!(1))["result"]["version"].is_string(), "{answers:?}");
+        assert!(by_id(json!("two"))["error"]["message"].as_str().unwrap().contains("2089b05"), "{answers:?}");
+        assert_eq!(by_id(json!(3))["result"], json!([]));
+
+        let member = |name: &str| {
+            Value::Struct(vec![("methodName".into(), text(name)), ("params".into(), Value::Array(Vec::new()))])
+        };
+        let calls = Value::Array(vec![member("aria2.getVersion"), member("aria2.getGlobalStat")]);
+        let results = group.outcome(Over::XmlRpc, "system.multicall", &[calls]).value();
+        assert!(results[0][0]["version"].is_string() && results[1][0]["numActive"] == "0", "{results}");
+
+        for document in ["?wsdl", "/openapi.json", "/openrpc.json", ""] {
+            let response = croupier.send("GET", &format!("{path}{document}"), "", b"");
+            assert!(!String::from_utf8_lossy(response.body()).contains(TOKEN), "{path}{document}");
+        }
+        // An argument that the server does not take, so that it says what it was given.
+        let refused = format!("{:?}", group.outcome(Over::JsonRpc, "aria2.tellStatus", &[Value::Int(1)]));
+        assert!(!refused.contains(TOKEN), "{refused}");
+    }
+    let ended = croupier.end();
+    let printed = ended.stdout + &ended.stderr;
+    assert!(!printed.contains(TOKEN), "{printed}");
+}
+
+#[test]
+#[ignore = "needs python3"]
+fn python_has_two_services_whose_values_keep_their_types() {
+    let (_server, port) = Server::script("python3", "remote_paths.py", &[]);
+    let folder = Folder::new();
+    let config = format!(
+        r#"
+        [group."/house"]
+        upstream = {{ urls = ["http://127.0.0.1:{port}/house"], speaks = "xml-rpc", params = {{ echo = ["value"] }} }}
+        xml-rpc = {{ nil = "nil" }}
+        [group."/guests"]
+        upstream = {{ urls = ["http://127.0.0.1:{port}/guests"], speaks = "xml-rpc" }}
+        "#
+    );
+    let croupier = Croupier::start(&folder.file("croupier.toml", &config), &[]);
+    let (house, guests) = (croupier.group("/house", "opened"), croupier.group("/guests", "count"));
+    assert_eq!(guests.names(), ["count"]);
+    assert_eq!(guests.agreed("count", &[]).value(), 7);
+
+    let opened: croupier::model::date::DateTime = "1863-07-01T20:30:15".parse().unwrap();
+    let seal = Value::Binary((0..=255).collect());
+    assert_eq!(house.agreed("opened", &[]).value(), "1863-07-01T20:30:15");
+    for over in [Over::XmlRpc, Over::Soap] {
+        assert_eq!(house.call(over, "opened", &[]), Ok(Value::Date(opened)), "{over:?}");
+        assert_eq!(house.call(over, "seal", &[]), Ok(seal.clone()), "{over:?}");
+        assert_eq!(house.call(over, "echo", &[Value::Date(opened)]), Ok(Value::Date(opened)), "{over:?}");
+        assert_eq!(house.call(over, "echo", std::slice::from_ref(&seal)), Ok(seal.clone()), "{over:?}");
+    }
+    assert_eq!(house.agreed("nothing", &[]).value(), Json::Null);
+    let rows = json!([[1, 2, 3], [], [[true, 2.5, "<&>"], null], ["AA==", "2026-11-22T01:02:03"]]);
+    assert_eq!(house.agreed("rows", &[]).value(), rows);
+    let nested = Value::Array(vec![Value::Array(vec![Value::Nil, Value::Double(0.25)]), text(" a ")]);
+    assert_eq!(house.agreed("echo", &[nested]).value(), json!([[null, 0.25], " a "]));
+    let refused = house.agreed("refuse", &[]);
+    assert_eq!(refused, Outcome::Fault(Kind::Service(Some(42)), "the house <refuses>".to_owned()));
+    let broken = house.agreed("broken", &[]);
+    assert!(matches!(&broken, Outcome::Fault(Kind::Service(Some(1)), message) if message.contains("ZeroDivision")));
+}
+
+#[test]
+#[ignore = "needs node with the jayson package"]
+fn jayson_answers_over_all_protocols_by_an_openrpc_document() {
+    let (_server, port) = Server::script("node", "remote_jayson.js", &[]);
+    let folder = Folder::new();
+    folder.file("cards.json", include_str!("../../peers/remote_jayson.json"));
+    let config = format!(
+        r#"
+        [group."/cards"]
+        upstream = {{ urls = ["http://127.0.0.1:{port}/"], speaks = "json-rpc", described = "file:cards.json" }}
+        xml-rpc = {{ nil = "nil" }}
+        [group."/undescribed"]
+        upstream = {{ urls = ["http://127.0.0.1:{port}/"], speaks = "json-rpc", multicall = "sound" }}
+        "#
+    );
+    let croupier = Croupier::start(&folder.file("croupier.toml", &config), &[]);
+    let cards = croupier.group("/cards", "add");
+    assert_eq!(cards.agreed("add", &[Value::Double(2.5), Value::Double(0.25)]).value(), 2.75);
+    let row = |row: i32, odd: bool, half: f64| json!({ "row": row, "odd": odd, "half": half, "none": null });
+    let rows = json!([row(0, false, 0.25), row(1, true, 0.75), row(2, false, 1.25)]);
+    for over in Over::ALL {
+        let mut told = cards.outcome(over, "rows", &[Value::Int(3)]).value();
+        for row in told.as_array_mut().unwrap() {
+            // SOAP leaves out what is not there.
+            row.as_object_mut().unwrap().entry("none").or_insert(Json::Null);
+        }
+        assert_eq!(told, rows, "{over:?}");
+    }
+    let bust = cards.agreed("bust", &[]);
+    assert_eq!(bust, Outcome::Fault(Kind::Service(Some(21)), "more than twenty-one".to_owned()));
+    let sum = r#"{"jsonrpc": "2.0", "id": 5, "method": "add", "params": [20, 1]}"#;
+    assert_eq!(croupier.json_rpc("/undescribed", sum)["result"], 21);
+    let both = r#"[{"jsonrpc": "2.0", "id": 5, "method": "add", "params": [20, 1]},
+        {"jsonrpc": "2.0", "id": 6, "method": "bust"}]"#;
+    let both = croupier.json_rpc("/undescribed", both);
+    assert_eq!((&both[0]["result"], &both[1]["error"]["code"]), (&json!(21), &json!(21)));
+}

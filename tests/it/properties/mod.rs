@@ -1,0 +1,6 @@
+//! Properties checked with random input.
+
+mod json;
+mod rest;
+mod soap;
+mod xmlrpc;

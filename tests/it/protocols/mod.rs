@@ -1,0 +1,11 @@
+//! The protocols of a group.
+
+mod agree;
+mod client_codecs;
+mod cpython;
+mod jsonrpc;
+mod jsonrpc_examples;
+mod pages;
+mod rest_routes;
+mod soap_samples;
+mod wsdl;

@@ -1,0 +1,6 @@
+//! The HTTP server.
+
+mod http1;
+mod http2;
+mod timeouts;
+mod workers;

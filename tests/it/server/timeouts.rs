@@ -1,0 +1,153 @@
+//! Clients that are slow, silent or gone, and the server's own end: every phase has its deadline.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use croupier::protocol::xmlrpc::server::XmlRpc;
+use croupier::server::settings::{Settings, Timeouts};
+
+use crate::support::running::{Running, call, post, small};
+
+const SHORT: Duration = Duration::from_millis(300);
+
+fn settings(change: impl FnOnce(&mut Timeouts)) -> Settings {
+    let mut settings = Settings::default();
+    change(&mut settings.deadlines);
+    settings
+}
+
+/// Reads until the server closes, which it must do before long.
+fn rest(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("the server did not close: {error}"),
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn half_a_head_is_cut() {
+    let server = Running::start(small(), settings(|deadlines| deadlines.head = SHORT));
+    for start in ["P", "POST /test HTTP/1.1\r\nHost: x\r\n"] {
+        let mut stream = server.connect();
+        stream.write_all(start.as_bytes()).unwrap();
+        assert_eq!(rest(&mut stream), "");
+    }
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_closed() {
+    let server = Running::start(small(), settings(|deadlines| deadlines.idle = SHORT));
+    assert_eq!(rest(&mut server.connect()), "");
+    let mut used = server.connect();
+    used.write_all(post("/test", "", &call("hello", &[])).as_bytes()).unwrap();
+    assert!(rest(&mut used).contains("world"));
+}
+
+#[test]
+fn half_a_body_is_answered_with_408() {
+    let server = Running::start(small(), settings(|deadlines| deadlines.body = SHORT));
+    let mut stream = server.connect();
+    let request = post("/test", "", &call("hello", &[]));
+    stream.write_all(&request.as_bytes()[..request.len() - 1]).unwrap();
+    assert!(rest(&mut stream).starts_with("HTTP/1.1 408 "));
+}
+
+#[test]
+fn a_long_call_is_neither_idle_nor_late() {
+    let server = Running::start(
+        small(),
+        settings(|deadlines| (deadlines.idle, deadlines.head, deadlines.write) = (SHORT, SHORT, SHORT)),
+    );
+    let answer = server.post("/test", &call("wait", &["<value><int>1200</int></value>"]));
+    assert!(answer.contains("waited"), "{answer}");
+}
+
+#[test]
+fn a_client_that_never_reads_is_cut() {
+    let mut server = Running::start(small(), settings(|deadlines| deadlines.write = SHORT));
+    let mut stream = server.connect();
+    stream.write_all(post("/test", "", &call("numbers", &["<value><int>2000000</int></value>"])).as_bytes()).unwrap();
+    // The answer is far larger than all buffers between here and there, so the server must give up on its own;
+    // that it has, is seen when it stops at once instead of draining.
+    let mut first = [0];
+    stream.read_exact(&mut first).unwrap();
+    let mut other = server.connect();
+    other.write_all(post("/test", "", &call("wait", &["<value><int>1500</int></value>"])).as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    other.read_exact(&mut answer).unwrap();
+    server.begin_stop();
+    let begun = Instant::now();
+    assert_eq!(server.stop().cut, 0);
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn what_runs_is_finished_before_the_end_and_nothing_new_begins() {
+    let mut server = Running::start(small(), Settings::default());
+    let mut busy = server.begin(&call("wait", &["<value><int>500</int></value>"]));
+    let mut idle = server.connect();
+    // The answer's first bytes make sure that this connection is known to the server before it stops.
+    idle.write_all(post("/test", "", &call("hello", &[])).as_bytes()).unwrap();
+    idle.read_exact(&mut [0; 17]).unwrap();
+    let address = server.address;
+    server.begin_stop();
+    assert!(rest(&mut idle).contains("world"));
+    assert!(TcpStream::connect(address).is_err());
+    assert!(rest(&mut busy).contains("waited"));
+    assert_eq!(server.stop().cut, 0);
+}
+
+#[test]
+fn what_does_not_finish_in_time_is_cut() {
+    let server = Running::start(small(), settings(|deadlines| deadlines.drain = SHORT));
+    let _busy = server.begin(&call("wait", &["<value><int>60000</int></value>"]));
+    assert_eq!(server.stop().cut, 1);
+}
+
+#[test]
+fn what_is_too_much_at_once_is_shed() {
+    let server = Running::start(small(), Settings { in_flight: 1, ..Settings::default() });
+    let mut busy = server.connect();
+    let body = call("wait", &["<value><int>1000</int></value>"]);
+    busy.write_all(post("/test", "Expect: 100-continue\r\n", &body).as_bytes()).unwrap();
+    let mut interim = [0; 25];
+    busy.read_exact(&mut interim).unwrap();
+    let shed = server.post("/test", &call("hello", &[]));
+    assert!(shed.starts_with("HTTP/1.1 503 ") && shed.contains("\r\nretry-after: 1\r\n"), "{shed}");
+    let mut answer = [0; 12];
+    busy.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+}
+
+#[test]
+fn large_bodies_share_a_bounded_memory() {
+    let memory = 6 * (1 << 20);
+    let server = Running::with(small(), XmlRpc::default(), Settings { memory, ..Settings::default() }, 4 << 20);
+    let large = call("hello", &[&format!("<value>{}</value>", "x".repeat(700 << 10))]);
+    let request = post("/test", "", &large);
+    let hold = || {
+        let mut holding = server.connect();
+        holding.write_all(&request.as_bytes()[..request.len() - 1]).unwrap();
+        holding
+    };
+    // What is held takes most of the memory as soon as the server has read it, so that a second body waits and is
+    // refused. Until then the second may come first, and it is the held one that is refused.
+    let (mut holding, mut refused) = (hold(), String::new());
+    for _ in 0..50 {
+        refused = server.post("/test", &large);
+        if refused.starts_with("HTTP/1.1 503 ") {
+            break;
+        }
+        holding = hold();
+    }
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert!(server.post("/test", &call("hello", &[])).contains("world"));
+    holding.write_all(&request.as_bytes()[request.len() - 1..]).unwrap();
+    let mut answer = [0; 12];
+    holding.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+}

@@ -1,0 +1,5 @@
+//! Services in this process.
+
+mod aggregates;
+mod args;
+mod shapes;

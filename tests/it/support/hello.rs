@@ -1,0 +1,101 @@
+//! An upstream service with one method, `hello`: its responses when all is well, and the gateway in front of it.
+
+use std::sync::Arc;
+
+use croupier::model::shape::Shapes;
+use croupier::protocol::frontend::Frontend;
+use croupier::protocol::jsonrpc::openrpc::write as openrpc;
+use croupier::protocol::set::{ProtocolSet, ServerInfo};
+use croupier::protocol::soap::server::namespace_of;
+use croupier::protocol::soap::wsdl::write as wsdl;
+use croupier::protocol::soap::wsdl::write::{Form, Versions};
+use croupier::service::RpcService;
+use croupier::service::local::Local;
+use croupier::upstream::transport;
+use croupier::upstream::transport::Transport;
+use croupier::upstream::{DescriptionSource, NamePatterns, Upstream, UpstreamOptions, UpstreamProtocol};
+use croupier::{Kind, Value};
+
+use super::calls::{PATH, dialect, post_to};
+use super::over::{Behind, Code, Over};
+use super::upstream::ScriptedUpstream;
+
+/// The protocols in which upstream servers are called.
+pub(crate) const CLIENT_PROTOCOLS: [UpstreamProtocol; 3] =
+    [UpstreamProtocol::XmlRpc, UpstreamProtocol::JsonRpc, UpstreamProtocol::Soap];
+/// How many bytes an answer may have.
+pub(crate) const LARGEST: usize = 1 << 20;
+
+/// What the servers would be, if they were sound.
+pub(crate) fn sound() -> Arc<dyn RpcService> {
+    Arc::new(Local::new("Sound", ()).method("hello", |(): &(), (): ()| "world").build().unwrap())
+}
+
+pub(crate) fn faces() -> Vec<Arc<dyn Frontend>> {
+    ProtocolSet { xml_rpc: dialect(), ..ProtocolSet::default() }.of_group(PATH, &ServerInfo::default())
+}
+
+/// What the server is known to be, so that it need not be asked.
+pub(crate) fn described(speaks: UpstreamProtocol) -> DescriptionSource {
+    let service = sound();
+    let text = match speaks {
+        UpstreamProtocol::Soap => {
+            let form = Form { style: wsdl::Style::Document, versions: Versions::One };
+            let shapes = Shapes::of(service.interface());
+            wsdl::document(service.interface(), &shapes, &namespace_of(PATH), "http://localhost/test", form)
+        }
+        _ => openrpc::document(service.interface(), "http://localhost/test").to_string(),
+    };
+    DescriptionSource::Text { name: "description".to_owned(), text }
+}
+
+/// The document that a sound server answers with.
+pub(crate) async fn document(speaks: UpstreamProtocol) -> (&'static str, String) {
+    let (media, call) = match speaks {
+        UpstreamProtocol::XmlRpc => ("text/xml", "<methodCall><methodName>hello</methodName></methodCall>".to_owned()),
+        UpstreamProtocol::JsonRpc => ("application/json", r#"{"jsonrpc":"2.0","method":"hello","id":1}"#.to_owned()),
+        UpstreamProtocol::Soap => {
+            let (envelope, namespace) = ("http://schemas.xmlsoap.org/soap/envelope/", namespace_of(PATH));
+            let call = format!(
+                r#"<e:Envelope xmlns:e="{envelope}"><e:Body><m:hello xmlns:m="{namespace}"/></e:Body></e:Envelope>"#
+            );
+            ("text/xml", call)
+        }
+    };
+    (media, post_to(&sound(), &faces(), "", media, call.as_bytes()).await.1)
+}
+
+/// The response of a sound server.
+pub(crate) async fn response(speaks: UpstreamProtocol) -> Vec<u8> {
+    let (media, body) = document(speaks).await;
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+/// The upstream service over all protocols. `idempotent` says whether its method may be called twice.
+pub(crate) async fn behind(urls: &[String], speaks: UpstreamProtocol, idempotent: bool) -> Behind {
+    let addresses = urls.iter().map(|url| url.parse().unwrap()).collect();
+    let transport = Transport::new(addresses, transport::TransportOptions::default()).unwrap();
+    let idempotent = NamePatterns(if idempotent { vec!["hello".to_owned()] } else { Vec::new() });
+    let options = UpstreamOptions {
+        described: Some(described(speaks)),
+        largest: LARGEST,
+        idempotent,
+        ..UpstreamOptions::new(speaks)
+    };
+    let remote = Upstream::new(transport, options);
+    remote.discover().await.unwrap();
+    Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote), faces: faces() }
+}
+
+pub(crate) async fn at(server: &ScriptedUpstream, speaks: UpstreamProtocol, idempotent: bool) -> Behind {
+    behind(&[format!("http://user:secret@{}/", server.address())], speaks, idempotent).await
+}
+
+pub(crate) fn world() -> Value {
+    Value::Text("world".to_owned())
+}
+
+pub(crate) fn unreachable(over: Over) -> Result<Value, Code> {
+    Err(over.code(Kind::Unreachable))
+}

@@ -1,0 +1,45 @@
+//! What several tests share: services to call, servers to call them through, and the calls themselves.
+
+// Random calls to every method of every service, and the results that the services themselves give.
+pub(crate) mod calls;
+// Requests with their golden responses, as they are stored in `tests/golden/*/*.cases`.
+pub(crate) mod cases;
+// A configuration with wheels, a broken group, a slow group, an aggregate and pages.
+pub(crate) mod casino;
+// A service with parameters and results of every type.
+pub(crate) mod every_type;
+// The upstream service of one method, `hello`, over every protocol.
+pub(crate) mod hello;
+// A service all of whose texts try to become mark-up.
+pub(crate) mod hostile_service;
+// One call over each protocol, in memory.
+pub(crate) mod over;
+// The example `guests`, whose service and routes are tested as they are shipped: the only file outside this program.
+#[expect(dead_code, unreachable_pub, reason = "the example is a program, and nothing here calls its `main`")]
+#[path = "../../../examples/guests.rs"]
+pub(crate) mod guests;
+// Groups with pages.
+pub(crate) mod pages;
+// Servers written by others, run as processes behind a gateway.
+pub(crate) mod peers;
+// Child processes with a time limit.
+pub(crate) mod process;
+// A service whose parameters can all be given in a query.
+pub(crate) mod rest;
+// The gateway on a port of its own in this process, and raw requests to it.
+pub(crate) mod running;
+// A blocking server that returns what a function makes of each request.
+pub(crate) mod scripted;
+// A small service whose methods always return the same.
+pub(crate) mod specimen;
+// Random values, and when two of them are the same.
+pub(crate) mod trees;
+// An asynchronous server that follows a script: it responds, breaks off, drips or floods.
+pub(crate) mod upstream;
+
+use proptest::test_runner::Config;
+
+/// `count` cases of a property. A case that fails is printed and not written to a file: it belongs in a test of its own.
+pub(crate) fn random_cases(count: u32) -> Config {
+    Config { cases: count, failure_persistence: None, ..Config::default() }
+}

@@ -1,0 +1,42 @@
+//! Groups with pages: two wheels, a service of many types, one that is hostile, and the directory of them all.
+
+use std::sync::Arc;
+
+use croupier::codec::xmlrpc::{Dialect, Nil};
+use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::http::public_url::PublicUrl;
+use croupier::protocol::set::ProtocolSet;
+use croupier::server::gateway::Group;
+use croupier::server::group_router::GroupRouter;
+use croupier::server::mount;
+use croupier::server::mount::GroupMount;
+use croupier::service::RpcService;
+
+use super::{every_type, hostile_service};
+
+/// Each group's path, its aliases and its service.
+fn services() -> Vec<(&'static str, &'static [&'static str], Arc<dyn RpcService>)> {
+    let wheel = |family| {
+        Arc::new(Table::new(family, Chance::seeded(7)).with_max_spins(100_000).service().expect("a sound wheel"))
+    };
+    vec![
+        ("/wheel/american", &["/"], wheel(Family::American)),
+        ("/wheel/european", &[], wheel(Family::European)),
+        ("/types", &[], Arc::new(every_type::service())),
+        ("/hostile", &[], Arc::new(hostile_service::service())),
+    ]
+}
+
+pub(crate) fn router(public_url: PublicUrl) -> GroupRouter<Arc<Group>> {
+    // What is nothing has a form over every protocol, so that all of them answer alike.
+    let xml_rpc = Dialect { nil: Nil::Nil, ..Dialect::default() };
+    let mounted = |(path, aliases, service): (&str, &[&str], Arc<dyn RpcService>)| GroupMount {
+        path: path.to_owned(),
+        aliases: aliases.iter().map(ToString::to_string).collect(),
+        service,
+        faces: ProtocolSet { xml_rpc, ..ProtocolSet::default() },
+        body_limit: 4 << 20,
+    };
+    let groups: Vec<_> = services().into_iter().map(mounted).collect();
+    mount::router(&groups, Arc::new(public_url)).expect("free paths")
+}

@@ -1,0 +1,174 @@
+//! A service whose parameters can all be given in a query, and what every answer over REST must be.
+use std::sync::Arc;
+
+use croupier::service::local::Local;
+use croupier::{Binary, DateTime, Fault, Kind, Value};
+use http::StatusCode;
+use http::response::Parts;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How many rows there are at most.
+const MOST: u32 = 1000;
+
+/// The service. Each method answers the same every time.
+pub(crate) fn service() -> Local {
+    Local::new("Queries", ())
+        .method("echo", |(): &(), it: Echo| it)
+        .safe()
+        .method("words", |(): &(), it: Words| it)
+        .safe()
+        .method("free", |(): &(), it: Free| it.value)
+        .safe()
+        .method("sum", |(): &(), (a, b): (i32, i32)| i64::from(a) + i64::from(b))
+        .safe()
+        .method("nothing", |(): &(), (): ()| ())
+        .safe()
+        .method("change", |(): &(), (): ()| "changed")
+        .method("with/slash.and:more", |(): &(), (): ()| true)
+        .safe()
+        .method("half", |(): &(), (): ()| f64::NAN)
+        .safe()
+        .method("refuses", |(): &(), it: Code| Err::<(), _>(Fault::service(it.code, "not \"today\"")))
+        .safe()
+        .method("busy", |(): &(), (): ()| Err::<(), _>(Fault::new(Kind::Busy, "not now")))
+        .safe()
+        .method("late", |(): &(), (): ()| Err::<(), _>(Fault::new(Kind::Late, "no answer within 1s")))
+        .safe()
+        .method("unreachable", |(): &(), (): ()| Err::<(), _>(Fault::new(Kind::Unreachable, "nobody there")))
+        .safe()
+        .method("panics", |(): &(), (): ()| -> i32 { panic!("as it was told to") })
+        .safe()
+        .rows("pairs", |_: &Arc<()>, it: Count| (0..it.count.min(MOST)).map(|n| Pair { n, name: named(n) }))
+        .safe()
+        .rows("refusesRows", |_: &Arc<()>, (): ()| {
+            Err::<std::ops::Range<i32>, _>(Fault::bad_params("`count` is missing").of_parameter("count"))
+        })
+        .safe()
+        .method("list", |(): &(), (): ()| vec!["a,b", "say \"hi\"", "", "plain"])
+        .safe()
+        .method_async("later", |_: Arc<()>, (): ()| async {
+            tokio::task::yield_now().await;
+            "later"
+        })
+        .safe()
+        .build()
+        .expect("the names are sound")
+}
+
+/// Answers what it is given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Echo {
+    /// An integer.
+    #[serde(default)]
+    pub(crate) int: i64,
+    /// A byte.
+    #[serde(default)]
+    pub(crate) byte: u8,
+    /// A number.
+    #[serde(default)]
+    pub(crate) number: f64,
+    /// Yes or no.
+    #[serde(default)]
+    pub(crate) flag: bool,
+    /// Any text.
+    #[serde(default)]
+    pub(crate) text: String,
+    /// A number that may be nothing.
+    pub(crate) maybe: Option<i32>,
+    /// A text that may be left out.
+    pub(crate) note: Option<String>,
+    /// Numbers.
+    #[serde(default)]
+    pub(crate) ints: Vec<i32>,
+    /// Texts.
+    #[serde(default)]
+    pub(crate) texts: Vec<String>,
+    /// A pair of two types.
+    pub(crate) pair: Option<(i32, String)>,
+    /// Rows of numbers.
+    #[serde(default)]
+    pub(crate) table: Vec<Vec<i32>>,
+    /// A record.
+    pub(crate) point: Option<Point>,
+}
+
+/// A point in the plane.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Point {
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+}
+
+/// Answers words of all sorts.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Words {
+    /// One of a few.
+    colour: Colour,
+    /// A date.
+    when: Option<DateTime>,
+    /// Bytes.
+    bytes: Option<Binary>,
+}
+
+/// A colour.
+#[derive(Serialize, Deserialize, JsonSchema)]
+enum Colour {
+    /// Red.
+    Red,
+    /// Black.
+    Black,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Free {
+    value: Value,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Code {
+    code: i32,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Count {
+    count: u32,
+}
+
+/// A number and its name, where it has one.
+#[derive(Serialize, JsonSchema)]
+struct Pair {
+    n: u32,
+    name: Option<&'static str>,
+}
+
+fn named(n: u32) -> Option<&'static str> {
+    match n {
+        0 => Some("none"),
+        1 => Some("one, only"),
+        2 => Some("a \"pair\""),
+        _ => None,
+    }
+}
+
+/// Panics over a response that no client could make sense of.
+pub(crate) fn check_body(head: &Parts, body: &[u8]) {
+    let content_type = head.headers.get("content-type").map_or("", |value| value.to_str().expect("ASCII"));
+    let json = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).expect("JSON");
+    assert!(head.status == StatusCode::NO_CONTENT || head.headers["x-content-type-options"] == "nosniff");
+    assert!(head.status == StatusCode::NO_CONTENT || head.headers["cache-control"] == "no-store");
+    match content_type {
+        "" => assert!(body.is_empty() && head.status == StatusCode::NO_CONTENT),
+        _ if body.is_empty() => {}
+        "application/json" => assert!(head.status == StatusCode::OK && !json(body).is_null() || body == b"null"),
+        "application/problem+json" => {
+            let problem = json(body);
+            assert_eq!(problem["status"], head.status.as_u16());
+            assert!(problem["type"] == "about:blank" && problem["detail"].is_string() && problem["kind"].is_string());
+            assert_eq!(head.headers.contains_key("allow"), head.status == StatusCode::METHOD_NOT_ALLOWED);
+        }
+        "application/x-ndjson" => body.split_inclusive(|byte| *byte == b'\n').for_each(|line| drop(json(line))),
+        "text/csv; charset=utf-8; header=present" => assert!(body.ends_with(b"\r\n")),
+        other => panic!("an answer of the type {other}"),
+    }
+}

@@ -1,0 +1,240 @@
+//! A server that follows a script: it responds, breaks off, drips or floods, and counts its requests.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+/// What is done about a request.
+#[derive(Clone)]
+pub(crate) enum Act {
+    /// The bytes are sent and the connection is kept.
+    Output(Vec<u8>),
+    /// The same once as many requests have come as the barrier waits for.
+    BatchFuture(Arc<Barrier>, Vec<u8>),
+    /// The bytes are sent and the connection is closed.
+    Cut(Vec<u8>),
+    /// So many bytes of the request are read, and the connection is closed.
+    Deaf(usize),
+    /// The first bytes are sent, then one of the others each second, over and over.
+    Drip(Vec<u8>, Vec<u8>),
+    /// The first bytes are sent, then the others over and over.
+    Flood(Vec<u8>, Vec<u8>),
+    /// Nothing is sent.
+    Silence,
+}
+
+/// How a request is written, and where it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speech {
+    Http,
+    Scgi,
+}
+
+/// The server. It ends when it is dropped.
+pub(crate) struct ScriptedUpstream {
+    address: Option<SocketAddr>,
+    script: Arc<Script>,
+    _serving: JoinSet<()>,
+}
+
+struct Script {
+    speech: Speech,
+    /// What is done about the requests to come; the last of it about all further ones.
+    acts: Mutex<Vec<Act>>,
+    /// Of how many requests something was read.
+    requests: AtomicUsize,
+    /// How many connections there were.
+    connections: AtomicUsize,
+    /// The last request.
+    last: Mutex<Vec<u8>>,
+    /// How many bytes a flood has sent.
+    flooded: AtomicUsize,
+}
+
+impl ScriptedUpstream {
+    /// A server of HTTP at a port.
+    pub(crate) async fn start() -> ScriptedUpstream {
+        ScriptedUpstream::tcp(Speech::Http).await
+    }
+
+    pub(crate) async fn tcp(speech: Speech) -> ScriptedUpstream {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = Some(listener.local_addr().unwrap());
+        let script = Script::new(speech);
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(script.clone(), async move || Ok(listener.accept().await?.0)));
+        ScriptedUpstream { address, script, _serving: serving }
+    }
+
+    /// A server at a unix socket.
+    pub(crate) fn unix(path: &Path, speech: Speech) -> ScriptedUpstream {
+        let listener = UnixListener::bind(path).unwrap();
+        let script = Script::new(speech);
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(script.clone(), async move || Ok(listener.accept().await?.0)));
+        ScriptedUpstream { address: None, script, _serving: serving }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address.unwrap()
+    }
+
+    /// Does this about the next requests, the last of it about all that follow, and counts anew.
+    pub(crate) fn will(&self, acts: impl IntoIterator<Item = Act>) {
+        *self.script.acts.lock().unwrap() = acts.into_iter().collect();
+        self.script.requests.store(0, SeqCst);
+        self.script.flooded.store(0, SeqCst);
+    }
+
+    /// How many requests there were since it was told what to do.
+    pub(crate) fn requests(&self) -> usize {
+        self.script.requests.load(SeqCst)
+    }
+
+    /// How many connections there were since it is there.
+    pub(crate) fn connections(&self) -> usize {
+        self.script.connections.load(SeqCst)
+    }
+
+    /// The last request that was read to its end.
+    pub(crate) fn last(&self) -> Vec<u8> {
+        self.script.last.lock().unwrap().clone()
+    }
+
+    /// How many bytes of a flood it could send.
+    pub(crate) fn flooded(&self) -> usize {
+        self.script.flooded.load(SeqCst)
+    }
+}
+
+async fn serve<S>(script: Arc<Script>, mut accept: impl AsyncFnMut() -> io::Result<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut connections = JoinSet::new();
+    while let Ok(stream) = accept().await {
+        let script = script.clone();
+        connections.spawn(async move { script.serve(stream).await });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+impl Script {
+    fn new(speech: Speech) -> Arc<Script> {
+        Arc::new(Script {
+            speech,
+            acts: Mutex::new(vec![Act::Silence]),
+            requests: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            last: Mutex::new(Vec::new()),
+            flooded: AtomicUsize::new(0),
+        })
+    }
+
+    fn next(&self) -> Act {
+        let mut acts = self.acts.lock().unwrap();
+        if acts.len() > 1 { acts.remove(0) } else { acts[0].clone() }
+    }
+
+    fn now(&self) -> Act {
+        self.acts.lock().unwrap()[0].clone()
+    }
+
+    async fn serve(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+        self.connections.fetch_add(1, SeqCst);
+        loop {
+            if let Act::Deaf(bytes) = self.now() {
+                self.requests.fetch_add(1, SeqCst);
+                let _ = stream.read_exact(&mut vec![0; bytes]).await;
+                return;
+            }
+            let Some(request) = self.speech.read(&mut stream).await else { return };
+            self.requests.fetch_add(1, SeqCst);
+            *self.last.lock().unwrap() = request;
+            if !self.act(&mut stream).await {
+                return;
+            }
+        }
+    }
+
+    /// Answers whether the connection is kept.
+    async fn act(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> bool {
+        match self.next() {
+            Act::Output(bytes) => stream.write_all(&bytes).await.is_ok(),
+            Act::BatchFuture(all, bytes) => {
+                all.wait().await;
+                stream.write_all(&bytes).await.is_ok()
+            }
+            Act::Cut(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                false
+            }
+            Act::Deaf(_) => false,
+            Act::Drip(first, others) => {
+                let _ = stream.write_all(&first).await;
+                for byte in others.iter().cycle() {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    if stream.write_all(&[*byte]).await.is_err() {
+                        break;
+                    }
+                }
+                false
+            }
+            Act::Flood(first, others) => {
+                let _ = stream.write_all(&first).await;
+                while stream.write_all(&others).await.is_ok() {
+                    self.flooded.fetch_add(others.len(), SeqCst);
+                }
+                false
+            }
+            Act::Silence => {
+                // Until the other side has had enough.
+                let _ = stream.read(&mut [0; 1]).await;
+                false
+            }
+        }
+    }
+}
+
+impl Speech {
+    /// Reads a request to its end, if there is one.
+    async fn read(self, stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
+        let mut read = Vec::new();
+        loop {
+            if self.end(&read).is_some_and(|end| read.len() >= end) {
+                return Some(read);
+            }
+            if stream.read_buf(&mut read).await.ok()? == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// How long a request will be that begins like this, as soon as that can be said.
+    fn end(self, read: &[u8]) -> Option<usize> {
+        let number = |text: &[u8]| std::str::from_utf8(text).unwrap().trim().parse::<usize>().unwrap();
+        match self {
+            Speech::Http => {
+                let head = memchr::memmem::find(read, b"\r\n\r\n")?;
+                let text = String::from_utf8_lossy(&read[..head]).to_ascii_lowercase();
+                let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
+                Some(head + 4 + length.map_or(0, |length| number(length.as_bytes())))
+            }
+            Speech::Scgi => {
+                let colon = memchr::memchr(b':', read)?;
+                let comma = colon + 1 + number(&read[..colon]);
+                let headers = read.get(colon + 1..comma)?;
+                let length = headers.strip_prefix(b"CONTENT_LENGTH\0").unwrap().split(|byte| *byte == 0).next()?;
+                Some(comma + 1 + number(length))
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Layers of tower around the client that calls upstream servers.
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use croupier::model::fault::BoxError;
+use croupier::model::shape::Shapes;
+use croupier::service::RpcService;
+use croupier::upstream as remote;
+use croupier::upstream::transport::{Client, Repeat, Transport, TransportOptions};
+use croupier::upstream::{Upstream, UpstreamProtocol};
+use http::Request;
+use tower::{ServiceExt, service_fn};
+
+use crate::support::hello::{self, described, faces, response, unreachable, world};
+use crate::support::over::{Behind, Over};
+use crate::support::upstream::{Act, ScriptedUpstream};
+
+fn transport(server: &ScriptedUpstream) -> Transport {
+    Transport::new(vec![format!("http://{}/", server.address()).parse().unwrap()], TransportOptions::default()).unwrap()
+}
+
+async fn behind(transport: Transport, speaks: UpstreamProtocol) -> Behind {
+    let options =
+        remote::UpstreamOptions { described: Some(described(speaks)), ..remote::UpstreamOptions::new(speaks) };
+    let remote = Upstream::new(transport, options);
+    remote.discover().await.unwrap();
+    Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote), faces: faces() }
+}
+
+#[tokio::test]
+async fn layers_see_every_request_the_outermost_first() {
+    let server = ScriptedUpstream::start().await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noting = |name: &'static str| {
+        let seen = seen.clone();
+        move |client: Client| {
+            client.map_request(move |mut request: Request<Bytes>| {
+                let repeat = request.extensions().get::<Repeat>().copied();
+                seen.lock().unwrap().push((name, repeat));
+                request.headers_mut().insert(name, "seen".parse().unwrap());
+                request
+            })
+        }
+    };
+    for speaks in hello::CLIENT_PROTOCOLS {
+        server.will([Act::Output(response(speaks).await)]);
+        let behind = behind(transport(&server).layer(noting("inner")).layer(noting("outer")), speaks).await;
+        for over in Over::ALL {
+            assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {speaks:?}");
+            let expected = ["outer", "inner"].map(|name| (name, Some(Repeat::Unsent)));
+            assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), expected);
+        }
+        let sent = String::from_utf8(server.last()).unwrap();
+        assert!(sent.contains("\r\ninner: seen\r\n") && sent.contains("\r\nouter: seen\r\n"), "{sent}");
+    }
+}
+
+/// A client that stops asking after this many failures.
+fn tripping(
+    most: usize,
+    client: Client,
+) -> impl tower::Service<
+    Request<Bytes>,
+    Response = http::Response<croupier::upstream::transport::Incoming>,
+    Error = BoxError,
+    Future: Send,
+> + Clone
++ Sync {
+    let failures = Arc::new(AtomicUsize::new(0));
+    service_fn(move |request: Request<Bytes>| {
+        let (client, failures) = (client.clone(), failures.clone());
+        async move {
+            if failures.load(SeqCst) >= most {
+                return Err(BoxError::from("it has failed too often"));
+            }
+            let answer = client.oneshot(request).await;
+            if answer.is_err() {
+                failures.fetch_add(1, SeqCst);
+            }
+            answer.map_err(BoxError::from)
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_layer_may_answer_that_there_is_no_answer() {
+    let server = ScriptedUpstream::start().await;
+    for speaks in hello::CLIENT_PROTOCOLS {
+        for over in Over::ALL {
+            let behind = behind(transport(&server).layer(|client| tripping(3, client)), speaks).await;
+            server.will([Act::Cut(Vec::new())]);
+            for calls in 1..=6 {
+                assert_eq!(over.ask(&behind, "hello", &[]).await, unreachable(over), "{over:?} to {speaks:?}");
+                assert_eq!(server.requests(), calls.min(3));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_layer_says_is_told_and_what_comes_through_it_stays_what_it_is() {
+    let server = ScriptedUpstream::start().await;
+    let transport = transport(&server).layer(|client| tripping(1, client));
+    server.will([Act::Cut(Vec::new())]);
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let request = Request::post("/").body(Bytes::from_static(b"x")).unwrap();
+        told.push(transport.send(request, Repeat::Unsent).await.err().unwrap());
+    }
+    let address = server.address();
+    assert!(told[0].to_string().starts_with(&format!("the connection to {address} broke: ")), "{}", told[0]);
+    assert_eq!(told[1].to_string(), "the answer is withheld: it has failed too often");
+    assert_eq!((told[1].reason().as_str(), told[1].connected()), ("it has failed too often", true));
+}

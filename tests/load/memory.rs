@@ -1,0 +1,51 @@
+//! The program returns the memory that large requests took.
+
+use std::io::{Read, Write};
+use std::thread;
+
+use super::Program;
+
+/// What the program may hold, in KiB. In use are at most 40 MiB; the system's allocator made 500 MiB of it.
+const MOST: u64 = 200 * 1024;
+const CLIENTS: usize = 5;
+const ROUNDS: usize = 4;
+
+#[test]
+fn many_large_documents_take_no_more_memory_than_a_few() {
+    let server = Program::start();
+    let request = count_many_values();
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| (0..ROUNDS).for_each(|_| assert_eq!(status(&server, &request), "HTTP/1.1 200 OK")));
+        }
+    });
+    let most = most_memory(server.child.id());
+    assert!(most < MOST, "{most} KiB");
+}
+
+fn count_many_values() -> Vec<u8> {
+    let body = format!(
+        "<methodCall><methodName>count</methodName><params><param><value><array><data>{}</data></array></value>\
+         </param></params></methodCall>",
+        "<value/>".repeat(249_990)
+    );
+    let head =
+        format!("POST /diagnostics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    (head + &body).into_bytes()
+}
+
+/// Sends a request on a connection of its own and returns the first line of the response.
+fn status(server: &Program, request: &[u8]) -> String {
+    let mut stream = server.connect();
+    stream.write_all(request).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The most memory that a process has held, in KiB.
+fn most_memory(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
