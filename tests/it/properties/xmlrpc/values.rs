@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use croupier::codec::Limits;
 use croupier::codec::xml::{Control, Reading};
-use croupier::codec::xmlrpc::{
-    BigIntegers, Dialect, Document, Fractions, Nil, NonFinite, Root, write_answer, write_call,
-};
+use croupier::codec::xmlrpc::{BigIntegers, Dialect, Document, Fractions, Nil, NonFinite, Root, write_answer, write_call};
 use croupier::service::args::Args;
 use croupier::{Binary, DateTime, Value};
 use proptest::collection::{btree_map, vec};
