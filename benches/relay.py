@@ -44,17 +44,17 @@ log = { access = false }
 CROUPIER = QUIET + """
 [group."/wheel/american".upstream]
 urls = ["http://%(upstream)s/spin"]
-speaks = "xml-rpc"
-described = "file:%(described)s"
+protocol = "xml-rpc"
+description = "file:%(described)s"
 [group."/long".upstream]
 urls = ["http://%(upstream)s/bytes/%(bytes)d"]
-speaks = "xml-rpc"
-described = "file:%(described)s"
+protocol = "xml-rpc"
+description = "file:%(described)s"
 """
 TRANSCODING = QUIET + """
 [group."/wheel".upstream]
 urls = ["http://%(upstream)s/wheel/american"]
-speaks = "xml-rpc"
+protocol = "xml-rpc"
 """
 DESCRIBED = """{"openrpc": "1.3.2", "info": {"title": "Bare", "version": "1"},
 "methods": [{"name": "spin", "params": [], "result": {"name": "spin", "schema": true}}]}"""

@@ -65,8 +65,8 @@ impl App {
     pub fn mount(mut self, path: &str, service: impl RpcService) -> Result<App, MountError> {
         let service = Arc::new(Limiter::new(Arc::new(service), 1024, Duration::from_secs(60)));
         self.taken.mount(path, ())?;
-        let (path, faces) = (path.to_owned(), ProtocolSet::default());
-        self.mounted.push(GroupMount { path, aliases: Vec::new(), service, faces, body_limit: 4 << 20 });
+        let (path, protocols) = (path.to_owned(), ProtocolSet::default());
+        self.mounted.push(GroupMount { path, aliases: Vec::new(), service, protocols, body_limit: 4 << 20 });
         Ok(self)
     }
 
@@ -96,8 +96,8 @@ impl App {
                 Wrong::new(0, Part::RestRoute(None), "a route belongs to a service, and none is mounted").into()
             );
         };
-        last.faces.routes.push(route);
-        let Checked { wrong, unknown } = last.faces.check_routes(last.service.interface());
+        last.protocols.routes.push(route);
+        let Checked { wrong, unknown } = last.protocols.check_routes(last.service.interface());
         match wrong.into_iter().chain(unknown).next() {
             Some(wrong) => Err(Box::new(wrong)),
             None => Ok(self),
@@ -120,7 +120,7 @@ impl App {
     /// The server, for listeners of one's own.
     pub fn server(self) -> Server {
         let body_reader =
-            BodyReader { memory: MemoryBudget::new(self.settings.memory), deadline: self.settings.deadlines.body };
+            BodyReader { memory: MemoryBudget::new(self.settings.memory), deadline: self.settings.timeouts.body };
         let router = mount::router(&self.mounted, Arc::new(self.public_url))
             .expect("each path was looked at when it was mounted");
         Server::new(Gateway::new(router, body_reader), self.settings, None)

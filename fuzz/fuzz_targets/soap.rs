@@ -35,7 +35,7 @@ fuzz_target!(|body: &[u8]| {
     let uri = if body.len() / 9 % 4 == 0 { "/?style=rpc" } else { "/" };
     let (head, ()) = Request::post(uri).header(header::CONTENT_TYPE, content_type).body(()).unwrap().into_parts();
     let mut frontend = Soap::new("urn:test");
-    frontend.options.control = control;
+    frontend.options.control_characters = control;
     frontend.recognises(&head, body);
     let request = GroupRequest { head: &head, tail: "", body, context: &Context::default() };
     let reply = frontend.serve(&SERVICE, request);

@@ -80,7 +80,7 @@ Examples:
   croupier add http://127.0.0.1:6800/jsonrpc --path /downloads
   croupier add 'http://localhost:8000/calculator?wsdl' --config casino.toml --append
 
-It finds out whether the server speaks XML-RPC, JSON-RPC or SOAP, what it offers and what is unusual about it. Nothing
+It finds out whether the upstream speaks XML-RPC, JSON-RPC or SOAP, what it offers and what is unusual about it. Nothing
 is called but introspection (system.listMethods, methodSignature, methodHelp, getCapabilities, and a multicall of
 these), rpc.discover, and GET of ?wsdl. A password in the URL is not printed. Where a user has none in the URL, it is
 read from the environment: SUPERVISOR_PASSWORD for a group at /supervisor.")]
@@ -137,8 +137,8 @@ pub(super) struct Add {
     #[arg(short, long, value_name = "NAME")]
     pub(super) user: Option<String>,
     /// Look for this protocol alone
-    #[arg(short, long, value_name = "PROTOCOL")]
-    pub(super) speaks: Option<Protocol>,
+    #[arg(long, value_name = "PROTOCOL")]
+    pub(super) protocol: Option<Protocol>,
     /// How long to wait for an answer, such as 500ms or 10s
     #[arg(short, long, default_value = "10s", value_name = "TIME")]
     pub(super) timeout: Time,

@@ -42,10 +42,10 @@ pub(super) async fn first_look(config: &Config) -> Asking {
         let Some(remote) = group.remote.clone() else { continue };
         let (noticed, looked) = (changed.clone(), Arc::new(Notify::new()));
         first.push(looked.clone());
-        let (path, faces) = (group.path.clone(), group.faces.clone());
+        let (path, protocols) = (group.path.clone(), group.protocols.clone());
         tasks.spawn(remote.keep_discovering(move |remote: &Upstream, new| {
             if new {
-                tell_of_routes(&path, &faces, remote.interface());
+                tell_of_routes(&path, &protocols, remote.interface());
                 noticed.notify_one();
             }
             looked.notify_one();
@@ -62,9 +62,9 @@ pub(super) async fn first_look(config: &Config) -> Asking {
 }
 
 /// Says which routes do not fit what a server offers: before it has said so, nobody could know.
-fn tell_of_routes(group: &str, faces: &ProtocolSet, offered: &Interface) {
-    for wrong in faces.check_routes(offered).wrong {
-        let route = faces.routes.get(wrong.route).map(|route| route.template().to_string());
+fn tell_of_routes(group: &str, protocols: &ProtocolSet, offered: &Interface) {
+    for wrong in protocols.check_routes(offered).wrong {
+        let route = protocols.routes.get(wrong.route).map(|route| route.template().to_string());
         let hint = wrong.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
         tracing::warn!(group, route, "a route does not fit what the server offers: {}{hint}", wrong.message);
     }

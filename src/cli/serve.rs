@@ -36,7 +36,7 @@ pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {
         let log = if config.log.access { Some(AccessLog::start()?) } else { None };
         let settings = config.settings;
         let memory = MemoryBudget::new(settings.memory).on_runtime(Handle::current());
-        let body_reader = BodyReader { memory, deadline: settings.deadlines.body };
+        let body_reader = BodyReader { memory, deadline: settings.timeouts.body };
         let remotes = remotes::first_look(&config).await;
         let gateway = Gateway::new(config.router(), body_reader);
         let groups = gateway.groups();
@@ -80,8 +80,8 @@ fn workers(config: &Config) -> Result<Workers, Failure> {
 
 async fn bind(entrances: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
     let mut listeners = Vec::with_capacity(entrances.len());
-    for ListenerConfig { listen, only } in entrances {
-        listeners.push(Listener::bind(listen).await?.only(*only));
+    for ListenerConfig { listen, serves } in entrances {
+        listeners.push(Listener::bind(listen).await?.serves(*serves));
     }
     Ok(listeners)
 }
@@ -124,7 +124,7 @@ fn greet(config: &Config, listeners: &[Listener]) {
     }
     let reached = |not: Audience| {
         entrances.iter().find_map(|entrance| match &entrance.listen {
-            ListenAddress::Tcp(address) if entrance.only != Some(not) => Some(*address),
+            ListenAddress::Tcp(address) if entrance.serves != Some(not) => Some(*address),
             _ => None,
         })
     };
@@ -132,8 +132,9 @@ fn greet(config: &Config, listeners: &[Listener]) {
         say("Try it from another terminal:");
         say(format_args!("  {}", invitation(group, &format!("http://{address}{}", group.path))));
     }
-    if let Some(address) = reached(Audience::Calls) {
-        let mut pages = config.groups.iter().filter(|group| group.faces.has(Protocol::Page)).map(|group| &group.path);
+    if let Some(address) = reached(Audience::Api) {
+        let mut pages =
+            config.groups.iter().filter(|group| group.protocols.has(Protocol::Page)).map(|group| &group.path);
         match (pages.next(), pages.next()) {
             (Some(only), None) => say(format_args!("or in a browser: http://{address}{only}")),
             (Some(_), Some(_)) => say(format_args!("or in a browser: http://{address}/")),
@@ -146,7 +147,7 @@ fn greet(config: &Config, listeners: &[Listener]) {
 fn invitation(group: &ConfiguredGroup, url: &str) -> String {
     let methods = &group.service.interface().methods;
     match methods.iter().find(|method| method.safe && method.required() == 0) {
-        Some(method) if group.faces.has(Protocol::Rest) => format!("curl {url}/{}", method.name),
+        Some(method) if group.protocols.has(Protocol::Rest) => format!("curl {url}/{}", method.name),
         _ => {
             let method = methods.first().map_or("system.listMethods", |method| &method.name);
             format!(

@@ -31,12 +31,12 @@ pub(super) fn routes(file: Option<&Path>, registry: &Registry) -> Result<(), Fai
         let interface = group.service.interface();
         for method in &interface.methods {
             say(format_args!("    {}", signature::line(interface, method)));
-            for route in group.faces.table().routes().iter().filter(|route| route.method() == method.name) {
+            for route in group.protocols.table().routes().iter().filter(|route| route.method() == method.name) {
                 say(format_args!("        {}", line(group, route)));
             }
         }
         // Nobody is asked here what the server offers, so its routes stand alone.
-        for route in group.faces.table().routes().iter().filter(|_| group.remote.is_some()) {
+        for route in group.protocols.table().routes().iter().filter(|_| group.remote.is_some()) {
             say(format_args!("    {}  {}", line(group, route), route.method()));
         }
     }

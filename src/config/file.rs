@@ -30,7 +30,7 @@ use crate::server::settings::{ListenerConfig, Settings, Timeouts};
 pub(super) struct File {
     /// Where the server listens: TCP addresses such as `"127.0.0.1:8008"`, `"0.0.0.0:80"` or `"[::1]:8008"`, and unix
     /// sockets such as `"unix:/run/croupier.sock"`. Port 0 takes any port that is free. A place where only pages or only
-    /// calls are answered is a table: `{ address = "127.0.0.1:8080", only = "pages" }`.
+    /// calls are answered is a table: `{ address = "127.0.0.1:8080", serves = "pages" }`.
     #[schemars(with = "Vec<ListenFile>", length(min = 1))]
     pub(super) listen: Vec<Spanned<ListenFile>>,
     /// How many threads answer requests; without it, one for each processor.
@@ -81,7 +81,7 @@ pub(super) struct ListenerFile {
     address: Address,
     /// What is answered here; everything, if that is not said.
     #[serde(default)]
-    only: Option<Audience>,
+    serves: Option<Audience>,
 }
 
 /// What all clients together may take.
@@ -108,7 +108,7 @@ pub(super) struct ServerFile {
     /// Whether answers of 1,400 bytes and more are packed with gzip for clients that offer to unpack them.
     pub(super) compress: bool,
     /// How long each phase of a connection may take.
-    pub(super) deadlines: TimeoutsFile,
+    pub(super) timeouts: TimeoutsFile,
 }
 
 /// Under which address clients know this server; it stands in the documents that they fetch.
@@ -120,9 +120,9 @@ pub(super) struct PublicFile {
     pub(super) base: Option<Base>,
     /// The proxies, as addresses or ranges such as `"10.0.0.0/8"`, whose `X-Forwarded-Proto`, `X-Forwarded-Host` and
     /// `X-Forwarded-Prefix` are believed; nobody else's are.
-    pub(super) proxies: Vec<TrustedProxy>,
+    pub(super) trusted_proxies: Vec<TrustedProxy>,
     /// Whether whoever comes through a unix socket is such a proxy.
-    pub(super) unix: bool,
+    pub(super) trust_unix_sockets: bool,
 }
 
 /// How long each phase of a connection may take.
@@ -131,7 +131,7 @@ pub(super) struct PublicFile {
 pub(super) struct TimeoutsFile {
     /// From the first byte of the head of a request to its last.
     #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
-    pub(super) head: Period,
+    pub(super) header: Period,
     /// From the end of the head to the end of the body.
     #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
     pub(super) body: Period,
@@ -164,7 +164,7 @@ pub(super) struct LimitsFile {
     pub(super) elements: usize,
     /// How many calls one `system.multicall` or JSON-RPC batch may hold.
     #[schemars(range(min = 1))]
-    pub(super) multicall: usize,
+    pub(super) batch: usize,
     /// How many calls of the group run at a time; further ones wait for their turn until their deadline.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) concurrent: usize,
@@ -193,7 +193,7 @@ pub(super) struct GroupFile {
     pub(super) limits: LimitsFile,
     /// Over which protocols the group is reached; all of them, unless this says otherwise.
     #[schemars(length(min = 1))]
-    pub(super) faces: Vec<Protocol>,
+    pub(super) protocols: Vec<Protocol>,
     /// How XML-RPC is read and written here; what is not given is inherited.
     pub(super) xml_rpc: Dialect,
     /// How JSON is written here; what is not given is inherited.
@@ -248,7 +248,7 @@ pub(super) struct JsonRpcFile {
 pub(super) struct SoapFile {
     /// How a character is written that XML forbids, such as U+0001. In the name of a struct's member it is always
     /// refused.
-    pub(super) control: Control,
+    pub(super) control_characters: Control,
 }
 
 /// Where the server listens if the file does not say.
@@ -284,7 +284,7 @@ impl Default for GroupFile {
             aggregate: AggregateFile::default(),
             upstream: UpstreamFile::none(),
             limits: LimitsFile::default(),
-            faces: Protocol::ALL.to_vec(),
+            protocols: Protocol::ALL.to_vec(),
             xml_rpc: Dialect::default(),
             json: json::Dialect::default(),
             json_rpc: JsonRpcFile::default(),
@@ -297,8 +297,8 @@ impl Default for GroupFile {
 
 impl Default for ServerFile {
     fn default() -> Self {
-        let Settings { connections, in_flight, memory, head_bytes, streams, compress, deadlines } = Settings::default();
-        let Timeouts { head, body, idle, write, drain } = deadlines;
+        let Settings { connections, in_flight, memory, head_bytes, streams, compress, timeouts } = Settings::default();
+        let Timeouts { header, body, idle, write, drain } = timeouts;
         ServerFile {
             connections,
             in_flight,
@@ -306,8 +306,8 @@ impl Default for ServerFile {
             head_bytes: Size(head_bytes),
             streams,
             compress,
-            deadlines: TimeoutsFile {
-                head: Period(head),
+            timeouts: TimeoutsFile {
+                header: Period(header),
                 body: Period(body),
                 idle: Period(idle),
                 write: Period(write),
@@ -319,13 +319,13 @@ impl Default for ServerFile {
 
 impl Default for TimeoutsFile {
     fn default() -> Self {
-        ServerFile::default().deadlines
+        ServerFile::default().timeouts
     }
 }
 
 impl From<ServerFile> for Settings {
     fn from(file: ServerFile) -> Settings {
-        let TimeoutsFile { head, body, idle, write, drain } = file.deadlines;
+        let TimeoutsFile { header, body, idle, write, drain } = file.timeouts;
         Settings {
             connections: file.connections,
             in_flight: file.in_flight,
@@ -333,39 +333,39 @@ impl From<ServerFile> for Settings {
             head_bytes: file.head_bytes.0,
             streams: file.streams,
             compress: file.compress,
-            deadlines: Timeouts { head: head.0, body: body.0, idle: idle.0, write: write.0, drain: drain.0 },
+            timeouts: Timeouts { header: header.0, body: body.0, idle: idle.0, write: write.0, drain: drain.0 },
         }
     }
 }
 
 impl From<PublicFile> for PublicUrl {
     fn from(file: PublicFile) -> PublicUrl {
-        let proxies = file.proxies.into_iter().map(|TrustedProxy(network)| network).collect();
-        PublicUrl { base: file.base.map(|Base(base)| base), proxies, unix: file.unix }
+        let proxies = file.trusted_proxies.into_iter().map(|TrustedProxy(network)| network).collect();
+        PublicUrl { base: file.base.map(|Base(base)| base), proxies, unix: file.trust_unix_sockets }
     }
 }
 
 impl Default for LimitsFile {
     fn default() -> Self {
-        let GroupLimits { body, depth, elements, multicall, concurrent, deadline } = GroupLimits::default();
-        LimitsFile { body: Size(body), depth, elements, multicall, concurrent, deadline: Period(deadline) }
+        let GroupLimits { body, depth, elements, batch, concurrent, deadline } = GroupLimits::default();
+        LimitsFile { body: Size(body), depth, elements, batch, concurrent, deadline: Period(deadline) }
     }
 }
 
 impl From<LimitsFile> for GroupLimits {
     fn from(file: LimitsFile) -> GroupLimits {
-        let LimitsFile { body, depth, elements, multicall, concurrent, deadline } = file;
-        GroupLimits { body: body.0, depth, elements, multicall, concurrent, deadline: deadline.0 }
+        let LimitsFile { body, depth, elements, batch, concurrent, deadline } = file;
+        GroupLimits { body: body.0, depth, elements, batch, concurrent, deadline: deadline.0 }
     }
 }
 
 impl GroupFile {
     /// The faces of the group, as they are written, and still without routes.
-    pub(super) fn faces(&self) -> ProtocolSet {
+    pub(super) fn protocol_set(&self) -> ProtocolSet {
         ProtocolSet {
-            names: self.faces.clone(),
+            names: self.protocols.clone(),
             limits: Limits { depth: self.limits.depth, elements: self.limits.elements },
-            multicall: self.limits.multicall,
+            multicall: self.limits.batch,
             xml_rpc: self.xml_rpc,
             json: self.json,
             json_rpc_1: self.json_rpc.version_1,
@@ -387,8 +387,8 @@ impl ListenFile {
     fn entrance(&self) -> ListenerConfig {
         match self {
             ListenFile::All(Address(listen)) => ListenerConfig::from(listen.clone()),
-            ListenFile::Some(ListenerFile { address: Address(listen), only }) => {
-                ListenerConfig { listen: listen.clone(), only: *only }
+            ListenFile::Some(ListenerFile { address: Address(listen), serves }) => {
+                ListenerConfig { listen: listen.clone(), serves: *serves }
             }
         }
     }

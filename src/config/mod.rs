@@ -88,7 +88,7 @@ pub struct ConfiguredGroup {
     /// What a request and a call may take.
     pub limits: GroupLimits,
     /// The faces the group has, and how they read and write.
-    pub faces: ProtocolSet,
+    pub protocols: ProtocolSet,
     /// What answers, within the limits.
     pub service: Arc<dyn RpcService>,
     /// The server elsewhere that answers, if it is one: what it offers is still to be [learned](Upstream::discover).
@@ -105,7 +105,7 @@ pub struct GroupLimits {
     /// How many elements a document may have (250,000 by default).
     pub elements: usize,
     /// How many calls one `system.multicall` or JSON-RPC batch may hold (1,000 by default).
-    pub multicall: usize,
+    pub batch: usize,
     /// How many calls run at a time (1,024 by default).
     pub concurrent: usize,
     /// How long a call may take, the wait for its turn included (60 s by default).
@@ -227,7 +227,7 @@ impl ConfiguredGroup {
             path: self.path.clone(),
             aliases: self.aliases.clone(),
             service: self.service.clone(),
-            faces: self.faces.clone(),
+            protocols: self.protocols.clone(),
             body_limit: self.limits.body,
         }
     }
@@ -249,7 +249,7 @@ impl fmt::Debug for ConfiguredGroup {
             .field("aliases", &self.aliases)
             .field("kind", &self.kind)
             .field("limits", &self.limits)
-            .field("faces", &self.faces)
+            .field("protocols", &self.protocols)
             .finish_non_exhaustive()
     }
 }
@@ -266,8 +266,8 @@ impl fmt::Debug for ConfiguredPage {
 
 impl Default for GroupLimits {
     fn default() -> Self {
-        let ProtocolSet { limits: Limits { depth, elements }, multicall, .. } = ProtocolSet::default();
-        GroupLimits { body: 4 << 20, depth, elements, multicall, concurrent: 1024, deadline: Duration::from_secs(60) }
+        let ProtocolSet { limits: Limits { depth, elements }, multicall: batch, .. } = ProtocolSet::default();
+        GroupLimits { body: 4 << 20, depth, elements, batch, concurrent: 1024, deadline: Duration::from_secs(60) }
     }
 }
 

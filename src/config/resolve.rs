@@ -72,7 +72,7 @@ pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<C
     }
     aggregate::resolve(&mut standing, &mut problems);
     for (group, routes) in standing.iter_mut().zip(routes) {
-        group.faces.routes = routes.settle(&group.faces, group.interface(), &mut problems);
+        group.protocols.routes = routes.settle(&group.protocols, group.interface(), &mut problems);
     }
     let pages = pages(file.page, &standing, folder, &mut mounted, &mut problems);
     let groups = standing.into_iter().filter_map(Standing::group).collect();
@@ -166,7 +166,7 @@ pub(super) struct Standing {
     aliases: Vec<String>,
     kind: String,
     pub(super) limits: GroupLimits,
-    faces: ProtocolSet,
+    protocols: ProtocolSet,
     pub(super) made: Made,
     remote: Option<Upstream>,
 }
@@ -296,12 +296,12 @@ impl Written<'_> {
     ) -> Standing {
         let paths = [&self.path].into_iter().chain(&self.file.aliases);
         problems.extend(paths.filter_map(|path| mount(mounted, path, "group")));
-        let (limits, faces) = (GroupLimits::from(self.file.limits), self.file.faces());
+        let (limits, protocols) = (GroupLimits::from(self.file.limits), self.file.protocol_set());
         problems.extend(too_large(&self.body, &limits, settings));
         let mut remote = None;
         let (kind, made) = match (self.answering, self.file.service) {
             (Some(UPSTREAM), _) => {
-                remote = upstream::resolve(&self.path, self.file.upstream, faces.xml_rpc, folder, problems);
+                remote = upstream::resolve(&self.path, self.file.upstream, protocols.xml_rpc, folder, problems);
                 let service = |remote: &Upstream| Made::RpcService(limited(Arc::new(remote.clone()), &limits));
                 (UPSTREAM.to_owned(), remote.as_ref().map_or(Made::Broken, service))
             }
@@ -316,7 +316,7 @@ impl Written<'_> {
             (_, None) => (String::new(), Made::Broken),
         };
         let aliases = self.file.aliases.into_iter().map(Spanned::into_inner).collect();
-        Standing { path: self.path, aliases, kind, limits, faces, made, remote }
+        Standing { path: self.path, aliases, kind, limits, protocols, made, remote }
     }
 }
 
@@ -336,9 +336,9 @@ impl Standing {
 
     /// The group, if nothing is wrong with what answers.
     fn group(self) -> Option<ConfiguredGroup> {
-        let Standing { path, aliases, kind, limits, faces, made, remote } = self;
+        let Standing { path, aliases, kind, limits, protocols, made, remote } = self;
         let Made::RpcService(service) = made else { return None };
-        Some(ConfiguredGroup { path: path.into_inner(), aliases, kind, limits, faces, service, remote })
+        Some(ConfiguredGroup { path: path.into_inner(), aliases, kind, limits, protocols, service, remote })
     }
 }
 

@@ -71,13 +71,13 @@ impl<'t> Routes<'t> {
     /// made, it is only looked at how they fit beside each other.
     pub(super) fn settle(
         self,
-        faces: &ProtocolSet,
+        protocols: &ProtocolSet,
         interface: Option<&Interface>,
         problems: &mut Vec<Problem>,
     ) -> Vec<RestRoute> {
-        let faces = ProtocolSet { routes: self.routes.clone(), ..faces.clone() };
+        let protocols = ProtocolSet { routes: self.routes.clone(), ..protocols.clone() };
         let none = Interface::default();
-        let checked = faces.check_routes(interface.unwrap_or(&none));
+        let checked = protocols.check_routes(interface.unwrap_or(&none));
         let unknown = checked.unknown.into_iter().filter(|_| interface.is_some());
         problems.extend(checked.wrong.into_iter().chain(unknown).map(|wrong| self.problem(wrong)));
         self.routes

@@ -36,22 +36,22 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "Vec<String>", length(min = 1))]
     urls: Vec<Spanned<String>>,
     /// The protocol in which the server is asked.
-    speaks: UpstreamProtocol,
+    protocol: UpstreamProtocol,
     /// Where the WSDL or OpenRPC document of the server is: a path on the server, or after `"file:"` that of a file,
     /// relative to that of this file. Without it the server is asked by introspection, by `rpc.discover`, or with
     /// `?wsdl`.
     #[schemars(with = "Option<String>")]
     #[serde(default)]
-    described: Option<Spanned<String>>,
+    description: Option<Spanned<String>>,
     /// Which port of a WSDL document is meant, if it has several; without it, the first for SOAP 1.1.
     #[serde(default)]
-    port: Option<String>,
+    wsdl_port: Option<String>,
     /// The methods that may be called. In each name `*` stands for any characters.
     #[serde(default = "all")]
     allow: NamePatterns,
     /// The methods that may not be called, although they are allowed.
     #[serde(default)]
-    hide: NamePatterns,
+    deny: NamePatterns,
     /// The methods that change nothing: HTTP GET may ask for them.
     #[serde(default)]
     safe: NamePatterns,
@@ -84,31 +84,22 @@ pub(super) struct UpstreamFile {
     headers: BTreeMap<String, Spanned<SecretFile>>,
     /// How JSON-RPC passes parameters: most servers take them by position, some by name only.
     #[serde(default)]
-    passing: ParamStructure,
-    /// Whether the calls of a client's `system.multicall` or batch travel to the server together, in one round trip: as one
-    /// `system.multicall` or batch, which the server must then be able to answer. SOAP has no such thing.
+    param_structure: ParamStructure,
+    /// Whether the calls of a client's `system.batching` or batch travel to the server together, in one round trip: as one
+    /// `system.batching` or batch, which the server must then be able to answer. SOAP has no such thing.
     #[schemars(with = "Batching")]
-    #[serde(default = "avoid")]
-    multicall: Spanned<Batching>,
+    #[serde(default = "no_batching")]
+    batching: Spanned<Batching>,
     /// What the group is called, if not what the server says; without either, its path.
     #[serde(default)]
     title: Option<String>,
-    /// How long connecting may take.
-    #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
-    #[serde(default = "connect")]
-    connect: Period,
-    /// How long the server may take until its answer begins, and how long the answer may then pause.
-    #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
-    #[serde(default = "answer")]
-    answer: Period,
-    /// How long a connection is kept unused: less than the server keeps it.
-    #[schemars(extend("maximum" = LONGEST))]
-    #[serde(default = "idle")]
-    idle: Period,
+    /// How long each phase of a request to the upstream may take.
+    #[serde(default)]
+    timeouts: UpstreamTimeoutsFile,
     /// How many bytes an answer may have that is not passed through as it is.
     #[schemars(extend("minimum" = 1))]
-    #[serde(default = "largest")]
-    largest: Size,
+    #[serde(default = "max_response")]
+    max_response: Size,
     /// How long after the server has described itself it is asked again.
     #[schemars(extend("minimum" = 1000, "maximum" = LONGEST))]
     #[serde(default = "refresh")]
@@ -145,6 +136,28 @@ pub(super) struct TlsFile {
     key: Option<String>,
 }
 
+/// How long each phase of a request to an upstream may take.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct UpstreamTimeoutsFile {
+    /// How long connecting may take.
+    #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
+    connect: Period,
+    /// How long the upstream may take until its response begins, and how long the response may then pause.
+    #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
+    response: Period,
+    /// How long a connection is kept unused: less than the upstream keeps it.
+    #[schemars(extend("maximum" = LONGEST))]
+    idle: Period,
+}
+
+impl Default for UpstreamTimeoutsFile {
+    fn default() -> Self {
+        let transport::TransportOptions { connect, answer, idle, .. } = transport::TransportOptions::default();
+        UpstreamTimeoutsFile { connect: Period(connect), response: Period(answer), idle: Period(idle) }
+    }
+}
+
 /// The longest time that can be asked for, in milliseconds: 30 days.
 const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
 
@@ -153,11 +166,11 @@ impl UpstreamFile {
     pub(super) fn none() -> UpstreamFile {
         UpstreamFile {
             urls: Vec::new(),
-            speaks: UpstreamProtocol::XmlRpc,
-            described: None,
-            port: None,
+            protocol: UpstreamProtocol::XmlRpc,
+            description: None,
+            wsdl_port: None,
             allow: all(),
-            hide: NamePatterns::default(),
+            deny: NamePatterns::default(),
             safe: NamePatterns::default(),
             idempotent: NamePatterns::default(),
             params: BTreeMap::new(),
@@ -166,13 +179,11 @@ impl UpstreamFile {
             password: None,
             bearer: None,
             headers: BTreeMap::new(),
-            passing: ParamStructure::default(),
-            multicall: avoid(),
+            param_structure: ParamStructure::default(),
+            batching: no_batching(),
             title: None,
-            connect: connect(),
-            answer: answer(),
-            idle: idle(),
-            largest: largest(),
+            timeouts: UpstreamTimeoutsFile::default(),
+            max_response: max_response(),
             refresh: refresh(),
             http2: false,
             tls: TlsFile::default(),
@@ -184,24 +195,12 @@ fn all() -> NamePatterns {
     UpstreamOptions::new(UpstreamProtocol::XmlRpc).allow
 }
 
-fn avoid() -> Spanned<Batching> {
+fn no_batching() -> Spanned<Batching> {
     Spanned::new(0..0, Batching::default())
 }
 
-fn connect() -> Period {
-    Period(transport::TransportOptions::default().connect)
-}
-
-fn answer() -> Period {
-    Period(transport::TransportOptions::default().answer)
-}
-
-fn idle() -> Period {
-    Period(transport::TransportOptions::default().idle)
-}
-
-fn largest() -> Size {
-    Size(UpstreamOptions::new(UpstreamProtocol::XmlRpc).largest)
+fn max_response() -> Size {
+    Size(UpstreamOptions::new(UpstreamProtocol::XmlRpc).max_response)
 }
 
 fn refresh() -> Period {
@@ -221,14 +220,17 @@ pub(super) fn resolve(
     let mut reading = Reading { folder, problems };
     let addresses = file.urls.iter().filter_map(|url| reading.address(url)).collect();
     let headers = reading.headers(&file);
-    let described = file.described.as_ref().and_then(|named| reading.described(named));
+    let description = file.description.as_ref().and_then(|named| reading.description(named));
     let token = file.token.as_ref().and_then(|secret| reading.secret(secret));
-    match (file.speaks, file.multicall.get_ref()) {
-        (UpstreamProtocol::Soap, Batching::Sound | Batching::Bare) => {
-            reading.wrong(file.multicall.span(), "SOAP has no way for several calls to travel together");
+    match (file.protocol, file.batching.get_ref()) {
+        (UpstreamProtocol::Soap, Batching::On | Batching::BareResults) => {
+            reading.wrong(file.batching.span(), "SOAP has no way for several calls to travel together");
         }
-        (UpstreamProtocol::JsonRpc, Batching::Bare) => {
-            reading.wrong(file.multicall.span(), "`\"bare\"` is said of XML-RPC; a batch of JSON-RPC is `\"sound\"`");
+        (UpstreamProtocol::JsonRpc, Batching::BareResults) => {
+            reading.wrong(
+                file.batching.span(),
+                "`\"bare-results\"` is for XML-RPC only; for JSON-RPC batches, write `\"on\"`",
+            );
         }
         _ => {}
     }
@@ -236,9 +238,9 @@ pub(super) fn resolve(
         reading.wrong(password.span(), "`password` stands without a `user`");
     }
     let ways = transport::TransportOptions {
-        connect: file.connect.0,
-        answer: file.answer.0,
-        idle: file.idle.0,
+        connect: file.timeouts.connect.0,
+        answer: file.timeouts.response.0,
+        idle: file.timeouts.idle.0,
         http2: file.http2,
         tls: reading.tls(&file.tls, path),
         headers,
@@ -250,22 +252,22 @@ pub(super) fn resolve(
     let transport = Transport::new(addresses, ways);
     let transport = transport.map_err(|error| problems.push(Problem::at(path.span(), error.to_string()))).ok()?;
     let options = UpstreamOptions {
-        described,
-        port: file.port,
+        description,
+        wsdl_port: file.wsdl_port,
         allow: file.allow,
-        hide: file.hide,
+        deny: file.deny,
         safe: file.safe,
         idempotent: file.idempotent,
         params: file.params,
         token,
-        passing: file.passing,
-        multicall: *file.multicall.get_ref(),
+        param_structure: file.param_structure,
+        batching: *file.batching.get_ref(),
         dialect: Dialect { reading: xml::Reading::Lenient, ..dialect },
-        largest: file.largest.0,
+        max_response: file.max_response.0,
         title: file.title,
         name: path.get_ref().clone(),
         refresh: file.refresh.0,
-        ..UpstreamOptions::new(file.speaks)
+        ..UpstreamOptions::new(file.protocol)
     };
     Some(Upstream::new(transport, options))
 }
@@ -308,7 +310,7 @@ impl Reading<'_> {
         }
     }
 
-    fn described(&mut self, named: &Spanned<String>) -> Option<DescriptionSource> {
+    fn description(&mut self, named: &Spanned<String>) -> Option<DescriptionSource> {
         let Some(name) = named.get_ref().strip_prefix(FILE) else {
             return Some(DescriptionSource::At(named.get_ref().clone()));
         };

@@ -11,5 +11,5 @@ pub enum Audience {
     /// these would call is not found.
     Pages,
     /// Calls and documents for programs, and no pages.
-    Calls,
+    Api,
 }

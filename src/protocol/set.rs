@@ -142,7 +142,7 @@ impl ProtocolSet {
         let mut checked = rest::check(&self.routes, interface);
         if !self.has(Protocol::Rest) && !self.routes.is_empty() {
             let wrong = Wrong::new(0, Part::RestRoute(None), "the group has routes, but it is not reached over REST");
-            checked.wrong.push(wrong.hint("name \"rest\" among its `faces`, or leave `faces` out"));
+            checked.wrong.push(wrong.hint("add \"rest\" to `protocols`, or leave `protocols` out"));
         }
         let before = self.before_rest();
         for (at, route) in self.routes.iter().enumerate() {

@@ -1,6 +1,6 @@
-//! The deadlines of connections: one sweep over all of them a few times a second, instead of timers per request.
+//! The timeouts of connections: one sweep over all of them a few times a second, instead of timers per request.
 //!
-//! A connection notes what it does in a few atomics; the sweep compares them with the deadlines and tells the
+//! A connection notes what it does in a few atomics; the sweep compares them with the timeouts and tells the
 //! connection to close. So a deadline may come late by one tick, and a request costs no timer.
 
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// All open connections.
 #[derive(Debug)]
 pub(super) struct ActivityMonitor {
-    deadlines: Timeouts,
+    timeouts: Timeouts,
     clock: Arc<Clock>,
     open: Mutex<HashMap<u64, Arc<Activity>>>,
     last: AtomicU64,
@@ -80,10 +80,10 @@ pub(super) struct Entry {
 }
 
 impl ActivityMonitor {
-    pub(super) fn new(deadlines: Timeouts) -> Arc<ActivityMonitor> {
+    pub(super) fn new(timeouts: Timeouts) -> Arc<ActivityMonitor> {
         let clock = Arc::new(Clock(AtomicU64::new(1)));
         Arc::new(ActivityMonitor {
-            deadlines,
+            timeouts,
             clock,
             open: Mutex::default(),
             last: AtomicU64::new(0),
@@ -119,7 +119,7 @@ impl ActivityMonitor {
             let now = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
             self.clock.0.store(now, Relaxed);
             for pulse in locked(&self.open).values() {
-                pulse.check(now, &self.deadlines);
+                pulse.check(now, &self.timeouts);
             }
         }
     }
@@ -233,17 +233,17 @@ impl Activity {
         }
     }
 
-    fn check(&self, now: u64, deadlines: &Timeouts) {
+    fn check(&self, now: u64, timeouts: &Timeouts) {
         let over =
             |since: u64, limit: Duration| since != 0 && u128::from(now.saturating_sub(since)) > limit.as_millis();
-        let stuck = over(self.stuck.load(Relaxed), deadlines.write) || self.has_stalled_stream(now, deadlines.write);
-        let slow = over(self.head.load(Relaxed), deadlines.head) && !self.is_multiplexed();
+        let stuck = over(self.stuck.load(Relaxed), timeouts.write) || self.has_stalled_stream(now, timeouts.write);
+        let slow = over(self.head.load(Relaxed), timeouts.header) && !self.is_multiplexed();
         // An idle HTTP/1 connection closes when told to finish; what does not is cut a write deadline later.
         let idle = self.idle.load(Relaxed);
-        let long_idle = over(idle, deadlines.idle + deadlines.write);
+        let long_idle = over(idle, timeouts.idle + timeouts.write);
         if stuck || slow || long_idle {
             self.order(CloseRequest::Cut);
-        } else if over(idle, deadlines.idle) {
+        } else if over(idle, timeouts.idle) {
             self.order(CloseRequest::Finish);
         }
     }

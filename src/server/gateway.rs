@@ -26,7 +26,7 @@ pub struct Group {
     /// What answers its calls.
     pub service: Arc<dyn RpcService>,
     /// The protocols it is reached over; the first that claims a request answers it.
-    pub faces: Vec<Arc<dyn Frontend>>,
+    pub frontends: Vec<Arc<dyn Frontend>>,
     /// How many bytes a request's body may have, as sent and as unpacked.
     pub body_limit: usize,
 }
@@ -202,10 +202,10 @@ impl Group {
     /// The faces that are reached where a request has come in: an extension of its head says so where not all are.
     fn admitting(&self, head: &Parts) -> impl Iterator<Item = &Arc<dyn Frontend>> {
         let only = head.extensions.get::<Audience>().copied();
-        self.faces.iter().filter(move |frontend| match only {
+        self.frontends.iter().filter(move |frontend| match only {
             None => true,
             Some(Audience::Pages) => frontend.is_page(),
-            Some(Audience::Calls) => !frontend.is_page(),
+            Some(Audience::Api) => !frontend.is_page(),
         })
     }
 

@@ -20,7 +20,7 @@ const REST: Duration = Duration::from_millis(100);
 pub struct Listener {
     socket: Socket,
     /// What is answered to whoever comes through it, where that is not everything.
-    pub(super) only: Option<Audience>,
+    pub(super) serves: Option<Audience>,
 }
 
 #[derive(Debug)]
@@ -65,20 +65,20 @@ impl Listener {
             ListenAddress::Unix(path) => bind_unix(path).map(|socket| Socket::Unix(socket, path.clone())),
         };
         match bound {
-            Ok(socket) => Ok(Listener { socket, only: None }),
+            Ok(socket) => Ok(Listener { socket, serves: None }),
             Err(source) => Err(BindError { listen: listen.clone(), source }),
         }
     }
 
     /// The same socket, through which only some of what there is can be reached.
     #[must_use]
-    pub fn only(self, only: Option<Audience>) -> Listener {
-        Listener { only, ..self }
+    pub fn serves(self, serves: Option<Audience>) -> Listener {
+        Listener { serves, ..self }
     }
 
     /// Where it listens, and for what.
     pub fn entrance(&self) -> ListenerConfig {
-        ListenerConfig { listen: self.address(), only: self.only }
+        ListenerConfig { listen: self.address(), serves: self.serves }
     }
 
     /// Where it listens, the port being the one that the system chose.

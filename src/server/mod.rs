@@ -75,8 +75,8 @@ impl Server {
     /// Serves until `stop` is ready; then accepts nothing more, lets what runs finish within the drain deadline,
     /// and cuts what is left.
     pub async fn run(mut self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) -> ShutdownReport {
-        let Settings { connections, deadlines, .. } = self.settings;
-        let watch = ActivityMonitor::new(deadlines);
+        let Settings { connections, timeouts, .. } = self.settings;
+        let watch = ActivityMonitor::new(timeouts);
         let slots = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
         let workers = self.workers.take();
         let door = Arc::new(Acceptor { server: Arc::new(self), slots, watch: watch.clone(), workers });
@@ -91,7 +91,7 @@ impl Server {
         accepting.shutdown().await;
         // Nobody else is at the door any more.
         let workers = Arc::into_inner(door).and_then(|door| door.workers);
-        end(&watch, deadlines.drain, workers).await
+        end(&watch, timeouts.drain, workers).await
     }
 
     /// Serves a connection until it ends, and gives back what it holds.
@@ -170,7 +170,7 @@ impl Acceptor {
         loop {
             let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
             let accepted = listener.accept().await;
-            if let Err(error) = self.admit(accepted, slot, listener.only) {
+            if let Err(error) = self.admit(accepted, slot, listener.serves) {
                 tracing::debug!(%error, "a connection could not be handed over");
             }
         }

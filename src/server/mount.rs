@@ -1,4 +1,4 @@
-//! From services and the faces they are to have to a router: each group at its path and aliases, all of them at `/`.
+//! From services and the protocols they are to have to a router: each group at its path and aliases, all of them at `/`.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ pub struct GroupMount {
     pub aliases: Vec<String>,
     /// What answers its calls.
     pub service: Arc<dyn RpcService>,
-    /// The faces it has.
-    pub faces: ProtocolSet,
+    /// The frontends it has.
+    pub protocols: ProtocolSet,
     /// How many bytes a request's body may have, as sent and as unpacked.
     pub body_limit: usize,
 }
@@ -60,7 +60,7 @@ pub fn with_pages(
     pages: &[PageMount],
     public_url: Arc<PublicUrl>,
 ) -> Result<GroupRouter<Arc<Group>>, MountError> {
-    let listed = groups.iter().filter(|group| group.faces.has(Protocol::Page)).map(GroupMount::listed).collect();
+    let listed = groups.iter().filter(|group| group.protocols.has(Protocol::Page)).map(GroupMount::listed).collect();
     let own =
         pages.iter().map(|page| PageSummary { path: page.path.clone(), title: page.page.title.to_string() }).collect();
     let around = ServerInfo { public_url, listed, own };
@@ -93,7 +93,7 @@ pub fn with_pages(
 impl PageMount {
     fn group(&self) -> Group {
         let (path, service) = (self.path.clone(), self.service.clone());
-        Group { path, service, faces: vec![Arc::new(self.page.clone())], body_limit: 0 }
+        Group { path, service, frontends: vec![Arc::new(self.page.clone())], body_limit: 0 }
     }
 }
 
@@ -104,36 +104,36 @@ impl GroupMount {
 
     fn described(&self) -> Described {
         let (path, service) = (self.path.clone(), self.service.clone());
-        Described { path, service, routes: Arc::new(self.faces.table()) }
+        Described { path, service, routes: Arc::new(self.protocols.table()) }
     }
 
     fn group(&self, around: &ServerInfo) -> Group {
         Group {
             path: self.path.clone(),
             service: self.service.clone(),
-            faces: self.faces.of_group(&self.path, around),
+            frontends: self.protocols.of_group(&self.path, around),
             body_limit: self.body_limit,
         }
     }
 }
 
-/// What is mounted at `/`, with the faces of all groups before its own; `None` where there is nothing to mount.
+/// What is mounted at `/`, with the frontends of all groups before its own; `None` where there is nothing to mount.
 fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], around: &ServerInfo) -> Option<Arc<Group>> {
-    let described = groups.iter().filter(|group| group.faces.has(Protocol::Rest));
-    let mut faces = of_root(around, described.map(GroupMount::described).collect());
+    let described = groups.iter().filter(|group| group.protocols.has(Protocol::Rest));
+    let mut frontends = of_root(around, described.map(GroupMount::described).collect());
     match root {
-        Some(group) if faces.is_empty() => Some(group),
+        Some(group) if frontends.is_empty() => Some(group),
         Some(group) => {
             // A page that somebody has put there is meant to be seen.
-            let at = if group.faces.iter().all(|frontend| frontend.is_page()) { 0 } else { faces.len() };
-            faces.splice(at..at, group.faces.iter().cloned());
+            let at = if group.frontends.iter().all(|frontend| frontend.is_page()) { 0 } else { frontends.len() };
+            frontends.splice(at..at, group.frontends.iter().cloned());
             let (path, service) = (group.path.clone(), group.service.clone());
-            Some(Arc::new(Group { path, service, faces, body_limit: group.body_limit }))
+            Some(Arc::new(Group { path, service, frontends, body_limit: group.body_limit }))
         }
-        None if faces.is_empty() => None,
+        None if frontends.is_empty() => None,
         None => {
             let service = Arc::new(Nothing(Interface::default()));
-            Some(Arc::new(Group { path: ROOT.to_owned(), service, faces, body_limit: 0 }))
+            Some(Arc::new(Group { path: ROOT.to_owned(), service, frontends, body_limit: 0 }))
         }
     }
 }

@@ -23,7 +23,7 @@ pub struct ListenerConfig {
     /// The place.
     pub listen: ListenAddress,
     /// What is answered there alone; everything, if that is not said.
-    pub only: Option<Audience>,
+    pub serves: Option<Audience>,
 }
 
 /// Limits on what all clients together may take.
@@ -44,14 +44,14 @@ pub struct Settings {
     /// costs time).
     pub compress: bool,
     /// How long each phase may take.
-    pub deadlines: Timeouts,
+    pub timeouts: Timeouts,
 }
 
 /// How long each phase of a connection may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// From the first byte of a request's head to its last (10 s by default).
-    pub head: Duration,
+    pub header: Duration,
     /// From the end of the head to the end of the body (30 s by default).
     pub body: Duration,
     /// Between two requests of one connection, and before the first (75 s by default).
@@ -71,7 +71,7 @@ impl Default for Settings {
             head_bytes: 32 << 10,
             streams: 100,
             compress: false,
-            deadlines: Timeouts::default(),
+            timeouts: Timeouts::default(),
         }
     }
 }
@@ -79,7 +79,7 @@ impl Default for Settings {
 impl Default for Timeouts {
     fn default() -> Self {
         Timeouts {
-            head: Duration::from_secs(10),
+            header: Duration::from_secs(10),
             body: Duration::from_secs(30),
             idle: Duration::from_secs(75),
             write: Duration::from_secs(30),
@@ -100,17 +100,17 @@ impl fmt::Display for ListenAddress {
 impl fmt::Display for ListenerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.listen.fmt(f)?;
-        match self.only {
+        match self.serves {
             None => Ok(()),
             Some(Audience::Pages) => f.write_str(" (pages only)"),
-            Some(Audience::Calls) => f.write_str(" (calls only)"),
+            Some(Audience::Api) => f.write_str(" (calls only)"),
         }
     }
 }
 
 impl From<ListenAddress> for ListenerConfig {
     fn from(listen: ListenAddress) -> ListenerConfig {
-        ListenerConfig { listen, only: None }
+        ListenerConfig { listen, serves: None }
     }
 }
 

@@ -32,10 +32,10 @@ impl Upstream {
     /// What the server says of itself, amended by what the operator says of it.
     pub(super) async fn describe_itself(&self) -> Result<Description, Fault> {
         let options = &self.inner.options;
-        let (mut interface, inferred, codec) = match (options.speaks, &options.described) {
-            (UpstreamProtocol::Soap, described) => self.wsdl(described.as_ref()).await?,
-            (_, Some(described)) => {
-                let text = self.described(described).await?;
+        let (mut interface, inferred, codec) = match (options.protocol, &options.description) {
+            (UpstreamProtocol::Soap, description) => self.wsdl(description.as_ref()).await?,
+            (_, Some(description)) => {
+                let text = self.description(description).await?;
                 let openrpc::OpenRpcDescription { interface, .. } = openrpc::read(text.as_bytes())?;
                 (interface, false, self.codec()?)
             }
@@ -85,15 +85,15 @@ impl Upstream {
     async fn introspect(&self, codec: &ClientCodec) -> Result<Interface, Fault> {
         let listed = self.ask(codec, "system.listMethods", Vec::new()).await.map_err(ResponseError::into_fault)?;
         let names = introspection::names(&listed)?;
-        let mut described: Vec<introspection::Described> =
+        let mut description: Vec<introspection::Described> =
             names.into_iter().map(|name| introspection::Described { name, signature: None, help: None }).collect();
-        let asked = described.len().min(ASKED);
-        for methods in described.get_mut(..asked).unwrap_or_default().chunks_mut(AT_ONCE) {
+        let asked = description.len().min(ASKED);
+        for methods in description.get_mut(..asked).unwrap_or_default().chunks_mut(AT_ONCE) {
             if !self.describe(codec, methods).await? {
                 break;
             }
         }
-        Ok(introspection::interface(&described))
+        Ok(introspection::interface(&description))
     }
 
     /// Asks for the signatures and the help of some methods: all at once if the server takes that, otherwise one by one.
@@ -154,14 +154,14 @@ impl Upstream {
         Ok(told)
     }
 
-    async fn wsdl(&self, described: Option<&DescriptionSource>) -> Result<(Interface, bool, ClientCodec), Fault> {
+    async fn wsdl(&self, description: Option<&DescriptionSource>) -> Result<(Interface, bool, ClientCodec), Fault> {
         let own = DescriptionSource::At("?wsdl".to_owned());
-        let first = described.unwrap_or(&own);
+        let first = description.unwrap_or(&own);
         let name = match first {
             DescriptionSource::At(url) => self.resolve(url)?,
             DescriptionSource::Text { name, .. } => name.clone(),
         };
-        let mut documents = vec![(name, self.described(first).await?)];
+        let mut documents = vec![(name, self.description(first).await?)];
         let mut next = 0;
         while let Some((location, text)) = documents.get(next) {
             let imports = wsdl::imports(wsdl::Document { location, text })?;
@@ -184,12 +184,12 @@ impl Upstream {
         }
         let documents: Vec<_> = documents.iter().map(|(location, text)| wsdl::Document { location, text }).collect();
         let wsdl::WsdlDescription { interface, binding, inferred } =
-            wsdl::read(&documents, self.inner.options.port.as_deref())?;
+            wsdl::read(&documents, self.inner.options.wsdl_port.as_deref())?;
         Ok((interface, inferred, ClientCodec::Soap(soap::client::SoapCodec::new(Arc::new(binding)))))
     }
 
-    async fn described(&self, described: &DescriptionSource) -> Result<String, Fault> {
-        match described {
+    async fn description(&self, description: &DescriptionSource) -> Result<String, Fault> {
+        match description {
             DescriptionSource::At(url) => self.fetch(&self.resolve(url)?).await,
             DescriptionSource::Text { text, .. } => Ok(text.clone()),
         }
@@ -217,7 +217,7 @@ impl Upstream {
 fn passing_names(codec: ClientCodec, by_name: bool) -> ClientCodec {
     match codec {
         ClientCodec::JsonRpc(codec) if by_name => ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec {
-            passing: jsonrpc::client::ParamStructure::Name,
+            param_structure: jsonrpc::client::ParamStructure::ByName,
             ..codec
         }),
         codec => codec,

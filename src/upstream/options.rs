@@ -24,19 +24,19 @@ pub enum UpstreamProtocol {
     Soap,
 }
 
-/// Whether the calls of one request may travel to a server together: in XML-RPC as a `system.multicall`, in JSON-RPC as a
+/// Whether the calls of one request may travel to a server together: in XML-RPC as a `system.batching`, in JSON-RPC as a
 /// batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Batching {
     /// They travel one by one.
     #[default]
-    Avoid,
+    Off,
     /// They travel together.
-    Sound,
-    /// They travel together, and the results of `system.multicall` stand there as they are, as supervisord writes them, and
+    On,
+    /// They travel together, and the results of `system.batching` stand there as they are, as supervisord writes them, and
     /// not each in an array of one.
-    Bare,
+    BareResults,
 }
 
 /// Where the description of a server is.
@@ -57,16 +57,16 @@ pub enum DescriptionSource {
 #[derive(Debug, Clone, PartialEq)]
 pub struct UpstreamOptions {
     /// The protocol in which it is asked.
-    pub speaks: UpstreamProtocol,
+    pub protocol: UpstreamProtocol,
     /// Its WSDL or OpenRPC document; without it, the server is asked: by introspection, by `rpc.discover`, or for its
     /// own address with `?wsdl`.
-    pub described: Option<DescriptionSource>,
+    pub description: Option<DescriptionSource>,
     /// Which port of a WSDL document is meant, if it has several.
-    pub port: Option<String>,
+    pub wsdl_port: Option<String>,
     /// The methods that may be called (all by default).
     pub allow: NamePatterns,
     /// The methods that may not, although they are allowed.
-    pub hide: NamePatterns,
+    pub deny: NamePatterns,
     /// The methods that change nothing, so that HTTP GET may ask for them.
     pub safe: NamePatterns,
     /// The methods that may be carried out twice without harm; those that are safe always may.
@@ -76,13 +76,13 @@ pub struct UpstreamOptions {
     /// A secret that every call has before its parameters.
     pub token: Option<String>,
     /// How JSON-RPC passes parameters.
-    pub passing: ParamStructure,
+    pub param_structure: ParamStructure,
     /// Whether the calls of one request may travel together.
-    pub multicall: Batching,
+    pub batching: Batching,
     /// How what XML-RPC leaves open is written to it, and read (the default dialect).
     pub dialect: Dialect,
     /// How many bytes an answer may have (64 MiB by default).
-    pub largest: usize,
+    pub max_response: usize,
     /// What the group is called, whatever the server says.
     pub title: Option<String>,
     /// What it is called where nobody says it, such as its path.
@@ -93,21 +93,21 @@ pub struct UpstreamOptions {
 
 impl UpstreamOptions {
     /// The defaults for a server that is asked in this protocol.
-    pub fn new(speaks: UpstreamProtocol) -> UpstreamOptions {
+    pub fn new(protocol: UpstreamProtocol) -> UpstreamOptions {
         UpstreamOptions {
-            speaks,
-            described: None,
-            port: None,
+            protocol,
+            description: None,
+            wsdl_port: None,
             allow: NamePatterns(vec!["*".to_owned()]),
-            hide: NamePatterns::default(),
+            deny: NamePatterns::default(),
             safe: NamePatterns::default(),
             idempotent: NamePatterns::default(),
             params: BTreeMap::new(),
             token: None,
-            passing: ParamStructure::default(),
-            multicall: Batching::default(),
+            param_structure: ParamStructure::default(),
+            batching: Batching::default(),
             dialect: Dialect::default(),
-            largest: 64 << 20,
+            max_response: 64 << 20,
             title: None,
             name: String::new(),
             refresh: Duration::from_secs(300),
@@ -117,7 +117,7 @@ impl UpstreamOptions {
     /// The names that are said of methods, and fit none of these.
     pub(super) fn unmatched(&self, interface: &Interface) -> Vec<String> {
         let lists =
-            [("allow", &self.allow), ("hide", &self.hide), ("safe", &self.safe), ("idempotent", &self.idempotent)];
+            [("allow", &self.allow), ("deny", &self.deny), ("safe", &self.safe), ("idempotent", &self.idempotent)];
         let listed = lists.into_iter().flat_map(|(key, NamePatterns(names))| names.iter().map(move |name| (key, name)));
         let named = listed.chain(self.params.keys().map(|name| ("params", name)));
         let fits = |name: &str| {
@@ -129,7 +129,7 @@ impl UpstreamOptions {
 
     /// Whether a method may be called at all.
     pub fn allows(&self, method: &str) -> bool {
-        self.allow.has(method) && !self.hide.has(method)
+        self.allow.has(method) && !self.deny.has(method)
     }
 }
 
@@ -150,11 +150,11 @@ mod tests {
         let interface = Interface { methods: vec![method("spin"), method("wheel.stop")], ..Interface::default() };
         let names = |names: &[&str]| NamePatterns(names.iter().map(|name| (*name).to_owned()).collect());
         let options = UpstreamOptions {
-            hide: names(&["wheel.stpo", "wheel.*"]),
+            deny: names(&["wheel.stpo", "wheel.*"]),
             safe: names(&["spin", "get*"]),
             params: BTreeMap::from([("spun".to_owned(), Vec::new()), ("spin".to_owned(), Vec::new())]),
             ..UpstreamOptions::new(UpstreamProtocol::XmlRpc)
         };
-        assert_eq!(options.unmatched(&interface), ["`wheel.stpo` in `hide`", "`get*` in `safe`", "`spun` in `params`"]);
+        assert_eq!(options.unmatched(&interface), ["`wheel.stpo` in `deny`", "`get*` in `safe`", "`spun` in `params`"]);
     }
 }

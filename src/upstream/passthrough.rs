@@ -53,7 +53,7 @@ impl Upstream {
         }
         let version = self.inner.versions.count();
         let offer = self.inner.versions.at(version);
-        let request = match (written.wire, options.speaks, &offer.codec) {
+        let request = match (written.wire, options.protocol, &offer.codec) {
             (RawFormat::XmlRpc, UpstreamProtocol::XmlRpc, _) => request(written, HeaderValue::from_static("text/xml")),
             (RawFormat::JsonRpc, UpstreamProtocol::JsonRpc, _) => {
                 request(written, HeaderValue::from_static("application/json"))
@@ -79,19 +79,19 @@ impl Upstream {
         repeat: Repeat,
         asked: CallTarget<'_>,
     ) -> Result<RawOutcome, Fault> {
-        let speaks = self.inner.options.speaks;
+        let protocol = self.inner.options.protocol;
         let sent = self.inner.transport.send(request, repeat).await;
         let (head, body) = sent.map_err(|error| self.unanswered(&error))?.into_parts();
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
-        let plain = is_an_answers(head.status, speaks) && !head.headers.contains_key(header::CONTENT_ENCODING);
-        if let Some(content_type) = content_type.filter(|content_type| plain && is_of(speaks, content_type)) {
+        let plain = is_an_answers(head.status, protocol) && !head.headers.contains_key(header::CONTENT_ENCODING);
+        if let Some(content_type) = content_type.filter(|content_type| plain && is_of(protocol, content_type)) {
             let begun = begin(body).await.map_err(|error| self.unanswered(&error))?;
-            if begun.looks_like(speaks) {
+            if begun.looks_like(protocol) {
                 return Ok(RawOutcome::RawResponse(RawResponse::new(head.status, content_type, begun.content())));
             }
-            return self.read(asked, Response::from_parts(head, begun.whole(self.inner.options.largest).await?));
+            return self.read(asked, Response::from_parts(head, begun.whole(self.inner.options.max_response).await?));
         }
-        let bytes = body.collect(self.inner.options.largest).await.map_err(|error| self.unanswered(&error))?;
+        let bytes = body.collect(self.inner.options.max_response).await.map_err(|error| self.unanswered(&error))?;
         self.read(asked, Response::from_parts(head, bytes))
     }
 
@@ -110,16 +110,16 @@ fn request(written: RawCall<'_>, usual: HeaderValue) -> Request<Bytes> {
 
 /// Whether a response of this status holds an answer: faults of SOAP have others than 200 (SOAP 1.1, section 6.2; SOAP 1.2,
 /// Part 2, section 7.4.2).
-fn is_an_answers(status: StatusCode, speaks: UpstreamProtocol) -> bool {
+fn is_an_answers(status: StatusCode, protocol: UpstreamProtocol) -> bool {
     let fault = status == StatusCode::INTERNAL_SERVER_ERROR || status == StatusCode::BAD_REQUEST;
-    status == StatusCode::OK || (speaks == UpstreamProtocol::Soap && fault)
+    status == StatusCode::OK || (protocol == UpstreamProtocol::Soap && fault)
 }
 
 /// Whether a content type is one of the protocol's.
-fn is_of(speaks: UpstreamProtocol, content_type: &HeaderValue) -> bool {
+fn is_of(protocol: UpstreamProtocol, content_type: &HeaderValue) -> bool {
     let bytes = content_type.as_bytes();
     let media = bytes.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
-    match speaks {
+    match protocol {
         UpstreamProtocol::XmlRpc | UpstreamProtocol::Soap => media.ends_with(b"/xml") || media.ends_with(b"+xml"),
         UpstreamProtocol::JsonRpc => media.starts_with(b"application/json") || media.ends_with(b"+json"),
     }
@@ -175,10 +175,10 @@ fn ends(all: &[u8]) -> bool {
 impl Begun {
     /// Whether this looks like an answer in the protocol: it begins like one and, if it is all there, has what an answer
     /// has and ends like one.
-    fn looks_like(&self, speaks: UpstreamProtocol) -> bool {
+    fn looks_like(&self, protocol: UpstreamProtocol) -> bool {
         let (all, whole) = (self.first.as_ref(), self.rest.is_none());
         let start = all.get(..512).unwrap_or(all);
-        match speaks {
+        match protocol {
             UpstreamProtocol::XmlRpc => START.find(start).is_some() && (!whole || ends(all)),
             UpstreamProtocol::Soap => {
                 ENVELOPE.find(start).is_some() && (!whole || all.trim_ascii_end().ends_with(b"Envelope>"))

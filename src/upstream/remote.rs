@@ -115,7 +115,7 @@ impl Upstream {
     }
 
     pub(super) async fn exchange(&self, request: Request<Bytes>, repeat: Repeat) -> Result<Response<Bytes>, Fault> {
-        let exchanged = self.inner.transport.exchange(request, repeat, self.inner.options.largest).await;
+        let exchanged = self.inner.transport.exchange(request, repeat, self.inner.options.max_response).await;
         exchanged.map_err(|error| self.unanswered(&error))
     }
 
@@ -221,10 +221,10 @@ fn positions(arguments: ArgValues) -> Result<Vec<Value>, Fault> {
 
 /// How a server is asked before it has said anything.
 fn first_tongue(options: &UpstreamOptions) -> Option<ClientCodec> {
-    match options.speaks {
+    match options.protocol {
         UpstreamProtocol::XmlRpc => {
             let dialect = options.dialect;
-            let bare = options.multicall == Batching::Bare;
+            let bare = options.batching == Batching::BareResults;
             Some(ClientCodec::XmlRpc(xmlrpc::client::XmlRpcCodec {
                 dialect,
                 bare,
@@ -232,9 +232,9 @@ fn first_tongue(options: &UpstreamOptions) -> Option<ClientCodec> {
             }))
         }
         UpstreamProtocol::JsonRpc => {
-            let passing = options.passing;
+            let param_structure = options.param_structure;
             Some(ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec {
-                passing,
+                param_structure,
                 ..jsonrpc::client::JsonRpcCodec::default()
             }))
         }
@@ -252,7 +252,7 @@ impl RpcService for Upstream {
     }
 
     fn supports_batching(&self) -> bool {
-        self.inner.options.multicall != Batching::Avoid
+        self.inner.options.batching != Batching::Off
     }
 
     fn call_batch(&self, calls: &[Call<'_>]) -> Option<BatchFuture> {

@@ -43,7 +43,7 @@ fn honest_spins_are_answered_in_time_among_hostile_clients() {
             late = if spin(&mut honest) < BOUND { 0 } else { late + 1 };
             assert!(late < LATE, "{LATE} spins in a row took longer than {BOUND:?}");
             let byte = slow_request.as_bytes().get(spins..=spins).unwrap_or_default();
-            // Who is too slow for the deadlines is cut in the meantime.
+            // Who is too slow for the timeouts is cut in the meantime.
             slow.iter_mut().for_each(|stream| stream.write_all(byte).unwrap_or_default());
             spins += 1;
         }

@@ -102,16 +102,20 @@ impl<'p> Asking<'p> {
     }
 
     /// What the server says of itself, all of it.
-    pub(super) async fn discover(&self, speaks: UpstreamProtocol) -> Result<Interface, Silence> {
-        self.learn_at(speaks, None).await
+    pub(super) async fn discover(&self, protocol: UpstreamProtocol) -> Result<Interface, Silence> {
+        self.learn_at(protocol, None).await
     }
 
     /// What the server says of itself in a document at a path of its own.
-    pub(super) async fn learn_at(&self, speaks: UpstreamProtocol, path: Option<String>) -> Result<Interface, Silence> {
+    pub(super) async fn learn_at(
+        &self,
+        protocol: UpstreamProtocol,
+        path: Option<String>,
+    ) -> Result<Interface, Silence> {
         let options = UpstreamOptions {
-            largest: LARGEST,
-            described: path.map(DescriptionSource::At),
-            ..UpstreamOptions::new(speaks)
+            max_response: LARGEST,
+            description: path.map(DescriptionSource::At),
+            ..UpstreamOptions::new(protocol)
         };
         let remote = Upstream::new(transport(self.place, self.limit)?, options);
         match timeout(self.limit * ANSWERS, remote.discover()).await {

@@ -29,7 +29,7 @@ const PORTS: usize = 20;
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) place: Place,
-    pub(super) speaks: UpstreamProtocol,
+    pub(super) protocol: UpstreamProtocol,
     /// What may be called; `None` where the server does not say.
     pub(super) interface: Option<Interface>,
     /// How that was found out, or why it was not.
@@ -39,34 +39,34 @@ pub(super) struct Found {
     /// Whether calls want a secret before their parameters.
     pub(super) token: bool,
     /// How calls can travel to it together, in the word of the configuration, if they can.
-    pub(super) multicall: Option<&'static str>,
+    pub(super) batching: Option<&'static str>,
     /// Whether JSON-RPC is to pass parameters by name.
     pub(super) by_name: bool,
     /// Where the WSDL document is, if it is not where one is looked for.
-    pub(super) described: Option<String>,
+    pub(super) description: Option<String>,
     /// The ports of a WSDL document.
     pub(super) ports: Vec<Port>,
 }
 
 impl Found {
-    pub(super) fn new(place: &Place, speaks: UpstreamProtocol) -> Found {
+    pub(super) fn new(place: &Place, protocol: UpstreamProtocol) -> Found {
         Found {
             place: place.clone(),
-            speaks,
+            protocol,
             interface: None,
             how: String::new(),
             notes: Vec::new(),
             token: false,
-            multicall: None,
+            batching: None,
             by_name: false,
-            described: None,
+            description: None,
             ports: Vec::new(),
         }
     }
 
     /// How much is known: with types and names, with types, or nothing.
     fn rank(&self) -> u8 {
-        match (&self.interface, self.speaks) {
+        match (&self.interface, self.protocol) {
             (Some(interface), _) if interface.methods.is_empty() => 1,
             (Some(_), UpstreamProtocol::Soap) => 3,
             (Some(interface), UpstreamProtocol::JsonRpc) if !guesses(interface) => 4,
@@ -82,8 +82,8 @@ fn guesses(interface: &Interface) -> bool {
 }
 
 /// The name of a protocol as people write it.
-pub(super) fn name(speaks: UpstreamProtocol) -> &'static str {
-    match speaks {
+pub(super) fn name(protocol: UpstreamProtocol) -> &'static str {
+    match protocol {
         UpstreamProtocol::XmlRpc => "XML-RPC",
         UpstreamProtocol::JsonRpc => "JSON-RPC",
         UpstreamProtocol::Soap => "SOAP",
@@ -133,8 +133,8 @@ async fn look_at(
         Err(_) => return Ok(None),
     };
     let mut heard: Vec<Found> = Vec::new();
-    for speaks in ALL.into_iter().filter(|speaks| wanted.is_none_or(|wanted| wanted == *speaks)) {
-        let found = match speaks {
+    for protocol in ALL.into_iter().filter(|protocol| wanted.is_none_or(|wanted| wanted == *protocol)) {
+        let found = match protocol {
             UpstreamProtocol::XmlRpc => xml_rpc(&asking).await,
             UpstreamProtocol::JsonRpc => json_rpc(&asking).await,
             UpstreamProtocol::Soap => soap(&asking).await,
@@ -142,14 +142,14 @@ async fn look_at(
         match found {
             Ok(found) => heard.push(found),
             Err(Silence::Gone(message)) if heard.is_empty() => return Err(message),
-            Err(silence) => refused.note(place, speaks, silence),
+            Err(silence) => refused.note(place, protocol, silence),
         }
     }
     let best = (0..heard.len()).rev().max_by_key(|at| heard.get(*at).map(Found::rank));
     let Some(best) = best else { return Ok(None) };
     let mut found = heard.remove(best);
     if !heard.is_empty() {
-        let others: Vec<&str> = heard.iter().map(|other| name(other.speaks)).collect();
+        let others: Vec<&str> = heard.iter().map(|other| name(other.protocol)).collect();
         let others = others.join(" and ");
         found.notes.push(format!("It speaks {others} as well, but says less of itself there."));
     }
@@ -160,7 +160,7 @@ async fn xml_rpc(asking: &Asking<'_>) -> Result<Found, Silence> {
     let codec = ClientCodec::XmlRpc(xmlrpc::client::XmlRpcCodec::default());
     let mut found = Found::new(asking.place, UpstreamProtocol::XmlRpc);
     introspect(asking, &codec, &mut found).await?;
-    quirks::multicall(asking, &codec, &mut found).await;
+    quirks::batching(asking, &codec, &mut found).await;
     quirks::capabilities(asking, &codec, &mut found).await;
     Ok(found)
 }
@@ -185,7 +185,7 @@ async fn json_rpc(asking: &Asking<'_>) -> Result<Found, Silence> {
         Err(other) => return Err(other),
     }
     introspect(asking, &codec, &mut found).await?;
-    quirks::passing(asking, &codec, &mut found).await;
+    quirks::param_structure(asking, &codec, &mut found).await;
     Ok(found)
 }
 
@@ -206,7 +206,7 @@ async fn introspect(asking: &Asking<'_>, codec: &ClientCodec, found: &mut Found)
     };
     found.how = "as `system.listMethods` says".to_owned();
     quirks::signatures(asking, codec, &names, found).await;
-    match asking.discover(found.speaks).await {
+    match asking.discover(found.protocol).await {
         Ok(interface) => found.interface = Some(interface),
         Err(silence) => {
             let bare = names.into_iter().map(|name| introspection::Described { name, signature: None, help: None });
@@ -227,20 +227,20 @@ async fn soap(asking: &Asking<'_>) -> Result<Found, Silence> {
             // The URL may be that of the document itself.
             let own = asking.path().to_owned();
             let text = wsdl_at(asking, &own).await.map_err(|_| silence)?;
-            found.described = Some(own);
+            found.description = Some(own);
             text
         }
     };
     found.how = "as its WSDL document says".to_owned();
     found.ports = ports(&text);
-    match asking.learn_at(UpstreamProtocol::Soap, found.described.clone()).await {
+    match asking.learn_at(UpstreamProtocol::Soap, found.description.clone()).await {
         Ok(interface) => found.interface = Some(interface),
         Err(silence) => {
             let message = format!("its WSDL document cannot be used: {}", silence.reason());
             return Err(Silence::Other(message));
         }
     }
-    if found.described.is_some()
+    if found.description.is_some()
         && let Some(address) = found.ports.first().map(|port| port.address.clone())
         && let Some(service) = path_of(&address).and_then(|path| asking.place.at(&path))
     {
@@ -299,13 +299,13 @@ struct Refused {
 }
 
 impl Refused {
-    fn note(&mut self, place: &Place, speaks: UpstreamProtocol, silence: Silence) {
+    fn note(&mut self, place: &Place, protocol: UpstreamProtocol, silence: Silence) {
         match &silence {
             Silence::Broke(_) => self.broken += 1,
             Silence::Locked(how) if self.locked.is_none() => self.locked = Some(how.clone()),
             _ => {}
         }
-        let what = match speaks {
+        let what = match protocol {
             UpstreamProtocol::XmlRpc => "XML-RPC, system.listMethods",
             UpstreamProtocol::JsonRpc => "JSON-RPC, rpc.discover",
             UpstreamProtocol::Soap => "SOAP, GET ?wsdl",

@@ -72,8 +72,8 @@ fn has_i8(value: &Value) -> bool {
     }
 }
 
-/// How results stand in the answer to a `system.multicall` of `system.listMethods`.
-pub(super) async fn multicall(asking: &Asking<'_>, codec: &ClientCodec, found: &mut Found) {
+/// How results stand in the answer to a `system.batching` of `system.listMethods`.
+pub(super) async fn batching(asking: &Asking<'_>, codec: &ClientCodec, found: &mut Found) {
     if found.interface.is_none() {
         return;
     }
@@ -85,11 +85,11 @@ pub(super) async fn multicall(asking: &Asking<'_>, codec: &ClientCodec, found: &
     let note = match asking.ask(codec, "system.multicall", calls).await {
         Ok(Value::Array(results)) => match results.as_slice() {
             [Value::Array(one)] if matches!(one.as_slice(), [Value::Array(_)]) => {
-                found.multicall = Some("sound");
+                found.batching = Some("on");
                 return;
             }
             [Value::Array(_)] => {
-                found.multicall = Some("bare");
+                found.batching = Some("bare-results");
                 "The results of its `system.multicall` are bare, and not each in an array of one.".to_owned()
             }
             _ => "Its `system.multicall` answers something else than results.".to_owned(),
@@ -115,7 +115,7 @@ pub(super) async fn capabilities(asking: &Asking<'_>, codec: &ClientCodec, found
 }
 
 /// Whether JSON-RPC takes parameters by position, by name, or both.
-pub(super) async fn passing(asking: &Asking<'_>, codec: &ClientCodec, found: &mut Found) {
+pub(super) async fn param_structure(asking: &Asking<'_>, codec: &ClientCodec, found: &mut Found) {
     let named = asking.ask(codec, "system.listMethods", ArgValues::ByName(Vec::new())).await;
     match (&found.interface, named) {
         (Some(_), Err(Silence::Fault(fault))) => {

@@ -34,25 +34,25 @@ impl Group {
 /// The TOML of a group whose calls a server answers, with what was found out about that as comments.
 pub(super) fn block(found: &Found, group: &Group) -> String {
     let mut text = String::new();
-    comment(&mut text, "", &format!("{} speaks {}.", found.place.url, name(found.speaks)));
+    comment(&mut text, "", &format!("{} speaks {}.", found.place.url, name(found.protocol)));
     comment(&mut text, "", &offered(found));
     for note in &found.notes {
         comment(&mut text, "- ", note);
     }
     line(&mut text, format_args!("[group.{}.upstream]", quoted(&group.path)));
     line(&mut text, format_args!("urls = [{}]", quoted(&found.place.url)));
-    line(&mut text, format_args!("speaks = {}", quoted(key(found.speaks))));
-    if let Some(path) = &found.described {
-        line(&mut text, format_args!("described = {}", quoted(path)));
+    line(&mut text, format_args!("protocol = {}", quoted(key(found.protocol))));
+    if let Some(path) = &found.description {
+        line(&mut text, format_args!("description = {}", quoted(path)));
     }
     if let [_, _, ..] = found.ports.as_slice() {
         comment(&mut text, "", "It has several ports; without this, the first for SOAP 1.1 is meant. One of:");
         for port in &found.ports {
-            line(&mut text, format_args!("# port = {}", quoted(&port.name)));
+            line(&mut text, format_args!("# wsdl-port = {}", quoted(&port.name)));
         }
     }
     if found.by_name {
-        line(&mut text, format_args!("passing = \"name\""));
+        line(&mut text, format_args!("param-structure = \"by-name\""));
     }
     rights(&mut text, found, group);
     suggestions(&mut text, found);
@@ -97,9 +97,9 @@ pub(super) fn secret(variable: &str) -> String {
 }
 
 fn suggestions(text: &mut String, found: &Found) {
-    if let Some(how) = found.multicall {
+    if let Some(how) = found.batching {
         comment(text, "", "With this, calls that a client makes in one request travel to it in one:");
-        line(text, format_args!("# multicall = {}", quoted(how)));
+        line(text, format_args!("# batching = {}", quoted(how)));
     }
     let Some(interface) = &found.interface else {
         comment(text, "", "Whoever knows their names can say which ones may be called:");
@@ -114,7 +114,7 @@ fn suggestions(text: &mut String, found: &Found) {
     let dangerous = names::dangerous(&interface.methods);
     if !dangerous.is_empty() {
         comment(text, "", "By their names these are not for everybody. This hides them:");
-        list(text, "hide", &dangerous);
+        list(text, "deny", &dangerous);
     }
 }
 
@@ -168,8 +168,8 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The word for a protocol in the configuration.
-fn key(speaks: UpstreamProtocol) -> &'static str {
-    match speaks {
+fn key(protocol: UpstreamProtocol) -> &'static str {
+    match protocol {
         UpstreamProtocol::XmlRpc => "xml-rpc",
         UpstreamProtocol::JsonRpc => "json-rpc",
         UpstreamProtocol::Soap => "soap",
@@ -211,7 +211,7 @@ mod tests {
         let upstream = table["group"]["/a\"b"]["upstream"].as_table().unwrap();
         assert_eq!(upstream["user"].as_str(), Some("ann"));
         let taken: Vec<&str> = upstream.keys().map(String::as_str).collect();
-        assert_eq!(taken, ["password", "speaks", "token", "urls", "user"]);
+        assert_eq!(taken, ["password", "protocol", "token", "urls", "user"]);
     }
 
     #[test]

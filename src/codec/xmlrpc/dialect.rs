@@ -19,7 +19,7 @@ pub struct Dialect {
     pub non_finite: NonFinite,
     /// How a character is written that XML forbids, such as U+0001. In the name of a struct's member it is
     /// always refused.
-    pub control: Control,
+    pub control_characters: Control,
     /// What becomes of the fraction of a second, for which a date has no place.
     pub fractions: Fractions,
     /// The zone into which dates with a known zone are converted, in minutes east of UTC (0 is UTC).
@@ -89,6 +89,6 @@ pub enum Fractions {
 impl Dialect {
     /// How text is written.
     pub(super) fn characters(self) -> Characters {
-        Characters { control: self.control, ascii: self.ascii }
+        Characters { control: self.control_characters, ascii: self.ascii }
     }
 }

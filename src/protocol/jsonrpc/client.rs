@@ -23,7 +23,7 @@ const FIRST: usize = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonRpcCodec {
     /// How arguments are passed to a method whose parameters are known; to others they are passed as they came.
-    pub passing: ParamStructure,
+    pub param_structure: ParamStructure,
     /// How what JSON cannot carry is written.
     pub dialect: Dialect,
     /// How large an answer may be.
@@ -36,16 +36,16 @@ pub struct JsonRpcCodec {
 pub enum ParamStructure {
     /// As an array, which every server takes.
     #[default]
-    Position,
+    ByPosition,
     /// As an object.
-    Name,
+    ByName,
 }
 
 impl Default for JsonRpcCodec {
     /// By position, and answers of at most 10,000,000 values, nested at most 64 deep.
     fn default() -> Self {
         let limits = Limits { elements: 10_000_000, ..Limits::default() };
-        JsonRpcCodec { passing: ParamStructure::default(), dialect: Dialect::default(), limits }
+        JsonRpcCodec { param_structure: ParamStructure::default(), dialect: Dialect::default(), limits }
     }
 }
 
@@ -122,10 +122,10 @@ impl JsonRpcCodec {
         arguments: ArgValues,
         id: usize,
     ) -> Result<(), Fault> {
-        let arguments = match (asked.known, self.passing) {
+        let arguments = match (asked.known, self.param_structure) {
             (None, _) => arguments,
-            (Some(known), ParamStructure::Position) => ArgValues::ByPosition(arguments.by_position(known)?),
-            (Some(known), ParamStructure::Name) => ArgValues::ByName(arguments.by_name(known)?),
+            (Some(known), ParamStructure::ByPosition) => ArgValues::ByPosition(arguments.by_position(known)?),
+            (Some(known), ParamStructure::ByName) => ArgValues::ByName(arguments.by_name(known)?),
         };
         let params = match arguments {
             ArgValues::ByPosition(values) => Value::Array(values),

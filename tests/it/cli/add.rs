@@ -59,15 +59,15 @@ fn wheels() -> Running {
         options = { family = "american" }
         [group."/xml"]
         service = "diagnostics"
-        faces = ["xml-rpc"]
+        protocols = ["xml-rpc"]
         [group."/json"]
         service = "wheel"
         options = { family = "american" }
-        faces = ["json-rpc"]
+        protocols = ["json-rpc"]
         [group."/soap"]
         service = "wheel"
         options = { family = "american" }
-        faces = ["soap"]
+        protocols = ["soap"]
         "#,
     )
 }
@@ -82,7 +82,7 @@ fn our_own_groups_are_found_in_each_protocol() {
     let url = format!("http://{}/soap?wsdl", server.address);
     printed("soap.toml", server.address, &[&url, "--path", "/wheel"]);
     let url = format!("http://{}/all", server.address);
-    printed("all_as_xml.toml", server.address, &[&url, "--path", "/wheel", "--speaks", "xml-rpc"]);
+    printed("all_as_xml.toml", server.address, &[&url, "--path", "/wheel", "--protocol", "xml-rpc"]);
 }
 
 #[test]

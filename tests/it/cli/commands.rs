@@ -102,7 +102,7 @@ fn wait_for(server: &mut Process, text: &str) {
 }
 
 /// A configuration of one wheel that gives running calls a minute to finish.
-const PATIENT: &str = "[server.deadlines]\ndrain = \"1m\"\nwrite = \"1m\"\n\
+const PATIENT: &str = "[server.timeouts]\ndrain = \"1m\"\nwrite = \"1m\"\n\
     [group.\"/\"]\nservice = \"wheel\"\noptions = { family = \"american\" }\n";
 
 #[test]

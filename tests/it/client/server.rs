@@ -158,7 +158,7 @@ pub(super) async fn gateway() -> Client {
     let group = Group {
         path: "/".into(),
         service: Arc::new(wheel),
-        faces: vec![Arc::new(XmlRpc::default())],
+        frontends: vec![Arc::new(XmlRpc::default())],
         body_limit: 1 << 20,
     };
     let mut router = GroupRouter::default();

@@ -39,7 +39,7 @@ const PIECES: [&str; 54] = [
     "[group]\n",
     "[limits]\n",
     "[server]\n",
-    "[server.deadlines]\n",
+    "[server.timeouts]\n",
     "[xml-rpc]\n",
     "[log]\n",
     "[group.\"/wheel\".options]\n",

@@ -227,8 +227,11 @@ fn groups_inherit_single_keys() {
         service = "test"
     "#;
     let config = Config::parse("test.toml", text, &Registry::empty().with("test", |(): ()| service())).unwrap();
-    let seen: Vec<_> =
-        config.groups.iter().map(|group| (group.limits.body, group.limits.depth, group.faces.xml_rpc.zone)).collect();
+    let seen: Vec<_> = config
+        .groups
+        .iter()
+        .map(|group| (group.limits.body, group.limits.depth, group.protocols.xml_rpc.zone))
+        .collect();
     assert_eq!(seen, [(77, 10, 60), (1 << 20, 10, 60)]);
-    assert_ne!(config.groups[0].faces.xml_rpc.nil, config.groups[1].faces.xml_rpc.nil);
+    assert_ne!(config.groups[0].protocols.xml_rpc.nil, config.groups[1].protocols.xml_rpc.nil);
 }

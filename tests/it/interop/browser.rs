@@ -54,10 +54,10 @@ fn with_upstreams(other: &Running) -> String {
         options = {{ family = "american" }}
 
         [group."/french"]
-        upstream = {{ urls = ["http://{}/wheel/french"], speaks = "json-rpc" }}
+        upstream = {{ urls = ["http://{}/wheel/french"], protocol = "json-rpc" }}
 
         [group."/dead"]
-        upstream = {{ urls = ["unix:/nowhere/dead.sock"], speaks = "xml-rpc" }}
+        upstream = {{ urls = ["unix:/nowhere/dead.sock"], protocol = "xml-rpc" }}
 
         [group."/table".aggregate]
         title = "The table"

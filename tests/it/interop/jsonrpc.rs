@@ -27,9 +27,9 @@ fn gateway() -> Running {
         [("/wheel", Arc::new(wheel) as Arc<dyn RpcService>), ("/every", Arc::new(every_type::service()))]
     {
         let service = Arc::new(Limiter::new(service, 1024, Duration::from_secs(60)));
-        let faces: Vec<Arc<dyn croupier::protocol::frontend::Frontend>> =
+        let frontends: Vec<Arc<dyn croupier::protocol::frontend::Frontend>> =
             vec![Arc::new(OpenRpc::default()), Arc::new(JsonRpc::default())];
-        router.mount(path, Arc::new(Group { path: path.into(), service, faces, body_limit: 1 << 20 })).unwrap();
+        router.mount(path, Arc::new(Group { path: path.into(), service, frontends, body_limit: 1 << 20 })).unwrap();
     }
     Running::router(router, Settings::default())
 }

@@ -36,8 +36,8 @@ fn gateway() -> Running {
 fn mount(router: &mut GroupRouter<Arc<Group>>, path: &str, namespace: &str, service: impl RpcService) {
     let wsdl = Wsdl { public_url: Arc::default(), namespace: namespace.into() };
     let soap = Soap::new(namespace);
-    let faces: Vec<Arc<dyn Frontend>> = vec![Arc::new(wsdl), Arc::new(soap)];
-    let group = Group { path: path.into(), service: Arc::new(service), faces, body_limit: 4 << 20 };
+    let frontends: Vec<Arc<dyn Frontend>> = vec![Arc::new(wsdl), Arc::new(soap)];
+    let group = Group { path: path.into(), service: Arc::new(service), frontends, body_limit: 4 << 20 };
     router.mount(path, Arc::new(group)).unwrap();
 }
 

@@ -49,23 +49,23 @@ impl Supervised {
             &format!(
                 r#"
                 [group."/supervisor"]
-                upstream = {{ urls = ["unix:{socket}:/RPC2"], speaks = "xml-rpc", safe = ["supervisor.get*"],
-                              hide = ["supervisor.shutdown", "supervisor.restart"] }}
+                upstream = {{ urls = ["unix:{socket}:/RPC2"], protocol = "xml-rpc", safe = ["supervisor.get*"],
+                              deny = ["supervisor.shutdown", "supervisor.restart"] }}
                 routes = [
                     {{ route = "POST /processes/{{name}}/start", method = "supervisor.startProcess" }},
                     {{ route = "POST /processes/{{name}}/stop", method = "supervisor.stopProcess" }},
                     {{ route = "GET /processes/{{name}}", method = "supervisor.getProcessInfo" }},
                 ]
                 [group."/together"]
-                upstream = {{ urls = ["unix:{socket}:/RPC2"], speaks = "xml-rpc", multicall = "bare" }}
+                upstream = {{ urls = ["unix:{socket}:/RPC2"], protocol = "xml-rpc", batching = "bare-results" }}
                 [group."/file"]
-                upstream = {{ urls = ["http://127.0.0.1:{port}/RPC2"], speaks = "xml-rpc", user = "wheel",
+                upstream = {{ urls = ["http://127.0.0.1:{port}/RPC2"], protocol = "xml-rpc", user = "wheel",
                               password = {{ file = "password" }} }}
                 [group."/environment"]
-                upstream = {{ urls = ["http://127.0.0.1:{port}/RPC2"], speaks = "xml-rpc", user = "wheel",
+                upstream = {{ urls = ["http://127.0.0.1:{port}/RPC2"], protocol = "xml-rpc", user = "wheel",
                               password = {{ env = "CROUPIER_TEST_PASSWORD" }} }}
                 [group."/nobody"]
-                upstream = {{ urls = ["http://127.0.0.1:{port}/RPC2"], speaks = "xml-rpc" }}
+                upstream = {{ urls = ["http://127.0.0.1:{port}/RPC2"], protocol = "xml-rpc" }}
                 "#
             ),
         );
@@ -280,7 +280,7 @@ fn aria2_gets_its_token_with_every_call_and_no_caller_sees_it() {
             r#"
             [group."{path}".upstream]
             urls = ["http://127.0.0.1:{port}/{upstream}"]
-            speaks = "{speaks}"
+            protocol = "{speaks}"
             token = {{ file = "token" }}
             multicall = "{multicall}"
             params = {{ "aria2.tellStopped" = ["offset", "num"], "aria2.tellStatus" = ["gid"] }}
@@ -340,10 +340,10 @@ fn python_has_two_services_whose_values_keep_their_types() {
     let config = format!(
         r#"
         [group."/house"]
-        upstream = {{ urls = ["http://127.0.0.1:{port}/house"], speaks = "xml-rpc", params = {{ echo = ["value"] }} }}
+        upstream = {{ urls = ["http://127.0.0.1:{port}/house"], protocol = "xml-rpc", params = {{ echo = ["value"] }} }}
         xml-rpc = {{ nil = "nil" }}
         [group."/guests"]
-        upstream = {{ urls = ["http://127.0.0.1:{port}/guests"], speaks = "xml-rpc" }}
+        upstream = {{ urls = ["http://127.0.0.1:{port}/guests"], protocol = "xml-rpc" }}
         "#
     );
     let croupier = Croupier::start(&folder.file("croupier.toml", &config), &[]);
@@ -380,10 +380,10 @@ fn jayson_answers_over_all_protocols_by_an_openrpc_document() {
     let config = format!(
         r#"
         [group."/cards"]
-        upstream = {{ urls = ["http://127.0.0.1:{port}/"], speaks = "json-rpc", described = "file:cards.json" }}
+        upstream = {{ urls = ["http://127.0.0.1:{port}/"], protocol = "json-rpc", description = "file:cards.json" }}
         xml-rpc = {{ nil = "nil" }}
         [group."/undescribed"]
-        upstream = {{ urls = ["http://127.0.0.1:{port}/"], speaks = "json-rpc", multicall = "sound" }}
+        upstream = {{ urls = ["http://127.0.0.1:{port}/"], protocol = "json-rpc", batching = "on" }}
         "#
     );
     let croupier = Croupier::start(&folder.file("croupier.toml", &config), &[]);

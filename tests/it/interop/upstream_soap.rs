@@ -17,7 +17,7 @@ fn gateway(folder: &Folder, url: &str) -> Croupier {
     let config = format!(
         r#"
         [group."/remote"]
-        upstream = {{ urls = ["{url}"], speaks = "soap" }}
+        upstream = {{ urls = ["{url}"], protocol = "soap" }}
         xml-rpc = {{ nil = "nil", big-integers = "string" }}
         "#
     );

@@ -72,7 +72,8 @@ fn spoken(service: usize) -> Vec<Spoken> {
         by_wsdl: false,
         inferred: false,
     };
-    let json = |passing| ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec { passing, ..Default::default() });
+    let json =
+        |param_structure| ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec { param_structure, ..Default::default() });
     let xml = xmlrpc::client::XmlRpcCodec { dialect: dialect(), ..Default::default() };
     let by_wsdl = |name, style, versions| {
         let WsdlDescription { interface, binding, inferred } = discovered(service, Form { style, versions });
@@ -82,8 +83,8 @@ fn spoken(service: usize) -> Vec<Spoken> {
     };
     vec![
         own("XML-RPC", ClientCodec::XmlRpc(xml)),
-        own("JSON-RPC by position", json(ParamStructure::Position)),
-        own("JSON-RPC by name", json(ParamStructure::Name)),
+        own("JSON-RPC by position", json(ParamStructure::ByPosition)),
+        own("JSON-RPC by name", json(ParamStructure::ByName)),
         by_wsdl("SOAP 1.1", wsdl::Style::Document, Versions::One),
         by_wsdl("SOAP 1.2", wsdl::Style::Document, Versions::Two),
         by_wsdl("SOAP 1.1 rpc", wsdl::Style::Rpc, Versions::One),

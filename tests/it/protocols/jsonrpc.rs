@@ -165,7 +165,7 @@ fn server() -> Running {
     let group = Group {
         path: "/test".into(),
         service: Arc::new(Limiter::new(Arc::new(small()), 1024, Duration::from_secs(60))),
-        faces: vec![Arc::new(OpenRpc::default()), Arc::new(XmlRpc::default()), Arc::new(JsonRpc::default())],
+        frontends: vec![Arc::new(OpenRpc::default()), Arc::new(XmlRpc::default()), Arc::new(JsonRpc::default())],
         body_limit: 1 << 20,
     };
     let mut router = GroupRouter::default();

@@ -255,7 +255,7 @@ fn the_document_is_as_it_was() {
     let config = Config::parse("x", include_str!("../../../examples/guests.toml"), &guests::registry()).unwrap();
     let [casino] = config.groups.as_slice() else { panic!("one group") };
     let url = "https://casino.example/casino";
-    let text = format!("{:#}\n", openapi::document(casino.service.interface(), &casino.faces.table(), url));
+    let text = format!("{:#}\n", openapi::document(casino.service.interface(), &casino.protocols.table(), url));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/openapi/guests.json");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &text).unwrap();
@@ -314,8 +314,13 @@ fn a_route_without_its_method_calls_nothing() {
     let faces = ProtocolSet { routes: routes.to_vec(), ..ProtocolSet::default() };
     let ask = |interface: &Interface, path: &str| {
         let service = Arc::new(Unlike(interface.clone()));
-        let mounted =
-            GroupMount { path: "/w".into(), aliases: Vec::new(), service, faces: faces.clone(), body_limit: 1 << 20 };
+        let mounted = GroupMount {
+            path: "/w".into(),
+            aliases: Vec::new(),
+            service,
+            protocols: faces.clone(),
+            body_limit: 1 << 20,
+        };
         let router = mount::router(&[mounted], Arc::default()).unwrap();
         let running = Running::router(router, Settings::default());
         let (status, _, problem) = ask(&running, "GET", path, "", "");

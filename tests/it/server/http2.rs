@@ -44,8 +44,8 @@ async fn take_nothing(server: &Running, window: u32) {
 }
 
 fn is_cut(window: u32) {
-    let deadlines = Timeouts { write: SHORT, ..Timeouts::default() };
-    let server = Running::start(small(), Settings { deadlines, ..Settings::default() });
+    let timeouts = Timeouts { write: SHORT, ..Timeouts::default() };
+    let server = Running::start(small(), Settings { timeouts, ..Settings::default() });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(take_nothing(&server, window));
     assert_eq!(server.stop().cut, 0);

@@ -13,7 +13,7 @@ const SHORT: Duration = Duration::from_millis(300);
 
 fn settings(change: impl FnOnce(&mut Timeouts)) -> Settings {
     let mut settings = Settings::default();
-    change(&mut settings.deadlines);
+    change(&mut settings.timeouts);
     settings
 }
 
@@ -30,7 +30,7 @@ fn rest(stream: &mut TcpStream) -> String {
 
 #[test]
 fn half_a_head_is_cut() {
-    let server = Running::start(small(), settings(|deadlines| deadlines.head = SHORT));
+    let server = Running::start(small(), settings(|timeouts| timeouts.header = SHORT));
     for start in ["P", "POST /test HTTP/1.1\r\nHost: x\r\n"] {
         let mut stream = server.connect();
         stream.write_all(start.as_bytes()).unwrap();
@@ -40,7 +40,7 @@ fn half_a_head_is_cut() {
 
 #[test]
 fn a_connection_that_says_nothing_is_closed() {
-    let server = Running::start(small(), settings(|deadlines| deadlines.idle = SHORT));
+    let server = Running::start(small(), settings(|timeouts| timeouts.idle = SHORT));
     assert_eq!(rest(&mut server.connect()), "");
     let mut used = server.connect();
     used.write_all(post("/test", "", &call("hello", &[])).as_bytes()).unwrap();
@@ -49,7 +49,7 @@ fn a_connection_that_says_nothing_is_closed() {
 
 #[test]
 fn half_a_body_is_answered_with_408() {
-    let server = Running::start(small(), settings(|deadlines| deadlines.body = SHORT));
+    let server = Running::start(small(), settings(|timeouts| timeouts.body = SHORT));
     let mut stream = server.connect();
     let request = post("/test", "", &call("hello", &[]));
     stream.write_all(&request.as_bytes()[..request.len() - 1]).unwrap();
@@ -60,7 +60,7 @@ fn half_a_body_is_answered_with_408() {
 fn a_long_call_is_neither_idle_nor_late() {
     let server = Running::start(
         small(),
-        settings(|deadlines| (deadlines.idle, deadlines.head, deadlines.write) = (SHORT, SHORT, SHORT)),
+        settings(|timeouts| (timeouts.idle, timeouts.header, timeouts.write) = (SHORT, SHORT, SHORT)),
     );
     let answer = server.post("/test", &call("wait", &["<value><int>1200</int></value>"]));
     assert!(answer.contains("waited"), "{answer}");
@@ -68,7 +68,7 @@ fn a_long_call_is_neither_idle_nor_late() {
 
 #[test]
 fn a_client_that_never_reads_is_cut() {
-    let mut server = Running::start(small(), settings(|deadlines| deadlines.write = SHORT));
+    let mut server = Running::start(small(), settings(|timeouts| timeouts.write = SHORT));
     let mut stream = server.connect();
     stream.write_all(post("/test", "", &call("numbers", &["<value><int>2000000</int></value>"])).as_bytes()).unwrap();
     // The answer is far larger than all buffers between here and there, so the server must give up on its own;
@@ -103,7 +103,7 @@ fn what_runs_is_finished_before_the_end_and_nothing_new_begins() {
 
 #[test]
 fn what_does_not_finish_in_time_is_cut() {
-    let server = Running::start(small(), settings(|deadlines| deadlines.drain = SHORT));
+    let server = Running::start(small(), settings(|timeouts| timeouts.drain = SHORT));
     let _busy = server.begin(&call("wait", &["<value><int>60000</int></value>"]));
     assert_eq!(server.stop().cut, 1);
 }

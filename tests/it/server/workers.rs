@@ -40,7 +40,7 @@ impl Gate {
 }
 
 fn drained_within(drain: Duration) -> Settings {
-    Settings { deadlines: Timeouts { drain, ..Timeouts::default() }, ..Settings::default() }
+    Settings { timeouts: Timeouts { drain, ..Timeouts::default() }, ..Settings::default() }
 }
 
 /// Asks on a connection that stays open which worker serves it.

@@ -228,11 +228,11 @@ fn three_places(test: impl FnOnce([SocketAddr; 3])) {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (addresses, serving) = runtime.block_on(async {
         let settings = Settings::default();
-        let body_reader = BodyReader { memory: MemoryBudget::new(settings.memory), deadline: settings.deadlines.body };
+        let body_reader = BodyReader { memory: MemoryBudget::new(settings.memory), deadline: settings.timeouts.body };
         let server = Server::new(Gateway::new(casino::config().router(), body_reader), settings, None);
         let mut listeners = Vec::new();
-        for only in [None, Some(Audience::Pages), Some(Audience::Calls)] {
-            listeners.push(Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).await.unwrap().only(only));
+        for only in [None, Some(Audience::Pages), Some(Audience::Api)] {
+            listeners.push(Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).await.unwrap().serves(only));
         }
         let address = |at: usize| match listeners[at].address() {
             ListenAddress::Tcp(address) => address,

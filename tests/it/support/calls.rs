@@ -272,7 +272,7 @@ pub(crate) fn post(asked: &CallTarget, tail: &str, media: &str, body: &[u8]) -> 
 /// The status and the body of a response to a POST to a service over one of these protocols.
 pub(crate) async fn post_to(
     service: &Arc<dyn RpcService>,
-    faces: &[Arc<dyn Frontend>],
+    frontends: &[Arc<dyn Frontend>],
     tail: &str,
     media: &str,
     body: &[u8],
@@ -281,7 +281,7 @@ pub(crate) async fn post_to(
     let request = Request::post(path).header(header::CONTENT_TYPE, media).body(()).unwrap();
     let head = request.into_parts().0;
     let frontend =
-        faces.iter().find(|frontend| match frontend.claims(service.interface(), &GroupHead::new(&head, tail)) {
+        frontends.iter().find(|frontend| match frontend.claims(service.interface(), &GroupHead::new(&head, tail)) {
             Claim::No => false,
             Claim::Maybe => frontend.recognises(&head, body),
             Claim::Yes => true,

@@ -31,14 +31,14 @@ pub(crate) fn sound() -> Arc<dyn RpcService> {
     Arc::new(Local::new("Sound", ()).method("hello", |(): &(), (): ()| "world").build().unwrap())
 }
 
-pub(crate) fn faces() -> Vec<Arc<dyn Frontend>> {
+pub(crate) fn frontends() -> Vec<Arc<dyn Frontend>> {
     ProtocolSet { xml_rpc: dialect(), ..ProtocolSet::default() }.of_group(PATH, &ServerInfo::default())
 }
 
 /// What the server is known to be, so that it need not be asked.
-pub(crate) fn described(speaks: UpstreamProtocol) -> DescriptionSource {
+pub(crate) fn description(protocol: UpstreamProtocol) -> DescriptionSource {
     let service = sound();
-    let text = match speaks {
+    let text = match protocol {
         UpstreamProtocol::Soap => {
             let form = Form { style: wsdl::Style::Document, versions: Versions::One };
             let shapes = Shapes::of(service.interface());
@@ -50,8 +50,8 @@ pub(crate) fn described(speaks: UpstreamProtocol) -> DescriptionSource {
 }
 
 /// The document that a sound server answers with.
-pub(crate) async fn document(speaks: UpstreamProtocol) -> (&'static str, String) {
-    let (media, call) = match speaks {
+pub(crate) async fn document(protocol: UpstreamProtocol) -> (&'static str, String) {
+    let (media, call) = match protocol {
         UpstreamProtocol::XmlRpc => ("text/xml", "<methodCall><methodName>hello</methodName></methodCall>".to_owned()),
         UpstreamProtocol::JsonRpc => ("application/json", r#"{"jsonrpc":"2.0","method":"hello","id":1}"#.to_owned()),
         UpstreamProtocol::Soap => {
@@ -62,34 +62,34 @@ pub(crate) async fn document(speaks: UpstreamProtocol) -> (&'static str, String)
             ("text/xml", call)
         }
     };
-    (media, post_to(&sound(), &faces(), "", media, call.as_bytes()).await.1)
+    (media, post_to(&sound(), &frontends(), "", media, call.as_bytes()).await.1)
 }
 
 /// The response of a sound server.
-pub(crate) async fn response(speaks: UpstreamProtocol) -> Vec<u8> {
-    let (media, body) = document(speaks).await;
+pub(crate) async fn response(protocol: UpstreamProtocol) -> Vec<u8> {
+    let (media, body) = document(protocol).await;
     let length = body.len();
     format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
 /// The upstream service over all protocols. `idempotent` says whether its method may be called twice.
-pub(crate) async fn behind(urls: &[String], speaks: UpstreamProtocol, idempotent: bool) -> Behind {
+pub(crate) async fn behind(urls: &[String], protocol: UpstreamProtocol, idempotent: bool) -> Behind {
     let addresses = urls.iter().map(|url| url.parse().unwrap()).collect();
     let transport = Transport::new(addresses, transport::TransportOptions::default()).unwrap();
     let idempotent = NamePatterns(if idempotent { vec!["hello".to_owned()] } else { Vec::new() });
     let options = UpstreamOptions {
-        described: Some(described(speaks)),
-        largest: LARGEST,
+        description: Some(description(protocol)),
+        max_response: LARGEST,
         idempotent,
-        ..UpstreamOptions::new(speaks)
+        ..UpstreamOptions::new(protocol)
     };
     let remote = Upstream::new(transport, options);
     remote.discover().await.unwrap();
-    Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote), faces: faces() }
+    Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote), frontends: frontends() }
 }
 
-pub(crate) async fn at(server: &ScriptedUpstream, speaks: UpstreamProtocol, idempotent: bool) -> Behind {
-    behind(&[format!("http://user:secret@{}/", server.address())], speaks, idempotent).await
+pub(crate) async fn at(server: &ScriptedUpstream, protocol: UpstreamProtocol, idempotent: bool) -> Behind {
+    behind(&[format!("http://user:secret@{}/", server.address())], protocol, idempotent).await
 }
 
 pub(crate) fn world() -> Value {

@@ -22,7 +22,7 @@ use super::calls::{PATH, dialect, json_of, post_to};
 pub(crate) struct Behind {
     pub(crate) service: Arc<dyn RpcService>,
     pub(crate) shapes: Shapes,
-    pub(crate) faces: Vec<Arc<dyn Frontend>>,
+    pub(crate) frontends: Vec<Arc<dyn Frontend>>,
 }
 
 /// A protocol.
@@ -71,7 +71,7 @@ impl Over {
 async fn over_xml_rpc(behind: &Behind, method: &str, args: &[Value]) -> Result<Value, Code> {
     let mut body = Vec::new();
     xmlrpc::write_call(&mut body, method, args, dialect()).unwrap();
-    let (status, text) = post_to(&behind.service, &behind.faces, "", "text/xml", &body).await;
+    let (status, text) = post_to(&behind.service, &behind.frontends, "", "text/xml", &body).await;
     assert_eq!(status, StatusCode::OK);
     let document = Document::read(&text, Reading::Lenient, Limits::default()).unwrap();
     let value = Value::deserialize(document.tape.values().next().unwrap()).unwrap();
@@ -89,7 +89,7 @@ async fn over_xml_rpc(behind: &Behind, method: &str, args: &[Value]) -> Result<V
 async fn over_json_rpc(behind: &Behind, method: &str, args: &[Value]) -> Result<Value, Code> {
     let method = serde_json::to_string(method).unwrap();
     let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":{method},"params":{}}}"#, json_of(args));
-    let (status, text) = post_to(&behind.service, &behind.faces, "", "application/json", body.as_bytes()).await;
+    let (status, text) = post_to(&behind.service, &behind.frontends, "", "application/json", body.as_bytes()).await;
     assert_eq!(status, StatusCode::OK);
     let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&answer["jsonrpc"], &answer["id"]), (&"2.0".into(), &1.into()), "{text}");
@@ -101,7 +101,7 @@ async fn over_json_rpc(behind: &Behind, method: &str, args: &[Value]) -> Result<
 
 async fn over_rest(behind: &Behind, method: &str, args: &[Value]) -> Result<Value, Code> {
     let body = json_of(args);
-    let (status, text) = post_to(&behind.service, &behind.faces, method, "application/json", body.as_bytes()).await;
+    let (status, text) = post_to(&behind.service, &behind.frontends, method, "application/json", body.as_bytes()).await;
     if status == StatusCode::OK {
         return Ok(serde_json::from_str(&text).unwrap());
     }
@@ -122,7 +122,7 @@ async fn over_soap(behind: &Behind, method: &str, args: &[Value]) -> Result<Valu
         soap::write_value(&mut body, value, place).unwrap();
     }
     soap::write_tail(&mut body, element);
-    let (status, text) = post_to(&behind.service, &behind.faces, "", "text/xml", &body).await;
+    let (status, text) = post_to(&behind.service, &behind.frontends, "", "text/xml", &body).await;
     if status != StatusCode::OK {
         return Err(soap_fault(&text));
     }

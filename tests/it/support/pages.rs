@@ -34,7 +34,7 @@ pub(crate) fn router(public_url: PublicUrl) -> GroupRouter<Arc<Group>> {
         path: path.to_owned(),
         aliases: aliases.iter().map(ToString::to_string).collect(),
         service,
-        faces: ProtocolSet { xml_rpc, ..ProtocolSet::default() },
+        protocols: ProtocolSet { xml_rpc, ..ProtocolSet::default() },
         body_limit: 4 << 20,
     };
     let groups: Vec<_> = services().into_iter().map(mounted).collect();

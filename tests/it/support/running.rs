@@ -65,7 +65,7 @@ impl Running {
                 if workers.is_some() { Builder::new_current_thread() } else { Builder::new_multi_thread() };
             runtime.worker_threads(2).enable_all().build().unwrap().block_on(async move {
                 let memory = MemoryBudget::new(settings.memory).on_runtime(Handle::current());
-                let body_reader = BodyReader { memory, deadline: settings.deadlines.body };
+                let body_reader = BodyReader { memory, deadline: settings.timeouts.body };
                 let mut server = Server::new(Gateway::new(router, body_reader), settings, None);
                 if let Some(count) = workers {
                     server = server.on(Workers::start(count).unwrap());
@@ -144,7 +144,7 @@ impl Drop for Running {
 /// One group at `/test`.
 fn mounted(service: impl RpcService, frontend: XmlRpc, body_limit: usize) -> GroupRouter<Arc<Group>> {
     let service = Arc::new(Limiter::new(Arc::new(service), 1024, Duration::from_secs(60)));
-    let group = Group { path: "/test".into(), service, faces: vec![Arc::new(frontend)], body_limit };
+    let group = Group { path: "/test".into(), service, frontends: vec![Arc::new(frontend)], body_limit };
     let mut router = GroupRouter::default();
     router.mount("/test", Arc::new(group)).unwrap();
     router

@@ -36,7 +36,7 @@ pub(crate) fn dialect() -> impl Strategy<Value = Dialect> {
             nil,
             big_integers,
             non_finite,
-            control,
+            control_characters: control,
             fractions,
             zone,
             ascii,

@@ -23,7 +23,7 @@ const HELD: usize = 24 << 20;
 
 /// Every protocol of a caller with every protocol of an upstream server.
 fn pairs() -> impl Iterator<Item = (Over, UpstreamProtocol)> {
-    Over::ALL.into_iter().flat_map(|over| CLIENT_PROTOCOLS.map(|speaks| (over, speaks)))
+    Over::ALL.into_iter().flat_map(|over| CLIENT_PROTOCOLS.map(|protocol| (over, protocol)))
 }
 
 /// Cuts an answer at each byte from a place on: what is cut is an error, all of it the answer, and the call was made once.
@@ -34,23 +34,23 @@ async fn cut_anywhere(
     response: &[u8],
     from: usize,
 ) {
-    let (over, speaks) = pair;
+    let (over, protocol) = pair;
     for end in from..=response.len() {
         server.will([Act::Cut(response[..end].to_vec())]);
         let heard = over.ask(behind, "hello", &[]).await;
         let wanted = if end == response.len() { Ok(world()) } else { unreachable(over) };
-        assert_eq!((heard, server.requests()), (wanted, 1), "{over:?} to {speaks:?}, {end} bytes");
+        assert_eq!((heard, server.requests()), (wanted, 1), "{over:?} to {protocol:?}, {end} bytes");
     }
 }
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_anywhere_is_an_error_and_the_call_was_made_once() {
     let server = ScriptedUpstream::start().await;
-    for (over, speaks) in pairs() {
-        let response = response(speaks).await;
+    for (over, protocol) in pairs() {
+        let response = response(protocol).await;
         for idempotent in [false, true] {
-            let behind = at(&server, speaks, idempotent).await;
-            cut_anywhere(&server, &behind, (over, speaks), &response, 0).await;
+            let behind = at(&server, protocol, idempotent).await;
+            cut_anywhere(&server, &behind, (over, protocol), &response, 0).await;
         }
     }
 }
@@ -58,41 +58,41 @@ async fn an_answer_that_breaks_off_anywhere_is_an_error_and_the_call_was_made_on
 #[tokio::test]
 async fn an_answer_without_a_length_that_breaks_off_is_an_error() {
     let server = ScriptedUpstream::start().await;
-    for (over, speaks) in pairs() {
-        let (media, body) = document(speaks).await;
+    for (over, protocol) in pairs() {
+        let (media, body) = document(protocol).await;
         let response = format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\n\r\n{}", body.trim_end());
         let head = response.len() - body.trim_end().len();
-        let behind = at(&server, speaks, false).await;
-        cut_anywhere(&server, &behind, (over, speaks), response.as_bytes(), head).await;
+        let behind = at(&server, protocol, false).await;
+        cut_anywhere(&server, &behind, (over, protocol), response.as_bytes(), head).await;
     }
 }
 
 #[tokio::test]
 async fn a_chunked_answer_that_breaks_off_is_an_error() {
     let server = ScriptedUpstream::start().await;
-    for (over, speaks) in pairs() {
-        let (media, body) = document(speaks).await;
+    for (over, protocol) in pairs() {
+        let (media, body) = document(protocol).await;
         let (first, second) = body.split_at(body.len() / 2);
         let chunk = |part: &str| format!("{:x}\r\n{part}\r\n", part.len());
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nTransfer-Encoding: chunked\r\n\r\n");
         let response = [head, chunk(first), chunk(second), "0\r\n\r\n".to_owned()].concat().into_bytes();
-        let behind = at(&server, speaks, false).await;
-        cut_anywhere(&server, &behind, (over, speaks), &response, 0).await;
+        let behind = at(&server, protocol, false).await;
+        cut_anywhere(&server, &behind, (over, protocol), &response, 0).await;
     }
 }
 
 #[tokio::test]
 async fn a_request_that_is_not_read_to_its_end_is_an_error_and_is_sent_once() {
     let server = ScriptedUpstream::start().await;
-    for (over, speaks) in pairs() {
+    for (over, protocol) in pairs() {
         for idempotent in [false, true] {
-            let behind = at(&server, speaks, idempotent).await;
-            server.will([Act::Cut(response(speaks).await)]);
+            let behind = at(&server, protocol, idempotent).await;
+            server.will([Act::Cut(response(protocol).await)]);
             assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()));
             for bytes in 0..server.last().len() {
                 server.will([Act::Deaf(bytes)]);
-                assert_eq!(over.ask(&behind, "hello", &[]).await, unreachable(over), "{over:?} to {speaks:?}");
-                assert_eq!(server.requests(), 1, "{over:?} to {speaks:?}, {bytes} bytes");
+                assert_eq!(over.ask(&behind, "hello", &[]).await, unreachable(over), "{over:?} to {protocol:?}");
+                assert_eq!(server.requests(), 1, "{over:?} to {protocol:?}, {bytes} bytes");
             }
         }
     }
@@ -101,11 +101,11 @@ async fn a_request_that_is_not_read_to_its_end_is_an_error_and_is_sent_once() {
 #[tokio::test]
 async fn a_kept_connection_that_breaks_is_one_more_chance_for_those_who_may() {
     let server = ScriptedUpstream::start().await;
-    for (over, speaks) in pairs() {
-        let response = response(speaks).await;
-        let head = response.len() - document(speaks).await.1.len();
+    for (over, protocol) in pairs() {
+        let response = response(protocol).await;
+        let head = response.len() - document(protocol).await.1.len();
         for idempotent in [false, true] {
-            let behind = at(&server, speaks, idempotent).await;
+            let behind = at(&server, protocol, idempotent).await;
             for end in (0..response.len()).filter(|end| *end <= head || end % 16 == 0) {
                 let broken = Act::Cut(response[..end].to_vec());
                 server.will([Act::Output(response.clone()), broken.clone(), Act::Output(response.clone())]);
@@ -114,7 +114,7 @@ async fn a_kept_connection_that_breaks_is_one_more_chance_for_those_who_may() {
                 // Once its head is there, the answer has begun.
                 let again = idempotent && end < head;
                 let wanted = if again { (Ok(world()), 3) } else { (unreachable(over), 2) };
-                assert_eq!((heard, server.requests()), wanted, "{over:?} to {speaks:?}, {end} bytes");
+                assert_eq!((heard, server.requests()), wanted, "{over:?} to {protocol:?}, {end} bytes");
                 // Nothing is left over for the next one.
                 server.will([Act::Cut(response.clone())]);
                 assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()));
@@ -127,10 +127,10 @@ async fn a_kept_connection_that_breaks_is_one_more_chance_for_those_who_may() {
 async fn however_many_kept_connections_break_a_call_is_made_twice_at_most() {
     const MANY: usize = 5;
     let server = ScriptedUpstream::start().await;
-    for speaks in CLIENT_PROTOCOLS {
-        let response = response(speaks).await;
+    for protocol in CLIENT_PROTOCOLS {
+        let response = response(protocol).await;
         for (idempotent, times) in [(false, 1), (true, 2)] {
-            let behind = at(&server, speaks, idempotent).await;
+            let behind = at(&server, protocol, idempotent).await;
             server.will([Act::BatchFuture(Arc::new(Barrier::new(MANY)), response.clone())]);
             let ask = || Over::JsonRpc.ask(&behind, "hello", &[]);
             let asked = tokio::join!(ask(), ask(), ask(), ask(), ask());
@@ -138,7 +138,7 @@ async fn however_many_kept_connections_break_a_call_is_made_twice_at_most() {
             assert_eq!(server.requests(), MANY);
             server.will([Act::Cut(Vec::new())]);
             assert_eq!(ask().await, unreachable(Over::JsonRpc));
-            assert_eq!(server.requests(), times, "{speaks:?}");
+            assert_eq!(server.requests(), times, "{protocol:?}");
         }
     }
 }
@@ -146,13 +146,13 @@ async fn however_many_kept_connections_break_a_call_is_made_twice_at_most() {
 #[tokio::test]
 async fn a_connection_that_was_closed_meanwhile_is_not_used() {
     let server = ScriptedUpstream::start().await;
-    for (over, speaks) in pairs() {
-        let response = response(speaks).await;
-        let behind = at(&server, speaks, false).await;
+    for (over, protocol) in pairs() {
+        let response = response(protocol).await;
+        let behind = at(&server, protocol, false).await;
         for _ in 0..20 {
             // It says nothing of closing, and closes.
             server.will([Act::Cut(response.clone())]);
-            assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {speaks:?}");
+            assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {protocol:?}");
             tokio::task::yield_now().await;
         }
     }
@@ -196,12 +196,12 @@ fn nonsense() -> Vec<(&'static str, Vec<u8>)> {
 #[tokio::test]
 async fn nonsense_is_an_error() {
     let server = ScriptedUpstream::start().await;
-    for (over, speaks) in pairs() {
-        let behind = at(&server, speaks, false).await;
+    for (over, protocol) in pairs() {
+        let behind = at(&server, protocol, false).await;
         for (what, bytes) in nonsense() {
             server.will([Act::Cut(bytes)]);
             let heard = over.ask(&behind, "hello", &[]).await;
-            assert_eq!((heard, server.requests()), (unreachable(over), 1), "{over:?} to {speaks:?}: {what}");
+            assert_eq!((heard, server.requests()), (unreachable(over), 1), "{over:?} to {protocol:?}: {what}");
         }
     }
 }
@@ -210,16 +210,17 @@ async fn nonsense_is_an_error() {
 async fn no_error_says_where_the_server_is_or_how_it_is_asked() {
     let server = ScriptedUpstream::start().await;
     let port = server.address().port().to_string();
-    for speaks in CLIENT_PROTOCOLS {
-        let behind = at(&server, speaks, false).await;
+    for protocol in CLIENT_PROTOCOLS {
+        let behind = at(&server, protocol, false).await;
         for (what, bytes) in nonsense() {
             server.will([Act::Cut(bytes)]);
-            let (_, text) = post_to(&behind.service, &behind.faces, "hello", "application/json", b"[]").await;
+            let (_, text) = post_to(&behind.service, &behind.frontends, "hello", "application/json", b"[]").await;
             assert!(!text.contains(&port) && !text.contains("secret") && !text.contains("127.0.0.1"), "{what}: {text}");
         }
-        let unreachable_server = hello::behind(&["http://user:secret@127.0.0.1:1/".to_owned()], speaks, false).await;
+        let unreachable_server = hello::behind(&["http://user:secret@127.0.0.1:1/".to_owned()], protocol, false).await;
         let (_, text) =
-            post_to(&unreachable_server.service, &unreachable_server.faces, "hello", "application/json", b"[]").await;
+            post_to(&unreachable_server.service, &unreachable_server.frontends, "hello", "application/json", b"[]")
+                .await;
         assert!(text.contains("refused") && !text.contains("secret") && !text.contains("127.0.0.1"), "{text}");
     }
 }
@@ -231,8 +232,8 @@ async fn floods_are_not_read_to_an_end_that_they_do_not_have() {
     let text = |text: &str| text.as_bytes().to_vec();
     let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
     let ok = "HTTP/1.1 200 OK\r\n";
-    for (over, speaks) in pairs() {
-        let behind = at(&server, speaks, false).await;
+    for (over, protocol) in pairs() {
+        let behind = at(&server, protocol, false).await;
         for (what, first, others) in [
             ("a body", text(&format!("{ok}\r\n")), text(&piece)),
             ("a body of XML", text(&format!("{ok}Content-Type: text/xml\r\n\r\n")), text(&piece)),
@@ -246,7 +247,7 @@ async fn floods_are_not_read_to_an_end_that_they_do_not_have() {
         ] {
             server.will([Act::Flood(first, others)]);
             let heard = over.ask(&behind, "hello", &[]).await;
-            assert_eq!((heard, server.requests()), (unreachable(over), 1), "{over:?} to {speaks:?}: {what}");
+            assert_eq!((heard, server.requests()), (unreachable(over), 1), "{over:?} to {protocol:?}: {what}");
             assert!(server.flooded() < LARGEST + HELD, "{what}: {} bytes", server.flooded());
         }
     }
@@ -256,9 +257,9 @@ async fn floods_are_not_read_to_an_end_that_they_do_not_have() {
 async fn drips_and_silence_are_late() {
     let server = ScriptedUpstream::start().await;
     let text = |text: &str| text.as_bytes().to_vec();
-    for (over, speaks) in pairs() {
+    for (over, protocol) in pairs() {
         for idempotent in [false, true] {
-            let behind = at(&server, speaks, idempotent).await;
+            let behind = at(&server, protocol, idempotent).await;
             for (what, act) in [
                 ("silence", Act::Silence),
                 ("a status", Act::Drip(text("HTTP/1.1 200 "), text("x"))),
@@ -270,12 +271,12 @@ async fn drips_and_silence_are_late() {
                     Act::Drip(text("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), text("1\r\nx\r\n")),
                 ),
             ] {
-                server.will([Act::Output(response(speaks).await), act]);
+                server.will([Act::Output(response(protocol).await), act]);
                 assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()));
                 let begun = Instant::now();
                 let heard = over.ask(&behind, "hello", &[]).await;
                 let late = Err(over.code(Kind::Late));
-                assert_eq!((heard, server.requests()), (late, 2), "{over:?} to {speaks:?}: {what}");
+                assert_eq!((heard, server.requests()), (late, 2), "{over:?} to {protocol:?}: {what}");
                 assert!(begun.elapsed() < Duration::from_secs(70), "{what}: {:?}", begun.elapsed());
             }
         }

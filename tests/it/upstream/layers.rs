@@ -12,7 +12,7 @@ use croupier::upstream::{Upstream, UpstreamProtocol};
 use http::Request;
 use tower::{ServiceExt, service_fn};
 
-use crate::support::hello::{self, described, faces, response, unreachable, world};
+use crate::support::hello::{self, description, frontends, response, unreachable, world};
 use crate::support::over::{Behind, Over};
 use crate::support::upstream::{Act, ScriptedUpstream};
 
@@ -20,12 +20,12 @@ fn transport(server: &ScriptedUpstream) -> Transport {
     Transport::new(vec![format!("http://{}/", server.address()).parse().unwrap()], TransportOptions::default()).unwrap()
 }
 
-async fn behind(transport: Transport, speaks: UpstreamProtocol) -> Behind {
+async fn behind(transport: Transport, protocol: UpstreamProtocol) -> Behind {
     let options =
-        remote::UpstreamOptions { described: Some(described(speaks)), ..remote::UpstreamOptions::new(speaks) };
+        remote::UpstreamOptions { description: Some(description(protocol)), ..remote::UpstreamOptions::new(protocol) };
     let remote = Upstream::new(transport, options);
     remote.discover().await.unwrap();
-    Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote), faces: faces() }
+    Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote), frontends: frontends() }
 }
 
 #[tokio::test]
@@ -43,11 +43,11 @@ async fn layers_see_every_request_the_outermost_first() {
             })
         }
     };
-    for speaks in hello::CLIENT_PROTOCOLS {
-        server.will([Act::Output(response(speaks).await)]);
-        let behind = behind(transport(&server).layer(noting("inner")).layer(noting("outer")), speaks).await;
+    for protocol in hello::CLIENT_PROTOCOLS {
+        server.will([Act::Output(response(protocol).await)]);
+        let behind = behind(transport(&server).layer(noting("inner")).layer(noting("outer")), protocol).await;
         for over in Over::ALL {
-            assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {speaks:?}");
+            assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {protocol:?}");
             let expected = ["outer", "inner"].map(|name| (name, Some(Repeat::Unsent)));
             assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), expected);
         }
@@ -86,12 +86,12 @@ fn tripping(
 #[tokio::test]
 async fn a_layer_may_answer_that_there_is_no_answer() {
     let server = ScriptedUpstream::start().await;
-    for speaks in hello::CLIENT_PROTOCOLS {
+    for protocol in hello::CLIENT_PROTOCOLS {
         for over in Over::ALL {
-            let behind = behind(transport(&server).layer(|client| tripping(3, client)), speaks).await;
+            let behind = behind(transport(&server).layer(|client| tripping(3, client)), protocol).await;
             server.will([Act::Cut(Vec::new())]);
             for calls in 1..=6 {
-                assert_eq!(over.ask(&behind, "hello", &[]).await, unreachable(over), "{over:?} to {speaks:?}");
+                assert_eq!(over.ask(&behind, "hello", &[]).await, unreachable(over), "{over:?} to {protocol:?}");
                 assert_eq!(server.requests(), calls.min(3));
             }
         }

@@ -61,73 +61,73 @@ fn upstream() -> Running {
     for (at, make) in SERVICES.into_iter().enumerate() {
         let path = format!("/{at}");
         let set = ProtocolSet { xml_rpc: dialect(), ..ProtocolSet::default() };
-        let faces = set.of_group(&path, &ServerInfo::default());
+        let frontends = set.of_group(&path, &ServerInfo::default());
         let service: Arc<dyn RpcService> = match make() {
             wheel if at < WHEELS => Arc::new(Fresh { make, interface: wheel.interface().clone() }),
             other => other,
         };
-        router.mount(&path, Arc::new(Group { path: path.clone(), service, faces, body_limit: 4 << 20 })).unwrap();
+        router.mount(&path, Arc::new(Group { path: path.clone(), service, frontends, body_limit: 4 << 20 })).unwrap();
     }
     Running::router(router, Settings::default())
 }
 
 /// The upstream service, called in this protocol.
-async fn remote(server: &Running, at: usize, speaks: UpstreamProtocol) -> Behind {
+async fn remote(server: &Running, at: usize, protocol: UpstreamProtocol) -> Behind {
     let address = format!("http://{}/{at}", server.address).parse().unwrap();
     let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
-    let remote = Upstream::new(transport, UpstreamOptions { dialect: dialect(), ..UpstreamOptions::new(speaks) });
+    let remote = Upstream::new(transport, UpstreamOptions { dialect: dialect(), ..UpstreamOptions::new(protocol) });
     assert!(remote.discover().await.unwrap(), "it has another interface than none");
     let names = |interface: &Interface| interface.methods.iter().map(|it| it.name.clone()).collect::<BTreeSet<_>>();
-    assert_eq!(names(remote.interface()), names(SERVICES[at]().interface()), "{speaks:?}");
+    assert_eq!(names(remote.interface()), names(SERVICES[at]().interface()), "{protocol:?}");
     let set = ProtocolSet { xml_rpc: dialect(), ..ProtocolSet::default() };
-    let (shapes, faces) = (Shapes::of(remote.interface()), set.of_group(PATH, &ServerInfo::default()));
-    Behind { service: Arc::new(remote), shapes, faces }
+    let (shapes, frontends) = (Shapes::of(remote.interface()), set.of_group(PATH, &ServerInfo::default()));
+    Behind { service: Arc::new(remote), shapes, frontends }
 }
 
 /// What a kind of fault has become on its way through a server that is asked in this protocol.
-fn carried(kind: Kind, speaks: UpstreamProtocol) -> Kind {
-    match speaks {
+fn carried(kind: Kind, protocol: UpstreamProtocol) -> Kind {
+    match protocol {
         UpstreamProtocol::XmlRpc => Kind::from_xmlrpc_code(kind.xmlrpc_code()),
         _ => kind,
     }
 }
 
 /// The value as a response in this protocol has it.
-fn as_told(value: Value, speaks: UpstreamProtocol, shape: &Shape, shapes: &Shapes) -> Value {
-    match speaks {
+fn as_told(value: Value, protocol: UpstreamProtocol, shape: &Shape, shapes: &Shapes) -> Value {
+    match protocol {
         UpstreamProtocol::Soap => by_wsdl(value, shape, shapes),
         _ => value,
     }
 }
 
 /// Whether this is nothing as XML-RPC says it, which has no form for a result without content: an empty text.
-fn says_nothing(value: &Value, result: &Shape, over: Over, speaks: UpstreamProtocol) -> bool {
-    let by_xml_rpc = over == Over::XmlRpc || speaks == UpstreamProtocol::XmlRpc;
+fn says_nothing(value: &Value, result: &Shape, over: Over, protocol: UpstreamProtocol) -> bool {
+    let by_xml_rpc = over == Over::XmlRpc || protocol == UpstreamProtocol::XmlRpc;
     by_xml_rpc && *result == Shape::Nil && *value == Value::Text(String::new())
 }
 
 async fn compare(
     asked: &CallTarget,
     behind: &Behind,
-    speaks: UpstreamProtocol,
+    protocol: UpstreamProtocol,
     ended: &ShutdownReport,
 ) -> Result<(), TestCaseError> {
     let shapes = &SHAPES[asked.service];
     for over in Over::ALL {
-        let place = format!("{over:?} to {speaks:?}");
+        let place = format!("{over:?} to {protocol:?}");
         let heard = over.ask(behind, &asked.method, &asked.args).await;
         match (heard, ended) {
             (Ok(value), ShutdownReport::Value(json)) => {
                 let result = &shapes.method(&asked.method).unwrap().result;
-                let wanted = told(as_told(expected(asked, json), speaks, result, shapes));
-                let value = told(if says_nothing(&value, result, over, speaks) { Value::Nil } else { value });
+                let wanted = told(as_told(expected(asked, json), protocol, result, shapes));
+                let value = told(if says_nothing(&value, result, over, protocol) { Value::Nil } else { value });
                 prop_assert_eq!(json_of(&value), json_of(&wanted), "{}", place);
                 if over.has_types() && is_typed(shapes, result, 0) {
                     prop_assert!(trees::same(&value, &wanted), "{place}: {value:?} is not {wanted:?}");
                 }
             }
             (Err(code), ShutdownReport::Fault(kind)) => {
-                prop_assert_eq!(&code, &over.code(carried(*kind, speaks)), "{}: {:?}", place, kind);
+                prop_assert_eq!(&code, &over.code(carried(*kind, protocol)), "{}: {:?}", place, kind);
             }
             (heard, ended) => prop_assert!(false, "{place}: {heard:?} is not {ended:?}"),
         }
@@ -143,8 +143,8 @@ fn a_call_ends_the_same_over_every_protocol_to_every_server() {
         let mut all = Vec::new();
         for at in 0..SERVICES.len() {
             let mut of_one = Vec::new();
-            for speaks in CLIENT_PROTOCOLS {
-                of_one.push((speaks, remote(&server, at, speaks).await));
+            for protocol in CLIENT_PROTOCOLS {
+                of_one.push((protocol, remote(&server, at, protocol).await));
             }
             all.push(of_one);
         }
@@ -154,8 +154,8 @@ fn a_call_ends_the_same_over_every_protocol_to_every_server() {
     let outcome = TestRunner::new(config).run(&asked(), |asked| {
         let ended = directly(&asked);
         runtime.block_on(async {
-            for (speaks, behind) in &remotes[asked.service] {
-                compare(&asked, behind, *speaks, &ended).await?;
+            for (protocol, behind) in &remotes[asked.service] {
+                compare(&asked, behind, *protocol, &ended).await?;
             }
             Ok(())
         })

@@ -15,7 +15,7 @@ use croupier::upstream::{DescriptionSource, NamePatterns, Upstream, UpstreamOpti
 use http::StatusCode;
 
 use crate::support::calls::{PATH, post_to};
-use crate::support::hello::{LARGEST, faces, sound};
+use crate::support::hello::{LARGEST, frontends, sound};
 use crate::support::upstream::{Act, ScriptedUpstream};
 
 /// The namespace of the server's messages.
@@ -25,18 +25,18 @@ const CONTRACT_FIRST: &str = include_str!("../../fixtures/wsdl/contract-first.ws
 const V12: &str = "http://www.w3.org/2003/05/soap-envelope";
 
 /// The server, whose one method is `hello`, as its own description has it.
-async fn remote(server: &ScriptedUpstream, versions: Versions, hide: &str) -> Arc<dyn RpcService> {
+async fn remote(server: &ScriptedUpstream, versions: Versions, deny: &str) -> Arc<dyn RpcService> {
     let service = sound();
     let form = Form { style: Style::Document, versions };
     let shapes = Shapes::of(service.interface());
     let text = wsdl::document(service.interface(), &shapes, THEIRS, "http://localhost/upstream", form);
     let address = format!("http://{}/", server.address()).parse().unwrap();
     let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
-    let described = Some(DescriptionSource::Text { name: "description".to_owned(), text });
-    let hide = NamePatterns(vec![hide.to_owned()]);
+    let description = Some(DescriptionSource::Text { name: "description".to_owned(), text });
+    let deny = NamePatterns(vec![deny.to_owned()]);
     let remote = Upstream::new(
         transport,
-        UpstreamOptions { described, hide, largest: LARGEST, ..UpstreamOptions::new(UpstreamProtocol::Soap) },
+        UpstreamOptions { description, deny, max_response: LARGEST, ..UpstreamOptions::new(UpstreamProtocol::Soap) },
     );
     remote.discover().await.unwrap();
     Arc::new(remote)
@@ -78,7 +78,7 @@ async fn calls_and_answers_stay_as_they_are_written() {
         let (remote, answer) = (remote(&server, versions, "").await, answer(envelope));
         server.will([Act::Output(response("200 OK", media, &answer))]);
         for sent in [call(envelope, THEIRS), format!("<?xml version=\"1.0\"?>\r\n{}\r\n", call(envelope, THEIRS))] {
-            let heard = post_to(&remote, &faces(), "", media, sent.as_bytes()).await;
+            let heard = post_to(&remote, &frontends(), "", media, sent.as_bytes()).await;
             assert_eq!(heard, (StatusCode::OK, answer.clone()), "{envelope}");
             assert_eq!(body_of(&server.last()), sent);
         }
@@ -100,7 +100,7 @@ async fn faults_keep_their_details_and_their_status() {
         "<e:Fault><faultcode>e:Server</faultcode><faultstring>no</faultstring><detail><own>42</own></detail></e:Fault>";
     let fault = message(V11, fault);
     server.will([Act::Output(response("500 Internal Server Error", "text/xml", &fault))]);
-    let heard = post_to(&remote, &faces(), "", "text/xml", call(V11, THEIRS).as_bytes()).await;
+    let heard = post_to(&remote, &frontends(), "", "text/xml", call(V11, THEIRS).as_bytes()).await;
     assert_eq!(heard, (StatusCode::INTERNAL_SERVER_ERROR, fault));
 }
 
@@ -117,7 +117,7 @@ async fn what_is_not_written_as_the_server_would_is_written_anew() {
         ("text/xml", message(V11, "<hello/>").into_bytes()),
         ("text/xml", wide),
     ] {
-        let (status, heard) = post_to(&remote, &faces(), "", media, &sent).await;
+        let (status, heard) = post_to(&remote, &frontends(), "", media, &sent).await;
         assert_eq!(status, StatusCode::OK);
         assert!(heard.contains(&format!("<m:helloResponse xmlns:m=\"{own}\"><m:result>world</m:result>")), "{heard}");
         assert_ne!(body_of(&server.last()).as_bytes(), sent);
@@ -147,7 +147,7 @@ async fn what_another_might_read_otherwise_is_written_anew() {
         ("text/xml", plain.replace("</e:Header>", "<t><Body/></t></e:Header>"), false),
         ("text/xml", plain.replace("</e:Body>", "</e:Body><t:Other xmlns:t=\"urn:t\"/>"), false),
     ] {
-        let (status, _) = post_to(&remote, &faces(), "", media, sent.as_bytes()).await;
+        let (status, _) = post_to(&remote, &frontends(), "", media, sent.as_bytes()).await;
         assert_eq!((status, body_of(&server.last()) == sent), (StatusCode::OK, passed), "{media} {sent}");
     }
 }
@@ -158,9 +158,9 @@ async fn a_call_is_known_by_its_element_whatever_that_is_called() {
     let text = CONTRACT_FIRST.to_owned();
     let address = format!("http://{}/", server.address()).parse().unwrap();
     let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
-    let described = Some(DescriptionSource::Text { name: "contract-first.wsdl".to_owned(), text });
+    let description = Some(DescriptionSource::Text { name: "contract-first.wsdl".to_owned(), text });
     let remote =
-        Upstream::new(transport, UpstreamOptions { described, ..UpstreamOptions::new(UpstreamProtocol::Soap) });
+        Upstream::new(transport, UpstreamOptions { description, ..UpstreamOptions::new(UpstreamProtocol::Soap) });
     remote.discover().await.unwrap();
     let document = discover::Document { location: "contract-first.wsdl", text: CONTRACT_FIRST };
     let binding = discover::read(&[document], None).unwrap().binding;
@@ -172,7 +172,7 @@ async fn a_call_is_known_by_its_element_whatever_that_is_called() {
     let sent = message(V11, &format!(r#"<t:{} xmlns:t="{namespace}"/>"#, wrapper.local));
     server.will([Act::Output(response("200 OK", "text/xml", &answer(V11)))]);
     let service: Arc<dyn RpcService> = Arc::new(remote);
-    let heard = post_to(&service, &faces(), "", "text/xml", sent.as_bytes()).await;
+    let heard = post_to(&service, &frontends(), "", "text/xml", sent.as_bytes()).await;
     assert_eq!(heard, (StatusCode::OK, answer(V11)));
     let request = String::from_utf8(server.last()).unwrap();
     assert!(request.ends_with(&sent) && request.contains(&format!("soapaction: \"{action}\"")), "{request}");
@@ -193,7 +193,7 @@ async fn what_may_not_be_called_is_not_passed_on_either() {
         (two, "more than one element"),
         (format!("<!DOCTYPE a>{}", call(V11, THEIRS)), "document type declaration"),
     ] {
-        let (status, heard) = post_to(&remote, &faces(), "", "text/xml", sent.as_bytes()).await;
+        let (status, heard) = post_to(&remote, &frontends(), "", "text/xml", sent.as_bytes()).await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(heard.contains(expected), "{heard}");
     }
@@ -207,7 +207,7 @@ async fn an_answer_that_breaks_off_anywhere_is_a_fault() {
     let whole = response("200 OK", "text/xml", answer(V11).trim_end());
     for end in 0..whole.len() {
         server.will([Act::Cut(whole[..end].to_vec())]);
-        let (status, heard) = post_to(&remote, &faces(), "", "text/xml", call(V11, THEIRS).as_bytes()).await;
+        let (status, heard) = post_to(&remote, &frontends(), "", "text/xml", call(V11, THEIRS).as_bytes()).await;
         assert_eq!((status, server.requests()), (StatusCode::INTERNAL_SERVER_ERROR, 1), "{end} bytes");
         assert!(heard.contains("<faultcode>soap:Server</faultcode>"), "{end} bytes: {heard}");
     }
@@ -226,7 +226,7 @@ async fn what_is_no_answer_is_a_fault_of_ones_own() {
         response("302 Found", "text/xml", ""),
     ] {
         server.will([Act::Output(there.clone())]);
-        let (status, heard) = post_to(&remote, &faces(), "", "text/xml", call(V11, THEIRS).as_bytes()).await;
+        let (status, heard) = post_to(&remote, &frontends(), "", "text/xml", call(V11, THEIRS).as_bytes()).await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{}", String::from_utf8_lossy(&there));
         assert!(heard.contains("the server behind this one does not answer"), "{heard}");
     }

@@ -17,7 +17,7 @@ use http::StatusCode;
 use tokio::sync::Barrier;
 
 use crate::support::calls::{self, post_to};
-use crate::support::hello::{CLIENT_PROTOCOLS, behind, document, faces, response, unreachable, world};
+use crate::support::hello::{CLIENT_PROTOCOLS, behind, document, frontends, response, unreachable, world};
 use crate::support::over::{Behind, Over};
 use crate::support::upstream::{Act, ScriptedUpstream, Speech};
 
@@ -32,10 +32,10 @@ fn socket(name: &str) -> PathBuf {
 async fn a_dead_server_is_passed_over_and_tried_again_later() {
     let path = socket("dead");
     let alive = ScriptedUpstream::start().await;
-    for (over, speaks) in Over::ALL.into_iter().zip(CLIENT_PROTOCOLS.into_iter().cycle()) {
-        let response = response(speaks).await;
+    for (over, protocol) in Over::ALL.into_iter().zip(CLIENT_PROTOCOLS.into_iter().cycle()) {
+        let response = response(protocol).await;
         let urls = [format!("unix:{}", path.display()), format!("http://{}/", alive.address())];
-        let behind = behind(&urls, speaks, false).await;
+        let behind = behind(&urls, protocol, false).await;
         alive.will([Act::Output(response.clone())]);
         for _ in 0..10 {
             assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()));
@@ -59,10 +59,10 @@ async fn a_dead_server_is_passed_over_and_tried_again_later() {
 #[tokio::test]
 async fn what_one_server_may_have_done_no_other_is_asked_for() {
     let (one, other) = (ScriptedUpstream::start().await, ScriptedUpstream::start().await);
-    for speaks in CLIENT_PROTOCOLS {
+    for protocol in CLIENT_PROTOCOLS {
         for idempotent in [false, true] {
             let urls = [&one, &other].map(|server| format!("http://{}/", server.address()));
-            let behind = behind(&urls, speaks, idempotent).await;
+            let behind = behind(&urls, protocol, idempotent).await;
             for server in [&one, &other] {
                 server.will([Act::Cut(Vec::new())]);
             }
@@ -94,11 +94,11 @@ async fn where_all_are_dead_all_are_tried() {
 async fn unix_sockets_are_asked_like_ports() {
     let path = socket("http");
     let server = ScriptedUpstream::unix(&path, Speech::Http);
-    for speaks in CLIENT_PROTOCOLS {
-        server.will([Act::Output(response(speaks).await)]);
-        let behind = behind(&[format!("unix:{}:/RPC2", path.display())], speaks, false).await;
+    for protocol in CLIENT_PROTOCOLS {
+        server.will([Act::Output(response(protocol).await)]);
+        let behind = behind(&[format!("unix:{}:/RPC2", path.display())], protocol, false).await;
         for over in Over::ALL {
-            assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {speaks:?}");
+            assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {protocol:?}");
         }
         let request = String::from_utf8(server.last()).unwrap();
         assert!(request.starts_with("POST /RPC2 HTTP/1.1\r\n") && request.contains("host: localhost\r\n"), "{request}");
@@ -108,8 +108,8 @@ async fn unix_sockets_are_asked_like_ports() {
 
 #[tokio::test]
 async fn a_connection_is_kept_however_the_end_of_an_answer_is_told() {
-    for speaks in CLIENT_PROTOCOLS {
-        let (media, body) = document(speaks).await;
+    for protocol in CLIENT_PROTOCOLS {
+        let (media, body) = document(protocol).await;
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\n");
         let (size, length) = (format!("{:x}", body.len()), body.len());
         for response in [
@@ -118,11 +118,11 @@ async fn a_connection_is_kept_however_the_end_of_an_answer_is_told() {
         ] {
             let server = ScriptedUpstream::start().await;
             server.will([Act::Output(response.into_bytes())]);
-            let behind = behind(&[format!("http://{}/", server.address())], speaks, false).await;
+            let behind = behind(&[format!("http://{}/", server.address())], protocol, false).await;
             for over in Over::ALL {
-                assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {speaks:?}");
+                assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {protocol:?}");
             }
-            assert_eq!((server.requests(), server.connections()), (4, 1), "{speaks:?}");
+            assert_eq!((server.requests(), server.connections()), (4, 1), "{protocol:?}");
         }
     }
 }
@@ -137,7 +137,7 @@ async fn what_another_might_read_otherwise_is_not_passed_on_as_it_is() {
     let unusual = |inside: &str| format!("<methodCall><methodName>hello</methodName>{inside}</methodCall>");
     let json = r#"{"jsonrpc":"2.0","method":"hello","id":"own"}"#.to_owned();
     let more = |member: &str| format!(r#"{{"jsonrpc":"2.0","method":"hello","id":"own",{member}}}"#);
-    for (speaks, media, sent, passed) in [
+    for (protocol, media, sent, passed) in [
         (UpstreamProtocol::XmlRpc, "text/xml", xml("utf-8"), true),
         (UpstreamProtocol::XmlRpc, "text/xml", xml("iso-8859-1"), true),
         (UpstreamProtocol::XmlRpc, "text/xml; charset=utf-8", xml("iso-8859-1"), false),
@@ -165,11 +165,11 @@ async fn what_another_might_read_otherwise_is_not_passed_on_as_it_is() {
         (UpstreamProtocol::JsonRpc, "application/json; charset=UTF-8", json.clone(), true),
         (UpstreamProtocol::JsonRpc, "application/json; charset=ibm037", json, false),
     ] {
-        server.will([Act::Output(response(speaks).await)]);
-        let behind = behind(&[format!("http://{}/", server.address())], speaks, false).await;
+        server.will([Act::Output(response(protocol).await)]);
+        let behind = behind(&[format!("http://{}/", server.address())], protocol, false).await;
         let xml_rpc = Dialect { reading: Reading::Lenient, ..Dialect::default() };
-        let faces = ProtocolSet { xml_rpc, ..ProtocolSet::default() }.of_group(calls::PATH, &ServerInfo::default());
-        let (_, heard) = post_to(&behind.service, &faces, "", media, sent.as_bytes()).await;
+        let frontends = ProtocolSet { xml_rpc, ..ProtocolSet::default() }.of_group(calls::PATH, &ServerInfo::default());
+        let (_, heard) = post_to(&behind.service, &frontends, "", media, sent.as_bytes()).await;
         assert!(heard.contains("world"), "{heard}");
         let request = String::from_utf8(server.last()).unwrap();
         assert_eq!(request.ends_with(&sent), passed, "{media} {sent}\n{request}");
@@ -179,14 +179,14 @@ async fn what_another_might_read_otherwise_is_not_passed_on_as_it_is() {
 #[tokio::test]
 async fn over_rest_too_calls_are_passed_on_before_anything_is_known() {
     let server = ScriptedUpstream::start().await;
-    for speaks in [UpstreamProtocol::XmlRpc, UpstreamProtocol::JsonRpc] {
+    for protocol in [UpstreamProtocol::XmlRpc, UpstreamProtocol::JsonRpc] {
         let address = format!("http://{}/", server.address()).parse().unwrap();
         let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
-        let hide = NamePatterns(vec!["hidden".to_owned()]);
+        let deny = NamePatterns(vec!["hidden".to_owned()]);
         let remote: Arc<dyn RpcService> =
-            Arc::new(Upstream::new(transport, UpstreamOptions { hide, ..UpstreamOptions::new(speaks) }));
-        server.will([Act::Output(response(speaks).await), Act::Cut(Vec::new())]);
-        let ask = async |tail: &str| post_to(&remote, &faces(), tail, "application/json", b"[]").await;
+            Arc::new(Upstream::new(transport, UpstreamOptions { deny, ..UpstreamOptions::new(protocol) }));
+        server.will([Act::Output(response(protocol).await), Act::Cut(Vec::new())]);
+        let ask = async |tail: &str| post_to(&remote, &frontends(), tail, "application/json", b"[]").await;
         assert_eq!(ask("hello").await, (StatusCode::OK, "\"world\"".to_owned()));
         assert_eq!(ask("hello").await.0, StatusCode::BAD_GATEWAY);
         assert_eq!(ask("hidden").await.0, StatusCode::NOT_FOUND);
@@ -199,13 +199,13 @@ async fn over_rest_too_calls_are_passed_on_before_anything_is_known() {
 async fn a_method_that_stands_for_others_is_none_whatever_is_known() {
     let server = ScriptedUpstream::start().await;
     server.will([Act::Silence]);
-    for speaks in [UpstreamProtocol::XmlRpc, UpstreamProtocol::JsonRpc] {
+    for protocol in [UpstreamProtocol::XmlRpc, UpstreamProtocol::JsonRpc] {
         let address = format!("http://{}/", server.address()).parse().unwrap();
         let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
-        let remote: Arc<dyn RpcService> = Arc::new(Upstream::new(transport, UpstreamOptions::new(speaks)));
+        let remote: Arc<dyn RpcService> = Arc::new(Upstream::new(transport, UpstreamOptions::new(protocol)));
         for method in ["system.multicall", "system.multiCall"] {
             let call = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":[[]]}}"#);
-            let (_, heard) = post_to(&remote, &faces(), "", "application/json", call.as_bytes()).await;
+            let (_, heard) = post_to(&remote, &frontends(), "", "application/json", call.as_bytes()).await;
             assert!(heard.contains("-32601"), "{method}: {heard}");
         }
     }
@@ -221,7 +221,7 @@ async fn what_was_known_of_a_server_is_known_of_the_same_one_until_it_says_other
     };
     let (port, options) = (server.address().port(), UpstreamOptions::new(UpstreamProtocol::JsonRpc));
     let known = remote(port, options.clone());
-    server.will([Act::Output(described("hello"))]);
+    server.will([Act::Output(description("hello"))]);
     assert!(known.discover().await.unwrap());
     let methods =
         |remote: &Upstream| remote.interface().methods.iter().map(|method| method.name.clone()).collect::<Vec<_>>();
@@ -235,7 +235,7 @@ async fn what_was_known_of_a_server_is_known_of_the_same_one_until_it_says_other
         assert_eq!(methods(&now), expected);
     }
     let now = remote(port, options);
-    server.will([Act::Output(described("other"))]);
+    server.will([Act::Output(description("other"))]);
     now.remember(&known);
     assert!(now.discover().await.unwrap());
     assert_eq!(methods(&now), ["other"]);
@@ -244,8 +244,8 @@ async fn what_was_known_of_a_server_is_known_of_the_same_one_until_it_says_other
 }
 
 /// The response of a sound server as a CGI program writes it.
-async fn scgi(speaks: UpstreamProtocol, with_length: bool) -> Vec<u8> {
-    let (media, body) = document(speaks).await;
+async fn scgi(protocol: UpstreamProtocol, with_length: bool) -> Vec<u8> {
+    let (media, body) = document(protocol).await;
     let length = if with_length { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
     format!("Status: 200 OK\r\nContent-Type: {media}\r\n{length}\r\n{body}").into_bytes()
 }
@@ -256,11 +256,13 @@ async fn scgi_is_spoken_over_ports_and_sockets() {
     let (by_port, by_socket) = (ScriptedUpstream::tcp(Speech::Scgi).await, ScriptedUpstream::unix(&path, Speech::Scgi));
     let urls = [format!("scgi://{}/RPC2", by_port.address()), format!("scgi:{}:/RPC2", path.display())];
     for (server, url) in [&by_port, &by_socket].into_iter().zip(urls) {
-        for (speaks, with_length) in CLIENT_PROTOCOLS.into_iter().flat_map(|speaks| [(speaks, false), (speaks, true)]) {
-            let (response, behind) = (scgi(speaks, with_length).await, behind(from_ref(&url), speaks, false).await);
+        for (protocol, with_length) in
+            CLIENT_PROTOCOLS.into_iter().flat_map(|protocol| [(protocol, false), (protocol, true)])
+        {
+            let (response, behind) = (scgi(protocol, with_length).await, behind(from_ref(&url), protocol, false).await);
             for over in Over::ALL {
                 server.will([Act::Cut(response.clone())]);
-                assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {speaks:?}");
+                assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {protocol:?}");
                 assert_eq!(server.requests(), 1);
             }
             let request = String::from_utf8(server.last()).unwrap();
@@ -277,25 +279,29 @@ async fn scgi_is_spoken_over_ports_and_sockets() {
 async fn an_answer_over_scgi_that_breaks_off_anywhere_is_an_error() {
     let server = ScriptedUpstream::tcp(Speech::Scgi).await;
     let url = format!("scgi://{}/RPC2", server.address());
-    for speaks in CLIENT_PROTOCOLS {
-        let (response, behind) = (scgi(speaks, true).await, behind(from_ref(&url), speaks, true).await);
+    for protocol in CLIENT_PROTOCOLS {
+        let (response, behind) = (scgi(protocol, true).await, behind(from_ref(&url), protocol, true).await);
         for over in Over::ALL {
             for end in 0..response.len() {
                 server.will([Act::Cut(response[..end].to_vec())]);
                 let heard = over.ask(&behind, "hello", &[]).await;
-                assert_eq!((heard, server.requests()), (unreachable(over), 1), "{over:?} to {speaks:?}, {end} bytes");
+                assert_eq!((heard, server.requests()), (unreachable(over), 1), "{over:?} to {protocol:?}, {end} bytes");
             }
             for bytes in 0..server.last().len() {
                 server.will([Act::Deaf(bytes)]);
                 let heard = over.ask(&behind, "hello", &[]).await;
-                assert_eq!((heard, server.requests()), (unreachable(over), 1), "{over:?} to {speaks:?}, {bytes} bytes");
+                assert_eq!(
+                    (heard, server.requests()),
+                    (unreachable(over), 1),
+                    "{over:?} to {protocol:?}, {bytes} bytes"
+                );
             }
         }
     }
 }
 
 /// The answer to `rpc.discover` of a server that has one method.
-fn described(method: &str) -> Vec<u8> {
+fn description(method: &str) -> Vec<u8> {
     let methods =
         format!(r#"[{{"name":"{method}","params":[],"result":{{"name":"it","schema":{{"type":"string"}}}}}}]"#);
     let document = format!(r#"{{"openrpc":"1.3.2","info":{{"title":"It","version":"1"}},"methods":{methods}}}"#);
@@ -313,13 +319,14 @@ async fn an_answer_is_read_as_it_was_asked_for_though_the_server_is_another_mean
         transport::TransportOptions::default(),
     );
     let remote = Upstream::new(transport.unwrap(), UpstreamOptions::new(UpstreamProtocol::JsonRpc));
-    server.will([Act::Output(described("hello"))]);
+    server.will([Act::Output(description("hello"))]);
     assert!(remote.discover().await.unwrap());
-    let behind = Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote.clone()), faces: faces() };
+    let behind =
+        Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote.clone()), frontends: frontends() };
     let both = Arc::new(Barrier::new(2));
     server.will([
         Act::BatchFuture(both.clone(), response(UpstreamProtocol::JsonRpc).await),
-        Act::Output(described("other")),
+        Act::Output(description("other")),
     ]);
     let asked = Over::Rest.ask(&behind, "hello", &[]);
     let discovered = async {

@@ -176,7 +176,7 @@ impl Soap {
             shapes: shapes.clone(),
             method: shapes.methods().iter().position(|known| known.name == method),
             namespace: self.namespace().into(),
-            control: self.options.control,
+            control: self.options.control_characters,
             version,
             style,
         }

@@ -11,7 +11,7 @@ use crate::codec::xml::Control;
 pub struct SoapOptions {
     /// How a character is written that XML forbids, such as U+0001. In the name of a struct's member it is
     /// always refused.
-    pub control: Control,
+    pub control_characters: Control,
     /// The target namespace of the group's messages and of its WSDL document; made of the group's path if it is not
     /// given, such as `urn:croupier:wheel:american`.
     pub namespace: Option<String>,

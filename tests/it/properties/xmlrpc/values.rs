@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use croupier::codec::Limits;
 use croupier::codec::xml::{Control, Reading};
-use croupier::codec::xmlrpc::{BigIntegers, Dialect, Document, Fractions, Nil, NonFinite, Root, write_answer, write_call};
+use croupier::codec::xmlrpc::{
+    BigIntegers, Dialect, Document, Fractions, Nil, NonFinite, Root, write_answer, write_call,
+};
 use croupier::service::args::Args;
 use croupier::{Binary, DateTime, Value};
 use proptest::collection::{btree_map, vec};
@@ -89,7 +91,7 @@ fn image(value: &Value, dialect: Dialect, member: bool) -> Result<Option<Value>,
             NonFinite::Words => Ok(Some(value.clone())),
             NonFinite::Nil => nothing(),
         },
-        Value::Text(text) => text_image(text, dialect.control).map(|text| Some(Value::Text(text))),
+        Value::Text(text) => text_image(text, dialect.control_characters).map(|text| Some(Value::Text(text))),
         Value::Date(date) => date_image(*date, dialect).map(|date| Some(Value::Date(date))),
         Value::Array(items) => {
             let items = items.iter().map(|item| image(item, dialect, false)?.ok_or(()));
