@@ -15,7 +15,7 @@ use super::reload::Served;
 use super::{Failure, logging, remotes, say};
 use crate::config::{Config, ConfiguredGroup, DEFAULT, Registry};
 use crate::http::audience::Audience;
-use crate::protocol::set::Protocol;
+use crate::protocol::Protocol;
 use crate::server::gateway::Gateway;
 use crate::server::request_body::{BodyReader, MemoryBudget};
 use crate::server::settings::{ListenAddress, ListenerConfig};

@@ -19,8 +19,9 @@ use crate::codec::xmlrpc::Dialect;
 use crate::codec::{Limits, json};
 use crate::http::audience::Audience;
 use crate::http::public_url::PublicUrl;
+use crate::protocol::Protocol;
 use crate::protocol::rest::server::RestOptions;
-use crate::protocol::set::{Protocol, ProtocolSet};
+use crate::protocol::set::ProtocolSet;
 use crate::protocol::soap::server::SoapOptions;
 use crate::server::settings::{ListenerConfig, Settings, Timeouts};
 

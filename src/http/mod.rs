@@ -4,6 +4,7 @@ pub mod audience;
 pub mod body;
 pub(crate) mod coalesce;
 pub mod compression;
+pub mod media_type;
 pub mod public_url;
 pub mod rejection;
 pub mod routes;

@@ -6,12 +6,12 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 
-use super::frontend;
 use super::jsonrpc;
 use super::soap;
 use super::xmlrpc;
 use crate::codec::tape::Mismatch;
 use crate::codec::xml::charset;
+use crate::http::media_type;
 use crate::model::coerce::coerce;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
@@ -250,7 +250,7 @@ pub(super) fn unpacked(headers: &HeaderMap) -> Result<(), Fault> {
 /// The text of a response that holds XML.
 pub(super) fn text_of(response: &Response<Bytes>) -> Result<Cow<'_, str>, Fault> {
     unpacked(response.headers())?;
-    charset::decode(response.body(), frontend::media_parameter(response.headers(), "charset"))
+    charset::decode(response.body(), media_type::parameter(response.headers(), "charset"))
 }
 
 /// The text of a document, as its headers or it itself say what it is encoded in.

@@ -4,10 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, header};
-use memchr::memchr;
+use http::{HeaderValue, Method, Response, header};
 
 use crate::http::body::Body;
+use crate::http::media_type;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
@@ -60,14 +60,14 @@ pub struct GroupHead<'a> {
     pub parts: &'a Parts,
     /// Its path below the group's own, without the slash between them; empty at the group's own path.
     pub tail: &'a str,
-    /// Its [media type](media_type).
+    /// Its media type, without parameters; empty without a `Content-Type`.
     pub media: &'a str,
 }
 
 impl<'a> GroupHead<'a> {
     /// The head of a request whose path below the group's own is `tail`.
     pub fn new(parts: &'a Parts, tail: &'a str) -> GroupHead<'a> {
-        GroupHead { parts, tail, media: media_type(parts) }
+        GroupHead { parts, tail, media: media_type::media_type(&parts.headers) }
     }
 }
 
@@ -181,27 +181,4 @@ pub fn only_head(response: Response<Body>, unpacks: bool) -> Response<Body> {
         head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     }
     Response::from_parts(head, Body::default())
-}
-
-/// The media type of a request, without its parameters; empty where it has none. Upper and lower case are alike.
-pub fn media_type(head: &Parts) -> &str {
-    let value = content_type(&head.headers);
-    let end = memchr(b';', value).unwrap_or(value.len());
-    std::str::from_utf8(value.get(..end).unwrap_or_default()).unwrap_or_default().trim_ascii()
-}
-
-/// A parameter of a message's content type, such as `charset`, as it is written, but for quotes around it.
-pub fn media_parameter<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let value = content_type(headers);
-    let parameters = value.get(memchr(b';', value)? + 1..)?;
-    let value = parameters.split(|byte| *byte == b';').find_map(|parameter| {
-        let (own, value) = parameter.trim_ascii_start().split_at_checked(name.len())?;
-        let is = own.eq_ignore_ascii_case(name.as_bytes());
-        value.trim_ascii_start().strip_prefix(b"=").filter(|_| is)
-    })?;
-    std::str::from_utf8(value).ok().map(|value| value.trim_ascii().trim_matches('"'))
-}
-
-fn content_type(headers: &HeaderMap) -> &[u8] {
-    headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default()
 }

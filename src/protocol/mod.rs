@@ -6,8 +6,11 @@ pub mod describe;
 pub mod discovered;
 pub mod frontend;
 pub mod jsonrpc;
+mod name;
 pub mod page;
 pub mod rest;
 pub mod set;
 pub mod soap;
 pub mod xmlrpc;
+
+pub use name::{Protocol, UnknownProtocol};

@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use http::Request;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
+use super::Protocol;
 use super::frontend::{Claim, Frontend, GroupHead};
 use super::jsonrpc::server::{JsonRpc, OpenRpc};
-use super::page::{Directory, GroupSummary, Page, PageProtocol, PageSummary};
+use super::page::{Directory, GroupSummary, Page, PageSummary};
 use super::rest::server as rest;
 use super::rest::server::{Checked, Described, OpenApi, OpenApiOfAll, Part, Rest, RestOptions, Wrong};
 use super::soap::server::{Soap, SoapOptions, Wsdl, namespace_of};
@@ -17,28 +14,7 @@ use crate::codec::{Limits, json, xmlrpc};
 use crate::http::public_url::PublicUrl;
 use crate::http::routes::{RestRoute, RouteTable};
 use crate::model::interface::Interface;
-
-/// A face, by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Protocol {
-    /// XML-RPC.
-    XmlRpc,
-    /// JSON-RPC 2.0, described by OpenRPC.
-    JsonRpc,
-    /// JSON over plain HTTP, described by OpenAPI.
-    Rest,
-    /// SOAP 1.1 and 1.2, described by WSDL.
-    Soap,
-    /// A page for people.
-    Page,
-}
-
-impl Protocol {
-    /// All faces there are.
-    pub const ALL: [Protocol; 5] =
-        [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Rest, Protocol::Soap, Protocol::Page];
-}
+use http::Request;
 
 /// Which faces a group has, and how each of them reads and writes.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,7 +95,7 @@ impl ProtocolSet {
         }
         if self.has(Protocol::Page) {
             let (public_url, groups, routes) = (public_url.clone(), around.listed.clone(), routes.clone());
-            faces.push(Arc::new(Page { public_url, protocols: self.protocols(), groups, namespace, routes }));
+            faces.push(Arc::new(Page { public_url, protocols: self.callable(), groups, namespace, routes }));
         }
         if self.has(Protocol::Rest) {
             faces.push(Arc::new(OpenApi {
@@ -168,14 +144,9 @@ impl ProtocolSet {
         self.names.contains(&name)
     }
 
-    fn protocols(&self) -> Vec<PageProtocol> {
-        let named = [
-            (Protocol::XmlRpc, PageProtocol::XmlRpc),
-            (Protocol::JsonRpc, PageProtocol::JsonRpc),
-            (Protocol::Rest, PageProtocol::Rest),
-            (Protocol::Soap, PageProtocol::Soap),
-        ];
-        named.into_iter().filter(|(name, _)| self.has(*name)).map(|(_, protocol)| protocol).collect()
+    /// The protocols in which the group's page makes calls.
+    fn callable(&self) -> Vec<Protocol> {
+        Protocol::ALL.into_iter().filter(|name| *name != Protocol::Page && self.has(*name)).collect()
     }
 }
 

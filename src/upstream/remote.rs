@@ -14,6 +14,7 @@ use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::shape::Shapes;
 use crate::model::value::Value;
+use crate::protocol::Protocol;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::protocol::jsonrpc;
 use crate::protocol::xmlrpc;
@@ -22,7 +23,7 @@ use crate::service::args::ArgValues;
 use crate::service::future::{MaybeReady, run_blocking};
 use crate::service::passthrough::{RawCall, RawFormat};
 use crate::service::{BatchFuture, Call, CallFuture, Output, RawFuture, RpcService};
-use crate::upstream::UpstreamProtocol;
+use crate::upstream::UnsupportedProtocol;
 use crate::upstream::transport::{Repeat, Transport, TransportError};
 
 /// From this many bytes on an answer is read on a thread beside those that answer small ones.
@@ -46,7 +47,13 @@ pub(super) struct Inner {
 impl Upstream {
     /// A server that is reached this way. Nobody is asked before the first call, or before somebody wants to
     /// [learn](Upstream::discover).
-    pub fn new(transport: Transport, options: UpstreamOptions) -> Upstream {
+    ///
+    /// # Errors
+    /// Where upstream servers cannot be called in the protocol: [`Protocol::Rest`] and [`Protocol::Page`].
+    pub fn new(transport: Transport, options: UpstreamOptions) -> Result<Upstream, UnsupportedProtocol> {
+        if !Protocol::OF_UPSTREAMS.contains(&options.protocol) {
+            return Err(UnsupportedProtocol(options.protocol));
+        }
         let interface =
             Interface { title: options.title.clone().unwrap_or_else(|| options.name.clone()), ..Interface::default() };
         let none = Description {
@@ -57,7 +64,7 @@ impl Upstream {
             unmatched: Vec::new(),
             codec: first_tongue(&options),
         };
-        Upstream { inner: Arc::new(Inner { transport, options, versions: Versions::new(none) }) }
+        Ok(Upstream { inner: Arc::new(Inner { transport, options, versions: Versions::new(none) }) })
     }
 
     /// Asks the server what it is, and takes that for its interface from now on. Answers whether that is another than
@@ -222,7 +229,7 @@ fn positions(arguments: ArgValues) -> Result<Vec<Value>, Fault> {
 /// How a server is asked before it has said anything.
 fn first_tongue(options: &UpstreamOptions) -> Option<ClientCodec> {
     match options.protocol {
-        UpstreamProtocol::XmlRpc => {
+        Protocol::XmlRpc => {
             let dialect = options.dialect;
             let bare = options.batching == Batching::BareResults;
             Some(ClientCodec::XmlRpc(xmlrpc::client::XmlRpcCodec {
@@ -231,14 +238,14 @@ fn first_tongue(options: &UpstreamOptions) -> Option<ClientCodec> {
                 ..xmlrpc::client::XmlRpcCodec::default()
             }))
         }
-        UpstreamProtocol::JsonRpc => {
+        Protocol::JsonRpc => {
             let param_structure = options.param_structure;
             Some(ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec {
                 param_structure,
                 ..jsonrpc::client::JsonRpcCodec::default()
             }))
         }
-        UpstreamProtocol::Soap => None,
+        Protocol::Soap | Protocol::Rest | Protocol::Page => None,
     }
 }
 

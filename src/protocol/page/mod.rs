@@ -17,13 +17,13 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
-use serde::Serialize;
 
 pub use custom::{PageStyle, TemplatePage};
 pub use directory::Directory;
 pub use group_list::{GroupSummary, PageSummary};
 pub use template::{FRAME, PageTemplate, TemplateError};
 
+use super::Protocol;
 use super::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::http::audience::Audience;
 use crate::http::body::Body;
@@ -43,34 +43,14 @@ use assets::Asset;
 pub struct Page {
     /// Under which address people know the server.
     pub public_url: Arc<PublicUrl>,
-    /// Over what the page calls, in this order. Those that a group does not answer must not stand here.
-    pub protocols: Vec<PageProtocol>,
+    /// The protocols in which the page makes calls, in this order: those that the group has, without the page itself.
+    pub protocols: Vec<Protocol>,
     /// All groups. With more than one, the page leads to the others and to the directory at `/`.
     pub groups: Arc<[GroupSummary]>,
     /// The namespace of the group's SOAP elements; needed where SOAP is among the protocols.
     pub namespace: String,
     /// By which other paths REST calls the methods.
     pub routes: Arc<RouteTable>,
-}
-
-/// A protocol by which a page calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PageProtocol {
-    /// XML-RPC.
-    XmlRpc,
-    /// JSON-RPC 2.0.
-    JsonRpc,
-    /// JSON over plain HTTP.
-    Rest,
-    /// SOAP 1.1.
-    Soap,
-}
-
-impl PageProtocol {
-    /// All of them, in the order in which a page offers them.
-    pub const ALL: [PageProtocol; 4] =
-        [PageProtocol::XmlRpc, PageProtocol::JsonRpc, PageProtocol::Rest, PageProtocol::Soap];
 }
 
 impl Frontend for Page {

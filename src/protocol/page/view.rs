@@ -9,7 +9,7 @@ use super::input::Input;
 use super::prose::{Paragraph, prose};
 use super::ring::Drawing;
 use super::type_text::{plain, words};
-use super::{GroupSummary, Page, PageProtocol, root, templates};
+use super::{GroupSummary, Page, root, templates};
 use crate::http::routes;
 use crate::http::routes::RouteTable;
 use crate::model::interface;
@@ -32,11 +32,20 @@ pub(super) struct Group<'a> {
     version: &'a str,
     methods: Vec<Method<'a>>,
     ring: Option<Drawing>,
-    protocols: &'a [PageProtocol],
+    protocols: Vec<ProtocolChoice>,
+    /// The names of these protocols.
+    protocol_names: Vec<&'static str>,
     /// The other groups.
     others: Vec<&'a GroupSummary>,
     /// What the script must know, as JSON.
     data: String,
+}
+
+/// A protocol that the reader can choose for calls.
+#[derive(Serialize)]
+struct ProtocolChoice {
+    name: &'static str,
+    title: &'static str,
 }
 
 #[derive(Serialize)]
@@ -96,7 +105,8 @@ pub(super) fn group<'a>(page: &'a Page, interface: &'a Interface, base: &'a str,
         version: env!("CARGO_PKG_VERSION"),
         methods: interface.methods.iter().map(|of| method(interface, of, &page.routes)).collect(),
         ring: interface.ring.as_ref().filter(|_| !page.protocols.is_empty()).map(Drawing::of),
-        protocols: &page.protocols,
+        protocols: page.protocols.iter().map(|of| ProtocolChoice { name: of.name(), title: of.title() }).collect(),
+        protocol_names: page.protocols.iter().map(|of| of.name()).collect(),
         others,
         data: data(page, interface, &url, &format!("{root}{path}")),
         url,

@@ -14,6 +14,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use crate::codec::Limits;
 use crate::codec::json::{Dialect, check};
 use crate::http::body::{Body, Source};
+use crate::http::media_type;
 use crate::http::public_url::PublicUrl;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
@@ -150,7 +151,7 @@ fn call_raw(service: &dyn RpcService, asking: &Asking<'_>, request: GroupRequest
         return None;
     }
     // JSON is in UTF-8 (RFC 8259, section 8.1), but whoever believes another header would read another text.
-    let named = frontend::media_parameter(&request.head.headers, "charset").unwrap_or("utf-8");
+    let named = media_type::parameter(&request.head.headers, "charset").unwrap_or("utf-8");
     let in_utf8 = named.eq_ignore_ascii_case("utf-8") || named.eq_ignore_ascii_case("utf8");
     let relaying = frontend::call_raw(service, asking.call(request.context), written);
     relaying.filter(|_| in_utf8 && request::has_own_members(request.body))

@@ -24,6 +24,7 @@ use serde_json::value::RawValue;
 
 use crate::codec::{Limits, json};
 use crate::http::body::Body;
+use crate::http::media_type;
 use crate::http::rejection::HttpRejection;
 use crate::http::routes::{Found, RestRoute, RouteTable};
 use crate::model::fault::{Fault, Kind};
@@ -306,14 +307,13 @@ fn options(head: &Parts, allow: &[Method], grant: &Grant) -> Response<Body> {
 /// without a body to any site without asking, and one of JSON only if it may.
 fn check_type(request: &GroupRequest<'_>) -> Result<(), Problem> {
     let headers = &request.head.headers;
-    let media = frontend::media_type(request.head);
+    let media = media_type::media_type(&request.head.headers);
     let suffix = media.len().checked_sub(5).and_then(|at| media.get(at..));
     let is_json = media.eq_ignore_ascii_case("application/json")
         || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("+json"));
     let needless =
         !headers.contains_key(header::CONTENT_TYPE) && !headers.contains_key(header::ORIGIN) && request.body.is_empty();
-    let utf8 =
-        frontend::media_parameter(headers, "charset").is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
+    let utf8 = media_type::parameter(headers, "charset").is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
     if needless || (is_json && utf8) {
         return Ok(());
     }

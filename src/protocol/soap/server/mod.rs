@@ -17,6 +17,7 @@ use crate::codec::soap as wire;
 use crate::codec::soap::{Given, Message, Opened, Refused, Rejection, Style, Version};
 use crate::codec::xml::charset;
 use crate::http::body::Body;
+use crate::http::media_type;
 use crate::http::public_url::PublicUrl;
 use crate::model::interface::Interface;
 use crate::model::shape::Shapes;
@@ -103,7 +104,8 @@ impl Frontend for Soap {
         match self.begin(service, request) {
             Ok(reply) => reply,
             Err((rejection, method)) => {
-                let by_type = if is_soap12(frontend::media_type(request.head)) { Version::V12 } else { Version::V11 };
+                let by_type =
+                    if is_soap12(media_type::media_type(&request.head.headers)) { Version::V12 } else { Version::V11 };
                 let version = rejection.version.unwrap_or(by_type);
                 MaybeReady::now(fault(&rejection.refused, version, self.namespace(), method))
             }
@@ -121,7 +123,7 @@ impl Soap {
         let unread = |rejection| (rejection, Box::from(""));
         let shapes = self.shapes(service.interface());
         let style = if is_rpc(request.query()) { Style::Rpc } else { Style::Document };
-        let text = charset::decode(body, frontend::media_parameter(&head.headers, "charset"))
+        let text = charset::decode(body, media_type::parameter(&head.headers, "charset"))
             .map_err(|fault| unread(fault.into()))?;
         let opened = Opened::read(&text, self.limits).map_err(unread)?;
         if let Some(reply) = self.call_raw(service.as_ref(), &opened, &text, &request)? {
@@ -159,7 +161,7 @@ impl Soap {
         let Some(method) = service.method_of_raw(wire) else { return Ok(None) };
         let (body, shapes) = (request.body, self.shapes(service.interface()));
         let name = checked(request.head, method, shapes, version)?;
-        let named = frontend::media_parameter(&request.head.headers, "charset");
+        let named = media_type::parameter(&request.head.headers, "charset");
         if !opened.is_certain() || !charset::is_certain(body, named) || !charset::is_utf8(body, text) {
             return Ok(None);
         }

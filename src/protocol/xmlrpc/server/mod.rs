@@ -14,6 +14,7 @@ use crate::codec::xml::charset;
 use crate::codec::xmlrpc as wire;
 use crate::codec::xmlrpc::{Dialect, Document, Root};
 use crate::http::body::{Body, Source};
+use crate::http::media_type;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
@@ -89,7 +90,7 @@ impl XmlRpc {
         service: &Arc<dyn RpcService>,
         GroupRequest { head, body, context, .. }: GroupRequest<'_>,
     ) -> Result<FrontendFuture, Fault> {
-        let named = frontend::media_parameter(&head.headers, "charset");
+        let named = media_type::parameter(&head.headers, "charset");
         let text = charset::decode(body, named)?;
         let (Document { root, tape }, is_plain) = Document::inspect(&text, self.dialect.reading, self.limits)?;
         let Root::Call(method) = root else {
