@@ -1,5 +1,6 @@
 //! What a page consists of, and the headers of all of it.
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
@@ -7,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, header};
 
 use crate::http::body::Body;
+use crate::model::interface::PageSection;
 use crate::protocol::frontend;
 
 /// What a page may do: its own script and style sheet, calls to its own server, and nothing else.
@@ -28,6 +30,8 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 pub(super) struct Asset {
     content_type: &'static str,
     text: &'static str,
+    /// What a section of a service adds to it.
+    addition: fn(&PageSection) -> &'static str,
     /// A hash of the text.
     pub(super) version: LazyLock<String>,
 }
@@ -35,6 +39,7 @@ pub(super) struct Asset {
 pub(super) static STYLE: Asset = Asset {
     content_type: "text/css; charset=utf-8",
     text: include_str!("page.css"),
+    addition: |section| section.style,
     version: LazyLock::new(|| hash(STYLE.text)),
 };
 
@@ -46,8 +51,8 @@ pub(super) static SCRIPT: Asset = Asset {
         include_str!("script/calls.js"),
         include_str!("script/code.js"),
         include_str!("script/forms.js"),
-        include_str!("script/ring.js"),
     ),
+    addition: |section| section.script,
     version: LazyLock::new(|| hash(SCRIPT.text)),
 };
 
@@ -61,8 +66,23 @@ impl Asset {
         }
     }
 
-    pub(super) fn response(&self, request: &Parts) -> Response<Body> {
-        conditional(request, &self.version, IMMUTABLE, self.content_type, Body::whole(self.text.as_bytes()))
+    /// The response with this part of a page to which a service may have added a section.
+    pub(super) fn response(&'static self, request: &Parts, section: Option<&PageSection>) -> Response<Body> {
+        let addition = section.map(self.addition).unwrap_or_default();
+        let body = if addition.is_empty() {
+            Body::whole(self.text.as_bytes())
+        } else {
+            Body::whole([self.text, addition].concat())
+        };
+        conditional(request, &self.version_with(section), IMMUTABLE, self.content_type, body)
+    }
+
+    /// A hash of the text with what the section adds.
+    pub(super) fn version_with(&'static self, section: Option<&PageSection>) -> Cow<'static, str> {
+        match section.map(self.addition).unwrap_or_default() {
+            "" => Cow::Borrowed(&self.version),
+            addition => Cow::Owned(hash(&[&self.version, addition].concat())),
+        }
     }
 }
 

@@ -79,7 +79,7 @@ impl Frontend for TemplatePage {
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         match (request.tail, &self.style) {
-            (STYLE_SHEET, _) => MaybeReady::now(replied(STYLE.response(request.head), None)),
+            (STYLE_SHEET, _) => MaybeReady::now(replied(STYLE.response(request.head, None), None)),
             (OWN_STYLE, Some(style)) => {
                 let body = Body::whole(style.text.as_bytes().to_vec());
                 MaybeReady::now(replied(

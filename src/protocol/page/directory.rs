@@ -39,7 +39,7 @@ impl Frontend for Directory {
     }
 
     fn serve(&self, _: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
-        serve(request, || {
+        serve(request, None, || {
             let base = self.public_url.base(request.head, request.context.peer);
             let view = View {
                 title: "Services",

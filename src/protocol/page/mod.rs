@@ -7,7 +7,6 @@ mod forms;
 mod group_list;
 mod input;
 mod prose;
-mod ring;
 mod template;
 mod templates;
 mod type_text;
@@ -31,7 +30,7 @@ use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::http::routes::RouteTable;
 use crate::model::fault::Kind;
-use crate::model::interface::Interface;
+use crate::model::interface::{Interface, PageSection};
 use crate::service::RpcService;
 use crate::service::future::MaybeReady;
 use assets::Asset;
@@ -67,12 +66,13 @@ impl Frontend for Page {
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
-        serve(request, || {
+        let section = service.interface().page_section.as_deref();
+        serve(request, section, || {
             let base = self.public_url.base(request.head, request.context.peer);
             // Where calls are not found, nothing is offered that makes them.
             let read_only = Page { protocols: Vec::new(), ..self.clone() };
             let page = if request.head.extensions.get() == Some(&Audience::Pages) { &read_only } else { self };
-            let group = view::group(page, service.interface(), &base, request.path());
+            let group = view::group(page, service.interface(), &base, request.path())?;
             templates::render("group.html", &group)
         })
     }
@@ -97,9 +97,13 @@ fn claims_page(head: &Parts, methods: &[Method]) -> Claim {
 }
 
 /// Answers with a part of the page, or with the page itself.
-fn serve(request: GroupRequest<'_>, page: impl FnOnce() -> Result<String, minijinja::Error>) -> FrontendFuture {
+fn serve(
+    request: GroupRequest<'_>,
+    section: Option<&PageSection>,
+    page: impl FnOnce() -> Result<String, minijinja::Error>,
+) -> FrontendFuture {
     let response = match Asset::at(request.tail) {
-        Some(asset) => Ok(asset.response(request.head)),
+        Some(asset) => Ok(asset.response(request.head, section)),
         None => page().map(|html| assets::page(request.head, html)),
     };
     MaybeReady::now(match response {

@@ -14,7 +14,6 @@ static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(
     templates.add_template("prose.html", include_str!("templates/prose.html"))?;
     templates.add_template("group.html", include_str!("templates/group.html"))?;
     templates.add_template("method.html", include_str!("templates/method.html"))?;
-    templates.add_template("ring.html", include_str!("templates/ring.html"))?;
     templates.add_template("directory.html", include_str!("templates/directory.html"))?;
     Ok(templates)
 });
@@ -33,6 +32,14 @@ pub(super) fn environment() -> Result<Environment<'static>, Error> {
 pub(super) fn render(name: &str, with: &impl Serialize) -> Result<String, Error> {
     match &*TEMPLATES {
         Ok(templates) => templates.get_template(name)?.render(Serde(with)),
+        Err(error) => Err(Error::new(error.kind(), error.to_string())),
+    }
+}
+
+/// Fills in a template that is not one of these.
+pub(super) fn render_text(template: &str, with: &impl Serialize) -> Result<String, Error> {
+    match &*TEMPLATES {
+        Ok(templates) => templates.render_named_str("section.html", template, Serde(with)),
         Err(error) => Err(Error::new(error.kind(), error.to_string())),
     }
 }

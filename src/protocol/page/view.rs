@@ -1,5 +1,7 @@
 //! What the page of a group shows, made from its interface.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -7,7 +9,6 @@ use super::assets::{SCRIPT, STYLE};
 use super::forms::forms;
 use super::input::Input;
 use super::prose::{Paragraph, prose};
-use super::ring::Drawing;
 use super::type_text::{plain, words};
 use super::{GroupSummary, Page, root, templates};
 use crate::http::routes;
@@ -27,11 +28,12 @@ pub(super) struct Group<'a> {
     here: &'a str,
     /// The group's public address.
     url: String,
-    style: &'a str,
-    script: &'a str,
+    style: Cow<'static, str>,
+    script: Cow<'static, str>,
     version: &'a str,
     methods: Vec<Method<'a>>,
-    ring: Option<Drawing>,
+    /// What the service adds to the page, as mark-up.
+    section: Option<minijinja::Value>,
     protocols: Vec<ProtocolChoice>,
     /// The names of these protocols.
     protocol_names: Vec<&'static str>,
@@ -90,27 +92,38 @@ struct Type {
 }
 
 /// A group at the path by which it was asked for.
-pub(super) fn group<'a>(page: &'a Page, interface: &'a Interface, base: &'a str, path: &'a str) -> Group<'a> {
+///
+/// # Errors
+/// Where the template of the service's own section is malformed.
+pub(super) fn group<'a>(
+    page: &'a Page,
+    interface: &'a Interface,
+    base: &'a str,
+    path: &'a str,
+) -> Result<Group<'a>, minijinja::Error> {
+    let section = interface.page_section.as_deref();
+    let shown = section.filter(|_| !page.protocols.is_empty());
+    let rendered = shown.map(|section| templates::render_text(section.template, &section.data)).transpose()?;
     let root = root(base);
     let title = if interface.title.is_empty() { path } else { &interface.title };
     let others = page.groups.iter().filter(|group| !group.is_at(path)).collect();
     let url = format!("{base}{path}");
-    Group {
+    Ok(Group {
         title,
         doc: prose(&interface.doc),
         root,
         here: path.trim_end_matches('/'),
-        style: &STYLE.version,
-        script: &SCRIPT.version,
+        style: STYLE.version_with(section),
+        script: SCRIPT.version_with(section),
         version: env!("CARGO_PKG_VERSION"),
         methods: interface.methods.iter().map(|of| method(interface, of, &page.routes)).collect(),
-        ring: interface.ring.as_ref().filter(|_| !page.protocols.is_empty()).map(Drawing::of),
+        section: rendered.map(minijinja::Value::from_safe_string),
         protocols: page.protocols.iter().map(|of| ProtocolChoice { name: of.name(), title: of.title() }).collect(),
         protocol_names: page.protocols.iter().map(|of| of.name()).collect(),
         others,
         data: data(page, interface, &url, &format!("{root}{path}")),
         url,
-    }
+    })
 }
 
 fn method<'a>(interface: &'a Interface, method: &'a interface::Method, routes: &'a RouteTable) -> Method<'a> {
@@ -157,10 +170,6 @@ fn kind(interface: &Interface, schema: &Value, documented: bool) -> Type {
 /// The forms of values and the addresses, for the script.
 fn data(page: &Page, interface: &Interface, url: &str, path: &str) -> String {
     let (methods, definitions) = forms(interface);
-    let ring = interface.ring.as_ref().map(|ring| {
-        let labels: Vec<_> = ring.sectors.iter().map(|sector| &sector.label).collect();
-        json!({"pick": ring.pick, "list": ring.list, "labels": labels})
-    });
     templates::legible(
         json!({
             "url": url,
@@ -168,7 +177,7 @@ fn data(page: &Page, interface: &Interface, url: &str, path: &str) -> String {
             "namespace": page.namespace,
             "methods": methods,
             "definitions": definitions,
-            "ring": ring,
+            "section": interface.page_section.as_ref().map(|section| &section.script_data),
         })
         .to_string(),
     )

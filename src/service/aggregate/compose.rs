@@ -19,7 +19,7 @@ pub(super) fn interface(title: &str, doc: &str, methods: &[Arc<Composed>]) -> In
         defs.insert(FAILURE.to_owned(), failure());
     }
     let methods = methods.iter().map(|composed| method(composed, &mut defs)).collect();
-    Interface { title: title.to_owned(), doc: doc.to_owned(), methods, defs, ring: None }
+    Interface { title: title.to_owned(), doc: doc.to_owned(), methods, defs, page_section: None }
 }
 
 /// What is known of a call.

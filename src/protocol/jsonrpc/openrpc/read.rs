@@ -86,7 +86,10 @@ pub fn document(document: &Json) -> Result<OpenRpcDescription, Fault> {
     reader.finish()?;
     let info = document.get("info").unwrap_or(&Json::Null);
     let (title, doc) = (text(info, "title"), text(info, "description"));
-    Ok(OpenRpcDescription { interface: Interface { title, doc, methods: all, defs: reader.defs, ring: None }, by_name })
+    Ok(OpenRpcDescription {
+        interface: Interface { title, doc, methods: all, defs: reader.defs, page_section: None },
+        by_name,
+    })
 }
 
 fn wrong(place: &str, what: &str) -> Fault {
