@@ -1,6 +1,6 @@
 //! Protocols seen from the client: each face reads calls and writes answers.
 
-pub mod batch;
+mod batch;
 pub mod client_codec;
 pub mod describe;
 pub mod discovered;

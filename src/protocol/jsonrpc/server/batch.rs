@@ -1,10 +1,6 @@
-//! Several requests at once: each a call of its own, a few of them running at a time, answered in their order.
+//! JSON-RPC batches: the entries of the request, and what surrounds each result (specification, section 6).
 
-use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Task, Poll, ready};
-use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
@@ -13,47 +9,45 @@ use super::request::Asking;
 use super::response::Frame;
 use super::{begin, openrpc};
 use crate::codec::json::Dialect;
-use crate::http::body::Source;
-use crate::model::fault::{BoxError, Fault, Kind};
-use crate::protocol::batch::BatchState;
+use crate::model::fault::Fault;
+use crate::protocol::batch;
+use crate::protocol::batch::{BatchState, Entries};
 use crate::protocol::frontend;
 use crate::service::future::MaybeReady;
-use crate::service::{BatchFuture, CallFuture, Context, Format, Output, Rows, RpcService};
+use crate::service::{BatchFuture, CallFuture, Context, Format, RpcService};
 
-/// How many calls of one batch run at a time.
-const ABREAST: usize = 16;
-/// How long the calls of one batch may keep a worker before others get their turn.
-const TURN: Duration = Duration::from_millis(5);
-
-/// The requests of a batch, none of them read.
-pub(super) struct Calls {
-    next: std::vec::IntoIter<Box<RawValue>>,
-    /// Whether requests of JSON-RPC 1.0 are accepted.
-    version_1: bool,
-    /// Those of them that are the service's, where they travel together.
-    travel: BatchState,
+/// Where the calls of a batch go.
+pub(super) struct Callee {
+    pub(super) service: Arc<dyn RpcService>,
+    pub(super) context: Context,
+    /// The address of the group.
+    pub(super) url: String,
 }
 
-impl Calls {
-    /// These requests, of which there may be `limit`.
-    pub(super) fn new(requests: &[&RawValue], limit: usize, version_1: bool) -> Result<Calls, Fault> {
-        let count = requests.len();
-        if count > limit {
-            return Err(Fault::new(Kind::Limit, format!("{count} calls at once; at most {limit} are allowed")));
-        }
-        let owned: Vec<_> = requests.iter().map(|raw| (*raw).to_owned()).collect();
-        Ok(Calls { next: owned.into_iter(), version_1, travel: BatchState::default() })
-    }
+/// The requests of a batch that have not begun.
+pub(super) struct Requests {
+    next: std::vec::IntoIter<Box<RawValue>>,
+    callee: Callee,
+    /// Whether requests of JSON-RPC 1.0 are accepted.
+    version_1: bool,
+    dialect: Dialect,
+}
 
-    /// Begins all calls of the service's at once, if it takes them so.
-    fn together(&self, callee: &Callee) -> Option<BatchFuture> {
-        if !callee.service.supports_batching() {
-            return None;
-        }
-        let each = self.next.as_slice().iter().filter_map(|raw| self.read(raw).1.ok());
-        let asked = each.filter(|asking| is_services(&asking.method)).collect::<Vec<_>>();
-        let calls = asked.iter().map(|asking| asking.call(&callee.context));
-        callee.service.call_batch(&calls.collect::<Vec<_>>())
+impl Requests {
+    /// Copies the requests, of which none is read yet.
+    ///
+    /// # Errors
+    /// `Limit` where there are more than `limit`.
+    pub(super) fn new(
+        requests: &[&RawValue],
+        limit: usize,
+        callee: Callee,
+        version_1: bool,
+        dialect: Dialect,
+    ) -> Result<Requests, Fault> {
+        batch::check_count(requests.len(), limit)?;
+        let owned: Vec<_> = requests.iter().map(|raw| (*raw).to_owned()).collect();
+        Ok(Requests { next: owned.into_iter(), callee, version_1, dialect })
     }
 
     fn read<'a>(&self, raw: &'a RawValue) -> (Frame, Result<Asking<'a>, Fault>) {
@@ -62,179 +56,77 @@ impl Calls {
             Err(fault) => (Frame::unknown(), Err(fault)),
         }
     }
-
-    /// Begins the next call; one that is malformed is a fault of its own and spoils no other.
-    fn begin(&mut self, callee: &Callee) -> Option<(Frame, CallFuture)> {
-        let raw = self.next.next()?;
-        let (frame, asking) = self.read(&raw);
-        let pending = match asking {
-            Ok(asking) => {
-                let travels = if is_services(&asking.method) { self.travel.take() } else { None };
-                let alone = || begin(callee.service.as_ref(), &asking, &callee.context, || callee.url.clone());
-                travels.unwrap_or_else(alone)
-            }
-            Err(fault) => MaybeReady::now(Err(fault)),
-        };
-        Some((frame, pending))
-    }
 }
 
-/// Whether a method is for the service to answer.
+/// Whether a method belongs to the service, rather than to the protocol.
 fn is_services(method: &str) -> bool {
     !openrpc::is_own(method) && !frontend::is_private(method)
 }
 
-/// Who answers the calls of a batch.
-pub(super) struct Callee {
-    pub(super) service: Arc<dyn RpcService>,
-    pub(super) context: Context,
-    /// The address of the group.
-    pub(super) url: String,
-}
+impl Entries for Requests {
+    type Frame = Frame;
 
-/// A call that has begun, and whose turn to be written has not come.
-struct Running {
-    frame: Frame,
-    state: State,
-}
+    const CONCURRENT: usize = 16;
 
-enum State {
-    Waiting(CallFuture),
-    Ready(Result<Output, Fault>),
-}
-
-impl Running {
-    fn poll(&mut self, cx: &mut Task<'_>) {
-        if let State::Waiting(pending) = &mut self.state
-            && let Poll::Ready(answer) = Pin::new(pending).poll(cx)
-        {
-            self.state = State::Ready(answer);
+    fn begin_all(&self) -> Option<BatchFuture> {
+        // Requests are read twice if the service runs them together; they are not read for nothing otherwise.
+        if !self.callee.service.supports_batching() {
+            return None;
         }
+        let requests = self.next.as_slice().iter().filter_map(|raw| self.read(raw).1.ok());
+        let requests: Vec<_> = requests.filter(|request| is_services(&request.method)).collect();
+        let calls = requests.iter().map(|request| request.call(&self.callee.context));
+        batch::begin_all(self.callee.service.as_ref(), calls)
     }
 
-    /// Whether this is an answer that is made while it is being written, and holds its place until then.
-    fn is_rows(&self) -> bool {
-        matches!(self.state, State::Ready(Ok(Output::Many(_))))
-    }
-}
-
-/// The answer to a batch: an array, or nothing at all if no request wants an answer.
-pub(super) struct Answers {
-    calls: Calls,
-    callee: Callee,
-    dialect: Dialect,
-    /// Calls in the order of their requests, the first of them the next to be written.
-    running: VecDeque<Running>,
-    /// The answer that is being written.
-    rows: Option<(Frame, Rows)>,
-    /// Whether any answer was written.
-    begun: bool,
-}
-
-impl Answers {
-    pub(super) fn new(mut calls: Calls, callee: Callee, dialect: Dialect) -> Answers {
-        calls.travel = BatchState::new(calls.together(&callee));
-        Answers { calls, callee, dialect, running: VecDeque::new(), rows: None, begun: false }
-    }
-
-    /// Whether another call may begin. None begins behind rows: they take their reader's time, and it would have to
-    /// wait in its place.
-    fn has_room(&self) -> bool {
-        self.running.len() < ABREAST && !self.running.iter().any(Running::is_rows)
-    }
-
-    /// Begins another call, if there is one.
-    fn begin(&mut self, cx: &mut Task<'_>) -> bool {
-        let Some((frame, pending)) = self.calls.begin(&self.callee) else { return false };
-        let mut running = Running { frame, state: State::Waiting(pending) };
-        running.poll(cx);
-        self.running.push_back(running);
-        true
-    }
-
-    /// The answer whose turn it is, if it is there.
-    fn next_ready(&mut self) -> Option<(Frame, Result<Output, Fault>)> {
-        match self.running.pop_front()? {
-            Running { frame, state: State::Ready(answer) } => Some((frame, answer)),
-            waiting => {
-                self.running.push_front(waiting);
-                None
+    fn begin_next(&mut self, batched: &mut BatchState) -> Option<(Frame, CallFuture)> {
+        let raw = self.next.next()?;
+        let (frame, request) = self.read(&raw);
+        let call = match request {
+            Ok(request) => {
+                let batched = if is_services(&request.method) { batched.take_next() } else { None };
+                let Callee { service, context, url } = &self.callee;
+                batched.unwrap_or_else(|| begin(service.as_ref(), &request, context, || url.clone()))
             }
-        }
-    }
-
-    /// Writes a call's result, or its fault; of rows at first as many as there is room for.
-    fn write(&mut self, frame: Frame, answer: Result<Output, Fault>, to: &mut Vec<u8>, until: usize) {
-        if frame.is_silent() {
-            return;
-        }
-        to.push(if self.begun { b',' } else { b'[' });
-        self.begun = true;
-        let start = to.len();
-        frame.head(to);
-        let written = match answer {
-            Ok(Output::One(value)) => frontend::encode(value.as_ref(), Format::Json(self.dialect), to).map(|()| None),
-            Ok(Output::Many(rows)) => self.begin_rows(rows, to, until),
-            Err(fault) => Err(fault),
+            Err(fault) => MaybeReady::now(Err(fault)),
         };
-        match written {
-            Ok(None) => frame.tail(to),
-            Ok(Some(rows)) => self.rows = Some((frame, rows)),
-            Err(fault) => {
-                to.truncate(start);
-                frame.error(&fault, to);
-            }
-        }
+        Some((frame, call))
     }
 
-    /// Writes rows; comes back with those for which there was no room.
-    fn begin_rows(&self, mut rows: Rows, to: &mut Vec<u8>, until: usize) -> Result<Option<Rows>, Fault> {
-        to.push(b'[');
-        if frontend::fill(&mut rows, Format::Json(self.dialect), to, until)? {
-            return Ok(Some(rows));
-        }
-        to.push(b']');
-        Ok(None)
+    fn format(&self) -> Format<'_> {
+        Format::Json(self.dialect)
     }
 
-    /// Goes on with the rows that are being written.
-    fn go_on(&mut self, to: &mut Vec<u8>, until: usize) -> Result<(), BoxError> {
-        if let Some((frame, rows)) = &mut self.rows
-            && !rows.fill(Format::Json(self.dialect), to, until)?
-        {
+    fn is_silent(&self, frame: &Frame) -> bool {
+        frame.is_silent()
+    }
+
+    /// Writes nothing: if all requests are notifications, the response has no body, not even an empty array.
+    fn write_head(&self, _: &mut Vec<u8>) {}
+
+    fn write_separator(&self, first: bool, to: &mut Vec<u8>) {
+        to.push(if first { b'[' } else { b',' });
+    }
+
+    fn write_result_head(&self, frame: &Frame, to: &mut Vec<u8>) {
+        frame.head(to);
+    }
+
+    fn write_result_tail(&self, frame: &Frame, to: &mut Vec<u8>) {
+        frame.tail(to);
+    }
+
+    fn array(&self) -> (&'static [u8], &'static [u8]) {
+        (b"[", b"]")
+    }
+
+    fn write_fault(&self, frame: &Frame, fault: &Fault, to: &mut Vec<u8>) {
+        frame.error(fault, to);
+    }
+
+    fn write_tail(&self, empty: bool, to: &mut Vec<u8>) {
+        if !empty {
             to.push(b']');
-            frame.tail(to);
-            self.rows = None;
         }
-        Ok(())
-    }
-}
-
-impl Source for Answers {
-    fn poll_fill(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
-        ready!(self.calls.travel.poll(cx));
-        let begun = Instant::now();
-        for running in &mut self.running {
-            running.poll(cx);
-        }
-        while to.len() < until {
-            if self.rows.is_some() {
-                self.go_on(to, until)?;
-            } else if let Some((frame, answer)) = self.next_ready() {
-                self.write(frame, answer, to, until);
-            } else if self.has_room() && begun.elapsed() > TURN {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            } else if !(self.has_room() && self.begin(cx)) {
-                if !self.running.is_empty() {
-                    return Poll::Pending;
-                }
-                if self.begun {
-                    to.push(b']');
-                }
-                return Poll::Ready(Ok(false));
-            }
-        }
-        Poll::Ready(Ok(true))
     }
 }

@@ -18,13 +18,14 @@ use crate::http::media_type;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
+use crate::protocol::batch::BatchResponse;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat};
 use crate::service::{Call, CallFuture, Context, Encode, Format, Output, RawFuture, RawOutcome, Rows, RpcService};
-use multicall::{Answers, Calls};
+use multicall::Calls;
 
 /// The XML-RPC face of a group.
 #[derive(Debug, Clone, Copy)]
@@ -99,9 +100,9 @@ impl XmlRpc {
         let (dialect, name) = (self.dialect, Box::from(abridge(&method)));
         let done = move |response| replied(response, name, dialect);
         if method == multicall::NAME {
-            let calls = Calls::new(tape, self.multicall, service.clone(), context.clone());
+            let calls = Calls::new(tape, self.multicall, service.clone(), context.clone(), dialect);
             return Ok(match calls {
-                Ok(calls) => gather(Answers::new(calls, dialect)).map(done),
+                Ok(calls) => gather(BatchResponse::new(calls)).map(done),
                 Err(fault) => MaybeReady::now(done(Err(fault))),
             });
         }

@@ -1,93 +1,62 @@
-//! `system.multicall`: several calls in one request, each on its own, answered in order as they finish.
+//! `system.multicall`: the calls in its parameter, and what surrounds each result.
 
-use std::future::Future as _;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Task, Poll, ready};
-use std::time::{Duration, Instant};
 
 use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call, system};
 use crate::codec::tape::{Place, Tape, ValueRef, Values};
 use crate::codec::xmlrpc as wire;
 use crate::codec::xmlrpc::Dialect;
-use crate::http::body::Source;
-use crate::model::fault::{BoxError, Fault, Kind};
-use crate::protocol::batch::BatchState;
+use crate::model::fault::{Fault, Kind};
+use crate::protocol::batch;
+use crate::protocol::batch::{BatchState, Entries};
 use crate::protocol::frontend;
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
-use crate::service::{BatchFuture, Call, CallFuture, Context, Format, Output, Rows, RpcService};
+use crate::service::{BatchFuture, Call, CallFuture, Context, Format, RpcService};
 
 /// The name of the method.
 pub(super) use crate::codec::xmlrpc::MULTICALL as NAME;
 
-/// How long the calls of one request may keep a worker before others get their turn.
-const TURN: Duration = Duration::from_millis(5);
-
-/// The calls of one request, read but not begun.
+/// The calls of one request that have not begun.
 pub(super) struct Calls {
     tape: Tape<'static>,
     /// Where on the tape the next call is, and those after it.
     next: std::vec::IntoIter<Place>,
     service: Arc<dyn RpcService>,
     context: Context,
-    /// Those of them that are the service's, where they travel together.
-    travel: BatchState,
+    dialect: Dialect,
 }
 
 impl Calls {
-    /// The calls that the parameters hold, of which there may be `limit`.
+    /// The calls in the parameters of `system.multicall`.
+    ///
+    /// # Errors
+    /// `BadParams` where there is not one parameter, an array; `Limit` where it has more than `limit` items.
     pub(super) fn new(
         tape: Tape<'_>,
         limit: usize,
         service: Arc<dyn RpcService>,
         context: Context,
+        dialect: Dialect,
     ) -> Result<Calls, Fault> {
         let mut params = tape.values();
         let calls = match (params.next().and_then(ValueRef::items), params.next()) {
             (Some(calls), None) => calls,
             _ => return Err(Fault::bad_params("`system.multicall` takes one parameter, an array of calls")),
         };
-        if calls.len() > limit {
-            return Err(Fault::new(Kind::Limit, format!("{} calls at once; at most {limit} are allowed", calls.len())));
-        }
+        batch::check_count(calls.len(), limit)?;
         let next = calls.map(ValueRef::place).collect::<Vec<_>>().into_iter();
-        let mut calls = Calls { tape: tape.into_owned(), next, service, context, travel: BatchState::default() };
-        calls.travel = BatchState::new(calls.together());
-        Ok(calls)
-    }
-
-    /// Begins all calls of the service's at once, if it takes them so.
-    fn together(&self) -> Option<BatchFuture> {
-        if !self.service.supports_batching() {
-            return None;
-        }
-        let each = self.next.as_slice().iter().filter_map(|place| member(self.tape.at(*place)).ok());
-        let calls = each.filter(|(method, _)| is_services(method));
-        let calls = calls.map(|(method, params)| Call { method, args: Args::Values(params), context: &self.context });
-        self.service.call_batch(&calls.collect::<Vec<_>>())
-    }
-
-    /// Begins the next call; one that is malformed is a fault of its own and spoils no other.
-    fn begin(&mut self) -> Option<CallFuture> {
-        let call = self.tape.at(self.next.next()?);
-        Some(match member(call) {
-            Ok((method, params)) => {
-                let travels = if is_services(method) { self.travel.take() } else { None };
-                travels.unwrap_or_else(|| begin_call(self.service.as_ref(), method, params, &self.context))
-            }
-            Err(fault) => MaybeReady::now(Err(fault)),
-        })
+        Ok(Calls { tape: tape.into_owned(), next, service, context, dialect })
     }
 }
 
-/// Whether a method is for the service to answer.
+/// Whether a method belongs to the service, rather than to the protocol.
 fn is_services(method: &str) -> bool {
     !system::is_own(method) && !frontend::is_private(method)
 }
 
 /// The name and the parameters of one call.
-fn member<'t>(call: ValueRef<'t, 't>) -> Result<(&'t str, Values<'t, 't>), Fault> {
+fn entry<'t>(call: ValueRef<'t, 't>) -> Result<(&'t str, Values<'t, 't>), Fault> {
     let wrong = |what: &'static str| Fault::new(Kind::Structure, what);
     if !call.is_struct() {
         return Err(wrong("a call is a struct of `methodName` and `params`"));
@@ -102,98 +71,61 @@ fn member<'t>(call: ValueRef<'t, 't>) -> Result<(&'t str, Values<'t, 't>), Fault
     Ok((method, params))
 }
 
-/// The answer of a multicall. The calls run one after the other; none begins before the one before it is written.
-pub(super) struct Answers {
-    calls: Calls,
-    now: Now,
-    dialect: Dialect,
-}
+impl Entries for Calls {
+    type Frame = ();
 
-/// What is being done.
-enum Now {
-    Head,
-    BatchState,
-    Next,
-    Call(CallFuture),
-    Rows(Rows),
-}
+    /// One after another: callers of `system.multicall` rely on the order, as they would of separate requests.
+    const CONCURRENT: usize = 1;
 
-impl Answers {
-    pub(super) fn new(calls: Calls, dialect: Dialect) -> Answers {
-        Answers { calls, now: Now::Head, dialect }
+    fn begin_all(&self) -> Option<BatchFuture> {
+        let entries = self.next.as_slice().iter().filter_map(|place| entry(self.tape.at(*place)).ok());
+        let calls = entries.filter(|(method, _)| is_services(method));
+        let calls = calls.map(|(method, params)| Call { method, args: Args::Values(params), context: &self.context });
+        batch::begin_all(self.service.as_ref(), calls)
     }
 
-    /// Writes one call's result, or its fault; of rows at first as many as there is room for.
-    fn write(&mut self, answer: Result<Output, Fault>, to: &mut Vec<u8>, until: usize) -> Now {
-        let start = to.len();
-        to.extend_from_slice(ARRAY_HEAD);
-        let written = match answer {
-            Ok(Output::One(value)) => frontend::encode(value.as_ref(), Format::XmlRpc(self.dialect), to).map(|()| None),
-            Ok(Output::Many(rows)) => self.begin_rows(rows, to, until),
-            Err(fault) => Err(fault),
-        };
-        match written {
-            Ok(Some(rows)) => return Now::Rows(rows),
-            Ok(None) => to.extend_from_slice(ARRAY_TAIL),
-            Err(fault) => {
-                to.truncate(start);
-                wire::write_fault_value(to, &fault, self.dialect);
+    fn begin_next(&mut self, batched: &mut BatchState) -> Option<((), CallFuture)> {
+        let call = self.tape.at(self.next.next()?);
+        let call = match entry(call) {
+            Ok((method, params)) => {
+                let batched = if is_services(method) { batched.take_next() } else { None };
+                batched.unwrap_or_else(|| begin_call(self.service.as_ref(), method, params, &self.context))
             }
-        }
-        Now::Next
+            Err(fault) => MaybeReady::now(Err(fault)),
+        };
+        Some(((), call))
     }
 
-    /// Writes rows; comes back with those for which there was no room.
-    fn begin_rows(&self, mut rows: Rows, to: &mut Vec<u8>, until: usize) -> Result<Option<Rows>, Fault> {
+    fn format(&self) -> Format<'_> {
+        Format::XmlRpc(self.dialect)
+    }
+
+    fn write_head(&self, to: &mut Vec<u8>) {
+        wire::answer_head(to, self.dialect);
         to.extend_from_slice(ARRAY_HEAD);
-        if frontend::fill(&mut rows, Format::XmlRpc(self.dialect), to, until)? {
-            return Ok(Some(rows));
-        }
-        to.extend_from_slice(ARRAY_TAIL);
-        Ok(None)
     }
-}
 
-impl Source for Answers {
-    fn poll_fill(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
-        let begun = Instant::now();
-        while to.len() < until {
-            self.now = match &mut self.now {
-                Now::Head => {
-                    wire::answer_head(to, self.dialect);
-                    to.extend_from_slice(ARRAY_HEAD);
-                    Now::BatchState
-                }
-                Now::BatchState => {
-                    ready!(self.calls.travel.poll(cx));
-                    Now::Next
-                }
-                Now::Next if begun.elapsed() > TURN => {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Now::Next => match self.calls.begin() {
-                    Some(call) => Now::Call(call),
-                    None => {
-                        to.extend_from_slice(ARRAY_TAIL);
-                        to.extend_from_slice(wire::answer_tail());
-                        return Poll::Ready(Ok(false));
-                    }
-                },
-                Now::Call(call) => {
-                    let answer = ready!(Pin::new(call).poll(cx));
-                    self.write(answer, to, until)
-                }
-                Now::Rows(rows) => match rows.fill(Format::XmlRpc(self.dialect), to, until)? {
-                    true => return Poll::Ready(Ok(true)),
-                    false => {
-                        to.extend_from_slice(ARRAY_TAIL);
-                        to.extend_from_slice(ARRAY_TAIL);
-                        Now::Next
-                    }
-                },
-            };
-        }
-        Poll::Ready(Ok(true))
+    fn write_separator(&self, _: bool, _: &mut Vec<u8>) {}
+
+    /// A result is an array of one value, which tells it apart from a fault.
+    fn write_result_head(&self, (): &(), to: &mut Vec<u8>) {
+        to.extend_from_slice(ARRAY_HEAD);
+    }
+
+    fn write_result_tail(&self, (): &(), to: &mut Vec<u8>) {
+        to.extend_from_slice(ARRAY_TAIL);
+    }
+
+    fn array(&self) -> (&'static [u8], &'static [u8]) {
+        (ARRAY_HEAD, ARRAY_TAIL)
+    }
+
+    fn write_fault(&self, (): &(), fault: &Fault, to: &mut Vec<u8>) {
+        wire::write_fault_value(to, fault, self.dialect);
+    }
+
+    fn write_tail(&self, _: bool, to: &mut Vec<u8>) {
+        to.extend_from_slice(ARRAY_TAIL);
+        to.extend_from_slice(wire::answer_tail());
     }
 }
