@@ -43,7 +43,7 @@ fn call(method: &str) -> String {
 
 fn batching(calls: &[String]) -> String {
     format!(
-        "<methodCall><methodName>system.batching</methodName><params><param><value><array><data>{}</data></array>\
+        "<methodCall><methodName>system.multicall</methodName><params><param><value><array><data>{}</data></array>\
          </value></param></params></methodCall>",
         calls.concat()
     )
