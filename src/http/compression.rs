@@ -1,4 +1,4 @@
-//! Responses packed with gzip, for clients that offer to unpack them.
+//! Compression of responses with gzip, for clients that accept it.
 
 use std::io::Write as _;
 use std::pin::Pin;
@@ -14,12 +14,12 @@ use crate::http::media_type;
 use crate::http::media_type::Weighted;
 use crate::model::fault::BoxError;
 
-/// Below this many bytes packing makes nothing smaller that is worth the time: it all fits into one packet.
+/// Responses of fewer bytes are not compressed: they fit into one packet anyway.
 const WORTHWHILE: usize = 1400;
 
-/// Packs a response, if the client of this request reads gzip and the response is worth it.
+/// Compresses a response if the client accepts gzip and the response is long enough.
 ///
-/// Whether it is packed or not, the response says that it depends on what the client offers.
+/// Every response gets `Vary: accept-encoding`, compressed or not, for the sake of caches.
 pub fn pack(request: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
     let short = response.body().size_hint().exact().is_some_and(|length| length < WORTHWHILE as u64);
@@ -57,7 +57,7 @@ fn accepts_gzip(request: &HeaderMap) -> bool {
     by_wildcard
 }
 
-/// A body that is packed piece by piece, as the client takes it.
+/// A body that is compressed piece by piece, as the client reads it.
 struct CompressedBody {
     body: Body,
     encoder: GzEncoder<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! Under which address clients know this server: what stands in documents that they fetch from it.
+//! The public address of the server, for the URLs in documents such as WSDL and OpenAPI.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -7,19 +7,18 @@ use std::str::FromStr;
 use http::request::Parts;
 use http::{HeaderMap, header};
 
-/// How the server's public address is found.
+/// How the public address of the server is determined.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PublicUrl {
-    /// The address, if it is given once and for all: scheme, host and what stands before every path, without a slash
-    /// at its end.
+    /// The configured address, if there is one: scheme, host and the prefix of all paths, without a slash at its end.
     pub base: Option<String>,
-    /// The proxies whose `X-Forwarded-*` headers are believed.
+    /// The proxies whose `X-Forwarded-*` headers are trusted.
     pub proxies: Vec<Network>,
-    /// Whether whoever comes through a unix socket is such a proxy.
+    /// Whether clients of a unix socket are trusted as such proxies.
     pub unix: bool,
 }
 
-/// A range of addresses: one address, or as many as have the same first bits.
+/// A range of IP addresses: those with the same first bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -27,10 +26,10 @@ pub struct Network {
 }
 
 impl PublicUrl {
-    /// The public address of this server as the sender of a request knows it, without a slash at its end.
+    /// The public address for the sender of a request, without a slash at its end.
     ///
-    /// It is the configured one, or made of `X-Forwarded-Proto`, `-Host` and `-Prefix` where a trusted proxy sends
-    /// them, or else of the request's own `Host`.
+    /// It is [`base`](PublicUrl::base) if that is set. Otherwise it consists of `X-Forwarded-Proto`, `-Host` and `-Prefix`
+    /// if a trusted proxy sends them, and of the `Host` of the request if not.
     pub fn base(&self, head: &Parts, peer: Option<SocketAddr>) -> String {
         if let Some(base) = &self.base {
             return base.clone();
@@ -72,7 +71,7 @@ fn same(own: u128, other: u128, width: u32, bits: u8) -> bool {
     differing.checked_shr(width.saturating_sub(bits.into())).unwrap_or_default() == 0
 }
 
-/// The text is no address and no range of addresses.
+/// The text is neither an IP address nor a range of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotANetwork;
 
@@ -106,7 +105,7 @@ impl fmt::Display for NotANetwork {
 
 impl std::error::Error for NotANetwork {}
 
-/// The last value of a header that each proxy on the way may have added to: that of the proxy next to us.
+/// The last value of a header to which every proxy appends: that of the nearest proxy.
 fn last<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
     value.rsplit(',').next().map(str::trim).filter(|value| !value.is_empty())

@@ -1,4 +1,4 @@
-//! What the page of a group shows, made from its interface.
+//! The variables of the template of a group's page, made from its interface.
 
 use std::borrow::Cow;
 
@@ -17,12 +17,12 @@ use crate::model::interface;
 use crate::model::interface::Interface;
 use crate::protocol::xmlrpc::signature;
 
-/// Everything that the template of a group's page asks for.
+/// The variables of the template.
 #[derive(Serialize)]
 pub(super) struct Group<'a> {
     title: &'a str,
     doc: Vec<Paragraph>,
-    /// What stands before each path.
+    /// The prefix of all paths.
     root: &'a str,
     /// The path of the page, without a slash at its end.
     here: &'a str,
@@ -32,14 +32,14 @@ pub(super) struct Group<'a> {
     script: Cow<'static, str>,
     version: &'a str,
     methods: Vec<Method<'a>>,
-    /// What the service adds to the page, as mark-up.
+    /// The rendered section of the service, if it has one.
     section: Option<minijinja::Value>,
     protocols: Vec<ProtocolChoice>,
     /// The names of these protocols.
     protocol_names: Vec<&'static str>,
     /// The other groups.
     others: Vec<&'a GroupSummary>,
-    /// What the script must know, as JSON.
+    /// The data for the script, as JSON.
     data: String,
 }
 
@@ -58,16 +58,16 @@ struct Method<'a> {
     params: Vec<Param<'a>>,
     result: Type,
     safe: bool,
-    /// The routes to it.
+    /// The REST routes to the method.
     routes: Vec<Route<'a>>,
 }
 
-/// A route, as it is shown.
+/// A REST route.
 #[derive(Serialize)]
 struct Route<'a> {
     verb: &'a str,
     path: &'a str,
-    /// What the route itself gives, as `name = value`.
+    /// The parameters with fixed values, as `name = value`.
     fixed: Vec<String>,
 }
 
@@ -82,16 +82,16 @@ struct Param<'a> {
     input: Input,
 }
 
-/// A type as people read it.
+/// A type in words.
 #[derive(Serialize)]
 struct Type {
     words: String,
     doc: Vec<Paragraph>,
-    /// The schema, where words do not say all of it.
+    /// The schema, if the words do not say all of it.
     schema: Option<String>,
 }
 
-/// A group at the path by which it was asked for.
+/// The variables for a group at the path of the request.
 ///
 /// # Errors
 /// Where the template of the service's own section is malformed.
@@ -156,7 +156,7 @@ fn param<'a>(interface: &'a Interface, param: &'a interface::Param) -> Param<'a>
     }
 }
 
-/// A type, with the documentation that it has itself where that is nowhere else.
+/// A type; `documented` adds the description in its schema, if it is not shown otherwise.
 fn kind(interface: &Interface, schema: &Value, documented: bool) -> Type {
     let meant = interface.resolve(schema);
     let doc = meant.get("description").and_then(Value::as_str).filter(|_| documented).unwrap_or_default();
@@ -167,7 +167,7 @@ fn kind(interface: &Interface, schema: &Value, documented: bool) -> Type {
     Type { words: words(interface, meant), doc: prose(doc), schema: whole }
 }
 
-/// The forms of values and the addresses, for the script.
+/// The data for the script: the types of values, and addresses.
 fn data(page: &Page, interface: &Interface, url: &str, path: &str) -> String {
     let (methods, definitions) = forms(interface);
     templates::legible(
