@@ -119,7 +119,7 @@ impl<'p> Asking<'p> {
         };
         let remote = Upstream::new(transport(self.place, self.limit)?, options);
         match timeout(self.limit * ANSWERS, remote.discover()).await {
-            Ok(Ok(_)) => Ok(remote.interface().clone()),
+            Ok(Ok(_)) => Ok((*remote.interface()).clone()),
             Ok(Err(fault)) => Err(Silence::Other(fault.message.into_owned())),
             Err(_) => Err(Silence::Other(format!("no description within {:?}", self.limit * ANSWERS))),
         }
