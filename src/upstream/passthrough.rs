@@ -80,7 +80,7 @@ impl Upstream {
         asked: CallTarget<'_>,
     ) -> Result<RawOutcome, Fault> {
         let protocol = self.inner.options.protocol;
-        let sent = self.inner.transport.send(request, repeat).await;
+        let sent = self.inner.transport.send(request, repeat, None).await;
         let (head, body) = sent.map_err(|error| self.unanswered(&error))?.into_parts();
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
         let plain = is_an_answers(head.status, protocol) && !head.headers.contains_key(header::CONTENT_ENCODING);
