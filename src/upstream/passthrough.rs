@@ -84,7 +84,7 @@ impl Upstream {
 
     async fn send_raw(&self, request: Request<Bytes>, repeat: Repeat, asked: CallTarget<'_>) -> Result<Output, Fault> {
         let protocol = self.inner.options.protocol;
-        let sent = self.inner.transport.send(request, repeat).await;
+        let sent = self.inner.transport.send(request, repeat, None).await;
         let (head, body) = sent.map_err(|error| self.unanswered(&error))?.into_parts();
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
         let plain = is_an_answers(head.status, protocol) && !head.headers.contains_key(header::CONTENT_ENCODING);

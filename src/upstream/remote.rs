@@ -98,7 +98,7 @@ impl Upstream {
     }
 
     pub(super) async fn exchange(&self, request: Request<Bytes>, repeat: Repeat) -> Result<Response<Bytes>, Fault> {
-        let exchanged = self.inner.transport.exchange(request, repeat, self.inner.options.max_response).await;
+        let exchanged = self.inner.transport.exchange(request, repeat, self.inner.options.max_response, None).await;
         exchanged.map_err(|error| self.unanswered(&error))
     }
 
