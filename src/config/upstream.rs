@@ -156,8 +156,8 @@ pub(super) struct UpstreamTimeoutsFile {
 
 impl Default for UpstreamTimeoutsFile {
     fn default() -> Self {
-        let transport::TransportOptions { connect, answer, idle, .. } = transport::TransportOptions::default();
-        UpstreamTimeoutsFile { connect: Period(connect), response: Period(answer), idle: Period(idle) }
+        let transport::TransportOptions { connect, response, idle, .. } = transport::TransportOptions::default();
+        UpstreamTimeoutsFile { connect: Period(connect), response: Period(response), idle: Period(idle) }
     }
 }
 
@@ -246,7 +246,7 @@ pub(super) fn resolve(
     }
     let ways = transport::TransportOptions {
         connect: file.timeouts.connect.0,
-        answer: file.timeouts.response.0,
+        response: file.timeouts.response.0,
         idle: file.timeouts.idle.0,
         http2: file.http2,
         tls: reading.tls(&file.tls, path),

@@ -4,23 +4,22 @@
 //! [`BatchResponse`] does the rest, as a [`Source`] of the body, so that the first results leave before the last calls
 //! have begun:
 //!
-//! - If the service [supports batches](RpcService::supports_batching), all calls begin at once. Otherwise up to
-//!   [`Entries::CONCURRENT`] of them run at a time.
+//! - Up to [`Entries::CONCURRENT`] calls run at a time. As soon as one call joins the [`Batch`], because an upstream can
+//!   receive several at once, all that follow begin too, so that they travel in the same request.
 //! - A result is written as soon as all results before it are. Rows are written piece by piece.
 //! - A malformed entry, or a call that fails, is a fault of its own and leaves the other calls alone.
 //! - After 5 ms without a pause the machine yields, so that a long batch does not hold up other connections.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context as Task, Poll, ready};
+use std::task::{Context as Task, Poll};
 use std::time::{Duration, Instant};
-use std::vec::IntoIter;
 
 use crate::http::body::Source;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::protocol::frontend;
-use crate::service::future::MaybeReady;
-use crate::service::{BatchFuture, Call, CallFuture, Encode, Format, Output, Rows, RpcService};
+use crate::service::batch::Batch;
+use crate::service::{CallFuture, Format, Output, Rows};
 
 /// How long the calls of one batch may keep a worker before others get their turn.
 const TURN: Duration = Duration::from_millis(5);
@@ -33,11 +32,8 @@ pub(super) trait Entries: Send {
     /// How many calls run at a time.
     const CONCURRENT: usize;
 
-    /// Begins all calls of the service at once; `None` if the service does not support that.
-    fn begin_all(&self) -> Option<BatchFuture>;
-
-    /// Begins the next call, or takes its result from `batched`; `None` after the last entry.
-    fn begin_next(&mut self, batched: &mut BatchState) -> Option<(Self::Frame, CallFuture)>;
+    /// Begins the next call, which may join the batch; `None` after the last entry.
+    fn begin_next(&mut self, batch: &Batch) -> Option<(Self::Frame, CallFuture)>;
 
     /// How values are written.
     fn format(&self) -> Format<'_>;
@@ -80,54 +76,6 @@ pub(super) fn check_count(count: usize, limit: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Begins these calls at once, if the service supports that.
-pub(super) fn begin_all<'c>(
-    service: &dyn RpcService,
-    calls: impl IntoIterator<Item = Call<'c>>,
-) -> Option<BatchFuture> {
-    if !service.supports_batching() {
-        return None;
-    }
-    service.call_batch(&calls.into_iter().collect::<Vec<_>>())
-}
-
-/// The calls of a batch that the service runs together, and their results.
-#[derive(Default)]
-pub(super) enum BatchState {
-    /// Each call begins by itself.
-    #[default]
-    Separate,
-    /// The calls are running.
-    Running(BatchFuture),
-    /// The results that are not taken yet, in the order of the calls.
-    Done(IntoIter<Result<Box<dyn Encode>, Fault>>),
-}
-
-impl BatchState {
-    fn new(calls: Option<BatchFuture>) -> BatchState {
-        calls.map_or(BatchState::Separate, BatchState::Running)
-    }
-
-    /// Waits for the results, if the calls run together.
-    fn poll(&mut self, cx: &mut Task<'_>) -> Poll<()> {
-        if let BatchState::Running(calls) = self {
-            *self = BatchState::Done(ready!(Pin::new(calls).poll(cx)).into_iter());
-        }
-        Poll::Ready(())
-    }
-
-    /// The result of the next of the calls that run together; `None` if each call begins by itself.
-    pub(super) fn take_next(&mut self) -> Option<CallFuture> {
-        match self {
-            BatchState::Done(results) => {
-                let result = results.next().unwrap_or_else(|| Err(Fault::internal()));
-                Some(MaybeReady::now(result.map(Output::One)))
-            }
-            BatchState::Separate | BatchState::Running(_) => None,
-        }
-    }
-}
-
 /// A call that has begun and is not written yet.
 struct Running<F> {
     frame: F,
@@ -140,6 +88,10 @@ enum State {
 }
 
 impl<F> Running<F> {
+    fn new((frame, call): (F, CallFuture)) -> Running<F> {
+        Running { frame, state: State::Pending(call) }
+    }
+
     fn poll(&mut self, cx: &mut Task<'_>) {
         if let State::Pending(call) = &mut self.state
             && let Poll::Ready(result) = Pin::new(call).poll(cx)
@@ -157,7 +109,8 @@ impl<F> Running<F> {
 /// The body of the response to a batch.
 pub(super) struct BatchResponse<E: Entries> {
     entries: E,
-    batched: BatchState,
+    /// The calls that travel together.
+    batch: Batch,
     /// The calls in the order of their entries; the first is written next.
     running: VecDeque<Running<E::Frame>>,
     /// The rows that are being written.
@@ -168,10 +121,10 @@ pub(super) struct BatchResponse<E: Entries> {
 }
 
 impl<E: Entries> BatchResponse<E> {
-    /// The response to these entries. If the service runs them together, they begin now.
+    /// The response to these entries. The calls begin when the body is polled.
     pub(super) fn new(entries: E) -> BatchResponse<E> {
-        let batched = BatchState::new(entries.begin_all());
-        BatchResponse { entries, batched, running: VecDeque::new(), rows: None, head_written: false, empty: true }
+        let batch = Batch::default();
+        BatchResponse { entries, batch, running: VecDeque::new(), rows: None, head_written: false, empty: true }
     }
 
     /// Whether another call may begin. None begins behind rows: the client decides how long these take, and the call
@@ -180,12 +133,18 @@ impl<E: Entries> BatchResponse<E> {
         self.running.len() < E::CONCURRENT && !self.running.iter().any(Running::is_rows)
     }
 
-    /// Begins another call, if there is one.
+    /// Begins another call, or all that are left if they travel together. Returns whether there was one.
     fn begin(&mut self, cx: &mut Task<'_>) -> bool {
-        let Some((frame, call)) = self.entries.begin_next(&mut self.batched) else { return false };
-        let mut running = Running { frame, state: State::Pending(call) };
-        running.poll(cx);
-        self.running.push_back(running);
+        let BatchResponse { entries, batch, running, .. } = self;
+        let Some(first) = entries.begin_next(batch) else { return false };
+        let before = running.len();
+        running.push_back(Running::new(first));
+        if !batch.is_empty() {
+            running.extend(std::iter::from_fn(|| entries.begin_next(batch)).map(Running::new));
+            batch.close();
+        }
+        // All join before the first is polled: that poll sends the request.
+        running.iter_mut().skip(before).for_each(|running| running.poll(cx));
         true
     }
 
@@ -212,6 +171,8 @@ impl<E: Entries> BatchResponse<E> {
         let written = match result {
             Ok(Output::One(value)) => frontend::encode(value.as_ref(), self.entries.format(), to).map(|()| None),
             Ok(Output::Many(rows)) => self.begin_rows(rows, to, until),
+            // A call of a batch is never passed through in its original bytes.
+            Ok(Output::Raw(_)) => Err(Fault::internal()),
             Err(fault) => Err(fault),
         };
         match written {
@@ -254,7 +215,6 @@ impl<E: Entries> Source for BatchResponse<E> {
             self.entries.write_head(to);
             self.head_written = true;
         }
-        ready!(self.batched.poll(cx));
         let begun = Instant::now();
         for running in &mut self.running {
             running.poll(cx);

@@ -12,8 +12,8 @@ use crate::http::rejection::HttpRejection;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
 use crate::service::future::MaybeReady;
-use crate::service::passthrough::{RawCall, RawResponse};
-use crate::service::{Call, CallFuture, Context, Encode, Format, RawFuture, Rows, RpcService};
+use crate::service::passthrough::RawResponse;
+use crate::service::{Call, CallFuture, Context, Encode, Format, Rows, RpcService};
 
 /// A protocol towards clients: it reads requests, calls the service and writes responses.
 ///
@@ -23,7 +23,7 @@ pub trait Frontend: Send + Sync + 'static {
     fn methods(&self, interface: &Interface, tail: &str) -> &'static [Method];
 
     /// Whether the frontend serves a request, judged by its head alone.
-    fn claims(&self, interface: &Interface, head: &GroupHead<'_>) -> Claim;
+    fn claims(&self, head: &GroupHead<'_>) -> Claim;
 
     /// Whether the frontend serves a request for which it claimed [`Claim::Maybe`], judged by the body.
     fn recognises(&self, _head: &Parts, _body: &[u8]) -> bool {
@@ -127,11 +127,6 @@ pub fn begin(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
         return MaybeReady::now(Err(Fault::no_such_method(call.method)));
     }
     service.call(call)
-}
-
-/// Passes a call through in its original bytes; `None` if the service does not do that, or the method is private.
-pub fn call_raw(service: &dyn RpcService, call: Call<'_>, written: RawCall<'_>) -> Option<RawFuture> {
-    if is_private(call.method) { None } else { service.call_raw(call, written) }
 }
 
 /// The response with what an upstream has written.

@@ -88,12 +88,12 @@ impl FromStr for Protocol {
     }
 }
 
-impl From<RawFormat<'_>> for Protocol {
-    fn from(format: RawFormat<'_>) -> Protocol {
+impl From<RawFormat> for Protocol {
+    fn from(format: RawFormat) -> Protocol {
         match format {
             RawFormat::XmlRpc => Protocol::XmlRpc,
             RawFormat::JsonRpc => Protocol::JsonRpc,
-            RawFormat::Soap { .. } => Protocol::Soap,
+            RawFormat::Soap => Protocol::Soap,
         }
     }
 }

@@ -28,7 +28,7 @@ impl Frontend for Directory {
         methods(tail)
     }
 
-    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+    fn claims(&self, head: &GroupHead<'_>) -> Claim {
         // At another path of the same group, its own page is shown.
         let here = head.parts.uri.path().trim_start_matches('/') == head.tail;
         if here { claims(head) } else { Claim::No }

@@ -67,7 +67,7 @@ impl Frontend for Page {
         methods(tail)
     }
 
-    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+    fn claims(&self, head: &GroupHead<'_>) -> Claim {
         claims(head)
     }
 
@@ -76,13 +76,13 @@ impl Frontend for Page {
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
-        let section = service.interface().page_section.as_deref();
-        serve(request, section, || {
+        let interface = service.interface();
+        serve(request, interface.page_section.as_deref(), || {
             let base = self.public_url.base(request.head, request.context.peer);
             // A listener without calls gets a page without forms.
             let read_only = Page { protocols: Vec::new(), ..self.clone() };
             let page = if request.head.extensions.get() == Some(&Audience::Pages) { &read_only } else { self };
-            let group = view::group(page, service.interface(), &base, request.path())?;
+            let group = view::group(page, &interface, &base, request.path())?;
             templates::render("group.html", &group)
         })
     }

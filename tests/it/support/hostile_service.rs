@@ -18,7 +18,7 @@ pub(crate) fn shown() -> String {
     TEXT.replace('\u{202e}', "\u{fffd}")
 }
 
-pub(crate) struct Hostile(Interface);
+pub(crate) struct Hostile(Arc<Interface>);
 
 pub(crate) fn service() -> Hostile {
     let schema = |value: Value| Schema::try_from(value).expect("a schema");
@@ -48,18 +48,18 @@ pub(crate) fn service() -> Hostile {
         script_data: json!({ "label": TEXT }),
         ..PageSection::default()
     };
-    Hostile(Interface {
+    Hostile(Arc::new(Interface {
         title: TEXT.to_owned(),
         doc: TEXT.to_owned(),
         methods: vec![method, quiet],
         page_section: Some(Arc::new(section)),
         ..Interface::default()
-    })
+    }))
 }
 
 impl RpcService for Hostile {
-    fn interface(&self) -> &Interface {
-        &self.0
+    fn interface(&self) -> Arc<Interface> {
+        self.0.clone()
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {

@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use super::begin;
 use super::request;
-use super::request::Asking;
 use super::response::Frame;
-use super::{begin, openrpc};
 use crate::codec::json::Dialect;
 use crate::model::fault::Fault;
 use crate::protocol::batch;
-use crate::protocol::batch::{BatchState, Entries};
-use crate::protocol::frontend;
+use crate::protocol::batch::Entries;
+use crate::service::batch::Batch;
 use crate::service::future::MaybeReady;
-use crate::service::{BatchFuture, CallFuture, Context, Format, RpcService};
+use crate::service::{Call, CallForm, CallFuture, Context, Format, RpcService};
 
 /// Where the calls of a batch go.
 pub(super) struct Callee {
@@ -49,18 +48,6 @@ impl Requests {
         let owned: Vec<_> = requests.iter().map(|raw| (*raw).to_owned()).collect();
         Ok(Requests { next: owned.into_iter(), callee, version_1, dialect })
     }
-
-    fn read<'a>(&self, raw: &'a RawValue) -> (Frame, Result<Asking<'a>, Fault>) {
-        match request::members(raw) {
-            Ok(members) => members.read(self.version_1),
-            Err(fault) => (Frame::unknown(), Err(fault)),
-        }
-    }
-}
-
-/// Whether a method belongs to the service, rather than to the protocol.
-fn is_services(method: &str) -> bool {
-    !openrpc::is_own(method) && !frontend::is_private(method)
 }
 
 impl Entries for Requests {
@@ -68,25 +55,17 @@ impl Entries for Requests {
 
     const CONCURRENT: usize = 16;
 
-    fn begin_all(&self) -> Option<BatchFuture> {
-        // Requests are read twice if the service runs them together; they are not read for nothing otherwise.
-        if !self.callee.service.supports_batching() {
-            return None;
-        }
-        let requests = self.next.as_slice().iter().filter_map(|raw| self.read(raw).1.ok());
-        let requests: Vec<_> = requests.filter(|request| is_services(&request.method)).collect();
-        let calls = requests.iter().map(|request| request.call(&self.callee.context));
-        batch::begin_all(self.callee.service.as_ref(), calls)
-    }
-
-    fn begin_next(&mut self, batched: &mut BatchState) -> Option<(Frame, CallFuture)> {
+    fn begin_next(&mut self, batch: &Batch) -> Option<(Frame, CallFuture)> {
         let raw = self.next.next()?;
-        let (frame, request) = self.read(&raw);
+        let (frame, request) = match request::members(&raw) {
+            Ok(members) => members.read(self.version_1),
+            Err(fault) => (Frame::unknown(), Err(fault)),
+        };
         let call = match request {
             Ok(request) => {
-                let batched = if is_services(&request.method) { batched.take_next() } else { None };
                 let Callee { service, context, url } = &self.callee;
-                batched.unwrap_or_else(|| begin(service.as_ref(), &request, context, || url.clone()))
+                let call = Call { form: CallForm::Batch(batch), ..request.call(context) };
+                begin(service.as_ref(), call, || url.clone())
             }
             Err(fault) => MaybeReady::now(Err(fault)),
         };

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call, system};
+use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call};
 use crate::codec::tape::{Place, Tape, ValueRef, Values};
 use crate::codec::xmlrpc as wire;
 use crate::codec::xmlrpc::Dialect;
 use crate::model::fault::{Fault, Kind};
 use crate::protocol::batch;
-use crate::protocol::batch::{BatchState, Entries};
-use crate::protocol::frontend;
+use crate::protocol::batch::Entries;
 use crate::service::args::Args;
+use crate::service::batch::Batch;
 use crate::service::future::MaybeReady;
-use crate::service::{BatchFuture, Call, CallFuture, Context, Format, RpcService};
+use crate::service::{Call, CallForm, CallFuture, Context, Format, RpcService};
 
 /// The name of the method.
 pub(super) use crate::codec::xmlrpc::MULTICALL as NAME;
@@ -50,11 +50,6 @@ impl Calls {
     }
 }
 
-/// Whether a method belongs to the service, rather than to the protocol.
-fn is_services(method: &str) -> bool {
-    !system::is_own(method) && !frontend::is_private(method)
-}
-
 /// The name and the parameters of one call.
 fn entry<'t>(call: ValueRef<'t, 't>) -> Result<(&'t str, Values<'t, 't>), Fault> {
     let wrong = |what: &'static str| Fault::new(Kind::Structure, what);
@@ -77,19 +72,11 @@ impl Entries for Calls {
     /// One after another: callers of `system.multicall` rely on the order, as they would of separate requests.
     const CONCURRENT: usize = 1;
 
-    fn begin_all(&self) -> Option<BatchFuture> {
-        let entries = self.next.as_slice().iter().filter_map(|place| entry(self.tape.at(*place)).ok());
-        let calls = entries.filter(|(method, _)| is_services(method));
-        let calls = calls.map(|(method, params)| Call { method, args: Args::Values(params), context: &self.context });
-        batch::begin_all(self.service.as_ref(), calls)
-    }
-
-    fn begin_next(&mut self, batched: &mut BatchState) -> Option<((), CallFuture)> {
-        let call = self.tape.at(self.next.next()?);
-        let call = match entry(call) {
+    fn begin_next(&mut self, batch: &Batch) -> Option<((), CallFuture)> {
+        let call = match entry(self.tape.at(self.next.next()?)) {
             Ok((method, params)) => {
-                let batched = if is_services(method) { batched.take_next() } else { None };
-                batched.unwrap_or_else(|| begin_call(self.service.as_ref(), method, params, &self.context))
+                let (args, form) = (Args::Values(params), CallForm::Batch(batch));
+                begin_call(self.service.as_ref(), Call { method, args, context: &self.context, form })
             }
             Err(fault) => MaybeReady::now(Err(fault)),
         };
