@@ -226,9 +226,6 @@ pub(super) fn resolve(
     let description = file.description.as_ref().and_then(|named| reading.description(named));
     let token = file.token.as_ref().and_then(|secret| reading.secret(secret));
     let protocol = *file.protocol.get_ref();
-    if !Protocol::OF_UPSTREAMS.contains(&protocol) {
-        reading.wrong(file.protocol.span(), UnsupportedProtocol(protocol).to_string());
-    }
     match (protocol, file.batching.get_ref()) {
         (Protocol::Soap, Batching::On | Batching::BareResults) => {
             reading.wrong(file.batching.span(), "SOAP has no way for several calls to travel together");
@@ -276,7 +273,8 @@ pub(super) fn resolve(
         refresh: file.refresh.0,
         ..UpstreamOptions::new(protocol)
     };
-    Upstream::new(transport, options).ok()
+    let unsupported = |error: UnsupportedProtocol| problems.push(Problem::at(file.protocol.span(), error.to_string()));
+    Upstream::new(transport, options).map_err(unsupported).ok()
 }
 
 /// Reads what stands elsewhere, and notes what is wrong with it.
