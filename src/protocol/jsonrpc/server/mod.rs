@@ -31,7 +31,7 @@ pub use openrpc::OpenRpc;
 use request::{CallTarget, Members};
 use response::Frame;
 
-/// The JSON-RPC face of a group.
+/// The JSON-RPC frontend of a group.
 #[derive(Debug, Clone)]
 pub struct JsonRpc {
     /// How what JSON cannot carry is written.

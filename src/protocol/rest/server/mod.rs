@@ -44,7 +44,7 @@ use response::Form;
 pub use documents::{Described, OpenApi, OpenApiOfAll};
 pub use route_check::{Checked, Part, Wrong, check};
 
-/// The REST face of a group.
+/// The REST frontend of a group.
 #[derive(Debug, Clone, Default)]
 pub struct Rest {
     /// What an operator decides about it.
@@ -62,7 +62,7 @@ pub struct Rest {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RestOptions {
     /// The sites whose pages may call this group from a browser, such as `https://casino.example`, each exactly as
-    /// browsers write it: scheme, host, and the port if it is not the usual one. `*` stands for all sites. Without any,
+    /// browsers write it: scheme, host, and the port if it is not the usual one. `*` means all origins. Without any,
     /// pages of other sites may not.
     pub cors: Vec<String>,
 }
@@ -113,7 +113,7 @@ type Answered = MaybeReady<Result<Response<Body>, Problem>>;
 struct At<'a> {
     /// The method whose own path it is.
     own: Option<&'a interface::Method>,
-    /// The routes to it. Where it is a method's own path, only routes that have it as it is.
+    /// The routes at the path. If it is also the path of a method, only routes without variables count.
     routes: Option<Found<'a, 'a>>,
 }
 
@@ -129,7 +129,7 @@ impl<'a> At<'a> {
         self.own.filter(|method| *verb != Method::OPTIONS && verbs(method).contains(verb))
     }
 
-    /// The route that answers this verb, and what its variables stand for.
+    /// The route with this verb, and the values of its variables.
     fn route(&self, verb: &Method) -> Option<(&'a Arc<RestRoute>, &[Cow<'a, str>])> {
         let found = self.routes.as_ref()?;
         Some((found.route(verb)?, &found.values))

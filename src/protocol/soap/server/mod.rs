@@ -34,7 +34,7 @@ pub use namespace::namespace_of;
 pub use options::SoapOptions;
 pub use wsdl::Wsdl;
 
-/// The SOAP face of one group.
+/// The SOAP frontend of one group.
 #[derive(Debug, Clone)]
 pub struct Soap {
     /// What an operator decides about it.
@@ -49,7 +49,7 @@ pub struct Soap {
 }
 
 impl Soap {
-    /// A face whose messages have this target namespace, such as [`namespace_of`] the group's path, unless the options
+    /// A frontend whose messages have this target namespace, such as [`namespace_of`] the group's path, unless the options
     /// say otherwise.
     pub fn new(namespace: impl Into<String>) -> Soap {
         Soap {
@@ -66,7 +66,7 @@ impl Soap {
         self.options.namespace.as_deref().unwrap_or(&self.namespace)
     }
 
-    /// The shapes of what the group's methods take and answer. A face serves one group, so they are compiled once.
+    /// The shapes of what the group's methods take and answer. A frontend serves one group, so they are compiled once.
     pub fn shapes(&self, interface: &Interface) -> &Arc<Shapes> {
         self.shapes.get_or_init(|| Arc::new(Shapes::of(interface)))
     }
@@ -146,8 +146,8 @@ impl Soap {
         Ok(pending.and_then(move |answer| answering.write(answer, name)))
     }
 
-    /// Passes a call on as it is written, if it is not written as this group's own description has it, but as that of the
-    /// server behind it: so whoever was made for that server goes on as before.
+    /// Passes a call through in its original bytes if it follows the upstream's own WSDL rather than that of the group, so
+    /// that clients made for the upstream keep working.
     fn call_raw(
         &self,
         service: &dyn RpcService,

@@ -26,7 +26,7 @@ use crate::service::passthrough::{RawCall, RawFormat};
 use crate::service::{Call, CallForm, CallFuture, Encode, Format, Output, Rows, RpcService};
 use multicall::Calls;
 
-/// The XML-RPC face of a group.
+/// The XML-RPC frontend of a group.
 #[derive(Debug, Clone, Copy)]
 pub struct XmlRpc {
     /// How what XML-RPC leaves open is read and written.
