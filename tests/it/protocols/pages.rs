@@ -155,7 +155,7 @@ fn only_what_the_group_speaks_is_offered() {
         String::from_utf8(body.to_vec()).unwrap()
     };
     let xml = page(&[Protocol::XmlRpc]);
-    assert!(xml.contains("value=\"xmlrpc\"") && !xml.contains("value=\"soap\"") && !xml.contains("openapi.json"));
+    assert!(xml.contains("value=\"xml-rpc\"") && !xml.contains("value=\"soap\"") && !xml.contains("openapi.json"));
     assert!(page(&[Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Rest, Protocol::Soap]).contains("openapi.json"));
     let none = page(&[]);
     assert!(none.contains("<h3") && !none.contains("<button type=\"submit\"") && !none.contains("<input"));
