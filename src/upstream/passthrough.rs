@@ -201,7 +201,7 @@ impl Begun {
     async fn whole(self, limit: usize) -> Result<Bytes, Fault> {
         let Some(rest) = self.rest else { return Ok(self.first) };
         let rest = rest.collect(limit.saturating_sub(self.first.len())).await;
-        let rest = rest.map_err(|error| super::remote::unanswered(&error))?;
+        let rest = rest.map_err(|error| super::fault::from_transport(&error))?;
         Ok([self.first, rest].concat().into())
     }
 }

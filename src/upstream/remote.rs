@@ -8,7 +8,7 @@ use http::{Request, Response};
 use tokio::runtime::Handle;
 
 use super::version::{Description, Versions};
-use super::{Batching, UpstreamOptions};
+use super::{Batching, UpstreamOptions, fault};
 use crate::codec::xmlrpc::MULTICALL;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
@@ -101,19 +101,6 @@ impl Upstream {
         self.inner.versions.last()
     }
 
-    /// Calls a method as it is, for whoever learns.
-    pub(super) async fn ask(
-        &self,
-        codec: &ClientCodec,
-        method: &str,
-        arguments: Vec<Value>,
-    ) -> Result<Value, ResponseError> {
-        let asked = CallTarget { method, known: None };
-        let request = codec.encode_call(asked, ArgValues::ByPosition(arguments)).map_err(ResponseError::Fault)?;
-        let response = self.exchange(request, Repeat::Harmless).await.map_err(ResponseError::Fault)?;
-        codec.decode_response(asked, &response)
-    }
-
     pub(super) async fn exchange(&self, request: Request<Bytes>, repeat: Repeat) -> Result<Response<Bytes>, Fault> {
         let exchanged = self.inner.transport.exchange(request, repeat, self.inner.options.max_response, None).await;
         exchanged.map_err(|error| self.unanswered(&error))
@@ -122,7 +109,7 @@ impl Upstream {
     /// The fault that an error on the way is for the caller.
     pub(super) fn unanswered(&self, error: &TransportError) -> Fault {
         tracing::warn!(%error, server = self.servers(), "a call has no answer");
-        unanswered(error)
+        fault::from_transport(error)
     }
 
     /// Whether the request for a call may be sent twice.
@@ -195,14 +182,8 @@ impl Upstream {
         if !matches!(no_answer, ResponseError::Fault(_)) {
             tracing::warn!(error = %no_answer, server = self.servers(), method, "a call has no answer that can be read");
         }
-        no_answer.into_fault()
+        fault::from_response(no_answer, self.inner.options.protocol)
     }
-}
-
-/// The fault that an error on the way is for whoever need not know where the server is.
-pub(super) fn unanswered(error: &TransportError) -> Fault {
-    let kind = if error.is_late() { Kind::Late } else { Kind::Unreachable };
-    Fault::new(kind, format!("the server behind this one does not answer: {}", error.reason()))
 }
 
 fn unlearned() -> Fault {
