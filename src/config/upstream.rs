@@ -85,8 +85,8 @@ pub(super) struct UpstreamFile {
     /// How JSON-RPC passes parameters: most servers take them by position, some by name only.
     #[serde(default)]
     param_structure: ParamStructure,
-    /// Whether the calls of a client's `system.batching` or batch travel to the server together, in one round trip: as one
-    /// `system.batching` or batch, which the server must then be able to answer. SOAP has no such thing.
+    /// Whether the calls of a client's `system.multicall` or batch travel to the server together, in one round trip: as one
+    /// `system.multicall` or batch, which the server must then be able to answer. SOAP has no such thing.
     #[schemars(with = "Batching")]
     #[serde(default = "no_batching")]
     batching: Spanned<Batching>,
@@ -265,7 +265,7 @@ pub(super) fn resolve(
         dialect: Dialect { reading: xml::Reading::Lenient, ..dialect },
         max_response: file.max_response.0,
         title: file.title,
-        name: path.get_ref().clone(),
+        group: path.get_ref().clone(),
         refresh: file.refresh.0,
         ..UpstreamOptions::new(file.protocol)
     };

@@ -22,6 +22,7 @@
 //! the group and the server.
 
 mod batch;
+mod call_scope;
 pub(crate) mod discovery;
 pub(crate) mod fault;
 mod name_patterns;

@@ -1,4 +1,4 @@
-//! A server elsewhere, called as a service.
+//! An upstream as a service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tokio::runtime::Handle;
 
-use super::version::{Description, Versions};
+use super::call_scope::CallScope;
+use super::version::{Current, Description};
 use super::{Batching, UpstreamOptions, fault};
 use crate::codec::xmlrpc::MULTICALL;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
-use crate::model::shape::Shapes;
 use crate::model::value::Value;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::protocol::jsonrpc;
@@ -20,18 +20,17 @@ use crate::protocol::xmlrpc;
 use crate::service::args;
 use crate::service::args::ArgValues;
 use crate::service::future::{MaybeReady, run_blocking};
-use crate::service::passthrough::{RawCall, RawFormat};
-use crate::service::{BatchFuture, Call, CallFuture, Output, RawFuture, RpcService};
+use crate::service::{Call, CallForm, CallFuture, Output, RpcService};
 use crate::upstream::UpstreamProtocol;
 use crate::upstream::transport::{Repeat, Transport, TransportError};
 
-/// From this many bytes on an answer is read on a thread beside those that answer small ones.
+/// Responses of this size and more are decoded on a blocking thread, so that they do not delay other calls.
 pub(super) const LARGE: usize = 256 << 10;
 
-/// A server elsewhere, called as a service.
+/// A server behind the gateway, as a service.
 ///
-/// It has no methods until it has [described itself](Upstream::discover); until then, servers of XML-RPC and JSON-RPC are asked
-/// all the same, with what the caller gives. Clones are the same server.
+/// Its methods are unknown until the server has [described itself](Upstream::discover). Until then, calls are sent to
+/// XML-RPC and JSON-RPC servers with the arguments as they come. Clones share connections and description.
 #[derive(Clone)]
 pub struct Upstream {
     pub(super) inner: Arc<Inner>,
@@ -40,75 +39,68 @@ pub struct Upstream {
 pub(super) struct Inner {
     pub(super) transport: Transport,
     pub(super) options: UpstreamOptions,
-    pub(super) versions: Versions,
+    pub(super) description: Current,
 }
 
 impl Upstream {
-    /// A server that is reached this way. Nobody is asked before the first call, or before somebody wants to
-    /// [learn](Upstream::discover).
+    /// An upstream that is reached by this transport. Nothing is sent before the first call or
+    /// [`discover`](Upstream::discover).
     pub fn new(transport: Transport, options: UpstreamOptions) -> Upstream {
-        let interface =
-            Interface { title: options.title.clone().unwrap_or_else(|| options.name.clone()), ..Interface::default() };
-        let none = Description {
-            shapes: Shapes::of(&interface),
-            interface,
-            inferred: true,
-            complete: false,
-            unmatched: Vec::new(),
-            codec: first_tongue(&options),
-        };
-        Upstream { inner: Arc::new(Inner { transport, options, versions: Versions::new(none) }) }
+        let title = options.title.clone().unwrap_or_else(|| options.group.clone());
+        let description = Current::new(Description::unknown(title, initial_codec(&options)));
+        Upstream { inner: Arc::new(Inner { transport, options, description }) }
     }
 
-    /// Asks the server what it is, and takes that for its interface from now on. Answers whether that is another than
-    /// before.
+    /// Asks the server for its description, which is the interface from now on. Returns whether it has changed.
     ///
     /// # Errors
-    /// Where the server cannot be reached or does not say; what was known before is then still so.
+    /// If the server cannot be reached or has no description that can be used. The last description then stays.
     pub async fn discover(&self) -> Result<bool, Fault> {
-        let offer = self.describe_itself().await?;
-        let before = self.inner.versions.last();
-        if before.complete == offer.complete && before.interface == offer.interface && before.codec.is_some() {
-            return Ok(false);
-        }
-        if !self.inner.versions.add(offer) {
-            return Err(Fault::new(Kind::Internal, "the server has described itself in too many ways"));
-        }
-        Ok(true)
+        Ok(self.inner.description.replace(self.describe_itself().await?))
     }
 
-    /// Takes over what another has learned, if that is the same server, about which the operator says the same: for as long
-    /// as this one has learned nothing itself.
+    /// Takes over the description of `other`, if both have the same servers and options, and this one has none yet. A
+    /// reload of the configuration uses this, so that unchanged groups keep their methods.
     pub fn remember(&self, other: &Upstream) {
         let (own, known) = (&self.inner, other.offer());
         let same = own.options == other.inner.options && self.servers() == other.servers();
-        if same && known.complete && own.versions.count() == 0 {
-            own.versions.add(known.clone());
+        if same && known.is_complete() && !self.offer().is_complete() {
+            own.description.replace((*known).clone());
         }
     }
 
-    /// How long after the server has described itself it is asked again.
+    /// The time between two discoveries.
     pub fn refresh(&self) -> Duration {
         self.inner.options.refresh
     }
 
-    /// Where the server is, for messages; without passwords.
+    /// The servers, for log lines; without passwords.
     pub fn servers(&self) -> String {
         self.inner.transport.names().collect::<Vec<_>>().join(" and ")
     }
 
-    pub(super) fn offer(&self) -> &Description {
-        self.inner.versions.last()
+    /// The current description.
+    pub(super) fn offer(&self) -> Arc<Description> {
+        self.inner.description.get()
     }
 
-    pub(super) async fn exchange(&self, request: Request<Bytes>, repeat: Repeat) -> Result<Response<Bytes>, Fault> {
-        let exchanged = self.inner.transport.exchange(request, repeat, self.inner.options.max_response, None).await;
-        exchanged.map_err(|error| self.unanswered(&error))
+    /// Sends a request and reads the whole response.
+    pub(super) async fn exchange(
+        &self,
+        mut request: Request<Bytes>,
+        repeat: Repeat,
+        scope: &CallScope,
+    ) -> Result<Response<Bytes>, Fault> {
+        scope.apply_to(&mut request);
+        let Inner { transport, options, .. } = &*self.inner;
+        let exchanged = transport.exchange(request, repeat, options.max_response, scope.deadline).await;
+        exchanged.map_err(|error| self.transport_fault(&error, scope))
     }
 
-    /// The fault that an error on the way is for the caller.
-    pub(super) fn unanswered(&self, error: &TransportError) -> Fault {
-        tracing::warn!(%error, server = self.servers(), "a call has no answer");
+    /// Logs a transport error, with the server, and converts it into a fault that does not name the server.
+    pub(super) fn transport_fault(&self, error: &TransportError, scope: &CallScope) -> Fault {
+        let group = self.inner.options.group.as_str();
+        tracing::warn!(group, request_id = scope.id(), %error, server = self.servers(), "a call to an upstream failed");
         fault::from_transport(error)
     }
 
@@ -119,8 +111,8 @@ impl Upstream {
         if harmless { Repeat::Harmless } else { Repeat::Unsent }
     }
 
-    /// A method as the interface has it; `None` where nobody knows. One that stands for other calls is none, whatever the
-    /// server has: those could be of methods that may not be called.
+    /// The parameters of a method; `None` if the server has not described itself. `system.multicall` is never a method
+    /// here, even if the server has it: its calls could be of methods that are not allowed.
     pub(super) fn find<'k>(
         &self,
         offer: &'k Description,
@@ -133,19 +125,19 @@ impl Upstream {
             Some(shape) => {
                 Ok(Some(args::KnownParams { method: shape, shapes: &offer.shapes, inferred: offer.inferred }))
             }
-            None if offer.complete => Err(Fault::no_such_method(method)),
+            None if offer.is_complete() => Err(Fault::no_such_method(method)),
             None => Ok(None),
         }
     }
 
-    /// The request that makes a call, and whether it may be sent twice.
+    /// The request of a call, and whether it may be sent twice.
     fn request(&self, offer: &Description, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
         let (asked, arguments) = self.prepare(offer, call)?;
-        let codec = offer.codec.as_ref().ok_or_else(unlearned)?;
+        let codec = offer.codec.as_ref().ok_or_else(undescribed)?;
         Ok((codec.encode_call(asked, arguments)?, self.repeat(call.method)))
     }
 
-    /// A call as the server is to have it, with its secret if it wants one.
+    /// The arguments as they are sent: behind the token, if the options have one.
     pub(super) fn prepare<'c>(
         &self,
         offer: &'c Description,
@@ -162,46 +154,48 @@ impl Upstream {
         Ok((CallTarget { known: None, ..asked }, ArgValues::ByPosition(values)))
     }
 
-    /// The answer in a response; `offer` is what was known when it was asked for.
+    /// The result in a response; `offer` is the description with which the call was encoded.
     pub(super) fn decode_response(
         &self,
         method: &str,
         offer: &Description,
         response: &Response<Bytes>,
+        scope: &CallScope,
     ) -> Result<Output, Fault> {
-        let codec = offer.codec.as_ref().ok_or_else(unlearned)?;
+        let codec = offer.codec.as_ref().ok_or_else(undescribed)?;
         let asked = CallTarget { method, known: self.find(offer, method)? };
         match codec.decode_response(asked, response) {
             Ok(value) => Ok(Output::One(Box::new(value))),
-            Err(no_answer) => Err(self.fault_of(method, no_answer)),
+            Err(error) => Err(self.response_fault(method, error, scope)),
         }
     }
 
-    /// The fault that a response without an answer is for the caller.
-    pub(super) fn fault_of(&self, method: &str, no_answer: ResponseError) -> Fault {
-        if !matches!(no_answer, ResponseError::Fault(_)) {
-            tracing::warn!(error = %no_answer, server = self.servers(), method, "a call has no answer that can be read");
+    /// Logs a response without a result, and converts it into a fault. A fault of the upstream is neither logged nor
+    /// changed.
+    pub(super) fn response_fault(&self, method: &str, error: ResponseError, scope: &CallScope) -> Fault {
+        if !matches!(error, ResponseError::Fault(_)) {
+            let group = self.inner.options.group.as_str();
+            let server = self.servers();
+            tracing::warn!(group, request_id = scope.id(), method, %error, server, "the response of an upstream is unusable");
         }
-        fault::from_response(no_answer, self.inner.options.protocol)
+        fault::from_response(error, self.inner.options.protocol)
     }
 }
 
-fn unlearned() -> Fault {
-    Fault::new(Kind::Unreachable, "the server behind this one has not yet said how it is asked")
+fn undescribed() -> Fault {
+    Fault::new(Kind::Unreachable, "the upstream server has not yet described itself")
 }
 
 fn positions(arguments: ArgValues) -> Result<Vec<Value>, Fault> {
     match arguments {
         ArgValues::ByPosition(values) => Ok(values),
         ArgValues::ByName(none) if none.is_empty() => Ok(Vec::new()),
-        ArgValues::ByName(_) => {
-            Err(Fault::bad_params("the order of the parameters is not known here: give them by position"))
-        }
+        ArgValues::ByName(_) => Err(Fault::bad_params("the order of the parameters is unknown: pass them by position")),
     }
 }
 
-/// How a server is asked before it has said anything.
-fn first_tongue(options: &UpstreamOptions) -> Option<ClientCodec> {
+/// The codec until the server has described itself; SOAP has none, because its messages depend on the WSDL.
+fn initial_codec(options: &UpstreamOptions) -> Option<ClientCodec> {
     match options.protocol {
         UpstreamProtocol::XmlRpc => {
             let dialect = options.dialect;
@@ -224,44 +218,31 @@ fn first_tongue(options: &UpstreamOptions) -> Option<ClientCodec> {
 }
 
 impl RpcService for Upstream {
-    fn interface(&self) -> &Interface {
-        &self.offer().interface
-    }
-
-    fn has_undescribed_methods(&self) -> bool {
-        !self.offer().complete
-    }
-
-    fn supports_batching(&self) -> bool {
-        self.inner.options.batching != Batching::Off
-    }
-
-    fn call_batch(&self, calls: &[Call<'_>]) -> Option<BatchFuture> {
-        self.send_together(calls)
-    }
-
-    fn method_of_raw(&self, wire: RawFormat<'_>) -> Option<&str> {
-        match &self.offer().codec {
-            Some(ClientCodec::Soap(codec)) => codec.method_of_raw(wire),
-            _ => None,
-        }
-    }
-
-    fn call_raw(&self, call: Call<'_>, written: RawCall<'_>) -> Option<RawFuture> {
-        self.pass_on(call, written)
+    fn interface(&self) -> Arc<Interface> {
+        self.offer().interface.clone()
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {
-        let version = self.inner.versions.count();
-        let (request, repeat) = match self.request(self.inner.versions.at(version), &call) {
+        let offer = self.offer();
+        let other = match call.form {
+            CallForm::Plain => None,
+            CallForm::Raw(raw) => self.pass_on(&offer, call, raw),
+            CallForm::Batch(batch) => self.join(&offer, call, batch),
+        };
+        if let Some(other) = other {
+            return other;
+        }
+        let (request, repeat) = match self.request(&offer, &call) {
             Ok(request) => request,
             Err(fault) => return MaybeReady::now(Err(fault)),
         };
-        let (remote, method) = (self.clone(), call.method.to_owned());
+        let remote = self.clone();
+        let method = call.method.to_owned();
+        let scope = CallScope::new(call.context);
         MaybeReady::later(async move {
-            let response = remote.exchange(request, repeat).await?;
+            let response = remote.exchange(request, repeat, &scope).await?;
             let large = response.body().len() >= LARGE;
-            let decode_response = move || remote.decode_response(&method, remote.inner.versions.at(version), &response);
+            let decode_response = move || remote.decode_response(&method, &offer, &response, &scope);
             if large { run_blocking(&Handle::current(), decode_response).await } else { decode_response() }
         })
     }

@@ -28,7 +28,6 @@ use super::version::Description;
 use super::{DescriptionSource, Upstream, UpstreamOptions, UpstreamProtocol};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method, Param};
-use crate::model::shape::Shapes;
 use crate::protocol::client_codec::ClientCodec;
 use crate::protocol::jsonrpc::openrpc::read as openrpc_document;
 use crate::protocol::soap;
@@ -53,14 +52,12 @@ impl Upstream {
         };
         let unmatched = options.unmatched(&interface);
         amend(&mut interface, options);
-        Ok(Description {
-            unmatched,
-            shapes: Shapes::of(&interface),
-            interface,
-            inferred,
-            complete: true,
-            codec: Some(codec),
-        })
+        let mut description = Description::new(interface, inferred, unmatched, codec);
+        if options.token.is_some() {
+            // The token has to be put into each call, so no call can be passed on in its original bytes.
+            description.forget_messages();
+        }
+        Ok(description)
     }
 
     fn codec(&self) -> Result<ClientCodec, Fault> {
@@ -134,7 +131,7 @@ fn amend(interface: &mut Interface, options: &UpstreamOptions) {
     interface.methods.retain(|method| options.allows(&method.name));
     match &options.title {
         Some(title) => interface.title.clone_from(title),
-        None if interface.title.is_empty() => interface.title.clone_from(&options.name),
+        None if interface.title.is_empty() => interface.title.clone_from(&options.group),
         None => {}
     }
     for method in &mut interface.methods {

@@ -25,7 +25,7 @@ async fn behind(transport: Transport, protocol: UpstreamProtocol) -> Behind {
         remote::UpstreamOptions { description: Some(description(protocol)), ..remote::UpstreamOptions::new(protocol) };
     let remote = Upstream::new(transport, options);
     remote.discover().await.unwrap();
-    Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote), frontends: frontends() }
+    Behind { shapes: Shapes::of(&remote.interface()), service: Arc::new(remote), frontends: frontends() }
 }
 
 #[tokio::test]
