@@ -81,10 +81,10 @@ Examples:
   croupier add http://127.0.0.1:6800/jsonrpc --path /downloads
   croupier add 'http://localhost:8000/calculator?wsdl' --config casino.toml --append
 
-It finds out whether the upstream speaks XML-RPC, JSON-RPC or SOAP, what it offers and what is unusual about it. Nothing
-is called but introspection (system.listMethods, methodSignature, methodHelp, getCapabilities, and a multicall of
-these), rpc.discover, and GET of ?wsdl. A password in the URL is not printed. Where a user has none in the URL, it is
-read from the environment: SUPERVISOR_PASSWORD for a group at /supervisor.")]
+It finds out whether the upstream speaks XML-RPC, JSON-RPC or SOAP, which methods it has and what is unusual about it.
+Only harmless requests are sent: introspection (system.listMethods, methodSignature, methodHelp, getCapabilities, and a
+multicall of these), rpc.discover, and GET of ?wsdl. A password in the URL is not printed. A password that is not in the
+URL is read from the environment: SUPERVISOR_PASSWORD for a group at /supervisor.")]
     Add(Add),
     /// Print a completion script for a shell
     #[command(after_help = "For bash: croupier completions bash > ~/.local/share/bash-completion/completions/croupier")]

@@ -269,7 +269,7 @@ pub(super) fn resolve(
         dialect: Dialect { reading: xml::Reading::Lenient, ..dialect },
         max_response: file.max_response.0,
         title: file.title,
-        name: path.get_ref().clone(),
+        group: path.get_ref().clone(),
         refresh: file.refresh.0,
         ..UpstreamOptions::new(protocol)
     };

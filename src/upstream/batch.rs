@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::Response;
 use tokio::runtime::Handle;
 
+use super::call_scope::CallScope;
 use super::remote::LARGE;
 use super::version::Description;
 use super::{Batching, Upstream};
@@ -32,15 +33,19 @@ impl Upstream {
             Ok((_, arguments)) => arguments,
             Err(fault) => return Some(MaybeReady::now(Err(fault))),
         };
-        let (remote, offer) = (self.clone(), offer.clone());
+        let remote = self.clone();
+        let offer = offer.clone();
+        // The calls of a batch come from one request, so the scope of the first is that of all.
+        let scope = CallScope::new(call.context);
         // A batch belongs to one upstream and one description of it, which lives as long as the batch.
         let sender = Arc::as_ptr(&offer).addr();
         let call = BatchCall { method: call.method.to_owned(), arguments };
-        batch.join(sender, call, move |calls| MaybeReady::later(async move { remote.send(&offer, calls).await }))
+        batch
+            .join(sender, call, move |calls| MaybeReady::later(async move { remote.send(&offer, calls, &scope).await }))
     }
 
     /// Sends calls in one request; a call alone, or each alone if one of them cannot be encoded.
-    async fn send(&self, offer: &Arc<Description>, calls: Vec<BatchCall>) -> Answers {
+    async fn send(&self, offer: &Arc<Description>, calls: Vec<BatchCall>, scope: &CallScope) -> Answers {
         let is_harmless = |call: &BatchCall| self.repeat(&call.method) == Repeat::Harmless;
         let repeat = if calls.iter().all(is_harmless) { Repeat::Harmless } else { Repeat::Unsent };
         let encoded = match &offer.codec {
@@ -50,34 +55,42 @@ impl Upstream {
             }
             _ => None,
         };
-        let Some(request) = encoded else { return self.send_alone(offer, calls).await };
+        let Some(request) = encoded else { return self.send_alone(offer, calls, scope).await };
         let methods: Vec<String> = calls.into_iter().map(|call| call.method).collect();
-        let response = match self.exchange(request, repeat).await {
+        let response = match self.exchange(request, repeat, scope).await {
             Ok(response) => response,
             Err(fault) => return all_failed(&methods, &fault),
         };
         let large = response.body().len() >= LARGE;
-        let (remote, offer) = (self.clone(), offer.clone());
-        let decode = move || remote.decode_batch(&methods, &offer, &response);
+        let remote = self.clone();
+        let offer = offer.clone();
+        let scope = scope.clone();
+        let decode = move || remote.decode_batch(&methods, &offer, &response, &scope);
         if large { run_blocking(&Handle::current(), decode).await } else { decode() }
     }
 
     /// Sends each call in a request of its own, one after the other.
-    async fn send_alone(&self, offer: &Description, calls: Vec<BatchCall>) -> Answers {
+    async fn send_alone(&self, offer: &Description, calls: Vec<BatchCall>, scope: &CallScope) -> Answers {
         let mut results = Answers::with_capacity(calls.len());
         for BatchCall { method, arguments } in calls {
-            let result = self.send_one(offer, &method, arguments).await;
+            let result = self.send_one(offer, &method, arguments, scope).await;
             results.push(result.map(|value| Box::new(value) as Box<dyn Encode>));
         }
         results
     }
 
-    async fn send_one(&self, offer: &Description, method: &str, arguments: ArgValues) -> Result<Value, Fault> {
+    async fn send_one(
+        &self,
+        offer: &Description,
+        method: &str,
+        arguments: ArgValues,
+        scope: &CallScope,
+    ) -> Result<Value, Fault> {
         let codec = offer.codec.as_ref().ok_or_else(Fault::internal)?;
         let request = codec.encode_call(self.target(offer, method), arguments)?;
-        let response = self.exchange(request, self.repeat(method)).await?;
+        let response = self.exchange(request, self.repeat(method), scope).await?;
         let target = CallTarget { method, known: self.find(offer, method)? };
-        codec.decode_response(target, &response).map_err(|error| self.fault_of(method, error))
+        codec.decode_response(target, &response).map_err(|error| self.response_fault(method, error, scope))
     }
 
     /// The method as the codec encodes it: a call with a token in front of its arguments is none of those described.
@@ -87,7 +100,13 @@ impl Upstream {
         CallTarget { method, known }
     }
 
-    fn decode_batch(&self, methods: &[String], offer: &Description, response: &Response<Bytes>) -> Answers {
+    fn decode_batch(
+        &self,
+        methods: &[String],
+        offer: &Description,
+        response: &Response<Bytes>,
+        scope: &CallScope,
+    ) -> Answers {
         let known = |method| self.find(offer, method).ok().flatten();
         let targets: Vec<_> = methods.iter().map(|method| CallTarget { method, known: known(method) }).collect();
         let decoded = match &offer.codec {
@@ -97,26 +116,31 @@ impl Upstream {
         match decoded {
             Ok(results) => {
                 let mut results = results.into_iter();
-                methods.iter().map(|method| self.heard_of(method, results.next())).collect()
+                methods.iter().map(|method| self.batch_result(method, results.next(), scope)).collect()
             }
             // The methods may all exist, and only the way to call several at once may not.
-            Err(ResponseError::Fault(fault)) => all_failed(methods, &several(&fault)),
-            Err(no_answer) => all_failed(methods, &self.fault_of("system.multicall", no_answer)),
+            Err(ResponseError::Fault(fault)) => all_failed(methods, &no_batches(&fault)),
+            Err(error) => all_failed(methods, &self.response_fault("system.multicall", error, scope)),
         }
     }
 
-    fn heard_of(&self, method: &str, answer: Option<Result<Value, ResponseError>>) -> Result<Box<dyn Encode>, Fault> {
-        match answer {
+    fn batch_result(
+        &self,
+        method: &str,
+        result: Option<Result<Value, ResponseError>>,
+        scope: &CallScope,
+    ) -> Result<Box<dyn Encode>, Fault> {
+        match result {
             Some(Ok(value)) => Ok(Box::new(value)),
-            Some(Err(no_answer)) => Err(self.fault_of(method, no_answer)),
+            Some(Err(error)) => Err(self.response_fault(method, error, scope)),
             None => Err(Fault::internal()),
         }
     }
 }
 
-fn several(fault: &Fault) -> Fault {
+fn no_batches(fault: &Fault) -> Fault {
     let reason = &fault.message;
-    Fault::new(Kind::Unreachable, format!("the server behind this one does not take several calls at once: {reason}"))
+    Fault::new(Kind::Unreachable, format!("the upstream server does not accept several calls in one request: {reason}"))
 }
 
 /// The same fault for every call.

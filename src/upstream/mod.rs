@@ -1,7 +1,30 @@
-//! Servers elsewhere as services: asked in their own protocol, with what they say of themselves for an interface.
+//! Upstreams: servers behind the gateway, called as services.
+//!
+//! An [`Upstream`] is an [`RpcService`](crate::service::RpcService) whose methods are those of another server. It has
+//!
+//! - a [`Transport`](transport::Transport): where the server is, connections to it, time limits;
+//! - [`UpstreamOptions`]: what the operator says of the server, such as its protocol and which methods may be called;
+//! - a `Description`: the methods of the server and how they are called. It is discovered at start-up and again from time
+//!   to time ([`Upstream::keep_discovering`], module `discovery`), while calls go on with the last one.
+//!
+//! A call takes one of three ways:
+//!
+//! ```text
+//! remote.rs       arguments are coerced to the description, encoded by the ClientCodec of the protocol, and the
+//!                 response is decoded: the way of a call whose protocol is not that of the upstream
+//! passthrough.rs  the original bytes of a message go to an upstream of the same protocol, and its response comes back
+//!                 unchanged
+//! batch.rs        several calls of one request go out in one request (`system.multicall`, JSON-RPC batch)
+//! ```
+//!
+//! A fault of the server reaches the caller unchanged. Everything else that goes wrong becomes a fault of the kind
+//! `Unreachable` or `Late`, whose text says what happened but not where the server is (`fault.rs`); the log line names
+//! the group and the server.
 
 mod batch;
-mod discovery;
+mod call_scope;
+pub(crate) mod discovery;
+pub(crate) mod fault;
 mod name_patterns;
 mod options;
 mod passthrough;

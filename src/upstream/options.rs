@@ -1,4 +1,4 @@
-//! What an operator says of a server elsewhere.
+//! What the operator says of an upstream.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,7 +42,7 @@ pub enum Batching {
     BareResults,
 }
 
-/// Where the description of a server is.
+/// Where the description of an upstream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DescriptionSource {
     /// At a URL of the server, or below its own path.
@@ -56,7 +56,7 @@ pub enum DescriptionSource {
     },
 }
 
-/// What an operator says of a server elsewhere, beside how it is reached.
+/// What the operator says of an upstream, apart from how it is reached.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UpstreamOptions {
     /// The protocol in which it is asked.
@@ -86,10 +86,11 @@ pub struct UpstreamOptions {
     pub dialect: Dialect,
     /// How many bytes an answer may have (64 MiB by default).
     pub max_response: usize,
-    /// What the group is called, whatever the server says.
+    /// The title of the group; without it, the server's own.
     pub title: Option<String>,
-    /// What it is called where nobody says it, such as its path.
-    pub name: String,
+    /// The path of the group. It is in each log line about the upstream, and is the title if neither `title` nor the
+    /// server gives one.
+    pub group: String,
     /// How long after the server has described itself it is asked again (5 min by default).
     pub refresh: Duration,
 }
@@ -112,12 +113,12 @@ impl UpstreamOptions {
             dialect: Dialect::default(),
             max_response: 64 << 20,
             title: None,
-            name: String::new(),
+            group: String::new(),
             refresh: Duration::from_secs(300),
         }
     }
 
-    /// The names that are said of methods, and fit none of these.
+    /// The names in the options that match no method of the interface, with their keys.
     pub(super) fn unmatched(&self, interface: &Interface) -> Vec<String> {
         let lists =
             [("allow", &self.allow), ("deny", &self.deny), ("safe", &self.safe), ("idempotent", &self.idempotent)];
@@ -142,7 +143,7 @@ mod tests {
     use crate::model::interface::Method;
 
     #[test]
-    fn names_that_fit_no_method_are_told() {
+    fn names_that_match_no_method_are_listed() {
         let method = |name: &str| Method {
             name: name.to_owned(),
             doc: String::new(),

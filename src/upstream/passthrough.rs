@@ -1,4 +1,7 @@
-//! Calls passed on as they are written, and their answers on their way back.
+//! Calls that are passed on in their original bytes, and their responses.
+//!
+//! The beginning of a response is read before any of it is passed on: a response that breaks off early, or is not of the
+//! protocol, still becomes a fault. The rest is streamed, with no limit on its size.
 
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
@@ -13,6 +16,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use super::Upstream;
+use super::call_scope::CallScope;
 use super::version::Description;
 use crate::model::fault::{BoxError, Fault};
 use crate::protocol::Protocol;
@@ -20,33 +24,32 @@ use crate::protocol::client_codec::ClientCodec;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawBody, RawCall, RawFormat, RawResponse};
 use crate::service::{Call, CallFuture, Output};
-use crate::upstream::transport::{Incoming, Repeat};
+use crate::upstream::transport::{Incoming, Repeat, TransportError};
 
-/// How an answer of XML-RPC begins, but for what may stand before it.
+/// The first tag of an XML-RPC response, which a prolog may precede.
 static START: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("<methodResponse"));
-/// The same of SOAP.
+/// The first tag of a SOAP message, without its prefix.
 static ENVELOPE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("Envelope"));
-/// How much of an answer is waited for before any of it is passed on: where a shorter one breaks off, its caller can
-/// still be told so.
+/// How many bytes are read before any of them is passed on. A response that breaks off before becomes a fault.
 const FIRST: usize = 64 << 10;
 
-/// Which method is called, and what was known when it was.
+/// A call that has been passed on, with the description that was current then.
 #[derive(Clone, Copy)]
-struct CallTarget<'a> {
+struct PassedCall<'a> {
     method: &'a str,
     offer: &'a Description,
+    scope: &'a CallScope,
 }
 
-/// An answer as far as it has come.
+/// A response of which the beginning has been read.
 struct Begun {
-    /// What has come.
     first: Bytes,
-    /// What is still to come; `None` where that was all.
+    /// The rest; `None` if `first` is the whole body.
     rest: Option<Incoming>,
 }
 
 impl Upstream {
-    /// Passes a call on, if the server is asked in the same protocol and nothing is to be put into the call.
+    /// Passes a call on, if the upstream speaks the same protocol and nothing has to be put into the call.
     pub(super) fn pass_on(
         &self,
         offer: &Arc<Description>,
@@ -70,33 +73,47 @@ impl Upstream {
             (RawFormat::Soap, _) => return None,
         };
         let offer = offer.clone();
-        let (remote, method, repeat) = (self.clone(), call.method.to_owned(), self.repeat(call.method));
+        let remote = self.clone();
+        let method = call.method.to_owned();
+        let repeat = self.repeat(call.method);
+        let scope = CallScope::new(call.context);
         Some(MaybeReady::later(async move {
-            let asked = CallTarget { method: &method, offer: &offer };
-            remote.send_raw(request, repeat, asked).await
+            let passed = PassedCall { method: &method, offer: &offer, scope: &scope };
+            remote.send_raw(request, repeat, passed).await
         }))
     }
 
-    async fn send_raw(&self, request: Request<Bytes>, repeat: Repeat, asked: CallTarget<'_>) -> Result<Output, Fault> {
+    async fn send_raw(
+        &self,
+        mut request: Request<Bytes>,
+        repeat: Repeat,
+        passed: PassedCall<'_>,
+    ) -> Result<Output, Fault> {
+        let scope = passed.scope;
+        scope.apply_to(&mut request);
         let protocol = self.inner.options.protocol;
-        let sent = self.inner.transport.send(request, repeat, None).await;
-        let (head, body) = sent.map_err(|error| self.unanswered(&error))?.into_parts();
+        let sent = self.inner.transport.send(request, repeat, scope.deadline).await;
+        let (head, body) = sent.map_err(|error| self.transport_fault(&error, scope))?.into_parts();
+        let body = body.with_deadline(scope.deadline);
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
-        let plain = is_an_answers(head.status, protocol) && !head.headers.contains_key(header::CONTENT_ENCODING);
-        if let Some(content_type) = content_type.filter(|content_type| plain && is_of(protocol, content_type)) {
-            let begun = begin(body).await.map_err(|error| self.unanswered(&error))?;
+        let plain = may_be_response(head.status, protocol) && !head.headers.contains_key(header::CONTENT_ENCODING);
+        if let Some(content_type) =
+            content_type.filter(|content_type| plain && is_media_type_of(protocol, content_type))
+        {
+            let begun = begin(body).await.map_err(|error| self.transport_fault(&error, scope))?;
             if begun.looks_like(protocol) {
                 return Ok(Output::Raw(RawResponse::new(head.status, content_type, begun.content())));
             }
-            return self.read(asked, Response::from_parts(head, begun.whole(self.inner.options.max_response).await?));
+            return self.read(passed, Response::from_parts(head, begun.whole(self.inner.options.max_response).await?));
         }
-        let bytes = body.collect(self.inner.options.max_response).await.map_err(|error| self.unanswered(&error))?;
-        self.read(asked, Response::from_parts(head, bytes))
+        let bytes =
+            body.collect(self.inner.options.max_response).await.map_err(|error| self.transport_fault(&error, scope))?;
+        self.read(passed, Response::from_parts(head, bytes))
     }
 
-    /// Reads an answer that cannot be passed on as it is: mostly it is none.
-    fn read(&self, asked: CallTarget<'_>, response: Response<Bytes>) -> Result<Output, Fault> {
-        self.decode_response(asked.method, asked.offer, &response)
+    /// Decodes a response that cannot be passed on, mostly because it is not one of the protocol.
+    fn read(&self, passed: PassedCall<'_>, response: Response<Bytes>) -> Result<Output, Fault> {
+        self.decode_response(passed.method, passed.offer, &response, passed.scope)
     }
 }
 
@@ -107,15 +124,15 @@ fn request(written: &RawCall<'_>, usual: HeaderValue) -> Request<Bytes> {
     request
 }
 
-/// Whether a response of this status holds an answer: faults of SOAP have others than 200 (SOAP 1.1, section 6.2; SOAP 1.2,
+/// Whether a response with this status can hold a result or a fault: faults of SOAP have other statuses than 200 (SOAP 1.1, section 6.2; SOAP 1.2,
 /// Part 2, section 7.4.2).
-fn is_an_answers(status: StatusCode, protocol: Protocol) -> bool {
+fn may_be_response(status: StatusCode, protocol: Protocol) -> bool {
     let fault = status == StatusCode::INTERNAL_SERVER_ERROR || status == StatusCode::BAD_REQUEST;
     status == StatusCode::OK || (protocol == Protocol::Soap && fault)
 }
 
-/// Whether a content type is one of the protocol's.
-fn is_of(protocol: Protocol, content_type: &HeaderValue) -> bool {
+/// Whether the protocol uses this media type.
+fn is_media_type_of(protocol: Protocol, content_type: &HeaderValue) -> bool {
     let bytes = content_type.as_bytes();
     let media = bytes.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
     match protocol {
@@ -125,8 +142,8 @@ fn is_of(protocol: Protocol, content_type: &HeaderValue) -> bool {
     }
 }
 
-/// Waits for the beginning of an answer, or for all of a short one.
-async fn begin(mut body: Incoming) -> Result<Begun, crate::upstream::transport::TransportError> {
+/// Reads the beginning of a response, or all of a short one.
+async fn begin(mut body: Incoming) -> Result<Begun, TransportError> {
     if let Some(length) = body.size_hint().exact().filter(|length| *length <= FIRST as u64) {
         let limit = usize::try_from(length).unwrap_or(FIRST);
         return Ok(Begun { first: body.collect(limit).await?, rest: None });
@@ -136,16 +153,17 @@ async fn begin(mut body: Incoming) -> Result<Begun, crate::upstream::transport::
         match body.frame().await {
             None => return Ok(Begun { first: first.freeze(), rest: None }),
             Some(frame) => {
-                if let Ok(data) = frame.map_err(crate::upstream::transport::TransportError::broken_off)?.into_data() {
+                if let Ok(data) = frame.map_err(TransportError::broken_off)?.into_data() {
                     first.extend_from_slice(&data);
                 }
             }
         }
     }
-    Ok(Begun { first: first.freeze(), rest: Some(body) })
+    // From here on, the client of the gateway sets the pace, and the deadline is no longer that of the upstream.
+    Ok(Begun { first: first.freeze(), rest: Some(body.with_deadline(None)) })
 }
 
-/// What an answer of JSON-RPC consists of, all of it unread.
+/// The members of a JSON-RPC response; their values are skipped.
 #[derive(Deserialize)]
 struct Members {
     jsonrpc: Option<IgnoredAny>,
@@ -156,25 +174,24 @@ struct Members {
 }
 
 impl Members {
-    fn are_an_answer(&self) -> bool {
+    fn are_response(&self) -> bool {
         self.jsonrpc.is_some() && self.id.is_some() && self.result != self.error.is_some()
     }
 }
 
-/// A result may be `null`, and is there all the same.
+/// Whether the member is there; its value may be `null`.
 fn present<'de, D: Deserializer<'de>>(result: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(result).map(|_| true)
 }
 
-/// Whether a document ends as every answer of XML-RPC does, unless there is a comment where nobody has one.
+/// Whether a document ends as an XML-RPC response does. One that ends with a comment does not, and is decoded instead.
 fn ends(all: &[u8]) -> bool {
     let inside = all.trim_ascii_end().strip_suffix(b"</methodResponse>").unwrap_or_default().trim_ascii_end();
     inside.ends_with(b"</params>") || inside.ends_with(b"</fault>")
 }
 
 impl Begun {
-    /// Whether this looks like an answer in the protocol: it begins like one and, if it is all there, has what an answer
-    /// has and ends like one.
+    /// Whether this looks like a response of the protocol: it begins like one and, if it is complete, ends like one.
     fn looks_like(&self, protocol: Protocol) -> bool {
         let (all, whole) = (self.first.as_ref(), self.rest.is_none());
         let start = all.get(..512).unwrap_or(all);
@@ -184,7 +201,7 @@ impl Begun {
                 ENVELOPE.find(start).is_some() && (!whole || all.trim_ascii_end().ends_with(b"Envelope>"))
             }
             Protocol::JsonRpc if whole => {
-                serde_json::from_slice(all).is_ok_and(|members: Members| members.are_an_answer())
+                serde_json::from_slice(all).is_ok_and(|members: Members| members.are_response())
             }
             Protocol::JsonRpc => all.trim_ascii_start().starts_with(b"{"),
             Protocol::Rest | Protocol::Page => false,
@@ -198,16 +215,16 @@ impl Begun {
         }
     }
 
-    /// All of it, of at most so many bytes.
+    /// The whole body, of at most `limit` bytes.
     async fn whole(self, limit: usize) -> Result<Bytes, Fault> {
         let Some(rest) = self.rest else { return Ok(self.first) };
         let rest = rest.collect(limit.saturating_sub(self.first.len())).await;
-        let rest = rest.map_err(|error| super::remote::unanswered(&error))?;
+        let rest = rest.map_err(|error| super::fault::from_transport(&error))?;
         Ok([self.first, rest].concat().into())
     }
 }
 
-/// A body whose beginning has been looked at.
+/// A body whose beginning has been read before.
 struct Resumed {
     first: Option<Bytes>,
     rest: Incoming,

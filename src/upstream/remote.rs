@@ -1,4 +1,4 @@
-//! A server elsewhere, called as a service.
+//! An upstream as a service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tokio::runtime::Handle;
 
+use super::call_scope::CallScope;
 use super::version::{Current, Description};
-use super::{Batching, UpstreamOptions};
+use super::{Batching, UpstreamOptions, fault};
 use crate::codec::xmlrpc::MULTICALL;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
@@ -24,13 +25,13 @@ use crate::service::{Call, CallForm, CallFuture, Output, RpcService};
 use crate::upstream::UnsupportedProtocol;
 use crate::upstream::transport::{Repeat, Transport, TransportError};
 
-/// From this many bytes on an answer is read on a thread beside those that answer small ones.
+/// Responses of this size and more are decoded on a blocking thread, so that they do not delay other calls.
 pub(super) const LARGE: usize = 256 << 10;
 
-/// A server elsewhere, called as a service.
+/// A server behind the gateway, as a service.
 ///
-/// It has no methods until it has [described itself](Upstream::discover); until then, servers of XML-RPC and JSON-RPC are asked
-/// all the same, with what the caller gives. Clones are the same server.
+/// Its methods are unknown until the server has [described itself](Upstream::discover). Until then, calls are sent to
+/// XML-RPC and JSON-RPC servers with the arguments as they come. Clones share connections and description.
 #[derive(Clone)]
 pub struct Upstream {
     pub(super) inner: Arc<Inner>,
@@ -43,31 +44,30 @@ pub(super) struct Inner {
 }
 
 impl Upstream {
-    /// A server that is reached this way. Nobody is asked before the first call, or before somebody wants to
-    /// [learn](Upstream::discover).
+    /// An upstream that is reached by this transport. Nothing is sent before the first call or
+    /// [`discover`](Upstream::discover).
     ///
     /// # Errors
-    /// Where upstream servers cannot be called in the protocol: [`Protocol::Rest`] and [`Protocol::Page`].
+    /// If upstream servers cannot be called in the protocol: [`Protocol::Rest`] and [`Protocol::Page`].
     pub fn new(transport: Transport, options: UpstreamOptions) -> Result<Upstream, UnsupportedProtocol> {
         if !Protocol::OF_UPSTREAMS.contains(&options.protocol) {
             return Err(UnsupportedProtocol(options.protocol));
         }
-        let title = options.title.clone().unwrap_or_else(|| options.name.clone());
-        let description = Current::new(Description::unknown(title, first_tongue(&options)));
+        let title = options.title.clone().unwrap_or_else(|| options.group.clone());
+        let description = Current::new(Description::unknown(title, initial_codec(&options)));
         Ok(Upstream { inner: Arc::new(Inner { transport, options, description }) })
     }
 
-    /// Asks the server what it is, and takes that for its interface from now on. Answers whether that is another than
-    /// before.
+    /// Asks the server for its description, which is the interface from now on. Returns whether it has changed.
     ///
     /// # Errors
-    /// Where the server cannot be reached or does not say; what was known before is then still so.
+    /// If the server cannot be reached or has no description that can be used. The last description then stays.
     pub async fn discover(&self) -> Result<bool, Fault> {
         Ok(self.inner.description.replace(self.describe_itself().await?))
     }
 
-    /// Takes over what another has learned, if that is the same server, about which the operator says the same: for as long
-    /// as this one has learned nothing itself.
+    /// Takes over the description of `other`, if both have the same servers and options, and this one has none yet. A
+    /// reload of the configuration uses this, so that unchanged groups keep their methods.
     pub fn remember(&self, other: &Upstream) {
         let (own, known) = (&self.inner, other.offer());
         let same = own.options == other.inner.options && self.servers() == other.servers();
@@ -76,12 +76,12 @@ impl Upstream {
         }
     }
 
-    /// How long after the server has described itself it is asked again.
+    /// The time between two discoveries.
     pub fn refresh(&self) -> Duration {
         self.inner.options.refresh
     }
 
-    /// Where the server is, for messages; without passwords.
+    /// The servers, for log lines; without passwords.
     pub fn servers(&self) -> String {
         self.inner.transport.names().collect::<Vec<_>>().join(" and ")
     }
@@ -91,28 +91,24 @@ impl Upstream {
         self.inner.description.get()
     }
 
-    /// Calls a method as it is, for whoever learns.
-    pub(super) async fn ask(
+    /// Sends a request and reads the whole response.
+    pub(super) async fn exchange(
         &self,
-        codec: &ClientCodec,
-        method: &str,
-        arguments: Vec<Value>,
-    ) -> Result<Value, ResponseError> {
-        let asked = CallTarget { method, known: None };
-        let request = codec.encode_call(asked, ArgValues::ByPosition(arguments)).map_err(ResponseError::Fault)?;
-        let response = self.exchange(request, Repeat::Harmless).await.map_err(ResponseError::Fault)?;
-        codec.decode_response(asked, &response)
+        mut request: Request<Bytes>,
+        repeat: Repeat,
+        scope: &CallScope,
+    ) -> Result<Response<Bytes>, Fault> {
+        scope.apply_to(&mut request);
+        let Inner { transport, options, .. } = &*self.inner;
+        let exchanged = transport.exchange(request, repeat, options.max_response, scope.deadline).await;
+        exchanged.map_err(|error| self.transport_fault(&error, scope))
     }
 
-    pub(super) async fn exchange(&self, request: Request<Bytes>, repeat: Repeat) -> Result<Response<Bytes>, Fault> {
-        let exchanged = self.inner.transport.exchange(request, repeat, self.inner.options.max_response, None).await;
-        exchanged.map_err(|error| self.unanswered(&error))
-    }
-
-    /// The fault that an error on the way is for the caller.
-    pub(super) fn unanswered(&self, error: &TransportError) -> Fault {
-        tracing::warn!(%error, server = self.servers(), "a call has no answer");
-        unanswered(error)
+    /// Logs a transport error, with the server, and converts it into a fault that does not name the server.
+    pub(super) fn transport_fault(&self, error: &TransportError, scope: &CallScope) -> Fault {
+        let group = self.inner.options.group.as_str();
+        tracing::warn!(group, request_id = scope.id(), %error, server = self.servers(), "a call to an upstream failed");
+        fault::from_transport(error)
     }
 
     /// Whether the request for a call may be sent twice.
@@ -122,8 +118,8 @@ impl Upstream {
         if harmless { Repeat::Harmless } else { Repeat::Unsent }
     }
 
-    /// A method as the interface has it; `None` where nobody knows. One that stands for other calls is none, whatever the
-    /// server has: those could be of methods that may not be called.
+    /// The parameters of a method; `None` if the server has not described itself. `system.multicall` is never a method
+    /// here, even if the server has it: its calls could be of methods that are not allowed.
     pub(super) fn find<'k>(
         &self,
         offer: &'k Description,
@@ -141,14 +137,14 @@ impl Upstream {
         }
     }
 
-    /// The request that makes a call, and whether it may be sent twice.
+    /// The request of a call, and whether it may be sent twice.
     fn request(&self, offer: &Description, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
         let (asked, arguments) = self.prepare(offer, call)?;
-        let codec = offer.codec.as_ref().ok_or_else(unlearned)?;
+        let codec = offer.codec.as_ref().ok_or_else(undescribed)?;
         Ok((codec.encode_call(asked, arguments)?, self.repeat(call.method)))
     }
 
-    /// A call as the server is to have it, with its secret if it wants one.
+    /// The arguments as they are sent: behind the token, if the options have one.
     pub(super) fn prepare<'c>(
         &self,
         offer: &'c Description,
@@ -165,52 +161,48 @@ impl Upstream {
         Ok((CallTarget { known: None, ..asked }, ArgValues::ByPosition(values)))
     }
 
-    /// The answer in a response; `offer` is what was known when it was asked for.
+    /// The result in a response; `offer` is the description with which the call was encoded.
     pub(super) fn decode_response(
         &self,
         method: &str,
         offer: &Description,
         response: &Response<Bytes>,
+        scope: &CallScope,
     ) -> Result<Output, Fault> {
-        let codec = offer.codec.as_ref().ok_or_else(unlearned)?;
+        let codec = offer.codec.as_ref().ok_or_else(undescribed)?;
         let asked = CallTarget { method, known: self.find(offer, method)? };
         match codec.decode_response(asked, response) {
             Ok(value) => Ok(Output::One(Box::new(value))),
-            Err(no_answer) => Err(self.fault_of(method, no_answer)),
+            Err(error) => Err(self.response_fault(method, error, scope)),
         }
     }
 
-    /// The fault that a response without an answer is for the caller.
-    pub(super) fn fault_of(&self, method: &str, no_answer: ResponseError) -> Fault {
-        if !matches!(no_answer, ResponseError::Fault(_)) {
-            tracing::warn!(error = %no_answer, server = self.servers(), method, "a call has no answer that can be read");
+    /// Logs a response without a result, and converts it into a fault. A fault of the upstream is neither logged nor
+    /// changed.
+    pub(super) fn response_fault(&self, method: &str, error: ResponseError, scope: &CallScope) -> Fault {
+        if !matches!(error, ResponseError::Fault(_)) {
+            let group = self.inner.options.group.as_str();
+            let server = self.servers();
+            tracing::warn!(group, request_id = scope.id(), method, %error, server, "the response of an upstream is unusable");
         }
-        no_answer.into_fault()
+        fault::from_response(error, self.inner.options.protocol)
     }
 }
 
-/// The fault that an error on the way is for whoever need not know where the server is.
-pub(super) fn unanswered(error: &TransportError) -> Fault {
-    let kind = if error.is_late() { Kind::Late } else { Kind::Unreachable };
-    Fault::new(kind, format!("the server behind this one does not answer: {}", error.reason()))
-}
-
-fn unlearned() -> Fault {
-    Fault::new(Kind::Unreachable, "the server behind this one has not yet said how it is asked")
+fn undescribed() -> Fault {
+    Fault::new(Kind::Unreachable, "the upstream server has not yet described itself")
 }
 
 fn positions(arguments: ArgValues) -> Result<Vec<Value>, Fault> {
     match arguments {
         ArgValues::ByPosition(values) => Ok(values),
         ArgValues::ByName(none) if none.is_empty() => Ok(Vec::new()),
-        ArgValues::ByName(_) => {
-            Err(Fault::bad_params("the order of the parameters is not known here: give them by position"))
-        }
+        ArgValues::ByName(_) => Err(Fault::bad_params("the order of the parameters is unknown: pass them by position")),
     }
 }
 
-/// How a server is asked before it has said anything.
-fn first_tongue(options: &UpstreamOptions) -> Option<ClientCodec> {
+/// The codec until the server has described itself; SOAP has none, because its messages depend on the WSDL.
+fn initial_codec(options: &UpstreamOptions) -> Option<ClientCodec> {
     match options.protocol {
         Protocol::XmlRpc => {
             let dialect = options.dialect;
@@ -251,11 +243,13 @@ impl RpcService for Upstream {
             Ok(request) => request,
             Err(fault) => return MaybeReady::now(Err(fault)),
         };
-        let (remote, method) = (self.clone(), call.method.to_owned());
+        let remote = self.clone();
+        let method = call.method.to_owned();
+        let scope = CallScope::new(call.context);
         MaybeReady::later(async move {
-            let response = remote.exchange(request, repeat).await?;
+            let response = remote.exchange(request, repeat, &scope).await?;
             let large = response.body().len() >= LARGE;
-            let decode_response = move || remote.decode_response(&method, &offer, &response);
+            let decode_response = move || remote.decode_response(&method, &offer, &response, &scope);
             if large { run_blocking(&Handle::current(), decode_response).await } else { decode_response() }
         })
     }

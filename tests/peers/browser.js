@@ -324,7 +324,7 @@ async function showsTwoOfThree(browser, why, name) {
 }
 
 async function showsServersElsewhere(browser) {
-  await showsTwoOfThree(browser, /No answer\. the server behind this one does not answer: /, 'elsewhere');
+  await showsTwoOfThree(browser, /No answer\. the upstream server cannot be reached: /, 'elsewhere');
 }
 
 async function showsTheTable(browser) {

@@ -1,10 +1,10 @@
-//! What the names of methods suggest, and no more than that.
+//! Guesses by the names of methods. They become suggestions, never settings.
 
 use crate::model::interface::Method;
 
-/// How the names of methods begin that change nothing.
+/// The first words of methods that probably change nothing.
 const READING: [&str; 6] = ["get", "list", "is", "has", "read", "tell"];
-/// Words of methods that end the server, or run whatever they are given.
+/// Words of methods that probably stop the server, or run what they are given.
 const DANGEROUS: [&str; 13] = [
     "shutdown",
     "restart",
@@ -21,18 +21,18 @@ const DANGEROUS: [&str; 13] = [
     "shell",
 ];
 
-/// The methods that change nothing, by their names.
+/// The methods that probably change nothing.
 pub(super) fn reading(methods: &[Method]) -> Vec<&str> {
     let reads = |name: &&str| words(last(name)).first().is_some_and(|first| READING.contains(&first.as_str()));
     names(methods).filter(reads).filter(|name| !is_dangerous(name)).collect()
 }
 
-/// The methods that one would not want everybody to call, by their names.
+/// The methods that should probably not be public.
 pub(super) fn dangerous(methods: &[Method]) -> Vec<&str> {
     names(methods).filter(|name| is_dangerous(name)).collect()
 }
 
-/// What stands before the first dot of all names, if it is the same.
+/// The part before the first dot, if it is the same for all names.
 pub(super) fn common(methods: &[Method]) -> Option<&str> {
     let mut spaces = names(methods).map(|name| name.split_once('.').map(|(space, _)| space));
     let first = spaces.next()??;
@@ -51,7 +51,7 @@ fn last(name: &str) -> &str {
     name.rsplit(['.', '/', ':']).next().unwrap_or(name)
 }
 
-/// The words of a name, in small letters: `getProcess_info2` has `get`, `process` and `info`.
+/// The words of a name, in lower case: `getProcess_info2` has `get`, `process` and `info`.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut small = false;

@@ -1,4 +1,4 @@
-//! Where a server is, as a person types it: without what is secret in it, and with a name for its group.
+//! The URL of a server as a user types it: without its secrets, and with a name for its group.
 
 use std::path::Path;
 
@@ -6,24 +6,24 @@ use percent_encoding::percent_decode_str;
 
 use crate::upstream::transport::{Address, AddressError};
 
-/// Where servers answer whose URL was given without a path.
-const USUAL: [&str; 2] = ["/RPC2", "/jsonrpc"];
+/// The paths that are tried if the URL has none.
+const USUAL_PATHS: [&str; 2] = ["/RPC2", "/jsonrpc"];
 
-/// Where a server is, and by what right it is asked.
+/// The URL of a server, and the credentials for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     /// The URL without user and password.
     pub(super) url: String,
-    /// The name for basic authentication.
+    /// The user for basic authentication.
     pub(super) user: Option<String>,
     /// The password for it.
     pub(super) password: Option<String>,
 }
 
 impl Place {
-    /// Takes a URL apart; a query that asks for a WSDL document is not part of the server's own.
-    pub(super) fn of(url: &str) -> Result<Place, AddressError> {
-        // Whatever is wrong with it is told before anything of it is shown.
+    /// Parses a URL. The query `?wsdl` is dropped: it belongs to the document, not to the service.
+    pub(super) fn parse(url: &str) -> Result<Place, AddressError> {
+        // Its errors do not repeat a password.
         let _: Address = url.parse()?;
         let url = url.split_once('#').map_or(url, |(url, _)| url);
         let cut = url.len().saturating_sub("?wsdl".len());
@@ -52,14 +52,14 @@ impl Place {
         }
     }
 
-    /// This place and, if it names no path, the usual ones of the same server.
+    /// This place and, if it has no path, the same server with the usual paths.
     pub(super) fn and_usual(&self) -> Vec<Place> {
         let has_path = self.url.parse::<Address>().is_ok_and(|address| address.path() != "/");
-        let others = USUAL.iter().filter(|_| !has_path).filter_map(|path| self.at(path));
+        let others = USUAL_PATHS.iter().filter(|_| !has_path).filter_map(|path| self.at(path));
         [self.clone()].into_iter().chain(others).collect()
     }
 
-    /// Another path of the same server.
+    /// The same server with another path; `None` if that is not a valid URL.
     pub(super) fn at(&self, path: &str) -> Option<Place> {
         let own = self.url.parse::<Address>().ok()?;
         let bare = self.url.strip_suffix(own.path()).unwrap_or(&self.url);
@@ -68,14 +68,14 @@ impl Place {
         url.parse::<Address>().is_ok().then(|| Place { url, ..self.clone() })
     }
 
-    /// The same server, asked over SCGI; `None` where it is already, or where that cannot be.
+    /// The same server over SCGI; `None` if it is already, or if the URL has no form for SCGI.
     pub(super) fn over_scgi(&self) -> Option<Place> {
         let (scheme, rest) = self.url.split_once(':')?;
         let url = ["http", "unix"].contains(&scheme).then(|| format!("scgi:{rest}"))?;
         url.parse::<Address>().is_ok().then(|| Place { url, ..self.clone() })
     }
 
-    /// A name for the server: its socket's, or its host's if that is no number and no loopback.
+    /// A name for the server: that of its socket, or of its host unless that is an IP address or `localhost`.
     pub(super) fn name(&self) -> Option<String> {
         let rest = self.url.split_once(':').map_or("", |(_, rest)| rest);
         let name = match rest.strip_prefix("//") {
@@ -96,13 +96,13 @@ impl Place {
     }
 }
 
-/// A text as one segment of a group's path.
+/// A text as a segment of a group's path: other characters become `-`.
 pub(super) fn segment(text: &str) -> String {
     let kept = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     text.chars().map(kept).collect::<String>().trim_matches(['-', '.']).to_owned()
 }
 
-/// The name of an environment's variable that has to do with a group.
+/// The name of an environment variable for a group: `SUPERVISOR_PASSWORD` for `/supervisor`.
 pub(super) fn variable(path: &str, what: &str) -> String {
     let kept = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     let name: String = path.trim_matches('/').chars().map(kept).collect();
@@ -118,33 +118,33 @@ mod tests {
 
     #[test]
     fn what_is_secret_is_taken_out() {
-        let place = Place::of("http://ann:p%40ss@wheel:9001/RPC2").unwrap();
+        let place = Place::parse("http://ann:p%40ss@wheel:9001/RPC2").unwrap();
         assert_eq!(place.url, "http://wheel:9001/RPC2");
         assert_eq!((place.user.as_deref(), place.password.as_deref()), (Some("ann"), Some("p@ss")));
         assert!(place.address().is_ok());
-        assert_eq!(Place::of("https://ann@wheel/a@b").unwrap().password, None);
-        assert_eq!(Place::of("http://wheel/a@b").unwrap().user, None);
-        assert_eq!(Place::of("http://wheel/service?WSDL").unwrap().url, "http://wheel/service");
-        assert!(!Place::of("ftp://ann:secret@wheel").unwrap_err().to_string().contains("secret"));
+        assert_eq!(Place::parse("https://ann@wheel/a@b").unwrap().password, None);
+        assert_eq!(Place::parse("http://wheel/a@b").unwrap().user, None);
+        assert_eq!(Place::parse("http://wheel/service?WSDL").unwrap().url, "http://wheel/service");
+        assert!(!Place::parse("ftp://ann:secret@wheel").unwrap_err().to_string().contains("secret"));
     }
 
     #[test]
     fn a_server_without_a_path_is_looked_for_at_the_usual_ones() {
         let urls = |url: &str| -> Vec<String> {
-            Place::of(url).unwrap().and_usual().into_iter().map(|place| place.url).collect()
+            Place::parse(url).unwrap().and_usual().into_iter().map(|place| place.url).collect()
         };
         assert_eq!(urls("http://wheel/"), ["http://wheel/", "http://wheel/RPC2", "http://wheel/jsonrpc"]);
         assert_eq!(urls("unix:/a.sock"), ["unix:/a.sock", "unix:/a.sock:/RPC2", "unix:/a.sock:/jsonrpc"]);
         assert_eq!(urls("unix:/a.sock:/"), ["unix:/a.sock:/", "unix:/a.sock:/RPC2", "unix:/a.sock:/jsonrpc"]);
         assert_eq!(urls("unix:/a.sock:/x"), ["unix:/a.sock:/x"]);
-        let other = |url: &str| Place::of(url).unwrap().at("/b?c").unwrap().url;
+        let other = |url: &str| Place::parse(url).unwrap().at("/b?c").unwrap().url;
         assert_eq!(other("http://wheel/a.wsdl"), "http://wheel/b?c");
         assert_eq!(other("unix:/a.sock:/a.wsdl"), "unix:/a.sock:/b?c");
     }
 
     #[test]
     fn scgi_is_tried_where_it_can_be_meant() {
-        let scgi = |url: &str| Place::of(url).unwrap().over_scgi().map(|place| place.url);
+        let scgi = |url: &str| Place::parse(url).unwrap().over_scgi().map(|place| place.url);
         assert_eq!(scgi("http://wheel:5000/RPC2").as_deref(), Some("scgi://wheel:5000/RPC2"));
         assert_eq!(scgi("unix:/a.sock:/RPC2").as_deref(), Some("scgi:/a.sock:/RPC2"));
         assert_eq!((scgi("https://wheel"), scgi("http://wheel"), scgi("scgi://wheel:1")), (None, None, None));
@@ -161,7 +161,7 @@ mod tests {
             ("http://[::1]:80/", None),
             ("http://localhost:80/", None),
         ] {
-            assert_eq!(Place::of(url).unwrap().name().as_deref(), name, "{url}");
+            assert_eq!(Place::parse(url).unwrap().name().as_deref(), name, "{url}");
         }
     }
 

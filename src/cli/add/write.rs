@@ -1,125 +1,119 @@
-//! What was found, as TOML with comments.
+//! A server that was found, as TOML with comments.
 
 use std::fmt::Write as _;
 
-use super::look::Found;
-use super::names;
 use super::place::variable;
+use super::search::FoundServer;
+use super::{names, words};
 use crate::model::text::shorten;
+use crate::upstream::Batching;
 
-/// How wide lines are, in characters.
+/// The longest line, in characters.
 const WIDTH: usize = 100;
-/// How many names a suggestion has at most.
-const NAMES: usize = 200;
-/// How many notes' characters are kept.
-const NOTE: usize = 500;
+/// The most names in a suggestion.
+const MAX_NAMES: usize = 200;
+/// The longest comment, in characters; the rest is cut off.
+const MAX_COMMENT: usize = 500;
 
-/// A group as it is to be called.
+/// The path of the new group, and the environment variable for its password.
 #[derive(Debug)]
-pub(super) struct Group {
-    /// Its path.
+pub(super) struct NewGroup {
     pub(super) path: String,
-    /// The variable that holds the password.
+    /// The environment variable for the password.
     pub(super) password: String,
 }
 
-impl Group {
-    /// The variable that holds the secret before the parameters.
-    pub(super) fn token(&self) -> String {
+impl NewGroup {
+    /// The environment variable for the secret before the parameters.
+    pub(super) fn token_variable(&self) -> String {
         variable(&self.path, "TOKEN")
     }
 }
 
-/// The TOML of a group whose calls a server answers, with what was found out about that as comments.
-pub(super) fn block(found: &Found, group: &Group) -> String {
+/// The TOML of a group in front of the server, with what was found out about the server as comments.
+pub(super) fn block(found: &FoundServer, group: &NewGroup) -> String {
     let mut text = String::new();
-    comment(&mut text, "", &format!("{} speaks {}.", found.place.url, found.protocol.title()));
-    comment(&mut text, "", &offered(found));
-    for note in &found.notes {
-        comment(&mut text, "- ", note);
+    comment(&mut text, "", &format!("{} speaks {}.", found.place.url, found.report.protocol.title()));
+    comment(&mut text, "", &words::offer(found));
+    for note in words::notes(found) {
+        comment(&mut text, "- ", &note);
     }
     line(&mut text, format_args!("[group.{}.upstream]", quoted(&group.path)));
     line(&mut text, format_args!("urls = [{}]", quoted(&found.place.url)));
-    line(&mut text, format_args!("protocol = {}", quoted(found.protocol.name())));
-    if let Some(path) = &found.description {
+    line(&mut text, format_args!("protocol = {}", quoted(found.report.protocol.name())));
+    if let Some(path) = &found.report.wsdl_path {
         line(&mut text, format_args!("description = {}", quoted(path)));
     }
-    if let [_, _, ..] = found.ports.as_slice() {
-        comment(&mut text, "", "It has several ports; without this, the first for SOAP 1.1 is meant. One of:");
-        for port in &found.ports {
+    if let [_, _, ..] = found.report.ports.as_slice() {
+        comment(&mut text, "", "It has several ports; without this key, the first for SOAP 1.1 is used. One of:");
+        for port in &found.report.ports {
             line(&mut text, format_args!("# wsdl-port = {}", quoted(&port.name)));
         }
     }
-    if found.by_name {
+    if found.report.by_name {
         line(&mut text, format_args!("param-structure = \"by-name\""));
     }
-    rights(&mut text, found, group);
+    credentials(&mut text, found, group);
     suggestions(&mut text, found);
     text
 }
 
-fn offered(found: &Found) -> String {
-    match &found.interface {
-        Some(interface) => {
-            let count = interface.methods.len();
-            let methods = if count == 1 { "method" } else { "methods" };
-            format!("It offers {count} {methods}, {}.", found.how)
-        }
-        None => format!("It does not say which methods it has: {}. Calls are passed on as they are given.", found.how),
-    }
-}
-
-/// By what right the server is asked: where its secrets are, and never they themselves.
-fn rights(text: &mut String, found: &Found, group: &Group) {
+/// The user, and where the secrets are; never the secrets themselves.
+fn credentials(text: &mut String, found: &FoundServer, group: &NewGroup) {
     if let Some(user) = &found.place.user {
         line(text, format_args!("user = {}", quoted(user)));
-        comment(text, "", &format!("Set {} in the environment of croupier to the password.", group.password));
+        comment(text, "", &format!("Set the environment variable {} of croupier to the password.", group.password));
         line(text, format_args!("password = {}", secret(&group.password)));
     }
-    if found.token {
-        let variable = group.token();
+    if found.report.wants_token {
+        let variable = group.token_variable();
         comment(
             text,
             "",
             &format!(
-                "It wants a secret before the parameters of each call (\"Unauthorized\"). Set {variable} in the \
-                 environment of croupier to the whole text, which is `token:` and the secret for aria2."
+                "It requires a secret before the parameters of each call (\"Unauthorized\"). Set the environment \
+                 variable {variable} of croupier to the whole text; for aria2, that is `token:` and the secret."
             ),
         );
         line(text, format_args!("token = {}", secret(&variable)));
     }
 }
 
-/// How the place of a secret is written.
+/// The TOML that reads a secret from an environment variable.
 pub(super) fn secret(variable: &str) -> String {
     format!("{{ env = {} }}", quoted(variable))
 }
 
-fn suggestions(text: &mut String, found: &Found) {
-    if let Some(how) = found.batching {
-        comment(text, "", "With this, calls that a client makes in one request travel to it in one:");
-        line(text, format_args!("# batching = {}", quoted(how)));
+fn suggestions(text: &mut String, found: &FoundServer) {
+    let batching = match found.report.batching {
+        Some(Batching::On) => Some("on"),
+        Some(Batching::BareResults) => Some("bare-results"),
+        Some(Batching::Off) | None => None,
+    };
+    if let Some(batching) = batching {
+        comment(text, "", "With this, calls that a client sends in one request are sent on in one request:");
+        line(text, format_args!("# batching = {}", quoted(batching)));
     }
-    let Some(interface) = &found.interface else {
-        comment(text, "", "Whoever knows their names can say which ones may be called:");
+    let Some(interface) = &found.report.interface else {
+        comment(text, "", "If you know the names of its methods, list those that may be called:");
         line(text, format_args!("# allow = [\"*\"]"));
         return;
     };
     let reading = names::reading(&interface.methods);
     if !reading.is_empty() {
-        comment(text, "", "By their names these change nothing. If that is so, let HTTP GET ask for them:");
+        comment(text, "", "By their names, these methods change nothing. If that is true, allow HTTP GET for them:");
         list(text, "safe", &reading);
     }
     let dangerous = names::dangerous(&interface.methods);
     if !dangerous.is_empty() {
-        comment(text, "", "By their names these are not for everybody. This hides them:");
+        comment(text, "", "By their names, these methods are dangerous. This makes them unavailable:");
         list(text, "deny", &dangerous);
     }
 }
 
-/// A list of names that is commented out.
+/// A list of names, commented out.
 fn list(text: &mut String, key: &str, names: &[&str]) {
-    let items: Vec<String> = names.iter().take(NAMES).map(|name| quoted(name)).collect();
+    let items: Vec<String> = names.iter().take(MAX_NAMES).map(|name| quoted(name)).collect();
     let all = items.join(", ");
     if all.chars().count() + key.len() + 8 <= WIDTH {
         line(text, format_args!("# {key} = [{all}]"));
@@ -128,14 +122,14 @@ fn list(text: &mut String, key: &str, names: &[&str]) {
         wrapped(text, "#     ", "#     ", items.iter().map(|item| format!("{item},")));
         line(text, format_args!("# ]"));
     }
-    if names.len() > NAMES {
-        comment(text, "", &format!("and {} more.", names.len() - NAMES));
+    if names.len() > MAX_NAMES {
+        comment(text, "", &format!("and {} more.", names.len() - MAX_NAMES));
     }
 }
 
-/// A comment of as many lines as it takes.
+/// A comment, wrapped to lines of `WIDTH`.
 fn comment(text: &mut String, mark: &str, sentence: &str) {
-    let clean = shorten(sentence, NOTE);
+    let clean = shorten(sentence, MAX_COMMENT);
     let (first, next) = (format!("# {mark}"), format!("# {}", " ".repeat(mark.len())));
     wrapped(text, &first, &next, clean.split(' ').map(str::to_owned));
 }
@@ -160,8 +154,8 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     let _ = writeln!(text, "{line}");
 }
 
-/// A text on one line, as TOML's basic strings are written (TOML 1.0, section "String"). JSON's escapes are among theirs,
-/// but DEL is to be escaped too.
+/// A TOML basic string (TOML 1.0, section "String"). JSON's escapes are a subset of its escapes, except that DEL must be
+/// escaped too.
 pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }
@@ -172,8 +166,9 @@ mod tests {
     use crate::cli::add::place::Place;
     use crate::model::interface::{Interface, Method};
     use crate::protocol::Protocol;
+    use crate::upstream::discovery::probe::{ProbeReport, Quirk};
 
-    fn found(names: &[String]) -> Found {
+    fn found(names: &[String]) -> FoundServer {
         let method = |name: &String| Method {
             name: name.clone(),
             doc: String::new(),
@@ -182,20 +177,18 @@ mod tests {
             safe: false,
         };
         let interface = Interface { methods: names.iter().map(method).collect(), ..Interface::default() };
-        let place = Place::of("http://ann:secret@wheel/RPC2").unwrap();
-        Found {
-            interface: Some(interface),
-            how: "as it says".into(),
-            notes: vec!["A \"note\"\nwith\u{7f} all\u{1b}[2J sorts".into()],
-            token: true,
-            ..Found::new(&place, Protocol::XmlRpc)
-        }
+        let place = Place::parse("http://ann:secret@wheel/RPC2").unwrap();
+        let mut report = ProbeReport::new(Protocol::XmlRpc);
+        report.interface = Some(interface);
+        report.quirks = vec![Quirk::NamesOnly("A \"note\"\nwith\u{7f} all\u{1b}[2J sorts".into())];
+        report.wants_token = true;
+        FoundServer { place, report, scgi_instead: false, service_address: None }
     }
 
     #[test]
-    fn whatever_a_server_says_the_text_is_toml_and_the_suggestions_are_too() {
+    fn the_text_is_toml_for_every_server_and_so_are_the_suggestions() {
         let names: Vec<String> = (0..300).map(|at| format!("get{at}.\"x\"\u{7f}\\")).collect();
-        let group = Group { path: "/a\"b".into(), password: "A_PASSWORD".into() };
+        let group = NewGroup { path: "/a\"b".into(), password: "A_PASSWORD".into() };
         let text = block(&found(&names), &group);
         assert!(!text.contains("secret@") && !text.contains('\u{1b}'), "{text}");
         let table: toml::Table = text.parse().unwrap();
@@ -208,7 +201,7 @@ mod tests {
     #[test]
     fn a_suggestion_is_taken_by_removing_the_marks() {
         let names: Vec<String> = (0..30).map(|at| format!("a.get_{at}")).collect();
-        let text = block(&found(&names), &Group { path: "/a".into(), password: "A".into() });
+        let text = block(&found(&names), &NewGroup { path: "/a".into(), password: "A".into() });
         let lines = text.lines().skip_while(|line| !line.starts_with("# safe"));
         let taken: String = lines.map(|line| format!("{}\n", &line[2..])).collect();
         let table: toml::Table = taken.parse().unwrap();

@@ -275,7 +275,7 @@ fn a_group_is_appended_and_the_rest_of_the_file_stays() {
     let file = File::new("appended", OWN);
     let ended = add(&[&url, "--config", file.name(), "--append"]);
     assert_eq!((ended.code(), ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
-    assert_eq!(ended.stdout, format!("{}: the group /aria2 is at its end\n", file.name()));
+    assert_eq!(ended.stdout, format!("{}: the group /aria2 has been appended\n", file.name()));
     let printed = add(&[&url, "--config", File::new("printed", OWN).name()]).stdout;
     assert_eq!(file.text(), format!("{OWN}\n\n{printed}"));
 }

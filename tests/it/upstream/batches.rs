@@ -230,7 +230,7 @@ async fn a_server_that_does_not_take_several_calls_is_no_reason_to_say_that_thei
     server.will([Act::Output(response("text/xml", &body))]);
     let remote = remote(&server, Protocol::XmlRpc, Batching::On).await;
     let answer = ask(remote, "text/xml", &batching(&[call("hello"), call("hello")])).await;
-    let told = "the server behind this one does not take several calls at once: no system.multicall";
+    let told = "the upstream server does not accept several calls in one request: no system.multicall";
     assert_eq!(answer.matches(&fault(-32300, told)).count(), 2, "{answer}");
 }
 

@@ -230,6 +230,6 @@ async fn what_is_no_answer_is_a_fault_of_ones_own() {
         server.will([Act::Output(there.clone())]);
         let (status, heard) = post_to(&remote, &frontends(), "", "text/xml", call(V11, THEIRS).as_bytes()).await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{}", String::from_utf8_lossy(&there));
-        assert!(heard.contains("the server behind this one does not answer"), "{heard}");
+        assert!(heard.contains("the upstream server "), "{heard}");
     }
 }

@@ -1,0 +1,53 @@
+//! What an upstream call takes over from the request that caused it.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request};
+
+use crate::service::Context;
+
+/// The header that carries the id of a request from server to server.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The deadline and the id of the request that a call belongs to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CallScope {
+    pub(super) deadline: Option<Instant>,
+    /// Sent to the upstream, and part of each log line about the call.
+    pub(super) request_id: Option<HeaderValue>,
+}
+
+impl CallScope {
+    pub(super) fn new(context: &Context) -> CallScope {
+        CallScope { deadline: context.deadline, request_id: None }
+    }
+
+    /// Adds the id to the headers of a request to the upstream.
+    pub(super) fn apply_to(&self, request: &mut Request<Bytes>) {
+        if let Some(id) = &self.request_id {
+            request.headers_mut().insert(X_REQUEST_ID, id.clone());
+        }
+    }
+
+    /// The id as log lines have it.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.request_id.as_ref().and_then(|id| id.to_str().ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_request_goes_to_the_upstream() {
+        let mut request = Request::new(Bytes::new());
+        CallScope::default().apply_to(&mut request);
+        assert!(request.headers().is_empty());
+        let scope = CallScope { request_id: Some(HeaderValue::from_static("7f3a")), ..CallScope::default() };
+        scope.apply_to(&mut request);
+        assert_eq!(request.headers()["x-request-id"], "7f3a");
+        assert_eq!(scope.id(), Some("7f3a"));
+    }
+}

@@ -1,0 +1,179 @@
+//! The requests that discovery sends: calls of introspection methods, and GET of documents. None of them changes anything.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+
+use crate::model::fault::Fault;
+use crate::model::text::shorten;
+use crate::model::value::Value;
+use crate::protocol::Protocol;
+use crate::protocol::client_codec;
+use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
+use crate::service::args::ArgValues;
+use crate::upstream::fault;
+use crate::upstream::transport::{Repeat, Transport, TransportError};
+
+/// How many characters of a response are repeated in an error.
+const EXCERPT: usize = 100;
+
+/// Sends the requests of discovery to one upstream.
+pub(crate) struct DiscoveryClient<'t> {
+    transport: &'t Transport,
+    /// The time limit for each request, besides the limits of the transport.
+    timeout: Option<Duration>,
+    /// The largest response, in bytes.
+    max_response: usize,
+    /// Whether an integer of 64 bits (`<i8>`) was in a response.
+    seen_i8: AtomicBool,
+}
+
+/// Why a request of discovery has no usable response.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DiscoveryError {
+    /// The server cannot be reached, does not respond in time, or the connection broke.
+    #[error("{0}")]
+    Transport(#[from] TransportError),
+    /// The response is complete, but has status 401. The text is its `WWW-Authenticate` header.
+    #[error("HTTP 401")]
+    Unauthorized(String),
+    /// The response has another status than 200, and holds no fault.
+    #[error("{0}")]
+    Status(String),
+    /// The response is not of the protocol, or not the document that was requested.
+    #[error("{0}")]
+    Malformed(String),
+    /// The server returned a fault of the protocol.
+    #[error("the fault {}: {}", .0.kind.xmlrpc_code(), .0.message)]
+    Fault(Fault),
+}
+
+impl DiscoveryError {
+    /// Whether further requests would fail too: the server cannot be reached, or does not respond.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, DiscoveryError::Transport(_)) && !self.is_broken()
+    }
+
+    /// Whether the connection broke, which is how a server may react to a protocol that it does not know.
+    pub(crate) fn is_broken(&self) -> bool {
+        let broken = |error: &TransportError| error.connected() && !error.is_late() && !error.is_too_large();
+        matches!(self, DiscoveryError::Transport(error) if broken(error))
+    }
+
+    pub(super) fn into_fault(self, protocol: Protocol) -> Fault {
+        match self {
+            DiscoveryError::Transport(error) => fault::from_transport(&error),
+            DiscoveryError::Fault(fault) => fault,
+            DiscoveryError::Unauthorized(_) => super::unusable(&"HTTP status 401"),
+            DiscoveryError::Status(reason) => super::unusable(&reason),
+            DiscoveryError::Malformed(reason) => {
+                super::unusable(&format_args!("not a valid {} response: {reason}", protocol.title()))
+            }
+        }
+    }
+}
+
+impl<'t> DiscoveryClient<'t> {
+    pub(crate) fn new(transport: &'t Transport, timeout: Option<Duration>, max_response: usize) -> DiscoveryClient<'t> {
+        DiscoveryClient { transport, timeout, max_response, seen_i8: AtomicBool::new(false) }
+    }
+
+    pub(super) fn seen_i8(&self) -> bool {
+        self.seen_i8.load(Relaxed)
+    }
+
+    /// The path of the upstream's address, with its query.
+    pub(super) fn path(&self) -> &str {
+        self.transport.path()
+    }
+
+    /// Calls a method that changes nothing.
+    pub(super) async fn call(
+        &self,
+        codec: &ClientCodec,
+        method: &str,
+        arguments: ArgValues,
+    ) -> Result<Value, DiscoveryError> {
+        let target = CallTarget { method, known: None };
+        let request = codec.encode_call(target, arguments).map_err(DiscoveryError::Fault)?;
+        let response = self.exchange(request).await?;
+        codec.decode_response(target, &response).map_err(|error| classify(codec, error, &response))
+    }
+
+    /// Fetches a document from this server.
+    pub(super) async fn get(&self, path: &str) -> Result<String, DiscoveryError> {
+        let mut request = Request::new(Bytes::new());
+        *request.method_mut() = Method::GET;
+        let uri = path.parse();
+        *request.uri_mut() =
+            uri.map_err(|error| DiscoveryError::Malformed(format!("`{path}` is not a valid path: {error}")))?;
+        let response = self.exchange(request).await?;
+        match response.status() {
+            StatusCode::OK => {
+                client_codec::document(&response).map_err(|fault| DiscoveryError::Malformed(fault.message.into_owned()))
+            }
+            StatusCode::UNAUTHORIZED => Err(unauthorized(response.headers())),
+            status => Err(DiscoveryError::Status(format!("HTTP {status}{}", redirection(response.headers())))),
+        }
+    }
+
+    pub(super) async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, DiscoveryError> {
+        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        let response = self.transport.exchange(request, Repeat::Harmless, self.max_response, deadline).await?;
+        if response.body().windows(4).any(|tag| tag == b"<i8>") {
+            self.seen_i8.store(true, Relaxed);
+        }
+        Ok(response)
+    }
+}
+
+fn classify(codec: &ClientCodec, error: ResponseError, response: &Response<Bytes>) -> DiscoveryError {
+    match error {
+        ResponseError::Fault(fault) if is_fault_of(codec, response.body()) => DiscoveryError::Fault(fault),
+        _ if response.status() == StatusCode::UNAUTHORIZED => unauthorized(response.headers()),
+        ResponseError::Fault(_) => {
+            DiscoveryError::Status(format!("HTTP {}, not a JSON-RPC response", response.status()))
+        }
+        ResponseError::Malformed(_) => DiscoveryError::Malformed(excerpt(response)),
+        ResponseError::Status { .. } => DiscoveryError::Status(format!("{error}{}", redirection(response.headers()))),
+        ResponseError::WrongType(_) => DiscoveryError::Malformed(error.to_string()),
+    }
+}
+
+/// Other JSON interfaces have a member `error` too. In JSON-RPC it comes with an `id` or a version.
+fn is_fault_of(codec: &ClientCodec, body: &[u8]) -> bool {
+    let ClientCodec::JsonRpc(_) = codec else { return true };
+    let response: Result<serde_json::Value, _> = serde_json::from_slice(body);
+    response.is_ok_and(|response| response.get("jsonrpc").is_some() || response.get("id").is_some())
+}
+
+fn unauthorized(headers: &HeaderMap) -> DiscoveryError {
+    DiscoveryError::Unauthorized(header_text(headers, header::WWW_AUTHENTICATE))
+}
+
+/// The status, type and beginning of a response that is not of the protocol.
+fn excerpt(response: &Response<Bytes>) -> String {
+    let media = header_text(response.headers(), header::CONTENT_TYPE);
+    let body = String::from_utf8_lossy(response.body().get(..4 * EXCERPT).unwrap_or(response.body())).into_owned();
+    let words: Vec<&str> = body.split_whitespace().collect();
+    let start = words.join(" ");
+    let status = response.status();
+    let media = if media.is_empty() { media } else { format!(", {media}") };
+    if start.is_empty() {
+        format!("HTTP {status}{media}, with an empty body")
+    } else {
+        format!("HTTP {status}{media}: {}", shorten(&start, EXCERPT))
+    }
+}
+
+fn redirection(headers: &HeaderMap) -> String {
+    let location = header_text(headers, header::LOCATION);
+    if location.is_empty() { location } else { format!(" (it points to {location})") }
+}
+
+fn header_text(headers: &HeaderMap, name: header::HeaderName) -> String {
+    let value = headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    shorten(&value.unwrap_or_default(), 200).into_owned()
+}

@@ -1,0 +1,169 @@
+//! Finds out what an upstream offers. Start-up, refresh and `croupier add` all use this module.
+//!
+//! Each protocol has its own source of a description:
+//!
+//! | protocol | source | module |
+//! |---|---|---|
+//! | XML-RPC | `system.listMethods`, `system.methodSignature`, `system.methodHelp` | `introspection` |
+//! | JSON-RPC | `rpc.discover`, or else introspection | `openrpc` |
+//! | SOAP | the address with `?wsdl`, and what that document imports | `wsdl` |
+//!
+//! The option `description` names an OpenRPC or WSDL document to use instead. All requests go through a
+//! [`DiscoveryClient`](client::DiscoveryClient), which knows the limits and sorts failures into
+//! [`DiscoveryError`](client::DiscoveryError)s. The options of the operator (`allow`, `safe`, `params` and so on) are
+//! applied to what the server says, and the result is a [`Description`].
+//!
+//! [`probe`] is for a server of which only the URL is known: it tries the protocols in turn and reports what is unusual.
+//! That report is data; `croupier add` turns it into TOML and words.
+
+pub(crate) mod client;
+mod introspection;
+mod openrpc;
+pub(crate) mod probe;
+pub(crate) mod wsdl;
+
+use std::sync::Arc;
+
+use super::version::Description;
+use super::{DescriptionSource, Upstream, UpstreamOptions};
+use crate::model::fault::{Fault, Kind};
+use crate::model::interface::{Interface, Method, Param};
+use crate::protocol::Protocol;
+use crate::protocol::client_codec::ClientCodec;
+use crate::protocol::jsonrpc::openrpc::read as openrpc_document;
+use crate::protocol::soap;
+use client::{DiscoveryClient, DiscoveryError};
+
+/// What the server itself says: its methods, whether their parameters are inferred, and how it is called.
+type Discovered = (Interface, bool, ClientCodec);
+
+impl Upstream {
+    /// What the server says of itself, amended by the options.
+    pub(super) async fn describe_itself(&self) -> Result<Description, Fault> {
+        let options = &self.inner.options;
+        let client = DiscoveryClient::new(&self.inner.transport, None, options.max_response);
+        let (mut interface, inferred, codec) = match (options.protocol, &options.description) {
+            (Protocol::Soap, description) => self.discover_soap(&client, description.as_ref()).await?,
+            (_, Some(description)) => {
+                let text = self.read_description(&client, description).await?;
+                (openrpc_document::read(text.as_bytes())?.interface, false, self.codec()?)
+            }
+            (Protocol::JsonRpc, None) => self.discover_json_rpc(&client).await?,
+            // `Upstream::new` refuses the other protocols.
+            (Protocol::XmlRpc | Protocol::Rest | Protocol::Page, None) => self.introspect(&client).await?,
+        };
+        let unmatched = options.unmatched(&interface);
+        amend(&mut interface, options);
+        let mut description = Description::new(interface, inferred, unmatched, codec);
+        if options.token.is_some() {
+            // The token has to be put into each call, so no call can be passed on in its original bytes.
+            description.forget_messages();
+        }
+        Ok(description)
+    }
+
+    fn codec(&self) -> Result<ClientCodec, Fault> {
+        self.offer().codec.clone().ok_or_else(|| Fault::new(Kind::Internal, "there is no way to call the server"))
+    }
+
+    /// An OpenRPC document or, of a server without one, what introspection says.
+    async fn discover_json_rpc(&self, client: &DiscoveryClient<'_>) -> Result<Discovered, Fault> {
+        let codec = self.codec()?;
+        match openrpc::discover(client, &codec).await {
+            Ok(description) => {
+                let description = description?;
+                let codec = openrpc::with_param_structure(codec, &description);
+                Ok((description.interface, false, codec))
+            }
+            Err(DiscoveryError::Fault(_) | DiscoveryError::Status(_)) => self.introspect(client).await,
+            Err(other) => Err(self.discovery_fault(other)),
+        }
+    }
+
+    async fn introspect(&self, client: &DiscoveryClient<'_>) -> Result<Discovered, Fault> {
+        let codec = self.codec()?;
+        let names =
+            introspection::list_methods(client, &codec).await.map_err(|error| self.discovery_fault(error))??;
+        let described = introspection::describe_methods(client, &codec, names).await;
+        Ok((described.map_err(|error| self.discovery_fault(error))?, true, codec))
+    }
+
+    async fn discover_soap(
+        &self,
+        client: &DiscoveryClient<'_>,
+        description: Option<&DescriptionSource>,
+    ) -> Result<Discovered, Fault> {
+        let usual = DescriptionSource::At("?wsdl".to_owned());
+        let first = description.unwrap_or(&usual);
+        let location = match first {
+            DescriptionSource::At(url) => wsdl::resolve(client.path(), url)?,
+            DescriptionSource::Text { name, .. } => name.clone(),
+        };
+        let text = self.read_description(client, first).await?;
+        let description = wsdl::describe(client, location, text, self.inner.options.wsdl_port.as_deref()).await?;
+        let codec = soap::client::SoapCodec::new(Arc::new(description.binding));
+        Ok((description.interface, description.inferred, ClientCodec::Soap(codec)))
+    }
+
+    /// The text of a document that the options name, from the server or from the options themselves.
+    async fn read_description(
+        &self,
+        client: &DiscoveryClient<'_>,
+        description: &DescriptionSource,
+    ) -> Result<String, Fault> {
+        match description {
+            DescriptionSource::At(url) => {
+                let path = wsdl::resolve(client.path(), url)?;
+                client.get(&path).await.map_err(|error| match error {
+                    error @ DiscoveryError::Transport(_) => self.discovery_fault(error),
+                    other => unusable(&format_args!("{path}: {other}")),
+                })
+            }
+            DescriptionSource::Text { text, .. } => Ok(text.clone()),
+        }
+    }
+
+    fn discovery_fault(&self, error: DiscoveryError) -> Fault {
+        error.into_fault(self.inner.options.protocol)
+    }
+}
+
+/// Applies the options, which take precedence over what the server says.
+fn amend(interface: &mut Interface, options: &UpstreamOptions) {
+    interface.methods.retain(|method| options.allows(&method.name));
+    match &options.title {
+        Some(title) => interface.title.clone_from(title),
+        None if interface.title.is_empty() => interface.title.clone_from(&options.group),
+        None => {}
+    }
+    for method in &mut interface.methods {
+        method.safe |= options.safe.has(&method.name);
+        if options.token.is_some() && method.params.first().is_some_and(|first| first.name == "arg1") {
+            // The signature includes the secret, which the gateway adds to each call.
+            method.params.remove(0);
+        }
+        if let Some(names) = options.params.get(&method.name) {
+            rename_params(method, names);
+        }
+    }
+}
+
+/// Names parameters in their order. Those that the server does not mention are added as optional ones of any type.
+fn rename_params(method: &mut Method, names: &[String]) {
+    for (index, name) in names.iter().enumerate() {
+        match method.params.get_mut(index) {
+            Some(param) => param.name.clone_from(name),
+            None => method.params.push(Param {
+                name: name.clone(),
+                doc: String::new(),
+                schema: schemars::Schema::default(),
+                required: false,
+            }),
+        }
+    }
+}
+
+/// The server has no description that can be used.
+fn unusable(reason: &dyn std::fmt::Display) -> Fault {
+    Fault::new(Kind::Unreachable, format!("the upstream server does not describe itself: {reason}"))
+}

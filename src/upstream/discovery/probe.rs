@@ -1,0 +1,404 @@
+//! Finds out what an unknown server is: which protocol it speaks, what it offers, and what is unusual about it.
+//!
+//! Only harmless requests are sent: introspection methods, a `system.multicall` of one of them, `rpc.discover`, and GET of
+//! the WSDL document.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::client::{DiscoveryClient, DiscoveryError};
+use super::wsdl::SoapPort;
+use super::{introspection, openrpc, wsdl};
+use crate::codec::xmlrpc::MULTICALL;
+use crate::model::fault::Fault;
+use crate::model::interface::Interface;
+use crate::model::value::Value;
+use crate::protocol::Protocol;
+use crate::protocol::client_codec::ClientCodec;
+use crate::protocol::jsonrpc;
+use crate::protocol::xmlrpc;
+use crate::service::args::ArgValues;
+use crate::upstream::Batching;
+use crate::upstream::transport::Transport;
+
+/// The protocols in the order in which they are tried.
+const PROTOCOLS: [Protocol; 3] = [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Soap];
+/// The largest response, in bytes.
+const MAX_RESPONSE: usize = 16 << 20;
+/// The time for a whole description, as a multiple of that for one response.
+const DESCRIPTION_TIMEOUTS: u32 = 6;
+/// How many methods are asked for their signatures, to see the form of these.
+const SAMPLE: usize = 8;
+
+/// What a server is, as seen through one protocol.
+#[derive(Debug)]
+pub(crate) struct ProbeReport {
+    pub(crate) protocol: Protocol,
+    /// The methods; `None` if the server does not list them.
+    pub(crate) interface: Option<Interface>,
+    pub(crate) source: InterfaceSource,
+    pub(crate) quirks: Vec<Quirk>,
+    /// Whether calls need a secret before their parameters.
+    pub(crate) wants_token: bool,
+    /// How several calls can be sent in one request, if they can.
+    pub(crate) batching: Option<Batching>,
+    /// Whether parameters must be passed by name, although the server has no description that says so.
+    pub(crate) by_name: bool,
+    /// The path of the WSDL document, if it is not the address with `?wsdl`.
+    pub(crate) wsdl_path: Option<String>,
+    pub(crate) ports: Vec<SoapPort>,
+}
+
+/// Where an interface is from, or why there is none.
+#[derive(Debug)]
+pub(crate) enum InterfaceSource {
+    /// `rpc.discover`.
+    OpenRpc,
+    /// `system.listMethods`.
+    Introspection,
+    /// A WSDL document.
+    Wsdl,
+    /// `system.listMethods` returned a fault.
+    ListMethodsFault(Fault),
+    /// The result of `system.listMethods` is not a list of names.
+    ListMethodsOther,
+}
+
+/// What is unusual about a server, or worth knowing.
+#[derive(Debug)]
+pub(crate) enum Quirk {
+    /// Its OpenRPC document says that parameters are passed by name.
+    DescribedByName,
+    /// The result of `rpc.discover` is not an OpenRPC document.
+    DiscoverNotOpenRpc,
+    /// Introspection failed after the names were known.
+    NamesOnly(String),
+    /// A signature is one list of types, not a list of such lists.
+    FlatSignatures,
+    /// Signatures have the type `i8`.
+    I8InSignatures,
+    /// There are no signatures: the result is this text.
+    SignaturesText(String),
+    /// There are no signatures: the response is this fault.
+    SignaturesFault(Fault),
+    /// There are no signatures.
+    NoSignatures,
+    /// The results of `system.multicall` are bare, not each in an array of one.
+    BareMulticall,
+    /// The result of `system.multicall` is not a list of results.
+    MulticallOther,
+    /// `system.multicall` returns this fault.
+    MulticallFault(Fault),
+    /// `system.multicall` cannot be used.
+    MulticallUnusable(String),
+    /// A response had an `<i8>`.
+    SendsI8,
+    /// Parameters by name are refused with this fault.
+    RefusesNamesFault(Fault),
+    /// Parameters by name are refused.
+    RefusesNames(String),
+    /// Parameters by position are refused.
+    OnlyNames,
+    /// It speaks these protocols as well.
+    AlsoSpeaks(Vec<Protocol>),
+}
+
+/// The protocol that fits best, if any, and why others do not fit.
+#[derive(Debug)]
+pub(crate) struct ProbeOutcome {
+    pub(crate) best: Option<ProbeReport>,
+    pub(crate) failures: Vec<(Protocol, DiscoveryError)>,
+}
+
+/// Tries each protocol, or only `wanted`, and picks the one in which the server describes itself best. `limit` is the time
+/// limit for each response.
+///
+/// # Errors
+/// If the server cannot be reached or does not respond.
+pub(crate) async fn probe(
+    transport: &Transport,
+    wanted: Option<Protocol>,
+    limit: Duration,
+) -> Result<ProbeOutcome, DiscoveryError> {
+    let client = DiscoveryClient::new(transport, Some(limit), MAX_RESPONSE);
+    let prober = Prober { client, limit };
+    let mut reports: Vec<ProbeReport> = Vec::new();
+    let mut failures = Vec::new();
+    for protocol in PROTOCOLS.into_iter().filter(|protocol| wanted.is_none_or(|wanted| wanted == *protocol)) {
+        let report = match protocol {
+            Protocol::XmlRpc | Protocol::Rest | Protocol::Page => prober.xml_rpc().await,
+            Protocol::JsonRpc => prober.json_rpc().await,
+            Protocol::Soap => prober.soap().await,
+        };
+        match report {
+            Ok(report) => reports.push(report),
+            Err(error) if error.is_final() && reports.is_empty() => return Err(error),
+            Err(error) => failures.push((protocol, error)),
+        }
+    }
+    // Of reports of the same rank, the first protocol wins: `max_by_key` returns the last maximum.
+    let best = (0..reports.len()).rev().max_by_key(|index| reports.get(*index).map(ProbeReport::rank));
+    let Some(best) = best else { return Ok(ProbeOutcome { best: None, failures }) };
+    let mut best = reports.remove(best);
+    if !reports.is_empty() {
+        best.quirks.push(Quirk::AlsoSpeaks(reports.iter().map(|other| other.protocol).collect()));
+    }
+    Ok(ProbeOutcome { best: Some(best), failures })
+}
+
+impl ProbeReport {
+    /// A report of which nothing but the protocol is known.
+    pub(crate) fn new(protocol: Protocol) -> ProbeReport {
+        ProbeReport {
+            protocol,
+            interface: None,
+            source: InterfaceSource::ListMethodsOther,
+            quirks: Vec::new(),
+            wants_token: false,
+            batching: None,
+            by_name: false,
+            wsdl_path: None,
+            ports: Vec::new(),
+        }
+    }
+
+    /// How much is known: names and types of parameters, types only, the names of methods only, or nothing.
+    fn rank(&self) -> u8 {
+        match (&self.interface, self.protocol) {
+            (Some(interface), _) if interface.methods.is_empty() => 1,
+            (Some(_), Protocol::Soap) => 3,
+            (Some(interface), Protocol::JsonRpc) if !has_numbered_params(interface) => 4,
+            (Some(_), _) => 2,
+            (None, _) => 0,
+        }
+    }
+
+    /// Notes a fault that says that a secret is missing. aria2 returns it even for methods that it does not have.
+    fn note_unauthorized(&mut self, fault: &Fault) {
+        self.wants_token |= fault.message.to_ascii_lowercase().contains("unauthorized");
+    }
+}
+
+/// Whether parameters have the names that introspection gives them: it knows their types only.
+fn has_numbered_params(interface: &Interface) -> bool {
+    interface.methods.iter().flat_map(|method| &method.params).any(|param| param.name == "arg1")
+}
+
+struct Prober<'t> {
+    client: DiscoveryClient<'t>,
+    limit: Duration,
+}
+
+impl Prober<'_> {
+    async fn xml_rpc(&self) -> Result<ProbeReport, DiscoveryError> {
+        let codec = ClientCodec::XmlRpc(xmlrpc::client::XmlRpcCodec::default());
+        let mut report = ProbeReport::new(Protocol::XmlRpc);
+        self.introspect(&codec, &mut report).await?;
+        if report.interface.is_some() {
+            self.multicall(&codec, &mut report).await;
+        }
+        self.capabilities(&codec, &mut report).await;
+        Ok(report)
+    }
+
+    async fn json_rpc(&self) -> Result<ProbeReport, DiscoveryError> {
+        let codec = ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec::default());
+        let mut report = ProbeReport::new(Protocol::JsonRpc);
+        match openrpc::discover(&self.client, &codec).await {
+            Ok(Ok(description)) => {
+                if !description.by_name.is_empty() {
+                    report.quirks.push(Quirk::DescribedByName);
+                }
+                report.source = InterfaceSource::OpenRpc;
+                report.interface = Some(description.interface);
+                return Ok(report);
+            }
+            Ok(Err(_)) => report.quirks.push(Quirk::DiscoverNotOpenRpc),
+            Err(DiscoveryError::Fault(fault)) => report.note_unauthorized(&fault),
+            Err(other) => return Err(other),
+        }
+        self.introspect(&codec, &mut report).await?;
+        self.param_structure(&codec, &mut report).await;
+        Ok(report)
+    }
+
+    async fn soap(&self) -> Result<ProbeReport, DiscoveryError> {
+        let mut report = ProbeReport::new(Protocol::Soap);
+        let path = self.client.path().split('?').next().unwrap_or("/");
+        let usual = format!("{path}?wsdl");
+        let (location, text) = match wsdl::fetch(&self.client, &usual).await {
+            Ok(text) => (usual, text),
+            Err(error @ (DiscoveryError::Transport(_) | DiscoveryError::Unauthorized(_))) => return Err(error),
+            Err(error) => {
+                // The URL may be that of the document itself.
+                let text = wsdl::fetch(&self.client, path).await.map_err(|_| error)?;
+                report.wsdl_path = Some(path.to_owned());
+                (path.to_owned(), text)
+            }
+        };
+        report.source = InterfaceSource::Wsdl;
+        report.ports = wsdl::soap_ports(&text);
+        let described = timeout(self.limit * DESCRIPTION_TIMEOUTS, wsdl::describe(&self.client, location, text, None));
+        match described.await {
+            Ok(Ok(description)) => report.interface = Some(description.interface),
+            Ok(Err(fault)) => return Err(unusable_wsdl(&fault.message)),
+            Err(_) => return Err(unusable_wsdl(&self.late())),
+        }
+        Ok(report)
+    }
+
+    /// Asks for the methods. A server without introspection speaks the protocol all the same.
+    async fn introspect(&self, codec: &ClientCodec, report: &mut ProbeReport) -> Result<(), DiscoveryError> {
+        let names = match introspection::list_methods(&self.client, codec).await {
+            Ok(Ok(names)) => names,
+            Ok(Err(_)) => {
+                report.source = InterfaceSource::ListMethodsOther;
+                return Ok(());
+            }
+            Err(DiscoveryError::Fault(fault)) => {
+                report.note_unauthorized(&fault);
+                report.source = InterfaceSource::ListMethodsFault(fault);
+                return Ok(());
+            }
+            Err(other) => return Err(other),
+        };
+        report.source = InterfaceSource::Introspection;
+        self.signatures(codec, &names, report).await;
+        let described = introspection::describe_methods(&self.client, codec, names.clone());
+        let reason = match timeout(self.limit * DESCRIPTION_TIMEOUTS, described).await {
+            Ok(Ok(interface)) => {
+                report.interface = Some(interface);
+                return Ok(());
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => self.late(),
+        };
+        report.interface = Some(introspection::names_only(names));
+        report.quirks.push(Quirk::NamesOnly(reason));
+        Ok(())
+    }
+
+    fn late(&self) -> String {
+        format!("no description within {:?}", self.limit * DESCRIPTION_TIMEOUTS)
+    }
+
+    /// The form of signatures, by a sample of methods.
+    async fn signatures(&self, codec: &ClientCodec, names: &[String], report: &mut ProbeReport) {
+        let step = names.len().div_ceil(SAMPLE).max(1);
+        let mut nested = 0;
+        let mut flat = 0;
+        let mut has_i8 = false;
+        let mut absent = Quirk::NoSignatures;
+        for name in names.iter().step_by(step) {
+            let arguments = ArgValues::ByPosition(vec![Value::Text(name.clone())]);
+            match self.client.call(codec, "system.methodSignature", arguments).await {
+                Ok(Value::Array(items)) => {
+                    has_i8 |= items.iter().any(names_i8);
+                    match items.first() {
+                        Some(Value::Array(_)) => nested += 1,
+                        Some(Value::Text(_)) => flat += 1,
+                        _ => {}
+                    }
+                }
+                Ok(Value::Text(text)) => absent = Quirk::SignaturesText(text),
+                Err(DiscoveryError::Fault(fault)) => {
+                    report.note_unauthorized(&fault);
+                    if !matches!(absent, Quirk::SignaturesText(_)) {
+                        absent = Quirk::SignaturesFault(fault);
+                    }
+                }
+                // Signatures are optional: no failure here ends the probe.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        if flat > 0 {
+            report.quirks.push(Quirk::FlatSignatures);
+        }
+        if has_i8 {
+            report.quirks.push(Quirk::I8InSignatures);
+        }
+        if nested + flat == 0 && !names.is_empty() {
+            report.quirks.push(absent);
+        }
+    }
+
+    /// The form of the results of `system.multicall`, by one of `system.listMethods`.
+    async fn multicall(&self, codec: &ClientCodec, report: &mut ProbeReport) {
+        let call = Value::Struct(vec![
+            ("methodName".to_owned(), Value::Text("system.listMethods".to_owned())),
+            ("params".to_owned(), Value::Array(Vec::new())),
+        ]);
+        let calls = ArgValues::ByPosition(vec![Value::Array(vec![call])]);
+        let quirk = match self.client.call(codec, MULTICALL, calls).await {
+            Ok(Value::Array(results)) => match results.as_slice() {
+                [Value::Array(one)] if matches!(one.as_slice(), [Value::Array(_)]) => {
+                    report.batching = Some(Batching::On);
+                    return;
+                }
+                [Value::Array(_)] => {
+                    report.batching = Some(Batching::BareResults);
+                    Quirk::BareMulticall
+                }
+                _ => Quirk::MulticallOther,
+            },
+            Ok(_) => Quirk::MulticallOther,
+            Err(DiscoveryError::Fault(fault)) => {
+                report.note_unauthorized(&fault);
+                Quirk::MulticallFault(fault)
+            }
+            Err(error) => Quirk::MulticallUnusable(error.to_string()),
+        };
+        report.quirks.push(quirk);
+    }
+
+    /// Asks for the capabilities. Only the integers in them, or a fault that asks for a secret, matter.
+    async fn capabilities(&self, codec: &ClientCodec, report: &mut ProbeReport) {
+        let capabilities = self.client.call(codec, "system.getCapabilities", ArgValues::default()).await;
+        if let Err(DiscoveryError::Fault(fault)) = capabilities {
+            report.note_unauthorized(&fault);
+        }
+        if self.client.seen_i8() {
+            report.quirks.push(Quirk::SendsI8);
+        }
+    }
+
+    /// Whether JSON-RPC parameters are taken by position, by name, or both.
+    async fn param_structure(&self, codec: &ClientCodec, report: &mut ProbeReport) {
+        let by_name = self.client.call(codec, "system.listMethods", ArgValues::ByName(Vec::new())).await;
+        match (&report.interface, by_name) {
+            (Some(_), Err(DiscoveryError::Fault(fault))) => report.quirks.push(Quirk::RefusesNamesFault(fault)),
+            (Some(_), Err(error)) => report.quirks.push(Quirk::RefusesNames(error.to_string())),
+            (None, Ok(_)) => {
+                report.by_name = true;
+                report.quirks.push(Quirk::OnlyNames);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn unusable_wsdl(reason: &str) -> DiscoveryError {
+    DiscoveryError::Malformed(format!("its WSDL document cannot be used: {reason}"))
+}
+
+fn names_i8(value: &Value) -> bool {
+    match value {
+        Value::Text(word) => word == "i8",
+        Value::Array(words) => words.iter().any(|word| matches!(word, Value::Text(word) if word == "i8")),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_known_ranks_higher() {
+        let mut report = ProbeReport::new(Protocol::JsonRpc);
+        let nothing = report.rank();
+        report.interface = Some(Interface::default());
+        assert!(nothing < report.rank());
+    }
+}
