@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
@@ -79,6 +79,34 @@ pub async fn with_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Ou
         }
         let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         timer.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}
+
+/// The output of a future, if it is ready before a deadline; `None` otherwise. Without a deadline there is no limit.
+///
+/// A future that is ready at its first poll costs no look at the clock. From then on the deadline counts first: a time limit
+/// inside the future that ends at the same moment does not decide what the caller is told.
+pub async fn with_deadline<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    // A timer is large, and most futures need none.
+    let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
+    poll_fn(|cx| {
+        if let Some(timer) = &mut timer
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        match (deadline, &timer) {
+            (Some(deadline), None) => {
+                let timer = timer.insert(Box::pin(tokio::time::sleep_until(deadline.into())));
+                timer.as_mut().poll(cx).map(|()| None)
+            }
+            _ => Poll::Pending,
+        }
     })
     .await
 }

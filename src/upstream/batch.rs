@@ -1,6 +1,7 @@
 //! Calls of one request that travel to an upstream in one request, and their results.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::Response;
@@ -35,7 +36,7 @@ impl Upstream {
         let (remote, offer) = (self.clone(), offer.clone());
         // A batch belongs to one upstream and one description of it, which lives as long as the batch.
         let sender = Arc::as_ptr(&offer).addr();
-        let call = BatchCall { method: call.method.to_owned(), arguments };
+        let call = BatchCall { method: call.method.to_owned(), arguments, deadline: call.context.deadline };
         batch.join(sender, call, move |calls| MaybeReady::later(async move { remote.send(&offer, calls).await }))
     }
 
@@ -43,6 +44,9 @@ impl Upstream {
     async fn send(&self, offer: &Arc<Description>, calls: Vec<BatchCall>) -> Answers {
         let is_harmless = |call: &BatchCall| self.repeat(&call.method) == Repeat::Harmless;
         let repeat = if calls.iter().all(is_harmless) { Repeat::Harmless } else { Repeat::Unsent };
+        // The request is of use as long as one of its calls is; a call without a deadline waits for ever.
+        let deadlines: Option<Vec<Instant>> = calls.iter().map(|call| call.deadline).collect();
+        let deadline = deadlines.and_then(|deadlines| deadlines.into_iter().max());
         let encoded = match &offer.codec {
             Some(codec) if calls.len() > 1 => {
                 let targets = calls.iter().map(|call| (self.target(offer, &call.method), call.arguments.clone()));
@@ -52,7 +56,7 @@ impl Upstream {
         };
         let Some(request) = encoded else { return self.send_alone(offer, calls).await };
         let methods: Vec<String> = calls.into_iter().map(|call| call.method).collect();
-        let response = match self.exchange(request, repeat).await {
+        let response = match self.exchange(request, repeat, deadline).await {
             Ok(response) => response,
             Err(fault) => return all_failed(&methods, &fault),
         };
@@ -65,17 +69,23 @@ impl Upstream {
     /// Sends each call in a request of its own, one after the other.
     async fn send_alone(&self, offer: &Description, calls: Vec<BatchCall>) -> Answers {
         let mut results = Answers::with_capacity(calls.len());
-        for BatchCall { method, arguments } in calls {
-            let result = self.send_one(offer, &method, arguments).await;
+        for BatchCall { method, arguments, deadline } in calls {
+            let result = self.send_one(offer, &method, arguments, deadline).await;
             results.push(result.map(|value| Box::new(value) as Box<dyn Encode>));
         }
         results
     }
 
-    async fn send_one(&self, offer: &Description, method: &str, arguments: ArgValues) -> Result<Value, Fault> {
+    async fn send_one(
+        &self,
+        offer: &Description,
+        method: &str,
+        arguments: ArgValues,
+        deadline: Option<Instant>,
+    ) -> Result<Value, Fault> {
         let codec = offer.codec.as_ref().ok_or_else(Fault::internal)?;
         let request = codec.encode_call(self.target(offer, method), arguments)?;
-        let response = self.exchange(request, self.repeat(method)).await?;
+        let response = self.exchange(request, self.repeat(method), deadline).await?;
         let target = CallTarget { method, known: self.find(offer, method)? };
         codec.decode_response(target, &response).map_err(|error| self.fault_of(method, error))
     }

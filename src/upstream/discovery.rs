@@ -63,7 +63,7 @@ impl Upstream {
         let codec = self.codec()?;
         let asked = CallTarget { method: "rpc.discover", known: None };
         let request = codec.encode_call(asked, ArgValues::default())?;
-        let response = self.exchange(request, Repeat::Harmless).await?;
+        let response = self.exchange(request, Repeat::Harmless, None).await?;
         match codec.decode_response(asked, &response) {
             Ok(document) => {
                 let document = serde_json::to_value(document).map_err(|error| unsaid(&error))?;
@@ -122,7 +122,7 @@ impl Upstream {
         let arguments = methods.iter().flat_map(|method| [named(&method.name), named(&method.name)]);
         let calls = asked.iter().copied().zip(arguments).collect();
         let Some(request) = codec.encode_batch(calls)? else { return Ok(None) };
-        let response = self.exchange(request, Repeat::Harmless).await?;
+        let response = self.exchange(request, Repeat::Harmless, None).await?;
         let Ok(answers) = codec.decode_batch(&asked, &response) else { return Ok(None) };
         Ok(Some(answers.into_iter().map(Result::ok).collect()))
     }
@@ -202,7 +202,7 @@ impl Upstream {
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = Verb::GET;
         *request.uri_mut() = path.parse().map_err(|error| unsaid(&error))?;
-        let response = self.exchange(request, Repeat::Harmless).await?;
+        let response = self.exchange(request, Repeat::Harmless, None).await?;
         if response.status() != StatusCode::OK {
             return Err(unsaid(&format_args!("{path}: HTTP {}", response.status())));
         }

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -34,6 +35,7 @@ const FIRST: usize = 64 << 10;
 struct CallTarget<'a> {
     method: &'a str,
     offer: &'a Description,
+    deadline: Option<Instant>,
 }
 
 /// An answer as far as it has come.
@@ -74,17 +76,17 @@ impl Upstream {
             (RawFormat::Soap, Some(ClientCodec::Soap(codec))) => codec.pass(call.method, written.body)?,
             (RawFormat::Soap, _) => return None,
         };
-        let offer = offer.clone();
+        let (offer, deadline) = (offer.clone(), call.context.deadline);
         let (remote, method, repeat) = (self.clone(), call.method.to_owned(), self.repeat(call.method));
         Some(MaybeReady::later(async move {
-            let asked = CallTarget { method: &method, offer: &offer };
+            let asked = CallTarget { method: &method, offer: &offer, deadline };
             remote.send_raw(request, repeat, asked).await
         }))
     }
 
     async fn send_raw(&self, request: Request<Bytes>, repeat: Repeat, asked: CallTarget<'_>) -> Result<Output, Fault> {
         let protocol = self.inner.options.protocol;
-        let sent = self.inner.transport.send(request, repeat, None).await;
+        let sent = self.inner.transport.send(request, repeat, asked.deadline).await;
         let (head, body) = sent.map_err(|error| self.unanswered(&error))?.into_parts();
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
         let plain = is_an_answers(head.status, protocol) && !head.headers.contains_key(header::CONTENT_ENCODING);

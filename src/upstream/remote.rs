@@ -1,7 +1,7 @@
 //! A server elsewhere, called as a service.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -93,12 +93,17 @@ impl Upstream {
     ) -> Result<Value, ResponseError> {
         let asked = CallTarget { method, known: None };
         let request = codec.encode_call(asked, ArgValues::ByPosition(arguments)).map_err(ResponseError::Fault)?;
-        let response = self.exchange(request, Repeat::Harmless).await.map_err(ResponseError::Fault)?;
+        let response = self.exchange(request, Repeat::Harmless, None).await.map_err(ResponseError::Fault)?;
         codec.decode_response(asked, &response)
     }
 
-    pub(super) async fn exchange(&self, request: Request<Bytes>, repeat: Repeat) -> Result<Response<Bytes>, Fault> {
-        let exchanged = self.inner.transport.exchange(request, repeat, self.inner.options.max_response, None).await;
+    pub(super) async fn exchange(
+        &self,
+        request: Request<Bytes>,
+        repeat: Repeat,
+        deadline: Option<Instant>,
+    ) -> Result<Response<Bytes>, Fault> {
+        let exchanged = self.inner.transport.exchange(request, repeat, self.inner.options.max_response, deadline).await;
         exchanged.map_err(|error| self.unanswered(&error))
     }
 
@@ -244,9 +249,9 @@ impl RpcService for Upstream {
             Ok(request) => request,
             Err(fault) => return MaybeReady::now(Err(fault)),
         };
-        let (remote, method) = (self.clone(), call.method.to_owned());
+        let (remote, method, deadline) = (self.clone(), call.method.to_owned(), call.context.deadline);
         MaybeReady::later(async move {
-            let response = remote.exchange(request, repeat).await?;
+            let response = remote.exchange(request, repeat, deadline).await?;
             let large = response.body().len() >= LARGE;
             let decode_response = move || remote.decode_response(&method, &offer, &response);
             if large { run_blocking(&Handle::current(), decode_response).await } else { decode_response() }
