@@ -54,12 +54,14 @@ impl<T> MaybeReady<T> {
     }
 }
 
+/// # Panics
+/// If it is polled again after it has returned its value, as [`std::future::Ready`] does.
 impl<T: Unpin> Future for MaybeReady<T> {
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match self.get_mut() {
-            MaybeReady::Now(value) => value.take().map_or(Poll::Pending, Poll::Ready),
+            MaybeReady::Now(value) => Poll::Ready(value.take().expect("`MaybeReady` polled after completion")),
             MaybeReady::Later(future) => future.as_mut().poll(cx),
         }
     }
@@ -121,5 +123,19 @@ pub async fn run_blocking<T: Send + 'static>(runtime: &Handle, work: impl FnOnce
             // The runtime is shutting down, and this future with it.
             Err(_) => std::future::pending().await,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "`MaybeReady` polled after completion")]
+    fn a_future_that_is_polled_after_completion_says_so() {
+        let mut ready = MaybeReady::now(1);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert_eq!(Pin::new(&mut ready).poll(&mut cx), Poll::Ready(1));
+        let _ = Pin::new(&mut ready).poll(&mut cx);
     }
 }
