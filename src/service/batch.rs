@@ -11,6 +11,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
 
 use tokio::sync::OnceCell;
 
@@ -29,6 +30,8 @@ pub struct BatchCall {
     pub method: String,
     /// The arguments.
     pub arguments: ArgValues,
+    /// When its result is of no use any more.
+    pub deadline: Option<Instant>,
 }
 
 /// The calls of one request that travel together. Costs nothing until a call joins.
@@ -199,7 +202,7 @@ mod tests {
     use super::*;
 
     fn call(number: i64) -> BatchCall {
-        BatchCall { method: format!("m{number}"), arguments: ArgValues::default() }
+        BatchCall { method: format!("m{number}"), arguments: ArgValues::default(), deadline: None }
     }
 
     fn echo(count: &Arc<AtomicUsize>) -> impl FnOnce(Vec<BatchCall>) -> BatchFuture + std::marker::Send + 'static {

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
@@ -54,12 +54,14 @@ impl<T> MaybeReady<T> {
     }
 }
 
+/// # Panics
+/// If it is polled again after it has returned its value, as [`std::future::Ready`] does.
 impl<T: Unpin> Future for MaybeReady<T> {
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match self.get_mut() {
-            MaybeReady::Now(value) => value.take().map_or(Poll::Pending, Poll::Ready),
+            MaybeReady::Now(value) => Poll::Ready(value.take().expect("`MaybeReady` polled after completion")),
             MaybeReady::Later(future) => future.as_mut().poll(cx),
         }
     }
@@ -83,6 +85,34 @@ pub async fn with_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Ou
     .await
 }
 
+/// The output of a future, if it is ready before a deadline; `None` otherwise. Without a deadline there is no limit.
+///
+/// A future that is ready at its first poll costs no look at the clock. From then on the deadline counts first: a time limit
+/// inside the future that ends at the same moment does not decide what the caller is told.
+pub async fn with_deadline<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    // A timer is large, and most futures need none.
+    let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
+    poll_fn(|cx| {
+        if let Some(timer) = &mut timer
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        match (deadline, &timer) {
+            (Some(deadline), None) => {
+                let timer = timer.insert(Box::pin(tokio::time::sleep_until(deadline.into())));
+                timer.as_mut().poll(cx).map(|()| None)
+            }
+            _ => Poll::Pending,
+        }
+    })
+    .await
+}
+
 /// Does work that takes long on a thread beside a runtime's own: so the system shares the processors out between
 /// this and what is small, and nothing waits behind it.
 pub async fn run_blocking<T: Send + 'static>(runtime: &Handle, work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -93,5 +123,19 @@ pub async fn run_blocking<T: Send + 'static>(runtime: &Handle, work: impl FnOnce
             // The runtime is shutting down, and this future with it.
             Err(_) => std::future::pending().await,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "`MaybeReady` polled after completion")]
+    fn a_future_that_is_polled_after_completion_says_so() {
+        let mut ready = MaybeReady::now(1);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert_eq!(Pin::new(&mut ready).poll(&mut cx), Poll::Ready(1));
+        let _ = Pin::new(&mut ready).poll(&mut cx);
     }
 }

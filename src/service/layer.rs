@@ -24,7 +24,8 @@
 //! # use croupier::service::local::Local;
 //! # let service = Arc::new(Local::new("Nothing", ()).build()?);
 //! let counted = layered(service, Count::default());
-//! # Ok::<(), croupier::service::local::RegistrationError>(())
+//! let app = croupier::app::App::new().mount("/counted", counted)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use std::sync::Arc;

@@ -1,14 +1,14 @@
 //! Limits on the calls of a group: how many run at a time, and for how long.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::model::fault::{Fault, Kind};
-use crate::service::future::{MaybeReady, with_timeout};
+use crate::service::future::{MaybeReady, with_deadline};
 use crate::service::layer::GroupLayer;
-use crate::service::{Call, CallForm, CallFuture, Output, RpcService};
+use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService};
 
 /// A layer that lets a limited number of calls run at a time, and none for longer than its deadline.
 ///
@@ -17,37 +17,42 @@ use crate::service::{Call, CallForm, CallFuture, Output, RpcService};
 /// call is done or the last row is sent.
 pub struct Limiter {
     permits: Arc<Semaphore>,
-    deadline: Duration,
+    limit: Duration,
 }
 
 impl Limiter {
     /// Allows `concurrent` calls at a time, and each call to take `deadline`, waiting included.
     pub fn new(concurrent: usize, deadline: Duration) -> Limiter {
-        Limiter { permits: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))), deadline }
+        Limiter { permits: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))), limit: deadline }
     }
 }
 
 impl GroupLayer for Limiter {
     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+        // Set once, here: the wait for a permit, the parts of an aggregate and the request to an upstream all end by it.
+        let own = Instant::now().checked_add(self.limit);
+        let deadline = call.context.deadline.into_iter().chain(own).min();
+        let context = Context { deadline, ..call.context.clone() };
+        let call = Call { context: &context, ..call };
         if let CallForm::Batch(batch) = call.form {
             let joined = batch.len();
             let pending = next.call(call);
             if batch.len() > joined {
                 let admission = batch.admission(Arc::as_ptr(&self.permits).addr());
-                return self.call_of_batch(pending, admission);
+                return self.call_of_batch(pending, admission, deadline);
             }
-            return self.limited(pending);
+            return self.limited(pending, deadline);
         }
-        self.limited(next.call(call))
+        self.limited(next.call(call), deadline)
     }
 }
 
 impl Limiter {
-    fn limited(&self, pending: CallFuture) -> CallFuture {
+    fn limited(&self, pending: CallFuture, deadline: Option<Instant>) -> CallFuture {
         if let MaybeReady::Now(Some(Ok(Output::One(_)) | Err(_)) | None) = pending {
             return pending;
         }
-        let (permits, deadline) = (self.permits.clone(), self.deadline);
+        let (permits, limit) = (self.permits.clone(), self.limit);
         match pending {
             MaybeReady::Now(ready) => MaybeReady::later(async move {
                 let permit = acquire(permits, deadline).await?;
@@ -56,7 +61,7 @@ impl Limiter {
             }),
             MaybeReady::Later(pending) => MaybeReady::later(async move {
                 let permit = acquire(permits, deadline).await?;
-                let output = with_timeout(deadline, pending).await.ok_or_else(|| late(deadline))??;
+                let output = with_deadline(deadline, pending).await.ok_or_else(|| late(limit))??;
                 Ok(output.holding(permit))
             }),
         }
@@ -64,8 +69,13 @@ impl Limiter {
 
     /// A call that travels with others. One of them waits for a permit; the others take one if it is free and go on
     /// without one if not, so a large batch cannot block others until there are permits for all of its calls.
-    fn call_of_batch(&self, pending: CallFuture, admission: Arc<OnceCell<()>>) -> CallFuture {
-        let (permits, deadline) = (self.permits.clone(), self.deadline);
+    fn call_of_batch(
+        &self,
+        pending: CallFuture,
+        admission: Arc<OnceCell<()>>,
+        deadline: Option<Instant>,
+    ) -> CallFuture {
+        let (permits, limit) = (self.permits.clone(), self.limit);
         MaybeReady::later(async move {
             let mut permit = None;
             let admitted = admission.get_or_try_init(async || {
@@ -74,19 +84,19 @@ impl Limiter {
             });
             Box::pin(admitted).await?;
             let _permit = permit.or_else(|| permits.try_acquire_owned().ok());
-            with_timeout(deadline, pending).await.ok_or_else(|| late(deadline))?
+            with_deadline(deadline, pending).await.ok_or_else(|| late(limit))?
         })
     }
 }
 
 /// Waits for a permit. Called when the call's future is first polled: an aggregate that waits for its own permit while
 /// holding the permits of its parts would starve others.
-async fn acquire(permits: Arc<Semaphore>, deadline: Duration) -> Result<OwnedSemaphorePermit, Fault> {
+async fn acquire(permits: Arc<Semaphore>, deadline: Option<Instant>) -> Result<OwnedSemaphorePermit, Fault> {
     if let Ok(permit) = permits.clone().try_acquire_owned() {
         return Ok(permit);
     }
     // Seldom, and large: not in every call's future.
-    let permit = Box::pin(with_timeout(deadline, permits.acquire_owned())).await;
+    let permit = Box::pin(with_deadline(deadline, permits.acquire_owned())).await;
     permit.and_then(Result::ok).ok_or_else(busy)
 }
 
@@ -94,8 +104,8 @@ fn busy() -> Fault {
     Fault::new(Kind::Busy, "too many calls are running; try again later")
 }
 
-fn late(deadline: Duration) -> Fault {
-    Fault::new(Kind::Late, format!("no answer within {deadline:?}"))
+fn late(limit: Duration) -> Fault {
+    Fault::new(Kind::Late, format!("no answer within {limit:?}"))
 }
 
 #[cfg(test)]
@@ -104,7 +114,6 @@ mod tests {
 
     use super::*;
     use crate::model::interface::Interface;
-    use crate::service::Context;
     use crate::service::args::Args;
     use crate::service::layer::layered;
     use crate::service::local::Local;
@@ -157,5 +166,24 @@ mod tests {
         assert!(first.await.unwrap().is_ok());
         go.notify_one();
         assert!(second.await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn waiting_for_a_permit_and_running_share_one_deadline() {
+        let service = Local::new("Slow", ())
+            .method_async("short", |_, (): ()| tokio::time::sleep(Duration::from_millis(400)))
+            .method_async("never", |_, (): ()| std::future::pending::<()>())
+            .build()
+            .unwrap();
+        let limited = layered(Arc::new(service), Limiter::new(1, Duration::from_millis(500)));
+        let context = Context::default();
+        let first = tokio::spawn(limited.call(Call::new("short", Args::None, &context)));
+        tokio::task::yield_now().await;
+        // This call gets its permit after 400 ms, and must not have 500 ms more.
+        let begun = Instant::now();
+        let fault = limited.call(Call::new("never", Args::None, &context)).await.err().unwrap();
+        assert_eq!(fault, Fault::new(Kind::Late, "no answer within 500ms"));
+        assert!(begun.elapsed() < Duration::from_millis(600), "{:?}", begun.elapsed());
+        assert!(first.await.unwrap().is_ok());
     }
 }

@@ -86,7 +86,7 @@ impl RpcService for Local {
     }
 }
 
-/// A method was registered under a name that it cannot have.
+/// A service was put together wrongly: see [`Builder::build`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationError(String);
 
@@ -176,16 +176,18 @@ impl<S: Send + Sync + 'static> Builder<S> {
 
     /// What the method registered last does, if the documentation of its parameter record does not say it.
     pub fn doc(mut self, doc: &str) -> Self {
-        if let Some(method) = self.interface.methods.last_mut() {
-            doc.clone_into(&mut method.doc);
+        match self.interface.methods.last_mut() {
+            Some(method) => doc.clone_into(&mut method.doc),
+            None => self.reject("`doc` is called before any method is registered".to_owned()),
         }
         self
     }
 
     /// Declares the method registered last safe: calling it changes nothing, so that HTTP GET may ask for it.
     pub fn safe(mut self) -> Self {
-        if let Some(method) = self.interface.methods.last_mut() {
-            method.safe = true;
+        match self.interface.methods.last_mut() {
+            Some(method) => method.safe = true,
+            None => self.reject("`safe` is called before any method is registered".to_owned()),
         }
         self
     }
@@ -208,17 +210,27 @@ impl<S: Send + Sync + 'static> Builder<S> {
     /// ```
     pub fn param(mut self, name: &str, amend: impl FnOnce(&mut Schema)) -> Self {
         let params = self.interface.methods.last_mut().map(|method| &mut method.params);
-        if let Some(param) = params.and_then(|params| params.iter_mut().find(|param| param.name == name)) {
-            amend(&mut param.schema);
+        match params.and_then(|params| params.iter_mut().find(|param| param.name == name)) {
+            Some(param) => amend(&mut param.schema),
+            None => self.reject(match self.interface.methods.last() {
+                Some(method) => format!("the method `{}` has no parameter `{name}`", method.name),
+                None => "`param` is called before any method is registered".to_owned(),
+            }),
         }
         self
+    }
+
+    /// Makes [`build`](Builder::build) fail. The first reason counts.
+    fn reject(&mut self, reason: String) {
+        self.wrong.get_or_insert(RegistrationError(reason));
     }
 
     /// The service.
     ///
     /// # Errors
     /// Where a method's name is taken, is reserved (`system.`, `rpc.`, a leading `_`), or has characters other than
-    /// letters, digits, `_`, `.`, `:` and `/`.
+    /// letters, digits, `_`, `.`, `:` and `/`; where [`doc`](Builder::doc), [`safe`](Builder::safe) or
+    /// [`param`](Builder::param) has no method to apply to, or the method has no such parameter.
     pub fn build(mut self) -> Result<Local, RegistrationError> {
         if let Some(wrong) = self.wrong {
             return Err(wrong);
@@ -238,7 +250,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
         let method = Method { name: name.to_owned(), doc, params: params_of(&record), result, safe: false };
         let taken = self.handlers.insert(name.into(), Box::new(handler)).is_some();
         if let Some(reason) = unfit(name).or(taken.then_some("is registered twice")) {
-            self.wrong.get_or_insert(RegistrationError(format!("the method name `{name}` {reason}")));
+            self.reject(format!("the method name `{name}` {reason}"));
         }
         self.interface.methods.push(method);
         self
@@ -355,4 +367,33 @@ fn param(name: String, schema: &Value, required: bool) -> Param {
 
 fn text(schema: &Schema, key: &str) -> String {
     schema.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize, JsonSchema)]
+    struct Roll {
+        dice: u8,
+    }
+
+    fn error(builder: Builder<()>) -> Option<String> {
+        builder.build().err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_would_have_no_effect_is_an_error() {
+        let roll = |builder: Builder<()>| builder.method("roll", |(): &(), Roll { dice }| dice);
+        let new = || Local::new("Dice", ());
+        let before = |name: &str| Some(format!("`{name}` is called before any method is registered"));
+        assert_eq!(error(roll(new().safe())), before("safe"));
+        assert_eq!(error(roll(new().doc("Rolls."))), before("doc"));
+        assert_eq!(error(roll(new().param("dice", |_| ()))), before("param"));
+        assert_eq!(
+            error(roll(new()).param("tpyo", |_| ())),
+            Some("the method `roll` has no parameter `tpyo`".to_owned())
+        );
+        assert_eq!(error(roll(new()).param("dice", |_| ()).doc("Rolls.").safe()), None);
+    }
 }

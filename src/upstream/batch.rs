@@ -1,6 +1,7 @@
 //! Calls of one request that travel to an upstream in one request, and their results.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::Response;
@@ -39,7 +40,7 @@ impl Upstream {
         let scope = CallScope::new(call.context);
         // A batch belongs to one upstream and one description of it, which lives as long as the batch.
         let sender = Arc::as_ptr(&offer).addr();
-        let call = BatchCall { method: call.method.to_owned(), arguments };
+        let call = BatchCall { method: call.method.to_owned(), arguments, deadline: call.context.deadline };
         batch
             .join(sender, call, move |calls| MaybeReady::later(async move { remote.send(&offer, calls, &scope).await }))
     }
@@ -48,6 +49,10 @@ impl Upstream {
     async fn send(&self, offer: &Arc<Description>, calls: Vec<BatchCall>, scope: &CallScope) -> Answers {
         let is_harmless = |call: &BatchCall| self.repeat(&call.method) == Repeat::Harmless;
         let repeat = if calls.iter().all(is_harmless) { Repeat::Harmless } else { Repeat::Unsent };
+        // The request is of use as long as one of its calls is; a call without a deadline waits for ever.
+        let deadlines: Option<Vec<Instant>> = calls.iter().map(|call| call.deadline).collect();
+        let deadline = deadlines.and_then(|deadlines| deadlines.into_iter().max());
+        let scope = &CallScope { deadline, ..scope.clone() };
         let encoded = match &offer.codec {
             Some(codec) if calls.len() > 1 => {
                 let targets = calls.iter().map(|call| (self.target(offer, &call.method), call.arguments.clone()));
@@ -72,8 +77,9 @@ impl Upstream {
     /// Sends each call in a request of its own, one after the other.
     async fn send_alone(&self, offer: &Description, calls: Vec<BatchCall>, scope: &CallScope) -> Answers {
         let mut results = Answers::with_capacity(calls.len());
-        for BatchCall { method, arguments } in calls {
-            let result = self.send_one(offer, &method, arguments, scope).await;
+        for BatchCall { method, arguments, deadline } in calls {
+            let scope = CallScope { deadline, ..scope.clone() };
+            let result = self.send_one(offer, &method, arguments, &scope).await;
             results.push(result.map(|value| Box::new(value) as Box<dyn Encode>));
         }
         results

@@ -17,7 +17,7 @@ use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::value::{SizeBudget, Value};
 use crate::service::args::{Arg, Args};
-use crate::service::future::{MaybeReady, with_timeout};
+use crate::service::future::{MaybeReady, with_deadline};
 use crate::service::{Call, CallFuture, Context, RpcService};
 use versions::Latest;
 
@@ -152,7 +152,7 @@ impl Part {
         let pending = self.service.call(Call::new(&self.method, args, &context));
         let (room, limit) = (SizeBudget::new(self.room), self.deadline);
         MaybeReady::later(async move {
-            let value = with_timeout(limit, async move { pending.await?.into_value(room).await }).await;
+            let value = with_deadline(deadline, async move { pending.await?.into_value(room).await }).await;
             value.unwrap_or_else(|| Err(Fault::new(Kind::Late, format!("no answer within {limit:?}"))))
         })
     }
