@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::Log;
 use super::aggregate::AggregateFile;
 use super::page::PageFile;
 use super::units::{Address, Period, Size};
 use super::upstream::UpstreamFile;
 use super::web::{Base, TrustedProxy};
-use super::{GroupLimits, Log};
 use crate::codec::xml::Control;
 use crate::codec::xmlrpc::Dialect;
 use crate::codec::{Limits, json};
@@ -22,7 +22,7 @@ use crate::http::public_url::PublicUrl;
 use crate::protocol::rest::server::RestOptions;
 use crate::protocol::set::{Protocol, ProtocolSet};
 use crate::protocol::soap::server::SoapOptions;
-use crate::server::settings::{ListenerConfig, Settings, Timeouts};
+use crate::server::settings::{GroupLimits, ListenerConfig, Settings, Timeouts};
 
 /// The whole file.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]

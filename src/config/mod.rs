@@ -16,27 +16,19 @@ mod upstream;
 mod web;
 mod wording;
 
-use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
-use crate::codec::Limits;
 use crate::http::public_url::PublicUrl;
-use crate::protocol::page::TemplatePage;
-use crate::protocol::set::ProtocolSet;
 use crate::server::gateway::Group;
 use crate::server::group_router::GroupRouter;
-use crate::server::mount;
-use crate::server::mount::{GroupMount, PageMount};
+use crate::server::mount::{GroupMount, Mounts, PageMount};
 use crate::server::settings::{ListenerConfig, Settings};
-use crate::service::RpcService;
-use crate::upstream::Upstream;
 
 pub use problem::{ConfigErrors, Problem};
 pub use reference::reference;
@@ -60,56 +52,9 @@ pub struct Config {
     /// Under which address clients know this server.
     pub public_url: Arc<PublicUrl>,
     /// The groups, in the order of the file.
-    pub groups: Vec<ConfiguredGroup>,
+    pub groups: Vec<GroupMount>,
     /// The pages of the operator's own, in the order of the file.
-    pub pages: Vec<ConfiguredPage>,
-}
-
-/// One URL path with a page made of a template and of what a method answers.
-pub struct ConfiguredPage {
-    /// The path.
-    pub path: String,
-    /// The path of the group whose method is called.
-    pub group: String,
-    /// What answers it, within the limits of its group.
-    pub service: Arc<dyn RpcService>,
-    /// The page; under which address people know the server it is told when it is mounted.
-    pub page: TemplatePage,
-}
-
-/// One URL path, and its aliases, with a service and what is decided about its calls.
-pub struct ConfiguredGroup {
-    /// The path under which the group is known.
-    pub path: String,
-    /// Further paths of the same group.
-    pub aliases: Vec<String>,
-    /// The kind of the service, as the registry knows it.
-    pub kind: String,
-    /// What a request and a call may take.
-    pub limits: GroupLimits,
-    /// The faces the group has, and how they read and write.
-    pub protocols: ProtocolSet,
-    /// What answers, within the limits.
-    pub service: Arc<dyn RpcService>,
-    /// The server elsewhere that answers, if it is one: what it offers is still to be [learned](Upstream::discover).
-    pub remote: Option<Upstream>,
-}
-
-/// What a request to a group and a call of it may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GroupLimits {
-    /// Bytes of a request's body, as sent and as unpacked (4 MiB by default).
-    pub body: usize,
-    /// How deep values may lie inside each other (64 by default).
-    pub depth: usize,
-    /// How many elements a document may have (250,000 by default).
-    pub elements: usize,
-    /// How many calls one `system.multicall` or JSON-RPC batch may hold (1,000 by default).
-    pub batch: usize,
-    /// How many calls run at a time (1,024 by default).
-    pub concurrent: usize,
-    /// How long a call may take, the wait for its turn included (60 s by default).
-    pub deadline: Duration,
+    pub pages: Vec<PageMount>,
 }
 
 /// What is written to standard error while the server runs.
@@ -202,34 +147,28 @@ impl Config {
         resolve::config(text, Path::new(""), registry).map_err(|problems| ConfigErrors::new(name, text, problems))
     }
 
-    /// The groups, each with its faces, at their paths and aliases.
+    /// What the gateway serves: the groups and pages, and the address in the documents about them.
+    pub fn mounts(&self) -> Mounts {
+        Mounts { groups: self.groups.clone(), pages: self.pages.clone(), public_url: self.public_url.clone() }
+    }
+
+    /// A router to the groups and pages, for a [`Gateway`](crate::server::gateway::Gateway) whose groups never change.
     ///
     /// # Panics
-    /// Where paths were changed by hand so that they cannot be mounted; those in a file were looked at.
+    /// If a path was changed after the configuration was read and can no longer be mounted.
     pub fn router(&self) -> GroupRouter<Arc<Group>> {
-        let mounted: Vec<GroupMount> = self.groups.iter().map(ConfiguredGroup::mounted).collect();
-        let pages: Vec<PageMount> = self.pages.iter().map(|page| page.mounted(&self.public_url)).collect();
-        mount::with_pages(&mounted, &pages, self.public_url.clone())
-            .expect("the paths of a configuration can be mounted beside each other")
+        self.mounts().router().expect("reading the configuration checked that its paths can be mounted together")
     }
-}
 
-impl ConfiguredPage {
-    fn mounted(&self, public_url: &Arc<PublicUrl>) -> PageMount {
-        let page = TemplatePage { public_url: public_url.clone(), ..self.page.clone() };
-        PageMount { path: self.path.clone(), service: self.service.clone(), page }
-    }
-}
-
-impl ConfiguredGroup {
-    fn mounted(&self) -> GroupMount {
-        GroupMount {
-            path: self.path.clone(),
-            aliases: self.aliases.clone(),
-            service: self.service.clone(),
-            protocols: self.protocols.clone(),
-            body_limit: self.limits.body,
-        }
+    /// The top-level keys in which `new` differs and that a running server does not follow: they apply at the next start.
+    pub fn needs_restart(&self, new: &Config) -> Vec<&'static str> {
+        let changed = [
+            ("listen", self.listen != new.listen),
+            ("workers", self.workers != new.workers),
+            ("log", self.log != new.log),
+            ("server", self.settings != new.settings),
+        ];
+        changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }
 }
 
@@ -240,35 +179,6 @@ fn not_text(bytes: &[u8], offset: usize) -> Problem {
         "the file is not UTF-8: the byte 0x{byte:02X} at offset {offset}, in line {line}, is part of no character"
     );
     Problem::whole(message).hint("save it as UTF-8")
-}
-
-impl fmt::Debug for ConfiguredGroup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConfiguredGroup")
-            .field("path", &self.path)
-            .field("aliases", &self.aliases)
-            .field("kind", &self.kind)
-            .field("limits", &self.limits)
-            .field("protocols", &self.protocols)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for ConfiguredPage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConfiguredPage")
-            .field("path", &self.path)
-            .field("group", &self.group)
-            .field("page", &self.page)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Default for GroupLimits {
-    fn default() -> Self {
-        let ProtocolSet { limits: Limits { depth, elements }, multicall: batch, .. } = ProtocolSet::default();
-        GroupLimits { body: 4 << 20, depth, elements, batch, concurrent: 1024, deadline: Duration::from_secs(60) }
-    }
 }
 
 impl Default for Log {

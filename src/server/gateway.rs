@@ -11,11 +11,13 @@ use http::{Method, Response, StatusCode, Version, header};
 use crate::http::audience::Audience;
 use crate::http::body::Body;
 use crate::http::compression::pack;
+use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
 use crate::model::text::abridge;
 use crate::protocol::frontend::{Claim, Frontend, FrontendResponse, GroupHead, GroupRequest};
-use crate::server::group_router::GroupRouter;
+use crate::server::group_router::{GroupRouter, MountError};
+use crate::server::mount::Mounts;
 use crate::server::request_body::BodyReader;
 use crate::service::{Context, RpcService};
 
@@ -31,7 +33,8 @@ pub struct Group {
     pub body_limit: usize,
 }
 
-/// The running whole: groups, and how their requests are taken in.
+/// Dispatches requests to groups. Clones share their groups.
+#[derive(Clone)]
 pub struct Gateway {
     groups: Groups,
     body_reader: BodyReader,
@@ -41,14 +44,19 @@ pub struct Gateway {
     compressing: bool,
 }
 
-/// The groups of a gateway, which may become others while it answers: a request keeps the group that it has found.
+/// The groups of a gateway, which can be replaced while it serves. A request keeps the group that it was dispatched to.
 #[derive(Clone)]
-pub struct Groups(Arc<ArcSwap<GroupRouter<Arc<Group>>>>);
+pub(super) struct Groups(Arc<ArcSwap<Dispatch>>);
+
+/// What is replaced as one: the groups, and which clients are trusted proxies.
+struct Dispatch {
+    router: GroupRouter<Arc<Group>>,
+    public_url: Arc<PublicUrl>,
+}
 
 impl Groups {
-    /// Puts these in the place of those that are there.
-    pub fn replace(&self, router: GroupRouter<Arc<Group>>) {
-        self.0.store(Arc::new(router));
+    pub(super) fn replace(&self, router: GroupRouter<Arc<Group>>, public_url: Arc<PublicUrl>) {
+        self.0.store(Arc::new(Dispatch { router, public_url }));
     }
 }
 
@@ -72,18 +80,27 @@ pub struct Outcome {
 }
 
 impl Gateway {
-    /// A gateway to these groups.
+    /// A gateway to groups that stay as they are. It trusts no proxy.
     pub fn new(router: GroupRouter<Arc<Group>>, body_reader: BodyReader) -> Gateway {
-        Gateway {
-            groups: Groups(Arc::new(ArcSwap::from_pointee(router))),
-            body_reader,
-            observed: false,
-            compressing: false,
-        }
+        Gateway::dispatching(Dispatch { router, public_url: Arc::default() }, body_reader)
     }
 
-    /// Its groups, for whoever replaces them.
-    pub fn groups(&self) -> Groups {
+    /// A gateway to these mounts. A [`Runtime`](crate::server::runtime::Runtime) makes one that follows their upstreams.
+    ///
+    /// # Errors
+    /// If a path is malformed, or is mounted twice.
+    pub fn serving(mounts: &Mounts, body_reader: BodyReader) -> Result<Gateway, MountError> {
+        let dispatch = Dispatch { router: mounts.router()?, public_url: mounts.public_url.clone() };
+        Ok(Gateway::dispatching(dispatch, body_reader))
+    }
+
+    fn dispatching(dispatch: Dispatch, body_reader: BodyReader) -> Gateway {
+        let groups = Groups(Arc::new(ArcSwap::from_pointee(dispatch)));
+        Gateway { groups, body_reader, observed: false, compressing: false }
+    }
+
+    /// The handle by which a [`Runtime`](crate::server::runtime::Runtime) replaces the groups.
+    pub(super) fn groups(&self) -> Groups {
         self.groups.clone()
     }
 
@@ -113,9 +130,9 @@ impl Gateway {
         B: http_body::Body<Data = Bytes>,
     {
         check_host(head)?;
-        // Looked at without counting who looks: that would have the workers wait for each other.
-        let groups = self.groups.0.load();
-        let (group, tail) = find(&groups, head)?;
+        // `load` touches no shared reference count, for which the workers would contend.
+        let dispatch = self.groups.0.load();
+        let (group, tail) = find(&dispatch.router, head)?;
         let group_head = GroupHead::new(head, tail);
         let claim = group.claim(&group_head)?;
         let taken = match self.body_reader.take(head, body, group.body_limit).await {

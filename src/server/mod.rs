@@ -9,6 +9,7 @@ mod listener;
 mod middleware;
 pub mod mount;
 pub mod request_body;
+pub mod runtime;
 pub mod settings;
 mod tracked_body;
 mod workers;
@@ -33,6 +34,7 @@ pub use workers::Workers;
 
 use crate::http::audience::Audience;
 use crate::server::gateway::Gateway;
+use crate::server::mount::Mounts;
 use crate::server::settings::Settings;
 use activity::{Activity, ActivityMonitor, CloseRequest, Entry};
 use activity_io::ActivityIo;
@@ -45,6 +47,8 @@ pub struct Server {
     shared: Arc<Shared>,
     settings: Settings,
     workers: Option<Workers>,
+    /// Mounts whose upstreams are discovered while the server runs.
+    discovered: Option<Mounts>,
 }
 
 /// How serving ended.
@@ -60,7 +64,7 @@ impl Server {
         let gateway = gateway.compressing(settings.compress);
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
         let in_flight_limit = InFlightLimit::new(settings.in_flight);
-        Server { shared: Arc::new(Shared { gateway, in_flight_limit, log }), settings, workers: None }
+        Server { shared: Arc::new(Shared { gateway, in_flight_limit, log }), settings, workers: None, discovered: None }
     }
 
     /// The same server, whose connections are served by these workers, and not on the runtime that it runs on; there
@@ -72,6 +76,12 @@ impl Server {
         Server { workers: Some(workers), ..self }
     }
 
+    /// The same server, which keeps the gateway's groups up to date with the upstreams of these mounts while it runs. Not
+    /// needed for the gateway of a [`Runtime`](runtime::Runtime), which does so itself.
+    pub(crate) fn discovering(self, mounts: Mounts) -> Server {
+        Server { discovered: Some(mounts), ..self }
+    }
+
     /// Serves until `stop` is ready; then accepts nothing more, lets what runs finish within the drain deadline,
     /// and cuts what is left.
     pub async fn run(mut self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) -> ShutdownReport {
@@ -79,8 +89,11 @@ impl Server {
         let watch = ActivityMonitor::new(timeouts);
         let slots = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
         let workers = self.workers.take();
-        let door = Arc::new(Acceptor { server: Arc::new(self), slots, watch: watch.clone(), workers });
         let mut tasks = JoinSet::new();
+        if let Some(mounts) = self.discovered.take() {
+            tasks.spawn(runtime::keep_up_to_date(&self.shared.gateway, mounts));
+        }
+        let door = Arc::new(Acceptor { server: Arc::new(self), slots, watch: watch.clone(), workers });
         let swept = watch.clone();
         tasks.spawn(async move { swept.sweep().await });
         let mut accepting = JoinSet::new();

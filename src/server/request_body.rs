@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::rejection::HttpRejection;
 use crate::model::text::abridge;
+use crate::server::settings::Settings;
 use crate::service::future::{run_blocking, with_timeout};
 
 /// Up to this many bytes a body takes no share of the memory: the limit on connections bounds them all.
@@ -147,6 +148,11 @@ impl MemoryBudget {
 }
 
 impl BodyReader {
+    /// A reader with the memory and the time that the settings allow.
+    pub fn new(settings: &Settings) -> BodyReader {
+        BodyReader { memory: MemoryBudget::new(settings.memory), deadline: settings.timeouts.body }
+    }
+
     /// Takes in a body of at most `limit` bytes, as sent and as unpacked.
     ///
     /// # Errors

@@ -4,9 +4,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::codec::Limits;
 use crate::http::audience::Audience;
+use crate::protocol::set::ProtocolSet;
+use crate::service::RpcService;
+use crate::service::limits::Limiter;
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +65,37 @@ pub struct Timeouts {
     pub write: Duration,
     /// From the signal to stop until what still runs is cut off (10 s by default).
     pub drain: Duration,
+}
+
+/// Limits on each request to a group and on each of its calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupLimits {
+    /// Bytes of a request's body, as sent and as unpacked (4 MiB by default).
+    pub body: usize,
+    /// How deep values may be nested (64 by default).
+    pub depth: usize,
+    /// How many elements a document may have (250,000 by default).
+    pub elements: usize,
+    /// How many calls one `system.multicall` or JSON-RPC batch may hold (1,000 by default).
+    pub batch: usize,
+    /// How many calls run at a time (1,024 by default).
+    pub concurrent: usize,
+    /// How long a call may take, including its wait for a permit (60 s by default).
+    pub deadline: Duration,
+}
+
+impl GroupLimits {
+    /// Wraps a service so that its calls keep to `concurrent` and `deadline`.
+    pub fn limit(&self, service: Arc<dyn RpcService>) -> Arc<dyn RpcService> {
+        Arc::new(Limiter::new(service, self.concurrent, self.deadline))
+    }
+}
+
+impl Default for GroupLimits {
+    fn default() -> Self {
+        let ProtocolSet { limits: Limits { depth, elements }, multicall: batch, .. } = ProtocolSet::default();
+        GroupLimits { body: 4 << 20, depth, elements, batch, concurrent: 1024, deadline: Duration::from_secs(60) }
+    }
 }
 
 impl Default for Settings {
