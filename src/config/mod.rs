@@ -11,9 +11,7 @@ mod resolve;
 mod routes;
 mod schema;
 mod syntax;
-mod units;
 mod upstream;
-mod web;
 mod wording;
 
 use std::fs;
@@ -30,10 +28,10 @@ use crate::server::group_router::GroupRouter;
 use crate::server::mount::{GroupMount, Mounts, PageMount};
 use crate::server::settings::{ListenerConfig, Settings};
 
+pub use crate::model::units::{Period, Size};
 pub use problem::{ConfigErrors, Problem};
 pub use reference::reference;
 pub use registry::{OptionErrors, Registry};
-pub use units::{Address, Period, Size, UnitError};
 
 /// The configuration that is built in, with every key and its meaning.
 pub const DEFAULT: &str = include_str!("../../config/croupier.toml");

@@ -12,9 +12,9 @@ use toml::Spanned;
 
 use super::problem::Problem;
 use super::resolve::ResolvedGroup;
-use super::units::Period;
 use crate::model::interface::Interface;
 use crate::model::text::{abridge, nearest};
+use crate::model::units::Period;
 use crate::protocol::page::{PageStyle, PageTemplate, TemplatePage};
 use crate::server::mount::PageMount;
 use crate::service::RpcService;

@@ -22,12 +22,12 @@ use super::routes::Routes;
 use super::schema;
 use super::schema::Node;
 use super::syntax::Distinct;
-use super::units::Size;
 use super::upstream;
 use super::{Config, Registry};
 use crate::model::interface::Interface;
 use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
+use crate::model::units::Size;
 use crate::protocol::set::ProtocolSet;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::{GroupMount, PageMount};
@@ -61,7 +61,7 @@ pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<C
         File::default()
     });
     let listen = listen(&file, &mut problems);
-    let settings = Settings::from(file.server);
+    let settings = file.server;
     let mut mounted = GroupRouter::default();
     let (mut routes, mut leading, mut resolved) = (Vec::new(), Vec::new(), Vec::new());
     for mut group in parsed {
@@ -80,7 +80,7 @@ pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<C
     if !problems.is_empty() {
         return Err(problems);
     }
-    let public_url = Arc::new(file.public.into());
+    let public_url = Arc::new(file.public);
     Ok(Config { listen, workers: file.workers, log: file.log, settings, public_url, groups, pages })
 }
 
@@ -114,7 +114,8 @@ fn unread(error: &Error, otherwise: Range<usize>) -> Problem {
 
 fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<ListenerConfig> {
     let mut seen: Vec<(ListenerConfig, Range<usize>)> = Vec::new();
-    for (place, span) in file.places() {
+    for place in &file.listen {
+        let (place, span) = (place.get_ref().clone(), place.span());
         let same =
             |(other, _): &&(ListenerConfig, Range<usize>)| other.listen == place.listen && !any_port(&place.listen);
         match seen.iter().find(same) {
@@ -302,7 +303,7 @@ impl ParsedGroup<'_> {
     ) -> ResolvedGroup {
         let paths = [&self.path].into_iter().chain(&self.file.aliases);
         problems.extend(paths.filter_map(|path| mount(mounted, path, "group")));
-        let (limits, protocols) = (GroupLimits::from(self.file.limits), self.file.protocol_set());
+        let (limits, protocols) = (self.file.limits, self.file.protocol_set());
         problems.extend(too_large(&self.body, &limits, settings));
         let (kind, backend) = match (self.answering, self.file.service) {
             (Some(UPSTREAM), _) => {
