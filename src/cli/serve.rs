@@ -83,7 +83,7 @@ async fn bind(entrances: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
 
 /// What a newcomer wants to know: where it listens, what is there, and a command to try.
 fn greet(config: &Config, listeners: &[Listener]) {
-    let entrances: Vec<ListenerConfig> = listeners.iter().map(Listener::entrance).collect();
+    let entrances: Vec<ListenerConfig> = listeners.iter().map(Listener::config).collect();
     for entrance in &entrances {
         let scheme = if matches!(entrance.listen, ListenAddress::Tcp(_)) { "http://" } else { "" };
         say(format_args!("croupier {} listens on {scheme}{entrance}", env!("CARGO_PKG_VERSION")));

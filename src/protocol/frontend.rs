@@ -28,6 +28,11 @@ pub trait Frontend: Send + Sync + 'static {
         true
     }
 
+    /// The name of the protocol, for the span of a request.
+    fn protocol(&self) -> &'static str {
+        if self.is_page() { "page" } else { "document" }
+    }
+
     /// Whether this face is for people to look at, and not for programs to call.
     fn is_page(&self) -> bool {
         false

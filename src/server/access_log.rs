@@ -7,31 +7,28 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Response, Version};
+use http::{HeaderName, Method, Response, Version};
 
 use crate::http::body::Body;
 use crate::model::fault::BoxError;
 use crate::server::gateway::Outcome;
+use crate::service::Context;
+use crate::service::request_id::RequestId;
 
-/// The header that carries a request's id, from the client if it sent one, and back to it.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header with a request's id: in the request of a trusted proxy, and in the response.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How many lines may wait to be written; where more would, they are counted instead.
 const WAITING: usize = 8192;
 /// How long the end of the program waits for the last lines.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long lines are left to gather.
 const PAUSE: Duration = Duration::from_millis(2);
-/// The longest id taken over from a client, in bytes.
-const LONGEST_ID: usize = 64;
 
 /// Where lines go.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
     lines: SyncSender<Entry>,
     lost: Arc<AtomicU64>,
-    next: Arc<AtomicU64>,
-    /// Tells the ids of this process from those of another.
-    run: u32,
 }
 
 /// What the thread that writes is given.
@@ -46,7 +43,7 @@ enum Entry {
 #[derive(Debug)]
 pub(super) struct Line {
     begun: Instant,
-    id: String,
+    id: RequestId,
     peer: Option<SocketAddr>,
     verb: Method,
     path: String,
@@ -69,15 +66,15 @@ impl AccessLog {
         let lost = Arc::new(AtomicU64::new(0));
         let counter = lost.clone();
         std::thread::Builder::new().name("access-log".into()).spawn(move || write(&waiting, &counter))?;
-        Ok(AccessLog { lines, lost, next: Arc::new(AtomicU64::new(1)), run: rand::random() })
+        Ok(AccessLog { lines, lost })
     }
 
     /// Begins the line of a request.
-    pub(super) fn begin(&self, head: &Parts, peer: Option<SocketAddr>) -> Box<Line> {
+    pub(super) fn begin(&self, head: &Parts, context: &Context) -> Box<Line> {
         Box::new(Line {
             begun: Instant::now(),
-            id: self.id(head),
-            peer,
+            id: context.request_id.clone(),
+            peer: context.peer,
             verb: head.method.clone(),
             path: head.uri.path().to_owned(),
             version: head.version,
@@ -106,14 +103,6 @@ impl AccessLog {
             let _ = all.recv_timeout(PATIENCE);
         }
     }
-
-    fn id(&self, head: &Parts) -> String {
-        let given = head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-        match given.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID) {
-            Some(id) => id.to_owned(),
-            None => format!("{:08x}-{}", self.run, self.next.fetch_add(1, Relaxed)),
-        }
-    }
 }
 
 impl Line {
@@ -121,7 +110,7 @@ impl Line {
     pub(super) fn answered(&mut self, response: &mut Response<Body>, outcome: Option<Outcome>) {
         self.status = response.status().as_u16();
         self.outcome = outcome;
-        if let Ok(id) = HeaderValue::from_str(&self.id) {
+        if let Some(id) = self.id.header_value() {
             response.headers_mut().insert(REQUEST_ID, id);
         }
     }
@@ -156,7 +145,7 @@ impl Line {
         let outcome = self.outcome.as_ref();
         tracing::info!(
             target: "croupier::access",
-            id = self.id,
+            id = %self.id,
             peer = self.peer.map(tracing::field::display),
             verb = %self.verb,
             version = ?self.version,

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version, header};
+use tracing::Instrument as _;
 
 use crate::http::audience::Audience;
 use crate::http::body::Body;
@@ -16,10 +18,32 @@ use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
 use crate::model::text::abridge;
 use crate::protocol::frontend::{Claim, Frontend, FrontendResponse, GroupHead, GroupRequest};
+use crate::server::access_log::REQUEST_ID;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
 use crate::server::request_body::BodyReader;
+use crate::service::future::MaybeReady;
+use crate::service::request_id::RequestId;
 use crate::service::{Context, RpcService};
+
+/// The span of a request.
+///
+/// A span costs more than a small call does, so there are two of them. The one around a call that is answered at once is
+/// made only at the level `debug`. The one around a reply that is waited for is made at the level `warn`, so that each
+/// warning about an upstream or an aggregate carries the id of its request.
+macro_rules! request_span {
+    ($level:expr, $labels:expr, $group:expr, $frontend:expr) => {
+        tracing::span!(
+            $level,
+            "request",
+            id = %$labels.request_id,
+            group = $group.path,
+            protocol = $frontend.protocol(),
+            method = tracing::field::Empty,
+            peer = $labels.peer.map(tracing::field::display),
+        )
+    };
+}
 
 /// One URL path, and its aliases, with one service and what is decided about its requests.
 pub struct Group {
@@ -38,6 +62,7 @@ pub struct Group {
 pub struct Gateway {
     groups: Groups,
     body_reader: BodyReader,
+    ids: Arc<RequestIds>,
     /// Whether responses come with an [`Outcome`] for the access log.
     observed: bool,
     /// Whether responses are packed for clients that offer to unpack them.
@@ -96,7 +121,7 @@ impl Gateway {
 
     fn dispatching(dispatch: Dispatch, body_reader: BodyReader) -> Gateway {
         let groups = Groups(Arc::new(ArcSwap::from_pointee(dispatch)));
-        Gateway { groups, body_reader, observed: false, compressing: false }
+        Gateway { groups, body_reader, ids: Arc::default(), observed: false, compressing: false }
     }
 
     /// The handle by which a [`Runtime`](crate::server::runtime::Runtime) replaces the groups.
@@ -114,18 +139,27 @@ impl Gateway {
         Gateway { compressing, ..self }
     }
 
-    /// Answers one request. Where its head has an [`Audience`] as an extension, everything else is not found.
-    pub async fn answer<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> GatewayResponse
+    /// The id for a new request: the `X-Request-Id` of a trusted proxy, or a new one.
+    pub(super) fn request_id(&self, head: &Parts, peer: Option<SocketAddr>) -> RequestId {
+        let received = head.headers.get(REQUEST_ID).filter(|_| self.groups.0.load().public_url.trusts(peer));
+        received.and_then(RequestId::received).unwrap_or_else(|| self.ids.generate())
+    }
+
+    /// Serves one request. If its head has an [`Audience`] as an extension, only what is for that audience is found.
+    ///
+    /// This is what [`Server`](crate::server::Server) calls. Other HTTP servers call the gateway as a
+    /// [tower service](tower_service::Service).
+    pub async fn respond<B>(&self, head: &Parts, body: B, context: Context) -> GatewayResponse
     where
         B: http_body::Body<Data = Bytes>,
     {
-        match self.reply(head, body, peer).await {
-            Ok(answered) => answered,
+        match self.dispatch(head, body, context).await {
+            Ok(response) => response,
             Err(rejection) => rejection.into_response().into(),
         }
     }
 
-    async fn reply<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> Result<GatewayResponse, HttpRejection>
+    async fn dispatch<B>(&self, head: &Parts, body: B, context: Context) -> Result<GatewayResponse, HttpRejection>
     where
         B: http_body::Body<Data = Bytes>,
     {
@@ -140,24 +174,36 @@ impl Gateway {
             Err(rejection) => return Ok(claim.frontend.refuse(rejection).into()),
         };
         let frontend = claim.settle(group, &group_head, &taken.bytes);
-        let context = Context { peer, deadline: None };
+        let span = request_span!(tracing::Level::DEBUG, &context, group, frontend);
+        // `context` moves into the closure of a large body; a later span needs the same fields.
+        let labels = SpanLabels { request_id: context.request_id.clone(), peer: context.peer };
         let (reply, share) = match taken.share {
-            None => (
-                frontend.serve(&group.service, GroupRequest { head, tail, body: &taken.bytes, context: &context }),
-                None,
-            ),
+            None => {
+                let request = GroupRequest { head, tail, body: &taken.bytes, context: &context };
+                (span.in_scope(|| frontend.serve(&group.service, request)), None)
+            }
             Some(share) => {
                 let (service, frontend, head, tail) =
                     (group.service.clone(), frontend.clone(), head.clone(), tail.to_owned());
+                let span = span.clone();
                 let serve = move || {
                     let request = GroupRequest { head: &head, tail: &tail, body: &taken.bytes, context: &context };
-                    (frontend.serve(&service, request), Some(share))
+                    (span.in_scope(|| frontend.serve(&service, request)), Some(share))
                 };
-                // Seldom, and large: not in every request's future.
+                // Rare and large, so it is boxed: otherwise each request's future would have room for it.
                 Box::pin(self.body_reader.memory.in_turn(serve)).await
             }
         };
-        let mut replied = reply.await;
+        let mut replied = match reply {
+            MaybeReady::Now(Some(replied)) => replied,
+            pending => {
+                let disabled = span.is_disabled();
+                let span = if disabled { request_span!(tracing::Level::WARN, &labels, group, frontend) } else { span };
+                let replied = pending.instrument(span.clone()).await;
+                span.record("method", replied.method.as_ref());
+                replied
+            }
+        };
         if self.compressing {
             replied.response = pack(&head.headers, replied.response);
         }
@@ -174,6 +220,32 @@ impl From<Response<Body>> for GatewayResponse {
     /// A response to a request that has called nothing.
     fn from(response: Response<Body>) -> GatewayResponse {
         GatewayResponse { response, outcome: None }
+    }
+}
+
+/// What a span says of a request beside its group and protocol.
+struct SpanLabels {
+    request_id: RequestId,
+    peer: Option<SocketAddr>,
+}
+
+/// The next ids of a process.
+#[derive(Debug)]
+struct RequestIds {
+    /// Distinguishes the ids of this process from those of another.
+    process: u32,
+    last: AtomicU64,
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        RequestIds { process: rand::random(), last: AtomicU64::new(0) }
+    }
+}
+
+impl RequestIds {
+    fn generate(&self) -> RequestId {
+        RequestId::Generated { process: self.process, number: 1 + self.last.fetch_add(1, Relaxed) }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::http::body::Body;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::BoxError;
 use crate::server::gateway::{Gateway, GatewayResponse};
+use crate::service::Context as RequestContext;
 
 /// What all connections share.
 pub(super) struct Shared {
@@ -109,10 +110,13 @@ impl InFlight {
         if let Some(only) = only {
             head.extensions.insert(*only);
         }
-        self.line = shared.log.as_ref().map(|log| log.begin(&head, *peer));
-        let GatewayResponse { mut response, outcome } = match self.placed {
-            true => caught(pin!(shared.gateway.answer(&head, body, *peer))).await,
-            false => overloaded().into(),
+        let request_id = shared.gateway.request_id(&head, *peer);
+        let context = RequestContext { peer: *peer, request_id, ..RequestContext::default() };
+        self.line = shared.log.as_ref().map(|log| log.begin(&head, &context));
+        let GatewayResponse { mut response, outcome } = if self.placed {
+            catch_panic(pin!(shared.gateway.respond(&head, body, context))).await
+        } else {
+            overloaded().into()
         };
         if let Some(line) = &mut self.line {
             line.answered(&mut response, outcome);
@@ -135,8 +139,8 @@ impl Drop for InFlight {
     }
 }
 
-/// A panic is a defect of ours, and ends the request instead of the connection.
-async fn caught(mut answer: Pin<&mut impl Future<Output = GatewayResponse>>) -> GatewayResponse {
+/// Turns a panic into a response with status 500: it ends one request instead of all requests of the connection.
+pub(super) async fn catch_panic(mut answer: Pin<&mut impl Future<Output = GatewayResponse>>) -> GatewayResponse {
     let poll = |cx: &mut Context<'_>| {
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)));
         polled.unwrap_or_else(|_| {

@@ -11,7 +11,9 @@ pub mod mount;
 pub mod request_body;
 pub mod runtime;
 pub mod settings;
+mod tower;
 mod tracked_body;
+mod unix_socket;
 mod workers;
 
 use std::future::{Future, poll_fn};
@@ -30,6 +32,7 @@ use tokio::time::timeout;
 
 pub use access_log::AccessLog;
 pub use listener::{BindError, Listener};
+pub use tower::{GatewayFuture, PeerAddress};
 pub use workers::Workers;
 
 use crate::http::audience::Audience;
@@ -196,9 +199,9 @@ impl Acceptor {
             tokio::spawn(server.serve(accepted, ConnectionGuard { slot, seat: None, only, entry }));
             return Ok(());
         };
-        let moving = accepted.leave()?;
+        let detached = accepted.detach()?;
         workers.spawn(move |seat| async move {
-            match moving.arrive() {
+            match detached.attach() {
                 Ok(accepted) => server.serve(accepted, ConnectionGuard { slot, seat: Some(seat), only, entry }).await,
                 Err(error) => tracing::debug!(%error, "a connection could not be taken over"),
             }

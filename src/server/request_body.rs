@@ -188,8 +188,9 @@ impl BodyReader {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let mut body = pin!(body);
         let (mut first, mut all, mut share) = (Bytes::new(), BytesMut::new(), None);
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| HttpRejection::new(StatusCode::BAD_REQUEST, "the request broke off"))?;
+        // The error of a body need not be `Send`, so it is dropped before anything is waited for.
+        while let Some(frame) = body.frame().await.map(|frame| frame.map_err(drop)) {
+            let frame = frame.map_err(|()| HttpRejection::new(StatusCode::BAD_REQUEST, "the request broke off"))?;
             let Ok(data) = frame.into_data() else { continue };
             let length = first.len().max(all.len()) + data.len();
             if length > limit {

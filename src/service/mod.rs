@@ -6,6 +6,7 @@ pub mod future;
 pub mod limits;
 pub mod local;
 pub mod passthrough;
+pub mod request_id;
 pub mod rows;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use crate::model::value::{SizeBudget, Value, ValueError, value_of};
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat, RawResponse};
+use crate::service::request_id::RequestId;
 
 /// Whatever answers calls: an in-process service, a remote one, a composition, or a policy around another.
 pub trait RpcService: Send + Sync + 'static {
@@ -76,6 +78,8 @@ pub struct Call<'a> {
 pub struct Context {
     /// Where the request came from; `None` for a unix socket.
     pub peer: Option<SocketAddr>,
+    /// The id of the request, for log lines and for requests to upstreams.
+    pub request_id: RequestId,
     /// When the answer is of no use any more.
     pub deadline: Option<Instant>,
 }
