@@ -14,6 +14,7 @@ use crate::server::runtime::Runtime;
 use crate::server::settings::{ListenAddress, Settings};
 use crate::server::{BindError, Listener, Server, ShutdownReport};
 use crate::service::RpcService;
+use crate::service::layer::{GroupLayer, layered};
 use crate::upstream::Upstream;
 
 /// Services by path, each with the default limits, and the server for them.
@@ -96,6 +97,17 @@ impl App {
         Ok(self)
     }
 
+    /// Puts a layer around the service mounted last. Every call of the group goes through it, before the limits of the
+    /// group; of several layers, through the one that was added last first.
+    ///
+    /// Does nothing if no service is mounted.
+    pub fn layer(mut self, layer: impl GroupLayer) -> App {
+        if let Some(group) = self.mounts.groups.last_mut() {
+            group.service = layered(group.service.clone(), layer);
+        }
+        self
+    }
+
     /// Gives the service mounted last a route: a verb and a path below its own by which REST calls a method, beside the
     /// path that each method has itself.
     ///
@@ -123,7 +135,7 @@ impl App {
             );
         };
         last.protocols.routes.push(route);
-        let Checked { wrong, unknown } = last.protocols.check_routes(last.service.interface());
+        let Checked { wrong, unknown } = last.protocols.check_routes(&last.service.interface());
         match wrong.into_iter().chain(unknown).next() {
             Some(wrong) => Err(Box::new(wrong)),
             None => Ok(self),

@@ -1,6 +1,6 @@
-//! The configuration as it is written in a file.
+//! The tables of a configuration file, as serde reads them.
 //!
-//! The documentation of each key here is what the reference and an operator's editor show.
+//! The doc comment of each field is the text about its key in `docs/configuration.md`.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -27,20 +27,20 @@ use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, Settin
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct File {
     /// Where the server listens: TCP addresses such as `"127.0.0.1:8008"`, `"0.0.0.0:80"` or `"[::1]:8008"`, and unix
-    /// sockets such as `"unix:/run/croupier.sock"`. Port 0 takes any port that is free. A place where only pages or only
-    /// calls are answered is a table: `{ address = "127.0.0.1:8080", serves = "pages" }`.
+    /// sockets such as `"unix:/run/croupier.sock"`. With port 0 the system chooses a free port. A table restricts what is
+    /// served at an address to pages or to the API: `{ address = "127.0.0.1:8080", serves = "pages" }`.
     #[schemars(with = "Vec<ListenerConfig>", length(min = 1))]
     pub(super) listen: Vec<Spanned<ListenerConfig>>,
-    /// How many threads answer requests; without it, one for each processor.
+    /// How many worker threads serve requests. Without it, one for each processor.
     #[schemars(range(min = 1, max = 1024))]
     pub(super) workers: Option<usize>,
     /// What is written to standard error while the server runs.
     pub(super) log: Log,
-    /// What all clients together may take.
+    /// The limits on what all clients together may use.
     pub(super) server: Settings,
-    /// Under which address clients know this server; it stands in the documents that they fetch.
+    /// The address under which clients know this server. It is written into the documents that they fetch.
     pub(super) public: PublicUrl,
-    /// What a request and a call may take. A group's own `limits` override single keys.
+    /// The limits on each request and call. A group's own `limits` override single keys.
     pub(super) limits: GroupLimits,
     /// How XML-RPC is read and written. A group's own `xml-rpc` overrides single keys.
     pub(super) xml_rpc: Dialect,
@@ -48,75 +48,74 @@ pub(super) struct File {
     pub(super) json: json::Dialect,
     /// How JSON-RPC is read. A group's own `json-rpc` overrides single keys.
     pub(super) json_rpc: JsonRpcFile,
-    /// What REST has to choose. A group's own `rest` overrides single keys.
+    /// Options of REST. A group's own `rest` overrides single keys.
     pub(super) rest: RestOptions,
     /// How SOAP is written. A group's own `soap` overrides single keys.
     pub(super) soap: SoapFile,
     /// The groups by their paths. A path begins with a slash and has none at its end, and no segment of it is empty,
     /// `.` or `..` or has white space, a backslash, `%`, `?` or `#`. Each path and alias belongs to one group.
     pub(super) group: BTreeMap<String, GroupFile>,
-    /// The pages by their paths, which are none of the groups'. A page shows what a method answers, by a template; `GET`
-    /// asks for it, and the query has the method's parameters, as over REST.
+    /// The pages by their paths, which must differ from those of the groups. A page shows the result of a method by a
+    /// template. `GET` requests it, and the query holds the method's parameters, as over REST.
     #[schemars(with = "BTreeMap<String, PageFile>")]
     pub(super) page: BTreeMap<Spanned<String>, PageFile>,
 }
 
-/// A group: what answers at a path.
+/// A group: the service at a path.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct GroupFile {
     /// Further paths of the same group.
     #[schemars(with = "Vec<String>")]
     pub(super) aliases: Vec<Spanned<String>>,
-    /// The kind of service that answers; every group needs one, or an `aggregate`, or an `upstream`.
+    /// The kind of service. Every group needs a `service`, an `aggregate` or an `upstream`.
     #[schemars(with = "Option<String>")]
     pub(super) service: Option<Spanned<String>>,
-    /// The options of the service; each kind has its own.
+    /// The options of the service. Each kind has its own.
     pub(super) options: serde_json::Map<String, serde_json::Value>,
-    /// A service made of calls to other groups; it stands in the place of `service`.
+    /// A service made of calls to other groups, instead of `service`.
     pub(super) aggregate: AggregateFile,
-    /// A server elsewhere that answers; it stands in the place of `service`.
+    /// An upstream server that serves the calls of the group, instead of `service`.
     pub(super) upstream: UpstreamFile,
-    /// What a request and a call may take here; what is not given is inherited.
+    /// The limits on each request and call. Keys that are not given are inherited.
     pub(super) limits: GroupLimits,
-    /// Over which protocols the group is reached; all of them, unless this says otherwise.
+    /// The protocols over which the group is reached. Without it, all of them.
     #[schemars(length(min = 1))]
     pub(super) protocols: Vec<Protocol>,
-    /// How XML-RPC is read and written here; what is not given is inherited.
+    /// How XML-RPC is read and written here. Keys that are not given are inherited.
     pub(super) xml_rpc: Dialect,
-    /// How JSON is written here; what is not given is inherited.
+    /// How JSON is written here. Keys that are not given are inherited.
     pub(super) json: json::Dialect,
-    /// How JSON-RPC is read here; what is not given is inherited.
+    /// How JSON-RPC is read here. Keys that are not given are inherited.
     pub(super) json_rpc: JsonRpcFile,
-    /// What REST has to choose here; what is not given is inherited.
+    /// Options of REST here. Keys that are not given are inherited.
     pub(super) rest: RestOptions,
-    /// How SOAP is written here; what is not given is inherited.
+    /// How SOAP is written here. Keys that are not given are inherited.
     pub(super) soap: SoapOptions,
-    /// By which further verbs and paths REST calls methods, beside the path that each method has itself.
+    /// Further verbs and paths by which REST calls methods, in addition to the path of each method.
     pub(super) routes: Vec<RouteFile>,
 }
 
 /// A route: a verb and a path by which REST calls a method.
 ///
-/// A parameter stands in the path where the path names it, in the body where `body` says so, and otherwise in the query.
+/// A parameter is taken from the path if the path names it, from the body if `body` says so, and otherwise from the query.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RouteFile {
     /// The verb (`GET`, `POST`, `PUT`, `PATCH` or `DELETE`) and the path below the group's own: `"GET /guests/{id}"`. A
-    /// segment in braces gives the parameter of that name; where both fit, a segment without braces is meant. `GET` to a
-    /// method that may change something is asked for at one's own risk: pages of other sites, and whatever follows links
-    /// by itself, can call it too.
+    /// segment in braces is the parameter of that name; a route with a literal segment takes precedence. Use `GET` with
+    /// care for a method that changes something: pages of other sites, and programs that follow links, can call it too.
     #[schemars(with = "String")]
     pub(super) route: Spanned<String>,
-    /// The method that is called.
+    /// The method to call.
     #[schemars(with = "String")]
     pub(super) method: Spanned<String>,
-    /// What the body is: `"*"` for an object of all parameters that stand neither in the path nor in `args`, or the name
-    /// of the one parameter that it is. Without it there is no body.
+    /// What the body holds: `"*"` for an object of all parameters that are neither in the path nor in `args`, or the name of
+    /// one parameter. Without it, requests have no body.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub(super) body: Option<Spanned<String>>,
-    /// Parameters that always have these values, and that no request can give.
+    /// Parameters with fixed values, which no request can set.
     #[serde(default)]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub(super) args: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
@@ -126,11 +125,11 @@ pub(super) struct RouteFile {
 #[derive(Debug, Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct JsonRpcFile {
-    /// Whether requests of JSON-RPC 1.0 are answered too, in its own form: they have no member `jsonrpc`.
+    /// Whether requests of JSON-RPC 1.0, which have no member `jsonrpc`, are accepted. Their responses have the form of 1.0.
     pub(super) version_1: bool,
 }
 
-/// How SOAP is written by groups that do not say otherwise.
+/// How SOAP is written.
 #[derive(Debug, Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct SoapFile {
@@ -184,7 +183,7 @@ impl Default for GroupFile {
 }
 
 impl GroupFile {
-    /// The faces of the group, as they are written, and still without routes.
+    /// The protocols of the group and their options, without its routes.
     pub(super) fn protocol_set(&self) -> ProtocolSet {
         ProtocolSet {
             names: self.protocols.clone(),

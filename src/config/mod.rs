@@ -1,4 +1,17 @@
-//! The configuration: from the text of a TOML file to groups that are ready to answer, or to all that is wrong.
+//! The configuration: a TOML file becomes a [`Config`], or a list of everything that is wrong with it.
+//!
+//! 1. `syntax` parses the text, and finds keys that are given twice.
+//! 2. `check` walks over the parsed tables beside the JSON Schema of the types that read them (`schema`), and reports each
+//!    unknown key, wrong type and value out of bounds at its place in the file (`problem`, `wording`). What is wrong is
+//!    removed, so that one run finds all problems.
+//! 3. serde reads the types: `file::File` and `file::GroupFile`, and within them the types of the rooms below, such as
+//!    [`Settings`] and [`GroupLimits`](crate::server::settings::GroupLimits). A group inherits from the tables of the same
+//!    name at the top level.
+//! 4. `resolve` makes the backend of each group: a service from the [`Registry`], an upstream, or an aggregate, which
+//!    comes last because it calls the others. It mounts paths, routes and pages.
+//!
+//! The result is plain data: [`Config::mounts`] is what a [`Runtime`](crate::server::runtime::Runtime) serves. The doc
+//! comments of all these types are the text of `docs/configuration.md`, which [`reference()`] writes.
 
 mod aggregate;
 mod check;
@@ -33,25 +46,25 @@ pub use problem::{ConfigErrors, Problem};
 pub use reference::reference;
 pub use registry::{OptionErrors, Registry};
 
-/// The configuration that is built in, with every key and its meaning.
+/// The built-in configuration, with every key and its meaning.
 pub const DEFAULT: &str = include_str!("../../config/croupier.toml");
 
-/// A configuration as it is meant: complete, and nothing in it contradicts anything else.
+/// A complete and valid configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// Where to listen, and for what; at least one place.
+    /// The addresses to listen on, and what is served there; at least one.
     pub listen: Vec<ListenerConfig>,
-    /// How many threads answer requests; `None` for one for each processor.
+    /// How many worker threads serve requests; `None` for one for each processor.
     pub workers: Option<usize>,
     /// What is logged.
     pub log: Log,
-    /// What all clients together may take.
+    /// The limits on what all clients together may use.
     pub settings: Settings,
-    /// Under which address clients know this server.
+    /// The address under which clients know this server.
     pub public_url: Arc<PublicUrl>,
     /// The groups, in the order of the file.
     pub groups: Vec<GroupMount>,
-    /// The pages of the operator's own, in the order of the file.
+    /// The pages made from templates, in the order of the file.
     pub pages: Vec<PageMount>,
 }
 
@@ -59,7 +72,7 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Log {
-    /// How much is told.
+    /// Which lines are logged.
     pub level: Level,
     /// Whether there is a line for each request.
     pub access: bool,
@@ -67,20 +80,20 @@ pub struct Log {
     pub format: LogFormat,
 }
 
-/// How much is told; each level tells what the ones before it do.
+/// Which lines are logged; each level includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// Nothing.
     Off,
-    /// What failed and should not have.
+    /// Defects of the server.
     Error,
-    /// What an operator may want to look into.
+    /// Also what an operator should look into, such as an upstream that does not respond.
     Warn,
-    /// What happens, requests among it.
+    /// Also what happens, including one line for each request.
     #[default]
     Info,
-    /// What helps to find a fault.
+    /// Also what helps to find a defect.
     Debug,
     /// Everything.
     Trace,

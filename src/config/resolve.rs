@@ -72,7 +72,7 @@ pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<C
     }
     aggregate::resolve(&mut resolved, &mut problems);
     for (group, routes) in resolved.iter_mut().zip(routes) {
-        group.protocols.routes = routes.settle(&group.protocols, group.interface(), &mut problems);
+        group.protocols.routes = routes.settle(&group.protocols, group.interface().as_deref(), &mut problems);
     }
     let pages = pages(file.page, &resolved, folder, &mut mounted, &mut problems);
     let groups = resolved.into_iter().filter_map(ResolvedGroup::mount).collect();
@@ -340,7 +340,7 @@ impl ResolvedGroup {
     }
 
     /// What may be called, if that is known.
-    fn interface(&self) -> Option<&Interface> {
+    fn interface(&self) -> Option<Arc<Interface>> {
         match &self.backend {
             Backend::Service(service) => Some(service.interface()),
             _ => None,

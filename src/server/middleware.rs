@@ -1,4 +1,5 @@
-//! The rim: what happens to every request before the gateway sees it and after it has answered.
+//! What happens to every request around the gateway: the limit on requests in flight, the request id, panics, the access
+//! line.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -30,7 +31,8 @@ pub(super) struct Shared {
     pub(super) log: Option<AccessLog>,
 }
 
-/// The places for requests that are being answered; who finds none is refused, not queued.
+/// The permits for requests in flight. A request without one is refused, not queued: a queue would only add to the time
+/// that an overloaded server takes.
 #[derive(Debug)]
 pub(super) struct InFlightLimit {
     taken: AtomicUsize,
@@ -45,14 +47,14 @@ pub(super) struct Connection {
     pub(super) only: Option<Audience>,
 }
 
-/// A request that is being answered, until dropped: what it holds is given back then, and what it came to is told.
+/// A request that is being served. Dropping it returns its permit and writes its access line.
 pub(super) struct InFlight {
     connection: Arc<Connection>,
-    /// Whether it has one of the places.
+    /// Whether it holds a permit.
     placed: bool,
     /// The line for the access log.
     pub(super) line: Option<Box<Line>>,
-    /// For HTTP/2: the watch over this stream.
+    /// For HTTP/2: the activity of this stream.
     pub(super) stream: Option<Arc<Stream>>,
 }
 
@@ -75,10 +77,11 @@ impl InFlightLimit {
 }
 
 impl Connection {
-    /// The service of this connection: sheds load, keeps places until bodies are out, catches panics, and logs.
+    /// The service of this connection.
     ///
-    /// It is hyper's service and not tower's: the bridge between the two costs a tenth of a small request. And it is a
-    /// function, whose future hyper keeps where the last one was, instead of a box for each.
+    /// It is a service of hyper and not of tower, because the bridge between the two costs a tenth of a small request. It
+    /// is made from a function, because hyper then keeps each future in the place of the one before; a boxed future would
+    /// cost an allocation for each request.
     pub(super) fn service(
         self,
     ) -> impl Service<Request<Incoming>, Response = Response<TrackedBody>, Error = BoxError, Future: Send + 'static>
@@ -126,7 +129,7 @@ impl InFlight {
 }
 
 impl Drop for InFlight {
-    /// A client that leaves before it is answered leaves a line all the same.
+    /// Also runs if the client leaves before the response: its request has an access line all the same.
     fn drop(&mut self) {
         let Connection { shared, pulse, .. } = self.connection.as_ref();
         if let (Some(log), Some(line)) = (&shared.log, self.line.take()) {

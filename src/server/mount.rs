@@ -150,7 +150,7 @@ impl GroupMount {
     }
 
     fn summary(&self) -> GroupSummary {
-        GroupSummary::new(&self.path, self.aliases.clone(), self.service.interface())
+        GroupSummary::new(&self.path, self.aliases.clone(), &self.service.interface())
     }
 
     fn described(&self) -> Described {
@@ -205,18 +205,18 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) 
         }
         None if frontends.is_empty() => None,
         None => {
-            let service = Arc::new(EmptyService(Interface::default()));
+            let service = Arc::new(EmptyService(Arc::default()));
             Some(Arc::new(Group { path: ROOT.to_owned(), service, frontends, body_limit: 0 }))
         }
     }
 }
 
 /// The service of a path at which nothing is mounted.
-struct EmptyService(Interface);
+struct EmptyService(Arc<Interface>);
 
 impl RpcService for EmptyService {
-    fn interface(&self) -> &Interface {
-        &self.0
+    fn interface(&self) -> Arc<Interface> {
+        self.0.clone()
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {

@@ -21,7 +21,7 @@ async fn call(method: &str, args: Json) -> Result<Json, Fault> {
 
 async fn call_with(method: &str, args: &RawValue) -> Result<Json, Fault> {
     let service = diagnostics().unwrap();
-    let answer = service.call(Call { method, args: Args::Json(args), context: &Context::default() }).await?;
+    let answer = service.call(Call::new(method, Args::Json(args), &Context::default())).await?;
     let Output::One(value) = answer else { panic!("no method here answers rows") };
     let mut text = Vec::new();
     value.encode(Format::Json(json::Dialect::default()), &mut text).unwrap();

@@ -181,7 +181,8 @@ mod tests {
     /// What a method answers, as JSON.
     fn ask(service: &Local, method: &str, args: &str) -> Result<Value, Fault> {
         let args: Box<serde_json::value::RawValue> = serde_json::from_str(args).unwrap();
-        let call = Call { method, args: Args::Json(&args), context: &Context::default() };
+        let context = Context::default();
+        let call = Call::new(method, Args::Json(&args), &context);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut text = Vec::new();
         match runtime.block_on(service.call(call))? {
@@ -191,6 +192,7 @@ mod tests {
                 rows.fill(Format::Json(Dialect::default()), &mut text, usize::MAX).unwrap();
                 text.push(b']');
             }
+            Output::Raw(_) => panic!("the wheel has no raw responses"),
         }
         Ok(serde_json::from_slice(&text).unwrap())
     }

@@ -54,7 +54,7 @@ impl Discovery {
             let (changed, path, protocols) = (changed.clone(), group.path.clone(), group.protocols.clone());
             tasks.spawn(upstream.keep_discovering(move |upstream: &Upstream, is_new| {
                 if is_new {
-                    warn_of_routes(&path, &protocols, upstream.interface());
+                    warn_of_routes(&path, &protocols, &upstream.interface());
                     changed.notify_one();
                 }
                 described.notify_one();

@@ -102,12 +102,12 @@ fn the_documents_are_as_they_were() {
     let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
     let (every, none) = (every_type::service(), Routes::default());
     let documents = [
-        ("wheel", openapi::document(wheel.interface(), &none, "https://casino.example/wheel/american")),
-        ("every_type", openapi::document(every.interface(), &none, "https://casino.example/every-type")),
+        ("wheel", openapi::document(&wheel.interface(), &none, "https://casino.example/wheel/american")),
+        ("every_type", openapi::document(&every.interface(), &none, "https://casino.example/every-type")),
         (
             "all",
             openapi::document_of_all(
-                &[("/", wheel.interface(), &none), ("/every-type", every.interface(), &none)],
+                &[("/", &wheel.interface(), &none), ("/every-type", &every.interface(), &none)],
                 "https://casino.example",
             ),
         ),

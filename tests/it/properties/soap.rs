@@ -119,7 +119,7 @@ fn post(service: &Arc<dyn RpcService>, style: Style, content_type: &str, body: &
 
 /// What a method answers to its one parameter.
 fn echoed<T: Serialize, R: DeserializeOwned>(method: &str, value: &T, version: Version, style: Style) -> R {
-    let shapes = Shapes::of(SERVICE.interface());
+    let shapes = Shapes::of(&SERVICE.interface());
     let shape = shapes.method(method).unwrap();
     let mut call = Vec::new();
     write_head(&mut call, version, &shape.element, "urn:a\"b&c");
@@ -283,7 +283,7 @@ proptest! {
 
     #[test]
     fn a_value_that_contradicts_its_shape_is_still_written(value in carried(), other in everything()) {
-        let shapes = Shapes::of(SERVICE.interface());
+        let shapes = Shapes::of(&SERVICE.interface());
         let mut found: Vec<&Shape> = shapes.definitions().iter().map(|definition| &definition.shape).collect();
         found.extend(shapes.methods().iter().map(|method| &method.result));
         for shape in found {

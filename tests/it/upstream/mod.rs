@@ -2,6 +2,7 @@
 
 mod batches;
 mod broken;
+mod connections;
 mod layers;
 mod matrix;
 mod passthrough_soap;
