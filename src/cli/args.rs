@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::protocol::Protocol;
 use crate::server::settings::ListenAddress;
-use crate::upstream::UpstreamProtocol;
 
 /// A gateway to service groups by URL path, over XML-RPC, JSON-RPC, REST, SOAP and a page for people.
 ///
@@ -137,29 +138,16 @@ pub(super) struct Add {
     #[arg(short, long, value_name = "NAME")]
     pub(super) user: Option<String>,
     /// Look for this protocol alone
-    #[arg(long, value_name = "PROTOCOL")]
+    #[arg(long, value_name = "PROTOCOL", value_parser = upstream_protocol())]
     pub(super) protocol: Option<Protocol>,
     /// How long to wait for an answer, such as 500ms or 10s
     #[arg(short, long, default_value = "10s", value_name = "TIME")]
     pub(super) timeout: Time,
 }
 
-/// A protocol on the command line, by its name in the configuration.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum Protocol {
-    XmlRpc,
-    JsonRpc,
-    Soap,
-}
-
-impl From<Protocol> for UpstreamProtocol {
-    fn from(protocol: Protocol) -> UpstreamProtocol {
-        match protocol {
-            Protocol::XmlRpc => UpstreamProtocol::XmlRpc,
-            Protocol::JsonRpc => UpstreamProtocol::JsonRpc,
-            Protocol::Soap => UpstreamProtocol::Soap,
-        }
-    }
+/// Reads one of the protocols in which upstream servers can be called.
+fn upstream_protocol() -> impl TypedValueParser<Value = Protocol> {
+    PossibleValuesParser::new(Protocol::OF_UPSTREAMS.map(Protocol::name)).try_map(|name| name.parse::<Protocol>())
 }
 
 fn group_path(text: &str) -> Result<String, &'static str> {

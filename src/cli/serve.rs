@@ -11,7 +11,7 @@ use super::signals::{self, Hangup};
 use super::{Failure, logging, reload, say};
 use crate::config::{Config, DEFAULT, Registry};
 use crate::http::audience::Audience;
-use crate::protocol::set::Protocol;
+use crate::protocol::Protocol;
 use crate::server::mount::GroupMount;
 use crate::server::request_body::{BodyReader, MemoryBudget};
 use crate::server::runtime::Runtime;

@@ -17,8 +17,9 @@ use crate::codec::xml::Control;
 use crate::codec::xmlrpc::Dialect;
 use crate::codec::{Limits, json};
 use crate::http::public_url::PublicUrl;
+use crate::protocol::Protocol;
 use crate::protocol::rest::server::RestOptions;
-use crate::protocol::set::{Protocol, ProtocolSet};
+use crate::protocol::set::ProtocolSet;
 use crate::protocol::soap::server::SoapOptions;
 use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, Settings};
 

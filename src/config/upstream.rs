@@ -16,10 +16,11 @@ use crate::codec::xml;
 use crate::codec::xmlrpc::Dialect;
 use crate::model::text::abridge;
 use crate::model::units::{Period, Size};
+use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
 use crate::upstream::transport;
 use crate::upstream::transport::{Address, Tls, Transport};
-use crate::upstream::{Batching, DescriptionSource, NamePatterns, Upstream, UpstreamOptions, UpstreamProtocol};
+use crate::upstream::{Batching, DescriptionSource, NamePatterns, UnsupportedProtocol, Upstream, UpstreamOptions};
 
 /// How a description's name begins that is a file's.
 const FILE: &str = "file:";
@@ -35,8 +36,10 @@ pub(super) struct UpstreamFile {
     /// those that cannot be reached are passed over for five seconds.
     #[schemars(with = "Vec<String>", length(min = 1))]
     urls: Vec<Spanned<String>>,
-    /// The protocol in which the server is asked.
-    protocol: UpstreamProtocol,
+    /// The protocol in which the server is called: `"xml-rpc"` (written as the `xml-rpc` of the group says),
+    /// `"json-rpc"` (2.0) or `"soap"` (1.1 or 1.2, as the WSDL document says).
+    #[schemars(with = "String", extend("enum" = Protocol::OF_UPSTREAMS.map(Protocol::name)))]
+    protocol: Spanned<Protocol>,
     /// Where the WSDL or OpenRPC document of the server is: a path on the server, or after `"file:"` that of a file,
     /// relative to that of this file. Without it the server is asked by introspection, by `rpc.discover`, or with
     /// `?wsdl`.
@@ -166,7 +169,7 @@ impl UpstreamFile {
     pub(super) fn none() -> UpstreamFile {
         UpstreamFile {
             urls: Vec::new(),
-            protocol: UpstreamProtocol::XmlRpc,
+            protocol: Spanned::new(0..0, Protocol::XmlRpc),
             description: None,
             wsdl_port: None,
             allow: all(),
@@ -192,7 +195,7 @@ impl UpstreamFile {
 }
 
 fn all() -> NamePatterns {
-    UpstreamOptions::new(UpstreamProtocol::XmlRpc).allow
+    UpstreamOptions::new(Protocol::XmlRpc).allow
 }
 
 fn no_batching() -> Spanned<Batching> {
@@ -200,11 +203,11 @@ fn no_batching() -> Spanned<Batching> {
 }
 
 fn max_response() -> Size {
-    Size(UpstreamOptions::new(UpstreamProtocol::XmlRpc).max_response)
+    Size(UpstreamOptions::new(Protocol::XmlRpc).max_response)
 }
 
 fn refresh() -> Period {
-    Period(UpstreamOptions::new(UpstreamProtocol::XmlRpc).refresh)
+    Period(UpstreamOptions::new(Protocol::XmlRpc).refresh)
 }
 
 /// The server of the group at a path; `None` where something is wrong with it, which is told. What XML-RPC leaves open is
@@ -222,11 +225,12 @@ pub(super) fn resolve(
     let headers = reading.headers(&file);
     let description = file.description.as_ref().and_then(|named| reading.description(named));
     let token = file.token.as_ref().and_then(|secret| reading.secret(secret));
-    match (file.protocol, file.batching.get_ref()) {
-        (UpstreamProtocol::Soap, Batching::On | Batching::BareResults) => {
+    let protocol = *file.protocol.get_ref();
+    match (protocol, file.batching.get_ref()) {
+        (Protocol::Soap, Batching::On | Batching::BareResults) => {
             reading.wrong(file.batching.span(), "SOAP has no way for several calls to travel together");
         }
-        (UpstreamProtocol::JsonRpc, Batching::BareResults) => {
+        (Protocol::JsonRpc, Batching::BareResults) => {
             reading.wrong(
                 file.batching.span(),
                 "`\"bare-results\"` is for XML-RPC only; for JSON-RPC batches, write `\"on\"`",
@@ -267,9 +271,10 @@ pub(super) fn resolve(
         title: file.title,
         name: path.get_ref().clone(),
         refresh: file.refresh.0,
-        ..UpstreamOptions::new(file.protocol)
+        ..UpstreamOptions::new(protocol)
     };
-    Some(Upstream::new(transport, options))
+    let unsupported = |error: UnsupportedProtocol| problems.push(Problem::at(file.protocol.span(), error.to_string()));
+    Upstream::new(transport, options).map_err(unsupported).ok()
 }
 
 /// Reads what stands elsewhere, and notes what is wrong with it.

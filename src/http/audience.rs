@@ -3,13 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is answered at a place where not everything is.
+/// What a listener serves if it does not serve everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Audience {
-    /// Pages for people: those of groups, and those that are made of a template. They have no forms here, since what
-    /// these would call is not found.
+    /// Pages: those of groups and those made from templates. They have no forms, because the listener serves no calls.
     Pages,
-    /// Calls and documents for programs, and no pages.
+    /// Calls, and descriptions such as OpenAPI documents; no pages.
     Api,
 }

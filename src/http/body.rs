@@ -1,4 +1,4 @@
-//! Response bodies: whole, or made piece by piece as the client takes them.
+//! Response bodies: whole, or made piece by piece as the client reads them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -13,14 +13,14 @@ use crate::model::fault::{BoxError, Fault};
 use crate::service::passthrough;
 use crate::service::passthrough::RawResponse;
 
-/// The size of a piece, in bytes: what a socket takes at a time, and all that an answer of any length holds.
+/// The size of a piece in bytes. A response of any length holds about this much memory.
 pub const PIECE: usize = 64 * 1024;
 
 /// A response body.
 #[derive(Default)]
 pub struct Body {
     content: Content,
-    /// A share of the memory for requests and their answers, held until the body is out.
+    /// A permit for memory, held until the body is sent.
     share: Option<OwnedSemaphorePermit>,
 }
 
@@ -35,34 +35,35 @@ enum Content {
 
 /// What makes a body piece by piece.
 pub trait Source: Send {
-    /// Appends to `to` until it is `until` bytes long or more. Answers whether there may be more.
+    /// Appends to `to` until it is `until` bytes long or more. Returns whether there may be more.
     ///
     /// # Errors
-    /// Where the rest cannot be made. The connection is then cut, since a client that has read half of an answer
-    /// can be told in no other way.
+    /// Where the rest cannot be made. The connection is then closed: the client has read a part of the response, and a
+    /// closed connection is the only way left to report the error.
     fn poll_fill(&mut self, cx: &mut Context<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>>;
 }
 
 /// A body that is being made.
 struct Pieces {
     source: Box<dyn Source>,
-    /// What is made, but not yet handed on.
+    /// Bytes that are made and not sent yet.
     filled: Vec<u8>,
-    /// What was handed on. Once the socket has let go of a piece, its memory serves again.
+    /// Pieces that are being sent. When the socket has released a piece, its memory is used again.
     lent: Vec<Bytes>,
     done: bool,
 }
 
 impl Body {
-    /// A body of these bytes; its length is told beforehand.
+    /// A body of these bytes, with a known length.
     pub fn whole(bytes: impl Into<Bytes>) -> Body {
         Body { content: Content::Whole(bytes.into()), share: None }
     }
 
-    /// A body from a source: whole if its first piece is all of it, so that old clients are told the length.
+    /// A body from a source. It is whole, with a known length, if its first piece is all of it: clients of HTTP/1.0 need
+    /// the length.
     ///
     /// # Errors
-    /// Where the first piece cannot be made, and an error can still be answered.
+    /// Where the first piece cannot be made. An error response is still possible then.
     pub async fn gather(source: impl Source + 'static) -> Result<Body, BoxError> {
         let mut pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
         while !pieces.done && pieces.filled.len() < PIECE {
@@ -78,7 +79,7 @@ impl Body {
         Body { content: Content::Pieces(pieces), share: None }
     }
 
-    /// A body that somebody else has written, and what its header says of it.
+    /// The body of an upstream's response, with its content type.
     pub fn passed(passed: RawResponse) -> (HeaderValue, Body) {
         let (content_type, content, share) = passed.into_parts();
         let body = match content {
@@ -88,7 +89,7 @@ impl Body {
         (content_type, body)
     }
 
-    /// The bytes of a body that is there as a whole.
+    /// The bytes of a whole body.
     pub fn as_whole(&self) -> Option<&Bytes> {
         match &self.content {
             Content::Whole(bytes) => Some(bytes),
@@ -96,8 +97,8 @@ impl Body {
         }
     }
 
-    /// Holds a share of memory until the body is out: of a whole one, until its last byte has left. Whoever sends it
-    /// may be done with the body long before, and still keep a piece that keeps all the rest.
+    /// Holds a permit for memory until the body is sent. For a whole body the permit is tied to the bytes: the server
+    /// drops the body early, while a piece in its write buffer still keeps all of the memory alive.
     pub fn hold(&mut self, share: OwnedSemaphorePermit) {
         match &mut self.content {
             Content::Whole(bytes) => {
@@ -109,7 +110,7 @@ impl Body {
     }
 }
 
-/// Bytes and their share of the memory.
+/// Bytes with their permit for memory.
 struct Covered {
     bytes: Bytes,
     _share: OwnedSemaphorePermit,
@@ -170,7 +171,7 @@ impl Pieces {
         if self.filled.is_empty() {
             return Poll::Ready(None);
         }
-        // The next buffer is taken when the next piece is asked for: a client that does not read holds one, not two.
+        // The next buffer is allocated when the next piece is polled: a client that does not read holds one, not two.
         let piece = Bytes::from(std::mem::take(&mut self.filled));
         self.lent.push(piece.clone());
         Poll::Ready(Some(Ok(piece)))
@@ -186,7 +187,7 @@ impl Pieces {
         Poll::Ready(Ok(()))
     }
 
-    /// An empty buffer, if possible one whose bytes have left.
+    /// An empty buffer: that of a piece which has been sent, if there is one.
     fn used_again(&mut self) -> Vec<u8> {
         let free = self.lent.iter().position(Bytes::is_unique);
         match free.map(|at| self.lent.swap_remove(at)) {

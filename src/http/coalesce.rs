@@ -1,12 +1,11 @@
-//! Bytes in several pieces, put together where they are few.
+//! Write coalescing: small pieces are copied together and written at once.
 
 use std::io::IoSlice;
 
-/// Up to so many bytes are put together before they are written: the system takes one small piece more quickly than
-/// two.
+/// The largest total size in bytes that is copied: up to here one write of a copy is faster than a vectored write.
 pub(crate) const SMALL: usize = 1024;
 
-/// All pieces in one, if there is room for them.
+/// Copies all pieces into `room`; `None` if they do not fit.
 pub(crate) fn joined<'r>(pieces: &[IoSlice<'_>], room: &'r mut [u8; SMALL]) -> Option<&'r [u8]> {
     let mut end = 0;
     for piece in pieces {

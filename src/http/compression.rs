@@ -1,4 +1,4 @@
-//! Responses packed with gzip, for clients that offer to unpack them.
+//! Compression of responses with gzip, for clients that accept it.
 
 use std::io::Write as _;
 use std::pin::Pin;
@@ -10,18 +10,20 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use http_body::Body as _;
 
 use crate::http::body::{Body, Source};
+use crate::http::media_type;
+use crate::http::media_type::Weighted;
 use crate::model::fault::BoxError;
 
-/// Below this many bytes packing makes nothing smaller that is worth the time: it all fits into one packet.
+/// Responses of fewer bytes are not compressed: they fit into one packet anyway.
 const WORTHWHILE: usize = 1400;
 
-/// Packs a response, if the client of this request reads gzip and the response is worth it.
+/// Compresses a response if the client accepts gzip and the response is long enough.
 ///
-/// Whether it is packed or not, the response says that it depends on what the client offers.
+/// Every response gets `Vary: accept-encoding`, compressed or not, for the sake of caches.
 pub fn pack(request: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
     let short = response.body().size_hint().exact().is_some_and(|length| length < WORTHWHILE as u64);
-    if short || !reads_gzip(request) {
+    if short || !accepts_gzip(request) {
         return response;
     }
     response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -40,19 +42,22 @@ fn encoder() -> GzEncoder<Vec<u8>> {
     GzEncoder::new(Vec::new(), Compression::fast())
 }
 
-/// Whether a request's `Accept-Encoding` names gzip, or anything, without a weight of 0 (RFC 9110, section 12.5.3).
-fn reads_gzip(request: &HeaderMap) -> bool {
-    let values = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let mut offers = values.flat_map(|value| value.split(',')).map(|offer| {
-        let mut parts = offer.split(';').map(str::trim);
-        let coding = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let refused = parts.filter_map(|part| part.strip_prefix("q=")).any(|weight| weight.parse() == Ok(0.0));
-        (coding, !refused)
-    });
-    offers.any(|(coding, welcome)| welcome && matches!(coding.as_str(), "gzip" | "x-gzip"))
+/// Whether a request accepts gzip: `Accept-Encoding` has it with a weight above 0, or has `*` so and does not mention
+/// gzip (RFC 9110, section 12.5.3).
+fn accepts_gzip(request: &HeaderMap) -> bool {
+    let mut by_wildcard = false;
+    for Weighted { name, weight } in media_type::weighted(request, header::ACCEPT_ENCODING) {
+        // A malformed weight refuses nothing.
+        let accepted = weight != Some(0);
+        if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
+            return accepted;
+        }
+        by_wildcard |= name == "*" && accepted;
+    }
+    by_wildcard
 }
 
-/// A body that is packed piece by piece, as the client takes it.
+/// A body that is compressed piece by piece, as the client reads it.
 struct CompressedBody {
     body: Body,
     encoder: GzEncoder<Vec<u8>>,
@@ -82,14 +87,33 @@ mod tests {
     #[test]
     fn offers_are_read_with_their_weights() {
         let reads = |offers: &'static str| {
-            reads_gzip(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(offers))]))
+            accepts_gzip(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(offers))]))
         };
-        for offers in ["gzip", "deflate, gzip;q=0.5", "x-gzip", "GZIP;q=1.0,deflate;q=0.6,identity;q=0.3"] {
+        for offers in [
+            "gzip",
+            "deflate, gzip;q=0.5",
+            "x-gzip",
+            "GZIP;q=1.0,deflate;q=0.6,identity;q=0.3",
+            "*",
+            "br, *;q=0.1",
+            "gzip, *;q=0",
+        ] {
             assert!(reads(offers), "{offers}");
         }
-        for offers in ["", "deflate", "identity", "gzip;q=0", "gzip; q=0.0", "gzipped", "none"] {
+        for offers in [
+            "",
+            "deflate",
+            "identity",
+            "gzip;q=0",
+            "gzip; q=0.0",
+            "gzipped",
+            "none",
+            "*;q=0",
+            "gzip;q=0, *",
+            "*, gzip;Q=0",
+        ] {
             assert!(!reads(offers), "{offers}");
         }
-        assert!(!reads_gzip(&HeaderMap::new()));
+        assert!(!accepts_gzip(&HeaderMap::new()));
     }
 }

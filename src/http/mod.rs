@@ -1,9 +1,29 @@
-//! Parts of HTTP that the server and the protocols share: bodies, compression, rejections, routes, public addresses.
+//! The parts of HTTP that the server and the protocols share.
+//!
+//! A request reaches a protocol with its body already read. A protocol returns a response whose [`Body`](body::Body) is
+//! either whole or made piece by piece by a [`Source`](body::Source) as the client reads, so that a response of any length
+//! holds one piece of 64 KiB in memory. [`compression`] wraps such a body for clients that accept gzip.
+//!
+//! | module | what it has |
+//! |---|---|
+//! | [`body`] | response bodies |
+//! | [`compression`] | gzip, by `Accept-Encoding` |
+//! | [`media_type`] | media types, their parameters, and weighted lists |
+//! | [`rejection`] | requests refused by an HTTP status |
+//! | [`public_url`] | the address of the server in documents, behind proxies too |
+//! | [`routes`] | REST routes chosen by the operator |
+//! | [`audience`] | whether a listener serves pages, calls, or both |
+//!
+//! A request that is refused before a protocol has read it becomes an [`HttpRejection`](rejection::HttpRejection): a
+//! status and one line of text. A protocol may write the refusal in its own form instead.
+//!
+//! Nothing here knows of a protocol or of the server that accepts connections.
 
 pub mod audience;
 pub mod body;
 pub(crate) mod coalesce;
 pub mod compression;
+pub mod media_type;
 pub mod public_url;
 pub mod rejection;
 pub mod routes;

@@ -47,10 +47,10 @@ pub struct TrustedProxy(pub IpNet);
 pub struct AddressError(&'static str);
 
 impl PublicUrl {
-    /// The public address of this server as the sender of a request knows it, without a slash at its end.
+    /// The public address for the sender of a request, without a slash at its end.
     ///
-    /// It is the configured one, or made of `X-Forwarded-Proto`, `-Host` and `-Prefix` where a trusted proxy sends
-    /// them, or else of the request's own `Host`.
+    /// It is [`base`](PublicUrl::base) if that is set. Otherwise it consists of `X-Forwarded-Proto`, `-Host` and `-Prefix`
+    /// if a trusted proxy sends them, and of the `Host` of the request if not.
     pub fn base(&self, head: &Parts, peer: Option<SocketAddr>) -> String {
         if let Some(base) = &self.base {
             return base.clone();
@@ -160,7 +160,7 @@ impl JsonSchema for TrustedProxy {
     }
 }
 
-/// The last value of a header that each proxy on the way may have added to: that of the proxy next to us.
+/// The last value of a header to which every proxy appends: that of the nearest proxy.
 fn last<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
     value.rsplit(',').next().map(str::trim).filter(|value| !value.is_empty())

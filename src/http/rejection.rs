@@ -1,27 +1,27 @@
-//! What is not a call at all, and is HTTP's to say.
+//! Requests that are refused with an HTTP status before a protocol reads them.
 
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
 use crate::http::body::Body;
 
-/// A request that no face answers, with the reason for the person behind it.
+/// The reason why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRejection {
     /// The status, 400 or above.
     pub status: StatusCode,
-    /// The reason, one line of plain text.
+    /// The reason: one line of plain text for a person.
     pub reason: String,
-    /// For 405: the methods that would have been answered.
+    /// For status 405: the methods that are allowed, for the header `Allow`.
     pub allow: Vec<Method>,
 }
 
 impl HttpRejection {
-    /// A refusal with its reason.
+    /// A rejection with its reason, and no allowed methods.
     pub fn new(status: StatusCode, reason: impl Into<String>) -> HttpRejection {
         HttpRejection { status, reason: reason.into(), allow: Vec::new() }
     }
 
-    /// The response that says so.
+    /// The response, as plain text.
     pub fn into_response(self) -> Response<Body> {
         let mut response = Response::new(Body::whole(format!("{}\n", self.reason)));
         *response.status_mut() = self.status;

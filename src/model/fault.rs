@@ -39,7 +39,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The XML-RPC fault code: the Fault Code Interoperability specification's where it has one.
+    /// The XML-RPC fault code: that of the Fault Code Interoperability specification if it has one for this kind alone,
+    /// otherwise that of JSON-RPC. Each kind has a code of its own, so that a client reads the same kind back.
     ///
     /// ```
     /// use croupier::model::fault::Kind;
@@ -56,13 +57,14 @@ impl Kind {
             Kind::BadParams => -32602,
             Kind::Internal => -32603,
             Kind::Service(code) => code.unwrap_or(-32500),
-            Kind::Limit | Kind::Busy => -32400,
-            Kind::Unreachable | Kind::Late => -32300,
+            Kind::Limit => -32400,
+            Kind::Unreachable => -32300,
+            Kind::Late => -32031,
+            Kind::Busy => -32040,
         }
     }
 
-    /// The kind that a peer's XML-RPC fault code stands for. Codes that several kinds share become the
-    /// first of them; a code that is nobody's is the service's own.
+    /// The kind that a peer reports by an XML-RPC fault code. Any other code is the service's own.
     pub fn from_xmlrpc_code(code: i32) -> Kind {
         match code {
             -32700 => Kind::NotWellFormed,
@@ -72,8 +74,11 @@ impl Kind {
             -32601 => Kind::NoSuchMethod,
             -32602 => Kind::BadParams,
             -32603 => Kind::Internal,
-            -32400 => Kind::Busy,
+            -32500 => Kind::Service(None),
+            -32400 => Kind::Limit,
             -32300 => Kind::Unreachable,
+            -32031 => Kind::Late,
+            -32040 => Kind::Busy,
             code => Kind::Service(Some(code)),
         }
     }
@@ -288,18 +293,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_read_back_as_the_kind_that_wrote_them() {
+    fn xml_rpc_codes_read_back_as_the_kind_that_wrote_them() {
         for kind in [
             Kind::NotWellFormed,
             Kind::Encoding,
             Kind::Character,
             Kind::Structure,
+            Kind::Limit,
             Kind::NoSuchMethod,
             Kind::BadParams,
-            Kind::Internal,
-            Kind::Busy,
-            Kind::Unreachable,
+            Kind::Service(None),
             Kind::Service(Some(7)),
+            Kind::Internal,
+            Kind::Unreachable,
+            Kind::Late,
+            Kind::Busy,
         ] {
             assert_eq!(Kind::from_xmlrpc_code(kind.xmlrpc_code()), kind);
         }

@@ -1,5 +1,7 @@
 //! The neutral description of a service: its methods, their parameters, results and documentation.
 
+use std::sync::Arc;
+
 use schemars::Schema;
 use serde_json::{Map, Value};
 
@@ -14,8 +16,8 @@ pub struct Interface {
     pub methods: Vec<Method>,
     /// Schemas that others refer to as `#/$defs/NAME`.
     pub defs: Map<String, Value>,
-    /// A picture of what the service is, where it is a ring that is turned.
-    pub ring: Option<Ring>,
+    /// What the service adds to the page of its group, if anything.
+    pub page_section: Option<Arc<PageSection>>,
     /// Whether the service may have methods that are not described here, as an upstream has that has not described
     /// itself yet.
     pub incomplete: bool,
@@ -39,27 +41,23 @@ pub struct MessageName {
     pub action: String,
 }
 
-/// Sectors around a ring, one of which comes up each time that a method is called.
+/// A section that a service adds to the page of its group, between the heading and the methods: its template, script
+/// and style sheet are part of the program and trusted; its data are not, and are escaped.
+///
+/// The section is shown where the page can make calls. The script runs after that of the page, with the same globals;
+/// the style sheet follows that of the page.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Ring {
-    /// The sectors, clockwise.
-    pub sectors: Vec<Sector>,
-    /// The method that picks a sector: the first text of its result is the sector's label. It needs no parameters.
-    pub pick: String,
-    /// The method that picks several times, if there is one: its first parameter is how many times, its result a list
-    /// of what [`pick`](Ring::pick) answers.
-    pub list: Option<String>,
-}
-
-/// One sector of a [`Ring`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sector {
-    /// What is written in it; no two of a ring have the same.
-    pub label: String,
-    /// Its colour in one English word, such as `red`. A word that is unknown to whoever draws it is no error.
-    pub color: String,
-    /// How likely it is to come up, from 0 to 1; all of a ring together make 1.
-    pub share: f64,
+pub struct PageSection {
+    /// A template in the syntax of minijinja, filled with [`data`](PageSection::data).
+    pub template: &'static str,
+    /// Statements in JavaScript, added to the script of the page.
+    pub script: &'static str,
+    /// Rules in CSS, added to the style sheet of the page.
+    pub style: &'static str,
+    /// The variables of the template: an object.
+    pub data: Value,
+    /// What the script reads as `page.section`.
+    pub script_data: Value,
 }
 
 /// One method that may be called.
@@ -116,9 +114,9 @@ impl Interface {
 
     /// Whether two descriptions differ in nothing but the order of their methods.
     pub fn is_same_in_any_order(&self, other: &Interface) -> bool {
-        let Interface { title, doc, methods, defs, ring, incomplete, messages } = self;
-        let rest = (title, doc, defs, ring, incomplete, messages);
-        rest == (&other.title, &other.doc, &other.defs, &other.ring, &other.incomplete, &other.messages)
+        let Interface { title, doc, methods, defs, page_section, incomplete, messages } = self;
+        let rest = (title, doc, defs, page_section, incomplete, messages);
+        rest == (&other.title, &other.doc, &other.defs, &other.page_section, &other.incomplete, &other.messages)
             && methods.len() == other.methods.len()
             && methods.iter().zip(&other.methods).all(|(one, theirs)| {
                 // Almost always the order is the same, and this one comparison is all.

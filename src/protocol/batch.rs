@@ -1,28 +1,240 @@
-//! The calls of one request, begun so that those that an upstream can receive together travel together.
+//! The batch machine: it runs the calls of a `system.multicall` or of a JSON-RPC batch and writes their results in order.
+//!
+//! A protocol implements [`Entries`]: it reads the entries of the request one by one, and writes what surrounds a result.
+//! [`BatchResponse`] does the rest, as a [`Source`] of the body, so that the first results leave before the last calls
+//! have begun:
+//!
+//! - Up to [`Entries::CONCURRENT`] calls run at a time. As soon as one call joins the [`Batch`], because an upstream can
+//!   receive several at once, all that follow begin too, so that they travel in the same request.
+//! - A result is written as soon as all results before it are. Rows are written piece by piece.
+//! - A malformed entry, or a call that fails, is a fault of its own and leaves the other calls alone.
+//! - After 5 ms without a pause the machine yields, so that a long batch does not hold up other connections.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context as Task, Poll};
+use std::time::{Duration, Instant};
 
-use crate::service::CallFuture;
+use crate::http::body::Source;
+use crate::model::fault::{BoxError, Fault, Kind};
+use crate::protocol::frontend;
 use crate::service::batch::Batch;
+use crate::service::{CallFuture, Format, Output, Rows};
 
-/// Begins the calls of one request.
-///
-/// As long as no call joins the [`Batch`], the calls are begun one by one, as their results are wanted. As soon as one
-/// does, all that follow it are begun at once, so that they can join too.
-#[derive(Default)]
-pub struct BatchState {
-    batch: Batch,
+/// How long the calls of one batch may keep a worker before others get their turn.
+const TURN: Duration = Duration::from_millis(5);
+
+/// The entries of a batch: what a protocol contributes to the [machine](BatchResponse).
+pub(super) trait Entries: Send {
+    /// What the result of an entry needs of its request in order to be written, such as an `id`.
+    type Frame: Send;
+
+    /// How many calls run at a time.
+    const CONCURRENT: usize;
+
+    /// Begins the next call, which may join the batch; `None` after the last entry.
+    fn begin_next(&mut self, batch: &Batch) -> Option<(Self::Frame, CallFuture)>;
+
+    /// How values are written.
+    fn format(&self) -> Format<'_>;
+
+    /// Whether a result is not written, such as that of a notification.
+    fn is_silent(&self, _frame: &Self::Frame) -> bool {
+        false
+    }
+
+    /// Writes what precedes all results.
+    fn write_head(&self, to: &mut Vec<u8>);
+
+    /// Writes what precedes a result that is `first` or follows another.
+    fn write_separator(&self, first: bool, to: &mut Vec<u8>);
+
+    /// Writes what precedes a value.
+    fn write_result_head(&self, frame: &Self::Frame, to: &mut Vec<u8>);
+
+    /// Writes what follows a value.
+    fn write_result_tail(&self, frame: &Self::Frame, to: &mut Vec<u8>);
+
+    /// What surrounds the items of a value that is an array.
+    fn array(&self) -> (&'static [u8], &'static [u8]);
+
+    /// Writes a fault in place of a result.
+    fn write_fault(&self, frame: &Self::Frame, fault: &Fault, to: &mut Vec<u8>);
+
+    /// Writes what follows all results; `empty` if there are none.
+    fn write_tail(&self, empty: bool, to: &mut Vec<u8>);
 }
 
-impl BatchState {
-    /// The calls that are begun next: one, or all that are left, in the order of the request. `begin` begins the next
-    /// call; it returns `None` if there is none. Empty if no call is left.
-    pub fn begin<T>(&mut self, mut begin: impl FnMut(&Batch) -> Option<(T, CallFuture)>) -> VecDeque<(T, CallFuture)> {
-        let mut begun: VecDeque<_> = begin(&self.batch).into_iter().collect();
-        if !self.batch.is_empty() && !begun.is_empty() {
-            begun.extend(std::iter::from_fn(|| begin(&self.batch)));
-            self.batch.close();
+/// Refuses a batch of more calls than the group allows.
+///
+/// # Errors
+/// `Limit` where `count` is more than `limit`.
+pub(super) fn check_count(count: usize, limit: usize) -> Result<(), Fault> {
+    if count > limit {
+        return Err(Fault::new(Kind::Limit, format!("{count} calls at once; at most {limit} are allowed")));
+    }
+    Ok(())
+}
+
+/// A call that has begun and is not written yet.
+struct Running<F> {
+    frame: F,
+    state: State,
+}
+
+enum State {
+    Pending(CallFuture),
+    Ready(Result<Output, Fault>),
+}
+
+impl<F> Running<F> {
+    fn new((frame, call): (F, CallFuture)) -> Running<F> {
+        Running { frame, state: State::Pending(call) }
+    }
+
+    fn poll(&mut self, cx: &mut Task<'_>) {
+        if let State::Pending(call) = &mut self.state
+            && let Poll::Ready(result) = Pin::new(call).poll(cx)
+        {
+            self.state = State::Ready(result);
         }
-        begun
+    }
+
+    /// Whether the result is made while it is written, and holds its permit until then.
+    fn is_rows(&self) -> bool {
+        matches!(self.state, State::Ready(Ok(Output::Many(_))))
+    }
+}
+
+/// The body of the response to a batch.
+pub(super) struct BatchResponse<E: Entries> {
+    entries: E,
+    /// The calls that travel together.
+    batch: Batch,
+    /// The calls in the order of their entries; the first is written next.
+    running: VecDeque<Running<E::Frame>>,
+    /// The rows that are being written.
+    rows: Option<(E::Frame, Rows)>,
+    head_written: bool,
+    /// Whether no result is written yet.
+    empty: bool,
+}
+
+impl<E: Entries> BatchResponse<E> {
+    /// The response to these entries. The calls begin when the body is polled.
+    pub(super) fn new(entries: E) -> BatchResponse<E> {
+        let batch = Batch::default();
+        BatchResponse { entries, batch, running: VecDeque::new(), rows: None, head_written: false, empty: true }
+    }
+
+    /// Whether another call may begin. None begins behind rows: the client decides how long these take, and the call
+    /// would hold its permit for as long.
+    fn has_room(&self) -> bool {
+        self.running.len() < E::CONCURRENT && !self.running.iter().any(Running::is_rows)
+    }
+
+    /// Begins another call, or all that are left if they travel together. Returns whether there was one.
+    fn begin(&mut self, cx: &mut Task<'_>) -> bool {
+        let BatchResponse { entries, batch, running, .. } = self;
+        let Some(first) = entries.begin_next(batch) else { return false };
+        let before = running.len();
+        running.push_back(Running::new(first));
+        if !batch.is_empty() {
+            running.extend(std::iter::from_fn(|| entries.begin_next(batch)).map(Running::new));
+            batch.close();
+        }
+        // All join before the first is polled: that poll sends the request.
+        running.iter_mut().skip(before).for_each(|running| running.poll(cx));
+        true
+    }
+
+    /// The result that is to be written next, if it is ready.
+    fn next_ready(&mut self) -> Option<(E::Frame, Result<Output, Fault>)> {
+        match self.running.pop_front()? {
+            Running { frame, state: State::Ready(result) } => Some((frame, result)),
+            pending => {
+                self.running.push_front(pending);
+                None
+            }
+        }
+    }
+
+    /// Writes the result of a call, or its fault; of rows, as many as there is room for.
+    fn write(&mut self, frame: E::Frame, result: Result<Output, Fault>, to: &mut Vec<u8>, until: usize) {
+        if self.entries.is_silent(&frame) {
+            return;
+        }
+        self.entries.write_separator(self.empty, to);
+        self.empty = false;
+        let start = to.len();
+        self.entries.write_result_head(&frame, to);
+        let written = match result {
+            Ok(Output::One(value)) => frontend::encode(value.as_ref(), self.entries.format(), to).map(|()| None),
+            Ok(Output::Many(rows)) => self.begin_rows(rows, to, until),
+            // A call of a batch is never passed through in its original bytes.
+            Ok(Output::Raw(_)) => Err(Fault::internal()),
+            Err(fault) => Err(fault),
+        };
+        match written {
+            Ok(None) => self.entries.write_result_tail(&frame, to),
+            Ok(Some(rows)) => self.rows = Some((frame, rows)),
+            Err(fault) => {
+                to.truncate(start);
+                self.entries.write_fault(&frame, &fault, to);
+            }
+        }
+    }
+
+    /// Writes rows; returns those for which there was no room.
+    fn begin_rows(&self, mut rows: Rows, to: &mut Vec<u8>, until: usize) -> Result<Option<Rows>, Fault> {
+        let (head, tail) = self.entries.array();
+        to.extend_from_slice(head);
+        if frontend::fill(&mut rows, self.entries.format(), to, until)? {
+            return Ok(Some(rows));
+        }
+        to.extend_from_slice(tail);
+        Ok(None)
+    }
+
+    /// Writes more of the rows that are being written.
+    fn continue_rows(&mut self, to: &mut Vec<u8>, until: usize) -> Result<(), BoxError> {
+        if let Some((frame, rows)) = &mut self.rows
+            && !rows.fill(self.entries.format(), to, until)?
+        {
+            to.extend_from_slice(self.entries.array().1);
+            self.entries.write_result_tail(frame, to);
+            self.rows = None;
+        }
+        Ok(())
+    }
+}
+
+impl<E: Entries> Source for BatchResponse<E> {
+    fn poll_fill(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        if !self.head_written {
+            self.entries.write_head(to);
+            self.head_written = true;
+        }
+        let begun = Instant::now();
+        for running in &mut self.running {
+            running.poll(cx);
+        }
+        while to.len() < until {
+            if self.rows.is_some() {
+                self.continue_rows(to, until)?;
+            } else if let Some((frame, result)) = self.next_ready() {
+                self.write(frame, result, to, until);
+            } else if self.has_room() && begun.elapsed() > TURN {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            } else if !(self.has_room() && self.begin(cx)) {
+                if !self.running.is_empty() {
+                    return Poll::Pending;
+                }
+                self.entries.write_tail(self.empty, to);
+                return Poll::Ready(Ok(false));
+            }
+        }
+        Poll::Ready(Ok(true))
     }
 }

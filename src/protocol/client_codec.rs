@@ -1,4 +1,4 @@
-//! Protocols seen from us as somebody's client: what is asked of a server in any of them, and what has been answered.
+//! Protocols towards upstream servers: the requests that make calls, and the results in their responses.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,23 +6,23 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 
-use super::frontend;
 use super::jsonrpc;
 use super::soap;
 use super::xmlrpc;
 use crate::codec::tape::Mismatch;
 use crate::codec::xml::charset;
+use crate::http::media_type;
 use crate::model::coerce::coerce;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 use crate::model::value::Value;
 use crate::service::args::{ArgValues, KnownParams};
 
-/// How much of a response that is no answer is repeated in the error, in characters.
+/// How much of an unreadable response is repeated in the error, in characters.
 const REPEATED: usize = 200;
 
-/// A protocol in which servers are asked, and how it is spoken. Requests are made and responses read in memory; sending
-/// them is for others.
+/// A protocol in which servers are called, with its settings. A codec writes requests and reads responses in memory; a
+/// transport sends them.
 ///
 /// ```
 /// use croupier::service::args::ArgValues;
@@ -46,25 +46,25 @@ pub enum ClientCodec {
     XmlRpc(xmlrpc::client::XmlRpcCodec),
     /// JSON-RPC 2.0.
     JsonRpc(jsonrpc::client::JsonRpcCodec),
-    /// SOAP, as one server's description has it.
+    /// SOAP, by the WSDL document of one server.
     Soap(soap::client::SoapCodec),
 }
 
-/// Which method is asked for.
+/// The method that is called.
 #[derive(Debug, Clone, Copy)]
 pub struct CallTarget<'a> {
-    /// Its name, as the server has it.
+    /// Its name on the server.
     pub method: &'a str,
-    /// What is known of it; its arguments and its answer are otherwise what they are.
+    /// Its parameters and result, if they are known. Arguments and results are coerced to these types.
     pub known: Option<KnownParams<'a>>,
 }
 
-/// Why a response holds no answer of the type that was asked for.
+/// Why a response has no result of the expected type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResponseError {
-    /// The server answered with a fault.
+    /// The server returned a fault.
     Fault(Fault),
-    /// The response's status is not 200, and its body is no fault.
+    /// The status of the response is not 200, and its body is not a fault.
     Status {
         /// The status.
         status: StatusCode,
@@ -73,15 +73,15 @@ pub enum ResponseError {
     },
     /// The response cannot be read.
     Malformed(Fault),
-    /// The answer is of another type.
+    /// The result has another type.
     WrongType(Mismatch),
 }
 
 impl ClientCodec {
-    /// The request that makes a call. It lacks what only a transport knows: the URI is `/`, and there is no `Host`.
+    /// The request that makes a call. The transport completes it: the URI is `/`, and there is no `Host`.
     ///
     /// # Errors
-    /// `BadParams` where the method does not take these arguments, or the protocol cannot carry them.
+    /// `BadParams` where the method does not take these arguments, or the protocol cannot express them.
     pub fn encode_call(&self, asked: CallTarget<'_>, arguments: ArgValues) -> Result<Request<Bytes>, Fault> {
         match self {
             ClientCodec::XmlRpc(codec) => {
@@ -92,10 +92,10 @@ impl ClientCodec {
         }
     }
 
-    /// The answer in the response to a call.
+    /// The result in the response to a call.
     ///
     /// # Errors
-    /// Where there is none; see [`ResponseError`].
+    /// Where there is no result; see [`ResponseError`].
     pub fn decode_response(&self, asked: CallTarget<'_>, response: &Response<Bytes>) -> Result<Value, ResponseError> {
         match self {
             ClientCodec::XmlRpc(codec) => codec.decode_response(response).map(|value| fitted(asked, value)),
@@ -104,11 +104,10 @@ impl ClientCodec {
         }
     }
 
-    /// The request that makes several calls at once: `system.multicall` or a batch. `None` where the protocol has no such
-    /// thing.
+    /// The request that makes several calls at once: `system.multicall` or a batch. `None` for SOAP, which has neither.
     ///
     /// # Errors
-    /// As for [`ask`](ClientCodec::ask), for the first of the calls that cannot be made.
+    /// As for [`encode_call`](ClientCodec::encode_call), for the first of the calls that cannot be written.
     pub fn encode_batch(&self, calls: Vec<(CallTarget<'_>, ArgValues)>) -> Result<Option<Request<Bytes>>, Fault> {
         match self {
             ClientCodec::XmlRpc(codec) => {
@@ -124,10 +123,10 @@ impl ClientCodec {
         }
     }
 
-    /// The answers to several calls that were made at once, in the order of the calls.
+    /// The results of several calls that were made at once, in the order of the calls.
     ///
     /// # Errors
-    /// Where the response as a whole is no answer to these calls.
+    /// Where the response as a whole cannot be read, or is a fault.
     pub fn decode_batch(
         &self,
         asked: &[CallTarget<'_>],
@@ -149,7 +148,7 @@ impl ClientCodec {
     }
 }
 
-/// The arguments by position, where there are no names.
+/// The arguments by position.
 fn positions(asked: CallTarget<'_>, arguments: ArgValues) -> Result<Vec<Value>, Fault> {
     match (asked.known, arguments) {
         (Some(known), arguments) => arguments.by_position(known),
@@ -162,7 +161,7 @@ fn positions(asked: CallTarget<'_>, arguments: ArgValues) -> Result<Vec<Value>, 
     }
 }
 
-/// The answer in the types that the interface says.
+/// The result, coerced to the type in the interface.
 fn fitted(asked: CallTarget<'_>, value: Value) -> Value {
     match asked.known {
         Some(known) => coerce(value, &known.method.result, known.shapes),
@@ -170,14 +169,14 @@ fn fitted(asked: CallTarget<'_>, value: Value) -> Value {
     }
 }
 
-/// What to say of arguments for which a protocol has no form.
+/// The fault for arguments that a protocol cannot express.
 pub(super) fn uncarried(error: &dyn fmt::Display) -> Fault {
     Fault::bad_params(format!("the parameters cannot be passed on: {error}"))
 }
 
 impl ResponseError {
-    /// The fault that this is for whoever waits for the answer: a server's fault as it is, and all else as a server that
-    /// cannot be reached, since what stands there does not speak the protocol.
+    /// The fault for the caller: the fault of the server unchanged, and otherwise `Unreachable`, because what responded
+    /// does not speak the protocol.
     pub fn into_fault(self) -> Fault {
         match self {
             ResponseError::Fault(fault) => fault,
@@ -200,7 +199,7 @@ impl fmt::Display for ResponseError {
 
 impl std::error::Error for ResponseError {}
 
-/// A POST of a body, which says its type and its length.
+/// A POST request with the type and the length of its body.
 pub(super) fn request(body: Vec<u8>, media: &'static str) -> Request<Bytes> {
     let mut request = Request::new(Bytes::from(body));
     *request.method_mut() = Method::POST;
@@ -210,7 +209,7 @@ pub(super) fn request(body: Vec<u8>, media: &'static str) -> Request<Bytes> {
     request
 }
 
-/// A fault by the code that a server has given, which is kept in the message where it is no number of 32 bits.
+/// The fault for the code that a server has sent. A code that is not a number of 32 bits is added to the message.
 pub(super) fn fault(code: Code, message: &str, kind: impl FnOnce(i32) -> Kind) -> Fault {
     match code {
         Code::Number(code) => Fault::new(kind(code), message.to_owned()),
@@ -222,20 +221,20 @@ pub(super) fn fault(code: Code, message: &str, kind: impl FnOnce(i32) -> Kind) -
     }
 }
 
-/// A fault's code as servers send it.
+/// The code of a fault as servers send it.
 #[derive(Default, serde::Deserialize)]
 #[serde(untagged)]
 pub(super) enum Code {
-    /// As it should be.
+    /// A number of 32 bits.
     Number(i32),
-    /// As a text.
+    /// A text.
     Word(String),
-    /// Not at all, or as something else.
+    /// Missing, or of another type.
     #[default]
     None,
 }
 
-/// Refuses a body that is still packed.
+/// Refuses a body that is still compressed.
 pub(super) fn unpacked(headers: &HeaderMap) -> Result<(), Fault> {
     let coding = headers.get(header::CONTENT_ENCODING).map(|coding| String::from_utf8_lossy(coding.as_bytes()));
     match coding.filter(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {
@@ -247,13 +246,13 @@ pub(super) fn unpacked(headers: &HeaderMap) -> Result<(), Fault> {
     }
 }
 
-/// The text of a response that holds XML.
+/// The text of a response in XML.
 pub(super) fn text_of(response: &Response<Bytes>) -> Result<Cow<'_, str>, Fault> {
     unpacked(response.headers())?;
-    charset::decode(response.body(), frontend::media_parameter(response.headers(), "charset"))
+    charset::decode(response.body(), media_type::parameter(response.headers(), "charset"))
 }
 
-/// The text of a document, as its headers or it itself say what it is encoded in.
+/// The text of a document, decoded by its headers or its own declaration.
 ///
 /// # Errors
 /// `Encoding` and `Character`, as for a request.
@@ -261,7 +260,7 @@ pub fn document(response: &Response<Bytes>) -> Result<String, Fault> {
     text_of(response).map(Cow::into_owned)
 }
 
-/// The beginning of a body that is no answer, as one line.
+/// The beginning of an unreadable body, on one line.
 pub(super) fn start_of(body: &[u8]) -> String {
     let start = String::from_utf8_lossy(body.get(..REPEATED * 4).unwrap_or(body));
     let words = start.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());

@@ -1,5 +1,5 @@
-//! What a server says of itself, read into an interface: each protocol's own description, as data that has arrived.
-//! Nothing here asks anybody.
+//! What the readers of descriptions share: WSDL, OpenRPC and introspection results become an interface.
+//! The readers work on data that has arrived; none of them sends a request.
 
 use std::collections::HashMap;
 
@@ -13,12 +13,12 @@ pub(super) fn may_be_called(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('_') && name.chars().all(allowed)
 }
 
-/// How often each name was wanted for a definition, so that many of one name do not take long.
+/// How often each name was requested for a definition, so that many definitions of one name are numbered quickly.
 #[derive(Debug, Default)]
 pub(super) struct Taken(HashMap<String, usize>);
 
 impl Taken {
-    /// The name, or with a number behind it, so that nobody else has it.
+    /// The name, with a number appended if it is used already.
     pub(super) fn free(&mut self, name: &str, is_taken: impl Fn(&str) -> bool) -> String {
         let count = self.0.entry(name.to_owned()).or_default();
         loop {
@@ -31,7 +31,7 @@ impl Taken {
     }
 }
 
-/// A schema of JSON; one that says nothing where it is neither an object nor a truth value.
+/// A JSON value as a schema; a value that is neither an object nor a boolean allows everything.
 pub(super) fn schema(json: Json) -> Schema {
     Schema::try_from(json).unwrap_or_default()
 }

@@ -1,13 +1,37 @@
-//! Protocols seen from the client: each face reads calls and writes answers.
+//! The protocols: what each reads and writes, towards clients and towards upstream servers.
+//!
+//! A [`Protocol`] is a name: XML-RPC, JSON-RPC, REST, SOAP, or the HTML page of a group. Each protocol has a folder with
+//! up to three parts:
+//!
+//! - A *frontend* ([`frontend::Frontend`]) serves clients. It claims requests by their head, reads a call from the body,
+//!   calls the service, and writes the result or the fault. [`set::ProtocolSet`] makes the frontends of a group from its
+//!   settings.
+//! - A *codec* ([`client_codec::ClientCodec`]) is the other direction: it writes the request for a call to an upstream
+//!   server and reads the response. XML-RPC, JSON-RPC and SOAP have one.
+//! - A *description* turns the neutral [`Interface`](crate::model::interface::Interface) into a document (introspection,
+//!   OpenRPC, OpenAPI, WSDL), and reads such a document of an upstream into an interface.
+//!
+//! ```text
+//! client ──request──▶ Frontend ──Call──▶ RpcService            (served here)
+//!                                        Upstream ──▶ ClientCodec ──request──▶ server
+//! ```
+//!
+//! How values look on the wire is not decided here but in [`codec`](crate::codec); how bodies, compression and
+//! rejections work is in [`http`](crate::http). `system.multicall` and JSON-RPC batches share one machine, `batch`.
+//!
+//! To add a protocol, write its folder, give it a variant of [`Protocol`], and make its frontends in
+//! [`ProtocolSet::of_group`](set::ProtocolSet::of_group).
 
-pub mod batch;
+mod batch;
 pub mod client_codec;
-pub mod describe;
 pub mod discovered;
 pub mod frontend;
 pub mod jsonrpc;
+mod name;
 pub mod page;
 pub mod rest;
 pub mod set;
 pub mod soap;
 pub mod xmlrpc;
+
+pub use name::{Protocol, UnknownProtocol};

@@ -1,14 +1,11 @@
-//! All the faces of a group, put together from what an operator chose.
+//! The frontends of a group, made from its settings.
 
 use std::sync::Arc;
 
-use http::Request;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
+use super::Protocol;
 use super::frontend::{Claim, Frontend, GroupHead};
 use super::jsonrpc::server::{JsonRpc, OpenRpc};
-use super::page::{Directory, GroupSummary, Page, PageProtocol, PageSummary};
+use super::page::{Directory, GroupSummary, Page, PageSummary};
 use super::rest::server as rest;
 use super::rest::server::{Checked, Described, OpenApi, OpenApiOfAll, Part, Rest, RestOptions, Wrong};
 use super::soap::server::{Soap, SoapOptions, Wsdl, namespace_of};
@@ -17,49 +14,28 @@ use crate::codec::{Limits, json, xmlrpc};
 use crate::http::public_url::PublicUrl;
 use crate::http::routes::{RestRoute, RouteTable};
 use crate::model::interface::Interface;
+use http::Request;
 
-/// A face, by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Protocol {
-    /// XML-RPC.
-    XmlRpc,
-    /// JSON-RPC 2.0, described by OpenRPC.
-    JsonRpc,
-    /// JSON over plain HTTP, described by OpenAPI.
-    Rest,
-    /// SOAP 1.1 and 1.2, described by WSDL.
-    Soap,
-    /// A page for people.
-    Page,
-}
-
-impl Protocol {
-    /// All faces there are.
-    pub const ALL: [Protocol; 5] =
-        [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Rest, Protocol::Soap, Protocol::Page];
-}
-
-/// Which faces a group has, and how each of them reads and writes.
+/// The protocols of a group with their settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProtocolSet {
-    /// Those that the group has (all by default).
+    /// The protocols (all by default).
     pub names: Vec<Protocol>,
-    /// How large a request's document may be.
+    /// The limits on the document of a request.
     pub limits: Limits,
-    /// How many calls one `system.multicall` or JSON-RPC batch may hold (1,000 by default).
+    /// The largest number of calls in one `system.multicall` or JSON-RPC batch (1,000 by default).
     pub multicall: usize,
-    /// How XML-RPC is read and written.
+    /// The dialect of XML-RPC.
     pub xml_rpc: xmlrpc::Dialect,
-    /// How JSON is written.
+    /// The dialect of JSON.
     pub json: json::Dialect,
-    /// Whether requests of JSON-RPC 1.0 are answered too.
+    /// Whether requests of JSON-RPC 1.0 are accepted too.
     pub json_rpc_1: bool,
-    /// What REST has to choose.
+    /// The settings of REST.
     pub rest: RestOptions,
-    /// What SOAP has to choose.
+    /// The settings of SOAP.
     pub soap: SoapOptions,
-    /// By which paths of an operator's choice REST calls methods, beside the methods' own.
+    /// The REST routes that the operator adds to the paths of the methods.
     pub routes: Vec<RestRoute>,
 }
 
@@ -79,65 +55,70 @@ impl Default for ProtocolSet {
     }
 }
 
-/// What faces know of the server around their group.
+/// What frontends know of the server beyond their own group.
 #[derive(Clone, Default)]
 pub struct ServerInfo {
-    /// Under which address clients know the server.
+    /// The public address of the server.
     pub public_url: Arc<PublicUrl>,
-    /// All groups, for people.
+    /// All groups, for the lists on pages.
     pub listed: Arc<[GroupSummary]>,
-    /// The pages of the operator's own.
+    /// The pages made from the operator's templates.
     pub own: Arc<[PageSummary]>,
 }
 
 impl ProtocolSet {
-    /// The faces of the group at a path, in the order in which they are asked: whoever wants a request for its query
-    /// or its path comes before those that take any.
+    /// The frontends of the group at a path, in the order in which they can claim a request: those that look for a
+    /// certain query or path precede those that accept any.
     pub fn of_group(&self, path: &str, around: &ServerInfo) -> Vec<Arc<dyn Frontend>> {
         let (public_url, namespace) =
             (&around.public_url, self.soap.namespace.clone().unwrap_or_else(|| namespace_of(path)));
         let routes = Arc::new(self.table());
-        let mut faces: Vec<Arc<dyn Frontend>> = Vec::new();
+        let mut frontends: Vec<Arc<dyn Frontend>> = Vec::new();
         if self.has(Protocol::Soap) {
-            faces.push(Arc::new(Wsdl { public_url: public_url.clone(), namespace: namespace.clone() }));
+            frontends.push(Arc::new(Wsdl { public_url: public_url.clone(), namespace: namespace.clone() }));
             let mut soap = Soap::new(namespace.clone());
             (soap.options, soap.limits, soap.public_url) = (self.soap.clone(), self.limits, public_url.clone());
-            faces.push(Arc::new(soap));
+            frontends.push(Arc::new(soap));
         }
         if self.has(Protocol::XmlRpc) {
-            faces.push(Arc::new(XmlRpc { dialect: self.xml_rpc, limits: self.limits, multicall: self.multicall }));
+            frontends.push(Arc::new(XmlRpc { dialect: self.xml_rpc, limits: self.limits, multicall: self.multicall }));
         }
         if self.has(Protocol::JsonRpc) {
-            faces.push(Arc::new(JsonRpc {
+            frontends.push(Arc::new(JsonRpc {
                 dialect: self.json,
                 limits: self.limits,
                 batch: self.multicall,
                 version_1: self.json_rpc_1,
                 public_url: public_url.clone(),
             }));
-            faces.push(Arc::new(OpenRpc { public_url: public_url.clone() }));
+            frontends.push(Arc::new(OpenRpc { public_url: public_url.clone() }));
         }
         if self.has(Protocol::Page) {
             let (public_url, groups, routes) = (public_url.clone(), around.listed.clone(), routes.clone());
-            faces.push(Arc::new(Page { public_url, protocols: self.protocols(), groups, namespace, routes }));
+            frontends.push(Arc::new(Page { public_url, protocols: self.callable(), groups, namespace, routes }));
         }
         if self.has(Protocol::Rest) {
-            faces.push(Arc::new(OpenApi {
+            frontends.push(Arc::new(OpenApi {
                 public_url: public_url.clone(),
                 cors: self.rest.cors.clone(),
                 routes: routes.clone(),
             }));
-            faces.push(Arc::new(Rest { options: self.rest.clone(), dialect: self.json, limits: self.limits, routes }));
+            frontends.push(Arc::new(Rest {
+                options: self.rest.clone(),
+                dialect: self.json,
+                limits: self.limits,
+                routes,
+            }));
         }
-        faces
+        frontends
     }
 
-    /// The routes by their paths, of which there are none where there is no REST.
+    /// The table of routes, which is empty without REST.
     pub fn table(&self) -> RouteTable {
         RouteTable::new(if self.has(Protocol::Rest) { &self.routes } else { &[] })
     }
 
-    /// What is wrong with the routes of a group that has this interface, or does not have it yet.
+    /// Checks the routes of the group against an interface, which may be empty if it is not known yet.
     pub fn check_routes(&self, interface: &Interface) -> Checked {
         let mut checked = rest::check(&self.routes, interface);
         if !self.has(Protocol::Rest) && !self.routes.is_empty() {
@@ -154,56 +135,50 @@ impl ProtocolSet {
         checked
     }
 
-    /// The faces that are asked before REST is, which takes whatever is left.
+    /// The frontends that precede REST, which claims every request that is left.
     fn before_rest(&self) -> Vec<Arc<dyn Frontend>> {
         let names = self.names.iter().copied().filter(|name| *name != Protocol::Rest).collect();
         let others = ProtocolSet { names, routes: Vec::new(), ..self.clone() };
-        let mut faces = others.of_group("/", &ServerInfo::default());
-        faces.push(Arc::new(OpenApi::default()));
-        faces
+        let mut frontends = others.of_group("/", &ServerInfo::default());
+        frontends.push(Arc::new(OpenApi::default()));
+        frontends
     }
 
-    /// Whether the group has a face.
+    /// Whether the group has a protocol.
     pub fn has(&self, name: Protocol) -> bool {
         self.names.contains(&name)
     }
 
-    fn protocols(&self) -> Vec<PageProtocol> {
-        let named = [
-            (Protocol::XmlRpc, PageProtocol::XmlRpc),
-            (Protocol::JsonRpc, PageProtocol::JsonRpc),
-            (Protocol::Rest, PageProtocol::Rest),
-            (Protocol::Soap, PageProtocol::Soap),
-        ];
-        named.into_iter().filter(|(name, _)| self.has(*name)).map(|(_, protocol)| protocol).collect()
+    /// The protocols in which the group's page makes calls.
+    fn callable(&self) -> Vec<Protocol> {
+        Protocol::ALL.into_iter().filter(|name| *name != Protocol::Page && self.has(*name)).collect()
     }
 }
 
-/// Whether a face takes the requests to a route without variables.
+/// Whether a frontend claims the requests for a route without variables.
 fn takes(frontend: &dyn Frontend, route: &RestRoute) -> bool {
     let (verb, path) = (route.template().verb(), route.template().path());
-    // No face has a document at a path that has to be escaped.
+    // No frontend has a document at a path that needs escaping.
     let Ok(request) = Request::builder().method(verb).uri(path).body(()) else { return false };
     let is_literal = route.template().variables().next().is_none();
     let (head, tail) = (request.into_parts().0, path.trim_start_matches('/'));
     is_literal && frontend.claims(&GroupHead::new(&head, tail)) != Claim::No
 }
 
-/// The faces of all groups together, which come before those of whatever group is at `/`.
-///
-/// `described` are the groups that have a REST face.
+/// The frontends for all groups together, which precede those of a group at `/`: the directory, and the OpenAPI
+/// document of the groups `described`, which are those with REST.
 pub fn of_root(around: &ServerInfo, described: Vec<Described>) -> Vec<Arc<dyn Frontend>> {
-    let mut faces: Vec<Arc<dyn Frontend>> = Vec::new();
+    let mut frontends: Vec<Arc<dyn Frontend>> = Vec::new();
     if around.listed.len() > 1 {
         let (public_url, groups, pages) = (around.public_url.clone(), around.listed.clone(), around.own.clone());
-        faces.push(Arc::new(Directory { public_url, groups, pages }));
+        frontends.push(Arc::new(Directory { public_url, groups, pages }));
     }
     if !described.is_empty() {
-        faces.push(Arc::new(OpenApiOfAll {
+        frontends.push(Arc::new(OpenApiOfAll {
             public_url: around.public_url.clone(),
             groups: described,
             cors: Vec::new(),
         }));
     }
-    faces
+    frontends
 }

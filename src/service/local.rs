@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::model::fault::Fault;
-use crate::model::interface::{Interface, Method, Param, Ring};
+use crate::model::interface::{Interface, Method, PageSection, Param};
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::rows::RowSet;
@@ -168,9 +168,9 @@ impl<S: Send + Sync + 'static> Builder<S> {
         self
     }
 
-    /// A picture of the service for people.
-    pub fn ring(mut self, ring: Ring) -> Self {
-        self.interface.ring = Some(ring);
+    /// Adds a section to the page of the group.
+    pub fn page_section(mut self, section: PageSection) -> Self {
+        self.interface.page_section = Some(Arc::new(section));
         self
     }
 

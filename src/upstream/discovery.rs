@@ -7,10 +7,11 @@ use bytes::Bytes;
 use http::{Method as Verb, Request, StatusCode, Uri};
 
 use super::version::Description;
-use super::{DescriptionSource, Upstream, UpstreamOptions, UpstreamProtocol};
+use super::{DescriptionSource, Upstream, UpstreamOptions};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::value::Value;
+use crate::protocol::Protocol;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::protocol::jsonrpc;
 use crate::protocol::jsonrpc::openrpc::read as openrpc;
@@ -32,14 +33,14 @@ impl Upstream {
     pub(super) async fn describe_itself(&self) -> Result<Description, Fault> {
         let options = &self.inner.options;
         let (mut interface, inferred, codec) = match (options.protocol, &options.description) {
-            (UpstreamProtocol::Soap, description) => self.wsdl(description.as_ref()).await?,
+            (Protocol::Soap, description) => self.wsdl(description.as_ref()).await?,
             (_, Some(description)) => {
                 let text = self.description(description).await?;
                 let openrpc::OpenRpcDescription { interface, .. } = openrpc::read(text.as_bytes())?;
                 (interface, false, self.codec()?)
             }
-            (UpstreamProtocol::JsonRpc, None) => self.discover_json_rpc().await?,
-            (UpstreamProtocol::XmlRpc, None) => {
+            (Protocol::JsonRpc, None) => self.discover_json_rpc().await?,
+            (Protocol::XmlRpc | Protocol::Rest | Protocol::Page, None) => {
                 let codec = self.codec()?;
                 (self.introspect(&codec).await?, true, codec)
             }

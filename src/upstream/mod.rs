@@ -11,5 +11,5 @@ pub mod transport;
 mod version;
 
 pub use name_patterns::NamePatterns;
-pub use options::{Batching, DescriptionSource, UpstreamOptions, UpstreamProtocol};
+pub use options::{Batching, DescriptionSource, UnsupportedProtocol, UpstreamOptions};
 pub use remote::Upstream;

@@ -1,6 +1,7 @@
 //! What an operator says of a server elsewhere.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -10,19 +11,21 @@ use super::NamePatterns;
 use crate::codec::xmlrpc::Dialect;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
+use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
 
-/// The protocol in which a server is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum UpstreamProtocol {
-    /// XML-RPC, written as the `xml-rpc` of the group says.
-    XmlRpc,
-    /// JSON-RPC 2.0.
-    JsonRpc,
-    /// SOAP 1.1 or 1.2, as its WSDL document says.
-    Soap,
+/// A protocol in which upstream servers cannot be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnsupportedProtocol(pub Protocol);
+
+impl fmt::Display for UnsupportedProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = Protocol::OF_UPSTREAMS.map(|protocol| format!("\"{protocol}\"")).join(", ");
+        write!(f, "an upstream cannot be called in the protocol \"{}\"; write one of {names}", self.0)
+    }
 }
+
+impl std::error::Error for UnsupportedProtocol {}
 
 /// Whether the calls of one request may travel to a server together: in XML-RPC as a `system.multicall`, in JSON-RPC as a
 /// batch.
@@ -57,7 +60,7 @@ pub enum DescriptionSource {
 #[derive(Debug, Clone, PartialEq)]
 pub struct UpstreamOptions {
     /// The protocol in which it is asked.
-    pub protocol: UpstreamProtocol,
+    pub protocol: Protocol,
     /// Its WSDL or OpenRPC document; without it, the server is asked: by introspection, by `rpc.discover`, or for its
     /// own address with `?wsdl`.
     pub description: Option<DescriptionSource>,
@@ -93,7 +96,7 @@ pub struct UpstreamOptions {
 
 impl UpstreamOptions {
     /// The defaults for a server that is asked in this protocol.
-    pub fn new(protocol: UpstreamProtocol) -> UpstreamOptions {
+    pub fn new(protocol: Protocol) -> UpstreamOptions {
         UpstreamOptions {
             protocol,
             description: None,
@@ -153,7 +156,7 @@ mod tests {
             deny: names(&["wheel.stpo", "wheel.*"]),
             safe: names(&["spin", "get*"]),
             params: BTreeMap::from([("spun".to_owned(), Vec::new()), ("spin".to_owned(), Vec::new())]),
-            ..UpstreamOptions::new(UpstreamProtocol::XmlRpc)
+            ..UpstreamOptions::new(Protocol::XmlRpc)
         };
         assert_eq!(options.unmatched(&interface), ["`wheel.stpo` in `deny`", "`get*` in `safe`", "`spun` in `params`"]);
     }

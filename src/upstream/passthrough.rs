@@ -12,9 +12,10 @@ use memchr::memmem;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
+use super::Upstream;
 use super::version::Description;
-use super::{Upstream, UpstreamProtocol};
 use crate::model::fault::{BoxError, Fault};
+use crate::protocol::Protocol;
 use crate::protocol::client_codec::ClientCodec;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawBody, RawCall, RawFormat, RawResponse};
@@ -56,13 +57,7 @@ impl Upstream {
         if options.token.is_some() {
             return None;
         }
-        let is_same_protocol = matches!(
-            (written.wire, options.protocol),
-            (RawFormat::XmlRpc, UpstreamProtocol::XmlRpc)
-                | (RawFormat::JsonRpc, UpstreamProtocol::JsonRpc)
-                | (RawFormat::Soap, UpstreamProtocol::Soap)
-        );
-        if !is_same_protocol || !(written.is_unambiguous)() {
+        if Protocol::from(written.wire) != options.protocol || !(written.is_unambiguous)() {
             return None;
         }
         if let Err(fault) = self.find(offer, call.method) {
@@ -114,18 +109,19 @@ fn request(written: &RawCall<'_>, usual: HeaderValue) -> Request<Bytes> {
 
 /// Whether a response of this status holds an answer: faults of SOAP have others than 200 (SOAP 1.1, section 6.2; SOAP 1.2,
 /// Part 2, section 7.4.2).
-fn is_an_answers(status: StatusCode, protocol: UpstreamProtocol) -> bool {
+fn is_an_answers(status: StatusCode, protocol: Protocol) -> bool {
     let fault = status == StatusCode::INTERNAL_SERVER_ERROR || status == StatusCode::BAD_REQUEST;
-    status == StatusCode::OK || (protocol == UpstreamProtocol::Soap && fault)
+    status == StatusCode::OK || (protocol == Protocol::Soap && fault)
 }
 
 /// Whether a content type is one of the protocol's.
-fn is_of(protocol: UpstreamProtocol, content_type: &HeaderValue) -> bool {
+fn is_of(protocol: Protocol, content_type: &HeaderValue) -> bool {
     let bytes = content_type.as_bytes();
     let media = bytes.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
     match protocol {
-        UpstreamProtocol::XmlRpc | UpstreamProtocol::Soap => media.ends_with(b"/xml") || media.ends_with(b"+xml"),
-        UpstreamProtocol::JsonRpc => media.starts_with(b"application/json") || media.ends_with(b"+json"),
+        Protocol::Rest | Protocol::Page => false,
+        Protocol::XmlRpc | Protocol::Soap => media.ends_with(b"/xml") || media.ends_with(b"+xml"),
+        Protocol::JsonRpc => media.starts_with(b"application/json") || media.ends_with(b"+json"),
     }
 }
 
@@ -179,18 +175,19 @@ fn ends(all: &[u8]) -> bool {
 impl Begun {
     /// Whether this looks like an answer in the protocol: it begins like one and, if it is all there, has what an answer
     /// has and ends like one.
-    fn looks_like(&self, protocol: UpstreamProtocol) -> bool {
+    fn looks_like(&self, protocol: Protocol) -> bool {
         let (all, whole) = (self.first.as_ref(), self.rest.is_none());
         let start = all.get(..512).unwrap_or(all);
         match protocol {
-            UpstreamProtocol::XmlRpc => START.find(start).is_some() && (!whole || ends(all)),
-            UpstreamProtocol::Soap => {
+            Protocol::XmlRpc => START.find(start).is_some() && (!whole || ends(all)),
+            Protocol::Soap => {
                 ENVELOPE.find(start).is_some() && (!whole || all.trim_ascii_end().ends_with(b"Envelope>"))
             }
-            UpstreamProtocol::JsonRpc if whole => {
+            Protocol::JsonRpc if whole => {
                 serde_json::from_slice(all).is_ok_and(|members: Members| members.are_an_answer())
             }
-            UpstreamProtocol::JsonRpc => all.trim_ascii_start().starts_with(b"{"),
+            Protocol::JsonRpc => all.trim_ascii_start().starts_with(b"{"),
+            Protocol::Rest | Protocol::Page => false,
         }
     }
 

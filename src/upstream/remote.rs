@@ -13,6 +13,7 @@ use crate::codec::xmlrpc::MULTICALL;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::value::Value;
+use crate::protocol::Protocol;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::protocol::jsonrpc;
 use crate::protocol::xmlrpc;
@@ -20,7 +21,7 @@ use crate::service::args;
 use crate::service::args::ArgValues;
 use crate::service::future::{MaybeReady, run_blocking};
 use crate::service::{Call, CallForm, CallFuture, Output, RpcService};
-use crate::upstream::UpstreamProtocol;
+use crate::upstream::UnsupportedProtocol;
 use crate::upstream::transport::{Repeat, Transport, TransportError};
 
 /// From this many bytes on an answer is read on a thread beside those that answer small ones.
@@ -44,10 +45,16 @@ pub(super) struct Inner {
 impl Upstream {
     /// A server that is reached this way. Nobody is asked before the first call, or before somebody wants to
     /// [learn](Upstream::discover).
-    pub fn new(transport: Transport, options: UpstreamOptions) -> Upstream {
+    ///
+    /// # Errors
+    /// Where upstream servers cannot be called in the protocol: [`Protocol::Rest`] and [`Protocol::Page`].
+    pub fn new(transport: Transport, options: UpstreamOptions) -> Result<Upstream, UnsupportedProtocol> {
+        if !Protocol::OF_UPSTREAMS.contains(&options.protocol) {
+            return Err(UnsupportedProtocol(options.protocol));
+        }
         let title = options.title.clone().unwrap_or_else(|| options.name.clone());
         let description = Current::new(Description::unknown(title, first_tongue(&options)));
-        Upstream { inner: Arc::new(Inner { transport, options, description }) }
+        Ok(Upstream { inner: Arc::new(Inner { transport, options, description }) })
     }
 
     /// Asks the server what it is, and takes that for its interface from now on. Answers whether that is another than
@@ -205,7 +212,7 @@ fn positions(arguments: ArgValues) -> Result<Vec<Value>, Fault> {
 /// How a server is asked before it has said anything.
 fn first_tongue(options: &UpstreamOptions) -> Option<ClientCodec> {
     match options.protocol {
-        UpstreamProtocol::XmlRpc => {
+        Protocol::XmlRpc => {
             let dialect = options.dialect;
             let bare = options.batching == Batching::BareResults;
             Some(ClientCodec::XmlRpc(xmlrpc::client::XmlRpcCodec {
@@ -214,14 +221,14 @@ fn first_tongue(options: &UpstreamOptions) -> Option<ClientCodec> {
                 ..xmlrpc::client::XmlRpcCodec::default()
             }))
         }
-        UpstreamProtocol::JsonRpc => {
+        Protocol::JsonRpc => {
             let param_structure = options.param_structure;
             Some(ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec {
                 param_structure,
                 ..jsonrpc::client::JsonRpcCodec::default()
             }))
         }
-        UpstreamProtocol::Soap => None,
+        Protocol::Soap | Protocol::Rest | Protocol::Page => None,
     }
 }
 

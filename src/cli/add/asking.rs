@@ -12,12 +12,13 @@ use crate::model::fault::Fault;
 use crate::model::interface::Interface;
 use crate::model::text::shorten;
 use crate::model::value::Value;
+use crate::protocol::Protocol;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::service::RpcService as _;
 use crate::service::args::ArgValues;
 use crate::upstream::transport;
 use crate::upstream::transport::{Repeat, Transport, TransportError};
-use crate::upstream::{DescriptionSource, Upstream, UpstreamOptions, UpstreamProtocol};
+use crate::upstream::{DescriptionSource, Upstream, UpstreamOptions};
 
 /// How many bytes an answer may have.
 const LARGEST: usize = 16 << 20;
@@ -102,22 +103,19 @@ impl<'p> Asking<'p> {
     }
 
     /// What the server says of itself, all of it.
-    pub(super) async fn discover(&self, protocol: UpstreamProtocol) -> Result<Interface, Silence> {
+    pub(super) async fn discover(&self, protocol: Protocol) -> Result<Interface, Silence> {
         self.learn_at(protocol, None).await
     }
 
     /// What the server says of itself in a document at a path of its own.
-    pub(super) async fn learn_at(
-        &self,
-        protocol: UpstreamProtocol,
-        path: Option<String>,
-    ) -> Result<Interface, Silence> {
+    pub(super) async fn learn_at(&self, protocol: Protocol, path: Option<String>) -> Result<Interface, Silence> {
         let options = UpstreamOptions {
             max_response: LARGEST,
             description: path.map(DescriptionSource::At),
             ..UpstreamOptions::new(protocol)
         };
-        let remote = Upstream::new(transport(self.place, self.limit)?, options);
+        let remote = Upstream::new(transport(self.place, self.limit)?, options)
+            .map_err(|error| Silence::Other(error.to_string()))?;
         match timeout(self.limit * ANSWERS, remote.discover()).await {
             Ok(Ok(_)) => Ok((*remote.interface()).clone()),
             Ok(Err(fault)) => Err(Silence::Other(fault.message.into_owned())),

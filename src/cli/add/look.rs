@@ -8,6 +8,7 @@ use super::asking::{Asking, Silence};
 use super::place::Place;
 use super::quirks;
 use crate::model::interface::Interface;
+use crate::protocol::Protocol;
 use crate::protocol::client_codec::{ClientCodec, document};
 use crate::protocol::jsonrpc;
 use crate::protocol::jsonrpc::openrpc::read as openrpc;
@@ -15,10 +16,6 @@ use crate::protocol::soap::wsdl::read as wsdl;
 use crate::protocol::xmlrpc;
 use crate::protocol::xmlrpc::introspection;
 use crate::service::args::ArgValues;
-use crate::upstream::UpstreamProtocol;
-
-/// The protocols in the order in which they are tried.
-const ALL: [UpstreamProtocol; 3] = [UpstreamProtocol::XmlRpc, UpstreamProtocol::JsonRpc, UpstreamProtocol::Soap];
 
 /// The namespaces of addresses of SOAP 1.1 and 1.2 (WSDL 1.1, section 3.8, and its binding for SOAP 1.2).
 const SOAP: [&str; 2] = ["http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"];
@@ -29,7 +26,7 @@ const PORTS: usize = 20;
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) place: Place,
-    pub(super) protocol: UpstreamProtocol,
+    pub(super) protocol: Protocol,
     /// What may be called; `None` where the server does not say.
     pub(super) interface: Option<Interface>,
     /// How that was found out, or why it was not.
@@ -49,7 +46,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn new(place: &Place, protocol: UpstreamProtocol) -> Found {
+    pub(super) fn new(place: &Place, protocol: Protocol) -> Found {
         Found {
             place: place.clone(),
             protocol,
@@ -68,8 +65,8 @@ impl Found {
     fn rank(&self) -> u8 {
         match (&self.interface, self.protocol) {
             (Some(interface), _) if interface.methods.is_empty() => 1,
-            (Some(_), UpstreamProtocol::Soap) => 3,
-            (Some(interface), UpstreamProtocol::JsonRpc) if !guesses(interface) => 4,
+            (Some(_), Protocol::Soap) => 3,
+            (Some(interface), Protocol::JsonRpc) if !guesses(interface) => 4,
             (Some(_), _) => 2,
             (None, _) => 0,
         }
@@ -81,15 +78,6 @@ fn guesses(interface: &Interface) -> bool {
     interface.methods.iter().flat_map(|method| &method.params).any(|param| param.name == "arg1")
 }
 
-/// The name of a protocol as people write it.
-pub(super) fn name(protocol: UpstreamProtocol) -> &'static str {
-    match protocol {
-        UpstreamProtocol::XmlRpc => "XML-RPC",
-        UpstreamProtocol::JsonRpc => "JSON-RPC",
-        UpstreamProtocol::Soap => "SOAP",
-    }
-}
-
 /// Looks at a server: in all protocols, unless one is wanted. `variable` is where a password may stand in the
 /// environment.
 ///
@@ -97,7 +85,7 @@ pub(super) fn name(protocol: UpstreamProtocol) -> &'static str {
 /// With a message for the person who asks: it cannot be reached, speaks none of them, or wants a password.
 pub(super) async fn look(
     place: &Place,
-    wanted: Option<UpstreamProtocol>,
+    wanted: Option<Protocol>,
     limit: Duration,
     variable: &str,
 ) -> Result<Found, String> {
@@ -107,7 +95,7 @@ pub(super) async fn look(
         if let Some(found) = look_at(&place, wanted, limit, &mut refused).await? {
             return Ok(found);
         }
-        if refused.broken - broken < wanted.map_or(ALL.len(), |_| 1) {
+        if refused.broken - broken < wanted.map_or(Protocol::OF_UPSTREAMS.len(), |_| 1) {
             continue;
         }
         if let Some(place) = place.over_scgi()
@@ -123,7 +111,7 @@ pub(super) async fn look(
 /// Looks at one place in each protocol, and picks the one in which the server says most of itself.
 async fn look_at(
     place: &Place,
-    wanted: Option<UpstreamProtocol>,
+    wanted: Option<Protocol>,
     limit: Duration,
     refused: &mut Refused,
 ) -> Result<Option<Found>, String> {
@@ -133,11 +121,14 @@ async fn look_at(
         Err(_) => return Ok(None),
     };
     let mut heard: Vec<Found> = Vec::new();
-    for protocol in ALL.into_iter().filter(|protocol| wanted.is_none_or(|wanted| wanted == *protocol)) {
+    for protocol in
+        Protocol::OF_UPSTREAMS.into_iter().filter(|protocol| wanted.is_none_or(|wanted| wanted == *protocol))
+    {
         let found = match protocol {
-            UpstreamProtocol::XmlRpc => xml_rpc(&asking).await,
-            UpstreamProtocol::JsonRpc => json_rpc(&asking).await,
-            UpstreamProtocol::Soap => soap(&asking).await,
+            Protocol::XmlRpc => xml_rpc(&asking).await,
+            Protocol::JsonRpc => json_rpc(&asking).await,
+            Protocol::Soap => soap(&asking).await,
+            Protocol::Rest | Protocol::Page => continue,
         };
         match found {
             Ok(found) => heard.push(found),
@@ -149,7 +140,7 @@ async fn look_at(
     let Some(best) = best else { return Ok(None) };
     let mut found = heard.remove(best);
     if !heard.is_empty() {
-        let others: Vec<&str> = heard.iter().map(|other| name(other.protocol)).collect();
+        let others: Vec<&str> = heard.iter().map(|other| other.protocol.title()).collect();
         let others = others.join(" and ");
         found.notes.push(format!("It speaks {others} as well, but says less of itself there."));
     }
@@ -158,7 +149,7 @@ async fn look_at(
 
 async fn xml_rpc(asking: &Asking<'_>) -> Result<Found, Silence> {
     let codec = ClientCodec::XmlRpc(xmlrpc::client::XmlRpcCodec::default());
-    let mut found = Found::new(asking.place, UpstreamProtocol::XmlRpc);
+    let mut found = Found::new(asking.place, Protocol::XmlRpc);
     introspect(asking, &codec, &mut found).await?;
     quirks::batching(asking, &codec, &mut found).await;
     quirks::capabilities(asking, &codec, &mut found).await;
@@ -167,7 +158,7 @@ async fn xml_rpc(asking: &Asking<'_>) -> Result<Found, Silence> {
 
 async fn json_rpc(asking: &Asking<'_>) -> Result<Found, Silence> {
     let codec = ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec::default());
-    let mut found = Found::new(asking.place, UpstreamProtocol::JsonRpc);
+    let mut found = Found::new(asking.place, Protocol::JsonRpc);
     match asking.ask(&codec, "rpc.discover", ArgValues::default()).await {
         Ok(document) => {
             let discovered = serde_json::to_value(document).ok().and_then(|document| openrpc::document(&document).ok());
@@ -218,7 +209,7 @@ async fn introspect(asking: &Asking<'_>, codec: &ClientCodec, found: &mut Found)
 }
 
 async fn soap(asking: &Asking<'_>) -> Result<Found, Silence> {
-    let mut found = Found::new(asking.place, UpstreamProtocol::Soap);
+    let mut found = Found::new(asking.place, Protocol::Soap);
     let usual = format!("{}?wsdl", asking.path());
     let text = match wsdl_at(asking, &usual).await {
         Ok(text) => text,
@@ -233,7 +224,7 @@ async fn soap(asking: &Asking<'_>) -> Result<Found, Silence> {
     };
     found.how = "as its WSDL document says".to_owned();
     found.ports = ports(&text);
-    match asking.learn_at(UpstreamProtocol::Soap, found.description.clone()).await {
+    match asking.learn_at(Protocol::Soap, found.description.clone()).await {
         Ok(interface) => found.interface = Some(interface),
         Err(silence) => {
             let message = format!("its WSDL document cannot be used: {}", silence.reason());
@@ -299,16 +290,17 @@ struct Refused {
 }
 
 impl Refused {
-    fn note(&mut self, place: &Place, protocol: UpstreamProtocol, silence: Silence) {
+    fn note(&mut self, place: &Place, protocol: Protocol, silence: Silence) {
         match &silence {
             Silence::Broke(_) => self.broken += 1,
             Silence::Locked(how) if self.locked.is_none() => self.locked = Some(how.clone()),
             _ => {}
         }
         let what = match protocol {
-            UpstreamProtocol::XmlRpc => "XML-RPC, system.listMethods",
-            UpstreamProtocol::JsonRpc => "JSON-RPC, rpc.discover",
-            UpstreamProtocol::Soap => "SOAP, GET ?wsdl",
+            Protocol::XmlRpc => "XML-RPC, system.listMethods",
+            Protocol::JsonRpc => "JSON-RPC, rpc.discover",
+            Protocol::Soap => "SOAP, GET ?wsdl",
+            Protocol::Rest | Protocol::Page => protocol.title(),
         };
         self.lines.push(format!("  {} ({what}): {}", place.url, silence.reason()));
     }
@@ -351,7 +343,7 @@ mod tests {
 
     #[test]
     fn more_known_ranks_higher() {
-        let mut found = Found::new(&Place::of("http://a").unwrap(), UpstreamProtocol::JsonRpc);
+        let mut found = Found::new(&Place::of("http://a").unwrap(), Protocol::JsonRpc);
         let nothing = found.rank();
         found.interface = Some(Interface::default());
         assert!(nothing < found.rank());

@@ -34,7 +34,7 @@ pub(super) fn add(args: &Add, registry: &Registry) -> Result<(), Failure> {
     }
     let limit = args.timeout.into();
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let looked = look::look(&place, args.protocol.map(Into::into), limit, &password);
+    let looked = look::look(&place, args.protocol, limit, &password);
     let found = runtime.block_on(looked)?;
     let path = args.path.clone().unwrap_or_else(|| format!("/{}", group_name(&place, &found)));
     let password = if from_environment { password } else { variable(&path, "PASSWORD") };

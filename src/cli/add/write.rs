@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::look::{Found, name};
+use super::look::Found;
 use super::names;
 use super::place::variable;
 use crate::model::text::shorten;
-use crate::upstream::UpstreamProtocol;
 
 /// How wide lines are, in characters.
 const WIDTH: usize = 100;
@@ -34,14 +33,14 @@ impl Group {
 /// The TOML of a group whose calls a server answers, with what was found out about that as comments.
 pub(super) fn block(found: &Found, group: &Group) -> String {
     let mut text = String::new();
-    comment(&mut text, "", &format!("{} speaks {}.", found.place.url, name(found.protocol)));
+    comment(&mut text, "", &format!("{} speaks {}.", found.place.url, found.protocol.title()));
     comment(&mut text, "", &offered(found));
     for note in &found.notes {
         comment(&mut text, "- ", note);
     }
     line(&mut text, format_args!("[group.{}.upstream]", quoted(&group.path)));
     line(&mut text, format_args!("urls = [{}]", quoted(&found.place.url)));
-    line(&mut text, format_args!("protocol = {}", quoted(key(found.protocol))));
+    line(&mut text, format_args!("protocol = {}", quoted(found.protocol.name())));
     if let Some(path) = &found.description {
         line(&mut text, format_args!("description = {}", quoted(path)));
     }
@@ -167,20 +166,12 @@ pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }
 
-/// The word for a protocol in the configuration.
-fn key(protocol: UpstreamProtocol) -> &'static str {
-    match protocol {
-        UpstreamProtocol::XmlRpc => "xml-rpc",
-        UpstreamProtocol::JsonRpc => "json-rpc",
-        UpstreamProtocol::Soap => "soap",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::add::place::Place;
     use crate::model::interface::{Interface, Method};
+    use crate::protocol::Protocol;
 
     fn found(names: &[String]) -> Found {
         let method = |name: &String| Method {
@@ -197,7 +188,7 @@ mod tests {
             how: "as it says".into(),
             notes: vec!["A \"note\"\nwith\u{7f} all\u{1b}[2J sorts".into()],
             token: true,
-            ..Found::new(&place, UpstreamProtocol::XmlRpc)
+            ..Found::new(&place, Protocol::XmlRpc)
         }
     }
 

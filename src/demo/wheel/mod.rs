@@ -5,6 +5,7 @@
 //! and the [`House`] wheel from somebody's own configuration, both made from [`WheelOptions`].
 
 mod chance;
+mod drawing;
 #[cfg(test)]
 mod fairness;
 mod family;

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Pocket, Pockets, Table};
+use super::{Pocket, Table, drawing};
 use crate::model::fault::{Fault, Kind};
-use crate::model::interface::{Ring, Sector};
 use crate::service::local::{Local, RegistrationError};
 use crate::service::rows::{Picked, RowSet};
 
@@ -18,12 +17,13 @@ impl Table {
     /// # Errors
     /// None that the names of these methods could cause.
     pub fn service(self) -> Result<Local, RegistrationError> {
-        let (title, picture) = (title(self.wheel().name()), picture(self.pockets()));
+        let title = title(self.wheel().name());
+        let section = drawing::section(self.pockets());
         let (ring, most) = (self.pockets().ring().clone(), self.max_spins());
         let limited = |spins: &mut Schema| drop(spins.insert("maximum".into(), most.into()));
         Local::new(title, Casino { ring, table: self })
             .about("A roulette wheel. Each spin is independent of all others.")
-            .ring(picture)
+            .page_section(section)
             .method("spin", Casino::spin)
             .doc("Spins once. Answers the pocket in which the ball landed: number, colour, parity and range.")
             .safe()
@@ -134,29 +134,6 @@ impl JsonSchema for Counts {
     }
 }
 
-/// The pockets as they lie around the wheel, for a page that draws it.
-fn picture(pockets: &Pockets) -> Ring {
-    let whole: f64 = pockets.weights().iter().copied().map(f64::from).sum();
-    let sector = |(pocket, weight): (&Pocket, &u32)| Sector {
-        label: pocket.number.clone().into_owned(),
-        color: english(&pocket.color),
-        share: f64::from(*weight) / whole,
-    };
-    let sectors = pockets.iter().zip(pockets.weights()).map(sector).collect();
-    Ring { sectors, pick: "spin".to_owned(), list: Some("spinList".to_owned()) }
-}
-
-/// A pocket's colour in English and small letters, whatever the wheel's language.
-fn english(color: &str) -> String {
-    match color.to_lowercase().as_str() {
-        "rouge" => "red",
-        "noir" => "black",
-        "vert" => "green",
-        other => other,
-    }
-    .to_owned()
-}
-
 /// `American wheel` for the wheel `american`.
 fn title(name: &str) -> String {
     let mut letters = name.chars();
@@ -233,15 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_has_the_pockets_in_their_order_with_their_chances() {
-        let ring = service().interface().ring.clone().unwrap();
-        let first: Vec<_> =
-            ring.sectors.iter().take(3).map(|sector| (sector.label.as_str(), sector.color.as_str())).collect();
-        assert_eq!(first, [("0", "green"), ("28", "black"), ("9", "red")]);
-        assert!(ring.sectors.iter().all(|sector| (sector.share - 1.0 / 38.0).abs() < 1e-12));
-        let french = Table::new(Family::French, Chance::seeded(7)).service().unwrap();
-        assert_eq!(french.interface().ring.as_ref().unwrap().sectors[1].color, "red");
-        let methods = [Some(ring.pick), ring.list].map(Option::unwrap);
-        assert!(methods.iter().all(|name| service().interface().method(name).is_some()));
+    fn the_page_section_names_methods_of_the_service() {
+        let interface = service().interface().clone();
+        let section = interface.page_section.clone().unwrap();
+        for name in ["pick", "list"] {
+            assert!(interface.method(section.script_data[name].as_str().unwrap()).is_some(), "{name}");
+        }
     }
 }

@@ -1,7 +1,10 @@
-//! Routes: verbs and paths of an operator's choice below a group's own, by which REST calls its methods.
+//! REST routes: verbs and paths below the path of a group, chosen by the operator, and the methods that they call.
 //!
-//! They follow what `google.api.http` has for gRPC: a path of literals and variables, each variable one segment; the
-//! body, where one is named, gives all parameters or one; every other parameter stands in the query.
+//! They follow `google.api.http` of gRPC. A path consists of literals and variables, and each variable is one segment.
+//! The body, if the route has one, holds one parameter or all of those that have no other place. Every other parameter
+//! is in the query.
+//!
+//! [`RestRoute`] is one route, [`PathTemplate`] its verb and path, and [`RouteTable`] finds the routes for a path.
 
 mod table;
 mod template;
@@ -11,7 +14,7 @@ use serde_json::{Map, Value};
 pub use table::{Found, RouteTable};
 pub use template::{PathTemplate, PathTemplateError, Segment, VERBS};
 
-/// A verb and a path below a group's own, and the method that they call.
+/// A verb, a path below that of a group, and the method that they call.
 ///
 /// ```
 /// use croupier::http::routes::{Place, RestRoute};
@@ -30,30 +33,30 @@ pub struct RestRoute {
     args: Map<String, Value>,
 }
 
-/// What a request's body is.
+/// What the body of a request holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// An object of all parameters that stand nowhere else, by name.
+    /// An object with all parameters that have no other place, by name.
     All,
     /// The value of this parameter.
     Param(String),
 }
 
-/// Where a request has a parameter.
+/// Where the value of a parameter comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// As a segment of the path.
+    /// A segment of the path.
     Path,
-    /// In the query.
+    /// The query.
     Query,
-    /// In the body, or as the body.
+    /// The body, or a member of it.
     Body,
-    /// Nowhere: the route itself gives it.
+    /// The route itself, which sets a fixed value.
     Fixed,
 }
 
 impl Place {
-    /// One word for it.
+    /// The word for it in messages.
     pub fn word(self) -> &'static str {
         match self {
             Place::Path => "path",
@@ -64,27 +67,26 @@ impl Place {
     }
 }
 
-/// How it is written that the whole body gives the parameters.
+/// The text in the configuration for [`Content::All`].
 const ALL: &str = "*";
 
 impl RestRoute {
     /// A route such as `GET /things/{id}` to a method, with every other parameter in the query.
     ///
     /// # Errors
-    /// Where the text is no verb and path.
+    /// Where the text is not a verb and a path.
     pub fn new(route: &str, method: impl Into<String>) -> Result<RestRoute, PathTemplateError> {
         Ok(RestRoute { template: PathTemplate::read(route)?, method: method.into(), body: None, args: Map::new() })
     }
 
-    /// The same, with a body: `*` for an object of all parameters that stand nowhere else, or the name of the one
-    /// parameter that the body is.
+    /// Adds a body: `*` for an object with all parameters that have no other place, or the name of one parameter.
     #[must_use]
     pub fn body(self, body: &str) -> RestRoute {
         let content = if body == ALL { Content::All } else { Content::Param(body.to_owned()) };
         RestRoute { body: Some(content), ..self }
     }
 
-    /// The same, with a parameter that always has this value.
+    /// Sets a parameter to a fixed value.
     #[must_use]
     pub fn arg(mut self, name: impl Into<String>, value: impl Into<Value>) -> RestRoute {
         self.args.insert(name.into(), value.into());
@@ -101,17 +103,17 @@ impl RestRoute {
         &self.method
     }
 
-    /// What the body is, if there is to be one.
+    /// What the body holds; `None` if the route has no body.
     pub fn content(&self) -> Option<&Content> {
         self.body.as_ref()
     }
 
-    /// The parameters that always have the same values.
+    /// The parameters with fixed values.
     pub fn args(&self) -> &Map<String, Value> {
         &self.args
     }
 
-    /// Where a request has a parameter of this name, if the method has one.
+    /// Where the value of a parameter comes from, if the method has a parameter of this name.
     pub fn place(&self, param: &str) -> Place {
         if self.args.contains_key(param) {
             Place::Fixed

@@ -1,4 +1,4 @@
-//! From the tail of a request's path to the routes that it has.
+//! The routes of a group, found by path.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,9 +9,10 @@ use percent_encoding::percent_decode_str;
 
 use super::{RestRoute, Segment};
 
-/// The routes of a group, found by their paths: segment by segment, a literal before a variable.
+/// The routes of a group as a tree of segments, in which a literal precedes a variable.
 ///
-/// A table asks for no interface. Whether its routes fit one is looked at beforehand, and again when one is answered.
+/// A table does not know the interface of the service. Routes are checked against the interface at start-up, and again
+/// for each request, because the interface of an upstream can change.
 #[derive(Debug, Clone, Default)]
 pub struct RouteTable {
     routes: Vec<Arc<RestRoute>>,
@@ -22,21 +23,21 @@ pub struct RouteTable {
 struct Node {
     literals: BTreeMap<Box<str>, Node>,
     variable: Option<Box<Node>>,
-    /// The routes that end here, each of another verb.
+    /// The routes that end here, with different verbs.
     routes: Vec<Arc<RestRoute>>,
 }
 
 /// The routes at a path.
 #[derive(Debug, Clone)]
 pub struct Found<'t, 'p> {
-    /// One at least, each of another verb.
+    /// At least one route; all have different verbs.
     pub routes: &'t [Arc<RestRoute>],
-    /// The texts in the places of their variables, in order.
+    /// The values of the variables in the path, in order.
     pub values: Vec<Cow<'p, str>>,
 }
 
 impl RouteTable {
-    /// The table of these routes. Of two with one verb and one shape the first counts.
+    /// The table of these routes. Of two routes with the same verb and the same shape of path, the first counts.
     pub fn new(routes: &[RestRoute]) -> RouteTable {
         let mut table = RouteTable::default();
         for route in routes {
@@ -53,13 +54,13 @@ impl RouteTable {
         table
     }
 
-    /// All routes, in the order in which they were given.
+    /// All routes, in their original order.
     pub fn routes(&self) -> &[Arc<RestRoute>] {
         &self.routes
     }
 
-    /// The routes at a path, which is given without the slash at its front, each segment percent-encoded. A slash at its
-    /// end says nothing.
+    /// The routes for a path without its first slash, in which each segment is percent-encoded. A slash at the end is
+    /// ignored.
     pub fn find<'p>(&self, tail: &'p str) -> Option<Found<'_, 'p>> {
         if self.routes.is_empty() {
             return None;
@@ -71,8 +72,8 @@ impl RouteTable {
 }
 
 impl Node {
-    /// The node at the end of a path, with what its variables stand for behind `values`. Each node is looked at once at
-    /// most, and none lies deeper than the longest route.
+    /// The node at the end of a path; appends the values of the variables to `values`. It visits each node once at most,
+    /// and the depth of recursion is at most the length of the longest route.
     fn descend<'p>(&self, path: Option<&'p str>, values: &mut Vec<Cow<'p, str>>) -> Option<&Node> {
         let Some(path) = path else { return Some(self).filter(|node| !node.routes.is_empty()) };
         let (segment, rest) = path.split_once('/').map_or((path, None), |(segment, rest)| (segment, Some(rest)));
@@ -91,7 +92,7 @@ impl Node {
 }
 
 impl<'t> Found<'t, '_> {
-    /// The route of a verb. HEAD is answered as GET is.
+    /// The route with a verb. HEAD uses the route of GET.
     pub fn route(&self, verb: &Method) -> Option<&'t Arc<RestRoute>> {
         let verb = if verb == Method::HEAD { &Method::GET } else { verb };
         self.routes.iter().find(|route| route.template().verb() == verb)

@@ -1,4 +1,4 @@
-//! A route as it is written: `POST /processes/{name}/start`.
+//! The text of a route, such as `POST /processes/{name}/start`.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,10 +7,10 @@ use http::Method;
 
 use crate::model::text::{abridge, nearest};
 
-/// The verbs that a route may have. HEAD is answered wherever GET is, and OPTIONS everywhere.
+/// The verbs that a route may have. HEAD is served where GET is, and OPTIONS for every path.
 pub const VERBS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// A verb and the shape of a path below a group's own.
+/// A verb and a path below that of a group, with variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathTemplate {
     verb: Method,
@@ -21,25 +21,25 @@ pub struct PathTemplate {
 /// One segment of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Segment {
-    /// This text, no longer percent-encoded.
+    /// This text, percent-decoded.
     Literal(Box<str>),
-    /// Any text that is not empty, and which parameter it gives.
+    /// Any text that is not empty: the value of a parameter.
     Variable {
         /// The parameter's name.
         name: Box<str>,
-        /// Where it stands in the route as written, in bytes, its braces included.
+        /// Its range of bytes in the text of the route, including the braces.
         place: Range<usize>,
     },
 }
 
-/// A text is no route.
+/// Why a text is not a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathTemplateError {
     /// What is wrong.
     pub message: String,
     /// What to write instead, if it can be guessed.
     pub hint: Option<String>,
-    /// Which bytes of the text are wrong.
+    /// The range of bytes that is wrong.
     pub place: Range<usize>,
 }
 
@@ -62,7 +62,7 @@ impl PathTemplate {
     /// Reads a verb, white space, and a path of literal segments and variables.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its place in the text.
+    /// The first error, with its range in the text.
     pub fn read(text: &str) -> Result<PathTemplate, PathTemplateError> {
         let (verb, path) = text.split_once(char::is_whitespace).ok_or_else(|| lacks_a_half(text))?;
         let path = path.trim_start();
@@ -99,17 +99,17 @@ impl PathTemplate {
         &self.verb
     }
 
-    /// The path as it is written, with its slash at the front: `/processes/{name}/start`.
+    /// The path as written, such as `/processes/{name}/start`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The segments of the path, of which there is at least one.
+    /// The segments of the path: at least one.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
-    /// The parameters that the path gives, each with its place in the route as written, in bytes.
+    /// The parameters in the path, each with its range of bytes in the text of the route.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &Range<usize>)> {
         self.segments.iter().filter_map(|segment| match segment {
             Segment::Variable { name, place } => Some((name.as_ref(), place)),
@@ -117,7 +117,8 @@ impl PathTemplate {
         })
     }
 
-    /// The path without the names of its variables: two routes of one verb and one shape answer the same requests.
+    /// The path without the names of its variables. Two routes with the same verb and the same shape match the same
+    /// requests.
     pub fn shape(&self) -> String {
         self.segments
             .iter()
@@ -134,7 +135,7 @@ impl Segment {
         }
     }
 
-    /// The text, if it is always the same.
+    /// The text of a literal.
     pub fn literal(&self) -> Option<&str> {
         match self {
             Segment::Literal(text) => Some(text),
@@ -149,7 +150,7 @@ impl fmt::Display for PathTemplate {
     }
 }
 
-/// What is said of a text without white space.
+/// The error for a text without white space.
 fn lacks_a_half(text: &str) -> PathTemplateError {
     let whole = 0..text.len();
     if text.starts_with('/') {

@@ -86,7 +86,7 @@ impl JsonRpcCodec {
         }
     }
 
-    /// The results in the response to so many calls, in the order of the calls; the answers may be in any.
+    /// The results in the response to a batch, in the order of the calls. The response itself may have any order.
     ///
     /// # Errors
     /// Where the response as a whole is no answer. A call without an answer is an error of its own.

@@ -1,5 +1,6 @@
-//! What a page consists of, and the headers of all of it.
+//! The style sheet and the script of pages, and the headers of pages and their parts.
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
@@ -7,27 +8,30 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, header};
 
 use crate::http::body::Body;
+use crate::model::interface::PageSection;
 use crate::protocol::frontend;
 
-/// What a page may do: its own script and style sheet, calls to its own server, and nothing else.
+/// The content security policy of a page: its own script and style sheet, and calls to its own server.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What a page of an operator's own may do: style sheets and pictures from its own server, forms that lead there, and
-/// nothing else; above all no script.
+/// The content security policy of a page made from an operator's template: style sheets and pictures from its own
+/// server, and forms that lead there. No script runs.
 const OWN_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
                           base-uri 'none'; frame-ancestors 'none'";
 
-/// How a page is kept: asked for again each time, with what it was before.
+/// Caching of a page: clients validate it for each use.
 const REVALIDATE: &str = "no-cache";
 
-/// How a part is kept: for a year and without asking, since its address changes with it.
+/// Caching of a part: for a year without validation, because its address has a hash of its content.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 /// One part of a page.
 pub(super) struct Asset {
     content_type: &'static str,
     text: &'static str,
+    /// What the section of a service adds to this part.
+    addition: fn(&PageSection) -> &'static str,
     /// A hash of the text.
     pub(super) version: LazyLock<String>,
 }
@@ -35,6 +39,7 @@ pub(super) struct Asset {
 pub(super) static STYLE: Asset = Asset {
     content_type: "text/css; charset=utf-8",
     text: include_str!("page.css"),
+    addition: |section| section.style,
     version: LazyLock::new(|| hash(STYLE.text)),
 };
 
@@ -46,13 +51,13 @@ pub(super) static SCRIPT: Asset = Asset {
         include_str!("script/calls.js"),
         include_str!("script/code.js"),
         include_str!("script/forms.js"),
-        include_str!("script/ring.js"),
     ),
+    addition: |section| section.script,
     version: LazyLock::new(|| hash(SCRIPT.text)),
 };
 
 impl Asset {
-    /// The part at this place below a page.
+    /// The part at a path below that of a page.
     pub(super) fn at(tail: &str) -> Option<&'static Asset> {
         match tail {
             "page.css" => Some(&STYLE),
@@ -61,8 +66,23 @@ impl Asset {
         }
     }
 
-    pub(super) fn response(&self, request: &Parts) -> Response<Body> {
-        conditional(request, &self.version, IMMUTABLE, self.content_type, Body::whole(self.text.as_bytes()))
+    /// The response with this part, for a page to which a service may add a section.
+    pub(super) fn response(&'static self, request: &Parts, section: Option<&PageSection>) -> Response<Body> {
+        let addition = section.map(self.addition).unwrap_or_default();
+        let body = if addition.is_empty() {
+            Body::whole(self.text.as_bytes())
+        } else {
+            Body::whole([self.text, addition].concat())
+        };
+        conditional(request, &self.version_with(section), IMMUTABLE, self.content_type, body)
+    }
+
+    /// A hash of the text and of what the section adds.
+    pub(super) fn version_with(&'static self, section: Option<&PageSection>) -> Cow<'static, str> {
+        match section.map(self.addition).unwrap_or_default() {
+            "" => Cow::Borrowed(&self.version),
+            addition => Cow::Owned(hash(&[&self.version, addition].concat())),
+        }
     }
 }
 
@@ -71,7 +91,7 @@ pub(super) fn part(request: &Parts, version: &str, content_type: &'static str, b
     conditional(request, version, IMMUTABLE, content_type, body)
 }
 
-/// The response with a page of an operator's own, which shows what is now and is kept by nobody.
+/// The response with a page made from an operator's template. It shows current data and is not cached.
 pub(super) fn own(html: String) -> Response<Body> {
     let mut response = frontend::ok(const { HeaderValue::from_static("text/html; charset=utf-8") }, Body::whole(html));
     let headers = response.headers_mut();
@@ -82,7 +102,7 @@ pub(super) fn own(html: String) -> Response<Body> {
     response
 }
 
-/// A page's response.
+/// The response with a page.
 pub(super) fn page(request: &Parts, html: String) -> Response<Body> {
     let version = hash(&html);
     let mut response = conditional(request, &version, REVALIDATE, "text/html; charset=utf-8", Body::whole(html));
@@ -92,9 +112,9 @@ pub(super) fn page(request: &Parts, html: String) -> Response<Body> {
     response
 }
 
-/// The whole response, or 304 where the client has this version already (RFC 9110, section 13.1.2).
+/// The whole response, or 304 if the client has this version already (RFC 9110, section 13.1.2).
 ///
-/// The validator is a weak one, since the same text may be packed on its way.
+/// The validator is weak, because the response may be compressed later.
 fn conditional(
     request: &Parts,
     version: &str,
@@ -123,7 +143,7 @@ fn has(request: &Parts, tag: &str) -> bool {
     values.flat_map(|value| value.split(',')).any(|one| one.trim() == "*" || opaque(one) == opaque(tag))
 }
 
-/// A hash that is the same in every process of one build.
+/// A hash that is the same in every process of a build.
 pub(super) fn hash(text: &str) -> String {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);

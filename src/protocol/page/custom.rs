@@ -1,4 +1,4 @@
-//! A page of an operator's own: a template filled with what a method answers.
+//! Pages made from an operator's template, filled with the result of a method.
 
 use std::sync::Arc;
 
@@ -23,29 +23,29 @@ use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::{Call, Output, RpcService};
 
-/// How many bytes of memory the answer may take that is shown.
+/// The largest size in memory of the result that is shown, in bytes.
 const ROOM: usize = 8 << 20;
 
-/// Where the own style sheet of a page is, below its path.
+/// The path of the operator's style sheet, below that of the page.
 const OWN_STYLE: &str = "style.css";
 
-/// A page made of a template and of what a method answers, for GET and HEAD at its path. The query has the method's
-/// parameters, as over REST.
+/// A page made from a template and the result of a method, for GET and HEAD at its path. The query has the parameters
+/// of the method, as in REST.
 #[derive(Debug, Clone)]
 pub struct TemplatePage {
-    /// What stands above it.
+    /// The title.
     pub title: Arc<str>,
-    /// The method whose answer is shown.
+    /// The method whose result is shown.
     pub method: Arc<str>,
-    /// How it is shown.
+    /// The template.
     pub template: Arc<PageTemplate>,
-    /// A style sheet of its own, behind that of the other pages.
+    /// The operator's style sheet, applied after that of all pages.
     pub style: Option<PageStyle>,
-    /// After how many seconds a browser asks for it anew.
+    /// After how many seconds a browser loads the page again.
     pub refresh: Option<u64>,
-    /// How large a value in the query may be.
+    /// The limits on values in the query.
     pub limits: Limits,
-    /// Under which address people know the server.
+    /// The public address of the server.
     pub public_url: Arc<PublicUrl>,
 }
 
@@ -78,7 +78,7 @@ impl Frontend for TemplatePage {
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         match (request.tail, &self.style) {
-            (STYLE_SHEET, _) => MaybeReady::now(replied(STYLE.response(request.head), None)),
+            (STYLE_SHEET, _) => MaybeReady::now(replied(STYLE.response(request.head, None), None)),
             (OWN_STYLE, Some(style)) => {
                 let body = Body::whole(style.text.as_bytes().to_vec());
                 MaybeReady::now(replied(
@@ -91,7 +91,7 @@ impl Frontend for TemplatePage {
     }
 }
 
-/// Where the style sheet of all pages is, below a page's path.
+/// The path of the style sheet of all pages, below that of the page.
 const STYLE_SHEET: &str = "page.css";
 
 impl TemplatePage {
@@ -202,7 +202,7 @@ impl TemplatePage {
     }
 }
 
-/// The parameters of a query as a JSON object. A method that is not known yet takes none.
+/// The parameters in the query as a JSON object. A method that is not known yet has none.
 fn given(
     interface: &Interface,
     method: Option<&Described>,
@@ -216,7 +216,7 @@ fn given(
     }
 }
 
-/// The parameters that count, for a template to show: those that are given, and the defaults of the others.
+/// The parameters for a template: those that are given, and the defaults of the others.
 fn params(method: Option<&Described>, object: Option<&str>) -> Map<String, Json> {
     let given = object.and_then(|object| serde_json::from_str::<Map<String, Json>>(object).ok()).unwrap_or_default();
     let all = method.into_iter().flat_map(|method| &method.params);
@@ -227,15 +227,15 @@ fn params(method: Option<&Described>, object: Option<&str>) -> Map<String, Json>
     counts.collect()
 }
 
-/// What is known of a request for a page.
+/// What a template knows of the request.
 struct Around<'a> {
-    /// What stands before each path.
+    /// The prefix of all paths.
     root: &'a str,
     path: &'a str,
     params: Map<String, Json>,
 }
 
-/// Everything that a template may ask for.
+/// The variables of a template.
 #[derive(Serialize)]
 struct View<'a> {
     title: &'a str,

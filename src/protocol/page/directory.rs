@@ -12,14 +12,14 @@ use crate::model::interface::Interface;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, GroupHead, GroupRequest};
 use crate::service::RpcService;
 
-/// The page of all groups, for `GET /`: the first face of what is mounted there, so that the group keeps its calls.
+/// The page with all groups, for `GET /`. It precedes the frontends of a group at `/`, which still serves its calls.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
-    /// Under which address people know the server.
+    /// The public address of the server.
     pub public_url: Arc<PublicUrl>,
-    /// All groups, in the order in which they are listed.
+    /// All groups, in the order of the list.
     pub groups: Arc<[GroupSummary]>,
-    /// The pages of the operator's own.
+    /// The pages made from the operator's templates.
     pub pages: Arc<[PageSummary]>,
 }
 
@@ -29,7 +29,7 @@ impl Frontend for Directory {
     }
 
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
-        // The group may be asked for by another of its paths, which is its own page's.
+        // At another path of the same group, its own page is shown.
         let here = head.parts.uri.path().trim_start_matches('/') == head.tail;
         if here { claims(head) } else { Claim::No }
     }
@@ -39,7 +39,7 @@ impl Frontend for Directory {
     }
 
     fn serve(&self, _: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
-        serve(request, || {
+        serve(request, None, || {
             let base = self.public_url.base(request.head, request.context.peer);
             let view = View {
                 title: "Services",
@@ -60,7 +60,7 @@ impl Frontend for Directory {
 #[derive(Serialize)]
 struct View<'a> {
     title: &'a str,
-    /// What stands before each path.
+    /// The prefix of all paths.
     root: &'a str,
     base: &'a str,
     style: &'a str,

@@ -1,4 +1,4 @@
-//! A group as it stands in lists of groups.
+//! Groups and pages in lists.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::prose::{Paragraph, prose};
 use crate::model::interface::Interface;
 use crate::protocol::xmlrpc::signature;
 
-/// What the directory and the pages say of a group.
+/// A group in the directory and in the list of other services on a page.
 #[derive(Debug, Clone, Serialize)]
 pub struct GroupSummary {
     /// Its path.
@@ -18,12 +18,12 @@ pub struct GroupSummary {
     methods: Vec<Line>,
 }
 
-/// What the directory says of a page of an operator's own.
+/// A page made from an operator's template, in the directory.
 #[derive(Debug, Clone, Serialize)]
 pub struct PageSummary {
     /// Its path.
     pub path: String,
-    /// What stands above it.
+    /// Its title.
     pub title: String,
 }
 
@@ -49,7 +49,7 @@ impl GroupSummary {
         GroupSummary { title, path, aliases, doc, methods: methods.collect() }
     }
 
-    /// Whether the group is reached at a path.
+    /// Whether a path is one of the group's.
     pub(super) fn is_at(&self, path: &str) -> bool {
         self.path == path || self.aliases.iter().any(|alias| alias == path)
     }

@@ -19,7 +19,7 @@ pub(super) struct Input {
     min: Option<String>,
     max: Option<String>,
     max_length: Option<u64>,
-    /// What stands in the field at first.
+    /// The initial content of the field.
     value: String,
     /// What is shown where nothing stands.
     hint: &'static str,
@@ -55,7 +55,7 @@ impl Input {
             (Kind::Json, None) if param.required => pretty(&example(interface, param.schema.as_value(), DEPTH)),
             (Kind::Integer | Kind::Number, None) if param.required => plain(&some_number(schema)),
             (Kind::Text, None) if param.required && is_date(schema) => hint(schema).to_owned(),
-            // A text that the field would not show as it is: left out, it counts all the same.
+            // A default that the field cannot show is left out; it applies all the same if the field is empty.
             (_, given) => given.map(plain).filter(|text| !text.contains(misleading)).unwrap_or_default(),
         };
         let bound = |key| schema.get(key).map(plain);
@@ -94,7 +94,8 @@ fn options(schema: &Value) -> Vec<Choice> {
     values.into_iter().filter(|value| !value.is_null()).map(choice).collect()
 }
 
-/// What an integer of so many bits holds. More than a browser's numbers tell apart is not said.
+/// The bounds of an integer of this many bits. They are left out beyond the integers that a JavaScript number holds
+/// exactly.
 fn range(format: &str) -> Option<(String, String)> {
     let (least, most) = match format {
         "int8" => (i8::MIN.into(), i8::MAX.into()),

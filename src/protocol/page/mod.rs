@@ -1,4 +1,14 @@
-//! A page for people: what a group offers, forms to try it, and code to begin with; and the directory of all groups.
+//! HTML pages: the page of a group with its methods, forms and sample code, the directory of all groups, and pages made
+//! from an operator's templates.
+//!
+//! [`Page`] renders the interface of a group with built-in templates; [`Directory`] lists all groups at `/`; a
+//! [`TemplatePage`] fills an operator's [`PageTemplate`] with the result of a method.
+//!
+//! Every value is escaped where a template writes it, and characters that hide text or change its direction are replaced.
+//! A content security policy allows only the script and the style sheet of the server itself. A service may add a
+//! [section](crate::model::interface::PageSection) of its own to the page of its group, such as the drawing of a wheel:
+//! its template is rendered with the same escaping, and its script and style sheet are appended to those of the page, so
+//! that the policy is the same for every page.
 
 mod assets;
 mod custom;
@@ -7,7 +17,6 @@ mod forms;
 mod group_list;
 mod input;
 mod prose;
-mod ring;
 mod template;
 mod templates;
 mod type_text;
@@ -17,13 +26,13 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
-use serde::Serialize;
 
 pub use custom::{PageStyle, TemplatePage};
 pub use directory::Directory;
 pub use group_list::{GroupSummary, PageSummary};
 pub use template::{FRAME, PageTemplate, TemplateError};
 
+use super::Protocol;
 use super::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::http::audience::Audience;
 use crate::http::body::Body;
@@ -31,46 +40,26 @@ use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::http::routes::RouteTable;
 use crate::model::fault::Kind;
-use crate::model::interface::Interface;
+use crate::model::interface::{Interface, PageSection};
 use crate::service::RpcService;
 use crate::service::future::MaybeReady;
 use assets::Asset;
 
-/// The page of a group, at its own path, and what the page consists of, below it.
+/// The page of a group at its own path, with its script and style sheet below that.
 ///
-/// It belongs behind the faces that answer `GET` with a query, such as `?wsdl`.
+/// It comes after the frontends that serve `GET` with a query, such as `?wsdl`.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    /// Under which address people know the server.
+    /// The public address of the server.
     pub public_url: Arc<PublicUrl>,
-    /// Over what the page calls, in this order. Those that a group does not answer must not stand here.
-    pub protocols: Vec<PageProtocol>,
-    /// All groups. With more than one, the page leads to the others and to the directory at `/`.
+    /// The protocols in which the page makes calls, in this order: those that the group has, without the page itself.
+    pub protocols: Vec<Protocol>,
+    /// All groups. If there are several, the page links to the others and to the directory at `/`.
     pub groups: Arc<[GroupSummary]>,
-    /// The namespace of the group's SOAP elements; needed where SOAP is among the protocols.
+    /// The namespace of the group's SOAP elements; needed if SOAP is among the protocols.
     pub namespace: String,
-    /// By which other paths REST calls the methods.
+    /// The REST routes that the operator added.
     pub routes: Arc<RouteTable>,
-}
-
-/// A protocol by which a page calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PageProtocol {
-    /// XML-RPC.
-    XmlRpc,
-    /// JSON-RPC 2.0.
-    JsonRpc,
-    /// JSON over plain HTTP.
-    Rest,
-    /// SOAP 1.1.
-    Soap,
-}
-
-impl PageProtocol {
-    /// All of them, in the order in which a page offers them.
-    pub const ALL: [PageProtocol; 4] =
-        [PageProtocol::XmlRpc, PageProtocol::JsonRpc, PageProtocol::Rest, PageProtocol::Soap];
 }
 
 impl Frontend for Page {
@@ -87,13 +76,13 @@ impl Frontend for Page {
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
-        serve(request, || {
+        let interface = service.interface();
+        serve(request, interface.page_section.as_deref(), || {
             let base = self.public_url.base(request.head, request.context.peer);
-            // Where calls are not found, nothing is offered that makes them.
+            // A listener without calls gets a page without forms.
             let read_only = Page { protocols: Vec::new(), ..self.clone() };
             let page = if request.head.extensions.get() == Some(&Audience::Pages) { &read_only } else { self };
-            let interface = service.interface();
-            let group = view::group(page, &interface, &base, request.path());
+            let group = view::group(page, &interface, &base, request.path())?;
             templates::render("group.html", &group)
         })
     }
@@ -103,7 +92,7 @@ fn methods(tail: &str) -> &'static [Method] {
     if tail.is_empty() || Asset::at(tail).is_some() { &[Method::GET, Method::HEAD] } else { &[] }
 }
 
-/// Whether a request asks for a page, or for what one consists of. A query that asks for a WSDL does not.
+/// Whether a request is for a page, its script or its style sheet. A request for a WSDL document is not.
 fn claims(head: &GroupHead<'_>) -> Claim {
     claims_page(head.parts, methods(head.tail))
 }
@@ -117,10 +106,14 @@ fn claims_page(head: &Parts, methods: &[Method]) -> Claim {
     if wsdl { Claim::No } else { Claim::Yes }
 }
 
-/// Answers with a part of the page, or with the page itself.
-fn serve(request: GroupRequest<'_>, page: impl FnOnce() -> Result<String, minijinja::Error>) -> FrontendFuture {
+/// The response with the page, its script or its style sheet.
+fn serve(
+    request: GroupRequest<'_>,
+    section: Option<&PageSection>,
+    page: impl FnOnce() -> Result<String, minijinja::Error>,
+) -> FrontendFuture {
     let response = match Asset::at(request.tail) {
-        Some(asset) => Ok(asset.response(request.head)),
+        Some(asset) => Ok(asset.response(request.head, section)),
         None => page().map(|html| assets::page(request.head, html)),
     };
     MaybeReady::now(match response {
@@ -138,7 +131,7 @@ fn replied(response: Response<Body>, fault: Option<Kind>) -> FrontendResponse {
     FrontendResponse { response, method: Box::from(""), fault }
 }
 
-/// The path part of a public address: what stands before the paths of groups where a proxy adds something.
+/// The path of a public address: the prefix that a proxy removes from the paths of groups.
 fn root(base: &str) -> &str {
     let host = base.split_once("://").map_or(base, |(_, host)| host);
     host.bytes().position(|byte| byte == b'/').and_then(|at| host.get(at..)).unwrap_or_default()

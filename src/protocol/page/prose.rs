@@ -1,4 +1,4 @@
-//! Documentation as it is written in doc comments, taken apart for a page.
+//! Documentation in the form of doc comments, split into paragraphs and code for a page.
 
 use serde::Serialize;
 

@@ -109,7 +109,7 @@ fn named(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// What is written, as long as it is not too long.
+/// The output of a template, up to the largest size of a page.
 struct Bounded(Vec<u8>);
 
 impl io::Write for Bounded {

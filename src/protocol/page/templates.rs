@@ -1,4 +1,4 @@
-//! The templates, and how what they show is made harmless.
+//! The built-in templates, and how values are escaped.
 
 use std::sync::LazyLock;
 
@@ -7,19 +7,18 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Error, Output, State, Value, escape_formatter};
 use serde::Serialize;
 
-/// Each is written with every value escaped; only the templates themselves are mark-up.
+/// The built-in templates. Only their own text is mark-up; every value is escaped.
 static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(|| {
     let mut templates = environment()?;
     templates.add_template("base.html", include_str!("templates/base.html"))?;
     templates.add_template("prose.html", include_str!("templates/prose.html"))?;
     templates.add_template("group.html", include_str!("templates/group.html"))?;
     templates.add_template("method.html", include_str!("templates/method.html"))?;
-    templates.add_template("ring.html", include_str!("templates/ring.html"))?;
     templates.add_template("directory.html", include_str!("templates/directory.html"))?;
     Ok(templates)
 });
 
-/// An environment in which every value is escaped, with nothing but what the head of every page has.
+/// An environment in which every value is escaped, with the template of the head of every page.
 pub(super) fn environment() -> Result<Environment<'static>, Error> {
     let mut templates = Environment::new();
     templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
@@ -29,10 +28,18 @@ pub(super) fn environment() -> Result<Environment<'static>, Error> {
     Ok(templates)
 }
 
-/// Fills in a template.
+/// Fills in a built-in template.
 pub(super) fn render(name: &str, with: &impl Serialize) -> Result<String, Error> {
     match &*TEMPLATES {
         Ok(templates) => templates.get_template(name)?.render(Serde(with)),
+        Err(error) => Err(Error::new(error.kind(), error.to_string())),
+    }
+}
+
+/// Fills in a template given as text.
+pub(super) fn render_text(template: &str, with: &impl Serialize) -> Result<String, Error> {
+    match &*TEMPLATES {
+        Ok(templates) => templates.render_named_str("section.html", template, Serde(with)),
         Err(error) => Err(Error::new(error.kind(), error.to_string())),
     }
 }
@@ -48,13 +55,13 @@ fn clean_and_escape(to: &mut Output<'_>, state: &mut State<'_, '_>, value: &Valu
     }
 }
 
-/// Whether a character shows nothing, or changes the direction in which its neighbours are read.
+/// Whether a character is invisible or changes the direction of the text around it.
 pub(super) fn misleading(c: char) -> bool {
     let directs = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     directs || (c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
-/// A JSON text in which such characters are escaped, so that whoever reads it has them as they were.
+/// A JSON text in which such characters are escaped, so that they are visible in the page and unchanged for the script.
 pub(super) fn legible(json: String) -> String {
     if !json.contains(misleading) {
         return json;

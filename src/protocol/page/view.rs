@@ -1,4 +1,6 @@
-//! What the page of a group shows, made from its interface.
+//! The variables of the template of a group's page, made from its interface.
+
+use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -7,36 +9,45 @@ use super::assets::{SCRIPT, STYLE};
 use super::forms::forms;
 use super::input::Input;
 use super::prose::{Paragraph, prose};
-use super::ring::Drawing;
 use super::type_text::{plain, words};
-use super::{GroupSummary, Page, PageProtocol, root, templates};
+use super::{GroupSummary, Page, root, templates};
 use crate::http::routes;
 use crate::http::routes::RouteTable;
 use crate::model::interface;
 use crate::model::interface::Interface;
 use crate::protocol::xmlrpc::signature;
 
-/// Everything that the template of a group's page asks for.
+/// The variables of the template.
 #[derive(Serialize)]
 pub(super) struct Group<'a> {
     title: &'a str,
     doc: Vec<Paragraph>,
-    /// What stands before each path.
+    /// The prefix of all paths.
     root: &'a str,
     /// The path of the page, without a slash at its end.
     here: &'a str,
     /// The group's public address.
     url: String,
-    style: &'a str,
-    script: &'a str,
+    style: Cow<'static, str>,
+    script: Cow<'static, str>,
     version: &'a str,
     methods: Vec<Method<'a>>,
-    ring: Option<Drawing>,
-    protocols: &'a [PageProtocol],
+    /// The rendered section of the service, if it has one.
+    section: Option<minijinja::Value>,
+    protocols: Vec<ProtocolChoice>,
+    /// The names of these protocols.
+    protocol_names: Vec<&'static str>,
     /// The other groups.
     others: Vec<&'a GroupSummary>,
-    /// What the script must know, as JSON.
+    /// The data for the script, as JSON.
     data: String,
+}
+
+/// A protocol that the reader can choose for calls.
+#[derive(Serialize)]
+struct ProtocolChoice {
+    name: &'static str,
+    title: &'static str,
 }
 
 #[derive(Serialize)]
@@ -47,16 +58,16 @@ struct Method<'a> {
     params: Vec<Param<'a>>,
     result: Type,
     safe: bool,
-    /// The routes to it.
+    /// The REST routes to the method.
     routes: Vec<Route<'a>>,
 }
 
-/// A route, as it is shown.
+/// A REST route.
 #[derive(Serialize)]
 struct Route<'a> {
     verb: &'a str,
     path: &'a str,
-    /// What the route itself gives, as `name = value`.
+    /// The parameters with fixed values, as `name = value`.
     fixed: Vec<String>,
 }
 
@@ -71,36 +82,48 @@ struct Param<'a> {
     input: Input,
 }
 
-/// A type as people read it.
+/// A type in words.
 #[derive(Serialize)]
 struct Type {
     words: String,
     doc: Vec<Paragraph>,
-    /// The schema, where words do not say all of it.
+    /// The schema, if the words do not say all of it.
     schema: Option<String>,
 }
 
-/// A group at the path by which it was asked for.
-pub(super) fn group<'a>(page: &'a Page, interface: &'a Interface, base: &'a str, path: &'a str) -> Group<'a> {
+/// The variables for a group at the path of the request.
+///
+/// # Errors
+/// Where the template of the service's own section is malformed.
+pub(super) fn group<'a>(
+    page: &'a Page,
+    interface: &'a Interface,
+    base: &'a str,
+    path: &'a str,
+) -> Result<Group<'a>, minijinja::Error> {
+    let section = interface.page_section.as_deref();
+    let shown = section.filter(|_| !page.protocols.is_empty());
+    let rendered = shown.map(|section| templates::render_text(section.template, &section.data)).transpose()?;
     let root = root(base);
     let title = if interface.title.is_empty() { path } else { &interface.title };
     let others = page.groups.iter().filter(|group| !group.is_at(path)).collect();
     let url = format!("{base}{path}");
-    Group {
+    Ok(Group {
         title,
         doc: prose(&interface.doc),
         root,
         here: path.trim_end_matches('/'),
-        style: &STYLE.version,
-        script: &SCRIPT.version,
+        style: STYLE.version_with(section),
+        script: SCRIPT.version_with(section),
         version: env!("CARGO_PKG_VERSION"),
         methods: interface.methods.iter().map(|of| method(interface, of, &page.routes)).collect(),
-        ring: interface.ring.as_ref().filter(|_| !page.protocols.is_empty()).map(Drawing::of),
-        protocols: &page.protocols,
+        section: rendered.map(minijinja::Value::from_safe_string),
+        protocols: page.protocols.iter().map(|of| ProtocolChoice { name: of.name(), title: of.title() }).collect(),
+        protocol_names: page.protocols.iter().map(|of| of.name()).collect(),
         others,
         data: data(page, interface, &url, &format!("{root}{path}")),
         url,
-    }
+    })
 }
 
 fn method<'a>(interface: &'a Interface, method: &'a interface::Method, routes: &'a RouteTable) -> Method<'a> {
@@ -133,7 +156,7 @@ fn param<'a>(interface: &'a Interface, param: &'a interface::Param) -> Param<'a>
     }
 }
 
-/// A type, with the documentation that it has itself where that is nowhere else.
+/// A type; `documented` adds the description in its schema, if it is not shown otherwise.
 fn kind(interface: &Interface, schema: &Value, documented: bool) -> Type {
     let meant = interface.resolve(schema);
     let doc = meant.get("description").and_then(Value::as_str).filter(|_| documented).unwrap_or_default();
@@ -144,13 +167,9 @@ fn kind(interface: &Interface, schema: &Value, documented: bool) -> Type {
     Type { words: words(interface, meant), doc: prose(doc), schema: whole }
 }
 
-/// The forms of values and the addresses, for the script.
+/// The data for the script: the types of values, and addresses.
 fn data(page: &Page, interface: &Interface, url: &str, path: &str) -> String {
     let (methods, definitions) = forms(interface);
-    let ring = interface.ring.as_ref().map(|ring| {
-        let labels: Vec<_> = ring.sectors.iter().map(|sector| &sector.label).collect();
-        json!({"pick": ring.pick, "list": ring.list, "labels": labels})
-    });
     templates::legible(
         json!({
             "url": url,
@@ -158,7 +177,7 @@ fn data(page: &Page, interface: &Interface, url: &str, path: &str) -> String {
             "namespace": page.namespace,
             "methods": methods,
             "definitions": definitions,
-            "ring": ring,
+            "section": interface.page_section.as_ref().map(|section| &section.script_data),
         })
         .to_string(),
     )

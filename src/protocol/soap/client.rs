@@ -28,7 +28,7 @@ pub struct SoapCodec {
 }
 
 impl SoapCodec {
-    /// A tongue for these messages, which refuses characters that XML forbids; answers have at most 10,000,000 elements,
+    /// A codec for these messages, which refuses characters that XML forbids; answers have at most 10,000,000 elements,
     /// nested at most 64 deep.
     pub fn new(binding: Arc<Binding>) -> SoapCodec {
         let limits = Limits { elements: 10_000_000, ..Limits::default() };
@@ -95,7 +95,7 @@ impl SoapCodec {
         self.binding.operation(asked.method).ok_or_else(|| Fault::no_such_method(asked.method))
     }
 
-    /// The action stands beside the message where its version has it: in a header of its own (SOAP 1.1, section 6.1.1), or
+    /// Adds the action where the version of SOAP has it: in a header of its own (SOAP 1.1, section 6.1.1), or
     /// among the parameters of the media type (SOAP 1.2, Part 2, section 6.5.3; RFC 3902).
     fn post(&self, body: Vec<u8>, action: &str) -> Request<Bytes> {
         let quoted = format!("\"{}\"", action.replace('"', "%22"));
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(exact("limit", -32400), Kind::Limit);
         assert_eq!(exact("service", 42), Kind::Service(Some(42)));
         assert_eq!(exact("service", -32500), Kind::Service(None));
-        // Whoever says this is no croupier.
+        // The word does not match the code, so another kind of server has sent it.
         assert_eq!(exact("busy", 7), Kind::Service(None));
     }
 }

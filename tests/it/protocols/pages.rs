@@ -138,13 +138,14 @@ fn hostile_texts_are_only_text() {
 
 #[test]
 fn only_what_the_group_speaks_is_offered() {
+    use croupier::protocol::Protocol;
     use croupier::protocol::frontend::{Frontend, GroupRequest};
-    use croupier::protocol::page::{Page, PageProtocol};
+    use croupier::protocol::page::Page;
     use croupier::service::{Context, RpcService};
     use http_body_util::BodyExt;
 
     let service = std::sync::Arc::new(every_type::service()) as std::sync::Arc<dyn RpcService>;
-    let page = |protocols: &[PageProtocol]| {
+    let page = |protocols: &[Protocol]| {
         let page = Page { protocols: protocols.to_vec(), ..Page::default() };
         let (head, ()) = http::Request::get("/types").body(()).unwrap().into_parts();
         let context = Context::default();
@@ -153,9 +154,9 @@ fn only_what_the_group_speaks_is_offered() {
         let body = runtime.block_on(async { reply.await.response.into_body().collect().await.unwrap().to_bytes() });
         String::from_utf8(body.to_vec()).unwrap()
     };
-    let xml = page(&[PageProtocol::XmlRpc]);
-    assert!(xml.contains("value=\"xmlrpc\"") && !xml.contains("value=\"soap\"") && !xml.contains("openapi.json"));
-    assert!(page(&PageProtocol::ALL).contains("openapi.json"));
+    let xml = page(&[Protocol::XmlRpc]);
+    assert!(xml.contains("value=\"xml-rpc\"") && !xml.contains("value=\"soap\"") && !xml.contains("openapi.json"));
+    assert!(page(&[Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Rest, Protocol::Soap]).contains("openapi.json"));
     let none = page(&[]);
     assert!(none.contains("<h3") && !none.contains("<button type=\"submit\"") && !none.contains("<input"));
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use croupier::model::shape::Shapes;
+use croupier::protocol::Protocol;
 use croupier::protocol::frontend::Frontend;
 use croupier::protocol::jsonrpc::openrpc::write as openrpc;
 use croupier::protocol::set::{ProtocolSet, ServerInfo};
@@ -13,7 +14,7 @@ use croupier::service::RpcService;
 use croupier::service::local::Local;
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
-use croupier::upstream::{DescriptionSource, NamePatterns, Upstream, UpstreamOptions, UpstreamProtocol};
+use croupier::upstream::{DescriptionSource, NamePatterns, Upstream, UpstreamOptions};
 use croupier::{Kind, Value};
 
 use super::calls::{PATH, dialect, post_to};
@@ -21,8 +22,7 @@ use super::over::{Behind, Code, Over};
 use super::upstream::ScriptedUpstream;
 
 /// The protocols in which upstream servers are called.
-pub(crate) const CLIENT_PROTOCOLS: [UpstreamProtocol; 3] =
-    [UpstreamProtocol::XmlRpc, UpstreamProtocol::JsonRpc, UpstreamProtocol::Soap];
+pub(crate) const CLIENT_PROTOCOLS: [Protocol; 3] = Protocol::OF_UPSTREAMS;
 /// How many bytes an answer may have.
 pub(crate) const LARGEST: usize = 1 << 20;
 
@@ -36,10 +36,10 @@ pub(crate) fn frontends() -> Vec<Arc<dyn Frontend>> {
 }
 
 /// What the server is known to be, so that it need not be asked.
-pub(crate) fn description(protocol: UpstreamProtocol) -> DescriptionSource {
+pub(crate) fn description(protocol: Protocol) -> DescriptionSource {
     let service = sound();
     let text = match protocol {
-        UpstreamProtocol::Soap => {
+        Protocol::Soap => {
             let form = Form { style: wsdl::Style::Document, versions: Versions::One };
             let shapes = Shapes::of(&service.interface());
             wsdl::document(&service.interface(), &shapes, &namespace_of(PATH), "http://localhost/test", form)
@@ -50,30 +50,31 @@ pub(crate) fn description(protocol: UpstreamProtocol) -> DescriptionSource {
 }
 
 /// The document that a sound server answers with.
-pub(crate) async fn document(protocol: UpstreamProtocol) -> (&'static str, String) {
+pub(crate) async fn document(protocol: Protocol) -> (&'static str, String) {
     let (media, call) = match protocol {
-        UpstreamProtocol::XmlRpc => ("text/xml", "<methodCall><methodName>hello</methodName></methodCall>".to_owned()),
-        UpstreamProtocol::JsonRpc => ("application/json", r#"{"jsonrpc":"2.0","method":"hello","id":1}"#.to_owned()),
-        UpstreamProtocol::Soap => {
+        Protocol::XmlRpc => ("text/xml", "<methodCall><methodName>hello</methodName></methodCall>".to_owned()),
+        Protocol::JsonRpc => ("application/json", r#"{"jsonrpc":"2.0","method":"hello","id":1}"#.to_owned()),
+        Protocol::Soap => {
             let (envelope, namespace) = ("http://schemas.xmlsoap.org/soap/envelope/", namespace_of(PATH));
             let call = format!(
                 r#"<e:Envelope xmlns:e="{envelope}"><e:Body><m:hello xmlns:m="{namespace}"/></e:Body></e:Envelope>"#
             );
             ("text/xml", call)
         }
+        Protocol::Rest | Protocol::Page => unreachable!("upstreams are not called in {protocol}"),
     };
     (media, post_to(&sound(), &frontends(), "", media, call.as_bytes()).await.1)
 }
 
 /// The response of a sound server.
-pub(crate) async fn response(protocol: UpstreamProtocol) -> Vec<u8> {
+pub(crate) async fn response(protocol: Protocol) -> Vec<u8> {
     let (media, body) = document(protocol).await;
     let length = body.len();
     format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
 /// The upstream service over all protocols. `idempotent` says whether its method may be called twice.
-pub(crate) async fn behind(urls: &[String], protocol: UpstreamProtocol, idempotent: bool) -> Behind {
+pub(crate) async fn behind(urls: &[String], protocol: Protocol, idempotent: bool) -> Behind {
     let addresses = urls.iter().map(|url| url.parse().unwrap()).collect();
     let transport = Transport::new(addresses, transport::TransportOptions::default()).unwrap();
     let idempotent = NamePatterns(if idempotent { vec!["hello".to_owned()] } else { Vec::new() });
@@ -83,12 +84,12 @@ pub(crate) async fn behind(urls: &[String], protocol: UpstreamProtocol, idempote
         idempotent,
         ..UpstreamOptions::new(protocol)
     };
-    let remote = Upstream::new(transport, options);
+    let remote = Upstream::new(transport, options).unwrap();
     remote.discover().await.unwrap();
     Behind { shapes: Shapes::of(&remote.interface()), service: Arc::new(remote), frontends: frontends() }
 }
 
-pub(crate) async fn at(server: &ScriptedUpstream, protocol: UpstreamProtocol, idempotent: bool) -> Behind {
+pub(crate) async fn at(server: &ScriptedUpstream, protocol: Protocol, idempotent: bool) -> Behind {
     behind(&[format!("http://user:secret@{}/", server.address())], protocol, idempotent).await
 }
 

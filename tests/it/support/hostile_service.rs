@@ -1,8 +1,8 @@
 //! A service whose every text tries to be mark-up, a template, or a trick with the direction of reading.
 
-use croupier::model::interface::{Interface, Method, Param, Ring, Sector};
 use std::sync::Arc;
 
+use croupier::model::interface::{Interface, Method, PageSection, Param};
 use croupier::service::future::MaybeReady;
 use croupier::service::{Call, CallFuture, Output, RpcService};
 use croupier::{Fault, Kind};
@@ -42,13 +42,17 @@ pub(crate) fn service() -> Hostile {
         safe: true,
     };
     let quiet = Method { name: "echo".to_owned(), ..method.clone() };
-    let sector = |label: &str| Sector { label: label.to_owned(), color: TEXT.to_owned(), share: 0.5 };
-    let ring = Ring { sectors: vec![sector(TEXT), sector("b")], pick: TEXT.to_owned(), list: Some(TEXT.to_owned()) };
+    let section = PageSection {
+        template: "<p title=\"{{ label }}\">{{ label }}</p>",
+        data: json!({ "label": TEXT }),
+        script_data: json!({ "label": TEXT }),
+        ..PageSection::default()
+    };
     Hostile(Arc::new(Interface {
         title: TEXT.to_owned(),
         doc: TEXT.to_owned(),
         methods: vec![method, quiet],
-        ring: Some(ring),
+        page_section: Some(Arc::new(section)),
         ..Interface::default()
     }))
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use croupier::Kind;
+use croupier::protocol::Protocol;
 use croupier::service::RpcService;
 use croupier::service::layer::layered;
 use croupier::service::limits::Limiter;
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
-use croupier::upstream::{Batching, Upstream, UpstreamOptions, UpstreamProtocol};
+use croupier::upstream::{Batching, Upstream, UpstreamOptions};
 use serde_json::{Value as Json, json};
 use tokio::sync::Barrier;
 
@@ -18,12 +19,12 @@ use crate::support::hello::{description, frontends};
 use crate::support::upstream::{Act, ScriptedUpstream};
 
 /// The server's one method is `hello`, which takes nothing.
-async fn remote(server: &ScriptedUpstream, protocol: UpstreamProtocol, batching: Batching) -> Upstream {
+async fn remote(server: &ScriptedUpstream, protocol: Protocol, batching: Batching) -> Upstream {
     let address = format!("http://{}/", server.address()).parse().unwrap();
     let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
     let options =
         UpstreamOptions { description: Some(description(protocol)), batching, ..UpstreamOptions::new(protocol) };
-    let remote = Upstream::new(transport, options);
+    let remote = Upstream::new(transport, options).unwrap();
     remote.discover().await.unwrap();
     remote
 }
@@ -90,7 +91,7 @@ async fn those_of_the_service_travel_and_the_others_are_answered_here() {
         [(Batching::On, [array(&[ONE]), array(&[TWO])]), (Batching::BareResults, [ONE.to_owned(), TWO.to_owned()])]
     {
         server.will([Act::Output(results(&[&there[0], &there[1]]))]);
-        let remote = remote(&server, UpstreamProtocol::XmlRpc, how).await;
+        let remote = remote(&server, Protocol::XmlRpc, how).await;
         let answer = ask(remote, "text/xml", &batching(&asked)).await;
         let expected = [
             array(&[ONE]),
@@ -113,7 +114,7 @@ async fn those_of_the_service_travel_and_the_others_are_answered_here() {
 async fn each_call_has_the_fault_that_the_server_gives_it() {
     let server = ScriptedUpstream::start().await;
     server.will([Act::Output(results(&[&fault(42, "not today"), &array(&[TWO])]))]);
-    let remote = remote(&server, UpstreamProtocol::XmlRpc, Batching::On).await;
+    let remote = remote(&server, Protocol::XmlRpc, Batching::On).await;
     let answer = ask(remote, "text/xml", &batching(&[call("hello"), call("hello")])).await;
     assert_eq!(told(&answer), [fault(42, "not today"), array(&[TWO])].concat());
 }
@@ -132,7 +133,7 @@ async fn a_batch_travels_as_a_batch_whose_answers_may_be_in_any_order() {
         {"jsonrpc": "2.0", "id": 1, "result": "first"},
     ]);
     server.will([Act::Output(response("application/json", &there.to_string()))]);
-    let remote = remote(&server, UpstreamProtocol::JsonRpc, Batching::On).await;
+    let remote = remote(&server, Protocol::JsonRpc, Batching::On).await;
     let answer: Json = serde_json::from_str(&ask(remote, "application/json", BATCH).await).unwrap();
     let codes: Vec<Json> = answer.as_array().unwrap().iter().map(|one| one["error"]["code"].clone()).collect();
     assert_eq!(Json::from(codes), json!([null, -32600, -32601, -32601, null]));
@@ -151,7 +152,7 @@ async fn without_the_setting_each_call_is_a_request_of_its_own() {
     let server = ScriptedUpstream::start().await;
     let one = "<methodResponse><params><param><value><string>one</string></value></param></params></methodResponse>";
     server.will([Act::Output(response("text/xml", one))]);
-    let remote = remote(&server, UpstreamProtocol::XmlRpc, Batching::Off).await;
+    let remote = remote(&server, Protocol::XmlRpc, Batching::Off).await;
     let answer = ask(remote, "text/xml", &batching(&[call("hello"), call("hello")])).await;
     assert_eq!((told(&answer), server.requests()), ([array(&[ONE]), array(&[ONE])].concat().as_str(), 2));
 }
@@ -161,7 +162,7 @@ async fn one_call_alone_needs_no_multicall() {
     let server = ScriptedUpstream::start().await;
     let one = "<methodResponse><params><param><value><string>one</string></value></param></params></methodResponse>";
     server.will([Act::Output(response("text/xml", one))]);
-    let remote = remote(&server, UpstreamProtocol::XmlRpc, Batching::On).await;
+    let remote = remote(&server, Protocol::XmlRpc, Batching::On).await;
     let answer = ask(remote, "text/xml", &batching(&[call("nowhere"), call("hello")])).await;
     assert_eq!(told(&answer), [fault(-32601, "there is no method `nowhere` here"), array(&[ONE])].concat());
     assert!(!String::from_utf8(server.last()).unwrap().contains("multicall"));
@@ -173,7 +174,7 @@ async fn an_answer_that_breaks_off_anywhere_is_each_calls_fault_and_nothing_is_s
     let whole = results(&[&array(&[ONE]), &array(&[TWO])]);
     for end in 0..whole.len() {
         server.will([Act::Cut(whole[..end].to_vec())]);
-        let remote = remote(&server, UpstreamProtocol::XmlRpc, Batching::On).await;
+        let remote = remote(&server, Protocol::XmlRpc, Batching::On).await;
         let answer = ask(remote, "text/xml", &batching(&[call("hello"), call("nowhere"), call("hello")])).await;
         let codes: Vec<&str> =
             answer.split("<name>faultCode</name><value><int>").skip(1).map(|rest| &rest[..6]).collect();
@@ -187,7 +188,7 @@ async fn a_wrong_number_of_results_is_an_error() {
     let server = ScriptedUpstream::start().await;
     for there in [results(&[]), results(&[&array(&[ONE])]), results(&[ONE, TWO]), response("text/xml", "<html/>")] {
         server.will([Act::Output(there)]);
-        let remote = remote(&server, UpstreamProtocol::XmlRpc, Batching::On).await;
+        let remote = remote(&server, Protocol::XmlRpc, Batching::On).await;
         let answer = ask(remote, "text/xml", &batching(&[call("hello"), call("hello")])).await;
         assert_eq!(answer.matches("<int>-32300</int>").count(), 2, "{answer}");
     }
@@ -207,7 +208,7 @@ async fn each_takes_a_place_among_those_that_run() {
             Act::BatchFuture(both.clone(), results(&[&array(&[ONE]), &array(&[TWO])])),
             Act::BatchFuture(both, response("text/xml", alone)),
         ]);
-        let remote = remote(&server, UpstreamProtocol::XmlRpc, Batching::On).await;
+        let remote = remote(&server, Protocol::XmlRpc, Batching::On).await;
         let limited: Arc<dyn RpcService> = layered(Arc::new(remote), Limiter::new(places, Duration::from_millis(500)));
         let all = frontends();
         let (first, second) = tokio::join!(
@@ -227,7 +228,7 @@ async fn a_server_that_does_not_take_several_calls_is_no_reason_to_say_that_thei
     let refused = fault(-32601, "no system.multicall");
     let body = format!("<methodResponse><fault>{refused}</fault></methodResponse>");
     server.will([Act::Output(response("text/xml", &body))]);
-    let remote = remote(&server, UpstreamProtocol::XmlRpc, Batching::On).await;
+    let remote = remote(&server, Protocol::XmlRpc, Batching::On).await;
     let answer = ask(remote, "text/xml", &batching(&[call("hello"), call("hello")])).await;
     let told = "the server behind this one does not take several calls at once: no system.multicall";
     assert_eq!(answer.matches(&fault(-32300, told)).count(), 2, "{answer}");
@@ -243,7 +244,7 @@ async fn a_large_batch_waits_for_one_place_and_not_for_all() {
         Act::BatchFuture(both.clone(), response("text/xml", alone)),
         Act::BatchFuture(both, results(&[&array(&[ONE]), &array(&[TWO]), &array(&[ONE])])),
     ]);
-    let remote = remote(&server, UpstreamProtocol::XmlRpc, Batching::On).await;
+    let remote = remote(&server, Protocol::XmlRpc, Batching::On).await;
     let limited: Arc<dyn RpcService> = layered(Arc::new(remote), Limiter::new(2, Duration::from_secs(60)));
     let all = frontends();
     let (one, three) = (batching(&[call("hello")]), batching(&[call("hello"), call("hello"), call("hello")]));
@@ -259,7 +260,7 @@ async fn a_large_batch_waits_for_one_place_and_not_for_all() {
 async fn more_calls_than_places_travel_when_all_places_are_free() {
     let server = ScriptedUpstream::start().await;
     server.will([Act::Output(results(&[&array(&[ONE]), &array(&[TWO]), &array(&[ONE])]))]);
-    let remote = remote(&server, UpstreamProtocol::XmlRpc, Batching::On).await;
+    let remote = remote(&server, Protocol::XmlRpc, Batching::On).await;
     let limited = layered(Arc::new(remote), Limiter::new(2, Duration::from_secs(60)));
     let answer = ask(limited, "text/xml", &batching(&[call("hello"), call("hello"), call("hello")])).await;
     assert_eq!(told(&answer), [array(&[ONE]), array(&[TWO]), array(&[ONE])].concat());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use croupier::Kind;
-use croupier::upstream::UpstreamProtocol;
+use croupier::protocol::Protocol;
 use croupier::upstream::transport;
 use croupier::upstream::transport::{Repeat, Transport};
 use http::Request;
@@ -22,7 +22,7 @@ use crate::support::upstream::{Act, ScriptedUpstream};
 const HELD: usize = 24 << 20;
 
 /// Every protocol of a caller with every protocol of an upstream server.
-fn pairs() -> impl Iterator<Item = (Over, UpstreamProtocol)> {
+fn pairs() -> impl Iterator<Item = (Over, Protocol)> {
     Over::ALL.into_iter().flat_map(|over| CLIENT_PROTOCOLS.map(|protocol| (over, protocol)))
 }
 
@@ -30,7 +30,7 @@ fn pairs() -> impl Iterator<Item = (Over, UpstreamProtocol)> {
 async fn cut_anywhere(
     server: &ScriptedUpstream,
     behind: &Behind,
-    pair: (Over, UpstreamProtocol),
+    pair: (Over, Protocol),
     response: &[u8],
     from: usize,
 ) {

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use croupier::model::fault::BoxError;
 use croupier::model::shape::Shapes;
+use croupier::protocol::Protocol;
 use croupier::service::RpcService;
 use croupier::upstream as remote;
+use croupier::upstream::Upstream;
 use croupier::upstream::transport::{Repeat, Transport, TransportClient, TransportOptions};
-use croupier::upstream::{Upstream, UpstreamProtocol};
 use http::Request;
 use tower::{ServiceExt, service_fn};
 
@@ -20,10 +21,10 @@ fn transport(server: &ScriptedUpstream) -> Transport {
     Transport::new(vec![format!("http://{}/", server.address()).parse().unwrap()], TransportOptions::default()).unwrap()
 }
 
-async fn behind(transport: Transport, protocol: UpstreamProtocol) -> Behind {
+async fn behind(transport: Transport, protocol: Protocol) -> Behind {
     let options =
         remote::UpstreamOptions { description: Some(description(protocol)), ..remote::UpstreamOptions::new(protocol) };
-    let remote = Upstream::new(transport, options);
+    let remote = Upstream::new(transport, options).unwrap();
     remote.discover().await.unwrap();
     Behind { shapes: Shapes::of(&remote.interface()), service: Arc::new(remote), frontends: frontends() }
 }

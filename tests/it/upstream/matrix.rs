@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use croupier::model::interface::Interface;
 use croupier::model::shape::{Shape, Shapes};
+use croupier::protocol::Protocol;
 use croupier::protocol::set::{ProtocolSet, ServerInfo};
 use croupier::server::gateway::Group;
 use croupier::server::group_router::GroupRouter;
@@ -18,7 +19,7 @@ use croupier::server::settings::Settings;
 use croupier::service::{Call, CallFuture, RpcService};
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
-use croupier::upstream::{Upstream, UpstreamOptions, UpstreamProtocol};
+use croupier::upstream::{Upstream, UpstreamOptions};
 use croupier::{Kind, Value};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -72,10 +73,11 @@ fn upstream() -> Running {
 }
 
 /// The upstream service, called in this protocol.
-async fn remote(server: &Running, at: usize, protocol: UpstreamProtocol) -> Behind {
+async fn remote(server: &Running, at: usize, protocol: Protocol) -> Behind {
     let address = format!("http://{}/{at}", server.address).parse().unwrap();
     let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
-    let remote = Upstream::new(transport, UpstreamOptions { dialect: dialect(), ..UpstreamOptions::new(protocol) });
+    let remote =
+        Upstream::new(transport, UpstreamOptions { dialect: dialect(), ..UpstreamOptions::new(protocol) }).unwrap();
     assert!(remote.discover().await.unwrap(), "it has another interface than none");
     let names = |interface: &Interface| interface.methods.iter().map(|it| it.name.clone()).collect::<BTreeSet<_>>();
     assert_eq!(names(&remote.interface()), names(&SERVICES[at]().interface()), "{protocol:?}");
@@ -85,31 +87,31 @@ async fn remote(server: &Running, at: usize, protocol: UpstreamProtocol) -> Behi
 }
 
 /// What a kind of fault has become on its way through a server that is asked in this protocol.
-fn carried(kind: Kind, protocol: UpstreamProtocol) -> Kind {
+fn carried(kind: Kind, protocol: Protocol) -> Kind {
     match protocol {
-        UpstreamProtocol::XmlRpc => Kind::from_xmlrpc_code(kind.xmlrpc_code()),
+        Protocol::XmlRpc => Kind::from_xmlrpc_code(kind.xmlrpc_code()),
         _ => kind,
     }
 }
 
 /// The value as a response in this protocol has it.
-fn as_told(value: Value, protocol: UpstreamProtocol, shape: &Shape, shapes: &Shapes) -> Value {
+fn as_told(value: Value, protocol: Protocol, shape: &Shape, shapes: &Shapes) -> Value {
     match protocol {
-        UpstreamProtocol::Soap => by_wsdl(value, shape, shapes),
+        Protocol::Soap => by_wsdl(value, shape, shapes),
         _ => value,
     }
 }
 
 /// Whether this is nothing as XML-RPC says it, which has no form for a result without content: an empty text.
-fn says_nothing(value: &Value, result: &Shape, over: Over, protocol: UpstreamProtocol) -> bool {
-    let by_xml_rpc = over == Over::XmlRpc || protocol == UpstreamProtocol::XmlRpc;
+fn says_nothing(value: &Value, result: &Shape, over: Over, protocol: Protocol) -> bool {
+    let by_xml_rpc = over == Over::XmlRpc || protocol == Protocol::XmlRpc;
     by_xml_rpc && *result == Shape::Nil && *value == Value::Text(String::new())
 }
 
 async fn compare(
     asked: &CallTarget,
     behind: &Behind,
-    protocol: UpstreamProtocol,
+    protocol: Protocol,
     ended: &ShutdownReport,
 ) -> Result<(), TestCaseError> {
     let shapes = &SHAPES[asked.service];
@@ -139,7 +141,7 @@ async fn compare(
 fn a_call_ends_the_same_over_every_protocol_to_every_server() {
     let server = upstream();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let remotes: Vec<Vec<(UpstreamProtocol, Behind)>> = runtime.block_on(async {
+    let remotes: Vec<Vec<(Protocol, Behind)>> = runtime.block_on(async {
         let mut all = Vec::new();
         for at in 0..SERVICES.len() {
             let mut of_one = Vec::new();

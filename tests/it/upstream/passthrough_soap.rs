@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use croupier::codec::soap::Operation;
 use croupier::model::shape::Shapes;
+use croupier::protocol::Protocol;
 use croupier::protocol::soap::server::namespace_of;
 use croupier::protocol::soap::wsdl::read as discover;
 use croupier::protocol::soap::wsdl::write as wsdl;
@@ -11,7 +12,7 @@ use croupier::protocol::soap::wsdl::write::{Form, Style, Versions};
 use croupier::service::RpcService;
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
-use croupier::upstream::{DescriptionSource, NamePatterns, Upstream, UpstreamOptions, UpstreamProtocol};
+use croupier::upstream::{DescriptionSource, NamePatterns, Upstream, UpstreamOptions};
 use http::StatusCode;
 
 use crate::support::calls::{PATH, post_to};
@@ -36,8 +37,9 @@ async fn remote(server: &ScriptedUpstream, versions: Versions, deny: &str) -> Ar
     let deny = NamePatterns(vec![deny.to_owned()]);
     let remote = Upstream::new(
         transport,
-        UpstreamOptions { description, deny, max_response: LARGEST, ..UpstreamOptions::new(UpstreamProtocol::Soap) },
-    );
+        UpstreamOptions { description, deny, max_response: LARGEST, ..UpstreamOptions::new(Protocol::Soap) },
+    )
+    .unwrap();
     remote.discover().await.unwrap();
     Arc::new(remote)
 }
@@ -160,7 +162,7 @@ async fn a_call_is_known_by_its_element_whatever_that_is_called() {
     let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
     let description = Some(DescriptionSource::Text { name: "contract-first.wsdl".to_owned(), text });
     let remote =
-        Upstream::new(transport, UpstreamOptions { description, ..UpstreamOptions::new(UpstreamProtocol::Soap) });
+        Upstream::new(transport, UpstreamOptions { description, ..UpstreamOptions::new(Protocol::Soap) }).unwrap();
     remote.discover().await.unwrap();
     let document = discover::Document { location: "contract-first.wsdl", text: CONTRACT_FIRST };
     let binding = discover::read(&[document], None).unwrap().binding;

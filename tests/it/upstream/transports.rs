@@ -8,11 +8,12 @@ use std::time::Duration;
 use croupier::codec::xml::Reading;
 use croupier::codec::xmlrpc::Dialect;
 use croupier::model::shape::Shapes;
+use croupier::protocol::Protocol;
 use croupier::protocol::set::{ProtocolSet, ServerInfo};
 use croupier::service::RpcService;
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
-use croupier::upstream::{NamePatterns, Upstream, UpstreamOptions, UpstreamProtocol};
+use croupier::upstream::{NamePatterns, Upstream, UpstreamOptions};
 use http::StatusCode;
 use tokio::sync::Barrier;
 
@@ -26,6 +27,16 @@ fn socket(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("croupier-{}-{name}.sock", std::process::id()));
     let _ = std::fs::remove_file(&path);
     path
+}
+
+#[test]
+fn upstreams_are_called_in_three_protocols() {
+    for protocol in Protocol::ALL {
+        let address = "http://127.0.0.1:1/".parse().unwrap();
+        let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
+        let upstream = Upstream::new(transport, UpstreamOptions::new(protocol));
+        assert_eq!(upstream.is_ok(), CLIENT_PROTOCOLS.contains(&protocol), "{protocol}");
+    }
 }
 
 #[tokio::test]
@@ -78,13 +89,13 @@ async fn what_one_server_may_have_done_no_other_is_asked_for() {
 async fn where_all_are_dead_all_are_tried() {
     let paths = ["first", "second"].map(socket);
     let urls = paths.clone().map(|path| format!("unix:{}", path.display()));
-    let behind = behind(&urls, UpstreamProtocol::XmlRpc, false).await;
+    let behind = behind(&urls, Protocol::XmlRpc, false).await;
     for _ in 0..3 {
         assert_eq!(Over::Soap.ask(&behind, "hello", &[]).await, unreachable(Over::Soap));
     }
     for path in paths {
         let server = ScriptedUpstream::unix(&path, Speech::Http);
-        server.will([Act::Cut(response(UpstreamProtocol::XmlRpc).await)]);
+        server.will([Act::Cut(response(Protocol::XmlRpc).await)]);
         assert_eq!(Over::Soap.ask(&behind, "hello", &[]).await, Ok(world()));
         std::fs::remove_file(&path).unwrap();
     }
@@ -138,32 +149,22 @@ async fn what_another_might_read_otherwise_is_not_passed_on_as_it_is() {
     let json = r#"{"jsonrpc":"2.0","method":"hello","id":"own"}"#.to_owned();
     let more = |member: &str| format!(r#"{{"jsonrpc":"2.0","method":"hello","id":"own",{member}}}"#);
     for (protocol, media, sent, passed) in [
-        (UpstreamProtocol::XmlRpc, "text/xml", xml("utf-8"), true),
-        (UpstreamProtocol::XmlRpc, "text/xml", xml("iso-8859-1"), true),
-        (UpstreamProtocol::XmlRpc, "text/xml; charset=utf-8", xml("iso-8859-1"), false),
-        (UpstreamProtocol::XmlRpc, "text/xml; charset=utf-8", xml("utf-7"), false),
-        (UpstreamProtocol::XmlRpc, "text/xml; charset=shift_jis", xml("shift_jis"), false),
-        (UpstreamProtocol::XmlRpc, "text/xml", unusual("<params></params>"), true),
-        (UpstreamProtocol::XmlRpc, "text/xml", unusual(&format!("<x>{hidden}</x>")), false),
-        (UpstreamProtocol::XmlRpc, "text/xml", unusual(&format!("<params/><x><y>{hidden}</y></x>")), false),
-        (
-            UpstreamProtocol::XmlRpc,
-            "text/xml",
-            unusual("<params><x><methodName>hidden</methodName></x></params>"),
-            false,
-        ),
-        (
-            UpstreamProtocol::XmlRpc,
-            "text/xml",
-            unusual("").replace("<methodCall>", "<methodCall xmlns=\"u:x\">"),
-            false,
-        ),
-        (UpstreamProtocol::JsonRpc, "application/json", more(r#""Method":"hidden""#), false),
-        (UpstreamProtocol::JsonRpc, "application/json", more(r#""METHOD":"hidden","more":[]"#), false),
-        (UpstreamProtocol::JsonRpc, "application/json", more(r#""params":[]"#), true),
-        (UpstreamProtocol::JsonRpc, "application/json", json.clone(), true),
-        (UpstreamProtocol::JsonRpc, "application/json; charset=UTF-8", json.clone(), true),
-        (UpstreamProtocol::JsonRpc, "application/json; charset=ibm037", json, false),
+        (Protocol::XmlRpc, "text/xml", xml("utf-8"), true),
+        (Protocol::XmlRpc, "text/xml", xml("iso-8859-1"), true),
+        (Protocol::XmlRpc, "text/xml; charset=utf-8", xml("iso-8859-1"), false),
+        (Protocol::XmlRpc, "text/xml; charset=utf-8", xml("utf-7"), false),
+        (Protocol::XmlRpc, "text/xml; charset=shift_jis", xml("shift_jis"), false),
+        (Protocol::XmlRpc, "text/xml", unusual("<params></params>"), true),
+        (Protocol::XmlRpc, "text/xml", unusual(&format!("<x>{hidden}</x>")), false),
+        (Protocol::XmlRpc, "text/xml", unusual(&format!("<params/><x><y>{hidden}</y></x>")), false),
+        (Protocol::XmlRpc, "text/xml", unusual("<params><x><methodName>hidden</methodName></x></params>"), false),
+        (Protocol::XmlRpc, "text/xml", unusual("").replace("<methodCall>", "<methodCall xmlns=\"u:x\">"), false),
+        (Protocol::JsonRpc, "application/json", more(r#""Method":"hidden""#), false),
+        (Protocol::JsonRpc, "application/json", more(r#""METHOD":"hidden","more":[]"#), false),
+        (Protocol::JsonRpc, "application/json", more(r#""params":[]"#), true),
+        (Protocol::JsonRpc, "application/json", json.clone(), true),
+        (Protocol::JsonRpc, "application/json; charset=UTF-8", json.clone(), true),
+        (Protocol::JsonRpc, "application/json; charset=ibm037", json, false),
     ] {
         server.will([Act::Output(response(protocol).await)]);
         let behind = behind(&[format!("http://{}/", server.address())], protocol, false).await;
@@ -179,12 +180,12 @@ async fn what_another_might_read_otherwise_is_not_passed_on_as_it_is() {
 #[tokio::test]
 async fn over_rest_too_calls_are_passed_on_before_anything_is_known() {
     let server = ScriptedUpstream::start().await;
-    for protocol in [UpstreamProtocol::XmlRpc, UpstreamProtocol::JsonRpc] {
+    for protocol in [Protocol::XmlRpc, Protocol::JsonRpc] {
         let address = format!("http://{}/", server.address()).parse().unwrap();
         let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
         let deny = NamePatterns(vec!["hidden".to_owned()]);
         let remote: Arc<dyn RpcService> =
-            Arc::new(Upstream::new(transport, UpstreamOptions { deny, ..UpstreamOptions::new(protocol) }));
+            Arc::new(Upstream::new(transport, UpstreamOptions { deny, ..UpstreamOptions::new(protocol) }).unwrap());
         server.will([Act::Output(response(protocol).await), Act::Cut(Vec::new())]);
         let ask = async |tail: &str| post_to(&remote, &frontends(), tail, "application/json", b"[]").await;
         assert_eq!(ask("hello").await, (StatusCode::OK, "\"world\"".to_owned()));
@@ -199,10 +200,10 @@ async fn over_rest_too_calls_are_passed_on_before_anything_is_known() {
 async fn a_method_that_stands_for_others_is_none_whatever_is_known() {
     let server = ScriptedUpstream::start().await;
     server.will([Act::Silence]);
-    for protocol in [UpstreamProtocol::XmlRpc, UpstreamProtocol::JsonRpc] {
+    for protocol in [Protocol::XmlRpc, Protocol::JsonRpc] {
         let address = format!("http://{}/", server.address()).parse().unwrap();
         let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
-        let remote: Arc<dyn RpcService> = Arc::new(Upstream::new(transport, UpstreamOptions::new(protocol)));
+        let remote: Arc<dyn RpcService> = Arc::new(Upstream::new(transport, UpstreamOptions::new(protocol)).unwrap());
         for method in ["system.multicall", "system.multiCall"] {
             let call = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":[[]]}}"#);
             let (_, heard) = post_to(&remote, &frontends(), "", "application/json", call.as_bytes()).await;
@@ -217,9 +218,9 @@ async fn what_was_known_of_a_server_is_known_of_the_same_one_until_it_says_other
     let server = ScriptedUpstream::start().await;
     let remote = |port: u16, options: UpstreamOptions| {
         let address = format!("http://127.0.0.1:{port}/").parse().unwrap();
-        Upstream::new(Transport::new(vec![address], transport::TransportOptions::default()).unwrap(), options)
+        Upstream::new(Transport::new(vec![address], transport::TransportOptions::default()).unwrap(), options).unwrap()
     };
-    let (port, options) = (server.address().port(), UpstreamOptions::new(UpstreamProtocol::JsonRpc));
+    let (port, options) = (server.address().port(), UpstreamOptions::new(Protocol::JsonRpc));
     let known = remote(port, options.clone());
     server.will([Act::Output(description("hello"))]);
     assert!(known.discover().await.unwrap());
@@ -244,7 +245,7 @@ async fn what_was_known_of_a_server_is_known_of_the_same_one_until_it_says_other
 }
 
 /// The response of a sound server as a CGI program writes it.
-async fn scgi(protocol: UpstreamProtocol, with_length: bool) -> Vec<u8> {
+async fn scgi(protocol: Protocol, with_length: bool) -> Vec<u8> {
     let (media, body) = document(protocol).await;
     let length = if with_length { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
     format!("Status: 200 OK\r\nContent-Type: {media}\r\n{length}\r\n{body}").into_bytes()
@@ -318,16 +319,13 @@ async fn an_answer_is_read_as_it_was_asked_for_though_the_server_is_another_mean
         vec![format!("http://{}/", server.address()).parse().unwrap()],
         transport::TransportOptions::default(),
     );
-    let remote = Upstream::new(transport.unwrap(), UpstreamOptions::new(UpstreamProtocol::JsonRpc));
+    let remote = Upstream::new(transport.unwrap(), UpstreamOptions::new(Protocol::JsonRpc)).unwrap();
     server.will([Act::Output(description("hello"))]);
     assert!(remote.discover().await.unwrap());
     let behind =
         Behind { shapes: Shapes::of(&remote.interface()), service: Arc::new(remote.clone()), frontends: frontends() };
     let both = Arc::new(Barrier::new(2));
-    server.will([
-        Act::BatchFuture(both.clone(), response(UpstreamProtocol::JsonRpc).await),
-        Act::Output(description("other")),
-    ]);
+    server.will([Act::BatchFuture(both.clone(), response(Protocol::JsonRpc).await), Act::Output(description("other"))]);
     let asked = Over::Rest.ask(&behind, "hello", &[]);
     let discovered = async {
         while server.requests() == 0 {

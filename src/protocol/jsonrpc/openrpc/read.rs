@@ -197,7 +197,7 @@ impl<'d> Reader<'d> {
                 ("$ref", Json::String(target)) => {
                     match self.definition(target) {
                         Some(reference) => reference.into(),
-                        // What is elsewhere is not known here.
+                        // A reference to another document is not followed.
                         None => continue,
                     }
                 }

@@ -10,25 +10,28 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
 use http::{HeaderValue, Method, Response, StatusCode, header};
+use serde_json::value::RawValue;
 
 use crate::codec::Limits;
 use crate::codec::json::{Dialect, check};
 use crate::http::body::{Body, Source};
+use crate::http::media_type;
 use crate::http::public_url::PublicUrl;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
+use crate::protocol::batch::BatchResponse;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat};
 use crate::service::{Call, CallForm, CallFuture, Encode, Format, Output, Rows, RpcService};
-use batch::{Answers, Calls};
+use batch::{Callee, Requests};
 pub use openrpc::OpenRpc;
 use request::{CallTarget, Members};
 use response::Frame;
 
-/// The JSON-RPC face of a group.
+/// The JSON-RPC frontend of a group.
 #[derive(Debug, Clone)]
 pub struct JsonRpc {
     /// How what JSON cannot carry is written.
@@ -76,10 +79,7 @@ impl Frontend for JsonRpc {
         let checked = check(request.body, self.limits);
         match checked.and_then(|checked| CallTarget::read(checked.text())) {
             Ok(CallTarget::One(members)) => self.one(service, request, members),
-            Ok(CallTarget::Batch(raw)) => match Calls::new(&raw, self.batch, self.version_1) {
-                Ok(calls) => self.batch(calls, service.clone(), request),
-                Err(fault) => refused(&fault),
-            },
+            Ok(CallTarget::Batch(raw)) => self.batch(&raw, service.clone(), request),
             Err(fault) => refused(&fault),
         }
     }
@@ -120,10 +120,14 @@ impl JsonRpc {
         pending.and_then(move |answer| reply(answer, frame, method, dialect))
     }
 
-    /// Answers several requests, or has nothing to say to any of them.
-    fn batch(&self, calls: Calls, service: Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
-        let (context, url) = (request.context.clone(), address(&self.public_url, &request));
-        let answers = Answers::new(calls, batch::Callee { service, context, url }, self.dialect);
+    /// Runs several requests; the response has no content if all of them are notifications.
+    fn batch(&self, raw: &[&RawValue], service: Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
+        let url = address(&self.public_url, &request);
+        let callee = Callee { service, context: request.context.clone(), url };
+        let answers = match Requests::new(raw, self.batch, callee, self.version_1, self.dialect) {
+            Ok(requests) => BatchResponse::new(requests),
+            Err(fault) => return refused(&fault),
+        };
         MaybeReady::later(async move {
             let (response, fault) = match Body::gather(answers).await {
                 Ok(body) if body.as_whole().is_some_and(|bytes| bytes.is_empty()) => (silence(), None),
@@ -153,7 +157,7 @@ fn begin(service: &dyn RpcService, call: Call<'_>, url: impl FnOnce() -> String)
 /// Whether every JSON reader finds the same request in the bytes.
 fn is_unambiguous(request: GroupRequest<'_>) -> bool {
     // JSON is in UTF-8 (RFC 8259, section 8.1), but a reader that believes another header would read another text.
-    let named = frontend::media_parameter(&request.head.headers, "charset").unwrap_or("utf-8");
+    let named = media_type::parameter(&request.head.headers, "charset").unwrap_or("utf-8");
     let in_utf8 = named.eq_ignore_ascii_case("utf-8") || named.eq_ignore_ascii_case("utf8");
     in_utf8 && request::has_own_members(request.body)
 }

@@ -36,7 +36,7 @@ pub(super) fn is_own(method: &str) -> bool {
     method == DISCOVER
 }
 
-/// The OpenRPC document of a group, for whoever asks by GET.
+/// The frontend for the OpenRPC document of a group, by GET.
 #[derive(Debug, Clone, Default)]
 pub struct OpenRpc {
     /// Under which address the server is known.

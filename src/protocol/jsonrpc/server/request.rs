@@ -72,8 +72,8 @@ impl<'a> CallTarget<'a> {
     }
 }
 
-/// Whether a request has no members but those of a request. Of others somebody else might take one for one of these: there
-/// are readers for whom `Method` is `method`.
+/// Whether a request has only the members of a request. Another reader may mistake any other member for one of them: some
+/// ignore case and read `Method` as `method`.
 pub(super) fn has_own_members(text: &[u8]) -> bool {
     let members = serde_json::from_slice::<HashMap<String, IgnoredAny>>(text);
     members.is_ok_and(|members| members.keys().all(|name| MEMBERS.contains(&name.as_str())))

@@ -44,8 +44,8 @@ const post = (type, body, tail = '', headers = {}) => ({
 });
 
 const requests = {
-  xmlrpc: (method, params) => post('text/xml', xmlRpcCall(method, byPosition(params))),
-  jsonrpc: (method, params) =>
+  'xml-rpc': (method, params) => post('text/xml', xmlRpcCall(method, byPosition(params))),
+  'json-rpc': (method, params) =>
     post('application/json', jsonText({ jsonrpc: '2.0', id: 1, method: method.name, params: given(method, params) })),
   rest: (method, params) => {
     const tail = `/${method.name.split('/').map(encodeURIComponent).join('/')}`;
@@ -59,13 +59,13 @@ const requests = {
 
 // The value in an answer, or why there is none.
 const answers = {
-  xmlrpc: text => {
+  'xml-rpc': text => {
     const tree = new DOMParser().parseFromString(text, 'text/xml');
     const fault = tree.querySelector('methodResponse > fault > value');
     if (fault) throw new Error(xmlRpcValue(fault).faultString);
     return xmlRpcValue(tree.querySelector('methodResponse > params > param > value'));
   },
-  jsonrpc: text => {
+  'json-rpc': text => {
     const answer = parseJson(text);
     if (answer.error) throw new Error(answer.error.message);
     return answer.result;

@@ -109,7 +109,7 @@ function python(value, of) {
 }
 
 function pythonXmlRpc({ protocol, method, params }) {
-  if (protocol !== 'xmlrpc') return undefined;
+  if (protocol !== 'xml-rpc') return undefined;
   const values = byPosition(params).map(param => python(param.value, param.form));
   if (values.includes(undefined)) return undefined;
   const bytes = values.some(value => value.includes('base64.')) ? 'import base64\n' : '';

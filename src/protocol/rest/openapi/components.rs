@@ -16,7 +16,7 @@ pub(super) struct Components<'a> {
     known: Vec<Names<'a>>,
 }
 
-/// By which name a group's own definitions stand in the document.
+/// The names of the group's definitions in the document.
 #[derive(Clone)]
 pub(super) struct Names<'a> {
     interface: &'a Interface,

@@ -27,7 +27,7 @@ const ERRORS: &[(&str, &str, &str)] = &[
 /// The errors that only a request with a body can end in.
 const OF_BODIES: &[&str] = &["413", "415"];
 
-/// Where the schema of its answer stands in an operation.
+/// The path of the schema of the result in an operation.
 const ANSWER: &str = "/responses/200/content/application~1json/schema";
 
 /// The document of one group and its routes, which clients know under this address, without a slash at its end.
@@ -134,7 +134,7 @@ impl Group<'_> {
         if let Some(tag) = self.tag {
             set(&mut operation, "tags", json!([tag]));
         }
-        // A hyphen stands in no method's name, so that no two operations have one identifier.
+        // No method has a hyphen in its name, so the identifier of each operation is unique.
         set(&mut operation, "operationId", format!("{}-{verb}", path.trim_start_matches('/')));
         describe(&mut operation, "summary", method.doc.lines().next().unwrap_or_default());
         describe(&mut operation, "description", &method.doc);

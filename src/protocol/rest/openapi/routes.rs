@@ -69,7 +69,7 @@ impl Described<'_> {
         let schema = self.group.schema(param);
         match Form::of(self.group.names.interface(), param.schema.as_value()) {
             Form::One { scalar: Scalar::Text, .. } => {
-                // A segment is never empty, and nobody can send one that is mistaken for something else.
+                // A segment is never empty, so a route with a variable cannot match a shorter path.
                 set(
                     &mut parameter,
                     "schema",

@@ -2,6 +2,9 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
+use crate::http::media_type;
+use crate::http::media_type::Weighted;
+
 /// A form in which an answer can be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Media {
@@ -46,13 +49,7 @@ pub(super) fn choose(headers: &HeaderMap, offered: &[Media]) -> Option<Media> {
         None | Some(b"*/*" | b"application/json" | b"") if second.is_none() => return offered.first().copied(),
         _ => {}
     }
-    let ranges: Vec<Range<'_>> = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(Range::read)
-        .collect();
+    let ranges: Vec<Range<'_>> = media_type::weighted(headers, header::ACCEPT).filter_map(Range::read).collect();
     let weighed = offered.iter().map(|media| (weight(&ranges, media.name()), *media));
     // Of two that are wanted alike, the one offered first.
     let best = weighed.rev().max_by_key(|(weight, _)| *weight)?;
@@ -68,12 +65,10 @@ struct Range<'a> {
 }
 
 impl<'a> Range<'a> {
-    /// Reads `text/csv;q=0.5`, `text/*` or `*/*`; what is malformed is passed over.
-    fn read(text: &'a str) -> Option<Range<'a>> {
-        let mut parts = text.split(';').map(str::trim);
-        let (kind, subtype) = parts.next()?.split_once('/')?;
-        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        Some(Range { kind, subtype, weight: weight.map_or(Some(1000), thousandths)? })
+    /// Reads `text/csv`, `text/*` or `*/*`; `None` if the range or its weight is malformed.
+    fn read(range: Weighted<'a>) -> Option<Range<'a>> {
+        let (kind, subtype) = range.name.split_once('/')?;
+        Some(Range { kind, subtype, weight: range.weight? })
     }
 
     /// How closely it describes a media type; `None` where it is not meant.
@@ -92,14 +87,6 @@ fn weight(ranges: &[Range<'_>], media: &str) -> u16 {
     let Some((kind, subtype)) = media.split_once('/') else { return 0 };
     let close = ranges.iter().filter_map(|range| Some((range.closeness(kind, subtype)?, range.weight)));
     close.max_by_key(|(closeness, _)| *closeness).map_or(0, |(_, weight)| weight)
-}
-
-/// A weight from 0 to 1 with at most three digits behind the point, in thousandths.
-fn thousandths(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let sound = matches!(whole, "0" | "1") && fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
-    let weight = format!("{whole}{fraction:0<3}").parse().ok()?;
-    (sound && weight <= 1000).then_some(weight)
 }
 
 #[cfg(test)]

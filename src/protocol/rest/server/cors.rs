@@ -12,7 +12,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static("allow, retry-after");
 const ALLOWED: HeaderValue = HeaderValue::from_static("content-type");
 /// For how many seconds a browser may remember what it was allowed.
 const REMEMBERED: HeaderValue = HeaderValue::from_static("600");
-/// The origin that stands for all of them.
+/// The origin in the configuration that means all origins.
 const ANY: &str = "*";
 
 /// What the sender of a request may be told, as headers of its response.
@@ -38,7 +38,7 @@ impl Grant {
         Grant { origin: allowed.cloned(), varies: true }
     }
 
-    /// Puts into a response what is granted to whoever reads it.
+    /// Adds the headers that allow a page of another origin to read the response.
     pub(super) fn apply(self, response: &mut Response<Body>) {
         let headers = response.headers_mut();
         if self.varies {

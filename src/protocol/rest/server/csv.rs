@@ -88,7 +88,7 @@ impl Line<'_> {
         Line { to, start, fields: 0 }
     }
 
-    /// Adds a value: a text as it is, nothing as nothing, and whatever else as its JSON text.
+    /// Adds a value: a text unchanged, null as an empty field, and any other value as JSON.
     fn value(&mut self, value: Option<&RawValue>) -> Result<(), BoxError> {
         let text = value.map_or("null", RawValue::get);
         if text.starts_with('"') {

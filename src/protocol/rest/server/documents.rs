@@ -45,7 +45,7 @@ pub struct OpenApiOfAll {
     pub cors: Vec<String>,
 }
 
-/// A group that has a REST face.
+/// A group with REST.
 #[derive(Clone)]
 pub struct Described {
     /// Its path.

@@ -24,6 +24,7 @@ use serde_json::value::RawValue;
 
 use crate::codec::{Limits, json};
 use crate::http::body::Body;
+use crate::http::media_type;
 use crate::http::rejection::HttpRejection;
 use crate::http::routes::{Found, RestRoute, RouteTable};
 use crate::model::fault::{Fault, Kind};
@@ -43,7 +44,7 @@ use response::Form;
 pub use documents::{Described, OpenApi, OpenApiOfAll};
 pub use route_check::{Checked, Part, Wrong, check};
 
-/// The REST face of a group.
+/// The REST frontend of a group.
 #[derive(Debug, Clone, Default)]
 pub struct Rest {
     /// What an operator decides about it.
@@ -61,7 +62,7 @@ pub struct Rest {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RestOptions {
     /// The sites whose pages may call this group from a browser, such as `https://casino.example`, each exactly as
-    /// browsers write it: scheme, host, and the port if it is not the usual one. `*` stands for all sites. Without any,
+    /// browsers write it: scheme, host, and the port if it is not the usual one. `*` means all origins. Without any,
     /// pages of other sites may not.
     pub cors: Vec<String>,
 }
@@ -116,7 +117,7 @@ type Answered = MaybeReady<Result<Response<Body>, Problem>>;
 struct At<'a> {
     /// The method whose own path it is.
     own: Option<&'a interface::Method>,
-    /// The routes to it. Where it is a method's own path, only routes that have it as it is.
+    /// The routes at the path. If it is also the path of a method, only routes without variables count.
     routes: Option<Found<'a, 'a>>,
 }
 
@@ -132,7 +133,7 @@ impl<'a> At<'a> {
         self.own.filter(|method| *verb != Method::OPTIONS && verbs(method).contains(verb))
     }
 
-    /// The route that answers this verb, and what its variables stand for.
+    /// The route with this verb, and the values of its variables.
     fn route(&self, verb: &Method) -> Option<(&'a Arc<RestRoute>, &[Cow<'a, str>])> {
         let found = self.routes.as_ref()?;
         Some((found.route(verb)?, &found.values))
@@ -324,14 +325,13 @@ fn options(head: &Parts, allow: &[Method], grant: &Grant) -> Response<Body> {
 /// without a body to any site without asking, and one of JSON only if it may.
 fn check_type(request: &GroupRequest<'_>) -> Result<(), Problem> {
     let headers = &request.head.headers;
-    let media = frontend::media_type(request.head);
+    let media = media_type::media_type(&request.head.headers);
     let suffix = media.len().checked_sub(5).and_then(|at| media.get(at..));
     let is_json = media.eq_ignore_ascii_case("application/json")
         || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("+json"));
     let needless =
         !headers.contains_key(header::CONTENT_TYPE) && !headers.contains_key(header::ORIGIN) && request.body.is_empty();
-    let utf8 =
-        frontend::media_parameter(headers, "charset").is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
+    let utf8 = media_type::parameter(headers, "charset").is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
     if needless || (is_json && utf8) {
         return Ok(());
     }

@@ -10,7 +10,7 @@ use crate::http::rejection::HttpRejection;
 use crate::http::routes::{Place, RestRoute};
 use crate::model::fault::{Fault, Kind};
 
-/// The word that stands for a kind of fault where HTTP itself refuses a request.
+/// The word for a kind of fault if HTTP itself refuses a request.
 const REFUSED: &str = "refused";
 
 /// Why a request has no answer.
@@ -20,7 +20,7 @@ pub(super) enum Problem {
     Fault {
         /// Why.
         fault: Fault,
-        /// Where its parameter stands in the request, where the request has several places for parameters.
+        /// The place of the parameter in the request, if there are several places.
         place: Option<Place>,
     },
     /// It was no call.

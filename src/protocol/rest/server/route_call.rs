@@ -22,7 +22,7 @@ use crate::service::RpcService;
 use crate::service::args::Args;
 
 impl Rest {
-    /// Calls a route's method. `values` stand in the places of its variables.
+    /// Calls the method of a route. `values` are those of its variables.
     pub(super) fn routed(
         &self,
         service: &dyn RpcService,
@@ -133,7 +133,7 @@ impl Gathering<'_> {
         Ok(true)
     }
 
-    /// What stands in the query: no parameter of another place among it.
+    /// The parameters in the query; a parameter that has another place is refused.
     fn query<'q>(&self, query: &'q str) -> Result<Vec<(&str, Cow<'q, str>)>, Fault> {
         let params = &self.method.params;
         let given = query::pairs(params, query)?;
@@ -146,7 +146,7 @@ impl Gathering<'_> {
             .collect()
     }
 
-    /// What stands in the body, by the parameters' names.
+    /// The parameters in the body, by name.
     fn body<'b>(&self, body: &'b [u8]) -> Result<BTreeMap<String, &'b RawValue>, Fault> {
         let Some(content) = self.route.content().filter(|_| !body.is_empty()) else { return Ok(BTreeMap::new()) };
         let text = json::check(body, self.limits)?.text();

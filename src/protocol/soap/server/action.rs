@@ -3,10 +3,10 @@
 use http::HeaderName;
 use http::request::Parts;
 
+use crate::http::media_type;
 use crate::model::fault::{Fault, Kind};
 use crate::model::shape::Shapes;
 use crate::model::text::abridge;
-use crate::protocol::frontend;
 
 /// The header of SOAP 1.1 for it; SOAP 1.2 has a parameter of the content type, and many clients send both.
 pub(in crate::protocol::soap) const HEADER: HeaderName = HeaderName::from_static("soapaction");
@@ -17,7 +17,7 @@ pub(in crate::protocol::soap) const HEADER: HeaderName = HeaderName::from_static
 /// The hint may be anything that names no method of the group.
 pub(in crate::protocol::soap) fn check(head: &Parts, method: &str, shapes: &Shapes) -> Result<(), Fault> {
     let header = head.headers.get(HEADER).and_then(|value| value.to_str().ok());
-    for hint in [header, frontend::media_parameter(&head.headers, "action")].into_iter().flatten() {
+    for hint in [header, media_type::parameter(&head.headers, "action")].into_iter().flatten() {
         let hint = hint.trim().trim_matches('"').trim();
         if hint.is_empty() || names(hint, method) {
             continue;

@@ -57,7 +57,7 @@ fn behind<'a>(bytes: &'a [u8], end: &[u8]) -> Option<&'a [u8]> {
     bytes.get(at + end.len()..)
 }
 
-/// What follows a document type declaration, which whoever reads the document will refuse.
+/// What follows a document type declaration. The parser refuses the document because of the declaration.
 fn behind_doctype(bytes: &[u8]) -> Option<&[u8]> {
     let close = memchr(b'>', bytes)?;
     match memchr(b'[', bytes).filter(|open| *open < close) {

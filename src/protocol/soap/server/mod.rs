@@ -17,6 +17,7 @@ use crate::codec::soap as wire;
 use crate::codec::soap::{Given, Message, Opened, Refused, Rejection, Style, Version};
 use crate::codec::xml::charset;
 use crate::http::body::Body;
+use crate::http::media_type;
 use crate::http::public_url::PublicUrl;
 use crate::model::interface::Interface;
 use crate::model::shape::Shapes;
@@ -33,7 +34,7 @@ pub use namespace::namespace_of;
 pub use options::SoapOptions;
 pub use wsdl::Wsdl;
 
-/// The SOAP face of one group.
+/// The SOAP frontend of one group.
 #[derive(Debug, Clone)]
 pub struct Soap {
     /// What an operator decides about it.
@@ -48,7 +49,7 @@ pub struct Soap {
 }
 
 impl Soap {
-    /// A face whose messages have this target namespace, such as [`namespace_of`] the group's path, unless the options
+    /// A frontend whose messages have this target namespace, such as [`namespace_of`] the group's path, unless the options
     /// say otherwise.
     pub fn new(namespace: impl Into<String>) -> Soap {
         Soap {
@@ -65,7 +66,7 @@ impl Soap {
         self.options.namespace.as_deref().unwrap_or(&self.namespace)
     }
 
-    /// The shapes of what the group's methods take and answer. A face serves one group, so they are compiled once.
+    /// The shapes of what the group's methods take and answer. A frontend serves one group, so they are compiled once.
     pub fn shapes(&self, interface: &Interface) -> &Arc<Shapes> {
         self.shapes.get_or_init(|| Arc::new(Shapes::of(interface)))
     }
@@ -111,7 +112,8 @@ impl Frontend for Soap {
         match self.begin(service, request) {
             Ok(reply) => reply,
             Err((rejection, method)) => {
-                let by_type = if is_soap12(frontend::media_type(request.head)) { Version::V12 } else { Version::V11 };
+                let by_type =
+                    if is_soap12(media_type::media_type(&request.head.headers)) { Version::V12 } else { Version::V11 };
                 let version = rejection.version.unwrap_or(by_type);
                 MaybeReady::now(fault(&rejection.refused, version, self.namespace(), method))
             }
@@ -129,7 +131,7 @@ impl Soap {
         let unread = |rejection| (rejection, Box::from(""));
         let shapes = self.shapes_of(service.as_ref());
         let style = if is_rpc(request.query()) { Style::Rpc } else { Style::Document };
-        let text = charset::decode(body, frontend::media_parameter(&head.headers, "charset"))
+        let text = charset::decode(body, media_type::parameter(&head.headers, "charset"))
             .map_err(|fault| unread(fault.into()))?;
         let opened = Opened::read(&text, self.limits).map_err(unread)?;
         if let Some(reply) = self.call_raw(service.as_ref(), &opened, &text, &request)? {
@@ -148,8 +150,8 @@ impl Soap {
         Ok(pending.and_then(move |answer| answering.write(answer, name)))
     }
 
-    /// Passes a call on as it is written, if it is not written as this group's own description has it, but as that of the
-    /// server behind it: so whoever was made for that server goes on as before.
+    /// Passes a call through in its original bytes if it follows the upstream's own WSDL rather than that of the group, so
+    /// that clients made for the upstream keep working.
     fn call_raw(
         &self,
         service: &dyn RpcService,
@@ -173,7 +175,7 @@ impl Soap {
         };
         let (body, shapes) = (request.body, self.shapes(&interface));
         let name = checked(request.head, method, shapes, opened.version)?;
-        let named = frontend::media_parameter(&request.head.headers, "charset");
+        let named = media_type::parameter(&request.head.headers, "charset");
         if !opened.is_certain() || !charset::is_certain(body, named) || !charset::is_utf8(body, text) {
             return Ok(None);
         }

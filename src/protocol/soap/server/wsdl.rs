@@ -19,12 +19,12 @@ use crate::protocol::soap::wsdl::write::{Form, Style, Versions};
 use crate::service::RpcService;
 use crate::service::future::MaybeReady;
 
-/// The face that answers `?wsdl` at a group's own path.
+/// The frontend that serves `?wsdl` at the path of a group.
 #[derive(Debug, Clone)]
 pub struct Wsdl {
-    /// Whose public address stands in the document.
+    /// The public address for the document.
     pub public_url: Arc<PublicUrl>,
-    /// The namespace of the group's operations and types: the same as [that of its `Soap` face](super::Soap::namespace).
+    /// The namespace of the group's operations and types: the same as [that of its `Soap` frontend](super::Soap::namespace).
     pub namespace: String,
 }
 
@@ -65,7 +65,7 @@ fn asked(head: &Parts) -> impl Iterator<Item = (&str, &str)> {
     query.split('&').map(|part| part.split_once('=').unwrap_or((part, "")))
 }
 
-/// Which of the documents a query asks for. What it says beside `style` and `soap` is nobody's business.
+/// Which of the documents a query asks for. Parameters other than `style` and `soap` are ignored.
 fn form(head: &Parts) -> Result<Form, String> {
     let style = match only(head, "style")?.as_deref() {
         None | Some("document") => Style::Document,

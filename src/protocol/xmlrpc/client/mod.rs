@@ -17,8 +17,8 @@ pub use crate::protocol::client_codec::ResponseError;
 use crate::protocol::client_codec::{fault, request, start_of, text_of};
 pub use multicall::{Calls, Results};
 
-/// How XML-RPC is spoken to a server, to any types of one's own. Where arguments and answers are values of other
-/// protocols, [this one among all tongues](crate::protocol::client_codec::XmlRpcCodec::XmlRpc) speaks it.
+/// XML-RPC towards a server, with arguments and results of any type that serde supports. For values of the crate's own
+/// [`Value`](crate::Value), use [`ClientCodec::XmlRpc`](crate::protocol::client_codec::ClientCodec::XmlRpc).
 ///
 /// ```
 /// use croupier::protocol::xmlrpc::client::XmlRpcCodec;
@@ -82,12 +82,12 @@ impl XmlRpcCodec {
     /// The results in the response to several calls.
     ///
     /// # Errors
-    /// As for [`decode_response`](XmlRpcCodec::decode_response), and `Malformed` where the results are not those of so many calls.
+    /// As for [`decode_response`](XmlRpcCodec::decode_response), and `Malformed` where the number of results is another.
     pub fn decode_batch(&self, response: &Response<Bytes>, calls: &Calls) -> Result<Results, ResponseError> {
         self.hear_results(response, calls.len())
     }
 
-    /// The results in the response to so many calls.
+    /// The results in the response to a number of calls.
     pub(in crate::protocol) fn hear_results(
         &self,
         response: &Response<Bytes>,
@@ -139,7 +139,7 @@ fn read<T: DeserializeOwned>(value: Option<ValueRef<'_, '_>>) -> Result<T, Misma
     }
 }
 
-/// The fault that a fault's struct stands for. A code that is no integer of 32 bits, which some servers send, is
+/// The fault in the struct of a fault. A code that is no integer of 32 bits, which some servers send, is
 /// kept in the message.
 fn fault_of(members: Option<ValueRef<'_, '_>>) -> Fault {
     let member = |name| members.and_then(|members| members.member(name));

@@ -25,7 +25,7 @@ pub struct Results {
     tape: Tape<'static>,
     /// How many results were taken.
     taken: usize,
-    /// Whether each of them stands there as it is.
+    /// Whether results are bare, and not each in an array of one.
     bare: bool,
 }
 
@@ -68,7 +68,7 @@ impl Calls {
 }
 
 impl Results {
-    /// The results of so many calls, each of them looked at: an array of one value, or a fault's struct.
+    /// The results of a number of calls, all of them checked: an array of one value, or the struct of a fault.
     pub(super) fn read(tape: Tape<'_>, calls: usize, bare: bool) -> Result<Results, Fault> {
         let malformed = |message: String| Err(Fault::new(Kind::Structure, message));
         let Some(items) = tape.values().next().and_then(ValueRef::items) else {

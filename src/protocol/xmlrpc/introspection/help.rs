@@ -31,7 +31,7 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// Whether the text says in so many words that it may be left out.
+    /// Whether the text says explicitly that it may be left out.
     pub(super) fn is_optional(&self) -> bool {
         let text = self.text.to_ascii_lowercase();
         ["optional", "(default", "default:", "default is", "defaults to"].iter().any(|words| text.contains(words))
@@ -122,7 +122,7 @@ fn said(rest: &str) -> Said {
     Said { kind: None, name: name(first), text: plain(behind) }
 }
 
-/// `TYPE NAME TEXT`, `TYPE TEXT`, `: TEXT` or `TEXT`, of a result, whose name tells nobody anything.
+/// `TYPE NAME TEXT`, `TYPE TEXT`, `: TEXT` or `TEXT` of a result. The name of a result is dropped.
 fn result(rest: &str) -> Said {
     let rest = rest.trim_start_matches(':').trim();
     let (first, behind) = word(rest);

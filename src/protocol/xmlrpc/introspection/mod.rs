@@ -40,9 +40,9 @@ const OWN: [&str; 13] = [
 pub struct Described {
     /// Its name.
     pub name: String,
-    /// What it answered to `system.methodSignature`; `None` for a fault, or where nobody asked.
+    /// The result of `system.methodSignature`; `None` for a fault, or if it was not called.
     pub signature: Option<Value>,
-    /// What it answered to `system.methodHelp`; `None` for a fault, or where nobody asked.
+    /// The result of `system.methodHelp`; `None` for a fault, or if it was not called.
     pub help: Option<Value>,
 }
 

@@ -13,18 +13,20 @@ use crate::codec::xml::charset;
 use crate::codec::xmlrpc as wire;
 use crate::codec::xmlrpc::{Dialect, Document, Root};
 use crate::http::body::{Body, Source};
+use crate::http::media_type;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
+use crate::protocol::batch::BatchResponse;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat};
 use crate::service::{Call, CallForm, CallFuture, Encode, Format, Output, Rows, RpcService};
-use multicall::{Answers, Calls};
+use multicall::Calls;
 
-/// The XML-RPC face of a group.
+/// The XML-RPC frontend of a group.
 #[derive(Debug, Clone, Copy)]
 pub struct XmlRpc {
     /// How what XML-RPC leaves open is read and written.
@@ -92,7 +94,7 @@ impl XmlRpc {
         service: &Arc<dyn RpcService>,
         GroupRequest { head, body, context, .. }: GroupRequest<'_>,
     ) -> Result<FrontendFuture, Fault> {
-        let named = frontend::media_parameter(&head.headers, "charset");
+        let named = media_type::parameter(&head.headers, "charset");
         let text = charset::decode(body, named)?;
         let (Document { root, tape }, is_plain) = Document::inspect(&text, self.dialect.reading, self.limits)?;
         let Root::Call(method) = root else {
@@ -101,9 +103,9 @@ impl XmlRpc {
         let (dialect, name) = (self.dialect, Box::from(abridge(&method)));
         let done = move |response| replied(response, name, dialect);
         if method == multicall::NAME {
-            let calls = Calls::new(tape, self.multicall, service.clone(), context.clone());
+            let calls = Calls::new(tape, self.multicall, service.clone(), context.clone(), dialect);
             return Ok(match calls {
-                Ok(calls) => gather(Answers::new(calls, dialect)).map(done),
+                Ok(calls) => gather(BatchResponse::new(calls)).map(done),
                 Err(fault) => MaybeReady::now(done(Err(fault))),
             });
         }

@@ -42,7 +42,7 @@ pub struct WsdlDescription {
 }
 
 /// The other documents that a document refers to, as it writes their addresses, which may be relative to its own: those
-/// of imports and includes that have one. Whoever fetches them decides which may be.
+/// of imports and includes that have one. The caller that fetches them decides which are allowed.
 ///
 /// # Errors
 /// As for [`read`].

@@ -12,7 +12,7 @@ const FREE: [&str; 10] =
     ["string", "boolean", "int", "integer", "double", "dateTime", "base64", "nil", "array", "struct"];
 
 impl<'x> Types<'x> {
-    /// The schema of a type, and what stands in an element of it.
+    /// The schema of a type, and the content of an element of it.
     pub(super) fn structure(&mut self, element: El<'x>, name: &str) -> Result<(Json, Structure), Fault> {
         if let Some(item) = self.encoded_item(element, name)? {
             return Ok((list(item.schema), Structure::Array(Box::new(item.part))));

@@ -10,7 +10,7 @@ use crate::model::fault::{Fault, Kind};
 use crate::model::shape::unescape;
 use crate::protocol::discovered::Taken;
 
-/// How deep groups, sequences and restrictions may stand inside each other.
+/// How deep groups, sequences and restrictions may be nested.
 const DEEPEST: usize = 64;
 /// How many members all types may have together, once groups and base types are put into their places.
 const MEMBERS: usize = 50_000;
@@ -166,7 +166,7 @@ impl<'x> Types<'x> {
         Meant { schema: refer(&def), content: Content::Typed(at) }
     }
 
-    /// A name for a definition that nobody else has.
+    /// A unique name for a definition.
     fn reserve(&mut self, hint: &str) -> String {
         let name = self.taken.free(&unescape(hint), |name| self.defs.contains_key(name));
         self.defs.insert(name.clone(), Json::Bool(true));
@@ -255,7 +255,7 @@ impl<'x> Types<'x> {
         self.sources.find(Sort::Type, &name, extension).map(Some)
     }
 
-    /// What stands in a sequence, a choice, or whatever holds these.
+    /// The content of a sequence, a choice, or an element that holds these.
     fn particles(
         &mut self,
         parent: El<'x>,
@@ -428,7 +428,7 @@ fn occurs(element: El<'_>) -> Occurs {
     }
 }
 
-/// How often what is inside may stand there, by itself and by what is around it.
+/// How often the content may occur, by its own bounds and those around it.
 fn both(around: Occurs, inside: Occurs) -> Occurs {
     match (around, inside) {
         (Occurs::Repeatedly, _) | (_, Occurs::Repeatedly) => Occurs::Repeatedly,

@@ -1,4 +1,4 @@
-//! Writing XML: elements inside each other, indented, everything that stands in them escaped.
+//! Writing XML: nested elements, indented, with all content escaped.
 
 /// A document that is being written.
 pub(super) struct Markup {

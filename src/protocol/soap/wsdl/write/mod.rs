@@ -1,7 +1,7 @@
 //! An interface as WSDL 1.1, for clients that speak SOAP.
 //!
 //! The document keeps to the WS-I Basic Profile 1.1: literal use throughout, one part a message in document style, no
-//! arrays of SOAP's own encoding. How shapes become elements and types stands in [`shape`](crate::model::shape).
+//! arrays of SOAP's own encoding. How shapes become elements and types is described in [`shape`](crate::model::shape).
 
 mod binding;
 mod markup;
@@ -19,13 +19,13 @@ use names::Names;
 /// Which of the documents that describe one interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Form {
-    /// How a call stands in its message.
+    /// The form of a call in its message.
     pub style: Style,
     /// For which versions of SOAP there are ports.
     pub versions: Versions,
 }
 
-/// How a call stands in its message.
+/// The form of a call in its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Style {
     /// Document/literal, wrapped: a message is an element that the schema describes as a whole. Every client can

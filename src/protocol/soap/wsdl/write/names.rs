@@ -38,7 +38,7 @@ fn key(method: &MethodShape, param: Option<&str>) -> String {
     format!("{} {}", method.element, param.unwrap_or_default())
 }
 
-/// The name itself, or with as many `_` behind it as it takes to be nobody else's.
+/// The name, with as many `_` appended as make it unique.
 fn free(mut name: String, taken: &mut BTreeSet<String>) -> String {
     while !taken.insert(name.clone()) {
         name.push('_');

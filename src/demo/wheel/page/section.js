@@ -8,7 +8,7 @@ function startTable(table) {
   const find = selector => table.querySelector(selector);
   const sectors = [...table.querySelectorAll('.histogram g')].map((group, at) => ({
     group,
-    label: page.ring.labels[at],
+    label: page.section.labels[at],
     color: group.getAttribute('class'),
     share: Number(group.dataset.share),
     at: Number(group.dataset.at),
@@ -30,7 +30,7 @@ function startTable(table) {
   }
 
   async function pick(times) {
-    const { pick, list } = page.ring;
+    const { pick, list } = page.section;
     if (times > 1 && list) return (await ask(list, [times])).map(firstText);
     const picked = [];
     while (picked.length < times) picked.push(firstText(await ask(pick, [])));

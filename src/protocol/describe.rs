@@ -1,1 +1,0 @@
-//! What an interface looks like to each protocol: pure functions from the neutral description.
