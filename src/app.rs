@@ -2,22 +2,20 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::http::public_url::PublicUrl;
 use crate::http::routes::RestRoute;
 use crate::protocol::rest::server::{Checked, Part, Wrong};
-use crate::protocol::set::ProtocolSet;
 use crate::server::gateway::Gateway;
 use crate::server::group_router::{GroupRouter, MountError};
-use crate::server::mount;
-use crate::server::mount::GroupMount;
-use crate::server::request_body::{BodyReader, MemoryBudget};
+use crate::server::mount::{GroupMount, Mounts};
+use crate::server::request_body::BodyReader;
+use crate::server::runtime::Runtime;
 use crate::server::settings::{ListenAddress, Settings};
 use crate::server::{BindError, Listener, Server, ShutdownReport};
 use crate::service::RpcService;
-use crate::service::layer::layered;
-use crate::service::limits::Limiter;
+use crate::service::layer::{GroupLayer, layered};
+use crate::upstream::Upstream;
 
 /// Services by path, each with the default limits, and the server for them.
 ///
@@ -36,39 +34,78 @@ use crate::service::limits::Limiter;
 /// ```
 #[derive(Default)]
 pub struct App {
-    mounted: Vec<GroupMount>,
-    /// Which paths are taken.
+    mounts: Mounts,
+    /// The paths that are taken, to find a second mount at a path early.
     taken: GroupRouter<()>,
     settings: Settings,
-    public_url: PublicUrl,
 }
 
 impl App {
-    /// No services yet, and the default settings.
+    /// No services, and the default settings.
     pub fn new() -> App {
         App::default()
     }
 
-    /// The same with other settings for connections.
+    /// Sets the limits on connections, requests and memory.
     pub fn settings(self, settings: Settings) -> App {
         App { settings, ..self }
     }
 
-    /// The same, known to clients under another address than that of their requests.
-    pub fn public_url(self, public_url: PublicUrl) -> App {
-        App { public_url, ..self }
+    /// Sets the address under which clients know the server; by default it is that of each request.
+    pub fn public_url(mut self, public_url: PublicUrl) -> App {
+        self.mounts.public_url = Arc::new(public_url);
+        self
     }
 
-    /// Mounts a service at a path, with every face there is: at most 1,024 calls at a time, 60 s each, bodies of 4 MiB.
+    /// Mounts a service at a path, over every protocol, with the default
+    /// [`GroupLimits`](crate::server::settings::GroupLimits).
     ///
     /// # Errors
-    /// Where the path is malformed or taken.
-    pub fn mount(mut self, path: &str, service: impl RpcService) -> Result<App, MountError> {
-        let service = layered(Arc::new(service), Limiter::new(1024, Duration::from_secs(60)));
-        self.taken.mount(path, ())?;
-        let (path, protocols) = (path.to_owned(), ProtocolSet::default());
-        self.mounted.push(GroupMount { path, aliases: Vec::new(), service, protocols, body_limit: 4 << 20 });
+    /// If the path is malformed or taken.
+    pub fn mount(self, path: &str, service: impl RpcService) -> Result<App, MountError> {
+        self.mount_group(GroupMount::new(path, service))
+    }
+
+    /// Mounts an upstream at a path, over every protocol, with the default limits. It is asked to describe itself when
+    /// the app starts, and again as often as its options say.
+    ///
+    /// ```no_run
+    /// use croupier::app::App;
+    /// use croupier::upstream::Upstream;
+    ///
+    /// # async fn run(upstream: Upstream) -> Result<(), Box<dyn std::error::Error>> {
+    /// App::new().mount_upstream("/old", upstream)?.serve("127.0.0.1:8008".parse()?, std::future::pending()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the path is malformed or taken.
+    pub fn mount_upstream(self, path: &str, upstream: Upstream) -> Result<App, MountError> {
+        self.mount_group(GroupMount::upstream(path, upstream))
+    }
+
+    /// Mounts a group with limits, aliases and protocols of its own.
+    ///
+    /// # Errors
+    /// If its path or an alias is malformed or taken.
+    pub fn mount_group(mut self, group: GroupMount) -> Result<App, MountError> {
+        for path in [&group.path].into_iter().chain(&group.aliases) {
+            self.taken.mount(path, ())?;
+        }
+        self.mounts.groups.push(group);
         Ok(self)
+    }
+
+    /// Puts a layer around the service mounted last. Every call of the group goes through it, before the limits of the
+    /// group; of several layers, through the one that was added last first.
+    ///
+    /// Does nothing if no service is mounted.
+    pub fn layer(mut self, layer: impl GroupLayer) -> App {
+        if let Some(group) = self.mounts.groups.last_mut() {
+            group.service = layered(group.service.clone(), layer);
+        }
+        self
     }
 
     /// Gives the service mounted last a route: a verb and a path below its own by which REST calls a method, beside the
@@ -92,7 +129,7 @@ impl App {
     /// # Errors
     /// Where it does not fit the methods of the service, or another route; where nothing is mounted.
     pub fn route(mut self, route: RestRoute) -> Result<App, Box<Wrong>> {
-        let Some(last) = self.mounted.last_mut() else {
+        let Some(last) = self.mounts.groups.last_mut() else {
             return Err(
                 Wrong::new(0, Part::RestRoute(None), "a route belongs to a service, and none is mounted").into()
             );
@@ -105,25 +142,34 @@ impl App {
         }
     }
 
-    /// Serves until `stop` is ready and what runs has finished.
+    /// Serves until `stop` is ready and the requests that run have finished.
     ///
     /// # Errors
-    /// Where the address cannot be listened on.
+    /// If the address cannot be listened on.
     pub async fn serve(
         self,
         listen: ListenAddress,
         stop: impl Future<Output = ()>,
     ) -> Result<ShutdownReport, BindError> {
         let listener = Listener::bind(&listen).await?;
-        Ok(self.server().run(vec![listener], stop).await)
+        let settings = self.settings;
+        let runtime = self.start().await;
+        Ok(Server::new(runtime.gateway(), settings, None).run(vec![listener], stop).await)
     }
 
-    /// The server, for listeners of one's own.
+    /// Discovers the upstreams, for 3 s at most, and returns the gateway with the tasks that keep it up to date: for a
+    /// server of one's own, or to [reload](Runtime::reload) what is mounted.
+    pub async fn start(self) -> Runtime {
+        let body_reader = BodyReader::new(&self.settings);
+        Runtime::start(self.mounts, body_reader).await.expect(CHECKED)
+    }
+
+    /// The server, for listeners of one's own. It discovers the upstreams in the background while it runs.
     pub fn server(self) -> Server {
-        let body_reader =
-            BodyReader { memory: MemoryBudget::new(self.settings.memory), deadline: self.settings.timeouts.body };
-        let router = mount::router(&self.mounted, Arc::new(self.public_url))
-            .expect("each path was looked at when it was mounted");
-        Server::new(Gateway::new(router, body_reader), self.settings, None)
+        let gateway = Gateway::serving(&self.mounts, BodyReader::new(&self.settings)).expect(CHECKED);
+        Server::new(gateway, self.settings, None).discovering(self.mounts)
     }
 }
+
+/// Why mounting cannot fail once an app has been put together.
+const CHECKED: &str = "`App::mount_group` checked each path";

@@ -11,6 +11,6 @@ pub(super) fn start(log: &Log) {
     // Only a program that embeds this one can have a logger already, and then that one is meant.
     let _ = match log.format {
         LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).with_span_list(false).try_init(),
     };
 }

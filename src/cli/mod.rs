@@ -6,8 +6,8 @@ mod call;
 mod describe;
 mod logging;
 mod reload;
-mod remotes;
 mod serve;
+mod signals;
 mod table;
 
 use std::fmt::Display;

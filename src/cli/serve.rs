@@ -1,67 +1,62 @@
 //! `croupier serve`: from a configuration to a running server and its orderly end.
 
-use std::future::Future;
 use std::num::NonZero;
 use std::path::Path;
-use std::sync::Arc;
-use std::{process, thread};
+use std::thread;
 
 use tokio::runtime::{Builder, Handle};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Serve;
-use super::reload;
-use super::reload::Served;
-use super::{Failure, logging, remotes, say};
-use crate::config::{Config, ConfiguredGroup, DEFAULT, Registry};
+use super::signals::{self, Hangup};
+use super::{Failure, logging, reload, say};
+use crate::config::{Config, DEFAULT, Registry};
 use crate::http::audience::Audience;
 use crate::protocol::Protocol;
-use crate::server::gateway::Gateway;
+use crate::server::mount::GroupMount;
 use crate::server::request_body::{BodyReader, MemoryBudget};
+use crate::server::runtime::Runtime;
 use crate::server::settings::{ListenAddress, ListenerConfig};
 use crate::server::{AccessLog, Listener, Server, Workers};
 
-/// Serves until a signal says otherwise.
+/// Serves until a signal to stop.
 pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {
-    let config = Arc::new(load(args.config.as_deref(), registry)?);
+    let config = load(args.config.as_deref(), registry)?;
     logging::start(&config.log);
-    // This thread accepts, keeps the deadlines and hears signals, and large bodies are read beside it; the workers do
-    // the rest.
+    // This thread accepts connections, keeps the deadlines and receives signals; its blocking pool reads large bodies.
+    // The workers do the rest.
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let given: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
-    let listen = if given.is_empty() { &config.listen } else { &given };
-    runtime.block_on(async {
-        let (stop, hangup) = (stop_signal()?, signal(SignalKind::hangup())?);
-        let listeners = bind(listen).await?;
-        let log = if config.log.access { Some(AccessLog::start()?) } else { None };
-        let settings = config.settings;
-        let memory = MemoryBudget::new(settings.memory).on_runtime(Handle::current());
-        let body_reader = BodyReader { memory, deadline: settings.timeouts.body };
-        let remotes = remotes::first_look(&config).await;
-        let gateway = Gateway::new(config.router(), body_reader);
-        let groups = gateway.groups();
-        let keeping = remotes::keep(&config, groups.clone(), remotes);
-        let server = Server::new(gateway, settings, log.clone()).on(workers(&config)?);
-        greet(&config, &listeners);
-        let reloading = reload::at_each(hangup, args, registry, Served::new(config.clone(), groups, keeping));
-        let stop = async {
-            tokio::select! {
-                () = stop => {}
-                () = reloading => {}
-            }
-        };
-        let ended = server.run(listeners, stop).await;
-        if let Some(log) = log {
-            log.flush();
+    runtime.block_on(run(args, registry, config))
+}
+
+async fn run(args: &Serve, registry: &Registry, config: Config) -> Result<(), Failure> {
+    let hangup = Hangup::register()?;
+    let stop = signals::stop(|| say("croupier: finishing what runs; once more to end at once"))?;
+    let from_arguments: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
+    let listeners = bind(if from_arguments.is_empty() { &config.listen } else { &from_arguments }).await?;
+    let log = if config.log.access { Some(AccessLog::start()?) } else { None };
+    let memory = MemoryBudget::new(config.settings.memory).on_runtime(Handle::current());
+    let body_reader = BodyReader { memory, deadline: config.settings.timeouts.body };
+    let runtime = Runtime::start(config.mounts(), body_reader).await?;
+    let server = Server::new(runtime.gateway(), config.settings, log.clone()).on(workers(&config)?);
+    greet(&config, &listeners);
+    let reloading = reload::at_each(hangup, args, registry, config, runtime);
+    let stop = async {
+        tokio::select! {
+            () = stop => {}
+            () = reloading => {}
         }
-        match ended.cut {
-            0 => say("croupier: stopped"),
-            cut => say(format_args!(
-                "croupier: stopped; {cut} connections were still busy after the drain time and were cut"
-            )),
+    };
+    let report = server.run(listeners, stop).await;
+    if let Some(log) = log {
+        log.flush();
+    }
+    match report.cut {
+        0 => say("croupier: stopped"),
+        cut => {
+            say(format_args!("croupier: stopped; {cut} connections were still busy after the drain time and were cut"))
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// The configuration in a file, or the built-in one.
@@ -86,28 +81,9 @@ async fn bind(entrances: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
     Ok(listeners)
 }
 
-/// Ready at the first SIGINT or SIGTERM; the second ends the process.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        say("croupier: finishing what runs; once more to end at once");
-        tokio::spawn(async move {
-            let code = tokio::select! {
-                _ = interrupt.recv() => 130,
-                _ = terminate.recv() => 143,
-            };
-            process::exit(code);
-        });
-    })
-}
-
 /// What a newcomer wants to know: where it listens, what is there, and a command to try.
 fn greet(config: &Config, listeners: &[Listener]) {
-    let entrances: Vec<ListenerConfig> = listeners.iter().map(Listener::entrance).collect();
+    let entrances: Vec<ListenerConfig> = listeners.iter().map(Listener::config).collect();
     for entrance in &entrances {
         let scheme = if matches!(entrance.listen, ListenAddress::Tcp(_)) { "http://" } else { "" };
         say(format_args!("croupier {} listens on {scheme}{entrance}", env!("CARGO_PKG_VERSION")));
@@ -144,7 +120,7 @@ fn greet(config: &Config, listeners: &[Listener]) {
 }
 
 /// A command that calls a group: over REST where that is enough, since it is the shortest.
-fn invitation(group: &ConfiguredGroup, url: &str) -> String {
+fn invitation(group: &GroupMount, url: &str) -> String {
     let methods = &group.service.interface().methods;
     match methods.iter().find(|method| method.safe && method.required() == 0) {
         Some(method) if group.protocols.has(Protocol::Rest) => format!("curl {url}/{}", method.name),

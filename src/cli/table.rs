@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::{Failure, say, serve};
-use crate::config::{Config, ConfiguredGroup, ConfiguredPage, Registry};
+use crate::config::{Config, Registry};
 use crate::http::routes::RestRoute;
 use crate::protocol::xmlrpc::signature;
+use crate::server::mount::{GroupMount, PageMount};
 
 /// Says that a file is sound and what it amounts to, or all that is wrong with it.
 pub(super) fn check(file: &Path, registry: &Registry) -> Result<(), Failure> {
@@ -36,7 +37,7 @@ pub(super) fn routes(file: Option<&Path>, registry: &Registry) -> Result<(), Fai
             }
         }
         // Nobody is asked here what the server offers, so its routes stand alone.
-        for route in group.protocols.table().routes().iter().filter(|_| group.remote.is_some()) {
+        for route in group.protocols.table().routes().iter().filter(|_| group.upstream.is_some()) {
             say(format_args!("    {}  {}", line(group, route), route.method()));
         }
     }
@@ -44,22 +45,22 @@ pub(super) fn routes(file: Option<&Path>, registry: &Registry) -> Result<(), Fai
     Ok(())
 }
 
-fn line(group: &ConfiguredGroup, route: &RestRoute) -> String {
+fn line(group: &GroupMount, route: &RestRoute) -> String {
     let (verb, path) = (route.template().verb(), route.template().path());
     format!("{verb} {}{path}", group.path.trim_end_matches('/'))
 }
 
-fn page(page: &ConfiguredPage) {
+fn page(page: &PageMount) {
     say(format_args!("{}  {} (page of `{}` at {})", page.path, page.page.title, page.page.method, page.group));
 }
 
-fn heading(group: &ConfiguredGroup) -> String {
+fn heading(group: &GroupMount) -> String {
     let paths = [&group.path].into_iter().chain(&group.aliases).map(String::as_str).collect::<Vec<_>>();
     format!("{}  {} ({})", paths.join(" "), group.service.interface().title, group.kind)
 }
 
 fn table(config: &Config) {
-    let width = |of: fn(&ConfiguredGroup) -> usize, title: &str| {
+    let width = |of: fn(&GroupMount) -> usize, title: &str| {
         config.groups.iter().map(of).max().unwrap_or_default().max(title.len())
     };
     let path = width(|group| group.path.len(), "path");
@@ -82,8 +83,8 @@ fn table(config: &Config) {
 }
 
 /// How many methods a group has; of a server elsewhere that is not known here.
-fn methods(group: &ConfiguredGroup) -> String {
-    match group.remote {
+fn methods(group: &GroupMount) -> String {
+    match group.upstream {
         Some(_) => "-".to_owned(),
         None => group.service.interface().methods.len().to_string(),
     }

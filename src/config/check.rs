@@ -8,11 +8,12 @@ use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
 use super::problem::Problem;
 use super::schema::Node;
-use super::units::{ADDRESS, Address, PERIOD, Period, SIZE, Size};
-use super::web::{BASE, Base, NETWORK, TrustedProxy};
 use super::wording;
+use crate::http::public_url::{BASE_URL, BaseUrl, NETWORK, TrustedProxy};
 use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
+use crate::model::units::{PERIOD, Period, SIZE, Size};
+use crate::server::settings::{ADDRESS, ListenAddress};
 
 /// A walk: where it is, and what it has found.
 ///
@@ -169,11 +170,11 @@ impl Check {
                 }
                 Err(hint) => self.unreadable(text, span, "time", &hint),
             },
-            Some(ADDRESS) => match text.parse::<Address>() {
+            Some(ADDRESS) => match text.parse::<ListenAddress>() {
                 Ok(_) => true,
                 Err(hint) => self.unreadable(text, span, "address", &hint),
             },
-            Some(BASE) => match text.parse::<Base>() {
+            Some(BASE_URL) => match text.parse::<BaseUrl>() {
                 Ok(_) => true,
                 Err(hint) => self.unreadable(text, span, "address of the web", &hint),
             },

@@ -1,4 +1,17 @@
-//! The configuration: from the text of a TOML file to groups that are ready to answer, or to all that is wrong.
+//! The configuration: a TOML file becomes a [`Config`], or a list of everything that is wrong with it.
+//!
+//! 1. `syntax` parses the text, and finds keys that are given twice.
+//! 2. `check` walks over the parsed tables beside the JSON Schema of the types that read them (`schema`), and reports each
+//!    unknown key, wrong type and value out of bounds at its place in the file (`problem`, `wording`). What is wrong is
+//!    removed, so that one run finds all problems.
+//! 3. serde reads the types: `file::File` and `file::GroupFile`, and within them the types of the rooms below, such as
+//!    [`Settings`] and [`GroupLimits`](crate::server::settings::GroupLimits). A group inherits from the tables of the same
+//!    name at the top level.
+//! 4. `resolve` makes the backend of each group: a service from the [`Registry`], an upstream, or an aggregate, which
+//!    comes last because it calls the others. It mounts paths, routes and pages.
+//!
+//! The result is plain data: [`Config::mounts`] is what a [`Runtime`](crate::server::runtime::Runtime) serves. The doc
+//! comments of all these types are the text of `docs/configuration.md`, which [`reference()`] writes.
 
 mod aggregate;
 mod check;
@@ -11,112 +24,55 @@ mod resolve;
 mod routes;
 mod schema;
 mod syntax;
-mod units;
 mod upstream;
-mod web;
 mod wording;
 
-use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
-use crate::codec::Limits;
 use crate::http::public_url::PublicUrl;
-use crate::protocol::page::TemplatePage;
-use crate::protocol::set::ProtocolSet;
 use crate::server::gateway::Group;
 use crate::server::group_router::GroupRouter;
-use crate::server::mount;
-use crate::server::mount::{GroupMount, PageMount};
+use crate::server::mount::{GroupMount, Mounts, PageMount};
 use crate::server::settings::{ListenerConfig, Settings};
-use crate::service::RpcService;
-use crate::upstream::Upstream;
 
+pub use crate::model::units::{Period, Size};
 pub use problem::{ConfigErrors, Problem};
 pub use reference::reference;
 pub use registry::{OptionErrors, Registry};
-pub use units::{Address, Period, Size, UnitError};
 
-/// The configuration that is built in, with every key and its meaning.
+/// The built-in configuration, with every key and its meaning.
 pub const DEFAULT: &str = include_str!("../../config/croupier.toml");
 
-/// A configuration as it is meant: complete, and nothing in it contradicts anything else.
+/// A complete and valid configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// Where to listen, and for what; at least one place.
+    /// The addresses to listen on, and what is served there; at least one.
     pub listen: Vec<ListenerConfig>,
-    /// How many threads answer requests; `None` for one for each processor.
+    /// How many worker threads serve requests; `None` for one for each processor.
     pub workers: Option<usize>,
     /// What is logged.
     pub log: Log,
-    /// What all clients together may take.
+    /// The limits on what all clients together may use.
     pub settings: Settings,
-    /// Under which address clients know this server.
+    /// The address under which clients know this server.
     pub public_url: Arc<PublicUrl>,
     /// The groups, in the order of the file.
-    pub groups: Vec<ConfiguredGroup>,
-    /// The pages of the operator's own, in the order of the file.
-    pub pages: Vec<ConfiguredPage>,
-}
-
-/// One URL path with a page made of a template and of what a method answers.
-pub struct ConfiguredPage {
-    /// The path.
-    pub path: String,
-    /// The path of the group whose method is called.
-    pub group: String,
-    /// What answers it, within the limits of its group.
-    pub service: Arc<dyn RpcService>,
-    /// The page; under which address people know the server it is told when it is mounted.
-    pub page: TemplatePage,
-}
-
-/// One URL path, and its aliases, with a service and what is decided about its calls.
-pub struct ConfiguredGroup {
-    /// The path under which the group is known.
-    pub path: String,
-    /// Further paths of the same group.
-    pub aliases: Vec<String>,
-    /// The kind of the service, as the registry knows it.
-    pub kind: String,
-    /// What a request and a call may take.
-    pub limits: GroupLimits,
-    /// The faces the group has, and how they read and write.
-    pub protocols: ProtocolSet,
-    /// What answers, within the limits.
-    pub service: Arc<dyn RpcService>,
-    /// The server elsewhere that answers, if it is one: what it offers is still to be [learned](Upstream::discover).
-    pub remote: Option<Upstream>,
-}
-
-/// What a request to a group and a call of it may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GroupLimits {
-    /// Bytes of a request's body, as sent and as unpacked (4 MiB by default).
-    pub body: usize,
-    /// How deep values may lie inside each other (64 by default).
-    pub depth: usize,
-    /// How many elements a document may have (250,000 by default).
-    pub elements: usize,
-    /// How many calls one `system.multicall` or JSON-RPC batch may hold (1,000 by default).
-    pub batch: usize,
-    /// How many calls run at a time (1,024 by default).
-    pub concurrent: usize,
-    /// How long a call may take, the wait for its turn included (60 s by default).
-    pub deadline: Duration,
+    pub groups: Vec<GroupMount>,
+    /// The pages made from templates, in the order of the file.
+    pub pages: Vec<PageMount>,
 }
 
 /// What is written to standard error while the server runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Log {
-    /// How much is told.
+    /// Which lines are logged.
     pub level: Level,
     /// Whether there is a line for each request.
     pub access: bool,
@@ -124,20 +80,20 @@ pub struct Log {
     pub format: LogFormat,
 }
 
-/// How much is told; each level tells what the ones before it do.
+/// Which lines are logged; each level includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// Nothing.
     Off,
-    /// What failed and should not have.
+    /// Defects of the server.
     Error,
-    /// What an operator may want to look into.
+    /// Also what an operator should look into, such as an upstream that does not respond.
     Warn,
-    /// What happens, requests among it.
+    /// Also what happens, including one line for each request.
     #[default]
     Info,
-    /// What helps to find a fault.
+    /// Also what helps to find a defect.
     Debug,
     /// Everything.
     Trace,
@@ -202,34 +158,28 @@ impl Config {
         resolve::config(text, Path::new(""), registry).map_err(|problems| ConfigErrors::new(name, text, problems))
     }
 
-    /// The groups, each with its faces, at their paths and aliases.
+    /// What the gateway serves: the groups and pages, and the address in the documents about them.
+    pub fn mounts(&self) -> Mounts {
+        Mounts { groups: self.groups.clone(), pages: self.pages.clone(), public_url: self.public_url.clone() }
+    }
+
+    /// A router to the groups and pages, for a [`Gateway`](crate::server::gateway::Gateway) whose groups never change.
     ///
     /// # Panics
-    /// Where paths were changed by hand so that they cannot be mounted; those in a file were looked at.
+    /// If a path was changed after the configuration was read and can no longer be mounted.
     pub fn router(&self) -> GroupRouter<Arc<Group>> {
-        let mounted: Vec<GroupMount> = self.groups.iter().map(ConfiguredGroup::mounted).collect();
-        let pages: Vec<PageMount> = self.pages.iter().map(|page| page.mounted(&self.public_url)).collect();
-        mount::with_pages(&mounted, &pages, self.public_url.clone())
-            .expect("the paths of a configuration can be mounted beside each other")
+        self.mounts().router().expect("reading the configuration checked that its paths can be mounted together")
     }
-}
 
-impl ConfiguredPage {
-    fn mounted(&self, public_url: &Arc<PublicUrl>) -> PageMount {
-        let page = TemplatePage { public_url: public_url.clone(), ..self.page.clone() };
-        PageMount { path: self.path.clone(), service: self.service.clone(), page }
-    }
-}
-
-impl ConfiguredGroup {
-    fn mounted(&self) -> GroupMount {
-        GroupMount {
-            path: self.path.clone(),
-            aliases: self.aliases.clone(),
-            service: self.service.clone(),
-            protocols: self.protocols.clone(),
-            body_limit: self.limits.body,
-        }
+    /// The top-level keys in which `new` differs and that a running server does not follow: they apply at the next start.
+    pub fn needs_restart(&self, new: &Config) -> Vec<&'static str> {
+        let changed = [
+            ("listen", self.listen != new.listen),
+            ("workers", self.workers != new.workers),
+            ("log", self.log != new.log),
+            ("server", self.settings != new.settings),
+        ];
+        changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }
 }
 
@@ -240,35 +190,6 @@ fn not_text(bytes: &[u8], offset: usize) -> Problem {
         "the file is not UTF-8: the byte 0x{byte:02X} at offset {offset}, in line {line}, is part of no character"
     );
     Problem::whole(message).hint("save it as UTF-8")
-}
-
-impl fmt::Debug for ConfiguredGroup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConfiguredGroup")
-            .field("path", &self.path)
-            .field("aliases", &self.aliases)
-            .field("kind", &self.kind)
-            .field("limits", &self.limits)
-            .field("protocols", &self.protocols)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for ConfiguredPage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConfiguredPage")
-            .field("path", &self.path)
-            .field("group", &self.group)
-            .field("page", &self.page)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Default for GroupLimits {
-    fn default() -> Self {
-        let ProtocolSet { limits: Limits { depth, elements }, multicall: batch, .. } = ProtocolSet::default();
-        GroupLimits { body: 4 << 20, depth, elements, batch, concurrent: 1024, deadline: Duration::from_secs(60) }
-    }
 }
 
 impl Default for Log {

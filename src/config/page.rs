@@ -10,13 +10,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::ConfiguredPage;
 use super::problem::Problem;
-use super::resolve::{Made, Standing};
-use super::units::Period;
+use super::resolve::ResolvedGroup;
 use crate::model::interface::Interface;
 use crate::model::text::{abridge, nearest};
+use crate::model::units::Period;
 use crate::protocol::page::{PageStyle, PageTemplate, TemplatePage};
+use crate::server::mount::PageMount;
 use crate::service::RpcService;
 
 /// A page that shows what a method answers, by a template. `GET` asks for it; the query has the method's parameters.
@@ -71,10 +71,10 @@ enum Use {
 pub(super) fn resolve(
     path: &Spanned<String>,
     file: PageFile,
-    groups: &[Standing],
+    groups: &[ResolvedGroup],
     folder: &Path,
     problems: &mut Vec<Problem>,
-) -> Option<ConfiguredPage> {
+) -> Option<PageMount> {
     let template = template(&file, folder, problems);
     let style = file.style.as_ref().map(|name| read(name, Use::PageStyle, folder));
     let style = style.transpose().map_err(|problem| problems.push(problem));
@@ -89,13 +89,13 @@ pub(super) fn resolve(
         limits,
         public_url: Arc::default(),
     };
-    Some(ConfiguredPage { path: path.get_ref().clone(), group: file.group.into_inner(), service, page })
+    Some(PageMount { path: path.get_ref().clone(), group: file.group.into_inner(), service, page })
 }
 
 /// The service whose method is called, and how large its values may be.
 fn called(
     file: &PageFile,
-    groups: &[Standing],
+    groups: &[ResolvedGroup],
     problems: &mut Vec<Problem>,
 ) -> Option<(Arc<dyn RpcService>, crate::codec::Limits)> {
     let name = file.group.get_ref().as_str();
@@ -103,7 +103,7 @@ fn called(
         problems.push(no_group(&file.group, groups));
         return None;
     };
-    let Made::RpcService(service) = &group.made else { return None };
+    let service = group.service()?;
     let interface = service.interface();
     // A service that does not know yet what it offers may turn out to have any method.
     let known = interface.methods.is_empty() || interface.method(file.method.get_ref()).is_some();
@@ -112,11 +112,11 @@ fn called(
         return None;
     }
     let limits = crate::codec::Limits { depth: group.limits.depth, elements: group.limits.elements };
-    Some((service.clone(), limits))
+    Some((service, limits))
 }
 
 /// There is no such group.
-pub(super) fn no_group(name: &Spanned<String>, groups: &[Standing]) -> Problem {
+pub(super) fn no_group(name: &Spanned<String>, groups: &[ResolvedGroup]) -> Problem {
     let problem = Problem::at(name.span(), format!("there is no group `{}`", abridge(name.get_ref())));
     match nearest(name.get_ref(), groups.iter().map(|other| other.path.get_ref().as_str())) {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),

@@ -7,9 +7,10 @@ use super::Registry;
 use super::file::File;
 use super::schema;
 use super::schema::Node;
-use super::units::{ADDRESS, PERIOD, SIZE};
-use super::web::NETWORK;
 use super::wording;
+use crate::http::public_url::NETWORK;
+use crate::model::units::{PERIOD, SIZE};
+use crate::server::settings::ADDRESS;
 
 /// A reference of every key of the configuration, as Markdown: its type, bounds and default, and what it is for.
 ///

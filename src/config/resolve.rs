@@ -22,19 +22,18 @@ use super::routes::Routes;
 use super::schema;
 use super::schema::Node;
 use super::syntax::Distinct;
-use super::units::Size;
 use super::upstream;
-use super::{Config, ConfiguredGroup, ConfiguredPage, GroupLimits, Registry};
+use super::{Config, Registry};
 use crate::model::interface::Interface;
 use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
+use crate::model::units::Size;
 use crate::protocol::set::ProtocolSet;
 use crate::server::group_router::{GroupRouter, MountError};
+use crate::server::mount::{GroupMount, PageMount};
 use crate::server::request_body;
-use crate::server::settings::{ListenAddress, ListenerConfig, Settings};
+use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, Settings};
 use crate::service::RpcService;
-use crate::service::layer::layered;
-use crate::service::limits::Limiter;
 use crate::upstream::Upstream;
 
 /// The configuration that a text means, or all that is wrong with it.
@@ -52,9 +51,9 @@ pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<C
     let mut check = Check::default();
     check.table(&mut root, 0..0, node);
     problems.extend(check.problems);
-    let mut written = Vec::new();
+    let mut parsed = Vec::new();
     if let (Some(groups), Some(node)) = (&mut groups, node.property(GROUP)) {
-        written = read_groups(groups, node, &root, &mut problems);
+        parsed = read_groups(groups, node, &root, &mut problems);
     }
     let file = File::deserialize(Deserializer::from(Spanned::new(0..0, root)));
     let file = file.unwrap_or_else(|error| {
@@ -62,26 +61,26 @@ pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<C
         File::default()
     });
     let listen = listen(&file, &mut problems);
-    let settings = Settings::from(file.server);
+    let settings = file.server;
     let mut mounted = GroupRouter::default();
-    let (mut routes, mut leading, mut standing) = (Vec::new(), Vec::new(), Vec::new());
-    for mut group in written {
+    let (mut routes, mut leading, mut resolved) = (Vec::new(), Vec::new(), Vec::new());
+    for mut group in parsed {
         let own = Routes::read(text, std::mem::take(&mut group.file.routes), &mut problems);
         leading.extend(own.leading(&group.path));
         routes.push(own);
-        standing.push(group.stand(registry, folder, &mut mounted, &settings, &mut problems));
+        resolved.push(group.resolve(registry, folder, &mut mounted, &settings, &mut problems));
     }
-    aggregate::resolve(&mut standing, &mut problems);
-    for (group, routes) in standing.iter_mut().zip(routes) {
+    aggregate::resolve(&mut resolved, &mut problems);
+    for (group, routes) in resolved.iter_mut().zip(routes) {
         group.protocols.routes = routes.settle(&group.protocols, group.interface().as_deref(), &mut problems);
     }
-    let pages = pages(file.page, &standing, folder, &mut mounted, &mut problems);
-    let groups = standing.into_iter().filter_map(Standing::group).collect();
+    let pages = pages(file.page, &resolved, folder, &mut mounted, &mut problems);
+    let groups = resolved.into_iter().filter_map(ResolvedGroup::mount).collect();
     problems.extend(leading.into_iter().filter_map(|route| route.taken(&mounted)));
     if !problems.is_empty() {
         return Err(problems);
     }
-    let public_url = Arc::new(file.public.into());
+    let public_url = Arc::new(file.public);
     Ok(Config { listen, workers: file.workers, log: file.log, settings, public_url, groups, pages })
 }
 
@@ -115,7 +114,8 @@ fn unread(error: &Error, otherwise: Range<usize>) -> Problem {
 
 fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<ListenerConfig> {
     let mut seen: Vec<(ListenerConfig, Range<usize>)> = Vec::new();
-    for (place, span) in file.places() {
+    for place in &file.listen {
+        let (place, span) = (place.get_ref().clone(), place.span());
         let same =
             |(other, _): &&(ListenerConfig, Range<usize>)| other.listen == place.listen && !any_port(&place.listen);
         match seen.iter().find(same) {
@@ -136,11 +136,11 @@ fn any_port(listen: &ListenAddress) -> bool {
 /// The pages, in the order of the file.
 fn pages(
     file: BTreeMap<Spanned<String>, PageFile>,
-    groups: &[Standing],
+    groups: &[ResolvedGroup],
     folder: &Path,
     mounted: &mut GroupRouter<Range<usize>>,
     problems: &mut Vec<Problem>,
-) -> Vec<ConfiguredPage> {
+) -> Vec<PageMount> {
     let mut file: Vec<_> = file.into_iter().collect();
     file.sort_by_key(|(path, _)| path.span().start);
     let pages = file.into_iter().filter_map(|(path, file)| {
@@ -150,8 +150,8 @@ fn pages(
     pages.collect()
 }
 
-/// A group as it is written, with the defaults in it.
-struct Written<'t> {
+/// A group as it was parsed, with the defaults it inherits and the places of its keys.
+struct ParsedGroup<'t> {
     path: Spanned<String>,
     /// Where the limit on its bodies is written, or else the memory for all of them, or else the path.
     body: Range<usize>,
@@ -161,24 +161,30 @@ struct Written<'t> {
     answering: Option<&'static str>,
 }
 
-/// A group that knows its place, and perhaps not yet its service.
-pub(super) struct Standing {
+/// A group whose keys have been resolved; the backend of an aggregate is made after all others.
+pub(super) struct ResolvedGroup {
     pub(super) path: Spanned<String>,
     aliases: Vec<String>,
     kind: String,
     pub(super) limits: GroupLimits,
     protocols: ProtocolSet,
-    pub(super) made: Made,
-    remote: Option<Upstream>,
+    pub(super) backend: Backend,
 }
 
 /// What answers the calls of a group.
-pub(super) enum Made {
-    /// A service that is there.
-    RpcService(Arc<dyn RpcService>),
-    /// Calls to other groups, which have to be there first.
+pub(super) enum Backend {
+    /// A service of this process, within the limits of its group.
+    Service(Arc<dyn RpcService>),
+    /// An upstream, which has not described itself yet.
+    Upstream {
+        /// The upstream itself, to be discovered.
+        upstream: Upstream,
+        /// The same upstream within the limits of its group. Aggregates and pages share it, so they share its permits.
+        service: Arc<dyn RpcService>,
+    },
+    /// Calls to other groups, whose backends have to be made first.
     Aggregate(Box<AggregateFile>),
-    /// Nothing, for reasons that have been told.
+    /// Nothing: the problems that were found say why.
     Broken,
 }
 
@@ -188,7 +194,7 @@ fn read_groups<'t>(
     node: Node<'_>,
     root: &DeTable<'t>,
     problems: &mut Vec<Problem>,
-) -> Vec<Written<'t>> {
+) -> Vec<ParsedGroup<'t>> {
     let mut check = Check::at([Key::from(GROUP)]);
     let (DeValue::Table(table), Some(node)) = (groups.get_mut(), node.others()) else {
         check.value(groups, node);
@@ -210,7 +216,7 @@ fn read_group<'t>(
     node: Node<'_>,
     root: &DeTable<'t>,
     problems: &mut Vec<Problem>,
-) -> Option<Written<'t>> {
+) -> Option<ParsedGroup<'t>> {
     let (mut options, mut answering) = (None, None);
     if let DeValue::Table(table) = group.get_mut() {
         options = table.remove(OPTIONS);
@@ -237,7 +243,7 @@ fn read_group<'t>(
     let memory = || root.get("server").and_then(|server| span_of(server.get_ref(), &["memory"]));
     let body = span_of(group.get_ref(), &["limits", "body"]).or_else(memory).unwrap_or(path.span());
     match GroupFile::deserialize(ValueDeserializer::from(group)) {
-        Ok(file) => Some(Written { path, body, file, options, answering }),
+        Ok(file) => Some(ParsedGroup { path, body, file, options, answering }),
         Err(error) => {
             problems.push(unread(&error, path.span()));
             None
@@ -286,65 +292,78 @@ fn what_answers(path: &Spanned<String>, table: &DeTable<'_>, problems: &mut Vec<
     there.first().map(|(key, _)| *key)
 }
 
-impl Written<'_> {
-    fn stand(
+impl ParsedGroup<'_> {
+    fn resolve(
         self,
         registry: &Registry,
         folder: &Path,
         mounted: &mut GroupRouter<Range<usize>>,
         settings: &Settings,
         problems: &mut Vec<Problem>,
-    ) -> Standing {
+    ) -> ResolvedGroup {
         let paths = [&self.path].into_iter().chain(&self.file.aliases);
         problems.extend(paths.filter_map(|path| mount(mounted, path, "group")));
-        let (limits, protocols) = (GroupLimits::from(self.file.limits), self.file.protocol_set());
+        let (limits, protocols) = (self.file.limits, self.file.protocol_set());
         problems.extend(too_large(&self.body, &limits, settings));
-        let mut remote = None;
-        let (kind, made) = match (self.answering, self.file.service) {
+        let (kind, backend) = match (self.answering, self.file.service) {
             (Some(UPSTREAM), _) => {
-                remote = upstream::resolve(&self.path, self.file.upstream, protocols.xml_rpc, folder, problems);
-                let service = |remote: &Upstream| Made::RpcService(limited(Arc::new(remote.clone()), &limits));
-                (UPSTREAM.to_owned(), remote.as_ref().map_or(Made::Broken, service))
+                let found = upstream::resolve(&self.path, self.file.upstream, protocols.xml_rpc, folder, problems);
+                (UPSTREAM.to_owned(), found.map_or(Backend::Broken, |upstream| Backend::upstream(upstream, &limits)))
             }
-            (Some(AGGREGATE), _) => (AGGREGATE.to_owned(), Made::Aggregate(Box::new(self.file.aggregate))),
+            (Some(AGGREGATE), _) => (AGGREGATE.to_owned(), Backend::Aggregate(Box::new(self.file.aggregate))),
             (_, Some(kind)) => match registry.make(&kind, self.options) {
-                Ok(service) => (kind.into_inner(), Made::RpcService(limited(service, &limits))),
+                Ok(service) => (kind.into_inner(), Backend::Service(limits.limit(service))),
                 Err(wrong) => {
                     problems.extend(wrong);
-                    (kind.into_inner(), Made::Broken)
+                    (kind.into_inner(), Backend::Broken)
                 }
             },
-            (_, None) => (String::new(), Made::Broken),
+            (_, None) => (String::new(), Backend::Broken),
         };
         let aliases = self.file.aliases.into_iter().map(Spanned::into_inner).collect();
-        Standing { path: self.path, aliases, kind, limits, protocols, made, remote }
+        ResolvedGroup { path: self.path, aliases, kind, limits, protocols, backend }
     }
 }
 
-impl Standing {
+impl ResolvedGroup {
     /// Whether the group is reached at a path.
     pub(super) fn is_at(&self, path: &str) -> bool {
         self.path.get_ref() == path || self.aliases.iter().any(|alias| alias == path)
     }
 
+    /// The service within the limits of the group; `None` if it could not be made, or not yet.
+    pub(super) fn service(&self) -> Option<Arc<dyn RpcService>> {
+        match &self.backend {
+            Backend::Service(service) | Backend::Upstream { service, .. } => Some(service.clone()),
+            Backend::Aggregate(_) | Backend::Broken => None,
+        }
+    }
+
     /// What may be called, if that is known.
     fn interface(&self) -> Option<Arc<Interface>> {
-        match &self.made {
-            Made::RpcService(service) if self.remote.is_none() => Some(service.interface()),
+        match &self.backend {
+            Backend::Service(service) => Some(service.interface()),
             _ => None,
         }
     }
 
     /// The group, if nothing is wrong with what answers.
-    fn group(self) -> Option<ConfiguredGroup> {
-        let Standing { path, aliases, kind, limits, protocols, made, remote } = self;
-        let Made::RpcService(service) = made else { return None };
-        Some(ConfiguredGroup { path: path.into_inner(), aliases, kind, limits, protocols, service, remote })
+    fn mount(self) -> Option<GroupMount> {
+        let ResolvedGroup { path, aliases, kind, limits, protocols, backend } = self;
+        let (service, upstream) = match backend {
+            Backend::Service(service) => (service, None),
+            Backend::Upstream { upstream, service } => (service, Some(upstream)),
+            Backend::Aggregate(_) | Backend::Broken => return None,
+        };
+        Some(GroupMount { path: path.into_inner(), aliases, kind, limits, protocols, service, upstream })
     }
 }
 
-pub(super) fn limited(service: Arc<dyn RpcService>, limits: &GroupLimits) -> Arc<dyn RpcService> {
-    layered(service, Limiter::new(limits.concurrent, limits.deadline))
+impl Backend {
+    fn upstream(upstream: Upstream, limits: &GroupLimits) -> Backend {
+        let service = limits.limit(Arc::new(upstream.clone()));
+        Backend::Upstream { upstream, service }
+    }
 }
 
 fn no_service(path: &Spanned<String>) -> Problem {

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::problem::Problem;
-use super::units::{Period, Size};
 use crate::codec::xml;
 use crate::codec::xmlrpc::Dialect;
 use crate::model::text::abridge;
+use crate::model::units::{Period, Size};
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
 use crate::upstream::transport;

@@ -3,9 +3,10 @@
 use toml::de::DeValue;
 
 use super::schema::Node;
-use super::units::{ADDRESS, PERIOD, SIZE};
-use super::web::{BASE, NETWORK};
+use crate::http::public_url::{BASE_URL, NETWORK};
 use crate::model::option_error::Key;
+use crate::model::units::{PERIOD, SIZE};
+use crate::server::settings::ADDRESS;
 
 /// The most keys that a hint lists.
 const LISTED: usize = 12;
@@ -43,7 +44,7 @@ pub(super) fn wanted(types: &[&str], node: Node<'_>) -> String {
         Some(SIZE) => Some("a size"),
         Some(PERIOD) => Some("a time"),
         Some(ADDRESS | NETWORK) => Some("an address"),
-        Some(BASE) => Some("an address of the web"),
+        Some(BASE_URL) => Some("an address of the web"),
         _ => None,
     };
     let mut names: Vec<&str> = types.iter().map(|name| type_name(name)).collect();

@@ -1,29 +1,50 @@
-//! The public address of the server, for the URLs in documents such as WSDL and OpenAPI.
+//! The address under which clients know this server, for the documents that it writes about itself.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Uri, header};
+use ipnet::IpNet;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// How the public address of the server is determined.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The `format` of [`BaseUrl`] in a JSON Schema.
+pub const BASE_URL: &str = "base-url";
+/// The `format` of [`TrustedProxy`] in a JSON Schema.
+pub const NETWORK: &str = "network";
+
+/// The address under which clients know this server. It is written into WSDL, OpenAPI and OpenRPC documents and into pages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PublicUrl {
-    /// The configured address, if there is one: scheme, host and the prefix of all paths, without a slash at its end.
+    /// The part of the address before each group's path, such as `"https://casino.example"`. Without it, the address is
+    /// that of each request: its `Host`, or the `X-Forwarded-*` headers of a trusted proxy.
+    #[serde(deserialize_with = "base_url")]
+    #[schemars(with = "Option<BaseUrl>")]
     pub base: Option<String>,
-    /// The proxies whose `X-Forwarded-*` headers are trusted.
-    pub proxies: Vec<Network>,
-    /// Whether clients of a unix socket are trusted as such proxies.
-    pub unix: bool,
+    /// The proxies whose `X-Forwarded-Proto`, `X-Forwarded-Host`, `X-Forwarded-Prefix` and `X-Request-Id` headers are
+    /// used, as addresses or ranges such as `"10.0.0.0/8"`. These headers of all other clients are ignored.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// Whether every client that connects through a unix socket is a trusted proxy.
+    pub trust_unix_sockets: bool,
 }
 
-/// A range of IP addresses: those with the same first bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    bits: u8,
-}
+/// An address with scheme and host: `"https://casino.example"` or `"https://example.org/rpc"`. It has no slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl(String);
+
+/// The address of a trusted proxy, or a range of them: `"10.0.0.7"`, `"10.0.0.0/8"` or `"fd00::/8"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TrustedProxy(pub IpNet);
+
+/// The text is not a valid [`BaseUrl`] or [`TrustedProxy`]. The message says how one is written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AddressError(&'static str);
 
 impl PublicUrl {
     /// The public address for the sender of a request, without a slash at its end.
@@ -45,65 +66,99 @@ impl PublicUrl {
         format!("{}://{host}{}", scheme.unwrap_or("http"), prefix.trim_end_matches('/'))
     }
 
-    fn trusts(&self, peer: Option<SocketAddr>) -> bool {
+    /// Whether the sender of a request is a trusted proxy. `peer` is `None` for a unix socket.
+    pub fn trusts(&self, peer: Option<SocketAddr>) -> bool {
         match peer {
-            Some(peer) => self.proxies.iter().any(|network| network.holds(peer.ip())),
-            None => self.unix,
+            Some(peer) => {
+                // An IPv4 client of a socket that listens on `::` has an IPv4-mapped address.
+                let address = peer.ip().to_canonical();
+                self.trusted_proxies.iter().any(|TrustedProxy(network)| network.contains(&address))
+            }
+            None => self.trust_unix_sockets,
         }
     }
 }
 
-impl Network {
-    /// Whether an address is in this range.
-    pub fn holds(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        match (self.address, address) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => same(own.to_bits().into(), other.to_bits().into(), 32, self.bits),
-            (IpAddr::V6(own), IpAddr::V6(other)) => same(own.to_bits(), other.to_bits(), 128, self.bits),
-            _ => false,
+impl FromStr for BaseUrl {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<BaseUrl, AddressError> {
+        let error = AddressError("an address such as \"https://casino.example\" or \"https://example.org/rpc\"");
+        let uri: Uri = text.parse().map_err(|_| error.clone())?;
+        let web = matches!(uri.scheme_str(), Some("http" | "https"));
+        let host = uri.authority().is_some_and(|host| !host.host().is_empty() && !host.as_str().contains('@'));
+        if !web || !host || uri.query().is_some() || text.contains('#') {
+            return Err(error);
         }
+        Ok(BaseUrl(text.trim_end_matches('/').to_owned()))
     }
 }
 
-/// Whether two addresses of this width have the same first bits.
-fn same(own: u128, other: u128, width: u32, bits: u8) -> bool {
-    let differing = own ^ other;
-    differing.checked_shr(width.saturating_sub(bits.into())).unwrap_or_default() == 0
+fn base_url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    let url = text.map(|text| text.parse().map(|BaseUrl(url)| url)).transpose();
+    url.map_err(serde::de::Error::custom)
 }
 
-/// The text is neither an IP address nor a range of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotANetwork;
+impl FromStr for TrustedProxy {
+    type Err = AddressError;
 
-impl FromStr for Network {
-    type Err = NotANetwork;
-
-    /// Reads `10.0.0.7`, `10.0.0.0/8`, `::1` or `fd00::/8`.
-    fn from_str(text: &str) -> Result<Network, NotANetwork> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse().map_err(|_| NotANetwork)?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| NotANetwork)?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(width);
-        if bits > width { Err(NotANetwork) } else { Ok(Network { address, bits }) }
+    fn from_str(text: &str) -> Result<TrustedProxy, AddressError> {
+        let address = text.parse::<IpAddr>().map(IpNet::from);
+        let network = address.or_else(|_| text.parse::<IpNet>());
+        network
+            .map(TrustedProxy)
+            .map_err(|_| AddressError("an address such as \"10.0.0.7\", or a range such as \"10.0.0.0/8\""))
     }
 }
 
-impl fmt::Display for Network {
+impl TryFrom<String> for TrustedProxy {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<TrustedProxy, AddressError> {
+        text.parse()
+    }
+}
+
+impl From<TrustedProxy> for String {
+    fn from(proxy: TrustedProxy) -> String {
+        proxy.to_string()
+    }
+}
+
+impl fmt::Display for TrustedProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.bits)
+        self.0.fmt(f)
     }
 }
 
-impl fmt::Display for NotANetwork {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not an address such as 10.0.0.7 or ::1, nor a range such as 10.0.0.0/8")
+impl JsonSchema for BaseUrl {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "BaseUrl".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": BASE_URL })
     }
 }
 
-impl std::error::Error for NotANetwork {}
+impl JsonSchema for TrustedProxy {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "TrustedProxy".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": NETWORK })
+    }
+}
 
 /// The last value of a header to which every proxy appends: that of the nearest proxy.
 fn last<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -142,12 +197,12 @@ mod tests {
 
     #[test]
     fn only_a_trusted_proxy_is_believed() {
-        let public_url = PublicUrl { proxies: vec!["10.0.0.0/8".parse().unwrap()], ..PublicUrl::default() };
+        let public_url = PublicUrl { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..PublicUrl::default() };
         assert_eq!(base(&public_url, Some("10.1.2.3:5"), &FORWARDED), "https://casino.example/rpc");
         assert_eq!(base(&public_url, Some("11.1.2.3:5"), &FORWARDED), "http://inside:8008");
         assert_eq!(base(&public_url, Some("[::ffff:10.1.2.3]:5"), &FORWARDED), "https://casino.example/rpc");
         assert_eq!(base(&public_url, None, &FORWARDED), "http://inside:8008");
-        let unix = PublicUrl { unix: true, ..PublicUrl::default() };
+        let unix = PublicUrl { trust_unix_sockets: true, ..PublicUrl::default() };
         assert_eq!(base(&unix, None, &FORWARDED), "https://casino.example/rpc");
     }
 
@@ -167,12 +222,30 @@ mod tests {
             ("fd00::/8", "fdff::1", "fe00::1"),
             ("::1", "::1", "::2"),
         ] {
-            let network: Network = network.parse().unwrap();
-            assert!(network.holds(inside.parse().unwrap()), "{network} {inside}");
-            assert!(!network.holds(outside.parse().unwrap()), "{network} {outside}");
+            let public_url = PublicUrl { trusted_proxies: vec![network.parse().unwrap()], ..PublicUrl::default() };
+            let trusts = |address: &str| public_url.trusts(Some(SocketAddr::new(address.parse().unwrap(), 5)));
+            assert!(trusts(inside), "{network} {inside}");
+            assert!(!trusts(outside), "{network} {outside}");
         }
         for text in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "a"] {
-            assert_eq!(text.parse::<Network>(), Err(NotANetwork), "{text}");
+            assert!(text.parse::<TrustedProxy>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn public_addresses_have_a_scheme_and_a_host_and_no_query() {
+        for (text, read) in [
+            ("https://casino.example", Some("https://casino.example")),
+            ("http://[::1]:8008/rpc/", Some("http://[::1]:8008/rpc")),
+            ("casino.example", None),
+            ("ftp://casino.example", None),
+            ("https://user@casino.example", None),
+            ("https://casino.example/?a=b", None),
+            ("https://casino.example/#a", None),
+            ("/rpc", None),
+            ("", None),
+        ] {
+            assert_eq!(text.parse::<BaseUrl>().ok().map(|base| base.0).as_deref(), read, "{text}");
         }
     }
 }

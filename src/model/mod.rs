@@ -7,4 +7,5 @@ pub mod interface;
 pub mod option_error;
 pub mod shape;
 pub mod text;
+pub mod units;
 pub mod value;

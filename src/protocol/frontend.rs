@@ -30,6 +30,11 @@ pub trait Frontend: Send + Sync + 'static {
         true
     }
 
+    /// The name of the protocol, for the span of a request.
+    fn protocol(&self) -> &'static str {
+        if self.is_page() { "page" } else { "document" }
+    }
+
     /// Whether the frontend serves pages for people rather than calls of programs.
     fn is_page(&self) -> bool {
         false

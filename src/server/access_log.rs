@@ -1,4 +1,4 @@
-//! The access log: one structured line a request, written by a thread of its own.
+//! The access log: one structured line for each request, written by a thread of its own.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,38 +7,35 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Response, Version};
+use http::{HeaderName, Method, Response, Version};
 
 use crate::http::body::Body;
 use crate::model::fault::BoxError;
 use crate::server::gateway::Outcome;
+use crate::service::Context;
+use crate::service::request_id::RequestId;
 
-/// The header that carries a request's id, from the client if it sent one, and back to it.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// How many lines may wait to be written; where more would, they are counted instead.
+/// The header with a request's id: in the request of a trusted proxy, and in the response.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How many lines may wait to be written. Further lines are dropped and counted.
 const WAITING: usize = 8192;
-/// How long the end of the program waits for the last lines.
+/// How long [`AccessLog::flush`] waits for the last lines.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long lines are left to gather.
+/// How long the thread pauses between two batches of lines.
 const PAUSE: Duration = Duration::from_millis(2);
-/// The longest id taken over from a client, in bytes.
-const LONGEST_ID: usize = 64;
 
-/// Where lines go.
+/// Sends lines to the thread that writes them.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
     lines: SyncSender<Entry>,
     lost: Arc<AtomicU64>,
-    next: Arc<AtomicU64>,
-    /// Tells the ids of this process from those of another.
-    run: u32,
 }
 
-/// What the thread that writes is given.
+/// What is sent to the thread that writes.
 #[derive(Debug)]
 enum Entry {
     Line(Box<Line>),
-    /// Somebody waits until all before this is written.
+    /// A `flush` waits until all entries before this one are written.
     Flush(SyncSender<()>),
 }
 
@@ -46,7 +43,7 @@ enum Entry {
 #[derive(Debug)]
 pub(super) struct Line {
     begun: Instant,
-    id: String,
+    id: RequestId,
     peer: Option<SocketAddr>,
     verb: Method,
     path: String,
@@ -63,21 +60,21 @@ impl AccessLog {
     /// Starts the thread that writes the lines, as `tracing` events of the target `croupier::access`.
     ///
     /// # Errors
-    /// Where the system has no thread left.
+    /// If the system has no thread left.
     pub fn start() -> std::io::Result<AccessLog> {
         let (lines, waiting) = sync_channel(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
         let counter = lost.clone();
         std::thread::Builder::new().name("access-log".into()).spawn(move || write(&waiting, &counter))?;
-        Ok(AccessLog { lines, lost, next: Arc::new(AtomicU64::new(1)), run: rand::random() })
+        Ok(AccessLog { lines, lost })
     }
 
     /// Begins the line of a request.
-    pub(super) fn begin(&self, head: &Parts, peer: Option<SocketAddr>) -> Box<Line> {
+    pub(super) fn begin(&self, head: &Parts, context: &Context) -> Box<Line> {
         Box::new(Line {
             begun: Instant::now(),
-            id: self.id(head),
-            peer,
+            id: context.request_id.clone(),
+            peer: context.peer,
             verb: head.method.clone(),
             path: head.uri.path().to_owned(),
             version: head.version,
@@ -90,7 +87,7 @@ impl AccessLog {
         })
     }
 
-    /// Has the line of a request written, which is over.
+    /// Writes the line of a request that has ended.
     pub(super) fn close(&self, mut line: Box<Line>) {
         line.took = line.begun.elapsed();
         if self.lines.try_send(Entry::Line(line)).is_err() {
@@ -98,30 +95,22 @@ impl AccessLog {
         }
     }
 
-    /// Waits until what has been left to be written is written, but not for longer than a second.
+    /// Waits until all lines have been written, but at most for a second.
     pub fn flush(&self) {
         let (written, all) = sync_channel(1);
         if self.lines.try_send(Entry::Flush(written)).is_ok() {
-            // Whoever does not take the lines does not keep the program from its end.
+            // A reader of standard error that has stopped reading must not keep the program from ending.
             let _ = all.recv_timeout(PATIENCE);
-        }
-    }
-
-    fn id(&self, head: &Parts) -> String {
-        let given = head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-        match given.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID) {
-            Some(id) => id.to_owned(),
-            None => format!("{:08x}-{}", self.run, self.next.fetch_add(1, Relaxed)),
         }
     }
 }
 
 impl Line {
-    /// Takes down how the request was answered, and tells the client its id.
+    /// Notes the response, and adds the request's id to it.
     pub(super) fn answered(&mut self, response: &mut Response<Body>, outcome: Option<Outcome>) {
         self.status = response.status().as_u16();
         self.outcome = outcome;
-        if let Ok(id) = HeaderValue::from_str(&self.id) {
+        if let Some(id) = self.id.header_value() {
             response.headers_mut().insert(REQUEST_ID, id);
         }
     }
@@ -131,12 +120,12 @@ impl Line {
         self.sent += bytes as u64;
     }
 
-    /// Takes down why the body broke off.
+    /// Notes why the body broke off.
     pub(super) fn broke(&mut self, error: &BoxError) {
         self.broken = Some(error.to_string());
     }
 
-    /// Takes down whether the body is out, or was given up before its end.
+    /// Notes whether the whole body was sent.
     pub(super) fn ended(&mut self, whole: bool) {
         self.whole = whole;
     }
@@ -156,7 +145,7 @@ impl Line {
         let outcome = self.outcome.as_ref();
         tracing::info!(
             target: "croupier::access",
-            id = self.id,
+            id = %self.id,
             peer = self.peer.map(tracing::field::display),
             verb = %self.verb,
             version = ?self.version,
@@ -176,7 +165,7 @@ impl Entry {
     fn write(self) {
         match self {
             Entry::Line(line) => line.write(),
-            // Whoever waited no longer does not mind.
+            // The waiter may have given up, which is no error.
             Entry::Flush(written) => drop(written.try_send(())),
         }
     }
@@ -185,7 +174,7 @@ impl Entry {
 fn write(waiting: &Receiver<Entry>, lost: &AtomicU64) {
     for entry in waiting {
         entry.write();
-        // Whoever leaves a line wakes this thread if it waits for one: better once for many lines than for each.
+        // Sending a line wakes this thread if it waits for one. The pause makes that once for many lines, not for each.
         for entry in waiting.try_iter().take(WAITING) {
             entry.write();
         }

@@ -2,22 +2,48 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version, header};
+use tracing::Instrument as _;
 
 use crate::http::audience::Audience;
 use crate::http::body::Body;
 use crate::http::compression::pack;
+use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
 use crate::model::text::abridge;
 use crate::protocol::frontend::{Claim, Frontend, FrontendResponse, GroupHead, GroupRequest};
-use crate::server::group_router::GroupRouter;
+use crate::server::access_log::REQUEST_ID;
+use crate::server::group_router::{GroupRouter, MountError};
+use crate::server::mount::Mounts;
 use crate::server::request_body::BodyReader;
+use crate::service::future::MaybeReady;
+use crate::service::request_id::RequestId;
 use crate::service::{Context, RpcService};
+
+/// The span of a request.
+///
+/// A span costs more than a small call does, so there are two of them. The one around a call that is answered at once is
+/// made only at the level `debug`. The one around a reply that is waited for is made at the level `warn`, so that each
+/// warning about an upstream or an aggregate carries the id of its request.
+macro_rules! request_span {
+    ($level:expr, $labels:expr, $group:expr, $frontend:expr) => {
+        tracing::span!(
+            $level,
+            "request",
+            id = %$labels.request_id,
+            group = $group.path,
+            protocol = $frontend.protocol(),
+            method = tracing::field::Empty,
+            peer = $labels.peer.map(tracing::field::display),
+        )
+    };
+}
 
 /// One URL path, and its aliases, with one service and what is decided about its requests.
 pub struct Group {
@@ -31,24 +57,31 @@ pub struct Group {
     pub body_limit: usize,
 }
 
-/// The running whole: groups, and how their requests are taken in.
+/// Dispatches requests to groups. Clones share their groups.
+#[derive(Clone)]
 pub struct Gateway {
     groups: Groups,
     body_reader: BodyReader,
+    ids: Arc<RequestIds>,
     /// Whether responses come with an [`Outcome`] for the access log.
     observed: bool,
     /// Whether responses are packed for clients that offer to unpack them.
     compressing: bool,
 }
 
-/// The groups of a gateway, which may become others while it answers: a request keeps the group that it has found.
+/// The groups of a gateway, which can be replaced while it serves. A request keeps the group that it was dispatched to.
 #[derive(Clone)]
-pub struct Groups(Arc<ArcSwap<GroupRouter<Arc<Group>>>>);
+pub(super) struct Groups(Arc<ArcSwap<Dispatch>>);
+
+/// What is replaced as one: the groups, and which clients are trusted proxies.
+struct Dispatch {
+    router: GroupRouter<Arc<Group>>,
+    public_url: Arc<PublicUrl>,
+}
 
 impl Groups {
-    /// Puts these in the place of those that are there.
-    pub fn replace(&self, router: GroupRouter<Arc<Group>>) {
-        self.0.store(Arc::new(router));
+    pub(super) fn replace(&self, router: GroupRouter<Arc<Group>>, public_url: Arc<PublicUrl>) {
+        self.0.store(Arc::new(Dispatch { router, public_url }));
     }
 }
 
@@ -72,18 +105,27 @@ pub struct Outcome {
 }
 
 impl Gateway {
-    /// A gateway to these groups.
+    /// A gateway to groups that stay as they are. It trusts no proxy.
     pub fn new(router: GroupRouter<Arc<Group>>, body_reader: BodyReader) -> Gateway {
-        Gateway {
-            groups: Groups(Arc::new(ArcSwap::from_pointee(router))),
-            body_reader,
-            observed: false,
-            compressing: false,
-        }
+        Gateway::dispatching(Dispatch { router, public_url: Arc::default() }, body_reader)
     }
 
-    /// Its groups, for whoever replaces them.
-    pub fn groups(&self) -> Groups {
+    /// A gateway to these mounts. A [`Runtime`](crate::server::runtime::Runtime) makes one that follows their upstreams.
+    ///
+    /// # Errors
+    /// If a path is malformed, or is mounted twice.
+    pub fn serving(mounts: &Mounts, body_reader: BodyReader) -> Result<Gateway, MountError> {
+        let dispatch = Dispatch { router: mounts.router()?, public_url: mounts.public_url.clone() };
+        Ok(Gateway::dispatching(dispatch, body_reader))
+    }
+
+    fn dispatching(dispatch: Dispatch, body_reader: BodyReader) -> Gateway {
+        let groups = Groups(Arc::new(ArcSwap::from_pointee(dispatch)));
+        Gateway { groups, body_reader, ids: Arc::default(), observed: false, compressing: false }
+    }
+
+    /// The handle by which a [`Runtime`](crate::server::runtime::Runtime) replaces the groups.
+    pub(super) fn groups(&self) -> Groups {
         self.groups.clone()
     }
 
@@ -97,25 +139,34 @@ impl Gateway {
         Gateway { compressing, ..self }
     }
 
-    /// Answers one request. Where its head has an [`Audience`] as an extension, everything else is not found.
-    pub async fn answer<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> GatewayResponse
+    /// The id for a new request: the `X-Request-Id` of a trusted proxy, or a new one.
+    pub(super) fn request_id(&self, head: &Parts, peer: Option<SocketAddr>) -> RequestId {
+        let received = head.headers.get(REQUEST_ID).filter(|_| self.groups.0.load().public_url.trusts(peer));
+        received.and_then(RequestId::received).unwrap_or_else(|| self.ids.generate())
+    }
+
+    /// Serves one request. If its head has an [`Audience`] as an extension, only what is for that audience is found.
+    ///
+    /// This is what [`Server`](crate::server::Server) calls. Other HTTP servers call the gateway as a
+    /// [tower service](tower_service::Service).
+    pub async fn respond<B>(&self, head: &Parts, body: B, context: Context) -> GatewayResponse
     where
         B: http_body::Body<Data = Bytes>,
     {
-        match self.reply(head, body, peer).await {
-            Ok(answered) => answered,
+        match self.dispatch(head, body, context).await {
+            Ok(response) => response,
             Err(rejection) => rejection.into_response().into(),
         }
     }
 
-    async fn reply<B>(&self, head: &Parts, body: B, peer: Option<SocketAddr>) -> Result<GatewayResponse, HttpRejection>
+    async fn dispatch<B>(&self, head: &Parts, body: B, context: Context) -> Result<GatewayResponse, HttpRejection>
     where
         B: http_body::Body<Data = Bytes>,
     {
         check_host(head)?;
-        // Looked at without counting who looks: that would have the workers wait for each other.
-        let groups = self.groups.0.load();
-        let (group, tail) = find(&groups, head)?;
+        // `load` touches no shared reference count, for which the workers would contend.
+        let dispatch = self.groups.0.load();
+        let (group, tail) = find(&dispatch.router, head)?;
         let group_head = GroupHead::new(head, tail);
         let claim = group.claim(&group_head)?;
         let taken = match self.body_reader.take(head, body, group.body_limit).await {
@@ -123,24 +174,36 @@ impl Gateway {
             Err(rejection) => return Ok(claim.frontend.refuse(rejection).into()),
         };
         let frontend = claim.settle(group, &group_head, &taken.bytes);
-        let context = Context { peer, deadline: None };
+        let span = request_span!(tracing::Level::DEBUG, &context, group, frontend);
+        // `context` moves into the closure of a large body; a later span needs the same fields.
+        let labels = SpanLabels { request_id: context.request_id.clone(), peer: context.peer };
         let (reply, share) = match taken.share {
-            None => (
-                frontend.serve(&group.service, GroupRequest { head, tail, body: &taken.bytes, context: &context }),
-                None,
-            ),
+            None => {
+                let request = GroupRequest { head, tail, body: &taken.bytes, context: &context };
+                (span.in_scope(|| frontend.serve(&group.service, request)), None)
+            }
             Some(share) => {
                 let (service, frontend, head, tail) =
                     (group.service.clone(), frontend.clone(), head.clone(), tail.to_owned());
+                let span = span.clone();
                 let serve = move || {
                     let request = GroupRequest { head: &head, tail: &tail, body: &taken.bytes, context: &context };
-                    (frontend.serve(&service, request), Some(share))
+                    (span.in_scope(|| frontend.serve(&service, request)), Some(share))
                 };
-                // Seldom, and large: not in every request's future.
+                // Rare and large, so it is boxed: otherwise each request's future would have room for it.
                 Box::pin(self.body_reader.memory.in_turn(serve)).await
             }
         };
-        let mut replied = reply.await;
+        let mut replied = match reply {
+            MaybeReady::Now(Some(replied)) => replied,
+            pending => {
+                let disabled = span.is_disabled();
+                let span = if disabled { request_span!(tracing::Level::WARN, &labels, group, frontend) } else { span };
+                let replied = pending.instrument(span.clone()).await;
+                span.record("method", replied.method.as_ref());
+                replied
+            }
+        };
         if self.compressing {
             replied.response = pack(&head.headers, replied.response);
         }
@@ -157,6 +220,32 @@ impl From<Response<Body>> for GatewayResponse {
     /// A response to a request that has called nothing.
     fn from(response: Response<Body>) -> GatewayResponse {
         GatewayResponse { response, outcome: None }
+    }
+}
+
+/// What a span says of a request beside its group and protocol.
+struct SpanLabels {
+    request_id: RequestId,
+    peer: Option<SocketAddr>,
+}
+
+/// The next ids of a process.
+#[derive(Debug)]
+struct RequestIds {
+    /// Distinguishes the ids of this process from those of another.
+    process: u32,
+    last: AtomicU64,
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        RequestIds { process: rand::random(), last: AtomicU64::new(0) }
+    }
+}
+
+impl RequestIds {
+    fn generate(&self) -> RequestId {
+        RequestId::Generated { process: self.process, number: 1 + self.last.fetch_add(1, Relaxed) }
     }
 }
 

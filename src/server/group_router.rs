@@ -11,7 +11,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use percent_encoding::percent_decode_str;
 
@@ -28,18 +27,23 @@ struct Branch<T> {
 }
 
 /// Why nothing can be mounted at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MountError {
     /// The path does not begin with a slash.
+    #[error("a path begins with a slash")]
     NoLeadingSlash,
-    /// A segment is empty, `.` or `..`, or holds a character that no request can mean: `%`, `?`, `#`, a backslash,
+    /// A segment is empty, `.` or `..`, or has a character that no request can address: `%`, `?`, `#`, a backslash,
     /// white space or a control character.
+    #[error("{}", if .0.is_empty() { "a path has no empty segment, and no slash at its end".to_owned() } else {
+        format!("`{}` cannot be a segment of a path", .0)
+    })]
     Segment(String),
-    /// Something is mounted there already.
+    /// Another group or page is mounted there.
+    #[error("another group is mounted there")]
     Taken,
 }
 
-/// The path of a request can be read in two ways, so nobody should act on it.
+/// The path of a request can be read in two ways, so it is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ambiguous;
 
@@ -127,21 +131,6 @@ fn check(segment: &str) -> Result<(), MountError> {
     }
     Ok(())
 }
-
-impl fmt::Display for MountError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MountError::NoLeadingSlash => f.write_str("a path begins with a slash"),
-            MountError::Segment(segment) if segment.is_empty() => {
-                f.write_str("a path has no empty segment, and no slash at its end")
-            }
-            MountError::Segment(segment) => write!(f, "`{segment}` cannot be a segment of a path"),
-            MountError::Taken => f.write_str("another group is mounted there"),
-        }
-    }
-}
-
-impl std::error::Error for MountError {}
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,5 @@
-//! The rim: what happens to every request before the gateway sees it and after it has answered.
+//! What happens to every request around the gateway: the limit on requests in flight, the request id, panics, the access
+//! line.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use crate::http::body::Body;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::BoxError;
 use crate::server::gateway::{Gateway, GatewayResponse};
+use crate::service::Context as RequestContext;
 
 /// What all connections share.
 pub(super) struct Shared {
@@ -29,7 +31,8 @@ pub(super) struct Shared {
     pub(super) log: Option<AccessLog>,
 }
 
-/// The places for requests that are being answered; who finds none is refused, not queued.
+/// The permits for requests in flight. A request without one is refused, not queued: a queue would only add to the time
+/// that an overloaded server takes.
 #[derive(Debug)]
 pub(super) struct InFlightLimit {
     taken: AtomicUsize,
@@ -44,14 +47,14 @@ pub(super) struct Connection {
     pub(super) only: Option<Audience>,
 }
 
-/// A request that is being answered, until dropped: what it holds is given back then, and what it came to is told.
+/// A request that is being served. Dropping it returns its permit and writes its access line.
 pub(super) struct InFlight {
     connection: Arc<Connection>,
-    /// Whether it has one of the places.
+    /// Whether it holds a permit.
     placed: bool,
     /// The line for the access log.
     pub(super) line: Option<Box<Line>>,
-    /// For HTTP/2: the watch over this stream.
+    /// For HTTP/2: the activity of this stream.
     pub(super) stream: Option<Arc<Stream>>,
 }
 
@@ -74,10 +77,11 @@ impl InFlightLimit {
 }
 
 impl Connection {
-    /// The service of this connection: sheds load, keeps places until bodies are out, catches panics, and logs.
+    /// The service of this connection.
     ///
-    /// It is hyper's service and not tower's: the bridge between the two costs a tenth of a small request. And it is a
-    /// function, whose future hyper keeps where the last one was, instead of a box for each.
+    /// It is a service of hyper and not of tower, because the bridge between the two costs a tenth of a small request. It
+    /// is made from a function, because hyper then keeps each future in the place of the one before; a boxed future would
+    /// cost an allocation for each request.
     pub(super) fn service(
         self,
     ) -> impl Service<Request<Incoming>, Response = Response<TrackedBody>, Error = BoxError, Future: Send + 'static>
@@ -109,10 +113,13 @@ impl InFlight {
         if let Some(only) = only {
             head.extensions.insert(*only);
         }
-        self.line = shared.log.as_ref().map(|log| log.begin(&head, *peer));
-        let GatewayResponse { mut response, outcome } = match self.placed {
-            true => caught(pin!(shared.gateway.answer(&head, body, *peer))).await,
-            false => overloaded().into(),
+        let request_id = shared.gateway.request_id(&head, *peer);
+        let context = RequestContext { peer: *peer, request_id, ..RequestContext::default() };
+        self.line = shared.log.as_ref().map(|log| log.begin(&head, &context));
+        let GatewayResponse { mut response, outcome } = if self.placed {
+            catch_panic(pin!(shared.gateway.respond(&head, body, context))).await
+        } else {
+            overloaded().into()
         };
         if let Some(line) = &mut self.line {
             line.answered(&mut response, outcome);
@@ -122,7 +129,7 @@ impl InFlight {
 }
 
 impl Drop for InFlight {
-    /// A client that leaves before it is answered leaves a line all the same.
+    /// Also runs if the client leaves before the response: its request has an access line all the same.
     fn drop(&mut self) {
         let Connection { shared, pulse, .. } = self.connection.as_ref();
         if let (Some(log), Some(line)) = (&shared.log, self.line.take()) {
@@ -135,8 +142,8 @@ impl Drop for InFlight {
     }
 }
 
-/// A panic is a defect of ours, and ends the request instead of the connection.
-async fn caught(mut answer: Pin<&mut impl Future<Output = GatewayResponse>>) -> GatewayResponse {
+/// Turns a panic into a response with status 500: it ends one request instead of all requests of the connection.
+pub(super) async fn catch_panic(mut answer: Pin<&mut impl Future<Output = GatewayResponse>>) -> GatewayResponse {
     let poll = |cx: &mut Context<'_>| {
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)));
         polled.unwrap_or_else(|_| {

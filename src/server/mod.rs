@@ -1,4 +1,20 @@
-//! From sockets to the gateway and back: accepting, deadlines, limits, and an orderly end.
+//! The HTTP server and the gateway behind it.
+//!
+//! A [`Server`] accepts connections on its [`Listener`]s, within the limit on open connections, and gives each to one of
+//! its [`Workers`], if it has any. A connection notes what it does in its `Activity`; one sweep over all connections, ten
+//! times a second, closes those that exceed a timeout. Each request takes one of the permits of requests in flight and an
+//! id, leaves a line in the [`AccessLog`], and goes to the [`Gateway`].
+//!
+//! A [`Gateway`] dispatches a request to a [`Group`](gateway::Group) by its path ([`group_router`]), to one of the group's
+//! frontends by its head, and reads the body within the memory that all bodies share ([`request_body`]). It knows no
+//! protocol.
+//!
+//! The groups are built from [`Mounts`]: the groups and pages of a configuration or of an [`App`](crate::app::App). A
+//! [`Runtime`](runtime::Runtime) keeps them up to date: it discovers upstreams and reloads.
+//!
+//! A response holds its permit, its memory and its access line until its last byte has been taken, or the client has left
+//! (`TrackedBody`). When the server stops, it accepts no further connections, tells those that are open to finish, and cuts
+//! what is still busy after the drain time.
 
 mod access_log;
 mod activity;
@@ -9,8 +25,11 @@ mod listener;
 mod middleware;
 pub mod mount;
 pub mod request_body;
+pub mod runtime;
 pub mod settings;
+mod tower;
 mod tracked_body;
+mod unix_socket;
 mod workers;
 
 use std::future::{Future, poll_fn};
@@ -29,10 +48,12 @@ use tokio::time::timeout;
 
 pub use access_log::AccessLog;
 pub use listener::{BindError, Listener};
+pub use tower::{GatewayFuture, PeerAddress};
 pub use workers::Workers;
 
 use crate::http::audience::Audience;
 use crate::server::gateway::Gateway;
+use crate::server::mount::Mounts;
 use crate::server::settings::Settings;
 use activity::{Activity, ActivityMonitor, CloseRequest, Entry};
 use activity_io::ActivityIo;
@@ -40,47 +61,58 @@ use listener::Accepted;
 use middleware::{Connection, InFlightLimit, Shared};
 use workers::WorkerSlot;
 
-/// A gateway, ready to be served.
+/// Serves a gateway on listening sockets.
 pub struct Server {
     shared: Arc<Shared>,
     settings: Settings,
     workers: Option<Workers>,
+    /// Mounts whose upstreams are discovered while the server runs.
+    discovered: Option<Mounts>,
 }
 
 /// How serving ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShutdownReport {
-    /// Connections that were still answering when the time to finish was over, and were cut.
+    /// How many connections were still busy after the drain time, and were cut.
     pub cut: usize,
 }
 
 impl Server {
-    /// A server of this gateway; with a log, each request leaves a line in it.
+    /// A server of this gateway. With a log, each request leaves a line in it.
     pub fn new(gateway: Gateway, settings: Settings, log: Option<AccessLog>) -> Server {
         let gateway = gateway.compressing(settings.compress);
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
         let in_flight_limit = InFlightLimit::new(settings.in_flight);
-        Server { shared: Arc::new(Shared { gateway, in_flight_limit, log }), settings, workers: None }
+        Server { shared: Arc::new(Shared { gateway, in_flight_limit, log }), settings, workers: None, discovered: None }
     }
 
-    /// The same server, whose connections are served by these workers, and not on the runtime that it runs on; there
-    /// they are only accepted. The workers end with the server.
+    /// Serves connections on these workers. The runtime on which the server runs then only accepts them. The workers end
+    /// with the server.
     ///
-    /// The gateway's [`MemoryBudget`](crate::server::request_body::MemoryBudget) is best told to do its work
-    /// [beside](crate::server::request_body::MemoryBudget::on_runtime) the runtime that accepts.
+    /// Give the gateway's [`MemoryBudget`](crate::server::request_body::MemoryBudget) the runtime that accepts
+    /// ([`on_runtime`](crate::server::request_body::MemoryBudget::on_runtime)), so that all workers share its threads.
     pub fn on(self, workers: Workers) -> Server {
         Server { workers: Some(workers), ..self }
     }
 
-    /// Serves until `stop` is ready; then accepts nothing more, lets what runs finish within the drain deadline,
-    /// and cuts what is left.
+    /// The same server, which keeps the gateway's groups up to date with the upstreams of these mounts while it runs. Not
+    /// needed for the gateway of a [`Runtime`](runtime::Runtime), which does so itself.
+    pub(crate) fn discovering(self, mounts: Mounts) -> Server {
+        Server { discovered: Some(mounts), ..self }
+    }
+
+    /// Serves until `stop` is ready. Then it accepts no further connections, lets requests finish within the drain time,
+    /// and cuts those that remain.
     pub async fn run(mut self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) -> ShutdownReport {
         let Settings { connections, timeouts, .. } = self.settings;
         let watch = ActivityMonitor::new(timeouts);
         let slots = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
         let workers = self.workers.take();
-        let door = Arc::new(Acceptor { server: Arc::new(self), slots, watch: watch.clone(), workers });
         let mut tasks = JoinSet::new();
+        if let Some(mounts) = self.discovered.take() {
+            tasks.spawn(runtime::keep_up_to_date(&self.shared.gateway, mounts));
+        }
+        let door = Arc::new(Acceptor { server: Arc::new(self), slots, watch: watch.clone(), workers });
         let swept = watch.clone();
         tasks.spawn(async move { swept.sweep().await });
         let mut accepting = JoinSet::new();
@@ -89,17 +121,17 @@ impl Server {
         }
         stop.await;
         accepting.shutdown().await;
-        // Nobody else is at the door any more.
+        // The accepting tasks have ended, so this is the last reference.
         let workers = Arc::into_inner(door).and_then(|door| door.workers);
         end(&watch, timeouts.drain, workers).await
     }
 
-    /// Serves a connection until it ends, and gives back what it holds.
+    /// Serves a connection until it ends.
     async fn serve(self: Arc<Server>, accepted: Accepted, held: ConnectionGuard) {
         let (pulse, only) = (&held.entry.pulse, held.only);
         match accepted {
             Accepted::Tcp(stream, peer) => {
-                // Without it an answer may wait for the client's acknowledgement of the last one.
+                // Without it a response may wait until the client has acknowledged the one before.
                 let _ = stream.set_nodelay(true);
                 self.converse(stream, Some(peer), pulse, only).await;
             }
@@ -146,16 +178,17 @@ impl Server {
     }
 }
 
-/// Where connections come in.
+/// Accepts connections, and gives them to the workers.
 struct Acceptor {
     server: Arc<Server>,
     slots: Arc<Semaphore>,
     watch: Arc<ActivityMonitor>,
-    /// Not the server's, which the connections keep: the last of them could not end the thread that it runs on.
+    /// Not a field of the server: connections keep that, and the last of them could not end the thread it runs on.
     workers: Option<Workers>,
 }
 
-/// What a connection holds as long as it is open. The entry comes last: without it the connection counts as gone.
+/// What a connection holds while it is open. `entry` is dropped last: without it the connection counts as closed, and
+/// the server may end.
 struct ConnectionGuard {
     #[expect(dead_code, reason = "it is held to be dropped with the connection")]
     slot: OwnedSemaphorePermit,
@@ -176,16 +209,16 @@ impl Acceptor {
         }
     }
 
-    /// Has a connection served: by a worker if there are any, otherwise on this runtime.
+    /// Serves a connection on a worker if there are any, otherwise on this runtime.
     fn admit(&self, accepted: Accepted, slot: OwnedSemaphorePermit, only: Option<Audience>) -> std::io::Result<()> {
         let (server, entry) = (self.server.clone(), self.watch.enter());
         let Some(workers) = &self.workers else {
             tokio::spawn(server.serve(accepted, ConnectionGuard { slot, seat: None, only, entry }));
             return Ok(());
         };
-        let moving = accepted.leave()?;
+        let detached = accepted.detach()?;
         workers.spawn(move |seat| async move {
-            match moving.arrive() {
+            match detached.attach() {
                 Ok(accepted) => server.serve(accepted, ConnectionGuard { slot, seat: Some(seat), only, entry }).await,
                 Err(error) => tracing::debug!(%error, "a connection could not be taken over"),
             }
@@ -194,19 +227,19 @@ impl Acceptor {
     }
 }
 
-/// Lets what runs finish within a time, cuts what is left, and ends the workers.
+/// Lets requests finish within the drain time, cuts those that remain, and ends the workers.
 async fn end(watch: &ActivityMonitor, drain: Duration, workers: Option<Workers>) -> ShutdownReport {
     watch.order(CloseRequest::Finish);
     let cut = if timeout(drain, watch.empty()).await.is_ok() { 0 } else { watch.open() };
     watch.order(CloseRequest::Cut);
     let gone = async {
-        // A cut connection is gone as soon as its task is next polled.
+        // A cut connection ends when its task is next polled.
         watch.empty().await;
         if let Some(workers) = workers {
             workers.stop().await;
         }
     };
-    // Not even a handler that never gives way keeps the server from its end.
+    // A handler that never yields must not keep the server from ending.
     let _ = timeout(drain, gone).await;
     ShutdownReport { cut }
 }

@@ -1,5 +1,10 @@
-//! From services and the protocols they are to have to a router: each group at its path and aliases, all of them at `/`.
+//! What a gateway serves, and the router that is built from it.
+//!
+//! [`Mounts`] is plain data: a configuration file and [`App`](crate::app::App) both make one. [`Mounts::router`] turns it
+//! into the groups that requests are dispatched to. It is called again when an upstream has changed its interface, since
+//! the directory, the OpenAPI document and the pages are made from the interfaces.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::http::public_url::PublicUrl;
@@ -11,95 +16,141 @@ use crate::protocol::rest::server::Described;
 use crate::protocol::set::{ProtocolSet, ServerInfo, of_root};
 use crate::server::gateway::Group;
 use crate::server::group_router::{GroupRouter, MountError};
+use crate::server::settings::GroupLimits;
 use crate::service::future::MaybeReady;
 use crate::service::{Call, CallFuture, RpcService};
+use crate::upstream::Upstream;
 
-/// A service, and where and how it is reached.
+/// A group: a service, where it is mounted, and what is decided about its requests and calls.
 #[derive(Clone)]
 pub struct GroupMount {
-    /// The path of its group.
+    /// The path of the group.
     pub path: String,
     /// Further paths of the same group.
     pub aliases: Vec<String>,
-    /// What answers its calls.
-    pub service: Arc<dyn RpcService>,
-    /// The frontends it has.
+    /// The kind of the service, as messages name it: a word of the configuration's registry, `aggregate` or `upstream`.
+    pub kind: String,
+    /// The limits on requests and calls. Those on calls are already applied by `service`.
+    pub limits: GroupLimits,
+    /// The protocols over which the group is reached, and their options.
     pub protocols: ProtocolSet,
-    /// How many bytes a request's body may have, as sent and as unpacked.
-    pub body_limit: usize,
+    /// The service, within `limits.concurrent` and `limits.deadline` (see [`GroupLimits::limit`]).
+    pub service: Arc<dyn RpcService>,
+    /// The upstream that `service` calls, if there is one: a [`Runtime`](crate::server::runtime::Runtime) keeps what is
+    /// known of its methods up to date.
+    pub upstream: Option<Upstream>,
 }
 
-/// A page of an operator's own, and where it is.
+/// A page made from a template of the operator's, and its path.
 #[derive(Clone)]
 pub struct PageMount {
-    /// Its path.
+    /// The path of the page.
     pub path: String,
-    /// What answers the call whose answer it shows.
+    /// The path of the group whose method the page calls.
+    pub group: String,
+    /// The service of that group, within the limits of the group.
     pub service: Arc<dyn RpcService>,
-    /// The page.
+    /// The page. [`Mounts::router`] sets its public URL.
     pub page: TemplatePage,
+}
+
+/// Everything that a gateway serves: groups and pages, and the address that documents about them give.
+#[derive(Clone, Default)]
+pub struct Mounts {
+    /// The groups, in the order in which the directory lists them.
+    pub groups: Vec<GroupMount>,
+    /// The pages.
+    pub pages: Vec<PageMount>,
+    /// The address under which clients know the server, and the proxies that are trusted to say so.
+    pub public_url: Arc<PublicUrl>,
 }
 
 /// The path at which all groups are described together.
 const ROOT: &str = "/";
 
-/// A router to these groups. At `/` the directory and the description of all of them answer before whatever group is
-/// there; a group that is there keeps its calls, its WSDL and its methods.
-///
-/// # Errors
-/// Where a path is malformed or taken.
-pub fn router(groups: &[GroupMount], public_url: Arc<PublicUrl>) -> Result<GroupRouter<Arc<Group>>, MountError> {
-    with_pages(groups, &[], public_url)
-}
-
-/// A router to these groups and pages. A page at `/` answers before the directory.
-///
-/// # Errors
-/// Where a path is malformed or taken.
-pub fn with_pages(
-    groups: &[GroupMount],
-    pages: &[PageMount],
-    public_url: Arc<PublicUrl>,
-) -> Result<GroupRouter<Arc<Group>>, MountError> {
-    let listed = groups.iter().filter(|group| group.protocols.has(Protocol::Page)).map(GroupMount::listed).collect();
-    let own =
-        pages.iter().map(|page| PageSummary { path: page.path.clone(), title: page.page.title.to_string() }).collect();
-    let around = ServerInfo { public_url, listed, own };
-    let mut router = GroupRouter::default();
-    let mut root = None;
-    for mounted in groups {
-        let group = Arc::new(mounted.group(&around));
-        for path in [&mounted.path].into_iter().chain(&mounted.aliases) {
-            match path.as_str() {
-                ROOT if root.is_some() => return Err(MountError::Taken),
-                ROOT => root = Some(group.clone()),
-                path => router.mount(path, group.clone())?,
+impl Mounts {
+    /// Builds the router to the groups and pages.
+    ///
+    /// At `/` it adds the directory and the description of all groups. These come before a group that is mounted there,
+    /// which keeps its calls, its WSDL and its methods, and after a page that is mounted there.
+    ///
+    /// # Errors
+    /// If a path is malformed, or is mounted twice.
+    pub fn router(&self) -> Result<GroupRouter<Arc<Group>>, MountError> {
+        let with_pages = self.groups.iter().filter(|group| group.protocols.has(Protocol::Page));
+        let own =
+            self.pages.iter().map(|page| PageSummary { path: page.path.clone(), title: page.page.title.to_string() });
+        let info = ServerInfo {
+            public_url: self.public_url.clone(),
+            listed: with_pages.map(GroupMount::summary).collect(),
+            own: own.collect(),
+        };
+        let mut router = GroupRouter::default();
+        let mut root = None;
+        for mount in &self.groups {
+            let group = Arc::new(mount.group(&info));
+            for path in [&mount.path].into_iter().chain(&mount.aliases) {
+                place(&mut router, &mut root, path, group.clone())?;
             }
         }
-    }
-    for mounted in pages {
-        let group = Arc::new(mounted.group());
-        match mounted.path.as_str() {
-            ROOT if root.is_some() => return Err(MountError::Taken),
-            ROOT => root = Some(group),
-            path => router.mount(path, group)?,
+        for mount in &self.pages {
+            place(&mut router, &mut root, &mount.path, Arc::new(mount.group(&self.public_url)))?;
         }
+        if let Some(group) = with_all(root, &self.groups, &info) {
+            router.mount(ROOT, group)?;
+        }
+        Ok(router)
     }
-    if let Some(group) = with_all(root, groups, &around) {
-        router.mount(ROOT, group)?;
+}
+
+/// Mounts a group; one at `/` is set aside in `root`, because the description of all groups joins it there.
+fn place(
+    router: &mut GroupRouter<Arc<Group>>,
+    root: &mut Option<Arc<Group>>,
+    path: &str,
+    group: Arc<Group>,
+) -> Result<(), MountError> {
+    if path != ROOT {
+        return router.mount(path, group);
     }
-    Ok(router)
+    if root.replace(group).is_some() { Err(MountError::Taken) } else { Ok(()) }
 }
 
 impl PageMount {
-    fn group(&self) -> Group {
-        let (path, service) = (self.path.clone(), self.service.clone());
-        Group { path, service, frontends: vec![Arc::new(self.page.clone())], body_limit: 0 }
+    fn group(&self, public_url: &Arc<PublicUrl>) -> Group {
+        let page = TemplatePage { public_url: public_url.clone(), ..self.page.clone() };
+        Group {
+            path: self.path.clone(),
+            service: self.service.clone(),
+            frontends: vec![Arc::new(page)],
+            // A page is asked for with GET, so its requests have no body.
+            body_limit: 0,
+        }
     }
 }
 
 impl GroupMount {
-    fn listed(&self) -> GroupSummary {
+    /// A group at `path` with the default limits, over every protocol.
+    pub fn new(path: impl Into<String>, service: impl RpcService) -> GroupMount {
+        let limits = GroupLimits::default();
+        GroupMount {
+            path: path.into(),
+            aliases: Vec::new(),
+            kind: "service".to_owned(),
+            limits,
+            protocols: ProtocolSet::default(),
+            service: limits.limit(Arc::new(service)),
+            upstream: None,
+        }
+    }
+
+    /// A group at `path` whose calls go to an upstream, with the default limits, over every protocol.
+    pub fn upstream(path: impl Into<String>, upstream: Upstream) -> GroupMount {
+        let group = GroupMount::new(path, upstream.clone());
+        GroupMount { kind: "upstream".to_owned(), upstream: Some(upstream), ..group }
+    }
+
+    fn summary(&self) -> GroupSummary {
         GroupSummary::new(&self.path, self.aliases.clone(), &self.service.interface())
     }
 
@@ -108,41 +159,63 @@ impl GroupMount {
         Described { path, service, routes: Arc::new(self.protocols.table()) }
     }
 
-    fn group(&self, around: &ServerInfo) -> Group {
+    fn group(&self, info: &ServerInfo) -> Group {
         Group {
             path: self.path.clone(),
             service: self.service.clone(),
-            frontends: self.protocols.of_group(&self.path, around),
-            body_limit: self.body_limit,
+            frontends: self.protocols.of_group(&self.path, info),
+            body_limit: self.limits.body,
         }
     }
 }
 
-/// What is mounted at `/`, with the frontends of all groups before its own; `None` where there is nothing to mount.
-fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], around: &ServerInfo) -> Option<Arc<Group>> {
+impl fmt::Debug for GroupMount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupMount")
+            .field("path", &self.path)
+            .field("aliases", &self.aliases)
+            .field("kind", &self.kind)
+            .field("limits", &self.limits)
+            .field("protocols", &self.protocols)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PageMount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageMount")
+            .field("path", &self.path)
+            .field("group", &self.group)
+            .field("page", &self.page)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The group at `/`: the frontends that describe all groups, joined with what is mounted there; `None` if neither exists.
+fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) -> Option<Arc<Group>> {
     let described = groups.iter().filter(|group| group.protocols.has(Protocol::Rest));
-    let mut frontends = of_root(around, described.map(GroupMount::described).collect());
+    let mut frontends = of_root(info, described.map(GroupMount::described).collect());
     match root {
         Some(group) if frontends.is_empty() => Some(group),
         Some(group) => {
-            // A page that somebody has put there is meant to be seen.
-            let at = if group.frontends.iter().all(|frontend| frontend.is_page()) { 0 } else { frontends.len() };
-            frontends.splice(at..at, group.frontends.iter().cloned());
+            // A page that an operator mounts at `/` replaces the directory; a group there does not.
+            let position = if group.frontends.iter().all(|frontend| frontend.is_page()) { 0 } else { frontends.len() };
+            frontends.splice(position..position, group.frontends.iter().cloned());
             let (path, service) = (group.path.clone(), group.service.clone());
             Some(Arc::new(Group { path, service, frontends, body_limit: group.body_limit }))
         }
         None if frontends.is_empty() => None,
         None => {
-            let service = Arc::new(Nothing(Arc::default()));
+            let service = Arc::new(EmptyService(Arc::default()));
             Some(Arc::new(Group { path: ROOT.to_owned(), service, frontends, body_limit: 0 }))
         }
     }
 }
 
 /// The service of a path at which nothing is mounted.
-struct Nothing(Arc<Interface>);
+struct EmptyService(Arc<Interface>);
 
-impl RpcService for Nothing {
+impl RpcService for EmptyService {
     fn interface(&self) -> Arc<Interface> {
         self.0.clone()
     }

@@ -1,4 +1,4 @@
-//! A request's body into memory: within its limit, its time and its share of the memory, and unpacked.
+//! Reads the body of a request: within its size limit, its timeout and the memory that all bodies share; decompressed.
 
 use std::io::Read;
 use std::num::NonZero;
@@ -17,53 +17,54 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::rejection::HttpRejection;
 use crate::model::text::abridge;
+use crate::server::settings::Settings;
 use crate::service::future::{run_blocking, with_timeout};
 
-/// Up to this many bytes a body takes no share of the memory: the limit on connections bounds them all.
+/// A body of at most this many bytes reserves no memory: the limits on connections and requests bound them.
 const SMALL: usize = 16 * 1024;
-/// How much memory a byte of a request may come to take, as text, tree, arguments and answer together.
+/// How many bytes of memory a byte of a request may come to use, as text, tree, arguments and result together.
 const FACTOR: usize = 6;
-/// How long a body waits for its share before it is refused.
+/// How long a body waits for memory before it is refused.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The memory is counted in units of so many bytes.
+/// The memory is counted in units of this many bytes.
 const UNIT: usize = 1024;
 
-/// The memory that all bodies together may take while they are read, parsed and answered.
+/// The memory that all bodies together may use while they are read and their calls run.
 #[derive(Debug, Clone)]
 pub struct MemoryBudget {
     units: Arc<Semaphore>,
-    /// Half as many as there are processors: the other half is for small documents, and what is made of a large one
-    /// may for a while be far larger than its share.
+    /// How many large bodies are parsed at the same time: half as many as there are processors. The other half is left to
+    /// small documents; and while a large one is parsed, it may use more than it has reserved.
     turns: Arc<Semaphore>,
-    /// The runtime beside which turns are taken, if not beside that of whoever takes one.
+    /// The runtime whose blocking threads parse large bodies; `None` for the current one.
     runtime: Option<Handle>,
 }
 
-/// How bodies are taken in.
+/// Reads bodies.
 #[derive(Debug, Clone)]
 pub struct BodyReader {
-    /// The memory for all of them together.
+    /// The memory for all bodies together.
     pub memory: MemoryBudget,
-    /// How long one may take to arrive.
+    /// How long a body may take to arrive.
     pub deadline: Duration,
 }
 
-/// A body, whole and unpacked, and its share of the memory.
+/// A body, whole and decompressed, and the memory that it has reserved.
 #[derive(Debug)]
 pub struct Taken {
     /// The body.
     pub bytes: Bytes,
-    /// Its share, to be held as long as anything made of the body lives.
+    /// The reserved memory, to be held as long as anything made from the body is in use.
     pub share: Option<OwnedSemaphorePermit>,
 }
 
-/// The share of the memory that a body of so many bytes takes, in bytes.
+/// How many bytes of memory a body of this size reserves.
 pub fn counted(bytes: usize) -> usize {
     if bytes <= SMALL { 0 } else { bytes.saturating_mul(FACTOR) }
 }
 
 impl MemoryBudget {
-    /// So many bytes, rounded up to 1 KiB.
+    /// A budget of this many bytes, rounded up to 1 KiB.
     pub fn new(bytes: usize) -> MemoryBudget {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         MemoryBudget {
@@ -97,7 +98,7 @@ impl MemoryBudget {
         .await
     }
 
-    /// Makes `share` cover a body of so many bytes.
+    /// Extends `share` until it covers a body of this many bytes.
     async fn cover(&self, share: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), HttpRejection> {
         let held = share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let missing = counted(bytes).div_ceil(UNIT).saturating_sub(held);
@@ -147,6 +148,11 @@ impl MemoryBudget {
 }
 
 impl BodyReader {
+    /// A reader with the memory and the time that the settings allow.
+    pub fn new(settings: &Settings) -> BodyReader {
+        BodyReader { memory: MemoryBudget::new(settings.memory), deadline: settings.timeouts.body }
+    }
+
     /// Takes in a body of at most `limit` bytes, as sent and as unpacked.
     ///
     /// # Errors
@@ -169,7 +175,7 @@ impl BodyReader {
         let taken = taken
             .ok_or_else(|| HttpRejection::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
         match coding {
-            // Seldom, and large: not in every request's future.
+            // Rare and large, so it is boxed: otherwise each request's future would have room for it.
             Some(coding) => Box::pin(self.memory.unpack(coding.reader(taken.bytes), limit, taken.share)).await,
             None => Ok(taken),
         }
@@ -182,15 +188,16 @@ impl BodyReader {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let mut body = pin!(body);
         let (mut first, mut all, mut share) = (Bytes::new(), BytesMut::new(), None);
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| HttpRejection::new(StatusCode::BAD_REQUEST, "the request broke off"))?;
+        // The error of a body need not be `Send`, so it is dropped before anything is waited for.
+        while let Some(frame) = body.frame().await.map(|frame| frame.map_err(drop)) {
+            let frame = frame.map_err(|()| HttpRejection::new(StatusCode::BAD_REQUEST, "the request broke off"))?;
             let Ok(data) = frame.into_data() else { continue };
             let length = first.len().max(all.len()) + data.len();
             if length > limit {
                 return Err(too_large(limit));
             }
-            // All that is to come is covered as soon as the client has shown itself in earnest: of two that held a
-            // half of what they need, neither could go on.
+            // Reserve memory for the whole announced length at once: two half-reserved bodies would deadlock. It is done
+            // only after more than `SMALL` bytes have come, so that an announcement alone reserves nothing.
             let until = if length > SMALL { length.max(announced) } else { length };
             self.memory.cover(&mut share, until).await?;
             if first.is_empty() {
@@ -250,7 +257,7 @@ fn is_zlib(packed: &[u8]) -> bool {
     }
 }
 
-/// A body that is being unpacked, with its share of the memory.
+/// A body that is being decompressed, with the memory that it has reserved.
 struct Unpacking<R> {
     packed: R,
     unpacked: Vec<u8>,
@@ -258,7 +265,7 @@ struct Unpacking<R> {
 }
 
 impl<R: Read> Unpacking<R> {
-    /// Reads on until there are so many bytes; answers whether the end came first.
+    /// Reads on until there are `until` bytes. Returns whether the end came first.
     fn read_on(mut self, until: usize) -> Result<(Self, bool), HttpRejection> {
         let room = until.saturating_sub(self.unpacked.len());
         let read = self.packed.by_ref().take(u64::try_from(room).unwrap_or(u64::MAX)).read_to_end(&mut self.unpacked);

@@ -1,65 +1,170 @@
-//! How the server treats connections: limits and deadlines, with the defaults that a careful operator would choose.
+//! Where a server listens, its limits and its timeouts.
+//!
+//! These types are read from the configuration as they are: each doc comment of a field is the text about its key in
+//! `docs/configuration.md`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::http::audience::Audience;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 
-/// Where a server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use crate::codec::Limits;
+use crate::http::audience::Audience;
+use crate::model::units::{Period, Size, bytes, duration};
+use crate::protocol::set::ProtocolSet;
+use crate::service::RpcService;
+use crate::service::layer::layered;
+use crate::service::limits::Limiter;
+
+/// Where a server listens: `"127.0.0.1:8008"`, `"[::1]:8008"` or `"unix:/run/croupier.sock"`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum ListenAddress {
-    /// A TCP address and port; port 0 takes any that is free.
+    /// A TCP address and port. With port 0 the system chooses a free port.
     Tcp(SocketAddr),
-    /// A unix socket at this path.
+    /// A unix socket at this path. Other systems than unix refuse to bind it.
     Unix(PathBuf),
 }
 
-/// A place to listen, and what is answered there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The `format` of [`ListenAddress`] in a JSON Schema.
+pub const ADDRESS: &str = "address";
+
+/// An address to listen on, and what is served there.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(from = "ListenerForm", into = "ListenerForm")]
+#[schemars(with = "ListenerForm")]
 pub struct ListenerConfig {
-    /// The place.
+    /// The address.
     pub listen: ListenAddress,
-    /// What is answered there alone; everything, if that is not said.
+    /// What is served there; `None` for everything.
     pub serves: Option<Audience>,
 }
 
-/// Limits on what all clients together may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An address to listen on: the address itself, or a table with it.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+enum ListenerForm {
+    /// An address where pages and the API are served.
+    Address(ListenAddress),
+    /// An address where only pages or only the API are served.
+    Table(ListenerTable),
+}
+
+/// An address to listen on where only pages or only the API are served.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ListenerTable {
+    /// The address.
+    address: ListenAddress,
+    /// What is served here: only pages, or only the API. Without it, both.
+    #[serde(default)]
+    serves: Option<Audience>,
+}
+
+/// The limits on what all clients together may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// Connections open at a time; further ones wait unaccepted (4,096 by default).
+    /// How many connections may be open at the same time. Further connections wait in the system's queue until one
+    /// closes.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: usize,
-    /// Requests being answered at a time; further ones are refused with 503 (2,048 by default).
+    /// How many requests may be served at the same time. Further requests are refused with status 503.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub in_flight: usize,
-    /// Bytes that all request bodies together may take while they are read, parsed and answered (48 MiB by
-    /// default). A request of more than 16 KiB is counted with six times its size.
+    /// How many bytes of memory all request bodies together may use while they are read and their calls run. A body of
+    /// more than 16 KiB counts six times its size, because the values made from it are larger than the body. A body for
+    /// which no memory becomes free within two seconds is refused with status 503.
+    #[serde(with = "bytes")]
+    #[schemars(with = "Size", extend("minimum" = 1 << 20))]
     pub memory: usize,
-    /// Bytes of a request's head, its line and headers (32 KiB by default).
+    /// How many bytes the request line and headers of a request may have.
+    #[serde(with = "bytes")]
+    #[schemars(with = "Size", extend("minimum" = 8 << 10, "maximum" = 16 << 20))]
     pub head_bytes: usize,
-    /// HTTP/2 streams open at a time on one connection (100 by default).
+    /// How many HTTP/2 streams may be open at the same time on one connection.
+    #[schemars(range(min = 1))]
     pub streams: u32,
-    /// Whether answers are packed with gzip for clients that offer to unpack them (not by default: it saves bytes and
-    /// costs time).
+    /// Whether responses of 1,400 bytes or more are compressed with gzip for clients that accept it. This saves bytes and
+    /// costs CPU time.
     pub compress: bool,
-    /// How long each phase may take.
+    /// How long each phase of a connection may take.
     pub timeouts: Timeouts,
 }
 
 /// How long each phase of a connection may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Timeouts {
-    /// From the first byte of a request's head to its last (10 s by default).
+    /// From the first byte of a request's head to the last.
+    #[serde(with = "duration")]
+    #[schemars(with = "Period", extend("minimum" = 1, "maximum" = LONGEST))]
     pub header: Duration,
-    /// From the end of the head to the end of the body (30 s by default).
+    /// From the end of a request's head to the end of its body.
+    #[serde(with = "duration")]
+    #[schemars(with = "Period", extend("minimum" = 1, "maximum" = LONGEST))]
     pub body: Duration,
-    /// Between two requests of one connection, and before the first (75 s by default).
+    /// Between two requests on one connection, and before the first.
+    #[serde(with = "duration")]
+    #[schemars(with = "Period", extend("minimum" = 1, "maximum" = LONGEST))]
     pub idle: Duration,
-    /// Without the client taking a single byte of its answer (30 s by default).
+    /// How long the client may take no byte of its response before the connection is closed.
+    #[serde(with = "duration")]
+    #[schemars(with = "Period", extend("minimum" = 1, "maximum" = LONGEST))]
     pub write: Duration,
-    /// From the signal to stop until what still runs is cut off (10 s by default).
+    /// From the signal to stop until the connections that are still busy are closed; `"0s"` closes them at once.
+    #[serde(with = "duration")]
+    #[schemars(with = "Period", extend("maximum" = LONGEST))]
     pub drain: Duration,
+}
+
+/// The longest configurable time, in milliseconds: 30 days.
+const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// The limits on each request to a group and on each of its calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GroupLimits {
+    /// How many bytes the body of a request may have, both as sent and after decompression.
+    #[serde(with = "bytes")]
+    #[schemars(with = "Size", extend("minimum" = 1))]
+    pub body: usize,
+    /// How many levels deep values may be nested.
+    #[schemars(range(min = 1, max = 256))]
+    pub depth: usize,
+    /// How many elements a document may have.
+    #[schemars(range(min = 1))]
+    pub elements: usize,
+    /// How many calls one `system.multicall` or JSON-RPC batch may hold.
+    #[schemars(range(min = 1))]
+    pub batch: usize,
+    /// How many calls of the group may run at the same time. Further calls wait, at most until their deadline.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub concurrent: usize,
+    /// How long a call may take, including the time it waits for others to finish.
+    #[serde(with = "duration")]
+    #[schemars(with = "Period", extend("minimum" = 1, "maximum" = LONGEST))]
+    pub deadline: Duration,
+}
+
+impl GroupLimits {
+    /// Wraps a service so that its calls keep to `concurrent` and `deadline`.
+    pub fn limit(&self, service: Arc<dyn RpcService>) -> Arc<dyn RpcService> {
+        layered(service, Limiter::new(self.concurrent, self.deadline))
+    }
+}
+
+impl Default for GroupLimits {
+    fn default() -> Self {
+        let ProtocolSet { limits: Limits { depth, elements }, multicall: batch, .. } = ProtocolSet::default();
+        GroupLimits { body: 4 << 20, depth, elements, batch, concurrent: 1024, deadline: Duration::from_secs(60) }
+    }
 }
 
 impl Default for Settings {
@@ -114,27 +219,122 @@ impl From<ListenAddress> for ListenerConfig {
     }
 }
 
+impl From<ListenerForm> for ListenerConfig {
+    fn from(form: ListenerForm) -> ListenerConfig {
+        match form {
+            ListenerForm::Address(listen) => ListenerConfig::from(listen),
+            ListenerForm::Table(ListenerTable { address: listen, serves }) => ListenerConfig { listen, serves },
+        }
+    }
+}
+
+impl From<ListenerConfig> for ListenerForm {
+    fn from(ListenerConfig { listen: address, serves }: ListenerConfig) -> ListenerForm {
+        match serves {
+            None => ListenerForm::Address(address),
+            serves => ListenerForm::Table(ListenerTable { address, serves }),
+        }
+    }
+}
+
 impl FromStr for ListenAddress {
     type Err = ListenAddressError;
 
     /// Reads `127.0.0.1:8008`, `[::1]:8008` or `unix:/run/croupier.sock`.
     fn from_str(text: &str) -> Result<ListenAddress, ListenAddressError> {
         match text.strip_prefix("unix:") {
-            Some("") => Err(ListenAddressError),
+            Some(path) if path.len() > LONGEST_SOCKET_PATH => Err(ListenAddressError::SocketPathTooLong(path.len())),
+            Some(path) if path.is_empty() || path.contains('\0') => Err(ListenAddressError::Malformed { meant: None }),
             Some(path) => Ok(ListenAddress::Unix(path.into())),
-            None => text.parse().map(ListenAddress::Tcp).map_err(|_| ListenAddressError),
+            None => {
+                text.parse().map(ListenAddress::Tcp).map_err(|_| ListenAddressError::Malformed { meant: meant(text) })
+            }
         }
     }
 }
 
-/// The text names no place to listen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListenAddressError;
+/// How many bytes the path of a unix socket may have: the size of the kernel's structure for it, less a NUL.
+const LONGEST_SOCKET_PATH: usize = 107;
 
-impl fmt::Display for ListenAddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not an address such as 127.0.0.1:8008, [::1]:8008 or unix:/run/croupier.sock")
+/// The text is not a valid address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListenAddressError {
+    /// The path of a unix socket has this many bytes, which are more than the system allows.
+    #[error("the path of a unix socket has at most {LONGEST_SOCKET_PATH} bytes, not {0}")]
+    SocketPathTooLong(usize),
+    /// The text is neither an IP address with a port nor `unix:` with a path.
+    #[error("{}", .meant.as_ref().map_or(FORMS.to_owned(), |meant| format!("did you mean `{meant}`?")))]
+    Malformed {
+        /// The valid address that was probably meant.
+        meant: Option<String>,
+    },
+}
+
+const FORMS: &str = "an address is such as \"127.0.0.1:8008\", \"[::1]:8008\" or \"unix:/run/croupier.sock\"";
+
+/// The valid address that was probably meant by an invalid one.
+fn meant(text: &str) -> Option<String> {
+    let candidates = match text.rsplit_once(':') {
+        _ if text.starts_with('/') => vec![format!("unix:{text}")],
+        Some(("", port)) => vec![format!("0.0.0.0:{port}")],
+        Some(("localhost", port)) => vec![format!("127.0.0.1:{port}")],
+        Some(_) => vec![format!("[{text}]:8008")],
+        None => vec![format!("{text}:8008"), format!("127.0.0.1:{text}")],
+    };
+    let is_valid =
+        |text: &String| text.starts_with("unix:/") && !text.contains('\0') || text.parse::<SocketAddr>().is_ok();
+    candidates.into_iter().find(is_valid)
+}
+
+impl TryFrom<String> for ListenAddress {
+    type Error = ListenAddressError;
+
+    fn try_from(text: String) -> Result<ListenAddress, ListenAddressError> {
+        text.parse()
     }
 }
 
-impl std::error::Error for ListenAddressError {}
+impl From<ListenAddress> for String {
+    fn from(address: ListenAddress) -> String {
+        address.to_string()
+    }
+}
+
+impl JsonSchema for ListenAddress {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ListenAddress".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": ADDRESS })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_read_comes_with_the_likely_one() {
+        for (text, hint) in [
+            (":8008", "did you mean `0.0.0.0:8008`?"),
+            ("localhost:80", "did you mean `127.0.0.1:80`?"),
+            ("8008", "did you mean `127.0.0.1:8008`?"),
+            ("10.0.0.1", "did you mean `10.0.0.1:8008`?"),
+            ("::1", "did you mean `[::1]:8008`?"),
+            ("/run/c.sock", "did you mean `unix:/run/c.sock`?"),
+        ] {
+            assert_eq!(text.parse::<ListenAddress>().unwrap_err().to_string(), hint);
+        }
+        let plain = "an address is such as \"127.0.0.1:8008\", \"[::1]:8008\" or \"unix:/run/croupier.sock\"";
+        for text in ["", "unix:", "example.org:80", "1.2.3.4:99999", "unix:/a\0b", "http://127.0.0.1:80"] {
+            assert_eq!(text.parse::<ListenAddress>().unwrap_err().to_string(), plain, "{text}");
+        }
+        assert!(format!("unix:/{}", "x".repeat(106)).parse::<ListenAddress>().is_ok());
+        assert!(format!("unix:/{}", "x".repeat(107)).parse::<ListenAddress>().is_err());
+    }
+}

@@ -1,4 +1,4 @@
-//! A response body that knows when it is out: what was held for it is given back, and what it came to is told.
+//! A response body that tracks how much of it has been sent, and releases what its request holds when it ends.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,7 +10,7 @@ use super::middleware::InFlight;
 use crate::http::body::Body;
 use crate::model::fault::BoxError;
 
-/// A response body with its request, which runs until the body is out.
+/// A response body with its request, which is in flight until the body has been sent or dropped.
 pub(super) struct TrackedBody {
     pub(super) body: Body,
     pub(super) in_flight: InFlight,

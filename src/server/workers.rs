@@ -1,4 +1,4 @@
-//! Workers: threads with a runtime each, over which the connections are spread.
+//! Workers: threads with a runtime each, among which the connections are distributed.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -14,22 +14,23 @@ use tokio::task::JoinHandle;
 
 /// Threads that serve connections, each with a runtime of its own.
 ///
-/// A connection stays with one of them from its first byte to its last, and whatever it does wakes no other thread:
-/// a small request costs less than on a runtime whose threads take tasks from each other. The price is that nobody
-/// takes over from a thread that is held up, so a handler that computes for long should give way now and then.
+/// A connection stays on one worker from its first byte to its last, and wakes no other thread. A small request therefore
+/// costs less than on a runtime whose threads steal tasks from each other. The price: no other thread takes over the
+/// connections of a worker that is busy, so a handler that computes for long has to yield.
 ///
-/// Workers that are dropped end as soon as what runs on them gives way; nobody waits for that.
+/// Dropped workers end when the tasks on them next yield; dropping does not wait for that.
 #[derive(Debug)]
 pub struct Workers {
     each: Vec<Worker>,
-    /// How many connections there were so far: where the search for the next one's worker begins.
+    /// How many connections have been assigned. The search for the next worker starts at this index, so that equal
+    /// workers take turns.
     turn: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct Worker {
     runtime: Handle,
-    /// How many connections it has.
+    /// How many connections it serves.
     open: Arc<AtomicUsize>,
     /// Never sent to: the worker ends when this is dropped.
     stop: oneshot::Sender<Infallible>,
@@ -37,37 +38,35 @@ struct Worker {
     ended: oneshot::Receiver<Infallible>,
 }
 
-/// A connection's place with its worker, given up when dropped.
+/// Counts a connection of a worker until it is dropped.
 #[derive(Debug)]
 pub(super) struct WorkerSlot(Arc<AtomicUsize>);
 
 impl Workers {
-    /// Starts so many workers, and at least one.
+    /// Starts `count` workers, but at least one.
     ///
     /// # Errors
-    /// Where the system has no thread or no descriptor left.
+    /// If the system has no thread or no file descriptor left.
     pub fn start(count: usize) -> io::Result<Workers> {
         let each = (0..count.max(1)).map(Worker::start).collect::<io::Result<_>>()?;
         Ok(Workers { each, turn: AtomicUsize::new(0) })
     }
 
-    /// Ends the workers and waits until they have: what still runs on them is dropped as soon as it gives way.
+    /// Ends the workers and waits for them. Tasks that still run on them are dropped when they next yield.
     pub async fn stop(self) {
         let told = self.each.into_iter().map(|worker| {
             drop(worker.stop);
             worker.ended
         });
-        // All are told before the first is waited for.
+        // Stop all of them before waiting for the first.
         for ended in told.collect::<Vec<_>>() {
-            // An error is what is waited for.
+            // The channel closes when the worker has ended, which is an error here.
             let _ = ended.await;
         }
     }
 
-    /// Runs a connection's task, which is given its seat to keep, on the worker that has the fewest connections; of
-    /// several such workers each has its turn.
-    ///
-    /// A task that panics ends, and its worker goes on.
+    /// Spawns the task of a connection on the worker with the fewest connections; equal workers take turns. The task has to
+    /// keep its slot. A panic ends the task and not the worker.
     pub(super) fn spawn<F>(&self, task: impl FnOnce(WorkerSlot) -> F) -> Option<JoinHandle<F::Output>>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -76,7 +75,7 @@ impl Workers {
         Some(worker.runtime.spawn(task(worker.seat())))
     }
 
-    /// There is one, since there is at least one worker.
+    /// The worker with the fewest connections. There is at least one worker, so it is never `None`.
     fn least(&self) -> Option<&Worker> {
         let count = self.each.len();
         let first = self.turn.fetch_add(1, Relaxed).checked_rem(count)?;
@@ -109,13 +108,13 @@ impl Drop for WorkerSlot {
     }
 }
 
-/// A worker's life. Its runtime is made and dropped on its own thread, since whoever starts it may be inside of a
-/// runtime, where no other may be dropped.
+/// Runs a worker. Its runtime is built and dropped on its own thread: the caller may be inside another runtime, where
+/// dropping one panics.
 fn work(ready: &mpsc::Sender<io::Result<Handle>>, stopped: oneshot::Receiver<Infallible>) {
     match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
             let _ = ready.send(Ok(runtime.handle().clone()));
-            // An error is what is waited for.
+            // The channel closes when the worker has to stop, which is an error here.
             let _ = runtime.block_on(stopped);
         }
         Err(error) => {

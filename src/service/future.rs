@@ -116,7 +116,9 @@ pub async fn with_deadline<F: Future>(deadline: Option<Instant>, future: F) -> O
 /// Does work that takes long on a thread beside a runtime's own: so the system shares the processors out between
 /// this and what is small, and nothing waits behind it.
 pub async fn run_blocking<T: Send + 'static>(runtime: &Handle, work: impl FnOnce() -> T + Send + 'static) -> T {
-    match runtime.spawn_blocking(work).await {
+    // Log lines of the work belong to the same request as those of its caller.
+    let span = tracing::Span::current();
+    match runtime.spawn_blocking(move || span.in_scope(work)).await {
         Ok(done) => done,
         Err(failed) => match failed.try_into_panic() {
             Ok(panic) => resume_unwind(panic),

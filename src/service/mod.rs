@@ -8,6 +8,7 @@ pub mod layer;
 pub mod limits;
 pub mod local;
 pub mod passthrough;
+pub mod request_id;
 pub mod rows;
 
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ use crate::service::args::Args;
 use crate::service::batch::Batch;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawResponse};
+use crate::service::request_id::RequestId;
 
 /// A service that is called by method name: in-process, an upstream, an aggregate, or a wrapper around another.
 ///
@@ -88,6 +90,8 @@ pub enum CallForm<'a> {
 pub struct Context {
     /// Where the request came from; `None` for a unix socket.
     pub peer: Option<SocketAddr>,
+    /// The id of the request, for log lines and for requests to upstreams.
+    pub request_id: RequestId,
     /// When the answer is of no use any more.
     pub deadline: Option<Instant>,
 }

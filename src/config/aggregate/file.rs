@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::config::units::{Period, Size};
+use crate::model::units::{Period, Size};
 use crate::service::aggregate::OnError;
 
 /// A service made of calls to other groups; it stands in the place of `service`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use toml::{Spanned, Value};
 
-use super::CloseRequest;
+use super::AggregateResolver;
 use super::file::{CallFile, MethodFile, OnErrorFile, ParamFile};
 use super::literal::{Meant, is_name, literal, meant, misfit, raw};
 use crate::config::page::no_method;
@@ -29,7 +29,7 @@ pub(super) struct Inherited {
 
 /// A method, as far as nothing is wrong with it; what is has been told.
 pub(super) fn composed(
-    order: &mut CloseRequest<'_>,
+    order: &mut AggregateResolver<'_>,
     name: &Spanned<String>,
     file: MethodFile,
     inherited: Inherited,
@@ -76,7 +76,7 @@ fn wrong_name(name: &Spanned<String>, on_error: OnError) -> Option<Problem> {
 
 /// One call; `None` where what it calls is not there, or something is wrong with that.
 fn part(
-    order: &mut CloseRequest<'_>,
+    order: &mut AggregateResolver<'_>,
     name: &Spanned<String>,
     file: CallFile,
     inherited: Inherited,

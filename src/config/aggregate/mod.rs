@@ -12,7 +12,7 @@ pub(super) use file::AggregateFile;
 
 use super::page::no_group;
 use super::problem::Problem;
-use super::resolve::{Made, Standing, limited};
+use super::resolve::{Backend, ResolvedGroup};
 use crate::model::text::abridge;
 use crate::service::RpcService;
 use crate::service::aggregate::Aggregate;
@@ -20,35 +20,35 @@ use file::MethodFile;
 use method::{Inherited, composed};
 
 /// Makes the services of all aggregates, each after those that it calls.
-pub(super) fn resolve(groups: &mut [Standing], problems: &mut Vec<Problem>) {
-    let mut order = CloseRequest { groups, on_the_way: Vec::new(), problems };
+pub(super) fn resolve(groups: &mut [ResolvedGroup], problems: &mut Vec<Problem>) {
+    let mut order = AggregateResolver { groups, on_the_way: Vec::new(), problems };
     for at in 0..order.groups.len() {
         order.settle(at);
     }
 }
 
 /// Making aggregates, each of which may need others first.
-pub(super) struct CloseRequest<'g> {
-    groups: &'g mut [Standing],
+pub(super) struct AggregateResolver<'g> {
+    groups: &'g mut [ResolvedGroup],
     /// The aggregates that are being made, each needed by the one before it.
     on_the_way: Vec<usize>,
     problems: &'g mut Vec<Problem>,
 }
 
-impl CloseRequest<'_> {
+impl AggregateResolver<'_> {
     /// Sees to it that a group has its service, if it can have one.
     fn settle(&mut self, at: usize) {
         let Some(group) = self.groups.get_mut(at) else { return };
-        if !matches!(group.made, Made::Aggregate(_)) {
+        if !matches!(group.backend, Backend::Aggregate(_)) {
             return;
         }
-        let Made::Aggregate(file) = std::mem::replace(&mut group.made, Made::Broken) else { return };
+        let Backend::Aggregate(file) = std::mem::replace(&mut group.backend, Backend::Broken) else { return };
         let (path, limits) = (group.path.clone(), group.limits);
         self.on_the_way.push(at);
         let made = self.aggregate(*file, &path);
         self.on_the_way.pop();
         if let (Some(group), Some(made)) = (self.groups.get_mut(at), made) {
-            group.made = Made::RpcService(limited(Arc::new(made), &limits));
+            group.backend = Backend::Service(limits.limit(Arc::new(made)));
         }
     }
 
@@ -93,10 +93,7 @@ impl CloseRequest<'_> {
         }
         self.settle(at);
         let other = self.groups.get(at)?;
-        match &other.made {
-            Made::RpcService(service) => Some((other.path.get_ref().clone(), service.clone())),
-            _ => None,
-        }
+        Some((other.path.get_ref().clone(), other.service()?))
     }
 
     /// A call that leads back to where it came from.

@@ -69,7 +69,8 @@ fn post(path: &str, method: &str, more: &str) -> String {
 
 #[test]
 fn each_request_leaves_a_line_that_says_how_it_ended() {
-    let mut program = Program::start("access", CONFIG);
+    let config = format!("public.trusted-proxies = ['127.0.0.1']\n{CONFIG}");
+    let mut program = Program::start("access", &config);
     let answer = program.ask(&post("/wheel/american", "spin", "X-Request-Id: mine-7\r\n"));
     assert!(answer.contains("\r\nx-request-id: mine-7\r\n"), "{answer}");
     let line = program.line();
@@ -95,6 +96,55 @@ fn each_request_leaves_a_line_that_says_how_it_ended() {
     program.ask(&post("/nowhere", "spin", ""));
     let line = program.line();
     assert_eq!((&line["outcome"], &line["status"], &line["group"]), (&"http".into(), &404.into(), &Value::Null));
+}
+
+#[test]
+fn the_id_of_a_stranger_is_replaced() {
+    let mut program = Program::start("stranger", CONFIG);
+    let answer = program.ask(&post("/wheel/american", "spin", "X-Request-Id: mine-7\r\n"));
+    let id = program.line()["id"].as_str().unwrap().to_owned();
+    assert!(id.ends_with("-1"), "{id}");
+    assert!(answer.contains(&format!("\r\nx-request-id: {id}\r\n")), "{answer}");
+}
+
+/// A port on which no process listens: it was free a moment ago.
+fn closed_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn a_warning_carries_the_id_of_its_request() {
+    let upstream = format!(
+        "[group.'/old']\nupstream = {{ urls = ['http://127.0.0.1:{}/'], protocol = 'xml-rpc' }}\n",
+        closed_port()
+    );
+    let mut program = Program::start("warning", &format!("log.level = 'warn'\n{CONFIG}{upstream}"));
+    // Warnings about discovery belong to no request.
+    let answer = program.ask(&post("/old", "spin", ""));
+    let warning = loop {
+        let line = program.line();
+        if line["span"].is_object() {
+            break line;
+        }
+    };
+    assert_eq!(warning["level"], "WARN");
+    assert_eq!((&warning["span"]["group"], &warning["span"]["protocol"]), (&"/old".into(), &"xml-rpc".into()));
+    let id = warning["span"]["id"].as_str().unwrap();
+    assert!(answer.contains(&format!("\r\nx-request-id: {id}\r\n")), "{warning} {answer}");
+    drop(program);
+
+    let mut program = Program::start("access-warning", &format!("{CONFIG}{upstream}"));
+    program.ask(&post("/old", "spin", ""));
+    let (mut of_warning, mut of_access) = (None, None);
+    while of_warning.is_none() || of_access.is_none() {
+        let line = program.line();
+        if line["target"] == "croupier::access" {
+            of_access = Some(line["id"].clone());
+        } else if line["span"].is_object() {
+            of_warning = Some(line["span"]["id"].clone());
+        }
+    }
+    assert_eq!(of_warning, of_access);
 }
 
 #[test]

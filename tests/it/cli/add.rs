@@ -92,7 +92,7 @@ fn what_was_printed_is_served() {
         let url = format!("http://{}/{path}", server.address);
         let text = add(&[&url, "--path", "/far"]).stdout;
         let config = Config::parse(path, &text, &Registry::standard()).unwrap();
-        let remote = config.groups[0].remote.clone().unwrap();
+        let remote = config.groups[0].upstream.clone().unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         assert_eq!(runtime.block_on(remote.discover()), Ok(true), "{path}");
     }

@@ -246,8 +246,8 @@ fn a_hangup_has_the_configuration_read_anew() {
     let mini = "[group.'/mini']\nservice = 'wheel'\noptions = { family = 'mini' }\n";
     folder.file("house.toml", mini);
     server.signal("HUP");
-    wait_for(&mut server, "is taken: 1 group");
-    wait_for(&mut server, "what is changed in `server` is taken at the next start only");
+    wait_for(&mut server, "is loaded: 1 group");
+    wait_for(&mut server, "the changes in `server` take effect at the next start only");
     assert_eq!((asked("/spin"), asked("/mini/spin")), ("404".into(), "200".into()));
 
     folder.file("house.toml", &mini.replace("mini' }", "minni' }"));
@@ -261,7 +261,7 @@ fn a_hangup_has_the_configuration_read_anew() {
     assert_eq!(answer.matches("<array>").count(), 100_001);
     folder.file("house.toml", PATIENT);
     server.signal("HUP");
-    wait_for(&mut server, "is taken: 1 group");
+    wait_for(&mut server, "is loaded: 1 group");
     assert_eq!((asked("/spin"), asked("/mini/spin")), ("200".into(), "404".into()));
     server.signal("TERM");
     let ended = server.end();

@@ -9,6 +9,7 @@ use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::server::gateway::{Gateway, Group};
 use croupier::server::group_router::GroupRouter;
 use croupier::server::request_body::{BodyReader, MemoryBudget};
+use croupier::service::Context;
 use croupier::service::local::Local;
 use croupier::{CallError, Client, Fault, Value};
 use http::Request;
@@ -178,7 +179,9 @@ async fn serve(gateway: Gateway) -> String {
                 let gateway = gateway.clone();
                 async move {
                     let (head, body) = request.into_parts();
-                    Ok::<_, std::convert::Infallible>(gateway.answer(&head, body, Some(peer)).await.response)
+                    Ok::<_, std::convert::Infallible>(
+                        gateway.respond(&head, body, Context { peer: Some(peer), ..Context::default() }).await.response,
+                    )
                 }
             });
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));

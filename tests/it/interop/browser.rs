@@ -85,7 +85,7 @@ fn a_table_shows_wheels_of_upstreams_and_one_that_is_dead() {
     let other = Running::built_in();
     let config = Config::parse("table.toml", &with_upstreams(&other), &Registry::standard()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let remotes: Vec<_> = config.groups.iter().filter_map(|group| group.remote.clone()).collect();
+    let remotes: Vec<_> = config.groups.iter().filter_map(|group| group.upstream.clone()).collect();
     let discovered: Vec<bool> = remotes.iter().map(|remote| runtime.block_on(remote.discover()).is_ok()).collect();
     assert_eq!(discovered, [true, false]);
     step_at("showsServersElsewhere", &Running::router(config.router(), Settings::default()));

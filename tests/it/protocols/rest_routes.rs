@@ -12,8 +12,7 @@ use croupier::model::interface::Interface;
 use croupier::protocol::rest::openapi;
 use croupier::protocol::rest::server::check;
 use croupier::protocol::set::ProtocolSet;
-use croupier::server::mount;
-use croupier::server::mount::GroupMount;
+use croupier::server::mount::{GroupMount, Mounts};
 use croupier::server::settings::Settings;
 use croupier::service::{Call, CallFuture, RpcService};
 use serde_json::{Value, json};
@@ -313,15 +312,9 @@ fn a_route_without_its_method_calls_nothing() {
     let routes = [RestRoute::new(routes[0], "spinList").unwrap(), RestRoute::new(routes[1], "spinLost").unwrap()];
     let faces = ProtocolSet { routes: routes.to_vec(), ..ProtocolSet::default() };
     let ask = |interface: &Interface, path: &str| {
-        let service = Arc::new(Unlike(Arc::new(interface.clone())));
-        let mounted = GroupMount {
-            path: "/w".into(),
-            aliases: Vec::new(),
-            service,
-            protocols: faces.clone(),
-            body_limit: 1 << 20,
-        };
-        let router = mount::router(&[mounted], Arc::default()).unwrap();
+        let service = Unlike(Arc::new(interface.clone()));
+        let mounted = GroupMount { protocols: faces.clone(), ..GroupMount::new("/w", service) };
+        let router = Mounts { groups: vec![mounted], ..Mounts::default() }.router().unwrap();
         let running = Running::router(router, Settings::default());
         let (status, _, problem) = ask(&running, "GET", path, "", "");
         (status, problem["kind"].as_str().unwrap().to_owned())

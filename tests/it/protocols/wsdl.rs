@@ -100,7 +100,7 @@ fn the_address_is_the_public_one_and_never_mark_up() {
     let fixed = gateway(PublicUrl { base: Some("https://wheels.example/a&b".into()), ..PublicUrl::default() });
     let (_, body) = ask(&fixed, "GET", "/small?wsdl", "X-Forwarded-Host: evil.example\r\n");
     assert!(body.contains("<soap:address location=\"https://wheels.example/a&amp;b/small\"/>"), "{body}");
-    let behind = gateway(PublicUrl { proxies: vec!["127.0.0.1".parse().unwrap()], ..PublicUrl::default() });
+    let behind = gateway(PublicUrl { trusted_proxies: vec!["127.0.0.1".parse().unwrap()], ..PublicUrl::default() });
     let lines = "X-Forwarded-Host: wheels.example\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Prefix: /api\r\n";
     let (_, body) = ask(&behind, "GET", "/small?wsdl", lines);
     assert!(body.contains("<soap:address location=\"https://wheels.example/api/small\"/>"), "{body}");

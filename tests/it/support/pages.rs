@@ -8,8 +8,8 @@ use croupier::http::public_url::PublicUrl;
 use croupier::protocol::set::ProtocolSet;
 use croupier::server::gateway::Group;
 use croupier::server::group_router::GroupRouter;
-use croupier::server::mount;
-use croupier::server::mount::GroupMount;
+use croupier::server::mount::{GroupMount, Mounts};
+use croupier::server::settings::GroupLimits;
 use croupier::service::RpcService;
 
 use super::{every_type, hostile_service};
@@ -33,10 +33,12 @@ pub(crate) fn router(public_url: PublicUrl) -> GroupRouter<Arc<Group>> {
     let mounted = |(path, aliases, service): (&str, &[&str], Arc<dyn RpcService>)| GroupMount {
         path: path.to_owned(),
         aliases: aliases.iter().map(ToString::to_string).collect(),
+        kind: path.to_owned(),
+        limits: GroupLimits::default(),
         service,
         protocols: ProtocolSet { xml_rpc, ..ProtocolSet::default() },
-        body_limit: 4 << 20,
+        upstream: None,
     };
-    let groups: Vec<_> = services().into_iter().map(mounted).collect();
-    mount::router(&groups, Arc::new(public_url)).expect("free paths")
+    let groups = services().into_iter().map(mounted).collect();
+    Mounts { groups, public_url: Arc::new(public_url), ..Mounts::default() }.router().expect("free paths")
 }

@@ -60,6 +60,10 @@ impl Default for JsonRpc {
 }
 
 impl Frontend for JsonRpc {
+    fn protocol(&self) -> &'static str {
+        "json-rpc"
+    }
+
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
     }

@@ -73,6 +73,10 @@ const OF_SAFE: &[Method] = &[Method::GET, Method::HEAD, Method::OPTIONS, Method:
 const OF_UNSAFE: &[Method] = &[Method::OPTIONS, Method::POST];
 
 impl Frontend for Rest {
+    fn protocol(&self) -> &'static str {
+        "rest"
+    }
+
     fn methods(&self, interface: &Interface, tail: &str) -> &'static [Method] {
         find(interface, tail).map_or(&[], verbs)
     }

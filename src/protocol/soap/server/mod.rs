@@ -77,6 +77,10 @@ impl Soap {
 }
 
 impl Frontend for Soap {
+    fn protocol(&self) -> &'static str {
+        "soap"
+    }
+
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
     }

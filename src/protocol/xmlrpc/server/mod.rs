@@ -44,6 +44,10 @@ impl Default for XmlRpc {
 }
 
 impl Frontend for XmlRpc {
+    fn protocol(&self) -> &'static str {
+        "xml-rpc"
+    }
+
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
     }

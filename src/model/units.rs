@@ -1,4 +1,4 @@
-//! Sizes, times and addresses as people write them in the configuration.
+//! Sizes and times as people write them in the configuration.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -6,12 +6,10 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::server::settings::ListenAddress;
-
 /// A number of bytes: an integer, or a text such as `"64 KiB"`, `"4 MiB"` or `"1 GB"`.
 ///
 /// ```
-/// use croupier::config::Size;
+/// use croupier::model::units::Size;
 /// assert_eq!("4 MiB".parse(), Ok(Size(4 * 1024 * 1024)));
 /// assert_eq!("10kB".parse(), Ok(Size(10_000)));
 /// assert_eq!(Size(65_536).to_string(), "64 KiB");
@@ -24,7 +22,7 @@ pub struct Size(pub usize);
 ///
 /// ```
 /// use std::time::Duration;
-/// use croupier::config::Period;
+/// use croupier::model::units::Period;
 /// assert_eq!("2m".parse(), Ok(Period(Duration::from_secs(120))));
 /// assert_eq!(Period(Duration::from_millis(1500)).to_string(), "1500ms");
 /// ```
@@ -32,24 +30,15 @@ pub struct Size(pub usize);
 #[serde(try_from = "String", into = "String")]
 pub struct Period(pub Duration);
 
-/// Where to listen: `"127.0.0.1:8008"`, `"[::1]:8008"` or `"unix:/run/croupier.sock"`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Address(pub ListenAddress);
-
-/// A text is no size, no time or no address; says how one is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The text is not a valid size or time. The message says how one is written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct UnitError(Cow<'static, str>);
 
-/// How a schema names the texts that only [`Size`], [`Period`] and [`Address`] can read.
-pub(super) const SIZE: &str = "size";
-/// See [`SIZE`].
-pub(super) const PERIOD: &str = "period";
-/// See [`SIZE`].
-pub(super) const ADDRESS: &str = "address";
-
-/// The most bytes in the path of a unix socket: what the kernel's structure for it holds.
-const LONGEST_SOCKET_PATH: usize = 107;
+/// The `format` of [`Size`] in a JSON Schema.
+pub const SIZE: &str = "size";
+/// The `format` of [`Period`] in a JSON Schema.
+pub const PERIOD: &str = "period";
 
 const UNITS: [(&str, u64); 8] = [
     ("", 1),
@@ -115,47 +104,6 @@ impl std::fmt::Display for Period {
     }
 }
 
-impl std::str::FromStr for Address {
-    type Err = UnitError;
-
-    fn from_str(text: &str) -> Result<Address, UnitError> {
-        let path = text.strip_prefix("unix:").unwrap_or_default();
-        if path.len() > LONGEST_SOCKET_PATH {
-            let reason =
-                format!("the path of a unix socket has at most {LONGEST_SOCKET_PATH} bytes, not {}", path.len());
-            return Err(UnitError(reason.into()));
-        }
-        match text.parse() {
-            Ok(listen) if !path.contains('\0') => Ok(Address(listen)),
-            _ => Err(UnitError(address_hint(text))),
-        }
-    }
-}
-
-/// What to write instead of an address that cannot be read.
-fn address_hint(text: &str) -> Cow<'static, str> {
-    let candidates = match text.rsplit_once(':') {
-        _ if text.starts_with('/') => vec![format!("unix:{text}")],
-        Some(("", port)) => vec![format!("0.0.0.0:{port}")],
-        Some(("localhost", port)) => vec![format!("127.0.0.1:{port}")],
-        Some(_) => vec![format!("[{text}]:8008")],
-        None => vec![format!("{text}:8008"), format!("127.0.0.1:{text}")],
-    };
-    let meant = candidates.iter().find(|candidate| candidate.parse::<ListenAddress>().is_ok());
-    match meant {
-        Some(meant) => format!("did you mean `{meant}`?").into(),
-        None => "an address is such as \"127.0.0.1:8008\", \"[::1]:8008\" or \"unix:/run/croupier.sock\"".into(),
-    }
-}
-
-impl std::fmt::Display for UnitError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for UnitError {}
-
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum WrittenSize {
@@ -182,14 +130,6 @@ impl TryFrom<String> for Period {
     }
 }
 
-impl TryFrom<String> for Address {
-    type Error = UnitError;
-
-    fn try_from(text: String) -> Result<Address, UnitError> {
-        text.parse()
-    }
-}
-
 impl From<Size> for String {
     fn from(size: Size) -> String {
         size.to_string()
@@ -199,12 +139,6 @@ impl From<Size> for String {
 impl From<Period> for String {
     fn from(period: Period) -> String {
         period.to_string()
-    }
-}
-
-impl From<Address> for String {
-    fn from(address: Address) -> String {
-        address.0.to_string()
     }
 }
 
@@ -237,17 +171,51 @@ impl JsonSchema for Period {
     }
 }
 
-impl JsonSchema for Address {
-    fn inline_schema() -> bool {
-        true
+/// A number of bytes in a field of type `usize`, read and written as a [`Size`].
+pub mod bytes {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Size;
+
+    /// For `#[serde(with = "bytes")]`.
+    ///
+    /// # Errors
+    /// As the serializer.
+    pub fn serialize<S: Serializer>(bytes: &usize, to: S) -> Result<S::Ok, S::Error> {
+        Size(*bytes).serialize(to)
     }
 
-    fn schema_name() -> Cow<'static, str> {
-        "Address".into()
+    /// For `#[serde(with = "bytes")]`.
+    ///
+    /// # Errors
+    /// If the value is not a valid size.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+        Size::deserialize(from).map(|Size(bytes)| bytes)
+    }
+}
+
+/// A length of time in a field of type `Duration`, read and written as a [`Period`].
+pub mod duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Period;
+
+    /// For `#[serde(with = "duration")]`.
+    ///
+    /// # Errors
+    /// As the serializer.
+    pub fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        Period(*duration).serialize(to)
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": ADDRESS })
+    /// For `#[serde(with = "duration")]`.
+    ///
+    /// # Errors
+    /// If the value is not a valid time.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        Period::deserialize(from).map(|Period(duration)| duration)
     }
 }
 
@@ -288,25 +256,5 @@ mod tests {
             let period = Period(Duration::from_millis(millis));
             assert_eq!(period.to_string().parse(), Ok(period));
         }
-    }
-
-    #[test]
-    fn an_address_that_cannot_be_read_comes_with_the_likely_one() {
-        for (text, hint) in [
-            (":8008", "did you mean `0.0.0.0:8008`?"),
-            ("localhost:80", "did you mean `127.0.0.1:80`?"),
-            ("8008", "did you mean `127.0.0.1:8008`?"),
-            ("10.0.0.1", "did you mean `10.0.0.1:8008`?"),
-            ("::1", "did you mean `[::1]:8008`?"),
-            ("/run/c.sock", "did you mean `unix:/run/c.sock`?"),
-        ] {
-            assert_eq!(text.parse::<Address>().unwrap_err().to_string(), hint);
-        }
-        let plain = "an address is such as \"127.0.0.1:8008\", \"[::1]:8008\" or \"unix:/run/croupier.sock\"";
-        for text in ["", "unix:", "example.org:80", "1.2.3.4:99999", "unix:/a\0b", "http://127.0.0.1:80"] {
-            assert_eq!(text.parse::<Address>().unwrap_err().to_string(), plain, "{text}");
-        }
-        assert!(format!("unix:/{}", "x".repeat(106)).parse::<Address>().is_ok());
-        assert!(format!("unix:/{}", "x".repeat(107)).parse::<Address>().is_err());
     }
 }

@@ -1,0 +1,150 @@
+//! Unix sockets. Everything of the server that only unix has is in this file; on other systems the same types exist, but
+//! no socket can be bound, so no value of them does.
+
+#[cfg(not(unix))]
+pub(super) use other::{DetachedUnixStream, UnixSocket, UnixStream};
+#[cfg(unix)]
+pub(super) use unix::{DetachedUnixStream, UnixSocket, UnixStream};
+
+#[cfg(unix)]
+mod unix {
+    use std::io;
+    use std::os::unix::fs::FileTypeExt;
+    use std::path::{Path, PathBuf};
+
+    use tokio::net::UnixListener;
+    pub(in crate::server) use tokio::net::UnixStream;
+
+    /// A listening unix socket. Its file is removed when it is dropped.
+    #[derive(Debug)]
+    pub(in crate::server) struct UnixSocket {
+        listener: UnixListener,
+        path: PathBuf,
+    }
+
+    /// A connection that belongs to no runtime, on its way from one to another.
+    #[derive(Debug)]
+    pub(in crate::server) struct DetachedUnixStream(std::os::unix::net::UnixStream);
+
+    impl UnixSocket {
+        /// Listens at a path. A socket that a killed server has left there is replaced.
+        pub(in crate::server) fn bind(path: &Path) -> io::Result<UnixSocket> {
+            let listener = match UnixListener::bind(path) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => replace(path, error)?,
+                bound => bound?,
+            };
+            Ok(UnixSocket { listener, path: path.to_owned() })
+        }
+
+        pub(in crate::server) fn path(&self) -> &Path {
+            &self.path
+        }
+
+        pub(in crate::server) async fn accept(&self) -> io::Result<UnixStream> {
+            self.listener.accept().await.map(|(stream, _)| stream)
+        }
+    }
+
+    impl Drop for UnixSocket {
+        fn drop(&mut self) {
+            // The file may have been removed already.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
+    impl DetachedUnixStream {
+        /// Takes a connection from the runtime that accepted it.
+        pub(in crate::server) fn detach(stream: UnixStream) -> io::Result<DetachedUnixStream> {
+            stream.into_std().map(DetachedUnixStream)
+        }
+
+        /// Gives the connection to the current runtime.
+        pub(in crate::server) fn attach(self) -> io::Result<UnixStream> {
+            UnixStream::from_std(self.0)
+        }
+    }
+
+    fn replace(path: &Path, in_use: io::Error) -> io::Result<UnixListener> {
+        // Connecting to a file of any other kind is refused as well, and such a file must not be removed.
+        if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the path is a file that is not a socket"));
+        }
+        if !is_abandoned(path) {
+            return Err(in_use);
+        }
+        std::fs::remove_file(path)?;
+        UnixListener::bind(path)
+    }
+
+    /// Whether no process listens on the socket at a path: a server that was killed leaves such a file behind.
+    fn is_abandoned(path: &Path) -> bool {
+        let connected = std::os::unix::net::UnixStream::connect(path);
+        connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    }
+}
+
+#[cfg(not(unix))]
+mod other {
+    use std::io;
+    use std::path::Path;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    /// A listening unix socket: there are none on this system.
+    #[derive(Debug)]
+    pub(in crate::server) enum UnixSocket {}
+
+    /// A connection through a unix socket: there are none on this system.
+    #[derive(Debug)]
+    pub(in crate::server) enum UnixStream {}
+
+    /// A connection between two runtimes: there are none on this system.
+    #[derive(Debug)]
+    pub(in crate::server) enum DetachedUnixStream {}
+
+    impl UnixSocket {
+        pub(in crate::server) fn bind(_: &Path) -> io::Result<UnixSocket> {
+            Err(io::Error::new(io::ErrorKind::Unsupported, "unix sockets are not supported on this system"))
+        }
+
+        pub(in crate::server) fn path(&self) -> &Path {
+            match *self {}
+        }
+
+        pub(in crate::server) async fn accept(&self) -> io::Result<UnixStream> {
+            match *self {}
+        }
+    }
+
+    impl DetachedUnixStream {
+        pub(in crate::server) fn detach(stream: UnixStream) -> io::Result<DetachedUnixStream> {
+            match stream {}
+        }
+
+        pub(in crate::server) fn attach(self) -> io::Result<UnixStream> {
+            match self {}
+        }
+    }
+
+    impl AsyncRead for UnixStream {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            match *self {}
+        }
+    }
+
+    impl AsyncWrite for UnixStream {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            match *self {}
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            match *self {}
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            match *self {}
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The gateway as a tower service: driven without a socket, and under a path of an axum router.
+use axum::Router;
+use bytes::Bytes;
+use croupier::app::App;
+use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::http::public_url::PublicUrl;
+use croupier::server::PeerAddress;
+use croupier::server::gateway::Gateway;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use tower::ServiceExt;
+
+async fn gateway() -> Gateway {
+    let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+    let public_url = PublicUrl { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..PublicUrl::default() };
+    App::new().public_url(public_url).mount("/wheel", wheel).unwrap().start().await.gateway()
+}
+
+fn spin(path: &str) -> http::request::Builder {
+    Request::post(path).header("host", "x").header("content-type", "text/xml")
+}
+
+const CALL: &str = "<methodCall><methodName>spin</methodName></methodCall>";
+
+async fn text<B: http_body::Body<Data = Bytes>>(response: Response<B>) -> (StatusCode, String)
+where
+    B::Error: std::fmt::Debug,
+{
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn a_call_needs_no_socket() {
+    let request = spin("/wheel").body(Full::new(Bytes::from(CALL))).unwrap();
+    let (status, body) = text(gateway().await.oneshot(request).await.unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.contains("<methodResponse>") && body.contains("<string>"), "{body}");
+    let request = spin("/nowhere").body(Full::new(Bytes::from(CALL))).unwrap();
+    assert_eq!(gateway().await.oneshot(request).await.unwrap().status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn axum_mounts_it_under_a_path() {
+    let router: Router = Router::new().nest_service("/rpc", gateway().await);
+    let request = spin("/rpc/wheel").body(axum::body::Body::from(CALL)).unwrap();
+    let (status, body) = text(router.clone().oneshot(request).await.unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.contains("<methodResponse>"), "{body}");
+    let request = spin("/wheel").body(axum::body::Body::from(CALL)).unwrap();
+    assert_eq!(router.oneshot(request).await.unwrap().status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn only_a_trusted_proxy_names_the_request() {
+    let gateway = gateway().await;
+    let ask = async |peer: &str| {
+        let peer = PeerAddress(peer.parse().unwrap());
+        let request = spin("/wheel").header("x-request-id", "mine-7").extension(peer);
+        let response = gateway.clone().oneshot(request.body(Full::new(Bytes::from(CALL))).unwrap()).await.unwrap();
+        response.headers()["x-request-id"].to_str().unwrap().to_owned()
+    };
+    assert_eq!(ask("10.1.2.3:5").await, "mine-7");
+    let (first, second) = (ask("11.1.2.3:5").await, ask("11.1.2.3:5").await);
+    assert!(first.ends_with("-1") && second.ends_with("-2"), "{first} {second}");
+}
