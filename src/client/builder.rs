@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{Client, Inner};
-use crate::codec::xmlrpc::Dialect;
+use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::protocol::xmlrpc::client::XmlRpcCodec;
 use crate::upstream::transport::{Address, AddressError, Tls, Transport, TransportOptions};
 
@@ -17,7 +17,7 @@ pub struct Builder {
     url: String,
     credentials: Option<(String, String)>,
     user_agent: String,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
     timeout: Duration,
     max_answer: usize,
     tls: Tls,
@@ -33,7 +33,7 @@ impl Builder {
             url: url.to_owned(),
             credentials: None,
             user_agent: concat!("croupier/", env!("CARGO_PKG_VERSION")).to_owned(),
-            dialect: Dialect::default(),
+            dialect: XmlRpcDialect::default(),
             timeout: Duration::from_secs(60),
             max_answer: 64 << 20,
             tls: Tls::default(),
@@ -56,7 +56,7 @@ impl Builder {
     }
 
     /// How what XML-RPC leaves open is written and read: nil, large integers, control characters.
-    pub fn dialect(self, dialect: Dialect) -> Builder {
+    pub fn dialect(self, dialect: XmlRpcDialect) -> Builder {
         Builder { dialect, ..self }
     }
 

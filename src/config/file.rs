@@ -15,7 +15,7 @@ use super::upstream::UpstreamFile;
 use super::web::{Base, TrustedProxy};
 use super::{GroupLimits, Log};
 use crate::codec::xml::Control;
-use crate::codec::xmlrpc::Dialect;
+use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::codec::{Limits, json};
 use crate::http::audience::Audience;
 use crate::http::public_url::PublicUrl;
@@ -45,9 +45,9 @@ pub(super) struct File {
     /// What a request and a call may take. A group's own `limits` override single keys.
     pub(super) limits: LimitsFile,
     /// How XML-RPC is read and written. A group's own `xml-rpc` overrides single keys.
-    pub(super) xml_rpc: Dialect,
+    pub(super) xml_rpc: XmlRpcDialect,
     /// How JSON is written, by JSON-RPC and REST alike. A group's own `json` overrides single keys.
-    pub(super) json: json::Dialect,
+    pub(super) json: json::JsonDialect,
     /// How JSON-RPC is read. A group's own `json-rpc` overrides single keys.
     pub(super) json_rpc: JsonRpcFile,
     /// What REST has to choose. A group's own `rest` overrides single keys.
@@ -195,9 +195,9 @@ pub(super) struct GroupFile {
     #[schemars(length(min = 1))]
     pub(super) protocols: Vec<Protocol>,
     /// How XML-RPC is read and written here; what is not given is inherited.
-    pub(super) xml_rpc: Dialect,
+    pub(super) xml_rpc: XmlRpcDialect,
     /// How JSON is written here; what is not given is inherited.
-    pub(super) json: json::Dialect,
+    pub(super) json: json::JsonDialect,
     /// How JSON-RPC is read here; what is not given is inherited.
     pub(super) json_rpc: JsonRpcFile,
     /// What REST has to choose here; what is not given is inherited.
@@ -264,8 +264,8 @@ impl Default for File {
             server: ServerFile::default(),
             public: PublicFile::default(),
             limits: LimitsFile::default(),
-            xml_rpc: Dialect::default(),
-            json: json::Dialect::default(),
+            xml_rpc: XmlRpcDialect::default(),
+            json: json::JsonDialect::default(),
             json_rpc: JsonRpcFile::default(),
             rest: RestOptions::default(),
             soap: SoapFile::default(),
@@ -285,8 +285,8 @@ impl Default for GroupFile {
             upstream: UpstreamFile::none(),
             limits: LimitsFile::default(),
             protocols: Protocol::ALL.to_vec(),
-            xml_rpc: Dialect::default(),
-            json: json::Dialect::default(),
+            xml_rpc: XmlRpcDialect::default(),
+            json: json::JsonDialect::default(),
             json_rpc: JsonRpcFile::default(),
             rest: RestOptions::default(),
             soap: SoapOptions::default(),

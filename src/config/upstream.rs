@@ -14,7 +14,7 @@ use toml::Spanned;
 use super::problem::Problem;
 use super::units::{Period, Size};
 use crate::codec::xml;
-use crate::codec::xmlrpc::Dialect;
+use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::text::abridge;
 use crate::protocol::jsonrpc::client::ParamStructure;
 use crate::upstream::transport;
@@ -212,7 +212,7 @@ fn refresh() -> Period {
 pub(super) fn resolve(
     path: &Spanned<String>,
     file: UpstreamFile,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
     folder: &Path,
     problems: &mut Vec<Problem>,
 ) -> Option<Upstream> {
@@ -262,7 +262,7 @@ pub(super) fn resolve(
         token,
         param_structure: file.param_structure,
         batching: *file.batching.get_ref(),
-        dialect: Dialect { reading: xml::Reading::Lenient, ..dialect },
+        dialect: XmlRpcDialect { reading: xml::Reading::Lenient, ..dialect },
         max_response: file.max_response.0,
         title: file.title,
         name: path.get_ref().clone(),

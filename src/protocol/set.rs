@@ -50,9 +50,9 @@ pub struct ProtocolSet {
     /// How many calls one `system.multicall` or JSON-RPC batch may hold (1,000 by default).
     pub multicall: usize,
     /// How XML-RPC is read and written.
-    pub xml_rpc: xmlrpc::Dialect,
+    pub xml_rpc: xmlrpc::XmlRpcDialect,
     /// How JSON is written.
-    pub json: json::Dialect,
+    pub json: json::JsonDialect,
     /// Whether requests of JSON-RPC 1.0 are answered too.
     pub json_rpc_1: bool,
     /// What REST has to choose.
@@ -69,8 +69,8 @@ impl Default for ProtocolSet {
             names: Protocol::ALL.to_vec(),
             limits: Limits::default(),
             multicall: XmlRpc::default().multicall,
-            xml_rpc: xmlrpc::Dialect::default(),
-            json: json::Dialect::default(),
+            xml_rpc: xmlrpc::XmlRpcDialect::default(),
+            json: json::JsonDialect::default(),
             json_rpc_1: false,
             rest: RestOptions::default(),
             soap: SoapOptions::default(),

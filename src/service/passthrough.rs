@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::codec::soap::Version;
+use crate::codec::soap::SoapVersion;
 use crate::model::fault::BoxError;
 
 /// The protocols in which a call may be passed on as it is.
@@ -20,7 +20,7 @@ pub enum RawFormat<'a> {
     /// SOAP: an envelope in UTF-8 with one element in its Body.
     Soap {
         /// Its version.
-        version: Version,
+        version: SoapVersion,
         /// The name of the element in the Body.
         element: &'a str,
         /// The namespace of that element.

@@ -25,12 +25,12 @@ const PRIVATE: &str = "$serde_json::private::";
 
 /// A text that means one thing to whoever reads it, if its syntax is sound; that is for serde_json to find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checked<'a> {
+pub struct CheckedJson<'a> {
     text: &'a str,
     unfit: Option<&'a str>,
 }
 
-impl<'a> Checked<'a> {
+impl<'a> CheckedJson<'a> {
     /// The text, without a byte order mark before it. A number in it may be one that no machine has.
     pub fn text(self) -> &'a str {
         self.text
@@ -50,7 +50,7 @@ impl<'a> Checked<'a> {
         }
     }
 
-    /// Whether [`exact`](Checked::exact) finds nothing.
+    /// Whether [`exact`](CheckedJson::exact) finds nothing.
     pub fn is_exact(self) -> bool {
         self.unfit.is_none()
     }
@@ -66,18 +66,18 @@ impl<'a> Checked<'a> {
 /// `Character` for bytes that are no UTF-8 and for half a surrogate pair, `Structure` for an object with two members
 /// of one name or with one of serde_json's own, `Limit` for more depth or more values than allowed, `NotWellFormed`
 /// where a string has no end.
-pub fn check(bytes: &[u8], limits: Limits) -> Result<Checked<'_>, Fault> {
+pub fn check(bytes: &[u8], limits: Limits) -> Result<CheckedJson<'_>, Fault> {
     let text =
         std::str::from_utf8(bytes).map_err(|_| Fault::new(Kind::Character, "the document is not valid UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (open, names) = (Vec::with_capacity(USUAL), Vec::with_capacity(USUAL));
-    let mut scan = Scan { text, at: 0, left: limits.elements, limits, open, names, unfit: None };
+    let mut scan = JsonScanner { text, at: 0, left: limits.elements, limits, open, names, unfit: None };
     scan.run()?;
-    Ok(Checked { text, unfit: scan.unfit })
+    Ok(CheckedJson { text, unfit: scan.unfit })
 }
 
 /// What stands open around a place in the text.
-enum Open {
+enum OpenContainer {
     Array,
     /// An object: its names begin here among all that are remembered.
     Object {
@@ -86,26 +86,26 @@ enum Open {
     },
 }
 
-struct Scan<'a> {
+struct JsonScanner<'a> {
     text: &'a str,
     at: usize,
     /// How many more values there may be.
     left: usize,
     limits: Limits,
-    open: Vec<Open>,
+    open: Vec<OpenContainer>,
     /// The names in all objects that are open, those of an inner one behind those of the outer.
     names: Vec<Cow<'a, str>>,
     /// The first number that no machine has.
     unfit: Option<&'a str>,
 }
 
-impl<'a> Scan<'a> {
+impl<'a> JsonScanner<'a> {
     fn run(&mut self) -> Result<(), Fault> {
         while let Some(byte) = self.text.as_bytes().get(self.at) {
             match byte {
                 b'"' => self.string()?,
-                b'{' => self.begin(Open::Object { names: self.names.len(), name_next: true })?,
-                b'[' => self.begin(Open::Array)?,
+                b'{' => self.begin(OpenContainer::Object { names: self.names.len(), name_next: true })?,
+                b'[' => self.begin(OpenContainer::Array)?,
                 b'}' | b']' => self.end()?,
                 b',' => self.name_next(true),
                 b':' => self.name_next(false),
@@ -130,7 +130,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    fn begin(&mut self, open: Open) -> Result<(), Fault> {
+    fn begin(&mut self, open: OpenContainer) -> Result<(), Fault> {
         self.value()?;
         let deepest = self.limits.depth.min(DEEPEST);
         if self.open.len() == deepest {
@@ -141,7 +141,7 @@ impl<'a> Scan<'a> {
     }
 
     fn end(&mut self) -> Result<(), Fault> {
-        let Some(Open::Object { names, .. }) = self.open.pop() else { return Ok(()) };
+        let Some(OpenContainer::Object { names, .. }) = self.open.pop() else { return Ok(()) };
         let own = self.names.get_mut(names..).unwrap_or_default();
         if let Some(name) = repeated(own) {
             let name = abridge(name);
@@ -152,7 +152,7 @@ impl<'a> Scan<'a> {
     }
 
     fn name_next(&mut self, next: bool) {
-        if let Some(Open::Object { name_next, .. }) = self.open.last_mut() {
+        if let Some(OpenContainer::Object { name_next, .. }) = self.open.last_mut() {
             *name_next = next;
         }
     }
@@ -161,7 +161,7 @@ impl<'a> Scan<'a> {
     fn string(&mut self) -> Result<(), Fault> {
         let start = self.at;
         let escaped = self.pass_over_string()?;
-        if !matches!(self.open.last(), Some(Open::Object { name_next: true, .. })) {
+        if !matches!(self.open.last(), Some(OpenContainer::Object { name_next: true, .. })) {
             return self.value();
         }
         let quoted = self.text.get(start..=self.at).unwrap_or_default();

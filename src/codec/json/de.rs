@@ -20,7 +20,7 @@ const SHORT: usize = 19;
 /// - Where a type takes any value, an integer beyond 64 bits is the text of its digits, as over XML-RPC. serde_json
 ///   itself would make the nearest double of it without a word.
 #[derive(Debug, Clone, Copy)]
-pub struct Typed<D>(pub D);
+pub struct TypedJson<D>(pub D);
 
 macro_rules! pass_through {
     ($($method:ident,)*) => {$(
@@ -40,11 +40,11 @@ macro_rules! with {
     )*};
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Typed<D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for TypedJson<D> {
     type Error = D::Error;
 
     with! {
-        Integer:
+        IntegerVisitor:
         deserialize_i8(),
         deserialize_i16(),
         deserialize_i32(),
@@ -58,7 +58,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Typed<D> {
     }
 
     with! {
-        Typed:
+        TypedJson:
         deserialize_any(),
         deserialize_option(),
         deserialize_seq(),
@@ -89,7 +89,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Typed<D> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
         if name != VALUE {
-            return self.0.deserialize_newtype_struct(name, Typed(visitor));
+            return self.0.deserialize_newtype_struct(name, TypedJson(visitor));
         }
         let raw = <&RawValue>::deserialize(self.0)?;
         match quoted(raw.get()) {
@@ -105,9 +105,9 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Typed<D> {
 }
 
 /// The visitor of a type that wants an integer.
-struct Integer<V>(V);
+struct IntegerVisitor<V>(V);
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Integer<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for IntegerVisitor<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -148,7 +148,7 @@ macro_rules! visit {
     )*};
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Typed<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for TypedJson<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,41 +180,41 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Typed<V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.0.visit_some(Typed(deserializer))
+        self.0.visit_some(TypedJson(deserializer))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.0.visit_newtype_struct(Typed(deserializer))
+        self.0.visit_newtype_struct(TypedJson(deserializer))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<V::Value, A::Error> {
-        self.0.visit_seq(Typed(items))
+        self.0.visit_seq(TypedJson(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<V::Value, A::Error> {
-        self.0.visit_map(Typed(members))
+        self.0.visit_map(TypedJson(members))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
-        self.0.visit_enum(Typed(data))
+        self.0.visit_enum(TypedJson(data))
     }
 }
 
-impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Typed<T> {
+impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for TypedJson<T> {
     type Value = T::Value;
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T::Value, D::Error> {
-        self.0.deserialize(Typed(deserializer))
+        self.0.deserialize(TypedJson(deserializer))
     }
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Typed<A> {
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for TypedJson<A> {
     type Error = A::Error;
 
     #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
-        self.0.next_element_seed(Typed(seed))
+        self.0.next_element_seed(TypedJson(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -222,7 +222,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Typed<A> {
     }
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Typed<A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for TypedJson<A> {
     type Error = A::Error;
 
     /// Names go through as they are: a number among them stands in quotes.
@@ -233,7 +233,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Typed<A> {
 
     #[inline]
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
-        self.0.next_value_seed(Typed(seed))
+        self.0.next_value_seed(TypedJson(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -241,16 +241,16 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Typed<A> {
     }
 }
 
-impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Typed<A> {
+impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for TypedJson<A> {
     type Error = A::Error;
-    type Variant = Typed<A::Variant>;
+    type Variant = TypedJson<A::Variant>;
 
     fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self::Variant), A::Error> {
-        self.0.variant_seed(seed).map(|(value, variant)| (value, Typed(variant)))
+        self.0.variant_seed(seed).map(|(value, variant)| (value, TypedJson(variant)))
     }
 }
 
-impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Typed<A> {
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for TypedJson<A> {
     type Error = A::Error;
 
     fn unit_variant(self) -> Result<(), A::Error> {
@@ -258,11 +258,11 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Typed<A> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
-        self.0.newtype_variant_seed(Typed(seed))
+        self.0.newtype_variant_seed(TypedJson(seed))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.0.tuple_variant(length, Typed(visitor))
+        self.0.tuple_variant(length, TypedJson(visitor))
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -270,7 +270,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Typed<A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.0.struct_variant(fields, Typed(visitor))
+        self.0.struct_variant(fields, TypedJson(visitor))
     }
 }
 
@@ -345,7 +345,7 @@ mod tests {
 
     fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
         let raw: &RawValue = serde_json::from_str(text).unwrap();
-        T::deserialize(Typed(raw)).map_err(|error| error.to_string())
+        T::deserialize(TypedJson(raw)).map_err(|error| error.to_string())
     }
 
     #[test]

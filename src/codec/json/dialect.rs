@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 /// How a group writes JSON where JSON has no form for a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Dialect {
+pub struct JsonDialect {
     /// How a double that is no number is written: NaN and the infinities.
-    pub non_finite: NonFinite,
+    pub non_finite: JsonNonFinite,
 }
 
 /// How a double that is no number is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum NonFinite {
+pub enum JsonNonFinite {
     /// Not at all: the call ends in a fault.
     #[default]
     Refuse,

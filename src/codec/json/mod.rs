@@ -5,7 +5,7 @@ mod de;
 mod dialect;
 mod ser;
 
-pub use check::{Checked, check, not_well_formed};
-pub use de::Typed;
-pub use dialect::{Dialect, NonFinite};
+pub use check::{CheckedJson, check, not_well_formed};
+pub use de::TypedJson;
+pub use dialect::{JsonDialect, JsonNonFinite};
 pub use ser::write_value;

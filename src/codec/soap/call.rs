@@ -3,9 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::binding::{Binding, Content, Entry, Name, Occurs, Operation, Part, Structure};
+use super::binding::{
+    Binding, ElementContent, MapEntry, MessagePart, Occurrence, Operation, QualifiedName, TypeStructure,
+};
 use super::fault::attribute;
-use super::{INSTANCE, Version};
+use super::{INSTANCE, SoapVersion};
 use crate::codec::xml::{Characters, Control, escape};
 use crate::model::fault::Fault;
 use crate::model::text::{abridge, nearest};
@@ -27,7 +29,7 @@ pub fn write_call(
     arguments: &[Option<Value>],
     control: Control,
 ) -> Result<(), Fault> {
-    let mut writer = Writer {
+    let mut writer = BindingWriter {
         to: Vec::with_capacity(512),
         binding,
         encoded: operation.encoded,
@@ -50,7 +52,7 @@ pub fn write_call(
     if let Some(wrapper) = &operation.wrapper {
         writer.end(wrapper);
     }
-    let Writer { to: body, used, .. } = writer;
+    let BindingWriter { to: body, used, .. } = writer;
     head(to, binding, operation, &used);
     to.extend_from_slice(&body);
     to.extend_from_slice(b"</soap:Body></soap:Envelope>\n");
@@ -64,7 +66,7 @@ fn head(to: &mut Vec<u8>, binding: &Binding, operation: &Operation, used: &[bool
         attribute(to, namespace);
         to.extend_from_slice(b"\"");
     };
-    let version: Version = binding.version;
+    let version: SoapVersion = binding.version;
     declare(["<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope", " xmlns:soap=\""], version.namespace());
     declare([" xmlns:xsi", "=\""], INSTANCE);
     declare([" xmlns:xsd", "=\""], XSD);
@@ -77,7 +79,7 @@ fn head(to: &mut Vec<u8>, binding: &Binding, operation: &Operation, used: &[bool
     to.extend_from_slice(b"><soap:Body>");
 }
 
-struct Writer<'b> {
+struct BindingWriter<'b> {
     to: Vec<u8>,
     binding: &'b Binding,
     encoded: bool,
@@ -88,18 +90,18 @@ struct Writer<'b> {
     path: Vec<&'b str>,
 }
 
-impl<'b> Writer<'b> {
+impl<'b> BindingWriter<'b> {
     /// A member: repeated for the items of a list, left out for nothing where it may be.
-    fn member(&mut self, part: &'b Part, value: &Value) -> Result<(), Fault> {
+    fn member(&mut self, part: &'b MessagePart, value: &Value) -> Result<(), Fault> {
         self.path.push(&part.name);
         match (part.occurs, value) {
-            (Occurs::Repeatedly, Value::Array(items)) => {
+            (Occurrence::Repeatedly, Value::Array(items)) => {
                 for item in items {
                     self.element(part, item)?;
                 }
             }
-            (Occurs::Repeatedly | Occurs::Maybe, Value::Nil) => {}
-            (Occurs::Repeatedly, other) => return Err(self.wrong("a list", other)),
+            (Occurrence::Repeatedly | Occurrence::Maybe, Value::Nil) => {}
+            (Occurrence::Repeatedly, other) => return Err(self.wrong("a list", other)),
             _ => self.element(part, value)?,
         }
         self.path.pop();
@@ -107,7 +109,7 @@ impl<'b> Writer<'b> {
     }
 
     /// One element with a value in it.
-    fn element(&mut self, part: &'b Part, value: &Value) -> Result<(), Fault> {
+    fn element(&mut self, part: &'b MessagePart, value: &Value) -> Result<(), Fault> {
         let binding = self.binding;
         self.begin(&part.element);
         if matches!(value, Value::Nil) {
@@ -115,14 +117,14 @@ impl<'b> Writer<'b> {
                 self.raw(&[" xsi:nil=\"true\"/>"]);
                 return Ok(());
             }
-            if !matches!(&part.content, Content::Any) && !self.is_free(&part.content) {
+            if !matches!(&part.content, ElementContent::Any) && !self.is_free(&part.content) {
                 return Err(self.wrong("a value", value));
             }
         }
         match &part.content {
-            Content::Text(kind) => self.simple(kind, value)?,
-            Content::Any => self.any(value)?,
-            Content::Typed(at) => match binding.types.get(*at) {
+            ElementContent::Text(kind) => self.simple(kind, value)?,
+            ElementContent::Any => self.any(value)?,
+            ElementContent::Typed(at) => match binding.types.get(*at) {
                 Some(typed) => self.typed(typed.name.as_ref(), &typed.structure, value)?,
                 None => self.any(value)?,
             },
@@ -131,9 +133,9 @@ impl<'b> Writer<'b> {
         Ok(())
     }
 
-    fn is_free(&self, content: &Content) -> bool {
-        let Content::Typed(at) = content else { return false };
-        matches!(self.binding.types.get(*at).map(|typed| &typed.structure), Some(Structure::Free(_)))
+    fn is_free(&self, content: &ElementContent) -> bool {
+        let ElementContent::Typed(at) = content else { return false };
+        matches!(self.binding.types.get(*at).map(|typed| &typed.structure), Some(TypeStructure::Free(_)))
     }
 
     /// The rest of a start tag, and a text.
@@ -169,8 +171,13 @@ impl<'b> Writer<'b> {
     }
 
     /// The rest of a start tag, and what stands in a type that is made of others.
-    fn typed(&mut self, name: Option<&Name>, structure: &'b Structure, value: &Value) -> Result<(), Fault> {
-        if let Structure::Array(item) = structure {
+    fn typed(
+        &mut self,
+        name: Option<&QualifiedName>,
+        structure: &'b TypeStructure,
+        value: &Value,
+    ) -> Result<(), Fault> {
+        if let TypeStructure::Array(item) = structure {
             return self.array(item, value);
         }
         if let Some(name) = name.filter(|_| self.encoded) {
@@ -180,17 +187,17 @@ impl<'b> Writer<'b> {
         }
         self.raw(&[">"]);
         match (structure, value) {
-            (Structure::Members(parts, entry), Value::Struct(members)) => {
+            (TypeStructure::Members(parts, entry), Value::Struct(members)) => {
                 self.members(parts, entry.as_deref(), members)
             }
-            (Structure::Row(parts), Value::Array(items)) if parts.len() == items.len() => {
+            (TypeStructure::Row(parts), Value::Array(items)) if parts.len() == items.len() => {
                 parts.iter().zip(items).try_for_each(|(part, item)| self.member(part, item))
             }
-            (Structure::Items(item), Value::Array(_)) => self.member(item, value),
-            (Structure::Free(namespace), value) => self.free(*namespace, value),
-            (Structure::Plain(_), value) => self.text(value),
-            (Structure::Members(..), _) => Err(self.wrong("a struct", value)),
-            (Structure::Row(parts), _) => Err(self.wrong(&format!("a list of {}", parts.len()), value)),
+            (TypeStructure::Items(item), Value::Array(_)) => self.member(item, value),
+            (TypeStructure::Free(namespace), value) => self.free(*namespace, value),
+            (TypeStructure::Plain(_), value) => self.text(value),
+            (TypeStructure::Members(..), _) => Err(self.wrong("a struct", value)),
+            (TypeStructure::Row(parts), _) => Err(self.wrong(&format!("a list of {}", parts.len()), value)),
             _ => Err(self.wrong("a list", value)),
         }
     }
@@ -198,8 +205,8 @@ impl<'b> Writer<'b> {
     /// The members in the order of their type, which some servers insist on.
     fn members(
         &mut self,
-        parts: &'b [Part],
-        entry: Option<&'b Entry>,
+        parts: &'b [MessagePart],
+        entry: Option<&'b MapEntry>,
         members: &[(String, Value)],
     ) -> Result<(), Fault> {
         for part in parts {
@@ -220,14 +227,14 @@ impl<'b> Writer<'b> {
     }
 
     /// An array of SOAP's encoding (SOAP 1.1, section 5.4.2).
-    fn array(&mut self, item: &'b Part, value: &Value) -> Result<(), Fault> {
+    fn array(&mut self, item: &'b MessagePart, value: &Value) -> Result<(), Fault> {
         let Value::Array(items) = value else { return Err(self.wrong("a list", value)) };
         let binding = self.binding;
         self.raw(&[" xsi:type=\"soapenc:Array\" soapenc:arrayType=\""]);
         match &item.content {
-            Content::Text(kind) => self.raw(&["xsd:", kind]),
-            Content::Any => self.raw(&["xsd:anyType"]),
-            Content::Typed(at) => match binding.types.get(*at).and_then(|typed| typed.name.as_ref()) {
+            ElementContent::Text(kind) => self.raw(&["xsd:", kind]),
+            ElementContent::Any => self.raw(&["xsd:anyType"]),
+            ElementContent::Typed(at) => match binding.types.get(*at).and_then(|typed| typed.name.as_ref()) {
                 Some(name) => self.name(name),
                 None => self.raw(&["xsd:anyType"]),
             },
@@ -277,7 +284,7 @@ impl<'b> Writer<'b> {
 
     /// The element that names the type of a value, as our own documents have it.
     fn free(&mut self, namespace: Option<usize>, value: &Value) -> Result<(), Fault> {
-        let word = |local: &str| Name { namespace, local: local.to_owned() };
+        let word = |local: &str| QualifiedName { namespace, local: local.to_owned() };
         let inner = word(match value {
             Value::Nil => "nil",
             Value::Bool(_) => "boolean",
@@ -319,23 +326,23 @@ impl<'b> Writer<'b> {
         Ok(())
     }
 
-    fn open(&mut self, name: &Name) {
+    fn open(&mut self, name: &QualifiedName) {
         self.begin(name);
         self.raw(&[">"]);
     }
 
-    fn begin(&mut self, name: &Name) {
+    fn begin(&mut self, name: &QualifiedName) {
         self.raw(&["<"]);
         self.name(name);
     }
 
-    fn end(&mut self, name: &Name) {
+    fn end(&mut self, name: &QualifiedName) {
         self.raw(&["</"]);
         self.name(name);
         self.raw(&[">"]);
     }
 
-    fn name(&mut self, name: &Name) {
+    fn name(&mut self, name: &QualifiedName) {
         if let Some(namespace) = name.namespace {
             self.raw(&["n", &namespace.to_string(), ":"]);
             if let Some(used) = self.used.get_mut(namespace) {
@@ -366,7 +373,7 @@ impl<'b> Writer<'b> {
         self.at(format!("expected {expected}, not {given}"))
     }
 
-    fn unknown(&self, name: &str, parts: &[Part]) -> Fault {
+    fn unknown(&self, name: &str, parts: &[MessagePart]) -> Fault {
         let near = nearest(name, parts.iter().map(|part| part.name.as_str()));
         let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         self.at(format!("there is no member `{}`{hint}", abridge(name)))

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::fault::{Name, Refused};
-use super::{Rejection, Version};
+use super::fault::{HeaderName, SoapFailure};
+use super::{SoapRejection, SoapVersion};
 use crate::codec::Limits;
-use crate::codec::xml::tree::{Element, Tree, misplaced, shape};
-use crate::codec::xml::{Reading, prolog};
+use crate::codec::xml::tree::{Element, XmlTree, misplaced, shape};
+use crate::codec::xml::{self, Reading, prolog};
 use crate::model::fault::Fault;
 use crate::model::text::abridge;
 
@@ -14,15 +14,15 @@ use crate::model::text::abridge;
 const NAMED: usize = 16;
 
 /// Makes a tree of a document of at most `limits`, which has no document type declaration.
-pub(super) fn tree(text: &str, limits: Limits) -> Result<Tree<'_>, Fault> {
+pub(super) fn tree(text: &str, limits: Limits) -> Result<XmlTree<'_>, Fault> {
     // What stands before an XML declaration is a client's slip that hurts nobody.
     let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
-    Tree::read(text, prolog::start(text, Reading::Lenient)?, limits)
+    xml::read_tree(text, prolog::start(text, Reading::Lenient)?, limits)
 }
 
 /// A message that is understood as far as its envelope goes.
 pub(super) struct Envelope<'x, 'a> {
-    pub(super) version: Version,
+    pub(super) version: SoapVersion,
     /// What stands in the Body.
     pub(super) content: Element<'x, 'a>,
     /// What has an id in an answer, behind its content or within, for references of SOAP's encoding. In a call nothing may
@@ -32,21 +32,21 @@ pub(super) struct Envelope<'x, 'a> {
 
 impl<'x, 'a> Envelope<'x, 'a> {
     /// The envelope of a call.
-    pub(super) fn of(xml: &'x Tree<'a>) -> Result<Envelope<'x, 'a>, Rejection> {
+    pub(super) fn of(xml: &'x XmlTree<'a>) -> Result<Envelope<'x, 'a>, SoapRejection> {
         let (version, body) = Envelope::body(xml)?;
-        let content = content(body).map_err(|fault| Rejection { version: Some(version), refused: fault.into() })?;
+        let content = content(body).map_err(|fault| SoapRejection { version: Some(version), refused: fault.into() })?;
         Ok(Envelope { version, content, referred: HashMap::new() })
     }
 
     /// The envelope of an answer; `None` where its Body is empty.
-    pub(super) fn of_reply(xml: &'x Tree<'a>) -> Result<Option<Envelope<'x, 'a>>, Rejection> {
+    pub(super) fn of_reply(xml: &'x XmlTree<'a>) -> Result<Option<Envelope<'x, 'a>>, SoapRejection> {
         let (version, body) = Envelope::body(xml)?;
         let mut contents = body.elements();
         let Some(content) = contents.next() else { return Ok(None) };
         // Behind the answer there may be what it refers to, and nothing else.
         if contents.any(|more| id(more).is_none()) {
             let refused = shape("the `Body` holds more than one element").into();
-            return Err(Rejection { version: Some(version), refused });
+            return Err(SoapRejection { version: Some(version), refused });
         }
         let mut referred = HashMap::new();
         for element in body.inside() {
@@ -58,22 +58,22 @@ impl<'x, 'a> Envelope<'x, 'a> {
     }
 
     /// The version and the Body of an envelope that holds nothing which must be understood and is not.
-    fn body(xml: &'x Tree<'a>) -> Result<(Version, Element<'x, 'a>), Rejection> {
+    fn body(xml: &'x XmlTree<'a>) -> Result<(SoapVersion, Element<'x, 'a>), SoapRejection> {
         let root = xml.root().ok_or_else(|| shape("there is no element in the document"))?;
         if root.name() != "Envelope" {
             let name = abridge(root.name());
             return Err(shape(format!("the root element is `{name}`, not an `Envelope`")).into());
         }
-        let version = root.namespace().and_then(Version::of_namespace);
-        let version = version.ok_or(Rejection { version: None, refused: Refused::Version })?;
+        let version = root.namespace().and_then(SoapVersion::of_namespace);
+        let version = version.ok_or(SoapRejection { version: None, refused: SoapFailure::Version })?;
         match parts(root, version) {
             Ok(body) => Ok((version, body)),
-            Err(refused) => Err(Rejection { version: Some(version), refused }),
+            Err(refused) => Err(SoapRejection { version: Some(version), refused }),
         }
     }
 }
 
-fn parts<'x, 'a>(root: Element<'x, 'a>, version: Version) -> Result<Element<'x, 'a>, Refused> {
+fn parts<'x, 'a>(root: Element<'x, 'a>, version: SoapVersion) -> Result<Element<'x, 'a>, SoapFailure> {
     root.no_text()?;
     let mut parts = root.elements().peekable();
     if let Some(header) = parts.next_if(|part| is(*part, version, "Header")) {
@@ -84,7 +84,7 @@ fn parts<'x, 'a>(root: Element<'x, 'a>, version: Version) -> Result<Element<'x, 
         return Err(misplaced(body.name(), "Envelope").into());
     }
     // SOAP 1.1 lets other elements follow the Body (section 4), and says nothing of what they mean.
-    let surplus = parts.find(|part| version == Version::V12 || is(*part, version, "Body"));
+    let surplus = parts.find(|part| version == SoapVersion::V12 || is(*part, version, "Body"));
     if let Some(part) = surplus {
         return Err(misplaced(part.name(), "Envelope").into());
     }
@@ -108,29 +108,29 @@ fn content<'x, 'a>(body: Element<'x, 'a>) -> Result<Element<'x, 'a>, Fault> {
 }
 
 /// Whether this is an element of the envelope's own.
-pub(super) fn is(element: Element<'_, '_>, version: Version, name: &str) -> bool {
+pub(super) fn is(element: Element<'_, '_>, version: SoapVersion, name: &str) -> bool {
     element.name() == name && element.namespace() == Some(version.namespace())
 }
 
 /// Refuses a message with a header that must be understood by whom it reaches here: none is. All others are passed over.
-fn check_headers(header: Element<'_, '_>, version: Version) -> Result<(), Refused> {
+fn check_headers(header: Element<'_, '_>, version: SoapVersion) -> Result<(), SoapFailure> {
     header.no_text()?;
     let mut unknown = Vec::new();
     for block in header.elements() {
         if is_for_us(block, version) && must_be_understood(block, version)? && unknown.len() < NAMED {
             let namespace = block.namespace().unwrap_or_default().to_owned();
-            unknown.push(Name { namespace, local: block.name().to_owned() });
+            unknown.push(HeaderName { namespace, local: block.name().to_owned() });
         }
     }
-    if unknown.is_empty() { Ok(()) } else { Err(Refused::Headers(unknown)) }
+    if unknown.is_empty() { Ok(()) } else { Err(SoapFailure::Headers(unknown)) }
 }
 
 /// Whether a header block is meant for the last receiver, which a service is: by its actor (SOAP 1.1, section 4.2.2) or
 /// role (SOAP 1.2, Part 1, section 2.2).
-fn is_for_us(block: Element<'_, '_>, version: Version) -> bool {
+fn is_for_us(block: Element<'_, '_>, version: SoapVersion) -> bool {
     let (attribute, roles): (_, &[_]) = match version {
-        Version::V11 => ("actor", &["", "http://schemas.xmlsoap.org/soap/actor/next"]),
-        Version::V12 => (
+        SoapVersion::V11 => ("actor", &["", "http://schemas.xmlsoap.org/soap/actor/next"]),
+        SoapVersion::V12 => (
             "role",
             &[
                 "",
@@ -143,7 +143,7 @@ fn is_for_us(block: Element<'_, '_>, version: Version) -> bool {
     roles.contains(&role.trim())
 }
 
-fn must_be_understood(block: Element<'_, '_>, version: Version) -> Result<bool, Fault> {
+fn must_be_understood(block: Element<'_, '_>, version: SoapVersion) -> Result<bool, Fault> {
     match block.attribute(version.namespace(), "mustUnderstand").map(str::trim) {
         None | Some("0" | "false") => Ok(false),
         Some("1" | "true") => Ok(true),

@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::lexical::Scalar;
-use super::read::{Marks, Reader};
+use super::lexical::SoapScalar;
+use super::read::{Marks, ShapeReader};
 use crate::codec::tape::Node;
 use crate::codec::xml::tree::{Element, misplaced, shape};
 use crate::model::fault::Fault;
 use crate::model::shape::{Shape, unescape};
 use crate::model::text::abridge;
 
-impl<'a> Reader<'_, '_, 'a> {
+impl<'a> ShapeReader<'_, '_, 'a> {
     /// A value of any type.
     ///
     /// What our own WSDL says is one element that names the type. Clients without it send `xsi:type` and SOAP's
@@ -50,10 +50,10 @@ impl<'a> Reader<'_, '_, 'a> {
             }
             return self.tape.close_struct(opened, 0);
         }
-        self.typed(Scalar::of_type(kind).unwrap_or(Scalar::Text), text)
+        self.typed(SoapScalar::of_type(kind).unwrap_or(SoapScalar::Text), text)
     }
 
-    fn typed(&mut self, scalar: Scalar, text: Cow<'a, str>) -> Result<(), Fault> {
+    fn typed(&mut self, scalar: SoapScalar, text: Cow<'a, str>) -> Result<(), Fault> {
         let node = scalar
             .read(text)
             .map_err(|text| Fault::bad_params(format!("`{}` is not {}", abridge(&text), scalar.words())))?;
@@ -81,7 +81,7 @@ impl<'a> Reader<'_, '_, 'a> {
                     Ok(())
                 }
             },
-            name => self.typed(Scalar::of_element(name).unwrap_or(Scalar::Text), element.text()?),
+            name => self.typed(SoapScalar::of_element(name).unwrap_or(SoapScalar::Text), element.text()?),
         }
     }
 
@@ -125,5 +125,5 @@ impl<'a> Reader<'_, '_, 'a> {
 
 /// Whether an element of this name says what type is inside.
 fn is_word(name: &str) -> bool {
-    matches!(name, "array" | "struct" | "nil") || Scalar::of_element(name).is_some()
+    matches!(name, "array" | "struct" | "nil") || SoapScalar::of_element(name).is_some()
 }

@@ -12,7 +12,7 @@ const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// A type whose values are one text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scalar {
+pub(super) enum SoapScalar {
     Text,
     Bool,
     Int,
@@ -21,31 +21,31 @@ pub(super) enum Scalar {
     Binary,
 }
 
-impl Scalar {
+impl SoapScalar {
     /// The scalar of an element that names its type.
-    pub(super) fn of_element(name: &str) -> Option<Scalar> {
+    pub(super) fn of_element(name: &str) -> Option<SoapScalar> {
         Some(match name {
-            "string" => Scalar::Text,
-            "boolean" => Scalar::Bool,
-            "int" | "integer" => Scalar::Int,
-            "double" => Scalar::Double,
-            "dateTime" => Scalar::Date,
-            "base64" => Scalar::Binary,
+            "string" => SoapScalar::Text,
+            "boolean" => SoapScalar::Bool,
+            "int" | "integer" => SoapScalar::Int,
+            "double" => SoapScalar::Double,
+            "dateTime" => SoapScalar::Date,
+            "base64" => SoapScalar::Binary,
             _ => return None,
         })
     }
 
     /// The scalar of an `xsi:type`, by its local name. What is not known here is read as text.
-    pub(super) fn of_type(name: &str) -> Option<Scalar> {
+    pub(super) fn of_type(name: &str) -> Option<SoapScalar> {
         Some(match name {
-            "boolean" => Scalar::Bool,
+            "boolean" => SoapScalar::Bool,
             "int" | "integer" | "long" | "short" | "byte" | "unsignedInt" | "unsignedLong" | "unsignedShort"
             | "unsignedByte" | "nonNegativeInteger" | "positiveInteger" | "nonPositiveInteger" | "negativeInteger" => {
-                Scalar::Int
+                SoapScalar::Int
             }
-            "double" | "float" | "decimal" => Scalar::Double,
-            "dateTime" => Scalar::Date,
-            "base64Binary" | "base64" => Scalar::Binary,
+            "double" | "float" | "decimal" => SoapScalar::Double,
+            "dateTime" => SoapScalar::Date,
+            "base64Binary" | "base64" => SoapScalar::Binary,
             _ => return None,
         })
     }
@@ -53,24 +53,24 @@ impl Scalar {
     /// What a value of this type is called in a message.
     pub(super) fn words(self) -> &'static str {
         match self {
-            Scalar::Text => "a string",
-            Scalar::Bool => "a boolean",
-            Scalar::Int => "an integer",
-            Scalar::Double => "a double",
-            Scalar::Date => "a date and time",
-            Scalar::Binary => "base64",
+            SoapScalar::Text => "a string",
+            SoapScalar::Bool => "a boolean",
+            SoapScalar::Int => "an integer",
+            SoapScalar::Double => "a double",
+            SoapScalar::Date => "a date and time",
+            SoapScalar::Binary => "base64",
         }
     }
 
     /// The value that a text stands for, or the text itself where it stands for none.
     pub(super) fn read(self, text: Cow<'_, str>) -> Result<Node<'_>, Cow<'_, str>> {
         let value = match self {
-            Scalar::Text => return Ok(Node::Text(text)),
-            Scalar::Bool => boolean(&text),
-            Scalar::Int => return integer(text),
-            Scalar::Double => double(&text),
-            Scalar::Date => text.parse().ok().map(Node::Date),
-            Scalar::Binary => base64(&text),
+            SoapScalar::Text => return Ok(Node::Text(text)),
+            SoapScalar::Bool => boolean(&text),
+            SoapScalar::Int => return integer(text),
+            SoapScalar::Double => double(&text),
+            SoapScalar::Date => text.parse().ok().map(Node::Date),
+            SoapScalar::Binary => base64(&text),
         };
         value.ok_or(text)
     }
@@ -80,13 +80,13 @@ impl Scalar {
 /// that it has for callers of every protocol.
 pub(super) fn scalar<'a>(shape: &Shape, text: Cow<'a, str>) -> Node<'a> {
     let scalar = match shape {
-        Shape::Bool => Scalar::Bool,
-        Shape::Int(_) => Scalar::Int,
-        Shape::Double => Scalar::Double,
-        Shape::Date => Scalar::Date,
-        Shape::Binary => Scalar::Binary,
+        Shape::Bool => SoapScalar::Bool,
+        Shape::Int(_) => SoapScalar::Int,
+        Shape::Double => SoapScalar::Double,
+        Shape::Date => SoapScalar::Date,
+        Shape::Binary => SoapScalar::Binary,
         Shape::Choice(texts) => return choice(texts, text),
-        _ => Scalar::Text,
+        _ => SoapScalar::Text,
     };
     scalar.read(text).unwrap_or_else(Node::Text)
 }

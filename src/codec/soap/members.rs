@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::Style;
-use super::read::{Given, Reader};
+use super::SoapStyle;
+use super::read::{ParamLayout, ShapeReader};
 use crate::codec::tape::Node;
 use crate::codec::xml::tree::{Element, shape};
 use crate::model::fault::Fault;
@@ -40,23 +40,23 @@ impl<'x, 'a> Sorted<'x, 'a> {
     }
 }
 
-impl<'a> Reader<'_, '_, 'a> {
+impl<'a> ShapeReader<'_, '_, 'a> {
     /// The parameters of a call, in any order.
     ///
     /// Those of a method whose parameters have no names are by position, and so are those whose names are none:
     /// `c-gensym3` is what SOAP::Lite writes for a bare value, `param0` what PHP writes without a WSDL document.
-    pub(super) fn params(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<Given, Fault> {
+    pub(super) fn params(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<ParamLayout, Fault> {
         self.meant(call)?;
         call.no_text()?;
         if call.elements().next().is_none() && !fields.iter().any(|field| field.required && field.may_be_absent()) {
-            return Ok(Given::ByPosition);
+            return Ok(ParamLayout::ByPosition);
         }
         if call.elements().next().is_some() && call.elements().enumerate().all(|(at, it)| is_nameless(it, at, fields)) {
             for (at, element) in call.elements().enumerate() {
                 self.value(element, fields.get(at).map_or(&Shape::Any, |field| &field.shape), 0)?;
                 self.tape.complete();
             }
-            return Ok(Given::ByPosition);
+            return Ok(ParamLayout::ByPosition);
         }
         if !fields.is_empty() && fields.iter().enumerate().all(|(at, field)| is_numbered(field, at)) {
             return self.numbered(call, fields);
@@ -64,7 +64,7 @@ impl<'a> Reader<'_, '_, 'a> {
         self.named(call, fields)
     }
 
-    fn named(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<Given, Fault> {
+    fn named(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<ParamLayout, Fault> {
         let sorted = Sorted::of(call, fields);
         let opened = self.tape.open();
         let mut count = 0;
@@ -82,11 +82,11 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         self.tape.close_struct(opened, count)?;
         self.tape.complete();
-        Ok(Given::ByName)
+        Ok(ParamLayout::ByName)
     }
 
     /// Parameters that are called `arg1` and so on because they have no names.
-    fn numbered(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<Given, Fault> {
+    fn numbered(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<ParamLayout, Fault> {
         let sorted = Sorted::of(call, fields);
         if let Some((_, stranger)) = sorted.field(fields.len()).first() {
             let name = unescape(stranger.name());
@@ -110,13 +110,13 @@ impl<'a> Reader<'_, '_, 'a> {
             }
             self.tape.complete();
         }
-        Ok(Given::ByPosition)
+        Ok(ParamLayout::ByPosition)
     }
 
     /// The result of a method, from all that stands in its answer.
     pub(super) fn result(&mut self, found: &[Element<'_, 'a>], form: &Shape) -> Result<(), Fault> {
         match (form, found) {
-            (Shape::List(item), found) if self.style == Style::Document => {
+            (Shape::List(item), found) if self.style == SoapStyle::Document => {
                 self.items(found.iter().copied(), item, 0)?
             }
             (_, [only]) => self.value(*only, form, 0)?,
@@ -273,7 +273,7 @@ impl<'a> Reader<'_, '_, 'a> {
             Shape::Record(record) => record.fields.iter().any(|field| !field.may_be_absent()),
             _ => true,
         };
-        self.style == Style::Rpc && field.may_be_absent() && never_empty && only.is_empty()
+        self.style == SoapStyle::Rpc && field.may_be_absent() && never_empty && only.is_empty()
     }
 
     /// Whether a list that should be a repeated element is one element with items inside, as SOAP's encoding has it.
@@ -291,7 +291,7 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// Whether a member's element stands for one item of many; `top` is a parameter or a result.
     fn repeats(&self, form: &Shape, top: bool) -> bool {
-        matches!(form, Shape::List(_)) && !(top && self.style == Style::Rpc)
+        matches!(form, Shape::List(_)) && !(top && self.style == SoapStyle::Rpc)
     }
 }
 

@@ -4,55 +4,55 @@ use std::borrow::Cow;
 
 use super::envelope;
 use super::envelope::{Envelope, is};
-use super::fault::{Refused, attribute};
-use super::read::{Given, Reader};
-use super::{INSTANCE, Rejection, Style, Version};
+use super::fault::{SoapFailure, attribute};
+use super::read::{ParamLayout, ShapeReader};
+use super::{INSTANCE, SoapRejection, SoapStyle, SoapVersion};
 use crate::codec::Limits;
 use crate::codec::tape::Tape;
-use crate::codec::xml::tree::{Element, Tree, shape};
+use crate::codec::xml::tree::{Element, XmlTree, shape};
 use crate::model::fault::Fault;
 use crate::model::shape::{MethodShape, Shapes, unescape};
 
 /// A message as read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Message<'a> {
+pub struct SoapMessage<'a> {
     /// Its version.
-    pub version: Version,
+    pub version: SoapVersion,
     /// The name of the method that is called or has answered.
     pub method: Cow<'a, str>,
     /// How the parameters are on the tape.
-    pub given: Given,
+    pub given: ParamLayout,
     /// The parameters; an answer's one result, or none.
     pub tape: Tape<'a>,
 }
 
 /// A call whose envelope has been read, and whose parameters have not.
 #[derive(Debug)]
-pub struct Opened<'a> {
+pub struct SoapCall<'a> {
     /// Its version.
-    pub version: Version,
+    pub version: SoapVersion,
     /// The name of the element that makes the call.
     pub element: &'a str,
     /// The namespace of that element.
     pub namespace: Option<Cow<'a, str>>,
-    xml: Tree<'a>,
+    xml: XmlTree<'a>,
     at: usize,
 }
 
-impl<'a> Opened<'a> {
+impl<'a> SoapCall<'a> {
     /// Reads an envelope with a call in it.
     ///
     /// # Errors
-    /// `Rejection`, whose faults are `NotWellFormed`, `Structure` and `Limit`.
-    pub fn read(text: &'a str, limits: Limits) -> Result<Opened<'a>, Rejection> {
+    /// `SoapRejection`, whose faults are `NotWellFormed`, `Structure` and `Limit`.
+    pub fn read(text: &'a str, limits: Limits) -> Result<SoapCall<'a>, SoapRejection> {
         let xml = envelope::tree(text, limits)?;
         let Envelope { version, content, .. } = Envelope::of(&xml)?;
         if content.namespace() == Some(version.namespace()) {
             let refused = shape("the `Body` holds an element of SOAP's own, not a call").into();
-            return Err(Rejection { version: Some(version), refused });
+            return Err(SoapRejection { version: Some(version), refused });
         }
         let (element, namespace, at) = (content.name(), content.own_namespace(), content.at());
-        Ok(Opened { version, element, namespace, xml, at })
+        Ok(SoapCall { version, element, namespace, xml, at })
     }
 
     /// The name of the method that is called, as our own descriptions have it.
@@ -82,47 +82,48 @@ impl<'a> Opened<'a> {
     /// values of any type: who answers calls says that there is none.
     ///
     /// # Errors
-    /// `Rejection`, whose faults are `Structure`, `Limit` and `BadParams`.
-    pub fn call(&self, shapes: &Shapes, style: Style, limits: Limits) -> Result<Message<'a>, Rejection> {
+    /// `SoapRejection`, whose faults are `Structure`, `Limit` and `BadParams`.
+    pub fn call(&self, shapes: &Shapes, style: SoapStyle, limits: Limits) -> Result<SoapMessage<'a>, SoapRejection> {
         let version = self.version;
         let known = shapes.method_of_element(self.element);
-        let mut reader = Reader::new(shapes, style, limits);
+        let mut reader = ShapeReader::new(shapes, style, limits);
         let params = known.map(|known| known.params.as_slice()).unwrap_or_default();
         // It was there a moment ago.
         let content = self.xml.element(self.at).ok_or_else(|| shape("there is no call"))?;
         let given = reader.params(content, params);
-        let given = given.map_err(|fault| Rejection { version: Some(version), refused: Refused::Call(fault) })?;
-        Ok(Message { version, method: self.method(), given, tape: reader.tape })
+        let given =
+            given.map_err(|fault| SoapRejection { version: Some(version), refused: SoapFailure::Call(fault) })?;
+        Ok(SoapMessage { version, method: self.method(), given, tape: reader.tape })
     }
 }
 
 /// Reads the answer of a method.
 ///
 /// # Errors
-/// `Rejection`; for a fault message `Structure`.
+/// `SoapRejection`; for a fault message `Structure`.
 pub fn read_answer<'a>(
     text: &'a str,
     shapes: &Shapes,
     method: &MethodShape,
-    style: Style,
+    style: SoapStyle,
     limits: Limits,
-) -> Result<Message<'a>, Rejection> {
+) -> Result<SoapMessage<'a>, SoapRejection> {
     let xml = envelope::tree(text, limits)?;
     let Envelope { version, content, .. } = Envelope::of(&xml)?;
-    let rejected = |fault| Rejection { version: Some(version), refused: Refused::Call(fault) };
+    let rejected = |fault| SoapRejection { version: Some(version), refused: SoapFailure::Call(fault) };
     if is(content, version, "Fault") {
         return Err(rejected(shape("this is a fault, not an answer")));
     }
-    let mut reader = Reader::new(shapes, style, limits);
+    let mut reader = ShapeReader::new(shapes, style, limits);
     let results: Vec<_> = content.elements().collect();
     reader.result(&results, &method.result).map_err(rejected)?;
     let method = Cow::Owned(method.name.clone());
-    Ok(Message { version, method, given: Given::ByPosition, tape: reader.tape })
+    Ok(SoapMessage { version, method, given: ParamLayout::ByPosition, tape: reader.tape })
 }
 
 /// Writes what stands before the parameters or the result of a method: an envelope with this element of `namespace` in its
 /// Body. The prefixes `m` and `xsi` are declared.
-pub fn write_head(to: &mut Vec<u8>, version: Version, element: &str, namespace: &str) {
+pub fn write_head(to: &mut Vec<u8>, version: SoapVersion, element: &str, namespace: &str) {
     for part in [
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"",
         version.namespace(),
@@ -145,11 +146,11 @@ pub fn write_tail(to: &mut Vec<u8>, element: &str) {
     }
 }
 
-impl From<Rejection> for Fault {
+impl From<SoapRejection> for Fault {
     /// The fault that a rejection is where there is no protocol to say it in.
-    fn from(rejection: Rejection) -> Fault {
+    fn from(rejection: SoapRejection) -> Fault {
         match rejection.refused {
-            Refused::Message(fault) | Refused::Call(fault) => fault,
+            SoapFailure::SoapMessage(fault) | SoapFailure::Call(fault) => fault,
             refused => Fault::new(refused.kind(), "the message is not understood"),
         }
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use super::{Style, lexical};
+use super::{SoapStyle, lexical};
 use crate::codec::Limits;
 use crate::codec::tape::{Node, Tape};
 use crate::codec::xml::tree::{Element, shape};
@@ -14,7 +14,7 @@ use crate::model::text::abridge;
 
 /// How a message's parameters are on its tape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Given {
+pub enum ParamLayout {
     /// One struct, whose members are the parameters.
     ByName,
     /// A value for each.
@@ -25,9 +25,9 @@ pub enum Given {
 const HOPS: usize = 8;
 
 /// Reads elements onto a tape.
-pub(super) struct Reader<'s, 'x, 'a> {
+pub(super) struct ShapeReader<'s, 'x, 'a> {
     pub(super) shapes: &'s Shapes,
-    pub(super) style: Style,
+    pub(super) style: SoapStyle,
     limits: Limits,
     /// How much more of the document references may repeat: they could make far more of it than it holds.
     left: Cell<usize>,
@@ -36,11 +36,11 @@ pub(super) struct Reader<'s, 'x, 'a> {
     pub(super) tape: Tape<'a>,
 }
 
-impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
-    pub(super) fn new(shapes: &'s Shapes, style: Style, limits: Limits) -> Reader<'s, 'x, 'a> {
+impl<'s, 'x, 'a> ShapeReader<'s, 'x, 'a> {
+    pub(super) fn new(shapes: &'s Shapes, style: SoapStyle, limits: Limits) -> ShapeReader<'s, 'x, 'a> {
         let limits = Limits { depth: limits.depth.min(Limits::DEEPEST), ..limits };
         let left = Cell::new(limits.elements);
-        Reader { shapes, style, limits, left, referred: HashMap::new(), tape: Tape::default() }
+        ShapeReader { shapes, style, limits, left, referred: HashMap::new(), tape: Tape::default() }
     }
 
     /// The element that holds the value of this one, which may be another, and what its attributes say.

@@ -1,10 +1,10 @@
 //! What a server has answered: a result by its shape, or a fault of either version.
 
-use super::binding::Outcome;
+use super::binding::ResultLocation;
 use super::envelope;
 use super::envelope::{Envelope, is};
-use super::read::Reader;
-use super::{Rejection, Style};
+use super::read::ShapeReader;
+use super::{SoapRejection, SoapStyle};
 use crate::codec::Limits;
 use crate::codec::tape::Tape;
 use crate::codec::xml::tree::Element;
@@ -16,16 +16,16 @@ const SUBCODES: usize = 16;
 
 /// What a message holds that answers a call.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Reply<'a> {
+pub enum SoapReply<'a> {
     /// The result, or none.
     Answer(Tape<'a>),
     /// A fault.
-    Fault(Told),
+    Fault(SoapFault),
 }
 
 /// A fault as a server tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Told {
+pub struct SoapFault {
     /// Its code without prefix: `Client` and `Server` in SOAP 1.1, also with a dot and more behind it, `Sender` and
     /// `Receiver` in SOAP 1.2.
     pub code: String,
@@ -40,43 +40,43 @@ pub struct Told {
 /// Reads the answer to a call whose result has this form.
 ///
 /// # Errors
-/// `Rejection` where it is no message of SOAP, or its content is none of this form.
+/// `SoapRejection` where it is no message of SOAP, or its content is none of this form.
 pub fn read_reply<'a>(
     text: &'a str,
     shapes: &Shapes,
     form: &Shape,
-    outcome: Outcome,
+    outcome: ResultLocation,
     limits: Limits,
-) -> Result<Reply<'a>, Rejection> {
+) -> Result<SoapReply<'a>, SoapRejection> {
     let xml = envelope::tree(text, limits)?;
     let Some(Envelope { version, content, referred }) = Envelope::of_reply(&xml)? else {
-        return Ok(Reply::Answer(Tape::default()));
+        return Ok(SoapReply::Answer(Tape::default()));
     };
     if is(content, version, "Fault") {
-        return Ok(Reply::Fault(told(content)));
+        return Ok(SoapReply::Fault(told(content)));
     }
-    let style = if outcome == Outcome::Part { Style::Rpc } else { Style::Document };
-    let mut reader = Reader::new(shapes, style, limits);
+    let style = if outcome == ResultLocation::Part { SoapStyle::Rpc } else { SoapStyle::Document };
+    let mut reader = ShapeReader::new(shapes, style, limits);
     reader.referred = referred;
     let read = match outcome {
-        Outcome::Nothing => Ok(()),
-        Outcome::Whole => reader.whole(content, form),
-        Outcome::Member | Outcome::Part => reader.result(&content.elements().collect::<Vec<_>>(), form),
+        ResultLocation::Nothing => Ok(()),
+        ResultLocation::Whole => reader.whole(content, form),
+        ResultLocation::Member | ResultLocation::Part => reader.result(&content.elements().collect::<Vec<_>>(), form),
     };
     match read {
-        Ok(()) => Ok(Reply::Answer(reader.tape)),
-        Err(fault) => Err(Rejection { version: Some(version), ..Rejection::from(fault) }),
+        Ok(()) => Ok(SoapReply::Answer(reader.tape)),
+        Err(fault) => Err(SoapRejection { version: Some(version), ..SoapRejection::from(fault) }),
     }
 }
 
 /// A fault of either version. Which it is its children say: some servers write that of one version into an envelope of
 /// the other.
-fn told(fault: Element<'_, '_>) -> Told {
+fn told(fault: Element<'_, '_>) -> SoapFault {
     let child = |parent: Element<'_, '_>, name: &str| find(parent, &[name]).map(text).unwrap_or_default();
     let exact = find(fault, &["detail", "Detail"]).and_then(exact);
     let Some(code) = find(fault, &["Code"]) else {
         let code = local(&child(fault, "faultcode"));
-        return Told { code, subcodes: Vec::new(), reason: child(fault, "faultstring"), exact };
+        return SoapFault { code, subcodes: Vec::new(), reason: child(fault, "faultstring"), exact };
     };
     let mut subcodes = Vec::new();
     let mut below = find(code, &["Subcode"]);
@@ -85,7 +85,7 @@ fn told(fault: Element<'_, '_>) -> Told {
         below = find(subcode, &["Subcode"]);
     }
     let reason = find(fault, &["Reason"]).map(|reason| child(reason, "Text")).unwrap_or_default();
-    Told { code: local(&child(code, "Value")), subcodes, reason, exact }
+    SoapFault { code: local(&child(code, "Value")), subcodes, reason, exact }
 }
 
 /// What our own faces write into the detail of a fault.
@@ -108,7 +108,7 @@ fn local(name: &str) -> String {
     name.rsplit(':').next().unwrap_or_default().to_owned()
 }
 
-impl<'a> Reader<'_, '_, 'a> {
+impl<'a> ShapeReader<'_, '_, 'a> {
     /// A result that is an element itself.
     fn whole(&mut self, element: Element<'_, 'a>, form: &Shape) -> Result<(), Fault> {
         self.value(element, form, 0)?;

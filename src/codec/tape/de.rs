@@ -28,7 +28,7 @@ impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
             Node::Date(date) => visitor.visit_string(date.to_string()),
             Node::Binary(bytes) => visitor.visit_string(STANDARD.encode(bytes)),
             Node::Array { items, .. } => {
-                let mut access = Items { values: self.below(*items), read: 0 };
+                let mut access = ItemAccess { values: self.below(*items), read: 0 };
                 let value = visitor.visit_seq(&mut access)?;
                 access.finish(value)
             }
@@ -149,18 +149,18 @@ struct Tagged<D>(&'static str, D);
 
 impl<'de, D: Deserializer<'de, Error = Mismatch>> EnumAccess<'de> for Tagged<D> {
     type Error = Mismatch;
-    type Variant = Content<D>;
+    type Variant = VariantContent<D>;
 
-    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Content<D>), Mismatch> {
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, VariantContent<D>), Mismatch> {
         let name = seed.deserialize(IntoDeserializer::<Mismatch>::into_deserializer(self.0))?;
-        Ok((name, Content(self.1)))
+        Ok((name, VariantContent(self.1)))
     }
 }
 
 /// The content of a variant.
-struct Content<D>(D);
+struct VariantContent<D>(D);
 
-impl<'de, D: Deserializer<'de, Error = Mismatch>> VariantAccess<'de> for Content<D> {
+impl<'de, D: Deserializer<'de, Error = Mismatch>> VariantAccess<'de> for VariantContent<D> {
     type Error = Mismatch;
 
     fn unit_variant(self) -> Result<(), Mismatch> {
@@ -181,12 +181,12 @@ impl<'de, D: Deserializer<'de, Error = Mismatch>> VariantAccess<'de> for Content
 }
 
 /// The values of an array.
-struct Items<'de, 'a> {
+struct ItemAccess<'de, 'a> {
     values: Values<'de, 'a>,
     read: usize,
 }
 
-impl Items<'_, '_> {
+impl ItemAccess<'_, '_> {
     /// Refuses what nobody asked for: a tuple of two is not an array of three.
     fn finish<T>(&self, value: T) -> Result<T, Mismatch> {
         match self.values.len() {
@@ -197,13 +197,13 @@ impl Items<'_, '_> {
     }
 }
 
-impl<'de> SeqAccess<'de> for &mut Items<'de, '_> {
+impl<'de> SeqAccess<'de> for &mut ItemAccess<'de, '_> {
     type Error = Mismatch;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mismatch> {
         let Some(value) = self.values.next() else { return Ok(None) };
         self.read += 1;
-        seed.deserialize(value).map(Some).map_err(|wrong| wrong.with_timeout(format_args!("item {}", self.read)))
+        seed.deserialize(value).map(Some).map_err(|wrong| wrong.within(format_args!("item {}", self.read)))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -212,12 +212,12 @@ impl<'de> SeqAccess<'de> for &mut Items<'de, '_> {
 }
 
 /// The members of a struct.
-struct Pairs<'de, 'a> {
+struct MemberAccess<'de, 'a> {
     next: ValueRef<'de, 'a>,
     left: usize,
 }
 
-impl<'de, 'a> MapAccess<'de> for Pairs<'de, 'a> {
+impl<'de, 'a> MapAccess<'de> for MemberAccess<'de, 'a> {
     type Error = Mismatch;
 
     fn next_key_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mismatch> {
@@ -227,7 +227,7 @@ impl<'de, 'a> MapAccess<'de> for Pairs<'de, 'a> {
         self.left -= 1;
         let name = self.next;
         self.next.at += 1;
-        seed.deserialize(Name(name)).map(Some)
+        seed.deserialize(NameDeserializer(name)).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Mismatch> {
@@ -235,7 +235,7 @@ impl<'de, 'a> MapAccess<'de> for Pairs<'de, 'a> {
         self.next.at = value.tape.after(value.at);
         seed.deserialize(value).map_err(|wrong| {
             let name = ValueRef { at: value.at - 1, ..value }.text().unwrap_or_default();
-            wrong.with_timeout(format_args!("member `{}`", abridge(name)))
+            wrong.within(format_args!("member `{}`", abridge(name)))
         })
     }
 
@@ -244,19 +244,19 @@ impl<'de, 'a> MapAccess<'de> for Pairs<'de, 'a> {
     }
 }
 
-impl<'de, 'a> EnumAccess<'de> for Pairs<'de, 'a> {
+impl<'de, 'a> EnumAccess<'de> for MemberAccess<'de, 'a> {
     type Error = Mismatch;
-    type Variant = Content<ValueRef<'de, 'a>>;
+    type Variant = VariantContent<ValueRef<'de, 'a>>;
 
     fn variant_seed<T: DeserializeSeed<'de>>(mut self, seed: T) -> Result<(T::Value, Self::Variant), Mismatch> {
         let name = seed.deserialize(self.next)?;
         self.next.at += 1;
-        Ok((name, Content(self.next)))
+        Ok((name, VariantContent(self.next)))
     }
 }
 
 /// A member's name; a map may have numbers for keys, whose text is then the name.
-struct Name<'de, 'a>(ValueRef<'de, 'a>);
+struct NameDeserializer<'de, 'a>(ValueRef<'de, 'a>);
 
 macro_rules! keys_from_text {
     ($($method:ident $visit:ident $number:ty,)*) => {$(
@@ -269,7 +269,7 @@ macro_rules! keys_from_text {
     )*};
 }
 
-impl<'de> Deserializer<'de> for Name<'de, '_> {
+impl<'de> Deserializer<'de> for NameDeserializer<'de, '_> {
     type Error = Mismatch;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
@@ -323,7 +323,7 @@ impl<'de, 'a> ValueRef<'de, 'a> {
         }
     }
 
-    fn pairs(self, members: u32) -> Pairs<'de, 'a> {
-        Pairs { next: ValueRef { tape: self.tape, at: self.at + 1 }, left: members as usize }
+    fn pairs(self, members: u32) -> MemberAccess<'de, 'a> {
+        MemberAccess { next: ValueRef { tape: self.tape, at: self.at + 1 }, left: members as usize }
     }
 }

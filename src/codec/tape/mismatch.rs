@@ -15,7 +15,7 @@ pub struct Mismatch(String);
 
 impl Mismatch {
     /// The same, said of something inside: a member or an item.
-    pub(super) fn with_timeout(self, place: impl fmt::Display) -> Mismatch {
+    pub(super) fn within(self, place: impl fmt::Display) -> Mismatch {
         de::Error::custom(format_args!("{place}: {self}"))
     }
 }
@@ -114,7 +114,7 @@ mod tests {
 
     use crate::codec::Limits;
     use crate::codec::xml::Reading;
-    use crate::codec::xmlrpc::Document;
+    use crate::codec::xmlrpc::XmlRpcDocument;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -126,7 +126,7 @@ mod tests {
 
     fn refused<T: DeserializeOwned + std::fmt::Debug>(value: &str) -> String {
         let text = format!("<methodResponse><params><param><value>{value}</value></param></params></methodResponse>");
-        let document = Document::read(&text, Reading::Lenient, Limits::default()).unwrap();
+        let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
         T::deserialize(document.tape.values().next().unwrap()).unwrap_err().to_string()
     }
 

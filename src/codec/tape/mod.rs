@@ -79,7 +79,7 @@ pub struct Place(usize);
 
 /// A struct or an array that is still being written onto a tape.
 #[derive(Debug)]
-pub(in crate::codec) struct Opened(usize);
+pub(in crate::codec) struct OpenNode(usize);
 
 impl<'a> Tape<'a> {
     /// The top-level values, in order.
@@ -106,17 +106,17 @@ impl<'a> Tape<'a> {
         self.values += 1;
     }
 
-    pub(in crate::codec) fn open(&mut self) -> Opened {
+    pub(in crate::codec) fn open(&mut self) -> OpenNode {
         self.nodes.push(Node::Nil);
-        Opened(self.nodes.len() - 1)
+        OpenNode(self.nodes.len() - 1)
     }
 
-    pub(in crate::codec) fn close_array(&mut self, opened: Opened, items: usize) {
+    pub(in crate::codec) fn close_array(&mut self, opened: OpenNode, items: usize) {
         self.close(opened, |end| Node::Array { items: narrow(items), end });
     }
 
     /// Closes a struct, unless two of its members have one name: which of them counts would be a guess.
-    pub(in crate::codec) fn close_struct(&mut self, opened: Opened, members: usize) -> Result<(), Fault> {
+    pub(in crate::codec) fn close_struct(&mut self, opened: OpenNode, members: usize) -> Result<(), Fault> {
         let start = opened.0 + 1;
         self.close(opened, |end| Node::Struct { members: narrow(members), end });
         match self.repeated_name(start, members) {
@@ -125,7 +125,7 @@ impl<'a> Tape<'a> {
         }
     }
 
-    fn close(&mut self, opened: Opened, node: impl FnOnce(u32) -> Node<'a>) {
+    fn close(&mut self, opened: OpenNode, node: impl FnOnce(u32) -> Node<'a>) {
         let end = narrow(self.nodes.len());
         if let Some(slot) = self.nodes.get_mut(opened.0) {
             *slot = node(end);
@@ -133,7 +133,7 @@ impl<'a> Tape<'a> {
     }
 
     fn repeated_name(&self, start: usize, members: usize) -> Option<&str> {
-        let names = Names { tape: self, at: start, left: members };
+        let names = MemberNames { tape: self, at: start, left: members };
         if members > FEW {
             let mut seen = HashSet::with_capacity(members);
             return names.into_iter().find(|name| !seen.insert(*name));
@@ -180,13 +180,13 @@ impl Node<'_> {
 
 /// The names of a struct's members.
 #[derive(Clone, Copy)]
-struct Names<'t, 'a> {
+struct MemberNames<'t, 'a> {
     tape: &'t Tape<'a>,
     at: usize,
     left: usize,
 }
 
-impl<'t> Iterator for Names<'t, '_> {
+impl<'t> Iterator for MemberNames<'t, '_> {
     type Item = &'t str;
 
     fn next(&mut self) -> Option<&'t str> {
@@ -256,7 +256,7 @@ impl<'t, 'a> ValueRef<'t, 'a> {
     /// The names and values of a struct's members, in order; `None` where this is something else.
     pub fn members(self) -> Option<impl Iterator<Item = (&'t str, ValueRef<'t, 'a>)>> {
         let Node::Struct { members, .. } = self.node() else { return None };
-        let names = Names { tape: self.tape, at: self.at + 1, left: *members as usize };
+        let names = MemberNames { tape: self.tape, at: self.at + 1, left: *members as usize };
         let values = self.below(members.saturating_mul(2)).skip(1).step_by(2);
         Some(names.zip(values))
     }

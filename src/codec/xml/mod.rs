@@ -13,6 +13,11 @@ use serde::{Deserialize, Serialize};
 pub use tree::description;
 pub use unwritable::Unwritable;
 
+use self::prolog::Start;
+use self::tree::{XmlTree, syntax};
+use crate::codec::Limits;
+use crate::model::fault::Fault;
+
 /// How much is forgiven when reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -51,4 +56,18 @@ pub struct Characters {
 /// Whether XML 1.0 allows this character in a document (section 2.2).
 pub(super) fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
+}
+
+/// Reads a document whose root element begins at `start` into a tree.
+///
+/// # Errors
+/// `NotWellFormed`, or `Limit` for too many elements and attributes.
+pub(super) fn read_tree(text: &str, start: Start, limits: Limits) -> Result<XmlTree<'_>, Fault> {
+    match plain::read(text, start, limits) {
+        Some(tree) => Ok(tree),
+        None => {
+            prolog::census(text, limits)?;
+            XmlTree::read_any(text, limits).map_err(|error| syntax(&error, limits))
+        }
+    }
 }

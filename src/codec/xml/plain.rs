@@ -9,7 +9,7 @@ use memchr::{memchr, memmem};
 
 use super::escape;
 use super::prolog::{ATTRIBUTES, NAMESPACES, Start};
-use super::tree::{Attribute, Builder, Namespace, Tree};
+use super::tree::{Namespace, TreeBuilder, XmlAttribute, XmlTree};
 use crate::codec::Limits;
 
 /// How much depth, and how many declared prefixes, there is room for from the beginning.
@@ -30,16 +30,16 @@ const fn of_names() -> [bool; 256] {
 }
 
 /// Reads the document whose root begins at `start`; `None` where it is not plain.
-pub(super) fn read(text: &str, start: Start, limits: Limits) -> Option<Tree<'_>> {
+pub(super) fn read(text: &str, start: Start, limits: Limits) -> Option<XmlTree<'_>> {
     if !start.plain || has_unusual_characters(text) {
         return None;
     }
     let left = limits.elements;
-    let mut reader = Reader {
+    let mut reader = PlainXmlReader {
         text,
         at: start.at,
         left,
-        builder: Builder::default(),
+        builder: TreeBuilder::default(),
         open: Vec::with_capacity(USUAL),
         scope: Vec::with_capacity(USUAL),
         declared: 0,
@@ -59,12 +59,12 @@ pub(in crate::codec) fn has_unusual_characters(text: &str) -> bool {
         || (memchr(0xef, bytes).is_some() && memmem::find(bytes, b"\xef\xbf").is_some())
 }
 
-struct Reader<'a> {
+struct PlainXmlReader<'a> {
     text: &'a str,
     at: usize,
     /// How many more elements and attributes there may be.
     left: usize,
-    builder: Builder<'a>,
+    builder: TreeBuilder<'a>,
     /// The elements that are open: their whole names, and how many prefixes were declared outside of them.
     open: Vec<(&'a str, usize)>,
     /// The prefixes that are declared, the empty one for names that have none.
@@ -74,13 +74,13 @@ struct Reader<'a> {
 }
 
 /// A name with its prefix, which may be empty.
-struct Name<'a> {
+struct PrefixedName<'a> {
     whole: &'a str,
     prefix: &'a str,
     local: &'a str,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> PlainXmlReader<'a> {
     /// Reads a tag or a text; answers whether the root is still open.
     fn step(&mut self) -> Option<bool> {
         match self.rest() {
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let name = self.name()?;
         let outside = self.scope.len();
-        let mut given: Vec<(Name<'a>, &'a str)> = Vec::new();
+        let mut given: Vec<(PrefixedName<'a>, &'a str)> = Vec::new();
         while self.blank() && !self.rest().starts_with(b">") && !self.rest().starts_with(b"/") {
             let (name, value) = self.attribute()?;
             match (name.prefix, name.local) {
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
         self.builder.enter(name.local, namespace);
         for (name, value) in given {
             let namespace = if name.prefix.is_empty() { None } else { self.namespace(name.prefix)? };
-            self.builder.attribute(Attribute { namespace, name: name.local, value: Cow::Borrowed(value) });
+            self.builder.attribute(XmlAttribute { namespace, name: name.local, value: Cow::Borrowed(value) });
         }
         self.open.push((name.whole, outside));
         match self.rest() {
@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    fn attribute(&mut self) -> Option<(Name<'a>, &'a str)> {
+    fn attribute(&mut self) -> Option<(PrefixedName<'a>, &'a str)> {
         let name = self.name()?;
         let [b'=', quote @ (b'"' | b'\''), rest @ ..] = self.rest() else { return None };
         let length = memchr(*quote, rest)?;
@@ -166,16 +166,16 @@ impl<'a> Reader<'a> {
     }
 
     /// A name of ASCII letters, digits, `_`, `-` and `.`, with at most one colon in it.
-    fn name(&mut self) -> Option<Name<'a>> {
+    fn name(&mut self) -> Option<PrefixedName<'a>> {
         let first = self.part()?;
         let begun = self.at;
         if !self.rest().starts_with(b":") {
-            return Some(Name { whole: first, prefix: "", local: first });
+            return Some(PrefixedName { whole: first, prefix: "", local: first });
         }
         self.at += 1;
         let local = self.part()?;
         let whole = self.text.get(begun - first.len()..self.at)?;
-        (!self.rest().starts_with(b":")).then_some(Name { whole, prefix: first, local })
+        (!self.rest().starts_with(b":")).then_some(PrefixedName { whole, prefix: first, local })
     }
 
     /// A name or a part of one, without a colon.
@@ -231,7 +231,7 @@ mod tests {
     use crate::codec::xml::tree::Element;
     use crate::codec::xml::{Reading, prolog};
 
-    fn plain(text: &str, limits: Limits) -> Option<Tree<'_>> {
+    fn plain(text: &str, limits: Limits) -> Option<XmlTree<'_>> {
         prolog::start(text, Reading::Lenient).ok().and_then(|start| read(text, start, limits))
     }
 
@@ -248,7 +248,7 @@ mod tests {
     fn same(text: &str, limits: Limits) -> Result<bool, TestCaseError> {
         let Some(tree) = plain(text, limits) else { return Ok(false) };
         prop_assert_eq!(prolog::census(text, limits), Ok(()), "the census of {}", text);
-        let other = Tree::read_any(text, limits);
+        let other = XmlTree::read_any(text, limits);
         prop_assert!(other.is_ok(), "{} is read, but {:?}", text, other);
         let [one, other] = [tree, other.unwrap_or_default()].map(|tree| tree.root().map(shown));
         prop_assert_eq!(one, other, "{}", text);

@@ -8,8 +8,7 @@ use std::borrow::Cow;
 
 use roxmltree::{Document, Node, ParsingOptions, StringStorage};
 
-use super::prolog::Start;
-use super::{Reading, plain, prolog};
+use super::{Reading, prolog};
 use crate::codec::Limits;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
@@ -35,9 +34,9 @@ fn options<'a>(limits: Limits) -> ParsingOptions<'a> {
 
 /// The elements of a document, in their order.
 #[derive(Debug, Default, PartialEq)]
-pub(in crate::codec) struct Tree<'a> {
-    elements: Vec<Entry<'a>>,
-    attributes: Vec<Attribute<'a>>,
+pub(in crate::codec) struct XmlTree<'a> {
+    elements: Vec<ElementRecord<'a>>,
+    attributes: Vec<XmlAttribute<'a>>,
     /// The namespaces that were declared, each time that one was.
     namespaces: Vec<Cow<'a, str>>,
 }
@@ -47,7 +46,7 @@ pub(in crate::codec) struct Tree<'a> {
 pub(super) struct Namespace(usize);
 
 #[derive(Debug, PartialEq)]
-struct Entry<'a> {
+struct ElementRecord<'a> {
     name: &'a str,
     namespace: Option<Namespace>,
     /// Where its attributes begin; they end where those of the next element begin.
@@ -62,7 +61,7 @@ struct Entry<'a> {
 
 /// An attribute of an element, without those that declare namespaces.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::codec) struct Attribute<'a> {
+pub(in crate::codec) struct XmlAttribute<'a> {
     pub(super) namespace: Option<Namespace>,
     pub(in crate::codec) name: &'a str,
     pub(in crate::codec) value: Cow<'a, str>,
@@ -71,30 +70,16 @@ pub(in crate::codec) struct Attribute<'a> {
 /// An element of a tree.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::codec) struct Element<'x, 'a> {
-    tree: &'x Tree<'a>,
-    entry: &'x Entry<'a>,
+    tree: &'x XmlTree<'a>,
+    entry: &'x ElementRecord<'a>,
     at: usize,
 }
 
-impl<'a> Tree<'a> {
-    /// The tree of a document within limits, whose root begins at `start`.
-    ///
-    /// # Errors
-    /// `NotWellFormed`, or `Limit` for too much mark-up.
-    pub(in crate::codec) fn read(text: &'a str, start: Start, limits: Limits) -> Result<Tree<'a>, Fault> {
-        match plain::read(text, start, limits) {
-            Some(tree) => Ok(tree),
-            None => {
-                prolog::census(text, limits)?;
-                Tree::read_any(text, limits).map_err(|error| syntax(&error, limits))
-            }
-        }
-    }
-
+impl<'a> XmlTree<'a> {
     /// The tree of a document that the census has let pass, by way of roxmltree.
-    pub(in crate::codec) fn read_any(text: &'a str, limits: Limits) -> Result<Tree<'a>, roxmltree::Error> {
+    pub(in crate::codec) fn read_any(text: &'a str, limits: Limits) -> Result<XmlTree<'a>, roxmltree::Error> {
         let document = Document::parse_with_options(text, options(limits))?;
-        Ok(Builder::default().copy(document.root_element()))
+        Ok(TreeBuilder::default().copy(document.root_element()))
     }
 
     pub(in crate::codec) fn root(&self) -> Option<Element<'_, 'a>> {
@@ -136,19 +121,19 @@ impl<'x, 'a> Element<'x, 'a> {
         self.at
     }
 
-    pub(in crate::codec) fn attributes(self) -> &'x [Attribute<'a>] {
+    pub(in crate::codec) fn attributes(self) -> &'x [XmlAttribute<'a>] {
         let next = self.tree.elements.get(self.at + 1);
         let end = next.map_or(self.tree.attributes.len(), |next| next.attributes);
         self.tree.attributes.get(self.entry.attributes..end).unwrap_or_default()
     }
 
-    pub(in crate::codec) fn namespace_of(self, attribute: &Attribute<'_>) -> Option<&'x str> {
+    pub(in crate::codec) fn namespace_of(self, attribute: &XmlAttribute<'_>) -> Option<&'x str> {
         self.tree.namespace(attribute.namespace)
     }
 
     /// The value of an attribute of this namespace.
     pub(in crate::codec) fn attribute(self, namespace: &str, name: &str) -> Option<&'x str> {
-        let is = |it: &&Attribute<'_>| it.name == name && self.namespace_of(it) == Some(namespace);
+        let is = |it: &&XmlAttribute<'_>| it.name == name && self.namespace_of(it) == Some(namespace);
         self.attributes().iter().find(is).map(|it| it.value.as_ref())
     }
 
@@ -196,13 +181,13 @@ impl<'x, 'a> Element<'x, 'a> {
 
 /// A tree that is being made, element by element.
 #[derive(Default)]
-pub(super) struct Builder<'a> {
-    tree: Tree<'a>,
+pub(super) struct TreeBuilder<'a> {
+    tree: XmlTree<'a>,
     /// The places of the elements that are open.
     open: Vec<usize>,
 }
 
-impl<'a> Builder<'a> {
+impl<'a> TreeBuilder<'a> {
     /// Begins an element, whose attributes are to follow.
     pub(super) fn enter(&mut self, name: &'a str, namespace: Option<Namespace>) {
         let at = self.tree.elements.len();
@@ -210,11 +195,11 @@ impl<'a> Builder<'a> {
             self.tree.elements.reserve(8);
         }
         let (attributes, text) = (self.tree.attributes.len(), Cow::Borrowed(""));
-        self.tree.elements.push(Entry { name, namespace, attributes, end: at + 1, text, mixed: false });
+        self.tree.elements.push(ElementRecord { name, namespace, attributes, end: at + 1, text, mixed: false });
         self.open.push(at);
     }
 
-    pub(super) fn attribute(&mut self, attribute: Attribute<'a>) {
+    pub(super) fn attribute(&mut self, attribute: XmlAttribute<'a>) {
         self.tree.attributes.push(attribute);
     }
 
@@ -249,7 +234,7 @@ impl<'a> Builder<'a> {
         self.open.len()
     }
 
-    pub(super) fn finish(self) -> Tree<'a> {
+    pub(super) fn finish(self) -> XmlTree<'a> {
         self.tree
     }
 
@@ -257,14 +242,14 @@ impl<'a> Builder<'a> {
     pub(super) fn has_twins(&self) -> bool {
         let first = self.tree.elements.last().map_or(0, |entry| entry.attributes);
         let all = self.tree.attributes.get(first..).unwrap_or_default();
-        let same = |one: &Attribute<'_>, other: &Attribute<'_>| {
+        let same = |one: &XmlAttribute<'_>, other: &XmlAttribute<'_>| {
             one.name == other.name && self.tree.namespace(one.namespace) == self.tree.namespace(other.namespace)
         };
         all.iter().enumerate().any(|(at, one)| all.iter().skip(at + 1).any(|other| same(one, other)))
     }
 
     /// The tree of what roxmltree has read.
-    fn copy(mut self, root: Node<'_, 'a>) -> Tree<'a> {
+    fn copy(mut self, root: Node<'_, 'a>) -> XmlTree<'a> {
         let mut ends = Vec::new();
         for node in root.descendants() {
             let begin = node.range().start;
@@ -291,7 +276,7 @@ impl<'a> Builder<'a> {
         self.enter(node.tag_name().name(), namespace);
         for attribute in node.attributes() {
             let namespace = attribute.namespace().map(|uri| self.known(uri));
-            self.attribute(Attribute { namespace, name: attribute.name(), value: owned(attribute.value_storage()) });
+            self.attribute(XmlAttribute { namespace, name: attribute.name(), value: owned(attribute.value_storage()) });
         }
     }
 

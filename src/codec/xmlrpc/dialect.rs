@@ -8,7 +8,7 @@ use crate::codec::xml::{Characters, Control, Reading};
 /// How a group reads and writes XML-RPC where the specification is silent, or where it has no form for a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Dialect {
+pub struct XmlRpcDialect {
     /// How much is forgiven when reading.
     pub reading: Reading,
     /// How nothing is written (nil, null, none).
@@ -16,7 +16,7 @@ pub struct Dialect {
     /// How an integer beyond 32 bits is written.
     pub big_integers: BigIntegers,
     /// How a double that is no number is written: NaN and the infinities.
-    pub non_finite: NonFinite,
+    pub non_finite: XmlRpcNonFinite,
     /// How a character is written that XML forbids, such as U+0001. In the name of a struct's member it is
     /// always refused.
     pub control_characters: Control,
@@ -65,7 +65,7 @@ pub enum BigIntegers {
 /// How a double that is no number is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum NonFinite {
+pub enum XmlRpcNonFinite {
     /// Not at all: the call ends in a fault.
     #[default]
     Refuse,
@@ -86,7 +86,7 @@ pub enum Fractions {
     Refuse,
 }
 
-impl Dialect {
+impl XmlRpcDialect {
     /// How text is written.
     pub(super) fn characters(self) -> Characters {
         Characters { control: self.control_characters, ascii: self.ascii }

@@ -2,7 +2,7 @@
 
 use serde::ser::{self, Impossible, Serialize, Serializer};
 
-use super::dialect::{BigIntegers, Dialect, Nil};
+use super::dialect::{BigIntegers, Nil, XmlRpcDialect};
 use super::ser::write_value;
 use super::tree;
 use crate::codec::xml::{Characters, Control, Unwritable, escape};
@@ -12,7 +12,7 @@ use crate::model::fault::Fault;
 pub const MULTICALL: &str = "system.multicall";
 
 /// What stands before an answer's value.
-pub fn answer_head(to: &mut Vec<u8>, dialect: Dialect) {
+pub fn answer_head(to: &mut Vec<u8>, dialect: XmlRpcDialect) {
     root(to, "methodResponse", dialect);
     to.extend_from_slice(b"<params><param>");
 }
@@ -26,7 +26,11 @@ pub fn answer_tail() -> &'static [u8] {
 ///
 /// # Errors
 /// `Unwritable`, with what was half written still in `to`.
-pub fn write_answer<T: Serialize + ?Sized>(to: &mut Vec<u8>, value: &T, dialect: Dialect) -> Result<(), Unwritable> {
+pub fn write_answer<T: Serialize + ?Sized>(
+    to: &mut Vec<u8>,
+    value: &T,
+    dialect: XmlRpcDialect,
+) -> Result<(), Unwritable> {
     answer_head(to, dialect);
     write_value(to, value, dialect)?;
     to.extend_from_slice(answer_tail());
@@ -34,7 +38,7 @@ pub fn write_answer<T: Serialize + ?Sized>(to: &mut Vec<u8>, value: &T, dialect:
 }
 
 /// Writes a whole fault answer. A character that XML forbids is replaced: a fault must always arrive.
-pub fn write_fault(to: &mut Vec<u8>, fault: &Fault, dialect: Dialect) {
+pub fn write_fault(to: &mut Vec<u8>, fault: &Fault, dialect: XmlRpcDialect) {
     root(to, "methodResponse", dialect);
     to.extend_from_slice(b"<fault>");
     write_fault_value(to, fault, dialect);
@@ -42,7 +46,7 @@ pub fn write_fault(to: &mut Vec<u8>, fault: &Fault, dialect: Dialect) {
 }
 
 /// Writes the struct that stands for a fault, in a fault answer or in the answer of `system.multicall`.
-pub fn write_fault_value(to: &mut Vec<u8>, fault: &Fault, dialect: Dialect) {
+pub fn write_fault_value(to: &mut Vec<u8>, fault: &Fault, dialect: XmlRpcDialect) {
     let code = fault.kind.xmlrpc_code();
     to.extend_from_slice(b"<value><struct><member><name>faultCode</name><value><int>");
     to.extend_from_slice(code.to_string().as_bytes());
@@ -60,14 +64,14 @@ pub fn write_call<P: Serialize + ?Sized>(
     to: &mut Vec<u8>,
     method: &str,
     params: &P,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
 ) -> Result<(), Unwritable> {
     root(to, "methodCall", dialect);
     to.extend_from_slice(b"<methodName>");
     escape::text(to, method, dialect.characters())
         .map_err(|c| unsuited(format_args!("U+{:04X} in a method's name", u32::from(c))))?;
     to.extend_from_slice(b"</methodName><params>");
-    params.serialize(Params { to, dialect, around: ["<param>", "</param>"] })?;
+    params.serialize(ParamsWriter { to, dialect, around: ["<param>", "</param>"] })?;
     to.extend_from_slice(b"</params></methodCall>\n");
     Ok(())
 }
@@ -80,18 +84,18 @@ pub fn write_call_value<P: Serialize + ?Sized>(
     to: &mut Vec<u8>,
     method: &str,
     params: &P,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
 ) -> Result<(), Unwritable> {
     to.extend_from_slice(b"<value><struct><member><name>methodName</name>");
     write_value(to, method, dialect)?;
     to.extend_from_slice(b"</member><member><name>params</name><value><array><data>");
-    params.serialize(Params { to, dialect, around: ["", ""] })?;
+    params.serialize(ParamsWriter { to, dialect, around: ["", ""] })?;
     to.extend_from_slice(b"</data></array></value></member></struct></value>");
     Ok(())
 }
 
 /// Writes a whole call of `system.multicall`; `calls` holds what [`write_call_value`] wrote.
-pub fn write_multicall(to: &mut Vec<u8>, calls: &[u8], dialect: Dialect) {
+pub fn write_multicall(to: &mut Vec<u8>, calls: &[u8], dialect: XmlRpcDialect) {
     root(to, "methodCall", dialect);
     for part in ["<methodName>", MULTICALL, "</methodName><params><param><value><array><data>"] {
         to.extend_from_slice(part.as_bytes());
@@ -100,7 +104,7 @@ pub fn write_multicall(to: &mut Vec<u8>, calls: &[u8], dialect: Dialect) {
     to.extend_from_slice(b"</data></array></value></param></params></methodCall>\n");
 }
 
-fn root(to: &mut Vec<u8>, name: &str, dialect: Dialect) {
+fn root(to: &mut Vec<u8>, name: &str, dialect: XmlRpcDialect) {
     let encoding = if dialect.ascii { "US-ASCII" } else { "UTF-8" };
     let namespace = dialect.nil == Nil::ExNil || dialect.big_integers == BigIntegers::ExI8;
     for part in ["<?xml version=\"1.0\" encoding=\"", encoding, "\"?>\n<", name] {
@@ -115,14 +119,14 @@ fn root(to: &mut Vec<u8>, name: &str, dialect: Dialect) {
 }
 
 /// Writes each item as a parameter.
-struct Params<'w> {
+struct ParamsWriter<'w> {
     to: &'w mut Vec<u8>,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
     /// What stands before and behind each value.
     around: [&'static str; 2],
 }
 
-impl Params<'_> {
+impl ParamsWriter<'_> {
     fn param<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
         let [before, behind] = self.around;
         self.to.extend_from_slice(before.as_bytes());
@@ -140,7 +144,7 @@ macro_rules! no_parameters {
     )*};
 }
 
-impl Serializer for Params<'_> {
+impl Serializer for ParamsWriter<'_> {
     type Ok = ();
     type Error = Unwritable;
     type SerializeSeq = Self;
@@ -245,7 +249,7 @@ impl Serializer for Params<'_> {
 
 macro_rules! positional {
     ($($part:ident $method:ident,)*) => {$(
-        impl ser::$part for Params<'_> {
+        impl ser::$part for ParamsWriter<'_> {
             type Ok = ();
             type Error = Unwritable;
 
@@ -266,7 +270,7 @@ positional! {
     SerializeTupleStruct serialize_field,
 }
 
-impl ser::SerializeStruct for Params<'_> {
+impl ser::SerializeStruct for ParamsWriter<'_> {
     type Ok = ();
     type Error = Unwritable;
 

@@ -21,7 +21,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// An element that stands for one value and holds only text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scalar {
+pub(super) enum XmlRpcScalar {
     Nil,
     /// An integer of at most so many bits.
     Int(u8),
@@ -34,34 +34,34 @@ pub(super) enum Scalar {
     BigDecimal,
 }
 
-impl Scalar {
+impl XmlRpcScalar {
     /// The scalar of a core element's name.
-    pub(super) fn named(name: &[u8]) -> Option<Scalar> {
+    pub(super) fn named(name: &[u8]) -> Option<XmlRpcScalar> {
         Some(match name {
-            b"string" => Scalar::String,
-            b"int" | b"i4" => Scalar::Int(32),
-            b"double" => Scalar::Double,
-            b"boolean" => Scalar::Boolean,
-            b"i8" => Scalar::Int(64),
-            b"dateTime.iso8601" => Scalar::DateTime,
-            b"base64" => Scalar::Base64,
-            b"nil" => Scalar::Nil,
+            b"string" => XmlRpcScalar::String,
+            b"int" | b"i4" => XmlRpcScalar::Int(32),
+            b"double" => XmlRpcScalar::Double,
+            b"boolean" => XmlRpcScalar::Boolean,
+            b"i8" => XmlRpcScalar::Int(64),
+            b"dateTime.iso8601" => XmlRpcScalar::DateTime,
+            b"base64" => XmlRpcScalar::Base64,
+            b"nil" => XmlRpcScalar::Nil,
             _ => return None,
         })
     }
 
     /// The scalar of an element's name in the Apache namespace. `serializable` and `dom` are not among them:
     /// objects and documents of someone else's making are never built.
-    pub(super) fn of_apache(name: &str) -> Option<Scalar> {
+    pub(super) fn of_apache(name: &str) -> Option<XmlRpcScalar> {
         Some(match name {
-            "nil" => Scalar::Nil,
-            "i1" => Scalar::Int(8),
-            "i2" => Scalar::Int(16),
-            "i8" => Scalar::Int(64),
-            "float" => Scalar::Double,
-            "biginteger" => Scalar::BigInteger,
-            "bigdecimal" => Scalar::BigDecimal,
-            "dateTime" => Scalar::DateTime,
+            "nil" => XmlRpcScalar::Nil,
+            "i1" => XmlRpcScalar::Int(8),
+            "i2" => XmlRpcScalar::Int(16),
+            "i8" => XmlRpcScalar::Int(64),
+            "float" => XmlRpcScalar::Double,
+            "biginteger" => XmlRpcScalar::BigInteger,
+            "bigdecimal" => XmlRpcScalar::BigDecimal,
+            "dateTime" => XmlRpcScalar::DateTime,
             _ => return None,
         })
     }
@@ -69,24 +69,24 @@ impl Scalar {
     /// The value that the element's text stands for.
     pub(super) fn read<'a>(self, text: Cow<'a, str>, reading: Reading) -> Result<Node<'a>, Fault> {
         match self {
-            Scalar::String => Ok(Node::Text(text)),
-            Scalar::Int(bits) => integer(&text, bits, reading),
-            Scalar::Double => double(&text, reading),
-            Scalar::Boolean => boolean(&text, reading),
-            Scalar::DateTime => match text.parse() {
+            XmlRpcScalar::String => Ok(Node::Text(text)),
+            XmlRpcScalar::Int(bits) => integer(&text, bits, reading),
+            XmlRpcScalar::Double => double(&text, reading),
+            XmlRpcScalar::Boolean => boolean(&text, reading),
+            XmlRpcScalar::DateTime => match text.parse() {
                 Ok(date) => Ok(Node::Date(date)),
                 Err(_) => Err(wrong(&text, "a date and time")),
             },
-            Scalar::Base64 => base64(&text),
-            Scalar::Nil => {
+            XmlRpcScalar::Base64 => base64(&text),
+            XmlRpcScalar::Nil => {
                 if trim(&text).is_empty() {
                     Ok(Node::Nil)
                 } else {
                     Err(Fault::new(Kind::BadParams, format!("`nil` holds `{}`, not nothing", abridge(&text))))
                 }
             }
-            Scalar::BigInteger => big_integer(text),
-            Scalar::BigDecimal => big_decimal(text),
+            XmlRpcScalar::BigInteger => big_integer(text),
+            XmlRpcScalar::BigDecimal => big_decimal(text),
         }
     }
 }
@@ -173,7 +173,7 @@ fn beyond(text: &str, bits: u8) -> Fault {
 mod tests {
     use super::*;
 
-    fn read(scalar: Scalar, text: &str, reading: Reading) -> Option<Node<'_>> {
+    fn read(scalar: XmlRpcScalar, text: &str, reading: Reading) -> Option<Node<'_>> {
         scalar.read(Cow::Borrowed(text), reading).ok()
     }
 
@@ -198,22 +198,22 @@ mod tests {
             (32, "+-1", None, None),
             (32, "1.0", None, None),
         ] {
-            assert_eq!(read(Scalar::Int(bits), text, Reading::Lenient), lenient.map(Node::Int), "{text}");
-            assert_eq!(read(Scalar::Int(bits), text, Reading::Strict), strict.map(Node::Int), "{text}");
+            assert_eq!(read(XmlRpcScalar::Int(bits), text, Reading::Lenient), lenient.map(Node::Int), "{text}");
+            assert_eq!(read(XmlRpcScalar::Int(bits), text, Reading::Strict), strict.map(Node::Int), "{text}");
         }
     }
 
     #[test]
     fn doubles_take_exponents_but_words_only_leniently() {
         for (text, value) in [("1e3", 1000.0), (".5", 0.5), ("5.", 5.0), (" -2.5 ", -2.5), ("+1", 1.0)] {
-            assert_eq!(read(Scalar::Double, text, Reading::Strict), Some(Node::Double(value)), "{text}");
+            assert_eq!(read(XmlRpcScalar::Double, text, Reading::Strict), Some(Node::Double(value)), "{text}");
         }
         for text in ["", ".", "1,5", "1e999", "0x10", "infinite", "１"] {
-            assert_eq!(read(Scalar::Double, text, Reading::Lenient), None, "{text}");
+            assert_eq!(read(XmlRpcScalar::Double, text, Reading::Lenient), None, "{text}");
         }
         for text in ["INF", "+INF", "-inf", "Infinity", "NaN"] {
-            assert!(read(Scalar::Double, text, Reading::Lenient).is_some(), "{text}");
-            assert!(read(Scalar::Double, text, Reading::Strict).is_none(), "{text}");
+            assert!(read(XmlRpcScalar::Double, text, Reading::Lenient).is_some(), "{text}");
+            assert!(read(XmlRpcScalar::Double, text, Reading::Strict).is_none(), "{text}");
         }
     }
 
@@ -221,19 +221,19 @@ mod tests {
     fn base64_takes_line_ends_and_missing_padding_and_nothing_else() {
         let hello = Some(Node::Binary(b"hello".to_vec()));
         for text in ["aGVsbG8=", "aGVs\r\n bG8=", "aGVsbG8"] {
-            assert_eq!(read(Scalar::Base64, text, Reading::Strict), hello, "{text}");
+            assert_eq!(read(XmlRpcScalar::Base64, text, Reading::Strict), hello, "{text}");
         }
         for text in ["aGVsbG8*", "a-_b", "a", "=aaa"] {
-            assert_eq!(read(Scalar::Base64, text, Reading::Lenient), None, "{text}");
+            assert_eq!(read(XmlRpcScalar::Base64, text, Reading::Lenient), None, "{text}");
         }
     }
 
     #[test]
     fn numbers_past_the_machine_keep_their_digits() {
         let long = "123456789012345678901234567890";
-        assert_eq!(read(Scalar::BigInteger, long, Reading::Strict), Some(Node::Digits(Cow::Borrowed(long))));
-        assert_eq!(read(Scalar::BigInteger, "42", Reading::Strict), Some(Node::Int(42)));
-        assert_eq!(read(Scalar::BigDecimal, "0.10", Reading::Strict), Some(Node::Digits(Cow::Borrowed("0.10"))));
-        assert_eq!(read(Scalar::BigInteger, "12x", Reading::Strict), None);
+        assert_eq!(read(XmlRpcScalar::BigInteger, long, Reading::Strict), Some(Node::Digits(Cow::Borrowed(long))));
+        assert_eq!(read(XmlRpcScalar::BigInteger, "42", Reading::Strict), Some(Node::Int(42)));
+        assert_eq!(read(XmlRpcScalar::BigDecimal, "0.10", Reading::Strict), Some(Node::Digits(Cow::Borrowed("0.10"))));
+        assert_eq!(read(XmlRpcScalar::BigInteger, "12x", Reading::Strict), None);
     }
 }

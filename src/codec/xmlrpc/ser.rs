@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{self, Serialize, Serializer};
 
-use super::dialect::{BigIntegers, Dialect, Fractions, Nil, NonFinite};
+use super::dialect::{BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcNonFinite};
 use crate::codec::xml::escape;
 use crate::codec::xml::unwritable::{TextOf, Unwritable, forbidden};
 use crate::codec::xml::{Characters, Control};
@@ -21,13 +21,17 @@ const EXACT: u64 = 1 << 53;
 ///
 /// # Errors
 /// `Unwritable`, with what was half written still in `to`.
-pub fn write_value<T: Serialize + ?Sized>(to: &mut Vec<u8>, value: &T, dialect: Dialect) -> Result<(), Unwritable> {
-    value.serialize(Writer { to, dialect, place: Place::Top }).map(|_| ())
+pub fn write_value<T: Serialize + ?Sized>(
+    to: &mut Vec<u8>,
+    value: &T,
+    dialect: XmlRpcDialect,
+) -> Result<(), Unwritable> {
+    value.serialize(XmlRpcWriter { to, dialect, place: ValuePosition::Top }).map(|_| ())
 }
 
 /// Where a value stands, which decides what nothing looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ValuePosition {
     Top,
     Member,
     Item,
@@ -40,13 +44,13 @@ pub(super) enum Written {
     Nothing,
 }
 
-struct Writer<'w> {
+struct XmlRpcWriter<'w> {
     to: &'w mut Vec<u8>,
-    dialect: Dialect,
-    place: Place,
+    dialect: XmlRpcDialect,
+    place: ValuePosition,
 }
 
-impl<'w> Writer<'w> {
+impl<'w> XmlRpcWriter<'w> {
     fn element(self, name: &str, content: &str) -> Result<Written, Unwritable> {
         for part in ["<value><", name, ">", content, "</", name, "></value>"] {
             self.to.extend_from_slice(part.as_bytes());
@@ -88,10 +92,10 @@ impl<'w> Writer<'w> {
             return self.element("double", &format!("{shortest}{point}"));
         }
         match self.dialect.non_finite {
-            NonFinite::Refuse => Err(Unwritable::new(format!("XML-RPC has no double for {number}"))),
-            NonFinite::Nil => self.nil(),
-            NonFinite::Words if number.is_nan() => self.element("double", "NaN"),
-            NonFinite::Words => self.element("double", if number > 0.0 { "INF" } else { "-INF" }),
+            XmlRpcNonFinite::Refuse => Err(Unwritable::new(format!("XML-RPC has no double for {number}"))),
+            XmlRpcNonFinite::Nil => self.nil(),
+            XmlRpcNonFinite::Words if number.is_nan() => self.element("double", "NaN"),
+            XmlRpcNonFinite::Words => self.element("double", if number > 0.0 { "INF" } else { "-INF" }),
         }
     }
 
@@ -99,7 +103,7 @@ impl<'w> Writer<'w> {
         match self.dialect.nil {
             Nil::Nil => self.to.extend_from_slice(b"<value><nil/></value>"),
             Nil::ExNil => self.to.extend_from_slice(b"<value><ex:nil/></value>"),
-            Nil::Omit if self.place == Place::Member => return Ok(Written::Nothing),
+            Nil::Omit if self.place == ValuePosition::Member => return Ok(Written::Nothing),
             Nil::Omit | Nil::Refuse => {
                 return Err(Unwritable::new("XML-RPC has no nil, and this group sends none".to_owned()));
             }
@@ -120,37 +124,37 @@ impl<'w> Writer<'w> {
         self.element("dateTime.iso8601", &moved)
     }
 
-    fn array(self) -> Items<'w> {
+    fn array(self) -> ArrayWriter<'w> {
         self.to.extend_from_slice(b"<value><array><data>");
-        Items { to: self.to, dialect: self.dialect, end: b"</data></array></value>" }
+        ArrayWriter { to: self.to, dialect: self.dialect, end: b"</data></array></value>" }
     }
 
-    fn members(self) -> Members<'w> {
+    fn members(self) -> StructWriter<'w> {
         self.to.extend_from_slice(b"<value><struct>");
-        Members { to: self.to, dialect: self.dialect, end: b"</struct></value>", member: 0 }
+        StructWriter { to: self.to, dialect: self.dialect, end: b"</struct></value>", member: 0 }
     }
 
     /// A struct of one member, named after a variant, whose value is about to be written.
-    fn variant(self, name: &str) -> Result<Writer<'w>, Unwritable> {
+    fn variant(self, name: &str) -> Result<XmlRpcWriter<'w>, Unwritable> {
         self.to.extend_from_slice(b"<value><struct><member><name>");
         escape::text(self.to, name, self.dialect.characters()).map_err(forbidden)?;
         self.to.extend_from_slice(b"</name>");
-        Ok(Writer { place: Place::Item, ..self })
+        Ok(XmlRpcWriter { place: ValuePosition::Item, ..self })
     }
 }
 
 const END_OF_VARIANT: &[u8] = b"</member></struct></value>";
 
-impl<'w> Serializer for Writer<'w> {
+impl<'w> Serializer for XmlRpcWriter<'w> {
     type Ok = Written;
     type Error = Unwritable;
-    type SerializeSeq = Items<'w>;
-    type SerializeTuple = Items<'w>;
-    type SerializeTupleStruct = Items<'w>;
-    type SerializeTupleVariant = Items<'w>;
-    type SerializeMap = Members<'w>;
-    type SerializeStruct = Members<'w>;
-    type SerializeStructVariant = Members<'w>;
+    type SerializeSeq = ArrayWriter<'w>;
+    type SerializeTuple = ArrayWriter<'w>;
+    type SerializeTupleStruct = ArrayWriter<'w>;
+    type SerializeTupleVariant = ArrayWriter<'w>;
+    type SerializeMap = StructWriter<'w>;
+    type SerializeStruct = StructWriter<'w>;
+    type SerializeStructVariant = StructWriter<'w>;
 
     fn serialize_bool(self, value: bool) -> Result<Written, Unwritable> {
         self.element("boolean", if value { "1" } else { "0" })
@@ -233,7 +237,7 @@ impl<'w> Serializer for Writer<'w> {
 
     /// An answer must hold a value, so a method that has nothing to say answers an empty string.
     fn serialize_unit(self) -> Result<Written, Unwritable> {
-        if self.place == Place::Top { self.text("") } else { self.nil() }
+        if self.place == ValuePosition::Top { self.text("") } else { self.nil() }
     }
 
     fn serialize_unit_struct(self, _: &'static str) -> Result<Written, Unwritable> {
@@ -264,21 +268,21 @@ impl<'w> Serializer for Writer<'w> {
         value: &T,
     ) -> Result<Written, Unwritable> {
         let writer = self.variant(variant)?;
-        let Writer { to, dialect, place } = writer;
-        value.serialize(Writer { to, dialect, place })?;
+        let XmlRpcWriter { to, dialect, place } = writer;
+        value.serialize(XmlRpcWriter { to, dialect, place })?;
         to.extend_from_slice(END_OF_VARIANT);
         Ok(Written::Value)
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Items<'w>, Unwritable> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<ArrayWriter<'w>, Unwritable> {
         Ok(self.array())
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Items<'w>, Unwritable> {
+    fn serialize_tuple(self, _: usize) -> Result<ArrayWriter<'w>, Unwritable> {
         Ok(self.array())
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items<'w>, Unwritable> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<ArrayWriter<'w>, Unwritable> {
         Ok(self.array())
     }
 
@@ -288,16 +292,16 @@ impl<'w> Serializer for Writer<'w> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Items<'w>, Unwritable> {
+    ) -> Result<ArrayWriter<'w>, Unwritable> {
         let items = self.variant(variant)?.array();
-        Ok(Items { end: b"</data></array></value></member></struct></value>", ..items })
+        Ok(ArrayWriter { end: b"</data></array></value></member></struct></value>", ..items })
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Members<'w>, Unwritable> {
+    fn serialize_map(self, _: Option<usize>) -> Result<StructWriter<'w>, Unwritable> {
         Ok(self.members())
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'w>, Unwritable> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<StructWriter<'w>, Unwritable> {
         Ok(self.members())
     }
 
@@ -307,22 +311,22 @@ impl<'w> Serializer for Writer<'w> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Members<'w>, Unwritable> {
+    ) -> Result<StructWriter<'w>, Unwritable> {
         let members = self.variant(variant)?.members();
-        Ok(Members { end: b"</struct></value></member></struct></value>", ..members })
+        Ok(StructWriter { end: b"</struct></value></member></struct></value>", ..members })
     }
 }
 
 /// The values of an array that is being written.
-pub(super) struct Items<'w> {
+pub(super) struct ArrayWriter<'w> {
     to: &'w mut Vec<u8>,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
     end: &'static [u8],
 }
 
-impl Items<'_> {
+impl ArrayWriter<'_> {
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
-        value.serialize(Writer { to: self.to, dialect: self.dialect, place: Place::Item }).map(|_| ())
+        value.serialize(XmlRpcWriter { to: self.to, dialect: self.dialect, place: ValuePosition::Item }).map(|_| ())
     }
 
     fn finish(self) -> Result<Written, Unwritable> {
@@ -333,7 +337,7 @@ impl Items<'_> {
 
 macro_rules! array_like {
     ($($part:ident $method:ident,)*) => {$(
-        impl ser::$part for Items<'_> {
+        impl ser::$part for ArrayWriter<'_> {
             type Ok = Written;
             type Error = Unwritable;
 
@@ -356,15 +360,15 @@ array_like! {
 }
 
 /// The members of a struct that is being written.
-pub(super) struct Members<'w> {
+pub(super) struct StructWriter<'w> {
     to: &'w mut Vec<u8>,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
     end: &'static [u8],
     /// Where the member that is being written begins, to take it back if its value is left out.
     member: usize,
 }
 
-impl Members<'_> {
+impl StructWriter<'_> {
     fn name(&mut self, name: &str) -> Result<(), Unwritable> {
         self.member = self.to.len();
         self.to.extend_from_slice(b"<member><name>");
@@ -376,7 +380,7 @@ impl Members<'_> {
     }
 
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
-        match value.serialize(Writer { to: self.to, dialect: self.dialect, place: Place::Member })? {
+        match value.serialize(XmlRpcWriter { to: self.to, dialect: self.dialect, place: ValuePosition::Member })? {
             Written::Value => self.to.extend_from_slice(b"</member>"),
             Written::Nothing => self.to.truncate(self.member),
         }
@@ -389,7 +393,7 @@ impl Members<'_> {
     }
 }
 
-impl ser::SerializeMap for Members<'_> {
+impl ser::SerializeMap for StructWriter<'_> {
     type Ok = Written;
     type Error = Unwritable;
 
@@ -408,7 +412,7 @@ impl ser::SerializeMap for Members<'_> {
 
 macro_rules! struct_like {
     ($($part:ident)*) => {$(
-        impl ser::$part for Members<'_> {
+        impl ser::$part for StructWriter<'_> {
             type Ok = Written;
             type Error = Unwritable;
 

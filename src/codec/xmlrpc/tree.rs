@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::document::{Document, Root};
-use super::scalar::Scalar;
+use super::document::{Root, XmlRpcDocument};
+use super::scalar::XmlRpcScalar;
 use crate::codec::Limits;
 use crate::codec::tape::{Node, Tape};
 use crate::codec::xml::Reading;
-use crate::codec::xml::tree::{Element, Tree, misplaced, shape, syntax};
+use crate::codec::xml::tree::{Element, XmlTree, misplaced, shape, syntax};
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 
@@ -15,13 +15,13 @@ use crate::model::text::abridge;
 pub(super) const APACHE: &str = "http://ws.apache.org/xmlrpc/namespaces/extensions";
 
 /// Reads a document that the census has let pass, whose root element begins at `root`.
-pub(super) fn read(text: &str, root: usize, reading: Reading, limits: Limits) -> Result<Document<'_>, Fault> {
-    match Tree::read_any(text, limits) {
-        Ok(xml) => Reader { reading, limits, tape: Tape::default() }.document(&xml),
+pub(super) fn read(text: &str, root: usize, reading: Reading, limits: Limits) -> Result<XmlRpcDocument<'_>, Fault> {
+    match XmlTree::read_any(text, limits) {
+        Ok(xml) => TreeXmlRpcReader { reading, limits, tape: Tape::default() }.document(&xml),
         Err(roxmltree::Error::UnknownNamespace(prefix, _)) if prefix == "ex" && reading == Reading::Lenient => {
             let declared = declare_apache(text, root);
-            let xml = Tree::read_any(&declared, limits).map_err(|error| syntax(&error, limits))?;
-            let document = Reader { reading, limits, tape: Tape::default() }.document(&xml)?;
+            let xml = XmlTree::read_any(&declared, limits).map_err(|error| syntax(&error, limits))?;
+            let document = TreeXmlRpcReader { reading, limits, tape: Tape::default() }.document(&xml)?;
             Ok(document.into_owned())
         }
         Err(error) => Err(syntax(&error, limits)),
@@ -36,14 +36,14 @@ fn declare_apache(text: &str, root: usize) -> String {
     format!("{before}{name} xmlns:ex=\"{APACHE}\"{rest}")
 }
 
-struct Reader<'a> {
+struct TreeXmlRpcReader<'a> {
     reading: Reading,
     limits: Limits,
     tape: Tape<'a>,
 }
 
-impl<'a> Reader<'a> {
-    fn document(mut self, xml: &Tree<'a>) -> Result<Document<'a>, Fault> {
+impl<'a> TreeXmlRpcReader<'a> {
+    fn document(mut self, xml: &XmlTree<'a>) -> Result<XmlRpcDocument<'a>, Fault> {
         let root = xml.root().ok_or_else(|| shape("there is no element in the document"))?;
         let says = match root.name() {
             "methodCall" => self.call(root)?,
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
                 )));
             }
         };
-        Ok(Document { root: says, tape: self.tape })
+        Ok(XmlRpcDocument { root: says, tape: self.tape })
     }
 
     fn call(&mut self, root: Element<'_, 'a>) -> Result<Root<'a>, Fault> {
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
             "array" if !apache => self.array(element, self.deeper(depth)?),
             "struct" if !apache => self.members(element, self.deeper(depth)?),
             word => {
-                let scalar = if apache { Scalar::of_apache(word) } else { Scalar::named(word.as_bytes()) };
+                let scalar = if apache { XmlRpcScalar::of_apache(word) } else { XmlRpcScalar::named(word.as_bytes()) };
                 let scalar = scalar.ok_or_else(|| shape(format!("there is no type `{}`", abridge(word))))?;
                 self.tape.push(scalar.read(element.text()?, self.reading)?);
                 Ok(())
@@ -233,5 +233,5 @@ fn is_own(name: &str) -> bool {
             | "struct"
             | "member"
     );
-    holds || Scalar::named(name.as_bytes()).is_some() || Scalar::of_apache(name).is_some()
+    holds || XmlRpcScalar::named(name.as_bytes()).is_some() || XmlRpcScalar::of_apache(name).is_some()
 }

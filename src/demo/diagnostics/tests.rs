@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::codec::json;
-use crate::codec::xmlrpc::{BigIntegers, Dialect, Nil};
+use crate::codec::xmlrpc::{BigIntegers, Nil, XmlRpcDialect};
 use crate::model::fault::{Fault, Kind};
 use crate::protocol::frontend::{Frontend as _, GroupRequest};
 use crate::protocol::xmlrpc::server::XmlRpc;
@@ -24,14 +24,14 @@ async fn call_with(method: &str, args: &RawValue) -> Result<Json, Fault> {
     let answer = service.call(Call { method, args: Args::Json(args), context: &Context::default() }).await?;
     let Output::One(value) = answer else { panic!("no method here answers rows") };
     let mut text = Vec::new();
-    value.encode(Format::Json(json::Dialect::default()), &mut text).unwrap();
+    value.encode(Format::Json(json::JsonDialect::default()), &mut text).unwrap();
     Ok(serde_json::from_slice(&text).unwrap())
 }
 
 /// What the group answers over XML-RPC, as it stands between `<params>` and its end.
 async fn answer(method: &str, params: &str) -> String {
     let body = format!("<methodCall><methodName>{method}</methodName><params>{params}</params></methodCall>");
-    let dialect = Dialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..Dialect::default() };
+    let dialect = XmlRpcDialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..XmlRpcDialect::default() };
     let frontend = XmlRpc { dialect, ..XmlRpc::default() };
     let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
     let service: Arc<dyn RpcService> = Arc::new(diagnostics().unwrap());

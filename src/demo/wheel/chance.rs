@@ -35,7 +35,7 @@ pub struct Seeded {
 
 /// The random words of some spins in a row; they may go from thread to thread between two batches.
 #[derive(Clone, Debug)]
-pub(super) enum Words {
+pub(super) enum RandomWords {
     Entropy,
     /// The next spin's word is the one at this position.
     Seeded {
@@ -51,17 +51,17 @@ impl Chance {
     }
 
     /// The words for the next `spins` spins, which nobody else gets.
-    pub(super) fn words(&self, spins: u64) -> Words {
+    pub(super) fn words(&self, spins: u64) -> RandomWords {
         match self {
-            Self::Entropy => Words::Entropy,
+            Self::Entropy => RandomWords::Entropy,
             Self::Seeded(Seeded { seed, next }) => {
-                Words::Seeded { seed: *seed, position: next.fetch_add(spins, Ordering::Relaxed) }
+                RandomWords::Seeded { seed: *seed, position: next.fetch_add(spins, Ordering::Relaxed) }
             }
         }
     }
 }
 
-impl Words {
+impl RandomWords {
     /// Spins once for each of `landed` and puts the indices of the pockets there.
     pub(super) fn spin(&mut self, pockets: &Pockets, landed: &mut [usize]) {
         match self {

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::demo::wheel::{Chance, Family, House, HousePocket, Table};
+use crate::demo::wheel::{Chance, Family, House, HousePocket, WheelTable};
 
 /// Spins enough to see a bias of a few parts in a thousand.
 const MANY: u64 = 1_000_000;
@@ -21,7 +21,7 @@ const NONE: [&str; 0] = [];
 #[test]
 fn every_family_is_fair_by_seed() {
     let judge = |family| {
-        let table = Table::new(family, Chance::seeded(2026));
+        let table = WheelTable::new(family, Chance::seeded(2026));
         assert_eq!(faults(table.draws(MANY), table.pockets().weights(), SEEDED), NONE, "{family:?}");
     };
     thread::scope(|scope| Family::ALL.into_iter().for_each(|family| drop(scope.spawn(move || judge(family)))));
@@ -30,7 +30,7 @@ fn every_family_is_fair_by_seed() {
 #[test]
 fn every_family_is_fair_by_entropy() {
     for family in Family::ALL {
-        let table = Table::new(family, Chance::Entropy);
+        let table = WheelTable::new(family, Chance::Entropy);
         assert_eq!(faults(table.draws(SOME), table.pockets().weights(), UNSEEDED), NONE, "{family:?}");
     }
 }
@@ -39,11 +39,11 @@ fn every_family_is_fair_by_entropy() {
 fn a_house_wheel_obeys_its_weights() {
     let leaving_no_word_over = vec![1 << 31, 1 << 30, (1 << 30) - 1];
     for weights in [(1..=12).collect(), vec![90, 1, 9], leaving_no_word_over] {
-        let table = Table::new(house(&weights), Chance::seeded(2026));
+        let table = WheelTable::new(house(&weights), Chance::seeded(2026));
         assert_eq!(faults(table.draws(SOME), &weights, SEEDED), NONE, "{weights:?}");
     }
     let leaving_a_quarter_over = vec![1 << 30, 1 << 30, 1 << 29, 1 << 29];
-    let table = Table::new(house(&leaving_a_quarter_over), Chance::Entropy);
+    let table = WheelTable::new(house(&leaving_a_quarter_over), Chance::Entropy);
     assert_eq!(faults(table.draws(SOME), &leaving_a_quarter_over, UNSEEDED), NONE);
 }
 
@@ -51,19 +51,19 @@ fn a_house_wheel_obeys_its_weights() {
 fn a_loaded_wheel_is_found_out() {
     let mut loaded = [8; 38];
     (loaded[0], loaded[1]) = (9, 7);
-    let spins = Table::new(house(&loaded), Chance::seeded(2026)).draws(SOME);
+    let spins = WheelTable::new(house(&loaded), Chance::seeded(2026)).draws(SOME);
     assert_eq!(faults(spins, &[1; 38], UNSEEDED).first(), Some(&"pockets"));
 }
 
 #[test]
 fn a_wheel_that_takes_the_remainder_of_a_byte_is_found_out() {
-    let bytes = Table::new(house(&[1; 256]), Chance::seeded(2026)).draws(SOME);
+    let bytes = WheelTable::new(house(&[1; 256]), Chance::seeded(2026)).draws(SOME);
     assert_eq!(faults(bytes.map(|byte| byte % 38), &[1; 38], UNSEEDED).first(), Some(&"pockets"));
 }
 
 #[test]
 fn a_wheel_that_remembers_is_found_out() {
-    let spins = Table::new(Family::American, Chance::seeded(2026)).draws(SOME).enumerate();
+    let spins = WheelTable::new(Family::American, Chance::seeded(2026)).draws(SOME).enumerate();
     let sticky = spins.scan(0, |last, (at, index)| {
         *last = if at % 20 == 19 { *last } else { index };
         Some(*last)

@@ -70,12 +70,12 @@ struct Layout {
     /// The numbers clockwise from the 0.
     order: &'static str,
     high_from: u8,
-    words: &'static Words,
+    words: &'static Vocabulary,
     pockets: OnceLock<Pockets>,
 }
 
 /// What a language calls the qualities of a pocket.
-struct Words {
+struct Vocabulary {
     red: &'static str,
     black: &'static str,
     green: &'static str,
@@ -86,7 +86,7 @@ struct Words {
     zero: &'static str,
 }
 
-static ENGLISH: Words = Words {
+static ENGLISH: Vocabulary = Vocabulary {
     red: "RED",
     black: "BLACK",
     green: "GREEN",
@@ -97,7 +97,7 @@ static ENGLISH: Words = Words {
     zero: "ZERO",
 };
 
-static IN_FRENCH: Words = Words {
+static IN_FRENCH: Vocabulary = Vocabulary {
     red: "ROUGE",
     black: "NOIR",
     green: "VERT",
@@ -130,7 +130,7 @@ static TRIPLE_ZERO: Layout = Layout::new(
 static MINI: Layout = Layout::new("mini", "0 7 4 12 2 9 6 3 10 1 8 5 11", 7, &ENGLISH);
 
 impl Layout {
-    const fn new(name: &'static str, order: &'static str, high_from: u8, words: &'static Words) -> Self {
+    const fn new(name: &'static str, order: &'static str, high_from: u8, words: &'static Vocabulary) -> Self {
         Self { name, order, high_from, words, pockets: OnceLock::new() }
     }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::demo::wheel::{Chance, Family, House, HousePocket, Table};
+use crate::demo::wheel::{Chance, Family, House, HousePocket, WheelTable};
 use crate::model::option_error::OptionError;
 use crate::model::text::{abridge, nearest};
 
@@ -52,13 +52,13 @@ impl WheelOptions {
     /// # Errors
     ///
     /// All that is wrong at once, with keys from these options on.
-    pub fn build(self) -> Result<Table, Vec<OptionError>> {
+    pub fn build(self) -> Result<WheelTable, Vec<OptionError>> {
         let mut errors = self.contradictions();
         let chance = self.seed.map_or(Chance::Entropy, Chance::seeded);
         let table = match (self.family.as_deref().and_then(Family::named), self.pockets) {
-            (Some(family), None) => Some(Table::new(family, chance)),
+            (Some(family), None) => Some(WheelTable::new(family, chance)),
             (_, Some(pockets)) => match House::new(pockets, self.high_from) {
-                Ok(house) => Some(Table::new(house, chance)),
+                Ok(house) => Some(WheelTable::new(house, chance)),
                 Err(wrong) => {
                     errors.extend(wrong);
                     None
@@ -109,14 +109,14 @@ fn families() -> String {
 }
 
 fn max_spins() -> u64 {
-    Table::MAX_SPINS
+    WheelTable::MAX_SPINS
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Table, WheelOptions};
+    use super::{WheelOptions, WheelTable};
 
-    fn build(options: &str) -> Result<Table, Vec<String>> {
+    fn build(options: &str) -> Result<WheelTable, Vec<String>> {
         let options: WheelOptions = toml::from_str(options).unwrap();
         options.build().map_err(|errors| errors.iter().map(ToString::to_string).collect())
     }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Pocket, Pockets, Table};
+use super::{Pocket, Pockets, WheelTable};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Ring, Sector};
 use crate::service::local::{Local, RegistrationError};
 use crate::service::rows::{Picked, RowSet};
 
-impl Table {
+impl WheelTable {
     /// The service of this table: `spin`, `spinList`, `spinCounts` and `pockets`.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ const PORTION: usize = 100_000;
 /// A table with its pockets at hand.
 struct Casino {
     ring: Arc<[Pocket]>,
-    table: Table,
+    table: WheelTable,
 }
 
 /// Spins several times. Answers the pockets in which the ball landed, one after the other.
@@ -169,13 +169,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::codec::json::Dialect;
+    use crate::codec::json::JsonDialect;
     use crate::demo::wheel::{Chance, Family};
     use crate::service::args::Args;
     use crate::service::{Call, Context, Format, Output, RpcService};
 
     fn service() -> Local {
-        Table::new(Family::American, Chance::seeded(7)).with_max_spins(1000).service().unwrap()
+        WheelTable::new(Family::American, Chance::seeded(7)).with_max_spins(1000).service().unwrap()
     }
 
     /// What a method answers, as JSON.
@@ -185,10 +185,10 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut text = Vec::new();
         match runtime.block_on(service.call(call))? {
-            Output::One(value) => value.encode(Format::Json(Dialect::default()), &mut text).unwrap(),
+            Output::One(value) => value.encode(Format::Json(JsonDialect::default()), &mut text).unwrap(),
             Output::Many(mut rows) => {
                 text.push(b'[');
-                rows.fill(Format::Json(Dialect::default()), &mut text, usize::MAX).unwrap();
+                rows.fill(Format::Json(JsonDialect::default()), &mut text, usize::MAX).unwrap();
                 text.push(b']');
             }
         }
@@ -237,7 +237,7 @@ mod tests {
             ring.sectors.iter().take(3).map(|sector| (sector.label.as_str(), sector.color.as_str())).collect();
         assert_eq!(first, [("0", "green"), ("28", "black"), ("9", "red")]);
         assert!(ring.sectors.iter().all(|sector| (sector.share - 1.0 / 38.0).abs() < 1e-12));
-        let french = Table::new(Family::French, Chance::seeded(7)).service().unwrap();
+        let french = WheelTable::new(Family::French, Chance::seeded(7)).service().unwrap();
         assert_eq!(french.interface().ring.as_ref().unwrap().sectors[1].color, "red");
         let methods = [Some(ring.pick), ring.list].map(Option::unwrap);
         assert!(methods.iter().all(|name| service().interface().method(name).is_some()));

@@ -163,9 +163,9 @@ pub struct Definition {
 ///
 /// ```
 /// use croupier::model::shape::{Shape, Shapes};
-/// # use croupier::demo::wheel::{Chance, Family, Table};
+/// # use croupier::demo::wheel::{Chance, Family, WheelTable};
 /// # use croupier::service::RpcService;
-/// # let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+/// # let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
 /// let shapes = Shapes::of(wheel.interface());
 /// let spin = shapes.method("spin").unwrap();
 /// let Shape::Tuple(fields) = shapes.follow(&spin.result) else { panic!() };

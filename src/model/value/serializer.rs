@@ -107,13 +107,13 @@ impl<'r> ValueSerializer<'r> {
         Ok(ValueSerializer { room: self.room, depth: self.depth + 1 })
     }
 
-    fn items(self, variant: Option<&'static str>) -> Result<Items<'r>, ValueError> {
+    fn items(self, variant: Option<&'static str>) -> Result<ArrayBuilder<'r>, ValueError> {
         // The size that is told is somebody's claim; what there is has to be paid for.
-        Ok(Items { maker: self.inside()?, made: Vec::new(), variant })
+        Ok(ArrayBuilder { maker: self.inside()?, made: Vec::new(), variant })
     }
 
-    fn members(self, variant: Option<&'static str>) -> Result<Members<'r>, ValueError> {
-        Ok(Members { maker: self.inside()?, made: Vec::new(), name: String::new(), variant })
+    fn members(self, variant: Option<&'static str>) -> Result<StructBuilder<'r>, ValueError> {
+        Ok(StructBuilder { maker: self.inside()?, made: Vec::new(), name: String::new(), variant })
     }
 }
 
@@ -128,13 +128,13 @@ macro_rules! integers {
 impl<'r> Serializer for ValueSerializer<'r> {
     type Ok = Value;
     type Error = ValueError;
-    type SerializeSeq = Items<'r>;
-    type SerializeTuple = Items<'r>;
-    type SerializeTupleStruct = Items<'r>;
-    type SerializeTupleVariant = Items<'r>;
-    type SerializeMap = Members<'r>;
-    type SerializeStruct = Members<'r>;
-    type SerializeStructVariant = Members<'r>;
+    type SerializeSeq = ArrayBuilder<'r>;
+    type SerializeTuple = ArrayBuilder<'r>;
+    type SerializeTupleStruct = ArrayBuilder<'r>;
+    type SerializeTupleVariant = ArrayBuilder<'r>;
+    type SerializeMap = StructBuilder<'r>;
+    type SerializeStruct = StructBuilder<'r>;
+    type SerializeStructVariant = StructBuilder<'r>;
 
     integers! {
         serialize_i8 i8,
@@ -227,15 +227,15 @@ impl<'r> Serializer for ValueSerializer<'r> {
         members.finish()
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Items<'r>, ValueError> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<ArrayBuilder<'r>, ValueError> {
         self.items(None)
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Items<'r>, ValueError> {
+    fn serialize_tuple(self, _: usize) -> Result<ArrayBuilder<'r>, ValueError> {
         self.items(None)
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items<'r>, ValueError> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<ArrayBuilder<'r>, ValueError> {
         self.items(None)
     }
 
@@ -245,15 +245,15 @@ impl<'r> Serializer for ValueSerializer<'r> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Items<'r>, ValueError> {
+    ) -> Result<ArrayBuilder<'r>, ValueError> {
         self.items(Some(variant))
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Members<'r>, ValueError> {
+    fn serialize_map(self, _: Option<usize>) -> Result<StructBuilder<'r>, ValueError> {
         self.members(None)
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'r>, ValueError> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<StructBuilder<'r>, ValueError> {
         self.members(None)
     }
 
@@ -263,12 +263,12 @@ impl<'r> Serializer for ValueSerializer<'r> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Members<'r>, ValueError> {
+    ) -> Result<StructBuilder<'r>, ValueError> {
         self.members(Some(variant))
     }
 }
 
-fn with_timeout(variant: Option<&'static str>, value: Value) -> Value {
+fn in_variant(variant: Option<&'static str>, value: Value) -> Value {
     match variant {
         Some(name) => Value::Struct(vec![(name.to_owned(), value)]),
         None => value,
@@ -276,13 +276,13 @@ fn with_timeout(variant: Option<&'static str>, value: Value) -> Value {
 }
 
 /// An array that is being made.
-struct Items<'r> {
+struct ArrayBuilder<'r> {
     maker: ValueSerializer<'r>,
     made: Vec<Value>,
     variant: Option<&'static str>,
 }
 
-impl Items<'_> {
+impl ArrayBuilder<'_> {
     fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), ValueError> {
         self.made.push(value.serialize(ValueSerializer { room: self.maker.room, depth: self.maker.depth })?);
         Ok(())
@@ -291,7 +291,7 @@ impl Items<'_> {
 
 macro_rules! items {
     ($($kind:ident::$method:ident,)*) => {$(
-        impl $kind for Items<'_> {
+        impl $kind for ArrayBuilder<'_> {
             type Ok = Value;
             type Error = ValueError;
 
@@ -300,7 +300,7 @@ macro_rules! items {
             }
 
             fn end(self) -> Result<Value, ValueError> {
-                Ok(with_timeout(self.variant, Value::Array(self.made)))
+                Ok(in_variant(self.variant, Value::Array(self.made)))
             }
         }
     )*};
@@ -314,7 +314,7 @@ items! {
 }
 
 /// A struct that is being made.
-struct Members<'r> {
+struct StructBuilder<'r> {
     maker: ValueSerializer<'r>,
     made: Vec<(String, Value)>,
     /// The name whose value comes next.
@@ -322,7 +322,7 @@ struct Members<'r> {
     variant: Option<&'static str>,
 }
 
-impl Members<'_> {
+impl StructBuilder<'_> {
     fn push<T: Serialize + ?Sized>(&mut self, name: String, value: &T) -> Result<(), ValueError> {
         self.maker.room.take(size_of::<String>().saturating_add(name.len()))?;
         self.made.push((name, value.serialize(ValueSerializer { room: self.maker.room, depth: self.maker.depth })?));
@@ -332,14 +332,14 @@ impl Members<'_> {
     fn finish(self) -> Result<Value, ValueError> {
         match repeated(&self.made) {
             Some(name) => Err(ValueError::Unfit(two_members(name))),
-            None => Ok(with_timeout(self.variant, Value::Struct(self.made))),
+            None => Ok(in_variant(self.variant, Value::Struct(self.made))),
         }
     }
 }
 
 macro_rules! fields {
     ($($kind:ident,)*) => {$(
-        impl $kind for Members<'_> {
+        impl $kind for StructBuilder<'_> {
             type Ok = Value;
             type Error = ValueError;
 
@@ -359,7 +359,7 @@ fields! {
     SerializeStructVariant,
 }
 
-impl SerializeMap for Members<'_> {
+impl SerializeMap for StructBuilder<'_> {
     type Ok = Value;
     type Error = ValueError;
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use croupier::codec::Limits;
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::http::routes::RouteTable as Routes;
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::rest::openapi;
@@ -99,7 +99,7 @@ fn answer(case: &Case<'_>, service: &Arc<dyn RpcService>) -> String {
 
 #[test]
 fn the_documents_are_as_they_were() {
-    let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+    let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
     let (every, none) = (every_type::service(), Routes::default());
     let documents = [
         ("wheel", openapi::document(wheel.interface(), &none, "https://casino.example/wheel/american")),

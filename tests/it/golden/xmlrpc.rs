@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use croupier::codec::Limits;
 use croupier::codec::xml::Reading;
-use croupier::codec::xmlrpc::{Dialect, Document, Root};
+use croupier::codec::xmlrpc::{Root, XmlRpcDialect, XmlRpcDocument};
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::service::{Context, RpcService};
@@ -107,9 +107,9 @@ fn answer(case: &Case<'_>, service: &Arc<dyn RpcService>) -> String {
     });
     let text = String::from_utf8(bytes.to_vec()).expect("an answer in UTF-8");
     roxmltree::Document::parse(&text).expect("a well-formed answer");
-    let dialect: Dialect = case.table("dialect");
+    let dialect: XmlRpcDialect = case.table("dialect");
     assert!(!dialect.ascii || text.is_ascii());
-    let read = Document::read(&text, Reading::Lenient, Limits { depth: 100, ..Limits::default() });
+    let read = XmlRpcDocument::read(&text, Reading::Lenient, Limits { depth: 100, ..Limits::default() });
     let root = read.expect("an answer in XML-RPC").root;
     assert_eq!(root, if fault.is_some() { Root::Fault } else { Root::Answer });
     text.strip_suffix('\n').expect("an answer ends its last line").to_owned()

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::protocol::jsonrpc::server::{JsonRpc, OpenRpc};
 use croupier::server::gateway::Group;
 use croupier::server::group_router::GroupRouter;
@@ -22,7 +22,7 @@ use crate::support::running::Running;
 
 fn gateway() -> Running {
     let mut router = GroupRouter::default();
-    let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+    let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
     for (path, service) in
         [("/wheel", Arc::new(wheel) as Arc<dyn RpcService>), ("/every", Arc::new(every_type::service()))]
     {

@@ -276,7 +276,7 @@ fn beside_references(mut members: Map<String, Json>) -> Map<String, Json> {
 mod tests {
     use super::*;
     use crate::demo::diagnostics::diagnostics;
-    use crate::demo::wheel::{Chance, Family, Table};
+    use crate::demo::wheel::{Chance, Family, WheelTable};
     use crate::protocol::jsonrpc::openrpc::write as openrpc;
     use crate::service::RpcService;
 
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn our_own_documents_read_back_as_the_interface() {
         for family in [Family::American, Family::European, Family::French, Family::TripleZero, Family::Mini] {
-            same(Table::new(family, Chance::seeded(7)).service().unwrap().interface());
+            same(WheelTable::new(family, Chance::seeded(7)).service().unwrap().interface());
         }
         same(diagnostics().unwrap().interface());
     }

@@ -12,7 +12,7 @@ use super::request;
 use super::request::Asking;
 use super::response::Frame;
 use super::{begin, openrpc};
-use crate::codec::json::Dialect;
+use crate::codec::json::JsonDialect;
 use crate::http::body::Source;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::protocol::batch::BatchState;
@@ -122,7 +122,7 @@ impl Running {
 pub(super) struct Answers {
     calls: Calls,
     callee: Callee,
-    dialect: Dialect,
+    dialect: JsonDialect,
     /// Calls in the order of their requests, the first of them the next to be written.
     running: VecDeque<Running>,
     /// The answer that is being written.
@@ -132,7 +132,7 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    pub(super) fn new(mut calls: Calls, callee: Callee, dialect: Dialect) -> Answers {
+    pub(super) fn new(mut calls: Calls, callee: Callee, dialect: JsonDialect) -> Answers {
         calls.travel = BatchState::new(calls.together(&callee));
         Answers { calls, callee, dialect, running: VecDeque::new(), rows: None, begun: false }
     }

@@ -12,7 +12,7 @@ use std::task::{Context as Task, Poll};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
 use crate::codec::Limits;
-use crate::codec::json::{Dialect, check};
+use crate::codec::json::{JsonDialect, check};
 use crate::http::body::{Body, Source};
 use crate::http::public_url::PublicUrl;
 use crate::model::fault::{BoxError, Fault, Kind};
@@ -32,7 +32,7 @@ use response::Frame;
 #[derive(Debug, Clone)]
 pub struct JsonRpc {
     /// How what JSON cannot carry is written.
-    pub dialect: Dialect,
+    pub dialect: JsonDialect,
     /// How large a request's text may be.
     pub limits: Limits,
     /// How many calls one batch may hold (1,000 by default).
@@ -47,7 +47,7 @@ pub struct JsonRpc {
 impl Default for JsonRpc {
     fn default() -> Self {
         JsonRpc {
-            dialect: Dialect::default(),
+            dialect: JsonDialect::default(),
             limits: Limits::default(),
             batch: 1000,
             version_1: false,
@@ -156,7 +156,7 @@ fn call_raw(service: &dyn RpcService, asking: &Asking<'_>, request: GroupRequest
     relaying.filter(|_| in_utf8 && request::has_own_members(request.body))
 }
 
-fn pass(relayed: Result<RawOutcome, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> FrontendFuture {
+fn pass(relayed: Result<RawOutcome, Fault>, frame: Frame, method: Box<str>, dialect: JsonDialect) -> FrontendFuture {
     match relayed {
         Ok(RawOutcome::RawResponse(passed)) => {
             MaybeReady::now(FrontendResponse { response: frontend::passed(passed), method, fault: None })
@@ -167,7 +167,7 @@ fn pass(relayed: Result<RawOutcome, Fault>, frame: Frame, method: Box<str>, dial
 }
 
 /// The reply to a request that stands by itself.
-fn reply(answer: Result<Output, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> FrontendFuture {
+fn reply(answer: Result<Output, Fault>, frame: Frame, method: Box<str>, dialect: JsonDialect) -> FrontendFuture {
     let replied = |(response, fault)| FrontendResponse { response, method, fault };
     if frame.is_silent() {
         let fault = answer.err().map(|fault| fault.kind);
@@ -189,7 +189,7 @@ fn reply(answer: Result<Output, Fault>, frame: Frame, method: Box<str>, dialect:
     }
 }
 
-fn whole(value: &dyn Encode, frame: &Frame, dialect: Dialect) -> Result<Body, Fault> {
+fn whole(value: &dyn Encode, frame: &Frame, dialect: JsonDialect) -> Result<Body, Fault> {
     let mut bytes = Vec::with_capacity(256);
     frame.head(&mut bytes);
     frontend::encode(value, Format::Json(dialect), &mut bytes)?;
@@ -201,7 +201,7 @@ fn whole(value: &dyn Encode, frame: &Frame, dialect: Dialect) -> Result<Body, Fa
 struct Array {
     rows: Rows,
     frame: Frame,
-    dialect: Dialect,
+    dialect: JsonDialect,
     begun: bool,
 }
 

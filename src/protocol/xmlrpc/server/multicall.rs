@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call, system};
 use crate::codec::tape::{Place, Tape, ValueRef, Values};
 use crate::codec::xmlrpc as wire;
-use crate::codec::xmlrpc::Dialect;
+use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::http::body::Source;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::protocol::batch::BatchState;
@@ -106,7 +106,7 @@ fn member<'t>(call: ValueRef<'t, 't>) -> Result<(&'t str, Values<'t, 't>), Fault
 pub(super) struct Answers {
     calls: Calls,
     now: Now,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
 }
 
 /// What is being done.
@@ -119,7 +119,7 @@ enum Now {
 }
 
 impl Answers {
-    pub(super) fn new(calls: Calls, dialect: Dialect) -> Answers {
+    pub(super) fn new(calls: Calls, dialect: XmlRpcDialect) -> Answers {
         Answers { calls, now: Now::Head, dialect }
     }
 

@@ -1,4 +1,5 @@
-//! Any description of a server is read as an interface or refused, and what is learned can be described in every way.
+//! Any description of an upstream becomes an interface or an error. Every document of such an interface can be
+//! generated.
 
 #![no_main]
 
