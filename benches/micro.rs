@@ -1,5 +1,5 @@
-//! Each layer by itself: reading documents, writing answers, rows, draws, and finding a group.
-#![allow(clippy::unwrap_used, reason = "a measurement of what does not work is none")]
+//! Each layer on its own: reading documents, writing responses, rows, draws, and finding a group.
+#![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use divan::{Bencher, black_box};
 use serde::Deserialize;
 
 const SPIN: &str = "<?xml version=\"1.0\"?>\n<methodCall><methodName>spin</methodName></methodCall>";
-/// How many structs come just under 1,000,000 bytes.
+/// The number of structs that take just under 1,000,000 bytes.
 const STRUCTS: usize = 3033;
 
 fn main() {

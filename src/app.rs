@@ -16,6 +16,7 @@ use crate::server::request_body::{BodyReader, MemoryBudget};
 use crate::server::settings::{ListenAddress, Settings};
 use crate::server::{BindError, Listener, Server, ShutdownReport};
 use crate::service::RpcService;
+use crate::service::layer::layered;
 use crate::service::limits::Limiter;
 
 /// Services by path, each with the default limits, and the server for them.
@@ -63,7 +64,7 @@ impl App {
     /// # Errors
     /// Where the path is malformed or taken.
     pub fn mount(mut self, path: &str, service: impl RpcService) -> Result<App, MountError> {
-        let service = Arc::new(Limiter::new(Arc::new(service), 1024, Duration::from_secs(60)));
+        let service = layered(Arc::new(service), Limiter::new(1024, Duration::from_secs(60)));
         self.taken.mount(path, ())?;
         let (path, protocols) = (path.to_owned(), ProtocolSet::default());
         self.mounted.push(GroupMount { path, aliases: Vec::new(), service, protocols, body_limit: 4 << 20 });
@@ -97,7 +98,7 @@ impl App {
             );
         };
         last.protocols.routes.push(route);
-        let Checked { wrong, unknown } = last.protocols.check_routes(last.service.interface());
+        let Checked { wrong, unknown } = last.protocols.check_routes(&last.service.interface());
         match wrong.into_iter().chain(unknown).next() {
             Some(wrong) => Err(Box::new(wrong)),
             None => Ok(self),

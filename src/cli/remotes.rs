@@ -45,7 +45,7 @@ pub(super) async fn first_look(config: &Config) -> Asking {
         let (path, protocols) = (group.path.clone(), group.protocols.clone());
         tasks.spawn(remote.keep_discovering(move |remote: &Upstream, new| {
             if new {
-                tell_of_routes(&path, &protocols, remote.interface());
+                tell_of_routes(&path, &protocols, &remote.interface());
                 noticed.notify_one();
             }
             looked.notify_one();

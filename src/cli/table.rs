@@ -30,7 +30,7 @@ pub(super) fn routes(file: Option<&Path>, registry: &Registry) -> Result<(), Fai
         say(heading(group));
         let interface = group.service.interface();
         for method in &interface.methods {
-            say(format_args!("    {}", signature::line(interface, method)));
+            say(format_args!("    {}", signature::line(&interface, method)));
             for route in group.protocols.table().routes().iter().filter(|route| route.method() == method.name) {
                 say(format_args!("        {}", line(group, route)));
             }

@@ -1,7 +1,5 @@
-//! Why a call has no answer.
+//! Why a call has no result.
 
-use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -12,7 +10,7 @@ use crate::model::fault::Fault;
 use crate::protocol::xmlrpc::client::ResponseError;
 use crate::upstream::transport::TransportError;
 
-/// Why a call has no answer, or none of the type that was asked for.
+/// Why a call has no result, or none of the requested type.
 ///
 /// ```
 /// use croupier::{CallError, Fault, Kind};
@@ -21,32 +19,39 @@ use crate::upstream::transport::TransportError;
 /// assert_eq!(error.code(), Some(-32601));
 /// assert_eq!(error.to_string(), "fault -32601: no method `spni` here");
 /// ```
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The server answered with a fault.
+    /// The server returned a fault.
+    #[error("fault {}: {}", .0.kind.xmlrpc_code(), .0.message)]
     Fault(Fault),
-    /// There was no answer in this time; the call may yet be carried out.
+    /// There was no response within this time. The server may still carry out the call.
+    #[error("no response within {0:?}")]
     Timeout(Duration),
     /// The server cannot be reached, or the connection broke.
-    Transport(TransportError),
-    /// The server answered with an HTTP status other than 200, and not with a fault.
+    #[error("{0}")]
+    Transport(#[from] TransportError),
+    /// The status of the response is not 200, and its body is not a fault.
+    #[error("HTTP {status}{}{start}", if start.is_empty() { "" } else { ": " })]
     Http {
         /// The status.
         status: StatusCode,
-        /// The beginning of what the server says about it, on one line.
+        /// The beginning of the body, on one line.
         start: String,
     },
-    /// What the server answered cannot be read: it is no XML-RPC, or it is too large.
+    /// The response cannot be read: it is not valid XML-RPC, or it is too large.
+    #[error("the response cannot be read: {}", .0.message)]
     Malformed(Fault),
-    /// XML-RPC cannot carry the parameters, or the dialect forbids it; nothing was sent.
-    Unwritable(Unwritable),
-    /// The answer is of another type than was asked for.
-    WrongType(Mismatch),
+    /// XML-RPC cannot carry the parameters, or the dialect forbids it. Nothing was sent.
+    #[error("the parameters cannot be sent: {0}")]
+    Unwritable(#[from] Unwritable),
+    /// The result is not of the requested type.
+    #[error("the result is of another type: {0}")]
+    WrongType(#[source] Mismatch),
 }
 
 impl CallError {
-    /// The code of the server's fault; `None` where it is something else that went wrong.
+    /// The code of the server's fault; `None` for any other error.
     pub fn code(&self) -> Option<i32> {
         match self {
             CallError::Fault(fault) => Some(fault.kind.xmlrpc_code()),
@@ -56,8 +61,8 @@ impl CallError {
 }
 
 impl From<ResponseError> for CallError {
-    fn from(why: ResponseError) -> CallError {
-        match why {
+    fn from(error: ResponseError) -> CallError {
+        match error {
             ResponseError::Fault(fault) => CallError::Fault(fault),
             ResponseError::Status { status, start } => CallError::Http { status, start },
             ResponseError::Malformed(fault) => CallError::Malformed(fault),
@@ -65,32 +70,3 @@ impl From<ResponseError> for CallError {
         }
     }
 }
-
-impl From<Unwritable> for CallError {
-    fn from(unwritable: Unwritable) -> CallError {
-        CallError::Unwritable(unwritable)
-    }
-}
-
-impl From<TransportError> for CallError {
-    fn from(error: TransportError) -> CallError {
-        CallError::Transport(error)
-    }
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CallError::Fault(fault) => write!(f, "fault {}: {}", fault.kind.xmlrpc_code(), fault.message),
-            CallError::Timeout(after) => write!(f, "no answer within {after:?}"),
-            CallError::Transport(error) => error.fmt(f),
-            CallError::Http { status, start } if start.is_empty() => write!(f, "HTTP {status}"),
-            CallError::Http { status, start } => write!(f, "HTTP {status}: {start}"),
-            CallError::Malformed(fault) => write!(f, "the answer cannot be read: {}", fault.message),
-            CallError::Unwritable(why) => write!(f, "the parameters cannot be sent: {why}"),
-            CallError::WrongType(mismatch) => write!(f, "the answer is of another type: {mismatch}"),
-        }
-    }
-}
-
-impl Error for CallError {}

@@ -1,4 +1,11 @@
-//! A client for XML-RPC servers, ours and everybody else's.
+//! A client for XML-RPC servers.
+//!
+//! A [`Client`] belongs to one server. [`Client::call`] makes one call; its parameters and its result are any types that
+//! serde knows. [`Client::multicall`] makes several calls in one request, by `system.multicall`. What can go wrong is a
+//! [`CallError`]. A [`ClientBuilder`] sets credentials, limits, the dialect and TLS.
+//!
+//! The client is the XML-RPC codec of [`protocol::xmlrpc::client`](crate::protocol::xmlrpc::client) over a
+//! [`Transport`](crate::upstream::transport::Transport), the same two parts that the gateway uses for its upstreams.
 //!
 //! ```no_run
 //! use croupier::Client;
@@ -22,21 +29,20 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use crate::model::fault::{Fault, Kind};
 use crate::protocol::xmlrpc::client::XmlRpcCodec;
 pub use crate::upstream::transport::TransportError;
 use crate::upstream::transport::{Repeat, Transport};
-pub use builder::{BuildError, Builder};
+pub use builder::{BuildError, ClientBuilder};
 pub use error::CallError;
-pub use multicall::{Multicall, Results};
+pub use multicall::{Multicall, MulticallResults};
 
-/// A server that is called as if it were here.
+/// A client for one server.
 ///
-/// A proxy keeps its connections open and uses them again, for as many calls at a time as one likes; a clone
-/// shares them. A call is sent at most once: what can go wrong in the midst of it is an error, and repeating it is
-/// for the caller to decide, who knows whether that does harm.
+/// Connections are reused, and a clone shares them. Calls may run at the same time. A call is sent at most once: if the
+/// connection breaks, that is an error, because only the caller knows whether the call is safe to repeat.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -46,26 +52,26 @@ struct Inner {
     transport: Transport,
     codec: XmlRpcCodec,
     timeout: Duration,
-    max_answer: usize,
+    max_response: usize,
 }
 
 impl Client {
-    /// A proxy for the server at `url`, with the defaults of [`builder`](Client::builder).
+    /// A client for the server at `url`, with the default settings.
     ///
     /// # Errors
-    /// As for [`Builder::build`].
+    /// As for [`ClientBuilder::build`].
     pub fn new(url: &str) -> Result<Client, BuildError> {
         Client::builder(url).build()
     }
 
-    /// Begins a proxy for the server at `url`: `http://host:port/path`, with `user:password@` before the host for
+    /// The settings of a client for the server at `url`: `http://host:port/path`, with `user:password@` before the host for
     /// basic authentication, or any other [`Address`](crate::upstream::transport::Address).
-    pub fn builder(url: &str) -> Builder {
-        Builder::new(url)
+    pub fn builder(url: &str) -> ClientBuilder {
+        ClientBuilder::new(url)
     }
 
-    /// Calls a method. The items of a tuple or an array, and the fields of a record, are its parameters; `()` is
-    /// none. The answer may be any type that serde reads; [`Value`](crate::Value) is whatever comes.
+    /// Calls a method. Its parameters are the items of a tuple or an array, or the fields of a struct; `()` for none. The
+    /// result is any type that serde can deserialize; [`Value`](crate::Value) takes every result.
     ///
     /// ```no_run
     /// # async fn call(wheel: croupier::Client) -> Result<(), croupier::CallError> {
@@ -75,18 +81,18 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// Where there is no answer, or none of this type; see [`CallError`].
+    /// If there is no result, or none of this type; see [`CallError`].
     pub fn call<T: DeserializeOwned>(
         &self,
         method: &str,
         params: impl Serialize,
     ) -> impl Future<Output = Result<T, CallError>> + Send {
-        // Written here and not in the future, which is thereby free of `params`.
+        // Encoded here and not in the future: the future then neither borrows `params` nor requires it to be `Send`.
         let request = self.inner.codec.encode_call(method, &params);
         async move { Ok(self.inner.codec.decode_response(&self.exchange(request?).await?)?) }
     }
 
-    /// Begins several calls in one request, by way of `system.multicall`.
+    /// Collects calls for one request, by `system.multicall`.
     ///
     /// ```no_run
     /// # async fn calls(wheel: croupier::Client) -> Result<(), croupier::CallError> {
@@ -100,21 +106,22 @@ impl Client {
         Multicall::new(self)
     }
 
-    /// One request and its response, whole.
+    /// Sends one request and reads the whole response.
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, CallError> {
         let limit = self.inner.timeout;
-        match timeout(limit, self.exchange_in_time(request)).await {
-            Ok(Err(CallError::Transport(error))) if error.is_late() => Err(CallError::Timeout(limit)),
-            Ok(exchanged) => exchanged,
-            Err(_) => Err(CallError::Timeout(limit)),
+        match self.exchange_before(request, Instant::now() + limit).await {
+            Err(CallError::Transport(error)) if error.is_late() => Err(CallError::Timeout(limit)),
+            exchanged => exchanged,
         }
     }
 
-    async fn exchange_in_time(&self, request: Request<Bytes>) -> Result<Response<Bytes>, CallError> {
-        let (head, body) = self.inner.transport.send(request, Repeat::Unsent).await?.into_parts();
-        match body.collect(self.inner.max_answer).await {
+    async fn exchange_before(&self, request: Request<Bytes>, deadline: Instant) -> Result<Response<Bytes>, CallError> {
+        let response = self.inner.transport.send(request, Repeat::Unsent, Some(deadline.into_std())).await?;
+        let (head, body) = response.into_parts();
+        let body = body.with_deadline(Some(deadline.into_std()));
+        match body.collect(self.inner.max_response).await {
             Ok(bytes) => Ok(Response::from_parts(head, bytes)),
-            // What is said besides the status would have been shortened anyway.
+            // The status is the error; of the body only its beginning would have been in the message.
             Err(error) if error.is_too_large() && head.status != StatusCode::OK => {
                 Ok(Response::from_parts(head, Bytes::new()))
             }
@@ -126,6 +133,6 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxy").field("server", &self.inner.transport).finish_non_exhaustive()
+        f.debug_struct("Client").field("server", &self.inner.transport).finish_non_exhaustive()
     }
 }

@@ -104,11 +104,11 @@ fn called(
         return None;
     };
     let Made::RpcService(service) = &group.made else { return None };
-    let interface: &Interface = service.interface();
+    let interface = service.interface();
     // A service that does not know yet what it offers may turn out to have any method.
     let known = interface.methods.is_empty() || interface.method(file.method.get_ref()).is_some();
     if !known {
-        problems.push(no_method(interface, &file.method, &file.group));
+        problems.push(no_method(&interface, &file.method, &file.group));
         return None;
     }
     let limits = crate::codec::Limits { depth: group.limits.depth, elements: group.limits.elements };

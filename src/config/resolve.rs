@@ -33,6 +33,7 @@ use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::request_body;
 use crate::server::settings::{ListenAddress, ListenerConfig, Settings};
 use crate::service::RpcService;
+use crate::service::layer::layered;
 use crate::service::limits::Limiter;
 use crate::upstream::Upstream;
 
@@ -72,7 +73,7 @@ pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<C
     }
     aggregate::resolve(&mut standing, &mut problems);
     for (group, routes) in standing.iter_mut().zip(routes) {
-        group.protocols.routes = routes.settle(&group.protocols, group.interface(), &mut problems);
+        group.protocols.routes = routes.settle(&group.protocols, group.interface().as_deref(), &mut problems);
     }
     let pages = pages(file.page, &standing, folder, &mut mounted, &mut problems);
     let groups = standing.into_iter().filter_map(Standing::group).collect();
@@ -327,7 +328,7 @@ impl Standing {
     }
 
     /// What may be called, if that is known.
-    fn interface(&self) -> Option<&Interface> {
+    fn interface(&self) -> Option<Arc<Interface>> {
         match &self.made {
             Made::RpcService(service) if self.remote.is_none() => Some(service.interface()),
             _ => None,
@@ -343,7 +344,7 @@ impl Standing {
 }
 
 pub(super) fn limited(service: Arc<dyn RpcService>, limits: &GroupLimits) -> Arc<dyn RpcService> {
-    Arc::new(Limiter::new(service, limits.concurrent, limits.deadline))
+    layered(service, Limiter::new(limits.concurrent, limits.deadline))
 }
 
 fn no_service(path: &Spanned<String>) -> Problem {

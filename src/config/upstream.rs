@@ -85,8 +85,8 @@ pub(super) struct UpstreamFile {
     /// How JSON-RPC passes parameters: most servers take them by position, some by name only.
     #[serde(default)]
     param_structure: ParamStructure,
-    /// Whether the calls of a client's `system.batching` or batch travel to the server together, in one round trip: as one
-    /// `system.batching` or batch, which the server must then be able to answer. SOAP has no such thing.
+    /// Whether the calls of a client's `system.multicall` or batch travel to the server together, in one round trip: as one
+    /// `system.multicall` or batch, which the server must then be able to answer. SOAP has no such thing.
     #[schemars(with = "Batching")]
     #[serde(default = "no_batching")]
     batching: Spanned<Batching>,
@@ -153,8 +153,8 @@ pub(super) struct UpstreamTimeoutsFile {
 
 impl Default for UpstreamTimeoutsFile {
     fn default() -> Self {
-        let transport::TransportOptions { connect, answer, idle, .. } = transport::TransportOptions::default();
-        UpstreamTimeoutsFile { connect: Period(connect), response: Period(answer), idle: Period(idle) }
+        let transport::TransportOptions { connect, response, idle, .. } = transport::TransportOptions::default();
+        UpstreamTimeoutsFile { connect: Period(connect), response: Period(response), idle: Period(idle) }
     }
 }
 
@@ -239,7 +239,7 @@ pub(super) fn resolve(
     }
     let ways = transport::TransportOptions {
         connect: file.timeouts.connect.0,
-        answer: file.timeouts.response.0,
+        response: file.timeouts.response.0,
         idle: file.timeouts.idle.0,
         http2: file.http2,
         tls: reading.tls(&file.tls, path),

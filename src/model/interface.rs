@@ -16,6 +16,27 @@ pub struct Interface {
     pub defs: Map<String, Value>,
     /// A picture of what the service is, where it is a ring that is turned.
     pub ring: Option<Ring>,
+    /// Whether the service may have methods that are not described here, as an upstream has that has not described
+    /// itself yet.
+    pub incomplete: bool,
+    /// The SOAP messages by which an upstream's own WSDL calls the methods. A message that matches one of them can be
+    /// passed to the upstream in its original bytes.
+    pub messages: Vec<MessageName>,
+}
+
+/// How an upstream's WSDL calls one method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageName {
+    /// The method's name in the [`Interface`].
+    pub method: String,
+    /// Whether the envelope is one of SOAP 1.2, not 1.1.
+    pub soap12: bool,
+    /// The local name of the element in the Body.
+    pub element: String,
+    /// The namespace of that element.
+    pub namespace: Option<String>,
+    /// The action of the message; may be empty.
+    pub action: String,
 }
 
 /// Sectors around a ring, one of which comes up each time that a method is called.
@@ -73,6 +94,36 @@ impl Interface {
     /// The method of this name.
     pub fn method(&self, name: &str) -> Option<&Method> {
         self.methods.iter().find(|method| method.name == name)
+    }
+
+    /// The method that a SOAP message addresses by an upstream's own WSDL; `None` if none of the
+    /// [messages](Interface::messages) matches, or more than one does. Every action in `actions` must be that of the
+    /// message: some servers dispatch by it.
+    pub fn method_of_message<'a>(
+        &self,
+        soap12: bool,
+        element: &str,
+        namespace: Option<&str>,
+        mut actions: impl Iterator<Item = &'a str>,
+    ) -> Option<&str> {
+        let mut matching = self.messages.iter().filter(|message| {
+            message.soap12 == soap12 && message.element == element && message.namespace.as_deref() == namespace
+        });
+        // A message that several operations share identifies none of them.
+        let message = matching.next().filter(|_| matching.next().is_none())?;
+        actions.all(|action| !action.is_empty() && action.trim() == message.action).then_some(message.method.as_str())
+    }
+
+    /// Whether two descriptions differ in nothing but the order of their methods.
+    pub fn is_same_in_any_order(&self, other: &Interface) -> bool {
+        let Interface { title, doc, methods, defs, ring, incomplete, messages } = self;
+        let rest = (title, doc, defs, ring, incomplete, messages);
+        rest == (&other.title, &other.doc, &other.defs, &other.ring, &other.incomplete, &other.messages)
+            && methods.len() == other.methods.len()
+            && methods.iter().zip(&other.methods).all(|(one, theirs)| {
+                // Almost always the order is the same, and this one comparison is all.
+                one == theirs || other.method(&one.name) == Some(one)
+            })
     }
 
     /// A schema with a reference into [`defs`](Interface::defs) followed to what it means, one level deep.

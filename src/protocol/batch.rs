@@ -1,50 +1,28 @@
-//! Calls of one request that travel to their server together, and their answers.
+//! The calls of one request, begun so that those that an upstream can receive together travel together.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::vec::IntoIter;
+use std::collections::VecDeque;
 
-use crate::model::fault::Fault;
-use crate::service::future::MaybeReady;
-use crate::service::{BatchFuture, CallFuture, Encode, Output};
+use crate::service::CallFuture;
+use crate::service::batch::Batch;
 
-/// The calls of one request, as far as they travel together.
+/// Begins the calls of one request.
+///
+/// As long as no call joins the [`Batch`], the calls are begun one by one, as their results are wanted. As soon as one
+/// does, all that follow it are begun at once, so that they can join too.
 #[derive(Default)]
-pub struct BatchState(Way);
-
-#[derive(Default)]
-enum Way {
-    /// Each is begun by itself.
-    #[default]
-    Apart,
-    /// They are on their way.
-    Begun(BatchFuture),
-    /// Their answers are there, in the order of the calls.
-    Answered(IntoIter<Result<Box<dyn Encode>, Fault>>),
+pub struct BatchState {
+    batch: Batch,
 }
 
 impl BatchState {
-    /// What has become of [calls that go together](crate::service::RpcService::call_batch).
-    pub fn new(together: Option<BatchFuture>) -> BatchState {
-        BatchState(together.map_or(Way::Apart, Way::Begun))
-    }
-
-    /// Waits for the answers, if any call travels.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Way::Begun(together) = &mut self.0 {
-            self.0 = Way::Answered(ready!(Pin::new(together).poll(cx)).into_iter());
+    /// The calls that are begun next: one, or all that are left, in the order of the request. `begin` begins the next
+    /// call; it returns `None` if there is none. Empty if no call is left.
+    pub fn begin<T>(&mut self, mut begin: impl FnMut(&Batch) -> Option<(T, CallFuture)>) -> VecDeque<(T, CallFuture)> {
+        let mut begun: VecDeque<_> = begin(&self.batch).into_iter().collect();
+        if !self.batch.is_empty() && !begun.is_empty() {
+            begun.extend(std::iter::from_fn(|| begin(&self.batch)));
+            self.batch.close();
         }
-        Poll::Ready(())
-    }
-
-    /// The answer to the next of the calls; `None` where it is to be begun by itself.
-    pub fn take(&mut self) -> Option<CallFuture> {
-        match &mut self.0 {
-            Way::Answered(answers) => {
-                let answer = answers.next().unwrap_or_else(|| Err(Fault::internal()));
-                Some(MaybeReady::now(answer.map(Output::One)))
-            }
-            Way::Apart | Way::Begun(_) => None,
-        }
+        begun
     }
 }

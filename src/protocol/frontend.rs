@@ -12,8 +12,8 @@ use crate::http::rejection::HttpRejection;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
 use crate::service::future::MaybeReady;
-use crate::service::passthrough::{RawCall, RawResponse};
-use crate::service::{Call, CallFuture, Context, Encode, Format, RawFuture, Rows, RpcService};
+use crate::service::passthrough::RawResponse;
+use crate::service::{Call, CallFuture, Context, Encode, Format, Rows, RpcService};
 
 /// A protocol seen from the client.
 pub trait Frontend: Send + Sync + 'static {
@@ -21,7 +21,7 @@ pub trait Frontend: Send + Sync + 'static {
     fn methods(&self, interface: &Interface, tail: &str) -> &'static [Method];
 
     /// Whether a request is this face's, by its head alone.
-    fn claims(&self, interface: &Interface, head: &GroupHead<'_>) -> Claim;
+    fn claims(&self, head: &GroupHead<'_>) -> Claim;
 
     /// Whether a request that is [perhaps](Claim::Maybe) this face's is so, by its body.
     fn recognises(&self, _head: &Parts, _body: &[u8]) -> bool {
@@ -123,11 +123,6 @@ pub fn begin(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
         return MaybeReady::now(Err(Fault::no_such_method(call.method)));
     }
     service.call(call)
-}
-
-/// Begins a call that is passed on as it is written, unless its name makes it private.
-pub fn call_raw(service: &dyn RpcService, call: Call<'_>, written: RawCall<'_>) -> Option<RawFuture> {
-    if is_private(call.method) { None } else { service.call_raw(call, written) }
 }
 
 /// A response with an answer that somebody else has written.

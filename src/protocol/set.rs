@@ -146,7 +146,7 @@ impl ProtocolSet {
         }
         let before = self.before_rest();
         for (at, route) in self.routes.iter().enumerate() {
-            if before.iter().any(|frontend| takes(frontend.as_ref(), interface, route)) {
+            if before.iter().any(|frontend| takes(frontend.as_ref(), route)) {
                 let message = format!("at `{}` there is a document of the group", route.template());
                 checked.wrong.push(Wrong::new(at, Part::RestRoute(None), message).hint("take another path"));
             }
@@ -180,13 +180,13 @@ impl ProtocolSet {
 }
 
 /// Whether a face takes the requests to a route without variables.
-fn takes(frontend: &dyn Frontend, interface: &Interface, route: &RestRoute) -> bool {
+fn takes(frontend: &dyn Frontend, route: &RestRoute) -> bool {
     let (verb, path) = (route.template().verb(), route.template().path());
     // No face has a document at a path that has to be escaped.
     let Ok(request) = Request::builder().method(verb).uri(path).body(()) else { return false };
     let is_literal = route.template().variables().next().is_none();
     let (head, tail) = (request.into_parts().0, path.trim_start_matches('/'));
-    is_literal && frontend.claims(interface, &GroupHead::new(&head, tail)) != Claim::No
+    is_literal && frontend.claims(&GroupHead::new(&head, tail)) != Claim::No
 }
 
 /// The faces of all groups together, which come before those of whatever group is at `/`.

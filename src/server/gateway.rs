@@ -187,13 +187,11 @@ impl<'g> Claimed<'g> {
         if self.frontend.recognises(head.parts, body) {
             return self.frontend;
         }
-        let interface = group.service.interface();
-        let settled =
-            group.admitting(head.parts).skip(self.at + 1).find(|frontend| match frontend.claims(interface, head) {
-                Claim::No => false,
-                Claim::Maybe => frontend.recognises(head.parts, body),
-                Claim::Yes => true,
-            });
+        let settled = group.admitting(head.parts).skip(self.at + 1).find(|frontend| match frontend.claims(head) {
+            Claim::No => false,
+            Claim::Maybe => frontend.recognises(head.parts, body),
+            Claim::Yes => true,
+        });
         settled.unwrap_or(self.frontend)
     }
 }
@@ -210,9 +208,9 @@ impl Group {
     }
 
     fn claim(&self, head: &GroupHead<'_>) -> Result<Claimed<'_>, HttpRejection> {
-        let (interface, GroupHead { parts, tail, .. }) = (self.service.interface(), *head);
+        let GroupHead { parts, tail, .. } = *head;
         for (at, frontend) in self.admitting(parts).enumerate() {
-            match frontend.claims(interface, head) {
+            match frontend.claims(head) {
                 Claim::No => {}
                 claim => return Ok(Claimed { frontend, at, claim }),
             }
@@ -220,7 +218,8 @@ impl Group {
         if parts.extensions.get() == Some(&Audience::Pages) {
             return Err(not_found(parts.uri.path()));
         }
-        let methods = self.admitting(parts).flat_map(|frontend| frontend.methods(interface, tail));
+        let interface = self.service.interface();
+        let methods = self.admitting(parts).flat_map(|frontend| frontend.methods(&interface, tail));
         let mut allow: Vec<Method> = methods.cloned().collect();
         allow.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         allow.dedup();

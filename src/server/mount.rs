@@ -99,7 +99,7 @@ impl PageMount {
 
 impl GroupMount {
     fn listed(&self) -> GroupSummary {
-        GroupSummary::new(&self.path, self.aliases.clone(), self.service.interface())
+        GroupSummary::new(&self.path, self.aliases.clone(), &self.service.interface())
     }
 
     fn described(&self) -> Described {
@@ -132,18 +132,18 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], around: &ServerInfo
         }
         None if frontends.is_empty() => None,
         None => {
-            let service = Arc::new(Nothing(Interface::default()));
+            let service = Arc::new(Nothing(Arc::default()));
             Some(Arc::new(Group { path: ROOT.to_owned(), service, frontends, body_limit: 0 }))
         }
     }
 }
 
 /// The service of a path at which nothing is mounted.
-struct Nothing(Interface);
+struct Nothing(Arc<Interface>);
 
 impl RpcService for Nothing {
-    fn interface(&self) -> &Interface {
-        &self.0
+    fn interface(&self) -> Arc<Interface> {
+        self.0.clone()
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {

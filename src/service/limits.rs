@@ -1,116 +1,93 @@
-//! What is decided about every call of a group, one by one: how many may run, and for how long.
+//! Limits on the calls of a group: how many run at a time, and for how long.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::model::fault::{Fault, Kind};
-use crate::model::interface::Interface;
 use crate::service::future::{MaybeReady, with_timeout};
-use crate::service::passthrough::{RawCall, RawFormat};
-use crate::service::{BatchFuture, Call, CallFuture, Output, RawFuture, RawOutcome, RpcService};
+use crate::service::layer::GroupLayer;
+use crate::service::{Call, CallForm, CallFuture, Output, RpcService};
 
-/// A service of which only so many calls run at a time, and none for longer than its deadline.
+/// A layer that lets a limited number of calls run at a time, and none for longer than its deadline.
 ///
-/// A call that is answered at once has been answered before anything could be limited: of those there are never more
-/// than threads. A call that goes on, or whose rows are still to be made, waits for its place at most until its
-/// deadline, and keeps it until it is done or the last row is out.
+/// A call whose result is available at once is not counted: there are never more of those than threads. A call that goes
+/// on, or whose rows are still to be made, waits for a permit at most until its deadline, and keeps the permit until the
+/// call is done or the last row is sent.
 pub struct Limiter {
-    inner: Arc<dyn RpcService>,
-    running: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     deadline: Duration,
 }
 
 impl Limiter {
-    /// Limits a service to `concurrent` calls at a time and each call to `deadline`, waiting included.
-    pub fn new(inner: Arc<dyn RpcService>, concurrent: usize, deadline: Duration) -> Limiter {
-        Limiter { inner, running: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))), deadline }
+    /// Allows `concurrent` calls at a time, and each call to take `deadline`, waiting included.
+    pub fn new(concurrent: usize, deadline: Duration) -> Limiter {
+        Limiter { permits: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))), deadline }
     }
 }
 
-impl RpcService for Limiter {
-    fn interface(&self) -> &Interface {
-        self.inner.interface()
-    }
-
-    fn call(&self, call: Call<'_>) -> CallFuture {
-        let (running, deadline) = (self.running.clone(), self.deadline);
-        match self.inner.call(call) {
-            MaybeReady::Now(Some(Ok(Output::Many(rows)))) => {
-                MaybeReady::later(async move { Ok(Output::Many(rows.holding(place(running, deadline).await?))) })
+impl GroupLayer for Limiter {
+    fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+        if let CallForm::Batch(batch) = call.form {
+            let joined = batch.len();
+            let pending = next.call(call);
+            if batch.len() > joined {
+                let admission = batch.admission(Arc::as_ptr(&self.permits).addr());
+                return self.call_of_batch(pending, admission);
             }
-            now @ MaybeReady::Now(_) => now,
+            return self.limited(pending);
+        }
+        self.limited(next.call(call))
+    }
+}
+
+impl Limiter {
+    fn limited(&self, pending: CallFuture) -> CallFuture {
+        if let MaybeReady::Now(Some(Ok(Output::One(_)) | Err(_)) | None) = pending {
+            return pending;
+        }
+        let (permits, deadline) = (self.permits.clone(), self.deadline);
+        match pending {
+            MaybeReady::Now(ready) => MaybeReady::later(async move {
+                let permit = acquire(permits, deadline).await?;
+                let output = ready.ok_or_else(Fault::internal)??;
+                Ok(output.holding(permit))
+            }),
             MaybeReady::Later(pending) => MaybeReady::later(async move {
-                let place = place(running, deadline).await?;
-                match with_timeout(deadline, pending).await.ok_or_else(|| late(deadline))?? {
-                    Output::Many(rows) => Ok(Output::Many(rows.holding(place))),
-                    one @ Output::One(_) => Ok(one),
-                }
+                let permit = acquire(permits, deadline).await?;
+                let output = with_timeout(deadline, pending).await.ok_or_else(|| late(deadline))??;
+                Ok(output.holding(permit))
             }),
         }
     }
 
-    fn has_undescribed_methods(&self) -> bool {
-        self.inner.has_undescribed_methods()
-    }
-
-    fn supports_batching(&self) -> bool {
-        self.inner.supports_batching()
-    }
-
-    /// Each call takes a place as far as places are free; only for the first is waited, so that a large batch does not have
-    /// everybody else wait until there is room for all of it.
-    fn call_batch(&self, calls: &[Call<'_>]) -> Option<BatchFuture> {
-        let together = self.inner.call_batch(calls)?;
-        let (running, deadline, count) = (self.running.clone(), self.deadline, calls.len());
-        Some(MaybeReady::later(async move {
-            let answers = match place(running.clone(), deadline).await {
-                Ok(mut in_flight_limit) => {
-                    take_free(&mut in_flight_limit, &running, count.saturating_sub(1));
-                    with_timeout(deadline, together).await.ok_or_else(|| late(deadline))
-                }
-                Err(busy) => Err(busy),
-            };
-            answers.unwrap_or_else(|fault| (0..count).map(|_| Err(fault.clone())).collect())
-        }))
-    }
-
-    fn method_of_raw(&self, wire: RawFormat<'_>) -> Option<&str> {
-        self.inner.method_of_raw(wire)
-    }
-
-    fn call_raw(&self, call: Call<'_>, written: RawCall<'_>) -> Option<RawFuture> {
-        let relaying = self.inner.call_raw(call, written)?;
-        let (running, deadline) = (self.running.clone(), self.deadline);
-        Some(MaybeReady::later(async move {
-            let place = place(running, deadline).await?;
-            match with_timeout(deadline, relaying).await.ok_or_else(|| late(deadline))?? {
-                RawOutcome::RawResponse(passed) => Ok(RawOutcome::RawResponse(passed.holding(place))),
-                RawOutcome::Read(Output::Many(rows)) => Ok(RawOutcome::Read(Output::Many(rows.holding(place)))),
-                one @ RawOutcome::Read(Output::One(_)) => Ok(one),
-            }
-        }))
+    /// A call that travels with others. One of them waits for a permit; the others take one if it is free and go on
+    /// without one if not, so a large batch cannot block others until there are permits for all of its calls.
+    fn call_of_batch(&self, pending: CallFuture, admission: Arc<OnceCell<()>>) -> CallFuture {
+        let (permits, deadline) = (self.permits.clone(), self.deadline);
+        MaybeReady::later(async move {
+            let mut permit = None;
+            let admitted = admission.get_or_try_init(async || {
+                permit = Some(acquire(permits.clone(), deadline).await?);
+                Ok::<_, Fault>(())
+            });
+            Box::pin(admitted).await?;
+            let _permit = permit.or_else(|| permits.try_acquire_owned().ok());
+            with_timeout(deadline, pending).await.ok_or_else(|| late(deadline))?
+        })
     }
 }
 
-/// A place among the running calls, as soon as there is one. Nobody takes one before his call is waited for: a call that
-/// is made of others, and waits for its own place, would keep theirs from everybody.
-async fn place(running: Arc<Semaphore>, deadline: Duration) -> Result<OwnedSemaphorePermit, Fault> {
-    if let Ok(place) = running.clone().try_acquire_owned() {
-        return Ok(place);
+/// Waits for a permit. Called when the call's future is first polled: an aggregate that waits for its own permit while
+/// holding the permits of its parts would starve others.
+async fn acquire(permits: Arc<Semaphore>, deadline: Duration) -> Result<OwnedSemaphorePermit, Fault> {
+    if let Ok(permit) = permits.clone().try_acquire_owned() {
+        return Ok(permit);
     }
     // Seldom, and large: not in every call's future.
-    let place = Box::pin(with_timeout(deadline, running.acquire_owned())).await;
-    place.and_then(Result::ok).ok_or_else(busy)
-}
-
-/// Takes as many places more as are free, up to a number.
-fn take_free(in_flight_limit: &mut OwnedSemaphorePermit, running: &Arc<Semaphore>, most: usize) {
-    let free = u32::try_from(most.min(running.available_permits())).unwrap_or(u32::MAX);
-    if let Ok(more) = running.clone().try_acquire_many_owned(free) {
-        in_flight_limit.merge(more);
-    }
+    let permit = Box::pin(with_timeout(deadline, permits.acquire_owned())).await;
+    permit.and_then(Result::ok).ok_or_else(busy)
 }
 
 fn busy() -> Fault {
@@ -126,8 +103,10 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
+    use crate::model::interface::Interface;
     use crate::service::Context;
     use crate::service::args::Args;
+    use crate::service::layer::layered;
     use crate::service::local::Local;
 
     const LONG: Duration = Duration::from_secs(60);
@@ -139,7 +118,7 @@ mod tests {
     }
 
     impl RpcService for Made {
-        fn interface(&self) -> &Interface {
+        fn interface(&self) -> Arc<Interface> {
             self.part.interface()
         }
 
@@ -156,11 +135,11 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_waits_for_its_place_keeps_none_of_what_it_is_made_of() {
         let slow = Local::new("Slow", ()).method_async("ask", |_, (): ()| tokio::task::yield_now()).build().unwrap();
-        let part: Arc<dyn RpcService> = Arc::new(Limiter::new(Arc::new(slow), 1, LONG));
+        let part = layered(Arc::new(slow), Limiter::new(1, LONG));
         let go = Arc::new(Notify::new());
-        let made = Limiter::new(Arc::new(Made { part: part.clone(), go: go.clone() }), 1, LONG);
+        let made = layered(Arc::new(Made { part: part.clone(), go: go.clone() }), Limiter::new(1, LONG));
         let context = Context::default();
-        let call = Call { method: "ask", args: Args::None, context: &context };
+        let call = Call::new("ask", Args::None, &context);
         let in_turn = async |count: usize| {
             for _ in 0..count {
                 assert!(part.call(call).await.is_ok());

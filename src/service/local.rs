@@ -51,7 +51,7 @@ use crate::service::{Call, CallFuture, Output, RpcService};
 /// # Ok::<(), croupier::service::local::RegistrationError>(())
 /// ```
 pub struct Local {
-    interface: Interface,
+    interface: Arc<Interface>,
     /// Few enough for comparing names to be cheaper than hashing them.
     handlers: BTreeMap<Box<str>, Handler>,
 }
@@ -74,8 +74,8 @@ impl Local {
 }
 
 impl RpcService for Local {
-    fn interface(&self) -> &Interface {
-        &self.interface
+    fn interface(&self) -> Arc<Interface> {
+        self.interface.clone()
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {
@@ -224,7 +224,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
             return Err(wrong);
         }
         self.interface.defs = self.generator.take_definitions(true);
-        Ok(Local { interface: self.interface, handlers: self.handlers })
+        Ok(Local { interface: Arc::new(self.interface), handlers: self.handlers })
     }
 
     fn register<A: JsonSchema>(

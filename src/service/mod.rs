@@ -2,7 +2,9 @@
 
 pub mod aggregate;
 pub mod args;
+pub mod batch;
 pub mod future;
+pub mod layer;
 pub mod limits;
 pub mod local;
 pub mod passthrough;
@@ -10,6 +12,7 @@ pub mod rows;
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -20,55 +23,64 @@ use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::value::{SizeBudget, Value, ValueError, value_of};
 use crate::service::args::Args;
+use crate::service::batch::Batch;
 use crate::service::future::MaybeReady;
-use crate::service::passthrough::{RawCall, RawFormat, RawResponse};
+use crate::service::passthrough::{RawCall, RawResponse};
 
-/// Whatever answers calls: an in-process service, a remote one, a composition, or a policy around another.
+/// A service that is called by method name: in-process, an upstream, an aggregate, or a wrapper around another.
+///
+/// A wrapper that hands each [`Call`] to what it wraps keeps every feature of it: the original bytes of a message and
+/// the batch that a call came in are part of the call, and what an upstream has beyond plain methods is part of its
+/// interface. To add a rule to a group, write a [`GroupLayer`](layer::GroupLayer).
 pub trait RpcService: Send + Sync + 'static {
-    /// What may be called, in no protocol's words.
-    fn interface(&self) -> &Interface;
+    /// The current description. A service whose description changes returns another `Arc` from then on.
+    fn interface(&self) -> Arc<Interface>;
 
-    /// Begins a call. The arguments are read before this returns, so the answer borrows nothing; what can be answered
-    /// at once may be answered before this returns.
+    /// Begins a call. The arguments are read before this returns, so the future borrows nothing; a result that is
+    /// available at once may be in the future already.
     fn call(&self, call: Call<'_>) -> CallFuture;
+}
 
-    /// Whether it may have methods beside those of its interface: a server elsewhere that has not said what it offers.
-    fn has_undescribed_methods(&self) -> bool {
-        false
+impl<S: RpcService + ?Sized> RpcService for Arc<S> {
+    fn interface(&self) -> Arc<Interface> {
+        (**self).interface()
     }
 
-    /// Whether calls that come in one request are best [begun together](RpcService::call_batch).
-    fn supports_batching(&self) -> bool {
-        false
-    }
-
-    /// Begins several calls that came in one request, so that they travel together to whoever answers them; `None` where
-    /// each has to be [begun](RpcService::call) by itself.
-    fn call_batch(&self, _calls: &[Call<'_>]) -> Option<BatchFuture> {
-        None
-    }
-
-    /// The method that a call is of which is written as somebody else's description has it; `None` where none is known here.
-    fn method_of_raw(&self, _wire: RawFormat<'_>) -> Option<&str> {
-        None
-    }
-
-    /// Begins a call that is passed on as it is written, to a server that speaks the same protocol; `None` where there is
-    /// none, and the call has to be [read](RpcService::call).
-    fn call_raw(&self, _call: Call<'_>, _written: RawCall<'_>) -> Option<RawFuture> {
-        None
+    fn call(&self, call: Call<'_>) -> CallFuture {
+        (**self).call(call)
     }
 }
 
-/// A call: which method, with what, and on whose behalf.
+/// A call of a method.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
     /// The name of the method, as the caller wrote it.
     pub method: &'a str,
-    /// The arguments, unread.
+    /// The arguments, not yet read.
     pub args: Args<'a>,
-    /// What is known of the caller and of the request.
+    /// The caller and the request.
     pub context: &'a Context,
+    /// In which form the call came, for services that can do more with it than read its arguments.
+    pub form: CallForm<'a>,
+}
+
+impl<'a> Call<'a> {
+    /// A call that comes alone and whose arguments are read.
+    pub fn new(method: &'a str, args: Args<'a>, context: &'a Context) -> Call<'a> {
+        Call { method, args, context, form: CallForm::Plain }
+    }
+}
+
+/// In which form a call came. A service may treat each of them as [`Plain`](CallForm::Plain).
+#[derive(Debug, Clone, Copy)]
+pub enum CallForm<'a> {
+    /// Alone, and with no claim on its original bytes.
+    Plain,
+    /// With the bytes of its message, which an upstream that speaks the same protocol can receive unchanged. The
+    /// result may be an [`Output::Raw`].
+    Raw(&'a RawCall<'a>),
+    /// With other calls in one request, which an upstream can receive in one request too.
+    Batch(&'a Batch),
 }
 
 /// What is known of a request, whatever its protocol.
@@ -80,29 +92,29 @@ pub struct Context {
     pub deadline: Option<Instant>,
 }
 
-/// An answer that is on its way.
+/// The result of a call, now or later.
 pub type CallFuture = MaybeReady<Result<Output, Fault>>;
 
-/// The answers to calls that travel together, in the order of the calls, on their way.
-pub type BatchFuture = MaybeReady<Vec<Result<Box<dyn Encode>, Fault>>>;
-
-/// An answer to a call that was passed on as it is: one that is passed on as well, or that had to be read.
-pub type RawFuture = MaybeReady<Result<RawOutcome, Fault>>;
-
-/// See [`RawFuture`].
-pub enum RawOutcome {
-    /// The answer as it is written.
-    RawResponse(RawResponse),
-    /// The answer as it was read.
-    Read(Output),
-}
-
-/// What a call comes back with.
+/// The result of a call.
 pub enum Output {
     /// One value.
     One(Box<dyn Encode>),
     /// An array that is made item by item, as the reader takes it.
     Many(Rows),
+    /// The response of an upstream in its original bytes. Only a call whose form is [`CallForm::Raw`] returns one.
+    Raw(RawResponse),
+}
+
+impl Output {
+    /// The same result, holding a permit until it is sent as far as that takes time: until the last row or byte of it
+    /// has been read from here.
+    pub fn holding(self, permit: OwnedSemaphorePermit) -> Output {
+        match self {
+            one @ Output::One(_) => one,
+            Output::Many(rows) => Output::Many(rows.holding(permit)),
+            Output::Raw(response) => Output::Raw(response.holding(permit)),
+        }
+    }
 }
 
 /// The form in which a value is to be written.
@@ -174,6 +186,7 @@ impl Output {
         let mut rows = match self {
             Output::One(value) => return guarded(|| Ok(value.value(&mut room)?)),
             Output::Many(rows) => rows,
+            Output::Raw(_) => return Err(Fault::internal()),
         };
         let mut values = Vec::new();
         while guarded(|| rows.values(&mut values, PORTION, &mut room))? {

@@ -1,45 +1,44 @@
 //! Calls and answers that are passed on as they are written, where both sides speak the same protocol.
 
-use std::borrow::Cow;
+use std::fmt;
 use std::pin::Pin;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::codec::soap::SoapVersion;
 use crate::model::fault::BoxError;
 
-/// The protocols in which a call may be passed on as it is.
+/// The protocol of a message that may be passed on in its original bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RawFormat<'a> {
+pub enum RawFormat {
     /// XML-RPC: a document with one `methodCall`.
     XmlRpc,
-    /// JSON-RPC: a text with one request that wants an answer.
+    /// JSON-RPC: a text with one request that is not a notification.
     JsonRpc,
-    /// SOAP: an envelope in UTF-8 with one element in its Body.
-    Soap {
-        /// Its version.
-        version: SoapVersion,
-        /// The name of the element in the Body.
-        element: &'a str,
-        /// The namespace of that element.
-        namespace: Option<&'a str>,
-        /// The actions that headers of WS-Addressing name.
-        actions: &'a [Cow<'a, str>],
-    },
+    /// SOAP: an envelope in UTF-8 with one element in its Body, which is one of the upstream's own
+    /// [messages](crate::model::interface::Interface::messages).
+    Soap,
 }
 
-/// A call as its caller wrote it. Whoever passes it on may trust that it is a sound one of the method that is called, whose
-/// parameters nobody has looked at, and that everybody reads the same in its bytes.
-#[derive(Debug, Clone, Copy)]
+/// A call in its original bytes: a well-formed message for the given method. Its parameters are not validated.
+#[derive(Clone, Copy)]
 pub struct RawCall<'a> {
-    /// What it is written in.
-    pub wire: RawFormat<'a>,
-    /// The document.
+    /// The protocol of the message.
+    pub wire: RawFormat,
+    /// The message.
     pub body: &'a [u8],
-    /// What its header says of it.
+    /// The `Content-Type` of the message.
     pub content_type: Option<&'a HeaderValue>,
+    /// Whether every reader finds the same call in these bytes. Only a call for which this returns `true` may be passed
+    /// on. It takes time, so ask last.
+    pub is_unambiguous: &'a dyn Fn() -> bool,
+}
+
+impl fmt::Debug for RawCall<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawCall").field("wire", &self.wire).field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
 }
 
 /// An answer as its server wrote it.

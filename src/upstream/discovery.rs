@@ -10,7 +10,6 @@ use super::version::Description;
 use super::{DescriptionSource, Upstream, UpstreamOptions, UpstreamProtocol};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
-use crate::model::shape::Shapes;
 use crate::model::value::Value;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::protocol::jsonrpc;
@@ -47,14 +46,12 @@ impl Upstream {
         };
         let unmatched = options.unmatched(&interface);
         amend(&mut interface, options);
-        Ok(Description {
-            unmatched,
-            shapes: Shapes::of(&interface),
-            interface,
-            inferred,
-            complete: true,
-            codec: Some(codec),
-        })
+        let mut description = Description::new(interface, inferred, unmatched, codec);
+        if options.token.is_some() {
+            // The token has to be put into each call, so none can be passed on in its original bytes.
+            description.forget_messages();
+        }
+        Ok(description)
     }
 
     fn codec(&self) -> Result<ClientCodec, Fault> {

@@ -24,7 +24,7 @@ pub enum UpstreamProtocol {
     Soap,
 }
 
-/// Whether the calls of one request may travel to a server together: in XML-RPC as a `system.batching`, in JSON-RPC as a
+/// Whether the calls of one request may travel to a server together: in XML-RPC as a `system.multicall`, in JSON-RPC as a
 /// batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -34,7 +34,7 @@ pub enum Batching {
     Off,
     /// They travel together.
     On,
-    /// They travel together, and the results of `system.batching` stand there as they are, as supervisord writes them, and
+    /// They travel together, and the results of `system.multicall` stand there as they are, as supervisord writes them, and
     /// not each in an array of one.
     BareResults,
 }

@@ -1,7 +1,7 @@
 //! Calls passed on as they are written, and their answers on their way back.
 
 use std::pin::Pin;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -18,7 +18,7 @@ use crate::model::fault::{BoxError, Fault};
 use crate::protocol::client_codec::ClientCodec;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawBody, RawCall, RawFormat, RawResponse};
-use crate::service::{Call, RawFuture, RawOutcome};
+use crate::service::{Call, CallFuture, Output};
 use crate::upstream::transport::{Incoming, Repeat};
 
 /// How an answer of XML-RPC begins, but for what may stand before it.
@@ -46,48 +46,52 @@ struct Begun {
 
 impl Upstream {
     /// Passes a call on, if the server is asked in the same protocol and nothing is to be put into the call.
-    pub(super) fn pass_on(&self, call: Call<'_>, written: RawCall<'_>) -> Option<RawFuture> {
+    pub(super) fn pass_on(
+        &self,
+        offer: &Arc<Description>,
+        call: Call<'_>,
+        written: &RawCall<'_>,
+    ) -> Option<CallFuture> {
         let options = &self.inner.options;
         if options.token.is_some() {
             return None;
         }
-        let version = self.inner.versions.count();
-        let offer = self.inner.versions.at(version);
-        let request = match (written.wire, options.protocol, &offer.codec) {
-            (RawFormat::XmlRpc, UpstreamProtocol::XmlRpc, _) => request(written, HeaderValue::from_static("text/xml")),
-            (RawFormat::JsonRpc, UpstreamProtocol::JsonRpc, _) => {
-                request(written, HeaderValue::from_static("application/json"))
-            }
-            (wire @ RawFormat::Soap { .. }, UpstreamProtocol::Soap, Some(ClientCodec::Soap(codec))) => {
-                codec.pass(wire, written.body)?
-            }
-            _ => return None,
-        };
+        let is_same_protocol = matches!(
+            (written.wire, options.protocol),
+            (RawFormat::XmlRpc, UpstreamProtocol::XmlRpc)
+                | (RawFormat::JsonRpc, UpstreamProtocol::JsonRpc)
+                | (RawFormat::Soap, UpstreamProtocol::Soap)
+        );
+        if !is_same_protocol || !(written.is_unambiguous)() {
+            return None;
+        }
         if let Err(fault) = self.find(offer, call.method) {
             return Some(MaybeReady::now(Err(fault)));
         }
+        let request = match (written.wire, &offer.codec) {
+            (RawFormat::XmlRpc, _) => request(written, HeaderValue::from_static("text/xml")),
+            (RawFormat::JsonRpc, _) => request(written, HeaderValue::from_static("application/json")),
+            (RawFormat::Soap, Some(ClientCodec::Soap(codec))) => codec.pass(call.method, written.body)?,
+            (RawFormat::Soap, _) => return None,
+        };
+        let offer = offer.clone();
         let (remote, method, repeat) = (self.clone(), call.method.to_owned(), self.repeat(call.method));
         Some(MaybeReady::later(async move {
-            let asked = CallTarget { method: &method, offer: remote.inner.versions.at(version) };
-            remote.call_raw(request, repeat, asked).await
+            let asked = CallTarget { method: &method, offer: &offer };
+            remote.send_raw(request, repeat, asked).await
         }))
     }
 
-    async fn call_raw(
-        &self,
-        request: Request<Bytes>,
-        repeat: Repeat,
-        asked: CallTarget<'_>,
-    ) -> Result<RawOutcome, Fault> {
+    async fn send_raw(&self, request: Request<Bytes>, repeat: Repeat, asked: CallTarget<'_>) -> Result<Output, Fault> {
         let protocol = self.inner.options.protocol;
-        let sent = self.inner.transport.send(request, repeat).await;
+        let sent = self.inner.transport.send(request, repeat, None).await;
         let (head, body) = sent.map_err(|error| self.unanswered(&error))?.into_parts();
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
         let plain = is_an_answers(head.status, protocol) && !head.headers.contains_key(header::CONTENT_ENCODING);
         if let Some(content_type) = content_type.filter(|content_type| plain && is_of(protocol, content_type)) {
             let begun = begin(body).await.map_err(|error| self.unanswered(&error))?;
             if begun.looks_like(protocol) {
-                return Ok(RawOutcome::RawResponse(RawResponse::new(head.status, content_type, begun.content())));
+                return Ok(Output::Raw(RawResponse::new(head.status, content_type, begun.content())));
             }
             return self.read(asked, Response::from_parts(head, begun.whole(self.inner.options.max_response).await?));
         }
@@ -96,12 +100,12 @@ impl Upstream {
     }
 
     /// Reads an answer that cannot be passed on as it is: mostly it is none.
-    fn read(&self, asked: CallTarget<'_>, response: Response<Bytes>) -> Result<RawOutcome, Fault> {
-        self.decode_response(asked.method, asked.offer, &response).map(RawOutcome::Read)
+    fn read(&self, asked: CallTarget<'_>, response: Response<Bytes>) -> Result<Output, Fault> {
+        self.decode_response(asked.method, asked.offer, &response)
     }
 }
 
-fn request(written: RawCall<'_>, usual: HeaderValue) -> Request<Bytes> {
+fn request(written: &RawCall<'_>, usual: HeaderValue) -> Request<Bytes> {
     let mut request = Request::new(Bytes::copy_from_slice(written.body));
     *request.method_mut() = Method::POST;
     request.headers_mut().insert(header::CONTENT_TYPE, written.content_type.cloned().unwrap_or(usual));

@@ -7,12 +7,11 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tokio::runtime::Handle;
 
-use super::version::{Description, Versions};
+use super::version::{Current, Description};
 use super::{Batching, UpstreamOptions};
 use crate::codec::xmlrpc::MULTICALL;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
-use crate::model::shape::Shapes;
 use crate::model::value::Value;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::protocol::jsonrpc;
@@ -20,8 +19,7 @@ use crate::protocol::xmlrpc;
 use crate::service::args;
 use crate::service::args::ArgValues;
 use crate::service::future::{MaybeReady, run_blocking};
-use crate::service::passthrough::{RawCall, RawFormat};
-use crate::service::{BatchFuture, Call, CallFuture, Output, RawFuture, RpcService};
+use crate::service::{Call, CallForm, CallFuture, Output, RpcService};
 use crate::upstream::UpstreamProtocol;
 use crate::upstream::transport::{Repeat, Transport, TransportError};
 
@@ -40,24 +38,16 @@ pub struct Upstream {
 pub(super) struct Inner {
     pub(super) transport: Transport,
     pub(super) options: UpstreamOptions,
-    pub(super) versions: Versions,
+    pub(super) description: Current,
 }
 
 impl Upstream {
     /// A server that is reached this way. Nobody is asked before the first call, or before somebody wants to
     /// [learn](Upstream::discover).
     pub fn new(transport: Transport, options: UpstreamOptions) -> Upstream {
-        let interface =
-            Interface { title: options.title.clone().unwrap_or_else(|| options.name.clone()), ..Interface::default() };
-        let none = Description {
-            shapes: Shapes::of(&interface),
-            interface,
-            inferred: true,
-            complete: false,
-            unmatched: Vec::new(),
-            codec: first_tongue(&options),
-        };
-        Upstream { inner: Arc::new(Inner { transport, options, versions: Versions::new(none) }) }
+        let title = options.title.clone().unwrap_or_else(|| options.name.clone());
+        let description = Current::new(Description::unknown(title, first_tongue(&options)));
+        Upstream { inner: Arc::new(Inner { transport, options, description }) }
     }
 
     /// Asks the server what it is, and takes that for its interface from now on. Answers whether that is another than
@@ -66,15 +56,7 @@ impl Upstream {
     /// # Errors
     /// Where the server cannot be reached or does not say; what was known before is then still so.
     pub async fn discover(&self) -> Result<bool, Fault> {
-        let offer = self.describe_itself().await?;
-        let before = self.inner.versions.last();
-        if before.complete == offer.complete && before.interface == offer.interface && before.codec.is_some() {
-            return Ok(false);
-        }
-        if !self.inner.versions.add(offer) {
-            return Err(Fault::new(Kind::Internal, "the server has described itself in too many ways"));
-        }
-        Ok(true)
+        Ok(self.inner.description.replace(self.describe_itself().await?))
     }
 
     /// Takes over what another has learned, if that is the same server, about which the operator says the same: for as long
@@ -82,8 +64,8 @@ impl Upstream {
     pub fn remember(&self, other: &Upstream) {
         let (own, known) = (&self.inner, other.offer());
         let same = own.options == other.inner.options && self.servers() == other.servers();
-        if same && known.complete && own.versions.count() == 0 {
-            own.versions.add(known.clone());
+        if same && known.is_complete() && !self.offer().is_complete() {
+            own.description.replace((*known).clone());
         }
     }
 
@@ -97,8 +79,9 @@ impl Upstream {
         self.inner.transport.names().collect::<Vec<_>>().join(" and ")
     }
 
-    pub(super) fn offer(&self) -> &Description {
-        self.inner.versions.last()
+    /// The current description.
+    pub(super) fn offer(&self) -> Arc<Description> {
+        self.inner.description.get()
     }
 
     /// Calls a method as it is, for whoever learns.
@@ -115,7 +98,7 @@ impl Upstream {
     }
 
     pub(super) async fn exchange(&self, request: Request<Bytes>, repeat: Repeat) -> Result<Response<Bytes>, Fault> {
-        let exchanged = self.inner.transport.exchange(request, repeat, self.inner.options.max_response).await;
+        let exchanged = self.inner.transport.exchange(request, repeat, self.inner.options.max_response, None).await;
         exchanged.map_err(|error| self.unanswered(&error))
     }
 
@@ -146,7 +129,7 @@ impl Upstream {
             Some(shape) => {
                 Ok(Some(args::KnownParams { method: shape, shapes: &offer.shapes, inferred: offer.inferred }))
             }
-            None if offer.complete => Err(Fault::no_such_method(method)),
+            None if offer.is_complete() => Err(Fault::no_such_method(method)),
             None => Ok(None),
         }
     }
@@ -243,36 +226,21 @@ fn first_tongue(options: &UpstreamOptions) -> Option<ClientCodec> {
 }
 
 impl RpcService for Upstream {
-    fn interface(&self) -> &Interface {
-        &self.offer().interface
-    }
-
-    fn has_undescribed_methods(&self) -> bool {
-        !self.offer().complete
-    }
-
-    fn supports_batching(&self) -> bool {
-        self.inner.options.batching != Batching::Off
-    }
-
-    fn call_batch(&self, calls: &[Call<'_>]) -> Option<BatchFuture> {
-        self.send_together(calls)
-    }
-
-    fn method_of_raw(&self, wire: RawFormat<'_>) -> Option<&str> {
-        match &self.offer().codec {
-            Some(ClientCodec::Soap(codec)) => codec.method_of_raw(wire),
-            _ => None,
-        }
-    }
-
-    fn call_raw(&self, call: Call<'_>, written: RawCall<'_>) -> Option<RawFuture> {
-        self.pass_on(call, written)
+    fn interface(&self) -> Arc<Interface> {
+        self.offer().interface.clone()
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {
-        let version = self.inner.versions.count();
-        let (request, repeat) = match self.request(self.inner.versions.at(version), &call) {
+        let offer = self.offer();
+        let other = match call.form {
+            CallForm::Plain => None,
+            CallForm::Raw(raw) => self.pass_on(&offer, call, raw),
+            CallForm::Batch(batch) => self.join(&offer, call, batch),
+        };
+        if let Some(other) = other {
+            return other;
+        }
+        let (request, repeat) = match self.request(&offer, &call) {
             Ok(request) => request,
             Err(fault) => return MaybeReady::now(Err(fault)),
         };
@@ -280,7 +248,7 @@ impl RpcService for Upstream {
         MaybeReady::later(async move {
             let response = remote.exchange(request, repeat).await?;
             let large = response.body().len() >= LARGE;
-            let decode_response = move || remote.decode_response(&method, remote.inner.versions.at(version), &response);
+            let decode_response = move || remote.decode_response(&method, &offer, &response);
             if large { run_blocking(&Handle::current(), decode_response).await } else { decode_response() }
         })
     }

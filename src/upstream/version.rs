@@ -1,80 +1,148 @@
-//! What is known of a server, one version after the other, while calls go on.
+//! What is known about an upstream. It is replaced as a whole when the upstream describes itself differently; calls that
+//! are running keep the description that they began with.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
-use crate::model::interface::Interface;
+use arc_swap::ArcSwap;
+
+use crate::codec::soap::SoapVersion;
+use crate::model::interface::{Interface, MessageName};
 use crate::model::shape::Shapes;
 use crate::protocol::client_codec::ClientCodec;
 
-/// What a server offers, as far as is known at some time.
+/// What an upstream offers, as far as is known.
 #[derive(Clone)]
 pub(super) struct Description {
-    pub(super) interface: Interface,
+    pub(super) interface: Arc<Interface>,
     pub(super) shapes: Shapes,
-    /// How many parameters methods take is a guess.
+    /// Whether the number of parameters that methods take is inferred.
     pub(super) inferred: bool,
-    /// Whether there are no methods beside those of the interface.
-    pub(super) complete: bool,
-    /// What the operator says of methods that are not there: a slip, or of another version of the server.
+    /// What the operator's settings say about methods that the upstream does not have: a slip, or settings for another
+    /// version of the upstream.
     pub(super) unmatched: Vec<String>,
-    /// How the server is asked; `None` as long as nobody knows.
+    /// How calls are encoded; `None` as long as that is unknown.
     pub(super) codec: Option<ClientCodec>,
 }
 
-/// Versions of what is known, of which the last counts. All are kept, since some may still be looked at; there is a new
-/// one only where something has changed, and few of those.
-pub(super) struct Versions {
-    first: Version,
-    adding: Mutex<usize>,
+impl Description {
+    /// A complete description. The messages of a SOAP upstream become part of the interface.
+    pub(super) fn new(
+        mut interface: Interface,
+        inferred: bool,
+        unmatched: Vec<String>,
+        codec: ClientCodec,
+    ) -> Description {
+        if let ClientCodec::Soap(soap) = &codec {
+            interface.messages = messages(soap.binding());
+        }
+        Description {
+            shapes: Shapes::of(&interface),
+            interface: Arc::new(interface),
+            inferred,
+            unmatched,
+            codec: Some(codec),
+        }
+    }
+
+    /// What is known before the upstream has described itself.
+    pub(super) fn unknown(title: String, codec: Option<ClientCodec>) -> Description {
+        let interface = Interface { title, incomplete: true, ..Interface::default() };
+        Description {
+            shapes: Shapes::of(&interface),
+            interface: Arc::new(interface),
+            inferred: true,
+            unmatched: Vec::new(),
+            codec,
+        }
+    }
+
+    /// Makes the messages of the upstream's own WSDL unknown.
+    pub(super) fn forget_messages(&mut self) {
+        Arc::make_mut(&mut self.interface).messages.clear();
+    }
+
+    /// Whether there are no methods beyond those of the interface.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.interface.incomplete
+    }
 }
 
-struct Version {
-    offer: Description,
-    next: OnceLock<Box<Version>>,
+fn messages(binding: &crate::codec::soap::Binding) -> Vec<MessageName> {
+    let of = |operation: &crate::codec::soap::Operation| {
+        let wrapper = operation.wrapper.as_ref()?;
+        Some(MessageName {
+            method: operation.method.clone(),
+            soap12: binding.version == SoapVersion::V12,
+            element: wrapper.local.clone(),
+            namespace: wrapper.namespace.and_then(|place| binding.namespaces.get(place)).cloned(),
+            action: operation.action.clone(),
+        })
+    };
+    binding.operations.iter().filter_map(of).collect()
 }
 
-/// How many versions there may be in a process's life.
-const MOST: usize = 1000;
+/// The current description of an upstream.
+pub(super) struct Current(ArcSwap<Description>);
 
-impl Versions {
-    pub(super) fn new(offer: Description) -> Versions {
-        Versions { first: Version { offer, next: OnceLock::new() }, adding: Mutex::new(1) }
+impl Current {
+    pub(super) fn new(description: Description) -> Current {
+        Current(ArcSwap::from_pointee(description))
     }
 
-    /// What is known now.
-    pub(super) fn last(&self) -> &Description {
-        &self.end().1.offer
+    pub(super) fn get(&self) -> Arc<Description> {
+        self.0.load_full()
     }
 
-    /// The number of what is known now, for whoever looks at it later.
-    pub(super) fn count(&self) -> usize {
-        self.end().0
-    }
-
-    /// What was known under a number.
-    pub(super) fn at(&self, number: usize) -> &Description {
-        let mut version = &self.first;
-        for _ in 0..number {
-            version = version.next.get().map_or(version, Box::as_ref);
-        }
-        &version.offer
-    }
-
-    fn end(&self) -> (usize, &Version) {
-        let (mut number, mut version) = (0, &self.first);
-        while let Some(next) = version.next.get() {
-            (number, version) = (number + 1, next);
-        }
-        (number, version)
-    }
-
-    /// Makes this the last version; answers whether there was room for it.
-    pub(super) fn add(&self, offer: Description) -> bool {
-        let mut count = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
-        if *count == MOST {
+    /// Replaces the description if the new one says something else; a different order of methods does not count.
+    /// Returns whether it was replaced.
+    pub(super) fn replace(&self, new: Description) -> bool {
+        let old = self.0.load();
+        if old.codec.is_some() && old.interface.is_same_in_any_order(&new.interface) {
             return false;
         }
-        *count += 1;
-        self.end().1.next.set(Box::new(Version { offer, next: OnceLock::new() })).is_ok()
+        self.0.store(Arc::new(new));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::*;
+    use crate::model::interface::Method;
+
+    fn described(names: &[&str]) -> Description {
+        let method = |name: &&str| Method {
+            name: (*name).to_owned(),
+            doc: String::new(),
+            params: Vec::new(),
+            result: schemars::Schema::default(),
+            safe: false,
+        };
+        let interface = Interface { methods: names.iter().map(method).collect(), ..Interface::default() };
+        Description::new(interface, false, Vec::new(), ClientCodec::JsonRpc(Default::default()))
+    }
+
+    #[test]
+    fn only_the_newest_of_3000_descriptions_is_kept() {
+        let current = Current::new(Description::unknown(String::new(), None));
+        let mut weak: Vec<Weak<Description>> = Vec::new();
+        for number in 0..3000 {
+            assert!(current.replace(described(&[&format!("method{number}")])), "{number}");
+            weak.push(Arc::downgrade(&current.get()));
+        }
+        assert_eq!(weak.iter().filter(|weak| weak.strong_count() > 0).count(), 1);
+        assert_eq!(current.get().interface.methods[0].name, "method2999");
+    }
+
+    #[test]
+    fn another_order_of_methods_is_no_change() {
+        let current = Current::new(described(&["a", "b", "c"]));
+        let before = current.get();
+        assert!(!current.replace(described(&["c", "a", "b"])));
+        assert!(Arc::ptr_eq(&before, &current.get()));
+        assert!(current.replace(described(&["a", "b"])));
+        assert!(current.replace(described(&["a", "c"])));
     }
 }

@@ -119,14 +119,14 @@ impl<'p> Asking<'p> {
         };
         let remote = Upstream::new(transport(self.place, self.limit)?, options);
         match timeout(self.limit * ANSWERS, remote.discover()).await {
-            Ok(Ok(_)) => Ok(remote.interface().clone()),
+            Ok(Ok(_)) => Ok((*remote.interface()).clone()),
             Ok(Err(fault)) => Err(Silence::Other(fault.message.into_owned())),
             Err(_) => Err(Silence::Other(format!("no description within {:?}", self.limit * ANSWERS))),
         }
     }
 
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Silence> {
-        let answer = self.transport.exchange(request, Repeat::Harmless, LARGEST);
+        let answer = self.transport.exchange(request, Repeat::Harmless, LARGEST, None);
         let response = match timeout(self.limit, answer).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(silence(&error)),
@@ -144,7 +144,7 @@ impl<'p> Asking<'p> {
 fn transport(place: &Place, limit: Duration) -> Result<Transport, Silence> {
     let address = place.address().map_err(|error| Silence::Gone(error.to_string()))?;
     // Whoever asks has a clock of his own for the whole answer, which is to be the one that strikes.
-    let options = transport::TransportOptions { answer: limit * 2, ..transport::TransportOptions::default() };
+    let options = transport::TransportOptions { response: limit * 2, ..transport::TransportOptions::default() };
     Transport::new(vec![address], options).map_err(|error| Silence::Gone(error.to_string()))
 }
 

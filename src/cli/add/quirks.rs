@@ -72,7 +72,7 @@ fn has_i8(value: &Value) -> bool {
     }
 }
 
-/// How results stand in the answer to a `system.batching` of `system.listMethods`.
+/// How results stand in the answer to a `system.multicall` of `system.listMethods`.
 pub(super) async fn batching(asking: &Asking<'_>, codec: &ClientCodec, found: &mut Found) {
     if found.interface.is_none() {
         return;

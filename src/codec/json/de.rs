@@ -1,4 +1,4 @@
-//! serde_json's Deserializer, save for numbers: what they are is for the type to say, and not for how they are written.
+//! serde_json's deserializer with one change: the target type, not the spelling, decides whether a number is an integer.
 
 use std::fmt;
 
@@ -8,17 +8,17 @@ use serde_json::value::RawValue;
 
 use crate::model::value::VALUE;
 
-/// Up to here each integer is a double of its own, so that none can have become another on its way.
+/// 2^53: up to here a double holds every integer exactly, so a whole double is certainly the integer that was sent.
 const LARGEST: f64 = 9_007_199_254_740_992.0;
-/// With fewer digits than this an integer has at most 63 bits.
+/// An integer with fewer digits than this fits into 63 bits.
 const SHORT: usize = 19;
 
-/// A deserializer of serde_json's, or what it hands out for the parts of a value. It passes everything through, with
-/// two exceptions:
+/// Wraps a deserializer of serde_json, and every visitor, seed and access that it hands out for the parts of a value. It
+/// forwards everything, with two exceptions:
 ///
-/// - Where a type wants an integer, `3.0` is one, as JSON Schema has it.
-/// - Where a type takes any value, an integer beyond 64 bits is the text of its digits, as over XML-RPC. serde_json
-///   itself would make the nearest double of it without a word.
+/// - If the target type is an integer, `3.0` is accepted, as JSON Schema defines integers.
+/// - If the target type takes any value, an integer beyond 64 bits becomes the text of its digits, as over XML-RPC.
+///   serde_json itself would silently round it to the nearest double.
 #[derive(Debug, Clone, Copy)]
 pub struct TypedJson<D>(pub D);
 
@@ -104,7 +104,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for TypedJson<D> {
     }
 }
 
-/// The visitor of a type that wants an integer.
+/// The visitor of an integer type. It accepts whole doubles.
 struct IntegerVisitor<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for IntegerVisitor<V> {
@@ -225,7 +225,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for TypedJson<A> {
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for TypedJson<A> {
     type Error = A::Error;
 
-    /// Names go through as they are: a number among them stands in quotes.
+    /// Member names are not wrapped: a number that is a name is in quotes.
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         self.0.next_key_seed(seed)
@@ -274,7 +274,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for TypedJson<A> {
     }
 }
 
-/// A JSON text with its integers beyond 64 bits in quotes; `None` where it has none, as nearly always.
+/// The JSON text with every integer beyond 64 bits put in quotes; `None` if there is none, which is the usual case.
 fn quoted(text: &str) -> Option<String> {
     if !may_have_long(text.as_bytes()) {
         return None;
@@ -299,13 +299,13 @@ fn quoted(text: &str) -> Option<String> {
     (copied > 0).then_some(quoted)
 }
 
-/// Whether there are so many digits in a row anywhere, as only a long integer has or a text.
+/// Whether the text has a run of digits that is long enough for an integer beyond 63 bits.
 fn may_have_long(text: &[u8]) -> bool {
     text.chunk_by(|one, next| one.is_ascii_digit() == next.is_ascii_digit())
         .any(|run| run.len() >= SHORT && run.first().is_some_and(u8::is_ascii_digit))
 }
 
-/// The length of the string at the beginning of a sound JSON text, its quotes included.
+/// The length of the string at the beginning of a valid JSON text, with its quotes.
 fn string_length(text: &[u8]) -> usize {
     let mut escaped = false;
     let end = text.iter().skip(1).position(|byte| {
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_may_be_large_where_nobody_reads_it_or_a_double_is_wanted() {
+    fn a_large_number_is_accepted_if_ignored_or_read_as_a_double() {
         #[derive(Debug, PartialEq, Deserialize)]
         struct Point {
             x: f64,

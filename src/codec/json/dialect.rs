@@ -1,17 +1,17 @@
-//! What JSON cannot carry, and the choices about it.
+//! The options for values that JSON cannot represent.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a group writes JSON where JSON has no form for a value.
+/// How a group writes values that JSON cannot represent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct JsonDialect {
-    /// How a double that is no number is written: NaN and the infinities.
+    /// How NaN and the infinities are written.
     pub non_finite: JsonNonFinite,
 }
 
-/// How a double that is no number is written.
+/// How NaN and the infinities are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum JsonNonFinite {

@@ -1,4 +1,4 @@
-//! serde_json's Serializer, save for doubles that are no numbers.
+//! serde_json's serializer with one change: NaN and the infinities are written by the dialect's policy.
 
 use std::fmt::Display;
 
@@ -12,8 +12,7 @@ use super::dialect::{JsonDialect, JsonNonFinite};
 /// Appends one value as a JSON text.
 ///
 /// # Errors
-/// Where JSON has no form for it, or the dialect forbids the one there is; what was half written then still stands in
-/// `to`.
+/// If JSON cannot represent the value, or the dialect forbids its representation. `to` then holds an incomplete text.
 pub fn write_value<T: Serialize + ?Sized>(
     to: &mut Vec<u8>,
     value: &T,
@@ -22,14 +21,14 @@ pub fn write_value<T: Serialize + ?Sized>(
     value.serialize(JsonWriter { inner: &mut serde_json::Serializer::new(to), non_finite })
 }
 
-/// A serializer of serde_json's, or what it makes for the parts of a value. It passes everything through; only doubles
-/// are looked at, for which serde_json itself would write `null` without a word.
+/// Wraps a serializer of serde_json, and everything that it hands out for the parts of a value. It forwards everything
+/// but NaN and the infinities, for which serde_json itself would silently write `null`.
 struct JsonWriter<S> {
     inner: S,
     non_finite: JsonNonFinite,
 }
 
-/// A part of a value, to be written in the same way.
+/// A part of a value, to be written through another [`JsonWriter`].
 struct JsonPart<'v, T: ?Sized> {
     value: &'v T,
     non_finite: JsonNonFinite,
@@ -47,14 +46,14 @@ impl<S> JsonWriter<S> {
         JsonPart { value, non_finite: self.non_finite }
     }
 
-    /// The same around what the inner serializer makes of the opening of a value with parts.
+    /// Wraps what the inner serializer returns for the start of a value with parts.
     fn opened<C, E>(non_finite: JsonNonFinite, inner: Result<C, E>) -> Result<JsonWriter<C>, E> {
         inner.map(|inner| JsonWriter { inner, non_finite })
     }
 }
 
 impl<S: Serializer> JsonWriter<S> {
-    /// Writes what is no number by the policy for it.
+    /// Writes NaN or an infinity by the policy for it.
     #[cold]
     fn no_number(self, word: &str) -> Result<S::Ok, S::Error> {
         match self.non_finite {
@@ -236,7 +235,7 @@ impl<S: SerializeMap> SerializeMap for JsonWriter<S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
-    /// Names go through as they are: serde_json refuses one that is no number by itself.
+    /// Member names are not wrapped: serde_json itself refuses NaN and the infinities as names.
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, name: &T) -> Result<(), S::Error> {
         self.inner.serialize_key(name)

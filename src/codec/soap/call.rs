@@ -1,4 +1,4 @@
-//! Calls of somebody else's methods, written as their own description has it.
+//! Writes calls to an upstream in the format that its WSDL describes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,15 +13,16 @@ use crate::model::fault::Fault;
 use crate::model::text::{abridge, nearest};
 use crate::model::value::Value;
 
-/// The namespace of XML Schema's own types.
+/// The namespace of XML Schema's built-in types.
 const XSD: &str = "http://www.w3.org/2001/XMLSchema";
-/// The namespace of SOAP 1.1's encoding, and the name of its rules.
+/// The namespace of SOAP 1.1's encoding, which is also the value of `encodingStyle`.
 const ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
 
-/// Writes a whole call. `arguments` are those at the parameters' places; a parameter without one is left out.
+/// Writes a complete call. `arguments` are in the order of the parameters; a parameter whose argument is `None` is left
+/// out.
 ///
 /// # Errors
-/// `BadParams`, saying where, for a value that does not fit its type's structure, or that XML cannot carry.
+/// `BadParams`, with the path of the value, if a value does not match its type or XML cannot represent it.
 pub fn write_call(
     to: &mut Vec<u8>,
     binding: &Binding,
@@ -59,7 +60,7 @@ pub fn write_call(
     Ok(())
 }
 
-/// What stands before the body, with the namespaces that it uses.
+/// Writes the part before the body, with declarations of the namespaces that the body uses.
 fn head(to: &mut Vec<u8>, binding: &Binding, operation: &Operation, used: &[bool]) {
     let mut declare = |parts: [&str; 2], namespace: &str| {
         to.extend_from_slice(parts.concat().as_bytes());
@@ -83,15 +84,15 @@ struct BindingWriter<'b> {
     to: Vec<u8>,
     binding: &'b Binding,
     encoded: bool,
-    /// Which of the namespaces have been used.
+    /// Which of the binding's namespaces the body uses.
     used: Vec<bool>,
     control: Control,
-    /// The names of the members around a place, for messages.
+    /// The path to the current member, for error messages.
     path: Vec<&'b str>,
 }
 
 impl<'b> BindingWriter<'b> {
-    /// A member: repeated for the items of a list, left out for nothing where it may be.
+    /// Writes a member: once for each item of a list; not at all for nil, if it may be absent.
     fn member(&mut self, part: &'b MessagePart, value: &Value) -> Result<(), Fault> {
         self.path.push(&part.name);
         match (part.occurs, value) {
@@ -108,7 +109,7 @@ impl<'b> BindingWriter<'b> {
         Ok(())
     }
 
-    /// One element with a value in it.
+    /// Writes one element with a value.
     fn element(&mut self, part: &'b MessagePart, value: &Value) -> Result<(), Fault> {
         let binding = self.binding;
         self.begin(&part.element);
@@ -138,7 +139,7 @@ impl<'b> BindingWriter<'b> {
         matches!(self.binding.types.get(*at).map(|typed| &typed.structure), Some(TypeStructure::Free(_)))
     }
 
-    /// The rest of a start tag, and a text.
+    /// Writes the rest of a start tag, and a text.
     fn simple(&mut self, kind: &str, value: &Value) -> Result<(), Fault> {
         if self.encoded {
             self.raw(&[" xsi:type=\"xsd:", kind, "\""]);
@@ -166,11 +167,15 @@ impl<'b> BindingWriter<'b> {
         let how = Characters { control: self.control, ascii: false };
         escape::text(&mut self.to, text, how).map_err(|c| {
             let place = self.path.join(".");
-            Fault::bad_params(format!("parameter `{}`: XML has no character U+{:04X}", abridge(&place), u32::from(c)))
+            Fault::bad_params(format!(
+                "parameter `{}`: XML cannot represent the character U+{:04X}",
+                abridge(&place),
+                u32::from(c)
+            ))
         })
     }
 
-    /// The rest of a start tag, and what stands in a type that is made of others.
+    /// Writes the rest of a start tag, and the content of a complex type.
     fn typed(
         &mut self,
         name: Option<&QualifiedName>,
@@ -202,7 +207,7 @@ impl<'b> BindingWriter<'b> {
         }
     }
 
-    /// The members in the order of their type, which some servers insist on.
+    /// Writes the members in the order of their type, which some servers require.
     fn members(
         &mut self,
         parts: &'b [MessagePart],
@@ -226,7 +231,7 @@ impl<'b> BindingWriter<'b> {
         Ok(())
     }
 
-    /// An array of SOAP's encoding (SOAP 1.1, section 5.4.2).
+    /// Writes an array in SOAP's encoding (SOAP 1.1, section 5.4.2).
     fn array(&mut self, item: &'b MessagePart, value: &Value) -> Result<(), Fault> {
         let Value::Array(items) = value else { return Err(self.wrong("a list", value)) };
         let binding = self.binding;
@@ -243,14 +248,14 @@ impl<'b> BindingWriter<'b> {
         items.iter().try_for_each(|value| self.element(item, value))
     }
 
-    /// The rest of a start tag that says a value's type, and the value.
+    /// Writes the rest of a start tag with the value's type, and the value.
     fn any(&mut self, value: &Value) -> Result<(), Fault> {
         let kind = match value {
             Value::Nil => {
                 self.raw(&[" xsi:nil=\"true\">"]);
                 return Ok(());
             }
-            // What it is cannot be said in types that everybody knows, so the elements speak for themselves.
+            // XML Schema has no built-in type for lists and structs, so they are written as plain elements.
             Value::Array(items) => {
                 self.raw(&[">"]);
                 return items.iter().try_for_each(|item| self.loose("item", item));
@@ -274,7 +279,7 @@ impl<'b> BindingWriter<'b> {
         self.text(value)
     }
 
-    /// An element of a value of any type within one.
+    /// Writes an item or a member of a value of any type.
     fn loose(&mut self, element: &str, value: &Value) -> Result<(), Fault> {
         self.raw(&["<", element]);
         self.any(value)?;
@@ -282,7 +287,7 @@ impl<'b> BindingWriter<'b> {
         Ok(())
     }
 
-    /// The element that names the type of a value, as our own documents have it.
+    /// Writes the element that names a value's type, as in croupier's own WSDL.
     fn free(&mut self, namespace: Option<usize>, value: &Value) -> Result<(), Fault> {
         let word = |local: &str| QualifiedName { namespace, local: local.to_owned() };
         let inner = word(match value {
@@ -379,7 +384,7 @@ impl<'b> BindingWriter<'b> {
         self.at(format!("there is no member `{}`{hint}", abridge(name)))
     }
 
-    /// A fault of the value at this place.
+    /// A fault about the current member.
     fn at(&self, what: String) -> Fault {
         let fault = Fault::bad_params(format!("parameter `{}`: {what}", abridge(&self.path.join("."))));
         match self.path.first() {
@@ -389,7 +394,7 @@ impl<'b> BindingWriter<'b> {
     }
 }
 
-/// A number's shortest text that reads back as the same number.
+/// The shortest text that reads back as the same number.
 fn double(number: f64) -> String {
     match number {
         number if number.is_nan() => "NaN".to_owned(),

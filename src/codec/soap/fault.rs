@@ -1,4 +1,4 @@
-//! What a message is refused for, and faults as each version writes them.
+//! Why a call fails, and faults as each version writes them.
 
 use memchr::memchr;
 
@@ -6,45 +6,45 @@ use super::SoapVersion;
 use crate::codec::xml::{Characters, Control, escape};
 use crate::model::fault::{Fault, Kind};
 
-/// A qualified name.
+/// The name of a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderName {
     /// Its namespace; empty for none.
     pub namespace: String,
-    /// Its name within that.
+    /// Its local name.
     pub local: String,
 }
 
-/// What a message is refused for.
+/// Why a call fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SoapFailure {
-    /// The envelope is of no version that is spoken here.
+    /// The envelope is neither SOAP 1.1 nor 1.2.
     Version,
-    /// There are headers that must be understood, and are not: these.
+    /// These headers must be understood and are not.
     Headers(Vec<HeaderName>),
-    /// The message is not well-formed, or not a call.
-    SoapMessage(Fault),
-    /// What the Body holds cannot be answered, or the call has failed.
+    /// The message is not well-formed, or is not a call.
+    Message(Fault),
+    /// The call is not valid, or has failed.
     Call(Fault),
 }
 
 impl From<Fault> for SoapFailure {
     fn from(fault: Fault) -> SoapFailure {
-        SoapFailure::SoapMessage(fault)
+        SoapFailure::Message(fault)
     }
 }
 
 impl SoapFailure {
-    /// What sort of failure it is, for the access log.
+    /// The kind of fault, for the access log.
     pub fn kind(&self) -> Kind {
         match self {
             SoapFailure::Version | SoapFailure::Headers(_) => Kind::Structure,
-            SoapFailure::SoapMessage(fault) | SoapFailure::Call(fault) => fault.kind,
+            SoapFailure::Message(fault) | SoapFailure::Call(fault) => fault.kind,
         }
     }
 
-    /// The HTTP status of the fault: in SOAP 1.1 always 500 (section 6.2), in SOAP 1.2 400 where the sender is to blame
-    /// (Part 2, table 20).
+    /// The HTTP status of the fault: always 500 in SOAP 1.1 (section 6.2); in SOAP 1.2 400 for a `Sender` fault (Part 2,
+    /// table 20) and 500 otherwise.
     pub fn status(&self, version: SoapVersion) -> u16 {
         if version == SoapVersion::V12 && self.code(version) == "Sender" { 400 } else { 500 }
     }
@@ -53,7 +53,7 @@ impl SoapFailure {
         match (self, version) {
             (SoapFailure::Version, _) => "VersionMismatch",
             (SoapFailure::Headers(_), _) => "MustUnderstand",
-            (SoapFailure::SoapMessage(fault) | SoapFailure::Call(fault), version) => {
+            (SoapFailure::Message(fault) | SoapFailure::Call(fault), version) => {
                 match (fault.kind.is_senders(), version) {
                     (true, SoapVersion::V11) => "Client",
                     (true, SoapVersion::V12) => "Sender",
@@ -66,16 +66,16 @@ impl SoapFailure {
 
     fn reason(&self) -> &str {
         match self {
-            SoapFailure::Version => "the `Envelope` is of no version of SOAP that is spoken here: 1.1 and 1.2 are",
-            SoapFailure::Headers(_) => "a header that must be understood is not understood here",
-            SoapFailure::SoapMessage(fault) | SoapFailure::Call(fault) => &fault.message,
+            SoapFailure::Version => "the `Envelope` is of an unsupported version of SOAP; send SOAP 1.1 or 1.2",
+            SoapFailure::Headers(_) => "a header that must be understood is not understood",
+            SoapFailure::Message(fault) | SoapFailure::Call(fault) => &fault.message,
         }
     }
 }
 
-/// Writes a whole fault message. The detail of a failed call is an element `fault` in `namespace`, which holds the
-/// [kind](Kind::word) and the [code](Kind::xmlrpc_code). A character that XML forbids is replaced: a fault must always
-/// arrive.
+/// Writes a complete fault message. The detail of a failed call is an element `fault` in `namespace`, which holds the
+/// [kind](Kind::word) and the [code](Kind::xmlrpc_code). Characters that XML forbids are replaced, so that writing a
+/// fault never fails.
 pub fn write_fault(to: &mut Vec<u8>, refused: &SoapFailure, version: SoapVersion, namespace: &str) {
     put(to, &["<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"", version.namespace(), "\">"]);
     write_header(to, refused, version);
@@ -99,8 +99,8 @@ pub fn write_fault(to: &mut Vec<u8>, refused: &SoapFailure, version: SoapVersion
     put(to, &["</soap:Fault></soap:Body></soap:Envelope>\n"]);
 }
 
-/// What a header says about the fault: the versions that are spoken (SOAP 1.2, Part 1, section 5.4.7), or the headers
-/// that are not understood (section 5.4.8; SOAP 1.1 has no such block).
+/// Writes the header about the fault: the supported versions (SOAP 1.2, Part 1, section 5.4.7), or the headers that are
+/// not understood (section 5.4.8). SOAP 1.1 has no such header.
 fn write_header(to: &mut Vec<u8>, refused: &SoapFailure, version: SoapVersion) {
     match refused {
         SoapFailure::Version => {
@@ -137,7 +137,8 @@ fn write_subcode(to: &mut Vec<u8>, refused: &SoapFailure) {
     }
 }
 
-/// In SOAP 1.1 a fault has a detail if it is the Body's, and none if not (section 4.4); the same is done for SOAP 1.2.
+/// Writes the detail. In SOAP 1.1 a fault has a detail only if it is about the Body (section 4.4); SOAP 1.2 faults are
+/// written the same way.
 fn write_detail(to: &mut Vec<u8>, refused: &SoapFailure, version: SoapVersion, namespace: &str) {
     let SoapFailure::Call(fault) = refused else { return };
     let name = match version {
@@ -157,7 +158,7 @@ fn put(to: &mut Vec<u8>, parts: &[&str]) {
 }
 
 fn text(to: &mut Vec<u8>, text: &str) {
-    // With characters replaced there is nothing left that could be refused.
+    // Writing cannot fail, because forbidden characters are replaced.
     let _ = escape::text(to, text, Characters { control: Control::Replace, ascii: false });
 }
 

@@ -1,4 +1,4 @@
-//! Whole messages: calls and answers read, and what stands around their values.
+//! Reads complete calls and responses, and writes the envelope around a value.
 
 use std::borrow::Cow;
 
@@ -13,25 +13,25 @@ use crate::codec::xml::tree::{Element, XmlTree, shape};
 use crate::model::fault::Fault;
 use crate::model::shape::{MethodShape, Shapes, unescape};
 
-/// A message as read.
+/// A message after reading.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SoapMessage<'a> {
     /// Its version.
     pub version: SoapVersion,
-    /// The name of the method that is called or has answered.
+    /// The name of the called method.
     pub method: Cow<'a, str>,
-    /// How the parameters are on the tape.
+    /// How the parameters are laid out on the tape.
     pub given: ParamLayout,
-    /// The parameters; an answer's one result, or none.
+    /// The parameters, or a response's result if it has one.
     pub tape: Tape<'a>,
 }
 
-/// A call whose envelope has been read, and whose parameters have not.
+/// A call whose envelope has been read, and whose parameters have not been read yet.
 #[derive(Debug)]
 pub struct SoapCall<'a> {
     /// Its version.
     pub version: SoapVersion,
-    /// The name of the element that makes the call.
+    /// The name of the element in the Body.
     pub element: &'a str,
     /// The namespace of that element.
     pub namespace: Option<Cow<'a, str>>,
@@ -40,7 +40,7 @@ pub struct SoapCall<'a> {
 }
 
 impl<'a> SoapCall<'a> {
-    /// Reads an envelope with a call in it.
+    /// Reads the envelope of a call.
     ///
     /// # Errors
     /// `SoapRejection`, whose faults are `NotWellFormed`, `Structure` and `Limit`.
@@ -55,13 +55,13 @@ impl<'a> SoapCall<'a> {
         Ok(SoapCall { version, element, namespace, xml, at })
     }
 
-    /// The name of the method that is called, as our own descriptions have it.
+    /// The name of the called method, if the call follows croupier's own WSDL.
     pub fn method(&self) -> Cow<'a, str> {
         unescape(self.element)
     }
 
-    /// Whether there is but one envelope, one Body and nothing behind it, and at most one Header, in the whole document,
-    /// whatever their namespaces: whoever looks for these by their names alone finds the same call.
+    /// Whether the whole document has one Envelope, one Body with nothing after it, and at most one Header, in any
+    /// namespace. If so, a receiver that ignores namespaces finds the same call.
     pub fn is_certain(&self) -> bool {
         let count = |name: &str| self.xml.all().filter(|element| element.name() == name).count();
         let last = self.xml.root().and_then(|root| root.elements().last());
@@ -69,7 +69,7 @@ impl<'a> SoapCall<'a> {
         ends && count("Envelope") == 1 && count("Body") == 1 && count("Header") <= 1
     }
 
-    /// The actions that headers of WS-Addressing name, in any of its versions; what is no text is an empty one.
+    /// The actions in WS-Addressing headers of any version; an action that is not a text is empty.
     pub fn actions(&self) -> Vec<Cow<'a, str>> {
         let parts = self.xml.root().into_iter().flat_map(Element::elements);
         let headers = parts.filter(|part| is(*part, self.version, "Header")).flat_map(Element::elements);
@@ -78,8 +78,8 @@ impl<'a> SoapCall<'a> {
         named.map(|action| action.text().unwrap_or_default()).collect()
     }
 
-    /// Reads the parameters of one of these methods. A method that is not among them is read as well, its parameters as
-    /// values of any type: who answers calls says that there is none.
+    /// Reads the parameters by the shapes of the called method. If the method is unknown, they are read as values of any
+    /// type; the service then reports the unknown method.
     ///
     /// # Errors
     /// `SoapRejection`, whose faults are `Structure`, `Limit` and `BadParams`.
@@ -88,7 +88,7 @@ impl<'a> SoapCall<'a> {
         let known = shapes.method_of_element(self.element);
         let mut reader = ShapeReader::new(shapes, style, limits);
         let params = known.map(|known| known.params.as_slice()).unwrap_or_default();
-        // It was there a moment ago.
+        // The element exists: `read` found it.
         let content = self.xml.element(self.at).ok_or_else(|| shape("there is no call"))?;
         let given = reader.params(content, params);
         let given =
@@ -97,7 +97,7 @@ impl<'a> SoapCall<'a> {
     }
 }
 
-/// Reads the answer of a method.
+/// Reads the response of a method.
 ///
 /// # Errors
 /// `SoapRejection`; for a fault message `Structure`.
@@ -112,7 +112,7 @@ pub fn read_answer<'a>(
     let Envelope { version, content, .. } = Envelope::of(&xml)?;
     let rejected = |fault| SoapRejection { version: Some(version), refused: SoapFailure::Call(fault) };
     if is(content, version, "Fault") {
-        return Err(rejected(shape("this is a fault, not an answer")));
+        return Err(rejected(shape("this is a fault, not a result")));
     }
     let mut reader = ShapeReader::new(shapes, style, limits);
     let results: Vec<_> = content.elements().collect();
@@ -121,8 +121,8 @@ pub fn read_answer<'a>(
     Ok(SoapMessage { version, method, given: ParamLayout::ByPosition, tape: reader.tape })
 }
 
-/// Writes what stands before the parameters or the result of a method: an envelope with this element of `namespace` in its
-/// Body. The prefixes `m` and `xsi` are declared.
+/// Writes the part before the parameters or the result of a method: an envelope with this element of `namespace` in its
+/// Body. It declares the prefixes `m` and `xsi`.
 pub fn write_head(to: &mut Vec<u8>, version: SoapVersion, element: &str, namespace: &str) {
     for part in [
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"",
@@ -139,7 +139,7 @@ pub fn write_head(to: &mut Vec<u8>, version: SoapVersion, element: &str, namespa
     to.extend_from_slice(b"\">");
 }
 
-/// Writes what stands behind them.
+/// Writes the part after the parameters or the result.
 pub fn write_tail(to: &mut Vec<u8>, element: &str) {
     for part in ["</m:", element, "></soap:Body></soap:Envelope>\n"] {
         to.extend_from_slice(part.as_bytes());
@@ -147,10 +147,10 @@ pub fn write_tail(to: &mut Vec<u8>, element: &str) {
 }
 
 impl From<SoapRejection> for Fault {
-    /// The fault that a rejection is where there is no protocol to say it in.
+    /// Converts a rejection into a fault of any protocol.
     fn from(rejection: SoapRejection) -> Fault {
         match rejection.refused {
-            SoapFailure::SoapMessage(fault) | SoapFailure::Call(fault) => fault,
+            SoapFailure::Message(fault) | SoapFailure::Call(fault) => fault,
             refused => Fault::new(refused.kind(), "the message is not understood"),
         }
     }

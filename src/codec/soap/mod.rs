@@ -1,4 +1,18 @@
-//! SOAP's messages, read and written in both versions: envelopes, values by their shapes, faults.
+//! SOAP messages of both versions: envelopes, values, faults, and calls in another server's format.
+//!
+//! XML alone does not say whether an element is a text, a struct or one item of a list. SOAP values are therefore read and
+//! written by a [`Shape`](crate::model::shape::Shape), which is compiled from a method's JSON Schema; the mapping is
+//! documented in [`model::shape`](crate::model::shape).
+//!
+//! As a server: [`SoapCall::read`] reads the envelope and finds the method, then [`SoapCall::call`] reads the parameters
+//! onto a [`Tape`](crate::codec::tape::Tape) and returns a [`SoapMessage`]. Responses are written with [`write_head`],
+//! [`write_value`] and [`write_tail`], or with [`write_fault`] for a [`SoapFailure`].
+//!
+//! As a client: an upstream's WSDL may name elements and namespaces as it likes. A [`Binding`] is what its WSDL says about
+//! the messages; [`write_call`] writes calls by it, and [`read_reply`] reads a [`SoapReply`].
+//!
+//! Inside, `envelope` checks versions and headers, `read`, `members` and `free` read values (by shape, as members of a
+//! record, and without a shape), `lexical` converts texts by the rules of XML Schema, and `ser` serializes with serde.
 
 mod binding;
 mod call;
@@ -28,7 +42,7 @@ pub use ser::{ElementTarget, write_value};
 /// The namespace of `xsi:nil` and `xsi:type`.
 const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
-/// SOAP's two versions, which the namespace of the envelope tells apart.
+/// The version of SOAP, which the namespace of the envelope says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SoapVersion {
     /// SOAP 1.1.
@@ -59,7 +73,7 @@ impl SoapVersion {
     }
 }
 
-/// How parameters and results stand in the Body, as a WSDL document says it.
+/// The style of a message, as in WSDL: how parameters and results are placed in the Body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SoapStyle {
     /// Document/literal, wrapped: all elements are in the target namespace, and lists are repeated elements.
@@ -69,10 +83,10 @@ pub enum SoapStyle {
     Rpc,
 }
 
-/// Why a message is not read.
+/// Why a message could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SoapRejection {
-    /// The message's version, where that much could be seen.
+    /// The message's version, if it could be determined.
     pub version: Option<SoapVersion>,
     /// What is wrong.
     pub refused: SoapFailure,
@@ -80,6 +94,6 @@ pub struct SoapRejection {
 
 impl From<Fault> for SoapRejection {
     fn from(fault: Fault) -> SoapRejection {
-        SoapRejection { version: None, refused: SoapFailure::SoapMessage(fault) }
+        SoapRejection { version: None, refused: SoapFailure::Message(fault) }
     }
 }

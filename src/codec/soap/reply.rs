@@ -1,4 +1,4 @@
-//! What a server has answered: a result by its shape, or a fault of either version.
+//! Reads an upstream's response: a result by its shape, or a fault of either version.
 
 use super::binding::ResultLocation;
 use super::envelope;
@@ -11,36 +11,36 @@ use crate::codec::xml::tree::Element;
 use crate::model::fault::Fault;
 use crate::model::shape::{Shape, Shapes};
 
-/// How many codes below a code are looked at.
+/// The deepest nesting of subcodes that is read.
 const SUBCODES: usize = 16;
 
-/// What a message holds that answers a call.
+/// The content of a response.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SoapReply<'a> {
-    /// The result, or none.
+    /// The result, if there is one.
     Answer(Tape<'a>),
     /// A fault.
     Fault(SoapFault),
 }
 
-/// A fault as a server tells it.
+/// A fault as an upstream sends it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SoapFault {
-    /// Its code without prefix: `Client` and `Server` in SOAP 1.1, also with a dot and more behind it, `Sender` and
-    /// `Receiver` in SOAP 1.2.
+    /// Its code without prefix: `Client` or `Server` in SOAP 1.1, possibly followed by a dot and more; `Sender` or `Receiver`
+    /// in SOAP 1.2.
     pub code: String,
-    /// The codes below that, the outermost first; only SOAP 1.2 has them.
+    /// The subcodes, outermost first; only SOAP 1.2 has them.
     pub subcodes: Vec<String>,
-    /// What people read.
+    /// The text for people.
     pub reason: String,
-    /// What another croupier says in the detail: the [kind](crate::model::fault::Kind::word) and the code.
+    /// The [kind](crate::model::fault::Kind::word) and the code in the detail, if the upstream is a croupier.
     pub exact: Option<(String, i32)>,
 }
 
-/// Reads the answer to a call whose result has this form.
+/// Reads the response to a call whose result has this shape.
 ///
 /// # Errors
-/// `SoapRejection` where it is no message of SOAP, or its content is none of this form.
+/// `SoapRejection` if it is not a SOAP message, or its content does not match the shape.
 pub fn read_reply<'a>(
     text: &'a str,
     shapes: &Shapes,
@@ -69,7 +69,7 @@ pub fn read_reply<'a>(
     }
 }
 
-/// A fault of either version. Which it is its children say: some servers write that of one version into an envelope of
+/// Reads a fault of either version, which its children tell: some servers write a fault of one version into an envelope of
 /// the other.
 fn told(fault: Element<'_, '_>) -> SoapFault {
     let child = |parent: Element<'_, '_>, name: &str| find(parent, &[name]).map(text).unwrap_or_default();
@@ -88,18 +88,18 @@ fn told(fault: Element<'_, '_>) -> SoapFault {
     SoapFault { code: local(&child(code, "Value")), subcodes, reason, exact }
 }
 
-/// What our own faces write into the detail of a fault.
+/// Reads the detail that croupier's own SOAP frontend writes.
 fn exact(detail: Element<'_, '_>) -> Option<(String, i32)> {
     let fault = find(detail, &["fault"])?;
     Some((text(find(fault, &["kind"])?), text(find(fault, &["code"])?).parse().ok()?))
 }
 
-/// The first child of one of these names, of whatever namespace: faults are written in haste.
+/// The first child with one of these names, in any namespace: many servers get the namespaces of faults wrong.
 fn find<'x, 'a>(parent: Element<'x, 'a>, names: &[&str]) -> Option<Element<'x, 'a>> {
     parent.elements().find(|child| names.contains(&child.name()))
 }
 
-/// The text of an element; of one that holds others there is none.
+/// The text of an element; empty if it has child elements.
 fn text(element: Element<'_, '_>) -> String {
     element.text().map(|text| text.trim().to_owned()).unwrap_or_default()
 }
@@ -109,7 +109,7 @@ fn local(name: &str) -> String {
 }
 
 impl<'a> ShapeReader<'_, '_, 'a> {
-    /// A result that is an element itself.
+    /// Reads a result that is the Body's element itself.
     fn whole(&mut self, element: Element<'_, 'a>, form: &Shape) -> Result<(), Fault> {
         self.value(element, form, 0)?;
         self.tape.complete();

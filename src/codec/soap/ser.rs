@@ -1,4 +1,4 @@
-//! serde's Serializer for one element of a message, guided by its shape.
+//! Serializes a value into the element or elements that its shape prescribes.
 
 use std::fmt::Debug;
 use std::io::Write as _;
@@ -14,35 +14,35 @@ use crate::model::date;
 use crate::model::shape::{Field, Record, Shape, Shapes, escape};
 use crate::model::value::BINARY;
 
-/// The prefix of the target namespace, with its colon, which whoever writes the envelope must declare.
+/// The prefix of the target namespace, with its colon. [`write_head`](super::write_head) declares it.
 const PREFIX: &[u8] = b"m:";
 
 static ANY: Shape = Shape::Any;
 
-/// Where in a message a value is written, and in what form.
+/// The element that a value is written into, and the value's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ElementTarget<'f> {
     /// The shapes that names in `shape` point into.
     pub shapes: &'f Shapes,
-    /// The value's form. A value that contradicts it is written by its own nature.
+    /// The value's shape. A value that does not match it is written by its own type.
     pub shape: &'f Shape,
     /// The local name of its element.
     pub element: &'f str,
-    /// Whether that is in the target namespace, whose prefix is `m`; all elements inside are.
+    /// Whether the element is in the target namespace, whose prefix is `m`. All elements inside are.
     pub qualified: bool,
-    /// Whether it is a [member](crate::model::shape): repeated for each item of a list, left out for nothing.
+    /// Whether it is a [member](crate::model::shape): repeated for each item of a list, left out for nil.
     pub member: bool,
-    /// What becomes of a character that XML forbids.
+    /// How characters that XML forbids are written.
     pub control: Control,
 }
 
 impl<'f> ElementTarget<'f> {
-    /// A member of what is here.
+    /// The element of a field of this value.
     fn field(self, field: &'f Field) -> ElementTarget<'f> {
         ElementTarget { shape: &field.shape, element: &field.element, qualified: true, member: true, ..self }
     }
 
-    /// The one element of a value inside what is here.
+    /// A single element inside this element.
     fn sole(self, element: &'f str, shape: &'f Shape) -> ElementTarget<'f> {
         ElementTarget { shape, element, qualified: true, member: false, ..self }
     }
@@ -51,7 +51,7 @@ impl<'f> ElementTarget<'f> {
         self.sole(element, &ANY)
     }
 
-    /// What a value that is there is written as.
+    /// The shape of a value that is not nil.
     fn form(self) -> &'f Shape {
         match self.shape {
             Shape::Optional(inner) => self.shapes.follow(inner),
@@ -79,10 +79,10 @@ impl<'f> ElementTarget<'f> {
     }
 }
 
-/// Writes a value with its element, or elements.
+/// Writes a value with its element, or one element for each item of a repeated member.
 ///
 /// # Errors
-/// `Unwritable`, with what was half written still in `to`.
+/// `Unwritable`; `to` then holds an incomplete element.
 pub fn write_value<T: Serialize + ?Sized>(
     to: &mut Vec<u8>,
     value: &T,
@@ -97,7 +97,7 @@ struct ElementWriter<'w, 'f> {
 }
 
 impl<'w, 'f> ElementWriter<'w, 'f> {
-    /// An element with text inside, which among values of any type is in an element that names the type.
+    /// Writes an element with text. A value of any type gets an inner element that names its type.
     fn scalar(self, word: &str, text: impl FnOnce(&mut Vec<u8>) -> Result<(), Unwritable>) -> Result<(), Unwritable> {
         let ElementWriter { to, place } = self;
         place.open(to);
@@ -133,7 +133,7 @@ impl<'w, 'f> ElementWriter<'w, 'f> {
         })
     }
 
-    /// A number's shortest text that reads back as the same number.
+    /// Writes the shortest text that reads back as the same number.
     fn double(self, number: f64, shortest: impl Debug) -> Result<(), Unwritable> {
         self.scalar("double", |to| {
             // Writing to a vector cannot fail.
@@ -170,7 +170,7 @@ impl<'w, 'f> ElementWriter<'w, 'f> {
             _ => (ItemTarget::One(place.any("item"), place), Some("array")),
         };
         let each = match each {
-            // An item of a member's list has the member's own name, qualified or not.
+            // The items of a repeated member have the member's own name, qualified or not.
             ItemTarget::One(item, outer) if with_timeout.is_none() => {
                 ItemTarget::One(ElementTarget { qualified: outer.qualified, ..item }, outer)
             }
@@ -196,7 +196,7 @@ impl<'w, 'f> ElementWriter<'w, 'f> {
         MemberWriter { to, place, record, at: 0, name: String::new(), variant: None }
     }
 
-    /// A struct of one member, named after a variant, whose value is about to be written.
+    /// Begins a struct with one member named after a variant. Its value is written next.
     fn variant(self, name: &str) -> Result<ElementWriter<'w, 'f>, Unwritable> {
         let ElementWriter { to, place } = self;
         place.open(to);
@@ -222,8 +222,8 @@ fn close_word(to: &mut Vec<u8>, word: &str) {
     }
 }
 
-/// The name of a free-form struct's member; a character that XML forbids is refused there whatever the policy, since
-/// another name would be another member.
+/// Writes the name of a free-form struct's member. Characters that XML forbids are refused here regardless of the policy,
+/// because a changed name would be a different member.
 fn open_member(to: &mut Vec<u8>, name: &str) -> Result<(), Unwritable> {
     to.extend_from_slice(b"<m:member><m:name>");
     characters::text(to, name, Characters::default()).map_err(forbidden)?;
@@ -380,19 +380,20 @@ impl<'w, 'f> Serializer for ElementWriter<'w, 'f> {
     }
 }
 
-/// What the next item is written as; the outer place is that of all items together.
+/// The element of the next item, and the element around all items.
 #[derive(Clone, Copy)]
 enum ItemTarget<'f> {
-    /// Always the same.
+    /// The same element for every item.
     One(ElementTarget<'f>, ElementTarget<'f>),
-    /// One field after the other.
+    /// One field for each item, in order.
     Field(&'f [Field], ElementTarget<'f>),
 }
 
 struct ItemWriter<'w, 'f> {
     to: &'w mut Vec<u8>,
     each: ItemTarget<'f>,
-    /// The element within the outer one that holds the items, empty for none; `None` where there is no outer one.
+    /// The element inside the outer element that holds the items, empty if there is none; `None` if there is no outer
+    /// element.
     with_timeout: Option<&'static str>,
     at: usize,
     variant: Option<ElementTarget<'f>>,
@@ -449,11 +450,11 @@ seq_like! {
 struct MemberWriter<'w, 'f> {
     to: &'w mut Vec<u8>,
     place: ElementTarget<'f>,
-    /// The form of the members; `None` for a free-form struct.
+    /// The shape of the members; `None` for a free-form struct.
     record: Option<&'f Record>,
-    /// The field that comes next, if all is in order.
+    /// The index of the field that is expected next.
     at: usize,
-    /// A map's key whose value is still to come.
+    /// A map's key whose value has not been written yet.
     name: String,
     variant: Option<ElementTarget<'f>>,
 }
@@ -481,7 +482,7 @@ impl<'f> MemberWriter<'_, 'f> {
         Ok(())
     }
 
-    /// The field of this name; nearly always the one behind the last.
+    /// The field of this name; nearly always the one after the previous field.
     fn field(&mut self, fields: &'f [Field], name: &str) -> Option<&'f Field> {
         let next = fields.get(self.at).filter(|field| field.name == name);
         let at = if next.is_some() { self.at } else { fields.iter().position(|field| field.name == name)? };

@@ -1,7 +1,7 @@
-//! The one-pass reader of trees: elements, attributes, text and references, and nothing unusual.
+//! A one-pass reader of element trees, for documents that have only elements, attributes, text and references.
 //!
-//! It never reports an error. What it does not know at sight, good or bad, it leaves to roxmltree, and it must read
-//! nothing that roxmltree would read otherwise.
+//! It never reports an error: on anything that it does not recognize, valid or not, it gives up, and roxmltree reads the
+//! document. It must never read a document differently from roxmltree; a property test below compares the two.
 
 use std::borrow::Cow;
 
@@ -12,10 +12,10 @@ use super::prolog::{ATTRIBUTES, NAMESPACES, Start};
 use super::tree::{Namespace, TreeBuilder, XmlAttribute, XmlTree};
 use crate::codec::Limits;
 
-/// How much depth, and how many declared prefixes, there is room for from the beginning.
+/// The initial capacity for open elements and declared prefixes.
 const USUAL: usize = 8;
 
-/// Which bytes belong to a name or a part of one: ASCII letters, digits, `_`, `-` and `.`.
+/// The bytes that may be in a name: ASCII letters, digits, `_`, `-` and `.`.
 const OF_NAMES: [bool; 256] = of_names();
 
 #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "the compiler runs this, over all bytes")]
@@ -29,7 +29,7 @@ const fn of_names() -> [bool; 256] {
     of
 }
 
-/// Reads the document whose root begins at `start`; `None` where it is not plain.
+/// Reads the document whose root begins at `start`; `None` if it contains anything unusual.
 pub(super) fn read(text: &str, start: Start, limits: Limits) -> Option<XmlTree<'_>> {
     if !start.plain || has_unusual_characters(text) {
         return None;
@@ -49,11 +49,11 @@ pub(super) fn read(text: &str, start: Start, limits: Limits) -> Option<XmlTree<'
     (reader.at == text.len()).then(|| reader.builder.finish())
 }
 
-/// Whether there is a character that XML forbids or changes, or a `]]>`, which it forbids in text.
+/// Whether the text contains a character that XML forbids or normalizes, or `]]>`, which is forbidden in text.
 pub(in crate::codec) fn has_unusual_characters(text: &str) -> bool {
     let bytes = text.as_bytes();
     let control = bytes.iter().fold(false, |found, byte| found | (*byte < 0x20 && *byte != b'\n' && *byte != b'\t'));
-    // Looking for one byte is cheaper than setting up a search for several, and documents are mostly short.
+    // Most documents are short: searching for one byte first is cheaper than setting up a search for a substring.
     control
         || (memchr(b']', bytes).is_some() && memmem::find(bytes, b"]]>").is_some())
         || (memchr(0xef, bytes).is_some() && memmem::find(bytes, b"\xef\xbf").is_some())
@@ -62,18 +62,18 @@ pub(in crate::codec) fn has_unusual_characters(text: &str) -> bool {
 struct PlainXmlReader<'a> {
     text: &'a str,
     at: usize,
-    /// How many more elements and attributes there may be.
+    /// How many more elements and attributes are allowed.
     left: usize,
     builder: TreeBuilder<'a>,
-    /// The elements that are open: their whole names, and how many prefixes were declared outside of them.
+    /// The open elements: their qualified names, and how many prefixes were in scope before each.
     open: Vec<(&'a str, usize)>,
-    /// The prefixes that are declared, the empty one for names that have none.
+    /// The prefixes in scope; the empty prefix is the default namespace.
     scope: Vec<(&'a str, Namespace)>,
-    /// How many namespaces were declared so far.
+    /// How many namespaces have been declared so far.
     declared: usize,
 }
 
-/// A name with its prefix, which may be empty.
+/// A qualified name; its prefix may be empty.
 struct PrefixedName<'a> {
     whole: &'a str,
     prefix: &'a str,
@@ -81,7 +81,7 @@ struct PrefixedName<'a> {
 }
 
 impl<'a> PlainXmlReader<'a> {
-    /// Reads a tag or a text; answers whether the root is still open.
+    /// Reads a tag or a text; returns whether the root is still open.
     fn step(&mut self) -> Option<bool> {
         match self.rest() {
             [b'<', b'/', ..] => self.end_tag()?,
@@ -145,7 +145,7 @@ impl<'a> PlainXmlReader<'a> {
         }
     }
 
-    /// The text up to the next tag, its references replaced.
+    /// The text up to the next tag, with its references resolved.
     fn content(&mut self) -> Option<()> {
         let length = memchr(b'<', self.rest())?;
         let content = self.text.get(self.at..self.at + length)?;
@@ -189,7 +189,7 @@ impl<'a> PlainXmlReader<'a> {
         Some(part)
     }
 
-    /// Declares a prefix. What XML reserves is left to the other reader.
+    /// Declares a prefix. Prefixes and namespaces that XML reserves are left to roxmltree.
     fn declare(&mut self, prefix: &'a str, uri: &'a str) -> Option<()> {
         let reserved = prefix.starts_with("xml") || uri.is_empty() || uri.starts_with("http://www.w3.org/XML/1998");
         if reserved || uri == "http://www.w3.org/2000/xmlns/" || self.declared == NAMESPACES {
@@ -201,13 +201,13 @@ impl<'a> PlainXmlReader<'a> {
         Some(())
     }
 
-    /// What a prefix stands for; `None` where it stands for nothing, `Some(None)` where there is no default.
+    /// The namespace of a prefix: `None` if the prefix is not declared, `Some(None)` for no default namespace.
     fn namespace(&self, prefix: &str) -> Option<Option<Namespace>> {
         let found = self.scope.iter().rev().find(|(declared, _)| *declared == prefix).map(|(_, namespace)| *namespace);
         if found.is_none() && !prefix.is_empty() { None } else { Some(found) }
     }
 
-    /// Passes over white space; answers whether there was any, or what follows needs none before it.
+    /// Skips white space; returns whether there was any, or none is needed before what follows.
     fn blank(&mut self) -> bool {
         let blank = self.rest().iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n')).count();
         self.at += blank;
@@ -235,7 +235,7 @@ mod tests {
         prolog::start(text, Reading::Lenient).ok().and_then(|start| read(text, start, limits))
     }
 
-    /// All that a reader can learn of an element.
+    /// Everything that a user of the tree can see of an element.
     fn shown(element: Element<'_, '_>) -> String {
         let attributes = element.attributes().iter();
         let attributes: Vec<_> = attributes.map(|it| (it.name, it.value.as_ref(), element.namespace_of(it))).collect();
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_real_clients_send_is_plain() {
+    fn documents_of_real_clients_are_plain() {
         for text in [
             "<a/>",
             "<?xml version=\"1.0\" encoding='utf-8'?>\n<s:E xmlns:s=\"urn:s\" xmlns=\"urn:d\">\n <s:B a=\"1\" s:b='\"'>\
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unusual_or_wrong_is_left_to_the_other_reader() {
+    fn unusual_or_invalid_documents_are_left_to_roxmltree() {
         for text in [
             "<a><!-- --></a>",
             "<a><![CDATA[b]]></a>",
@@ -315,7 +315,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
         #[test]
-        fn the_same_is_read_as_by_way_of_roxmltree(
+        fn both_readers_build_the_same_tree(
             pieces in prop::collection::vec(prop::sample::select(vec![
                 "<a>", "</a>", "<b/>", "<p:a xmlns:p='u'>", "</p:a>", "<p:b/>", "<p:b p:c='1' c='2'/>", "<a xmlns='v'>", "<b ",
                 "c='d'", " c=\"d\"", " xmlns:q=\"w\"", " xmlns='x'", " q:c='&amp;'", ">", "/>", " ", "\n", "text", "&lt;", "&#13;",

@@ -1,19 +1,19 @@
-//! From a document's text to what it says: a call, an answer or a fault, and the values in it.
+//! A document after reading: a call, a response or a fault, and its values.
 
 use std::borrow::Cow;
 
 use crate::codec::tape::Tape;
 
-/// A document as read: what its root says, and the values under it.
+/// A document after reading.
 #[derive(Debug, Clone, PartialEq)]
 pub struct XmlRpcDocument<'a> {
-    /// What the root element says.
+    /// The kind of document.
     pub root: Root<'a>,
-    /// A call's parameters; an answer's one value, or none; a fault's struct.
+    /// A call's parameters, a response's value if it has one, or a fault's struct.
     pub tape: Tape<'a>,
 }
 
-/// What a document's root element says.
+/// The kind of document, by its root element.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Root<'a> {
     /// `<methodCall>`, with the method's name.
@@ -25,7 +25,7 @@ pub enum Root<'a> {
 }
 
 impl XmlRpcDocument<'_> {
-    /// The same document, free of the text it was read from.
+    /// The same document without borrowed text.
     pub(super) fn into_owned(self) -> XmlRpcDocument<'static> {
         let root = match self.root {
             Root::Call(name) => Root::Call(Cow::Owned(name.into_owned())),

@@ -1,7 +1,7 @@
-//! The one-pass reader for plain documents: nothing but XML-RPC's own elements, text and references.
+//! A one-pass reader for plain documents: XML-RPC's own elements, text and references, and nothing else.
 //!
-//! It never reports an error. What it does not know at sight, good or bad, it leaves to the tree reader, and it
-//! must read nothing that the tree reader would read otherwise; a fuzz target holds the two to that.
+//! It never reports an error: on anything that it does not recognize, valid or not, it gives up, and the tree reader reads
+//! the document. It must never read a document differently from the tree reader; a fuzz target compares the two.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::codec::xml::plain::has_unusual_characters;
 use crate::codec::xml::prolog::Start;
 use crate::codec::xml::{Reading, escape};
 
-/// Reads the document whose root begins at `start`; `None` where it is not plain.
+/// Reads the document whose root begins at `start`; `None` if it is not plain.
 pub(super) fn read(text: &str, start: Start, reading: Reading, limits: Limits) -> Option<XmlRpcDocument<'_>> {
     if !start.plain || has_unusual_characters(text) {
         return None;
@@ -37,7 +37,7 @@ struct PlainXmlRpcReader<'a> {
 }
 
 impl<'a> PlainXmlRpcReader<'a> {
-    /// What stands behind `<methodCall>`.
+    /// The content of `<methodCall>`, with its end tag.
     fn call(&mut self) -> Option<Root<'a>> {
         self.blank();
         self.require("<methodName>")?;
@@ -98,7 +98,7 @@ impl<'a> PlainXmlRpcReader<'a> {
         self.require_end("</params>")
     }
 
-    /// What stands behind `<value>`, up to and with its end tag; `depth` arrays and structs are open around it.
+    /// The content of `<value>`, with its end tag. `depth` arrays and structs enclose it.
     fn value(&mut self, depth: usize) -> Option<()> {
         if self.elements > self.limits.elements {
             return None;
@@ -127,7 +127,7 @@ impl<'a> PlainXmlRpcReader<'a> {
         }
     }
 
-    /// The type of the element that opens here, with its end tag; nothing in it if only text is here.
+    /// The type of the element that begins here, and its end tag; `Some(None)` if only text follows.
     fn typed(&mut self) -> Option<Option<(XmlRpcScalar, &'static str)>> {
         const TYPES: [(&str, &str, XmlRpcScalar); 7] = [
             ("<int>", "</int>", XmlRpcScalar::Int(32)),
@@ -212,7 +212,7 @@ impl<'a> PlainXmlRpcReader<'a> {
         (depth < self.limits.depth.min(Limits::DEEPEST)).then_some(depth + 1)
     }
 
-    /// The text up to the next tag, its references replaced.
+    /// The text up to the next tag, with its references resolved.
     fn content(&mut self) -> Option<Cow<'a, str>> {
         let length = memchr(b'<', self.rest())?;
         let content = self.text.get(self.at..self.at + length)?;
@@ -220,7 +220,7 @@ impl<'a> PlainXmlRpcReader<'a> {
         escape::resolve(content)
     }
 
-    /// Passes over a start tag, if that is what stands here.
+    /// Skips this start tag if it comes next.
     fn tag(&mut self, tag: &str) -> bool {
         let here = self.rest().starts_with(tag.as_bytes());
         if here {

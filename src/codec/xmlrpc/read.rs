@@ -9,20 +9,20 @@ use crate::codec::xml::{Reading, charset, prolog};
 use crate::model::fault::Fault;
 
 impl<'a> XmlRpcDocument<'a> {
-    /// Reads a document of at most `limits`.
+    /// Reads a document within `limits`.
     ///
-    /// A plain document takes one pass. Whatever is unusual in it (comments, CDATA, attributes, namespaces,
-    /// carriage returns, and every mistake) is left to the tree, which reads all of XML and words the errors.
+    /// A plain document takes one pass. A document with anything unusual in it (comments, CDATA, attributes, namespaces,
+    /// carriage returns, any error) is read through a tree, which handles all of XML and reports errors.
     ///
     /// # Errors
-    /// `NotWellFormed`, `Structure` where it is XML but no XML-RPC, `BadParams` where a value is none of its
-    /// type, `Limit` where it is too large or too deep.
+    /// `NotWellFormed`, `Structure` for XML that is not XML-RPC, `BadParams` for a value that is not valid for its type,
+    /// `Limit` for a document that is too large or too deep.
     pub fn read(text: &'a str, reading: Reading, limits: Limits) -> Result<XmlRpcDocument<'a>, Fault> {
         XmlRpcDocument::inspect(text, reading, limits).map(|(document, _)| document)
     }
 
-    /// Reads a document, and answers whether it is plain: whether there is nothing in it but XML-RPC's own elements, each
-    /// in its place, and text, and so nothing that was passed over.
+    /// Reads a document, and returns whether it is plain: whether it consists of XML-RPC's own elements and text alone, so
+    /// that nothing in it was ignored.
     ///
     /// # Errors
     /// As for [`read`](XmlRpcDocument::read).
@@ -33,7 +33,7 @@ impl<'a> XmlRpcDocument<'a> {
         }
     }
 
-    /// Reads a document by way of a tree, plain or not; [`read`](XmlRpcDocument::read) must find the same in it.
+    /// Reads a document through a tree, plain or not. The result is the same as that of [`read`](XmlRpcDocument::read).
     ///
     /// # Errors
     /// As for [`read`](XmlRpcDocument::read).

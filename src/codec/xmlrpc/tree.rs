@@ -1,11 +1,11 @@
-//! The reader for any XML there is, by way of roxmltree; it also words what is wrong with a document.
+//! The reader for any XML, based on roxmltree. It reports what is wrong with a document.
 
 use std::borrow::Cow;
 
 use super::document::{Root, XmlRpcDocument};
 use super::scalar::XmlRpcScalar;
 use crate::codec::Limits;
-use crate::codec::tape::{Node, Tape};
+use crate::codec::tape::{Tape, TapeNode};
 use crate::codec::xml::Reading;
 use crate::codec::xml::tree::{Element, XmlTree, misplaced, shape, syntax};
 use crate::model::fault::{Fault, Kind};
@@ -14,7 +14,7 @@ use crate::model::text::abridge;
 /// The namespace of Apache's extension types.
 pub(super) const APACHE: &str = "http://ws.apache.org/xmlrpc/namespaces/extensions";
 
-/// Reads a document that the census has let pass, whose root element begins at `root`.
+/// Reads a document that has passed the census. Its root element begins at `root`.
 pub(super) fn read(text: &str, root: usize, reading: Reading, limits: Limits) -> Result<XmlRpcDocument<'_>, Fault> {
     match XmlTree::read_any(text, limits) {
         Ok(xml) => TreeXmlRpcReader { reading, limits, tape: Tape::default() }.document(&xml),
@@ -77,17 +77,17 @@ impl<'a> TreeXmlRpcReader<'a> {
                 self.params(params)?;
                 match self.tape.values().len() {
                     0 | 1 => Ok(Root::Answer),
-                    _ => Err(shape("`methodResponse` holds one value, not several")),
+                    _ => Err(shape("`methodResponse` must hold one value, not several")),
                 }
             }
             [None, Some(fault)] => {
                 self.only_value(fault)?;
                 match self.tape.values().all(|value| value.is_struct()) {
                     true => Ok(Root::Fault),
-                    false => Err(shape("`fault` holds a struct, and this is something else")),
+                    false => Err(shape("`fault` must hold a struct")),
                 }
             }
-            _ => Err(shape("`methodResponse` holds either `params` or `fault`")),
+            _ => Err(shape("`methodResponse` must hold either `params` or `fault`")),
         }
     }
 
@@ -110,11 +110,11 @@ impl<'a> TreeXmlRpcReader<'a> {
         Ok(())
     }
 
-    /// A `value`; `depth` arrays and structs are open around it.
+    /// A `value`; `depth` arrays and structs enclose it.
     fn value(&mut self, value: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
         let mut typed = value.elements();
         let Some(element) = typed.next() else {
-            self.tape.push(Node::Text(value.text()?));
+            self.tape.push(TapeNode::Text(value.text()?));
             return Ok(());
         };
         if typed.next().is_some() {
@@ -163,14 +163,14 @@ impl<'a> TreeXmlRpcReader<'a> {
             let [name, value] = self.children(member, ["name", "value"])?;
             let name = name.ok_or_else(|| shape("`member` has no `name`"))?;
             let value = value.ok_or_else(|| shape("`member` has no `value`"))?;
-            self.tape.push(Node::Text(name.text()?));
+            self.tape.push(TapeNode::Text(name.text()?));
             self.value(value, depth)?;
             members += 1;
         }
         self.tape.close_struct(opened, members)
     }
 
-    /// The children of these names, each at most once; others are passed over or refused, as the reading says.
+    /// The children with these names, each at most once. Other children are ignored or refused, by [`Reading`].
     fn children<'x, const N: usize>(
         &self,
         parent: Element<'x, 'a>,
@@ -189,8 +189,8 @@ impl<'a> TreeXmlRpcReader<'a> {
         Ok(found)
     }
 
-    /// An element that does not belong where it is. Inside a value it would be part of the data, and one of
-    /// XML-RPC's own would be data in the wrong place; anything else is noise.
+    /// Handles an unexpected element. It is refused inside a value, where it could be data, and if it is one of XML-RPC's
+    /// own elements, which would be data in the wrong place. Lenient reading ignores it otherwise.
     fn unknown(&self, parent: Element<'_, 'a>, name: &str) -> Result<(), Fault> {
         let parent = parent.name();
         let outside_values = matches!(parent, "methodCall" | "methodResponse" | "params" | "param" | "fault");
@@ -217,7 +217,7 @@ fn trimmed(name: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Whether this is the name of an element in which a call's data may stand.
+/// Whether this is the name of one of XML-RPC's own elements.
 fn is_own(name: &str) -> bool {
     let holds = matches!(
         name,

@@ -85,7 +85,7 @@ fn part(
     let called = order.called(&file.group);
     let interface = called.as_ref().map(|(_, service)| service.interface());
     // A service that does not know yet what it offers may turn out to have any method.
-    let interface = interface.filter(|interface| !interface.methods.is_empty());
+    let interface = interface.as_deref().filter(|interface| !interface.methods.is_empty());
     let known = interface.and_then(|interface| Some((interface, interface.method(file.method.get_ref())?)));
     if let (Some(interface), None) = (interface, known) {
         order.problems.push(no_method(interface, &file.method, &file.group));

@@ -1,8 +1,8 @@
-//! Roulette wheels: families behind one trait, spun by a generator of one's choice.
+//! Roulette wheels: wheel families behind one trait, and two sources of randomness.
 //!
-//! A [`Wheel`] has [`Pockets`], which know for a random word where the ball lands; a [`Chance`] is where the words come
-//! from; a [`WheelTable`] joins the two and is what a service spins. The wheels themselves are data: the built-in [`Family`]
-//! and the [`House`] wheel from somebody's own configuration, both made from [`WheelOptions`].
+//! A [`Wheel`] has [`Pockets`], which map a random word to the pocket where the ball lands; a [`Chance`] is the source of
+//! these words; a [`WheelTable`] combines the two, and a service spins it. The wheels themselves are data: each built-in
+//! [`Family`], and the [`House`] wheel with pockets from the configuration. [`WheelOptions`] build either.
 
 mod chance;
 #[cfg(test)]

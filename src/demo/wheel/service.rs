@@ -1,4 +1,4 @@
-//! A wheel as a service: what its callers may ask of it.
+//! The service of a wheel: its methods and their parameters.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ impl WheelTable {
     /// The service of this table: `spin`, `spinList`, `spinCounts` and `pockets`.
     ///
     /// # Errors
-    /// None that the names of these methods could cause.
+    /// If two methods had the same name, which the tests exclude.
     pub fn service(self) -> Result<Local, RegistrationError> {
         let (title, picture) = (title(self.wheel().name()), picture(self.pockets()));
         let (ring, most) = (self.pockets().ring().clone(), self.max_spins());
@@ -25,7 +25,7 @@ impl WheelTable {
             .about("A roulette wheel. Each spin is independent of all others.")
             .ring(picture)
             .method("spin", Casino::spin)
-            .doc("Spins once. Answers the pocket in which the ball landed: number, colour, parity and range.")
+            .doc("Spins once. Returns the pocket in which the ball landed: number, colour, parity and range.")
             .safe()
             .rows("spinList", |casino: &Arc<Casino>, spins: SpinList| casino.spin_list(&spins))
             .param("spins", limited)
@@ -40,16 +40,16 @@ impl WheelTable {
     }
 }
 
-/// How many spins are counted before others get their turn: about a millisecond's.
+/// The spins between two yields to other tasks, about one millisecond.
 const PORTION: usize = 100_000;
 
-/// A table with its pockets at hand.
+/// The state of the service: the table and its pockets.
 struct Casino {
     ring: Arc<[Pocket]>,
     table: WheelTable,
 }
 
-/// Spins several times. Answers the pockets in which the ball landed, one after the other.
+/// Spins several times. Returns the pockets in which the ball landed, one after the other.
 #[derive(Deserialize, JsonSchema)]
 struct SpinList {
     /// How many spins.
@@ -57,7 +57,7 @@ struct SpinList {
     spins: u64,
 }
 
-/// Spins several times. Answers how often the ball landed in each pocket, by the pocket's number.
+/// Spins several times. Returns how often the ball landed in each pocket, by the pocket's number.
 #[derive(Deserialize, JsonSchema)]
 struct SpinCounts {
     /// How many spins.
@@ -79,7 +79,7 @@ impl Casino {
         Ok(Picked::new(self.ring.clone(), self.table.draws(asked.spins)))
     }
 
-    /// Counts in portions, so that millions of spins do not keep others from their turn.
+    /// Counts in portions, so that a call with millions of spins does not block other tasks.
     async fn spin_counts(self: Arc<Casino>, asked: SpinCounts) -> Result<Counts, Fault> {
         self.check(asked.spins)?;
         let mut counts: Vec<_> = self.ring.iter().map(|pocket| (pocket.number.clone(), 0)).collect();
@@ -181,7 +181,8 @@ mod tests {
     /// What a method answers, as JSON.
     fn ask(service: &Local, method: &str, args: &str) -> Result<Value, Fault> {
         let args: Box<serde_json::value::RawValue> = serde_json::from_str(args).unwrap();
-        let call = Call { method, args: Args::Json(&args), context: &Context::default() };
+        let context = Context::default();
+        let call = Call::new(method, Args::Json(&args), &context);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut text = Vec::new();
         match runtime.block_on(service.call(call))? {
@@ -191,6 +192,7 @@ mod tests {
                 rows.fill(Format::Json(JsonDialect::default()), &mut text, usize::MAX).unwrap();
                 text.push(b']');
             }
+            Output::Raw(_) => panic!("the wheel has no raw responses"),
         }
         Ok(serde_json::from_slice(&text).unwrap())
     }

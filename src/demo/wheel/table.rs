@@ -1,11 +1,11 @@
-//! The table: a wheel and its chance together, ready to be spun by many at a time.
+//! The table: a wheel with its source of randomness, which many threads can spin.
 
 use std::{fmt, iter::FusedIterator, sync::Arc};
 
 use crate::demo::wheel::chance::RandomWords;
 use crate::demo::wheel::{Chance, Pockets, Wheel};
 
-/// A wheel with its chance: what is spun.
+/// A wheel with its source of randomness.
 ///
 /// ```
 /// use croupier::demo::wheel::{Chance, Family, WheelTable};
@@ -23,16 +23,16 @@ pub struct WheelTable {
 }
 
 impl WheelTable {
-    /// The most spins for which one call may ask, unless it is set otherwise.
+    /// The default for the most spins per call.
     pub const MAX_SPINS: u64 = 10_000_000;
 
-    /// Joins a wheel and a chance.
+    /// A table with this wheel and this source of randomness.
     pub fn new(wheel: impl Wheel, chance: Chance) -> Self {
         let pockets = wheel.pockets().clone();
         Self { wheel: Arc::new(wheel), pockets, chance, max_spins: Self::MAX_SPINS }
     }
 
-    /// The same table with another limit for the spins of one call.
+    /// Sets the most spins per call.
     #[must_use]
     pub fn with_max_spins(self, max_spins: u64) -> Self {
         Self { max_spins, ..self }
@@ -43,17 +43,17 @@ impl WheelTable {
         &self.wheel
     }
 
-    /// The wheel's pockets, at which the indices point.
+    /// The wheel's pockets, in the order of the indices that spins return.
     pub fn pockets(&self) -> &Pockets {
         &self.pockets
     }
 
-    /// The most spins for which one call may ask. The table itself does not enforce it: it is for whoever takes calls.
+    /// The most spins per call. The service enforces it; the table itself does not.
     pub fn max_spins(&self) -> u64 {
         self.max_spins
     }
 
-    /// Spins once: the index of the pocket in which the ball lands.
+    /// Spins once, and returns the index of the pocket in which the ball lands.
     pub fn spin(&self) -> usize {
         let mut landed = [0];
         self.chance.words(1).spin(&self.pockets, &mut landed);
@@ -61,10 +61,9 @@ impl WheelTable {
         index
     }
 
-    /// Spins `spins` times, each time when the iterator is asked for the next index; it holds a few hundred bytes,
-    /// however many spins there are.
+    /// An iterator over `spins` spins, made lazily. It takes a few hundred bytes for any number of spins.
     ///
-    /// The spins of a seeded table are reserved now: whoever spins next gets those after them, even if the iterator is
+    /// The spins of a seeded table are reserved at once: later calls get the spins after them, even if the iterator is
     /// dropped before its end.
     pub fn draws(&self, spins: u64) -> Draws {
         let (pockets, words) = (self.pockets.clone(), self.chance.words(spins));
@@ -73,7 +72,7 @@ impl WheelTable {
 
     /// Spins `spins` times and counts how often the ball landed in each pocket, in the pockets' order.
     ///
-    /// It takes a few nanoseconds a spin; a caller with other things to do takes it elsewhere, or in portions.
+    /// A spin takes a few nanoseconds. Call it with small numbers, or on another thread, if the current thread must not block.
     pub fn counts(&self, spins: u64) -> Vec<u64> {
         let mut counts = vec![0; self.pockets.len()];
         for index in self.draws(spins) {
@@ -98,16 +97,16 @@ pub struct Draws {
     pockets: Pockets,
     words: RandomWords,
     left: u64,
-    /// Spins made in advance, and the place of the next one.
+    /// Spins made in advance, and the index of the next one to return.
     landed: [usize; BATCH],
     at: usize,
 }
 
-/// How many spins share one look for the thread's generator.
+/// The spins for which the thread's generator is looked up once.
 const BATCH: usize = 64;
 
 impl Draws {
-    /// Spins as often as is still wanted, at most a batch.
+    /// Makes the remaining spins, at most one batch.
     fn refill(&mut self) {
         let wanted = usize::try_from(self.left).unwrap_or(BATCH);
         let (landed, _) = self.landed.split_at_mut(wanted.min(BATCH));

@@ -65,12 +65,11 @@ impl PageStyle {
 
 impl Frontend for TemplatePage {
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
-        let own = tail == OWN_STYLE && self.style.is_some();
-        if tail.is_empty() || tail == STYLE_SHEET || own { &[Method::GET, Method::HEAD] } else { &[] }
+        self.methods_at(tail)
     }
 
-    fn claims(&self, interface: &Interface, head: &GroupHead<'_>) -> Claim {
-        claims_page(head.parts, self.methods(interface, head.tail))
+    fn claims(&self, head: &GroupHead<'_>) -> Claim {
+        claims_page(head.parts, self.methods_at(head.tail))
     }
 
     fn is_page(&self) -> bool {
@@ -96,12 +95,17 @@ impl Frontend for TemplatePage {
 const STYLE_SHEET: &str = "page.css";
 
 impl TemplatePage {
+    fn methods_at(&self, tail: &str) -> &'static [Method] {
+        let own = tail == OWN_STYLE && self.style.is_some();
+        if tail.is_empty() || tail == STYLE_SHEET || own { &[Method::GET, Method::HEAD] } else { &[] }
+    }
+
     fn page(&self, service: &dyn RpcService, request: GroupRequest<'_>) -> FrontendFuture {
         let base = self.public_url.base(request.head, request.context.peer);
         let (root, path) = (root(&base).to_owned(), request.path().to_owned());
         let interface = service.interface();
         let method = interface.method(&self.method);
-        let given = given(interface, method, request.query(), self.limits);
+        let given = given(&interface, method, request.query(), self.limits);
         let (answer, params) = match given {
             Ok(object) => (self.ask(service, object.as_deref(), &request), params(method, object.as_deref())),
             Err(fault) => (MaybeReady::now(Err(fault)), params(method, None)),
@@ -124,7 +128,7 @@ impl TemplatePage {
         match raw {
             Ok(raw) => {
                 let args = raw.map_or(Args::None, Args::Json);
-                frontend::begin(service, Call { method: &self.method, args, context: request.context })
+                frontend::begin(service, Call::new(&self.method, args, request.context))
             }
             Err(error) => MaybeReady::now(Err(Fault::bad_params(error.to_string()))),
         }

@@ -28,7 +28,7 @@ impl Frontend for Directory {
         methods(tail)
     }
 
-    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+    fn claims(&self, head: &GroupHead<'_>) -> Claim {
         // The group may be asked for by another of its paths, which is its own page's.
         let here = head.parts.uri.path().trim_start_matches('/') == head.tail;
         if here { claims(head) } else { Claim::No }

@@ -78,7 +78,7 @@ impl Frontend for Page {
         methods(tail)
     }
 
-    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+    fn claims(&self, head: &GroupHead<'_>) -> Claim {
         claims(head)
     }
 
@@ -92,7 +92,8 @@ impl Frontend for Page {
             // Where calls are not found, nothing is offered that makes them.
             let read_only = Page { protocols: Vec::new(), ..self.clone() };
             let page = if request.head.extensions.get() == Some(&Audience::Pages) { &read_only } else { self };
-            let group = view::group(page, service.interface(), &base, request.path());
+            let interface = service.interface();
+            let group = view::group(page, &interface, &base, request.path());
             templates::render("group.html", &group)
         })
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::codec::Limits;
 use crate::codec::soap::{
-    Binding, Operation, QualifiedName, ResultLocation, SoapFault, SoapReply, SoapVersion, read_reply, write_call,
+    Binding, Operation, ResultLocation, SoapFault, SoapReply, SoapVersion, read_reply, write_call,
 };
 use crate::codec::xml::Control;
 use crate::model::fault::{Fault, Kind};
@@ -17,7 +17,6 @@ use crate::model::text::abridge;
 use crate::model::value::Value;
 use crate::protocol::client_codec::{CallTarget, ResponseError, request, start_of, text_of};
 use crate::service::args::ArgValues;
-use crate::service::passthrough::RawFormat;
 
 /// How SOAP is spoken to a server.
 #[derive(Debug, Clone)]
@@ -52,32 +51,15 @@ impl SoapCodec {
         Ok(self.post(body, &operation.action))
     }
 
-    /// The method that a call is of which is written as the server's own description has it: by its element, in the
-    /// version that the description has.
-    pub(crate) fn method_of_raw(&self, wire: RawFormat<'_>) -> Option<&str> {
-        self.operation_of(wire).map(|operation| operation.method.as_str())
+    /// The messages of the upstream's own description.
+    pub(crate) fn binding(&self) -> &Binding {
+        &self.binding
     }
 
-    /// The request that passes such a call on, in UTF-8. Where it names an action beside its element, that must be the
-    /// method's own: some servers go by it.
-    pub(crate) fn pass(&self, wire: RawFormat<'_>, body: &[u8]) -> Option<Request<Bytes>> {
-        let operation = self.operation_of(wire)?;
-        let RawFormat::Soap { actions, .. } = wire else { return None };
-        let fits = actions.iter().all(|action| !action.is_empty() && action.trim() == operation.action);
-        fits.then(|| self.post(body.to_vec(), &operation.action))
-    }
-
-    fn operation_of(&self, wire: RawFormat<'_>) -> Option<&Operation> {
-        let binding = &self.binding;
-        let RawFormat::Soap { version, element, namespace, .. } = wire else { return None };
-        let is = |wrapper: &QualifiedName| {
-            let own = wrapper.namespace.and_then(|at| binding.namespaces.get(at)).map(String::as_str);
-            wrapper.local == element && own == namespace
-        };
-        let same = binding.operations.iter().filter(|_| binding.version == version);
-        let mut found = same.filter(|operation| operation.wrapper.as_ref().is_some_and(is));
-        // What several operations have in common tells none of them.
-        found.next().filter(|_| found.next().is_none())
+    /// The request that passes a message on, in UTF-8, for the method that it addresses.
+    pub(crate) fn pass(&self, method: &str, body: &[u8]) -> Option<Request<Bytes>> {
+        let operation = self.binding.operations.iter().find(|operation| operation.method == method)?;
+        Some(self.post(body.to_vec(), &operation.action))
     }
 
     /// The result in the response to a call.

@@ -12,14 +12,16 @@ use crate::model::interface::{Interface, Method, Param};
 /// The name of the type that says why a call has failed.
 const FAILURE: &str = "Failure";
 
-/// The description of these methods together.
-pub(super) fn interface(title: &str, doc: &str, methods: &[Arc<Composed>]) -> Interface {
+/// The description of these methods together. `of_parts` has the description of each call's service, in the order of
+/// the methods and their calls.
+pub(super) fn interface(title: &str, doc: &str, methods: &[Arc<Composed>], of_parts: &[Arc<Interface>]) -> Interface {
+    let mut of_parts = of_parts.iter();
     let mut defs = Map::new();
     if methods.iter().any(|method| method.on_error == OnError::Partial) {
         defs.insert(FAILURE.to_owned(), failure());
     }
-    let methods = methods.iter().map(|composed| method(composed, &mut defs)).collect();
-    Interface { title: title.to_owned(), doc: doc.to_owned(), methods, defs, ring: None }
+    let methods = methods.iter().map(|composed| method(composed, &mut of_parts, &mut defs)).collect();
+    Interface { title: title.to_owned(), doc: doc.to_owned(), methods, defs, ..Interface::default() }
 }
 
 /// What is known of a call.
@@ -31,8 +33,7 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn of(part: &'a Part, defs: &mut Map<String, Value>) -> Known<'a> {
-        let interface = part.service.interface();
+    fn of(part: &'a Part, interface: &'a Interface, defs: &mut Map<String, Value>) -> Known<'a> {
         let method = interface.method(&part.method);
         let passed = |name: &str| part.args.iter().any(|(arg, _)| arg == name);
         let params = method.into_iter().flat_map(|method| &method.params).filter(|param| passed(&param.name));
@@ -56,8 +57,13 @@ impl<'a> Known<'a> {
     }
 }
 
-fn method(composed: &Composed, defs: &mut Map<String, Value>) -> Method {
-    let known: Vec<Known<'_>> = composed.calls.iter().map(|part| Known::of(part, defs)).collect();
+fn method<'a>(
+    composed: &'a Composed,
+    of_parts: &mut impl Iterator<Item = &'a Arc<Interface>>,
+    defs: &mut Map<String, Value>,
+) -> Method {
+    let known = composed.calls.iter().zip(of_parts).map(|(part, interface)| Known::of(part, interface, defs));
+    let known: Vec<Known<'_>> = known.collect();
     let params = composed.params.iter().enumerate().map(|(at, own)| param(own, at, &known)).collect();
     let result = result(composed, &known);
     let capital = |name: &str| {

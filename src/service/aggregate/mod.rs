@@ -19,7 +19,7 @@ use crate::model::value::{SizeBudget, Value};
 use crate::service::args::{Arg, Args};
 use crate::service::future::{MaybeReady, with_timeout};
 use crate::service::{Call, CallFuture, Context, RpcService};
-use versions::Versions;
+use versions::Latest;
 
 /// The name that the member has which says what failed.
 pub const ERRORS: &str = "errors";
@@ -32,7 +32,7 @@ pub struct Aggregate {
     title: String,
     doc: String,
     methods: Vec<Arc<Composed>>,
-    versions: Versions,
+    latest: Latest,
 }
 
 /// A method made of calls.
@@ -103,7 +103,7 @@ impl Aggregate {
     /// A service of these methods.
     pub fn new(title: impl Into<String>, doc: impl Into<String>, methods: Vec<Composed>) -> Aggregate {
         let methods: Vec<_> = methods.into_iter().map(Arc::new).collect();
-        Aggregate { title: title.into(), doc: doc.into(), methods, versions: Versions::default() }
+        Aggregate { title: title.into(), doc: doc.into(), methods, latest: Latest::default() }
     }
 
     fn parts(&self) -> impl Iterator<Item = &Part> {
@@ -112,14 +112,15 @@ impl Aggregate {
 }
 
 impl RpcService for Aggregate {
-    fn interface(&self) -> &Interface {
-        let seen = self.parts().map(|part| part.service.interface());
-        self.versions.current(seen, || compose::interface(&self.title, &self.doc, &self.methods))
+    fn interface(&self) -> Arc<Interface> {
+        let of_parts = self.parts().map(|part| part.service.interface());
+        self.latest.get(of_parts, |of_parts| compose::interface(&self.title, &self.doc, &self.methods, of_parts))
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {
         let method = self.methods.iter().find(|method| method.name == call.method);
-        let (Some(method), Some(described)) = (method, self.interface().method(call.method)) else {
+        let interface = self.interface();
+        let (Some(method), Some(described)) = (method, interface.method(call.method)) else {
             return MaybeReady::now(Err(Fault::no_such_method(call.method)));
         };
         let given = match call.args.each(&described.params) {
@@ -148,7 +149,7 @@ impl Part {
         let latest = Instant::now().checked_add(self.deadline);
         let deadline = context.deadline.into_iter().chain(latest).min();
         let context = Context { deadline, ..context.clone() };
-        let pending = self.service.call(Call { method: &self.method, args, context: &context });
+        let pending = self.service.call(Call::new(&self.method, args, &context));
         let (room, limit) = (SizeBudget::new(self.room), self.deadline);
         MaybeReady::later(async move {
             let value = with_timeout(limit, async move { pending.await?.into_value(room).await }).await;

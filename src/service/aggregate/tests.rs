@@ -95,7 +95,8 @@ fn aggregate(on_error: OnError, params: Vec<Own>, calls: Vec<Part>) -> Aggregate
 }
 
 async fn ask(service: &Aggregate, args: Args<'_>) -> Result<Value, Fault> {
-    let call = Call { method: "all", args, context: &Context::default() };
+    let context = Context::default();
+    let call = Call::new("all", args, &context);
     service.call(call).await?.into_value(SizeBudget::new(1 << 20)).await
 }
 
@@ -115,7 +116,8 @@ async fn a_record_has_what_each_call_answers() {
     let all = aggregate(OnError::Fail, vec![own("number"), own("count")], calls);
     assert_eq!(ask_json(&all, "[4]").await, Ok(json!({"half": 2, "nine": 9, "rows": [0, 1, 2]})));
     assert_eq!(ask_json(&all, r#"{"count": 1, "number": 6}"#).await, Ok(json!({"half": 3, "nine": 9, "rows": [0]})));
-    let method = all.interface().method("all").unwrap();
+    let interface = all.interface();
+    let method = interface.method("all").unwrap();
     let params: Vec<_> = method.params.iter().map(|param| (param.doc.as_str(), param.required)).collect();
     assert_eq!(params, [("What is halved.", true), ("How many.", false)]);
     assert_eq!(method.params[1].schema.get("default"), Some(&json!(3)));
@@ -203,13 +205,13 @@ async fn bytes_and_dates_are_passed_on_as_they_came() {
 
 /// A service that is told later what it offers.
 struct Later {
-    nothing: Interface,
+    nothing: Arc<Interface>,
     told: OnceLock<Arc<dyn RpcService>>,
 }
 
 impl RpcService for Later {
-    fn interface(&self) -> &Interface {
-        self.told.get().map_or(&self.nothing, |told| told.interface())
+    fn interface(&self) -> Arc<Interface> {
+        self.told.get().map_or_else(|| self.nothing.clone(), |told| told.interface())
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {
@@ -222,19 +224,21 @@ impl RpcService for Later {
 
 #[tokio::test]
 async fn what_is_called_may_be_unknown_at_first() {
-    let later = Arc::new(Later { nothing: Interface::default(), told: OnceLock::new() });
+    let later = Arc::new(Later { nothing: Arc::default(), told: OnceLock::new() });
     let service: Arc<dyn RpcService> = later.clone();
     let all = aggregate(
         OnError::Fail,
         vec![own("number")],
         vec![part(&service, "half", "half", &[("number", Given::Param(0))])],
     );
-    let unknown = all.interface().method("all").unwrap();
+    let before = all.interface();
+    let unknown = before.method("all").unwrap();
     assert!(!unknown.safe && !unknown.params[0].required);
     assert_eq!(ask_json(&all, "[4]").await.unwrap_err().kind, Kind::Unreachable);
 
     assert!(later.told.set(local()).is_ok());
-    let known = all.interface().method("all").unwrap();
+    let after = all.interface();
+    let known = after.method("all").unwrap();
     assert!(known.safe && known.params[0].required);
     assert_eq!(ask_json(&all, "[4]").await, Ok(json!({"half": 2})));
     assert_eq!(unknown.name, known.name, "the first description is still there");
@@ -259,8 +263,9 @@ fn an_answer_is_one_value() {
     let parts = local();
     let all = aggregate(OnError::Fail, vec![], vec![part(&parts, "point", "point", &[])]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let call = Call { method: "all", args: Args::None, context: &Context::default() };
+    let context = Context::default();
+    let call = Call::new("all", Args::None, &context);
     assert!(matches!(runtime.block_on(all.call(call)), Ok(Output::One(_))));
-    let call = Call { method: "none", args: Args::None, context: &Context::default() };
+    let call = Call::new("none", Args::None, &context);
     assert!(runtime.block_on(all.call(call)).is_err_and(|fault| fault.kind == Kind::NoSuchMethod));
 }

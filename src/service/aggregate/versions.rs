@@ -1,66 +1,74 @@
-//! A description that follows others: made anew when one of those has changed.
+//! The description of an aggregate, recomputed when that of one of its parts has changed.
 
-use std::iter;
-use std::ptr;
-use std::sync::OnceLock;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 
 use crate::model::interface::Interface;
 
-/// How often a description is made at most. Older ones are kept, since somebody may still look at them.
-const MOST: usize = 64;
-
-/// All descriptions that have been made so far.
+/// The latest description, and those that it was made from.
 #[derive(Default)]
-pub(super) struct Versions {
-    first: OnceLock<Box<Version>>,
+pub(super) struct Latest(ArcSwapOption<Made>);
+
+struct Made {
+    sources: Vec<Arc<Interface>>,
+    interface: Arc<Interface>,
 }
 
-struct Version {
-    /// Where the descriptions lie of which this one is made. None of them ever changes in place, nor is one dropped as
-    /// long as its service is there, so another description has another address.
-    of: Vec<usize>,
-    interface: Interface,
-    next: OnceLock<Box<Version>>,
-}
-
-impl Versions {
-    /// The description made of these others.
-    pub(super) fn current<'i>(
+impl Latest {
+    /// The description made from these others. `make` is called if one of them is not the one of last time.
+    pub(super) fn get(
         &self,
-        seen: impl Iterator<Item = &'i Interface>,
-        make: impl Fn() -> Interface,
-    ) -> &Interface {
-        let of: Vec<usize> = seen.map(|interface| ptr::from_ref(interface).addr()).collect();
-        let new = |of| Box::new(Version { of, interface: make(), next: OnceLock::new() });
-        let first = self.first.get_or_init(|| new(of.clone()));
-        let known = iter::successors(Some(first), |version| version.next.get());
-        let Some((count, last)) = known.enumerate().last() else { return &first.interface };
-        if last.of == of || count + 1 >= MOST {
-            return &last.interface;
+        sources: impl Iterator<Item = Arc<Interface>>,
+        make: impl FnOnce(&[Arc<Interface>]) -> Interface,
+    ) -> Arc<Interface> {
+        let sources: Vec<_> = sources.collect();
+        if let Some(made) = self.0.load().as_deref() {
+            let is_same =
+                |(own, current): (&Arc<Interface>, &Arc<Interface>)| Arc::ptr_eq(own, current) || own == current;
+            if made.sources.len() == sources.len() && made.sources.iter().zip(&sources).all(is_same) {
+                return made.interface.clone();
+            }
         }
-        if count + 2 == MOST {
-            tracing::warn!("an aggregate describes itself for the last time: what it calls has changed too often");
-        }
-        &last.next.get_or_init(|| new(of)).interface
+        let interface = Arc::new(make(&sources));
+        self.0.store(Some(Arc::new(Made { sources, interface: interface.clone() })));
+        interface
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Weak;
+
     use super::*;
 
+    fn titled(number: usize) -> Arc<Interface> {
+        Arc::new(Interface { title: number.to_string(), ..Interface::default() })
+    }
+
+    fn made(latest: &Latest, source: &Arc<Interface>) -> Arc<Interface> {
+        latest.get([source.clone()].into_iter(), |sources| Interface {
+            doc: sources[0].title.clone(),
+            ..Interface::default()
+        })
+    }
+
     #[test]
-    fn a_description_is_made_once_for_each_change_and_not_without_end() {
-        let others: Vec<Interface> = (0..100).map(|_| Interface::default()).collect();
-        let versions = Versions::default();
-        let title = |at: usize| {
-            versions.current(others.get(at).into_iter(), || Interface { title: at.to_string(), ..Interface::default() })
-        };
-        assert_eq!((title(0).title.as_str(), ptr::from_ref(title(0))), ("0", ptr::from_ref(title(0))));
-        assert_eq!((title(1).title.as_str(), title(0).title.as_str()), ("1", "0"));
-        for at in 0..100 {
-            title(at);
-        }
-        assert_eq!(ptr::from_ref(title(99)), ptr::from_ref(title(7)));
+    fn a_description_is_made_once_for_each_change() {
+        let (latest, zero) = (Latest::default(), titled(0));
+        let first = made(&latest, &zero);
+        assert!(Arc::ptr_eq(&first, &made(&latest, &zero)), "nothing has changed");
+        assert!(Arc::ptr_eq(&first, &made(&latest, &titled(0))), "another `Arc` of the same");
+        assert_eq!(made(&latest, &titled(1)).doc, "1");
+        assert_eq!((made(&latest, &zero).doc.as_str(), first.doc.as_str()), ("0", "0"));
+    }
+
+    #[test]
+    fn only_the_newest_of_3000_descriptions_is_kept() {
+        let latest = Latest::default();
+        let weak: Vec<Weak<Interface>> =
+            (0..3000).map(|number| Arc::downgrade(&made(&latest, &titled(number)))).collect();
+        assert_eq!(weak.iter().filter(|weak| weak.strong_count() > 0).count(), 1);
+        assert_eq!(weak.last().unwrap().upgrade().unwrap().doc, "2999");
     }
 }

@@ -29,6 +29,7 @@ impl<'a> Args<'a> {
     /// `BadParams`, naming the parameter: too many, of an unknown name, given twice, or missing.
     pub fn each(self, params: &[Param]) -> Result<Vec<Option<Arg<'a>>>, Fault> {
         let in_flight_limit = match self {
+            Args::Unread => return Err(super::unread()),
             Args::None => by_position(params, std::iter::empty()),
             Args::Values(given) => by_position(params, given.map(Arg::Value)),
             Args::Members(record) => by_name(params, members(record)?.map(|(name, value)| (name, Arg::Value(value)))),

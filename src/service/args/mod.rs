@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::codec::json::TypedJson;
 use crate::codec::tape::{ValueRef, Values};
-use crate::model::fault::Fault;
+use crate::model::fault::{Fault, Kind};
 use crate::model::text::{abridge, shorten};
 use crate::model::value::Value;
 pub use arguments::{ArgValues, KnownParams};
@@ -76,6 +76,8 @@ pub enum Args<'a> {
     Members(ValueRef<'a, 'a>),
     /// A JSON array, by position, or a JSON object, by name.
     Json(&'a RawValue),
+    /// Arguments that only the original bytes of the message have, in a form that is not read here. Reading them fails.
+    Unread,
     /// Arguments by name, each as another call or a configuration brought it; no name is there twice.
     Named(&'a [(&'a str, Arg<'a>)]),
 }
@@ -89,6 +91,7 @@ impl<'a> Args<'a> {
     /// `BadParams`, naming the parameter: too many, too few, of the wrong type, or of an unknown name.
     pub fn take<A: DeserializeOwned>(self) -> Result<A, Fault> {
         let taken = match self {
+            Args::Unread => return Err(unread()),
             Args::None => A::deserialize(ByPosition { given: std::iter::empty::<ValueRef<'a, 'a>>() }),
             Args::Values(given) => A::deserialize(ByPosition { given }),
             Args::Members(record) => A::deserialize(ByName { given: members(record)? }),
@@ -113,6 +116,7 @@ impl<'a> Args<'a> {
         let by_position =
             |values: Result<Vec<Value>, Wrong>| values.map(ArgValues::ByPosition).map_err(Wrong::into_fault);
         match self {
+            Args::Unread => Err(unread()),
             Args::None => Ok(ArgValues::default()),
             Args::Values(given) => by_position(given.map(any).collect()),
             Args::Members(record) => named(members(record)?),
@@ -123,6 +127,11 @@ impl<'a> Args<'a> {
             },
         }
     }
+}
+
+/// The fault of a call that had to be passed on in its original bytes and was not.
+fn unread() -> Fault {
+    Fault::new(Kind::Unreachable, "the server behind this one takes this message no longer; read its description again")
 }
 
 fn any<'de, D: Deserializer<'de>>(value: D) -> Result<Value, Wrong> {

@@ -1,4 +1,4 @@
-//! Where a server is, as a URL says it.
+//! The address of an upstream server, parsed from a URL.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,13 +10,15 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Uri, header};
 use percent_encoding::percent_decode_str;
+use url::{Position, Url};
 
 use crate::model::text::abridge;
 
-/// Where a server is, and by what right it is asked.
+/// The address of an upstream server, with the credentials for it.
 ///
-/// `http://host:port/path`, `https://…`, `unix:/path/of.sock:/path` for HTTP over a unix socket, `scgi://host:port/path` and
-/// `scgi:/path/of.sock:/path` for SCGI. `user:password@` may stand before a host, for basic authentication.
+/// These forms are accepted: `http://host:port/path`, `https://…`, `unix:/path/of.sock:/path` for HTTP over a unix socket,
+/// `scgi://host:port/path` and `scgi:/path/of.sock:/path` for SCGI. `user:password@` before a host is sent as basic
+/// authentication.
 ///
 /// ```
 /// use croupier::upstream::transport::Address;
@@ -26,11 +28,10 @@ use crate::model::text::abridge;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
-    place: Where,
+    endpoint: Endpoint,
     secure: bool,
     scgi: bool,
-    /// The path that a request names, with its query: what stands before it is for the `Host` header to say (RFC 9112,
-    /// section 3.2.1).
+    /// The path and query of requests, in origin form; the server's name is in the `Host` header (RFC 9112, section 3.2.1).
     path: Uri,
     host: HeaderValue,
     authorization: Option<HeaderValue>,
@@ -38,58 +39,59 @@ pub struct Address {
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Where {
-    /// At a port of a host.
+pub(super) enum Endpoint {
+    /// A TCP port. An IPv6 address is without brackets.
     Tcp { host: String, port: u16 },
-    /// At a unix socket.
+    /// A unix socket.
     Unix(PathBuf),
 }
 
-/// A text is no address of a server. The message repeats no password.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A text is not a valid address. The message does not repeat a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct AddressError(String);
 
 impl Address {
-    pub(super) fn place(&self) -> &Where {
-        &self.place
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
-    /// Whether it is asked with TLS.
+    /// Whether the connection uses TLS.
     pub fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// Whether it speaks SCGI instead of HTTP.
+    /// Whether the server is reached over SCGI instead of HTTP.
     pub fn is_scgi(&self) -> bool {
         self.scgi
     }
 
-    /// The path that requests name, with its query.
+    /// The path of requests, with its query.
     pub fn path(&self) -> &str {
         self.path.path_and_query().map_or("/", |path| path.as_str())
     }
 
-    /// The same server at another path, which begins with a slash.
+    /// The same server with another path, which begins with a slash.
     ///
     /// # Errors
-    /// Where it is no path.
-    pub fn at(&self, path: &str) -> Result<Address, AddressError> {
-        let path = PathAndQuery::from_str(path).map_err(|error| wrong(format!("the path is malformed: {error}")))?;
+    /// If `path` is not a valid path.
+    pub fn with_path(&self, path: &str) -> Result<Address, AddressError> {
+        let path = PathAndQuery::from_str(path).map_err(|error| invalid(format!("the path is malformed: {error}")))?;
         Ok(Address { path: path.into(), ..self.clone() })
     }
 
-    /// The same server, asked by this name and password.
+    /// The same server, with this user and password for basic authentication.
     ///
     /// # Errors
-    /// Where they cannot be sent: a name has no colon, and neither has control characters.
+    /// As for [`basic`].
     pub fn with_basic(self, user: &str, password: &str) -> Result<Address, AddressError> {
         Ok(Address { authorization: Some(basic(user, password)?), ..self })
     }
 
-    /// Makes a request one to this server.
-    pub(super) fn address(&self, request: &mut Request<Bytes>) {
+    /// Sets the path (unless the request has one of its own), the `Host` header and the credentials.
+    pub(super) fn apply_to(&self, request: &mut Request<Bytes>) {
         match request.uri().path_and_query().filter(|path| *path != "/").cloned() {
-            Some(other) => *request.uri_mut() = other.into(),
+            Some(own) => *request.uri_mut() = own.into(),
             None => *request.uri_mut() = self.path.clone(),
         }
         request.headers_mut().insert(header::HOST, self.host.clone());
@@ -104,91 +106,96 @@ impl FromStr for Address {
 
     fn from_str(url: &str) -> Result<Address, AddressError> {
         let (scheme, rest) = url.split_once(':').unwrap_or_default();
-        match (scheme.to_ascii_lowercase().as_str(), rest.strip_prefix("//")) {
-            ("http", Some(rest)) => tcp(rest, Some(80)),
-            ("https", Some(rest)) => Ok(Address { secure: true, ..tcp(rest, Some(443))? }),
-            ("scgi", Some(rest)) => Ok(Address { scgi: true, ..tcp(rest, None)? }),
-            ("unix", _) => unix(rest),
-            ("scgi", None) => Ok(Address { scgi: true, ..unix(rest)? }),
-            (_, Some(_)) => {
-                Err(wrong(format!("the scheme `{}` is none of http, https, unix and scgi", abridge(scheme))))
+        match (scheme.to_ascii_lowercase().as_str(), rest.starts_with("//")) {
+            ("http", true) => parse_tcp(url),
+            ("https", true) => Ok(Address { secure: true, ..parse_tcp(url)? }),
+            ("scgi", true) => Ok(Address { scgi: true, ..parse_tcp(url)? }),
+            ("unix", _) => parse_unix(rest),
+            ("scgi", false) => Ok(Address { scgi: true, ..parse_unix(rest)? }),
+            (_, true) => {
+                Err(invalid(format!("the scheme `{}` is none of http, https, unix and scgi", abridge(scheme))))
             }
-            (_, None) => Err(wrong("a URL begins with `http://`, `https://`, `unix:/` or `scgi:`")),
+            (_, false) => Err(invalid("a URL begins with `http://`, `https://`, `unix:/` or `scgi:`")),
         }
     }
 }
 
-/// What stands behind `http://`.
-fn tcp(rest: &str, usual: Option<u16>) -> Result<Address, AddressError> {
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let (authorization, host) = match authority.rsplit_once('@') {
-        Some((user, host)) => (Some(credentials(user)?), host),
-        None => (None, authority),
+/// Parses a URL with a host. The port may be left out where the scheme has a default: 80 or 443.
+fn parse_tcp(url: &str) -> Result<Address, AddressError> {
+    let url = Url::parse(url).map_err(|error| invalid(format!("the URL is malformed: {error}")))?;
+    let name = url.host_str().filter(|name| !name.is_empty()).ok_or_else(|| invalid("the URL names no host"))?;
+    let port = url.port_or_known_default().ok_or_else(|| invalid("the URL names no port"))?;
+    let authorization = match (url.username(), url.password()) {
+        ("", None) => None,
+        (user, password) => Some(credentials(user, password.unwrap_or_default())?),
     };
-    let uri: Uri =
-        format!("http://{host}{path}").parse().map_err(|error| wrong(format!("the URL is malformed: {error}")))?;
-    let name = uri.host().filter(|name| !name.is_empty()).ok_or_else(|| wrong("the URL names no host"))?;
-    let port = uri.port_u16().or(usual).ok_or_else(|| wrong("the URL names no port"))?;
-    let place = Where::Tcp { host: name.trim_matches(['[', ']']).to_owned(), port };
-    let host = HeaderValue::from_str(host).map_err(|_| wrong("the URL's host has characters that no host has"))?;
-    Ok(Address { place, secure: false, scgi: false, path: origin(&uri), host, authorization })
+    let path = parse_path(&url[Position::BeforePath..Position::AfterQuery])?;
+    let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort])
+        .map_err(|_| invalid("the URL's host has characters that a header cannot hold"))?;
+    let endpoint = Endpoint::Tcp { host: name.trim_matches(['[', ']']).to_owned(), port };
+    Ok(Address { endpoint, secure: false, scgi: false, path, host, authorization })
 }
 
-/// What stands behind `unix:`: the path of a socket, and behind `:` the path of a request, `/` if there is none.
-fn unix(rest: &str) -> Result<Address, AddressError> {
+/// Parses what follows `unix:`: the path of a socket and, after `:`, the path of requests, which is `/` by default.
+///
+/// The `url` crate cannot read this form: to it, all of this is one path.
+fn parse_unix(rest: &str) -> Result<Address, AddressError> {
     let (socket, path) = match rest.split_once(":/") {
         Some((socket, path)) => (socket, path),
         None => (rest, ""),
     };
     if !socket.starts_with('/') {
-        return Err(wrong("the path of a unix socket begins with a slash: `unix:/run/server.sock:/RPC2`"));
+        return Err(invalid("the path of a unix socket begins with a slash: `unix:/run/server.sock:/RPC2`"));
     }
-    let uri = format!("http://localhost/{path}");
-    let uri = uri.parse().map_err(|error| wrong(format!("the path behind the socket is malformed: {error}")))?;
-    let path = origin(&uri);
-    let (place, host) = (Where::Unix(socket.into()), HeaderValue::from_static("localhost"));
-    Ok(Address { place, secure: false, scgi: false, path, host, authorization: None })
+    if !cfg!(unix) {
+        return Err(invalid("unix sockets are not available on this system; use a TCP port"));
+    }
+    let path = parse_path(&format!("/{path}"))?;
+    let (endpoint, host) = (Endpoint::Unix(socket.into()), HeaderValue::from_static("localhost"));
+    Ok(Address { endpoint, secure: false, scgi: false, path, host, authorization: None })
 }
 
-/// A URI's path and query, alone.
-fn origin(uri: &Uri) -> Uri {
-    uri.path_and_query().cloned().map(Uri::from).unwrap_or_default()
+fn parse_path(path: &str) -> Result<Uri, AddressError> {
+    // Unlike those of http and https, a path of scgi may be empty.
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let parsed: PathAndQuery =
+        path.parse().map_err(|error| invalid(format!("the URL's path is malformed: {error}")))?;
+    Ok(parsed.into())
 }
 
-fn credentials(user: &str) -> Result<HeaderValue, AddressError> {
-    let (user, password) = user.split_once(':').unwrap_or((user, ""));
+/// Credentials as a URL has them: percent-encoded.
+fn credentials(user: &str, password: &str) -> Result<HeaderValue, AddressError> {
     let decoded = |text| percent_decode_str(text).decode_utf8();
     match (decoded(user), decoded(password)) {
         (Ok(user), Ok(password)) => basic(&user, &password),
-        _ => Err(wrong("the URL's user name or password is not UTF-8")),
+        _ => Err(invalid("the URL's user name or password is not UTF-8")),
     }
 }
 
-/// The header of basic authentication (RFC 7617).
+/// The value of an `Authorization` header for basic authentication (RFC 7617).
 ///
 /// # Errors
-/// Where the name has a colon, or one of them has control characters.
+/// If the user name has a colon, or either has control characters.
 pub fn basic(user: &str, password: &str) -> Result<HeaderValue, AddressError> {
     if user.contains(':') || [user, password].into_iter().any(|text| text.chars().any(char::is_control)) {
-        return Err(wrong("a user name has no colon, and neither it nor a password has control characters"));
+        return Err(invalid("a user name has no colon, and neither it nor a password has control characters"));
     }
     let value = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
-    let mut value = HeaderValue::from_str(&value).map_err(|error| wrong(error.to_string()))?;
+    let mut value = HeaderValue::from_str(&value).map_err(|error| invalid(error.to_string()))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-fn wrong(message: impl Into<String>) -> AddressError {
+fn invalid(message: impl Into<String>) -> AddressError {
     AddressError(message.into())
 }
 
 impl fmt::Display for Address {
-    /// The server without its path, user and password.
+    /// The server, without path, user and password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Where::Tcp { .. } => f.write_str(self.host.to_str().unwrap_or_default()),
-            Where::Unix(path) => write!(f, "unix:{}", path.display()),
+        match &self.endpoint {
+            Endpoint::Tcp { .. } => f.write_str(self.host.to_str().unwrap_or_default()),
+            Endpoint::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
@@ -199,14 +206,6 @@ impl fmt::Debug for Address {
     }
 }
 
-impl fmt::Display for AddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for AddressError {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,9 +214,9 @@ mod tests {
         url.parse().unwrap()
     }
 
-    fn asked(address: &Address) -> Request<Bytes> {
+    fn applied(address: &Address) -> Request<Bytes> {
         let mut request = Request::new(Bytes::new());
-        address.address(&mut request);
+        address.apply_to(&mut request);
         request
     }
 
@@ -231,9 +230,9 @@ mod tests {
             ("scgi://127.0.0.1:5000/RPC2", "127.0.0.1", 5000, "/RPC2", "127.0.0.1:5000"),
         ] {
             let address = parsed(url);
-            assert_eq!(address.place, Where::Tcp { host: host.to_owned(), port }, "{url}");
+            assert_eq!(address.endpoint, Endpoint::Tcp { host: host.to_owned(), port }, "{url}");
             assert_eq!((address.path(), address.to_string().as_str()), (path, named));
-            assert_eq!(asked(&address).headers()[header::HOST], named);
+            assert_eq!(applied(&address).headers()[header::HOST], named);
             assert_eq!((address.is_secure(), address.is_scgi()), (url.starts_with("https"), url.starts_with("scgi")));
         }
     }
@@ -241,20 +240,20 @@ mod tests {
     #[test]
     fn user_and_password_are_taken_out_of_the_url_and_unescaped() {
         let address = parsed("http://ann:p%40ss:w%2ford@wheel/RPC2");
-        assert_eq!(asked(&address).uri(), "/RPC2");
+        assert_eq!(applied(&address).uri(), "/RPC2");
         let expected = format!("Basic {}", STANDARD.encode("ann:p@ss:w/ord"));
-        assert_eq!(asked(&address).headers()[header::AUTHORIZATION], expected);
+        assert_eq!(applied(&address).headers()[header::AUTHORIZATION], expected);
         assert!(!format!("{address:?} {address}").contains("ann"));
-        assert!(!asked(&parsed("http://wheel/a@b")).headers().contains_key(header::AUTHORIZATION));
+        assert!(!applied(&parsed("http://wheel/a@b")).headers().contains_key(header::AUTHORIZATION));
         let other = parsed("http://ann@wheel/").with_basic("bob", "x").unwrap();
-        assert_eq!(asked(&other).headers()[header::AUTHORIZATION], "Basic Ym9iOng=");
+        assert_eq!(applied(&other).headers()[header::AUTHORIZATION], "Basic Ym9iOng=");
     }
 
     #[test]
     fn a_unix_socket_has_a_path_of_its_own() {
         for url in ["unix:/run/app:1.sock:/RPC2", "scgi:/run/app:1.sock:/RPC2"] {
             let address = parsed(url);
-            assert_eq!((&address.place, address.path()), (&Where::Unix("/run/app:1.sock".into()), "/RPC2"));
+            assert_eq!((&address.endpoint, address.path()), (&Endpoint::Unix("/run/app:1.sock".into()), "/RPC2"));
             assert_eq!(address.is_scgi(), url.starts_with("scgi"));
         }
         assert_eq!(parsed("unix:/run/app.sock").path(), "/");
@@ -262,9 +261,9 @@ mod tests {
 
     #[test]
     fn a_server_has_other_paths() {
-        let address = parsed("https://ann:b@wheel:1/RPC2").at("/wsdl?a=b").unwrap();
+        let address = parsed("https://ann:b@wheel:1/RPC2").with_path("/wsdl?a=b").unwrap();
         assert_eq!((address.path(), address.is_secure()), ("/wsdl?a=b", true));
-        assert!(address.at("no path").is_err());
+        assert!(address.with_path("no path").is_err());
     }
 
     #[test]

@@ -1,162 +1,210 @@
-//! One server, or several of which any will do: whose turn it is, and what is done where one cannot be reached.
+//! Picks the server for each request, and tries the next one if a server cannot be reached.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::address::Address;
 use super::body::Incoming;
-use super::connect::{Place, Stream};
-use super::error::{Failed, Late, TransportError};
-use super::pool::Kept;
+use super::connect::{ByteStream, Connector};
+use super::error::{LateError, SendFailure, TransportError};
+use super::http1::Http1Connection;
+use super::http2::Http2Connection;
+use super::pool::{Pool, ThreadPool};
+use super::time_limit::TimeLimit;
 use super::tls::TlsError;
-use super::{Repeat, TransportOptions, http1, http2, scgi};
+use super::{Repeat, TransportOptions, scgi};
 use crate::model::fault::BoxError;
 
-/// How long a server that could not be reached is passed over, if there are others.
+/// How long a server that could not be reached is tried only after the others.
 const PASSED_OVER: Duration = Duration::from_secs(5);
 
-/// The servers of a transport.
-pub(super) struct Servers {
-    all: Box<[Server]>,
-    /// How many requests there were: where the search for the next one's server begins.
+/// The servers of a transport, which take turns.
+pub(super) struct Balancer {
+    servers: Box<[BalancedServer]>,
+    /// The number of requests so far: the index of the next request's first server, modulo the number of servers.
     turn: AtomicUsize,
-    /// When time began, for the marks of servers that are passed over.
-    since: Instant,
+    /// The origin of the times in `passed_over`.
+    start: Instant,
     options: TransportOptions,
 }
 
 /// One server, and the connections to it.
-struct Server {
+struct BalancedServer {
     address: Address,
-    place: Place,
-    kept: Kept,
-    /// Until when it is passed over, in milliseconds.
+    connector: Connector,
+    pool: Pool,
+    /// Until when the server is tried after the others, in milliseconds since `Balancer::start`.
     passed_over: AtomicU64,
 }
 
-impl Servers {
-    pub(super) fn new(addresses: Vec<Address>, options: TransportOptions) -> Result<Servers, TlsError> {
-        let secure = addresses.iter().any(Address::is_secure).then(|| options.tls.client()).transpose()?;
-        let all = addresses.into_iter().map(|address| Server {
-            place: Place::of(&address, secure.clone()),
-            kept: Kept::new(options.idle, options.spare),
+/// A new connection.
+enum Opened {
+    Http1(Http1Connection),
+    Http2(Http2Connection),
+    Scgi(ByteStream),
+}
+
+/// An error, with the request if nothing of it was sent: then another server may be tried.
+type Failed = (TransportError, Option<Request<Bytes>>);
+
+impl Balancer {
+    pub(super) fn new(addresses: Vec<Address>, options: TransportOptions) -> Result<Balancer, TlsError> {
+        let tls = addresses.iter().any(Address::is_secure).then(|| options.tls.config()).transpose()?;
+        let servers = addresses.into_iter().map(|address| BalancedServer {
+            connector: Connector::new(&address, tls.clone()),
+            pool: Pool::new(options.idle, options.max_idle),
             passed_over: AtomicU64::new(0),
             address,
         });
-        Ok(Servers { all: all.collect(), turn: AtomicUsize::new(0), since: Instant::now(), options })
+        Ok(Balancer { servers: servers.collect(), turn: AtomicUsize::new(0), start: Instant::now(), options })
     }
 
     pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
-        self.all.iter().map(|server| &server.address)
+        self.servers.iter().map(|server| &server.address)
     }
 
     pub(super) async fn send(
         &self,
         request: Request<Bytes>,
         repeat: Repeat,
+        deadline: Option<Instant>,
     ) -> Result<Response<Incoming>, TransportError> {
-        if let [only] = &*self.all {
-            return only.send(request, repeat, &self.options).await.map_err(|(error, _)| error);
+        // Most upstreams are one server: no list of candidates is built for them.
+        if let [only] = &*self.servers {
+            return only.send(request, repeat, deadline, &self.options).await.map_err(|(error, _)| error);
         }
         let mut unsent = request;
-        let mut last = None;
-        for server in self.in_turn() {
-            match server.send(unsent, repeat, &self.options).await {
+        let mut last_error = None;
+        for server in self.candidates() {
+            match server.send(unsent, repeat, deadline, &self.options).await {
                 Ok(response) => return Ok(response),
                 Err((error, Some(request))) => {
-                    server.pass_over(self.since);
-                    (unsent, last) = (request, Some(error));
+                    server.pass_over(self.start);
+                    (unsent, last_error) = (request, Some(error));
                 }
                 Err((error, None)) => return Err(error),
             }
         }
-        Err(last.unwrap_or_else(TransportError::nowhere))
+        Err(last_error.unwrap_or_else(TransportError::no_server))
     }
 
-    /// The servers in the order in which they are tried: each has its turn, those that were not reached come last.
-    fn in_turn(&self) -> Vec<&Server> {
-        let (count, now) = (self.all.len(), millis(self.since));
+    /// The servers in the order in which they are tried: round robin, those that were not reached last.
+    fn candidates(&self) -> Vec<&BalancedServer> {
+        let count = self.servers.len();
+        let now = millis_since(self.start);
         let first = self.turn.fetch_add(1, Relaxed) % count.max(1);
-        let mut servers: Vec<_> = self.all.iter().cycle().skip(first).take(count).collect();
+        let mut servers: Vec<_> = self.servers.iter().cycle().skip(first).take(count).collect();
+        // The sort is stable: within both halves the turns remain.
         servers.sort_by_key(|server| server.passed_over.load(Relaxed) > now);
         servers
     }
 }
 
-impl Server {
-    /// Sends a request; gives it back where nothing of it was sent.
+impl BalancedServer {
+    /// Sends a request over a pooled connection, or over a new one.
     async fn send(
         &self,
         request: Request<Bytes>,
         repeat: Repeat,
+        deadline: Option<Instant>,
         options: &TransportOptions,
-    ) -> Result<Response<Incoming>, (TransportError, Option<Request<Bytes>>)> {
-        let mut request = self.addressed(request, options);
-        if !self.place.is_scgi() {
-            while let Some(kept) = self.kept.take().await {
-                let again = (repeat == Repeat::Harmless).then(|| request.clone());
-                let failed = match kept.send(request, options.answer, &self.kept).await {
+    ) -> Result<Response<Incoming>, Failed> {
+        let limit = TimeLimit { timeout: options.response, deadline };
+        let mut request = self.prepare(request, options);
+        if !self.connector.is_scgi() {
+            while let Some(connection) = self.pool.take().await {
+                let copy = (repeat == Repeat::Harmless).then(|| request.clone());
+                let failure = match connection.send(request, limit, &self.pool).await {
                     Ok(response) => return Ok(response),
-                    Err(failed) => failed,
+                    Err(failure) => failure,
                 };
-                match (failed.unsent, again) {
+                match (failure.unsent, copy) {
                     (Some(unsent), _) => request = unsent,
-                    // Over one that is new, since what else is kept may be just as broken, and twice is enough.
-                    (None, Some(again)) if !failed.cause.is::<Late>() => {
-                        request = again;
+                    // Not over another pooled connection, which may be just as broken: a request is sent at most twice.
+                    (None, Some(copy)) if !failure.cause.is::<LateError>() => {
+                        request = copy;
                         break;
                     }
-                    _ => return Err((self.broken(failed.cause), None)),
+                    _ => return Err((self.broken(failure.cause), None)),
                 }
             }
         }
-        // Seldom, and large: not in every request's future.
-        Box::pin(self.send_anew(request, options)).await
+        // Boxed, because this is rare, and would make the future of every request larger.
+        Box::pin(self.send_over_new(request, deadline, options)).await
     }
 
-    /// Connects and sends a request; gives it back where nothing of it was sent.
-    async fn send_anew(
+    async fn send_over_new(
         &self,
         request: Request<Bytes>,
+        deadline: Option<Instant>,
         options: &TransportOptions,
-    ) -> Result<Response<Incoming>, (TransportError, Option<Request<Bytes>>)> {
-        let stream = match timeout(options.connect, self.place.connect()).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err((self.unreached(error.into()), Some(request))),
-            Err(_) => {
-                let why = format!("no connection within {:?}", options.connect);
-                return Err((self.unreached(why.into()), Some(request)));
+    ) -> Result<Response<Incoming>, Failed> {
+        let connecting = TimeLimit { timeout: options.connect, deadline };
+        let connection = match connecting.run(self.open(options)).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return Err((self.unreached(error), Some(request))),
+            Err(LateError::Timeout(limit)) => {
+                return Err((self.unreached(format!("no connection within {limit:?}").into()), Some(request)));
             }
+            // There is no time left to try another server.
+            Err(late @ LateError::Deadline) => return Err((self.unreached(late.into()), None)),
         };
-        self.begin(stream, request, options).await.map_err(|failed| match failed.unsent {
-            Some(unsent) => (self.unreached(failed.cause), Some(unsent)),
-            None => (self.broken(failed.cause), None),
+        let limit = TimeLimit { timeout: options.response, deadline };
+        let sent = match connection {
+            Opened::Http1(connection) => connection.send(request, limit, self.pool.own().clone()).await,
+            Opened::Http2(connection) => connection.send(request, limit).await,
+            Opened::Scgi(stream) => scgi::send(stream, request, limit).await,
+        };
+        sent.map_err(|SendFailure { cause, unsent }| match unsent {
+            Some(unsent) => (self.unreached(cause), Some(unsent)),
+            None => (self.broken(cause), None),
         })
     }
 
-    /// Sends a request over a connection that is new.
-    async fn begin(
-        &self,
-        stream: Stream,
-        request: Request<Bytes>,
-        options: &TransportOptions,
-    ) -> Result<Response<Incoming>, Failed> {
-        if self.place.is_scgi() {
-            return scgi::send(stream, request, options.answer).await;
+    /// Opens a connection, or joins the HTTP/2 connection that another request of this thread opens.
+    ///
+    /// Whether a connection is HTTP/2 is known only once it is open. Without the wait, n first requests would open n
+    /// connections of which n - 1 are closed again. Requests to a server that has negotiated HTTP/1.1 do not wait.
+    async fn open(&self, options: &TransportOptions) -> Result<Opened, BoxError> {
+        let may_be_http2 = !self.connector.is_scgi()
+            && (options.http2 || (self.connector.is_secure() && !self.pool.negotiated_http1()));
+        let thread = self.pool.own().clone();
+        if !may_be_http2 {
+            return self.connect(options, &thread).await;
         }
-        if stream.is_http2() || options.http2 {
-            return http2::Connection::open(stream).await?.send(request, options.answer, self.kept.own()).await;
+        let opening = thread.opening().await;
+        if let Some(shared) = thread.shared() {
+            return Ok(Opened::Http2(shared));
         }
-        http1::Connection::open(stream).await?.send(request, options.answer, self.kept.own().clone()).await
+        if !options.http2 && self.pool.negotiated_http1() {
+            // Another request has found this out meanwhile. All that have waited now connect at the same time.
+            drop(opening);
+        }
+        self.connect(options, &thread).await
     }
 
-    /// The request as this server is to have it.
-    fn addressed(&self, mut request: Request<Bytes>, options: &TransportOptions) -> Request<Bytes> {
-        self.address.address(&mut request);
+    async fn connect(&self, options: &TransportOptions, thread: &ThreadPool) -> Result<Opened, BoxError> {
+        let stream = self.connector.connect().await?;
+        if self.connector.is_scgi() {
+            return Ok(Opened::Scgi(stream));
+        }
+        let is_http2 = options.http2 || stream.is_http2();
+        self.pool.set_negotiated_http1(!is_http2);
+        if is_http2 {
+            let connection = Http2Connection::open(stream).await?;
+            thread.share(&connection);
+            return Ok(Opened::Http2(connection));
+        }
+        Ok(Opened::Http1(Http1Connection::open(stream).await?))
+    }
+
+    /// Adds what the server's address and the options say.
+    fn prepare(&self, mut request: Request<Bytes>, options: &TransportOptions) -> Request<Bytes> {
+        self.address.apply_to(&mut request);
         for (name, value) in &options.headers {
             request.headers_mut().insert(name, value.clone());
         }
@@ -164,19 +212,19 @@ impl Server {
     }
 
     fn unreached(&self, cause: BoxError) -> TransportError {
-        TransportError::new(self.address.to_string(), false, cause)
+        TransportError::unreached(self.address.to_string(), cause)
     }
 
     fn broken(&self, cause: BoxError) -> TransportError {
-        TransportError::new(self.address.to_string(), true, cause)
+        TransportError::broken(self.address.to_string(), cause)
     }
 
-    fn pass_over(&self, since: Instant) {
-        let until = millis(since).saturating_add(u64::try_from(PASSED_OVER.as_millis()).unwrap_or(u64::MAX));
-        self.passed_over.store(until, Relaxed);
+    fn pass_over(&self, start: Instant) {
+        let duration = u64::try_from(PASSED_OVER.as_millis()).unwrap_or(u64::MAX);
+        self.passed_over.store(millis_since(start).saturating_add(duration), Relaxed);
     }
 }
 
-fn millis(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+fn millis_since(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The body of a response, as it comes in.
+//! The body of a response.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,77 +10,101 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::error::{Late, TransportError};
-use super::http1::Connection;
-use super::pool::Keeper;
+use super::error::{LateError, TransportError};
+use super::http1::Http1Connection;
+use super::pool::ThreadPool;
 use super::scgi;
 use crate::model::fault::BoxError;
 
-/// Memory set aside at once for an answer that says how long it is, in bytes.
-const FIRST: u64 = 1 << 20;
-/// How many bytes must come while the time that an answer may pause goes by: a byte now and then is no answer.
-const PACE: usize = 4096;
+/// The memory that is allocated at once for a body of known length, in bytes. More is allocated as the body arrives: the
+/// length is the word of the server alone.
+const FIRST_CAPACITY: u64 = 1 << 20;
+/// How many bytes must arrive within the time limit for a pause. A server that sends single bytes does not reset the limit.
+const MIN_PROGRESS: usize = 4096;
 
-/// A body that comes from a server. Whoever reads it to its end gives the connection back.
+/// The body of a response, as it arrives. Reading it to its end returns the connection to the pool.
+///
+/// A body may pause only for a limited time. The time counts while the reader waits for data, not while the reader does
+/// something else: a slow client of the gateway is not held against the upstream.
 pub struct Incoming {
-    from: From,
-    /// How long it may pause.
+    source: BodySource,
+    /// The time limit for a pause.
     limit: Duration,
-    /// Ends when it has paused for too long; it counts only while somebody waits.
-    pause: Option<Pin<Box<Sleep>>>,
-    /// Since when somebody waits.
-    waiting: Option<Instant>,
-    /// How long was waited before, for the last few bytes.
+    /// When the whole body must have arrived.
+    deadline: Option<Instant>,
+    /// Fires when the body has paused for too long.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Since when the reader waits for data; `None` if it does not.
+    waiting_since: Option<Instant>,
+    /// How long the reader has waited for the last `progress` bytes.
     waited: Duration,
-    /// How many bytes these are.
-    since: usize,
+    progress: usize,
 }
 
-enum From {
-    Single { body: hyper::body::Incoming, connection: Option<(Connection, Keeper)> },
-    Shared(hyper::body::Incoming),
-    Scgi(scgi::Rest),
+enum BodySource {
+    /// A connection for one request at a time. It is dropped, not pooled, if the body is not read to its end.
+    Http1 {
+        body: hyper::body::Incoming,
+        connection: Option<(Http1Connection, ThreadPool)>,
+    },
+    /// A stream of a shared connection.
+    Http2(hyper::body::Incoming),
+    Scgi(scgi::ScgiBody),
 }
 
 impl Incoming {
     pub(super) fn http1(
         body: hyper::body::Incoming,
-        connection: Connection,
+        connection: Http1Connection,
         limit: Duration,
-        keeper: Keeper,
+        pool: ThreadPool,
     ) -> Incoming {
-        let mut incoming = Incoming::of(From::Single { body, connection: Some((connection, keeper)) }, limit);
+        let mut incoming = Incoming::new(BodySource::Http1 { body, connection: Some((connection, pool)) }, limit);
         if incoming.is_end_stream() {
-            incoming.give_back();
+            incoming.return_connection();
         }
         incoming
     }
 
     pub(super) fn http2(body: hyper::body::Incoming, limit: Duration) -> Incoming {
-        Incoming::of(From::Shared(body), limit)
+        Incoming::new(BodySource::Http2(body), limit)
     }
 
-    pub(super) fn scgi(rest: scgi::Rest, limit: Duration) -> Incoming {
-        Incoming::of(From::Scgi(rest), limit)
+    pub(super) fn scgi(body: scgi::ScgiBody, limit: Duration) -> Incoming {
+        Incoming::new(BodySource::Scgi(body), limit)
     }
 
-    fn of(from: From, limit: Duration) -> Incoming {
-        Incoming { from, limit, pause: None, waiting: None, waited: Duration::ZERO, since: 0 }
+    fn new(source: BodySource, limit: Duration) -> Incoming {
+        Incoming {
+            source,
+            limit,
+            deadline: None,
+            timer: None,
+            waiting_since: None,
+            waited: Duration::ZERO,
+            progress: 0,
+        }
+    }
+
+    /// The same body, which must have arrived before `deadline` if there is one.
+    pub fn with_deadline(self, deadline: Option<std::time::Instant>) -> Incoming {
+        Incoming { deadline: deadline.map(Into::into), ..self }
     }
 
     /// The whole body, of at most `limit` bytes.
     ///
     /// # Errors
-    /// Where it is larger, breaks off or pauses for too long.
+    /// If it is larger, breaks off, pauses for too long, or is not complete before its deadline.
     pub async fn collect(mut self, limit: usize) -> Result<Bytes, TransportError> {
         let announced = self.size_hint().lower();
         if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
             return Err(TransportError::too_large(limit));
         }
+        // A body that arrives as one piece, as most do, is returned without a copy.
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
         while let Some(frame) = self.frame().await {
-            let frame = frame.map_err(|error| TransportError::new(String::new(), true, error))?;
+            let frame = frame.map_err(|error| TransportError::broken_off(error))?;
             let Ok(data) = frame.into_data() else { continue };
             if first.len().max(all.len()) + data.len() > limit {
                 return Err(TransportError::too_large(limit));
@@ -93,7 +117,9 @@ impl Incoming {
                 continue;
             }
             if all.is_empty() {
-                all.reserve(usize::try_from(announced.min(FIRST)).unwrap_or_default().max(first.len() + data.len()));
+                all.reserve(
+                    usize::try_from(announced.min(FIRST_CAPACITY)).unwrap_or_default().max(first.len() + data.len()),
+                );
                 all.extend_from_slice(&first);
             }
             all.extend_from_slice(&data);
@@ -101,57 +127,62 @@ impl Incoming {
         Ok(if all.is_empty() { first } else { all.freeze() })
     }
 
-    /// Gives the connection back: all has been read.
-    fn give_back(&mut self) {
-        if let From::Single { connection, .. } = &mut self.from
-            && let Some((connection, keeper)) = connection.take()
+    /// Returns the connection to the pool, once the body has been read to its end.
+    fn return_connection(&mut self) {
+        if let BodySource::Http1 { connection, .. } = &mut self.source
+            && let Some((connection, pool)) = connection.take()
         {
-            keeper.keep(connection);
+            pool.put(connection);
         }
     }
 
-    /// Lets go of a connection over which nobody can ask any more.
-    fn let_go(&mut self) {
-        if let From::Single { connection, .. } = &mut self.from {
+    /// Closes a connection that has failed.
+    fn drop_connection(&mut self) {
+        if let BodySource::Http1 { connection, .. } = &mut self.source {
             *connection = None;
         }
     }
 
-    /// Stops the clock, and puts it back where enough has come.
-    fn has_come(&mut self, bytes: usize) {
-        self.since += bytes;
-        if let Some(waiting) = self.waiting.take() {
-            self.waited += waiting.elapsed();
+    /// Stops the clock, and sets it back if enough data has arrived.
+    fn record_progress(&mut self, bytes: usize) {
+        self.progress += bytes;
+        if let Some(since) = self.waiting_since.take() {
+            self.waited += since.elapsed();
         }
-        if self.since >= PACE {
-            (self.since, self.waited) = (0, Duration::ZERO);
+        if self.progress >= MIN_PROGRESS {
+            (self.progress, self.waited) = (0, Duration::ZERO);
         }
     }
 
-    /// Whether it has paused for too long.
-    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.waiting.is_none() {
+    /// Becomes ready when the body has paused for too long, or its deadline has passed.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<LateError> {
+        if self.waiting_since.is_none() {
             let now = Instant::now();
-            let end = now + self.limit.saturating_sub(self.waited);
-            self.waiting = Some(now);
-            match &mut self.pause {
-                Some(pause) => pause.as_mut().reset(end),
-                None => self.pause = Some(Box::pin(sleep_until(end))),
+            let pause_end = now + self.limit.saturating_sub(self.waited);
+            let end = self.deadline.map_or(pause_end, |deadline| deadline.min(pause_end));
+            self.waiting_since = Some(now);
+            match &mut self.timer {
+                Some(timer) => timer.as_mut().reset(end),
+                None => self.timer = Some(Box::pin(sleep_until(end))),
             }
         }
-        self.pause.as_mut().map_or(Poll::Pending, |pause| pause.as_mut().poll(cx))
+        let Some(timer) = &mut self.timer else { return Poll::Pending };
+        ready!(timer.as_mut().poll(cx));
+        let deadline_passed = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        Poll::Ready(if deadline_passed { LateError::Deadline } else { LateError::Timeout(self.limit) })
     }
 
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let (body, connection) = match &mut self.from {
-            From::Single { body, connection } => (body, connection.as_mut()),
-            From::Shared(body) => (body, None),
-            From::Scgi(rest) => return rest.poll_frame(cx),
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let (body, connection) = match &mut self.source {
+            BodySource::Http1 { body, connection } => (body, connection.as_mut()),
+            BodySource::Http2(body) => (body, None),
+            BodySource::Scgi(body) => return body.poll_frame(cx),
         };
         let mut body = Pin::new(body);
         if let Poll::Ready(frame) = body.as_mut().poll_frame(cx) {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
+        // The reader drives the HTTP/1.1 connection: without this, no further byte of the body would be read.
         let Some((connection, _)) = connection else { return Poll::Pending };
         connection.drive(cx);
         body.poll_frame(cx).map_err(Into::into)
@@ -164,37 +195,37 @@ impl Body for Incoming {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        match this.poll_more(cx) {
+        match this.poll_source(cx) {
             Poll::Ready(frame) => {
                 if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(|frame| frame.data_ref())) {
-                    this.has_come(data.map_or(0, Bytes::len));
+                    this.record_progress(data.map_or(0, Bytes::len));
                 }
-                // A body in chunks is at its end only when there is nothing more of it.
+                // A chunked body is complete only at the frame after its last data, which is `None`.
                 match &frame {
-                    Some(Err(_)) => this.let_go(),
+                    Some(Err(_)) => this.drop_connection(),
                     Some(Ok(_)) if !this.is_end_stream() => {}
-                    _ => this.give_back(),
+                    _ => this.return_connection(),
                 }
                 Poll::Ready(frame)
             }
             Poll::Pending => {
-                ready!(this.poll_pause(cx));
-                Poll::Ready(Some(Err(Late(this.limit).into())))
+                let late = ready!(this.poll_timer(cx));
+                Poll::Ready(Some(Err(late.into())))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.from {
-            From::Single { body, .. } | From::Shared(body) => body.is_end_stream(),
-            From::Scgi(_) => false,
+        match &self.source {
+            BodySource::Http1 { body, .. } | BodySource::Http2(body) => body.is_end_stream(),
+            BodySource::Scgi(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.from {
-            From::Single { body, .. } | From::Shared(body) => body.size_hint(),
-            From::Scgi(rest) => rest.size_hint(),
+        match &self.source {
+            BodySource::Http1 { body, .. } | BodySource::Http2(body) => body.size_hint(),
+            BodySource::Scgi(body) => body.size_hint(),
         }
     }
 }

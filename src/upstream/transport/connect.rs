@@ -1,98 +1,101 @@
-//! Connections being made: to a host, with or without TLS, or to a unix socket.
+//! Opens connections: TCP, TLS over TCP, or a unix socket.
 
 use std::io;
-use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::Secure;
-use super::address::{Address, Where};
+use super::address::{Address, Endpoint};
+use super::tls::TlsConfig;
 use crate::http::coalesce::{SMALL, joined};
 
-/// Where a server listens.
-pub(super) struct Place {
-    at: At,
-    secure: Option<Secure>,
+/// Opens connections to one address.
+pub(super) struct Connector {
+    endpoint: Endpoint,
+    tls: Option<TlsConfig>,
     scgi: bool,
 }
 
-enum At {
-    Tcp { host: String, port: u16 },
-    Unix(Arc<Path>),
-}
-
-/// A connection.
-pub(super) enum Stream {
+/// The byte stream of a connection.
+pub(super) enum ByteStream {
     Tcp(TcpStream),
+    #[cfg(unix)]
     Unix(UnixStream),
+    // Boxed, because the state of a TLS session is larger than a kilobyte.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Place {
-    pub(super) fn of(address: &Address, secure: Option<Secure>) -> Place {
-        let at = match address.place() {
-            Where::Tcp { host, port } => At::Tcp { host: host.clone(), port: *port },
-            Where::Unix(path) => At::Unix(path.as_path().into()),
-        };
-        Place { at, secure: secure.filter(|_| address.is_secure()), scgi: address.is_scgi() }
+impl Connector {
+    pub(super) fn new(address: &Address, tls: Option<TlsConfig>) -> Connector {
+        let tls = tls.filter(|_| address.is_secure());
+        Connector { endpoint: address.endpoint().clone(), tls, scgi: address.is_scgi() }
     }
 
     pub(super) fn is_scgi(&self) -> bool {
         self.scgi
     }
 
-    pub(super) async fn connect(&self) -> io::Result<Stream> {
-        let (host, port) = match &self.at {
-            At::Tcp { host, port } => (host.as_str(), *port),
-            At::Unix(path) => return UnixStream::connect(path).await.map(Stream::Unix),
+    pub(super) fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    pub(super) async fn connect(&self) -> io::Result<ByteStream> {
+        let (host, port) = match &self.endpoint {
+            Endpoint::Tcp { host, port } => (host.as_str(), *port),
+            #[cfg(unix)]
+            Endpoint::Unix(path) => return UnixStream::connect(path).await.map(ByteStream::Unix),
+            // An `Address` with a unix socket cannot be parsed on such a system.
+            #[cfg(not(unix))]
+            Endpoint::Unix(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
         let stream = TcpStream::connect((host, port)).await?;
-        // Without it the kernel may hold back the end of a request until the server acknowledges its start.
+        // With Nagle's algorithm, the kernel may hold back the end of a request until the server acknowledges its start.
         stream.set_nodelay(true)?;
-        let Some(secure) = &self.secure else { return Ok(Stream::Tcp(stream)) };
+        let Some(tls) = &self.tls else { return Ok(ByteStream::Tcp(stream)) };
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        let stream = TlsConnector::from(secure.clone()).connect(name, stream).await?;
-        Ok(Stream::Tls(Box::new(stream)))
+        let stream = TlsConnector::from(tls.clone()).connect(name, stream).await?;
+        Ok(ByteStream::Tls(Box::new(stream)))
     }
 }
 
-impl Stream {
+impl ByteStream {
     pub(super) fn is_secure(&self) -> bool {
-        matches!(self, Stream::Tls(_))
+        matches!(self, ByteStream::Tls(_))
     }
 
-    /// Whether both sides have agreed on HTTP/2.
+    /// Whether client and server have negotiated HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
-        matches!(self, Stream::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2"))
+        matches!(self, ByteStream::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2"))
     }
 }
 
-macro_rules! each {
+macro_rules! with_stream {
     ($self:ident, $stream:ident => $do:expr) => {
         match $self.get_mut() {
-            Stream::Tcp($stream) => $do,
-            Stream::Unix($stream) => $do,
-            Stream::Tls($stream) => $do,
+            ByteStream::Tcp($stream) => $do,
+            #[cfg(unix)]
+            ByteStream::Unix($stream) => $do,
+            ByteStream::Tls($stream) => $do,
         }
     };
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for ByteStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_read(cx, to))
+        with_stream!(self, stream => Pin::new(stream).poll_read(cx, to))
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for ByteStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self, stream => Pin::new(stream).poll_write(cx, bytes))
+        with_stream!(self, stream => Pin::new(stream).poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -100,26 +103,28 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // Small pieces cost less to copy into one than the kernel needs for each.
         let mut room = [0; SMALL];
         match joined(pieces, &mut room) {
             Some(bytes) => self.poll_write(cx, bytes),
-            None => each!(self, stream => Pin::new(stream).poll_write_vectored(cx, pieces)),
+            None => with_stream!(self, stream => Pin::new(stream).poll_write_vectored(cx, pieces)),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
-            Stream::Tcp(stream) => stream.is_write_vectored(),
-            Stream::Unix(stream) => stream.is_write_vectored(),
-            Stream::Tls(stream) => stream.is_write_vectored(),
+            ByteStream::Tcp(stream) => stream.is_write_vectored(),
+            #[cfg(unix)]
+            ByteStream::Unix(stream) => stream.is_write_vectored(),
+            ByteStream::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_flush(cx))
+        with_stream!(self, stream => Pin::new(stream).poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_shutdown(cx))
+        with_stream!(self, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }

@@ -1,8 +1,9 @@
-//! What can happen to a request on its way.
+//! Why a request has no response.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -10,89 +11,115 @@ use tokio_rustls::rustls;
 
 use crate::model::fault::BoxError;
 
-/// What happened to a connection.
-#[derive(Debug)]
+/// Why a request has no response, or no complete one.
+#[derive(Debug, thiserror::Error)]
 pub struct TransportError {
+    /// The server, as messages name it; empty if the error is about a response whose server is not at hand.
     server: String,
-    what: What,
+    stage: FailureStage,
+    #[source]
     cause: BoxError,
 }
 
-/// How far a request has come.
+/// How far a request had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
+enum FailureStage {
     /// No server was reached.
     Unreached,
-    /// The connection broke, or the answer.
+    /// The connection broke, or the response.
     Broken,
-    /// The answer is larger than was allowed.
+    /// The response is larger than allowed.
     TooLarge,
-    /// A layer has not let the request out, or the answer in.
+    /// A layer has withheld the request or the response.
     Withheld,
 }
 
 /// Why a request over one connection has no response.
-pub(super) struct Failed {
+pub(super) struct SendFailure {
     pub(super) cause: BoxError,
-    /// The request, where nothing of it was sent.
+    /// The request, if nothing of it was sent.
     pub(super) unsent: Option<Request<Bytes>>,
 }
 
-impl Failed {
-    pub(super) fn sent(cause: impl Into<BoxError>) -> Failed {
-        Failed { cause: cause.into(), unsent: None }
+impl SendFailure {
+    /// The request, or a part of it, may have been sent.
+    pub(super) fn sent(cause: impl Into<BoxError>) -> SendFailure {
+        SendFailure { cause: cause.into(), unsent: None }
     }
 }
 
 impl TransportError {
-    pub(super) fn new(server: String, connected: bool, cause: BoxError) -> TransportError {
-        let what = if connected { What::Broken } else { What::Unreached };
-        TransportError { server, what, cause }
+    /// No server was reached: nothing was sent.
+    pub(super) fn unreached(server: String, cause: BoxError) -> TransportError {
+        TransportError { server, stage: FailureStage::Unreached, cause }
     }
 
-    /// There is no server at all.
-    pub(super) fn nowhere() -> TransportError {
-        TransportError::new("no server".to_owned(), false, "none is given".into())
+    /// The connection broke after the request, or a part of it, was sent.
+    pub(super) fn broken(server: String, cause: BoxError) -> TransportError {
+        TransportError { server, stage: FailureStage::Broken, cause }
     }
 
-    /// An answer has ended before its end.
+    /// The transport has no server.
+    pub(super) fn no_server() -> TransportError {
+        TransportError::unreached("the upstream".to_owned(), "it has no address".into())
+    }
+
+    /// A response ended before its end.
     pub fn broken_off(cause: BoxError) -> TransportError {
-        TransportError::new(String::new(), true, cause)
+        TransportError::broken(String::new(), cause)
     }
 
-    pub(super) fn too_large(limit: usize) -> TransportError {
-        let cause = format!("it is larger than {limit} bytes").into();
-        TransportError { server: String::new(), what: What::TooLarge, cause }
+    pub(super) fn too_large(max_body: usize) -> TransportError {
+        let cause = format!("it is larger than {max_body} bytes").into();
+        TransportError { server: String::new(), stage: FailureStage::TooLarge, cause }
     }
 
-    /// A layer says that there is no answer: for its own reasons, or by passing on an error from here.
+    /// The error of a layer: one of its own, or a `TransportError` that it passes on, which stays what it is.
     pub(super) fn withheld(error: impl Into<BoxError>) -> TransportError {
         match error.into().downcast() {
             Ok(own) => *own,
-            Err(cause) => TransportError { server: String::new(), what: What::Withheld, cause },
+            Err(cause) => TransportError { server: String::new(), stage: FailureStage::Withheld, cause },
         }
     }
 
-    /// Whether the server may have been reached before this, so that it may have carried out the call.
-    /// If not, it is safe to repeat the call.
+    /// Whether the server may have received the request, so that it may have carried out the call. If not, it is safe to
+    /// repeat the call.
     pub fn connected(&self) -> bool {
-        self.what != What::Unreached
+        self.stage != FailureStage::Unreached
     }
 
-    /// Whether there was an answer that is larger than was allowed.
+    /// Whether the response is larger than allowed.
     pub fn is_too_large(&self) -> bool {
-        self.what == What::TooLarge
+        self.stage == FailureStage::TooLarge
     }
 
-    /// What went wrong, without saying where the server is.
+    /// Whether a layer has withheld the request or the response.
+    pub fn is_withheld(&self) -> bool {
+        self.stage == FailureStage::Withheld
+    }
+
+    /// Whether a time limit or the deadline was reached.
+    pub fn is_late(&self) -> bool {
+        self.cause.is::<LateError>()
+    }
+
+    /// Whether the server sent something that is not HTTP, or not an SCGI response.
+    pub fn is_malformed(&self) -> bool {
+        let parsed = |error: &hyper::Error| error.is_parse() || error.is_parse_too_large();
+        self.stage == FailureStage::Broken
+            && (self.cause.is::<MalformedHead>() || self.cause.downcast_ref().is_some_and(parsed))
+    }
+
+    /// What went wrong, without the address of the server.
     pub fn reason(&self) -> String {
-        if self.is_untrusted() {
-            // The words for it name the host that was expected, and those that the certificate is for.
+        if self.has_rejected_certificate() {
+            // The words of the cause name the host that was expected, and the hosts that the certificate is for.
             return "its certificate is not accepted".to_owned();
         }
         self.innermost()
     }
 
+    /// The innermost cause, which is the one that helps: `Connection refused`, not `client error`.
     fn innermost(&self) -> String {
         let mut cause: &dyn Error = self.cause.as_ref();
         while let Some(inner) = cause.source() {
@@ -101,50 +128,39 @@ impl TransportError {
         cause.to_string()
     }
 
-    /// Whether the server has a certificate that is not accepted.
-    fn is_untrusted(&self) -> bool {
-        let with_timeout = self.cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = with_timeout.and_then(|with_timeout| with_timeout.downcast_ref::<rustls::Error>());
+    fn has_rejected_certificate(&self) -> bool {
+        let io = self.cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = io.and_then(|inner| inner.downcast_ref::<rustls::Error>());
         matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
     }
-
-    /// Whether the time for an answer was over.
-    pub fn is_late(&self) -> bool {
-        self.cause.is::<Late>()
-    }
 }
-
-/// No answer, or no more of it, within its time.
-#[derive(Debug)]
-pub(super) struct Late(pub(super) std::time::Duration);
-
-impl fmt::Display for Late {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no answer within {:?}", self.0)
-    }
-}
-
-impl Error for Late {}
 
 impl fmt::Display for TransportError {
-    /// Says the innermost cause, which is the one that helps: `Connection refused`, not `client error`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cause = self.innermost();
-        match (self.what, &self.server) {
-            (What::TooLarge, _) => write!(f, "the answer cannot be read: {cause}"),
-            (What::Withheld, _) => write!(f, "the answer is withheld: {cause}"),
-            (What::Broken, server) if server.is_empty() => write!(f, "the answer broke off: {cause}"),
-            (What::Broken, server) => write!(f, "the connection to {server} broke: {cause}"),
-            (What::Unreached, server) => write!(f, "{server} cannot be reached: {cause}"),
+        match (self.stage, &self.server) {
+            (FailureStage::TooLarge, _) => write!(f, "the response cannot be read: {cause}"),
+            (FailureStage::Withheld, _) => write!(f, "a layer has stopped the request: {cause}"),
+            (FailureStage::Broken, server) if server.is_empty() => write!(f, "the response broke off: {cause}"),
+            (FailureStage::Broken, server) => write!(f, "the connection to {server} broke: {cause}"),
+            (FailureStage::Unreached, server) => write!(f, "{server} cannot be reached: {cause}"),
         }
     }
 }
 
-impl Error for TransportError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self.cause.as_ref())
-    }
+/// A time limit or the deadline was reached before the response, or the rest of it, had come.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LateError {
+    #[error("no response within {0:?}")]
+    Timeout(Duration),
+    #[error("no response before the deadline of the call")]
+    Deadline,
 }
+
+/// The head of an SCGI response cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct MalformedHead(pub(super) &'static str);
 
 #[cfg(test)]
 mod tests {
@@ -158,7 +174,7 @@ mod tests {
         let presented = vec!["other.example".to_owned()];
         let wrong = rustls::CertificateError::NotValidForNameContext { expected, presented };
         let cause = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(wrong));
-        let error = TransportError::new("inner.example".to_owned(), false, cause.into());
+        let error = TransportError::unreached("inner.example".to_owned(), cause.into());
         assert_eq!(error.reason(), "its certificate is not accepted");
         assert!(error.to_string().contains("other.example"));
     }

@@ -1,42 +1,45 @@
-//! One connection of HTTP/1.1, driven by whoever asks over it.
+//! An HTTP/1.1 connection, driven by the task that sends a request over it.
+//!
+//! hyper gives out a connection in two halves: a sender, and a driver that moves the bytes, which most programs give to a
+//! task of its own. Here the task that waits for the response polls the driver too: a request then wakes one task instead
+//! of two, and never moves between threads.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
 
 use super::body::Incoming;
-use super::connect::Stream;
-use super::error::{Failed, Late};
-use super::pool::Keeper;
+use super::connect::ByteStream;
+use super::error::SendFailure;
+use super::pool::ThreadPool;
+use super::time_limit::TimeLimit;
 
-/// A connection over which nobody asks at the moment.
-pub(super) struct Connection {
+/// A connection that is used by one request, or by none.
+pub(super) struct Http1Connection {
     sender: SendRequest<Full<Bytes>>,
-    /// What moves its bytes; `None` once it has ended.
+    /// `None` once it has ended: a driver must not be polled again.
     driver: Option<Pin<Box<Driver>>>,
 }
 
-type Driver = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
+type Driver = http1::Connection<TokioIo<ByteStream>, Full<Bytes>>;
 
-impl Connection {
-    pub(super) async fn open(stream: Stream) -> Result<Connection, Failed> {
-        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(Failed::sent)?;
-        Ok(Connection { sender, driver: Some(Box::pin(driver)) })
+impl Http1Connection {
+    pub(super) async fn open(stream: ByteStream) -> Result<Http1Connection, hyper::Error> {
+        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        Ok(Http1Connection { sender, driver: Some(Box::pin(driver)) })
     }
 
-    /// Whether a request can be sent, as far as can be seen: the server may be closing all the same.
+    /// Whether a request can be sent, as far as this side knows: the server may be closing the connection.
     pub(super) async fn is_ready(&mut self) -> bool {
         poll_fn(|cx| {
             if self.sender.poll_ready(cx).is_pending() {
-                // The end of the last answer may still have to be noticed.
+                // The driver may not yet have seen the end of the last response, or that the server has closed.
                 drive(&mut self.driver, cx);
             }
             Poll::Ready(matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(()))))
@@ -44,48 +47,49 @@ impl Connection {
         .await
     }
 
-    /// Sends a request and reads the head of the response. The connection is kept again when its body has been read.
+    /// Sends a request and reads the head of the response. The connection goes into `pool` once the body has been read.
     pub(super) async fn send(
         mut self,
         request: Request<Bytes>,
-        limit: Duration,
-        keeper: Keeper,
-    ) -> Result<Response<Incoming>, Failed> {
+        limit: TimeLimit,
+        pool: ThreadPool,
+    ) -> Result<Response<Incoming>, SendFailure> {
         let mut sending = pin!(self.sender.try_send_request(request.map(Full::new)));
         let driver = &mut self.driver;
         let response = poll_fn(|cx| {
             if let ready @ Poll::Ready(_) = sending.as_mut().poll(cx) {
                 return ready;
             }
-            // A connection that ends before it has taken the request gives it back.
+            // The driver may have just received the response. If the connection has ended before it took the request, the
+            // second poll gives the request back.
             drive(driver, cx);
             sending.as_mut().poll(cx)
         });
-        match timeout(limit, response).await {
-            Ok(Ok(response)) => Ok(response.map(|body| Incoming::http1(body, self, limit, keeper))),
+        match limit.run(response).await {
+            Ok(Ok(response)) => Ok(response.map(|body| Incoming::http1(body, self, limit.timeout, pool))),
             Ok(Err(mut error)) => {
-                let unsent = error.take_message().map(|request| request.map(unwrapped));
-                Err(Failed { cause: error.into_error().into(), unsent })
+                let unsent = error.take_message().map(|request| request.map(into_bytes));
+                Err(SendFailure { cause: error.into_error().into(), unsent })
             }
-            Err(_) => Err(Failed::sent(Late(limit))),
+            Err(late) => Err(SendFailure::sent(late)),
         }
     }
 
-    /// Moves bytes, if there are any to move.
+    /// Reads and writes what can be read and written now.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
         drive(&mut self.driver, cx);
     }
 }
 
-/// Moves bytes; how the connection ends is seen by whoever asks or reads.
+/// Polls the driver. Its error, if it ends with one, also reaches the sender or the body.
 fn drive(driver: &mut Option<Pin<Box<Driver>>>, cx: &mut Context<'_>) {
     if driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
         *driver = None;
     }
 }
 
-/// The bytes of a body that was not sent.
-fn unwrapped(mut body: Full<Bytes>) -> Bytes {
+/// The bytes of a body that was not sent. `Full` has no accessor for them, but returns them at the first poll.
+fn into_bytes(mut body: Full<Bytes>) -> Bytes {
     use http_body::Body as _;
     let mut cx = Context::from_waker(std::task::Waker::noop());
     match Pin::new(&mut body).poll_frame(&mut cx) {

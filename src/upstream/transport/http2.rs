@@ -1,6 +1,4 @@
-//! One connection of HTTP/2, shared by all who ask from a thread, and driven by a task of its own.
-
-use std::time::Duration;
+//! An HTTP/2 connection. It carries many requests of one thread at once, and a task of its own drives it.
 
 use bytes::Bytes;
 use http::uri::{Authority, Scheme};
@@ -8,31 +6,29 @@ use http::{Request, Response, Uri, header};
 use http_body_util::Full;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::time::timeout;
 
 use super::body::Incoming;
-use super::connect::Stream;
-use super::error::{Failed, Late};
-use super::pool::Keeper;
+use super::connect::ByteStream;
+use super::error::SendFailure;
+use super::time_limit::TimeLimit;
 
-/// A connection over which any number ask.
+/// A handle to the connection, which closes when the last handle and the last response are dropped.
 #[derive(Clone)]
-pub(super) struct Connection {
+pub(super) struct Http2Connection {
     sender: SendRequest<Full<Bytes>>,
     scheme: Scheme,
 }
 
-impl Connection {
-    pub(super) async fn open(stream: Stream) -> Result<Connection, Failed> {
+impl Http2Connection {
+    pub(super) async fn open(stream: ByteStream) -> Result<Http2Connection, hyper::Error> {
         let scheme = if stream.is_secure() { Scheme::HTTPS } else { Scheme::HTTP };
-        let opened = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
-        let (sender, driver) = opened.map_err(Failed::sent)?;
+        let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
         tokio::spawn(async move {
             if let Err(error) = driver.await {
-                tracing::debug!(%error, "a connection to a server ended early");
+                tracing::debug!(%error, "an HTTP/2 connection to an upstream ended with an error");
             }
         });
-        Ok(Connection { sender, scheme })
+        Ok(Http2Connection { sender, scheme })
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -42,25 +38,23 @@ impl Connection {
     pub(super) async fn send(
         mut self,
         mut request: Request<Bytes>,
-        limit: Duration,
-        keeper: &Keeper,
-    ) -> Result<Response<Incoming>, Failed> {
-        // The host stands before the path here (RFC 9113, section 8.3.1).
+        limit: TimeLimit,
+    ) -> Result<Response<Incoming>, SendFailure> {
+        // HTTP/2 has the host in the pseudo-header `:authority`, which hyper takes from the URI (RFC 9113, section 8.3.1).
         if let Some(host) = request.headers_mut().remove(header::HOST)
-            && let Some(uri) = absolute(&self.scheme, host.as_bytes(), request.uri())
+            && let Some(uri) = with_authority(&self.scheme, host.as_bytes(), request.uri())
         {
             *request.uri_mut() = uri;
         }
-        keeper.share(&self);
-        match timeout(limit, self.sender.send_request(request.map(Full::new))).await {
-            Ok(Ok(response)) => Ok(response.map(|body| Incoming::http2(body, limit))),
-            Ok(Err(error)) => Err(Failed::sent(error)),
-            Err(_) => Err(Failed::sent(Late(limit))),
+        match limit.run(self.sender.send_request(request.map(Full::new))).await {
+            Ok(Ok(response)) => Ok(response.map(|body| Incoming::http2(body, limit.timeout))),
+            Ok(Err(error)) => Err(SendFailure::sent(error)),
+            Err(late) => Err(SendFailure::sent(late)),
         }
     }
 }
 
-fn absolute(scheme: &Scheme, host: &[u8], path: &Uri) -> Option<Uri> {
+fn with_authority(scheme: &Scheme, host: &[u8], path: &Uri) -> Option<Uri> {
     let mut parts = path.clone().into_parts();
     parts.scheme = Some(scheme.clone());
     parts.authority = Some(Authority::try_from(host).ok()?);

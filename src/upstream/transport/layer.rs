@@ -1,65 +1,88 @@
-//! The place for layers of tower's: around the one client that asks the servers.
+//! Tower layers around the client of a transport.
+//!
+//! [`TransportClient`] is the innermost service. [`LayeredClient`] holds what [`Transport::layer`](super::Transport::layer)
+//! has put around it, with its type erased.
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use tokio::time::timeout_at;
 use tower_service::Service;
 
 use super::Repeat;
-use super::balancer::Servers;
+use super::balancer::Balancer;
 use super::body::Incoming;
-use super::error::TransportError;
+use super::error::{LateError, TransportError};
 use crate::model::fault::BoxError;
 
-/// The client that asks the servers of a [`Transport`](super::Transport), as layers see it: always ready. A request's
-/// [`Repeat`] is among its extensions; without one it is `Unsent`.
+/// The client that sends the requests of a [`Transport`](super::Transport), as layers see it. It is always ready.
+///
+/// Among the extensions of each request are its [`Repeat`] (`Unsent` if there is none) and the [`Deadline`] of its call, if
+/// the call has one.
 #[derive(Clone)]
-pub struct Client {
-    pub(super) servers: Arc<Servers>,
-    /// What was put around the servers before.
-    pub(super) around: Option<Around>,
+pub struct TransportClient {
+    pub(super) balancer: Arc<Balancer>,
+    /// The layers that were added before.
+    pub(super) layers: Option<LayeredClient>,
 }
 
-/// Layers with the client within them.
+/// The deadline of a call, as an extension of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline(pub Instant);
+
+/// Layers, with the client within them.
 #[derive(Clone)]
-pub(super) struct Around(Arc<dyn Layered>);
+pub(super) struct LayeredClient(Arc<dyn ErasedService>);
 
-type Sent = Pin<Box<dyn Future<Output = Result<Response<Incoming>, TransportError>> + Send>>;
+type SendFuture = Pin<Box<dyn Future<Output = Result<Response<Incoming>, TransportError>> + Send>>;
 
-trait Layered: Send + Sync {
-    fn send(&self, request: Request<Bytes>) -> Sent;
+trait ErasedService: Send + Sync {
+    fn send(&self, request: Request<Bytes>) -> SendFuture;
 }
 
-impl Around {
-    pub(super) fn new<S>(client: S) -> Around
+impl LayeredClient {
+    pub(super) fn new<S>(service: S) -> LayeredClient
     where
         S: Service<Request<Bytes>, Response = Response<Incoming>> + Clone + Send + Sync + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send,
     {
-        Around(Arc::new(Layers(client)))
+        LayeredClient(Arc::new(Erased(service)))
     }
 
-    pub(super) fn send(&self, mut request: Request<Bytes>, repeat: Repeat) -> Sent {
+    /// Sends a request through the layers. The deadline also bounds the time that the layers themselves take, such as a
+    /// wait for a permit.
+    pub(super) async fn send(
+        &self,
+        mut request: Request<Bytes>,
+        repeat: Repeat,
+        deadline: Option<Instant>,
+    ) -> Result<Response<Incoming>, TransportError> {
         request.extensions_mut().insert(repeat);
-        self.0.send(request)
+        let Some(deadline) = deadline else { return self.0.send(request).await };
+        request.extensions_mut().insert(Deadline(deadline));
+        match timeout_at(deadline.into(), self.0.send(request)).await {
+            Ok(sent) => sent,
+            Err(_) => Err(TransportError::withheld(LateError::Deadline)),
+        }
     }
 }
 
-struct Layers<S>(S);
+struct Erased<S>(S);
 
-impl<S> Layered for Layers<S>
+impl<S> ErasedService for Erased<S>
 where
     S: Service<Request<Bytes>, Response = Response<Incoming>> + Clone + Send + Sync + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send,
 {
-    fn send(&self, request: Request<Bytes>) -> Sent {
-        // Each request has a service of its own, which becomes ready for it alone.
+    fn send(&self, request: Request<Bytes>) -> SendFuture {
+        // `poll_ready` reserves capacity for the next `call` of the same value: each request needs a clone of its own.
         let mut service = self.0.clone();
         Box::pin(async move {
             poll_fn(|cx| service.poll_ready(cx)).await.map_err(TransportError::withheld)?;
@@ -68,22 +91,23 @@ where
     }
 }
 
-impl Service<Request<Bytes>> for Client {
+impl Service<Request<Bytes>> for TransportClient {
     type Response = Response<Incoming>;
     type Error = TransportError;
-    type Future = Sent;
+    type Future = SendFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Bytes>) -> Sent {
+    fn call(&mut self, request: Request<Bytes>) -> SendFuture {
         let repeat = request.extensions().get().copied().unwrap_or(Repeat::Unsent);
-        match &self.around {
-            Some(around) => around.send(request, repeat),
+        let deadline = request.extensions().get().map(|Deadline(deadline)| *deadline);
+        match self.layers.clone() {
+            Some(layers) => Box::pin(async move { layers.send(request, repeat, deadline).await }),
             None => {
-                let servers = self.servers.clone();
-                Box::pin(async move { servers.send(request, repeat).await })
+                let balancer = self.balancer.clone();
+                Box::pin(async move { balancer.send(request, repeat, deadline.map(Into::into)).await })
             }
         }
     }

@@ -1,7 +1,35 @@
-//! Requests out and responses in: to one server, or to several that are the same, over connections that are kept.
+//! HTTP and SCGI clients for upstreams: requests out, responses in, over pooled connections.
 //!
-//! Whoever asks drives his own connection: a request wakes no other task. Each thread keeps connections of its own, so
-//! nothing is shared out between threads either.
+//! A [`Transport`] knows one or more equivalent servers, each given by an [`Address`]. A request passes these parts:
+//!
+//! ```text
+//! Transport::send
+//!   layer.rs      tower layers that the embedding program has put around the client, if any
+//!   balancer.rs   picks a server (round robin), passes over servers that could not be reached
+//!   pool.rs       hands out an idle connection of this thread, or
+//!   connect.rs    opens one: TCP, TLS or a unix socket
+//!   http1.rs | http2.rs | scgi.rs   sends the request and reads the head of the response
+//!   body.rs       Incoming: the body of the response, and the way of the connection back into the pool
+//! ```
+//!
+//! The task that sends a request also drives its HTTP/1.1 connection: no other task is woken, and each thread has a pool
+//! of its own, so that threads share nothing. HTTP/2 connections carry many requests at once and are driven by a task.
+//!
+//! Three times bound a request: [`TransportOptions::connect`], [`TransportOptions::response`], and the deadline of the
+//! call, which covers both. Whether a request may be sent twice is for the caller to say ([`Repeat`]). A failure is a
+//! [`TransportError`], which tells whether the server may have seen the request.
+//!
+//! ```no_run
+//! use croupier::upstream::transport::{Repeat, Transport, TransportOptions};
+//!
+//! # async fn get() -> Result<(), Box<dyn std::error::Error>> {
+//! let transport = Transport::new(vec!["http://127.0.0.1:9001/RPC2".parse()?], TransportOptions::default())?;
+//! let request = http::Request::post("/").body("<methodCall/>".into())?;
+//! let response = transport.exchange(request, Repeat::Unsent, 1 << 20, None).await?;
+//! println!("{}", response.status());
+//! # Ok(())
+//! # }
+//! ```
 
 mod address;
 mod balancer;
@@ -13,10 +41,12 @@ mod http2;
 mod layer;
 mod pool;
 mod scgi;
+mod time_limit;
 mod tls;
 
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -24,31 +54,31 @@ use tower_service::Service;
 
 use crate::model::fault::BoxError;
 pub use address::{Address, AddressError, basic};
-use balancer::Servers;
+use balancer::Balancer;
 pub use body::Incoming;
 pub use error::TransportError;
-use layer::Around;
-pub use layer::Client;
+use layer::LayeredClient;
+pub use layer::{Deadline, TransportClient};
 pub use tls::{Tls, TlsError};
 
-/// How servers are asked.
+/// How the servers of a [`Transport`] are connected to.
 #[derive(Debug, Clone)]
 pub struct TransportOptions {
-    /// How long connecting may take, to each server (5 s by default).
+    /// The time limit for connecting to each server, TLS handshake included (5 s by default).
     pub connect: Duration,
-    /// How long a server may take until its answer begins, and how long the answer may then pause (60 s by default).
-    pub answer: Duration,
-    /// How long a connection is kept unused (4 s by default: shorter than most servers keep theirs, so that a request
-    /// seldom meets a connection that its server is just closing).
+    /// The time limit until a response begins, and for each pause within its body (60 s by default).
+    pub response: Duration,
+    /// How long an unused connection stays in the pool. The default of 4 s is shorter than that of most servers, so that
+    /// a request rarely meets a connection that its server is closing.
     pub idle: Duration,
-    /// How many unused connections each thread keeps (64 by default).
-    pub spare: usize,
-    /// Whether HTTP/2 is spoken to servers without TLS, which must know beforehand (`false` by default). With TLS both
-    /// sides agree on it by themselves.
+    /// How many unused connections each thread keeps to each server (64 by default).
+    pub max_idle: usize,
+    /// Whether to use HTTP/2 without TLS, which the server must support (`false` by default). With TLS, both sides
+    /// negotiate the version.
     pub http2: bool,
-    /// Whom to trust, and who one is, with TLS.
+    /// The client's side of TLS, for `https` addresses.
     pub tls: Tls,
-    /// What every request has besides its own headers.
+    /// Headers that are added to every request.
     pub headers: HeaderMap,
 }
 
@@ -56,9 +86,9 @@ impl Default for TransportOptions {
     fn default() -> Self {
         TransportOptions {
             connect: Duration::from_secs(5),
-            answer: Duration::from_secs(60),
+            response: Duration::from_secs(60),
             idle: Duration::from_secs(4),
-            spare: 64,
+            max_idle: 64,
             http2: false,
             tls: Tls::default(),
             headers: HeaderMap::new(),
@@ -66,33 +96,32 @@ impl Default for TransportOptions {
     }
 }
 
-/// The way to one server, or to several of which any will do.
+/// A client for one server, or for several servers that are equivalent.
 pub struct Transport {
-    servers: Arc<Servers>,
-    around: Option<Around>,
+    balancer: Arc<Balancer>,
+    layers: Option<LayeredClient>,
 }
 
 /// Whether a request may reach a server twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// Only where nothing of it was sent the first time.
+    /// The request is sent again only if nothing of it was sent before.
     Unsent,
-    /// It does no harm: where a connection breaks that was kept from before, it is sent again over a new one.
+    /// The request is harmless to repeat: if a pooled connection breaks, it is sent once more over a new connection.
     Harmless,
 }
 
 impl Transport {
-    /// A way to these servers. Nothing is connected before the first request.
+    /// A transport to these servers. The first request opens the first connection.
     ///
     /// # Errors
-    /// Where TLS is wanted and cannot be: a file that is not there, or holds no certificate or key.
+    /// If an address is `https` and TLS cannot be set up: a file is missing, or holds no certificate or key.
     pub fn new(addresses: Vec<Address>, options: TransportOptions) -> Result<Transport, TlsError> {
-        Ok(Transport { servers: Arc::new(Servers::new(addresses, options)?), around: None })
+        Ok(Transport { balancer: Arc::new(Balancer::new(addresses, options)?), layers: None })
     }
 
-    /// The same way, with layers of tower's around it: `around` gets the client that asks the servers, and answers the
-    /// client that is asked in its place, whatever it does before, after or instead. Here one that sends no more than so
-    /// many requests at a time:
+    /// Wraps the client in a tower layer. `layer` receives the client that sends the requests and returns the client that
+    /// takes its place. This one limits how many requests are sent at a time:
     ///
     /// ```
     /// use croupier::upstream::transport::{TransportOptions, Transport};
@@ -102,59 +131,63 @@ impl Transport {
     /// let transport = transport.layer(|client| ConcurrencyLimit::new(client, 4));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn layer<S>(self, around: impl FnOnce(Client) -> S) -> Transport
+    pub fn layer<S>(self, layer: impl FnOnce(TransportClient) -> S) -> Transport
     where
         S: Service<Request<Bytes>, Response = Response<Incoming>> + Clone + Send + Sync + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send,
     {
-        let inner = Client { servers: self.servers.clone(), around: self.around };
-        Transport { servers: self.servers, around: Some(Around::new(around(inner))) }
+        let inner = TransportClient { balancer: self.balancer.clone(), layers: self.layers };
+        Transport { balancer: self.balancer, layers: Some(LayeredClient::new(layer(inner))) }
     }
 
-    /// Where requests go, for messages; without user and password.
+    /// The servers as messages name them: host and port, or the path of the socket; without user and password.
     pub fn names(&self) -> impl Iterator<Item = String> {
-        self.servers.addresses().map(Address::to_string)
+        self.balancer.addresses().map(Address::to_string)
     }
 
     /// The path of the first server's address, with its query.
     pub fn path(&self) -> &str {
-        self.servers.addresses().next().map_or("/", Address::path)
+        self.balancer.addresses().next().map_or("/", Address::path)
     }
 
-    /// Sends a request and reads the head of its response. It goes to the path that the server's address has, unless it
-    /// names another than `/`.
+    /// Sends a request and reads the head of its response, before `deadline` if there is one. The request goes to the path
+    /// of the server's address, unless its URI has a path other than `/`.
     ///
     /// # Errors
-    /// Where no server can be reached, or the connection breaks, or the answer takes too long to begin.
-    pub async fn send(&self, request: Request<Bytes>, repeat: Repeat) -> Result<Response<Incoming>, TransportError> {
-        match &self.around {
-            None => self.servers.send(request, repeat).await,
-            Some(around) => around.send(request, repeat).await,
+    /// If no server can be reached, the connection breaks, or the response does not begin in time.
+    pub async fn send(
+        &self,
+        request: Request<Bytes>,
+        repeat: Repeat,
+        deadline: Option<Instant>,
+    ) -> Result<Response<Incoming>, TransportError> {
+        match &self.layers {
+            None => self.balancer.send(request, repeat, deadline.map(Into::into)).await,
+            Some(layers) => layers.send(request, repeat, deadline).await,
         }
     }
 
-    /// Sends a request and reads the whole response, of whose body there may be so many bytes.
+    /// Sends a request and reads the whole response, before `deadline` if there is one. The body may have at most
+    /// `max_body` bytes.
     ///
     /// # Errors
-    /// As for [`send`](Transport::send), and where the body is larger.
+    /// As for [`send`](Transport::send), and if the body is larger, breaks off or is not complete in time.
     pub async fn exchange(
         &self,
         request: Request<Bytes>,
         repeat: Repeat,
-        limit: usize,
+        max_body: usize,
+        deadline: Option<Instant>,
     ) -> Result<Response<Bytes>, TransportError> {
-        let (head, body) = self.send(request, repeat).await?.into_parts();
-        Ok(Response::from_parts(head, body.collect(limit).await?))
+        let (head, body) = self.send(request, repeat, deadline).await?.into_parts();
+        Ok(Response::from_parts(head, body.with_deadline(deadline).collect(max_body).await?))
     }
 }
 
-impl std::fmt::Debug for Transport {
-    /// Leaves out the headers, which may hold a password.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Transport {
+    /// Omits the headers, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.names()).finish()
     }
 }
-
-/// A TLS client, as all servers of a transport share it.
-type Secure = Arc<tokio_rustls::rustls::ClientConfig>;

@@ -1,6 +1,11 @@
-//! Connections that are kept for the next request, by each thread for itself.
+//! Idle connections to one server, kept by each thread for itself.
+//!
+//! A ready-made pool, such as that of hyper-util, hands out connections that a task of their own drives. Here the task that
+//! sends a request drives its HTTP/1.1 connection, so a connection belongs to exactly one request or to this pool, and
+//! nothing but this pool knows of it.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -10,157 +15,182 @@ use thread_local::ThreadLocal;
 use tokio::time::Instant;
 
 use super::body::Incoming;
-use super::error::Failed;
-use super::{http1, http2};
+use super::error::SendFailure;
+use super::http1::Http1Connection;
+use super::http2::Http2Connection;
+use super::time_limit::TimeLimit;
 
-/// The connections that are kept to one server.
-pub(super) struct Kept {
-    threads: ThreadLocal<Keeper>,
+/// The connections to one server, of all threads.
+pub(super) struct Pool {
+    threads: ThreadLocal<ThreadPool>,
     idle: Duration,
-    spare: usize,
+    max_idle: usize,
+    /// Whether the server has negotiated HTTP/1.1 on the last new connection: then calls need not wait for each other's
+    /// connections.
+    negotiated_http1: AtomicBool,
 }
 
-/// Those of one thread. The lock is there for the rare case that a task moved from one thread to another, and for
-/// whoever clears up.
+/// The connections of one thread. The locks are all but uncontended: other threads come in only when a task has moved from
+/// one thread to another, or when connections expire.
 #[derive(Clone)]
-pub(super) struct Keeper(Arc<Mutex<IdleConnection>>);
+pub(super) struct ThreadPool(Arc<ThreadConnections>);
 
-struct IdleConnection {
-    /// The one used last at the end.
-    single: VecDeque<(Instant, http1::Connection)>,
-    shared: Option<(Instant, http2::Connection)>,
-    /// Whether a task is there that lets go of what is kept for too long.
-    watched: bool,
+struct ThreadConnections {
+    idle: Mutex<IdleConnections>,
+    /// Held by the call that opens a connection which may turn out to be HTTP/2, so that others can share it.
+    opening: tokio::sync::Mutex<()>,
+}
+
+struct IdleConnections {
+    /// The most recently used connection is at the end.
+    http1: VecDeque<(Instant, Http1Connection)>,
+    /// It may be in use, and is idle for no longer than since this time.
+    http2: Option<(Instant, Http2Connection)>,
+    /// Whether a task runs that closes expired connections.
+    has_reaper: bool,
     idle: Duration,
-    most: usize,
+    max_idle: usize,
 }
 
-/// A connection to ask over.
-pub(super) enum Ready {
-    Single(http1::Connection),
-    Shared(http2::Connection),
+/// A connection that was opened for an earlier request.
+pub(super) enum PooledConnection {
+    Http1(Http1Connection),
+    Http2(Http2Connection),
 }
 
-impl Ready {
+impl PooledConnection {
     pub(super) async fn send(
         self,
         request: Request<Bytes>,
-        limit: Duration,
-        kept: &Kept,
-    ) -> Result<Response<Incoming>, Failed> {
+        limit: TimeLimit,
+        pool: &Pool,
+    ) -> Result<Response<Incoming>, SendFailure> {
         match self {
-            Ready::Single(connection) => connection.send(request, limit, kept.own().clone()).await,
-            Ready::Shared(connection) => Box::pin(connection.send(request, limit, kept.own())).await,
+            PooledConnection::Http1(connection) => connection.send(request, limit, pool.own().clone()).await,
+            // Boxed, because this future is large and most connections are HTTP/1.1.
+            PooledConnection::Http2(connection) => Box::pin(connection.send(request, limit)).await,
         }
     }
 }
 
-impl Kept {
-    pub(super) fn new(idle: Duration, spare: usize) -> Kept {
-        Kept { threads: ThreadLocal::new(), idle, spare }
+impl Pool {
+    pub(super) fn new(idle: Duration, max_idle: usize) -> Pool {
+        Pool { threads: ThreadLocal::new(), idle, max_idle, negotiated_http1: AtomicBool::new(false) }
     }
 
-    /// What this thread keeps.
-    pub(super) fn own(&self) -> &Keeper {
-        self.threads.get_or(|| Keeper(Arc::new(Mutex::new(IdleConnection::new(self.idle, self.spare)))))
+    /// The connections of this thread.
+    pub(super) fn own(&self) -> &ThreadPool {
+        self.threads.get_or(|| ThreadPool::new(self.idle, self.max_idle))
     }
 
-    /// A connection that is kept and still ready, the one used last first.
-    pub(super) async fn take(&self) -> Option<Ready> {
+    /// Takes an idle connection that is still ready, the most recently used first.
+    pub(super) async fn take(&self) -> Option<PooledConnection> {
+        if let Some(shared) = self.own().shared() {
+            return Some(PooledConnection::Http2(shared));
+        }
         loop {
-            let (since, mut connection) = match self.own().spare().next() {
-                Next::Shared(shared) => return Some(Ready::Shared(shared)),
-                Next::Single(single) => single,
-                Next::None => return None,
-            };
+            let (since, mut connection) = self.own().lock().http1.pop_back()?;
             if since.elapsed() < self.idle && connection.is_ready().await {
-                return Some(Ready::Single(connection));
+                return Some(PooledConnection::Http1(connection));
             }
         }
     }
+
+    pub(super) fn negotiated_http1(&self) -> bool {
+        self.negotiated_http1.load(Relaxed)
+    }
+
+    pub(super) fn set_negotiated_http1(&self, http1: bool) {
+        self.negotiated_http1.store(http1, Relaxed);
+    }
 }
 
-impl Keeper {
-    /// Keeps a connection whose last answer has been read.
-    pub(super) fn keep(&self, connection: http1::Connection) {
-        // Dropped when the lock is open again: that closes a socket.
-        let full = self.put(|spare| {
-            spare.single.push_back((Instant::now(), connection));
-            if spare.single.len() > spare.most { spare.single.pop_front() } else { None }
+impl ThreadPool {
+    fn new(idle: Duration, max_idle: usize) -> ThreadPool {
+        let idle =
+            Mutex::new(IdleConnections { http1: VecDeque::new(), http2: None, has_reaper: false, idle, max_idle });
+        ThreadPool(Arc::new(ThreadConnections { idle, opening: tokio::sync::Mutex::new(()) }))
+    }
+
+    /// Puts back a connection whose last response has been read. If there are too many, the least recently used is closed.
+    pub(super) fn put(&self, connection: Http1Connection) {
+        let surplus = self.update(|idle| {
+            idle.http1.push_back((Instant::now(), connection));
+            if idle.http1.len() > idle.max_idle { idle.http1.pop_front() } else { None }
         });
-        drop(full);
+        // Dropped outside the lock: this closes a socket.
+        drop(surplus);
     }
 
-    /// Keeps a connection for all who ask from this thread.
-    pub(super) fn share(&self, connection: &http2::Connection) {
-        let before = self.put(|spare| spare.shared.replace((Instant::now(), connection.clone())));
-        drop(before);
+    /// Shares a connection with all requests of this thread.
+    pub(super) fn share(&self, connection: &Http2Connection) {
+        let replaced = self.update(|idle| idle.http2.replace((Instant::now(), connection.clone())));
+        drop(replaced);
     }
 
-    fn spare(&self) -> MutexGuard<'_, IdleConnection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts something there, and has a task let go of what is kept for too long, as long as something is kept.
-    fn put<T>(&self, put: impl FnOnce(&mut IdleConnection) -> T) -> T {
-        let mut spare = self.spare();
-        let done = put(&mut spare);
-        if !std::mem::replace(&mut spare.watched, true) {
-            tokio::spawn(watch(Arc::downgrade(&self.0), spare.idle));
+    /// The shared connection, if there is one that takes requests.
+    pub(super) fn shared(&self) -> Option<Http2Connection> {
+        let mut idle = self.lock();
+        match &mut idle.http2 {
+            Some((since, connection)) if connection.is_ready() => {
+                *since = Instant::now();
+                Some(connection.clone())
+            }
+            _ => {
+                idle.http2 = None;
+                None
+            }
         }
-        done
+    }
+
+    /// Waits until no other request of this thread is opening a connection. The connections that it opened are then in
+    /// the pool; whoever gets the guard looks there first.
+    pub(super) async fn opening(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.opening.lock().await
+    }
+
+    fn lock(&self) -> MutexGuard<'_, IdleConnections> {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is in the pool, and starts the task that closes expired connections if none runs.
+    fn update<T>(&self, change: impl FnOnce(&mut IdleConnections) -> T) -> T {
+        let mut idle = self.lock();
+        let result = change(&mut idle);
+        if !std::mem::replace(&mut idle.has_reaper, true) {
+            tokio::spawn(reap(Arc::downgrade(&self.0), idle.idle));
+        }
+        result
     }
 }
 
-/// Lets go of what is kept for too long, until nothing is.
-async fn watch(spare: Weak<Mutex<IdleConnection>>, idle: Duration) {
+/// Closes expired connections until none is left. It holds the pool weakly, so that it does not outlive it.
+async fn reap(connections: Weak<ThreadConnections>, interval: Duration) {
     loop {
-        tokio::time::sleep(idle).await;
-        let Some(keeper) = spare.upgrade().map(Keeper) else { return };
-        let mut spare = keeper.spare();
-        let old = spare.old();
-        spare.watched = !spare.is_empty();
-        let goes_on = spare.watched;
-        drop(spare);
-        drop(old);
+        tokio::time::sleep(interval).await;
+        let Some(pool) = connections.upgrade().map(ThreadPool) else { return };
+        let mut idle = pool.lock();
+        let expired = idle.remove_expired();
+        idle.has_reaper = !idle.is_empty();
+        let goes_on = idle.has_reaper;
+        drop(idle);
+        drop(expired);
         if !goes_on {
             return;
         }
     }
 }
 
-enum Next {
-    Single((Instant, http1::Connection)),
-    Shared(http2::Connection),
-    None,
-}
-
-impl IdleConnection {
-    fn new(idle: Duration, most: usize) -> IdleConnection {
-        IdleConnection { single: VecDeque::new(), shared: None, watched: false, idle, most }
-    }
-
-    fn next(&mut self) -> Next {
-        match &mut self.shared {
-            Some((since, connection)) if connection.is_ready() => {
-                *since = Instant::now();
-                return Next::Shared(connection.clone());
-            }
-            _ => self.shared = None,
-        }
-        self.single.pop_back().map_or(Next::None, Next::Single)
-    }
-
-    /// What is kept for longer than allowed.
-    fn old(&mut self) -> (Vec<http1::Connection>, Option<http2::Connection>) {
+impl IdleConnections {
+    fn remove_expired(&mut self) -> (Vec<Http1Connection>, Option<Http2Connection>) {
         let idle = self.idle;
-        let count = self.single.iter().take_while(|(since, _)| since.elapsed() >= idle).count();
-        let single = self.single.drain(..count).map(|(_, connection)| connection).collect();
-        let shared = self.shared.take_if(|(since, _)| since.elapsed() >= idle);
-        (single, shared.map(|(_, connection)| connection))
+        let count = self.http1.iter().take_while(|(since, _)| since.elapsed() >= idle).count();
+        let http1 = self.http1.drain(..count).map(|(_, connection)| connection).collect();
+        let http2 = self.http2.take_if(|(since, _)| since.elapsed() >= idle);
+        (http1, http2.map(|(_, connection)| connection))
     }
 
     fn is_empty(&self) -> bool {
-        self.single.is_empty() && self.shared.is_none()
+        self.http1.is_empty() && self.http2.is_none()
     }
 }

@@ -1,77 +1,76 @@
-//! SCGI: a request with a few headers in a netstring, a response as a CGI program writes it, one a connection.
+//! SCGI: the headers of a request as a netstring, then its body; the response is that of a CGI program. Each request has a
+//! connection of its own.
 //!
-//! Source: <https://python.ca/scgi/protocol.txt>; the response is that of RFC 3875, section 6.
+//! Sources: <https://python.ca/scgi/protocol.txt> for the request, RFC 3875, section 6 for the response.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
+use super::body::Incoming;
+use super::connect::ByteStream;
+use super::error::{MalformedHead, SendFailure};
+use super::time_limit::TimeLimit;
+use crate::model::fault::BoxError;
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
-use tokio::time::timeout;
 
-use super::body::Incoming;
-use super::connect::Stream;
-use super::error::{Failed, Late};
-use crate::model::fault::BoxError;
+/// The largest head of a response, in bytes.
+const MAX_HEAD: usize = 64 << 10;
+/// How many bytes are read at a time.
+const READ_SIZE: usize = 32 << 10;
 
-/// How long the head of a response may be, in bytes.
-const HEAD: usize = 64 << 10;
-/// How much of a body is read at a time.
-const PIECE: usize = 32 << 10;
-
-/// What is left of a response.
-pub(super) struct Rest {
-    stream: Stream,
-    /// What came with the head.
-    begun: Bytes,
-    /// How much is still to come, where the head says it.
+/// The body of a response.
+pub(super) struct ScgiBody {
+    stream: ByteStream,
+    /// The bytes that were read together with the head.
+    buffered: Bytes,
+    /// How many bytes are left, if the head has a `Content-Length`. Otherwise the body ends with the connection.
     left: Option<u64>,
 }
 
 /// Sends a request and reads the head of its response.
 pub(super) async fn send(
-    mut stream: Stream,
+    mut stream: ByteStream,
     request: Request<Bytes>,
-    limit: Duration,
-) -> Result<Response<Incoming>, Failed> {
+    limit: TimeLimit,
+) -> Result<Response<Incoming>, SendFailure> {
     let exchange = async {
-        stream.write_all(&head_of(&request)).await.map_err(Failed::sent)?;
-        stream.write_all(request.body()).await.map_err(Failed::sent)?;
-        stream.flush().await.map_err(Failed::sent)?;
-        let mut read = BytesMut::with_capacity(PIECE);
-        let (length, skip) = loop {
+        stream.write_all(&encode_head(&request)).await.map_err(SendFailure::sent)?;
+        stream.write_all(request.body()).await.map_err(SendFailure::sent)?;
+        stream.flush().await.map_err(SendFailure::sent)?;
+        let mut read = BytesMut::with_capacity(READ_SIZE);
+        let (length, separator) = loop {
             if let Some(end) = end_of_head(&read) {
                 break end;
             }
-            if read.len() > HEAD {
-                return Err(Failed::sent("the head of the answer does not end"));
+            if read.len() > MAX_HEAD {
+                return Err(SendFailure::sent(MalformedHead("the head of the response does not end")));
             }
-            if stream.read_buf(&mut read).await.map_err(Failed::sent)? == 0 {
-                return Err(Failed::sent("the connection was closed before the answer began"));
+            if stream.read_buf(&mut read).await.map_err(SendFailure::sent)? == 0 {
+                return Err(SendFailure::sent("the connection was closed before the response began"));
             }
         };
-        let head = read.split_to(length + skip);
-        let (status, headers) = read_head(head.get(..length).unwrap_or_default()).map_err(Failed::sent)?;
+        let head = read.split_to(length + separator);
+        let (status, headers) = read_head(head.get(..length).unwrap_or_default()).map_err(SendFailure::sent)?;
         Ok((status, headers, read.freeze()))
     };
-    let (status, headers, begun) = timeout(limit, exchange).await.map_err(|_| Failed::sent(Late(limit)))??;
+    let (status, headers, buffered) = limit.run(exchange).await.map_err(SendFailure::sent)??;
     let left = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.trim().parse().ok());
-    let mut response = Response::new(Incoming::scgi(Rest { stream, begun, left }, limit));
+    let mut response = Response::new(Incoming::scgi(ScgiBody { stream, buffered, left }, limit.timeout));
     (*response.status_mut(), *response.headers_mut()) = (status, headers);
     Ok(response)
 }
 
-/// The netstring of a request's headers, `CONTENT_LENGTH` first.
-fn head_of(request: &Request<Bytes>) -> Vec<u8> {
+/// The netstring of a request's headers. `CONTENT_LENGTH` is the first of them, as the specification requires.
+fn encode_head(request: &Request<Bytes>) -> Vec<u8> {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let (script, query) = path.split_once('?').unwrap_or((path, ""));
     let length = request.body().len().to_string();
-    let own = [
+    let variables = [
         ("CONTENT_LENGTH", length.as_str()),
         ("SCGI", "1"),
         ("REQUEST_METHOD", request.method().as_str()),
@@ -81,14 +80,14 @@ fn head_of(request: &Request<Bytes>) -> Vec<u8> {
         ("QUERY_STRING", query),
         ("SERVER_PROTOCOL", "HTTP/1.1"),
     ];
-    let mut named = Vec::with_capacity(512);
+    let mut headers = Vec::with_capacity(512);
     let mut put = |name: &str, value: &[u8]| {
-        named.extend_from_slice(name.as_bytes());
-        named.push(0);
-        named.extend_from_slice(value);
-        named.push(0);
+        headers.extend_from_slice(name.as_bytes());
+        headers.push(0);
+        headers.extend_from_slice(value);
+        headers.push(0);
     };
-    for (name, value) in own {
+    for (name, value) in variables {
         put(name, value.as_bytes());
     }
     for (name, value) in request.headers() {
@@ -98,46 +97,49 @@ fn head_of(request: &Request<Bytes>) -> Vec<u8> {
             _ => put(&format!("HTTP_{}", name.as_str().to_ascii_uppercase().replace('-', "_")), value.as_bytes()),
         }
     }
-    let mut head = named.len().to_string().into_bytes();
+    let mut head = headers.len().to_string().into_bytes();
     head.push(b':');
-    head.append(&mut named);
+    head.append(&mut headers);
     head.push(b',');
     head
 }
 
-/// How long the head is, and what stands between it and the body.
+/// The length of the head, and of the empty line between head and body; `None` if the head is not complete.
 fn end_of_head(bytes: &[u8]) -> Option<(usize, usize)> {
     let ends = [(b"\r\n\r\n".as_slice(), 4), (b"\n\n".as_slice(), 2)];
     ends.into_iter().filter_map(|(end, skip)| Some((memmem::find(bytes, end)?, skip))).min()
 }
 
-fn read_head(head: &[u8]) -> Result<(StatusCode, HeaderMap), &'static str> {
+/// Reads status and headers. A response without a `Status` has status 200 (RFC 3875, section 6.3.3).
+fn read_head(head: &[u8]) -> Result<(StatusCode, HeaderMap), MalformedHead> {
     let mut headers = HeaderMap::new();
     let mut status = StatusCode::OK;
     for line in head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
-        let colon = memchr::memchr(b':', line).ok_or("the answer does not begin with headers")?;
+        let colon = memchr::memchr(b':', line).ok_or(MalformedHead("the response does not begin with headers"))?;
         let (name, value) = line.split_at(colon);
         let value = value.get(1..).unwrap_or_default().trim_ascii();
         if name.eq_ignore_ascii_case(b"Status") {
             let code = value.get(..3).and_then(|code| StatusCode::from_bytes(code).ok());
-            status = code.ok_or("the answer's status is none")?;
+            status = code.ok_or(MalformedHead("the response has an invalid status"))?;
             continue;
         }
         let (name, value) = (HeaderName::from_bytes(name).ok(), HeaderValue::from_bytes(value).ok());
-        let (Some(name), Some(value)) = (name, value) else { return Err("the answer has a malformed header") };
+        let (Some(name), Some(value)) = (name, value) else {
+            return Err(MalformedHead("the response has a malformed header"));
+        };
         headers.append(name, value);
     }
     Ok((status, headers))
 }
 
-impl Rest {
+impl ScgiBody {
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if self.left == Some(0) {
             return Poll::Ready(None);
         }
-        let mut data = std::mem::take(&mut self.begun);
+        let mut data = std::mem::take(&mut self.buffered);
         if data.is_empty() {
-            let mut room = vec![0; PIECE];
+            let mut room = vec![0; READ_SIZE];
             let mut read = ReadBuf::new(&mut room);
             if let Err(error) = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read)) {
                 return Poll::Ready(Some(Err(error.into())));
@@ -148,7 +150,7 @@ impl Rest {
         }
         match (&mut self.left, data.len()) {
             (None, 0) => return Poll::Ready(None),
-            (Some(_), 0) => return Poll::Ready(Some(Err("the answer ends before its length".into()))),
+            (Some(_), 0) => return Poll::Ready(Some(Err("the response ends before its length".into()))),
             (Some(left), length) => {
                 let length = u64::try_from(length).unwrap_or(u64::MAX).min(*left);
                 data.truncate(usize::try_from(length).unwrap_or(usize::MAX));
@@ -171,7 +173,7 @@ mod tests {
     #[test]
     fn the_length_comes_first_and_the_netstring_says_its_own() {
         let request = Request::post("/RPC2?a=b").header("content-type", "text/xml").header("x-y", "z");
-        let head = head_of(&request.body(Bytes::from_static(b"<a/>")).unwrap());
+        let head = encode_head(&request.body(Bytes::from_static(b"<a/>")).unwrap());
         let text = String::from_utf8(head).unwrap();
         let (length, rest) = text.split_once(':').unwrap();
         assert_eq!(length.parse::<usize>().unwrap() + 1, rest.len());

@@ -1,4 +1,4 @@
-//! TLS as a client has it: whom to trust, and who one is.
+//! Client TLS: trusted roots and client certificate.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,54 +9,58 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::Secure;
+/// The TLS settings that all connections of a transport share.
+pub(super) type TlsConfig = Arc<ClientConfig>;
 
-/// Whom a client trusts with TLS, and who it is. Certificates are always checked.
+/// Client TLS: trusted roots and client certificate. The server's certificate is always verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// A file of certificates, in PEM, of those who vouch for servers; without it, whom the system trusts.
+    /// A PEM file with the trusted root certificates; the system's trust store if `None`.
     pub roots: Option<PathBuf>,
-    /// A file with the client's own certificate, and those between it and a root, in PEM; and one with its key.
+    /// Two PEM files: the client certificate with its intermediate certificates, and its private key.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// Why there is no TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why TLS cannot be set up: a file cannot be read, or its content cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct TlsError {
     message: String,
 }
 
 impl Tls {
-    /// The client that this describes.
-    pub(super) fn client(&self) -> Result<Secure, TlsError> {
+    /// Reads the files. HTTP/2 is offered to the server before HTTP/1.1 (RFC 7301, ALPN).
+    pub(super) fn config(&self) -> Result<TlsConfig, TlsError> {
         let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| wrong(error.to_string()))?
-            .with_root_certificates(self.trusted()?);
+            .map_err(|error| tls_error(error.to_string()))?
+            .with_root_certificates(self.root_store()?);
         let mut config = match &self.identity {
             None => config.with_no_client_auth(),
             Some((chain, key)) => {
-                let own = PrivateKeyDer::from_pem_file(key).map_err(|error| unread(key, &error))?;
-                config.with_client_auth_cert(certificates(chain)?, own).map_err(|error| unread(key, &error))?
+                let own = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, &error))?;
+                config.with_client_auth_cert(certificates(chain)?, own).map_err(|error| unusable(key, &error))?
             }
         };
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
 
-    fn trusted(&self) -> Result<RootCertStore, TlsError> {
+    fn root_store(&self) -> Result<RootCertStore, TlsError> {
         let mut trusted = RootCertStore::empty();
         match &self.roots {
             Some(file) => {
                 for certificate in certificates(file)? {
-                    trusted.add(certificate).map_err(|error| unread(file, &error))?;
+                    trusted.add(certificate).map_err(|error| unusable(file, &error))?;
                 }
             }
             None => {
                 let found = rustls_native_certs::load_native_certs();
                 trusted.add_parsable_certificates(found.certs);
                 if trusted.is_empty() {
-                    return Err(wrong("the system has no certificates to trust".to_owned()));
+                    return Err(tls_error(
+                        "the system has no trusted certificates; name a file of them in `roots`".to_owned(),
+                    ));
                 }
             }
         }
@@ -67,24 +71,16 @@ impl Tls {
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
-        Ok(none) if none.is_empty() => Err(unread(file, &"it holds no certificate")),
+        Ok(none) if none.is_empty() => Err(unusable(file, &"it has no certificate")),
         Ok(certificates) => Ok(certificates),
-        Err(error) => Err(unread(file, &error)),
+        Err(error) => Err(unusable(file, &error)),
     }
 }
 
-fn unread(file: &Path, error: &dyn fmt::Display) -> TlsError {
-    wrong(format!("`{}` cannot be used: {error}", file.display()))
+fn unusable(file: &Path, error: &dyn fmt::Display) -> TlsError {
+    tls_error(format!("`{}` cannot be used: {error}", file.display()))
 }
 
-fn wrong(message: String) -> TlsError {
+fn tls_error(message: String) -> TlsError {
     TlsError { message }
 }
-
-impl fmt::Display for TlsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for TlsError {}

@@ -141,7 +141,7 @@ async fn an_answer_that_is_too_large_is_not_read_to_its_end() {
     for bytes in [response("200 OK", &text), chunked.into()] {
         let canned = Canned::start(Does::Answers(bytes)).await;
         let call = |limit| {
-            let proxy = Client::builder(&canned.url).max_answer(limit).build().unwrap();
+            let proxy = Client::builder(&canned.url).max_response(limit).build().unwrap();
             async move { proxy.call::<String>("spin", ()).await }
         };
         assert_eq!(call(text.len()).await.unwrap().len(), 1000);
@@ -149,7 +149,7 @@ async fn an_answer_that_is_too_large_is_not_read_to_its_end() {
         assert!(matches!(&error, CallError::Malformed(fault) if fault.kind == Kind::Limit), "{error:?}");
     }
     let canned = Canned::answering("502 Bad Gateway", &text).await;
-    let proxy = Client::builder(&canned.url).max_answer(100).build().unwrap();
+    let proxy = Client::builder(&canned.url).max_response(100).build().unwrap();
     let error = proxy.call::<String>("spin", ()).await.unwrap_err();
     assert!(matches!(&error, CallError::Http { status, .. } if *status == 502), "{error:?}");
 }

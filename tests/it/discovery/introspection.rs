@@ -16,14 +16,14 @@ fn our_own_signatures_come_back() {
         let words = |words: Vec<&str>| Value::Array(words.into_iter().map(|word| Value::Text(word.into())).collect());
         let described = own.methods.iter().map(|method| Described {
             name: method.name.clone(),
-            signature: Some(Value::Array(signatures(own, method).into_iter().map(words).collect())),
+            signature: Some(Value::Array(signatures(&own, method).into_iter().map(words).collect())),
             help: Some(Value::Text(method.doc.clone())),
         });
         let read = interface(&described.collect::<Vec<_>>());
         assert_eq!(read.methods.len(), own.methods.len());
         for (one, other) in read.methods.iter().zip(&own.methods) {
             assert_eq!((&one.name, &one.doc), (&other.name, &other.doc));
-            assert_eq!(signatures(&read, one), signatures(own, other), "{}", one.name);
+            assert_eq!(signatures(&read, one), signatures(&own, other), "{}", one.name);
         }
     }
 }

@@ -73,18 +73,18 @@ fn all_said(shapes: &Shapes, style: Style) -> Vec<String> {
 fn our_own_documents_give_the_shapes_that_they_were_made_of() {
     let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
     for service in [&wheel as &dyn RpcService, &every_type::service()] {
-        let shapes = Shapes::of(service.interface());
+        let shapes = Shapes::of(&service.interface());
         for style in [Style::Document, Style::Rpc] {
             for versions in [Versions::One, Versions::Two, Versions::Both] {
                 let form = Form { style, versions };
-                let text = wsdl::document(service.interface(), &shapes, "urn:own", "http://localhost/own", form);
+                let text = wsdl::document(&service.interface(), &shapes, "urn:own", "http://localhost/own", form);
                 let discovered = read(&[Document { location: "own.wsdl", text: &text }], None).unwrap();
                 assert_eq!(all_said(&Shapes::of(&discovered.interface), style), all_said(&shapes, style), "{form:?}");
                 assert_eq!(discovered.interface.doc, service.interface().doc);
                 let docs = |interface: &croupier::model::interface::Interface| {
                     interface.methods.iter().map(|method| method.doc.trim().to_owned()).collect::<Vec<_>>()
                 };
-                assert_eq!(docs(&discovered.interface), docs(service.interface()));
+                assert_eq!(docs(&discovered.interface), docs(&service.interface()));
                 assert_eq!(discovered.inferred, style == Style::Rpc);
             }
         }

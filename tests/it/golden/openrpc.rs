@@ -22,7 +22,7 @@ fn wheel() -> Local {
 }
 
 fn check(name: &str, service: &Local) {
-    let mut document = openrpc::document(service.interface(), "http://localhost:8008/group");
+    let mut document = openrpc::document(&service.interface(), "http://localhost:8008/group");
     // The document's version is croupier's, and changes with every release.
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
     document["info"]["version"] = "VERSION".into();
@@ -58,7 +58,7 @@ fn references<'d>(value: &'d Value, to: &mut Vec<&'d str>) {
 
 #[test]
 fn every_reference_leads_somewhere() {
-    let document = openrpc::document(every_type::service().interface(), "http://localhost/");
+    let document = openrpc::document(&every_type::service().interface(), "http://localhost/");
     let mut found = Vec::new();
     references(&document, &mut found);
     assert!(found.len() > 20, "{found:?}");
@@ -74,7 +74,7 @@ fn served(frontend: &dyn Frontend, method: Method, tail: &str, body: &str) -> Va
     let request = Request::builder().method(method).uri(format!("/alias{slash}{tail}"));
     let request = request.header(header::HOST, "casino.example").header(header::CONTENT_TYPE, "application/json");
     let (head, ()) = request.body(()).unwrap().into_parts();
-    assert_eq!(frontend.claims(service.interface(), &GroupHead::new(&head, tail)), Claim::Yes);
+    assert_eq!(frontend.claims(&GroupHead::new(&head, tail)), Claim::Yes);
     let request = GroupRequest { head: &head, tail, body: body.as_bytes(), context: &Context::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
@@ -87,7 +87,7 @@ fn served(frontend: &dyn Frontend, method: Method, tail: &str, body: &str) -> Va
 #[test]
 fn the_document_is_answered_by_method_and_by_address() {
     let discover = r#"{"jsonrpc":"2.0","method":"rpc.discover","id":1}"#;
-    let expected = |url: &str| openrpc::document(wheel().interface(), url);
+    let expected = |url: &str| openrpc::document(&wheel().interface(), url);
     let frontend = JsonRpc::default();
     let here = expected("http://casino.example/alias");
     assert_eq!(served(&frontend, Method::POST, "", discover)["result"], here);

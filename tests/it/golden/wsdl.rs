@@ -20,10 +20,10 @@ const FORMS: [(&str, Form); 4] = [
 ];
 
 fn compare(name: &str, service: &dyn RpcService) {
-    let shapes = Shapes::of(service.interface());
+    let shapes = Shapes::of(&service.interface());
     for (end, form) in FORMS {
         let (namespace, address) = (format!("urn:croupier:{name}"), format!("http://localhost:8008/{name}"));
-        let text = wsdl::document(service.interface(), &shapes, &namespace, &address, form);
+        let text = wsdl::document(&service.interface(), &shapes, &namespace, &address, form);
         let path = PathBuf::from(format!("{}/tests/golden/wsdl/{name}{end}.wsdl", env!("CARGO_MANIFEST_DIR")));
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -26,8 +26,8 @@ const METHOD: &str = "spinList";
 
 static CODECS: LazyLock<Vec<(ClientCodec, Shapes, &'static str, &'static str)>> = LazyLock::new(|| {
     let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
-    let own = Shapes::of(wheel.interface());
-    let text = wsdl::document(wheel.interface(), &own, "urn:w", "http://localhost/w", Form::default());
+    let own = Shapes::of(&wheel.interface());
+    let text = wsdl::document(&wheel.interface(), &own, "urn:w", "http://localhost/w", Form::default());
     let discovered = read(&[Document { location: "w.wsdl", text: &text }], None).unwrap();
     let spoken = soap::client::SoapCodec::new(Arc::new(discovered.binding));
     vec![

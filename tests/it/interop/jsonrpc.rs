@@ -1,4 +1,4 @@
-//! Other people's JSON-RPC clients against a gateway with a wheel and a service that has every type: jayson for Node,
+//! JSON-RPC clients of other projects against a gateway with a wheel and a service that has every type: jayson for Node,
 //! and Python's jsonrpcclient. The OpenRPC documents against OpenRPC's own meta-schema.
 //!
 //! What they call and expect is in `tests/peers`. Packages of Node must be where Node finds them, in a folder that
@@ -14,6 +14,7 @@ use croupier::server::gateway::Group;
 use croupier::server::group_router::GroupRouter;
 use croupier::server::settings::Settings;
 use croupier::service::RpcService;
+use croupier::service::layer::layered;
 use croupier::service::limits::Limiter;
 
 use crate::support::every_type;
@@ -26,7 +27,7 @@ fn gateway() -> Running {
     for (path, service) in
         [("/wheel", Arc::new(wheel) as Arc<dyn RpcService>), ("/every", Arc::new(every_type::service()))]
     {
-        let service = Arc::new(Limiter::new(service, 1024, Duration::from_secs(60)));
+        let service = layered(service, Limiter::new(1024, Duration::from_secs(60)));
         let frontends: Vec<Arc<dyn croupier::protocol::frontend::Frontend>> =
             vec![Arc::new(OpenRpc::default()), Arc::new(JsonRpc::default())];
         router.mount(path, Arc::new(Group { path: path.into(), service, frontends, body_limit: 1 << 20 })).unwrap();

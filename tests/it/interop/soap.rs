@@ -1,4 +1,4 @@
-//! Other people's SOAP clients against a wheel and a service that uses every type: zeep, the `soap` package of Node,
+//! SOAP clients of other projects against a wheel and a service that uses every type: zeep, the `soap` package of Node,
 //! PHP's SoapClient, clients that gSOAP makes, and SOAP::Lite.
 //!
 //! What they call and expect is in `tests/peers`. zeep must be where Python finds it, in a folder that the variable

@@ -121,7 +121,7 @@ fn post(service: &Arc<dyn RpcService>, style: SoapStyle, content_type: &str, bod
 
 /// What a method answers to its one parameter.
 fn echoed<T: Serialize, R: DeserializeOwned>(method: &str, value: &T, version: SoapVersion, style: SoapStyle) -> R {
-    let shapes = Shapes::of(SERVICE.interface());
+    let shapes = Shapes::of(&SERVICE.interface());
     let shape = shapes.method(method).unwrap();
     let mut call = Vec::new();
     write_head(&mut call, version, &shape.element, "urn:a\"b&c");
@@ -285,7 +285,7 @@ proptest! {
 
     #[test]
     fn a_value_that_contradicts_its_shape_is_still_written(value in carried(), other in everything()) {
-        let shapes = Shapes::of(SERVICE.interface());
+        let shapes = Shapes::of(&SERVICE.interface());
         let mut found: Vec<&Shape> = shapes.definitions().iter().map(|definition| &definition.shape).collect();
         found.extend(shapes.methods().iter().map(|method| &method.result));
         for shape in found {

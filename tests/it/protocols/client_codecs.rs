@@ -34,7 +34,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::support::calls::{
-    CallTarget, FACES, PATH, SERVICES, SHAPES, ShutdownReport, asked, block, by_wsdl, dialect, directly, expected,
+    CallTarget, FRONTENDS, PATH, SERVICES, SHAPES, ShutdownReport, asked, block, by_wsdl, dialect, directly, expected,
     is_typed, json_of, told,
 };
 use crate::support::random_cases;
@@ -97,7 +97,7 @@ fn spoken(service: usize) -> Vec<Spoken> {
 /// What the WSDL of a service says.
 fn discovered(service: usize, form: Form) -> WsdlDescription {
     let it = SERVICES[service]();
-    let text = wsdl::document(it.interface(), &SHAPES[service], &namespace_of(PATH), "http://localhost/test", form);
+    let text = wsdl::document(&it.interface(), &SHAPES[service], &namespace_of(PATH), "http://localhost/test", form);
     read(&[Document { location: "own.wsdl", text: &text }], None).unwrap()
 }
 
@@ -150,12 +150,11 @@ fn arguments(asked: &CallTarget, came: Came) -> Result<ArgValues, Fault> {
 fn exchange(service: usize, query: &str, request: Request<Bytes>) -> Response<Bytes> {
     let (it, (mut head, body)) = (SERVICES[service](), request.into_parts());
     head.uri = format!("{PATH}{query}").parse().unwrap();
-    let frontend =
-        FACES[service].iter().find(|frontend| match frontend.claims(it.interface(), &GroupHead::new(&head, "")) {
-            Claim::No => false,
-            Claim::Maybe => frontend.recognises(&head, &body),
-            Claim::Yes => true,
-        });
+    let frontend = FRONTENDS[service].iter().find(|frontend| match frontend.claims(&GroupHead::new(&head, "")) {
+        Claim::No => false,
+        Claim::Maybe => frontend.recognises(&head, &body),
+        Claim::Yes => true,
+    });
     let request = GroupRequest { head: &head, tail: "", body: &body, context: &Context::default() };
     let reply = frontend.unwrap().serve(&it, request);
     block(async {

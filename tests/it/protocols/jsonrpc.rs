@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use croupier::model::interface::Interface;
 use croupier::protocol::frontend::{Claim, Frontend, GroupHead, GroupRequest};
 use croupier::protocol::jsonrpc::server::{JsonRpc, OpenRpc};
 use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::server::gateway::Group;
 use croupier::server::group_router::GroupRouter;
 use croupier::server::settings::Settings;
+use croupier::service::layer::layered;
 use croupier::service::limits::Limiter;
 use croupier::service::local::Local;
 use croupier::service::{Context, RpcService};
@@ -84,7 +84,7 @@ fn claim(method: Method, tail: &str, media: Option<&str>) -> Claim {
     if let Some(media) = media {
         request = request.header(header::CONTENT_TYPE, media);
     }
-    JsonRpc::default().claims(&Interface::default(), &GroupHead::new(&request.body(()).unwrap().into_parts().0, tail))
+    JsonRpc::default().claims(&GroupHead::new(&request.body(()).unwrap().into_parts().0, tail))
 }
 
 #[test]
@@ -139,7 +139,7 @@ async fn calls_of_a_batch_run_at_the_same_time_within_a_bound_and_are_answered_i
 #[tokio::test]
 async fn rows_in_a_batch_do_not_wait_for_the_place_that_they_hold() {
     let seen = Arc::new(Seen::default());
-    let limited = Limiter::new(Arc::new(service(&seen)), 1, Duration::from_secs(60));
+    let limited = layered(Arc::new(service(&seen)), Limiter::new(1, Duration::from_secs(60)));
     let body = batch((0..8).map(|id| request("rows", 20_000, Some(id))));
     let answers = answer(Arc::new(limited), body).await;
     let lengths: BTreeSet<_> =
@@ -164,7 +164,7 @@ async fn rows_are_made_as_they_are_taken() {
 fn server() -> Running {
     let group = Group {
         path: "/test".into(),
-        service: Arc::new(Limiter::new(Arc::new(small()), 1024, Duration::from_secs(60))),
+        service: layered(Arc::new(small()), Limiter::new(1024, Duration::from_secs(60))),
         frontends: vec![Arc::new(OpenRpc::default()), Arc::new(XmlRpc::default()), Arc::new(JsonRpc::default())],
         body_limit: 1 << 20,
     };

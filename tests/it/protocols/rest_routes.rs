@@ -255,7 +255,7 @@ fn the_document_is_as_it_was() {
     let config = Config::parse("x", include_str!("../../../examples/guests.toml"), &guests::registry()).unwrap();
     let [casino] = config.groups.as_slice() else { panic!("one group") };
     let url = "https://casino.example/casino";
-    let text = format!("{:#}\n", openapi::document(casino.service.interface(), &casino.protocols.table(), url));
+    let text = format!("{:#}\n", openapi::document(&casino.service.interface(), &casino.protocols.table(), url));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/openapi/guests.json");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &text).unwrap();
@@ -291,15 +291,15 @@ fn a_method_that_is_not_known_yet_is_told_apart_from_what_is_wrong() {
         ["duplicate route `POST /{x}/start`"]
     );
     let wheel = WheelTable::new(Family::Mini, Chance::seeded(7)).service().unwrap();
-    assert_eq!(check(&routes, wheel.interface()).unknown.len(), 2);
+    assert_eq!(check(&routes, &wheel.interface()).unknown.len(), 2);
 }
 
 /// A service of which nothing is known, or something that does not fit its routes.
-struct Unlike(Interface);
+struct Unlike(Arc<Interface>);
 
 impl RpcService for Unlike {
-    fn interface(&self) -> &Interface {
-        &self.0
+    fn interface(&self) -> Arc<Interface> {
+        self.0.clone()
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {
@@ -311,14 +311,14 @@ impl RpcService for Unlike {
 fn a_route_without_its_method_calls_nothing() {
     let routes = ["GET /spins/{wheel}", "GET /spins"];
     let routes = [RestRoute::new(routes[0], "spinList").unwrap(), RestRoute::new(routes[1], "spinLost").unwrap()];
-    let faces = ProtocolSet { routes: routes.to_vec(), ..ProtocolSet::default() };
+    let protocols = ProtocolSet { routes: routes.to_vec(), ..ProtocolSet::default() };
     let ask = |interface: &Interface, path: &str| {
-        let service = Arc::new(Unlike(interface.clone()));
+        let service = Arc::new(Unlike(Arc::new(interface.clone())));
         let mounted = GroupMount {
             path: "/w".into(),
             aliases: Vec::new(),
             service,
-            protocols: faces.clone(),
+            protocols: protocols.clone(),
             body_limit: 1 << 20,
         };
         let router = mount::router(&[mounted], Arc::default()).unwrap();
@@ -328,6 +328,6 @@ fn a_route_without_its_method_calls_nothing() {
     };
     let wheel = WheelTable::new(Family::Mini, Chance::seeded(7)).service().unwrap();
     assert_eq!(ask(&Interface::default(), "/w/spins"), (502, "unreachable".into()));
-    assert_eq!(ask(wheel.interface(), "/w/spins"), (404, "no-such-method".into()));
-    assert_eq!(ask(wheel.interface(), "/w/spins/1"), (500, "internal".into()));
+    assert_eq!(ask(&wheel.interface(), "/w/spins"), (404, "no-such-method".into()));
+    assert_eq!(ask(&wheel.interface(), "/w/spins/1"), (500, "internal".into()));
 }

@@ -38,7 +38,7 @@ fn names(fields: &[Field]) -> Vec<&str> {
 #[test]
 fn a_wheel_takes_counts_and_answers_pockets() {
     let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
-    let shapes = Shapes::of(wheel.interface());
+    let shapes = Shapes::of(&wheel.interface());
     let result = |name| shapes.follow(&shapes.method(name).unwrap().result);
     let Shape::Tuple(pocket) = result("spin") else { panic!("a pocket is a tuple") };
     assert_eq!(names(pocket), ["number", "color", "parity", "range"]);
@@ -56,7 +56,7 @@ fn a_wheel_takes_counts_and_answers_pockets() {
 #[test]
 fn only_what_takes_any_value_is_free_form() {
     let service = diagnostics::diagnostics().unwrap();
-    let shapes = Shapes::of(service.interface());
+    let shapes = Shapes::of(&service.interface());
     for shape in all(&shapes) {
         assert!(!matches!(shape, Shape::Named(at) if shapes.definitions().get(*at).is_none()));
     }

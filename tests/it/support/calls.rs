@@ -77,14 +77,14 @@ pub(crate) fn dialect() -> XmlRpcDialect {
 }
 
 /// The protocols of each service's group, as in the built-in configuration except for what XML-RPC may carry.
-pub(crate) static FACES: LazyLock<Vec<Vec<Arc<dyn Frontend>>>> = LazyLock::new(|| {
+pub(crate) static FRONTENDS: LazyLock<Vec<Vec<Arc<dyn Frontend>>>> = LazyLock::new(|| {
     let set = ProtocolSet { xml_rpc: dialect(), ..ProtocolSet::default() };
     SERVICES.iter().map(|_| set.of_group(PATH, &ServerInfo::default())).collect()
 });
 
 /// The forms of what each service takes and answers.
 pub(crate) static SHAPES: LazyLock<Vec<Shapes>> =
-    LazyLock::new(|| SERVICES.iter().map(|make| Shapes::of(make().interface())).collect());
+    LazyLock::new(|| SERVICES.iter().map(|make| Shapes::of(&make().interface())).collect());
 
 /// A value that fits a shape, mostly. One that does not is a word where no word belongs: in SOAP, which writes a number
 /// as it writes a text, and a list of one as it writes a value, other mistakes cannot be made.
@@ -170,7 +170,7 @@ pub(crate) fn directly(asked: &CallTarget) -> ShutdownReport {
     let service = SERVICES[asked.service]();
     let raw = serde_json::value::RawValue::from_string(json_of(&asked.args)).unwrap();
     let context = Context::default();
-    let answer = block(service.call(Call { method: &asked.method, args: Args::Json(&raw), context: &context }));
+    let answer = block(service.call(Call::new(&asked.method, Args::Json(&raw), &context)));
     match answer.and_then(|answer| text_of(answer).map_err(|_| Fault::new(Kind::Service(None), "no form in JSON"))) {
         Ok(text) => ShutdownReport::Value(serde_json::from_str(&text).unwrap()),
         Err(fault) => ShutdownReport::Fault(fault.kind),
@@ -186,6 +186,7 @@ pub(crate) fn text_of(answer: Output) -> Result<String, croupier::BoxError> {
             while rows.fill(format, &mut bytes, usize::MAX)? {}
             bytes.push(b']');
         }
+        Output::Raw(_) => panic!("a call of this form has no raw response"),
     }
     Ok(String::from_utf8(bytes)?)
 }
@@ -266,7 +267,7 @@ pub(crate) fn expected(asked: &CallTarget, json: &serde_json::Value) -> Value {
 
 /// The status and the body of an answer to a POST.
 pub(crate) fn post(asked: &CallTarget, tail: &str, media: &str, body: &[u8]) -> (StatusCode, String) {
-    block(post_to(&SERVICES[asked.service](), &FACES[asked.service], tail, media, body))
+    block(post_to(&SERVICES[asked.service](), &FRONTENDS[asked.service], tail, media, body))
 }
 
 /// The status and the body of a response to a POST to a service over one of these protocols.
@@ -280,12 +281,11 @@ pub(crate) async fn post_to(
     let path = if tail.is_empty() { PATH.to_owned() } else { format!("{PATH}/{tail}") };
     let request = Request::post(path).header(header::CONTENT_TYPE, media).body(()).unwrap();
     let head = request.into_parts().0;
-    let frontend =
-        frontends.iter().find(|frontend| match frontend.claims(service.interface(), &GroupHead::new(&head, tail)) {
-            Claim::No => false,
-            Claim::Maybe => frontend.recognises(&head, body),
-            Claim::Yes => true,
-        });
+    let frontend = frontends.iter().find(|frontend| match frontend.claims(&GroupHead::new(&head, tail)) {
+        Claim::No => false,
+        Claim::Maybe => frontend.recognises(&head, body),
+        Claim::Yes => true,
+    });
     let reply =
         frontend.unwrap().serve(service, GroupRequest { head: &head, tail, body, context: &Context::default() });
     let response = reply.await.response;

@@ -41,10 +41,10 @@ pub(crate) fn description(protocol: UpstreamProtocol) -> DescriptionSource {
     let text = match protocol {
         UpstreamProtocol::Soap => {
             let form = Form { style: wsdl::Style::Document, versions: Versions::One };
-            let shapes = Shapes::of(service.interface());
-            wsdl::document(service.interface(), &shapes, &namespace_of(PATH), "http://localhost/test", form)
+            let shapes = Shapes::of(&service.interface());
+            wsdl::document(&service.interface(), &shapes, &namespace_of(PATH), "http://localhost/test", form)
         }
-        _ => openrpc::document(service.interface(), "http://localhost/test").to_string(),
+        _ => openrpc::document(&service.interface(), "http://localhost/test").to_string(),
     };
     DescriptionSource::Text { name: "description".to_owned(), text }
 }
@@ -85,7 +85,7 @@ pub(crate) async fn behind(urls: &[String], protocol: UpstreamProtocol, idempote
     };
     let remote = Upstream::new(transport, options);
     remote.discover().await.unwrap();
-    Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote), frontends: frontends() }
+    Behind { shapes: Shapes::of(&remote.interface()), service: Arc::new(remote), frontends: frontends() }
 }
 
 pub(crate) async fn at(server: &ScriptedUpstream, protocol: UpstreamProtocol, idempotent: bool) -> Behind {

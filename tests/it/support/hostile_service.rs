@@ -1,6 +1,8 @@
 //! A service whose every text tries to be mark-up, a template, or a trick with the direction of reading.
 
 use croupier::model::interface::{Interface, Method, Param, Ring, Sector};
+use std::sync::Arc;
+
 use croupier::service::future::MaybeReady;
 use croupier::service::{Call, CallFuture, Output, RpcService};
 use croupier::{Fault, Kind};
@@ -16,7 +18,7 @@ pub(crate) fn shown() -> String {
     TEXT.replace('\u{202e}', "\u{fffd}")
 }
 
-pub(crate) struct Hostile(Interface);
+pub(crate) struct Hostile(Arc<Interface>);
 
 pub(crate) fn service() -> Hostile {
     let schema = |value: Value| Schema::try_from(value).expect("a schema");
@@ -42,18 +44,18 @@ pub(crate) fn service() -> Hostile {
     let quiet = Method { name: "echo".to_owned(), ..method.clone() };
     let sector = |label: &str| Sector { label: label.to_owned(), color: TEXT.to_owned(), share: 0.5 };
     let ring = Ring { sectors: vec![sector(TEXT), sector("b")], pick: TEXT.to_owned(), list: Some(TEXT.to_owned()) };
-    Hostile(Interface {
+    Hostile(Arc::new(Interface {
         title: TEXT.to_owned(),
         doc: TEXT.to_owned(),
         methods: vec![method, quiet],
         ring: Some(ring),
         ..Interface::default()
-    })
+    }))
 }
 
 impl RpcService for Hostile {
-    fn interface(&self) -> &Interface {
-        &self.0
+    fn interface(&self) -> Arc<Interface> {
+        self.0.clone()
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {

@@ -12,6 +12,7 @@ use croupier::server::request_body::{BodyReader, MemoryBudget};
 use croupier::server::settings::{ListenAddress, Settings};
 use croupier::server::{Listener, Server, ShutdownReport, Workers};
 use croupier::service::RpcService;
+use croupier::service::layer::layered;
 use croupier::service::limits::Limiter;
 use croupier::service::local::Local;
 use schemars::JsonSchema;
@@ -143,7 +144,7 @@ impl Drop for Running {
 
 /// One group at `/test`.
 fn mounted(service: impl RpcService, frontend: XmlRpc, body_limit: usize) -> GroupRouter<Arc<Group>> {
-    let service = Arc::new(Limiter::new(Arc::new(service), 1024, Duration::from_secs(60)));
+    let service = layered(Arc::new(service), Limiter::new(1024, Duration::from_secs(60)));
     let group = Group { path: "/test".into(), service, frontends: vec![Arc::new(frontend)], body_limit };
     let mut router = GroupRouter::default();
     router.mount("/test", Arc::new(group)).unwrap();

@@ -1,10 +1,11 @@
-//! The calls of one multicall or batch on their way to a server together: one round trip, every call's own fault, and
-//! nothing twice.
+//! The calls of one multicall or batch are sent to an upstream together: one round trip, a fault for each failed call, and
+//! no call made twice.
 use std::sync::Arc;
 use std::time::Duration;
 
 use croupier::Kind;
 use croupier::service::RpcService;
+use croupier::service::layer::layered;
 use croupier::service::limits::Limiter;
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
@@ -42,7 +43,7 @@ fn call(method: &str) -> String {
 
 fn batching(calls: &[String]) -> String {
     format!(
-        "<methodCall><methodName>system.batching</methodName><params><param><value><array><data>{}</data></array>\
+        "<methodCall><methodName>system.multicall</methodName><params><param><value><array><data>{}</data></array>\
          </value></param></params></methodCall>",
         calls.concat()
     )
@@ -207,7 +208,7 @@ async fn each_takes_a_place_among_those_that_run() {
             Act::BatchFuture(both, response("text/xml", alone)),
         ]);
         let remote = remote(&server, UpstreamProtocol::XmlRpc, Batching::On).await;
-        let limited: Arc<dyn RpcService> = Arc::new(Limiter::new(Arc::new(remote), places, Duration::from_millis(500)));
+        let limited: Arc<dyn RpcService> = layered(Arc::new(remote), Limiter::new(places, Duration::from_millis(500)));
         let all = frontends();
         let (first, second) = tokio::join!(
             post_to(&limited, &all, "", "text/xml", two.as_bytes()),
@@ -243,7 +244,7 @@ async fn a_large_batch_waits_for_one_place_and_not_for_all() {
         Act::BatchFuture(both, results(&[&array(&[ONE]), &array(&[TWO]), &array(&[ONE])])),
     ]);
     let remote = remote(&server, UpstreamProtocol::XmlRpc, Batching::On).await;
-    let limited: Arc<dyn RpcService> = Arc::new(Limiter::new(Arc::new(remote), 2, Duration::from_secs(60)));
+    let limited: Arc<dyn RpcService> = layered(Arc::new(remote), Limiter::new(2, Duration::from_secs(60)));
     let all = frontends();
     let (one, three) = (batching(&[call("hello")]), batching(&[call("hello"), call("hello"), call("hello")]));
     let (first, second) = tokio::join!(
@@ -259,7 +260,7 @@ async fn more_calls_than_places_travel_when_all_places_are_free() {
     let server = ScriptedUpstream::start().await;
     server.will([Act::Output(results(&[&array(&[ONE]), &array(&[TWO]), &array(&[ONE])]))]);
     let remote = remote(&server, UpstreamProtocol::XmlRpc, Batching::On).await;
-    let limited = Limiter::new(Arc::new(remote), 2, Duration::from_secs(60));
+    let limited = layered(Arc::new(remote), Limiter::new(2, Duration::from_secs(60)));
     let answer = ask(limited, "text/xml", &batching(&[call("hello"), call("hello"), call("hello")])).await;
     assert_eq!(told(&answer), [array(&[ONE]), array(&[TWO]), array(&[ONE])].concat());
 }

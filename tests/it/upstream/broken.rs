@@ -1,4 +1,4 @@
-//! ScriptedUpstream servers that break off, respond with nonsense, drip or flood: the caller gets a well-formed error in the
+//! Upstream servers that break off, respond with nonsense, drip or flood: the caller gets a well-formed error in the
 //! protocol of the call, and a call that may be made only once is made once.
 use std::sync::Arc;
 use std::time::Duration;
@@ -289,7 +289,7 @@ async fn a_reader_who_takes_his_time_is_not_held_against_the_server() {
     let address = format!("http://{}/", server.address()).parse().unwrap();
     let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
     server.will([Act::Drip(b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), b"x".to_vec())]);
-    let mut body = transport.send(Request::new(Bytes::new()), Repeat::Unsent).await.unwrap().into_body();
+    let mut body = transport.send(Request::new(Bytes::new()), Repeat::Unsent, None).await.unwrap().into_body();
     for _ in 0..10 {
         body.frame().await.unwrap().unwrap();
     }
@@ -303,6 +303,6 @@ async fn a_reader_who_takes_his_time_is_not_held_against_the_server() {
             break error.to_string();
         }
     };
-    assert_eq!(late, "no answer within 60s");
+    assert_eq!(late, "no response within 60s");
     assert!(begun.elapsed() < Duration::from_secs(60));
 }

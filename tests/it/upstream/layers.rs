@@ -7,7 +7,7 @@ use croupier::model::fault::BoxError;
 use croupier::model::shape::Shapes;
 use croupier::service::RpcService;
 use croupier::upstream as remote;
-use croupier::upstream::transport::{Client, Repeat, Transport, TransportOptions};
+use croupier::upstream::transport::{Repeat, Transport, TransportClient, TransportOptions};
 use croupier::upstream::{Upstream, UpstreamProtocol};
 use http::Request;
 use tower::{ServiceExt, service_fn};
@@ -25,7 +25,7 @@ async fn behind(transport: Transport, protocol: UpstreamProtocol) -> Behind {
         remote::UpstreamOptions { description: Some(description(protocol)), ..remote::UpstreamOptions::new(protocol) };
     let remote = Upstream::new(transport, options);
     remote.discover().await.unwrap();
-    Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote), frontends: frontends() }
+    Behind { shapes: Shapes::of(&remote.interface()), service: Arc::new(remote), frontends: frontends() }
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn layers_see_every_request_the_outermost_first() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noting = |name: &'static str| {
         let seen = seen.clone();
-        move |client: Client| {
+        move |client: TransportClient| {
             client.map_request(move |mut request: Request<Bytes>| {
                 let repeat = request.extensions().get::<Repeat>().copied();
                 seen.lock().unwrap().push((name, repeat));
@@ -59,7 +59,7 @@ async fn layers_see_every_request_the_outermost_first() {
 /// A client that stops asking after this many failures.
 fn tripping(
     most: usize,
-    client: Client,
+    client: TransportClient,
 ) -> impl tower::Service<
     Request<Bytes>,
     Response = http::Response<croupier::upstream::transport::Incoming>,
@@ -106,10 +106,10 @@ async fn what_a_layer_says_is_told_and_what_comes_through_it_stays_what_it_is() 
     let mut told = Vec::new();
     for _ in 0..2 {
         let request = Request::post("/").body(Bytes::from_static(b"x")).unwrap();
-        told.push(transport.send(request, Repeat::Unsent).await.err().unwrap());
+        told.push(transport.send(request, Repeat::Unsent, None).await.err().unwrap());
     }
     let address = server.address();
     assert!(told[0].to_string().starts_with(&format!("the connection to {address} broke: ")), "{}", told[0]);
-    assert_eq!(told[1].to_string(), "the answer is withheld: it has failed too often");
+    assert_eq!(told[1].to_string(), "a layer has stopped the request: it has failed too often");
     assert_eq!((told[1].reason().as_str(), told[1].connected()), ("it has failed too often", true));
 }

@@ -42,12 +42,12 @@ const WHEELS: usize = 5;
 /// A service that is made anew for each call, so that seeded wheels spin the same each time.
 struct Fresh {
     make: Make,
-    interface: Interface,
+    interface: Arc<Interface>,
 }
 
 impl RpcService for Fresh {
-    fn interface(&self) -> &Interface {
-        &self.interface
+    fn interface(&self) -> Arc<Interface> {
+        self.interface.clone()
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {
@@ -63,7 +63,7 @@ fn upstream() -> Running {
         let set = ProtocolSet { xml_rpc: dialect(), ..ProtocolSet::default() };
         let frontends = set.of_group(&path, &ServerInfo::default());
         let service: Arc<dyn RpcService> = match make() {
-            wheel if at < WHEELS => Arc::new(Fresh { make, interface: wheel.interface().clone() }),
+            wheel if at < WHEELS => Arc::new(Fresh { make, interface: wheel.interface() }),
             other => other,
         };
         router.mount(&path, Arc::new(Group { path: path.clone(), service, frontends, body_limit: 4 << 20 })).unwrap();
@@ -78,9 +78,9 @@ async fn remote(server: &Running, at: usize, protocol: UpstreamProtocol) -> Behi
     let remote = Upstream::new(transport, UpstreamOptions { dialect: dialect(), ..UpstreamOptions::new(protocol) });
     assert!(remote.discover().await.unwrap(), "it has another interface than none");
     let names = |interface: &Interface| interface.methods.iter().map(|it| it.name.clone()).collect::<BTreeSet<_>>();
-    assert_eq!(names(remote.interface()), names(SERVICES[at]().interface()), "{protocol:?}");
+    assert_eq!(names(&remote.interface()), names(&SERVICES[at]().interface()), "{protocol:?}");
     let set = ProtocolSet { xml_rpc: dialect(), ..ProtocolSet::default() };
-    let (shapes, frontends) = (Shapes::of(remote.interface()), set.of_group(PATH, &ServerInfo::default()));
+    let (shapes, frontends) = (Shapes::of(&remote.interface()), set.of_group(PATH, &ServerInfo::default()));
     Behind { service: Arc::new(remote), shapes, frontends }
 }
 

@@ -1,7 +1,8 @@
-//! ScriptedUpstream servers.
+//! Upstream servers.
 
 mod batches;
 mod broken;
+mod connections;
 mod layers;
 mod matrix;
 mod passthrough_soap;

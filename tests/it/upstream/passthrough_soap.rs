@@ -28,8 +28,8 @@ const V12: &str = "http://www.w3.org/2003/05/soap-envelope";
 async fn remote(server: &ScriptedUpstream, versions: Versions, deny: &str) -> Arc<dyn RpcService> {
     let service = sound();
     let form = Form { style: Style::Document, versions };
-    let shapes = Shapes::of(service.interface());
-    let text = wsdl::document(service.interface(), &shapes, THEIRS, "http://localhost/upstream", form);
+    let shapes = Shapes::of(&service.interface());
+    let text = wsdl::document(&service.interface(), &shapes, THEIRS, "http://localhost/upstream", form);
     let address = format!("http://{}/", server.address()).parse().unwrap();
     let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
     let description = Some(DescriptionSource::Text { name: "description".to_owned(), text });

@@ -322,7 +322,7 @@ async fn an_answer_is_read_as_it_was_asked_for_though_the_server_is_another_mean
     server.will([Act::Output(description("hello"))]);
     assert!(remote.discover().await.unwrap());
     let behind =
-        Behind { shapes: Shapes::of(remote.interface()), service: Arc::new(remote.clone()), frontends: frontends() };
+        Behind { shapes: Shapes::of(&remote.interface()), service: Arc::new(remote.clone()), frontends: frontends() };
     let both = Arc::new(Barrier::new(2));
     server.will([
         Act::BatchFuture(both.clone(), response(UpstreamProtocol::JsonRpc).await),

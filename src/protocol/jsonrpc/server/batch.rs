@@ -3,22 +3,22 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Task, Poll, ready};
+use std::task::{Context as Task, Poll};
 use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
+use super::begin;
 use super::request;
-use super::request::Asking;
 use super::response::Frame;
-use super::{begin, openrpc};
 use crate::codec::json::JsonDialect;
 use crate::http::body::Source;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::protocol::batch::BatchState;
 use crate::protocol::frontend;
+use crate::service::batch::Batch;
 use crate::service::future::MaybeReady;
-use crate::service::{BatchFuture, CallFuture, Context, Format, Output, Rows, RpcService};
+use crate::service::{Call, CallForm, CallFuture, Context, Format, Output, Rows, RpcService};
 
 /// How many calls of one batch run at a time.
 const ABREAST: usize = 16;
@@ -30,7 +30,6 @@ pub(super) struct Calls {
     next: std::vec::IntoIter<Box<RawValue>>,
     /// Whether requests of JSON-RPC 1.0 are accepted.
     version_1: bool,
-    /// Those of them that are the service's, where they travel together.
     travel: BatchState,
 }
 
@@ -45,43 +44,27 @@ impl Calls {
         Ok(Calls { next: owned.into_iter(), version_1, travel: BatchState::default() })
     }
 
-    /// Begins all calls of the service's at once, if it takes them so.
-    fn together(&self, callee: &Callee) -> Option<BatchFuture> {
-        if !callee.service.supports_batching() {
-            return None;
-        }
-        let each = self.next.as_slice().iter().filter_map(|raw| self.read(raw).1.ok());
-        let asked = each.filter(|asking| is_services(&asking.method)).collect::<Vec<_>>();
-        let calls = asked.iter().map(|asking| asking.call(&callee.context));
-        callee.service.call_batch(&calls.collect::<Vec<_>>())
-    }
-
-    fn read<'a>(&self, raw: &'a RawValue) -> (Frame, Result<Asking<'a>, Fault>) {
-        match request::members(raw) {
-            Ok(members) => members.read(self.version_1),
-            Err(fault) => (Frame::unknown(), Err(fault)),
-        }
-    }
-
-    /// Begins the next call; one that is malformed is a fault of its own and spoils no other.
-    fn begin(&mut self, callee: &Callee) -> Option<(Frame, CallFuture)> {
-        let raw = self.next.next()?;
-        let (frame, asking) = self.read(&raw);
-        let pending = match asking {
-            Ok(asking) => {
-                let travels = if is_services(&asking.method) { self.travel.take() } else { None };
-                let alone = || begin(callee.service.as_ref(), &asking, &callee.context, || callee.url.clone());
-                travels.unwrap_or_else(alone)
-            }
-            Err(fault) => MaybeReady::now(Err(fault)),
-        };
-        Some((frame, pending))
+    /// Begins the next call, or all that are left if they travel together. A malformed call is a fault of its own and
+    /// does not affect the others.
+    fn begin(&mut self, callee: &Callee) -> VecDeque<(Frame, CallFuture)> {
+        let Calls { next, version_1, travel } = self;
+        travel.begin(|batch| next.next().map(|raw| begin_one(&raw, *version_1, callee, batch)))
     }
 }
 
-/// Whether a method is for the service to answer.
-fn is_services(method: &str) -> bool {
-    !openrpc::is_own(method) && !frontend::is_private(method)
+fn begin_one(raw: &RawValue, version_1: bool, callee: &Callee, batch: &Batch) -> (Frame, CallFuture) {
+    let (frame, asking) = match request::members(raw) {
+        Ok(members) => members.read(version_1),
+        Err(fault) => (Frame::unknown(), Err(fault)),
+    };
+    let pending = match asking {
+        Ok(asking) => {
+            let call = Call { form: CallForm::Batch(batch), ..asking.call(&callee.context) };
+            begin(callee.service.as_ref(), call, || callee.url.clone())
+        }
+        Err(fault) => MaybeReady::now(Err(fault)),
+    };
+    (frame, pending)
 }
 
 /// Who answers the calls of a batch.
@@ -132,8 +115,7 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    pub(super) fn new(mut calls: Calls, callee: Callee, dialect: JsonDialect) -> Answers {
-        calls.travel = BatchState::new(calls.together(&callee));
+    pub(super) fn new(calls: Calls, callee: Callee, dialect: JsonDialect) -> Answers {
         Answers { calls, callee, dialect, running: VecDeque::new(), rows: None, begun: false }
     }
 
@@ -143,13 +125,16 @@ impl Answers {
         self.running.len() < ABREAST && !self.running.iter().any(Running::is_rows)
     }
 
-    /// Begins another call, if there is one.
+    /// Begins another call, or all that are left if they travel together. Returns whether there was one.
     fn begin(&mut self, cx: &mut Task<'_>) -> bool {
-        let Some((frame, pending)) = self.calls.begin(&self.callee) else { return false };
-        let mut running = Running { frame, state: State::Waiting(pending) };
-        running.poll(cx);
-        self.running.push_back(running);
-        true
+        let begun = self.calls.begin(&self.callee);
+        let has_begun = !begun.is_empty();
+        for (frame, pending) in begun {
+            let mut running = Running { frame, state: State::Waiting(pending) };
+            running.poll(cx);
+            self.running.push_back(running);
+        }
+        has_begun
     }
 
     /// The answer whose turn it is, if it is there.
@@ -175,6 +160,7 @@ impl Answers {
         let written = match answer {
             Ok(Output::One(value)) => frontend::encode(value.as_ref(), Format::Json(self.dialect), to).map(|()| None),
             Ok(Output::Many(rows)) => self.begin_rows(rows, to, until),
+            Ok(Output::Raw(_)) => Err(Fault::internal()),
             Err(fault) => Err(fault),
         };
         match written {
@@ -212,7 +198,6 @@ impl Answers {
 
 impl Source for Answers {
     fn poll_fill(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
-        ready!(self.calls.travel.poll(cx));
         let begun = Instant::now();
         for running in &mut self.running {
             running.poll(cx);

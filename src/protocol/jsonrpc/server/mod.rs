@@ -22,10 +22,10 @@ use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat};
-use crate::service::{CallFuture, Context, Encode, Format, Output, RawFuture, RawOutcome, Rows, RpcService};
+use crate::service::{Call, CallForm, CallFuture, Encode, Format, Output, Rows, RpcService};
 use batch::{Answers, Calls};
 pub use openrpc::OpenRpc;
-use request::{Asking, CallTarget, Members};
+use request::{CallTarget, Members};
 use response::Frame;
 
 /// The JSON-RPC face of a group.
@@ -63,7 +63,7 @@ impl Frontend for JsonRpc {
 
     /// JSON by its media type. Never `text/plain` or a form, or no type at all: those a browser sends to any site
     /// without asking.
-    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+    fn claims(&self, head: &GroupHead<'_>) -> Claim {
         let claimed = head.tail.is_empty() && head.parts.method == Method::POST && is_json(head.media);
         if claimed { Claim::Yes } else { Claim::No }
     }
@@ -96,16 +96,18 @@ impl JsonRpc {
     fn one(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>, members: Members<'_>) -> FrontendFuture {
         let (frame, asking) = members.read(self.version_1);
         let (method, pending) = match asking {
-            Ok(asking) if !frame.is_silent() => {
-                if let Some(relaying) = call_raw(service.as_ref(), &asking, request) {
-                    let (method, dialect) = (Box::from(abridge(&asking.method)), self.dialect);
-                    return relaying.and_then(move |relayed| pass(relayed, frame, method, dialect));
-                }
-                let pending = begin(service.as_ref(), &asking, request.context, || address(&self.public_url, &request));
-                (Box::from(abridge(&asking.method)), pending)
-            }
             Ok(asking) => {
-                let pending = begin(service.as_ref(), &asking, request.context, || address(&self.public_url, &request));
+                let is_unambiguous = || is_unambiguous(request);
+                let raw = RawCall {
+                    wire: RawFormat::JsonRpc,
+                    body: request.body,
+                    content_type: request.head.headers.get(header::CONTENT_TYPE),
+                    is_unambiguous: &is_unambiguous,
+                };
+                // A notification has no response that could be passed back.
+                let form = if frame.is_silent() { CallForm::Plain } else { CallForm::Raw(&raw) };
+                let call = Call { form, ..asking.call(request.context) };
+                let pending = begin(service.as_ref(), call, || address(&self.public_url, &request));
                 (Box::from(abridge(&asking.method)), pending)
             }
             Err(fault) => (Box::from(""), MaybeReady::now(Err(fault))),
@@ -135,35 +137,21 @@ fn address(public_url: &PublicUrl, request: &GroupRequest<'_>) -> String {
 }
 
 /// Begins a call of the service, or of the one method that belongs to the protocol.
-fn begin(service: &dyn RpcService, asking: &Asking<'_>, context: &Context, url: impl FnOnce() -> String) -> CallFuture {
-    match openrpc::call(service.interface(), &asking.method, asking.args, url) {
-        Some(answer) => MaybeReady::now(answer),
-        None => frontend::begin(service, asking.call(context)),
+fn begin(service: &dyn RpcService, call: Call<'_>, url: impl FnOnce() -> String) -> CallFuture {
+    if openrpc::is_own(call.method)
+        && let Some(result) = openrpc::call(&service.interface(), call.method, call.args, url)
+    {
+        return MaybeReady::now(result);
     }
+    frontend::begin(service, call)
 }
 
-/// Passes a request on as it is written, if it is the service's and the service does that.
-fn call_raw(service: &dyn RpcService, asking: &Asking<'_>, request: GroupRequest<'_>) -> Option<RawFuture> {
-    let content_type = request.head.headers.get(header::CONTENT_TYPE);
-    let written = RawCall { wire: RawFormat::JsonRpc, body: request.body, content_type };
-    if openrpc::is_own(&asking.method) {
-        return None;
-    }
-    // JSON is in UTF-8 (RFC 8259, section 8.1), but whoever believes another header would read another text.
+/// Whether every JSON reader finds the same request in the bytes.
+fn is_unambiguous(request: GroupRequest<'_>) -> bool {
+    // JSON is in UTF-8 (RFC 8259, section 8.1), but a reader that believes another header would read another text.
     let named = frontend::media_parameter(&request.head.headers, "charset").unwrap_or("utf-8");
     let in_utf8 = named.eq_ignore_ascii_case("utf-8") || named.eq_ignore_ascii_case("utf8");
-    let relaying = frontend::call_raw(service, asking.call(request.context), written);
-    relaying.filter(|_| in_utf8 && request::has_own_members(request.body))
-}
-
-fn pass(relayed: Result<RawOutcome, Fault>, frame: Frame, method: Box<str>, dialect: JsonDialect) -> FrontendFuture {
-    match relayed {
-        Ok(RawOutcome::RawResponse(passed)) => {
-            MaybeReady::now(FrontendResponse { response: frontend::passed(passed), method, fault: None })
-        }
-        Ok(RawOutcome::Read(answer)) => reply(Ok(answer), frame, method, dialect),
-        Err(fault) => reply(Err(fault), frame, method, dialect),
-    }
+    in_utf8 && request::has_own_members(request.body)
 }
 
 /// The reply to a request that stands by itself.
@@ -178,6 +166,7 @@ fn reply(answer: Result<Output, Fault>, frame: Frame, method: Box<str>, dialect:
             Ok(body) => (json(body), None),
             Err(fault) => error_response(&frame, &fault),
         })),
+        Ok(Output::Raw(raw)) => MaybeReady::now(replied((frontend::passed(raw), None))),
         Ok(Output::Many(rows)) => MaybeReady::later(async move {
             let array = Array { rows, frame: frame.clone(), dialect, begun: false };
             replied(match Body::gather(array).await {

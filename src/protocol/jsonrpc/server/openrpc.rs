@@ -45,16 +45,20 @@ pub struct OpenRpc {
 
 impl Frontend for OpenRpc {
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
-        if tail == TAIL { &[Method::GET, Method::HEAD] } else { &[] }
+        methods(tail)
     }
 
-    fn claims(&self, interface: &Interface, head: &GroupHead<'_>) -> Claim {
-        if self.methods(interface, head.tail).contains(&head.parts.method) { Claim::Yes } else { Claim::No }
+    fn claims(&self, head: &GroupHead<'_>) -> Claim {
+        if methods(head.tail).contains(&head.parts.method) { Claim::Yes } else { Claim::No }
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
-        let document = openrpc::document(service.interface(), &address(&self.public_url, &request));
+        let document = openrpc::document(&service.interface(), &address(&self.public_url, &request));
         let response = json(Body::whole(format!("{document:#}\n")));
         MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: None })
     }
+}
+
+fn methods(tail: &str) -> &'static [Method] {
+    if tail == TAIL { &[Method::GET, Method::HEAD] } else { &[] }
 }

@@ -51,7 +51,7 @@ pub(super) struct Asking<'a> {
 
 impl Asking<'_> {
     pub(super) fn call<'c>(&'c self, context: &'c Context) -> Call<'c> {
-        Call { method: &self.method, args: self.args, context }
+        Call::new(&self.method, self.args, context)
     }
 }
 

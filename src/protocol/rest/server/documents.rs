@@ -61,14 +61,14 @@ impl Frontend for OpenApi {
         methods(tail)
     }
 
-    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+    fn claims(&self, head: &GroupHead<'_>) -> Claim {
         claims(head.tail)
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let base = self.public_url.base(request.head, request.context.peer);
         let url = format!("{base}{}", request.path().trim_end_matches('/'));
-        reply(&request, &self.cors, || openapi::document(service.interface(), &self.routes, &url))
+        reply(&request, &self.cors, || openapi::document(&service.interface(), &self.routes, &url))
     }
 
     fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
@@ -81,15 +81,17 @@ impl Frontend for OpenApiOfAll {
         methods(tail)
     }
 
-    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+    fn claims(&self, head: &GroupHead<'_>) -> Claim {
         claims(head.tail)
     }
 
     fn serve(&self, _: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let base = self.public_url.base(request.head, request.context.peer);
         reply(&request, &self.cors, || {
-            let groups = self.groups.iter().map(|of| (of.path.as_str(), of.service.interface(), of.routes.as_ref()));
-            let groups: Vec<_> = groups.collect();
+            let interfaces: Vec<_> = self.groups.iter().map(|group| group.service.interface()).collect();
+            let groups = self.groups.iter().zip(&interfaces);
+            let groups: Vec<_> =
+                groups.map(|(group, interface)| (group.path.as_str(), &**interface, group.routes.as_ref())).collect();
             openapi::document_of_all(&groups, &base)
         })
     }

@@ -77,15 +77,16 @@ impl Frontend for Rest {
     }
 
     /// Every path below the group's own, with every verb: what is no method is REST's to refuse.
-    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+    fn claims(&self, head: &GroupHead<'_>) -> Claim {
         if head.tail.is_empty() { Claim::No } else { Claim::Yes }
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let grant = Grant::of(&self.options.cors, &request.head.headers);
-        let at = At::find(service.interface(), &self.routes, request.tail);
+        let interface = service.interface();
+        let at = At::find(&interface, &self.routes, request.tail);
         let name = at.method(&request.head.method).map_or_else(|| abridge(&decoded(request.tail)).into(), Box::from);
-        let response = self.answer(service.as_ref(), &at, &request, &grant);
+        let response = self.answer(service.as_ref(), &interface, &at, &request, &grant);
         let only_head = request.head.method == Method::HEAD;
         let packs = only_head && request.head.headers.contains_key(header::ACCEPT_ENCODING);
         response.map(move |answered| {
@@ -155,26 +156,33 @@ impl<'a> At<'a> {
 }
 
 impl Rest {
-    fn answer(&self, service: &dyn RpcService, at: &At<'_>, request: &GroupRequest<'_>, grant: &Grant) -> Answered {
+    fn answer(
+        &self,
+        service: &dyn RpcService,
+        interface: &Interface,
+        at: &At<'_>,
+        request: &GroupRequest<'_>,
+        grant: &Grant,
+    ) -> Answered {
         let verb = &request.head.method;
         if let Some(method) = at.own(verb) {
             let begun = match *verb {
                 Method::POST => {
-                    let form = self.form(service.interface(), Some(method), request.head);
+                    let form = self.form(interface, Some(method), request.head);
                     form.and_then(|form| post(service, &method.name, form, self.limits, request))
                 }
-                _ => self.get(service, method, request),
+                _ => self.get(service, interface, method, request),
             };
             return written(begun, verb);
         }
         if let Some((route, values)) = at.route(verb) {
             let of_route = route.clone();
-            let answered = written(self.routed(service, route, values, request), verb);
+            let answered = written(self.routed(service, interface, route, values, request), verb);
             return answered.map(move |answered| answered.map_err(|problem| problem.of_route(&of_route)));
         }
         let allow = at.allow();
-        if allow.is_empty() && service.has_undescribed_methods() {
-            return written(self.untold(service, request), verb);
+        if allow.is_empty() && interface.incomplete {
+            return written(self.untold(service, interface, request), verb);
         }
         MaybeReady::now(match *verb {
             _ if allow.is_empty() => Err(Fault::no_such_method(&decoded(request.tail)).into()),
@@ -183,13 +191,19 @@ impl Rest {
         })
     }
 
-    fn get(&self, service: &dyn RpcService, method: &interface::Method, request: &GroupRequest<'_>) -> Begun {
+    fn get(
+        &self,
+        service: &dyn RpcService,
+        interface: &Interface,
+        method: &interface::Method,
+        request: &GroupRequest<'_>,
+    ) -> Begun {
         if !request.body.is_empty() {
             let reason = "a GET has its parameters in the query; a body means nothing here";
             return Err(Problem::refused(StatusCode::BAD_REQUEST, reason));
         }
-        let form = self.form(service.interface(), Some(method), request.head)?;
-        let object = query::read(service.interface(), method, request.query(), self.limits)?;
+        let form = self.form(interface, Some(method), request.head)?;
+        let object = query::read(interface, method, request.query(), self.limits)?;
         match object {
             Some(object) => Ok((form, begin(service, &method.name, Args::Json(raw(&object)?), request))),
             None => Ok((form, begin(service, &method.name, Args::None, request))),
@@ -198,12 +212,12 @@ impl Rest {
 
     /// A call of a method of which nothing is known yet: it is passed on as it is. Whether it may be asked for by GET nobody
     /// knows.
-    fn untold(&self, service: &dyn RpcService, request: &GroupRequest<'_>) -> Begun {
+    fn untold(&self, service: &dyn RpcService, interface: &Interface, request: &GroupRequest<'_>) -> Begun {
         if request.head.method != Method::POST {
             let reason = "the server behind this one has not said yet what it offers";
             return Err(Fault::new(Kind::Unreachable, reason).into());
         }
-        let form = self.form(service.interface(), None, request.head)?;
+        let form = self.form(interface, None, request.head)?;
         post(service, &decoded(request.tail), form, self.limits, request)
     }
 
@@ -258,7 +272,7 @@ fn begin(
     args: Args<'_>,
     request: &GroupRequest<'_>,
 ) -> crate::service::CallFuture {
-    frontend::begin(service, Call { method, args, context: request.context })
+    frontend::begin(service, Call::new(method, args, request.context))
 }
 
 fn raw(text: &str) -> Result<&RawValue, Fault> {

@@ -68,6 +68,7 @@ impl Form {
         let response = move |body| response(media, varies, body);
         match answer {
             Err(fault) => MaybeReady::now(Err(fault)),
+            Ok(Output::Raw(_)) => MaybeReady::now(Err(Fault::internal())),
             Ok(Output::Many(_)) if only_head => MaybeReady::now(Ok(response(Body::default()))),
             Ok(Output::Many(rows)) => MaybeReady::later(async move {
                 let body = match self.shape {

@@ -26,11 +26,11 @@ impl Rest {
     pub(super) fn routed(
         &self,
         service: &dyn RpcService,
+        interface: &Interface,
         route: &RestRoute,
         values: &[Cow<'_, str>],
         request: &GroupRequest<'_>,
     ) -> Begun {
-        let interface = service.interface();
         let method = interface.method(route.method()).ok_or_else(|| unknown(interface, route))?;
         if !route_check::fits(route, method) {
             tracing::error!(route = %route.template(), method = method.name, "a route does not fit its method");

@@ -26,7 +26,7 @@ use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendRespons
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat};
-use crate::service::{Call, RpcService};
+use crate::service::{Call, CallForm, RpcService};
 use response::Answering;
 
 pub use namespace::namespace_of;
@@ -69,6 +69,10 @@ impl Soap {
     pub fn shapes(&self, interface: &Interface) -> &Arc<Shapes> {
         self.shapes.get_or_init(|| Arc::new(Shapes::of(interface)))
     }
+
+    fn shapes_of(&self, service: &dyn RpcService) -> &Arc<Shapes> {
+        self.shapes.get_or_init(|| Arc::new(Shapes::of(&service.interface())))
+    }
 }
 
 impl Frontend for Soap {
@@ -77,7 +81,7 @@ impl Frontend for Soap {
     }
 
     /// SOAP 1.2 by its media type; SOAP 1.1 shares its with other protocols.
-    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+    fn claims(&self, head: &GroupHead<'_>) -> Claim {
         if !head.tail.is_empty() || head.parts.method != Method::POST {
             return Claim::No;
         }
@@ -120,7 +124,7 @@ impl Soap {
     fn begin(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> Result<FrontendFuture, NotBegun> {
         let GroupRequest { head, body, context, .. } = request;
         let unread = |rejection| (rejection, Box::from(""));
-        let shapes = self.shapes(service.interface());
+        let shapes = self.shapes_of(service.as_ref());
         let style = if is_rpc(request.query()) { SoapStyle::Rpc } else { SoapStyle::Document };
         let text = charset::decode(body, frontend::media_parameter(&head.headers, "charset"))
             .map_err(|fault| unread(fault.into()))?;
@@ -136,7 +140,7 @@ impl Soap {
             ParamLayout::ByPosition => Args::Values(values),
             ParamLayout::ByName => values.next().map_or(Args::None, Args::Members),
         };
-        let pending = frontend::begin(service.as_ref(), Call { method: &method, args, context });
+        let pending = frontend::begin(service.as_ref(), Call::new(&method, args, context));
         let answering = self.answering(shapes, &method, opened.version, style);
         Ok(pending.and_then(move |answer| answering.write(answer, name)))
     }
@@ -150,26 +154,31 @@ impl Soap {
         text: &str,
         request: &GroupRequest<'_>,
     ) -> Result<Option<FrontendFuture>, NotBegun> {
-        let SoapCall { version, element, .. } = *opened;
         let namespace = opened.namespace.as_deref();
         if namespace == Some(self.namespace()) {
             return Ok(None);
         }
+        let interface = service.interface();
+        if interface.messages.is_empty() {
+            return Ok(None);
+        }
         let actions = opened.actions();
-        let wire = RawFormat::Soap { version, element, namespace, actions: &actions };
-        let Some(method) = service.method_of_raw(wire) else { return Ok(None) };
-        let (body, shapes) = (request.body, self.shapes(service.interface()));
-        let name = checked(request.head, method, shapes, version)?;
+        let soap12 = opened.version == SoapVersion::V12;
+        let actions = actions.iter().map(AsRef::as_ref);
+        let Some(method) = interface.method_of_message(soap12, opened.element, namespace, actions) else {
+            return Ok(None);
+        };
+        let (body, shapes) = (request.body, self.shapes(&interface));
+        let name = checked(request.head, method, shapes, opened.version)?;
         let named = frontend::media_parameter(&request.head.headers, "charset");
         if !opened.is_certain() || !charset::is_certain(body, named) || !charset::is_utf8(body, text) {
             return Ok(None);
         }
-        let call = Call { method, args: Args::None, context: request.context };
-        let relaying = frontend::call_raw(service, call, RawCall { wire, body, content_type: None });
-        Ok(relaying.map(|relaying| {
-            let answering = self.answering(shapes, method, version, SoapStyle::default());
-            relaying.and_then(move |relayed| answering.pass(relayed, name))
-        }))
+        let raw = RawCall { wire: RawFormat::Soap, body, content_type: None, is_unambiguous: &|| true };
+        let (args, context) = (Args::Unread, request.context);
+        let pending = frontend::begin(service, Call { method, args, context, form: CallForm::Raw(&raw) });
+        let answering = self.answering(shapes, method, opened.version, SoapStyle::default());
+        Ok(Some(pending.and_then(move |result| answering.write(result, name))))
     }
 
     fn answering(&self, shapes: &Arc<Shapes>, method: &str, version: SoapVersion, style: SoapStyle) -> Answering {

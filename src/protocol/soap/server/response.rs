@@ -14,7 +14,7 @@ use crate::model::shape::{MethodShape, Shape, Shapes};
 use crate::protocol::frontend;
 use crate::protocol::frontend::{FrontendFuture, FrontendResponse};
 use crate::service::future::MaybeReady;
-use crate::service::{Encode, Format, Output, RawOutcome, Rows};
+use crate::service::{Encode, Format, Output, Rows};
 
 /// The form of a result of which nothing is known.
 static ANY: Shape = Shape::Any;
@@ -37,24 +37,16 @@ impl Answering {
                 let body = self.one(value.as_ref());
                 MaybeReady::now(self.replied(body, name))
             }
+            Ok(Output::Raw(raw)) => {
+                let fault = (raw.status != StatusCode::OK).then_some(Kind::Service(None));
+                MaybeReady::now(FrontendResponse { response: frontend::passed(raw), method: name, fault })
+            }
             Ok(Output::Many(rows)) => MaybeReady::later(async move {
                 let (version, namespace) = (self.version, self.namespace.clone());
                 let body = Body::gather(Listing::new(self, rows)).await.map_err(frontend::unsent);
                 replied(body, version, &namespace, name)
             }),
             Err(fault) => MaybeReady::now(self.replied(Err(fault), name)),
-        }
-    }
-
-    /// The reply to a call that was passed on.
-    pub(super) fn pass(self, relayed: Result<RawOutcome, Fault>, name: Box<str>) -> FrontendFuture {
-        match relayed {
-            Ok(RawOutcome::RawResponse(passed)) => {
-                let fault = (passed.status != StatusCode::OK).then_some(Kind::Service(None));
-                MaybeReady::now(FrontendResponse { response: frontend::passed(passed), method: name, fault })
-            }
-            Ok(RawOutcome::Read(answer)) => self.write(Ok(answer), name),
-            Err(fault) => self.write(Err(fault), name),
         }
     }
 

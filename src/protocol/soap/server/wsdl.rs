@@ -35,7 +35,7 @@ impl Frontend for Wsdl {
     }
 
     /// Whatever else the request would like to have: clients ask for the WSDL with the headers of a browser.
-    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+    fn claims(&self, head: &GroupHead<'_>) -> Claim {
         let reads = matches!(head.parts.method, Method::GET | Method::HEAD);
         if head.tail.is_empty() && reads && asked(head.parts).any(|(name, _)| name.eq_ignore_ascii_case("wsdl")) {
             Claim::Yes
@@ -48,8 +48,9 @@ impl Frontend for Wsdl {
         let response = match form(request.head) {
             Ok(form) => {
                 let address = self.public_url.base(request.head, request.context.peer) + request.path();
-                let (interface, shapes) = (service.interface(), Shapes::of(service.interface()));
-                let text = wsdl::document(interface, &shapes, &self.namespace, &address, form);
+                let interface = service.interface();
+                let shapes = Shapes::of(&interface);
+                let text = wsdl::document(&interface, &shapes, &self.namespace, &address, form);
                 document(request.head, text)
             }
             Err(reason) => HttpRejection::new(StatusCode::BAD_REQUEST, reason).into_response(),

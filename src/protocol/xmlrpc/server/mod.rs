@@ -9,7 +9,6 @@ use std::task::{Context as Task, Poll};
 use http::{HeaderValue, Method, Response, header};
 
 use crate::codec::Limits;
-use crate::codec::tape::Values;
 use crate::codec::xml::charset;
 use crate::codec::xmlrpc as wire;
 use crate::codec::xmlrpc::{Root, XmlRpcDialect, XmlRpcDocument};
@@ -22,7 +21,7 @@ use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendRespons
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat};
-use crate::service::{Call, CallFuture, Context, Encode, Format, Output, RawFuture, RawOutcome, Rows, RpcService};
+use crate::service::{Call, CallForm, CallFuture, Encode, Format, Output, Rows, RpcService};
 use multicall::{Answers, Calls};
 
 /// The XML-RPC face of a group.
@@ -49,7 +48,7 @@ impl Frontend for XmlRpc {
 
     /// XML by its media type, or no media type at all. Never `text/plain` or a form: those a browser sends to
     /// any site without asking.
-    fn claims(&self, _: &Interface, head: &GroupHead<'_>) -> Claim {
+    fn claims(&self, head: &GroupHead<'_>) -> Claim {
         let xml = |media: &str| {
             let is = |name: &str| media.eq_ignore_ascii_case(name);
             let suffix = media.len().checked_sub(4).and_then(|at| media.get(at..));
@@ -105,44 +104,32 @@ impl XmlRpc {
                 Err(fault) => MaybeReady::now(done(Err(fault))),
             });
         }
-        let call = Call { method: &method, args: Args::Values(tape.values()), context };
-        let content_type = head.headers.get(header::CONTENT_TYPE);
-        let written = RawCall { wire: RawFormat::XmlRpc, body, content_type };
-        // Nothing is sent yet. In what is passed over here, somebody else might find another call.
-        let relaying =
-            call_raw(service.as_ref(), call, written).filter(|_| is_plain && charset::is_certain(body, named));
-        Ok(match relaying {
-            Some(relaying) => relaying.and_then(move |relayed| pass(relayed, dialect).map(done)),
-            None => begin_call(service.as_ref(), &method, tape.values(), context)
-                .and_then(move |answer| write(answer, dialect).map(done)),
-        })
+        let is_unambiguous = || is_plain && charset::is_certain(body, named);
+        let raw = RawCall {
+            wire: RawFormat::XmlRpc,
+            body,
+            content_type: head.headers.get(header::CONTENT_TYPE),
+            is_unambiguous: &is_unambiguous,
+        };
+        let call = Call { method: &method, args: Args::Values(tape.values()), context, form: CallForm::Raw(&raw) };
+        Ok(begin_call(service.as_ref(), call).and_then(move |result| write(result, dialect).map(done)))
     }
 }
 
-fn begin_call(service: &dyn RpcService, method: &str, params: Values<'_, '_>, context: &Context) -> CallFuture {
-    let args = Args::Values(params);
-    match system::call(service.interface(), method, args) {
-        Some(answer) => MaybeReady::now(answer),
-        None => frontend::begin(service, Call { method, args, context }),
+/// Begins a call of the service, or of one of the protocol's own methods.
+fn begin_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
+    if system::is_own(call.method)
+        && let Some(result) = system::call(&service.interface(), call.method, call.args)
+    {
+        return MaybeReady::now(result);
     }
-}
-
-/// Passes a call on as it is written, if it is the service's and the service does that.
-fn call_raw(service: &dyn RpcService, call: Call<'_>, written: RawCall<'_>) -> Option<RawFuture> {
-    if system::is_own(call.method) { None } else { frontend::call_raw(service, call, written) }
-}
-
-fn pass(relayed: Result<RawOutcome, Fault>, dialect: XmlRpcDialect) -> Answering {
-    match relayed {
-        Ok(RawOutcome::RawResponse(passed)) => MaybeReady::now(Ok(frontend::passed(passed))),
-        Ok(RawOutcome::Read(answer)) => write(Ok(answer), dialect),
-        Err(fault) => MaybeReady::now(Err(fault)),
-    }
+    frontend::begin(service, call)
 }
 
 fn write(answer: Result<Output, Fault>, dialect: XmlRpcDialect) -> Answering {
     match answer {
         Ok(Output::One(value)) => MaybeReady::now(write_one(value.as_ref(), dialect).map(xml)),
+        Ok(Output::Raw(raw)) => MaybeReady::now(Ok(frontend::passed(raw))),
         Ok(Output::Many(rows)) => gather(Array { rows, dialect, begun: false }),
         Err(fault) => MaybeReady::now(Err(fault)),
     }

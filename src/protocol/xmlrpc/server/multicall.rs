@@ -1,13 +1,14 @@
 //! `system.multicall`: several calls in one request, each on its own, answered in order as they finish.
 
+use std::collections::VecDeque;
 use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Task, Poll, ready};
+use std::task::{Context as Task, Poll};
 use std::time::{Duration, Instant};
 
-use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call, system};
-use crate::codec::tape::{Place, Tape, ValueRef, Values};
+use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call};
+use crate::codec::tape::{Tape, TapePosition, ValueRef, Values};
 use crate::codec::xmlrpc as wire;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::http::body::Source;
@@ -16,7 +17,7 @@ use crate::protocol::batch::BatchState;
 use crate::protocol::frontend;
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
-use crate::service::{BatchFuture, Call, CallFuture, Context, Format, Output, Rows, RpcService};
+use crate::service::{Call, CallForm, CallFuture, Context, Format, Output, Rows, RpcService};
 
 /// The name of the method.
 pub(super) use crate::codec::xmlrpc::MULTICALL as NAME;
@@ -28,10 +29,9 @@ const TURN: Duration = Duration::from_millis(5);
 pub(super) struct Calls {
     tape: Tape<'static>,
     /// Where on the tape the next call is, and those after it.
-    next: std::vec::IntoIter<Place>,
+    next: std::vec::IntoIter<TapePosition>,
     service: Arc<dyn RpcService>,
     context: Context,
-    /// Those of them that are the service's, where they travel together.
     travel: BatchState,
 }
 
@@ -52,38 +52,41 @@ impl Calls {
             return Err(Fault::new(Kind::Limit, format!("{} calls at once; at most {limit} are allowed", calls.len())));
         }
         let next = calls.map(ValueRef::place).collect::<Vec<_>>().into_iter();
-        let mut calls = Calls { tape: tape.into_owned(), next, service, context, travel: BatchState::default() };
-        calls.travel = BatchState::new(calls.together());
-        Ok(calls)
+        Ok(Calls { tape: tape.into_owned(), next, service, context, travel: BatchState::default() })
     }
 
-    /// Begins all calls of the service's at once, if it takes them so.
-    fn together(&self) -> Option<BatchFuture> {
-        if !self.service.supports_batching() {
-            return None;
-        }
-        let each = self.next.as_slice().iter().filter_map(|place| member(self.tape.at(*place)).ok());
-        let calls = each.filter(|(method, _)| is_services(method));
-        let calls = calls.map(|(method, params)| Call { method, args: Args::Values(params), context: &self.context });
-        self.service.call_batch(&calls.collect::<Vec<_>>())
-    }
-
-    /// Begins the next call; one that is malformed is a fault of its own and spoils no other.
-    fn begin(&mut self) -> Option<CallFuture> {
-        let call = self.tape.at(self.next.next()?);
-        Some(match member(call) {
-            Ok((method, params)) => {
-                let travels = if is_services(method) { self.travel.take() } else { None };
-                travels.unwrap_or_else(|| begin_call(self.service.as_ref(), method, params, &self.context))
-            }
-            Err(fault) => MaybeReady::now(Err(fault)),
-        })
+    /// Begins the next call, or all that are left if they travel together. A malformed call is a fault of its own and
+    /// does not affect the others.
+    fn begin(&mut self) -> VecDeque<Running> {
+        let Calls { tape, next, service, context, travel } = self;
+        let begun = travel.begin(|batch| {
+            let pending = match member(tape.at(next.next()?)) {
+                Ok((method, params)) => {
+                    let (args, form) = (Args::Values(params), CallForm::Batch(batch));
+                    begin_call(service.as_ref(), Call { method, args, context, form })
+                }
+                Err(fault) => MaybeReady::now(Err(fault)),
+            };
+            Some(((), pending))
+        });
+        begun.into_iter().map(|((), pending)| Running::Waiting(pending)).collect()
     }
 }
 
-/// Whether a method is for the service to answer.
-fn is_services(method: &str) -> bool {
-    !system::is_own(method) && !frontend::is_private(method)
+/// A call that has begun, and whose result is not written yet.
+enum Running {
+    Waiting(CallFuture),
+    Ready(Result<Output, Fault>),
+}
+
+impl Running {
+    fn poll(&mut self, cx: &mut Task<'_>) {
+        if let Running::Waiting(pending) = self
+            && let Poll::Ready(result) = Pin::new(pending).poll(cx)
+        {
+            *self = Running::Ready(result);
+        }
+    }
 }
 
 /// The name and the parameters of one call.
@@ -102,9 +105,12 @@ fn member<'t>(call: ValueRef<'t, 't>) -> Result<(&'t str, Values<'t, 't>), Fault
     Ok((method, params))
 }
 
-/// The answer of a multicall. The calls run one after the other; none begins before the one before it is written.
+/// The answer of a multicall. The calls run one after the other, and none begins before the one before it is
+/// written, except for those that travel together.
 pub(super) struct Answers {
     calls: Calls,
+    /// Calls that have begun: one, or all that travel together.
+    running: VecDeque<Running>,
     now: Now,
     dialect: XmlRpcDialect,
 }
@@ -112,15 +118,13 @@ pub(super) struct Answers {
 /// What is being done.
 enum Now {
     Head,
-    BatchState,
     Next,
-    Call(CallFuture),
     Rows(Rows),
 }
 
 impl Answers {
     pub(super) fn new(calls: Calls, dialect: XmlRpcDialect) -> Answers {
-        Answers { calls, now: Now::Head, dialect }
+        Answers { calls, running: VecDeque::new(), now: Now::Head, dialect }
     }
 
     /// Writes one call's result, or its fault; of rows at first as many as there is room for.
@@ -130,6 +134,7 @@ impl Answers {
         let written = match answer {
             Ok(Output::One(value)) => frontend::encode(value.as_ref(), Format::XmlRpc(self.dialect), to).map(|()| None),
             Ok(Output::Many(rows)) => self.begin_rows(rows, to, until),
+            Ok(Output::Raw(_)) => Err(Fault::internal()),
             Err(fault) => Err(fault),
         };
         match written {
@@ -162,27 +167,30 @@ impl Source for Answers {
                 Now::Head => {
                     wire::answer_head(to, self.dialect);
                     to.extend_from_slice(ARRAY_HEAD);
-                    Now::BatchState
-                }
-                Now::BatchState => {
-                    ready!(self.calls.travel.poll(cx));
                     Now::Next
                 }
                 Now::Next if begun.elapsed() > TURN => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Now::Next => match self.calls.begin() {
-                    Some(call) => Now::Call(call),
-                    None => {
-                        to.extend_from_slice(ARRAY_TAIL);
-                        to.extend_from_slice(wire::answer_tail());
-                        return Poll::Ready(Ok(false));
+                Now::Next => {
+                    if self.running.is_empty() {
+                        self.running = self.calls.begin();
                     }
-                },
-                Now::Call(call) => {
-                    let answer = ready!(Pin::new(call).poll(cx));
-                    self.write(answer, to, until)
+                    // All of them, since each that travels with others takes a permit of its own if one is free.
+                    self.running.iter_mut().for_each(|running| running.poll(cx));
+                    match self.running.pop_front() {
+                        Some(Running::Ready(result)) => self.write(result, to, until),
+                        Some(waiting) => {
+                            self.running.push_front(waiting);
+                            return Poll::Pending;
+                        }
+                        None => {
+                            to.extend_from_slice(ARRAY_TAIL);
+                            to.extend_from_slice(wire::answer_tail());
+                            return Poll::Ready(Ok(false));
+                        }
+                    }
                 }
                 Now::Rows(rows) => match rows.fill(Format::XmlRpc(self.dialect), to, until)? {
                     true => return Poll::Ready(Ok(true)),

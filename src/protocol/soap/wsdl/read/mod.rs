@@ -78,7 +78,7 @@ pub fn read(documents: &[Document<'_>], port: Option<&str>) -> Result<WsdlDescri
         method.params.iter().map(|param| param.schema.as_value()).chain([method.result.as_value()])
     }));
     let Types { typed, defs, namespaces, .. } = types;
-    let interface = Interface { title: port.title(), doc: port.doc(), methods, defs, ring: None };
+    let interface = Interface { title: port.title(), doc: port.doc(), methods, defs, ..Interface::default() };
     let binding = Binding { address: port.address(), version: port.version, operations, types: typed, namespaces };
     Ok(WsdlDescription { interface, binding, inferred: port.is_rpc() })
 }

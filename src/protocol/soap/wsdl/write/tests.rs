@@ -34,7 +34,7 @@ fn hostile() -> Interface {
     let value =
         serde_json::json!({ "type": "object", "properties": { "x": { "$ref": "#/$defs/Value" }, "any": true } });
     let defs = [("Value".to_owned(), value)].into_iter().collect();
-    Interface { title: "<b>1</b> title".into(), doc: text.into(), methods, defs, ring: None }
+    Interface { title: "<b>1</b> title".into(), doc: text.into(), methods, defs, ..Interface::default() }
 }
 
 fn forms() -> impl Iterator<Item = Form> {
