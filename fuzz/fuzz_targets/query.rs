@@ -29,7 +29,7 @@ fuzz_target!(|text: &str| {
         let interface = service.interface();
         let method = interface.method(name).expect("a method of the service");
         // The reader is also given text that no URI may contain.
-        if let Ok(Some(object)) = query::read(interface, method, text, limits) {
+        if let Ok(Some(object)) = query::read(&interface, method, text, limits) {
             let deeper = Limits { depth: limits.depth + 2, elements: usize::MAX };
             let checked = json::check(object.as_bytes(), deeper).expect("what was read is within the limits");
             serde_json::from_str::<&serde_json::value::RawValue>(checked.text()).expect("what was read is JSON");
