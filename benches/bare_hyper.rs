@@ -1,6 +1,6 @@
-//! The yardstick: a bare hyper server that reads each request and answers fixed bytes, one runtime a core.
+//! The baseline: a bare hyper server that reads each request and returns fixed bytes, with one runtime per core.
 //!
-//! `bare_hyper 127.0.0.1:9000` answers a spin's bytes at every path, and so many bytes of a list's at `/bytes/N`.
+//! `bare_hyper 127.0.0.1:9000` returns the bytes of a spin at every path, and N bytes of a list at `/bytes/N`.
 //! Whatever a server on hyper does besides, it costs more than this.
 
 use std::convert::Infallible;
@@ -19,19 +19,19 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Socket, Type};
 
-/// As many bytes as croupier's answer to a spin has.
+/// As many bytes as croupier's response to a spin has.
 const ANSWER: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<methodResponse><params><param><value><array><data>\
     <value><string>17</string></value><value><string>BLACK</string></value><value><string>ODD</string></value>\
     <value><string>LOW</string></value></data></array></value></param></params></methodResponse>\n";
-/// What the bodies at `/bytes/N` are made of.
+/// The item that is repeated in the bodies at `/bytes/N`.
 const ROW: &str = "<value><array><data><value><string>17</string></value><value><string>BLACK</string></value>\
     <value><string>ODD</string></value><value><string>LOW</string></value></data></array></value>";
 
-/// What stands before and behind them, so that what is passed on is taken for an answer.
+/// The text before and after the bytes, so that a gateway accepts them as a valid response.
 const HEAD: &str = "<?xml version=\"1.0\"?><methodResponse><params><param><value><array><data>";
 const TAIL: &str = "</data></array></value></param></params></methodResponse>";
 
-/// The bodies at `/bytes/N` that were asked for, each made once.
+/// The bodies at `/bytes/N` that have been requested, each built once.
 type Made = Arc<Mutex<Vec<Bytes>>>;
 
 fn main() -> io::Result<()> {
@@ -50,7 +50,7 @@ fn main() -> io::Result<()> {
     serve(first, &made)
 }
 
-/// A socket of its own for each core; the system shares the connections out among them.
+/// One socket per core; the kernel distributes connections among them.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;

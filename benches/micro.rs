@@ -1,5 +1,5 @@
-//! Each layer by itself: reading documents, writing answers, rows, draws, and finding a group.
-#![allow(clippy::unwrap_used, reason = "a measurement of what does not work is none")]
+//! Each layer on its own: reading documents, writing responses, rows, draws, and finding a group.
+#![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 use croupier::Value;
 use croupier::codec::Limits;
 use croupier::codec::xml::Reading;
-use croupier::codec::xmlrpc::{Dialect, Document, write_answer};
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::codec::xmlrpc::{XmlRpcDialect, XmlRpcDocument, write_answer};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::server::group_router::GroupRouter;
 use croupier::service::Format;
 use croupier::service::rows::{Picked, RowSet};
@@ -17,7 +17,7 @@ use divan::{Bencher, black_box};
 use serde::Deserialize;
 
 const SPIN: &str = "<?xml version=\"1.0\"?>\n<methodCall><methodName>spin</methodName></methodCall>";
-/// How many structs come just under 1,000,000 bytes.
+/// The number of structs that take just under 1,000,000 bytes.
 const STRUCTS: usize = 3033;
 
 fn main() {
@@ -45,15 +45,15 @@ fn structs() -> String {
     text + "</data></array></value></param></params></methodCall>"
 }
 
-fn plain(text: &str) -> Document<'_> {
-    Document::read(text, Reading::default(), Limits::default()).unwrap()
+fn plain(text: &str) -> XmlRpcDocument<'_> {
+    XmlRpcDocument::read(text, Reading::default(), Limits::default()).unwrap()
 }
 
-fn tree(text: &str) -> Document<'_> {
-    Document::read_tree(text, Reading::default(), Limits::default()).unwrap()
+fn tree(text: &str) -> XmlRpcDocument<'_> {
+    XmlRpcDocument::read_tree(text, Reading::default(), Limits::default()).unwrap()
 }
 
-fn values(document: &Document<'_>) -> Vec<Value> {
+fn values(document: &XmlRpcDocument<'_>) -> Vec<Value> {
     Vec::deserialize(document.tape.values().next().unwrap()).unwrap()
 }
 
@@ -85,12 +85,12 @@ fn read_a_spin() -> usize {
 
 #[divan::bench]
 fn write_a_spin(bencher: Bencher<'_, '_>) {
-    let table = Table::new(Family::American, Chance::Entropy);
+    let table = WheelTable::new(Family::American, Chance::Entropy);
     let pocket = table.pockets().first().unwrap().clone();
     let mut answer = Vec::with_capacity(512);
     bencher.bench_local(|| {
         answer.clear();
-        write_answer(&mut answer, black_box(&pocket), Dialect::default()).unwrap();
+        write_answer(&mut answer, black_box(&pocket), XmlRpcDialect::default()).unwrap();
         answer.len()
     });
 }
@@ -98,14 +98,14 @@ fn write_a_spin(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn write_100_000_rows(bencher: Bencher<'_, '_>) {
     const ROWS: usize = 100_000;
-    let table = Table::new(Family::American, Chance::Entropy);
+    let table = WheelTable::new(Family::American, Chance::Entropy);
     let mut piece = Vec::with_capacity(1 << 17);
     bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
         let mut rows = Picked::new(table.pockets().ring().clone(), table.draws(ROWS as u64)).into_rows();
         let mut written = 0;
         loop {
             piece.clear();
-            let more = rows.fill(Format::XmlRpc(Dialect::default()), &mut piece, 1 << 16).unwrap();
+            let more = rows.fill(Format::XmlRpc(XmlRpcDialect::default()), &mut piece, 1 << 16).unwrap();
             written += black_box(&piece).len();
             if !more {
                 return written;
@@ -118,13 +118,13 @@ fn write_100_000_rows(bencher: Bencher<'_, '_>) {
 fn draw_100_000(bencher: Bencher<'_, '_>, chance: &str) {
     const DRAWS: usize = 100_000;
     let chance = if chance == "seed" { Chance::seeded(7) } else { Chance::Entropy };
-    let table = Table::new(Family::American, chance);
+    let table = WheelTable::new(Family::American, chance);
     bencher.counter(ItemsCount::new(DRAWS)).bench(|| table.draws(DRAWS as u64).fold(0, |sum, index| sum ^ index));
 }
 
 #[divan::bench]
 fn spin(bencher: Bencher<'_, '_>) {
-    let table = Table::new(Family::American, Chance::Entropy);
+    let table = WheelTable::new(Family::American, Chance::Entropy);
     bencher.bench(|| table.spin());
 }
 

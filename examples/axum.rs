@@ -17,7 +17,7 @@ use axum::extract::ConnectInfo;
 use axum::routing::get;
 use croupier::PublicUrl;
 use croupier::app::App;
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::server::PeerAddress;
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, Service};
@@ -68,7 +68,7 @@ where
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let wheel = Table::new(Family::American, Chance::Entropy).service()?;
+    let wheel = WheelTable::new(Family::American, Chance::Entropy).service()?;
     // axum removes `/rpc` before the gateway sees the path, so the documents need the whole address.
     let base = Some("http://127.0.0.1:3000/rpc".to_owned());
     let app = App::new().public_url(PublicUrl { base, ..PublicUrl::default() }).mount("/wheel", wheel)?;

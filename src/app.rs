@@ -21,10 +21,10 @@ use crate::upstream::Upstream;
 ///
 /// ```no_run
 /// use croupier::app::App;
-/// use croupier::demo::wheel::{Chance, Family, Table};
+/// use croupier::demo::wheel::{Chance, Family, WheelTable};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let american = Table::new(Family::American, Chance::Entropy).service()?;
+/// let american = WheelTable::new(Family::American, Chance::Entropy).service()?;
 /// App::new()
 ///     .mount("/wheel/american", american)?
 ///     .serve("127.0.0.1:8008".parse()?, std::future::pending())
@@ -114,10 +114,10 @@ impl App {
     /// ```
     /// use croupier::app::App;
     /// use croupier::http::routes::RestRoute;
-    /// use croupier::demo::wheel::{Chance, Family, Table};
+    /// use croupier::demo::wheel::{Chance, Family, WheelTable};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let american = Table::new(Family::American, Chance::Entropy).service()?;
+    /// let american = WheelTable::new(Family::American, Chance::Entropy).service()?;
     /// App::new()
     ///     .mount("/wheel/american", american)?
     ///     .route(RestRoute::new("GET /spins/{spins}", "spinList")?)?

@@ -1,5 +1,5 @@
-//! Any bytes given to the JSON-RPC face have a sound answer within bounds, and any text that the scanner accepts means
-//! one thing to readers that disagree elsewhere.
+//! Any bytes sent as a JSON-RPC request get a valid response within bounds. Any text that the scanner accepts means the
+//! same to readers that disagree about other texts.
 
 #![no_main]
 
@@ -13,19 +13,19 @@ use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::jsonrpc::server::JsonRpc;
 use croupier::service::{Context, RpcService};
 use croupier::codec::Limits;
-use croupier::codec::json::{Checked, Dialect, NonFinite, check};
+use croupier::codec::json::{CheckedJson, JsonDialect, JsonNonFinite, check};
 use http::Request;
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 use tokio::runtime::{Builder, Runtime};
 
-/// How many times longer than its request an answer may be: a method repeats its parameter up to 255 times, and
-/// others answer a thousand rows.
+/// How many times longer than its request a response may be: one method repeats its parameter up to 255 times, others
+/// return a thousand rows.
 const LONGER: usize = 400;
 
 static SERVICE: LazyLock<Arc<dyn RpcService>> = LazyLock::new(|| {
-    // libfuzzer's hook takes a panic for a finding, and some of the methods panic on purpose.
+    // libfuzzer's hook reports every panic as a finding, and some methods panic on purpose.
     std::panic::set_hook(Box::new(|_| {}));
     Arc::new(specimen::service())
 });
@@ -35,31 +35,31 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread
 fuzz_target!(|body: &[u8]| {
     let service = &*SERVICE;
     one_meaning(body);
-    // What the length chooses needs no bytes of the request, so that requests can be taken as they are for seeds.
-    let non_finite = [NonFinite::Refuse, NonFinite::Null, NonFinite::Words][body.len() % 3];
+    // The length of the input chooses the settings, so that plain requests can serve as seeds.
+    let non_finite = [JsonNonFinite::Refuse, JsonNonFinite::Null, JsonNonFinite::Words][body.len() % 3];
     let frontend =
-        JsonRpc { dialect: Dialect { non_finite }, version_1: body.len() / 3 % 2 == 1, batch: 50, ..JsonRpc::default() };
+        JsonRpc { dialect: JsonDialect { non_finite }, version_1: body.len() / 3 % 2 == 1, batch: 50, ..JsonRpc::default() };
     let (head, ()) = Request::post("/").body(()).unwrap().into_parts();
     let reply = frontend.serve(service, GroupRequest { head: &head, tail: "", body, context: &Context::default() });
     let (status, bytes) = RUNTIME.block_on(async {
         let response = reply.await.response;
         (response.status(), response.into_body().collect().await.map(|body| body.to_bytes()))
     });
-    check_that(bytes.is_ok(), "a whole answer");
+    check_that(bytes.is_ok(), "a complete response");
     let bytes = bytes.unwrap_or_default();
     check_that(status == if bytes.is_empty() { 204 } else { 200 }, "the right status");
-    // In a batch each request may be as short as `0,` and its answer an error.
-    check_that(bytes.len() < LONGER * (body.len() + 1000), "an answer within bounds");
+    // In a batch each request may be as short as `0,` and its response an error object.
+    check_that(bytes.len() < LONGER * (body.len() + 1000), "a response within bounds");
     if !bytes.is_empty() {
-        let text = check(&bytes, Limits { depth: 200, elements: 1_000_000 }).map(Checked::text);
-        check_that(text.is_ok_and(|text| serde_json::from_str::<&RawValue>(text).is_ok()), "a sound answer");
+        let text = check(&bytes, Limits { depth: 200, elements: 1_000_000 }).map(CheckedJson::text);
+        check_that(text.is_ok_and(|text| serde_json::from_str::<&RawValue>(text).is_ok()), "a valid response");
     }
 });
 
-/// serde_json's own tree takes the last of two members of one name and makes doubles of large integers; `Value` does
-/// neither. In what is accepted they must see the same.
+/// serde_json's own tree takes the last of two members with the same name and turns large integers into doubles; `Value`
+/// does neither. In accepted texts both must read the same.
 fn one_meaning(body: &[u8]) {
-    let Ok(text) = check(body, Limits::default()).and_then(Checked::exact) else { return };
+    let Ok(text) = check(body, Limits::default()).and_then(CheckedJson::exact) else { return };
     let Ok(plain) = serde_json::from_str::<serde_json::Value>(text) else { return };
     // A `Value` has no integers beyond 63 bits and a sign.
     let Ok(value) = serde_json::from_str::<Value>(text) else {
@@ -77,7 +77,7 @@ fn has_large(value: &serde_json::Value) -> bool {
     }
 }
 
-/// A failure must end the process itself: the panic hook is gone.
+/// Aborts on a failure: the panic hook that libfuzzer relies on has been replaced.
 fn check_that(holds: bool, what: &str) {
     if !holds {
         eprintln!("this is not {what}");

@@ -1,5 +1,5 @@
-//! Any query has an answer that makes sense: a value with status 200 or a problem with status 400; and what was read
-//! from it is JSON within the limits.
+//! Any query gets a value with status 200 or a problem with status 400. What is read from the query is JSON within the
+//! limits.
 
 #![no_main]
 
@@ -28,8 +28,8 @@ fuzz_target!(|text: &str| {
     for name in METHODS {
         let interface = service.interface();
         let method = interface.method(name).expect("a method of the service");
-        // The reader itself takes any text, also what stands in no URI.
-        if let Ok(Some(object)) = query::read(interface, method, text, limits) {
+        // The reader is also given text that no URI may contain.
+        if let Ok(Some(object)) = query::read(&interface, method, text, limits) {
             let deeper = Limits { depth: limits.depth + 2, elements: usize::MAX };
             let checked = json::check(object.as_bytes(), deeper).expect("what was read is within the limits");
             serde_json::from_str::<&serde_json::value::RawValue>(checked.text()).expect("what was read is JSON");
@@ -40,7 +40,7 @@ fuzz_target!(|text: &str| {
         let reply = Rest::default().serve(service, GroupRequest { head: &head, tail: name, body: b"", context: &context });
         let (head, body) = RUNTIME.block_on(async {
             let (head, body) = reply.await.response.into_parts();
-            (head, body.collect().await.expect("a whole answer").to_bytes())
+            (head, body.collect().await.expect("a complete response").to_bytes())
         });
         assert!(matches!(head.status, StatusCode::OK | StatusCode::BAD_REQUEST));
         rest::check_body(&head, &body);

@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 use super::args::Call;
 use super::{Failure, say};
 use crate::client::Client;
-use crate::codec::xmlrpc::{BigIntegers, Dialect, Nil};
+use crate::codec::xmlrpc::{BigIntegers, Nil, XmlRpcDialect};
 use crate::model::value::Value;
 
 /// Calls a method as often as asked and prints each result as a line of JSON.
@@ -25,7 +25,7 @@ pub(super) fn call(call: &Call) -> Result<(), Failure> {
 
 /// A client for the server at a URL. It sends what a person wrote even where XML-RPC has no form of its own for it.
 pub(super) fn proxy(url: &str, timeout: Duration) -> Result<Client, Failure> {
-    let dialect = Dialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..Dialect::default() };
+    let dialect = XmlRpcDialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..XmlRpcDialect::default() };
     Ok(Client::builder(url).timeout(timeout).dialect(dialect).build()?)
 }
 

@@ -7,7 +7,7 @@ use http::header::InvalidHeaderValue;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{Client, Inner};
-use crate::codec::xmlrpc::Dialect;
+use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::protocol::xmlrpc::client::XmlRpcCodec;
 use crate::upstream::transport::{Address, AddressError, Tls, TlsError, Transport, TransportOptions};
 
@@ -17,7 +17,7 @@ pub struct ClientBuilder {
     url: String,
     credentials: Option<(String, String)>,
     user_agent: String,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
     timeout: Duration,
     max_response: usize,
     tls: Tls,
@@ -44,7 +44,7 @@ impl ClientBuilder {
             url: url.to_owned(),
             credentials: None,
             user_agent: concat!("croupier/", env!("CARGO_PKG_VERSION")).to_owned(),
-            dialect: Dialect::default(),
+            dialect: XmlRpcDialect::default(),
             timeout: Duration::from_secs(60),
             max_response: 64 << 20,
             tls: Tls::default(),
@@ -67,7 +67,7 @@ impl ClientBuilder {
     }
 
     /// The dialect of XML-RPC: nil, large integers, control characters.
-    pub fn dialect(self, dialect: Dialect) -> ClientBuilder {
+    pub fn dialect(self, dialect: XmlRpcDialect) -> ClientBuilder {
         ClientBuilder { dialect, ..self }
     }
 

@@ -1,4 +1,33 @@
-//! Values on a wire: how each protocol writes and reads what serde can say.
+//! Codecs: how each format writes values to bytes and reads them back.
+//!
+//! A codec knows values, documents and messages of its format. It knows neither services nor HTTP: the frontends and
+//! clients in `protocol/` decide which document to read or write, and what to do with it.
+//!
+//! | module | format |
+//! |---|---|
+//! | [`json`] | JSON texts, for JSON-RPC and REST |
+//! | [`xmlrpc`] | XML-RPC calls, responses and faults |
+//! | [`soap`] | SOAP 1.1 and 1.2 messages |
+//! | [`xml`] | what the XML formats share: encodings, checks before parsing, element trees, escaping |
+//! | [`tape`] | the values of an XML document as a flat list of nodes, between parsing and deserializing |
+//!
+//! Values are written through serde: each format has a `Serializer`, so a method's result is encoded straight from its
+//! Rust type. Values are read in two steps. A reader checks the whole document, within [`Limits`], before anything is
+//! built from it; only then does serde build the parameter types, because the method's signature is known only after the
+//! method's name has been read. In JSON the checked text itself is kept between the steps, in XML a [`tape::Tape`].
+//!
+//! Readers refuse ambiguous input, such as two members with the same name, instead of guessing. Writers refuse values
+//! that a format cannot represent, unless the group's dialect ([`json::JsonDialect`], [`xmlrpc::XmlRpcDialect`]) names a
+//! replacement.
+//!
+//! ```
+//! use croupier::codec::xmlrpc::{XmlRpcDialect, write_answer};
+//!
+//! let mut document = Vec::new();
+//! write_answer(&mut document, &(17, "BLACK"), XmlRpcDialect::default())?;
+//! assert!(document.starts_with(b"<?xml"));
+//! # Ok::<(), croupier::codec::xml::Unwritable>(())
+//! ```
 
 pub mod json;
 pub mod soap;
@@ -6,19 +35,19 @@ pub mod tape;
 pub mod xml;
 pub mod xmlrpc;
 
-/// How large and how deep a document may be before it is refused, counted before anything is allocated for it.
+/// How large and how deep a document may be. Readers count before they allocate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How many arrays and structs may stand inside each other (64 by default); never more than
-    /// [`DEEPEST`](Limits::DEEPEST), whatever is set here.
+    /// How deep arrays and structs may nest (64 by default). A value above [`DEEPEST`](Limits::DEEPEST) has the effect of
+    /// `DEEPEST`.
     pub depth: usize,
-    /// How many elements a document may have (250,000 by default). Attributes, comments, processing instructions
-    /// and sections of CDATA are counted with them.
+    /// How many elements or JSON values a document may have (250,000 by default). Attributes, comments, processing
+    /// instructions and CDATA sections count as elements.
     pub elements: usize,
 }
 
 impl Limits {
-    /// How deep values may be at all: reading and writing them recurses, and a worker's stack is 2 MiB.
+    /// The highest possible depth: readers and writers recurse, and a worker's stack is 2 MiB.
     pub const DEEPEST: usize = crate::model::value::DEEPEST;
 }
 

@@ -14,7 +14,7 @@ use super::aggregate::AggregateFile;
 use super::page::PageFile;
 use super::upstream::UpstreamFile;
 use crate::codec::xml::Control;
-use crate::codec::xmlrpc::Dialect;
+use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::codec::{Limits, json};
 use crate::http::public_url::PublicUrl;
 use crate::protocol::Protocol;
@@ -44,9 +44,9 @@ pub(super) struct File {
     /// The limits on each request and call. A group's own `limits` override single keys.
     pub(super) limits: GroupLimits,
     /// How XML-RPC is read and written. A group's own `xml-rpc` overrides single keys.
-    pub(super) xml_rpc: Dialect,
+    pub(super) xml_rpc: XmlRpcDialect,
     /// How JSON is written, by JSON-RPC and REST alike. A group's own `json` overrides single keys.
-    pub(super) json: json::Dialect,
+    pub(super) json: json::JsonDialect,
     /// How JSON-RPC is read. A group's own `json-rpc` overrides single keys.
     pub(super) json_rpc: JsonRpcFile,
     /// Options of REST. A group's own `rest` overrides single keys.
@@ -84,9 +84,9 @@ pub(super) struct GroupFile {
     #[schemars(length(min = 1))]
     pub(super) protocols: Vec<Protocol>,
     /// How XML-RPC is read and written here. Keys that are not given are inherited.
-    pub(super) xml_rpc: Dialect,
+    pub(super) xml_rpc: XmlRpcDialect,
     /// How JSON is written here. Keys that are not given are inherited.
-    pub(super) json: json::Dialect,
+    pub(super) json: json::JsonDialect,
     /// How JSON-RPC is read here. Keys that are not given are inherited.
     pub(super) json_rpc: JsonRpcFile,
     /// Options of REST here. Keys that are not given are inherited.
@@ -152,8 +152,8 @@ impl Default for File {
             server: Settings::default(),
             public: PublicUrl::default(),
             limits: GroupLimits::default(),
-            xml_rpc: Dialect::default(),
-            json: json::Dialect::default(),
+            xml_rpc: XmlRpcDialect::default(),
+            json: json::JsonDialect::default(),
             json_rpc: JsonRpcFile::default(),
             rest: RestOptions::default(),
             soap: SoapFile::default(),
@@ -173,8 +173,8 @@ impl Default for GroupFile {
             upstream: UpstreamFile::none(),
             limits: GroupLimits::default(),
             protocols: Protocol::ALL.to_vec(),
-            xml_rpc: Dialect::default(),
-            json: json::Dialect::default(),
+            xml_rpc: XmlRpcDialect::default(),
+            json: json::JsonDialect::default(),
             json_rpc: JsonRpcFile::default(),
             rest: RestOptions::default(),
             soap: SoapOptions::default(),

@@ -13,7 +13,7 @@ use toml::Spanned;
 
 use super::problem::Problem;
 use crate::codec::xml;
-use crate::codec::xmlrpc::Dialect;
+use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::text::abridge;
 use crate::model::units::{Period, Size};
 use crate::protocol::Protocol;
@@ -215,7 +215,7 @@ fn refresh() -> Period {
 pub(super) fn resolve(
     path: &Spanned<String>,
     file: UpstreamFile,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
     folder: &Path,
     problems: &mut Vec<Problem>,
 ) -> Option<Upstream> {
@@ -266,7 +266,7 @@ pub(super) fn resolve(
         token,
         param_structure: file.param_structure,
         batching: *file.batching.get_ref(),
-        dialect: Dialect { reading: xml::Reading::Lenient, ..dialect },
+        dialect: XmlRpcDialect { reading: xml::Reading::Lenient, ..dialect },
         max_response: file.max_response.0,
         title: file.title,
         group: path.get_ref().clone(),

@@ -1,4 +1,4 @@
-//! A value in the form that its shape says: what a protocol without such a type has brought as text or as another number.
+//! Converts values to the type that a shape expects, for protocols that lack the type and send text or another number.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,12 +6,11 @@ use base64::engine::general_purpose::STANDARD;
 use crate::model::shape::{Field, Record, Shape, Shapes};
 use crate::model::value::Value;
 
-/// Up to here each integer is a double of its own.
+/// 2^53: up to here a double holds every integer exactly.
 const LARGEST: i64 = 1 << 53;
 
-/// The value as its shape has it: text that should be a date, bytes or many digits becomes that, a whole number becomes
-/// a double or an integer, an empty text becomes nothing. What does not fit stays as it is, for whoever takes it to
-/// refuse in words of his own.
+/// Converts a value to the type of its shape: text to a date, bytes or a large integer, whole numbers between integer and
+/// double, empty text to nil. Values that do not match are returned unchanged; the receiver reports the error.
 ///
 /// ```
 /// use croupier::model::coerce::coerce;
@@ -68,7 +67,7 @@ fn record(members: Vec<(String, Value)>, record: &Record, shapes: &Shapes) -> Va
     Value::Struct(fitted.collect())
 }
 
-/// A double without fraction is an integer where one is wanted, as JSON Schema has it.
+/// A whole double becomes an integer, as JSON Schema defines integers.
 fn whole(number: f64) -> Value {
     #[expect(clippy::cast_precision_loss, reason = "it is a power of two")]
     let far = number.abs() > LARGEST as f64;
@@ -89,7 +88,7 @@ fn double(number: i64) -> Value {
     Value::Double(double)
 }
 
-/// A number with too many digits for 64 bits has been read as their text. One with fewer was meant to be text.
+/// Readers keep an integer beyond 64 bits as text, so such a text becomes an integer. Shorter digits were sent as text.
 fn digits(text: String) -> Value {
     let bare = text.strip_prefix('-').unwrap_or(&text);
     if !bare.bytes().all(|byte| byte.is_ascii_digit()) || text.parse::<i64>().is_ok() {
@@ -98,7 +97,7 @@ fn digits(text: String) -> Value {
     text.parse().map_or(Value::Text(text), Value::Big)
 }
 
-/// The words that stand for what is no number, where a protocol has none.
+/// Converts the words for NaN and the infinities, which protocols without them send.
 fn no_number(text: String) -> Value {
     match text.as_str() {
         "NaN" => Value::Double(f64::NAN),

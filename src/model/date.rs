@@ -1,4 +1,4 @@
-//! A date and time as RPC protocols carry it: with a zone, or, as XML-RPC insists, without one.
+//! A date and time with an optional time zone: XML-RPC's dates have none.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,14 +8,14 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer, ser};
 use time::{Date, Month, PrimitiveDateTime, Time, UtcOffset};
 
-/// The name under which a date passes through serde, so that a protocol with dates of its own knows it again.
+/// The serde newtype name of a date, by which serializers of protocols with a date type recognize it.
 pub(crate) const TOKEN: &str = "croupier::DateTime";
 
-/// A date and a time of day, to the nanosecond; its zone may be unknown, and is then never guessed.
+/// A date and a time of day, to the nanosecond. The time zone may be unknown; it is never guessed.
 ///
-/// Read from ISO 8601 in the basic form (`19980717T14:08:55`), the extended form, and the mixtures that
-/// real clients send, with an optional fraction and an optional zone (`Z`, `+02:00`, `+0200`). The calendar is
-/// checked: there is no 30 February, no 24:00 and no leap second. Written in the extended form.
+/// Parses ISO 8601 in the basic form (`19980717T14:08:55`), the extended form, and the mixed forms that real clients
+/// send, with an optional fraction and an optional zone (`Z`, `+02:00`, `+0200`). Dates that do not exist, 24:00 and leap
+/// seconds are refused. Displays as the extended form.
 ///
 /// ```
 /// use croupier::DateTime;
@@ -26,19 +26,19 @@ pub(crate) const TOKEN: &str = "croupier::DateTime";
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DateTime {
-    /// The date and time of day on the spot.
+    /// The local date and time.
     pub local: PrimitiveDateTime,
-    /// How far the spot is ahead of UTC; `None` where nobody said.
+    /// The offset of the local time from UTC; `None` if it is unknown.
     pub zone: Option<UtcOffset>,
 }
 
-/// The text is no date and time.
+/// The text is not a date and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DateError;
 
 impl DateTime {
-    /// The same moment on the clocks of another zone; unchanged where the zone is unknown, `None` where the
-    /// calendar ends (years outside ±9999).
+    /// The same moment in another time zone. A date whose zone is unknown is returned unchanged. `None` for years outside
+    /// ±9999.
     pub fn at(self, zone: UtcOffset) -> Option<DateTime> {
         let Some(from) = self.zone else { return Some(self) };
         let moved = self.local.assume_offset(from).checked_to_offset(zone)?;
@@ -93,7 +93,7 @@ impl fmt::Display for DateError {
 
 impl std::error::Error for DateError {}
 
-/// Fails for what ISO 8601 has no form for: years outside 0 to 9999, zones with seconds or of a day and more.
+/// Fails for what ISO 8601 cannot represent: years outside 0 to 9999, zones with seconds or of 24 hours and more.
 impl Serialize for DateTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = self.to_string();
@@ -140,7 +140,7 @@ impl JsonSchema for DateTime {
     }
 }
 
-/// What is left to read of a date's text.
+/// The unread rest of a date's text.
 struct Scanner<'a>(&'a str);
 
 impl Scanner<'_> {

@@ -1,4 +1,30 @@
-//! Plain data that every other room uses: values, dates, faults, the description of a service. Knows no protocol.
+//! Plain data that every other module uses. Nothing here knows a protocol, and nothing does input or output.
+//!
+//! | module | what it defines |
+//! |---|---|
+//! | [`value`] | [`Value`](value::Value): a value of any type that a protocol can carry; [`Binary`](value::Binary): bytes |
+//! | [`date`] | [`DateTime`](date::DateTime): a date and time with an optional zone |
+//! | [`fault`] | [`Fault`](fault::Fault): why a call failed, with a kind that every protocol maps to its own codes |
+//! | [`interface`] | [`Interface`](interface::Interface): a service's methods, with JSON Schemas for parameters and results |
+//! | [`shape`] | [`Shape`](shape::Shape): a JSON Schema compiled to a type, for formats that need types to read |
+//! | [`coerce`](mod@coerce) | conversion of a value to the type of a shape |
+//! | [`option_error`] | an error in a service's options, with the path of the key |
+//! | [`text`] | shortening of foreign text in messages, and "did you mean" hints |
+//!
+//! A service describes itself with an `Interface`. OpenRPC, OpenAPI and WSDL documents, help texts and pages are all
+//! generated from it, and descriptions of upstreams are parsed into it. `Shapes` are compiled from an `Interface` once.
+//! Calls carry values and return values or faults.
+//!
+//! ```
+//! use croupier::{DateTime, Fault, Value};
+//!
+//! let date: DateTime = "1998-07-17T14:08:55Z".parse()?;
+//! let call = Value::Array(vec![Value::Date(date), Value::Int(3)]);
+//! let fault = Fault::bad_params("`spins` is at most 10, 11 asked for");
+//! assert_eq!(fault.message, "`spins` is at most 10, 11 asked for");
+//! # let _ = call;
+//! # Ok::<(), croupier::model::date::DateError>(())
+//! ```
 
 pub mod coerce;
 pub mod date;

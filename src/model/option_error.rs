@@ -1,8 +1,8 @@
-//! What is wrong with an option of a service, and where: plain data that the configuration turns into a place in a file.
+//! Errors in a service's options. The configuration maps an error's path to a position in the TOML file.
 
 use std::fmt;
 
-/// One thing that is wrong with the options of a service.
+/// One error in the options of a service.
 ///
 /// ```
 /// use croupier::model::option_error::OptionError;
@@ -11,7 +11,7 @@ use std::fmt;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionError {
-    /// The way from the options' table to the value that is wrong; empty if the table itself is.
+    /// The path from the options' table to the wrong value; empty for the table itself.
     pub key: Vec<Key>,
     /// What is wrong, as the predicate of a sentence about the value where the key is not empty.
     pub message: String,
@@ -19,12 +19,12 @@ pub struct OptionError {
     pub hint: Option<String>,
 }
 
-/// One step on the way to a value: into a table by name or into an array by index, from 0.
+/// One step of a path: a key of a table or an index into an array.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     /// A key of a table.
     Name(String),
-    /// A place in an array, from 0.
+    /// An index into an array, from 0.
     Index(usize),
 }
 

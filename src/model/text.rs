@@ -1,15 +1,15 @@
-//! Small helpers for text that people read: shortening what came from outside, and guessing what was meant.
+//! Helpers for messages: shortening of foreign text, and "did you mean" hints.
 
 use std::borrow::Cow;
 
-/// The longest piece of a caller's own text that an error message repeats, in characters.
+/// The most characters of a caller's text that an error message repeats.
 const REPEATED: usize = 80;
 
-/// The longest word for which a candidate is looked for, in characters: the search takes time and memory in
-/// proportion to it, and it comes from outside.
+/// The longest word, in characters, for which a similar candidate is searched. The word comes from outside, and the search
+/// takes time and memory in proportion to its length.
 const LONGEST_WORD: usize = 80;
 
-/// A caller's text as an error message may repeat it: control characters replaced, at most 80 characters.
+/// Prepares a caller's text for an error message: replaces control characters, and keeps at most 80 characters.
 ///
 /// ```
 /// assert_eq!(croupier::model::text::abridge("spin"), "spin");
@@ -19,7 +19,7 @@ pub fn abridge(text: &str) -> Cow<'_, str> {
     shorten(text, REPEATED)
 }
 
-/// A text of at most so many characters, what is cut off being shown by an ellipsis; control characters replaced.
+/// Shortens a text to `longest` characters, with an ellipsis if anything was cut off, and replaces control characters.
 ///
 /// ```
 /// assert_eq!(croupier::model::text::shorten("a\nlong story", 6), "a\u{fffd}long…");
@@ -34,7 +34,7 @@ pub fn shorten(text: &str, longest: usize) -> Cow<'_, str> {
     }
 }
 
-/// The candidate that `word` was most likely meant to be, if any is near enough to say so.
+/// The candidate most similar to `word`, if one is similar enough to be suggested.
 ///
 /// ```
 /// assert_eq!(croupier::model::text::nearest("famly", ["family", "seed"]), Some("family"));

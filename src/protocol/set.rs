@@ -26,9 +26,9 @@ pub struct ProtocolSet {
     /// The largest number of calls in one `system.multicall` or JSON-RPC batch (1,000 by default).
     pub multicall: usize,
     /// The dialect of XML-RPC.
-    pub xml_rpc: xmlrpc::Dialect,
+    pub xml_rpc: xmlrpc::XmlRpcDialect,
     /// The dialect of JSON.
-    pub json: json::Dialect,
+    pub json: json::JsonDialect,
     /// Whether requests of JSON-RPC 1.0 are accepted too.
     pub json_rpc_1: bool,
     /// The settings of REST.
@@ -45,8 +45,8 @@ impl Default for ProtocolSet {
             names: Protocol::ALL.to_vec(),
             limits: Limits::default(),
             multicall: XmlRpc::default().multicall,
-            xml_rpc: xmlrpc::Dialect::default(),
-            json: json::Dialect::default(),
+            xml_rpc: xmlrpc::XmlRpcDialect::default(),
+            json: json::JsonDialect::default(),
             json_rpc_1: false,
             rest: RestOptions::default(),
             soap: SoapOptions::default(),

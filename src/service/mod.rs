@@ -126,13 +126,13 @@ impl Output {
 #[non_exhaustive]
 pub enum Format<'f> {
     /// An XML-RPC `<value>`.
-    XmlRpc(xmlrpc::Dialect),
+    XmlRpc(xmlrpc::XmlRpcDialect),
     /// A JSON text; rows have commas between them.
-    Json(json::Dialect),
+    Json(json::JsonDialect),
     /// A JSON text; rows have line feeds behind them.
-    JsonLines(json::Dialect),
+    JsonLines(json::JsonDialect),
     /// An element of a SOAP message, with its name; rows are an element each.
-    Soap(soap::Place<'f>),
+    Soap(soap::ElementTarget<'f>),
 }
 
 /// A value that can be written in any format. One virtual call a value: behind it everything is monomorphic.

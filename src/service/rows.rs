@@ -36,11 +36,11 @@ where
 /// use croupier::service::rows::Picked;
 /// # use croupier::service::rows::RowSet;
 /// # use croupier::service::Format;
-/// # use croupier::codec::json::Dialect;
+/// # use croupier::codec::json::JsonDialect;
 /// let coin = std::sync::Arc::from(["heads", "tails"]);
 /// let mut rows = Picked::new(coin, [1, 0, 1].into_iter()).into_rows();
 /// let mut text = Vec::new();
-/// rows.fill(Format::Json(Dialect::default()), &mut text, 1000)?;
+/// rows.fill(Format::Json(JsonDialect::default()), &mut text, 1000)?;
 /// assert_eq!(text, br#""tails","heads","tails""#);
 /// # Ok::<(), croupier::BoxError>(())
 /// ```

@@ -20,7 +20,7 @@ pub(super) struct CallScope {
 
 impl CallScope {
     pub(super) fn new(context: &Context) -> CallScope {
-        CallScope { deadline: context.deadline, request_id: None }
+        CallScope { deadline: context.deadline, request_id: context.request_id.header_value() }
     }
 
     /// Adds the id to the headers of a request to the upstream.

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::NamePatterns;
-use crate::codec::xmlrpc::Dialect;
+use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
 use crate::protocol::Protocol;
@@ -83,7 +83,7 @@ pub struct UpstreamOptions {
     /// Whether the calls of one request may travel together.
     pub batching: Batching,
     /// How what XML-RPC leaves open is written to it, and read (the default dialect).
-    pub dialect: Dialect,
+    pub dialect: XmlRpcDialect,
     /// How many bytes an answer may have (64 MiB by default).
     pub max_response: usize,
     /// The title of the group; without it, the server's own.
@@ -110,7 +110,7 @@ impl UpstreamOptions {
             token: None,
             param_structure: ParamStructure::default(),
             batching: Batching::default(),
-            dialect: Dialect::default(),
+            dialect: XmlRpcDialect::default(),
             max_response: 64 << 20,
             title: None,
             group: String::new(),

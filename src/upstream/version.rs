@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::codec::soap::Version;
+use crate::codec::soap::SoapVersion;
 use crate::model::interface::{Interface, MessageName};
 use crate::model::shape::Shapes;
 use crate::protocol::client_codec::ClientCodec;
@@ -72,7 +72,7 @@ fn messages(binding: &crate::codec::soap::Binding) -> Vec<MessageName> {
         let wrapper = operation.wrapper.as_ref()?;
         Some(MessageName {
             method: operation.method.clone(),
-            soap12: binding.version == Version::V12,
+            soap12: binding.version == SoapVersion::V12,
             element: wrapper.local.clone(),
             namespace: wrapper.namespace.and_then(|place| binding.namespaces.get(place)).cloned(),
             action: operation.action.clone(),

@@ -1,4 +1,4 @@
-//! What a JSON text may not hold although its syntax allows it, looked for before anything is made of the text.
+//! Checks a JSON text for what the syntax allows and readers disagree about, before any value is built from it.
 
 use std::borrow::Cow;
 
@@ -8,104 +8,103 @@ use crate::codec::Limits;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 
-/// How deep serde_json reads: it counts its recursion from 128 down, and stops at nothing.
+/// The deepest nesting that serde_json reads: it refuses the 128th level.
 const DEEPEST: usize = if Limits::DEEPEST < 127 { Limits::DEEPEST } else { 127 };
-/// How many names, and how much depth, there is room for from the beginning: a request has no more of its own.
+/// The initial capacity for names and for nesting, enough for nearly every request.
 const USUAL: usize = 8;
 /// Up to this many names, comparing all pairs is cheaper than sorting them.
 const FEW: usize = 12;
-/// With fewer digits than this an integer has at most 64 bits.
+/// An integer with fewer digits than this fits into 64 bits.
 const SHORT: usize = 19;
-/// With fewer digits than this before its point, and no exponent, a number is no larger than any double.
+/// A number with fewer characters than this and no exponent is within the range of a double.
 const LONG: usize = 300;
 
-/// How names begin that serde_json takes for messages to itself: its tree would read the text behind such a name as a
-/// value, which nobody has looked through.
+/// The prefix of member names that serde_json uses internally. Its tree parses the text under such a name as a value,
+/// and that text has not been checked.
 const PRIVATE: &str = "$serde_json::private::";
 
-/// A text that means one thing to whoever reads it, if its syntax is sound; that is for serde_json to find.
+/// A text that means the same to every JSON reader, provided that its syntax is valid, which serde_json checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checked<'a> {
+pub struct CheckedJson<'a> {
     text: &'a str,
     unfit: Option<&'a str>,
 }
 
-impl<'a> Checked<'a> {
-    /// The text, without a byte order mark before it. A number in it may be one that no machine has.
+impl<'a> CheckedJson<'a> {
+    /// The text without its byte order mark. Numbers in it may be out of range; see [`exact`](CheckedJson::exact).
     pub fn text(self) -> &'a str {
         self.text
     }
 
-    /// The text, if every number in it is an integer of 64 bits or no larger than a double can be.
+    /// The text, provided that every integer fits into 64 bits and every other number into a double.
     ///
     /// # Errors
-    /// `BadParams`, with the first number that is not.
+    /// `BadParams`, with the first number that does not fit.
     pub fn exact(self) -> Result<&'a str, Fault> {
         match self.unfit {
             None => Ok(self.text),
             Some(number) if is_integer(number.as_bytes()) => {
                 Err(Fault::bad_params(format!("the integer `{}` is beyond 64 bits", abridge(number))))
             }
-            Some(number) => Err(Fault::bad_params(format!("no double is as large as `{}`", abridge(number)))),
+            Some(number) => Err(Fault::bad_params(format!("`{}` is larger than any double", abridge(number)))),
         }
     }
 
-    /// Whether [`exact`](Checked::exact) finds nothing.
+    /// Whether [`exact`](CheckedJson::exact) succeeds.
     pub fn is_exact(self) -> bool {
         self.unfit.is_none()
     }
 }
 
-/// Looks once over a JSON text (RFC 8259), without recursion, for what readers disagree about or cannot read: names
-/// that an object has twice, or that serde_json takes for its own; halves of surrogate pairs; numbers beyond what
-/// machines have. A byte order mark is passed over.
+/// Scans a JSON text (RFC 8259) once, without recursion, for what readers disagree about or cannot represent: repeated
+/// member names, names that serde_json uses internally, unpaired surrogates, numbers out of range. A leading byte order
+/// mark is skipped.
 ///
-/// Whether the text is JSON at all is left to serde_json. In what serde_json reads, nothing of this is then left.
+/// The scan does not check the syntax; serde_json does. A text that passes both has none of these problems.
 ///
 /// # Errors
-/// `Character` for bytes that are no UTF-8 and for half a surrogate pair, `Structure` for an object with two members
-/// of one name or with one of serde_json's own, `Limit` for more depth or more values than allowed, `NotWellFormed`
-/// where a string has no end.
-pub fn check(bytes: &[u8], limits: Limits) -> Result<Checked<'_>, Fault> {
+/// `Character` for invalid UTF-8 and for an unpaired surrogate, `Structure` for a repeated member name or one that
+/// serde_json uses internally, `Limit` for too much depth or too many values, `NotWellFormed` for an unterminated string.
+pub fn check(bytes: &[u8], limits: Limits) -> Result<CheckedJson<'_>, Fault> {
     let text =
         std::str::from_utf8(bytes).map_err(|_| Fault::new(Kind::Character, "the document is not valid UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (open, names) = (Vec::with_capacity(USUAL), Vec::with_capacity(USUAL));
-    let mut scan = Scan { text, at: 0, left: limits.elements, limits, open, names, unfit: None };
+    let mut scan = JsonScanner { text, at: 0, left: limits.elements, limits, open, names, unfit: None };
     scan.run()?;
-    Ok(Checked { text, unfit: scan.unfit })
+    Ok(CheckedJson { text, unfit: scan.unfit })
 }
 
-/// What stands open around a place in the text.
-enum Open {
+/// A container that encloses the current position.
+enum OpenContainer {
     Array,
-    /// An object: its names begin here among all that are remembered.
+    /// An object. `names` is the index of its first name in [`JsonScanner::names`].
     Object {
         names: usize,
         name_next: bool,
     },
 }
 
-struct Scan<'a> {
+struct JsonScanner<'a> {
     text: &'a str,
     at: usize,
-    /// How many more values there may be.
+    /// How many more values are allowed.
     left: usize,
     limits: Limits,
-    open: Vec<Open>,
-    /// The names in all objects that are open, those of an inner one behind those of the outer.
+    open: Vec<OpenContainer>,
+    /// The member names of all open objects, those of inner objects last.
     names: Vec<Cow<'a, str>>,
-    /// The first number that no machine has.
+    /// The first number that is out of range.
     unfit: Option<&'a str>,
 }
 
-impl<'a> Scan<'a> {
+impl<'a> JsonScanner<'a> {
     fn run(&mut self) -> Result<(), Fault> {
         while let Some(byte) = self.text.as_bytes().get(self.at) {
             match byte {
                 b'"' => self.string()?,
-                b'{' => self.begin(Open::Object { names: self.names.len(), name_next: true })?,
-                b'[' => self.begin(Open::Array)?,
+                b'{' => self.begin(OpenContainer::Object { names: self.names.len(), name_next: true })?,
+                b'[' => self.begin(OpenContainer::Array)?,
                 b'}' | b']' => self.end()?,
                 b',' => self.name_next(true),
                 b':' => self.name_next(false),
@@ -130,7 +129,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    fn begin(&mut self, open: Open) -> Result<(), Fault> {
+    fn begin(&mut self, open: OpenContainer) -> Result<(), Fault> {
         self.value()?;
         let deepest = self.limits.depth.min(DEEPEST);
         if self.open.len() == deepest {
@@ -141,7 +140,7 @@ impl<'a> Scan<'a> {
     }
 
     fn end(&mut self) -> Result<(), Fault> {
-        let Some(Open::Object { names, .. }) = self.open.pop() else { return Ok(()) };
+        let Some(OpenContainer::Object { names, .. }) = self.open.pop() else { return Ok(()) };
         let own = self.names.get_mut(names..).unwrap_or_default();
         if let Some(name) = repeated(own) {
             let name = abridge(name);
@@ -152,16 +151,16 @@ impl<'a> Scan<'a> {
     }
 
     fn name_next(&mut self, next: bool) {
-        if let Some(Open::Object { name_next, .. }) = self.open.last_mut() {
+        if let Some(OpenContainer::Object { name_next, .. }) = self.open.last_mut() {
             *name_next = next;
         }
     }
 
-    /// Passes over a string up to its closing quote, and remembers it if it is a name.
+    /// Skips a string up to its closing quote, and records it if it is a member name.
     fn string(&mut self) -> Result<(), Fault> {
         let start = self.at;
         let escaped = self.pass_over_string()?;
-        if !matches!(self.open.last(), Some(Open::Object { name_next: true, .. })) {
+        if !matches!(self.open.last(), Some(OpenContainer::Object { name_next: true, .. })) {
             return self.value();
         }
         let quoted = self.text.get(start..=self.at).unwrap_or_default();
@@ -176,7 +175,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Whether there are escapes in the string that begins here.
+    /// Skips the string that begins here, and returns whether it contains escapes.
     fn pass_over_string(&mut self) -> Result<bool, Fault> {
         let (mut escaped, mut at) = (false, self.at + 1);
         loop {
@@ -196,7 +195,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Passes over a number up to its last character.
+    /// Skips a number up to its last character.
     fn number(&mut self) -> Result<(), Fault> {
         self.value()?;
         let start = self.at;
@@ -215,13 +214,13 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// What serde_json says of a text that is no JSON.
+/// Converts a syntax error of serde_json into a fault.
 pub fn not_well_formed(error: serde_json::Error) -> Fault {
     Fault::new(Kind::NotWellFormed, format!("the document is not JSON: {error}"))
 }
 
-/// How many bytes behind `\u` belong to one character: four, or ten where it takes a pair of surrogates to say it. Of
-/// what is no code at all, none.
+/// The number of bytes after `\u` that encode one character: four, or ten for a surrogate pair. Zero if no four
+/// hexadecimal digits follow.
 fn code_units(code: &[u8]) -> Result<usize, Fault> {
     let alone = || Fault::new(Kind::Character, "the document has half a surrogate pair");
     match unit(code) {
@@ -240,7 +239,7 @@ fn unit(code: &[u8]) -> Option<u16> {
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Whether a machine has the number: an integer of 64 bits, or anything else that is not beyond all doubles.
+/// Whether the number is in range: an integer of at most 64 bits, or another number that a double can hold.
 fn is_fit(number: &str) -> bool {
     let bytes = number.as_bytes();
     if is_integer(bytes) {
@@ -254,7 +253,7 @@ fn is_integer(number: &[u8]) -> bool {
     number.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'-'))
 }
 
-/// A name that occurs twice. Sorts the names if they are many.
+/// The first name found twice. Sorts the names if there are more than [`FEW`].
 fn repeated<'n>(names: &'n mut [Cow<'_, str>]) -> Option<&'n str> {
     if names.len() > FEW {
         names.sort_unstable();
@@ -273,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_checked_is_never_too_deep_for_serde_json() {
+    fn checked_text_is_never_too_deep_for_serde_json() {
         let limits = Limits { depth: usize::MAX, ..Limits::default() };
         let nested = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat();
         let (deepest, deeper) = (nested(DEEPEST), nested(DEEPEST + 1));
@@ -282,7 +281,7 @@ mod tests {
         assert!(check(deeper.as_bytes(), limits).is_err());
     }
 
-    /// Were all pairs of names compared, this would not come to its end.
+    /// Comparing all pairs of names would take minutes here.
     #[test]
     fn very_many_names_are_compared_in_time() {
         let long = "n".repeat(200);
@@ -299,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_no_machine_has_are_told_and_not_refused_at_once() {
+    fn numbers_out_of_range_are_reported_only_on_request() {
         let checked = check(b"[1, 1e400, 99999999999999999999]", Limits::default()).unwrap();
         assert_eq!(checked.text(), "[1, 1e400, 99999999999999999999]");
         assert!(!checked.is_exact() && checked.exact().unwrap_err().message.contains("`1e400`"));

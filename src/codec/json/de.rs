@@ -1,4 +1,4 @@
-//! serde_json's Deserializer, save for numbers: what they are is for the type to say, and not for how they are written.
+//! serde_json's deserializer with one change: the target type, not the spelling, decides whether a number is an integer.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use serde_json::value::RawValue;
 
 use crate::model::value::VALUE;
 
-/// Up to here each integer is a double of its own, so that none can have become another on its way.
+/// 2^53: up to here a double holds every integer exactly, so a whole double is certainly the integer that was sent.
 const LARGEST: f64 = 9_007_199_254_740_992.0;
-/// With fewer digits than this an integer has at most 63 bits.
+/// An integer with fewer digits than this fits into 63 bits.
 const SHORT: usize = 19;
 
-/// A deserializer of serde_json's, or what it hands out for the parts of a value. It passes everything through, with
-/// two exceptions:
+/// Wraps a deserializer of serde_json, and every visitor, seed and access that it hands out for the parts of a value. It
+/// forwards everything, with two exceptions:
 ///
-/// - Where a type wants an integer, `3.0` is one, as JSON Schema has it.
-/// - Where a type takes any value, an integer beyond 64 bits is the text of its digits, as over XML-RPC. serde_json
-///   itself would make the nearest double of it without a word.
+/// - If the target type is an integer, `3.0` is accepted, as JSON Schema defines integers.
+/// - If the target type takes any value, an integer beyond 64 bits becomes the text of its digits, as over XML-RPC.
+///   serde_json itself would silently round it to the nearest double.
 #[derive(Debug, Clone, Copy)]
-pub struct Typed<D>(pub D);
+pub struct TypedJson<D>(pub D);
 
 macro_rules! pass_through {
     ($($method:ident,)*) => {$(
@@ -40,11 +40,11 @@ macro_rules! with {
     )*};
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Typed<D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for TypedJson<D> {
     type Error = D::Error;
 
     with! {
-        Integer:
+        IntegerVisitor:
         deserialize_i8(),
         deserialize_i16(),
         deserialize_i32(),
@@ -58,7 +58,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Typed<D> {
     }
 
     with! {
-        Typed:
+        TypedJson:
         deserialize_any(),
         deserialize_option(),
         deserialize_seq(),
@@ -89,7 +89,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Typed<D> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
         if name != VALUE {
-            return self.0.deserialize_newtype_struct(name, Typed(visitor));
+            return self.0.deserialize_newtype_struct(name, TypedJson(visitor));
         }
         let raw = <&RawValue>::deserialize(self.0)?;
         match quoted(raw.get()) {
@@ -104,10 +104,10 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Typed<D> {
     }
 }
 
-/// The visitor of a type that wants an integer.
-struct Integer<V>(V);
+/// The visitor of an integer type. It accepts whole doubles.
+struct IntegerVisitor<V>(V);
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Integer<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for IntegerVisitor<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -148,7 +148,7 @@ macro_rules! visit {
     )*};
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Typed<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for TypedJson<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,41 +180,41 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Typed<V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.0.visit_some(Typed(deserializer))
+        self.0.visit_some(TypedJson(deserializer))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.0.visit_newtype_struct(Typed(deserializer))
+        self.0.visit_newtype_struct(TypedJson(deserializer))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<V::Value, A::Error> {
-        self.0.visit_seq(Typed(items))
+        self.0.visit_seq(TypedJson(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<V::Value, A::Error> {
-        self.0.visit_map(Typed(members))
+        self.0.visit_map(TypedJson(members))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
-        self.0.visit_enum(Typed(data))
+        self.0.visit_enum(TypedJson(data))
     }
 }
 
-impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Typed<T> {
+impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for TypedJson<T> {
     type Value = T::Value;
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T::Value, D::Error> {
-        self.0.deserialize(Typed(deserializer))
+        self.0.deserialize(TypedJson(deserializer))
     }
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Typed<A> {
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for TypedJson<A> {
     type Error = A::Error;
 
     #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
-        self.0.next_element_seed(Typed(seed))
+        self.0.next_element_seed(TypedJson(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -222,10 +222,10 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Typed<A> {
     }
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Typed<A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for TypedJson<A> {
     type Error = A::Error;
 
-    /// Names go through as they are: a number among them stands in quotes.
+    /// Member names are not wrapped: a number that is a name is in quotes.
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         self.0.next_key_seed(seed)
@@ -233,7 +233,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Typed<A> {
 
     #[inline]
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
-        self.0.next_value_seed(Typed(seed))
+        self.0.next_value_seed(TypedJson(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -241,16 +241,16 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Typed<A> {
     }
 }
 
-impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Typed<A> {
+impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for TypedJson<A> {
     type Error = A::Error;
-    type Variant = Typed<A::Variant>;
+    type Variant = TypedJson<A::Variant>;
 
     fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self::Variant), A::Error> {
-        self.0.variant_seed(seed).map(|(value, variant)| (value, Typed(variant)))
+        self.0.variant_seed(seed).map(|(value, variant)| (value, TypedJson(variant)))
     }
 }
 
-impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Typed<A> {
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for TypedJson<A> {
     type Error = A::Error;
 
     fn unit_variant(self) -> Result<(), A::Error> {
@@ -258,11 +258,11 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Typed<A> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
-        self.0.newtype_variant_seed(Typed(seed))
+        self.0.newtype_variant_seed(TypedJson(seed))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.0.tuple_variant(length, Typed(visitor))
+        self.0.tuple_variant(length, TypedJson(visitor))
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -270,11 +270,11 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Typed<A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.0.struct_variant(fields, Typed(visitor))
+        self.0.struct_variant(fields, TypedJson(visitor))
     }
 }
 
-/// A JSON text with its integers beyond 64 bits in quotes; `None` where it has none, as nearly always.
+/// The JSON text with every integer beyond 64 bits put in quotes; `None` if there is none, which is the usual case.
 fn quoted(text: &str) -> Option<String> {
     if !may_have_long(text.as_bytes()) {
         return None;
@@ -299,13 +299,13 @@ fn quoted(text: &str) -> Option<String> {
     (copied > 0).then_some(quoted)
 }
 
-/// Whether there are so many digits in a row anywhere, as only a long integer has or a text.
+/// Whether the text has a run of digits that is long enough for an integer beyond 63 bits.
 fn may_have_long(text: &[u8]) -> bool {
     text.chunk_by(|one, next| one.is_ascii_digit() == next.is_ascii_digit())
         .any(|run| run.len() >= SHORT && run.first().is_some_and(u8::is_ascii_digit))
 }
 
-/// The length of the string at the beginning of a sound JSON text, its quotes included.
+/// The length of the string at the beginning of a valid JSON text, with its quotes.
 fn string_length(text: &[u8]) -> usize {
     let mut escaped = false;
     let end = text.iter().skip(1).position(|byte| {
@@ -345,7 +345,7 @@ mod tests {
 
     fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
         let raw: &RawValue = serde_json::from_str(text).unwrap();
-        T::deserialize(Typed(raw)).map_err(|error| error.to_string())
+        T::deserialize(TypedJson(raw)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_may_be_large_where_nobody_reads_it_or_a_double_is_wanted() {
+    fn a_large_number_is_accepted_if_ignored_or_read_as_a_double() {
         #[derive(Debug, PartialEq, Deserialize)]
         struct Point {
             x: f64,

@@ -1,20 +1,20 @@
-//! What JSON cannot carry, and the choices about it.
+//! The options for values that JSON cannot represent.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a group writes JSON where JSON has no form for a value.
+/// How a group writes values that JSON cannot represent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Dialect {
-    /// How a double that is no number is written: NaN and the infinities.
-    pub non_finite: NonFinite,
+pub struct JsonDialect {
+    /// How NaN and the infinities are written.
+    pub non_finite: JsonNonFinite,
 }
 
-/// How a double that is no number is written.
+/// How NaN and the infinities are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum NonFinite {
+pub enum JsonNonFinite {
     /// Not at all: the call ends in a fault.
     #[default]
     Refuse,

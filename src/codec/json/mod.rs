@@ -1,11 +1,28 @@
-//! JSON texts, read with care and written without silent loss.
+//! JSON texts: checked before they are read, and written without silent loss.
+//!
+//! Reading takes two steps. [`check`] scans the bytes once and refuses what JSON readers disagree about (repeated member
+//! names, unpaired surrogates) and what exceeds the [`Limits`](crate::codec::Limits). The result is a [`CheckedJson`],
+//! whose text serde_json then parses, either into raw values that stay unparsed until a method needs them, or through
+//! [`TypedJson`] into the types of a method's parameters.
+//!
+//! Writing goes through [`write_value`], which follows a group's [`JsonDialect`].
+//!
+//! ```
+//! use croupier::codec::Limits;
+//! use croupier::codec::json::check;
+//!
+//! let checked = check(br#"{"spins": 3}"#, Limits::default())?;
+//! assert_eq!(checked.exact()?, r#"{"spins": 3}"#);
+//! assert!(check(br#"{"a": 1, "a": 2}"#, Limits::default()).is_err());
+//! # Ok::<(), croupier::Fault>(())
+//! ```
 
 mod check;
 mod de;
 mod dialect;
 mod ser;
 
-pub use check::{Checked, check, not_well_formed};
-pub use de::Typed;
-pub use dialect::{Dialect, NonFinite};
+pub use check::{CheckedJson, check, not_well_formed};
+pub use de::TypedJson;
+pub use dialect::{JsonDialect, JsonNonFinite};
 pub use ser::write_value;

@@ -1,4 +1,4 @@
-//! serde_json's Serializer, save for doubles that are no numbers.
+//! serde_json's serializer with one change: NaN and the infinities are written by the dialect's policy.
 
 use std::fmt::Display;
 
@@ -7,60 +7,59 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::dialect::{Dialect, NonFinite};
+use super::dialect::{JsonDialect, JsonNonFinite};
 
 /// Appends one value as a JSON text.
 ///
 /// # Errors
-/// Where JSON has no form for it, or the dialect forbids the one there is; what was half written then still stands in
-/// `to`.
+/// If JSON cannot represent the value, or the dialect forbids its representation. `to` then holds an incomplete text.
 pub fn write_value<T: Serialize + ?Sized>(
     to: &mut Vec<u8>,
     value: &T,
-    Dialect { non_finite }: Dialect,
+    JsonDialect { non_finite }: JsonDialect,
 ) -> Result<(), serde_json::Error> {
-    value.serialize(Writer { inner: &mut serde_json::Serializer::new(to), non_finite })
+    value.serialize(JsonWriter { inner: &mut serde_json::Serializer::new(to), non_finite })
 }
 
-/// A serializer of serde_json's, or what it makes for the parts of a value. It passes everything through; only doubles
-/// are looked at, for which serde_json itself would write `null` without a word.
-struct Writer<S> {
+/// Wraps a serializer of serde_json, and everything that it hands out for the parts of a value. It forwards everything
+/// but NaN and the infinities, for which serde_json itself would silently write `null`.
+struct JsonWriter<S> {
     inner: S,
-    non_finite: NonFinite,
+    non_finite: JsonNonFinite,
 }
 
-/// A part of a value, to be written in the same way.
-struct Part<'v, T: ?Sized> {
+/// A part of a value, to be written through another [`JsonWriter`].
+struct JsonPart<'v, T: ?Sized> {
     value: &'v T,
-    non_finite: NonFinite,
+    non_finite: JsonNonFinite,
 }
 
-impl<T: Serialize + ?Sized> Serialize for Part<'_, T> {
+impl<T: Serialize + ?Sized> Serialize for JsonPart<'_, T> {
     #[inline]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(Writer { inner: serializer, non_finite: self.non_finite })
+        self.value.serialize(JsonWriter { inner: serializer, non_finite: self.non_finite })
     }
 }
 
-impl<S> Writer<S> {
-    fn part<'v, T: ?Sized>(&self, value: &'v T) -> Part<'v, T> {
-        Part { value, non_finite: self.non_finite }
+impl<S> JsonWriter<S> {
+    fn part<'v, T: ?Sized>(&self, value: &'v T) -> JsonPart<'v, T> {
+        JsonPart { value, non_finite: self.non_finite }
     }
 
-    /// The same around what the inner serializer makes of the opening of a value with parts.
-    fn opened<C, E>(non_finite: NonFinite, inner: Result<C, E>) -> Result<Writer<C>, E> {
-        inner.map(|inner| Writer { inner, non_finite })
+    /// Wraps what the inner serializer returns for the start of a value with parts.
+    fn opened<C, E>(non_finite: JsonNonFinite, inner: Result<C, E>) -> Result<JsonWriter<C>, E> {
+        inner.map(|inner| JsonWriter { inner, non_finite })
     }
 }
 
-impl<S: Serializer> Writer<S> {
-    /// Writes what is no number by the policy for it.
+impl<S: Serializer> JsonWriter<S> {
+    /// Writes NaN or an infinity by the policy for it.
     #[cold]
     fn no_number(self, word: &str) -> Result<S::Ok, S::Error> {
         match self.non_finite {
-            NonFinite::Refuse => Err(S::Error::custom(format_args!("JSON has no number for {word}"))),
-            NonFinite::Null => self.inner.serialize_unit(),
-            NonFinite::Words => self.inner.serialize_str(word),
+            JsonNonFinite::Refuse => Err(S::Error::custom(format_args!("JSON has no number for {word}"))),
+            JsonNonFinite::Null => self.inner.serialize_unit(),
+            JsonNonFinite::Words => self.inner.serialize_str(word),
         }
     }
 }
@@ -93,16 +92,16 @@ macro_rules! open {
     )*};
 }
 
-impl<S: Serializer> Serializer for Writer<S> {
+impl<S: Serializer> Serializer for JsonWriter<S> {
     type Ok = S::Ok;
     type Error = S::Error;
-    type SerializeSeq = Writer<S::SerializeSeq>;
-    type SerializeTuple = Writer<S::SerializeTuple>;
-    type SerializeTupleStruct = Writer<S::SerializeTupleStruct>;
-    type SerializeTupleVariant = Writer<S::SerializeTupleVariant>;
-    type SerializeMap = Writer<S::SerializeMap>;
-    type SerializeStruct = Writer<S::SerializeStruct>;
-    type SerializeStructVariant = Writer<S::SerializeStructVariant>;
+    type SerializeSeq = JsonWriter<S::SerializeSeq>;
+    type SerializeTuple = JsonWriter<S::SerializeTuple>;
+    type SerializeTupleStruct = JsonWriter<S::SerializeTupleStruct>;
+    type SerializeTupleVariant = JsonWriter<S::SerializeTupleVariant>;
+    type SerializeMap = JsonWriter<S::SerializeMap>;
+    type SerializeStruct = JsonWriter<S::SerializeStruct>;
+    type SerializeStructVariant = JsonWriter<S::SerializeStructVariant>;
 
     fn serialize_f32(self, number: f32) -> Result<S::Ok, S::Error> {
         if number.is_finite() { self.inner.serialize_f32(number) } else { self.no_number(word(number.into())) }
@@ -177,7 +176,7 @@ impl<S: Serializer> Serializer for Writer<S> {
 
 macro_rules! items {
     ($($kind:ident::$method:ident,)*) => {$(
-        impl<S: $kind> $kind for Writer<S> {
+        impl<S: $kind> $kind for JsonWriter<S> {
             type Ok = S::Ok;
             type Error = S::Error;
 
@@ -204,7 +203,7 @@ items! {
 
 macro_rules! fields {
     ($($kind:ident,)*) => {$(
-        impl<S: $kind> $kind for Writer<S> {
+        impl<S: $kind> $kind for JsonWriter<S> {
             type Ok = S::Ok;
             type Error = S::Error;
 
@@ -232,11 +231,11 @@ fields! {
     SerializeStructVariant,
 }
 
-impl<S: SerializeMap> SerializeMap for Writer<S> {
+impl<S: SerializeMap> SerializeMap for JsonWriter<S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
-    /// Names go through as they are: serde_json refuses one that is no number by itself.
+    /// Member names are not wrapped: serde_json itself refuses NaN and the infinities as names.
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, name: &T) -> Result<(), S::Error> {
         self.inner.serialize_key(name)
@@ -301,9 +300,9 @@ mod tests {
         }
     }
 
-    fn written(value: &impl Serialize, non_finite: NonFinite) -> Result<String, String> {
+    fn written(value: &impl Serialize, non_finite: JsonNonFinite) -> Result<String, String> {
         let mut bytes = Vec::new();
-        write_value(&mut bytes, value, Dialect { non_finite }).map_err(|error| error.to_string())?;
+        write_value(&mut bytes, value, JsonDialect { non_finite }).map_err(|error| error.to_string())?;
         Ok(String::from_utf8(bytes).unwrap())
     }
 
@@ -311,7 +310,7 @@ mod tests {
     fn numbers_are_written_as_serde_json_writes_them() {
         let raw = serde_json::value::RawValue::from_string("[1.50, 2E3]".into()).unwrap();
         let plain = (record(-0.0, 0.1), i128::MIN, u64::MAX, 'c', (), "\u{1}\u{1f600}", &raw);
-        assert_eq!(written(&plain, NonFinite::Refuse), Ok(serde_json::to_string(&plain).unwrap()));
+        assert_eq!(written(&plain, JsonNonFinite::Refuse), Ok(serde_json::to_string(&plain).unwrap()));
     }
 
     #[test]
@@ -324,12 +323,12 @@ mod tests {
                  {{\"Two\":[{number},{single}]}},{{\"Named\":{{\"x\":{number}}}}}]}}"
             )
         };
-        assert_eq!(written(&odd, NonFinite::Null), Ok(shape("null", "null")));
-        assert_eq!(written(&odd, NonFinite::Words), Ok(shape("\"NaN\"", "\"-Infinity\"")));
-        assert_eq!(written(&f64::INFINITY, NonFinite::Words), Ok("\"Infinity\"".into()));
-        assert_eq!(written(&odd, NonFinite::Refuse), Err("JSON has no number for NaN".into()));
+        assert_eq!(written(&odd, JsonNonFinite::Null), Ok(shape("null", "null")));
+        assert_eq!(written(&odd, JsonNonFinite::Words), Ok(shape("\"NaN\"", "\"-Infinity\"")));
+        assert_eq!(written(&f64::INFINITY, JsonNonFinite::Words), Ok("\"Infinity\"".into()));
+        assert_eq!(written(&odd, JsonNonFinite::Refuse), Err("JSON has no number for NaN".into()));
         for part in odd.kinds.iter().skip(1) {
-            assert!(written(part, NonFinite::Refuse).is_err());
+            assert!(written(part, JsonNonFinite::Refuse).is_err());
         }
     }
 
@@ -341,6 +340,6 @@ mod tests {
                 serializer.collect_map([(f64::NAN, 1)])
             }
         }
-        assert!(written(&Odd, NonFinite::Words).is_err());
+        assert!(written(&Odd, JsonNonFinite::Words).is_err());
     }
 }

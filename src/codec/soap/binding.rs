@@ -1,29 +1,29 @@
-//! How somebody else's messages look, by their own description: which elements stand in them, in which namespaces, and
-//! what is said about types. Shapes do not say this: they know one namespace and one way to write a list.
+//! The format of an upstream's messages, as its WSDL describes it: elements, namespaces and types. Shapes cannot express
+//! this, because they assume one namespace and one way to write a list.
 
-use super::Version;
+use super::SoapVersion;
 
-/// What a WSDL document says of the messages of one port.
+/// The messages of one WSDL port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
-    /// Where calls are taken, if the document says so.
+    /// The URL for calls, if the document has one.
     pub address: Option<String>,
-    /// The version of its envelopes.
-    pub version: Version,
-    /// What may be called.
+    /// The version of the envelopes.
+    pub version: SoapVersion,
+    /// The operations that can be called.
     pub operations: Vec<Operation>,
-    /// The types that have names, or places, of their own, for [`Content::Typed`] to point at.
-    pub types: Vec<Typed>,
-    /// The namespaces of names, for [`Name::namespace`] to point at.
+    /// The types that [`ElementContent::Typed`] refers to by index.
+    pub types: Vec<BindingType>,
+    /// The namespaces that [`QualifiedName::namespace`] refers to by index.
     pub namespaces: Vec<String>,
 }
 
 /// A qualified name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Name {
-    /// Its namespace's place in [`Binding::namespaces`]; `None` for none.
+pub struct QualifiedName {
+    /// The index of its namespace in [`Binding::namespaces`]; `None` for no namespace.
     pub namespace: Option<usize>,
-    /// Its name within that.
+    /// Its local name.
     pub local: String,
 }
 
@@ -32,50 +32,50 @@ pub struct Name {
 pub struct Operation {
     /// The method's name in the interface.
     pub method: String,
-    /// The action that is named beside the message; may be empty.
+    /// The SOAP action; may be empty.
     pub action: String,
-    /// The element in the Body that holds the parameters; `None` where the only parameter is itself in the Body, or
-    /// nothing is.
-    pub wrapper: Option<Name>,
-    /// Whether values say their types, by the rules of SOAP's encoding (SOAP 1.1, section 5).
+    /// The element in the Body that contains the parameters; `None` if the only parameter is directly in the Body, or there
+    /// are no parameters.
+    pub wrapper: Option<QualifiedName>,
+    /// Whether values carry their types, by SOAP's encoding (SOAP 1.1, section 5).
     pub encoded: bool,
     /// The parameters, in the interface's order.
-    pub params: Vec<Part>,
-    /// Where in the answer the result is.
-    pub outcome: Outcome,
+    pub params: Vec<MessagePart>,
+    /// Where the result is in the response.
+    pub outcome: ResultLocation,
 }
 
-/// Where in an answer its result is.
+/// Where the result is in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// There is none, and maybe not even an answer.
+pub enum ResultLocation {
+    /// There is no result, and possibly no response.
     Nothing,
-    /// It is what stands in the Body's element: one member, repeated where the result is a list.
+    /// One member inside the Body's element, repeated if the result is a list.
     Member,
-    /// It is the one part in the Body's element, by the rules of rpc style.
+    /// The one part inside the Body's element, as in rpc style.
     Part,
-    /// It is the Body's element itself.
+    /// The Body's element itself.
     Whole,
 }
 
-/// An element that stands for a parameter or a member.
+/// The element of a parameter or a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// The member's name, as the interface has it.
+pub struct MessagePart {
+    /// The member's name in the interface.
     pub name: String,
     /// The element's name.
-    pub element: Name,
-    /// What it holds.
-    pub content: Content,
-    /// How often it stands there.
-    pub occurs: Occurs,
-    /// Whether it may be there and say that it is nothing.
+    pub element: QualifiedName,
+    /// Its content.
+    pub content: ElementContent,
+    /// How often it occurs.
+    pub occurs: Occurrence,
+    /// Whether it may be nil (`xsi:nil`).
     pub nillable: bool,
 }
 
-/// How often an element may stand where it does.
+/// How often an element may occur in its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Occurs {
+pub enum Occurrence {
     /// Once.
     Once,
     /// Once or not at all.
@@ -84,56 +84,57 @@ pub enum Occurs {
     Repeatedly,
 }
 
-/// What an element holds.
+/// The content of an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// A text, of this simple type of XML Schema's.
+pub enum ElementContent {
+    /// A text of this simple type of XML Schema.
     Text(&'static str),
-    /// A value of the type at this place in [`Binding::types`].
+    /// A value of the type with this index in [`Binding::types`].
     Typed(usize),
-    /// A value that says its type by `xsi:type`.
+    /// A value of any type, which `xsi:type` names.
     Any,
 }
 
-/// A type that has a name, or that has a place of its own.
+/// A type of a WSDL document, named or anonymous.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Typed {
+pub struct BindingType {
     /// Its name, if it has one.
-    pub name: Option<Name>,
-    /// What stands in an element of this type.
-    pub structure: Structure,
+    pub name: Option<QualifiedName>,
+    /// The content of an element of this type.
+    pub structure: TypeStructure,
 }
 
-/// What stands in an element of a type that is made of others.
+/// The content of an element of a complex type, or of a named simple type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Structure {
-    /// A struct's members, and an entry for each further one.
-    Members(Vec<Part>, Option<Box<Entry>>),
-    /// A list's items in order, each an element of its own name.
-    Row(Vec<Part>),
+pub enum TypeStructure {
+    /// A struct's members, and the entry element for members that the type does not name.
+    Members(Vec<MessagePart>, Option<Box<MapEntry>>),
+    /// A tuple: one element for each item, each with its own name.
+    Row(Vec<MessagePart>),
     /// An element for each item of a list.
-    Items(Box<Part>),
-    /// The same as an array of SOAP's encoding, which says how many there are and of what type.
-    Array(Box<Part>),
-    /// One element that names the type of a free-form value, as our own documents [have it](crate::model::shape). Its namespace.
+    Items(Box<MessagePart>),
+    /// An array in SOAP's encoding, with the number and the type of its items.
+    Array(Box<MessagePart>),
+    /// One element that names the type of a free-form value, in this namespace, as croupier's own WSDL
+    /// [describes it](crate::model::shape).
     Free(Option<usize>),
-    /// One text, as in this content: a type of text with a name of its own.
+    /// A text of this simple type.
     Plain(&'static str),
 }
 
-/// The element of a member that no type names: a key and a value.
+/// The element of a struct member that the type does not name: a key and a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The element around them.
-    pub element: Name,
-    /// The element of the name.
-    pub key: Name,
-    /// The element of the value.
-    pub value: Part,
+pub struct MapEntry {
+    /// The enclosing element.
+    pub element: QualifiedName,
+    /// The element with the member's name.
+    pub key: QualifiedName,
+    /// The element with the member's value.
+    pub value: MessagePart,
 }
 
 impl Binding {
-    /// The messages of the method of this name.
+    /// The operation of this method.
     pub fn operation(&self, method: &str) -> Option<&Operation> {
         self.operations.iter().find(|operation| operation.method == method)
     }

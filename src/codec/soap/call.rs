@@ -1,25 +1,28 @@
-//! Calls of somebody else's methods, written as their own description has it.
+//! Writes calls to an upstream in the format that its WSDL describes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::binding::{Binding, Content, Entry, Name, Occurs, Operation, Part, Structure};
+use super::binding::{
+    Binding, ElementContent, MapEntry, MessagePart, Occurrence, Operation, QualifiedName, TypeStructure,
+};
 use super::fault::attribute;
-use super::{INSTANCE, Version};
+use super::{INSTANCE, SoapVersion};
 use crate::codec::xml::{Characters, Control, escape};
 use crate::model::fault::Fault;
 use crate::model::text::{abridge, nearest};
 use crate::model::value::Value;
 
-/// The namespace of XML Schema's own types.
+/// The namespace of XML Schema's built-in types.
 const XSD: &str = "http://www.w3.org/2001/XMLSchema";
-/// The namespace of SOAP 1.1's encoding, and the name of its rules.
+/// The namespace of SOAP 1.1's encoding, which is also the value of `encodingStyle`.
 const ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
 
-/// Writes a whole call. `arguments` are those at the parameters' places; a parameter without one is left out.
+/// Writes a complete call. `arguments` are in the order of the parameters; a parameter whose argument is `None` is left
+/// out.
 ///
 /// # Errors
-/// `BadParams`, saying where, for a value that does not fit its type's structure, or that XML cannot carry.
+/// `BadParams`, with the path of the value, if a value does not match its type or XML cannot represent it.
 pub fn write_call(
     to: &mut Vec<u8>,
     binding: &Binding,
@@ -27,7 +30,7 @@ pub fn write_call(
     arguments: &[Option<Value>],
     control: Control,
 ) -> Result<(), Fault> {
-    let mut writer = Writer {
+    let mut writer = BindingWriter {
         to: Vec::with_capacity(512),
         binding,
         encoded: operation.encoded,
@@ -50,21 +53,21 @@ pub fn write_call(
     if let Some(wrapper) = &operation.wrapper {
         writer.end(wrapper);
     }
-    let Writer { to: body, used, .. } = writer;
+    let BindingWriter { to: body, used, .. } = writer;
     head(to, binding, operation, &used);
     to.extend_from_slice(&body);
     to.extend_from_slice(b"</soap:Body></soap:Envelope>\n");
     Ok(())
 }
 
-/// What stands before the body, with the namespaces that it uses.
+/// Writes the part before the body, with declarations of the namespaces that the body uses.
 fn head(to: &mut Vec<u8>, binding: &Binding, operation: &Operation, used: &[bool]) {
     let mut declare = |parts: [&str; 2], namespace: &str| {
         to.extend_from_slice(parts.concat().as_bytes());
         attribute(to, namespace);
         to.extend_from_slice(b"\"");
     };
-    let version: Version = binding.version;
+    let version: SoapVersion = binding.version;
     declare(["<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope", " xmlns:soap=\""], version.namespace());
     declare([" xmlns:xsi", "=\""], INSTANCE);
     declare([" xmlns:xsd", "=\""], XSD);
@@ -77,37 +80,37 @@ fn head(to: &mut Vec<u8>, binding: &Binding, operation: &Operation, used: &[bool
     to.extend_from_slice(b"><soap:Body>");
 }
 
-struct Writer<'b> {
+struct BindingWriter<'b> {
     to: Vec<u8>,
     binding: &'b Binding,
     encoded: bool,
-    /// Which of the namespaces have been used.
+    /// Which of the binding's namespaces the body uses.
     used: Vec<bool>,
     control: Control,
-    /// The names of the members around a place, for messages.
+    /// The path to the current member, for error messages.
     path: Vec<&'b str>,
 }
 
-impl<'b> Writer<'b> {
-    /// A member: repeated for the items of a list, left out for nothing where it may be.
-    fn member(&mut self, part: &'b Part, value: &Value) -> Result<(), Fault> {
+impl<'b> BindingWriter<'b> {
+    /// Writes a member: once for each item of a list; not at all for nil, if it may be absent.
+    fn member(&mut self, part: &'b MessagePart, value: &Value) -> Result<(), Fault> {
         self.path.push(&part.name);
         match (part.occurs, value) {
-            (Occurs::Repeatedly, Value::Array(items)) => {
+            (Occurrence::Repeatedly, Value::Array(items)) => {
                 for item in items {
                     self.element(part, item)?;
                 }
             }
-            (Occurs::Repeatedly | Occurs::Maybe, Value::Nil) => {}
-            (Occurs::Repeatedly, other) => return Err(self.wrong("a list", other)),
+            (Occurrence::Repeatedly | Occurrence::Maybe, Value::Nil) => {}
+            (Occurrence::Repeatedly, other) => return Err(self.wrong("a list", other)),
             _ => self.element(part, value)?,
         }
         self.path.pop();
         Ok(())
     }
 
-    /// One element with a value in it.
-    fn element(&mut self, part: &'b Part, value: &Value) -> Result<(), Fault> {
+    /// Writes one element with a value.
+    fn element(&mut self, part: &'b MessagePart, value: &Value) -> Result<(), Fault> {
         let binding = self.binding;
         self.begin(&part.element);
         if matches!(value, Value::Nil) {
@@ -115,14 +118,14 @@ impl<'b> Writer<'b> {
                 self.raw(&[" xsi:nil=\"true\"/>"]);
                 return Ok(());
             }
-            if !matches!(&part.content, Content::Any) && !self.is_free(&part.content) {
+            if !matches!(&part.content, ElementContent::Any) && !self.is_free(&part.content) {
                 return Err(self.wrong("a value", value));
             }
         }
         match &part.content {
-            Content::Text(kind) => self.simple(kind, value)?,
-            Content::Any => self.any(value)?,
-            Content::Typed(at) => match binding.types.get(*at) {
+            ElementContent::Text(kind) => self.simple(kind, value)?,
+            ElementContent::Any => self.any(value)?,
+            ElementContent::Typed(at) => match binding.types.get(*at) {
                 Some(typed) => self.typed(typed.name.as_ref(), &typed.structure, value)?,
                 None => self.any(value)?,
             },
@@ -131,12 +134,12 @@ impl<'b> Writer<'b> {
         Ok(())
     }
 
-    fn is_free(&self, content: &Content) -> bool {
-        let Content::Typed(at) = content else { return false };
-        matches!(self.binding.types.get(*at).map(|typed| &typed.structure), Some(Structure::Free(_)))
+    fn is_free(&self, content: &ElementContent) -> bool {
+        let ElementContent::Typed(at) = content else { return false };
+        matches!(self.binding.types.get(*at).map(|typed| &typed.structure), Some(TypeStructure::Free(_)))
     }
 
-    /// The rest of a start tag, and a text.
+    /// Writes the rest of a start tag, and a text.
     fn simple(&mut self, kind: &str, value: &Value) -> Result<(), Fault> {
         if self.encoded {
             self.raw(&[" xsi:type=\"xsd:", kind, "\""]);
@@ -164,13 +167,22 @@ impl<'b> Writer<'b> {
         let how = Characters { control: self.control, ascii: false };
         escape::text(&mut self.to, text, how).map_err(|c| {
             let place = self.path.join(".");
-            Fault::bad_params(format!("parameter `{}`: XML has no character U+{:04X}", abridge(&place), u32::from(c)))
+            Fault::bad_params(format!(
+                "parameter `{}`: XML cannot represent the character U+{:04X}",
+                abridge(&place),
+                u32::from(c)
+            ))
         })
     }
 
-    /// The rest of a start tag, and what stands in a type that is made of others.
-    fn typed(&mut self, name: Option<&Name>, structure: &'b Structure, value: &Value) -> Result<(), Fault> {
-        if let Structure::Array(item) = structure {
+    /// Writes the rest of a start tag, and the content of a complex type.
+    fn typed(
+        &mut self,
+        name: Option<&QualifiedName>,
+        structure: &'b TypeStructure,
+        value: &Value,
+    ) -> Result<(), Fault> {
+        if let TypeStructure::Array(item) = structure {
             return self.array(item, value);
         }
         if let Some(name) = name.filter(|_| self.encoded) {
@@ -180,26 +192,26 @@ impl<'b> Writer<'b> {
         }
         self.raw(&[">"]);
         match (structure, value) {
-            (Structure::Members(parts, entry), Value::Struct(members)) => {
+            (TypeStructure::Members(parts, entry), Value::Struct(members)) => {
                 self.members(parts, entry.as_deref(), members)
             }
-            (Structure::Row(parts), Value::Array(items)) if parts.len() == items.len() => {
+            (TypeStructure::Row(parts), Value::Array(items)) if parts.len() == items.len() => {
                 parts.iter().zip(items).try_for_each(|(part, item)| self.member(part, item))
             }
-            (Structure::Items(item), Value::Array(_)) => self.member(item, value),
-            (Structure::Free(namespace), value) => self.free(*namespace, value),
-            (Structure::Plain(_), value) => self.text(value),
-            (Structure::Members(..), _) => Err(self.wrong("a struct", value)),
-            (Structure::Row(parts), _) => Err(self.wrong(&format!("a list of {}", parts.len()), value)),
+            (TypeStructure::Items(item), Value::Array(_)) => self.member(item, value),
+            (TypeStructure::Free(namespace), value) => self.free(*namespace, value),
+            (TypeStructure::Plain(_), value) => self.text(value),
+            (TypeStructure::Members(..), _) => Err(self.wrong("a struct", value)),
+            (TypeStructure::Row(parts), _) => Err(self.wrong(&format!("a list of {}", parts.len()), value)),
             _ => Err(self.wrong("a list", value)),
         }
     }
 
-    /// The members in the order of their type, which some servers insist on.
+    /// Writes the members in the order of their type, which some servers require.
     fn members(
         &mut self,
-        parts: &'b [Part],
-        entry: Option<&'b Entry>,
+        parts: &'b [MessagePart],
+        entry: Option<&'b MapEntry>,
         members: &[(String, Value)],
     ) -> Result<(), Fault> {
         for part in parts {
@@ -219,15 +231,15 @@ impl<'b> Writer<'b> {
         Ok(())
     }
 
-    /// An array of SOAP's encoding (SOAP 1.1, section 5.4.2).
-    fn array(&mut self, item: &'b Part, value: &Value) -> Result<(), Fault> {
+    /// Writes an array in SOAP's encoding (SOAP 1.1, section 5.4.2).
+    fn array(&mut self, item: &'b MessagePart, value: &Value) -> Result<(), Fault> {
         let Value::Array(items) = value else { return Err(self.wrong("a list", value)) };
         let binding = self.binding;
         self.raw(&[" xsi:type=\"soapenc:Array\" soapenc:arrayType=\""]);
         match &item.content {
-            Content::Text(kind) => self.raw(&["xsd:", kind]),
-            Content::Any => self.raw(&["xsd:anyType"]),
-            Content::Typed(at) => match binding.types.get(*at).and_then(|typed| typed.name.as_ref()) {
+            ElementContent::Text(kind) => self.raw(&["xsd:", kind]),
+            ElementContent::Any => self.raw(&["xsd:anyType"]),
+            ElementContent::Typed(at) => match binding.types.get(*at).and_then(|typed| typed.name.as_ref()) {
                 Some(name) => self.name(name),
                 None => self.raw(&["xsd:anyType"]),
             },
@@ -236,14 +248,14 @@ impl<'b> Writer<'b> {
         items.iter().try_for_each(|value| self.element(item, value))
     }
 
-    /// The rest of a start tag that says a value's type, and the value.
+    /// Writes the rest of a start tag with the value's type, and the value.
     fn any(&mut self, value: &Value) -> Result<(), Fault> {
         let kind = match value {
             Value::Nil => {
                 self.raw(&[" xsi:nil=\"true\">"]);
                 return Ok(());
             }
-            // What it is cannot be said in types that everybody knows, so the elements speak for themselves.
+            // XML Schema has no built-in type for lists and structs, so they are written as plain elements.
             Value::Array(items) => {
                 self.raw(&[">"]);
                 return items.iter().try_for_each(|item| self.loose("item", item));
@@ -267,7 +279,7 @@ impl<'b> Writer<'b> {
         self.text(value)
     }
 
-    /// An element of a value of any type within one.
+    /// Writes an item or a member of a value of any type.
     fn loose(&mut self, element: &str, value: &Value) -> Result<(), Fault> {
         self.raw(&["<", element]);
         self.any(value)?;
@@ -275,9 +287,9 @@ impl<'b> Writer<'b> {
         Ok(())
     }
 
-    /// The element that names the type of a value, as our own documents have it.
+    /// Writes the element that names a value's type, as in croupier's own WSDL.
     fn free(&mut self, namespace: Option<usize>, value: &Value) -> Result<(), Fault> {
-        let word = |local: &str| Name { namespace, local: local.to_owned() };
+        let word = |local: &str| QualifiedName { namespace, local: local.to_owned() };
         let inner = word(match value {
             Value::Nil => "nil",
             Value::Bool(_) => "boolean",
@@ -319,23 +331,23 @@ impl<'b> Writer<'b> {
         Ok(())
     }
 
-    fn open(&mut self, name: &Name) {
+    fn open(&mut self, name: &QualifiedName) {
         self.begin(name);
         self.raw(&[">"]);
     }
 
-    fn begin(&mut self, name: &Name) {
+    fn begin(&mut self, name: &QualifiedName) {
         self.raw(&["<"]);
         self.name(name);
     }
 
-    fn end(&mut self, name: &Name) {
+    fn end(&mut self, name: &QualifiedName) {
         self.raw(&["</"]);
         self.name(name);
         self.raw(&[">"]);
     }
 
-    fn name(&mut self, name: &Name) {
+    fn name(&mut self, name: &QualifiedName) {
         if let Some(namespace) = name.namespace {
             self.raw(&["n", &namespace.to_string(), ":"]);
             if let Some(used) = self.used.get_mut(namespace) {
@@ -366,13 +378,13 @@ impl<'b> Writer<'b> {
         self.at(format!("expected {expected}, not {given}"))
     }
 
-    fn unknown(&self, name: &str, parts: &[Part]) -> Fault {
+    fn unknown(&self, name: &str, parts: &[MessagePart]) -> Fault {
         let near = nearest(name, parts.iter().map(|part| part.name.as_str()));
         let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         self.at(format!("there is no member `{}`{hint}", abridge(name)))
     }
 
-    /// A fault of the value at this place.
+    /// A fault about the current member.
     fn at(&self, what: String) -> Fault {
         let fault = Fault::bad_params(format!("parameter `{}`: {what}", abridge(&self.path.join("."))));
         match self.path.first() {
@@ -382,7 +394,7 @@ impl<'b> Writer<'b> {
     }
 }
 
-/// A number's shortest text that reads back as the same number.
+/// The shortest text that reads back as the same number.
 fn double(number: f64) -> String {
     match number {
         number if number.is_nan() => "NaN".to_owned(),

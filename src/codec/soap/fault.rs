@@ -1,91 +1,93 @@
-//! What a message is refused for, and faults as each version writes them.
+//! Why a call fails, and faults as each version writes them.
 
 use memchr::memchr;
 
-use super::Version;
+use super::SoapVersion;
 use crate::codec::xml::{Characters, Control, escape};
 use crate::model::fault::{Fault, Kind};
 
-/// A qualified name.
+/// The name of a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Name {
+pub struct HeaderName {
     /// Its namespace; empty for none.
     pub namespace: String,
-    /// Its name within that.
+    /// Its local name.
     pub local: String,
 }
 
-/// What a message is refused for.
+/// Why a call fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
-    /// The envelope is of no version that is spoken here.
+pub enum SoapFailure {
+    /// The envelope is neither SOAP 1.1 nor 1.2.
     Version,
-    /// There are headers that must be understood, and are not: these.
-    Headers(Vec<Name>),
-    /// The message is not well-formed, or not a call.
+    /// These headers must be understood and are not.
+    Headers(Vec<HeaderName>),
+    /// The message is not well-formed, or is not a call.
     Message(Fault),
-    /// What the Body holds cannot be answered, or the call has failed.
+    /// The call is not valid, or has failed.
     Call(Fault),
 }
 
-impl From<Fault> for Refused {
-    fn from(fault: Fault) -> Refused {
-        Refused::Message(fault)
+impl From<Fault> for SoapFailure {
+    fn from(fault: Fault) -> SoapFailure {
+        SoapFailure::Message(fault)
     }
 }
 
-impl Refused {
-    /// What sort of failure it is, for the access log.
+impl SoapFailure {
+    /// The kind of fault, for the access log.
     pub fn kind(&self) -> Kind {
         match self {
-            Refused::Version | Refused::Headers(_) => Kind::Structure,
-            Refused::Message(fault) | Refused::Call(fault) => fault.kind,
+            SoapFailure::Version | SoapFailure::Headers(_) => Kind::Structure,
+            SoapFailure::Message(fault) | SoapFailure::Call(fault) => fault.kind,
         }
     }
 
-    /// The HTTP status of the fault: in SOAP 1.1 always 500 (section 6.2), in SOAP 1.2 400 where the sender is to blame
-    /// (Part 2, table 20).
-    pub fn status(&self, version: Version) -> u16 {
-        if version == Version::V12 && self.code(version) == "Sender" { 400 } else { 500 }
+    /// The HTTP status of the fault: always 500 in SOAP 1.1 (section 6.2); in SOAP 1.2 400 for a `Sender` fault (Part 2,
+    /// table 20) and 500 otherwise.
+    pub fn status(&self, version: SoapVersion) -> u16 {
+        if version == SoapVersion::V12 && self.code(version) == "Sender" { 400 } else { 500 }
     }
 
-    fn code(&self, version: Version) -> &'static str {
+    fn code(&self, version: SoapVersion) -> &'static str {
         match (self, version) {
-            (Refused::Version, _) => "VersionMismatch",
-            (Refused::Headers(_), _) => "MustUnderstand",
-            (Refused::Message(fault) | Refused::Call(fault), version) => match (fault.kind.is_senders(), version) {
-                (true, Version::V11) => "Client",
-                (true, Version::V12) => "Sender",
-                (false, Version::V11) => "Server",
-                (false, Version::V12) => "Receiver",
-            },
+            (SoapFailure::Version, _) => "VersionMismatch",
+            (SoapFailure::Headers(_), _) => "MustUnderstand",
+            (SoapFailure::Message(fault) | SoapFailure::Call(fault), version) => {
+                match (fault.kind.is_senders(), version) {
+                    (true, SoapVersion::V11) => "Client",
+                    (true, SoapVersion::V12) => "Sender",
+                    (false, SoapVersion::V11) => "Server",
+                    (false, SoapVersion::V12) => "Receiver",
+                }
+            }
         }
     }
 
     fn reason(&self) -> &str {
         match self {
-            Refused::Version => "the `Envelope` is of no version of SOAP that is spoken here: 1.1 and 1.2 are",
-            Refused::Headers(_) => "a header that must be understood is not understood here",
-            Refused::Message(fault) | Refused::Call(fault) => &fault.message,
+            SoapFailure::Version => "the `Envelope` is of an unsupported version of SOAP; send SOAP 1.1 or 1.2",
+            SoapFailure::Headers(_) => "a header that must be understood is not understood",
+            SoapFailure::Message(fault) | SoapFailure::Call(fault) => &fault.message,
         }
     }
 }
 
-/// Writes a whole fault message. The detail of a failed call is an element `fault` in `namespace`, which holds the
-/// [kind](Kind::word) and the [code](Kind::xmlrpc_code). A character that XML forbids is replaced: a fault must always
-/// arrive.
-pub fn write_fault(to: &mut Vec<u8>, refused: &Refused, version: Version, namespace: &str) {
+/// Writes a complete fault message. The detail of a failed call is an element `fault` in `namespace`, which holds the
+/// [kind](Kind::word) and the [code](Kind::xmlrpc_code). Characters that XML forbids are replaced, so that writing a
+/// fault never fails.
+pub fn write_fault(to: &mut Vec<u8>, refused: &SoapFailure, version: SoapVersion, namespace: &str) {
     put(to, &["<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"", version.namespace(), "\">"]);
     write_header(to, refused, version);
     put(to, &["<soap:Body><soap:Fault>"]);
     let code = refused.code(version);
     match version {
-        Version::V11 => {
+        SoapVersion::V11 => {
             put(to, &["<faultcode>soap:", code, "</faultcode><faultstring>"]);
             text(to, refused.reason());
             put(to, &["</faultstring>"]);
         }
-        Version::V12 => {
+        SoapVersion::V12 => {
             put(to, &["<soap:Code><soap:Value>soap:", code, "</soap:Value>"]);
             write_subcode(to, refused);
             put(to, &["</soap:Code><soap:Reason><soap:Text xml:lang=\"en\">"]);
@@ -97,12 +99,12 @@ pub fn write_fault(to: &mut Vec<u8>, refused: &Refused, version: Version, namesp
     put(to, &["</soap:Fault></soap:Body></soap:Envelope>\n"]);
 }
 
-/// What a header says about the fault: the versions that are spoken (SOAP 1.2, Part 1, section 5.4.7), or the headers
-/// that are not understood (section 5.4.8; SOAP 1.1 has no such block).
-fn write_header(to: &mut Vec<u8>, refused: &Refused, version: Version) {
+/// Writes the header about the fault: the supported versions (SOAP 1.2, Part 1, section 5.4.7), or the headers that are
+/// not understood (section 5.4.8). SOAP 1.1 has no such header.
+fn write_header(to: &mut Vec<u8>, refused: &SoapFailure, version: SoapVersion) {
     match refused {
-        Refused::Version => {
-            let [first, second] = [Version::V12.namespace(), Version::V11.namespace()];
+        SoapFailure::Version => {
+            let [first, second] = [SoapVersion::V12.namespace(), SoapVersion::V11.namespace()];
             put(
                 to,
                 &["<soap:Header><env:Upgrade xmlns:env=\"", first, "\"><env:SupportedEnvelope qname=\"a:Envelope\""],
@@ -110,7 +112,7 @@ fn write_header(to: &mut Vec<u8>, refused: &Refused, version: Version) {
             put(to, &[" xmlns:a=\"", first, "\"/><env:SupportedEnvelope qname=\"b:Envelope\" xmlns:b=\"", second]);
             put(to, &["\"/></env:Upgrade></soap:Header>"]);
         }
-        Refused::Headers(names) if version == Version::V12 => {
+        SoapFailure::Headers(names) if version == SoapVersion::V12 => {
             put(to, &["<soap:Header>"]);
             for name in names {
                 if name.namespace.is_empty() {
@@ -127,20 +129,21 @@ fn write_header(to: &mut Vec<u8>, refused: &Refused, version: Version) {
     }
 }
 
-fn write_subcode(to: &mut Vec<u8>, refused: &Refused) {
-    let Refused::Call(fault) = refused else { return };
+fn write_subcode(to: &mut Vec<u8>, refused: &SoapFailure) {
+    let SoapFailure::Call(fault) = refused else { return };
     if let Some(subcode) = fault.kind.soap_subcode() {
         put(to, &["<soap:Subcode><soap:Value xmlns:rpc=\"http://www.w3.org/2003/05/soap-rpc\">rpc:", subcode]);
         put(to, &["</soap:Value></soap:Subcode>"]);
     }
 }
 
-/// In SOAP 1.1 a fault has a detail if it is the Body's, and none if not (section 4.4); the same is done for SOAP 1.2.
-fn write_detail(to: &mut Vec<u8>, refused: &Refused, version: Version, namespace: &str) {
-    let Refused::Call(fault) = refused else { return };
+/// Writes the detail. In SOAP 1.1 a fault has a detail only if it is about the Body (section 4.4); SOAP 1.2 faults are
+/// written the same way.
+fn write_detail(to: &mut Vec<u8>, refused: &SoapFailure, version: SoapVersion, namespace: &str) {
+    let SoapFailure::Call(fault) = refused else { return };
     let name = match version {
-        Version::V11 => "detail",
-        Version::V12 => "soap:Detail",
+        SoapVersion::V11 => "detail",
+        SoapVersion::V12 => "soap:Detail",
     };
     put(to, &["<", name, "><m:fault xmlns:m=\""]);
     attribute(to, namespace);
@@ -155,7 +158,7 @@ fn put(to: &mut Vec<u8>, parts: &[&str]) {
 }
 
 fn text(to: &mut Vec<u8>, text: &str) {
-    // With characters replaced there is nothing left that could be refused.
+    // Writing cannot fail, because forbidden characters are replaced.
     let _ = escape::text(to, text, Characters { control: Control::Replace, ascii: false });
 }
 

@@ -1,21 +1,21 @@
-//! Values of any type: by the element that names their type, by `xsi:type`, or by their own looks.
+//! Reads values of any type: by the element that names the type, by `xsi:type`, or by their structure.
 
 use std::borrow::Cow;
 
-use super::lexical::Scalar;
-use super::read::{Marks, Reader};
-use crate::codec::tape::Node;
+use super::lexical::SoapScalar;
+use super::read::{Marks, ShapeReader};
+use crate::codec::tape::TapeNode;
 use crate::codec::xml::tree::{Element, misplaced, shape};
 use crate::model::fault::Fault;
 use crate::model::shape::{Shape, unescape};
 use crate::model::text::abridge;
 
-impl<'a> Reader<'_, '_, 'a> {
+impl<'a> ShapeReader<'_, '_, 'a> {
     /// A value of any type.
     ///
-    /// What our own WSDL says is one element that names the type. Clients without it send `xsi:type` and SOAP's
-    /// encoding, or nothing but elements: these are read as an array where all are `item`, as a struct otherwise, and
-    /// plain text as a string.
+    /// Clients that follow croupier's WSDL send one element that names the type. Other clients send `xsi:type` and SOAP's
+    /// encoding, or plain elements: if all of them are named `item` they are an array, otherwise a struct. Plain text is a
+    /// string.
     pub(super) fn free(&mut self, element: Element<'_, 'a>, marks: &Marks<'_>, depth: usize) -> Result<(), Fault> {
         let mut children = element.elements();
         let kind = marks.kind.unwrap_or_default();
@@ -38,7 +38,7 @@ impl<'a> Reader<'_, '_, 'a> {
         self.loose(element, depth)
     }
 
-    /// A value without elements inside.
+    /// A value without child elements.
     fn childless(&mut self, element: Element<'_, 'a>, kind: &str, is_array: bool, depth: usize) -> Result<(), Fault> {
         let text = element.text()?;
         if text.bytes().all(|byte| byte.is_ascii_whitespace()) && (is_array || matches!(kind, "Map" | "Struct")) {
@@ -50,10 +50,10 @@ impl<'a> Reader<'_, '_, 'a> {
             }
             return self.tape.close_struct(opened, 0);
         }
-        self.typed(Scalar::of_type(kind).unwrap_or(Scalar::Text), text)
+        self.typed(SoapScalar::of_type(kind).unwrap_or(SoapScalar::Text), text)
     }
 
-    fn typed(&mut self, scalar: Scalar, text: Cow<'a, str>) -> Result<(), Fault> {
+    fn typed(&mut self, scalar: SoapScalar, text: Cow<'a, str>) -> Result<(), Fault> {
         let node = scalar
             .read(text)
             .map_err(|text| Fault::bad_params(format!("`{}` is not {}", abridge(&text), scalar.words())))?;
@@ -61,11 +61,11 @@ impl<'a> Reader<'_, '_, 'a> {
         Ok(())
     }
 
-    /// An element that names the type of what it holds.
+    /// An element that names the type of its content.
     fn word(&mut self, element: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
         let (element, marks) = self.meant(element)?;
         if marks.nil {
-            self.tape.push(Node::Nil);
+            self.tape.push(TapeNode::Nil);
             return Ok(());
         }
         match element.name() {
@@ -77,15 +77,15 @@ impl<'a> Reader<'_, '_, 'a> {
             "nil" => match element.elements().next() {
                 Some(child) => Err(misplaced(child.name(), "nil")),
                 None => {
-                    self.tape.push(Node::Nil);
+                    self.tape.push(TapeNode::Nil);
                     Ok(())
                 }
             },
-            name => self.typed(Scalar::of_element(name).unwrap_or(Scalar::Text), element.text()?),
+            name => self.typed(SoapScalar::of_element(name).unwrap_or(SoapScalar::Text), element.text()?),
         }
     }
 
-    /// A struct whose members are pairs of elements, a name and a `value`.
+    /// A struct whose members are pairs of a name element and a `value` element.
     fn pairs(&mut self, element: Element<'_, 'a>, member: &str, name: &str, depth: usize) -> Result<(), Fault> {
         element.no_text()?;
         let depth = self.deeper(depth)?;
@@ -96,7 +96,7 @@ impl<'a> Reader<'_, '_, 'a> {
             let named = |at: usize, name: &str| inside.get(at).copied().filter(|child| child.name() == name);
             let (key, value) = match (named(0, name), named(1, "value"), named(0, "value"), named(1, name)) {
                 (Some(key), Some(value), _, _) | (_, _, Some(value), Some(key)) if inside.len() == 2 => (key, value),
-                _ => return Err(shape(format!("a `{member}` does not hold one `{name}` and one `value`"))),
+                _ => return Err(shape(format!("a `{member}` must hold one `{name}` and one `value`"))),
             };
             if pair.name() != member {
                 return Err(misplaced(pair.name(), element.name()));
@@ -109,7 +109,7 @@ impl<'a> Reader<'_, '_, 'a> {
         self.tape.close_struct(opened, count)
     }
 
-    /// A struct whose members are elements of their names.
+    /// A struct whose members are elements with the members' names.
     fn loose(&mut self, element: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
         let depth = self.deeper(depth)?;
         let opened = self.tape.open();
@@ -123,7 +123,7 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 }
 
-/// Whether an element of this name says what type is inside.
+/// Whether an element with this name says the type of its content.
 fn is_word(name: &str) -> bool {
-    matches!(name, "array" | "struct" | "nil") || Scalar::of_element(name).is_some()
+    matches!(name, "array" | "struct" | "nil") || SoapScalar::of_element(name).is_some()
 }

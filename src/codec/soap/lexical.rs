@@ -1,18 +1,18 @@
-//! The text of an element into its value, by the lexical rules of XML Schema (Part 2, section 3).
+//! Converts the text of an element into a value, by the lexical rules of XML Schema (Part 2, section 3).
 
 use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::codec::tape::Node;
+use crate::codec::tape::TapeNode;
 use crate::model::shape::Shape;
 
 const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
 
-/// A type whose values are one text.
+/// A type whose values are written as one text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scalar {
+pub(super) enum SoapScalar {
     Text,
     Bool,
     Int,
@@ -21,106 +21,106 @@ pub(super) enum Scalar {
     Binary,
 }
 
-impl Scalar {
-    /// The scalar of an element that names its type.
-    pub(super) fn of_element(name: &str) -> Option<Scalar> {
+impl SoapScalar {
+    /// The type for an element that names its type.
+    pub(super) fn of_element(name: &str) -> Option<SoapScalar> {
         Some(match name {
-            "string" => Scalar::Text,
-            "boolean" => Scalar::Bool,
-            "int" | "integer" => Scalar::Int,
-            "double" => Scalar::Double,
-            "dateTime" => Scalar::Date,
-            "base64" => Scalar::Binary,
+            "string" => SoapScalar::Text,
+            "boolean" => SoapScalar::Bool,
+            "int" | "integer" => SoapScalar::Int,
+            "double" => SoapScalar::Double,
+            "dateTime" => SoapScalar::Date,
+            "base64" => SoapScalar::Binary,
             _ => return None,
         })
     }
 
-    /// The scalar of an `xsi:type`, by its local name. What is not known here is read as text.
-    pub(super) fn of_type(name: &str) -> Option<Scalar> {
+    /// The type for the local name of an `xsi:type`. Unknown types are read as text.
+    pub(super) fn of_type(name: &str) -> Option<SoapScalar> {
         Some(match name {
-            "boolean" => Scalar::Bool,
+            "boolean" => SoapScalar::Bool,
             "int" | "integer" | "long" | "short" | "byte" | "unsignedInt" | "unsignedLong" | "unsignedShort"
             | "unsignedByte" | "nonNegativeInteger" | "positiveInteger" | "nonPositiveInteger" | "negativeInteger" => {
-                Scalar::Int
+                SoapScalar::Int
             }
-            "double" | "float" | "decimal" => Scalar::Double,
-            "dateTime" => Scalar::Date,
-            "base64Binary" | "base64" => Scalar::Binary,
+            "double" | "float" | "decimal" => SoapScalar::Double,
+            "dateTime" => SoapScalar::Date,
+            "base64Binary" | "base64" => SoapScalar::Binary,
             _ => return None,
         })
     }
 
-    /// What a value of this type is called in a message.
+    /// The name of the type in error messages.
     pub(super) fn words(self) -> &'static str {
         match self {
-            Scalar::Text => "a string",
-            Scalar::Bool => "a boolean",
-            Scalar::Int => "an integer",
-            Scalar::Double => "a double",
-            Scalar::Date => "a date and time",
-            Scalar::Binary => "base64",
+            SoapScalar::Text => "a string",
+            SoapScalar::Bool => "a boolean",
+            SoapScalar::Int => "an integer",
+            SoapScalar::Double => "a double",
+            SoapScalar::Date => "a date and time",
+            SoapScalar::Binary => "base64",
         }
     }
 
-    /// The value that a text stands for, or the text itself where it stands for none.
-    pub(super) fn read(self, text: Cow<'_, str>) -> Result<Node<'_>, Cow<'_, str>> {
+    /// Converts a text into a value; returns the text if it is not valid for the type.
+    pub(super) fn read(self, text: Cow<'_, str>) -> Result<TapeNode<'_>, Cow<'_, str>> {
         let value = match self {
-            Scalar::Text => return Ok(Node::Text(text)),
-            Scalar::Bool => boolean(&text),
-            Scalar::Int => return integer(text),
-            Scalar::Double => double(&text),
-            Scalar::Date => text.parse().ok().map(Node::Date),
-            Scalar::Binary => base64(&text),
+            SoapScalar::Text => return Ok(TapeNode::Text(text)),
+            SoapScalar::Bool => boolean(&text),
+            SoapScalar::Int => return integer(text),
+            SoapScalar::Double => double(&text),
+            SoapScalar::Date => text.parse().ok().map(TapeNode::Date),
+            SoapScalar::Binary => base64(&text),
         };
         value.ok_or(text)
     }
 }
 
-/// A text by the shape of its element. One that is none of its type stays text, for the method to refuse in the words
-/// that it has for callers of every protocol.
-pub(super) fn scalar<'a>(shape: &Shape, text: Cow<'a, str>) -> Node<'a> {
+/// Converts a text by the shape of its element. A text that is not valid stays text; the method then reports the error as
+/// it does for every protocol.
+pub(super) fn scalar<'a>(shape: &Shape, text: Cow<'a, str>) -> TapeNode<'a> {
     let scalar = match shape {
-        Shape::Bool => Scalar::Bool,
-        Shape::Int(_) => Scalar::Int,
-        Shape::Double => Scalar::Double,
-        Shape::Date => Scalar::Date,
-        Shape::Binary => Scalar::Binary,
+        Shape::Bool => SoapScalar::Bool,
+        Shape::Int(_) => SoapScalar::Int,
+        Shape::Double => SoapScalar::Double,
+        Shape::Date => SoapScalar::Date,
+        Shape::Binary => SoapScalar::Binary,
         Shape::Choice(texts) => return choice(texts, text),
-        _ => Scalar::Text,
+        _ => SoapScalar::Text,
     };
-    scalar.read(text).unwrap_or_else(Node::Text)
+    scalar.read(text).unwrap_or_else(TapeNode::Text)
 }
 
-/// White space around a choice is a printer's.
-fn choice<'a>(texts: &[String], text: Cow<'a, str>) -> Node<'a> {
+/// White space around one of the choices is ignored, because XML printers add it.
+fn choice<'a>(texts: &[String], text: Cow<'a, str>) -> TapeNode<'a> {
     let collapsed = text.trim_matches(BLANK);
     let meant = collapsed.len() < text.len() && texts.iter().any(|known| known == collapsed);
-    Node::Text(if meant { Cow::Owned(collapsed.to_owned()) } else { text })
+    TapeNode::Text(if meant { Cow::Owned(collapsed.to_owned()) } else { text })
 }
 
-fn boolean(text: &str) -> Option<Node<'static>> {
+fn boolean(text: &str) -> Option<TapeNode<'static>> {
     match text.trim_matches(BLANK) {
-        "true" | "1" => Some(Node::Bool(true)),
-        "false" | "0" => Some(Node::Bool(false)),
+        "true" | "1" => Some(TapeNode::Bool(true)),
+        "false" | "0" => Some(TapeNode::Bool(false)),
         _ => None,
     }
 }
 
-fn integer(text: Cow<'_, str>) -> Result<Node<'_>, Cow<'_, str>> {
+fn integer(text: Cow<'_, str>) -> Result<TapeNode<'_>, Cow<'_, str>> {
     let digits = text.trim_matches(BLANK);
     if let Ok(number) = digits.parse() {
-        return Ok(Node::Int(number));
+        return Ok(TapeNode::Int(number));
     }
     let bare = digits.strip_prefix(['-', '+']).unwrap_or(digits);
     if bare.is_empty() || !bare.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(text);
     }
-    Ok(Node::Digits(Cow::Owned(digits.to_owned())))
+    Ok(TapeNode::Digits(Cow::Owned(digits.to_owned())))
 }
 
-/// The words for what is no number in any case and in full too: zeep writes Python's `inf` and `nan`, and a client in
-/// JavaScript `Infinity`.
-fn double(text: &str) -> Option<Node<'static>> {
+/// NaN and the infinities are accepted in any letter case and as `Infinity`: zeep writes Python's `inf` and `nan`,
+/// JavaScript clients write `Infinity`.
+fn double(text: &str) -> Option<TapeNode<'static>> {
     let number = text.trim_matches(BLANK);
     let bare = number.strip_prefix(['+', '-']).unwrap_or(number);
     let infinite = ["INF", "Infinity"].iter().any(|word| bare.eq_ignore_ascii_case(word));
@@ -133,12 +133,12 @@ fn double(text: &str) -> Option<Node<'static>> {
         }
         _ => return None,
     };
-    Some(Node::Double(value))
+    Some(TapeNode::Double(value))
 }
 
-fn base64(text: &str) -> Option<Node<'static>> {
+fn base64(text: &str) -> Option<TapeNode<'static>> {
     let packed: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    STANDARD.decode(packed).ok().map(Node::Binary)
+    STANDARD.decode(packed).ok().map(TapeNode::Binary)
 }
 
 #[cfg(test)]
@@ -146,32 +146,32 @@ mod tests {
     use super::*;
     use crate::model::shape::Width;
 
-    fn read(shape: &Shape, text: &'static str) -> Node<'static> {
+    fn read(shape: &Shape, text: &'static str) -> TapeNode<'static> {
         scalar(shape, Cow::Borrowed(text))
     }
 
     #[test]
     fn texts_stand_for_what_xml_schema_says() {
         for (shape, text, node) in [
-            (Shape::Bool, " true\n", Node::Bool(true)),
-            (Shape::Bool, "0", Node::Bool(false)),
-            (Shape::Int(Width::Int), "\t+007 ", Node::Int(7)),
-            (Shape::Int(Width::Int), "-9223372036854775808", Node::Int(i64::MIN)),
-            (Shape::Int(Width::Unbounded), " 18446744073709551615", Node::Digits("18446744073709551615".into())),
-            (Shape::Double, "1E3", Node::Double(1000.0)),
-            (Shape::Double, "-INF", Node::Double(f64::NEG_INFINITY)),
-            (Shape::Double, "inf", Node::Double(f64::INFINITY)),
-            (Shape::Double, "-Infinity", Node::Double(f64::NEG_INFINITY)),
-            (Shape::Double, ".5", Node::Double(0.5)),
-            (Shape::Binary, " aGVs\n bG8= ", Node::Binary(b"hello".to_vec())),
-            (Shape::Text, " a ", Node::Text(" a ".into())),
-            (Shape::Choice(vec!["RED".into()]), " RED ", Node::Text("RED".into())),
-            (Shape::Date, " 1998-07-17T14:08:55Z", Node::Date("1998-07-17T14:08:55Z".parse().unwrap())),
+            (Shape::Bool, " true\n", TapeNode::Bool(true)),
+            (Shape::Bool, "0", TapeNode::Bool(false)),
+            (Shape::Int(Width::Int), "\t+007 ", TapeNode::Int(7)),
+            (Shape::Int(Width::Int), "-9223372036854775808", TapeNode::Int(i64::MIN)),
+            (Shape::Int(Width::Unbounded), " 18446744073709551615", TapeNode::Digits("18446744073709551615".into())),
+            (Shape::Double, "1E3", TapeNode::Double(1000.0)),
+            (Shape::Double, "-INF", TapeNode::Double(f64::NEG_INFINITY)),
+            (Shape::Double, "inf", TapeNode::Double(f64::INFINITY)),
+            (Shape::Double, "-Infinity", TapeNode::Double(f64::NEG_INFINITY)),
+            (Shape::Double, ".5", TapeNode::Double(0.5)),
+            (Shape::Binary, " aGVs\n bG8= ", TapeNode::Binary(b"hello".to_vec())),
+            (Shape::Text, " a ", TapeNode::Text(" a ".into())),
+            (Shape::Choice(vec!["RED".into()]), " RED ", TapeNode::Text("RED".into())),
+            (Shape::Date, " 1998-07-17T14:08:55Z", TapeNode::Date("1998-07-17T14:08:55Z".parse().unwrap())),
         ] {
             assert_eq!(read(&shape, text), node, "{text}");
         }
         for text in ["NaN", "nan"] {
-            assert!(matches!(read(&Shape::Double, text), Node::Double(nan) if nan.is_nan()));
+            assert!(matches!(read(&Shape::Double, text), TapeNode::Double(nan) if nan.is_nan()));
         }
     }
 
@@ -186,7 +186,7 @@ mod tests {
             (Shape::Choice(vec!["RED".into()]), &["red", " BLUE"]),
         ] {
             for text in texts {
-                assert_eq!(read(&shape, text), Node::Text(Cow::Borrowed(text)), "{shape:?} {text}");
+                assert_eq!(read(&shape, text), TapeNode::Text(Cow::Borrowed(text)), "{shape:?} {text}");
             }
         }
     }

@@ -1,20 +1,20 @@
-//! Elements that stand for members: parameters, fields of records and tuples, a method's result.
+//! Reads the elements of members: parameters, fields of records and tuples, a method's result.
 
 use std::borrow::Cow;
 
-use super::Style;
-use super::read::{Given, Reader};
-use crate::codec::tape::Node;
+use super::SoapStyle;
+use super::read::{ParamLayout, ShapeReader};
+use crate::codec::tape::TapeNode;
 use crate::codec::xml::tree::{Element, shape};
 use crate::model::fault::Fault;
 use crate::model::shape::{Field, Record, Shape, unescape};
 use crate::model::text::{abridge, nearest};
 
-/// What an element's children are, sorted by the fields they belong to; those of no field come last.
+/// The child elements of an element, sorted by field; unknown children come last.
 struct Sorted<'x, 'a>(Vec<(usize, Element<'x, 'a>)>);
 
 impl<'x, 'a> Sorted<'x, 'a> {
-    /// Sorts by local names: SOAP::Lite and rpc style have no namespace where the schema has one.
+    /// Matches local names only: SOAP::Lite and rpc style omit namespaces that the schema has.
     fn of(parent: Element<'x, 'a>, fields: &[Field]) -> Sorted<'x, 'a> {
         let (mut children, mut next, mut ordered) = (Vec::new(), 0, true);
         for child in parent.elements() {
@@ -32,7 +32,7 @@ impl<'x, 'a> Sorted<'x, 'a> {
         Sorted(children)
     }
 
-    /// Those of one field.
+    /// The children of one field.
     fn field(&self, at: usize) -> &[(usize, Element<'x, 'a>)] {
         let start = self.0.partition_point(|(other, _)| *other < at);
         let end = self.0.partition_point(|(other, _)| *other <= at);
@@ -40,23 +40,23 @@ impl<'x, 'a> Sorted<'x, 'a> {
     }
 }
 
-impl<'a> Reader<'_, '_, 'a> {
-    /// The parameters of a call, in any order.
+impl<'a> ShapeReader<'_, '_, 'a> {
+    /// Reads the parameters of a call, in any order.
     ///
-    /// Those of a method whose parameters have no names are by position, and so are those whose names are none:
-    /// `c-gensym3` is what SOAP::Lite writes for a bare value, `param0` what PHP writes without a WSDL document.
-    pub(super) fn params(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<Given, Fault> {
+    /// Parameters are taken by position if the method's parameters have no names, or if the elements have generated names:
+    /// SOAP::Lite writes `c-gensym3`, PHP without a WSDL document writes `param0`.
+    pub(super) fn params(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<ParamLayout, Fault> {
         self.meant(call)?;
         call.no_text()?;
         if call.elements().next().is_none() && !fields.iter().any(|field| field.required && field.may_be_absent()) {
-            return Ok(Given::ByPosition);
+            return Ok(ParamLayout::ByPosition);
         }
         if call.elements().next().is_some() && call.elements().enumerate().all(|(at, it)| is_nameless(it, at, fields)) {
             for (at, element) in call.elements().enumerate() {
                 self.value(element, fields.get(at).map_or(&Shape::Any, |field| &field.shape), 0)?;
                 self.tape.complete();
             }
-            return Ok(Given::ByPosition);
+            return Ok(ParamLayout::ByPosition);
         }
         if !fields.is_empty() && fields.iter().enumerate().all(|(at, field)| is_numbered(field, at)) {
             return self.numbered(call, fields);
@@ -64,7 +64,7 @@ impl<'a> Reader<'_, '_, 'a> {
         self.named(call, fields)
     }
 
-    fn named(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<Given, Fault> {
+    fn named(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<ParamLayout, Fault> {
         let sorted = Sorted::of(call, fields);
         let opened = self.tape.open();
         let mut count = 0;
@@ -82,11 +82,11 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         self.tape.close_struct(opened, count)?;
         self.tape.complete();
-        Ok(Given::ByName)
+        Ok(ParamLayout::ByName)
     }
 
-    /// Parameters that are called `arg1` and so on because they have no names.
-    fn numbered(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<Given, Fault> {
+    /// Reads parameters that have no names and are therefore called `arg1`, `arg2` and so on.
+    fn numbered(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<ParamLayout, Fault> {
         let sorted = Sorted::of(call, fields);
         if let Some((_, stranger)) = sorted.field(fields.len()).first() {
             let name = unescape(stranger.name());
@@ -102,26 +102,26 @@ impl<'a> Reader<'_, '_, 'a> {
             }
             if !self.member(field, found, true, 0)? {
                 if last.is_none_or(|last| last < at) {
-                    // The first that is missing is for the method to name.
+                    // The method itself reports the first missing parameter.
                     break;
                 }
-                // Those behind it keep their places.
-                self.tape.push(Node::Nil);
+                // Later parameters keep their positions.
+                self.tape.push(TapeNode::Nil);
             }
             self.tape.complete();
         }
-        Ok(Given::ByPosition)
+        Ok(ParamLayout::ByPosition)
     }
 
-    /// The result of a method, from all that stands in its answer.
+    /// Reads the result of a method from the elements of its response.
     pub(super) fn result(&mut self, found: &[Element<'_, 'a>], form: &Shape) -> Result<(), Fault> {
         match (form, found) {
-            (Shape::List(item), found) if self.style == Style::Document => {
+            (Shape::List(item), found) if self.style == SoapStyle::Document => {
                 self.items(found.iter().copied(), item, 0)?
             }
             (_, [only]) => self.value(*only, form, 0)?,
-            (Shape::Nil | Shape::Optional(_), []) => self.tape.push(Node::Nil),
-            _ => return Err(shape("the answer does not hold one result")),
+            (Shape::Nil | Shape::Optional(_), []) => self.tape.push(TapeNode::Nil),
+            _ => return Err(shape("the response must hold exactly one result")),
         }
         self.tape.complete();
         Ok(())
@@ -131,7 +131,7 @@ impl<'a> Reader<'_, '_, 'a> {
         if self.text_instead(element)? {
             return Ok(());
         }
-        // An array of SOAP's encoding does not name its items.
+        // In SOAP's encoding the items of an array may have any name.
         if element.elements().all(|child| child.name() == "item" && fields.iter().all(|it| it.element != "item")) {
             let depth = self.deeper(depth)?;
             let opened = self.tape.open();
@@ -187,10 +187,10 @@ impl<'a> Reader<'_, '_, 'a> {
         self.tape.close_struct(opened, count)
     }
 
-    /// A member that the record does not name: an `entry` with a key and a value, or an element of the member's name.
+    /// Reads a member that the record does not name: an `entry` with a key and a value, or an element with the member's name.
     fn further(&mut self, element: Element<'_, 'a>, form: &Shape, depth: usize) -> Result<(), Fault> {
         let child = |name: &str| element.elements().find(|child| child.name() == name);
-        // `item` is what Apache's Map has, which PHP sends.
+        // PHP sends Apache's Map type, whose entries are called `item`.
         let is_entry = matches!(element.name(), "entry" | "item");
         let Some(key) = child("key").filter(|_| is_entry) else {
             self.name(unescape(element.name()));
@@ -198,22 +198,22 @@ impl<'a> Reader<'_, '_, 'a> {
         };
         let key_text = key.text()?;
         match child("value") {
-            _ if element.elements().count() > 2 => Err(shape("an `entry` holds more than a `key` and a `value`")),
+            _ if element.elements().count() > 2 => Err(shape("an `entry` must hold only a `key` and a `value`")),
             Some(value) => {
                 self.name(key_text);
                 self.value(value, form, depth)
             }
             None if matches!(form, Shape::Optional(_) | Shape::Nil | Shape::Any) => {
                 self.name(key_text);
-                self.tape.push(Node::Nil);
+                self.tape.push(TapeNode::Nil);
                 Ok(())
             }
             None => Err(Fault::bad_params(format!("the entry `{}` has no `value`", abridge(&key_text)))),
         }
     }
 
-    /// A member with its name, if it is there; answers how many were written. Of two where one should be, both are
-    /// written, and closing the struct refuses them.
+    /// Reads a member and its name, if it is present; returns how many were written. If a single member is given twice, both
+    /// are written, and closing the struct reports them.
     fn named_member(
         &mut self,
         field: &Field,
@@ -238,7 +238,7 @@ impl<'a> Reader<'_, '_, 'a> {
         Ok(1)
     }
 
-    /// A member's value; answers whether there is one.
+    /// Reads a member's value; returns whether there is one.
     fn member(
         &mut self,
         field: &Field,
@@ -251,16 +251,16 @@ impl<'a> Reader<'_, '_, 'a> {
                 self.items(found.iter().map(|(_, element)| *element), item, depth)?;
             }
             (Shape::List(_), []) => self.items(std::iter::empty(), &Shape::Any, depth)?,
-            (Shape::Nil | Shape::Optional(_), []) => self.tape.push(Node::Nil),
+            (Shape::Nil | Shape::Optional(_), []) => self.tape.push(TapeNode::Nil),
             (form, [(_, element), ..]) => self.value(*element, form, depth)?,
             (_, []) => return Ok(false),
         }
         Ok(true)
     }
 
-    /// Whether a parameter of rpc style is there only because it must be: its message has a part for each, and a part
-    /// cannot have `xsi:nil` (WS-I BP 1.1, R2211), so PHP sends what is null as an empty element. Where empty is no
-    /// value of the parameter's type, this says nothing.
+    /// Whether a parameter in rpc style is an empty element that means null. Such a message has a part for each parameter,
+    /// and a part cannot have `xsi:nil` (WS-I BP 1.1, R2211), so PHP sends null as an empty element. It is null only if
+    /// the empty text is not a valid value of the parameter's type.
     fn says_nothing(&self, field: &Field, found: &[(usize, Element<'_, 'a>)]) -> bool {
         let [(_, only)] = found else { return false };
         let form = match &field.shape {
@@ -273,10 +273,10 @@ impl<'a> Reader<'_, '_, 'a> {
             Shape::Record(record) => record.fields.iter().any(|field| !field.may_be_absent()),
             _ => true,
         };
-        self.style == Style::Rpc && field.may_be_absent() && never_empty && only.is_empty()
+        self.style == SoapStyle::Rpc && field.may_be_absent() && never_empty && only.is_empty()
     }
 
-    /// Whether a list that should be a repeated element is one element with items inside, as SOAP's encoding has it.
+    /// Whether a list that should be a repeated element is one element with items inside, as in SOAP's encoding.
     fn is_wrapped(&self, found: &[(usize, Element<'_, 'a>)], item: &Shape) -> Result<bool, Fault> {
         let [(_, only)] = found else { return Ok(false) };
         let (only, marks) = self.meant(*only)?;
@@ -289,13 +289,13 @@ impl<'a> Reader<'_, '_, 'a> {
         Ok(encoded || (plain && holds_items()))
     }
 
-    /// Whether a member's element stands for one item of many; `top` is a parameter or a result.
+    /// Whether a member's element is repeated for the items of a list. `top` is true for a parameter or a result.
     fn repeats(&self, form: &Shape, top: bool) -> bool {
-        matches!(form, Shape::List(_)) && !(top && self.style == Style::Rpc)
+        matches!(form, Shape::List(_)) && !(top && self.style == SoapStyle::Rpc)
     }
 }
 
-/// Whether a parameter's name is one that a client makes up.
+/// Whether a parameter's name is one that a client has generated.
 fn is_nameless(element: Element<'_, '_>, at: usize, fields: &[Field]) -> bool {
     let name = element.name();
     let number = |rest: &str| rest.parse::<usize>().ok();

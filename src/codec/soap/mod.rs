@@ -1,4 +1,18 @@
-//! SOAP's messages, read and written in both versions: envelopes, values by their shapes, faults.
+//! SOAP messages of both versions: envelopes, values, faults, and calls in another server's format.
+//!
+//! XML alone does not say whether an element is a text, a struct or one item of a list. SOAP values are therefore read and
+//! written by a [`Shape`](crate::model::shape::Shape), which is compiled from a method's JSON Schema; the mapping is
+//! documented in [`model::shape`](crate::model::shape).
+//!
+//! As a server: [`SoapCall::read`] reads the envelope and finds the method, then [`SoapCall::call`] reads the parameters
+//! onto a [`Tape`](crate::codec::tape::Tape) and returns a [`SoapMessage`]. Responses are written with [`write_head`],
+//! [`write_value`] and [`write_tail`], or with [`write_fault`] for a [`SoapFailure`].
+//!
+//! As a client: an upstream's WSDL may name elements and namespaces as it likes. A [`Binding`] is what its WSDL says about
+//! the messages; [`write_call`] writes calls by it, and [`read_reply`] reads a [`SoapReply`].
+//!
+//! Inside, `envelope` checks versions and headers, `read`, `members` and `free` read values (by shape, as members of a
+//! record, and without a shape), `lexical` converts texts by the rules of XML Schema, and `ser` serializes with serde.
 
 mod binding;
 mod call;
@@ -14,51 +28,54 @@ mod ser;
 
 use crate::model::fault::Fault;
 
-pub use binding::{Binding, Content, Entry, Name, Occurs, Operation, Outcome, Part, Structure, Typed};
+pub use binding::{
+    Binding, BindingType, ElementContent, MapEntry, MessagePart, Occurrence, Operation, QualifiedName, ResultLocation,
+    TypeStructure,
+};
 pub use call::write_call;
-pub use fault::{Refused, write_fault};
-pub use message::{Message, Opened, read_answer, write_head, write_tail};
-pub use read::Given;
-pub use reply::{Reply, Told, read_reply};
-pub use ser::{Place, write_value};
+pub use fault::{SoapFailure, write_fault};
+pub use message::{SoapCall, SoapMessage, read_answer, write_head, write_tail};
+pub use read::ParamLayout;
+pub use reply::{SoapFault, SoapReply, read_reply};
+pub use ser::{ElementTarget, write_value};
 
 /// The namespace of `xsi:nil` and `xsi:type`.
 const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
-/// SOAP's two versions, which the namespace of the envelope tells apart.
+/// The version of SOAP, which the namespace of the envelope says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
+pub enum SoapVersion {
     /// SOAP 1.1.
     V11,
     /// SOAP 1.2.
     V12,
 }
 
-impl Version {
+impl SoapVersion {
     /// The namespace of the version's envelope.
     pub fn namespace(self) -> &'static str {
         match self {
-            Version::V11 => "http://schemas.xmlsoap.org/soap/envelope/",
-            Version::V12 => "http://www.w3.org/2003/05/soap-envelope",
+            SoapVersion::V11 => "http://schemas.xmlsoap.org/soap/envelope/",
+            SoapVersion::V12 => "http://www.w3.org/2003/05/soap-envelope",
         }
     }
 
     /// The content type of the version's messages.
     pub const fn content_type(self) -> &'static str {
         match self {
-            Version::V11 => "text/xml; charset=utf-8",
-            Version::V12 => "application/soap+xml; charset=utf-8",
+            SoapVersion::V11 => "text/xml; charset=utf-8",
+            SoapVersion::V12 => "application/soap+xml; charset=utf-8",
         }
     }
 
-    fn of_namespace(namespace: &str) -> Option<Version> {
-        [Version::V11, Version::V12].into_iter().find(|version| version.namespace() == namespace)
+    fn of_namespace(namespace: &str) -> Option<SoapVersion> {
+        [SoapVersion::V11, SoapVersion::V12].into_iter().find(|version| version.namespace() == namespace)
     }
 }
 
-/// How parameters and results stand in the Body, as a WSDL document says it.
+/// The style of a message, as in WSDL: how parameters and results are placed in the Body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Style {
+pub enum SoapStyle {
     /// Document/literal, wrapped: all elements are in the target namespace, and lists are repeated elements.
     #[default]
     Document,
@@ -66,17 +83,17 @@ pub enum Style {
     Rpc,
 }
 
-/// Why a message is not read.
+/// Why a message could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejection {
-    /// The message's version, where that much could be seen.
-    pub version: Option<Version>,
+pub struct SoapRejection {
+    /// The message's version, if it could be determined.
+    pub version: Option<SoapVersion>,
     /// What is wrong.
-    pub refused: Refused,
+    pub refused: SoapFailure,
 }
 
-impl From<Fault> for Rejection {
-    fn from(fault: Fault) -> Rejection {
-        Rejection { version: None, refused: Refused::Message(fault) }
+impl From<Fault> for SoapRejection {
+    fn from(fault: Fault) -> SoapRejection {
+        SoapRejection { version: None, refused: SoapFailure::Message(fault) }
     }
 }

@@ -1,49 +1,50 @@
-//! Values read by their shapes onto a tape.
+//! Reads values onto a tape, by their shapes.
 
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use super::{Style, lexical};
+use super::{SoapStyle, lexical};
 use crate::codec::Limits;
-use crate::codec::tape::{Node, Tape};
+use crate::codec::tape::{Tape, TapeNode};
 use crate::codec::xml::tree::{Element, shape};
 use crate::model::fault::{Fault, Kind};
 use crate::model::shape::{Shape, Shapes};
 use crate::model::text::abridge;
 
-/// How a message's parameters are on its tape.
+/// How a message's parameters are laid out on its tape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Given {
-    /// One struct, whose members are the parameters.
+pub enum ParamLayout {
+    /// One struct whose members are the parameters.
     ByName,
-    /// A value for each.
+    /// One value for each parameter.
     ByPosition,
 }
 
-/// How many references may follow each other before there is a value.
+/// The longest chain of references before a value.
 const HOPS: usize = 8;
 
 /// Reads elements onto a tape.
-pub(super) struct Reader<'s, 'x, 'a> {
+pub(super) struct ShapeReader<'s, 'x, 'a> {
     pub(super) shapes: &'s Shapes,
-    pub(super) style: Style,
+    pub(super) style: SoapStyle,
     limits: Limits,
-    /// How much more of the document references may repeat: they could make far more of it than it holds.
+    /// How much of the document references may still repeat. Without this limit a small document could expand to a huge
+    /// value.
     left: Cell<usize>,
-    /// What values may refer to, by id.
+    /// The elements that values may refer to, by id.
     pub(super) referred: HashMap<&'x str, Element<'x, 'a>>,
     pub(super) tape: Tape<'a>,
 }
 
-impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
-    pub(super) fn new(shapes: &'s Shapes, style: Style, limits: Limits) -> Reader<'s, 'x, 'a> {
+impl<'s, 'x, 'a> ShapeReader<'s, 'x, 'a> {
+    pub(super) fn new(shapes: &'s Shapes, style: SoapStyle, limits: Limits) -> ShapeReader<'s, 'x, 'a> {
         let limits = Limits { depth: limits.depth.min(Limits::DEEPEST), ..limits };
         let left = Cell::new(limits.elements);
-        Reader { shapes, style, limits, left, referred: HashMap::new(), tape: Tape::default() }
+        ShapeReader { shapes, style, limits, left, referred: HashMap::new(), tape: Tape::default() }
     }
 
-    /// The element that holds the value of this one, which may be another, and what its attributes say.
+    /// Follows references to the element that holds the value, and reads its attributes.
     pub(super) fn meant<'e>(&self, element: Element<'e, 'a>) -> Result<(Element<'e, 'a>, Marks<'e>), Fault>
     where
         'x: 'e,
@@ -63,11 +64,11 @@ impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
         Err(shape("references refer to nothing but references"))
     }
 
-    /// The one element of a value; `depth` others are open around it.
+    /// Reads the element of a value; `depth` values enclose it.
     pub(super) fn value(&mut self, element: Element<'_, 'a>, form: &Shape, depth: usize) -> Result<(), Fault> {
         let (element, marks) = self.meant(element)?;
         if marks.nil {
-            self.tape.push(Node::Nil);
+            self.tape.push(TapeNode::Nil);
             return Ok(());
         }
         let form = match form {
@@ -77,7 +78,7 @@ impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
         match form {
             Shape::Any => self.free(element, &marks, depth),
             Shape::Nil if element.is_empty() => {
-                self.tape.push(Node::Nil);
+                self.tape.push(TapeNode::Nil);
                 Ok(())
             }
             Shape::List(item) => self.list(element, item, depth),
@@ -87,7 +88,7 @@ impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
         }
     }
 
-    /// A text; where there are elements instead, whatever they say, for the method to refuse.
+    /// Reads a text. If there are child elements instead, reads them as a free-form value, which the method then refuses.
     fn scalar(&mut self, element: Element<'_, 'a>, form: &Shape, marks: &Marks<'_>, depth: usize) -> Result<(), Fault> {
         if element.elements().next().is_some() {
             return self.free(element, marks, depth);
@@ -97,7 +98,7 @@ impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
         Ok(())
     }
 
-    /// An element with an element for each item, whatever that is called.
+    /// Reads an element with a child element of any name for each item.
     fn list(&mut self, element: Element<'_, 'a>, item: &Shape, depth: usize) -> Result<(), Fault> {
         if self.text_instead(element)? {
             return Ok(());
@@ -105,7 +106,7 @@ impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
         self.items(element.elements(), item, depth)
     }
 
-    /// An array of these elements' values.
+    /// Reads an array of these elements' values.
     pub(super) fn items<'e>(
         &mut self,
         items: impl Iterator<Item = Element<'e, 'a>>,
@@ -126,7 +127,7 @@ impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
         Ok(())
     }
 
-    /// Reads an element that should hold others, but holds text: the method will say that it is none of what it takes.
+    /// Reads an element that should have child elements but has text. The method then reports the wrong type.
     pub(super) fn text_instead(&mut self, element: Element<'_, 'a>) -> Result<bool, Fault> {
         if element.elements().next().is_some() {
             element.no_text()?;
@@ -135,13 +136,13 @@ impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
         let text = element.text()?;
         let blank = text.bytes().all(|byte| byte.is_ascii_whitespace());
         if !blank {
-            self.tape.push(Node::Text(text));
+            self.tape.push(TapeNode::Text(text));
         }
         Ok(!blank)
     }
 
     pub(super) fn name(&mut self, name: Cow<'a, str>) {
-        self.tape.push(Node::Text(name));
+        self.tape.push(TapeNode::Text(name));
     }
 
     pub(super) fn deeper(&self, depth: usize) -> Result<usize, Fault> {
@@ -152,17 +153,17 @@ impl<'s, 'x, 'a> Reader<'s, 'x, 'a> {
     }
 }
 
-/// What the attributes of an element say about its value.
+/// The attributes of an element that concern its value.
 #[derive(Default)]
 pub(super) struct Marks<'a> {
     /// `xsi:nil`
     pub(super) nil: bool,
     /// The local name of its `xsi:type`.
     pub(super) kind: Option<&'a str>,
-    /// Whether it is an array of SOAP's encoding.
+    /// Whether it is an array in SOAP's encoding.
     pub(super) array: bool,
-    /// A reference to another element, which SOAP's encoding has for values that occur twice: the attribute's name, and
-    /// what it refers to.
+    /// A reference to another element, which SOAP's encoding uses for values that occur twice: the attribute's name and
+    /// value.
     refers: Option<(&'static str, &'a str)>,
 }
 
@@ -187,12 +188,12 @@ impl<'a> Marks<'a> {
     }
 }
 
-/// Whether an attribute is of XML Schema's namespace for instances, which had a year of its own in each draft.
+/// Whether a namespace is XML Schema's instance namespace. Each draft had a different year in it.
 fn is_instance(namespace: Option<&str>) -> bool {
     namespace.is_some_and(|it| it.starts_with("http://www.w3.org/") && it.ends_with("/XMLSchema-instance"))
 }
 
 fn reference(attribute: &str, element: Element<'_, '_>) -> Fault {
     let name = abridge(element.name());
-    shape(format!("`{name}` refers by `{attribute}` to another element; a value must stand where it belongs"))
+    shape(format!("`{name}` refers to another element by `{attribute}`; send the value itself"))
 }

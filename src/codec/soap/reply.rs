@@ -1,82 +1,82 @@
-//! What a server has answered: a result by its shape, or a fault of either version.
+//! Reads an upstream's response: a result by its shape, or a fault of either version.
 
-use super::binding::Outcome;
+use super::binding::ResultLocation;
 use super::envelope;
 use super::envelope::{Envelope, is};
-use super::read::Reader;
-use super::{Rejection, Style};
+use super::read::ShapeReader;
+use super::{SoapRejection, SoapStyle};
 use crate::codec::Limits;
 use crate::codec::tape::Tape;
 use crate::codec::xml::tree::Element;
 use crate::model::fault::Fault;
 use crate::model::shape::{Shape, Shapes};
 
-/// How many codes below a code are looked at.
+/// The deepest nesting of subcodes that is read.
 const SUBCODES: usize = 16;
 
-/// What a message holds that answers a call.
+/// The content of a response.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Reply<'a> {
-    /// The result, or none.
+pub enum SoapReply<'a> {
+    /// The result, if there is one.
     Answer(Tape<'a>),
     /// A fault.
-    Fault(Told),
+    Fault(SoapFault),
 }
 
-/// A fault as a server tells it.
+/// A fault as an upstream sends it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Told {
-    /// Its code without prefix: `Client` and `Server` in SOAP 1.1, also with a dot and more behind it, `Sender` and
-    /// `Receiver` in SOAP 1.2.
+pub struct SoapFault {
+    /// Its code without prefix: `Client` or `Server` in SOAP 1.1, possibly followed by a dot and more; `Sender` or `Receiver`
+    /// in SOAP 1.2.
     pub code: String,
-    /// The codes below that, the outermost first; only SOAP 1.2 has them.
+    /// The subcodes, outermost first; only SOAP 1.2 has them.
     pub subcodes: Vec<String>,
-    /// What people read.
+    /// The text for people.
     pub reason: String,
-    /// What another croupier says in the detail: the [kind](crate::model::fault::Kind::word) and the code.
+    /// The [kind](crate::model::fault::Kind::word) and the code in the detail, if the upstream is a croupier.
     pub exact: Option<(String, i32)>,
 }
 
-/// Reads the answer to a call whose result has this form.
+/// Reads the response to a call whose result has this shape.
 ///
 /// # Errors
-/// `Rejection` where it is no message of SOAP, or its content is none of this form.
+/// `SoapRejection` if it is not a SOAP message, or its content does not match the shape.
 pub fn read_reply<'a>(
     text: &'a str,
     shapes: &Shapes,
     form: &Shape,
-    outcome: Outcome,
+    outcome: ResultLocation,
     limits: Limits,
-) -> Result<Reply<'a>, Rejection> {
+) -> Result<SoapReply<'a>, SoapRejection> {
     let xml = envelope::tree(text, limits)?;
     let Some(Envelope { version, content, referred }) = Envelope::of_reply(&xml)? else {
-        return Ok(Reply::Answer(Tape::default()));
+        return Ok(SoapReply::Answer(Tape::default()));
     };
     if is(content, version, "Fault") {
-        return Ok(Reply::Fault(told(content)));
+        return Ok(SoapReply::Fault(told(content)));
     }
-    let style = if outcome == Outcome::Part { Style::Rpc } else { Style::Document };
-    let mut reader = Reader::new(shapes, style, limits);
+    let style = if outcome == ResultLocation::Part { SoapStyle::Rpc } else { SoapStyle::Document };
+    let mut reader = ShapeReader::new(shapes, style, limits);
     reader.referred = referred;
     let read = match outcome {
-        Outcome::Nothing => Ok(()),
-        Outcome::Whole => reader.whole(content, form),
-        Outcome::Member | Outcome::Part => reader.result(&content.elements().collect::<Vec<_>>(), form),
+        ResultLocation::Nothing => Ok(()),
+        ResultLocation::Whole => reader.whole(content, form),
+        ResultLocation::Member | ResultLocation::Part => reader.result(&content.elements().collect::<Vec<_>>(), form),
     };
     match read {
-        Ok(()) => Ok(Reply::Answer(reader.tape)),
-        Err(fault) => Err(Rejection { version: Some(version), ..Rejection::from(fault) }),
+        Ok(()) => Ok(SoapReply::Answer(reader.tape)),
+        Err(fault) => Err(SoapRejection { version: Some(version), ..SoapRejection::from(fault) }),
     }
 }
 
-/// A fault of either version. Which it is its children say: some servers write that of one version into an envelope of
+/// Reads a fault of either version, which its children tell: some servers write a fault of one version into an envelope of
 /// the other.
-fn told(fault: Element<'_, '_>) -> Told {
+fn told(fault: Element<'_, '_>) -> SoapFault {
     let child = |parent: Element<'_, '_>, name: &str| find(parent, &[name]).map(text).unwrap_or_default();
     let exact = find(fault, &["detail", "Detail"]).and_then(exact);
     let Some(code) = find(fault, &["Code"]) else {
         let code = local(&child(fault, "faultcode"));
-        return Told { code, subcodes: Vec::new(), reason: child(fault, "faultstring"), exact };
+        return SoapFault { code, subcodes: Vec::new(), reason: child(fault, "faultstring"), exact };
     };
     let mut subcodes = Vec::new();
     let mut below = find(code, &["Subcode"]);
@@ -85,21 +85,21 @@ fn told(fault: Element<'_, '_>) -> Told {
         below = find(subcode, &["Subcode"]);
     }
     let reason = find(fault, &["Reason"]).map(|reason| child(reason, "Text")).unwrap_or_default();
-    Told { code: local(&child(code, "Value")), subcodes, reason, exact }
+    SoapFault { code: local(&child(code, "Value")), subcodes, reason, exact }
 }
 
-/// What our own faces write into the detail of a fault.
+/// Reads the detail that croupier's own SOAP frontend writes.
 fn exact(detail: Element<'_, '_>) -> Option<(String, i32)> {
     let fault = find(detail, &["fault"])?;
     Some((text(find(fault, &["kind"])?), text(find(fault, &["code"])?).parse().ok()?))
 }
 
-/// The first child of one of these names, of whatever namespace: faults are written in haste.
+/// The first child with one of these names, in any namespace: many servers get the namespaces of faults wrong.
 fn find<'x, 'a>(parent: Element<'x, 'a>, names: &[&str]) -> Option<Element<'x, 'a>> {
     parent.elements().find(|child| names.contains(&child.name()))
 }
 
-/// The text of an element; of one that holds others there is none.
+/// The text of an element; empty if it has child elements.
 fn text(element: Element<'_, '_>) -> String {
     element.text().map(|text| text.trim().to_owned()).unwrap_or_default()
 }
@@ -108,8 +108,8 @@ fn local(name: &str) -> String {
     name.rsplit(':').next().unwrap_or_default().to_owned()
 }
 
-impl<'a> Reader<'_, '_, 'a> {
-    /// A result that is an element itself.
+impl<'a> ShapeReader<'_, '_, 'a> {
+    /// Reads a result that is the Body's element itself.
     fn whole(&mut self, element: Element<'_, 'a>, form: &Shape) -> Result<(), Fault> {
         self.value(element, form, 0)?;
         self.tape.complete();

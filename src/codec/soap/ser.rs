@@ -1,4 +1,4 @@
-//! serde's Serializer for one element of a message, guided by its shape.
+//! Serializes a value into the element or elements that its shape prescribes.
 
 use std::fmt::Debug;
 use std::io::Write as _;
@@ -14,44 +14,44 @@ use crate::model::date;
 use crate::model::shape::{Field, Record, Shape, Shapes, escape};
 use crate::model::value::BINARY;
 
-/// The prefix of the target namespace, with its colon, which whoever writes the envelope must declare.
+/// The prefix of the target namespace, with its colon. [`write_head`](super::write_head) declares it.
 const PREFIX: &[u8] = b"m:";
 
 static ANY: Shape = Shape::Any;
 
-/// Where in a message a value is written, and in what form.
+/// The element that a value is written into, and the value's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<'f> {
+pub struct ElementTarget<'f> {
     /// The shapes that names in `shape` point into.
     pub shapes: &'f Shapes,
-    /// The value's form. A value that contradicts it is written by its own nature.
+    /// The value's shape. A value that does not match it is written by its own type.
     pub shape: &'f Shape,
     /// The local name of its element.
     pub element: &'f str,
-    /// Whether that is in the target namespace, whose prefix is `m`; all elements inside are.
+    /// Whether the element is in the target namespace, whose prefix is `m`. All elements inside are.
     pub qualified: bool,
-    /// Whether it is a [member](crate::model::shape): repeated for each item of a list, left out for nothing.
+    /// Whether it is a [member](crate::model::shape): repeated for each item of a list, left out for nil.
     pub member: bool,
-    /// What becomes of a character that XML forbids.
+    /// How characters that XML forbids are written.
     pub control: Control,
 }
 
-impl<'f> Place<'f> {
-    /// A member of what is here.
-    fn field(self, field: &'f Field) -> Place<'f> {
-        Place { shape: &field.shape, element: &field.element, qualified: true, member: true, ..self }
+impl<'f> ElementTarget<'f> {
+    /// The element of a field of this value.
+    fn field(self, field: &'f Field) -> ElementTarget<'f> {
+        ElementTarget { shape: &field.shape, element: &field.element, qualified: true, member: true, ..self }
     }
 
-    /// The one element of a value inside what is here.
-    fn sole(self, element: &'f str, shape: &'f Shape) -> Place<'f> {
-        Place { shape, element, qualified: true, member: false, ..self }
+    /// A single element inside this element.
+    fn sole(self, element: &'f str, shape: &'f Shape) -> ElementTarget<'f> {
+        ElementTarget { shape, element, qualified: true, member: false, ..self }
     }
 
-    fn any(self, element: &'f str) -> Place<'f> {
+    fn any(self, element: &'f str) -> ElementTarget<'f> {
         self.sole(element, &ANY)
     }
 
-    /// What a value that is there is written as.
+    /// The shape of a value that is not nil.
     fn form(self) -> &'f Shape {
         match self.shape {
             Shape::Optional(inner) => self.shapes.follow(inner),
@@ -79,23 +79,27 @@ impl<'f> Place<'f> {
     }
 }
 
-/// Writes a value with its element, or elements.
+/// Writes a value with its element, or one element for each item of a repeated member.
 ///
 /// # Errors
-/// `Unwritable`, with what was half written still in `to`.
-pub fn write_value<T: Serialize + ?Sized>(to: &mut Vec<u8>, value: &T, place: Place<'_>) -> Result<(), Unwritable> {
-    value.serialize(Writer { to, place })
+/// `Unwritable`; `to` then holds an incomplete element.
+pub fn write_value<T: Serialize + ?Sized>(
+    to: &mut Vec<u8>,
+    value: &T,
+    place: ElementTarget<'_>,
+) -> Result<(), Unwritable> {
+    value.serialize(ElementWriter { to, place })
 }
 
-struct Writer<'w, 'f> {
+struct ElementWriter<'w, 'f> {
     to: &'w mut Vec<u8>,
-    place: Place<'f>,
+    place: ElementTarget<'f>,
 }
 
-impl<'w, 'f> Writer<'w, 'f> {
-    /// An element with text inside, which among values of any type is in an element that names the type.
+impl<'w, 'f> ElementWriter<'w, 'f> {
+    /// Writes an element with text. A value of any type gets an inner element that names its type.
     fn scalar(self, word: &str, text: impl FnOnce(&mut Vec<u8>) -> Result<(), Unwritable>) -> Result<(), Unwritable> {
-        let Writer { to, place } = self;
+        let ElementWriter { to, place } = self;
         place.open(to);
         if matches!(place.shape, Shape::Any) {
             let typed = place.any(word);
@@ -129,7 +133,7 @@ impl<'w, 'f> Writer<'w, 'f> {
         })
     }
 
-    /// A number's shortest text that reads back as the same number.
+    /// Writes the shortest text that reads back as the same number.
     fn double(self, number: f64, shortest: impl Debug) -> Result<(), Unwritable> {
         self.scalar("double", |to| {
             // Writing to a vector cannot fail.
@@ -144,7 +148,7 @@ impl<'w, 'f> Writer<'w, 'f> {
     }
 
     fn nothing(self) -> Result<(), Unwritable> {
-        let Writer { to, place } = self;
+        let ElementWriter { to, place } = self;
         if matches!(place.shape, Shape::Any) {
             place.open(to);
             to.extend_from_slice(b"<m:nil/>");
@@ -157,18 +161,18 @@ impl<'w, 'f> Writer<'w, 'f> {
         Ok(())
     }
 
-    fn items(self) -> Items<'w, 'f> {
-        let Writer { to, place } = self;
+    fn items(self) -> ItemWriter<'w, 'f> {
+        let ElementWriter { to, place } = self;
         let (each, with_timeout) = match (place.form(), place.shape) {
-            (_, Shape::List(item)) if place.member => (Each::One(place.sole(place.element, item), place), None),
-            (Shape::List(item), _) => (Each::One(place.sole("item", item), place), Some("")),
-            (Shape::Tuple(fields), _) => (Each::Field(fields, place), Some("")),
-            _ => (Each::One(place.any("item"), place), Some("array")),
+            (_, Shape::List(item)) if place.member => (ItemTarget::One(place.sole(place.element, item), place), None),
+            (Shape::List(item), _) => (ItemTarget::One(place.sole("item", item), place), Some("")),
+            (Shape::Tuple(fields), _) => (ItemTarget::Field(fields, place), Some("")),
+            _ => (ItemTarget::One(place.any("item"), place), Some("array")),
         };
         let each = match each {
-            // An item of a member's list has the member's own name, qualified or not.
-            Each::One(item, outer) if with_timeout.is_none() => {
-                Each::One(Place { qualified: outer.qualified, ..item }, outer)
+            // The items of a repeated member have the member's own name, qualified or not.
+            ItemTarget::One(item, outer) if with_timeout.is_none() => {
+                ItemTarget::One(ElementTarget { qualified: outer.qualified, ..item }, outer)
             }
             each => each,
         };
@@ -176,11 +180,11 @@ impl<'w, 'f> Writer<'w, 'f> {
             place.open(to);
             open_word(to, word);
         }
-        Items { to, each, with_timeout, at: 0, variant: None }
+        ItemWriter { to, each, with_timeout, at: 0, variant: None }
     }
 
-    fn members(self) -> Members<'w, 'f> {
-        let Writer { to, place } = self;
+    fn members(self) -> MemberWriter<'w, 'f> {
+        let ElementWriter { to, place } = self;
         place.open(to);
         let record = match place.form() {
             Shape::Record(record) => Some(record),
@@ -189,16 +193,16 @@ impl<'w, 'f> Writer<'w, 'f> {
                 None
             }
         };
-        Members { to, place, record, at: 0, name: String::new(), variant: None }
+        MemberWriter { to, place, record, at: 0, name: String::new(), variant: None }
     }
 
-    /// A struct of one member, named after a variant, whose value is about to be written.
-    fn variant(self, name: &str) -> Result<Writer<'w, 'f>, Unwritable> {
-        let Writer { to, place } = self;
+    /// Begins a struct with one member named after a variant. Its value is written next.
+    fn variant(self, name: &str) -> Result<ElementWriter<'w, 'f>, Unwritable> {
+        let ElementWriter { to, place } = self;
         place.open(to);
         open_word(to, "struct");
         open_member(to, name)?;
-        Ok(Writer { to, place: place.any("value") })
+        Ok(ElementWriter { to, place: place.any("value") })
     }
 }
 
@@ -218,8 +222,8 @@ fn close_word(to: &mut Vec<u8>, word: &str) {
     }
 }
 
-/// The name of a free-form struct's member; a character that XML forbids is refused there whatever the policy, since
-/// another name would be another member.
+/// Writes the name of a free-form struct's member. Characters that XML forbids are refused here regardless of the policy,
+/// because a changed name would be a different member.
 fn open_member(to: &mut Vec<u8>, name: &str) -> Result<(), Unwritable> {
     to.extend_from_slice(b"<m:member><m:name>");
     characters::text(to, name, Characters::default()).map_err(forbidden)?;
@@ -227,8 +231,8 @@ fn open_member(to: &mut Vec<u8>, name: &str) -> Result<(), Unwritable> {
     Ok(())
 }
 
-/// Closes what [`Writer::variant`] opened.
-fn close_variant(to: &mut Vec<u8>, place: Option<Place<'_>>) {
+/// Closes what [`ElementWriter::variant`] opened.
+fn close_variant(to: &mut Vec<u8>, place: Option<ElementTarget<'_>>) {
     if let Some(place) = place {
         to.extend_from_slice(b"</m:member></m:struct>");
         place.close(to);
@@ -243,16 +247,16 @@ macro_rules! integers {
     )*};
 }
 
-impl<'w, 'f> Serializer for Writer<'w, 'f> {
+impl<'w, 'f> Serializer for ElementWriter<'w, 'f> {
     type Ok = ();
     type Error = Unwritable;
-    type SerializeSeq = Items<'w, 'f>;
-    type SerializeTuple = Items<'w, 'f>;
-    type SerializeTupleStruct = Items<'w, 'f>;
-    type SerializeTupleVariant = Items<'w, 'f>;
-    type SerializeMap = Members<'w, 'f>;
-    type SerializeStruct = Members<'w, 'f>;
-    type SerializeStructVariant = Members<'w, 'f>;
+    type SerializeSeq = ItemWriter<'w, 'f>;
+    type SerializeTuple = ItemWriter<'w, 'f>;
+    type SerializeTupleStruct = ItemWriter<'w, 'f>;
+    type SerializeTupleVariant = ItemWriter<'w, 'f>;
+    type SerializeMap = MemberWriter<'w, 'f>;
+    type SerializeStruct = MemberWriter<'w, 'f>;
+    type SerializeStructVariant = MemberWriter<'w, 'f>;
 
     integers! {
         serialize_i8 i8,
@@ -327,21 +331,21 @@ impl<'w, 'f> Serializer for Writer<'w, 'f> {
         value: &T,
     ) -> Result<(), Unwritable> {
         let outer = self.place;
-        let Writer { to, place } = self.variant(variant)?;
-        value.serialize(Writer { to, place })?;
+        let ElementWriter { to, place } = self.variant(variant)?;
+        value.serialize(ElementWriter { to, place })?;
         close_variant(to, Some(outer));
         Ok(())
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Items<'w, 'f>, Unwritable> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<ItemWriter<'w, 'f>, Unwritable> {
         Ok(self.items())
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Items<'w, 'f>, Unwritable> {
+    fn serialize_tuple(self, _: usize) -> Result<ItemWriter<'w, 'f>, Unwritable> {
         Ok(self.items())
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items<'w, 'f>, Unwritable> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<ItemWriter<'w, 'f>, Unwritable> {
         Ok(self.items())
     }
 
@@ -351,16 +355,16 @@ impl<'w, 'f> Serializer for Writer<'w, 'f> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Items<'w, 'f>, Unwritable> {
+    ) -> Result<ItemWriter<'w, 'f>, Unwritable> {
         let outer = self.place;
-        Ok(Items { variant: Some(outer), ..self.variant(variant)?.items() })
+        Ok(ItemWriter { variant: Some(outer), ..self.variant(variant)?.items() })
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Members<'w, 'f>, Unwritable> {
+    fn serialize_map(self, _: Option<usize>) -> Result<MemberWriter<'w, 'f>, Unwritable> {
         Ok(self.members())
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'w, 'f>, Unwritable> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<MemberWriter<'w, 'f>, Unwritable> {
         Ok(self.members())
     }
 
@@ -370,35 +374,36 @@ impl<'w, 'f> Serializer for Writer<'w, 'f> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Members<'w, 'f>, Unwritable> {
+    ) -> Result<MemberWriter<'w, 'f>, Unwritable> {
         let outer = self.place;
-        Ok(Members { variant: Some(outer), ..self.variant(variant)?.members() })
+        Ok(MemberWriter { variant: Some(outer), ..self.variant(variant)?.members() })
     }
 }
 
-/// What the next item is written as; the outer place is that of all items together.
+/// The element of the next item, and the element around all items.
 #[derive(Clone, Copy)]
-enum Each<'f> {
-    /// Always the same.
-    One(Place<'f>, Place<'f>),
-    /// One field after the other.
-    Field(&'f [Field], Place<'f>),
+enum ItemTarget<'f> {
+    /// The same element for every item.
+    One(ElementTarget<'f>, ElementTarget<'f>),
+    /// One field for each item, in order.
+    Field(&'f [Field], ElementTarget<'f>),
 }
 
-struct Items<'w, 'f> {
+struct ItemWriter<'w, 'f> {
     to: &'w mut Vec<u8>,
-    each: Each<'f>,
-    /// The element within the outer one that holds the items, empty for none; `None` where there is no outer one.
+    each: ItemTarget<'f>,
+    /// The element inside the outer element that holds the items, empty if there is none; `None` if there is no outer
+    /// element.
     with_timeout: Option<&'static str>,
     at: usize,
-    variant: Option<Place<'f>>,
+    variant: Option<ElementTarget<'f>>,
 }
 
-impl Items<'_, '_> {
+impl ItemWriter<'_, '_> {
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
         let place = match self.each {
-            Each::One(item, _) => item,
-            Each::Field(fields, outer) => match fields.get(self.at) {
+            ItemTarget::One(item, _) => item,
+            ItemTarget::Field(fields, outer) => match fields.get(self.at) {
                 Some(field) => outer.field(field),
                 None => outer.any("item"),
             },
@@ -408,7 +413,7 @@ impl Items<'_, '_> {
     }
 
     fn finish(self) -> Result<(), Unwritable> {
-        let (Each::One(_, outer) | Each::Field(_, outer)) = self.each;
+        let (ItemTarget::One(_, outer) | ItemTarget::Field(_, outer)) = self.each;
         if let Some(word) = self.with_timeout {
             close_word(self.to, word);
             outer.close(self.to);
@@ -420,7 +425,7 @@ impl Items<'_, '_> {
 
 macro_rules! seq_like {
     ($($part:ident $method:ident,)*) => {$(
-        impl ser::$part for Items<'_, '_> {
+        impl ser::$part for ItemWriter<'_, '_> {
             type Ok = ();
             type Error = Unwritable;
 
@@ -442,19 +447,19 @@ seq_like! {
     SerializeTupleVariant serialize_field,
 }
 
-struct Members<'w, 'f> {
+struct MemberWriter<'w, 'f> {
     to: &'w mut Vec<u8>,
-    place: Place<'f>,
-    /// The form of the members; `None` for a free-form struct.
+    place: ElementTarget<'f>,
+    /// The shape of the members; `None` for a free-form struct.
     record: Option<&'f Record>,
-    /// The field that comes next, if all is in order.
+    /// The index of the field that is expected next.
     at: usize,
-    /// A map's key whose value is still to come.
+    /// A map's key whose value has not been written yet.
     name: String,
-    variant: Option<Place<'f>>,
+    variant: Option<ElementTarget<'f>>,
 }
 
-impl<'f> Members<'_, 'f> {
+impl<'f> MemberWriter<'_, 'f> {
     fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Unwritable> {
         let place = self.place;
         let Some(record) = self.record else {
@@ -467,7 +472,7 @@ impl<'f> Members<'_, 'f> {
             return write_value(self.to, value, place.field(field));
         }
         let Some(further) = &record.further else {
-            return write_value(self.to, value, Place { member: true, ..place.any(&escape(name)) });
+            return write_value(self.to, value, ElementTarget { member: true, ..place.any(&escape(name)) });
         };
         self.to.extend_from_slice(b"<m:entry><m:key>");
         characters::text(self.to, name, Characters::default()).map_err(forbidden)?;
@@ -477,7 +482,7 @@ impl<'f> Members<'_, 'f> {
         Ok(())
     }
 
-    /// The field of this name; nearly always the one behind the last.
+    /// The field of this name; nearly always the one after the previous field.
     fn field(&mut self, fields: &'f [Field], name: &str) -> Option<&'f Field> {
         let next = fields.get(self.at).filter(|field| field.name == name);
         let at = if next.is_some() { self.at } else { fields.iter().position(|field| field.name == name)? };
@@ -495,7 +500,7 @@ impl<'f> Members<'_, 'f> {
     }
 }
 
-impl ser::SerializeMap for Members<'_, '_> {
+impl ser::SerializeMap for MemberWriter<'_, '_> {
     type Ok = ();
     type Error = Unwritable;
 
@@ -516,7 +521,7 @@ impl ser::SerializeMap for Members<'_, '_> {
 
 macro_rules! struct_like {
     ($($part:ident)*) => {$(
-        impl ser::$part for Members<'_, '_> {
+        impl ser::$part for MemberWriter<'_, '_> {
             type Ok = ();
             type Error = Unwritable;
 

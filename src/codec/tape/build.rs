@@ -1,13 +1,13 @@
-//! A tape of values that are there already: for whoever passes on what it holds as arguments.
+//! Builds a tape from values that are already in memory, so that they can be passed on as arguments.
 
 use std::borrow::Cow;
 
-use super::{Node, Tape};
+use super::{Tape, TapeNode};
 use crate::model::fault::Fault;
 use crate::model::value::Value;
 
 impl<'a> Tape<'a> {
-    /// The tape of these values, one after the other.
+    /// A tape of these values, in order.
     ///
     /// ```
     /// use croupier::service::args::Args;
@@ -21,7 +21,7 @@ impl<'a> Tape<'a> {
     /// ```
     ///
     /// # Errors
-    /// `Structure` where two members of a struct have one name.
+    /// `Structure` if a struct has two members with the same name.
     pub fn of(values: impl IntoIterator<Item = &'a Value>) -> Result<Tape<'a>, Fault> {
         let mut tape = Tape::default();
         for value in values {
@@ -33,14 +33,14 @@ impl<'a> Tape<'a> {
 
     fn write(&mut self, value: &'a Value) -> Result<(), Fault> {
         let node = match value {
-            Value::Nil => Node::Nil,
-            Value::Bool(value) => Node::Bool(*value),
-            Value::Int(value) => Node::Int(*value),
-            Value::Big(value) => Node::Digits(Cow::Owned(value.to_string())),
-            Value::Double(value) => Node::Double(*value),
-            Value::Text(text) => Node::Text(Cow::Borrowed(text)),
-            Value::Date(date) => Node::Date(*date),
-            Value::Binary(bytes) => Node::Binary(bytes.clone()),
+            Value::Nil => TapeNode::Nil,
+            Value::Bool(value) => TapeNode::Bool(*value),
+            Value::Int(value) => TapeNode::Int(*value),
+            Value::Big(value) => TapeNode::Digits(Cow::Owned(value.to_string())),
+            Value::Double(value) => TapeNode::Double(*value),
+            Value::Text(text) => TapeNode::Text(Cow::Borrowed(text)),
+            Value::Date(date) => TapeNode::Date(*date),
+            Value::Binary(bytes) => TapeNode::Binary(bytes.clone()),
             Value::Array(items) => {
                 let opened = self.open();
                 items.iter().try_for_each(|item| self.write(item))?;
@@ -50,7 +50,7 @@ impl<'a> Tape<'a> {
             Value::Struct(members) => {
                 let opened = self.open();
                 for (name, value) in members {
-                    self.push(Node::Text(Cow::Borrowed(name)));
+                    self.push(TapeNode::Text(Cow::Borrowed(name)));
                     self.write(value)?;
                 }
                 return self.close_struct(opened, members.len());

@@ -1,4 +1,4 @@
-//! serde's Deserializer over the values of a document.
+//! Deserializes the values on a tape with serde.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::Mismatch;
-use super::{Node, ValueRef, Values};
+use super::{TapeNode, ValueRef, Values};
 use crate::model::date;
 use crate::model::text::abridge;
 use crate::model::value::{BINARY, VALUE};
@@ -19,33 +19,33 @@ impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self.node() {
-            Node::Nil => visitor.visit_unit(),
-            Node::Bool(value) => visitor.visit_bool(*value),
-            Node::Int(value) => visitor.visit_i64(*value),
-            Node::Double(value) => visitor.visit_f64(*value),
-            Node::Text(text) => visitor.visit_borrowed_str(text),
-            Node::Digits(digits) => visit_digits(digits, visitor),
-            Node::Date(date) => visitor.visit_string(date.to_string()),
-            Node::Binary(bytes) => visitor.visit_string(STANDARD.encode(bytes)),
-            Node::Array { items, .. } => {
-                let mut access = Items { values: self.below(*items), read: 0 };
+            TapeNode::Nil => visitor.visit_unit(),
+            TapeNode::Bool(value) => visitor.visit_bool(*value),
+            TapeNode::Int(value) => visitor.visit_i64(*value),
+            TapeNode::Double(value) => visitor.visit_f64(*value),
+            TapeNode::Text(text) => visitor.visit_borrowed_str(text),
+            TapeNode::Digits(digits) => visit_digits(digits, visitor),
+            TapeNode::Date(date) => visitor.visit_string(date.to_string()),
+            TapeNode::Binary(bytes) => visitor.visit_string(STANDARD.encode(bytes)),
+            TapeNode::Array { items, .. } => {
+                let mut access = ItemAccess { values: self.below(*items), read: 0 };
                 let value = visitor.visit_seq(&mut access)?;
                 access.finish(value)
             }
-            Node::Struct { members, .. } => visitor.visit_map(self.pairs(*members)),
+            TapeNode::Struct { members, .. } => visitor.visit_map(self.pairs(*members)),
         }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self.node() {
-            Node::Nil => visitor.visit_none(),
+            TapeNode::Nil => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self.node() {
-            Node::Binary(bytes) => Err(de::Error::invalid_type(de::Unexpected::Bytes(bytes), &visitor)),
+            TapeNode::Binary(bytes) => Err(de::Error::invalid_type(de::Unexpected::Bytes(bytes), &visitor)),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -56,7 +56,7 @@ impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self.node() {
-            Node::Binary(bytes) => visitor.visit_borrowed_bytes(bytes),
+            TapeNode::Binary(bytes) => visitor.visit_borrowed_bytes(bytes),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -65,10 +65,10 @@ impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
         self.deserialize_bytes(visitor)
     }
 
-    /// XML-RPC has no form for a result without content; an empty string is what ours and others' servers send.
+    /// XML-RPC has no empty result. Servers, this one included, send an empty string instead.
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self.node() {
-            Node::Text(text) if text.is_empty() => visitor.visit_unit(),
+            TapeNode::Text(text) if text.is_empty() => visitor.visit_unit(),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -79,22 +79,22 @@ impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Mismatch> {
         match (name, self.node()) {
-            (BINARY, Node::Binary(bytes)) => visitor.visit_borrowed_bytes(bytes),
-            // A text may by chance be base64; here bytes have a type of their own.
+            (BINARY, TapeNode::Binary(bytes)) => visitor.visit_borrowed_bytes(bytes),
+            // A string that happens to be valid base64 is still a string: XML-RPC has a type for bytes.
             (BINARY, _) => Err(de::Error::custom(format_args!("expected base64, not {}", self.word()))),
-            (VALUE, Node::Date(date)) => {
+            (VALUE, TapeNode::Date(date)) => {
                 visitor.visit_enum(Tagged(date::TOKEN, StringDeserializer::<Mismatch>::new(date.to_string())))
             }
-            (VALUE, Node::Binary(bytes)) => {
+            (VALUE, TapeNode::Binary(bytes)) => {
                 visitor.visit_enum(Tagged(BINARY, BytesDeserializer::<Mismatch>::new(bytes)))
             }
-            (VALUE, Node::Digits(digits)) => visitor.visit_borrowed_str(digits),
+            (VALUE, TapeNode::Digits(digits)) => visitor.visit_borrowed_str(digits),
             (VALUE, _) => self.deserialize_any(visitor),
             _ => visitor.visit_newtype_struct(self),
         }
     }
 
-    /// A variant without content is its name; one with content is a struct of one member.
+    /// A unit variant is its name; a variant with content is a struct with one member.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -102,8 +102,8 @@ impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
         visitor: V,
     ) -> Result<V::Value, Mismatch> {
         match self.node() {
-            Node::Text(text) => visitor.visit_enum(BorrowedStrDeserializer::new(text)),
-            Node::Struct { members: 1, .. } => visitor.visit_enum(self.pairs(1)),
+            TapeNode::Text(text) => visitor.visit_enum(BorrowedStrDeserializer::new(text)),
+            TapeNode::Struct { members: 1, .. } => visitor.visit_enum(self.pairs(1)),
             _ => {
                 Err(de::Error::custom(format_args!("expected a string or a struct of one member, not {}", self.word())))
             }
@@ -127,7 +127,7 @@ impl<'de> IntoDeserializer<'de, Mismatch> for ValueRef<'de, '_> {
     }
 }
 
-/// Digits as the narrowest number that holds them exactly; the text itself to whoever can take no such number.
+/// Visits digits as the narrowest number that holds them exactly, and as text if there is none.
 fn visit_digits<'de, V: Visitor<'de>>(digits: &'de str, visitor: V) -> Result<V::Value, Mismatch> {
     if let Ok(number) = digits.parse() {
         return visitor.visit_u64(number);
@@ -144,23 +144,23 @@ fn visit_digits<'de, V: Visitor<'de>>(digits: &'de str, visitor: V) -> Result<V:
     }
 }
 
-/// A value that serde is told the kind of by a variant's name.
+/// A value that is presented to serde as an enum variant, whose name tells the value's kind.
 struct Tagged<D>(&'static str, D);
 
 impl<'de, D: Deserializer<'de, Error = Mismatch>> EnumAccess<'de> for Tagged<D> {
     type Error = Mismatch;
-    type Variant = Content<D>;
+    type Variant = VariantContent<D>;
 
-    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Content<D>), Mismatch> {
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, VariantContent<D>), Mismatch> {
         let name = seed.deserialize(IntoDeserializer::<Mismatch>::into_deserializer(self.0))?;
-        Ok((name, Content(self.1)))
+        Ok((name, VariantContent(self.1)))
     }
 }
 
 /// The content of a variant.
-struct Content<D>(D);
+struct VariantContent<D>(D);
 
-impl<'de, D: Deserializer<'de, Error = Mismatch>> VariantAccess<'de> for Content<D> {
+impl<'de, D: Deserializer<'de, Error = Mismatch>> VariantAccess<'de> for VariantContent<D> {
     type Error = Mismatch;
 
     fn unit_variant(self) -> Result<(), Mismatch> {
@@ -180,14 +180,14 @@ impl<'de, D: Deserializer<'de, Error = Mismatch>> VariantAccess<'de> for Content
     }
 }
 
-/// The values of an array.
-struct Items<'de, 'a> {
+/// The items of an array.
+struct ItemAccess<'de, 'a> {
     values: Values<'de, 'a>,
     read: usize,
 }
 
-impl Items<'_, '_> {
-    /// Refuses what nobody asked for: a tuple of two is not an array of three.
+impl ItemAccess<'_, '_> {
+    /// Fails if items are left over: an array of three is not a pair.
     fn finish<T>(&self, value: T) -> Result<T, Mismatch> {
         match self.values.len() {
             0 => Ok(value),
@@ -197,13 +197,13 @@ impl Items<'_, '_> {
     }
 }
 
-impl<'de> SeqAccess<'de> for &mut Items<'de, '_> {
+impl<'de> SeqAccess<'de> for &mut ItemAccess<'de, '_> {
     type Error = Mismatch;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mismatch> {
         let Some(value) = self.values.next() else { return Ok(None) };
         self.read += 1;
-        seed.deserialize(value).map(Some).map_err(|wrong| wrong.with_timeout(format_args!("item {}", self.read)))
+        seed.deserialize(value).map(Some).map_err(|wrong| wrong.within(format_args!("item {}", self.read)))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -212,12 +212,12 @@ impl<'de> SeqAccess<'de> for &mut Items<'de, '_> {
 }
 
 /// The members of a struct.
-struct Pairs<'de, 'a> {
+struct MemberAccess<'de, 'a> {
     next: ValueRef<'de, 'a>,
     left: usize,
 }
 
-impl<'de, 'a> MapAccess<'de> for Pairs<'de, 'a> {
+impl<'de, 'a> MapAccess<'de> for MemberAccess<'de, 'a> {
     type Error = Mismatch;
 
     fn next_key_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mismatch> {
@@ -227,7 +227,7 @@ impl<'de, 'a> MapAccess<'de> for Pairs<'de, 'a> {
         self.left -= 1;
         let name = self.next;
         self.next.at += 1;
-        seed.deserialize(Name(name)).map(Some)
+        seed.deserialize(NameDeserializer(name)).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Mismatch> {
@@ -235,7 +235,7 @@ impl<'de, 'a> MapAccess<'de> for Pairs<'de, 'a> {
         self.next.at = value.tape.after(value.at);
         seed.deserialize(value).map_err(|wrong| {
             let name = ValueRef { at: value.at - 1, ..value }.text().unwrap_or_default();
-            wrong.with_timeout(format_args!("member `{}`", abridge(name)))
+            wrong.within(format_args!("member `{}`", abridge(name)))
         })
     }
 
@@ -244,19 +244,19 @@ impl<'de, 'a> MapAccess<'de> for Pairs<'de, 'a> {
     }
 }
 
-impl<'de, 'a> EnumAccess<'de> for Pairs<'de, 'a> {
+impl<'de, 'a> EnumAccess<'de> for MemberAccess<'de, 'a> {
     type Error = Mismatch;
-    type Variant = Content<ValueRef<'de, 'a>>;
+    type Variant = VariantContent<ValueRef<'de, 'a>>;
 
     fn variant_seed<T: DeserializeSeed<'de>>(mut self, seed: T) -> Result<(T::Value, Self::Variant), Mismatch> {
         let name = seed.deserialize(self.next)?;
         self.next.at += 1;
-        Ok((name, Content(self.next)))
+        Ok((name, VariantContent(self.next)))
     }
 }
 
-/// A member's name; a map may have numbers for keys, whose text is then the name.
-struct Name<'de, 'a>(ValueRef<'de, 'a>);
+/// A member's name. If the target map has numbers as keys, the name is parsed as a number.
+struct NameDeserializer<'de, 'a>(ValueRef<'de, 'a>);
 
 macro_rules! keys_from_text {
     ($($method:ident $visit:ident $number:ty,)*) => {$(
@@ -269,7 +269,7 @@ macro_rules! keys_from_text {
     )*};
 }
 
-impl<'de> Deserializer<'de> for Name<'de, '_> {
+impl<'de> Deserializer<'de> for NameDeserializer<'de, '_> {
     type Error = Mismatch;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
@@ -308,22 +308,22 @@ impl<'de> Deserializer<'de> for Name<'de, '_> {
 }
 
 impl<'de, 'a> ValueRef<'de, 'a> {
-    /// What a value of this type is called in a message.
+    /// The name of the value's type in error messages.
     fn word(self) -> &'static str {
         match self.node() {
-            Node::Nil => "nil",
-            Node::Bool(_) => "a boolean",
-            Node::Int(_) | Node::Digits(_) => "an integer",
-            Node::Double(_) => "a double",
-            Node::Text(_) => "a string",
-            Node::Date(_) => "a dateTime.iso8601",
-            Node::Binary(_) => "base64",
-            Node::Array { .. } => "an array",
-            Node::Struct { .. } => "a struct",
+            TapeNode::Nil => "nil",
+            TapeNode::Bool(_) => "a boolean",
+            TapeNode::Int(_) | TapeNode::Digits(_) => "an integer",
+            TapeNode::Double(_) => "a double",
+            TapeNode::Text(_) => "a string",
+            TapeNode::Date(_) => "a dateTime.iso8601",
+            TapeNode::Binary(_) => "base64",
+            TapeNode::Array { .. } => "an array",
+            TapeNode::Struct { .. } => "a struct",
         }
     }
 
-    fn pairs(self, members: u32) -> Pairs<'de, 'a> {
-        Pairs { next: ValueRef { tape: self.tape, at: self.at + 1 }, left: members as usize }
+    fn pairs(self, members: u32) -> MemberAccess<'de, 'a> {
+        MemberAccess { next: ValueRef { tape: self.tape, at: self.at + 1 }, left: members as usize }
     }
 }

@@ -1,4 +1,4 @@
-//! What is said where a value on the wire is not what the program asked for, in XML-RPC's words.
+//! The error for a value that does not have the expected type, in XML-RPC's terms.
 
 use std::fmt;
 
@@ -6,27 +6,20 @@ use serde::de::{self, Expected, Unexpected};
 
 use crate::model::text::{abridge, nearest, shorten};
 
-/// The longest message, in characters: parts of it come from outside.
+/// The longest message, in characters. Parts of it come from the caller.
 const LONGEST: usize = 400;
 
-/// A value on the wire is not what the program asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A value does not have the type that the program expects.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct Mismatch(String);
 
 impl Mismatch {
-    /// The same, said of something inside: a member or an item.
-    pub(super) fn with_timeout(self, place: impl fmt::Display) -> Mismatch {
+    /// Prefixes the message with the position of the value: a member or an item.
+    pub(super) fn within(self, place: impl fmt::Display) -> Mismatch {
         de::Error::custom(format_args!("{place}: {self}"))
     }
 }
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Mismatch {}
 
 impl de::Error for Mismatch {
     fn custom<T: fmt::Display>(message: T) -> Mismatch {
@@ -81,7 +74,7 @@ fn given(found: Unexpected<'_>) -> String {
     }
 }
 
-/// What serde's words for a Rust type mean to a caller who knows none.
+/// Translates serde's name of a Rust type into a caller's terms.
 fn wanted(expected: &dyn Expected) -> String {
     let word = expected.to_string();
     let number = |text: &str| text.parse::<usize>().is_ok();
@@ -114,7 +107,7 @@ mod tests {
 
     use crate::codec::Limits;
     use crate::codec::xml::Reading;
-    use crate::codec::xmlrpc::Document;
+    use crate::codec::xmlrpc::XmlRpcDocument;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -126,7 +119,7 @@ mod tests {
 
     fn refused<T: DeserializeOwned + std::fmt::Debug>(value: &str) -> String {
         let text = format!("<methodResponse><params><param><value>{value}</value></param></params></methodResponse>");
-        let document = Document::read(&text, Reading::Lenient, Limits::default()).unwrap();
+        let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
         T::deserialize(document.tape.values().next().unwrap()).unwrap_err().to_string()
     }
 

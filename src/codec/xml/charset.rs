@@ -1,4 +1,4 @@
-//! From the bytes of an XML document to its text, whatever encoding they are in.
+//! Decodes the bytes of an XML document to text.
 
 use std::borrow::Cow;
 
@@ -7,17 +7,18 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 
-/// A declaration up to this length has a version and no encoding.
+/// The length of a declaration with a version and nothing else; a shorter one cannot name an encoding.
 const SHORTEST: usize = "<?xml version=\"1.0\"?".len();
 
-/// The text of an XML document, its line ends made line feeds (XML 1.0, section 2.11).
+/// Decodes an XML document to text and normalizes its line ends to line feeds (XML 1.0, section 2.11).
 ///
-/// What decides is, in this order: a byte order mark, the `charset` of the Content-Type, the XML declaration or
-/// the zero bytes of UTF-16, and UTF-8 where nobody says anything (RFC 7303, section 3). A header that contradicts
-/// the document and does not fit the bytes is a framework's default, and the document is believed instead.
+/// The encoding is taken from the first of these that is present: a byte order mark, the `charset` parameter of the
+/// Content-Type, the XML declaration or the zero bytes of UTF-16; otherwise it is UTF-8 (RFC 7303, section 3). If the
+/// bytes are not valid in the encoding of the header, the document's own declaration is used: such headers are usually a
+/// framework's default.
 ///
 /// # Errors
-/// `Encoding` for a name that is none of the supported encodings, `Character` for bytes that are no text in it.
+/// `Encoding` for an unsupported encoding, `Character` for bytes that are not valid in the encoding.
 pub fn decode<'a>(bytes: &'a [u8], charset: Option<&str>) -> Result<Cow<'a, str>, Fault> {
     if let Some((encoding, length)) = Encoding::for_bom(bytes) {
         return Charset::Table(encoding).text(bytes.get(length..).unwrap_or_default()).map(one_line_end);
@@ -36,9 +37,8 @@ pub fn decode<'a>(bytes: &'a [u8], charset: Option<&str>) -> Result<Cow<'a, str>
     text.map(one_line_end)
 }
 
-/// Whether everybody reads the same mark-up in these bytes, whomever he believes: whatever names their encoding (a byte
-/// order mark, the `charset` of the Content-Type, the XML declaration) names the same, and it is one in which the bytes of
-/// ASCII mean what they mean in ASCII.
+/// Whether BOM, `charset` parameter and XML declaration agree on one ASCII-compatible encoding. If they do, every reader
+/// finds the same mark-up in these bytes, whichever of the three it follows.
 pub fn is_certain(bytes: &[u8], charset: Option<&str>) -> bool {
     let labels = [charset.filter(|label| !label.is_empty()), declared(bytes)];
     let marked = Encoding::for_bom(bytes).map(|(encoding, _)| Ok(Charset::Table(encoding)));
@@ -49,12 +49,12 @@ pub fn is_certain(bytes: &[u8], charset: Option<&str>) -> bool {
     first.is_ok_and(|first| plain(&first) && named.all(|other| other == Ok(first))) && wide(bytes).is_none()
 }
 
-/// Whether these bytes are a text in UTF-8, but for its line ends.
+/// Whether the bytes are `text` in UTF-8, apart from line ends.
 pub fn is_utf8(bytes: &[u8], text: &str) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|own| one_line_end(Cow::Borrowed(own)) == text)
 }
 
-/// The text with every CR LF and every lone CR made LF.
+/// Replaces every CR LF and every lone CR by LF.
 pub(in crate::codec) fn one_line_end(text: Cow<'_, str>) -> Cow<'_, str> {
     match memchr::memchr(b'\r', text.as_bytes()) {
         None => text,
@@ -62,7 +62,7 @@ pub(in crate::codec) fn one_line_end(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// An encoding, with those apart that the WHATWG's table would take for windows-1252.
+/// An encoding. ASCII and ISO-8859-1 are separate because the WHATWG table maps both names to windows-1252.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Charset {
     Ascii,
@@ -71,7 +71,7 @@ enum Charset {
 }
 
 impl Charset {
-    /// The encoding of a name, for these bytes: `utf-16` alone does not say which end comes first.
+    /// The encoding with this name. `utf-16` alone does not say the byte order, so the first bytes decide.
     fn named(label: &str, bytes: &[u8]) -> Result<Charset, Fault> {
         let label = label.trim();
         if label.eq_ignore_ascii_case("utf-8") {
@@ -99,7 +99,7 @@ impl Charset {
         text.ok_or_else(|| self.mismatch())
     }
 
-    /// Itself, if it is one of the two kinds of UTF-16.
+    /// The encoding, if it is UTF-16 in either byte order.
     fn wide(&self) -> Option<&'static Encoding> {
         match self {
             Charset::Table(encoding) => Some(*encoding).filter(|it| *it == UTF_16BE || *it == UTF_16LE),
@@ -117,8 +117,8 @@ impl Charset {
     }
 }
 
-/// The kind of UTF-16 that a document without a byte order mark is in: its first character is an ASCII one, with
-/// a zero byte before or behind (XML 1.0, appendix F).
+/// The byte order of a UTF-16 document without a byte order mark: the zero byte of its first character, which is in
+/// ASCII, comes first or second (XML 1.0, appendix F).
 fn wide(bytes: &[u8]) -> Option<&'static Encoding> {
     match bytes {
         [0, 1..0x80, ..] => Some(UTF_16BE),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_declaration_counts_where_the_header_is_silent_or_impossible() {
+    fn the_declaration_counts_if_the_header_is_missing_or_wrong() {
         let bytes = b"<?xml version='1.0' encoding = 'ISO-8859-1' ?><a>\xe9</a>";
         assert!(decode(bytes, None).unwrap().contains('é'));
         assert!(decode(bytes, Some("utf-8")).unwrap().contains('é'));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_in_ascii_that_it_is_utf_16_lies() {
+    fn an_ascii_declaration_of_utf_16_is_not_believed() {
         let bytes = b"<?xml version='1.0' encoding='UTF-16'?><a/>";
         assert_eq!(decode(bytes, None).unwrap_err().kind, Kind::Character);
         assert_eq!(decode(bytes, Some("utf-8")).unwrap().len(), bytes.len());
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn mark_up_is_certain_where_all_say_the_same_of_it() {
+    fn mark_up_is_certain_if_all_sources_agree() {
         let declared = |label: &str| format!("<?xml version='1.0' encoding='{label}'?><a/>").into_bytes();
         let marked = [b"\xef\xbb\xbf".to_vec(), b"<a/>".to_vec()].concat();
         for (bytes, charset) in [
@@ -231,13 +231,13 @@ mod tests {
     }
 
     #[test]
-    fn latin1_and_windows_1252_differ_where_they_do() {
+    fn latin1_and_windows_1252_are_different() {
         assert_eq!(decode(b"<\x80", Some("iso-8859-1")).unwrap(), "<\u{80}");
         assert_eq!(decode(b"<\x80", Some("windows-1252")).unwrap(), "<€");
     }
 
     #[test]
-    fn wrong_bytes_and_unknown_names_have_their_own_faults() {
+    fn invalid_bytes_and_unknown_names_have_different_faults() {
         assert_eq!(decode(b"<a>\xff</a>", None).unwrap_err().kind, Kind::Character);
         assert_eq!(decode(b"<a>\xe9</a>", Some("us-ascii")).unwrap_err().kind, Kind::Character);
         assert_eq!(decode(b"\xff\xfe<\0\0\xd8", None).unwrap_err().kind, Kind::Character);

@@ -1,4 +1,4 @@
-//! Text into XML character data: what must be escaped, what may not be there, what a weak peer cannot read.
+//! Writes text as XML character data and resolves references in character data.
 
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -7,7 +7,7 @@ use memchr::memchr;
 
 use super::{Characters, Control};
 
-/// What a byte at the start of a character asks for; 0 where it is copied as it is.
+/// The class of a character by its first byte; 0 if the character is copied unchanged.
 const ESCAPED: u8 = 1;
 const FORBIDDEN: u8 = 2;
 const PERHAPS: u8 = 3;
@@ -36,7 +36,7 @@ const fn classes() -> [u8; 256] {
 /// Writes text as XML character data.
 ///
 /// # Errors
-/// The character that XML forbids, where `how` does not say what to write in its place.
+/// The first character that XML forbids, if `how` refuses such characters.
 pub(in crate::codec) fn text(to: &mut Vec<u8>, text: &str, how: Characters) -> Result<(), char> {
     let bytes = text.as_bytes();
     if bytes.iter().fold(true, |plain, byte| plain & is_plain(*byte)) {
@@ -61,8 +61,8 @@ pub(in crate::codec) fn text(to: &mut Vec<u8>, text: &str, how: Characters) -> R
     Ok(())
 }
 
-/// Whether a byte is a character that is copied as it is, whatever the dialect. Not by the table of classes: this way
-/// many bytes are looked at in one step.
+/// Whether a byte is a character that every dialect copies unchanged. It does not use the class table: the compiler can
+/// vectorize these comparisons.
 fn is_plain(byte: u8) -> bool {
     (0x20..0x80).contains(&byte) & (byte != b'&') & (byte != b'<') & (byte != b'>')
 }
@@ -89,7 +89,7 @@ fn reference(to: &mut Vec<u8>, c: char) {
     let _ = write!(to, "&#{};", u32::from(c));
 }
 
-/// Text with its references replaced; `None` where one refers to nothing that XML knows by itself.
+/// Replaces the references in a text; `None` if one is neither predefined nor a valid character reference.
 pub(in crate::codec) fn resolve(text: &str) -> Option<Cow<'_, str>> {
     let mut next = memchr(b'&', text.as_bytes());
     if next.is_none() {
@@ -109,7 +109,7 @@ pub(in crate::codec) fn resolve(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(out))
 }
 
-/// The character that a reference stands for, by what is between its `&` and its `;`.
+/// The character for a reference, given the text between `&` and `;`.
 pub(in crate::codec) fn referred(name: &str) -> Option<char> {
     let number = match name {
         "amp" => return Some('&'),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_xml_or_its_readers_change_is_escaped() {
+    fn characters_that_xml_readers_change_are_escaped() {
         let input = "a<b>&c\r\n\t\"é'\u{fffd}\u{10ffff}]]>";
         let expected = "a&lt;b&gt;&amp;c&#13;\n\t\"é'\u{fffd}\u{10ffff}]]&gt;";
         assert_eq!(written(input, Characters::default()).as_deref(), Ok(expected));

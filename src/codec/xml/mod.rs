@@ -1,4 +1,16 @@
-//! What all protocols that speak XML share: encodings, what stands before a document's root, character data.
+//! What XML-RPC and SOAP share: encodings, checks before parsing, element trees and escaping.
+//!
+//! A document passes these stages:
+//!
+//! 1. [`charset`] decodes the bytes to text with one kind of line end.
+//! 2. `prolog` finds the root element, refuses document type declarations, and counts elements, attributes and namespaces
+//!    (the census), so that a parser never starts on a document that exceeds the [`Limits`].
+//! 3. [`read_tree`] builds an `XmlTree`: with the one-pass reader in `plain` if the document has nothing unusual in it,
+//!    otherwise with roxmltree. `plain` never reports errors; it gives up, and roxmltree reports them. Both must read the
+//!    same from any document; a property test compares them.
+//!
+//! XML-RPC has a one-pass reader of its own and uses the tree only for unusual documents. Writers escape text with
+//! `escape`, following [`Characters`]. What a format cannot represent is reported as [`Unwritable`].
 
 pub mod charset;
 pub(super) mod escape;
@@ -13,42 +25,61 @@ use serde::{Deserialize, Serialize};
 pub use tree::description;
 pub use unwritable::Unwritable;
 
-/// How much is forgiven when reading.
+use self::prolog::Start;
+use self::tree::{XmlTree, syntax};
+use crate::codec::Limits;
+use crate::model::fault::Fault;
+
+/// How strictly documents are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reading {
-    /// What real clients send and nobody can misunderstand: white space before the document, unknown elements
-    /// beside the known ones, integers beyond 32 bits in `int`, `true` and `false`, `NaN` and `INF`, an undeclared
-    /// `ex:` prefix.
+    /// Accepts common mistakes of real clients that are not ambiguous: white space before the document, unknown elements
+    /// next to the known ones, integers beyond 32 bits in `int`, `true` and `false`, `NaN` and `INF`, an undeclared `ex:`
+    /// prefix.
     #[default]
     Lenient,
-    /// None of that.
+    /// Accepts none of these.
     Strict,
 }
 
-/// How a character is written that XML forbids.
+/// How characters that XML forbids are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
-    /// Not at all: the call ends in a fault.
+    /// They are not written: the call ends in a fault.
     #[default]
     Refuse,
     /// As U+FFFD, the replacement character.
     Replace,
-    /// By leaving it out.
+    /// They are left out.
     Strip,
 }
 
-/// How text is written as character data.
+/// How text is written as XML character data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Characters {
-    /// What becomes of a character that XML forbids.
+    /// How characters that XML forbids are written.
     pub control: Control,
-    /// Whether everything but ASCII is a character reference.
+    /// Whether every character outside ASCII is written as a character reference.
     pub ascii: bool,
 }
 
 /// Whether XML 1.0 allows this character in a document (section 2.2).
 pub(super) fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
+}
+
+/// Reads a document whose root element begins at `start` into a tree.
+///
+/// # Errors
+/// `NotWellFormed`, or `Limit` for too many elements and attributes.
+pub(super) fn read_tree(text: &str, start: Start, limits: Limits) -> Result<XmlTree<'_>, Fault> {
+    match plain::read(text, start, limits) {
+        Some(tree) => Ok(tree),
+        None => {
+            prolog::census(text, limits)?;
+            XmlTree::read_any(text, limits).map_err(|error| syntax(&error, limits))
+        }
+    }
 }

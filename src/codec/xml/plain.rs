@@ -1,7 +1,7 @@
-//! The one-pass reader of trees: elements, attributes, text and references, and nothing unusual.
+//! A one-pass reader of element trees, for documents that have only elements, attributes, text and references.
 //!
-//! It never reports an error. What it does not know at sight, good or bad, it leaves to roxmltree, and it must read
-//! nothing that roxmltree would read otherwise.
+//! It never reports an error: on anything that it does not recognize, valid or not, it gives up, and roxmltree reads the
+//! document. It must never read a document differently from roxmltree; a property test below compares the two.
 
 use std::borrow::Cow;
 
@@ -9,13 +9,13 @@ use memchr::{memchr, memmem};
 
 use super::escape;
 use super::prolog::{ATTRIBUTES, NAMESPACES, Start};
-use super::tree::{Attribute, Builder, Namespace, Tree};
+use super::tree::{Namespace, TreeBuilder, XmlAttribute, XmlTree};
 use crate::codec::Limits;
 
-/// How much depth, and how many declared prefixes, there is room for from the beginning.
+/// The initial capacity for open elements and declared prefixes.
 const USUAL: usize = 8;
 
-/// Which bytes belong to a name or a part of one: ASCII letters, digits, `_`, `-` and `.`.
+/// The bytes that may be in a name: ASCII letters, digits, `_`, `-` and `.`.
 const OF_NAMES: [bool; 256] = of_names();
 
 #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "the compiler runs this, over all bytes")]
@@ -29,17 +29,17 @@ const fn of_names() -> [bool; 256] {
     of
 }
 
-/// Reads the document whose root begins at `start`; `None` where it is not plain.
-pub(super) fn read(text: &str, start: Start, limits: Limits) -> Option<Tree<'_>> {
+/// Reads the document whose root begins at `start`; `None` if it contains anything unusual.
+pub(super) fn read(text: &str, start: Start, limits: Limits) -> Option<XmlTree<'_>> {
     if !start.plain || has_unusual_characters(text) {
         return None;
     }
     let left = limits.elements;
-    let mut reader = Reader {
+    let mut reader = PlainXmlReader {
         text,
         at: start.at,
         left,
-        builder: Builder::default(),
+        builder: TreeBuilder::default(),
         open: Vec::with_capacity(USUAL),
         scope: Vec::with_capacity(USUAL),
         declared: 0,
@@ -49,39 +49,39 @@ pub(super) fn read(text: &str, start: Start, limits: Limits) -> Option<Tree<'_>>
     (reader.at == text.len()).then(|| reader.builder.finish())
 }
 
-/// Whether there is a character that XML forbids or changes, or a `]]>`, which it forbids in text.
+/// Whether the text contains a character that XML forbids or normalizes, or `]]>`, which is forbidden in text.
 pub(in crate::codec) fn has_unusual_characters(text: &str) -> bool {
     let bytes = text.as_bytes();
     let control = bytes.iter().fold(false, |found, byte| found | (*byte < 0x20 && *byte != b'\n' && *byte != b'\t'));
-    // Looking for one byte is cheaper than setting up a search for several, and documents are mostly short.
+    // Most documents are short: searching for one byte first is cheaper than setting up a search for a substring.
     control
         || (memchr(b']', bytes).is_some() && memmem::find(bytes, b"]]>").is_some())
         || (memchr(0xef, bytes).is_some() && memmem::find(bytes, b"\xef\xbf").is_some())
 }
 
-struct Reader<'a> {
+struct PlainXmlReader<'a> {
     text: &'a str,
     at: usize,
-    /// How many more elements and attributes there may be.
+    /// How many more elements and attributes are allowed.
     left: usize,
-    builder: Builder<'a>,
-    /// The elements that are open: their whole names, and how many prefixes were declared outside of them.
+    builder: TreeBuilder<'a>,
+    /// The open elements: their qualified names, and how many prefixes were in scope before each.
     open: Vec<(&'a str, usize)>,
-    /// The prefixes that are declared, the empty one for names that have none.
+    /// The prefixes in scope; the empty prefix is the default namespace.
     scope: Vec<(&'a str, Namespace)>,
-    /// How many namespaces were declared so far.
+    /// How many namespaces have been declared so far.
     declared: usize,
 }
 
-/// A name with its prefix, which may be empty.
-struct Name<'a> {
+/// A qualified name; its prefix may be empty.
+struct PrefixedName<'a> {
     whole: &'a str,
     prefix: &'a str,
     local: &'a str,
 }
 
-impl<'a> Reader<'a> {
-    /// Reads a tag or a text; answers whether the root is still open.
+impl<'a> PlainXmlReader<'a> {
+    /// Reads a tag or a text; returns whether the root is still open.
     fn step(&mut self) -> Option<bool> {
         match self.rest() {
             [b'<', b'/', ..] => self.end_tag()?,
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let name = self.name()?;
         let outside = self.scope.len();
-        let mut given: Vec<(Name<'a>, &'a str)> = Vec::new();
+        let mut given: Vec<(PrefixedName<'a>, &'a str)> = Vec::new();
         while self.blank() && !self.rest().starts_with(b">") && !self.rest().starts_with(b"/") {
             let (name, value) = self.attribute()?;
             match (name.prefix, name.local) {
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
         self.builder.enter(name.local, namespace);
         for (name, value) in given {
             let namespace = if name.prefix.is_empty() { None } else { self.namespace(name.prefix)? };
-            self.builder.attribute(Attribute { namespace, name: name.local, value: Cow::Borrowed(value) });
+            self.builder.attribute(XmlAttribute { namespace, name: name.local, value: Cow::Borrowed(value) });
         }
         self.open.push((name.whole, outside));
         match self.rest() {
@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The text up to the next tag, its references replaced.
+    /// The text up to the next tag, with its references resolved.
     fn content(&mut self) -> Option<()> {
         let length = memchr(b'<', self.rest())?;
         let content = self.text.get(self.at..self.at + length)?;
@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    fn attribute(&mut self) -> Option<(Name<'a>, &'a str)> {
+    fn attribute(&mut self) -> Option<(PrefixedName<'a>, &'a str)> {
         let name = self.name()?;
         let [b'=', quote @ (b'"' | b'\''), rest @ ..] = self.rest() else { return None };
         let length = memchr(*quote, rest)?;
@@ -166,16 +166,16 @@ impl<'a> Reader<'a> {
     }
 
     /// A name of ASCII letters, digits, `_`, `-` and `.`, with at most one colon in it.
-    fn name(&mut self) -> Option<Name<'a>> {
+    fn name(&mut self) -> Option<PrefixedName<'a>> {
         let first = self.part()?;
         let begun = self.at;
         if !self.rest().starts_with(b":") {
-            return Some(Name { whole: first, prefix: "", local: first });
+            return Some(PrefixedName { whole: first, prefix: "", local: first });
         }
         self.at += 1;
         let local = self.part()?;
         let whole = self.text.get(begun - first.len()..self.at)?;
-        (!self.rest().starts_with(b":")).then_some(Name { whole, prefix: first, local })
+        (!self.rest().starts_with(b":")).then_some(PrefixedName { whole, prefix: first, local })
     }
 
     /// A name or a part of one, without a colon.
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
         Some(part)
     }
 
-    /// Declares a prefix. What XML reserves is left to the other reader.
+    /// Declares a prefix. Prefixes and namespaces that XML reserves are left to roxmltree.
     fn declare(&mut self, prefix: &'a str, uri: &'a str) -> Option<()> {
         let reserved = prefix.starts_with("xml") || uri.is_empty() || uri.starts_with("http://www.w3.org/XML/1998");
         if reserved || uri == "http://www.w3.org/2000/xmlns/" || self.declared == NAMESPACES {
@@ -201,13 +201,13 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// What a prefix stands for; `None` where it stands for nothing, `Some(None)` where there is no default.
+    /// The namespace of a prefix: `None` if the prefix is not declared, `Some(None)` for no default namespace.
     fn namespace(&self, prefix: &str) -> Option<Option<Namespace>> {
         let found = self.scope.iter().rev().find(|(declared, _)| *declared == prefix).map(|(_, namespace)| *namespace);
         if found.is_none() && !prefix.is_empty() { None } else { Some(found) }
     }
 
-    /// Passes over white space; answers whether there was any, or what follows needs none before it.
+    /// Skips white space; returns whether there was any, or none is needed before what follows.
     fn blank(&mut self) -> bool {
         let blank = self.rest().iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n')).count();
         self.at += blank;
@@ -231,11 +231,11 @@ mod tests {
     use crate::codec::xml::tree::Element;
     use crate::codec::xml::{Reading, prolog};
 
-    fn plain(text: &str, limits: Limits) -> Option<Tree<'_>> {
+    fn plain(text: &str, limits: Limits) -> Option<XmlTree<'_>> {
         prolog::start(text, Reading::Lenient).ok().and_then(|start| read(text, start, limits))
     }
 
-    /// All that a reader can learn of an element.
+    /// Everything that a user of the tree can see of an element.
     fn shown(element: Element<'_, '_>) -> String {
         let attributes = element.attributes().iter();
         let attributes: Vec<_> = attributes.map(|it| (it.name, it.value.as_ref(), element.namespace_of(it))).collect();
@@ -248,7 +248,7 @@ mod tests {
     fn same(text: &str, limits: Limits) -> Result<bool, TestCaseError> {
         let Some(tree) = plain(text, limits) else { return Ok(false) };
         prop_assert_eq!(prolog::census(text, limits), Ok(()), "the census of {}", text);
-        let other = Tree::read_any(text, limits);
+        let other = XmlTree::read_any(text, limits);
         prop_assert!(other.is_ok(), "{} is read, but {:?}", text, other);
         let [one, other] = [tree, other.unwrap_or_default()].map(|tree| tree.root().map(shown));
         prop_assert_eq!(one, other, "{}", text);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_real_clients_send_is_plain() {
+    fn documents_of_real_clients_are_plain() {
         for text in [
             "<a/>",
             "<?xml version=\"1.0\" encoding='utf-8'?>\n<s:E xmlns:s=\"urn:s\" xmlns=\"urn:d\">\n <s:B a=\"1\" s:b='\"'>\
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unusual_or_wrong_is_left_to_the_other_reader() {
+    fn unusual_or_invalid_documents_are_left_to_roxmltree() {
         for text in [
             "<a><!-- --></a>",
             "<a><![CDATA[b]]></a>",
@@ -315,7 +315,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
         #[test]
-        fn the_same_is_read_as_by_way_of_roxmltree(
+        fn both_readers_build_the_same_tree(
             pieces in prop::collection::vec(prop::sample::select(vec![
                 "<a>", "</a>", "<b/>", "<p:a xmlns:p='u'>", "</p:a>", "<p:b/>", "<p:b p:c='1' c='2'/>", "<a xmlns='v'>", "<b ",
                 "c='d'", " c=\"d\"", " xmlns:q=\"w\"", " xmlns='x'", " q:c='&amp;'", ">", "/>", " ", "\n", "text", "&lt;", "&#13;",

@@ -1,4 +1,4 @@
-//! What stands before and between the elements of an XML document, looked at before a tree is made of it.
+//! Checks of an XML document before it is parsed: where its root begins, and how much mark-up it has.
 
 use memchr::{memchr_iter, memmem};
 
@@ -7,27 +7,27 @@ use crate::codec::Limits;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 
-/// How many attributes one element may have; nobody's XML-RPC has any.
+/// The most attributes that an element may have. XML-RPC uses none.
 pub(super) const ATTRIBUTES: usize = 32;
-/// How many namespaces a message may declare in all.
+/// The most namespace declarations in a message.
 pub(super) const NAMESPACES: usize = 32;
-/// How many a document may that describes messages, which brings those of others together.
+/// The most namespace declarations in a WSDL document, which combines several schemas.
 const NAMESPACES_DESCRIBED: usize = 256;
-/// How many `<` and how many `=` any document may have: a parser makes room for as many elements and attributes
-/// before it looks at one.
+/// The most `<` and the most `=` in any document: roxmltree allocates for that many elements and attributes before it
+/// parses the first one.
 const MARKS: usize = 1 << 20;
 
 const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
 
-/// How nearly every document begins.
+/// The beginning of nearly every document.
 const USUAL: &str = "<?xml version=\"1.0\"?>";
 
 /// Where the root element of a document begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::codec) struct Start {
-    /// How many bytes stand before it.
+    /// Its offset in bytes.
     pub(in crate::codec) at: usize,
-    /// Whether those are nothing but a declaration and white space.
+    /// Whether only a declaration and white space precede it.
     pub(in crate::codec) plain: bool,
 }
 
@@ -46,7 +46,7 @@ pub(in crate::codec) fn start(text: &str, reading: Reading) -> Result<Start, Fau
     let mut left = text.trim_start_matches(BLANK);
     if is_declaration(left) {
         if left.len() < text.len() && reading == Reading::Strict {
-            return Err(broken("white space stands before the XML declaration"));
+            return Err(broken("there is white space before the XML declaration"));
         }
         left = Declaration(left).pass()?;
     }
@@ -71,16 +71,16 @@ pub(in crate::codec) fn start(text: &str, reading: Reading) -> Result<Start, Fau
     }
 }
 
-/// Looks through the mark-up before a tree is made of it: counts it, so that no tree is begun for a document that
-/// has too much of it, and checks what the tree's parser lets pass.
+/// Counts the mark-up before the document is parsed, so that no tree is allocated for a document that has too much, and
+/// checks what roxmltree does not check.
 ///
-/// Where the document is not well-formed the count may go astray, but only behind the place at which a parser
-/// stops: up to there both read the same tags.
+/// In a document that is not well-formed the count can be wrong, but only after the position at which a parser stops:
+/// up to there both see the same tags.
 pub(in crate::codec) fn census(text: &str, limits: Limits) -> Result<(), Fault> {
     count(text, limits, NAMESPACES)
 }
 
-/// The same for a document that describes messages.
+/// As [`census`], with the limits for a WSDL document.
 pub(in crate::codec) fn census_of_description(text: &str, limits: Limits) -> Result<(), Fault> {
     count(text, limits, NAMESPACES_DESCRIBED)
 }
@@ -101,7 +101,7 @@ fn count(text: &str, limits: Limits, most: usize) -> Result<(), Fault> {
             [b'!', b'[', ..] => skip(left, b"]]>"),
             [b'!', ..] => return Err(no_doctype()),
             [b'?', ..] => {
-                // The declaration is the first thing in a document, if it is there at all, and not counted.
+                // An XML declaration can only be at the very beginning, and is not counted.
                 if at > 1 {
                     check_instruction(text.get(at - 1..).unwrap_or_default())?;
                 } else if is_declaration(text) {
@@ -133,7 +133,7 @@ fn count(text: &str, limits: Limits, most: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Refuses references to characters that XML does not have.
+/// Refuses references to characters that XML forbids.
 fn check_references(text: &[u8]) -> Result<(), Fault> {
     for at in memmem::find_iter(text, b"&#") {
         let name = tail(text, at + 1);
@@ -148,7 +148,7 @@ fn check_references(text: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// One start tag: how long it is behind its `<`, and what it holds.
+/// One start tag: its length after the `<`, and what it contains.
 struct Tag {
     length: usize,
     attributes: usize,
@@ -183,22 +183,26 @@ fn is_declaration(text: &str) -> bool {
     text.strip_prefix("<?xml").is_some_and(|rest| rest.starts_with(BLANK) || rest.starts_with("?>"))
 }
 
-/// Refuses a processing instruction that would be an XML declaration if it stood at the beginning.
+/// Refuses an XML declaration that is not at the beginning of the document.
 fn check_instruction(text: &str) -> Result<(), Fault> {
-    if is_declaration(text) { Err(broken("an XML declaration stands in the midst of the document")) } else { Ok(()) }
+    if is_declaration(text) {
+        Err(broken("an XML declaration is not at the beginning of the document"))
+    } else {
+        Ok(())
+    }
 }
 
-/// What is left to read of an XML declaration.
+/// The unread rest of an XML declaration.
 struct Declaration<'a>(&'a str);
 
 impl<'a> Declaration<'a> {
-    /// What stands behind the declaration.
+    /// Checks the declaration and returns the text after it.
     fn pass(mut self) -> Result<&'a str, Fault> {
         let malformed = || broken("the XML declaration is malformed");
         self.0 = self.0.strip_prefix("<?xml").unwrap_or_default();
         match self.value("version") {
             Some("1.0") => {}
-            Some(_) => return Err(broken("only XML 1.0 is read")),
+            Some(_) => return Err(broken("only XML 1.0 is supported")),
             None => return Err(malformed()),
         }
         let encoding = self.value("encoding").is_none_or(is_encoding);
@@ -207,7 +211,7 @@ impl<'a> Declaration<'a> {
         end.filter(|_| encoding && standalone).ok_or_else(malformed)
     }
 
-    /// Passes over white space and `name = "value"`, if that is what stands here.
+    /// Reads white space and `name = "value"`, and returns the value; reads nothing if something else follows.
     fn value(&mut self, name: &str) -> Option<&'a str> {
         let found = self.0.strip_prefix(BLANK)?.trim_start_matches(BLANK).strip_prefix(name)?;
         let quoted = found.trim_start_matches(BLANK).strip_prefix('=')?.trim_start_matches(BLANK);
@@ -223,7 +227,7 @@ fn is_encoding(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
-/// What to say where a document has more mark-up than these limits allow.
+/// The message for a document with more mark-up than the limits allow.
 pub(in crate::codec) fn too_many(limits: Limits) -> String {
     format!("the document has more than {} elements, attributes and comments", limits.elements)
 }
@@ -253,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_root_is_found_behind_all_that_may_stand_before_it() {
+    fn the_root_is_found_after_everything_that_may_precede_it() {
         for (text, at, plain) in [
             ("<a/>", 0, true),
             ("<?xml version='1.0'?><a/>", 21, true),
@@ -266,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_stand_there_is_refused() {
+    fn anything_else_before_the_root_is_refused() {
         for text in [
             "",
             "spin",
@@ -307,13 +311,13 @@ mod tests {
     }
 
     #[test]
-    fn a_declaration_in_the_midst_is_refused() {
+    fn a_declaration_inside_the_document_is_refused() {
         assert!(census("<?xml version='1.0'?><a/>", Limits::default()).is_ok());
         assert!(census("<a><?xml\tversion='1.0'?></a>", Limits::default()).is_err());
     }
 
     #[test]
-    fn quoted_brackets_and_comments_do_not_disturb_the_count() {
+    fn quoted_brackets_and_comments_do_not_change_the_count() {
         let count = |text, elements| census(text, Limits { depth: 64, elements }).is_ok();
         // Two elements, two attributes, a comment, a section and an instruction.
         let text = "<a b='>' c=\"<\"><!-- <x> --><![CDATA[<y>]]><?p <z> ?><b/></a>";
@@ -324,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_of_attributes_or_namespaces_is_refused() {
+    fn too_many_attributes_or_namespaces_are_refused() {
         let many: String = (0..40).map(|n| format!(" a{n}='>'")).collect();
         assert_eq!(census(&format!("<a{many}/>"), Limits::default()).unwrap_err().kind, Kind::Limit);
         let spaces: String = (0..300).map(|n| format!("<a xmlns:n{n}='u{n}'/>")).collect();

@@ -1,20 +1,15 @@
-//! A document's elements in one flat tree, and what all readers do alike who go by it.
-//!
-//! Two readers make it: one pass over documents without anything unusual in them ([`plain`]), and roxmltree for all of
-//! XML, which also words what is wrong with a document. The first must read nothing that the second would read
-//! otherwise.
+//! The element tree of a document, stored as flat lists, and its construction from a roxmltree document.
 
 use std::borrow::Cow;
 
 use roxmltree::{Document, Node, ParsingOptions, StringStorage};
 
-use super::prolog::Start;
-use super::{Reading, plain, prolog};
+use super::{Reading, prolog};
 use crate::codec::Limits;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 
-/// The tree of a document that describes messages, such as WSDL, within these limits.
+/// Parses a document that describes services, such as WSDL.
 ///
 /// # Errors
 /// `NotWellFormed`, also for a document type declaration, and `Limit`.
@@ -25,44 +20,44 @@ pub fn description(text: &str, limits: Limits) -> Result<Document<'_>, Fault> {
     Document::parse_with_options(text, options(limits)).map_err(|error| syntax(&error, limits))
 }
 
-/// How roxmltree reads a document within these limits.
+/// The options of roxmltree for these limits.
 fn options<'a>(limits: Limits) -> ParsingOptions<'a> {
-    // Each piece of mark-up has at most a text before it and, if it is an element, one before its end; the census
-    // has bounded this already.
+    // Each tag has at most one text before it, so the number of nodes is a small multiple of the number of elements,
+    // which the census has limited already.
     let nodes = limits.elements.saturating_mul(4).saturating_add(64);
     ParsingOptions { nodes_limit: u32::try_from(nodes).unwrap_or(u32::MAX), ..ParsingOptions::default() }
 }
 
-/// The elements of a document, in their order.
+/// The elements of a document, in document order.
 #[derive(Debug, Default, PartialEq)]
-pub(in crate::codec) struct Tree<'a> {
-    elements: Vec<Entry<'a>>,
-    attributes: Vec<Attribute<'a>>,
-    /// The namespaces that were declared, each time that one was.
+pub(in crate::codec) struct XmlTree<'a> {
+    elements: Vec<ElementRecord<'a>>,
+    attributes: Vec<XmlAttribute<'a>>,
+    /// The declared namespaces, one entry for each declaration.
     namespaces: Vec<Cow<'a, str>>,
 }
 
-/// The namespace of a name among those of its tree.
+/// The index of a namespace in its tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Namespace(usize);
 
 #[derive(Debug, PartialEq)]
-struct Entry<'a> {
+struct ElementRecord<'a> {
     name: &'a str,
     namespace: Option<Namespace>,
-    /// Where its attributes begin; they end where those of the next element begin.
+    /// The index of its first attribute; its attributes end where those of the next element begin.
     attributes: usize,
-    /// The place behind all elements inside.
+    /// The index after its last descendant.
     end: usize,
     /// Its text, up to the first element inside.
     text: Cow<'a, str>,
-    /// Whether text other than white space stands beside elements.
+    /// Whether it has text other than white space next to child elements.
     mixed: bool,
 }
 
-/// An attribute of an element, without those that declare namespaces.
+/// An attribute that is not a namespace declaration.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::codec) struct Attribute<'a> {
+pub(in crate::codec) struct XmlAttribute<'a> {
     pub(super) namespace: Option<Namespace>,
     pub(in crate::codec) name: &'a str,
     pub(in crate::codec) value: Cow<'a, str>,
@@ -71,30 +66,16 @@ pub(in crate::codec) struct Attribute<'a> {
 /// An element of a tree.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::codec) struct Element<'x, 'a> {
-    tree: &'x Tree<'a>,
-    entry: &'x Entry<'a>,
+    tree: &'x XmlTree<'a>,
+    entry: &'x ElementRecord<'a>,
     at: usize,
 }
 
-impl<'a> Tree<'a> {
-    /// The tree of a document within limits, whose root begins at `start`.
-    ///
-    /// # Errors
-    /// `NotWellFormed`, or `Limit` for too much mark-up.
-    pub(in crate::codec) fn read(text: &'a str, start: Start, limits: Limits) -> Result<Tree<'a>, Fault> {
-        match plain::read(text, start, limits) {
-            Some(tree) => Ok(tree),
-            None => {
-                prolog::census(text, limits)?;
-                Tree::read_any(text, limits).map_err(|error| syntax(&error, limits))
-            }
-        }
-    }
-
-    /// The tree of a document that the census has let pass, by way of roxmltree.
-    pub(in crate::codec) fn read_any(text: &'a str, limits: Limits) -> Result<Tree<'a>, roxmltree::Error> {
+impl<'a> XmlTree<'a> {
+    /// Reads a document that has passed the census, with roxmltree.
+    pub(in crate::codec) fn read_any(text: &'a str, limits: Limits) -> Result<XmlTree<'a>, roxmltree::Error> {
         let document = Document::parse_with_options(text, options(limits))?;
-        Ok(Builder::default().copy(document.root_element()))
+        Ok(TreeBuilder::default().copy(document.root_element()))
     }
 
     pub(in crate::codec) fn root(&self) -> Option<Element<'_, 'a>> {
@@ -106,7 +87,7 @@ impl<'a> Tree<'a> {
         self.elements.iter().enumerate().map(|(at, entry)| Element { tree: self, entry, at })
     }
 
-    /// The element at a place.
+    /// The element with this index.
     pub(in crate::codec) fn element(&self, at: usize) -> Option<Element<'_, 'a>> {
         self.elements.get(at).map(|entry| Element { tree: self, entry, at })
     }
@@ -126,60 +107,60 @@ impl<'x, 'a> Element<'x, 'a> {
         self.tree.namespace(self.entry.namespace)
     }
 
-    /// The same, for whoever keeps it longer than the tree.
+    /// Its namespace, borrowed from the document if possible, so that it can outlive the tree.
     pub(in crate::codec) fn own_namespace(self) -> Option<Cow<'a, str>> {
         self.entry.namespace.and_then(|Namespace(at)| self.tree.namespaces.get(at)).cloned()
     }
 
-    /// Its place in its tree.
+    /// Its index in its tree.
     pub(in crate::codec) fn at(self) -> usize {
         self.at
     }
 
-    pub(in crate::codec) fn attributes(self) -> &'x [Attribute<'a>] {
+    pub(in crate::codec) fn attributes(self) -> &'x [XmlAttribute<'a>] {
         let next = self.tree.elements.get(self.at + 1);
         let end = next.map_or(self.tree.attributes.len(), |next| next.attributes);
         self.tree.attributes.get(self.entry.attributes..end).unwrap_or_default()
     }
 
-    pub(in crate::codec) fn namespace_of(self, attribute: &Attribute<'_>) -> Option<&'x str> {
+    pub(in crate::codec) fn namespace_of(self, attribute: &XmlAttribute<'_>) -> Option<&'x str> {
         self.tree.namespace(attribute.namespace)
     }
 
     /// The value of an attribute of this namespace.
     pub(in crate::codec) fn attribute(self, namespace: &str, name: &str) -> Option<&'x str> {
-        let is = |it: &&Attribute<'_>| it.name == name && self.namespace_of(it) == Some(namespace);
+        let is = |it: &&XmlAttribute<'_>| it.name == name && self.namespace_of(it) == Some(namespace);
         self.attributes().iter().find(is).map(|it| it.value.as_ref())
     }
 
-    /// The elements inside, without those inside of them.
+    /// Its child elements.
     pub(in crate::codec) fn elements(self) -> impl Iterator<Item = Element<'x, 'a>> {
         let (tree, end) = (self.tree, self.entry.end);
         let inside = move |at: usize| tree.element(at).filter(|_| at < end);
         std::iter::successors(inside(self.at + 1), move |element| inside(element.entry.end))
     }
 
-    /// All elements inside, at any depth.
+    /// Its descendants, in document order.
     pub(in crate::codec) fn inside(self) -> impl Iterator<Item = Element<'x, 'a>> {
         (self.at + 1..self.entry.end).filter_map(move |at| self.tree.element(at))
     }
 
-    /// How much it is with all that is inside: each element counts as one, and its text by its bytes.
+    /// Its size with all descendants: one for each element, and the bytes of their texts.
     pub(in crate::codec) fn weight(self) -> usize {
         self.inside().map(|element| 1 + element.entry.text.len()).sum::<usize>() + 1 + self.entry.text.len()
     }
 
-    /// Whether there is neither an element nor any text inside.
+    /// Whether it has neither child elements nor text.
     pub(in crate::codec) fn is_empty(self) -> bool {
         self.is_text() && self.entry.text.is_empty()
     }
 
-    /// Whether there is no element inside.
+    /// Whether it has no child elements.
     pub(in crate::codec) fn is_text(self) -> bool {
         self.entry.end == self.at + 1
     }
 
-    /// All of its text: comments and processing instructions may split it, elements may not.
+    /// Its whole text, across comments and processing instructions. Fails if it has child elements.
     pub(in crate::codec) fn text(self) -> Result<Cow<'a, str>, Fault> {
         match self.elements().next() {
             None => Ok(self.entry.text.clone()),
@@ -187,34 +168,34 @@ impl<'x, 'a> Element<'x, 'a> {
         }
     }
 
-    /// Refuses text other than white space among the elements inside.
+    /// Fails if there is text other than white space next to the child elements.
     pub(in crate::codec) fn no_text(self) -> Result<(), Fault> {
         let text = self.entry.mixed || !is_blank(&self.entry.text);
         if text { Err(shape(format!("text does not belong in `{}`", self.name()))) } else { Ok(()) }
     }
 }
 
-/// A tree that is being made, element by element.
+/// Builds a tree, element by element.
 #[derive(Default)]
-pub(super) struct Builder<'a> {
-    tree: Tree<'a>,
-    /// The places of the elements that are open.
+pub(super) struct TreeBuilder<'a> {
+    tree: XmlTree<'a>,
+    /// The indices of the open elements.
     open: Vec<usize>,
 }
 
-impl<'a> Builder<'a> {
-    /// Begins an element, whose attributes are to follow.
+impl<'a> TreeBuilder<'a> {
+    /// Opens an element; its attributes follow.
     pub(super) fn enter(&mut self, name: &'a str, namespace: Option<Namespace>) {
         let at = self.tree.elements.len();
         if self.tree.elements.is_empty() {
             self.tree.elements.reserve(8);
         }
         let (attributes, text) = (self.tree.attributes.len(), Cow::Borrowed(""));
-        self.tree.elements.push(Entry { name, namespace, attributes, end: at + 1, text, mixed: false });
+        self.tree.elements.push(ElementRecord { name, namespace, attributes, end: at + 1, text, mixed: false });
         self.open.push(at);
     }
 
-    pub(super) fn attribute(&mut self, attribute: Attribute<'a>) {
+    pub(super) fn attribute(&mut self, attribute: XmlAttribute<'a>) {
         self.tree.attributes.push(attribute);
     }
 
@@ -223,7 +204,7 @@ impl<'a> Builder<'a> {
         Namespace(self.tree.namespaces.len() - 1)
     }
 
-    /// Text inside the element that was begun last and has not ended.
+    /// Adds text to the innermost open element.
     pub(super) fn text(&mut self, text: Cow<'a, str>) {
         let (count, open) = (self.tree.elements.len(), self.open.last());
         let Some((at, entry)) = open.and_then(|at| Some((at, self.tree.elements.get_mut(*at)?))) else { return };
@@ -236,7 +217,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Ends the element that was begun last.
+    /// Closes the innermost open element.
     pub(super) fn leave(&mut self) {
         let end = self.tree.elements.len();
         if let Some(entry) = self.open.pop().and_then(|at| self.tree.elements.get_mut(at)) {
@@ -244,27 +225,27 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// How many elements are open.
+    /// The number of open elements.
     pub(super) fn depth(&self) -> usize {
         self.open.len()
     }
 
-    pub(super) fn finish(self) -> Tree<'a> {
+    pub(super) fn finish(self) -> XmlTree<'a> {
         self.tree
     }
 
-    /// Whether the element that was begun last has two attributes of one name.
+    /// Whether the element opened last has two attributes with the same name.
     pub(super) fn has_twins(&self) -> bool {
         let first = self.tree.elements.last().map_or(0, |entry| entry.attributes);
         let all = self.tree.attributes.get(first..).unwrap_or_default();
-        let same = |one: &Attribute<'_>, other: &Attribute<'_>| {
+        let same = |one: &XmlAttribute<'_>, other: &XmlAttribute<'_>| {
             one.name == other.name && self.tree.namespace(one.namespace) == self.tree.namespace(other.namespace)
         };
         all.iter().enumerate().any(|(at, one)| all.iter().skip(at + 1).any(|other| same(one, other)))
     }
 
-    /// The tree of what roxmltree has read.
-    fn copy(mut self, root: Node<'_, 'a>) -> Tree<'a> {
+    /// Copies a tree of roxmltree.
+    fn copy(mut self, root: Node<'_, 'a>) -> XmlTree<'a> {
         let mut ends = Vec::new();
         for node in root.descendants() {
             let begin = node.range().start;
@@ -291,11 +272,11 @@ impl<'a> Builder<'a> {
         self.enter(node.tag_name().name(), namespace);
         for attribute in node.attributes() {
             let namespace = attribute.namespace().map(|uri| self.known(uri));
-            self.attribute(Attribute { namespace, name: attribute.name(), value: owned(attribute.value_storage()) });
+            self.attribute(XmlAttribute { namespace, name: attribute.name(), value: owned(attribute.value_storage()) });
         }
     }
 
-    /// A namespace, declared if it was not; a document has but few.
+    /// The index of a namespace, which is added if it is new. The linear search is cheap: a document has few namespaces.
     fn known(&mut self, uri: &str) -> Namespace {
         let known = self.tree.namespaces.iter().position(|known| known == uri);
         known.map_or_else(|| self.declare(Cow::Owned(uri.to_owned())), Namespace)
@@ -313,7 +294,7 @@ fn is_blank(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_whitespace())
 }
 
-/// What to say where no tree can be made.
+/// Converts a parser error into a fault.
 pub(in crate::codec) fn syntax(error: &roxmltree::Error, limits: Limits) -> Fault {
     use roxmltree::Error::{AttributesLimitReached, NamespacesLimitReached, NodesLimitReached};
     match error {
@@ -324,12 +305,12 @@ pub(in crate::codec) fn syntax(error: &roxmltree::Error, limits: Limits) -> Faul
     }
 }
 
-/// An element stands where it does not belong.
+/// The fault for an element that is not allowed in its parent.
 pub(in crate::codec) fn misplaced(name: &str, parent: &str) -> Fault {
     shape(format!("`{}` does not belong in `{}`", abridge(name), abridge(parent)))
 }
 
-/// The document is XML, but not what it should be.
+/// The fault for a document that is XML, but not of the expected structure.
 pub(in crate::codec) fn shape(message: impl Into<Cow<'static, str>>) -> Fault {
     Fault::new(Kind::Structure, message)
 }

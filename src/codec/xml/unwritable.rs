@@ -1,11 +1,12 @@
-//! What cannot be written, and the text of values that must be one.
+//! The error of the XML writers, and the conversion of member names to text.
 
 use std::fmt;
 
 use serde::ser::{self, Impossible, Serialize, Serializer};
 
-/// A protocol has no form for this value, or the group's policy forbids the one there is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The format cannot represent a value, or the group's dialect forbids its representation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct Unwritable(String);
 
 impl Unwritable {
@@ -14,21 +15,13 @@ impl Unwritable {
     }
 }
 
-impl fmt::Display for Unwritable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Unwritable {}
-
 impl ser::Error for Unwritable {
     fn custom<T: fmt::Display>(message: T) -> Unwritable {
         Unwritable(message.to_string())
     }
 }
 
-/// Takes the text out of a value that must be one: a map's key, or the inside of a date or of bytes.
+/// Converts a value to text: a map's key, or the content of a date or of bytes. Fails for values that are not text.
 pub(in crate::codec) struct TextOf;
 
 macro_rules! names_from {
@@ -157,7 +150,7 @@ fn no_name<T>() -> Result<T, Unwritable> {
     Err(Unwritable("a struct's member is named by text".to_owned()))
 }
 
-/// XML has no such character.
+/// The error for a character that XML forbids.
 pub(in crate::codec) fn forbidden(c: char) -> Unwritable {
     Unwritable(format!("XML cannot carry the character U+{:04X}", u32::from(c)))
 }

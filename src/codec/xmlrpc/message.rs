@@ -1,97 +1,101 @@
-//! Whole XML-RPC documents, written: calls, answers and faults.
+//! Writes complete XML-RPC documents: calls, responses and faults.
 
 use serde::ser::{self, Impossible, Serialize, Serializer};
 
-use super::dialect::{BigIntegers, Dialect, Nil};
+use super::dialect::{BigIntegers, Nil, XmlRpcDialect};
 use super::ser::write_value;
 use super::tree;
 use crate::codec::xml::{Characters, Control, Unwritable, escape};
 use crate::model::fault::Fault;
 
-/// The name of the method that makes several calls.
+/// The name of the method that runs several calls.
 pub const MULTICALL: &str = "system.multicall";
 
-/// What stands before an answer's value.
-pub fn answer_head(to: &mut Vec<u8>, dialect: Dialect) {
+/// Writes the part of a response before its value.
+pub fn answer_head(to: &mut Vec<u8>, dialect: XmlRpcDialect) {
     root(to, "methodResponse", dialect);
     to.extend_from_slice(b"<params><param>");
 }
 
-/// What stands behind an answer's value.
+/// The part of a response after its value.
 pub fn answer_tail() -> &'static [u8] {
     b"</param></params></methodResponse>\n"
 }
 
-/// Writes a whole answer.
+/// Writes a complete response.
 ///
 /// # Errors
-/// `Unwritable`, with what was half written still in `to`.
-pub fn write_answer<T: Serialize + ?Sized>(to: &mut Vec<u8>, value: &T, dialect: Dialect) -> Result<(), Unwritable> {
+/// `Unwritable`; `to` then holds an incomplete document.
+pub fn write_answer<T: Serialize + ?Sized>(
+    to: &mut Vec<u8>,
+    value: &T,
+    dialect: XmlRpcDialect,
+) -> Result<(), Unwritable> {
     answer_head(to, dialect);
     write_value(to, value, dialect)?;
     to.extend_from_slice(answer_tail());
     Ok(())
 }
 
-/// Writes a whole fault answer. A character that XML forbids is replaced: a fault must always arrive.
-pub fn write_fault(to: &mut Vec<u8>, fault: &Fault, dialect: Dialect) {
+/// Writes a complete fault response. Characters that XML forbids are replaced, so that writing a fault never fails.
+pub fn write_fault(to: &mut Vec<u8>, fault: &Fault, dialect: XmlRpcDialect) {
     root(to, "methodResponse", dialect);
     to.extend_from_slice(b"<fault>");
     write_fault_value(to, fault, dialect);
     to.extend_from_slice(b"</fault></methodResponse>\n");
 }
 
-/// Writes the struct that stands for a fault, in a fault answer or in the answer of `system.multicall`.
-pub fn write_fault_value(to: &mut Vec<u8>, fault: &Fault, dialect: Dialect) {
+/// Writes the struct of a fault, for a fault response or as an item of the result of `system.multicall`.
+pub fn write_fault_value(to: &mut Vec<u8>, fault: &Fault, dialect: XmlRpcDialect) {
     let code = fault.kind.xmlrpc_code();
     to.extend_from_slice(b"<value><struct><member><name>faultCode</name><value><int>");
     to.extend_from_slice(code.to_string().as_bytes());
     to.extend_from_slice(b"</int></value></member><member><name>faultString</name><value><string>");
-    // With characters replaced there is nothing left that could be refused.
+    // Writing cannot fail, because forbidden characters are replaced.
     let _ = escape::text(to, &fault.message, Characters { control: Control::Replace, ..dialect.characters() });
     to.extend_from_slice(b"</string></value></member></struct></value>");
 }
 
-/// Writes a whole call; the items of a tuple or an array, and the fields of a record, become its parameters.
+/// Writes a complete call. The items of a tuple or an array, or the fields of a struct, become its parameters.
 ///
 /// # Errors
-/// `Unwritable` where `params` is something else, or holds what XML-RPC cannot carry.
+/// `Unwritable` if `params` is anything else, or holds a value that XML-RPC cannot represent.
 pub fn write_call<P: Serialize + ?Sized>(
     to: &mut Vec<u8>,
     method: &str,
     params: &P,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
 ) -> Result<(), Unwritable> {
     root(to, "methodCall", dialect);
     to.extend_from_slice(b"<methodName>");
     escape::text(to, method, dialect.characters())
         .map_err(|c| unsuited(format_args!("U+{:04X} in a method's name", u32::from(c))))?;
     to.extend_from_slice(b"</methodName><params>");
-    params.serialize(Params { to, dialect, around: ["<param>", "</param>"] })?;
+    params.serialize(ParamsWriter { to, dialect, around: ["<param>", "</param>"] })?;
     to.extend_from_slice(b"</params></methodCall>\n");
     Ok(())
 }
 
-/// Writes the struct that stands for one call among those of `system.multicall`; `params` is as for [`write_call`].
+/// Writes the struct of one call in a `system.multicall`. `params` is as for [`write_call`].
 ///
 /// # Errors
-/// As for [`write_call`], with what was half written still in `to`.
+/// As for [`write_call`]; `to` then holds an incomplete text.
 pub fn write_call_value<P: Serialize + ?Sized>(
     to: &mut Vec<u8>,
     method: &str,
     params: &P,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
 ) -> Result<(), Unwritable> {
     to.extend_from_slice(b"<value><struct><member><name>methodName</name>");
     write_value(to, method, dialect)?;
     to.extend_from_slice(b"</member><member><name>params</name><value><array><data>");
-    params.serialize(Params { to, dialect, around: ["", ""] })?;
+    params.serialize(ParamsWriter { to, dialect, around: ["", ""] })?;
     to.extend_from_slice(b"</data></array></value></member></struct></value>");
     Ok(())
 }
 
-/// Writes a whole call of `system.multicall`; `calls` holds what [`write_call_value`] wrote.
-pub fn write_multicall(to: &mut Vec<u8>, calls: &[u8], dialect: Dialect) {
+/// Writes a complete call of `system.multicall`. `calls` holds what [`write_call_value`] wrote.
+pub fn write_multicall(to: &mut Vec<u8>, calls: &[u8], dialect: XmlRpcDialect) {
     root(to, "methodCall", dialect);
     for part in ["<methodName>", MULTICALL, "</methodName><params><param><value><array><data>"] {
         to.extend_from_slice(part.as_bytes());
@@ -100,7 +104,7 @@ pub fn write_multicall(to: &mut Vec<u8>, calls: &[u8], dialect: Dialect) {
     to.extend_from_slice(b"</data></array></value></param></params></methodCall>\n");
 }
 
-fn root(to: &mut Vec<u8>, name: &str, dialect: Dialect) {
+fn root(to: &mut Vec<u8>, name: &str, dialect: XmlRpcDialect) {
     let encoding = if dialect.ascii { "US-ASCII" } else { "UTF-8" };
     let namespace = dialect.nil == Nil::ExNil || dialect.big_integers == BigIntegers::ExI8;
     for part in ["<?xml version=\"1.0\" encoding=\"", encoding, "\"?>\n<", name] {
@@ -115,14 +119,14 @@ fn root(to: &mut Vec<u8>, name: &str, dialect: Dialect) {
 }
 
 /// Writes each item as a parameter.
-struct Params<'w> {
+struct ParamsWriter<'w> {
     to: &'w mut Vec<u8>,
-    dialect: Dialect,
-    /// What stands before and behind each value.
+    dialect: XmlRpcDialect,
+    /// The tags before and after each value.
     around: [&'static str; 2],
 }
 
-impl Params<'_> {
+impl ParamsWriter<'_> {
     fn param<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
         let [before, behind] = self.around;
         self.to.extend_from_slice(before.as_bytes());
@@ -140,7 +144,7 @@ macro_rules! no_parameters {
     )*};
 }
 
-impl Serializer for Params<'_> {
+impl Serializer for ParamsWriter<'_> {
     type Ok = ();
     type Error = Unwritable;
     type SerializeSeq = Self;
@@ -245,7 +249,7 @@ impl Serializer for Params<'_> {
 
 macro_rules! positional {
     ($($part:ident $method:ident,)*) => {$(
-        impl ser::$part for Params<'_> {
+        impl ser::$part for ParamsWriter<'_> {
             type Ok = ();
             type Error = Unwritable;
 
@@ -266,7 +270,7 @@ positional! {
     SerializeTupleStruct serialize_field,
 }
 
-impl ser::SerializeStruct for Params<'_> {
+impl ser::SerializeStruct for ParamsWriter<'_> {
     type Ok = ();
     type Error = Unwritable;
 
@@ -280,5 +284,5 @@ impl ser::SerializeStruct for Params<'_> {
 }
 
 fn unsuited(what: impl std::fmt::Display) -> Unwritable {
-    ser::Error::custom(format_args!("{what} cannot be a call's parameters: give a tuple, an array or a record"))
+    ser::Error::custom(format_args!("{what} cannot be a call's parameters: use a tuple, an array or a struct"))
 }

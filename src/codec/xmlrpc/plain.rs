@@ -1,32 +1,33 @@
-//! The one-pass reader for plain documents: nothing but XML-RPC's own elements, text and references.
+//! A one-pass reader for plain documents: XML-RPC's own elements, text and references, and nothing else.
 //!
-//! It never reports an error. What it does not know at sight, good or bad, it leaves to the tree reader, and it
-//! must read nothing that the tree reader would read otherwise; a fuzz target holds the two to that.
+//! It never reports an error: on anything that it does not recognize, valid or not, it gives up, and the tree reader reads
+//! the document. It must never read a document differently from the tree reader; a fuzz target compares the two.
 
 use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::document::{Document, Root};
-use super::scalar::Scalar;
+use super::document::{Root, XmlRpcDocument};
+use super::scalar::XmlRpcScalar;
 use crate::codec::Limits;
 use crate::codec::tape::Tape;
 use crate::codec::xml::plain::has_unusual_characters;
 use crate::codec::xml::prolog::Start;
 use crate::codec::xml::{Reading, escape};
 
-/// Reads the document whose root begins at `start`; `None` where it is not plain.
-pub(super) fn read(text: &str, start: Start, reading: Reading, limits: Limits) -> Option<Document<'_>> {
+/// Reads the document whose root begins at `start`; `None` if it is not plain.
+pub(super) fn read(text: &str, start: Start, reading: Reading, limits: Limits) -> Option<XmlRpcDocument<'_>> {
     if !start.plain || has_unusual_characters(text) {
         return None;
     }
-    let mut reader = Reader { text, at: start.at, reading, limits, elements: 0, tape: Tape::default() };
+    let mut reader = PlainXmlRpcReader { text, at: start.at, reading, limits, elements: 0, tape: Tape::default() };
     let root = if reader.tag("<methodCall>") { reader.call()? } else { reader.answer()? };
     reader.blank();
-    (reader.at == text.len() && reader.elements <= limits.elements).then_some(Document { root, tape: reader.tape })
+    (reader.at == text.len() && reader.elements <= limits.elements)
+        .then_some(XmlRpcDocument { root, tape: reader.tape })
 }
 
-struct Reader<'a> {
+struct PlainXmlRpcReader<'a> {
     text: &'a str,
     at: usize,
     reading: Reading,
@@ -35,8 +36,8 @@ struct Reader<'a> {
     tape: Tape<'a>,
 }
 
-impl<'a> Reader<'a> {
-    /// What stands behind `<methodCall>`.
+impl<'a> PlainXmlRpcReader<'a> {
+    /// The content of `<methodCall>`, with its end tag.
     fn call(&mut self) -> Option<Root<'a>> {
         self.blank();
         self.require("<methodName>")?;
@@ -97,7 +98,7 @@ impl<'a> Reader<'a> {
         self.require_end("</params>")
     }
 
-    /// What stands behind `<value>`, up to and with its end tag; `depth` arrays and structs are open around it.
+    /// The content of `<value>`, with its end tag. `depth` arrays and structs enclose it.
     fn value(&mut self, depth: usize) -> Option<()> {
         if self.elements > self.limits.elements {
             return None;
@@ -105,7 +106,7 @@ impl<'a> Reader<'a> {
         let before = self.at;
         self.blank();
         if self.tag("<string>") {
-            return self.scalar(Scalar::String, "</string>");
+            return self.scalar(XmlRpcScalar::String, "</string>");
         }
         if self.tag("<struct>") {
             self.members(self.deeper(depth)?)?;
@@ -120,22 +121,22 @@ impl<'a> Reader<'a> {
             None => {
                 self.at = before;
                 let text = self.content()?;
-                self.push(Scalar::String, text)?;
+                self.push(XmlRpcScalar::String, text)?;
                 self.require_end("</value>")
             }
         }
     }
 
-    /// The type of the element that opens here, with its end tag; nothing in it if only text is here.
-    fn typed(&mut self) -> Option<Option<(Scalar, &'static str)>> {
-        const TYPES: [(&str, &str, Scalar); 7] = [
-            ("<int>", "</int>", Scalar::Int(32)),
-            ("<i4>", "</i4>", Scalar::Int(32)),
-            ("<double>", "</double>", Scalar::Double),
-            ("<boolean>", "</boolean>", Scalar::Boolean),
-            ("<dateTime.iso8601>", "</dateTime.iso8601>", Scalar::DateTime),
-            ("<base64>", "</base64>", Scalar::Base64),
-            ("<i8>", "</i8>", Scalar::Int(64)),
+    /// The type of the element that begins here, and its end tag; `Some(None)` if only text follows.
+    fn typed(&mut self) -> Option<Option<(XmlRpcScalar, &'static str)>> {
+        const TYPES: [(&str, &str, XmlRpcScalar); 7] = [
+            ("<int>", "</int>", XmlRpcScalar::Int(32)),
+            ("<i4>", "</i4>", XmlRpcScalar::Int(32)),
+            ("<double>", "</double>", XmlRpcScalar::Double),
+            ("<boolean>", "</boolean>", XmlRpcScalar::Boolean),
+            ("<dateTime.iso8601>", "</dateTime.iso8601>", XmlRpcScalar::DateTime),
+            ("<base64>", "</base64>", XmlRpcScalar::Base64),
+            ("<i8>", "</i8>", XmlRpcScalar::Int(64)),
         ];
         for (start, end, scalar) in TYPES {
             if self.tag(start) {
@@ -143,20 +144,20 @@ impl<'a> Reader<'a> {
             }
         }
         if self.tag("<nil/>") {
-            return Some(Some((Scalar::Nil, "")));
+            return Some(Some((XmlRpcScalar::Nil, "")));
         }
         let text_only = !self.rest().starts_with(b"<") || self.rest().starts_with(b"</value>");
         text_only.then_some(None)
     }
 
-    fn scalar(&mut self, scalar: Scalar, end: &str) -> Option<()> {
+    fn scalar(&mut self, scalar: XmlRpcScalar, end: &str) -> Option<()> {
         let text = if end.is_empty() { Cow::Borrowed("") } else { self.content()? };
         self.push(scalar, text)?;
         self.require_end(end)?;
         self.end_of_value()
     }
 
-    fn push(&mut self, scalar: Scalar, text: Cow<'a, str>) -> Option<()> {
+    fn push(&mut self, scalar: XmlRpcScalar, text: Cow<'a, str>) -> Option<()> {
         self.tape.push(scalar.read(text, self.reading).ok()?);
         Some(())
     }
@@ -193,7 +194,7 @@ impl<'a> Reader<'a> {
             self.blank();
             self.require("<name>")?;
             let name = self.content()?;
-            self.push(Scalar::String, name)?;
+            self.push(XmlRpcScalar::String, name)?;
             self.require_end("</name>")?;
             self.blank();
             self.require("<value>")?;
@@ -211,7 +212,7 @@ impl<'a> Reader<'a> {
         (depth < self.limits.depth.min(Limits::DEEPEST)).then_some(depth + 1)
     }
 
-    /// The text up to the next tag, its references replaced.
+    /// The text up to the next tag, with its references resolved.
     fn content(&mut self) -> Option<Cow<'a, str>> {
         let length = memchr(b'<', self.rest())?;
         let content = self.text.get(self.at..self.at + length)?;
@@ -219,7 +220,7 @@ impl<'a> Reader<'a> {
         escape::resolve(content)
     }
 
-    /// Passes over a start tag, if that is what stands here.
+    /// Skips this start tag if it comes next.
     fn tag(&mut self, tag: &str) -> bool {
         let here = self.rest().starts_with(tag.as_bytes());
         if here {

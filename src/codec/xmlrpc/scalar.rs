@@ -1,4 +1,4 @@
-//! The text of one typed element into its value: what an `<int>` or a `<double>` may hold.
+//! Converts the text of one typed element, such as `<int>` or `<double>`, into a value.
 
 use std::borrow::Cow;
 
@@ -6,12 +6,12 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::codec::tape::Node;
+use crate::codec::tape::TapeNode;
 use crate::codec::xml::Reading;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 
-/// Standard base64, with or without its padding: several clients leave it out.
+/// Standard base64 with optional padding, which several clients leave out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -19,11 +19,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// An element that stands for one value and holds only text.
+/// The type of an element that contains only text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scalar {
+pub(super) enum XmlRpcScalar {
     Nil,
-    /// An integer of at most so many bits.
+    /// An integer of at most this many bits.
     Int(u8),
     Boolean,
     Double,
@@ -34,64 +34,64 @@ pub(super) enum Scalar {
     BigDecimal,
 }
 
-impl Scalar {
-    /// The scalar of a core element's name.
-    pub(super) fn named(name: &[u8]) -> Option<Scalar> {
+impl XmlRpcScalar {
+    /// The type of an element of the XML-RPC specification.
+    pub(super) fn named(name: &[u8]) -> Option<XmlRpcScalar> {
         Some(match name {
-            b"string" => Scalar::String,
-            b"int" | b"i4" => Scalar::Int(32),
-            b"double" => Scalar::Double,
-            b"boolean" => Scalar::Boolean,
-            b"i8" => Scalar::Int(64),
-            b"dateTime.iso8601" => Scalar::DateTime,
-            b"base64" => Scalar::Base64,
-            b"nil" => Scalar::Nil,
+            b"string" => XmlRpcScalar::String,
+            b"int" | b"i4" => XmlRpcScalar::Int(32),
+            b"double" => XmlRpcScalar::Double,
+            b"boolean" => XmlRpcScalar::Boolean,
+            b"i8" => XmlRpcScalar::Int(64),
+            b"dateTime.iso8601" => XmlRpcScalar::DateTime,
+            b"base64" => XmlRpcScalar::Base64,
+            b"nil" => XmlRpcScalar::Nil,
             _ => return None,
         })
     }
 
-    /// The scalar of an element's name in the Apache namespace. `serializable` and `dom` are not among them:
-    /// objects and documents of someone else's making are never built.
-    pub(super) fn of_apache(name: &str) -> Option<Scalar> {
+    /// The type of an element in the Apache namespace. `serializable` and `dom` are not supported: serialized Java objects
+    /// and DOM documents from the network are never built.
+    pub(super) fn of_apache(name: &str) -> Option<XmlRpcScalar> {
         Some(match name {
-            "nil" => Scalar::Nil,
-            "i1" => Scalar::Int(8),
-            "i2" => Scalar::Int(16),
-            "i8" => Scalar::Int(64),
-            "float" => Scalar::Double,
-            "biginteger" => Scalar::BigInteger,
-            "bigdecimal" => Scalar::BigDecimal,
-            "dateTime" => Scalar::DateTime,
+            "nil" => XmlRpcScalar::Nil,
+            "i1" => XmlRpcScalar::Int(8),
+            "i2" => XmlRpcScalar::Int(16),
+            "i8" => XmlRpcScalar::Int(64),
+            "float" => XmlRpcScalar::Double,
+            "biginteger" => XmlRpcScalar::BigInteger,
+            "bigdecimal" => XmlRpcScalar::BigDecimal,
+            "dateTime" => XmlRpcScalar::DateTime,
             _ => return None,
         })
     }
 
-    /// The value that the element's text stands for.
-    pub(super) fn read<'a>(self, text: Cow<'a, str>, reading: Reading) -> Result<Node<'a>, Fault> {
+    /// Converts the element's text into a value.
+    pub(super) fn read<'a>(self, text: Cow<'a, str>, reading: Reading) -> Result<TapeNode<'a>, Fault> {
         match self {
-            Scalar::String => Ok(Node::Text(text)),
-            Scalar::Int(bits) => integer(&text, bits, reading),
-            Scalar::Double => double(&text, reading),
-            Scalar::Boolean => boolean(&text, reading),
-            Scalar::DateTime => match text.parse() {
-                Ok(date) => Ok(Node::Date(date)),
+            XmlRpcScalar::String => Ok(TapeNode::Text(text)),
+            XmlRpcScalar::Int(bits) => integer(&text, bits, reading),
+            XmlRpcScalar::Double => double(&text, reading),
+            XmlRpcScalar::Boolean => boolean(&text, reading),
+            XmlRpcScalar::DateTime => match text.parse() {
+                Ok(date) => Ok(TapeNode::Date(date)),
                 Err(_) => Err(wrong(&text, "a date and time")),
             },
-            Scalar::Base64 => base64(&text),
-            Scalar::Nil => {
+            XmlRpcScalar::Base64 => base64(&text),
+            XmlRpcScalar::Nil => {
                 if trim(&text).is_empty() {
-                    Ok(Node::Nil)
+                    Ok(TapeNode::Nil)
                 } else {
                     Err(Fault::new(Kind::BadParams, format!("`nil` holds `{}`, not nothing", abridge(&text))))
                 }
             }
-            Scalar::BigInteger => big_integer(text),
-            Scalar::BigDecimal => big_decimal(text),
+            XmlRpcScalar::BigInteger => big_integer(text),
+            XmlRpcScalar::BigDecimal => big_decimal(text),
         }
     }
 }
 
-fn integer<'a>(text: &str, bits: u8, reading: Reading) -> Result<Node<'a>, Fault> {
+fn integer<'a>(text: &str, bits: u8, reading: Reading) -> Result<TapeNode<'a>, Fault> {
     let digits = trim(text);
     let number = whole(digits).ok_or_else(|| match is_whole(digits) {
         true => beyond(text, 64),
@@ -99,60 +99,60 @@ fn integer<'a>(text: &str, bits: u8, reading: Reading) -> Result<Node<'a>, Fault
     })?;
     let wide = bits == 64 || (bits == 32 && reading == Reading::Lenient);
     let shift = 64 - u32::from(bits);
-    if wide || (number << shift) >> shift == number { Ok(Node::Int(number)) } else { Err(beyond(text, bits)) }
+    if wide || (number << shift) >> shift == number { Ok(TapeNode::Int(number)) } else { Err(beyond(text, bits)) }
 }
 
-/// An integer of 64 bits from an optional sign and ASCII digits.
+/// Parses a 64-bit integer: an optional sign and ASCII digits.
 fn whole(digits: &str) -> Option<i64> {
     digits.parse().ok()
 }
 
-/// Whether this is an integer of any length.
+/// Whether the text is an integer of any length.
 fn is_whole(digits: &str) -> bool {
     let bare = digits.strip_prefix(['-', '+']).unwrap_or(digits);
     !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn double<'a>(text: &str, reading: Reading) -> Result<Node<'a>, Fault> {
+fn double<'a>(text: &str, reading: Reading) -> Result<TapeNode<'a>, Fault> {
     let number = trim(text);
     let plain =
         !number.is_empty() && number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     let word = reading == Reading::Lenient
         && matches!(number.trim_start_matches(['+', '-']), "NaN" | "nan" | "INF" | "inf" | "Inf" | "Infinity");
     match number.parse::<f64>() {
-        Ok(value) if word || (plain && value.is_finite()) => Ok(Node::Double(value)),
-        Ok(_) if plain => Err(Fault::new(Kind::BadParams, format!("no double is as large as `{}`", abridge(text)))),
+        Ok(value) if word || (plain && value.is_finite()) => Ok(TapeNode::Double(value)),
+        Ok(_) if plain => Err(Fault::new(Kind::BadParams, format!("`{}` is larger than any double", abridge(text)))),
         _ => Err(wrong(text, "a double")),
     }
 }
 
-fn boolean<'a>(text: &str, reading: Reading) -> Result<Node<'a>, Fault> {
+fn boolean<'a>(text: &str, reading: Reading) -> Result<TapeNode<'a>, Fault> {
     match (trim(text), reading) {
-        ("1", _) | ("true", Reading::Lenient) => Ok(Node::Bool(true)),
-        ("0", _) | ("false", Reading::Lenient) => Ok(Node::Bool(false)),
+        ("1", _) | ("true", Reading::Lenient) => Ok(TapeNode::Bool(true)),
+        ("0", _) | ("false", Reading::Lenient) => Ok(TapeNode::Bool(false)),
         _ => Err(wrong(text, "a boolean")),
     }
 }
 
-fn base64<'a>(text: &str) -> Result<Node<'a>, Fault> {
+fn base64<'a>(text: &str) -> Result<TapeNode<'a>, Fault> {
     let packed: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    BASE64.decode(packed).map(Node::Binary).map_err(|_| wrong(text, "base64"))
+    BASE64.decode(packed).map(TapeNode::Binary).map_err(|_| wrong(text, "base64"))
 }
 
-fn big_integer(text: Cow<'_, str>) -> Result<Node<'_>, Fault> {
+fn big_integer(text: Cow<'_, str>) -> Result<TapeNode<'_>, Fault> {
     let digits = trim(&text);
     if let Some(number) = whole(digits) {
-        return Ok(Node::Int(number));
+        return Ok(TapeNode::Int(number));
     }
     if !is_whole(digits) {
         return Err(wrong(&text, "an integer"));
     }
-    Ok(Node::Digits(Cow::Owned(digits.to_owned())))
+    Ok(TapeNode::Digits(Cow::Owned(digits.to_owned())))
 }
 
-fn big_decimal(text: Cow<'_, str>) -> Result<Node<'_>, Fault> {
+fn big_decimal(text: Cow<'_, str>) -> Result<TapeNode<'_>, Fault> {
     match double(&text, Reading::Strict) {
-        Ok(_) => Ok(Node::Digits(Cow::Owned(trim(&text).to_owned()))),
+        Ok(_) => Ok(TapeNode::Digits(Cow::Owned(trim(&text).to_owned()))),
         Err(_) => Err(wrong(&text, "a decimal number")),
     }
 }
@@ -173,12 +173,12 @@ fn beyond(text: &str, bits: u8) -> Fault {
 mod tests {
     use super::*;
 
-    fn read(scalar: Scalar, text: &str, reading: Reading) -> Option<Node<'_>> {
+    fn read(scalar: XmlRpcScalar, text: &str, reading: Reading) -> Option<TapeNode<'_>> {
         scalar.read(Cow::Borrowed(text), reading).ok()
     }
 
     #[test]
-    fn integers_keep_to_their_width() {
+    fn integers_must_fit_their_width() {
         for (bits, text, lenient, strict) in [
             (32, "+12", Some(12), Some(12)),
             (32, "00012", Some(12), Some(12)),
@@ -198,42 +198,45 @@ mod tests {
             (32, "+-1", None, None),
             (32, "1.0", None, None),
         ] {
-            assert_eq!(read(Scalar::Int(bits), text, Reading::Lenient), lenient.map(Node::Int), "{text}");
-            assert_eq!(read(Scalar::Int(bits), text, Reading::Strict), strict.map(Node::Int), "{text}");
+            assert_eq!(read(XmlRpcScalar::Int(bits), text, Reading::Lenient), lenient.map(TapeNode::Int), "{text}");
+            assert_eq!(read(XmlRpcScalar::Int(bits), text, Reading::Strict), strict.map(TapeNode::Int), "{text}");
         }
     }
 
     #[test]
-    fn doubles_take_exponents_but_words_only_leniently() {
+    fn doubles_have_exponents_and_if_lenient_words() {
         for (text, value) in [("1e3", 1000.0), (".5", 0.5), ("5.", 5.0), (" -2.5 ", -2.5), ("+1", 1.0)] {
-            assert_eq!(read(Scalar::Double, text, Reading::Strict), Some(Node::Double(value)), "{text}");
+            assert_eq!(read(XmlRpcScalar::Double, text, Reading::Strict), Some(TapeNode::Double(value)), "{text}");
         }
         for text in ["", ".", "1,5", "1e999", "0x10", "infinite", "１"] {
-            assert_eq!(read(Scalar::Double, text, Reading::Lenient), None, "{text}");
+            assert_eq!(read(XmlRpcScalar::Double, text, Reading::Lenient), None, "{text}");
         }
         for text in ["INF", "+INF", "-inf", "Infinity", "NaN"] {
-            assert!(read(Scalar::Double, text, Reading::Lenient).is_some(), "{text}");
-            assert!(read(Scalar::Double, text, Reading::Strict).is_none(), "{text}");
+            assert!(read(XmlRpcScalar::Double, text, Reading::Lenient).is_some(), "{text}");
+            assert!(read(XmlRpcScalar::Double, text, Reading::Strict).is_none(), "{text}");
         }
     }
 
     #[test]
-    fn base64_takes_line_ends_and_missing_padding_and_nothing_else() {
-        let hello = Some(Node::Binary(b"hello".to_vec()));
+    fn base64_may_have_white_space_and_lack_padding() {
+        let hello = Some(TapeNode::Binary(b"hello".to_vec()));
         for text in ["aGVsbG8=", "aGVs\r\n bG8=", "aGVsbG8"] {
-            assert_eq!(read(Scalar::Base64, text, Reading::Strict), hello, "{text}");
+            assert_eq!(read(XmlRpcScalar::Base64, text, Reading::Strict), hello, "{text}");
         }
         for text in ["aGVsbG8*", "a-_b", "a", "=aaa"] {
-            assert_eq!(read(Scalar::Base64, text, Reading::Lenient), None, "{text}");
+            assert_eq!(read(XmlRpcScalar::Base64, text, Reading::Lenient), None, "{text}");
         }
     }
 
     #[test]
-    fn numbers_past_the_machine_keep_their_digits() {
+    fn numbers_out_of_range_keep_their_digits() {
         let long = "123456789012345678901234567890";
-        assert_eq!(read(Scalar::BigInteger, long, Reading::Strict), Some(Node::Digits(Cow::Borrowed(long))));
-        assert_eq!(read(Scalar::BigInteger, "42", Reading::Strict), Some(Node::Int(42)));
-        assert_eq!(read(Scalar::BigDecimal, "0.10", Reading::Strict), Some(Node::Digits(Cow::Borrowed("0.10"))));
-        assert_eq!(read(Scalar::BigInteger, "12x", Reading::Strict), None);
+        assert_eq!(read(XmlRpcScalar::BigInteger, long, Reading::Strict), Some(TapeNode::Digits(Cow::Borrowed(long))));
+        assert_eq!(read(XmlRpcScalar::BigInteger, "42", Reading::Strict), Some(TapeNode::Int(42)));
+        assert_eq!(
+            read(XmlRpcScalar::BigDecimal, "0.10", Reading::Strict),
+            Some(TapeNode::Digits(Cow::Borrowed("0.10")))
+        );
+        assert_eq!(read(XmlRpcScalar::BigInteger, "12x", Reading::Strict), None);
     }
 }

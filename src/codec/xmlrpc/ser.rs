@@ -1,4 +1,4 @@
-//! serde's Serializer for one XML-RPC value.
+//! Serializes one XML-RPC value with serde.
 
 use std::io::Write as _;
 
@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{self, Serialize, Serializer};
 
-use super::dialect::{BigIntegers, Dialect, Fractions, Nil, NonFinite};
+use super::dialect::{BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcNonFinite};
 use crate::codec::xml::escape;
 use crate::codec::xml::unwritable::{TextOf, Unwritable, forbidden};
 use crate::codec::xml::{Characters, Control};
@@ -14,58 +14,62 @@ use crate::model::date;
 use crate::model::date::DateTime;
 use crate::model::value::BINARY;
 
-/// The largest integer up to which a double holds every one exactly.
+/// 2^53: up to here a double holds every integer exactly.
 const EXACT: u64 = 1 << 53;
 
-/// Writes one value, `<value>` and all.
+/// Writes one `<value>` element.
 ///
 /// # Errors
-/// `Unwritable`, with what was half written still in `to`.
-pub fn write_value<T: Serialize + ?Sized>(to: &mut Vec<u8>, value: &T, dialect: Dialect) -> Result<(), Unwritable> {
-    value.serialize(Writer { to, dialect, place: Place::Top }).map(|_| ())
+/// `Unwritable`; `to` then holds an incomplete element.
+pub fn write_value<T: Serialize + ?Sized>(
+    to: &mut Vec<u8>,
+    value: &T,
+    dialect: XmlRpcDialect,
+) -> Result<(), Unwritable> {
+    value.serialize(XmlRpcWriter { to, dialect, place: ValuePosition::Top }).map(|_| ())
 }
 
-/// Where a value stands, which decides what nothing looks like.
+/// The position of a value, which decides how nil is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ValuePosition {
     Top,
     Member,
     Item,
 }
 
-/// Whether anything was written.
+/// Whether a value was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
+pub(super) enum WriteOutcome {
     Value,
     Nothing,
 }
 
-struct Writer<'w> {
+struct XmlRpcWriter<'w> {
     to: &'w mut Vec<u8>,
-    dialect: Dialect,
-    place: Place,
+    dialect: XmlRpcDialect,
+    place: ValuePosition,
 }
 
-impl<'w> Writer<'w> {
-    fn element(self, name: &str, content: &str) -> Result<Written, Unwritable> {
+impl<'w> XmlRpcWriter<'w> {
+    fn element(self, name: &str, content: &str) -> Result<WriteOutcome, Unwritable> {
         for part in ["<value><", name, ">", content, "</", name, "></value>"] {
             self.to.extend_from_slice(part.as_bytes());
         }
-        Ok(Written::Value)
+        Ok(WriteOutcome::Value)
     }
 
-    fn text(self, text: &str) -> Result<Written, Unwritable> {
+    fn text(self, text: &str) -> Result<WriteOutcome, Unwritable> {
         self.to.extend_from_slice(b"<value><string>");
         escape::text(self.to, text, self.dialect.characters()).map_err(forbidden)?;
         self.to.extend_from_slice(b"</string></value>");
-        Ok(Written::Value)
+        Ok(WriteOutcome::Value)
     }
 
-    fn integer(self, number: i128) -> Result<Written, Unwritable> {
+    fn integer(self, number: i128) -> Result<WriteOutcome, Unwritable> {
         if i32::try_from(number).is_ok() {
             // Writing to a vector cannot fail.
             let _ = write!(self.to, "<value><int>{number}</int></value>");
-            return Ok(Written::Value);
+            return Ok(WriteOutcome::Value);
         }
         let long = i64::try_from(number).is_ok();
         let digits = number.to_string();
@@ -81,36 +85,36 @@ impl<'w> Writer<'w> {
         }
     }
 
-    /// A number's shortest text that reads back as the same number, never with an exponent.
-    fn double(self, number: f64, shortest: &str) -> Result<Written, Unwritable> {
+    /// Writes the shortest text that reads back as the same number, never with an exponent.
+    fn double(self, number: f64, shortest: &str) -> Result<WriteOutcome, Unwritable> {
         if number.is_finite() {
             let point = if shortest.contains('.') { "" } else { ".0" };
             return self.element("double", &format!("{shortest}{point}"));
         }
         match self.dialect.non_finite {
-            NonFinite::Refuse => Err(Unwritable::new(format!("XML-RPC has no double for {number}"))),
-            NonFinite::Nil => self.nil(),
-            NonFinite::Words if number.is_nan() => self.element("double", "NaN"),
-            NonFinite::Words => self.element("double", if number > 0.0 { "INF" } else { "-INF" }),
+            XmlRpcNonFinite::Refuse => Err(Unwritable::new(format!("XML-RPC has no double for {number}"))),
+            XmlRpcNonFinite::Nil => self.nil(),
+            XmlRpcNonFinite::Words if number.is_nan() => self.element("double", "NaN"),
+            XmlRpcNonFinite::Words => self.element("double", if number > 0.0 { "INF" } else { "-INF" }),
         }
     }
 
-    fn nil(self) -> Result<Written, Unwritable> {
+    fn nil(self) -> Result<WriteOutcome, Unwritable> {
         match self.dialect.nil {
             Nil::Nil => self.to.extend_from_slice(b"<value><nil/></value>"),
             Nil::ExNil => self.to.extend_from_slice(b"<value><ex:nil/></value>"),
-            Nil::Omit if self.place == Place::Member => return Ok(Written::Nothing),
+            Nil::Omit if self.place == ValuePosition::Member => return Ok(WriteOutcome::Nothing),
             Nil::Omit | Nil::Refuse => {
-                return Err(Unwritable::new("XML-RPC has no nil, and this group sends none".to_owned()));
+                return Err(Unwritable::new("XML-RPC has no nil, and this group does not send one".to_owned()));
             }
         }
-        Ok(Written::Value)
+        Ok(WriteOutcome::Value)
     }
 
-    fn date(self, text: &str) -> Result<Written, Unwritable> {
+    fn date(self, text: &str) -> Result<WriteOutcome, Unwritable> {
         let date: DateTime = text.parse().map_err(ser::Error::custom)?;
         if self.dialect.fractions == Fractions::Refuse && date.local.nanosecond() != 0 {
-            return Err(Unwritable::new("a date of XML-RPC has no fraction of a second".to_owned()));
+            return Err(Unwritable::new("a date in XML-RPC cannot have a fraction of a second".to_owned()));
         }
         let zone = time::UtcOffset::from_whole_seconds(i32::from(self.dialect.zone) * 60);
         let moved = zone.ok().and_then(|zone| date.at(zone)).and_then(|moved| moved.basic());
@@ -120,79 +124,79 @@ impl<'w> Writer<'w> {
         self.element("dateTime.iso8601", &moved)
     }
 
-    fn array(self) -> Items<'w> {
+    fn array(self) -> ArrayWriter<'w> {
         self.to.extend_from_slice(b"<value><array><data>");
-        Items { to: self.to, dialect: self.dialect, end: b"</data></array></value>" }
+        ArrayWriter { to: self.to, dialect: self.dialect, end: b"</data></array></value>" }
     }
 
-    fn members(self) -> Members<'w> {
+    fn members(self) -> StructWriter<'w> {
         self.to.extend_from_slice(b"<value><struct>");
-        Members { to: self.to, dialect: self.dialect, end: b"</struct></value>", member: 0 }
+        StructWriter { to: self.to, dialect: self.dialect, end: b"</struct></value>", member: 0 }
     }
 
-    /// A struct of one member, named after a variant, whose value is about to be written.
-    fn variant(self, name: &str) -> Result<Writer<'w>, Unwritable> {
+    /// Begins a struct with one member named after a variant. Its value is written next.
+    fn variant(self, name: &str) -> Result<XmlRpcWriter<'w>, Unwritable> {
         self.to.extend_from_slice(b"<value><struct><member><name>");
         escape::text(self.to, name, self.dialect.characters()).map_err(forbidden)?;
         self.to.extend_from_slice(b"</name>");
-        Ok(Writer { place: Place::Item, ..self })
+        Ok(XmlRpcWriter { place: ValuePosition::Item, ..self })
     }
 }
 
 const END_OF_VARIANT: &[u8] = b"</member></struct></value>";
 
-impl<'w> Serializer for Writer<'w> {
-    type Ok = Written;
+impl<'w> Serializer for XmlRpcWriter<'w> {
+    type Ok = WriteOutcome;
     type Error = Unwritable;
-    type SerializeSeq = Items<'w>;
-    type SerializeTuple = Items<'w>;
-    type SerializeTupleStruct = Items<'w>;
-    type SerializeTupleVariant = Items<'w>;
-    type SerializeMap = Members<'w>;
-    type SerializeStruct = Members<'w>;
-    type SerializeStructVariant = Members<'w>;
+    type SerializeSeq = ArrayWriter<'w>;
+    type SerializeTuple = ArrayWriter<'w>;
+    type SerializeTupleStruct = ArrayWriter<'w>;
+    type SerializeTupleVariant = ArrayWriter<'w>;
+    type SerializeMap = StructWriter<'w>;
+    type SerializeStruct = StructWriter<'w>;
+    type SerializeStructVariant = StructWriter<'w>;
 
-    fn serialize_bool(self, value: bool) -> Result<Written, Unwritable> {
+    fn serialize_bool(self, value: bool) -> Result<WriteOutcome, Unwritable> {
         self.element("boolean", if value { "1" } else { "0" })
     }
 
-    fn serialize_i8(self, value: i8) -> Result<Written, Unwritable> {
+    fn serialize_i8(self, value: i8) -> Result<WriteOutcome, Unwritable> {
         self.integer(value.into())
     }
 
-    fn serialize_i16(self, value: i16) -> Result<Written, Unwritable> {
+    fn serialize_i16(self, value: i16) -> Result<WriteOutcome, Unwritable> {
         self.integer(value.into())
     }
 
-    fn serialize_i32(self, value: i32) -> Result<Written, Unwritable> {
+    fn serialize_i32(self, value: i32) -> Result<WriteOutcome, Unwritable> {
         self.integer(value.into())
     }
 
-    fn serialize_i64(self, value: i64) -> Result<Written, Unwritable> {
+    fn serialize_i64(self, value: i64) -> Result<WriteOutcome, Unwritable> {
         self.integer(value.into())
     }
 
-    fn serialize_i128(self, value: i128) -> Result<Written, Unwritable> {
+    fn serialize_i128(self, value: i128) -> Result<WriteOutcome, Unwritable> {
         self.integer(value)
     }
 
-    fn serialize_u8(self, value: u8) -> Result<Written, Unwritable> {
+    fn serialize_u8(self, value: u8) -> Result<WriteOutcome, Unwritable> {
         self.integer(value.into())
     }
 
-    fn serialize_u16(self, value: u16) -> Result<Written, Unwritable> {
+    fn serialize_u16(self, value: u16) -> Result<WriteOutcome, Unwritable> {
         self.integer(value.into())
     }
 
-    fn serialize_u32(self, value: u32) -> Result<Written, Unwritable> {
+    fn serialize_u32(self, value: u32) -> Result<WriteOutcome, Unwritable> {
         self.integer(value.into())
     }
 
-    fn serialize_u64(self, value: u64) -> Result<Written, Unwritable> {
+    fn serialize_u64(self, value: u64) -> Result<WriteOutcome, Unwritable> {
         self.integer(value.into())
     }
 
-    fn serialize_u128(self, value: u128) -> Result<Written, Unwritable> {
+    fn serialize_u128(self, value: u128) -> Result<WriteOutcome, Unwritable> {
         match i128::try_from(value) {
             Ok(number) => self.integer(number),
             Err(_) if self.dialect.big_integers == BigIntegers::String => self.text(&value.to_string()),
@@ -203,44 +207,49 @@ impl<'w> Serializer for Writer<'w> {
         }
     }
 
-    fn serialize_f32(self, value: f32) -> Result<Written, Unwritable> {
+    fn serialize_f32(self, value: f32) -> Result<WriteOutcome, Unwritable> {
         self.double(value.into(), &value.to_string())
     }
 
-    fn serialize_f64(self, value: f64) -> Result<Written, Unwritable> {
+    fn serialize_f64(self, value: f64) -> Result<WriteOutcome, Unwritable> {
         self.double(value, &value.to_string())
     }
 
-    fn serialize_char(self, value: char) -> Result<Written, Unwritable> {
+    fn serialize_char(self, value: char) -> Result<WriteOutcome, Unwritable> {
         self.text(value.encode_utf8(&mut [0; 4]))
     }
 
-    fn serialize_str(self, value: &str) -> Result<Written, Unwritable> {
+    fn serialize_str(self, value: &str) -> Result<WriteOutcome, Unwritable> {
         self.text(value)
     }
 
-    fn serialize_bytes(self, value: &[u8]) -> Result<Written, Unwritable> {
+    fn serialize_bytes(self, value: &[u8]) -> Result<WriteOutcome, Unwritable> {
         self.element("base64", &STANDARD.encode(value))
     }
 
-    fn serialize_none(self) -> Result<Written, Unwritable> {
+    fn serialize_none(self) -> Result<WriteOutcome, Unwritable> {
         self.nil()
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Written, Unwritable> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<WriteOutcome, Unwritable> {
         value.serialize(self)
     }
 
     /// An answer must hold a value, so a method that has nothing to say answers an empty string.
-    fn serialize_unit(self) -> Result<Written, Unwritable> {
-        if self.place == Place::Top { self.text("") } else { self.nil() }
+    fn serialize_unit(self) -> Result<WriteOutcome, Unwritable> {
+        if self.place == ValuePosition::Top { self.text("") } else { self.nil() }
     }
 
-    fn serialize_unit_struct(self, _: &'static str) -> Result<Written, Unwritable> {
+    fn serialize_unit_struct(self, _: &'static str) -> Result<WriteOutcome, Unwritable> {
         self.serialize_unit()
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Written, Unwritable> {
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<WriteOutcome, Unwritable> {
         self.text(variant)
     }
 
@@ -248,7 +257,7 @@ impl<'w> Serializer for Writer<'w> {
         self,
         name: &'static str,
         value: &T,
-    ) -> Result<Written, Unwritable> {
+    ) -> Result<WriteOutcome, Unwritable> {
         match name {
             date::TOKEN => self.date(&value.serialize(TextOf)?),
             BINARY => self.element("base64", &value.serialize(TextOf)?),
@@ -262,23 +271,23 @@ impl<'w> Serializer for Writer<'w> {
         _: u32,
         variant: &'static str,
         value: &T,
-    ) -> Result<Written, Unwritable> {
+    ) -> Result<WriteOutcome, Unwritable> {
         let writer = self.variant(variant)?;
-        let Writer { to, dialect, place } = writer;
-        value.serialize(Writer { to, dialect, place })?;
+        let XmlRpcWriter { to, dialect, place } = writer;
+        value.serialize(XmlRpcWriter { to, dialect, place })?;
         to.extend_from_slice(END_OF_VARIANT);
-        Ok(Written::Value)
+        Ok(WriteOutcome::Value)
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Items<'w>, Unwritable> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<ArrayWriter<'w>, Unwritable> {
         Ok(self.array())
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Items<'w>, Unwritable> {
+    fn serialize_tuple(self, _: usize) -> Result<ArrayWriter<'w>, Unwritable> {
         Ok(self.array())
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items<'w>, Unwritable> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<ArrayWriter<'w>, Unwritable> {
         Ok(self.array())
     }
 
@@ -288,16 +297,16 @@ impl<'w> Serializer for Writer<'w> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Items<'w>, Unwritable> {
+    ) -> Result<ArrayWriter<'w>, Unwritable> {
         let items = self.variant(variant)?.array();
-        Ok(Items { end: b"</data></array></value></member></struct></value>", ..items })
+        Ok(ArrayWriter { end: b"</data></array></value></member></struct></value>", ..items })
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Members<'w>, Unwritable> {
+    fn serialize_map(self, _: Option<usize>) -> Result<StructWriter<'w>, Unwritable> {
         Ok(self.members())
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'w>, Unwritable> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<StructWriter<'w>, Unwritable> {
         Ok(self.members())
     }
 
@@ -307,41 +316,41 @@ impl<'w> Serializer for Writer<'w> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Members<'w>, Unwritable> {
+    ) -> Result<StructWriter<'w>, Unwritable> {
         let members = self.variant(variant)?.members();
-        Ok(Members { end: b"</struct></value></member></struct></value>", ..members })
+        Ok(StructWriter { end: b"</struct></value></member></struct></value>", ..members })
     }
 }
 
-/// The values of an array that is being written.
-pub(super) struct Items<'w> {
+/// Writes the items of an array.
+pub(super) struct ArrayWriter<'w> {
     to: &'w mut Vec<u8>,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
     end: &'static [u8],
 }
 
-impl Items<'_> {
+impl ArrayWriter<'_> {
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
-        value.serialize(Writer { to: self.to, dialect: self.dialect, place: Place::Item }).map(|_| ())
+        value.serialize(XmlRpcWriter { to: self.to, dialect: self.dialect, place: ValuePosition::Item }).map(|_| ())
     }
 
-    fn finish(self) -> Result<Written, Unwritable> {
+    fn finish(self) -> Result<WriteOutcome, Unwritable> {
         self.to.extend_from_slice(self.end);
-        Ok(Written::Value)
+        Ok(WriteOutcome::Value)
     }
 }
 
 macro_rules! array_like {
     ($($part:ident $method:ident,)*) => {$(
-        impl ser::$part for Items<'_> {
-            type Ok = Written;
+        impl ser::$part for ArrayWriter<'_> {
+            type Ok = WriteOutcome;
             type Error = Unwritable;
 
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
                 self.item(value)
             }
 
-            fn end(self) -> Result<Written, Unwritable> {
+            fn end(self) -> Result<WriteOutcome, Unwritable> {
                 self.finish()
             }
         }
@@ -355,20 +364,20 @@ array_like! {
     SerializeTupleVariant serialize_field,
 }
 
-/// The members of a struct that is being written.
-pub(super) struct Members<'w> {
+/// Writes the members of a struct.
+pub(super) struct StructWriter<'w> {
     to: &'w mut Vec<u8>,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
     end: &'static [u8],
-    /// Where the member that is being written begins, to take it back if its value is left out.
+    /// The offset of the current member, which is removed again if its value is left out.
     member: usize,
 }
 
-impl Members<'_> {
+impl StructWriter<'_> {
     fn name(&mut self, name: &str) -> Result<(), Unwritable> {
         self.member = self.to.len();
         self.to.extend_from_slice(b"<member><name>");
-        // A name that is changed may become another's.
+        // Replacing or dropping a character could make two names equal.
         let exact = Characters { control: Control::Refuse, ..self.dialect.characters() };
         escape::text(self.to, name, exact).map_err(forbidden)?;
         self.to.extend_from_slice(b"</name>");
@@ -376,21 +385,21 @@ impl Members<'_> {
     }
 
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
-        match value.serialize(Writer { to: self.to, dialect: self.dialect, place: Place::Member })? {
-            Written::Value => self.to.extend_from_slice(b"</member>"),
-            Written::Nothing => self.to.truncate(self.member),
+        match value.serialize(XmlRpcWriter { to: self.to, dialect: self.dialect, place: ValuePosition::Member })? {
+            WriteOutcome::Value => self.to.extend_from_slice(b"</member>"),
+            WriteOutcome::Nothing => self.to.truncate(self.member),
         }
         Ok(())
     }
 
-    fn finish(self) -> Result<Written, Unwritable> {
+    fn finish(self) -> Result<WriteOutcome, Unwritable> {
         self.to.extend_from_slice(self.end);
-        Ok(Written::Value)
+        Ok(WriteOutcome::Value)
     }
 }
 
-impl ser::SerializeMap for Members<'_> {
-    type Ok = Written;
+impl ser::SerializeMap for StructWriter<'_> {
+    type Ok = WriteOutcome;
     type Error = Unwritable;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unwritable> {
@@ -401,15 +410,15 @@ impl ser::SerializeMap for Members<'_> {
         self.value(value)
     }
 
-    fn end(self) -> Result<Written, Unwritable> {
+    fn end(self) -> Result<WriteOutcome, Unwritable> {
         self.finish()
     }
 }
 
 macro_rules! struct_like {
     ($($part:ident)*) => {$(
-        impl ser::$part for Members<'_> {
-            type Ok = Written;
+        impl ser::$part for StructWriter<'_> {
+            type Ok = WriteOutcome;
             type Error = Unwritable;
 
             fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Unwritable> {
@@ -417,7 +426,7 @@ macro_rules! struct_like {
                 self.value(value)
             }
 
-            fn end(self) -> Result<Written, Unwritable> {
+            fn end(self) -> Result<WriteOutcome, Unwritable> {
                 self.finish()
             }
         }
@@ -428,8 +437,8 @@ struct_like! { SerializeStruct SerializeStructVariant }
 
 fn too_large(digits: &str, policy: BigIntegers) -> Unwritable {
     Unwritable::new(match policy {
-        BigIntegers::Refuse => format!("the integer {digits} is beyond the 32 bits that XML-RPC has"),
-        BigIntegers::Double => format!("the integer {digits} is beyond 2^53, and no double holds it for sure"),
+        BigIntegers::Refuse => format!("the integer {digits} is beyond the 32 bits of XML-RPC"),
+        BigIntegers::Double => format!("the integer {digits} is beyond 2^53, where doubles are not exact"),
         BigIntegers::I8 | BigIntegers::ExI8 | BigIntegers::String => format!("the integer {digits} is beyond 64 bits"),
     })
 }

@@ -1,27 +1,27 @@
-//! The reader for any XML there is, by way of roxmltree; it also words what is wrong with a document.
+//! The reader for any XML, based on roxmltree. It reports what is wrong with a document.
 
 use std::borrow::Cow;
 
-use super::document::{Document, Root};
-use super::scalar::Scalar;
+use super::document::{Root, XmlRpcDocument};
+use super::scalar::XmlRpcScalar;
 use crate::codec::Limits;
-use crate::codec::tape::{Node, Tape};
+use crate::codec::tape::{Tape, TapeNode};
 use crate::codec::xml::Reading;
-use crate::codec::xml::tree::{Element, Tree, misplaced, shape, syntax};
+use crate::codec::xml::tree::{Element, XmlTree, misplaced, shape, syntax};
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 
 /// The namespace of Apache's extension types.
 pub(super) const APACHE: &str = "http://ws.apache.org/xmlrpc/namespaces/extensions";
 
-/// Reads a document that the census has let pass, whose root element begins at `root`.
-pub(super) fn read(text: &str, root: usize, reading: Reading, limits: Limits) -> Result<Document<'_>, Fault> {
-    match Tree::read_any(text, limits) {
-        Ok(xml) => Reader { reading, limits, tape: Tape::default() }.document(&xml),
+/// Reads a document that has passed the census. Its root element begins at `root`.
+pub(super) fn read(text: &str, root: usize, reading: Reading, limits: Limits) -> Result<XmlRpcDocument<'_>, Fault> {
+    match XmlTree::read_any(text, limits) {
+        Ok(xml) => TreeXmlRpcReader { reading, limits, tape: Tape::default() }.document(&xml),
         Err(roxmltree::Error::UnknownNamespace(prefix, _)) if prefix == "ex" && reading == Reading::Lenient => {
             let declared = declare_apache(text, root);
-            let xml = Tree::read_any(&declared, limits).map_err(|error| syntax(&error, limits))?;
-            let document = Reader { reading, limits, tape: Tape::default() }.document(&xml)?;
+            let xml = XmlTree::read_any(&declared, limits).map_err(|error| syntax(&error, limits))?;
+            let document = TreeXmlRpcReader { reading, limits, tape: Tape::default() }.document(&xml)?;
             Ok(document.into_owned())
         }
         Err(error) => Err(syntax(&error, limits)),
@@ -36,14 +36,14 @@ fn declare_apache(text: &str, root: usize) -> String {
     format!("{before}{name} xmlns:ex=\"{APACHE}\"{rest}")
 }
 
-struct Reader<'a> {
+struct TreeXmlRpcReader<'a> {
     reading: Reading,
     limits: Limits,
     tape: Tape<'a>,
 }
 
-impl<'a> Reader<'a> {
-    fn document(mut self, xml: &Tree<'a>) -> Result<Document<'a>, Fault> {
+impl<'a> TreeXmlRpcReader<'a> {
+    fn document(mut self, xml: &XmlTree<'a>) -> Result<XmlRpcDocument<'a>, Fault> {
         let root = xml.root().ok_or_else(|| shape("there is no element in the document"))?;
         let says = match root.name() {
             "methodCall" => self.call(root)?,
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
                 )));
             }
         };
-        Ok(Document { root: says, tape: self.tape })
+        Ok(XmlRpcDocument { root: says, tape: self.tape })
     }
 
     fn call(&mut self, root: Element<'_, 'a>) -> Result<Root<'a>, Fault> {
@@ -77,17 +77,17 @@ impl<'a> Reader<'a> {
                 self.params(params)?;
                 match self.tape.values().len() {
                     0 | 1 => Ok(Root::Answer),
-                    _ => Err(shape("`methodResponse` holds one value, not several")),
+                    _ => Err(shape("`methodResponse` must hold one value, not several")),
                 }
             }
             [None, Some(fault)] => {
                 self.only_value(fault)?;
                 match self.tape.values().all(|value| value.is_struct()) {
                     true => Ok(Root::Fault),
-                    false => Err(shape("`fault` holds a struct, and this is something else")),
+                    false => Err(shape("`fault` must hold a struct")),
                 }
             }
-            _ => Err(shape("`methodResponse` holds either `params` or `fault`")),
+            _ => Err(shape("`methodResponse` must hold either `params` or `fault`")),
         }
     }
 
@@ -110,11 +110,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A `value`; `depth` arrays and structs are open around it.
+    /// A `value`; `depth` arrays and structs enclose it.
     fn value(&mut self, value: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
         let mut typed = value.elements();
         let Some(element) = typed.next() else {
-            self.tape.push(Node::Text(value.text()?));
+            self.tape.push(TapeNode::Text(value.text()?));
             return Ok(());
         };
         if typed.next().is_some() {
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
             "array" if !apache => self.array(element, self.deeper(depth)?),
             "struct" if !apache => self.members(element, self.deeper(depth)?),
             word => {
-                let scalar = if apache { Scalar::of_apache(word) } else { Scalar::named(word.as_bytes()) };
+                let scalar = if apache { XmlRpcScalar::of_apache(word) } else { XmlRpcScalar::named(word.as_bytes()) };
                 let scalar = scalar.ok_or_else(|| shape(format!("there is no type `{}`", abridge(word))))?;
                 self.tape.push(scalar.read(element.text()?, self.reading)?);
                 Ok(())
@@ -163,14 +163,14 @@ impl<'a> Reader<'a> {
             let [name, value] = self.children(member, ["name", "value"])?;
             let name = name.ok_or_else(|| shape("`member` has no `name`"))?;
             let value = value.ok_or_else(|| shape("`member` has no `value`"))?;
-            self.tape.push(Node::Text(name.text()?));
+            self.tape.push(TapeNode::Text(name.text()?));
             self.value(value, depth)?;
             members += 1;
         }
         self.tape.close_struct(opened, members)
     }
 
-    /// The children of these names, each at most once; others are passed over or refused, as the reading says.
+    /// The children with these names, each at most once. Other children are ignored or refused, by [`Reading`].
     fn children<'x, const N: usize>(
         &self,
         parent: Element<'x, 'a>,
@@ -189,8 +189,8 @@ impl<'a> Reader<'a> {
         Ok(found)
     }
 
-    /// An element that does not belong where it is. Inside a value it would be part of the data, and one of
-    /// XML-RPC's own would be data in the wrong place; anything else is noise.
+    /// Handles an unexpected element. It is refused inside a value, where it could be data, and if it is one of XML-RPC's
+    /// own elements, which would be data in the wrong place. Lenient reading ignores it otherwise.
     fn unknown(&self, parent: Element<'_, 'a>, name: &str) -> Result<(), Fault> {
         let parent = parent.name();
         let outside_values = matches!(parent, "methodCall" | "methodResponse" | "params" | "param" | "fault");
@@ -217,7 +217,7 @@ fn trimmed(name: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Whether this is the name of an element in which a call's data may stand.
+/// Whether this is the name of one of XML-RPC's own elements.
 fn is_own(name: &str) -> bool {
     let holds = matches!(
         name,
@@ -233,5 +233,5 @@ fn is_own(name: &str) -> bool {
             | "struct"
             | "member"
     );
-    holds || Scalar::named(name.as_bytes()).is_some() || Scalar::of_apache(name).is_some()
+    holds || XmlRpcScalar::named(name.as_bytes()).is_some() || XmlRpcScalar::of_apache(name).is_some()
 }

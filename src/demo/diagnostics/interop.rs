@@ -1,4 +1,4 @@
-//! The interopEchoTests: methods that answer what they are given, one for each type.
+//! The interopEchoTests suite: one method for each type, which returns its parameter.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::model::date::DateTime;
 use crate::model::value::{Binary, Value};
 use crate::service::local::Builder;
 
-/// Declares a record of one parameter, whose documentation is its method's.
+/// Declares a struct with one parameter. Its doc comment becomes the method's documentation.
 macro_rules! records {
     ($($(#[doc = $doc:literal])+ $record:ident: $kind:ty, $of_what:literal;)*) => {$(
         $(#[doc = $doc])+
@@ -22,29 +22,29 @@ macro_rules! records {
 }
 
 records! {
-    /// Answers a value of any type.
+    /// Returns a value of any type.
     EchoValue: Value, "Any value.";
-    /// Answers a string.
+    /// Returns a string.
     EchoString: String, "Any string.";
-    /// Answers an integer.
+    /// Returns an integer.
     EchoInteger: i64, "An integer of at most 64 bits.";
-    /// Answers a truth value.
+    /// Returns a truth value.
     EchoBoolean: bool, "True or false.";
-    /// Answers a floating-point number.
+    /// Returns a floating-point number.
     EchoFloat: f64, "Any finite number.";
-    /// Answers a struct.
+    /// Returns a struct.
     EchoStruct: BTreeMap<String, Value>, "A struct of any members.";
-    /// Answers a date and time.
+    /// Returns a date and time.
     EchoDate: DateTime, "A date and time, with a zone or without one.";
-    /// Answers bytes.
+    /// Returns bytes.
     EchoBase64: Binary, "Any bytes.";
-    /// Answers an array of strings.
+    /// Returns an array of strings.
     EchoStringArray: Vec<String>, "Any strings.";
-    /// Answers an array of integers.
+    /// Returns an array of integers.
     EchoIntegerArray: Vec<i64>, "Integers of at most 64 bits.";
-    /// Answers an array of floating-point numbers.
+    /// Returns an array of floating-point numbers.
     EchoFloatArray: Vec<f64>, "Any finite numbers.";
-    /// Answers an array of structs.
+    /// Returns an array of structs.
     EchoStructArray: Vec<BTreeMap<String, Value>>, "Structs of any members.";
 }
 
@@ -85,7 +85,7 @@ pub(super) fn add(builder: Builder<()>) -> Builder<()> {
 #[derive(Deserialize, JsonSchema)]
 struct WhichToolkit {}
 
-/// Takes no parameters and answers an integer.
+/// Takes no parameters and returns an integer.
 #[derive(Deserialize, JsonSchema)]
 struct NoInParams {}
 
@@ -93,7 +93,7 @@ struct NoInParams {}
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Toolkit {
-    /// Where its source and documentation are; empty where nobody has published it.
+    /// The URL of its source and documentation; empty if it is not published.
     toolkit_docs_url: &'static str,
     /// Its name.
     toolkit_name: &'static str,

@@ -1,4 +1,4 @@
-//! Methods against which a client library is checked: two public test suites, and two methods for load scripts.
+//! Methods for testing client libraries: two public test suites, and two methods for load tests.
 
 mod interop;
 #[cfg(test)]
@@ -14,10 +14,10 @@ use crate::service::local::{Local, RegistrationError};
 /// The service of kind `diagnostics`: `validator1.*`, `interopEchoTests.*`, `count` and `echo`.
 ///
 /// # Errors
-/// Never, unless two of its methods are given one name.
+/// If two methods had the same name, which a unit test excludes.
 pub fn diagnostics() -> Result<Local, RegistrationError> {
     let builder = Local::new("Diagnostics", ()).about(
-        "Checks an XML-RPC client: the eight methods of the validator1 suite, the interopEchoTests, which answer what \
+        "Checks an XML-RPC client: the eight methods of the validator1 suite, the interopEchoTests, which return what \
          they are given, and `count` and `echo` for measuring.",
     );
     let builder = interop::add(validator::add(builder));
@@ -29,14 +29,14 @@ pub fn diagnostics() -> Result<Local, RegistrationError> {
         .build()
 }
 
-/// Reads every value of an array and answers how many there are.
+/// Reads every value of an array and returns how many there are.
 #[derive(Deserialize, JsonSchema)]
 struct Count {
     /// Values of any types.
     array: Vec<Value>,
 }
 
-/// Answers the value it is given.
+/// Returns the value it is given.
 #[derive(Deserialize, JsonSchema)]
 struct Echo {
     /// A value of any type.

@@ -1,4 +1,4 @@
-//! Each method called directly, and through XML-RPC what JSON has no types for.
+//! Calls each method directly, and through XML-RPC for types that JSON does not have.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::codec::json;
-use crate::codec::xmlrpc::{BigIntegers, Dialect, Nil};
+use crate::codec::xmlrpc::{BigIntegers, Nil, XmlRpcDialect};
 use crate::model::fault::{Fault, Kind};
 use crate::protocol::frontend::{Frontend as _, GroupRequest};
 use crate::protocol::xmlrpc::server::XmlRpc;
@@ -24,14 +24,14 @@ async fn call_with(method: &str, args: &RawValue) -> Result<Json, Fault> {
     let answer = service.call(Call::new(method, Args::Json(args), &Context::default())).await?;
     let Output::One(value) = answer else { panic!("no method here answers rows") };
     let mut text = Vec::new();
-    value.encode(Format::Json(json::Dialect::default()), &mut text).unwrap();
+    value.encode(Format::Json(json::JsonDialect::default()), &mut text).unwrap();
     Ok(serde_json::from_slice(&text).unwrap())
 }
 
-/// What the group answers over XML-RPC, as it stands between `<params>` and its end.
+/// The content of `<methodResponse>` for a call over XML-RPC.
 async fn answer(method: &str, params: &str) -> String {
     let body = format!("<methodCall><methodName>{method}</methodName><params>{params}</params></methodCall>");
-    let dialect = Dialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..Dialect::default() };
+    let dialect = XmlRpcDialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..XmlRpcDialect::default() };
     let frontend = XmlRpc { dialect, ..XmlRpc::default() };
     let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
     let service: Arc<dyn RpcService> = Arc::new(diagnostics().unwrap());
@@ -44,14 +44,14 @@ async fn answer(method: &str, params: &str) -> String {
     rest.split_once("</methodResponse>").unwrap().0.to_owned()
 }
 
-/// Asserts that a method answers over XML-RPC the value it is given.
+/// Asserts that a method returns its parameter over XML-RPC.
 async fn assert_echoed(method: &str, value: &str) {
     let param = format!("<param><value>{value}</value></param>");
     assert_eq!(answer(method, &param).await, format!("<params>{param}</params>"), "{method}");
 }
 
 #[tokio::test]
-async fn the_validator_suite_answers_as_it_should() {
+async fn the_validator_suite_returns_the_expected_results() {
     let stooges = |moe, larry, curly| json!({ "moe": moe, "larry": larry, "curly": curly, "shemp": "none" });
     let strings: Vec<_> = (0..150).map(|at| format!("s{at}")).collect();
     for (method, args, expected) in [
@@ -91,7 +91,7 @@ async fn the_validator_suite_answers_as_it_should() {
 }
 
 #[tokio::test]
-async fn the_validator_suite_refuses_what_it_cannot_answer() {
+async fn the_validator_suite_refuses_invalid_parameters() {
     for (method, args) in [
         ("moderateSizeArrayCheck", json!([[]])),
         ("easyStructTest", json!([{ "moe": 1, "larry": 2 }])),
@@ -105,7 +105,7 @@ async fn the_validator_suite_refuses_what_it_cannot_answer() {
 }
 
 #[tokio::test]
-async fn the_echo_suite_answers_what_it_is_given() {
+async fn the_echo_suite_returns_its_parameter() {
     for (method, value) in [
         ("echoValue", json!({ "any": [1, null, "thing"] })),
         ("echoString", json!("<&>\r\n é")),
@@ -148,7 +148,7 @@ async fn the_methods_without_parameters_take_none() {
 async fn counting_reads_every_value() {
     assert_eq!(call("count", json!([[1, "two", [3, 4], {}]])).await, Ok(json!(4)));
     assert_eq!(call("count", json!([[]])).await, Ok(json!(0)));
-    // The last value is beyond all doubles, which nobody finds who does not read it.
+    // The last value is larger than any double, which only a reader of every value notices.
     let raw = RawValue::from_string("[[1, { \"deep\": [1e999] }]]".to_owned()).unwrap();
     assert!(call_with("count", &raw).await.is_err());
     assert_eq!(call("count", json!([7])).await.unwrap_err().kind, Kind::BadParams);
@@ -156,7 +156,7 @@ async fn counting_reads_every_value() {
 }
 
 #[tokio::test]
-async fn every_type_of_xml_rpc_comes_back_as_it_was() {
+async fn every_type_of_xml_rpc_is_returned_unchanged() {
     for value in [
         "<dateTime.iso8601>19980717T14:08:55</dateTime.iso8601>",
         "<base64>AAH/</base64>",
@@ -185,7 +185,7 @@ async fn many_types_come_back_as_an_array_of_them() {
 }
 
 #[tokio::test]
-async fn text_is_no_date_and_no_bytes() {
+async fn text_is_neither_a_date_nor_bytes() {
     for method in ["echoDate", "echoBase64"] {
         let text = answer(&format!("interopEchoTests.{method}"), "<param><value>no!</value></param>").await;
         assert!(text.contains("<int>-32602</int>"), "{method}: {text}");

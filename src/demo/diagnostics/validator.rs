@@ -1,4 +1,4 @@
-//! The eight methods of the validator1 suite, by which XML-RPC servers and clients have been checked since 1998.
+//! The eight methods of the validator1 suite, which has been used to test XML-RPC implementations since 1998.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub(super) fn add(builder: Builder<()>) -> Builder<()> {
         .safe()
 }
 
-/// Three numbers; other members are passed over.
+/// Three numbers; other members are ignored.
 #[derive(Deserialize, JsonSchema)]
 struct Stooges {
     /// The first.
@@ -48,7 +48,7 @@ impl Stooges {
     }
 }
 
-/// Answers the sum of all the members named `curly`.
+/// Returns the sum of all the members named `curly`.
 #[derive(Deserialize, JsonSchema)]
 struct ArrayOfStructs {
     /// Structs, each with at least the members `moe`, `larry` and `curly`.
@@ -92,21 +92,21 @@ fn count_the_entities(CountTheEntities { text }: &CountTheEntities) -> Entities 
     }
 }
 
-/// Answers the sum of the members `moe`, `larry` and `curly`.
+/// Returns the sum of the members `moe`, `larry` and `curly`.
 #[derive(Deserialize, JsonSchema)]
 struct EasyStruct {
     /// A struct with at least these members.
     stooges: Stooges,
 }
 
-/// Answers the struct it is given.
+/// Returns the struct it is given.
 #[derive(Deserialize, JsonSchema)]
 struct EchoStruct {
     /// A struct of any members.
     members: BTreeMap<String, Value>,
 }
 
-/// Answers an array of the six values it is given.
+/// Returns an array of the six values it is given.
 #[derive(Deserialize, JsonSchema)]
 struct ManyTypes {
     /// An integer.
@@ -128,7 +128,7 @@ fn many_types(many: ManyTypes) -> (i32, bool, String, f64, DateTime, Binary) {
     (number, boolean, string, double, date_time, base64)
 }
 
-/// Answers the first string of an array with the last one behind it.
+/// Returns the first string of an array with the last one behind it.
 #[derive(Deserialize, JsonSchema)]
 struct ModerateSizeArray {
     /// Strings, at least one; the suite sends between 100 and 200.
@@ -143,7 +143,7 @@ fn moderate_size_array(ModerateSizeArray { strings }: &ModerateSizeArray) -> Res
     }
 }
 
-/// Answers the sum of `moe`, `larry` and `curly` on the first of April 2000 in a calendar of nested structs.
+/// Returns the sum of `moe`, `larry` and `curly` on the first of April 2000 in a calendar of nested structs.
 #[derive(Deserialize, JsonSchema)]
 struct NestedStruct {
     /// A struct of years, each a struct of months, each a struct of days.
@@ -174,7 +174,7 @@ struct Days {
     day: Stooges,
 }
 
-/// Answers ten, a hundred and a thousand times a number.
+/// Returns ten, a hundred and a thousand times a number.
 #[derive(Deserialize, JsonSchema)]
 struct SimpleStructReturn {
     /// The number.

@@ -1,4 +1,4 @@
-//! Where randomness comes from: the operating system, or a seed for those who want the same spins again.
+//! The source of randomness: the operating system, or a seed for reproducible spins.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,26 +6,26 @@ use rand::{Rng, SeedableRng, rngs::ChaCha20Rng};
 
 use crate::demo::wheel::Pockets;
 
-/// Where the random words come from that decide where the ball lands.
+/// The source of the random words that decide where the ball lands.
 #[derive(Debug, Default)]
 pub enum Chance {
-    /// A cryptographic generator for each thread, seeded and reseeded by the operating system: no lock, no order, and
-    /// nobody can know the next spin.
+    /// A cryptographic generator for each thread, seeded and reseeded by the operating system. Spins take no lock, and are
+    /// unpredictable.
     #[default]
     Entropy,
-    /// The same sequence of spins whenever the process starts: for tests and for teaching only, never where anything is
-    /// at stake, for whoever knows the seed knows every spin.
+    /// The same sequence of spins after every start. For tests and teaching only: with the seed, every spin can be
+    /// predicted.
     Seeded(Seeded),
 }
 
-/// A reproducible sequence of random words, one for each spin, whoever asks for it.
+/// A reproducible sequence of random words, one for each spin.
 ///
 /// Word number `p` (from 0) is the 32-bit little-endian word `p` of the ChaCha20 key stream whose key is the seed as 8
-/// little-endian bytes followed by 24 zero bytes and whose nonce is zero, so that other languages can follow it. For a
-/// word that the wheel refuses, spin `p` goes on with the words of nonce `p + 1`, from their beginning, so that no spin
-/// depends on another one.
+/// little-endian bytes followed by 24 zero bytes, and whose nonce is zero. Programs in other languages can reproduce it. If
+/// the wheel rejects a word, spin `p` continues with the words of nonce `p + 1`, from the first one, so that no spin
+/// depends on another.
 ///
-/// Threads take positions by adding to one counter and never wait for each other; together they see each spin once.
+/// Threads reserve positions with one atomic counter and never wait for each other. Each spin is made once.
 #[derive(Debug)]
 pub struct Seeded {
     seed: u64,
@@ -33,11 +33,11 @@ pub struct Seeded {
     next: AtomicU64,
 }
 
-/// The random words of some spins in a row; they may go from thread to thread between two batches.
+/// The random words of consecutive spins. It may move to another thread between two batches.
 #[derive(Clone, Debug)]
-pub(super) enum Words {
+pub(super) enum RandomWords {
     Entropy,
-    /// The next spin's word is the one at this position.
+    /// Reproducible words; the next spin uses the word at this position.
     Seeded {
         seed: u64,
         position: u64,
@@ -45,24 +45,24 @@ pub(super) enum Words {
 }
 
 impl Chance {
-    /// The reproducible sequence of this seed, from its beginning.
+    /// The reproducible sequence of this seed, from the start.
     pub fn seeded(seed: u64) -> Self {
         Self::Seeded(Seeded { seed, next: AtomicU64::new(0) })
     }
 
-    /// The words for the next `spins` spins, which nobody else gets.
-    pub(super) fn words(&self, spins: u64) -> Words {
+    /// Reserves the words for the next `spins` spins.
+    pub(super) fn words(&self, spins: u64) -> RandomWords {
         match self {
-            Self::Entropy => Words::Entropy,
+            Self::Entropy => RandomWords::Entropy,
             Self::Seeded(Seeded { seed, next }) => {
-                Words::Seeded { seed: *seed, position: next.fetch_add(spins, Ordering::Relaxed) }
+                RandomWords::Seeded { seed: *seed, position: next.fetch_add(spins, Ordering::Relaxed) }
             }
         }
     }
 }
 
-impl Words {
-    /// Spins once for each of `landed` and puts the indices of the pockets there.
+impl RandomWords {
+    /// Spins once for each item of `landed`, and stores the pockets' indices in it.
     pub(super) fn spin(&mut self, pockets: &Pockets, landed: &mut [usize]) {
         match self {
             Self::Entropy => {
@@ -89,7 +89,7 @@ fn land(pockets: &Pockets, words: &mut impl Rng) -> usize {
     }
 }
 
-/// The key stream of a seed and a nonce, from the word at `position` on.
+/// The key stream of a seed and a nonce, starting with the word at `position`.
 fn stream(seed: u64, nonce: u64, position: u64) -> ChaCha20Rng {
     let mut key = [0; 32];
     for (byte, of_seed) in key.iter_mut().zip(seed.to_le_bytes()) {

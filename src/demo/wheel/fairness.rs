@@ -1,19 +1,19 @@
-//! Whether the wheels are fair: statistical tests of every family, and proof that the tests find a wheel that is not.
+//! Statistical tests that every wheel family is fair, and tests that an unfair wheel would be detected.
 
 use std::thread;
 
-use crate::demo::wheel::{Chance, Family, House, HousePocket, Table};
+use crate::demo::wheel::{Chance, Family, House, HousePocket, WheelTable};
 
-/// Spins enough to see a bias of a few parts in a thousand.
+/// Enough spins to detect a bias of a few parts per thousand.
 const MANY: u64 = 1_000_000;
 
-/// Spins enough to see a bias of a part in a hundred, where an optimiser does not help.
+/// Enough spins to detect a bias of one percent, for builds without optimization.
 const SOME: u64 = 200_000;
 
-/// How likely a test is to find fault with a sound wheel; where the spins are seeded, it does so always or never.
+/// The false-positive rate of a test with seeded spins, whose outcome is the same in every run.
 const SEEDED: f64 = 1e-4;
 
-/// The same where each run has other spins, and none should fail in anybody's lifetime.
+/// The false-positive rate of a test with random spins, so low that no run should ever fail by chance.
 const UNSEEDED: f64 = 1e-9;
 
 const NONE: [&str; 0] = [];
@@ -21,7 +21,7 @@ const NONE: [&str; 0] = [];
 #[test]
 fn every_family_is_fair_by_seed() {
     let judge = |family| {
-        let table = Table::new(family, Chance::seeded(2026));
+        let table = WheelTable::new(family, Chance::seeded(2026));
         assert_eq!(faults(table.draws(MANY), table.pockets().weights(), SEEDED), NONE, "{family:?}");
     };
     thread::scope(|scope| Family::ALL.into_iter().for_each(|family| drop(scope.spawn(move || judge(family)))));
@@ -30,7 +30,7 @@ fn every_family_is_fair_by_seed() {
 #[test]
 fn every_family_is_fair_by_entropy() {
     for family in Family::ALL {
-        let table = Table::new(family, Chance::Entropy);
+        let table = WheelTable::new(family, Chance::Entropy);
         assert_eq!(faults(table.draws(SOME), table.pockets().weights(), UNSEEDED), NONE, "{family:?}");
     }
 }
@@ -39,31 +39,31 @@ fn every_family_is_fair_by_entropy() {
 fn a_house_wheel_obeys_its_weights() {
     let leaving_no_word_over = vec![1 << 31, 1 << 30, (1 << 30) - 1];
     for weights in [(1..=12).collect(), vec![90, 1, 9], leaving_no_word_over] {
-        let table = Table::new(house(&weights), Chance::seeded(2026));
+        let table = WheelTable::new(house(&weights), Chance::seeded(2026));
         assert_eq!(faults(table.draws(SOME), &weights, SEEDED), NONE, "{weights:?}");
     }
     let leaving_a_quarter_over = vec![1 << 30, 1 << 30, 1 << 29, 1 << 29];
-    let table = Table::new(house(&leaving_a_quarter_over), Chance::Entropy);
+    let table = WheelTable::new(house(&leaving_a_quarter_over), Chance::Entropy);
     assert_eq!(faults(table.draws(SOME), &leaving_a_quarter_over, UNSEEDED), NONE);
 }
 
 #[test]
-fn a_loaded_wheel_is_found_out() {
+fn a_loaded_wheel_is_detected() {
     let mut loaded = [8; 38];
     (loaded[0], loaded[1]) = (9, 7);
-    let spins = Table::new(house(&loaded), Chance::seeded(2026)).draws(SOME);
+    let spins = WheelTable::new(house(&loaded), Chance::seeded(2026)).draws(SOME);
     assert_eq!(faults(spins, &[1; 38], UNSEEDED).first(), Some(&"pockets"));
 }
 
 #[test]
-fn a_wheel_that_takes_the_remainder_of_a_byte_is_found_out() {
-    let bytes = Table::new(house(&[1; 256]), Chance::seeded(2026)).draws(SOME);
+fn a_wheel_that_takes_the_remainder_of_a_byte_is_detected() {
+    let bytes = WheelTable::new(house(&[1; 256]), Chance::seeded(2026)).draws(SOME);
     assert_eq!(faults(bytes.map(|byte| byte % 38), &[1; 38], UNSEEDED).first(), Some(&"pockets"));
 }
 
 #[test]
-fn a_wheel_that_remembers_is_found_out() {
-    let spins = Table::new(Family::American, Chance::seeded(2026)).draws(SOME).enumerate();
+fn a_wheel_with_memory_is_detected() {
+    let spins = WheelTable::new(Family::American, Chance::seeded(2026)).draws(SOME).enumerate();
     let sticky = spins.scan(0, |last, (at, index)| {
         *last = if at % 20 == 19 { *last } else { index };
         Some(*last)
@@ -72,7 +72,7 @@ fn a_wheel_that_remembers_is_found_out() {
 }
 
 #[test]
-fn a_wheel_that_takes_turns_is_found_out() {
+fn a_wheel_that_alternates_is_detected() {
     let turns = (0..37).cycle().take(200_000);
     assert_eq!(faults(turns, &[1; 37], UNSEEDED), ["serial correlation", "pairs"]);
 }
@@ -99,8 +99,7 @@ fn house(weights: &[u32]) -> House {
     House::new(weights.iter().enumerate().map(pocket).collect(), None).unwrap()
 }
 
-/// The names of the tests in which spins look otherwise than the weights say; each does wrong to a sound wheel with
-/// probability `p`.
+/// The names of the tests that the spins fail. Each test fails for a fair wheel with probability `p`.
 fn faults(spins: impl Iterator<Item = usize>, weights: &[u32], p: f64) -> Vec<&'static str> {
     let total: f64 = weights.iter().copied().map(f64::from).sum();
     let chances: Vec<_> = weights.iter().map(|weight| f64::from(*weight) / total).collect();
@@ -113,19 +112,20 @@ fn faults(spins: impl Iterator<Item = usize>, weights: &[u32], p: f64) -> Vec<&'
     passed.into_iter().filter(|(_, passed)| !passed).map(|(name, _)| name).collect()
 }
 
-/// Chi-square of how often each pocket fell.
+/// Chi-square test of how often the ball landed in each pocket.
 fn pockets_pass(spins: &[usize], chances: &[f64], p: f64) -> bool {
     chi_square_passes(spins.iter().copied(), chances, p)
 }
 
-/// Chi-square of how often each pocket was followed by each pocket, in pairs that do not overlap.
+/// Chi-square test of how often each pocket followed each pocket, in pairs that do not overlap.
 fn pairs_pass(spins: &[usize], chances: &[f64], p: f64) -> bool {
     let both: Vec<_> = chances.iter().flat_map(|first| chances.iter().map(move |second| first * second)).collect();
     let pairs = spins.as_chunks().0.iter().map(|[first, second]| first * chances.len() + second);
     chi_square_passes(pairs, &both, p)
 }
 
-/// The correlation of each spin's index with the next one's, which of `n` independent spins is normal with variance 1/n.
+/// Test of the correlation between each spin's index and the next; for `n` independent spins it is normal with variance
+/// 1/n.
 fn serial_passes(spins: &[usize], chances: &[f64], p: f64) -> bool {
     let mean: f64 = chances.iter().enumerate().map(|(index, chance)| index as f64 * chance).sum();
     let deviation = |index: usize| index as f64 - mean;
@@ -144,13 +144,13 @@ fn chi_square_passes(outcomes: impl Iterator<Item = usize>, chances: &[f64], p: 
     statistic < chi_square_quantile((chances.len() - 1) as f64, p)
 }
 
-/// What a chi-square variable exceeds with probability `p`, by Wilson and Hilferty's cube of a normal one.
+/// The value that a chi-square variable exceeds with probability `p`, by the Wilson-Hilferty approximation.
 fn chi_square_quantile(freedom: f64, p: f64) -> f64 {
     let spread = 2.0 / (9.0 * freedom);
     freedom * (1.0 - spread + normal_quantile(p) * spread.sqrt()).powi(3)
 }
 
-/// What a standard normal variable exceeds with probability `p`, by bisection.
+/// The value that a standard normal variable exceeds with probability `p`, by bisection.
 fn normal_quantile(p: f64) -> f64 {
     let (mut low, mut high) = (0.5, 40.0);
     for _ in 0..60 {

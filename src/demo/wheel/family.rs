@@ -1,10 +1,10 @@
-//! The wheel families that everybody knows, as data: the order of the numbers and the words of the language.
+//! The well-known wheel families as data: the order of the numbers and the words of the language.
 
 use std::sync::OnceLock;
 
 use crate::demo::wheel::{Pocket, Pockets, Wheel};
 
-/// A wheel that is built in. All its pockets are equally likely.
+/// A built-in wheel. All its pockets are equally likely.
 ///
 /// ```
 /// use croupier::demo::wheel::{Family, Wheel};
@@ -19,14 +19,14 @@ pub enum Family {
     American,
     /// `european`: 0 and 1 to 36.
     European,
-    /// `french`: the European wheel with its answers in French.
+    /// `french`: the European wheel with results in French.
     French,
-    /// `triple-zero`: 0, 000, 00 and then the rest of the European wheel.
+    /// `triple-zero`: 0, 000, 00, followed by the rest of the European wheel.
     TripleZero,
     /// `mini`: 0 and 1 to 12, high from 7.
     ///
-    /// Makers of small wheels agree on no order. This one is the project's own, in the manner of the European wheel:
-    /// red and black take turns, and in one half the reds are the high numbers, in the other the blacks.
+    /// There is no standard order for small wheels. This order is the project's own and resembles the European wheel: red
+    /// and black alternate, the reds are high numbers in one half of the wheel and the blacks in the other.
     Mini,
 }
 
@@ -34,12 +34,12 @@ impl Family {
     /// Every family.
     pub const ALL: [Self; 5] = [Self::American, Self::European, Self::French, Self::TripleZero, Self::Mini];
 
-    /// The family of this name.
+    /// The family with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|family| family.name() == name)
     }
 
-    /// The name by which a configuration asks for the family.
+    /// The family's name in a configuration.
     pub fn name(self) -> &'static str {
         self.layout().name
     }
@@ -70,12 +70,12 @@ struct Layout {
     /// The numbers clockwise from the 0.
     order: &'static str,
     high_from: u8,
-    words: &'static Words,
+    words: &'static Vocabulary,
     pockets: OnceLock<Pockets>,
 }
 
-/// What a language calls the qualities of a pocket.
-struct Words {
+/// The words of one language for the properties of a pocket.
+struct Vocabulary {
     red: &'static str,
     black: &'static str,
     green: &'static str,
@@ -86,7 +86,7 @@ struct Words {
     zero: &'static str,
 }
 
-static ENGLISH: Words = Words {
+static ENGLISH: Vocabulary = Vocabulary {
     red: "RED",
     black: "BLACK",
     green: "GREEN",
@@ -97,7 +97,7 @@ static ENGLISH: Words = Words {
     zero: "ZERO",
 };
 
-static IN_FRENCH: Words = Words {
+static IN_FRENCH: Vocabulary = Vocabulary {
     red: "ROUGE",
     black: "NOIR",
     green: "VERT",
@@ -130,7 +130,7 @@ static TRIPLE_ZERO: Layout = Layout::new(
 static MINI: Layout = Layout::new("mini", "0 7 4 12 2 9 6 3 10 1 8 5 11", 7, &ENGLISH);
 
 impl Layout {
-    const fn new(name: &'static str, order: &'static str, high_from: u8, words: &'static Words) -> Self {
+    const fn new(name: &'static str, order: &'static str, high_from: u8, words: &'static Vocabulary) -> Self {
         Self { name, order, high_from, words, pockets: OnceLock::new() }
     }
 
@@ -162,7 +162,7 @@ mod tests {
     use super::{Family, Pocket, Wheel};
 
     /// The rules of roulette, said in other words than the data's: from 1 to 10 and from 19 to 28 the odd numbers are
-    /// red, elsewhere the even ones are.
+    /// red, in all other ranges the even ones are.
     fn by_rule(number: &str, last: u32) -> [&'static str; 3] {
         let value: u32 = number.parse().unwrap();
         let (odd, odd_is_red) = (value % 2 == 1, matches!(value, 1..=10 | 19..=28));

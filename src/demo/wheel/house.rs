@@ -1,4 +1,4 @@
-//! The house wheel: pockets of somebody's own, as a configuration gives them.
+//! The house wheel: a wheel with pockets from the configuration.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -6,18 +6,18 @@ use serde::Deserialize;
 use crate::demo::wheel::{Pocket, Pockets, Wheel};
 use crate::model::option_error::OptionError;
 
-/// A wheel with pockets of one's own.
+/// A wheel with custom pockets.
 #[derive(Clone, Debug)]
 pub struct House {
     pockets: Pockets,
 }
 
-/// One pocket of a house wheel, as it is written in a configuration:
+/// One pocket of a house wheel, as written in a configuration:
 /// `{ number = "7", color = "RED", weight = 2 }`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HousePocket {
-    /// What is written in the pocket, and stands in no other pocket of the wheel: `"0"`, `"00"`, `"36"`, `"JOKER"`.
+    /// The number in the pocket, unique in the wheel: `"0"`, `"00"`, `"36"`, `"JOKER"`.
     pub number: String,
     /// The colour, in any language: `"RED"`.
     pub color: String,

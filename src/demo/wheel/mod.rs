@@ -1,8 +1,8 @@
-//! Roulette wheels: families behind one trait, spun by a generator of one's choice.
+//! Roulette wheels: wheel families behind one trait, and two sources of randomness.
 //!
-//! A [`Wheel`] has [`Pockets`], which know for a random word where the ball lands; a [`Chance`] is where the words come
-//! from; a [`Table`] joins the two and is what a service spins. The wheels themselves are data: the built-in [`Family`]
-//! and the [`House`] wheel from somebody's own configuration, both made from [`WheelOptions`].
+//! A [`Wheel`] has [`Pockets`], which map a random word to the pocket where the ball lands; a [`Chance`] is the source of
+//! these words; a [`WheelTable`] combines the two, and a service spins it. The wheels themselves are data: each built-in
+//! [`Family`], and the [`House`] wheel with pockets from the configuration. [`WheelOptions`] build either.
 
 mod chance;
 mod drawing;
@@ -23,14 +23,14 @@ pub use house::{House, HousePocket};
 pub use options::WheelOptions;
 pub use pocket::{Pocket, Spin};
 pub use pockets::Pockets;
-pub use table::{Draws, Table};
+pub use table::{Draws, WheelTable};
 
 /// A roulette wheel: a name, and pockets around it, in one of which the ball lands.
 ///
 /// A wheel of one's own is its pockets:
 ///
 /// ```
-/// use croupier::demo::wheel::{Chance, Pocket, Pockets, Table, Wheel};
+/// use croupier::demo::wheel::{Chance, Pocket, Pockets, WheelTable, Wheel};
 ///
 /// struct Coin(Pockets);
 ///
@@ -44,7 +44,7 @@ pub use table::{Draws, Table};
 /// }
 ///
 /// let sides = [(Pocket::new("1", "HEADS", "ODD", "LOW"), 1), (Pocket::new("2", "TAILS", "EVEN", "HIGH"), 1)];
-/// let table = Table::new(Coin(Pockets::new(sides).unwrap()), Chance::Entropy);
+/// let table = WheelTable::new(Coin(Pockets::new(sides).unwrap()), Chance::Entropy);
 /// assert!(table.spin() < 2);
 /// ```
 pub trait Wheel: Send + Sync + 'static {

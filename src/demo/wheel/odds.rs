@@ -1,21 +1,21 @@
-//! Exact selection: which of several weights a uniformly random word falls on, without a float and without a bias.
+//! Exact weighted selection by a uniformly random word, without floating point and without bias.
 
 use std::sync::Arc;
 
-/// The weights of some choices, ready for selection.
+/// The weights of the choices, prepared for selection.
 #[derive(Clone, Debug)]
 pub(super) struct Odds {
     weights: Arc<[u32]>,
-    /// The running sums of the weights; none if the weights are all the same.
+    /// The running sums of the weights; `None` if all weights are equal.
     ends: Option<Arc<[u32]>>,
-    /// The number of equal shares into which all words are divided.
+    /// The sum of the weights: the number of equal shares into which the words are divided.
     shares: u64,
-    /// How many words are left over when each share gets the same number of them.
+    /// The remainder of 2^32 divided by the number of shares.
     left_over: u64,
 }
 
 impl Odds {
-    /// None if there is no weight, a weight of zero, or a sum beyond `u32::MAX`.
+    /// `None` if there are no weights, a weight is zero, or the sum exceeds `u32::MAX`.
     pub(super) fn new(weights: Vec<u32>) -> Option<Self> {
         let first = *weights.first()?;
         let even = weights.iter().all(|weight| *weight == first);
@@ -29,11 +29,11 @@ impl Odds {
         &self.weights
     }
 
-    /// The index of the choice on which `word` falls; none if the word is one of those left over.
+    /// The index of the choice for `word`; `None` if the word must be rejected to avoid a bias.
     ///
-    /// The word, read as a fraction of 2^32, is multiplied by the number of shares: the whole part is the share. Each
-    /// share so gets ⌊2^32 / shares⌋ words or one more, and the one more is the word whose remainder is below the
-    /// number of words left over.
+    /// The word is read as a fraction of 2^32 and multiplied by the number of shares; the integer part is the share. Each
+    /// share gets ⌊2^32 / shares⌋ words or one more. The extra word is the one whose fractional part is below the
+    /// remainder, and it is rejected.
     #[inline]
     pub(super) fn select(&self, word: u32) -> Option<usize> {
         let product = u64::from(word) * self.shares;

@@ -1,9 +1,9 @@
-//! The options of a wheel as they are written in a configuration, and the table that they mean.
+//! The options of a wheel in a configuration, and the table built from them.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::demo::wheel::{Chance, Family, House, HousePocket, Table};
+use crate::demo::wheel::{Chance, Family, House, HousePocket, WheelTable};
 use crate::model::option_error::OptionError;
 use crate::model::text::{abridge, nearest};
 
@@ -47,18 +47,18 @@ pub struct WheelOptions {
 const HOUSE: &str = "house";
 
 impl WheelOptions {
-    /// The table that is meant.
+    /// Builds the table.
     ///
     /// # Errors
     ///
-    /// All that is wrong at once, with keys from these options on.
-    pub fn build(self) -> Result<Table, Vec<OptionError>> {
+    /// All errors at once, with keys relative to these options.
+    pub fn build(self) -> Result<WheelTable, Vec<OptionError>> {
         let mut errors = self.contradictions();
         let chance = self.seed.map_or(Chance::Entropy, Chance::seeded);
         let table = match (self.family.as_deref().and_then(Family::named), self.pockets) {
-            (Some(family), None) => Some(Table::new(family, chance)),
+            (Some(family), None) => Some(WheelTable::new(family, chance)),
             (_, Some(pockets)) => match House::new(pockets, self.high_from) {
-                Ok(house) => Some(Table::new(house, chance)),
+                Ok(house) => Some(WheelTable::new(house, chance)),
                 Err(wrong) => {
                     errors.extend(wrong);
                     None
@@ -72,7 +72,7 @@ impl WheelOptions {
         }
     }
 
-    /// What is wrong with the options beside each other, before anybody looks at single pockets.
+    /// The errors in combinations of options. Single pockets are checked later.
     fn contradictions(&self) -> Vec<OptionError> {
         let house = self.pockets.is_some();
         let family = match self.family.as_deref() {
@@ -85,14 +85,17 @@ impl WheelOptions {
             ),
             Some(name) if Family::named(name).is_none() => Some(unknown(name)),
             Some(name) if house => Some(
-                OptionError::new(["pockets".into()], format!("stands beside `family = \"{name}\"`, which has its own"))
-                    .hint("leave one of the two out"),
+                OptionError::new(
+                    ["pockets".into()],
+                    format!("cannot be combined with `family = \"{name}\"`, which has its own pockets"),
+                )
+                .hint("leave one of the two out"),
             ),
             Some(_) => None,
         };
         let needless = || OptionError::new(["high_from".into()], "is only for a wheel with `pockets` of its own");
         let high_from = self.high_from.filter(|_| !house).map(|_| needless());
-        let none = || OptionError::new(["max_spins".into()], "is 0, so that nobody could spin");
+        let none = || OptionError::new(["max_spins".into()], "is 0, which allows no spins");
         family.into_iter().chain(high_from).chain((self.max_spins == 0).then(none)).collect()
     }
 }
@@ -109,14 +112,14 @@ fn families() -> String {
 }
 
 fn max_spins() -> u64 {
-    Table::MAX_SPINS
+    WheelTable::MAX_SPINS
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Table, WheelOptions};
+    use super::{WheelOptions, WheelTable};
 
-    fn build(options: &str) -> Result<Table, Vec<String>> {
+    fn build(options: &str) -> Result<WheelTable, Vec<String>> {
         let options: WheelOptions = toml::from_str(options).unwrap();
         options.build().map_err(|errors| errors.iter().map(ToString::to_string).collect())
     }
@@ -157,7 +160,9 @@ mod tests {
         );
         assert_eq!(
             errors("family = 'mini'\npockets = [{ number = '1', color = 'RED' }]"),
-            ["pockets: stands beside `family = \"mini\"`, which has its own (leave one of the two out)"]
+            [
+                "pockets: cannot be combined with `family = \"mini\"`, which has its own pockets (leave one of the two out)"
+            ]
         );
         assert_eq!(
             errors("family = 'fortuna'"),
@@ -171,7 +176,7 @@ mod tests {
             errors("family = 'europaen'\npockets = [{ number = '1', color = '' }]\nmax_spins = 0"),
             [
                 "family: is `europaen`, which is no family of wheels (did you mean `european`?)",
-                "max_spins: is 0, so that nobody could spin",
+                "max_spins: is 0, which allows no spins",
                 "pockets[0].color: is empty",
             ]
         );

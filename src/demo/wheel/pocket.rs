@@ -1,4 +1,4 @@
-//! One pocket of a wheel, and its shape on every wire: an array of four strings.
+//! One pocket of a wheel, which every protocol represents as an array of four strings.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One pocket of a wheel: number, colour, parity and range, such as `["00", "GREEN", "ZERO", "ZERO"]`.
 ///
-/// It is written and read as that array of four strings.
+/// It is serialized as an array of these four strings.
 ///
 /// ```
 /// use croupier::demo::wheel::Pocket;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pocket {
-    /// What is written in the pocket: `0`, `00`, `36`.
+    /// The number in the pocket: `0`, `00`, `36`.
     pub number: Cow<'static, str>,
     /// `RED`, `BLACK` or `GREEN`, in the wheel's own language.
     pub color: Cow<'static, str>,
@@ -28,7 +28,7 @@ pub struct Pocket {
     pub range: Cow<'static, str>,
 }
 
-/// What `spin` answers: the pocket in which the ball landed.
+/// The result of `spin`: the pocket in which the ball landed.
 pub type Spin = Pocket;
 
 impl Pocket {
@@ -42,7 +42,7 @@ impl Pocket {
         Self { number: number.into(), color: color.into(), parity: parity.into(), range: range.into() }
     }
 
-    /// The four texts in the order in which they are written.
+    /// The four texts, in serialization order.
     pub fn texts(&self) -> [&str; 4] {
         [&self.number, &self.color, &self.parity, &self.range]
     }

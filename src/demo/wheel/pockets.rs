@@ -1,4 +1,4 @@
-//! The pockets of one wheel with their weights: checked once, so that every wheel can be spun.
+//! The pockets of one wheel and their weights, validated on construction.
 
 use std::{collections::HashMap, ops::Deref, sync::Arc};
 
@@ -20,13 +20,13 @@ impl Pockets {
     /// The most pockets that a wheel may have.
     pub const MOST: usize = 1_000;
 
-    /// Puts pockets around a wheel, each with its weight: the ball lands in a pocket of weight 2 twice as often as in
+    /// Creates the pockets of a wheel, each with its weight: the ball lands in a pocket of weight 2 twice as often as in
     /// one of weight 1.
     ///
     /// # Errors
     ///
-    /// All that is wrong at once, with keys such as `pockets[3].weight`: no pockets or more than [`Pockets::MOST`], two of
-    /// one number, an empty text or one with a control character, a weight of 0, a sum of weights beyond `u32::MAX`.
+    /// All errors at once, with keys such as `pockets[3].weight`: no pockets or more than [`Pockets::MOST`], a repeated
+    /// number, an empty text or one with a control character, a weight of 0, a sum of weights beyond `u32::MAX`.
     pub fn new(pockets: impl IntoIterator<Item = (Pocket, u32)>) -> Result<Self, Vec<OptionError>> {
         let (ring, weights): (Vec<_>, Vec<_>) = pockets.into_iter().unzip();
         let mut errors = size_errors(ring.len());
@@ -51,8 +51,8 @@ impl Pockets {
         self.odds.weights()
     }
 
-    /// The index of the pocket on which one uniformly random word falls, exactly as the weights say; `None` for the few
-    /// words that would favour a pocket, in whose stead another word must be drawn.
+    /// The index of the pocket for a uniformly random word, with exact weights. `None` for the few words that would cause a
+    /// bias: draw another word.
     #[inline]
     pub fn land(&self, word: u32) -> Option<usize> {
         self.odds.select(word)
@@ -93,7 +93,7 @@ fn text_errors(ring: &[Pocket]) -> Vec<OptionError> {
     texts.filter_map(wrong).collect()
 }
 
-/// Whether XML has no place for a character, or changes it on the way.
+/// Whether XML forbids or normalizes a character.
 fn unspeakable(character: char) -> bool {
     character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}')
 }

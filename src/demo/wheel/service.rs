@@ -1,4 +1,4 @@
-//! A wheel as a service: what its callers may ask of it.
+//! The service of a wheel: its methods and their parameters.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Pocket, Table, drawing};
+use super::{Pocket, WheelTable, drawing};
 use crate::model::fault::{Fault, Kind};
 use crate::service::local::{Local, RegistrationError};
 use crate::service::rows::{Picked, RowSet};
 
-impl Table {
+impl WheelTable {
     /// The service of this table: `spin`, `spinList`, `spinCounts` and `pockets`.
     ///
     /// # Errors
-    /// None that the names of these methods could cause.
+    /// If two methods had the same name, which the tests exclude.
     pub fn service(self) -> Result<Local, RegistrationError> {
         let title = title(self.wheel().name());
         let section = drawing::section(self.pockets());
@@ -25,7 +25,7 @@ impl Table {
             .about("A roulette wheel. Each spin is independent of all others.")
             .page_section(section)
             .method("spin", Casino::spin)
-            .doc("Spins once. Answers the pocket in which the ball landed: number, colour, parity and range.")
+            .doc("Spins once. Returns the pocket in which the ball landed: number, colour, parity and range.")
             .safe()
             .rows("spinList", |casino: &Arc<Casino>, spins: SpinList| casino.spin_list(&spins))
             .param("spins", limited)
@@ -40,16 +40,16 @@ impl Table {
     }
 }
 
-/// How many spins are counted before others get their turn: about a millisecond's.
+/// The spins between two yields to other tasks, about one millisecond.
 const PORTION: usize = 100_000;
 
-/// A table with its pockets at hand.
+/// The state of the service: the table and its pockets.
 struct Casino {
     ring: Arc<[Pocket]>,
-    table: Table,
+    table: WheelTable,
 }
 
-/// Spins several times. Answers the pockets in which the ball landed, one after the other.
+/// Spins several times. Returns the pockets in which the ball landed, one after the other.
 #[derive(Deserialize, JsonSchema)]
 struct SpinList {
     /// How many spins.
@@ -57,7 +57,7 @@ struct SpinList {
     spins: u64,
 }
 
-/// Spins several times. Answers how often the ball landed in each pocket, by the pocket's number.
+/// Spins several times. Returns how often the ball landed in each pocket, by the pocket's number.
 #[derive(Deserialize, JsonSchema)]
 struct SpinCounts {
     /// How many spins.
@@ -79,7 +79,7 @@ impl Casino {
         Ok(Picked::new(self.ring.clone(), self.table.draws(asked.spins)))
     }
 
-    /// Counts in portions, so that millions of spins do not keep others from their turn.
+    /// Counts in portions, so that a call with millions of spins does not block other tasks.
     async fn spin_counts(self: Arc<Casino>, asked: SpinCounts) -> Result<Counts, Fault> {
         self.check(asked.spins)?;
         let mut counts: Vec<_> = self.ring.iter().map(|pocket| (pocket.number.clone(), 0)).collect();
@@ -146,13 +146,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::codec::json::Dialect;
+    use crate::codec::json::JsonDialect;
     use crate::demo::wheel::{Chance, Family};
     use crate::service::args::Args;
     use crate::service::{Call, Context, Format, Output, RpcService};
 
     fn service() -> Local {
-        Table::new(Family::American, Chance::seeded(7)).with_max_spins(1000).service().unwrap()
+        WheelTable::new(Family::American, Chance::seeded(7)).with_max_spins(1000).service().unwrap()
     }
 
     /// What a method answers, as JSON.
@@ -163,10 +163,10 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut text = Vec::new();
         match runtime.block_on(service.call(call))? {
-            Output::One(value) => value.encode(Format::Json(Dialect::default()), &mut text).unwrap(),
+            Output::One(value) => value.encode(Format::Json(JsonDialect::default()), &mut text).unwrap(),
             Output::Many(mut rows) => {
                 text.push(b'[');
-                rows.fill(Format::Json(Dialect::default()), &mut text, usize::MAX).unwrap();
+                rows.fill(Format::Json(JsonDialect::default()), &mut text, usize::MAX).unwrap();
                 text.push(b']');
             }
             Output::Raw(_) => panic!("the wheel has no raw responses"),

@@ -1,38 +1,38 @@
-//! The table: a wheel and its chance together, ready to be spun by many at a time.
+//! The table: a wheel with its source of randomness, which many threads can spin.
 
 use std::{fmt, iter::FusedIterator, sync::Arc};
 
-use crate::demo::wheel::chance::Words;
+use crate::demo::wheel::chance::RandomWords;
 use crate::demo::wheel::{Chance, Pockets, Wheel};
 
-/// A wheel with its chance: what is spun.
+/// A wheel with its source of randomness.
 ///
 /// ```
-/// use croupier::demo::wheel::{Chance, Family, Table};
+/// use croupier::demo::wheel::{Chance, Family, WheelTable};
 ///
-/// let table = Table::new(Family::American, Chance::seeded(7));
+/// let table = WheelTable::new(Family::American, Chance::seeded(7));
 /// let pocket = &table.pockets()[table.spin()];
 /// assert_eq!(pocket.texts(), ["31", "BLACK", "ODD", "HIGH"]);
 /// assert_eq!(table.counts(1_000).iter().sum::<u64>(), 1_000);
 /// ```
-pub struct Table {
+pub struct WheelTable {
     wheel: Arc<dyn Wheel>,
     pockets: Pockets,
     chance: Chance,
     max_spins: u64,
 }
 
-impl Table {
-    /// The most spins for which one call may ask, unless it is set otherwise.
+impl WheelTable {
+    /// The default for the most spins per call.
     pub const MAX_SPINS: u64 = 10_000_000;
 
-    /// Joins a wheel and a chance.
+    /// A table with this wheel and this source of randomness.
     pub fn new(wheel: impl Wheel, chance: Chance) -> Self {
         let pockets = wheel.pockets().clone();
         Self { wheel: Arc::new(wheel), pockets, chance, max_spins: Self::MAX_SPINS }
     }
 
-    /// The same table with another limit for the spins of one call.
+    /// Sets the most spins per call.
     #[must_use]
     pub fn with_max_spins(self, max_spins: u64) -> Self {
         Self { max_spins, ..self }
@@ -43,17 +43,17 @@ impl Table {
         &self.wheel
     }
 
-    /// The wheel's pockets, at which the indices point.
+    /// The wheel's pockets, in the order of the indices that spins return.
     pub fn pockets(&self) -> &Pockets {
         &self.pockets
     }
 
-    /// The most spins for which one call may ask. The table itself does not enforce it: it is for whoever takes calls.
+    /// The most spins per call. The service enforces it; the table itself does not.
     pub fn max_spins(&self) -> u64 {
         self.max_spins
     }
 
-    /// Spins once: the index of the pocket in which the ball lands.
+    /// Spins once, and returns the index of the pocket in which the ball lands.
     pub fn spin(&self) -> usize {
         let mut landed = [0];
         self.chance.words(1).spin(&self.pockets, &mut landed);
@@ -61,10 +61,9 @@ impl Table {
         index
     }
 
-    /// Spins `spins` times, each time when the iterator is asked for the next index; it holds a few hundred bytes,
-    /// however many spins there are.
+    /// An iterator over `spins` spins, made lazily. It takes a few hundred bytes for any number of spins.
     ///
-    /// The spins of a seeded table are reserved now: whoever spins next gets those after them, even if the iterator is
+    /// The spins of a seeded table are reserved at once: later calls get the spins after them, even if the iterator is
     /// dropped before its end.
     pub fn draws(&self, spins: u64) -> Draws {
         let (pockets, words) = (self.pockets.clone(), self.chance.words(spins));
@@ -73,7 +72,7 @@ impl Table {
 
     /// Spins `spins` times and counts how often the ball landed in each pocket, in the pockets' order.
     ///
-    /// It takes a few nanoseconds a spin; a caller with other things to do takes it elsewhere, or in portions.
+    /// A spin takes a few nanoseconds. Call it with small numbers, or on another thread, if the current thread must not block.
     pub fn counts(&self, spins: u64) -> Vec<u64> {
         let mut counts = vec![0; self.pockets.len()];
         for index in self.draws(spins) {
@@ -85,29 +84,29 @@ impl Table {
     }
 }
 
-impl fmt::Debug for Table {
+impl fmt::Debug for WheelTable {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = to.debug_struct("Table");
+        let mut table = to.debug_struct("WheelTable");
         table.field("wheel", &self.wheel.name()).field("chance", &self.chance).field("max_spins", &self.max_spins);
         table.finish()
     }
 }
 
-/// Spins still to come, as an iterator over the indices of the pockets in which the ball lands; from [`Table::draws`].
+/// Spins still to come, as an iterator over the indices of the pockets in which the ball lands; from [`WheelTable::draws`].
 pub struct Draws {
     pockets: Pockets,
-    words: Words,
+    words: RandomWords,
     left: u64,
-    /// Spins made in advance, and the place of the next one.
+    /// Spins made in advance, and the index of the next one to return.
     landed: [usize; BATCH],
     at: usize,
 }
 
-/// How many spins share one look for the thread's generator.
+/// The spins for which the thread's generator is looked up once.
 const BATCH: usize = 64;
 
 impl Draws {
-    /// Spins as often as is still wanted, at most a batch.
+    /// Makes the remaining spins, at most one batch.
     fn refill(&mut self) {
         let wanted = usize::try_from(self.left).unwrap_or(BATCH);
         let (landed, _) = self.landed.split_at_mut(wanted.min(BATCH));
@@ -148,7 +147,7 @@ impl fmt::Debug for Draws {
 mod tests {
     use std::thread;
 
-    use super::{Chance, Table};
+    use super::{Chance, WheelTable};
     use crate::demo::wheel::{Family, Pocket, Pockets, Wheel};
 
     /// Three pockets whose weights leave three of ten words over.
@@ -174,22 +173,22 @@ mod tests {
         }
     }
 
-    fn numbers(table: &Table, spins: u64) -> Vec<&str> {
+    fn numbers(table: &WheelTable, spins: u64) -> Vec<&str> {
         table.draws(spins).map(|index| table.pockets()[index].number.as_ref()).collect()
     }
 
     #[test]
     fn seeded_spins_are_the_ones_that_are_documented() {
-        let american = Table::new(Family::American, Chance::seeded(7));
+        let american = WheelTable::new(Family::American, Chance::seeded(7));
         assert_eq!(numbers(&american, 10), ["31", "5", "20", "9", "34", "7", "23", "7", "36", "35"]);
-        let wasteful = Table::new(Wasteful::new(), Chance::seeded(7));
+        let wasteful = WheelTable::new(Wasteful::new(), Chance::seeded(7));
         assert_eq!(numbers(&wasteful, 40).concat(), "CAAAAACAAAAACAABAACBAAAAAAAABACABAACCABC");
     }
 
     #[test]
     fn a_run_of_draws_is_as_many_single_spins() {
         let (one, other) =
-            (Table::new(Wasteful::new(), Chance::seeded(3)), Table::new(Wasteful::new(), Chance::seeded(3)));
+            (WheelTable::new(Wasteful::new(), Chance::seeded(3)), WheelTable::new(Wasteful::new(), Chance::seeded(3)));
         let singly: Vec<_> = (0..200).map(|_| one.spin()).collect();
         assert_eq!(other.draws(200).collect::<Vec<_>>(), singly);
         assert_eq!(one.counts(50).iter().sum::<u64>(), 50);
@@ -198,8 +197,8 @@ mod tests {
 
     #[test]
     fn draws_keep_the_positions_they_were_made_with() {
-        let table = Table::new(Family::Mini, Chance::seeded(11));
-        let all: Vec<_> = Table::new(Family::Mini, Chance::seeded(11)).draws(21).collect();
+        let table = WheelTable::new(Family::Mini, Chance::seeded(11));
+        let all: Vec<_> = WheelTable::new(Family::Mini, Chance::seeded(11)).draws(21).collect();
         let (first, alone, second) = (table.draws(10), table.spin(), table.draws(10));
         assert_eq!(second.collect::<Vec<_>>(), all[11..]);
         assert_eq!(first.collect::<Vec<_>>(), all[..10]);
@@ -208,13 +207,13 @@ mod tests {
 
     #[test]
     fn threads_together_draw_what_one_draws_alone() {
-        let table = Table::new(Family::American, Chance::seeded(5));
+        let table = WheelTable::new(Family::American, Chance::seeded(5));
         let share = || (0..500).map(|_| table.spin()).chain(table.draws(500)).collect::<Vec<_>>();
         let mut together: Vec<usize> = thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(share)).collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
-        let mut alone: Vec<_> = Table::new(Family::American, Chance::seeded(5)).draws(4_000).collect();
+        let mut alone: Vec<_> = WheelTable::new(Family::American, Chance::seeded(5)).draws(4_000).collect();
         together.sort_unstable();
         alone.sort_unstable();
         assert_eq!(together, alone);
@@ -223,7 +222,7 @@ mod tests {
     #[test]
     fn draws_may_change_threads_between_two_spins() {
         for chance in [Chance::Entropy, Chance::seeded(1)] {
-            let mut draws = Table::new(Family::Mini, chance).draws(4);
+            let mut draws = WheelTable::new(Family::Mini, chance).draws(4);
             assert!(draws.next().is_some_and(|index| index < 13));
             let rest = thread::spawn(move || draws.collect::<Vec<_>>()).join().unwrap();
             assert_eq!(rest.len(), 3);
@@ -232,9 +231,9 @@ mod tests {
 
     #[test]
     fn draws_without_end_cost_nothing_until_they_are_asked_for() {
-        let draws = Table::new(Family::European, Chance::Entropy).draws(u64::MAX);
+        let draws = WheelTable::new(Family::European, Chance::Entropy).draws(u64::MAX);
         assert_eq!(draws.take(3).count(), 3);
-        let none = Table::new(Family::European, Chance::Entropy).draws(0);
+        let none = WheelTable::new(Family::European, Chance::Entropy).draws(0);
         assert_eq!((none.size_hint(), none.count()), ((0, Some(0)), 0));
     }
 }

@@ -1,4 +1,4 @@
-//! From JSON Schema to shapes.
+//! Compiles JSON Schema to shapes.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Definition, Field, MethodShape, Record, Shape, Shapes, Width, escape};
 use crate::model::interface::{Interface, Method};
 
-/// How deep a schema may nest before what is below counts as [`Shape::Any`].
+/// How deep schemas may nest. Anything deeper becomes [`Shape::Any`].
 const DEEPEST: usize = 64;
 
 type Object = Map<String, Value>;
@@ -32,7 +32,7 @@ pub(super) fn shapes(interface: &Interface) -> Shapes {
     shapes
 }
 
-/// Puts what a definition stands for in the place of its name, unless it is a type that is worth one.
+/// Replaces names of definitions by their shapes, except for types that need a name.
 fn settle_definitions(definitions: &mut [Definition]) {
     let before = definitions.to_vec();
     for definition in definitions {
@@ -41,7 +41,7 @@ fn settle_definitions(definitions: &mut [Definition]) {
     }
 }
 
-/// What a shape is the name of in the end; `Any` where names go round in a circle.
+/// Follows names to a shape; `Any` if they form a cycle.
 fn before_names(shape: &Shape, definitions: &[Definition]) -> Shape {
     let mut shape = shape;
     for _ in 0..=definitions.len() {
@@ -54,13 +54,13 @@ fn before_names(shape: &Shape, definitions: &[Definition]) -> Shape {
 }
 
 impl Shape {
-    /// Leaves in this shape, at any depth, only names of types that are worth one.
+    /// Replaces names in this shape, at any depth, except for types that need a name.
     fn settle(&mut self, definitions: &[Definition]) {
         match self {
             Shape::Named(_) => match before_names(self, definitions) {
                 Shape::Choice(_) | Shape::List(_) | Shape::Tuple(_) | Shape::Record(_) => {}
-                // What it is optional of may have a name, but no further: a type that is an option of itself is
-                // nobody's.
+                // The inner type may be a name. Only one level is followed: a type that is an option of itself does not
+                // occur.
                 Shape::Optional(inner) => *self = optional(before_option(*inner, definitions)),
                 plain => *self = plain,
             },
@@ -160,7 +160,7 @@ impl Compiler<'_> {
         at.map_or(Shape::Any, Shape::Named)
     }
 
-    /// One of several schemas: a schema or null, one of several texts, or else anything.
+    /// One of several schemas: an optional value, a choice of texts, or otherwise any value.
     fn any_of(&self, schemas: &[Value], depth: usize) -> Shape {
         let shapes: Vec<_> = schemas.iter().map(|schema| self.shape(schema, depth + 1)).collect();
         let nil = shapes.contains(&Shape::Nil);
@@ -182,7 +182,7 @@ impl Compiler<'_> {
         if nil { optional(shape) } else { shape }
     }
 
-    /// All of several schemas: only where it is one that says something is it known what that means.
+    /// All of several schemas. The result is known only if exactly one of them says anything.
     fn all_of(&self, schema: &Object, schemas: &[Value], depth: usize) -> Shape {
         match schemas {
             [only] if !schema.contains_key("properties") => self.shape(only, depth + 1),
@@ -247,13 +247,13 @@ impl Compiler<'_> {
         let fields: Vec<_> = fields.collect();
         let further = match (schema.get("additionalProperties"), schema.get("patternProperties")) {
             (Some(Value::Bool(false)), None) => None,
-            // Keys of a map that are not text have a pattern for them.
+            // schemars describes maps with keys other than text by a pattern.
             (Some(Value::Bool(false)) | None, Some(Value::Object(patterns))) if patterns.len() == 1 => {
                 patterns.values().next().map(|further| self.shape(further, depth + 1))
             }
             (_, Some(_)) => Some(Shape::Any),
             (Some(further), None) => Some(self.shape(further, depth + 1)),
-            // A record that says nothing of others has none to write, and whether it takes any is its reader's affair.
+            // A record that does not mention further members writes none; its deserializer decides whether it accepts any.
             (None, None) if fields.is_empty() && properties.is_none() => Some(Shape::Any),
             (None, None) => None,
         };
@@ -284,7 +284,7 @@ fn choice(values: &[Value]) -> Shape {
     }
 }
 
-/// The narrowest type for what a schema's format and bounds allow.
+/// The narrowest type for a schema's format and bounds.
 fn width(schema: &Object) -> Width {
     let formats = match schema.get("format").and_then(Value::as_str) {
         Some("int8" | "int16" | "int32") => (i32::MIN.into(), i32::MAX.into()),

@@ -1,8 +1,7 @@
-//! What form each parameter and result has: types compiled from JSON Schema, for formats whose text is mute about them.
+//! Types of parameters and results, compiled from JSON Schema, for formats that are not self-describing.
 //!
-//! XML says neither what type a text has nor whether one element is a value or a list of one. So whoever reads or writes
-//! it by name goes by a [`Shape`]. The reader and writer of SOAP messages and the maker of WSDL documents keep to one
-//! mapping, which is this:
+//! XML says neither what type a text has nor whether one element is a value or a list with one item. SOAP messages are
+//! therefore read and written by a [`Shape`]. Messages and generated WSDL documents follow this mapping:
 //!
 //! | shape | content of its element | XML Schema |
 //! |---|---|---|
@@ -26,11 +25,11 @@
 //! - is repeated, once for each item, where the member's shape is a `List` and not the name of one
 //!   (`minOccurs="0" maxOccurs="unbounded"`),
 //! - may be left out where [`Field::may_be_absent`] (`minOccurs="0"`), and is left out for an `Optional` or `Nil` that is
-//!   nothing.
+//!   nil.
 //!
-//! Everywhere else (an item, a map's value, an item of a member's list) there is exactly one element for a value.
+//! In all other positions (an item, a map's value, an item of a member's list) there is exactly one element for a value.
 //! In rpc style (a request whose query holds `style=rpc`) parameters and `result` are not members in this sense: a list
-//! among them is one element with `item`s inside, an optional one that is nothing has `xsi:nil`.
+//! among them is one element with `item`s inside, and an optional value that is nil has `xsi:nil`.
 //!
 //! **Messages.** A call is an element [`MethodShape::element`] in the target namespace with its parameters inside, an
 //! answer an element [`MethodShape::answer`] with `result` inside. All elements are in the target namespace, but in rpc
@@ -163,9 +162,9 @@ pub struct Definition {
 ///
 /// ```
 /// use croupier::model::shape::{Shape, Shapes};
-/// # use croupier::demo::wheel::{Chance, Family, Table};
+/// # use croupier::demo::wheel::{Chance, Family, WheelTable};
 /// # use croupier::service::RpcService;
-/// # let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+/// # let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
 /// let shapes = Shapes::of(wheel.interface());
 /// let spin = shapes.method("spin").unwrap();
 /// let Shape::Tuple(fields) = shapes.follow(&spin.result) else { panic!() };

@@ -1,11 +1,11 @@
-//! Names that XML does not allow, written so that it does.
+//! Escapes names that XML does not allow as element names.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A name as an NCName (Namespaces in XML 1.0, section 3). A character that may not stand where it does becomes `_x` and
-/// its code in four or eight hexadecimal digits and `_`, as in SQL/XML (ISO 9075-14, section 9.1) and in .NET; so does a
-/// `_` before an `x`. No name at all is `_x_`.
+/// Converts a name to an NCName (Namespaces in XML 1.0, section 3). A character that is not allowed at its position
+/// becomes `_x`, its code in four or eight hexadecimal digits, and `_`, as in SQL/XML (ISO 9075-14, section 9.1) and .NET;
+/// so does a `_` before an `x`. The empty name becomes `_x_`.
 ///
 /// ```
 /// use croupier::model::shape::escape;
@@ -39,7 +39,7 @@ pub fn escape(name: &str) -> Cow<'_, str> {
     Cow::Owned(to)
 }
 
-/// The name that [`escape`] has written so; anything else stays as it is.
+/// Reverses [`escape`]. Other names are returned unchanged.
 ///
 /// ```
 /// use croupier::model::shape::unescape;
@@ -72,8 +72,8 @@ pub fn unescape(name: &str) -> Cow<'_, str> {
     Cow::Owned(to)
 }
 
-/// The character whose code stands at the beginning, as `_x`, four or eight hexadecimal digits and `_`, and the length
-/// of that.
+/// The character whose escape is at the beginning of the text (`_x`, four or eight hexadecimal digits, `_`), and the length
+/// of the escape.
 fn code(text: &str) -> Option<(char, usize)> {
     let digits = text.get(2..)?;
     let length = digits.find('_').filter(|length| matches!(length, 4 | 8))?;

@@ -1,4 +1,4 @@
-//! A value of any type that a protocol can carry, and the bytes among them.
+//! A value of any type that a protocol can carry, and bytes.
 
 mod serializer;
 
@@ -17,15 +17,15 @@ use crate::model::text::abridge;
 
 pub use serializer::{DEEPEST, SizeBudget, ValueError, value_of};
 
-/// The name under which bytes pass through serde, so that a protocol with bytes of its own knows them again.
+/// The serde newtype name of bytes, by which serializers of protocols with a type for bytes recognize them.
 pub(crate) const BINARY: &str = "croupier::Binary";
-/// The name by which a reader knows that the target tells dates and bytes apart by itself.
+/// The serde enum name by which a deserializer recognizes that the target distinguishes dates and bytes from text.
 pub(crate) const VALUE: &str = "croupier::Value";
 
-/// Up to this many members, comparing all pairs of names is cheaper than hashing them.
+/// Up to this many members, comparing all pairs of names is cheaper than hashing the names.
 const FEW: usize = 12;
 
-/// A value whose type only the caller knows: for services that take or give free-form values.
+/// A value of any type, for services with free-form parameters or results.
 ///
 /// ```
 /// use croupier::Value;
@@ -44,8 +44,7 @@ pub enum Value {
     Bool(bool),
     /// An integer.
     Int(i64),
-    /// An integer that takes more than 64 bits with sign, where it is known to be one: whoever reads values of any type
-    /// takes so many digits for text.
+    /// An integer beyond 64 bits with sign, if its type is known. Readers of free-form values read such digits as text.
     Big(i128),
     /// A floating-point number.
     Double(f64),
@@ -57,7 +56,7 @@ pub enum Value {
     Binary(Vec<u8>),
     /// Values in order.
     Array(Vec<Value>),
-    /// Named values, in the order in which they were given. Two of one name are neither read nor written.
+    /// Named values, in the order in which they were sent. Names are unique: structs with a repeated name are refused.
     Struct(Vec<(String, Value)>),
 }
 
@@ -120,7 +119,7 @@ impl JsonSchema for Value {
     }
 }
 
-/// Builds a [`Value`] from whatever a reader finds; a reader that knows dates or bytes says so as a variant.
+/// Builds a [`Value`]. A deserializer that distinguishes dates and bytes from text presents them as enum variants.
 struct AnyValue;
 
 impl<'de> Visitor<'de> for AnyValue {
@@ -201,7 +200,7 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 }
 
-/// A name that two members have: which of them counts would be a guess, and everyone guesses otherwise.
+/// A name that two members have. It would be a guess which of them counts, and implementations differ.
 fn repeated(members: &[(String, Value)]) -> Option<&str> {
     let names = members.iter().map(|(name, _)| name.as_str());
     if members.len() > FEW {

@@ -1,4 +1,4 @@
-//! serde's Serializer that makes a [`Value`]: what a type can say, kept as it is and bounded while it is made.
+//! Serializes any type into a [`Value`], within a memory budget.
 
 use std::fmt;
 
@@ -12,10 +12,10 @@ use serde::ser::{
 use super::{BINARY, Value, repeated, two_members};
 use crate::model::date;
 
-/// How deep values may lie inside each other: making, writing and dropping them recurses.
+/// The deepest nesting of values: building, writing and dropping them recurses.
 pub const DEEPEST: usize = 256;
 
-/// How much memory values may still take. What is made takes its share before it is there.
+/// How much memory values may still take. Memory is reserved before it is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SizeBudget {
     left: usize,
@@ -23,16 +23,18 @@ pub struct SizeBudget {
 }
 
 /// Why a value could not be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
-    /// It would take more memory than there is room for, in bytes.
+    /// The value would exceed this many bytes of memory.
+    #[error("it takes more than {0} bytes of memory")]
     TooLarge(usize),
-    /// It holds what no [`Value`] does, or the type itself failed.
+    /// A [`Value`] cannot represent it, or the type's own serialization failed.
+    #[error("{0}")]
     Unfit(String),
 }
 
 impl SizeBudget {
-    /// Room for so many bytes.
+    /// A budget of this many bytes.
     pub fn new(bytes: usize) -> SizeBudget {
         SizeBudget { left: bytes, whole: bytes }
     }
@@ -43,8 +45,8 @@ impl SizeBudget {
     }
 }
 
-/// The value that serde says a type is. Dates and bytes stay what they are, and so do integers; a variant with content
-/// is a struct of one member.
+/// Serializes a type into a value. Dates, bytes and integers keep their types. An enum variant with content becomes a
+/// struct with one member.
 ///
 /// ```
 /// use croupier::model::value::{SizeBudget, Value, value_of};
@@ -55,22 +57,11 @@ impl SizeBudget {
 /// ```
 ///
 /// # Errors
-/// Where there is no room for it, two members of a struct have one name, a name is no text, an integer has more than
-/// 127 bits, or it is deeper than [`DEEPEST`].
+/// If the budget is exceeded, two members of a struct have the same name, a name is not text, an integer has more than
+/// 127 bits, or the value is deeper than [`DEEPEST`].
 pub fn value_of<T: Serialize + ?Sized>(from: &T, room: &mut SizeBudget) -> Result<Value, ValueError> {
     from.serialize(ValueSerializer { room, depth: 0 })
 }
-
-impl fmt::Display for ValueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ValueError::TooLarge(room) => write!(f, "it takes more than {room} bytes of memory"),
-            ValueError::Unfit(reason) => f.write_str(reason),
-        }
-    }
-}
-
-impl std::error::Error for ValueError {}
 
 impl ser::Error for ValueError {
     fn custom<T: fmt::Display>(message: T) -> ValueError {
@@ -98,7 +89,7 @@ impl<'r> ValueSerializer<'r> {
         self.made(i64::try_from(number).map_or(Value::Big(number), Value::Int), 0)
     }
 
-    /// A maker of the parts of what is being made.
+    /// A serializer for the parts of this value.
     fn inside(self) -> Result<ValueSerializer<'r>, ValueError> {
         if self.depth >= DEEPEST {
             return Err(ValueError::Unfit(format!("values lie more than {DEEPEST} deep inside each other")));
@@ -107,13 +98,13 @@ impl<'r> ValueSerializer<'r> {
         Ok(ValueSerializer { room: self.room, depth: self.depth + 1 })
     }
 
-    fn items(self, variant: Option<&'static str>) -> Result<Items<'r>, ValueError> {
-        // The size that is told is somebody's claim; what there is has to be paid for.
-        Ok(Items { maker: self.inside()?, made: Vec::new(), variant })
+    fn items(self, variant: Option<&'static str>) -> Result<ArrayBuilder<'r>, ValueError> {
+        // The announced length is not trusted: items are charged to the budget one by one.
+        Ok(ArrayBuilder { maker: self.inside()?, made: Vec::new(), variant })
     }
 
-    fn members(self, variant: Option<&'static str>) -> Result<Members<'r>, ValueError> {
-        Ok(Members { maker: self.inside()?, made: Vec::new(), name: String::new(), variant })
+    fn members(self, variant: Option<&'static str>) -> Result<StructBuilder<'r>, ValueError> {
+        Ok(StructBuilder { maker: self.inside()?, made: Vec::new(), name: String::new(), variant })
     }
 }
 
@@ -128,13 +119,13 @@ macro_rules! integers {
 impl<'r> Serializer for ValueSerializer<'r> {
     type Ok = Value;
     type Error = ValueError;
-    type SerializeSeq = Items<'r>;
-    type SerializeTuple = Items<'r>;
-    type SerializeTupleStruct = Items<'r>;
-    type SerializeTupleVariant = Items<'r>;
-    type SerializeMap = Members<'r>;
-    type SerializeStruct = Members<'r>;
-    type SerializeStructVariant = Members<'r>;
+    type SerializeSeq = ArrayBuilder<'r>;
+    type SerializeTuple = ArrayBuilder<'r>;
+    type SerializeTupleStruct = ArrayBuilder<'r>;
+    type SerializeTupleVariant = ArrayBuilder<'r>;
+    type SerializeMap = StructBuilder<'r>;
+    type SerializeStruct = StructBuilder<'r>;
+    type SerializeStructVariant = StructBuilder<'r>;
 
     integers! {
         serialize_i8 i8,
@@ -159,7 +150,7 @@ impl<'r> Serializer for ValueSerializer<'r> {
         self.made(Value::Bool(value), 0)
     }
 
-    /// A short number stays short: 0.1 is 0.1 and not the double nearest to the nearest single.
+    /// Converts by the shortest text: the float 0.1 becomes the double 0.1, not 0.10000000149011612.
     fn serialize_f32(self, value: f32) -> Result<Value, ValueError> {
         let double = value.to_string().parse().unwrap_or(f64::from(value));
         self.made(Value::Double(double), 0)
@@ -227,15 +218,15 @@ impl<'r> Serializer for ValueSerializer<'r> {
         members.finish()
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Items<'r>, ValueError> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<ArrayBuilder<'r>, ValueError> {
         self.items(None)
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Items<'r>, ValueError> {
+    fn serialize_tuple(self, _: usize) -> Result<ArrayBuilder<'r>, ValueError> {
         self.items(None)
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items<'r>, ValueError> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<ArrayBuilder<'r>, ValueError> {
         self.items(None)
     }
 
@@ -245,15 +236,15 @@ impl<'r> Serializer for ValueSerializer<'r> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Items<'r>, ValueError> {
+    ) -> Result<ArrayBuilder<'r>, ValueError> {
         self.items(Some(variant))
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Members<'r>, ValueError> {
+    fn serialize_map(self, _: Option<usize>) -> Result<StructBuilder<'r>, ValueError> {
         self.members(None)
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'r>, ValueError> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<StructBuilder<'r>, ValueError> {
         self.members(None)
     }
 
@@ -263,26 +254,26 @@ impl<'r> Serializer for ValueSerializer<'r> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Members<'r>, ValueError> {
+    ) -> Result<StructBuilder<'r>, ValueError> {
         self.members(Some(variant))
     }
 }
 
-fn with_timeout(variant: Option<&'static str>, value: Value) -> Value {
+fn in_variant(variant: Option<&'static str>, value: Value) -> Value {
     match variant {
         Some(name) => Value::Struct(vec![(name.to_owned(), value)]),
         None => value,
     }
 }
 
-/// An array that is being made.
-struct Items<'r> {
+/// Builds an array.
+struct ArrayBuilder<'r> {
     maker: ValueSerializer<'r>,
     made: Vec<Value>,
     variant: Option<&'static str>,
 }
 
-impl Items<'_> {
+impl ArrayBuilder<'_> {
     fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), ValueError> {
         self.made.push(value.serialize(ValueSerializer { room: self.maker.room, depth: self.maker.depth })?);
         Ok(())
@@ -291,7 +282,7 @@ impl Items<'_> {
 
 macro_rules! items {
     ($($kind:ident::$method:ident,)*) => {$(
-        impl $kind for Items<'_> {
+        impl $kind for ArrayBuilder<'_> {
             type Ok = Value;
             type Error = ValueError;
 
@@ -300,7 +291,7 @@ macro_rules! items {
             }
 
             fn end(self) -> Result<Value, ValueError> {
-                Ok(with_timeout(self.variant, Value::Array(self.made)))
+                Ok(in_variant(self.variant, Value::Array(self.made)))
             }
         }
     )*};
@@ -313,16 +304,16 @@ items! {
     SerializeTupleVariant::serialize_field,
 }
 
-/// A struct that is being made.
-struct Members<'r> {
+/// Builds a struct.
+struct StructBuilder<'r> {
     maker: ValueSerializer<'r>,
     made: Vec<(String, Value)>,
-    /// The name whose value comes next.
+    /// The name of the next value.
     name: String,
     variant: Option<&'static str>,
 }
 
-impl Members<'_> {
+impl StructBuilder<'_> {
     fn push<T: Serialize + ?Sized>(&mut self, name: String, value: &T) -> Result<(), ValueError> {
         self.maker.room.take(size_of::<String>().saturating_add(name.len()))?;
         self.made.push((name, value.serialize(ValueSerializer { room: self.maker.room, depth: self.maker.depth })?));
@@ -332,14 +323,14 @@ impl Members<'_> {
     fn finish(self) -> Result<Value, ValueError> {
         match repeated(&self.made) {
             Some(name) => Err(ValueError::Unfit(two_members(name))),
-            None => Ok(with_timeout(self.variant, Value::Struct(self.made))),
+            None => Ok(in_variant(self.variant, Value::Struct(self.made))),
         }
     }
 }
 
 macro_rules! fields {
     ($($kind:ident,)*) => {$(
-        impl $kind for Members<'_> {
+        impl $kind for StructBuilder<'_> {
             type Ok = Value;
             type Error = ValueError;
 
@@ -359,7 +350,7 @@ fields! {
     SerializeStructVariant,
 }
 
-impl SerializeMap for Members<'_> {
+impl SerializeMap for StructBuilder<'_> {
     type Ok = Value;
     type Error = ValueError;
 
@@ -409,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn types_become_what_they_say() {
+    fn each_type_becomes_its_value() {
         let date: DateTime = "1998-07-17T14:08:55Z".parse().unwrap();
         let member = |name: &str, value| Value::Struct(vec![(name.to_owned(), value)]);
         for (made, expected) in [
@@ -433,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_comes_out_as_it_went_in() {
+    fn a_value_serializes_to_itself() {
         let value = Value::Struct(vec![
             ("date".into(), Value::Date("0001-01-01T00:00:00".parse().unwrap())),
             ("list".into(), Value::Array(vec![Value::Nil, Value::Big(1 << 100), Value::Binary(Vec::new())])),
@@ -442,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_value_holds_is_refused() {
+    fn unrepresentable_types_are_refused() {
         let mut deep = Value::Nil;
         for _ in 0..=DEEPEST {
             deep = Value::Array(vec![deep]);
@@ -457,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_made_beyond_its_room() {
+    fn nothing_exceeds_its_budget() {
         let endless = vec!["x".repeat(100); 1000];
         assert_eq!(value_of(&endless, &mut SizeBudget::new(5000)), Err(ValueError::TooLarge(5000)));
         let mut room = SizeBudget::new(1000);

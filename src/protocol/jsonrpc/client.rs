@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::codec::Limits;
-use crate::codec::json::{Dialect, Typed, check, not_well_formed, write_value};
+use crate::codec::json::{JsonDialect, TypedJson, check, not_well_formed, write_value};
 use crate::model::fault::{Fault, Kind};
 use crate::model::value::Value;
 use crate::protocol::client_codec::{CallTarget, Code, ResponseError, fault, request, start_of, uncarried, unpacked};
@@ -25,7 +25,7 @@ pub struct JsonRpcCodec {
     /// How arguments are passed to a method whose parameters are known; to others they are passed as they came.
     pub param_structure: ParamStructure,
     /// How what JSON cannot carry is written.
-    pub dialect: Dialect,
+    pub dialect: JsonDialect,
     /// How large an answer may be.
     pub limits: Limits,
 }
@@ -45,7 +45,7 @@ impl Default for JsonRpcCodec {
     /// By position, and answers of at most 10,000,000 values, nested at most 64 deep.
     fn default() -> Self {
         let limits = Limits { elements: 10_000_000, ..Limits::default() };
-        JsonRpcCodec { param_structure: ParamStructure::default(), dialect: Dialect::default(), limits }
+        JsonRpcCodec { param_structure: ParamStructure::default(), dialect: JsonDialect::default(), limits }
     }
 }
 
@@ -219,7 +219,7 @@ impl Answer<'_> {
             (Some(error), Some(result)) if own && result.get() == "null" => Err(ResponseError::Fault(fault_of(error))),
             _ if response.status() != StatusCode::OK => Err(status(response)),
             (Some(_), Some(_)) if own => Err(malformed("the answer has both a result and an error")),
-            (None, Some(result)) if own => Value::deserialize(Typed(result))
+            (None, Some(result)) if own => Value::deserialize(TypedJson(result))
                 .map_err(|error| ResponseError::Malformed(Fault::new(Kind::Structure, error.to_string()))),
             (None, None) => Err(malformed("the answer has neither a result nor an error")),
             _ => Err(malformed("the answer has the id of another call")),

@@ -8,7 +8,9 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use serde::Deserialize;
 
 use crate::codec::Limits;
-use crate::codec::soap::{Binding, Operation, Outcome, Reply, Told, Version, read_reply, write_call};
+use crate::codec::soap::{
+    Binding, Operation, ResultLocation, SoapFault, SoapReply, SoapVersion, read_reply, write_call,
+};
 use crate::codec::xml::Control;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
@@ -71,7 +73,7 @@ impl SoapCodec {
             (_, None) => return Err(ResponseError::Fault(Fault::no_such_method(asked.method))),
         };
         let fine = response.status().is_success();
-        if operation.outcome == Outcome::Nothing && fine && response.body().is_empty() {
+        if operation.outcome == ResultLocation::Nothing && fine && response.body().is_empty() {
             return Ok(Value::Nil);
         }
         let reply = text_of(response).and_then(|text| {
@@ -79,11 +81,11 @@ impl SoapCodec {
             reply.map_err(Fault::from).map(owned)
         });
         match reply {
-            Ok(Reply::Fault(told)) => Err(ResponseError::Fault(fault_of(told))),
+            Ok(SoapReply::Fault(told)) => Err(ResponseError::Fault(fault_of(told))),
             _ if response.status() != StatusCode::OK => {
                 Err(ResponseError::Status { status: response.status(), start: start_of(response.body()) })
             }
-            Ok(Reply::Answer(tape)) => match tape.values().next() {
+            Ok(SoapReply::Answer(tape)) => match tape.values().next() {
                 Some(value) => Value::deserialize(value).map_err(ResponseError::WrongType),
                 None => Ok(Value::Nil),
             },
@@ -100,15 +102,15 @@ impl SoapCodec {
     fn post(&self, body: Vec<u8>, action: &str) -> Request<Bytes> {
         let quoted = format!("\"{}\"", action.replace('"', "%22"));
         match self.binding.version {
-            Version::V11 => {
-                let mut request = request(body, Version::V11.content_type());
+            SoapVersion::V11 => {
+                let mut request = request(body, SoapVersion::V11.content_type());
                 let action = HeaderValue::from_str(&quoted).unwrap_or(HeaderValue::from_static("\"\""));
                 request.headers_mut().insert(super::server::action::HEADER, action);
                 request
             }
-            Version::V12 => {
-                let mut request = request(body, Version::V12.content_type());
-                let with_action = format!("{}; action={quoted}", Version::V12.content_type());
+            SoapVersion::V12 => {
+                let mut request = request(body, SoapVersion::V12.content_type());
+                let with_action = format!("{}; action={quoted}", SoapVersion::V12.content_type());
                 if let (false, Ok(media)) = (action.is_empty(), HeaderValue::from_str(&with_action)) {
                     request.headers_mut().insert(header::CONTENT_TYPE, media);
                 }
@@ -118,16 +120,16 @@ impl SoapCodec {
     }
 }
 
-fn owned(reply: Reply<'_>) -> Reply<'static> {
+fn owned(reply: SoapReply<'_>) -> SoapReply<'static> {
     match reply {
-        Reply::Answer(tape) => Reply::Answer(tape.into_owned()),
-        Reply::Fault(told) => Reply::Fault(told),
+        SoapReply::Answer(tape) => SoapReply::Answer(tape.into_owned()),
+        SoapReply::Fault(told) => SoapReply::Fault(told),
     }
 }
 
 /// A fault in the one table's terms. What another croupier says in the detail is exact; others say little that means the
 /// same everywhere, and their own codes are words, which are kept in the message.
-fn fault_of(mut told: Told) -> Fault {
+fn fault_of(mut told: SoapFault) -> Fault {
     if told.reason.is_empty() {
         told.reason = "the server has failed, and says nothing about it".to_owned();
     }
@@ -161,9 +163,9 @@ fn is_standard(code: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn told(code: &str, subcodes: &[&str]) -> Told {
+    fn told(code: &str, subcodes: &[&str]) -> SoapFault {
         let subcodes = subcodes.iter().map(|code| (*code).to_owned()).collect();
-        Told { code: code.into(), subcodes, reason: "no luck".into(), exact: None }
+        SoapFault { code: code.into(), subcodes, reason: "no luck".into(), exact: None }
     }
 
     #[test]
@@ -188,7 +190,8 @@ mod tests {
 
     #[test]
     fn what_another_croupier_says_is_exact() {
-        let exact = |word: &str, code| fault_of(Told { exact: Some((word.into(), code)), ..told("Server", &[]) }).kind;
+        let exact =
+            |word: &str, code| fault_of(SoapFault { exact: Some((word.into(), code)), ..told("Server", &[]) }).kind;
         assert_eq!(exact("encoding", -32701), Kind::Encoding);
         assert_eq!(exact("limit", -32400), Kind::Limit);
         assert_eq!(exact("service", 42), Kind::Service(Some(42)));

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::position::too_many;
 use super::{Args, Listed, Wrong, all_but_ignored, members, twice};
-use crate::codec::json::Typed;
+use crate::codec::json::TypedJson;
 use crate::codec::tape::ValueRef;
 use crate::model::fault::Fault;
 use crate::model::interface::Param;
@@ -87,7 +87,7 @@ macro_rules! read_as {
         fn $method<V: Visitor<'de>>(self, $($option: $kind,)* visitor: V) -> Result<V::Value, Wrong> {
             match self {
                 Arg::Value(value) => value.$method($($option,)* visitor).map_err(|error| Wrong::of(&error)),
-                Arg::Json(raw) => Typed(raw).$method($($option,)* visitor).map_err(|error| Wrong::of(&error)),
+                Arg::Json(raw) => TypedJson(raw).$method($($option,)* visitor).map_err(|error| Wrong::of(&error)),
             }
         }
     )*};

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::codec::json::Typed;
+use crate::codec::json::TypedJson;
 use crate::codec::tape::{ValueRef, Values};
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::{abridge, shorten};
@@ -99,9 +99,9 @@ impl<'a> Args<'a> {
                 A::deserialize(ByName { given: given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg)) })
             }
             Args::Json(raw) => match Listed::read(raw)? {
-                Listed::ByPosition(given) => A::deserialize(ByPosition { given: given.into_iter().map(Typed) }),
+                Listed::ByPosition(given) => A::deserialize(ByPosition { given: given.into_iter().map(TypedJson) }),
                 Listed::ByName(given) => {
-                    A::deserialize(ByName { given: given.into_iter().map(|(name, value)| (name, Typed(value))) })
+                    A::deserialize(ByName { given: given.into_iter().map(|(name, value)| (name, TypedJson(value))) })
                 }
             },
         };
@@ -122,8 +122,8 @@ impl<'a> Args<'a> {
             Args::Members(record) => named(members(record)?),
             Args::Named(given) => named(given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg))),
             Args::Json(raw) => match Listed::read(raw)? {
-                Listed::ByPosition(given) => by_position(given.into_iter().map(|raw| any(Typed(raw))).collect()),
-                Listed::ByName(given) => named(given.into_iter().map(|(name, raw)| (name, Typed(raw)))),
+                Listed::ByPosition(given) => by_position(given.into_iter().map(|raw| any(TypedJson(raw))).collect()),
+                Listed::ByName(given) => named(given.into_iter().map(|(name, raw)| (name, TypedJson(raw)))),
             },
         }
     }

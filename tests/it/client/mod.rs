@@ -5,7 +5,7 @@ mod server;
 use std::time::Duration;
 
 use bytes::Bytes;
-use croupier::codec::xmlrpc::{Dialect, Nil};
+use croupier::codec::xmlrpc::{Nil, XmlRpcDialect};
 use croupier::{CallError, Client, Fault, Kind, Value};
 use serde::Serialize;
 use tokio::net::{TcpListener, UnixListener};
@@ -163,8 +163,10 @@ async fn parameters_that_cannot_be_carried_are_never_sent() {
     let error = proxy.multicall().add("spin", ()).add("spin", (f64::NAN,)).add("spin", ()).send().await.unwrap_err();
     assert!(matches!(error, CallError::Unwritable(_)), "{error:?}");
     assert_eq!(canned.connections(), 0);
-    let lenient =
-        Client::builder(&canned.url).dialect(Dialect { nil: Nil::Nil, ..Dialect::default() }).build().unwrap();
+    let lenient = Client::builder(&canned.url)
+        .dialect(XmlRpcDialect { nil: Nil::Nil, ..XmlRpcDialect::default() })
+        .build()
+        .unwrap();
     lenient.call::<Value>("spin", (None::<i32>,)).await.unwrap();
     assert!(canned.request().contains("<value><nil/></value>"));
 }

@@ -1,4 +1,4 @@
-//! The built-in configuration is sound, complete, and says of each key what is true.
+//! The built-in configuration is valid and complete, and its comments agree with the types.
 
 use croupier::config::{Config, DEFAULT, Registry, reference};
 use croupier::server::mount::GroupMount;

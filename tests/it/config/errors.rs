@@ -1,4 +1,4 @@
-//! What a person reads who got the configuration wrong: each file in `tests/golden/config` beside its messages.
+//! The messages for configuration errors: each file in `tests/golden/config` with its messages.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};

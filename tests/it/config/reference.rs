@@ -1,4 +1,4 @@
-//! The reference of the configuration is the one that the types make.
+//! The configuration reference matches the types.
 
 use std::{env, fs};
 

@@ -1,4 +1,4 @@
-//! Services of one's own in the configuration: their options are looked at by their types, whatever these are.
+//! Custom services in the configuration: their options are checked by their types.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -1,7 +1,7 @@
 //! What XML-RPC's introspection says of our own services reads back as their signatures.
 
 use croupier::Value;
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::protocol::xmlrpc::introspection::{Described, interface};
 use croupier::protocol::xmlrpc::signature::signatures;
 use croupier::service::RpcService;
@@ -10,7 +10,7 @@ use crate::support::every_type;
 
 #[test]
 fn our_own_signatures_come_back() {
-    let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+    let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
     for service in [&wheel as &dyn RpcService, &every_type::service()] {
         let own = service.interface();
         let words = |words: Vec<&str>| Value::Array(words.into_iter().map(|word| Value::Text(word.into())).collect());

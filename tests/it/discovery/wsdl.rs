@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use croupier::codec::Limits;
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::model::fault::Kind;
 use croupier::model::shape::{Field, Shape, Shapes};
 use croupier::protocol::client_codec;
@@ -71,7 +71,7 @@ fn all_said(shapes: &Shapes, style: Style) -> Vec<String> {
 
 #[test]
 fn our_own_documents_give_the_shapes_that_they_were_made_of() {
-    let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+    let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
     for service in [&wheel as &dyn RpcService, &every_type::service()] {
         let shapes = Shapes::of(&service.interface());
         for style in [Style::Document, Style::Rpc] {

@@ -8,8 +8,8 @@
 //! version-1: true                      (requests of JSON-RPC 1.0 are accepted)
 //! ```
 //!
-//! An answer without a body is shown as its status, 204. `UPDATE_GOLDEN=1` writes the answers that are given instead
-//! of comparing them. `SEEDS=DIR` writes the requests into a directory, for a fuzzer to begin with.
+//! A response without a body is shown as its status, 204. `UPDATE_GOLDEN=1` writes the actual responses
+//! instead of comparing them. `SEEDS=DIR` writes the requests into a directory, for a fuzzer to begin with.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::http::public_url::PublicUrl;
 use croupier::protocol::frontend::{Claim, Frontend, GroupHead, GroupRequest};
 use croupier::protocol::jsonrpc::openrpc::write as openrpc;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::support::every_type;
 
 fn wheel() -> Local {
-    Table::new(Family::American, Chance::seeded(7)).with_max_spins(1000).service().unwrap()
+    WheelTable::new(Family::American, Chance::seeded(7)).with_max_spins(1000).service().unwrap()
 }
 
 fn check(name: &str, service: &Local) {

@@ -1,17 +1,17 @@
 //! REST requests and their whole responses, byte for byte; and the OpenAPI documents.
 //!
 //! The cases are in `tests/golden/rest/*.cases` (see `support/cases.rs`). A request is its line, its headers, and
-//! after an empty line its body; an answer is its status, its headers in alphabetical order, and after an empty line its
+//! after an empty line its body; a response is its status, its headers in alphabetical order, and after an empty line its
 //! body. The keys are `options` (`cors = ["https://casino.example"]`) and `limits` (`depth = 3, elements = 20`).
 //!
-//! `UPDATE_GOLDEN=1` writes the answers that are given instead of comparing them. `SEEDS=DIR` writes the queries into
+//! `UPDATE_GOLDEN=1` writes the actual responses instead of comparing them. `SEEDS=DIR` writes the queries into
 //! a directory, for a fuzzer to begin with.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use croupier::codec::Limits;
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::http::routes::RouteTable as Routes;
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::rest::openapi;
@@ -99,7 +99,7 @@ fn answer(case: &Case<'_>, service: &Arc<dyn RpcService>) -> String {
 
 #[test]
 fn the_documents_are_as_they_were() {
-    let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+    let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
     let (every, none) = (every_type::service(), Routes::default());
     let documents = [
         ("wheel", openapi::document(&wheel.interface(), &none, "https://casino.example/wheel/american")),

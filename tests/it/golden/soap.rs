@@ -1,8 +1,8 @@
 //! SOAP requests and their whole responses, byte for byte.
 //!
 //! The cases are in `tests/golden/soap/*.cases`, in the form that `support/cases.rs` describes, with these lines:
-//! `action` is the SOAPAction header, `query` stands behind the path, `options` and `limits` are settings that differ from
-//! the default. An answer begins with a line that says its status and content type.
+//! `action` is the SOAPAction header, `query` follows the path, `options` and `limits` are settings that differ from
+//! the default. A response begins with a line with its status and content type.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::model::shape::Shapes;
 use croupier::protocol::soap::wsdl::write as wsdl;
 use croupier::protocol::soap::wsdl::write::{Form, Style, Versions};
@@ -36,7 +36,7 @@ fn compare(name: &str, service: &dyn RpcService) {
 
 #[test]
 fn a_wheel_is_described_as_before() {
-    compare("wheel", &Table::new(Family::American, Chance::seeded(7)).service().unwrap());
+    compare("wheel", &WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap());
 }
 
 #[test]

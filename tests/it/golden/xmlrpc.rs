@@ -9,7 +9,7 @@
 //! as: utf-16le                         (how the request is encoded; UTF-8 if left out)
 //! ```
 //!
-//! `UPDATE_GOLDEN=1` writes the answers that are given instead of comparing them. `SEEDS=DIR` writes the requests
+//! `UPDATE_GOLDEN=1` writes the actual responses instead of comparing them. `SEEDS=DIR` writes the requests
 //! into a directory, for a fuzzer to begin with.
 
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use croupier::codec::Limits;
 use croupier::codec::xml::Reading;
-use croupier::codec::xmlrpc::{Dialect, Document, Root};
+use croupier::codec::xmlrpc::{Root, XmlRpcDialect, XmlRpcDocument};
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::service::{Context, RpcService};
@@ -46,7 +46,7 @@ fn no_two_cases_have_one_name() {
 #[test]
 fn requests_become_seeds_where_that_is_asked_for() {
     let Some(directory) = std::env::var_os("SEEDS").map(PathBuf::from) else { return };
-    for target in ["face", "charset", "readers_agree", "answer", "date"] {
+    for target in ["frontend", "charset", "readers_agree", "upstream_response", "date"] {
         std::fs::create_dir_all(directory.join(target)).unwrap();
     }
     for path in cases::files("xmlrpc") {
@@ -55,10 +55,10 @@ fn requests_become_seeds_where_that_is_asked_for() {
             let name = case.name().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
             let write = |target: &str, seed: &[u8]| std::fs::write(directory.join(target).join(&name), seed).unwrap();
             let request = case.request_bytes();
-            write("face", &request);
+            write("frontend", &request);
             write("charset", &request);
             write("readers_agree", &request);
-            write("answer", case.expected.as_bytes());
+            write("upstream_response", case.expected.as_bytes());
             if let Some((_, date)) = case.request.split_once("<dateTime.iso8601>") {
                 write("date", date.split('<').next().unwrap_or_default().as_bytes());
             }
@@ -107,9 +107,9 @@ fn answer(case: &Case<'_>, service: &Arc<dyn RpcService>) -> String {
     });
     let text = String::from_utf8(bytes.to_vec()).expect("an answer in UTF-8");
     roxmltree::Document::parse(&text).expect("a well-formed answer");
-    let dialect: Dialect = case.table("dialect");
+    let dialect: XmlRpcDialect = case.table("dialect");
     assert!(!dialect.ascii || text.is_ascii());
-    let read = Document::read(&text, Reading::Lenient, Limits { depth: 100, ..Limits::default() });
+    let read = XmlRpcDocument::read(&text, Reading::Lenient, Limits { depth: 100, ..Limits::default() });
     let root = read.expect("an answer in XML-RPC").root;
     assert_eq!(root, if fault.is_some() { Root::Fault } else { Root::Answer });
     text.strip_suffix('\n').expect("an answer ends its last line").to_owned()

@@ -5,7 +5,7 @@
 
 use croupier::codec::Limits;
 use croupier::codec::xml::Reading;
-use croupier::codec::xmlrpc::{Dialect, Document, Nil, write_answer};
+use croupier::codec::xmlrpc::{Nil, XmlRpcDialect, XmlRpcDocument, write_answer};
 use croupier::model::fault::Kind;
 use croupier::{Fault, Value};
 use serde::Deserialize;
@@ -35,7 +35,7 @@ fn array(middle: &str) -> String {
 }
 
 fn read(text: &str) -> Result<usize, Fault> {
-    let document = Document::read(text, Reading::Lenient, Limits::default())?;
+    let document = XmlRpcDocument::read(text, Reading::Lenient, Limits::default())?;
     for value in document.tape.values() {
         Value::deserialize(value).expect("any value is read into a `Value`");
     }
@@ -67,7 +67,7 @@ fn crowds_are_refused() {
     let crowds = ["<value/>", "<value></value>", "<!---->", "<?p?>"];
     for middle in crowds {
         let few = Limits { elements: 1000, ..Limits::default() };
-        let refused = Document::read(&array(middle), Reading::Lenient, few).map(|_| ()).unwrap_err();
+        let refused = XmlRpcDocument::read(&array(middle), Reading::Lenient, few).map(|_| ()).unwrap_err();
         assert_eq!(refused.kind, Kind::Limit, "{middle}");
     }
     let attributes: String = (0..100_000).map(|number| format!(" a{number}=''")).collect();
@@ -119,10 +119,10 @@ fn the_deepest_values_allowed_fit_into_a_stack() {
         for (depth, fits) in [(Limits::DEEPEST, true), (Limits::DEEPEST + 2, false)] {
             let value = deep(depth);
             let mut bytes = Vec::new();
-            write_answer(&mut bytes, &value, Dialect { nil: Nil::Nil, ..Dialect::default() }).unwrap();
+            write_answer(&mut bytes, &value, XmlRpcDialect { nil: Nil::Nil, ..XmlRpcDialect::default() }).unwrap();
             let text = String::from_utf8(bytes).unwrap();
             for text in [text.clone(), text.replace("<nil/>", "<!-- --><nil/>")] {
-                let document = Document::read(&text, Reading::Strict, limits);
+                let document = XmlRpcDocument::read(&text, Reading::Strict, limits);
                 let back = document.as_ref().map(|document| document.tape.values().map(Value::deserialize).collect());
                 assert_eq!(back.ok(), fits.then(|| vec![Ok(value.clone())]));
             }

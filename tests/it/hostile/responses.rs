@@ -3,7 +3,7 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use croupier::Value;
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::model::shape::Shapes;
 use croupier::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use croupier::protocol::jsonrpc;
@@ -25,7 +25,7 @@ use crate::support::random_cases;
 const METHOD: &str = "spinList";
 
 static CODECS: LazyLock<Vec<(ClientCodec, Shapes, &'static str, &'static str)>> = LazyLock::new(|| {
-    let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+    let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
     let own = Shapes::of(&wheel.interface());
     let text = wsdl::document(&wheel.interface(), &own, "urn:w", "http://localhost/w", Form::default());
     let discovered = read(&[Document { location: "w.wsdl", text: &text }], None).unwrap();

@@ -1,4 +1,4 @@
-//! A browser on the pages: what it shows, what it does, and what it complains of.
+//! The pages in a browser: what it displays and does, and which errors it reports.
 //!
 //! `tests/peers/browser.js` drives Chromium through the package puppeteer-core, which must be where Node finds it, in a
 //! folder that the variable `NODE_PATH` names. `CHROMIUM` is the browser's program; `/usr/bin/chromium` without it.

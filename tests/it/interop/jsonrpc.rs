@@ -1,4 +1,4 @@
-//! Other people's JSON-RPC clients against a gateway with a wheel and a service that has every type: jayson for Node,
+//! JSON-RPC clients of other projects against a gateway with a wheel and a service that has every type: jayson for Node,
 //! and Python's jsonrpcclient. The OpenRPC documents against OpenRPC's own meta-schema.
 //!
 //! What they call and expect is in `tests/peers`. Packages of Node must be where Node finds them, in a folder that
@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::protocol::jsonrpc::server::{JsonRpc, OpenRpc};
 use croupier::server::gateway::Group;
 use croupier::server::group_router::GroupRouter;
@@ -23,7 +23,7 @@ use crate::support::running::Running;
 
 fn gateway() -> Running {
     let mut router = GroupRouter::default();
-    let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+    let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
     for (path, service) in
         [("/wheel", Arc::new(wheel) as Arc<dyn RpcService>), ("/every", Arc::new(every_type::service()))]
     {

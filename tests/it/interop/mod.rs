@@ -1,4 +1,4 @@
-//! Programs written by others: clients of the gateway, and servers behind it.
+//! Programs of other projects: clients of the gateway, and upstream servers.
 
 mod browser;
 mod jsonrpc;

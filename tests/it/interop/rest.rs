@@ -1,4 +1,4 @@
-//! Other people's tools against REST and its descriptions: openapi-spec-validator reads the documents, and
+//! Tools of other projects against REST and its descriptions: openapi-spec-validator reads the documents, and
 //! schemathesis makes requests of them, valid and invalid ones, and compares the answers with what was promised.
 //!
 //! Schemathesis makes more than 500 requests to each group, beside those that it derives from the bounds in the schemas.

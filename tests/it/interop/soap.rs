@@ -1,4 +1,4 @@
-//! Other people's SOAP clients against a wheel and a service that uses every type: zeep, the `soap` package of Node,
+//! SOAP clients of other projects against a wheel and a service that uses every type: zeep, the `soap` package of Node,
 //! PHP's SoapClient, clients that gSOAP makes, and SOAP::Lite.
 //!
 //! What they call and expect is in `tests/peers`. zeep must be where Python finds it, in a folder that the variable
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::protocol::frontend::Frontend;
 use croupier::protocol::soap::server::{Soap, Wsdl};
 use croupier::server::gateway::Group;
@@ -26,7 +26,7 @@ const KNOWN: [&str; 2] = ["ignoring type inheritance by default for C", "2 servi
 
 /// A gateway with a wheel at `/wheel/american` and with every type at `/every`, which speaks nothing but SOAP.
 fn gateway() -> Running {
-    let wheel = Table::new(Family::American, Chance::Entropy).with_max_spins(1_000_000).service().unwrap();
+    let wheel = WheelTable::new(Family::American, Chance::Entropy).with_max_spins(1_000_000).service().unwrap();
     let mut router = GroupRouter::default();
     mount(&mut router, "/wheel/american", "urn:croupier:wheel", wheel);
     mount(&mut router, "/every", "urn:croupier:every", every_type::service());

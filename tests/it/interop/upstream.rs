@@ -1,4 +1,4 @@
-//! Servers written by others, behind the gateway: supervisord, aria2, Python's XML-RPC server with several paths and
+//! Servers of other projects as upstreams: supervisord, aria2, Python's XML-RPC server with several paths and
 //! jayson's JSON-RPC server, each over all four protocols.
 //!
 //! The servers must be where the shell finds them, jayson where Node finds it, in a folder that `NODE_PATH` names.

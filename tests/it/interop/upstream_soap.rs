@@ -1,4 +1,4 @@
-//! SOAP servers written by others, behind the gateway: spyne for Python and the `soap` package of Node, by their own
+//! SOAP servers of other projects as upstreams: spyne for Python and the `soap` package of Node, by their own
 //! WSDL documents and over all four protocols.
 //!
 //! spyne must be where Python finds it, Node's package in a folder that the variable `NODE_PATH` names.

@@ -1,4 +1,4 @@
-//! Other people's clients against the gateway with its built-in configuration: Python's `xmlrpc.client`, the
+//! Clients of other projects against the gateway with its built-in configuration: Python's `xmlrpc.client`, the
 //! `xmlrpc` package of Node, and the command-line client of xmlrpc-c.
 //!
 //! What they call and expect is in `tests/peers`. The package of Node must be where Node finds it, in a folder

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use croupier::codec::Limits;
-use croupier::codec::json::{Checked, Dialect, NonFinite, check, write_value};
+use croupier::codec::json::{CheckedJson, JsonDialect, JsonNonFinite, check, write_value};
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::jsonrpc::server::JsonRpc;
 use croupier::service::{Context, RpcService};
@@ -123,7 +123,7 @@ fn document() -> impl Strategy<Value = String> {
 
 /// Reads a text as the JSON-RPC server does.
 fn read(text: &str) -> Result<Value, Fault> {
-    let text = check(text.as_bytes(), Limits::default()).and_then(Checked::exact)?;
+    let text = check(text.as_bytes(), Limits::default()).and_then(CheckedJson::exact)?;
     serde_json::from_str(text).map_err(|error| Fault::new(Kind::NotWellFormed, error.to_string()))
 }
 
@@ -143,7 +143,7 @@ proptest! {
     #[test]
     fn a_value_comes_back_the_same(value in carried()) {
         let mut params = Vec::new();
-        write_value(&mut params, &value, Dialect::default()).unwrap();
+        write_value(&mut params, &value, JsonDialect::default()).unwrap();
         let params = String::from_utf8(params).unwrap();
         for params in [format!("[{params}]"), format!("{{\"value\":{params}}}")] {
             let request = format!("{{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"params\":{params},\"id\":7}}");
@@ -156,10 +156,10 @@ proptest! {
     }
 
     #[test]
-    fn what_is_no_number_is_written_by_the_policy(number: f64, non_finite in select(vec![NonFinite::Null, NonFinite::Words, NonFinite::Refuse])) {
+    fn what_is_no_number_is_written_by_the_policy(number: f64, non_finite in select(vec![JsonNonFinite::Null, JsonNonFinite::Words, JsonNonFinite::Refuse])) {
         let mut bytes = Vec::new();
-        let written = write_value(&mut bytes, &number, Dialect { non_finite });
-        prop_assert_eq!(written.is_ok(), number.is_finite() || non_finite != NonFinite::Refuse);
+        let written = write_value(&mut bytes, &number, JsonDialect { non_finite });
+        prop_assert_eq!(written.is_ok(), number.is_finite() || non_finite != JsonNonFinite::Refuse);
     }
 
     #[test]

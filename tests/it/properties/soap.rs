@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use croupier::codec::Limits;
-use croupier::codec::soap::{Message, Place, Style, Version, read_answer, write_head, write_tail, write_value};
+use croupier::codec::soap::{
+    ElementTarget, SoapMessage, SoapStyle, SoapVersion, read_answer, write_head, write_tail, write_value,
+};
 use croupier::codec::xml::Control;
 use croupier::model::shape::{Shape, Shapes};
 use croupier::protocol::frontend::{Frontend, GroupRequest};
@@ -103,8 +105,8 @@ static SERVICE: LazyLock<Arc<dyn RpcService>> = LazyLock::new(|| {
 
 static SPECIMEN: LazyLock<Arc<dyn RpcService>> = LazyLock::new(|| Arc::new(specimen::service()));
 
-fn post(service: &Arc<dyn RpcService>, style: Style, content_type: &str, body: &[u8]) -> (StatusCode, String) {
-    let uri = if style == Style::Rpc { "/?style=rpc" } else { "/" };
+fn post(service: &Arc<dyn RpcService>, style: SoapStyle, content_type: &str, body: &[u8]) -> (StatusCode, String) {
+    let uri = if style == SoapStyle::Rpc { "/?style=rpc" } else { "/" };
     let (head, ()) = Request::post(uri).header(header::CONTENT_TYPE, content_type).body(()).unwrap().into_parts();
     let request = GroupRequest { head: &head, tail: "", body, context: &Context::default() };
     let reply = Soap::new("urn:a\"b&c").serve(service, request);
@@ -118,13 +120,13 @@ fn post(service: &Arc<dyn RpcService>, style: Style, content_type: &str, body: &
 }
 
 /// What a method answers to its one parameter.
-fn echoed<T: Serialize, R: DeserializeOwned>(method: &str, value: &T, version: Version, style: Style) -> R {
+fn echoed<T: Serialize, R: DeserializeOwned>(method: &str, value: &T, version: SoapVersion, style: SoapStyle) -> R {
     let shapes = Shapes::of(&SERVICE.interface());
     let shape = shapes.method(method).unwrap();
     let mut call = Vec::new();
     write_head(&mut call, version, &shape.element, "urn:a\"b&c");
-    let document = style == Style::Document;
-    let place = Place {
+    let document = style == SoapStyle::Document;
+    let place = ElementTarget {
         shapes: &shapes,
         shape: &shape.params[0].shape,
         element: &shape.params[0].element,
@@ -136,16 +138,16 @@ fn echoed<T: Serialize, R: DeserializeOwned>(method: &str, value: &T, version: V
     write_tail(&mut call, &shape.element);
     let (status, text) = post(&SERVICE, style, version.content_type(), &call);
     assert_eq!(status, StatusCode::OK, "{}\n{text}", String::from_utf8_lossy(&call));
-    let Message { version: answered, tape, .. } =
+    let SoapMessage { version: answered, tape, .. } =
         read_answer(&text, &shapes, shape, style, Limits::default()).unwrap_or_else(|it| panic!("{it:?}\n{text}"));
     assert_eq!(answered, version);
     let value = tape.values().next().unwrap();
     R::deserialize(value).unwrap_or_else(|wrong| panic!("{wrong}\n{text}"))
 }
 
-fn versions() -> impl Strategy<Value = (Version, Style)> {
-    let version = prop::sample::select(vec![Version::V11, Version::V12]);
-    (version, prop::sample::select(vec![Style::Document, Style::Rpc]))
+fn versions() -> impl Strategy<Value = (SoapVersion, SoapStyle)> {
+    let version = prop::sample::select(vec![SoapVersion::V11, SoapVersion::V12]);
+    (version, prop::sample::select(vec![SoapStyle::Document, SoapStyle::Rpc]))
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -274,7 +276,7 @@ proptest! {
         let call = format!(
             "<s:Envelope xmlns:s='{}'><s:Header/><s:Body><record xmlns='urn:a'><record><id>1</id><name>n</name>\
              <tags>a</tags><pair><arg1>1</arg1></pair></record></record></s:Body></s:Envelope>",
-            Version::V12.namespace()
+            SoapVersion::V12.namespace()
         );
         let at = at.min(call.len());
         let end = (at + cut).min(call.len());
@@ -289,7 +291,7 @@ proptest! {
         for shape in found {
             for member in [true, false] {
                 let place =
-                    Place { shapes: &shapes, shape, element: "e", qualified: true, member, control: Control::Refuse };
+                    ElementTarget { shapes: &shapes, shape, element: "e", qualified: true, member, control: Control::Refuse };
                 let mut bytes = Vec::new();
                 write_value(&mut bytes, &value, place).unwrap();
                 write_value(&mut bytes, &other, place).unwrap();
@@ -303,11 +305,11 @@ proptest! {
 
 fn sound(body: &[u8]) {
     for content_type in ["text/xml", "application/soap+xml"] {
-        let (status, text) = post(&SPECIMEN, Style::Document, content_type, body);
+        let (status, text) = post(&SPECIMEN, SoapStyle::Document, content_type, body);
         let xml = roxmltree::Document::parse(&text).unwrap();
         let root = xml.root_element().tag_name();
         assert_eq!(root.name(), "Envelope");
-        let soap12 = root.namespace() == Some(Version::V12.namespace());
+        let soap12 = root.namespace() == Some(SoapVersion::V12.namespace());
         let faulty = xml.descendants().any(|element| element.tag_name().name() == "Fault");
         let expected: &[u16] = match (faulty, soap12) {
             (false, _) => &[200],
@@ -323,11 +325,11 @@ fn a_hundred_thousand_levels_are_refused() {
     for (open, close) in [("<a>", "</a>"), ("<m:array><m:item>", "</m:item></m:array>"), ("<item>", "</item>")] {
         let call = format!(
             "<s:Envelope xmlns:s='{}'><s:Body><m:any xmlns:m='m'><value>{}{}</value></m:any></s:Body></s:Envelope>",
-            Version::V11.namespace(),
+            SoapVersion::V11.namespace(),
             open.repeat(100_000),
             close.repeat(100_000)
         );
-        let (status, text) = post(&SERVICE, Style::Document, "text/xml", call.as_bytes());
+        let (status, text) = post(&SERVICE, SoapStyle::Document, "text/xml", call.as_bytes());
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(text.contains("<faultcode>soap:Client</faultcode>"), "{text}");
     }
@@ -340,7 +342,7 @@ fn the_deepest_values_there_may_be_are_read_and_written() {
     let call = |depth: usize| {
         format!(
             "<s:Envelope xmlns:s='{}'><s:Body><m:any xmlns:m='m'><value>{}{}</value></m:any></s:Body></s:Envelope>",
-            Version::V12.namespace(),
+            SoapVersion::V12.namespace(),
             open.repeat(depth),
             close.repeat(depth)
         )

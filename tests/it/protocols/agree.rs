@@ -6,10 +6,10 @@
 
 use croupier::codec::Limits;
 use croupier::codec::soap;
-use croupier::codec::soap::{Place, Style, Version};
+use croupier::codec::soap::{ElementTarget, SoapStyle, SoapVersion};
 use croupier::codec::xml::{Control, Reading};
 use croupier::codec::xmlrpc;
-use croupier::codec::xmlrpc::{Document, Root};
+use croupier::codec::xmlrpc::{Root, XmlRpcDocument};
 use croupier::protocol::soap::server::namespace_of;
 use croupier::{Kind, Value};
 use http::StatusCode;
@@ -30,7 +30,7 @@ fn over_xml_rpc(asked: &CallTarget) -> ShutdownReport {
     xmlrpc::write_call(&mut body, &asked.method, &asked.args, dialect()).unwrap();
     let (status, text) = post(asked, "", "text/xml", &body);
     assert_eq!(status, StatusCode::OK);
-    let document = Document::read(&text, Reading::Lenient, Limits::default()).unwrap();
+    let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
     let value = Value::deserialize(document.tape.values().next().unwrap()).unwrap();
     match (document.root, value) {
         // XML-RPC has no form for a result without content, and answers an empty text.
@@ -70,7 +70,7 @@ fn over_rest(asked: &CallTarget) -> Result<ShutdownReport, StatusCode> {
     if status == StatusCode::OK { Ok(ShutdownReport::Value(serde_json::from_str(&text).unwrap())) } else { Err(status) }
 }
 
-fn over_soap(asked: &CallTarget, version: Version) -> Result<ShutdownReport, StatusCode> {
+fn over_soap(asked: &CallTarget, version: SoapVersion) -> Result<ShutdownReport, StatusCode> {
     let shapes = &SHAPES[asked.service];
     let method = shapes.method(&asked.method);
     let element = method.map_or(asked.method.as_str(), |method| &method.element);
@@ -79,14 +79,14 @@ fn over_soap(asked: &CallTarget, version: Version) -> Result<ShutdownReport, Sta
     for (field, value) in method.iter().flat_map(|method| &method.params).zip(&asked.args) {
         let (shape, element) = (&field.shape, field.element.as_str());
         let control = Control::Refuse;
-        let place = Place { shapes, shape, element, qualified: true, member: true, control };
+        let place = ElementTarget { shapes, shape, element, qualified: true, member: true, control };
         soap::write_value(&mut body, value, place).unwrap();
     }
     soap::write_tail(&mut body, element);
-    let media = if version == Version::V11 { "text/xml" } else { "application/soap+xml" };
+    let media = if version == SoapVersion::V11 { "text/xml" } else { "application/soap+xml" };
     let (status, text) = post(asked, "", media, &body);
     let (StatusCode::OK, Some(method)) = (status, method) else { return Err(status) };
-    let answer = soap::read_answer(&text, shapes, method, Style::Document, Limits::default()).unwrap();
+    let answer = soap::read_answer(&text, shapes, method, SoapStyle::Document, Limits::default()).unwrap();
     let value = answer.tape.values().next().map_or(Value::Nil, |value| Value::deserialize(value).unwrap());
     Ok(ShutdownReport::Value(serde_json::from_str(&json_of(&value)).unwrap()))
 }
@@ -124,7 +124,7 @@ fn the_same_call_ends_the_same_over_every_protocol() {
         let expected = told(directly(&asked));
         let [xml_rpc, json_rpc] = [told(over_xml_rpc(&asked)), told(over_json_rpc(&asked))];
         let [rest, soap_11, soap_12] =
-            [over_rest(&asked), over_soap(&asked, Version::V11), over_soap(&asked, Version::V12)]
+            [over_rest(&asked), over_soap(&asked, SoapVersion::V11), over_soap(&asked, SoapVersion::V12)]
                 .map(|it| it.map(told));
         match &expected {
             ShutdownReport::Value(_) => {

@@ -8,7 +8,9 @@
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use croupier::codec::soap::{Given, Opened, Place, Style, Version, write_head, write_tail, write_value};
+use croupier::codec::soap::{
+    ElementTarget, ParamLayout, SoapCall, SoapStyle, SoapVersion, write_head, write_tail, write_value,
+};
 use croupier::codec::xml::{Control, Reading};
 use croupier::codec::{Limits, xmlrpc as wire};
 use croupier::model::shape::Shapes;
@@ -32,7 +34,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::support::calls::{
-    CallTarget, FACES, PATH, SERVICES, SHAPES, ShutdownReport, asked, block, by_wsdl, dialect, directly, expected,
+    CallTarget, FRONTENDS, PATH, SERVICES, SHAPES, ShutdownReport, asked, block, by_wsdl, dialect, directly, expected,
     is_typed, json_of, told,
 };
 use crate::support::random_cases;
@@ -115,25 +117,30 @@ fn arguments(asked: &CallTarget, came: Came) -> Result<ArgValues, Fault> {
             let mut body = Vec::new();
             wire::write_call(&mut body, &asked.method, &asked.args, dialect()).unwrap();
             let text = String::from_utf8(body).unwrap();
-            let document = wire::Document::read(&text, Reading::Lenient, Limits::default()).unwrap();
+            let document = wire::XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
             Args::Values(document.tape.values()).read()
         }
         Came::Soap => {
             let element = shapes.method(&asked.method).map_or(asked.method.as_str(), |method| &method.element);
             let mut body = Vec::new();
-            write_head(&mut body, Version::V11, element, "urn:x");
+            write_head(&mut body, SoapVersion::V11, element, "urn:x");
             for (field, value) in params.iter().zip(&asked.args) {
                 let (shape, element) = (&field.shape, field.element.as_str());
                 let control = Control::Refuse;
-                write_value(&mut body, value, Place { shapes, shape, element, qualified: true, member: true, control })
-                    .unwrap();
+                write_value(
+                    &mut body,
+                    value,
+                    ElementTarget { shapes, shape, element, qualified: true, member: true, control },
+                )
+                .unwrap();
             }
             write_tail(&mut body, element);
             let text = String::from_utf8(body).unwrap();
-            let message = Opened::read(&text, Limits::default())?.call(shapes, Style::Document, Limits::default())?;
+            let message =
+                SoapCall::read(&text, Limits::default())?.call(shapes, SoapStyle::Document, Limits::default())?;
             match message.given {
-                Given::ByPosition => Args::Values(message.tape.values()).read(),
-                Given::ByName => Args::Members(message.tape.values().next().unwrap()).read(),
+                ParamLayout::ByPosition => Args::Values(message.tape.values()).read(),
+                ParamLayout::ByName => Args::Members(message.tape.values().next().unwrap()).read(),
             }
         }
     }
@@ -143,7 +150,7 @@ fn arguments(asked: &CallTarget, came: Came) -> Result<ArgValues, Fault> {
 fn exchange(service: usize, query: &str, request: Request<Bytes>) -> Response<Bytes> {
     let (it, (mut head, body)) = (SERVICES[service](), request.into_parts());
     head.uri = format!("{PATH}{query}").parse().unwrap();
-    let frontend = FACES[service].iter().find(|frontend| match frontend.claims(&GroupHead::new(&head, "")) {
+    let frontend = FRONTENDS[service].iter().find(|frontend| match frontend.claims(&GroupHead::new(&head, "")) {
         Claim::No => false,
         Claim::Maybe => frontend.recognises(&head, &body),
         Claim::Yes => true,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use croupier::app::App;
 use croupier::config::{Config, Registry};
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::http::routes::RestRoute;
 use croupier::model::interface::Interface;
 use croupier::protocol::rest::openapi;
@@ -264,7 +264,7 @@ fn the_document_is_as_it_was() {
 
 #[test]
 fn a_program_of_ones_own_has_routes_too() {
-    let wheel = || Table::new(Family::Mini, Chance::seeded(7)).service().unwrap();
+    let wheel = || WheelTable::new(Family::Mini, Chance::seeded(7)).service().unwrap();
     let route = |route: &str, method: &str| RestRoute::new(route, method).unwrap();
     let app = |added: RestRoute| App::new().mount("/w", wheel()).unwrap().route(added);
     assert!(app(route("GET /spins/{spins}", "spinList")).is_ok());
@@ -289,7 +289,7 @@ fn a_method_that_is_not_known_yet_is_told_apart_from_what_is_wrong() {
         checked.wrong.iter().map(|wrong| wrong.message.as_str()).collect::<Vec<_>>(),
         ["duplicate route `POST /{x}/start`"]
     );
-    let wheel = Table::new(Family::Mini, Chance::seeded(7)).service().unwrap();
+    let wheel = WheelTable::new(Family::Mini, Chance::seeded(7)).service().unwrap();
     assert_eq!(check(&routes, &wheel.interface()).unknown.len(), 2);
 }
 
@@ -310,16 +310,16 @@ impl RpcService for Unlike {
 fn a_route_without_its_method_calls_nothing() {
     let routes = ["GET /spins/{wheel}", "GET /spins"];
     let routes = [RestRoute::new(routes[0], "spinList").unwrap(), RestRoute::new(routes[1], "spinLost").unwrap()];
-    let faces = ProtocolSet { routes: routes.to_vec(), ..ProtocolSet::default() };
+    let protocols = ProtocolSet { routes: routes.to_vec(), ..ProtocolSet::default() };
     let ask = |interface: &Interface, path: &str| {
         let service = Unlike(Arc::new(interface.clone()));
-        let mounted = GroupMount { protocols: faces.clone(), ..GroupMount::new("/w", service) };
+        let mounted = GroupMount { protocols: frontends.clone(), ..GroupMount::new("/w", service) };
         let router = Mounts { groups: vec![mounted], ..Mounts::default() }.router().unwrap();
         let running = Running::router(router, Settings::default());
         let (status, _, problem) = ask(&running, "GET", path, "", "");
         (status, problem["kind"].as_str().unwrap().to_owned())
     };
-    let wheel = Table::new(Family::Mini, Chance::seeded(7)).service().unwrap();
+    let wheel = WheelTable::new(Family::Mini, Chance::seeded(7)).service().unwrap();
     assert_eq!(ask(&Interface::default(), "/w/spins"), (502, "unreachable".into()));
     assert_eq!(ask(&wheel.interface(), "/w/spins"), (404, "no-such-method".into()));
     assert_eq!(ask(&wheel.interface(), "/w/spins/1"), (500, "internal".into()));

@@ -1,4 +1,4 @@
-//! The gateway over real sockets: HTTP as old and odd clients speak it, and which path and verb get what.
+//! The gateway over real sockets: HTTP of old and unusual clients, and the response for each path and method.
 
 use std::io::{BufRead, BufReader, Read, Write};
 

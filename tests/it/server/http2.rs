@@ -1,4 +1,4 @@
-//! HTTP/2 clients that ask for much and take nothing: flow control must not keep answers alive for ever.
+//! HTTP/2 clients that request much and read nothing: flow control must not keep responses alive forever.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Clients that are slow, silent or gone, and the server's own end: every phase has its deadline.
+//! Slow, silent and vanished clients, and shutdown: every phase has its timeout.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;

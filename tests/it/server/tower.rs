@@ -2,7 +2,7 @@
 use axum::Router;
 use bytes::Bytes;
 use croupier::app::App;
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::http::public_url::PublicUrl;
 use croupier::server::PeerAddress;
 use croupier::server::gateway::Gateway;
@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use tower::ServiceExt;
 
 async fn gateway() -> Gateway {
-    let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+    let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
     let public_url = PublicUrl { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..PublicUrl::default() };
     App::new().public_url(public_url).mount("/wheel", wheel).unwrap().start().await.gateway()
 }

@@ -1,4 +1,4 @@
-//! Connections on workers: spread evenly, each served where it is, and finished or cut at the end like any others.
+//! Connections on workers: distributed evenly, served on one worker each, and drained or closed at shutdown.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -2,7 +2,7 @@
 
 use croupier::codec::Limits;
 use croupier::codec::xml::Reading;
-use croupier::codec::xmlrpc::{Document, write_call};
+use croupier::codec::xmlrpc::{XmlRpcDocument, write_call};
 use croupier::model::fault::{Fault, Kind};
 use croupier::service::args::Args;
 use croupier::{Binary, DateTime, Value};
@@ -52,7 +52,7 @@ fn xmlrpc<A: DeserializeOwned>(params: &impl Serialize) -> Result<A, Fault> {
     let mut bytes = Vec::new();
     write_call(&mut bytes, "bet", params, Default::default()).unwrap();
     let text = String::from_utf8(bytes).unwrap();
-    let document = Document::read(&text, Reading::Strict, Limits::default()).unwrap();
+    let document = XmlRpcDocument::read(&text, Reading::Strict, Limits::default()).unwrap();
     Args::Values(document.tape.values()).take()
 }
 

@@ -1,6 +1,6 @@
 //! The shapes of all that the services of this crate take and answer.
 use croupier::demo::diagnostics;
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::model::shape::{Field, Shape, Shapes};
 use croupier::service::RpcService;
 
@@ -37,7 +37,7 @@ fn names(fields: &[Field]) -> Vec<&str> {
 
 #[test]
 fn a_wheel_takes_counts_and_answers_pockets() {
-    let wheel = Table::new(Family::American, Chance::seeded(7)).service().unwrap();
+    let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
     let shapes = Shapes::of(&wheel.interface());
     let result = |name| shapes.follow(&shapes.method(name).unwrap().result);
     let Shape::Tuple(pocket) = result("spin") else { panic!("a pocket is a tuple") };

@@ -4,9 +4,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use croupier::codec::json;
-use croupier::codec::xmlrpc::{BigIntegers, Dialect, Nil};
+use croupier::codec::xmlrpc::{BigIntegers, Nil, XmlRpcDialect};
 use croupier::demo::diagnostics::diagnostics;
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::model::coerce::coerce;
 use croupier::model::interface::Method;
 use croupier::model::shape::{Field, MethodShape, Shape, Shapes};
@@ -69,15 +69,15 @@ pub(crate) fn passed_on(to: impl RpcService) -> Aggregate {
 }
 
 pub(crate) fn wheel(family: Family) -> Arc<dyn RpcService> {
-    Arc::new(Table::new(family, Chance::seeded(7)).service().unwrap())
+    Arc::new(WheelTable::new(family, Chance::seeded(7)).service().unwrap())
 }
 
-pub(crate) fn dialect() -> Dialect {
-    Dialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..Dialect::default() }
+pub(crate) fn dialect() -> XmlRpcDialect {
+    XmlRpcDialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..XmlRpcDialect::default() }
 }
 
 /// The protocols of each service's group, as in the built-in configuration except for what XML-RPC may carry.
-pub(crate) static FACES: LazyLock<Vec<Vec<Arc<dyn Frontend>>>> = LazyLock::new(|| {
+pub(crate) static FRONTENDS: LazyLock<Vec<Vec<Arc<dyn Frontend>>>> = LazyLock::new(|| {
     let set = ProtocolSet { xml_rpc: dialect(), ..ProtocolSet::default() };
     SERVICES.iter().map(|_| set.of_group(PATH, &ServerInfo::default())).collect()
 });
@@ -178,7 +178,7 @@ pub(crate) fn directly(asked: &CallTarget) -> ShutdownReport {
 }
 
 pub(crate) fn text_of(answer: Output) -> Result<String, croupier::BoxError> {
-    let (format, mut bytes) = (Format::Json(json::Dialect::default()), Vec::new());
+    let (format, mut bytes) = (Format::Json(json::JsonDialect::default()), Vec::new());
     match answer {
         Output::One(value) => value.encode(format, &mut bytes)?,
         Output::Many(mut rows) => {
@@ -193,7 +193,7 @@ pub(crate) fn text_of(answer: Output) -> Result<String, croupier::BoxError> {
 
 pub(crate) fn json_of<T: serde::Serialize + ?Sized>(value: &T) -> String {
     let mut bytes = Vec::new();
-    json::write_value(&mut bytes, value, json::Dialect::default()).unwrap();
+    json::write_value(&mut bytes, value, json::JsonDialect::default()).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
@@ -267,7 +267,7 @@ pub(crate) fn expected(asked: &CallTarget, json: &serde_json::Value) -> Value {
 
 /// The status and the body of an answer to a POST.
 pub(crate) fn post(asked: &CallTarget, tail: &str, media: &str, body: &[u8]) -> (StatusCode, String) {
-    block(post_to(&SERVICES[asked.service](), &FACES[asked.service], tail, media, body))
+    block(post_to(&SERVICES[asked.service](), &FRONTENDS[asked.service], tail, media, body))
 }
 
 /// The status and the body of a response to a POST to a service over one of these protocols.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use croupier::codec::Limits;
 use croupier::codec::soap;
-use croupier::codec::soap::{Place, Style, Version};
+use croupier::codec::soap::{ElementTarget, SoapStyle, SoapVersion};
 use croupier::codec::xml::{Control, Reading};
 use croupier::codec::xmlrpc;
-use croupier::codec::xmlrpc::{Document, Root};
+use croupier::codec::xmlrpc::{Root, XmlRpcDocument};
 use croupier::model::shape::Shapes;
 use croupier::protocol::frontend::Frontend;
 use croupier::protocol::soap::server::namespace_of;
@@ -73,7 +73,7 @@ async fn over_xml_rpc(behind: &Behind, method: &str, args: &[Value]) -> Result<V
     xmlrpc::write_call(&mut body, method, args, dialect()).unwrap();
     let (status, text) = post_to(&behind.service, &behind.frontends, "", "text/xml", &body).await;
     assert_eq!(status, StatusCode::OK);
-    let document = Document::read(&text, Reading::Lenient, Limits::default()).unwrap();
+    let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
     let value = Value::deserialize(document.tape.values().next().unwrap()).unwrap();
     match (document.root, value) {
         (Root::Answer, value) => Ok(value),
@@ -115,10 +115,10 @@ async fn over_soap(behind: &Behind, method: &str, args: &[Value]) -> Result<Valu
     let known = shapes.method(method);
     let element = known.map_or(method, |method| &method.element);
     let mut body = Vec::new();
-    soap::write_head(&mut body, Version::V11, element, &namespace_of(PATH));
+    soap::write_head(&mut body, SoapVersion::V11, element, &namespace_of(PATH));
     for (field, value) in known.iter().flat_map(|method| &method.params).zip(args) {
         let (shape, element, control) = (&field.shape, field.element.as_str(), Control::Refuse);
-        let place = Place { shapes, shape, element, qualified: true, member: true, control };
+        let place = ElementTarget { shapes, shape, element, qualified: true, member: true, control };
         soap::write_value(&mut body, value, place).unwrap();
     }
     soap::write_tail(&mut body, element);
@@ -126,7 +126,7 @@ async fn over_soap(behind: &Behind, method: &str, args: &[Value]) -> Result<Valu
     if status != StatusCode::OK {
         return Err(soap_fault(&text));
     }
-    let answer = soap::read_answer(&text, shapes, known.unwrap(), Style::Document, Limits::default());
+    let answer = soap::read_answer(&text, shapes, known.unwrap(), SoapStyle::Document, Limits::default());
     let answer = answer.unwrap_or_else(|why| panic!("{why:?} for {:?}: {text}", known.unwrap().result));
     Ok(answer.tape.values().next().map_or(Value::Nil, |value| Value::deserialize(value).unwrap()))
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use croupier::codec::xmlrpc::{Dialect, Nil};
-use croupier::demo::wheel::{Chance, Family, Table};
+use croupier::codec::xmlrpc::{Nil, XmlRpcDialect};
+use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::http::public_url::PublicUrl;
 use croupier::protocol::set::ProtocolSet;
 use croupier::server::gateway::Group;
@@ -17,7 +17,7 @@ use super::{every_type, hostile_service};
 /// Each group's path, its aliases and its service.
 fn services() -> Vec<(&'static str, &'static [&'static str], Arc<dyn RpcService>)> {
     let wheel = |family| {
-        Arc::new(Table::new(family, Chance::seeded(7)).with_max_spins(100_000).service().expect("a sound wheel"))
+        Arc::new(WheelTable::new(family, Chance::seeded(7)).with_max_spins(100_000).service().expect("a sound wheel"))
     };
     vec![
         ("/wheel/american", &["/"], wheel(Family::American)),
@@ -29,7 +29,7 @@ fn services() -> Vec<(&'static str, &'static [&'static str], Arc<dyn RpcService>
 
 pub(crate) fn router(public_url: PublicUrl) -> GroupRouter<Arc<Group>> {
     // What is nothing has a form over every protocol, so that all of them answer alike.
-    let xml_rpc = Dialect { nil: Nil::Nil, ..Dialect::default() };
+    let xml_rpc = XmlRpcDialect { nil: Nil::Nil, ..XmlRpcDialect::default() };
     let mounted = |(path, aliases, service): (&str, &[&str], Arc<dyn RpcService>)| GroupMount {
         path: path.to_owned(),
         aliases: aliases.iter().map(ToString::to_string).collect(),

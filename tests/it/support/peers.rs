@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use croupier::codec::json::Typed;
-use croupier::codec::xmlrpc::{Dialect, Nil};
+use croupier::codec::json::TypedJson;
+use croupier::codec::xmlrpc::{Nil, XmlRpcDialect};
 use croupier::model::fault::Kind;
 use croupier::model::shape::Shapes;
 use croupier::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
@@ -255,7 +255,7 @@ impl Group<'_> {
         if over == Over::Rest {
             return self.rest(method, args);
         }
-        let dialect = Dialect { nil: Nil::Nil, ..Dialect::default() };
+        let dialect = XmlRpcDialect { nil: Nil::Nil, ..XmlRpcDialect::default() };
         let (codec, known) = match over {
             Over::XmlRpc => (ClientCodec::XmlRpc(xmlrpc::client::XmlRpcCodec { dialect, ..Default::default() }), None),
             Over::JsonRpc => (ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec::default()), None),
@@ -284,7 +284,7 @@ impl Group<'_> {
             204 => Ok(Value::Nil),
             200 => {
                 let json: &RawValue = serde_json::from_slice(response.body()).unwrap();
-                Ok(Value::deserialize(Typed(json)).unwrap())
+                Ok(Value::deserialize(TypedJson(json)).unwrap())
             }
             _ => {
                 let problem: Json = serde_json::from_slice(response.body()).unwrap();

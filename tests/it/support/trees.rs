@@ -1,7 +1,7 @@
 //! Trees of values, made at random, and when two of them are the same.
 
 use croupier::codec::xml::{Control, Reading};
-use croupier::codec::xmlrpc::{BigIntegers, Dialect, Fractions, Nil, NonFinite};
+use croupier::codec::xmlrpc::{BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcNonFinite};
 use croupier::{DateTime, Value};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -23,15 +23,15 @@ pub(crate) fn any_value() -> BoxedStrategy<Value> {
 }
 
 /// Every dialect there is.
-pub(crate) fn dialect() -> impl Strategy<Value = Dialect> {
+pub(crate) fn dialect() -> impl Strategy<Value = XmlRpcDialect> {
     use BigIntegers::{ExI8, I8};
     let nil = prop::sample::select(vec![Nil::Refuse, Nil::Omit, Nil::Nil, Nil::ExNil]);
     let big = prop::sample::select(vec![BigIntegers::Refuse, I8, ExI8, BigIntegers::Double, BigIntegers::String]);
-    let non_finite = prop::sample::select(vec![NonFinite::Refuse, NonFinite::Words, NonFinite::Nil]);
+    let non_finite = prop::sample::select(vec![XmlRpcNonFinite::Refuse, XmlRpcNonFinite::Words, XmlRpcNonFinite::Nil]);
     let control = prop::sample::select(vec![Control::Refuse, Control::Replace, Control::Strip]);
     let fractions = prop::sample::select(vec![Fractions::Drop, Fractions::Refuse]);
     (nil, big, non_finite, control, fractions, -1439_i16..=1439, any::<bool>()).prop_map(
-        |(nil, big_integers, non_finite, control, fractions, zone, ascii)| Dialect {
+        |(nil, big_integers, non_finite, control, fractions, zone, ascii)| XmlRpcDialect {
             reading: Reading::Lenient,
             nil,
             big_integers,

@@ -21,7 +21,7 @@ pub(crate) enum Act {
     BatchFuture(Arc<Barrier>, Vec<u8>),
     /// The bytes are sent and the connection is closed.
     Cut(Vec<u8>),
-    /// So many bytes of the request are read, and the connection is closed.
+    /// Reads this many bytes of the request, then closes the connection.
     Deaf(usize),
     /// The first bytes are sent, then one of the others each second, over and over.
     Drip(Vec<u8>, Vec<u8>),

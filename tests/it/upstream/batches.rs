@@ -1,5 +1,5 @@
-//! The calls of one multicall or batch on their way to a server together: one round trip, every call's own fault, and
-//! nothing twice.
+//! The calls of one multicall or batch are sent to an upstream together: one round trip, a fault for each failed call, and
+//! no call made twice.
 use std::sync::Arc;
 use std::time::Duration;
 

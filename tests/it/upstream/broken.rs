@@ -1,4 +1,4 @@
-//! ScriptedUpstream servers that break off, respond with nonsense, drip or flood: the caller gets a well-formed error in the
+//! Upstream servers that break off, respond with nonsense, drip or flood: the caller gets a well-formed error in the
 //! protocol of the call, and a call that may be made only once is made once.
 use std::sync::Arc;
 use std::time::Duration;

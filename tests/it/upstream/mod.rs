@@ -1,4 +1,4 @@
-//! ScriptedUpstream servers.
+//! Upstream servers.
 
 mod batches;
 mod broken;

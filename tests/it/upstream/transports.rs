@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use croupier::codec::xml::Reading;
-use croupier::codec::xmlrpc::Dialect;
+use croupier::codec::xmlrpc::XmlRpcDialect;
 use croupier::model::shape::Shapes;
 use croupier::protocol::Protocol;
 use croupier::protocol::set::{ProtocolSet, ServerInfo};
@@ -168,7 +168,7 @@ async fn what_another_might_read_otherwise_is_not_passed_on_as_it_is() {
     ] {
         server.will([Act::Output(response(protocol).await)]);
         let behind = behind(&[format!("http://{}/", server.address())], protocol, false).await;
-        let xml_rpc = Dialect { reading: Reading::Lenient, ..Dialect::default() };
+        let xml_rpc = XmlRpcDialect { reading: Reading::Lenient, ..XmlRpcDialect::default() };
         let frontends = ProtocolSet { xml_rpc, ..ProtocolSet::default() }.of_group(calls::PATH, &ServerInfo::default());
         let (_, heard) = post_to(&behind.service, &frontends, "", media, sent.as_bytes()).await;
         assert!(heard.contains("world"), "{heard}");

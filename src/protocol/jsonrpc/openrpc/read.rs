@@ -279,7 +279,7 @@ fn beside_references(mut members: Map<String, Json>) -> Map<String, Json> {
 mod tests {
     use super::*;
     use crate::demo::diagnostics::diagnostics;
-    use crate::demo::wheel::{Chance, Family, Table};
+    use crate::demo::wheel::{Chance, Family, WheelTable};
     use crate::protocol::jsonrpc::openrpc::write as openrpc;
     use crate::service::RpcService;
 
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn our_own_documents_read_back_as_the_interface() {
         for family in [Family::American, Family::European, Family::French, Family::TripleZero, Family::Mini] {
-            same(Table::new(family, Chance::seeded(7)).service().unwrap().interface().as_ref());
+            same(WheelTable::new(family, Chance::seeded(7)).service().unwrap().interface().as_ref());
         }
         same(&diagnostics().unwrap().interface());
     }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::begin;
 use super::request;
 use super::response::Frame;
-use crate::codec::json::Dialect;
+use crate::codec::json::JsonDialect;
 use crate::model::fault::Fault;
 use crate::protocol::batch;
 use crate::protocol::batch::Entries;
@@ -29,7 +29,7 @@ pub(super) struct Requests {
     callee: Callee,
     /// Whether requests of JSON-RPC 1.0 are accepted.
     version_1: bool,
-    dialect: Dialect,
+    dialect: JsonDialect,
 }
 
 impl Requests {
@@ -42,7 +42,7 @@ impl Requests {
         limit: usize,
         callee: Callee,
         version_1: bool,
-        dialect: Dialect,
+        dialect: JsonDialect,
     ) -> Result<Requests, Fault> {
         batch::check_count(requests.len(), limit)?;
         let owned: Vec<_> = requests.iter().map(|raw| (*raw).to_owned()).collect();

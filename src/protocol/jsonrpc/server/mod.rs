@@ -13,7 +13,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::value::RawValue;
 
 use crate::codec::Limits;
-use crate::codec::json::{Dialect, check};
+use crate::codec::json::{JsonDialect, check};
 use crate::http::body::{Body, Source};
 use crate::http::media_type;
 use crate::http::public_url::PublicUrl;
@@ -35,7 +35,7 @@ use response::Frame;
 #[derive(Debug, Clone)]
 pub struct JsonRpc {
     /// How what JSON cannot carry is written.
-    pub dialect: Dialect,
+    pub dialect: JsonDialect,
     /// How large a request's text may be.
     pub limits: Limits,
     /// How many calls one batch may hold (1,000 by default).
@@ -50,7 +50,7 @@ pub struct JsonRpc {
 impl Default for JsonRpc {
     fn default() -> Self {
         JsonRpc {
-            dialect: Dialect::default(),
+            dialect: JsonDialect::default(),
             limits: Limits::default(),
             batch: 1000,
             version_1: false,
@@ -163,7 +163,7 @@ fn is_unambiguous(request: GroupRequest<'_>) -> bool {
 }
 
 /// The reply to a request that stands by itself.
-fn reply(answer: Result<Output, Fault>, frame: Frame, method: Box<str>, dialect: Dialect) -> FrontendFuture {
+fn reply(answer: Result<Output, Fault>, frame: Frame, method: Box<str>, dialect: JsonDialect) -> FrontendFuture {
     let replied = |(response, fault)| FrontendResponse { response, method, fault };
     if frame.is_silent() {
         let fault = answer.err().map(|fault| fault.kind);
@@ -186,7 +186,7 @@ fn reply(answer: Result<Output, Fault>, frame: Frame, method: Box<str>, dialect:
     }
 }
 
-fn whole(value: &dyn Encode, frame: &Frame, dialect: Dialect) -> Result<Body, Fault> {
+fn whole(value: &dyn Encode, frame: &Frame, dialect: JsonDialect) -> Result<Body, Fault> {
     let mut bytes = Vec::with_capacity(256);
     frame.head(&mut bytes);
     frontend::encode(value, Format::Json(dialect), &mut bytes)?;
@@ -198,7 +198,7 @@ fn whole(value: &dyn Encode, frame: &Frame, dialect: Dialect) -> Result<Body, Fa
 struct Array {
     rows: Rows,
     frame: Frame,
-    dialect: Dialect,
+    dialect: JsonDialect,
     begun: bool,
 }
 

@@ -1,9 +1,8 @@
 //! The named schemas of a document, kept apart where two groups mean different types by one name.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value, json};
 
+use super::component_names::ComponentNames;
 use super::schema;
 use crate::model::interface::Interface;
 
@@ -13,32 +12,7 @@ pub(super) const PROBLEM: &str = "Problem";
 /// Named schemas, as they have been collected.
 pub(super) struct Components<'a> {
     schemas: Map<String, Value>,
-    known: Vec<Names<'a>>,
-}
-
-/// The names of the group's definitions in the document.
-#[derive(Clone)]
-pub(super) struct Names<'a> {
-    interface: &'a Interface,
-    names: HashMap<&'a str, String>,
-}
-
-impl<'a> Names<'a> {
-    /// No names yet.
-    pub(super) fn new(interface: &'a Interface) -> Names<'a> {
-        Names { interface, names: HashMap::new() }
-    }
-
-    /// The interface whose definitions these are.
-    pub(super) fn interface(&self) -> &'a Interface {
-        self.interface
-    }
-
-    /// A reference to one of the group's definitions as a reference into the document.
-    pub(super) fn reference(&self, target: &str) -> String {
-        let name = target.strip_prefix("#/$defs/").and_then(|name| self.names.get(name));
-        name.map_or_else(|| target.to_owned(), |name| format!("#/components/schemas/{name}"))
-    }
+    known: Vec<ComponentNames<'a>>,
 }
 
 impl<'a> Components<'a> {
@@ -49,19 +23,19 @@ impl<'a> Components<'a> {
     }
 
     /// Adds a group's definitions. Groups whose definitions are all alike share them.
-    pub(super) fn add(&mut self, interface: &'a Interface) -> Names<'a> {
-        if let Some(known) = self.known.iter().find(|known| known.interface.defs == interface.defs) {
-            return Names { interface, names: known.names.clone() };
+    pub(super) fn add(&mut self, interface: &'a Interface) -> ComponentNames<'a> {
+        if let Some(known) = self.known.iter().find(|known| known.interface().defs == interface.defs) {
+            return known.for_interface(interface);
         }
-        let mut names = Names::new(interface);
+        let mut names = ComponentNames::new(interface);
         for name in interface.defs.keys() {
             let free = free(&self.schemas, name);
             // Holds the place until all names are known, on which the schemas depend.
             self.schemas.insert(free.clone(), Value::Null);
-            names.names.insert(name, free);
+            names.insert(name, free);
         }
         for (name, definition) in &interface.defs {
-            if let Some(free) = names.names.get(name.as_str()) {
+            if let Some(free) = names.get(name) {
                 self.schemas.insert(free.clone(), schema::of(definition, &names));
             }
         }

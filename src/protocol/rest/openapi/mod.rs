@@ -1,5 +1,6 @@
 //! OpenAPI 3.1 documents: each method as a path, with GET where it is safe and with POST always, and each route.
 
+mod component_names;
 mod components;
 mod routes;
 mod schema;
@@ -10,7 +11,8 @@ use serde_json::{Map, Value, json};
 use super::form::Form;
 use crate::http::routes::RouteTable;
 use crate::model::interface::{Interface, Method, Param};
-use components::{Components, Names, PROBLEM};
+use component_names::ComponentNames;
+use components::{Components, PROBLEM};
 
 /// The errors that a call may end in, each with the name and the description of its response.
 const ERRORS: &[(&str, &str, &str)] = &[
@@ -89,7 +91,7 @@ struct Group<'a> {
     /// What stands before a method's name, without a slash at its end.
     path: &'a str,
     tag: Option<&'a str>,
-    names: &'a Names<'a>,
+    names: &'a ComponentNames<'a>,
 }
 
 impl Group<'_> {

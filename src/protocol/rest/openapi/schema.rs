@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::components::Names;
+use super::component_names::ComponentNames;
 
 /// A date and time of day as it is read: in the basic or the extended form of ISO 8601, with or without a zone, and in
 /// the calendar. `date-time` would say that there is always a zone (RFC 3339).
@@ -36,7 +36,7 @@ const SCHEMAS: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
 const NAMED: &[&str] = &["dependentSchemas", "patternProperties", "properties"];
 
 /// The schema with references to the document's components, and with the bounds that its formats only hint at.
-pub(super) fn of(schema: &Value, names: &Names<'_>) -> Value {
+pub(super) fn of(schema: &Value, names: &ComponentNames<'_>) -> Value {
     let Value::Object(keywords) = schema else { return schema.clone() };
     let mut written: Map<String, Value> =
         keywords.iter().map(|(keyword, value)| (keyword.clone(), keyword_of(keyword, value, names))).collect();
@@ -44,7 +44,7 @@ pub(super) fn of(schema: &Value, names: &Names<'_>) -> Value {
     Value::Object(written)
 }
 
-fn keyword_of(keyword: &str, value: &Value, names: &Names<'_>) -> Value {
+fn keyword_of(keyword: &str, value: &Value, names: &ComponentNames<'_>) -> Value {
     match value {
         Value::String(target) if keyword == "$ref" => Value::from(names.reference(target)),
         Value::Array(all) if SCHEMAS.contains(&keyword) => all.iter().map(|schema| of(schema, names)).collect(),
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn what_stands_in_a_schema_as_data_is_left_alone() {
         let interface = Interface::default();
-        let names = Names::new(&interface);
+        let names = ComponentNames::new(&interface);
         let data = json!({ "default": { "format": "int8", "$ref": "#/$defs/A" }, "enum": [{ "format": "int8" }] });
         assert_eq!(of(&data, &names), data);
         assert_eq!(of(&json!(true), &names), json!(true));
@@ -111,7 +111,7 @@ mod tests {
         let interface = Interface::default();
         let byte = json!({ "type": "integer", "format": "uint8", "maximum": 7 });
         let schema = json!({ "properties": { "format": { "items": byte } }, "anyOf": [byte] });
-        let written = of(&schema, &Names::new(&interface));
+        let written = of(&schema, &ComponentNames::new(&interface));
         let bounded = json!({ "type": "integer", "format": "uint8", "maximum": 7, "minimum": 0 });
         assert_eq!(written, json!({ "properties": { "format": { "items": bounded } }, "anyOf": [bounded] }));
     }

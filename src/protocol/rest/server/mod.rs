@@ -50,7 +50,7 @@ pub struct Rest {
     /// What an operator decides about it.
     pub options: RestOptions,
     /// How numbers are written that JSON has no form for.
-    pub dialect: json::Dialect,
+    pub dialect: json::JsonDialect,
     /// How large a request's JSON text may be.
     pub limits: Limits,
     /// By which other paths methods are called.

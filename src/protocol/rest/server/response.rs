@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::accept::Media;
 use super::csv::Columns;
-use crate::codec::json::Dialect;
+use crate::codec::json::JsonDialect;
 use crate::http::body::{Body, Source};
 use crate::model::fault::{BoxError, Fault};
 use crate::model::interface::{Interface, Method, member};
@@ -20,7 +20,7 @@ use crate::service::{Encode, Format, Output, Rows};
 #[derive(Debug)]
 pub(super) struct Form {
     shape: Shape,
-    dialect: Dialect,
+    dialect: JsonDialect,
     /// Whether another form could have been asked for.
     varies: bool,
 }
@@ -41,7 +41,7 @@ pub(super) fn items<'a>(interface: &'a Interface, method: &'a Method) -> Option<
 impl Form {
     /// The form of answers in one of the media that they can be given in; `items` are those of the method's result, if
     /// it is a list.
-    pub(super) fn new(media: Media, interface: &Interface, items: Option<&Value>, dialect: Dialect) -> Form {
+    pub(super) fn new(media: Media, interface: &Interface, items: Option<&Value>, dialect: JsonDialect) -> Form {
         let shape = match media {
             Media::Json => Shape::Json,
             Media::Lines => Shape::Lines,
@@ -129,7 +129,7 @@ fn response(media: Media, varies: bool, body: Body) -> Response<Body> {
 /// Rows as one JSON array.
 struct Array {
     rows: Rows,
-    dialect: Dialect,
+    dialect: JsonDialect,
     begun: bool,
 }
 
@@ -150,7 +150,7 @@ impl Source for Array {
 /// Rows as one JSON text a line.
 struct Lines {
     rows: Rows,
-    dialect: Dialect,
+    dialect: JsonDialect,
 }
 
 impl Lines {

@@ -14,7 +14,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::codec::Limits;
 use crate::codec::soap as wire;
-use crate::codec::soap::{Given, Message, Opened, Refused, Rejection, Style, Version};
+use crate::codec::soap::{ParamLayout, SoapCall, SoapFailure, SoapMessage, SoapRejection, SoapStyle, SoapVersion};
 use crate::codec::xml::charset;
 use crate::http::body::Body;
 use crate::http::media_type;
@@ -112,8 +112,11 @@ impl Frontend for Soap {
         match self.begin(service, request) {
             Ok(reply) => reply,
             Err((rejection, method)) => {
-                let by_type =
-                    if is_soap12(media_type::media_type(&request.head.headers)) { Version::V12 } else { Version::V11 };
+                let by_type = if is_soap12(media_type::media_type(&request.head.headers)) {
+                    SoapVersion::V12
+                } else {
+                    SoapVersion::V11
+                };
                 let version = rejection.version.unwrap_or(by_type);
                 MaybeReady::now(fault(&rejection.refused, version, self.namespace(), method))
             }
@@ -122,7 +125,7 @@ impl Frontend for Soap {
 }
 
 /// Why a request is not answered, and the method that it calls as far as that is known.
-type NotBegun = (Rejection, Box<str>);
+type NotBegun = (SoapRejection, Box<str>);
 
 impl Soap {
     /// Reads a request and begins to answer it.
@@ -130,20 +133,20 @@ impl Soap {
         let GroupRequest { head, body, context, .. } = request;
         let unread = |rejection| (rejection, Box::from(""));
         let shapes = self.shapes_of(service.as_ref());
-        let style = if is_rpc(request.query()) { Style::Rpc } else { Style::Document };
+        let style = if is_rpc(request.query()) { SoapStyle::Rpc } else { SoapStyle::Document };
         let text = charset::decode(body, media_type::parameter(&head.headers, "charset"))
             .map_err(|fault| unread(fault.into()))?;
-        let opened = Opened::read(&text, self.limits).map_err(unread)?;
+        let opened = SoapCall::read(&text, self.limits).map_err(unread)?;
         if let Some(reply) = self.call_raw(service.as_ref(), &opened, &text, &request)? {
             return Ok(reply);
         }
         let method = opened.method();
         let name = checked(head, &method, shapes, opened.version)?;
-        let Message { given, tape, .. } = opened.call(shapes, style, self.limits).map_err(unread)?;
+        let SoapMessage { given, tape, .. } = opened.call(shapes, style, self.limits).map_err(unread)?;
         let mut values = tape.values();
         let args = match given {
-            Given::ByPosition => Args::Values(values),
-            Given::ByName => values.next().map_or(Args::None, Args::Members),
+            ParamLayout::ByPosition => Args::Values(values),
+            ParamLayout::ByName => values.next().map_or(Args::None, Args::Members),
         };
         let pending = frontend::begin(service.as_ref(), Call::new(&method, args, context));
         let answering = self.answering(shapes, &method, opened.version, style);
@@ -155,7 +158,7 @@ impl Soap {
     fn call_raw(
         &self,
         service: &dyn RpcService,
-        opened: &Opened<'_>,
+        opened: &SoapCall<'_>,
         text: &str,
         request: &GroupRequest<'_>,
     ) -> Result<Option<FrontendFuture>, NotBegun> {
@@ -168,7 +171,7 @@ impl Soap {
             return Ok(None);
         }
         let actions = opened.actions();
-        let soap12 = opened.version == Version::V12;
+        let soap12 = opened.version == SoapVersion::V12;
         let actions = actions.iter().map(AsRef::as_ref);
         let Some(method) = interface.method_of_message(soap12, opened.element, namespace, actions) else {
             return Ok(None);
@@ -182,11 +185,11 @@ impl Soap {
         let raw = RawCall { wire: RawFormat::Soap, body, content_type: None, is_unambiguous: &|| true };
         let (args, context) = (Args::Unread, request.context);
         let pending = frontend::begin(service, Call { method, args, context, form: CallForm::Raw(&raw) });
-        let answering = self.answering(shapes, method, opened.version, Style::default());
+        let answering = self.answering(shapes, method, opened.version, SoapStyle::default());
         Ok(Some(pending.and_then(move |result| answering.write(result, name))))
     }
 
-    fn answering(&self, shapes: &Arc<Shapes>, method: &str, version: Version, style: Style) -> Answering {
+    fn answering(&self, shapes: &Arc<Shapes>, method: &str, version: SoapVersion, style: SoapStyle) -> Answering {
         Answering {
             shapes: shapes.clone(),
             method: shapes.methods().iter().position(|known| known.name == method),
@@ -199,11 +202,11 @@ impl Soap {
 }
 
 /// The name of the method that is called, for the log, if nothing beside the message contradicts it.
-fn checked(head: &Parts, method: &str, shapes: &Shapes, version: Version) -> Result<Box<str>, NotBegun> {
+fn checked(head: &Parts, method: &str, shapes: &Shapes, version: SoapVersion) -> Result<Box<str>, NotBegun> {
     let name: Box<str> = abridge(method).into();
     match action::check(head, method, shapes) {
         Ok(()) => Ok(name),
-        Err(fault) => Err((Rejection { version: Some(version), refused: Refused::Call(fault) }, name)),
+        Err(fault) => Err((SoapRejection { version: Some(version), refused: SoapFailure::Call(fault) }, name)),
     }
 }
 
@@ -216,10 +219,10 @@ fn is_rpc(query: &str) -> bool {
     !query.is_empty() && query.split('&').any(|part| part == "style=rpc")
 }
 
-fn response(status: StatusCode, version: Version, body: Body) -> Response<Body> {
+fn response(status: StatusCode, version: SoapVersion, body: Body) -> Response<Body> {
     let content_type = match version {
-        Version::V11 => const { HeaderValue::from_static(Version::V11.content_type()) },
-        Version::V12 => const { HeaderValue::from_static(Version::V12.content_type()) },
+        SoapVersion::V11 => const { HeaderValue::from_static(SoapVersion::V11.content_type()) },
+        SoapVersion::V12 => const { HeaderValue::from_static(SoapVersion::V12.content_type()) },
     };
     let mut response = frontend::ok(content_type, body);
     *response.status_mut() = status;
@@ -227,7 +230,7 @@ fn response(status: StatusCode, version: Version, body: Body) -> Response<Body> 
 }
 
 /// The response that says why there is no answer.
-fn fault(refused: &Refused, version: Version, namespace: &str, method: Box<str>) -> FrontendResponse {
+fn fault(refused: &SoapFailure, version: SoapVersion, namespace: &str, method: Box<str>) -> FrontendResponse {
     let mut bytes = Vec::with_capacity(768);
     wire::write_fault(&mut bytes, refused, version, namespace);
     let status = StatusCode::from_u16(refused.status(version)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -6,7 +6,7 @@ use std::task::{Context as Task, Poll};
 use http::StatusCode;
 
 use super::{fault, response};
-use crate::codec::soap::{Place, Refused, Style, Version, write_head, write_tail};
+use crate::codec::soap::{ElementTarget, SoapFailure, SoapStyle, SoapVersion, write_head, write_tail};
 use crate::codec::xml::Control;
 use crate::http::body::{Body, Source};
 use crate::model::fault::{BoxError, Fault, Kind};
@@ -26,8 +26,8 @@ pub(super) struct Answering {
     pub(super) method: Option<usize>,
     pub(super) namespace: Box<str>,
     pub(super) control: Control,
-    pub(super) version: Version,
-    pub(super) style: Style,
+    pub(super) version: SoapVersion,
+    pub(super) style: SoapStyle,
 }
 
 impl Answering {
@@ -72,9 +72,9 @@ impl Answering {
     }
 
     /// Where the result stands.
-    fn place(&self) -> Place<'_> {
-        let document = self.style == Style::Document;
-        Place {
+    fn place(&self) -> ElementTarget<'_> {
+        let document = self.style == SoapStyle::Document;
+        ElementTarget {
             shapes: &self.shapes,
             shape: self.method().map_or(&ANY, |method| &method.result),
             element: "result",
@@ -85,12 +85,14 @@ impl Answering {
     }
 
     /// Where each row stands, and what stands around all of them.
-    fn rows(&self) -> (Place<'_>, Vec<u8>, Vec<u8>) {
+    fn rows(&self) -> (ElementTarget<'_>, Vec<u8>, Vec<u8>) {
         let place = self.place();
-        let item = |shape| Place { shape, element: "item", qualified: true, member: false, ..place };
+        let item = |shape| ElementTarget { shape, element: "item", qualified: true, member: false, ..place };
         let name = if place.qualified { "m:result" } else { "result" };
         match place.shape {
-            Shape::List(shape) if place.member => (Place { shape, member: false, ..place }, Vec::new(), Vec::new()),
+            Shape::List(shape) if place.member => {
+                (ElementTarget { shape, member: false, ..place }, Vec::new(), Vec::new())
+            }
             shape => match self.shapes.follow(shape) {
                 Shape::List(shape) => (item(shape), format!("<{name}>").into(), format!("</{name}>").into()),
                 _ => (item(&ANY), format!("<{name}><m:array>").into(), format!("</m:array></{name}>").into()),
@@ -99,10 +101,10 @@ impl Answering {
     }
 }
 
-fn replied(body: Result<Body, Fault>, version: Version, namespace: &str, method: Box<str>) -> FrontendResponse {
+fn replied(body: Result<Body, Fault>, version: SoapVersion, namespace: &str, method: Box<str>) -> FrontendResponse {
     match body {
         Ok(body) => FrontendResponse { response: response(StatusCode::OK, version, body), method, fault: None },
-        Err(failed) => fault(&Refused::Call(failed), version, namespace, method),
+        Err(failed) => fault(&SoapFailure::Call(failed), version, namespace, method),
     }
 }
 

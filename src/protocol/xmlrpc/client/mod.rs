@@ -11,7 +11,7 @@ use serde::de::value::UnitDeserializer;
 use crate::codec::Limits;
 use crate::codec::tape::{Mismatch, Tape, ValueRef};
 use crate::codec::xmlrpc as wire;
-use crate::codec::xmlrpc::{Dialect, Document, Root, Unwritable};
+use crate::codec::xmlrpc::{Root, Unwritable, XmlRpcDialect, XmlRpcDocument};
 use crate::model::fault::{Fault, Kind};
 pub use crate::protocol::client_codec::ResponseError;
 use crate::protocol::client_codec::{fault, request, start_of, text_of};
@@ -35,7 +35,7 @@ pub use multicall::{Calls, Results};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct XmlRpcCodec {
     /// How what XML-RPC leaves open is written and read.
-    pub dialect: Dialect,
+    pub dialect: XmlRpcDialect,
     /// How large an answer's document may be.
     pub limits: Limits,
     /// Whether the results of several calls stand in their answer as they are, as supervisord writes them, and not each in
@@ -47,7 +47,7 @@ impl Default for XmlRpcCodec {
     /// The default dialect, and answers of at most 10,000,000 elements, nested at most 64 deep.
     fn default() -> Self {
         XmlRpcCodec {
-            dialect: Dialect::default(),
+            dialect: XmlRpcDialect::default(),
             limits: Limits { elements: 10_000_000, ..Limits::default() },
             bare: false,
         }
@@ -104,16 +104,16 @@ impl XmlRpcCodec {
     ) -> Result<R, ResponseError> {
         let text = text_of(response);
         let document = match &text {
-            Ok(text) => Document::read(text, self.dialect.reading, self.limits),
+            Ok(text) => XmlRpcDocument::read(text, self.dialect.reading, self.limits),
             Err(fault) => Err(fault.clone()),
         };
         match document {
-            Ok(Document { root: Root::Fault, tape }) => Err(ResponseError::Fault(fault_of(tape.values().next()))),
+            Ok(XmlRpcDocument { root: Root::Fault, tape }) => Err(ResponseError::Fault(fault_of(tape.values().next()))),
             _ if response.status() != StatusCode::OK => {
                 Err(ResponseError::Status { status: response.status(), start: start_of(response.body()) })
             }
-            Ok(Document { root: Root::Answer, tape }) => take(tape),
-            Ok(Document { root: Root::Call(_), .. }) => {
+            Ok(XmlRpcDocument { root: Root::Answer, tape }) => take(tape),
+            Ok(XmlRpcDocument { root: Root::Call(_), .. }) => {
                 Err(ResponseError::Malformed(Fault::new(Kind::Structure, "this is a `methodCall`, not an answer")))
             }
             Err(_) if is_page(response) => Err(ResponseError::Malformed(Fault::new(Kind::Structure, PAGE))),

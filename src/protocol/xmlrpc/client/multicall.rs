@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::{ResponseError, fault_of, read};
 use crate::codec::tape::{Tape, ValueRef};
 use crate::codec::xmlrpc as wire;
-use crate::codec::xmlrpc::{Dialect, Unwritable};
+use crate::codec::xmlrpc::{Unwritable, XmlRpcDialect};
 use crate::model::fault::{Fault, Kind};
 use crate::model::value::Value;
 
@@ -15,7 +15,7 @@ use crate::model::value::Value;
 pub struct Calls {
     written: Vec<u8>,
     count: usize,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
 }
 
 /// The results of a multicall, in the order of its calls.
@@ -31,7 +31,7 @@ pub struct Results {
 
 impl Calls {
     /// No calls yet.
-    pub fn new(dialect: Dialect) -> Calls {
+    pub fn new(dialect: XmlRpcDialect) -> Calls {
         Calls { written: Vec::new(), count: 0, dialect }
     }
 
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
     use crate::codec::Limits;
     use crate::codec::xml::Reading;
-    use crate::codec::xmlrpc::Document;
+    use crate::codec::xmlrpc::XmlRpcDocument;
     use crate::protocol::xmlrpc::client::XmlRpcCodec;
 
     fn response(results: &str) -> Response<Bytes> {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn calls(count: usize) -> Calls {
-        let mut calls = Calls::new(Dialect::default());
+        let mut calls = Calls::new(XmlRpcDialect::default());
         for _ in 0..count {
             calls.add("spin", &()).unwrap();
         }
@@ -177,13 +177,13 @@ mod tests {
         struct List {
             spins: u32,
         }
-        let mut calls = Calls::new(Dialect::default());
+        let mut calls = Calls::new(XmlRpcDialect::default());
         calls.add("spin", &()).unwrap();
         calls.add("spinList", &List { spins: 3 }).unwrap();
         calls.add("bad", &("\u{1}",)).unwrap_err();
         let request = XmlRpcCodec::default().encode_batch(&calls);
         let text = std::str::from_utf8(request.body()).unwrap();
-        let document = Document::read(text, Reading::Strict, Limits::default()).unwrap();
+        let document = XmlRpcDocument::read(text, Reading::Strict, Limits::default()).unwrap();
         let value: Value = read(document.tape.values().next()).unwrap();
         let call = |method: &str, params| {
             Value::Struct(vec![

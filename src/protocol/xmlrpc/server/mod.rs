@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, Response, header};
 use crate::codec::Limits;
 use crate::codec::xml::charset;
 use crate::codec::xmlrpc as wire;
-use crate::codec::xmlrpc::{Dialect, Document, Root};
+use crate::codec::xmlrpc::{Root, XmlRpcDialect, XmlRpcDocument};
 use crate::http::body::{Body, Source};
 use crate::http::media_type;
 use crate::model::fault::{BoxError, Fault, Kind};
@@ -30,7 +30,7 @@ use multicall::Calls;
 #[derive(Debug, Clone, Copy)]
 pub struct XmlRpc {
     /// How what XML-RPC leaves open is read and written.
-    pub dialect: Dialect,
+    pub dialect: XmlRpcDialect,
     /// How large a request's document may be.
     pub limits: Limits,
     /// How many calls one `system.multicall` may hold (1,000 by default).
@@ -39,7 +39,7 @@ pub struct XmlRpc {
 
 impl Default for XmlRpc {
     fn default() -> Self {
-        XmlRpc { dialect: Dialect::default(), limits: Limits::default(), multicall: 1000 }
+        XmlRpc { dialect: XmlRpcDialect::default(), limits: Limits::default(), multicall: 1000 }
     }
 }
 
@@ -74,7 +74,7 @@ impl Frontend for XmlRpc {
     }
 }
 
-fn replied(response: Result<Response<Body>, Fault>, method: Box<str>, dialect: Dialect) -> FrontendResponse {
+fn replied(response: Result<Response<Body>, Fault>, method: Box<str>, dialect: XmlRpcDialect) -> FrontendResponse {
     let fault = response.as_ref().err().map(|fault| fault.kind);
     let response = response.unwrap_or_else(|fault| xml(fault_body(&fault, dialect)));
     FrontendResponse { response, method, fault }
@@ -96,7 +96,8 @@ impl XmlRpc {
     ) -> Result<FrontendFuture, Fault> {
         let named = media_type::parameter(&head.headers, "charset");
         let text = charset::decode(body, named)?;
-        let (Document { root, tape }, is_plain) = Document::inspect(&text, self.dialect.reading, self.limits)?;
+        let (XmlRpcDocument { root, tape }, is_plain) =
+            XmlRpcDocument::inspect(&text, self.dialect.reading, self.limits)?;
         let Root::Call(method) = root else {
             return Err(Fault::new(Kind::Structure, "this is an answer, not a `methodCall`"));
         };
@@ -131,7 +132,7 @@ fn begin_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
     frontend::begin(service, call)
 }
 
-fn write(answer: Result<Output, Fault>, dialect: Dialect) -> Answering {
+fn write(answer: Result<Output, Fault>, dialect: XmlRpcDialect) -> Answering {
     match answer {
         Ok(Output::One(value)) => MaybeReady::now(write_one(value.as_ref(), dialect).map(xml)),
         Ok(Output::Raw(raw)) => MaybeReady::now(Ok(frontend::passed(raw))),
@@ -145,7 +146,7 @@ fn gather(source: impl Source + 'static) -> Answering {
     MaybeReady::later(async move { Body::gather(source).await.map(xml).map_err(frontend::unsent) })
 }
 
-fn write_one(value: &dyn Encode, dialect: Dialect) -> Result<Body, Fault> {
+fn write_one(value: &dyn Encode, dialect: XmlRpcDialect) -> Result<Body, Fault> {
     let mut bytes = Vec::with_capacity(512);
     wire::answer_head(&mut bytes, dialect);
     frontend::encode(value, Format::XmlRpc(dialect), &mut bytes)?;
@@ -156,7 +157,7 @@ fn write_one(value: &dyn Encode, dialect: Dialect) -> Result<Body, Fault> {
 /// An answer that is one array, made item by item.
 struct Array {
     rows: Rows,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
     begun: bool,
 }
 
@@ -179,7 +180,7 @@ impl Source for Array {
 const ARRAY_HEAD: &[u8] = b"<value><array><data>";
 const ARRAY_TAIL: &[u8] = b"</data></array></value>";
 
-fn fault_body(fault: &Fault, dialect: Dialect) -> Body {
+fn fault_body(fault: &Fault, dialect: XmlRpcDialect) -> Body {
     let mut bytes = Vec::with_capacity(512);
     wire::write_fault(&mut bytes, fault, dialect);
     Body::whole(bytes)

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call};
-use crate::codec::tape::{Place, Tape, ValueRef, Values};
+use crate::codec::tape::{Tape, TapePosition, ValueRef, Values};
 use crate::codec::xmlrpc as wire;
-use crate::codec::xmlrpc::Dialect;
+use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::fault::{Fault, Kind};
 use crate::protocol::batch;
 use crate::protocol::batch::Entries;
@@ -21,10 +21,10 @@ pub(super) use crate::codec::xmlrpc::MULTICALL as NAME;
 pub(super) struct Calls {
     tape: Tape<'static>,
     /// Where on the tape the next call is, and those after it.
-    next: std::vec::IntoIter<Place>,
+    next: std::vec::IntoIter<TapePosition>,
     service: Arc<dyn RpcService>,
     context: Context,
-    dialect: Dialect,
+    dialect: XmlRpcDialect,
 }
 
 impl Calls {
@@ -37,7 +37,7 @@ impl Calls {
         limit: usize,
         service: Arc<dyn RpcService>,
         context: Context,
-        dialect: Dialect,
+        dialect: XmlRpcDialect,
     ) -> Result<Calls, Fault> {
         let mut params = tape.values();
         let calls = match (params.next().and_then(ValueRef::items), params.next()) {

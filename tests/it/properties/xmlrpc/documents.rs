@@ -3,7 +3,7 @@
 use croupier::codec::Limits;
 use croupier::codec::xml::Reading;
 use croupier::codec::xml::charset::decode;
-use croupier::codec::xmlrpc::{BigIntegers, Dialect, Document, Nil, write_answer, write_call};
+use croupier::codec::xmlrpc::{BigIntegers, Nil, XmlRpcDialect, XmlRpcDocument, write_answer, write_call};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -204,8 +204,8 @@ fn changed() -> impl Strategy<Value = String> {
             let mut bytes = Vec::new();
             let (nil, big_integers) =
                 if apache { (Nil::ExNil, BigIntegers::ExI8) } else { (Nil::Nil, BigIntegers::I8) };
-            let dialect = Dialect { nil, big_integers, ..Dialect::default() };
-            let dialect = Dialect { non_finite: croupier::codec::xmlrpc::NonFinite::Words, ..dialect };
+            let dialect = XmlRpcDialect { nil, big_integers, ..XmlRpcDialect::default() };
+            let dialect = XmlRpcDialect { non_finite: croupier::codec::xmlrpc::XmlRpcNonFinite::Words, ..dialect };
             let written = if call {
                 write_call(&mut bytes, "sum", &(&value,), dialect)
             } else {
@@ -248,8 +248,8 @@ fn jumble() -> impl Strategy<Value = String> {
 /// Both readers, by what they print: two doubles that are no numbers are not equal, but the same.
 fn readings(text: &str, limits: Limits) -> [[String; 2]; 2] {
     [Reading::Lenient, Reading::Strict].map(|reading| {
-        let plain = Document::read(text, reading, limits);
-        let tree = Document::read_tree(text, reading, limits);
+        let plain = XmlRpcDocument::read(text, reading, limits);
+        let tree = XmlRpcDocument::read_tree(text, reading, limits);
         [format!("{plain:?}"), format!("{tree:?}")]
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use croupier::Value;
 use croupier::codec::Limits;
 use croupier::codec::xml::Reading;
-use croupier::codec::xmlrpc::{Dialect, Document, Nil, NonFinite, Root, write_call};
+use croupier::codec::xmlrpc::{Nil, Root, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_call};
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::service::{Context, RpcService};
@@ -42,7 +42,7 @@ fn answer(service: &Arc<dyn RpcService>, frontend: XmlRpc, content_type: Option<
     assert!(bytes.len() < LONGER * (body.len() + 1000), "{} bytes for {}", bytes.len(), body.len());
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     roxmltree::Document::parse(&text).unwrap();
-    let root = Document::read(&text, Reading::Lenient, Limits { depth: 1000, ..Limits::default() }).unwrap().root;
+    let root = XmlRpcDocument::read(&text, Reading::Lenient, Limits { depth: 1000, ..Limits::default() }).unwrap().root;
     assert!(root == Root::Answer || root == Root::Fault);
     text
 }
@@ -90,8 +90,8 @@ fn call() -> impl Strategy<Value = Vec<u8>> {
         "_private",
         "unknown",
     ];
-    let open = Dialect { nil: Nil::Nil, non_finite: NonFinite::Words, ..Dialect::default() };
-    let open = Dialect { big_integers: croupier::codec::xmlrpc::BigIntegers::I8, ..open };
+    let open = XmlRpcDialect { nil: Nil::Nil, non_finite: XmlRpcNonFinite::Words, ..XmlRpcDialect::default() };
+    let open = XmlRpcDialect { big_integers: croupier::codec::xmlrpc::BigIntegers::I8, ..open };
     let plain = (select(names.to_vec()), vec(any_value(), 0..3));
     let inner = vec((select(names.to_vec()), vec(carried(), 0..3)), 0..6);
     let several = inner.prop_map(|calls| {
@@ -143,13 +143,13 @@ proptest! {
 
     #[test]
     fn what_is_sent_to_an_echo_comes_back(values in vec(carried(), 0..5)) {
-        let dialect = Dialect { nil: Nil::Nil, non_finite: NonFinite::Words, ..Dialect::default() };
-        let dialect = Dialect { big_integers: croupier::codec::xmlrpc::BigIntegers::I8, ..dialect };
+        let dialect = XmlRpcDialect { nil: Nil::Nil, non_finite: XmlRpcNonFinite::Words, ..XmlRpcDialect::default() };
+        let dialect = XmlRpcDialect { big_integers: croupier::codec::xmlrpc::BigIntegers::I8, ..dialect };
         let mut body = Vec::new();
         write_call(&mut body, "all", &values, dialect).unwrap();
         let frontend = XmlRpc { dialect, ..XmlRpc::default() };
         let text = answer(&service(), frontend, Some("text/xml"), &body);
-        let document = Document::read(&text, Reading::Lenient, Limits { depth: 65, ..Limits::default() }).unwrap();
+        let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits { depth: 65, ..Limits::default() }).unwrap();
         let back = Value::deserialize(document.tape.values().next().unwrap()).unwrap();
         prop_assert!(same(&back, &Value::Array(values)), "{text}");
     }

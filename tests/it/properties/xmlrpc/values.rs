@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use croupier::codec::Limits;
 use croupier::codec::xml::{Control, Reading};
 use croupier::codec::xmlrpc::{
-    BigIntegers, Dialect, Document, Fractions, Nil, NonFinite, Root, write_answer, write_call,
+    BigIntegers, Fractions, Nil, Root, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_answer, write_call,
 };
 use croupier::service::args::Args;
 use croupier::{Binary, DateTime, Value};
@@ -21,8 +21,8 @@ use crate::support::trees::{any_value, carried, dialect, is_xml_char, same};
 /// Every way of reading an answer must find the same in it.
 fn read_back(text: &str, reading: Reading) -> Value {
     let limits = Limits::default();
-    let plain = Document::read(text, reading, limits).unwrap();
-    let tree = Document::read_tree(text, reading, limits).unwrap();
+    let plain = XmlRpcDocument::read(text, reading, limits).unwrap();
+    let tree = XmlRpcDocument::read_tree(text, reading, limits).unwrap();
     assert_eq!(plain.root, Root::Answer);
     let [plain, tree] = [&plain, &tree].map(|document| {
         let mut values = document.tape.values();
@@ -34,7 +34,7 @@ fn read_back(text: &str, reading: Reading) -> Value {
     plain
 }
 
-fn written(value: &impl Serialize, dialect: Dialect) -> Option<String> {
+fn written(value: &impl Serialize, dialect: XmlRpcDialect) -> Option<String> {
     let mut bytes = Vec::new();
     write_answer(&mut bytes, value, dialect).ok()?;
     let text = String::from_utf8(bytes).unwrap();
@@ -43,13 +43,13 @@ fn written(value: &impl Serialize, dialect: Dialect) -> Option<String> {
 }
 
 /// The dialect that carries the most.
-fn open(ascii: bool, apache: bool) -> Dialect {
-    Dialect {
+fn open(ascii: bool, apache: bool) -> XmlRpcDialect {
+    XmlRpcDialect {
         nil: if apache { Nil::ExNil } else { Nil::Nil },
         big_integers: if apache { BigIntegers::ExI8 } else { BigIntegers::I8 },
-        non_finite: NonFinite::Words,
+        non_finite: XmlRpcNonFinite::Words,
         ascii,
-        ..Dialect::default()
+        ..XmlRpcDialect::default()
     }
 }
 
@@ -63,7 +63,7 @@ fn beyond_32_bits(value: &Value) -> bool {
 }
 
 /// What a dialect makes of a value: `Err` where it is refused, `Ok(None)` where it is left out.
-fn image(value: &Value, dialect: Dialect, member: bool) -> Result<Option<Value>, ()> {
+fn image(value: &Value, dialect: XmlRpcDialect, member: bool) -> Result<Option<Value>, ()> {
     let nothing = || match dialect.nil {
         Nil::Nil | Nil::ExNil => Ok(Some(Value::Nil)),
         Nil::Omit if member => Ok(None),
@@ -87,9 +87,9 @@ fn image(value: &Value, dialect: Dialect, member: bool) -> Result<Option<Value>,
         },
         Value::Double(number) if number.is_finite() => Ok(Some(value.clone())),
         Value::Double(_) => match dialect.non_finite {
-            NonFinite::Refuse => Err(()),
-            NonFinite::Words => Ok(Some(value.clone())),
-            NonFinite::Nil => nothing(),
+            XmlRpcNonFinite::Refuse => Err(()),
+            XmlRpcNonFinite::Words => Ok(Some(value.clone())),
+            XmlRpcNonFinite::Nil => nothing(),
         },
         Value::Text(text) => text_image(text, dialect.control_characters).map(|text| Some(Value::Text(text))),
         Value::Date(date) => date_image(*date, dialect).map(|date| Some(Value::Date(date))),
@@ -109,7 +109,7 @@ fn text_image(text: &str, control: Control) -> Result<String, ()> {
     }
 }
 
-fn date_image(date: DateTime, dialect: Dialect) -> Result<DateTime, ()> {
+fn date_image(date: DateTime, dialect: XmlRpcDialect) -> Result<DateTime, ()> {
     let four_digits = |date: DateTime| (0..=9999).contains(&date.local.year());
     let sayable = date.zone.is_none_or(|zone| zone.whole_seconds() % 60 == 0 && zone.whole_hours().abs() < 24);
     let whole = date.local.nanosecond() == 0 || dialect.fractions == Fractions::Drop;
@@ -128,7 +128,7 @@ fn date_image(date: DateTime, dialect: Dialect) -> Result<DateTime, ()> {
     Some(moved).filter(|date| four_digits(*date)).ok_or(())
 }
 
-fn struct_image(members: &[(String, Value)], dialect: Dialect) -> Result<Vec<(String, Value)>, ()> {
+fn struct_image(members: &[(String, Value)], dialect: XmlRpcDialect) -> Result<Vec<(String, Value)>, ()> {
     let names: std::collections::BTreeSet<_> = members.iter().map(|(name, _)| name).collect();
     let sound = names.iter().all(|name| name.chars().all(is_xml_char));
     if names.len() < members.len() || !sound {
@@ -226,7 +226,7 @@ proptest! {
     #[test]
     fn a_record_of_every_type_comes_back_the_same(record in everything(), ascii: bool) {
         let text = written(&record, open(ascii, true)).expect("nothing in it is refused");
-        let document = Document::read(&text, Reading::Lenient, Limits::default()).unwrap();
+        let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
         let back = Everything::deserialize(document.tape.values().next().unwrap());
         prop_assert_eq!(back.as_ref(), Ok(&record), "{}", text);
     }
@@ -236,7 +236,7 @@ proptest! {
         let mut bytes = Vec::new();
         write_call(&mut bytes, &name, &values, open(ascii, false)).unwrap();
         let text = String::from_utf8(bytes).unwrap();
-        let document = Document::read(&text, Reading::Lenient, Limits::default()).unwrap();
+        let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
         prop_assert_eq!(&document.root, &Root::Call(name.into()));
         let back: Vec<Value> = Args::Values(document.tape.values()).take().unwrap();
         prop_assert!(same(&Value::Array(back), &Value::Array(values)));

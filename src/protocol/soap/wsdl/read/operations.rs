@@ -8,7 +8,7 @@ use super::source::{El, Sort, Sources, WSDL, children, documentation, is, schema
 use super::structure::described;
 use super::types::{Meant, Member, Types, optional};
 use super::wrong;
-use crate::codec::soap::{Name, Occurs, Operation, Outcome, Part, Version};
+use crate::codec::soap::{MessagePart, Occurrence, Operation, QualifiedName, ResultLocation, SoapVersion};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Method, Param};
 use crate::model::shape::unescape;
@@ -28,7 +28,7 @@ pub(super) struct Port<'x> {
     binding: El<'x>,
     /// The port itself, where there is a service that has it.
     port: Option<El<'x>>,
-    pub(super) version: Version,
+    pub(super) version: SoapVersion,
 }
 
 /// One direction of an operation: the element in the binding that says how its message stands in the Body, and the
@@ -40,7 +40,7 @@ struct Direction<'x> {
 
 /// What a message holds.
 struct Holds {
-    wrapper: Option<Name>,
+    wrapper: Option<QualifiedName>,
     members: Vec<Member>,
     /// Whether the members are parts of rpc style.
     parts: bool,
@@ -69,7 +69,7 @@ impl<'x> Port<'x> {
         let names: Vec<_> = ports.iter().map(|port| format!("`{}`", abridge(port.name()))).collect();
         let wanted = match name {
             Some(name) => ports.iter().position(|port| port.name() == name),
-            None => ports.iter().position(|port| port.version == Version::V11).or(Some(0)),
+            None => ports.iter().position(|port| port.version == SoapVersion::V11).or(Some(0)),
         };
         match (wanted.filter(|at| *at < ports.len()), name) {
             (Some(at), _) => Ok(ports.swap_remove(at)),
@@ -203,11 +203,11 @@ impl<'x> Port<'x> {
             }
         }
         let Meant { schema, content } = types.of_element(element, &name.local)?;
-        let part = Part {
+        let part = MessagePart {
             name: unescape(&name.local).into_owned(),
             element: own,
             content,
-            occurs: Occurs::Once,
+            occurs: Occurrence::Once,
             nillable: false,
         };
         let member = Member { part, item: schema.clone(), schema, required: true, doc: documentation(element) };
@@ -252,7 +252,7 @@ impl<'x> Port<'x> {
             let (element, meant, doc) = match (self.sources.qname(part, "type")?, self.sources.qname(part, "element")?)
             {
                 (Some(name), _) => (
-                    Name { namespace: None, local: local.to_owned() },
+                    QualifiedName { namespace: None, local: local.to_owned() },
                     types.of_name(&name, part)?,
                     documentation(part),
                 ),
@@ -265,7 +265,7 @@ impl<'x> Port<'x> {
             };
             let Meant { schema, content } = meant;
             let name = unescape(local).into_owned();
-            let part = Part { name, element, content, occurs: Occurs::Once, nillable: true };
+            let part = MessagePart { name, element, content, occurs: Occurrence::Once, nillable: true };
             members.push(Member { part, item: schema.clone(), schema, required: true, doc });
         }
         Ok(Holds { wrapper: Some(wrapper), members, parts: true })
@@ -273,16 +273,16 @@ impl<'x> Port<'x> {
 }
 
 /// The schema of a result, and where it is.
-fn outcome(answered: Option<Holds>) -> (Json, Outcome) {
+fn outcome(answered: Option<Holds>) -> (Json, ResultLocation) {
     let null = || json!({ "type": "null" });
-    let Some(Holds { wrapper, mut members, parts }) = answered else { return (null(), Outcome::Nothing) };
+    let Some(Holds { wrapper, mut members, parts }) = answered else { return (null(), ResultLocation::Nothing) };
     match (members.len(), members.pop()) {
-        (_, None) => (null(), Outcome::Nothing),
-        (1, Some(only)) if wrapper.is_none() => (described(&only), Outcome::Whole),
+        (_, None) => (null(), ResultLocation::Nothing),
+        (1, Some(only)) if wrapper.is_none() => (described(&only), ResultLocation::Whole),
         (1, Some(only)) => {
             let schema = described(&only);
-            let schema = if only.part.occurs == Occurs::Maybe { optional(schema) } else { schema };
-            (schema, if parts { Outcome::Part } else { Outcome::Member })
+            let schema = if only.part.occurs == Occurrence::Maybe { optional(schema) } else { schema };
+            (schema, if parts { ResultLocation::Part } else { ResultLocation::Member })
         }
         (_, Some(last)) => {
             members.push(last);
@@ -290,7 +290,7 @@ fn outcome(answered: Option<Holds>) -> (Json, Outcome) {
                 members.iter().filter(|it| it.required).map(|it| Json::from(it.part.name.as_str())).collect();
             let properties = members.iter().map(|it| (it.part.name.clone(), described(it)));
             let properties: serde_json::Map<_, _> = properties.collect();
-            (json!({ "type": "object", "properties": properties, "required": required }), Outcome::Whole)
+            (json!({ "type": "object", "properties": properties, "required": required }), ResultLocation::Whole)
         }
     }
 }
@@ -311,9 +311,9 @@ fn method_name(local: &str) -> String {
 }
 
 /// The version of SOAP that a binding speaks, if it speaks SOAP.
-fn version(binding: El<'_>) -> Option<Version> {
+fn version(binding: El<'_>) -> Option<SoapVersion> {
     let namespace = children(binding).find(|child| of_soap(*child, "binding"))?.tag_name().namespace();
-    Some(if namespace == Some(SOAP_12) { Version::V12 } else { Version::V11 })
+    Some(if namespace == Some(SOAP_12) { SoapVersion::V12 } else { SoapVersion::V11 })
 }
 
 fn of_soap(element: El<'_>, name: &str) -> bool {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::source::{El, schema_child};
 use super::types::{Member, Types, optional};
-use crate::codec::soap::{Content, Entry, Occurs, Structure};
+use crate::codec::soap::{ElementContent, MapEntry, Occurrence, TypeStructure};
 use crate::model::fault::Fault;
 
 /// The members of a free-form value in our own documents.
@@ -13,9 +13,9 @@ const FREE: [&str; 10] =
 
 impl<'x> Types<'x> {
     /// The schema of a type, and the content of an element of it.
-    pub(super) fn structure(&mut self, element: El<'x>, name: &str) -> Result<(Json, Structure), Fault> {
+    pub(super) fn structure(&mut self, element: El<'x>, name: &str) -> Result<(Json, TypeStructure), Fault> {
         if let Some(item) = self.encoded_item(element, name)? {
-            return Ok((list(item.schema), Structure::Array(Box::new(item.part))));
+            return Ok((list(item.schema), TypeStructure::Array(Box::new(item.part))));
         }
         if let Some(plain) = self.plain(element)? {
             return Ok(plain);
@@ -23,13 +23,13 @@ impl<'x> Types<'x> {
         let mut members = self.members(element, name, 0)?;
         if members.iter().map(|member| member.part.name.as_str()).eq(FREE) {
             let namespace = members.first().and_then(|member| member.part.element.namespace);
-            return Ok((Json::Bool(true), Structure::Free(namespace)));
+            return Ok((Json::Bool(true), TypeStructure::Free(namespace)));
         }
         if let [only] = members.as_slice()
             && is_list(only, element.attribute("name").unwrap_or_default())
             && let Some(only) = members.pop()
         {
-            return Ok((list(only.item), Structure::Items(Box::new(only.part))));
+            return Ok((list(only.item), TypeStructure::Items(Box::new(only.part))));
         }
         if !members.is_empty()
             && members.iter().enumerate().all(|(at, member)| member.part.name == format!("arg{}", at + 1))
@@ -40,23 +40,25 @@ impl<'x> Types<'x> {
     }
 
     /// A type of one text, with or without attributes beside it.
-    fn plain(&mut self, element: El<'x>) -> Result<Option<(Json, Structure)>, Fault> {
+    fn plain(&mut self, element: El<'x>) -> Result<Option<(Json, TypeStructure)>, Fault> {
         let Some(content) = schema_child(element, "simpleContent") else { return Ok(None) };
         let inner = schema_child(content, "extension").or_else(|| schema_child(content, "restriction"));
         let Some(inner) = inner else { return Ok(None) };
         let Some(base) = self.sources.qname(inner, "base")? else { return Ok(None) };
         let meant = self.of_name(&base, inner)?;
         let kind = match meant.content {
-            Content::Text(kind) => kind,
+            ElementContent::Text(kind) => kind,
             _ => "string",
         };
-        Ok(Some((meant.schema, Structure::Plain(kind))))
+        Ok(Some((meant.schema, TypeStructure::Plain(kind))))
     }
 
     /// A struct; an `entry` of a key and a value that may be repeated is one of our own documents' further members.
-    fn record(&mut self, mut members: Vec<Member>) -> Result<(Json, Structure), Fault> {
+    fn record(&mut self, mut members: Vec<Member>) -> Result<(Json, TypeStructure), Fault> {
         let entry = match members.iter().position(|member| {
-            member.part.name == "entry" && member.part.occurs == Occurs::Repeatedly && is_inline(&member.part.content)
+            member.part.name == "entry"
+                && member.part.occurs == Occurrence::Repeatedly
+                && is_inline(&member.part.content)
         }) {
             Some(at) => self.entry(&members, at)?.map(|entry| (at, entry)),
             None => None,
@@ -81,28 +83,28 @@ impl<'x> Types<'x> {
             }
         }
         let parts = members.into_iter().map(|member| member.part).collect();
-        Ok((schema, Structure::Members(parts, further.map(|(entry, _)| Box::new(entry)))))
+        Ok((schema, TypeStructure::Members(parts, further.map(|(entry, _)| Box::new(entry)))))
     }
 
     /// The key and the value of an entry, if that is what its type has.
-    fn entry(&mut self, members: &[Member], at: usize) -> Result<Option<(Entry, Json)>, Fault> {
+    fn entry(&mut self, members: &[Member], at: usize) -> Result<Option<(MapEntry, Json)>, Fault> {
         let Some(member) = members.get(at) else { return Ok(None) };
-        let Content::Typed(place) = member.part.content else { return Ok(None) };
+        let ElementContent::Typed(place) = member.part.content else { return Ok(None) };
         let Some(element) = self.element_at(place) else { return Ok(None) };
         let inside = self.members(element, "entry", 0)?;
         let [key, value] = inside.as_slice() else { return Ok(None) };
-        let is_key = key.part.name == "key" && key.part.content == Content::Text("string");
-        if !is_key || value.part.name != "value" || value.part.occurs == Occurs::Repeatedly {
+        let is_key = key.part.name == "key" && key.part.content == ElementContent::Text("string");
+        if !is_key || value.part.name != "value" || value.part.occurs == Occurrence::Repeatedly {
             return Ok(None);
         }
         let entry =
-            Entry { element: member.part.element.clone(), key: key.part.element.clone(), value: value.part.clone() };
+            MapEntry { element: member.part.element.clone(), key: key.part.element.clone(), value: value.part.clone() };
         Ok(Some((entry, value.schema.clone())))
     }
 }
 
-fn is_inline(content: &Content) -> bool {
-    matches!(content, Content::Typed(_))
+fn is_inline(content: &ElementContent) -> bool {
+    matches!(content, ElementContent::Typed(_))
 }
 
 fn properties_are_empty(words: &Map<String, Json>) -> bool {
@@ -112,7 +114,7 @@ fn properties_are_empty(words: &Map<String, Json>) -> bool {
 /// Whether a type's one member is there to hold the items of a list: it is repeated, and called `item`, or the type says
 /// by its name that it is one, as .NET's and Python's do.
 fn is_list(only: &Member, name: &str) -> bool {
-    only.part.occurs == Occurs::Repeatedly
+    only.part.occurs == Occurrence::Repeatedly
         && (only.part.name == "item" || name.contains("Array") || name.ends_with("List"))
 }
 
@@ -121,14 +123,14 @@ fn list(item: Json) -> Json {
 }
 
 /// A list of a fixed number, each item with its own type.
-fn row(members: Vec<Member>) -> (Json, Structure) {
+fn row(members: Vec<Member>) -> (Json, TypeStructure) {
     let items = members.iter().map(|member| match member.part.occurs {
-        Occurs::Maybe => optional(described(member)),
+        Occurrence::Maybe => optional(described(member)),
         _ => described(member),
     });
     let items: Vec<_> = items.collect();
     let schema = json!({ "type": "array", "minItems": items.len(), "maxItems": items.len(), "prefixItems": items });
-    (schema, Structure::Row(members.into_iter().map(|member| member.part).collect()))
+    (schema, TypeStructure::Row(members.into_iter().map(|member| member.part).collect()))
 }
 
 /// A member's schema with what is said of it.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use serde_json::{Map, Value as Json, json};
 
 use super::source::{El, QName, Sort, Sources, XSD, children, documentation, is, schema_child, target};
-use crate::codec::soap::{Content, Name, Occurs, Part, Structure, Typed};
+use crate::codec::soap::{BindingType, ElementContent, MessagePart, Occurrence, QualifiedName, TypeStructure};
 use crate::model::fault::{Fault, Kind};
 use crate::model::shape::unescape;
 use crate::protocol::discovered::Taken;
@@ -24,12 +24,12 @@ const ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
 #[derive(Debug, Clone)]
 pub(super) struct Meant {
     pub(super) schema: Json,
-    pub(super) content: Content,
+    pub(super) content: ElementContent,
 }
 
 /// A member of a type, or a parameter.
 pub(super) struct Member {
-    pub(super) part: Part,
+    pub(super) part: MessagePart,
     /// The schema of its value: a list where it is repeated.
     pub(super) schema: Json,
     /// The schema of what its one element holds.
@@ -41,7 +41,7 @@ pub(super) struct Member {
 /// The types that are used, each converted once.
 pub(super) struct Types<'x> {
     pub(super) sources: &'x Sources<'x>,
-    pub(super) typed: Vec<Typed>,
+    pub(super) typed: Vec<BindingType>,
     pub(super) defs: Map<String, Json>,
     pub(super) namespaces: Vec<String>,
     taken: Taken,
@@ -105,8 +105,8 @@ impl<'x> Types<'x> {
     }
 
     /// A name with its namespace among those of the binding.
-    pub(super) fn name(&mut self, namespace: &str, local: &str) -> Name {
-        Name { namespace: self.namespace(namespace), local: local.to_owned() }
+    pub(super) fn name(&mut self, namespace: &str, local: &str) -> QualifiedName {
+        QualifiedName { namespace: self.namespace(namespace), local: local.to_owned() }
     }
 
     fn namespace(&mut self, namespace: &str) -> Option<usize> {
@@ -156,14 +156,14 @@ impl<'x> Types<'x> {
                 let def = self.reserve(hint);
                 let name = element.attribute("name").map(|local| self.name(target(element), local));
                 let at = self.typed.len();
-                self.typed.push(Typed { name, structure: Structure::Members(Vec::new(), None) });
+                self.typed.push(BindingType { name, structure: TypeStructure::Members(Vec::new(), None) });
                 self.known.insert(number, (at, def.clone()));
                 self.elements.push(element);
                 self.waiting.push_back((at, element, def.clone()));
                 (at, def)
             }
         };
-        Meant { schema: refer(&def), content: Content::Typed(at) }
+        Meant { schema: refer(&def), content: ElementContent::Typed(at) }
     }
 
     /// A unique name for a definition.
@@ -242,7 +242,7 @@ impl<'x> Types<'x> {
                 own = restriction;
             }
         }
-        self.particles(own, hint, Occurs::Once, depth + 1, &mut members)?;
+        self.particles(own, hint, Occurrence::Once, depth + 1, &mut members)?;
         Ok(members)
     }
 
@@ -260,7 +260,7 @@ impl<'x> Types<'x> {
         &mut self,
         parent: El<'x>,
         hint: &str,
-        around: Occurs,
+        around: Occurrence,
         depth: usize,
         to: &mut Vec<Member>,
     ) -> Result<(), Fault> {
@@ -277,7 +277,7 @@ impl<'x> Types<'x> {
                 }
                 "sequence" | "all" => self.particles(child, hint, both(around, occurs(child)), depth + 1, to)?,
                 "choice" => {
-                    let perhaps = both(Occurs::Maybe, occurs(child));
+                    let perhaps = both(Occurrence::Maybe, occurs(child));
                     self.particles(child, hint, both(around, perhaps), depth + 1, to)?;
                 }
                 "group" => {
@@ -293,7 +293,7 @@ impl<'x> Types<'x> {
         Ok(())
     }
 
-    fn member(&mut self, element: El<'x>, hint: &str, around: Occurs) -> Result<Member, Fault> {
+    fn member(&mut self, element: El<'x>, hint: &str, around: Occurrence) -> Result<Member, Fault> {
         let occurs = both(around, occurs(element));
         let (declared, global) = match self.sources.qname(element, "ref")? {
             Some(name) => (self.sources.find(Sort::Element, &name, element)?, true),
@@ -306,15 +306,15 @@ impl<'x> Types<'x> {
         let nillable = declared.attribute("nillable").is_some_and(|word| matches!(word.trim(), "true" | "1"));
         let item = if nillable { optional(schema) } else { schema };
         let schema = match occurs {
-            Occurs::Repeatedly => json!({ "type": "array", "items": item, "default": [] }),
+            Occurrence::Repeatedly => json!({ "type": "array", "items": item, "default": [] }),
             _ => item.clone(),
         };
         let doc = Some(documentation(element)).filter(|doc| !doc.is_empty());
         Ok(Member {
-            part: Part { name: unescape(local).into_owned(), element: own, content, occurs, nillable },
+            part: MessagePart { name: unescape(local).into_owned(), element: own, content, occurs, nillable },
             schema,
             item,
-            required: occurs == Occurs::Once,
+            required: occurs == Occurrence::Once,
             doc: doc.unwrap_or_else(|| documentation(declared)),
         })
     }
@@ -342,12 +342,12 @@ impl<'x> Types<'x> {
             },
             None => {
                 let mut members = Vec::new();
-                self.particles(restriction, hint, Occurs::Once, 0, &mut members)?;
+                self.particles(restriction, hint, Occurrence::Once, 0, &mut members)?;
                 members.pop().map_or_else(any, |member| Meant { schema: member.item, content: member.part.content })
             }
         };
-        let element = Name { namespace: None, local: "item".to_owned() };
-        let part = Part { name: "item".to_owned(), element, content, occurs: Occurs::Once, nillable: true };
+        let element = QualifiedName { namespace: None, local: "item".to_owned() };
+        let part = MessagePart { name: "item".to_owned(), element, content, occurs: Occurrence::Once, nillable: true };
         Ok(Some(Member { part, schema: schema.clone(), item: schema, required: true, doc: String::new() }))
     }
 
@@ -383,11 +383,11 @@ fn references(schema: &Json) -> Vec<String> {
 
 /// A value of a type of which nothing is known.
 pub(super) fn any() -> Meant {
-    Meant { schema: Json::Bool(true), content: Content::Any }
+    Meant { schema: Json::Bool(true), content: ElementContent::Any }
 }
 
 fn text() -> Meant {
-    Meant { schema: json!({ "type": "string" }), content: Content::Text("string") }
+    Meant { schema: json!({ "type": "string" }), content: ElementContent::Text("string") }
 }
 
 fn refer(def: &str) -> Json {
@@ -417,23 +417,23 @@ fn is_qualified(element: El<'_>) -> bool {
     form == Some("qualified")
 }
 
-fn occurs(element: El<'_>) -> Occurs {
+fn occurs(element: El<'_>) -> Occurrence {
     let most = element.attribute("maxOccurs").unwrap_or("1").trim();
     if most != "1" && most != "0" {
-        Occurs::Repeatedly
+        Occurrence::Repeatedly
     } else if element.attribute("minOccurs").is_some_and(|least| least.trim() == "0") {
-        Occurs::Maybe
+        Occurrence::Maybe
     } else {
-        Occurs::Once
+        Occurrence::Once
     }
 }
 
 /// How often the content may occur, by its own bounds and those around it.
-fn both(around: Occurs, inside: Occurs) -> Occurs {
+fn both(around: Occurrence, inside: Occurrence) -> Occurrence {
     match (around, inside) {
-        (Occurs::Repeatedly, _) | (_, Occurs::Repeatedly) => Occurs::Repeatedly,
-        (Occurs::Maybe, _) | (_, Occurs::Maybe) => Occurs::Maybe,
-        _ => Occurs::Once,
+        (Occurrence::Repeatedly, _) | (_, Occurrence::Repeatedly) => Occurrence::Repeatedly,
+        (Occurrence::Maybe, _) | (_, Occurrence::Maybe) => Occurrence::Maybe,
+        _ => Occurrence::Once,
     }
 }
 
@@ -477,5 +477,5 @@ fn builtin(name: &QName) -> Option<Meant> {
         "anyURI" => ("anyURI", json!({ "type": "string", "format": "uri-reference" })),
         _ => ("string", json!({ "type": "string" })),
     };
-    Some(Meant { schema, content: Content::Text(kind) })
+    Some(Meant { schema, content: ElementContent::Text(kind) })
 }

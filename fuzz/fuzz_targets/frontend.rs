@@ -1,4 +1,4 @@
-//! Any bytes given to the face have an answer with status 200 that is well-formed and XML-RPC, within bounds.
+//! Any bytes sent as an XML-RPC request get a well-formed XML-RPC response with status 200, within bounds.
 
 #![no_main]
 
@@ -12,18 +12,18 @@ use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::service::{Context, RpcService};
 use croupier::codec::Limits;
 use croupier::codec::xml::{Control, Reading};
-use croupier::codec::xmlrpc::{BigIntegers, Dialect, Document, Fractions, Nil, NonFinite, Root};
+use croupier::codec::xmlrpc::{BigIntegers, Fractions, Nil, Root, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite};
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
 
-/// How many times longer than its request an answer may be: a method repeats its parameter up to 255 times, and
-/// others answer a thousand rows.
+/// How many times longer than its request a response may be: one method repeats its parameter up to 255 times, others
+/// return a thousand rows.
 const LONGER: usize = 400;
 
 static SERVICE: LazyLock<Arc<dyn RpcService>> = LazyLock::new(|| {
-    // libfuzzer's hook takes a panic for a finding, and some of the methods panic on purpose.
+    // libfuzzer's hook reports every panic as a finding, and some methods panic on purpose.
     std::panic::set_hook(Box::new(|_| {}));
     Arc::new(specimen::service())
 });
@@ -32,7 +32,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread
 
 fuzz_target!(|body: &[u8]| {
     let service = &*SERVICE;
-    // What the length chooses needs no bytes of the request, so that requests can be taken as they are for seeds.
+    // The length of the input chooses the settings, so that plain requests can serve as seeds.
     let (dialect, content_type) = settings(body.len());
     let mut request = Request::builder().method(Method::POST).uri("/");
     if let Some(value) = content_type {
@@ -44,18 +44,18 @@ fuzz_target!(|body: &[u8]| {
         let response = reply.await.response;
         (response.status(), response.into_body().collect().await.map(|body| body.to_bytes()))
     });
-    check(status == 200 && bytes.is_ok(), "a whole answer with status 200");
+    check(status == 200 && bytes.is_ok(), "a complete response with status 200");
     let bytes = bytes.unwrap_or_default();
-    check(bytes.len() < LONGER * (body.len() + 1000), "an answer within bounds");
-    check(!dialect.ascii || bytes.is_ascii(), "an answer in ASCII");
+    check(bytes.len() < LONGER * (body.len() + 1000), "a response within bounds");
+    check(!dialect.ascii || bytes.is_ascii(), "a response in ASCII");
     let text = std::str::from_utf8(&bytes);
-    check(text.is_ok_and(|text| roxmltree::Document::parse(text).is_ok()), "a well-formed answer");
+    check(text.is_ok_and(|text| roxmltree::Document::parse(text).is_ok()), "a well-formed response");
     let limits = Limits { depth: 256, elements: 10_000_000 };
-    let read = Document::read(text.unwrap_or_default(), Reading::Lenient, limits);
-    check(read.is_ok_and(|document| !matches!(document.root, Root::Call(_))), "an answer in XML-RPC");
+    let read = XmlRpcDocument::read(text.unwrap_or_default(), Reading::Lenient, limits);
+    check(read.is_ok_and(|document| !matches!(document.root, Root::Call(_))), "a response in XML-RPC");
 });
 
-/// A failure must end the process itself: the panic hook is gone.
+/// Aborts on a failure: the panic hook that libfuzzer relies on has been replaced.
 fn check(holds: bool, what: &str) {
     if !holds {
         eprintln!("this is not {what}");
@@ -63,28 +63,28 @@ fn check(holds: bool, what: &str) {
     }
 }
 
-fn settings(choice: usize) -> (Dialect, Option<&'static str>) {
+fn settings(choice: usize) -> (XmlRpcDialect, Option<&'static str>) {
     let (strict, open) = (
-        Dialect { reading: Reading::Strict, fractions: Fractions::Refuse, ..Dialect::default() },
-        Dialect {
+        XmlRpcDialect { reading: Reading::Strict, fractions: Fractions::Refuse, ..XmlRpcDialect::default() },
+        XmlRpcDialect {
             nil: Nil::Nil,
             big_integers: BigIntegers::I8,
-            non_finite: NonFinite::Words,
-            control: Control::Strip,
-            ..Dialect::default()
+            non_finite: XmlRpcNonFinite::Words,
+            control_characters: Control::Strip,
+            ..XmlRpcDialect::default()
         },
     );
-    let apache = Dialect {
+    let apache = XmlRpcDialect {
         nil: Nil::ExNil,
         big_integers: BigIntegers::ExI8,
-        non_finite: NonFinite::Nil,
-        control: Control::Replace,
+        non_finite: XmlRpcNonFinite::Nil,
+        control_characters: Control::Replace,
         ascii: true,
         zone: 120,
-        ..Dialect::default()
+        ..XmlRpcDialect::default()
     };
-    let other = Dialect { nil: Nil::Omit, big_integers: BigIntegers::Double, ..Dialect::default() };
-    let dialect = [Dialect::default(), strict, open, apache, other][choice % 5];
+    let other = XmlRpcDialect { nil: Nil::Omit, big_integers: BigIntegers::Double, ..XmlRpcDialect::default() };
+    let dialect = [XmlRpcDialect::default(), strict, open, apache, other][choice % 5];
     let content_type = [None, Some("text/xml"), Some("text/xml; charset=utf-8"), Some("text/xml; charset=utf-16")];
     (dialect, content_type[choice / 5 % 4])
 }

@@ -1,30 +1,31 @@
-//! Any response can be heard: it is an answer, a fault or an error. What was heard can be said again, and means the
-//! same.
+//! Any response is decoded into a result, a fault or an error. A result means the same after it is written and read
+//! again.
 
 #![no_main]
 
 use croupier::Value;
 use croupier::protocol::xmlrpc::client::XmlRpcCodec;
 use croupier::codec::Limits;
-use croupier::codec::xml::Reading;
-use croupier::codec::xmlrpc::{BigIntegers, Dialect, Document, Nil, NonFinite, write_answer};
+use croupier::codec::xml::{Control, Reading};
+use croupier::codec::xmlrpc::{BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_answer};
 use http::Response;
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 
-const OPEN: Dialect = Dialect {
+/// The dialect that can write every value.
+const OPEN: XmlRpcDialect = XmlRpcDialect {
     reading: Reading::Lenient,
     nil: Nil::Nil,
     big_integers: BigIntegers::I8,
-    non_finite: NonFinite::Words,
-    control: croupier::codec::xmlrpc::Control::Refuse,
-    fractions: croupier::codec::xmlrpc::Fractions::Refuse,
+    non_finite: XmlRpcNonFinite::Words,
+    control_characters: Control::Refuse,
+    fractions: Fractions::Refuse,
     zone: 0,
     ascii: false,
 };
 
 fuzz_target!(|body: &[u8]| {
-    let codec = ClientCodec { dialect: OPEN, limits: Limits { depth: 100, elements: 100_000 }, bare: false };
+    let codec = XmlRpcCodec { dialect: OPEN, limits: Limits { depth: 100, elements: 100_000 }, bare: false };
     let response = Response::new(body.to_vec().into());
     let _ = codec.decode_response::<Vec<(i32, String)>>(&response);
     let _ = codec.decode_response::<std::collections::BTreeMap<String, f64>>(&response);
@@ -35,12 +36,12 @@ fuzz_target!(|body: &[u8]| {
     let mut bytes = Vec::new();
     write_answer(&mut bytes, &value, OPEN).expect("what was read can be written");
     let text = String::from_utf8(bytes).expect("text");
-    let document = Document::read(&text, Reading::Lenient, codec.limits).expect("what was written can be read");
+    let document = XmlRpcDocument::read(&text, Reading::Lenient, codec.limits).expect("what was written can be read");
     let back = Value::deserialize(document.tape.values().next().expect("a value")).expect("any value");
     assert_eq!(format!("{back:?}"), format!("{value:?}"));
 });
 
-/// Whether there is nothing in it that is written otherwise than it was read: no date with a zone or a fraction.
+/// Whether the value is written exactly as it was read: true unless it holds a date with a zone or a fraction.
 fn is_plain(value: &Value) -> bool {
     match value {
         Value::Date(date) => date.zone.is_none() && date.local.nanosecond() == 0,
