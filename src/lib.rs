@@ -13,31 +13,48 @@
 //! [`service`] (calls, results, layers), `http` (what all protocols share of HTTP), [`protocol`] (XML-RPC, JSON-RPC, REST,
 //! SOAP, pages), [`upstream`] (other servers as services), [`client`] and [`server`], [`demo`] (the services that ship),
 //! [`app`] and [`config`], [`cli`]. `ARCHITECTURE.md` describes each.
-#![doc = include_str!("../docs/library.md")]
+#![cfg_attr(feature = "config", doc = include_str!("../docs/library.md"))]
+// Without the program, parts that only the program uses are compiled and not called; likewise without the gateway.
+#![cfg_attr(not(feature = "cli"), allow(dead_code))]
 
+#[cfg(feature = "server")]
 pub mod app;
+#[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "config")]
 pub mod config;
+#[cfg(feature = "server")]
 pub mod demo;
 pub mod model;
+#[cfg(feature = "client")]
 pub mod protocol;
+#[cfg(feature = "server")]
 pub mod server;
 pub mod service;
+#[cfg(feature = "client")]
 pub mod upstream;
 
 // Not for users of the library, but public: the tests, benchmarks and fuzz targets are crates of their own, and read and
 // write documents directly.
 #[doc(hidden)]
 pub mod codec;
+#[cfg(feature = "client")]
 #[doc(hidden)]
 pub mod http;
 
+#[cfg(feature = "server")]
 pub use app::App;
+#[cfg(feature = "client")]
 pub use client::{CallError, Client};
+#[cfg(feature = "config")]
 pub use config::{Config, Registry};
+#[cfg(feature = "server")]
 pub use http::audience::Audience;
+#[cfg(feature = "server")]
 pub use http::public_url::{PublicUrl, TrustedProxy};
+#[cfg(feature = "server")]
 pub use http::routes::RestRoute;
 pub use model::date::DateTime;
 pub use model::fault::{BoxError, Fault, Kind};

@@ -19,11 +19,17 @@
 //!
 //! Nothing here knows of a protocol or of the server that accepts connections.
 
+#[cfg(feature = "server")]
 pub mod audience;
+#[cfg(feature = "server")]
 pub mod body;
 pub(crate) mod coalesce;
+#[cfg(feature = "server")]
 pub mod compression;
 pub mod media_type;
+#[cfg(feature = "server")]
 pub mod public_url;
+#[cfg(feature = "server")]
 pub mod rejection;
+#[cfg(feature = "server")]
 pub mod routes;

@@ -33,5 +33,6 @@ pub mod interface;
 pub mod option_error;
 pub mod shape;
 pub mod text;
+#[cfg(feature = "server")]
 pub mod units;
 pub mod value;

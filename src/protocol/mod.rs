@@ -22,14 +22,20 @@
 //! To add a protocol, write its folder, give it a variant of [`Protocol`], and make its frontends in
 //! [`ProtocolSet::of_group`](set::ProtocolSet::of_group).
 
+#[cfg(feature = "server")]
 mod batch;
 pub mod client_codec;
+#[cfg(feature = "server")]
 pub mod discovered;
+#[cfg(feature = "server")]
 pub mod frontend;
 pub mod jsonrpc;
 mod name;
+#[cfg(feature = "server")]
 pub mod page;
+#[cfg(feature = "server")]
 pub mod rest;
+#[cfg(feature = "server")]
 pub mod set;
 pub mod soap;
 pub mod xmlrpc;

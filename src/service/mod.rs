@@ -1,5 +1,6 @@
 //! Where in-process and remote services meet: what answers calls, and what a call and its answer are.
 
+#[cfg(feature = "server")]
 pub mod aggregate;
 pub mod args;
 pub mod batch;

@@ -21,18 +21,31 @@
 //! `Unreachable` or `Late`, whose text says what happened but not where the server is (`fault.rs`); the log line names
 //! the group and the server.
 
+#[cfg(feature = "server")]
 mod batch;
+#[cfg(feature = "server")]
 mod call_scope;
+#[cfg(feature = "server")]
 pub(crate) mod discovery;
+#[cfg(feature = "server")]
 pub(crate) mod fault;
+#[cfg(feature = "server")]
 mod name_patterns;
+#[cfg(feature = "server")]
 mod options;
+#[cfg(feature = "server")]
 mod passthrough;
+#[cfg(feature = "server")]
 mod refresh;
+#[cfg(feature = "server")]
 mod remote;
 pub mod transport;
+#[cfg(feature = "server")]
 mod version;
 
+#[cfg(feature = "server")]
 pub use name_patterns::NamePatterns;
+#[cfg(feature = "server")]
 pub use options::{Batching, DescriptionSource, UnsupportedProtocol, UpstreamOptions};
+#[cfg(feature = "server")]
 pub use remote::Upstream;

@@ -105,7 +105,7 @@ impl SoapCodec {
             SoapVersion::V11 => {
                 let mut request = request(body, SoapVersion::V11.content_type());
                 let action = HeaderValue::from_str(&quoted).unwrap_or(HeaderValue::from_static("\"\""));
-                request.headers_mut().insert(super::server::action::HEADER, action);
+                request.headers_mut().insert(super::ACTION_HEADER, action);
                 request
             }
             SoapVersion::V12 => {

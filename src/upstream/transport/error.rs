@@ -105,7 +105,11 @@ impl TransportError {
 
     /// Whether the server sent something that is not HTTP, or not an SCGI response.
     pub fn is_malformed(&self) -> bool {
+        // hyper has the kind "too large", and the question for it, only where it is a server as well.
+        #[cfg(feature = "server")]
         let parsed = |error: &hyper::Error| error.is_parse() || error.is_parse_too_large();
+        #[cfg(not(feature = "server"))]
+        let parsed = |error: &hyper::Error| error.is_parse();
         self.stage == FailureStage::Broken
             && (self.cause.is::<MalformedHead>() || self.cause.downcast_ref().is_some_and(parsed))
     }

@@ -1,22 +1,19 @@
 //! What a request says beside its document about the method it calls: a hint that must not contradict it.
 
-use http::HeaderName;
 use http::request::Parts;
 
 use crate::http::media_type;
 use crate::model::fault::{Fault, Kind};
 use crate::model::shape::Shapes;
 use crate::model::text::abridge;
-
-/// The header of SOAP 1.1 for it; SOAP 1.2 has a parameter of the content type, and many clients send both.
-pub(in crate::protocol::soap) const HEADER: HeaderName = HeaderName::from_static("soapaction");
+use crate::protocol::soap::ACTION_HEADER;
 
 /// Refuses a request that names one method beside its document and calls another in it: whatever stands before the
 /// server and goes by the hint would have let pass something else than it believed.
 ///
 /// The hint may be anything that names no method of the group.
 pub(in crate::protocol::soap) fn check(head: &Parts, method: &str, shapes: &Shapes) -> Result<(), Fault> {
-    let header = head.headers.get(HEADER).and_then(|value| value.to_str().ok());
+    let header = head.headers.get(ACTION_HEADER).and_then(|value| value.to_str().ok());
     for hint in [header, media_type::parameter(&head.headers, "action")].into_iter().flatten() {
         let hint = hint.trim().trim_matches('"').trim();
         if hint.is_empty() || names(hint, method) {

@@ -104,7 +104,7 @@ impl Frontend for Soap {
         match body_root::name(body).as_deref() {
             Some(b"Envelope") => true,
             Some(b"methodCall") => false,
-            _ => head.headers.contains_key(action::HEADER),
+            _ => head.headers.contains_key(crate::protocol::soap::ACTION_HEADER),
         }
     }
 
