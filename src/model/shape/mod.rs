@@ -165,7 +165,7 @@ pub struct Definition {
 /// # use croupier::demo::wheel::{Chance, Family, WheelTable};
 /// # use croupier::service::RpcService;
 /// # let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
-/// let shapes = Shapes::of(wheel.interface());
+/// let shapes = Shapes::of(&wheel.interface());
 /// let spin = shapes.method("spin").unwrap();
 /// let Shape::Tuple(fields) = shapes.follow(&spin.result) else { panic!() };
 /// assert_eq!(fields[1].name, "color");

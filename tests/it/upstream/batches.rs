@@ -218,7 +218,10 @@ async fn each_takes_a_place_among_those_that_run() {
         let late = fault(Kind::Late.xmlrpc_code(), "no answer within 500ms");
         let expected = if is_late { [late.clone(), late] } else { [array(&[ONE]), array(&[TWO])] };
         assert_eq!(told(&first.1), expected.concat(), "{places} places");
-        assert_eq!(told(&second.1), array(&[ONE]), "{places} places");
+        // The second call gets its place when the first is late, which is when its own deadline ends too: it may just make it.
+        let busy = fault(Kind::Busy.xmlrpc_code(), "too many calls are running; try again later");
+        let second = told(&second.1);
+        assert!(second == array(&[ONE]) || is_late && second == busy, "{places} places: {second}");
     }
 }
 
