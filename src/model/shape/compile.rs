@@ -116,14 +116,14 @@ impl Compiler<'_> {
             let default = param.schema.get("default").cloned();
             field(&param.name, param.doc.clone(), shape, param.required, default)
         });
-        let mut answer = format!("{}Response", method.name);
-        while all.iter().any(|other| other.name == answer) {
-            answer.push('_');
+        let mut response = format!("{}Response", method.name);
+        while all.iter().any(|other| other.name == response) {
+            response.push('_');
         }
         MethodShape {
             name: method.name.clone(),
             element: escape(&method.name).into_owned(),
-            answer: escape(&answer).into_owned(),
+            answer: escape(&response).into_owned(),
             params: params.collect(),
             result: self.shape(method.result.as_value(), 0),
         }

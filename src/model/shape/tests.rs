@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::model::interface::Method;
 
-/// An interface of one method that answers a type.
+/// An interface with one method that returns this type.
 fn interface<T: JsonSchema>() -> Interface {
     let mut generator = SchemaGenerator::default();
     let result = generator.subschema_for::<T>();
