@@ -37,29 +37,29 @@ impl FoundServer {
     }
 }
 
-/// Looks for a server, in all protocols unless one is wanted. `limit` is the time limit for each response; `variable` is
+/// Looks for a server, in all protocols or in `only` this one. `limit` is the time limit for each response; `variable` is
 /// the environment variable that can hold a password.
 ///
 /// # Errors
-/// With a message for the user: the server cannot be reached, speaks none of the protocols, or wants a password.
+/// With a message for the user: the server cannot be reached, speaks none of the protocols, or requires a password.
 pub(super) async fn search(
     location: &ServerLocation,
-    wanted: Option<Protocol>,
+    only: Option<Protocol>,
     limit: Duration,
     variable: &str,
 ) -> Result<FoundServer, String> {
     let mut failures = Failures::default();
     for location in location.and_usual() {
         let broken_before = failures.broken;
-        if let Some(report) = probe_location(&location, wanted, limit, &mut failures).await? {
+        if let Some(report) = probe_location(&location, only, limit, &mut failures).await? {
             return Ok(FoundServer::new(location, report));
         }
         // A server that breaks every connection may be one of SCGI.
-        if failures.broken - broken_before < wanted.map_or(PROTOCOLS, |_| 1) {
+        if failures.broken - broken_before < only.map_or(PROTOCOLS, |_| 1) {
             continue;
         }
         if let Some(location) = location.over_scgi()
-            && let Some(report) = probe_location(&location, wanted, limit, &mut failures).await?
+            && let Some(report) = probe_location(&location, only, limit, &mut failures).await?
         {
             return Ok(FoundServer { scgi_instead: true, ..FoundServer::new(location, report) });
         }
@@ -69,7 +69,7 @@ pub(super) async fn search(
 
 async fn probe_location(
     location: &ServerLocation,
-    wanted: Option<Protocol>,
+    only: Option<Protocol>,
     limit: Duration,
     failures: &mut Failures,
 ) -> Result<Option<ProbeReport>, String> {
@@ -77,7 +77,7 @@ async fn probe_location(
     // The limit of each request is to end it, not that of the transport.
     let options = TransportOptions { response: limit * 2, ..TransportOptions::default() };
     let transport = Transport::new(vec![address], options).map_err(|error| error.to_string())?;
-    match probe(&transport, wanted, limit).await {
+    match probe(&transport, only, limit).await {
         Ok(ProbeOutcome { best, failures: failed }) => {
             for (protocol, error) in failed {
                 failures.add(location, protocol, error);
