@@ -18,11 +18,11 @@ use croupier::service::local::{Local, RegistrationError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How many guests there are at most: what callers can make grow has to end somewhere.
+/// The largest number of guests. What callers can add to must have a limit.
 const MOST: usize = 1000;
-/// The code of the fault that says that there is no such guest.
+/// The code of the fault for an unknown guest.
 const NO_SUCH_GUEST: i32 = 1;
-/// The code of the fault that says that nobody else gets in.
+/// The code of the fault for a guest list that is full.
 const FULL: i32 = 2;
 
 /// What is known of a guest.

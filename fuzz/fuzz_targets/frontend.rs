@@ -7,12 +7,12 @@ mod specimen;
 
 use std::sync::{Arc, LazyLock};
 
-use croupier::protocol::frontend::{Frontend, GroupRequest};
-use croupier::protocol::xmlrpc::server::XmlRpc;
-use croupier::service::{Context, RpcService};
 use croupier::codec::Limits;
 use croupier::codec::xml::{Control, Reading};
 use croupier::codec::xmlrpc::{BigIntegers, Fractions, Nil, Root, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite};
+use croupier::protocol::frontend::{Frontend, GroupRequest};
+use croupier::protocol::xmlrpc::server::XmlRpc;
+use croupier::service::{Context, RpcService};
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
@@ -39,7 +39,8 @@ fuzz_target!(|body: &[u8]| {
         request = request.header(header::CONTENT_TYPE, value);
     }
     let (head, ()) = request.body(()).unwrap().into_parts();
-    let reply = XmlRpc { dialect, ..XmlRpc::default() }.serve(service, GroupRequest { head: &head, tail: "", body, context: &Context::default() });
+    let reply = XmlRpc { dialect, ..XmlRpc::default() }
+        .serve(service, GroupRequest { head: &head, tail: "", body, context: &Context::default() });
     let (status, bytes) = RUNTIME.block_on(async {
         let response = reply.await.response;
         (response.status(), response.into_body().collect().await.map(|body| body.to_bytes()))

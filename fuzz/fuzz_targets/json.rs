@@ -9,11 +9,11 @@ mod specimen;
 use std::sync::{Arc, LazyLock};
 
 use croupier::Value;
+use croupier::codec::Limits;
+use croupier::codec::json::{CheckedJson, JsonDialect, JsonNonFinite, check};
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::jsonrpc::server::JsonRpc;
 use croupier::service::{Context, RpcService};
-use croupier::codec::Limits;
-use croupier::codec::json::{CheckedJson, JsonDialect, JsonNonFinite, check};
 use http::Request;
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
@@ -37,8 +37,12 @@ fuzz_target!(|body: &[u8]| {
     one_meaning(body);
     // The length of the input chooses the settings, so that plain requests can serve as seeds.
     let non_finite = [JsonNonFinite::Refuse, JsonNonFinite::Null, JsonNonFinite::Words][body.len() % 3];
-    let frontend =
-        JsonRpc { dialect: JsonDialect { non_finite }, version_1: body.len() / 3 % 2 == 1, batch: 50, ..JsonRpc::default() };
+    let frontend = JsonRpc {
+        dialect: JsonDialect { non_finite },
+        version_1: body.len() / 3 % 2 == 1,
+        batch: 50,
+        ..JsonRpc::default()
+    };
     let (head, ()) = Request::post("/").body(()).unwrap().into_parts();
     let reply = frontend.serve(service, GroupRequest { head: &head, tail: "", body, context: &Context::default() });
     let (status, bytes) = RUNTIME.block_on(async {

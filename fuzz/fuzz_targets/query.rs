@@ -8,10 +8,10 @@ mod rest;
 
 use std::sync::{Arc, LazyLock};
 
+use croupier::codec::{Limits, json};
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::rest::server::{Rest, query};
 use croupier::service::{Context, RpcService};
-use croupier::codec::{Limits, json};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
@@ -37,7 +37,8 @@ fuzz_target!(|text: &str| {
         let Ok(request) = Request::get(format!("/{name}?{text}")).body(()) else { continue };
         let (head, ()) = request.into_parts();
         let context = Context::default();
-        let reply = Rest::default().serve(service, GroupRequest { head: &head, tail: name, body: b"", context: &context });
+        let reply =
+            Rest::default().serve(service, GroupRequest { head: &head, tail: name, body: b"", context: &context });
         let (head, body) = RUNTIME.block_on(async {
             let (head, body) = reply.await.response.into_parts();
             (head, body.collect().await.expect("a complete response").to_bytes())

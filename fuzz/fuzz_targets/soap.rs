@@ -7,10 +7,10 @@ mod specimen;
 
 use std::sync::{Arc, LazyLock};
 
+use croupier::codec::xml::Control;
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::soap::server::Soap;
 use croupier::service::{Context, RpcService};
-use croupier::codec::xml::Control;
 use http::{Request, header};
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
@@ -43,7 +43,10 @@ fuzz_target!(|body: &[u8]| {
         let response = reply.await.response;
         (response.status(), response.into_body().collect().await.map(|body| body.to_bytes()))
     });
-    check(matches!(status.as_u16(), 200 | 400 | 500) && bytes.is_ok(), "a complete response with a status that SOAP allows");
+    check(
+        matches!(status.as_u16(), 200 | 400 | 500) && bytes.is_ok(),
+        "a complete response with a status that SOAP allows",
+    );
     let bytes = bytes.unwrap_or_default();
     check(bytes.len() < LONGER * (body.len() + 1000), "a response within bounds");
     let text = std::str::from_utf8(&bytes).unwrap_or_default();

@@ -4,10 +4,12 @@
 #![no_main]
 
 use croupier::Value;
-use croupier::protocol::xmlrpc::client::XmlRpcCodec;
 use croupier::codec::Limits;
 use croupier::codec::xml::{Control, Reading};
-use croupier::codec::xmlrpc::{BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_answer};
+use croupier::codec::xmlrpc::{
+    BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_answer,
+};
+use croupier::protocol::xmlrpc::client::XmlRpcCodec;
 use http::Response;
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use http::header::InvalidHeaderValue;
 use http::{HeaderMap, HeaderValue, header};
 
-use super::{Client, Inner};
+use super::{Client, ClientInner};
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::protocol::xmlrpc::client::XmlRpcCodec;
-use crate::upstream::transport::{Address, AddressError, Tls, TlsError, Transport, TransportOptions};
+use crate::upstream::transport::{Address, InvalidAddress, Tls, TlsError, Transport, TransportOptions};
 
 /// The settings of a [`Client`] that is yet to be built.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ pub struct ClientBuilder {
 pub enum BuildError {
     /// The URL, or the user and password, cannot be used.
     #[error(transparent)]
-    Address(#[from] AddressError),
+    Address(#[from] InvalidAddress),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -101,6 +101,6 @@ impl ClientBuilder {
         };
         let transport = Transport::new(vec![address], options)?;
         let (timeout, max_response) = (self.timeout, self.max_response);
-        Ok(Client { inner: Arc::new(Inner { transport, codec, timeout, max_response }) })
+        Ok(Client { inner: Arc::new(ClientInner { transport, codec, timeout, max_response }) })
     }
 }

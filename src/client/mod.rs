@@ -45,10 +45,10 @@ pub use multicall::{Multicall, MulticallResults};
 /// connection breaks, that is an error, because only the caller knows whether the call is safe to repeat.
 #[derive(Clone)]
 pub struct Client {
-    inner: Arc<Inner>,
+    inner: Arc<ClientInner>,
 }
 
-struct Inner {
+struct ClientInner {
     transport: Transport,
     codec: XmlRpcCodec,
     timeout: Duration,

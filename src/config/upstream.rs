@@ -290,7 +290,7 @@ impl Reading<'_> {
 
     fn address(&mut self, url: &Spanned<String>) -> Option<Address> {
         let address = url.get_ref().parse();
-        address.map_err(|error: transport::AddressError| self.wrong(url.span(), error.to_string())).ok()
+        address.map_err(|error: transport::InvalidAddress| self.wrong(url.span(), error.to_string())).ok()
     }
 
     fn secret(&mut self, secret: &Spanned<SecretFile>) -> Option<String> {

@@ -32,8 +32,9 @@ pub struct DateTime {
     pub zone: Option<UtcOffset>,
 }
 
-/// The text is not a date and time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The text is not a valid date and time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a date and time such as 19980717T14:08:55")]
 pub struct DateError;
 
 impl DateTime {
@@ -84,14 +85,6 @@ impl FromStr for DateTime {
         Scanner(text.trim_matches([' ', '\t', '\r', '\n'])).date_time().ok_or(DateError)
     }
 }
-
-impl fmt::Display for DateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a date and time such as 19980717T14:08:55")
-    }
-}
-
-impl std::error::Error for DateError {}
 
 /// Fails for what ISO 8601 cannot represent: years outside 0 to 9999, zones with seconds or of 24 hours and more.
 impl Serialize for DateTime {

@@ -1,14 +1,13 @@
-//! What goes wrong with a call, in no protocol's words, and the one table that turns it into each protocol's.
+//! Faults: why a call failed, independent of any protocol, and the codes of each protocol for them.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use http::StatusCode;
 
-/// An error that crosses a seam where its type no longer matters.
+/// An error of any type, for interfaces between layers that do not depend on each other's error types.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a call has no answer. The set is closed: every face has a word for each of them.
+/// The kind of a fault. Every protocol has a code or status for each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -16,25 +15,25 @@ pub enum Kind {
     NotWellFormed,
     /// The request is in a character encoding that cannot be read.
     Encoding,
-    /// A byte sequence of the request is no character of its declared encoding.
+    /// The request has a byte sequence that is not valid in its declared encoding.
     Character,
-    /// The request is well-formed, but it is not a call.
+    /// The request is well-formed, but not a valid call.
     Structure,
-    /// The request is larger, deeper or more numerous than the group allows.
+    /// The request exceeds a limit of the group: its size, its depth, or the number of its calls or values.
     Limit,
     /// The service has no method of that name.
     NoSuchMethod,
-    /// The parameters are not those that the method takes.
+    /// The parameters do not match those of the method.
     BadParams,
-    /// The service refused or failed in its own words, with its own code if it has one.
+    /// The service itself reported an error, with a code of its own if it has one.
     Service(Option<i32>),
-    /// A defect on the server's side; what happened is for the log, not for the caller.
+    /// A defect in the server. The details are logged, and not sent to the caller.
     Internal,
-    /// The server that would have answered cannot be reached.
+    /// The upstream server cannot be reached, or its response cannot be used.
     Unreachable,
-    /// The answer did not come in time.
+    /// The deadline of the call, or the time limit of an upstream, was reached before the result.
     Late,
-    /// Too many calls are running already.
+    /// Too many calls are running. The call was not carried out, and can be repeated later.
     Busy,
 }
 
@@ -64,7 +63,8 @@ impl Kind {
         }
     }
 
-    /// The kind that a peer reports by an XML-RPC fault code. Any other code is the service's own.
+    /// The kind of an XML-RPC fault code, the inverse of [`xmlrpc_code`](Kind::xmlrpc_code). Any other code is the service's
+    /// own.
     pub fn from_xmlrpc_code(code: i32) -> Kind {
         match code {
             -32700 => Kind::NotWellFormed,
@@ -83,7 +83,7 @@ impl Kind {
         }
     }
 
-    /// The status of an HTTP response that says nothing but this: REST's.
+    /// The HTTP status of a REST response with this fault.
     ///
     /// ```
     /// use croupier::model::fault::Kind;
@@ -104,8 +104,8 @@ impl Kind {
         }
     }
 
-    /// The JSON-RPC error code: its specification's where that has one, else one of those it leaves to servers
-    /// (-32099 to -32000).
+    /// The JSON-RPC error code: that of the specification (JSON-RPC 2.0, section 5.1) if it has one, otherwise one of those
+    /// that it reserves for servers (-32099 to -32000).
     ///
     /// ```
     /// use croupier::model::fault::Kind;
@@ -127,8 +127,8 @@ impl Kind {
         }
     }
 
-    /// The kind that a peer's JSON-RPC error code stands for. The code that several kinds share becomes the first of
-    /// them; a code that is nobody's is the service's own.
+    /// The kind of a JSON-RPC error code. The code -32700, which three kinds share, becomes `NotWellFormed`; any code that is
+    /// not in the table is the service's own.
     pub fn from_jsonrpc_code(code: i32) -> Kind {
         match code {
             -32700 => Kind::NotWellFormed,
@@ -144,8 +144,8 @@ impl Kind {
         }
     }
 
-    /// The kind whose [word](Kind::word) this is, told by a peer that is croupier itself together with a code: it is
-    /// exact where several kinds share a code.
+    /// The kind with this [word](Kind::word), which another croupier sends together with the code. It is exact even where
+    /// several kinds share a code. `None` if no kind has this word.
     ///
     /// ```
     /// use croupier::model::fault::Kind;
@@ -174,14 +174,14 @@ impl Kind {
         kinds.into_iter().find(|kind| kind.word() == word)
     }
 
-    /// Whether SOAP says that the caller is to blame: `Client` in SOAP 1.1, `Sender` in SOAP 1.2; otherwise it is the
-    /// server, `Server` and `Receiver`.
+    /// Whether the fault code of SOAP is `Client` (1.1) or `Sender` (1.2): the request was wrong. Otherwise it is `Server` or
+    /// `Receiver`.
     ///
     /// ```
     /// use croupier::model::fault::Kind;
-    /// assert!(Kind::BadParams.is_senders() && !Kind::Service(None).is_senders());
+    /// assert!(Kind::BadParams.blames_sender() && !Kind::Service(None).blames_sender());
     /// ```
-    pub fn is_senders(self) -> bool {
+    pub fn blames_sender(self) -> bool {
         match self {
             Kind::NotWellFormed
             | Kind::Encoding
@@ -194,7 +194,7 @@ impl Kind {
         }
     }
 
-    /// The subcode that SOAP 1.2 has for calls (Part 2, section 4.4), without its prefix.
+    /// The local name of the fault subcode in SOAP 1.2 (Part 2, section 4.4), if there is one for this kind.
     pub fn soap_subcode(self) -> Option<&'static str> {
         match self {
             Kind::NoSuchMethod => Some("ProcedureNotPresent"),
@@ -203,7 +203,7 @@ impl Kind {
         }
     }
 
-    /// One word for the access log and for metrics.
+    /// The name of the kind in the access log, in metrics and in REST problems, such as `bad-params`.
     pub fn word(self) -> &'static str {
         match self {
             Kind::NotWellFormed => "not-well-formed",
@@ -222,7 +222,7 @@ impl Kind {
     }
 }
 
-/// A refusal or a failure, on its way to the caller.
+/// Why a call failed, as the caller is informed of it.
 ///
 /// ```
 /// use croupier::{Fault, Kind};
@@ -230,24 +230,25 @@ impl Kind {
 /// assert_eq!(fault.kind, Kind::BadParams);
 /// assert_eq!(fault.to_string(), "bad-params: `spins` is at most 10");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", .kind.word())]
 pub struct Fault {
-    /// What sort of failure it is.
+    /// The kind, which determines the codes.
     pub kind: Kind,
-    /// What a person reads, in the caller's hands: no traces, no secrets.
+    /// A text for the person who calls. It is sent to the caller: it must not hold secrets or internals of the server.
     pub message: Cow<'static, str>,
-    /// The parameter that is wrong, by its name, where it is one of them and it is known which. The message says so
-    /// too; this is for protocols that have a place of its own for it.
+    /// The name of the wrong parameter, if the fault is about one. The message names it too; this field is for protocols
+    /// that report it separately.
     pub parameter: Option<Box<str>>,
 }
 
 impl Fault {
-    /// A fault of a kind, with its message.
+    /// A fault that is not about one parameter.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Fault {
         Fault { kind, message: message.into(), parameter: None }
     }
 
-    /// The same fault, with the name of the parameter that is wrong.
+    /// The same fault with the name of the wrong parameter.
     ///
     /// ```
     /// # use croupier::Fault;
@@ -259,41 +260,33 @@ impl Fault {
         Fault { parameter: Some(name.into()), ..self }
     }
 
-    /// The parameters are not those that the method takes.
+    /// A fault of the kind [`Kind::BadParams`].
     pub fn bad_params(message: impl Into<Cow<'static, str>>) -> Fault {
         Fault::new(Kind::BadParams, message)
     }
 
-    /// The service's own failure, with a code of its own (outside -32768..=-32000, which is reserved).
+    /// An error of the service itself, with its own code (outside -32768..=-32000, which is reserved).
     pub fn service(code: i32, message: impl Into<Cow<'static, str>>) -> Fault {
         Fault::new(Kind::Service(Some(code)), message)
     }
 
-    /// A defect on the server's side, such as a handler's panic.
+    /// A defect in the server, such as a panic of a handler.
     pub fn internal() -> Fault {
         Fault::new(Kind::Internal, "the method failed; the server's log says why")
     }
 
-    /// There is no method of this name.
+    /// The service has no method of this name.
     pub fn no_such_method(name: &str) -> Fault {
         Fault::new(Kind::NoSuchMethod, format!("there is no method `{}` here", crate::model::text::abridge(name)))
     }
 }
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind.word(), self.message)
-    }
-}
-
-impl std::error::Error for Fault {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn xml_rpc_codes_read_back_as_the_kind_that_wrote_them() {
+    fn xml_rpc_codes_are_read_back_as_the_same_kind() {
         for kind in [
             Kind::NotWellFormed,
             Kind::Encoding,
@@ -314,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn json_rpc_tells_all_kinds_apart_but_those_of_broken_text() {
+    fn json_rpc_codes_are_read_back_as_the_same_kind_except_for_encoding_errors() {
         for kind in [
             Kind::NotWellFormed,
             Kind::Structure,

@@ -1,43 +1,42 @@
-//! The neutral description of a service: its methods, their parameters, results and documentation.
+//! The description of a service, independent of any protocol: its methods, their parameters, results and documentation.
 
 use std::sync::Arc;
 
 use schemars::Schema;
 use serde_json::{Map, Value};
 
-/// What a service offers, in no protocol's words. Types are JSON Schema (draft 2020-12).
+/// The description of a service. Types are JSON Schemas (draft 2020-12).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Interface {
-    /// A short name for people, such as `American wheel`.
+    /// A short title, such as `American wheel`.
     pub title: String,
-    /// What the service is for, in a sentence or a few.
+    /// The purpose of the service, in one or a few sentences.
     pub doc: String,
     /// The methods, in the order in which they were registered.
     pub methods: Vec<Method>,
-    /// Schemas that others refer to as `#/$defs/NAME`.
+    /// Schemas by name, which other schemas refer to as `#/$defs/NAME`.
     pub defs: Map<String, Value>,
     /// What the service adds to the page of its group, if anything.
     pub page_section: Option<Arc<PageSection>>,
-    /// Whether the service may have methods that are not described here, as an upstream has that has not described
-    /// itself yet.
+    /// Whether the service may have methods that are not in `methods`: an upstream that has not yet described itself.
     pub incomplete: bool,
-    /// The SOAP messages by which an upstream's own WSDL calls the methods. A message that matches one of them can be
-    /// passed to the upstream in its original bytes.
+    /// The SOAP messages that call the methods according to the upstream's own WSDL. A message that matches one of them
+    /// can be passed to the upstream in its original bytes.
     pub messages: Vec<MessageName>,
 }
 
-/// How an upstream's WSDL calls one method.
+/// The SOAP message that calls one method according to the upstream's WSDL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageName {
-    /// The method's name in the [`Interface`].
+    /// The name of the method in the [`Interface`].
     pub method: String,
-    /// Whether the envelope is one of SOAP 1.2, not 1.1.
+    /// Whether the envelope is that of SOAP 1.2; otherwise it is that of SOAP 1.1.
     pub soap12: bool,
     /// The local name of the element in the Body.
     pub element: String,
     /// The namespace of that element.
     pub namespace: Option<String>,
-    /// The action of the message; may be empty.
+    /// The action of the message (`SOAPAction`); may be empty.
     pub action: String,
 }
 
@@ -60,43 +59,43 @@ pub struct PageSection {
     pub script_data: Value,
 }
 
-/// One method that may be called.
+/// A method of a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Method {
-    /// Its name: letters, digits, `_`, `.`, `:` and `/`, not beginning with `_`.
+    /// Letters, digits, `_`, `.`, `:` and `/`, not beginning with `_`.
     pub name: String,
-    /// What it does, for the person who calls it.
+    /// The documentation for callers.
     pub doc: String,
-    /// Its parameters, in positional order.
+    /// The parameters in positional order.
     pub params: Vec<Param>,
     /// The type of its result.
     pub result: Schema,
-    /// Whether calling it changes nothing, so that it may be asked for by HTTP GET.
+    /// Whether a call changes nothing, so that HTTP GET may call it.
     pub safe: bool,
 }
 
-/// One parameter of a method.
+/// A parameter of a method.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Param {
-    /// Its name, for calls by name.
+    /// The name in calls by name.
     pub name: String,
-    /// What it means.
+    /// The documentation for callers.
     pub doc: String,
-    /// Its type, with bounds and default.
+    /// The type, with bounds and default value.
     pub schema: Schema,
-    /// Whether a call must give it.
+    /// Whether a call without it is a fault.
     pub required: bool,
 }
 
 impl Interface {
-    /// The method of this name.
+    /// The method with this name.
     pub fn method(&self, name: &str) -> Option<&Method> {
         self.methods.iter().find(|method| method.name == name)
     }
 
-    /// The method that a SOAP message addresses by an upstream's own WSDL; `None` if none of the
-    /// [messages](Interface::messages) matches, or more than one does. Every action in `actions` must be that of the
-    /// message: some servers dispatch by it.
+    /// The method that a SOAP message calls according to the upstream's own WSDL; `None` if none of the
+    /// [messages](Interface::messages) matches, or more than one does. Every action in `actions` must be that of the message,
+    /// because some servers select the method by the action.
     pub fn method_of_message<'a>(
         &self,
         soap12: bool,
@@ -107,24 +106,25 @@ impl Interface {
         let mut matching = self.messages.iter().filter(|message| {
             message.soap12 == soap12 && message.element == element && message.namespace.as_deref() == namespace
         });
-        // A message that several operations share identifies none of them.
+        // A message that several operations share does not say which of them to call.
         let message = matching.next().filter(|_| matching.next().is_none())?;
         actions.all(|action| !action.is_empty() && action.trim() == message.action).then_some(message.method.as_str())
     }
 
-    /// Whether two descriptions differ in nothing but the order of their methods.
+    /// Whether two descriptions are equal, apart from the order of their methods.
     pub fn is_same_in_any_order(&self, other: &Interface) -> bool {
         let Interface { title, doc, methods, defs, page_section, incomplete, messages } = self;
         let rest = (title, doc, defs, page_section, incomplete, messages);
         rest == (&other.title, &other.doc, &other.defs, &other.page_section, &other.incomplete, &other.messages)
             && methods.len() == other.methods.len()
-            && methods.iter().zip(&other.methods).all(|(one, theirs)| {
-                // Almost always the order is the same, and this one comparison is all.
-                one == theirs || other.method(&one.name) == Some(one)
+            && methods.iter().zip(&other.methods).all(|(own, at_same_index)| {
+                // The order is almost always the same, and the search by name is then not needed.
+                own == at_same_index || other.method(&own.name) == Some(own)
             })
     }
 
-    /// A schema with a reference into [`defs`](Interface::defs) followed to what it means, one level deep.
+    /// The definition that a schema refers to, if it is a reference into [`defs`](Interface::defs); otherwise the schema
+    /// itself. A reference from one definition to another is not followed.
     pub fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
         member(schema, "$ref")
             .and_then(Value::as_str)
@@ -134,13 +134,13 @@ impl Interface {
     }
 }
 
-/// A member of a schema. A schema has few of them: to look at their names costs less than to hash this one.
+/// A member of a schema. A search through the few members that a schema has costs less than hashing the name.
 pub(crate) fn member<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
-    schema.as_object()?.iter().find(|(own, _)| *own == name).map(|(_, member)| member)
+    schema.as_object()?.iter().find(|(key, _)| *key == name).map(|(_, member)| member)
 }
 
 impl Method {
-    /// How many parameters a call must give at the least.
+    /// The number of required parameters.
     pub fn required(&self) -> usize {
         self.params.iter().filter(|param| param.required).count()
     }

@@ -9,7 +9,7 @@ use std::fmt;
 /// let error = OptionError::new(["pockets".into(), 3.into(), "color".into()], "is empty").hint("such as `RED`");
 /// assert_eq!(error.to_string(), "pockets[3].color: is empty (such as `RED`)");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct OptionError {
     /// The path from the options' table to the wrong value; empty for the table itself.
     pub key: Vec<Key>,
@@ -43,9 +43,9 @@ impl OptionError {
 
 impl fmt::Display for OptionError {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, key) in self.key.iter().enumerate() {
+        for (depth, key) in self.key.iter().enumerate() {
             match key {
-                Key::Name(name) if place > 0 => write!(to, ".{name}")?,
+                Key::Name(name) if depth > 0 => write!(to, ".{name}")?,
                 Key::Name(name) => to.write_str(name)?,
                 Key::Index(index) => write!(to, "[{index}]")?,
             }
@@ -55,8 +55,6 @@ impl fmt::Display for OptionError {
         self.hint.iter().try_for_each(|hint| write!(to, " ({hint})"))
     }
 }
-
-impl std::error::Error for OptionError {}
 
 impl From<&str> for Key {
     fn from(name: &str) -> Self {
@@ -75,7 +73,7 @@ mod tests {
     use super::OptionError;
 
     #[test]
-    fn an_error_of_the_whole_table_is_a_sentence_of_its_own() {
+    fn an_error_of_the_whole_table_is_shown_without_a_key() {
         assert_eq!(OptionError::new([], "a wheel needs pockets").to_string(), "a wheel needs pockets");
     }
 }

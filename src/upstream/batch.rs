@@ -20,66 +20,68 @@ use crate::service::future::{MaybeReady, run_blocking};
 use crate::service::{Call, CallFuture, Encode};
 use crate::upstream::transport::Repeat;
 
-type Answers = Vec<Result<Box<dyn Encode>, Fault>>;
+type BatchResults = Vec<Result<Box<dyn Encode>, Fault>>;
 
 impl Upstream {
     /// Adds a call to a batch. `None` if the upstream takes no batches, or not this one. A call that cannot be made is
     /// a fault of its own.
-    pub(super) fn join(&self, offer: &Arc<Description>, call: Call<'_>, batch: &Batch) -> Option<CallFuture> {
-        let protocol_has_batches = offer.codec.as_ref().is_some_and(|codec| !matches!(codec, ClientCodec::Soap(_)));
+    pub(super) fn join(&self, description: &Arc<Description>, call: Call<'_>, batch: &Batch) -> Option<CallFuture> {
+        let protocol_has_batches =
+            description.codec.as_ref().is_some_and(|codec| !matches!(codec, ClientCodec::Soap(_)));
         if self.inner.options.batching == Batching::Off || !protocol_has_batches {
             return None;
         }
-        let arguments = match self.prepare(offer, &call) {
+        let arguments = match self.prepare(description, &call) {
             Ok((_, arguments)) => arguments,
             Err(fault) => return Some(MaybeReady::now(Err(fault))),
         };
-        let remote = self.clone();
-        let offer = offer.clone();
+        let upstream = self.clone();
+        let description = description.clone();
         // The calls of a batch come from one request, so the scope of the first is that of all.
         let scope = CallScope::new(call.context);
         // A batch belongs to one upstream and one description of it, which lives as long as the batch.
-        let sender = Arc::as_ptr(&offer).addr();
+        let sender = Arc::as_ptr(&description).addr();
         let call = BatchCall { method: call.method.to_owned(), arguments, deadline: call.context.deadline };
-        batch
-            .join(sender, call, move |calls| MaybeReady::later(async move { remote.send(&offer, calls, &scope).await }))
+        batch.join(sender, call, move |calls| {
+            MaybeReady::later(async move { upstream.send(&description, calls, &scope).await })
+        })
     }
 
     /// Sends calls in one request; a call alone, or each alone if one of them cannot be encoded.
-    async fn send(&self, offer: &Arc<Description>, calls: Vec<BatchCall>, scope: &CallScope) -> Answers {
+    async fn send(&self, description: &Arc<Description>, calls: Vec<BatchCall>, scope: &CallScope) -> BatchResults {
         let is_harmless = |call: &BatchCall| self.repeat(&call.method) == Repeat::Harmless;
         let repeat = if calls.iter().all(is_harmless) { Repeat::Harmless } else { Repeat::Unsent };
         // The request is of use as long as one of its calls is; a call without a deadline waits for ever.
         let deadlines: Option<Vec<Instant>> = calls.iter().map(|call| call.deadline).collect();
         let deadline = deadlines.and_then(|deadlines| deadlines.into_iter().max());
         let scope = &CallScope { deadline, ..scope.clone() };
-        let encoded = match &offer.codec {
+        let encoded = match &description.codec {
             Some(codec) if calls.len() > 1 => {
-                let targets = calls.iter().map(|call| (self.target(offer, &call.method), call.arguments.clone()));
+                let targets = calls.iter().map(|call| (self.target(description, &call.method), call.arguments.clone()));
                 codec.encode_batch(targets.collect()).ok().flatten()
             }
             _ => None,
         };
-        let Some(request) = encoded else { return self.send_alone(offer, calls, scope).await };
+        let Some(request) = encoded else { return self.send_alone(description, calls, scope).await };
         let methods: Vec<String> = calls.into_iter().map(|call| call.method).collect();
         let response = match self.exchange(request, repeat, scope).await {
             Ok(response) => response,
             Err(fault) => return all_failed(&methods, &fault),
         };
         let large = response.body().len() >= LARGE;
-        let remote = self.clone();
-        let offer = offer.clone();
+        let upstream = self.clone();
+        let description = description.clone();
         let scope = scope.clone();
-        let decode = move || remote.decode_batch(&methods, &offer, &response, &scope);
+        let decode = move || upstream.decode_batch(&methods, &description, &response, &scope);
         if large { run_blocking(&Handle::current(), decode).await } else { decode() }
     }
 
     /// Sends each call in a request of its own, one after the other.
-    async fn send_alone(&self, offer: &Description, calls: Vec<BatchCall>, scope: &CallScope) -> Answers {
-        let mut results = Answers::with_capacity(calls.len());
+    async fn send_alone(&self, description: &Description, calls: Vec<BatchCall>, scope: &CallScope) -> BatchResults {
+        let mut results = BatchResults::with_capacity(calls.len());
         for BatchCall { method, arguments, deadline } in calls {
             let scope = CallScope { deadline, ..scope.clone() };
-            let result = self.send_one(offer, &method, arguments, &scope).await;
+            let result = self.send_one(description, &method, arguments, &scope).await;
             results.push(result.map(|value| Box::new(value) as Box<dyn Encode>));
         }
         results
@@ -87,35 +89,35 @@ impl Upstream {
 
     async fn send_one(
         &self,
-        offer: &Description,
+        description: &Description,
         method: &str,
         arguments: ArgValues,
         scope: &CallScope,
     ) -> Result<Value, Fault> {
-        let codec = offer.codec.as_ref().ok_or_else(Fault::internal)?;
-        let request = codec.encode_call(self.target(offer, method), arguments)?;
+        let codec = description.codec.as_ref().ok_or_else(Fault::internal)?;
+        let request = codec.encode_call(self.target(description, method), arguments)?;
         let response = self.exchange(request, self.repeat(method), scope).await?;
-        let target = CallTarget { method, known: self.find(offer, method)? };
+        let target = CallTarget { method, known: self.find(description, method)? };
         codec.decode_response(target, &response).map_err(|error| self.response_fault(method, error, scope))
     }
 
     /// The method as the codec encodes it: a call with a token in front of its arguments is none of those described.
-    fn target<'a>(&self, offer: &'a Description, method: &'a str) -> CallTarget<'a> {
+    fn target<'a>(&self, description: &'a Description, method: &'a str) -> CallTarget<'a> {
         let has_token = self.inner.options.token.is_some();
-        let known = if has_token { None } else { self.find(offer, method).ok().flatten() };
+        let known = if has_token { None } else { self.find(description, method).ok().flatten() };
         CallTarget { method, known }
     }
 
     fn decode_batch(
         &self,
         methods: &[String],
-        offer: &Description,
+        description: &Description,
         response: &Response<Bytes>,
         scope: &CallScope,
-    ) -> Answers {
-        let known = |method| self.find(offer, method).ok().flatten();
+    ) -> BatchResults {
+        let known = |method| self.find(description, method).ok().flatten();
         let targets: Vec<_> = methods.iter().map(|method| CallTarget { method, known: known(method) }).collect();
-        let decoded = match &offer.codec {
+        let decoded = match &description.codec {
             Some(codec) => codec.decode_batch(&targets, response),
             None => Ok(Vec::new()),
         };
@@ -150,6 +152,6 @@ fn no_batches(fault: &Fault) -> Fault {
 }
 
 /// The same fault for every call.
-fn all_failed(methods: &[String], fault: &Fault) -> Answers {
+fn all_failed(methods: &[String], fault: &Fault) -> BatchResults {
     methods.iter().map(|_| Err(fault.clone())).collect()
 }

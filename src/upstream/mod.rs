@@ -5,7 +5,7 @@
 //! - a [`Transport`](transport::Transport): where the server is, connections to it, time limits;
 //! - [`UpstreamOptions`]: what the operator says of the server, such as its protocol and which methods may be called;
 //! - a `Description`: the methods of the server and how they are called. It is discovered at start-up and again from time
-//!   to time ([`Upstream::keep_discovering`], module `discovery`), while calls go on with the last one.
+//!   to time ([`Upstream::watch`], module `discovery`), while calls go on with the last one.
 //!
 //! A call takes one of three ways:
 //!

@@ -1,9 +1,10 @@
-//! Names of methods by pattern.
+//! Patterns that match names of methods.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Names of methods, where `*` in a name stands for any characters, or none.
+/// A list of patterns for names of methods. In a pattern, `*` matches any number of characters, including none; every
+/// other character matches itself.
 ///
 /// ```
 /// use croupier::upstream::NamePatterns;
@@ -15,23 +16,24 @@ use serde::{Deserialize, Serialize};
 pub struct NamePatterns(pub Vec<String>);
 
 impl NamePatterns {
-    /// Whether one of the patterns is this name.
+    /// Whether at least one pattern matches the whole name.
     pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|pattern| fits(pattern, name))
+        self.0.iter().any(|pattern| matches(pattern, name))
     }
 }
 
-/// Each part between two stars is looked for behind the one before it: the first place is as good as any.
-fn fits(pattern: &str, name: &str) -> bool {
+/// Matches the parts between the stars from left to right. The first occurrence of each part is enough, without
+/// backtracking: it leaves the longest rest for the parts that follow.
+fn matches(pattern: &str, name: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(mut left) = name.strip_prefix(first) else { return false };
+    let Some(mut unmatched) = name.strip_prefix(first) else { return false };
     let mut parts = rest.split('*').peekable();
     while let Some(part) = parts.next() {
         if parts.peek().is_none() {
-            return left.ends_with(part);
+            return unmatched.ends_with(part);
         }
-        match left.find(part) {
-            Some(at) => left = left.get(at + part.len()..).unwrap_or_default(),
+        match unmatched.find(part) {
+            Some(index) => unmatched = unmatched.get(index + part.len()..).unwrap_or_default(),
             None => return false,
         }
     }
@@ -43,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stars_stand_for_any_characters() {
+    fn a_star_matches_any_characters() {
         for (pattern, name) in [
             ("spin", "spin"),
             ("*", ""),
@@ -57,12 +59,12 @@ mod tests {
             ("**", "x"),
             ("a*", "a"),
         ] {
-            assert!(fits(pattern, name), "{pattern} {name}");
+            assert!(matches(pattern, name), "{pattern} {name}");
         }
         for (pattern, name) in
             [("spin", "spins"), ("s*n", "spins"), ("*x*", "spin"), ("ab*b", "ab"), ("", "spin"), ("n*", "spin")]
         {
-            assert!(!fits(pattern, name), "{pattern} {name}");
+            assert!(!matches(pattern, name), "{pattern} {name}");
         }
     }
 }

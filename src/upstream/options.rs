@@ -1,7 +1,6 @@
-//! What the operator says of an upstream.
+//! The options of an upstream, which come from the configuration or from an embedding program.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -15,30 +14,26 @@ use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
 
 /// A protocol in which upstream servers cannot be called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an upstream cannot be called in the protocol \"{0}\"; write one of {names}", names = supported_protocols())]
 pub struct UnsupportedProtocol(pub Protocol);
 
-impl fmt::Display for UnsupportedProtocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = Protocol::OF_UPSTREAMS.map(|protocol| format!("\"{protocol}\"")).join(", ");
-        write!(f, "an upstream cannot be called in the protocol \"{}\"; write one of {names}", self.0)
-    }
+fn supported_protocols() -> String {
+    Protocol::OF_UPSTREAMS.map(|protocol| format!("\"{protocol}\"")).join(", ")
 }
 
-impl std::error::Error for UnsupportedProtocol {}
-
-/// Whether the calls of one request may travel to a server together: in XML-RPC as a `system.multicall`, in JSON-RPC as a
-/// batch.
+/// Whether several calls of one client request are sent to the upstream in one request: in XML-RPC as a
+/// `system.multicall`, in JSON-RPC as a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Batching {
-    /// They travel one by one.
+    /// Each call is sent in a request of its own.
     #[default]
     Off,
-    /// They travel together.
+    /// They are sent in one request.
     On,
-    /// They travel together, and the results of `system.multicall` stand there as they are, as supervisord writes them, and
-    /// not each in an array of one.
+    /// They are sent in one request, and the results of `system.multicall` are not each wrapped in an array of one value.
+    /// supervisord writes them this way.
     BareResults,
 }
 
@@ -47,56 +42,57 @@ pub enum Batching {
 pub enum DescriptionSource {
     /// At a URL of the server, or below its own path.
     At(String),
-    /// In a text that is there already, such as a file's, with its name for messages.
+    /// In a text that has already been read, such as that of a file.
     Text {
-        /// Its name.
+        /// The name of the text in messages.
         name: String,
-        /// The text itself.
+        /// An OpenRPC or WSDL document.
         text: String,
     },
 }
 
-/// What the operator says of an upstream, apart from how it is reached.
+/// The options of an upstream, except for its addresses and connections, which are those of its
+/// [`Transport`](super::transport::Transport).
 #[derive(Debug, Clone, PartialEq)]
 pub struct UpstreamOptions {
-    /// The protocol in which it is asked.
+    /// The protocol in which the upstream is called.
     pub protocol: Protocol,
-    /// Its WSDL or OpenRPC document; without it, the server is asked: by introspection, by `rpc.discover`, or for its
-    /// own address with `?wsdl`.
+    /// The upstream's WSDL or OpenRPC document. If `None`, the upstream is asked for its description: by XML-RPC
+    /// introspection, by `rpc.discover`, or by GET of its address with `?wsdl`.
     pub description: Option<DescriptionSource>,
-    /// Which port of a WSDL document is meant, if it has several.
+    /// The name of the port to use, if the WSDL document has several. If `None`, the first one for SOAP 1.1.
     pub wsdl_port: Option<String>,
     /// The methods that may be called (all by default).
     pub allow: NamePatterns,
-    /// The methods that may not, although they are allowed.
+    /// The methods that may not be called. This takes precedence over `allow`.
     pub deny: NamePatterns,
-    /// The methods that change nothing, so that HTTP GET may ask for them.
+    /// The methods that change nothing, so that HTTP GET may call them.
     pub safe: NamePatterns,
-    /// The methods that may be carried out twice without harm; those that are safe always may.
+    /// The methods whose calls may be sent twice if a connection breaks. Safe methods always are.
     pub idempotent: NamePatterns,
-    /// The names of methods' parameters, in their order, where the server does not say them.
+    /// The names of parameters in positional order, by method, for upstreams that do not name them.
     pub params: BTreeMap<String, Vec<String>>,
-    /// A secret that every call has before its parameters.
+    /// A secret that is sent as the first parameter of every call.
     pub token: Option<String>,
-    /// How JSON-RPC passes parameters.
+    /// Whether JSON-RPC calls pass parameters by position or by name.
     pub param_structure: ParamStructure,
-    /// Whether the calls of one request may travel together.
+    /// Whether several calls are sent in one request.
     pub batching: Batching,
-    /// How what XML-RPC leaves open is written to it, and read (the default dialect).
+    /// How XML-RPC is written and read where its specification leaves a choice (the default dialect).
     pub dialect: XmlRpcDialect,
-    /// How many bytes an answer may have (64 MiB by default).
+    /// The largest response that is read into memory, in bytes (64 MiB by default).
     pub max_response: usize,
-    /// The title of the group; without it, the server's own.
+    /// The title of the group. If `None`, the title in the upstream's description.
     pub title: Option<String>,
     /// The path of the group. It is in each log line about the upstream, and is the title if neither `title` nor the
     /// server gives one.
     pub group: String,
-    /// How long after the server has described itself it is asked again (5 min by default).
+    /// The time between two discoveries (5 min by default).
     pub refresh: Duration,
 }
 
 impl UpstreamOptions {
-    /// The defaults for a server that is asked in this protocol.
+    /// The default options for an upstream that is called in this protocol.
     pub fn new(protocol: Protocol) -> UpstreamOptions {
         UpstreamOptions {
             protocol,
@@ -118,20 +114,23 @@ impl UpstreamOptions {
         }
     }
 
-    /// The names in the options that match no method of the interface, with their keys.
+    /// The names in the options that match no method of the interface, each with its key.
     pub(super) fn unmatched(&self, interface: &Interface) -> Vec<String> {
         let lists =
             [("allow", &self.allow), ("deny", &self.deny), ("safe", &self.safe), ("idempotent", &self.idempotent)];
         let listed = lists.into_iter().flat_map(|(key, NamePatterns(names))| names.iter().map(move |name| (key, name)));
         let named = listed.chain(self.params.keys().map(|name| ("params", name)));
-        let fits = |name: &str| {
+        let matches_any = |name: &str| {
             let pattern = NamePatterns(vec![name.to_owned()]);
             name == "*" || interface.methods.iter().any(|method| pattern.has(&method.name))
         };
-        named.filter(|(_, name)| !fits(name)).map(|(key, name)| format!("`{}` in `{key}`", abridge(name))).collect()
+        named
+            .filter(|(_, name)| !matches_any(name))
+            .map(|(key, name)| format!("`{}` in `{key}`", abridge(name)))
+            .collect()
     }
 
-    /// Whether a method may be called at all.
+    /// Whether the options allow calls of a method.
     pub fn allows(&self, method: &str) -> bool {
         self.allow.has(method) && !self.deny.has(method)
     }

@@ -1,7 +1,7 @@
-//! Calls that are passed on in their original bytes, and their responses.
+//! Calls that are sent to an upstream in their original bytes, and their responses.
 //!
-//! The beginning of a response is read before any of it is passed on: a response that breaks off early, or is not of the
-//! protocol, still becomes a fault. The rest is streamed, with no limit on its size.
+//! The start of a response is read before any of it is sent to the client: a response that breaks off early, or is not
+//! one of the protocol, still becomes a fault. The rest is streamed, with no limit on its size.
 
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
@@ -27,59 +27,62 @@ use crate::service::{Call, CallFuture, Output};
 use crate::upstream::transport::{Incoming, Repeat, TransportError};
 
 /// The first tag of an XML-RPC response, which a prolog may precede.
-static START: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("<methodResponse"));
+static METHOD_RESPONSE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("<methodResponse"));
 /// The first tag of a SOAP message, without its prefix.
 static ENVELOPE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("Envelope"));
-/// How many bytes are read before any of them is passed on. A response that breaks off before becomes a fault.
-const FIRST: usize = 64 << 10;
+/// How many bytes of a response are read before any of them is sent to the client.
+const START_SIZE: usize = 64 << 10;
+/// How far into a response its first tag must begin, in bytes.
+const MAX_PROLOG: usize = 512;
 
-/// A call that has been passed on, with the description that was current then.
+/// A call that has been sent, with the description that was current then.
 #[derive(Clone, Copy)]
 struct PassedCall<'a> {
     method: &'a str,
-    offer: &'a Description,
+    description: &'a Description,
     scope: &'a CallScope,
 }
 
-/// A response of which the beginning has been read.
-struct Begun {
+/// The body of a response whose start has been read.
+struct ResponseStart {
     first: Bytes,
-    /// The rest; `None` if `first` is the whole body.
+    /// What follows; `None` if `first` is the whole body.
     rest: Option<Incoming>,
 }
 
 impl Upstream {
-    /// Passes a call on, if the upstream speaks the same protocol and nothing has to be put into the call.
-    pub(super) fn pass_on(
+    /// Sends a call in its original bytes. `None` if it has to be encoded anew: the upstream has another protocol, or needs
+    /// a token in front of the parameters, or two readers could understand the bytes differently.
+    pub(super) fn pass_through(
         &self,
-        offer: &Arc<Description>,
+        description: &Arc<Description>,
         call: Call<'_>,
-        written: &RawCall<'_>,
+        raw: &RawCall<'_>,
     ) -> Option<CallFuture> {
         let options = &self.inner.options;
         if options.token.is_some() {
             return None;
         }
-        if Protocol::from(written.wire) != options.protocol || !(written.is_unambiguous)() {
+        if Protocol::from(raw.wire) != options.protocol || !(raw.is_unambiguous)() {
             return None;
         }
-        if let Err(fault) = self.find(offer, call.method) {
+        if let Err(fault) = self.find(description, call.method) {
             return Some(MaybeReady::now(Err(fault)));
         }
-        let request = match (written.wire, &offer.codec) {
-            (RawFormat::XmlRpc, _) => request(written, HeaderValue::from_static("text/xml")),
-            (RawFormat::JsonRpc, _) => request(written, HeaderValue::from_static("application/json")),
-            (RawFormat::Soap, Some(ClientCodec::Soap(codec))) => codec.pass(call.method, written.body)?,
+        let request = match (raw.wire, &description.codec) {
+            (RawFormat::XmlRpc, _) => raw_request(raw, HeaderValue::from_static("text/xml")),
+            (RawFormat::JsonRpc, _) => raw_request(raw, HeaderValue::from_static("application/json")),
+            (RawFormat::Soap, Some(ClientCodec::Soap(codec))) => codec.pass(call.method, raw.body)?,
             (RawFormat::Soap, _) => return None,
         };
-        let offer = offer.clone();
-        let remote = self.clone();
+        let description = description.clone();
+        let upstream = self.clone();
         let method = call.method.to_owned();
         let repeat = self.repeat(call.method);
         let scope = CallScope::new(call.context);
         Some(MaybeReady::later(async move {
-            let passed = PassedCall { method: &method, offer: &offer, scope: &scope };
-            remote.send_raw(request, repeat, passed).await
+            let passed = PassedCall { method: &method, description: &description, scope: &scope };
+            upstream.send_raw(request, repeat, passed).await
         }))
     }
 
@@ -96,39 +99,42 @@ impl Upstream {
         let (head, body) = sent.map_err(|error| self.transport_fault(&error, scope))?.into_parts();
         let body = body.with_deadline(scope.deadline);
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
-        let plain = may_be_response(head.status, protocol) && !head.headers.contains_key(header::CONTENT_ENCODING);
+        let is_plain = may_be_response(head.status, protocol) && !head.headers.contains_key(header::CONTENT_ENCODING);
         if let Some(content_type) =
-            content_type.filter(|content_type| plain && is_media_type_of(protocol, content_type))
+            content_type.filter(|content_type| is_plain && is_media_type_of(protocol, content_type))
         {
-            let begun = begin(body).await.map_err(|error| self.transport_fault(&error, scope))?;
-            if begun.looks_like(protocol) {
-                return Ok(Output::Raw(RawResponse::new(head.status, content_type, begun.content())));
+            let start = read_start(body).await.map_err(|error| self.transport_fault(&error, scope))?;
+            if start.looks_like(protocol) {
+                return Ok(Output::Raw(RawResponse::new(head.status, content_type, start.into_raw_body())));
             }
-            return self.read(passed, Response::from_parts(head, begun.whole(self.inner.options.max_response).await?));
+            return self.decode_passed(
+                passed,
+                Response::from_parts(head, start.into_bytes(self.inner.options.max_response).await?),
+            );
         }
         let bytes =
             body.collect(self.inner.options.max_response).await.map_err(|error| self.transport_fault(&error, scope))?;
-        self.read(passed, Response::from_parts(head, bytes))
+        self.decode_passed(passed, Response::from_parts(head, bytes))
     }
 
-    /// Decodes a response that cannot be passed on, mostly because it is not one of the protocol.
-    fn read(&self, passed: PassedCall<'_>, response: Response<Bytes>) -> Result<Output, Fault> {
-        self.decode_response(passed.method, passed.offer, &response, passed.scope)
+    /// Decodes a response that cannot be passed through, mostly because it is not one of the protocol.
+    fn decode_passed(&self, passed: PassedCall<'_>, response: Response<Bytes>) -> Result<Output, Fault> {
+        self.decode_response(passed.method, passed.description, &response, passed.scope)
     }
 }
 
-fn request(written: &RawCall<'_>, usual: HeaderValue) -> Request<Bytes> {
-    let mut request = Request::new(Bytes::copy_from_slice(written.body));
+fn raw_request(raw: &RawCall<'_>, default_type: HeaderValue) -> Request<Bytes> {
+    let mut request = Request::new(Bytes::copy_from_slice(raw.body));
     *request.method_mut() = Method::POST;
-    request.headers_mut().insert(header::CONTENT_TYPE, written.content_type.cloned().unwrap_or(usual));
+    request.headers_mut().insert(header::CONTENT_TYPE, raw.content_type.cloned().unwrap_or(default_type));
     request
 }
 
-/// Whether a response with this status can hold a result or a fault: faults of SOAP have other statuses than 200 (SOAP 1.1, section 6.2; SOAP 1.2,
-/// Part 2, section 7.4.2).
+/// Whether a response with this status can hold a result or a fault. SOAP faults have statuses other than 200 (SOAP 1.1,
+/// section 6.2; SOAP 1.2, Part 2, section 7.4.2).
 fn may_be_response(status: StatusCode, protocol: Protocol) -> bool {
-    let fault = status == StatusCode::INTERNAL_SERVER_ERROR || status == StatusCode::BAD_REQUEST;
-    status == StatusCode::OK || (protocol == Protocol::Soap && fault)
+    let may_be_soap_fault = status == StatusCode::INTERNAL_SERVER_ERROR || status == StatusCode::BAD_REQUEST;
+    status == StatusCode::OK || (protocol == Protocol::Soap && may_be_soap_fault)
 }
 
 /// Whether the protocol uses this media type.
@@ -142,16 +148,16 @@ fn is_media_type_of(protocol: Protocol, content_type: &HeaderValue) -> bool {
     }
 }
 
-/// Reads the beginning of a response, or all of a short one.
-async fn begin(mut body: Incoming) -> Result<Begun, TransportError> {
-    if let Some(length) = body.size_hint().exact().filter(|length| *length <= FIRST as u64) {
-        let limit = usize::try_from(length).unwrap_or(FIRST);
-        return Ok(Begun { first: body.collect(limit).await?, rest: None });
+/// Reads the start of a response, or all of a short one.
+async fn read_start(mut body: Incoming) -> Result<ResponseStart, TransportError> {
+    if let Some(length) = body.size_hint().exact().filter(|length| *length <= START_SIZE as u64) {
+        let limit = usize::try_from(length).unwrap_or(START_SIZE);
+        return Ok(ResponseStart { first: body.collect(limit).await?, rest: None });
     }
     let mut first = BytesMut::new();
-    while first.len() < FIRST {
+    while first.len() < START_SIZE {
         match body.frame().await {
-            None => return Ok(Begun { first: first.freeze(), rest: None }),
+            None => return Ok(ResponseStart { first: first.freeze(), rest: None }),
             Some(frame) => {
                 if let Ok(data) = frame.map_err(TransportError::broken_off)?.into_data() {
                     first.extend_from_slice(&data);
@@ -160,12 +166,12 @@ async fn begin(mut body: Incoming) -> Result<Begun, TransportError> {
         }
     }
     // From here on, the client of the gateway sets the pace, and the deadline is no longer that of the upstream.
-    Ok(Begun { first: first.freeze(), rest: Some(body.with_deadline(None)) })
+    Ok(ResponseStart { first: first.freeze(), rest: Some(body.with_deadline(None)) })
 }
 
 /// The members of a JSON-RPC response; their values are skipped.
 #[derive(Deserialize)]
-struct Members {
+struct ResponseMembers {
     jsonrpc: Option<IgnoredAny>,
     id: Option<IgnoredAny>,
     #[serde(default, deserialize_with = "present")]
@@ -173,50 +179,52 @@ struct Members {
     error: Option<IgnoredAny>,
 }
 
-impl Members {
+impl ResponseMembers {
     fn are_response(&self) -> bool {
         self.jsonrpc.is_some() && self.id.is_some() && self.result != self.error.is_some()
     }
 }
 
-/// Whether the member is there; its value may be `null`.
+/// `true` for a member that is present, even if its value is `null`.
 fn present<'de, D: Deserializer<'de>>(result: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(result).map(|_| true)
 }
 
-/// Whether a document ends as an XML-RPC response does. One that ends with a comment does not, and is decoded instead.
-fn ends(all: &[u8]) -> bool {
-    let inside = all.trim_ascii_end().strip_suffix(b"</methodResponse>").unwrap_or_default().trim_ascii_end();
-    inside.ends_with(b"</params>") || inside.ends_with(b"</fault>")
+/// Whether a document ends with the end tags of an XML-RPC response. One that ends with a comment does not, and is decoded
+/// instead.
+fn ends_like_response(all: &[u8]) -> bool {
+    let content = all.trim_ascii_end().strip_suffix(b"</methodResponse>").unwrap_or_default().trim_ascii_end();
+    content.ends_with(b"</params>") || content.ends_with(b"</fault>")
 }
 
-impl Begun {
-    /// Whether this looks like a response of the protocol: it begins like one and, if it is complete, ends like one.
+impl ResponseStart {
+    /// Whether this looks like a response of the protocol: it begins like one and, if it is whole, ends like one.
     fn looks_like(&self, protocol: Protocol) -> bool {
-        let (all, whole) = (self.first.as_ref(), self.rest.is_none());
-        let start = all.get(..512).unwrap_or(all);
+        let all = self.first.as_ref();
+        let whole = self.rest.is_none();
+        let start = all.get(..MAX_PROLOG).unwrap_or(all);
         match protocol {
-            Protocol::XmlRpc => START.find(start).is_some() && (!whole || ends(all)),
+            Protocol::XmlRpc => METHOD_RESPONSE.find(start).is_some() && (!whole || ends_like_response(all)),
             Protocol::Soap => {
                 ENVELOPE.find(start).is_some() && (!whole || all.trim_ascii_end().ends_with(b"Envelope>"))
             }
             Protocol::JsonRpc if whole => {
-                serde_json::from_slice(all).is_ok_and(|members: Members| members.are_response())
+                serde_json::from_slice(all).is_ok_and(|members: ResponseMembers| members.are_response())
             }
             Protocol::JsonRpc => all.trim_ascii_start().starts_with(b"{"),
             Protocol::Rest | Protocol::Page => false,
         }
     }
 
-    fn content(self) -> RawBody {
+    fn into_raw_body(self) -> RawBody {
         match self.rest {
             None => RawBody::Whole(self.first),
-            Some(rest) => RawBody::Coming(Box::pin(Resumed { first: Some(self.first), rest })),
+            Some(rest) => RawBody::Coming(Box::pin(PrefixedBody { first: Some(self.first), rest })),
         }
     }
 
     /// The whole body, of at most `limit` bytes.
-    async fn whole(self, limit: usize) -> Result<Bytes, Fault> {
+    async fn into_bytes(self, limit: usize) -> Result<Bytes, Fault> {
         let Some(rest) = self.rest else { return Ok(self.first) };
         let rest = rest.collect(limit.saturating_sub(self.first.len())).await;
         let rest = rest.map_err(|error| super::fault::from_transport(&error))?;
@@ -224,13 +232,13 @@ impl Begun {
     }
 }
 
-/// A body whose beginning has been read before.
-struct Resumed {
+/// A body whose first bytes have been read already.
+struct PrefixedBody {
     first: Option<Bytes>,
     rest: Incoming,
 }
 
-impl Body for Resumed {
+impl Body for PrefixedBody {
     type Data = Bytes;
     type Error = BoxError;
 

@@ -15,29 +15,27 @@ const FIRST_DELAY: Duration = Duration::from_millis(500);
 const MAX_DELAY: Duration = Duration::from_secs(30);
 
 impl Upstream {
-    /// Discovers the server again and again: at the interval of [`refresh`](Upstream::refresh), or after a failure with an
-    /// increasing delay of 0.5 to 30 s. `on_described` is called after each success, and receives whether the description
-    /// has changed. The future never completes: drop it to end the loop.
-    pub async fn keep_discovering(self, mut on_described: impl FnMut(&Upstream, bool)) {
-        let group = self.inner.options.group.clone();
-        let group = group.as_str();
+    /// Discovers the upstream at the interval of [`refresh`](Upstream::refresh), or after a failure with an increasing delay
+    /// of 0.5 to 30 s. Calls `on_described` after each success, with whether the description has changed. The future never
+    /// completes: drop it to end the loop.
+    pub async fn watch(self, mut on_described: impl FnMut(&Upstream, bool)) {
+        let group = self.inner.options.group.as_str();
         let mut delay = FIRST_DELAY;
         let mut failing = false;
         loop {
             let discovered = timeout(DISCOVERY_TIMEOUT, self.discover()).await;
-            match discovered
-                .unwrap_or_else(|_| Err(Fault::new(Kind::Late, format!("no description within {DISCOVERY_TIMEOUT:?}"))))
-            {
+            match discovered.unwrap_or_else(|_| Err(no_description_in_time())) {
                 Ok(changed) => {
                     if changed || failing {
-                        let methods = self.offer().interface.methods.len();
+                        let methods = self.description().interface.methods.len();
                         tracing::info!(group, server = self.servers(), methods, "an upstream has described itself");
                     }
-                    for option in self.offer().unmatched.iter().filter(|_| changed) {
+                    for option in self.description().unmatched.iter().filter(|_| changed) {
                         tracing::warn!(group, server = self.servers(), "{option} matches no method of the upstream");
                     }
                     on_described(&self, changed);
-                    (delay, failing) = (FIRST_DELAY, false);
+                    failing = false;
+                    delay = FIRST_DELAY;
                     sleep(self.refresh()).await;
                 }
                 Err(fault) => {
@@ -51,4 +49,8 @@ impl Upstream {
             }
         }
     }
+}
+
+fn no_description_in_time() -> Fault {
+    Fault::new(Kind::Late, format!("no description within {DISCOVERY_TIMEOUT:?}"))
 }

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use tokio::runtime::Handle;
 
 use super::call_scope::CallScope;
-use super::version::{Current, Description};
+use super::version::{CurrentDescription, Description};
 use super::{Batching, UpstreamOptions, fault};
 use crate::codec::xmlrpc::MULTICALL;
 use crate::model::fault::{Fault, Kind};
@@ -34,13 +34,13 @@ pub(super) const LARGE: usize = 256 << 10;
 /// XML-RPC and JSON-RPC servers with the arguments as they come. Clones share connections and description.
 #[derive(Clone)]
 pub struct Upstream {
-    pub(super) inner: Arc<Inner>,
+    pub(super) inner: Arc<UpstreamInner>,
 }
 
-pub(super) struct Inner {
+pub(super) struct UpstreamInner {
     pub(super) transport: Transport,
     pub(super) options: UpstreamOptions,
-    pub(super) description: Current,
+    pub(super) description: CurrentDescription,
 }
 
 impl Upstream {
@@ -54,8 +54,8 @@ impl Upstream {
             return Err(UnsupportedProtocol(options.protocol));
         }
         let title = options.title.clone().unwrap_or_else(|| options.group.clone());
-        let description = Current::new(Description::unknown(title, initial_codec(&options)));
-        Ok(Upstream { inner: Arc::new(Inner { transport, options, description }) })
+        let description = CurrentDescription::new(Description::unknown(title, initial_codec(&options)));
+        Ok(Upstream { inner: Arc::new(UpstreamInner { transport, options, description }) })
     }
 
     /// Asks the server for its description, which is the interface from now on. Returns whether it has changed.
@@ -68,10 +68,10 @@ impl Upstream {
 
     /// Takes over the description of `other`, if both have the same servers and options, and this one has none yet. A
     /// reload of the configuration uses this, so that unchanged groups keep their methods.
-    pub fn remember(&self, other: &Upstream) {
-        let (own, known) = (&self.inner, other.offer());
+    pub fn adopt_description(&self, other: &Upstream) {
+        let (own, known) = (&self.inner, other.description());
         let same = own.options == other.inner.options && self.servers() == other.servers();
-        if same && known.is_complete() && !self.offer().is_complete() {
+        if same && known.is_complete() && !self.description().is_complete() {
             own.description.replace((*known).clone());
         }
     }
@@ -87,7 +87,7 @@ impl Upstream {
     }
 
     /// The current description.
-    pub(super) fn offer(&self) -> Arc<Description> {
+    pub(super) fn description(&self) -> Arc<Description> {
         self.inner.description.get()
     }
 
@@ -99,7 +99,7 @@ impl Upstream {
         scope: &CallScope,
     ) -> Result<Response<Bytes>, Fault> {
         scope.apply_to(&mut request);
-        let Inner { transport, options, .. } = &*self.inner;
+        let UpstreamInner { transport, options, .. } = &*self.inner;
         let exchanged = transport.exchange(request, repeat, options.max_response, scope.deadline).await;
         exchanged.map_err(|error| self.transport_fault(&error, scope))
     }
@@ -122,56 +122,58 @@ impl Upstream {
     /// here, even if the server has it: its calls could be of methods that are not allowed.
     pub(super) fn find<'k>(
         &self,
-        offer: &'k Description,
+        description: &'k Description,
         method: &str,
     ) -> Result<Option<args::KnownParams<'k>>, Fault> {
         if !self.inner.options.allows(method) || method.eq_ignore_ascii_case(MULTICALL) {
             return Err(Fault::no_such_method(method));
         }
-        match offer.shapes.method(method) {
-            Some(shape) => {
-                Ok(Some(args::KnownParams { method: shape, shapes: &offer.shapes, inferred: offer.inferred }))
-            }
-            None if offer.is_complete() => Err(Fault::no_such_method(method)),
+        match description.shapes.method(method) {
+            Some(shape) => Ok(Some(args::KnownParams {
+                method: shape,
+                shapes: &description.shapes,
+                inferred: description.inferred,
+            })),
+            None if description.is_complete() => Err(Fault::no_such_method(method)),
             None => Ok(None),
         }
     }
 
     /// The request of a call, and whether it may be sent twice.
-    fn request(&self, offer: &Description, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
-        let (asked, arguments) = self.prepare(offer, call)?;
-        let codec = offer.codec.as_ref().ok_or_else(undescribed)?;
-        Ok((codec.encode_call(asked, arguments)?, self.repeat(call.method)))
+    fn request(&self, description: &Description, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
+        let (target, arguments) = self.prepare(description, call)?;
+        let codec = description.codec.as_ref().ok_or_else(undescribed)?;
+        Ok((codec.encode_call(target, arguments)?, self.repeat(call.method)))
     }
 
     /// The arguments as they are sent: behind the token, if the options have one.
     pub(super) fn prepare<'c>(
         &self,
-        offer: &'c Description,
+        description: &'c Description,
         call: &Call<'c>,
     ) -> Result<(CallTarget<'c>, ArgValues), Fault> {
-        let asked = CallTarget { method: call.method, known: self.find(offer, call.method)? };
+        let target = CallTarget { method: call.method, known: self.find(description, call.method)? };
         let arguments = call.args.read()?;
-        let Some(token) = &self.inner.options.token else { return Ok((asked, arguments)) };
-        let mut values = match asked.known {
+        let Some(token) = &self.inner.options.token else { return Ok((target, arguments)) };
+        let mut values = match target.known {
             Some(known) => arguments.by_position(known)?,
             None => positions(arguments)?,
         };
         values.insert(0, Value::Text(token.clone()));
-        Ok((CallTarget { known: None, ..asked }, ArgValues::ByPosition(values)))
+        Ok((CallTarget { known: None, ..target }, ArgValues::ByPosition(values)))
     }
 
-    /// The result in a response; `offer` is the description with which the call was encoded.
+    /// The result in a response; `description` is the description with which the call was encoded.
     pub(super) fn decode_response(
         &self,
         method: &str,
-        offer: &Description,
+        description: &Description,
         response: &Response<Bytes>,
         scope: &CallScope,
     ) -> Result<Output, Fault> {
-        let codec = offer.codec.as_ref().ok_or_else(undescribed)?;
-        let asked = CallTarget { method, known: self.find(offer, method)? };
-        match codec.decode_response(asked, response) {
+        let codec = description.codec.as_ref().ok_or_else(undescribed)?;
+        let target = CallTarget { method, known: self.find(description, method)? };
+        match codec.decode_response(target, response) {
             Ok(value) => Ok(Output::One(Box::new(value))),
             Err(error) => Err(self.response_fault(method, error, scope)),
         }
@@ -226,30 +228,30 @@ fn initial_codec(options: &UpstreamOptions) -> Option<ClientCodec> {
 
 impl RpcService for Upstream {
     fn interface(&self) -> Arc<Interface> {
-        self.offer().interface.clone()
+        self.description().interface.clone()
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {
-        let offer = self.offer();
+        let description = self.description();
         let other = match call.form {
             CallForm::Plain => None,
-            CallForm::Raw(raw) => self.pass_on(&offer, call, raw),
-            CallForm::Batch(batch) => self.join(&offer, call, batch),
+            CallForm::Raw(raw) => self.pass_through(&description, call, raw),
+            CallForm::Batch(batch) => self.join(&description, call, batch),
         };
         if let Some(other) = other {
             return other;
         }
-        let (request, repeat) = match self.request(&offer, &call) {
+        let (request, repeat) = match self.request(&description, &call) {
             Ok(request) => request,
             Err(fault) => return MaybeReady::now(Err(fault)),
         };
-        let remote = self.clone();
+        let upstream = self.clone();
         let method = call.method.to_owned();
         let scope = CallScope::new(call.context);
         MaybeReady::later(async move {
-            let response = remote.exchange(request, repeat, &scope).await?;
+            let response = upstream.exchange(request, repeat, &scope).await?;
             let large = response.body().len() >= LARGE;
-            let decode_response = move || remote.decode_response(&method, &offer, &response, &scope);
+            let decode_response = move || upstream.decode_response(&method, &description, &response, &scope);
             if large { run_blocking(&Handle::current(), decode_response).await } else { decode_response() }
         })
     }

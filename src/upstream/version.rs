@@ -1,24 +1,23 @@
-//! What is known about an upstream. It is replaced as a whole when the upstream describes itself differently; calls that
+//! The description of an upstream. It is replaced as a whole when the upstream describes itself differently; calls that
 //! are running keep the description that they began with.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::codec::soap::SoapVersion;
+use crate::codec::soap::{Binding, Operation, SoapVersion};
 use crate::model::interface::{Interface, MessageName};
 use crate::model::shape::Shapes;
 use crate::protocol::client_codec::ClientCodec;
 
-/// What an upstream offers, as far as is known.
+/// The methods of an upstream, and how calls to it are encoded.
 #[derive(Clone)]
 pub(super) struct Description {
     pub(super) interface: Arc<Interface>,
     pub(super) shapes: Shapes,
-    /// Whether the number of parameters that methods take is inferred.
+    /// Whether the numbers of parameters are inferred, so that a call with another number is sent on too.
     pub(super) inferred: bool,
-    /// What the operator's settings say about methods that the upstream does not have: a slip, or settings for another
-    /// version of the upstream.
+    /// The names in the options that match no method of the upstream: misspelt, or meant for another version of it.
     pub(super) unmatched: Vec<String>,
     /// How calls are encoded; `None` as long as that is unknown.
     pub(super) codec: Option<ClientCodec>,
@@ -44,7 +43,7 @@ impl Description {
         }
     }
 
-    /// What is known before the upstream has described itself.
+    /// The description before the upstream has described itself.
     pub(super) fn unknown(title: String, codec: Option<ClientCodec>) -> Description {
         let interface = Interface { title, incomplete: true, ..Interface::default() };
         Description {
@@ -56,8 +55,8 @@ impl Description {
         }
     }
 
-    /// Makes the messages of the upstream's own WSDL unknown.
-    pub(super) fn forget_messages(&mut self) {
+    /// Removes the messages of the upstream's own WSDL, so that no SOAP message is passed through unchanged.
+    pub(super) fn clear_messages(&mut self) {
         Arc::make_mut(&mut self.interface).messages.clear();
     }
 
@@ -67,34 +66,35 @@ impl Description {
     }
 }
 
-fn messages(binding: &crate::codec::soap::Binding) -> Vec<MessageName> {
-    let of = |operation: &crate::codec::soap::Operation| {
+/// How messages name the operations that have an element of their own in the Body.
+fn messages(binding: &Binding) -> Vec<MessageName> {
+    let message_name = |operation: &Operation| {
         let wrapper = operation.wrapper.as_ref()?;
         Some(MessageName {
             method: operation.method.clone(),
             soap12: binding.version == SoapVersion::V12,
             element: wrapper.local.clone(),
-            namespace: wrapper.namespace.and_then(|place| binding.namespaces.get(place)).cloned(),
+            namespace: wrapper.namespace.and_then(|index| binding.namespaces.get(index)).cloned(),
             action: operation.action.clone(),
         })
     };
-    binding.operations.iter().filter_map(of).collect()
+    binding.operations.iter().filter_map(message_name).collect()
 }
 
-/// The current description of an upstream.
-pub(super) struct Current(ArcSwap<Description>);
+/// The current description of an upstream, which discovery replaces while calls read it.
+pub(super) struct CurrentDescription(ArcSwap<Description>);
 
-impl Current {
-    pub(super) fn new(description: Description) -> Current {
-        Current(ArcSwap::from_pointee(description))
+impl CurrentDescription {
+    pub(super) fn new(description: Description) -> CurrentDescription {
+        CurrentDescription(ArcSwap::from_pointee(description))
     }
 
     pub(super) fn get(&self) -> Arc<Description> {
         self.0.load_full()
     }
 
-    /// Replaces the description if the new one says something else; a different order of methods does not count.
-    /// Returns whether it was replaced.
+    /// Replaces the description unless the new one is the same, apart from the order of its methods. Returns whether it
+    /// was replaced.
     pub(super) fn replace(&self, new: Description) -> bool {
         let old = self.0.load();
         if old.codec.is_some() && old.interface.is_same_in_any_order(&new.interface) {
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn only_the_newest_of_3000_descriptions_is_kept() {
-        let current = Current::new(Description::unknown(String::new(), None));
+        let current = CurrentDescription::new(Description::unknown(String::new(), None));
         let mut weak: Vec<Weak<Description>> = Vec::new();
         for number in 0..3000 {
             assert!(current.replace(described(&[&format!("method{number}")])), "{number}");
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn another_order_of_methods_is_no_change() {
-        let current = Current::new(described(&["a", "b", "c"]));
+        let current = CurrentDescription::new(described(&["a", "b", "c"]));
         let before = current.get();
         assert!(!current.replace(described(&["c", "a", "b"])));
         assert!(Arc::ptr_eq(&before, &current.get()));

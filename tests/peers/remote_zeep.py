@@ -1,5 +1,5 @@
-"""zeep as somebody has it who knows a SOAP server and not the gateway before it: by the server's own WSDL document, with
-nothing but the address changed.
+"""A zeep client that was generated from the own WSDL document of a SOAP server and calls the gateway in front of it: only
+the address is changed.
 
 Its words are the document's URL, the address of the group, and calls as JSON: `["method", argument, ...]`. Each ends the
 same at both addresses, faults with their details.

@@ -1,11 +1,11 @@
 //! `croupier add`: examines an upstream server and writes the configuration of a group for it.
 //!
-//! `place` parses the URL as it was typed, `search` finds the server with the help of
+//! `location` parses the URL as it was typed, `search` finds the server with the help of
 //! [`upstream::discovery::probe`](crate::upstream::discovery::probe), `words` and `write` turn the report into TOML with
 //! comments, and `names` suggests which methods are safe or dangerous by their names.
 
+mod location;
 mod names;
-mod place;
 mod search;
 mod words;
 mod write;
@@ -19,28 +19,28 @@ use tokio::runtime::Builder;
 use super::args::Add;
 use super::{Failure, say};
 use crate::config::{Config, Registry};
-use place::{Place, segment, variable};
+use location::{ServerLocation, segment, variable};
 use search::FoundServer;
 use write::NewGroup;
 
 /// Examines a server, and prints the configuration of a group for it or appends it to a file.
 pub(super) fn add(args: &Add, registry: &Registry) -> Result<(), Failure> {
-    let mut place = Place::parse(&args.url)?;
-    let password = variable(&args.path.clone().or_else(|| place.name()).unwrap_or_default(), "PASSWORD");
+    let mut location = ServerLocation::parse(&args.url)?;
+    let password = variable(&args.path.clone().or_else(|| location.name()).unwrap_or_default(), "PASSWORD");
     if let Some(user) = &args.user {
-        place.user = Some(user.clone());
+        location.user = Some(user.clone());
     }
-    let from_environment = place.user.is_some() && place.password.is_none();
+    let from_environment = location.user.is_some() && location.password.is_none();
     if from_environment {
         let missing = || {
             Failure::from(format_args!("the environment variable {password} with the password of this user is not set"))
         };
-        place.password = Some(std::env::var(&password).map_err(|_| missing())?);
+        location.password = Some(std::env::var(&password).map_err(|_| missing())?);
     }
     let limit = args.timeout.into();
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let found = runtime.block_on(search::search(&place, args.protocol, limit, &password))?;
-    let path = args.path.clone().unwrap_or_else(|| format!("/{}", group_name(&place, &found)));
+    let found = runtime.block_on(search::search(&location, args.protocol, limit, &password))?;
+    let path = args.path.clone().unwrap_or_else(|| format!("/{}", group_name(&location, &found)));
     let password = if from_environment { password } else { variable(&path, "PASSWORD") };
     let group = NewGroup { path, password };
     let block = write::block(&found, &group);
@@ -59,12 +59,12 @@ pub(super) fn add(args: &Add, registry: &Registry) -> Result<(), Failure> {
 }
 
 /// The name of a group for which no path is given: that of its server, or the common prefix of its methods.
-fn group_name(place: &Place, found: &FoundServer) -> String {
+fn group_name(location: &ServerLocation, found: &FoundServer) -> String {
     let common = || {
         let methods = found.report.interface.as_ref().map(|interface| interface.methods.as_slice());
         names::common(methods.unwrap_or_default()).map(segment).filter(|name| !name.is_empty())
     };
-    place.name().or_else(common).unwrap_or_else(|| "upstream".to_owned())
+    location.name().or_else(common).unwrap_or_else(|| "upstream".to_owned())
 }
 
 /// The text to append to a file. The file is known to load with it.
@@ -120,7 +120,7 @@ fn is_taken(text: &str, path: &str) -> bool {
 /// The same group with empty secrets: they are to be in the environment of the server, not in that of this command.
 fn without_secrets(block: &str, found: &FoundServer, group: &NewGroup) -> String {
     let mut block = block.to_owned();
-    let password = found.place.user.as_ref().map(|_| group.password.clone());
+    let password = found.location.user.as_ref().map(|_| group.password.clone());
     for variable in password.into_iter().chain(found.report.wants_token.then(|| group.token_variable())) {
         block = block.replace(&write::secret(&variable), "{ text = \"\" }");
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::place::Place;
+use super::location::ServerLocation;
 use crate::protocol::Protocol;
 use crate::upstream::discovery::client::DiscoveryError;
 use crate::upstream::discovery::probe::{ProbeOutcome, ProbeReport, probe};
@@ -14,7 +14,7 @@ const PROTOCOLS: usize = 3;
 /// A server that was found.
 #[derive(Debug)]
 pub(super) struct FoundServer {
-    pub(super) place: Place,
+    pub(super) location: ServerLocation,
     pub(super) report: ProbeReport,
     /// Whether it was found over SCGI although the URL says HTTP.
     pub(super) scgi_instead: bool,
@@ -23,69 +23,69 @@ pub(super) struct FoundServer {
 }
 
 impl FoundServer {
-    fn new(place: Place, report: ProbeReport) -> FoundServer {
-        let mut found = FoundServer { place, report, scgi_instead: false, service_address: None };
+    fn new(location: ServerLocation, report: ProbeReport) -> FoundServer {
+        let mut found = FoundServer { location, report, scgi_instead: false, service_address: None };
         if found.report.wsdl_path.is_some()
             && let Some(port) = found.report.ports.first()
             // Only the path is used: it is this server that is to be called.
-            && let Some(service) = path_of(&port.address).and_then(|path| found.place.at(&path))
+            && let Some(service) = path_of(&port.address).and_then(|path| found.location.at(&path))
         {
             found.service_address = Some(port.address.clone());
-            found.place = service;
+            found.location = service;
         }
         found
     }
 }
 
-/// Looks for a server, in all protocols unless one is wanted. `limit` is the time limit for each response; `variable` is
+/// Looks for a server, in all protocols or in `only` this one. `limit` is the time limit for each response; `variable` is
 /// the environment variable that can hold a password.
 ///
 /// # Errors
-/// With a message for the user: the server cannot be reached, speaks none of the protocols, or wants a password.
+/// With a message for the user: the server cannot be reached, speaks none of the protocols, or requires a password.
 pub(super) async fn search(
-    place: &Place,
-    wanted: Option<Protocol>,
+    location: &ServerLocation,
+    only: Option<Protocol>,
     limit: Duration,
     variable: &str,
 ) -> Result<FoundServer, String> {
     let mut failures = Failures::default();
-    for place in place.and_usual() {
+    for location in location.and_usual() {
         let broken_before = failures.broken;
-        if let Some(report) = probe_place(&place, wanted, limit, &mut failures).await? {
-            return Ok(FoundServer::new(place, report));
+        if let Some(report) = probe_location(&location, only, limit, &mut failures).await? {
+            return Ok(FoundServer::new(location, report));
         }
         // A server that breaks every connection may be one of SCGI.
-        if failures.broken - broken_before < wanted.map_or(PROTOCOLS, |_| 1) {
+        if failures.broken - broken_before < only.map_or(PROTOCOLS, |_| 1) {
             continue;
         }
-        if let Some(place) = place.over_scgi()
-            && let Some(report) = probe_place(&place, wanted, limit, &mut failures).await?
+        if let Some(location) = location.over_scgi()
+            && let Some(report) = probe_location(&location, only, limit, &mut failures).await?
         {
-            return Ok(FoundServer { scgi_instead: true, ..FoundServer::new(place, report) });
+            return Ok(FoundServer { scgi_instead: true, ..FoundServer::new(location, report) });
         }
     }
-    Err(failures.message(place, variable))
+    Err(failures.message(location, variable))
 }
 
-async fn probe_place(
-    place: &Place,
-    wanted: Option<Protocol>,
+async fn probe_location(
+    location: &ServerLocation,
+    only: Option<Protocol>,
     limit: Duration,
     failures: &mut Failures,
 ) -> Result<Option<ProbeReport>, String> {
-    let address = place.address().map_err(|error| error.to_string())?;
+    let address = location.address().map_err(|error| error.to_string())?;
     // The limit of each request is to end it, not that of the transport.
     let options = TransportOptions { response: limit * 2, ..TransportOptions::default() };
     let transport = Transport::new(vec![address], options).map_err(|error| error.to_string())?;
-    match probe(&transport, wanted, limit).await {
+    match probe(&transport, only, limit).await {
         Ok(ProbeOutcome { best, failures: failed }) => {
             for (protocol, error) in failed {
-                failures.add(place, protocol, error);
+                failures.add(location, protocol, error);
             }
             Ok(best)
         }
         Err(DiscoveryError::Transport(error)) if error.is_late() => {
-            Err(format!("{} does not respond within {limit:?}", place.url))
+            Err(format!("{} does not respond within {limit:?}", location.url))
         }
         Err(error) => Err(error.to_string()),
     }
@@ -108,7 +108,7 @@ struct Failures {
 }
 
 impl Failures {
-    fn add(&mut self, place: &Place, protocol: Protocol, error: DiscoveryError) {
+    fn add(&mut self, location: &ServerLocation, protocol: Protocol, error: DiscoveryError) {
         if error.is_broken() {
             self.broken += 1;
         }
@@ -117,15 +117,15 @@ impl Failures {
             Protocol::JsonRpc => "rpc.discover",
             Protocol::Soap => "GET ?wsdl",
         };
-        self.lines.push(format!("  {} ({}, {request}): {error}", place.url, protocol.title()));
+        self.lines.push(format!("  {} ({}, {request}): {error}", location.url, protocol.title()));
         if let DiscoveryError::Unauthorized(challenge) = error {
             self.challenge.get_or_insert(challenge);
         }
     }
 
-    fn message(self, place: &Place, variable: &str) -> String {
-        let url = &place.url;
-        match (self.challenge, &place.user) {
+    fn message(self, location: &ServerLocation, variable: &str) -> String {
+        let url = &location.url;
+        match (self.challenge, &location.user) {
             (Some(challenge), None) => {
                 let challenge = if challenge.is_empty() { challenge } else { format!(" ({challenge})") };
                 format!(

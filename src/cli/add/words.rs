@@ -5,8 +5,8 @@ use crate::model::fault::Fault;
 use crate::model::text::abridge;
 use crate::upstream::discovery::probe::{InterfaceSource, Quirk};
 
-/// What the server offers, and how that was found out.
-pub(super) fn offer(found: &FoundServer) -> String {
+/// The methods of the server, and how they were found out.
+pub(super) fn summary(found: &FoundServer) -> String {
     let source = match &found.report.source {
         InterfaceSource::OpenRpc => "as its OpenRPC document says (`rpc.discover`)".to_owned(),
         InterfaceSource::Introspection => "as `system.listMethods` says".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::place::variable;
+use super::location::variable;
 use super::search::FoundServer;
 use super::{names, words};
 use crate::model::text::shorten;
@@ -33,13 +33,13 @@ impl NewGroup {
 /// The TOML of a group in front of the server, with what was found out about the server as comments.
 pub(super) fn block(found: &FoundServer, group: &NewGroup) -> String {
     let mut text = String::new();
-    comment(&mut text, "", &format!("{} speaks {}.", found.place.url, found.report.protocol.title()));
-    comment(&mut text, "", &words::offer(found));
+    comment(&mut text, "", &format!("{} speaks {}.", found.location.url, found.report.protocol.title()));
+    comment(&mut text, "", &words::summary(found));
     for note in words::notes(found) {
         comment(&mut text, "- ", &note);
     }
     line(&mut text, format_args!("[group.{}.upstream]", quoted(&group.path)));
-    line(&mut text, format_args!("urls = [{}]", quoted(&found.place.url)));
+    line(&mut text, format_args!("urls = [{}]", quoted(&found.location.url)));
     line(&mut text, format_args!("protocol = {}", quoted(found.report.protocol.name())));
     if let Some(path) = &found.report.wsdl_path {
         line(&mut text, format_args!("description = {}", quoted(path)));
@@ -60,7 +60,7 @@ pub(super) fn block(found: &FoundServer, group: &NewGroup) -> String {
 
 /// The user, and where the secrets are; never the secrets themselves.
 fn credentials(text: &mut String, found: &FoundServer, group: &NewGroup) {
-    if let Some(user) = &found.place.user {
+    if let Some(user) = &found.location.user {
         line(text, format_args!("user = {}", quoted(user)));
         comment(text, "", &format!("Set the environment variable {} of croupier to the password.", group.password));
         line(text, format_args!("password = {}", secret(&group.password)));
@@ -163,7 +163,7 @@ pub(super) fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::add::place::Place;
+    use crate::cli::add::location::ServerLocation;
     use crate::model::interface::{Interface, Method};
     use crate::protocol::Protocol;
     use crate::upstream::discovery::probe::{ProbeReport, Quirk};
@@ -177,12 +177,12 @@ mod tests {
             safe: false,
         };
         let interface = Interface { methods: names.iter().map(method).collect(), ..Interface::default() };
-        let place = Place::parse("http://ann:secret@wheel/RPC2").unwrap();
+        let location = ServerLocation::parse("http://ann:secret@wheel/RPC2").unwrap();
         let mut report = ProbeReport::new(Protocol::XmlRpc);
         report.interface = Some(interface);
         report.quirks = vec![Quirk::NamesOnly("A \"note\"\nwith\u{7f} all\u{1b}[2J sorts".into())];
         report.wants_token = true;
-        FoundServer { place, report, scgi_instead: false, service_address: None }
+        FoundServer { location, report, scgi_instead: false, service_address: None }
     }
 
     #[test]

@@ -336,7 +336,7 @@ mod tests {
     use crate::model::value::Value;
 
     #[derive(Debug, PartialEq, Deserialize)]
-    enum Kind {
+    enum ReadVariant {
         Unit,
         One(u8),
         Two(i64, Option<i32>),
@@ -354,7 +354,12 @@ mod tests {
         assert_eq!(read("{\"a\": 255.0}"), Ok(BTreeMap::from([("a".to_owned(), 255_u8)])));
         assert_eq!(
             read("[\"Unit\", {\"One\": 1.0}, {\"Two\": [2.0, 3.0]}, {\"Named\": {\"list\": [4.0]}}]"),
-            Ok(vec![Kind::Unit, Kind::One(1), Kind::Two(2, Some(3)), Kind::Named { list: vec![4] }])
+            Ok(vec![
+                ReadVariant::Unit,
+                ReadVariant::One(1),
+                ReadVariant::Two(2, Some(3)),
+                ReadVariant::Named { list: vec![4] }
+            ])
         );
         for text in ["1.5", "256.0", "-1.0", "1e20", "\"1\"", "null"] {
             assert!(read::<u8>(text).is_err(), "{text}");
@@ -385,9 +390,9 @@ mod tests {
     #[test]
     fn a_large_number_is_accepted_if_ignored_or_read_as_a_double() {
         #[derive(Debug, PartialEq, Deserialize)]
-        struct Point {
+        struct HugePoint {
             x: f64,
         }
-        assert_eq!(read(r#"{"x": 100000000000000000000, "y": 1e999}"#), Ok(Point { x: 1e20 }));
+        assert_eq!(read(r#"{"x": 100000000000000000000, "y": 1e999}"#), Ok(HugePoint { x: 1e20 }));
     }
 }

@@ -272,31 +272,36 @@ mod tests {
     use super::*;
 
     #[derive(Serialize)]
-    struct Record {
+    struct WrittenSample {
         number: f64,
         some: Option<f32>,
         list: Vec<f64>,
         pair: (i32, f64),
         map: BTreeMap<&'static str, f64>,
-        kinds: Vec<Kind>,
+        kinds: Vec<WrittenVariant>,
     }
 
     #[derive(Serialize)]
-    enum Kind {
+    enum WrittenVariant {
         Unit,
         One(f64),
         Two(f64, f32),
         Named { x: f64 },
     }
 
-    fn record(number: f64, single: f32) -> Record {
-        Record {
+    fn record(number: f64, single: f32) -> WrittenSample {
+        WrittenSample {
             number,
             some: Some(single),
             list: vec![number],
             pair: (7, number),
             map: BTreeMap::from([("a", number)]),
-            kinds: vec![Kind::Unit, Kind::One(number), Kind::Two(number, single), Kind::Named { x: number }],
+            kinds: vec![
+                WrittenVariant::Unit,
+                WrittenVariant::One(number),
+                WrittenVariant::Two(number, single),
+                WrittenVariant::Named { x: number },
+            ],
         }
     }
 

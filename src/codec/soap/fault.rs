@@ -54,7 +54,7 @@ impl SoapFailure {
             (SoapFailure::Version, _) => "VersionMismatch",
             (SoapFailure::Headers(_), _) => "MustUnderstand",
             (SoapFailure::Message(fault) | SoapFailure::Call(fault), version) => {
-                match (fault.kind.is_senders(), version) {
+                match (fault.kind.blames_sender(), version) {
                     (true, SoapVersion::V11) => "Client",
                     (true, SoapVersion::V12) => "Sender",
                     (false, SoapVersion::V11) => "Server",

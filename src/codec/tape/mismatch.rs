@@ -112,7 +112,7 @@ mod tests {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "only read, to see it refused")]
-    struct Point {
+    struct PlanePoint {
         x: u8,
         y: (i32, bool),
     }
@@ -130,16 +130,16 @@ mod tests {
         assert_eq!(refused::<f64>("<nil/>"), "expected a double, not nil");
         assert_eq!(refused::<bool>("<double>0.5</double>"), "expected a boolean, not the double 0.5");
         assert_eq!(refused::<Vec<i32>>("<struct/>"), "expected an array, not a struct");
-        assert_eq!(refused::<Point>("<boolean>1</boolean>"), "expected a struct, not a boolean");
+        assert_eq!(refused::<PlanePoint>("<boolean>1</boolean>"), "expected a struct, not a boolean");
         assert_eq!(refused::<String>("<array/>"), "expected a string, not an array");
         assert_eq!(refused::<String>("<base64/>"), "expected a string, not base64");
         assert_eq!(refused::<(i32, i32)>("<array/>"), "expected an array of 2 values, not of 0");
-        assert_eq!(refused::<Point>("<array/>"), "expected an array of 2 values, not of 0");
+        assert_eq!(refused::<PlanePoint>("<array/>"), "expected an array of 2 values, not of 0");
     }
 
     #[test]
     fn messages_say_where() {
-        let members = |members: &str| refused::<Point>(&format!("<struct>{members}</struct>"));
+        let members = |members: &str| refused::<PlanePoint>(&format!("<struct>{members}</struct>"));
         assert_eq!(members(""), "the member `x` is missing");
         assert_eq!(members("<member><name>X</name><value/></member>"), "there is no member `X`; did you mean `x`?");
         assert_eq!(

@@ -235,7 +235,7 @@ impl<'w> Serializer for XmlRpcWriter<'w> {
         value.serialize(self)
     }
 
-    /// An answer must hold a value, so a method that has nothing to say answers an empty string.
+    /// A response must contain a value, so the result of a method without a result is an empty string.
     fn serialize_unit(self) -> Result<WriteOutcome, Unwritable> {
         if self.place == ValuePosition::Top { self.text("") } else { self.nil() }
     }

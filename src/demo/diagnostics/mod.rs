@@ -22,7 +22,7 @@ pub fn diagnostics() -> Result<Local, RegistrationError> {
     );
     let builder = interop::add(validator::add(builder));
     builder
-        .method("count", |_: &(), Count { array }| array.len())
+        .method("count", |_: &(), CountParams { array }| array.len())
         .safe()
         .method("echo", |_: &(), Echo { value }| value)
         .safe()
@@ -31,7 +31,7 @@ pub fn diagnostics() -> Result<Local, RegistrationError> {
 
 /// Reads every value of an array and returns how many there are.
 #[derive(Deserialize, JsonSchema)]
-struct Count {
+struct CountParams {
     /// Values of any types.
     array: Vec<Value>,
 }

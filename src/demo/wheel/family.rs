@@ -235,12 +235,12 @@ mod tests {
     }
 
     #[test]
-    fn on_the_american_wheel_each_number_faces_its_neighbour() {
+    fn on_the_american_wheel_each_number_is_opposite_to_its_neighbour() {
         let pockets = Family::American.pockets();
         let (one_half, other_half) = pockets.split_at(pockets.len() / 2);
         for (here, there) in one_half.iter().zip(other_half).skip(1) {
             let value = |pocket: &Pocket| pocket.number.parse::<u32>().unwrap();
-            assert_eq!(value(here).abs_diff(value(there)), 1, "{here:?} faces {there:?}");
+            assert_eq!(value(here).abs_diff(value(there)), 1, "{here:?} is opposite to {there:?}");
             assert_ne!(here.color, there.color);
         }
     }

@@ -155,7 +155,7 @@ mod tests {
         WheelTable::new(Family::American, Chance::seeded(7)).with_max_spins(1000).service().unwrap()
     }
 
-    /// What a method answers, as JSON.
+    /// The result of a method, as JSON.
     fn ask(service: &Local, method: &str, args: &str) -> Result<Value, Fault> {
         let args: Box<serde_json::value::RawValue> = serde_json::from_str(args).unwrap();
         let context = Context::default();

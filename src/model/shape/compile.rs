@@ -10,7 +10,7 @@ use crate::model::interface::{Interface, Method};
 /// How deep schemas may nest. Anything deeper becomes [`Shape::Any`].
 const DEEPEST: usize = 64;
 
-type Object = Map<String, Value>;
+type SchemaObject = Map<String, Value>;
 
 pub(super) fn shapes(interface: &Interface) -> Shapes {
     let compiler = Compiler { defs: &interface.defs };
@@ -106,7 +106,7 @@ fn optional(inner: Shape) -> Shape {
 }
 
 struct Compiler<'i> {
-    defs: &'i Object,
+    defs: &'i SchemaObject,
 }
 
 impl Compiler<'_> {
@@ -116,14 +116,14 @@ impl Compiler<'_> {
             let default = param.schema.get("default").cloned();
             field(&param.name, param.doc.clone(), shape, param.required, default)
         });
-        let mut answer = format!("{}Response", method.name);
-        while all.iter().any(|other| other.name == answer) {
-            answer.push('_');
+        let mut response = format!("{}Response", method.name);
+        while all.iter().any(|other| other.name == response) {
+            response.push('_');
         }
         MethodShape {
             name: method.name.clone(),
             element: escape(&method.name).into_owned(),
-            answer: escape(&answer).into_owned(),
+            answer: escape(&response).into_owned(),
             params: params.collect(),
             result: self.shape(method.result.as_value(), 0),
         }
@@ -183,14 +183,14 @@ impl Compiler<'_> {
     }
 
     /// All of several schemas. The result is known only if exactly one of them says anything.
-    fn all_of(&self, schema: &Object, schemas: &[Value], depth: usize) -> Shape {
+    fn all_of(&self, schema: &SchemaObject, schemas: &[Value], depth: usize) -> Shape {
         match schemas {
             [only] if !schema.contains_key("properties") => self.shape(only, depth + 1),
             _ => Shape::Any,
         }
     }
 
-    fn one_type(&self, words: &[Value], schema: &Object, depth: usize) -> Shape {
+    fn one_type(&self, words: &[Value], schema: &SchemaObject, depth: usize) -> Shape {
         let mut others = words.iter().filter_map(Value::as_str).filter(|word| *word != "null");
         let shape = match (others.next(), others.next()) {
             (Some(word), None) => self.typed(word, schema, depth),
@@ -200,7 +200,7 @@ impl Compiler<'_> {
         if words.iter().any(|word| word == "null") { optional(shape) } else { shape }
     }
 
-    fn typed(&self, word: &str, schema: &Object, depth: usize) -> Shape {
+    fn typed(&self, word: &str, schema: &SchemaObject, depth: usize) -> Shape {
         let says = |key, value: &str| schema.get(key).is_some_and(|said| said == value);
         match word {
             "null" => Shape::Nil,
@@ -216,7 +216,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn array(&self, schema: &Object, depth: usize) -> Shape {
+    fn array(&self, schema: &SchemaObject, depth: usize) -> Shape {
         let items = schema.get("items");
         let Some(Value::Array(fixed)) = schema.get("prefixItems") else {
             return Shape::List(Box::new(items.map_or(Shape::Any, |items| self.shape(items, depth + 1))));
@@ -234,7 +234,7 @@ impl Compiler<'_> {
         Shape::Tuple(fields.collect())
     }
 
-    fn object(&self, schema: &Object, depth: usize) -> Shape {
+    fn object(&self, schema: &SchemaObject, depth: usize) -> Shape {
         let required = |name: &str| {
             let names = schema.get("required").and_then(Value::as_array);
             names.is_some_and(|names| names.iter().any(|required| required == name))
@@ -285,7 +285,7 @@ fn choice(values: &[Value]) -> Shape {
 }
 
 /// The narrowest type for a schema's format and bounds.
-fn width(schema: &Object) -> Width {
+fn width(schema: &SchemaObject) -> Width {
     let formats = match schema.get("format").and_then(Value::as_str) {
         Some("int8" | "int16" | "int32") => (i32::MIN.into(), i32::MAX.into()),
         Some("uint8" | "uint16" | "uint32") => (0, u32::MAX.into()),

@@ -31,9 +31,9 @@
 //! In rpc style (a request whose query holds `style=rpc`) parameters and `result` are not members in this sense: a list
 //! among them is one element with `item`s inside, and an optional value that is nil has `xsi:nil`.
 //!
-//! **Messages.** A call is an element [`MethodShape::element`] in the target namespace with its parameters inside, an
-//! answer an element [`MethodShape::answer`] with `result` inside. All elements are in the target namespace, but in rpc
-//! style parameters and `result` are in none. A method whose result is `Nil` has an empty answer.
+//! **Messages.** A call is an element [`MethodShape::element`] in the target namespace that contains the parameters; a
+//! response is an element [`MethodShape::answer`] that contains `result`. All elements are in the target namespace, except
+//! that in rpc style parameters and `result` are in none. The response of a method whose result is `Nil` is empty.
 //!
 //! **Any.** The content is one of `<string>`, `<boolean>`, `<int>` (`xs:long`), `<integer>` (`xs:integer`, beyond 64
 //! bits), `<double>`, `<dateTime>`, `<base64>`, `<nil/>`, `<array>` with an `<item>` for each item, whose content is
@@ -52,11 +52,11 @@ use serde_json::Value;
 use crate::model::interface::Interface;
 pub use name::{escape, unescape};
 
-/// What form a value has.
+/// The type of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shape {
-    /// A value of any type, or of a type that has no form of its own here.
+    /// A value of any type, or of a type for which there is no shape.
     Any,
     /// Nothing.
     Nil,
@@ -82,66 +82,66 @@ pub enum Shape {
     Tuple(Vec<Field>),
     /// Named values. A map is a record without fields.
     Record(Record),
-    /// The shape of the definition at this place in [`Shapes::definitions`], which is a `Choice`, `List`, `Tuple` or
+    /// The shape of the definition with this index in [`Shapes::definitions`], which is a `Choice`, `List`, `Tuple` or
     /// `Record`. Recursive types end here.
     Named(usize),
 }
 
-/// How large an integer may be.
+/// The range of an integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
-    /// 32 bits with sign.
+    /// 32 bits, signed.
     Int,
-    /// 32 bits without sign.
+    /// 32 bits, unsigned.
     UnsignedInt,
-    /// 64 bits with sign.
+    /// 64 bits, signed.
     Long,
-    /// 64 bits without sign.
+    /// 64 bits, unsigned.
     UnsignedLong,
-    /// Of any size.
+    /// Any number of bits.
     Unbounded,
 }
 
-/// Named values: some that are known beforehand, and others.
+/// Named values: members that the schema names, and members of any other name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Record {
-    /// The members that are known, in order.
+    /// The members that the schema names, in order.
     pub fields: Vec<Field>,
-    /// The shape of all other members; `None` where there are none.
+    /// The shape of all other members; `None` if there may be none.
     pub further: Option<Box<Shape>>,
 }
 
-/// One member of a record or a tuple, or a parameter.
+/// A member of a record or a tuple, or a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its name as XML allows it.
+    /// The name of its XML element, [escaped](escape).
     pub element: String,
-    /// What it means; may be empty.
+    /// The documentation; may be empty.
     pub doc: String,
-    /// Its form. A list that may be missing and then means something else than no items is an
-    /// [`Optional`](Shape::Optional) one.
+    /// The type. A list that may be absent, and then means something other than an empty list, is an
+    /// [`Optional`](Shape::Optional) list.
     pub shape: Shape,
-    /// Whether it must be there.
+    /// Whether it must be present.
     pub required: bool,
-    /// What counts if it is not there, where that is known.
+    /// The value that is used if it is absent, if that is known.
     pub default: Option<Value>,
 }
 
-/// One method's parameters and result.
+/// The types of a method's parameters and result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MethodShape {
-    /// Its name.
+    /// The name of the method.
     pub name: String,
-    /// The name of the element that holds its parameters.
+    /// The name of the XML element that contains the parameters.
     pub element: String,
-    /// The name of the element that holds its result: `element` with `Response` behind it, and with as many `_` as it
-    /// takes to be no method's.
+    /// The name of the XML element that contains the result: `element`, followed by `Response`, and by as many `_` as make it
+    /// different from the names of all methods.
     pub answer: String,
-    /// The parameters, in positional order.
+    /// The parameters in positional order.
     pub params: Vec<Field>,
-    /// The result's form.
+    /// The type of the result.
     pub result: Shape,
 }
 
@@ -150,15 +150,15 @@ pub struct MethodShape {
 pub struct Definition {
     /// The name.
     pub name: String,
-    /// The name as XML allows it.
+    /// The name of its XML element, [escaped](escape).
     pub element: String,
-    /// What the type is for; may be empty.
+    /// The documentation; may be empty.
     pub doc: String,
-    /// Its form, which is never [`Shape::Named`].
+    /// The type, which is never [`Shape::Named`].
     pub shape: Shape,
 }
 
-/// The forms of all that an interface's methods take and answer.
+/// The types of the parameters and results of all methods of an interface.
 ///
 /// ```
 /// use croupier::model::shape::{Shape, Shapes};
@@ -177,57 +177,57 @@ pub struct Shapes {
 }
 
 impl Shapes {
-    /// The forms that an interface's schemas describe. What they do not describe, or in words that are not known here,
-    /// is [`Shape::Any`].
+    /// Compiles the schemas of an interface. A type without a schema, or with keywords that have no shape, is
+    /// [`Shape::Any`].
     pub fn of(interface: &Interface) -> Shapes {
         compile::shapes(interface)
     }
 
-    /// All methods, in the interface's order.
+    /// All methods, in the order of the interface.
     pub fn methods(&self) -> &[MethodShape] {
         &self.methods
     }
 
-    /// The method of this name.
+    /// The method with this name.
     pub fn method(&self, name: &str) -> Option<&MethodShape> {
         self.methods.iter().find(|method| method.name == name)
     }
 
-    /// The method whose parameters stand in an element of this name.
+    /// The method whose parameters are in an element with this name.
     pub fn method_of_element(&self, element: &str) -> Option<&MethodShape> {
         self.methods.iter().find(|method| method.element == element)
     }
 
-    /// The types that have names, for [`Shape::Named`] to point at.
+    /// The named types, which [`Shape::Named`] refers to by their index.
     pub fn definitions(&self) -> &[Definition] {
         &self.definitions
     }
 
-    /// The shape itself, or what it is the name of.
+    /// The shape that a [`Shape::Named`] refers to; any other shape is returned unchanged.
     pub fn follow<'s>(&'s self, shape: &'s Shape) -> &'s Shape {
         match shape {
-            Shape::Named(at) => self.definitions.get(*at).map_or(&Shape::Any, |definition| &definition.shape),
+            Shape::Named(index) => self.definitions.get(*index).map_or(&Shape::Any, |definition| &definition.shape),
             shape => shape,
         }
     }
 }
 
 impl Shape {
-    /// Whether the value may be nothing, so that an element of it has `nillable`.
+    /// Whether the value may be nil, so that its element is `nillable`.
     pub fn may_be_nil(&self) -> bool {
         matches!(self, Shape::Nil | Shape::Optional(_))
     }
 }
 
 impl Field {
-    /// Whether its element may be missing: for nothing, for no items, or for the default.
+    /// Whether its element may be absent, which means nil, an empty list, or the default.
     pub fn may_be_absent(&self) -> bool {
         !self.required || matches!(self.shape, Shape::Nil | Shape::Optional(_) | Shape::List(_))
     }
 }
 
 impl Width {
-    /// The type's name in XML Schema.
+    /// The name of the type in XML Schema.
     pub fn xsd(self) -> &'static str {
         match self {
             Width::Int => "int",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::model::interface::Method;
 
-/// An interface of one method that answers a type.
+/// An interface with one method that returns this type.
 fn interface<T: JsonSchema>() -> Interface {
     let mut generator = SchemaGenerator::default();
     let result = generator.subschema_for::<T>();
@@ -62,15 +62,15 @@ fn of_schema(schema: Value, defs: Value) -> String {
 
 #[derive(Deserialize, JsonSchema)]
 #[expect(dead_code, reason = "only described")]
-struct Node {
+struct TreeNode {
     /// Its label.
     label: Option<String>,
-    children: Vec<Node>,
+    children: Vec<TreeNode>,
     #[serde(default)]
     tags: Vec<String>,
     #[serde(default = "one_port")]
     ports: Vec<u16>,
-    next: Option<Box<Node>>,
+    next: Option<Box<TreeNode>>,
 }
 
 fn one_port() -> Vec<u16> {
@@ -97,7 +97,7 @@ struct Percent(#[schemars(range(max = 100))] u8);
 
 #[derive(Deserialize, JsonSchema)]
 #[expect(dead_code, reason = "only described")]
-struct Point(i32, f64);
+struct Coordinates(i32, f64);
 
 #[derive(Deserialize, JsonSchema)]
 #[expect(dead_code, reason = "only described")]
@@ -130,14 +130,14 @@ fn rust_types_have_their_shapes() {
         (of::<Value>(), "any"),
         (of::<Option<Value>>(), "any"),
         (of::<Option<Option<i32>>>(), "int?"),
-        (of::<Option<Node>>(), "Node?"),
+        (of::<Option<TreeNode>>(), "TreeNode?"),
         (of::<Vec<Option<Vec<i32>>>>(), "[[int]?]"),
         (of::<[i32; 3]>(), "[int]"),
         (of::<(i32, String)>(), "(arg1: int, arg2: text)"),
         (of::<HashMap<String, Vec<Color>>>(), "{ ..[Color]}"),
         (of::<HashMap<u32, f64>>(), "{ ..double}"),
         (of::<serde_json::Map<String, Value>>(), "{ ..any}"),
-        (of::<Point>(), "Point"),
+        (of::<Coordinates>(), "Coordinates"),
         (of::<Figure>(), "any"),
         (of::<Percent>(), "int"),
         (of::<Vec<Maybe>>(), "[Color?]"),
@@ -148,14 +148,14 @@ fn rust_types_have_their_shapes() {
 
 #[test]
 fn definitions_end_recursion_and_keep_what_is_worth_a_name() {
-    let shapes = Shapes::of(&interface::<(Node, Point, Maybe, Extended)>());
+    let shapes = Shapes::of(&interface::<(TreeNode, Coordinates, Maybe, Extended)>());
     let lines: Vec<_> =
         shapes.definitions().iter().map(|def| format!("{} = {}", def.name, line(&def.shape, &shapes))).collect();
     assert_eq!(
         lines,
         [
-            "Node = {label?: text?, children?: [Node], tags?: [text], ports?: [int]?, next?: Node?}",
-            "Point = (arg1: int, arg2: double)",
+            "TreeNode = {label?: text?, children?: [TreeNode], tags?: [text], ports?: [int]?, next?: TreeNode?}",
+            "Coordinates = (arg1: int, arg2: double)",
             "Maybe = Color?",
             "Color = Black|Red",
             "Extended = {name: text ..int}",

@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[derive(Serialize)]
-    enum Kind {
+    enum AnyVariant {
         Unit,
         One(i32),
         Two(i32, bool),
@@ -414,10 +414,10 @@ mod tests {
             (made(&0.1_f32), Value::Double(0.1)),
             (made(&f32::NEG_INFINITY), Value::Double(f64::NEG_INFINITY)),
             (made(&BTreeMap::from([(7, "a")])), member("7", Value::Text("a".into()))),
-            (made(&Kind::Unit), Value::Text("Unit".into())),
-            (made(&Kind::One(1)), member("One", Value::Int(1))),
-            (made(&Kind::Two(1, true)), member("Two", Value::Array(vec![Value::Int(1), Value::Bool(true)]))),
-            (made(&Kind::Named { x: 0.5 }), member("Named", member("x", Value::Double(0.5)))),
+            (made(&AnyVariant::Unit), Value::Text("Unit".into())),
+            (made(&AnyVariant::One(1)), member("One", Value::Int(1))),
+            (made(&AnyVariant::Two(1, true)), member("Two", Value::Array(vec![Value::Int(1), Value::Bool(true)]))),
+            (made(&AnyVariant::Named { x: 0.5 }), member("Named", member("x", Value::Double(0.5)))),
         ] {
             assert_eq!(made, Ok(expected));
         }

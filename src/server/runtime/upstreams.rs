@@ -52,7 +52,7 @@ impl Discovery {
             let described = Arc::new(Notify::new());
             report(described.clone());
             let (changed, path, protocols) = (changed.clone(), group.path.clone(), group.protocols.clone());
-            tasks.spawn(upstream.keep_discovering(move |upstream: &Upstream, is_new| {
+            tasks.spawn(upstream.watch(move |upstream: &Upstream, is_new| {
                 if is_new {
                     warn_of_routes(&path, &protocols, &upstream.interface());
                     changed.notify_one();
@@ -85,7 +85,7 @@ pub(super) fn carry_over(old: &Mounts, new: &Mounts) {
     for group in &new.groups {
         let known = old.groups.iter().find(|known| known.path == group.path).and_then(|known| known.upstream.as_ref());
         if let (Some(upstream), Some(known)) = (&group.upstream, known) {
-            upstream.remember(known);
+            upstream.adopt_description(known);
         }
     }
 }

@@ -51,8 +51,8 @@ fn undescribed(names: Vec<String>) -> Vec<Described> {
     names.into_iter().map(|name| Described { name, signature: None, help: None }).collect()
 }
 
-/// Asks in one request if the server supports that, otherwise for one method after the other. Returns whether anything was
-/// learned: if not, it is useless to ask for more.
+/// Asks in one request if the server supports that, otherwise for one method after the other. Returns whether the server has
+/// a signature or a help text of any of the methods: if not, it is useless to ask for more.
 async fn describe_chunk(
     client: &DiscoveryClient<'_>,
     codec: &ClientCodec,
@@ -63,13 +63,13 @@ async fn describe_chunk(
         None => ask_one_by_one(client, codec, methods).await?,
     };
     let mut results = results.into_iter();
-    let mut learned = false;
+    let mut has_details = false;
     for method in methods {
         method.signature = results.next().flatten();
         method.help = results.next().flatten();
-        learned |= method.signature.is_some() || method.help.is_some();
+        has_details |= method.signature.is_some() || method.help.is_some();
     }
-    Ok(learned)
+    Ok(has_details)
 }
 
 async fn ask_in_batch(

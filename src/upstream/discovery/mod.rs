@@ -57,13 +57,13 @@ impl Upstream {
         let mut description = Description::new(interface, inferred, unmatched, codec);
         if options.token.is_some() {
             // The token has to be put into each call, so no call can be passed on in its original bytes.
-            description.forget_messages();
+            description.clear_messages();
         }
         Ok(description)
     }
 
     fn codec(&self) -> Result<ClientCodec, Fault> {
-        self.offer().codec.clone().ok_or_else(|| Fault::new(Kind::Internal, "there is no way to call the server"))
+        self.description().codec.clone().ok_or_else(|| Fault::new(Kind::Internal, "there is no way to call the server"))
     }
 
     /// An OpenRPC document or, of a server without one, what introspection says.

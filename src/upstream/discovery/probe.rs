@@ -111,21 +111,21 @@ pub(crate) struct ProbeOutcome {
     pub(crate) failures: Vec<(Protocol, DiscoveryError)>,
 }
 
-/// Tries each protocol, or only `wanted`, and picks the one in which the server describes itself best. `limit` is the time
+/// Tries each protocol, or `only` this one, and picks the one in which the server describes itself best. `limit` is the time
 /// limit for each response.
 ///
 /// # Errors
 /// If the server cannot be reached or does not respond.
 pub(crate) async fn probe(
     transport: &Transport,
-    wanted: Option<Protocol>,
+    only: Option<Protocol>,
     limit: Duration,
 ) -> Result<ProbeOutcome, DiscoveryError> {
     let client = DiscoveryClient::new(transport, Some(limit), MAX_RESPONSE);
     let prober = Prober { client, limit };
     let mut reports: Vec<ProbeReport> = Vec::new();
     let mut failures = Vec::new();
-    for protocol in PROTOCOLS.into_iter().filter(|protocol| wanted.is_none_or(|wanted| wanted == *protocol)) {
+    for protocol in PROTOCOLS.into_iter().filter(|protocol| only.is_none_or(|only| only == *protocol)) {
         let report = match protocol {
             Protocol::XmlRpc | Protocol::Rest | Protocol::Page => prober.xml_rpc().await,
             Protocol::JsonRpc => prober.json_rpc().await,

@@ -24,7 +24,7 @@ use crate::model::text::abridge;
 /// use croupier::upstream::transport::Address;
 /// let address: Address = "unix:/run/supervisor.sock:/RPC2".parse()?;
 /// assert_eq!(address.to_string(), "unix:/run/supervisor.sock");
-/// # Ok::<(), croupier::upstream::transport::AddressError>(())
+/// # Ok::<(), croupier::upstream::transport::InvalidAddress>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
@@ -49,7 +49,7 @@ pub(super) enum Endpoint {
 /// A text is not a valid address. The message does not repeat a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct AddressError(String);
+pub struct InvalidAddress(String);
 
 impl Address {
     pub(super) fn endpoint(&self) -> &Endpoint {
@@ -75,7 +75,7 @@ impl Address {
     ///
     /// # Errors
     /// If `path` is not a valid path.
-    pub fn with_path(&self, path: &str) -> Result<Address, AddressError> {
+    pub fn with_path(&self, path: &str) -> Result<Address, InvalidAddress> {
         let path = PathAndQuery::from_str(path).map_err(|error| invalid(format!("the path is malformed: {error}")))?;
         Ok(Address { path: path.into(), ..self.clone() })
     }
@@ -84,7 +84,7 @@ impl Address {
     ///
     /// # Errors
     /// As for [`basic`].
-    pub fn with_basic(self, user: &str, password: &str) -> Result<Address, AddressError> {
+    pub fn with_basic(self, user: &str, password: &str) -> Result<Address, InvalidAddress> {
         Ok(Address { authorization: Some(basic(user, password)?), ..self })
     }
 
@@ -102,9 +102,9 @@ impl Address {
 }
 
 impl FromStr for Address {
-    type Err = AddressError;
+    type Err = InvalidAddress;
 
-    fn from_str(url: &str) -> Result<Address, AddressError> {
+    fn from_str(url: &str) -> Result<Address, InvalidAddress> {
         let (scheme, rest) = url.split_once(':').unwrap_or_default();
         match (scheme.to_ascii_lowercase().as_str(), rest.starts_with("//")) {
             ("http", true) => parse_tcp(url),
@@ -121,7 +121,7 @@ impl FromStr for Address {
 }
 
 /// Parses a URL with a host. The port may be left out where the scheme has a default: 80 or 443.
-fn parse_tcp(url: &str) -> Result<Address, AddressError> {
+fn parse_tcp(url: &str) -> Result<Address, InvalidAddress> {
     let url = Url::parse(url).map_err(|error| invalid(format!("the URL is malformed: {error}")))?;
     let name = url.host_str().filter(|name| !name.is_empty()).ok_or_else(|| invalid("the URL names no host"))?;
     let port = url.port_or_known_default().ok_or_else(|| invalid("the URL names no port"))?;
@@ -139,7 +139,7 @@ fn parse_tcp(url: &str) -> Result<Address, AddressError> {
 /// Parses what follows `unix:`: the path of a socket and, after `:`, the path of requests, which is `/` by default.
 ///
 /// The `url` crate cannot read this form: to it, all of this is one path.
-fn parse_unix(rest: &str) -> Result<Address, AddressError> {
+fn parse_unix(rest: &str) -> Result<Address, InvalidAddress> {
     let (socket, path) = match rest.split_once(":/") {
         Some((socket, path)) => (socket, path),
         None => (rest, ""),
@@ -155,7 +155,7 @@ fn parse_unix(rest: &str) -> Result<Address, AddressError> {
     Ok(Address { endpoint, secure: false, scgi: false, path, host, authorization: None })
 }
 
-fn parse_path(path: &str) -> Result<Uri, AddressError> {
+fn parse_path(path: &str) -> Result<Uri, InvalidAddress> {
     // Unlike those of http and https, a path of scgi may be empty.
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
     let parsed: PathAndQuery =
@@ -164,7 +164,7 @@ fn parse_path(path: &str) -> Result<Uri, AddressError> {
 }
 
 /// Credentials as a URL has them: percent-encoded.
-fn credentials(user: &str, password: &str) -> Result<HeaderValue, AddressError> {
+fn credentials(user: &str, password: &str) -> Result<HeaderValue, InvalidAddress> {
     let decoded = |text| percent_decode_str(text).decode_utf8();
     match (decoded(user), decoded(password)) {
         (Ok(user), Ok(password)) => basic(&user, &password),
@@ -176,7 +176,7 @@ fn credentials(user: &str, password: &str) -> Result<HeaderValue, AddressError> 
 ///
 /// # Errors
 /// If the user name has a colon, or either has control characters.
-pub fn basic(user: &str, password: &str) -> Result<HeaderValue, AddressError> {
+pub fn basic(user: &str, password: &str) -> Result<HeaderValue, InvalidAddress> {
     if user.contains(':') || [user, password].into_iter().any(|text| text.chars().any(char::is_control)) {
         return Err(invalid("a user name has no colon, and neither it nor a password has control characters"));
     }
@@ -186,8 +186,8 @@ pub fn basic(user: &str, password: &str) -> Result<HeaderValue, AddressError> {
     Ok(value)
 }
 
-fn invalid(message: impl Into<String>) -> AddressError {
-    AddressError(message.into())
+fn invalid(message: impl Into<String>) -> InvalidAddress {
+    InvalidAddress(message.into())
 }
 
 impl fmt::Display for Address {

@@ -13,7 +13,7 @@ use super::connect::{ByteStream, Connector};
 use super::error::{LateError, SendFailure, TransportError};
 use super::http1::Http1Connection;
 use super::http2::Http2Connection;
-use super::pool::{Pool, ThreadPool};
+use super::pool::{Pool, PooledConnection, ThreadPool};
 use super::time_limit::TimeLimit;
 use super::tls::TlsError;
 use super::{Repeat, TransportOptions, scgi};
@@ -118,7 +118,7 @@ impl BalancedServer {
         if !self.connector.is_scgi() {
             while let Some(connection) = self.pool.take().await {
                 let copy = (repeat == Repeat::Harmless).then(|| request.clone());
-                let failure = match connection.send(request, limit, &self.pool).await {
+                let failure = match self.send_over_pooled(connection, request, limit).await {
                     Ok(response) => return Ok(response),
                     Err(failure) => failure,
                 };
@@ -135,6 +135,21 @@ impl BalancedServer {
         }
         // Boxed, because this is rare, and would make the future of every request larger.
         Box::pin(self.send_over_new(request, deadline, options)).await
+    }
+
+    async fn send_over_pooled(
+        &self,
+        connection: PooledConnection,
+        request: Request<Bytes>,
+        limit: TimeLimit,
+    ) -> Result<Response<Incoming>, SendFailure> {
+        match connection {
+            PooledConnection::Http1(connection) => {
+                send_over_http1(connection, request, limit, self.pool.own().clone()).await
+            }
+            // Boxed, because this future is large and most connections are HTTP/1.1.
+            PooledConnection::Http2(connection) => Box::pin(send_over_http2(connection, request, limit)).await,
+        }
     }
 
     async fn send_over_new(
@@ -155,9 +170,11 @@ impl BalancedServer {
         };
         let limit = TimeLimit { timeout: options.response, deadline };
         let sent = match connection {
-            Opened::Http1(connection) => connection.send(request, limit, self.pool.own().clone()).await,
-            Opened::Http2(connection) => connection.send(request, limit).await,
-            Opened::Scgi(stream) => scgi::send(stream, request, limit).await,
+            Opened::Http1(connection) => send_over_http1(connection, request, limit, self.pool.own().clone()).await,
+            Opened::Http2(connection) => send_over_http2(connection, request, limit).await,
+            Opened::Scgi(stream) => scgi::send(stream, request, limit)
+                .await
+                .map(|response| response.map(|body| Incoming::scgi(body, limit.timeout))),
         };
         sent.map_err(|SendFailure { cause, unsent }| match unsent {
             Some(unsent) => (self.unreached(cause), Some(unsent)),
@@ -223,6 +240,26 @@ impl BalancedServer {
         let duration = u64::try_from(PASSED_OVER.as_millis()).unwrap_or(u64::MAX);
         self.passed_over.store(millis_since(start).saturating_add(duration), Relaxed);
     }
+}
+
+/// The connection goes into `pool` once the body has been read.
+async fn send_over_http1(
+    connection: Http1Connection,
+    request: Request<Bytes>,
+    limit: TimeLimit,
+    pool: ThreadPool,
+) -> Result<Response<Incoming>, SendFailure> {
+    let (response, connection) = connection.send(request, limit).await?;
+    Ok(response.map(|body| Incoming::http1(body, connection, limit.timeout, pool)))
+}
+
+async fn send_over_http2(
+    connection: Http2Connection,
+    request: Request<Bytes>,
+    limit: TimeLimit,
+) -> Result<Response<Incoming>, SendFailure> {
+    let response = connection.send(request, limit).await?;
+    Ok(response.map(|body| Incoming::http2(body, limit.timeout)))
 }
 
 fn millis_since(start: Instant) -> u64 {

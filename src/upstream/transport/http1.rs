@@ -11,13 +11,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::body::Incoming;
 use super::connect::ByteStream;
 use super::error::SendFailure;
-use super::pool::ThreadPool;
 use super::time_limit::TimeLimit;
 
 /// A connection that is used by one request, or by none.
@@ -47,13 +46,13 @@ impl Http1Connection {
         .await
     }
 
-    /// Sends a request and reads the head of the response. The connection goes into `pool` once the body has been read.
+    /// Sends a request and reads the head of the response. The body arrives only while the returned connection is
+    /// [driven](Http1Connection::drive).
     pub(super) async fn send(
         mut self,
         request: Request<Bytes>,
         limit: TimeLimit,
-        pool: ThreadPool,
-    ) -> Result<Response<Incoming>, SendFailure> {
+    ) -> Result<(Response<Incoming>, Http1Connection), SendFailure> {
         let mut sending = pin!(self.sender.try_send_request(request.map(Full::new)));
         let driver = &mut self.driver;
         let response = poll_fn(|cx| {
@@ -66,7 +65,7 @@ impl Http1Connection {
             sending.as_mut().poll(cx)
         });
         match limit.run(response).await {
-            Ok(Ok(response)) => Ok(response.map(|body| Incoming::http1(body, self, limit.timeout, pool))),
+            Ok(Ok(response)) => Ok((response, self)),
             Ok(Err(mut error)) => {
                 let unsent = error.take_message().map(|request| request.map(into_bytes));
                 Err(SendFailure { cause: error.into_error().into(), unsent })

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri, header};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use super::body::Incoming;
 use super::connect::ByteStream;
 use super::error::SendFailure;
 use super::time_limit::TimeLimit;
@@ -47,7 +47,7 @@ impl Http2Connection {
             *request.uri_mut() = uri;
         }
         match limit.run(self.sender.send_request(request.map(Full::new))).await {
-            Ok(Ok(response)) => Ok(response.map(|body| Incoming::http2(body, limit.timeout))),
+            Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(SendFailure::sent(error)),
             Err(late) => Err(SendFailure::sent(late)),
         }

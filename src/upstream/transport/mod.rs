@@ -53,7 +53,7 @@ use http::{HeaderMap, Request, Response};
 use tower_service::Service;
 
 use crate::model::fault::BoxError;
-pub use address::{Address, AddressError, basic};
+pub use address::{Address, InvalidAddress, basic};
 use balancer::Balancer;
 pub use body::Incoming;
 pub use error::TransportError;

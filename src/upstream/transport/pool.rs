@@ -9,16 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
 use thread_local::ThreadLocal;
 use tokio::time::Instant;
 
-use super::body::Incoming;
-use super::error::SendFailure;
 use super::http1::Http1Connection;
 use super::http2::Http2Connection;
-use super::time_limit::TimeLimit;
 
 /// The connections to one server, of all threads.
 pub(super) struct Pool {
@@ -56,21 +51,6 @@ struct IdleConnections {
 pub(super) enum PooledConnection {
     Http1(Http1Connection),
     Http2(Http2Connection),
-}
-
-impl PooledConnection {
-    pub(super) async fn send(
-        self,
-        request: Request<Bytes>,
-        limit: TimeLimit,
-        pool: &Pool,
-    ) -> Result<Response<Incoming>, SendFailure> {
-        match self {
-            PooledConnection::Http1(connection) => connection.send(request, limit, pool.own().clone()).await,
-            // Boxed, because this future is large and most connections are HTTP/1.1.
-            PooledConnection::Http2(connection) => Box::pin(connection.send(request, limit)).await,
-        }
-    }
 }
 
 impl Pool {
@@ -144,7 +124,7 @@ impl ThreadPool {
     }
 
     /// Waits until no other request of this thread is opening a connection. The connections that it opened are then in
-    /// the pool; whoever gets the guard looks there first.
+    /// the pool: look there first once the guard is held.
     pub(super) async fn opening(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.0.opening.lock().await
     }

@@ -6,17 +6,17 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::body::Incoming;
-use super::connect::ByteStream;
-use super::error::{MalformedHead, SendFailure};
-use super::time_limit::TimeLimit;
-use crate::model::fault::BoxError;
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+
+use super::connect::ByteStream;
+use super::error::{MalformedHead, SendFailure};
+use super::time_limit::TimeLimit;
+use crate::model::fault::BoxError;
 
 /// The largest head of a response, in bytes.
 const MAX_HEAD: usize = 64 << 10;
@@ -37,7 +37,7 @@ pub(super) async fn send(
     mut stream: ByteStream,
     request: Request<Bytes>,
     limit: TimeLimit,
-) -> Result<Response<Incoming>, SendFailure> {
+) -> Result<Response<ScgiBody>, SendFailure> {
     let exchange = async {
         stream.write_all(&encode_head(&request)).await.map_err(SendFailure::sent)?;
         stream.write_all(request.body()).await.map_err(SendFailure::sent)?;
@@ -60,7 +60,7 @@ pub(super) async fn send(
     };
     let (status, headers, buffered) = limit.run(exchange).await.map_err(SendFailure::sent)??;
     let left = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.trim().parse().ok());
-    let mut response = Response::new(Incoming::scgi(ScgiBody { stream, buffered, left }, limit.timeout));
+    let mut response = Response::new(ScgiBody { stream, buffered, left });
     (*response.status_mut(), *response.headers_mut()) = (status, headers);
     Ok(response)
 }
@@ -139,14 +139,14 @@ impl ScgiBody {
         }
         let mut data = std::mem::take(&mut self.buffered);
         if data.is_empty() {
-            let mut room = vec![0; READ_SIZE];
-            let mut read = ReadBuf::new(&mut room);
+            let mut buffer = vec![0; READ_SIZE];
+            let mut read = ReadBuf::new(&mut buffer);
             if let Err(error) = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read)) {
                 return Poll::Ready(Some(Err(error.into())));
             }
             let length = read.filled().len();
-            room.truncate(length);
-            data = room.into();
+            buffer.truncate(length);
+            data = buffer.into();
         }
         match (&mut self.left, data.len()) {
             (None, 0) => return Poll::Ready(None),

@@ -171,9 +171,12 @@ fn call_tells_why_there_is_no_result() {
     assert!(failed(&["call", &format!("{url}/nowhere"), "spin"]).contains("404 Not Found"));
     assert!(failed(&["call", "ftp://localhost/", "spin"]).contains("ftp"));
     drop(server);
-    let nobody = failed(&["call", &url, "spin"]);
-    assert!(nobody.contains(url.strip_prefix("http://").unwrap()) && nobody.contains("refused"), "{nobody}");
-    assert!(failed(&["call", "http://nobody.invalid/", "spin"]).contains("nobody.invalid"));
+    let unreachable = failed(&["call", &url, "spin"]);
+    assert!(
+        unreachable.contains(url.strip_prefix("http://").unwrap()) && unreachable.contains("refused"),
+        "{unreachable}"
+    );
+    assert!(failed(&["call", "http://unknown.invalid/", "spin"]).contains("unknown.invalid"));
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn a_table_shows_wheels_of_upstreams_and_one_that_is_dead() {
     let remotes: Vec<_> = config.groups.iter().filter_map(|group| group.upstream.clone()).collect();
     let discovered: Vec<bool> = remotes.iter().map(|remote| runtime.block_on(remote.discover()).is_ok()).collect();
     assert_eq!(discovered, [true, false]);
-    step_at("showsServersElsewhere", &Running::router(config.router(), Settings::default()));
+    step_at("showsUpstreams", &Running::router(config.router(), Settings::default()));
 }
 
 steps! {

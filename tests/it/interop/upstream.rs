@@ -64,7 +64,7 @@ impl Supervised {
                 [group."/environment"]
                 upstream = {{ urls = ["http://127.0.0.1:{port}/RPC2"], protocol = "xml-rpc", user = "wheel",
                               password = {{ env = "CROUPIER_TEST_PASSWORD" }} }}
-                [group."/nobody"]
+                [group."/anonymous"]
                 upstream = {{ urls = ["http://127.0.0.1:{port}/RPC2"], protocol = "xml-rpc" }}
                 "#
             ),
@@ -246,8 +246,8 @@ fn supervisord_wants_a_password_over_tcp_and_fails_in_html() {
         let bad = group.agreed("supervisor.getProcessInfo", &[text("nobody")]);
         assert_eq!(bad, Outcome::Fault(Kind::Service(Some(10)), "BAD_NAME: nobody".to_owned()));
     }
-    let nobody = r#"{"jsonrpc": "2.0", "id": 1, "method": "supervisor.getState"}"#;
-    let refused = supervised.croupier.json_rpc("/nobody", nobody)["error"].to_string();
+    let call = r#"{"jsonrpc": "2.0", "id": 1, "method": "supervisor.getState"}"#;
+    let refused = supervised.croupier.json_rpc("/anonymous", call)["error"].to_string();
     assert!(refused.contains("401"), "{refused}");
 
     // An argument of the wrong type is HTTP 500 with a page; over SOAP and REST the interface has it refused before.

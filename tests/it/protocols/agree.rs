@@ -143,7 +143,7 @@ fn the_same_call_ends_the_same_over_every_protocol() {
                 prop_assert_eq!(code(by_json_rpc), code(*kind), "JSON-RPC");
                 prop_assert_eq!(rest.as_ref().err(), Some(&kind.http_status()), "REST");
                 let blamed =
-                    if kind.is_senders() { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };
+                    if kind.blames_sender() { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };
                 prop_assert_eq!(soap_11.as_ref().err(), Some(&StatusCode::INTERNAL_SERVER_ERROR), "SOAP 1.1");
                 prop_assert_eq!(soap_12.as_ref().err(), Some(&blamed), "SOAP 1.2");
             }

@@ -50,7 +50,7 @@ fn what_has_failed_is_told_beside_the_rest_over_every_protocol() {
     assert_eq!(status(&head), 200, "{body}");
     let answer: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(answer["american"], json!(["31", "BLACK", "ODD", "HIGH"]));
-    assert_eq!(answer["errors"], json!({"mini": {"kind": "unreachable", "message": "nobody <there>"}}));
+    assert_eq!(answer["errors"], json!({"mini": {"kind": "unreachable", "message": "closed <today>"}}));
     let keys: Vec<&str> = answer.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys, ["american", "french-one", "errors"]);
 
@@ -61,14 +61,14 @@ fn what_has_failed_is_told_beside_the_rest_over_every_protocol() {
     for part in [
         "<name>french-one</name>",
         "<name>errors</name><value><struct><member><name>mini</name>",
-        "nobody &lt;there&gt;",
+        "closed &lt;today&gt;",
     ] {
         assert!(answer.contains(part), "{part}\n{answer}");
     }
     assert!(!answer.contains("<fault>"), "{answer}");
 
     let answer = soap(&gateway, "/table", "urn:croupier:table", "<t:spin/>");
-    for part in ["<m:american>", "<m:french-one>", "<m:errors><m:mini><m:kind>unreachable</m:kind><m:message>nobody"] {
+    for part in ["<m:american>", "<m:french-one>", "<m:errors><m:mini><m:kind>unreachable</m:kind><m:message>closed"] {
         assert!(answer.contains(part), "{part}\n{answer}");
     }
     assert!(!answer.contains("</m:errors><m:mini>") && !answer.contains("Fault"), "{answer}");
@@ -155,7 +155,7 @@ fn a_page_shows_what_there_is_and_what_has_failed() {
         "2 of 3 wheels were spun. One has not answered.",
         "<h2>American</h2>\n<p class=\"pocket\"><span>31</span></p>",
         "<h2>French One</h2>",
-        "<strong>No answer.</strong> nobody &lt;there&gt;",
+        "<strong>No answer.</strong> closed &lt;today&gt;",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
@@ -206,7 +206,7 @@ fn what_is_hostile_is_text_and_what_does_not_answer_is_said_to_people() {
     assert!(page.contains("&lt;script&gt;alert(1)&lt;&#x2f;script&gt;\u{fffd}"), "{page}");
     let (head, page) = ask(&gateway, "GET", "/gone");
     assert_eq!(status(&head), 502);
-    assert!(page.contains("a server behind it does not answer") && page.contains("nobody &lt;there&gt;"), "{page}");
+    assert!(page.contains("a server behind it does not answer") && page.contains("closed &lt;today&gt;"), "{page}");
     let (_, directory) = ask(&gateway, "GET", "/");
     assert!(directory.contains("<a href=\"&#x2f;show\">Tonight &lt;live&gt;</a>"), "{directory}");
 }

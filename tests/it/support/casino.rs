@@ -78,7 +78,7 @@ struct Kept {
 fn dead((): ()) -> Result<Local, RegistrationError> {
     Local::new("Dead", ())
         .method("spin", |_: &(), (): ()| {
-            Err::<(String, String, String, String), _>(Fault::new(Kind::Unreachable, "nobody <there>"))
+            Err::<(String, String, String, String), _>(Fault::new(Kind::Unreachable, "closed <today>"))
         })
         .safe()
         .method("hostile", |_: &(), (): ()| "<script>alert(1)</script>\u{202e}")

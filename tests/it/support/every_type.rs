@@ -264,7 +264,7 @@ impl Limiter {
     }
 }
 
-/// Answers so many points, one after the other.
+/// Returns a list of this many points.
 #[derive(Deserialize, JsonSchema)]
 struct Points {
     /// How many, at most 1,000.

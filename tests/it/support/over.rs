@@ -52,7 +52,7 @@ impl Over {
             Over::XmlRpc => Code(kind.xmlrpc_code().into(), ""),
             Over::JsonRpc => Code(kind.jsonrpc_code().into(), ""),
             Over::Rest => Code(kind.http_status().as_u16().into(), ""),
-            Over::Soap => Code(kind.xmlrpc_code().into(), if kind.is_senders() { "Client" } else { "Server" }),
+            Over::Soap => Code(kind.xmlrpc_code().into(), if kind.blames_sender() { "Client" } else { "Server" }),
         }
     }
 

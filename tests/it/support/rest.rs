@@ -35,7 +35,7 @@ pub(crate) fn service() -> Local {
         .safe()
         .method("late", |(): &(), (): ()| Err::<(), _>(Fault::new(Kind::Late, "no answer within 1s")))
         .safe()
-        .method("unreachable", |(): &(), (): ()| Err::<(), _>(Fault::new(Kind::Unreachable, "nobody there")))
+        .method("unreachable", |(): &(), (): ()| Err::<(), _>(Fault::new(Kind::Unreachable, "not reached")))
         .safe()
         .method("panics", |(): &(), (): ()| -> i32 { panic!("as it was told to") })
         .safe()

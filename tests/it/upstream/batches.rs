@@ -129,7 +129,7 @@ async fn a_batch_travels_as_a_batch_whose_answers_may_be_in_any_order() {
     let server = ScriptedUpstream::start().await;
     let there = json!([
         {"jsonrpc": "2.0", "id": 3, "result": "third"},
-        {"jsonrpc": "2.0", "id": 2, "error": {"code": 7, "message": "nobody waits for this"}},
+        {"jsonrpc": "2.0", "id": 2, "error": {"code": 7, "message": "not a response of the batch"}},
         {"jsonrpc": "2.0", "id": 1, "result": "first"},
     ]);
     server.will([Act::Output(response("application/json", &there.to_string()))]);

@@ -232,15 +232,15 @@ async fn what_was_known_of_a_server_is_known_of_the_same_one_until_it_says_other
         (port, UpstreamOptions { title: Some("Another".to_owned()), ..options.clone() }, vec![]),
     ] {
         let now = remote(port, options);
-        now.remember(&known);
+        now.adopt_description(&known);
         assert_eq!(methods(&now), expected);
     }
     let now = remote(port, options);
     server.will([Act::Output(description("other"))]);
-    now.remember(&known);
+    now.adopt_description(&known);
     assert!(now.discover().await.unwrap());
     assert_eq!(methods(&now), ["other"]);
-    now.remember(&known);
+    now.adopt_description(&known);
     assert_eq!(methods(&now), ["other"], "it has learned something itself");
 }
 

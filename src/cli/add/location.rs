@@ -4,14 +4,14 @@ use std::path::Path;
 
 use percent_encoding::percent_decode_str;
 
-use crate::upstream::transport::{Address, AddressError};
+use crate::upstream::transport::{Address, InvalidAddress};
 
 /// The paths that are tried if the URL has none.
 const USUAL_PATHS: [&str; 2] = ["/RPC2", "/jsonrpc"];
 
 /// The URL of a server, and the credentials for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct ServerLocation {
     /// The URL without user and password.
     pub(super) url: String,
     /// The user for basic authentication.
@@ -20,9 +20,9 @@ pub(super) struct Place {
     pub(super) password: Option<String>,
 }
 
-impl Place {
+impl ServerLocation {
     /// Parses a URL. The query `?wsdl` is dropped: it belongs to the document, not to the service.
-    pub(super) fn parse(url: &str) -> Result<Place, AddressError> {
+    pub(super) fn parse(url: &str) -> Result<ServerLocation, InvalidAddress> {
         // Its errors do not repeat a password.
         let _: Address = url.parse()?;
         let url = url.split_once('#').map_or(url, |(url, _)| url);
@@ -31,7 +31,7 @@ impl Place {
             Some(query) if query.eq_ignore_ascii_case("?wsdl") => url.get(..cut).unwrap_or(url),
             _ => url,
         };
-        let plain = Place { url: url.to_owned(), user: None, password: None };
+        let plain = ServerLocation { url: url.to_owned(), user: None, password: None };
         let Some((scheme, rest)) = url.split_once("://") else { return Ok(plain) };
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let Some((secret, host)) = authority.rsplit_once('@') else { return Ok(plain) };
@@ -40,11 +40,11 @@ impl Place {
             Some((user, password)) => (user, Some(decoded(password))),
             None => (secret, None),
         };
-        Ok(Place { url: format!("{scheme}://{host}{path}"), user: Some(decoded(user)), password })
+        Ok(ServerLocation { url: format!("{scheme}://{host}{path}"), user: Some(decoded(user)), password })
     }
 
     /// The address, with user and password.
-    pub(super) fn address(&self) -> Result<Address, AddressError> {
+    pub(super) fn address(&self) -> Result<Address, InvalidAddress> {
         let address: Address = self.url.parse()?;
         match &self.user {
             Some(user) => address.with_basic(user, self.password.as_deref().unwrap_or_default()),
@@ -52,27 +52,27 @@ impl Place {
         }
     }
 
-    /// This place and, if it has no path, the same server with the usual paths.
-    pub(super) fn and_usual(&self) -> Vec<Place> {
+    /// This location and, if it has no path, the same server with the usual paths.
+    pub(super) fn and_usual(&self) -> Vec<ServerLocation> {
         let has_path = self.url.parse::<Address>().is_ok_and(|address| address.path() != "/");
         let others = USUAL_PATHS.iter().filter(|_| !has_path).filter_map(|path| self.at(path));
         [self.clone()].into_iter().chain(others).collect()
     }
 
     /// The same server with another path; `None` if that is not a valid URL.
-    pub(super) fn at(&self, path: &str) -> Option<Place> {
+    pub(super) fn at(&self, path: &str) -> Option<ServerLocation> {
         let own = self.url.parse::<Address>().ok()?;
         let bare = self.url.strip_suffix(own.path()).unwrap_or(&self.url);
         let between = if self.url.contains("://") || bare.ends_with(':') { "" } else { ":" };
         let url = format!("{bare}{between}{path}");
-        url.parse::<Address>().is_ok().then(|| Place { url, ..self.clone() })
+        url.parse::<Address>().is_ok().then(|| ServerLocation { url, ..self.clone() })
     }
 
     /// The same server over SCGI; `None` if it is already, or if the URL has no form for SCGI.
-    pub(super) fn over_scgi(&self) -> Option<Place> {
+    pub(super) fn over_scgi(&self) -> Option<ServerLocation> {
         let (scheme, rest) = self.url.split_once(':')?;
         let url = ["http", "unix"].contains(&scheme).then(|| format!("scgi:{rest}"))?;
-        url.parse::<Address>().is_ok().then(|| Place { url, ..self.clone() })
+        url.parse::<Address>().is_ok().then(|| ServerLocation { url, ..self.clone() })
     }
 
     /// A name for the server: that of its socket, or of its host unless that is an IP address or `localhost`.
@@ -118,33 +118,33 @@ mod tests {
 
     #[test]
     fn what_is_secret_is_taken_out() {
-        let place = Place::parse("http://ann:p%40ss@wheel:9001/RPC2").unwrap();
-        assert_eq!(place.url, "http://wheel:9001/RPC2");
-        assert_eq!((place.user.as_deref(), place.password.as_deref()), (Some("ann"), Some("p@ss")));
-        assert!(place.address().is_ok());
-        assert_eq!(Place::parse("https://ann@wheel/a@b").unwrap().password, None);
-        assert_eq!(Place::parse("http://wheel/a@b").unwrap().user, None);
-        assert_eq!(Place::parse("http://wheel/service?WSDL").unwrap().url, "http://wheel/service");
-        assert!(!Place::parse("ftp://ann:secret@wheel").unwrap_err().to_string().contains("secret"));
+        let location = ServerLocation::parse("http://ann:p%40ss@wheel:9001/RPC2").unwrap();
+        assert_eq!(location.url, "http://wheel:9001/RPC2");
+        assert_eq!((location.user.as_deref(), location.password.as_deref()), (Some("ann"), Some("p@ss")));
+        assert!(location.address().is_ok());
+        assert_eq!(ServerLocation::parse("https://ann@wheel/a@b").unwrap().password, None);
+        assert_eq!(ServerLocation::parse("http://wheel/a@b").unwrap().user, None);
+        assert_eq!(ServerLocation::parse("http://wheel/service?WSDL").unwrap().url, "http://wheel/service");
+        assert!(!ServerLocation::parse("ftp://ann:secret@wheel").unwrap_err().to_string().contains("secret"));
     }
 
     #[test]
     fn a_server_without_a_path_is_looked_for_at_the_usual_ones() {
         let urls = |url: &str| -> Vec<String> {
-            Place::parse(url).unwrap().and_usual().into_iter().map(|place| place.url).collect()
+            ServerLocation::parse(url).unwrap().and_usual().into_iter().map(|location| location.url).collect()
         };
         assert_eq!(urls("http://wheel/"), ["http://wheel/", "http://wheel/RPC2", "http://wheel/jsonrpc"]);
         assert_eq!(urls("unix:/a.sock"), ["unix:/a.sock", "unix:/a.sock:/RPC2", "unix:/a.sock:/jsonrpc"]);
         assert_eq!(urls("unix:/a.sock:/"), ["unix:/a.sock:/", "unix:/a.sock:/RPC2", "unix:/a.sock:/jsonrpc"]);
         assert_eq!(urls("unix:/a.sock:/x"), ["unix:/a.sock:/x"]);
-        let other = |url: &str| Place::parse(url).unwrap().at("/b?c").unwrap().url;
+        let other = |url: &str| ServerLocation::parse(url).unwrap().at("/b?c").unwrap().url;
         assert_eq!(other("http://wheel/a.wsdl"), "http://wheel/b?c");
         assert_eq!(other("unix:/a.sock:/a.wsdl"), "unix:/a.sock:/b?c");
     }
 
     #[test]
     fn scgi_is_tried_where_it_can_be_meant() {
-        let scgi = |url: &str| Place::parse(url).unwrap().over_scgi().map(|place| place.url);
+        let scgi = |url: &str| ServerLocation::parse(url).unwrap().over_scgi().map(|location| location.url);
         assert_eq!(scgi("http://wheel:5000/RPC2").as_deref(), Some("scgi://wheel:5000/RPC2"));
         assert_eq!(scgi("unix:/a.sock:/RPC2").as_deref(), Some("scgi:/a.sock:/RPC2"));
         assert_eq!((scgi("https://wheel"), scgi("http://wheel"), scgi("scgi://wheel:1")), (None, None, None));
@@ -161,7 +161,7 @@ mod tests {
             ("http://[::1]:80/", None),
             ("http://localhost:80/", None),
         ] {
-            assert_eq!(Place::parse(url).unwrap().name().as_deref(), name, "{url}");
+            assert_eq!(ServerLocation::parse(url).unwrap().name().as_deref(), name, "{url}");
         }
     }
 
