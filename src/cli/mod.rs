@@ -4,6 +4,7 @@ mod add;
 mod args;
 mod call;
 mod describe;
+mod load;
 mod logging;
 mod reload;
 mod serve;

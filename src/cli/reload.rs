@@ -4,7 +4,7 @@ use std::future::pending;
 use std::io::{IsTerminal as _, Write as _};
 
 use super::args::Serve;
-use super::serve::load;
+use super::load::load;
 use super::signals::Hangup;
 use super::{Failure, say};
 use crate::config::{Config, Registry};

@@ -1,15 +1,15 @@
 //! `croupier serve`: from a configuration to a running server and its orderly end.
 
 use std::num::NonZero;
-use std::path::Path;
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 
 use super::args::Serve;
+use super::load::load;
 use super::signals::{self, Hangup};
 use super::{Failure, logging, reload, say};
-use crate::config::{Config, DEFAULT, Registry};
+use crate::config::{Config, Registry};
 use crate::http::audience::Audience;
 use crate::protocol::Protocol;
 use crate::server::mount::GroupMount;
@@ -57,15 +57,6 @@ async fn run(args: &Serve, registry: &Registry, config: Config) -> Result<(), Fa
         }
     }
     Ok(())
-}
-
-/// The configuration in a file, or the built-in one.
-pub(super) fn load(file: Option<&Path>, registry: &Registry) -> Result<Config, Failure> {
-    let loaded = match file {
-        Some(file) => Config::load(file, registry),
-        None => Config::parse("built-in configuration", DEFAULT, registry),
-    };
-    loaded.map_err(|errors| Failure(errors.for_terminal()))
 }
 
 fn workers(config: &Config) -> Result<Workers, Failure> {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Failure, say, serve};
+use super::load::load;
+use super::{Failure, say};
 use crate::config::{Config, Registry};
 use crate::http::routes::RestRoute;
 use crate::protocol::xmlrpc::signature;
@@ -10,7 +11,7 @@ use crate::server::mount::{GroupMount, PageMount};
 
 /// Says that a file is sound and what it amounts to, or all that is wrong with it.
 pub(super) fn check(file: &Path, registry: &Registry) -> Result<(), Failure> {
-    let config = serve::load(Some(file), registry)?;
+    let config = load(Some(file), registry)?;
     let groups = config.groups.len();
     say(format_args!("{} is sound: {groups} group{}", file.display(), if groups == 1 { "" } else { "s" }));
     let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
@@ -26,7 +27,7 @@ pub(super) fn check(file: &Path, registry: &Registry) -> Result<(), Failure> {
 
 /// Lists the paths of a configuration with what can be called there.
 pub(super) fn routes(file: Option<&Path>, registry: &Registry) -> Result<(), Failure> {
-    let config = serve::load(file, registry)?;
+    let config = load(file, registry)?;
     for group in &config.groups {
         say(heading(group));
         let interface = group.service.interface();

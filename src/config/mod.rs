@@ -21,6 +21,7 @@ mod problem;
 mod reference;
 mod registry;
 mod resolve;
+mod resolved;
 mod routes;
 mod schema;
 mod syntax;

@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::problem::Problem;
-use super::resolve::ResolvedGroup;
-use crate::model::interface::Interface;
-use crate::model::text::{abridge, nearest};
+use super::resolved::{ResolvedGroup, no_group, no_method};
+use crate::model::text::abridge;
 use crate::model::units::Period;
 use crate::protocol::page::{PageStyle, PageTemplate, TemplatePage};
 use crate::server::mount::PageMount;
@@ -113,26 +112,6 @@ fn called(
     }
     let limits = crate::codec::Limits { depth: group.limits.depth, elements: group.limits.elements };
     Some((service, limits))
-}
-
-/// There is no such group.
-pub(super) fn no_group(name: &Spanned<String>, groups: &[ResolvedGroup]) -> Problem {
-    let problem = Problem::at(name.span(), format!("there is no group `{}`", abridge(name.get_ref())));
-    match nearest(name.get_ref(), groups.iter().map(|other| other.path.get_ref().as_str())) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem,
-    }
-}
-
-/// A group has no such method.
-pub(super) fn no_method(interface: &Interface, method: &Spanned<String>, group: &Spanned<String>) -> Problem {
-    let (name, path) = (abridge(method.get_ref()), abridge(group.get_ref()));
-    let problem = Problem::at(method.span(), format!("the group `{path}` has no method `{name}`"));
-    let names = || interface.methods.iter().map(|method| method.name.as_str());
-    match nearest(method.get_ref(), names()) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem.hint(format!("it has `{}`", names().take(12).collect::<Vec<_>>().join("`, `"))),
-    }
 }
 
 fn template(file: &PageFile, folder: &Path, problems: &mut Vec<Problem>) -> Option<PageTemplate> {

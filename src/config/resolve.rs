@@ -10,13 +10,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 
 use super::aggregate;
-use super::aggregate::AggregateFile;
 use super::check::Check;
 use super::file::{File, GroupFile};
 use super::page;
 use super::page::PageFile;
 use super::problem::Problem;
 use super::registry::OPTIONS;
+use super::resolved::{Backend, ResolvedGroup};
 use super::routes;
 use super::routes::Routes;
 use super::schema;
@@ -24,17 +24,13 @@ use super::schema::Node;
 use super::syntax::Distinct;
 use super::upstream;
 use super::{Config, Registry};
-use crate::model::interface::Interface;
 use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
 use crate::model::units::Size;
-use crate::protocol::set::ProtocolSet;
 use crate::server::group_router::{GroupRouter, MountError};
-use crate::server::mount::{GroupMount, PageMount};
-use crate::server::request_body;
+use crate::server::mount::PageMount;
+use crate::server::request_body::reserved_bytes;
 use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, Settings};
-use crate::service::RpcService;
-use crate::upstream::Upstream;
 
 /// The configuration that a text means, or all that is wrong with it.
 ///
@@ -159,33 +155,6 @@ struct ParsedGroup<'t> {
     options: Option<Spanned<DeValue<'t>>>,
     /// Which of the keys it has that say what answers.
     answering: Option<&'static str>,
-}
-
-/// A group whose keys have been resolved; the backend of an aggregate is made after all others.
-pub(super) struct ResolvedGroup {
-    pub(super) path: Spanned<String>,
-    aliases: Vec<String>,
-    kind: String,
-    pub(super) limits: GroupLimits,
-    protocols: ProtocolSet,
-    pub(super) backend: Backend,
-}
-
-/// What answers the calls of a group.
-pub(super) enum Backend {
-    /// A service of this process, within the limits of its group.
-    Service(Arc<dyn RpcService>),
-    /// An upstream, which has not described itself yet.
-    Upstream {
-        /// The upstream itself, to be discovered.
-        upstream: Upstream,
-        /// The same upstream within the limits of its group. Aggregates and pages share it, so they share its permits.
-        service: Arc<dyn RpcService>,
-    },
-    /// Calls to other groups, whose backends have to be made first.
-    Aggregate(Box<AggregateFile>),
-    /// Nothing: the problems that were found say why.
-    Broken,
 }
 
 /// Reads the groups one by one, in the order of the file, with the defaults that they inherit from `root`.
@@ -325,47 +294,6 @@ impl ParsedGroup<'_> {
     }
 }
 
-impl ResolvedGroup {
-    /// Whether the group is reached at a path.
-    pub(super) fn is_at(&self, path: &str) -> bool {
-        self.path.get_ref() == path || self.aliases.iter().any(|alias| alias == path)
-    }
-
-    /// The service within the limits of the group; `None` if it could not be made, or not yet.
-    pub(super) fn service(&self) -> Option<Arc<dyn RpcService>> {
-        match &self.backend {
-            Backend::Service(service) | Backend::Upstream { service, .. } => Some(service.clone()),
-            Backend::Aggregate(_) | Backend::Broken => None,
-        }
-    }
-
-    /// What may be called, if that is known.
-    fn interface(&self) -> Option<Arc<Interface>> {
-        match &self.backend {
-            Backend::Service(service) => Some(service.interface()),
-            _ => None,
-        }
-    }
-
-    /// The group, if nothing is wrong with what answers.
-    fn mount(self) -> Option<GroupMount> {
-        let ResolvedGroup { path, aliases, kind, limits, protocols, backend } = self;
-        let (service, upstream) = match backend {
-            Backend::Service(service) => (service, None),
-            Backend::Upstream { upstream, service } => (service, Some(upstream)),
-            Backend::Aggregate(_) | Backend::Broken => return None,
-        };
-        Some(GroupMount { path: path.into_inner(), aliases, kind, limits, protocols, service, upstream })
-    }
-}
-
-impl Backend {
-    fn upstream(upstream: Upstream, limits: &GroupLimits) -> Backend {
-        let service = limits.limit(Arc::new(upstream.clone()));
-        Backend::Upstream { upstream, service }
-    }
-}
-
 fn no_service(path: &Spanned<String>) -> Problem {
     Problem::at(path.span(), format!("the group `{}` has no service", abridge(path.get_ref())))
         .hint("such as `service = \"wheel\"`")
@@ -373,11 +301,12 @@ fn no_service(path: &Spanned<String>) -> Problem {
 
 /// A body that counts more than all bodies together may would be refused whenever it came.
 fn too_large(body: &Range<usize>, limits: &GroupLimits, settings: &Settings) -> Option<Problem> {
-    let counted = Size(request_body::counted(limits.body));
-    let (limit, memory) = (Size(limits.body), Size(settings.memory));
-    (counted > memory).then(|| {
+    let reserved = Size(reserved_bytes(limits.body));
+    let limit = Size(limits.body);
+    let memory = Size(settings.memory);
+    (reserved > memory).then(|| {
         let message =
-            format!("a body of {limit} could never be read: it counts {counted}, and `server.memory` is {memory}");
+            format!("a body of {limit} could never be read: it counts {reserved}, and `server.memory` is {memory}");
         Problem::at(body.clone(), message).hint("give `limits.body` less or `server.memory` more")
     })
 }

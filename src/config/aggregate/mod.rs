@@ -1,6 +1,6 @@
 //! Aggregates: from calls as they are written to services that make them, once all that they call is there.
 
-mod file;
+pub(super) mod file;
 mod literal;
 mod method;
 
@@ -8,15 +8,12 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-pub(super) use file::AggregateFile;
-
-use super::page::no_group;
 use super::problem::Problem;
-use super::resolve::{Backend, ResolvedGroup};
+use super::resolved::{Backend, ResolvedGroup, no_group};
 use crate::model::text::abridge;
 use crate::service::RpcService;
 use crate::service::aggregate::Aggregate;
-use file::MethodFile;
+use file::{AggregateFile, MethodFile};
 use method::{Inherited, composed};
 
 /// Makes the services of all aggregates, each after those that it calls.
