@@ -14,7 +14,7 @@ use crate::server::settings::GroupLimits;
 use crate::service::RpcService;
 use crate::upstream::Upstream;
 
-/// A group whose keys have been resolved; the backend of an aggregate is made after all others.
+/// A group whose keys are resolved. The backend of an aggregate is made after all others.
 pub(super) struct ResolvedGroup {
     pub(super) path: Spanned<String>,
     pub(super) aliases: Vec<String>,
@@ -24,7 +24,7 @@ pub(super) struct ResolvedGroup {
     pub(super) backend: Backend,
 }
 
-/// What answers the calls of a group.
+/// What serves the calls of a group.
 pub(super) enum Backend {
     /// A service of this process, within the limits of its group.
     Service(Arc<dyn RpcService>),
@@ -37,7 +37,7 @@ pub(super) enum Backend {
     },
     /// Calls to other groups, whose backends have to be made first.
     Aggregate(Box<AggregateFile>),
-    /// Nothing: the problems that were found say why.
+    /// Nothing, because of problems that have been reported.
     Broken,
 }
 
@@ -47,7 +47,7 @@ impl ResolvedGroup {
         self.path.get_ref() == path || self.aliases.iter().any(|alias| alias == path)
     }
 
-    /// The service within the limits of the group; `None` if it could not be made, or not yet.
+    /// The service within the limits of the group; `None` if it is broken or not made yet.
     pub(super) fn service(&self) -> Option<Arc<dyn RpcService>> {
         match &self.backend {
             Backend::Service(service) | Backend::Upstream { service, .. } => Some(service.clone()),
@@ -55,7 +55,7 @@ impl ResolvedGroup {
         }
     }
 
-    /// What may be called, if that is known.
+    /// The interface of the group, if it is known before the server runs.
     pub(super) fn interface(&self) -> Option<Arc<Interface>> {
         match &self.backend {
             Backend::Service(service) => Some(service.interface()),
@@ -63,8 +63,8 @@ impl ResolvedGroup {
         }
     }
 
-    /// The group, if nothing is wrong with what answers.
-    pub(super) fn mount(self) -> Option<GroupMount> {
+    /// The mount of the group; `None` if its backend is broken.
+    pub(super) fn into_mount(self) -> Option<GroupMount> {
         let ResolvedGroup { path, aliases, kind, limits, protocols, backend } = self;
         let (service, upstream) = match backend {
             Backend::Service(service) => (service, None),
@@ -82,7 +82,7 @@ impl Backend {
     }
 }
 
-/// There is no such group.
+/// The problem that there is no group of this name.
 pub(super) fn no_group(name: &Spanned<String>, groups: &[ResolvedGroup]) -> Problem {
     let problem = Problem::at(name.span(), format!("there is no group `{}`", abridge(name.get_ref())));
     match nearest(name.get_ref(), groups.iter().map(|other| other.path.get_ref().as_str())) {
@@ -91,7 +91,7 @@ pub(super) fn no_group(name: &Spanned<String>, groups: &[ResolvedGroup]) -> Prob
     }
 }
 
-/// A group has no such method.
+/// The problem that a group has no method of this name.
 pub(super) fn no_method(interface: &Interface, method: &Spanned<String>, group: &Spanned<String>) -> Problem {
     let (name, path) = (abridge(method.get_ref()), abridge(group.get_ref()));
     let problem = Problem::at(method.span(), format!("the group `{path}` has no method `{name}`"));
