@@ -20,7 +20,7 @@ use super::resolved::{Backend, ResolvedGroup};
 use super::routes;
 use super::routes::Routes;
 use super::schema;
-use super::schema::Node;
+use super::schema::SchemaNode;
 use super::syntax::Distinct;
 use super::upstream;
 use super::{Config, Registry};
@@ -38,8 +38,8 @@ use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, Settin
 pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<Config, Vec<Problem>> {
     let distinct = Distinct::read(text);
     let (mut root, mut problems) = distinct.table()?;
-    let schema = schema::of::<File>();
-    let node = Node::root(&schema);
+    let schema = schema::root_schema::<File>();
+    let node = SchemaNode::root(&schema);
     if !has_groups(&root) {
         problems.push(no_groups());
     }
@@ -164,11 +164,11 @@ struct ParsedGroup<'t> {
 /// Reads the groups one by one, in the order of the file, with the defaults that they inherit from `root`.
 fn read_groups<'t>(
     groups: &mut Spanned<DeValue<'t>>,
-    node: Node<'_>,
+    node: SchemaNode<'_>,
     root: &DeTable<'t>,
     problems: &mut Vec<Problem>,
 ) -> Vec<ParsedGroup<'t>> {
-    let mut check = Check::at([Key::from(GROUP)]);
+    let mut check = Check::starting_at([Key::from(GROUP)]);
     let (DeValue::Table(table), Some(node)) = (groups.get_mut(), node.others()) else {
         check.value(groups, node);
         problems.extend(check.problems);
@@ -186,7 +186,7 @@ fn read_groups<'t>(
 fn read_group<'t>(
     path: Spanned<String>,
     mut group: Spanned<DeValue<'t>>,
-    node: Node<'_>,
+    node: SchemaNode<'_>,
     root: &DeTable<'t>,
     problems: &mut Vec<Problem>,
 ) -> Option<ParsedGroup<'t>> {
@@ -205,7 +205,7 @@ fn read_group<'t>(
     if let DeValue::Table(table) = group.get_mut() {
         routes::check(table, node, &path_of_keys, problems);
     }
-    let mut check = Check::at(path_of_keys);
+    let mut check = Check::starting_at(path_of_keys);
     let sound = check.value(&mut group, node);
     problems.extend(check.problems);
     if !sound {
@@ -327,7 +327,7 @@ fn mount_path(mounted: &mut GroupRouter<Range<usize>>, path: &Spanned<String>, o
         Ok(()) => None,
         Err(MountError::Taken) => {
             let first = mounted.find(text).ok().flatten().map_or(path.span(), |(first, _)| first.clone());
-            Some(Problem::taken(text, path.span(), first))
+            Some(Problem::duplicate_path(text, path.span(), first))
         }
         Err(error) => {
             let name = if text.is_empty() { "an empty text".to_owned() } else { format!("`{}`", abridge(text)) };
