@@ -1,4 +1,4 @@
-//! The configuration that the commands work with.
+//! Loads the configuration that a command uses.
 
 use std::path::Path;
 
