@@ -1,4 +1,4 @@
-//! `croupier describe`: what a server says that it offers.
+//! `croupier describe`: lists the methods of an XML-RPC server.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use crate::model::value::Value;
 
 /// Prints the methods of a server with their signatures and help.
 pub(super) fn describe(url: &str, timeout: Duration) -> Result<(), Failure> {
-    let proxy = call::proxy(url, timeout)?;
+    let client = call::client(url, timeout)?;
     Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let names: Vec<String> = proxy.call("system.listMethods", ()).await?;
+        let names: Vec<String> = client.call("system.listMethods", ()).await?;
         for name in &names {
-            let signatures = proxy.call("system.methodSignature", (name,)).await.unwrap_or(Value::Nil);
-            for line in lines(name, &signatures) {
+            let signatures = client.call("system.methodSignature", (name,)).await.unwrap_or(Value::Nil);
+            for line in signature_lines(name, &signatures) {
                 say(line);
             }
-            let help = help(&proxy, name).await;
+            let help = help(&client, name).await;
             for line in help.lines().map(str::trim).filter(|line| !line.is_empty()) {
                 say(format_args!("    {line}"));
             }
@@ -27,16 +27,16 @@ pub(super) fn describe(url: &str, timeout: Duration) -> Result<(), Failure> {
     })
 }
 
-/// The help of a method; a server that has none is no failure.
-async fn help(proxy: &Client, name: &str) -> String {
-    match proxy.call("system.methodHelp", (name,)).await {
+/// The help of a method; empty if the server has none.
+async fn help(client: &Client, name: &str) -> String {
+    match client.call("system.methodHelp", (name,)).await {
         Ok(Value::Text(help)) => help,
         _ => String::new(),
     }
 }
 
-/// One line a signature. Servers answer an array of arrays, one flat array, or a word that says they cannot tell.
-fn lines(name: &str, signatures: &Value) -> Vec<String> {
+/// One line per signature. Servers return an array of arrays, one flat array, or a text if they have no signatures.
+fn signature_lines(name: &str, signatures: &Value) -> Vec<String> {
     let Value::Array(signatures) = signatures else { return vec![format!("{name}(?)")] };
     let nested = signatures.iter().filter_map(|signature| match signature {
         Value::Array(words) => Some(line(name, words)),
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     fn shown(signatures: &str) -> Vec<String> {
-        lines("f", &serde_json::from_str(signatures).unwrap())
+        signature_lines("f", &serde_json::from_str(signatures).unwrap())
     }
 
     #[test]

@@ -1,9 +1,16 @@
-//! What a person types: `croupier serve`, `check`, `routes`, `call`, `describe`, `add`, `completions`.
+//! The command line: `croupier serve`, `check`, `routes`, `call`, `describe`, `add`, `completions`.
+//!
+//! [`run`] parses the arguments (`args`) and runs one command, each in its own file. A command returns a `Failure` with the
+//! message for standard error. `serve` is the only command that runs for long: it builds a
+//! [`Runtime`](crate::server::runtime::Runtime) from the configuration, maps SIGINT and SIGTERM to the end of the server
+//! (`signals`), and SIGHUP to a reload of the runtime (`reload`). All of it can be done without this module by a program
+//! that uses the library.
 
 mod add;
 mod args;
 mod call;
 mod describe;
+mod load;
 mod logging;
 mod reload;
 mod serve;
@@ -17,12 +24,12 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::Registry;
-use args::{Args, Command};
+use args::{CliArgs, Command};
 
-/// Runs the program with the services of a registry, and says how it ended: 0 for success, 1 for a failure that was
-/// told on standard error, 2 for a command line that cannot be understood.
+/// Runs the program with the services of a registry. The exit code is 0 for success, 1 for a failure that was written to
+/// standard error, and 2 for an invalid command line.
 ///
-/// A program with services of its own is this and no more:
+/// A program with its own services:
 ///
 /// ```no_run
 /// use croupier::config::Registry;
@@ -37,8 +44,8 @@ use args::{Args, Command};
 /// }
 /// ```
 pub fn run(registry: Registry) -> ExitCode {
-    let args = Args::parse();
-    let done = match args.command.unwrap_or(Command::Serve(args.serve)) {
+    let args = CliArgs::parse();
+    let result = match args.command.unwrap_or(Command::Serve(args.serve)) {
         Command::Serve(serve) => serve::serve(&serve, &registry),
         Command::Check { file } => table::check(&file, &registry),
         Command::Routes { config } => table::routes(config.as_deref(), &registry),
@@ -50,7 +57,7 @@ pub fn run(registry: Registry) -> ExitCode {
             Ok(())
         }
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(message)) => {
             eprintln!("{}", message.trim_end());
@@ -59,14 +66,14 @@ pub fn run(registry: Registry) -> ExitCode {
     }
 }
 
-/// Prints a completion script, made in memory first: the generator panics at a reader that has gone away.
+/// Prints a completion script. It is generated in memory first, because the generator panics if its output is closed.
 fn completions(shell: clap_complete::Shell) {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "croupier", &mut script);
+    clap_complete::generate(shell, &mut CliArgs::command(), "croupier", &mut script);
     let _ = std::io::stdout().write_all(&script);
 }
 
-/// Why a command failed, as it is told to the person who gave it.
+/// Why a command failed: the message for standard error.
 struct Failure(String);
 
 impl<E: Display> From<E> for Failure {
@@ -75,7 +82,7 @@ impl<E: Display> From<E> for Failure {
     }
 }
 
-/// Writes a line to standard output; a reader that has gone away, as `head` does, is no failure.
+/// Writes a line to standard output. A closed output, as behind `head`, is not an error.
 fn say(line: impl Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

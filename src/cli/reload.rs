@@ -3,19 +3,20 @@
 use std::future::pending;
 use std::io::{IsTerminal as _, Write as _};
 
-use super::args::Serve;
-use super::serve::load;
+use super::args::ServeArgs;
+use super::load::load;
 use super::signals::Hangup;
 use super::{Failure, say};
 use crate::config::{Config, Registry};
 use crate::server::runtime::Runtime;
 
-/// Reloads the runtime at each hangup. An invalid configuration is reported on standard error, and changes nothing.
+/// Reloads the runtime at each SIGHUP. The errors of an invalid configuration are written to standard error, and nothing
+/// changes.
 ///
-/// Returns if the hangup means that the terminal in which the server was started has been closed.
-pub(super) async fn at_each(
+/// Returns if the SIGHUP means that the terminal in which the server was started has been closed.
+pub(super) async fn reload_at_hangup(
     mut hangup: Hangup,
-    args: &Serve,
+    args: &ServeArgs,
     registry: &Registry,
     started: Config,
     mut runtime: Runtime,
@@ -28,14 +29,14 @@ pub(super) async fn at_each(
         }
         if let Err(Failure(message)) = reload(args, registry, &started, &mut runtime).await {
             let _ = writeln!(std::io::stderr(), "{}", message.trim_end());
-            say("croupier: the configuration stays as it was");
+            say("croupier: the configuration is unchanged");
         }
     }
-    // No hangup can come any more. The runtime has to live as long as the server runs.
+    // No further SIGHUP can be received. The runtime has to live as long as the server runs.
     pending().await
 }
 
-async fn reload(args: &Serve, registry: &Registry, started: &Config, runtime: &mut Runtime) -> Result<(), Failure> {
+async fn reload(args: &ServeArgs, registry: &Registry, started: &Config, runtime: &mut Runtime) -> Result<(), Failure> {
     let config = load(args.config.as_deref(), registry)?;
     runtime.reload(config.mounts()).await?;
     let count = config.groups.len();

@@ -1,15 +1,15 @@
-//! `croupier serve`: from a configuration to a running server and its orderly end.
+//! `croupier serve`: runs a server from a configuration, and stops it gracefully.
 
 use std::num::NonZero;
-use std::path::Path;
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 
-use super::args::Serve;
+use super::args::ServeArgs;
+use super::load::load;
 use super::signals::{self, Hangup};
 use super::{Failure, logging, reload, say};
-use crate::config::{Config, DEFAULT, Registry};
+use crate::config::{Config, Registry};
 use crate::http::audience::Audience;
 use crate::protocol::Protocol;
 use crate::server::mount::GroupMount;
@@ -18,19 +18,19 @@ use crate::server::runtime::Runtime;
 use crate::server::settings::{ListenAddress, ListenerConfig};
 use crate::server::{AccessLog, Listener, Server, Workers};
 
-/// Serves until a signal to stop.
-pub(super) fn serve(args: &Serve, registry: &Registry) -> Result<(), Failure> {
+/// Serves until a signal to stop is received.
+pub(super) fn serve(args: &ServeArgs, registry: &Registry) -> Result<(), Failure> {
     let config = load(args.config.as_deref(), registry)?;
     logging::start(&config.log);
-    // This thread accepts connections, keeps the deadlines and receives signals; its blocking pool reads large bodies.
-    // The workers do the rest.
+    // This thread accepts connections, checks timeouts and receives signals; its blocking pool parses large bodies. The
+    // workers serve the connections.
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(run(args, registry, config))
 }
 
-async fn run(args: &Serve, registry: &Registry, config: Config) -> Result<(), Failure> {
+async fn run(args: &ServeArgs, registry: &Registry, config: Config) -> Result<(), Failure> {
     let hangup = Hangup::register()?;
-    let stop = signals::stop(|| say("croupier: finishing what runs; once more to end at once"))?;
+    let stop = signals::stop(|| say("croupier: finishing the running requests; a second signal ends them at once"))?;
     let from_arguments: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
     let listeners = bind(if from_arguments.is_empty() { &config.listen } else { &from_arguments }).await?;
     let log = if config.log.access { Some(AccessLog::start()?) } else { None };
@@ -38,8 +38,8 @@ async fn run(args: &Serve, registry: &Registry, config: Config) -> Result<(), Fa
     let body_reader = BodyReader { memory, deadline: config.settings.timeouts.body };
     let runtime = Runtime::start(config.mounts(), body_reader).await?;
     let server = Server::new(runtime.gateway(), config.settings, log.clone()).on(workers(&config)?);
-    greet(&config, &listeners);
-    let reloading = reload::at_each(hangup, args, registry, config, runtime);
+    print_summary(&config, &listeners);
+    let reloading = reload::reload_at_hangup(hangup, args, registry, config, runtime);
     let stop = async {
         tokio::select! {
             () = stop => {}
@@ -59,34 +59,25 @@ async fn run(args: &Serve, registry: &Registry, config: Config) -> Result<(), Fa
     Ok(())
 }
 
-/// The configuration in a file, or the built-in one.
-pub(super) fn load(file: Option<&Path>, registry: &Registry) -> Result<Config, Failure> {
-    let loaded = match file {
-        Some(file) => Config::load(file, registry),
-        None => Config::parse("built-in configuration", DEFAULT, registry),
-    };
-    loaded.map_err(|errors| Failure(errors.for_terminal()))
-}
-
 fn workers(config: &Config) -> Result<Workers, Failure> {
     let processors = || thread::available_parallelism().map_or(1, NonZero::get);
     Ok(Workers::start(config.workers.unwrap_or_else(processors))?)
 }
 
-async fn bind(entrances: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
-    let mut listeners = Vec::with_capacity(entrances.len());
-    for ListenerConfig { listen, serves } in entrances {
+async fn bind(configs: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
+    let mut listeners = Vec::with_capacity(configs.len());
+    for ListenerConfig { listen, serves } in configs {
         listeners.push(Listener::bind(listen).await?.serves(*serves));
     }
     Ok(listeners)
 }
 
-/// What a newcomer wants to know: where it listens, what is there, and a command to try.
-fn greet(config: &Config, listeners: &[Listener]) {
-    let entrances: Vec<ListenerConfig> = listeners.iter().map(Listener::config).collect();
-    for entrance in &entrances {
-        let scheme = if matches!(entrance.listen, ListenAddress::Tcp(_)) { "http://" } else { "" };
-        say(format_args!("croupier {} listens on {scheme}{entrance}", env!("CARGO_PKG_VERSION")));
+/// Prints the addresses, the groups and pages, and a command to try.
+fn print_summary(config: &Config, listeners: &[Listener]) {
+    let addresses: Vec<ListenerConfig> = listeners.iter().map(Listener::config).collect();
+    for address in &addresses {
+        let scheme = if matches!(address.listen, ListenAddress::Tcp(_)) { "http://" } else { "" };
+        say(format_args!("croupier {} listens on {scheme}{address}", env!("CARGO_PKG_VERSION")));
     }
     let paths = config.groups.iter().map(|group| &group.path).chain(config.pages.iter().map(|page| &page.path));
     let widest = paths.map(String::len).max().unwrap_or_default();
@@ -98,17 +89,17 @@ fn greet(config: &Config, listeners: &[Listener]) {
     for page in &config.pages {
         say(format_args!("  {:widest$}  {}, a page", page.path, page.page.title));
     }
-    let reached = |not: Audience| {
-        entrances.iter().find_map(|entrance| match &entrance.listen {
-            ListenAddress::Tcp(address) if entrance.serves != Some(not) => Some(*address),
+    let tcp_address_not_only_for = |audience: Audience| {
+        addresses.iter().find_map(|config| match &config.listen {
+            ListenAddress::Tcp(address) if config.serves != Some(audience) => Some(*address),
             _ => None,
         })
     };
-    if let (Some(address), Some(group)) = (reached(Audience::Pages), config.groups.first()) {
+    if let (Some(address), Some(group)) = (tcp_address_not_only_for(Audience::Pages), config.groups.first()) {
         say("Try it from another terminal:");
-        say(format_args!("  {}", invitation(group, &format!("http://{address}{}", group.path))));
+        say(format_args!("  {}", example_command(group, &format!("http://{address}{}", group.path))));
     }
-    if let Some(address) = reached(Audience::Api) {
+    if let Some(address) = tcp_address_not_only_for(Audience::Api) {
         let mut pages =
             config.groups.iter().filter(|group| group.protocols.has(Protocol::Page)).map(|group| &group.path);
         match (pages.next(), pages.next()) {
@@ -119,8 +110,8 @@ fn greet(config: &Config, listeners: &[Listener]) {
     }
 }
 
-/// A command that calls a group: over REST where that is enough, since it is the shortest.
-fn invitation(group: &GroupMount, url: &str) -> String {
+/// A command that calls a group, over REST if possible, because that is the shortest.
+fn example_command(group: &GroupMount, url: &str) -> String {
     let methods = &group.service.interface().methods;
     match methods.iter().find(|method| method.safe && method.required() == 0) {
         Some(method) if group.protocols.has(Protocol::Rest) => format!("curl {url}/{}", method.name),

@@ -1,18 +1,22 @@
-//! `croupier check` and `croupier routes`: what a configuration amounts to.
+//! `croupier check` and `croupier routes`: list the contents of a configuration.
 
 use std::path::Path;
 
-use super::{Failure, say, serve};
+use super::load::load;
+use super::{Failure, say};
 use crate::config::{Config, Registry};
 use crate::http::routes::RestRoute;
 use crate::protocol::xmlrpc::signature;
 use crate::server::mount::{GroupMount, PageMount};
 
-/// Says that a file is sound and what it amounts to, or all that is wrong with it.
+/// Lists the groups and pages of a configuration file.
+///
+/// # Errors
+/// All problems of the file.
 pub(super) fn check(file: &Path, registry: &Registry) -> Result<(), Failure> {
-    let config = serve::load(Some(file), registry)?;
+    let config = load(Some(file), registry)?;
     let groups = config.groups.len();
-    say(format_args!("{} is sound: {groups} group{}", file.display(), if groups == 1 { "" } else { "s" }));
+    say(format_args!("{} is valid: {groups} group{}", file.display(), if groups == 1 { "" } else { "s" }));
     let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
     say(format_args!("listens on {}", listen.join(", ")));
     say("");
@@ -24,28 +28,28 @@ pub(super) fn check(file: &Path, registry: &Registry) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Lists the paths of a configuration with what can be called there.
+/// Lists the paths of a configuration with the methods and routes at each.
 pub(super) fn routes(file: Option<&Path>, registry: &Registry) -> Result<(), Failure> {
-    let config = serve::load(file, registry)?;
+    let config = load(file, registry)?;
     for group in &config.groups {
         say(heading(group));
         let interface = group.service.interface();
         for method in &interface.methods {
             say(format_args!("    {}", signature::line(&interface, method)));
             for route in group.protocols.table().routes().iter().filter(|route| route.method() == method.name) {
-                say(format_args!("        {}", line(group, route)));
+                say(format_args!("        {}", route_line(group, route)));
             }
         }
-        // Nobody is asked here what the server offers, so its routes stand alone.
+        // The upstream is not asked for its methods here, so its routes are listed by themselves.
         for route in group.protocols.table().routes().iter().filter(|_| group.upstream.is_some()) {
-            say(format_args!("    {}  {}", line(group, route), route.method()));
+            say(format_args!("    {}  {}", route_line(group, route), route.method()));
         }
     }
     config.pages.iter().for_each(page);
     Ok(())
 }
 
-fn line(group: &GroupMount, route: &RestRoute) -> String {
+fn route_line(group: &GroupMount, route: &RestRoute) -> String {
     let (verb, path) = (route.template().verb(), route.template().path());
     format!("{verb} {}{path}", group.path.trim_end_matches('/'))
 }
@@ -60,8 +64,8 @@ fn heading(group: &GroupMount) -> String {
 }
 
 fn table(config: &Config) {
-    let width = |of: fn(&GroupMount) -> usize, title: &str| {
-        config.groups.iter().map(of).max().unwrap_or_default().max(title.len())
+    let width = |length: fn(&GroupMount) -> usize, title: &str| {
+        config.groups.iter().map(length).max().unwrap_or_default().max(title.len())
     };
     let path = width(|group| group.path.len(), "path");
     let kind = width(|group| group.kind.len(), "service");
@@ -82,7 +86,7 @@ fn table(config: &Config) {
     }
 }
 
-/// How many methods a group has; of a server elsewhere that is not known here.
+/// How many methods a group has; `-` for an upstream, whose methods are not known here.
 fn methods(group: &GroupMount) -> String {
     match group.upstream {
         Some(_) => "-".to_owned(),

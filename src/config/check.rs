@@ -1,4 +1,4 @@
-//! One walk over a table beside its schema, which finds all that is wrong and takes it out.
+//! Checks a parsed table against its schema: reports every problem, and removes what is wrong.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
 use super::problem::Problem;
-use super::schema::Node;
+use super::schema::SchemaNode;
 use super::wording;
 use crate::http::public_url::{BASE_URL, BaseUrl, NETWORK, TrustedProxy};
 use crate::model::option_error::Key;
@@ -15,34 +15,36 @@ use crate::model::text::{abridge, nearest};
 use crate::model::units::{PERIOD, Period, SIZE, Size};
 use crate::server::settings::{ADDRESS, ListenAddress};
 
-/// A walk: where it is, and what it has found.
+/// A check in progress: the path of the current value, and the problems found.
 ///
-/// What it finds wrong it takes out, so that what is left can be read and looked at further.
+/// Values with problems are removed, so that the rest can be read and checked further.
 #[derive(Debug, Default)]
 pub(super) struct Check {
     path: Vec<Key>,
-    /// What is wrong.
+    /// The problems found.
     pub(super) problems: Vec<Problem>,
 }
 
 impl Check {
-    /// A walk that begins at a value within the file.
-    pub(super) fn at(path: impl IntoIterator<Item = Key>) -> Check {
+    /// A check that begins at a value inside the file.
+    pub(super) fn starting_at(path: impl IntoIterator<Item = Key>) -> Check {
         Check { path: path.into_iter().collect(), problems: Vec::new() }
     }
 
-    /// Whether a value, without what was taken out of it, can be read as what its schema describes.
-    pub(super) fn value(&mut self, value: &mut Spanned<DeValue<'_>>, node: Node<'_>) -> bool {
+    /// Checks a value. Returns whether what is left of it can be read by the type of its schema.
+    pub(super) fn value(&mut self, value: &mut Spanned<DeValue<'_>>, node: SchemaNode<'_>) -> bool {
         if node.is_any() {
             return true;
         }
         let span = value.span();
-        if let Some(wanted) = node.types().filter(|wanted| !wanted.iter().any(|name| fits(name, value.get_ref()))) {
-            let hint = wording::type_hint(&wanted, node, value.get_ref());
+        if let Some(expected) =
+            node.types().filter(|expected| !expected.iter().any(|name| has_type(name, value.get_ref())))
+        {
+            let hint = wording::type_hint(&expected, node, value.get_ref());
             let message = format!(
                 "{} should be {}, not {}",
-                self.here(),
-                wording::wanted(&wanted, node),
+                self.current(),
+                wording::expected(&expected, node),
                 wording::type_of(value.get_ref())
             );
             return self.wrong(span, message, hint);
@@ -63,12 +65,12 @@ impl Check {
         }
     }
 
-    /// Whether a table, without what was taken out of it, can be read. `span` is where the table begins.
-    pub(super) fn table(&mut self, table: &mut DeTable<'_>, span: Range<usize>, node: Node<'_>) -> bool {
+    /// Checks a table, which begins at `span`. Returns whether what is left of it can be read.
+    pub(super) fn table(&mut self, table: &mut DeTable<'_>, span: Range<usize>, node: SchemaNode<'_>) -> bool {
         let required = node.required();
         let mut missing = required.clone();
         missing.retain(|key| !table.contains_key(*key));
-        let mut sound = missing.is_empty();
+        let mut readable = missing.is_empty();
         for (key, mut value) in std::mem::take(table) {
             let name = key.get_ref().as_ref();
             let Some(inner) = node.property(name) else {
@@ -79,60 +81,61 @@ impl Check {
             self.path.push(Key::from(name));
             let kept = self.value(&mut value, inner);
             self.path.pop();
-            sound &= kept || !required.contains(&name);
+            readable &= kept || !required.contains(&name);
             if kept {
                 table.insert(key, value);
             }
         }
         for key in missing {
-            self.wrong(span.clone(), format!("`{key}` is missing{}", self.inside()), None);
+            self.wrong(span.clone(), format!("`{key}` is missing{}", self.in_table()), None);
         }
-        sound
+        readable
     }
 
-    /// Says that a key is unknown; answers the key that was meant, as far as can be guessed.
-    fn unknown<'s>(&mut self, key: &str, span: Range<usize>, node: Node<'s>) -> Option<&'s str> {
+    /// Reports an unknown key. Returns the known key that was probably meant.
+    fn unknown<'s>(&mut self, key: &str, span: Range<usize>, node: SchemaNode<'s>) -> Option<&'s str> {
         let known: Vec<&str> = node.properties().into_iter().map(|(key, _)| key).collect();
         let meant = nearest(key, known.iter().copied());
         let hint = meant.map_or_else(|| wording::known_keys(&known), |meant| Some(format!("did you mean `{meant}`?")));
-        self.wrong(span, format!("unknown key `{}`{}", abridge(key), self.inside()), hint);
+        self.wrong(span, format!("unknown key `{}`{}", abridge(key), self.in_table()), hint);
         meant
     }
 
-    fn array(&mut self, array: &mut DeArray<'_>, span: Range<usize>, node: Node<'_>) -> bool {
+    fn array(&mut self, array: &mut DeArray<'_>, span: Range<usize>, node: SchemaNode<'_>) -> bool {
         let (least, most) = (node.number("minItems").unwrap_or(0), node.number("maxItems").unwrap_or(i128::MAX));
         let length = i128::try_from(array.len()).unwrap_or(i128::MAX);
-        let mut sound = (least..=most).contains(&length);
+        let mut readable = (least..=most).contains(&length);
         if length < least {
-            self.wrong(span, format!("{} has {}, but needs at least {least}", self.here(), items(length)), None);
+            self.wrong(span, format!("{} has {}, but needs at least {least}", self.current(), items(length)), None);
         } else if length > most {
-            self.wrong(span, format!("{} has {}, but may have at most {most}", self.here(), items(length)), None);
+            self.wrong(span, format!("{} has {}, but may have at most {most}", self.current(), items(length)), None);
         }
         for (index, item) in array.iter_mut().enumerate() {
             if let Some(inner) = node.item(index) {
                 self.path.push(Key::Index(index));
-                sound &= self.value(item, inner);
+                readable &= self.value(item, inner);
                 self.path.pop();
             }
         }
-        sound
+        readable
     }
 
-    /// The alternative in which least is wrong is taken for what was meant.
-    fn alternative(&mut self, value: &mut Spanned<DeValue<'_>>, alternatives: Vec<Node<'_>>) -> bool {
-        let typed =
-            |node: &Node<'_>| node.types().is_none_or(|types| types.iter().any(|name| fits(name, value.get_ref())));
+    /// Checks a value against several schemas, and keeps the result with the fewest problems.
+    fn alternative(&mut self, value: &mut Spanned<DeValue<'_>>, alternatives: Vec<SchemaNode<'_>>) -> bool {
+        let typed = |node: &SchemaNode<'_>| {
+            node.types().is_none_or(|types| types.iter().any(|name| has_type(name, value.get_ref())))
+        };
         let candidates: Vec<_> = alternatives.into_iter().filter(typed).collect();
         let tries = candidates.into_iter().map(|node| {
             let mut tried = value.clone();
             let mut check = Check { path: self.path.clone(), problems: Vec::new() };
-            let sound = check.value(&mut tried, node);
-            (check.problems, tried, sound)
+            let readable = check.value(&mut tried, node);
+            (check.problems, tried, readable)
         });
-        let Some((problems, tried, sound)) = tries.min_by_key(|(problems, ..)| problems.len()) else { return true };
+        let Some((problems, tried, readable)) = tries.min_by_key(|(problems, ..)| problems.len()) else { return true };
         *value = tried;
         self.problems.extend(problems);
-        sound
+        readable
     }
 
     fn word(&mut self, word: &str, span: Range<usize>, words: &[&str]) -> bool {
@@ -143,12 +146,12 @@ impl Check {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("it is {}", wording::either(words)),
         };
-        self.wrong(span, format!("{} cannot be `{}`", self.here(), abridge(word)), Some(hint))
+        self.wrong(span, format!("{} cannot be `{}`", self.current(), abridge(word)), Some(hint))
     }
 
-    fn integer(&mut self, integer: &DeInteger<'_>, span: Range<usize>, node: Node<'_>) -> bool {
+    fn integer(&mut self, integer: &DeInteger<'_>, span: Range<usize>, node: SchemaNode<'_>) -> bool {
         let Ok(amount) = i128::from_str_radix(integer.as_str(), integer.radix()) else {
-            return self.wrong(span, format!("{} is beyond all bounds", self.here()), None);
+            return self.wrong(span, format!("{} is too large", self.current()), None);
         };
         match node.text("format") {
             Some(SIZE) => self.bounded(span, node, amount, &size(amount), size),
@@ -156,7 +159,7 @@ impl Check {
         }
     }
 
-    fn text(&mut self, text: &str, span: Range<usize>, node: Node<'_>) -> bool {
+    fn text(&mut self, text: &str, span: Range<usize>, node: SchemaNode<'_>) -> bool {
         match node.text("format") {
             Some(SIZE) => match text.parse::<Size>() {
                 Ok(Size(bytes)) => self.bounded(span, node, i128::try_from(bytes).unwrap_or(i128::MAX), text, size),
@@ -164,7 +167,7 @@ impl Check {
             },
             Some(PERIOD) => match text.parse::<Period>() {
                 Ok(Period(time)) => {
-                    // Part of a millisecond is more than none.
+                    // Part of a millisecond counts as a whole one, so that it is not 0.
                     let millis = i128::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i128::MAX);
                     self.bounded(span, node, millis, text, period)
                 }
@@ -176,7 +179,7 @@ impl Check {
             },
             Some(BASE_URL) => match text.parse::<BaseUrl>() {
                 Ok(_) => true,
-                Err(hint) => self.unreadable(text, span, "address of the web", &hint),
+                Err(hint) => self.unreadable(text, span, "http or https URL", &hint),
             },
             Some(NETWORK) => match text.parse::<TrustedProxy>() {
                 Ok(_) => true,
@@ -188,49 +191,49 @@ impl Check {
 
     fn unreadable(&mut self, text: &str, span: Range<usize>, kind: &str, hint: &impl Display) -> bool {
         let is = if text.is_empty() { "empty".to_owned() } else { format!("`{}`", abridge(text)) };
-        self.wrong(span, format!("{} is {is}, which is no {kind}", self.here()), Some(hint.to_string()))
+        self.wrong(span, format!("{} is {is}, which is not a valid {kind}", self.current()), Some(hint.to_string()))
     }
 
-    /// Whether an amount is within the bounds of its schema, and of its type.
+    /// Checks an amount against the bounds of its schema and of its type.
     fn bounded(
         &mut self,
         span: Range<usize>,
-        node: Node<'_>,
+        node: SchemaNode<'_>,
         amount: i128,
         written: &str,
         show: impl Fn(i128) -> String,
     ) -> bool {
         let (least, most) = (node.number("minimum"), node.number("maximum"));
-        let of_type = type_bounds(node.text("format").unwrap_or_default());
-        let low = least.unwrap_or(of_type.0);
-        let high = most.unwrap_or(of_type.1);
+        let type_bounds = integer_bounds(node.text("format").unwrap_or_default());
+        let low = least.unwrap_or(type_bounds.0);
+        let high = most.unwrap_or(type_bounds.1);
         let bounds = match (least, most) {
             _ if (low..=high).contains(&amount) => return true,
             (Some(least), Some(most)) => format!("from {} to {}", show(least), show(most)),
             _ if amount < low => format!("at least {}", show(low)),
             _ => format!("at most {}", show(high)),
         };
-        self.wrong(span, format!("{} is {}, but has to be {bounds}", self.here(), abridge(written)), None)
+        self.wrong(span, format!("{} is {}, but has to be {bounds}", self.current(), abridge(written)), None)
     }
 
-    /// Notes what is wrong; never sound.
+    /// Adds a problem. Returns `false`, because the value cannot be read.
     fn wrong(&mut self, span: Range<usize>, message: String, hint: Option<String>) -> bool {
         self.problems.push(Problem { hint, ..Problem::at(span, message) });
         false
     }
 
-    /// The name of the value at hand.
-    fn here(&self) -> String {
+    /// The name of the current value.
+    fn current(&self) -> String {
         format!("`{}`", wording::path(&self.path))
     }
 
-    /// In which table the walk is, to be put behind what is said; nothing at the top.
-    fn inside(&self) -> String {
-        if self.path.is_empty() { String::new() } else { format!(" in {}", self.here()) }
+    /// The words "in TABLE" for the end of a message; empty at the top level.
+    fn in_table(&self) -> String {
+        if self.path.is_empty() { String::new() } else { format!(" in {}", self.current()) }
     }
 }
 
-fn fits(name: &str, value: &DeValue<'_>) -> bool {
+fn has_type(name: &str, value: &DeValue<'_>) -> bool {
     match value {
         DeValue::String(_) => name == "string",
         DeValue::Integer(_) => name == "integer" || name == "number",
@@ -242,8 +245,8 @@ fn fits(name: &str, value: &DeValue<'_>) -> bool {
     }
 }
 
-/// What an integer type can hold, by the name that schemas have for it.
-fn type_bounds(format: &str) -> (i128, i128) {
+/// The bounds of an integer type, by its `format` in a schema.
+fn integer_bounds(format: &str) -> (i128, i128) {
     match format {
         "uint32" => (0, i128::from(u32::MAX)),
         "uint64" | "uint" => (0, i128::from(u64::MAX)),
@@ -262,12 +265,12 @@ fn items(count: i128) -> String {
     }
 }
 
-/// A number of bytes, for people.
+/// Formats a number of bytes.
 pub(super) fn size(bytes: i128) -> String {
     usize::try_from(bytes).map_or_else(|_| bytes.to_string(), |bytes| Size(bytes).to_string())
 }
 
-/// A number of milliseconds, for people.
+/// Formats a number of milliseconds.
 pub(super) fn period(millis: i128) -> String {
     let millis = u64::try_from(millis).unwrap_or(u64::MAX);
     match millis {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::Log;
-use super::aggregate::AggregateFile;
+use super::aggregate::file::AggregateFile;
 use super::page::PageFile;
 use super::upstream::UpstreamFile;
 use crate::codec::xml::Control;

@@ -2,12 +2,12 @@
 //!
 //! 1. `syntax` parses the text, and finds keys that are given twice.
 //! 2. `check` walks over the parsed tables beside the JSON Schema of the types that read them (`schema`), and reports each
-//!    unknown key, wrong type and value out of bounds at its place in the file (`problem`, `wording`). What is wrong is
-//!    removed, so that one run finds all problems.
-//! 3. serde reads the types: `file::File` and `file::GroupFile`, and within them the types of the rooms below, such as
+//!    unknown key, wrong type and value out of bounds at its place in the file (`problem`, `wording`). Values with
+//!    problems are removed, so that one run finds all problems.
+//! 3. serde reads the types: `file::File` and `file::GroupFile`, and within them types of the modules below, such as
 //!    [`Settings`] and [`GroupLimits`](crate::server::settings::GroupLimits). A group inherits from the tables of the same
 //!    name at the top level.
-//! 4. `resolve` makes the backend of each group: a service from the [`Registry`], an upstream, or an aggregate, which
+//! 4. `resolve` makes the backend of each group (`resolved`): a service from the [`Registry`], an upstream, or an aggregate, which
 //!    comes last because it calls the others. It mounts paths, routes and pages.
 //!
 //! The result is plain data: [`Config::mounts`] is what a [`Runtime`](crate::server::runtime::Runtime) serves. The doc
@@ -21,6 +21,7 @@ mod problem;
 mod reference;
 mod registry;
 mod resolve;
+mod resolved;
 mod routes;
 mod schema;
 mod syntax;
@@ -187,7 +188,7 @@ fn not_text(bytes: &[u8], offset: usize) -> Problem {
     let byte = bytes.get(offset).copied().unwrap_or_default();
     let line = 1 + bytes.iter().take(offset).filter(|byte| **byte == b'\n').count();
     let message = format!(
-        "the file is not UTF-8: the byte 0x{byte:02X} at offset {offset}, in line {line}, is part of no character"
+        "the file is not UTF-8: the byte 0x{byte:02X} at offset {offset}, in line {line}, is not part of a character"
     );
     Problem::whole(message).hint("save it as UTF-8")
 }

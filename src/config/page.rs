@@ -1,4 +1,4 @@
-//! Pages of an operator's own: from names of files to templates that have been read and looked at.
+//! Pages made from templates: the table of a page in the file, and the page that is made from it.
 
 use std::fs;
 use std::io::Read as _;
@@ -11,25 +11,24 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::problem::Problem;
-use super::resolve::ResolvedGroup;
-use crate::model::interface::Interface;
-use crate::model::text::{abridge, nearest};
+use super::resolved::{ResolvedGroup, no_group, no_method};
+use crate::model::text::abridge;
 use crate::model::units::Period;
 use crate::protocol::page::{PageStyle, PageTemplate, TemplatePage};
 use crate::server::mount::PageMount;
 use crate::service::RpcService;
 
-/// A page that shows what a method answers, by a template. `GET` asks for it; the query has the method's parameters.
+/// A page that shows the result of a method by a template. `GET` requests it, and the query holds the method's parameters.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct PageFile {
     /// The path of the group whose method is called.
     #[schemars(with = "String")]
     group: Spanned<String>,
-    /// The method's name. Whoever looks at the page calls it, so it had better be one that changes nothing.
+    /// The name of the method. Each view of the page calls it, so it should be a method that changes nothing.
     #[schemars(with = "String")]
     method: Spanned<String>,
-    /// The file with the template, its path being relative to that of this file; or one that is built in, such as
+    /// The template: a file, relative to the folder of the configuration file, or a built-in one such as
     /// `"built-in:table"`.
     #[schemars(with = "String")]
     template: Spanned<String>,
@@ -37,37 +36,37 @@ pub(super) struct PageFile {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     parts: Vec<Spanned<String>>,
-    /// The file with a style sheet for the page, behind that of all pages; or one that is built in.
+    /// A style sheet for the page, applied after that of all pages: a file, or a built-in one.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     style: Option<Spanned<String>>,
-    /// What stands above the page; without it, the title of the group.
+    /// The title of the page. Without it, the title of the group.
     #[serde(default)]
     title: Option<String>,
-    /// After which time browsers ask for the page anew; without it, they never do by themselves.
+    /// The time after which browsers load the page again. Without it, they never do so by themselves.
     #[serde(default)]
     #[schemars(extend("minimum" = 1000, "maximum" = 30_u64 * 24 * 60 * 60 * 1000))]
     refresh: Option<Period>,
 }
 
-/// What stands before the name of a file that is built in.
+/// The prefix of the name of a built-in file.
 const BUILT_IN: &str = "built-in:";
 
-/// The files that are built in: the name, the template and the style sheet of each.
-const FILES: [(&str, &str, &str); 1] =
+/// The built-in files: the name, the template and the style sheet of each.
+const BUILT_IN_FILES: [(&str, &str, &str); 1] =
     [("table", include_str!("../../config/table.html"), include_str!("../../config/table.css"))];
 
 /// How many bytes a file may have.
-const LARGEST: usize = 1 << 20;
+const LARGEST_FILE: usize = 1 << 20;
 
-/// What a file is for.
+/// The purpose of a file.
 #[derive(Clone, Copy)]
-enum Use {
-    PageTemplate,
-    PageStyle,
+enum FileKind {
+    Template,
+    Style,
 }
 
-/// The page at a path; `None` where something is wrong with it, which is told.
+/// Makes the page at a path; `None` if the table has problems, which are then in `problems`.
 pub(super) fn resolve(
     path: &Spanned<String>,
     file: PageFile,
@@ -76,9 +75,9 @@ pub(super) fn resolve(
     problems: &mut Vec<Problem>,
 ) -> Option<PageMount> {
     let template = template(&file, folder, problems);
-    let style = file.style.as_ref().map(|name| read(name, Use::PageStyle, folder));
+    let style = file.style.as_ref().map(|name| read(name, FileKind::Style, folder));
     let style = style.transpose().map_err(|problem| problems.push(problem));
-    let (service, limits) = called(&file, groups, problems)?;
+    let (service, limits) = called_service(&file, groups, problems)?;
     let title = file.title.unwrap_or_else(|| service.interface().title.clone());
     let page = TemplatePage {
         title: title.into(),
@@ -92,8 +91,8 @@ pub(super) fn resolve(
     Some(PageMount { path: path.get_ref().clone(), group: file.group.into_inner(), service, page })
 }
 
-/// The service whose method is called, and how large its values may be.
-fn called(
+/// The service whose method is called, and the limits on its values.
+fn called_service(
     file: &PageFile,
     groups: &[ResolvedGroup],
     problems: &mut Vec<Problem>,
@@ -105,7 +104,7 @@ fn called(
     };
     let service = group.service()?;
     let interface = service.interface();
-    // A service that does not know yet what it offers may turn out to have any method.
+    // The methods of an upstream are not known before it has described itself.
     let known = interface.methods.is_empty() || interface.method(file.method.get_ref()).is_some();
     if !known {
         problems.push(no_method(&interface, &file.method, &file.group));
@@ -115,37 +114,17 @@ fn called(
     Some((service, limits))
 }
 
-/// There is no such group.
-pub(super) fn no_group(name: &Spanned<String>, groups: &[ResolvedGroup]) -> Problem {
-    let problem = Problem::at(name.span(), format!("there is no group `{}`", abridge(name.get_ref())));
-    match nearest(name.get_ref(), groups.iter().map(|other| other.path.get_ref().as_str())) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem,
-    }
-}
-
-/// A group has no such method.
-pub(super) fn no_method(interface: &Interface, method: &Spanned<String>, group: &Spanned<String>) -> Problem {
-    let (name, path) = (abridge(method.get_ref()), abridge(group.get_ref()));
-    let problem = Problem::at(method.span(), format!("the group `{path}` has no method `{name}`"));
-    let names = || interface.methods.iter().map(|method| method.name.as_str());
-    match nearest(method.get_ref(), names()) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem.hint(format!("it has `{}`", names().take(12).collect::<Vec<_>>().join("`, `"))),
-    }
-}
-
 fn template(file: &PageFile, folder: &Path, problems: &mut Vec<Problem>) -> Option<PageTemplate> {
-    let told = problems.len();
+    let before = problems.len();
     let mut parts = Vec::with_capacity(file.parts.len());
     for name in &file.parts {
-        match read(name, Use::PageTemplate, folder) {
+        match read(name, FileKind::Template, folder) {
             Ok(text) => parts.push((name.get_ref().clone(), text)),
             Err(problem) => problems.push(problem),
         }
     }
-    let text = read(&file.template, Use::PageTemplate, folder).map_err(|problem| problems.push(problem)).ok()?;
-    if problems.len() > told {
+    let text = read(&file.template, FileKind::Template, folder).map_err(|problem| problems.push(problem)).ok()?;
+    if problems.len() > before {
         return None;
     }
     let made = PageTemplate::new(file.template.get_ref(), &text, &parts);
@@ -157,25 +136,25 @@ fn template(file: &PageFile, folder: &Path, problems: &mut Vec<Problem>) -> Opti
 }
 
 /// The text of a file.
-fn read(name: &Spanned<String>, what: Use, folder: &Path) -> Result<String, Problem> {
+fn read(name: &Spanned<String>, kind: FileKind, folder: &Path) -> Result<String, Problem> {
     if let Some(built_in) = name.get_ref().strip_prefix(BUILT_IN) {
-        let Some((_, template, style)) = FILES.iter().find(|(name, ..)| *name == built_in) else {
-            let names: Vec<_> = FILES.iter().map(|(name, ..)| format!("`{BUILT_IN}{name}`")).collect();
-            let problem = Problem::at(name.span(), format!("no file `{}` is built in", abridge(built_in)));
+        let Some((_, template, style)) = BUILT_IN_FILES.iter().find(|(name, ..)| *name == built_in) else {
+            let names: Vec<_> = BUILT_IN_FILES.iter().map(|(name, ..)| format!("`{BUILT_IN}{name}`")).collect();
+            let problem = Problem::at(name.span(), format!("there is no built-in file `{}`", abridge(built_in)));
             return Err(problem.hint(format!("there is {}", names.join(", "))));
         };
-        return Ok(match what {
-            Use::PageTemplate => (*template).to_owned(),
-            Use::PageStyle => (*style).to_owned(),
+        return Ok(match kind {
+            FileKind::Template => (*template).to_owned(),
+            FileKind::Style => (*style).to_owned(),
         });
     }
     let path = folder.join(name.get_ref());
     let wrong = |reason: String| Problem::at(name.span(), format!("`{}` {reason}", path.display()));
     let mut bytes = Vec::new();
-    let read = fs::File::open(&path).and_then(|file| file.take(LARGEST as u64 + 1).read_to_end(&mut bytes));
+    let read = fs::File::open(&path).and_then(|file| file.take(LARGEST_FILE as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    if bytes.len() > LARGEST {
-        return Err(wrong(format!("has more than {LARGEST} bytes")));
+    if bytes.len() > LARGEST_FILE {
+        return Err(wrong(format!("has more than {LARGEST_FILE} bytes")));
     }
     String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8".to_owned()))
 }

@@ -1,6 +1,5 @@
-//! What is wrong with a configuration, shown beside the lines where it is.
+//! The problems of a configuration, shown with the lines in which they are.
 
-use std::fmt;
 use std::io::{self, IsTerminal};
 use std::ops::Range;
 
@@ -8,27 +7,28 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::model::text::abridge;
 
-/// All that is wrong with a configuration.
+/// All problems of a configuration.
 ///
-/// Its text shows each problem with file, line, column and the line itself, in the order of the file, and ends in
-/// the number of problems.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The text shows each problem with file, line, column and source line, in the order of the file, and then the number of
+/// problems.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.render(false))]
 pub struct ConfigErrors {
     name: String,
-    source: String,
+    text: String,
     problems: Vec<Problem>,
 }
 
-/// One thing that is wrong with a configuration.
+/// One problem of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The bytes of the file that are wrong; `None` where the file as a whole is.
+    /// The bytes of the file that are wrong; `None` if the problem is with the whole file.
     pub span: Option<Range<usize>>,
     /// What is wrong.
     pub message: String,
     /// What to write instead, if it can be guessed.
     pub hint: Option<String>,
-    /// Another place in the file that has to do with it, and what is there.
+    /// A related place in the file, and its label.
     pub related: Option<(Range<usize>, String)>,
 }
 
@@ -43,17 +43,17 @@ impl Problem {
         Problem { span: Some(span), ..Problem::whole(message) }
     }
 
-    /// Two groups, or one group twice, want the same path.
-    pub(super) fn taken(path: &str, span: Range<usize>, first: Range<usize>) -> Problem {
+    /// A path that is mounted twice.
+    pub(super) fn duplicate_path(path: &str, span: Range<usize>, first: Range<usize>) -> Problem {
         Problem::at(span, format!("duplicate path `{}`", abridge(path))).related(first, "first mounted here")
     }
 
-    /// The same problem with another place that has to do with it.
+    /// Adds a related place.
     pub(super) fn related(self, span: Range<usize>, label: &str) -> Problem {
         Problem { related: Some((span, label.to_owned())), ..self }
     }
 
-    /// The same problem with a hint.
+    /// Adds a hint.
     pub(super) fn hint(self, hint: impl Into<String>) -> Problem {
         Problem { hint: Some(hint.into()), ..self }
     }
@@ -62,9 +62,9 @@ impl Problem {
 impl ConfigErrors {
     pub(super) fn new(name: &str, source: &str, mut problems: Vec<Problem>) -> ConfigErrors {
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
-        // What a group inherits is wrong once, however many groups there are.
+        // A problem in an inherited table is found once for each group.
         problems.dedup();
-        ConfigErrors { name: name.to_owned(), source: source.to_owned(), problems }
+        ConfigErrors { name: name.to_owned(), text: source.to_owned(), problems }
     }
 
     /// The problems, in the order of the file.
@@ -94,17 +94,17 @@ impl ConfigErrors {
         let title = Level::ERROR.primary_title(problem.message.as_str());
         let mut group = Group::with_title(title);
         if let Some(span) = &problem.span {
-            let primary = (AnnotationKind::Primary, first_line(&self.source, span), None);
+            let primary = (AnnotationKind::Primary, first_line(&self.text, span), None);
             let related = problem
                 .related
                 .iter()
-                .map(|(span, label)| (AnnotationKind::Context, first_line(&self.source, span), Some(label.as_str())));
+                .map(|(span, label)| (AnnotationKind::Context, first_line(&self.text, span), Some(label.as_str())));
             let places: Vec<_> = [primary].into_iter().chain(related).collect();
-            let (window, line) = window(&self.source, places.iter().map(|(_, span, _)| span));
+            let (window, line) = window(&self.text, places.iter().map(|(_, span, _)| span));
             let annotations = places
                 .into_iter()
                 .map(|(kind, span, label)| kind.span(span.start - window.start..span.end - window.start).label(label));
-            let lines = self.source.get(window.clone()).unwrap_or_default();
+            let lines = self.text.get(window.clone()).unwrap_or_default();
             let snippet = Snippet::source(lines).path(self.name.as_str()).line_start(line);
             group = group.element(snippet.annotations(annotations));
         }
@@ -115,15 +115,7 @@ impl ConfigErrors {
     }
 }
 
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(false))
-    }
-}
-
-impl std::error::Error for ConfigErrors {}
-
-/// The part of a span on its first line, within the source and between characters.
+/// The part of a span on its first line, clamped to the source and to character boundaries.
 fn first_line(source: &str, span: &Range<usize>) -> Range<usize> {
     let boundary = |at: usize| (0..=at.min(source.len())).rev().find(|at| source.is_char_boundary(*at)).unwrap_or(0);
     let start = boundary(span.start);
@@ -132,7 +124,7 @@ fn first_line(source: &str, span: &Range<usize>) -> Range<usize> {
     start..line.map_or(end, |length| start + length)
 }
 
-/// The whole lines in which these spans lie with all between them, and the number of the first line.
+/// The range of whole lines that contains all these spans, and the number of its first line.
 fn window<'s>(source: &str, spans: impl Iterator<Item = &'s Range<usize>> + Clone) -> (Range<usize>, usize) {
     let start = spans.clone().map(|span| span.start).min().unwrap_or(0);
     let end = spans.map(|span| span.end).max().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! The reference of all keys, as Markdown, from the types that read them.
+//! Writes `docs/configuration.md`: a reference of all keys, from the types that read them.
 
 use schemars::Schema;
 use serde_json::Value;
@@ -6,23 +6,23 @@ use serde_json::Value;
 use super::Registry;
 use super::file::File;
 use super::schema;
-use super::schema::Node;
+use super::schema::SchemaNode;
 use super::wording;
 use crate::http::public_url::NETWORK;
 use crate::model::units::{PERIOD, SIZE};
 use crate::server::settings::ADDRESS;
 
-/// A reference of every key of the configuration, as Markdown: its type, bounds and default, and what it is for.
+/// A reference of every key of the configuration as Markdown: its type, bounds, default and meaning.
 ///
-/// The options of each kind of service in the registry are part of it.
+/// It includes the options of each kind of service in the registry.
 pub fn reference(registry: &Registry) -> String {
-    let schema = schema::of::<File>();
-    let mut pages = Pages { text: INTRODUCTION.to_owned(), told: Vec::new() };
-    pages.table(Node::root(&schema), "", "");
+    let schema = schema::root_schema::<File>();
+    let mut writer = ReferenceWriter { text: INTRODUCTION.to_owned(), described: Vec::new() };
+    writer.table(SchemaNode::root(&schema), "", "");
     for (kind, options) in registry.schemas() {
-        pages.service(kind, options);
+        writer.service(kind, options);
     }
-    pages.text.replace("\n\n\n", "\n\n")
+    writer.text.replace("\n\n\n", "\n\n")
 }
 
 const INTRODUCTION: &str = "# Configuration
@@ -30,47 +30,48 @@ const INTRODUCTION: &str = "# Configuration
 The configuration is one TOML file. `croupier serve --config FILE` reads it, and `croupier check FILE` says what is
 wrong with it. Every key has a default, except the groups and what their services need.
 
-SIGHUP has a running server read the file anew. If it is sound, new requests go to its groups and pages; calls that run
-finish where they began. Services are made anew, so what they held in memory is gone, limits count from nothing, and
-servers elsewhere are asked again what they offer. If the file is not sound, its errors are told and all stays as it was.
-`listen`, `workers`, `log` and `server` are taken at the next start only. Where the server runs in a terminal that is
-closed, it ends.
+At SIGHUP a running server reads the file again. If the file is valid, new requests go to the new groups and pages, while
+running calls finish in the old ones. All services are made again: what they held in memory is lost, limits count from
+zero, and upstreams describe themselves again. If the file is not valid, its errors are written to standard error and
+nothing changes. Changes of `listen`, `workers`, `log` and `server` take effect at the next start only. If the terminal in
+which the server was started is closed, the server stops.
 
 A *size* is a number of bytes or a text with a unit: `\"64 KiB\"`, `\"4 MiB\"`, `\"1 GiB\"`; kB, MB and GB are powers of
 1000. A *time* is a text with a unit: `\"500ms\"`, `\"10s\"`, `\"2m\"`, `\"1h 30m\"`.
 
-This page is made from the types that read the file; a test keeps the two in step.
+This page is generated from the types that read the file.
 ";
 
-/// The tables whose keys are paths, and not names of another kind.
+/// The tables whose keys are paths.
 const BY_PATH: [&str; 2] = ["group", "page"];
 
-struct Pages {
+struct ReferenceWriter {
     text: String,
-    /// Which definitions have a section of their own, and its name.
-    told: Vec<(String, String)>,
+    /// The definitions that have a section, and its name.
+    described: Vec<(String, String)>,
 }
 
-impl Pages {
-    /// The keys of a table that is called `name`, and then the tables in it.
-    fn table(&mut self, node: Node<'_>, name: &str, doc: &str) {
+impl ReferenceWriter {
+    /// Writes the keys of the table `name`, and then the tables inside it.
+    fn table(&mut self, node: SchemaNode<'_>, name: &str, doc: &str) {
         let heading = if name.is_empty() { "Top level".to_owned() } else { format!("`[{name}]`") };
         self.section(&heading, doc);
         let (mut inner, required) = (Vec::new(), node.required());
         for (key, value) in node.properties() {
             let path = if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
-            let told = value.reference().and_then(|name| self.told.iter().find(|(told, _)| told == name));
-            if let Some((_, section)) = told {
+            let described =
+                value.reference().and_then(|name| self.described.iter().find(|(described, _)| described == name));
+            if let Some((_, section)) = described {
                 let line = format!("- `{key}`: a table with the keys of `[{section}]`. {}\n", prose(value.doc()));
                 self.text.push_str(&line);
             } else if !value.properties().is_empty() {
-                self.told.extend(value.reference().map(|reference| (reference.to_owned(), path.clone())));
+                self.described.extend(value.reference().map(|reference| (reference.to_owned(), path.clone())));
                 inner.push((path, value, value.doc()));
             } else if let Some(item) = value.others().filter(|item| !item.properties().is_empty()) {
                 self.tables(key, &path, value, item, &mut inner);
             } else {
                 self.key(key, value, required.contains(&key));
-                let of_item = value.item(0).into_iter().flat_map(Node::alternatives);
+                let of_item = value.item(0).into_iter().flat_map(SchemaNode::alternatives);
                 inner.extend(
                     of_item
                         .filter(|item| !item.properties().is_empty())
@@ -89,36 +90,37 @@ impl Pages {
         }
     }
 
-    /// The keys of a table that has no tables in it.
-    fn keys(&mut self, node: Node<'_>) {
+    /// Writes the keys of a table that contains no tables.
+    fn keys(&mut self, node: SchemaNode<'_>) {
         let required = node.required();
         for (key, value) in node.properties() {
             self.key(key, value, required.contains(&key));
         }
     }
 
-    /// Tables of one kind, each under a name of its own: described where they come first.
+    /// Adds tables of one type under freely chosen names. They are described where they first occur.
     fn tables<'n>(
         &mut self,
         key: &str,
         path: &str,
-        value: Node<'n>,
-        item: Node<'n>,
-        inner: &mut Vec<(String, Node<'n>, &'n str)>,
+        value: SchemaNode<'n>,
+        item: SchemaNode<'n>,
+        inner: &mut Vec<(String, SchemaNode<'n>, &'n str)>,
     ) {
-        let told = item.reference().and_then(|name| self.told.iter().find(|(told, _)| told == name));
-        if let Some((_, section)) = told {
+        let described =
+            item.reference().and_then(|name| self.described.iter().find(|(described, _)| described == name));
+        if let Some((_, section)) = described {
             self.text.push_str(&format!("- `{key}`: tables with the keys of `[{section}]`. {}\n", prose(value.doc())));
             return;
         }
         let name = if BY_PATH.contains(&path) { "\"/path\"" } else { "NAME" };
         let section = format!("{path}.{name}");
-        self.told.extend(item.reference().map(|reference| (reference.to_owned(), section.clone())));
+        self.described.extend(item.reference().map(|reference| (reference.to_owned(), section.clone())));
         inner.push((section, item, value.doc()));
     }
 
     fn service(&mut self, kind: &str, options: &Schema) {
-        let node = Node::root(options);
+        let node = SchemaNode::root(options);
         let known = node.properties();
         self.section(
             &format!("`options` of the service `{kind}`"),
@@ -135,14 +137,14 @@ impl Pages {
 
     fn section(&mut self, heading: &str, doc: &str) {
         self.text.push_str(&format!("\n## {heading}\n\n"));
-        // What follows the first paragraph is for programmers.
+        // Only the first paragraph is about the configuration; the others are about the Rust type.
         let first = doc.split("\n\n").next().unwrap_or_default();
         if !first.is_empty() {
             self.text.push_str(&format!("{}\n\n", prose(first)));
         }
     }
 
-    fn key(&mut self, key: &str, node: Node<'_>, required: bool) {
+    fn key(&mut self, key: &str, node: SchemaNode<'_>, required: bool) {
         let default = match node.get("default") {
             Some(Value::Null) | None if required => "required".to_owned(),
             Some(Value::Null) | None => "optional".to_owned(),
@@ -163,8 +165,8 @@ impl Pages {
     }
 }
 
-/// What a value is.
-fn kind(node: Node<'_>) -> String {
+/// The type of a value, in words.
+fn kind(node: SchemaNode<'_>) -> String {
     if node.words().is_some() {
         return "a word".to_owned();
     }
@@ -172,16 +174,16 @@ fn kind(node: Node<'_>) -> String {
     match types.as_slice() {
         ["array"] => {
             let of_item =
-                |item: Node<'_>| item.text("format").is_some_and(|format| matches!(format, ADDRESS | NETWORK));
+                |item: SchemaNode<'_>| item.text("format").is_some_and(|format| matches!(format, ADDRESS | NETWORK));
             let mut items = node.item(0).into_iter().flat_map(|item| [vec![item], item.alternatives()].concat());
             if items.any(of_item) { "an array of addresses".to_owned() } else { "an array".to_owned() }
         }
-        types => wording::wanted(types, node),
+        types => wording::expected(types, node),
     }
 }
 
-/// Between which bounds a value has to be, as far as they are not the type's own.
-fn bounds(node: Node<'_>) -> String {
+/// The bounds of a value, in words, if they are narrower than those of its type.
+fn bounds(node: SchemaNode<'_>) -> String {
     let show = |number: i128| match node.text("format") {
         Some(SIZE) => super::check::size(number),
         Some(PERIOD) => super::check::period(number),

@@ -1,4 +1,4 @@
-//! The kinds of services: from the word after `service =` and its options to a service.
+//! The kinds of services: makes a service from the word after `service =` and its options.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
 use super::check::Check;
 use super::problem::Problem;
 use super::schema;
-use super::schema::Node;
+use super::schema::SchemaNode;
 use super::wording;
 use crate::demo::diagnostics::diagnostics;
 use crate::demo::wheel::WheelOptions;
@@ -24,7 +24,7 @@ use crate::model::text::{abridge, nearest};
 use crate::service::RpcService;
 use crate::service::local::RegistrationError;
 
-/// The kinds of services that a configuration can ask for, each with a function that makes one from its options.
+/// The kinds of services that a configuration can name, each with a function that makes a service from its options.
 ///
 /// ```
 /// use croupier::config::{Config, Registry};
@@ -56,33 +56,33 @@ use crate::service::local::RegistrationError;
 /// # Ok::<(), croupier::config::ConfigErrors>(())
 /// ```
 pub struct Registry {
-    kinds: BTreeMap<String, Kind>,
+    kinds: BTreeMap<String, ServiceKind>,
 }
 
-struct Kind {
+struct ServiceKind {
     schema: Schema,
-    make: Make,
+    make: ServiceFactory,
 }
 
-type Make = Box<dyn Fn(Spanned<DeValue<'_>>) -> Result<Arc<dyn RpcService>, Unmade> + Send + Sync>;
+type ServiceFactory = Box<dyn Fn(Spanned<DeValue<'_>>) -> Result<Arc<dyn RpcService>, ServiceError> + Send + Sync>;
 
 /// Why a service was not made.
-enum Unmade {
-    /// The options were not read by their type.
-    Unread(Error),
-    /// The service's own function refused them.
-    Refused(OptionErrors),
+enum ServiceError {
+    /// The options could not be deserialized into their type.
+    Deserialize(Error),
+    /// The function of the service rejected them.
+    Options(OptionErrors),
 }
 
-/// Why a function of one's own makes no service: what is wrong with which option, or any other reason.
+/// Why a function in a [`Registry`] made no service: errors of single options, or another reason.
 ///
-/// A function answers a `Result` with an error that is `Into` this: one or many [`OptionError`]s, a text, a boxed
-/// error, or a type of one's own for which this implements [`From`].
+/// The function returns a `Result` whose error is `Into` this type: one or many [`OptionError`]s, a text, a boxed error, or
+/// an own type with a [`From`] implementation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptionErrors(pub Vec<OptionError>);
 
 impl Registry {
-    /// No kinds at all.
+    /// A registry without kinds.
     pub fn empty() -> Registry {
         Registry { kinds: BTreeMap::new() }
     }
@@ -94,8 +94,8 @@ impl Registry {
         Registry::empty().with("wheel", wheel).with("diagnostics", |(): ()| diagnostics())
     }
 
-    /// The same registry with one kind more. Options that the type `O` does not know are refused before `make` is
-    /// asked; a service without options takes `()`. A kind that is there already is replaced.
+    /// Adds a kind, or replaces the kind of this name. Options are checked against the type `O` before `make` is called; a
+    /// service without options takes `()`.
     pub fn with<O, S, E>(
         mut self,
         kind: impl Into<String>,
@@ -106,22 +106,24 @@ impl Registry {
         S: RpcService,
         E: Into<OptionErrors>,
     {
-        let schema = schema::of::<O>();
+        let schema = schema::root_schema::<O>();
         let unit = schema.get("type").is_some_and(|name| name == "null");
-        let make = move |options: Spanned<DeValue<'_>>| -> Result<Arc<dyn RpcService>, Unmade> {
-            let options = match unit {
-                true => O::deserialize(UnitDeserializer::new()),
-                false => O::deserialize(ValueDeserializer::from(options)),
+        let make = move |options: Spanned<DeValue<'_>>| -> Result<Arc<dyn RpcService>, ServiceError> {
+            let options = if unit {
+                O::deserialize(UnitDeserializer::new())
+            } else {
+                O::deserialize(ValueDeserializer::from(options))
             };
-            let service = make(options.map_err(Unmade::Unread)?).map_err(|error| Unmade::Refused(error.into()))?;
+            let service = make(options.map_err(ServiceError::Deserialize)?)
+                .map_err(|error| ServiceError::Options(error.into()))?;
             Ok(Arc::new(service))
         };
         let schema = if unit { json_schema!({ "type": "object" }) } else { schema };
-        self.kinds.insert(kind.into(), Kind { schema, make: Box::new(make) });
+        self.kinds.insert(kind.into(), ServiceKind { schema, make: Box::new(make) });
         self
     }
 
-    /// The words that can stand after `service =`, in alphabetical order.
+    /// The words allowed after `service =`, in alphabetical order.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
         self.kinds.keys().map(String::as_str)
     }
@@ -139,19 +141,21 @@ impl Registry {
     ) -> Result<Arc<dyn RpcService>, Vec<Problem>> {
         let known = self.kinds.get(kind.get_ref()).ok_or_else(|| vec![self.unknown(kind)])?;
         let mut options = options.unwrap_or_else(|| Spanned::new(kind.span(), DeValue::Table(DeTable::new())));
-        let mut check = Check::at([Key::from(OPTIONS)]);
-        check.value(&mut options, Node::root(&known.schema));
+        let mut check = Check::starting_at([Key::from(OPTIONS)]);
+        check.value(&mut options, SchemaNode::root(&known.schema));
         if !check.problems.is_empty() {
             return Err(check.problems);
         }
-        (known.make)(options.clone()).map_err(|unmade| match unmade {
-            Unmade::Unread(error) => {
+        (known.make)(options.clone()).map_err(|error| match error {
+            ServiceError::Deserialize(error) => {
                 vec![Problem::at(error.span().unwrap_or(options.span()), format!("`{OPTIONS}`: {}", error.message()))]
             }
-            Unmade::Refused(OptionErrors(errors)) if errors.is_empty() => {
-                vec![Problem::at(kind.span(), format!("the service `{}` was not made", abridge(kind.get_ref())))]
+            ServiceError::Options(OptionErrors(errors)) if errors.is_empty() => {
+                vec![Problem::at(kind.span(), format!("the service `{}` could not be made", abridge(kind.get_ref())))]
             }
-            Unmade::Refused(OptionErrors(errors)) => errors.into_iter().map(|error| placed(error, &options)).collect(),
+            ServiceError::Options(OptionErrors(errors)) => {
+                errors.into_iter().map(|error| option_problem(error, &options)).collect()
+            }
         })
     }
 
@@ -169,8 +173,8 @@ impl Registry {
 /// The key under which a group has the options of its service.
 pub(super) const OPTIONS: &str = "options";
 
-/// An error of the service's own, at the place of the option.
-fn placed(error: OptionError, options: &Spanned<DeValue<'_>>) -> Problem {
+/// The problem of an error of an option, at its place in the file.
+fn option_problem(error: OptionError, options: &Spanned<DeValue<'_>>) -> Problem {
     let message = match error.key.as_slice() {
         [] => error.message,
         key => {
@@ -178,17 +182,17 @@ fn placed(error: OptionError, options: &Spanned<DeValue<'_>>) -> Problem {
             format!("`{}` {}", wording::path(&path), error.message)
         }
     };
-    Problem { hint: error.hint, ..Problem::at(place(&error.key, options), message) }
+    Problem { hint: error.hint, ..Problem::at(span_of(&error.key, options), message) }
 }
 
-/// Where the value of a key is, or the last on the way to it that is there.
-fn place(key: &[Key], value: &Spanned<DeValue<'_>>) -> Range<usize> {
+/// The span of the value of a key, or of its innermost table or array that exists.
+fn span_of(key: &[Key], value: &Spanned<DeValue<'_>>) -> Range<usize> {
     let inner = match (key.split_first(), value.get_ref()) {
         (Some((Key::Name(name), rest)), DeValue::Table(table)) => table.get(name.as_str()).map(|inner| (rest, inner)),
         (Some((Key::Index(index), rest)), DeValue::Array(array)) => array.get(*index).map(|inner| (rest, inner)),
         _ => None,
     };
-    inner.map_or_else(|| value.span(), |(rest, inner)| place(rest, inner))
+    inner.map_or_else(|| value.span(), |(rest, inner)| span_of(rest, inner))
 }
 
 impl From<Vec<OptionError>> for OptionErrors {

@@ -1,4 +1,4 @@
-//! From the configuration as written to the configuration as meant.
+//! Makes a [`Config`] from the text of a file: reads the tables, makes the backend of each group, and mounts everything.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,40 +10,36 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 
 use super::aggregate;
-use super::aggregate::AggregateFile;
 use super::check::Check;
 use super::file::{File, GroupFile};
 use super::page;
 use super::page::PageFile;
 use super::problem::Problem;
 use super::registry::OPTIONS;
+use super::resolved::{Backend, ResolvedGroup};
 use super::routes;
 use super::routes::Routes;
 use super::schema;
-use super::schema::Node;
+use super::schema::SchemaNode;
 use super::syntax::Distinct;
 use super::upstream;
 use super::{Config, Registry};
-use crate::model::interface::Interface;
 use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
 use crate::model::units::Size;
-use crate::protocol::set::ProtocolSet;
 use crate::server::group_router::{GroupRouter, MountError};
-use crate::server::mount::{GroupMount, PageMount};
-use crate::server::request_body;
+use crate::server::mount::PageMount;
+use crate::server::request_body::reserved_bytes;
 use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, Settings};
-use crate::service::RpcService;
-use crate::upstream::Upstream;
 
-/// The configuration that a text means, or all that is wrong with it.
+/// Reads a configuration, or finds all problems with it.
 ///
 /// The names of further files in it are relative to `folder`.
 pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<Config, Vec<Problem>> {
     let distinct = Distinct::read(text);
     let (mut root, mut problems) = distinct.table()?;
-    let schema = schema::of::<File>();
-    let node = Node::root(&schema);
+    let schema = schema::root_schema::<File>();
+    let node = SchemaNode::root(&schema);
     if !has_groups(&root) {
         problems.push(no_groups());
     }
@@ -57,26 +53,28 @@ pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<C
     }
     let file = File::deserialize(Deserializer::from(Spanned::new(0..0, root)));
     let file = file.unwrap_or_else(|error| {
-        problems.push(unread(&error, 0..0));
+        problems.push(serde_problem(&error, 0..0));
         File::default()
     });
     let listen = listen(&file, &mut problems);
     let settings = file.server;
     let mut mounted = GroupRouter::default();
-    let (mut routes, mut leading, mut resolved) = (Vec::new(), Vec::new(), Vec::new());
+    let mut routes = Vec::new();
+    let mut prefixes = Vec::new();
+    let mut resolved = Vec::new();
     for mut group in parsed {
         let own = Routes::read(text, std::mem::take(&mut group.file.routes), &mut problems);
-        leading.extend(own.leading(&group.path));
+        prefixes.extend(own.prefixes(&group.path));
         routes.push(own);
         resolved.push(group.resolve(registry, folder, &mut mounted, &settings, &mut problems));
     }
     aggregate::resolve(&mut resolved, &mut problems);
     for (group, routes) in resolved.iter_mut().zip(routes) {
-        group.protocols.routes = routes.settle(&group.protocols, group.interface().as_deref(), &mut problems);
+        group.protocols.routes = routes.finish(&group.protocols, group.interface().as_deref(), &mut problems);
     }
     let pages = pages(file.page, &resolved, folder, &mut mounted, &mut problems);
-    let groups = resolved.into_iter().filter_map(ResolvedGroup::mount).collect();
-    problems.extend(leading.into_iter().filter_map(|route| route.taken(&mounted)));
+    let groups = resolved.into_iter().filter_map(ResolvedGroup::into_mount).collect();
+    problems.extend(prefixes.into_iter().filter_map(|prefix| prefix.shadowed(&mounted)));
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -87,13 +85,13 @@ pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<C
 /// The key under which the file has its groups.
 const GROUP: &str = "group";
 
-/// The keys of which a group has exactly one: what answers its calls.
-const ANSWERING: [&str; 3] = [SERVICE, AGGREGATE, UPSTREAM];
+/// The keys of which a group has exactly one: what serves its calls.
+const BACKEND_KEYS: [&str; 3] = [SERVICE, AGGREGATE, UPSTREAM];
 const SERVICE: &str = "service";
 const AGGREGATE: &str = "aggregate";
 const UPSTREAM: &str = "upstream";
 
-/// Whether there are groups, or a table that was meant to hold them.
+/// Whether there are groups, or a misspelt table of groups.
 fn has_groups(root: &DeTable<'_>) -> bool {
     match root.get(GROUP).map(Spanned::get_ref) {
         Some(DeValue::Table(groups)) => !groups.is_empty(),
@@ -108,25 +106,27 @@ fn no_groups() -> Problem {
     Problem::whole("there are no groups, so nothing would be served").hint(smallest)
 }
 
-fn unread(error: &Error, otherwise: Range<usize>) -> Problem {
-    Problem::at(error.span().unwrap_or(otherwise), error.message())
+fn serde_problem(error: &Error, fallback: Range<usize>) -> Problem {
+    Problem::at(error.span().unwrap_or(fallback), error.message())
 }
 
 fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<ListenerConfig> {
     let mut seen: Vec<(ListenerConfig, Range<usize>)> = Vec::new();
-    for place in &file.listen {
-        let (place, span) = (place.get_ref().clone(), place.span());
-        let same =
-            |(other, _): &&(ListenerConfig, Range<usize>)| other.listen == place.listen && !any_port(&place.listen);
+    for listener in &file.listen {
+        let span = listener.span();
+        let listener = listener.get_ref().clone();
+        let same = |(other, _): &&(ListenerConfig, Range<usize>)| {
+            other.listen == listener.listen && !any_port(&listener.listen)
+        };
         match seen.iter().find(same) {
             Some((_, first)) => {
-                let problem = Problem::at(span, format!("duplicate address `{}`", place.listen));
+                let problem = Problem::at(span, format!("duplicate address `{}`", listener.listen));
                 problems.push(problem.related(first.clone(), "first here"));
             }
-            None => seen.push((place, span)),
+            None => seen.push((listener, span)),
         }
     }
-    seen.into_iter().map(|(place, _)| place).collect()
+    seen.into_iter().map(|(listener, _)| listener).collect()
 }
 
 fn any_port(listen: &ListenAddress) -> bool {
@@ -144,58 +144,31 @@ fn pages(
     let mut file: Vec<_> = file.into_iter().collect();
     file.sort_by_key(|(path, _)| path.span().start);
     let pages = file.into_iter().filter_map(|(path, file)| {
-        problems.extend(mount(mounted, &path, "page"));
+        problems.extend(mount_path(mounted, &path, "page"));
         page::resolve(&path, file, groups, folder, problems)
     });
     pages.collect()
 }
 
-/// A group as it was parsed, with the defaults it inherits and the places of its keys.
+/// A group as parsed, with the defaults that it inherits and the spans of its keys.
 struct ParsedGroup<'t> {
     path: Spanned<String>,
-    /// Where the limit on its bodies is written, or else the memory for all of them, or else the path.
-    body: Range<usize>,
+    /// The span of its `limits.body`, or else of `server.memory`, or else of the path.
+    body_span: Range<usize>,
     file: GroupFile,
     options: Option<Spanned<DeValue<'t>>>,
-    /// Which of the keys it has that say what answers.
-    answering: Option<&'static str>,
-}
-
-/// A group whose keys have been resolved; the backend of an aggregate is made after all others.
-pub(super) struct ResolvedGroup {
-    pub(super) path: Spanned<String>,
-    aliases: Vec<String>,
-    kind: String,
-    pub(super) limits: GroupLimits,
-    protocols: ProtocolSet,
-    pub(super) backend: Backend,
-}
-
-/// What answers the calls of a group.
-pub(super) enum Backend {
-    /// A service of this process, within the limits of its group.
-    Service(Arc<dyn RpcService>),
-    /// An upstream, which has not described itself yet.
-    Upstream {
-        /// The upstream itself, to be discovered.
-        upstream: Upstream,
-        /// The same upstream within the limits of its group. Aggregates and pages share it, so they share its permits.
-        service: Arc<dyn RpcService>,
-    },
-    /// Calls to other groups, whose backends have to be made first.
-    Aggregate(Box<AggregateFile>),
-    /// Nothing: the problems that were found say why.
-    Broken,
+    /// The first of the [`BACKEND_KEYS`] that it has.
+    backend_key: Option<&'static str>,
 }
 
 /// Reads the groups one by one, in the order of the file, with the defaults that they inherit from `root`.
 fn read_groups<'t>(
     groups: &mut Spanned<DeValue<'t>>,
-    node: Node<'_>,
+    node: SchemaNode<'_>,
     root: &DeTable<'t>,
     problems: &mut Vec<Problem>,
 ) -> Vec<ParsedGroup<'t>> {
-    let mut check = Check::at([Key::from(GROUP)]);
+    let mut check = Check::starting_at([Key::from(GROUP)]);
     let (DeValue::Table(table), Some(node)) = (groups.get_mut(), node.others()) else {
         check.value(groups, node);
         problems.extend(check.problems);
@@ -209,29 +182,30 @@ fn read_groups<'t>(
     read.collect()
 }
 
-/// Reads a group. Its options are left to its service.
+/// Reads a group, except the options of its service.
 fn read_group<'t>(
     path: Spanned<String>,
     mut group: Spanned<DeValue<'t>>,
-    node: Node<'_>,
+    node: SchemaNode<'_>,
     root: &DeTable<'t>,
     problems: &mut Vec<Problem>,
 ) -> Option<ParsedGroup<'t>> {
-    let (mut options, mut answering) = (None, None);
+    let mut options = None;
+    let mut backend_key = None;
     if let DeValue::Table(table) = group.get_mut() {
         options = table.remove(OPTIONS);
-        answering = what_answers(&path, table, problems);
-        if let (Some(options), Some(other)) = (&options, answering.filter(|key| *key != SERVICE)) {
+        backend_key = find_backend_key(&path, table, problems);
+        if let (Some(options), Some(other)) = (&options, backend_key.filter(|key| *key != SERVICE)) {
             let problem =
                 Problem::at(options.span(), format!("`{OPTIONS}` belong to a `{SERVICE}`, not to an `{other}`"));
             problems.push(problem);
         }
     }
-    let way = [Key::from(GROUP), Key::from(path.get_ref().as_str())];
+    let path_of_keys = [Key::from(GROUP), Key::from(path.get_ref().as_str())];
     if let DeValue::Table(table) = group.get_mut() {
-        routes::check(table, node, &way, problems);
+        routes::check(table, node, &path_of_keys, problems);
     }
-    let mut check = Check::at(way);
+    let mut check = Check::starting_at(path_of_keys);
     let sound = check.value(&mut group, node);
     problems.extend(check.problems);
     if !sound {
@@ -241,24 +215,24 @@ fn read_group<'t>(
         inherit(root, group.get_mut(), inherited);
     }
     let memory = || root.get("server").and_then(|server| span_of(server.get_ref(), &["memory"]));
-    let body = span_of(group.get_ref(), &["limits", "body"]).or_else(memory).unwrap_or(path.span());
+    let body_span = span_of(group.get_ref(), &["limits", "body"]).or_else(memory).unwrap_or(path.span());
     match GroupFile::deserialize(ValueDeserializer::from(group)) {
-        Ok(file) => Some(ParsedGroup { path, body, file, options, answering }),
+        Ok(file) => Some(ParsedGroup { path, body_span, file, options, backend_key }),
         Err(error) => {
-            problems.push(unread(&error, path.span()));
+            problems.push(serde_problem(&error, path.span()));
             None
         }
     }
 }
 
-/// Where the value at these keys is, one inside the other.
+/// The span of the value at these nested keys.
 fn span_of(value: &DeValue<'_>, keys: &[&str]) -> Option<Range<usize>> {
     let (DeValue::Table(table), Some((key, rest))) = (value, keys.split_first()) else { return None };
     let inner = table.get(*key)?;
     if rest.is_empty() { Some(inner.span()) } else { span_of(inner.get_ref(), rest) }
 }
 
-/// Gives a group's table at `key` what the file's own table there has and it does not.
+/// Adds to a group's table at `key` the keys that only the table of the same name at the top level has.
 fn inherit<'t>(root: &DeTable<'t>, group: &mut DeValue<'t>, key: &str) {
     let (Some((name, defaults)), DeValue::Table(group)) = (root.get_key_value(key), group) else { return };
     let DeValue::Table(values) = defaults.get_ref() else { return };
@@ -276,20 +250,22 @@ fn inherit<'t>(root: &DeTable<'t>, group: &mut DeValue<'t>, key: &str) {
     }
 }
 
-/// Which of the keys a group has that say what answers; the first, where there are several.
-fn what_answers(path: &Spanned<String>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -> Option<&'static str> {
-    let mut there: Vec<_> =
-        ANSWERING.iter().filter_map(|key| Some((*key, table.get_key_value(*key)?.0.span()))).collect();
-    there.sort_by_key(|(_, span)| span.start);
-    match there.as_slice() {
+/// Finds which of the [`BACKEND_KEYS`] a group has; the first if it has several.
+fn find_backend_key(path: &Spanned<String>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -> Option<&'static str> {
+    let mut present: Vec<_> =
+        BACKEND_KEYS.iter().filter_map(|key| Some((*key, table.get_key_value(*key)?.0.span()))).collect();
+    present.sort_by_key(|(_, span)| span.start);
+    match present.as_slice() {
         [] => problems.push(no_service(path)),
         [(first, place), others @ ..] => problems.extend(others.iter().map(|(key, span)| {
-            let problem =
-                Problem::at(span.clone(), format!("`{key}` stands beside `{first}`: a group has only one of them"));
+            let problem = Problem::at(
+                span.clone(),
+                format!("`{key}` cannot be given with `{first}`: a group has only one of them"),
+            );
             problem.related(place.clone(), "the other")
         })),
     }
-    there.first().map(|(key, _)| *key)
+    present.first().map(|(key, _)| *key)
 }
 
 impl ParsedGroup<'_> {
@@ -302,10 +278,11 @@ impl ParsedGroup<'_> {
         problems: &mut Vec<Problem>,
     ) -> ResolvedGroup {
         let paths = [&self.path].into_iter().chain(&self.file.aliases);
-        problems.extend(paths.filter_map(|path| mount(mounted, path, "group")));
-        let (limits, protocols) = (self.file.limits, self.file.protocol_set());
-        problems.extend(too_large(&self.body, &limits, settings));
-        let (kind, backend) = match (self.answering, self.file.service) {
+        problems.extend(paths.filter_map(|path| mount_path(mounted, path, "group")));
+        let limits = self.file.limits;
+        let protocols = self.file.protocol_set();
+        problems.extend(body_too_large(&self.body_span, &limits, settings));
+        let (kind, backend) = match (self.backend_key, self.file.service) {
             (Some(UPSTREAM), _) => {
                 let found = upstream::resolve(&self.path, self.file.upstream, protocols.xml_rpc, folder, problems);
                 (UPSTREAM.to_owned(), found.map_or(Backend::Broken, |upstream| Backend::upstream(upstream, &limits)))
@@ -325,71 +302,32 @@ impl ParsedGroup<'_> {
     }
 }
 
-impl ResolvedGroup {
-    /// Whether the group is reached at a path.
-    pub(super) fn is_at(&self, path: &str) -> bool {
-        self.path.get_ref() == path || self.aliases.iter().any(|alias| alias == path)
-    }
-
-    /// The service within the limits of the group; `None` if it could not be made, or not yet.
-    pub(super) fn service(&self) -> Option<Arc<dyn RpcService>> {
-        match &self.backend {
-            Backend::Service(service) | Backend::Upstream { service, .. } => Some(service.clone()),
-            Backend::Aggregate(_) | Backend::Broken => None,
-        }
-    }
-
-    /// What may be called, if that is known.
-    fn interface(&self) -> Option<Arc<Interface>> {
-        match &self.backend {
-            Backend::Service(service) => Some(service.interface()),
-            _ => None,
-        }
-    }
-
-    /// The group, if nothing is wrong with what answers.
-    fn mount(self) -> Option<GroupMount> {
-        let ResolvedGroup { path, aliases, kind, limits, protocols, backend } = self;
-        let (service, upstream) = match backend {
-            Backend::Service(service) => (service, None),
-            Backend::Upstream { upstream, service } => (service, Some(upstream)),
-            Backend::Aggregate(_) | Backend::Broken => return None,
-        };
-        Some(GroupMount { path: path.into_inner(), aliases, kind, limits, protocols, service, upstream })
-    }
-}
-
-impl Backend {
-    fn upstream(upstream: Upstream, limits: &GroupLimits) -> Backend {
-        let service = limits.limit(Arc::new(upstream.clone()));
-        Backend::Upstream { upstream, service }
-    }
-}
-
 fn no_service(path: &Spanned<String>) -> Problem {
     Problem::at(path.span(), format!("the group `{}` has no service", abridge(path.get_ref())))
         .hint("such as `service = \"wheel\"`")
 }
 
-/// A body that counts more than all bodies together may would be refused whenever it came.
-fn too_large(body: &Range<usize>, limits: &GroupLimits, settings: &Settings) -> Option<Problem> {
-    let counted = Size(request_body::counted(limits.body));
-    let (limit, memory) = (Size(limits.body), Size(settings.memory));
-    (counted > memory).then(|| {
+/// The problem that a body of the allowed size would need more memory than all bodies together may use, so that it would
+/// always be refused.
+fn body_too_large(body: &Range<usize>, limits: &GroupLimits, settings: &Settings) -> Option<Problem> {
+    let reserved = Size(reserved_bytes(limits.body));
+    let limit = Size(limits.body);
+    let memory = Size(settings.memory);
+    (reserved > memory).then(|| {
         let message =
-            format!("a body of {limit} could never be read: it counts {counted}, and `server.memory` is {memory}");
+            format!("a body of {limit} could never be read: it counts {reserved}, and `server.memory` is {memory}");
         Problem::at(body.clone(), message).hint("give `limits.body` less or `server.memory` more")
     })
 }
 
-/// Notes that a path is a group's or a page's, or says why it cannot be.
-fn mount(mounted: &mut GroupRouter<Range<usize>>, path: &Spanned<String>, whose: &str) -> Option<Problem> {
+/// Mounts a path of a group or page, or returns the problem with it.
+fn mount_path(mounted: &mut GroupRouter<Range<usize>>, path: &Spanned<String>, owner: &str) -> Option<Problem> {
     let text = path.get_ref().as_str();
     match mounted.mount(text, path.span()) {
         Ok(()) => None,
         Err(MountError::Taken) => {
             let first = mounted.find(text).ok().flatten().map_or(path.span(), |(first, _)| first.clone());
-            Some(Problem::taken(text, path.span(), first))
+            Some(Problem::duplicate_path(text, path.span(), first))
         }
         Err(error) => {
             let name = if text.is_empty() { "an empty text".to_owned() } else { format!("`{}`", abridge(text)) };
@@ -397,12 +335,12 @@ fn mount(mounted: &mut GroupRouter<Range<usize>>, path: &Spanned<String>, whose:
                 Some(path) => format!("did you mean `{path}`?"),
                 None => "a segment has no white space, no backslash and no `%`, `?` or `#`".to_owned(),
             };
-            Some(Problem::at(path.span(), format!("{name} is no path of a {whose}: {error}")).hint(hint))
+            Some(Problem::at(path.span(), format!("{name} is not a valid path of a {owner}: {error}")).hint(hint))
         }
     }
 }
 
-/// A path that can be mounted, made from one that cannot by leaving out empty segments and dots.
+/// A valid path made from an invalid one by removing empty segments and dots.
 fn nearest_path(text: &str) -> Option<String> {
     let segments: Vec<&str> = text.trim().split('/').filter(|segment| !matches!(*segment, "" | "." | "..")).collect();
     let path = format!("/{}", segments.join("/"));

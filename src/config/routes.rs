@@ -1,4 +1,4 @@
-//! The routes of a group, from the file as written to routes that fit the group's methods.
+//! The routes of a group: reads them from the file, and checks them against the group's methods and against each other.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::check::Check;
 use super::file::RouteFile;
 use super::problem::Problem;
-use super::schema::Node;
+use super::schema::SchemaNode;
 use crate::http::routes::{PathTemplateError, RestRoute, Segment};
 use crate::model::interface::Interface;
 use crate::model::option_error::Key;
@@ -21,23 +21,23 @@ use crate::server::group_router::GroupRouter;
 /// The key under which a group has its routes.
 const ROUTES: &str = "routes";
 
-/// Looks at the routes in a group's table one by one, and takes out those that cannot be read, so that the others can be
-/// looked at further. `way` leads to the table.
-pub(super) fn check(group: &mut DeTable<'_>, node: Node<'_>, way: &[Key], problems: &mut Vec<Problem>) {
+/// Checks the routes in a group's table one by one, and removes those that cannot be read, so that the others can be checked
+/// further. `table_path` is the path of the table.
+pub(super) fn check(group: &mut DeTable<'_>, node: SchemaNode<'_>, table_path: &[Key], problems: &mut Vec<Problem>) {
     let Some(DeValue::Array(routes)) = group.get_mut(ROUTES).map(Spanned::get_mut) else { return };
     let Some(node) = node.property(ROUTES).and_then(|node| node.item(0)) else { return };
-    let mut sound = DeArray::new();
-    for (at, mut route) in std::mem::replace(routes, DeArray::new()).into_iter().enumerate() {
-        let mut check = Check::at(way.iter().cloned().chain([Key::from(ROUTES), Key::from(at)]));
+    let mut valid = DeArray::new();
+    for (index, mut route) in std::mem::replace(routes, DeArray::new()).into_iter().enumerate() {
+        let mut check = Check::starting_at(table_path.iter().cloned().chain([Key::from(ROUTES), Key::from(index)]));
         if check.value(&mut route, node) {
-            sound.push(route);
+            valid.push(route);
         }
         problems.extend(check.problems);
     }
-    *routes = sound;
+    *routes = valid;
 }
 
-/// The routes of one group that could be read, each with where it is written.
+/// The routes of one group that could be read, each with its place in the file.
 pub(super) struct Routes<'t> {
     text: &'t str,
     routes: Vec<RestRoute>,
@@ -45,20 +45,20 @@ pub(super) struct Routes<'t> {
 }
 
 impl<'t> Routes<'t> {
-    /// Reads routes one by one, and notes which are none.
+    /// Reads the routes one by one, and reports those that are not valid.
     pub(super) fn read(text: &'t str, files: Vec<RouteFile>, problems: &mut Vec<Problem>) -> Routes<'t> {
         let mut read = Routes { text, routes: Vec::new(), files: Vec::new() };
         for file in files {
-            match route(&file) {
+            match read_route(&file) {
                 Ok(route) => {
                     read.routes.push(route);
                     read.files.push(file);
                 }
-                Err(Unread::RestRoute(error)) => {
+                Err(RouteError::Template(error)) => {
                     let span = read.within(&file.route, Some(&error.place));
                     problems.push(Problem { hint: error.hint, ..Problem::at(span, error.message) });
                 }
-                Err(Unread::Value(name, span)) => {
+                Err(RouteError::Value(name, span)) => {
                     let message = format!("the parameter `{}` has no form in JSON", abridge(&name));
                     problems.push(Problem::at(span, message));
                 }
@@ -67,9 +67,8 @@ impl<'t> Routes<'t> {
         read
     }
 
-    /// The routes, once it is noted what is wrong with them. Where the interface is not known, since no service could be
-    /// made, it is only looked at how they fit beside each other.
-    pub(super) fn settle(
+    /// Reports the problems of the routes, and returns them. Without an interface they are checked only against each other.
+    pub(super) fn finish(
         self,
         protocols: &ProtocolSet,
         interface: Option<&Interface>,
@@ -83,18 +82,18 @@ impl<'t> Routes<'t> {
         self.routes
     }
 
-    /// Where the routes of the group at a path lead to, as far as that is always the same.
-    pub(super) fn leading(&self, group: &Spanned<String>) -> Vec<Leading> {
+    /// The fixed beginning of the path of each route, for the group at this path.
+    pub(super) fn prefixes(&self, group: &Spanned<String>) -> Vec<RoutePrefix> {
         let base = group.get_ref().trim_end_matches('/');
-        let leading = self.routes.iter().zip(&self.files).map(|(route, file)| {
+        let prefixes = self.routes.iter().zip(&self.files).map(|(route, file)| {
             let literals = route.template().segments().iter().map_while(Segment::literal);
             let path = literals.fold(base.to_owned(), |path, segment| path + "/" + segment);
-            Leading { path, route: route.template().to_string(), span: file.route.span(), group: group.clone() }
+            RoutePrefix { path, route: route.template().to_string(), span: file.route.span(), group: group.clone() }
         });
-        leading.collect()
+        prefixes.collect()
     }
 
-    /// What is wrong with a route, where it is written.
+    /// The problem of a route, at its place in the file.
     fn problem(&self, wrong: Wrong) -> Problem {
         let problem = match self.span(wrong.route, &wrong.part) {
             Some(span) => Problem::at(span, wrong.message),
@@ -117,12 +116,14 @@ impl<'t> Routes<'t> {
         }
     }
 
-    /// Where a part of a text is in the file, if it stands there as it is meant; otherwise, where the whole text is.
+    /// The span of a part of a text in the file if the text is written there without escapes; otherwise that of the whole
+    /// text.
     fn within(&self, text: &Spanned<String>, part: Option<&Range<usize>>) -> Range<usize> {
-        let (span, meant) = (text.span(), text.get_ref());
-        let written = self.text.get(span.start + 1..(span.start + 1).saturating_add(meant.len()));
+        let span = text.span();
+        let value = text.get_ref();
+        let written = self.text.get(span.start + 1..(span.start + 1).saturating_add(value.len()));
         match part {
-            Some(part) if written == Some(meant) && !part.is_empty() => {
+            Some(part) if written == Some(value) && !part.is_empty() => {
                 span.start + 1 + part.start..span.start + 1 + part.end
             }
             _ => span,
@@ -130,9 +131,9 @@ impl<'t> Routes<'t> {
     }
 }
 
-/// Where requests to a route begin.
-pub(super) struct Leading {
-    /// The path up to its first variable, the group's own included.
+/// The fixed beginning of the path of a route.
+pub(super) struct RoutePrefix {
+    /// The path of the group and the segments up to the first variable.
     path: String,
     route: String,
     span: Range<usize>,
@@ -140,37 +141,37 @@ pub(super) struct Leading {
     group: Spanned<String>,
 }
 
-impl Leading {
-    /// Another group takes the requests, since its path is longer.
-    pub(super) fn taken(self, mounted: &GroupRouter<Range<usize>>) -> Option<Problem> {
-        let at = |path| mounted.find(path).ok().flatten().map(|(group, _)| group);
-        let (own, other) = (at(self.group.get_ref())?, at(&self.path)?);
-        // A group whose own path is another's is told of already.
+impl RoutePrefix {
+    /// The problem that another group gets the requests of the route, because its path is longer.
+    pub(super) fn shadowed(self, mounted: &GroupRouter<Range<usize>>) -> Option<Problem> {
+        let mounted_at = |path| mounted.find(path).ok().flatten().map(|(group, _)| group);
+        let (own, other) = (mounted_at(self.group.get_ref())?, mounted_at(&self.path)?);
+        // A group whose path another group has is reported already.
         if own == other || *own != self.group.span() {
             return None;
         }
-        let message = format!("no request comes to `{}`, since another group is mounted there", self.route);
+        let message = format!("no request reaches `{}`, because another group is mounted there", self.route);
         Some(Problem::at(self.span, message).related(other.clone(), "mounted here"))
     }
 }
 
 /// Why a route cannot be read.
-enum Unread {
-    RestRoute(PathTemplateError),
-    /// A parameter, and where its value is.
+enum RouteError {
+    Template(PathTemplateError),
+    /// The value of this parameter, at this span, has no form in JSON.
     Value(String, Range<usize>),
 }
 
-fn route(file: &RouteFile) -> Result<RestRoute, Unread> {
-    let route = RestRoute::new(file.route.get_ref(), file.method.get_ref()).map_err(Unread::RestRoute)?;
+fn read_route(file: &RouteFile) -> Result<RestRoute, RouteError> {
+    let route = RestRoute::new(file.route.get_ref(), file.method.get_ref()).map_err(RouteError::Template)?;
     let route = file.body.iter().fold(route, |route, body| route.body(body.get_ref()));
     file.args.iter().try_fold(route, |route, (name, value)| match json(value.get_ref()) {
         Some(json) => Ok(route.arg(name.get_ref(), json)),
-        None => Err(Unread::Value(name.get_ref().clone(), value.span())),
+        None => Err(RouteError::Value(name.get_ref().clone(), value.span())),
     })
 }
 
-/// A value of the file as JSON has it: a date as its text; `None` for what is no number.
+/// A value of the file as JSON, with dates as texts; `None` if it has a number that JSON does not have.
 fn json(value: &toml::Value) -> Option<Value> {
     Some(match value {
         toml::Value::String(text) => Value::from(text.as_str()),

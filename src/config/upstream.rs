@@ -1,4 +1,4 @@
-//! A group that is a server elsewhere, as it is written, and as it is meant.
+//! The upstream of a group: its table in the file, and the [`Upstream`] that is made from it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,58 +22,58 @@ use crate::upstream::transport;
 use crate::upstream::transport::{Address, Tls, Transport};
 use crate::upstream::{Batching, DescriptionSource, NamePatterns, UnsupportedProtocol, Upstream, UpstreamOptions};
 
-/// How a description's name begins that is a file's.
-const FILE: &str = "file:";
-/// How many bytes a file with a description, or with a secret, may have.
-const LARGEST: u64 = 16 << 20;
+/// The prefix of a `description` that is the name of a file.
+const FILE_PREFIX: &str = "file:";
+/// How many bytes a file with a description or a secret may have.
+const LARGEST_FILE: u64 = 16 << 20;
 
-/// A server elsewhere that answers the calls of a group.
+/// An upstream server that serves the calls of a group.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct UpstreamFile {
-    /// Where the server is: `"http://host:port/path"`, `"https://…"`, `"unix:/path/of.sock:/path"`,
-    /// `"scgi://host:port/path"` or `"scgi:/path/of.sock"`. Of several servers that are the same each has its turn, and
-    /// those that cannot be reached are passed over for five seconds.
+    /// The URLs of the upstream: `"http://host:port/path"`, `"https://…"`, `"unix:/path/of.sock:/path"`,
+    /// `"scgi://host:port/path"` or `"scgi:/path/of.sock"`. Several URLs are equal servers that take turns; one that cannot
+    /// be reached is skipped for five seconds.
     #[schemars(with = "Vec<String>", length(min = 1))]
     urls: Vec<Spanned<String>>,
-    /// The protocol in which the server is called: `"xml-rpc"` (written as the `xml-rpc` of the group says),
-    /// `"json-rpc"` (2.0) or `"soap"` (1.1 or 1.2, as the WSDL document says).
+    /// The protocol of the upstream: `"xml-rpc"` (written by the rules of the group's `xml-rpc`), `"json-rpc"` (2.0) or
+    /// `"soap"` (1.1 or 1.2, as its WSDL document says).
     #[schemars(with = "String", extend("enum" = Protocol::OF_UPSTREAMS.map(Protocol::name)))]
     protocol: Spanned<Protocol>,
-    /// Where the WSDL or OpenRPC document of the server is: a path on the server, or after `"file:"` that of a file,
-    /// relative to that of this file. Without it the server is asked by introspection, by `rpc.discover`, or with
-    /// `?wsdl`.
+    /// Where the WSDL or OpenRPC document of the upstream is: a path on the upstream, or `"file:"` and the name of a file,
+    /// relative to the folder of the configuration file. Without it, the upstream is asked by introspection (XML-RPC),
+    /// `rpc.discover` (JSON-RPC) or `?wsdl` (SOAP).
     #[schemars(with = "Option<String>")]
     #[serde(default)]
     description: Option<Spanned<String>>,
-    /// Which port of a WSDL document is meant, if it has several; without it, the first for SOAP 1.1.
+    /// The name of the port in the WSDL document. Without it, the first port for SOAP 1.1.
     #[serde(default)]
     wsdl_port: Option<String>,
-    /// The methods that may be called. In each name `*` stands for any characters.
+    /// The methods that may be called. `*` in a name matches any characters.
     #[serde(default = "all")]
     allow: NamePatterns,
-    /// The methods that may not be called, although they are allowed.
+    /// The methods that may not be called, even if `allow` matches them.
     #[serde(default)]
     deny: NamePatterns,
-    /// The methods that change nothing: HTTP GET may ask for them.
+    /// The methods that change nothing. HTTP GET may call them.
     #[serde(default)]
     safe: NamePatterns,
-    /// The methods that may be carried out twice without harm, as those that are safe always may: such a call is sent
-    /// again where a connection that was kept turns out to be closed.
+    /// The methods that may run twice without harm; those in `safe` always may. Such a call is sent again if the upstream
+    /// closes a kept connection before it responds.
     #[serde(default)]
     idempotent: NamePatterns,
-    /// The names of methods' parameters, in their order, where the server does not say them.
+    /// The names of the parameters of methods, in order, for an upstream that does not describe them.
     #[serde(default)]
     params: BTreeMap<String, Vec<String>>,
-    /// A secret that the server wants before the parameters of every call, as aria2 does, whose own has `token:` before
-    /// it: `{ env = "NAME" }` or `{ file = "path" }`.
+    /// A secret that is sent as the first parameter of every call: `{ env = "NAME" }` or `{ file = "path" }`. aria2 expects
+    /// one that begins with `token:`.
     #[schemars(with = "Option<SecretFile>")]
     #[serde(default)]
     token: Option<Spanned<SecretFile>>,
-    /// The name for basic authentication.
+    /// The user name for basic authentication.
     #[serde(default)]
     user: Option<String>,
-    /// The password for it: `{ env = "NAME" }` or `{ file = "path" }`.
+    /// The password for basic authentication: `{ env = "NAME" }` or `{ file = "path" }`.
     #[schemars(with = "Option<SecretFile>")]
     #[serde(default)]
     password: Option<Spanned<SecretFile>>,
@@ -81,61 +81,61 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "Option<SecretFile>")]
     #[serde(default)]
     bearer: Option<Spanned<SecretFile>>,
-    /// Headers that every request has.
+    /// Headers of every request, by their names.
     #[schemars(with = "BTreeMap<String, SecretFile>")]
     #[serde(default)]
     headers: BTreeMap<String, Spanned<SecretFile>>,
-    /// How JSON-RPC passes parameters: most servers take them by position, some by name only.
+    /// How parameters are sent over JSON-RPC. Most servers accept them by position, some only by name.
     #[serde(default)]
     param_structure: ParamStructure,
-    /// Whether the calls of a client's `system.multicall` or batch travel to the server together, in one round trip: as one
-    /// `system.multicall` or batch, which the server must then be able to answer. SOAP has no such thing.
+    /// Whether the calls of a client's `system.multicall` or JSON-RPC batch are sent to the upstream in one request of the
+    /// same kind, which the upstream must support. SOAP has no batches.
     #[schemars(with = "Batching")]
     #[serde(default = "no_batching")]
     batching: Spanned<Batching>,
-    /// What the group is called, if not what the server says; without either, its path.
+    /// The title of the group. Without it, the title that the upstream gives, or else the path.
     #[serde(default)]
     title: Option<String>,
     /// How long each phase of a request to the upstream may take.
     #[serde(default)]
     timeouts: UpstreamTimeoutsFile,
-    /// How many bytes an answer may have that is not passed through as it is.
+    /// How many bytes a response may have if it is not passed through in its original bytes.
     #[schemars(extend("minimum" = 1))]
     #[serde(default = "max_response")]
     max_response: Size,
-    /// How long after the server has described itself it is asked again.
+    /// The time between two requests for the description of the upstream.
     #[schemars(extend("minimum" = 1000, "maximum" = LONGEST))]
     #[serde(default = "refresh")]
     refresh: Period,
-    /// Whether HTTP/2 is spoken without TLS, which the server must be able to; with TLS both sides agree by themselves.
+    /// Whether HTTP/2 is used without TLS. The upstream must support it. With TLS the two sides negotiate the version.
     #[serde(default)]
     http2: bool,
-    /// Whom to trust, and who one is, where a URL is one of `https`.
+    /// The trusted roots and the client certificate for `https` URLs.
     #[serde(default)]
     tls: TlsFile,
 }
 
-/// A text, which may stand somewhere else because it is a secret: one of the keys, not several.
+/// A text that may be a secret. Exactly one of these keys is given.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct SecretFile {
-    /// The name of the environment's variable that holds it.
+    /// The name of the environment variable with the text.
     env: Option<String>,
-    /// The file that holds it, relative to that of this file; white space at its ends is left out.
+    /// The file with the text, relative to the folder of the configuration file. White space at both ends is removed.
     file: Option<String>,
-    /// The text itself, for what is no secret.
+    /// The text itself, if it is not a secret.
     text: Option<String>,
 }
 
-/// Whom to trust with TLS, and who one is. Certificates are always checked.
+/// The trusted roots and the client certificate for TLS. The certificates of servers are always verified.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct TlsFile {
-    /// A file of certificates, in PEM, of those who vouch for servers; without it, whom the system trusts.
+    /// A PEM file with the trusted root certificates. Without it, those of the system.
     roots: Option<String>,
-    /// A file with one's own certificate, in PEM, for servers that want to know who asks.
+    /// A PEM file with the client certificate, for servers that require one.
     certificate: Option<String>,
-    /// A file with its key, in PEM.
+    /// A PEM file with the private key of `certificate`.
     key: Option<String>,
 }
 
@@ -149,7 +149,7 @@ pub(super) struct UpstreamTimeoutsFile {
     /// How long the upstream may take until its response begins, and how long the response may then pause.
     #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
     response: Period,
-    /// How long a connection is kept unused: less than the upstream keeps it.
+    /// How long an unused connection is kept. It should be shorter than the time that the upstream keeps one.
     #[schemars(extend("maximum" = LONGEST))]
     idle: Period,
 }
@@ -161,11 +161,11 @@ impl Default for UpstreamTimeoutsFile {
     }
 }
 
-/// The longest time that can be asked for, in milliseconds: 30 days.
+/// The longest configurable time, in milliseconds: 30 days.
 const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
 
 impl UpstreamFile {
-    /// What a group has that is no server elsewhere.
+    /// The table of a group without an upstream. It is never resolved.
     pub(super) fn none() -> UpstreamFile {
         UpstreamFile {
             urls: Vec::new(),
@@ -210,8 +210,10 @@ fn refresh() -> Period {
     Period(UpstreamOptions::new(Protocol::XmlRpc).refresh)
 }
 
-/// The server of the group at a path; `None` where something is wrong with it, which is told. What XML-RPC leaves open is
-/// written to it as to the group's callers, and read as leniently as can be: what callers may not do, servers do.
+/// Makes the upstream of the group at a path; `None` if the table has problems, which are then in `problems`.
+///
+/// XML-RPC is written in the dialect of the group. It is always read leniently, because many servers deviate from the
+/// specification.
 pub(super) fn resolve(
     path: &Spanned<String>,
     file: UpstreamFile,
@@ -220,18 +222,18 @@ pub(super) fn resolve(
     problems: &mut Vec<Problem>,
 ) -> Option<Upstream> {
     let before = problems.len();
-    let mut reading = Reading { folder, problems };
-    let addresses = file.urls.iter().filter_map(|url| reading.address(url)).collect();
-    let headers = reading.headers(&file);
-    let description = file.description.as_ref().and_then(|named| reading.description(named));
-    let token = file.token.as_ref().and_then(|secret| reading.secret(secret));
+    let mut reader = SettingReader { folder, problems };
+    let addresses = file.urls.iter().filter_map(|url| reader.address(url)).collect();
+    let headers = reader.headers(&file);
+    let description = file.description.as_ref().and_then(|named| reader.description(named));
+    let token = file.token.as_ref().and_then(|secret| reader.secret(secret));
     let protocol = *file.protocol.get_ref();
     match (protocol, file.batching.get_ref()) {
         (Protocol::Soap, Batching::On | Batching::BareResults) => {
-            reading.wrong(file.batching.span(), "SOAP has no way for several calls to travel together");
+            reader.wrong(file.batching.span(), "SOAP has no batches: leave `batching` out");
         }
         (Protocol::JsonRpc, Batching::BareResults) => {
-            reading.wrong(
+            reader.wrong(
                 file.batching.span(),
                 "`\"bare-results\"` is for XML-RPC only; for JSON-RPC batches, write `\"on\"`",
             );
@@ -239,21 +241,21 @@ pub(super) fn resolve(
         _ => {}
     }
     if let (Some(password), None) = (&file.password, &file.user) {
-        reading.wrong(password.span(), "`password` stands without a `user`");
+        reader.wrong(password.span(), "`password` needs a `user`");
     }
-    let ways = transport::TransportOptions {
+    let transport_options = transport::TransportOptions {
         connect: file.timeouts.connect.0,
         response: file.timeouts.response.0,
         idle: file.timeouts.idle.0,
         http2: file.http2,
-        tls: reading.tls(&file.tls, path),
+        tls: reader.tls(&file.tls, path),
         headers,
         ..transport::TransportOptions::default()
     };
     if problems.len() > before {
         return None;
     }
-    let transport = Transport::new(addresses, ways);
+    let transport = Transport::new(addresses, transport_options);
     let transport = transport.map_err(|error| problems.push(Problem::at(path.span(), error.to_string()))).ok()?;
     let options = UpstreamOptions {
         description,
@@ -277,13 +279,13 @@ pub(super) fn resolve(
     Upstream::new(transport, options).map_err(unsupported).ok()
 }
 
-/// Reads what stands elsewhere, and notes what is wrong with it.
-struct Reading<'r> {
+/// Reads files, secrets and addresses, and collects the problems with them.
+struct SettingReader<'r> {
     folder: &'r Path,
     problems: &'r mut Vec<Problem>,
 }
 
-impl Reading<'_> {
+impl SettingReader<'_> {
     fn wrong(&mut self, span: Range<usize>, message: impl Into<String>) {
         self.problems.push(Problem::at(span, message.into()));
     }
@@ -296,30 +298,31 @@ impl Reading<'_> {
     fn secret(&mut self, secret: &Spanned<SecretFile>) -> Option<String> {
         let SecretFile { env, file, text } = secret.get_ref();
         let read = match (env, file, text) {
-            (Some(name), None, None) => {
-                std::env::var(name).map_err(|_| format!("the environment has no text in `{}`", abridge(name)))
-            }
-            (None, Some(name), None) => self.read(name).map(|text| text.trim().to_owned()),
+            (Some(name), None, None) => std::env::var(name)
+                .map_err(|_| format!("the environment variable `{}` is not set, or is not UTF-8", abridge(name))),
+            (None, Some(name), None) => self.read_file(name).map(|text| text.trim().to_owned()),
             (None, None, Some(text)) => Ok(text.clone()),
             _ => Err("a secret has exactly one of `env`, `file` and `text`".to_owned()),
         };
         read.map_err(|message| self.wrong(secret.span(), message)).ok()
     }
 
-    fn read(&self, name: &str) -> Result<String, String> {
+    fn read_file(&self, name: &str) -> Result<String, String> {
         let path = self.folder.join(name);
         let unread = |error: &dyn std::fmt::Display| format!("`{}` cannot be read: {error}", path.display());
         match fs::metadata(&path) {
-            Ok(about) if about.len() > LARGEST => Err(unread(&format_args!("it has more than {LARGEST} bytes"))),
+            Ok(about) if about.len() > LARGEST_FILE => {
+                Err(unread(&format_args!("it has more than {LARGEST_FILE} bytes")))
+            }
             _ => fs::read_to_string(&path).map_err(|error| unread(&error)),
         }
     }
 
     fn description(&mut self, named: &Spanned<String>) -> Option<DescriptionSource> {
-        let Some(name) = named.get_ref().strip_prefix(FILE) else {
+        let Some(name) = named.get_ref().strip_prefix(FILE_PREFIX) else {
             return Some(DescriptionSource::At(named.get_ref().clone()));
         };
-        match self.read(name) {
+        match self.read_file(name) {
             Ok(text) => Some(DescriptionSource::Text { name: name.to_owned(), text }),
             Err(message) => {
                 self.wrong(named.span(), message);
@@ -334,7 +337,7 @@ impl Reading<'_> {
         for (name, secret) in &file.headers {
             match name.parse::<HeaderName>() {
                 Ok(name) => self.header(&mut headers, name, "", secret),
-                Err(_) => self.wrong(secret.span(), format!("`{}` is no name of a header", abridge(name))),
+                Err(_) => self.wrong(secret.span(), format!("`{}` is not a valid name of a header", abridge(name))),
             }
         }
         if let Some(token) = &file.bearer {
@@ -360,7 +363,7 @@ impl Reading<'_> {
                 value.set_sensitive(true);
                 headers.insert(name, value);
             }
-            Err(_) => self.wrong(secret.span(), "it has characters that no header can hold"),
+            Err(_) => self.wrong(secret.span(), "the text has characters that a header cannot have"),
         }
     }
 
@@ -371,7 +374,7 @@ impl Reading<'_> {
             (Some(certificate), Some(key)) => Tls { roots, identity: Some((at(certificate), at(key))) },
             (None, None) => Tls { roots, identity: None },
             _ => {
-                self.wrong(path.span(), "`tls` has one of `certificate` and `key` without the other");
+                self.wrong(path.span(), "`tls` needs both `certificate` and `key`, or neither");
                 Tls::default()
             }
         }

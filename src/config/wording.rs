@@ -1,8 +1,8 @@
-//! The words for types, keys and places in a message.
+//! The words for types, keys and paths in messages.
 
 use toml::de::DeValue;
 
-use super::schema::Node;
+use super::schema::SchemaNode;
 use crate::http::public_url::{BASE_URL, NETWORK};
 use crate::model::option_error::Key;
 use crate::model::units::{PERIOD, SIZE};
@@ -11,7 +11,7 @@ use crate::server::settings::ADDRESS;
 /// The most keys that a hint lists.
 const LISTED: usize = 12;
 
-/// A value's place, from its group on where it lies in one: `limits.body`, `options.pockets[3].color`.
+/// The path of a value, relative to its group if it is in one: `limits.body`, `options.pockets[3].color`.
 pub(super) fn path(keys: &[Key]) -> String {
     let keys = match keys {
         [Key::Name(group), _, rest @ ..] if group == "group" && !rest.is_empty() => rest,
@@ -31,20 +31,20 @@ pub(super) fn path(keys: &[Key]) -> String {
     path
 }
 
-/// A key as TOML writes it.
+/// A key as it is written in TOML.
 fn key(name: &str) -> String {
     let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     let name = crate::model::text::abridge(name);
     if bare { name.into_owned() } else { format!("\"{name}\"") }
 }
 
-/// What fits, as in "should be ...".
-pub(super) fn wanted(types: &[&str], node: Node<'_>) -> String {
+/// The expected types, as in "should be ...".
+pub(super) fn expected(types: &[&str], node: SchemaNode<'_>) -> String {
     let format = match node.text("format") {
         Some(SIZE) => Some("a size"),
         Some(PERIOD) => Some("a time"),
         Some(ADDRESS | NETWORK) => Some("an address"),
-        Some(BASE_URL) => Some("an address of the web"),
+        Some(BASE_URL) => Some("an http or https URL"),
         _ => None,
     };
     let mut names: Vec<&str> = types.iter().map(|name| type_name(name)).collect();
@@ -56,7 +56,7 @@ pub(super) fn wanted(types: &[&str], node: Node<'_>) -> String {
     }
 }
 
-/// What a type is called, as in "should be ...".
+/// The name of a type, as in "should be ...".
 pub(super) fn type_name(name: &str) -> &str {
     match name {
         "string" => "a string",
@@ -69,7 +69,7 @@ pub(super) fn type_name(name: &str) -> &str {
     }
 }
 
-/// What a value is, as in "not ...".
+/// The type of a value, as in "not ...".
 pub(super) fn type_of(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
@@ -82,7 +82,7 @@ pub(super) fn type_of(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// What a JSON value is, as in "not ...".
+/// The type of a JSON value, as in "not ...".
 pub(super) fn json_type(value: &serde_json::Value) -> &'static str {
     match value {
         serde_json::Value::Null => "nothing",
@@ -95,9 +95,9 @@ pub(super) fn json_type(value: &serde_json::Value) -> &'static str {
     }
 }
 
-/// How a value of the wrong type would be right, where that is likely.
-pub(super) fn type_hint(wanted: &[&str], node: Node<'_>, value: &DeValue<'_>) -> Option<String> {
-    let wants = |name: &str| wanted.contains(&name);
+/// How to write a value of the wrong type, if that can be guessed.
+pub(super) fn type_hint(expected: &[&str], node: SchemaNode<'_>, value: &DeValue<'_>) -> Option<String> {
+    let expects = |name: &str| expected.contains(&name);
     match value {
         DeValue::Integer(number) if node.text("format") == Some(PERIOD) => {
             Some(format!("give a time with its unit: `\"{}s\"`", number.as_str()))
@@ -105,29 +105,29 @@ pub(super) fn type_hint(wanted: &[&str], node: Node<'_>, value: &DeValue<'_>) ->
         DeValue::Float(_) if node.text("format") == Some(SIZE) => {
             Some("a size is a whole number of bytes, KiB or MiB".to_owned())
         }
-        DeValue::String(text) if wants("integer") && text.parse::<i64>().is_ok() => {
+        DeValue::String(text) if expects("integer") && text.parse::<i64>().is_ok() => {
             Some(format!("without quotes: `{text}`"))
         }
-        DeValue::String(text) if wants("boolean") && (text == "true" || text == "false") => {
+        DeValue::String(text) if expects("boolean") && (text == "true" || text == "false") => {
             Some(format!("without quotes: `{text}`"))
         }
-        DeValue::String(text) if wants("array") => {
+        DeValue::String(text) if expects("array") => {
             Some(format!("in brackets: `[{:?}]`", crate::model::text::abridge(text)))
         }
-        DeValue::Integer(number) if wants("string") && node.text("format").is_none() => {
+        DeValue::Integer(number) if expects("string") && node.text("format").is_none() => {
             Some(format!("in quotes: `\"{}\"`", number.as_str()))
         }
-        DeValue::Boolean(flag) if wants("string") && node.text("format").is_none() => {
+        DeValue::Boolean(flag) if expects("string") && node.text("format").is_none() => {
             Some(format!("in quotes: `\"{flag}\"`"))
         }
-        DeValue::Array(_) if wants("object") => {
+        DeValue::Array(_) if expects("object") => {
             Some("a table is written `[name]`; `[[name]]` makes an array of tables".to_owned())
         }
         _ => None,
     }
 }
 
-/// Which keys there are, if they are few enough to be read.
+/// A list of the known keys, if there are at most [`LISTED`].
 pub(super) fn known_keys(known: &[&str]) -> Option<String> {
     match known {
         [] => Some("there is nothing to set here".to_owned()),

@@ -10,8 +10,7 @@ use http::request::Parts;
 use http::{HeaderName, Method, Response, Version};
 
 use crate::http::body::Body;
-use crate::model::fault::BoxError;
-use crate::server::gateway::Outcome;
+use crate::model::fault::{BoxError, Kind};
 use crate::service::Context;
 use crate::service::request_id::RequestId;
 
@@ -24,24 +23,35 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How long the thread pauses between two batches of lines.
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// What the access log says of a request that reached a group.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The group's path.
+    pub group: Box<str>,
+    /// The method that was called; empty if the request named none.
+    pub method: Box<str>,
+    /// The kind of fault with which the call failed, if it did.
+    pub fault: Option<Kind>,
+}
+
 /// Sends lines to the thread that writes them.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
-    lines: SyncSender<Entry>,
+    lines: SyncSender<LogEntry>,
     lost: Arc<AtomicU64>,
 }
 
 /// What is sent to the thread that writes.
 #[derive(Debug)]
-enum Entry {
-    Line(Box<Line>),
+enum LogEntry {
+    Line(Box<AccessLine>),
     /// A `flush` waits until all entries before this one are written.
     Flush(SyncSender<()>),
 }
 
-/// What is known of one request.
+/// The line of one request.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct AccessLine {
     begun: Instant,
     id: RequestId,
     peer: Option<SocketAddr>,
@@ -70,8 +80,8 @@ impl AccessLog {
     }
 
     /// Begins the line of a request.
-    pub(super) fn begin(&self, head: &Parts, context: &Context) -> Box<Line> {
-        Box::new(Line {
+    pub(super) fn begin(&self, head: &Parts, context: &Context) -> Box<AccessLine> {
+        Box::new(AccessLine {
             begun: Instant::now(),
             id: context.request_id.clone(),
             peer: context.peer,
@@ -88,9 +98,9 @@ impl AccessLog {
     }
 
     /// Writes the line of a request that has ended.
-    pub(super) fn close(&self, mut line: Box<Line>) {
+    pub(super) fn close(&self, mut line: Box<AccessLine>) {
         line.took = line.begun.elapsed();
-        if self.lines.try_send(Entry::Line(line)).is_err() {
+        if self.lines.try_send(LogEntry::Line(line)).is_err() {
             self.lost.fetch_add(1, Relaxed);
         }
     }
@@ -98,16 +108,16 @@ impl AccessLog {
     /// Waits until all lines have been written, but at most for a second.
     pub fn flush(&self) {
         let (written, all) = sync_channel(1);
-        if self.lines.try_send(Entry::Flush(written)).is_ok() {
+        if self.lines.try_send(LogEntry::Flush(written)).is_ok() {
             // A reader of standard error that has stopped reading must not keep the program from ending.
             let _ = all.recv_timeout(PATIENCE);
         }
     }
 }
 
-impl Line {
+impl AccessLine {
     /// Notes the response, and adds the request's id to it.
-    pub(super) fn answered(&mut self, response: &mut Response<Body>, outcome: Option<Outcome>) {
+    pub(super) fn record_response(&mut self, response: &mut Response<Body>, outcome: Option<Outcome>) {
         self.status = response.status().as_u16();
         self.outcome = outcome;
         if let Some(id) = self.id.header_value() {
@@ -115,22 +125,23 @@ impl Line {
         }
     }
 
-    /// Counts bytes of the body that are on their way.
-    pub(super) fn sent(&mut self, bytes: usize) {
+    /// Counts bytes of the body that were given to the connection.
+    pub(super) fn count_sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
     }
 
     /// Notes why the body broke off.
-    pub(super) fn broke(&mut self, error: &BoxError) {
+    pub(super) fn record_error(&mut self, error: &BoxError) {
         self.broken = Some(error.to_string());
     }
 
     /// Notes whether the whole body was sent.
-    pub(super) fn ended(&mut self, whole: bool) {
+    pub(super) fn record_end(&mut self, whole: bool) {
         self.whole = whole;
     }
 
-    /// One word for how it ended: `ok`, a fault's word, `http`, `cut` where the client left or the answer broke.
+    /// One word for how the request ended: `ok`, the word of a fault, `http` for an HTTP error, or `cut` if the client left
+    /// or the response broke off.
     fn ending(&self) -> &'static str {
         match &self.outcome {
             _ if !self.whole => "cut",
@@ -161,17 +172,17 @@ impl Line {
     }
 }
 
-impl Entry {
+impl LogEntry {
     fn write(self) {
         match self {
-            Entry::Line(line) => line.write(),
+            LogEntry::Line(line) => line.write(),
             // The waiter may have given up, which is no error.
-            Entry::Flush(written) => drop(written.try_send(())),
+            LogEntry::Flush(written) => drop(written.try_send(())),
         }
     }
 }
 
-fn write(waiting: &Receiver<Entry>, lost: &AtomicU64) {
+fn write(waiting: &Receiver<LogEntry>, lost: &AtomicU64) {
     for entry in waiting {
         entry.write();
         // Sending a line wakes this thread if it waits for one. The pause makes that once for many lines, not for each.

@@ -1,7 +1,8 @@
-//! The timeouts of connections: one sweep over all of them a few times a second, instead of timers per request.
+//! The timeouts of connections: one sweep over all connections ten times a second, instead of a timer per request.
 //!
-//! A connection notes what it does in a few atomics; the sweep compares them with the timeouts and tells the
-//! connection to close. So a deadline may come late by one tick, and a request costs no timer.
+//! Each connection has an [`Activity`]: a few atomics with the times at which it became idle, began to receive a head, or
+//! could no longer send. The [`ActivityMonitor`] compares them with the timeouts at each tick, and sends a [`CloseRequest`]
+//! to a connection that exceeds one. A timeout may therefore take effect one tick late, and a request costs no timer.
 
 use std::collections::HashMap;
 use std::sync::atomic::{
@@ -16,7 +17,7 @@ use tokio::sync::Notify;
 
 use crate::server::settings::Timeouts;
 
-/// How often the sweep comes by.
+/// The time between two sweeps.
 const TICK: Duration = Duration::from_millis(100);
 
 /// All open connections.
@@ -29,7 +30,7 @@ pub(super) struct ActivityMonitor {
     closed: Notify,
 }
 
-/// The time of the last tick, in milliseconds since the server began; never 0, which stands for "not now".
+/// The time of the last tick, in milliseconds since the server began; never 0, which means "not now".
 #[derive(Debug)]
 struct Clock(AtomicU64);
 
@@ -37,46 +38,48 @@ struct Clock(AtomicU64);
 #[derive(Debug)]
 pub(super) struct Activity {
     clock: Arc<Clock>,
-    /// Requests that are being answered.
+    /// How many requests are being served.
     requests: AtomicU32,
-    /// Since when there is none; 0 while there is one.
+    /// Since when there is no request; 0 while there is one.
     idle: AtomicU64,
-    /// Since when a head has been arriving; 0 while none is.
+    /// Since when a request head has been arriving; 0 while none is.
     head: AtomicU64,
-    /// Since when the socket has taken nothing of what waits for it; 0 while it takes what comes.
-    stuck: AtomicU64,
-    /// Whether this is HTTP/2, whose bytes are not all requests and whose streams stall one by one.
+    /// Since when the socket has accepted no bytes although some wait to be sent; 0 while it accepts them.
+    stalled: AtomicU64,
+    /// Whether this is HTTP/2, where not all bytes belong to requests, and where each stream stalls by itself.
     multiplexed: AtomicBool,
     streams: Mutex<Vec<Weak<Stream>>>,
-    order: AtomicU8,
-    /// Wakes the connection's task for an order.
+    /// The last [`CloseRequest`], as a number.
+    close_request: AtomicU8,
+    /// Wakes the connection's task at a close request.
     waker: OnceLock<Waker>,
 }
 
-/// The body of one HTTP/2 response: since when its last piece has been waiting for the client's window.
+/// The body of one HTTP/2 response.
 #[derive(Debug)]
 pub(super) struct Stream {
     clock: Arc<Clock>,
-    handed: AtomicU64,
+    /// Since when its last piece has been waiting for the client's window; 0 while the next piece is being made.
+    waiting: AtomicU64,
 }
 
-/// What a connection is told to do.
+/// Whether a connection has to close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum CloseRequest {
-    /// Nothing.
-    Go = 0,
-    /// To close as soon as nothing is being answered.
+    /// It may stay open.
+    None = 0,
+    /// It has to close as soon as no request is being served.
     Finish = 1,
-    /// To close at once.
+    /// It has to close at once.
     Cut = 2,
 }
 
-/// A connection's place among the open ones, given up when dropped.
+/// Counts a connection as open until it is dropped.
 #[derive(Debug)]
-pub(super) struct Entry {
-    watch: Arc<ActivityMonitor>,
+pub(super) struct ActivityGuard {
+    monitor: Arc<ActivityMonitor>,
     key: u64,
-    pub(super) pulse: Arc<Activity>,
+    pub(super) activity: Arc<Activity>,
 }
 
 impl ActivityMonitor {
@@ -92,24 +95,24 @@ impl ActivityMonitor {
     }
 
     /// Adds a connection.
-    pub(super) fn enter(self: &Arc<ActivityMonitor>) -> Entry {
-        let pulse = Arc::new(Activity {
+    pub(super) fn enter(self: &Arc<ActivityMonitor>) -> ActivityGuard {
+        let activity = Arc::new(Activity {
             clock: self.clock.clone(),
             requests: AtomicU32::new(0),
             idle: AtomicU64::new(self.clock.now()),
             head: AtomicU64::new(0),
-            stuck: AtomicU64::new(0),
+            stalled: AtomicU64::new(0),
             multiplexed: AtomicBool::new(false),
             streams: Mutex::default(),
-            order: AtomicU8::new(CloseRequest::Go as u8),
+            close_request: AtomicU8::new(CloseRequest::None as u8),
             waker: OnceLock::new(),
         });
         let key = self.last.fetch_add(1, Relaxed);
-        locked(&self.open).insert(key, pulse.clone());
-        Entry { watch: self.clone(), key, pulse }
+        lock(&self.open).insert(key, activity.clone());
+        ActivityGuard { monitor: self.clone(), key, activity }
     }
 
-    /// Sweeps for ever.
+    /// Checks the timeouts of all connections at each tick. Never returns.
     pub(super) async fn sweep(&self) {
         let begun = Instant::now();
         let mut ticks = tokio::time::interval(TICK);
@@ -118,16 +121,16 @@ impl ActivityMonitor {
             ticks.tick().await;
             let now = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
             self.clock.0.store(now, Relaxed);
-            for pulse in locked(&self.open).values() {
-                pulse.check(now, &self.timeouts);
+            for activity in lock(&self.open).values() {
+                activity.check(now, &self.timeouts);
             }
         }
     }
 
-    /// Gives all connections an order.
-    pub(super) fn order(&self, order: CloseRequest) {
-        for pulse in locked(&self.open).values() {
-            pulse.order(order);
+    /// Requests all connections to close.
+    pub(super) fn request_close(&self, request: CloseRequest) {
+        for activity in lock(&self.open).values() {
+            activity.request_close(request);
         }
     }
 
@@ -144,16 +147,16 @@ impl ActivityMonitor {
 
     /// How many connections are open.
     pub(super) fn open(&self) -> usize {
-        locked(&self.open).len()
+        lock(&self.open).len()
     }
 }
 
-impl Drop for Entry {
+impl Drop for ActivityGuard {
     fn drop(&mut self) {
-        let mut open = locked(&self.watch.open);
+        let mut open = lock(&self.monitor.open);
         open.remove(&self.key);
         if open.is_empty() {
-            self.watch.closed.notify_waiters();
+            self.monitor.closed.notify_waiters();
         }
     }
 }
@@ -165,7 +168,7 @@ impl Clock {
 }
 
 impl Activity {
-    /// A request's head is in; it is being answered until [`end`](Activity::end).
+    /// Notes that a request head has been received. The request is being served until [`end`](Activity::end).
     pub(super) fn begin(&self, multiplexed: bool) {
         self.requests.fetch_add(1, Relaxed);
         self.idle.store(0, Relaxed);
@@ -173,62 +176,62 @@ impl Activity {
         self.multiplexed.store(multiplexed, Relaxed);
     }
 
-    /// A request has been answered, or will not be.
+    /// Notes that a request has ended.
     pub(super) fn end(&self) {
         if self.requests.fetch_sub(1, Relaxed) == 1 {
             self.idle.store(self.clock.now(), Relaxed);
         }
     }
 
-    /// Bytes came in.
+    /// Notes that bytes were received.
     pub(super) fn received(&self) {
         if self.requests.load(Relaxed) == 0 && self.head.load(Relaxed) == 0 {
             self.head.store(self.clock.now(), Relaxed);
         }
     }
 
-    /// The socket took bytes.
+    /// Notes that the socket accepted bytes.
     pub(super) fn sent(&self) {
-        if self.stuck.load(Relaxed) != 0 {
-            self.stuck.store(0, Relaxed);
+        if self.stalled.load(Relaxed) != 0 {
+            self.stalled.store(0, Relaxed);
         }
     }
 
-    /// The socket took nothing, though something waits for it.
+    /// Notes that the socket accepted no bytes although some wait to be sent.
     pub(super) fn blocked(&self) {
-        if self.stuck.load(Relaxed) == 0 {
-            self.stuck.store(self.clock.now(), Relaxed);
+        if self.stalled.load(Relaxed) == 0 {
+            self.stalled.store(self.clock.now(), Relaxed);
         }
     }
 
-    /// Whether the connection has shown itself to be HTTP/2.
+    /// Whether a request has shown that the connection is HTTP/2.
     pub(super) fn is_multiplexed(&self) -> bool {
         self.multiplexed.load(Relaxed)
     }
 
-    /// Watches over the body of an HTTP/2 response.
+    /// Adds the body of an HTTP/2 response, whose stalls the sweep then checks.
     pub(super) fn stream(&self) -> Arc<Stream> {
-        let stream = Arc::new(Stream { clock: self.clock.clone(), handed: AtomicU64::new(0) });
-        let mut streams = locked(&self.streams);
+        let stream = Arc::new(Stream { clock: self.clock.clone(), waiting: AtomicU64::new(0) });
+        let mut streams = lock(&self.streams);
         streams.retain(|stream| stream.strong_count() > 0);
         streams.push(Arc::downgrade(&stream));
         stream
     }
 
-    /// The next order beyond the one given already. Only the connection's own task may ask, since only the first
-    /// waker is kept: asking is part of every poll, and a task's waker stays the same.
-    pub(super) fn poll_order(&self, cx: &Context<'_>, given: CloseRequest) -> Poll<CloseRequest> {
+    /// Ready when there is a request beyond `seen`. Only the connection's own task may call it, because only the first
+    /// waker is kept: it is called at each poll, and the waker of a task stays the same.
+    pub(super) fn poll_close_request(&self, cx: &Context<'_>, seen: CloseRequest) -> Poll<CloseRequest> {
         self.waker.get_or_init(|| cx.waker().clone());
-        match self.order.load(SeqCst) {
-            order if order <= given as u8 => Poll::Pending,
-            order if order == CloseRequest::Finish as u8 => Poll::Ready(CloseRequest::Finish),
+        match self.close_request.load(SeqCst) {
+            request if request <= seen as u8 => Poll::Pending,
+            request if request == CloseRequest::Finish as u8 => Poll::Ready(CloseRequest::Finish),
             _ => Poll::Ready(CloseRequest::Cut),
         }
     }
 
-    fn order(&self, order: CloseRequest) {
-        let news = self.order.fetch_max(order as u8, SeqCst) < order as u8;
-        if let Some(waker) = self.waker.get().filter(|_| news) {
+    fn request_close(&self, request: CloseRequest) {
+        let is_new = self.close_request.fetch_max(request as u8, SeqCst) < request as u8;
+        if let Some(waker) = self.waker.get().filter(|_| is_new) {
             waker.wake_by_ref();
         }
     }
@@ -236,40 +239,40 @@ impl Activity {
     fn check(&self, now: u64, timeouts: &Timeouts) {
         let over =
             |since: u64, limit: Duration| since != 0 && u128::from(now.saturating_sub(since)) > limit.as_millis();
-        let stuck = over(self.stuck.load(Relaxed), timeouts.write) || self.has_stalled_stream(now, timeouts.write);
+        let stalled = over(self.stalled.load(Relaxed), timeouts.write) || self.has_stalled_stream(now, timeouts.write);
         let slow = over(self.head.load(Relaxed), timeouts.header) && !self.is_multiplexed();
-        // An idle HTTP/1 connection closes when told to finish; what does not is cut a write deadline later.
+        // An idle connection closes when it is requested to finish. One that does not is cut after the write timeout.
         let idle = self.idle.load(Relaxed);
         let long_idle = over(idle, timeouts.idle + timeouts.write);
-        if stuck || slow || long_idle {
-            self.order(CloseRequest::Cut);
+        if stalled || slow || long_idle {
+            self.request_close(CloseRequest::Cut);
         } else if over(idle, timeouts.idle) {
-            self.order(CloseRequest::Finish);
+            self.request_close(CloseRequest::Finish);
         }
     }
 
     fn has_stalled_stream(&self, now: u64, limit: Duration) -> bool {
         self.is_multiplexed()
-            && locked(&self.streams).iter().filter_map(Weak::upgrade).any(|stream| {
-                let handed = stream.handed.load(Relaxed);
-                handed != 0 && u128::from(now.saturating_sub(handed)) > limit.as_millis()
+            && lock(&self.streams).iter().filter_map(Weak::upgrade).any(|stream| {
+                let since = stream.waiting.load(Relaxed);
+                since != 0 && u128::from(now.saturating_sub(since)) > limit.as_millis()
             })
     }
 }
 
 impl Stream {
-    /// A piece was handed to the connection, which will ask for the next when the client has room.
-    pub(super) fn handed(&self) {
-        self.handed.store(self.clock.now(), Relaxed);
+    /// Notes that a piece was given to the connection, which polls for the next when the client's window allows it.
+    pub(super) fn piece_sent(&self) {
+        self.waiting.store(self.clock.now(), Relaxed);
     }
 
-    /// The next piece is being made: it is not the client that is late.
-    pub(super) fn waiting(&self) {
-        self.handed.store(0, Relaxed);
+    /// Notes that the next piece is not ready yet, so the client is not the one that is late.
+    pub(super) fn piece_pending(&self) {
+        self.waiting.store(0, Relaxed);
     }
 }
 
-/// What the mutex holds; nothing that panics runs under these locks, so they cannot be poisoned.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks a mutex. Nothing that panics runs under these locks, so they cannot be poisoned.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

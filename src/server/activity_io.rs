@@ -1,4 +1,5 @@
-//! A connection's bytes, with a note of each time they move or do not, and an end to each turn of moving many.
+//! The stream of a connection. It notes in the connection's [`Activity`] when bytes move and when they do not, and yields
+//! to other tasks after moving many.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,26 +12,27 @@ use tokio::task::coop::poll_proceed;
 use super::activity::Activity;
 use crate::http::coalesce::{SMALL, joined};
 
-/// How many bytes use up one unit of a task's turn. The runtime gives it 128, so that a connection lets others go
-/// before it when it has moved 256 KiB: without that, one unit would pay for as much as a socket takes at a time.
-const UNIT: usize = 2048;
+/// How many bytes cost one unit of a task's budget (see [`tokio::task::coop`]). The runtime gives a task 128 units at a
+/// time, so a connection yields after 256 KiB. Otherwise one unit would pay for any number of bytes that the socket moves
+/// at once.
+const BYTES_PER_UNIT: usize = 2048;
 
-/// A stream whose reads and writes show in its connection's pulse.
+/// A stream that notes its reads and writes in its connection's activity.
 pub(super) struct ActivityIo<T> {
     stream: T,
-    pulse: Arc<Activity>,
+    activity: Arc<Activity>,
 }
 
 impl<T> ActivityIo<T> {
-    pub(super) fn new(stream: T, pulse: Arc<Activity>) -> ActivityIo<T> {
-        ActivityIo { stream, pulse }
+    pub(super) fn new(stream: T, activity: Arc<Activity>) -> ActivityIo<T> {
+        ActivityIo { stream, activity }
     }
 
     fn note(&self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
-            Poll::Pending => self.pulse.blocked(),
+            Poll::Pending => self.activity.blocked(),
             Poll::Ready(written) => {
-                self.pulse.sent();
+                self.activity.sent();
                 charge(cx, *written.as_ref().unwrap_or(&0));
             }
         }
@@ -38,10 +40,10 @@ impl<T> ActivityIo<T> {
     }
 }
 
-/// Takes from the task's turn what moving so many bytes is worth. When nothing is left of it, the socket's next
-/// read or write is put off until others have had theirs.
+/// Charges the task's budget for this many bytes. Once the budget is spent, the next read or write of the socket is pending
+/// until other tasks have run.
 fn charge(cx: &mut Context<'_>, bytes: usize) {
-    for _ in 0..bytes / UNIT {
+    for _ in 0..bytes / BYTES_PER_UNIT {
         match poll_proceed(cx) {
             Poll::Ready(unit) => unit.made_progress(),
             Poll::Pending => return,
@@ -55,7 +57,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for ActivityIo<T> {
         let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
         let read = buffer.filled().len() - before;
         if read > 0 {
-            self.pulse.received();
+            self.activity.received();
             charge(cx, read);
         }
         poll
@@ -73,9 +75,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ActivityIo<T> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut room = [0; SMALL];
+        let mut buffer = [0; SMALL];
         let stream = Pin::new(&mut self.stream);
-        let written = match joined(slices, &mut room) {
+        let written = match joined(slices, &mut buffer) {
             Some(bytes) => stream.poll_write(cx, bytes),
             None => stream.poll_write_vectored(cx, slices),
         };
@@ -104,9 +106,9 @@ mod tests {
     use crate::server::settings::Timeouts;
 
     #[tokio::test]
-    async fn a_connection_lets_others_go_before_it_when_it_has_moved_much() {
-        let entry = ActivityMonitor::new(Timeouts::default()).enter();
-        let mut stream = ActivityIo::new(tokio::io::sink(), entry.pulse.clone());
+    async fn a_connection_yields_after_moving_256_kib() {
+        let guard = ActivityMonitor::new(Timeouts::default()).enter();
+        let mut stream = ActivityIo::new(tokio::io::sink(), guard.activity.clone());
         let piece = vec![0; crate::http::body::PIECE];
         let mut turn = async || {
             let mut moved = 0;

@@ -1,4 +1,8 @@
-//! One request's whole way, from its head to its response.
+//! The gateway: dispatches a request to its group and frontend, reads its body, and returns the response.
+//!
+//! The way of a request: check `Host`; find the group by path ([`GroupRouter`]); let the group's frontends claim the head
+//! ([`Group`]); read the body ([`BodyReader`]); if the head left it open, let the body decide between frontends; serve. A
+//! large body is parsed on a blocking thread.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,30 +11,31 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Response, StatusCode, Version, header};
+use http::{Response, StatusCode, Version, header};
 use tracing::Instrument as _;
 
-use crate::http::audience::Audience;
 use crate::http::body::Body;
 use crate::http::compression::pack;
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
-use crate::model::fault::Kind;
-use crate::model::text::abridge;
-use crate::protocol::frontend::{Claim, Frontend, FrontendResponse, GroupHead, GroupRequest};
+use crate::protocol::frontend::{FrontendResponse, GroupHead, GroupRequest};
 use crate::server::access_log::REQUEST_ID;
+use crate::server::group::not_found;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
 use crate::server::request_body::BodyReader;
+use crate::service::Context;
 use crate::service::future::MaybeReady;
 use crate::service::request_id::RequestId;
-use crate::service::{Context, RpcService};
+
+pub use super::access_log::Outcome;
+pub use super::group::Group;
 
 /// The span of a request.
 ///
-/// A span costs more than a small call does, so there are two of them. The one around a call that is answered at once is
-/// made only at the level `debug`. The one around a reply that is waited for is made at the level `warn`, so that each
-/// warning about an upstream or an aggregate carries the id of its request.
+/// A span costs more than a small call, so there are two of them. The one around a response that is ready at once has the
+/// level `debug`. The one around a response that is waited for has the level `warn`, so that each warning about an upstream
+/// or an aggregate carries the id of its request.
 macro_rules! request_span {
     ($level:expr, $labels:expr, $group:expr, $frontend:expr) => {
         tracing::span!(
@@ -45,18 +50,6 @@ macro_rules! request_span {
     };
 }
 
-/// One URL path, and its aliases, with one service and what is decided about its requests.
-pub struct Group {
-    /// The path under which the group is known.
-    pub path: String,
-    /// What answers its calls.
-    pub service: Arc<dyn RpcService>,
-    /// The protocols it is reached over; the first that claims a request answers it.
-    pub frontends: Vec<Arc<dyn Frontend>>,
-    /// How many bytes a request's body may have, as sent and as unpacked.
-    pub body_limit: usize,
-}
-
 /// Dispatches requests to groups. Clones share their groups.
 #[derive(Clone)]
 pub struct Gateway {
@@ -65,15 +58,15 @@ pub struct Gateway {
     ids: Arc<RequestIds>,
     /// Whether responses come with an [`Outcome`] for the access log.
     observed: bool,
-    /// Whether responses are packed for clients that offer to unpack them.
+    /// Whether responses are compressed for clients that accept it.
     compressing: bool,
 }
 
-/// The groups of a gateway, which can be replaced while it serves. A request keeps the group that it was dispatched to.
+/// The groups of a gateway, which can be replaced while it serves. A request keeps the group to which it was dispatched.
 #[derive(Clone)]
 pub(super) struct Groups(Arc<ArcSwap<Dispatch>>);
 
-/// What is replaced as one: the groups, and which clients are trusted proxies.
+/// The groups and the trusted proxies, which are replaced together.
 struct Dispatch {
     router: GroupRouter<Arc<Group>>,
     public_url: Arc<PublicUrl>,
@@ -85,27 +78,16 @@ impl Groups {
     }
 }
 
-/// A response, and what has become of the call.
+/// A response, and the outcome of its call.
 pub struct GatewayResponse {
     /// The response.
     pub response: Response<Body>,
-    /// What the access log says of a request that reached a group, if there is one.
+    /// What the access log says of the request; `None` if it reached no group or the gateway is not observed.
     pub outcome: Option<Outcome>,
 }
 
-/// What the access log says of a request that reached a group.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// The group's path.
-    pub group: Box<str>,
-    /// The method that was called; empty where the request did not say.
-    pub method: Box<str>,
-    /// Why the call has no answer, if it has none.
-    pub fault: Option<Kind>,
-}
-
 impl Gateway {
-    /// A gateway to groups that stay as they are. It trusts no proxy.
+    /// A gateway to groups that never change. It trusts no proxy.
     pub fn new(router: GroupRouter<Arc<Group>>, body_reader: BodyReader) -> Gateway {
         Gateway::dispatching(Dispatch { router, public_url: Arc::default() }, body_reader)
     }
@@ -129,12 +111,12 @@ impl Gateway {
         self.groups.clone()
     }
 
-    /// The same gateway, which says for the access log what was called and how it ended.
+    /// Adds an [`Outcome`] to each response, for the access log.
     pub fn observed(self) -> Gateway {
         Gateway { observed: true, ..self }
     }
 
-    /// The same gateway, which packs its responses with gzip for clients that offer to unpack them, or does not.
+    /// Sets whether responses are compressed with gzip for clients that accept it.
     pub fn compressing(self, compressing: bool) -> Gateway {
         Gateway { compressing, ..self }
     }
@@ -145,7 +127,8 @@ impl Gateway {
         received.and_then(RequestId::received).unwrap_or_else(|| self.ids.generate())
     }
 
-    /// Serves one request. If its head has an [`Audience`] as an extension, only what is for that audience is found.
+    /// Serves one request. If its head has an [`Audience`](crate::http::audience::Audience) as an extension, only the
+    /// frontends for that audience are found.
     ///
     /// This is what [`Server`](crate::server::Server) calls. Other HTTP servers call the gateway as a
     /// [tower service](tower_service::Service).
@@ -169,61 +152,61 @@ impl Gateway {
         let (group, tail) = find(&dispatch.router, head)?;
         let group_head = GroupHead::new(head, tail);
         let claim = group.claim(&group_head)?;
-        let taken = match self.body_reader.take(head, body, group.body_limit).await {
-            Ok(taken) => taken,
+        let body = match self.body_reader.read(head, body, group.body_limit).await {
+            Ok(body) => body,
             Err(rejection) => return Ok(claim.frontend.refuse(rejection).into()),
         };
-        let frontend = claim.settle(group, &group_head, &taken.bytes);
+        let frontend = claim.settle(group, &group_head, &body.bytes);
         let span = request_span!(tracing::Level::DEBUG, &context, group, frontend);
         // `context` moves into the closure of a large body; a later span needs the same fields.
         let labels = SpanLabels { request_id: context.request_id.clone(), peer: context.peer };
-        let (reply, share) = match taken.share {
+        let (response, memory) = match body.memory {
             None => {
-                let request = GroupRequest { head, tail, body: &taken.bytes, context: &context };
+                let request = GroupRequest { head, tail, body: &body.bytes, context: &context };
                 (span.in_scope(|| frontend.serve(&group.service, request)), None)
             }
-            Some(share) => {
+            Some(memory) => {
                 let (service, frontend, head, tail) =
                     (group.service.clone(), frontend.clone(), head.clone(), tail.to_owned());
                 let span = span.clone();
                 let serve = move || {
-                    let request = GroupRequest { head: &head, tail: &tail, body: &taken.bytes, context: &context };
-                    (span.in_scope(|| frontend.serve(&service, request)), Some(share))
+                    let request = GroupRequest { head: &head, tail: &tail, body: &body.bytes, context: &context };
+                    (span.in_scope(|| frontend.serve(&service, request)), Some(memory))
                 };
-                // Rare and large, so it is boxed: otherwise each request's future would have room for it.
+                // Boxed, because it is rare and large: otherwise the future of each request would be as large.
                 Box::pin(self.body_reader.memory.in_turn(serve)).await
             }
         };
-        let mut replied = match reply {
-            MaybeReady::Now(Some(replied)) => replied,
+        let mut served = match response {
+            MaybeReady::Now(Some(served)) => served,
             pending => {
                 let disabled = span.is_disabled();
                 let span = if disabled { request_span!(tracing::Level::WARN, &labels, group, frontend) } else { span };
-                let replied = pending.instrument(span.clone()).await;
-                span.record("method", replied.method.as_ref());
-                replied
+                let served = pending.instrument(span.clone()).await;
+                span.record("method", served.method.as_ref());
+                served
             }
         };
         if self.compressing {
-            replied.response = pack(&head.headers, replied.response);
+            served.response = pack(&head.headers, served.response);
         }
-        if let Some(share) = share {
-            replied.response.body_mut().hold(share);
+        if let Some(memory) = memory {
+            served.response.body_mut().hold(memory);
         }
-        let FrontendResponse { response, method, fault } = replied;
+        let FrontendResponse { response, method, fault } = served;
         let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
         Ok(GatewayResponse { response, outcome })
     }
 }
 
 impl From<Response<Body>> for GatewayResponse {
-    /// A response to a request that has called nothing.
+    /// A response to a request that called no method.
     fn from(response: Response<Body>) -> GatewayResponse {
         GatewayResponse { response, outcome: None }
     }
 }
 
-/// What a span says of a request beside its group and protocol.
+/// The fields of a span that come from the context of a request.
 struct SpanLabels {
     request_id: RequestId,
     peer: Option<SocketAddr>,
@@ -258,78 +241,6 @@ fn find<'g, 'p>(groups: &'g GroupRouter<Arc<Group>>, head: &'p Parts) -> Result<
     Ok((group, tail))
 }
 
-/// The first face that a request may be for, by its head.
-struct Claimed<'g> {
-    frontend: &'g Arc<dyn Frontend>,
-    /// Its place among the faces that are reached.
-    at: usize,
-    claim: Claim,
-}
-
-impl<'g> Claimed<'g> {
-    /// The face that a request is for, now that its body is there; one that nobody recognises is the first face's to
-    /// refuse.
-    fn settle(self, group: &'g Group, head: &GroupHead<'_>, body: &[u8]) -> &'g Arc<dyn Frontend> {
-        if self.claim == Claim::Yes {
-            return self.frontend;
-        }
-        if self.frontend.recognises(head.parts, body) {
-            return self.frontend;
-        }
-        let settled = group.admitting(head.parts).skip(self.at + 1).find(|frontend| match frontend.claims(head) {
-            Claim::No => false,
-            Claim::Maybe => frontend.recognises(head.parts, body),
-            Claim::Yes => true,
-        });
-        settled.unwrap_or(self.frontend)
-    }
-}
-
-impl Group {
-    /// The faces that are reached where a request has come in: an extension of its head says so where not all are.
-    fn admitting(&self, head: &Parts) -> impl Iterator<Item = &Arc<dyn Frontend>> {
-        let only = head.extensions.get::<Audience>().copied();
-        self.frontends.iter().filter(move |frontend| match only {
-            None => true,
-            Some(Audience::Pages) => frontend.is_page(),
-            Some(Audience::Api) => !frontend.is_page(),
-        })
-    }
-
-    fn claim(&self, head: &GroupHead<'_>) -> Result<Claimed<'_>, HttpRejection> {
-        let GroupHead { parts, tail, .. } = *head;
-        for (at, frontend) in self.admitting(parts).enumerate() {
-            match frontend.claims(head) {
-                Claim::No => {}
-                claim => return Ok(Claimed { frontend, at, claim }),
-            }
-        }
-        if parts.extensions.get() == Some(&Audience::Pages) {
-            return Err(not_found(parts.uri.path()));
-        }
-        let interface = self.service.interface();
-        let methods = self.admitting(parts).flat_map(|frontend| frontend.methods(&interface, tail));
-        let mut allow: Vec<Method> = methods.cloned().collect();
-        allow.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-        allow.dedup();
-        if allow.is_empty() {
-            return Err(not_found(parts.uri.path()));
-        }
-        if !allow.contains(&parts.method) {
-            let reason = format!("{} is not answered here", abridge(parts.method.as_str()));
-            return Err(HttpRejection { allow, ..HttpRejection::new(StatusCode::METHOD_NOT_ALLOWED, reason) });
-        }
-        Err(HttpRejection::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "no protocol spoken here has this Content-Type; XML-RPC and SOAP have text/xml, JSON-RPC application/json",
-        ))
-    }
-}
-
-fn not_found(path: &str) -> HttpRejection {
-    HttpRejection::new(StatusCode::NOT_FOUND, format!("nothing is at {}", abridge(path)))
-}
-
 /// An HTTP/1.1 request has exactly one `Host` (RFC 9112, section 3.2), and no request has two.
 fn check_host(head: &Parts) -> Result<(), HttpRejection> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
@@ -345,7 +256,7 @@ fn check_host(head: &Parts) -> Result<(), HttpRejection> {
     }
 }
 
-/// Whether a byte may stand in a host and port: what RFC 3986, section 3.2, allows there, mark-up not among it.
+/// Whether a byte is allowed in a host and port (RFC 3986, section 3.2). Characters of HTML markup are not.
 fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')')

@@ -1,12 +1,12 @@
-//! From a request's path to its group: the longest registered prefix wins.
+//! Finds the group of a request by its path: the longest mounted prefix wins.
 //!
-//! The policy for paths that can be read in two ways:
+//! The rules for paths that different programs may read differently:
 //!
 //! - Paths are compared segment by segment, each percent-decoded: `/wheel/%61merican` is `/wheel/american`.
-//! - One slash at the end says nothing: `/wheel/american/` is `/wheel/american`.
-//! - An empty segment (`//`) is a segment like any other, and no group has one, so such a path is not found.
-//! - A segment `.` or `..`, an encoded slash, backslash or NUL, and a broken escape are refused: a proxy in front
-//!   may have read them otherwise.
+//! - One slash at the end is ignored: `/wheel/american/` is `/wheel/american`.
+//! - An empty segment (`//`) counts as a segment. No group has one, so such a path is not found.
+//! - A segment `.` or `..`, an encoded slash, backslash or NUL, and a broken escape are refused: a proxy in
+//!   front may have read them in another way.
 //! - The query is not part of the path. Upper and lower case differ.
 
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 
-/// What is mounted at which paths.
+/// Values mounted at paths.
 #[derive(Debug)]
 pub struct GroupRouter<T> {
     root: Branch<T>,
@@ -23,7 +23,7 @@ pub struct GroupRouter<T> {
 #[derive(Debug)]
 struct Branch<T> {
     mounted: Option<T>,
-    below: BTreeMap<Box<str>, Branch<T>>,
+    children: BTreeMap<Box<str>, Branch<T>>,
 }
 
 /// Why nothing can be mounted at a path.
@@ -43,7 +43,7 @@ pub enum MountError {
     Taken,
 }
 
-/// The path of a request can be read in two ways, so it is refused.
+/// The path of a request can be read in two ways, so the request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ambiguous;
 
@@ -55,45 +55,45 @@ impl<T> Default for GroupRouter<T> {
 
 impl<T> Default for Branch<T> {
     fn default() -> Self {
-        Branch { mounted: None, below: BTreeMap::new() }
+        Branch { mounted: None, children: BTreeMap::new() }
     }
 }
 
 impl<T> GroupRouter<T> {
-    /// Mounts something at a path.
+    /// Mounts a value at a path.
     ///
     /// # Errors
-    /// Where the path is malformed or taken.
-    pub fn mount(&mut self, path: &str, what: T) -> Result<(), MountError> {
+    /// If the path is malformed or taken.
+    pub fn mount(&mut self, path: &str, value: T) -> Result<(), MountError> {
         let inside = path.strip_prefix('/').ok_or(MountError::NoLeadingSlash)?;
         let mut branch = &mut self.root;
         for segment in inside.split('/').filter(|_| !inside.is_empty()) {
             check(segment)?;
-            branch = branch.below.entry(segment.into()).or_default();
+            branch = branch.children.entry(segment.into()).or_default();
         }
         match branch.mounted {
             Some(_) => Err(MountError::Taken),
             None => {
-                branch.mounted = Some(what);
+                branch.mounted = Some(value);
                 Ok(())
             }
         }
     }
 
-    /// What is mounted at the longest prefix of a path, and what is left of the path, without a slash before it.
+    /// The value mounted at the longest prefix of a path, and the rest of the path, without its leading slash.
     ///
     /// # Errors
-    /// Where the path can be read in two ways.
+    /// If the path can be read in two ways.
     pub fn find<'p>(&self, path: &'p str) -> Result<Option<(&T, &'p str)>, Ambiguous> {
         let inside = path.strip_prefix('/').unwrap_or(path);
-        let mut found = self.root.mounted.as_ref().map(|what| (what, inside));
+        let mut found = self.root.mounted.as_ref().map(|value| (value, inside));
         let mut branch = Some(&self.root);
         let mut left = Some(inside);
         while let Some(rest) = left.filter(|rest| !rest.is_empty()) {
             let (name, after) = first_segment(rest)?;
-            branch = branch.and_then(|branch| branch.below.get(name.as_ref()));
-            if let Some(what) = branch.and_then(|branch| branch.mounted.as_ref()) {
-                found = Some((what, after.unwrap_or_default()));
+            branch = branch.and_then(|branch| branch.children.get(name.as_ref()));
+            if let Some(value) = branch.and_then(|branch| branch.mounted.as_ref()) {
+                found = Some((value, after.unwrap_or_default()));
             }
             left = after;
         }
@@ -101,7 +101,7 @@ impl<T> GroupRouter<T> {
     }
 }
 
-/// A path's first segment, decoded, and what stands behind the slash after it.
+/// The first segment of a path, decoded, and the part after the slash that follows it.
 fn first_segment(path: &str) -> Result<(Cow<'_, str>, Option<&str>), Ambiguous> {
     let mut odd = false;
     let end = path.bytes().position(|byte| {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     proptest! {
-        /// The tree against the plainest way to say the same: try every prefix, the longest first.
+        /// The tree against the plainest implementation: try every prefix, the longest first.
         #[test]
         fn finds_what_a_search_through_all_prefixes_finds(
             mounted in prop::collection::btree_set("(/[ab]{1,2}){1,3}", 0..6),

@@ -1,8 +1,8 @@
 //! The HTTP server and the gateway behind it.
 //!
 //! A [`Server`] accepts connections on its [`Listener`]s, within the limit on open connections, and gives each to one of
-//! its [`Workers`], if it has any. A connection notes what it does in its `Activity`; one sweep over all connections, ten
-//! times a second, closes those that exceed a timeout. Each request takes one of the permits of requests in flight and an
+//! its [`Workers`], if it has any. A connection records what it does in its `Activity`; one sweep over all connections,
+//! ten times a second, closes those that exceed a timeout. Each request takes one of the permits of requests in flight and an
 //! id, leaves a line in the [`AccessLog`], and goes to the [`Gateway`].
 //!
 //! A [`Gateway`] dispatches a request to a [`Group`](gateway::Group) by its path ([`group_router`]), to one of the group's
@@ -13,14 +13,16 @@
 //! [`Runtime`](runtime::Runtime) keeps them up to date: it discovers upstreams and reloads.
 //!
 //! A response holds its permit, its memory and its access line until its last byte has been taken, or the client has left
-//! (`TrackedBody`). When the server stops, it accepts no further connections, tells those that are open to finish, and cuts
-//! what is still busy after the drain time.
+//! (`TrackedBody`). When the server stops, it accepts no further connections, requests those that are open to finish,
+//! and cuts those that are still busy after the drain time.
 
 mod access_log;
 mod activity;
 mod activity_io;
 pub mod gateway;
+mod group;
 pub mod group_router;
+mod in_flight;
 mod listener;
 mod middleware;
 pub mod mount;
@@ -55,15 +57,15 @@ use crate::http::audience::Audience;
 use crate::server::gateway::Gateway;
 use crate::server::mount::Mounts;
 use crate::server::settings::Settings;
-use activity::{Activity, ActivityMonitor, CloseRequest, Entry};
+use activity::{Activity, ActivityGuard, ActivityMonitor, CloseRequest};
 use activity_io::ActivityIo;
+use in_flight::{Connection, InFlightLimit, ServerState};
 use listener::Accepted;
-use middleware::{Connection, InFlightLimit, Shared};
 use workers::WorkerSlot;
 
 /// Serves a gateway on listening sockets.
 pub struct Server {
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     settings: Settings,
     workers: Option<Workers>,
     /// Mounts whose upstreams are discovered while the server runs.
@@ -83,7 +85,12 @@ impl Server {
         let gateway = gateway.compressing(settings.compress);
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
         let in_flight_limit = InFlightLimit::new(settings.in_flight);
-        Server { shared: Arc::new(Shared { gateway, in_flight_limit, log }), settings, workers: None, discovered: None }
+        Server {
+            shared: Arc::new(ServerState { gateway, in_flight_limit, log }),
+            settings,
+            workers: None,
+            discovered: None,
+        }
     }
 
     /// Serves connections on these workers. The runtime on which the server runs then only accepts them. The workers end
@@ -105,57 +112,63 @@ impl Server {
     /// and cuts those that remain.
     pub async fn run(mut self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) -> ShutdownReport {
         let Settings { connections, timeouts, .. } = self.settings;
-        let watch = ActivityMonitor::new(timeouts);
-        let slots = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
+        let monitor = ActivityMonitor::new(timeouts);
+        let permits = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
         let workers = self.workers.take();
         let mut tasks = JoinSet::new();
         if let Some(mounts) = self.discovered.take() {
             tasks.spawn(runtime::keep_up_to_date(&self.shared.gateway, mounts));
         }
-        let door = Arc::new(Acceptor { server: Arc::new(self), slots, watch: watch.clone(), workers });
-        let swept = watch.clone();
+        let acceptor = Arc::new(Acceptor { server: Arc::new(self), permits, monitor: monitor.clone(), workers });
+        let swept = monitor.clone();
         tasks.spawn(async move { swept.sweep().await });
         let mut accepting = JoinSet::new();
         for listener in listeners {
-            accepting.spawn(door.clone().accept(listener));
+            accepting.spawn(acceptor.clone().accept(listener));
         }
         stop.await;
         accepting.shutdown().await;
         // The accepting tasks have ended, so this is the last reference.
-        let workers = Arc::into_inner(door).and_then(|door| door.workers);
-        end(&watch, timeouts.drain, workers).await
+        let workers = Arc::into_inner(acceptor).and_then(|acceptor| acceptor.workers);
+        end(&monitor, timeouts.drain, workers).await
     }
 
     /// Serves a connection until it ends.
-    async fn serve(self: Arc<Server>, accepted: Accepted, held: ConnectionGuard) {
-        let (pulse, only) = (&held.entry.pulse, held.only);
+    async fn serve(self: Arc<Server>, accepted: Accepted, guard: ConnectionGuard) {
+        let activity = &guard.activity_guard.activity;
+        let audience = guard.audience;
         match accepted {
             Accepted::Tcp(stream, peer) => {
                 // Without it a response may wait until the client has acknowledged the one before.
                 let _ = stream.set_nodelay(true);
-                self.converse(stream, Some(peer), pulse, only).await;
+                self.serve_stream(stream, Some(peer), activity, audience).await;
             }
-            Accepted::Unix(stream) => self.converse(stream, None, pulse, only).await,
+            Accepted::Unix(stream) => self.serve_stream(stream, None, activity, audience).await,
         }
-        drop(held);
+        drop(guard);
     }
 
-    async fn converse<T>(&self, stream: T, peer: Option<SocketAddr>, pulse: &Arc<Activity>, only: Option<Audience>)
-    where
+    async fn serve_stream<T>(
+        &self,
+        stream: T,
+        peer: Option<SocketAddr>,
+        activity: &Arc<Activity>,
+        audience: Option<Audience>,
+    ) where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = Connection { shared: self.shared.clone(), pulse: pulse.clone(), peer, only }.service();
+        let service = Connection { shared: self.shared.clone(), activity: activity.clone(), peer, audience }.service();
         let builder = self.builder();
-        let io = TokioIo::new(ActivityIo::new(stream, pulse.clone()));
+        let io = TokioIo::new(ActivityIo::new(stream, activity.clone()));
         let mut connection = pin!(builder.serve_connection(io, service));
-        let mut given = CloseRequest::Go;
+        let mut seen = CloseRequest::None;
         let ended = poll_fn(|cx| {
             loop {
                 if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                     return Poll::Ready(ended);
                 }
-                given = ready!(pulse.poll_order(cx, given));
-                match given {
+                seen = ready!(activity.poll_close_request(cx, seen));
+                match seen {
                     CloseRequest::Cut => return Poll::Ready(Ok(())),
                     _ => connection.as_mut().graceful_shutdown(),
                 }
@@ -181,45 +194,56 @@ impl Server {
 /// Accepts connections, and gives them to the workers.
 struct Acceptor {
     server: Arc<Server>,
-    slots: Arc<Semaphore>,
-    watch: Arc<ActivityMonitor>,
+    permits: Arc<Semaphore>,
+    monitor: Arc<ActivityMonitor>,
     /// Not a field of the server: connections keep that, and the last of them could not end the thread it runs on.
     workers: Option<Workers>,
 }
 
-/// What a connection holds while it is open. `entry` is dropped last: without it the connection counts as closed, and
-/// the server may end.
+/// What a connection holds while it is open. `activity_guard` is dropped last: without it the connection counts as
+/// closed, and the server may end.
 struct ConnectionGuard {
     #[expect(dead_code, reason = "it is held to be dropped with the connection")]
-    slot: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
     #[expect(dead_code, reason = "it is held to be dropped with the connection")]
-    seat: Option<WorkerSlot>,
-    only: Option<Audience>,
-    entry: Entry,
+    worker_slot: Option<WorkerSlot>,
+    audience: Option<Audience>,
+    activity_guard: ActivityGuard,
 }
 
 impl Acceptor {
     async fn accept(self: Arc<Acceptor>, listener: Listener) {
         loop {
-            let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
+            let Ok(permit) = self.permits.clone().acquire_owned().await else { return };
             let accepted = listener.accept().await;
-            if let Err(error) = self.admit(accepted, slot, listener.serves) {
+            if let Err(error) = self.hand_over(accepted, permit, listener.serves) {
                 tracing::debug!(%error, "a connection could not be handed over");
             }
         }
     }
 
     /// Serves a connection on a worker if there are any, otherwise on this runtime.
-    fn admit(&self, accepted: Accepted, slot: OwnedSemaphorePermit, only: Option<Audience>) -> std::io::Result<()> {
-        let (server, entry) = (self.server.clone(), self.watch.enter());
+    fn hand_over(
+        &self,
+        accepted: Accepted,
+        permit: OwnedSemaphorePermit,
+        audience: Option<Audience>,
+    ) -> std::io::Result<()> {
+        let server = self.server.clone();
+        let activity_guard = self.monitor.enter();
         let Some(workers) = &self.workers else {
-            tokio::spawn(server.serve(accepted, ConnectionGuard { slot, seat: None, only, entry }));
+            tokio::spawn(
+                server.serve(accepted, ConnectionGuard { permit, worker_slot: None, audience, activity_guard }),
+            );
             return Ok(());
         };
         let detached = accepted.detach()?;
-        workers.spawn(move |seat| async move {
+        workers.spawn(move |slot| async move {
             match detached.attach() {
-                Ok(accepted) => server.serve(accepted, ConnectionGuard { slot, seat: Some(seat), only, entry }).await,
+                Ok(accepted) => {
+                    let worker_slot = Some(slot);
+                    server.serve(accepted, ConnectionGuard { permit, worker_slot, audience, activity_guard }).await;
+                }
                 Err(error) => tracing::debug!(%error, "a connection could not be taken over"),
             }
         });
@@ -228,18 +252,18 @@ impl Acceptor {
 }
 
 /// Lets requests finish within the drain time, cuts those that remain, and ends the workers.
-async fn end(watch: &ActivityMonitor, drain: Duration, workers: Option<Workers>) -> ShutdownReport {
-    watch.order(CloseRequest::Finish);
-    let cut = if timeout(drain, watch.empty()).await.is_ok() { 0 } else { watch.open() };
-    watch.order(CloseRequest::Cut);
-    let gone = async {
+async fn end(monitor: &ActivityMonitor, drain: Duration, workers: Option<Workers>) -> ShutdownReport {
+    monitor.request_close(CloseRequest::Finish);
+    let cut = if timeout(drain, monitor.empty()).await.is_ok() { 0 } else { monitor.open() };
+    monitor.request_close(CloseRequest::Cut);
+    let closed = async {
         // A cut connection ends when its task is next polled.
-        watch.empty().await;
+        monitor.empty().await;
         if let Some(workers) = workers {
             workers.stop().await;
         }
     };
     // A handler that never yields must not keep the server from ending.
-    let _ = timeout(drain, gone).await;
+    let _ = timeout(drain, closed).await;
     ShutdownReport { cut }
 }

@@ -14,7 +14,7 @@ use crate::protocol::Protocol;
 use crate::protocol::page::{GroupSummary, PageSummary, TemplatePage};
 use crate::protocol::rest::server::Described;
 use crate::protocol::set::{ProtocolSet, ServerInfo, of_root};
-use crate::server::gateway::Group;
+use crate::server::group::Group;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::settings::GroupLimits;
 use crate::service::future::MaybeReady;

@@ -1,4 +1,4 @@
-//! Reads the body of a request: within its size limit, its timeout and the memory that all bodies share; decompressed.
+//! Reads and decompresses the body of a request, within its size limit, its timeout and the memory that all bodies share.
 
 use std::io::Read;
 use std::num::NonZero;
@@ -22,7 +22,7 @@ use crate::service::future::{run_blocking, with_timeout};
 
 /// A body of at most this many bytes reserves no memory: the limits on connections and requests bound them.
 const SMALL: usize = 16 * 1024;
-/// How many bytes of memory a byte of a request may come to use, as text, tree, arguments and result together.
+/// How many bytes of memory one byte of a request may need, for text, tree, arguments and result together.
 const FACTOR: usize = 6;
 /// How long a body waits for memory before it is refused.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -49,17 +49,17 @@ pub struct BodyReader {
     pub deadline: Duration,
 }
 
-/// A body, whole and decompressed, and the memory that it has reserved.
+/// A complete, decompressed body, and the memory that is reserved for it.
 #[derive(Debug)]
-pub struct Taken {
+pub struct RequestBody {
     /// The body.
     pub bytes: Bytes,
-    /// The reserved memory, to be held as long as anything made from the body is in use.
-    pub share: Option<OwnedSemaphorePermit>,
+    /// The reserved memory, to be held as long as anything made from the body is in use; `None` for a small body.
+    pub memory: Option<OwnedSemaphorePermit>,
 }
 
-/// How many bytes of memory a body of this size reserves.
-pub fn counted(bytes: usize) -> usize {
+/// How many bytes of memory a body of this many bytes reserves.
+pub(crate) fn reserved_bytes(bytes: usize) -> usize {
     if bytes <= SMALL { 0 } else { bytes.saturating_mul(FACTOR) }
 }
 
@@ -74,20 +74,20 @@ impl MemoryBudget {
         }
     }
 
-    /// The same memory, where the work on large bodies is done beside this runtime, which has to run as long as requests
-    /// are answered; without it, beside the runtime that answers the request.
+    /// Parses large bodies on the blocking threads of this runtime, which has to run as long as requests are served.
+    /// Without it, they are parsed on those of the runtime that serves the request.
     ///
-    /// For where several runtimes answer requests: otherwise each of them comes to have such threads of its own, and
-    /// each thread keeps what memory its largest body took.
+    /// Set it if several runtimes serve requests. Otherwise each of them starts such threads, and each thread keeps as much
+    /// memory as its largest body needed.
     pub fn on_runtime(self, runtime: Handle) -> MemoryBudget {
         MemoryBudget { runtime: Some(runtime), ..self }
     }
 
-    /// Does what takes long for a large body when its turn has come, on a thread beside those that answer small ones.
+    /// Runs the long work on a large body on a blocking thread, once fewer than the maximum of such works are running.
     ///
-    /// Work that was begun is finished even if nobody waits for it any more, and holds its turn until then.
+    /// Work that has begun is finished even if its caller is dropped, and counts until then.
     pub async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        // The turns are never closed; without one the work is done all the same.
+        // The semaphore is never closed. If it were, the work would still be done.
         let turn = self.turns.clone().acquire_owned().await;
         let runtime = self.runtime.clone().unwrap_or_else(Handle::current);
         run_blocking(&runtime, move || {
@@ -98,70 +98,70 @@ impl MemoryBudget {
         .await
     }
 
-    /// Extends `share` until it covers a body of this many bytes.
-    async fn cover(&self, share: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), HttpRejection> {
-        let held = share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = counted(bytes).div_ceil(UNIT).saturating_sub(held);
+    /// Extends `memory` until it is enough for a body of this many bytes.
+    async fn reserve(&self, memory: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), HttpRejection> {
+        let held = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = reserved_bytes(bytes).div_ceil(UNIT).saturating_sub(held);
         if missing == 0 {
             return Ok(());
         }
         let more = Box::pin(self.acquire(missing)).await?;
-        match share {
-            Some(share) => share.merge(more),
-            None => *share = Some(more),
+        match memory {
+            Some(memory) => memory.merge(more),
+            None => *memory = Some(more),
         }
         Ok(())
     }
 
     async fn acquire(&self, units: usize) -> Result<OwnedSemaphorePermit, HttpRejection> {
-        let wanted = u32::try_from(units).unwrap_or(u32::MAX);
-        let more = with_timeout(PATIENCE, self.units.clone().acquire_many_owned(wanted)).await;
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let more = with_timeout(PATIENCE, self.units.clone().acquire_many_owned(units)).await;
         more.and_then(Result::ok).ok_or_else(|| {
             HttpRejection::new(StatusCode::SERVICE_UNAVAILABLE, "too many large requests at once; try again later")
         })
     }
 
-    /// Reads at most `limit` bytes, step by step: no step before its bytes are covered, however small the packed
-    /// body was.
-    async fn unpack(
+    /// Decompresses at most `limit` bytes, in steps. Each step reserves its memory first, however small the compressed body
+    /// is.
+    async fn decompress(
         &self,
-        packed: impl Read + Send + 'static,
+        compressed: impl Read + Send + 'static,
         limit: usize,
-        share: Option<OwnedSemaphorePermit>,
-    ) -> Result<Taken, HttpRejection> {
-        let mut unpacking = Unpacking { packed, unpacked: Vec::new(), share };
+        memory: Option<OwnedSemaphorePermit>,
+    ) -> Result<RequestBody, HttpRejection> {
+        let mut decompression = Decompression { compressed, decompressed: Vec::new(), memory };
         loop {
-            let until = SMALL.max(2 * unpacking.unpacked.len()).min(limit);
-            self.cover(&mut unpacking.share, until).await?;
-            // One byte more than is covered tells whether this is all.
-            let step = move || unpacking.read_on(until + 1);
+            let until = SMALL.max(2 * decompression.decompressed.len()).min(limit);
+            self.reserve(&mut decompression.memory, until).await?;
+            // One byte more than is reserved tells whether the end has been reached.
+            let step = move || decompression.read_on(until + 1);
             let (rest, whole) = if until > SMALL { self.in_turn(step).await? } else { step()? };
             if whole {
-                return Ok(Taken { bytes: rest.unpacked.into(), share: rest.share });
+                return Ok(RequestBody { bytes: rest.decompressed.into(), memory: rest.memory });
             }
             if until == limit {
                 return Err(too_large(limit));
             }
-            unpacking = rest;
+            decompression = rest;
         }
     }
 }
 
 impl BodyReader {
-    /// A reader with the memory and the time that the settings allow.
+    /// A reader with the memory and the timeout of these settings.
     pub fn new(settings: &Settings) -> BodyReader {
         BodyReader { memory: MemoryBudget::new(settings.memory), deadline: settings.timeouts.body }
     }
 
-    /// Takes in a body of at most `limit` bytes, as sent and as unpacked.
+    /// Reads a body of at most `limit` bytes, both as sent and after decompression.
     ///
     /// # Errors
-    /// 408, 411, 413, 415, 503, or 400 where the body breaks off or is not what its `Content-Encoding` says.
-    pub async fn take<B>(&self, head: &Parts, body: B, limit: usize) -> Result<Taken, HttpRejection>
+    /// 408, 411, 413, 415 or 503; 400 if the body breaks off or does not match its `Content-Encoding`.
+    pub async fn read<B>(&self, head: &Parts, body: B, limit: usize) -> Result<RequestBody, HttpRejection>
     where
         B: Body<Data = Bytes>,
     {
-        let coding = Coding::of(&head.headers)?;
+        let coding = Coding::from_headers(&head.headers)?;
         let bodiless = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
         let lengthless = !bodiless && !head.headers.contains_key(header::CONTENT_LENGTH);
         if head.version == Version::HTTP_10 && lengthless {
@@ -171,24 +171,26 @@ impl BodyReader {
         if announced > limit {
             return Err(too_large(limit));
         }
-        let taken = with_timeout(self.deadline, pin!(self.collect(body, limit))).await;
-        let taken = taken
+        let read = with_timeout(self.deadline, pin!(self.collect(body, limit))).await;
+        let read = read
             .ok_or_else(|| HttpRejection::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
         match coding {
-            // Rare and large, so it is boxed: otherwise each request's future would have room for it.
-            Some(coding) => Box::pin(self.memory.unpack(coding.reader(taken.bytes), limit, taken.share)).await,
-            None => Ok(taken),
+            // Boxed, because it is rare and large: otherwise the future of each request would be as large.
+            Some(coding) => Box::pin(self.memory.decompress(coding.reader(read.bytes), limit, read.memory)).await,
+            None => Ok(read),
         }
     }
 
-    async fn collect<B>(&self, body: B, limit: usize) -> Result<Taken, HttpRejection>
+    async fn collect<B>(&self, body: B, limit: usize) -> Result<RequestBody, HttpRejection>
     where
         B: Body<Data = Bytes>,
     {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let mut body = pin!(body);
-        let (mut first, mut all, mut share) = (Bytes::new(), BytesMut::new(), None);
-        // The error of a body need not be `Send`, so it is dropped before anything is waited for.
+        let mut first = Bytes::new();
+        let mut all = BytesMut::new();
+        let mut memory = None;
+        // The error of a body need not be `Send`, so it is dropped before the next await.
         while let Some(frame) = body.frame().await.map(|frame| frame.map_err(drop)) {
             let frame = frame.map_err(|()| HttpRejection::new(StatusCode::BAD_REQUEST, "the request broke off"))?;
             let Ok(data) = frame.into_data() else { continue };
@@ -199,7 +201,7 @@ impl BodyReader {
             // Reserve memory for the whole announced length at once: two half-reserved bodies would deadlock. It is done
             // only after more than `SMALL` bytes have come, so that an announcement alone reserves nothing.
             let until = if length > SMALL { length.max(announced) } else { length };
-            self.memory.cover(&mut share, until).await?;
+            self.memory.reserve(&mut memory, until).await?;
             if first.is_empty() {
                 first = data;
                 continue;
@@ -211,7 +213,7 @@ impl BodyReader {
             all.extend_from_slice(&data);
         }
         let bytes = if all.is_empty() { first } else { all.freeze() };
-        Ok(Taken { bytes, share })
+        Ok(RequestBody { bytes, memory })
     }
 }
 
@@ -223,8 +225,7 @@ enum Coding {
 }
 
 impl Coding {
-    fn of(headers: &HeaderMap) -> Result<Option<Coding>, HttpRejection> {
-        // Looked for once more where there is one: that is seldom.
+    fn from_headers(headers: &HeaderMap) -> Result<Option<Coding>, HttpRejection> {
         let Some(value) = headers.get(header::CONTENT_ENCODING) else { return Ok(None) };
         let several = headers.get_all(header::CONTENT_ENCODING).iter().nth(1).is_some();
         let name = value.to_str().unwrap_or("?").trim().to_ascii_lowercase();
@@ -239,44 +240,47 @@ impl Coding {
         Err(HttpRejection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason))
     }
 
-    /// What is packed. `deflate` is zlib by its specification and raw by many a client's mistake.
-    fn reader(self, packed: Bytes) -> Box<dyn Read + Send> {
+    /// Reads the decompressed bytes. `deflate` means zlib (RFC 9110, section 8.4.1.2), but some clients send it without the
+    /// zlib header.
+    fn reader(self, compressed: Bytes) -> Box<dyn Read + Send> {
         match self {
-            Coding::Gzip => Box::new(MultiGzDecoder::new(packed.reader())),
-            Coding::Deflate if is_zlib(&packed) => Box::new(ZlibDecoder::new(packed.reader())),
-            Coding::Deflate => Box::new(DeflateDecoder::new(packed.reader())),
+            Coding::Gzip => Box::new(MultiGzDecoder::new(compressed.reader())),
+            Coding::Deflate if is_zlib(&compressed) => Box::new(ZlibDecoder::new(compressed.reader())),
+            Coding::Deflate => Box::new(DeflateDecoder::new(compressed.reader())),
         }
     }
 }
 
 /// Whether the first two bytes are a zlib header (RFC 1950, section 2.2).
-fn is_zlib(packed: &[u8]) -> bool {
-    match packed {
+fn is_zlib(bytes: &[u8]) -> bool {
+    match bytes {
         [method, flags, ..] => method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31),
         _ => false,
     }
 }
 
 /// A body that is being decompressed, with the memory that it has reserved.
-struct Unpacking<R> {
-    packed: R,
-    unpacked: Vec<u8>,
-    share: Option<OwnedSemaphorePermit>,
+struct Decompression<R> {
+    compressed: R,
+    decompressed: Vec<u8>,
+    memory: Option<OwnedSemaphorePermit>,
 }
 
-impl<R: Read> Unpacking<R> {
+impl<R: Read> Decompression<R> {
     /// Reads on until there are `until` bytes. Returns whether the end came first.
     fn read_on(mut self, until: usize) -> Result<(Self, bool), HttpRejection> {
-        let room = until.saturating_sub(self.unpacked.len());
-        let read = self.packed.by_ref().take(u64::try_from(room).unwrap_or(u64::MAX)).read_to_end(&mut self.unpacked);
+        let missing = until.saturating_sub(self.decompressed.len());
+        let read = self
+            .compressed
+            .by_ref()
+            .take(u64::try_from(missing).unwrap_or(u64::MAX))
+            .read_to_end(&mut self.decompressed);
         match read {
             Ok(_) => {
-                let whole = self.unpacked.len() < until;
+                let whole = self.decompressed.len() < until;
                 Ok((self, whole))
             }
-            Err(_) => {
-                Err(HttpRejection::new(StatusCode::BAD_REQUEST, "the body is not what its Content-Encoding says"))
-            }
+            Err(_) => Err(HttpRejection::new(StatusCode::BAD_REQUEST, "the body does not match its Content-Encoding")),
         }
     }
 }
@@ -304,21 +308,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_unpacked_before_there_is_memory_for_it() {
+    async fn nothing_is_decompressed_before_its_memory_is_reserved() {
         let (memory, zeros) = (MemoryBudget::new(FACTOR << 20), Zeros::default());
-        let unpacked = memory.unpack(zeros.clone(), 64 << 20, None).await;
-        assert_eq!(unpacked.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE, "it waits in vain");
+        let result = memory.decompress(zeros.clone(), 64 << 20, None).await;
+        assert_eq!(result.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE, "there is never enough memory");
         let read = zeros.0.load(Relaxed);
         assert!((1 << 19..=1 << 20).contains(&read), "{read} bytes");
     }
 
     #[tokio::test]
-    async fn what_is_unpacked_ends_at_the_limit() {
+    async fn decompression_ends_at_the_limit() {
         let memory = MemoryBudget::new(64 << 20);
         for (length, limit, fits) in [(0, 0, true), (1, 0, false), (70_000, 70_000, true), (70_001, 70_000, false)] {
-            let unpacked = memory.unpack(Zeros::default().take(length), limit, None).await;
-            assert_eq!(unpacked.is_ok(), fits, "{length} of {limit} bytes");
-            assert!(unpacked.is_err() || unpacked.is_ok_and(|taken| taken.bytes.len() as u64 == length));
+            let result = memory.decompress(Zeros::default().take(length), limit, None).await;
+            assert_eq!(result.is_ok(), fits, "{length} of {limit} bytes");
+            assert!(result.is_err() || result.is_ok_and(|body| body.bytes.len() as u64 == length));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Where a server listens, its limits and its timeouts.
 //!
-//! These types are read from the configuration as they are: each doc comment of a field is the text about its key in
+//! The configuration file is read into these types directly: the doc comment of each field is the text about its key in
 //! `docs/configuration.md`.
 
 use std::borrow::Cow;
@@ -208,7 +208,7 @@ impl fmt::Display for ListenerConfig {
         match self.serves {
             None => Ok(()),
             Some(Audience::Pages) => f.write_str(" (pages only)"),
-            Some(Audience::Api) => f.write_str(" (calls only)"),
+            Some(Audience::Api) => f.write_str(" (API only)"),
         }
     }
 }

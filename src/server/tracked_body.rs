@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::middleware::InFlight;
+use super::in_flight::InFlight;
 use crate::http::body::Body;
 use crate::model::fault::BoxError;
 
@@ -23,12 +23,12 @@ impl http_body::Body for TrackedBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let poll = Pin::new(&mut self.body).poll_frame(cx);
         if let Some(stream) = &self.in_flight.stream {
-            if poll.is_ready() { stream.handed() } else { stream.waiting() }
+            if poll.is_ready() { stream.piece_sent() } else { stream.piece_pending() }
         }
         if let Some(line) = &mut self.in_flight.line {
             match &poll {
-                Poll::Ready(Some(Ok(frame))) => line.sent(frame.data_ref().map_or(0, Bytes::len)),
-                Poll::Ready(Some(Err(error))) => line.broke(error),
+                Poll::Ready(Some(Ok(frame))) => line.count_sent(frame.data_ref().map_or(0, Bytes::len)),
+                Poll::Ready(Some(Err(error))) => line.record_error(error),
                 _ => {}
             }
         }
@@ -48,7 +48,7 @@ impl Drop for TrackedBody {
     fn drop(&mut self) {
         let whole = self.body.is_end_stream();
         if let Some(line) = &mut self.in_flight.line {
-            line.ended(whole);
+            line.record_end(whole);
         }
     }
 }

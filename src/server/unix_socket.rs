@@ -1,5 +1,5 @@
-//! Unix sockets. Everything of the server that only unix has is in this file; on other systems the same types exist, but
-//! no socket can be bound, so no value of them does.
+//! Unix sockets. All code of the server that is specific to unix is in this file. On other systems the same types exist
+//! without values, and binding a socket is an error.
 
 #[cfg(not(unix))]
 pub(super) use other::{DetachedUnixStream, UnixSocket, UnixStream};

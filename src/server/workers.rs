@@ -21,10 +21,10 @@ use tokio::task::JoinHandle;
 /// Dropped workers end when the tasks on them next yield; dropping does not wait for that.
 #[derive(Debug)]
 pub struct Workers {
-    each: Vec<Worker>,
+    all: Vec<Worker>,
     /// How many connections have been assigned. The search for the next worker starts at this index, so that equal
     /// workers take turns.
-    turn: AtomicUsize,
+    next: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -48,18 +48,18 @@ impl Workers {
     /// # Errors
     /// If the system has no thread or no file descriptor left.
     pub fn start(count: usize) -> io::Result<Workers> {
-        let each = (0..count.max(1)).map(Worker::start).collect::<io::Result<_>>()?;
-        Ok(Workers { each, turn: AtomicUsize::new(0) })
+        let all = (0..count.max(1)).map(Worker::start).collect::<io::Result<_>>()?;
+        Ok(Workers { all, next: AtomicUsize::new(0) })
     }
 
     /// Ends the workers and waits for them. Tasks that still run on them are dropped when they next yield.
     pub async fn stop(self) {
-        let told = self.each.into_iter().map(|worker| {
+        let ended = self.all.into_iter().map(|worker| {
             drop(worker.stop);
             worker.ended
         });
         // Stop all of them before waiting for the first.
-        for ended in told.collect::<Vec<_>>() {
+        for ended in ended.collect::<Vec<_>>() {
             // The channel closes when the worker has ended, which is an error here.
             let _ = ended.await;
         }
@@ -71,15 +71,15 @@ impl Workers {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        let worker = self.least()?;
-        Some(worker.runtime.spawn(task(worker.seat())))
+        let worker = self.least_busy()?;
+        Some(worker.runtime.spawn(task(worker.slot())))
     }
 
     /// The worker with the fewest connections. There is at least one worker, so it is never `None`.
-    fn least(&self) -> Option<&Worker> {
-        let count = self.each.len();
-        let first = self.turn.fetch_add(1, Relaxed).checked_rem(count)?;
-        self.each.iter().cycle().skip(first).take(count).min_by_key(|worker| worker.open.load(Relaxed))
+    fn least_busy(&self) -> Option<&Worker> {
+        let count = self.all.len();
+        let first = self.next.fetch_add(1, Relaxed).checked_rem(count)?;
+        self.all.iter().cycle().skip(first).take(count).min_by_key(|worker| worker.open.load(Relaxed))
     }
 }
 
@@ -96,7 +96,8 @@ impl Worker {
         Ok(Worker { runtime, open: Arc::default(), stop, ended })
     }
 
-    fn seat(&self) -> WorkerSlot {
+    /// Counts a connection.
+    fn slot(&self) -> WorkerSlot {
         self.open.fetch_add(1, Relaxed);
         WorkerSlot(self.open.clone())
     }
@@ -136,26 +137,26 @@ mod tests {
     #[tokio::test]
     async fn the_worker_with_the_fewest_connections_has_the_next_one() {
         let workers = Workers::start(3).unwrap();
-        let sit = async || workers.spawn(async |seat| (name().await, seat)).unwrap().await.unwrap();
-        let mut seats = Vec::new();
+        let connect = async || workers.spawn(async |slot| (name().await, slot)).unwrap().await.unwrap();
+        let mut open = Vec::new();
         for turn in 0..6 {
-            let (name, seat) = sit().await;
+            let (name, slot) = connect().await;
             assert_eq!(name, format!("croupier-worker-{}", turn % 3));
-            seats.push((name, seat));
+            open.push((name, slot));
         }
-        let (left, _) = seats.remove(1);
-        assert_eq!(sit().await.0, left, "the one that has one less");
-        // The seat was given up again at once, so the same is the next's.
-        assert_eq!(sit().await.0, left);
+        let (left, _) = open.remove(1);
+        assert_eq!(connect().await.0, left, "the worker with one connection less");
+        // That connection was closed at once, so the same worker has the next one.
+        assert_eq!(connect().await.0, left);
     }
 
     #[tokio::test]
     async fn a_panic_ends_its_task_and_no_worker() {
         let workers = Workers::start(1).unwrap();
-        let panicking = workers.spawn(async |_seat| -> () { panic!("as it was told to") }).unwrap();
+        let panicking = workers.spawn(async |_slot| -> () { panic!("a test of panics") }).unwrap();
         assert!(panicking.await.unwrap_err().is_panic());
-        assert_eq!(workers.each[0].open.load(Relaxed), 0);
-        assert_eq!(workers.spawn(|_seat| name()).unwrap().await.unwrap(), "croupier-worker-0");
+        assert_eq!(workers.all[0].open.load(Relaxed), 0);
+        assert_eq!(workers.spawn(|_slot| name()).unwrap().await.unwrap(), "croupier-worker-0");
     }
 
     #[tokio::test]
@@ -163,7 +164,7 @@ mod tests {
         let (workers, held) = (Workers::start(2).unwrap(), Arc::new(()));
         for _ in 0..4 {
             let held = held.clone();
-            workers.spawn(async move |_seat| {
+            workers.spawn(async move |_slot| {
                 pending::<()>().await;
                 drop(held);
             });
@@ -174,6 +175,6 @@ mod tests {
 
     #[test]
     fn there_is_always_a_worker() {
-        assert_eq!(Workers::start(0).unwrap().each.len(), 1);
+        assert_eq!(Workers::start(0).unwrap().all.len(), 1);
     }
 }

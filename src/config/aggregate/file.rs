@@ -1,6 +1,6 @@
-//! An aggregate as it is written in a file.
+//! The tables of an aggregate in the configuration file.
 //!
-//! The documentation of each key here is what the reference and an operator's editor show.
+//! The doc comment of each field is the text about its key in `docs/configuration.md`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,52 +12,52 @@ use toml::Spanned;
 use crate::model::units::{Period, Size};
 use crate::service::aggregate::OnError;
 
-/// A service made of calls to other groups; it stands in the place of `service`.
+/// A service made of calls to other groups, instead of `service`.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct AggregateFile {
-    /// A short name for people; without it, the group's path.
+    /// The title of the group. Without it, its path.
     pub(super) title: Option<String>,
-    /// What the group is for, in a sentence or a few.
+    /// What the group is for, in one or a few sentences.
     pub(super) doc: String,
-    /// The methods by their names. Where there is only one, its `calls` and `params` may stand here instead.
+    /// The methods by their names. An aggregate with one method may have `calls` and `params` instead.
     #[schemars(with = "BTreeMap<String, MethodFile>")]
     pub(super) methods: BTreeMap<Spanned<String>, MethodFile>,
-    /// The name of the only method, if it is not one of `methods`.
+    /// The name of the only method, if there are no `methods`.
     #[schemars(with = "String")]
     pub(super) method: Spanned<String>,
-    /// The calls of the only method, by their names in the answer.
+    /// The calls of the only method, by their names in the result.
     #[schemars(with = "BTreeMap<String, CallFile>")]
     pub(super) calls: BTreeMap<Spanned<String>, CallFile>,
     /// The parameters of the only method, by their names.
     #[schemars(with = "BTreeMap<String, ParamFile>")]
     pub(super) params: BTreeMap<Spanned<String>, ParamFile>,
-    /// What becomes of an answer where a call fails.
+    /// What a method returns if one of its calls fails.
     pub(super) on_error: OnErrorFile,
-    /// How long each call may take; one that takes longer has failed.
+    /// How long each call may take. A call that takes longer fails.
     #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
     pub(super) deadline: Period,
-    /// How many bytes of memory the answer of each call may take; one that would take more has failed.
+    /// How many bytes of memory the result of each call may use. A call whose result needs more fails.
     #[schemars(extend("minimum" = 1 << 10))]
     pub(super) memory: Size,
 }
 
-/// A method made of calls, which are made at the same time. It answers a record of what they answer.
+/// A method made of calls, which run at the same time. It returns a record of their results.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct MethodFile {
-    /// What the method does, for the person who calls it.
+    /// What the method does.
     pub(super) doc: String,
-    /// The calls by their names in the answer, which have letters, digits, `_` and `-`; at least one, at most 64.
+    /// The calls by their names in the result, from 1 to 64. A name has letters, digits, `_` and `-`.
     #[schemars(with = "BTreeMap<String, CallFile>")]
     pub(super) calls: BTreeMap<Spanned<String>, CallFile>,
-    /// What is to be said of the method's own parameters, by their names. It has those that its calls pass on: first
-    /// what stands here, in this order, then the others as they come.
+    /// The documentation and defaults of the method's own parameters, by their names. The method has every parameter that
+    /// its calls use: first those given here, in this order, then the others in the order of their use.
     #[schemars(with = "BTreeMap<String, ParamFile>")]
     pub(super) params: BTreeMap<Spanned<String>, ParamFile>,
-    /// What becomes of the answer where a call fails; without it, what the aggregate says.
+    /// What the method returns if one of its calls fails. Without it, the `on-error` of the aggregate.
     pub(super) on_error: Option<OnErrorFile>,
-    /// How long each call may take; without it, what the aggregate says.
+    /// How long each call may take. Without it, the `deadline` of the aggregate.
     #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
     pub(super) deadline: Option<Period>,
 }
@@ -69,43 +69,43 @@ pub(in crate::config) struct CallFile {
     /// The path of the group.
     #[schemars(with = "String")]
     pub(super) group: Spanned<String>,
-    /// The method's name.
+    /// The name of the method.
     #[schemars(with = "String")]
     pub(super) method: Spanned<String>,
-    /// The arguments by the names of the method's parameters. A text such as `"$spins"` passes on the own parameter
-    /// `spins`; every other value is passed on as it stands, a text that begins with `$` being written with two of them.
+    /// The arguments by the names of the called method's parameters. `"$spins"` passes the value of the own parameter
+    /// `spins`; any other value is passed literally. Write `$$` for a text that begins with `$`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub(super) args: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
-    /// How long the call may take; without it, what the method says.
+    /// How long the call may take. Without it, the `deadline` of the method.
     #[serde(default)]
     #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
     pub(super) deadline: Option<Period>,
 }
 
-/// What is said of a parameter beside its type, which is that of the parameter for which it is passed on.
+/// The documentation and default of a parameter. Its type is that of the called parameter to which it is passed.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct ParamFile {
-    /// What the parameter means; without it, what is said of the one for which it is passed on.
+    /// What the parameter means. Without it, the documentation of the called parameter.
     pub(super) doc: String,
-    /// What is passed on where it is not given; without it nothing is, and what is called has its own default.
+    /// The value to pass if the caller gives none. Without it none is passed, and the called method uses its own default.
     #[schemars(with = "Option<serde_json::Value>")]
     pub(super) default: Option<Spanned<toml::Value>>,
 }
 
-/// What becomes of an answer where a call fails.
+/// What a method returns if one of its calls fails.
 #[derive(Debug, Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum OnErrorFile {
-    /// There is none: the method fails as the call has, and the other calls are given up.
+    /// The fault of that call. The other calls are cancelled.
     #[default]
     Fail,
-    /// It has what the other calls answer, and says in its member `errors` what has failed.
+    /// The results of the other calls, and a member `errors` with the faults.
     Partial,
 }
 
-/// The longest time that can be asked for, in milliseconds: 30 days.
+/// The longest configurable time, in milliseconds: 30 days.
 const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
 
 impl Default for AggregateFile {

@@ -1,4 +1,4 @@
-//! Values that a configuration passes on: references to parameters, and values as they stand.
+//! Arguments of the calls of aggregates: references to parameters, and literal values.
 
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
@@ -9,40 +9,43 @@ use crate::config::wording;
 use crate::model::interface::{Interface, Param};
 use crate::model::text::abridge;
 
-/// What stands for an argument.
-pub(super) enum Meant {
+/// Where the value of an argument comes from.
+pub(super) enum ArgumentSource {
     /// The own parameter of this name.
     Param(String),
-    /// Always this value.
+    /// This value.
     Literal(Json),
 }
 
-/// What the value of an argument means.
-pub(super) fn meant(value: &Spanned<Value>) -> Result<Meant, Problem> {
+/// Reads the value of an argument: `"$name"` is a parameter, and `$$` a literal `$`.
+pub(super) fn argument_source(value: &Spanned<Value>) -> Result<ArgumentSource, Problem> {
     let name = match value.get_ref() {
         Value::String(text) if text.starts_with("$$") => {
-            return Ok(Meant::Literal(Json::from(text.get(1..).unwrap_or_default())));
+            return Ok(ArgumentSource::Literal(Json::from(text.get(1..).unwrap_or_default())));
         }
         Value::String(text) => text.strip_prefix('$'),
         _ => None,
     };
     match name {
-        None => literal(value).map(Meant::Literal),
-        Some(name) if is_name(name) => Ok(Meant::Param(name.to_owned())),
+        None => literal(value).map(ArgumentSource::Literal),
+        Some(name) if is_name(name) => Ok(ArgumentSource::Param(name.to_owned())),
         Some(name) => {
-            let message = format!("`${}` names no parameter: a name has letters, digits and `_`", abridge(name));
-            Err(Problem::at(value.span(), message).hint("a text that begins with `$` is written with two of them"))
+            let message = format!(
+                "`${}` is not a valid reference to a parameter: a name has letters, digits and `_`",
+                abridge(name)
+            );
+            Err(Problem::at(value.span(), message).hint("write `$$` for a text that begins with `$`"))
         }
     }
 }
 
-/// Whether a parameter may have this name: protocols and templates are to take it as it is.
+/// Whether a parameter may have this name: one that all protocols and templates accept.
 pub(super) fn is_name(name: &str) -> bool {
     let begins = |c: char| c.is_ascii_alphabetic() || c == '_';
     name.starts_with(begins) && name.chars().all(|c| begins(c) || c.is_ascii_digit()) && name.len() <= 64
 }
 
-/// A value as it stands, as JSON has it; a date is the text of it.
+/// A literal value as JSON, with dates as texts.
 pub(super) fn literal(value: &Spanned<Value>) -> Result<Json, Problem> {
     json(value.get_ref()).ok_or_else(|| Problem::at(value.span(), "an argument cannot be `nan` or `inf`"))
 }
@@ -62,15 +65,15 @@ fn json(value: &Value) -> Option<Json> {
     })
 }
 
-/// A value as it is passed on, unread.
+/// A value in the form in which it is passed to a call.
 pub(super) fn raw(value: &Json) -> Option<Box<RawValue>> {
     RawValue::from_string(value.to_string()).ok()
 }
 
-/// What is wrong with a value for a parameter, as far as the type's name says so.
-pub(super) fn misfit(interface: &Interface, param: &Param, value: &Json) -> Option<String> {
-    let wanted = interface.resolve(param.schema.as_value()).get("type")?.as_str()?;
-    let fits = match wanted {
+/// Checks a value against the `type` of a parameter. Returns a message if it does not match.
+pub(super) fn type_mismatch(interface: &Interface, param: &Param, value: &Json) -> Option<String> {
+    let expected = interface.resolve(param.schema.as_value()).get("type")?.as_str()?;
+    let matches = match expected {
         "string" => value.is_string(),
         "integer" => value.is_i64() || value.as_f64().is_some_and(|number| number.fract() == 0.0),
         "number" => value.is_number(),
@@ -79,11 +82,11 @@ pub(super) fn misfit(interface: &Interface, param: &Param, value: &Json) -> Opti
         "object" => value.is_object(),
         _ => true,
     };
-    (!fits).then(|| {
+    (!matches).then(|| {
         format!(
             "`{}` should be {}, not {}",
             abridge(&param.name),
-            wording::type_name(wanted),
+            wording::type_name(expected),
             wording::json_type(value)
         )
     })

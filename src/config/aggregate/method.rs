@@ -1,4 +1,4 @@
-//! A method of an aggregate: its calls and what they pass on, looked at beside what is called.
+//! A method of an aggregate: its calls and their arguments, checked against the called methods.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use toml::{Spanned, Value};
 
 use super::AggregateResolver;
 use super::file::{CallFile, MethodFile, OnErrorFile, ParamFile};
-use super::literal::{Meant, is_name, literal, meant, misfit, raw};
-use crate::config::page::no_method;
+use super::literal::{ArgumentSource, argument_source, is_name, literal, raw, type_mismatch};
 use crate::config::problem::Problem;
+use crate::config::resolved::no_method;
 use crate::model::interface::{Interface, Method};
 use crate::model::text::{abridge, nearest};
 use crate::service::aggregate::{Composed, ERRORS, Given, OnError, Own, Part};
 use crate::service::local::unfit;
 
 /// How many calls a method may make.
-const MOST_CALLS: usize = 64;
+const MAX_CALLS: usize = 64;
 
-/// What a method has from its aggregate, if it does not say otherwise.
+/// The settings that a method inherits from its aggregate.
 #[derive(Clone, Copy)]
 pub(super) struct Inherited {
     pub(super) on_error: OnErrorFile,
@@ -27,77 +27,77 @@ pub(super) struct Inherited {
     pub(super) memory: usize,
 }
 
-/// A method, as far as nothing is wrong with it; what is has been told.
-pub(super) fn composed(
-    order: &mut AggregateResolver<'_>,
+/// Makes a method from the parts of its table that have no problems, and reports the others.
+pub(super) fn method(
+    resolver: &mut AggregateResolver<'_>,
     name: &Spanned<String>,
     file: MethodFile,
     inherited: Inherited,
 ) -> Composed {
     if let Some(reason) = unfit(name.get_ref()) {
         let message = format!("the method name `{}` {reason}", abridge(name.get_ref()));
-        order.problems.push(Problem::at(name.span(), message));
+        resolver.problems.push(Problem::at(name.span(), message));
     }
     let on_error = OnError::from(file.on_error.unwrap_or(inherited.on_error));
     let deadline = file.deadline.map_or(inherited.deadline, |deadline| deadline.0);
-    let mut params = Params::of(file.params, order.problems);
+    let mut params = Params::read(file.params, resolver.problems);
     let mut calls: Vec<_> = file.calls.into_iter().collect();
     calls.sort_by_key(|(name, _)| name.span().start);
     let named = abridge(name.get_ref());
     if calls.is_empty() {
-        order.problems.push(Problem::at(name.span(), format!("the method `{named}` calls nothing")));
+        resolver.problems.push(Problem::at(name.span(), format!("the method `{named}` calls nothing")));
     }
-    if let Some((first, _)) = calls.get(MOST_CALLS) {
-        let message = format!("the method `{named}` may make at most {MOST_CALLS} calls, not {}", calls.len());
-        order.problems.push(Problem::at(first.span(), message));
+    if let Some((first, _)) = calls.get(MAX_CALLS) {
+        let message = format!("the method `{named}` may make at most {MAX_CALLS} calls, not {}", calls.len());
+        resolver.problems.push(Problem::at(first.span(), message));
     }
     let inherited = Inherited { deadline, ..inherited };
     let parts = calls.into_iter().filter_map(|(name, file)| {
-        order.problems.extend(wrong_name(&name, on_error));
-        part(order, &name, file, inherited, &mut params)
+        resolver.problems.extend(check_call_name(&name, on_error));
+        part(resolver, &name, file, inherited, &mut params)
     });
     let calls = parts.collect();
-    order.problems.extend(params.unused());
+    resolver.problems.extend(params.unused());
     Composed { name: name.get_ref().clone(), doc: file.doc, params: params.own, calls, on_error }
 }
 
-fn wrong_name(name: &Spanned<String>, on_error: OnError) -> Option<Problem> {
+fn check_call_name(name: &Spanned<String>, on_error: OnError) -> Option<Problem> {
     let text = name.get_ref().as_str();
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let at = |message: String| Some(Problem::at(name.span(), message));
     if text.is_empty() || text.len() > 64 || !text.chars().all(fits) {
-        return at(format!("`{}` is no name of a call: it has letters, digits, `_` and `-`", abridge(text)));
+        return at(format!("`{}` is not a valid name of a call: it has letters, digits, `_` and `-`", abridge(text)));
     }
     if text == ERRORS && on_error == OnError::Partial {
-        return at(format!("no call is called `{ERRORS}` where `on-error` is `partial`: failures are told there"));
+        return at(format!("no call may be named `{ERRORS}` if `on-error` is `partial`: that member holds the faults"));
     }
     None
 }
 
-/// One call; `None` where what it calls is not there, or something is wrong with that.
+/// Makes one call; `None` if the called group does not exist or is broken.
 fn part(
-    order: &mut AggregateResolver<'_>,
+    resolver: &mut AggregateResolver<'_>,
     name: &Spanned<String>,
     file: CallFile,
     inherited: Inherited,
     params: &mut Params,
 ) -> Option<Part> {
-    let called = order.called(&file.group);
+    let called = resolver.called_group(&file.group);
     let interface = called.as_ref().map(|(_, service)| service.interface());
-    // A service that does not know yet what it offers may turn out to have any method.
+    // The methods of an upstream are not known before it has described itself.
     let interface = interface.as_deref().filter(|interface| !interface.methods.is_empty());
     let known = interface.and_then(|interface| Some((interface, interface.method(file.method.get_ref())?)));
     if let (Some(interface), None) = (interface, known) {
-        order.problems.push(no_method(interface, &file.method, &file.group));
+        resolver.problems.push(no_method(interface, &file.method, &file.group));
     }
     if file.method.get_ref().starts_with('_') && interface.is_none() {
         let message = format!("`{}` is private: it begins with `_`", abridge(file.method.get_ref()));
-        order.problems.push(Problem::at(file.method.span(), message));
+        resolver.problems.push(Problem::at(file.method.span(), message));
     }
     if let Some((_, method)) = known {
         let missing = method.params.iter().filter(|param| param.required);
         let missing = missing.filter(|param| !file.args.contains_key(param.name.as_str()));
-        order.problems.extend(missing.map(|param| {
+        resolver.problems.extend(missing.map(|param| {
             let message = format!("the parameter `{}` of `{}` is missing", abridge(&param.name), abridge(&method.name));
             Problem::at(name.span(), message)
                 .hint(format!("such as `args = {{ {0} = \"${0}\" }}`", abridge(&param.name)))
@@ -107,7 +107,7 @@ fn part(
     args.sort_by_key(|(name, _)| name.span().start);
     let args = args.into_iter().filter_map(|(name, value)| {
         let given = argument(&name, &value, known, params);
-        given.map_err(|problem| order.problems.push(problem)).ok().map(|given| (name.into_inner(), given))
+        given.map_err(|problem| resolver.problems.push(problem)).ok().map(|given| (name.into_inner(), given))
     });
     let args = args.collect();
     let (path, service) = called?;
@@ -116,7 +116,7 @@ fn part(
     Some(Part { name, path, service, method, args, deadline, room: inherited.memory })
 }
 
-/// What is passed on for a parameter.
+/// The value that is passed for a parameter.
 fn argument(
     name: &Spanned<String>,
     value: &Spanned<Value>,
@@ -130,55 +130,57 @@ fn argument(
         let near = nearest(name.get_ref(), method.params.iter().map(|param| param.name.as_str()));
         return Err(match (near, method.params.is_empty()) {
             (Some(near), _) => problem.hint(format!("did you mean `{near}`?")),
-            (None, true) => problem.hint("it takes none"),
+            (None, true) => problem.hint("it has no parameters"),
             (None, false) => problem,
         });
     }
-    match meant(value)? {
-        Meant::Param(own) => Ok(Given::Param(params.place(&own))),
-        Meant::Literal(json) => {
-            let misfit = known.zip(param).and_then(|((interface, _), param)| misfit(interface, param, &json));
-            if let Some(message) = misfit {
+    match argument_source(value)? {
+        ArgumentSource::Param(own) => Ok(Given::Param(params.index_of(&own))),
+        ArgumentSource::Literal(json) => {
+            let mismatch = known.zip(param).and_then(|((interface, _), param)| type_mismatch(interface, param, &json));
+            if let Some(message) = mismatch {
                 return Err(Problem::at(value.span(), message));
             }
-            unread(&json, value).map(Given::Literal)
+            raw_value(&json, value).map(Given::Literal)
         }
     }
 }
 
-fn unread(json: &Json, value: &Spanned<Value>) -> Result<Box<serde_json::value::RawValue>, Problem> {
+fn raw_value(json: &Json, value: &Spanned<Value>) -> Result<Box<serde_json::value::RawValue>, Problem> {
     raw(json).ok_or_else(|| Problem::at(value.span(), "the value has no form in JSON"))
 }
 
-/// The own parameters of a method, in their order.
+/// The own parameters of a method, in order.
 struct Params {
     own: Vec<Own>,
-    /// Where those are that stand in the file by themselves, and whether they have been passed on.
-    written: Vec<(Spanned<String>, bool)>,
+    /// Those with a table in the file, and whether a call uses them.
+    declared: Vec<(Spanned<String>, bool)>,
 }
 
 impl Params {
-    fn of(file: BTreeMap<Spanned<String>, ParamFile>, problems: &mut Vec<Problem>) -> Params {
+    fn read(file: BTreeMap<Spanned<String>, ParamFile>, problems: &mut Vec<Problem>) -> Params {
         let mut file: Vec<_> = file.into_iter().collect();
         file.sort_by_key(|(name, _)| name.span().start);
-        let mut params = Params { own: Vec::new(), written: Vec::new() };
+        let mut params = Params { own: Vec::new(), declared: Vec::new() };
         for (name, ParamFile { doc, default }) in file {
             if !is_name(name.get_ref()) {
-                let message =
-                    format!("`{}` is no name of a parameter: it has letters, digits and `_`", abridge(name.get_ref()));
+                let message = format!(
+                    "`{}` is not a valid name of a parameter: it has letters, digits and `_`",
+                    abridge(name.get_ref())
+                );
                 problems.push(Problem::at(name.span(), message));
             }
-            let default = default.map(|value| unread(&literal(&value)?, &value)).transpose();
+            let default = default.map(|value| raw_value(&literal(&value)?, &value)).transpose();
             let default = default.map_err(|problem| problems.push(problem)).ok().flatten();
             params.own.push(Own { name: name.get_ref().clone(), doc, default });
-            params.written.push((name, false));
+            params.declared.push((name, false));
         }
         params
     }
 
-    /// The place of a parameter that is passed on.
-    fn place(&mut self, name: &str) -> usize {
-        if let Some((_, used)) = self.written.iter_mut().find(|(written, _)| written.get_ref() == name) {
+    /// The index of a parameter that a call uses, which is added if it is new.
+    fn index_of(&mut self, name: &str) -> usize {
+        if let Some((_, used)) = self.declared.iter_mut().find(|(declared, _)| declared.get_ref() == name) {
             *used = true;
         }
         self.own.iter().position(|own| own.name == name).unwrap_or_else(|| {
@@ -188,11 +190,11 @@ impl Params {
     }
 
     fn unused(&self) -> impl Iterator<Item = Problem> {
-        let unused = self.written.iter().filter(|(_, used)| !used);
+        let unused = self.declared.iter().filter(|(_, used)| !used);
         unused.map(|(name, _)| {
             let text = abridge(name.get_ref());
-            let problem = Problem::at(name.span(), format!("the parameter `{text}` is passed on to no call"));
-            problem.hint(format!("a call passes it on as `\"${text}\"` in its `args`"))
+            let problem = Problem::at(name.span(), format!("no call uses the parameter `{text}`"));
+            problem.hint(format!("a call uses it as `\"${text}\"` in its `args`"))
         })
     }
 }

@@ -110,7 +110,7 @@ fn check_tells_what_a_sound_file_amounts_to() {
     let folder = Folder::new();
     let file = folder.file("sound.toml", PATIENT);
     let told = succeeded(&["check", &file]);
-    assert!(told.starts_with(&format!("{file} is sound: 1 group\n")), "{told}");
+    assert!(told.starts_with(&format!("{file} is valid: 1 group\n")), "{told}");
     assert!(told.contains("127.0.0.1:8008") && told.contains("wheel"), "{told}");
 }
 
@@ -167,7 +167,7 @@ fn call_tells_why_there_is_no_result() {
     let refused = failed(&["call", &url, "spinList", "\"three\""]);
     assert!(refused.contains("-32602") && refused.contains("spins"), "{refused}");
     let argument = failed(&["call", &url, "spinList", "three"]);
-    assert!(argument.contains("the argument three is no JSON") && argument.contains("'\"three\"'"), "{argument}");
+    assert!(argument.contains("the argument three is not valid JSON") && argument.contains("'\"three\"'"), "{argument}");
     assert!(failed(&["call", &format!("{url}/nowhere"), "spin"]).contains("404 Not Found"));
     assert!(failed(&["call", "ftp://localhost/", "spin"]).contains("ftp"));
     drop(server);
@@ -206,7 +206,7 @@ fn either_signal_ends_the_server_when_what_runs_has_finished() {
         let (mut server, url) = serve(&["--config", &config]);
         let mut client = begin(&url, 100_000);
         server.signal(signal);
-        wait_for(&mut server, "finishing what runs");
+        wait_for(&mut server, "finishing the running requests");
         let mut answer = String::new();
         client.read_to_string(&mut answer).unwrap();
         assert!(answer.ends_with("</methodResponse>\n\r\n0\r\n\r\n"), "{signal}: {}", answer.len());
@@ -224,7 +224,7 @@ fn a_second_signal_ends_the_server_at_once() {
         let (mut server, url) = serve(&["--config", &config]);
         let _client = begin(&url, 1_000_000);
         server.signal(signal);
-        wait_for(&mut server, "finishing what runs");
+        wait_for(&mut server, "finishing the running requests");
         server.signal(signal);
         assert_eq!(server.end().code(), Some(code));
     }
@@ -255,7 +255,7 @@ fn a_hangup_has_the_configuration_read_anew() {
 
     folder.file("house.toml", &mini.replace("mini' }", "minni' }"));
     server.signal("HUP");
-    wait_for(&mut server, "stays as it was");
+    wait_for(&mut server, "the configuration is unchanged");
     assert_eq!(asked("/mini/spin"), "200");
 
     // What was asked in the group that is gone is answered to its end.

@@ -1,0 +1,103 @@
+//! A group between the file and its mount: its keys are resolved, but an aggregate may still lack its service.
+
+use std::sync::Arc;
+
+use toml::Spanned;
+
+use super::aggregate::file::AggregateFile;
+use super::problem::Problem;
+use crate::model::interface::Interface;
+use crate::model::text::{abridge, nearest};
+use crate::protocol::set::ProtocolSet;
+use crate::server::mount::GroupMount;
+use crate::server::settings::GroupLimits;
+use crate::service::RpcService;
+use crate::upstream::Upstream;
+
+/// A group whose keys are resolved. The backend of an aggregate is made after all others.
+pub(super) struct ResolvedGroup {
+    pub(super) path: Spanned<String>,
+    pub(super) aliases: Vec<String>,
+    pub(super) kind: String,
+    pub(super) limits: GroupLimits,
+    pub(super) protocols: ProtocolSet,
+    pub(super) backend: Backend,
+}
+
+/// What serves the calls of a group.
+pub(super) enum Backend {
+    /// A service of this process, within the limits of its group.
+    Service(Arc<dyn RpcService>),
+    /// An upstream, which has not described itself yet.
+    Upstream {
+        /// The upstream itself, to be discovered.
+        upstream: Upstream,
+        /// The same upstream within the limits of its group. Aggregates and pages share it, so they share its permits.
+        service: Arc<dyn RpcService>,
+    },
+    /// Calls to other groups, whose backends have to be made first.
+    Aggregate(Box<AggregateFile>),
+    /// Nothing, because of problems that have been reported.
+    Broken,
+}
+
+impl ResolvedGroup {
+    /// Whether the group is reached at a path.
+    pub(super) fn is_at(&self, path: &str) -> bool {
+        self.path.get_ref() == path || self.aliases.iter().any(|alias| alias == path)
+    }
+
+    /// The service within the limits of the group; `None` if it is broken or not made yet.
+    pub(super) fn service(&self) -> Option<Arc<dyn RpcService>> {
+        match &self.backend {
+            Backend::Service(service) | Backend::Upstream { service, .. } => Some(service.clone()),
+            Backend::Aggregate(_) | Backend::Broken => None,
+        }
+    }
+
+    /// The interface of the group, if it is known before the server runs.
+    pub(super) fn interface(&self) -> Option<Arc<Interface>> {
+        match &self.backend {
+            Backend::Service(service) => Some(service.interface()),
+            _ => None,
+        }
+    }
+
+    /// The mount of the group; `None` if its backend is broken.
+    pub(super) fn into_mount(self) -> Option<GroupMount> {
+        let ResolvedGroup { path, aliases, kind, limits, protocols, backend } = self;
+        let (service, upstream) = match backend {
+            Backend::Service(service) => (service, None),
+            Backend::Upstream { upstream, service } => (service, Some(upstream)),
+            Backend::Aggregate(_) | Backend::Broken => return None,
+        };
+        Some(GroupMount { path: path.into_inner(), aliases, kind, limits, protocols, service, upstream })
+    }
+}
+
+impl Backend {
+    pub(super) fn upstream(upstream: Upstream, limits: &GroupLimits) -> Backend {
+        let service = limits.limit(Arc::new(upstream.clone()));
+        Backend::Upstream { upstream, service }
+    }
+}
+
+/// The problem that there is no group of this name.
+pub(super) fn no_group(name: &Spanned<String>, groups: &[ResolvedGroup]) -> Problem {
+    let problem = Problem::at(name.span(), format!("there is no group `{}`", abridge(name.get_ref())));
+    match nearest(name.get_ref(), groups.iter().map(|other| other.path.get_ref().as_str())) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem,
+    }
+}
+
+/// The problem that a group has no method of this name.
+pub(super) fn no_method(interface: &Interface, method: &Spanned<String>, group: &Spanned<String>) -> Problem {
+    let (name, path) = (abridge(method.get_ref()), abridge(group.get_ref()));
+    let problem = Problem::at(method.span(), format!("the group `{path}` has no method `{name}`"));
+    let names = || interface.methods.iter().map(|method| method.name.as_str());
+    match nearest(method.get_ref(), names()) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem.hint(format!("it has `{}`", names().take(12).collect::<Vec<_>>().join("`, `"))),
+    }
+}

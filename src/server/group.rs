@@ -1,0 +1,101 @@
+//! A group, as requests are dispatched to it, and the choice of the frontend that serves a request.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, StatusCode};
+
+use crate::http::audience::Audience;
+use crate::http::rejection::HttpRejection;
+use crate::model::text::abridge;
+use crate::protocol::frontend::{Claim, Frontend, GroupHead};
+use crate::service::RpcService;
+
+/// One URL path, and its aliases, with one service and the frontends over which it is reached.
+pub struct Group {
+    /// The path under which the group is known.
+    pub path: String,
+    /// The service that its calls go to.
+    pub service: Arc<dyn RpcService>,
+    /// The frontends over which it is reached. The first that claims a request serves it.
+    pub frontends: Vec<Arc<dyn Frontend>>,
+    /// How many bytes the body of a request may have, both as sent and after decompression.
+    pub body_limit: usize,
+}
+
+/// The first frontend that claims a request by its head.
+pub(super) struct ClaimedRequest<'g> {
+    pub(super) frontend: &'g Arc<dyn Frontend>,
+    /// Its index among the group's frontends for the audience.
+    index: usize,
+    claim: Claim,
+}
+
+impl<'g> ClaimedRequest<'g> {
+    /// The frontend that serves the request, now that its body is known. If no frontend recognises the body, the first one
+    /// refuses the request in its own form.
+    pub(super) fn settle(self, group: &'g Group, head: &GroupHead<'_>, body: &[u8]) -> &'g Arc<dyn Frontend> {
+        if self.claim == Claim::Yes {
+            return self.frontend;
+        }
+        if self.frontend.recognises(head.parts, body) {
+            return self.frontend;
+        }
+        let settled =
+            group.for_audience(head.parts).skip(self.index + 1).find(|frontend| match frontend.claims(head) {
+                Claim::No => false,
+                Claim::Maybe => frontend.recognises(head.parts, body),
+                Claim::Yes => true,
+            });
+        settled.unwrap_or(self.frontend)
+    }
+}
+
+impl Group {
+    /// The frontends for the audience of a request, which is an extension of its head; all of them if there is none.
+    fn for_audience(&self, head: &Parts) -> impl Iterator<Item = &Arc<dyn Frontend>> {
+        let audience = head.extensions.get::<Audience>().copied();
+        self.frontends.iter().filter(move |frontend| match audience {
+            None => true,
+            Some(Audience::Pages) => frontend.is_page(),
+            Some(Audience::Api) => !frontend.is_page(),
+        })
+    }
+
+    /// Finds the first frontend that claims a request.
+    ///
+    /// # Errors
+    /// 404, 405 or 415 if none does.
+    pub(super) fn claim(&self, head: &GroupHead<'_>) -> Result<ClaimedRequest<'_>, HttpRejection> {
+        let GroupHead { parts, tail, .. } = *head;
+        for (index, frontend) in self.for_audience(parts).enumerate() {
+            match frontend.claims(head) {
+                Claim::No => {}
+                claim => return Ok(ClaimedRequest { frontend, index, claim }),
+            }
+        }
+        if parts.extensions.get() == Some(&Audience::Pages) {
+            return Err(not_found(parts.uri.path()));
+        }
+        let interface = self.service.interface();
+        let methods = self.for_audience(parts).flat_map(|frontend| frontend.methods(&interface, tail));
+        let mut allow: Vec<Method> = methods.cloned().collect();
+        allow.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        allow.dedup();
+        if allow.is_empty() {
+            return Err(not_found(parts.uri.path()));
+        }
+        if !allow.contains(&parts.method) {
+            let reason = format!("{} is not answered here", abridge(parts.method.as_str()));
+            return Err(HttpRejection { allow, ..HttpRejection::new(StatusCode::METHOD_NOT_ALLOWED, reason) });
+        }
+        Err(HttpRejection::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "no protocol of this group has this Content-Type; XML-RPC and SOAP have text/xml, JSON-RPC application/json",
+        ))
+    }
+}
+
+pub(super) fn not_found(path: &str) -> HttpRejection {
+    HttpRejection::new(StatusCode::NOT_FOUND, format!("nothing is at {}", abridge(path)))
+}
