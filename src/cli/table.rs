@@ -31,13 +31,13 @@ pub(super) fn routes(file: Option<&Path>, registry: &Registry) -> Result<(), Fai
         say(heading(group));
         let interface = group.service.interface();
         for method in &interface.methods {
-            say(format_args!("    {}", signature::line(&interface, method)));
-            for route in group.protocols.table().routes().iter().filter(|route| route.method() == method.name) {
+            say(format_args!("    {}", signature::signature_line(&interface, method)));
+            for route in group.protocols.route_table().routes().iter().filter(|route| route.method() == method.name) {
                 say(format_args!("        {}", line(group, route)));
             }
         }
         // Nobody is asked here what the server offers, so its routes stand alone.
-        for route in group.protocols.table().routes().iter().filter(|_| group.upstream.is_some()) {
+        for route in group.protocols.route_table().routes().iter().filter(|_| group.upstream.is_some()) {
             say(format_args!("    {}  {}", line(group, route), route.method()));
         }
     }

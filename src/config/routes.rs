@@ -14,7 +14,7 @@ use crate::http::routes::{PathTemplateError, RestRoute, Segment};
 use crate::model::interface::Interface;
 use crate::model::option_error::Key;
 use crate::model::text::abridge;
-use crate::protocol::rest::server::{Part, Wrong};
+use crate::protocol::rest::server::{RouteError, RoutePart};
 use crate::protocol::set::ProtocolSet;
 use crate::server::group_router::GroupRouter;
 
@@ -55,7 +55,7 @@ impl<'t> Routes<'t> {
                     read.files.push(file);
                 }
                 Err(Unread::RestRoute(error)) => {
-                    let span = read.within(&file.route, Some(&error.place));
+                    let span = read.within(&file.route, Some(&error.span));
                     problems.push(Problem { hint: error.hint, ..Problem::at(span, error.message) });
                 }
                 Err(Unread::Value(name, span)) => {
@@ -95,7 +95,7 @@ impl<'t> Routes<'t> {
     }
 
     /// What is wrong with a route, where it is written.
-    fn problem(&self, wrong: Wrong) -> Problem {
+    fn problem(&self, wrong: RouteError) -> Problem {
         let problem = match self.span(wrong.route, &wrong.part) {
             Some(span) => Problem::at(span, wrong.message),
             None => Problem::whole(wrong.message),
@@ -105,15 +105,15 @@ impl<'t> Routes<'t> {
         Problem { hint: wrong.hint, ..problem }
     }
 
-    fn span(&self, route: usize, part: &Part) -> Option<Range<usize>> {
+    fn span(&self, route: usize, part: &RoutePart) -> Option<Range<usize>> {
         let file = self.files.get(route)?;
         let arg = |name: &str| file.args.iter().find(|(key, _)| key.get_ref() == name);
         match part {
-            Part::RestRoute(place) => Some(self.within(&file.route, place.as_ref())),
-            Part::Method => Some(file.method.span()),
-            Part::Body => file.body.as_ref().map(Spanned::span),
-            Part::Arg(name) => arg(name).map(|(key, _)| key.span()),
-            Part::Value(name) => arg(name).map(|(_, value)| value.span()),
+            RoutePart::Route(place) => Some(self.within(&file.route, place.as_ref())),
+            RoutePart::Method => Some(file.method.span()),
+            RoutePart::Body => file.body.as_ref().map(Spanned::span),
+            RoutePart::Arg(name) => arg(name).map(|(key, _)| key.span()),
+            RoutePart::Value(name) => arg(name).map(|(_, value)| value.span()),
         }
     }
 

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 
 use crate::http::audience::Audience;
 use crate::http::body::Body;
-use crate::http::compression::pack;
+use crate::http::compression::compress;
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
@@ -38,7 +38,7 @@ macro_rules! request_span {
             "request",
             id = %$labels.request_id,
             group = $group.path,
-            protocol = $frontend.protocol(),
+            protocol = $frontend.protocol().name(),
             method = tracing::field::Empty,
             peer = $labels.peer.map(tracing::field::display),
         )
@@ -205,7 +205,7 @@ impl Gateway {
             }
         };
         if self.compressing {
-            replied.response = pack(&head.headers, replied.response);
+            replied.response = compress(&head.headers, replied.response);
         }
         if let Some(share) = share {
             replied.response.body_mut().hold(share);

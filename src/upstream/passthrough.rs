@@ -69,7 +69,7 @@ impl Upstream {
         let request = match (written.wire, &offer.codec) {
             (RawFormat::XmlRpc, _) => request(written, HeaderValue::from_static("text/xml")),
             (RawFormat::JsonRpc, _) => request(written, HeaderValue::from_static("application/json")),
-            (RawFormat::Soap, Some(ClientCodec::Soap(codec))) => codec.pass(call.method, written.body)?,
+            (RawFormat::Soap, Some(ClientCodec::Soap(codec))) => codec.encode_raw(call.method, written.body)?,
             (RawFormat::Soap, _) => return None,
         };
         let offer = offer.clone();
