@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::http::public_url::PublicUrl;
 use crate::http::routes::RestRoute;
-use crate::protocol::rest::server::{Checked, Part, Wrong};
+use crate::protocol::rest::server::{RouteError, RoutePart, RouteReport};
 use crate::server::gateway::Gateway;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::{GroupMount, Mounts};
@@ -128,14 +128,17 @@ impl App {
     ///
     /// # Errors
     /// Where it does not fit the methods of the service, or another route; where nothing is mounted.
-    pub fn route(mut self, route: RestRoute) -> Result<App, Box<Wrong>> {
+    pub fn route(mut self, route: RestRoute) -> Result<App, Box<RouteError>> {
         let Some(last) = self.mounts.groups.last_mut() else {
-            return Err(
-                Wrong::new(0, Part::RestRoute(None), "a route belongs to a service, and none is mounted").into()
-            );
+            return Err(RouteError::new(
+                0,
+                RoutePart::Route(None),
+                "a route belongs to a service, and none is mounted",
+            )
+            .into());
         };
         last.protocols.routes.push(route);
-        let Checked { wrong, unknown } = last.protocols.check_routes(&last.service.interface());
+        let RouteReport { wrong, unknown } = last.protocols.check_routes(&last.service.interface());
         match wrong.into_iter().chain(unknown).next() {
             Some(wrong) => Err(Box::new(wrong)),
             None => Ok(self),

@@ -24,14 +24,14 @@ fuzz_target!(|bytes: &[u8]| {
         write_documents(&description.interface);
     }
     let help = Some(Value::Text(text.to_owned()));
-    write_documents(&introspection::interface(&[introspection::Described { name: "m".into(), signature: None, help }]));
+    write_documents(&introspection::interface(&[introspection::MethodDescription { name: "m".into(), signature: None, help }]));
 });
 
 fn write_documents(interface: &Interface) {
     let shapes = Shapes::of(interface);
     let _ = openrpc::write::document(interface, "http://localhost/");
     let _ = openapi::document(interface, &RouteTable::default(), "http://localhost/");
-    let text = wsdl::write::document(interface, &shapes, "urn:x", "http://localhost/", wsdl::write::Form::default());
+    let text = wsdl::write::document(interface, &shapes, "urn:x", "http://localhost/", wsdl::write::WsdlForm::default());
     let document = wsdl::read::Document { location: "own", text: &text };
     wsdl::read::read(&[document], None).expect("a generated document can be read");
 }

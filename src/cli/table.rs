@@ -35,13 +35,13 @@ pub(super) fn routes(file: Option<&Path>, registry: &Registry) -> Result<(), Fai
         say(heading(group));
         let interface = group.service.interface();
         for method in &interface.methods {
-            say(format_args!("    {}", signature::line(&interface, method)));
-            for route in group.protocols.table().routes().iter().filter(|route| route.method() == method.name) {
+            say(format_args!("    {}", signature::signature_line(&interface, method)));
+            for route in group.protocols.route_table().routes().iter().filter(|route| route.method() == method.name) {
                 say(format_args!("        {}", route_line(group, route)));
             }
         }
         // The upstream is not asked for its methods here, so its routes are listed by themselves.
-        for route in group.protocols.table().routes().iter().filter(|_| group.upstream.is_some()) {
+        for route in group.protocols.route_table().routes().iter().filter(|_| group.upstream.is_some()) {
             say(format_args!("    {}  {}", route_line(group, route), route.method()));
         }
     }

@@ -14,7 +14,7 @@ use crate::http::routes::{PathTemplateError, RestRoute, Segment};
 use crate::model::interface::Interface;
 use crate::model::option_error::Key;
 use crate::model::text::abridge;
-use crate::protocol::rest::server::{Part, Wrong};
+use crate::protocol::rest::server::{RouteError, RoutePart};
 use crate::protocol::set::ProtocolSet;
 use crate::server::group_router::GroupRouter;
 
@@ -54,11 +54,11 @@ impl<'t> Routes<'t> {
                     read.routes.push(route);
                     read.files.push(file);
                 }
-                Err(RouteError::Template(error)) => {
-                    let span = read.within(&file.route, Some(&error.place));
+                Err(UnreadableRoute::Template(error)) => {
+                    let span = read.within(&file.route, Some(&error.span));
                     problems.push(Problem { hint: error.hint, ..Problem::at(span, error.message) });
                 }
-                Err(RouteError::Value(name, span)) => {
+                Err(UnreadableRoute::Value(name, span)) => {
                     let message = format!("the parameter `{}` has no form in JSON", abridge(&name));
                     problems.push(Problem::at(span, message));
                 }
@@ -94,7 +94,7 @@ impl<'t> Routes<'t> {
     }
 
     /// The problem of a route, at its place in the file.
-    fn problem(&self, wrong: Wrong) -> Problem {
+    fn problem(&self, wrong: RouteError) -> Problem {
         let problem = match self.span(wrong.route, &wrong.part) {
             Some(span) => Problem::at(span, wrong.message),
             None => Problem::whole(wrong.message),
@@ -104,15 +104,15 @@ impl<'t> Routes<'t> {
         Problem { hint: wrong.hint, ..problem }
     }
 
-    fn span(&self, route: usize, part: &Part) -> Option<Range<usize>> {
+    fn span(&self, route: usize, part: &RoutePart) -> Option<Range<usize>> {
         let file = self.files.get(route)?;
         let arg = |name: &str| file.args.iter().find(|(key, _)| key.get_ref() == name);
         match part {
-            Part::RestRoute(place) => Some(self.within(&file.route, place.as_ref())),
-            Part::Method => Some(file.method.span()),
-            Part::Body => file.body.as_ref().map(Spanned::span),
-            Part::Arg(name) => arg(name).map(|(key, _)| key.span()),
-            Part::Value(name) => arg(name).map(|(_, value)| value.span()),
+            RoutePart::Route(place) => Some(self.within(&file.route, place.as_ref())),
+            RoutePart::Method => Some(file.method.span()),
+            RoutePart::Body => file.body.as_ref().map(Spanned::span),
+            RoutePart::Arg(name) => arg(name).map(|(key, _)| key.span()),
+            RoutePart::Value(name) => arg(name).map(|(_, value)| value.span()),
         }
     }
 
@@ -156,18 +156,18 @@ impl RoutePrefix {
 }
 
 /// Why a route cannot be read.
-enum RouteError {
+enum UnreadableRoute {
     Template(PathTemplateError),
     /// The value of this parameter, at this span, has no form in JSON.
     Value(String, Range<usize>),
 }
 
-fn read_route(file: &RouteFile) -> Result<RestRoute, RouteError> {
-    let route = RestRoute::new(file.route.get_ref(), file.method.get_ref()).map_err(RouteError::Template)?;
+fn read_route(file: &RouteFile) -> Result<RestRoute, UnreadableRoute> {
+    let route = RestRoute::new(file.route.get_ref(), file.method.get_ref()).map_err(UnreadableRoute::Template)?;
     let route = file.body.iter().fold(route, |route, body| route.body(body.get_ref()));
     file.args.iter().try_fold(route, |route, (name, value)| match json(value.get_ref()) {
         Some(json) => Ok(route.arg(name.get_ref(), json)),
-        None => Err(RouteError::Value(name.get_ref().clone(), value.span())),
+        None => Err(UnreadableRoute::Value(name.get_ref().clone(), value.span())),
     })
 }
 

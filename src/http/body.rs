@@ -19,13 +19,13 @@ pub const PIECE: usize = 64 * 1024;
 /// A response body.
 #[derive(Default)]
 pub struct Body {
-    content: Content,
+    content: BodyContent,
     /// A permit for memory, held until the body is sent.
     share: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Default)]
-enum Content {
+enum BodyContent {
     #[default]
     Empty,
     Whole(Bytes),
@@ -56,7 +56,7 @@ struct Pieces {
 impl Body {
     /// A body of these bytes, with a known length.
     pub fn whole(bytes: impl Into<Bytes>) -> Body {
-        Body { content: Content::Whole(bytes.into()), share: None }
+        Body { content: BodyContent::Whole(bytes.into()), share: None }
     }
 
     /// A body from a source. It is whole, with a known length, if its first piece is all of it: clients of HTTP/1.0 need
@@ -69,22 +69,22 @@ impl Body {
         while !pieces.done && pieces.filled.len() < PIECE {
             std::future::poll_fn(|cx| pieces.poll_fill(cx)).await?;
         }
-        let content = if pieces.done { Content::Whole(pieces.filled.into()) } else { Content::Pieces(pieces) };
+        let content = if pieces.done { BodyContent::Whole(pieces.filled.into()) } else { BodyContent::Pieces(pieces) };
         Ok(Body { content, share: None })
     }
 
     /// A body from a source, whatever its length.
     pub fn stream(source: impl Source + 'static) -> Body {
         let pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
-        Body { content: Content::Pieces(pieces), share: None }
+        Body { content: BodyContent::Pieces(pieces), share: None }
     }
 
     /// The body of an upstream's response, with its content type.
-    pub fn passed(passed: RawResponse) -> (HeaderValue, Body) {
-        let (content_type, content, share) = passed.into_parts();
+    pub fn passthrough(raw: RawResponse) -> (HeaderValue, Body) {
+        let (content_type, content, share) = raw.into_parts();
         let body = match content {
             passthrough::RawBody::Whole(bytes) => Body::whole(bytes),
-            passthrough::RawBody::Coming(coming) => Body { content: Content::Coming(coming), share },
+            passthrough::RawBody::Coming(coming) => Body { content: BodyContent::Coming(coming), share },
         };
         (content_type, body)
     }
@@ -92,7 +92,7 @@ impl Body {
     /// The bytes of a whole body.
     pub fn as_whole(&self) -> Option<&Bytes> {
         match &self.content {
-            Content::Whole(bytes) => Some(bytes),
+            BodyContent::Whole(bytes) => Some(bytes),
             _ => None,
         }
     }
@@ -101,9 +101,9 @@ impl Body {
     /// drops the body early, while a piece in its write buffer still keeps all of the memory alive.
     pub fn hold(&mut self, share: OwnedSemaphorePermit) {
         match &mut self.content {
-            Content::Whole(bytes) => {
+            BodyContent::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
-                self.content = Content::Whole(Bytes::from_owner(Covered { bytes, _share: share }));
+                self.content = BodyContent::Whole(Bytes::from_owner(Covered { bytes, _share: share }));
             }
             _ => self.share = Some(share),
         }
@@ -128,30 +128,30 @@ impl http_body::Body for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let piece = match &mut self.content {
-            Content::Empty => None,
-            Content::Whole(bytes) if bytes.is_empty() => None,
-            Content::Whole(bytes) => Some(Ok(bytes.split_to(bytes.len().min(PIECE)))),
-            Content::Pieces(pieces) => ready!(pieces.poll_next(cx)),
-            Content::Coming(coming) => return coming.as_mut().poll_frame(cx),
+            BodyContent::Empty => None,
+            BodyContent::Whole(bytes) if bytes.is_empty() => None,
+            BodyContent::Whole(bytes) => Some(Ok(bytes.split_to(bytes.len().min(PIECE)))),
+            BodyContent::Pieces(pieces) => ready!(pieces.poll_next(cx)),
+            BodyContent::Coming(coming) => return coming.as_mut().poll_frame(cx),
         };
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Empty => true,
-            Content::Whole(bytes) => bytes.is_empty(),
-            Content::Pieces(pieces) => pieces.done && pieces.filled.is_empty(),
-            Content::Coming(coming) => coming.is_end_stream(),
+            BodyContent::Empty => true,
+            BodyContent::Whole(bytes) => bytes.is_empty(),
+            BodyContent::Pieces(pieces) => pieces.done && pieces.filled.is_empty(),
+            BodyContent::Coming(coming) => coming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Empty => SizeHint::with_exact(0),
-            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Pieces(_) => SizeHint::default(),
-            Content::Coming(coming) => coming.size_hint(),
+            BodyContent::Empty => SizeHint::with_exact(0),
+            BodyContent::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            BodyContent::Pieces(_) => SizeHint::default(),
+            BodyContent::Coming(coming) => coming.size_hint(),
         }
     }
 }

@@ -44,7 +44,7 @@ pub struct TrustedProxy(pub IpNet);
 /// The text is not a valid [`BaseUrl`] or [`TrustedProxy`]. The message says how one is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct AddressError(&'static str);
+pub struct PublicUrlError(&'static str);
 
 impl PublicUrl {
     /// The public address for the sender of a request, without a slash at its end.
@@ -80,10 +80,10 @@ impl PublicUrl {
 }
 
 impl FromStr for BaseUrl {
-    type Err = AddressError;
+    type Err = PublicUrlError;
 
-    fn from_str(text: &str) -> Result<BaseUrl, AddressError> {
-        let error = AddressError("an address such as \"https://casino.example\" or \"https://example.org/rpc\"");
+    fn from_str(text: &str) -> Result<BaseUrl, PublicUrlError> {
+        let error = PublicUrlError("an address such as \"https://casino.example\" or \"https://example.org/rpc\"");
         let uri: Uri = text.parse().map_err(|_| error.clone())?;
         let web = matches!(uri.scheme_str(), Some("http" | "https"));
         let host = uri.authority().is_some_and(|host| !host.host().is_empty() && !host.as_str().contains('@'));
@@ -101,21 +101,21 @@ fn base_url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Err
 }
 
 impl FromStr for TrustedProxy {
-    type Err = AddressError;
+    type Err = PublicUrlError;
 
-    fn from_str(text: &str) -> Result<TrustedProxy, AddressError> {
+    fn from_str(text: &str) -> Result<TrustedProxy, PublicUrlError> {
         let address = text.parse::<IpAddr>().map(IpNet::from);
         let network = address.or_else(|_| text.parse::<IpNet>());
         network
             .map(TrustedProxy)
-            .map_err(|_| AddressError("an address such as \"10.0.0.7\", or a range such as \"10.0.0.0/8\""))
+            .map_err(|_| PublicUrlError("an address such as \"10.0.0.7\", or a range such as \"10.0.0.0/8\""))
     }
 }
 
 impl TryFrom<String> for TrustedProxy {
-    type Error = AddressError;
+    type Error = PublicUrlError;
 
-    fn try_from(text: String) -> Result<TrustedProxy, AddressError> {
+    fn try_from(text: String) -> Result<TrustedProxy, PublicUrlError> {
         text.parse()
     }
 }

@@ -22,7 +22,7 @@ use crate::service::batch::Batch;
 use crate::service::{CallFuture, Format, Output, Rows};
 
 /// How long the calls of one batch may keep a worker before others get their turn.
-const TURN: Duration = Duration::from_millis(5);
+const MAX_TURN: Duration = Duration::from_millis(5);
 
 /// The entries of a batch: what a protocol contributes to the [machine](BatchResponse).
 pub(super) trait Entries: Send {
@@ -65,10 +65,10 @@ pub(super) trait Entries: Send {
     fn write_tail(&self, empty: bool, to: &mut Vec<u8>);
 }
 
-/// Refuses a batch of more calls than the group allows.
+/// Checks the number of calls in a batch against the limit of the group.
 ///
 /// # Errors
-/// `Limit` where `count` is more than `limit`.
+/// `Limit` if `count` is greater than `limit`.
 pub(super) fn check_count(count: usize, limit: usize) -> Result<(), Fault> {
     if count > limit {
         return Err(Fault::new(Kind::Limit, format!("{count} calls at once; at most {limit} are allowed")));
@@ -76,33 +76,33 @@ pub(super) fn check_count(count: usize, limit: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A call that has begun and is not written yet.
+/// A call that has started and whose result is not written yet.
 struct Running<F> {
     frame: F,
-    state: State,
+    state: CallState,
 }
 
-enum State {
+enum CallState {
     Pending(CallFuture),
     Ready(Result<Output, Fault>),
 }
 
 impl<F> Running<F> {
     fn new((frame, call): (F, CallFuture)) -> Running<F> {
-        Running { frame, state: State::Pending(call) }
+        Running { frame, state: CallState::Pending(call) }
     }
 
     fn poll(&mut self, cx: &mut Task<'_>) {
-        if let State::Pending(call) = &mut self.state
+        if let CallState::Pending(call) = &mut self.state
             && let Poll::Ready(result) = Pin::new(call).poll(cx)
         {
-            self.state = State::Ready(result);
+            self.state = CallState::Ready(result);
         }
     }
 
     /// Whether the result is made while it is written, and holds its permit until then.
     fn is_rows(&self) -> bool {
-        matches!(self.state, State::Ready(Ok(Output::Many(_))))
+        matches!(self.state, CallState::Ready(Ok(Output::Many(_))))
     }
 }
 
@@ -128,7 +128,7 @@ impl<E: Entries> BatchResponse<E> {
     }
 
     /// Whether another call may begin. None begins behind rows: the client decides how long these take, and the call
-    /// would hold its permit for as long.
+    /// would hold its permit for that long.
     fn has_room(&self) -> bool {
         self.running.len() < E::CONCURRENT && !self.running.iter().any(Running::is_rows)
     }
@@ -151,7 +151,7 @@ impl<E: Entries> BatchResponse<E> {
     /// The result that is to be written next, if it is ready.
     fn next_ready(&mut self) -> Option<(E::Frame, Result<Output, Fault>)> {
         match self.running.pop_front()? {
-            Running { frame, state: State::Ready(result) } => Some((frame, result)),
+            Running { frame, state: CallState::Ready(result) } => Some((frame, result)),
             pending => {
                 self.running.push_front(pending);
                 None
@@ -224,7 +224,7 @@ impl<E: Entries> Source for BatchResponse<E> {
                 self.continue_rows(to, until)?;
             } else if let Some((frame, result)) = self.next_ready() {
                 self.write(frame, result, to, until);
-            } else if self.has_room() && begun.elapsed() > TURN {
+            } else if self.has_room() && begun.elapsed() > MAX_TURN {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             } else if !(self.has_room() && self.begin(cx)) {

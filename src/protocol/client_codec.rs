@@ -18,8 +18,8 @@ use crate::model::text::abridge;
 use crate::model::value::Value;
 use crate::service::args::{ArgValues, KnownParams};
 
-/// How much of an unreadable response is repeated in the error, in characters.
-const REPEATED: usize = 200;
+/// The largest length of the excerpt of an unreadable response in an error, in characters.
+const MAX_EXCERPT: usize = 200;
 
 /// A protocol in which servers are called, with its settings. A codec writes requests and reads responses in memory; a
 /// transport sends them.
@@ -31,12 +31,12 @@ const REPEATED: usize = 200;
 /// use http::Response;
 ///
 /// let codec = ClientCodec::JsonRpc(Default::default());
-/// let asked = CallTarget { method: "add", known: None };
-/// let request = codec.encode_call(asked, ArgValues::ByPosition(vec![Value::Int(2), Value::Int(3)]))?;
+/// let target = CallTarget { method: "add", known: None };
+/// let request = codec.encode_call(target, ArgValues::ByPosition(vec![Value::Int(2), Value::Int(3)]))?;
 /// assert_eq!(request.body(), r#"{"jsonrpc":"2.0","method":"add","params":[2,3],"id":1}"#);
 ///
 /// let response = Response::new(r#"{"jsonrpc":"2.0","result":5,"id":1}"#.into());
-/// assert_eq!(codec.decode_response(asked, &response)?, Value::Int(5));
+/// assert_eq!(codec.decode_response(target, &response)?, Value::Int(5));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -60,11 +60,13 @@ pub struct CallTarget<'a> {
 }
 
 /// Why a response has no result of the expected type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResponseError {
     /// The server returned a fault.
+    #[error("fault {}: {}", .0.kind.xmlrpc_code(), .0.message)]
     Fault(Fault),
     /// The status of the response is not 200, and its body is not a fault.
+    #[error("HTTP {status}{}{start}", if .start.is_empty() { "" } else { ": " })]
     Status {
         /// The status.
         status: StatusCode,
@@ -72,49 +74,53 @@ pub enum ResponseError {
         start: String,
     },
     /// The response cannot be read.
+    #[error("the response cannot be read: {}", .0.message)]
     Malformed(Fault),
     /// The result has another type.
+    #[error("the result has the wrong type: {0}")]
     WrongType(Mismatch),
 }
 
 impl ClientCodec {
-    /// The request that makes a call. The transport completes it: the URI is `/`, and there is no `Host`.
+    /// The request for one call. Its URI is `/` and it has no `Host`; the transport sets both.
     ///
     /// # Errors
-    /// `BadParams` where the method does not take these arguments, or the protocol cannot express them.
-    pub fn encode_call(&self, asked: CallTarget<'_>, arguments: ArgValues) -> Result<Request<Bytes>, Fault> {
+    /// `BadParams` if the arguments do not match the parameters, or the protocol cannot express them.
+    pub fn encode_call(&self, target: CallTarget<'_>, arguments: ArgValues) -> Result<Request<Bytes>, Fault> {
         match self {
-            ClientCodec::XmlRpc(codec) => {
-                codec.encode_call(asked.method, &positions(asked, arguments)?).map_err(|error| uncarried(&error))
-            }
-            ClientCodec::JsonRpc(codec) => codec.encode_call(asked, arguments),
-            ClientCodec::Soap(codec) => codec.encode_call(asked, arguments),
+            ClientCodec::XmlRpc(codec) => codec
+                .encode_call(target.method, &by_position(target, arguments)?)
+                .map_err(|error| not_encodable(&error)),
+            ClientCodec::JsonRpc(codec) => codec.encode_call(target, arguments),
+            ClientCodec::Soap(codec) => codec.encode_call(target, arguments),
         }
     }
 
     /// The result in the response to a call.
     ///
     /// # Errors
-    /// Where there is no result; see [`ResponseError`].
-    pub fn decode_response(&self, asked: CallTarget<'_>, response: &Response<Bytes>) -> Result<Value, ResponseError> {
+    /// A [`ResponseError`] if the response has no result.
+    pub fn decode_response(&self, target: CallTarget<'_>, response: &Response<Bytes>) -> Result<Value, ResponseError> {
         match self {
-            ClientCodec::XmlRpc(codec) => codec.decode_response(response).map(|value| fitted(asked, value)),
-            ClientCodec::JsonRpc(codec) => codec.decode_response(response).map(|value| fitted(asked, value)),
-            ClientCodec::Soap(codec) => codec.decode_response(asked, response).map(|value| fitted(asked, value)),
+            ClientCodec::XmlRpc(codec) => codec.decode_response(response).map(|value| coerce_result(target, value)),
+            ClientCodec::JsonRpc(codec) => codec.decode_response(response).map(|value| coerce_result(target, value)),
+            ClientCodec::Soap(codec) => {
+                codec.decode_response(target, response).map(|value| coerce_result(target, value))
+            }
         }
     }
 
     /// The request that makes several calls at once: `system.multicall` or a batch. `None` for SOAP, which has neither.
     ///
     /// # Errors
-    /// As for [`encode_call`](ClientCodec::encode_call), for the first of the calls that cannot be written.
+    /// The error of [`encode_call`](ClientCodec::encode_call) for the first call that cannot be written.
     pub fn encode_batch(&self, calls: Vec<(CallTarget<'_>, ArgValues)>) -> Result<Option<Request<Bytes>>, Fault> {
         match self {
             ClientCodec::XmlRpc(codec) => {
                 let mut gathered = xmlrpc::client::Calls::new(codec.dialect);
-                for (asked, arguments) in calls {
-                    let values = positions(asked, arguments)?;
-                    gathered.add(asked.method, &values).map_err(|error| uncarried(&error))?;
+                for (target, arguments) in calls {
+                    let values = by_position(target, arguments)?;
+                    gathered.add(target.method, &values).map_err(|error| not_encodable(&error))?;
                 }
                 Ok(Some(codec.encode_batch(&gathered)))
             }
@@ -126,81 +132,56 @@ impl ClientCodec {
     /// The results of several calls that were made at once, in the order of the calls.
     ///
     /// # Errors
-    /// Where the response as a whole cannot be read, or is a fault.
+    /// If the response as a whole cannot be read, or is a fault.
     pub fn decode_batch(
         &self,
-        asked: &[CallTarget<'_>],
+        target: &[CallTarget<'_>],
         response: &Response<Bytes>,
     ) -> Result<Vec<Result<Value, ResponseError>>, ResponseError> {
-        let answers: Vec<_> = match self {
+        let results: Vec<_> = match self {
             ClientCodec::XmlRpc(codec) => {
-                let results = codec.hear_results(response, asked.len())?.into_values();
+                let results = codec.decode_results(response, target.len())?.into_values();
                 results.into_iter().map(|result| result.map_err(ResponseError::Fault)).collect()
             }
-            ClientCodec::JsonRpc(codec) => codec.decode_batch(response, asked.len())?,
+            ClientCodec::JsonRpc(codec) => codec.decode_batch(response, target.len())?,
             ClientCodec::Soap(_) => {
-                let message = "SOAP has no answers to several calls";
+                let message = "SOAP has no batches";
                 return Err(ResponseError::Malformed(Fault::new(Kind::Structure, message)));
             }
         };
-        let answers = answers.into_iter().zip(asked);
-        Ok(answers.map(|(answer, asked)| answer.map(|value| fitted(*asked, value))).collect())
+        let results = results.into_iter().zip(target);
+        Ok(results.map(|(result, target)| result.map(|value| coerce_result(*target, value))).collect())
     }
 }
 
 /// The arguments by position.
-fn positions(asked: CallTarget<'_>, arguments: ArgValues) -> Result<Vec<Value>, Fault> {
-    match (asked.known, arguments) {
+fn by_position(target: CallTarget<'_>, arguments: ArgValues) -> Result<Vec<Value>, Fault> {
+    match (target.known, arguments) {
         (Some(known), arguments) => arguments.by_position(known),
         (None, ArgValues::ByPosition(values)) => Ok(values),
         (None, ArgValues::ByName(members)) if members.is_empty() => Ok(Vec::new()),
         (None, ArgValues::ByName(_)) => Err(Fault::bad_params(format!(
-            "the order of the parameters of `{}` is not known here: give them by position",
-            abridge(asked.method)
+            "the order of the parameters of `{}` is not known; pass them by position",
+            abridge(target.method)
         ))),
     }
 }
 
 /// The result, coerced to the type in the interface.
-fn fitted(asked: CallTarget<'_>, value: Value) -> Value {
-    match asked.known {
+fn coerce_result(target: CallTarget<'_>, value: Value) -> Value {
+    match target.known {
         Some(known) => coerce(value, &known.method.result, known.shapes),
         None => value,
     }
 }
 
 /// The fault for arguments that a protocol cannot express.
-pub(super) fn uncarried(error: &dyn fmt::Display) -> Fault {
-    Fault::bad_params(format!("the parameters cannot be passed on: {error}"))
+pub(super) fn not_encodable(error: &dyn fmt::Display) -> Fault {
+    Fault::bad_params(format!("the arguments cannot be encoded: {error}"))
 }
-
-impl ResponseError {
-    /// The fault for the caller: the fault of the server unchanged, and otherwise `Unreachable`, because what responded
-    /// does not speak the protocol.
-    pub fn into_fault(self) -> Fault {
-        match self {
-            ResponseError::Fault(fault) => fault,
-            other => Fault::new(Kind::Unreachable, format!("the server behind this one does not answer: {other}")),
-        }
-    }
-}
-
-impl fmt::Display for ResponseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ResponseError::Fault(fault) => write!(f, "fault {}: {}", fault.kind.xmlrpc_code(), fault.message),
-            ResponseError::Status { status, start } if start.is_empty() => write!(f, "HTTP {status}"),
-            ResponseError::Status { status, start } => write!(f, "HTTP {status}: {start}"),
-            ResponseError::Malformed(fault) => write!(f, "the answer cannot be read: {}", fault.message),
-            ResponseError::WrongType(mismatch) => write!(f, "the answer is of another type: {mismatch}"),
-        }
-    }
-}
-
-impl std::error::Error for ResponseError {}
 
 /// A POST request with the type and the length of its body.
-pub(super) fn request(body: Vec<u8>, media: &'static str) -> Request<Bytes> {
+pub(super) fn post_request(body: Vec<u8>, media: &'static str) -> Request<Bytes> {
     let mut request = Request::new(Bytes::from(body));
     *request.method_mut() = Method::POST;
     let length = HeaderValue::from(request.body().len());
@@ -210,21 +191,21 @@ pub(super) fn request(body: Vec<u8>, media: &'static str) -> Request<Bytes> {
 }
 
 /// The fault for the code that a server has sent. A code that is not a number of 32 bits is added to the message.
-pub(super) fn fault(code: Code, message: &str, kind: impl FnOnce(i32) -> Kind) -> Fault {
+pub(super) fn fault_from_code(code: FaultCode, message: &str, kind: impl FnOnce(i32) -> Kind) -> Fault {
     match code {
-        Code::Number(code) => Fault::new(kind(code), message.to_owned()),
-        Code::Word(word) => match word.trim().parse() {
+        FaultCode::Number(code) => Fault::new(kind(code), message.to_owned()),
+        FaultCode::Word(word) => match word.trim().parse() {
             Ok(code) => Fault::new(kind(code), message.to_owned()),
             Err(_) => Fault::new(Kind::Service(None), format!("{}: {message}", abridge(&word))),
         },
-        Code::None => Fault::new(Kind::Service(None), message.to_owned()),
+        FaultCode::None => Fault::new(Kind::Service(None), message.to_owned()),
     }
 }
 
 /// The code of a fault as servers send it.
 #[derive(Default, serde::Deserialize)]
 #[serde(untagged)]
-pub(super) enum Code {
+pub(super) enum FaultCode {
     /// A number of 32 bits.
     Number(i32),
     /// A text.
@@ -234,37 +215,38 @@ pub(super) enum Code {
     None,
 }
 
-/// Refuses a body that is still compressed.
-pub(super) fn unpacked(headers: &HeaderMap) -> Result<(), Fault> {
+/// Checks that a body is not compressed.
+pub(super) fn check_uncompressed(headers: &HeaderMap) -> Result<(), Fault> {
     let coding = headers.get(header::CONTENT_ENCODING).map(|coding| String::from_utf8_lossy(coding.as_bytes()));
     match coding.filter(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {
         None => Ok(()),
         Some(coding) => {
-            let message = format!("it is compressed (`{}`), which was not asked for", abridge(&coding));
+            let message =
+                format!("the response is compressed (`{}`), although compression was not requested", abridge(&coding));
             Err(Fault::new(Kind::Encoding, message))
         }
     }
 }
 
-/// The text of a response in XML.
-pub(super) fn text_of(response: &Response<Bytes>) -> Result<Cow<'_, str>, Fault> {
-    unpacked(response.headers())?;
+/// The text of an XML response.
+pub(super) fn response_text(response: &Response<Bytes>) -> Result<Cow<'_, str>, Fault> {
+    check_uncompressed(response.headers())?;
     charset::decode(response.body(), media_type::parameter(response.headers(), "charset"))
 }
 
-/// The text of a document, decoded by its headers or its own declaration.
+/// The text of an XML document in the charset of its `Content-Type`, its byte order mark or its declaration.
 ///
 /// # Errors
-/// `Encoding` and `Character`, as for a request.
-pub fn document(response: &Response<Bytes>) -> Result<String, Fault> {
-    text_of(response).map(Cow::into_owned)
+/// `Encoding` if the charset is not supported or the bytes do not match it; `Character` for characters that XML forbids.
+pub fn document_text(response: &Response<Bytes>) -> Result<String, Fault> {
+    response_text(response).map(Cow::into_owned)
 }
 
 /// The beginning of an unreadable body, on one line.
-pub(super) fn start_of(body: &[u8]) -> String {
-    let start = String::from_utf8_lossy(body.get(..REPEATED * 4).unwrap_or(body));
+pub(super) fn excerpt(body: &[u8]) -> String {
+    let start = String::from_utf8_lossy(body.get(..MAX_EXCERPT * 4).unwrap_or(body));
     let words = start.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join(" ").chars().take(REPEATED).collect()
+    words.collect::<Vec<_>>().join(" ").chars().take(MAX_EXCERPT).collect()
 }
 
 #[cfg(test)]
@@ -272,8 +254,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_start_of_a_page_is_one_line() {
-        assert_eq!(start_of(b"<html>\r\n  <p>Not\0here\x1b[2J</p>"), "<html> <p>Not here [2J</p>");
-        assert_eq!(start_of(&b"x".repeat(5000)).len(), REPEATED);
+    fn the_excerpt_a_page_is_one_line() {
+        assert_eq!(excerpt(b"<html>\r\n  <p>Not\0here\x1b[2J</p>"), "<html> <p>Not here [2J</p>");
+        assert_eq!(excerpt(&b"x".repeat(5000)).len(), MAX_EXCERPT);
     }
 }

@@ -1,31 +1,32 @@
-//! What the readers of descriptions share: WSDL, OpenRPC and introspection results become an interface.
-//! The readers work on data that has arrived; none of them sends a request.
+//! Helpers shared by the readers of descriptions, which turn WSDL, OpenRPC and introspection results into an interface.
+//! The readers work on data in memory; none of them sends a request.
 
 use std::collections::HashMap;
 
 use schemars::Schema;
 use serde_json::Value as Json;
 
-/// Whether a method may have this name: letters, digits, `_`, `.`, `:` and `/`, and no `_` at the beginning, since such
-/// methods are private.
-pub(super) fn may_be_called(name: &str) -> bool {
+/// Whether a public method can have this name: it consists of letters, digits, `_`, `.`, `:` and `/`. It does not begin
+/// with `_`, because such methods are private.
+pub(super) fn is_valid_method_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:/".contains(c);
     !name.is_empty() && !name.starts_with('_') && name.chars().all(allowed)
 }
 
-/// How often each name was requested for a definition, so that many definitions of one name are numbered quickly.
+/// Makes the names of definitions unique. It counts how often each name was requested, so that numbering many definitions
+/// of the same name takes linear time.
 #[derive(Debug, Default)]
-pub(super) struct Taken(HashMap<String, usize>);
+pub(super) struct UniqueNames(HashMap<String, usize>);
 
-impl Taken {
+impl UniqueNames {
     /// The name, with a number appended if it is used already.
-    pub(super) fn free(&mut self, name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    pub(super) fn unique(&mut self, name: &str, is_taken: impl Fn(&str) -> bool) -> String {
         let count = self.0.entry(name.to_owned()).or_default();
         loop {
             *count += 1;
-            let free = if *count == 1 { name.to_owned() } else { format!("{name}_{count}") };
-            if !is_taken(&free) {
-                return free;
+            let unique = if *count == 1 { name.to_owned() } else { format!("{name}_{count}") };
+            if !is_taken(&unique) {
+                return unique;
             }
         }
     }

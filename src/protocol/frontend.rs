@@ -11,6 +11,7 @@ use crate::http::media_type;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
+use crate::protocol::Protocol;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::RawResponse;
 use crate::service::{Call, CallFuture, Context, Encode, Format, Rows, RpcService};
@@ -30,14 +31,12 @@ pub trait Frontend: Send + Sync + 'static {
         true
     }
 
-    /// The name of the protocol, for the span of a request.
-    fn protocol(&self) -> &'static str {
-        if self.is_page() { "page" } else { "document" }
-    }
+    /// The protocol to which the frontend belongs, for the span of a request.
+    fn protocol(&self) -> Protocol;
 
-    /// Whether the frontend serves pages for people rather than calls of programs.
+    /// Whether the frontend serves pages for people rather than calls or descriptions for programs.
     fn is_page(&self) -> bool {
-        false
+        self.protocol() == Protocol::Page
     }
 
     /// Reads a call from a request, calls the service and writes the response. The future does not borrow the request:
@@ -56,7 +55,7 @@ pub trait Frontend: Send + Sync + 'static {
 pub enum Claim {
     /// It does not.
     No,
-    /// The head does not tell; the body decides.
+    /// The head does not decide it; the body does.
     Maybe,
     /// It does.
     Yes,
@@ -126,18 +125,18 @@ pub fn is_private(method: &str) -> bool {
     method.starts_with('_')
 }
 
-/// Begins a call; a private method is reported as missing.
-pub fn begin(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
+/// Starts a call. A private method is reported as missing.
+pub fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
     if is_private(call.method) {
         return MaybeReady::now(Err(Fault::no_such_method(call.method)));
     }
     service.call(call)
 }
 
-/// The response with what an upstream has written.
-pub fn passed(passed: RawResponse) -> Response<Body> {
-    let status = passed.status;
-    let (content_type, body) = Body::passed(passed);
+/// The response with the body of an upstream in its original bytes.
+pub fn passthrough_response(raw: RawResponse) -> Response<Body> {
+    let status = raw.status;
+    let (content_type, body) = Body::passthrough(raw);
     let mut response = ok(content_type, body);
     *response.status_mut() = status;
     response
@@ -147,27 +146,27 @@ pub fn passed(passed: RawResponse) -> Response<Body> {
 /// affected.
 ///
 /// # Errors
-/// As for [`unsent`]. `to` then still has what was written before the error.
+/// The fault of [`encode_fault`]. `to` then still has the bytes that were written before the error.
 pub fn encode(value: &dyn Encode, format: Format<'_>, to: &mut Vec<u8>) -> Result<(), Fault> {
     let written = catch_unwind(AssertUnwindSafe(|| value.encode(format, to)));
-    written.map_err(|_| Fault::internal())?.map_err(unsent)
+    written.map_err(|_| Fault::internal())?.map_err(encode_fault)
 }
 
 /// Appends the first rows, as [`Rows::fill`] does. If the source panics, the call fails with an internal fault.
 ///
 /// # Errors
-/// As for [`unsent`]. `to` then still has what was written before the error.
+/// The fault of [`encode_fault`]. `to` then still has the bytes that were written before the error.
 pub fn fill(rows: &mut Rows, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, Fault> {
     let filled = catch_unwind(AssertUnwindSafe(|| rows.fill(format, to, until)));
-    filled.map_err(|_| Fault::internal())?.map_err(unsent)
+    filled.map_err(|_| Fault::internal())?.map_err(encode_fault)
 }
 
 /// The fault for a result that cannot be written: the service's own fault, or a value that the protocol cannot express
 /// with the settings of the group.
-pub fn unsent(error: BoxError) -> Fault {
+pub fn encode_fault(error: BoxError) -> Fault {
     match error.downcast::<Fault>() {
         Ok(fault) => *fault,
-        Err(error) => Fault::new(Kind::Service(None), format!("the answer cannot be sent: {error}")),
+        Err(error) => Fault::new(Kind::Service(None), format!("the result cannot be sent: {error}")),
     }
 }
 
@@ -178,11 +177,12 @@ pub fn ok(content_type: HeaderValue, body: Body) -> Response<Body> {
     response
 }
 
-/// The response to HEAD, given that to GET: the same without the body. It has a `Content-Length` unless the client
-/// `unpacks` bodies, because the length of the compressed body is not known (RFC 9110, section 8.6).
-pub fn only_head(response: Response<Body>, unpacks: bool) -> Response<Body> {
+/// The response to HEAD, made from that to GET: it has the same headers and no body. `compressible` says whether the
+/// client accepts compression; the response then has no `Content-Length`, because the length of the compressed body is
+/// not known (RFC 9110, section 8.6).
+pub fn head_response(response: Response<Body>, compressible: bool) -> Response<Body> {
     let (mut head, body) = response.into_parts();
-    if let Some(bytes) = body.as_whole().filter(|_| !unpacks) {
+    if let Some(bytes) = body.as_whole().filter(|_| !compressible) {
         head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     }
     Response::from_parts(head, Body::default())

@@ -69,16 +69,9 @@ impl fmt::Display for Protocol {
 }
 
 /// A text that is not the name of a protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a protocol; write one of {}", Protocol::ALL.map(Protocol::name).join(", "))]
 pub struct UnknownProtocol;
-
-impl fmt::Display for UnknownProtocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not a protocol; write one of {}", Protocol::ALL.map(Protocol::name).join(", "))
-    }
-}
-
-impl std::error::Error for UnknownProtocol {}
 
 impl FromStr for Protocol {
     type Err = UnknownProtocol;

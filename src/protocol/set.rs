@@ -7,7 +7,7 @@ use super::frontend::{Claim, Frontend, GroupHead};
 use super::jsonrpc::server::{JsonRpc, OpenRpc};
 use super::page::{Directory, GroupSummary, Page, PageSummary};
 use super::rest::server as rest;
-use super::rest::server::{Checked, Described, OpenApi, OpenApiOfAll, Part, Rest, RestOptions, Wrong};
+use super::rest::server::{OpenApi, OpenApiOfAll, Rest, RestGroup, RestOptions, RouteError, RoutePart, RouteReport};
 use super::soap::server::{Soap, SoapOptions, Wsdl, namespace_of};
 use super::xmlrpc::server::XmlRpc;
 use crate::codec::{Limits, json, xmlrpc};
@@ -55,7 +55,7 @@ impl Default for ProtocolSet {
     }
 }
 
-/// What frontends know of the server beyond their own group.
+/// What frontends know of the server outside their own group.
 #[derive(Clone, Default)]
 pub struct ServerInfo {
     /// The public address of the server.
@@ -69,15 +69,17 @@ pub struct ServerInfo {
 impl ProtocolSet {
     /// The frontends of the group at a path, in the order in which they can claim a request: those that look for a
     /// certain query or path precede those that accept any.
-    pub fn of_group(&self, path: &str, around: &ServerInfo) -> Vec<Arc<dyn Frontend>> {
-        let (public_url, namespace) =
-            (&around.public_url, self.soap.namespace.clone().unwrap_or_else(|| namespace_of(path)));
-        let routes = Arc::new(self.table());
+    pub fn of_group(&self, path: &str, info: &ServerInfo) -> Vec<Arc<dyn Frontend>> {
+        let public_url = &info.public_url;
+        let namespace = self.soap.namespace.clone().unwrap_or_else(|| namespace_of(path));
+        let routes = Arc::new(self.route_table());
         let mut frontends: Vec<Arc<dyn Frontend>> = Vec::new();
         if self.has(Protocol::Soap) {
             frontends.push(Arc::new(Wsdl { public_url: public_url.clone(), namespace: namespace.clone() }));
             let mut soap = Soap::new(namespace.clone());
-            (soap.options, soap.limits, soap.public_url) = (self.soap.clone(), self.limits, public_url.clone());
+            soap.options = self.soap.clone();
+            soap.limits = self.limits;
+            soap.public_url = public_url.clone();
             frontends.push(Arc::new(soap));
         }
         if self.has(Protocol::XmlRpc) {
@@ -94,8 +96,13 @@ impl ProtocolSet {
             frontends.push(Arc::new(OpenRpc { public_url: public_url.clone() }));
         }
         if self.has(Protocol::Page) {
-            let (public_url, groups, routes) = (public_url.clone(), around.listed.clone(), routes.clone());
-            frontends.push(Arc::new(Page { public_url, protocols: self.callable(), groups, namespace, routes }));
+            frontends.push(Arc::new(Page {
+                public_url: public_url.clone(),
+                protocols: self.callable(),
+                groups: info.listed.clone(),
+                namespace,
+                routes: routes.clone(),
+            }));
         }
         if self.has(Protocol::Rest) {
             frontends.push(Arc::new(OpenApi {
@@ -114,22 +121,26 @@ impl ProtocolSet {
     }
 
     /// The table of routes, which is empty without REST.
-    pub fn table(&self) -> RouteTable {
+    pub fn route_table(&self) -> RouteTable {
         RouteTable::new(if self.has(Protocol::Rest) { &self.routes } else { &[] })
     }
 
     /// Checks the routes of the group against an interface, which may be empty if it is not known yet.
-    pub fn check_routes(&self, interface: &Interface) -> Checked {
+    pub fn check_routes(&self, interface: &Interface) -> RouteReport {
         let mut checked = rest::check(&self.routes, interface);
         if !self.has(Protocol::Rest) && !self.routes.is_empty() {
-            let wrong = Wrong::new(0, Part::RestRoute(None), "the group has routes, but it is not reached over REST");
+            let wrong = RouteError::new(
+                0,
+                RoutePart::Route(None),
+                "the group has routes, but REST is not one of its protocols",
+            );
             checked.wrong.push(wrong.hint("add \"rest\" to `protocols`, or leave `protocols` out"));
         }
         let before = self.before_rest();
         for (at, route) in self.routes.iter().enumerate() {
-            if before.iter().any(|frontend| takes(frontend.as_ref(), route)) {
-                let message = format!("at `{}` there is a document of the group", route.template());
-                checked.wrong.push(Wrong::new(at, Part::RestRoute(None), message).hint("take another path"));
+            if before.iter().any(|frontend| claims_route(frontend.as_ref(), route)) {
+                let message = format!("`{}` is the path of a document of the group", route.template());
+                checked.wrong.push(RouteError::new(at, RoutePart::Route(None), message).hint("choose another path"));
             }
         }
         checked
@@ -156,26 +167,30 @@ impl ProtocolSet {
 }
 
 /// Whether a frontend claims the requests for a route without variables.
-fn takes(frontend: &dyn Frontend, route: &RestRoute) -> bool {
+fn claims_route(frontend: &dyn Frontend, route: &RestRoute) -> bool {
     let (verb, path) = (route.template().verb(), route.template().path());
     // No frontend has a document at a path that needs escaping.
     let Ok(request) = Request::builder().method(verb).uri(path).body(()) else { return false };
     let is_literal = route.template().variables().next().is_none();
-    let (head, tail) = (request.into_parts().0, path.trim_start_matches('/'));
+    let (head, ()) = request.into_parts();
+    let tail = path.trim_start_matches('/');
     is_literal && frontend.claims(&GroupHead::new(&head, tail)) != Claim::No
 }
 
 /// The frontends for all groups together, which precede those of a group at `/`: the directory, and the OpenAPI
 /// document of the groups `described`, which are those with REST.
-pub fn of_root(around: &ServerInfo, described: Vec<Described>) -> Vec<Arc<dyn Frontend>> {
+pub fn of_root(info: &ServerInfo, described: Vec<RestGroup>) -> Vec<Arc<dyn Frontend>> {
     let mut frontends: Vec<Arc<dyn Frontend>> = Vec::new();
-    if around.listed.len() > 1 {
-        let (public_url, groups, pages) = (around.public_url.clone(), around.listed.clone(), around.own.clone());
-        frontends.push(Arc::new(Directory { public_url, groups, pages }));
+    if info.listed.len() > 1 {
+        frontends.push(Arc::new(Directory {
+            public_url: info.public_url.clone(),
+            groups: info.listed.clone(),
+            pages: info.own.clone(),
+        }));
     }
     if !described.is_empty() {
         frontends.push(Arc::new(OpenApiOfAll {
-            public_url: around.public_url.clone(),
+            public_url: info.public_url.clone(),
             groups: described,
             cors: Vec::new(),
         }));

@@ -15,7 +15,7 @@ use http::{Response, StatusCode, Version, header};
 use tracing::Instrument as _;
 
 use crate::http::body::Body;
-use crate::http::compression::pack;
+use crate::http::compression::compress;
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::protocol::frontend::{FrontendResponse, GroupHead, GroupRequest};
@@ -43,7 +43,7 @@ macro_rules! request_span {
             "request",
             id = %$labels.request_id,
             group = $group.path,
-            protocol = $frontend.protocol(),
+            protocol = $frontend.protocol().name(),
             method = tracing::field::Empty,
             peer = $labels.peer.map(tracing::field::display),
         )
@@ -188,7 +188,7 @@ impl Gateway {
             }
         };
         if self.compressing {
-            served.response = pack(&head.headers, served.response);
+            served.response = compress(&head.headers, served.response);
         }
         if let Some(memory) = memory {
             served.response.body_mut().hold(memory);

@@ -12,7 +12,7 @@ use crate::model::fault::Fault;
 use crate::model::interface::Interface;
 use crate::protocol::Protocol;
 use crate::protocol::page::{GroupSummary, PageSummary, TemplatePage};
-use crate::protocol::rest::server::Described;
+use crate::protocol::rest::server::RestGroup;
 use crate::protocol::set::{ProtocolSet, ServerInfo, of_root};
 use crate::server::group::Group;
 use crate::server::group_router::{GroupRouter, MountError};
@@ -154,9 +154,9 @@ impl GroupMount {
         GroupSummary::new(&self.path, self.aliases.clone(), &self.service.interface())
     }
 
-    fn described(&self) -> Described {
+    fn described(&self) -> RestGroup {
         let (path, service) = (self.path.clone(), self.service.clone());
-        Described { path, service, routes: Arc::new(self.protocols.table()) }
+        RestGroup { path, service, routes: Arc::new(self.protocols.route_table()) }
     }
 
     fn group(&self, info: &ServerInfo) -> Group {

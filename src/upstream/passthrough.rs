@@ -72,7 +72,7 @@ impl Upstream {
         let request = match (raw.wire, &description.codec) {
             (RawFormat::XmlRpc, _) => raw_request(raw, HeaderValue::from_static("text/xml")),
             (RawFormat::JsonRpc, _) => raw_request(raw, HeaderValue::from_static("application/json")),
-            (RawFormat::Soap, Some(ClientCodec::Soap(codec))) => codec.pass(call.method, raw.body)?,
+            (RawFormat::Soap, Some(ClientCodec::Soap(codec))) => codec.encode_raw(call.method, raw.body)?,
             (RawFormat::Soap, _) => return None,
         };
         let description = description.clone();

@@ -11,31 +11,31 @@ mod template;
 
 use serde_json::{Map, Value};
 
-pub use table::{Found, RouteTable};
+pub use table::{RouteMatch, RouteTable};
 pub use template::{PathTemplate, PathTemplateError, Segment, VERBS};
 
 /// A verb, a path below that of a group, and the method that they call.
 ///
 /// ```
-/// use croupier::http::routes::{Place, RestRoute};
+/// use croupier::http::routes::{ParamLocation, RestRoute};
 ///
 /// let start = RestRoute::new("POST /processes/{name}/start", "supervisor.startProcess")?.arg("wait", true);
-/// assert_eq!(start.place("name"), Place::Path);
-/// assert_eq!(start.place("wait"), Place::Fixed);
-/// assert_eq!(start.place("more"), Place::Query);
+/// assert_eq!(start.location("name"), ParamLocation::Path);
+/// assert_eq!(start.location("wait"), ParamLocation::Fixed);
+/// assert_eq!(start.location("more"), ParamLocation::Query);
 /// # Ok::<(), croupier::http::routes::PathTemplateError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct RestRoute {
     template: PathTemplate,
     method: String,
-    body: Option<Content>,
+    body: Option<RouteBody>,
     args: Map<String, Value>,
 }
 
 /// What the body of a request holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+pub enum RouteBody {
     /// An object with all parameters that have no other place, by name.
     All,
     /// The value of this parameter.
@@ -44,7 +44,7 @@ pub enum Content {
 
 /// Where the value of a parameter comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum ParamLocation {
     /// A segment of the path.
     Path,
     /// The query.
@@ -55,19 +55,19 @@ pub enum Place {
     Fixed,
 }
 
-impl Place {
+impl ParamLocation {
     /// The word for it in messages.
     pub fn word(self) -> &'static str {
         match self {
-            Place::Path => "path",
-            Place::Query => "query",
-            Place::Body => "body",
-            Place::Fixed => "route",
+            ParamLocation::Path => "path",
+            ParamLocation::Query => "query",
+            ParamLocation::Body => "body",
+            ParamLocation::Fixed => "route",
         }
     }
 }
 
-/// The text in the configuration for [`Content::All`].
+/// The text in the configuration for [`RouteBody::All`].
 const ALL: &str = "*";
 
 impl RestRoute {
@@ -82,7 +82,7 @@ impl RestRoute {
     /// Adds a body: `*` for an object with all parameters that have no other place, or the name of one parameter.
     #[must_use]
     pub fn body(self, body: &str) -> RestRoute {
-        let content = if body == ALL { Content::All } else { Content::Param(body.to_owned()) };
+        let content = if body == ALL { RouteBody::All } else { RouteBody::Param(body.to_owned()) };
         RestRoute { body: Some(content), ..self }
     }
 
@@ -104,7 +104,7 @@ impl RestRoute {
     }
 
     /// What the body holds; `None` if the route has no body.
-    pub fn content(&self) -> Option<&Content> {
+    pub fn content(&self) -> Option<&RouteBody> {
         self.body.as_ref()
     }
 
@@ -114,16 +114,16 @@ impl RestRoute {
     }
 
     /// Where the value of a parameter comes from, if the method has a parameter of this name.
-    pub fn place(&self, param: &str) -> Place {
+    pub fn location(&self, param: &str) -> ParamLocation {
         if self.args.contains_key(param) {
-            Place::Fixed
+            ParamLocation::Fixed
         } else if self.template.variables().any(|(name, _)| name == param) {
-            Place::Path
+            ParamLocation::Path
         } else {
             match &self.body {
-                Some(Content::All) => Place::Body,
-                Some(Content::Param(body)) if body == param => Place::Body,
-                Some(Content::Param(_)) | None => Place::Query,
+                Some(RouteBody::All) => ParamLocation::Body,
+                Some(RouteBody::Param(body)) if body == param => ParamLocation::Body,
+                Some(RouteBody::Param(_)) | None => ParamLocation::Query,
             }
         }
     }

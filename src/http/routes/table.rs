@@ -16,20 +16,20 @@ use super::{RestRoute, Segment};
 #[derive(Debug, Clone, Default)]
 pub struct RouteTable {
     routes: Vec<Arc<RestRoute>>,
-    root: Node,
+    root: RouteNode,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Node {
-    literals: BTreeMap<Box<str>, Node>,
-    variable: Option<Box<Node>>,
+struct RouteNode {
+    literals: BTreeMap<Box<str>, RouteNode>,
+    variable: Option<Box<RouteNode>>,
     /// The routes that end here, with different verbs.
     routes: Vec<Arc<RestRoute>>,
 }
 
 /// The routes at a path.
 #[derive(Debug, Clone)]
-pub struct Found<'t, 'p> {
+pub struct RouteMatch<'t, 'p> {
     /// At least one route; all have different verbs.
     pub routes: &'t [Arc<RestRoute>],
     /// The values of the variables in the path, in order.
@@ -61,20 +61,20 @@ impl RouteTable {
 
     /// The routes for a path without its first slash, in which each segment is percent-encoded. A slash at the end is
     /// ignored.
-    pub fn find<'p>(&self, tail: &'p str) -> Option<Found<'_, 'p>> {
+    pub fn find<'p>(&self, tail: &'p str) -> Option<RouteMatch<'_, 'p>> {
         if self.routes.is_empty() {
             return None;
         }
         let mut values = Vec::new();
         let node = self.root.descend(Some(tail.strip_suffix('/').unwrap_or(tail)), &mut values)?;
-        Some(Found { routes: &node.routes, values })
+        Some(RouteMatch { routes: &node.routes, values })
     }
 }
 
-impl Node {
+impl RouteNode {
     /// The node at the end of a path; appends the values of the variables to `values`. It visits each node once at most,
     /// and the depth of recursion is at most the length of the longest route.
-    fn descend<'p>(&self, path: Option<&'p str>, values: &mut Vec<Cow<'p, str>>) -> Option<&Node> {
+    fn descend<'p>(&self, path: Option<&'p str>, values: &mut Vec<Cow<'p, str>>) -> Option<&RouteNode> {
         let Some(path) = path else { return Some(self).filter(|node| !node.routes.is_empty()) };
         let (segment, rest) = path.split_once('/').map_or((path, None), |(segment, rest)| (segment, Some(rest)));
         let text = percent_decode_str(segment).decode_utf8_lossy();
@@ -91,7 +91,7 @@ impl Node {
     }
 }
 
-impl<'t> Found<'t, '_> {
+impl<'t> RouteMatch<'t, '_> {
     /// The route with a verb. HEAD uses the route of GET.
     pub fn route(&self, verb: &Method) -> Option<&'t Arc<RestRoute>> {
         let verb = if verb == Method::HEAD { &Method::GET } else { verb };

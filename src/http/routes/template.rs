@@ -28,7 +28,7 @@ pub enum Segment {
         /// The parameter's name.
         name: Box<str>,
         /// Its range of bytes in the text of the route, including the braces.
-        place: Range<usize>,
+        span: Range<usize>,
     },
 }
 
@@ -40,12 +40,12 @@ pub struct PathTemplateError {
     /// What to write instead, if it can be guessed.
     pub hint: Option<String>,
     /// The range of bytes that is wrong.
-    pub place: Range<usize>,
+    pub span: Range<usize>,
 }
 
 impl PathTemplateError {
-    fn new(place: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> PathTemplateError {
-        PathTemplateError { message: message.into(), hint: Some(hint.into()), place }
+    fn new(span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> PathTemplateError {
+        PathTemplateError { message: message.into(), hint: Some(hint.into()), span }
     }
 }
 
@@ -81,13 +81,13 @@ impl PathTemplate {
         }
         let (mut segments, mut at) = (Vec::new(), start + 1);
         for segment in inside.split('/') {
-            let place = at..at + segment.len();
-            at = place.end + 1;
-            let segment = read_segment(segment, place.clone())?;
+            let span = at..at + segment.len();
+            at = span.end + 1;
+            let segment = read_segment(segment, span.clone())?;
             let is_there = |name: &&str| segments.iter().any(|other: &Segment| other.variable() == Some(*name));
             if let Some(name) = segment.variable().filter(is_there) {
                 let hint = "each variable gives another parameter";
-                return Err(PathTemplateError::new(place, format!("`{{{name}}}` is in the path twice"), hint));
+                return Err(PathTemplateError::new(span, format!("`{{{name}}}` is in the path twice"), hint));
             }
             segments.push(segment);
         }
@@ -112,7 +112,7 @@ impl PathTemplate {
     /// The parameters in the path, each with its range of bytes in the text of the route.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &Range<usize>)> {
         self.segments.iter().filter_map(|segment| match segment {
-            Segment::Variable { name, place } => Some((name.as_ref(), place)),
+            Segment::Variable { name, span } => Some((name.as_ref(), span)),
             Segment::Literal(_) => None,
         })
     }
@@ -172,18 +172,18 @@ fn read_verb(verb: &str) -> Result<Method, PathTemplateError> {
     Err(PathTemplateError::new(0..verb.len(), format!("a route cannot have the verb `{}`", abridge(verb)), hint))
 }
 
-fn read_segment(text: &str, place: Range<usize>) -> Result<Segment, PathTemplateError> {
+fn read_segment(text: &str, span: Range<usize>) -> Result<Segment, PathTemplateError> {
     if let Some(name) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
         if name.contains(['=', '*']) {
             let name = name.split(['=', '*']).next().unwrap_or_default();
             return Err(PathTemplateError::new(
-                place,
+                span,
                 "a variable stands for one segment",
                 format!("such as `{{{name}}}`"),
             ));
         }
         if !name.is_empty() && !name.contains(['{', '}']) && !name.contains(char::is_whitespace) {
-            return Ok(Segment::Variable { name: name.into(), place });
+            return Ok(Segment::Variable { name: name.into(), span });
         }
     }
     let odd = |c: char| matches!(c, '%' | '#' | '\\') || c.is_whitespace() || c.is_control();
@@ -198,7 +198,7 @@ fn read_segment(text: &str, place: Range<usize>) -> Result<Segment, PathTemplate
         }
         _ => return Ok(Segment::Literal(text.into())),
     };
-    Err(PathTemplateError::new(place, message, hint))
+    Err(PathTemplateError::new(span, message, hint))
 }
 
 #[cfg(test)]
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_is_no_route_is_told_with_its_place_and_a_hint() {
-        for (text, place, told) in [
+        for (text, span, told) in [
             ("", "", "a route is a verb and a path (such as `GET /things/{id}`)"),
             ("GET", "GET", "a route is a verb and a path (such as `GET /things/{id}`)"),
             ("/a", "/a", "the route has no verb (such as `GET /a`)"),
@@ -263,7 +263,7 @@ mod tests {
             ),
         ] {
             let error = PathTemplate::read(text).unwrap_err();
-            assert_eq!((&text[error.place.clone()], error.to_string().as_str()), (place, told), "{text}");
+            assert_eq!((&text[error.span.clone()], error.to_string().as_str()), (span, told), "{text}");
         }
     }
 }

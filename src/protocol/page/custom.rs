@@ -14,8 +14,9 @@ use crate::codec::Limits;
 use crate::http::body::Body;
 use crate::http::public_url::PublicUrl;
 use crate::model::fault::{Fault, Kind};
-use crate::model::interface::{Interface, Method as Described};
+use crate::model::interface::{Interface, Method as MethodInterface};
 use crate::model::value::{SizeBudget, Value};
+use crate::protocol::Protocol;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::protocol::rest::server::query;
@@ -24,7 +25,7 @@ use crate::service::future::MaybeReady;
 use crate::service::{Call, Output, RpcService};
 
 /// The largest size in memory of the result that is shown, in bytes.
-const ROOM: usize = 8 << 20;
+const MAX_RESULT: usize = 8 << 20;
 
 /// The path of the operator's style sheet, below that of the page.
 const OWN_STYLE: &str = "style.css";
@@ -72,8 +73,8 @@ impl Frontend for TemplatePage {
         claims_page(head.parts, self.methods_at(head.tail))
     }
 
-    fn is_page(&self) -> bool {
-        true
+    fn protocol(&self) -> Protocol {
+        Protocol::Page
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
@@ -107,18 +108,18 @@ impl TemplatePage {
         let method = interface.method(&self.method);
         let given = given(&interface, method, request.query(), self.limits);
         let (answer, params) = match given {
-            Ok(object) => (self.ask(service, object.as_deref(), &request), params(method, object.as_deref())),
+            Ok(object) => (self.call(service, object.as_deref(), &request), params(method, object.as_deref())),
             Err(fault) => (MaybeReady::now(Err(fault)), params(method, None)),
         };
         let page = self.clone();
         let value = answer.and_then(|answer| match answer {
-            Ok(answer) => MaybeReady::later(answer.into_value(SizeBudget::new(ROOM))),
+            Ok(answer) => MaybeReady::later(answer.into_value(SizeBudget::new(MAX_RESULT))),
             Err(fault) => MaybeReady::now(Err(fault)),
         });
-        value.map(move |answered| page.replied(answered, &Around { root: &root, path: &path, params }))
+        value.map(move |result| page.replied(result, &PageRequest { root: &root, path: &path, params }))
     }
 
-    fn ask(
+    fn call(
         &self,
         service: &dyn RpcService,
         object: Option<&str>,
@@ -128,18 +129,18 @@ impl TemplatePage {
         match raw {
             Ok(raw) => {
                 let args = raw.map_or(Args::None, Args::Json);
-                frontend::begin(service, Call::new(&self.method, args, request.context))
+                frontend::start_call(service, Call::new(&self.method, args, request.context))
             }
             Err(error) => MaybeReady::now(Err(Fault::bad_params(error.to_string()))),
         }
     }
 
-    fn replied(&self, answered: Result<Value, Fault>, around: &Around<'_>) -> FrontendResponse {
-        let (made, fault) = match answered {
+    fn replied(&self, result: Result<Value, Fault>, request: &PageRequest<'_>) -> FrontendResponse {
+        let (made, fault) = match result {
             Ok(answer) => {
-                let made = self.template.render(&self.view(around, Some(&answer), None));
+                let made = self.template.render(&self.variables(request, Some(&answer), None));
                 let told = made.as_ref().err().map(|error| {
-                    tracing::error!(%error, page = around.path, "a page could not be made");
+                    tracing::error!(%error, page = request.path, "a page could not be made");
                     Fault::new(Kind::Internal, "the page could not be made; the log says why")
                 });
                 (made, told)
@@ -147,7 +148,7 @@ impl TemplatePage {
             Err(fault) => (Ok(String::new()), Some(fault)),
         };
         let response = match &fault {
-            Some(fault) => self.failed(fault, around),
+            Some(fault) => self.failed(fault, request),
             None => made.map(|html| (StatusCode::OK, html)),
         };
         let (status, html) = response.unwrap_or_else(|error| {
@@ -158,7 +159,7 @@ impl TemplatePage {
         FrontendResponse { response, method: Box::from(&*self.method), fault: fault.map(|fault| fault.kind) }
     }
 
-    fn failed(&self, fault: &Fault, around: &Around<'_>) -> Result<(StatusCode, String), TemplateError> {
+    fn failed(&self, fault: &Fault, request: &PageRequest<'_>) -> Result<(StatusCode, String), TemplateError> {
         let status = fault.kind.http_status();
         let what = match fault.kind {
             Kind::Unreachable => "This page cannot be shown: a server behind it does not answer.",
@@ -167,22 +168,27 @@ impl TemplatePage {
             Kind::BadParams => "This page cannot be shown with these parameters.",
             _ => "This page cannot be shown.",
         };
-        let failure = Failure { status: status.as_u16(), what, message: &fault.message };
-        let html = self.template.failed(&self.view(around, None, Some(failure)))?;
+        let failure = FailureView { status: status.as_u16(), what, message: &fault.message };
+        let html = self.template.failed(&self.variables(request, None, Some(failure)))?;
         Ok((status, html))
     }
 
-    fn view<'a>(&'a self, around: &'a Around<'a>, answer: Option<&'a Value>, failure: Option<Failure<'a>>) -> View<'a> {
-        let here = around.path.trim_end_matches('/');
-        let style = |style: &PageStyle| format!("{}{here}/{OWN_STYLE}?{}", around.root, style.version);
-        View {
+    fn variables<'a>(
+        &'a self,
+        request: &'a PageRequest<'a>,
+        answer: Option<&'a Value>,
+        failure: Option<FailureView<'a>>,
+    ) -> TemplateVariables<'a> {
+        let here = request.path.trim_end_matches('/');
+        let style = |style: &PageStyle| format!("{}{here}/{OWN_STYLE}?{}", request.root, style.version);
+        TemplateVariables {
             title: &self.title,
-            root: around.root,
+            root: request.root,
             here,
-            base_style: format!("{}{here}/{STYLE_SHEET}?{}", around.root, *STYLE.version),
+            base_style: format!("{}{here}/{STYLE_SHEET}?{}", request.root, *STYLE.version),
             style: self.style.as_ref().map(style),
             version: env!("CARGO_PKG_VERSION"),
-            params: &around.params,
+            params: &request.params,
             answer,
             failure,
         }
@@ -205,7 +211,7 @@ impl TemplatePage {
 /// The parameters in the query as a JSON object. A method that is not known yet has none.
 fn given(
     interface: &Interface,
-    method: Option<&Described>,
+    method: Option<&MethodInterface>,
     query: &str,
     limits: Limits,
 ) -> Result<Option<String>, Fault> {
@@ -217,7 +223,7 @@ fn given(
 }
 
 /// The parameters for a template: those that are given, and the defaults of the others.
-fn params(method: Option<&Described>, object: Option<&str>) -> Map<String, Json> {
+fn params(method: Option<&MethodInterface>, object: Option<&str>) -> Map<String, Json> {
     let given = object.and_then(|object| serde_json::from_str::<Map<String, Json>>(object).ok()).unwrap_or_default();
     let all = method.into_iter().flat_map(|method| &method.params);
     let counts = all.filter_map(|param| {
@@ -228,7 +234,7 @@ fn params(method: Option<&Described>, object: Option<&str>) -> Map<String, Json>
 }
 
 /// What a template knows of the request.
-struct Around<'a> {
+struct PageRequest<'a> {
     /// The prefix of all paths.
     root: &'a str,
     path: &'a str,
@@ -237,7 +243,7 @@ struct Around<'a> {
 
 /// The variables of a template.
 #[derive(Serialize)]
-struct View<'a> {
+struct TemplateVariables<'a> {
     title: &'a str,
     root: &'a str,
     /// The path of the page, without a slash at its end.
@@ -247,11 +253,11 @@ struct View<'a> {
     version: &'a str,
     params: &'a Map<String, Json>,
     answer: Option<&'a Value>,
-    failure: Option<Failure<'a>>,
+    failure: Option<FailureView<'a>>,
 }
 
 #[derive(Serialize)]
-struct Failure<'a> {
+struct FailureView<'a> {
     status: u16,
     what: &'a str,
     message: &'a str,

@@ -9,6 +9,7 @@ use super::assets::{SCRIPT, STYLE};
 use super::{GroupSummary, PageSummary, claims, methods, root, serve, templates};
 use crate::http::public_url::PublicUrl;
 use crate::model::interface::Interface;
+use crate::protocol::Protocol;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, GroupHead, GroupRequest};
 use crate::service::RpcService;
 
@@ -34,14 +35,14 @@ impl Frontend for Directory {
         if here { claims(head) } else { Claim::No }
     }
 
-    fn is_page(&self) -> bool {
-        true
+    fn protocol(&self) -> Protocol {
+        Protocol::Page
     }
 
     fn serve(&self, _: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         serve(request, None, || {
             let base = self.public_url.base(request.head, request.context.peer);
-            let view = View {
+            let view = DirectoryView {
                 title: "Services",
                 root: root(&base),
                 base: &base,
@@ -58,7 +59,7 @@ impl Frontend for Directory {
 }
 
 #[derive(Serialize)]
-struct View<'a> {
+struct DirectoryView<'a> {
     title: &'a str,
     /// The prefix of all paths.
     root: &'a str,

@@ -15,7 +15,7 @@ pub struct GroupSummary {
     pub aliases: Vec<String>,
     title: String,
     doc: Vec<Paragraph>,
-    methods: Vec<Line>,
+    methods: Vec<MethodLine>,
 }
 
 /// A page made from an operator's template, in the directory.
@@ -29,7 +29,7 @@ pub struct PageSummary {
 
 /// A method on one line.
 #[derive(Debug, Clone, Serialize)]
-struct Line {
+struct MethodLine {
     name: String,
     signature: String,
     /// The first paragraph of its documentation.
@@ -39,9 +39,9 @@ struct Line {
 impl GroupSummary {
     /// A group of this interface.
     pub fn new(path: impl Into<String>, aliases: Vec<String>, interface: &Interface) -> GroupSummary {
-        let methods = interface.methods.iter().map(|method| Line {
+        let methods = interface.methods.iter().map(|method| MethodLine {
             name: method.name.clone(),
-            signature: signature::line(interface, method),
+            signature: signature::signature_line(interface, method),
             doc: prose(&method.doc).into_iter().next(),
         });
         let (path, doc) = (path.into(), prose(&interface.doc));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::templates::{legible, misleading};
+use super::templates::{escape_misleading, is_misleading};
 use super::type_text::{choices, other_than_null, plain, type_name};
 use crate::model::interface::{Interface, Param};
 
@@ -13,7 +13,7 @@ const DEPTH: usize = 6;
 /// The field for one parameter.
 #[derive(Debug, Serialize, PartialEq)]
 pub(super) struct Input {
-    kind: Kind,
+    kind: InputKind,
     /// For a choice.
     options: Vec<Choice>,
     min: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct Input {
 
 #[derive(Debug, Clone, Copy, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-enum Kind {
+enum InputKind {
     Integer,
     Number,
     Text,
@@ -45,18 +45,18 @@ struct Choice {
 
 impl Input {
     pub(super) fn of(interface: &Interface, param: &Param) -> Input {
-        let schema = meant(interface, param.schema.as_value());
+        let schema = resolved(interface, param.schema.as_value());
         let options = options(schema);
         let kind = kind(schema, !options.is_empty());
         let given = param.schema.get("default").filter(|default| !default.is_null());
         let value = match (kind, given) {
-            (Kind::Choice, given) => given.map(compact).unwrap_or_default(),
-            (Kind::Json, Some(given)) => pretty(given),
-            (Kind::Json, None) if param.required => pretty(&example(interface, param.schema.as_value(), DEPTH)),
-            (Kind::Integer | Kind::Number, None) if param.required => plain(&some_number(schema)),
-            (Kind::Text, None) if param.required && is_date(schema) => hint(schema).to_owned(),
+            (InputKind::Choice, given) => given.map(compact).unwrap_or_default(),
+            (InputKind::Json, Some(given)) => pretty(given),
+            (InputKind::Json, None) if param.required => pretty(&example(interface, param.schema.as_value(), DEPTH)),
+            (InputKind::Integer | InputKind::Number, None) if param.required => plain(&some_number(schema)),
+            (InputKind::Text, None) if param.required && is_date(schema) => hint(schema).to_owned(),
             // A default that the field cannot show is left out; it applies all the same if the field is empty.
-            (_, given) => given.map(plain).filter(|text| !text.contains(misleading)).unwrap_or_default(),
+            (_, given) => given.map(plain).filter(|text| !text.contains(is_misleading)).unwrap_or_default(),
         };
         let bound = |key| schema.get(key).map(plain);
         let (min, max) = match schema.get("format").and_then(Value::as_str).and_then(range) {
@@ -69,18 +69,18 @@ impl Input {
 }
 
 /// The schema that a value is of: references followed, and null left aside.
-fn meant<'a>(interface: &'a Interface, schema: &'a Value) -> &'a Value {
+fn resolved<'a>(interface: &'a Interface, schema: &'a Value) -> &'a Value {
     let schema = interface.resolve(schema);
     other_than_null(schema).map_or(schema, |other| interface.resolve(other))
 }
 
-fn kind(schema: &Value, is_choice: bool) -> Kind {
+fn kind(schema: &Value, is_choice: bool) -> InputKind {
     match type_name(schema).0 {
-        _ if is_choice => Kind::Choice,
-        Some("integer") => Kind::Integer,
-        Some("number") => Kind::Number,
-        Some("string") => Kind::Text,
-        _ => Kind::Json,
+        _ if is_choice => InputKind::Choice,
+        Some("integer") => InputKind::Integer,
+        Some("number") => InputKind::Number,
+        Some("string") => InputKind::Text,
+        _ => InputKind::Json,
     }
 }
 
@@ -110,8 +110,8 @@ fn range(format: &str) -> Option<(String, String)> {
 }
 
 fn hint(schema: &Value) -> &'static str {
-    let said = |key: &str| schema.get(key).and_then(Value::as_str);
-    match (said("format"), said("contentEncoding")) {
+    let keyword = |key: &str| schema.get(key).and_then(Value::as_str);
+    match (keyword("format"), keyword("contentEncoding")) {
         (Some("date-time"), _) => "2026-01-31T12:00:00Z",
         (_, Some("base64")) => "bytes in base64",
         _ => "",
@@ -140,7 +140,7 @@ fn some_number(schema: &Value) -> Value {
 
 /// A value of a type, so that a person sees its form and has something to change.
 fn example(interface: &Interface, schema: &Value, depth: usize) -> Value {
-    let schema = meant(interface, schema);
+    let schema = resolved(interface, schema);
     if depth == 0 {
         return Value::Null;
     }
@@ -175,11 +175,11 @@ fn items(schema: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn pretty(value: &Value) -> String {
-    legible(serde_json::to_string_pretty(value).unwrap_or_default())
+    escape_misleading(serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
 fn compact(value: &Value) -> String {
-    legible(value.to_string())
+    escape_misleading(value.to_string())
 }
 
 #[cfg(test)]
@@ -200,14 +200,14 @@ mod tests {
     #[test]
     fn each_type_has_its_field() {
         for (schema, kind) in [
-            (json!({"type": "integer"}), Kind::Integer),
-            (json!({"type": ["integer", "null"]}), Kind::Integer),
-            (json!({"anyOf": [{"type": "number"}, {"type": "null"}]}), Kind::Number),
-            (json!({"type": "boolean"}), Kind::Choice),
-            (json!({"enum": ["a", 1]}), Kind::Choice),
-            (json!({"type": "string"}), Kind::Text),
-            (json!({"type": "array"}), Kind::Json),
-            (json!(true), Kind::Json),
+            (json!({"type": "integer"}), InputKind::Integer),
+            (json!({"type": ["integer", "null"]}), InputKind::Integer),
+            (json!({"anyOf": [{"type": "number"}, {"type": "null"}]}), InputKind::Number),
+            (json!({"type": "boolean"}), InputKind::Choice),
+            (json!({"enum": ["a", 1]}), InputKind::Choice),
+            (json!({"type": "string"}), InputKind::Text),
+            (json!({"type": "array"}), InputKind::Json),
+            (json!(true), InputKind::Json),
         ] {
             assert_eq!(input(schema.clone(), true).kind, kind, "{schema}");
         }

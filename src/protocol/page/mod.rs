@@ -71,8 +71,8 @@ impl Frontend for Page {
         claims(head)
     }
 
-    fn is_page(&self) -> bool {
-        true
+    fn protocol(&self) -> Protocol {
+        Protocol::Page
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {

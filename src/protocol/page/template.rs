@@ -16,10 +16,10 @@ pub const FRAME: &str = "croupier/page.html";
 const FAILED: &str = "croupier/failed.html";
 
 /// How many steps a template may take.
-const STEPS: u64 = 1_000_000;
+const MAX_STEPS: u64 = 1_000_000;
 
 /// How many bytes a page may have.
-const LONGEST: usize = 4 << 20;
+const MAX_PAGE: usize = 4 << 20;
 
 /// A template, and the parts of which it makes use.
 #[derive(Debug)]
@@ -63,12 +63,12 @@ impl PageTemplate {
             for (name, text) in own.clone() {
                 environment.add_template_owned(name.to_owned(), text.to_owned())?;
             }
-            environment.set_fuel(Some(STEPS));
+            environment.set_fuel(Some(MAX_STEPS));
             Ok(environment)
         };
-        let environment = environment().map_err(|error| TemplateError::of(&error, name))?;
+        let environment = environment().map_err(|error| TemplateError::new(&error, name))?;
         for (name, text) in own.clone() {
-            let missing = named(text).find(|(_, other)| environment.get_template(other).is_err());
+            let missing = referenced_parts(text).find(|(_, other)| environment.get_template(other).is_err());
             if let Some((line, other)) = missing {
                 let message = format!("there is no part `{other}`");
                 return Err(TemplateError { name: name.to_owned(), line: Some(line), message });
@@ -88,16 +88,16 @@ impl PageTemplate {
     }
 
     fn fill_in(&self, name: &str, with: &impl Serialize) -> Result<String, TemplateError> {
-        let mut page = Bounded(Vec::new());
-        let template = self.environment.get_template(name).map_err(|error| TemplateError::of(&error, name))?;
-        template.render_captured_to(Serde(with), &mut page).map_err(|error| TemplateError::of(&error, name))?;
+        let mut page = PageBuffer(Vec::new());
+        let template = self.environment.get_template(name).map_err(|error| TemplateError::new(&error, name))?;
+        template.render_captured_to(Serde(with), &mut page).map_err(|error| TemplateError::new(&error, name))?;
         // A template is text, and so is what it writes.
         Ok(String::from_utf8(page.0).unwrap_or_default())
     }
 }
 
 /// The parts that a text names in its tags, each with its line. One that may be missing is not among them.
-fn named(text: &str) -> impl Iterator<Item = (usize, &str)> {
+fn referenced_parts(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.match_indices("{%").filter_map(|(at, _)| {
         let tag = text.get(at + 2..)?.split("%}").next()?.trim_start_matches(['-', '+']).trim_start();
         let (word, rest) = tag.split_once(char::is_whitespace)?;
@@ -110,12 +110,12 @@ fn named(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// The output of a template, up to the largest size of a page.
-struct Bounded(Vec<u8>);
+struct PageBuffer(Vec<u8>);
 
-impl io::Write for Bounded {
+impl io::Write for PageBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() > LONGEST.saturating_sub(self.0.len()) {
-            return Err(io::Error::other(format!("the page has more than {LONGEST} bytes")));
+        if bytes.len() > MAX_PAGE.saturating_sub(self.0.len()) {
+            return Err(io::Error::other(format!("the page has more than {MAX_PAGE} bytes")));
         }
         self.0.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -127,9 +127,9 @@ impl io::Write for Bounded {
 }
 
 impl TemplateError {
-    fn of(error: &Error, name: &str) -> TemplateError {
+    fn new(error: &Error, name: &str) -> TemplateError {
         let message = match (error.kind(), error.detail()) {
-            (ErrorKind::OutOfFuel, _) => format!("the template takes more than {STEPS} steps"),
+            (ErrorKind::OutOfFuel, _) => format!("the template takes more than {MAX_STEPS} steps"),
             (ErrorKind::WriteFailure, _) => {
                 let source = std::error::Error::source(error).map(ToString::to_string);
                 source.unwrap_or_else(|| error.kind().to_string())

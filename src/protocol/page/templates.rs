@@ -46,9 +46,9 @@ pub(super) fn render_text(template: &str, with: &impl Serialize) -> Result<Strin
 
 fn clean_and_escape(to: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     match value.as_str() {
-        Some(text) if !value.is_safe() && text.contains(misleading) => {
+        Some(text) if !value.is_safe() && text.contains(is_misleading) => {
             let clean: String =
-                text.chars().map(|c| if misleading(c) { char::REPLACEMENT_CHARACTER } else { c }).collect();
+                text.chars().map(|c| if is_misleading(c) { char::REPLACEMENT_CHARACTER } else { c }).collect();
             escape_formatter(to, state, &Value::from(clean))
         }
         _ => escape_formatter(to, state, value),
@@ -56,16 +56,16 @@ fn clean_and_escape(to: &mut Output<'_>, state: &mut State<'_, '_>, value: &Valu
 }
 
 /// Whether a character is invisible or changes the direction of the text around it.
-pub(super) fn misleading(c: char) -> bool {
+pub(super) fn is_misleading(c: char) -> bool {
     let directs = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     directs || (c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
 /// A JSON text in which such characters are escaped, so that they are visible in the page and unchanged for the script.
-pub(super) fn legible(json: String) -> String {
-    if !json.contains(misleading) {
+pub(super) fn escape_misleading(json: String) -> String {
+    if !json.contains(is_misleading) {
         return json;
     }
-    let escape = |c: char| if misleading(c) { format!("\\u{:04x}", u32::from(c)) } else { String::from(c) };
+    let escape = |c: char| if is_misleading(c) { format!("\\u{:04x}", u32::from(c)) } else { String::from(c) };
     json.chars().map(escape).collect()
 }

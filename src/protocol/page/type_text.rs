@@ -5,14 +5,14 @@ use serde_json::Value;
 use crate::model::interface::Interface;
 
 /// How deep a type is described; what lies deeper is only named.
-const DEPTH: usize = 4;
+const MAX_DEPTH: usize = 4;
 
 /// How many values or members are told one by one.
-const FEW: usize = 8;
+const MAX_LISTED: usize = 8;
 
 /// A type in words.
 pub(super) fn words(interface: &Interface, schema: &Value) -> String {
-    deep(interface, schema, DEPTH)
+    deep(interface, schema, MAX_DEPTH)
 }
 
 /// The values that a type is a choice of, if it is nothing else: those of `enum`, or of a choice of constants.
@@ -71,8 +71,8 @@ fn deep(interface: &Interface, schema: &Value, depth: usize) -> String {
 }
 
 fn one_of(values: &[&Value]) -> String {
-    let shown: Vec<_> = values.iter().take(FEW).map(|value| plain(value)).collect();
-    let more = if values.len() > FEW { ", …" } else { "" };
+    let shown: Vec<_> = values.iter().take(MAX_LISTED).map(|value| plain(value)).collect();
+    let more = if values.len() > MAX_LISTED { ", …" } else { "" };
     match &shown[..] {
         [only] => only.clone(),
         _ => format!("one of {}{more}", shown.join(", ")),
@@ -115,8 +115,8 @@ fn array(interface: &Interface, schema: &Value, depth: usize) -> String {
 
 fn object(interface: &Interface, schema: &Value, depth: usize) -> String {
     if let Some(members) = schema.get("properties").and_then(Value::as_object) {
-        let names: Vec<_> = members.keys().take(FEW).map(String::as_str).collect();
-        let more = if members.len() > FEW { ", …" } else { "" };
+        let names: Vec<_> = members.keys().take(MAX_LISTED).map(String::as_str).collect();
+        let more = if members.len() > MAX_LISTED { ", …" } else { "" };
         return format!("record of {}{more}", names.join(", "));
     }
     match schema.get("additionalProperties") {

@@ -19,7 +19,7 @@ use crate::protocol::xmlrpc::signature;
 
 /// The variables of the template.
 #[derive(Serialize)]
-pub(super) struct Group<'a> {
+pub(super) struct GroupView<'a> {
     title: &'a str,
     doc: Vec<Paragraph>,
     /// The prefix of all paths.
@@ -31,7 +31,7 @@ pub(super) struct Group<'a> {
     style: Cow<'static, str>,
     script: Cow<'static, str>,
     version: &'a str,
-    methods: Vec<Method<'a>>,
+    methods: Vec<MethodView<'a>>,
     /// The rendered section of the service, if it has one.
     section: Option<minijinja::Value>,
     protocols: Vec<ProtocolChoice>,
@@ -51,20 +51,20 @@ struct ProtocolChoice {
 }
 
 #[derive(Serialize)]
-struct Method<'a> {
+struct MethodView<'a> {
     name: &'a str,
     signature: String,
     doc: Vec<Paragraph>,
-    params: Vec<Param<'a>>,
-    result: Type,
+    params: Vec<ParamView<'a>>,
+    result: TypeView,
     safe: bool,
     /// The REST routes to the method.
-    routes: Vec<Route<'a>>,
+    routes: Vec<RouteView<'a>>,
 }
 
 /// A REST route.
 #[derive(Serialize)]
-struct Route<'a> {
+struct RouteView<'a> {
     verb: &'a str,
     path: &'a str,
     /// The parameters with fixed values, as `name = value`.
@@ -72,19 +72,19 @@ struct Route<'a> {
 }
 
 #[derive(Serialize)]
-struct Param<'a> {
+struct ParamView<'a> {
     name: &'a str,
     doc: Vec<Paragraph>,
     required: bool,
     default: Option<String>,
     /// The type of its values.
-    of: Type,
+    r#type: TypeView,
     input: Input,
 }
 
 /// A type in words.
 #[derive(Serialize)]
-struct Type {
+struct TypeView {
     words: String,
     doc: Vec<Paragraph>,
     /// The schema, if the words do not say all of it.
@@ -100,7 +100,7 @@ pub(super) fn group<'a>(
     interface: &'a Interface,
     base: &'a str,
     path: &'a str,
-) -> Result<Group<'a>, minijinja::Error> {
+) -> Result<GroupView<'a>, minijinja::Error> {
     let section = interface.page_section.as_deref();
     let shown = section.filter(|_| !page.protocols.is_empty());
     let rendered = shown.map(|section| templates::render_text(section.template, &section.data)).transpose()?;
@@ -108,7 +108,7 @@ pub(super) fn group<'a>(
     let title = if interface.title.is_empty() { path } else { &interface.title };
     let others = page.groups.iter().filter(|group| !group.is_at(path)).collect();
     let url = format!("{base}{path}");
-    Ok(Group {
+    Ok(GroupView {
         title,
         doc: prose(&interface.doc),
         root,
@@ -116,61 +116,65 @@ pub(super) fn group<'a>(
         style: STYLE.version_with(section),
         script: SCRIPT.version_with(section),
         version: env!("CARGO_PKG_VERSION"),
-        methods: interface.methods.iter().map(|of| method(interface, of, &page.routes)).collect(),
+        methods: interface.methods.iter().map(|item| method(interface, item, &page.routes)).collect(),
         section: rendered.map(minijinja::Value::from_safe_string),
-        protocols: page.protocols.iter().map(|of| ProtocolChoice { name: of.name(), title: of.title() }).collect(),
-        protocol_names: page.protocols.iter().map(|of| of.name()).collect(),
+        protocols: page
+            .protocols
+            .iter()
+            .map(|item| ProtocolChoice { name: item.name(), title: item.title() })
+            .collect(),
+        protocol_names: page.protocols.iter().map(|item| item.name()).collect(),
         others,
         data: data(page, interface, &url, &format!("{root}{path}")),
         url,
     })
 }
 
-fn method<'a>(interface: &'a Interface, method: &'a interface::Method, routes: &'a RouteTable) -> Method<'a> {
+fn method<'a>(interface: &'a Interface, method: &'a interface::Method, routes: &'a RouteTable) -> MethodView<'a> {
     let routes = routes.routes().iter().filter(|route| route.method() == method.name);
-    Method {
+    MethodView {
         name: &method.name,
-        signature: signature::line(interface, method),
+        signature: signature::signature_line(interface, method),
         doc: prose(&method.doc),
-        params: method.params.iter().map(|of| param(interface, of)).collect(),
-        result: kind(interface, method.result.as_value(), true),
+        params: method.params.iter().map(|item| param(interface, item)).collect(),
+        result: type_view(interface, method.result.as_value(), true),
         safe: method.safe,
-        routes: routes.map(|of| route(of)).collect(),
+        routes: routes.map(|item| route(item)).collect(),
     }
 }
 
-fn route(route: &routes::RestRoute) -> Route<'_> {
+fn route(route: &routes::RestRoute) -> RouteView<'_> {
     let (verb, path) = (route.template().verb().as_str(), route.template().path());
     let fixed = route.args().iter().map(|(name, value)| format!("{name} = {value}")).collect();
-    Route { verb, path, fixed }
+    RouteView { verb, path, fixed }
 }
 
-fn param<'a>(interface: &'a Interface, param: &'a interface::Param) -> Param<'a> {
-    Param {
+fn param<'a>(interface: &'a Interface, param: &'a interface::Param) -> ParamView<'a> {
+    ParamView {
         name: &param.name,
         doc: prose(&param.doc),
         required: param.required,
         default: param.schema.get("default").filter(|default| !default.is_null()).map(plain),
-        of: kind(interface, param.schema.as_value(), false),
+        r#type: type_view(interface, param.schema.as_value(), false),
         input: Input::of(interface, param),
     }
 }
 
 /// A type; `documented` adds the description in its schema, if it is not shown otherwise.
-fn kind(interface: &Interface, schema: &Value, documented: bool) -> Type {
-    let meant = interface.resolve(schema);
-    let doc = meant.get("description").and_then(Value::as_str).filter(|_| documented).unwrap_or_default();
+fn type_view(interface: &Interface, schema: &Value, documented: bool) -> TypeView {
+    let resolved = interface.resolve(schema);
+    let doc = resolved.get("description").and_then(Value::as_str).filter(|_| documented).unwrap_or_default();
     let composed = ["properties", "items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf"]
         .iter()
-        .any(|key| meant.get(key).is_some_and(|value| value.is_object() || value.is_array()));
-    let whole = composed.then(|| serde_json::to_string_pretty(meant).unwrap_or_default());
-    Type { words: words(interface, meant), doc: prose(doc), schema: whole }
+        .any(|key| resolved.get(key).is_some_and(|value| value.is_object() || value.is_array()));
+    let whole = composed.then(|| serde_json::to_string_pretty(resolved).unwrap_or_default());
+    TypeView { words: words(interface, resolved), doc: prose(doc), schema: whole }
 }
 
 /// The data for the script: the types of values, and addresses.
 fn data(page: &Page, interface: &Interface, url: &str, path: &str) -> String {
     let (methods, definitions) = forms(interface);
-    templates::legible(
+    templates::escape_misleading(
         json!({
             "url": url,
             "path": path,

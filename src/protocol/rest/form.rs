@@ -1,31 +1,31 @@
-//! How a value of a type stands where there are only texts, as in a query: as the text of one value, as several, or as
-//! a JSON text.
+//! The form of values in a path or a query, where there are only texts: the text of one value, several texts, or a JSON
+//! text.
 
 use serde_json::Value;
 
 use crate::model::interface::Interface;
 
-/// How many references and choices are followed on the way to a type; a schema that leads further, or in a circle, is
-/// taken for one of any type.
-const FURTHEST: usize = 16;
+/// The largest number of references and choices that are followed to find a type. A schema that needs more, or refers to
+/// itself, counts as one for any type.
+const STEPS: usize = 16;
 
-/// What the text of a value is.
+/// The form of a value as text.
 #[derive(Debug, Clone, Copy)]
-pub enum Form<'a> {
+pub enum TextForm<'a> {
     /// The text of one value.
     One {
-        /// What the text is read as.
+        /// The type as which the text is read.
         scalar: Scalar,
-        /// Whether there may be no value. The word `null` says so, but not for a string, of which it is one.
+        /// Whether the value may be null, written as `null`. For a string, `null` is the string itself.
         nullable: bool,
     },
-    /// Several such texts one after the other: the items of a list.
+    /// Several texts: the items of a list.
     Many(Items<'a>),
-    /// A JSON text: values of free form, records, lists of those, and whatever may be of several types.
+    /// A JSON text: free-form values, records, lists of these, and values of several types.
     Json,
 }
 
-/// What is written without quotes or brackets.
+/// A type whose values are written without quotes or brackets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scalar {
     /// The text itself.
@@ -38,17 +38,17 @@ pub enum Scalar {
     Boolean,
 }
 
-/// The types of a list's items.
+/// The types of the items of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct Items<'a> {
     interface: &'a Interface,
     list: &'a Value,
-    /// How many references and choices may still be followed.
-    further: usize,
+    /// The number of references and choices that may still be followed.
+    steps: usize,
 }
 
 impl<'a> Items<'a> {
-    /// What the text of the item at this place is read as.
+    /// The type as which the text of the item at an index is read.
     pub fn at(self, place: usize) -> Scalar {
         self.schema(place).and_then(|schema| self.scalar(schema)).unwrap_or(Scalar::Text)
     }
@@ -58,7 +58,7 @@ impl<'a> Items<'a> {
         first.and_then(|first| first.get(place)).or_else(|| self.list.get("items"))
     }
 
-    /// Whether each item is surely the text of one value.
+    /// Whether each item is always the text of one value.
     fn are_texts(self) -> bool {
         let first = self.list.get("prefixItems").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let mut schemas = first.iter().chain(self.list.get("items")).peekable();
@@ -66,103 +66,103 @@ impl<'a> Items<'a> {
     }
 
     fn scalar(self, schema: &'a Value) -> Option<Scalar> {
-        match Form::with_timeout(self.interface, schema, self.further) {
-            Form::One { scalar, nullable: false } => Some(scalar),
+        match TextForm::with_steps(self.interface, schema, self.steps) {
+            TextForm::One { scalar, nullable: false } => Some(scalar),
             _ => None,
         }
     }
 }
 
-impl<'a> Form<'a> {
-    /// The form of a type's values.
-    pub fn of(interface: &'a Interface, schema: &'a Value) -> Form<'a> {
-        Form::with_timeout(interface, schema, FURTHEST)
+impl<'a> TextForm<'a> {
+    /// The form of the values of a schema.
+    pub fn of(interface: &'a Interface, schema: &'a Value) -> TextForm<'a> {
+        TextForm::with_steps(interface, schema, STEPS)
     }
 
-    fn with_timeout(interface: &'a Interface, schema: &'a Value, further: usize) -> Form<'a> {
-        let Some(further) = further.checked_sub(1) else { return Form::Json };
+    fn with_steps(interface: &'a Interface, schema: &'a Value, steps: usize) -> TextForm<'a> {
+        let Some(steps) = steps.checked_sub(1) else { return TextForm::Json };
         let target = interface.resolve(schema);
         if !std::ptr::eq(target, schema) {
-            return Form::with_timeout(interface, target, further);
+            return TextForm::with_steps(interface, target, steps);
         }
         let choices = ["anyOf", "oneOf", "allOf"].into_iter().find_map(|key| schema.get(key)?.as_array());
         match (schema.get("type"), choices) {
-            (Some(Value::String(name)), _) => Form::named(interface, schema, name, further),
+            (Some(Value::String(name)), _) => TextForm::named(interface, schema, name, steps),
             (Some(Value::Array(names)), _) => {
                 let forms = names.iter().filter_map(Value::as_str).map(|name| match name {
                     "null" => None,
-                    name => Some(Form::named(interface, schema, name, further)),
+                    name => Some(TextForm::named(interface, schema, name, steps)),
                 });
-                Form::one_of(forms)
+                TextForm::one_of(forms)
             }
             (None, Some(choices)) => {
-                let forms = choices.iter().map(|choice| match is_null(choice) {
-                    true => None,
-                    false => Some(Form::with_timeout(interface, choice, further)),
-                });
-                Form::one_of(forms)
+                let forms = choices
+                    .iter()
+                    .map(|choice| (!is_null(choice)).then(|| TextForm::with_steps(interface, choice, steps)));
+                TextForm::one_of(forms)
             }
-            _ => Form::one_of(words(schema).iter().map(Form::of_word)),
+            _ => TextForm::one_of(constants(schema).iter().map(TextForm::of_constant)),
         }
     }
 
-    /// Whether the two are surely one form.
-    fn is_as(self, other: Form<'_>) -> bool {
+    /// Whether both are the same form.
+    fn is_same_as(self, other: TextForm<'_>) -> bool {
         match (self, other) {
-            (Form::One { scalar, .. }, Form::One { scalar: other, .. }) => scalar == other,
-            (Form::Json, Form::Json) => true,
+            (TextForm::One { scalar, .. }, TextForm::One { scalar: other, .. }) => scalar == other,
+            (TextForm::Json, TextForm::Json) => true,
             _ => false,
         }
     }
 
-    fn named(interface: &'a Interface, schema: &'a Value, name: &str, further: usize) -> Form<'a> {
-        let one = |scalar| Form::One { scalar, nullable: false };
+    fn named(interface: &'a Interface, schema: &'a Value, name: &str, steps: usize) -> TextForm<'a> {
+        let one = |scalar| TextForm::One { scalar, nullable: false };
         match name {
             "string" => one(Scalar::Text),
             "integer" => one(Scalar::Integer),
             "number" => one(Scalar::Number),
             "boolean" => one(Scalar::Boolean),
             "array" => {
-                let items = Items { interface, list: schema, further };
-                if items.are_texts() { Form::Many(items) } else { Form::Json }
+                let items = Items { interface, list: schema, steps };
+                if items.are_texts() { TextForm::Many(items) } else { TextForm::Json }
             }
-            _ => Form::Json,
+            _ => TextForm::Json,
         }
     }
 
-    /// The form of a value that is given as a constant; `None` for null.
-    fn of_word(word: &Value) -> Option<Form<'a>> {
-        let one = |scalar| Some(Form::One { scalar, nullable: false });
+    /// The form of a constant; `None` for null.
+    fn of_constant(word: &Value) -> Option<TextForm<'a>> {
+        let one = |scalar| Some(TextForm::One { scalar, nullable: false });
         match word {
             Value::Null => None,
             Value::String(_) => one(Scalar::Text),
             Value::Number(number) if number.is_f64() => one(Scalar::Number),
             Value::Number(_) => one(Scalar::Integer),
             Value::Bool(_) => one(Scalar::Boolean),
-            _ => Some(Form::Json),
+            _ => Some(TextForm::Json),
         }
     }
 
-    /// The form of a value that has any of these, `None` being null: where they differ, only JSON can tell them apart.
-    fn one_of(forms: impl Iterator<Item = Option<Form<'a>>>) -> Form<'a> {
+    /// The form of a value that has one of these forms, of which `None` is null. If they differ, it is JSON, which distinguishes
+    /// them.
+    fn one_of(forms: impl Iterator<Item = Option<TextForm<'a>>>) -> TextForm<'a> {
         let (mut found, mut null) = (None, false);
         for form in forms {
             match form {
                 None => null = true,
-                Some(form) if found.is_none_or(|found: Form<'_>| found.is_as(form)) => found = Some(form),
-                Some(_) => return Form::Json,
+                Some(form) if found.is_none_or(|found: TextForm<'_>| found.is_same_as(form)) => found = Some(form),
+                Some(_) => return TextForm::Json,
             }
         }
         match found {
-            Some(Form::One { scalar, nullable }) => Form::One { scalar, nullable: nullable || null },
+            Some(TextForm::One { scalar, nullable }) => TextForm::One { scalar, nullable: nullable || null },
             Some(form) => form,
-            None => Form::Json,
+            None => TextForm::Json,
         }
     }
 }
 
-/// The constants of which a value must be one.
-fn words(schema: &Value) -> &[Value] {
+/// The constants that are the only values of a schema.
+fn constants(schema: &Value) -> &[Value] {
     let listed = schema.get("enum").and_then(Value::as_array).map(Vec::as_slice);
     listed.or_else(|| schema.get("const").map(std::slice::from_ref)).unwrap_or_default()
 }
@@ -202,10 +202,10 @@ mod tests {
             (json!(true), None),
             (json!({}), None),
         ] {
-            let form = match Form::of(&interface, &schema) {
-                Form::One { scalar, nullable } => Some((scalar, nullable)),
+            let form = match TextForm::of(&interface, &schema) {
+                TextForm::One { scalar, nullable } => Some((scalar, nullable)),
                 form => {
-                    assert!(matches!(form, Form::Json), "{schema}");
+                    assert!(matches!(form, TextForm::Json), "{schema}");
                     None
                 }
             };
@@ -217,12 +217,12 @@ mod tests {
     fn a_list_is_several_texts_only_where_each_item_is_one() {
         let interface = Interface::default();
         let pair = json!({ "type": ["array", "null"], "prefixItems": [{ "type": "integer" }, { "type": "string" }] });
-        let Form::Many(items) = Form::of(&interface, &pair) else { panic!("a list is several values") };
+        let TextForm::Many(items) = TextForm::of(&interface, &pair) else { panic!("a list is several values") };
         assert_eq!([items.at(0), items.at(1)], [Scalar::Integer, Scalar::Text]);
         for items in [json!({ "type": "array" }), json!(true), json!({ "type": ["integer", "null"] })] {
             let list = json!({ "type": "array", "items": items });
-            assert!(matches!(Form::of(&interface, &list), Form::Json), "{list}");
+            assert!(matches!(TextForm::of(&interface, &list), TextForm::Json), "{list}");
         }
-        assert!(matches!(Form::of(&interface, &json!({ "type": "array" })), Form::Json));
+        assert!(matches!(TextForm::of(&interface, &json!({ "type": "array" })), TextForm::Json));
     }
 }

@@ -1,5 +1,5 @@
-//! SOAP seen from us as a client: a call into a request as the server's description has it, a response into its answer,
-//! and no socket between.
+//! The SOAP codec for upstream servers: it encodes calls and decodes responses in memory, by the WSDL document of the
+//! server.
 
 use std::sync::Arc;
 
@@ -15,49 +15,49 @@ use crate::codec::xml::Control;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 use crate::model::value::Value;
-use crate::protocol::client_codec::{CallTarget, ResponseError, request, start_of, text_of};
+use crate::protocol::client_codec::{CallTarget, ResponseError, excerpt, post_request, response_text};
 use crate::service::args::ArgValues;
 
-/// How SOAP is spoken to a server.
+/// SOAP towards a server.
 #[derive(Debug, Clone)]
 pub struct SoapCodec {
-    /// How its messages look, which only its own description says.
+    /// The form of its messages, from its WSDL document.
     pub binding: Arc<Binding>,
-    /// What becomes of a character that XML forbids.
+    /// How characters that XML forbids are written.
     pub control: Control,
-    /// How large an answer's document may be.
+    /// The limits on the document of a response.
     pub limits: Limits,
 }
 
 impl SoapCodec {
-    /// A codec for these messages, which refuses characters that XML forbids; answers have at most 10,000,000 elements,
-    /// nested at most 64 deep.
+    /// A codec for these messages. It refuses characters that XML forbids, and accepts responses of at most 10,000,000
+    /// elements, nested at most 64 deep.
     pub fn new(binding: Arc<Binding>) -> SoapCodec {
         let limits = Limits { elements: 10_000_000, ..Limits::default() };
         SoapCodec { binding, control: Control::default(), limits }
     }
 
-    /// The request that makes a call.
+    /// The request for one call.
     ///
     /// # Errors
-    /// `NoSuchMethod` for a method that the server's description does not have or whose interface is not given,
-    /// `BadParams` where the method does not take these arguments, or XML cannot carry them.
-    pub fn encode_call(&self, asked: CallTarget<'_>, arguments: ArgValues) -> Result<Request<Bytes>, Fault> {
-        let operation = self.operation(asked)?;
-        let known = asked.known.ok_or_else(|| Fault::no_such_method(asked.method))?;
+    /// `NoSuchMethod` if the WSDL document does not have the method or `target` has no parameters; `BadParams` if the
+    /// arguments do not match the parameters, or XML cannot express them.
+    pub fn encode_call(&self, target: CallTarget<'_>, arguments: ArgValues) -> Result<Request<Bytes>, Fault> {
+        let operation = self.operation(target)?;
+        let known = target.known.ok_or_else(|| Fault::no_such_method(target.method))?;
         let arguments = arguments.placed(known)?;
         let mut body = Vec::with_capacity(1024);
         write_call(&mut body, &self.binding, operation, &arguments, self.control)?;
         Ok(self.post(body, &operation.action))
     }
 
-    /// The messages of the upstream's own description.
+    /// The form of the upstream's messages.
     pub(crate) fn binding(&self) -> &Binding {
         &self.binding
     }
 
-    /// The request that passes a message on, in UTF-8, for the method that it addresses.
-    pub(crate) fn pass(&self, method: &str, body: &[u8]) -> Option<Request<Bytes>> {
+    /// The request with a message in its original bytes, which are UTF-8; `None` if the upstream does not have the method.
+    pub(crate) fn encode_raw(&self, method: &str, body: &[u8]) -> Option<Request<Bytes>> {
         let operation = self.binding.operations.iter().find(|operation| operation.method == method)?;
         Some(self.post(body.to_vec(), &operation.action))
     }
@@ -65,25 +65,25 @@ impl SoapCodec {
     /// The result in the response to a call.
     ///
     /// # Errors
-    /// Where there is none; see [`ResponseError`].
-    pub fn decode_response(&self, asked: CallTarget<'_>, response: &Response<Bytes>) -> Result<Value, ResponseError> {
-        let (operation, known) = match (self.operation(asked), asked.known) {
+    /// A [`ResponseError`] if the response has no result.
+    pub fn decode_response(&self, target: CallTarget<'_>, response: &Response<Bytes>) -> Result<Value, ResponseError> {
+        let (operation, known) = match (self.operation(target), target.known) {
             (Ok(operation), Some(known)) => (operation, known),
             (Err(fault), _) => return Err(ResponseError::Fault(fault)),
-            (_, None) => return Err(ResponseError::Fault(Fault::no_such_method(asked.method))),
+            (_, None) => return Err(ResponseError::Fault(Fault::no_such_method(target.method))),
         };
-        let fine = response.status().is_success();
-        if operation.outcome == ResultLocation::Nothing && fine && response.body().is_empty() {
+        let succeeded = response.status().is_success();
+        if operation.outcome == ResultLocation::Nothing && succeeded && response.body().is_empty() {
             return Ok(Value::Nil);
         }
-        let reply = text_of(response).and_then(|text| {
+        let reply = response_text(response).and_then(|text| {
             let reply = read_reply(&text, known.shapes, &known.method.result, operation.outcome, self.limits);
             reply.map_err(Fault::from).map(owned)
         });
         match reply {
-            Ok(SoapReply::Fault(told)) => Err(ResponseError::Fault(fault_of(told))),
+            Ok(SoapReply::Fault(soap_fault)) => Err(ResponseError::Fault(fault_of(soap_fault))),
             _ if response.status() != StatusCode::OK => {
-                Err(ResponseError::Status { status: response.status(), start: start_of(response.body()) })
+                Err(ResponseError::Status { status: response.status(), start: excerpt(response.body()) })
             }
             Ok(SoapReply::Answer(tape)) => match tape.values().next() {
                 Some(value) => Value::deserialize(value).map_err(ResponseError::WrongType),
@@ -93,23 +93,23 @@ impl SoapCodec {
         }
     }
 
-    fn operation(&self, asked: CallTarget<'_>) -> Result<&Operation, Fault> {
-        self.binding.operation(asked.method).ok_or_else(|| Fault::no_such_method(asked.method))
+    fn operation(&self, target: CallTarget<'_>) -> Result<&Operation, Fault> {
+        self.binding.operation(target.method).ok_or_else(|| Fault::no_such_method(target.method))
     }
 
-    /// Adds the action where the version of SOAP has it: in a header of its own (SOAP 1.1, section 6.1.1), or
-    /// among the parameters of the media type (SOAP 1.2, Part 2, section 6.5.3; RFC 3902).
+    /// A POST request with the action: in its own header (SOAP 1.1, section 6.1.1), or as a parameter of the media type
+    /// (SOAP 1.2, Part 2, section 6.5.3; RFC 3902).
     fn post(&self, body: Vec<u8>, action: &str) -> Request<Bytes> {
         let quoted = format!("\"{}\"", action.replace('"', "%22"));
         match self.binding.version {
             SoapVersion::V11 => {
-                let mut request = request(body, SoapVersion::V11.content_type());
+                let mut request = post_request(body, SoapVersion::V11.content_type());
                 let action = HeaderValue::from_str(&quoted).unwrap_or(HeaderValue::from_static("\"\""));
                 request.headers_mut().insert(super::ACTION_HEADER, action);
                 request
             }
             SoapVersion::V12 => {
-                let mut request = request(body, SoapVersion::V12.content_type());
+                let mut request = post_request(body, SoapVersion::V12.content_type());
                 let with_action = format!("{}; action={quoted}", SoapVersion::V12.content_type());
                 if let (false, Ok(media)) = (action.is_empty(), HeaderValue::from_str(&with_action)) {
                     request.headers_mut().insert(header::CONTENT_TYPE, media);
@@ -123,37 +123,37 @@ impl SoapCodec {
 fn owned(reply: SoapReply<'_>) -> SoapReply<'static> {
     match reply {
         SoapReply::Answer(tape) => SoapReply::Answer(tape.into_owned()),
-        SoapReply::Fault(told) => SoapReply::Fault(told),
+        SoapReply::Fault(soap_fault) => SoapReply::Fault(soap_fault),
     }
 }
 
-/// A fault in the one table's terms. What another croupier says in the detail is exact; others say little that means the
-/// same everywhere, and their own codes are words, which are kept in the message.
-fn fault_of(mut told: SoapFault) -> Fault {
-    if told.reason.is_empty() {
-        told.reason = "the server has failed, and says nothing about it".to_owned();
+/// The fault for a SOAP fault. The detail that croupier adds gives the exact kind. The codes of other servers are words
+/// without a common meaning, which are added to the message.
+fn fault_of(mut soap_fault: SoapFault) -> Fault {
+    if soap_fault.reason.is_empty() {
+        soap_fault.reason = "the server returned a fault without a reason".to_owned();
     }
-    let exact = told
+    let exact = soap_fault
         .exact
         .as_ref()
         .and_then(|(word, code)| Kind::from_word(word, *code).filter(|kind| kind.xmlrpc_code() == *code));
     if let Some(kind) = exact {
-        return Fault::new(kind, told.reason);
+        return Fault::new(kind, soap_fault.reason);
     }
-    let own = told.subcodes.iter().map(String::as_str).chain(told.code.split('.').skip(1)).last();
-    let own = own.or(Some(told.code.as_str()).filter(|code| !is_standard(code))).unwrap_or_default();
+    let own = soap_fault.subcodes.iter().map(String::as_str).chain(soap_fault.code.split('.').skip(1)).last();
+    let own = own.or(Some(soap_fault.code.as_str()).filter(|code| !is_standard(code))).unwrap_or_default();
     let kind = match own {
         "ProcedureNotPresent" => Kind::NoSuchMethod,
         "BadArguments" | "SchemaValidationError" | "ValidationError" => Kind::BadParams,
         _ => Kind::Service(own.parse().ok()),
     };
     match kind {
-        Kind::Service(None) if !own.is_empty() => Fault::new(kind, format!("{}: {}", abridge(own), told.reason)),
-        kind => Fault::new(kind, told.reason),
+        Kind::Service(None) if !own.is_empty() => Fault::new(kind, format!("{}: {}", abridge(own), soap_fault.reason)),
+        kind => Fault::new(kind, soap_fault.reason),
     }
 }
 
-/// Whether a code is one that SOAP itself has, which tells a caller nothing.
+/// Whether a code is defined by SOAP itself. Such a code tells a caller nothing.
 fn is_standard(code: &str) -> bool {
     let code = code.split('.').next().unwrap_or_default();
     ["Client", "Server", "Sender", "Receiver", ""].contains(&code)
@@ -163,35 +163,36 @@ fn is_standard(code: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn told(code: &str, subcodes: &[&str]) -> SoapFault {
+    fn soap_fault(code: &str, subcodes: &[&str]) -> SoapFault {
         let subcodes = subcodes.iter().map(|code| (*code).to_owned()).collect();
         SoapFault { code: code.into(), subcodes, reason: "no luck".into(), exact: None }
     }
 
     #[test]
-    fn faults_of_others_keep_what_they_say() {
+    fn faults_of_other_servers_keep_their_reason() {
         let service = |message: &'static str| Fault::new(Kind::Service(None), message);
-        for (told, expected) in [
-            (told("Server", &[]), service("no luck")),
-            (told("Client", &[]), service("no luck")),
-            (told("", &[]), service("no luck")),
-            (told("Client.Refused", &[]), service("Refused: no luck")),
-            (told("Client.SchemaValidationError", &[]), Fault::bad_params("no luck")),
-            (told("E42", &[]), service("E42: no luck")),
-            (told("42", &[]), Fault::service(42, "no luck")),
-            (told("Sender", &["ProcedureNotPresent"]), Fault::new(Kind::NoSuchMethod, "no luck")),
-            (told("Sender", &["BadArguments"]), Fault::bad_params("no luck")),
-            (told("Receiver", &["A", "B"]), service("B: no luck")),
-            (told("MustUnderstand", &[]), service("MustUnderstand: no luck")),
+        for (soap_fault, expected) in [
+            (soap_fault("Server", &[]), service("no luck")),
+            (soap_fault("Client", &[]), service("no luck")),
+            (soap_fault("", &[]), service("no luck")),
+            (soap_fault("Client.Refused", &[]), service("Refused: no luck")),
+            (soap_fault("Client.SchemaValidationError", &[]), Fault::bad_params("no luck")),
+            (soap_fault("E42", &[]), service("E42: no luck")),
+            (soap_fault("42", &[]), Fault::service(42, "no luck")),
+            (soap_fault("Sender", &["ProcedureNotPresent"]), Fault::new(Kind::NoSuchMethod, "no luck")),
+            (soap_fault("Sender", &["BadArguments"]), Fault::bad_params("no luck")),
+            (soap_fault("Receiver", &["A", "B"]), service("B: no luck")),
+            (soap_fault("MustUnderstand", &[]), service("MustUnderstand: no luck")),
         ] {
-            assert_eq!(fault_of(told.clone()), expected, "{told:?}");
+            assert_eq!(fault_of(soap_fault.clone()), expected, "{soap_fault:?}");
         }
     }
 
     #[test]
-    fn what_another_croupier_says_is_exact() {
-        let exact =
-            |word: &str, code| fault_of(SoapFault { exact: Some((word.into(), code)), ..told("Server", &[]) }).kind;
+    fn faults_of_croupier_keep_their_kind() {
+        let exact = |word: &str, code| {
+            fault_of(SoapFault { exact: Some((word.into(), code)), ..soap_fault("Server", &[]) }).kind
+        };
         assert_eq!(exact("encoding", -32701), Kind::Encoding);
         assert_eq!(exact("limit", -32400), Kind::Limit);
         assert_eq!(exact("service", 42), Kind::Service(Some(42)));

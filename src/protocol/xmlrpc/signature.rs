@@ -1,16 +1,16 @@
-//! Signatures: in XML-RPC's type words for `system.methodSignature`, and as a line for people.
+//! Signatures of methods: as XML-RPC type words for `system.methodSignature`, and as one line for people.
 
 use serde_json::Value;
 
 use crate::model::interface::{Interface, Method, Param};
 
-/// The signatures of a method, each its result's type word followed by those of its parameters.
+/// The signatures of a method. Each has the type word of the result, followed by those of the parameters.
 ///
-/// Optional parameters make several signatures, one for each number of parameters that a call may give.
-/// The words are XML-RPC's type names, and `mixed` for a value of any type.
+/// A method with optional parameters has several signatures, one for each number of arguments that a call can have. The
+/// words are the type names of XML-RPC, and `mixed` for a value of any type.
 pub fn signatures(interface: &Interface, method: &Method) -> Vec<Vec<&'static str>> {
     let result = match type_word(interface, method.result.as_value()) {
-        // A method with nothing to say answers an empty string.
+        // A method without a result returns an empty string, because plain XML-RPC has no null.
         "nil" => "string",
         word => word,
     };
@@ -20,12 +20,12 @@ pub fn signatures(interface: &Interface, method: &Method) -> Vec<Vec<&'static st
 }
 
 /// A method as one line for people: `spinList(spins: int = 1) -> array`.
-pub fn line(interface: &Interface, method: &Method) -> String {
-    let params: Vec<_> = method.params.iter().map(|param| param_text(interface, param)).collect();
+pub fn signature_line(interface: &Interface, method: &Method) -> String {
+    let params: Vec<_> = method.params.iter().map(|param| param_signature(interface, param)).collect();
     format!("{}({}) -> {}", method.name, params.join(", "), type_word(interface, method.result.as_value()))
 }
 
-fn param_text(interface: &Interface, param: &Param) -> String {
+fn param_signature(interface: &Interface, param: &Param) -> String {
     let word = type_word(interface, param.schema.as_value());
     match param.schema.get("default") {
         Some(default) => format!("{}: {word} = {default}", param.name),
@@ -34,10 +34,10 @@ fn param_text(interface: &Interface, param: &Param) -> String {
     }
 }
 
-/// The XML-RPC type that a schema's values are written as.
+/// The XML-RPC type in which the values of a schema are written.
 fn type_word(interface: &Interface, schema: &Value) -> &'static str {
     let schema = interface.resolve(schema);
-    if let Some(only) = the_other_than_null(schema) {
+    if let Some(only) = other_than_null(schema) {
         return type_word(interface, only);
     }
     match type_name(schema) {
@@ -57,7 +57,7 @@ fn type_word(interface: &Interface, schema: &Value) -> &'static str {
     }
 }
 
-/// The type of a schema, a `null` beside it left aside.
+/// The type of a schema, ignoring `null`.
 fn type_name(schema: &Value) -> Option<&str> {
     match schema.get("type")? {
         Value::String(name) => Some(name),
@@ -71,8 +71,8 @@ fn type_name(schema: &Value) -> Option<&str> {
     }
 }
 
-/// In a choice between one schema and null, which is how an optional value is described, that one schema.
-fn the_other_than_null(schema: &Value) -> Option<&Value> {
+/// The other schema in a choice between one schema and null, which describes an optional value.
+fn other_than_null(schema: &Value) -> Option<&Value> {
     let choices = schema.get("anyOf").or_else(|| schema.get("oneOf"))?.as_array()?;
     let is_null = |choice: &&Value| choice.get("type").is_some_and(|name| name == "null");
     match choices.iter().filter(|choice| !is_null(choice)).collect::<Vec<_>>()[..] {

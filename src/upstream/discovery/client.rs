@@ -111,9 +111,8 @@ impl<'t> DiscoveryClient<'t> {
             uri.map_err(|error| DiscoveryError::Malformed(format!("`{path}` is not a valid path: {error}")))?;
         let response = self.exchange(request).await?;
         match response.status() {
-            StatusCode::OK => {
-                client_codec::document(&response).map_err(|fault| DiscoveryError::Malformed(fault.message.into_owned()))
-            }
+            StatusCode::OK => client_codec::document_text(&response)
+                .map_err(|fault| DiscoveryError::Malformed(fault.message.into_owned())),
             StatusCode::UNAUTHORIZED => Err(unauthorized(response.headers())),
             status => Err(DiscoveryError::Status(format!("HTTP {status}{}", redirection(response.headers())))),
         }

@@ -6,7 +6,7 @@ use crate::model::interface::Interface;
 use crate::model::value::Value;
 use crate::protocol::client_codec::{CallTarget, ClientCodec};
 use crate::protocol::xmlrpc::introspection;
-use crate::protocol::xmlrpc::introspection::Described;
+use crate::protocol::xmlrpc::introspection::MethodDescription;
 use crate::service::args::ArgValues;
 
 /// How many methods are described by signature and help. Of further ones, only the names are known.
@@ -47,8 +47,8 @@ pub(super) fn names_only(names: Vec<String>) -> Interface {
     introspection::interface(&undescribed(names))
 }
 
-fn undescribed(names: Vec<String>) -> Vec<Described> {
-    names.into_iter().map(|name| Described { name, signature: None, help: None }).collect()
+fn undescribed(names: Vec<String>) -> Vec<MethodDescription> {
+    names.into_iter().map(|name| MethodDescription { name, signature: None, help: None }).collect()
 }
 
 /// Asks in one request if the server supports that, otherwise for one method after the other. Returns whether the server has
@@ -56,7 +56,7 @@ fn undescribed(names: Vec<String>) -> Vec<Described> {
 async fn describe_chunk(
     client: &DiscoveryClient<'_>,
     codec: &ClientCodec,
-    methods: &mut [Described],
+    methods: &mut [MethodDescription],
 ) -> Result<bool, DiscoveryError> {
     let results = match ask_in_batch(client, codec, methods).await? {
         Some(results) => results,
@@ -75,7 +75,7 @@ async fn describe_chunk(
 async fn ask_in_batch(
     client: &DiscoveryClient<'_>,
     codec: &ClientCodec,
-    methods: &[Described],
+    methods: &[MethodDescription],
 ) -> Result<Option<Vec<Option<Value>>>, DiscoveryError> {
     let targets: Vec<CallTarget<'_>> =
         methods.iter().flat_map(|_| QUESTIONS).map(|method| CallTarget { method, known: None }).collect();
@@ -90,7 +90,7 @@ async fn ask_in_batch(
 async fn ask_one_by_one(
     client: &DiscoveryClient<'_>,
     codec: &ClientCodec,
-    methods: &[Described],
+    methods: &[MethodDescription],
 ) -> Result<Vec<Option<Value>>, DiscoveryError> {
     let mut results = Vec::with_capacity(QUESTIONS.len() * methods.len());
     for (index, method) in methods.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use croupier::Value;
 use croupier::demo::wheel::{Chance, Family, WheelTable};
-use croupier::protocol::xmlrpc::introspection::{Described, interface};
+use croupier::protocol::xmlrpc::introspection::{MethodDescription, interface};
 use croupier::protocol::xmlrpc::signature::signatures;
 use croupier::service::RpcService;
 
@@ -14,7 +14,7 @@ fn our_own_signatures_come_back() {
     for service in [&wheel as &dyn RpcService, &every_type::service()] {
         let own = service.interface();
         let words = |words: Vec<&str>| Value::Array(words.into_iter().map(|word| Value::Text(word.into())).collect());
-        let described = own.methods.iter().map(|method| Described {
+        let described = own.methods.iter().map(|method| MethodDescription {
             name: method.name.clone(),
             signature: Some(Value::Array(signatures(&own, method).into_iter().map(words).collect())),
             help: Some(Value::Text(method.doc.clone())),

@@ -13,8 +13,8 @@ use croupier::protocol::client_codec::{CallTarget, ResponseError};
 use croupier::protocol::soap::client::SoapCodec;
 use croupier::protocol::soap::wsdl::read::{Document, WsdlDescription, imports, read};
 use croupier::protocol::soap::wsdl::write as wsdl;
-use croupier::protocol::soap::wsdl::write::{Form, Style, Versions};
-use croupier::protocol::xmlrpc::signature::line;
+use croupier::protocol::soap::wsdl::write::{Style, Versions, WsdlForm};
+use croupier::protocol::xmlrpc::signature::signature_line;
 use croupier::service::RpcService;
 use croupier::service::args::{Args, KnownParams};
 use croupier::{Fault, Value};
@@ -76,7 +76,7 @@ fn our_own_documents_give_the_shapes_that_they_were_made_of() {
         let shapes = Shapes::of(&service.interface());
         for style in [Style::Document, Style::Rpc] {
             for versions in [Versions::One, Versions::Two, Versions::Both] {
-                let form = Form { style, versions };
+                let form = WsdlForm { style, versions };
                 let text = wsdl::document(&service.interface(), &shapes, "urn:own", "http://localhost/own", form);
                 let discovered = read(&[Document { location: "own.wsdl", text: &text }], None).unwrap();
                 assert_eq!(all_said(&Shapes::of(&discovered.interface), style), all_said(&shapes, style), "{form:?}");
@@ -108,7 +108,12 @@ impl Foreign {
     }
 
     fn lines(&self) -> Vec<String> {
-        self.discovered.interface.methods.iter().map(|method| line(&self.discovered.interface, method)).collect()
+        self.discovered
+            .interface
+            .methods
+            .iter()
+            .map(|method| signature_line(&self.discovered.interface, method))
+            .collect()
     }
 
     fn asked<'a>(&'a self, method: &'a str) -> CallTarget<'a> {
@@ -182,7 +187,7 @@ fn of_many_ports_one_that_speaks_soap_is_taken() {
     let expected = "application/soap+xml; charset=utf-8; action=\"http://example.org/stock/GetItems\"";
     assert_eq!(request.headers()[header::CONTENT_TYPE], expected);
     let fault = read(&[Document { location: "x.wsdl", text }], Some("StockHttpGet")).unwrap_err();
-    assert_eq!(fault.message, "there is no port `StockHttpGet` that speaks SOAP, but `StockSoap12`, `StockSoap`");
+    assert_eq!(fault.message, "there is no SOAP port `StockHttpGet`; there is `StockSoap12`, `StockSoap`");
 }
 
 #[test]
@@ -314,7 +319,7 @@ fn what_is_discovered_can_be_described_and_discovered_again() {
             &foreign.shapes,
             "urn:own",
             "http://localhost/own",
-            Form::default(),
+            WsdlForm::default(),
         );
         let again = Foreign::new(&[&own], None);
         assert_eq!(all_said(&again.shapes, Style::Document), all_said(&foreign.shapes, Style::Document));

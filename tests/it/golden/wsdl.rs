@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::model::shape::Shapes;
 use croupier::protocol::soap::wsdl::write as wsdl;
-use croupier::protocol::soap::wsdl::write::{Form, Style, Versions};
+use croupier::protocol::soap::wsdl::write::{Style, Versions, WsdlForm};
 use croupier::service::RpcService;
 
 use crate::support::every_type;
 
 /// The forms in which a document is asked for, by the end of its file's name.
-const FORMS: [(&str, Form); 4] = [
-    ("", Form { style: Style::Document, versions: Versions::One }),
-    ("-rpc", Form { style: Style::Rpc, versions: Versions::One }),
-    ("-1.2", Form { style: Style::Document, versions: Versions::Two }),
-    ("-both", Form { style: Style::Document, versions: Versions::Both }),
+const FORMS: [(&str, WsdlForm); 4] = [
+    ("", WsdlForm { style: Style::Document, versions: Versions::One }),
+    ("-rpc", WsdlForm { style: Style::Rpc, versions: Versions::One }),
+    ("-1.2", WsdlForm { style: Style::Document, versions: Versions::Two }),
+    ("-both", WsdlForm { style: Style::Document, versions: Versions::Both }),
 ];
 
 fn compare(name: &str, service: &dyn RpcService) {

@@ -11,7 +11,7 @@ use croupier::protocol::jsonrpc::openrpc::read as openrpc;
 use croupier::protocol::soap;
 use croupier::protocol::soap::wsdl::read::{Document, read};
 use croupier::protocol::soap::wsdl::write as wsdl;
-use croupier::protocol::soap::wsdl::write::Form;
+use croupier::protocol::soap::wsdl::write::WsdlForm;
 use croupier::protocol::xmlrpc;
 use croupier::protocol::xmlrpc::introspection;
 use croupier::service::RpcService;
@@ -27,7 +27,7 @@ const METHOD: &str = "spinList";
 static CODECS: LazyLock<Vec<(ClientCodec, Shapes, &'static str, &'static str)>> = LazyLock::new(|| {
     let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
     let own = Shapes::of(&wheel.interface());
-    let text = wsdl::document(&wheel.interface(), &own, "urn:w", "http://localhost/w", Form::default());
+    let text = wsdl::document(&wheel.interface(), &own, "urn:w", "http://localhost/w", WsdlForm::default());
     let discovered = read(&[Document { location: "w.wsdl", text: &text }], None).unwrap();
     let spoken = soap::client::SoapCodec::new(Arc::new(discovered.binding));
     vec![
@@ -84,7 +84,7 @@ fn what_other_servers_say_is_told_by_its_beginning() {
             assert!(matches!(heard(codec, shapes, 200, body), Err(ResponseError::Malformed(_))), "{body}");
             assert!(matches!(heard(codec, shapes, 404, body), Err(ResponseError::Status { .. })), "{body}");
         }
-        let told = heard(codec, shapes, 502, page).unwrap_err().into_fault().message;
+        let told = heard(codec, shapes, 502, page).unwrap_err().to_string();
         assert!(
             told.ends_with("HTTP 502 Bad Gateway: <!DOCTYPE html> <html><body><h1>502 Bad Gateway</h1></body></html>")
         );

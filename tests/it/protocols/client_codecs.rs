@@ -23,7 +23,7 @@ use croupier::protocol::soap;
 use croupier::protocol::soap::server::namespace_of;
 use croupier::protocol::soap::wsdl::read::{Document, WsdlDescription, read};
 use croupier::protocol::soap::wsdl::write as wsdl;
-use croupier::protocol::soap::wsdl::write::{Form, Versions};
+use croupier::protocol::soap::wsdl::write::{Versions, WsdlForm};
 use croupier::protocol::xmlrpc;
 use croupier::service::Context;
 use croupier::service::args::{ArgValues, Args, KnownParams};
@@ -78,7 +78,7 @@ fn spoken(service: usize) -> Vec<Spoken> {
         |param_structure| ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec { param_structure, ..Default::default() });
     let xml = xmlrpc::client::XmlRpcCodec { dialect: dialect(), ..Default::default() };
     let by_wsdl = |name, style, versions| {
-        let WsdlDescription { interface, binding, inferred } = discovered(service, Form { style, versions });
+        let WsdlDescription { interface, binding, inferred } = discovered(service, WsdlForm { style, versions });
         let codec = ClientCodec::Soap(soap::client::SoapCodec::new(Arc::new(binding)));
         let query = if style == wsdl::Style::Rpc { "?style=rpc" } else { "" };
         Spoken { name, codec, shapes: Shapes::of(&interface), query, by_wsdl: true, inferred }
@@ -95,7 +95,7 @@ fn spoken(service: usize) -> Vec<Spoken> {
 }
 
 /// What the WSDL of a service says.
-fn discovered(service: usize, form: Form) -> WsdlDescription {
+fn discovered(service: usize, form: WsdlForm) -> WsdlDescription {
     let it = SERVICES[service]();
     let text = wsdl::document(&it.interface(), &SHAPES[service], &namespace_of(PATH), "http://localhost/test", form);
     read(&[Document { location: "own.wsdl", text: &text }], None).unwrap()

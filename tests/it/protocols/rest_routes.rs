@@ -97,9 +97,9 @@ const WRONG: &str = r#"
     GET /guests?chips=1e3 | 400 chips query | parameter `chips` in the query: `1e3` is not an integer
     GET /guests?chips=1&chips=2 | 400 chips query | the parameter `chips` in the query is given twice
     GET /guests?chip=1 | 400 chip query | there is no parameter `chip`; did you mean `chips`?
-    GET /guests/1?id=2 | 400 id query | the parameter `id` stands in the path already
-    GET /guests/rich?chips=1 | 400 chips query | the parameter `chips` cannot be chosen here
-    PATCH /guests/1 {"id": 1} | 400 id body | the parameter `id` stands in the path already
+    GET /guests/1?id=2 | 400 id query | the parameter `id` is in the path already
+    GET /guests/rich?chips=1 | 400 chips query | the parameter `chips` is set by the route
+    PATCH /guests/1 {"id": 1} | 400 id body | the parameter `id` is in the path already
     PATCH /guests/1 {"names": "B"} | 400 names body | there is no parameter `names`; did you mean `name`?
     PATCH /guests/1 {"chips": "x"} | 400 chips body |
     PATCH /guests/1 {"name": ""} | 400 name body | a name has from 1 to 100 characters
@@ -167,7 +167,7 @@ fn head_options_and_other_verbs_are_answered_as_everywhere() {
         assert!(status == 204 && head.contains(&allowed), "{path}: {head}");
         let (status, head, problem) = ask(&casino, "PROPFIND", &format!("/casino{path}"), "", "");
         assert!(status == 405 && head.contains(&allowed), "{path}: {head}");
-        assert_eq!(problem["detail"], "PROPFIND is not answered here");
+        assert_eq!(problem["detail"], "PROPFIND is not allowed here");
     }
     let (_, got, _) = ask(&casino, "GET", "/casino/guests/1", "", "");
     let (status, head, body) = ask(&casino, "HEAD", "/casino/guests/1/", "", "");
@@ -254,7 +254,7 @@ fn the_document_is_as_it_was() {
     let config = Config::parse("x", include_str!("../../../examples/guests.toml"), &guests::registry()).unwrap();
     let [casino] = config.groups.as_slice() else { panic!("one group") };
     let url = "https://casino.example/casino";
-    let text = format!("{:#}\n", openapi::document(&casino.service.interface(), &casino.protocols.table(), url));
+    let text = format!("{:#}\n", openapi::document(&casino.service.interface(), &casino.protocols.route_table(), url));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/openapi/guests.json");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &text).unwrap();

@@ -64,9 +64,9 @@ fn the_query_says_which_of_the_documents() {
     let both = document("&SOAP=BOTH&Style=RPC");
     assert!(both.contains("<soap12:address") && both.contains("<soap:address") && both.contains("style=\"rpc\""));
     for (query, reason) in [
-        ("&style=encoded", "`style` is `document` or `rpc`, not `encoded`"),
-        ("&soap=2", "`soap` is `1.1`, `1.2` or `both`, not `2`"),
-        ("&soap", "`soap` is `1.1`, `1.2` or `both`, not ``"),
+        ("&style=encoded", "`style` must be `document` or `rpc`, not `encoded`"),
+        ("&soap=2", "`soap` must be `1.1`, `1.2` or `both`, not `2`"),
+        ("&soap", "`soap` must be `1.1`, `1.2` or `both`, not ``"),
         ("&soap=1.1&soap=1.2", "`soap` is there twice"),
     ] {
         let (head, body) = ask(&gateway, "GET", &format!("/small?wsdl{query}"), "");

@@ -9,7 +9,7 @@ use croupier::protocol::jsonrpc::openrpc::write as openrpc;
 use croupier::protocol::set::{ProtocolSet, ServerInfo};
 use croupier::protocol::soap::server::namespace_of;
 use croupier::protocol::soap::wsdl::write as wsdl;
-use croupier::protocol::soap::wsdl::write::{Form, Versions};
+use croupier::protocol::soap::wsdl::write::{Versions, WsdlForm};
 use croupier::service::RpcService;
 use croupier::service::local::Local;
 use croupier::upstream::transport;
@@ -40,7 +40,7 @@ pub(crate) fn description(protocol: Protocol) -> DescriptionSource {
     let service = sound();
     let text = match protocol {
         Protocol::Soap => {
-            let form = Form { style: wsdl::Style::Document, versions: Versions::One };
+            let form = WsdlForm { style: wsdl::Style::Document, versions: Versions::One };
             let shapes = Shapes::of(&service.interface());
             wsdl::document(&service.interface(), &shapes, &namespace_of(PATH), "http://localhost/test", form)
         }

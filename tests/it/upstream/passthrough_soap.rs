@@ -8,7 +8,7 @@ use croupier::protocol::Protocol;
 use croupier::protocol::soap::server::namespace_of;
 use croupier::protocol::soap::wsdl::read as discover;
 use croupier::protocol::soap::wsdl::write as wsdl;
-use croupier::protocol::soap::wsdl::write::{Form, Style, Versions};
+use croupier::protocol::soap::wsdl::write::{Style, Versions, WsdlForm};
 use croupier::service::RpcService;
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
@@ -28,7 +28,7 @@ const V12: &str = "http://www.w3.org/2003/05/soap-envelope";
 /// The server, whose one method is `hello`, as its own description has it.
 async fn remote(server: &ScriptedUpstream, versions: Versions, deny: &str) -> Arc<dyn RpcService> {
     let service = sound();
-    let form = Form { style: Style::Document, versions };
+    let form = WsdlForm { style: Style::Document, versions };
     let shapes = Shapes::of(&service.interface());
     let text = wsdl::document(&service.interface(), &shapes, THEIRS, "http://localhost/upstream", form);
     let address = format!("http://{}/", server.address()).parse().unwrap();

@@ -1,4 +1,4 @@
-//! OpenRPC documents: written from a description, and read into one.
+//! OpenRPC documents: writes them from an interface, and reads them into one.
 
 pub mod read;
 pub mod write;

@@ -1,7 +1,7 @@
-//! From an OpenRPC document, which is the answer to `rpc.discover` or a file, to an interface.
+//! Reads an OpenRPC document, which is the result of `rpc.discover` or a file, into an interface.
 //!
-//! Source: the OpenRPC specification 1.3.2 (spec.open-rpc.org). Its schemas are of JSON Schema's draft 7; an interface has
-//! the draft of 2020-12.
+//! Source: the OpenRPC specification 1.3.2 (spec.open-rpc.org). Its schemas follow draft 7 of JSON Schema; those of
+//! an interface follow draft 2020-12.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -13,35 +13,35 @@ use crate::codec::json::{check, not_well_formed};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method, Param};
 use crate::model::text::abridge;
-use crate::protocol::discovered::{Taken, may_be_called, schema};
+use crate::protocol::discovered::{UniqueNames, is_valid_method_name, schema};
 
-/// How many references may follow each other before there is a parameter or a result.
+/// The largest number of references in a chain that leads to a parameter or a result.
 const HOPS: usize = 8;
-/// How many values all schemas may have together, once those that are referred to are put beside each other.
+/// The largest number of JSON values in all converted schemas together.
 const VALUES: usize = 500_000;
 
-/// What a document says.
+/// The content of an OpenRPC document.
 #[derive(Debug, Clone)]
 pub struct OpenRpcDescription {
-    /// What may be called.
+    /// The methods that can be called.
     pub interface: Interface,
-    /// The methods that take their parameters by name only.
+    /// The methods that accept their arguments by name only.
     pub by_name: BTreeSet<String>,
 }
 
-/// Reads a document's text.
+/// Reads the text of a document.
 ///
 /// # Errors
-/// As for [`document`], and `NotWellFormed` and `Limit` as for any JSON text.
+/// The errors of [`document`]; `NotWellFormed` if the text is not JSON; `Limit` if it is too large or nested too deep.
 pub fn read(text: &[u8]) -> Result<OpenRpcDescription, Fault> {
     let checked = check(text, Limits { elements: VALUES, depth: 100 })?;
     document(&serde_json::from_str(checked.text()).map_err(not_well_formed)?)
 }
 
-/// Reads a document, which nests no deeper than serde_json reads.
+/// Reads a document. Its depth must be bounded, as that of a text that `serde_json` has read is.
 ///
 /// # Errors
-/// `Structure`, saying where, for what is no OpenRPC; `Limit` where references make too much of it.
+/// `Structure`, with the place, if it is not an OpenRPC document; `Limit` if its schemas become too large with their references.
 ///
 /// ```
 /// use croupier::protocol::jsonrpc::openrpc::read::document;
@@ -55,14 +55,14 @@ pub fn read(text: &[u8]) -> Result<OpenRpcDescription, Fault> {
 /// ```
 pub fn document(document: &Json) -> Result<OpenRpcDescription, Fault> {
     if !document.get("openrpc").is_some_and(Json::is_string) {
-        return Err(wrong("", "it has no `openrpc` with its version"));
+        return Err(wrong("", "it has no member `openrpc` with a version"));
     }
     let methods = document.get("methods").and_then(Json::as_array);
-    let methods = methods.ok_or_else(|| wrong("", "it has no list `methods`"))?;
+    let methods = methods.ok_or_else(|| wrong("", "it has no array `methods`"))?;
     let mut reader = Reader {
         document,
         defs: Map::new(),
-        taken: Taken::default(),
+        taken: UniqueNames::default(),
         names: HashMap::new(),
         waiting: VecDeque::new(),
         left: VALUES,
@@ -75,7 +75,7 @@ pub fn document(document: &Json) -> Result<OpenRpcDescription, Fault> {
         if name.is_empty() {
             return Err(wrong(&place, "it has no `name`"));
         }
-        if !may_be_called(&name) || name.starts_with("rpc.") || !seen.insert(name.clone()) {
+        if !is_valid_method_name(&name) || name.starts_with("rpc.") || !seen.insert(name.clone()) {
             continue;
         }
         if method.get("paramStructure").is_some_and(|how| how == "by-name") {
@@ -104,8 +104,8 @@ fn text(of: &Json, name: &str) -> String {
     of.get(name).and_then(Json::as_str).unwrap_or_default().to_owned()
 }
 
-/// What is said of something: the longer of two texts that say it.
-fn said(of: &Json) -> String {
+/// The documentation of an object: its description, or else its summary.
+fn doc_of(of: &Json) -> String {
     let [summary, description] = ["summary", "description"].map(|name| text(of, name));
     if description.is_empty() { summary } else { description }
 }
@@ -113,25 +113,25 @@ fn said(of: &Json) -> String {
 struct Reader<'d> {
     document: &'d Json,
     defs: Map<String, Json>,
-    taken: Taken,
-    /// The names of the definitions, by what refers to them.
+    taken: UniqueNames,
+    /// The names of the definitions, by the references to them.
     names: HashMap<String, String>,
-    /// Those whose turn is still to come, so that schemas refer to each other without recursion here.
+    /// The definitions that are not converted yet. The queue replaces recursion, so that schemas can refer to each other.
     waiting: VecDeque<(String, &'d Json)>,
-    /// How many more values there may be.
+    /// The number of values that may still be converted.
     left: usize,
 }
 
 impl<'d> Reader<'d> {
-    /// What this is, or what it refers to.
+    /// Follows the references of an object to their end.
     fn follow(&self, it: &'d Json, place: &str) -> Result<&'d Json, Fault> {
         let mut it = it;
         for _ in 0..HOPS {
             let Some(target) = it.get("$ref").and_then(Json::as_str) else { return Ok(it) };
             let found = self.pointed(target);
-            it = found.ok_or_else(|| wrong(place, &format!("there is no `{}` in it", abridge(target))))?;
+            it = found.ok_or_else(|| wrong(place, &format!("the reference `{}` leads nowhere", abridge(target))))?;
         }
-        Err(wrong(place, "references refer to nothing but references"))
+        Err(wrong(place, "there are too many references in a chain"))
     }
 
     fn pointed(&self, target: &str) -> Option<&'d Json> {
@@ -142,7 +142,7 @@ impl<'d> Reader<'d> {
     fn method(&mut self, method: &'d Json, name: String, place: &str) -> Result<Method, Fault> {
         let params = match method.get("params") {
             None => &[],
-            Some(params) => params.as_array().ok_or_else(|| wrong(place, "its `params` are no list"))?.as_slice(),
+            Some(params) => params.as_array().ok_or_else(|| wrong(place, "its `params` are not an array"))?.as_slice(),
         };
         let mut read = Vec::with_capacity(params.len());
         let mut seen = BTreeSet::new();
@@ -150,7 +150,7 @@ impl<'d> Reader<'d> {
             let place = format!("{place}.params[{at}]");
             let param = self.param(self.follow(param, &place)?, &place)?;
             if !seen.insert(param.name.clone()) {
-                return Err(wrong(&place, &format!("there is another parameter `{}`", abridge(&param.name))));
+                return Err(wrong(&place, &format!("there are two parameters `{}`", abridge(&param.name))));
             }
             read.push(param);
         }
@@ -161,10 +161,10 @@ impl<'d> Reader<'d> {
                 result.get("schema").map_or(Ok(Json::Bool(true)), |schema| self.schema(schema))?
             }
         };
-        Ok(Method { name, doc: said(method), params: read, result: schema(result), safe: false })
+        Ok(Method { name, doc: doc_of(method), params: read, result: schema(result), safe: false })
     }
 
-    /// A content descriptor.
+    /// Reads a content descriptor.
     fn param(&mut self, param: &'d Json, place: &str) -> Result<Param, Fault> {
         let name = text(param, "name");
         if name.is_empty() {
@@ -172,10 +172,10 @@ impl<'d> Reader<'d> {
         }
         let own = param.get("schema").map_or(Ok(Json::Bool(true)), |schema| self.schema(schema))?;
         let required = param.get("required") == Some(&Json::Bool(true));
-        Ok(Param { name, doc: said(param), schema: schema(own), required })
+        Ok(Param { name, doc: doc_of(param), schema: schema(own), required })
     }
 
-    /// Converts all definitions that are referred to.
+    /// Converts all definitions that have references to them.
     fn finish(&mut self) -> Result<(), Fault> {
         while let Some((name, schema)) = self.waiting.pop_front() {
             let converted = self.schema(schema)?;
@@ -184,8 +184,8 @@ impl<'d> Reader<'d> {
         Ok(())
     }
 
-    /// The same schema in the draft of 2020-12, with its references to definitions of its own. How deep it nests has been
-    /// bounded when its text was read.
+    /// The same schema in draft 2020-12, with references to the definitions of the interface. Reading the text has bounded its
+    /// depth.
     fn schema(&mut self, schema: &'d Json) -> Result<Json, Fault> {
         self.left = self.left.checked_sub(1).ok_or_else(|| {
             Fault::new(Kind::Limit, format!("the schemas of the OpenRPC document have more than {VALUES} values"))
@@ -221,7 +221,7 @@ impl<'d> Reader<'d> {
                     | "propertyNames",
                     inner,
                 ) => self.schema(inner)?,
-                // Those that are used are among the definitions.
+                // Definitions are converted when a reference to them is found.
                 ("definitions" | "$defs", _) => continue,
                 (_, data) => data.clone(),
             };
@@ -231,7 +231,7 @@ impl<'d> Reader<'d> {
         Ok(Json::Object(beside_references(converted)))
     }
 
-    /// A reference to the definition of what is referred to; `None` where that is not in the document.
+    /// The reference to the definition of a target; `None` if the target is not in the document.
     fn definition(&mut self, target: &str) -> Option<String> {
         if let Some(name) = self.names.get(target) {
             return Some(refer(name));
@@ -239,7 +239,7 @@ impl<'d> Reader<'d> {
         let schema = self.pointed(target)?;
         let last = target.rsplit('/').next().unwrap_or_default();
         let plain = percent_decode_str(last).decode_utf8_lossy().replace("~1", "/").replace("~0", "~");
-        let name = self.taken.free(&plain, |name| self.defs.contains_key(name));
+        let name = self.taken.unique(&plain, |name| self.defs.contains_key(name));
         self.defs.insert(name.clone(), Json::Bool(true));
         self.names.insert(target.to_owned(), name.clone());
         self.waiting.push_back((name.clone(), schema));
@@ -251,7 +251,7 @@ fn refer(name: &str) -> String {
     format!("#/$defs/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// In draft 7 a list of `items` is what `prefixItems` are now, and `additionalItems` are the `items` behind them.
+/// Replaces an array of `items` by `prefixItems`, and `additionalItems` by `items`, as draft 2020-12 names them.
 fn tuples(members: &mut Map<String, Json>) {
     let rest = members.shift_remove("additionalItems");
     if members.get("items").is_some_and(Json::is_array)
@@ -262,7 +262,8 @@ fn tuples(members: &mut Map<String, Json>) {
     }
 }
 
-/// In draft 7 nothing counts beside a reference, which is therefore the only one of `allOf` where there is more to say.
+/// Puts a reference that is alone in `allOf` directly into the schema. Draft 7 ignores keywords next to a reference, so
+/// documents use `allOf` for it; draft 2020-12 does not ignore them.
 fn beside_references(mut members: Map<String, Json>) -> Map<String, Json> {
     let only = members.get("allOf").and_then(Json::as_array).and_then(|all| match all.as_slice() {
         [Json::Object(only)] if only.len() == 1 => only.get("$ref").cloned(),
@@ -324,7 +325,7 @@ mod tests {
         let folder = json!({
             "properties": {
                 "in": { "type": "array", "items": { "$ref": "#/components/schemas/Folder~1%20a" } },
-                "x": { "$ref": "http://elsewhere/" },
+                "x": { "$ref": "http://other.example/" },
             },
             "default": { "$ref": "#/no" },
         });
@@ -345,9 +346,12 @@ mod tests {
     #[test]
     fn errors_say_where() {
         for (methods, message) in [
-            (json!({}), "the OpenRPC document: it has no list `methods`"),
+            (json!({}), "the OpenRPC document: it has no array `methods`"),
             (json!([{}]), "the OpenRPC document, `methods[0]`: it has no `name`"),
-            (json!([{ "name": "m", "params": 1 }]), "the OpenRPC document, `methods[0]`: its `params` are no list"),
+            (
+                json!([{ "name": "m", "params": 1 }]),
+                "the OpenRPC document, `methods[0]`: its `params` are not an array",
+            ),
             (
                 json!([{ "name": "m", "params": [{ "name": "a" }, {}] }]),
                 "the OpenRPC document, `methods[0].params[1]`: it has no `name`",
@@ -362,14 +366,14 @@ mod tests {
             ),
             (
                 json!([{ "name": "m", "result": { "$ref": "#/methods/0/result" } }]),
-                "the OpenRPC document, `methods[0].result`: references refer to nothing but references",
+                "the OpenRPC document, `methods[0].result`: there are too many references in a chain",
             ),
         ] {
             assert_eq!(of(methods, json!({})).unwrap_err().message, message);
         }
         assert_eq!(
             document(&json!([])).unwrap_err().message,
-            "the OpenRPC document: it has no `openrpc` with its version"
+            "the OpenRPC document: it has no member `openrpc` with a version"
         );
         assert!(read(b"{").is_err() && read(b"<html>").is_err());
     }

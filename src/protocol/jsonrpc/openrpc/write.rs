@@ -1,4 +1,4 @@
-//! The OpenRPC document: what an interface offers, for clients that speak JSON-RPC.
+//! Writes an interface as an OpenRPC document, for clients of JSON-RPC.
 //!
 //! Source: the OpenRPC specification 1.3.2 (spec.open-rpc.org).
 
@@ -11,20 +11,19 @@ use serde_json::{Map, Value, json};
 use crate::model::fault::Kind;
 use crate::model::interface::{Interface, Method, Param};
 
-/// The version of OpenRPC that the document is in.
+/// The version of OpenRPC.
 const VERSION: &str = "1.3.2";
 
-/// What may go wrong with any call, beside what a service says in its own words; the last only where there are
-/// parameters.
+/// The errors that any call can return. The last applies only to methods with parameters.
 const ERRORS: [(Kind, &str); 5] = [
     (Kind::Internal, "The server failed; its log says why."),
-    (Kind::Late, "There is no answer within the time that a call may take."),
+    (Kind::Late, "The call took too long."),
     (Kind::Busy, "Too many calls are running."),
-    (Kind::Service(None), "The service refused or failed; where it says so, with a code of its own."),
-    (Kind::BadParams, "The parameters are not those that the method takes."),
+    (Kind::Service(None), "The service refused or failed; it may use a code of its own."),
+    (Kind::BadParams, "The arguments do not match the parameters of the method."),
 ];
 
-/// The OpenRPC document of an interface that is reached at `url`.
+/// The OpenRPC document of an interface. `url` is the address of the group.
 pub fn document(interface: &Interface, url: &str) -> Value {
     let mut info = json!({ "title": interface.title, "version": env!("CARGO_PKG_VERSION") });
     describe(&mut info, &interface.doc);
@@ -41,7 +40,7 @@ pub fn document(interface: &Interface, url: &str) -> Value {
 
 fn method(method: &Method) -> Value {
     let (required, optional): (Vec<_>, Vec<_>) = method.params.iter().partition(|param| param.required);
-    // Required parameters must come first. Where they do not, calls by position would not find them in that order.
+    // OpenRPC lists required parameters first. If the method has another order, calls by position are not possible.
     let in_order = method.params.iter().is_sorted_by_key(|param| !param.required);
     let mut it = json!({ "name": method.name });
     describe(&mut it, &method.doc);
@@ -54,7 +53,7 @@ fn method(method: &Method) -> Value {
     it
 }
 
-/// A content descriptor.
+/// Writes a content descriptor.
 fn param(param: &Param) -> Value {
     let mut it = json!({ "name": param.name });
     describe(&mut it, &param.doc);
@@ -79,7 +78,7 @@ fn set(it: &mut Value, name: &str, value: impl Into<Value>) {
     }
 }
 
-/// The same schema in draft 7, which is OpenRPC's, with its references into this document.
+/// The same schema in draft 7, which OpenRPC uses, with references into this document.
 fn draft_7(schema: &Value) -> Value {
     let Ok(mut schema) = Schema::try_from(schema.clone()) else { return Value::Bool(true) };
     ReplaceUnevaluatedProperties::default().transform(&mut schema);

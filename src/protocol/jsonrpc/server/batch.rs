@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::begin;
 use super::request;
-use super::response::Frame;
+use super::response::ResponseFrame;
+use super::start_call;
 use crate::codec::json::JsonDialect;
 use crate::model::fault::Fault;
 use crate::protocol::batch;
@@ -15,7 +15,7 @@ use crate::service::batch::Batch;
 use crate::service::future::MaybeReady;
 use crate::service::{Call, CallForm, CallFuture, Context, Format, RpcService};
 
-/// Where the calls of a batch go.
+/// The service that the calls of a batch address, and their context.
 pub(super) struct Callee {
     pub(super) service: Arc<dyn RpcService>,
     pub(super) context: Context,
@@ -23,8 +23,8 @@ pub(super) struct Callee {
     pub(super) url: String,
 }
 
-/// The requests of a batch that have not begun.
-pub(super) struct Requests {
+/// The requests of a batch whose calls have not started.
+pub(super) struct BatchEntries {
     next: std::vec::IntoIter<Box<RawValue>>,
     callee: Callee,
     /// Whether requests of JSON-RPC 1.0 are accepted.
@@ -32,40 +32,40 @@ pub(super) struct Requests {
     dialect: JsonDialect,
 }
 
-impl Requests {
-    /// Copies the requests, of which none is read yet.
+impl BatchEntries {
+    /// Copies the texts of the requests. Each is read when its call starts.
     ///
     /// # Errors
-    /// `Limit` where there are more than `limit`.
+    /// `Limit` if there are more than `limit` requests.
     pub(super) fn new(
         requests: &[&RawValue],
         limit: usize,
         callee: Callee,
         version_1: bool,
         dialect: JsonDialect,
-    ) -> Result<Requests, Fault> {
+    ) -> Result<BatchEntries, Fault> {
         batch::check_count(requests.len(), limit)?;
         let owned: Vec<_> = requests.iter().map(|raw| (*raw).to_owned()).collect();
-        Ok(Requests { next: owned.into_iter(), callee, version_1, dialect })
+        Ok(BatchEntries { next: owned.into_iter(), callee, version_1, dialect })
     }
 }
 
-impl Entries for Requests {
-    type Frame = Frame;
+impl Entries for BatchEntries {
+    type Frame = ResponseFrame;
 
     const CONCURRENT: usize = 16;
 
-    fn begin_next(&mut self, batch: &Batch) -> Option<(Frame, CallFuture)> {
+    fn begin_next(&mut self, batch: &Batch) -> Option<(ResponseFrame, CallFuture)> {
         let raw = self.next.next()?;
         let (frame, request) = match request::members(&raw) {
             Ok(members) => members.read(self.version_1),
-            Err(fault) => (Frame::unknown(), Err(fault)),
+            Err(fault) => (ResponseFrame::unknown(), Err(fault)),
         };
         let call = match request {
             Ok(request) => {
                 let Callee { service, context, url } = &self.callee;
                 let call = Call { form: CallForm::Batch(batch), ..request.call(context) };
-                begin(service.as_ref(), call, || url.clone())
+                start_call(service.as_ref(), call, || url.clone())
             }
             Err(fault) => MaybeReady::now(Err(fault)),
         };
@@ -76,7 +76,7 @@ impl Entries for Requests {
         Format::Json(self.dialect)
     }
 
-    fn is_silent(&self, frame: &Frame) -> bool {
+    fn is_silent(&self, frame: &ResponseFrame) -> bool {
         frame.is_silent()
     }
 
@@ -87,20 +87,20 @@ impl Entries for Requests {
         to.push(if first { b'[' } else { b',' });
     }
 
-    fn write_result_head(&self, frame: &Frame, to: &mut Vec<u8>) {
-        frame.head(to);
+    fn write_result_head(&self, frame: &ResponseFrame, to: &mut Vec<u8>) {
+        frame.write_head(to);
     }
 
-    fn write_result_tail(&self, frame: &Frame, to: &mut Vec<u8>) {
-        frame.tail(to);
+    fn write_result_tail(&self, frame: &ResponseFrame, to: &mut Vec<u8>) {
+        frame.write_tail(to);
     }
 
     fn array(&self) -> (&'static [u8], &'static [u8]) {
         (b"[", b"]")
     }
 
-    fn write_fault(&self, frame: &Frame, fault: &Fault, to: &mut Vec<u8>) {
-        frame.error(fault, to);
+    fn write_fault(&self, frame: &ResponseFrame, fault: &Fault, to: &mut Vec<u8>) {
+        frame.write_error(fault, to);
     }
 
     fn write_tail(&self, empty: bool, to: &mut Vec<u8>) {

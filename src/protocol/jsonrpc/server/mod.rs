@@ -1,5 +1,5 @@
-//! JSON-RPC 2.0 seen from the client: one POST to the group's own path, answered with status 200 whatever comes of it,
-//! or with 204 where there is nothing to say.
+//! The JSON-RPC frontend: it serves POST at the path of the group and responds with status 200, also for errors. It
+//! responds with 204 if all requests are notifications.
 
 mod batch;
 mod openrpc;
@@ -20,30 +20,31 @@ use crate::http::public_url::PublicUrl;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
+use crate::protocol::Protocol;
 use crate::protocol::batch::BatchResponse;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat};
 use crate::service::{Call, CallForm, CallFuture, Encode, Format, Output, Rows, RpcService};
-use batch::{Callee, Requests};
+use batch::{BatchEntries, Callee};
 pub use openrpc::OpenRpc;
-use request::{CallTarget, Members};
-use response::Frame;
+use request::{RequestBody, RequestMembers};
+use response::ResponseFrame;
 
 /// The JSON-RPC frontend of a group.
 #[derive(Debug, Clone)]
 pub struct JsonRpc {
-    /// How what JSON cannot carry is written.
+    /// The dialect: how values that JSON cannot express are written.
     pub dialect: JsonDialect,
-    /// How large a request's text may be.
+    /// The limits on the text of a request.
     pub limits: Limits,
-    /// How many calls one batch may hold (1,000 by default).
+    /// The largest number of calls in one batch (1,000 by default).
     pub batch: usize,
-    /// Whether requests of JSON-RPC 1.0, which have no member `jsonrpc`, are accepted and answered in kind (`false` by
-    /// default).
+    /// Whether requests of JSON-RPC 1.0, which have no member `jsonrpc`, are accepted (`false` by default). Their responses
+    /// have the form of JSON-RPC 1.0.
     pub version_1: bool,
-    /// Under which address the server is known, for the description that `rpc.discover` answers.
+    /// The public address of the server, for the document that `rpc.discover` returns.
     pub public_url: Arc<PublicUrl>,
 }
 
@@ -60,16 +61,16 @@ impl Default for JsonRpc {
 }
 
 impl Frontend for JsonRpc {
-    fn protocol(&self) -> &'static str {
-        "json-rpc"
+    fn protocol(&self) -> Protocol {
+        Protocol::JsonRpc
     }
 
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
     }
 
-    /// JSON by its media type. Never `text/plain` or a form, or no type at all: those a browser sends to any site
-    /// without asking.
+    /// Claims JSON media types. It never claims `text/plain`, a form, or a request without a media type: browsers send
+    /// those to any site without a preflight request (CORS).
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
         let claimed = head.tail.is_empty() && head.parts.method == Method::POST && is_json(head.media);
         if claimed { Claim::Yes } else { Claim::No }
@@ -77,10 +78,10 @@ impl Frontend for JsonRpc {
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let checked = check(request.body, self.limits);
-        match checked.and_then(|checked| CallTarget::read(checked.text())) {
-            Ok(CallTarget::One(members)) => self.one(service, request, members),
-            Ok(CallTarget::Batch(raw)) => self.batch(&raw, service.clone(), request),
-            Err(fault) => refused(&fault),
+        match checked.and_then(|checked| RequestBody::read(checked.text())) {
+            Ok(RequestBody::One(members)) => self.serve_one(service, request, members),
+            Ok(RequestBody::Batch(raw)) => self.serve_batch(&raw, service.clone(), request),
+            Err(fault) => refuse(&fault),
         }
     }
 }
@@ -96,11 +97,16 @@ fn is_json(media: &str) -> bool {
 }
 
 impl JsonRpc {
-    /// Answers a request that stands by itself.
-    fn one(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>, members: Members<'_>) -> FrontendFuture {
-        let (frame, asking) = members.read(self.version_1);
-        let (method, pending) = match asking {
-            Ok(asking) => {
+    /// Serves a single request.
+    fn serve_one(
+        &self,
+        service: &Arc<dyn RpcService>,
+        request: GroupRequest<'_>,
+        members: RequestMembers<'_>,
+    ) -> FrontendFuture {
+        let (frame, call) = members.read(self.version_1);
+        let (method, pending) = match call {
+            Ok(request_call) => {
                 let is_unambiguous = || is_unambiguous(request);
                 let raw = RawCall {
                     wire: RawFormat::JsonRpc,
@@ -108,125 +114,135 @@ impl JsonRpc {
                     content_type: request.head.headers.get(header::CONTENT_TYPE),
                     is_unambiguous: &is_unambiguous,
                 };
-                // A notification has no response that could be passed back.
+                // A notification has no response that could be passed through.
                 let form = if frame.is_silent() { CallForm::Plain } else { CallForm::Raw(&raw) };
-                let call = Call { form, ..asking.call(request.context) };
-                let pending = begin(service.as_ref(), call, || address(&self.public_url, &request));
-                (Box::from(abridge(&asking.method)), pending)
+                let call = Call { form, ..request_call.call(request.context) };
+                let pending = start_call(service.as_ref(), call, || address(&self.public_url, &request));
+                (Box::from(abridge(&request_call.method)), pending)
             }
             Err(fault) => (Box::from(""), MaybeReady::now(Err(fault))),
         };
         let dialect = self.dialect;
-        pending.and_then(move |answer| reply(answer, frame, method, dialect))
+        pending.and_then(move |result| reply(result, frame, method, dialect))
     }
 
     /// Runs several requests; the response has no content if all of them are notifications.
-    fn batch(&self, raw: &[&RawValue], service: Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
+    fn serve_batch(
+        &self,
+        raw: &[&RawValue],
+        service: Arc<dyn RpcService>,
+        request: GroupRequest<'_>,
+    ) -> FrontendFuture {
         let url = address(&self.public_url, &request);
         let callee = Callee { service, context: request.context.clone(), url };
-        let answers = match Requests::new(raw, self.batch, callee, self.version_1, self.dialect) {
+        let body = match BatchEntries::new(raw, self.batch, callee, self.version_1, self.dialect) {
             Ok(requests) => BatchResponse::new(requests),
-            Err(fault) => return refused(&fault),
+            Err(fault) => return refuse(&fault),
         };
         MaybeReady::later(async move {
-            let (response, fault) = match Body::gather(answers).await {
-                Ok(body) if body.as_whole().is_some_and(|bytes| bytes.is_empty()) => (silence(), None),
+            let (response, fault) = match Body::gather(body).await {
+                Ok(body) if body.as_whole().is_some_and(|bytes| bytes.is_empty()) => (no_content(), None),
                 Ok(body) => (json(body), None),
-                Err(error) => error_response(&Frame::unknown(), &frontend::unsent(error)),
+                Err(error) => error_response(&ResponseFrame::unknown(), &frontend::encode_fault(error)),
             };
             FrontendResponse { response, method: Box::from(""), fault }
         })
     }
 }
 
-/// The address of the group that was asked.
+/// The public address of the group.
 fn address(public_url: &PublicUrl, request: &GroupRequest<'_>) -> String {
     public_url.base(request.head, request.context.peer) + request.path()
 }
 
-/// Begins a call of the service, or of the one method that belongs to the protocol.
-fn begin(service: &dyn RpcService, call: Call<'_>, url: impl FnOnce() -> String) -> CallFuture {
-    if openrpc::is_own(call.method)
+/// Starts a call of the service, or of `rpc.discover`, which belongs to the protocol itself.
+fn start_call(service: &dyn RpcService, call: Call<'_>, url: impl FnOnce() -> String) -> CallFuture {
+    if openrpc::is_builtin(call.method)
         && let Some(result) = openrpc::call(&service.interface(), call.method, call.args, url)
     {
         return MaybeReady::now(result);
     }
-    frontend::begin(service, call)
+    frontend::start_call(service, call)
 }
 
-/// Whether every JSON reader finds the same request in the bytes.
+/// Whether every JSON reader reads the same request from the bytes.
 fn is_unambiguous(request: GroupRequest<'_>) -> bool {
-    // JSON is in UTF-8 (RFC 8259, section 8.1), but a reader that believes another header would read another text.
-    let named = media_type::parameter(&request.head.headers, "charset").unwrap_or("utf-8");
-    let in_utf8 = named.eq_ignore_ascii_case("utf-8") || named.eq_ignore_ascii_case("utf8");
-    in_utf8 && request::has_own_members(request.body)
+    // JSON is in UTF-8 (RFC 8259, section 8.1), but a reader that obeys another `charset` would read another text.
+    let charset = media_type::parameter(&request.head.headers, "charset").unwrap_or("utf-8");
+    let in_utf8 = charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8");
+    in_utf8 && request::has_only_request_members(request.body)
 }
 
-/// The reply to a request that stands by itself.
-fn reply(answer: Result<Output, Fault>, frame: Frame, method: Box<str>, dialect: JsonDialect) -> FrontendFuture {
+/// The response to a single request.
+fn reply(
+    result: Result<Output, Fault>,
+    frame: ResponseFrame,
+    method: Box<str>,
+    dialect: JsonDialect,
+) -> FrontendFuture {
     let replied = |(response, fault)| FrontendResponse { response, method, fault };
     if frame.is_silent() {
-        let fault = answer.err().map(|fault| fault.kind);
-        return MaybeReady::now(replied((silence(), fault)));
+        let fault = result.err().map(|fault| fault.kind);
+        return MaybeReady::now(replied((no_content(), fault)));
     }
-    match answer {
-        Ok(Output::One(value)) => MaybeReady::now(replied(match whole(value.as_ref(), &frame, dialect) {
+    match result {
+        Ok(Output::One(value)) => MaybeReady::now(replied(match encode_result(value.as_ref(), &frame, dialect) {
             Ok(body) => (json(body), None),
             Err(fault) => error_response(&frame, &fault),
         })),
-        Ok(Output::Raw(raw)) => MaybeReady::now(replied((frontend::passed(raw), None))),
+        Ok(Output::Raw(raw)) => MaybeReady::now(replied((frontend::passthrough_response(raw), None))),
         Ok(Output::Many(rows)) => MaybeReady::later(async move {
-            let array = Array { rows, frame: frame.clone(), dialect, begun: false };
+            let array = JsonRpcArray { rows, frame: frame.clone(), dialect, begun: false };
             replied(match Body::gather(array).await {
                 Ok(body) => (json(body), None),
-                Err(error) => error_response(&frame, &frontend::unsent(error)),
+                Err(error) => error_response(&frame, &frontend::encode_fault(error)),
             })
         }),
         Err(fault) => MaybeReady::now(replied(error_response(&frame, &fault))),
     }
 }
 
-fn whole(value: &dyn Encode, frame: &Frame, dialect: JsonDialect) -> Result<Body, Fault> {
+fn encode_result(value: &dyn Encode, frame: &ResponseFrame, dialect: JsonDialect) -> Result<Body, Fault> {
     let mut bytes = Vec::with_capacity(256);
-    frame.head(&mut bytes);
+    frame.write_head(&mut bytes);
     frontend::encode(value, Format::Json(dialect), &mut bytes)?;
-    frame.tail(&mut bytes);
+    frame.write_tail(&mut bytes);
     Ok(Body::whole(bytes))
 }
 
-/// An answer that is one array, made item by item.
-struct Array {
+/// A response whose result is one array, made item by item.
+struct JsonRpcArray {
     rows: Rows,
-    frame: Frame,
+    frame: ResponseFrame,
     dialect: JsonDialect,
     begun: bool,
 }
 
-impl Source for Array {
+impl Source for JsonRpcArray {
     fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
         if !self.begun {
-            self.frame.head(to);
+            self.frame.write_head(to);
             to.push(b'[');
             self.begun = true;
         }
         let more = self.rows.fill(Format::Json(self.dialect), to, until)?;
         if !more {
             to.push(b']');
-            self.frame.tail(to);
+            self.frame.write_tail(to);
         }
         Poll::Ready(Ok(more))
     }
 }
 
-/// The reply to what is no request, or too many of them.
-fn refused(fault: &Fault) -> FrontendFuture {
-    let (response, fault) = error_response(&Frame::unknown(), fault);
+/// The response to a text that is not a request, or to a batch that is too large.
+fn refuse(fault: &Fault) -> FrontendFuture {
+    let (response, fault) = error_response(&ResponseFrame::unknown(), fault);
     MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault })
 }
 
-fn error_response(frame: &Frame, fault: &Fault) -> (Response<Body>, Option<Kind>) {
+fn error_response(frame: &ResponseFrame, fault: &Fault) -> (Response<Body>, Option<Kind>) {
     let mut bytes = Vec::with_capacity(256);
-    frame.error(fault, &mut bytes);
+    frame.write_error(fault, &mut bytes);
     (json(Body::whole(bytes)), Some(fault.kind))
 }
 
@@ -234,8 +250,8 @@ fn json(body: Body) -> Response<Body> {
     frontend::ok(const { HeaderValue::from_static("application/json") }, body)
 }
 
-/// The response where there is nothing to say.
-fn silence() -> Response<Body> {
+/// The response if all requests are notifications.
+fn no_content() -> Response<Body> {
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response

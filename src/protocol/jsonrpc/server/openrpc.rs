@@ -1,4 +1,4 @@
-//! How a group describes itself: the method `rpc.discover`, and the same document at `openrpc.json` below its path.
+//! The OpenRPC document of a group: the method `rpc.discover`, and the same document at `openrpc.json` below its path.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use crate::http::body::Body;
 use crate::http::public_url::PublicUrl;
 use crate::model::fault::Fault;
 use crate::model::interface::Interface;
+use crate::protocol::Protocol;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::protocol::jsonrpc::openrpc::write as openrpc;
 use crate::service::args::Args;
@@ -17,10 +18,10 @@ use crate::service::{Output, RpcService};
 
 /// The name of the method (OpenRPC 1.3, section "Service Discovery Method").
 const DISCOVER: &str = "rpc.discover";
-/// Where the document is, below a group's path.
+/// The path of the document below that of the group.
 const TAIL: &str = "openrpc.json";
 
-/// Answers a call of `rpc.discover`; `None` where the name is another.
+/// The result of a call of `rpc.discover`; `None` for all other methods.
 pub(super) fn call(
     interface: &Interface,
     method: &str,
@@ -28,22 +29,26 @@ pub(super) fn call(
     url: impl FnOnce() -> String,
 ) -> Option<Result<Output, Fault>> {
     let document = |()| Output::One(Box::new(openrpc::document(interface, &url())));
-    is_own(method).then(|| args.take::<()>().map(document))
+    is_builtin(method).then(|| args.take::<()>().map(document))
 }
 
-/// Whether a method is the protocol's own.
-pub(super) fn is_own(method: &str) -> bool {
+/// Whether a method belongs to the protocol itself.
+pub(super) fn is_builtin(method: &str) -> bool {
     method == DISCOVER
 }
 
 /// The frontend for the OpenRPC document of a group, by GET.
 #[derive(Debug, Clone, Default)]
 pub struct OpenRpc {
-    /// Under which address the server is known.
+    /// The public address of the server.
     pub public_url: Arc<PublicUrl>,
 }
 
 impl Frontend for OpenRpc {
+    fn protocol(&self) -> Protocol {
+        Protocol::JsonRpc
+    }
+
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         methods(tail)
     }

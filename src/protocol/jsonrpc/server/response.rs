@@ -1,72 +1,76 @@
-//! How an answer is framed: what stands before and after a result, and the error in its place.
+//! The frame of a response: what precedes and follows a result, and the error in place of a result.
 
 use serde::Serialize;
 
-use crate::model::fault::{Fault, Kind};
+use crate::model::fault::Fault;
 
-/// The version of JSON-RPC that a request speaks, and in which it is answered.
+/// The version of JSON-RPC of a request and of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Version {
+pub(super) enum JsonRpcVersion {
     /// 2.0, of 2013.
     Two,
-    /// 1.0, of 2005, whose answers have both a `result` and an `error`.
+    /// 1.0, of 2005. Its responses have both a `result` and an `error`.
     One,
 }
 
-/// What an answer needs to know of its request.
+/// What a response needs of its request.
 #[derive(Debug, Clone)]
-pub(super) struct Frame {
-    version: Version,
-    /// The request's `id`, as it was written; `None` for a notification, to which nothing is answered.
+pub(super) struct ResponseFrame {
+    version: JsonRpcVersion,
+    /// The `id` of the request, as text; `None` for a notification, which has no response.
     id: Option<Box<str>>,
 }
 
-impl Frame {
-    pub(super) fn new(version: Version, id: Option<&str>) -> Frame {
-        Frame { version, id: id.map(Box::from) }
+impl ResponseFrame {
+    pub(super) fn new(version: JsonRpcVersion, id: Option<&str>) -> ResponseFrame {
+        ResponseFrame { version, id: id.map(Box::from) }
     }
 
-    /// The frame of an answer to what could not be read.
-    pub(super) fn unknown() -> Frame {
-        Frame::new(Version::Two, Some("null"))
+    /// The frame of the response to an unreadable request.
+    pub(super) fn unknown() -> ResponseFrame {
+        ResponseFrame::new(JsonRpcVersion::Two, Some("null"))
     }
 
-    /// Whether nothing is answered, whatever becomes of the call.
+    /// Whether the request is a notification, which has no response even if the call fails.
     pub(super) fn is_silent(&self) -> bool {
         self.id.is_none()
     }
 
-    /// What stands before a result.
-    pub(super) fn head(&self, to: &mut Vec<u8>) {
+    /// Writes what precedes a result.
+    pub(super) fn write_head(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(match self.version {
-            Version::Two => b"{\"jsonrpc\":\"2.0\",\"result\":",
-            Version::One => b"{\"result\":",
+            JsonRpcVersion::Two => b"{\"jsonrpc\":\"2.0\",\"result\":",
+            JsonRpcVersion::One => b"{\"result\":",
         });
     }
 
-    /// What stands after it.
-    pub(super) fn tail(&self, to: &mut Vec<u8>) {
-        if self.version == Version::One {
+    /// Writes what follows a result.
+    pub(super) fn write_tail(&self, to: &mut Vec<u8>) {
+        if self.version == JsonRpcVersion::One {
             to.extend_from_slice(b",\"error\":null");
         }
-        self.id(to);
+        self.write_id(to);
     }
 
-    /// A whole answer that is an error.
-    pub(super) fn error(&self, fault: &Fault, to: &mut Vec<u8>) {
+    /// Writes a whole error response.
+    pub(super) fn write_error(&self, fault: &Fault, to: &mut Vec<u8>) {
         to.extend_from_slice(match self.version {
-            Version::Two => b"{\"jsonrpc\":\"2.0\",\"error\":",
-            Version::One => b"{\"result\":null,\"error\":",
+            JsonRpcVersion::Two => b"{\"jsonrpc\":\"2.0\",\"error\":",
+            JsonRpcVersion::One => b"{\"result\":null,\"error\":",
         });
-        // An integer and texts: there is nothing in it that could not be written.
-        let error = Error { code: fault.kind.jsonrpc_code(), message: &fault.message, data: Reason::of(fault.kind) };
+        // Integers and texts can always be written.
+        let error = ErrorObject {
+            code: fault.kind.jsonrpc_code(),
+            message: &fault.message,
+            data: ErrorData { kind: fault.kind.word() },
+        };
         if serde_json::to_writer(&mut *to, &error).is_err() {
             to.extend_from_slice(b"null");
         }
-        self.id(to);
+        self.write_id(to);
     }
 
-    fn id(&self, to: &mut Vec<u8>) {
+    fn write_id(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(b",\"id\":");
         to.extend_from_slice(self.id.as_deref().unwrap_or("null").as_bytes());
         to.push(b'}');
@@ -75,20 +79,14 @@ impl Frame {
 
 /// An error object (specification, section 5.1).
 #[derive(Serialize)]
-struct Error<'a> {
+struct ErrorObject<'a> {
     code: i32,
     message: &'a str,
-    data: Reason,
+    data: ErrorData,
 }
 
-/// Why a call has no answer, in the words of the access log: several kinds may share a code.
+/// The kind of the fault in one word, because several kinds share a code.
 #[derive(Serialize)]
-struct Reason {
+struct ErrorData {
     kind: &'static str,
-}
-
-impl Reason {
-    fn of(kind: Kind) -> Reason {
-        Reason { kind: kind.word() }
-    }
 }

@@ -1,4 +1,4 @@
-//! OpenAPI 3.1 documents: each method as a path, with GET where it is safe and with POST always, and each route.
+//! OpenAPI 3.1 documents. Each method is a path with POST, and with GET if it is safe; each route is an operation.
 
 mod component_names;
 mod components;
@@ -8,54 +8,54 @@ mod tuples;
 
 use serde_json::{Map, Value, json};
 
-use super::form::Form;
+use super::form::TextForm;
 use crate::http::routes::RouteTable;
 use crate::model::interface::{Interface, Method, Param};
 use component_names::ComponentNames;
 use components::{Components, PROBLEM};
 
-/// The errors that a call may end in, each with the name and the description of its response.
+/// The errors of a call: status, name and description of the response.
 const ERRORS: &[(&str, &str, &str)] = &[
-    ("400", "BadRequest", "The parameters are not those that the method takes, or the request is malformed."),
-    ("406", "NotAcceptable", "The answer has none of the media types that the client takes."),
+    ("400", "BadRequest", "The parameters do not match the method, or the request is malformed."),
+    ("406", "NotAcceptable", "The response is not available in a media type that the client accepts."),
     ("413", "ContentTooLarge", "The request is larger, deeper or more numerous than allowed."),
     ("415", "UnsupportedMediaType", "The body is not JSON by its Content-Type."),
-    ("422", "Refused", "The service itself refused or failed; `code` is its own."),
-    ("500", "Internal", "A defect on the server's side."),
-    ("502", "Unreachable", "The server that would have answered cannot be reached."),
+    ("422", "Refused", "The service refused or failed; `code` is the code of the service."),
+    ("500", "Internal", "The server failed."),
+    ("502", "Unreachable", "The upstream server cannot be reached."),
     ("503", "Busy", "Too many calls are running; try again later."),
-    ("504", "Late", "The answer did not come in time."),
+    ("504", "Late", "The call took too long."),
 ];
-/// The errors that only a request with a body can end in.
+/// The errors of requests with a body.
 const OF_BODIES: &[&str] = &["413", "415"];
 
-/// The path of the schema of the result in an operation.
-const ANSWER: &str = "/responses/200/content/application~1json/schema";
+/// The JSON pointer to the schema of the result in an operation.
+const RESULT_SCHEMA: &str = "/responses/200/content/application~1json/schema";
 
-/// The document of one group and its routes, which clients know under this address, without a slash at its end.
+/// The document of one group and its routes. `url` is the public address of the group, without a slash at its end.
 pub fn document(interface: &Interface, routes: &RouteTable, url: &str) -> Value {
     let mut components = Components::new();
     let names = components.add(interface);
-    let group = Group { path: "", tag: None, names: &names };
+    let group = GroupWriter { path: "", tag: None, names: &names };
     let mut paths = Map::new();
     group.describe(routes, &mut paths);
-    whole(info(&interface.title, &interface.doc), url, Vec::new(), paths, components)
+    assemble(info(&interface.title, &interface.doc), url, Vec::new(), paths, components)
 }
 
-/// The document of several groups, given by their paths and with their routes, at a server that clients know under this
-/// address, without a slash at its end.
+/// The document of several groups, each with its path and its routes. `url` is the public address of the server, without a
+/// slash at its end.
 pub fn document_of_all(groups: &[(&str, &Interface, &RouteTable)], url: &str) -> Value {
     let mut components = Components::new();
     let (mut tags, mut paths) = (Vec::new(), Map::new());
     for (path, interface, routes) in groups {
         let names = components.add(interface);
-        let group = Group { path: path.trim_end_matches('/'), tag: Some(path), names: &names };
+        let group = GroupWriter { path: path.trim_end_matches('/'), tag: Some(path), names: &names };
         let doc = [interface.title.as_str(), interface.doc.as_str()].map(str::trim);
         let doc: Vec<_> = doc.into_iter().filter(|text| !text.is_empty()).collect();
         tags.push(json!({ "name": path, "description": doc.join(". ") }));
         group.describe(routes, &mut paths);
     }
-    whole(info("All groups", "Every method of every group of this server."), url, tags, paths, components)
+    assemble(info("All groups", "Every method of every group of this server."), url, tags, paths, components)
 }
 
 fn info(title: &str, doc: &str) -> Value {
@@ -64,12 +64,18 @@ fn info(title: &str, doc: &str) -> Value {
     info
 }
 
-fn whole(info: Value, url: &str, tags: Vec<Value>, mut paths: Map<String, Value>, components: Components<'_>) -> Value {
+fn assemble(
+    info: Value,
+    url: &str,
+    tags: Vec<Value>,
+    mut paths: Map<String, Value>,
+    components: Components<'_>,
+) -> Value {
     let mut schemas = components.into_schemas();
     tuples::in_components(&mut schemas);
     let operations = paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut);
-    for answer in operations.filter_map(|operation| operation.pointer_mut(ANSWER)) {
-        tuples::in_answer(answer, &mut schemas);
+    for result in operations.filter_map(|operation| operation.pointer_mut(RESULT_SCHEMA)) {
+        tuples::in_result(result, &mut schemas);
     }
     let mut document = json!({ "openapi": "3.1.0", "info": info, "servers": [{ "url": url }] });
     if !tags.is_empty() {
@@ -86,15 +92,15 @@ fn error(doc: &str) -> Value {
     json!({ "description": doc, "content": { "application/problem+json": { "schema": schema } } })
 }
 
-/// A group, as its methods are described.
-struct Group<'a> {
-    /// What stands before a method's name, without a slash at its end.
+/// Writes the operations of a group.
+struct GroupWriter<'a> {
+    /// The path before the name of a method, without a slash at its end.
     path: &'a str,
     tag: Option<&'a str>,
     names: &'a ComponentNames<'a>,
 }
 
-impl Group<'_> {
+impl GroupWriter<'_> {
     /// Adds the paths of all methods and of all routes.
     fn describe(&self, routes: &RouteTable, paths: &mut Map<String, Value>) {
         let interface = self.names.interface();
@@ -102,7 +108,7 @@ impl Group<'_> {
         routes::add(self, routes, paths);
     }
 
-    /// A method's path, and what can be done there.
+    /// The path of a method and its operations.
     fn path_item(&self, method: &Method) -> (String, Value) {
         let path = format!("{}/{}", self.path, method.name);
         let mut item = json!({});
@@ -148,16 +154,16 @@ impl Group<'_> {
         let mut parameter = json!({ "name": param.name, "in": "query", "required": param.required });
         describe(&mut parameter, "description", &param.doc);
         let mut schema = self.schema(param);
-        match Form::of(self.names.interface(), param.schema.as_value()) {
-            Form::Json => {
+        match TextForm::of(self.names.interface(), param.schema.as_value()) {
+            TextForm::Json => {
                 set(&mut parameter, "content", json!({ "application/json": { "schema": schema } }));
                 return parameter;
             }
             // A list without items is a parameter that is not given.
-            Form::Many(_) if param.schema.get("default").is_none_or(|default| default != &json!([])) => {
+            TextForm::Many(_) if param.schema.get("default").is_none_or(|default| default != &json!([])) => {
                 schema = not_empty(schema);
             }
-            Form::Many(_) | Form::One { .. } => {}
+            TextForm::Many(_) | TextForm::One { .. } => {}
         }
         set(&mut parameter, "schema", schema);
         parameter
@@ -188,11 +194,11 @@ impl Group<'_> {
     }
 
     fn schema(&self, param: &Param) -> Value {
-        schema::of(param.schema.as_value(), self.names)
+        schema::convert(param.schema.as_value(), self.names)
     }
 
     fn responses(&self, method: &Method, body: bool) -> Value {
-        let mut responses = json!({ "200": self.answer(method) });
+        let mut responses = json!({ "200": self.result(method) });
         for (status, name, _) in ERRORS {
             if body || !OF_BODIES.contains(status) {
                 set(&mut responses, status, json!({ "$ref": format!("#/components/responses/{name}") }));
@@ -201,20 +207,20 @@ impl Group<'_> {
         responses
     }
 
-    fn answer(&self, method: &Method) -> Value {
-        let schema = schema::of(method.result.as_value(), self.names);
+    fn result(&self, method: &Method) -> Value {
+        let schema = schema::convert(method.result.as_value(), self.names);
         let mut content = json!({ "application/json": { "schema": schema } });
         let result = self.names.interface().resolve(method.result.as_value());
         if result.get("items").is_some() && result.get("prefixItems").is_none() {
             let text = |doc: &str| json!({ "schema": { "type": "string", "description": doc } });
-            set(&mut content, "application/x-ndjson", text("An item on each line, as a JSON text."));
-            set(&mut content, "text/csv", text("A header line, and a line for each item."));
+            set(&mut content, "application/x-ndjson", text("One JSON text per line, one line per item."));
+            set(&mut content, "text/csv", text("A header line, then one line per item."));
         }
-        json!({ "description": "The answer.", "content": content })
+        json!({ "description": "The result.", "content": content })
     }
 }
 
-/// The schema of a list that has an item at least.
+/// The schema of a list with at least one item.
 fn not_empty(schema: Value) -> Value {
     let Value::Object(mut keywords) = schema else { return schema };
     if keywords.contains_key("$ref") || keywords.contains_key("anyOf") {
@@ -231,7 +237,7 @@ fn set(object: &mut Value, key: &str, value: impl Into<Value>) {
     }
 }
 
-/// Sets a text, unless there is none.
+/// Sets a text, unless it is empty.
 fn describe(object: &mut Value, key: &str, text: &str) {
     let text = text.trim();
     if !text.is_empty() {

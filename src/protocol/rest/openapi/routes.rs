@@ -1,17 +1,17 @@
-//! Routes as OpenAPI has them: operations at paths with variables.
+//! Routes as OpenAPI operations at paths with variables.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Group, describe, set};
-use crate::http::routes::{Content, Place, RestRoute, RouteTable};
+use super::{GroupWriter, describe, set};
+use crate::http::routes::{ParamLocation, RestRoute, RouteBody, RouteTable};
 use crate::model::interface::{Method, Param};
-use crate::protocol::rest::form::{Form, Scalar};
+use crate::protocol::rest::form::{Scalar, TextForm};
 
-/// Adds the routes of a group to the paths. A route whose method is not there, as those of a group whose interface is not
-/// known yet, is left out.
-pub(super) fn add(group: &Group<'_>, routes: &RouteTable, paths: &mut Map<String, Value>) {
+/// Adds the routes of a group to the paths. A route is left out if the interface does not have its method, for example
+/// because the upstream is not discovered yet.
+pub(super) fn add(group: &GroupWriter<'_>, routes: &RouteTable, paths: &mut Map<String, Value>) {
     // Two paths that differ in the names of their variables alone are one path (OpenAPI 3.1, section 4.8.8).
     let mut shapes: HashMap<String, &RestRoute> = HashMap::new();
     for route in routes.routes() {
@@ -19,34 +19,34 @@ pub(super) fn add(group: &Group<'_>, routes: &RouteTable, paths: &mut Map<String
         let named = *shapes.entry(route.template().shape()).or_insert(route);
         let path = format!("{}{}", group.path, named.template().path());
         let verb = route.template().verb().as_str().to_ascii_lowercase();
-        let operation = Described { group, method, route, named }.operation(&path, &verb);
+        let operation = RouteOperation { group, method, route, named }.operation(&path, &verb);
         let item = paths.entry(path).or_insert_with(|| json!({}));
-        // What a method's own path answers, it answers before any route.
+        // The own path of a method precedes all routes.
         if item.get(&verb).is_none() {
             set(item, &verb, operation);
         }
     }
 }
 
-/// A route that is described.
-struct Described<'a> {
-    group: &'a Group<'a>,
+/// The operation of a route.
+struct RouteOperation<'a> {
+    group: &'a GroupWriter<'a>,
     method: &'a Method,
     route: &'a RestRoute,
-    /// The first route of this shape, whose names the variables have.
+    /// The first route with this shape of path, which names the variables.
     named: &'a RestRoute,
 }
 
-impl Described<'_> {
+impl RouteOperation<'_> {
     fn operation(&self, path: &str, verb: &str) -> Value {
         let mut operation = self.group.operation(self.method, path, verb);
-        self.tell_fixed(&mut operation);
+        self.describe_fixed(&mut operation);
         let parameters = self.parameters();
         if !parameters.is_empty() {
             set(&mut operation, "parameters", parameters);
         }
         let body = self.body();
-        // Any POST has to be told from that of a form.
+        // Every POST must be JSON, so each can fail with 415.
         let may_have_type = body.is_some() || verb == "post";
         body.into_iter().for_each(|body| set(&mut operation, "requestBody", body));
         set(&mut operation, "responses", self.group.responses(self.method, may_have_type));
@@ -59,7 +59,7 @@ impl Described<'_> {
             let param = self.method.params.iter().find(|param| param.name == name)?;
             Some(self.in_path(param, shown))
         });
-        let in_query = self.at(Place::Query).into_iter().map(|param| self.group.in_query(param));
+        let in_query = self.params_at(ParamLocation::Query).into_iter().map(|param| self.group.in_query(param));
         in_path.chain(in_query).collect()
     }
 
@@ -67,8 +67,8 @@ impl Described<'_> {
         let mut parameter = json!({ "name": shown, "in": "path", "required": true });
         describe(&mut parameter, "description", &param.doc);
         let schema = self.group.schema(param);
-        match Form::of(self.group.names.interface(), param.schema.as_value()) {
-            Form::One { scalar: Scalar::Text, .. } => {
+        match TextForm::of(self.group.names.interface(), param.schema.as_value()) {
+            TextForm::One { scalar: Scalar::Text, .. } => {
                 // A segment is never empty, so a route with a variable cannot match a shorter path.
                 set(
                     &mut parameter,
@@ -76,8 +76,8 @@ impl Described<'_> {
                     json!({ "allOf": [schema, { "minLength": 1, "pattern": "^[^/\\\\]*$" }] }),
                 );
             }
-            Form::One { .. } => set(&mut parameter, "schema", schema),
-            Form::Many(_) | Form::Json => {
+            TextForm::One { .. } => set(&mut parameter, "schema", schema),
+            TextForm::Many(_) | TextForm::Json => {
                 set(&mut parameter, "content", json!({ "application/json": { "schema": schema } }));
             }
         }
@@ -85,23 +85,23 @@ impl Described<'_> {
     }
 
     fn body(&self) -> Option<Value> {
-        let params = self.at(Place::Body);
+        let params = self.params_at(ParamLocation::Body);
         let required = params.iter().any(|param| param.required);
         let schema = match (self.route.content()?, params.as_slice()) {
-            (Content::Param(_), [param]) => self.group.schema(param),
-            (Content::Param(_), _) => return None,
-            (Content::All, _) => self.group.by_name(&params),
+            (RouteBody::Param(_), [param]) => self.group.schema(param),
+            (RouteBody::Param(_), _) => return None,
+            (RouteBody::All, _) => self.group.by_name(&params),
         };
         Some(json!({ "required": required, "content": { "application/json": { "schema": schema } } }))
     }
 
-    /// The parameters that a request has at a place.
-    fn at(&self, place: Place) -> Vec<&Param> {
-        self.method.params.iter().filter(|param| self.route.place(&param.name) == place).collect()
+    /// The parameters at a location of the request.
+    fn params_at(&self, location: ParamLocation) -> Vec<&Param> {
+        self.method.params.iter().filter(|param| self.route.location(&param.name) == location).collect()
     }
 
-    /// Says which parameters the route itself gives.
-    fn tell_fixed(&self, operation: &mut Value) {
+    /// Adds the parameters with fixed values to the documentation.
+    fn describe_fixed(&self, operation: &mut Value) {
         let fixed: Vec<String> =
             self.route.args().iter().map(|(name, value)| format!("`{name}` is always `{value}`")).collect();
         if !fixed.is_empty() {

@@ -1,11 +1,11 @@
-//! A type's schema as an OpenAPI document has it: self-contained, and no wider or narrower than what is read.
+//! Converts schemas for an OpenAPI document: they are self-contained, and allow exactly the values that are accepted.
 
 use serde_json::{Map, Value, json};
 
 use super::component_names::ComponentNames;
 
-/// A date and time of day as it is read: in the basic or the extended form of ISO 8601, with or without a zone, and in
-/// the calendar. `date-time` would say that there is always a zone (RFC 3339).
+/// The pattern of a date and time: the basic or the extended format of ISO 8601, with or without a time zone. The format
+/// `date-time` would require a time zone (RFC 3339).
 const DATE_TIME: &str = concat!(
     "^(?:[0-9]{4}-?(?:(?:0[13578]|1[02])-?(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-?(?:0[1-9]|[12][0-9]|30)",
     "|02-?(?:0[1-9]|1[0-9]|2[0-8]))",
@@ -13,7 +13,7 @@ const DATE_TIME: &str = concat!(
     "T(?:[01][0-9]|2[0-3]):?[0-5][0-9]:?[0-5][0-9](?:[.,][0-9]+)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?$",
 );
 
-/// Bytes as they are read: base64 with its padding, and no bits left over (RFC 4648, section 4).
+/// The pattern of bytes: base64 with padding, whose unused bits are zero (RFC 4648, section 4).
 const BASE64: &str = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
 
 /// The keywords whose value is a schema.
@@ -32,11 +32,11 @@ const SCHEMA: &[&str] = &[
 ];
 /// The keywords whose value is a list of schemas.
 const SCHEMAS: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
-/// The keywords whose value is schemas by name.
+/// The keywords whose value is an object of schemas.
 const NAMED: &[&str] = &["dependentSchemas", "patternProperties", "properties"];
 
-/// The schema with references to the document's components, and with the bounds that its formats only hint at.
-pub(super) fn of(schema: &Value, names: &ComponentNames<'_>) -> Value {
+/// Converts a schema: references point to the components of the document, and formats become bounds.
+pub(super) fn convert(schema: &Value, names: &ComponentNames<'_>) -> Value {
     let Value::Object(keywords) = schema else { return schema.clone() };
     let mut written: Map<String, Value> =
         keywords.iter().map(|(keyword, value)| (keyword.clone(), keyword_of(keyword, value, names))).collect();
@@ -47,16 +47,16 @@ pub(super) fn of(schema: &Value, names: &ComponentNames<'_>) -> Value {
 fn keyword_of(keyword: &str, value: &Value, names: &ComponentNames<'_>) -> Value {
     match value {
         Value::String(target) if keyword == "$ref" => Value::from(names.reference(target)),
-        Value::Array(all) if SCHEMAS.contains(&keyword) => all.iter().map(|schema| of(schema, names)).collect(),
+        Value::Array(all) if SCHEMAS.contains(&keyword) => all.iter().map(|schema| convert(schema, names)).collect(),
         Value::Object(all) if NAMED.contains(&keyword) => {
-            Value::Object(all.iter().map(|(name, schema)| (name.clone(), of(schema, names))).collect())
+            Value::Object(all.iter().map(|(name, schema)| (name.clone(), convert(schema, names))).collect())
         }
-        value if SCHEMA.contains(&keyword) => of(value, names),
+        value if SCHEMA.contains(&keyword) => convert(value, names),
         value => value.clone(),
     }
 }
 
-/// Says as bounds and patterns what a format means here.
+/// Adds the bounds and patterns that a format means.
 fn tighten(schema: &mut Map<String, Value>) {
     match schema.get("format").and_then(Value::as_str) {
         Some("date-time") => {
@@ -77,7 +77,7 @@ fn tighten(schema: &mut Map<String, Value>) {
     }
 }
 
-/// What an integer type holds, by the name that schemas have for it.
+/// The smallest and the largest value of an integer format.
 fn bounds(format: &str) -> Option<(Value, Value)> {
     Some(match format {
         "int8" => (i8::MIN.into(), i8::MAX.into()),
@@ -102,8 +102,8 @@ mod tests {
         let interface = Interface::default();
         let names = ComponentNames::new(&interface);
         let data = json!({ "default": { "format": "int8", "$ref": "#/$defs/A" }, "enum": [{ "format": "int8" }] });
-        assert_eq!(of(&data, &names), data);
-        assert_eq!(of(&json!(true), &names), json!(true));
+        assert_eq!(convert(&data, &names), data);
+        assert_eq!(convert(&json!(true), &names), json!(true));
     }
 
     #[test]
@@ -111,7 +111,7 @@ mod tests {
         let interface = Interface::default();
         let byte = json!({ "type": "integer", "format": "uint8", "maximum": 7 });
         let schema = json!({ "properties": { "format": { "items": byte } }, "anyOf": [byte] });
-        let written = of(&schema, &ComponentNames::new(&interface));
+        let written = convert(&schema, &ComponentNames::new(&interface));
         let bounded = json!({ "type": "integer", "format": "uint8", "maximum": 7, "minimum": 0 });
         assert_eq!(written, json!({ "properties": { "format": { "items": bounded } }, "anyOf": [bounded] }));
     }

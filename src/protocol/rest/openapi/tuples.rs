@@ -1,18 +1,18 @@
-//! Tuples as components of their own: lists of which each item has a type of its own.
+//! Moves tuples, which are lists with a type for each item, into components.
 //!
-//! Generators of clients make a named type of each component, which suits a tuple well. And there are tools that read a
-//! tuple in an answer wrongly (schemathesis 4.32 is one of them), unless it is a component behind a reference.
+//! Client generators make a named type of each component, which suits a tuple. Some tools also misread a tuple in a result
+//! unless it is a component behind a reference, such as schemathesis 4.32.
 
 use serde_json::{Map, Value, json};
 
-use super::components::free;
+use super::components::unique_name;
 
-/// What makes a list a tuple.
+/// The keyword of a tuple.
 const TUPLE: &str = "prefixItems";
-/// Keywords whose values are data, whatever they look like.
+/// The keywords whose values are data, even if they look like a schema.
 const DATA: &[&str] = &["const", "default", "enum", "examples"];
 
-/// Moves every tuple within the components into one of its own.
+/// Moves every tuple inside a component into a component of its own.
 pub(super) fn in_components(schemas: &mut Map<String, Value>) {
     let names: Vec<String> = schemas.keys().cloned().collect();
     for name in names {
@@ -22,9 +22,9 @@ pub(super) fn in_components(schemas: &mut Map<String, Value>) {
     }
 }
 
-/// Moves every tuple within the schema of an answer into the components. If the answer itself is one, it stands behind
-/// a reference.
-pub(super) fn in_answer(schema: &mut Value, schemas: &mut Map<String, Value>) {
+/// Moves every tuple inside the schema of a result into the components. A result that is a tuple becomes a reference inside
+/// `allOf`.
+pub(super) fn in_result(schema: &mut Value, schemas: &mut Map<String, Value>) {
     move_inner(schema, schemas);
     move_out(schema, schemas);
     let target = schema.get("$ref").and_then(Value::as_str).and_then(|target| target.rsplit('/').next());
@@ -49,13 +49,13 @@ fn move_inner(schema: &mut Value, schemas: &mut Map<String, Value>) {
     }
 }
 
-/// Puts a reference in the place of a tuple.
+/// Replaces a tuple by a reference.
 fn move_out(schema: &mut Value, schemas: &mut Map<String, Value>) {
     if !schema.get(TUPLE).is_some_and(Value::is_array) {
         return;
     }
     let known = schemas.iter().find(|(_, known)| *known == schema).map(|(name, _)| name.clone());
-    let name = known.unwrap_or_else(|| free(schemas, "Tuple"));
+    let name = known.unwrap_or_else(|| unique_name(schemas, "Tuple"));
     let tuple = std::mem::replace(schema, json!({ "$ref": format!("#/components/schemas/{name}") }));
     schemas.insert(name, tuple);
 }
@@ -76,12 +76,12 @@ mod tests {
         assert_eq!((&schemas["Tuple"], &schemas["Record"]["default"]), (&pair, &pair));
         assert_eq!(schemas["Pair"], json!({ "prefixItems": [true] }));
 
-        let mut answer = pair.clone();
-        in_answer(&mut answer, &mut schemas);
-        assert_eq!(answer, json!({ "allOf": [{ "$ref": "#/components/schemas/Tuple" }] }));
-        let mut answer = json!({ "items": { "$ref": "#/components/schemas/Pair" } });
-        in_answer(&mut answer, &mut schemas);
-        assert_eq!(answer, json!({ "items": { "$ref": "#/components/schemas/Pair" } }));
+        let mut result = pair.clone();
+        in_result(&mut result, &mut schemas);
+        assert_eq!(result, json!({ "allOf": [{ "$ref": "#/components/schemas/Tuple" }] }));
+        let mut result = json!({ "items": { "$ref": "#/components/schemas/Pair" } });
+        in_result(&mut result, &mut schemas);
+        assert_eq!(result, json!({ "items": { "$ref": "#/components/schemas/Pair" } }));
         assert_eq!(schemas.len(), 3);
     }
 }

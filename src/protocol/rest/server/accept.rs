@@ -1,25 +1,25 @@
-//! What a client takes: the media types of its `Accept`, with their weights (RFC 9110, section 12.5.1).
+//! Chooses the media type of a response by `Accept` and its weights (RFC 9110, section 12.5.1).
 
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::http::media_type;
 use crate::http::media_type::Weighted;
 
-/// A form in which an answer can be given.
+/// A media type of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Media {
     /// One JSON text.
     Json,
-    /// A JSON text on each line, for rows.
+    /// JSON lines, for lists.
     Lines,
-    /// A table with a header line, for rows.
+    /// A table with a header line, for lists.
     Csv,
 }
 
 impl Media {
-    /// What a method can answer that answers a list of items, the first before the others.
+    /// The media types for a method that returns a list; the first is the default.
     pub(super) const OF_ROWS: &[Media] = &[Media::Json, Media::Lines, Media::Csv];
-    /// What every other method can answer.
+    /// The media types for every other method.
     pub(super) const OF_VALUES: &[Media] = &[Media::Json];
 
     /// Its name, without parameters.
@@ -41,7 +41,7 @@ impl Media {
     }
 }
 
-/// The one of these that the client wants most, the first of them where it does not care; `None` where it takes none.
+/// The offered media type that the client prefers, or the first if it has no preference; `None` if it accepts none.
 pub(super) fn choose(headers: &HeaderMap, offered: &[Media]) -> Option<Media> {
     let mut values = headers.get_all(header::ACCEPT).iter();
     let (first, second) = (values.next(), values.next());
@@ -49,29 +49,30 @@ pub(super) fn choose(headers: &HeaderMap, offered: &[Media]) -> Option<Media> {
         None | Some(b"*/*" | b"application/json" | b"") if second.is_none() => return offered.first().copied(),
         _ => {}
     }
-    let ranges: Vec<Range<'_>> = media_type::weighted(headers, header::ACCEPT).filter_map(Range::read).collect();
+    let ranges: Vec<MediaRange<'_>> =
+        media_type::weighted(headers, header::ACCEPT).filter_map(MediaRange::read).collect();
     let weighed = offered.iter().map(|media| (weight(&ranges, media.name()), *media));
-    // Of two that are wanted alike, the one offered first.
+    // Of several with the same weight, the first one is chosen.
     let best = weighed.rev().max_by_key(|(weight, _)| *weight)?;
     (best.0 > 0).then_some(best.1)
 }
 
-/// One of the ranges that a client takes.
-struct Range<'a> {
+/// A media range that a client accepts.
+struct MediaRange<'a> {
     kind: &'a str,
     subtype: &'a str,
     /// In thousandths.
     weight: u16,
 }
 
-impl<'a> Range<'a> {
+impl<'a> MediaRange<'a> {
     /// Reads `text/csv`, `text/*` or `*/*`; `None` if the range or its weight is malformed.
-    fn read(range: Weighted<'a>) -> Option<Range<'a>> {
+    fn read(range: Weighted<'a>) -> Option<MediaRange<'a>> {
         let (kind, subtype) = range.name.split_once('/')?;
-        Some(Range { kind, subtype, weight: range.weight? })
+        Some(MediaRange { kind, subtype, weight: range.weight? })
     }
 
-    /// How closely it describes a media type; `None` where it is not meant.
+    /// How specifically it matches a media type; `None` if it does not match.
     fn closeness(&self, kind: &str, subtype: &str) -> Option<u8> {
         match (self.kind, self.subtype) {
             ("*", "*") => Some(0),
@@ -82,8 +83,8 @@ impl<'a> Range<'a> {
     }
 }
 
-/// The weight of a media type: that of the range that describes it most closely.
-fn weight(ranges: &[Range<'_>], media: &str) -> u16 {
+/// The weight of a media type: that of the most specific range that matches it.
+fn weight(ranges: &[MediaRange<'_>], media: &str) -> u16 {
     let Some((kind, subtype)) = media.split_once('/') else { return 0 };
     let close = ranges.iter().filter_map(|range| Some((range.closeness(kind, subtype)?, range.weight)));
     close.max_by_key(|(closeness, _)| *closeness).map_or(0, |(_, weight)| weight)

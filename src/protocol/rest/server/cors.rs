@@ -1,4 +1,4 @@
-//! Which pages of other sites may read answers: Cross-Origin Resource Sharing, as the Fetch standard has it.
+//! Which pages of other sites may read responses: Cross-Origin Resource Sharing (Fetch standard).
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
@@ -6,16 +6,16 @@ use http::{HeaderMap, HeaderValue, Method, Response, header};
 use super::problem::list;
 use crate::http::body::Body;
 
-/// What a page may read beside the few headers that every page may.
+/// The response headers that a page may read, in addition to the safelisted ones.
 const EXPOSED: HeaderValue = HeaderValue::from_static("allow, retry-after");
-/// What a page may send beside the few headers that every page may.
+/// The request headers that a page may send, in addition to the safelisted ones.
 const ALLOWED: HeaderValue = HeaderValue::from_static("content-type");
-/// For how many seconds a browser may remember what it was allowed.
+/// How long a browser may cache a preflight response, in seconds.
 const REMEMBERED: HeaderValue = HeaderValue::from_static("600");
 /// The origin in the configuration that means all origins.
 const ANY: &str = "*";
 
-/// What the sender of a request may be told, as headers of its response.
+/// The permission for the sender of a request, as response headers.
 #[derive(Debug, Default)]
 pub(super) struct Grant {
     /// The origin that may read the response.
@@ -25,7 +25,7 @@ pub(super) struct Grant {
 }
 
 impl Grant {
-    /// What these allowed origins grant to the sender of a request. Credentials are never granted.
+    /// The permission for the sender of a request, by the allowed origins. Credentials are never allowed.
     pub(super) fn of(origins: &[String], headers: &HeaderMap) -> Grant {
         if origins.is_empty() {
             return Grant::default();
@@ -50,10 +50,10 @@ impl Grant {
         }
     }
 
-    /// Puts into the response to OPTIONS what is granted to a page that asks beforehand.
-    pub(super) fn apply_before(&self, head: &Parts, methods: &[Method], response: &mut Response<Body>) {
-        let asked = head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        if self.origin.is_none() || !asked {
+    /// Adds the headers of a preflight response to the response to OPTIONS.
+    pub(super) fn apply_preflight(&self, head: &Parts, methods: &[Method], response: &mut Response<Body>) {
+        let is_preflight = head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        if self.origin.is_none() || !is_preflight {
             return;
         }
         let headers = response.headers_mut();

@@ -9,27 +9,27 @@ use serde_json::value::RawValue;
 use crate::model::fault::BoxError;
 use crate::model::interface::Interface;
 
-/// The header of a table of which each row is one plain value.
-const ONLY: &str = "value";
+/// The name of the column if each row is one value.
+const VALUE_COLUMN: &str = "value";
 
-/// The columns of a table, by the schema of its rows.
+/// The columns of a table, from the schema of its rows.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Columns {
-    /// Rows are lists, of which each item has its own column.
+    /// Rows are lists; each item has its own column.
     ByPosition(Vec<String>),
-    /// Rows are records.
+    /// Rows are records; each member has its own column.
     ByName(Vec<String>),
-    /// Rows are anything else, in one column.
+    /// All other rows have one column.
     One,
 }
 
 impl Columns {
-    /// The columns of a list of such items.
+    /// The columns for a list whose items have this schema.
     pub(super) fn of(interface: &Interface, item: &Value) -> Columns {
         let item = interface.resolve(item);
         let titled = |(at, item): (usize, &Value)| {
             let title = interface.resolve(item).get("title").and_then(Value::as_str);
-            title.map_or_else(|| format!("{ONLY}{}", at + 1), str::to_owned)
+            title.map_or_else(|| format!("{VALUE_COLUMN}{}", at + 1), str::to_owned)
         };
         if let Some(items) = item.get("prefixItems").and_then(Value::as_array) {
             return Columns::ByPosition(items.iter().enumerate().map(titled).collect());
@@ -42,20 +42,20 @@ impl Columns {
 
     /// Appends the header line.
     pub(super) fn header(&self, to: &mut Vec<u8>) {
-        let mut line = Line::new(to);
+        let mut line = CsvLine::new(to);
         match self {
             Columns::ByPosition(names) | Columns::ByName(names) => names.iter().for_each(|name| line.field(name)),
-            Columns::One => line.field(ONLY),
+            Columns::One => line.field(VALUE_COLUMN),
         }
         line.end();
     }
 
-    /// Appends the line of a row, which is a JSON text.
+    /// Appends the line for a row, which is a JSON text.
     ///
     /// # Errors
-    /// Where the row is not what its schema says, so that it has no columns.
+    /// If the row does not match its schema.
     pub(super) fn row(&self, row: &str, to: &mut Vec<u8>) -> Result<(), BoxError> {
-        let mut line = Line::new(to);
+        let mut line = CsvLine::new(to);
         match self {
             Columns::ByPosition(names) => {
                 let items: Vec<&RawValue> = serde_json::from_str(row)?;
@@ -76,16 +76,16 @@ impl Columns {
 }
 
 /// A line that is being written.
-struct Line<'a> {
+struct CsvLine<'a> {
     to: &'a mut Vec<u8>,
     start: usize,
     fields: usize,
 }
 
-impl Line<'_> {
-    fn new(to: &mut Vec<u8>) -> Line<'_> {
+impl CsvLine<'_> {
+    fn new(to: &mut Vec<u8>) -> CsvLine<'_> {
         let start = to.len();
-        Line { to, start, fields: 0 }
+        CsvLine { to, start, fields: 0 }
     }
 
     /// Adds a value: a text unchanged, null as an empty field, and any other value as JSON.
@@ -113,7 +113,7 @@ impl Line<'_> {
         self.to.push(b'"');
     }
 
-    /// Ends the line. One that is empty would be taken for none.
+    /// Ends the line. An empty line becomes `""`, because readers skip empty lines.
     fn end(self) {
         if self.to.len() == self.start {
             self.to.extend_from_slice(b"\"\"");

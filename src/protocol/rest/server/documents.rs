@@ -6,27 +6,28 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::Value;
 
 use super::cors::Grant;
-use super::problem::{Problem, list};
+use super::problem::{RestProblem, list};
 use crate::http::body::Body;
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::http::routes::RouteTable;
 use crate::model::interface::Interface;
+use crate::protocol::Protocol;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::protocol::rest::openapi;
 use crate::service::RpcService;
 use crate::service::future::MaybeReady;
 
-/// Where the document stands, below a group's own path.
+/// The path of the document below that of the group.
 const TAIL: &str = "openapi.json";
-/// The verbs by which it is asked for.
+/// The verbs for the document.
 const VERBS: &[Method] = &[Method::GET, Method::HEAD, Method::OPTIONS];
 
 /// The OpenAPI document of a group, at `openapi.json` below its path.
 #[derive(Debug, Clone, Default)]
 pub struct OpenApi {
-    /// Under which address clients know this server.
+    /// The public address of the server.
     pub public_url: Arc<PublicUrl>,
     /// The sites whose pages may read the document, as in [`RestOptions`](super::RestOptions::cors).
     pub cors: Vec<String>,
@@ -37,26 +38,30 @@ pub struct OpenApi {
 /// The OpenAPI document of all groups, at `openapi.json` below the path it is mounted at, which is `/`.
 #[derive(Clone, Default)]
 pub struct OpenApiOfAll {
-    /// Under which address clients know this server.
+    /// The public address of the server.
     pub public_url: Arc<PublicUrl>,
-    /// The groups, in the order in which they are to be described.
-    pub groups: Vec<Described>,
+    /// The groups, in the order of the document.
+    pub groups: Vec<RestGroup>,
     /// The sites whose pages may read the document, as in [`RestOptions`](super::RestOptions::cors).
     pub cors: Vec<String>,
 }
 
 /// A group with REST.
 #[derive(Clone)]
-pub struct Described {
+pub struct RestGroup {
     /// Its path.
     pub path: String,
-    /// What answers its calls.
+    /// Its service.
     pub service: Arc<dyn RpcService>,
     /// Its routes.
     pub routes: Arc<RouteTable>,
 }
 
 impl Frontend for OpenApi {
+    fn protocol(&self) -> Protocol {
+        Protocol::Rest
+    }
+
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         methods(tail)
     }
@@ -72,11 +77,15 @@ impl Frontend for OpenApi {
     }
 
     fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
-        Problem::from(rejection).into_response()
+        RestProblem::from(rejection).into_response()
     }
 }
 
 impl Frontend for OpenApiOfAll {
+    fn protocol(&self) -> Protocol {
+        Protocol::Rest
+    }
+
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         methods(tail)
     }
@@ -97,7 +106,7 @@ impl Frontend for OpenApiOfAll {
     }
 
     fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
-        Problem::from(rejection).into_response()
+        RestProblem::from(rejection).into_response()
     }
 }
 
@@ -122,14 +131,14 @@ fn reply(request: &GroupRequest<'_>, cors: &[String], document: impl FnOnce() ->
             if let Ok(allow) = HeaderValue::from_str(&list(VERBS)) {
                 response.headers_mut().insert(header::ALLOW, allow);
             }
-            grant.apply_before(request.head, VERBS, &mut response);
+            grant.apply_preflight(request.head, VERBS, &mut response);
             response
         }
-        _ => Problem::not_allowed(VERBS, "a document is only to be read").into_response(),
+        _ => RestProblem::not_allowed(VERBS, "a document can only be read").into_response(),
     };
     grant.apply(&mut response);
     if request.head.method == Method::HEAD {
-        response = frontend::only_head(response, request.head.headers.contains_key(header::ACCEPT_ENCODING));
+        response = frontend::head_response(response, request.head.headers.contains_key(header::ACCEPT_ENCODING));
     }
     MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: None })
 }

@@ -1,5 +1,4 @@
-//! REST seen from the client: each method has a path of its own below the group's, and those that an operator's routes
-//! give it, answered with bare JSON and with what HTTP itself has to say.
+//! The REST frontend: it serves each method at its own path below that of the group, and at the routes of the operator.
 
 mod accept;
 mod cors;
@@ -26,11 +25,12 @@ use crate::codec::{Limits, json};
 use crate::http::body::Body;
 use crate::http::media_type;
 use crate::http::rejection::HttpRejection;
-use crate::http::routes::{Found, RestRoute, RouteTable};
+use crate::http::routes::{RestRoute, RouteMatch, RouteTable};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
+use crate::protocol::Protocol;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::service::args::Args;
@@ -38,22 +38,22 @@ use crate::service::future::MaybeReady;
 use crate::service::{Call, RpcService};
 use accept::Media;
 use cors::Grant;
-use problem::Problem;
-use response::Form;
+use problem::RestProblem;
+use response::ResponseFormat;
 
-pub use documents::{Described, OpenApi, OpenApiOfAll};
-pub use route_check::{Checked, Part, Wrong, check};
+pub use documents::{OpenApi, OpenApiOfAll, RestGroup};
+pub use route_check::{RouteError, RoutePart, RouteReport, check};
 
 /// The REST frontend of a group.
 #[derive(Debug, Clone, Default)]
 pub struct Rest {
-    /// What an operator decides about it.
+    /// The settings.
     pub options: RestOptions,
-    /// How numbers are written that JSON has no form for.
+    /// The dialect: how values that JSON cannot express are written.
     pub dialect: json::JsonDialect,
-    /// How large a request's JSON text may be.
+    /// The limits on the JSON text of a request.
     pub limits: Limits,
-    /// By which other paths methods are called.
+    /// The routes of the operator.
     pub routes: Arc<RouteTable>,
 }
 
@@ -67,21 +67,21 @@ pub struct RestOptions {
     pub cors: Vec<String>,
 }
 
-/// The verbs of a method that changes nothing.
+/// The verbs of a safe method.
 const OF_SAFE: &[Method] = &[Method::GET, Method::HEAD, Method::OPTIONS, Method::POST];
 /// The verbs of every other method.
 const OF_UNSAFE: &[Method] = &[Method::OPTIONS, Method::POST];
 
 impl Frontend for Rest {
-    fn protocol(&self) -> &'static str {
-        "rest"
+    fn protocol(&self) -> Protocol {
+        Protocol::Rest
     }
 
     fn methods(&self, interface: &Interface, tail: &str) -> &'static [Method] {
-        find(interface, tail).map_or(&[], verbs)
+        find_method(interface, tail).map_or(&[], verbs)
     }
 
-    /// Every path below the group's own, with every verb: what is no method is REST's to refuse.
+    /// Claims every path below that of the group, with every verb, so that paths without a method get an error in REST's form.
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
         if head.tail.is_empty() { Claim::No } else { Claim::Yes }
     }
@@ -89,46 +89,47 @@ impl Frontend for Rest {
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let grant = Grant::of(&self.options.cors, &request.head.headers);
         let interface = service.interface();
-        let at = At::find(&interface, &self.routes, request.tail);
-        let name = at.method(&request.head.method).map_or_else(|| abridge(&decoded(request.tail)).into(), Box::from);
-        let response = self.answer(service.as_ref(), &interface, &at, &request, &grant);
+        let target = PathTarget::find(&interface, &self.routes, request.tail);
+        let name =
+            target.method(&request.head.method).map_or_else(|| abridge(&decoded(request.tail)).into(), Box::from);
+        let response = self.answer(service.as_ref(), &interface, &target, &request, &grant);
         let only_head = request.head.method == Method::HEAD;
         let packs = only_head && request.head.headers.contains_key(header::ACCEPT_ENCODING);
         response.map(move |answered| {
-            let fault = answered.as_ref().err().and_then(Problem::kind);
-            let mut response = answered.unwrap_or_else(Problem::into_response);
+            let fault = answered.as_ref().err().and_then(RestProblem::kind);
+            let mut response = answered.unwrap_or_else(RestProblem::into_response);
             grant.apply(&mut response);
             if only_head {
-                response = frontend::only_head(response, packs);
+                response = frontend::head_response(response, packs);
             }
             FrontendResponse { response, method: name, fault }
         })
     }
 
     fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
-        Problem::from(rejection).into_response()
+        RestProblem::from(rejection).into_response()
     }
 }
 
-/// A response, or why there is none, now or later.
-type Answered = MaybeReady<Result<Response<Body>, Problem>>;
+/// A response or an error, ready or pending.
+type RestResponse = MaybeReady<Result<Response<Body>, RestProblem>>;
 
-/// What answers at a path.
-struct At<'a> {
-    /// The method whose own path it is.
+/// The method and the routes at a path.
+struct PathTarget<'a> {
+    /// The method that has this path as its own.
     own: Option<&'a interface::Method>,
     /// The routes at the path. If it is also the path of a method, only routes without variables count.
-    routes: Option<Found<'a, 'a>>,
+    routes: Option<RouteMatch<'a, 'a>>,
 }
 
-impl<'a> At<'a> {
-    fn find(interface: &'a Interface, routes: &'a RouteTable, tail: &'a str) -> At<'a> {
-        let own = find(interface, tail);
+impl<'a> PathTarget<'a> {
+    fn find(interface: &'a Interface, routes: &'a RouteTable, tail: &'a str) -> PathTarget<'a> {
+        let own = find_method(interface, tail);
         let found = routes.find(tail).filter(|found| own.is_none() || found.values.is_empty());
-        At { own, routes: found }
+        PathTarget { own, routes: found }
     }
 
-    /// The method, if its own path answers this verb.
+    /// The method, if its own path serves this verb.
     fn own(&self, verb: &Method) -> Option<&'a interface::Method> {
         self.own.filter(|method| *verb != Method::OPTIONS && verbs(method).contains(verb))
     }
@@ -139,13 +140,13 @@ impl<'a> At<'a> {
         Some((found.route(verb)?, &found.values))
     }
 
-    /// The name of the method that is called by this verb, or else of the one whose path it is.
+    /// The name of the method that this verb calls, or else of the method that has the path as its own.
     fn method(&self, verb: &Method) -> Option<&'a str> {
         let route = || self.route(verb).map(|(route, _)| route.method());
         self.own(verb).map(|own| own.name.as_str()).or_else(route).or(self.own.map(|own| own.name.as_str()))
     }
 
-    /// The verbs that are answered, in alphabetical order; none where nothing is at this path.
+    /// The verbs that are served, in alphabetical order; empty if there is nothing at the path.
     fn allow(&self) -> Cow<'static, [Method]> {
         let own = self.own.map_or(&[][..], verbs);
         let Some(found) = &self.routes else { return Cow::Borrowed(own) };
@@ -165,34 +166,34 @@ impl Rest {
         &self,
         service: &dyn RpcService,
         interface: &Interface,
-        at: &At<'_>,
+        target: &PathTarget<'_>,
         request: &GroupRequest<'_>,
         grant: &Grant,
-    ) -> Answered {
+    ) -> RestResponse {
         let verb = &request.head.method;
-        if let Some(method) = at.own(verb) {
+        if let Some(method) = target.own(verb) {
             let begun = match *verb {
                 Method::POST => {
-                    let form = self.form(interface, Some(method), request.head);
-                    form.and_then(|form| post(service, &method.name, form, self.limits, request))
+                    let format = self.format(interface, Some(method), request.head);
+                    format.and_then(|format| post(service, &method.name, format, self.limits, request))
                 }
                 _ => self.get(service, interface, method, request),
             };
-            return written(begun, verb);
+            return respond(begun, verb);
         }
-        if let Some((route, values)) = at.route(verb) {
-            let of_route = route.clone();
-            let answered = written(self.routed(service, interface, route, values, request), verb);
-            return answered.map(move |answered| answered.map_err(|problem| problem.of_route(&of_route)));
+        if let Some((route, values)) = target.route(verb) {
+            let called = route.clone();
+            let answered = respond(self.call_route(service, interface, route, values, request), verb);
+            return answered.map(move |answered| answered.map_err(|problem| problem.with_location(&called)));
         }
-        let allow = at.allow();
+        let allow = target.allow();
         if allow.is_empty() && interface.incomplete {
-            return written(self.untold(service, interface, request), verb);
+            return respond(self.call_unknown(service, interface, request), verb);
         }
         MaybeReady::now(match *verb {
             _ if allow.is_empty() => Err(Fault::no_such_method(&decoded(request.tail)).into()),
             Method::OPTIONS => Ok(options(request.head, &allow, grant)),
-            _ => Err(Problem::not_allowed(&allow, not_answered(request.head, at))),
+            _ => Err(RestProblem::not_allowed(&allow, not_allowed_reason(request.head, target))),
         })
     }
 
@@ -202,73 +203,84 @@ impl Rest {
         interface: &Interface,
         method: &interface::Method,
         request: &GroupRequest<'_>,
-    ) -> Begun {
+    ) -> StartedCall {
         if !request.body.is_empty() {
-            let reason = "a GET has its parameters in the query; a body means nothing here";
-            return Err(Problem::refused(StatusCode::BAD_REQUEST, reason));
+            let reason = "a GET request has its parameters in the query and must not have a body";
+            return Err(RestProblem::refused(StatusCode::BAD_REQUEST, reason));
         }
-        let form = self.form(interface, Some(method), request.head)?;
+        let format = self.format(interface, Some(method), request.head)?;
         let object = query::read(interface, method, request.query(), self.limits)?;
         match object {
-            Some(object) => Ok((form, begin(service, &method.name, Args::Json(raw(&object)?), request))),
-            None => Ok((form, begin(service, &method.name, Args::None, request))),
+            Some(object) => Ok((format, begin(service, &method.name, Args::Json(raw(&object)?), request))),
+            None => Ok((format, begin(service, &method.name, Args::None, request))),
         }
     }
 
-    /// A call of a method of which nothing is known yet: it is passed on as it is. Whether it may be asked for by GET nobody
-    /// knows.
-    fn untold(&self, service: &dyn RpcService, interface: &Interface, request: &GroupRequest<'_>) -> Begun {
+    /// Calls a method of an upstream that is not discovered yet, with unchecked arguments. Only POST is allowed, because it
+    /// is not known whether the method is safe.
+    fn call_unknown(&self, service: &dyn RpcService, interface: &Interface, request: &GroupRequest<'_>) -> StartedCall {
         if request.head.method != Method::POST {
-            let reason = "the server behind this one has not said yet what it offers";
+            let reason = "the methods of the upstream server are not known yet";
             return Err(Fault::new(Kind::Unreachable, reason).into());
         }
-        let form = self.form(interface, None, request.head)?;
-        post(service, &decoded(request.tail), form, self.limits, request)
+        let format = self.format(interface, None, request.head)?;
+        post(service, &decoded(request.tail), format, self.limits, request)
     }
 
-    /// The form of the answer, by what the client takes.
-    fn form(&self, interface: &Interface, method: Option<&interface::Method>, head: &Parts) -> Result<Form, Problem> {
+    /// The format of the response, by `Accept`.
+    fn format(
+        &self,
+        interface: &Interface,
+        method: Option<&interface::Method>,
+        head: &Parts,
+    ) -> Result<ResponseFormat, RestProblem> {
         let items = method.and_then(|method| response::items(interface, method));
         let offered = if items.is_some() { Media::OF_ROWS } else { Media::OF_VALUES };
         let media = accept::choose(&head.headers, offered).ok_or_else(|| {
             let names: Vec<_> = offered.iter().map(|media| media.name()).collect();
-            let reason = format!("the answer comes as {}, and Accept takes none of that", names.join(", "));
-            Problem::refused(StatusCode::NOT_ACCEPTABLE, reason)
+            let reason = format!("the response is available as {}, and Accept allows none of these", names.join(", "));
+            RestProblem::refused(StatusCode::NOT_ACCEPTABLE, reason)
         })?;
-        Ok(Form::new(media, interface, items, self.dialect))
+        Ok(ResponseFormat::new(media, interface, items, self.dialect))
     }
 }
 
-/// A call that has begun, and how its answer is to be written.
-type Begun = Result<(Form, crate::service::CallFuture), Problem>;
+/// A call that has started, and the format of its response.
+type StartedCall = Result<(ResponseFormat, crate::service::CallFuture), RestProblem>;
 
-/// The response with the answer to a call that has begun; without a body where only its head was asked for.
-fn written(begun: Begun, verb: &Method) -> Answered {
+/// The response to a call that has started; for HEAD, without a body.
+fn respond(begun: StartedCall, verb: &Method) -> RestResponse {
     let only_head = verb == Method::HEAD;
     match begun {
-        Ok((form, answer)) => {
-            answer.and_then(move |answer| form.write(answer, only_head)).map(|response| Ok(response?))
+        Ok((format, answer)) => {
+            answer.and_then(move |answer| format.write(answer, only_head)).map(|response| Ok(response?))
         }
         Err(problem) => MaybeReady::now(Err(problem)),
     }
 }
 
-/// Begins a call whose parameters are in the body.
-fn post(service: &dyn RpcService, method: &str, form: Form, limits: Limits, request: &GroupRequest<'_>) -> Begun {
+/// Starts a call whose arguments are in the body.
+fn post(
+    service: &dyn RpcService,
+    method: &str,
+    format: ResponseFormat,
+    limits: Limits,
+    request: &GroupRequest<'_>,
+) -> StartedCall {
     check_type(request)?;
     if !request.query().is_empty() {
-        let reason = "a POST has its parameters in the body; a query means nothing here";
-        return Err(Problem::refused(StatusCode::BAD_REQUEST, reason));
+        let reason = "a POST request has its parameters in the body and must not have a query";
+        return Err(RestProblem::refused(StatusCode::BAD_REQUEST, reason));
     }
     if request.body.is_empty() {
-        return Ok((form, begin(service, method, Args::None, request)));
+        return Ok((format, begin(service, method, Args::None, request)));
     }
     let args = raw(json::check(request.body, limits)?.text())?;
     if !args.get().starts_with(['[', '{']) {
-        let reason = "the body is neither an object of parameters by name nor an array of them by position";
+        let reason = "the body must be an object of parameters by name or an array of parameters by position";
         return Err(Fault::new(Kind::Structure, reason).into());
     }
-    Ok((form, begin(service, method, Args::Json(args), request)))
+    Ok((format, begin(service, method, Args::Json(args), request)))
 }
 
 fn begin(
@@ -277,20 +289,20 @@ fn begin(
     args: Args<'_>,
     request: &GroupRequest<'_>,
 ) -> crate::service::CallFuture {
-    frontend::begin(service, Call::new(method, args, request.context))
+    frontend::start_call(service, Call::new(method, args, request.context))
 }
 
 fn raw(text: &str) -> Result<&RawValue, Fault> {
     serde_json::from_str(text).map_err(json::not_well_formed)
 }
 
-/// The method that a tail names. A slash at the end says nothing, unless it is part of the name.
-fn find<'a>(interface: &'a Interface, tail: &str) -> Option<&'a interface::Method> {
+/// The method with a path. A slash at the end is ignored unless it is part of the name.
+fn find_method<'a>(interface: &'a Interface, tail: &str) -> Option<&'a interface::Method> {
     let name = decoded(tail);
     interface.method(&name).or_else(|| interface.method(name.strip_suffix('/')?))
 }
 
-/// A tail without its escapes. The router has seen that they are sound.
+/// A path, percent-decoded. The router has checked its escapes.
 fn decoded(tail: &str) -> Cow<'_, str> {
     match memchr(b'%', tail.as_bytes()) {
         None => Cow::Borrowed(tail),
@@ -302,12 +314,12 @@ fn verbs(method: &interface::Method) -> &'static [Method] {
     if method.safe { OF_SAFE } else { OF_UNSAFE }
 }
 
-fn not_answered(head: &Parts, at: &At<'_>) -> String {
-    match (&head.method, at.own) {
-        (&Method::GET | &Method::HEAD, Some(method)) if at.routes.is_none() => {
-            format!("`{}` may change something, so it is asked for by POST", method.name)
+fn not_allowed_reason(head: &Parts, target: &PathTarget<'_>) -> String {
+    match (&head.method, target.own) {
+        (&Method::GET | &Method::HEAD, Some(method)) if target.routes.is_none() => {
+            format!("`{}` may change data; call it with POST", method.name)
         }
-        (verb, _) => format!("{} is not answered here", abridge(verb.as_str())),
+        (verb, _) => format!("{} is not allowed here", abridge(verb.as_str())),
     }
 }
 
@@ -317,13 +329,16 @@ fn options(head: &Parts, allow: &[Method], grant: &Grant) -> Response<Body> {
     if let Ok(allow) = HeaderValue::from_str(&problem::list(allow)) {
         response.headers_mut().insert(header::ALLOW, allow);
     }
-    grant.apply_before(head, allow, &mut response);
+    grant.apply_preflight(head, allow, &mut response);
     response
 }
 
-/// Whether a body is JSON by its media type. No body at all needs none, except from a page: a browser sends a request
-/// without a body to any site without asking, and one of JSON only if it may.
-fn check_type(request: &GroupRequest<'_>) -> Result<(), Problem> {
+/// Checks that a body is JSON by its media type. A request without a body needs no media type, unless it has an `Origin`:
+/// browsers send requests without a body to any site without a preflight request, and JSON only after one (CORS).
+///
+/// # Errors
+/// 415 for other media types and charsets.
+fn check_type(request: &GroupRequest<'_>) -> Result<(), RestProblem> {
     let headers = &request.head.headers;
     let media = media_type::media_type(&request.head.headers);
     let suffix = media.len().checked_sub(5).and_then(|at| media.get(at..));
@@ -335,12 +350,11 @@ fn check_type(request: &GroupRequest<'_>) -> Result<(), Problem> {
     if needless || (is_json && utf8) {
         return Ok(());
     }
-    let reason = match is_json {
-        true => "JSON is always in UTF-8".to_owned(),
-        false => {
-            let verb = abridge(request.head.method.as_str());
-            format!("the parameters of a {verb} are JSON, and its Content-Type application/json")
-        }
+    let reason = if is_json {
+        "JSON must be in UTF-8".to_owned()
+    } else {
+        let verb = abridge(request.head.method.as_str());
+        format!("the parameters of a {verb} request are JSON; its Content-Type must be application/json")
     };
-    Err(Problem::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason))
+    Err(RestProblem::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason))
 }

@@ -7,30 +7,30 @@ use serde::Serialize;
 
 use crate::http::body::Body;
 use crate::http::rejection::HttpRejection;
-use crate::http::routes::{Place, RestRoute};
+use crate::http::routes::{ParamLocation, RestRoute};
 use crate::model::fault::{Fault, Kind};
 
-/// The word for a kind of fault if HTTP itself refuses a request.
+/// The kind in the document for an HTTP rejection.
 const REFUSED: &str = "refused";
 
-/// Why a request has no answer.
+/// Why a request failed.
 #[derive(Debug)]
-pub(super) enum Problem {
+pub(super) enum RestProblem {
     /// The call failed.
     Fault {
-        /// Why.
+        /// The fault.
         fault: Fault,
-        /// The place of the parameter in the request, if there are several places.
-        place: Option<Place>,
+        /// The location of the parameter in the request, if there are several places.
+        location: Option<ParamLocation>,
     },
-    /// It was no call.
+    /// The request was rejected before a call started.
     HttpRejection(HttpRejection),
 }
 
-/// What is sent.
+/// The document.
 #[derive(Serialize)]
 struct Details<'a> {
-    /// The status says what sort of problem it is, and `kind` says it more closely.
+    /// Always `about:blank`: the type of the problem is that of the status, and `kind` is more specific.
     r#type: &'static str,
     title: &'static str,
     status: u16,
@@ -44,47 +44,47 @@ struct Details<'a> {
     r#in: Option<&'static str>,
 }
 
-impl Problem {
-    /// What HTTP refuses, with its reason.
-    pub(super) fn refused(status: StatusCode, reason: impl Into<String>) -> Problem {
-        Problem::HttpRejection(HttpRejection::new(status, reason))
+impl RestProblem {
+    /// A rejection with a status and a reason.
+    pub(super) fn refused(status: StatusCode, reason: impl Into<String>) -> RestProblem {
+        RestProblem::HttpRejection(HttpRejection::new(status, reason))
     }
 
-    /// A method of HTTP that is not answered here; these are.
-    pub(super) fn not_allowed(allow: &[Method], reason: impl Into<String>) -> Problem {
+    /// Status 405: the verb is not allowed; `allow` are those that are.
+    pub(super) fn not_allowed(allow: &[Method], reason: impl Into<String>) -> RestProblem {
         let rejection = HttpRejection::new(StatusCode::METHOD_NOT_ALLOWED, reason);
-        Problem::HttpRejection(HttpRejection { allow: allow.to_vec(), ..rejection })
+        RestProblem::HttpRejection(HttpRejection { allow: allow.to_vec(), ..rejection })
     }
 
-    /// A fault over what stands at one place of a request.
-    pub(super) fn in_the(place: Place, fault: Fault) -> Problem {
-        Problem::Fault { fault, place: Some(place) }
+    /// A fault over what stands at one location of a request.
+    pub(super) fn at_location(location: ParamLocation, fault: Fault) -> RestProblem {
+        RestProblem::Fault { fault, location: Some(location) }
     }
 
     /// The same; if a parameter is wrong and it is not yet said where it stands, then with where the route has it.
-    pub(super) fn of_route(self, route: &RestRoute) -> Problem {
+    pub(super) fn with_location(self, route: &RestRoute) -> RestProblem {
         match self {
-            Problem::Fault { fault, place: None } => {
-                let place = fault.parameter.as_deref().map(|name| route.place(name));
-                Problem::Fault { fault, place }
+            RestProblem::Fault { fault, location: None } => {
+                let location = fault.parameter.as_deref().map(|name| route.location(name));
+                RestProblem::Fault { fault, location }
             }
             other => other,
         }
     }
 
-    /// The kind of the fault, if it is one.
+    /// The kind of the fault; `None` for a rejection.
     pub(super) fn kind(&self) -> Option<Kind> {
         match self {
-            Problem::Fault { fault, .. } => Some(fault.kind),
-            Problem::HttpRejection(_) => None,
+            RestProblem::Fault { fault, .. } => Some(fault.kind),
+            RestProblem::HttpRejection(_) => None,
         }
     }
 
-    /// The response that says so.
+    /// The response with the problem document.
     pub(super) fn into_response(self) -> Response<Body> {
         let (status, allow) = match &self {
-            Problem::Fault { fault, .. } => (fault.kind.http_status(), Cow::Borrowed("")),
-            Problem::HttpRejection(rejection) => (rejection.status, Cow::Owned(list(&rejection.allow))),
+            RestProblem::Fault { fault, .. } => (fault.kind.http_status(), Cow::Borrowed("")),
+            RestProblem::HttpRejection(rejection) => (rejection.status, Cow::Owned(list(&rejection.allow))),
         };
         let mut response = Response::new(Body::whole(self.details(status)));
         *response.status_mut() = status;
@@ -107,8 +107,8 @@ impl Problem {
             title: status.canonical_reason().unwrap_or_default(),
             status: status.as_u16(),
             detail: match self {
-                Problem::Fault { fault, .. } => &fault.message,
-                Problem::HttpRejection(rejection) => &rejection.reason,
+                RestProblem::Fault { fault, .. } => &fault.message,
+                RestProblem::HttpRejection(rejection) => &rejection.reason,
             },
             kind: self.kind().map_or(REFUSED, Kind::word),
             code: match self.kind() {
@@ -116,28 +116,30 @@ impl Problem {
                 _ => None,
             },
             parameter: match self {
-                Problem::Fault { fault, .. } => fault.parameter.as_deref(),
-                Problem::HttpRejection(_) => None,
+                RestProblem::Fault { fault, .. } => fault.parameter.as_deref(),
+                RestProblem::HttpRejection(_) => None,
             },
             r#in: match self {
-                Problem::Fault { fault, place } => place.filter(|_| fault.parameter.is_some()).map(Place::word),
-                Problem::HttpRejection(_) => None,
+                RestProblem::Fault { fault, location } => {
+                    location.filter(|_| fault.parameter.is_some()).map(ParamLocation::word)
+                }
+                RestProblem::HttpRejection(_) => None,
             },
         };
-        // Texts and numbers always have a JSON text.
+        // Texts and numbers can always be written as JSON.
         serde_json::to_vec(&details).unwrap_or_default()
     }
 }
 
-impl From<Fault> for Problem {
-    fn from(fault: Fault) -> Problem {
-        Problem::Fault { fault, place: None }
+impl From<Fault> for RestProblem {
+    fn from(fault: Fault) -> RestProblem {
+        RestProblem::Fault { fault, location: None }
     }
 }
 
-impl From<HttpRejection> for Problem {
-    fn from(rejection: HttpRejection) -> Problem {
-        Problem::HttpRejection(rejection)
+impl From<HttpRejection> for RestProblem {
+    fn from(rejection: HttpRejection) -> RestProblem {
+        RestProblem::HttpRejection(rejection)
     }
 }
 

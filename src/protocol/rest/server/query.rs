@@ -1,4 +1,4 @@
-//! A query read as a method's parameters: the interface says what each text is, and nothing is guessed.
+//! Reads a query as the arguments of a method. The interface decides the type of each text.
 
 use std::borrow::Cow;
 
@@ -9,16 +9,15 @@ use crate::codec::{Limits, json};
 use crate::model::fault::Fault;
 use crate::model::interface::{Interface, Method, Param};
 use crate::model::text::{abridge, nearest};
-use crate::protocol::rest::form::{Form, Scalar};
+use crate::protocol::rest::form::{Scalar, TextForm};
 
-/// The parameters of a query as the text of a JSON object, in the order of the method's own; `None` where there are
-/// none.
+/// The arguments in a query as the text of a JSON object, in the order of the parameters; `None` if there are none.
 ///
-/// - `+` is a space, as in forms. What stands between two `&` may be empty.
+/// - `+` is a space, as in forms. Empty parts between two `&` are ignored.
 /// - A string is the text itself. Numbers are written as in JSON, truth values as `true` and `false`.
-/// - `null` gives nothing to a parameter that may be nothing, unless it may be a string.
-/// - A list of any of these is its name given again for each item.
-/// - Records, values of free form and lists of them are JSON texts.
+/// - `null` is null for a parameter that may be null, unless it may be a string.
+/// - A list of these repeats its name for each item.
+/// - Records, free-form values and lists of these are JSON texts.
 ///
 /// # Errors
 /// `BadParams`, naming the parameter: unknown, given twice, or of the wrong type.
@@ -36,36 +35,36 @@ pub fn read(interface: &Interface, method: &Method, query: &str, limits: Limits)
         object.push(if object.is_empty() { '{' } else { ',' });
         quote(&param.name, &mut object);
         object.push(':');
-        let form = Form::of(interface, param.schema.as_value());
-        write(form, texts, limits, &mut object).map_err(|wrong| wrong.of(&param.name, ""))?;
+        let form = TextForm::of(interface, param.schema.as_value());
+        write(form, texts, limits, &mut object).map_err(|error| error.into_fault(&param.name, ""))?;
     }
     object.push('}');
     Ok(Some(object))
 }
 
-/// What is wrong with the text of a value.
-pub(super) enum Wrong {
+/// Why the texts of a value are not valid.
+pub(super) enum TextError {
     /// A single value was given more than once.
     Twice,
-    /// The text is not what it should be.
+    /// The text is not of the expected type.
     Not(&'static str, String),
     /// The JSON text is refused.
     Json(Fault),
 }
 
-impl Wrong {
-    /// The fault for a parameter. `place`, if there is more than one, is put behind its name: ` in the path`.
-    pub(super) fn of(self, name: &str, place: &str) -> Fault {
+impl TextError {
+    /// The fault for a parameter. `place` follows its name, such as ` in the path`; it is empty if there is only one place.
+    pub(super) fn into_fault(self, name: &str, place: &str) -> Fault {
         let message = match self {
-            Wrong::Twice => format!("the parameter `{name}`{place} is given twice"),
-            Wrong::Not(what, text) => format!("parameter `{name}`{place}: `{}` is not {what}", abridge(&text)),
-            Wrong::Json(fault) => format!("parameter `{name}`{place}: {}", fault.message),
+            TextError::Twice => format!("the parameter `{name}`{place} is given twice"),
+            TextError::Not(what, text) => format!("parameter `{name}`{place}: `{}` is not {what}", abridge(&text)),
+            TextError::Json(fault) => format!("parameter `{name}`{place}: {}", fault.message),
         };
         Fault::bad_params(message).of_parameter(name)
     }
 }
 
-/// The names and values of a query, decoded, each with the place of its parameter among the method's.
+/// The decoded values in a query, each with the index of its parameter.
 pub(super) fn pairs<'q>(params: &[Param], query: &'q str) -> Result<Vec<(usize, Cow<'q, str>)>, Fault> {
     let mut pairs = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -78,7 +77,7 @@ pub(super) fn pairs<'q>(params: &[Param], query: &'q str) -> Result<Vec<(usize, 
     Ok(pairs)
 }
 
-/// A text without its escapes; `None` where one is broken, or where they come to what is no UTF-8.
+/// A text, percent-decoded; `None` if an escape is malformed or the result is not UTF-8.
 fn decoded(text: &str) -> Option<Cow<'_, str>> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return Some(Cow::Borrowed(text));
@@ -92,10 +91,10 @@ fn decoded(text: &str) -> Option<Cow<'_, str>> {
 }
 
 fn broken(name: &str) -> Fault {
-    Fault::bad_params(format!("the query has a broken escape at `{}`", abridge(name)))
+    Fault::bad_params(format!("the query has a malformed escape at `{}`", abridge(name)))
 }
 
-/// There is no parameter of this name, but there are these.
+/// The fault for an unknown parameter.
 pub(super) fn unknown(name: &str, params: &[Param]) -> Fault {
     let near = nearest(name, params.iter().map(|param| param.name.as_str()));
     let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
@@ -103,17 +102,17 @@ pub(super) fn unknown(name: &str, params: &[Param]) -> Fault {
     Fault::bad_params(format!("there is no parameter `{name}`{hint}")).of_parameter(name)
 }
 
-/// Writes the texts given for a parameter, of which there is at least one, as a JSON text.
+/// Writes the texts of a parameter, at least one, as a JSON text.
 pub(super) fn write<'t>(
-    form: Form<'_>,
+    form: TextForm<'_>,
     mut texts: impl Iterator<Item = &'t str>,
     limits: Limits,
     to: &mut String,
-) -> Result<(), Wrong> {
-    if let Form::Many(items) = form {
+) -> Result<(), TextError> {
+    if let TextForm::Many(items) = form {
         for (at, text) in texts.enumerate() {
             to.push(if at == 0 { '[' } else { ',' });
-            let form = Form::One { scalar: items.at(at), nullable: false };
+            let form = TextForm::One { scalar: items.at(at), nullable: false };
             write_one(form, text, limits, to)?;
         }
         to.push(']');
@@ -121,40 +120,40 @@ pub(super) fn write<'t>(
     }
     match (texts.next(), texts.next()) {
         (Some(text), None) => write_one(form, text, limits, to),
-        _ => Err(Wrong::Twice),
+        _ => Err(TextError::Twice),
     }
 }
 
-fn write_one(form: Form<'_>, text: &str, limits: Limits, to: &mut String) -> Result<(), Wrong> {
+fn write_one(form: TextForm<'_>, text: &str, limits: Limits, to: &mut String) -> Result<(), TextError> {
     match form {
-        Form::One { scalar: Scalar::Text, .. } => {
+        TextForm::One { scalar: Scalar::Text, .. } => {
             quote(text, to);
             return Ok(());
         }
-        Form::One { scalar, nullable } if !(nullable && text == "null") => check(scalar, text)?,
-        Form::One { .. } => {}
-        Form::Many(_) | Form::Json => check_json(text, limits)?,
+        TextForm::One { scalar, nullable } if !(nullable && text == "null") => check(scalar, text)?,
+        TextForm::One { .. } => {}
+        TextForm::Many(_) | TextForm::Json => check_json(text, limits)?,
     }
     to.push_str(text);
     Ok(())
 }
 
-fn check(scalar: Scalar, text: &str) -> Result<(), Wrong> {
+fn check(scalar: Scalar, text: &str) -> Result<(), TextError> {
     let (sound, what) = match scalar {
         Scalar::Text => (true, "a text"),
         Scalar::Integer => (is_integer(text), "an integer"),
         Scalar::Number => (is_number(text), "a number"),
         Scalar::Boolean => (matches!(text, "true" | "false"), "`true` or `false`"),
     };
-    if sound { Ok(()) } else { Err(Wrong::Not(what, text.to_owned())) }
+    if sound { Ok(()) } else { Err(TextError::Not(what, text.to_owned())) }
 }
 
-fn check_json(text: &str, limits: Limits) -> Result<(), Wrong> {
-    let checked = json::check(text.as_bytes(), limits).map_err(Wrong::Json)?.text();
-    // What serde passes over is looked at, but not kept.
+fn check_json(text: &str, limits: Limits) -> Result<(), TextError> {
+    let checked = json::check(text.as_bytes(), limits).map_err(TextError::Json)?.text();
+    // `IgnoredAny` checks the syntax and keeps nothing.
     match serde_json::from_str::<serde::de::IgnoredAny>(checked) {
         Ok(_) if checked.len() == text.len() => Ok(()),
-        _ => Err(Wrong::Not("a JSON text", text.to_owned())),
+        _ => Err(TextError::Not("a JSON text", text.to_owned())),
     }
 }
 
@@ -175,6 +174,6 @@ fn is_number(text: &str) -> bool {
 
 /// Writes a text as a JSON string.
 pub(super) fn quote(text: &str, to: &mut String) {
-    // A string always has a JSON text.
+    // A string can always be written as JSON.
     to.push_str(&Value::from(text).to_string());
 }

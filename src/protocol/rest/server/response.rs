@@ -1,4 +1,4 @@
-//! Answers in the form that the client takes: JSON, a JSON text on each line, or comma-separated values.
+//! Writes responses in the format that the client accepts: JSON, JSON lines, or comma-separated values.
 
 use std::task::{Context as Task, Poll};
 
@@ -16,45 +16,50 @@ use crate::protocol::frontend;
 use crate::service::future::MaybeReady;
 use crate::service::{Encode, Format, Output, Rows};
 
-/// How an answer is to be written.
+/// The format of a response.
 #[derive(Debug)]
-pub(super) struct Form {
-    shape: Shape,
+pub(super) struct ResponseFormat {
+    rows: RowFormat,
     dialect: JsonDialect,
-    /// Whether another form could have been asked for.
+    /// Whether the format depends on `Accept`.
     varies: bool,
 }
 
 #[derive(Debug)]
-enum Shape {
+enum RowFormat {
     Json,
     Lines,
     Csv(Columns),
 }
 
-/// The items of a method's result, if it is a list of items of one type.
+/// The schema of the items in the result of a method, if the result is a list of items of one type.
 pub(super) fn items<'a>(interface: &'a Interface, method: &'a Method) -> Option<&'a Value> {
     let result = interface.resolve(method.result.as_value());
     member(result, "items").filter(|_| member(result, "prefixItems").is_none())
 }
 
-impl Form {
+impl ResponseFormat {
     /// The form of answers in one of the media that they can be given in; `items` are those of the method's result, if
     /// it is a list.
-    pub(super) fn new(media: Media, interface: &Interface, items: Option<&Value>, dialect: JsonDialect) -> Form {
-        let shape = match media {
-            Media::Json => Shape::Json,
-            Media::Lines => Shape::Lines,
-            Media::Csv => Shape::Csv(items.map_or(Columns::One, |items| Columns::of(interface, items))),
+    pub(super) fn new(
+        media: Media,
+        interface: &Interface,
+        items: Option<&Value>,
+        dialect: JsonDialect,
+    ) -> ResponseFormat {
+        let rows = match media {
+            Media::Json => RowFormat::Json,
+            Media::Lines => RowFormat::Lines,
+            Media::Csv => RowFormat::Csv(items.map_or(Columns::One, |items| Columns::of(interface, items))),
         };
-        Form { shape, dialect, varies: items.is_some() }
+        ResponseFormat { rows, dialect, varies: items.is_some() }
     }
 
     fn media(&self) -> Media {
-        match self.shape {
-            Shape::Json => Media::Json,
-            Shape::Lines => Media::Lines,
-            Shape::Csv(_) => Media::Csv,
+        match self.rows {
+            RowFormat::Json => Media::Json,
+            RowFormat::Lines => Media::Lines,
+            RowFormat::Csv(_) => Media::Csv,
         }
     }
 
@@ -71,15 +76,15 @@ impl Form {
             Ok(Output::Raw(_)) => MaybeReady::now(Err(Fault::internal())),
             Ok(Output::Many(_)) if only_head => MaybeReady::now(Ok(response(Body::default()))),
             Ok(Output::Many(rows)) => MaybeReady::later(async move {
-                let body = match self.shape {
-                    Shape::Json => Body::gather(Array { rows, dialect: self.dialect, begun: false }).await,
-                    Shape::Lines => Body::gather(Lines { rows, dialect: self.dialect }).await,
-                    Shape::Csv(columns) => {
-                        let lines = Lines { rows, dialect: self.dialect };
-                        Body::gather(Table { lines, columns, rows: Vec::new(), begun: false }).await
+                let body = match self.rows {
+                    RowFormat::Json => Body::gather(JsonArray { rows, dialect: self.dialect, begun: false }).await,
+                    RowFormat::Lines => Body::gather(JsonLines { rows, dialect: self.dialect }).await,
+                    RowFormat::Csv(columns) => {
+                        let lines = JsonLines { rows, dialect: self.dialect };
+                        Body::gather(CsvTable { lines, columns, rows: Vec::new(), begun: false }).await
                     }
                 };
-                body.map(response).map_err(frontend::unsent)
+                body.map(response).map_err(frontend::encode_fault)
             }),
             Ok(Output::One(value)) => MaybeReady::now(self.write_one(value.as_ref()).map(response)),
         }
@@ -88,14 +93,14 @@ impl Form {
     fn write_one(&self, value: &dyn Encode) -> Result<Body, Fault> {
         let mut bytes = Vec::with_capacity(128);
         frontend::encode(value, Format::Json(self.dialect), &mut bytes)?;
-        match &self.shape {
-            Shape::Json => Ok(Body::whole(bytes)),
-            Shape::Lines => each(&bytes, |item, to| {
+        match &self.rows {
+            RowFormat::Json => Ok(Body::whole(bytes)),
+            RowFormat::Lines => each(&bytes, |item, to| {
                 to.extend_from_slice(item.as_bytes());
                 to.push(b'\n');
                 Ok(())
             }),
-            Shape::Csv(columns) => {
+            RowFormat::Csv(columns) => {
                 let mut head = Vec::new();
                 columns.header(&mut head);
                 each(&bytes, |item, to| {
@@ -110,8 +115,8 @@ impl Form {
 /// The items of a list that is there as a whole, each written in its own way.
 fn each(list: &[u8], mut write: impl FnMut(&str, &mut Vec<u8>) -> Result<(), BoxError>) -> Result<Body, Fault> {
     let mut lines = Vec::with_capacity(list.len());
-    let items: Vec<&RawValue> = serde_json::from_slice(list).map_err(|error| frontend::unsent(error.into()))?;
-    items.iter().try_for_each(|item| write(item.get(), &mut lines)).map_err(frontend::unsent)?;
+    let items: Vec<&RawValue> = serde_json::from_slice(list).map_err(|error| frontend::encode_fault(error.into()))?;
+    items.iter().try_for_each(|item| write(item.get(), &mut lines)).map_err(frontend::encode_fault)?;
     Ok(Body::whole(lines))
 }
 
@@ -127,13 +132,13 @@ fn response(media: Media, varies: bool, body: Body) -> Response<Body> {
 }
 
 /// Rows as one JSON array.
-struct Array {
+struct JsonArray {
     rows: Rows,
     dialect: JsonDialect,
     begun: bool,
 }
 
-impl Source for Array {
+impl Source for JsonArray {
     fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
         if !self.begun {
             to.push(b'[');
@@ -148,33 +153,33 @@ impl Source for Array {
 }
 
 /// Rows as one JSON text a line.
-struct Lines {
+struct JsonLines {
     rows: Rows,
     dialect: JsonDialect,
 }
 
-impl Lines {
+impl JsonLines {
     fn fill(&mut self, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError> {
         self.rows.fill(Format::JsonLines(self.dialect), to, until)
     }
 }
 
-impl Source for Lines {
+impl Source for JsonLines {
     fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
         Poll::Ready(self.fill(to, until))
     }
 }
 
 /// Rows as comma-separated values, made of their JSON texts.
-struct Table {
-    lines: Lines,
+struct CsvTable {
+    lines: JsonLines,
     columns: Columns,
     /// Rows as JSON texts, as many as go into one piece; used again for each.
     rows: Vec<u8>,
     begun: bool,
 }
 
-impl Source for Table {
+impl Source for CsvTable {
     fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
         if !self.begun {
             self.columns.header(to);

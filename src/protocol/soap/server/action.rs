@@ -1,4 +1,4 @@
-//! What a request says beside its document about the method it calls: a hint that must not contradict it.
+//! The SOAP action: a hint outside the document about the method that is called. It must not contradict the document.
 
 use http::request::Parts;
 
@@ -8,10 +8,13 @@ use crate::model::shape::Shapes;
 use crate::model::text::abridge;
 use crate::protocol::soap::ACTION_HEADER;
 
-/// Refuses a request that names one method beside its document and calls another in it: whatever stands before the
-/// server and goes by the hint would have let pass something else than it believed.
+/// Checks that the action of a request does not name another method than its document. A proxy that filters requests by
+/// their action would otherwise admit a call of a method that it means to block.
 ///
-/// The hint may be anything that names no method of the group.
+/// An action that names no method of the group is ignored.
+///
+/// # Errors
+/// `Structure` if the action names another method.
 pub(in crate::protocol::soap) fn check(head: &Parts, method: &str, shapes: &Shapes) -> Result<(), Fault> {
     let header = head.headers.get(ACTION_HEADER).and_then(|value| value.to_str().ok());
     for hint in [header, media_type::parameter(&head.headers, "action")].into_iter().flatten() {
@@ -28,7 +31,7 @@ pub(in crate::protocol::soap) fn check(head: &Parts, method: &str, shapes: &Shap
     Ok(())
 }
 
-/// Whether a hint is a method's name, alone or behind a namespace.
+/// Whether a hint is the name of a method, with or without a namespace before it.
 fn names(hint: &str, method: &str) -> bool {
     hint.strip_suffix(method).is_some_and(|before| before.is_empty() || before.ends_with(['#', '/', ':']))
 }
@@ -38,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hint_names_a_method_alone_or_behind_a_namespace() {
+    fn a_hint_names_a_method_with_or_without_a_namespace() {
         for hint in ["spin", "urn:wheel#spin", "urn:wheel/spin", "urn:wheel:spin", "http://x/y#spin"] {
             assert!(names(hint, "spin"), "{hint}");
         }

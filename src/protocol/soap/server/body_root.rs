@@ -1,30 +1,30 @@
-//! A look at the root element of a document before it is read, to tell whose it is.
+//! Finds the root element of a document before the document is parsed, to choose its protocol.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
-/// How many bytes of a document in UTF-16 are looked at.
-const FAR: usize = 8192;
+/// The largest part of a UTF-16 document that is searched, in bytes.
+const MAX_UTF16: usize = 8192;
 
-/// The local name of a document's root element; `None` where that is not found at first sight. For every request of XML
-/// this is looked for, so it allocates nothing but for UTF-16.
-pub(super) fn name(body: &[u8]) -> Option<Cow<'_, [u8]>> {
+/// The local name of the root element of a document; `None` if the scan does not find it. The scan runs for every request
+/// in XML and does not allocate, except for UTF-16.
+pub(super) fn root_name(body: &[u8]) -> Option<Cow<'_, [u8]>> {
     match body {
         [0xef, 0xbb, 0xbf, rest @ ..] => find(rest).map(Cow::Borrowed),
         [0xff, 0xfe, rest @ ..] | rest @ [1..0x80, 0, ..] => {
-            find(&narrow(rest, 0)).map(|name| Cow::Owned(name.to_vec()))
+            find(&ascii_of_utf16(rest, 0)).map(|name| Cow::Owned(name.to_vec()))
         }
         [0xfe, 0xff, rest @ ..] | rest @ [0, 1..0x80, ..] => {
-            find(&narrow(rest, 1)).map(|name| Cow::Owned(name.to_vec()))
+            find(&ascii_of_utf16(rest, 1)).map(|name| Cow::Owned(name.to_vec()))
         }
         _ => find(body).map(Cow::Borrowed),
     }
 }
 
-/// The ASCII of a text in UTF-16, whose bytes of low value are at `low` in each pair.
-fn narrow(wide: &[u8], low: usize) -> Vec<u8> {
-    let pairs = wide.get(..FAR).unwrap_or(wide).chunks_exact(2);
+/// The ASCII characters of a UTF-16 text; others become `?`. `low` is the index of the low byte in each pair.
+fn ascii_of_utf16(wide: &[u8], low: usize) -> Vec<u8> {
+    let pairs = wide.get(..MAX_UTF16).unwrap_or(wide).chunks_exact(2);
     pairs.map(|pair| pair.get(low).copied().filter(|_| pair.get(1 - low) == Some(&0)).unwrap_or(b'?')).collect()
 }
 
@@ -32,9 +32,9 @@ fn find(mut left: &[u8]) -> Option<&[u8]> {
     loop {
         left = left.trim_ascii_start();
         left = match left {
-            [b'<', b'?', rest @ ..] => behind(rest, b"?>")?,
-            [b'<', b'!', b'-', b'-', rest @ ..] => behind(rest, b"-->")?,
-            [b'<', b'!', rest @ ..] => behind_doctype(rest)?,
+            [b'<', b'?', rest @ ..] => after(rest, b"?>")?,
+            [b'<', b'!', b'-', b'-', rest @ ..] => after(rest, b"-->")?,
+            [b'<', b'!', rest @ ..] => after_doctype(rest)?,
             [b'<', rest @ ..] => return local_name(rest),
             _ => return None,
         };
@@ -50,19 +50,19 @@ fn local_name(tag: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn behind<'a>(bytes: &'a [u8], end: &[u8]) -> Option<&'a [u8]> {
-    // A declaration is short, and searching for its end by hand costs less than preparing to search.
+fn after<'a>(bytes: &'a [u8], end: &[u8]) -> Option<&'a [u8]> {
+    // A declaration is short: a loop over its bytes is faster than setting up a substring search.
     let near = bytes.get(..64).unwrap_or(bytes).windows(end.len()).position(|window| window == end);
     let at = near.or_else(|| memmem::find(bytes, end))?;
     bytes.get(at + end.len()..)
 }
 
 /// What follows a document type declaration. The parser refuses the document because of the declaration.
-fn behind_doctype(bytes: &[u8]) -> Option<&[u8]> {
+fn after_doctype(bytes: &[u8]) -> Option<&[u8]> {
     let close = memchr(b'>', bytes)?;
     match memchr(b'[', bytes).filter(|open| *open < close) {
         None => bytes.get(close + 1..),
-        Some(_) => behind(bytes.get(memchr(b']', bytes)?..)?, b">"),
+        Some(_) => after(bytes.get(memchr(b']', bytes)?..)?, b">"),
     }
 }
 
@@ -71,11 +71,11 @@ mod tests {
     use super::*;
 
     fn found(body: &[u8]) -> Option<String> {
-        name(body).map(|name| String::from_utf8_lossy(&name).into_owned())
+        root_name(body).map(|name| String::from_utf8_lossy(&name).into_owned())
     }
 
     #[test]
-    fn the_root_is_found_behind_all_that_may_stand_before_it() {
+    fn the_root_is_found_after_everything_that_may_precede_it() {
         let utf16 = |text: &str, big: bool| -> Vec<u8> {
             text.encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
         };

@@ -1,4 +1,4 @@
-//! SOAP 1.1 and 1.2 seen from the client: one POST to the group's own path, answered in the version it came in.
+//! The SOAP frontend: it serves POST at the path of the group and responds in the version of the request, 1.1 or 1.2.
 
 pub(super) mod action;
 mod body_root;
@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::codec::Limits;
-use crate::codec::soap as wire;
+use crate::codec::soap as codec;
 use crate::codec::soap::{ParamLayout, SoapCall, SoapFailure, SoapMessage, SoapRejection, SoapStyle, SoapVersion};
 use crate::codec::xml::charset;
 use crate::http::body::Body;
@@ -22,35 +22,36 @@ use crate::http::public_url::PublicUrl;
 use crate::model::interface::Interface;
 use crate::model::shape::Shapes;
 use crate::model::text::abridge;
+use crate::protocol::Protocol;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat};
 use crate::service::{Call, CallForm, RpcService};
-use response::Answering;
+use response::ResponseWriter;
 
 pub use namespace::namespace_of;
 pub use options::SoapOptions;
 pub use wsdl::Wsdl;
 
-/// The SOAP frontend of one group.
+/// The SOAP frontend of a group.
 #[derive(Debug, Clone)]
 pub struct Soap {
-    /// What an operator decides about it.
+    /// The settings.
     pub options: SoapOptions,
-    /// How large a request's document may be.
+    /// The limits on the document of a request.
     pub limits: Limits,
-    /// Under which address clients know this server.
+    /// The public address of the server.
     pub public_url: Arc<PublicUrl>,
     namespace: String,
-    /// The shapes of the group's interface, compiled when they are first needed.
+    /// The shapes of the interface, compiled on first use.
     shapes: OnceLock<Arc<Shapes>>,
 }
 
 impl Soap {
-    /// A frontend whose messages have this target namespace, such as [`namespace_of`] the group's path, unless the options
-    /// say otherwise.
+    /// A frontend with this target namespace, such as the [`namespace_of`] the path of the group. A namespace in the options
+    /// takes precedence.
     pub fn new(namespace: impl Into<String>) -> Soap {
         Soap {
             options: SoapOptions::default(),
@@ -66,7 +67,7 @@ impl Soap {
         self.options.namespace.as_deref().unwrap_or(&self.namespace)
     }
 
-    /// The shapes of what the group's methods take and answer. A frontend serves one group, so they are compiled once.
+    /// The shapes of the parameters and results. They are compiled once, because a frontend serves one group.
     pub fn shapes(&self, interface: &Interface) -> &Arc<Shapes> {
         self.shapes.get_or_init(|| Arc::new(Shapes::of(interface)))
     }
@@ -77,15 +78,15 @@ impl Soap {
 }
 
 impl Frontend for Soap {
-    fn protocol(&self) -> &'static str {
-        "soap"
+    fn protocol(&self) -> Protocol {
+        Protocol::Soap
     }
 
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
     }
 
-    /// SOAP 1.2 by its media type; SOAP 1.1 shares its with other protocols.
+    /// Claims the media type of SOAP 1.2. SOAP 1.1 shares its media type with other protocols, so the body decides.
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
         if !head.tail.is_empty() || head.parts.method != Method::POST {
             return Claim::No;
@@ -101,7 +102,7 @@ impl Frontend for Soap {
     }
 
     fn recognises(&self, head: &Parts, body: &[u8]) -> bool {
-        match body_root::name(body).as_deref() {
+        match body_root::root_name(body).as_deref() {
             Some(b"Envelope") => true,
             Some(b"methodCall") => false,
             _ => head.headers.contains_key(crate::protocol::soap::ACTION_HEADER),
@@ -109,7 +110,7 @@ impl Frontend for Soap {
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
-        match self.begin(service, request) {
+        match self.start(service, request) {
             Ok(reply) => reply,
             Err((rejection, method)) => {
                 let by_type = if is_soap12(media_type::media_type(&request.head.headers)) {
@@ -124,33 +125,37 @@ impl Frontend for Soap {
     }
 }
 
-/// Why a request is not answered, and the method that it calls as far as that is known.
-type NotBegun = (SoapRejection, Box<str>);
+/// Why a request failed before its call started, and the name of its method, or an empty name if it is not known.
+type RequestFailure = (SoapRejection, Box<str>);
 
 impl Soap {
-    /// Reads a request and begins to answer it.
-    fn begin(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> Result<FrontendFuture, NotBegun> {
+    /// Reads a request and starts its call.
+    fn start(
+        &self,
+        service: &Arc<dyn RpcService>,
+        request: GroupRequest<'_>,
+    ) -> Result<FrontendFuture, RequestFailure> {
         let GroupRequest { head, body, context, .. } = request;
-        let unread = |rejection| (rejection, Box::from(""));
+        let unreadable = |rejection| (rejection, Box::from(""));
         let shapes = self.shapes_of(service.as_ref());
         let style = if is_rpc(request.query()) { SoapStyle::Rpc } else { SoapStyle::Document };
         let text = charset::decode(body, media_type::parameter(&head.headers, "charset"))
-            .map_err(|fault| unread(fault.into()))?;
-        let opened = SoapCall::read(&text, self.limits).map_err(unread)?;
-        if let Some(reply) = self.call_raw(service.as_ref(), &opened, &text, &request)? {
+            .map_err(|fault| unreadable(fault.into()))?;
+        let call = SoapCall::read(&text, self.limits).map_err(unreadable)?;
+        if let Some(reply) = self.call_raw(service.as_ref(), &call, &text, &request)? {
             return Ok(reply);
         }
-        let method = opened.method();
-        let name = checked(head, &method, shapes, opened.version)?;
-        let SoapMessage { given, tape, .. } = opened.call(shapes, style, self.limits).map_err(unread)?;
+        let method = call.method();
+        let name = check_action(head, &method, shapes, call.version)?;
+        let SoapMessage { given: layout, tape, .. } = call.call(shapes, style, self.limits).map_err(unreadable)?;
         let mut values = tape.values();
-        let args = match given {
+        let args = match layout {
             ParamLayout::ByPosition => Args::Values(values),
             ParamLayout::ByName => values.next().map_or(Args::None, Args::Members),
         };
-        let pending = frontend::begin(service.as_ref(), Call::new(&method, args, context));
-        let answering = self.answering(shapes, &method, opened.version, style);
-        Ok(pending.and_then(move |answer| answering.write(answer, name)))
+        let pending = frontend::start_call(service.as_ref(), Call::new(&method, args, context));
+        let response_writer = self.response_writer(shapes, &method, call.version, style);
+        Ok(pending.and_then(move |answer| response_writer.write(answer, name)))
     }
 
     /// Passes a call through in its original bytes if it follows the upstream's own WSDL rather than that of the group, so
@@ -158,11 +163,11 @@ impl Soap {
     fn call_raw(
         &self,
         service: &dyn RpcService,
-        opened: &SoapCall<'_>,
+        call: &SoapCall<'_>,
         text: &str,
         request: &GroupRequest<'_>,
-    ) -> Result<Option<FrontendFuture>, NotBegun> {
-        let namespace = opened.namespace.as_deref();
+    ) -> Result<Option<FrontendFuture>, RequestFailure> {
+        let namespace = call.namespace.as_deref();
         if namespace == Some(self.namespace()) {
             return Ok(None);
         }
@@ -170,27 +175,33 @@ impl Soap {
         if interface.messages.is_empty() {
             return Ok(None);
         }
-        let actions = opened.actions();
-        let soap12 = opened.version == SoapVersion::V12;
+        let actions = call.actions();
+        let soap12 = call.version == SoapVersion::V12;
         let actions = actions.iter().map(AsRef::as_ref);
-        let Some(method) = interface.method_of_message(soap12, opened.element, namespace, actions) else {
+        let Some(method) = interface.method_of_message(soap12, call.element, namespace, actions) else {
             return Ok(None);
         };
         let (body, shapes) = (request.body, self.shapes(&interface));
-        let name = checked(request.head, method, shapes, opened.version)?;
+        let name = check_action(request.head, method, shapes, call.version)?;
         let named = media_type::parameter(&request.head.headers, "charset");
-        if !opened.is_certain() || !charset::is_certain(body, named) || !charset::is_utf8(body, text) {
+        if !call.is_certain() || !charset::is_certain(body, named) || !charset::is_utf8(body, text) {
             return Ok(None);
         }
         let raw = RawCall { wire: RawFormat::Soap, body, content_type: None, is_unambiguous: &|| true };
         let (args, context) = (Args::Unread, request.context);
-        let pending = frontend::begin(service, Call { method, args, context, form: CallForm::Raw(&raw) });
-        let answering = self.answering(shapes, method, opened.version, SoapStyle::default());
-        Ok(Some(pending.and_then(move |result| answering.write(result, name))))
+        let pending = frontend::start_call(service, Call { method, args, context, form: CallForm::Raw(&raw) });
+        let response_writer = self.response_writer(shapes, method, call.version, SoapStyle::default());
+        Ok(Some(pending.and_then(move |result| response_writer.write(result, name))))
     }
 
-    fn answering(&self, shapes: &Arc<Shapes>, method: &str, version: SoapVersion, style: SoapStyle) -> Answering {
-        Answering {
+    fn response_writer(
+        &self,
+        shapes: &Arc<Shapes>,
+        method: &str,
+        version: SoapVersion,
+        style: SoapStyle,
+    ) -> ResponseWriter {
+        ResponseWriter {
             shapes: shapes.clone(),
             method: shapes.methods().iter().position(|known| known.name == method),
             namespace: self.namespace().into(),
@@ -201,8 +212,8 @@ impl Soap {
     }
 }
 
-/// The name of the method that is called, for the log, if nothing beside the message contradicts it.
-fn checked(head: &Parts, method: &str, shapes: &Shapes, version: SoapVersion) -> Result<Box<str>, NotBegun> {
+/// The name of the method for the log, if the action does not contradict it.
+fn check_action(head: &Parts, method: &str, shapes: &Shapes, version: SoapVersion) -> Result<Box<str>, RequestFailure> {
     let name: Box<str> = abridge(method).into();
     match action::check(head, method, shapes) {
         Ok(()) => Ok(name),
@@ -214,7 +225,7 @@ fn is_soap12(media: &str) -> bool {
     media.eq_ignore_ascii_case("application/soap+xml")
 }
 
-/// Whether the address is the one that a WSDL document of rpc style gives.
+/// Whether the query is that of the address in a WSDL document of rpc style.
 fn is_rpc(query: &str) -> bool {
     !query.is_empty() && query.split('&').any(|part| part == "style=rpc")
 }
@@ -229,10 +240,10 @@ fn response(status: StatusCode, version: SoapVersion, body: Body) -> Response<Bo
     response
 }
 
-/// The response that says why there is no answer.
+/// The response with a fault.
 fn fault(refused: &SoapFailure, version: SoapVersion, namespace: &str, method: Box<str>) -> FrontendResponse {
     let mut bytes = Vec::with_capacity(768);
-    wire::write_fault(&mut bytes, refused, version, namespace);
+    codec::write_fault(&mut bytes, refused, version, namespace);
     let status = StatusCode::from_u16(refused.status(version)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     FrontendResponse { response: response(status, version, Body::whole(bytes)), method, fault: Some(refused.kind()) }
 }

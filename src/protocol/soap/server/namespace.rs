@@ -1,9 +1,9 @@
-//! The target namespace of a group that is given none.
+//! The default target namespace of a group.
 
 use std::fmt::Write as _;
 
-/// A namespace made of a group's path alone, so that it is the same whatever host the group is asked by. It is a URN
-/// (RFC 8141): each `/` becomes a `:`, and what a URN cannot have is percent-encoded.
+/// The namespace for the path of a group. It does not depend on the host, so it is the same for all clients. It is a URN
+/// (RFC 8141): each `/` becomes `:`, and characters that a URN does not allow are percent-encoded.
 ///
 /// ```
 /// use croupier::protocol::soap::server::namespace_of;

@@ -1,4 +1,4 @@
-//! What an operator decides about a group's SOAP.
+//! The SOAP settings of a group.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

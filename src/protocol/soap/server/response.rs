@@ -1,4 +1,4 @@
-//! Answers of the version and style that a call came in, whole or row by row.
+//! Writes responses in the version and style of the request, whole or row by row.
 
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
@@ -16,13 +16,13 @@ use crate::protocol::frontend::{FrontendFuture, FrontendResponse};
 use crate::service::future::MaybeReady;
 use crate::service::{Encode, Format, Output, Rows};
 
-/// The form of a result of which nothing is known.
+/// The shape of a result whose type is not known.
 static ANY: Shape = Shape::Any;
 
-/// How a call is to be answered.
-pub(super) struct Answering {
+/// Writes the response to a call.
+pub(super) struct ResponseWriter {
     pub(super) shapes: Arc<Shapes>,
-    /// The place of the method among the shapes; `None` for one that the interface does not have.
+    /// The index of the method in the shapes; `None` for a method that the interface does not have.
     pub(super) method: Option<usize>,
     pub(super) namespace: Box<str>,
     pub(super) control: Control,
@@ -30,34 +30,34 @@ pub(super) struct Answering {
     pub(super) style: SoapStyle,
 }
 
-impl Answering {
-    pub(super) fn write(self, answer: Result<Output, Fault>, name: Box<str>) -> FrontendFuture {
-        match answer {
+impl ResponseWriter {
+    pub(super) fn write(self, result: Result<Output, Fault>, name: Box<str>) -> FrontendFuture {
+        match result {
             Ok(Output::One(value)) => {
-                let body = self.one(value.as_ref());
-                MaybeReady::now(self.replied(body, name))
+                let body = self.encode_one(value.as_ref());
+                MaybeReady::now(self.frontend_response(body, name))
             }
             Ok(Output::Raw(raw)) => {
                 let fault = (raw.status != StatusCode::OK).then_some(Kind::Service(None));
-                MaybeReady::now(FrontendResponse { response: frontend::passed(raw), method: name, fault })
+                MaybeReady::now(FrontendResponse { response: frontend::passthrough_response(raw), method: name, fault })
             }
             Ok(Output::Many(rows)) => MaybeReady::later(async move {
                 let (version, namespace) = (self.version, self.namespace.clone());
-                let body = Body::gather(Listing::new(self, rows)).await.map_err(frontend::unsent);
-                replied(body, version, &namespace, name)
+                let body = Body::gather(RowsResponse::new(self, rows)).await.map_err(frontend::encode_fault);
+                frontend_response(body, version, &namespace, name)
             }),
-            Err(fault) => MaybeReady::now(self.replied(Err(fault), name)),
+            Err(fault) => MaybeReady::now(self.frontend_response(Err(fault), name)),
         }
     }
 
-    fn replied(&self, body: Result<Body, Fault>, name: Box<str>) -> FrontendResponse {
-        replied(body, self.version, &self.namespace, name)
+    fn frontend_response(&self, body: Result<Body, Fault>, name: Box<str>) -> FrontendResponse {
+        frontend_response(body, self.version, &self.namespace, name)
     }
 
-    fn one(&self, value: &dyn Encode) -> Result<Body, Fault> {
+    fn encode_one(&self, value: &dyn Encode) -> Result<Body, Fault> {
         let mut bytes = Vec::with_capacity(768);
         write_head(&mut bytes, self.version, self.element(), &self.namespace);
-        frontend::encode(value, Format::Soap(self.place()), &mut bytes)?;
+        frontend::encode(value, Format::Soap(self.result_target()), &mut bytes)?;
         write_tail(&mut bytes, self.element());
         Ok(Body::whole(bytes))
     }
@@ -71,8 +71,8 @@ impl Answering {
         self.method().map_or("Response", |method| method.answer.as_str())
     }
 
-    /// Where the result stands.
-    fn place(&self) -> ElementTarget<'_> {
+    /// The element for the result.
+    fn result_target(&self) -> ElementTarget<'_> {
         let document = self.style == SoapStyle::Document;
         ElementTarget {
             shapes: &self.shapes,
@@ -84,14 +84,14 @@ impl Answering {
         }
     }
 
-    /// Where each row stands, and what stands around all of them.
-    fn rows(&self) -> (ElementTarget<'_>, Vec<u8>, Vec<u8>) {
-        let place = self.place();
-        let item = |shape| ElementTarget { shape, element: "item", qualified: true, member: false, ..place };
-        let name = if place.qualified { "m:result" } else { "result" };
-        match place.shape {
-            Shape::List(shape) if place.member => {
-                (ElementTarget { shape, member: false, ..place }, Vec::new(), Vec::new())
+    /// The element for each row, and the text before and after all rows.
+    fn row_target(&self) -> (ElementTarget<'_>, Vec<u8>, Vec<u8>) {
+        let target = self.result_target();
+        let item = |shape| ElementTarget { shape, element: "item", qualified: true, member: false, ..target };
+        let name = if target.qualified { "m:result" } else { "result" };
+        match target.shape {
+            Shape::List(shape) if target.member => {
+                (ElementTarget { shape, member: false, ..target }, Vec::new(), Vec::new())
             }
             shape => match self.shapes.follow(shape) {
                 Shape::List(shape) => (item(shape), format!("<{name}>").into(), format!("</{name}>").into()),
@@ -101,39 +101,44 @@ impl Answering {
     }
 }
 
-fn replied(body: Result<Body, Fault>, version: SoapVersion, namespace: &str, method: Box<str>) -> FrontendResponse {
+fn frontend_response(
+    body: Result<Body, Fault>,
+    version: SoapVersion,
+    namespace: &str,
+    method: Box<str>,
+) -> FrontendResponse {
     match body {
         Ok(body) => FrontendResponse { response: response(StatusCode::OK, version, body), method, fault: None },
         Err(failed) => fault(&SoapFailure::Call(failed), version, namespace, method),
     }
 }
 
-/// An answer that is one list, made item by item.
-struct Listing {
-    answering: Answering,
+/// A response whose result is one list, made item by item.
+struct RowsResponse {
+    writer: ResponseWriter,
     rows: Rows,
     begun: bool,
 }
 
-impl Listing {
-    fn new(answering: Answering, rows: Rows) -> Listing {
-        Listing { answering, rows, begun: false }
+impl RowsResponse {
+    fn new(writer: ResponseWriter, rows: Rows) -> RowsResponse {
+        RowsResponse { writer, rows, begun: false }
     }
 }
 
-impl Source for Listing {
+impl Source for RowsResponse {
     fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
-        let answering = &self.answering;
-        let (place, before, behind) = answering.rows();
+        let writer = &self.writer;
+        let (target, before, behind) = writer.row_target();
         if !self.begun {
-            write_head(to, answering.version, answering.element(), &answering.namespace);
+            write_head(to, writer.version, writer.element(), &writer.namespace);
             to.extend_from_slice(&before);
             self.begun = true;
         }
-        let more = self.rows.fill(Format::Soap(place), to, until)?;
+        let more = self.rows.fill(Format::Soap(target), to, until)?;
         if !more {
             to.extend_from_slice(&behind);
-            write_tail(to, answering.element());
+            write_tail(to, writer.element());
         }
         Poll::Ready(Ok(more))
     }

@@ -1,4 +1,4 @@
-//! The WSDL of a group: `GET <path>?wsdl`, in the style and for the versions of SOAP that the query asks for.
+//! Serves the WSDL document of a group: `GET <path>?wsdl`. The query chooses the style and the versions of SOAP.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
@@ -12,10 +12,11 @@ use crate::http::rejection::HttpRejection;
 use crate::model::interface::Interface;
 use crate::model::shape::Shapes;
 use crate::model::text::abridge;
+use crate::protocol::Protocol;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::protocol::soap::wsdl::write as wsdl;
-use crate::protocol::soap::wsdl::write::{Form, Style, Versions};
+use crate::protocol::soap::wsdl::write::{Style, Versions, WsdlForm};
 use crate::service::RpcService;
 use crate::service::future::MaybeReady;
 
@@ -29,15 +30,19 @@ pub struct Wsdl {
 }
 
 impl Frontend for Wsdl {
-    /// None at a path without `?wsdl`, which is the only address that is spoken of here.
+    fn protocol(&self) -> Protocol {
+        Protocol::Soap
+    }
+
+    /// None, because they apply to a path without its query, and the document exists only with `?wsdl`.
     fn methods(&self, _: &Interface, _: &str) -> &'static [Method] {
         &[]
     }
 
-    /// Whatever else the request would like to have: clients ask for the WSDL with the headers of a browser.
+    /// Claims a request with `?wsdl`, also if it accepts HTML: clients request the document with the headers of a browser.
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
         let reads = matches!(head.parts.method, Method::GET | Method::HEAD);
-        if head.tail.is_empty() && reads && asked(head.parts).any(|(name, _)| name.eq_ignore_ascii_case("wsdl")) {
+        if head.tail.is_empty() && reads && query_pairs(head.parts).any(|(name, _)| name.eq_ignore_ascii_case("wsdl")) {
             Claim::Yes
         } else {
             Claim::No
@@ -59,41 +64,41 @@ impl Frontend for Wsdl {
     }
 }
 
-/// The names and values of a query, as they are written.
-fn asked(head: &Parts) -> impl Iterator<Item = (&str, &str)> {
+/// The names and values in a query, still percent-encoded.
+fn query_pairs(head: &Parts) -> impl Iterator<Item = (&str, &str)> {
     let query = head.uri.query().unwrap_or_default();
     query.split('&').map(|part| part.split_once('=').unwrap_or((part, "")))
 }
 
-/// Which of the documents a query asks for. Parameters other than `style` and `soap` are ignored.
-fn form(head: &Parts) -> Result<Form, String> {
-    let style = match only(head, "style")?.as_deref() {
+/// The form of the document that a query requests. Parameters other than `style` and `soap` are ignored.
+fn form(head: &Parts) -> Result<WsdlForm, String> {
+    let style = match single_value(head, "style")?.as_deref() {
         None | Some("document") => Style::Document,
         Some("rpc") => Style::Rpc,
-        Some(other) => return Err(format!("`style` is `document` or `rpc`, not `{}`", abridge(other))),
+        Some(other) => return Err(format!("`style` must be `document` or `rpc`, not `{}`", abridge(other))),
     };
-    let versions = match only(head, "soap")?.as_deref() {
+    let versions = match single_value(head, "soap")?.as_deref() {
         None | Some("1.1") => Versions::One,
         Some("1.2") => Versions::Two,
         Some("both") => Versions::Both,
-        Some(other) => return Err(format!("`soap` is `1.1`, `1.2` or `both`, not `{}`", abridge(other))),
+        Some(other) => return Err(format!("`soap` must be `1.1`, `1.2` or `both`, not `{}`", abridge(other))),
     };
-    Ok(Form { style, versions })
+    Ok(WsdlForm { style, versions })
 }
 
-/// The value of this name in a query, if it is there, in small letters.
-fn only(head: &Parts, name: &str) -> Result<Option<String>, String> {
-    let mut values = asked(head).filter(|(other, _)| other.eq_ignore_ascii_case(name));
+/// The value of a parameter in a query, in lower case; `None` if the query does not have it.
+fn single_value(head: &Parts, name: &str) -> Result<Option<String>, String> {
+    let mut values = query_pairs(head).filter(|(other, _)| other.eq_ignore_ascii_case(name));
     let value = values.next().map(|(_, value)| value.to_ascii_lowercase());
-    if values.next().is_some() { Err(format!("`{name}` is there twice")) } else { Ok(value) }
+    if values.next().is_some() { Err(format!("`{name}` is given twice")) } else { Ok(value) }
 }
 
-/// The document, or that it has not changed. Clients keep WSDLs for days: they are to ask each time, which costs
-/// little where nothing has changed.
+/// The response with the document, or 304 if the client has it already. Clients cache WSDL documents for days unless they
+/// must revalidate them, and a revalidation is cheap.
 fn document(head: &Parts, text: String) -> Response<Body> {
     let tag = tag(&text);
     let mut response = frontend::ok(const { HeaderValue::from_static("text/xml; charset=utf-8") }, Body::default());
-    if has(head, &tag) {
+    if is_cached(head, &tag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response.headers_mut().remove(header::CONTENT_TYPE);
     } else {
@@ -107,7 +112,7 @@ fn document(head: &Parts, text: String) -> Response<Body> {
     response
 }
 
-/// A weak tag, since the same text may be sent packed (RFC 9110, section 8.8.1).
+/// A weak entity tag, because the same text may be sent compressed (RFC 9110, section 8.8.1).
 fn tag(text: &str) -> String {
     let mut hasher = DefaultHasher::new();
     hasher.write(text.as_bytes());
@@ -115,7 +120,7 @@ fn tag(text: &str) -> String {
 }
 
 /// Whether the client has this version already (RFC 9110, section 13.1.2).
-fn has(head: &Parts, tag: &str) -> bool {
+fn is_cached(head: &Parts, tag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let own = opaque(tag);
     let values = head.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());

@@ -1,4 +1,4 @@
-//! WSDL documents: written from a description, and read into one.
+//! WSDL documents: writes them from an interface, and reads them into an interface and a binding.
 
 pub mod read;
 pub mod write;

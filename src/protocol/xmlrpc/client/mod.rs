@@ -1,4 +1,4 @@
-//! XML-RPC seen from us as a client: a call into a request, a response into its answer, and no socket between.
+//! The XML-RPC codec for upstream servers: it encodes calls and decodes responses in memory.
 
 mod multicall;
 
@@ -10,11 +10,11 @@ use serde::de::value::UnitDeserializer;
 
 use crate::codec::Limits;
 use crate::codec::tape::{Mismatch, Tape, ValueRef};
-use crate::codec::xmlrpc as wire;
+use crate::codec::xmlrpc as codec;
 use crate::codec::xmlrpc::{Root, Unwritable, XmlRpcDialect, XmlRpcDocument};
 use crate::model::fault::{Fault, Kind};
 pub use crate::protocol::client_codec::ResponseError;
-use crate::protocol::client_codec::{fault, request, start_of, text_of};
+use crate::protocol::client_codec::{excerpt, fault_from_code, post_request, response_text};
 pub use multicall::{Calls, Results};
 
 /// XML-RPC towards a server, with arguments and results of any type that serde supports. For values of the crate's own
@@ -34,17 +34,17 @@ pub use multicall::{Calls, Results};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct XmlRpcCodec {
-    /// How what XML-RPC leaves open is written and read.
+    /// The dialect: how points that XML-RPC leaves open are written and read.
     pub dialect: XmlRpcDialect,
-    /// How large an answer's document may be.
+    /// The limits on the document of a response.
     pub limits: Limits,
-    /// Whether the results of several calls stand in their answer as they are, as supervisord writes them, and not each in
-    /// an array of one (`false` by default). A result that looks like a fault then is one.
+    /// Whether the server does not wrap each result of a `system.multicall` in an array of one value, as supervisord does
+    /// not (`false` by default). A result that looks like a fault is then read as one.
     pub bare: bool,
 }
 
 impl Default for XmlRpcCodec {
-    /// The default dialect, and answers of at most 10,000,000 elements, nested at most 64 deep.
+    /// The default dialect, and responses of at most 10,000,000 elements, nested at most 64 deep.
     fn default() -> Self {
         XmlRpcCodec {
             dialect: XmlRpcDialect::default(),
@@ -55,54 +55,55 @@ impl Default for XmlRpcCodec {
 }
 
 impl XmlRpcCodec {
-    /// The request that makes a call; the items of a tuple or an array, and the fields of a record, are its
-    /// parameters. It lacks what only a transport knows: the URI is `/`, and there is no `Host`.
+    /// The request for one call. Its parameters are the items of a tuple or an array, or the fields of a struct. Its URI is
+    /// `/` and it has no `Host`; the transport sets both.
     ///
     /// # Errors
-    /// Where `params` is something else, or holds what XML-RPC cannot carry.
+    /// If `params` is anything else, or has a value that XML-RPC cannot express.
     pub fn encode_call<P: Serialize + ?Sized>(&self, method: &str, params: &P) -> Result<Request<Bytes>, Unwritable> {
         let mut body = Vec::with_capacity(512);
-        wire::write_call(&mut body, method, params, self.dialect)?;
-        Ok(request(body, "text/xml"))
+        codec::write_call(&mut body, method, params, self.dialect)?;
+        Ok(post_request(body, "text/xml"))
     }
 
-    /// The answer in a response. A response without a value, which is how some servers say null, reads as nil.
+    /// The result in a response. A response without a value is read as nil: some servers write null that way.
     ///
     /// # Errors
-    /// Where there is none; see [`ResponseError`].
+    /// A [`ResponseError`] if the response has no result.
     pub fn decode_response<T: DeserializeOwned>(&self, response: &Response<Bytes>) -> Result<T, ResponseError> {
-        self.hear_tape(response, |tape| read(tape.values().next()).map_err(ResponseError::WrongType))
+        self.decode_tape(response, |tape| read(tape.values().next()).map_err(ResponseError::WrongType))
     }
 
-    /// The request that makes several calls at once.
+    /// The request for several calls.
     pub fn encode_batch(&self, calls: &Calls) -> Request<Bytes> {
-        request(calls.document(), "text/xml")
+        post_request(calls.document(), "text/xml")
     }
 
     /// The results in the response to several calls.
     ///
     /// # Errors
-    /// As for [`decode_response`](XmlRpcCodec::decode_response), and `Malformed` where the number of results is another.
+    /// The errors of [`decode_response`](XmlRpcCodec::decode_response), and `Malformed` if the number of results differs from
+    /// that of the calls.
     pub fn decode_batch(&self, response: &Response<Bytes>, calls: &Calls) -> Result<Results, ResponseError> {
-        self.hear_results(response, calls.len())
+        self.decode_results(response, calls.len())
     }
 
-    /// The results in the response to a number of calls.
-    pub(in crate::protocol) fn hear_results(
+    /// The results in the response to this number of calls.
+    pub(in crate::protocol) fn decode_results(
         &self,
         response: &Response<Bytes>,
         calls: usize,
     ) -> Result<Results, ResponseError> {
-        self.hear_tape(response, |tape| Results::read(tape, calls, self.bare).map_err(ResponseError::Malformed))
+        self.decode_tape(response, |tape| Results::read(tape, calls, self.bare).map_err(ResponseError::Malformed))
     }
 
-    /// A fault counts whatever the status is, an answer only with status 200.
-    fn hear_tape<R>(
+    /// Reads a response. A fault is returned with any status, a result only with status 200.
+    fn decode_tape<R>(
         &self,
         response: &Response<Bytes>,
-        take: impl FnOnce(Tape<'_>) -> Result<R, ResponseError>,
+        read_tape: impl FnOnce(Tape<'_>) -> Result<R, ResponseError>,
     ) -> Result<R, ResponseError> {
-        let text = text_of(response);
+        let text = response_text(response);
         let document = match &text {
             Ok(text) => XmlRpcDocument::read(text, self.dialect.reading, self.limits),
             Err(fault) => Err(fault.clone()),
@@ -110,28 +111,29 @@ impl XmlRpcCodec {
         match document {
             Ok(XmlRpcDocument { root: Root::Fault, tape }) => Err(ResponseError::Fault(fault_of(tape.values().next()))),
             _ if response.status() != StatusCode::OK => {
-                Err(ResponseError::Status { status: response.status(), start: start_of(response.body()) })
+                Err(ResponseError::Status { status: response.status(), start: excerpt(response.body()) })
             }
-            Ok(XmlRpcDocument { root: Root::Answer, tape }) => take(tape),
-            Ok(XmlRpcDocument { root: Root::Call(_), .. }) => {
-                Err(ResponseError::Malformed(Fault::new(Kind::Structure, "this is a `methodCall`, not an answer")))
-            }
-            Err(_) if is_page(response) => Err(ResponseError::Malformed(Fault::new(Kind::Structure, PAGE))),
+            Ok(XmlRpcDocument { root: Root::Answer, tape }) => read_tape(tape),
+            Ok(XmlRpcDocument { root: Root::Call(_), .. }) => Err(ResponseError::Malformed(Fault::new(
+                Kind::Structure,
+                "this is a `methodCall`, not a `methodResponse`",
+            ))),
+            Err(_) if is_page(response) => Err(ResponseError::Malformed(Fault::new(Kind::Structure, HTML_PAGE))),
             Err(fault) => Err(ResponseError::Malformed(fault)),
         }
     }
 }
 
-/// What to say of a page where an answer should be.
-const PAGE: &str = "it is a page of HTML, and no answer: another path may be meant, such as /RPC2";
+/// The message for an HTML page in place of a response.
+const HTML_PAGE: &str = "it is an HTML page, not a response; check the path, which is often /RPC2";
 
-/// Whether a response is a page for people, by what it says of itself.
+/// Whether a response is an HTML page, by its `Content-Type`.
 fn is_page(response: &Response<Bytes>) -> bool {
     let content_type = response.headers().get(header::CONTENT_TYPE);
     content_type.is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/html"))
 }
 
-/// The value as a `T`; no value at all is nil.
+/// Reads a value as a `T`. A missing value is nil.
 fn read<T: DeserializeOwned>(value: Option<ValueRef<'_, '_>>) -> Result<T, Mismatch> {
     match value {
         Some(value) => T::deserialize(value),
@@ -139,13 +141,13 @@ fn read<T: DeserializeOwned>(value: Option<ValueRef<'_, '_>>) -> Result<T, Misma
     }
 }
 
-/// The fault in the struct of a fault. A code that is no integer of 32 bits, which some servers send, is
-/// kept in the message.
+/// The fault in a fault struct. Some servers send codes that are not 32-bit integers; such a code is added to the
+/// message.
 fn fault_of(members: Option<ValueRef<'_, '_>>) -> Fault {
     let member = |name| members.and_then(|members| members.member(name));
     let message = member("faultString").and_then(ValueRef::text).unwrap_or_default();
     let code = member("faultCode").and_then(|code| serde::Deserialize::deserialize(code).ok()).unwrap_or_default();
-    fault(code, message, Kind::from_xmlrpc_code)
+    fault_from_code(code, message, Kind::from_xmlrpc_code)
 }
 
 #[cfg(test)]
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_a_post_that_says_its_length() {
+    fn a_call_is_a_post_with_its_length() {
         let request = XmlRpcCodec::default().encode_call("spinList", &(3,)).unwrap();
         assert_eq!(request.method(), Method::POST);
         assert_eq!(request.headers()[header::CONTENT_LENGTH], request.body().len().to_string());
@@ -195,18 +197,18 @@ mod tests {
     #[test]
     fn a_fault_counts_whatever_the_status() {
         for status in [200, 400, 401, 500, 503] {
-            let heard = XmlRpcCodec::default().decode_response::<Value>(&response(status, &fault("<int>7</int>")));
-            assert_eq!(heard, Err(ResponseError::Fault(Fault::service(7, "no luck"))), "{status}");
+            let decoded = XmlRpcCodec::default().decode_response::<Value>(&response(status, &fault("<int>7</int>")));
+            assert_eq!(decoded, Err(ResponseError::Fault(Fault::service(7, "no luck"))), "{status}");
         }
     }
 
     #[test]
-    fn an_answer_counts_only_with_status_200() {
+    fn a_result_counts_only_with_status_200() {
         let body = "<methodResponse><params><param><value><struct/></value></param></params></methodResponse>";
         assert_eq!(XmlRpcCodec::default().decode_response::<Value>(&response(200, body)), Ok(Value::Struct(vec![])));
         for status in [202, 401, 500] {
-            let heard = XmlRpcCodec::default().decode_response::<Value>(&response(status, body));
-            assert!(matches!(heard, Err(ResponseError::Status { status: it, .. }) if it == status), "{heard:?}");
+            let decoded = XmlRpcCodec::default().decode_response::<Value>(&response(status, body));
+            assert!(matches!(decoded, Err(ResponseError::Status { status: it, .. }) if it == status), "{decoded:?}");
         }
     }
 
@@ -218,30 +220,33 @@ mod tests {
             ("access denied", Fault::new(Kind::Service(None), "access denied: no luck")),
             ("<nil/>", Fault::new(Kind::Service(None), "no luck")),
         ] {
-            let heard = XmlRpcCodec::default().decode_response::<Value>(&response(200, &fault(code)));
-            assert_eq!(heard, Err(ResponseError::Fault(expected)), "{code}");
+            let decoded = XmlRpcCodec::default().decode_response::<Value>(&response(200, &fault(code)));
+            assert_eq!(decoded, Err(ResponseError::Fault(expected)), "{code}");
         }
     }
 
     #[test]
-    fn what_is_no_answer_is_malformed() {
+    fn other_documents_are_malformed() {
         for (body, kind) in [
             ("", Kind::NotWellFormed),
             ("<html><body>Welcome</body></html>", Kind::Structure),
             ("<methodCall><methodName>spin</methodName></methodCall>", Kind::Structure),
             ("<methodResponse><params><param><value>cut", Kind::NotWellFormed),
         ] {
-            let heard = XmlRpcCodec::default().decode_response::<Value>(&response(200, body));
-            assert!(matches!(&heard, Err(ResponseError::Malformed(fault)) if fault.kind == kind), "{body}: {heard:?}");
+            let decoded = XmlRpcCodec::default().decode_response::<Value>(&response(200, body));
+            assert!(
+                matches!(&decoded, Err(ResponseError::Malformed(fault)) if fault.kind == kind),
+                "{body}: {decoded:?}"
+            );
         }
     }
 
     #[test]
-    fn a_compressed_answer_is_not_taken_for_text() {
+    fn a_compressed_response_is_not_read_as_text() {
         let mut packed = response(200, "\u{1f}\u{8b}");
         packed.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        let heard = XmlRpcCodec::default().decode_response::<Value>(&packed);
-        assert!(matches!(heard, Err(ResponseError::Malformed(fault)) if fault.kind == Kind::Encoding));
+        let decoded = XmlRpcCodec::default().decode_response::<Value>(&packed);
+        assert!(matches!(decoded, Err(ResponseError::Malformed(fault)) if fault.kind == Kind::Encoding));
     }
 
     #[test]

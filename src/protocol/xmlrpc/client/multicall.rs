@@ -1,16 +1,16 @@
-//! Several calls in one request, and their results taken apart.
+//! Several calls in one `system.multicall`, and their results.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{ResponseError, fault_of, read};
 use crate::codec::tape::{Tape, ValueRef};
-use crate::codec::xmlrpc as wire;
+use crate::codec::xmlrpc as codec;
 use crate::codec::xmlrpc::{Unwritable, XmlRpcDialect};
 use crate::model::fault::{Fault, Kind};
 use crate::model::value::Value;
 
-/// Calls that go out as one `system.multicall`, in order.
+/// Calls that are sent as one `system.multicall`, in order.
 #[derive(Debug, Clone)]
 pub struct Calls {
     written: Vec<u8>,
@@ -21,27 +21,27 @@ pub struct Calls {
 /// The results of a multicall, in the order of its calls.
 #[derive(Debug, Clone)]
 pub struct Results {
-    /// One array.
+    /// The array of the results.
     tape: Tape<'static>,
-    /// How many results were taken.
+    /// The number of results that were taken.
     taken: usize,
-    /// Whether results are bare, and not each in an array of one.
+    /// Whether the server does not wrap each result in an array of one value.
     bare: bool,
 }
 
 impl Calls {
-    /// No calls yet.
+    /// An empty list of calls.
     pub fn new(dialect: XmlRpcDialect) -> Calls {
         Calls { written: Vec::new(), count: 0, dialect }
     }
 
-    /// Adds a call; the items of a tuple or an array, and the fields of a record, are its parameters.
+    /// Adds a call. Its parameters are the items of a tuple or an array, or the fields of a struct.
     ///
     /// # Errors
-    /// Where `params` is something else, or holds what XML-RPC cannot carry; the call is then not added.
+    /// If `params` is anything else, or has a value that XML-RPC cannot express. The call is then not added.
     pub fn add<P: Serialize + ?Sized>(&mut self, method: &str, params: &P) -> Result<(), Unwritable> {
         let end = self.written.len();
-        let written = wire::write_call_value(&mut self.written, method, params, self.dialect);
+        let written = codec::write_call_value(&mut self.written, method, params, self.dialect);
         match written {
             Ok(()) => self.count += 1,
             Err(_) => self.written.truncate(end),
@@ -49,30 +49,30 @@ impl Calls {
         written
     }
 
-    /// How many calls there are.
+    /// The number of calls.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there are none.
+    /// Whether there are no calls.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The document that makes them.
+    /// The document of the request.
     pub(super) fn document(&self) -> Vec<u8> {
         let mut document = Vec::with_capacity(self.written.len() + 256);
-        wire::write_multicall(&mut document, &self.written, self.dialect);
+        codec::write_multicall(&mut document, &self.written, self.dialect);
         document
     }
 }
 
 impl Results {
-    /// The results of a number of calls, all of them checked: an array of one value, or the struct of a fault.
+    /// Reads the results of this number of calls. Checks that each is an array of one value, or the struct of a fault.
     pub(super) fn read(tape: Tape<'_>, calls: usize, bare: bool) -> Result<Results, Fault> {
         let malformed = |message: String| Err(Fault::new(Kind::Structure, message));
         let Some(items) = tape.values().next().and_then(ValueRef::items) else {
-            return malformed("the results of a multicall are no array".into());
+            return malformed("the result of `system.multicall` is not an array".into());
         };
         if items.len() != calls {
             return malformed(format!("{} results for {calls} calls", items.len()));
@@ -85,7 +85,7 @@ impl Results {
         Ok(Results { tape: tape.into_owned(), taken: 0, bare })
     }
 
-    /// How many results are left.
+    /// The number of results that are left.
     pub fn len(&self) -> usize {
         self.items().map_or(0, |items| items.len())
     }
@@ -95,10 +95,10 @@ impl Results {
         self.len() == 0
     }
 
-    /// Takes the next result; `None` behind the last.
+    /// Takes the next result; returns `None` after the last.
     ///
     /// # Errors
-    /// `Fault` where this call failed, `WrongType` where its result is no `T`; the others are not affected.
+    /// `Fault` if this call failed, `WrongType` if its result is not a `T`. The other results are not affected.
     pub fn take<T: DeserializeOwned>(&mut self) -> Option<Result<T, ResponseError>> {
         let item = self.items()?.next()?;
         let result = match self.result(item) {
@@ -109,7 +109,7 @@ impl Results {
         Some(result)
     }
 
-    /// All results that are left, whatever their types.
+    /// All results that are left, of any type.
     pub fn into_values(self) -> Vec<Result<Value, Fault>> {
         let items = self.items().into_iter().flatten();
         items
@@ -128,7 +128,7 @@ impl Results {
 
     fn items(&self) -> Option<impl ExactSizeIterator<Item = ValueRef<'_, 'static>>> {
         let mut items = self.tape.values().next()?.items()?;
-        // Each step skips a whole value, so this is quick whatever the results hold.
+        // Each step skips a whole value, so the cost does not depend on the size of the results.
         for _ in 0..self.taken {
             items.next();
         }
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn results_may_stand_there_as_they_are() {
+    fn results_may_be_bare() {
         let codec = XmlRpcCodec { bare: true, ..XmlRpcCodec::default() };
         let results = codec.decode_batch(&response(&["<value>3.0</value>", FAULT, SEVEN].concat()), &calls(3)).unwrap();
         let fault = Fault::new(Kind::NoSuchMethod, "none");
@@ -228,8 +228,8 @@ mod tests {
         for results in
             ["", SEVEN, "<value><int>7</int></value><value/>", "<value><struct/></value><value><array/></value>"]
         {
-            let heard = XmlRpcCodec::default().decode_batch(&response(results), &calls(2));
-            assert!(matches!(heard, Err(ResponseError::Malformed(_))), "{results}");
+            let decoded = XmlRpcCodec::default().decode_batch(&response(results), &calls(2));
+            assert!(matches!(decoded, Err(ResponseError::Malformed(_))), "{results}");
         }
     }
 }

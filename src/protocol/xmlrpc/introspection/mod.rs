@@ -1,8 +1,8 @@
-//! From the answers of XML-RPC's `system.listMethods`, `system.methodSignature` and `system.methodHelp` to an interface.
+//! Turns the results of `system.listMethods`, `system.methodSignature` and `system.methodHelp` into an interface.
 //!
-//! Servers answer these as they like: signatures are lists of lists, one flat list, a text, nothing at all or a fault,
-//! and parameters have no names. All of it is a hint. How many parameters there are is a guess that nobody should be held
-//! to: some servers list optional parameters as if they were not.
+//! Servers return these results in many forms: signatures are lists of lists, one flat list, a text, nothing or a fault,
+//! and parameters have no names. All of it is a hint. The number of parameters is inferred and never enforced, because
+//! some servers list optional parameters as if they were required.
 
 mod help;
 #[cfg(test)]
@@ -14,12 +14,11 @@ use serde_json::{Value as Json, json};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method, Param};
 use crate::model::value::Value;
-use crate::protocol::discovered::{may_be_called, schema};
-use help::{Help, Said};
+use crate::protocol::discovered::{is_valid_method_name, schema};
+use help::{HelpEntry, HelpText};
 
-/// The methods by which servers speak of themselves, or that stand for other calls: they are the protocol's, not the
-/// service's.
-const OWN: [&str; 13] = [
+/// The methods for introspection and batches. They belong to the protocol and not to the service.
+const PROTOCOL_METHODS: [&str; 13] = [
     "system.listMethods",
     "system.methodSignature",
     "system.methodHelp",
@@ -35,9 +34,9 @@ const OWN: [&str; 13] = [
     "system.listNotifications",
 ];
 
-/// What a server has said of one method.
+/// What introspection returned for one method.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Described {
+pub struct MethodDescription {
     /// Its name.
     pub name: String,
     /// The result of `system.methodSignature`; `None` for a fault, or if it was not called.
@@ -46,126 +45,134 @@ pub struct Described {
     pub help: Option<Value>,
 }
 
-/// The names of a service's methods in an answer to `system.listMethods`, in its order and each once, without private
-/// ones and without those that are the protocol's own.
+/// The names of the methods of a service in the result of `system.listMethods`, in its order. Duplicates, private methods
+/// and methods of the protocol itself are left out.
 ///
 /// # Errors
-/// `Structure` where the answer is no list of names, which is how some servers say that they know no such method.
+/// `Structure` if the result is not a list of names. Some servers return such a result if they have no such method.
 ///
 /// ```
 /// use croupier::protocol::xmlrpc::introspection::names;
 /// use croupier::Value;
 /// let text = |name: &str| Value::Text(name.to_owned());
-/// let answer = Value::Array(vec![text("spin"), text("_seed"), text("system.listMethods")]);
-/// assert_eq!(names(&answer)?, ["spin"]);
+/// let result = Value::Array(vec![text("spin"), text("_seed"), text("system.listMethods")]);
+/// assert_eq!(names(&result)?, ["spin"]);
 /// assert!(names(&Value::Struct(Vec::new())).is_err());
 /// # Ok::<(), croupier::Fault>(())
 /// ```
-pub fn names(answer: &Value) -> Result<Vec<String>, Fault> {
-    let wrong = |what: &str| Fault::new(Kind::Structure, format!("the answer to `system.listMethods` {what}"));
-    let Value::Array(items) = answer else { return Err(wrong("is no list")) };
+pub fn names(result: &Value) -> Result<Vec<String>, Fault> {
+    let wrong = |what: &str| Fault::new(Kind::Structure, format!("the result of `system.listMethods` {what}"));
+    let Value::Array(items) = result else { return Err(wrong("is not a list")) };
     let mut names: Vec<String> = Vec::with_capacity(items.len());
     let mut seen = std::collections::HashSet::new();
     for item in items {
-        let Value::Text(name) = item else { return Err(wrong("holds something else than names")) };
-        if may_be_called(name) && !OWN.contains(&name.as_str()) && seen.insert(name) {
+        let Value::Text(name) = item else { return Err(wrong("has items that are not names")) };
+        if is_valid_method_name(name) && !PROTOCOL_METHODS.contains(&name.as_str()) && seen.insert(name) {
             names.push(name.clone());
         }
     }
     Ok(names)
 }
 
-/// The interface of a server that has said this of its methods. It has no title and no documentation of its own, and
-/// the number of its methods' parameters is a guess.
+/// The interface of a server whose introspection returned these descriptions. It has no title and no documentation, and
+/// the number of parameters of each method is inferred.
 ///
-/// Parameters are called what the help calls them, in lines such as `@param string name  which it is`, and otherwise
-/// `arg1`, `arg2` and so on. They must be given unless signatures of several lengths, or the help, say otherwise.
-pub fn interface(methods: &[Described]) -> Interface {
-    let methods = methods.iter().filter(|method| may_be_called(&method.name) && !OWN.contains(&method.name.as_str()));
+/// Parameters have the names in the help text, from lines such as `@param string name  which it is`, and otherwise `arg1`,
+/// `arg2` and so on. They are required unless signatures of different lengths, or the help text, say otherwise.
+pub fn interface(methods: &[MethodDescription]) -> Interface {
+    let methods = methods
+        .iter()
+        .filter(|method| is_valid_method_name(&method.name) && !PROTOCOL_METHODS.contains(&method.name.as_str()));
     Interface { methods: methods.map(method).collect(), ..Interface::default() }
 }
 
-fn method(described: &Described) -> Method {
+fn method(described: &MethodDescription) -> Method {
     let help = match &described.help {
-        Some(Value::Text(text)) => Help::read(text),
-        _ => Help::default(),
+        Some(Value::Text(text)) => HelpText::read(text),
+        _ => HelpText::default(),
     };
-    let signature = described.signature.as_ref().and_then(|answer| Signature::of(&signatures(answer)));
-    let Signature { result, params } = signature.unwrap_or_else(|| Signature::told(&help));
+    let signature = described.signature.as_ref().and_then(|result| Signature::merge(&signatures(result)));
+    let Signature { result, params } = signature.unwrap_or_else(|| Signature::from_help(&help));
     let mut params: Vec<_> =
-        params.into_iter().enumerate().map(|(at, told)| param(at, told, help.params.get(at))).collect();
-    if !are_unlike(&params) {
+        params.into_iter().enumerate().map(|(at, kind)| param(at, kind, help.params.get(at))).collect();
+    if !are_distinct(&params) {
         for (at, param) in params.iter_mut().enumerate() {
-            param.name = numbered(at);
+            param.name = positional_name(at);
         }
     }
-    let said = help.result.as_ref();
-    Method { name: described.name.clone(), doc: help.text, params, result: explained(result, said), safe: false }
-}
-
-fn param(at: usize, (kind, required): (Json, bool), said: Option<&Said>) -> Param {
-    let name = said.map(|said| said.name.clone()).filter(|name| !name.is_empty());
-    Param {
-        name: name.unwrap_or_else(|| numbered(at)),
-        doc: said.map(|said| said.text.clone()).unwrap_or_default(),
-        schema: schema(kind),
-        required: required && !said.is_some_and(Said::is_optional),
+    let entry = help.result.as_ref();
+    Method {
+        name: described.name.clone(),
+        doc: help.text,
+        params,
+        result: with_description(result, entry),
+        safe: false,
     }
 }
 
-fn numbered(at: usize) -> String {
+fn param(at: usize, (kind, required): (Json, bool), entry: Option<&HelpEntry>) -> Param {
+    let name = entry.map(|entry| entry.name.clone()).filter(|name| !name.is_empty());
+    Param {
+        name: name.unwrap_or_else(|| positional_name(at)),
+        doc: entry.map(|entry| entry.text.clone()).unwrap_or_default(),
+        schema: schema(kind),
+        required: required && !entry.is_some_and(HelpEntry::is_optional),
+    }
+}
+
+fn positional_name(at: usize) -> String {
     format!("arg{}", at + 1)
 }
 
-fn are_unlike(params: &[Param]) -> bool {
+fn are_distinct(params: &[Param]) -> bool {
     let names: std::collections::HashSet<_> = params.iter().map(|param| &param.name).collect();
     names.len() == params.len()
 }
 
-/// A result's schema with what the help says about it.
-fn explained(mut kind: Json, said: Option<&Said>) -> Schema {
-    if let (Json::Object(members), Some(said)) = (&mut kind, said)
-        && !said.text.is_empty()
+/// The schema of a result, described by the help text.
+fn with_description(mut kind: Json, entry: Option<&HelpEntry>) -> Schema {
+    if let (Json::Object(members), Some(entry)) = (&mut kind, entry)
+        && !entry.text.is_empty()
     {
-        members.insert("description".to_owned(), said.text.clone().into());
+        members.insert("description".to_owned(), entry.text.clone().into());
     }
     schema(kind)
 }
 
-/// What a method takes and answers: schemas, and whether each parameter must be given.
+/// The schemas of a result and of the parameters, and whether each parameter is required.
 struct Signature {
     result: Json,
     params: Vec<(Json, bool)>,
 }
 
 impl Signature {
-    /// One signature for all that a method has. Where they differ in a type it may be any; what only the longer ones
-    /// have is optional.
-    fn of(all: &[Vec<&str>]) -> Option<Signature> {
+    /// Merges all signatures of a method into one. A type that differs between them becomes any type; parameters that the
+    /// shortest signature does not have are optional.
+    fn merge(all: &[Vec<&str>]) -> Option<Signature> {
         let shortest = all.iter().map(Vec::len).min()?;
         let longest = all.iter().map(Vec::len).max()?;
         let kind = |at: usize| {
-            let mut kinds = all.iter().filter_map(|signature| signature.get(at)).map(|word| kind_of(word));
+            let mut kinds = all.iter().filter_map(|signature| signature.get(at)).map(|word| type_schema(word));
             let first = kinds.next().unwrap_or(Json::Bool(true));
             if kinds.all(|kind| kind == first) { first } else { Json::Bool(true) }
         };
         Some(Signature { result: kind(0), params: (1..longest).map(|at| (kind(at), at < shortest)).collect() })
     }
 
-    /// What the help alone says.
-    fn told(help: &Help) -> Signature {
-        let kind = |said: &Said| said.kind.as_deref().map_or(Json::Bool(true), kind_of);
+    /// The signature in the help text.
+    fn from_help(help: &HelpText) -> Signature {
+        let kind = |entry: &HelpEntry| entry.kind.as_deref().map_or(Json::Bool(true), type_schema);
         Signature {
             result: help.result.as_ref().map_or(Json::Bool(true), kind),
-            params: help.params.iter().map(|said| (kind(said), true)).collect(),
+            params: help.params.iter().map(|entry| (kind(entry), true)).collect(),
         }
     }
 }
 
-/// The signatures in an answer: a list of them, or one that is not in a list. A text, such as `undef` or `signatures not
-/// supported`, holds none.
-fn signatures(answer: &Value) -> Vec<Vec<&str>> {
-    let Value::Array(items) = answer else { return Vec::new() };
+/// The signatures in a result: a list of signatures, or one signature. A text, such as `undef` or `signatures not
+/// supported`, has none.
+fn signatures(result: &Value) -> Vec<Vec<&str>> {
+    let Value::Array(items) = result else { return Vec::new() };
     if let Some(flat) = words(items) {
         return vec![flat];
     }
@@ -176,15 +183,15 @@ fn signatures(answer: &Value) -> Vec<Vec<&str>> {
     lists.collect()
 }
 
-/// The words of one signature, the result's first.
+/// The type words of one signature; the first is that of the result.
 fn words(items: &[Value]) -> Option<Vec<&str>> {
     let words: Vec<_> =
         items.iter().map_while(|item| if let Value::Text(word) = item { Some(word.as_str()) } else { None }).collect();
     (!words.is_empty() && words.len() == items.len()).then_some(words)
 }
 
-/// The schema of a type's name in XML-RPC, or in the languages of those who write help texts.
-fn kind_of(word: &str) -> Json {
+/// The schema for the name of a type in XML-RPC or in a common programming language.
+fn type_schema(word: &str) -> Json {
     match word.trim().to_ascii_lowercase().as_str() {
         "int" | "i4" | "i1" | "i2" | "ex:i1" | "ex:i2" => json!({ "type": "integer", "format": "int32" }),
         "integer" | "i8" | "ex:i8" | "long" => json!({ "type": "integer", "format": "int64" }),

@@ -1,10 +1,10 @@
-//! Signatures and help texts in the forms that servers have.
+//! Signatures and help texts in the forms that servers return.
 
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::protocol::xmlrpc::signature::line;
+use crate::protocol::xmlrpc::signature::signature_line;
 
 fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
@@ -14,14 +14,14 @@ fn texts(words: &[&str]) -> Value {
     Value::Array(words.iter().map(|word| text(word)).collect())
 }
 
-fn described(signature: Option<Value>, help: &str) -> Described {
-    Described { name: "m".into(), signature, help: Some(text(help)) }
+fn described(signature: Option<Value>, help: &str) -> MethodDescription {
+    MethodDescription { name: "m".into(), signature, help: Some(text(help)) }
 }
 
 /// The method as a line.
 fn shown(signature: Option<Value>, help: &str) -> String {
     let interface = interface(&[described(signature, help)]);
-    line(&interface, &interface.methods[0])
+    signature_line(&interface, &interface.methods[0])
 }
 
 #[test]
@@ -64,17 +64,17 @@ fn only_methods_that_may_be_called_are_listed() {
     let listed =
         texts(&["supervisor.start", "_hidden", "system.pid", "system.multicall", "a b", "", "supervisor.start"]);
     assert_eq!(names(&listed).unwrap(), ["supervisor.start", "system.pid"]);
-    let hidden = Described { name: "_hidden".into(), signature: None, help: None };
+    let hidden = MethodDescription { name: "_hidden".into(), signature: None, help: None };
     assert!(interface(&[hidden]).methods.is_empty());
 }
 
 #[test]
-fn what_is_no_list_of_names_says_so() {
-    for (answer, message) in [
-        (Value::Struct(Vec::new()), "the answer to `system.listMethods` is no list"),
-        (Value::Array(vec![Value::Int(1)]), "the answer to `system.listMethods` holds something else than names"),
+fn a_result_that_is_not_a_list_of_names_is_an_error() {
+    for (result, message) in [
+        (Value::Struct(Vec::new()), "the result of `system.listMethods` is not a list"),
+        (Value::Array(vec![Value::Int(1)]), "the result of `system.listMethods` has items that are not names"),
     ] {
-        assert_eq!(names(&answer).unwrap_err().message, message);
+        assert_eq!(names(&result).unwrap_err().message, message);
     }
 }
 

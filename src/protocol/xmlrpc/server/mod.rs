@@ -1,4 +1,4 @@
-//! XML-RPC seen from the client: one POST to the group's own path, answered with status 200 whatever comes of it.
+//! The XML-RPC frontend: it serves POST at the path of the group and always responds with status 200, also for faults.
 
 mod multicall;
 mod system;
@@ -10,13 +10,14 @@ use http::{HeaderValue, Method, Response, header};
 
 use crate::codec::Limits;
 use crate::codec::xml::charset;
-use crate::codec::xmlrpc as wire;
+use crate::codec::xmlrpc as codec;
 use crate::codec::xmlrpc::{Root, XmlRpcDialect, XmlRpcDocument};
 use crate::http::body::{Body, Source};
 use crate::http::media_type;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
+use crate::protocol::Protocol;
 use crate::protocol::batch::BatchResponse;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
@@ -24,16 +25,16 @@ use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat};
 use crate::service::{Call, CallForm, CallFuture, Encode, Format, Output, Rows, RpcService};
-use multicall::Calls;
+use multicall::MulticallEntries;
 
 /// The XML-RPC frontend of a group.
 #[derive(Debug, Clone, Copy)]
 pub struct XmlRpc {
-    /// How what XML-RPC leaves open is read and written.
+    /// The dialect: how points that XML-RPC leaves open are read and written.
     pub dialect: XmlRpcDialect,
-    /// How large a request's document may be.
+    /// The limits on the document of a request.
     pub limits: Limits,
-    /// How many calls one `system.multicall` may hold (1,000 by default).
+    /// The largest number of calls in one `system.multicall` (1,000 by default).
     pub multicall: usize,
 }
 
@@ -44,52 +45,56 @@ impl Default for XmlRpc {
 }
 
 impl Frontend for XmlRpc {
-    fn protocol(&self) -> &'static str {
-        "xml-rpc"
+    fn protocol(&self) -> Protocol {
+        Protocol::XmlRpc
     }
 
     fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
     }
 
-    /// XML by its media type, or no media type at all. Never `text/plain` or a form: those a browser sends to
-    /// any site without asking.
+    /// Claims XML media types, and requests without a media type. It never claims `text/plain` or a form: browsers send
+    /// those to any site without a preflight request (CORS).
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
         let xml = |media: &str| {
             let is = |name: &str| media.eq_ignore_ascii_case(name);
             let suffix = media.len().checked_sub(4).and_then(|at| media.get(at..));
-            let xml_of_its_own = suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("+xml"));
+            let has_xml_suffix = suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("+xml"));
             media.is_empty()
                 || is("text/xml")
                 || is("application/xml")
-                || (xml_of_its_own && !is("application/soap+xml"))
+                || (has_xml_suffix && !is("application/soap+xml"))
         };
         let claimed = head.tail.is_empty() && head.parts.method == Method::POST && xml(head.media);
         if claimed { Claim::Yes } else { Claim::No }
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
-        let begun = self.begin(service, request);
-        begun.unwrap_or_else(|fault| MaybeReady::now(replied(Err(fault), Box::from(""), self.dialect)))
+        let started = self.start(service, request);
+        started.unwrap_or_else(|fault| MaybeReady::now(frontend_response(Err(fault), Box::from(""), self.dialect)))
     }
 }
 
-fn replied(response: Result<Response<Body>, Fault>, method: Box<str>, dialect: XmlRpcDialect) -> FrontendResponse {
+fn frontend_response(
+    response: Result<Response<Body>, Fault>,
+    method: Box<str>,
+    dialect: XmlRpcDialect,
+) -> FrontendResponse {
     let fault = response.as_ref().err().map(|fault| fault.kind);
     let response = response.unwrap_or_else(|fault| xml(fault_body(&fault, dialect)));
     FrontendResponse { response, method, fault }
 }
 
-/// A response with an answer, now or later.
-type Answering = MaybeReady<Result<Response<Body>, Fault>>;
+/// The response to a call, ready or pending.
+type PendingResponse = MaybeReady<Result<Response<Body>, Fault>>;
 
 fn xml(body: Body) -> Response<Body> {
     frontend::ok(const { HeaderValue::from_static("text/xml") }, body)
 }
 
 impl XmlRpc {
-    /// Reads a request and begins to answer it.
-    fn begin(
+    /// Reads a request and starts its call.
+    fn start(
         &self,
         service: &Arc<dyn RpcService>,
         GroupRequest { head, body, context, .. }: GroupRequest<'_>,
@@ -99,12 +104,12 @@ impl XmlRpc {
         let (XmlRpcDocument { root, tape }, is_plain) =
             XmlRpcDocument::inspect(&text, self.dialect.reading, self.limits)?;
         let Root::Call(method) = root else {
-            return Err(Fault::new(Kind::Structure, "this is an answer, not a `methodCall`"));
+            return Err(Fault::new(Kind::Structure, "this is a `methodResponse`, not a `methodCall`"));
         };
         let (dialect, name) = (self.dialect, Box::from(abridge(&method)));
-        let done = move |response| replied(response, name, dialect);
+        let done = move |response| frontend_response(response, name, dialect);
         if method == multicall::NAME {
-            let calls = Calls::new(tape, self.multicall, service.clone(), context.clone(), dialect);
+            let calls = MulticallEntries::new(tape, self.multicall, service.clone(), context.clone(), dialect);
             return Ok(match calls {
                 Ok(calls) => gather(BatchResponse::new(calls)).map(done),
                 Err(fault) => MaybeReady::now(done(Err(fault))),
@@ -118,60 +123,60 @@ impl XmlRpc {
             is_unambiguous: &is_unambiguous,
         };
         let call = Call { method: &method, args: Args::Values(tape.values()), context, form: CallForm::Raw(&raw) };
-        Ok(begin_call(service.as_ref(), call).and_then(move |result| write(result, dialect).map(done)))
+        Ok(start_call(service.as_ref(), call).and_then(move |result| write(result, dialect).map(done)))
     }
 }
 
-/// Begins a call of the service, or of one of the protocol's own methods.
-fn begin_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
-    if system::is_own(call.method)
+/// Starts a call of the service, or of a method of the protocol itself.
+fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
+    if system::is_builtin(call.method)
         && let Some(result) = system::call(&service.interface(), call.method, call.args)
     {
         return MaybeReady::now(result);
     }
-    frontend::begin(service, call)
+    frontend::start_call(service, call)
 }
 
-fn write(answer: Result<Output, Fault>, dialect: XmlRpcDialect) -> Answering {
-    match answer {
+fn write(result: Result<Output, Fault>, dialect: XmlRpcDialect) -> PendingResponse {
+    match result {
         Ok(Output::One(value)) => MaybeReady::now(write_one(value.as_ref(), dialect).map(xml)),
-        Ok(Output::Raw(raw)) => MaybeReady::now(Ok(frontend::passed(raw))),
-        Ok(Output::Many(rows)) => gather(Array { rows, dialect, begun: false }),
+        Ok(Output::Raw(raw)) => MaybeReady::now(Ok(frontend::passthrough_response(raw))),
+        Ok(Output::Many(rows)) => gather(XmlRpcArray { rows, dialect, begun: false }),
         Err(fault) => MaybeReady::now(Err(fault)),
     }
 }
 
-/// An answer that is made piece by piece.
-fn gather(source: impl Source + 'static) -> Answering {
-    MaybeReady::later(async move { Body::gather(source).await.map(xml).map_err(frontend::unsent) })
+/// A response whose body is made piece by piece.
+fn gather(source: impl Source + 'static) -> PendingResponse {
+    MaybeReady::later(async move { Body::gather(source).await.map(xml).map_err(frontend::encode_fault) })
 }
 
 fn write_one(value: &dyn Encode, dialect: XmlRpcDialect) -> Result<Body, Fault> {
     let mut bytes = Vec::with_capacity(512);
-    wire::answer_head(&mut bytes, dialect);
+    codec::answer_head(&mut bytes, dialect);
     frontend::encode(value, Format::XmlRpc(dialect), &mut bytes)?;
-    bytes.extend_from_slice(wire::answer_tail());
+    bytes.extend_from_slice(codec::answer_tail());
     Ok(Body::whole(bytes))
 }
 
-/// An answer that is one array, made item by item.
-struct Array {
+/// A response whose result is one array, made item by item.
+struct XmlRpcArray {
     rows: Rows,
     dialect: XmlRpcDialect,
     begun: bool,
 }
 
-impl Source for Array {
+impl Source for XmlRpcArray {
     fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
         if !self.begun {
-            wire::answer_head(to, self.dialect);
+            codec::answer_head(to, self.dialect);
             to.extend_from_slice(ARRAY_HEAD);
             self.begun = true;
         }
         let more = self.rows.fill(Format::XmlRpc(self.dialect), to, until)?;
         if !more {
             to.extend_from_slice(ARRAY_TAIL);
-            to.extend_from_slice(wire::answer_tail());
+            to.extend_from_slice(codec::answer_tail());
         }
         Poll::Ready(Ok(more))
     }
@@ -182,6 +187,6 @@ const ARRAY_TAIL: &[u8] = b"</data></array></value>";
 
 fn fault_body(fault: &Fault, dialect: XmlRpcDialect) -> Body {
     let mut bytes = Vec::with_capacity(512);
-    wire::write_fault(&mut bytes, fault, dialect);
+    codec::write_fault(&mut bytes, fault, dialect);
     Body::whole(bytes)
 }

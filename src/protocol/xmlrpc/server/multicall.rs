@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{ARRAY_HEAD, ARRAY_TAIL, begin_call};
+use super::{ARRAY_HEAD, ARRAY_TAIL, start_call};
 use crate::codec::tape::{Tape, TapePosition, ValueRef, Values};
-use crate::codec::xmlrpc as wire;
+use crate::codec::xmlrpc as codec;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::fault::{Fault, Kind};
 use crate::protocol::batch;
@@ -17,28 +17,28 @@ use crate::service::{Call, CallForm, CallFuture, Context, Format, RpcService};
 /// The name of the method.
 pub(super) use crate::codec::xmlrpc::MULTICALL as NAME;
 
-/// The calls of one request that have not begun.
-pub(super) struct Calls {
+/// The calls of one `system.multicall` that have not started.
+pub(super) struct MulticallEntries {
     tape: Tape<'static>,
-    /// Where on the tape the next call is, and those after it.
+    /// The positions on the tape of the next call and of all calls after it.
     next: std::vec::IntoIter<TapePosition>,
     service: Arc<dyn RpcService>,
     context: Context,
     dialect: XmlRpcDialect,
 }
 
-impl Calls {
+impl MulticallEntries {
     /// The calls in the parameters of `system.multicall`.
     ///
     /// # Errors
-    /// `BadParams` where there is not one parameter, an array; `Limit` where it has more than `limit` items.
+    /// `BadParams` if the only parameter is not an array; `Limit` if the array has more than `limit` items.
     pub(super) fn new(
         tape: Tape<'_>,
         limit: usize,
         service: Arc<dyn RpcService>,
         context: Context,
         dialect: XmlRpcDialect,
-    ) -> Result<Calls, Fault> {
+    ) -> Result<MulticallEntries, Fault> {
         let mut params = tape.values();
         let calls = match (params.next().and_then(ValueRef::items), params.next()) {
             (Some(calls), None) => calls,
@@ -46,7 +46,7 @@ impl Calls {
         };
         batch::check_count(calls.len(), limit)?;
         let next = calls.map(ValueRef::place).collect::<Vec<_>>().into_iter();
-        Ok(Calls { tape: tape.into_owned(), next, service, context, dialect })
+        Ok(MulticallEntries { tape: tape.into_owned(), next, service, context, dialect })
     }
 }
 
@@ -66,17 +66,17 @@ fn entry<'t>(call: ValueRef<'t, 't>) -> Result<(&'t str, Values<'t, 't>), Fault>
     Ok((method, params))
 }
 
-impl Entries for Calls {
+impl Entries for MulticallEntries {
     type Frame = ();
 
-    /// One after another: callers of `system.multicall` rely on the order, as they would of separate requests.
+    /// One: callers of `system.multicall` rely on the calls running in order.
     const CONCURRENT: usize = 1;
 
     fn begin_next(&mut self, batch: &Batch) -> Option<((), CallFuture)> {
         let call = match entry(self.tape.at(self.next.next()?)) {
             Ok((method, params)) => {
                 let (args, form) = (Args::Values(params), CallForm::Batch(batch));
-                begin_call(self.service.as_ref(), Call { method, args, context: &self.context, form })
+                start_call(self.service.as_ref(), Call { method, args, context: &self.context, form })
             }
             Err(fault) => MaybeReady::now(Err(fault)),
         };
@@ -88,13 +88,13 @@ impl Entries for Calls {
     }
 
     fn write_head(&self, to: &mut Vec<u8>) {
-        wire::answer_head(to, self.dialect);
+        codec::answer_head(to, self.dialect);
         to.extend_from_slice(ARRAY_HEAD);
     }
 
     fn write_separator(&self, _: bool, _: &mut Vec<u8>) {}
 
-    /// A result is an array of one value, which tells it apart from a fault.
+    /// A result is an array of one value, to distinguish it from a fault.
     fn write_result_head(&self, (): &(), to: &mut Vec<u8>) {
         to.extend_from_slice(ARRAY_HEAD);
     }
@@ -108,11 +108,11 @@ impl Entries for Calls {
     }
 
     fn write_fault(&self, (): &(), fault: &Fault, to: &mut Vec<u8>) {
-        wire::write_fault_value(to, fault, self.dialect);
+        codec::write_fault_value(to, fault, self.dialect);
     }
 
     fn write_tail(&self, _: bool, to: &mut Vec<u8>) {
         to.extend_from_slice(ARRAY_TAIL);
-        to.extend_from_slice(wire::answer_tail());
+        to.extend_from_slice(codec::answer_tail());
     }
 }

@@ -1,4 +1,4 @@
-//! The methods that every group has for callers who want to know what it offers: `system.*`.
+//! The introspection methods of every group: `system.*`.
 
 use std::collections::BTreeMap;
 
@@ -11,53 +11,55 @@ use crate::protocol::xmlrpc::signature::signatures;
 use crate::service::Output;
 use crate::service::args::Args;
 
-/// The name of each method, its signature in XML-RPC's words, and what it does.
+/// The name, the signature and the help text of each method.
 const METHODS: [(&str, &[&str], &str); 5] = [
     (
         "system.getCapabilities",
         &["struct"],
-        "The extensions of XML-RPC that are spoken here, each with the address and version of its specification.",
+        "The supported extensions of XML-RPC, each with the address and version of its specification.",
     ),
-    ("system.listMethods", &["array"], "The names of all methods that can be called here."),
-    ("system.methodHelp", &["string", "string"], "What the method of this name does."),
+    ("system.listMethods", &["array"], "The names of all methods of this service."),
+    ("system.methodHelp", &["string", "string"], "The documentation of a method, by its name."),
     (
         "system.methodSignature",
         &["array", "string"],
-        "The signatures of the method of this name: arrays of type names, the result's first.",
+        "The signatures of a method, by its name: arrays of type names, of which the first is that of the result.",
     ),
     (
         multicall::NAME,
         &["array", "array"],
-        "Makes several calls, each a struct of `methodName` and `params`. Answers for each an array of its one result, or a struct of `faultCode` and `faultString`.",
+        "Makes several calls, each a struct of `methodName` and `params`. Returns for each call an array with its result, or a struct of `faultCode` and `faultString`.",
     ),
 ];
 
-/// Whether a method is the protocol's own.
-pub(super) fn is_own(method: &str) -> bool {
+/// Whether a method belongs to the protocol itself.
+pub(super) fn is_builtin(method: &str) -> bool {
     METHODS.iter().any(|(name, ..)| *name == method)
 }
 
-/// The parameter of the methods that ask about a method.
+/// The parameter of the methods that describe a method.
 #[derive(Deserialize)]
-struct About {
+struct MethodNameParam {
     method: String,
 }
 
-/// Answers a call of `system.*`; `None` where the name is another.
+/// The result of a call of `system.*`; `None` for all other methods and for `system.multicall`.
 pub(super) fn call(interface: &Interface, method: &str, args: Args<'_>) -> Option<Result<Output, Fault>> {
     if !method.starts_with("system.") {
         return None;
     }
-    let answer = match method {
+    let result = match method {
         "system.listMethods" => args.take::<()>().map(|()| one(names(interface))),
         "system.methodSignature" => {
-            args.take::<About>().and_then(|about| Ok(one(signatures_of(interface, &about.method)?)))
+            args.take::<MethodNameParam>().and_then(|param| Ok(one(signatures_of(interface, &param.method)?)))
         }
-        "system.methodHelp" => args.take::<About>().and_then(|about| Ok(one(help_of(interface, &about.method)?))),
+        "system.methodHelp" => {
+            args.take::<MethodNameParam>().and_then(|param| Ok(one(help_of(interface, &param.method)?)))
+        }
         "system.getCapabilities" => args.take::<()>().map(|()| one(capabilities())),
         _ => return None,
     };
-    Some(answer)
+    Some(result)
 }
 
 fn one<T: Serialize + Send + 'static>(value: T) -> Output {
@@ -75,17 +77,17 @@ fn signatures_of(interface: &Interface, name: &str) -> Result<Vec<Vec<&'static s
     if let Some((_, signature, _)) = METHODS.iter().find(|(known, ..)| *known == name) {
         return Ok(vec![signature.to_vec()]);
     }
-    interface.method(name).map(|method| signatures(interface, method)).ok_or_else(|| unknown(name))
+    interface.method(name).map(|method| signatures(interface, method)).ok_or_else(|| unknown_method(name))
 }
 
 fn help_of(interface: &Interface, name: &str) -> Result<String, Fault> {
     if let Some((.., help)) = METHODS.iter().find(|(known, ..)| *known == name) {
         return Ok((*help).to_owned());
     }
-    interface.method(name).map(|method| method.doc.clone()).ok_or_else(|| unknown(name))
+    interface.method(name).map(|method| method.doc.clone()).ok_or_else(|| unknown_method(name))
 }
 
-fn unknown(name: &str) -> Fault {
+fn unknown_method(name: &str) -> Fault {
     Fault::bad_params(Fault::no_such_method(name).message)
 }
 

@@ -1,11 +1,11 @@
-//! From WSDL 1.1, with XML Schema in it or beside it, to an interface and to how its messages look.
+//! Reads WSDL 1.1 documents with their XML schemas into an interface and a binding, which is the form of the messages.
 //!
-//! What is read: SOAP 1.1 and 1.2 ports; document/literal, wrapped or not, rpc/literal and rpc/encoded; sequences, all,
-//! choices, groups, extensions, enumerations, arrays of SOAP's encoding and repeated elements. What is not: attributes,
-//! headers and wildcards, which calls then lack. Types of which nothing is known are free-form.
+//! Supported are ports of SOAP 1.1 and 1.2; document/literal, wrapped or not, rpc/literal and rpc/encoded; sequences, all,
+//! choices, groups, extensions, enumerations, arrays of the SOAP encoding and repeated elements. Attributes, headers and
+//! wildcards are ignored, and calls do not have them. Unknown types are free-form.
 //!
-//! Our own documents read back as the shapes that they were made of, so far as WSDL can say it: tuples whose items have
-//! names become records, and defaults are only text.
+//! The documents that croupier writes are read back as the same shapes, as far as WSDL can express them: tuples with named
+//! items become records, and defaults become documentation.
 
 mod operations;
 mod source;
@@ -19,9 +19,9 @@ use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
 use operations::Port;
 use source::Sources;
-use types::Types;
+use types::TypeReader;
 
-/// One document, and where it was found, for messages.
+/// A document, and its location for messages.
 #[derive(Debug, Clone, Copy)]
 pub struct Document<'a> {
     /// Its address or path.
@@ -30,22 +30,22 @@ pub struct Document<'a> {
     pub text: &'a str,
 }
 
-/// What a description says.
+/// The content of a description.
 #[derive(Debug, Clone)]
 pub struct WsdlDescription {
-    /// What may be called.
+    /// The methods that can be called.
     pub interface: Interface,
-    /// How the messages look.
+    /// The form of the messages.
     pub binding: Binding,
-    /// Whether it is a guess which parameters must be given: rpc style has no words for one that may be left out.
+    /// Whether the required parameters are inferred, because rpc style cannot express optional parameters.
     pub inferred: bool,
 }
 
-/// The other documents that a document refers to, as it writes their addresses, which may be relative to its own: those
-/// of imports and includes that have one. The caller that fetches them decides which are allowed.
+/// The addresses in the imports and includes of a document, as written; they may be relative to the document's own. The
+/// caller decides which of them it fetches.
 ///
 /// # Errors
-/// As for [`read`].
+/// The errors of [`read`].
 ///
 /// ```
 /// use croupier::protocol::soap::wsdl::read::{Document, imports};
@@ -57,33 +57,33 @@ pub struct WsdlDescription {
 pub fn imports(document: Document<'_>) -> Result<Vec<String>, Fault> {
     let documents = [document];
     let trees = source::trees(&documents)?;
-    Ok(Sources::of(&documents, &trees)?.imports())
+    Ok(Sources::new(&documents, &trees)?.imports())
 }
 
-/// Reads a description from a document and from those that it refers to, all of which must be there.
+/// Reads a description from a document and all documents that it refers to.
 ///
-/// Of several ports that speak SOAP it is the one of this name, or else the first for SOAP 1.1, or else the first.
+/// `port` is the name of the SOAP port. Without it, the first port for SOAP 1.1 is read, or else the first SOAP port.
 ///
 /// # Errors
-/// With the document, line and column: `NotWellFormed` and `Limit` as for any document; `Structure` where it is no WSDL,
-/// has no such port, or refers to what is not there.
+/// With the document, line and column: `NotWellFormed` if it is not XML; `Limit` if it is too large; `Structure` if it is
+/// not WSDL, does not have the port, or has a reference that leads nowhere.
 pub fn read(documents: &[Document<'_>], port: Option<&str>) -> Result<WsdlDescription, Fault> {
     let trees = source::trees(documents)?;
-    let sources = Sources::of(documents, &trees)?;
+    let sources = Sources::new(documents, &trees)?;
     let port = Port::find(&sources, port)?;
-    let mut types = Types::new(&sources);
+    let mut types = TypeReader::new(&sources);
     let (methods, operations) = port.operations(&mut types)?;
     types.finish()?;
     types.prune(methods.iter().flat_map(|method| {
         method.params.iter().map(|param| param.schema.as_value()).chain([method.result.as_value()])
     }));
-    let Types { typed, defs, namespaces, .. } = types;
+    let TypeReader { typed, defs, namespaces, .. } = types;
     let interface = Interface { title: port.title(), doc: port.doc(), methods, defs, ..Interface::default() };
     let binding = Binding { address: port.address(), version: port.version, operations, types: typed, namespaces };
     Ok(WsdlDescription { interface, binding, inferred: port.is_rpc() })
 }
 
-/// A fault of the description itself.
-fn wrong(message: impl Into<String>) -> Fault {
+/// The fault for an error in the description.
+fn description_fault(message: impl Into<String>) -> Fault {
     Fault::new(Kind::Structure, message.into())
 }

@@ -1,10 +1,10 @@
-//! The documents of a description, and what is in them by its kind and its qualified name.
+//! The documents of a description, with their components by kind and qualified name.
 
 use std::collections::HashMap;
 
 use roxmltree::{Document as Xml, Node};
 
-use super::{Document, wrong};
+use super::{Document, description_fault};
 use crate::codec::Limits;
 use crate::codec::xml::description;
 use crate::model::fault::Fault;
@@ -15,22 +15,22 @@ pub(super) const WSDL: &str = "http://schemas.xmlsoap.org/wsdl/";
 /// The namespace of XML Schema.
 pub(super) const XSD: &str = "http://www.w3.org/2001/XMLSchema";
 
-/// How many elements all documents of a description may have together.
-const ELEMENTS: usize = 1_000_000;
+/// The largest number of elements in all documents of a description together.
+const MAX_ELEMENTS: usize = 1_000_000;
 
 /// An element of a description.
-pub(super) type El<'x> = Node<'x, 'x>;
+pub(super) type ElementRef<'x> = Node<'x, 'x>;
 
-/// A qualified name; its namespace is empty for none.
+/// A qualified name. The namespace is empty if the name has none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct QName {
     pub(super) namespace: String,
     pub(super) local: String,
 }
 
-/// What a name may be the name of.
+/// The kind of a named component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Sort {
+pub(super) enum ComponentKind {
     Message,
     PortType,
     Binding,
@@ -39,15 +39,15 @@ pub(super) enum Sort {
     Group,
 }
 
-impl Sort {
+impl ComponentKind {
     fn word(self) -> &'static str {
         match self {
-            Sort::Message => "message",
-            Sort::PortType => "port type",
-            Sort::Binding => "binding",
-            Sort::Element => "element",
-            Sort::Type => "type",
-            Sort::Group => "group",
+            ComponentKind::Message => "message",
+            ComponentKind::PortType => "port type",
+            ComponentKind::Binding => "binding",
+            ComponentKind::Element => "element",
+            ComponentKind::Type => "type",
+            ComponentKind::Group => "group",
         }
     }
 }
@@ -56,15 +56,15 @@ impl Sort {
 pub(super) struct Sources<'x> {
     documents: &'x [Document<'x>],
     trees: &'x [Xml<'x>],
-    /// The roots that are `wsdl:definitions`, in their order.
-    pub(super) definitions: Vec<El<'x>>,
-    named: HashMap<(Sort, QName), El<'x>>,
+    /// The roots that are `wsdl:definitions`, in the order of the documents.
+    pub(super) definitions: Vec<ElementRef<'x>>,
+    named: HashMap<(ComponentKind, QName), ElementRef<'x>>,
     imports: Vec<String>,
 }
 
-/// The trees of documents.
+/// Parses the documents.
 pub(super) fn trees<'a>(documents: &[Document<'a>]) -> Result<Vec<Xml<'a>>, Fault> {
-    let mut left = ELEMENTS;
+    let mut left = MAX_ELEMENTS;
     let mut trees = Vec::with_capacity(documents.len());
     for document in documents {
         let limits = Limits { elements: left, ..Limits::default() };
@@ -77,7 +77,7 @@ pub(super) fn trees<'a>(documents: &[Document<'a>]) -> Result<Vec<Xml<'a>>, Faul
 }
 
 impl<'x> Sources<'x> {
-    pub(super) fn of(documents: &'x [Document<'x>], trees: &'x [Xml<'x>]) -> Result<Sources<'x>, Fault> {
+    pub(super) fn new(documents: &'x [Document<'x>], trees: &'x [Xml<'x>]) -> Result<Sources<'x>, Fault> {
         let mut sources =
             Sources { documents, trees, definitions: Vec::new(), named: HashMap::new(), imports: Vec::new() };
         for tree in trees {
@@ -88,7 +88,7 @@ impl<'x> Sources<'x> {
                 sources.schema(root);
             } else {
                 let name = abridge(root.tag_name().name());
-                return Err(sources.wrong(root, &format!("`{name}` is neither WSDL 1.1 nor XML Schema")));
+                return Err(sources.description_fault(root, &format!("`{name}` is neither WSDL 1.1 nor XML Schema")));
             }
         }
         Ok(sources)
@@ -98,14 +98,14 @@ impl<'x> Sources<'x> {
         self.imports
     }
 
-    fn definitions(&mut self, root: El<'x>) {
+    fn definitions(&mut self, root: ElementRef<'x>) {
         self.definitions.push(root);
         let namespace = root.attribute("targetNamespace").unwrap_or_default();
         for child in children(root).filter(|child| child.tag_name().namespace() == Some(WSDL)) {
             match child.tag_name().name() {
-                "message" => self.add(Sort::Message, namespace, child),
-                "portType" => self.add(Sort::PortType, namespace, child),
-                "binding" => self.add(Sort::Binding, namespace, child),
+                "message" => self.add(ComponentKind::Message, namespace, child),
+                "portType" => self.add(ComponentKind::PortType, namespace, child),
+                "binding" => self.add(ComponentKind::Binding, namespace, child),
                 "import" => self.refer(child, "location"),
                 "types" => {
                     for schema in children(child).filter(|child| is(*child, XSD, "schema")) {
@@ -117,50 +117,58 @@ impl<'x> Sources<'x> {
         }
     }
 
-    fn schema(&mut self, root: El<'x>) {
+    fn schema(&mut self, root: ElementRef<'x>) {
         let namespace = root.attribute("targetNamespace").unwrap_or_default();
         for child in children(root).filter(|child| child.tag_name().namespace() == Some(XSD)) {
             match child.tag_name().name() {
-                "element" => self.add(Sort::Element, namespace, child),
-                "complexType" | "simpleType" => self.add(Sort::Type, namespace, child),
-                "group" => self.add(Sort::Group, namespace, child),
+                "element" => self.add(ComponentKind::Element, namespace, child),
+                "complexType" | "simpleType" => self.add(ComponentKind::Type, namespace, child),
+                "group" => self.add(ComponentKind::Group, namespace, child),
                 "import" | "include" => self.refer(child, "schemaLocation"),
                 _ => {}
             }
         }
     }
 
-    fn add(&mut self, sort: Sort, namespace: &str, element: El<'x>) {
+    fn add(&mut self, kind: ComponentKind, namespace: &str, element: ElementRef<'x>) {
         let Some(local) = element.attribute("name") else { return };
         let name = QName { namespace: namespace.to_owned(), local: local.to_owned() };
-        self.named.entry((sort, name)).or_insert(element);
+        self.named.entry((kind, name)).or_insert(element);
     }
 
-    fn refer(&mut self, element: El<'x>, attribute: &str) {
+    fn refer(&mut self, element: ElementRef<'x>, attribute: &str) {
         let location = element.attribute(attribute).map(str::trim).filter(|location| !location.is_empty());
         if let Some(location) = location.filter(|location| self.imports.iter().all(|known| known != location)) {
             self.imports.push(location.to_owned());
         }
     }
 
-    /// What has this name, which stands in an attribute of `from`. A schema without a namespace takes that of whoever
-    /// includes it, so its names are looked for as well.
-    pub(super) fn find(&self, sort: Sort, name: &QName, from: El<'x>) -> Result<El<'x>, Fault> {
+    /// The component with a name that an attribute of `from` refers to. A schema without a target namespace takes that of
+    /// the schema that includes it, so names without a namespace are found too.
+    pub(super) fn find(
+        &self,
+        kind: ComponentKind,
+        name: &QName,
+        from: ElementRef<'x>,
+    ) -> Result<ElementRef<'x>, Fault> {
         let bare = QName { namespace: String::new(), local: name.local.clone() };
-        let found = self.named.get(&(sort, name.clone())).or_else(|| self.named.get(&(sort, bare)));
+        let found = self.named.get(&(kind, name.clone())).or_else(|| self.named.get(&(kind, bare)));
         found.copied().ok_or_else(|| {
             let [local, namespace] = [&name.local, &name.namespace].map(|text| abridge(text));
-            self.wrong(from, &format!("there is no {} `{local}` in the namespace `{namespace}`", sort.word()))
+            self.description_fault(
+                from,
+                &format!("there is no {} `{local}` in the namespace `{namespace}`", kind.word()),
+            )
         })
     }
 
     /// The qualified name in an attribute.
-    pub(super) fn qname(&self, element: El<'x>, attribute: &str) -> Result<Option<QName>, Fault> {
+    pub(super) fn qname(&self, element: ElementRef<'x>, attribute: &str) -> Result<Option<QName>, Fault> {
         element.attribute(attribute).map(|text| self.resolve(element, text)).transpose()
     }
 
-    /// The qualified name that a text is in an element's attribute.
-    pub(super) fn resolve(&self, element: El<'x>, text: &str) -> Result<QName, Fault> {
+    /// The qualified name for the text of an attribute.
+    pub(super) fn resolve(&self, element: ElementRef<'x>, text: &str) -> Result<QName, Fault> {
         let text = text.trim();
         let (prefix, local) = match text.split_once(':') {
             Some((prefix, local)) => (Some(prefix), local),
@@ -169,7 +177,7 @@ impl<'x> Sources<'x> {
         let namespace = element.lookup_namespace_uri(prefix);
         match (prefix, namespace) {
             (Some(prefix), None) => {
-                Err(self.wrong(element, &format!("the prefix `{}` is not declared", abridge(prefix))))
+                Err(self.description_fault(element, &format!("the prefix `{}` is not declared", abridge(prefix))))
             }
             (_, namespace) => {
                 Ok(QName { namespace: namespace.unwrap_or_default().to_owned(), local: local.to_owned() })
@@ -177,13 +185,13 @@ impl<'x> Sources<'x> {
         }
     }
 
-    /// A fault of the element that stands here.
-    pub(super) fn wrong(&self, element: El<'x>, what: &str) -> Fault {
-        wrong(format!("{}: {what}", self.place(element)))
+    /// The fault for an error at an element.
+    pub(super) fn description_fault(&self, element: ElementRef<'x>, what: &str) -> Fault {
+        description_fault(format!("{}: {what}", self.position(element)))
     }
 
-    /// Where an element stands: document, line and column.
-    pub(super) fn place(&self, element: El<'x>) -> String {
+    /// The document, line and column of an element.
+    pub(super) fn position(&self, element: ElementRef<'x>) -> String {
         let tree = element.document();
         let at = tree.text_pos_at(element.range().start);
         let document = self.trees.iter().position(|other| std::ptr::eq(other, tree));
@@ -191,28 +199,28 @@ impl<'x> Sources<'x> {
         format!("{location}:{}:{}", at.row, at.col)
     }
 
-    /// Which document an element is in, and its number there: no two elements have the same.
-    pub(super) fn number(&self, element: El<'x>) -> (usize, u32) {
+    /// The index of the document of an element, and its number in that document. Together they are unique.
+    pub(super) fn number(&self, element: ElementRef<'x>) -> (usize, u32) {
         let document = self.trees.iter().position(|other| std::ptr::eq(other, element.document()));
         (document.unwrap_or_default(), element.id().get())
     }
 }
 
-pub(super) fn children<'x>(parent: El<'x>) -> impl Iterator<Item = El<'x>> {
+pub(super) fn children<'x>(parent: ElementRef<'x>) -> impl Iterator<Item = ElementRef<'x>> {
     parent.children().filter(Node::is_element)
 }
 
-pub(super) fn is(element: El<'_>, namespace: &str, name: &str) -> bool {
+pub(super) fn is(element: ElementRef<'_>, namespace: &str, name: &str) -> bool {
     element.tag_name().name() == name && element.tag_name().namespace() == Some(namespace)
 }
 
-/// The first child of XML Schema's of this name.
-pub(super) fn schema_child<'x>(parent: El<'x>, name: &str) -> Option<El<'x>> {
+/// The first child with this name in the namespace of XML Schema.
+pub(super) fn schema_child<'x>(parent: ElementRef<'x>, name: &str) -> Option<ElementRef<'x>> {
     children(parent).find(|child| is(*child, XSD, name))
 }
 
-/// What an element says for people, of WSDL or of XML Schema.
-pub(super) fn documentation(element: El<'_>) -> String {
+/// The documentation of an element of WSDL or XML Schema.
+pub(super) fn documentation(element: ElementRef<'_>) -> String {
     let own = children(element).find(|child| is(*child, WSDL, "documentation"));
     let noted = || schema_child(element, "annotation").and_then(|note| schema_child(note, "documentation"));
     let Some(found) = own.or_else(noted) else { return String::new() };
@@ -220,7 +228,7 @@ pub(super) fn documentation(element: El<'_>) -> String {
     text.trim().to_owned()
 }
 
-/// The target namespace around an element.
-pub(super) fn target(element: El<'_>) -> &str {
-    element.ancestors().find_map(|around| around.attribute("targetNamespace")).unwrap_or_default()
+/// The target namespace that applies to an element.
+pub(super) fn target(element: ElementRef<'_>) -> &str {
+    element.ancestors().find_map(|outer| outer.attribute("targetNamespace")).unwrap_or_default()
 }

@@ -1,19 +1,19 @@
-//! What a type that is made of others is: a struct, a map, a list, a tuple, or a value of any type.
+//! Complex types as structures: a struct, a map, a list, a tuple, or a free-form value.
 
 use serde_json::{Map, Value as Json, json};
 
-use super::source::{El, schema_child};
-use super::types::{Member, Types, optional};
+use super::source::{ElementRef, schema_child};
+use super::types::{Member, TypeReader, optional};
 use crate::codec::soap::{ElementContent, MapEntry, Occurrence, TypeStructure};
 use crate::model::fault::Fault;
 
-/// The members of a free-form value in our own documents.
+/// The members of a free-form value in the documents that croupier writes.
 const FREE: [&str; 10] =
     ["string", "boolean", "int", "integer", "double", "dateTime", "base64", "nil", "array", "struct"];
 
-impl<'x> Types<'x> {
+impl<'x> TypeReader<'x> {
     /// The schema of a type, and the content of an element of it.
-    pub(super) fn structure(&mut self, element: El<'x>, name: &str) -> Result<(Json, TypeStructure), Fault> {
+    pub(super) fn structure(&mut self, element: ElementRef<'x>, name: &str) -> Result<(Json, TypeStructure), Fault> {
         if let Some(item) = self.encoded_item(element, name)? {
             return Ok((list(item.schema), TypeStructure::Array(Box::new(item.part))));
         }
@@ -39,21 +39,21 @@ impl<'x> Types<'x> {
         self.record(members)
     }
 
-    /// A type of one text, with or without attributes beside it.
-    fn plain(&mut self, element: El<'x>) -> Result<Option<(Json, TypeStructure)>, Fault> {
+    /// A type with text content. Its attributes are ignored.
+    fn plain(&mut self, element: ElementRef<'x>) -> Result<Option<(Json, TypeStructure)>, Fault> {
         let Some(content) = schema_child(element, "simpleContent") else { return Ok(None) };
         let inner = schema_child(content, "extension").or_else(|| schema_child(content, "restriction"));
         let Some(inner) = inner else { return Ok(None) };
         let Some(base) = self.sources.qname(inner, "base")? else { return Ok(None) };
-        let meant = self.of_name(&base, inner)?;
-        let kind = match meant.content {
+        let converted = self.type_named(&base, inner)?;
+        let kind = match converted.content {
             ElementContent::Text(kind) => kind,
             _ => "string",
         };
-        Ok(Some((meant.schema, TypeStructure::Plain(kind))))
+        Ok(Some((converted.schema, TypeStructure::Plain(kind))))
     }
 
-    /// A struct; an `entry` of a key and a value that may be repeated is one of our own documents' further members.
+    /// A struct. A repeated `entry` with a key and a value is a map, as in the documents that croupier writes.
     fn record(&mut self, mut members: Vec<Member>) -> Result<(Json, TypeStructure), Fault> {
         let entry = match members.iter().position(|member| {
             member.part.name == "entry"
@@ -69,7 +69,7 @@ impl<'x> Types<'x> {
         });
         let required: Vec<_> =
             members.iter().filter(|it| it.required).map(|it| Json::from(it.part.name.as_str())).collect();
-        let properties: Map<_, _> = members.iter().map(|it| (it.part.name.clone(), described(it))).collect();
+        let properties: Map<_, _> = members.iter().map(|it| (it.part.name.clone(), described_schema(it))).collect();
         let mut schema = json!({ "type": "object", "properties": properties });
         if let Json::Object(words) = &mut schema {
             if !required.is_empty() {
@@ -86,7 +86,7 @@ impl<'x> Types<'x> {
         Ok((schema, TypeStructure::Members(parts, further.map(|(entry, _)| Box::new(entry)))))
     }
 
-    /// The key and the value of an entry, if that is what its type has.
+    /// The key and the value of an entry; `None` if its type has other members.
     fn entry(&mut self, members: &[Member], at: usize) -> Result<Option<(MapEntry, Json)>, Fault> {
         let Some(member) = members.get(at) else { return Ok(None) };
         let ElementContent::Typed(place) = member.part.content else { return Ok(None) };
@@ -111,8 +111,8 @@ fn properties_are_empty(words: &Map<String, Json>) -> bool {
     words.get("properties").and_then(Json::as_object).is_some_and(Map::is_empty)
 }
 
-/// Whether a type's one member is there to hold the items of a list: it is repeated, and called `item`, or the type says
-/// by its name that it is one, as .NET's and Python's do.
+/// Whether a type with one member is a list: the member is repeated, and it is named `item` or the name of the type says
+/// that it is a list, as those of .NET and Python do.
 fn is_list(only: &Member, name: &str) -> bool {
     only.part.occurs == Occurrence::Repeatedly
         && (only.part.name == "item" || name.contains("Array") || name.ends_with("List"))
@@ -122,19 +122,19 @@ fn list(item: Json) -> Json {
     json!({ "type": "array", "items": item })
 }
 
-/// A list of a fixed number, each item with its own type.
+/// A tuple: a list of fixed length in which each item has its own type.
 fn row(members: Vec<Member>) -> (Json, TypeStructure) {
     let items = members.iter().map(|member| match member.part.occurs {
-        Occurrence::Maybe => optional(described(member)),
-        _ => described(member),
+        Occurrence::Maybe => optional(described_schema(member)),
+        _ => described_schema(member),
     });
     let items: Vec<_> = items.collect();
     let schema = json!({ "type": "array", "minItems": items.len(), "maxItems": items.len(), "prefixItems": items });
     (schema, TypeStructure::Row(members.into_iter().map(|member| member.part).collect()))
 }
 
-/// A member's schema with what is said of it.
-pub(super) fn described(member: &Member) -> Json {
+/// The schema of a member with its documentation.
+pub(super) fn described_schema(member: &Member) -> Json {
     let mut schema = member.schema.clone();
     if let (Json::Object(words), false) = (&mut schema, member.doc.is_empty()) {
         words.insert("description".to_owned(), member.doc.clone().into());

@@ -1,4 +1,4 @@
-//! Small descriptions: what is wrong with them, and what is kept within bounds.
+//! Small descriptions: their errors and the limits on them.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn holding(inside: &str) -> String {
 }
 
 #[test]
-fn what_is_no_description_says_so_with_its_place() {
+fn errors_have_the_place_in_the_document() {
     for (text, kind, message) in [
         ("", Kind::NotWellFormed, "x.wsdl: not well-formed: there is no element in the document"),
         ("<html/>", Kind::Structure, "x.wsdl:1:1: `html` is neither WSDL 1.1 nor XML Schema"),
@@ -33,11 +33,7 @@ fn what_is_no_description_says_so_with_its_place() {
             Kind::NotWellFormed,
             "x.wsdl: not well-formed: a document type declaration is not allowed",
         ),
-        (
-            "<definitions xmlns='http://schemas.xmlsoap.org/wsdl/'/>",
-            Kind::Structure,
-            "there is no port that speaks SOAP",
-        ),
+        ("<definitions xmlns='http://schemas.xmlsoap.org/wsdl/'/>", Kind::Structure, "there is no SOAP port"),
         (&with(""), Kind::Structure, "x.wsdl:6:19: there is no element `in` in the namespace `urn:t`"),
         (
             &holding("<x:sequence><x:element name='a' type='t:none'/></x:sequence>"),
@@ -61,7 +57,7 @@ fn what_is_no_description_says_so_with_its_place() {
 }
 
 #[test]
-fn types_that_hold_themselves_are_kept_and_those_that_are_made_of_themselves_refused() {
+fn recursive_members_are_kept_and_recursive_bases_are_refused() {
     let text = with(
         "<x:element name='in' type='t:T'/>\
          <x:complexType name='T'><x:sequence><x:element name='t' type='t:T' minOccurs='0'/></x:sequence></x:complexType>",
@@ -80,7 +76,7 @@ fn types_that_hold_themselves_are_kept_and_those_that_are_made_of_themselves_ref
     }
 }
 
-/// Each group holds the next one twice: written out there would be a million members and more.
+/// Each group has the next one twice: expanded, they would have more than 33 million members.
 #[test]
 fn groups_of_groups_are_bounded() {
     let group = |at: usize| {

@@ -1,28 +1,30 @@
-//! Types of XML Schema into schemas of JSON, and into how their values look.
+//! Converts types of XML Schema into JSON schemas, and into the structure of their values in a document.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde_json::{Map, Value as Json, json};
 
-use super::source::{El, QName, Sort, Sources, XSD, children, documentation, is, schema_child, target};
+use super::source::{
+    ComponentKind, ElementRef, QName, Sources, XSD, children, documentation, is, schema_child, target,
+};
 use crate::codec::soap::{BindingType, ElementContent, MessagePart, Occurrence, QualifiedName, TypeStructure};
 use crate::model::fault::{Fault, Kind};
 use crate::model::shape::unescape;
-use crate::protocol::discovered::Taken;
+use crate::protocol::discovered::UniqueNames;
 
-/// How deep groups, sequences and restrictions may be nested.
-const DEEPEST: usize = 64;
-/// How many members all types may have together, once groups and base types are put into their places.
-const MEMBERS: usize = 50_000;
-/// How many members one type may have.
-const OF_ONE: usize = 2000;
+/// The largest depth of nested groups, sequences and restrictions.
+const MAX_DEPTH: usize = 64;
+/// The largest number of members of all types together, with groups and base types expanded.
+const MAX_MEMBERS: usize = 50_000;
+/// The largest number of members of one type.
+const MAX_MEMBERS_OF_TYPE: usize = 2000;
 
-/// The namespace of SOAP 1.1's encoding, which has types of the names of XML Schema's, and `Array`.
+/// The namespace of the SOAP 1.1 encoding. It has the types of XML Schema under the same names, and `Array`.
 const ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
 
 /// What a type means: for the interface, and for the wire.
 #[derive(Debug, Clone)]
-pub(super) struct Meant {
+pub(super) struct ConvertedType {
     pub(super) schema: Json,
     pub(super) content: ElementContent,
 }
@@ -30,47 +32,47 @@ pub(super) struct Meant {
 /// A member of a type, or a parameter.
 pub(super) struct Member {
     pub(super) part: MessagePart,
-    /// The schema of its value: a list where it is repeated.
+    /// The schema of its value, which is a list if the member is repeated.
     pub(super) schema: Json,
-    /// The schema of what its one element holds.
+    /// The schema of the content of one element.
     pub(super) item: Json,
     pub(super) required: bool,
     pub(super) doc: String,
 }
 
-/// The types that are used, each converted once.
-pub(super) struct Types<'x> {
+/// Reads the types that are used, each once.
+pub(super) struct TypeReader<'x> {
     pub(super) sources: &'x Sources<'x>,
     pub(super) typed: Vec<BindingType>,
     pub(super) defs: Map<String, Json>,
     pub(super) namespaces: Vec<String>,
-    taken: Taken,
-    /// Of each type that is made of others its place, and the name of its definition.
+    taken: UniqueNames,
+    /// The index and the definition name of each complex type.
     known: HashMap<(usize, u32), (usize, String)>,
-    /// Those whose turn is still to come, so that types refer to each other without recursion here.
-    waiting: VecDeque<(usize, El<'x>, String)>,
-    /// Of each place, the element of its type.
-    elements: Vec<El<'x>>,
-    /// How many more members there may be.
+    /// The types that are not converted yet. The queue replaces recursion, so that types can refer to each other.
+    waiting: VecDeque<(usize, ElementRef<'x>, String)>,
+    /// The element of each type, by index.
+    elements: Vec<ElementRef<'x>>,
+    /// The number of members that may still be read.
     left: usize,
 }
 
-impl<'x> Types<'x> {
-    pub(super) fn new(sources: &'x Sources<'x>) -> Types<'x> {
-        Types {
+impl<'x> TypeReader<'x> {
+    pub(super) fn new(sources: &'x Sources<'x>) -> TypeReader<'x> {
+        TypeReader {
             sources,
             typed: Vec::new(),
             defs: Map::new(),
             namespaces: Vec::new(),
-            taken: Taken::default(),
+            taken: UniqueNames::default(),
             known: HashMap::new(),
             waiting: VecDeque::new(),
             elements: Vec::new(),
-            left: MEMBERS,
+            left: MAX_MEMBERS,
         }
     }
 
-    /// Drops the definitions that nothing refers to.
+    /// Drops unused definitions.
     pub(super) fn prune<'s>(&mut self, roots: impl Iterator<Item = &'s Json>) {
         let mut reached = HashSet::new();
         let mut next: Vec<String> = roots.flat_map(references).collect();
@@ -83,7 +85,7 @@ impl<'x> Types<'x> {
         self.defs.retain(|name, _| reached.contains(name));
     }
 
-    /// Converts all that is waiting.
+    /// Converts all types in the queue.
     pub(super) fn finish(&mut self) -> Result<(), Fault> {
         while let Some((at, element, name)) = self.waiting.pop_front() {
             let (mut schema, structure) = self.structure(element, &name)?;
@@ -99,12 +101,12 @@ impl<'x> Types<'x> {
         Ok(())
     }
 
-    /// The element of the type at this place.
-    pub(super) fn element_at(&self, place: usize) -> Option<El<'x>> {
+    /// The element of the type with this index.
+    pub(super) fn element_at(&self, place: usize) -> Option<ElementRef<'x>> {
         self.elements.get(place).copied()
     }
 
-    /// A name with its namespace among those of the binding.
+    /// A qualified name whose namespace is an index into those of the binding.
     pub(super) fn name(&mut self, namespace: &str, local: &str) -> QualifiedName {
         QualifiedName { namespace: self.namespace(namespace), local: local.to_owned() }
     }
@@ -120,10 +122,10 @@ impl<'x> Types<'x> {
         }))
     }
 
-    /// The type that an element declares: by name, within it, or none, which is any. `hint` names a type without a name.
-    pub(super) fn of_element(&mut self, element: El<'x>, hint: &str) -> Result<Meant, Fault> {
+    /// The type of an element: by name, inline, or any type if it declares none. `hint` is the name for an anonymous type.
+    pub(super) fn type_of_element(&mut self, element: ElementRef<'x>, hint: &str) -> Result<ConvertedType, Fault> {
         if let Some(name) = self.sources.qname(element, "type")? {
-            return self.of_name(&name, element);
+            return self.type_named(&name, element);
         }
         if let Some(inner) = schema_child(element, "simpleType") {
             return self.simple(inner, 0);
@@ -134,12 +136,12 @@ impl<'x> Types<'x> {
         }
     }
 
-    /// The type of this name.
-    pub(super) fn of_name(&mut self, name: &QName, from: El<'x>) -> Result<Meant, Fault> {
+    /// The type with this name.
+    pub(super) fn type_named(&mut self, name: &QName, from: ElementRef<'x>) -> Result<ConvertedType, Fault> {
         if let Some(known) = builtin(name) {
             return Ok(known);
         }
-        let element = self.sources.find(Sort::Type, name, from)?;
+        let element = self.sources.find(ComponentKind::Type, name, from)?;
         if element.tag_name().name() == "simpleType" {
             self.named_simple(element, &name.local)
         } else {
@@ -147,8 +149,8 @@ impl<'x> Types<'x> {
         }
     }
 
-    /// A type that is made of others, by its place; it is converted when its turn comes.
-    fn complex(&mut self, element: El<'x>, hint: &str) -> Meant {
+    /// A complex type, by its index. It is put into the queue on first use.
+    fn complex(&mut self, element: ElementRef<'x>, hint: &str) -> ConvertedType {
         let number = self.sources.number(element);
         let (at, def) = match self.known.get(&number) {
             Some(known) => known.clone(),
@@ -163,28 +165,28 @@ impl<'x> Types<'x> {
                 (at, def)
             }
         };
-        Meant { schema: refer(&def), content: ElementContent::Typed(at) }
+        ConvertedType { schema: refer(&def), content: ElementContent::Typed(at) }
     }
 
-    /// A unique name for a definition.
+    /// Reserves a unique name for a definition.
     fn reserve(&mut self, hint: &str) -> String {
-        let name = self.taken.free(&unescape(hint), |name| self.defs.contains_key(name));
+        let name = self.taken.unique(&unescape(hint), |name| self.defs.contains_key(name));
         self.defs.insert(name.clone(), Json::Bool(true));
         name
     }
 
-    /// A simple type with a name: a definition where it is an enumeration, and otherwise what it is a restriction of.
-    fn named_simple(&mut self, element: El<'x>, local: &str) -> Result<Meant, Fault> {
+    /// A named simple type: a definition if it is an enumeration, and otherwise its base type.
+    fn named_simple(&mut self, element: ElementRef<'x>, local: &str) -> Result<ConvertedType, Fault> {
         let number = self.sources.number(element);
-        let meant = self.simple(element, 0)?;
-        if meant.schema.get("enum").is_none() {
-            return Ok(meant);
+        let converted = self.simple(element, 0)?;
+        if converted.schema.get("enum").is_none() {
+            return Ok(converted);
         }
         let def = match self.known.get(&number) {
             Some((_, def)) => def.clone(),
             None => {
                 let def = self.reserve(local);
-                let mut schema = meant.schema;
+                let mut schema = converted.schema;
                 let doc = documentation(element);
                 if let (Json::Object(members), false) = (&mut schema, doc.is_empty()) {
                     members.insert("description".to_owned(), doc.into());
@@ -194,21 +196,21 @@ impl<'x> Types<'x> {
                 def
             }
         };
-        Ok(Meant { schema: refer(&def), content: meant.content })
+        Ok(ConvertedType { schema: refer(&def), content: converted.content })
     }
 
-    /// A type of one text.
-    fn simple(&mut self, element: El<'x>, depth: usize) -> Result<Meant, Fault> {
-        self.bound(element, depth)?;
+    /// A simple type.
+    fn simple(&mut self, element: ElementRef<'x>, depth: usize) -> Result<ConvertedType, Fault> {
+        self.check_depth(element, depth)?;
         let Some(restriction) = schema_child(element, "restriction") else {
-            // A list or a union: what it means is in its text.
+            // A list or a union is read as text.
             return Ok(text());
         };
         let base = match self.sources.qname(restriction, "base")? {
             Some(name) => match builtin(&name) {
                 Some(known) => known,
                 None => {
-                    let base = self.sources.find(Sort::Type, &name, restriction)?;
+                    let base = self.sources.find(ComponentKind::Type, &name, restriction)?;
                     self.simple(base, depth + 1)?
                 }
             },
@@ -222,13 +224,13 @@ impl<'x> Types<'x> {
         let is_text = base.schema == text().schema || base.schema.get("enum").is_some();
         match values.is_empty() || !is_text {
             true => Ok(base),
-            false => Ok(Meant { schema: json!({ "type": "string", "enum": values }), content: base.content }),
+            false => Ok(ConvertedType { schema: json!({ "type": "string", "enum": values }), content: base.content }),
         }
     }
 
-    /// The members of a type, those of its base first.
-    pub(super) fn members(&mut self, element: El<'x>, hint: &str, depth: usize) -> Result<Vec<Member>, Fault> {
-        self.bound(element, depth)?;
+    /// The members of a type; those of its base type come first.
+    pub(super) fn members(&mut self, element: ElementRef<'x>, hint: &str, depth: usize) -> Result<Vec<Member>, Fault> {
+        self.check_depth(element, depth)?;
         let mut members = Vec::new();
         let mut own = element;
         if let Some(content) = schema_child(element, "complexContent") {
@@ -246,45 +248,45 @@ impl<'x> Types<'x> {
         Ok(members)
     }
 
-    /// The type that another extends, if it is made of others.
-    fn base(&mut self, extension: El<'x>) -> Result<Option<El<'x>>, Fault> {
+    /// The base type of an extension, unless it is built in.
+    fn base(&mut self, extension: ElementRef<'x>) -> Result<Option<ElementRef<'x>>, Fault> {
         let Some(name) = self.sources.qname(extension, "base")? else { return Ok(None) };
         if builtin(&name).is_some() {
             return Ok(None);
         }
-        self.sources.find(Sort::Type, &name, extension).map(Some)
+        self.sources.find(ComponentKind::Type, &name, extension).map(Some)
     }
 
-    /// The content of a sequence, a choice, or an element that holds these.
+    /// Reads the content of a sequence, a choice, or an element with these.
     fn particles(
         &mut self,
-        parent: El<'x>,
+        parent: ElementRef<'x>,
         hint: &str,
-        around: Occurrence,
+        outer: Occurrence,
         depth: usize,
         to: &mut Vec<Member>,
     ) -> Result<(), Fault> {
-        self.bound(parent, depth)?;
+        self.check_depth(parent, depth)?;
         for child in children(parent).filter(|child| child.tag_name().namespace() == Some(XSD)) {
             match child.tag_name().name() {
                 "element" => {
-                    let member = self.member(child, hint, around)?;
-                    let left = self.left.checked_sub(1).filter(|_| to.len() < OF_ONE);
-                    self.left = left.ok_or_else(|| self.too_much(child))?;
+                    let member = self.member(child, hint, outer)?;
+                    let left = self.left.checked_sub(1).filter(|_| to.len() < MAX_MEMBERS_OF_TYPE);
+                    self.left = left.ok_or_else(|| self.too_many_members(child))?;
                     if to.iter().all(|known| known.part.name != member.part.name) {
                         to.push(member);
                     }
                 }
-                "sequence" | "all" => self.particles(child, hint, both(around, occurs(child)), depth + 1, to)?,
+                "sequence" | "all" => self.particles(child, hint, combine(outer, occurs(child)), depth + 1, to)?,
                 "choice" => {
-                    let perhaps = both(Occurrence::Maybe, occurs(child));
-                    self.particles(child, hint, both(around, perhaps), depth + 1, to)?;
+                    let optional = combine(Occurrence::Maybe, occurs(child));
+                    self.particles(child, hint, combine(outer, optional), depth + 1, to)?;
                 }
                 "group" => {
-                    self.left = self.left.checked_sub(1).ok_or_else(|| self.too_much(child))?;
+                    self.left = self.left.checked_sub(1).ok_or_else(|| self.too_many_members(child))?;
                     if let Some(name) = self.sources.qname(child, "ref")? {
-                        let group = self.sources.find(Sort::Group, &name, child)?;
-                        self.particles(group, hint, both(around, occurs(child)), depth + 1, to)?;
+                        let group = self.sources.find(ComponentKind::Group, &name, child)?;
+                        self.particles(group, hint, combine(outer, occurs(child)), depth + 1, to)?;
                     }
                 }
                 _ => {}
@@ -293,16 +295,18 @@ impl<'x> Types<'x> {
         Ok(())
     }
 
-    fn member(&mut self, element: El<'x>, hint: &str, around: Occurrence) -> Result<Member, Fault> {
-        let occurs = both(around, occurs(element));
+    fn member(&mut self, element: ElementRef<'x>, hint: &str, outer: Occurrence) -> Result<Member, Fault> {
+        let occurs = combine(outer, occurs(element));
         let (declared, global) = match self.sources.qname(element, "ref")? {
-            Some(name) => (self.sources.find(Sort::Element, &name, element)?, true),
+            Some(name) => (self.sources.find(ComponentKind::Element, &name, element)?, true),
             None => (element, false),
         };
-        let local = declared.attribute("name").ok_or_else(|| self.sources.wrong(declared, "an element has no name"))?;
+        let local = declared
+            .attribute("name")
+            .ok_or_else(|| self.sources.description_fault(declared, "an element has no name"))?;
         let namespace = if global || is_qualified(declared) { target(declared) } else { "" };
         let own = self.name(namespace, local);
-        let Meant { schema, content } = self.of_element(declared, &format!("{hint}_{local}"))?;
+        let ConvertedType { schema, content } = self.type_of_element(declared, &format!("{hint}_{local}"))?;
         let nillable = declared.attribute("nillable").is_some_and(|word| matches!(word.trim(), "true" | "1"));
         let item = if nillable { optional(schema) } else { schema };
         let schema = match occurs {
@@ -319,9 +323,9 @@ impl<'x> Types<'x> {
         })
     }
 
-    /// The value of an array of SOAP's encoding, if a type is one: by its attribute (WSDL 1.1, section 2.2) or by its
-    /// content.
-    pub(super) fn encoded_item(&mut self, element: El<'x>, hint: &str) -> Result<Option<Member>, Fault> {
+    /// The item of an array of the SOAP encoding, by its attribute (WSDL 1.1, section 2.2) or its content; `None` if the type
+    /// is not such an array.
+    pub(super) fn encoded_item(&mut self, element: ElementRef<'x>, hint: &str) -> Result<Option<Member>, Fault> {
         let restriction = schema_child(element, "complexContent")
             .and_then(|content| schema_child(content, "restriction").or_else(|| schema_child(content, "extension")));
         let Some(restriction) = restriction else { return Ok(None) };
@@ -333,17 +337,19 @@ impl<'x> Types<'x> {
             let attribute = child.attribute((super::source::WSDL, "arrayType"))?;
             Some((child, attribute))
         });
-        let Meant { schema, content } = match declared {
+        let ConvertedType { schema, content } = match declared {
             Some((element, written)) => match written.split_once('[') {
-                // An array of arrays says no more than that.
+                // The attribute does not describe the items of inner arrays.
                 Some((_, rest)) if rest.contains('[') => any(),
-                Some((name, _)) => self.of_name(&self.sources.resolve(element, name)?, element)?,
+                Some((name, _)) => self.type_named(&self.sources.resolve(element, name)?, element)?,
                 None => any(),
             },
             None => {
                 let mut members = Vec::new();
                 self.particles(restriction, hint, Occurrence::Once, 0, &mut members)?;
-                members.pop().map_or_else(any, |member| Meant { schema: member.item, content: member.part.content })
+                members
+                    .pop()
+                    .map_or_else(any, |member| ConvertedType { schema: member.item, content: member.part.content })
             }
         };
         let element = QualifiedName { namespace: None, local: "item".to_owned() };
@@ -351,20 +357,20 @@ impl<'x> Types<'x> {
         Ok(Some(Member { part, schema: schema.clone(), item: schema, required: true, doc: String::new() }))
     }
 
-    fn bound(&self, element: El<'x>, depth: usize) -> Result<(), Fault> {
-        if depth < DEEPEST {
+    fn check_depth(&self, element: ElementRef<'x>, depth: usize) -> Result<(), Fault> {
+        if depth < MAX_DEPTH {
             return Ok(());
         }
-        let message = format!("{}: types nest deeper than {DEEPEST}", self.sources.place(element));
+        let message = format!("{}: types are nested more than {MAX_DEPTH} deep", self.sources.position(element));
         Err(Fault::new(Kind::Limit, message))
     }
 
-    fn too_much(&self, element: El<'x>) -> Fault {
-        Fault::new(Kind::Limit, format!("{}: types have too many members", self.sources.place(element)))
+    fn too_many_members(&self, element: ElementRef<'x>) -> Fault {
+        Fault::new(Kind::Limit, format!("{}: types have too many members", self.sources.position(element)))
     }
 }
 
-/// The definitions to which a schema refers.
+/// The names of the definitions to which a schema refers.
 fn references(schema: &Json) -> Vec<String> {
     let (mut found, mut left) = (Vec::new(), vec![schema]);
     while let Some(schema) = left.pop() {
@@ -381,20 +387,20 @@ fn references(schema: &Json) -> Vec<String> {
     found
 }
 
-/// A value of a type of which nothing is known.
-pub(super) fn any() -> Meant {
-    Meant { schema: Json::Bool(true), content: ElementContent::Any }
+/// An unknown type: a free-form value.
+pub(super) fn any() -> ConvertedType {
+    ConvertedType { schema: Json::Bool(true), content: ElementContent::Any }
 }
 
-fn text() -> Meant {
-    Meant { schema: json!({ "type": "string" }), content: ElementContent::Text("string") }
+fn text() -> ConvertedType {
+    ConvertedType { schema: json!({ "type": "string" }), content: ElementContent::Text("string") }
 }
 
 fn refer(def: &str) -> Json {
     json!({ "$ref": format!("#/$defs/{def}") })
 }
 
-/// The schema of a value that may be nothing.
+/// The schema of a value that may be null.
 pub(super) fn optional(schema: Json) -> Json {
     match schema {
         Json::Object(members) if members.get("type").is_some_and(Json::is_string) && !members.contains_key("enum") => {
@@ -409,15 +415,15 @@ pub(super) fn optional(schema: Json) -> Json {
     }
 }
 
-fn is_qualified(element: El<'_>) -> bool {
+fn is_qualified(element: ElementRef<'_>) -> bool {
     let form = element.attribute("form").or_else(|| {
-        let schema = element.ancestors().find(|around| is(*around, XSD, "schema"));
+        let schema = element.ancestors().find(|outer| is(*outer, XSD, "schema"));
         schema.and_then(|schema| schema.attribute("elementFormDefault"))
     });
     form == Some("qualified")
 }
 
-fn occurs(element: El<'_>) -> Occurrence {
+fn occurs(element: ElementRef<'_>) -> Occurrence {
     let most = element.attribute("maxOccurs").unwrap_or("1").trim();
     if most != "1" && most != "0" {
         Occurrence::Repeatedly
@@ -428,17 +434,17 @@ fn occurs(element: El<'_>) -> Occurrence {
     }
 }
 
-/// How often the content may occur, by its own bounds and those around it.
-fn both(around: Occurrence, inside: Occurrence) -> Occurrence {
-    match (around, inside) {
+/// How often the content may occur, by its own bounds and those of its parent.
+fn combine(outer: Occurrence, inside: Occurrence) -> Occurrence {
+    match (outer, inside) {
         (Occurrence::Repeatedly, _) | (_, Occurrence::Repeatedly) => Occurrence::Repeatedly,
         (Occurrence::Maybe, _) | (_, Occurrence::Maybe) => Occurrence::Maybe,
         _ => Occurrence::Once,
     }
 }
 
-/// The types that XML Schema has, and those of the same names in SOAP's encoding.
-fn builtin(name: &QName) -> Option<Meant> {
+/// The built-in types of XML Schema, and those of the same names in the SOAP encoding.
+fn builtin(name: &QName) -> Option<ConvertedType> {
     let integer = |format: &str| json!({ "type": "integer", "format": format });
     if name.namespace == "http://xml.apache.org/xml-soap" {
         return Some(any());
@@ -477,5 +483,5 @@ fn builtin(name: &QName) -> Option<Meant> {
         "anyURI" => ("anyURI", json!({ "type": "string", "format": "uri-reference" })),
         _ => ("string", json!({ "type": "string" })),
     };
-    Some(Meant { schema, content: ElementContent::Text(kind) })
+    Some(ConvertedType { schema, content: ElementContent::Text(kind) })
 }

@@ -1,63 +1,63 @@
-//! How calls travel and where to: bindings to SOAP over HTTP, and the service with its ports.
+//! Writes the bindings to SOAP over HTTP, and the service with its ports.
 
 use super::markup::{Attribute, Markup};
-use super::{Described, FAULT, Style, Versions, documentation};
+use super::{FAULT, Style, Versions, WsdlContext, documentation};
 
-/// A version of SOAP in the words of WSDL.
-struct Version {
+/// A version of SOAP in WSDL.
+struct SoapBinding {
     prefix: &'static str,
-    /// What the names of its binding and port end in.
+    /// The suffix of the names of its binding and port.
     suffix: &'static str,
 }
 
-const ONE: Version = Version { prefix: "soap", suffix: "Soap" };
-const TWO: Version = Version { prefix: "soap12", suffix: "Soap12" };
+const ONE: SoapBinding = SoapBinding { prefix: "soap", suffix: "Soap" };
+const TWO: SoapBinding = SoapBinding { prefix: "soap12", suffix: "Soap12" };
 
-/// The transport of both versions: the one URI that all clients know.
+/// The URI of the HTTP transport, for both versions.
 const HTTP: &str = "http://schemas.xmlsoap.org/soap/http";
 
 /// Writes a binding for each version, and the service with a port for each.
-pub(super) fn write(markup: &mut Markup, described: &Described<'_>, name: &str, address: &str) {
-    let versions: &[Version] = match described.form.versions {
+pub(super) fn write(markup: &mut Markup, context: &WsdlContext<'_>, name: &str, address: &str) {
+    let versions: &[SoapBinding] = match context.form.versions {
         Versions::One => &[ONE],
         Versions::Two => &[TWO],
         Versions::Both => &[ONE, TWO],
     };
     for version in versions {
-        binding(markup, described, name, version);
+        binding(markup, context, name, version);
     }
-    let location = match described.form.style {
+    let location = match context.form.style {
         Style::Document => address.to_owned(),
         Style::Rpc => format!("{address}?style=rpc"),
     };
-    markup.with_timeout("wsdl:service", &[("name", name)], |markup| {
-        documentation(markup, &described.interface.title);
+    markup.element("wsdl:service", &[("name", name)], |markup| {
+        documentation(markup, &context.interface.title);
         for version in versions {
             let own = format!("{name}{}", version.suffix);
-            markup.with_timeout("wsdl:port", &[("name", &own), ("binding", &format!("tns:{own}"))], |markup| {
+            markup.element("wsdl:port", &[("name", &own), ("binding", &format!("tns:{own}"))], |markup| {
                 markup.empty(&format!("{}:address", version.prefix), &[("location", &location)]);
             });
         }
     });
 }
 
-fn binding(markup: &mut Markup, described: &Described<'_>, name: &str, version: &Version) {
-    let style = match described.form.style {
+fn binding(markup: &mut Markup, context: &WsdlContext<'_>, name: &str, version: &SoapBinding) {
+    let style = match context.form.style {
         Style::Document => "document",
         Style::Rpc => "rpc",
     };
     let (own, port_type) = (format!("{name}{}", version.suffix), format!("tns:{name}PortType"));
-    markup.with_timeout("wsdl:binding", &[("name", &own), ("type", &port_type)], |markup| {
+    markup.element("wsdl:binding", &[("name", &own), ("type", &port_type)], |markup| {
         markup.empty(&format!("{}:binding", version.prefix), &[("style", style), ("transport", HTTP)]);
-        for (method, _) in described.methods() {
-            let action = format!("{}#{}", described.namespace, method.element);
-            markup.with_timeout("wsdl:operation", &[("name", &method.element)], |markup| {
+        for (method, _) in context.methods() {
+            let action = format!("{}#{}", context.namespace, method.element);
+            markup.element("wsdl:operation", &[("name", &method.element)], |markup| {
                 markup.empty(&format!("{}:operation", version.prefix), &[("soapAction", &action)]);
                 for direction in ["wsdl:input", "wsdl:output"] {
-                    markup.with_timeout(direction, &[], |markup| body(markup, described, version));
+                    markup.element(direction, &[], |markup| body(markup, context, version));
                 }
-                if described.tells_faults() {
-                    markup.with_timeout("wsdl:fault", &[("name", FAULT)], |markup| {
+                if context.describes_faults() {
+                    markup.element("wsdl:fault", &[("name", FAULT)], |markup| {
                         markup.empty(&format!("{}:fault", version.prefix), &[("name", FAULT), ("use", "literal")]);
                     });
                 }
@@ -66,11 +66,11 @@ fn binding(markup: &mut Markup, described: &Described<'_>, name: &str, version: 
     });
 }
 
-/// The body of rpc style has a namespace, that of document style must not have one (WS-I BP 1.1, R2716 and R2717).
-fn body(markup: &mut Markup, described: &Described<'_>, version: &Version) {
+/// Writes the body of a message. It has a namespace in rpc style and none in document style (WS-I BP 1.1, R2716, R2717).
+fn body(markup: &mut Markup, context: &WsdlContext<'_>, version: &SoapBinding) {
     let mut attributes: Vec<Attribute<'_>> = vec![("use", "literal")];
-    if described.form.style == Style::Rpc {
-        attributes.push(("namespace", described.namespace));
+    if context.form.style == Style::Rpc {
+        attributes.push(("namespace", context.namespace));
     }
     markup.empty(&format!("{}:body", version.prefix), &attributes);
 }

@@ -6,11 +6,11 @@ pub(super) struct Markup {
     depth: usize,
 }
 
-/// An attribute: its name, which is ours, and its value, which may be anybody's.
+/// An attribute: its name, and its value, which is escaped.
 pub(super) type Attribute<'a> = (&'static str, &'a str);
 
 impl Markup {
-    /// A document with its declaration, and nothing else yet.
+    /// A document with its XML declaration.
     pub(super) fn new() -> Markup {
         Markup { text: "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned(), depth: 0 }
     }
@@ -20,13 +20,13 @@ impl Markup {
         self.text
     }
 
-    /// An element with nothing in it.
+    /// Writes an element without content.
     pub(super) fn empty(&mut self, name: &str, attributes: &[Attribute<'_>]) {
         self.begin(name, attributes);
         self.text.push_str("/>\n");
     }
 
-    /// An element with text in it.
+    /// Writes an element with text.
     pub(super) fn text(&mut self, name: &str, text: &str) {
         self.begin(name, &[]);
         self.text.push('>');
@@ -34,8 +34,8 @@ impl Markup {
         self.end(name);
     }
 
-    /// An element with others in it, if any are written.
-    pub(super) fn with_timeout(&mut self, name: &str, attributes: &[Attribute<'_>], inside: impl FnOnce(&mut Markup)) {
+    /// Writes an element with the elements that `inside` writes, which can be none.
+    pub(super) fn element(&mut self, name: &str, attributes: &[Attribute<'_>], inside: impl FnOnce(&mut Markup)) {
         self.begin(name, attributes);
         let begun = self.text.len();
         self.text.push_str(">\n");
@@ -76,8 +76,8 @@ impl Markup {
         }
     }
 
-    /// Text whose mark-up is escaped, and what else a reader would change there; characters that XML 1.0 forbids
-    /// (section 2.2) become U+FFFD.
+    /// Writes text. Mark-up is escaped, and so are the characters in `changed`, which a parser would normalise. Characters
+    /// that XML 1.0 forbids (section 2.2) become U+FFFD.
     fn escaped(&mut self, text: &str, changed: &[char]) {
         for c in text.chars() {
             match c {
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn elements_stand_inside_each_other() {
         let mut markup = Markup::new();
-        markup.with_timeout("a", &[("b", "c")], |inside| inside.with_timeout("d", &[], |_| {}));
+        markup.element("a", &[("b", "c")], |inside| inside.element("d", &[], |_| {}));
         assert_eq!(markup.finish(), "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<a b=\"c\">\n  <d/>\n</a>\n");
     }
 
@@ -108,7 +108,7 @@ mod tests {
     fn a_parser_reads_back_what_was_escaped() {
         let hostile = "</a><b c='\"'>&amp;]]> \r\n\t\u{1}\u{ffff} é😀";
         let mut markup = Markup::new();
-        markup.with_timeout("all", &[("value", hostile)], |inside| inside.text("text", hostile));
+        markup.element("all", &[("value", hostile)], |inside| inside.text("text", hostile));
         let text = markup.finish();
         let document = roxmltree::Document::parse(&text).unwrap();
         let root = document.root_element();

@@ -1,7 +1,7 @@
-//! An interface as WSDL 1.1, for clients that speak SOAP.
+//! Writes an interface as a WSDL 1.1 document, for SOAP clients.
 //!
-//! The document keeps to the WS-I Basic Profile 1.1: literal use throughout, one part a message in document style, no
-//! arrays of SOAP's own encoding. How shapes become elements and types is described in [`shape`](crate::model::shape).
+//! The document conforms to the WS-I Basic Profile 1.1: all use is literal, a message of document style has one part, and
+//! there are no arrays of the SOAP encoding. How shapes become elements and types is context in [`shape`](crate::model::shape).
 
 mod binding;
 mod markup;
@@ -14,14 +14,14 @@ mod types;
 use crate::model::interface::Interface;
 use crate::model::shape::{MethodShape, Shapes};
 use markup::Markup;
-use names::Names;
+use names::TypeNames;
 
-/// Which of the documents that describe one interface.
+/// The form of a WSDL document. Several documents describe the same interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Form {
+pub struct WsdlForm {
     /// The form of a call in its message.
     pub style: Style,
-    /// For which versions of SOAP there are ports.
+    /// The versions of SOAP that have ports.
     pub versions: Versions,
 }
 
@@ -33,11 +33,11 @@ pub enum Style {
     #[default]
     Document,
     /// RPC/literal: a message is an operation's name with its parameters inside, each of a type that the schema
-    /// describes. For clients that know nothing else.
+    /// describes. For clients that support no other style.
     Rpc,
 }
 
-/// For which versions of SOAP there are ports. Many clients are at a loss with more than one.
+/// The versions of SOAP that have ports. Many clients fail on a document with several ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Versions {
     /// One port, for SOAP 1.1.
@@ -45,28 +45,28 @@ pub enum Versions {
     One,
     /// One port, for SOAP 1.2.
     Two,
-    /// A port for each of them.
+    /// A port for each version.
     Both,
 }
 
-/// The WSDL of an interface whose calls are taken at this address.
+/// The WSDL document of an interface that is served at `address`.
 ///
-/// `shapes` are those of the interface, `namespace` is that of its operations and types. Calls in rpc style go to the
-/// same address with `?style=rpc`, since the reader of a call must know which style it has.
+/// `shapes` are those of the interface, and `namespace` is that of its operations and types. Calls in rpc style go to the
+/// same address with `?style=rpc`, because a request does not show its style.
 ///
 /// ```
 /// use croupier::protocol::soap::wsdl::write as wsdl;
-/// use croupier::protocol::soap::wsdl::write::Form;
+/// use croupier::protocol::soap::wsdl::write::WsdlForm;
 /// use croupier::model::shape::Shapes;
 /// # use croupier::model::interface::Interface;
 /// # let interface = Interface::default();
 /// let shapes = Shapes::of(&interface);
-/// let text = wsdl::document(&interface, &shapes, "urn:wheel", "http://localhost/wheel", Form::default());
+/// let text = wsdl::document(&interface, &shapes, "urn:wheel", "http://localhost/wheel", WsdlForm::default());
 /// assert!(text.contains("<soap:address location=\"http://localhost/wheel\"/>"));
 /// ```
-pub fn document(interface: &Interface, shapes: &Shapes, namespace: &str, address: &str, form: Form) -> String {
+pub fn document(interface: &Interface, shapes: &Shapes, namespace: &str, address: &str, form: WsdlForm) -> String {
     let name = service_name(&interface.title);
-    let described = Described { interface, shapes, names: Names::of(shapes), namespace, form };
+    let context = WsdlContext { interface, shapes, names: TypeNames::new(shapes), namespace, form };
     let attributes = [
         ("name", name.as_str()),
         ("targetNamespace", namespace),
@@ -77,37 +77,37 @@ pub fn document(interface: &Interface, shapes: &Shapes, namespace: &str, address
         ("xmlns:tns", namespace),
     ];
     let mut markup = Markup::new();
-    markup.with_timeout("wsdl:definitions", &attributes, |markup| {
+    markup.element("wsdl:definitions", &attributes, |markup| {
         documentation(markup, &interface.doc);
-        types::write(markup, &described);
-        operations::write(markup, &described, &name);
-        binding::write(markup, &described, &name, address);
+        types::write(markup, &context);
+        operations::write(markup, &context, &name);
+        binding::write(markup, &context, &name, address);
     });
     markup.finish()
 }
 
-/// The element of an answer's value.
+/// The name of the element with the result.
 const RESULT: &str = "result";
-/// The element in the detail of a fault, and what is called after it.
+/// The name of the element in the detail of a fault, and of its message.
 const FAULT: &str = "fault";
 
-/// What every part of the document needs to know.
-struct Described<'a> {
+/// The input of all parts of the document.
+struct WsdlContext<'a> {
     interface: &'a Interface,
     shapes: &'a Shapes,
-    names: Names,
+    names: TypeNames,
     namespace: &'a str,
-    form: Form,
+    form: WsdlForm,
 }
 
-impl Described<'_> {
-    /// The methods with their documentation: both are in the interface's order.
+impl WsdlContext<'_> {
+    /// The methods with their documentation, in the order of the interface.
     fn methods(&self) -> impl Iterator<Item = (&MethodShape, &str)> {
         self.shapes.methods().iter().zip(self.interface.methods.iter().map(|method| method.doc.as_str()))
     }
 
-    /// Whether faults can be described: not where a method has the name of the element in their detail.
-    fn tells_faults(&self) -> bool {
+    /// Whether the document describes faults. It cannot if a method has the name of the element in their detail.
+    fn describes_faults(&self) -> bool {
         self.shapes.method_of_element(FAULT).is_none()
     }
 }
@@ -118,7 +118,7 @@ fn documentation(markup: &mut Markup, doc: &str) {
     }
 }
 
-/// `AmericanWheel` for `American wheel`: a name that is one in every programming language too.
+/// `AmericanWheel` for `American wheel`: a name that is also an identifier in every programming language.
 fn service_name(title: &str) -> String {
     let words = title.split(|c: char| !c.is_ascii_alphanumeric());
     let mut name = String::with_capacity(title.len());

@@ -1,27 +1,27 @@
-//! What may be asked and what is answered: messages, and the port type that makes operations of them.
+//! Writes the messages, and the port type with its operations.
 
 use super::markup::Markup;
-use super::{Described, FAULT, RESULT, Style, documentation, types};
+use super::{FAULT, RESULT, Style, WsdlContext, documentation, types};
 use crate::model::shape::{MethodShape, Shape};
 
 /// Writes the messages and the port type.
-pub(super) fn write(markup: &mut Markup, described: &Described<'_>, name: &str) {
-    for (method, _) in described.methods() {
-        match described.form.style {
-            Style::Document => wrapped(markup, method),
-            Style::Rpc => in_parts(markup, described, method),
+pub(super) fn write(markup: &mut Markup, context: &WsdlContext<'_>, name: &str) {
+    for (method, _) in context.methods() {
+        match context.form.style {
+            Style::Document => write_wrapped(markup, method),
+            Style::Rpc => write_parts(markup, context, method),
         }
     }
-    if described.tells_faults() {
-        one_part(markup, FAULT, FAULT, FAULT);
+    if context.describes_faults() {
+        write_single_part(markup, FAULT, FAULT, FAULT);
     }
-    markup.with_timeout("wsdl:portType", &[("name", &format!("{name}PortType"))], |markup| {
-        for (method, doc) in described.methods() {
-            markup.with_timeout("wsdl:operation", &[("name", &method.element)], |markup| {
+    markup.element("wsdl:portType", &[("name", &format!("{name}PortType"))], |markup| {
+        for (method, doc) in context.methods() {
+            markup.element("wsdl:operation", &[("name", &method.element)], |markup| {
                 documentation(markup, doc);
-                markup.empty("wsdl:input", &[("message", &format!("tns:{}", asks(method)))]);
-                markup.empty("wsdl:output", &[("message", &format!("tns:{}", answers(method)))]);
-                if described.tells_faults() {
+                markup.empty("wsdl:input", &[("message", &format!("tns:{}", input_name(method)))]);
+                markup.empty("wsdl:output", &[("message", &format!("tns:{}", output_name(method)))]);
+                if context.describes_faults() {
                     markup.empty("wsdl:fault", &[("name", FAULT), ("message", &format!("tns:{FAULT}"))]);
                 }
             });
@@ -29,39 +29,39 @@ pub(super) fn write(markup: &mut Markup, described: &Described<'_>, name: &str) 
     });
 }
 
-fn asks(method: &MethodShape) -> String {
+fn input_name(method: &MethodShape) -> String {
     format!("{}Input", method.element)
 }
 
-fn answers(method: &MethodShape) -> String {
+fn output_name(method: &MethodShape) -> String {
     format!("{}Output", method.element)
 }
 
-/// Messages of one part each, which is an element of the schema.
-fn wrapped(markup: &mut Markup, method: &MethodShape) {
-    for (message, element) in [(asks(method), &method.element), (answers(method), &method.answer)] {
-        one_part(markup, &message, "parameters", element);
+/// Writes the messages of document style: each has one part, which is an element of the schema.
+fn write_wrapped(markup: &mut Markup, method: &MethodShape) {
+    for (message, element) in [(input_name(method), &method.element), (output_name(method), &method.answer)] {
+        write_single_part(markup, &message, "parameters", element);
     }
 }
 
-fn one_part(markup: &mut Markup, name: &str, part: &str, element: &str) {
-    markup.with_timeout("wsdl:message", &[("name", name)], |markup| {
+fn write_single_part(markup: &mut Markup, name: &str, part: &str, element: &str) {
+    markup.element("wsdl:message", &[("name", name)], |markup| {
         markup.empty("wsdl:part", &[("name", part), ("element", &format!("tns:{element}"))]);
     });
 }
 
-/// Messages of a part for each parameter and for the result.
-fn in_parts(markup: &mut Markup, described: &Described<'_>, method: &MethodShape) {
-    markup.with_timeout("wsdl:message", &[("name", &asks(method))], |markup| {
+/// Writes the messages of rpc style: they have a part for each parameter and for the result.
+fn write_parts(markup: &mut Markup, context: &WsdlContext<'_>, method: &MethodShape) {
+    markup.element("wsdl:message", &[("name", &input_name(method))], |markup| {
         for param in &method.params {
-            let own = types::part_type(described, method, Some(&param.element), &param.shape);
+            let own = types::part_type(context, method, Some(&param.element), &param.shape);
             let attributes = [("name", param.element.as_str()), ("type", &own)];
-            markup.with_timeout("wsdl:part", &attributes, |markup| documentation(markup, &types::explained(param)));
+            markup.element("wsdl:part", &attributes, |markup| documentation(markup, &types::doc_with_default(param)));
         }
     });
-    markup.with_timeout("wsdl:message", &[("name", &answers(method))], |markup| {
+    markup.element("wsdl:message", &[("name", &output_name(method))], |markup| {
         if method.result != Shape::Nil {
-            let own = types::part_type(described, method, None, &method.result);
+            let own = types::part_type(context, method, None, &method.result);
             markup.empty("wsdl:part", &[("name", RESULT), ("type", &own)]);
         }
     });

@@ -37,13 +37,13 @@ fn hostile() -> Interface {
     Interface { title: "<b>1</b> title".into(), doc: text.into(), methods, defs, ..Interface::default() }
 }
 
-fn forms() -> impl Iterator<Item = Form> {
+fn forms() -> impl Iterator<Item = WsdlForm> {
     [Style::Document, Style::Rpc].into_iter().flat_map(|style| {
-        [Versions::One, Versions::Two, Versions::Both].into_iter().map(move |versions| Form { style, versions })
+        [Versions::One, Versions::Two, Versions::Both].into_iter().map(move |versions| WsdlForm { style, versions })
     })
 }
 
-fn text(interface: &Interface, form: Form) -> String {
+fn text(interface: &Interface, form: WsdlForm) -> String {
     document(interface, &Shapes::of(interface), NAMESPACE, "http://h/a?b&c", form)
 }
 
@@ -79,7 +79,7 @@ fn names_are_given_once_and_references_lead_somewhere() {
         for node in globals.filter(|node| node.attribute("name").is_some()) {
             let sort = if node.tag_name().name().ends_with("Type") { "type" } else { node.tag_name().name() };
             let sort = if sort == "portType" { "port" } else { sort };
-            assert!(given.insert((sort, node.attribute("name").unwrap())), "{node:?} is there twice in\n{text}");
+            assert!(given.insert((sort, node.attribute("name").unwrap())), "{node:?} occurs twice in\n{text}");
         }
         let kinds = |name| match name {
             "element" => "element",
@@ -146,7 +146,7 @@ fn bindings_are_literal_and_have_every_operation_once() {
 }
 
 #[test]
-fn faults_are_described_where_their_element_is_nobody_elses() {
+fn faults_are_described_if_no_method_has_the_name_of_their_element() {
     let mut interface = hostile();
     for form in forms() {
         assert_eq!(all(&Document::parse(&text(&interface, form)).unwrap(), "fault").count(), 0);
