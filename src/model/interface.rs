@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use schemars::Schema;
 use serde_json::{Map, Value};
 
@@ -24,6 +25,8 @@ pub struct Interface {
     /// The SOAP messages by which an upstream's own WSDL calls the methods. A message that matches one of them can be
     /// passed to the upstream in its original bytes.
     pub messages: Vec<MessageName>,
+    /// The headers of a request that the service reads from the context of a call. Other headers are not in it.
+    pub request_headers: Vec<HeaderName>,
 }
 
 /// How an upstream's WSDL calls one method.
@@ -114,9 +117,10 @@ impl Interface {
 
     /// Whether two descriptions differ in nothing but the order of their methods.
     pub fn is_same_in_any_order(&self, other: &Interface) -> bool {
-        let Interface { title, doc, methods, defs, page_section, incomplete, messages } = self;
-        let rest = (title, doc, defs, page_section, incomplete, messages);
-        rest == (&other.title, &other.doc, &other.defs, &other.page_section, &other.incomplete, &other.messages)
+        let Interface { title, doc, methods, defs, page_section, incomplete, messages, request_headers } = self;
+        (title, doc, defs) == (&other.title, &other.doc, &other.defs)
+            && (page_section, incomplete) == (&other.page_section, &other.incomplete)
+            && (messages, request_headers) == (&other.messages, &other.request_headers)
             && methods.len() == other.methods.len()
             && methods.iter().zip(&other.methods).all(|(one, theirs)| {
                 // Almost always the order is the same, and this one comparison is all.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode, Version, header};
 use tracing::Instrument as _;
 
 use crate::http::audience::Audience;
@@ -55,6 +55,8 @@ pub struct Group {
     pub frontends: Vec<Arc<dyn Frontend>>,
     /// How many bytes a request's body may have, as sent and as unpacked.
     pub body_limit: usize,
+    /// The headers of a request that its calls have in their context.
+    request_headers: Vec<HeaderName>,
 }
 
 /// Dispatches requests to groups. Clones share their groups.
@@ -159,7 +161,7 @@ impl Gateway {
         }
     }
 
-    async fn dispatch<B>(&self, head: &Parts, body: B, context: Context) -> Result<GatewayResponse, HttpRejection>
+    async fn dispatch<B>(&self, head: &Parts, body: B, mut context: Context) -> Result<GatewayResponse, HttpRejection>
     where
         B: http_body::Body<Data = Bytes>,
     {
@@ -167,6 +169,9 @@ impl Gateway {
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
         let (group, tail) = find(&dispatch.router, head)?;
+        if !group.request_headers.is_empty() {
+            context.headers = Some(Arc::new(selected(&head.headers, &group.request_headers)));
+        }
         let group_head = GroupHead::new(head, tail);
         let claim = group.claim(&group_head)?;
         let taken = match self.body_reader.take(head, body, group.body_limit).await {
@@ -286,6 +291,18 @@ impl<'g> Claimed<'g> {
 }
 
 impl Group {
+    /// A group. The headers that its calls have in their context are those that the service asks for now: if the service
+    /// changes its interface, make another group.
+    pub fn new(
+        path: impl Into<String>,
+        service: Arc<dyn RpcService>,
+        frontends: Vec<Arc<dyn Frontend>>,
+        body_limit: usize,
+    ) -> Group {
+        let request_headers = service.interface().request_headers.clone();
+        Group { path: path.into(), service, frontends, body_limit, request_headers }
+    }
+
     /// The faces that are reached where a request has come in: an extension of its head says so where not all are.
     fn admitting(&self, head: &Parts) -> impl Iterator<Item = &Arc<dyn Frontend>> {
         let only = head.extensions.get::<Audience>().copied();
@@ -324,6 +341,17 @@ impl Group {
             "no protocol spoken here has this Content-Type; XML-RPC and SOAP have text/xml, JSON-RPC application/json",
         ))
     }
+}
+
+/// The headers of these names, with all their values.
+fn selected(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+    let mut selected = HeaderMap::new();
+    for name in names {
+        for value in headers.get_all(name) {
+            selected.append(name, value.clone());
+        }
+    }
+    selected
 }
 
 fn not_found(path: &str) -> HttpRejection {

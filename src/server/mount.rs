@@ -119,13 +119,8 @@ fn place(
 impl PageMount {
     fn group(&self, public_url: &Arc<PublicUrl>) -> Group {
         let page = TemplatePage { public_url: public_url.clone(), ..self.page.clone() };
-        Group {
-            path: self.path.clone(),
-            service: self.service.clone(),
-            frontends: vec![Arc::new(page)],
-            // A page is asked for with GET, so its requests have no body.
-            body_limit: 0,
-        }
+        // A page is asked for with GET, so its requests have no body.
+        Group::new(self.path.clone(), self.service.clone(), vec![Arc::new(page)], 0)
     }
 }
 
@@ -160,12 +155,8 @@ impl GroupMount {
     }
 
     fn group(&self, info: &ServerInfo) -> Group {
-        Group {
-            path: self.path.clone(),
-            service: self.service.clone(),
-            frontends: self.protocols.of_group(&self.path, info),
-            body_limit: self.limits.body,
-        }
+        let frontends = self.protocols.of_group(&self.path, info);
+        Group::new(self.path.clone(), self.service.clone(), frontends, self.limits.body)
     }
 }
 
@@ -201,13 +192,13 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) 
             // A page that an operator mounts at `/` replaces the directory; a group there does not.
             let position = if group.frontends.iter().all(|frontend| frontend.is_page()) { 0 } else { frontends.len() };
             frontends.splice(position..position, group.frontends.iter().cloned());
-            let (path, service) = (group.path.clone(), group.service.clone());
-            Some(Arc::new(Group { path, service, frontends, body_limit: group.body_limit }))
+            let joined = Group::new(group.path.clone(), group.service.clone(), frontends, group.body_limit);
+            Some(Arc::new(joined))
         }
         None if frontends.is_empty() => None,
         None => {
             let service = Arc::new(EmptyService(Arc::default()));
-            Some(Arc::new(Group { path: ROOT.to_owned(), service, frontends, body_limit: 0 }))
+            Some(Arc::new(Group::new(ROOT, service, frontends, 0)))
         }
     }
 }
