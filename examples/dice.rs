@@ -5,7 +5,7 @@
 
 use croupier::Fault;
 use croupier::config::Registry;
-use croupier::service::local::{Local, RegistrationError};
+use croupier::service::local::{Local, RegistrationError, named};
 use rand::RngExt as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -38,7 +38,7 @@ fn roll(options: &Options, roll: Roll) -> Result<Vec<u32>, Fault> {
 }
 
 fn dice(options: Options) -> Result<Local, RegistrationError> {
-    Local::new(format!("Dice of {} sides", options.sides), options).method("roll", roll).safe().build()
+    Local::new(format!("Dice of {} sides", options.sides), options).method(named("roll").safe(), roll).build()
 }
 
 fn main() -> std::process::ExitCode {

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use croupier::Fault;
 use croupier::config::Registry;
-use croupier::service::local::{Local, RegistrationError};
+use croupier::service::local::{Local, RegistrationError, named};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -208,10 +208,8 @@ fn guests((): ()) -> Result<Local, RegistrationError> {
     Local::new("Guest list", Guests::default())
         .about("Who is in the house, and with how many chips.")
         .method("add", add)
-        .method("list", all)
-        .safe()
-        .method("read", read)
-        .safe()
+        .method(named("list").safe(), all)
+        .method(named("read").safe(), read)
         .method("replace", replace)
         .method("amend", amend)
         .method("remove", remove)

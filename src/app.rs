@@ -14,7 +14,6 @@ use crate::server::runtime::Runtime;
 use crate::server::settings::{ListenAddress, Settings};
 use crate::server::{BindError, Listener, Server, ShutdownReport};
 use crate::service::RpcService;
-use crate::service::layer::{GroupLayer, layered};
 use crate::upstream::Upstream;
 
 /// Services by path, each with the default limits, and the server for them.
@@ -85,7 +84,7 @@ impl App {
         self.mount_group(GroupMount::upstream(path, upstream))
     }
 
-    /// Mounts a group with limits, aliases and protocols of its own.
+    /// Mounts a group with limits, layers, aliases and protocols of its own.
     ///
     /// # Errors
     /// If its path or an alias is malformed or taken.
@@ -95,17 +94,6 @@ impl App {
         }
         self.mounts.groups.push(group);
         Ok(self)
-    }
-
-    /// Puts a layer around the service mounted last. Every call of the group goes through it, before the limits of the
-    /// group; of several layers, through the one that was added last first.
-    ///
-    /// Does nothing if no service is mounted.
-    pub fn layer(mut self, layer: impl GroupLayer) -> App {
-        if let Some(group) = self.mounts.groups.last_mut() {
-            group.service = layered(group.service.clone(), layer);
-        }
-        self
     }
 
     /// Gives the service mounted last a route: a verb and a path below its own by which REST calls a method, beside the

@@ -71,7 +71,8 @@ impl ResolvedGroup {
             Backend::Upstream { upstream, service } => (service, Some(upstream)),
             Backend::Aggregate(_) | Backend::Broken => return None,
         };
-        Some(GroupMount { path: path.into_inner(), aliases, kind, limits, protocols, service, upstream })
+        let (path, layers) = (path.into_inner(), Vec::new());
+        Some(GroupMount { path, aliases, kind, limits, protocols, service, layers, upstream })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use schemars::Schema;
 use serde_json::{Map, Value};
 
@@ -23,6 +24,8 @@ pub struct Interface {
     /// The SOAP messages that call the methods according to the upstream's own WSDL. A message that matches one of them
     /// can be passed to the upstream in its original bytes.
     pub messages: Vec<MessageName>,
+    /// The headers of a request that the service reads from the context of a call. Other headers are not in it.
+    pub request_headers: Vec<HeaderName>,
 }
 
 /// The SOAP message that calls one method according to the upstream's WSDL.
@@ -113,9 +116,10 @@ impl Interface {
 
     /// Whether two descriptions are equal, apart from the order of their methods.
     pub fn is_same_in_any_order(&self, other: &Interface) -> bool {
-        let Interface { title, doc, methods, defs, page_section, incomplete, messages } = self;
-        let rest = (title, doc, defs, page_section, incomplete, messages);
-        rest == (&other.title, &other.doc, &other.defs, &other.page_section, &other.incomplete, &other.messages)
+        let Interface { title, doc, methods, defs, page_section, incomplete, messages, request_headers } = self;
+        (title, doc, defs) == (&other.title, &other.doc, &other.defs)
+            && (page_section, incomplete) == (&other.page_section, &other.incomplete)
+            && (messages, request_headers) == (&other.messages, &other.request_headers)
             && methods.len() == other.methods.len()
             && methods.iter().zip(&other.methods).all(|(own, at_same_index)| {
                 // The order is almost always the same, and the search by name is then not needed.

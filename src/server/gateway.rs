@@ -142,7 +142,7 @@ impl Gateway {
         }
     }
 
-    async fn dispatch<B>(&self, head: &Parts, body: B, context: Context) -> Result<GatewayResponse, HttpRejection>
+    async fn dispatch<B>(&self, head: &Parts, body: B, mut context: Context) -> Result<GatewayResponse, HttpRejection>
     where
         B: http_body::Body<Data = Bytes>,
     {
@@ -150,6 +150,9 @@ impl Gateway {
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
         let (group, tail) = find(&dispatch.router, head)?;
+        if !group.request_headers.is_empty() {
+            context.headers = Some(Arc::new(group.select_headers(&head.headers)));
+        }
         let group_head = GroupHead::new(head, tail);
         let claim = group.claim(&group_head)?;
         let body = match self.body_reader.read(head, body, group.body_limit).await {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::http::audience::Audience;
 use crate::http::rejection::HttpRejection;
@@ -21,6 +21,33 @@ pub struct Group {
     pub frontends: Vec<Arc<dyn Frontend>>,
     /// How many bytes the body of a request may have, both as sent and after decompression.
     pub body_limit: usize,
+    /// The headers of a request that its calls have in their context.
+    pub(super) request_headers: Vec<HeaderName>,
+}
+
+impl Group {
+    /// A group. The headers that its calls have in their context are those that the service asks for now: if the service
+    /// changes its interface, make another group.
+    pub fn new(
+        path: impl Into<String>,
+        service: Arc<dyn RpcService>,
+        frontends: Vec<Arc<dyn Frontend>>,
+        body_limit: usize,
+    ) -> Group {
+        let request_headers = service.interface().request_headers.clone();
+        Group { path: path.into(), service, frontends, body_limit, request_headers }
+    }
+
+    /// The headers of a request that the calls of the group have in their context, with all their values.
+    pub(super) fn select_headers(&self, headers: &HeaderMap) -> HeaderMap {
+        let mut selected = HeaderMap::new();
+        for name in &self.request_headers {
+            for value in headers.get_all(name) {
+                selected.append(name, value.clone());
+            }
+        }
+        selected
+    }
 }
 
 /// The first frontend that claims a request by its head.

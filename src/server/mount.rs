@@ -18,6 +18,8 @@ use crate::server::group::Group;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::settings::GroupLimits;
 use crate::service::future::MaybeReady;
+use crate::service::layer::{GroupLayer, layered};
+use crate::service::limits::SetDeadline;
 use crate::service::{Call, CallFuture, RpcService};
 use crate::upstream::Upstream;
 
@@ -34,8 +36,10 @@ pub struct GroupMount {
     pub limits: GroupLimits,
     /// The protocols over which the group is reached, and their options.
     pub protocols: ProtocolSet,
-    /// The service, within `limits.concurrent` and `limits.deadline` (see [`GroupLimits::limit`]).
+    /// The service, within `limits.concurrent` and `limits.deadline` (see [`GroupLimits::limit`]), without the layers.
     pub service: Arc<dyn RpcService>,
+    /// The layers around the service and its limits, the outermost first: see [`GroupMount::layer`].
+    pub layers: Vec<Arc<dyn GroupLayer>>,
     /// The upstream that `service` calls, if there is one: a [`Runtime`](crate::server::runtime::Runtime) keeps what is
     /// known of its methods up to date.
     pub upstream: Option<Upstream>,
@@ -48,7 +52,7 @@ pub struct PageMount {
     pub path: String,
     /// The path of the group whose method the page calls.
     pub group: String,
-    /// The service of that group, within the limits of the group.
+    /// The service of that group, within its limits and layers: see [`GroupMount::layered_service`].
     pub service: Arc<dyn RpcService>,
     /// The page. [`Mounts::router`] sets its public URL.
     pub page: TemplatePage,
@@ -119,13 +123,8 @@ fn place(
 impl PageMount {
     fn group(&self, public_url: &Arc<PublicUrl>) -> Group {
         let page = TemplatePage { public_url: public_url.clone(), ..self.page.clone() };
-        Group {
-            path: self.path.clone(),
-            service: self.service.clone(),
-            frontends: vec![Arc::new(page)],
-            // A page is asked for with GET, so its requests have no body.
-            body_limit: 0,
-        }
+        // A page is asked for with GET, so its requests have no body.
+        Group::new(self.path.clone(), self.service.clone(), vec![Arc::new(page)], 0)
     }
 }
 
@@ -140,8 +139,63 @@ impl GroupMount {
             limits,
             protocols: ProtocolSet::default(),
             service: limits.limit(Arc::new(service)),
+            layers: Vec::new(),
             upstream: None,
         }
+    }
+
+    /// Adds a layer inside those that the group has. A call goes through the layer that was added first, then through the
+    /// others in their order, then through the limits of the group, to the service.
+    ///
+    /// A layer sees every call of the group, also one that the limits refuse or end, and its result. What a layer itself
+    /// waits for does not count as a running call. [`Context::deadline`](crate::service::Context::deadline) has the
+    /// group's deadline already; a layer that waits has to end by it (see
+    /// [`with_deadline`](crate::service::future::with_deadline)).
+    ///
+    /// ```
+    /// use croupier::server::mount::GroupMount;
+    /// use croupier::service::layer::GroupLayer;
+    /// use croupier::service::local::Local;
+    /// use croupier::service::{Call, CallFuture, RpcService};
+    /// # use croupier::{Fault, service::future::MaybeReady};
+    ///
+    /// /// Refuses calls that have no identity.
+    /// struct Known;
+    ///
+    /// impl GroupLayer for Known {
+    ///     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+    ///         match call.context.identity {
+    ///             Some(_) => next.call(call),
+    ///             None => MaybeReady::now(Err(Fault::service(401, "the caller is not known"))),
+    ///         }
+    ///     }
+    /// }
+    /// # struct Authenticate;
+    /// # impl GroupLayer for Authenticate {
+    /// #     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+    /// #         next.call(call)
+    /// #     }
+    /// # }
+    ///
+    /// let service = Local::new("Nothing", ()).build()?;
+    /// let group = GroupMount::new("/private", service)
+    ///     .layer(Authenticate) // finds out who calls
+    ///     .layer(Known); // needs to know
+    /// # Ok::<(), croupier::service::local::RegistrationError>(())
+    /// ```
+    pub fn layer(mut self, layer: impl GroupLayer) -> GroupMount {
+        self.layers.push(Arc::new(layer));
+        self
+    }
+
+    /// The service within the limits and the layers: what every call of the group goes through. To call the group from an
+    /// aggregate or a page of one's own, use this one.
+    pub fn layered_service(&self) -> Arc<dyn RpcService> {
+        if self.layers.is_empty() {
+            return self.service.clone();
+        }
+        let inner = self.layers.iter().rev().cloned().fold(self.service.clone(), layered);
+        layered(inner, SetDeadline(self.limits.deadline))
     }
 
     /// A group at `path` whose calls go to an upstream, with the default limits, over every protocol.
@@ -155,17 +209,13 @@ impl GroupMount {
     }
 
     fn described(&self) -> RestGroup {
-        let (path, service) = (self.path.clone(), self.service.clone());
+        let (path, service) = (self.path.clone(), self.layered_service());
         RestGroup { path, service, routes: Arc::new(self.protocols.route_table()) }
     }
 
     fn group(&self, info: &ServerInfo) -> Group {
-        Group {
-            path: self.path.clone(),
-            service: self.service.clone(),
-            frontends: self.protocols.of_group(&self.path, info),
-            body_limit: self.limits.body,
-        }
+        let frontends = self.protocols.of_group(&self.path, info);
+        Group::new(self.path.clone(), self.layered_service(), frontends, self.limits.body)
     }
 }
 
@@ -177,6 +227,7 @@ impl fmt::Debug for GroupMount {
             .field("kind", &self.kind)
             .field("limits", &self.limits)
             .field("protocols", &self.protocols)
+            .field("layers", &self.layers.len())
             .finish_non_exhaustive()
     }
 }
@@ -201,13 +252,13 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) 
             // A page that an operator mounts at `/` replaces the directory; a group there does not.
             let position = if group.frontends.iter().all(|frontend| frontend.is_page()) { 0 } else { frontends.len() };
             frontends.splice(position..position, group.frontends.iter().cloned());
-            let (path, service) = (group.path.clone(), group.service.clone());
-            Some(Arc::new(Group { path, service, frontends, body_limit: group.body_limit }))
+            let joined = Group::new(group.path.clone(), group.service.clone(), frontends, group.body_limit);
+            Some(Arc::new(joined))
         }
         None if frontends.is_empty() => None,
         None => {
             let service = Arc::new(EmptyService(Arc::default()));
-            Some(Arc::new(Group { path: ROOT.to_owned(), service, frontends, body_limit: 0 }))
+            Some(Arc::new(Group::new(ROOT, service, frontends, 0)))
         }
     }
 }

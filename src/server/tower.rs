@@ -50,7 +50,8 @@ where
             let peer = head.extensions.get().map(|PeerAddress(address)| *address);
             let request_id = gateway.request_id(&head, peer);
             let header = request_id.header_value();
-            let context = Context { peer, request_id, ..Context::default() };
+            let extensions = head.extensions.clone();
+            let context = Context { peer, request_id, extensions, ..Context::default() };
             let mut response = catch_panic(pin!(gateway.respond(&head, body, context))).await.response;
             if let Some(id) = header {
                 response.headers_mut().insert(REQUEST_ID, id);

@@ -30,7 +30,10 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
+
 use crate::model::interface::Interface;
+use crate::service::latest::Latest;
 use crate::service::{Call, CallFuture, RpcService};
 
 /// A rule around a group's service.
@@ -44,11 +47,20 @@ use crate::service::{Call, CallFuture, RpcService};
 pub trait GroupLayer: Send + Sync + 'static {
     /// Handles a call, with `next` for what is inside this layer.
     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture;
+
+    /// The headers of a request that the layer reads from [`Context::headers`](crate::service::Context::headers).
+    fn request_headers(&self) -> Vec<HeaderName> {
+        Vec::new()
+    }
 }
 
 impl<L: GroupLayer + ?Sized> GroupLayer for Arc<L> {
     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
         (**self).call(call, next)
+    }
+
+    fn request_headers(&self) -> Vec<HeaderName> {
+        (**self).request_headers()
     }
 }
 
@@ -56,16 +68,30 @@ impl<L: GroupLayer + ?Sized> GroupLayer for Arc<L> {
 struct Layered<L> {
     layer: L,
     inner: Arc<dyn RpcService>,
+    request_headers: Vec<HeaderName>,
+    /// The description of `inner`, with the headers that the layer asks for.
+    latest: Latest,
 }
 
 /// Puts a layer around a service.
 pub fn layered(inner: Arc<dyn RpcService>, layer: impl GroupLayer) -> Arc<dyn RpcService> {
-    Arc::new(Layered { layer, inner })
+    let request_headers = layer.request_headers();
+    Arc::new(Layered { layer, inner, request_headers, latest: Latest::default() })
 }
 
 impl<L: GroupLayer> RpcService for Layered<L> {
     fn interface(&self) -> Arc<Interface> {
-        self.inner.interface()
+        let inner = self.inner.interface();
+        if self.request_headers.iter().all(|header| inner.request_headers.contains(header)) {
+            return inner;
+        }
+        self.latest.get(std::iter::once(inner), |inner| {
+            let mut interface = inner.iter().map(|inner| Interface::clone(inner)).next().unwrap_or_default();
+            let missing = self.request_headers.iter().filter(|header| !interface.request_headers.contains(header));
+            let missing: Vec<_> = missing.cloned().collect();
+            interface.request_headers.extend(missing);
+            interface
+        })
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {

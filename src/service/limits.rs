@@ -27,11 +27,27 @@ impl Limiter {
     }
 }
 
+/// A layer that sets the deadline of each call and does not enforce it, so that the layers between it and a [`Limiter`] of
+/// the same deadline see it in the context.
+pub(crate) struct SetDeadline(pub(crate) Duration);
+
+impl GroupLayer for SetDeadline {
+    fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+        let deadline = earliest(call.context.deadline, self.0);
+        let context = Context { deadline, ..call.context.clone() };
+        next.call(Call { context: &context, ..call })
+    }
+}
+
+/// The end of `limit` from now on, or the deadline that a call has already if that comes first.
+fn earliest(deadline: Option<Instant>, limit: Duration) -> Option<Instant> {
+    deadline.into_iter().chain(Instant::now().checked_add(limit)).min()
+}
+
 impl GroupLayer for Limiter {
     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
         // Set once, here: the wait for a permit, the parts of an aggregate and the request to an upstream all end by it.
-        let own = Instant::now().checked_add(self.limit);
-        let deadline = call.context.deadline.into_iter().chain(own).min();
+        let deadline = earliest(call.context.deadline, self.limit);
         let context = Context { deadline, ..call.context.clone() };
         let call = Call { context: &context, ..call };
         if let CallForm::Batch(batch) = call.form {

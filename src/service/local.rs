@@ -8,18 +8,20 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use http::HeaderName;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::runtime::Handle;
 
 use crate::model::fault::Fault;
 use crate::model::interface::{Interface, Method, PageSection, Param};
 use crate::service::args::Args;
-use crate::service::future::MaybeReady;
+use crate::service::future::{MaybeReady, run_blocking};
 use crate::service::rows::RowSet;
-use crate::service::{Call, CallFuture, Output, RpcService};
+use crate::service::{Call, CallFuture, Context, Output, RpcService};
 
 /// A service in this process, made of functions.
 ///
@@ -56,7 +58,7 @@ pub struct Local {
     handlers: BTreeMap<Box<str>, Handler>,
 }
 
-type Handler = Box<dyn Fn(Args<'_>) -> CallFuture + Send + Sync>;
+type Handler = Box<dyn Fn(Args<'_>, &Context) -> CallFuture + Send + Sync>;
 
 impl Local {
     /// Begins a service with a title for people and the state that its handlers share.
@@ -80,7 +82,7 @@ impl RpcService for Local {
 
     fn call(&self, call: Call<'_>) -> CallFuture {
         match self.handlers.get(call.method) {
-            Some(handler) => handler(call.args),
+            Some(handler) => handler(call.args, call.context),
             None => MaybeReady::now(Err(Fault::no_such_method(call.method))),
         }
     }
@@ -108,29 +110,153 @@ pub struct Builder<S> {
 }
 
 impl<S: Send + Sync + 'static> Builder<S> {
-    /// A method whose handler answers at once.
+    /// A method whose handler returns its result at once.
     ///
-    /// It runs where its connection is served. On a runtime of one thread, as each of a server's workers is, all other
-    /// connections of that thread wait meanwhile: what blocks or computes for more than some milliseconds is better a
-    /// method that answers later.
-    pub fn method<A, R, M>(mut self, name: &str, handler: impl Fn(&S, A) -> R + Send + Sync + 'static) -> Self
+    /// The handler runs on the thread that serves the connection, and the other connections of that thread wait
+    /// meanwhile. A handler that waits or computes for more than some milliseconds is better registered with
+    /// [`method_async`](Builder::method_async) or [`method_blocking`](Builder::method_blocking).
+    pub fn method<A, R, M>(
+        self,
+        method: impl Into<MethodSpec>,
+        handler: impl Fn(&S, A) -> R + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        R: Reply<M>,
+    {
+        self.method_with_context(method, move |state: &S, _: &Context, args| handler(state, args))
+    }
+
+    /// A method whose handler also takes the context of the call, and returns its result at once.
+    ///
+    /// ```
+    /// use croupier::service::Context;
+    /// use croupier::service::local::Local;
+    ///
+    /// let who = |_: &(), context: &Context, (): ()| match &context.identity {
+    ///     Some(identity) => identity.name.clone(),
+    ///     None => "a stranger".to_owned(),
+    /// };
+    /// let greeter = Local::new("Greeter", ()).method_with_context("whoAmI", who).build()?;
+    /// # Ok::<(), croupier::service::local::RegistrationError>(())
+    /// ```
+    pub fn method_with_context<A, R, M>(
+        mut self,
+        method: impl Into<MethodSpec>,
+        handler: impl Fn(&S, &Context, A) -> R + Send + Sync + 'static,
+    ) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
         R: Reply<M>,
     {
         let result = self.generator.subschema_for::<R::Value>();
         let state = self.state.clone();
-        self.register::<A>(name, result, move |args| {
-            let value = guarded(|| handler(&state, args.take()?).into_result());
+        self.register::<A>(method.into(), result, move |args, context| {
+            let value = catch_panic(|| handler(&state, context, args.take()?).into_result());
             MaybeReady::now(value.map(|value| Output::One(Box::new(value))))
         })
     }
 
-    /// A method whose handler answers later.
+    /// A method whose handler is asynchronous.
     ///
-    /// Between two of its `await`s it keeps its thread as a handler that answers at once does. Long work gives way
-    /// between its portions with [`tokio::task::yield_now`], or goes aside with [`tokio::task::spawn_blocking`].
-    pub fn method_async<A, F, M>(mut self, name: &str, handler: impl Fn(Arc<S>, A) -> F + Send + Sync + 'static) -> Self
+    /// Between two `await`s the handler keeps its thread. Divide long work with [`tokio::task::yield_now`], or register
+    /// the handler with [`method_blocking`](Builder::method_blocking).
+    pub fn method_async<A, F, M>(
+        self,
+        method: impl Into<MethodSpec>,
+        handler: impl Fn(Arc<S>, A) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Future + Send + 'static,
+        F::Output: Reply<M>,
+    {
+        self.register_async(method.into(), move |state: Arc<S>, _: &Context, args| handler(state, args))
+    }
+
+    /// A method whose handler is asynchronous and also takes the context of the call.
+    pub fn method_async_with_context<A, F, M>(
+        self,
+        method: impl Into<MethodSpec>,
+        handler: impl Fn(Arc<S>, Context, A) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Future + Send + 'static,
+        F::Output: Reply<M>,
+    {
+        self.register_async(method.into(), move |state, context: &Context, args| handler(state, context.clone(), args))
+    }
+
+    /// A method whose handler waits or computes for long: it runs on a thread of tokio's blocking pool.
+    ///
+    /// A handler that has begun runs to its end, also if the call has passed its deadline or the client has gone.
+    pub fn method_blocking<A, R, M>(
+        self,
+        method: impl Into<MethodSpec>,
+        handler: impl Fn(&S, A) -> R + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        R: Reply<M>,
+    {
+        self.register_blocking(method.into(), |_| (), move |state: &S, (), args| handler(state, args))
+    }
+
+    /// A method whose handler waits or computes for long, and also takes the context of the call. It runs as one of
+    /// [`method_blocking`](Builder::method_blocking) does.
+    pub fn method_blocking_with_context<A, R, M>(
+        self,
+        method: impl Into<MethodSpec>,
+        handler: impl Fn(&S, &Context, A) -> R + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        R: Reply<M>,
+    {
+        self.register_blocking(method.into(), Context::clone, move |state: &S, context: Context, args| {
+            handler(state, &context, args)
+        })
+    }
+
+    /// A method whose handler returns an array that is made item by item while it is sent, some thousand bytes at a
+    /// time. Making these keeps the thread as a handler of [`method`](Builder::method) does.
+    pub fn rows<A, R, M>(
+        self,
+        method: impl Into<MethodSpec>,
+        handler: impl Fn(&Arc<S>, A) -> R + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        R: RowsReply<M>,
+    {
+        self.rows_with_context(method, move |state: &Arc<S>, _: &Context, args| handler(state, args))
+    }
+
+    /// A method whose handler returns an array made item by item, and also takes the context of the call.
+    pub fn rows_with_context<A, R, M>(
+        mut self,
+        method: impl Into<MethodSpec>,
+        handler: impl Fn(&Arc<S>, &Context, A) -> R + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        R: RowsReply<M>,
+    {
+        let item = self.generator.subschema_for::<<R::Rows as RowSet>::Item>();
+        let state = self.state.clone();
+        let result = json_schema!({ "type": "array", "items": item });
+        self.register::<A>(method.into(), result, move |args, context| {
+            let rows = catch_panic(|| handler(&state, context, args.take()?).into_rows_result());
+            MaybeReady::now(rows.map(|rows| Output::Many(rows.into_rows())))
+        })
+    }
+
+    fn register_async<A, F, M>(
+        mut self,
+        method: MethodSpec,
+        handler: impl Fn(Arc<S>, &Context, A) -> F + Send + Sync + 'static,
+    ) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
         F: Future + Send + 'static,
@@ -138,27 +264,46 @@ impl<S: Send + Sync + 'static> Builder<S> {
     {
         let result = self.generator.subschema_for::<<F::Output as Reply<M>>::Value>();
         let state = self.state.clone();
-        self.register::<A>(name, result, move |args| match guarded(|| Ok(handler(state.clone(), args.take()?))) {
-            Ok(running) => MaybeReady::later(async move {
-                let value = guarded_future(running).await?.into_result()?;
-                Ok(Output::One(Box::new(value)))
-            }),
-            Err(fault) => MaybeReady::now(Err(fault)),
+        self.register::<A>(method, result, move |args, context| {
+            match catch_panic(|| Ok(handler(state.clone(), context, args.take()?))) {
+                Ok(running) => MaybeReady::later(async move {
+                    let value = catch_panic_of(running).await?.into_result()?;
+                    Ok(Output::One(Box::new(value)))
+                }),
+                Err(fault) => MaybeReady::now(Err(fault)),
+            }
         })
     }
 
-    /// A method whose handler answers an array that is made item by item while it is being sent, some thousand bytes at
-    /// a time. Making those keeps the thread as a handler that answers at once does.
-    pub fn rows<A, R, M>(mut self, name: &str, handler: impl Fn(&Arc<S>, A) -> R + Send + Sync + 'static) -> Self
+    /// `keep` takes from the context what the handler needs of it on its own thread.
+    fn register_blocking<A, C, R, M>(
+        mut self,
+        method: MethodSpec,
+        keep: impl Fn(&Context) -> C + Send + Sync + 'static,
+        handler: impl Fn(&S, C, A) -> R + Send + Sync + 'static,
+    ) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
-        R: RowsReply<M>,
+        C: Send + 'static,
+        R: Reply<M>,
     {
-        let item = self.generator.subschema_for::<<R::Rows as RowSet>::Item>();
-        let state = self.state.clone();
-        self.register::<A>(name, json_schema!({ "type": "array", "items": item }), move |args| {
-            let rows = guarded(|| handler(&state, args.take()?).into_rows_result());
-            MaybeReady::now(rows.map(|rows| Output::Many(rows.into_rows())))
+        let result = self.generator.subschema_for::<R::Value>();
+        let shared = Arc::new((self.state.clone(), handler));
+        self.register::<A>(method, result, move |args, context| match catch_panic(|| args.take::<A>()) {
+            Ok(args) => {
+                let shared = shared.clone();
+                let context = keep(context);
+                let work = move || {
+                    let (state, handler) = shared.as_ref();
+                    catch_panic(|| handler(state, context, args).into_result())
+                };
+                MaybeReady::later(async move {
+                    let runtime = Handle::try_current().map_err(|_| Fault::internal())?;
+                    let value = run_blocking(&runtime, work).await?;
+                    Ok(Output::One(Box::new(value)))
+                })
+            }
+            Err(fault) => MaybeReady::now(Err(fault)),
         })
     }
 
@@ -174,48 +319,12 @@ impl<S: Send + Sync + 'static> Builder<S> {
         self
     }
 
-    /// What the method registered last does, if the documentation of its parameter record does not say it.
-    pub fn doc(mut self, doc: &str) -> Self {
-        match self.interface.methods.last_mut() {
-            Some(method) => doc.clone_into(&mut method.doc),
-            None => self.reject("`doc` is called before any method is registered".to_owned()),
-        }
-        self
-    }
-
-    /// Declares the method registered last safe: calling it changes nothing, so that HTTP GET may ask for it.
-    pub fn safe(mut self) -> Self {
-        match self.interface.methods.last_mut() {
-            Some(method) => method.safe = true,
-            None => self.reject("`safe` is called before any method is registered".to_owned()),
-        }
-        self
-    }
-
-    /// Amends the type of a parameter of the method registered last, for what its Rust type does not know, such as a
-    /// bound that is an option.
-    ///
-    /// ```
-    /// # use croupier::service::local::Local;
-    /// # use croupier::service::RpcService;
-    /// # #[derive(serde::Deserialize, schemars::JsonSchema)]
-    /// # struct Roll { dice: u8 }
-    /// let most = 5;
-    /// let dice = Local::new("Dice", most)
-    ///     .method("roll", |most: &u8, Roll { dice }| dice.min(*most))
-    ///     .param("dice", |schema| drop(schema.insert("maximum".into(), most.into())))
-    ///     .build()?;
-    /// assert_eq!(dice.interface().methods[0].params[0].schema.get("maximum"), Some(&most.into()));
-    /// # Ok::<(), croupier::service::local::RegistrationError>(())
-    /// ```
-    pub fn param(mut self, name: &str, amend: impl FnOnce(&mut Schema)) -> Self {
-        let params = self.interface.methods.last_mut().map(|method| &mut method.params);
-        match params.and_then(|params| params.iter_mut().find(|param| param.name == name)) {
-            Some(param) => amend(&mut param.schema),
-            None => self.reject(match self.interface.methods.last() {
-                Some(method) => format!("the method `{}` has no parameter `{name}`", method.name),
-                None => "`param` is called before any method is registered".to_owned(),
-            }),
+    /// Has the context of each call contain this header of the request, if the request has it: see
+    /// [`Context::headers`]. All other headers are left out.
+    pub fn request_header(mut self, name: &str) -> Self {
+        match HeaderName::try_from(name) {
+            Ok(name) => self.interface.request_headers.push(name),
+            Err(_) => self.reject(format!("the header name `{name}` is malformed")),
         }
         self
     }
@@ -228,9 +337,9 @@ impl<S: Send + Sync + 'static> Builder<S> {
     /// The service.
     ///
     /// # Errors
-    /// Where a method's name is taken, is reserved (`system.`, `rpc.`, a leading `_`), or has characters other than
-    /// letters, digits, `_`, `.`, `:` and `/`; where [`doc`](Builder::doc), [`safe`](Builder::safe) or
-    /// [`param`](Builder::param) has no method to apply to, or the method has no such parameter.
+    /// If a method's name is taken, is reserved (`system.`, `rpc.`, a leading `_`), or has characters other than letters,
+    /// digits, `_`, `.`, `:` and `/`; if [`MethodSpec::param`] names a parameter that the method does not have; if the
+    /// name of a header is malformed.
     pub fn build(mut self) -> Result<Local, RegistrationError> {
         if let Some(wrong) = self.wrong {
             return Err(wrong);
@@ -241,18 +350,81 @@ impl<S: Send + Sync + 'static> Builder<S> {
 
     fn register<A: JsonSchema>(
         mut self,
-        name: &str,
+        spec: MethodSpec,
         result: Schema,
-        handler: impl Fn(Args<'_>) -> CallFuture + Send + Sync + 'static,
+        handler: impl Fn(Args<'_>, &Context) -> CallFuture + Send + Sync + 'static,
     ) -> Self {
+        let MethodSpec { name, doc, safe, amendments } = spec;
         let record = A::json_schema(&mut self.generator);
-        let doc = text(&record, "description");
-        let method = Method { name: name.to_owned(), doc, params: params_of(&record), result, safe: false };
-        let taken = self.handlers.insert(name.into(), Box::new(handler)).is_some();
-        if let Some(reason) = unfit(name).or(taken.then_some("is registered twice")) {
+        let doc = doc.unwrap_or_else(|| text(&record, "description"));
+        let mut params = params_of(&record);
+        for (param, amend) in amendments {
+            match params.iter_mut().find(|own| own.name == param) {
+                Some(own) => amend(&mut own.schema),
+                None => self.reject(format!("the method `{name}` has no parameter `{param}`")),
+            }
+        }
+        let taken = self.handlers.insert(name.as_str().into(), Box::new(handler)).is_some();
+        if let Some(reason) = unfit(&name).or(taken.then_some("is registered twice")) {
             self.reject(format!("the method name `{name}` {reason}"));
         }
-        self.interface.methods.push(method);
+        self.interface.methods.push(Method { name, doc, params, result, safe });
+        self
+    }
+}
+
+/// The name of a method, and what its handler's types do not say of it. A method that needs no more than its name is
+/// registered with a `&str`.
+///
+/// ```
+/// use croupier::service::RpcService;
+/// use croupier::service::local::{Local, named};
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Roll { dice: u8 }
+///
+/// let most = 5;
+/// let roll = named("roll")
+///     .doc("Rolls some dice.")
+///     .safe()
+///     .param("dice", move |schema| drop(schema.insert("maximum".into(), most.into())));
+/// let dice = Local::new("Dice", most).method(roll, |most: &u8, Roll { dice }| dice.min(*most)).build()?;
+/// assert_eq!(dice.interface().methods[0].params[0].schema.get("maximum"), Some(&most.into()));
+/// # Ok::<(), croupier::service::local::RegistrationError>(())
+/// ```
+pub struct MethodSpec {
+    name: String,
+    doc: Option<String>,
+    safe: bool,
+    amendments: Vec<(String, Box<dyn FnOnce(&mut Schema)>)>,
+}
+
+/// A method of this name.
+pub fn named(name: impl Into<String>) -> MethodSpec {
+    MethodSpec { name: name.into(), doc: None, safe: false, amendments: Vec::new() }
+}
+
+impl From<&str> for MethodSpec {
+    fn from(name: &str) -> MethodSpec {
+        named(name)
+    }
+}
+
+impl MethodSpec {
+    /// What the method does. Without this, it is the documentation of the parameter record.
+    pub fn doc(self, doc: impl Into<String>) -> MethodSpec {
+        MethodSpec { doc: Some(doc.into()), ..self }
+    }
+
+    /// Declares that calling the method changes nothing, so that it can be called with HTTP GET.
+    pub fn safe(self) -> MethodSpec {
+        MethodSpec { safe: true, ..self }
+    }
+
+    /// Changes the schema of a parameter, for what its Rust type does not know, such as a bound that is an option of the
+    /// service.
+    pub fn param(mut self, name: impl Into<String>, amend: impl FnOnce(&mut Schema) + 'static) -> MethodSpec {
+        self.amendments.push((name.into(), Box::new(amend)));
         self
     }
 }
@@ -319,11 +491,11 @@ impl<R: RowSet> RowsReply<Fallible> for Result<R, Fault> {
 }
 
 /// Reads arguments and runs a handler so that a panic is its caller's fault and nobody else's.
-fn guarded<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+fn catch_panic<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(Fault::internal()))
 }
 
-async fn guarded_future<T>(running: impl Future<Output = T>) -> Result<T, Fault> {
+async fn catch_panic_of<T>(running: impl Future<Output = T>) -> Result<T, Fault> {
     let mut running = pin!(running);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
@@ -372,6 +544,8 @@ fn text(schema: &Schema, key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::value::SizeBudget;
+    use crate::service::Identity;
 
     #[derive(serde::Deserialize, JsonSchema)]
     struct Roll {
@@ -384,16 +558,58 @@ mod tests {
 
     #[test]
     fn what_would_have_no_effect_is_an_error() {
-        let roll = |builder: Builder<()>| builder.method("roll", |(): &(), Roll { dice }| dice);
-        let new = || Local::new("Dice", ());
-        let before = |name: &str| Some(format!("`{name}` is called before any method is registered"));
-        assert_eq!(error(roll(new().safe())), before("safe"));
-        assert_eq!(error(roll(new().doc("Rolls."))), before("doc"));
-        assert_eq!(error(roll(new().param("dice", |_| ()))), before("param"));
+        let with = |spec: MethodSpec| error(Local::new("Dice", ()).method(spec, |(): &(), Roll { dice }| dice));
         assert_eq!(
-            error(roll(new()).param("tpyo", |_| ())),
+            with(named("roll").param("tpyo", |_| ())),
             Some("the method `roll` has no parameter `tpyo`".to_owned())
         );
-        assert_eq!(error(roll(new()).param("dice", |_| ()).doc("Rolls.").safe()), None);
+        assert_eq!(with(named("roll").param("dice", |_| ()).doc("Rolls.").safe()), None);
+        let header = Local::new("Dice", ()).request_header("x tenant");
+        assert_eq!(error(header), Some("the header name `x tenant` is malformed".to_owned()));
+    }
+
+    async fn result(service: &Local, method: &str, context: &Context) -> Result<String, Fault> {
+        let output = service.call(Call::new(method, Args::None, context)).await?;
+        let value = output.into_value(SizeBudget::new(1000)).await?;
+        Ok(serde_json::to_string(&value).unwrap())
+    }
+
+    #[tokio::test]
+    async fn handlers_of_each_kind_take_the_context() {
+        let name = |context: &Context| context.identity.as_ref().map(|identity| identity.name.clone());
+        let service = Local::new("Names", ())
+            .method_with_context("now", move |_, context: &Context, (): ()| name(context))
+            .method_async_with_context("later", move |_, context: Context, (): ()| async move {
+                tokio::task::yield_now().await;
+                name(&context)
+            })
+            .method_blocking_with_context("blocking", move |_, context: &Context, (): ()| name(context))
+            .rows_with_context("rows", move |_, context: &Context, (): ()| name(context).into_iter())
+            .build()
+            .unwrap();
+        let context = Context { identity: Some(Arc::new(Identity::new("ada"))), ..Context::default() };
+        for method in ["now", "later", "blocking"] {
+            assert_eq!(result(&service, method, &context).await.unwrap(), "\"ada\"", "{method}");
+        }
+        assert_eq!(result(&service, "rows", &context).await.unwrap(), "[\"ada\"]");
+    }
+
+    #[tokio::test]
+    async fn a_blocking_handler_keeps_no_thread_of_the_runtime() {
+        let (send, receive) = std::sync::mpsc::channel::<String>();
+        let receive = std::sync::Mutex::new(receive);
+        let service = Local::new("Blocking", ())
+            .method_blocking("wait", move |_, (): ()| receive.lock().unwrap().recv().unwrap())
+            .method_blocking("panic", |_, (): ()| -> bool { panic!("a handler fails") })
+            .method_blocking("fail", |_, (): ()| Err::<(), _>(Fault::service(7, "no")))
+            .build()
+            .unwrap();
+        let context = Context::default();
+        // This runtime has one thread: if the handler kept it, the message would never be sent.
+        let send = async { send.send("sent".to_owned()).unwrap() };
+        let (received, ()) = tokio::join!(result(&service, "wait", &context), send);
+        assert_eq!(received.unwrap(), "\"sent\"");
+        assert_eq!(result(&service, "panic", &context).await, Err(Fault::internal()));
+        assert_eq!(result(&service, "fail", &context).await, Err(Fault::service(7, "no")));
     }
 }

@@ -4,7 +4,9 @@
 pub mod aggregate;
 pub mod args;
 pub mod batch;
+mod context;
 pub mod future;
+mod latest;
 pub mod layer;
 pub mod limits;
 pub mod local;
@@ -12,10 +14,8 @@ pub mod passthrough;
 pub mod request_id;
 pub mod rows;
 
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -26,9 +26,9 @@ use crate::model::interface::Interface;
 use crate::model::value::{SizeBudget, Value, ValueError, value_of};
 use crate::service::args::Args;
 use crate::service::batch::Batch;
+pub use crate::service::context::{Context, Identity};
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawResponse};
-use crate::service::request_id::RequestId;
 
 /// A service that is called by method name: in-process, an upstream, an aggregate, or a wrapper around another.
 ///
@@ -84,17 +84,6 @@ pub enum CallForm<'a> {
     Raw(&'a RawCall<'a>),
     /// With other calls in one request, which an upstream can receive in one request too.
     Batch(&'a Batch),
-}
-
-/// What is known of a request, whatever its protocol.
-#[derive(Debug, Clone, Default)]
-pub struct Context {
-    /// Where the request came from; `None` for a unix socket.
-    pub peer: Option<SocketAddr>,
-    /// The id of the request, for log lines and for requests to upstreams.
-    pub request_id: RequestId,
-    /// When the answer is of no use any more.
-    pub deadline: Option<Instant>,
 }
 
 /// The result of a call, now or later.

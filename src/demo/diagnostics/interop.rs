@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::date::DateTime;
 use crate::model::value::{Binary, Value};
-use crate::service::local::Builder;
+use crate::service::local::{Builder, named};
 
 /// Declares a struct with one parameter. Its doc comment becomes the method's documentation.
 macro_rules! records {
@@ -51,34 +51,20 @@ records! {
 /// Adds the suite's methods.
 pub(super) fn add(builder: Builder<()>) -> Builder<()> {
     builder
-        .method("interopEchoTests.whichToolkit", |_: &(), WhichToolkit {}| Toolkit::ours())
-        .safe()
-        .method("interopEchoTests.noInParams", |_: &(), NoInParams {}| 0)
-        .safe()
-        .method("interopEchoTests.echoValue", |_: &(), it: EchoValue| it.value)
-        .safe()
-        .method("interopEchoTests.echoString", |_: &(), it: EchoString| it.value)
-        .safe()
-        .method("interopEchoTests.echoInteger", |_: &(), it: EchoInteger| it.value)
-        .safe()
-        .method("interopEchoTests.echoBoolean", |_: &(), it: EchoBoolean| it.value)
-        .safe()
-        .method("interopEchoTests.echoFloat", |_: &(), it: EchoFloat| it.value)
-        .safe()
-        .method("interopEchoTests.echoStruct", |_: &(), it: EchoStruct| it.value)
-        .safe()
-        .method("interopEchoTests.echoDate", |_: &(), it: EchoDate| it.value)
-        .safe()
-        .method("interopEchoTests.echoBase64", |_: &(), it: EchoBase64| it.value)
-        .safe()
-        .method("interopEchoTests.echoStringArray", |_: &(), it: EchoStringArray| it.value)
-        .safe()
-        .method("interopEchoTests.echoIntegerArray", |_: &(), it: EchoIntegerArray| it.value)
-        .safe()
-        .method("interopEchoTests.echoFloatArray", |_: &(), it: EchoFloatArray| it.value)
-        .safe()
-        .method("interopEchoTests.echoStructArray", |_: &(), it: EchoStructArray| it.value)
-        .safe()
+        .method(named("interopEchoTests.whichToolkit").safe(), |_: &(), WhichToolkit {}| Toolkit::ours())
+        .method(named("interopEchoTests.noInParams").safe(), |_: &(), NoInParams {}| 0)
+        .method(named("interopEchoTests.echoValue").safe(), |_: &(), it: EchoValue| it.value)
+        .method(named("interopEchoTests.echoString").safe(), |_: &(), it: EchoString| it.value)
+        .method(named("interopEchoTests.echoInteger").safe(), |_: &(), it: EchoInteger| it.value)
+        .method(named("interopEchoTests.echoBoolean").safe(), |_: &(), it: EchoBoolean| it.value)
+        .method(named("interopEchoTests.echoFloat").safe(), |_: &(), it: EchoFloat| it.value)
+        .method(named("interopEchoTests.echoStruct").safe(), |_: &(), it: EchoStruct| it.value)
+        .method(named("interopEchoTests.echoDate").safe(), |_: &(), it: EchoDate| it.value)
+        .method(named("interopEchoTests.echoBase64").safe(), |_: &(), it: EchoBase64| it.value)
+        .method(named("interopEchoTests.echoStringArray").safe(), |_: &(), it: EchoStringArray| it.value)
+        .method(named("interopEchoTests.echoIntegerArray").safe(), |_: &(), it: EchoIntegerArray| it.value)
+        .method(named("interopEchoTests.echoFloatArray").safe(), |_: &(), it: EchoFloatArray| it.value)
+        .method(named("interopEchoTests.echoStructArray").safe(), |_: &(), it: EchoStructArray| it.value)
 }
 
 /// Tells by what this server is made.

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::model::value::Value;
-use crate::service::local::{Local, RegistrationError};
+use crate::service::local::{Local, RegistrationError, named};
 
 /// The service of kind `diagnostics`: `validator1.*`, `interopEchoTests.*`, `count` and `echo`.
 ///
@@ -22,10 +22,8 @@ pub fn diagnostics() -> Result<Local, RegistrationError> {
     );
     let builder = interop::add(validator::add(builder));
     builder
-        .method("count", |_: &(), CountParams { array }| array.len())
-        .safe()
-        .method("echo", |_: &(), Echo { value }| value)
-        .safe()
+        .method(named("count").safe(), |_: &(), CountParams { array }| array.len())
+        .method(named("echo").safe(), |_: &(), Echo { value }| value)
         .build()
 }
 

@@ -8,27 +8,23 @@ use serde::{Deserialize, Serialize};
 use crate::model::date::DateTime;
 use crate::model::fault::Fault;
 use crate::model::value::{Binary, Value};
-use crate::service::local::Builder;
+use crate::service::local::{Builder, named};
 
 /// Adds the suite's methods.
 pub(super) fn add(builder: Builder<()>) -> Builder<()> {
     builder
-        .method("validator1.arrayOfStructsTest", |_: &(), all| array_of_structs(all))
-        .safe()
-        .method("validator1.countTheEntities", |_: &(), text| count_the_entities(&text))
-        .safe()
-        .method("validator1.easyStructTest", |_: &(), EasyStruct { stooges }| stooges.sum())
-        .safe()
-        .method("validator1.echoStructTest", |_: &(), EchoStruct { members }| members)
-        .safe()
-        .method("validator1.manyTypesTest", |_: &(), many| many_types(many))
-        .safe()
-        .method("validator1.moderateSizeArrayCheck", |_: &(), array| moderate_size_array(&array))
-        .safe()
-        .method("validator1.nestedStructTest", |_: &(), NestedStruct { years }| years.year.month.day.sum())
-        .safe()
-        .method("validator1.simpleStructReturnTest", |_: &(), SimpleStructReturn { number }| Times::of(number))
-        .safe()
+        .method(named("validator1.arrayOfStructsTest").safe(), |_: &(), all| array_of_structs(all))
+        .method(named("validator1.countTheEntities").safe(), |_: &(), text| count_the_entities(&text))
+        .method(named("validator1.easyStructTest").safe(), |_: &(), EasyStruct { stooges }| stooges.sum())
+        .method(named("validator1.echoStructTest").safe(), |_: &(), EchoStruct { members }| members)
+        .method(named("validator1.manyTypesTest").safe(), |_: &(), many| many_types(many))
+        .method(named("validator1.moderateSizeArrayCheck").safe(), |_: &(), array| moderate_size_array(&array))
+        .method(named("validator1.nestedStructTest").safe(), |_: &(), NestedStruct { years }| {
+            years.year.month.day.sum()
+        })
+        .method(named("validator1.simpleStructReturnTest").safe(), |_: &(), SimpleStructReturn { number }| {
+            Times::of(number)
+        })
 }
 
 /// Three numbers; other members are ignored.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Pocket, WheelTable, drawing};
 use crate::model::fault::{Fault, Kind};
-use crate::service::local::{Local, RegistrationError};
+use crate::service::local::{Local, RegistrationError, named};
 use crate::service::rows::{Picked, RowSet};
 
 impl WheelTable {
@@ -20,22 +20,24 @@ impl WheelTable {
         let title = title(self.wheel().name());
         let section = drawing::section(self.pockets());
         let (ring, most) = (self.pockets().ring().clone(), self.max_spins());
-        let limited = |spins: &mut Schema| drop(spins.insert("maximum".into(), most.into()));
+        let limited = move |spins: &mut Schema| drop(spins.insert("maximum".into(), most.into()));
         Local::new(title, Casino { ring, table: self })
             .about("A roulette wheel. Each spin is independent of all others.")
             .page_section(section)
-            .method("spin", Casino::spin)
-            .doc("Spins once. Returns the pocket in which the ball landed: number, colour, parity and range.")
-            .safe()
-            .rows("spinList", |casino: &Arc<Casino>, spins: SpinList| casino.spin_list(&spins))
-            .param("spins", limited)
-            .safe()
-            .method_async("spinCounts", Casino::spin_counts)
-            .param("spins", limited)
-            .safe()
-            .method("pockets", |casino: &Casino, (): ()| casino.ring.to_vec())
-            .doc("The pockets in the order in which they lie around the wheel.")
-            .safe()
+            .method(
+                named("spin")
+                    .doc("Spins once. Returns the pocket in which the ball landed: number, colour, parity and range.")
+                    .safe(),
+                Casino::spin,
+            )
+            .rows(named("spinList").param("spins", limited).safe(), |casino: &Arc<Casino>, spins: SpinList| {
+                casino.spin_list(&spins)
+            })
+            .method_async(named("spinCounts").param("spins", limited).safe(), Casino::spin_counts)
+            .method(
+                named("pockets").doc("The pockets in the order in which they lie around the wheel.").safe(),
+                |casino: &Casino, (): ()| casino.ring.to_vec(),
+            )
             .build()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use schemars::Schema;
 use serde_json::{Map, Value, json};
 
@@ -15,13 +16,19 @@ const FAILURE: &str = "Failure";
 /// The description of these methods together. `of_parts` has the description of each call's service, in the order of
 /// the methods and their calls.
 pub(super) fn interface(title: &str, doc: &str, methods: &[Arc<Composed>], of_parts: &[Arc<Interface>]) -> Interface {
+    let mut request_headers: Vec<HeaderName> = Vec::new();
+    for header in of_parts.iter().flat_map(|part| &part.request_headers) {
+        if !request_headers.contains(header) {
+            request_headers.push(header.clone());
+        }
+    }
     let mut of_parts = of_parts.iter();
     let mut defs = Map::new();
     if methods.iter().any(|method| method.on_error == OnError::Partial) {
         defs.insert(FAILURE.to_owned(), failure());
     }
     let methods = methods.iter().map(|composed| method(composed, &mut of_parts, &mut defs)).collect();
-    Interface { title: title.to_owned(), doc: doc.to_owned(), methods, defs, ..Interface::default() }
+    Interface { title: title.to_owned(), doc: doc.to_owned(), methods, defs, request_headers, ..Interface::default() }
 }
 
 /// What is known of a call.

@@ -6,7 +6,6 @@ mod defs;
 mod gather;
 #[cfg(test)]
 mod tests;
-mod versions;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,8 +17,8 @@ use crate::model::interface::Interface;
 use crate::model::value::{SizeBudget, Value};
 use crate::service::args::{Arg, Args};
 use crate::service::future::{MaybeReady, with_deadline};
+use crate::service::latest::Latest;
 use crate::service::{Call, CallFuture, Context, RpcService};
-use versions::Latest;
 
 /// The name that the member has which says what failed.
 pub const ERRORS: &str = "errors";

@@ -14,7 +14,7 @@ use crate::codec::tape::Tape;
 use crate::model::date::DateTime;
 use crate::model::value::Binary;
 use crate::service::Output;
-use crate::service::local::Local;
+use crate::service::local::{Local, named};
 
 #[derive(Deserialize, JsonSchema)]
 struct Half {
@@ -52,14 +52,11 @@ fn halve(number: i64) -> Result<i64, Fault> {
 fn local() -> Arc<dyn RpcService> {
     let barrier = Arc::new(Barrier::new(2));
     let service = Local::new("Parts", barrier)
-        .method("half", |_: &Arc<Barrier>, half: Half| halve(half.number))
-        .safe()
+        .method(named("half").safe(), |_: &Arc<Barrier>, half: Half| halve(half.number))
         .method("keep", |_: &Arc<Barrier>, kept: Kept| (kept.bytes, kept.when))
-        .method("point", |_: &Arc<Barrier>, (): ()| Point { x: 1 })
-        .safe()
+        .method(named("point").safe(), |_: &Arc<Barrier>, (): ()| Point { x: 1 })
         .method("panics", |_: &Arc<Barrier>, (): ()| -> i32 { panic!("as it was told to") })
-        .rows("numbers", |_: &Arc<Arc<Barrier>>, count: Count| 0..count.count)
-        .safe()
+        .rows(named("numbers").safe(), |_: &Arc<Arc<Barrier>>, count: Count| 0..count.count)
         .method_async("together", |barrier: Arc<Arc<Barrier>>, (): ()| async move {
             barrier.wait().await;
             true

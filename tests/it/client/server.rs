@@ -156,12 +156,7 @@ pub(super) async fn gateway() -> Client {
         .method("fail", |_: &(), (): ()| Err::<(), _>(Fault::service(42, "the ball is lost")))
         .build()
         .unwrap();
-    let group = Group {
-        path: "/".into(),
-        service: Arc::new(wheel),
-        frontends: vec![Arc::new(XmlRpc::default())],
-        body_limit: 1 << 20,
-    };
+    let group = Group::new("/", Arc::new(wheel), vec![Arc::new(XmlRpc::default())], 1 << 20);
     let mut router = GroupRouter::default();
     router.mount("/", Arc::new(group)).unwrap();
     let body_reader = BodyReader { memory: MemoryBudget::new(64 << 20), deadline: std::time::Duration::from_secs(30) };

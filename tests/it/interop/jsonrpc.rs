@@ -30,7 +30,7 @@ fn gateway() -> Running {
         let service = layered(service, Limiter::new(1024, Duration::from_secs(60)));
         let frontends: Vec<Arc<dyn croupier::protocol::frontend::Frontend>> =
             vec![Arc::new(OpenRpc::default()), Arc::new(JsonRpc::default())];
-        router.mount(path, Arc::new(Group { path: path.into(), service, frontends, body_limit: 1 << 20 })).unwrap();
+        router.mount(path, Arc::new(Group::new(path, service, frontends, 1 << 20))).unwrap();
     }
     Running::router(router, Settings::default())
 }

@@ -37,7 +37,7 @@ fn mount(router: &mut GroupRouter<Arc<Group>>, path: &str, namespace: &str, serv
     let wsdl = Wsdl { public_url: Arc::default(), namespace: namespace.into() };
     let soap = Soap::new(namespace);
     let frontends: Vec<Arc<dyn Frontend>> = vec![Arc::new(wsdl), Arc::new(soap)];
-    let group = Group { path: path.into(), service: Arc::new(service), frontends, body_limit: 4 << 20 };
+    let group = Group::new(path, Arc::new(service), frontends, 4 << 20);
     router.mount(path, Arc::new(group)).unwrap();
 }
 

@@ -162,12 +162,12 @@ async fn rows_are_made_as_they_are_taken() {
 
 /// A gateway with both protocols, and the document.
 fn server() -> Running {
-    let group = Group {
-        path: "/test".into(),
-        service: layered(Arc::new(small()), Limiter::new(1024, Duration::from_secs(60))),
-        frontends: vec![Arc::new(OpenRpc::default()), Arc::new(XmlRpc::default()), Arc::new(JsonRpc::default())],
-        body_limit: 1 << 20,
-    };
+    let group = Group::new(
+        "/test",
+        layered(Arc::new(small()), Limiter::new(1024, Duration::from_secs(60))),
+        vec![Arc::new(OpenRpc::default()), Arc::new(XmlRpc::default()), Arc::new(JsonRpc::default())],
+        1 << 20,
+    );
     let mut router = GroupRouter::default();
     router.mount("/test", Arc::new(group)).unwrap();
     Running::router(router, Settings::default())

@@ -15,7 +15,7 @@ use crate::support::running::{Running, small};
 fn gateway(public_url: PublicUrl) -> Running {
     let wsdl = Wsdl { public_url: Arc::new(public_url), namespace: "urn:small".into() };
     let frontends: Vec<Arc<dyn Frontend>> = vec![Arc::new(wsdl), Arc::new(Soap::new("urn:small"))];
-    let group = Arc::new(Group { path: "/small".into(), service: Arc::new(small()), frontends, body_limit: 4096 });
+    let group = Arc::new(Group::new("/small", Arc::new(small()), frontends, 4096));
     let mut router = GroupRouter::default();
     router.mount("/small", group.clone()).unwrap();
     router.mount("/", group).unwrap();

@@ -1,6 +1,6 @@
 //! A configuration with wheels, a group that is dead and one that is slow, an aggregate of them and a page of it.
 use croupier::config::{Config, Registry};
-use croupier::service::local::{Local, RegistrationError};
+use croupier::service::local::{Local, RegistrationError, named};
 use croupier::{Binary, DateTime, Fault, Kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -77,10 +77,9 @@ struct Kept {
 
 fn dead((): ()) -> Result<Local, RegistrationError> {
     Local::new("Dead", ())
-        .method("spin", |_: &(), (): ()| {
+        .method(named("spin").safe(), |_: &(), (): ()| {
             Err::<(String, String, String, String), _>(Fault::new(Kind::Unreachable, "closed <today>"))
         })
-        .safe()
         .method("hostile", |_: &(), (): ()| "<script>alert(1)</script>\u{202e}")
         .build()
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use croupier::service::local::Local;
+use croupier::service::local::{Local, named};
 use croupier::{Binary, DateTime, Fault, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,12 +15,9 @@ const MOST: u32 = 1000;
 pub(crate) fn service() -> Local {
     Local::new("Every type", ())
         .about("Takes and answers values of every type. Text such as <b>this</b> & \"that\" is only text.")
-        .method("numbers", |(): &(), it: Numbers| it)
-        .safe()
-        .method("texts", |(): &(), it: Texts| it)
-        .safe()
-        .method("optional", |(): &(), it: Optional| it)
-        .safe()
+        .method(named("numbers").safe(), |(): &(), it: Numbers| it)
+        .method(named("texts").safe(), |(): &(), it: Texts| it)
+        .method(named("optional").safe(), |(): &(), it: Optional| it)
         .method("moment", |(): &(), it: Moment| it)
         .method("lists", |(): &(), it: Lists| it)
         .method("maps", |(): &(), it: Maps| it.count())
@@ -28,14 +25,13 @@ pub(crate) fn service() -> Local {
         .method("shape", |(): &(), it: Shaped| it.shape)
         .method("pair", |(): &(), it: Paired| (it.pair.1, it.pair.0))
         .method("free", |(): &(), it: Free| it.value)
-        .method("divide", |(): &(), (a, b): (f64, f64)| a / b)
-        .doc("Divides one number by another. Its parameters have no names.")
-        .method("nothing", |(): &(), (): ()| ())
-        .doc("Takes nothing and answers nothing.")
-        .safe()
+        .method(
+            named("divide").doc("Divides one number by another. Its parameters have no names."),
+            |(): &(), (a, b): (f64, f64)| a / b,
+        )
+        .method(named("nothing").doc("Takes nothing and answers nothing.").safe(), |(): &(), (): ()| ())
         .method("limited", |(): &(), it: Limiter| it.checked())
-        .rows("points", |_: &Arc<()>, it: Points| (0..it.count.min(MOST)).map(Point::on_the_diagonal))
-        .safe()
+        .rows(named("points").safe(), |_: &Arc<()>, it: Points| (0..it.count.min(MOST)).map(Point::on_the_diagonal))
         .method_async("later", later)
         .build()
         .expect("the names are sound")

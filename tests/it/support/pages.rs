@@ -37,6 +37,7 @@ pub(crate) fn router(public_url: PublicUrl) -> GroupRouter<Arc<Group>> {
         limits: GroupLimits::default(),
         service,
         protocols: ProtocolSet { xml_rpc, ..ProtocolSet::default() },
+        layers: Vec::new(),
         upstream: None,
     };
     let groups = services().into_iter().map(mounted).collect();

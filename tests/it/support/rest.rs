@@ -1,7 +1,7 @@
 //! A service whose parameters can all be given in a query, and what every answer over REST must be.
 use std::sync::Arc;
 
-use croupier::service::local::Local;
+use croupier::service::local::{Local, named};
 use croupier::{Binary, DateTime, Fault, Kind, Value};
 use http::StatusCode;
 use http::response::Parts;
@@ -14,44 +14,32 @@ const MOST: u32 = 1000;
 /// The service. Each method answers the same every time.
 pub(crate) fn service() -> Local {
     Local::new("Queries", ())
-        .method("echo", |(): &(), it: Echo| it)
-        .safe()
-        .method("words", |(): &(), it: Words| it)
-        .safe()
-        .method("free", |(): &(), it: Free| it.value)
-        .safe()
-        .method("sum", |(): &(), (a, b): (i32, i32)| i64::from(a) + i64::from(b))
-        .safe()
-        .method("nothing", |(): &(), (): ()| ())
-        .safe()
+        .method(named("echo").safe(), |(): &(), it: Echo| it)
+        .method(named("words").safe(), |(): &(), it: Words| it)
+        .method(named("free").safe(), |(): &(), it: Free| it.value)
+        .method(named("sum").safe(), |(): &(), (a, b): (i32, i32)| i64::from(a) + i64::from(b))
+        .method(named("nothing").safe(), |(): &(), (): ()| ())
         .method("change", |(): &(), (): ()| "changed")
-        .method("with/slash.and:more", |(): &(), (): ()| true)
-        .safe()
-        .method("half", |(): &(), (): ()| f64::NAN)
-        .safe()
-        .method("refuses", |(): &(), it: Code| Err::<(), _>(Fault::service(it.code, "not \"today\"")))
-        .safe()
-        .method("busy", |(): &(), (): ()| Err::<(), _>(Fault::new(Kind::Busy, "not now")))
-        .safe()
-        .method("late", |(): &(), (): ()| Err::<(), _>(Fault::new(Kind::Late, "no answer within 1s")))
-        .safe()
-        .method("unreachable", |(): &(), (): ()| Err::<(), _>(Fault::new(Kind::Unreachable, "not reached")))
-        .safe()
-        .method("panics", |(): &(), (): ()| -> i32 { panic!("as it was told to") })
-        .safe()
-        .rows("pairs", |_: &Arc<()>, it: Count| (0..it.count.min(MOST)).map(|n| Pair { n, name: named(n) }))
-        .safe()
-        .rows("refusesRows", |_: &Arc<()>, (): ()| {
+        .method(named("with/slash.and:more").safe(), |(): &(), (): ()| true)
+        .method(named("half").safe(), |(): &(), (): ()| f64::NAN)
+        .method(named("refuses").safe(), |(): &(), it: Code| Err::<(), _>(Fault::service(it.code, "not \"today\"")))
+        .method(named("busy").safe(), |(): &(), (): ()| Err::<(), _>(Fault::new(Kind::Busy, "not now")))
+        .method(named("late").safe(), |(): &(), (): ()| Err::<(), _>(Fault::new(Kind::Late, "no answer within 1s")))
+        .method(named("unreachable").safe(), |(): &(), (): ()| {
+            Err::<(), _>(Fault::new(Kind::Unreachable, "not reached"))
+        })
+        .method(named("panics").safe(), |(): &(), (): ()| -> i32 { panic!("as it was told to") })
+        .rows(named("pairs").safe(), |_: &Arc<()>, it: Count| {
+            (0..it.count.min(MOST)).map(|n| Pair { n, name: number_name(n) })
+        })
+        .rows(named("refusesRows").safe(), |_: &Arc<()>, (): ()| {
             Err::<std::ops::Range<i32>, _>(Fault::bad_params("`count` is missing").of_parameter("count"))
         })
-        .safe()
-        .method("list", |(): &(), (): ()| vec!["a,b", "say \"hi\"", "", "plain"])
-        .safe()
-        .method_async("later", |_: Arc<()>, (): ()| async {
+        .method(named("list").safe(), |(): &(), (): ()| vec!["a,b", "say \"hi\"", "", "plain"])
+        .method_async(named("later").safe(), |_: Arc<()>, (): ()| async {
             tokio::task::yield_now().await;
             "later"
         })
-        .safe()
         .build()
         .expect("the names are sound")
 }
@@ -142,7 +130,7 @@ struct Pair {
     name: Option<&'static str>,
 }
 
-fn named(n: u32) -> Option<&'static str> {
+fn number_name(n: u32) -> Option<&'static str> {
     match n {
         0 => Some("none"),
         1 => Some("one, only"),

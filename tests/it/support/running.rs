@@ -145,7 +145,7 @@ impl Drop for Running {
 /// One group at `/test`.
 fn mounted(service: impl RpcService, frontend: XmlRpc, body_limit: usize) -> GroupRouter<Arc<Group>> {
     let service = layered(Arc::new(service), Limiter::new(1024, Duration::from_secs(60)));
-    let group = Group { path: "/test".into(), service, frontends: vec![Arc::new(frontend)], body_limit };
+    let group = Group::new("/test", service, vec![Arc::new(frontend)], body_limit);
     let mut router = GroupRouter::default();
     router.mount("/test", Arc::new(group)).unwrap();
     router

@@ -67,7 +67,7 @@ fn upstream() -> Running {
             wheel if at < WHEELS => Arc::new(Fresh { make, interface: wheel.interface() }),
             other => other,
         };
-        router.mount(&path, Arc::new(Group { path: path.clone(), service, frontends, body_limit: 4 << 20 })).unwrap();
+        router.mount(&path, Arc::new(Group::new(path.clone(), service, frontends, 4 << 20))).unwrap();
     }
     Running::router(router, Settings::default())
 }

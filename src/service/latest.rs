@@ -1,4 +1,4 @@
-//! The description of an aggregate, recomputed when that of one of its parts has changed.
+//! A description that is made from others, and made again when one of them has changed.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::model::interface::Interface;
 
 /// The latest description, and those that it was made from.
 #[derive(Default)]
-pub(super) struct Latest(ArcSwapOption<Made>);
+pub(crate) struct Latest(ArcSwapOption<Made>);
 
 struct Made {
     sources: Vec<Arc<Interface>>,
@@ -17,7 +17,7 @@ struct Made {
 
 impl Latest {
     /// The description made from these others. `make` is called if one of them is not the one of last time.
-    pub(super) fn get(
+    pub(crate) fn get(
         &self,
         sources: impl Iterator<Item = Arc<Interface>>,
         make: impl FnOnce(&[Arc<Interface>]) -> Interface,

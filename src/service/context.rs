@@ -1,0 +1,79 @@
+//! What is known of the request that a call came in.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{Extensions, HeaderMap};
+
+use crate::service::request_id::RequestId;
+
+/// What is known of a request, whatever its protocol.
+///
+/// A layer can pass a changed copy to what is inside it. A clone allocates nothing unless there are extensions.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use croupier::service::layer::GroupLayer;
+/// use croupier::service::{Call, CallFuture, Context, Identity, RpcService};
+///
+/// /// Names every caller after its address.
+/// struct ByAddress;
+///
+/// impl GroupLayer for ByAddress {
+///     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+///         let name = call.context.peer.map_or("local".to_owned(), |peer| peer.ip().to_string());
+///         let context = Context { identity: Some(Arc::new(Identity::new(name))), ..call.context.clone() };
+///         next.call(Call { context: &context, ..call })
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// The address of the client; `None` for a unix socket.
+    pub peer: Option<SocketAddr>,
+    /// The id of the request, for log lines and for requests to upstreams.
+    pub request_id: RequestId,
+    /// When the result is of no use any more.
+    pub deadline: Option<Instant>,
+    /// The headers of the request that the service or one of its layers asks for in
+    /// [`Interface::request_headers`](crate::model::interface::Interface::request_headers); `None` if they ask for none.
+    pub headers: Option<Arc<HeaderMap>>,
+    /// Who calls, if a layer has found out.
+    pub identity: Option<Arc<Identity>>,
+    /// Data that layers and handlers share, by type. Those of the HTTP request if the gateway is called as a tower
+    /// service, else empty at first.
+    pub extensions: Extensions,
+}
+
+impl Context {
+    /// The value of a header of the request. `None` if the request does not have it, if it is not text, or if neither
+    /// the service nor a layer asks for it.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.as_ref()?.get(name)?.to_str().ok()
+    }
+}
+
+/// Who calls: an account, a client certificate's subject, or the holder of a token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The name of the caller, unique among all callers.
+    pub name: String,
+    /// What else is known of the caller, such as roles, by names that the layer chooses.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Identity {
+    /// A caller of this name, without attributes.
+    pub fn new(name: impl Into<String>) -> Identity {
+        Identity { name: name.into(), attributes: BTreeMap::new() }
+    }
+
+    /// Adds an attribute, or replaces its value.
+    pub fn with(mut self, attribute: impl Into<String>, value: impl Into<String>) -> Identity {
+        self.attributes.insert(attribute.into(), value.into());
+        self
+    }
+}
