@@ -10,7 +10,7 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "..", "target"))
-CROUPIER = os.path.join(TARGET, "release", "croupier")
+CROUPIER = os.path.join(TARGET, "dist", "croupier")
 
 
 def document(method, params=""):
@@ -60,7 +60,7 @@ SPINS = {
 
 def bare_hyper():
     """The bare server that was built last."""
-    built = [path for path in glob.glob(os.path.join(TARGET, "release", "deps", "bare_hyper-*")) if "." not in path[-5:]]
+    built = [path for path in glob.glob(os.path.join(TARGET, "dist", "deps", "bare_hyper-*")) if "." not in path[-5:]]
     if not built:
         sys.exit("the bare server is not built: cargo bench --no-run")
     return max(built, key=os.path.getmtime)
