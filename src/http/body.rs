@@ -73,7 +73,7 @@ impl Body {
         Ok(Body { content, share: None })
     }
 
-    /// A body from a source, whatever its length.
+    /// A body from a source, of any length.
     pub fn stream(source: impl Source + 'static) -> Body {
         let pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
         Body { content: BodyContent::Pieces(pieces), share: None }

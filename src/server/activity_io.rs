@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
 use super::activity::Activity;
-use crate::http::coalesce::{SMALL, joined};
+use crate::http::coalesce::{SMALL, join_pieces};
 
 /// How many bytes use up one unit of a task's turn. The runtime gives it 128, so that a connection lets others go
 /// before it when it has moved 256 KiB: without that, one unit would pay for as much as a socket takes at a time.
@@ -75,7 +75,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ActivityIo<T> {
     ) -> Poll<io::Result<usize>> {
         let mut room = [0; SMALL];
         let stream = Pin::new(&mut self.stream);
-        let written = match joined(slices, &mut room) {
+        let written = match join_pieces(slices, &mut room) {
             Some(bytes) => stream.poll_write(cx, bytes),
             None => stream.poll_write_vectored(cx, slices),
         };
