@@ -24,7 +24,7 @@
 
 mod batch;
 pub mod client_codec;
-pub mod discovered;
+mod discovered;
 pub mod frontend;
 pub mod jsonrpc;
 mod name;

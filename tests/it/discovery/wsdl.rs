@@ -335,7 +335,7 @@ fn arguments_that_do_not_fit_are_refused_with_their_place() {
         (&stock, "GetItems", r#"{"since": null, "kinds": 1}"#, "parameter `kinds`: expected a list, not an integer"),
         (&stock, "Drop", "[[1]]", "parameter `id`: expected a single value, not a list of 1"),
         (&stock, "Drop", "[null]", "parameter `id`: expected a value, not nothing"),
-        (&stock, "GetItems", r#"["\u0000", null]"#, "parameter `filter`: XML has no character U+0000"),
+        (&stock, "GetItems", r#"["\u0000", null]"#, "parameter `filter`: XML cannot represent the character U+0000"),
         (&enc, "echo", r#"[{"nam": "n"}]"#, "parameter `p`: there is no member `nam`; did you mean `name`?"),
         (&enc, "echo", "[1]", "parameter `p`: expected a struct, not an integer"),
     ] {
