@@ -245,7 +245,7 @@ fn values_of_soaps_encoding_say_their_types_and_refer_to_each_other() {
 fn references_that_lead_nowhere_or_round_in_circles_are_refused() {
     let enc = Foreign::new(&[include_str!("../../fixtures/wsdl/encoded.wsdl")], None);
     for (answer, kind, message) in [
-        ("<r><return href='#a'/></r>", Kind::Structure, "refers by `href` to another element"),
+        ("<r><return href='#a'/></r>", Kind::Structure, "refers to another element by `href`"),
         (
             "<r><return href='#a'/></r><m id='a' href='#b'/><m id='b' href='#a'/>",
             Kind::Structure,
