@@ -14,7 +14,7 @@ use crate::service::passthrough;
 use crate::service::passthrough::RawResponse;
 
 /// The size of a piece in bytes. A response of any length holds about this much memory.
-pub const PIECE: usize = 64 * 1024;
+pub(crate) const PIECE: usize = 64 * 1024;
 
 /// A response body.
 #[derive(Default)]
@@ -73,14 +73,14 @@ impl Body {
         Ok(Body { content, share: None })
     }
 
-    /// A body from a source, whatever its length.
+    /// A body from a source, of any length.
     pub fn stream(source: impl Source + 'static) -> Body {
         let pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
         Body { content: BodyContent::Pieces(pieces), share: None }
     }
 
     /// The body of an upstream's response, with its content type.
-    pub fn passthrough(raw: RawResponse) -> (HeaderValue, Body) {
+    pub(crate) fn passthrough(raw: RawResponse) -> (HeaderValue, Body) {
         let (content_type, content, share) = raw.into_parts();
         let body = match content {
             passthrough::RawBody::Whole(bytes) => Body::whole(bytes),
@@ -99,7 +99,7 @@ impl Body {
 
     /// Holds a permit for memory until the body is sent. For a whole body the permit is tied to the bytes: the server
     /// drops the body early, while a piece in its write buffer still keeps all of the memory alive.
-    pub fn hold(&mut self, share: OwnedSemaphorePermit) {
+    pub(crate) fn hold(&mut self, share: OwnedSemaphorePermit) {
         match &mut self.content {
             BodyContent::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);

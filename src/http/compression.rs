@@ -20,7 +20,7 @@ const WORTHWHILE: usize = 1400;
 /// Compresses a response if the client accepts gzip and the response is long enough.
 ///
 /// Every response gets `Vary: accept-encoding`, compressed or not, for the sake of caches.
-pub fn compress(request: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
+pub(crate) fn compress(request: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
     let short = response.body().size_hint().exact().is_some_and(|length| length < WORTHWHILE as u64);
     if short || !accepts_gzip(request) {

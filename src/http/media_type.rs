@@ -69,13 +69,13 @@ fn thousandths(text: &str) -> Option<u16> {
 mod tests {
     use super::*;
 
-    fn of(name: HeaderName, value: &'static str) -> HeaderMap {
+    fn headers(name: HeaderName, value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
     }
 
     #[test]
     fn content_types_are_read_with_their_parameters() {
-        let headers = of(header::CONTENT_TYPE, " Text/XML ; Charset = \"utf-8\"; action=\"a\"");
+        let headers = headers(header::CONTENT_TYPE, " Text/XML ; Charset = \"utf-8\"; action=\"a\"");
         assert_eq!(media_type(&headers), "Text/XML");
         assert_eq!(parameter(&headers, "charset"), Some("utf-8"));
         assert_eq!(parameter(&headers, "action"), Some("a"));

@@ -2,12 +2,12 @@
 //!
 //! A request reaches a protocol with its body already read. A protocol returns a response whose [`Body`](body::Body) is
 //! either whole or made piece by piece by a [`Source`](body::Source) as the client reads, so that a response of any length
-//! holds one piece of 64 KiB in memory. [`compression`] wraps such a body for clients that accept gzip.
+//! holds one piece of 64 KiB in memory. `compression` wraps such a body for clients that accept gzip.
 //!
 //! | module | what it has |
 //! |---|---|
 //! | [`body`] | response bodies |
-//! | [`compression`] | gzip, by `Accept-Encoding` |
+//! | `compression` | gzip, by `Accept-Encoding` |
 //! | [`media_type`] | media types, their parameters, and weighted lists |
 //! | [`rejection`] | requests refused by an HTTP status |
 //! | [`public_url`] | the address of the server in documents, behind proxies too |
@@ -25,7 +25,7 @@ pub mod audience;
 pub mod body;
 pub(crate) mod coalesce;
 #[cfg(feature = "server")]
-pub mod compression;
+pub(crate) mod compression;
 pub mod media_type;
 #[cfg(feature = "server")]
 pub mod public_url;

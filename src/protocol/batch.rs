@@ -7,7 +7,7 @@
 //! - Up to [`Entries::CONCURRENT`] calls run at a time. As soon as one call joins the [`Batch`], because an upstream can
 //!   receive several at once, all that follow begin too, so that they travel in the same request.
 //! - A result is written as soon as all results before it are. Rows are written piece by piece.
-//! - A malformed entry, or a call that fails, is a fault of its own and leaves the other calls alone.
+//! - A malformed entry or a failed call becomes a fault and does not affect the other calls.
 //! - After 5 ms without a pause the machine yields, so that a long batch does not hold up other connections.
 
 use std::collections::VecDeque;
@@ -32,7 +32,7 @@ pub(super) trait Entries: Send {
     /// How many calls run at a time.
     const CONCURRENT: usize;
 
-    /// Begins the next call, which may join the batch; `None` after the last entry.
+    /// Starts the next call, which may join the batch; `None` after the last entry.
     fn begin_next(&mut self, batch: &Batch) -> Option<(Self::Frame, CallFuture)>;
 
     /// How values are written.
@@ -109,7 +109,7 @@ impl<F> Running<F> {
 /// The body of the response to a batch.
 pub(super) struct BatchResponse<E: Entries> {
     entries: E,
-    /// The calls that travel together.
+    /// The calls that are sent together.
     batch: Batch,
     /// The calls in the order of their entries; the first is written next.
     running: VecDeque<Running<E::Frame>>,
@@ -127,14 +127,14 @@ impl<E: Entries> BatchResponse<E> {
         BatchResponse { entries, batch, running: VecDeque::new(), rows: None, head_written: false, empty: true }
     }
 
-    /// Whether another call may begin. None begins behind rows: the client decides how long these take, and the call
+    /// Whether another call may start. None starts after rows: the client decides how long these take, and the call
     /// would hold its permit for that long.
     fn has_room(&self) -> bool {
         self.running.len() < E::CONCURRENT && !self.running.iter().any(Running::is_rows)
     }
 
-    /// Begins another call, or all that are left if they travel together. Returns whether there was one.
-    fn begin(&mut self, cx: &mut Task<'_>) -> bool {
+    /// Starts another call, or all that are left if they join the batch. Returns whether there was one.
+    fn start_next(&mut self, cx: &mut Task<'_>) -> bool {
         let BatchResponse { entries, batch, running, .. } = self;
         let Some(first) = entries.begin_next(batch) else { return false };
         let before = running.len();
@@ -227,7 +227,7 @@ impl<E: Entries> Source for BatchResponse<E> {
             } else if self.has_room() && begun.elapsed() > MAX_TURN {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
-            } else if !(self.has_room() && self.begin(cx)) {
+            } else if !(self.has_room() && self.start_next(cx)) {
                 if !self.running.is_empty() {
                     return Poll::Pending;
                 }

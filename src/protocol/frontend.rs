@@ -121,12 +121,12 @@ pub struct FrontendResponse {
 }
 
 /// Whether a method is private by its name: methods that begin with `_` are never called.
-pub fn is_private(method: &str) -> bool {
+pub(crate) fn is_private(method: &str) -> bool {
     method.starts_with('_')
 }
 
 /// Starts a call. A private method is reported as missing.
-pub fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
+pub(crate) fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
     if is_private(call.method) {
         return MaybeReady::now(Err(Fault::no_such_method(call.method)));
     }
@@ -134,7 +134,7 @@ pub fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
 }
 
 /// The response with the body of an upstream in its original bytes.
-pub fn passthrough_response(raw: RawResponse) -> Response<Body> {
+pub(crate) fn passthrough_response(raw: RawResponse) -> Response<Body> {
     let status = raw.status;
     let (content_type, body) = Body::passthrough(raw);
     let mut response = ok(content_type, body);
@@ -147,7 +147,7 @@ pub fn passthrough_response(raw: RawResponse) -> Response<Body> {
 ///
 /// # Errors
 /// The fault of [`encode_fault`]. `to` then still has the bytes that were written before the error.
-pub fn encode(value: &dyn Encode, format: Format<'_>, to: &mut Vec<u8>) -> Result<(), Fault> {
+pub(crate) fn encode(value: &dyn Encode, format: Format<'_>, to: &mut Vec<u8>) -> Result<(), Fault> {
     let written = catch_unwind(AssertUnwindSafe(|| value.encode(format, to)));
     written.map_err(|_| Fault::internal())?.map_err(encode_fault)
 }
@@ -156,14 +156,14 @@ pub fn encode(value: &dyn Encode, format: Format<'_>, to: &mut Vec<u8>) -> Resul
 ///
 /// # Errors
 /// The fault of [`encode_fault`]. `to` then still has the bytes that were written before the error.
-pub fn fill(rows: &mut Rows, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, Fault> {
+pub(crate) fn fill(rows: &mut Rows, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, Fault> {
     let filled = catch_unwind(AssertUnwindSafe(|| rows.fill(format, to, until)));
     filled.map_err(|_| Fault::internal())?.map_err(encode_fault)
 }
 
 /// The fault for a result that cannot be written: the service's own fault, or a value that the protocol cannot express
 /// with the settings of the group.
-pub fn encode_fault(error: BoxError) -> Fault {
+pub(crate) fn encode_fault(error: BoxError) -> Fault {
     match error.downcast::<Fault>() {
         Ok(fault) => *fault,
         Err(error) => Fault::new(Kind::Service(None), format!("the result cannot be sent: {error}")),
@@ -171,7 +171,7 @@ pub fn encode_fault(error: BoxError) -> Fault {
 }
 
 /// A response of this content type with status 200.
-pub fn ok(content_type: HeaderValue, body: Body) -> Response<Body> {
+pub(crate) fn ok(content_type: HeaderValue, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response
@@ -180,7 +180,7 @@ pub fn ok(content_type: HeaderValue, body: Body) -> Response<Body> {
 /// The response to HEAD, made from that to GET: it has the same headers and no body. `compressible` says whether the
 /// client accepts compression; the response then has no `Content-Length`, because the length of the compressed body is
 /// not known (RFC 9110, section 8.6).
-pub fn head_response(response: Response<Body>, compressible: bool) -> Response<Body> {
+pub(crate) fn head_response(response: Response<Body>, compressible: bool) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     if let Some(bytes) = body.as_whole().filter(|_| !compressible) {
         head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));

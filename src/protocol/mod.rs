@@ -26,7 +26,7 @@
 mod batch;
 pub mod client_codec;
 #[cfg(feature = "server")]
-pub mod discovered;
+mod discovered;
 #[cfg(feature = "server")]
 pub mod frontend;
 pub mod jsonrpc;

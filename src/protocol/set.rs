@@ -179,7 +179,7 @@ fn claims_route(frontend: &dyn Frontend, route: &RestRoute) -> bool {
 
 /// The frontends for all groups together, which precede those of a group at `/`: the directory, and the OpenAPI
 /// document of the groups `described`, which are those with REST.
-pub fn of_root(info: &ServerInfo, described: Vec<RestGroup>) -> Vec<Arc<dyn Frontend>> {
+pub(crate) fn of_root(info: &ServerInfo, described: Vec<RestGroup>) -> Vec<Arc<dyn Frontend>> {
     let mut frontends: Vec<Arc<dyn Frontend>> = Vec::new();
     if info.listed.len() > 1 {
         frontends.push(Arc::new(Directory {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
 use super::activity::Activity;
-use crate::http::coalesce::{SMALL, joined};
+use crate::http::coalesce::{SMALL, join_pieces};
 
 /// How many bytes cost one unit of a task's budget (see [`tokio::task::coop`]). The runtime gives a task 128 units at a
 /// time, so a connection yields after 256 KiB. Otherwise one unit would pay for any number of bytes that the socket moves
@@ -77,7 +77,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ActivityIo<T> {
     ) -> Poll<io::Result<usize>> {
         let mut buffer = [0; SMALL];
         let stream = Pin::new(&mut self.stream);
-        let written = match joined(slices, &mut buffer) {
+        let written = match join_pieces(slices, &mut buffer) {
             Some(bytes) => stream.poll_write(cx, bytes),
             None => stream.poll_write_vectored(cx, slices),
         };

@@ -33,7 +33,8 @@ pub enum Segment {
 }
 
 /// Why a text is not a route.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}", .hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
 pub struct PathTemplateError {
     /// What is wrong.
     pub message: String,
@@ -49,22 +50,13 @@ impl PathTemplateError {
     }
 }
 
-impl fmt::Display for PathTemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        self.hint.iter().try_for_each(|hint| write!(f, " ({hint})"))
-    }
-}
-
-impl std::error::Error for PathTemplateError {}
-
 impl PathTemplate {
     /// Reads a verb, white space, and a path of literal segments and variables.
     ///
     /// # Errors
     /// The first error, with its range in the text.
     pub fn read(text: &str) -> Result<PathTemplate, PathTemplateError> {
-        let (verb, path) = text.split_once(char::is_whitespace).ok_or_else(|| lacks_a_half(text))?;
+        let (verb, path) = text.split_once(char::is_whitespace).ok_or_else(|| split_error(text))?;
         let path = path.trim_start();
         let start = text.len() - path.len();
         let verb = read_verb(verb)?;
@@ -76,7 +68,7 @@ impl PathTemplate {
             )
         })?;
         if inside.is_empty() {
-            let hint = format!("such as `{verb} /things`: at the group's own path the other protocols answer");
+            let hint = format!("such as `{verb} /things`: the group's own path belongs to the other protocols");
             return Err(PathTemplateError::new(start..text.len(), "a route is below the group's own path", hint));
         }
         let (mut segments, mut at) = (Vec::new(), start + 1);
@@ -86,7 +78,7 @@ impl PathTemplate {
             let segment = read_segment(segment, span.clone())?;
             let is_there = |name: &&str| segments.iter().any(|other: &Segment| other.variable() == Some(*name));
             if let Some(name) = segment.variable().filter(is_there) {
-                let hint = "each variable gives another parameter";
+                let hint = "each variable must be a different parameter";
                 return Err(PathTemplateError::new(span, format!("`{{{name}}}` is in the path twice"), hint));
             }
             segments.push(segment);
@@ -151,7 +143,7 @@ impl fmt::Display for PathTemplate {
 }
 
 /// The error for a text without white space.
-fn lacks_a_half(text: &str) -> PathTemplateError {
+fn split_error(text: &str) -> PathTemplateError {
     let whole = 0..text.len();
     if text.starts_with('/') {
         return PathTemplateError::new(whole, "the route has no verb", format!("such as `GET {}`", abridge(text)));
@@ -164,8 +156,8 @@ fn read_verb(verb: &str) -> Result<Method, PathTemplateError> {
         return Ok(known);
     }
     let hint = match nearest(verb, VERBS.iter().map(Method::as_str)) {
-        _ if verb == "HEAD" => "HEAD is answered wherever GET is".to_owned(),
-        _ if verb == "OPTIONS" => "OPTIONS is answered everywhere".to_owned(),
+        _ if verb == "HEAD" => "HEAD is served wherever GET is".to_owned(),
+        _ if verb == "OPTIONS" => "OPTIONS is served at every path".to_owned(),
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "it is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`".to_owned(),
     };
@@ -176,11 +168,7 @@ fn read_segment(text: &str, span: Range<usize>) -> Result<Segment, PathTemplateE
     if let Some(name) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
         if name.contains(['=', '*']) {
             let name = name.split(['=', '*']).next().unwrap_or_default();
-            return Err(PathTemplateError::new(
-                span,
-                "a variable stands for one segment",
-                format!("such as `{{{name}}}`"),
-            ));
+            return Err(PathTemplateError::new(span, "a variable is one segment", format!("such as `{{{name}}}`")));
         }
         if !name.is_empty() && !name.contains(['{', '}']) && !name.contains(char::is_whitespace) {
             return Ok(Segment::Variable { name: name.into(), span });
@@ -189,12 +177,12 @@ fn read_segment(text: &str, span: Range<usize>) -> Result<Segment, PathTemplateE
     let odd = |c: char| matches!(c, '%' | '#' | '\\') || c.is_whitespace() || c.is_control();
     let (message, hint) = match text {
         "" => ("the path of a route has no empty segment, and no slash at its end", "leave out the slash"),
-        "." | ".." => ("no request has such a segment", "leave it out"),
+        "." | ".." => ("no request path has such a segment", "leave it out"),
         _ if text.contains(['{', '}']) => ("a variable is a whole segment", "such as `/{id}/start`"),
-        _ if text.contains('*') => ("a route has no wildcards", "such as `/{id}`, which stands for one segment"),
-        _ if text.contains('?') => ("a route has no query", "parameters in the query need not be written"),
+        _ if text.contains('*') => ("a route has no wildcards", "such as `/{id}`, which matches one segment"),
+        _ if text.contains('?') => ("a route has no query", "parameters in the query are not written in the route"),
         _ if text.contains(odd) => {
-            ("a segment has no white space, no backslash and no `%` or `#`", "`{name}` stands for any text")
+            ("a segment has no white space, no backslash and no `%` or `#`", "`{name}` matches any text")
         }
         _ => return Ok(Segment::Literal(text.into())),
     };
@@ -222,8 +210,8 @@ mod tests {
             ("/a", "/a", "the route has no verb (such as `GET /a`)"),
             ("get /a", "get", "a route cannot have the verb `get` (did you mean `GET`?)"),
             ("PUTT /a", "PUTT", "a route cannot have the verb `PUTT` (did you mean `PUT`?)"),
-            ("HEAD /a", "HEAD", "a route cannot have the verb `HEAD` (HEAD is answered wherever GET is)"),
-            ("OPTIONS /a", "OPTIONS", "a route cannot have the verb `OPTIONS` (OPTIONS is answered everywhere)"),
+            ("HEAD /a", "HEAD", "a route cannot have the verb `HEAD` (HEAD is served wherever GET is)"),
+            ("OPTIONS /a", "OPTIONS", "a route cannot have the verb `OPTIONS` (OPTIONS is served at every path)"),
             (
                 "CONNECT /a",
                 "CONNECT",
@@ -233,8 +221,8 @@ mod tests {
             (
                 "GET /",
                 "/",
-                "a route is below the group's own path (such as `GET /things`: at the group's own path the other \
-                 protocols answer)",
+                "a route is below the group's own path (such as `GET /things`: the group's own path belongs to the other \
+                 protocols)",
             ),
             ("GET /a/", "", "the path of a route has no empty segment, and no slash at its end (leave out the slash)"),
             (
@@ -242,24 +230,24 @@ mod tests {
                 "",
                 "the path of a route has no empty segment, and no slash at its end (leave out the slash)",
             ),
-            ("GET /a/../b", "..", "no request has such a segment (leave it out)"),
-            ("GET /{a}/{a}", "{a}", "`{a}` is in the path twice (each variable gives another parameter)"),
+            ("GET /a/../b", "..", "no request path has such a segment (leave it out)"),
+            ("GET /{a}/{a}", "{a}", "`{a}` is in the path twice (each variable must be a different parameter)"),
             ("GET /a{b}", "a{b}", "a variable is a whole segment (such as `/{id}/start`)"),
             ("GET /{}", "{}", "a variable is a whole segment (such as `/{id}/start`)"),
             ("GET /{a}:b", "{a}:b", "a variable is a whole segment (such as `/{id}/start`)"),
             ("GET /{a=b", "{a=b", "a variable is a whole segment (such as `/{id}/start`)"),
-            ("GET /{a=**}", "{a=**}", "a variable stands for one segment (such as `{a}`)"),
-            ("GET /*", "*", "a route has no wildcards (such as `/{id}`, which stands for one segment)"),
-            ("GET /a?b=c", "a?b=c", "a route has no query (parameters in the query need not be written)"),
+            ("GET /{a=**}", "{a=**}", "a variable is one segment (such as `{a}`)"),
+            ("GET /*", "*", "a route has no wildcards (such as `/{id}`, which matches one segment)"),
+            ("GET /a?b=c", "a?b=c", "a route has no query (parameters in the query are not written in the route)"),
             (
                 "GET /a%20b",
                 "a%20b",
-                "a segment has no white space, no backslash and no `%` or `#` (`{name}` stands for any text)",
+                "a segment has no white space, no backslash and no `%` or `#` (`{name}` matches any text)",
             ),
             (
                 "GET /a b",
                 "a b",
-                "a segment has no white space, no backslash and no `%` or `#` (`{name}` stands for any text)",
+                "a segment has no white space, no backslash and no `%` or `#` (`{name}` matches any text)",
             ),
         ] {
             let error = PathTemplate::read(text).unwrap_err();

@@ -16,7 +16,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The content security policy of a page made from an operator's template: style sheets and pictures from its own
-/// server, and forms that lead there. No script runs.
+/// server, and forms that lead to it. No script runs.
 const OWN_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
                           base-uri 'none'; frame-ancestors 'none'";
 
@@ -118,12 +118,12 @@ pub(super) fn page(request: &Parts, html: String) -> Response<Body> {
 fn conditional(
     request: &Parts,
     version: &str,
-    kept: &'static str,
+    caching: &'static str,
     content_type: &'static str,
     body: Body,
 ) -> Response<Body> {
     let tag = format!("W/\"{version}\"");
-    let mut response = if has(request, &tag) {
+    let mut response = if is_cached(request, &tag) {
         let mut response = Response::new(Body::default());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
@@ -132,12 +132,12 @@ fn conditional(
     };
     let headers = response.headers_mut();
     headers.extend(HeaderValue::try_from(tag).map(|tag| (header::ETAG, tag)));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
-fn has(request: &Parts, tag: &str) -> bool {
+fn is_cached(request: &Parts, tag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let values = request.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|one| one.trim() == "*" || opaque(one) == opaque(tag))

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::assets;
 use super::assets::STYLE;
 use super::template::{PageTemplate, TemplateError};
-use super::{claims_page, replied, root};
+use super::{claims_page, frontend_response, root};
 use crate::codec::Limits;
 use crate::http::body::Body;
 use crate::http::public_url::PublicUrl;
@@ -24,7 +24,7 @@ use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::{Call, Output, RpcService};
 
-/// The largest size in memory of the result that is shown, in bytes.
+/// The largest size of the result in memory, in bytes.
 const MAX_RESULT: usize = 8 << 20;
 
 /// The path of the operator's style sheet, below that of the page.
@@ -42,7 +42,7 @@ pub struct TemplatePage {
     pub template: Arc<PageTemplate>,
     /// The operator's style sheet, applied after that of all pages.
     pub style: Option<PageStyle>,
-    /// After how many seconds a browser loads the page again.
+    /// The interval in seconds after which a browser reloads the page.
     pub refresh: Option<u64>,
     /// The limits on values in the query.
     pub limits: Limits,
@@ -79,10 +79,10 @@ impl Frontend for TemplatePage {
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         match (request.tail, &self.style) {
-            (STYLE_SHEET, _) => MaybeReady::now(replied(STYLE.response(request.head, None), None)),
+            (STYLE_SHEET, _) => MaybeReady::now(frontend_response(STYLE.response(request.head, None), None)),
             (OWN_STYLE, Some(style)) => {
                 let body = Body::whole(style.text.as_bytes().to_vec());
-                MaybeReady::now(replied(
+                MaybeReady::now(frontend_response(
                     assets::part(request.head, &style.version, "text/css; charset=utf-8", body),
                     None,
                 ))
@@ -116,7 +116,7 @@ impl TemplatePage {
             Ok(answer) => MaybeReady::later(answer.into_value(SizeBudget::new(MAX_RESULT))),
             Err(fault) => MaybeReady::now(Err(fault)),
         });
-        value.map(move |result| page.replied(result, &PageRequest { root: &root, path: &path, params }))
+        value.map(move |result| page.respond(result, &PageRequest { root: &root, path: &path, params }))
     }
 
     fn call(
@@ -135,15 +135,15 @@ impl TemplatePage {
         }
     }
 
-    fn replied(&self, result: Result<Value, Fault>, request: &PageRequest<'_>) -> FrontendResponse {
+    fn respond(&self, result: Result<Value, Fault>, request: &PageRequest<'_>) -> FrontendResponse {
         let (made, fault) = match result {
             Ok(answer) => {
                 let made = self.template.render(&self.variables(request, Some(&answer), None));
-                let told = made.as_ref().err().map(|error| {
-                    tracing::error!(%error, page = request.path, "a page could not be made");
-                    Fault::new(Kind::Internal, "the page could not be made; the log says why")
+                let fault = made.as_ref().err().map(|error| {
+                    tracing::error!(%error, page = request.path, "cannot render a page");
+                    Fault::new(Kind::Internal, "the page cannot be rendered; the log of the server has details")
                 });
-                (made, told)
+                (made, fault)
             }
             Err(fault) => (Ok(String::new()), Some(fault)),
         };
@@ -152,7 +152,7 @@ impl TemplatePage {
             None => made.map(|html| (StatusCode::OK, html)),
         };
         let (status, html) = response.unwrap_or_else(|error| {
-            tracing::error!(%error, "the page for failures could not be made");
+            tracing::error!(%error, "cannot render the error page");
             (StatusCode::INTERNAL_SERVER_ERROR, String::new())
         });
         let response = self.response(status, html);
@@ -162,9 +162,9 @@ impl TemplatePage {
     fn failed(&self, fault: &Fault, request: &PageRequest<'_>) -> Result<(StatusCode, String), TemplateError> {
         let status = fault.kind.http_status();
         let what = match fault.kind {
-            Kind::Unreachable => "This page cannot be shown: a server behind it does not answer.",
-            Kind::Late => "This page cannot be shown: a server behind it takes too long.",
-            Kind::Busy => "This page cannot be shown now: too much is going on.",
+            Kind::Unreachable => "This page cannot be shown: an upstream server cannot be reached.",
+            Kind::Late => "This page cannot be shown: an upstream server took too long.",
+            Kind::Busy => "This page cannot be shown now: the server is busy.",
             Kind::BadParams => "This page cannot be shown with these parameters.",
             _ => "This page cannot be shown.",
         };
@@ -218,11 +218,11 @@ fn given(
     match method {
         Some(method) => query::read(interface, method, query, limits),
         None if query.is_empty() => Ok(None),
-        None => Err(Fault::new(Kind::Unreachable, "it is not known yet which parameters this page takes")),
+        None => Err(Fault::new(Kind::Unreachable, "the parameters of this page are not known yet")),
     }
 }
 
-/// The parameters for a template: those that are given, and the defaults of the others.
+/// The parameters for a template: those in the query, and the defaults of the others.
 fn params(method: Option<&MethodInterface>, object: Option<&str>) -> Map<String, Json> {
     let given = object.and_then(|object| serde_json::from_str::<Map<String, Json>>(object).ok()).unwrap_or_default();
     let all = method.into_iter().flat_map(|method| &method.params);
@@ -233,7 +233,7 @@ fn params(method: Option<&MethodInterface>, object: Option<&str>) -> Map<String,
     counts.collect()
 }
 
-/// What a template knows of the request.
+/// The parts of a request that a template uses.
 struct PageRequest<'a> {
     /// The prefix of all paths.
     root: &'a str,

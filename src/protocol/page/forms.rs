@@ -1,4 +1,4 @@
-//! The forms of an interface's values, as the page's script reads them: compact, and without what it does not ask for.
+//! The forms of the values of an interface, as compact data for the script of the page.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::model::shape::{Field, MethodShape, Record, Shape, Shapes};
 pub(super) fn forms(interface: &Interface) -> (Value, Value) {
     let shapes = Shapes::of(interface);
     let safe = |name: &str| interface.method(name).is_some_and(|method| method.safe);
-    let methods = shapes.methods().iter().map(|of| method(of, safe(&of.name))).collect();
+    let methods = shapes.methods().iter().map(|shape| method(shape, safe(&shape.name))).collect();
     (methods, shapes.definitions().iter().map(|definition| form(&definition.shape)).collect())
 }
 
@@ -33,7 +33,7 @@ fn field(field: &Field) -> Value {
     })
 }
 
-/// A word for what is written as one text, and otherwise an object whose first key says what it is.
+/// The form of a shape: a word for a scalar, and otherwise an object whose first key is the kind.
 fn form(shape: &Shape) -> Value {
     match shape {
         Shape::Nil => json!("nil"),
@@ -45,9 +45,9 @@ fn form(shape: &Shape) -> Value {
         Shape::Binary => json!("binary"),
         Shape::Optional(inner) => json!({ "optional": form(inner) }),
         Shape::List(item) => json!({ "list": form(item) }),
-        Shape::Tuple(of) => json!({ "tuple": fields(of) }),
-        Shape::Record(Record { fields: of, further }) => {
-            json!({ "record": fields(of), "further": further.as_deref().map(form) })
+        Shape::Tuple(items) => json!({ "tuple": fields(items) }),
+        Shape::Record(Record { fields: members, further }) => {
+            json!({ "record": fields(members), "further": further.as_deref().map(form) })
         }
         Shape::Named(at) => json!({ "named": at }),
         _ => json!("any"),

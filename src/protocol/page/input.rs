@@ -1,4 +1,4 @@
-//! Which field of a form takes a value of which type.
+//! The form fields for the types of parameters.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -7,21 +7,21 @@ use super::templates::{escape_misleading, is_misleading};
 use super::type_text::{choices, other_than_null, plain, type_name};
 use crate::model::interface::{Interface, Param};
 
-/// How deep an example of a type goes before it is only `null`.
+/// The largest depth of an example. Deeper values are `null`.
 const DEPTH: usize = 6;
 
 /// The field for one parameter.
 #[derive(Debug, Serialize, PartialEq)]
 pub(super) struct Input {
     kind: InputKind,
-    /// For a choice.
+    /// The values of a choice; empty for other kinds.
     options: Vec<Choice>,
     min: Option<String>,
     max: Option<String>,
     max_length: Option<u64>,
     /// The initial content of the field.
     value: String,
-    /// What is shown where nothing stands.
+    /// The placeholder of an empty field.
     hint: &'static str,
 }
 
@@ -55,7 +55,7 @@ impl Input {
             (InputKind::Json, None) if param.required => pretty(&example(interface, param.schema.as_value(), DEPTH)),
             (InputKind::Integer | InputKind::Number, None) if param.required => plain(&some_number(schema)),
             (InputKind::Text, None) if param.required && is_date(schema) => hint(schema).to_owned(),
-            // A default that the field cannot show is left out; it applies all the same if the field is empty.
+            // A default that the field cannot show is left out. The server uses it anyway if the field is empty.
             (_, given) => given.map(plain).filter(|text| !text.contains(is_misleading)).unwrap_or_default(),
         };
         let bound = |key| schema.get(key).map(plain);
@@ -68,7 +68,7 @@ impl Input {
     }
 }
 
-/// The schema that a value is of: references followed, and null left aside.
+/// The schema of a value, with references followed and null ignored.
 fn resolved<'a>(interface: &'a Interface, schema: &'a Value) -> &'a Value {
     let schema = interface.resolve(schema);
     other_than_null(schema).map_or(schema, |other| interface.resolve(other))
@@ -85,7 +85,8 @@ fn kind(schema: &Value, is_choice: bool) -> InputKind {
 }
 
 fn options(schema: &Value) -> Vec<Choice> {
-    let (yes, no) = (Value::Bool(true), Value::Bool(false));
+    let yes = Value::Bool(true);
+    let no = Value::Bool(false);
     let values = match type_name(schema).0 {
         Some("boolean") => vec![&yes, &no],
         _ => choices(schema).unwrap_or_default(),
@@ -138,7 +139,7 @@ fn some_number(schema: &Value) -> Value {
     }
 }
 
-/// A value of a type, so that a person sees its form and has something to change.
+/// An example of a type, which shows its form and can be edited.
 fn example(interface: &Interface, schema: &Value, depth: usize) -> Value {
     let schema = resolved(interface, schema);
     if depth == 0 {

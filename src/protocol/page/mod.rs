@@ -47,7 +47,7 @@ use assets::Asset;
 
 /// The page of a group at its own path, with its script and style sheet below that.
 ///
-/// It comes after the frontends that serve `GET` with a query, such as `?wsdl`.
+/// It follows the frontends that serve `GET` with a query, such as `?wsdl`.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
     /// The public address of the server.
@@ -79,7 +79,7 @@ impl Frontend for Page {
         let interface = service.interface();
         serve(request, interface.page_section.as_deref(), || {
             let base = self.public_url.base(request.head, request.context.peer);
-            // A listener without calls gets a page without forms.
+            // A listener that serves no calls shows the page without forms.
             let read_only = Page { protocols: Vec::new(), ..self.clone() };
             let page = if request.head.extensions.get() == Some(&Audience::Pages) { &read_only } else { self };
             let group = view::group(page, &interface, &base, request.path())?;
@@ -117,17 +117,19 @@ fn serve(
         None => page().map(|html| assets::page(request.head, html)),
     };
     MaybeReady::now(match response {
-        Ok(response) => replied(response, None),
+        Ok(response) => frontend_response(response, None),
         Err(error) => {
-            tracing::error!(%error, "a page could not be made");
-            let rejection =
-                HttpRejection::new(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made; the log says why");
-            replied(rejection.into_response(), Some(Kind::Internal))
+            tracing::error!(%error, "cannot render a page");
+            let rejection = HttpRejection::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the page cannot be rendered; the log of the server has details",
+            );
+            frontend_response(rejection.into_response(), Some(Kind::Internal))
         }
     })
 }
 
-fn replied(response: Response<Body>, fault: Option<Kind>) -> FrontendResponse {
+fn frontend_response(response: Response<Body>, fault: Option<Kind>) -> FrontendResponse {
     FrontendResponse { response, method: Box::from(""), fault }
 }
 

@@ -9,11 +9,11 @@ pub(super) type Paragraph = Vec<Piece>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Piece {
     text: String,
-    /// Whether it stood between backticks.
+    /// Whether it was between backticks.
     code: bool,
 }
 
-/// The paragraphs of a text, which blank lines part.
+/// The paragraphs of a text, which blank lines separate.
 pub(super) fn prose(text: &str) -> Vec<Paragraph> {
     let mut paragraphs = vec![String::new()];
     for line in text.lines().map(str::trim) {
@@ -44,7 +44,7 @@ fn piece(text: &str, code: bool) -> Option<Piece> {
     (!text.is_empty()).then(|| Piece { text: text.to_owned(), code })
 }
 
-/// The text before the first code, the code, and the text after it. A backtick without its partner is text.
+/// The text before the first code, the code, and the text after it. A backtick without a second one is text.
 fn next_code(text: &str) -> Option<(&str, &str, &str)> {
     let (before, behind) = text.split_once('`')?;
     let (code, after) = behind.split_once('`')?;

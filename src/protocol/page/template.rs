@@ -1,6 +1,5 @@
-//! An operator's own template: read once, looked at before anything is served, and bounded whenever it is filled in.
+//! Templates of the operator: parsed and checked at start-up, and limited in steps and size when they are rendered.
 
-use std::fmt;
 use std::io;
 
 use minijinja::value::Serde;
@@ -9,39 +8,39 @@ use serde::Serialize;
 
 use super::templates;
 
-/// The name under which a template may extend the frame of the pages that are built in.
+/// The name of the frame of the built-in pages, which a template may extend.
 pub const FRAME: &str = "croupier/page.html";
 
-/// The page that says that there is none.
+/// The error page.
 const FAILED: &str = "croupier/failed.html";
 
-/// How many steps a template may take.
+/// The largest number of steps of a template.
 const MAX_STEPS: u64 = 1_000_000;
 
-/// How many bytes a page may have.
+/// The largest size of a page, in bytes.
 const MAX_PAGE: usize = 4 << 20;
 
-/// A template, and the parts of which it makes use.
+/// A template and the parts that it uses.
 #[derive(Debug)]
 pub struct PageTemplate {
     environment: Environment<'static>,
     name: String,
 }
 
-/// What is wrong with a template, and in which line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An error in a template, with its line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}{}: {message}", .line.map(|line| format!(", line {line}")).unwrap_or_default())]
 pub struct TemplateError {
     /// The name of the template or part.
     pub name: String,
-    /// The line, from 1; `None` where it is all of it.
+    /// The line, from 1; `None` if the error has none.
     pub line: Option<usize>,
     /// What is wrong.
     pub message: String,
 }
 
 impl PageTemplate {
-    /// A template of this name and text, with parts that it may extend, include or import by their names. Beside those
-    /// there is [`FRAME`].
+    /// A template with a name and a text. It may extend, include or import the `parts` and [`FRAME`] by their names.
     ///
     /// ```
     /// use croupier::protocol::page::PageTemplate;
@@ -52,7 +51,7 @@ impl PageTemplate {
     /// ```
     ///
     /// # Errors
-    /// Where one of the texts is no template, or names a part that is not there.
+    /// If one of the texts is not a valid template, or refers to a missing part.
     pub fn new(name: &str, text: &str, parts: &[(String, String)]) -> Result<PageTemplate, TemplateError> {
         let own = [(name, text)].into_iter().chain(parts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
         let environment = || -> Result<Environment<'static>, Error> {
@@ -77,26 +76,26 @@ impl PageTemplate {
         Ok(PageTemplate { environment, name: name.to_owned() })
     }
 
-    /// Fills in the template.
+    /// Renders the template.
     pub(super) fn render(&self, with: &impl Serialize) -> Result<String, TemplateError> {
-        self.fill_in(&self.name, with)
+        self.render_template(&self.name, with)
     }
 
-    /// The page that says that there is none.
+    /// Renders the error page.
     pub(super) fn failed(&self, with: &impl Serialize) -> Result<String, TemplateError> {
-        self.fill_in(FAILED, with)
+        self.render_template(FAILED, with)
     }
 
-    fn fill_in(&self, name: &str, with: &impl Serialize) -> Result<String, TemplateError> {
+    fn render_template(&self, name: &str, with: &impl Serialize) -> Result<String, TemplateError> {
         let mut page = PageBuffer(Vec::new());
         let template = self.environment.get_template(name).map_err(|error| TemplateError::new(&error, name))?;
         template.render_captured_to(Serde(with), &mut page).map_err(|error| TemplateError::new(&error, name))?;
-        // A template is text, and so is what it writes.
+        // Templates and values are UTF-8, so the page is too.
         Ok(String::from_utf8(page.0).unwrap_or_default())
     }
 }
 
-/// The parts that a text names in its tags, each with its line. One that may be missing is not among them.
+/// The parts to which the tags of a text refer, each with its line, without those that may be missing.
 fn referenced_parts(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.match_indices("{%").filter_map(|(at, _)| {
         let tag = text.get(at + 2..)?.split("%}").next()?.trim_start_matches(['-', '+']).trim_start();
@@ -109,7 +108,7 @@ fn referenced_parts(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// The output of a template, up to the largest size of a page.
+/// The output of a template. Writing more than [`MAX_PAGE`] bytes fails.
 struct PageBuffer(Vec<u8>);
 
 impl io::Write for PageBuffer {
@@ -140,17 +139,6 @@ impl TemplateError {
         TemplateError { name: error.name().unwrap_or(name).to_owned(), line: error.line(), message }
     }
 }
-
-impl fmt::Display for TemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "{}, line {line}: {}", self.name, self.message),
-            None => write!(f, "{}: {}", self.name, self.message),
-        }
-    }
-}
-
-impl std::error::Error for TemplateError {}
 
 #[cfg(test)]
 mod tests {

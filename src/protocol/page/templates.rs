@@ -28,7 +28,7 @@ pub(super) fn environment() -> Result<Environment<'static>, Error> {
     Ok(templates)
 }
 
-/// Fills in a built-in template.
+/// Renders a built-in template.
 pub(super) fn render(name: &str, with: &impl Serialize) -> Result<String, Error> {
     match &*TEMPLATES {
         Ok(templates) => templates.get_template(name)?.render(Serde(with)),
@@ -36,7 +36,7 @@ pub(super) fn render(name: &str, with: &impl Serialize) -> Result<String, Error>
     }
 }
 
-/// Fills in a template given as text.
+/// Renders a template given as text.
 pub(super) fn render_text(template: &str, with: &impl Serialize) -> Result<String, Error> {
     match &*TEMPLATES {
         Ok(templates) => templates.render_named_str("section.html", template, Serde(with)),
@@ -61,7 +61,7 @@ pub(super) fn is_misleading(c: char) -> bool {
     directs || (c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
-/// A JSON text in which such characters are escaped, so that they are visible in the page and unchanged for the script.
+/// A JSON text with misleading characters escaped: they become visible in the page and are unchanged for the script.
 pub(super) fn escape_misleading(json: String) -> String {
     if !json.contains(is_misleading) {
         return json;

@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use crate::model::interface::Interface;
 
-/// How deep a type is described; what lies deeper is only named.
+/// The largest depth to which a type is described. Deeper types are named only.
 const MAX_DEPTH: usize = 4;
 
-/// How many values or members are told one by one.
+/// The largest number of values or members that are listed.
 const MAX_LISTED: usize = 8;
 
 /// A type in words.
@@ -15,7 +15,7 @@ pub(super) fn words(interface: &Interface, schema: &Value) -> String {
     deep(interface, schema, MAX_DEPTH)
 }
 
-/// The values that a type is a choice of, if it is nothing else: those of `enum`, or of a choice of constants.
+/// The values of a type that is a choice: those of `enum`, or of a choice of constants; `None` for other types.
 pub(super) fn choices(schema: &Value) -> Option<Vec<&Value>> {
     if let Some(values) = list(schema, "enum") {
         return Some(values.iter().collect());
@@ -25,14 +25,14 @@ pub(super) fn choices(schema: &Value) -> Option<Vec<&Value>> {
     alternatives.iter().map(of_each).collect::<Option<Vec<_>>>().map(|values| values.concat())
 }
 
-/// In a choice between one schema and null, that one schema.
+/// The other schema in a choice between one schema and null.
 pub(super) fn other_than_null(schema: &Value) -> Option<&Value> {
     let alternatives = list(schema, "anyOf").or_else(|| list(schema, "oneOf"))?;
     let mut others = alternatives.iter().filter(|alternative| text(alternative, "type") != Some("null"));
     others.next().filter(|_| others.next().is_none() && alternatives.len() > 1)
 }
 
-/// The one type that a schema names, `null` beside it left aside, and whether null was there.
+/// The only type of a schema, ignoring `null`, and whether it allows `null`.
 pub(super) fn type_name(schema: &Value) -> (Option<&str>, bool) {
     match schema.get("type") {
         Some(Value::String(name)) => (Some(name), false),
@@ -125,7 +125,7 @@ fn object(interface: &Interface, schema: &Value, depth: usize) -> String {
     }
 }
 
-/// ` from 1 to 10 UNIT`, or as much of that as the schema says.
+/// ` from 1 to 10 UNIT`, or a part of it if the schema has only one bound.
 fn range(schema: &Value, least: &str, most: &str, unit: &str) -> String {
     match (schema.get(least).map(plain), schema.get(most).map(plain)) {
         (Some(least), Some(most)) if least == most && !unit.is_empty() => format!(" of {least}{unit}"),

@@ -11,7 +11,7 @@ const STEPS: usize = 16;
 
 /// The form of a value as text.
 #[derive(Debug, Clone, Copy)]
-pub enum TextForm<'a> {
+pub(crate) enum TextForm<'a> {
     /// The text of one value.
     One {
         /// The type as which the text is read.
@@ -27,7 +27,7 @@ pub enum TextForm<'a> {
 
 /// A type whose values are written without quotes or brackets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scalar {
+pub(crate) enum Scalar {
     /// The text itself.
     Text,
     /// A JSON number without fraction and exponent.
@@ -40,7 +40,7 @@ pub enum Scalar {
 
 /// The types of the items of a list.
 #[derive(Debug, Clone, Copy)]
-pub struct Items<'a> {
+pub(crate) struct Items<'a> {
     interface: &'a Interface,
     list: &'a Value,
     /// The number of references and choices that may still be followed.
@@ -49,7 +49,7 @@ pub struct Items<'a> {
 
 impl<'a> Items<'a> {
     /// The type as which the text of the item at an index is read.
-    pub fn at(self, place: usize) -> Scalar {
+    pub(crate) fn at(self, place: usize) -> Scalar {
         self.schema(place).and_then(|schema| self.scalar(schema)).unwrap_or(Scalar::Text)
     }
 
@@ -75,7 +75,7 @@ impl<'a> Items<'a> {
 
 impl<'a> TextForm<'a> {
     /// The form of the values of a schema.
-    pub fn of(interface: &'a Interface, schema: &'a Value) -> TextForm<'a> {
+    pub(crate) fn of(interface: &'a Interface, schema: &'a Value) -> TextForm<'a> {
         TextForm::with_steps(interface, schema, STEPS)
     }
 

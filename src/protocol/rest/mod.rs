@@ -7,7 +7,7 @@
 //! - [`server::OpenApi`] serves the OpenAPI document of a group at `openapi.json` below its path, and
 //!   [`server::OpenApiOfAll`] that of all groups.
 //! - [`openapi`] writes these documents from the interfaces and routes.
-//! - [`form`] decides how a value is written as text in a path or a query.
+//! - `form` decides how a value is written as text in a path or a query.
 //!
 //! ```text
 //! POST /group/method       {"a": 1} or [1]   ─▶ Call
@@ -18,6 +18,6 @@
 //! [`server::check`] checks routes against an interface at start-up and reports each error with its place in the route.
 //! The interface of an upstream can change later, so every request is checked again.
 
-pub mod form;
+pub(crate) mod form;
 pub mod openapi;
 pub mod server;

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::address::{Address, Endpoint};
 use super::tls::TlsConfig;
-use crate::http::coalesce::{SMALL, joined};
+use crate::http::coalesce::{SMALL, join_pieces};
 
 /// Opens connections to one address.
 pub(super) struct Connector {
@@ -105,7 +105,7 @@ impl AsyncWrite for ByteStream {
     ) -> Poll<io::Result<usize>> {
         // Small pieces cost less to copy into one than the kernel needs for each.
         let mut room = [0; SMALL];
-        match joined(pieces, &mut room) {
+        match join_pieces(pieces, &mut room) {
             Some(bytes) => self.poll_write(cx, bytes),
             None => with_stream!(self, stream => Pin::new(stream).poll_write_vectored(cx, pieces)),
         }

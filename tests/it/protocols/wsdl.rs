@@ -67,7 +67,7 @@ fn the_query_says_which_of_the_documents() {
         ("&style=encoded", "`style` must be `document` or `rpc`, not `encoded`"),
         ("&soap=2", "`soap` must be `1.1`, `1.2` or `both`, not `2`"),
         ("&soap", "`soap` must be `1.1`, `1.2` or `both`, not ``"),
-        ("&soap=1.1&soap=1.2", "`soap` is there twice"),
+        ("&soap=1.1&soap=1.2", "`soap` is given twice"),
     ] {
         let (head, body) = ask(&gateway, "GET", &format!("/small?wsdl{query}"), "");
         assert!(head.starts_with("HTTP/1.1 400"), "{query}: {head}");

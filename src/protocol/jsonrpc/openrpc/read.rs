@@ -358,11 +358,11 @@ mod tests {
             ),
             (
                 json!([{ "name": "m", "params": [{ "name": "a" }, { "name": "a" }] }]),
-                "the OpenRPC document, `methods[0].params[1]`: there is another parameter `a`",
+                "the OpenRPC document, `methods[0].params[1]`: there are two parameters `a`",
             ),
             (
                 json!([{ "name": "m", "params": [{ "$ref": "#/x" }] }]),
-                "the OpenRPC document, `methods[0].params[0]`: there is no `#/x` in it",
+                "the OpenRPC document, `methods[0].params[0]`: the reference `#/x` leads nowhere",
             ),
             (
                 json!([{ "name": "m", "result": { "$ref": "#/methods/0/result" } }]),

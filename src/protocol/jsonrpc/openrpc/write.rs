@@ -19,7 +19,7 @@ const ERRORS: [(Kind, &str); 5] = [
     (Kind::Internal, "The server failed; its log says why."),
     (Kind::Late, "The call took too long."),
     (Kind::Busy, "Too many calls are running."),
-    (Kind::Service(None), "The service refused or failed; it may use a code of its own."),
+    (Kind::Service(None), "The service refused or failed; it may use its own code."),
     (Kind::BadParams, "The arguments do not match the parameters of the method."),
 ];
 

@@ -1,22 +1,22 @@
 
-// Calls over each protocol: the request as it goes out, and what comes back.
+// Calls over each protocol: the request, and the result in the response.
 
 const page = JSON.parse(document.querySelector('main').dataset.interface || '{"methods":[],"definitions":[]}');
 
-// As much of an answer is read, in bytes, and shown, in characters.
+// The largest part of a response that is read, in bytes, and that is shown, in characters.
 const READ = 4 << 20;
 const SHOWN = 100000;
 
-// Parameters without names are called by position.
+// Methods whose parameters have no names are called by position.
 const positional = method => method.params.length > 0 && method.params.every(({ name }, at) => name === `arg${at + 1}`);
 
-// The parameters by position: up to the last that is given, with the default, or nothing, where one before it is not.
+// The parameters by position, up to the last that is given. Missing ones before it get their default or null.
 function byPosition(params) {
   const last = params.findLastIndex(param => param.given);
   return params.slice(0, last + 1).map(param => {
     if (param.given) return param;
     if (!param.default.length && param.form.optional !== undefined) return { ...param, value: null };
-    if (!param.default.length) throw new Error(`${param.name} must be given, since a parameter behind it is`);
+    if (!param.default.length) throw new Error(`${param.name} must be given, because a later parameter is given`);
     return { ...param, value: param.default[0] };
   });
 }
@@ -25,7 +25,7 @@ const byName = params => Object.fromEntries(params.filter(param => param.given).
 
 const given = (method, params) => (positional(method) ? byPosition(params).map(param => param.value) : byName(params));
 
-// A query, where each value is a scalar or a list of scalars; otherwise null.
+// The query if each value is a scalar or a list of scalars; otherwise null.
 function query(params) {
   const pairs = [];
   for (const { name, value } of params.filter(param => param.given)) {
@@ -49,15 +49,15 @@ const requests = {
     post('application/json', jsonText({ jsonrpc: '2.0', id: 1, method: method.name, params: given(method, params) })),
   rest: (method, params) => {
     const tail = `/${method.name.split('/').map(encodeURIComponent).join('/')}`;
-    const asked = method.safe && !positional(method) ? query(params) : null;
-    if (asked === null) return post('application/json', jsonText(given(method, params)), tail);
-    return { verb: 'GET', tail: tail + asked, headers: { Accept: 'application/json' } };
+    const search = method.safe && !positional(method) ? query(params) : null;
+    if (search === null) return post('application/json', jsonText(given(method, params)), tail);
+    return { verb: 'GET', tail: tail + search, headers: { Accept: 'application/json' } };
   },
   soap: (method, params) =>
     post('text/xml; charset=utf-8', soapCall(method, params.filter(param => param.given)), '', { SOAPAction: '""' }),
 };
 
-// The value in an answer, or why there is none.
+// The result in a response. A fault becomes an error.
 const answers = {
   'xml-rpc': text => {
     const tree = new DOMParser().parseFromString(text, 'text/xml');
@@ -99,7 +99,7 @@ async function send(request) {
   return { ok: response.ok, status, type, text, cut, millis: Math.round(performance.now() - begun) };
 }
 
-// The text of a response, and whether there was more of it than is read.
+// The text of a response, and whether it is longer than the part that is read.
 async function readSome(response) {
   if (!response.body) return ['', false];
   const reader = response.body.getReader();
@@ -117,7 +117,7 @@ async function readSome(response) {
   }
 }
 
-// An answer laid out for reading: nothing but white space between values differs.
+// A response laid out for reading. Only the white space between values differs.
 function legible({ text, type, cut }) {
   let shown = text;
   try {

@@ -1,5 +1,5 @@
 
-// A request as text: as HTTP, and as code in several languages that makes the same request.
+// A request as text: HTTP, and code in several languages that makes the same request.
 
 const quote = {
   shell: text => `'${text.replaceAll("'", "'\\''")}'`,
@@ -13,7 +13,7 @@ const quote = {
   },
 };
 
-// Texts of several lines, which stay several lines.
+// Texts of several lines are written on several lines.
 const block = {
   python: text => (text.includes('\n') ? `(\n${pieces(text).map(line => `    ${quote.python(line)}`).join('\n')}\n)` : quote.python(text)),
   javascript: text => (text.includes('\n') ? `\`${text.replace(/[\\`]|\$(?=\{)/g, '\\$&').replaceAll('\r', '\\r')}\`` : quote.javascript(text)),
@@ -62,9 +62,9 @@ console.log(await response.text());`;
     const [verb, end] = request.body === undefined ? ['get', '.call()'] : ['post', `.send(${block.rust(request.body)})`];
     return `// cargo add ureq@3
 fn main() -> Result<(), ureq::Error> {
-    let mut answer = ureq::${verb}(${quote.rust(url)})${headers.join('')}
+    let mut response = ureq::${verb}(${quote.rust(url)})${headers.join('')}
         ${end}?;
-    println!("{}", answer.body_mut().read_to_string()?);
+    println!("{}", response.body_mut().read_to_string()?);
     Ok(())
 }`;
   },
@@ -78,8 +78,8 @@ function pythonHttp({ request, url }) {
     ${quote.python(url)},${data}
     headers={${headers.join(', ')}},
 )
-with urllib.request.urlopen(request) as answer:
-    print(answer.read().decode())`].join('\n');
+with urllib.request.urlopen(request) as response:
+    print(response.read().decode())`].join('\n');
 }
 
 const KEYWORDS = new Set(`False None True and as assert async await break class continue def del elif else except finally
@@ -120,7 +120,7 @@ group = xmlrpc.client.ServerProxy(${quote.python(page.url)})
 print(${name}(${values.join(', ')}))`;
 }
 
-// Parameters that SOAP libraries take as they are: scalars and lists of them, whose types leave nothing to say.
+// Parameters that SOAP libraries encode without type hints: scalars and lists of scalars.
 function simple({ protocol, method, params }) {
   const plain = (value, of) => {
     if (Array.isArray(value)) return of.list !== undefined && value.every(item => isScalar(item) && plain(item, of.list));

@@ -1,9 +1,9 @@
 
-// The forms: what stands in them, the request that it makes, and its answer.
+// The forms: their values, the request, and the response.
 
 const chosen = name => document.querySelector(`.tools input[name="${name}"]:checked`)?.value;
 
-// The value in a field, which may be nothing.
+// The value in a field: `{ value }`, or `{}` if the field is empty.
 function valueOf(field) {
   const { kind } = field.dataset;
   if (kind === 'text') return field.value || 'required' in field.dataset ? { value: field.value } : {};
@@ -12,7 +12,7 @@ function valueOf(field) {
   return { value: kind === 'integer' ? parseJson(text.replace(/^\+/, '')) : kind === 'number' ? Number(text) : parseJson(text) };
 }
 
-// What a form asks for, by the protocol that is chosen. A field that cannot be read says so itself.
+// The call of a form in the chosen protocol. A malformed field shows its error.
 function callOf(form) {
   const method = page.methods[form.dataset.method];
   const fields = [...form.querySelectorAll('[data-param]')];
@@ -52,8 +52,8 @@ function showRequest(form) {
   }
 }
 
-async function showAnswer(form) {
-  const [said, shown] = [...panelOf(form).querySelectorAll('.answer .what, .answer .code')];
+async function showResponse(form) {
+  const [status, shown] = [...panelOf(form).querySelectorAll('.answer .what, .answer .code')];
   const button = form.querySelector('.go');
   let call;
   try {
@@ -64,14 +64,14 @@ async function showAnswer(form) {
   }
   function fail(error) {
     panelOf(form).querySelector('.answer').hidden = false;
-    said.textContent = 'No answer';
+    status.textContent = 'No response';
     shown.textContent = error.message;
   }
   button.setAttribute('aria-busy', 'true');
   try {
     const answer = await send(call.request);
     panelOf(form).querySelector('.answer').hidden = false;
-    said.textContent = `${answer.status}, ${answer.millis} ms`;
+    status.textContent = `${answer.status}, ${answer.millis} ms`;
     shown.textContent = legible(answer);
   } catch (error) {
     fail(error);
@@ -85,7 +85,7 @@ async function copy(button) {
   try {
     await navigator.clipboard.writeText(shown.textContent);
   } catch {
-    // Without a secure connection there is no clipboard: select the text, and try the old way.
+    // Without a secure connection there is no clipboard API: select the text and use the old command.
     getSelection().selectAllChildren(shown);
     document.execCommand('copy');
   }
@@ -101,7 +101,7 @@ for (const form of forms) {
   form.addEventListener('input', () => showRequest(form));
   form.addEventListener('submit', event => {
     event.preventDefault();
-    showAnswer(form);
+    showResponse(form);
   });
 }
 for (const button of document.querySelectorAll('[data-copy]')) button.addEventListener('click', () => copy(button));

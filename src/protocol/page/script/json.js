@@ -1,6 +1,6 @@
 'use strict';
 
-// JSON that keeps the digits of whole numbers: those that a double cannot tell apart are BigInts.
+// JSON that keeps all digits of whole numbers: those that a double cannot represent exactly become BigInts.
 
 const parseJson = text =>
   JSON.parse(text, (_, value, context) => {

@@ -1,10 +1,10 @@
 
-// XML as the protocols want it. All of it is built as a tree, so that a value can only ever be text.
+// XML documents for calls. They are built as trees, so a value can never become mark-up.
 
 const SOAP = 'http://schemas.xmlsoap.org/soap/envelope/';
 const XSI = 'http://www.w3.org/2001/XMLSchema-instance';
 
-// A form with its name followed, and what may be nothing left aside.
+// A form with its reference followed and without `optional`.
 function meant(form) {
   if (form?.optional !== undefined) return meant(form.optional);
   return (form?.named !== undefined ? page.definitions[form.named] : form) ?? 'any';
@@ -20,7 +20,7 @@ function textOf(root) {
   return `<?xml version="1.0"?>\n${new XMLSerializer().serializeToString(root)}`;
 }
 
-// White space between elements; none where there is text.
+// Adds white space between elements, but not next to text.
 function indent(element, line) {
   const children = [...element.children];
   if (!children.length || [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim())) return;
@@ -86,7 +86,7 @@ function soapCall(method, params) {
     element.append(...inside);
     return element;
   };
-  // A value whose type no description tells names its type itself.
+  // A value of an unknown type: the element names its type.
   const any = value => {
     if (value === null) return make('nil');
     if (Array.isArray(value)) return make('array', ...value.map(item => make('item', any(item))));
@@ -111,7 +111,7 @@ function soapCall(method, params) {
     const others = Object.entries(value).filter(([name]) => !form.record.some(field => field.name === name));
     return known.concat(others.map(([name, item]) => make('entry', make('key', name), fill(make('value'), item, form.further))));
   };
-  // A list is an element for each item; what is nothing is left out.
+  // A list has one element per item; null and missing values have none.
   const member = ({ element, form }, value) => {
     if (value === undefined || (value === null && form.optional !== undefined)) return [];
     if (form.list !== undefined && Array.isArray(value)) return value.map(item => fill(make(element), item, form.list));
@@ -124,5 +124,5 @@ function soapCall(method, params) {
   return textOf(envelope);
 }
 
-// The texts of an element, in lists where it has elements of its own.
+// The text of an element, or a list if it has child elements.
 const nested = element => (element.children.length ? [...element.children].map(nested) : element.textContent);

@@ -56,12 +56,12 @@ impl RestProblem {
         RestProblem::HttpRejection(HttpRejection { allow: allow.to_vec(), ..rejection })
     }
 
-    /// A fault over what stands at one location of a request.
+    /// A fault in one location of a request.
     pub(super) fn at_location(location: ParamLocation, fault: Fault) -> RestProblem {
         RestProblem::Fault { fault, location: Some(location) }
     }
 
-    /// The same; if a parameter is wrong and it is not yet said where it stands, then with where the route has it.
+    /// Adds the location of the wrong parameter in the route, unless the problem has one.
     pub(super) fn with_location(self, route: &RestRoute) -> RestProblem {
         match self {
             RestProblem::Fault { fault, location: None } => {

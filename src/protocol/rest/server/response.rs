@@ -39,8 +39,7 @@ pub(super) fn items<'a>(interface: &'a Interface, method: &'a Method) -> Option<
 }
 
 impl ResponseFormat {
-    /// The form of answers in one of the media that they can be given in; `items` are those of the method's result, if
-    /// it is a list.
+    /// The format for a media type. `items` is the schema of the items in the result, if the result is a list.
     pub(super) fn new(
         media: Media,
         interface: &Interface,
@@ -63,7 +62,7 @@ impl ResponseFormat {
         }
     }
 
-    /// The response with an answer; without a body where only its head was asked for, in which case rows are not made.
+    /// The response with a result. For HEAD it has no body, and rows are not made.
     pub(super) fn write(
         self,
         answer: Result<Output, Fault>,

@@ -109,27 +109,27 @@ fn split_tag(line: &str) -> Option<(&str, &str)> {
 
 /// Reads `TYPE NAME TEXT`, `NAME TEXT`, `TYPE NAME: TEXT` or `NAME: TEXT`.
 fn read_param(rest: &str) -> HelpEntry {
-    let (first, behind) = split_word(rest);
-    let (second, text) = split_word(behind);
+    let (first, after) = split_word(rest);
+    let (second, text) = split_word(after);
     let is_type = !first.ends_with(':') && is_name(second) && (is_type_word(first) || second.ends_with(':'));
     if is_type {
         return HelpEntry { kind: Some(strip_marks(first).to_owned()), name: name(second), text: clean_text(text) };
     }
-    if is_type_word(first) && !behind.is_empty() && !is_name(second) {
-        return HelpEntry { kind: Some(strip_marks(first).to_owned()), name: String::new(), text: clean_text(behind) };
+    if is_type_word(first) && !after.is_empty() && !is_name(second) {
+        return HelpEntry { kind: Some(strip_marks(first).to_owned()), name: String::new(), text: clean_text(after) };
     }
-    HelpEntry { kind: None, name: name(first), text: clean_text(behind) }
+    HelpEntry { kind: None, name: name(first), text: clean_text(after) }
 }
 
 /// Reads `TYPE NAME TEXT`, `TYPE TEXT`, `: TEXT` or `TEXT` of a result. The name of a result is dropped.
 fn read_result(rest: &str) -> HelpEntry {
     let rest = rest.trim_start_matches(':').trim();
-    let (first, behind) = split_word(rest);
+    let (first, after) = split_word(rest);
     if !is_type_word(first) {
         return HelpEntry { kind: None, name: String::new(), text: clean_text(rest) };
     }
-    let (second, text) = split_word(behind);
-    let text = if second == "result" { text } else { behind };
+    let (second, text) = split_word(after);
+    let text = if second == "result" { text } else { after };
     HelpEntry { kind: Some(strip_marks(first).to_owned()), name: String::new(), text: clean_text(text) }
 }
 

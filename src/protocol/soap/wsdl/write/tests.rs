@@ -1,4 +1,4 @@
-//! Rules that every document keeps, whatever the interface: those of the WS-I Basic Profile 1.1 by their numbers.
+//! Rules for the documents of every interface: those of the WS-I Basic Profile 1.1, with their numbers.
 
 use std::collections::HashSet;
 

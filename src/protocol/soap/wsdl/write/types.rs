@@ -38,7 +38,7 @@ struct SchemaWriter<'a> {
     context: &'a WsdlContext<'a>,
 }
 
-/// How repeated an element may stand where it does.
+/// How often an element may occur.
 #[derive(Clone, Copy, PartialEq)]
 enum ElementCount {
     Once,
