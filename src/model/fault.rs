@@ -5,6 +5,8 @@ use std::fmt;
 
 use http::StatusCode;
 
+use crate::model::text::{abridge, nearest};
+
 /// An error that crosses a seam where its type no longer matters.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -274,9 +276,16 @@ impl Fault {
         Fault::new(Kind::Internal, "the method failed; the server's log says why")
     }
 
+    /// The method has no parameter of this name, but has those of the `known` names.
+    pub fn no_such_parameter<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Fault {
+        let hint = nearest(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let name = abridge(name);
+        Fault::bad_params(format!("there is no parameter `{name}`{hint}")).of_parameter(name)
+    }
+
     /// There is no method of this name.
     pub fn no_such_method(name: &str) -> Fault {
-        Fault::new(Kind::NoSuchMethod, format!("there is no method `{}` here", crate::model::text::abridge(name)))
+        Fault::new(Kind::NoSuchMethod, format!("there is no method `{}` here", abridge(name)))
     }
 }
 

@@ -3,6 +3,7 @@
 mod arguments;
 mod each;
 mod name;
+mod placement;
 mod position;
 
 use std::borrow::Cow;
@@ -213,6 +214,12 @@ pub struct Wrong {
 impl Wrong {
     fn new(message: String) -> Wrong {
         Wrong { message, parameter: None }
+    }
+
+    /// The method has no parameter of this name, but has those of the `known` names.
+    fn unknown<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Wrong {
+        let fault = Fault::no_such_parameter(name, known);
+        Wrong { message: fault.message.into_owned(), parameter: fault.parameter }
     }
 
     fn of_parameter(self, name: &str) -> Wrong {

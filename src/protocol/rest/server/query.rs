@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::codec::{Limits, json};
 use crate::model::fault::Fault;
 use crate::model::interface::{Interface, Method, Param};
-use crate::model::text::{abridge, nearest};
+use crate::model::text::abridge;
 use crate::protocol::rest::form::{Form, Scalar};
 
 /// The parameters of a query as the text of a JSON object, in the order of the method's own; `None` where there are
@@ -95,12 +95,9 @@ fn broken(name: &str) -> Fault {
     Fault::bad_params(format!("the query has a broken escape at `{}`", abridge(name)))
 }
 
-/// There is no parameter of this name, but there are these.
+/// The fault of a name that is none of these parameters.
 pub(super) fn unknown(name: &str, params: &[Param]) -> Fault {
-    let near = nearest(name, params.iter().map(|param| param.name.as_str()));
-    let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    let name = abridge(name);
-    Fault::bad_params(format!("there is no parameter `{name}`{hint}")).of_parameter(name)
+    Fault::no_such_parameter(name, params.iter().map(|param| param.name.as_str()))
 }
 
 /// Writes the texts given for a parameter, of which there is at least one, as a JSON text.
