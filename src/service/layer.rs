@@ -4,10 +4,11 @@
 //! in its original bytes, over any protocol, from a page, or as part of an aggregate.
 //!
 //! ```
-//! use std::sync::Arc;
 //! use std::sync::atomic::{AtomicU64, Ordering};
 //!
-//! use croupier::service::layer::{GroupLayer, layered};
+//! use croupier::app::App;
+//! use croupier::server::mount::GroupMount;
+//! use croupier::service::layer::GroupLayer;
 //! use croupier::service::{Call, CallFuture, RpcService};
 //!
 //! /// Counts the calls of a group.

@@ -1,5 +1,4 @@
-//! Arguments that are passed on: read as whatever they are, then put in the order, under the names and into the types of
-//! the method that they are for.
+//! Arguments for an upstream: read as values, then put into the order, the names and the types of the upstream's method.
 
 use std::borrow::Cow;
 
@@ -16,11 +15,11 @@ use crate::model::value::Value;
 pub enum ArgValues {
     /// In order.
     ByPosition(Vec<Value>),
-    /// By their names, none of them twice.
+    /// By name; no name is given twice.
     ByName(Vec<(String, Value)>),
 }
 
-/// What is known of a method that is called elsewhere.
+/// What is known of a method of an upstream.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownParams<'a> {
     /// Its parameters and its result.
@@ -70,8 +69,8 @@ impl ArgValues {
         Ok(placed)
     }
 
-    /// The same by position, for whoever takes no names. Where one that is left out stands before one that is not, its
-    /// default is given for it, or nothing where that will do.
+    /// The arguments by position. A parameter that is omitted before one that is given gets its default value, or nil or an
+    /// empty array if its type allows that.
     ///
     /// # Errors
     /// As for [`placed`](ArgValues::placed), and `BadParams` where there is no default for a place that must be filled.
@@ -87,7 +86,7 @@ impl ArgValues {
         filled.collect()
     }
 
-    /// The same by name, for whoever takes no positions. Behind the names that are known come `arg4` and so on.
+    /// The arguments by name. Further arguments of an inferred interface are named by their position, such as `arg4`.
     ///
     /// # Errors
     /// As for [`placed`](ArgValues::placed).

@@ -1,4 +1,5 @@
-//! A call's arguments as they came, unread, until a handler says what types they are.
+//! The arguments of a call, in the form in which its protocol brought them. They are read when a handler says what types
+//! they have.
 
 mod arguments;
 mod each;
@@ -69,17 +70,17 @@ const LONGEST: usize = 400;
 /// The arguments of a call, in the form in which its protocol brought them.
 #[derive(Debug, Clone, Copy)]
 pub enum Args<'a> {
-    /// None at all.
+    /// No arguments.
     None,
     /// Values of a document, by position.
     Values(Values<'a, 'a>),
-    /// The members of a document's struct, by name; any other value is refused.
+    /// The members of a document's struct, by name. Any other value is an error.
     Members(ValueRef<'a, 'a>),
     /// A JSON array, by position, or a JSON object, by name.
     Json(&'a RawValue),
     /// Arguments that only the original bytes of the message have, in a form that is not read here. Reading them fails.
     Unread,
-    /// Arguments by name, each as another call or a configuration brought it; no name is there twice.
+    /// Arguments by name, each from another call or from a configuration. No name is given twice.
     Named(&'a [(&'a str, Arg<'a>)]),
 }
 
@@ -109,7 +110,7 @@ impl<'a> Args<'a> {
         taken.map_err(Wrong::into_fault)
     }
 
-    /// Reads the arguments as values of whatever types they are.
+    /// Reads the arguments as values of the types that they have themselves.
     ///
     /// # Errors
     /// `BadParams`, where they are neither a list nor named, or one name is given twice.
