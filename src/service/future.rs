@@ -88,7 +88,7 @@ pub async fn with_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Ou
 /// The output of a future, if it is ready before a deadline; `None` otherwise. Without a deadline there is no limit.
 ///
 /// A future that is ready at its first poll costs no look at the clock. From then on the deadline counts first: a time limit
-/// inside the future that ends at the same moment does not decide what the caller is told.
+/// inside the future that ends at the same moment does not decide the result.
 pub async fn with_deadline<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     // A timer is large, and most futures need none.

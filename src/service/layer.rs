@@ -23,9 +23,8 @@
 //! }
 //!
 //! # use croupier::service::local::Local;
-//! # let service = Arc::new(Local::new("Nothing", ()).build()?);
-//! let counted = layered(service, Count::default());
-//! let app = croupier::app::App::new().mount("/counted", counted)?;
+//! # let service = Local::new("Nothing", ()).build()?;
+//! let app = App::new().mount_group(GroupMount::new("/counted", service).layer(Count::default()))?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

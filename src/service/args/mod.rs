@@ -232,7 +232,7 @@ impl Wrong {
     }
 
     /// What a reader found wrong. The place that serde_json adds counts from the argument's own beginning, and
-    /// would mislead whoever sees the whole request.
+    /// would mislead a reader of the whole request.
     fn of(error: &impl fmt::Display) -> Wrong {
         let mut text = error.to_string();
         let place = text.rfind(" at line ").filter(|at| {
