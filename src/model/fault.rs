@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
+use crate::model::text::{abridge, nearest};
+
 /// An error of any type, for interfaces between layers that do not depend on each other's error types.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -275,9 +277,16 @@ impl Fault {
         Fault::new(Kind::Internal, "the method failed; the server's log says why")
     }
 
+    /// The method has no parameter of this name, but has those of the `known` names.
+    pub fn no_such_parameter<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Fault {
+        let hint = nearest(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let name = abridge(name);
+        Fault::bad_params(format!("there is no parameter `{name}`{hint}")).of_parameter(name)
+    }
+
     /// The service has no method of this name.
     pub fn no_such_method(name: &str) -> Fault {
-        Fault::new(Kind::NoSuchMethod, format!("there is no method `{}` here", crate::model::text::abridge(name)))
+        Fault::new(Kind::NoSuchMethod, format!("there is no method `{}` here", abridge(name)))
     }
 }
 

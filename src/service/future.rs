@@ -1,4 +1,4 @@
-//! Waiting: for what may be there already, and with an end.
+//! Futures that may be ready at once, time limits, and work on blocking threads.
 
 use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
@@ -8,26 +8,26 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-/// What is there now, or comes later. Most answers are there at once and should not cost an allocation to say so.
+/// A value that is available now, or a future of it. Most results are available at once and cost no allocation.
 pub enum MaybeReady<T> {
-    /// It is there; `None` once it has been taken.
+    /// The value; `None` once it has been taken.
     Now(Option<T>),
-    /// It comes later.
+    /// The future.
     Later(Pin<Box<dyn Future<Output = T> + Send>>),
 }
 
 impl<T> MaybeReady<T> {
-    /// What is there now.
+    /// A value that is available.
     pub fn now(value: T) -> MaybeReady<T> {
         MaybeReady::Now(Some(value))
     }
 
-    /// What a future comes to.
+    /// The output of a future.
     pub fn later(future: impl Future<Output = T> + Send + 'static) -> MaybeReady<T> {
         MaybeReady::Later(Box::pin(future))
     }
 
-    /// The same, made into something else when it is there.
+    /// Applies a function to the value when it is available.
     pub fn map<U>(self, make: impl FnOnce(T) -> U + Send + 'static) -> MaybeReady<U>
     where
         T: 'static,
@@ -38,7 +38,7 @@ impl<T> MaybeReady<T> {
         }
     }
 
-    /// The same, made into something else that may take its own time.
+    /// Applies a function whose result may be a future itself.
     pub fn and_then<U: Send + Unpin + 'static>(
         self,
         make: impl FnOnce(T) -> MaybeReady<U> + Send + 'static,
@@ -67,10 +67,10 @@ impl<T: Unpin> Future for MaybeReady<T> {
     }
 }
 
-/// What a future comes to, if it does within this time.
+/// The output of a future, if it is ready within this time; `None` otherwise.
 ///
-/// A future that is ready at once, as most are, costs no look at the clock. A large one is best pinned by whoever gives
-/// it, since this holds what it is given twice.
+/// A future that is ready at its first poll costs no look at the clock. Pass a large future pinned: this function holds
+/// its argument twice.
 pub async fn with_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     // A timer is large, and most futures need none.
@@ -88,7 +88,7 @@ pub async fn with_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Ou
 /// The output of a future, if it is ready before a deadline; `None` otherwise. Without a deadline there is no limit.
 ///
 /// A future that is ready at its first poll costs no look at the clock. From then on the deadline counts first: a time limit
-/// inside the future that ends at the same moment does not decide what the caller is told.
+/// inside the future that ends at the same moment does not decide the result.
 pub async fn with_deadline<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     // A timer is large, and most futures need none.
@@ -113,8 +113,8 @@ pub async fn with_deadline<F: Future>(deadline: Option<Instant>, future: F) -> O
     .await
 }
 
-/// Does work that takes long on a thread beside a runtime's own: so the system shares the processors out between
-/// this and what is small, and nothing waits behind it.
+/// Runs long work on a thread of the runtime's blocking pool, so that the connections of the caller's thread do not wait
+/// for it.
 pub async fn run_blocking<T: Send + 'static>(runtime: &Handle, work: impl FnOnce() -> T + Send + 'static) -> T {
     // Log lines of the work belong to the same request as those of its caller.
     let span = tracing::Span::current();

@@ -4,10 +4,11 @@
 //! in its original bytes, over any protocol, from a page, or as part of an aggregate.
 //!
 //! ```
-//! use std::sync::Arc;
 //! use std::sync::atomic::{AtomicU64, Ordering};
 //!
-//! use croupier::service::layer::{GroupLayer, layered};
+//! use croupier::app::App;
+//! use croupier::server::mount::GroupMount;
+//! use croupier::service::layer::GroupLayer;
 //! use croupier::service::{Call, CallFuture, RpcService};
 //!
 //! /// Counts the calls of a group.
@@ -22,9 +23,8 @@
 //! }
 //!
 //! # use croupier::service::local::Local;
-//! # let service = Arc::new(Local::new("Nothing", ()).build()?);
-//! let counted = layered(service, Count::default());
-//! let app = croupier::app::App::new().mount("/counted", counted)?;
+//! # let service = Local::new("Nothing", ()).build()?;
+//! let app = App::new().mount_group(GroupMount::new("/counted", service).layer(Count::default()))?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

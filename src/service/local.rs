@@ -25,8 +25,8 @@ use crate::service::{Call, CallFuture, Context, Output, RpcService};
 
 /// A service in this process, made of functions.
 ///
-/// A handler takes the shared state and one record of parameters, and answers anything serde can write, or a
-/// `Result` of it with a [`Fault`]. The record's fields are the parameters: serde reads them by position or by
+/// A handler takes the shared state and one record of parameters. It returns anything that serde can write, or a `Result`
+/// of it with a [`Fault`]. The record's fields are the parameters: serde reads them by position or by
 /// name, with their defaults. Names, types, bounds, defaults and documentation come from the types.
 ///
 /// ```
@@ -54,7 +54,7 @@ use crate::service::{Call, CallFuture, Context, Output, RpcService};
 /// ```
 pub struct Local {
     interface: Arc<Interface>,
-    /// Few enough for comparing names to be cheaper than hashing them.
+    /// There are few of them, so comparing names is cheaper than hashing.
     handlers: BTreeMap<Box<str>, Handler>,
 }
 
@@ -88,7 +88,7 @@ impl RpcService for Local {
     }
 }
 
-/// A service was put together wrongly: see [`Builder::build`].
+/// Why a service cannot be built: see [`Builder::build`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationError(String);
 
@@ -307,7 +307,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
         })
     }
 
-    /// What the service is for, for people.
+    /// Sets the documentation of the service.
     pub fn about(mut self, doc: impl Into<String>) -> Self {
         self.interface.doc = doc.into();
         self
@@ -429,24 +429,24 @@ impl MethodSpec {
     }
 }
 
-/// What a handler may answer: a value, or a `Result` of one. `M` only tells the two apart.
+/// What a handler may return: a value, or a `Result` of one. `M` only tells the two apart.
 pub trait Reply<M> {
     /// The value's type.
     type Value: Serialize + JsonSchema + Send + 'static;
 
-    /// The value, or why there is none.
+    /// The value, or the fault.
     ///
     /// # Errors
     /// The handler's own.
     fn into_result(self) -> Result<Self::Value, Fault>;
 }
 
-/// What a handler of rows may answer: the rows, or a `Result` of them. `M` only tells the two apart.
+/// What a handler of rows may return: the rows, or a `Result` of them. `M` only tells the two apart.
 pub trait RowsReply<M> {
     /// The rows' type.
     type Rows: RowSet;
 
-    /// The rows, or why there are none.
+    /// The rows, or the fault.
     ///
     /// # Errors
     /// The handler's own.
@@ -490,7 +490,7 @@ impl<R: RowSet> RowsReply<Fallible> for Result<R, Fault> {
     }
 }
 
-/// Reads arguments and runs a handler so that a panic is its caller's fault and nobody else's.
+/// Reads arguments and runs a handler, and turns a panic into a fault of this call.
 fn catch_panic<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(Fault::internal()))
 }
@@ -504,7 +504,7 @@ async fn catch_panic_of<T>(running: impl Future<Output = T>) -> Result<T, Fault>
     .await
 }
 
-/// Why a method cannot have a name, as the predicate of a sentence about it; `None` where it can.
+/// Why a method cannot have this name, as the predicate of a sentence; `None` if it can.
 pub(crate) fn unfit(name: &str) -> Option<&'static str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '/');
     if name.is_empty() {

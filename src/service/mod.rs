@@ -1,4 +1,34 @@
-//! Where in-process and remote services meet: what answers calls, and what a call and its answer are.
+//! Services, calls and results, whatever the protocol.
+//!
+//! A [`RpcService`] has a description (its [`Interface`]) and takes calls by method name. There are three kinds:
+//! [`Local`](local::Local) has handlers in this process, an [`Upstream`](crate::upstream::Upstream) sends calls to another
+//! server, and an [`Aggregate`](aggregate::Aggregate) calls methods of other services and puts their results together.
+//!
+//! A protocol makes a [`Call`] of each message: the name of the method, its [arguments](args::Args), the [`Context`] of the
+//! request, and the form in which the call came. The arguments are not read before a handler says what types they have. The
+//! service returns a [`CallFuture`], which may be ready at once and then costs no allocation. Its [`Output`] is one value,
+//! [rows](Rows) that are made while they are sent, or an upstream's response in its original bytes
+//! ([`passthrough`]). The protocol writes the value in its own [`Format`].
+//!
+//! Calls of one request may travel to an upstream together: they share a [`Batch`].
+//!
+//! A [`GroupLayer`](layer::GroupLayer) is a rule around a service, such as the [limits](limits) of a group. It sees every
+//! call, can change or refuse it, and can change its result.
+//!
+//! ```
+//! use croupier::model::value::{SizeBudget, Value};
+//! use croupier::service::args::Args;
+//! use croupier::service::local::Local;
+//! use croupier::service::{Call, Context, RpcService};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let service = Local::new("Greeter", ()).method("hello", |_: &(), (): ()| "world").build()?;
+//! let output = service.call(Call::new("hello", Args::None, &Context::default())).await?;
+//! assert_eq!(output.into_value(SizeBudget::new(1000)).await?, Value::Text("world".into()));
+//! # Ok(())
+//! # }
+//! ```
 
 #[cfg(feature = "server")]
 pub mod aggregate;
@@ -100,8 +130,7 @@ pub enum Output {
 }
 
 impl Output {
-    /// The same result, holding a permit until it is sent as far as that takes time: until the last row or byte of it
-    /// has been read from here.
+    /// The same result, which holds a permit until its last row or byte has been read. One value holds none: it is complete.
     pub fn holding(self, permit: OwnedSemaphorePermit) -> Output {
         match self {
             one @ Output::One(_) => one,
@@ -111,7 +140,7 @@ impl Output {
     }
 }
 
-/// The form in which a value is to be written.
+/// The format in which a value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format<'f> {
@@ -130,13 +159,13 @@ pub trait Encode: Send {
     /// Appends the value.
     ///
     /// # Errors
-    /// Where the format cannot carry it; what was half written then still stands in `to`.
+    /// If the format cannot carry the value. What has been written of it remains in `to`.
     fn encode(&self, format: Format<'_>, to: &mut Vec<u8>) -> Result<(), BoxError>;
 
-    /// The value in no format: for whoever puts it into another answer.
+    /// The value in no format, to be put into another result.
     ///
     /// # Errors
-    /// Where there is no room for it, or it holds what no [`Value`] does.
+    /// If the value exceeds the budget, or contains what a [`Value`] cannot.
     fn value(&self, room: &mut SizeBudget) -> Result<Value, ValueError>;
 }
 
@@ -154,11 +183,11 @@ impl<T: Serialize + Send + ?Sized> Encode for T {
     }
 }
 
-/// How many rows are collected before others get their turn: less than a millisecond's.
+/// How many rows are collected between two yields to other tasks, in less than a millisecond.
 const PORTION: usize = 1000;
 
 impl Output {
-    /// The answer as one value, rows as the array of them: for whoever puts it into another answer, or shows it.
+    /// The result as one value, rows as an array, to be put into another result or shown.
     ///
     /// ```
     /// use croupier::service::Output;
@@ -174,24 +203,24 @@ impl Output {
     /// ```
     ///
     /// # Errors
-    /// `Limit` where there is no room for it; the service's own fault where rows end in one; `Internal` where a type
-    /// panics; `RpcService` where it holds what no [`Value`] does.
+    /// `Limit` if the result exceeds the budget; the service's own fault if rows end in one; `Internal` if a type panics
+    /// while it is written; `Service` if the result contains what a [`Value`] cannot.
     pub async fn into_value(self, mut room: SizeBudget) -> Result<Value, Fault> {
         let mut rows = match self {
-            Output::One(value) => return guarded(|| Ok(value.value(&mut room)?)),
+            Output::One(value) => return catch_panic(|| Ok(value.value(&mut room)?)),
             Output::Many(rows) => rows,
             Output::Raw(_) => return Err(Fault::internal()),
         };
         let mut values = Vec::new();
-        while guarded(|| rows.values(&mut values, PORTION, &mut room))? {
+        while catch_panic(|| rows.values(&mut values, PORTION, &mut room))? {
             tokio::task::yield_now().await;
         }
         Ok(Value::Array(values))
     }
 }
 
-/// Makes values so that a panic is its own call's fault and nobody else's.
-fn guarded<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Result<T, Fault> {
+/// Makes values, and turns a panic into a fault of this call.
+fn catch_panic<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Result<T, Fault> {
     let made = catch_unwind(AssertUnwindSafe(make)).map_err(|_| Fault::internal())?;
     made.map_err(|error| match error.downcast::<Fault>() {
         Ok(fault) => *fault,
@@ -202,27 +231,27 @@ fn guarded<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Result<T, Fault> {
     })
 }
 
-/// An array made item by item, in constant memory whatever its length.
+/// An array that is made item by item, in constant memory whatever its length.
 pub struct Rows {
     source: Box<dyn RowSource>,
-    /// Held until the last item is out, so that a limit on running calls counts this one.
+    /// Held until the last item has been read, so that a limit on running calls counts this one.
     permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Where rows come from: many a call of this would be slow, so it fills a buffer at a time.
+/// Makes rows. It fills a buffer at a time, since a virtual call for each row would be slow.
 pub trait RowSource: Send {
-    /// Appends encoded items, with what the format wants between them, until `to` is `until` bytes long or more.
-    /// Answers whether there may be items left.
+    /// Appends encoded items and the format's separators until `to` has `until` bytes or more. Returns whether there may
+    /// be further items.
     ///
     /// # Errors
-    /// Where the format cannot carry an item.
+    /// If the format cannot carry an item.
     fn fill(&mut self, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError>;
 
-    /// Appends items in no format, at most so many. Answers whether there may be items left. Of one source items are
-    /// taken either this way or with [`fill`](RowSource::fill).
+    /// Appends at most `most` items in no format. Returns whether there may be further items. One source is read either
+    /// this way or with [`fill`](RowSource::fill).
     ///
     /// # Errors
-    /// Where there is no room for an item, or it holds what no [`Value`] does.
+    /// If an item exceeds the budget, or contains what a [`Value`] cannot.
     fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut SizeBudget) -> Result<bool, BoxError>;
 }
 
@@ -232,15 +261,15 @@ impl Rows {
         Rows { source: Box::new(source), permit: None }
     }
 
-    /// The same rows, holding a permit until they are out.
+    /// The same rows, which hold a permit until the last of them has been read.
     pub fn holding(self, permit: OwnedSemaphorePermit) -> Rows {
         Rows { permit: Some(permit), ..self }
     }
 
-    /// Appends encoded items until `to` is `until` bytes long or more; answers whether there may be items left.
+    /// Appends encoded items until `to` has `until` bytes or more. Returns whether there may be further items.
     ///
     /// # Errors
-    /// Where the format cannot carry an item.
+    /// If the format cannot carry an item.
     pub fn fill(&mut self, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError> {
         let more = self.source.fill(format, to, until)?;
         if !more {
@@ -248,7 +277,8 @@ impl Rows {
         }
         Ok(more)
     }
-    /// Appends at most so many items in no format; answers whether there may be items left.
+
+    /// Appends at most `most` items in no format. Returns whether there may be further items.
     ///
     /// # Errors
     /// As for [`RowSource::values`].

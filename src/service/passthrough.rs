@@ -41,37 +41,37 @@ impl fmt::Debug for RawCall<'_> {
     }
 }
 
-/// An answer as its server wrote it.
+/// A response in the original bytes of the upstream.
 pub struct RawResponse {
-    /// The status of its response: 200, but for faults of SOAP.
+    /// The status: 200, except for SOAP faults.
     pub status: StatusCode,
-    /// What its header says of it.
+    /// The `Content-Type` of the document.
     pub content_type: HeaderValue,
-    /// The document, which may still be coming.
+    /// The document, which may not have arrived yet.
     pub content: RawBody,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-/// The document of a [`RawResponse`] answer.
+/// The document of a [`RawResponse`].
 pub enum RawBody {
-    /// It is there.
+    /// The whole document.
     Whole(Bytes),
-    /// It comes piece by piece.
+    /// A document that arrives in pieces.
     Coming(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>),
 }
 
 impl RawResponse {
-    /// An answer of this status and this type.
+    /// A response with this status and media type.
     pub fn new(status: StatusCode, content_type: HeaderValue, content: RawBody) -> RawResponse {
         RawResponse { status, content_type, content, permit: None }
     }
 
-    /// The same answer, holding a permit until all of it has come.
+    /// The same response, which holds a permit until all of it has arrived.
     pub fn holding(self, permit: OwnedSemaphorePermit) -> RawResponse {
         RawResponse { permit: Some(permit), ..self }
     }
 
-    /// Its parts: what its header says, the document, and what is to be held until that has come.
+    /// The `Content-Type`, the document, and the permit to hold until the document has arrived.
     pub fn into_parts(self) -> (HeaderValue, RawBody, Option<OwnedSemaphorePermit>) {
         (self.content_type, self.content, self.permit)
     }

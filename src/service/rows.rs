@@ -1,4 +1,4 @@
-//! Where rows come from: any iterator, or picks from a small table whose items are encoded once.
+//! Sources of rows: any iterator, or picks from a small table whose items are encoded once.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::service::{Encode, Format, RowSource, Rows};
 
 /// A handler's result that is sent item by item.
 pub trait RowSet {
-    /// What each item is.
+    /// The type of the items.
     type Item: JsonSchema;
 
     /// The rows, ready to be sent.
@@ -30,7 +30,7 @@ where
     }
 }
 
-/// Rows of which each is one of a few: `picks` says which, and each item of the table is encoded only once.
+/// Rows that are items of a small table, by index. Each item of the table is encoded only once.
 ///
 /// ```
 /// use croupier::service::rows::Picked;
@@ -68,7 +68,7 @@ where
     }
 }
 
-/// One item after the other.
+/// The rows of an iterator.
 struct Each<I> {
     items: I,
     first: bool,
@@ -141,7 +141,7 @@ fn encoded<T: Serialize + Sync>(item: &T, format: Format<'_>) -> Result<Vec<u8>,
     Ok(bytes)
 }
 
-/// What a format wants between two items.
+/// What a format has between two items.
 fn separate(format: Format<'_>, to: &mut Vec<u8>, first: &mut bool) {
     if matches!(format, Format::Json(_)) && !*first {
         to.push(b',');
@@ -149,7 +149,7 @@ fn separate(format: Format<'_>, to: &mut Vec<u8>, first: &mut bool) {
     *first = false;
 }
 
-/// What a format wants behind an item.
+/// What a format has after an item.
 fn end(format: Format<'_>, to: &mut Vec<u8>) {
     if matches!(format, Format::JsonLines(_)) {
         to.push(b'\n');

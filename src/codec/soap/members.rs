@@ -8,7 +8,7 @@ use crate::codec::tape::TapeNode;
 use crate::codec::xml::tree::{Element, shape};
 use crate::model::fault::Fault;
 use crate::model::shape::{Field, Record, Shape, unescape};
-use crate::model::text::{abridge, nearest};
+use crate::model::text::abridge;
 
 /// The child elements of an element, sorted by field; unknown children come last.
 struct Sorted<'x, 'a>(Vec<(usize, Element<'x, 'a>)>);
@@ -90,9 +90,8 @@ impl<'a> ShapeReader<'_, '_, 'a> {
         let sorted = Sorted::of(call, fields);
         if let Some((_, stranger)) = sorted.field(fields.len()).first() {
             let name = unescape(stranger.name());
-            let near = nearest(&name, fields.iter().map(|field| field.name.as_str()));
-            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            return Err(Fault::bad_params(format!("there is no parameter `{}`{hint}", abridge(&name))));
+            let fault = Fault::no_such_parameter(&name, fields.iter().map(|field| field.name.as_str()));
+            return Err(Fault { parameter: None, ..fault });
         }
         let last = (0..fields.len()).rev().find(|at| !sorted.field(*at).is_empty());
         for (at, field) in fields.iter().enumerate() {

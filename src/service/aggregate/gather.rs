@@ -63,7 +63,7 @@ async fn all(
     .await
 }
 
-/// Whether a call has failed for what the caller has given: nobody is served by a part of an answer to that.
+/// Whether a call has failed because of what the caller has given. The caller needs that fault, not a partial result.
 fn is_callers(part: &Part, fault: &Fault) -> bool {
     fault.kind == Kind::BadParams && passes_on(part)
 }

@@ -1,5 +1,5 @@
-//! Services made of others: a method calls methods of other services at the same time, and answers a record of what they
-//! answer.
+//! Services made of others: a method calls methods of other services at the same time and returns their results as members
+//! of one struct.
 
 mod compose;
 mod defs;
@@ -20,13 +20,13 @@ use crate::service::future::{MaybeReady, with_deadline};
 use crate::service::latest::Latest;
 use crate::service::{Call, CallFuture, Context, RpcService};
 
-/// The name that the member has which says what failed.
+/// The name of the member that reports failed calls.
 pub const ERRORS: &str = "errors";
 
 /// A service whose methods are made of other services' methods.
 ///
-/// What it says of itself is made of what those say of themselves, and made anew when they say something else: a service
-/// that does not know yet what it offers may be part of one, and counts as one that takes and answers anything.
+/// Its interface is made from theirs, and made again when one of them changes. A part whose interface is not known yet
+/// counts as one that takes and returns values of any type.
 pub struct Aggregate {
     title: String,
     doc: String,
@@ -43,9 +43,9 @@ pub struct Composed {
     pub doc: String,
     /// Its parameters, in positional order.
     pub params: Vec<Own>,
-    /// The calls, in the order in which they stand in the answer.
+    /// The calls, in the order of their members in the result.
     pub calls: Vec<Part>,
-    /// What becomes of the answer where a call fails.
+    /// What happens if a call fails.
     pub on_error: OnError,
 }
 
@@ -54,28 +54,28 @@ pub struct Composed {
 pub struct Own {
     /// Its name.
     pub name: String,
-    /// What it means; where nothing is said, what is said of the parameter for which it is passed on first.
+    /// Its documentation. If empty, that of the first parameter for which it is passed on.
     pub doc: String,
-    /// What is passed on where it is not given. Without one nothing is, and what is called has its own default.
+    /// The value to pass on if the caller omits the parameter. Without a default, the parameter is omitted from the call.
     pub default: Option<Box<RawValue>>,
 }
 
 /// One call of a method made of calls.
 #[derive(Clone)]
 pub struct Part {
-    /// The member of the answer that holds what it answers.
+    /// The name of the member of the result.
     pub name: String,
-    /// What people know the service by, such as a group's path.
+    /// The name of the service in documentation and log lines, such as the path of its group.
     pub path: String,
-    /// What is called.
+    /// The service that is called.
     pub service: Arc<dyn RpcService>,
     /// The name of the method that is called.
     pub method: String,
     /// The arguments by name.
     pub args: Vec<(String, Given)>,
-    /// How long it may take; what comes later has failed.
+    /// How long the call may take. A later result counts as failed.
     pub deadline: Duration,
-    /// How many bytes of memory its answer may take.
+    /// How many bytes of memory its result may take.
     pub room: usize,
 }
 
@@ -88,13 +88,13 @@ pub enum Given {
     Literal(Box<RawValue>),
 }
 
-/// What becomes of the answer where a call fails.
+/// What happens if a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
-    /// There is none: the whole method fails as the call has.
+    /// The method fails with the fault of the call.
     Fail,
-    /// It has what the other calls answer, and a member [`errors`](ERRORS) that says what has failed. Where a parameter
-    /// that was passed on is refused, the whole method fails all the same: that is for the caller to mend.
+    /// The result has the results of the other calls, and a member [`errors`](ERRORS) with the faults. If a call refuses a
+    /// parameter that was passed on, the method fails all the same, since the caller can correct it.
     Partial,
 }
 

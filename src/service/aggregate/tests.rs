@@ -200,7 +200,7 @@ async fn bytes_and_dates_are_passed_on_as_they_came() {
     );
 }
 
-/// A service that is told later what it offers.
+/// A service whose interface is known later.
 struct Later {
     nothing: Arc<Interface>,
     told: OnceLock<Arc<dyn RpcService>>,

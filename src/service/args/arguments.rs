@@ -1,14 +1,13 @@
-//! Arguments that are passed on: read as whatever they are, then put in the order, under the names and into the types of
-//! the method that they are for.
+//! Arguments for an upstream: read as values, then put into the order, the names and the types of the upstream's method.
+
+use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
-use super::Wrong;
-use super::position::too_many;
+use super::{Wrong, placement};
 use crate::model::coerce::coerce;
 use crate::model::fault::Fault;
 use crate::model::shape::{Field, MethodShape, Shape, Shapes};
-use crate::model::text::{abridge, nearest};
 use crate::model::value::Value;
 
 /// The arguments of a call, as values.
@@ -16,11 +15,11 @@ use crate::model::value::Value;
 pub enum ArgValues {
     /// In order.
     ByPosition(Vec<Value>),
-    /// By their names, none of them twice.
+    /// By name; no name is given twice.
     ByName(Vec<(String, Value)>),
 }
 
-/// What is known of a method that is called elsewhere.
+/// What is known of a method of an upstream.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownParams<'a> {
     /// Its parameters and its result.
@@ -47,17 +46,18 @@ impl ArgValues {
     /// many or one is missing.
     pub fn placed(self, known: KnownParams<'_>) -> Result<Vec<Option<Value>>, Fault> {
         let params = &known.method.params;
-        let mut in_flight_limit: Vec<Option<Value>> = match self {
+        let mut placed: Vec<Option<Value>> = match self {
             ArgValues::ByPosition(values) => {
-                if values.len() > params.len() && !known.inferred {
-                    return Err(too_many(params.len(), values.len()).into_fault());
-                }
-                values.into_iter().map(Some).collect()
+                let count = if known.inferred { values.len() } else { params.len() };
+                placement::by_position(count, values.into_iter()).map_err(Wrong::into_fault)?
             }
-            ArgValues::ByName(members) => by_name(members, params)?,
+            ArgValues::ByName(members) => {
+                let members = members.into_iter().map(|(name, value)| (Cow::Owned(name), value));
+                placement::by_name(params, |field: &Field| &field.name, members).map_err(Wrong::into_fault)?
+            }
         };
-        in_flight_limit.resize(in_flight_limit.len().max(params.len()), None);
-        for (place, field) in in_flight_limit.iter_mut().zip(params) {
+        placed.resize(placed.len().max(params.len()), None);
+        for (place, field) in placed.iter_mut().zip(params) {
             *place = place.take().map(|value| coerce(value, &field.shape, known.shapes));
             if place.is_none() && field.required && !known.inferred {
                 if !field.may_be_absent() {
@@ -66,56 +66,38 @@ impl ArgValues {
                 *place = nothing(&field.shape);
             }
         }
-        Ok(in_flight_limit)
+        Ok(placed)
     }
 
-    /// The same by position, for whoever takes no names. Where one that is left out stands before one that is not, its
-    /// default is given for it, or nothing where that will do.
+    /// The arguments by position. A parameter that is omitted before one that is given gets its default value, or nil or an
+    /// empty array if its type allows that.
     ///
     /// # Errors
     /// As for [`placed`](ArgValues::placed), and `BadParams` where there is no default for a place that must be filled.
     pub fn by_position(self, known: KnownParams<'_>) -> Result<Vec<Value>, Fault> {
-        let mut in_flight_limit = self.placed(known)?;
-        let count = in_flight_limit.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        in_flight_limit.truncate(count);
-        let filled =
-            in_flight_limit.into_iter().enumerate().map(|(at, place)| match (place, known.method.params.get(at)) {
-                (Some(value), _) => Ok(value),
-                (None, Some(field)) => left_out(field, known.shapes).ok_or_else(|| needed(field)),
-                (None, None) => Ok(Value::Nil),
-            });
+        let mut placed = self.placed(known)?;
+        let count = placed.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        placed.truncate(count);
+        let filled = placed.into_iter().enumerate().map(|(at, place)| match (place, known.method.params.get(at)) {
+            (Some(value), _) => Ok(value),
+            (None, Some(field)) => left_out(field, known.shapes).ok_or_else(|| needed(field)),
+            (None, None) => Ok(Value::Nil),
+        });
         filled.collect()
     }
 
-    /// The same by name, for whoever takes no positions. Behind the names that are known come `arg4` and so on.
+    /// The arguments by name. Further arguments of an inferred interface are named by their position, such as `arg4`.
     ///
     /// # Errors
     /// As for [`placed`](ArgValues::placed).
     pub fn by_name(self, known: KnownParams<'_>) -> Result<Vec<(String, Value)>, Fault> {
-        let in_flight_limit = self.placed(known)?.into_iter().enumerate();
+        let placed = self.placed(known)?.into_iter().enumerate();
         let name = |at: usize| match known.method.params.get(at) {
             Some(field) => field.name.clone(),
             None => format!("arg{}", at + 1),
         };
-        Ok(in_flight_limit.filter_map(|(at, place)| Some((name(at), place?))).collect())
+        Ok(placed.filter_map(|(at, place)| Some((name(at), place?))).collect())
     }
-}
-
-fn by_name(members: Vec<(String, Value)>, params: &[Field]) -> Result<Vec<Option<Value>>, Fault> {
-    let mut in_flight_limit = vec![None; params.len()];
-    for (name, value) in members {
-        let at = params.iter().position(|field| field.name == name);
-        match at.and_then(|at| in_flight_limit.get_mut(at)) {
-            Some(place) => *place = Some(value),
-            None => {
-                let near = nearest(&name, params.iter().map(|field| field.name.as_str()));
-                let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                let message = format!("there is no parameter `{}`{hint}", abridge(&name));
-                return Err(Wrong::new(message).of_parameter(&name).into_fault());
-            }
-        }
-    }
-    Ok(in_flight_limit)
 }
 
 fn missing(field: &Field) -> Fault {

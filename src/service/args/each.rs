@@ -1,17 +1,16 @@
-//! Arguments one by one, still unread: for whoever passes them on to others.
+//! Arguments one by one, not yet read, for services that pass them on to others.
 
 use std::borrow::Cow;
 
 use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
 
-use super::position::too_many;
-use super::{Args, Listed, Wrong, all_but_ignored, members, twice};
+use super::placement::{by_name, by_position};
+use super::{Args, Listed, Wrong, all_but_ignored, members};
 use crate::codec::json::TypedJson;
 use crate::codec::tape::ValueRef;
 use crate::model::fault::Fault;
 use crate::model::interface::Param;
-use crate::model::text::{abridge, nearest};
 
 /// One argument, in the form in which its protocol brought it.
 #[derive(Debug, Clone, Copy)]
@@ -28,58 +27,36 @@ impl<'a> Args<'a> {
     /// # Errors
     /// `BadParams`, naming the parameter: too many, of an unknown name, given twice, or missing.
     pub fn each(self, params: &[Param]) -> Result<Vec<Option<Arg<'a>>>, Fault> {
-        let in_flight_limit = match self {
+        let placed = match self {
             Args::Unread => return Err(super::unread()),
-            Args::None => by_position(params, std::iter::empty()),
-            Args::Values(given) => by_position(params, given.map(Arg::Value)),
-            Args::Members(record) => by_name(params, members(record)?.map(|(name, value)| (name, Arg::Value(value)))),
-            Args::Named(given) => by_name(params, given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg))),
+            Args::None => by_position(params.len(), std::iter::empty()),
+            Args::Values(given) => by_position(params.len(), given.map(Arg::Value)),
+            Args::Members(record) => {
+                by_name(params, param_name, members(record)?.map(|(name, value)| (name, Arg::Value(value))))
+            }
+            Args::Named(given) => {
+                by_name(params, param_name, given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg)))
+            }
             Args::Json(raw) => match Listed::read(raw)? {
-                Listed::ByPosition(given) => by_position(params, given.into_iter().map(Arg::Json)),
-                Listed::ByName(given) => by_name(params, given.into_iter().map(|(name, raw)| (name, Arg::Json(raw)))),
+                Listed::ByPosition(given) => by_position(params.len(), given.into_iter().map(Arg::Json)),
+                Listed::ByName(given) => {
+                    by_name(params, param_name, given.into_iter().map(|(name, raw)| (name, Arg::Json(raw))))
+                }
             },
         };
-        let in_flight_limit = in_flight_limit.map_err(Wrong::into_fault)?;
-        match params.iter().zip(&in_flight_limit).find(|(param, place)| param.required && place.is_none()) {
+        let placed = placed.map_err(Wrong::into_fault)?;
+        match params.iter().zip(&placed).find(|(param, place)| param.required && place.is_none()) {
             Some((param, _)) => {
                 let message = format!("the parameter `{}` is missing", param.name);
                 Err(Wrong::new(message).of_parameter(&param.name).into_fault())
             }
-            None => Ok(in_flight_limit),
+            None => Ok(placed),
         }
     }
 }
 
-fn by_position<'a>(
-    params: &[Param],
-    given: impl ExactSizeIterator<Item = Arg<'a>>,
-) -> Result<Vec<Option<Arg<'a>>>, Wrong> {
-    if given.len() > params.len() {
-        return Err(too_many(params.len(), given.len()));
-    }
-    let mut in_flight_limit: Vec<_> = given.map(Some).collect();
-    in_flight_limit.resize(params.len(), None);
-    Ok(in_flight_limit)
-}
-
-fn by_name<'a>(
-    params: &[Param],
-    given: impl Iterator<Item = (Cow<'a, str>, Arg<'a>)>,
-) -> Result<Vec<Option<Arg<'a>>>, Wrong> {
-    let mut in_flight_limit = vec![None; params.len()];
-    for (name, arg) in given {
-        let at = params.iter().position(|param| param.name == name);
-        let Some(place) = at.and_then(|at| in_flight_limit.get_mut(at)) else {
-            let near = nearest(&name, params.iter().map(|param| param.name.as_str()));
-            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            let message = format!("there is no parameter `{}`{hint}", abridge(&name));
-            return Err(Wrong::new(message).of_parameter(&name));
-        };
-        if place.replace(arg).is_some() {
-            return Err(Wrong::new(twice(&name)).of_parameter(&name));
-        }
-    }
-    Ok(in_flight_limit)
+fn param_name(param: &Param) -> &str {
+    &param.name
 }
 
 macro_rules! read_as {
@@ -117,10 +94,9 @@ mod tests {
 
     fn given(json: &str) -> Result<Vec<bool>, (String, Option<String>)> {
         let raw = RawValue::from_string(json.to_owned()).unwrap();
-        let in_flight_limit = Args::Json(&raw).each(&[param("spins", true), param("color", false)]);
-        let in_flight_limit =
-            in_flight_limit.map_err(|fault| (fault.message.into_owned(), fault.parameter.map(String::from)))?;
-        Ok(in_flight_limit.iter().map(Option::is_some).collect())
+        let placed = Args::Json(&raw).each(&[param("spins", true), param("color", false)]);
+        let placed = placed.map_err(|fault| (fault.message.into_owned(), fault.parameter.map(String::from)))?;
+        Ok(placed.iter().map(Option::is_some).collect())
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! A call's arguments as they came, unread, until a handler says what types they are.
+//! The arguments of a call, in the form in which its protocol brought them. They are read when a handler says what types
+//! they have.
 
 mod arguments;
 mod each;
 mod name;
+mod placement;
 mod position;
 
 use std::borrow::Cow;
@@ -68,17 +70,17 @@ const LONGEST: usize = 400;
 /// The arguments of a call, in the form in which its protocol brought them.
 #[derive(Debug, Clone, Copy)]
 pub enum Args<'a> {
-    /// None at all.
+    /// No arguments.
     None,
     /// Values of a document, by position.
     Values(Values<'a, 'a>),
-    /// The members of a document's struct, by name; any other value is refused.
+    /// The members of a document's struct, by name. Any other value is an error.
     Members(ValueRef<'a, 'a>),
     /// A JSON array, by position, or a JSON object, by name.
     Json(&'a RawValue),
     /// Arguments that only the original bytes of the message have, in a form that is not read here. Reading them fails.
     Unread,
-    /// Arguments by name, each as another call or a configuration brought it; no name is there twice.
+    /// Arguments by name, each from another call or from a configuration. No name is given twice.
     Named(&'a [(&'a str, Arg<'a>)]),
 }
 
@@ -108,7 +110,7 @@ impl<'a> Args<'a> {
         taken.map_err(Wrong::into_fault)
     }
 
-    /// Reads the arguments as values of whatever types they are.
+    /// Reads the arguments as values of the types that they have themselves.
     ///
     /// # Errors
     /// `BadParams`, where they are neither a list nor named, or one name is given twice.
@@ -215,6 +217,12 @@ impl Wrong {
         Wrong { message, parameter: None }
     }
 
+    /// The method has no parameter of this name, but has those of the `known` names.
+    fn unknown<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Wrong {
+        let fault = Fault::no_such_parameter(name, known);
+        Wrong { message: fault.message.into_owned(), parameter: fault.parameter }
+    }
+
     fn of_parameter(self, name: &str) -> Wrong {
         Wrong { parameter: Some(abridge(name).into()), ..self }
     }
@@ -224,7 +232,7 @@ impl Wrong {
     }
 
     /// What a reader found wrong. The place that serde_json adds counts from the argument's own beginning, and
-    /// would mislead whoever sees the whole request.
+    /// would mislead a reader of the whole request.
     fn of(error: &impl fmt::Display) -> Wrong {
         let mut text = error.to_string();
         let place = text.rfind(" at line ").filter(|at| {

@@ -7,7 +7,7 @@ use serde::forward_to_deserialize_any;
 
 use super::Wrong;
 use super::position::ByPosition;
-use crate::model::text::{abridge, nearest};
+use crate::model::text::abridge;
 
 /// Arguments by name, none of them twice.
 pub(super) struct ByName<I> {
@@ -18,33 +18,28 @@ impl<'n, D, I: Iterator<Item = (Cow<'n, str>, D)>> ByName<I> {
     fn nothing<'de, V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Wrong> {
         match self.given.next() {
             None => visitor.visit_unit(),
-            Some((name, _)) => Err(unknown(&name, &[])),
+            Some((name, _)) => Err(Wrong::unknown(&name, [])),
         }
     }
 
     /// The values in the order of the names by which a record without names of its own is described: `arg1`, `arg2`
     /// and so on.
     fn numbered(self, length: usize) -> Result<Vec<D>, Wrong> {
-        let mut in_flight_limit: Vec<Option<D>> = (0..length).map(|_| None).collect();
+        let mut placed: Vec<Option<D>> = (0..length).map(|_| None).collect();
         for (name, value) in self.given {
             let number = name.strip_prefix("arg").filter(|number| !number.starts_with(['0', '+']));
             let at = number.and_then(|number| number.parse::<usize>().ok()?.checked_sub(1));
-            match at.and_then(|at| in_flight_limit.get_mut(at)) {
+            match at.and_then(|at| placed.get_mut(at)) {
                 Some(place) => *place = Some(value),
-                None => return Err(unknown(&name, &[])),
+                None => return Err(Wrong::unknown(&name, [])),
             }
         }
         let missing = |at: usize| {
             let name = format!("arg{}", at + 1);
             Wrong::new(format!("the parameter `{name}` is missing")).of_parameter(&name)
         };
-        in_flight_limit.into_iter().enumerate().map(|(at, value)| value.ok_or_else(|| missing(at))).collect()
+        placed.into_iter().enumerate().map(|(at, value)| value.ok_or_else(|| missing(at))).collect()
     }
-}
-
-fn unknown(name: &str, known: &'static [&'static str]) -> Wrong {
-    let hint = nearest(name, known.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    Wrong::new(format!("there is no parameter `{}`{hint}", abridge(name))).of_parameter(name)
 }
 
 impl<'de, 'n, I, D> Deserializer<'de> for ByName<I>
@@ -121,7 +116,7 @@ where
     fn next_key_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Wrong> {
         let Some((name, value)) = self.given.next() else { return Ok(None) };
         if let Some(known) = self.known.filter(|known| !known.contains(&name.as_ref())) {
-            return Err(unknown(&name, known));
+            return Err(Wrong::unknown(&name, known.iter().copied()));
         }
         let key = seed.deserialize(IntoDeserializer::<Wrong>::into_deserializer(name.as_ref()))?;
         self.value = Some((name, value));

@@ -2,4 +2,6 @@
 
 mod aggregates;
 mod args;
+mod context;
+mod layers;
 mod shapes;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::codec::{Limits, json};
 use crate::model::fault::Fault;
 use crate::model::interface::{Interface, Method, Param};
-use crate::model::text::{abridge, nearest};
+use crate::model::text::abridge;
 use crate::protocol::rest::form::{Scalar, TextForm};
 
 /// The arguments in a query as the text of a JSON object, in the order of the parameters; `None` if there are none.
@@ -96,10 +96,7 @@ fn broken(name: &str) -> Fault {
 
 /// The fault for an unknown parameter.
 pub(super) fn unknown(name: &str, params: &[Param]) -> Fault {
-    let near = nearest(name, params.iter().map(|param| param.name.as_str()));
-    let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    let name = abridge(name);
-    Fault::bad_params(format!("there is no parameter `{name}`{hint}")).of_parameter(name)
+    Fault::no_such_parameter(name, params.iter().map(|param| param.name.as_str()))
 }
 
 /// Writes the texts of a parameter, at least one, as a JSON text.

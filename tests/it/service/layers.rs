@@ -1,0 +1,188 @@
+//! A layer of a group sees every call of the group, whichever way it comes.
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use croupier::codec::Limits;
+use croupier::http::public_url::PublicUrl;
+use croupier::http::routes::RestRoute;
+use croupier::protocol::Protocol;
+use croupier::protocol::page::{PageTemplate, TemplatePage};
+use croupier::protocol::soap::server::namespace_of;
+use croupier::server::gateway::Gateway;
+use croupier::server::mount::{GroupMount, Mounts, PageMount};
+use croupier::server::request_body::BodyReader;
+use croupier::server::settings::Settings;
+use croupier::service::aggregate::{Aggregate, Composed, OnError, Part};
+use croupier::service::layer::GroupLayer;
+use croupier::service::local::{Local, named};
+use croupier::service::{Call, CallForm, CallFuture, Output, RpcService};
+use croupier::upstream::{Upstream, UpstreamOptions, transport};
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use tower::ServiceExt;
+
+use crate::support::hello::{description, response};
+use crate::support::upstream::{Act, ScriptedUpstream};
+
+/// Notes its name, and the method and form of each call.
+#[derive(Clone, Default)]
+struct Note {
+    name: &'static str,
+    calls: Arc<Mutex<Vec<String>>>,
+}
+
+impl GroupLayer for Note {
+    fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+        let form = match call.form {
+            CallForm::Plain => "plain",
+            CallForm::Raw(_) => "raw",
+            CallForm::Batch(_) => "batch",
+        };
+        assert!(call.context.deadline.is_some_and(|deadline| deadline > Instant::now()), "a layer sees the deadline");
+        self.calls.lock().unwrap().push(format!("{}{} {form}", self.name, call.method));
+        next.call(call)
+    }
+}
+
+impl Note {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+}
+
+fn hello() -> Local {
+    Local::new("Hello", ()).method(named("hello").safe(), |(): &(), (): ()| "world").build().unwrap()
+}
+
+/// The group `/hello`, an aggregate of it, and a page about it.
+fn gateway(mut hello: GroupMount) -> Gateway {
+    hello.protocols.routes.push(RestRoute::new("GET /greeting", "hello").unwrap());
+    let part = Part {
+        name: "greeting".to_owned(),
+        path: "/hello".to_owned(),
+        service: hello.layered_service(),
+        method: "hello".to_owned(),
+        args: Vec::new(),
+        deadline: Duration::from_secs(10),
+        room: 1000,
+    };
+    let greet = Composed {
+        name: "greet".to_owned(),
+        doc: String::new(),
+        params: Vec::new(),
+        calls: vec![part],
+        on_error: OnError::Fail,
+    };
+    let page = TemplatePage {
+        title: "Hello".into(),
+        method: "hello".into(),
+        template: Arc::new(PageTemplate::new("hello", "<p>{{ answer }}</p>", &[]).unwrap()),
+        style: None,
+        refresh: None,
+        limits: Limits::default(),
+        public_url: Arc::new(PublicUrl::default()),
+    };
+    let page =
+        PageMount { path: "/page".to_owned(), group: "/hello".to_owned(), service: hello.layered_service(), page };
+    let aggregate = GroupMount::new("/all", Aggregate::new("All", "", vec![greet]));
+    let mounts = Mounts { groups: vec![hello, aggregate], pages: vec![page], ..Mounts::default() };
+    Gateway::serving(&mounts, BodyReader::new(&Settings::default())).unwrap()
+}
+
+const XML_RPC: &str = "<methodCall><methodName>hello</methodName></methodCall>";
+
+fn multicall() -> String {
+    let call = "<value><struct><member><name>methodName</name><value>hello</value></member>\
+                <member><name>params</name><value><array><data></data></array></value></member></struct></value>";
+    format!(
+        "<methodCall><methodName>system.multicall</methodName><params><param><value><array><data>{call}{call}</data>\
+         </array></value></param></params></methodCall>"
+    )
+}
+
+fn soap() -> String {
+    let (envelope, namespace) = ("http://schemas.xmlsoap.org/soap/envelope/", namespace_of("/hello"));
+    format!(r#"<e:Envelope xmlns:e="{envelope}"><e:Body><m:hello xmlns:m="{namespace}"/></e:Body></e:Envelope>"#)
+}
+
+async fn send(gateway: &Gateway, method: &str, path: &str, media: &str, body: &str) -> String {
+    let request = Request::builder().method(method).uri(path).header("host", "x");
+    let request = if body.is_empty() { request } else { request.header("content-type", media) };
+    let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
+    let response = gateway.clone().oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    assert!(head.status.is_success(), "{method} {path}: {} {text}", head.status);
+    text
+}
+
+#[tokio::test]
+async fn a_layer_sees_every_call_on_every_way_to_a_method() {
+    let note = Note::default();
+    let gateway = gateway(GroupMount::new("/hello", hello()).layer(note.clone()));
+    let one = r#"{"jsonrpc":"2.0","method":"hello","id":1}"#;
+    let batch = format!("[{one},{one}]");
+    let (multicall, soap) = (multicall(), soap());
+    for (way, [method, path, media, body], seen) in [
+        ("XML-RPC", ["POST", "/hello", "text/xml", XML_RPC], 1),
+        ("multicall", ["POST", "/hello", "text/xml", &multicall], 2),
+        ("JSON-RPC", ["POST", "/hello", "application/json", one], 1),
+        ("JSON-RPC batch", ["POST", "/hello", "application/json", &batch], 2),
+        ("REST GET", ["GET", "/hello/hello", "", ""], 1),
+        ("REST POST", ["POST", "/hello/hello", "application/json", "{}"], 1),
+        ("REST route", ["GET", "/hello/greeting", "", ""], 1),
+        ("SOAP", ["POST", "/hello", "text/xml", &soap], 1),
+        ("page", ["GET", "/page", "", ""], 1),
+        ("aggregate", ["GET", "/all/greet", "", ""], 1),
+        ("aggregate", ["POST", "/all/greet", "application/json", "{}"], 1),
+    ] {
+        let text = send(&gateway, method, path, media, body).await;
+        assert_eq!(text.matches("world").count(), seen, "{way}: {text}");
+        let calls = note.take();
+        assert_eq!(calls.len(), seen, "{way}: {calls:?}");
+        assert!(calls.iter().all(|call| call.starts_with("hello ")), "{way}: {calls:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_layer_sees_calls_that_an_upstream_gets_in_their_original_bytes() {
+    let server = ScriptedUpstream::start().await;
+    server.will([Act::Output(response(Protocol::XmlRpc).await)]);
+    let address = format!("http://{}/", server.address()).parse().unwrap();
+    let transport = transport::Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
+    let described = Some(description(Protocol::XmlRpc));
+    let options = UpstreamOptions { description: described, ..UpstreamOptions::new(Protocol::XmlRpc) };
+    let upstream = Upstream::new(transport, options).unwrap();
+    upstream.discover().await.unwrap();
+    let (note, raw) = (Note::default(), Arc::new(Mutex::new(0)));
+    let group = GroupMount::upstream("/hello", upstream).layer(note.clone()).layer(CountRaw(raw.clone()));
+    let text = send(&gateway(group), "POST", "/hello", "text/xml", XML_RPC).await;
+    assert!(text.contains("world"), "{text}");
+    assert_eq!(note.take(), ["hello raw"]);
+    assert_eq!(*raw.lock().unwrap(), 1, "the response is passed on in its original bytes too");
+}
+
+/// Counts the responses that are passed on in their original bytes.
+struct CountRaw(Arc<Mutex<usize>>);
+
+impl GroupLayer for CountRaw {
+    fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+        let count = self.0.clone();
+        next.call(call).map(move |result| {
+            if let Ok(Output::Raw(_)) = &result {
+                *count.lock().unwrap() += 1;
+            }
+            result
+        })
+    }
+}
+
+#[tokio::test]
+async fn the_first_layer_is_the_outermost() {
+    let outer = Note { name: "outer ", ..Note::default() };
+    let inner = Note { name: "inner ", calls: outer.calls.clone() };
+    let gateway = gateway(GroupMount::new("/hello", hello()).layer(outer.clone()).layer(inner));
+    send(&gateway, "POST", "/hello", "text/xml", XML_RPC).await;
+    assert_eq!(outer.take(), ["outer hello raw", "inner hello raw"]);
+}
