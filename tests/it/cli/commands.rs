@@ -167,7 +167,10 @@ fn call_tells_why_there_is_no_result() {
     let refused = failed(&["call", &url, "spinList", "\"three\""]);
     assert!(refused.contains("-32602") && refused.contains("spins"), "{refused}");
     let argument = failed(&["call", &url, "spinList", "three"]);
-    assert!(argument.contains("the argument three is not valid JSON") && argument.contains("'\"three\"'"), "{argument}");
+    assert!(
+        argument.contains("the argument three is not valid JSON") && argument.contains("'\"three\"'"),
+        "{argument}"
+    );
     assert!(failed(&["call", &format!("{url}/nowhere"), "spin"]).contains("404 Not Found"));
     assert!(failed(&["call", "ftp://localhost/", "spin"]).contains("ftp"));
     drop(server);
