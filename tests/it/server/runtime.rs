@@ -50,16 +50,23 @@ async fn a_changed_upstream_appears_in_the_documents_about_its_group() {
     let server = Server::new(behind.gateway(), Settings::default(), None);
     tokio::spawn(server.run(vec![listener], std::future::pending()));
 
-    let front = App::new().mount_upstream("/front", upstream).unwrap().start().await;
+    // The directory at `/` exists if there are several groups.
+    let front = App::new().mount("/other", service("Other", "hello")).unwrap();
+    let front = front.mount_upstream("/front", upstream).unwrap().start().await;
     let gateway = front.gateway();
     let (status, directory) = get(&gateway, "/").await;
     assert_eq!(status, StatusCode::OK);
     assert!(directory.contains("Before") && !directory.contains("After"), "{directory}");
 
     behind.reload(mounts(vec![GroupMount::new("/service", service("After", "second"))])).await.unwrap();
-    let rebuilt = async { while !get(&gateway, "/").await.1.contains("After") {} };
+    let rebuilt = async {
+        while !get(&gateway, "/").await.1.contains("After") {
+            // The gateway responds without waiting, so the tasks of the upstream would never run.
+            tokio::task::yield_now().await;
+        }
+    };
     timeout(Duration::from_secs(20), rebuilt).await.expect("the groups are rebuilt after a new description");
-    let interface = front.mounts().groups[0].service.interface();
+    let interface = front.mounts().groups[1].service.interface();
     assert!(interface.method("second").is_some() && interface.method("first").is_none());
 }
 
