@@ -151,7 +151,7 @@ impl Check {
 
     fn integer(&mut self, integer: &DeInteger<'_>, span: Range<usize>, node: SchemaNode<'_>) -> bool {
         let Ok(amount) = i128::from_str_radix(integer.as_str(), integer.radix()) else {
-            return self.wrong(span, format!("{} is too large", self.current()), None);
+            return self.wrong(span, format!("{} is out of range", self.current()), None);
         };
         match node.text("format") {
             Some(SIZE) => self.bounded(span, node, amount, &size(amount), size),

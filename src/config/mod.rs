@@ -112,10 +112,10 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// The configuration in a file.
+    /// Reads a configuration file.
     ///
     /// # Errors
-    /// All that is wrong with it at once; that the file cannot be read, or is not UTF-8.
+    /// If the file cannot be read or is not UTF-8; otherwise all problems with it at once.
     pub fn load(path: &Path, registry: &Registry) -> Result<Config, ConfigErrors> {
         let name = path.display().to_string();
         let whole = |problem| ConfigErrors::new(&name, "", vec![problem]);
@@ -127,18 +127,18 @@ impl Config {
         }
     }
 
-    /// The configuration that a file would be with this text in it.
+    /// Reads this text as if it were the content of a file.
     ///
     /// # Errors
-    /// All that is wrong with it at once.
+    /// All problems with it at once.
     pub fn parse_at(path: &Path, text: &str, registry: &Registry) -> Result<Config, ConfigErrors> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let name = path.display().to_string();
-        resolve::config(text, folder, registry).map_err(|problems| ConfigErrors::new(&name, text, problems))
+        resolve::read_config(text, folder, registry).map_err(|problems| ConfigErrors::new(&name, text, problems))
     }
 
-    /// The configuration in a text; messages call it by `name`. The names of further files in it are relative to the
-    /// folder in which the program runs.
+    /// Reads a configuration from a text, which messages call `name`. The names of further files in it are relative to the
+    /// current folder.
     ///
     /// ```
     /// use croupier::config::{Config, Registry};
@@ -154,9 +154,9 @@ impl Config {
     /// ```
     ///
     /// # Errors
-    /// All that is wrong with it at once.
+    /// All problems with it at once.
     pub fn parse(name: &str, text: &str, registry: &Registry) -> Result<Config, ConfigErrors> {
-        resolve::config(text, Path::new(""), registry).map_err(|problems| ConfigErrors::new(name, text, problems))
+        resolve::read_config(text, Path::new(""), registry).map_err(|problems| ConfigErrors::new(name, text, problems))
     }
 
     /// What the gateway serves: the groups and pages, and the address in the documents about them.

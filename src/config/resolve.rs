@@ -35,7 +35,7 @@ use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, Settin
 /// Reads a configuration, or finds all problems with it.
 ///
 /// The names of further files in it are relative to `folder`.
-pub(super) fn config(text: &str, folder: &Path, registry: &Registry) -> Result<Config, Vec<Problem>> {
+pub(super) fn read_config(text: &str, folder: &Path, registry: &Registry) -> Result<Config, Vec<Problem>> {
     let distinct = Distinct::read(text);
     let (mut root, mut problems) = distinct.table()?;
     let schema = schema::root_schema::<File>();
@@ -206,9 +206,9 @@ fn read_group<'t>(
         routes::check(table, node, &path_of_keys, problems);
     }
     let mut check = Check::starting_at(path_of_keys);
-    let sound = check.value(&mut group, node);
+    let readable = check.value(&mut group, node);
     problems.extend(check.problems);
-    if !sound {
+    if !readable {
         return None;
     }
     for inherited in ["limits", "xml-rpc", "json", "json-rpc", "rest", "soap"] {

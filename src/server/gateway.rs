@@ -177,7 +177,7 @@ impl Gateway {
                     (span.in_scope(|| frontend.serve(&service, request)), Some(memory))
                 };
                 // Boxed, because it is rare and large: otherwise the future of each request would be as large.
-                Box::pin(self.body_reader.memory.in_turn(serve)).await
+                Box::pin(self.body_reader.memory.run_long_work(serve)).await
             }
         };
         let mut served = match response {

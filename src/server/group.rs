@@ -123,6 +123,7 @@ impl Group {
     }
 }
 
+/// 404: nothing is mounted at the path, or not for this audience.
 pub(super) fn not_found(path: &str) -> HttpRejection {
     HttpRejection::new(StatusCode::NOT_FOUND, format!("nothing is at {}", abridge(path)))
 }

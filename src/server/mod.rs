@@ -139,7 +139,7 @@ impl Server {
         let audience = guard.audience;
         match accepted {
             Accepted::Tcp(stream, peer) => {
-                // Without it a response may wait until the client has acknowledged the one before.
+                // Without TCP_NODELAY a response may wait until the client has acknowledged the previous one.
                 let _ = stream.set_nodelay(true);
                 self.serve_stream(stream, Some(peer), activity, audience).await;
             }
@@ -148,6 +148,7 @@ impl Server {
         drop(guard);
     }
 
+    /// Serves the requests of a connection until it ends or has to close.
     async fn serve_stream<T>(
         &self,
         stream: T,
@@ -196,7 +197,8 @@ struct Acceptor {
     server: Arc<Server>,
     permits: Arc<Semaphore>,
     monitor: Arc<ActivityMonitor>,
-    /// Not a field of the server: connections keep that, and the last of them could not end the thread it runs on.
+    /// Not a field of the server: connections hold the server, and the last of them would drop the workers on a worker's own
+    /// thread.
     workers: Option<Workers>,
 }
 
@@ -222,7 +224,7 @@ impl Acceptor {
         }
     }
 
-    /// Serves a connection on a worker if there are any, otherwise on this runtime.
+    /// Serves a connection on a worker, or on this runtime if there are no workers.
     fn hand_over(
         &self,
         accepted: Accepted,

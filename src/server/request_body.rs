@@ -35,12 +35,12 @@ pub struct MemoryBudget {
     units: Arc<Semaphore>,
     /// How many large bodies are parsed at the same time: half as many as there are processors. The other half is left to
     /// small documents; and while a large one is parsed, it may use more than it has reserved.
-    turns: Arc<Semaphore>,
+    long_work_permits: Arc<Semaphore>,
     /// The runtime whose blocking threads parse large bodies; `None` for the current one.
     runtime: Option<Handle>,
 }
 
-/// Reads bodies.
+/// Reads the bodies of requests, within a timeout and the memory for all bodies together.
 #[derive(Debug, Clone)]
 pub struct BodyReader {
     /// The memory for all bodies together.
@@ -51,11 +51,11 @@ pub struct BodyReader {
 
 /// A complete, decompressed body, and the memory that is reserved for it.
 #[derive(Debug)]
-pub struct RequestBody {
+pub(crate) struct RequestBody {
     /// The body.
-    pub bytes: Bytes,
+    pub(crate) bytes: Bytes,
     /// The reserved memory, to be held as long as anything made from the body is in use; `None` for a small body.
-    pub memory: Option<OwnedSemaphorePermit>,
+    pub(crate) memory: Option<OwnedSemaphorePermit>,
 }
 
 /// How many bytes of memory a body of this many bytes reserves.
@@ -69,7 +69,7 @@ impl MemoryBudget {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         MemoryBudget {
             units: Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS))),
-            turns: Arc::new(Semaphore::new(processors.div_ceil(2))),
+            long_work_permits: Arc::new(Semaphore::new(processors.div_ceil(2))),
             runtime: None,
         }
     }
@@ -83,16 +83,16 @@ impl MemoryBudget {
         MemoryBudget { runtime: Some(runtime), ..self }
     }
 
-    /// Runs the long work on a large body on a blocking thread, once fewer than the maximum of such works are running.
+    /// Runs the long work on a large body on a blocking thread, once fewer than the maximum of them are running.
     ///
     /// Work that has begun is finished even if its caller is dropped, and counts until then.
-    pub async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(crate) async fn run_long_work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         // The semaphore is never closed. If it were, the work would still be done.
-        let turn = self.turns.clone().acquire_owned().await;
+        let permit = self.long_work_permits.clone().acquire_owned().await;
         let runtime = self.runtime.clone().unwrap_or_else(Handle::current);
         run_blocking(&runtime, move || {
             let done = work();
-            drop(turn);
+            drop(permit);
             done
         })
         .await
@@ -135,7 +135,7 @@ impl MemoryBudget {
             self.reserve(&mut decompression.memory, until).await?;
             // One byte more than is reserved tells whether the end has been reached.
             let step = move || decompression.read_on(until + 1);
-            let (rest, whole) = if until > SMALL { self.in_turn(step).await? } else { step()? };
+            let (rest, whole) = if until > SMALL { self.run_long_work(step).await? } else { step()? };
             if whole {
                 return Ok(RequestBody { bytes: rest.decompressed.into(), memory: rest.memory });
             }
@@ -157,7 +157,7 @@ impl BodyReader {
     ///
     /// # Errors
     /// 408, 411, 413, 415 or 503; 400 if the body breaks off or does not match its `Content-Encoding`.
-    pub async fn read<B>(&self, head: &Parts, body: B, limit: usize) -> Result<RequestBody, HttpRejection>
+    pub(crate) async fn read<B>(&self, head: &Parts, body: B, limit: usize) -> Result<RequestBody, HttpRejection>
     where
         B: Body<Data = Bytes>,
     {

@@ -33,7 +33,7 @@ pub enum ListenAddress {
 }
 
 /// The `format` of [`ListenAddress`] in a JSON Schema.
-pub const ADDRESS: &str = "address";
+pub(crate) const ADDRESS: &str = "address";
 
 /// An address to listen on, and what is served there.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

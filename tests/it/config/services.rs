@@ -190,7 +190,7 @@ fn a_function_refuses_with_any_reason() {
             Registry::empty().with("test", |_: Sides| Local::new("T", ()).method("_x", |_: &(), (): ()| 0).build()),
             vec!["{ sides = [1, 2] }: the method name `_x` begins with `_`, which makes it private"],
         ),
-        (Registry::empty().with("test", none), vec!["\"test\": the service `test` was not made"]),
+        (Registry::empty().with("test", none), vec!["\"test\": the service `test` could not be made"]),
     ] {
         assert_eq!(wrong(&registry, group), expected);
     }
