@@ -216,12 +216,12 @@ async fn each_takes_a_place_among_those_that_run() {
             post_to(&limited, &all, "", "text/xml", one.as_bytes()),
         );
         let late = fault(Kind::Late.xmlrpc_code(), "no answer within 500ms");
-        let expected = if is_late { [late.clone(), late] } else { [array(&[ONE]), array(&[TWO])] };
+        let expected = if is_late { [late.clone(), late.clone()] } else { [array(&[ONE]), array(&[TWO])] };
         assert_eq!(told(&first.1), expected.concat(), "{places} places");
         // The second call gets its place when the first is late, which is when its own deadline ends too: it may just make it.
         let busy = fault(Kind::Busy.xmlrpc_code(), "too many calls are running; try again later");
         let second = told(&second.1);
-        assert!(second == array(&[ONE]) || is_late && second == busy, "{places} places: {second}");
+        assert!(second == array(&[ONE]) || is_late && [late, busy].contains(&second), "{places} places: {second}");
     }
 }
 

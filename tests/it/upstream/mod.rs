@@ -3,6 +3,7 @@
 mod batches;
 mod broken;
 mod connections;
+mod faults;
 mod layers;
 mod matrix;
 mod passthrough_soap;

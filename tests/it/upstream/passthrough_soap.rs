@@ -115,7 +115,7 @@ async fn what_is_not_written_as_the_server_would_is_written_anew() {
     for (media, sent) in [
         ("text/xml", call(V11, &own).into_bytes()),
         ("application/soap+xml", call(V12, THEIRS).into_bytes()),
-        ("text/xml", call(V11, "urn:nobody").into_bytes()),
+        ("text/xml", call(V11, "urn:other").into_bytes()),
         ("text/xml", message(V11, "<hello/>").into_bytes()),
         ("text/xml", wide),
     ] {
@@ -216,10 +216,11 @@ async fn an_answer_that_breaks_off_anywhere_is_a_fault() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_is_a_fault_of_ones_own() {
+async fn what_is_not_a_response_is_a_fault_of_the_gateway() {
     let server = ScriptedUpstream::start().await;
     let remote = remote(&server, Versions::One, "").await;
-    for there in [
+    let mut faults = Vec::new();
+    for sent in [
         response("200 OK", "text/html", "<html/>"),
         response("200 OK", "text/xml", "<html/>"),
         response("200 OK", "text/xml", r#"<e:Envelope xmlns:e="urn:e"><e:Body>"#),
@@ -227,9 +228,25 @@ async fn what_is_no_answer_is_a_fault_of_ones_own() {
         response("500 Internal Server Error", "text/plain", "no"),
         response("302 Found", "text/xml", ""),
     ] {
-        server.will([Act::Output(there.clone())]);
+        server.will([Act::Output(sent.clone())]);
         let (status, heard) = post_to(&remote, &frontends(), "", "text/xml", call(V11, THEIRS).as_bytes()).await;
-        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{}", String::from_utf8_lossy(&there));
-        assert!(heard.contains("the upstream server "), "{heard}");
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{}", String::from_utf8_lossy(&sent));
+        faults.push(fault_string(&heard));
     }
+    let start: String = answer(V11).trim().chars().take(200).collect();
+    let expected = [
+        "did not return a valid SOAP response: the root element is `html`, not an `Envelope`".to_owned(),
+        "did not return a valid SOAP response: the root element is `html`, not an `Envelope`".to_owned(),
+        "did not return a valid SOAP response: not well-formed: the root node was opened but never closed".to_owned(),
+        format!("responded with HTTP status 404 Not Found: {start}"),
+        "responded with HTTP status 500 Internal Server Error: no".to_owned(),
+        "responded with HTTP status 302 Found".to_owned(),
+    ];
+    assert_eq!(faults, expected.map(|text| format!("the upstream server {text}")));
+}
+
+fn fault_string(envelope: &str) -> String {
+    let document = roxmltree::Document::parse(envelope).unwrap();
+    let fault = document.descendants().find(|node| node.has_tag_name("faultstring")).unwrap();
+    fault.text().unwrap().to_owned()
 }
