@@ -396,8 +396,11 @@ pub struct MethodSpec {
     name: String,
     doc: Option<String>,
     safe: bool,
-    amendments: Vec<(String, Box<dyn FnOnce(&mut Schema)>)>,
+    amendments: Vec<(String, Amendment)>,
 }
+
+/// A change of the schema of a parameter.
+type Amendment = Box<dyn FnOnce(&mut Schema)>;
 
 /// A method of this name.
 pub fn named(name: impl Into<String>) -> MethodSpec {

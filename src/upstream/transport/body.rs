@@ -104,7 +104,7 @@ impl Incoming {
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
         while let Some(frame) = self.frame().await {
-            let frame = frame.map_err(|error| TransportError::broken_off(error))?;
+            let frame = frame.map_err(TransportError::broken_off)?;
             let Ok(data) = frame.into_data() else { continue };
             if first.len().max(all.len()) + data.len() > limit {
                 return Err(TransportError::too_large(limit));
