@@ -196,10 +196,11 @@ async fn a_wrong_number_of_results_is_an_error() {
 
 #[tokio::test]
 async fn each_takes_a_place_among_those_that_run() {
-    let server = ScriptedUpstream::start().await;
     let (two, one) = (batching(&[call("hello"), call("hello")]), call("hello"));
     let one = batching(&[one]);
     for (places, is_late) in [(2, true), (3, false)] {
+        // A late request may still arrive: it must not take the response of the next round.
+        let server = ScriptedUpstream::start().await;
         // The first request is answered when there is a second, for which there must be a place meanwhile.
         let both = Arc::new(Barrier::new(2));
         let alone =
@@ -216,12 +217,13 @@ async fn each_takes_a_place_among_those_that_run() {
             post_to(&limited, &all, "", "text/xml", one.as_bytes()),
         );
         let late = fault(Kind::Late.xmlrpc_code(), "no answer within 500ms");
-        let expected = if is_late { [late.clone(), late.clone()] } else { [array(&[ONE]), array(&[TWO])] };
+        let expected = if is_late { [late.clone(), late] } else { [array(&[ONE]), array(&[TWO])] };
         assert_eq!(told(&first.1), expected.concat(), "{places} places");
-        // The second call gets its place when the first is late, which is when its own deadline ends too: it may just make it.
-        let busy = fault(Kind::Busy.xmlrpc_code(), "too many calls are running; try again later");
-        let second = told(&second.1);
-        assert!(second == array(&[ONE]) || is_late && (second == late || second == busy), "{places} places: {second}");
+        // Had the second request been sent while the first two calls had places, these would not be late. It gets a place
+        // when they are, which is about when its own deadline ends, so that its result is not certain.
+        if !is_late {
+            assert_eq!(told(&second.1), array(&[ONE]), "{places} places");
+        }
     }
 }
 
