@@ -5,7 +5,7 @@
 //! [`CallError`]. A [`ClientBuilder`] sets credentials, limits, the dialect and TLS.
 //!
 //! The client is the XML-RPC codec of [`protocol::xmlrpc::client`](crate::protocol::xmlrpc::client) over a
-//! [`Transport`](crate::upstream::transport::Transport), the same two parts that the gateway uses for its upstreams.
+//! [`Transport`], the same two parts that the gateway uses for its upstreams.
 //!
 //! ```no_run
 //! use croupier::Client;

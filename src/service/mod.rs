@@ -12,7 +12,7 @@
 //!
 //! Calls of one request may travel to an upstream together: they share a [`Batch`].
 //!
-//! A [`GroupLayer`](layer::GroupLayer) is a rule around a service, such as the [limits](limits) of a group. It sees every
+//! A [`GroupLayer`](layer::GroupLayer) is a rule around a service, such as the [limits] of a group. It sees every
 //! call, can change or refuse it, and can change its result.
 //!
 //! ```

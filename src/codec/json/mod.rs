@@ -1,6 +1,6 @@
 //! JSON texts: checked before they are read, and written without silent loss.
 //!
-//! Reading takes two steps. [`check`] scans the bytes once and refuses what JSON readers disagree about (repeated member
+//! Reading takes two steps. `check` scans the bytes once and refuses what JSON readers disagree about (repeated member
 //! names, unpaired surrogates) and what exceeds the [`Limits`](crate::codec::Limits). The result is a [`CheckedJson`],
 //! whose text serde_json then parses, either into raw values that stay unparsed until a method needs them, or through
 //! [`TypedJson`] into the types of a method's parameters.
