@@ -214,7 +214,7 @@ impl RpcService for Later {
     fn call(&self, call: Call<'_>) -> CallFuture {
         match self.told.get() {
             Some(told) => told.call(call),
-            None => MaybeReady::now(Err(Fault::new(Kind::Unreachable, "nobody there"))),
+            None => MaybeReady::now(Err(Fault::new(Kind::Unreachable, "the server is down"))),
         }
     }
 }
