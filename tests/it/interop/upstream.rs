@@ -275,23 +275,23 @@ fn aria2_gets_its_token_with_every_call_and_no_caller_sees_it() {
         || listens(port),
     );
     folder.file("token", &format!("token:{TOKEN}"));
-    let group = |path: &str, upstream: &str, speaks: &str, multicall: &str| {
+    let group = |path: &str, upstream: &str, protocol: &str, batching: &str| {
         format!(
             r#"
             [group."{path}".upstream]
             urls = ["http://127.0.0.1:{port}/{upstream}"]
-            protocol = "{speaks}"
+            protocol = "{protocol}"
             token = {{ file = "token" }}
-            multicall = "{multicall}"
+            batching = "{batching}"
             params = {{ "aria2.tellStopped" = ["offset", "num"], "aria2.tellStatus" = ["gid"] }}
             "#
         )
     };
     let groups = [
-        group("/xml", "rpc", "xml-rpc", "avoid"),
-        group("/json", "jsonrpc", "json-rpc", "avoid"),
-        group("/xml-together", "rpc", "xml-rpc", "sound"),
-        group("/json-together", "jsonrpc", "json-rpc", "sound"),
+        group("/xml", "rpc", "xml-rpc", "off"),
+        group("/json", "jsonrpc", "json-rpc", "off"),
+        group("/xml-together", "rpc", "xml-rpc", "on"),
+        group("/json-together", "jsonrpc", "json-rpc", "on"),
     ];
     let croupier = Croupier::start(&folder.file("croupier.toml", &groups.concat()), &[]);
     for path in ["/xml", "/json", "/xml-together", "/json-together"] {
