@@ -190,6 +190,9 @@ impl EventLog {
 async fn log_lines_about_an_upstream_name_its_group() {
     let server = ScriptedUpstream::start().await;
     let log = EventLog::default();
+    // With one subscriber alone, tracing asks that of the current thread whether an event is wanted, and remembers the
+    // answer for all threads: another test without a subscriber could switch these events off. With two it asks both.
+    let _second = tracing::Dispatch::new(EventLog::default());
     let _guard = tracing::subscriber::set_default(log.clone());
     let gateway = gateway(&server, "");
     server.will([Act::Cut(Vec::new()), Act::Output(http_response("200 OK", "text/xml", "<html/>"))]);
