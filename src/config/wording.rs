@@ -31,7 +31,7 @@ pub(super) fn path(keys: &[Key]) -> String {
     path
 }
 
-/// A key as it is written in TOML.
+/// A key in TOML syntax, quoted if it has to be.
 fn key(name: &str) -> String {
     let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     let name = crate::model::text::abridge(name);
