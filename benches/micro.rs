@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use croupier::Value;
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::xml::Reading;
 use croupier::codec::xmlrpc::{XmlRpcDialect, XmlRpcDocument, write_answer};
 use croupier::demo::wheel::{Chance, Family, WheelTable};
@@ -46,11 +46,11 @@ fn structs() -> String {
 }
 
 fn plain(text: &str) -> XmlRpcDocument<'_> {
-    XmlRpcDocument::read(text, Reading::default(), Limits::default()).unwrap()
+    XmlRpcDocument::read(text, Reading::default(), DocumentLimits::default()).unwrap()
 }
 
 fn tree(text: &str) -> XmlRpcDocument<'_> {
-    XmlRpcDocument::read_tree(text, Reading::default(), Limits::default()).unwrap()
+    XmlRpcDocument::read_tree(text, Reading::default(), DocumentLimits::default()).unwrap()
 }
 
 fn values(document: &XmlRpcDocument<'_>) -> Vec<Value> {

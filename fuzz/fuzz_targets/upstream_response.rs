@@ -4,7 +4,7 @@
 #![no_main]
 
 use croupier::Value;
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::xml::{Control, Reading};
 use croupier::codec::xmlrpc::{
     BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_answer,
@@ -27,7 +27,7 @@ const OPEN: XmlRpcDialect = XmlRpcDialect {
 };
 
 fuzz_target!(|body: &[u8]| {
-    let codec = XmlRpcCodec { dialect: OPEN, limits: Limits { depth: 100, elements: 100_000 }, bare: false };
+    let codec = XmlRpcCodec { dialect: OPEN, limits: DocumentLimits { depth: 100, elements: 100_000 }, bare: false };
     let response = Response::new(body.to_vec().into());
     let _ = codec.decode_response::<Vec<(i32, String)>>(&response);
     let _ = codec.decode_response::<std::collections::BTreeMap<String, f64>>(&response);

@@ -35,7 +35,7 @@ async fn run(args: &ServeArgs, registry: &Registry, config: Config) -> Result<()
     let listeners = bind(if from_arguments.is_empty() { &config.listen } else { &from_arguments }).await?;
     let log = if config.log.access { Some(AccessLog::start()?) } else { None };
     let memory = MemoryBudget::new(config.settings.memory).on_runtime(Handle::current());
-    let body_reader = BodyReader { memory, deadline: config.settings.timeouts.body };
+    let body_reader = BodyReader { memory, timeout: config.settings.timeouts.body };
     let runtime = Runtime::start(config.mounts(), body_reader).await?;
     let server = Server::new(runtime.gateway(), config.settings, log.clone()).on(workers(&config)?);
     print_summary(&config, &listeners);

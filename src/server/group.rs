@@ -19,7 +19,7 @@ pub struct Group {
     pub service: Arc<dyn RpcService>,
     /// The frontends over which it is reached. The first that claims a request serves it.
     pub frontends: Vec<Arc<dyn Frontend>>,
-    /// How many bytes the body of a request may have, both as sent and after decompression.
+    /// How many bytes the body of a request may have, both as sent and after decompression (`limits.body`).
     pub body_limit: usize,
     /// The headers of a request that its calls have in their context.
     pub(super) request_headers: Vec<HeaderName>,

@@ -12,8 +12,8 @@
 //!
 //! Calls of one request may travel to an upstream together: they share a [`Batch`].
 //!
-//! A [`GroupLayer`](layer::GroupLayer) is a rule around a service, such as the [limits] of a group. It sees every
-//! call, can change or refuse it, and can change its result.
+//! A [`GroupLayer`](layer::GroupLayer) is a rule around a service, such as the [limits](limiter) of a group. It sees
+//! every call, can change or refuse it, and can change its result.
 //!
 //! ```
 //! use croupier::model::value::{SizeBudget, Value};
@@ -38,7 +38,7 @@ mod context;
 pub mod future;
 mod latest;
 pub mod layer;
-pub mod limits;
+pub mod limiter;
 pub mod local;
 pub mod passthrough;
 pub mod request_id;

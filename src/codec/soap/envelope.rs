@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::fault::{HeaderName, SoapFailure};
 use super::{SoapRejection, SoapVersion};
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::xml::tree::{Element, XmlTree, misplaced, shape};
 use crate::codec::xml::{self, Reading, prolog};
 use crate::model::fault::Fault;
@@ -14,7 +14,7 @@ use crate::model::text::abridge;
 const NAMED: usize = 16;
 
 /// Reads a document without a document type declaration into a tree, within `limits`.
-pub(super) fn tree(text: &str, limits: Limits) -> Result<XmlTree<'_>, Fault> {
+pub(super) fn tree(text: &str, limits: DocumentLimits) -> Result<XmlTree<'_>, Fault> {
     // Some clients send white space before the XML declaration. It is harmless.
     let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
     xml::read_tree(text, prolog::start(text, Reading::Lenient)?, limits)

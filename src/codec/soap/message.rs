@@ -7,7 +7,7 @@ use super::envelope::{Envelope, is};
 use super::fault::{SoapFailure, attribute};
 use super::read::{ParamLayout, ShapeReader};
 use super::{INSTANCE, SoapRejection, SoapStyle, SoapVersion};
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::tape::Tape;
 use crate::codec::xml::tree::{Element, XmlTree, shape};
 use crate::model::fault::Fault;
@@ -44,7 +44,7 @@ impl<'a> SoapCall<'a> {
     ///
     /// # Errors
     /// `SoapRejection`, whose faults are `NotWellFormed`, `Structure` and `Limit`.
-    pub fn read(text: &'a str, limits: Limits) -> Result<SoapCall<'a>, SoapRejection> {
+    pub fn read(text: &'a str, limits: DocumentLimits) -> Result<SoapCall<'a>, SoapRejection> {
         let xml = envelope::tree(text, limits)?;
         let Envelope { version, content, .. } = Envelope::of(&xml)?;
         if content.namespace() == Some(version.namespace()) {
@@ -83,7 +83,12 @@ impl<'a> SoapCall<'a> {
     ///
     /// # Errors
     /// `SoapRejection`, whose faults are `Structure`, `Limit` and `BadParams`.
-    pub fn call(&self, shapes: &Shapes, style: SoapStyle, limits: Limits) -> Result<SoapMessage<'a>, SoapRejection> {
+    pub fn call(
+        &self,
+        shapes: &Shapes,
+        style: SoapStyle,
+        limits: DocumentLimits,
+    ) -> Result<SoapMessage<'a>, SoapRejection> {
         let version = self.version;
         let known = shapes.method_of_element(self.element);
         let mut reader = ShapeReader::new(shapes, style, limits);
@@ -106,7 +111,7 @@ pub fn read_answer<'a>(
     shapes: &Shapes,
     method: &MethodShape,
     style: SoapStyle,
-    limits: Limits,
+    limits: DocumentLimits,
 ) -> Result<SoapMessage<'a>, SoapRejection> {
     let xml = envelope::tree(text, limits)?;
     let Envelope { version, content, .. } = Envelope::of(&xml)?;

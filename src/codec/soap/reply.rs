@@ -5,7 +5,7 @@ use super::envelope;
 use super::envelope::{Envelope, is};
 use super::read::ShapeReader;
 use super::{SoapRejection, SoapStyle};
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::tape::Tape;
 use crate::codec::xml::tree::Element;
 use crate::model::fault::Fault;
@@ -46,7 +46,7 @@ pub fn read_reply<'a>(
     shapes: &Shapes,
     form: &Shape,
     outcome: ResultLocation,
-    limits: Limits,
+    limits: DocumentLimits,
 ) -> Result<SoapReply<'a>, SoapRejection> {
     let xml = envelope::tree(text, limits)?;
     let Some(Envelope { version, content, referred }) = Envelope::of_reply(&xml)? else {

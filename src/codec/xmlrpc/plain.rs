@@ -9,14 +9,14 @@ use memchr::memchr;
 
 use super::document::{Root, XmlRpcDocument};
 use super::scalar::XmlRpcScalar;
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::tape::Tape;
 use crate::codec::xml::plain::has_unusual_characters;
 use crate::codec::xml::prolog::Start;
 use crate::codec::xml::{Reading, escape};
 
 /// Reads the document whose root begins at `start`; `None` if it is not plain.
-pub(super) fn read(text: &str, start: Start, reading: Reading, limits: Limits) -> Option<XmlRpcDocument<'_>> {
+pub(super) fn read(text: &str, start: Start, reading: Reading, limits: DocumentLimits) -> Option<XmlRpcDocument<'_>> {
     if !start.plain || has_unusual_characters(text) {
         return None;
     }
@@ -31,7 +31,7 @@ struct PlainXmlRpcReader<'a> {
     text: &'a str,
     at: usize,
     reading: Reading,
-    limits: Limits,
+    limits: DocumentLimits,
     elements: usize,
     tape: Tape<'a>,
 }
@@ -209,7 +209,7 @@ impl<'a> PlainXmlRpcReader<'a> {
     }
 
     fn deeper(&self, depth: usize) -> Option<usize> {
-        (depth < self.limits.depth.min(Limits::DEEPEST)).then_some(depth + 1)
+        (depth < self.limits.depth.min(DocumentLimits::DEEPEST)).then_some(depth + 1)
     }
 
     /// The text up to the next tag, with its references resolved.

@@ -10,7 +10,7 @@ use super::assets;
 use super::assets::STYLE;
 use super::template::{PageTemplate, TemplateError};
 use super::{claims_page, frontend_response, root};
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::http::body::Body;
 use crate::http::public_url::PublicUrl;
 use crate::model::fault::{Fault, Kind};
@@ -45,7 +45,7 @@ pub struct TemplatePage {
     /// The interval in seconds after which a browser reloads the page.
     pub refresh: Option<u64>,
     /// The limits on values in the query.
-    pub limits: Limits,
+    pub limits: DocumentLimits,
     /// The public address of the server.
     pub public_url: Arc<PublicUrl>,
 }
@@ -213,7 +213,7 @@ fn given(
     interface: &Interface,
     method: Option<&MethodInterface>,
     query: &str,
-    limits: Limits,
+    limits: DocumentLimits,
 ) -> Result<Option<String>, Fault> {
     match method {
         Some(method) => query::read(interface, method, query, limits),

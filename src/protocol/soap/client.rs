@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use serde::Deserialize;
 
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::soap::{
     Binding, Operation, ResultLocation, SoapFault, SoapReply, SoapVersion, read_reply, write_call,
 };
@@ -26,14 +26,14 @@ pub struct SoapCodec {
     /// How characters that XML forbids are written.
     pub control: Control,
     /// The limits on the document of a response.
-    pub limits: Limits,
+    pub limits: DocumentLimits,
 }
 
 impl SoapCodec {
     /// A codec for these messages. It refuses characters that XML forbids, and accepts responses of at most 10,000,000
     /// elements, nested at most 64 deep.
     pub fn new(binding: Arc<Binding>) -> SoapCodec {
-        let limits = Limits { elements: 10_000_000, ..Limits::default() };
+        let limits = DocumentLimits { elements: 10_000_000, ..DocumentLimits::default() };
         SoapCodec { binding, control: Control::default(), limits }
     }
 

@@ -12,7 +12,7 @@ use croupier::codec::soap::{
     ElementTarget, ParamLayout, SoapCall, SoapStyle, SoapVersion, write_head, write_tail, write_value,
 };
 use croupier::codec::xml::{Control, Reading};
-use croupier::codec::{Limits, xmlrpc as wire};
+use croupier::codec::{DocumentLimits, xmlrpc as wire};
 use croupier::model::shape::Shapes;
 use croupier::protocol::client_codec;
 use croupier::protocol::client_codec::{ClientCodec, ResponseError};
@@ -117,7 +117,7 @@ fn arguments(asked: &CallTarget, came: Came) -> Result<ArgValues, Fault> {
             let mut body = Vec::new();
             wire::write_call(&mut body, &asked.method, &asked.args, dialect()).unwrap();
             let text = String::from_utf8(body).unwrap();
-            let document = wire::XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
+            let document = wire::XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits::default()).unwrap();
             Args::Values(document.tape.values()).read()
         }
         Came::Soap => {
@@ -136,8 +136,11 @@ fn arguments(asked: &CallTarget, came: Came) -> Result<ArgValues, Fault> {
             }
             write_tail(&mut body, element);
             let text = String::from_utf8(body).unwrap();
-            let message =
-                SoapCall::read(&text, Limits::default())?.call(shapes, SoapStyle::Document, Limits::default())?;
+            let message = SoapCall::read(&text, DocumentLimits::default())?.call(
+                shapes,
+                SoapStyle::Document,
+                DocumentLimits::default(),
+            )?;
             match message.given {
                 ParamLayout::ByPosition => Args::Values(message.tape.values()).read(),
                 ParamLayout::ByName => Args::Members(message.tape.values().next().unwrap()).read(),

@@ -26,7 +26,7 @@
 
 use std::io::Write;
 
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -310,7 +310,7 @@ fn headers_of_the_clients_own_are_accepted() {
 
 #[test]
 fn a_failing_handler_shows_no_traceback() {
-    let server = Running::start(small(), Settings::default());
+    let server = Running::start(small(), ServerSettings::default());
     let answer = server.post("/test", &call("panics", &[]));
     assert_eq!(fault(&answer), -32603);
     let shown = answer.to_lowercase();
@@ -321,7 +321,7 @@ fn a_failing_handler_shows_no_traceback() {
 
 #[test]
 fn a_get_is_refused_with_what_is_allowed() {
-    let server = Running::start(small(), Settings::default());
+    let server = Running::start(small(), ServerSettings::default());
     let answer = server.raw("GET /test HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert_eq!(status(&answer), "HTTP/1.1 405 Method Not Allowed");
     assert!(answer.contains("\r\nallow: POST\r\n"), "{answer}");

@@ -10,9 +10,9 @@ use croupier::protocol::jsonrpc::server::{JsonRpc, OpenRpc};
 use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::server::gateway::Group;
 use croupier::server::group_router::GroupRouter;
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 use croupier::service::layer::layered;
-use croupier::service::limits::Limiter;
+use croupier::service::limiter::Limiter;
 use croupier::service::local::Local;
 use croupier::service::{Context, RpcService};
 use http::{Method, Request, Response, header};
@@ -170,7 +170,7 @@ fn server() -> Running {
     );
     let mut router = GroupRouter::default();
     router.mount("/test", Arc::new(group)).unwrap();
-    Running::router(router, Settings::default())
+    Running::router(router, ServerSettings::default())
 }
 
 fn post(media: &str, body: &str) -> String {

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use croupier::http::public_url::PublicUrl;
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 
 use crate::support::every_type;
 use crate::support::pages;
@@ -13,7 +13,7 @@ use crate::support::running::{Running, call};
 
 fn gateway() -> Running {
     let public_url = PublicUrl { base: Some("https://casino.example/rpc".into()), ..PublicUrl::default() };
-    Running::router(pages::router(public_url), Settings::default())
+    Running::router(pages::router(public_url), ServerSettings::default())
 }
 
 /// A response, its head and its body.

@@ -13,7 +13,7 @@ use croupier::protocol::rest::openapi;
 use croupier::protocol::rest::server::check;
 use croupier::protocol::set::ProtocolSet;
 use croupier::server::mount::{GroupMount, Mounts};
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 use croupier::service::{Call, CallFuture, RpcService};
 use serde_json::{Value, json};
 
@@ -315,7 +315,7 @@ fn a_route_without_its_method_calls_nothing() {
         let service = Unlike(Arc::new(interface.clone()));
         let mounted = GroupMount { protocols: protocols.clone(), ..GroupMount::new("/w", service) };
         let router = Mounts { groups: vec![mounted], ..Mounts::default() }.router().unwrap();
-        let running = Running::router(router, Settings::default());
+        let running = Running::router(router, ServerSettings::default());
         let (status, _, problem) = ask(&running, "GET", path, "", "");
         (status, problem["kind"].as_str().unwrap().to_owned())
     };

@@ -6,7 +6,7 @@ use croupier::config::{Config, Registry};
 use croupier::http::audience::Audience;
 use croupier::server::gateway::Gateway;
 use croupier::server::request_body::{BodyReader, MemoryBudget};
-use croupier::server::settings::{ListenAddress, Settings};
+use croupier::server::settings::{ListenAddress, ServerSettings};
 use croupier::server::{Listener, Server};
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::support::casino;
 use crate::support::running::{Running, call, post};
 
 fn gateway() -> Running {
-    Running::router(casino::config().router(), Settings::default())
+    Running::router(casino::config().router(), ServerSettings::default())
 }
 
 /// A response, its head and its body.
@@ -216,7 +216,7 @@ fn a_page_at_the_root_comes_before_the_directory() {
     let text = "[group.'/a']\nservice = 'diagnostics'\n[group.'/b']\nservice = 'wheel'\noptions = { family = 'mini' }\n\
                 [page.'/']\ngroup = '/b'\nmethod = 'spin'\ntemplate = 'tests/fixtures/hostile.html'\n";
     let config = Config::parse("root.toml", text, &Registry::standard()).unwrap();
-    let gateway = Running::router(config.router(), Settings::default());
+    let gateway = Running::router(config.router(), ServerSettings::default());
     let (_, page) = ask(&gateway, "GET", "/");
     assert!(page.contains("<title>Mini wheel</title>"), "{page}");
     assert!(ask(&gateway, "GET", "/openapi.json").1.contains("/b/spin"));
@@ -227,8 +227,8 @@ fn three_places(test: impl FnOnce([SocketAddr; 3])) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (addresses, serving) = runtime.block_on(async {
-        let settings = Settings::default();
-        let body_reader = BodyReader { memory: MemoryBudget::new(settings.memory), deadline: settings.timeouts.body };
+        let settings = ServerSettings::default();
+        let body_reader = BodyReader { memory: MemoryBudget::new(settings.memory), timeout: settings.timeouts.body };
         let server = Server::new(Gateway::new(casino::config().router(), body_reader), settings, None);
         let mut listeners = Vec::new();
         for only in [None, Some(Audience::Pages), Some(Audience::Api)] {

@@ -1,6 +1,6 @@
 //! Reading a call's arguments into a record: by position and by name, with one set of rules and of messages.
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::xml::Reading;
 use croupier::codec::xmlrpc::{XmlRpcDocument, write_call};
 use croupier::model::fault::{Fault, Kind};
@@ -52,7 +52,7 @@ fn xmlrpc<A: DeserializeOwned>(params: &impl Serialize) -> Result<A, Fault> {
     let mut bytes = Vec::new();
     write_call(&mut bytes, "bet", params, Default::default()).unwrap();
     let text = String::from_utf8(bytes).unwrap();
-    let document = XmlRpcDocument::read(&text, Reading::Strict, Limits::default()).unwrap();
+    let document = XmlRpcDocument::read(&text, Reading::Strict, DocumentLimits::default()).unwrap();
     Args::Values(document.tape.values()).take()
 }
 

@@ -7,7 +7,7 @@ use croupier::Kind;
 use croupier::protocol::Protocol;
 use croupier::service::RpcService;
 use croupier::service::layer::layered;
-use croupier::service::limits::Limiter;
+use croupier::service::limiter::Limiter;
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
 use croupier::upstream::{Batching, Upstream, UpstreamOptions};

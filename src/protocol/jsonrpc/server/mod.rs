@@ -12,7 +12,7 @@ use std::task::{Context as Task, Poll};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::value::RawValue;
 
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::json::{JsonDialect, check};
 use crate::http::body::{Body, Source};
 use crate::http::media_type;
@@ -38,7 +38,7 @@ pub struct JsonRpc {
     /// The dialect: how values that JSON cannot express are written.
     pub dialect: JsonDialect,
     /// The limits on the text of a request.
-    pub limits: Limits,
+    pub limits: DocumentLimits,
     /// The largest number of calls in one batch (1,000 by default).
     pub batch: usize,
     /// Whether requests of JSON-RPC 1.0, which have no member `jsonrpc`, are accepted (`false` by default). Their responses
@@ -52,7 +52,7 @@ impl Default for JsonRpc {
     fn default() -> Self {
         JsonRpc {
             dialect: JsonDialect::default(),
-            limits: Limits::default(),
+            limits: DocumentLimits::default(),
             batch: 1000,
             version_1: false,
             public_url: Arc::default(),

@@ -21,7 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::codec::{Limits, json};
+use crate::codec::{DocumentLimits, json};
 use crate::http::body::Body;
 use crate::http::media_type;
 use crate::http::rejection::HttpRejection;
@@ -52,7 +52,7 @@ pub struct Rest {
     /// The dialect: how values that JSON cannot express are written.
     pub dialect: json::JsonDialect,
     /// The limits on the JSON text of a request.
-    pub limits: Limits,
+    pub limits: DocumentLimits,
     /// The routes of the operator.
     pub routes: Arc<RouteTable>,
 }
@@ -264,7 +264,7 @@ fn post(
     service: &dyn RpcService,
     method: &str,
     format: ResponseFormat,
-    limits: Limits,
+    limits: DocumentLimits,
     request: &GroupRequest<'_>,
 ) -> StartedCall {
     check_type(request)?;

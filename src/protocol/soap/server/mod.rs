@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::soap as codec;
 use crate::codec::soap::{ParamLayout, SoapCall, SoapFailure, SoapMessage, SoapRejection, SoapStyle, SoapVersion};
 use crate::codec::xml::charset;
@@ -41,7 +41,7 @@ pub struct Soap {
     /// The settings.
     pub options: SoapOptions,
     /// The limits on the document of a request.
-    pub limits: Limits,
+    pub limits: DocumentLimits,
     /// The public address of the server.
     pub public_url: Arc<PublicUrl>,
     namespace: String,
@@ -55,7 +55,7 @@ impl Soap {
     pub fn new(namespace: impl Into<String>) -> Soap {
         Soap {
             options: SoapOptions::default(),
-            limits: Limits::default(),
+            limits: DocumentLimits::default(),
             public_url: Arc::default(),
             namespace: namespace.into(),
             shapes: OnceLock::new(),

@@ -8,7 +8,7 @@ use std::task::{Context as Task, Poll};
 
 use http::{HeaderValue, Method, Response, header};
 
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::xml::charset;
 use crate::codec::xmlrpc as codec;
 use crate::codec::xmlrpc::{Root, XmlRpcDialect, XmlRpcDocument};
@@ -33,14 +33,14 @@ pub struct XmlRpc {
     /// The dialect: how points that XML-RPC leaves open are read and written.
     pub dialect: XmlRpcDialect,
     /// The limits on the document of a request.
-    pub limits: Limits,
+    pub limits: DocumentLimits,
     /// The largest number of calls in one `system.multicall` (1,000 by default).
-    pub multicall: usize,
+    pub batch: usize,
 }
 
 impl Default for XmlRpc {
     fn default() -> Self {
-        XmlRpc { dialect: XmlRpcDialect::default(), limits: Limits::default(), multicall: 1000 }
+        XmlRpc { dialect: XmlRpcDialect::default(), limits: DocumentLimits::default(), batch: 1000 }
     }
 }
 
@@ -109,7 +109,7 @@ impl XmlRpc {
         let (dialect, name) = (self.dialect, Box::from(abridge(&method)));
         let done = move |response| frontend_response(response, name, dialect);
         if method == multicall::NAME {
-            let calls = MulticallEntries::new(tape, self.multicall, service.clone(), context.clone(), dialect);
+            let calls = MulticallEntries::new(tape, self.batch, service.clone(), context.clone(), dialect);
             return Ok(match calls {
                 Ok(calls) => gather(BatchResponse::new(calls)).map(done),
                 Err(fault) => MaybeReady::now(done(Err(fault))),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::xml::{Control, Reading};
 use croupier::codec::xmlrpc::{
     BigIntegers, Fractions, Nil, Root, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_answer, write_call,
@@ -20,7 +20,7 @@ use crate::support::trees::{any_value, carried, dialect, is_xml_char, same};
 
 /// Every way of reading an answer must find the same in it.
 fn read_back(text: &str, reading: Reading) -> Value {
-    let limits = Limits::default();
+    let limits = DocumentLimits::default();
     let plain = XmlRpcDocument::read(text, reading, limits).unwrap();
     let tree = XmlRpcDocument::read_tree(text, reading, limits).unwrap();
     assert_eq!(plain.root, Root::Answer);
@@ -226,7 +226,7 @@ proptest! {
     #[test]
     fn a_record_of_every_type_comes_back_the_same(record in everything(), ascii: bool) {
         let text = written(&record, open(ascii, true)).expect("nothing in it is refused");
-        let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
+        let document = XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits::default()).unwrap();
         let back = Everything::deserialize(document.tape.values().next().unwrap());
         prop_assert_eq!(back.as_ref(), Ok(&record), "{}", text);
     }
@@ -236,7 +236,7 @@ proptest! {
         let mut bytes = Vec::new();
         write_call(&mut bytes, &name, &values, open(ascii, false)).unwrap();
         let text = String::from_utf8(bytes).unwrap();
-        let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
+        let document = XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits::default()).unwrap();
         prop_assert_eq!(&document.root, &Root::Call(name.into()));
         let back: Vec<Value> = Args::Values(document.tape.values()).take().unwrap();
         prop_assert!(same(&Value::Array(back), &Value::Array(values)));
