@@ -22,10 +22,10 @@
 //! replacement.
 //!
 //! ```
-//! use croupier::codec::xmlrpc::{XmlRpcDialect, write_answer};
+//! use croupier::codec::xmlrpc::{XmlRpcDialect, write_response};
 //!
 //! let mut document = Vec::new();
-//! write_answer(&mut document, &(17, "BLACK"), XmlRpcDialect::default())?;
+//! write_response(&mut document, &(17, "BLACK"), XmlRpcDialect::default())?;
 //! assert!(document.starts_with(b"<?xml"));
 //! # Ok::<(), croupier::codec::xml::Unwritable>(())
 //! ```

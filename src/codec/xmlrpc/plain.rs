@@ -21,7 +21,7 @@ pub(super) fn read(text: &str, start: Start, reading: Reading, limits: DocumentL
         return None;
     }
     let mut reader = PlainXmlRpcReader { text, at: start.at, reading, limits, elements: 0, tape: Tape::default() };
-    let root = if reader.tag("<methodCall>") { reader.call()? } else { reader.answer()? };
+    let root = if reader.tag("<methodCall>") { reader.call()? } else { reader.response()? };
     reader.blank();
     (reader.at == text.len() && reader.elements <= limits.elements)
         .then_some(XmlRpcDocument { root, tape: reader.tape })
@@ -59,12 +59,12 @@ impl<'a> PlainXmlRpcReader<'a> {
         Some(Root::Call(name))
     }
 
-    fn answer(&mut self) -> Option<Root<'a>> {
+    fn response(&mut self) -> Option<Root<'a>> {
         self.require("<methodResponse>")?;
         self.blank();
         let root = if self.tag("<params>") {
             self.params()?;
-            Root::Answer
+            Root::Response
         } else {
             self.require("<fault>")?;
             self.blank();
@@ -76,7 +76,7 @@ impl<'a> PlainXmlRpcReader<'a> {
             Root::Fault
         };
         let sound = match root {
-            Root::Answer => self.tape.values().len() <= 1,
+            Root::Response => self.tape.values().len() <= 1,
             _ => self.tape.values().all(|value| value.is_struct()),
         };
         self.blank();

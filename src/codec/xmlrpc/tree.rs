@@ -52,7 +52,7 @@ impl<'a> TreeXmlRpcReader<'a> {
         let root = xml.root().ok_or_else(|| shape("there is no element in the document"))?;
         let says = match root.name() {
             "methodCall" => self.call(root)?,
-            "methodResponse" => self.answer(root)?,
+            "methodResponse" => self.response(root)?,
             other => {
                 return Err(shape(format!(
                     "the root element is `{}`, neither `methodCall` nor `methodResponse`",
@@ -76,12 +76,12 @@ impl<'a> TreeXmlRpcReader<'a> {
         Ok(Root::Call(name))
     }
 
-    fn answer(&mut self, root: Element<'_, 'a>) -> Result<Root<'a>, Fault> {
+    fn response(&mut self, root: Element<'_, 'a>) -> Result<Root<'a>, Fault> {
         match self.children(root, ["params", "fault"])? {
             [Some(params), None] => {
                 self.params(params)?;
                 match self.tape.values().len() {
-                    0 | 1 => Ok(Root::Answer),
+                    0 | 1 => Ok(Root::Response),
                     _ => Err(shape("`methodResponse` must hold one value, not several")),
                 }
             }

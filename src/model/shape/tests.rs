@@ -224,7 +224,7 @@ fn an_answer_is_named_like_no_call() {
     let shapes = Shapes::of(&interface);
     let named = |name: &str| {
         let method = shapes.method(name).unwrap();
-        [method.element.as_str(), method.answer.as_str()]
+        [method.element.as_str(), method.response_element.as_str()]
     };
     assert_eq!(named("a"), ["a", "aResponse_"]);
     assert_eq!(named("aResponse"), ["aResponse", "aResponseResponse"]);

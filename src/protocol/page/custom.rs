@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::assets;
 use super::assets::STYLE;
 use super::template::{PageTemplate, TemplateError};
-use super::{claims_page, frontend_response, root};
+use super::{claims_page, make_page_response, root};
 use crate::codec::DocumentLimits;
 use crate::http::body::Body;
 use crate::http::public_url::PublicUrl;
@@ -79,10 +79,10 @@ impl Frontend for TemplatePage {
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         match (request.tail, &self.style) {
-            (STYLE_SHEET, _) => MaybeReady::now(frontend_response(STYLE.response(request.head, None), None)),
+            (STYLE_SHEET, _) => MaybeReady::now(make_page_response(STYLE.response(request.head, None), None)),
             (OWN_STYLE, Some(style)) => {
                 let body = Body::whole(style.text.as_bytes().to_vec());
-                MaybeReady::now(frontend_response(
+                MaybeReady::now(make_page_response(
                     assets::part(request.head, &style.version, "text/css; charset=utf-8", body),
                     None,
                 ))

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::codec::DocumentLimits;
 use crate::codec::soap::{
-    Binding, Operation, ResultLocation, SoapFault, SoapReply, SoapVersion, read_reply, write_call,
+    Binding, Operation, ResultLocation, SoapFault, SoapResponse, SoapVersion, read_response, write_call,
 };
 use crate::codec::xml::Control;
 use crate::model::fault::{Fault, Kind};
@@ -76,16 +76,16 @@ impl SoapCodec {
         if operation.outcome == ResultLocation::Nothing && succeeded && response.body().is_empty() {
             return Ok(Value::Nil);
         }
-        let reply = response_text(response).and_then(|text| {
-            let reply = read_reply(&text, known.shapes, &known.method.result, operation.outcome, self.limits);
-            reply.map_err(Fault::from).map(owned)
+        let read = response_text(response).and_then(|text| {
+            let read = read_response(&text, known.shapes, &known.method.result, operation.outcome, self.limits);
+            read.map_err(Fault::from).map(into_owned)
         });
-        match reply {
-            Ok(SoapReply::Fault(soap_fault)) => Err(ResponseError::Fault(fault_of(soap_fault))),
+        match read {
+            Ok(SoapResponse::Fault(soap_fault)) => Err(ResponseError::Fault(fault_of(soap_fault))),
             _ if response.status() != StatusCode::OK => {
                 Err(ResponseError::Status { status: response.status(), start: excerpt(response.body()) })
             }
-            Ok(SoapReply::Answer(tape)) => match tape.values().next() {
+            Ok(SoapResponse::Result(tape)) => match tape.values().next() {
                 Some(value) => Value::deserialize(value).map_err(ResponseError::WrongType),
                 None => Ok(Value::Nil),
             },
@@ -120,10 +120,10 @@ impl SoapCodec {
     }
 }
 
-fn owned(reply: SoapReply<'_>) -> SoapReply<'static> {
-    match reply {
-        SoapReply::Answer(tape) => SoapReply::Answer(tape.into_owned()),
-        SoapReply::Fault(soap_fault) => SoapReply::Fault(soap_fault),
+fn into_owned(response: SoapResponse<'_>) -> SoapResponse<'static> {
+    match response {
+        SoapResponse::Result(tape) => SoapResponse::Result(tape.into_owned()),
+        SoapResponse::Fault(soap_fault) => SoapResponse::Fault(soap_fault),
     }
 }
 

@@ -112,6 +112,6 @@ fn answer(case: &Case<'_>, service: &Arc<dyn RpcService>) -> String {
     let read =
         XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits { depth: 100, ..DocumentLimits::default() });
     let root = read.expect("an answer in XML-RPC").root;
-    assert_eq!(root, if fault.is_some() { Root::Fault } else { Root::Answer });
+    assert_eq!(root, if fault.is_some() { Root::Fault } else { Root::Response });
     text.strip_suffix('\n').expect("an answer ends its last line").to_owned()
 }

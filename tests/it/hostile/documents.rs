@@ -5,7 +5,7 @@
 
 use croupier::codec::DocumentLimits;
 use croupier::codec::xml::Reading;
-use croupier::codec::xmlrpc::{Nil, XmlRpcDialect, XmlRpcDocument, write_answer};
+use croupier::codec::xmlrpc::{Nil, XmlRpcDialect, XmlRpcDocument, write_response};
 use croupier::model::fault::Kind;
 use croupier::{Fault, Value};
 use serde::Deserialize;
@@ -119,7 +119,7 @@ fn the_deepest_values_allowed_fit_into_a_stack() {
         for (depth, fits) in [(DocumentLimits::DEEPEST, true), (DocumentLimits::DEEPEST + 2, false)] {
             let value = deep(depth);
             let mut bytes = Vec::new();
-            write_answer(&mut bytes, &value, XmlRpcDialect { nil: Nil::Nil, ..XmlRpcDialect::default() }).unwrap();
+            write_response(&mut bytes, &value, XmlRpcDialect { nil: Nil::Nil, ..XmlRpcDialect::default() }).unwrap();
             let text = String::from_utf8(bytes).unwrap();
             for text in [text.clone(), text.replace("<nil/>", "<!-- --><nil/>")] {
                 let document = XmlRpcDocument::read(&text, Reading::Strict, limits);

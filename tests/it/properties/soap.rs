@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use croupier::codec::DocumentLimits;
 use croupier::codec::soap::{
-    ElementTarget, SoapMessage, SoapStyle, SoapVersion, read_answer, write_head, write_tail, write_value,
+    ElementTarget, SoapMessage, SoapStyle, SoapVersion, read_result, write_head, write_tail, write_value,
 };
 use croupier::codec::xml::Control;
 use croupier::model::shape::{Shape, Shapes};
@@ -139,7 +139,7 @@ fn echoed<T: Serialize, R: DeserializeOwned>(method: &str, value: &T, version: S
     let (status, text) = post(&SERVICE, style, version.content_type(), &call);
     assert_eq!(status, StatusCode::OK, "{}\n{text}", String::from_utf8_lossy(&call));
     let SoapMessage { version: answered, tape, .. } =
-        read_answer(&text, &shapes, shape, style, DocumentLimits::default())
+        read_result(&text, &shapes, shape, style, DocumentLimits::default())
             .unwrap_or_else(|it| panic!("{it:?}\n{text}"));
     assert_eq!(answered, version);
     let value = tape.values().next().unwrap();

@@ -136,12 +136,12 @@ fn arguments(asked: &CallTarget, came: Came) -> Result<ArgValues, Fault> {
             }
             write_tail(&mut body, element);
             let text = String::from_utf8(body).unwrap();
-            let message = SoapCall::read(&text, DocumentLimits::default())?.call(
+            let message = SoapCall::read(&text, DocumentLimits::default())?.read_params(
                 shapes,
                 SoapStyle::Document,
                 DocumentLimits::default(),
             )?;
-            match message.given {
+            match message.layout {
                 ParamLayout::ByPosition => Args::Values(message.tape.values()).read(),
                 ParamLayout::ByName => Args::Members(message.tape.values().next().unwrap()).read(),
             }

@@ -113,7 +113,7 @@ impl XmlRpcCodec {
             _ if response.status() != StatusCode::OK => {
                 Err(ResponseError::Status { status: response.status(), start: excerpt(response.body()) })
             }
-            Ok(XmlRpcDocument { root: Root::Answer, tape }) => read_tape(tape),
+            Ok(XmlRpcDocument { root: Root::Response, tape }) => read_tape(tape),
             Ok(XmlRpcDocument { root: Root::Call(_), .. }) => Err(ResponseError::Malformed(Fault::new(
                 Kind::Structure,
                 "this is a `methodCall`, not a `methodResponse`",

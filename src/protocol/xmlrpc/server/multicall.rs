@@ -88,7 +88,7 @@ impl Entries for MulticallEntries {
     }
 
     fn write_head(&self, to: &mut Vec<u8>) {
-        codec::answer_head(to, self.dialect);
+        codec::write_response_head(to, self.dialect);
         to.extend_from_slice(ARRAY_HEAD);
     }
 
@@ -113,6 +113,6 @@ impl Entries for MulticallEntries {
 
     fn write_tail(&self, _: bool, to: &mut Vec<u8>) {
         to.extend_from_slice(ARRAY_TAIL);
-        to.extend_from_slice(codec::answer_tail());
+        to.extend_from_slice(codec::response_tail());
     }
 }

@@ -3,7 +3,7 @@
 use croupier::codec::DocumentLimits;
 use croupier::codec::xml::Reading;
 use croupier::codec::xml::charset::decode;
-use croupier::codec::xmlrpc::{BigIntegers, Nil, XmlRpcDialect, XmlRpcDocument, write_answer, write_call};
+use croupier::codec::xmlrpc::{BigIntegers, Nil, XmlRpcDialect, XmlRpcDocument, write_call, write_response};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -209,7 +209,7 @@ fn changed() -> impl Strategy<Value = String> {
             let written = if call {
                 write_call(&mut bytes, "sum", &(&value,), dialect)
             } else {
-                write_answer(&mut bytes, &value, dialect)
+                write_response(&mut bytes, &value, dialect)
             };
             written.unwrap();
             String::from_utf8(bytes).unwrap()

@@ -46,7 +46,7 @@ fn answer(service: &Arc<dyn RpcService>, frontend: XmlRpc, content_type: Option<
         XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits { depth: 1000, ..DocumentLimits::default() })
             .unwrap()
             .root;
-    assert!(root == Root::Answer || root == Root::Fault);
+    assert!(root == Root::Response || root == Root::Fault);
     text
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use croupier::codec::DocumentLimits;
 use croupier::codec::xml::{Control, Reading};
 use croupier::codec::xmlrpc::{
-    BigIntegers, Fractions, Nil, Root, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_answer, write_call,
+    BigIntegers, Fractions, Nil, Root, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_call, write_response,
 };
 use croupier::service::args::Args;
 use croupier::{Binary, DateTime, Value};
@@ -23,7 +23,7 @@ fn read_back(text: &str, reading: Reading) -> Value {
     let limits = DocumentLimits::default();
     let plain = XmlRpcDocument::read(text, reading, limits).unwrap();
     let tree = XmlRpcDocument::read_tree(text, reading, limits).unwrap();
-    assert_eq!(plain.root, Root::Answer);
+    assert_eq!(plain.root, Root::Response);
     let [plain, tree] = [&plain, &tree].map(|document| {
         let mut values = document.tape.values();
         let value = Value::deserialize(values.next().unwrap()).unwrap();
@@ -36,7 +36,7 @@ fn read_back(text: &str, reading: Reading) -> Value {
 
 fn written(value: &impl Serialize, dialect: XmlRpcDialect) -> Option<String> {
     let mut bytes = Vec::new();
-    write_answer(&mut bytes, value, dialect).ok()?;
+    write_response(&mut bytes, value, dialect).ok()?;
     let text = String::from_utf8(bytes).unwrap();
     assert!(!dialect.ascii || text.is_ascii());
     Some(text)
