@@ -125,7 +125,7 @@ fn busy() -> Fault {
 }
 
 fn late(time: Duration) -> Fault {
-    Fault::new(Kind::Late, format!("no answer within {time:?}"))
+    Fault::new(Kind::Late, format!("no result within {time:?}"))
 }
 
 #[cfg(test)]
@@ -204,7 +204,7 @@ mod tests {
         // This call gets its permit after 400 ms, and must not have 500 ms more.
         let begun = Instant::now();
         let fault = limited.call(Call::new("never", Args::None, &context)).await.err().unwrap();
-        assert_eq!(fault, Fault::new(Kind::Late, "no answer within 500ms"));
+        assert_eq!(fault, Fault::new(Kind::Late, "no result within 500ms"));
         assert!(begun.elapsed() < Duration::from_millis(600), "{:?}", begun.elapsed());
         assert!(first.await.unwrap().is_ok());
     }

@@ -225,8 +225,8 @@ fn catch_panic<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Result<T, Fault
     made.map_err(|error| match error.downcast::<Fault>() {
         Ok(fault) => *fault,
         Err(error) => match error.downcast_ref() {
-            Some(ValueError::TooLarge(_)) => Fault::new(Kind::Limit, format!("the answer is too large: {error}")),
-            _ => Fault::new(Kind::Service(None), format!("the answer cannot be passed on: {error}")),
+            Some(ValueError::TooLarge(_)) => Fault::new(Kind::Limit, format!("the result is too large: {error}")),
+            _ => Fault::new(Kind::Service(None), format!("the result cannot be passed on: {error}")),
         },
     })
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
-use super::{Wrong, placement};
+use super::{ArgumentError, placement};
 use crate::model::coerce::coerce;
 use crate::model::fault::Fault;
 use crate::model::shape::{Field, MethodShape, Shape, Shapes};
@@ -49,11 +49,11 @@ impl ArgValues {
         let mut placed: Vec<Option<Value>> = match self {
             ArgValues::ByPosition(values) => {
                 let count = if known.inferred { values.len() } else { params.len() };
-                placement::by_position(count, values.into_iter()).map_err(Wrong::into_fault)?
+                placement::by_position(count, values.into_iter()).map_err(ArgumentError::into_fault)?
             }
             ArgValues::ByName(members) => {
                 let members = members.into_iter().map(|(name, value)| (Cow::Owned(name), value));
-                placement::by_name(params, |field: &Field| &field.name, members).map_err(Wrong::into_fault)?
+                placement::by_name(params, |field: &Field| &field.name, members).map_err(ArgumentError::into_fault)?
             }
         };
         placed.resize(placed.len().max(params.len()), None);
@@ -101,12 +101,12 @@ impl ArgValues {
 }
 
 fn missing(field: &Field) -> Fault {
-    Wrong::new(format!("the parameter `{}` is missing", field.name)).of_parameter(&field.name).into_fault()
+    ArgumentError::new(format!("the parameter `{}` is missing", field.name)).with_parameter(&field.name).into_fault()
 }
 
 fn needed(field: &Field) -> Fault {
     let message = format!("the parameter `{}` must be given where one behind it is", field.name);
-    Wrong::new(message).of_parameter(&field.name).into_fault()
+    ArgumentError::new(message).with_parameter(&field.name).into_fault()
 }
 
 /// What is sent for a parameter that is left out before one that is not.
@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn arguments(json: &str) -> ArgValues {
-        Args::Json(&RawValue::from_string(json.to_owned()).unwrap()).read().unwrap()
+        Args::Json(&RawValue::from_string(json.to_owned()).unwrap()).read_values().unwrap()
     }
 
     fn by_position(json: &str, inferred: bool) -> Result<Vec<Value>, Fault> {
@@ -235,8 +235,8 @@ mod tests {
     fn arguments_of_no_known_method_are_as_they_came() {
         assert_eq!(arguments("[1, \"a\"]"), ArgValues::ByPosition(vec![Value::Int(1), Value::Text("a".into())]));
         assert_eq!(arguments(r#"{"a": null}"#), ArgValues::ByName(vec![("a".into(), Value::Nil)]));
-        assert_eq!(Args::None.read(), Ok(ArgValues::default()));
+        assert_eq!(Args::None.read_values(), Ok(ArgValues::default()));
         let twice = RawValue::from_string(r#"{"a": 1, "a": 2}"#.into()).unwrap();
-        assert!(Args::Json(&twice).read().is_err());
+        assert!(Args::Json(&twice).read_values().is_err());
     }
 }

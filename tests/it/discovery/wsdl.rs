@@ -123,7 +123,7 @@ impl Foreign {
 
     fn request(&self, method: &str, args: &str) -> Result<Request<Bytes>, Fault> {
         let raw = serde_json::value::RawValue::from_string(args.to_owned()).unwrap();
-        self.codec.encode_call(self.asked(method), Args::Json(&raw).read().unwrap())
+        self.codec.encode_call(self.asked(method), Args::Json(&raw).read_values().unwrap())
     }
 
     /// The content of the Body of a request.

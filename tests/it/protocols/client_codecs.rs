@@ -107,18 +107,18 @@ fn arguments(asked: &CallTarget, came: Came) -> Result<ArgValues, Fault> {
     let params = shapes.method(&asked.method).map(|method| method.params.as_slice()).unwrap_or_default();
     let raw = |text: String| serde_json::value::RawValue::from_string(text).unwrap();
     match came {
-        Came::JsonByPosition => Args::Json(&raw(json_of(&asked.args))).read(),
+        Came::JsonByPosition => Args::Json(&raw(json_of(&asked.args))).read_values(),
         Came::JsonByName => {
             let named: Vec<_> =
                 params.iter().zip(&asked.args).map(|(field, value)| (field.name.clone(), value.clone())).collect();
-            Args::Json(&raw(json_of(&Value::Struct(named)))).read()
+            Args::Json(&raw(json_of(&Value::Struct(named)))).read_values()
         }
         Came::XmlRpc => {
             let mut body = Vec::new();
             wire::write_call(&mut body, &asked.method, &asked.args, dialect()).unwrap();
             let text = String::from_utf8(body).unwrap();
             let document = wire::XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits::default()).unwrap();
-            Args::Values(document.tape.values()).read()
+            Args::Values(document.tape.values()).read_values()
         }
         Came::Soap => {
             let element = shapes.method(&asked.method).map_or(asked.method.as_str(), |method| &method.element);
@@ -142,8 +142,8 @@ fn arguments(asked: &CallTarget, came: Came) -> Result<ArgValues, Fault> {
                 DocumentLimits::default(),
             )?;
             match message.layout {
-                ParamLayout::ByPosition => Args::Values(message.tape.values()).read(),
-                ParamLayout::ByName => Args::Members(message.tape.values().next().unwrap()).read(),
+                ParamLayout::ByPosition => Args::Values(message.tape.values()).read_values(),
+                ParamLayout::ByName => Args::Members(message.tape.values().next().unwrap()).read_values(),
             }
         }
     }

@@ -152,10 +152,10 @@ fn a_page_shows_what_there_is_and_what_has_failed() {
     assert_eq!(status(&head), 200, "{page}");
     for part in [
         "<h1>Tonight &lt;live&gt;</h1>",
-        "2 of 3 wheels were spun. One has not answered.",
+        "2 of 3 wheels were spun. One has failed.",
         "<h2>American</h2>\n<p class=\"pocket\"><span>31</span></p>",
         "<h2>French One</h2>",
-        "<strong>No answer.</strong> closed &lt;today&gt;",
+        "<strong>No result.</strong> closed &lt;today&gt;",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }

@@ -45,7 +45,7 @@ fn one() -> u32 {
 
 fn json<A: DeserializeOwned>(text: &str) -> Result<A, Fault> {
     let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
-    Args::Json(&raw).take()
+    Args::Json(&raw).read_record()
 }
 
 fn xmlrpc<A: DeserializeOwned>(params: &impl Serialize) -> Result<A, Fault> {
@@ -53,7 +53,7 @@ fn xmlrpc<A: DeserializeOwned>(params: &impl Serialize) -> Result<A, Fault> {
     write_call(&mut bytes, "bet", params, Default::default()).unwrap();
     let text = String::from_utf8(bytes).unwrap();
     let document = XmlRpcDocument::read(&text, Reading::Strict, DocumentLimits::default()).unwrap();
-    Args::Values(document.tape.values()).take()
+    Args::Values(document.tape.values()).read_record()
 }
 
 fn bet(stake: u32, on: Option<&str>, rounds: u32, note: Option<&str>) -> Result<Bet, Fault> {
@@ -85,7 +85,7 @@ fn what_must_be_given_is_missed_by_name() {
     assert_eq!(rejection(xmlrpc::<Bet>(&())), "the parameter `stake` is missing");
     assert_eq!(rejection(json::<Bet>("{}")), "the parameter `stake` is missing");
     assert_eq!(rejection(json::<Bet>(r#"{"rounds": 1}"#)), "the parameter `stake` is missing");
-    assert_eq!(rejection(Args::None.take::<Bet>()), "the parameter `stake` is missing");
+    assert_eq!(rejection(Args::None.read_record::<Bet>()), "the parameter `stake` is missing");
     assert_eq!(rejection(json::<Renamed>("[1]")), "the parameter `rounds` is missing");
     assert_eq!(rejection(json::<Pair>("[1]")), "parameter 2 is missing");
 }
@@ -143,7 +143,7 @@ fn no_parameters_are_none_in_every_form() {
         assert_eq!(json(args), Ok(()), "{args}");
     }
     assert_eq!(xmlrpc(&()), Ok(()));
-    assert_eq!(Args::None.take(), Ok(()));
+    assert_eq!(Args::None.read_record(), Ok(()));
 }
 
 #[test]

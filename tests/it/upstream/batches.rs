@@ -216,7 +216,7 @@ async fn each_takes_a_place_among_those_that_run() {
             post_to(&limited, &all, "", "text/xml", two.as_bytes()),
             post_to(&limited, &all, "", "text/xml", one.as_bytes()),
         );
-        let late = fault(Kind::Late.xmlrpc_code(), "no answer within 500ms");
+        let late = fault(Kind::Late.xmlrpc_code(), "no result within 500ms");
         let expected = if is_late { [late.clone(), late] } else { [array(&[ONE]), array(&[TWO])] };
         assert_eq!(told(&first.1), expected.concat(), "{places} places");
         // Had the second request been sent while the first two calls had places, these would not be late. It gets a place

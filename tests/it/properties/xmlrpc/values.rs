@@ -238,7 +238,7 @@ proptest! {
         let text = String::from_utf8(bytes).unwrap();
         let document = XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits::default()).unwrap();
         prop_assert_eq!(&document.root, &Root::Call(name.into()));
-        let back: Vec<Value> = Args::Values(document.tape.values()).take().unwrap();
+        let back: Vec<Value> = Args::Values(document.tape.values()).read_record().unwrap();
         prop_assert!(same(&Value::Array(back), &Value::Array(values)));
     }
 }
