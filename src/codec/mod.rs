@@ -14,11 +14,11 @@
 //! Values are written through serde: each format has a `Serializer`, so a method's result is encoded straight from its
 //! Rust type. Values are read in two steps. A reader checks the whole document, within [`DocumentLimits`], before
 //! anything is built from it; only then does serde build the parameter types, because the method's signature is known
-//! only after the method's name has been read. In JSON the checked text itself is kept between the steps, in XML a
-//! [`tape::Tape`].
+//! only after the method's name has been read. Between the steps JSON keeps the checked text itself, and XML keeps a *tape*
+//! ([`tape::Tape`]): the values of the document in one flat list that borrows its text.
 //!
 //! Readers refuse ambiguous input, such as two members with the same name, instead of guessing. Writers refuse values
-//! that a format cannot represent, unless the group's dialect ([`json::JsonDialect`], [`xmlrpc::XmlRpcDialect`]) names a
+//! that a format cannot represent, unless the group's dialect ([`json::JsonDialect`], [`xmlrpc::XmlRpcDialect`]) allows a
 //! replacement.
 //!
 //! ```

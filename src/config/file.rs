@@ -1,6 +1,9 @@
 //! The tables of a configuration file, as serde reads them.
 //!
 //! The doc comment of each field is the text about its key in `docs/configuration.md`.
+//!
+//! Nothing reads `limits`, `xml_rpc`, `json`, `json_rpc`, `rest` and `soap` of [`File`]: they are there for the schema and
+//! the defaults. Their keys are copied into the tables of each group before serde reads it (see `resolve::inherit`).
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -41,6 +44,7 @@ pub(super) struct File {
     pub(super) server: ServerSettings,
     /// The address under which clients know this server. It is written into the documents that they fetch.
     pub(super) public: PublicUrl,
+    // From here to `soap`: only for the schema and the defaults, see `resolve::inherit`.
     /// The limits on each request and call. A group's own `limits` override single keys.
     pub(super) limits: GroupLimits,
     /// How XML-RPC is read and written. A group's own `xml-rpc` overrides single keys.

@@ -281,7 +281,7 @@ impl ParsedGroup<'_> {
         problems.extend(paths.filter_map(|path| mount_path(mounted, path, "group")));
         let limits = self.file.limits;
         let protocols = self.file.protocol_set();
-        problems.extend(body_too_large(&self.body_span, &limits, settings));
+        problems.extend(check_body_fits_memory(&self.body_span, &limits, settings));
         let (kind, backend) = match (self.backend_key, self.file.service) {
             (Some(UPSTREAM), _) => {
                 let found = upstream::resolve(&self.path, self.file.upstream, protocols.xml_rpc, folder, problems);
@@ -309,7 +309,7 @@ fn no_service(path: &Spanned<String>) -> Problem {
 
 /// The problem that a body of the allowed size would need more memory than all bodies together may use, so that it
 /// would always be refused.
-fn body_too_large(body: &Range<usize>, limits: &GroupLimits, settings: &ServerSettings) -> Option<Problem> {
+fn check_body_fits_memory(body: &Range<usize>, limits: &GroupLimits, settings: &ServerSettings) -> Option<Problem> {
     let reserved = Size(reserved_bytes(limits.body));
     let limit = Size(limits.body);
     let memory = Size(settings.memory);

@@ -1,4 +1,4 @@
-//! The batch machine: it runs the calls of a `system.multicall` or of a JSON-RPC batch and writes their results in order.
+//! Batches: runs the calls of a `system.multicall` or of a JSON-RPC batch and writes their results in order.
 //!
 //! A protocol implements [`Entries`]: it reads the entries of the request one by one, and writes what surrounds a result.
 //! [`BatchResponse`] does the rest, as a [`Source`] of the body, so that the first results leave before the last calls

@@ -2,19 +2,19 @@
 //!
 //! A [`Server`] accepts connections on its [`Listener`]s, within the limit on open connections, and gives each to one of
 //! its [`Workers`], if it has any. A connection records what it does in its `Activity`; one sweep over all connections,
-//! ten times a second, closes those that exceed a timeout. Each request takes one of the permits of requests in flight
-//! and an id, leaves a line in the [`AccessLog`], and goes to the [`Gateway`].
+//! ten times a second, closes those that exceed a timeout. Each request acquires an in-flight permit, gets an id, is logged
+//! in the [`AccessLog`], and goes to the [`Gateway`].
 //!
 //! A [`Gateway`] dispatches a request to a [`Group`](gateway::Group) by its path ([`group_router`]), to one of the group's
-//! frontends by its head, and reads the body within the memory that all bodies share ([`request_body`]). It knows no
-//! protocol.
+//! frontends by its head, and reads the body within the `limits.body` of the group and the memory that all bodies share
+//! ([`request_body`]). It knows no protocol.
 //!
 //! The groups are built from [`Mounts`]: the groups and pages of a configuration or of an [`App`](crate::app::App). A
 //! [`Runtime`](runtime::Runtime) keeps them up to date: it discovers upstreams and reloads.
 //!
 //! A response holds its permit, its memory and its access line until its last byte has been taken, or the client has left
-//! (`TrackedBody`). When the server stops, it accepts no further connections, requests those that are open to finish,
-//! and cuts those that are still busy after the drain time.
+//! (`TrackedBody`). When the server stops, it accepts no further connections, asks open connections to finish, and
+//! cuts those that are still busy after the drain time.
 
 mod access_log;
 mod activity;

@@ -5,9 +5,9 @@
 //! server, and an [`Aggregate`](aggregate::Aggregate) calls methods of other services and puts their results together.
 //!
 //! A protocol makes a [`Call`] of each message: the name of the method, its [arguments](args::Args), the [`Context`] of the
-//! request, and the form in which the call came. The arguments are not read before a handler says what types they have. The
-//! service returns a [`CallFuture`], which may be ready at once and then costs no allocation. Its [`Output`] is one value,
-//! [rows](Rows) that are made while they are sent, or an upstream's response in its original bytes
+//! request, and the wire form of the call ([`CallForm`]). The arguments are not read before a handler says what types
+//! they have. The service returns a [`CallFuture`], which may be ready at once and then costs no allocation. Its
+//! [`Output`] is one value, [rows](Rows) produced during sending, or an upstream's response in its original bytes
 //! ([`passthrough`]). The protocol writes the value in its own [`Format`].
 //!
 //! Calls of one request may travel to an upstream together: they share a [`Batch`].

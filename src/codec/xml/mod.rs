@@ -4,7 +4,8 @@
 //!
 //! 1. [`charset`] decodes the bytes to text with one kind of line end.
 //! 2. `prolog` finds the root element, refuses document type declarations, and counts elements, attributes and
-//!    namespaces (the census), so that a parser never starts on a document that exceeds the [`DocumentLimits`].
+//!    namespaces. This count before parsing is called the *census*: a parser never starts on a document that exceeds the
+//!    [`DocumentLimits`].
 //! 3. `read_tree` builds an `XmlTree`: with the one-pass reader in `plain` if the document has nothing unusual in it,
 //!    otherwise with roxmltree. `plain` never reports errors; it gives up, and roxmltree reports them. Both must read the
 //!    same from any document; a property test compares them.

@@ -71,8 +71,8 @@ pub(in crate::codec) fn start(text: &str, reading: Reading) -> Result<Start, Fau
     }
 }
 
-/// Counts the mark-up before the document is parsed, so that no tree is allocated for a document that has too much, and
-/// checks what roxmltree does not check.
+/// The census: counts the mark-up before the document is parsed, so that no tree is allocated for a document that has too
+/// much, and checks what roxmltree does not check.
 ///
 /// In a document that is not well-formed the count can be wrong, but only after the position at which a parser stops:
 /// up to there both see the same tags.
