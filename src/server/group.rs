@@ -113,7 +113,7 @@ impl Group {
             return Err(not_found(parts.uri.path()));
         }
         if !allow.contains(&parts.method) {
-            let reason = format!("the method {} is not allowed here", abridge(parts.method.as_str()));
+            let reason = format!("{} is not allowed here", abridge(parts.method.as_str()));
             return Err(HttpRejection { allow, ..HttpRejection::new(StatusCode::METHOD_NOT_ALLOWED, reason) });
         }
         Err(HttpRejection::new(

@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_cannot_be_read_comes_with_the_likely_one() {
+    fn an_invalid_address_comes_with_a_suggestion() {
         for (text, hint) in [
             (":8008", "did you mean `0.0.0.0:8008`?"),
             ("localhost:80", "did you mean `127.0.0.1:80`?"),

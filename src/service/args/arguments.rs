@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guess_is_no_reason_to_refuse_a_number_of_parameters() {
+    fn an_inferred_interface_accepts_any_number_of_parameters() {
         assert_eq!(by_position("[]", true).unwrap(), []);
         assert_eq!(by_position(&format!("[{WHEN}, 1, null, 2, 3]"), true).unwrap().last(), Some(&Value::Int(3)));
         assert!(by_position(r#"{"wen": 1}"#, true).is_err());

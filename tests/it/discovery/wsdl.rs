@@ -307,7 +307,7 @@ fn a_description_may_be_in_several_documents() {
 }
 
 #[test]
-fn what_is_discovered_can_be_described_and_discovered_again() {
+fn a_discovered_interface_survives_description_and_discovery() {
     for text in [
         include_str!("../../fixtures/wsdl/contract-first.wsdl"),
         include_str!("../../fixtures/wsdl/encoded.wsdl"),

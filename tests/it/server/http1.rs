@@ -355,7 +355,7 @@ fn the_reason_of_a_404_is_the_standard_phrase() {
 }
 
 #[test]
-fn a_handler_that_panics_is_its_callers_fault_alone() {
+fn a_panic_fails_only_its_own_call() {
     let server = server();
     let mut stream = server.connect();
     stream.write_all(post("/test", "", &call("panics", &[])).as_bytes()).unwrap();

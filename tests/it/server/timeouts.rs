@@ -86,7 +86,7 @@ fn a_client_that_never_reads_is_cut() {
 }
 
 #[test]
-fn what_runs_is_finished_before_the_end_and_nothing_new_begins() {
+fn running_requests_finish_before_the_stop_and_none_begins() {
     let mut server = Running::start(small(), ServerSettings::default());
     let mut busy = server.begin(&call("wait", &["<value><int>500</int></value>"]));
     let mut idle = server.connect();

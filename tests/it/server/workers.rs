@@ -67,7 +67,7 @@ fn connections_are_spread_evenly_and_stay_where_they_are() {
 }
 
 #[test]
-fn what_runs_on_each_worker_is_finished_before_the_end() {
+fn running_requests_of_each_worker_finish_before_the_stop() {
     let gate = Gate::shut();
     let mut server = Running::on_workers(gate.service(), ServerSettings::default(), 2);
     let mut idle = BufReader::new(server.connect());
@@ -96,7 +96,7 @@ fn what_does_not_finish_on_any_worker_is_cut() {
 }
 
 #[test]
-fn a_handler_that_keeps_its_thread_holds_up_neither_another_worker_nor_the_end() {
+fn a_blocked_handler_delays_neither_other_workers_nor_the_stop() {
     let gate = Gate::shut();
     let server = Running::on_workers(gate.service(), drained_within(Duration::from_millis(300)), 2);
     let rude = gate.rude.lock().unwrap();

@@ -44,7 +44,7 @@ fn soap(gateway: &Running, path: &str, namespace: &str, inside: &str) -> String 
 }
 
 #[test]
-fn what_has_failed_is_told_beside_the_rest_over_every_protocol() {
+fn a_partial_result_has_the_failed_calls_over_every_protocol() {
     let gateway = gateway();
     let (head, body) = ask(&gateway, "GET", "/table/spin");
     assert_eq!(status(&head), 200, "{body}");
@@ -75,7 +75,7 @@ fn what_has_failed_is_told_beside_the_rest_over_every_protocol() {
 }
 
 #[test]
-fn a_failure_is_that_of_the_whole_where_that_is_wanted() {
+fn a_failed_call_fails_the_method_with_on_error_fail() {
     let gateway = gateway();
     for path in ["/table/spinList?spins=21", "/both/all?spins=21"] {
         let (head, body) = ask(&gateway, "GET", path);
@@ -200,7 +200,7 @@ fn a_query_is_passed_on_by_its_types_and_shown_again() {
 }
 
 #[test]
-fn what_is_hostile_is_text_and_what_does_not_answer_is_said_to_people() {
+fn hostile_values_are_text_and_failures_are_shown() {
     let gateway = gateway();
     let (_, page) = ask(&gateway, "GET", "/hostile");
     assert!(page.contains("&lt;script&gt;alert(1)&lt;&#x2f;script&gt;\u{fffd}"), "{page}");

@@ -80,7 +80,7 @@ fn what_is_left_out_takes_its_default_or_is_nothing() {
 }
 
 #[test]
-fn what_must_be_given_is_missed_by_name() {
+fn a_missing_required_parameter_is_named() {
     assert_eq!(rejection(json::<Bet>("[]")), "the parameter `stake` is missing");
     assert_eq!(rejection(xmlrpc::<Bet>(&())), "the parameter `stake` is missing");
     assert_eq!(rejection(json::<Bet>("{}")), "the parameter `stake` is missing");
@@ -129,7 +129,7 @@ fn an_unknown_name_is_refused_with_a_hint() {
 }
 
 #[test]
-fn a_name_given_twice_is_refused() {
+fn a_name_that_occurs_twice_is_refused() {
     let twice = "the parameter `stake` is given twice";
     assert_eq!(rejection(json::<Bet>(r#"{"stake": 1, "stake": 2}"#)), twice);
     assert_eq!(rejection(json::<Bet>(r#"{"stake": 1, "st\u0061ke": 2}"#)), twice);

@@ -118,7 +118,7 @@ async fn send(gateway: &Gateway, method: &str, path: &str, media: &str, body: &s
 }
 
 #[tokio::test]
-async fn a_layer_sees_every_call_on_every_way_to_a_method() {
+async fn a_layer_sees_every_call_in_every_form() {
     let note = Note::default();
     let gateway = gateway(GroupMount::new("/hello", hello()).layer(note.clone()));
     let one = r#"{"jsonrpc":"2.0","method":"hello","id":1}"#;

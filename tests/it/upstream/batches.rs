@@ -125,7 +125,7 @@ const BATCH: &str = r#"[{"jsonrpc":"2.0","method":"hello","id":"a"},7,{"jsonrpc"
     {"jsonrpc":"2.0","method":"h\u0065llo","id":1}]"#;
 
 #[tokio::test]
-async fn a_batch_travels_as_a_batch_whose_answers_may_be_in_any_order() {
+async fn a_batch_is_sent_as_a_batch_and_responses_may_be_in_any_order() {
     let server = ScriptedUpstream::start().await;
     let there = json!([
         {"jsonrpc": "2.0", "id": 3, "result": "third"},
@@ -169,7 +169,7 @@ async fn one_call_alone_needs_no_multicall() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_anywhere_is_each_calls_fault_and_nothing_is_sent_twice() {
+async fn a_truncated_batch_response_fails_each_call_and_nothing_is_sent_twice() {
     let server = ScriptedUpstream::start().await;
     let whole = results(&[&array(&[ONE]), &array(&[TWO])]);
     for end in 0..whole.len() {
@@ -228,7 +228,7 @@ async fn each_takes_a_place_among_those_that_run() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_take_several_calls_is_no_reason_to_say_that_their_methods_are_not_there() {
+async fn a_server_without_multicall_is_not_a_missing_method() {
     let server = ScriptedUpstream::start().await;
     let refused = fault(-32601, "no system.multicall");
     let body = format!("<methodResponse><fault>{refused}</fault></methodResponse>");
@@ -240,7 +240,7 @@ async fn a_server_that_does_not_take_several_calls_is_no_reason_to_say_that_thei
 }
 
 #[tokio::test]
-async fn a_large_batch_waits_for_one_place_and_not_for_all() {
+async fn a_large_batch_waits_for_one_permit_only() {
     let server = ScriptedUpstream::start().await;
     // One call is running, and keeps its place until the batch is there.
     let both = Arc::new(Barrier::new(2));
