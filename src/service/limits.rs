@@ -41,7 +41,10 @@ impl GroupLayer for SetDeadline {
 
 /// The end of `limit` from now on, or the deadline that a call has already if that comes first.
 fn earliest(deadline: Option<Instant>, limit: Duration) -> Option<Instant> {
-    deadline.into_iter().chain(Instant::now().checked_add(limit)).min()
+    match (deadline, Instant::now().checked_add(limit)) {
+        (Some(deadline), Some(end)) => Some(deadline.min(end)),
+        (deadline, end) => deadline.or(end),
+    }
 }
 
 impl GroupLayer for Limiter {
