@@ -37,15 +37,15 @@ pub use super::group::Group;
 /// level `debug`. The one around a response that is waited for has the level `warn`, so that each warning about an upstream
 /// or an aggregate carries the id of its request.
 macro_rules! request_span {
-    ($level:expr, $labels:expr, $group:expr, $frontend:expr) => {
+    ($level:expr, $context:expr, $group:expr, $frontend:expr) => {
         tracing::span!(
             $level,
             "request",
-            id = %$labels.request_id,
+            id = %$context.request_id,
             group = $group.path,
             protocol = $frontend.protocol().name(),
             method = tracing::field::Empty,
-            peer = $labels.peer.map(tracing::field::display),
+            peer = $context.peer.map(tracing::field::display),
         )
     };
 }
@@ -123,8 +123,10 @@ impl Gateway {
 
     /// The id for a new request: the `X-Request-Id` of a trusted proxy, or a new one.
     pub(super) fn request_id(&self, head: &Parts, peer: Option<SocketAddr>) -> RequestId {
-        let received = head.headers.get(REQUEST_ID).filter(|_| self.groups.0.load().public_url.trusts(peer));
-        received.and_then(RequestId::received).unwrap_or_else(|| self.ids.generate())
+        // The proxies come first: most servers trust none, and the search for the header costs more.
+        let trusted = self.groups.0.load().public_url.trusts(peer);
+        let received = if trusted { head.headers.get(REQUEST_ID).and_then(RequestId::received) } else { None };
+        received.unwrap_or_else(|| self.ids.generate())
     }
 
     /// Serves one request. If its head has an [`Audience`](crate::http::audience::Audience) as an extension, only the
@@ -160,18 +162,15 @@ impl Gateway {
             Err(rejection) => return Ok(claim.frontend.refuse(rejection).into()),
         };
         let frontend = claim.settle(group, &group_head, &body.bytes);
-        let span = request_span!(tracing::Level::DEBUG, &context, group, frontend);
-        // `context` moves into the closure of a large body; a later span needs the same fields.
-        let labels = SpanLabels { request_id: context.request_id.clone(), peer: context.peer };
+        let span = request_span!(tracing::Level::DEBUG, context, group, frontend);
         let (response, memory) = match body.memory {
             None => {
                 let request = GroupRequest { head, tail, body: &body.bytes, context: &context };
                 (span.in_scope(|| frontend.serve(&group.service, request)), None)
             }
             Some(memory) => {
-                let (service, frontend, head, tail) =
-                    (group.service.clone(), frontend.clone(), head.clone(), tail.to_owned());
-                let span = span.clone();
+                let (service, frontend) = (group.service.clone(), frontend.clone());
+                let (head, tail, context, span) = (head.clone(), tail.to_owned(), context.clone(), span.clone());
                 let serve = move || {
                     let request = GroupRequest { head: &head, tail: &tail, body: &body.bytes, context: &context };
                     (span.in_scope(|| frontend.serve(&service, request)), Some(memory))
@@ -184,7 +183,7 @@ impl Gateway {
             MaybeReady::Now(Some(served)) => served,
             pending => {
                 let disabled = span.is_disabled();
-                let span = if disabled { request_span!(tracing::Level::WARN, &labels, group, frontend) } else { span };
+                let span = if disabled { request_span!(tracing::Level::WARN, context, group, frontend) } else { span };
                 let served = pending.instrument(span.clone()).await;
                 span.record("method", served.method.as_ref());
                 served
@@ -207,12 +206,6 @@ impl From<Response<Body>> for GatewayResponse {
     fn from(response: Response<Body>) -> GatewayResponse {
         GatewayResponse { response, outcome: None }
     }
-}
-
-/// The fields of a span that come from the context of a request.
-struct SpanLabels {
-    request_id: RequestId,
-    peer: Option<SocketAddr>,
 }
 
 /// The next ids of a process.

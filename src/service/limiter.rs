@@ -42,7 +42,10 @@ impl GroupLayer for SetDeadline {
 
 /// The end of `time` from now on, or the deadline that a call has already if that comes first.
 fn earliest(deadline: Option<Instant>, time: Duration) -> Option<Instant> {
-    deadline.into_iter().chain(Instant::now().checked_add(time)).min()
+    match (deadline, Instant::now().checked_add(time)) {
+        (Some(deadline), Some(end)) => Some(deadline.min(end)),
+        (deadline, end) => deadline.or(end),
+    }
 }
 
 impl GroupLayer for Limiter {
