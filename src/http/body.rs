@@ -1,5 +1,6 @@
 //! Response bodies: whole, or made piece by piece as the client reads them.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,7 +8,6 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderValue;
 use http_body::{Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::model::fault::{BoxError, Fault};
 use crate::service::passthrough;
@@ -16,12 +16,14 @@ use crate::service::passthrough::RawResponse;
 /// The size of a piece in bytes. A response of any length holds about this much memory.
 pub(crate) const PIECE: usize = 64 * 1024;
 
+/// What a body holds until it is sent, such as a permit or a part of a memory budget.
+pub(crate) type Held = Box<dyn Any + Send + Sync>;
+
 /// A response body.
 #[derive(Default)]
 pub struct Body {
     content: BodyContent,
-    /// A permit for memory, held until the body is sent.
-    share: Option<OwnedSemaphorePermit>,
+    held: Option<Held>,
 }
 
 #[derive(Default)]
@@ -56,7 +58,7 @@ struct Pieces {
 impl Body {
     /// A body of these bytes, with a known length.
     pub fn whole(bytes: impl Into<Bytes>) -> Body {
-        Body { content: BodyContent::Whole(bytes.into()), share: None }
+        Body { content: BodyContent::Whole(bytes.into()), held: None }
     }
 
     /// A body from a source. It is whole, with a known length, if its first piece is all of it: clients of HTTP/1.0 need
@@ -70,21 +72,23 @@ impl Body {
             std::future::poll_fn(|cx| pieces.poll_fill(cx)).await?;
         }
         let content = if pieces.done { BodyContent::Whole(pieces.filled.into()) } else { BodyContent::Pieces(pieces) };
-        Ok(Body { content, share: None })
+        Ok(Body { content, held: None })
     }
 
     /// A body from a source, of any length.
     pub fn stream(source: impl Source + 'static) -> Body {
         let pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
-        Body { content: BodyContent::Pieces(pieces), share: None }
+        Body { content: BodyContent::Pieces(pieces), held: None }
     }
 
     /// The body of an upstream's response, with its content type.
     pub(crate) fn passthrough(raw: RawResponse) -> (HeaderValue, Body) {
-        let (content_type, content, share) = raw.into_parts();
+        let (content_type, content, permit) = raw.into_parts();
         let body = match content {
             passthrough::RawBody::Whole(bytes) => Body::whole(bytes),
-            passthrough::RawBody::Coming(coming) => Body { content: BodyContent::Coming(coming), share },
+            passthrough::RawBody::Coming(coming) => {
+                Body { content: BodyContent::Coming(coming), held: permit.map(|permit| Box::new(permit) as Held) }
+            }
         };
         (content_type, body)
     }
@@ -97,26 +101,26 @@ impl Body {
         }
     }
 
-    /// Holds a permit for memory until the body is sent. For a whole body the permit is tied to the bytes: the server
-    /// drops the body early, while a piece in its write buffer still keeps all of the memory alive.
-    pub(crate) fn hold(&mut self, share: OwnedSemaphorePermit) {
+    /// Holds a part of a budget until the body is sent. For a whole body it is tied to the bytes: the server drops the
+    /// body early, while a piece in its write buffer still keeps all of the memory alive.
+    pub(crate) fn hold(&mut self, held: impl Send + Sync + 'static) {
         match &mut self.content {
             BodyContent::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
-                self.content = BodyContent::Whole(Bytes::from_owner(Covered { bytes, _share: share }));
+                self.content = BodyContent::Whole(Bytes::from_owner(Covered { bytes, _held: held }));
             }
-            _ => self.share = Some(share),
+            _ => self.held = Some(Box::new((held, self.held.take()))),
         }
     }
 }
 
-/// Bytes with their permit for memory.
-struct Covered {
+/// Bytes with what they hold.
+struct Covered<T> {
     bytes: Bytes,
-    _share: OwnedSemaphorePermit,
+    _held: T,
 }
 
-impl AsRef<[u8]> for Covered {
+impl<T> AsRef<[u8]> for Covered<T> {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::server::clients::Client;
 use crate::server::settings::Timeouts;
 
 /// The time between two sweeps.
@@ -25,9 +26,16 @@ const TICK: Duration = Duration::from_millis(100);
 pub(super) struct ActivityMonitor {
     timeouts: Timeouts,
     clock: Arc<Clock>,
-    open: Mutex<HashMap<u64, Arc<Activity>>>,
+    open: Mutex<HashMap<u64, Entry>>,
     last: AtomicU64,
     closed: Notify,
+}
+
+/// An open connection.
+#[derive(Debug)]
+struct Entry {
+    activity: Arc<Activity>,
+    client: Arc<Client>,
 }
 
 /// The time of the last tick, in milliseconds since the server began; never 0, which means "not now".
@@ -95,7 +103,7 @@ impl ActivityMonitor {
     }
 
     /// Adds a connection.
-    pub(super) fn enter(self: &Arc<ActivityMonitor>) -> ActivityGuard {
+    pub(super) fn enter(self: &Arc<ActivityMonitor>, client: &Arc<Client>) -> ActivityGuard {
         let activity = Arc::new(Activity {
             clock: self.clock.clone(),
             requests: AtomicU32::new(0),
@@ -108,7 +116,7 @@ impl ActivityMonitor {
             waker: OnceLock::new(),
         });
         let key = self.last.fetch_add(1, Relaxed);
-        lock(&self.open).insert(key, activity.clone());
+        lock(&self.open).insert(key, Entry { activity: activity.clone(), client: client.clone() });
         ActivityGuard { monitor: self.clone(), key, activity }
     }
 
@@ -121,7 +129,7 @@ impl ActivityMonitor {
             ticks.tick().await;
             let now = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
             self.clock.0.store(now, Relaxed);
-            for activity in lock(&self.open).values() {
+            for Entry { activity, .. } in lock(&self.open).values() {
                 activity.check(now, &self.timeouts);
             }
         }
@@ -129,9 +137,24 @@ impl ActivityMonitor {
 
     /// Requests all connections to close.
     pub(super) fn request_close(&self, request: CloseRequest) {
-        for activity in lock(&self.open).values() {
+        for Entry { activity, .. } in lock(&self.open).values() {
             activity.request_close(request);
         }
+    }
+
+    /// Requests the connection to close that has been idle for the longest time, of one client or of all. Returns whether
+    /// there was one.
+    pub(super) fn close_longest_idle(&self, client: Option<&Arc<Client>>) -> bool {
+        let open = lock(&self.open);
+        let idle = open.iter().filter_map(|(key, entry)| {
+            let of_client = client.is_none_or(|client| Arc::ptr_eq(client, &entry.client));
+            (of_client && !entry.activity.has_to_close()).then_some(())?;
+            let since = entry.activity.idle.load(Relaxed);
+            (since != 0).then_some((since, *key))
+        });
+        let Some(longest) = idle.min().and_then(|(_, key)| open.get(&key)) else { return false };
+        longest.activity.request_close(CloseRequest::Finish);
+        true
     }
 
     /// Waits until no connection is open.
@@ -227,6 +250,10 @@ impl Activity {
             request if request == CloseRequest::Finish as u8 => Poll::Ready(CloseRequest::Finish),
             _ => Poll::Ready(CloseRequest::Cut),
         }
+    }
+
+    fn has_to_close(&self) -> bool {
+        self.close_request.load(SeqCst) != CloseRequest::None as u8
     }
 
     fn request_close(&self, request: CloseRequest) {

@@ -107,7 +107,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_yields_after_moving_256_kib() {
-        let guard = ActivityMonitor::new(Timeouts::default()).enter();
+        let guard = ActivityMonitor::new(Timeouts::default()).enter(&Arc::default());
         let mut stream = ActivityIo::new(tokio::io::sink(), guard.activity.clone());
         let piece = vec![0; crate::http::body::PIECE];
         let mut turn = async || {

@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -20,10 +21,13 @@ use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::protocol::frontend::{FrontendResponse, GroupHead, GroupRequest};
 use crate::server::access_log::REQUEST_ID;
+use crate::server::admission::{Admission, overloaded};
+use crate::server::clients::{Client, Clients, Resource, Shares};
 use crate::server::group::not_found;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
 use crate::server::request_body::BodyReader;
+use crate::server::settings::ServerSettings;
 use crate::service::Context;
 use crate::service::future::MaybeReady;
 use crate::service::request_id::RequestId;
@@ -55,6 +59,8 @@ macro_rules! request_span {
 pub struct Gateway {
     groups: Groups,
     body_reader: BodyReader,
+    admission: Arc<Admission>,
+    clients: Arc<Clients>,
     ids: Arc<RequestIds>,
     /// Whether responses come with an [`Outcome`] for the access log.
     observed: bool,
@@ -103,7 +109,31 @@ impl Gateway {
 
     fn dispatching(dispatch: Dispatch, body_reader: BodyReader) -> Gateway {
         let groups = Groups(Arc::new(ArcSwap::from_pointee(dispatch)));
-        Gateway { groups, body_reader, ids: Arc::default(), observed: false, compressing: false }
+        let settings = ServerSettings::default();
+        Gateway {
+            groups,
+            body_reader,
+            admission: Arc::new(Admission::new(settings.in_flight)),
+            clients: Clients::new(Shares::new(&settings)),
+            ids: Arc::default(),
+            observed: false,
+            compressing: false,
+        }
+    }
+
+    /// Sets how many calls may run, and how much each client may take.
+    pub(super) fn limited(self, settings: &ServerSettings) -> Gateway {
+        Gateway {
+            admission: Arc::new(Admission::new(settings.in_flight)),
+            clients: Clients::new(Shares::new(settings)),
+            ..self
+        }
+    }
+
+    /// The client of a connection from this address. A trusted proxy has no share of its own.
+    pub(super) fn client_of_connection(&self, peer: Option<SocketAddr>) -> Arc<Client> {
+        let proxied = self.groups.0.load().public_url.trusts(peer);
+        self.clients.client(peer.map(|peer| peer.ip()).filter(|_| !proxied))
     }
 
     /// The handle by which a [`Runtime`](crate::server::runtime::Runtime) replaces the groups.
@@ -138,13 +168,36 @@ impl Gateway {
     where
         B: http_body::Body<Data = Bytes>,
     {
-        match self.dispatch(head, body, context).await {
+        let client = self.client_of_connection(context.peer);
+        self.respond_to(&client, true, head, body, context).await
+    }
+
+    /// Serves one request of a client, which may have more requests than its share.
+    pub(super) async fn respond_to<B>(
+        &self,
+        client: &Arc<Client>,
+        within_share: bool,
+        head: &Parts,
+        body: B,
+        context: Context,
+    ) -> GatewayResponse
+    where
+        B: http_body::Body<Data = Bytes>,
+    {
+        match self.dispatch(client, within_share, head, body, context).await {
             Ok(response) => response,
             Err(rejection) => rejection.into_response().into(),
         }
     }
 
-    async fn dispatch<B>(&self, head: &Parts, body: B, mut context: Context) -> Result<GatewayResponse, HttpRejection>
+    async fn dispatch<B>(
+        &self,
+        client: &Arc<Client>,
+        within_share: bool,
+        head: &Parts,
+        body: B,
+        mut context: Context,
+    ) -> Result<GatewayResponse, HttpRejection>
     where
         B: http_body::Body<Data = Bytes>,
     {
@@ -157,19 +210,37 @@ impl Gateway {
         }
         let group_head = GroupHead::new(head, tail);
         let claim = group.claim(&group_head)?;
-        let body = match self.body_reader.read(head, body, group.body_limit).await {
+        if !within_share {
+            return Ok(claim.frontend.refuse(busy(CLIENT_BUSY)).into());
+        }
+        let body = match self.body_reader.read(client, head, body, group.body_limit).await {
             Ok(body) => body,
             Err(rejection) => return Ok(claim.frontend.refuse(rejection).into()),
         };
         let frontend = claim.settle(group, &group_head, &body.bytes);
+        let begun = Instant::now();
+        context.begun = Some(begun);
+        context.deadline = group.deadline.and_then(|limit| begun.checked_add(limit));
+        // Held until the response is ready, not until it is sent.
+        let admitted = self.admission.admit(&group.load);
+        let refusing;
+        let service = if admitted.is_none() {
+            refusing = overloaded(group.service.as_ref(), GATEWAY_BUSY);
+            &refusing
+        } else if client.has_used_up(Resource::ResponseMemory) {
+            refusing = overloaded(group.service.as_ref(), CLIENT_BUSY);
+            &refusing
+        } else {
+            &group.service
+        };
         let span = request_span!(tracing::Level::DEBUG, context, group, frontend);
         let (response, memory) = match body.memory {
             None => {
                 let request = GroupRequest { head, tail, body: &body.bytes, context: &context };
-                (span.in_scope(|| frontend.serve(&group.service, request)), None)
+                (span.in_scope(|| frontend.serve(service, request)), None)
             }
             Some(memory) => {
-                let (service, frontend) = (group.service.clone(), frontend.clone());
+                let (service, frontend) = (service.clone(), frontend.clone());
                 let (head, tail, context, span) = (head.clone(), tail.to_owned(), context.clone(), span.clone());
                 let serve = move || {
                     let request = GroupRequest { head: &head, tail: &tail, body: &body.bytes, context: &context };
@@ -199,6 +270,14 @@ impl Gateway {
         let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
         Ok(GatewayResponse { response, outcome })
     }
+}
+
+/// The reasons for which calls are refused without being tried.
+const GATEWAY_BUSY: &str = "too many calls are running; try again later";
+const CLIENT_BUSY: &str = "this client has too many requests open or too many responses unread; try again later";
+
+fn busy(reason: &str) -> HttpRejection {
+    HttpRejection::new(StatusCode::SERVICE_UNAVAILABLE, reason)
 }
 
 impl From<Response<Body>> for GatewayResponse {

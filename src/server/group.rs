@@ -1,6 +1,7 @@
 //! A group, as requests are dispatched to it, and the choice of the frontend that serves a request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
@@ -9,6 +10,7 @@ use crate::http::audience::Audience;
 use crate::http::rejection::HttpRejection;
 use crate::model::text::abridge;
 use crate::protocol::frontend::{Claim, Frontend, GroupHead};
+use crate::server::admission::GroupLoad;
 use crate::service::RpcService;
 
 /// One URL path, and its aliases, with one service and the frontends over which it is reached.
@@ -21,8 +23,12 @@ pub struct Group {
     pub frontends: Vec<Arc<dyn Frontend>>,
     /// How many bytes the body of a request may have, both as sent and after decompression (`limits.body`).
     pub body_limit: usize,
+    /// How long a call may take; `None` if only the service itself limits it.
+    pub(super) deadline: Option<Duration>,
     /// The headers of a request that its calls have in their context.
     pub(super) request_headers: Vec<HeaderName>,
+    /// The calls of the group that run.
+    pub(super) load: GroupLoad,
 }
 
 impl Group {
@@ -35,7 +41,7 @@ impl Group {
         body_limit: usize,
     ) -> Group {
         let request_headers = service.interface().request_headers.clone();
-        Group { path: path.into(), service, frontends, body_limit, request_headers }
+        Group { path: path.into(), service, frontends, body_limit, deadline: None, request_headers, load: GroupLoad::default() }
     }
 
     /// The headers of a request that the calls of the group have in their context, with all their values.

@@ -111,6 +111,14 @@ impl Listener {
 }
 
 impl Accepted {
+    /// The address of the client; `None` for a unix socket.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Accepted::Tcp(_, peer) => Some(*peer),
+            Accepted::Unix(_) => None,
+        }
+    }
+
     /// Takes the connection from the runtime that accepted it.
     pub(super) fn detach(self) -> io::Result<Detached> {
         Ok(match self {

@@ -14,7 +14,6 @@ use hyper::service::{Service, service_fn};
 
 use super::in_flight::{Connection, InFlight};
 use super::tracked_body::TrackedBody;
-use crate::http::body::Body;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::BoxError;
 use crate::server::gateway::GatewayResponse;
@@ -41,18 +40,15 @@ impl Connection {
 
 impl InFlight {
     async fn serve(mut self, mut head: Parts, body: Incoming) -> Result<Response<TrackedBody>, BoxError> {
-        let Connection { shared, peer, audience, .. } = self.connection.as_ref();
+        let Connection { shared, peer, audience, client, .. } = self.connection.as_ref();
         if let Some(audience) = audience {
             head.extensions.insert(*audience);
         }
         let request_id = shared.gateway.request_id(&head, *peer);
         let context = RequestContext { peer: *peer, request_id, ..RequestContext::default() };
         self.line = shared.log.as_ref().map(|log| log.begin(&head, &context));
-        let GatewayResponse { mut response, outcome } = if self.has_permit {
-            catch_panic(pin!(shared.gateway.respond(&head, body, context))).await
-        } else {
-            overloaded().into()
-        };
+        let responding = shared.gateway.respond_to(client, self.within_share, &head, body, context);
+        let GatewayResponse { mut response, outcome } = catch_panic(pin!(responding)).await;
         if let Some(line) = &mut self.line {
             line.record_response(&mut response, outcome);
         }
@@ -71,9 +67,4 @@ pub(super) async fn catch_panic(mut response: Pin<&mut impl Future<Output = Gate
         })
     };
     std::future::poll_fn(poll).await
-}
-
-fn overloaded() -> Response<Body> {
-    HttpRejection::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are being served; try again later")
-        .into_response()
 }

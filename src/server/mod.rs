@@ -19,11 +19,14 @@
 mod access_log;
 mod activity;
 mod activity_io;
+mod admission;
+mod clients;
 pub mod gateway;
 mod group;
 pub mod group_router;
 mod in_flight;
 mod listener;
+mod memory_pool;
 mod middleware;
 pub mod mount;
 pub mod request_body;
@@ -59,7 +62,8 @@ use crate::server::mount::Mounts;
 use crate::server::settings::ServerSettings;
 use activity::{Activity, ActivityGuard, ActivityMonitor, CloseRequest};
 use activity_io::ActivityIo;
-use in_flight::{Connection, InFlightLimit, ServerState};
+use clients::{Client, Resource, Taken};
+use in_flight::{Connection, ServerState};
 use listener::Accepted;
 use workers::WorkerSlot;
 
@@ -82,11 +86,10 @@ pub struct ShutdownReport {
 impl Server {
     /// A server of this gateway. With a log, each request leaves a line in it.
     pub fn new(gateway: Gateway, settings: ServerSettings, log: Option<AccessLog>) -> Server {
-        let gateway = gateway.compressing(settings.compress);
+        let gateway = gateway.limited(&settings).compressing(settings.compress);
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
-        let in_flight_limit = InFlightLimit::new(settings.in_flight);
         Server {
-            shared: Arc::new(ServerState { gateway, in_flight_limit, log }),
+            shared: Arc::new(ServerState { gateway, log }),
             settings,
             workers: None,
             discovered: None,
@@ -135,15 +138,15 @@ impl Server {
 
     /// Serves a connection until it ends.
     async fn serve(self: Arc<Server>, accepted: Accepted, guard: ConnectionGuard) {
-        let activity = &guard.activity_guard.activity;
+        let (activity, client) = (&guard.activity_guard.activity, &guard.client);
         let audience = guard.audience;
         match accepted {
             Accepted::Tcp(stream, peer) => {
                 // Without TCP_NODELAY a response may wait until the client has acknowledged the previous one.
                 let _ = stream.set_nodelay(true);
-                self.serve_stream(stream, Some(peer), activity, audience).await;
+                self.serve_stream(stream, Some(peer), activity, client, audience).await;
             }
-            Accepted::Unix(stream) => self.serve_stream(stream, None, activity, audience).await,
+            Accepted::Unix(stream) => self.serve_stream(stream, None, activity, client, audience).await,
         }
         drop(guard);
     }
@@ -154,11 +157,14 @@ impl Server {
         stream: T,
         peer: Option<SocketAddr>,
         activity: &Arc<Activity>,
+        client: &Arc<Client>,
         audience: Option<Audience>,
     ) where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = Connection { shared: self.shared.clone(), activity: activity.clone(), peer, audience }.service();
+        let (activity_of_requests, client) = (activity.clone(), client.clone());
+        let service =
+            Connection { shared: self.shared.clone(), activity: activity_of_requests, client, peer, audience }.service();
         let builder = self.builder();
         let io = TokioIo::new(ActivityIo::new(stream, activity.clone()));
         let mut connection = pin!(builder.serve_connection(io, service));
@@ -209,6 +215,10 @@ struct ConnectionGuard {
     permit: OwnedSemaphorePermit,
     #[expect(dead_code, reason = "it is held to be dropped with the connection")]
     worker_slot: Option<WorkerSlot>,
+    /// The connection's part of the share of its client.
+    #[expect(dead_code, reason = "it is held to be dropped with the connection")]
+    taken: Taken,
+    client: Arc<Client>,
     audience: Option<Audience>,
     activity_guard: ActivityGuard,
 }
@@ -216,35 +226,54 @@ struct ConnectionGuard {
 impl Acceptor {
     async fn accept(self: Arc<Acceptor>, listener: Listener) {
         loop {
-            let Ok(permit) = self.permits.clone().acquire_owned().await else { return };
             let accepted = listener.accept().await;
-            if let Err(error) = self.hand_over(accepted, permit, listener.serves) {
+            let client = self.server.shared.gateway.client_of_connection(accepted.peer());
+            let Some(taken) = self.take_connection(&client) else { continue };
+            let permit = match self.permits.clone().try_acquire_owned() {
+                Ok(permit) => permit,
+                Err(_) => {
+                    self.monitor.close_longest_idle(None);
+                    let Ok(permit) = self.permits.clone().acquire_owned().await else { return };
+                    permit
+                }
+            };
+            if let Err(error) = self.hand_over(accepted, listener.serves, permit, taken, client) {
                 tracing::debug!(%error, "a connection could not be handed over");
             }
         }
+    }
+
+    /// Takes a connection from the share of a client. If the share is used up, the client's longest idle connection makes
+    /// room; `None` if none is idle.
+    fn take_connection(&self, client: &Arc<Client>) -> Option<Taken> {
+        client.take(Resource::Connections, 1).or_else(|| {
+            let closed = self.monitor.close_longest_idle(Some(client));
+            // The connection that makes room counts until it is closed.
+            closed.then(|| client.overdraw(Resource::Connections, 1))
+        })
     }
 
     /// Serves a connection on a worker, or on this runtime if there are no workers.
     fn hand_over(
         &self,
         accepted: Accepted,
-        permit: OwnedSemaphorePermit,
         audience: Option<Audience>,
+        permit: OwnedSemaphorePermit,
+        taken: Taken,
+        client: Arc<Client>,
     ) -> std::io::Result<()> {
         let server = self.server.clone();
-        let activity_guard = self.monitor.enter();
+        let activity_guard = self.monitor.enter(&client);
+        let guard = ConnectionGuard { permit, worker_slot: None, taken, client, audience, activity_guard };
         let Some(workers) = &self.workers else {
-            tokio::spawn(
-                server.serve(accepted, ConnectionGuard { permit, worker_slot: None, audience, activity_guard }),
-            );
+            tokio::spawn(server.serve(accepted, guard));
             return Ok(());
         };
         let detached = accepted.detach()?;
         workers.spawn(move |slot| async move {
             match detached.attach() {
                 Ok(accepted) => {
-                    let worker_slot = Some(slot);
-                    server.serve(accepted, ConnectionGuard { permit, worker_slot, audience, activity_guard }).await;
+                    server.serve(accepted, ConnectionGuard { worker_slot: Some(slot), ..guard }).await;
                 }
                 Err(error) => tracing::debug!(%error, "a connection could not be taken over"),
             }

@@ -14,10 +14,12 @@ use http::{HeaderMap, Method, StatusCode, Version, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::http::rejection::HttpRejection;
 use crate::model::text::abridge;
+use crate::server::clients::Client;
+use crate::server::memory_pool::{MemoryPool, PooledMemory};
 use crate::server::settings::ServerSettings;
 use crate::service::future::{run_blocking, with_timeout};
 
@@ -27,13 +29,11 @@ const SMALL: usize = 16 * 1024;
 const FACTOR: usize = 6;
 /// How long a body waits for memory before it is refused.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The memory is counted in units of this many bytes.
-const UNIT: usize = 1024;
 
 /// The memory that all bodies together may use while they are read and their calls run.
 #[derive(Debug, Clone)]
 pub struct MemoryBudget {
-    units: Arc<Semaphore>,
+    pool: MemoryPool,
     /// How many large bodies are parsed at the same time: half as many as there are processors. The other half is left to
     /// small documents; and while a large one is parsed, it may use more than it has reserved.
     long_work_permits: Arc<Semaphore>,
@@ -56,7 +56,15 @@ pub(crate) struct RequestBody {
     /// The body.
     pub(crate) bytes: Bytes,
     /// The reserved memory, to be held as long as anything made from the body is in use; `None` for a small body.
-    pub(crate) memory: Option<OwnedSemaphorePermit>,
+    pub(crate) memory: Option<BodyMemory>,
+}
+
+/// The memory that is reserved for a body: a part of the share of its client, and of the memory for all bodies.
+#[derive(Debug)]
+pub(crate) struct BodyMemory {
+    client: Arc<Client>,
+    of_client: PooledMemory,
+    of_all: PooledMemory,
 }
 
 /// How many bytes of memory a body of this many bytes reserves.
@@ -69,7 +77,7 @@ impl MemoryBudget {
     pub fn new(bytes: usize) -> MemoryBudget {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         MemoryBudget {
-            units: Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS))),
+            pool: MemoryPool::new(bytes),
             long_work_permits: Arc::new(Semaphore::new(processors.div_ceil(2))),
             runtime: None,
         }
@@ -100,24 +108,29 @@ impl MemoryBudget {
     }
 
     /// Extends `memory` until it is enough for a body of this many bytes.
-    async fn reserve(&self, memory: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), HttpRejection> {
-        let held = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = reserved_bytes(bytes).div_ceil(UNIT).saturating_sub(held);
-        if missing == 0 {
+    async fn reserve(
+        &self,
+        client: &Arc<Client>,
+        memory: &mut Option<BodyMemory>,
+        bytes: usize,
+    ) -> Result<(), HttpRejection> {
+        let wanted = reserved_bytes(bytes);
+        if wanted == 0 {
             return Ok(());
         }
-        let more = Box::pin(self.acquire(missing)).await?;
-        match memory {
-            Some(memory) => memory.merge(more),
-            None => *memory = Some(more),
-        }
-        Ok(())
-    }
-
-    async fn acquire(&self, units: usize) -> Result<OwnedSemaphorePermit, HttpRejection> {
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
-        let more = with_timeout(PATIENCE, self.units.clone().acquire_many_owned(units)).await;
-        more.and_then(Result::ok).ok_or_else(|| {
+        let memory = memory.get_or_insert_with(|| BodyMemory {
+            client: client.clone(),
+            of_client: PooledMemory::default(),
+            of_all: PooledMemory::default(),
+        });
+        // The client's share first: what waits for it holds none of the memory of others.
+        let extended = async {
+            if let Some(share) = memory.client.body_memory() {
+                memory.of_client.extend_to(share, wanted).await;
+            }
+            memory.of_all.extend_to(&self.pool, wanted).await;
+        };
+        Box::pin(with_timeout(PATIENCE, pin!(extended))).await.ok_or_else(|| {
             HttpRejection::new(StatusCode::SERVICE_UNAVAILABLE, "too many large requests at once; try again later")
         })
     }
@@ -126,14 +139,15 @@ impl MemoryBudget {
     /// compressed body is.
     async fn decompress(
         &self,
+        client: &Arc<Client>,
         compressed: impl Read + Send + 'static,
         body_limit: usize,
-        memory: Option<OwnedSemaphorePermit>,
+        memory: Option<BodyMemory>,
     ) -> Result<RequestBody, HttpRejection> {
         let mut decompression = Decompression { compressed, decompressed: Vec::new(), memory };
         loop {
             let until = SMALL.max(2 * decompression.decompressed.len()).min(body_limit);
-            self.reserve(&mut decompression.memory, until).await?;
+            self.reserve(client, &mut decompression.memory, until).await?;
             // One byte more than is reserved tells whether the end has been reached.
             let step = move || decompression.read_on(until + 1);
             let (rest, whole) = if until > SMALL { self.run_long_work(step).await? } else { step()? };
@@ -158,7 +172,13 @@ impl BodyReader {
     ///
     /// # Errors
     /// 408, 411, 413, 415 or 503; 400 if the body breaks off or does not match its `Content-Encoding`.
-    pub(crate) async fn read<B>(&self, head: &Parts, body: B, body_limit: usize) -> Result<RequestBody, HttpRejection>
+    pub(super) async fn read<B>(
+        &self,
+        client: &Arc<Client>,
+        head: &Parts,
+        body: B,
+        body_limit: usize,
+    ) -> Result<RequestBody, HttpRejection>
     where
         B: Body<Data = Bytes>,
     {
@@ -172,17 +192,17 @@ impl BodyReader {
         if announced > body_limit {
             return Err(too_large(body_limit));
         }
-        let read = with_timeout(self.timeout, pin!(self.collect(body, body_limit))).await;
+        let read = with_timeout(self.timeout, pin!(self.collect(client, body, body_limit))).await;
         let read = read
             .ok_or_else(|| HttpRejection::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
         match coding {
             // Boxed, because it is rare and large: otherwise the future of each request would be as large.
-            Some(coding) => Box::pin(self.memory.decompress(coding.reader(read.bytes), body_limit, read.memory)).await,
+            Some(coding) => Box::pin(self.memory.decompress(client, coding.reader(read.bytes), body_limit, read.memory)).await,
             None => Ok(read),
         }
     }
 
-    async fn collect<B>(&self, body: B, body_limit: usize) -> Result<RequestBody, HttpRejection>
+    async fn collect<B>(&self, client: &Arc<Client>, body: B, body_limit: usize) -> Result<RequestBody, HttpRejection>
     where
         B: Body<Data = Bytes>,
     {
@@ -199,10 +219,12 @@ impl BodyReader {
             if length > body_limit {
                 return Err(too_large(body_limit));
             }
-            // Reserve memory for the whole announced length at once: two half-reserved bodies would deadlock. It is done
-            // only after more than `SMALL` bytes have come, so that an announcement alone reserves nothing.
-            let until = if length > SMALL { length.max(announced) } else { length };
-            self.memory.reserve(&mut memory, until).await?;
+            // Memory is reserved as the bytes come, twice as much as there are: what a client only announces reserves
+            // nothing.
+            let until = length.saturating_mul(2).min(announced.max(length));
+            if length > SMALL {
+                self.memory.reserve(client, &mut memory, until).await?;
+            }
             if first.is_empty() {
                 first = data;
                 continue;
@@ -264,7 +286,7 @@ fn is_zlib(bytes: &[u8]) -> bool {
 struct Decompression<R> {
     compressed: R,
     decompressed: Vec<u8>,
-    memory: Option<OwnedSemaphorePermit>,
+    memory: Option<BodyMemory>,
 }
 
 impl<R: Read> Decompression<R> {
@@ -311,7 +333,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nothing_is_decompressed_before_its_memory_is_reserved() {
         let (memory, zeros) = (MemoryBudget::new(FACTOR << 20), Zeros::default());
-        let result = memory.decompress(zeros.clone(), 64 << 20, None).await;
+        let result = memory.decompress(&Arc::default(), zeros.clone(), 64 << 20, None).await;
         assert_eq!(result.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE, "there is never enough memory");
         let read = zeros.0.load(Relaxed);
         assert!((1 << 19..=1 << 20).contains(&read), "{read} bytes");
@@ -321,7 +343,7 @@ mod tests {
     async fn decompression_ends_at_the_limit() {
         let memory = MemoryBudget::new(64 << 20);
         for (length, limit, fits) in [(0, 0, true), (1, 0, false), (70_000, 70_000, true), (70_001, 70_000, false)] {
-            let result = memory.decompress(Zeros::default().take(length), limit, None).await;
+            let result = memory.decompress(&Arc::default(), Zeros::default().take(length), limit, None).await;
             assert_eq!(result.is_ok(), fits, "{length} of {limit} bytes");
             assert!(result.is_err() || result.is_ok_and(|body| body.bytes.len() as u64 == length));
         }

@@ -71,11 +71,13 @@ struct ListenerTable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ServerSettings {
-    /// How many connections may be open at the same time. Further connections wait in the system's queue until one
-    /// closes.
+    /// How many connections may be open at the same time. For one more, the one that has been idle for the longest time
+    /// is closed. If none is idle, it waits in the system's queue until one closes.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: usize,
-    /// How many requests may be served at the same time. Further requests are refused with status 503.
+    /// How many calls may run at the same time, in all groups together. A request counts from the end of its body until
+    /// its result is ready. Further calls get the fault "busy" in the protocol of the request. One group may have
+    /// half of them.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub in_flight: usize,
     /// How many bytes of memory all request bodies together may use while they are read and their calls run. A body of
@@ -84,6 +86,13 @@ pub struct ServerSettings {
     #[serde(with = "bytes")]
     #[schemars(with = "Size", extend("minimum" = 1 << 20))]
     pub memory: usize,
+    /// How many bytes of memory all results together may use while they are made and until they are sent. A result
+    /// for which no memory is free becomes the fault "busy".
+    #[serde(with = "bytes")]
+    #[schemars(with = "Size", extend("minimum" = 1 << 20))]
+    pub response_memory: usize,
+    /// How much of these one client may have.
+    pub per_client: PerClient,
     /// How many bytes the request line and headers of a request may have.
     #[serde(with = "bytes")]
     #[schemars(with = "Size", extend("minimum" = 8 << 10, "maximum" = 16 << 20))]
@@ -96,6 +105,26 @@ pub struct ServerSettings {
     pub compress: bool,
     /// How long each phase of a connection may take.
     pub timeouts: Timeouts,
+}
+
+/// How much one client may have of what all clients share. A client is an IPv4 address, or the first 64 bits of an IPv6
+/// address. Clients of unix sockets and trusted proxies have no limit of their own; a client behind a trusted proxy is
+/// the last address in `X-Forwarded-For` that is not a trusted proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PerClient {
+    /// How many connections a client may have. For one more, the one of this client that has been idle for the longest
+    /// time is closed; if none is idle, the new one. Without it, half of `connections`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub connections: Option<usize>,
+    /// How many requests of a client may be open, from their head to the end of their response. Without it, half of
+    /// `in-flight`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub requests: Option<usize>,
+    /// How many bytes of `memory` the bodies of a client may use. Without it, half of `memory`.
+    pub memory: Option<Size>,
+    /// How many bytes of `response-memory` the results of a client may use. Without it, half of `response-memory`.
+    pub response_memory: Option<Size>,
 }
 
 /// How long each phase of a connection may take.
@@ -173,6 +202,8 @@ impl Default for ServerSettings {
             connections: 4096,
             in_flight: 2048,
             memory: 48 << 20,
+            response_memory: 192 << 20,
+            per_client: PerClient::default(),
             head_bytes: 32 << 10,
             streams: 100,
             compress: false,

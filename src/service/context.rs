@@ -36,6 +36,9 @@ pub struct Context {
     pub peer: Option<SocketAddr>,
     /// The id of the request, for log lines and for requests to upstreams.
     pub request_id: RequestId,
+    /// When the call began, from which the limits on its time count; `None` if they count from when they see the call.
+    /// All calls of a batch have begun with their request, so one deadline covers the batch.
+    pub begun: Option<Instant>,
     /// When the result is of no use any more.
     pub deadline: Option<Instant>,
     /// The headers of the request that the service or one of its layers asks for in

@@ -34,27 +34,34 @@ pub(crate) struct SetDeadline(pub(crate) Duration);
 
 impl GroupLayer for SetDeadline {
     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
-        let deadline = earliest(call.context.deadline, self.0);
-        let context = Context { deadline, ..call.context.clone() };
-        next.call(Call { context: &context, ..call })
+        match with_deadline_after(call.context, self.0) {
+            Some(context) => next.call(Call { context: &context, ..call }),
+            None => next.call(call),
+        }
     }
 }
 
-/// The end of `time` from now on, or the deadline that a call has already if that comes first.
-fn earliest(deadline: Option<Instant>, time: Duration) -> Option<Instant> {
-    match (deadline, Instant::now().checked_add(time)) {
-        (Some(deadline), Some(end)) => Some(deadline.min(end)),
-        (deadline, end) => deadline.or(end),
-    }
+/// The context of a call that may take this time; `None` if the call has to end as early as that already.
+fn with_deadline_after(context: &Context, time: Duration) -> Option<Context> {
+    let end = context.begun.unwrap_or_else(Instant::now).checked_add(time)?;
+    let has_to_end = context.deadline.is_some_and(|deadline| deadline <= end);
+    (!has_to_end).then(|| Context { deadline: Some(end), ..context.clone() })
 }
 
 impl GroupLayer for Limiter {
     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
-        // Set once, here: the wait for a permit, the parts of an aggregate and the request to an upstream all end by
-        // it.
-        let deadline = earliest(call.context.deadline, self.deadline);
-        let context = Context { deadline, ..call.context.clone() };
-        let call = Call { context: &context, ..call };
+        // Set once, here or where the request came in: the wait for a permit, the parts of an aggregate and the request to
+        // an upstream all end by it.
+        match with_deadline_after(call.context, self.deadline) {
+            Some(context) => self.call_in_time(Call { context: &context, ..call }, next),
+            None => self.call_in_time(call, next),
+        }
+    }
+}
+
+impl Limiter {
+    fn call_in_time(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+        let deadline = call.context.deadline;
         if let CallForm::Batch(batch) = call.form {
             let joined = batch.len();
             let pending = next.call(call);
@@ -66,9 +73,7 @@ impl GroupLayer for Limiter {
         }
         self.call_alone(next.call(call), deadline)
     }
-}
 
-impl Limiter {
     fn call_alone(&self, pending: CallFuture, deadline: Option<Instant>) -> CallFuture {
         if let MaybeReady::Now(Some(Ok(Output::One(_)) | Err(_)) | None) = pending {
             return pending;

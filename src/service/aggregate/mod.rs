@@ -145,9 +145,9 @@ impl Part {
         });
         let passed: Vec<_> = passed.collect();
         let args = if passed.is_empty() { Args::None } else { Args::Named(&passed) };
-        let latest = Instant::now().checked_add(self.deadline);
-        let deadline = context.deadline.into_iter().chain(latest).min();
-        let context = Context { deadline, ..context.clone() };
+        let begun = Instant::now();
+        let deadline = context.deadline.into_iter().chain(begun.checked_add(self.deadline)).min();
+        let context = Context { begun: Some(begun), deadline, ..context.clone() };
         let pending = self.service.call(Call::new(&self.method, args, &context));
         let room = SizeBudget::new(self.room);
         let limit = self.deadline;

@@ -1,0 +1,115 @@
+//! Which calls may run: those for which there is room in the gateway and in their group.
+//!
+//! A call counts from the end of its request's body until its result is ready. A request whose body is still coming, or
+//! whose response only waits for its reader, does not count. A call that finds no room gets the fault `Busy` at once and
+//! does not wait: it would only add to the time that an overloaded gateway takes. Calls wait in the [limiter] of their
+//! group, within their deadline.
+//!
+//! [limiter]: crate::service::limiter::Limiter
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use crate::model::fault::{Fault, Kind};
+use crate::model::interface::Interface;
+use crate::service::future::MaybeReady;
+use crate::service::{Call, CallFuture, RpcService};
+
+/// The calls that run in all groups together, and the limit on them.
+#[derive(Debug)]
+pub(super) struct Admission {
+    running: AtomicUsize,
+    /// How many calls may run in all groups together.
+    maximum: usize,
+    /// How many of them one group may have.
+    per_group: usize,
+    /// How many calls a group may always have, even beyond the maximum: groups whose calls hang must not take this room
+    /// from others.
+    reserved: usize,
+}
+
+/// The calls of one group that run.
+#[derive(Debug, Default)]
+pub(super) struct GroupLoad(AtomicUsize);
+
+/// The room of a call, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Admitted<'a> {
+    admission: &'a Admission,
+    load: &'a GroupLoad,
+}
+
+impl Admission {
+    /// Room for this many calls at a time.
+    pub(super) fn new(maximum: usize) -> Admission {
+        let (per_group, reserved) = (maximum.div_ceil(2), (maximum / 8).min(16));
+        Admission { running: AtomicUsize::new(0), maximum, per_group, reserved }
+    }
+
+    /// Takes the room for a call; `None` if there is none.
+    pub(super) fn admit<'a>(&'a self, load: &'a GroupLoad) -> Option<Admitted<'a>> {
+        let admitted = Admitted { admission: self, load };
+        let running = self.running.fetch_add(1, Relaxed);
+        let of_group = load.0.fetch_add(1, Relaxed);
+        let has_room = of_group < self.reserved || (of_group < self.per_group && running < self.maximum);
+        has_room.then_some(admitted)
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        self.admission.running.fetch_sub(1, Relaxed);
+        self.load.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The service of a group while its calls cannot run: the same description, and a fault for each call, which each
+/// protocol writes in its own form.
+struct Overloaded {
+    interface: Arc<Interface>,
+    reason: &'static str,
+}
+
+/// A service that refuses each call of `service` as busy.
+pub(super) fn overloaded(service: &dyn RpcService, reason: &'static str) -> Arc<dyn RpcService> {
+    Arc::new(Overloaded { interface: service.interface(), reason })
+}
+
+impl RpcService for Overloaded {
+    fn interface(&self) -> Arc<Interface> {
+        self.interface.clone()
+    }
+
+    fn call(&self, _: Call<'_>) -> CallFuture {
+        MaybeReady::now(Err(Fault::new(Kind::Busy, self.reason)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_group_gets_half_of_the_room_and_every_group_its_reserve() {
+        let admission = Admission::new(16);
+        let groups: [GroupLoad; 4] = Default::default();
+        let [one, two, three, four] = &groups;
+        let admission = &admission;
+        let fill = |group| std::iter::from_fn(move || admission.admit(group)).collect::<Vec<_>>();
+        let held = (fill(one), fill(two));
+        assert_eq!((held.0.len(), held.1.len()), (8, 8));
+        let reserves = (fill(three), fill(four));
+        assert_eq!((reserves.0.len(), reserves.1.len()), (2, 2), "beyond the maximum");
+        drop(held);
+        assert_eq!(fill(three).len(), 6);
+    }
+
+    #[test]
+    fn a_gateway_for_one_call_runs_one() {
+        let (admission, load) = (Admission::new(1), GroupLoad::default());
+        let first = admission.admit(&load);
+        assert!(first.is_some() && admission.admit(&load).is_none());
+        drop(first);
+        assert!(admission.admit(&load).is_some());
+    }
+}

@@ -1,0 +1,258 @@
+//! What each client has taken of what all clients share, so that one client cannot take all of it.
+//!
+//! A client is an IPv4 address, or the first 64 bits of an IPv6 address, because a single host usually has all addresses
+//! that begin with these. It has a [`Client`] as long as it has a connection. A client of a unix socket and a trusted
+//! proxy have no share of their own: they speak for many.
+//!
+//! | what | counted from | until | when the share is used up |
+//! |---|---|---|---|
+//! | connections | accepted | closed | the client's longest idle connection is closed, else the new one |
+//! | requests | the head has been read | the response has been sent | refused as busy |
+//! | body memory | bytes arrive | the response has been sent | refused with status 503 |
+//! | response memory | the response is ready | its bytes have been sent | further requests are refused as busy |
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::server::memory_pool::MemoryPool;
+use crate::server::settings::ServerSettings;
+
+/// All clients that have a connection or a request.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    shares: Shares,
+    known: Mutex<HashMap<IpAddr, Weak<Client>>>,
+}
+
+/// How much one client may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shares {
+    connections: usize,
+    requests: usize,
+    /// In bytes.
+    body_memory: usize,
+    /// In bytes.
+    response_memory: usize,
+}
+
+/// One client, and what it has taken.
+#[derive(Debug)]
+pub(super) struct Client {
+    /// Its address and the map that it is in; `None` for one without a share.
+    entry: Option<(IpAddr, Weak<Clients>)>,
+    shares: Shares,
+    connections: AtomicUsize,
+    requests: AtomicUsize,
+    /// The memory of its bodies; `None` without a share.
+    body_memory: Option<MemoryPool>,
+    response_memory: AtomicUsize,
+}
+
+/// A part of a client's share, given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Taken {
+    client: Arc<Client>,
+    resource: Resource,
+    amount: usize,
+}
+
+/// What a client takes a share of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resource {
+    Connections,
+    /// In bytes.
+    ResponseMemory,
+}
+
+impl Default for Shares {
+    fn default() -> Self {
+        Shares {
+            connections: usize::MAX,
+            requests: usize::MAX,
+            body_memory: usize::MAX,
+            response_memory: usize::MAX,
+        }
+    }
+}
+
+impl Shares {
+    pub(super) fn new(settings: &ServerSettings) -> Shares {
+        let ServerSettings { connections, in_flight, memory, response_memory, per_client, .. } = settings;
+        let half = |whole: usize| whole.div_ceil(2);
+        Shares {
+            connections: per_client.connections.unwrap_or(half(*connections)),
+            requests: per_client.requests.unwrap_or(half(*in_flight)),
+            body_memory: per_client.memory.map_or(half(*memory), |size| size.0),
+            response_memory: per_client.response_memory.map_or(half(*response_memory), |size| size.0),
+        }
+    }
+}
+
+impl Clients {
+    pub(super) fn new(shares: Shares) -> Arc<Clients> {
+        Arc::new(Clients { shares, known: Mutex::default() })
+    }
+
+    /// The client with this address; one without a share if there is no address.
+    pub(super) fn client(self: &Arc<Clients>, address: Option<IpAddr>) -> Arc<Client> {
+        let Some(address) = address else { return Arc::default() };
+        let address = network(address);
+        let mut known = lock(&self.known);
+        if let Some(client) = known.get(&address).and_then(Weak::upgrade) {
+            return client;
+        }
+        let entry = Some((address, Arc::downgrade(self)));
+        let body_memory = Some(MemoryPool::new(self.shares.body_memory));
+        let client = Arc::new(Client::new(entry, self.shares, body_memory));
+        known.insert(address, Arc::downgrade(&client));
+        client
+    }
+}
+
+impl Client {
+    fn new(
+        entry: Option<(IpAddr, Weak<Clients>)>,
+        shares: Shares,
+        body_memory: Option<MemoryPool>,
+    ) -> Client {
+        let (connections, requests, response_memory) = Default::default();
+        Client { entry, shares, connections, requests, body_memory, response_memory }
+    }
+
+    /// Takes a part of a resource; `None` if the share is used up.
+    pub(super) fn take(self: &Arc<Client>, resource: Resource, amount: usize) -> Option<Taken> {
+        let (taken, share) = self.counter(resource);
+        let before = taken.fetch_add(amount, Relaxed);
+        if before.saturating_add(amount) > share {
+            taken.fetch_sub(amount, Relaxed);
+            return None;
+        }
+        Some(Taken { client: self.clone(), resource, amount })
+    }
+
+    /// Takes a part of a resource even if that is more than the share: it is in use already.
+    pub(super) fn overdraw(self: &Arc<Client>, resource: Resource, amount: usize) -> Taken {
+        self.counter(resource).0.fetch_add(amount, Relaxed);
+        Taken { client: self.clone(), resource, amount }
+    }
+
+    /// Whether the share of a resource is used up.
+    pub(super) fn has_used_up(&self, resource: Resource) -> bool {
+        let (taken, share) = self.counter(resource);
+        taken.load(Relaxed) >= share
+    }
+
+    /// Counts a request until [`end_request`](Client::end_request). Returns whether it is within the share.
+    pub(super) fn begin_request(&self) -> bool {
+        self.requests.fetch_add(1, Relaxed) < self.shares.requests
+    }
+
+    pub(super) fn end_request(&self) {
+        self.requests.fetch_sub(1, Relaxed);
+    }
+
+    /// The memory that its bodies share; `None` without a share.
+    pub(super) fn body_memory(&self) -> Option<&MemoryPool> {
+        self.body_memory.as_ref()
+    }
+
+    fn counter(&self, resource: Resource) -> (&AtomicUsize, usize) {
+        match resource {
+            Resource::Connections => (&self.connections, self.shares.connections),
+            Resource::ResponseMemory => (&self.response_memory, self.shares.response_memory),
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.client.counter(self.resource).0.fetch_sub(self.amount, Relaxed);
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let Some((address, clients)) = &self.entry else { return };
+        let Some(clients) = clients.upgrade() else { return };
+        let mut known = lock(&clients.known);
+        // The address may have got another client since the last reference to this one was dropped.
+        if known.get(address).is_some_and(|client| client.strong_count() == 0) {
+            known.remove(address);
+        }
+    }
+}
+
+impl Default for Client {
+    /// A client without a share.
+    fn default() -> Self {
+        Client::new(None, Shares::default(), None)
+    }
+}
+
+/// What counts as one client: an IPv4 address, or the first 64 bits of an IPv6 address.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+        address => address,
+    }
+}
+
+/// Locks a mutex. Nothing that panics runs under these locks, so they cannot be poisoned.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clients() -> Arc<Clients> {
+        Clients::new(Shares { connections: 2, requests: 1, body_memory: 100, response_memory: 100 })
+    }
+
+    fn client(clients: &Arc<Clients>, address: &str) -> Arc<Client> {
+        clients.client(Some(address.parse().unwrap()))
+    }
+
+    #[test]
+    fn clients_are_distinguished_by_address_and_by_the_network_of_ipv6() {
+        let clients = clients();
+        let same = |one: &str, other: &str| Arc::ptr_eq(&client(&clients, one), &client(&clients, other));
+        let _held = [client(&clients, "192.0.2.1"), client(&clients, "2001:db8::1")];
+        assert!(same("192.0.2.1", "::ffff:192.0.2.1"));
+        assert!(!same("192.0.2.1", "192.0.2.2"));
+        assert!(same("2001:db8::1", "2001:db8::ffff:1"));
+        assert!(!same("2001:db8::1", "2001:db8:0:1::1"));
+    }
+
+    #[test]
+    fn a_share_is_given_back_when_what_was_taken_is_dropped() {
+        let clients = clients();
+        let one = client(&clients, "192.0.2.1");
+        let taken = one.take(Resource::ResponseMemory, 60).unwrap();
+        assert!(one.take(Resource::ResponseMemory, 41).is_none());
+        assert!(client(&clients, "192.0.2.2").take(Resource::ResponseMemory, 100).is_some(), "another client");
+        let more = one.overdraw(Resource::ResponseMemory, 41);
+        assert!(one.has_used_up(Resource::ResponseMemory));
+        drop((taken, more));
+        assert!(one.take(Resource::ResponseMemory, 100).is_some());
+    }
+
+    #[test]
+    fn a_client_without_connections_is_forgotten() {
+        let clients = clients();
+        let taken = client(&clients, "192.0.2.1").take(Resource::Connections, 1);
+        assert_eq!(lock(&clients.known).len(), 1);
+        drop(taken);
+        assert_eq!(lock(&clients.known).len(), 0);
+    }
+
+    #[test]
+    fn a_client_without_an_address_has_no_share() {
+        let unix = clients().client(None);
+        assert!((0..100).all(|_| unix.begin_request()));
+        assert!(unix.take(Resource::ResponseMemory, usize::MAX / 2).is_some() && unix.body_memory().is_none());
+    }
+}

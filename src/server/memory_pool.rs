@@ -1,0 +1,107 @@
+//! Memory that several bodies share, taken as their bytes come.
+//!
+//! A body that needs more than is free waits. Bodies that each hold a part and wait for more could wait for each other
+//! for ever; so one of those that hold a part may exceed the pool until it is done. It finishes and gives everything
+//! back, and then the next may.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The memory is counted in units of this many bytes.
+pub(super) const UNIT: usize = 1024;
+
+/// A number of bytes that are shared. Clones share the same ones.
+#[derive(Debug, Clone)]
+pub(super) struct MemoryPool {
+    units: Arc<Semaphore>,
+    /// The permit to exceed the pool.
+    overdraft: Arc<Semaphore>,
+}
+
+/// The part of a pool that one body has, given back when it is dropped.
+#[derive(Debug, Default)]
+pub(super) struct PooledMemory {
+    units: Option<OwnedSemaphorePermit>,
+    overdraft: Option<OwnedSemaphorePermit>,
+}
+
+impl MemoryPool {
+    /// A pool of this many bytes, rounded up to whole units.
+    pub(super) fn new(bytes: usize) -> MemoryPool {
+        let units = bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS);
+        MemoryPool { units: Arc::new(Semaphore::new(units)), overdraft: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+impl PooledMemory {
+    /// Extends the part to this many bytes, and waits until there are as many.
+    pub(super) async fn extend_to(&mut self, pool: &MemoryPool, bytes: usize) {
+        let held = self.units.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = u32::try_from(bytes.div_ceil(UNIT).saturating_sub(held)).unwrap_or(u32::MAX);
+        if missing == 0 || self.overdraft.is_some() {
+            return;
+        }
+        if let Ok(more) = pool.units.clone().try_acquire_many_owned(missing) {
+            return self.add(more);
+        }
+        let more = pool.units.clone().acquire_many_owned(missing);
+        // The semaphores are never closed, so acquiring does not fail.
+        if held == 0 {
+            if let Ok(more) = more.await {
+                self.add(more);
+            }
+            return;
+        }
+        tokio::select! {
+            Ok(more) = more => self.add(more),
+            Ok(overdraft) = pool.overdraft.clone().acquire_owned() => self.overdraft = Some(overdraft),
+        }
+    }
+
+    fn add(&mut self, more: OwnedSemaphorePermit) {
+        match &mut self.units {
+            Some(units) => units.merge(more),
+            None => self.units = Some(more),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn is_ready(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+        matches!(std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(()))
+    }
+
+    #[tokio::test]
+    async fn of_two_bodies_that_hold_a_half_each_one_goes_on_and_then_the_other() {
+        let pool = MemoryPool::new(2 * UNIT);
+        let (mut one, mut other) = (PooledMemory::default(), PooledMemory::default());
+        one.extend_to(&pool, UNIT).await;
+        other.extend_to(&pool, UNIT).await;
+        one.extend_to(&pool, 2 * UNIT).await;
+        {
+            let mut waiting = pin!(other.extend_to(&pool, 2 * UNIT));
+            assert!(!is_ready(&mut waiting));
+            drop(one);
+            assert!(is_ready(&mut waiting));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_holds_nothing_waits_until_there_is_enough() {
+        let pool = MemoryPool::new(2 * UNIT);
+        let (mut one, mut other) = (PooledMemory::default(), PooledMemory::default());
+        one.extend_to(&pool, 2 * UNIT).await;
+        let mut waiting = pin!(other.extend_to(&pool, 1));
+        assert!(!is_ready(&mut waiting));
+        drop(one);
+        assert!(is_ready(&mut waiting));
+    }
+}
