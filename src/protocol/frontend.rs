@@ -152,6 +152,17 @@ pub(crate) fn encode(value: &dyn Encode, format: Format<'_>, to: &mut Vec<u8>) -
     written.map_err(|_| Fault::internal())?.map_err(encode_fault)
 }
 
+/// A body of the bytes that have been written of a value, with the memory that is reserved for it.
+pub(crate) fn body_of(mut value: Box<dyn Encode>, mut bytes: Vec<u8>) -> Body {
+    let Some(mut memory) = value.take_memory() else { return Body::whole(bytes) };
+    drop(value);
+    bytes.shrink_to_fit();
+    memory.shrink_to(bytes.len());
+    let mut body = Body::whole(bytes);
+    body.hold(memory);
+    body
+}
+
 /// Appends the first rows, as [`Rows::fill`] does. If the source panics, the call fails with an internal fault.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ use crate::http::rejection::HttpRejection;
 use crate::protocol::frontend::{FrontendResponse, GroupHead, GroupRequest};
 use crate::server::access_log::REQUEST_ID;
 use crate::server::admission::{Admission, overloaded};
-use crate::server::clients::{Client, Clients, Resource, Shares};
+use crate::server::clients::{Client, Clients, Resource};
 use crate::server::group::not_found;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
@@ -114,7 +114,7 @@ impl Gateway {
             groups,
             body_reader,
             admission: Arc::new(Admission::new(settings.in_flight)),
-            clients: Clients::new(Shares::new(&settings)),
+            clients: Clients::new(&settings),
             ids: Arc::default(),
             observed: false,
             compressing: false,
@@ -123,11 +123,7 @@ impl Gateway {
 
     /// Sets how many calls may run, and how much each client may take.
     pub(super) fn limited(self, settings: &ServerSettings) -> Gateway {
-        Gateway {
-            admission: Arc::new(Admission::new(settings.in_flight)),
-            clients: Clients::new(Shares::new(settings)),
-            ..self
-        }
+        Gateway { admission: Arc::new(Admission::new(settings.in_flight)), clients: Clients::new(settings), ..self }
     }
 
     /// The client of a connection from this address. A trusted proxy has no share of its own.
@@ -220,6 +216,7 @@ impl Gateway {
         let frontend = claim.settle(group, &group_head, &body.bytes);
         let begun = Instant::now();
         context.begun = Some(begun);
+        context.result_memory = client.result_memory().cloned();
         context.deadline = group.deadline.and_then(|limit| begun.checked_add(limit));
         // Held until the response is ready, not until it is sent.
         let admitted = self.admission.admit(&group.load);

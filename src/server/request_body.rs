@@ -19,9 +19,9 @@ use tokio::sync::Semaphore;
 use crate::http::rejection::HttpRejection;
 use crate::model::text::abridge;
 use crate::server::clients::Client;
-use crate::server::memory_pool::{MemoryPool, PooledMemory};
 use crate::server::settings::ServerSettings;
 use crate::service::future::{run_blocking, with_timeout};
+use crate::service::memory_pool::{MemoryPool, PooledMemory};
 
 /// A body of at most this many bytes reserves no memory: the limits on connections and requests bound them.
 const SMALL: usize = 16 * 1024;
@@ -197,7 +197,9 @@ impl BodyReader {
             .ok_or_else(|| HttpRejection::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
         match coding {
             // Boxed, because it is rare and large: otherwise the future of each request would be as large.
-            Some(coding) => Box::pin(self.memory.decompress(client, coding.reader(read.bytes), body_limit, read.memory)).await,
+            Some(coding) => {
+                Box::pin(self.memory.decompress(client, coding.reader(read.bytes), body_limit, read.memory)).await
+            }
             None => Ok(read),
         }
     }

@@ -40,8 +40,10 @@ mod latest;
 pub mod layer;
 pub mod limiter;
 pub mod local;
+pub(crate) mod memory_pool;
 pub mod passthrough;
 pub mod request_id;
+pub mod result_memory;
 pub mod rows;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,6 +61,7 @@ use crate::service::batch::Batch;
 pub use crate::service::context::{Context, Identity};
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawResponse};
+use crate::service::result_memory::ReservedMemory;
 
 /// A service that is called by method name: in-process, an upstream, an aggregate, or a wrapper around another.
 ///
@@ -130,6 +133,11 @@ pub enum Output {
 }
 
 impl Output {
+    /// One value, and the memory that is reserved for it until it has been sent.
+    pub fn reserved(value: Box<dyn Encode>, memory: ReservedMemory) -> Output {
+        Output::One(reserved(value, memory))
+    }
+
     /// The same result, which holds a permit until its last row or byte has been read. One value holds none: it is complete.
     pub fn holding(self, permit: OwnedSemaphorePermit) -> Output {
         match self {
@@ -167,6 +175,37 @@ pub trait Encode: Send {
     /// # Errors
     /// If the value exceeds the budget, or contains what a [`Value`] cannot.
     fn value(&self, room: &mut SizeBudget) -> Result<Value, ValueError>;
+
+    /// Passes on the memory that is reserved for the value, if it has any, to whoever has written the value and holds the
+    /// memory until it is sent.
+    fn take_memory(&mut self) -> Option<ReservedMemory> {
+        None
+    }
+}
+
+/// A value with the memory that is reserved for it until it has been sent.
+pub(crate) fn reserved(value: Box<dyn Encode>, memory: ReservedMemory) -> Box<dyn Encode> {
+    if memory.bytes() == 0 { value } else { Box::new(ReservedValue { value, memory }) }
+}
+
+/// A value with the memory that is reserved for it.
+struct ReservedValue {
+    value: Box<dyn Encode>,
+    memory: ReservedMemory,
+}
+
+impl Encode for ReservedValue {
+    fn encode(&self, format: Format<'_>, to: &mut Vec<u8>) -> Result<(), BoxError> {
+        self.value.encode(format, to)
+    }
+
+    fn value(&self, room: &mut SizeBudget) -> Result<Value, ValueError> {
+        self.value.value(room)
+    }
+
+    fn take_memory(&mut self) -> Option<ReservedMemory> {
+        Some(std::mem::take(&mut self.memory))
+    }
 }
 
 impl<T: Serialize + Send + ?Sized> Encode for T {
@@ -236,6 +275,8 @@ pub struct Rows {
     source: Box<dyn RowSource>,
     /// Held until the last item has been read, so that a limit on running calls counts this one.
     permit: Option<OwnedSemaphorePermit>,
+    /// Whether the call is done, and its rows only wait for their reader.
+    is_done: bool,
 }
 
 /// Makes rows. It fills a buffer at a time, since a virtual call for each row would be slow.
@@ -258,12 +299,17 @@ pub trait RowSource: Send {
 impl Rows {
     /// Rows from a source of one's own.
     pub fn new(source: impl RowSource + 'static) -> Rows {
-        Rows { source: Box::new(source), permit: None }
+        Rows { source: Box::new(source), permit: None, is_done: false }
     }
 
-    /// The same rows, which hold a permit until the last of them has been read.
+    /// Rows of a call that is done, and that only wait for their reader: a limit on running calls does not count it.
+    pub fn of_done_call(source: impl RowSource + 'static) -> Rows {
+        Rows { is_done: true, ..Rows::new(source) }
+    }
+
+    /// The same rows, which hold a permit until the last of them has been read, unless their call is done.
     pub fn holding(self, permit: OwnedSemaphorePermit) -> Rows {
-        Rows { permit: Some(permit), ..self }
+        Rows { permit: (!self.is_done).then_some(permit), ..self }
     }
 
     /// Appends encoded items until `to` has `until` bytes or more. Returns whether there may be further items.

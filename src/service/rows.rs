@@ -142,7 +142,7 @@ fn encoded<T: Serialize + Sync>(item: &T, format: Format<'_>) -> Result<Vec<u8>,
 }
 
 /// What a format has between two items.
-fn separate(format: Format<'_>, to: &mut Vec<u8>, first: &mut bool) {
+pub(crate) fn separate(format: Format<'_>, to: &mut Vec<u8>, first: &mut bool) {
     if matches!(format, Format::Json(_)) && !*first {
         to.push(b',');
     }
@@ -150,7 +150,7 @@ fn separate(format: Format<'_>, to: &mut Vec<u8>, first: &mut bool) {
 }
 
 /// What a format has after an item.
-fn end(format: Format<'_>, to: &mut Vec<u8>) {
+pub(crate) fn end(format: Format<'_>, to: &mut Vec<u8>) {
     if matches!(format, Format::JsonLines(_)) {
         to.push(b'\n');
     }

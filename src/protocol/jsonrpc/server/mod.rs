@@ -186,7 +186,7 @@ fn write_response(
         return MaybeReady::now(finish((no_content(), fault)));
     }
     match result {
-        Ok(Output::One(value)) => MaybeReady::now(finish(match encode_result(value.as_ref(), &frame, dialect) {
+        Ok(Output::One(value)) => MaybeReady::now(finish(match encode_result(value, &frame, dialect) {
             Ok(body) => (json(body), None),
             Err(fault) => error_response(&frame, &fault),
         })),
@@ -202,12 +202,12 @@ fn write_response(
     }
 }
 
-fn encode_result(value: &dyn Encode, frame: &ResponseFrame, dialect: JsonDialect) -> Result<Body, Fault> {
+fn encode_result(value: Box<dyn Encode>, frame: &ResponseFrame, dialect: JsonDialect) -> Result<Body, Fault> {
     let mut bytes = Vec::with_capacity(256);
     frame.write_head(&mut bytes);
-    frontend::encode(value, Format::Json(dialect), &mut bytes)?;
+    frontend::encode(value.as_ref(), Format::Json(dialect), &mut bytes)?;
     frame.write_tail(&mut bytes);
-    Ok(Body::whole(bytes))
+    Ok(frontend::body_of(value, bytes))
 }
 
 /// A response whose result is one array, made item by item.

@@ -34,7 +34,7 @@ impl ResponseWriter {
     pub(super) fn write_response(self, result: Result<Output, Fault>, name: Box<str>) -> FrontendFuture {
         match result {
             Ok(Output::One(value)) => {
-                let body = self.encode_one(value.as_ref());
+                let body = self.encode_one(value);
                 MaybeReady::now(self.finish_response(body, name))
             }
             Ok(Output::Raw(raw)) => {
@@ -55,12 +55,12 @@ impl ResponseWriter {
         write_body_or_fault(body, self.version, &self.namespace, name)
     }
 
-    fn encode_one(&self, value: &dyn Encode) -> Result<Body, Fault> {
+    fn encode_one(&self, value: Box<dyn Encode>) -> Result<Body, Fault> {
         let mut bytes = Vec::with_capacity(768);
         write_head(&mut bytes, self.version, self.element(), &self.namespace);
-        frontend::encode(value, Format::Soap(self.result_target()), &mut bytes)?;
+        frontend::encode(value.as_ref(), Format::Soap(self.result_target()), &mut bytes)?;
         write_tail(&mut bytes, self.element());
-        Ok(Body::whole(bytes))
+        Ok(frontend::body_of(value, bytes))
     }
 
     fn method(&self) -> Option<&MethodShape> {
