@@ -34,6 +34,7 @@
 pub mod aggregate;
 pub mod args;
 pub mod batch;
+mod collect;
 mod context;
 pub mod future;
 mod latest;
@@ -185,7 +186,7 @@ pub trait Encode: Send {
 
 /// A value with the memory that is reserved for it until it has been sent.
 pub(crate) fn reserved(value: Box<dyn Encode>, memory: ReservedMemory) -> Box<dyn Encode> {
-    if memory.bytes() == 0 { value } else { Box::new(ReservedValue { value, memory }) }
+    if memory.is_empty() { value } else { Box::new(ReservedValue { value, memory }) }
 }
 
 /// A value with the memory that is reserved for it.
@@ -222,8 +223,8 @@ impl<T: Serialize + Send + ?Sized> Encode for T {
     }
 }
 
-/// How many rows are collected between two yields to other tasks, in less than a millisecond.
-const PORTION: usize = 1000;
+/// How many rows are collected at a time, in less than a millisecond.
+pub(crate) const PORTION: usize = 1000;
 
 impl Output {
     /// The result as one value, rows as an array, to be put into another result or shown.
@@ -259,7 +260,7 @@ impl Output {
 }
 
 /// Makes values, and turns a panic into a fault of this call.
-fn catch_panic<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Result<T, Fault> {
+pub(crate) fn catch_panic<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Result<T, Fault> {
     let made = catch_unwind(AssertUnwindSafe(make)).map_err(|_| Fault::internal())?;
     made.map_err(|error| match error.downcast::<Fault>() {
         Ok(fault) => *fault,

@@ -131,6 +131,11 @@ impl ReservedMemory {
         memory.map(ResultMemory::begin).unwrap_or_default()
     }
 
+    /// Whether there is nothing to give back.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes == 0 || self.result.is_none()
+    }
+
     /// How many bytes are reserved.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -172,6 +177,15 @@ impl ReservedMemory {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
         ReservedMemory { result: self.result.clone(), bytes }
+    }
+
+    /// Adds another reservation of the same result.
+    pub(crate) fn merge(&mut self, mut other: ReservedMemory) {
+        match (&self.result, &other.result) {
+            (None, Some(_)) => std::mem::swap(self, &mut other),
+            (Some(one), Some(same)) if Arc::ptr_eq(one, same) => self.bytes += std::mem::take(&mut other.bytes),
+            _ => {}
+        }
     }
 
     /// Runs long work on a blocking thread, once fewer than the maximum of them are running. Pass it what it needs of the

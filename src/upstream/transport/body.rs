@@ -127,7 +127,7 @@ impl Incoming {
             if length > SMALL && length > memory.bytes() {
                 memory.extend_to(until, deadline).await.map_err(TransportError::no_memory)?;
             }
-            if first.is_empty() {
+            if first.is_empty() && all.is_empty() {
                 first = data;
                 if self.is_end_stream() {
                     break;

@@ -186,10 +186,14 @@ fn write_response(
         return MaybeReady::now(finish((no_content(), fault)));
     }
     match result {
-        Ok(Output::One(value)) => MaybeReady::now(finish(match encode_result(value, &frame, dialect) {
-            Ok(body) => (json(body), None),
-            Err(fault) => error_response(&frame, &fault),
-        })),
+        Ok(Output::One(value)) => {
+            frontend::write_whole(value, (frame, dialect), encode_result).map(move |(body, (frame, _))| {
+                finish(match body {
+                    Ok(body) => (json(body), None),
+                    Err(fault) => error_response(&frame, &fault),
+                })
+            })
+        }
         Ok(Output::Raw(raw)) => MaybeReady::now(finish((frontend::passthrough_response(raw), None))),
         Ok(Output::Many(rows)) => MaybeReady::later(async move {
             let array = JsonRpcArray { rows, frame: frame.clone(), dialect, begun: false };
@@ -202,12 +206,12 @@ fn write_response(
     }
 }
 
-fn encode_result(value: Box<dyn Encode>, frame: &ResponseFrame, dialect: JsonDialect) -> Result<Body, Fault> {
+fn encode_result((frame, dialect): &(ResponseFrame, JsonDialect), value: &dyn Encode) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::with_capacity(256);
     frame.write_head(&mut bytes);
-    frontend::encode(value.as_ref(), Format::Json(dialect), &mut bytes)?;
+    frontend::encode(value, Format::Json(*dialect), &mut bytes)?;
     frame.write_tail(&mut bytes);
-    Ok(frontend::body_of(value, bytes))
+    Ok(bytes)
 }
 
 /// A response whose result is one array, made item by item.

@@ -85,16 +85,18 @@ impl ResponseFormat {
                 };
                 body.map(response).map_err(frontend::encode_fault)
             }),
-            Ok(Output::One(value)) => MaybeReady::now(self.write_one(value).map(response)),
+            Ok(Output::One(value)) => {
+                frontend::write_whole(value, self, ResponseFormat::write_one).map(move |(body, _)| body.map(response))
+            }
         }
     }
 
-    fn write_one(&self, value: Box<dyn Encode>) -> Result<Body, Fault> {
+    fn write_one(&self, value: &dyn Encode) -> Result<Vec<u8>, Fault> {
         let mut bytes = Vec::with_capacity(128);
-        frontend::encode(value.as_ref(), Format::Json(self.dialect), &mut bytes)?;
+        frontend::encode(value, Format::Json(self.dialect), &mut bytes)?;
         match &self.rows {
-            RowFormat::Json => Ok(frontend::body_of(value, bytes)),
-            RowFormat::Lines => each(value, &bytes, |item, to| {
+            RowFormat::Json => Ok(bytes),
+            RowFormat::Lines => each(&bytes, |item, to| {
                 to.extend_from_slice(item.as_bytes());
                 to.push(b'\n');
                 Ok(())
@@ -102,7 +104,7 @@ impl ResponseFormat {
             RowFormat::Csv(columns) => {
                 let mut head = Vec::new();
                 columns.header(&mut head);
-                each(value, &bytes, |item, to| {
+                each(&bytes, |item, to| {
                     to.append(&mut head);
                     columns.row(item, to)
                 })
@@ -112,15 +114,11 @@ impl ResponseFormat {
 }
 
 /// The items of a list that is there as a whole, each written in its own way.
-fn each(
-    value: Box<dyn Encode>,
-    list: &[u8],
-    mut write: impl FnMut(&str, &mut Vec<u8>) -> Result<(), BoxError>,
-) -> Result<Body, Fault> {
+fn each(list: &[u8], mut write: impl FnMut(&str, &mut Vec<u8>) -> Result<(), BoxError>) -> Result<Vec<u8>, Fault> {
     let mut lines = Vec::with_capacity(list.len());
     let items: Vec<&RawValue> = serde_json::from_slice(list).map_err(|error| frontend::encode_fault(error.into()))?;
     items.iter().try_for_each(|item| write(item.get(), &mut lines)).map_err(frontend::encode_fault)?;
-    Ok(frontend::body_of(value, lines))
+    Ok(lines)
 }
 
 fn response(media: Media, varies: bool, body: Body) -> Response<Body> {

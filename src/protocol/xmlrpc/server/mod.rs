@@ -141,7 +141,7 @@ fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
 
 fn write(result: Result<Output, Fault>, dialect: XmlRpcDialect) -> PendingResponse {
     match result {
-        Ok(Output::One(value)) => MaybeReady::now(write_one(value, dialect).map(xml_response)),
+        Ok(Output::One(value)) => write_one(value, dialect),
         Ok(Output::Raw(raw)) => MaybeReady::now(Ok(frontend::passthrough_response(raw))),
         Ok(Output::Many(rows)) => gather(XmlRpcArray { rows, dialect, begun: false }),
         Err(fault) => MaybeReady::now(Err(fault)),
@@ -153,12 +153,15 @@ fn gather(source: impl Source + 'static) -> PendingResponse {
     MaybeReady::later(async move { Body::gather(source).await.map(xml_response).map_err(frontend::encode_fault) })
 }
 
-fn write_one(value: Box<dyn Encode>, dialect: XmlRpcDialect) -> Result<Body, Fault> {
-    let mut bytes = Vec::with_capacity(512);
-    codec::write_response_head(&mut bytes, dialect);
-    frontend::encode(value.as_ref(), Format::XmlRpc(dialect), &mut bytes)?;
-    bytes.extend_from_slice(codec::response_tail());
-    Ok(frontend::body_of(value, bytes))
+fn write_one(value: Box<dyn Encode>, dialect: XmlRpcDialect) -> PendingResponse {
+    let written = frontend::write_whole(value, dialect, |dialect, value| {
+        let mut bytes = Vec::with_capacity(512);
+        codec::write_response_head(&mut bytes, *dialect);
+        frontend::encode(value, Format::XmlRpc(*dialect), &mut bytes)?;
+        bytes.extend_from_slice(codec::response_tail());
+        Ok(bytes)
+    });
+    written.map(|(body, _)| body.map(xml_response))
 }
 
 /// A response whose result is one array, made item by item.
