@@ -163,21 +163,14 @@ pub(crate) fn write_whole<W: Send + 'static>(
     writer: W,
     write: fn(&W, &dyn Encode) -> Result<Vec<u8>, Fault>,
 ) -> MaybeReady<(Result<Body, Fault>, W)> {
-    let Some(mut memory) = value.take_memory() else {
+    let Some(memory) = value.take_memory() else {
         return MaybeReady::now((write(&writer, value.as_ref()).map(Body::whole), writer));
     };
     let (large, permits) = (memory.bytes() >= LARGE, memory.long_work_permits());
     let work = move || {
         let written = write(&writer, value.as_ref());
         drop(value);
-        let body = written.map(|mut bytes| {
-            bytes.shrink_to_fit();
-            memory.shrink_to(bytes.len());
-            let mut body = Body::whole(bytes);
-            body.hold(memory);
-            body
-        });
-        (body, writer)
+        (written.map(|bytes| Body::reserved(bytes, Some(memory))), writer)
     };
     if large { MaybeReady::later(ReservedMemory::run_long_work(permits, work)) } else { MaybeReady::now(work()) }
 }

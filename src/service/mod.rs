@@ -271,6 +271,11 @@ pub(crate) fn catch_panic<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Resu
     })
 }
 
+/// How many bytes rows may have so that they are sent as a whole, with a known length.
+const WHOLE: usize = 64 << 10;
+/// The same for rows of a call that is done.
+pub(crate) const WHOLE_IF_DONE: usize = 1 << 20;
+
 /// An array that is made item by item, in constant memory whatever its length.
 pub struct Rows {
     source: Box<dyn RowSource>,
@@ -282,8 +287,8 @@ pub struct Rows {
 
 /// Makes rows. It fills a buffer at a time, since a virtual call for each row would be slow.
 pub trait RowSource: Send {
-    /// Appends encoded items and the format's separators until `to` has `until` bytes or more. Returns whether there may
-    /// be further items.
+    /// Appends encoded items and the format's separators until `to` has `until` bytes or more, or a turn of work is done,
+    /// which may be less. Returns whether there may be further items.
     ///
     /// # Errors
     /// If the format cannot carry an item.
@@ -295,6 +300,11 @@ pub trait RowSource: Send {
     /// # Errors
     /// If an item exceeds the budget, or contains what a [`Value`] cannot.
     fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut SizeBudget) -> Result<bool, BoxError>;
+
+    /// Passes on the memory that is reserved for the rows, if there is any, once all of them have been written.
+    fn take_memory(&mut self) -> Option<ReservedMemory> {
+        None
+    }
 }
 
 impl Rows {
@@ -313,7 +323,18 @@ impl Rows {
         Rows { permit: (!self.is_done).then_some(permit), ..self }
     }
 
-    /// Appends encoded items until `to` has `until` bytes or more. Returns whether there may be further items.
+    /// Passes on the memory that is reserved for the rows, once all of them have been written.
+    pub(crate) fn take_memory(&mut self) -> Option<ReservedMemory> {
+        self.source.take_memory()
+    }
+
+    /// How many bytes the rows may have so that they are sent as a whole: those of a call that is done may have more.
+    pub(crate) fn whole_up_to(&self) -> usize {
+        if self.is_done { WHOLE_IF_DONE } else { WHOLE }
+    }
+
+    /// Appends encoded items until `to` has `until` bytes or more, or a turn of work is done. Returns whether there may be
+    /// further items.
     ///
     /// # Errors
     /// If the format cannot carry an item.

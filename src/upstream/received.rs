@@ -14,13 +14,15 @@ use crate::model::value::{SizeBudget, Value, value_of};
 use crate::protocol::client_codec::{DecodingMemory, ResponseItems};
 use crate::service::result_memory::{ReservedMemory, SMALL};
 use crate::service::rows::{end, separate};
-use crate::service::{Encode, Format, RowSource, Rows};
+use crate::service::{Encode, Format, RowSource, Rows, WHOLE_IF_DONE};
 
 /// Responses of this size and more are decoded on a blocking thread, so that they do not delay other calls. Their arrays
 /// are passed on row by row.
 const LARGE: usize = 256 << 10;
-/// The memory for rows beyond the text that they are read from: a piece of the response and a large row.
-const ROWS: usize = 256 << 10;
+/// The memory for rows beyond the text that they are read from: those that are sent as a whole, and a large row.
+const ROWS: usize = WHOLE_IF_DONE + (512 << 10);
+/// How many rows are made in a turn of work, in less than a millisecond.
+const TURN: usize = 1000;
 
 /// A response that has been read as a whole, and the memory that is reserved for it.
 pub(super) struct ReceivedResponse {
@@ -45,14 +47,16 @@ impl ReceivedResponse {
         self.size() >= LARGE
     }
 
-    /// The result row by row, if it is a long array whose rows can be read one by one.
+    /// The result row by row, if it is a long array whose rows can be read one by one; otherwise the response, which has
+    /// to be decoded as a whole.
     ///
     /// # Errors
-    /// The response, if it has to be decoded as a whole.
-    pub(super) async fn into_rows(self, method: CalledMethod) -> Result<Rows, ReceivedResponse> {
+    /// Those of [`ReservedMemory::extend_to`].
+    pub(super) async fn into_rows(mut self, method: CalledMethod) -> Result<Result<Rows, ReceivedResponse>, Fault> {
         if !self.is_large() {
-            return Err(self);
+            return Ok(Err(self));
         }
+        self.memory.extend_to(self.size() + ROWS, self.deadline).await?;
         let permits = self.memory.long_work_permits();
         let find = move || {
             let ReceivedResponse { response, memory, deadline } = self;
@@ -61,14 +65,11 @@ impl ReceivedResponse {
                 None => Err(response),
             };
             match found {
-                Ok(items) => Ok((items, memory, method, deadline)),
+                Ok(items) => Ok(DecodedRows { items, method, next: 0, memory }),
                 Err(response) => Err(ReceivedResponse { response, memory, deadline }),
             }
         };
-        let (items, mut memory, method, deadline) = ReservedMemory::run_long_work(permits, find).await?;
-        // If there is no memory for a piece, there is none for the fault either.
-        let _ = memory.extend_to(memory.bytes() + ROWS, deadline).await;
-        Ok(Rows::of_done_call(DecodedRows { items, method, next: 0, _memory: memory }))
+        Ok(ReservedMemory::run_long_work(permits, find).await.map(Rows::of_done_call))
     }
 
     /// Decodes the response as a whole, once there is memory for it. Returns the memory that the result needs, too.
@@ -110,7 +111,7 @@ struct DecodedRows {
     method: CalledMethod,
     /// The index of the next row.
     next: usize,
-    _memory: ReservedMemory,
+    memory: ReservedMemory,
 }
 
 impl DecodedRows {
@@ -134,6 +135,7 @@ impl DecodedRows {
 
 impl RowSource for DecodedRows {
     fn fill(&mut self, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError> {
+        let mut left = TURN;
         if to.len() >= until {
             return Ok(true);
         }
@@ -141,7 +143,8 @@ impl RowSource for DecodedRows {
             separate(format, to, &mut is_first);
             value.encode(format, to)?;
             end(format, to);
-            Ok(to.len() < until)
+            left -= 1;
+            Ok(left > 0 && to.len() < until)
         })
     }
 
@@ -155,5 +158,9 @@ impl RowSource for DecodedRows {
             left -= 1;
             Ok(left > 0)
         })
+    }
+
+    fn take_memory(&mut self) -> Option<ReservedMemory> {
+        Some(std::mem::take(&mut self.memory))
     }
 }

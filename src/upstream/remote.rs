@@ -122,7 +122,7 @@ impl Upstream {
         method: CalledMethod,
         scope: &CallScope,
     ) -> Result<Output, Fault> {
-        let received = match received.into_rows(method.clone()).await {
+        let received = match received.into_rows(method.clone()).await? {
             Ok(rows) => return Ok(Output::Many(rows)),
             Err(received) => received,
         };

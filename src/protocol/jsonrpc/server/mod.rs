@@ -236,6 +236,10 @@ impl Source for JsonRpcArray {
         }
         Poll::Ready(Ok(more))
     }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.rows)
+    }
 }
 
 /// The response to a text that is not a request, or to a batch that is too large.

@@ -151,6 +151,10 @@ impl Source for JsonArray {
         }
         Poll::Ready(Ok(more))
     }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.rows)
+    }
 }
 
 /// Rows as one JSON text a line.
@@ -168,6 +172,10 @@ impl JsonLines {
 impl Source for JsonLines {
     fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
         Poll::Ready(self.fill(to, until))
+    }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.rows)
     }
 }
 
@@ -191,5 +199,9 @@ impl Source for CsvTable {
         let rows = std::str::from_utf8(&self.rows)?;
         rows.lines().try_for_each(|row| self.columns.row(row, to))?;
         Poll::Ready(Ok(more))
+    }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.lines.rows)
     }
 }

@@ -142,4 +142,8 @@ impl Source for RowsResponse {
         }
         Poll::Ready(Ok(more))
     }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.rows)
+    }
 }

@@ -185,6 +185,10 @@ impl Source for XmlRpcArray {
         }
         Poll::Ready(Ok(more))
     }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.rows)
+    }
 }
 
 const ARRAY_HEAD: &[u8] = b"<value><array><data>";
