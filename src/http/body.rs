@@ -70,12 +70,19 @@ impl Body {
 
     /// A body of these bytes, which holds what they need of the memory that is reserved for the result.
     pub(crate) fn reserved(mut bytes: Vec<u8>, memory: Option<ReservedMemory>) -> Body {
-        let Some(mut memory) = memory else { return Body::whole(bytes) };
+        let Some(memory) = memory else { return Body::whole(bytes) };
         bytes.shrink_to_fit();
-        memory.shrink_to(bytes.len());
         let mut body = Body::whole(bytes);
-        body.hold(memory);
+        body.hold_needed(memory);
         body
+    }
+
+    /// Holds what a whole body needs of the memory that is reserved for the result.
+    pub(crate) fn hold_needed(&mut self, mut memory: ReservedMemory) {
+        memory.shrink_to(self.as_whole().map_or(0, Bytes::len));
+        if !memory.is_empty() {
+            self.hold(memory);
+        }
     }
 
     /// A body from a source. It is whole, with a known length, if it is short: clients of

@@ -9,8 +9,8 @@
 //! [`ReservedMemory`] of a call goes with its result, and is given back when the response has been sent.
 
 use std::num::NonZero;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -53,8 +53,7 @@ enum Source {
 /// The memory of one client, and that of all.
 #[derive(Debug)]
 struct ResultShares {
-    /// The pool and its size.
-    of_client: Option<(MemoryPool, usize)>,
+    of_client: Option<SizedPool>,
     of_all: ResultBudget,
     /// How many bytes one result may have.
     most: usize,
@@ -75,11 +74,40 @@ struct TakenMemory {
     of_all: PooledMemory,
 }
 
+/// How much of the memory the results of one source may take, such as an upstream: half of it. It is set when the first
+/// result comes.
+#[derive(Debug, Default)]
+pub(crate) struct SourceShare(OnceLock<SizedPool>);
+
 /// Memory that is reserved for a result or a part of it, given back when it is dropped. Without a budget it only counts.
 #[derive(Debug, Default)]
 pub struct ReservedMemory {
     result: Option<Arc<ResultInProgress>>,
     bytes: usize,
+    /// The share of the source, and what is taken of it.
+    of_source: Option<(SizedPool, PooledMemory)>,
+}
+
+/// A pool of which one result may take the whole.
+#[derive(Debug, Clone)]
+struct SizedPool {
+    pool: MemoryPool,
+    bytes: usize,
+}
+
+impl SizedPool {
+    fn new(bytes: usize) -> SizedPool {
+        SizedPool { pool: MemoryPool::new(bytes), bytes }
+    }
+
+    /// A result that is larger than the pool takes all of it.
+    async fn extend(&self, taken: &mut PooledMemory, bytes: usize) {
+        taken.extend_to(&self.pool, bytes.min(self.bytes)).await;
+    }
+
+    fn try_extend(&self, taken: &mut PooledMemory, bytes: usize) -> bool {
+        taken.try_extend_to(&self.pool, bytes.min(self.bytes))
+    }
 }
 
 impl ResultBudget {
@@ -94,7 +122,7 @@ impl ResultBudget {
     /// share. One result may have two thirds of the budget; one that is larger than the share takes all of it.
     pub fn of_client(&self, share: Option<usize>) -> ResultMemory {
         let most = self.bytes / MOST.1 * MOST.0;
-        let of_client = share.map(|share| (MemoryPool::new(share), share));
+        let of_client = share.map(SizedPool::new);
         ResultMemory(Source::Shares(Arc::new(ResultShares { of_client, of_all: self.clone(), most })))
     }
 }
@@ -106,7 +134,7 @@ impl ResultMemory {
             Source::Shares(shares) => shares.begin(),
             Source::Common(result) => result.clone(),
         };
-        ReservedMemory { result: Some(result), bytes: 0 }
+        ReservedMemory { result: Some(result), bytes: 0, of_source: None }
     }
 
     /// The memory for the results of several calls, which become one result.
@@ -131,6 +159,16 @@ impl ReservedMemory {
         memory.map(ResultMemory::begin).unwrap_or_default()
     }
 
+    /// A reservation for a result of a source that has a share.
+    pub(crate) fn of_source(memory: Option<&ResultMemory>, share: &SourceShare) -> ReservedMemory {
+        let mut reserved = ReservedMemory::of(memory);
+        reserved.of_source = reserved.result.as_ref().map(|result| {
+            let share = share.0.get_or_init(|| SizedPool::new(result.shares.of_all.bytes.div_ceil(2)));
+            (share.clone(), PooledMemory::default())
+        });
+        reserved
+    }
+
     /// Whether there is nothing to give back.
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes == 0 || self.result.is_none()
@@ -153,19 +191,35 @@ impl ReservedMemory {
         if used > result.shares.most {
             return Err(too_large(result.shares.most));
         }
-        if result.taken.try_lock().is_ok_and(|mut taken| taken.try_extend_to(&result.shares, used)) {
+        let bytes = self.bytes;
+        let of_source = self.of_source.as_mut();
+        if of_source.is_none_or(|(share, taken)| share.try_extend(taken, bytes))
+            && result.taken.try_lock().is_ok_and(|mut taken| taken.try_extend_to(&result.shares, used))
+        {
             return Ok(());
         }
+        let of_source = self.of_source.as_mut();
         let patience =
             deadline.map_or(PATIENCE, |deadline| deadline.saturating_duration_since(Instant::now()) * WAIT.0 / WAIT.1);
-        let extended = with_timeout(patience, Box::pin(result.take()));
-        extended.await.ok_or_else(|| Fault::new(Kind::Busy, "too many large results at once; try again later"))
+        // The share of the source first, then that of the client: what waits for these holds none of the memory of others.
+        let extended = async {
+            if let Some((share, taken)) = of_source {
+                share.extend(taken, bytes).await;
+            }
+            result.take().await;
+        };
+        with_timeout(patience, Box::pin(extended))
+            .await
+            .ok_or_else(|| Fault::new(Kind::Busy, "too many large results at once; try again later"))
     }
 
     /// Gives back what exceeds this many bytes.
     pub fn shrink_to(&mut self, bytes: usize) {
         let surplus = self.bytes.saturating_sub(bytes);
         self.bytes -= surplus;
+        if let Some((_, taken)) = &mut self.of_source {
+            taken.shrink_to(self.bytes);
+        }
         if let Some(result) = self.result.as_ref().filter(|_| surplus > 0) {
             result.give_back(surplus);
         }
@@ -176,7 +230,7 @@ impl ReservedMemory {
     pub fn split(&mut self, bytes: usize) -> ReservedMemory {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
-        ReservedMemory { result: self.result.clone(), bytes }
+        ReservedMemory { result: self.result.clone(), bytes, of_source: None }
     }
 
     /// Adds another reservation of the same result.
@@ -223,9 +277,8 @@ impl ResultInProgress {
     async fn take(&self) {
         let mut taken = self.taken.lock().await;
         let used = self.used.load(Relaxed);
-        // The client's share first: what waits for it holds none of the memory of others.
-        if let Some((share, size)) = &self.shares.of_client {
-            taken.of_client.extend_to(share, used.min(*size)).await;
+        if let Some(share) = &self.shares.of_client {
+            share.extend(&mut taken.of_client, used).await;
         }
         taken.of_all.extend_to(&self.shares.of_all.pool, used).await;
         taken.shrink_to(self.used.load(Relaxed));
@@ -243,8 +296,7 @@ impl ResultInProgress {
 impl TakenMemory {
     /// Extends to this many bytes if they are free and nobody waits for them.
     fn try_extend_to(&mut self, shares: &ResultShares, bytes: usize) -> bool {
-        let of_client = shares.of_client.as_ref();
-        let of_client = of_client.is_none_or(|(share, size)| self.of_client.try_extend_to(share, bytes.min(*size)));
+        let of_client = shares.of_client.as_ref().is_none_or(|share| share.try_extend(&mut self.of_client, bytes));
         of_client && self.of_all.try_extend_to(&shares.of_all.pool, bytes)
     }
 
@@ -257,4 +309,88 @@ impl TakenMemory {
 fn too_large(most: usize) -> Fault {
     let message = format!("the result is too large: it takes more than {most} bytes of memory (response-memory)");
     Fault::new(Kind::Limit, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    const KIB: usize = 1 << 10;
+
+    fn poll<T>(future: &mut Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn results_wait_in_order_until_others_are_given_back() {
+        let budget = ResultBudget::new(30 * KIB);
+        let begin = || budget.of_client(None).begin();
+        let (mut first, mut second, mut third) = (begin(), begin(), begin());
+        first.extend_to(20 * KIB, None).await.unwrap();
+        let mut large = Box::pin(second.extend_to(15 * KIB, None));
+        assert!(poll(&mut large.as_mut()).is_none());
+        let mut small = Box::pin(third.extend_to(5 * KIB, None));
+        assert!(poll(&mut small.as_mut()).is_none(), "it does not overtake");
+        first.shrink_to(12 * KIB);
+        assert_eq!(poll(&mut large.as_mut()), Some(Ok(())));
+        assert!(poll(&mut small.as_mut()).is_none());
+        drop(first);
+        assert_eq!(poll(&mut small.as_mut()), Some(Ok(())));
+    }
+
+    #[tokio::test]
+    async fn of_two_results_that_hold_a_half_each_one_goes_on_and_then_the_other() {
+        let budget = ResultBudget::new(30 * KIB);
+        let (mut one, mut other) = (budget.of_client(None).begin(), budget.of_client(None).begin());
+        one.extend_to(15 * KIB, None).await.unwrap();
+        other.extend_to(15 * KIB, None).await.unwrap();
+        one.extend_to(20 * KIB, None).await.unwrap();
+        let mut waiting = pin!(other.extend_to(20 * KIB, None));
+        assert!(poll(&mut waiting).is_none());
+        drop(one);
+        assert_eq!(poll(&mut waiting), Some(Ok(())));
+    }
+
+    #[tokio::test]
+    async fn a_client_and_a_source_leave_memory_to_others() {
+        let budget = ResultBudget::new(40 * KIB);
+        let client = budget.of_client(Some(10 * KIB));
+        let (mut held, mut further) = (client.begin(), client.begin());
+        held.extend_to(15 * KIB, None).await.unwrap();
+        assert!(poll(&mut pin!(further.extend_to(KIB, None))).is_none(), "one result took the whole share");
+        let share = SourceShare::default();
+        let of_source = || ReservedMemory::of_source(Some(&budget.of_client(None)), &share);
+        let (mut one, mut two) = (of_source(), of_source());
+        one.extend_to(20 * KIB, None).await.unwrap();
+        assert!(poll(&mut pin!(two.extend_to(KIB, None))).is_none());
+        let mut another = budget.of_client(None).begin();
+        assert_eq!(poll(&mut pin!(another.extend_to(5 * KIB, None))), Some(Ok(())));
+    }
+
+    #[tokio::test]
+    async fn parts_of_one_result_count_together() {
+        let budget = ResultBudget::new(30 * KIB);
+        let common = budget.of_client(None).in_common();
+        let (mut one, mut other) = (common.begin(), common.in_common().begin());
+        one.extend_to(15 * KIB, None).await.unwrap();
+        let fault = other.extend_to(6 * KIB, None).await.unwrap_err();
+        assert_eq!(fault.kind, Kind::Limit);
+        other.shrink_to(5 * KIB);
+        one.merge(other);
+        assert_eq!(one.bytes(), 20 * KIB);
+        let part = one.split(12 * KIB);
+        drop(one);
+        let mut next = budget.of_client(None).begin();
+        assert!(poll(&mut pin!(next.extend_to(19 * KIB, None))).is_none());
+        drop(part);
+        next.shrink_to(0);
+        assert_eq!(poll(&mut pin!(next.extend_to(20 * KIB, None))), Some(Ok(())));
+    }
 }

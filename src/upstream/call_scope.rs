@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
 
 use crate::service::Context;
-use crate::service::result_memory::{ReservedMemory, ResultMemory};
+use crate::service::result_memory::{ReservedMemory, ResultMemory, SourceShare};
 
 /// The header that carries the id of a request from server to server.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,9 +30,9 @@ impl CallScope {
         }
     }
 
-    /// A reservation of memory for a result, of no bytes yet.
-    pub(super) fn reserve(&self) -> ReservedMemory {
-        ReservedMemory::of(self.result_memory.as_ref())
+    /// A reservation of memory for the result of an upstream with this share, of no bytes yet.
+    pub(super) fn reserve(&self, share: &SourceShare) -> ReservedMemory {
+        ReservedMemory::of_source(self.result_memory.as_ref(), share)
     }
 
     /// Adds the id to the headers of a request to the upstream.

@@ -104,7 +104,7 @@ impl Upstream {
                 Some(rest) => self.receive_rest(head, start.first, rest.with_deadline(scope.deadline), scope).await?,
                 None => {
                     let response = Response::from_parts(head, start.first);
-                    ReceivedResponse { response, memory: scope.reserve(), deadline: scope.deadline }
+                    ReceivedResponse { response, memory: scope.reserve(&self.inner.share), deadline: scope.deadline }
                 }
             };
             return self.result(received, method, scope).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::response::Parts;
 use http::{Request, Response};
+use http_body::Body as _;
 
 use super::call_scope::CallScope;
 use super::received::{CalledMethod, ReceivedResponse};
@@ -22,6 +23,7 @@ use crate::protocol::xmlrpc;
 use crate::service::args;
 use crate::service::args::ArgValues;
 use crate::service::future::MaybeReady;
+use crate::service::result_memory::{ReservedMemory, SMALL, SourceShare};
 use crate::service::{Call, CallForm, CallFuture, Output, RpcService};
 use crate::upstream::UnsupportedProtocol;
 use crate::upstream::transport::{Incoming, Repeat, Transport, TransportError};
@@ -39,6 +41,8 @@ pub(super) struct UpstreamInner {
     pub(super) transport: Transport,
     pub(super) options: UpstreamOptions,
     pub(super) description: CurrentDescription,
+    /// How much of the memory for results its responses may take.
+    pub(super) share: SourceShare,
 }
 
 impl Upstream {
@@ -53,7 +57,9 @@ impl Upstream {
         }
         let title = options.title.clone().unwrap_or_else(|| options.group.clone());
         let description = CurrentDescription::new(Description::unknown(title, initial_codec(&options)));
-        Ok(Upstream { inner: Arc::new(UpstreamInner { transport, options, description }) })
+        Ok(Upstream {
+            inner: Arc::new(UpstreamInner { transport, options, description, share: SourceShare::default() }),
+        })
     }
 
     /// Asks the server for its description, which is the interface from now on. Returns whether it has changed.
@@ -109,7 +115,8 @@ impl Upstream {
         body: Incoming,
         scope: &CallScope,
     ) -> Result<ReceivedResponse, Fault> {
-        let mut memory = scope.reserve();
+        let is_small = body.size_hint().upper().is_some_and(|length| length <= SMALL as u64);
+        let mut memory = if is_small { ReservedMemory::default() } else { scope.reserve(&self.inner.share) };
         let collected = body.collect_within(self.inner.options.max_response, &mut memory).await;
         let body = collected.map_err(|error| self.transport_fault(&error, scope))?;
         Ok(ReceivedResponse { response: Response::from_parts(head, body), memory, deadline: scope.deadline })

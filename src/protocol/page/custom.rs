@@ -22,6 +22,7 @@ use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendRespons
 use crate::protocol::rest::server::query;
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
+use crate::service::result_memory::ReservedMemory;
 use crate::service::{Call, Output, RpcService};
 
 /// The largest size of the result in memory, in bytes.
@@ -112,11 +113,24 @@ impl TemplatePage {
             Err(fault) => (MaybeReady::now(Err(fault)), params(method, None)),
         };
         let page = self.clone();
-        let value = output.and_then(|output| match output {
-            Ok(output) => MaybeReady::later(output.into_value(SizeBudget::new(MAX_RESULT))),
+        let mut memory = ReservedMemory::of(request.context.result_memory.as_ref());
+        let deadline = request.context.deadline;
+        let value = output.and_then(move |output| match output {
+            Ok(output) => MaybeReady::later(async move {
+                let value = output.into_reserved_value(SizeBudget::new(MAX_RESULT), &mut memory, deadline).await?;
+                Ok((value, memory))
+            }),
             Err(fault) => MaybeReady::now(Err(fault)),
         });
-        value.map(move |result| page.respond(result, &PageRequest { root: &root, path: &path, params }))
+        value.map(move |result| {
+            let (result, memory) = match result {
+                Ok((value, memory)) => (Ok(value), memory),
+                Err(fault) => (Err(fault), ReservedMemory::default()),
+            };
+            let mut page = page.respond(result, &PageRequest { root: &root, path: &path, params });
+            page.response.body_mut().hold_needed(memory);
+            page
+        })
     }
 
     fn call(

@@ -4,6 +4,7 @@ mod batches;
 mod broken;
 mod connections;
 mod faults;
+mod large;
 mod layers;
 mod matrix;
 mod passthrough_soap;
