@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, header};
@@ -14,7 +15,7 @@ use crate::model::interface::Interface;
 use crate::protocol::Protocol;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::RawResponse;
-use crate::service::{Call, CallFuture, Context, Encode, Format, Rows, RpcService};
+use crate::service::{Call, CallForm, CallFuture, Context, Encode, Format, Rows, RpcService};
 
 /// A protocol towards clients: it reads requests, calls the service and writes responses.
 ///
@@ -125,8 +126,11 @@ pub(crate) fn is_private(method: &str) -> bool {
     method.starts_with('_')
 }
 
-/// Starts a call. A private method is reported as missing.
+/// Starts a call. A private method is reported as missing. A call of a batch whose deadline has passed fails as late.
 pub(crate) fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
+    if matches!(call.form, CallForm::Batch(_)) && call.context.deadline.is_some_and(|end| end <= Instant::now()) {
+        return MaybeReady::now(Err(Fault::new(Kind::Late, "the calls before this one took the whole time of the batch")));
+    }
     if is_private(call.method) {
         return MaybeReady::now(Err(Fault::no_such_method(call.method)));
     }

@@ -206,6 +206,11 @@ impl Activity {
         }
     }
 
+    /// Whether a request is being served and the connection is not HTTP/2, whose streams the client can reset.
+    pub(super) fn is_serving(&self) -> bool {
+        self.requests.load(Relaxed) > 0 && !self.is_multiplexed()
+    }
+
     /// Notes that bytes were received.
     pub(super) fn received(&self) {
         if self.requests.load(Relaxed) == 0 && self.head.load(Relaxed) == 0 {

@@ -2,20 +2,44 @@
 //! to other tasks after moving many.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::task::coop::poll_proceed;
 
 use super::activity::Activity;
+use super::unix_socket::UnixStream;
 use crate::http::coalesce::{SMALL, join_pieces};
 
 /// How many bytes cost one unit of a task's budget (see [`tokio::task::coop`]). The runtime gives a task 128 units at a
 /// time, so a connection yields after 256 KiB. Otherwise one unit would pay for any number of bytes that the socket moves
 /// at once.
 const BYTES_PER_UNIT: usize = 2048;
+
+/// A stream that can tell that its client has reset the connection.
+pub(super) trait PollReset {
+    /// Whether the client has reset the connection. If it has not, the task is woken when it does, unless bytes have
+    /// arrived that are not read yet. A client that has only ended its side of the connection may still read.
+    fn poll_reset(&self, cx: &mut Context<'_>) -> bool;
+}
+
+impl PollReset for TcpStream {
+    fn poll_reset(&self, cx: &mut Context<'_>) -> bool {
+        let mut byte = [MaybeUninit::uninit(); 1];
+        matches!(self.poll_peek(cx, &mut ReadBuf::uninit(&mut byte)), Poll::Ready(Err(_)))
+    }
+}
+
+/// A unix socket does not tell whether the other side has closed all of the connection or only its own side.
+impl PollReset for UnixStream {
+    fn poll_reset(&self, _: &mut Context<'_>) -> bool {
+        false
+    }
+}
 
 /// A stream that notes its reads and writes in its connection's activity.
 pub(super) struct ActivityIo<T> {
@@ -64,7 +88,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for ActivityIo<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for ActivityIo<T> {
+impl<T: AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.note(cx, written)
@@ -88,7 +112,12 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ActivityIo<T> {
         self.stream.is_write_vectored()
     }
 
+    /// Also notices a client that has reset the connection while a request is being served. hyper flushes at the end of
+    /// each turn, and reads nothing meanwhile: without this the call would run to its end for no reader.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.is_serving() && self.stream.poll_reset(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -102,6 +131,13 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
+
+    impl PollReset for tokio::io::Sink {
+        fn poll_reset(&self, _: &mut Context<'_>) -> bool {
+            false
+        }
+    }
+
     use crate::server::activity::ActivityMonitor;
     use crate::server::settings::Timeouts;
 

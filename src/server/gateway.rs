@@ -15,7 +15,7 @@ use http::request::Parts;
 use http::{Response, StatusCode, Version, header};
 use tracing::Instrument as _;
 
-use crate::http::body::Body;
+use crate::http::body::{Body, PIECE};
 use crate::http::compression::compress;
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
@@ -26,7 +26,7 @@ use crate::server::clients::{Client, Clients, Resource, Shares};
 use crate::server::group::not_found;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
-use crate::server::request_body::BodyReader;
+use crate::server::request_body::{BodyMemory, BodyReader, SMALL};
 use crate::server::settings::ServerSettings;
 use crate::service::Context;
 use crate::service::future::MaybeReady;
@@ -263,12 +263,23 @@ impl Gateway {
         if self.compressing {
             served.response = compress(&head.headers, served.response);
         }
-        if let Some(memory) = memory {
-            served.response.body_mut().hold(memory);
-        }
+        hold_memory(served.response.body_mut(), memory, client);
         let FrontendResponse { response, method, fault } = served;
         let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
         Ok(GatewayResponse { response, outcome })
+    }
+}
+
+/// Makes a body hold what it needs of the shares of its client until it is sent.
+fn hold_memory(body: &mut Body, of_request: Option<BodyMemory>, client: &Arc<Client>) {
+    // A whole body is made, and needs nothing of the request any more.
+    let whole = body.as_whole().map(Bytes::len);
+    if let Some(memory) = of_request.filter(|_| whole.is_none()) {
+        body.hold(memory);
+    }
+    let size = whole.unwrap_or(PIECE);
+    if size > SMALL {
+        body.hold(client.overdraw(Resource::ResponseMemory, size));
     }
 }
 

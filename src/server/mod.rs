@@ -61,7 +61,7 @@ use crate::server::gateway::Gateway;
 use crate::server::mount::Mounts;
 use crate::server::settings::ServerSettings;
 use activity::{Activity, ActivityGuard, ActivityMonitor, CloseRequest};
-use activity_io::ActivityIo;
+use activity_io::{ActivityIo, PollReset};
 use clients::{Client, Resource, Taken};
 use in_flight::{Connection, ServerState};
 use listener::Accepted;
@@ -160,7 +160,7 @@ impl Server {
         client: &Arc<Client>,
         audience: Option<Audience>,
     ) where
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + PollReset + Unpin + Send + 'static,
     {
         let (activity_of_requests, client) = (activity.clone(), client.clone());
         let service =

@@ -24,7 +24,7 @@ use crate::server::settings::ServerSettings;
 use crate::service::future::{run_blocking, with_timeout};
 
 /// A body of at most this many bytes reserves no memory: the limits on connections and requests bound them.
-const SMALL: usize = 16 * 1024;
+pub(super) const SMALL: usize = 16 * 1024;
 /// How many bytes of memory one byte of a request may need, for text, tree, arguments and result together.
 const FACTOR: usize = 6;
 /// How long a body waits for memory before it is refused.
@@ -52,16 +52,16 @@ pub struct BodyReader {
 
 /// A complete, decompressed body, and the memory that is reserved for it.
 #[derive(Debug)]
-pub(crate) struct RequestBody {
+pub(super) struct RequestBody {
     /// The body.
     pub(crate) bytes: Bytes,
     /// The reserved memory, to be held as long as anything made from the body is in use; `None` for a small body.
-    pub(crate) memory: Option<BodyMemory>,
+    pub(super) memory: Option<BodyMemory>,
 }
 
 /// The memory that is reserved for a body: a part of the share of its client, and of the memory for all bodies.
 #[derive(Debug)]
-pub(crate) struct BodyMemory {
+pub(super) struct BodyMemory {
     client: Arc<Client>,
     of_client: PooledMemory,
     of_all: PooledMemory,
