@@ -34,3 +34,4 @@ pub mod public_url;
 pub mod rejection;
 #[cfg(feature = "server")]
 pub mod routes;
+pub(crate) mod turn;

@@ -74,13 +74,21 @@ impl<T: Unpin> Future for MaybeReady<T> {
 pub async fn with_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     // A timer is large, and most futures need none.
-    let mut timer = None;
+    let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
     poll_fn(|cx| {
+        // The timer comes first: a future that uses up the task's budget at each poll would leave none for it.
+        if let Some(timer) = &mut timer
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(None);
+        }
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
-        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        timer.as_mut().poll(cx).map(|()| None)
+        match &timer {
+            Some(_) => Poll::Pending,
+            None => timer.insert(Box::pin(tokio::time::sleep(limit))).as_mut().poll(cx).map(|()| None),
+        }
     })
     .await
 }
