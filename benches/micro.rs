@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use croupier::Value;
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::xml::Reading;
-use croupier::codec::xmlrpc::{XmlRpcDialect, XmlRpcDocument, write_answer};
+use croupier::codec::xmlrpc::{XmlRpcDialect, XmlRpcDocument, write_response};
 use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::server::group_router::GroupRouter;
 use croupier::service::Format;
@@ -46,11 +46,11 @@ fn structs() -> String {
 }
 
 fn plain(text: &str) -> XmlRpcDocument<'_> {
-    XmlRpcDocument::read(text, Reading::default(), Limits::default()).unwrap()
+    XmlRpcDocument::read(text, Reading::default(), DocumentLimits::default()).unwrap()
 }
 
 fn tree(text: &str) -> XmlRpcDocument<'_> {
-    XmlRpcDocument::read_tree(text, Reading::default(), Limits::default()).unwrap()
+    XmlRpcDocument::read_tree(text, Reading::default(), DocumentLimits::default()).unwrap()
 }
 
 fn values(document: &XmlRpcDocument<'_>) -> Vec<Value> {
@@ -90,7 +90,7 @@ fn write_a_spin(bencher: Bencher<'_, '_>) {
     let mut answer = Vec::with_capacity(512);
     bencher.bench_local(|| {
         answer.clear();
-        write_answer(&mut answer, black_box(&pocket), XmlRpcDialect::default()).unwrap();
+        write_response(&mut answer, black_box(&pocket), XmlRpcDialect::default()).unwrap();
         answer.len()
     });
 }

@@ -18,7 +18,7 @@ struct Options {
     sides: u32,
 }
 
-/// Rolls several dice. Answers what each of them shows.
+/// Rolls several dice. Returns what each of them shows.
 #[derive(Deserialize, JsonSchema)]
 struct Roll {
     /// How many dice, 100 at the most.

@@ -48,14 +48,14 @@ pub struct Entry {
     chips: u32,
 }
 
-/// Puts a guest on the list. Answers the entry.
+/// Puts a guest on the list. Returns the entry.
 #[derive(Deserialize, JsonSchema)]
 struct Add {
     /// Who it is.
     guest: Guest,
 }
 
-/// Answers the guests in the order in which they came.
+/// Returns the guests in the order in which they came.
 #[derive(Deserialize, JsonSchema)]
 struct List {
     /// Only those with as many chips at least.
@@ -63,14 +63,14 @@ struct List {
     chips: u32,
 }
 
-/// Answers one guest.
+/// Returns one guest.
 #[derive(Deserialize, JsonSchema)]
 struct Read {
     /// Which one.
     id: u32,
 }
 
-/// Writes a guest anew. Answers the entry.
+/// Writes a guest anew. Returns the entry.
 #[derive(Deserialize, JsonSchema)]
 struct Replace {
     /// Which one.
@@ -79,7 +79,7 @@ struct Replace {
     guest: Guest,
 }
 
-/// Changes what is given of a guest, and leaves the rest. Answers the entry.
+/// Changes what is given of a guest, and leaves the rest. Returns the entry.
 #[derive(Deserialize, JsonSchema)]
 struct Amend {
     /// Which one.
@@ -91,14 +91,14 @@ struct Amend {
     chips: Option<u32>,
 }
 
-/// Takes a guest from the list. Answers who that was.
+/// Takes a guest from the list. Returns who that was.
 #[derive(Deserialize, JsonSchema)]
 struct Remove {
     /// Which one.
     id: u32,
 }
 
-/// Gives chips to a guest, or takes some. Answers the entry.
+/// Gives chips to a guest, or takes some. Returns the entry.
 #[derive(Deserialize, JsonSchema)]
 struct Pay {
     /// Which one.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use croupier::{CallError, Client};
 
-/// A spin, as every wheel answers it: the number, its color, odd or even, low or high.
+/// A spin, as every wheel returns it: the number, its color, odd or even, low or high.
 type Spin = [String; 4];
 
 #[tokio::main]
@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().nth(1).unwrap_or_else(|| "http://127.0.0.1:8008/wheel/american".to_owned());
     let wheel = Client::builder(&url).timeout(Duration::from_secs(5)).build()?;
     for _ in 0..10 {
-        // The type on the left decides what the answer is read as.
+        // The type on the left decides the type as which the result is read.
         let [number, color, parity, range]: Spin = wheel.call("spin", ()).await?;
         println!("{number:>2} {color} {parity} {range}");
     }

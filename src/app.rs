@@ -11,7 +11,7 @@ use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::{GroupMount, Mounts};
 use crate::server::request_body::BodyReader;
 use crate::server::runtime::Runtime;
-use crate::server::settings::{ListenAddress, Settings};
+use crate::server::settings::{ListenAddress, ServerSettings};
 use crate::server::{BindError, Listener, Server, ShutdownReport};
 use crate::service::RpcService;
 use crate::upstream::Upstream;
@@ -36,7 +36,7 @@ pub struct App {
     mounts: Mounts,
     /// The paths that are taken, to find a second mount at a path early.
     taken: GroupRouter<()>,
-    settings: Settings,
+    settings: ServerSettings,
 }
 
 impl App {
@@ -46,7 +46,7 @@ impl App {
     }
 
     /// Sets the limits on connections, requests and memory.
-    pub fn settings(self, settings: Settings) -> App {
+    pub fn settings(self, settings: ServerSettings) -> App {
         App { settings, ..self }
     }
 

@@ -1,15 +1,15 @@
-//! Reads the imports of every source file and holds two rules: rooms (the top-level modules) import downwards only, and
-//! no files import each other in a circle.
+//! Reads the imports of every source file and checks two rules: top-level modules import downwards only, and no files
+//! import each other in a circle.
 //!
-//! A parent that names its children is left aside: a `mod.rs` may declare, re-export and call what lies in its folder,
-//! and those files may use what the `mod.rs` defines.
+//! The circle of a parent and its children is allowed: a `mod.rs` may declare, re-export and call what is in its folder, and
+//! those files may use what the `mod.rs` defines.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// The rooms of each floor, from the ground up. `ARCHITECTURE.md` says what each room is for.
+/// The top-level modules of each floor, from the ground up. `ARCHITECTURE.md` says what each is for.
 const FLOORS: [&[&str]; 11] = [
     &["model"],
     &["codec"],
@@ -33,7 +33,7 @@ struct SourceFile {
 
 impl SourceFile {
     /// The top-level module that the file belongs to; `None` for `lib.rs`.
-    fn room(&self) -> Option<&str> {
+    fn top_module(&self) -> Option<&str> {
         self.module.first().map(String::as_str)
     }
 
@@ -229,19 +229,19 @@ fn shortest_cycle(imports: &Imports, start: usize) -> Option<Vec<usize>> {
     None
 }
 
-fn floor(room: &str) -> usize {
-    let found = FLOORS.iter().position(|floor| floor.contains(&room));
-    found.unwrap_or_else(|| panic!("the room `{room}` is on no floor: give it one in tests/architecture.rs"))
+fn floor(top: &str) -> usize {
+    let found = FLOORS.iter().position(|floor| floor.contains(&top));
+    found.unwrap_or_else(|| panic!("the module `{top}` is on no floor: give it one in tests/architecture.rs"))
 }
 
 #[test]
-fn rooms_import_downwards_only() {
+fn modules_import_downwards_only() {
     let sources = sources();
     let mut wrong = Vec::new();
     for (source, targets) in sources.iter().zip(imports(&sources)) {
         for target in targets {
-            let (Some(room), Some(imported)) = (source.room(), sources[target].room()) else { continue };
-            if room != imported && floor(imported) >= floor(room) {
+            let (Some(top), Some(imported)) = (source.top_module(), sources[target].top_module()) else { continue };
+            if top != imported && floor(imported) >= floor(top) {
                 wrong.push(format!("{} imports {}", source.name(), sources[target].name()));
             }
         }
@@ -259,9 +259,9 @@ fn no_files_import_each_other_in_a_circle() {
 }
 
 #[test]
-fn every_room_has_a_floor_and_every_floor_its_rooms() {
+fn every_module_has_a_floor_and_every_floor_its_modules() {
     let sources = sources();
-    let there: BTreeSet<&str> = sources.iter().filter_map(SourceFile::room).collect();
+    let there: BTreeSet<&str> = sources.iter().filter_map(SourceFile::top_module).collect();
     let planned: BTreeSet<&str> = FLOORS.iter().flat_map(|floor| floor.iter().copied()).collect();
     assert_eq!(there, planned);
 }

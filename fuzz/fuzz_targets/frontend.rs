@@ -7,7 +7,7 @@ mod specimen;
 
 use std::sync::{Arc, LazyLock};
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::xml::{Control, Reading};
 use croupier::codec::xmlrpc::{BigIntegers, Fractions, Nil, Root, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite};
 use croupier::protocol::frontend::{Frontend, GroupRequest};
@@ -51,7 +51,7 @@ fuzz_target!(|body: &[u8]| {
     check(!dialect.ascii || bytes.is_ascii(), "a response in ASCII");
     let text = std::str::from_utf8(&bytes);
     check(text.is_ok_and(|text| roxmltree::Document::parse(text).is_ok()), "a well-formed response");
-    let limits = Limits { depth: 256, elements: 10_000_000 };
+    let limits = DocumentLimits { depth: 256, elements: 10_000_000 };
     let read = XmlRpcDocument::read(text.unwrap_or_default(), Reading::Lenient, limits);
     check(read.is_ok_and(|document| !matches!(document.root, Root::Call(_))), "a response in XML-RPC");
 });

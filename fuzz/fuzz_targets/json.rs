@@ -9,7 +9,7 @@ mod specimen;
 use std::sync::{Arc, LazyLock};
 
 use croupier::Value;
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::json::{CheckedJson, JsonDialect, JsonNonFinite, check};
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::jsonrpc::server::JsonRpc;
@@ -55,7 +55,7 @@ fuzz_target!(|body: &[u8]| {
     // In a batch each request may be as short as `0,` and its response an error object.
     check_that(bytes.len() < LONGER * (body.len() + 1000), "a response within bounds");
     if !bytes.is_empty() {
-        let text = check(&bytes, Limits { depth: 200, elements: 1_000_000 }).map(CheckedJson::text);
+        let text = check(&bytes, DocumentLimits { depth: 200, elements: 1_000_000 }).map(CheckedJson::text);
         check_that(text.is_ok_and(|text| serde_json::from_str::<&RawValue>(text).is_ok()), "a valid response");
     }
 });
@@ -63,7 +63,7 @@ fuzz_target!(|body: &[u8]| {
 /// serde_json's own tree takes the last of two members with the same name and turns large integers into doubles; `Value`
 /// does neither. In accepted texts both must read the same.
 fn one_meaning(body: &[u8]) {
-    let Ok(text) = check(body, Limits::default()).and_then(CheckedJson::exact) else { return };
+    let Ok(text) = check(body, DocumentLimits::default()).and_then(CheckedJson::exact) else { return };
     let Ok(plain) = serde_json::from_str::<serde_json::Value>(text) else { return };
     // A `Value` has no integers beyond 63 bits and a sign.
     let Ok(value) = serde_json::from_str::<Value>(text) else {

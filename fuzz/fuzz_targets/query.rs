@@ -8,7 +8,7 @@ mod rest;
 
 use std::sync::{Arc, LazyLock};
 
-use croupier::codec::{Limits, json};
+use croupier::codec::{DocumentLimits, json};
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::rest::server::{Rest, query};
 use croupier::service::{Context, RpcService};
@@ -24,13 +24,13 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread
 const METHODS: [&str; 5] = ["echo", "words", "free", "sum", "nothing"];
 
 fuzz_target!(|text: &str| {
-    let (service, limits) = (&*SERVICE, Limits::default());
+    let (service, limits) = (&*SERVICE, DocumentLimits::default());
     for name in METHODS {
         let interface = service.interface();
         let method = interface.method(name).expect("a method of the service");
         // The reader is also given text that no URI may contain.
         if let Ok(Some(object)) = query::read(&interface, method, text, limits) {
-            let deeper = Limits { depth: limits.depth + 2, elements: usize::MAX };
+            let deeper = DocumentLimits { depth: limits.depth + 2, elements: usize::MAX };
             let checked = json::check(object.as_bytes(), deeper).expect("what was read is within the limits");
             serde_json::from_str::<&serde_json::value::RawValue>(checked.text()).expect("what was read is JSON");
         }

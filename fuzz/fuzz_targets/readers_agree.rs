@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::xml::Reading;
 use croupier::codec::xmlrpc::XmlRpcDocument;
 use libfuzzer_sys::fuzz_target;
@@ -11,8 +11,8 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|text: &str| {
     for reading in [Reading::Lenient, Reading::Strict] {
         // The length of the input chooses the limits, so that plain documents can serve as seeds.
-        let small = Limits { depth: text.len() % 5, elements: text.len() % 64 };
-        for limits in [Limits::default(), small] {
+        let small = DocumentLimits { depth: text.len() % 5, elements: text.len() % 64 };
+        for limits in [DocumentLimits::default(), small] {
             let plain = XmlRpcDocument::read(text, reading, limits);
             let tree = XmlRpcDocument::read_tree(text, reading, limits);
             // NaN is not equal to itself, but is printed the same.

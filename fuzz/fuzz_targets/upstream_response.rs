@@ -4,10 +4,10 @@
 #![no_main]
 
 use croupier::Value;
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::xml::{Control, Reading};
 use croupier::codec::xmlrpc::{
-    BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_answer,
+    BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_response,
 };
 use croupier::protocol::xmlrpc::client::XmlRpcCodec;
 use http::Response;
@@ -27,7 +27,7 @@ const OPEN: XmlRpcDialect = XmlRpcDialect {
 };
 
 fuzz_target!(|body: &[u8]| {
-    let codec = XmlRpcCodec { dialect: OPEN, limits: Limits { depth: 100, elements: 100_000 }, bare: false };
+    let codec = XmlRpcCodec { dialect: OPEN, limits: DocumentLimits { depth: 100, elements: 100_000 }, bare: false };
     let response = Response::new(body.to_vec().into());
     let _ = codec.decode_response::<Vec<(i32, String)>>(&response);
     let _ = codec.decode_response::<std::collections::BTreeMap<String, f64>>(&response);
@@ -36,7 +36,7 @@ fuzz_target!(|body: &[u8]| {
         return;
     }
     let mut bytes = Vec::new();
-    write_answer(&mut bytes, &value, OPEN).expect("what was read can be written");
+    write_response(&mut bytes, &value, OPEN).expect("what was read can be written");
     let text = String::from_utf8(bytes).expect("text");
     let document = XmlRpcDocument::read(&text, Reading::Lenient, codec.limits).expect("what was written can be read");
     let back = Value::deserialize(document.tape.values().next().expect("a value")).expect("any value");

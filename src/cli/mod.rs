@@ -1,10 +1,10 @@
 //! The command line: `croupier serve`, `check`, `routes`, `call`, `describe`, `add`, `completions`.
 //!
 //! [`run`] parses the arguments (`args`) and runs one command, each in its own file. A command returns a `Failure` with the
-//! message for standard error. `serve` is the only command that runs for long: it builds a
+//! message for standard error. `serve` is the only long-running command: it builds a
 //! [`Runtime`](crate::server::runtime::Runtime) from the configuration, maps SIGINT and SIGTERM to the end of the server
-//! (`signals`), and SIGHUP to a reload of the runtime (`reload`). All of it can be done without this module by a program
-//! that uses the library.
+//! (`signals`), and SIGHUP to a reload of the runtime (`reload`). A program that uses the
+//! library can do all of this itself.
 
 mod add;
 mod args;

@@ -24,8 +24,8 @@ pub(super) fn serve(args: &ServeArgs, registry: &Registry) -> Result<(), Failure
     logging::start(&config.log);
     // This thread accepts connections, checks timeouts and receives signals; its blocking pool parses large bodies. The
     // workers serve the connections.
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run(args, registry, config))
+    let tokio_runtime = Builder::new_current_thread().enable_all().build()?;
+    tokio_runtime.block_on(run(args, registry, config))
 }
 
 async fn run(args: &ServeArgs, registry: &Registry, config: Config) -> Result<(), Failure> {
@@ -35,11 +35,11 @@ async fn run(args: &ServeArgs, registry: &Registry, config: Config) -> Result<()
     let listeners = bind(if from_arguments.is_empty() { &config.listen } else { &from_arguments }).await?;
     let log = if config.log.access { Some(AccessLog::start()?) } else { None };
     let memory = MemoryBudget::new(config.settings.memory).on_runtime(Handle::current());
-    let body_reader = BodyReader { memory, deadline: config.settings.timeouts.body };
-    let runtime = Runtime::start(config.mounts(), body_reader).await?;
-    let server = Server::new(runtime.gateway(), config.settings, log.clone()).on(workers(&config)?);
+    let body_reader = BodyReader { memory, timeout: config.settings.timeouts.body };
+    let gateway_runtime = Runtime::start(config.mounts(), body_reader).await?;
+    let server = Server::new(gateway_runtime.gateway(), config.settings, log.clone()).on(workers(&config)?);
     print_summary(&config, &listeners);
-    let reloading = reload::reload_at_hangup(hangup, args, registry, config, runtime);
+    let reloading = reload::reload_at_hangup(hangup, args, registry, config, gateway_runtime);
     let stop = async {
         tokio::select! {
             () = stop => {}

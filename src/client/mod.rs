@@ -4,8 +4,8 @@
 //! serde knows. [`Client::multicall`] makes several calls in one request, by `system.multicall`. What can go wrong is a
 //! [`CallError`]. A [`ClientBuilder`] sets credentials, limits, the dialect and TLS.
 //!
-//! The client is the XML-RPC codec of [`protocol::xmlrpc::client`](crate::protocol::xmlrpc::client) over a
-//! [`Transport`], the same two parts that the gateway uses for its upstreams.
+//! The client consists of the XML-RPC client codec ([`protocol::xmlrpc::client`](crate::protocol::xmlrpc::client)) and a
+//! [`Transport`]. The gateway uses the same client codec and transport for its upstreams.
 //!
 //! ```no_run
 //! use croupier::Client;

@@ -12,19 +12,20 @@
 //! | [`tape`] | the values of an XML document as a flat list of nodes, between parsing and deserializing |
 //!
 //! Values are written through serde: each format has a `Serializer`, so a method's result is encoded straight from its
-//! Rust type. Values are read in two steps. A reader checks the whole document, within [`Limits`], before anything is
-//! built from it; only then does serde build the parameter types, because the method's signature is known only after the
-//! method's name has been read. In JSON the checked text itself is kept between the steps, in XML a [`tape::Tape`].
+//! Rust type. Values are read in two steps. A reader checks the whole document, within [`DocumentLimits`], before
+//! anything is built from it; only then does serde build the parameter types, because the method's signature is known
+//! only after the method's name has been read. Between the steps JSON keeps the checked text itself, and XML keeps a *tape*
+//! ([`tape::Tape`]): the values of the document in one flat list that borrows its text.
 //!
 //! Readers refuse ambiguous input, such as two members with the same name, instead of guessing. Writers refuse values
-//! that a format cannot represent, unless the group's dialect ([`json::JsonDialect`], [`xmlrpc::XmlRpcDialect`]) names a
+//! that a format cannot represent, unless the group's dialect ([`json::JsonDialect`], [`xmlrpc::XmlRpcDialect`]) allows a
 //! replacement.
 //!
 //! ```
-//! use croupier::codec::xmlrpc::{XmlRpcDialect, write_answer};
+//! use croupier::codec::xmlrpc::{XmlRpcDialect, write_response};
 //!
 //! let mut document = Vec::new();
-//! write_answer(&mut document, &(17, "BLACK"), XmlRpcDialect::default())?;
+//! write_response(&mut document, &(17, "BLACK"), XmlRpcDialect::default())?;
 //! assert!(document.starts_with(b"<?xml"));
 //! # Ok::<(), croupier::codec::xml::Unwritable>(())
 //! ```
@@ -37,22 +38,22 @@ pub mod xmlrpc;
 
 /// How large and how deep a document may be. Readers count before they allocate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// How deep arrays and structs may nest (64 by default). A value above [`DEEPEST`](Limits::DEEPEST) has the effect of
-    /// `DEEPEST`.
+pub struct DocumentLimits {
+    /// How deep arrays and structs may nest (64 by default). A value above [`DEEPEST`](DocumentLimits::DEEPEST) has the
+    /// effect of `DEEPEST`.
     pub depth: usize,
     /// How many elements or JSON values a document may have (250,000 by default). Attributes, comments, processing
     /// instructions and CDATA sections count as elements.
     pub elements: usize,
 }
 
-impl Limits {
+impl DocumentLimits {
     /// The highest possible depth: readers and writers recurse, and a worker's stack is 2 MiB.
     pub const DEEPEST: usize = crate::model::value::DEEPEST;
 }
 
-impl Default for Limits {
+impl Default for DocumentLimits {
     fn default() -> Self {
-        Limits { depth: 64, elements: 250_000 }
+        DocumentLimits { depth: 64, elements: 250_000 }
     }
 }

@@ -1,6 +1,9 @@
 //! The tables of a configuration file, as serde reads them.
 //!
 //! The doc comment of each field is the text about its key in `docs/configuration.md`.
+//!
+//! Nothing reads `limits`, `xml_rpc`, `json`, `json_rpc`, `rest` and `soap` of [`File`]: they are there for the schema and
+//! the defaults. Their keys are copied into the tables of each group before serde reads it (see `resolve::inherit`).
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,13 +18,13 @@ use super::page::PageFile;
 use super::upstream::UpstreamFile;
 use crate::codec::xml::Control;
 use crate::codec::xmlrpc::XmlRpcDialect;
-use crate::codec::{Limits, json};
+use crate::codec::{DocumentLimits, json};
 use crate::http::public_url::PublicUrl;
 use crate::protocol::Protocol;
 use crate::protocol::rest::server::RestOptions;
 use crate::protocol::set::ProtocolSet;
 use crate::protocol::soap::server::SoapOptions;
-use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, Settings};
+use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, ServerSettings};
 
 /// The whole file.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -38,9 +41,10 @@ pub(super) struct File {
     /// What is written to standard error while the server runs.
     pub(super) log: Log,
     /// The limits on what all clients together may use.
-    pub(super) server: Settings,
+    pub(super) server: ServerSettings,
     /// The address under which clients know this server. It is written into the documents that they fetch.
     pub(super) public: PublicUrl,
+    // From here to `soap`: only for the schema and the defaults, see `resolve::inherit`.
     /// The limits on each request and call. A group's own `limits` override single keys.
     pub(super) limits: GroupLimits,
     /// How XML-RPC is read and written. A group's own `xml-rpc` overrides single keys.
@@ -149,7 +153,7 @@ impl Default for File {
             listen: vec![Spanned::new(0..0, listen.into())],
             workers: None,
             log: Log::default(),
-            server: Settings::default(),
+            server: ServerSettings::default(),
             public: PublicUrl::default(),
             limits: GroupLimits::default(),
             xml_rpc: XmlRpcDialect::default(),
@@ -188,8 +192,8 @@ impl GroupFile {
     pub(super) fn protocol_set(&self) -> ProtocolSet {
         ProtocolSet {
             names: self.protocols.clone(),
-            limits: Limits { depth: self.limits.depth, elements: self.limits.elements },
-            multicall: self.limits.batch,
+            limits: DocumentLimits { depth: self.limits.depth, elements: self.limits.elements },
+            batch: self.limits.batch,
             xml_rpc: self.xml_rpc,
             json: self.json,
             json_rpc_1: self.json_rpc.version_1,

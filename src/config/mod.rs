@@ -1,14 +1,21 @@
 //! The configuration: a TOML file becomes a [`Config`], or a list of everything that is wrong with it.
 //!
 //! 1. `syntax` parses the text, and finds keys that are given twice.
-//! 2. `check` walks over the parsed tables beside the JSON Schema of the types that read them (`schema`), and reports each
+//! 2. `check` compares the parsed tables with the JSON Schema of the types that read them (`schema`), and reports each
 //!    unknown key, wrong type and value out of bounds at its place in the file (`problem`, `wording`). Values with
 //!    problems are removed, so that one run finds all problems.
-//! 3. serde reads the types: `file::File` and `file::GroupFile`, and within them types of the modules below, such as
-//!    [`Settings`] and [`GroupLimits`](crate::server::settings::GroupLimits). A group inherits from the tables of the same
-//!    name at the top level.
-//! 4. `resolve` makes the backend of each group (`resolved`): a service from the [`Registry`], an upstream, or an aggregate, which
-//!    comes last because it calls the others. It mounts paths, routes and pages.
+//! 3. `resolve` lets each group inherit: it copies keys from the tables of the same name at the top level into the group's
+//!    own tables. serde has not read the group yet.
+//! 4. serde reads the types: `file::File` and `file::GroupFile`, and within them types of the modules below, such as
+//!    [`ServerSettings`] and [`GroupLimits`](crate::server::settings::GroupLimits).
+//! 5. `resolve` makes the backend of each group (`resolved`): a service from the [`Registry`], an upstream, or an
+//!    aggregate, which comes last because it calls the others. It also checks routes, makes the pages, and checks that the
+//!    paths of groups and pages can be mounted together.
+//!
+//! A group passes through these types: `GroupFile` (the keys as read) -> `ParsedGroup` (with the places of keys in the
+//! file, and the unread options of the service) -> `ResolvedGroup` (with the backend) -> [`GroupMount`] (with the service
+//! ready, also of an aggregate) -> [`Group`] (with the frontends; made in `server/mount.rs`, again after each change of
+//! an upstream).
 //!
 //! The result is plain data: [`Config::mounts`] is what a [`Runtime`](crate::server::runtime::Runtime) serves. The doc
 //! comments of all these types are the text of `docs/configuration.md`, which [`reference()`] writes.
@@ -40,7 +47,7 @@ use crate::http::public_url::PublicUrl;
 use crate::server::gateway::Group;
 use crate::server::group_router::GroupRouter;
 use crate::server::mount::{GroupMount, Mounts, PageMount};
-use crate::server::settings::{ListenerConfig, Settings};
+use crate::server::settings::{ListenerConfig, ServerSettings};
 
 pub use crate::model::units::{Period, Size};
 pub use problem::{ConfigErrors, Problem};
@@ -60,7 +67,7 @@ pub struct Config {
     /// What is logged.
     pub log: Log,
     /// The limits on what all clients together may use.
-    pub settings: Settings,
+    pub settings: ServerSettings,
     /// The address under which clients know this server.
     pub public_url: Arc<PublicUrl>,
     /// The groups, in the order of the file.

@@ -96,7 +96,7 @@ fn called_service(
     file: &PageFile,
     groups: &[ResolvedGroup],
     problems: &mut Vec<Problem>,
-) -> Option<(Arc<dyn RpcService>, crate::codec::Limits)> {
+) -> Option<(Arc<dyn RpcService>, crate::codec::DocumentLimits)> {
     let name = file.group.get_ref().as_str();
     let Some(group) = groups.iter().find(|group| group.is_at(name)) else {
         problems.push(no_group(&file.group, groups));
@@ -110,7 +110,7 @@ fn called_service(
         problems.push(no_method(&interface, &file.method, &file.group));
         return None;
     }
-    let limits = crate::codec::Limits { depth: group.limits.depth, elements: group.limits.elements };
+    let limits = crate::codec::DocumentLimits { depth: group.limits.depth, elements: group.limits.elements };
     Some((service, limits))
 }
 

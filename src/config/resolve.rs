@@ -30,7 +30,7 @@ use crate::model::units::Size;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::PageMount;
 use crate::server::request_body::reserved_bytes;
-use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, Settings};
+use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, ServerSettings};
 
 /// Reads a configuration, or finds all problems with it.
 ///
@@ -274,14 +274,14 @@ impl ParsedGroup<'_> {
         registry: &Registry,
         folder: &Path,
         mounted: &mut GroupRouter<Range<usize>>,
-        settings: &Settings,
+        settings: &ServerSettings,
         problems: &mut Vec<Problem>,
     ) -> ResolvedGroup {
         let paths = [&self.path].into_iter().chain(&self.file.aliases);
         problems.extend(paths.filter_map(|path| mount_path(mounted, path, "group")));
         let limits = self.file.limits;
         let protocols = self.file.protocol_set();
-        problems.extend(body_too_large(&self.body_span, &limits, settings));
+        problems.extend(check_body_fits_memory(&self.body_span, &limits, settings));
         let (kind, backend) = match (self.backend_key, self.file.service) {
             (Some(UPSTREAM), _) => {
                 let found = upstream::resolve(&self.path, self.file.upstream, protocols.xml_rpc, folder, problems);
@@ -307,9 +307,9 @@ fn no_service(path: &Spanned<String>) -> Problem {
         .hint("such as `service = \"wheel\"`")
 }
 
-/// The problem that a body of the allowed size would need more memory than all bodies together may use, so that it would
-/// always be refused.
-fn body_too_large(body: &Range<usize>, limits: &GroupLimits, settings: &Settings) -> Option<Problem> {
+/// The problem that a body of the allowed size would need more memory than all bodies together may use, so that it
+/// would always be refused.
+fn check_body_fits_memory(body: &Range<usize>, limits: &GroupLimits, settings: &ServerSettings) -> Option<Problem> {
     let reserved = Size(reserved_bytes(limits.body));
     let limit = Size(limits.body);
     let memory = Size(settings.memory);

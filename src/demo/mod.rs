@@ -1,6 +1,6 @@
 //! The services that ship with the program: roulette wheels and diagnostics.
 //!
-//! They are ordinary users of the library. No other room depends on them: the configuration receives them through its
+//! They are ordinary users of the library. No other module depends on them: the configuration receives them through its
 //! registry of service kinds, and a program that embeds the library can leave them out.
 //!
 //! - [`wheel`]: `service = "wheel"`, a roulette wheel with fair or reproducible spins. It shows typed parameters, streamed

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_address_wins_and_markup_never_gets_through() {
+    fn a_configured_address_takes_precedence_and_markup_is_refused() {
         let public_url = PublicUrl { base: Some("https://casino.example".into()), ..PublicUrl::default() };
         assert_eq!(base(&public_url, None, &FORWARDED), "https://casino.example");
         assert_eq!(base(&PublicUrl::default(), None, &[("host", "a\"><b")]), "http://localhost");

@@ -21,7 +21,9 @@ pub enum Kind {
     Character,
     /// The request is well-formed, but not a valid call.
     Structure,
-    /// The request exceeds a limit of the group: its size, its depth, or the number of its calls or values.
+    /// The document of a request exceeds a limit of the group: its depth, or the number of its values or calls. Also: a
+    /// result takes more memory than an aggregate or a page allows. A request whose body is too large never becomes a
+    /// call: it is refused by an `HttpRejection` with status 413.
     Limit,
     /// The service has no method of that name.
     NoSuchMethod,

@@ -1,4 +1,4 @@
-//! Plain data that every other module uses. Nothing here knows a protocol, and nothing does input or output.
+//! Plain data that every other module uses. Nothing here knows a protocol or does I/O.
 //!
 //! | module | what it defines |
 //! |---|---|
@@ -10,6 +10,7 @@
 //! | [`coerce`](mod@coerce) | conversion of a value to the type of a shape |
 //! | [`option_error`] | an error in a service's options, with the path of the key |
 //! | [`text`] | shortening of foreign text in messages, and "did you mean" hints |
+//! | [`units`] | sizes and durations with units, such as `"64 KiB"` and `"5s"`, for the configuration |
 //!
 //! A service describes itself with an `Interface`. OpenRPC, OpenAPI and WSDL documents, help texts and pages are all
 //! generated from it, and descriptions of upstreams are parsed into it. `Shapes` are compiled from an `Interface` once.

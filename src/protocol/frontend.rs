@@ -43,8 +43,8 @@ pub trait Frontend: Send + Sync + 'static {
     /// everything that it needs of the body is read before this returns.
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture;
 
-    /// The response to a request that is refused before its body is read. A protocol whose clients expect errors in its
-    /// own form overrides this.
+    /// The response to a request that is refused because its body could not be read. A protocol whose clients expect errors
+    /// in its own form overrides this.
     fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
         rejection.into_response()
     }

@@ -6,8 +6,8 @@
 //! - A *frontend* ([`frontend::Frontend`]) serves clients. It claims requests by their head, reads a call from the body,
 //!   calls the service, and writes the result or the fault. [`set::ProtocolSet`] makes the frontends of a group from its
 //!   settings.
-//! - A *codec* ([`client_codec::ClientCodec`]) is the other direction: it writes the request for a call to an upstream
-//!   server and reads the response. XML-RPC, JSON-RPC and SOAP have one.
+//! - A *client codec* ([`client_codec::ClientCodec`]) is the other direction: it writes the request for a call to an
+//!   upstream server and reads the response. XML-RPC, JSON-RPC and SOAP have one.
 //! - A *description* turns the neutral [`Interface`](crate::model::interface::Interface) into a document (introspection,
 //!   OpenRPC, OpenAPI, WSDL), and reads such a document of an upstream into an interface.
 //!
@@ -17,7 +17,7 @@
 //! ```
 //!
 //! How values look on the wire is not decided here but in [`codec`](crate::codec); how bodies, compression and
-//! rejections work is in [`http`](crate::http). `system.multicall` and JSON-RPC batches share one machine, `batch`.
+//! rejections work is in [`http`](crate::http). `system.multicall` and JSON-RPC batches share one implementation, `batch`.
 //!
 //! To add a protocol, write its folder, give it a variant of [`Protocol`], and make its frontends in
 //! [`ProtocolSet::of_group`](set::ProtocolSet::of_group).

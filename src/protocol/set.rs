@@ -10,7 +10,7 @@ use super::rest::server as rest;
 use super::rest::server::{OpenApi, OpenApiOfAll, Rest, RestGroup, RestOptions, RouteError, RoutePart, RouteReport};
 use super::soap::server::{Soap, SoapOptions, Wsdl, namespace_of};
 use super::xmlrpc::server::XmlRpc;
-use crate::codec::{Limits, json, xmlrpc};
+use crate::codec::{DocumentLimits, json, xmlrpc};
 use crate::http::public_url::PublicUrl;
 use crate::http::routes::{RestRoute, RouteTable};
 use crate::model::interface::Interface;
@@ -22,9 +22,9 @@ pub struct ProtocolSet {
     /// The protocols (all by default).
     pub names: Vec<Protocol>,
     /// The limits on the document of a request.
-    pub limits: Limits,
-    /// The largest number of calls in one `system.multicall` or JSON-RPC batch (1,000 by default).
-    pub multicall: usize,
+    pub limits: DocumentLimits,
+    /// The largest number of calls in one `system.multicall` or JSON-RPC batch (`limits.batch`; 1,000 by default).
+    pub batch: usize,
     /// The dialect of XML-RPC.
     pub xml_rpc: xmlrpc::XmlRpcDialect,
     /// The dialect of JSON.
@@ -43,8 +43,8 @@ impl Default for ProtocolSet {
     fn default() -> Self {
         ProtocolSet {
             names: Protocol::ALL.to_vec(),
-            limits: Limits::default(),
-            multicall: XmlRpc::default().multicall,
+            limits: DocumentLimits::default(),
+            batch: XmlRpc::default().batch,
             xml_rpc: xmlrpc::XmlRpcDialect::default(),
             json: json::JsonDialect::default(),
             json_rpc_1: false,
@@ -83,13 +83,13 @@ impl ProtocolSet {
             frontends.push(Arc::new(soap));
         }
         if self.has(Protocol::XmlRpc) {
-            frontends.push(Arc::new(XmlRpc { dialect: self.xml_rpc, limits: self.limits, multicall: self.multicall }));
+            frontends.push(Arc::new(XmlRpc { dialect: self.xml_rpc, limits: self.limits, batch: self.batch }));
         }
         if self.has(Protocol::JsonRpc) {
             frontends.push(Arc::new(JsonRpc {
                 dialect: self.json,
                 limits: self.limits,
-                batch: self.multicall,
+                batch: self.batch,
                 version_1: self.json_rpc_1,
                 public_url: public_url.clone(),
             }));

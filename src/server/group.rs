@@ -19,7 +19,7 @@ pub struct Group {
     pub service: Arc<dyn RpcService>,
     /// The frontends over which it is reached. The first that claims a request serves it.
     pub frontends: Vec<Arc<dyn Frontend>>,
-    /// How many bytes the body of a request may have, both as sent and after decompression.
+    /// How many bytes the body of a request may have, both as sent and after decompression (`limits.body`).
     pub body_limit: usize,
     /// The headers of a request that its calls have in their context.
     pub(super) request_headers: Vec<HeaderName>,
@@ -113,7 +113,7 @@ impl Group {
             return Err(not_found(parts.uri.path()));
         }
         if !allow.contains(&parts.method) {
-            let reason = format!("{} is not answered here", abridge(parts.method.as_str()));
+            let reason = format!("{} is not allowed here", abridge(parts.method.as_str()));
             return Err(HttpRejection { allow, ..HttpRejection::new(StatusCode::METHOD_NOT_ALLOWED, reason) });
         }
         Err(HttpRejection::new(

@@ -2,19 +2,19 @@
 //!
 //! A [`Server`] accepts connections on its [`Listener`]s, within the limit on open connections, and gives each to one of
 //! its [`Workers`], if it has any. A connection records what it does in its `Activity`; one sweep over all connections,
-//! ten times a second, closes those that exceed a timeout. Each request takes one of the permits of requests in flight and an
-//! id, leaves a line in the [`AccessLog`], and goes to the [`Gateway`].
+//! ten times a second, closes those that exceed a timeout. Each request acquires an in-flight permit, gets an id, is logged
+//! in the [`AccessLog`], and goes to the [`Gateway`].
 //!
 //! A [`Gateway`] dispatches a request to a [`Group`](gateway::Group) by its path ([`group_router`]), to one of the group's
-//! frontends by its head, and reads the body within the memory that all bodies share ([`request_body`]). It knows no
-//! protocol.
+//! frontends by its head, and reads the body within the `limits.body` of the group and the memory that all bodies share
+//! ([`request_body`]). It knows no protocol.
 //!
 //! The groups are built from [`Mounts`]: the groups and pages of a configuration or of an [`App`](crate::app::App). A
 //! [`Runtime`](runtime::Runtime) keeps them up to date: it discovers upstreams and reloads.
 //!
 //! A response holds its permit, its memory and its access line until its last byte has been taken, or the client has left
-//! (`TrackedBody`). When the server stops, it accepts no further connections, requests those that are open to finish,
-//! and cuts those that are still busy after the drain time.
+//! (`TrackedBody`). When the server stops, it accepts no further connections, asks open connections to finish, and
+//! cuts those that are still busy after the drain time.
 
 mod access_log;
 mod activity;
@@ -56,7 +56,7 @@ pub use workers::Workers;
 use crate::http::audience::Audience;
 use crate::server::gateway::Gateway;
 use crate::server::mount::Mounts;
-use crate::server::settings::Settings;
+use crate::server::settings::ServerSettings;
 use activity::{Activity, ActivityGuard, ActivityMonitor, CloseRequest};
 use activity_io::ActivityIo;
 use in_flight::{Connection, InFlightLimit, ServerState};
@@ -66,7 +66,7 @@ use workers::WorkerSlot;
 /// Serves a gateway on listening sockets.
 pub struct Server {
     shared: Arc<ServerState>,
-    settings: Settings,
+    settings: ServerSettings,
     workers: Option<Workers>,
     /// Mounts whose upstreams are discovered while the server runs.
     discovered: Option<Mounts>,
@@ -81,7 +81,7 @@ pub struct ShutdownReport {
 
 impl Server {
     /// A server of this gateway. With a log, each request leaves a line in it.
-    pub fn new(gateway: Gateway, settings: Settings, log: Option<AccessLog>) -> Server {
+    pub fn new(gateway: Gateway, settings: ServerSettings, log: Option<AccessLog>) -> Server {
         let gateway = gateway.compressing(settings.compress);
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
         let in_flight_limit = InFlightLimit::new(settings.in_flight);
@@ -111,7 +111,7 @@ impl Server {
     /// Serves until `stop` is ready. Then it accepts no further connections, lets requests finish within the drain time,
     /// and cuts those that remain.
     pub async fn run(mut self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) -> ShutdownReport {
-        let Settings { connections, timeouts, .. } = self.settings;
+        let ServerSettings { connections, timeouts, .. } = self.settings;
         let monitor = ActivityMonitor::new(timeouts);
         let permits = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
         let workers = self.workers.take();

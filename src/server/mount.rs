@@ -19,7 +19,7 @@ use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::settings::GroupLimits;
 use crate::service::future::MaybeReady;
 use crate::service::layer::{GroupLayer, layered};
-use crate::service::limits::SetDeadline;
+use crate::service::limiter::SetDeadline;
 use crate::service::{Call, CallFuture, RpcService};
 use crate::upstream::Upstream;
 

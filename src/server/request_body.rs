@@ -1,4 +1,5 @@
-//! Reads and decompresses the body of a request, within its size limit, its timeout and the memory that all bodies share.
+//! Reads and decompresses the body of a request, within the size limit of its group, its timeout and the memory that
+//! all bodies share.
 
 use std::io::Read;
 use std::num::NonZero;
@@ -17,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::rejection::HttpRejection;
 use crate::model::text::abridge;
-use crate::server::settings::Settings;
+use crate::server::settings::ServerSettings;
 use crate::service::future::{run_blocking, with_timeout};
 
 /// A body of at most this many bytes reserves no memory: the limits on connections and requests bound them.
@@ -43,10 +44,10 @@ pub struct MemoryBudget {
 /// Reads the bodies of requests, within a timeout and the memory for all bodies together.
 #[derive(Debug, Clone)]
 pub struct BodyReader {
-    /// The memory for all bodies together.
+    /// The memory for all bodies together (`server.memory`).
     pub memory: MemoryBudget,
-    /// How long a body may take to arrive.
-    pub deadline: Duration,
+    /// How long a body may take to arrive (`timeouts.body`).
+    pub timeout: Duration,
 }
 
 /// A complete, decompressed body, and the memory that is reserved for it.
@@ -121,17 +122,17 @@ impl MemoryBudget {
         })
     }
 
-    /// Decompresses at most `limit` bytes, in steps. Each step reserves its memory first, however small the compressed body
-    /// is.
+    /// Decompresses at most `body_limit` bytes, in steps. Each step reserves its memory first, however small the
+    /// compressed body is.
     async fn decompress(
         &self,
         compressed: impl Read + Send + 'static,
-        limit: usize,
+        body_limit: usize,
         memory: Option<OwnedSemaphorePermit>,
     ) -> Result<RequestBody, HttpRejection> {
         let mut decompression = Decompression { compressed, decompressed: Vec::new(), memory };
         loop {
-            let until = SMALL.max(2 * decompression.decompressed.len()).min(limit);
+            let until = SMALL.max(2 * decompression.decompressed.len()).min(body_limit);
             self.reserve(&mut decompression.memory, until).await?;
             // One byte more than is reserved tells whether the end has been reached.
             let step = move || decompression.read_on(until + 1);
@@ -139,8 +140,8 @@ impl MemoryBudget {
             if whole {
                 return Ok(RequestBody { bytes: rest.decompressed.into(), memory: rest.memory });
             }
-            if until == limit {
-                return Err(too_large(limit));
+            if until == body_limit {
+                return Err(too_large(body_limit));
             }
             decompression = rest;
         }
@@ -149,15 +150,15 @@ impl MemoryBudget {
 
 impl BodyReader {
     /// A reader with the memory and the timeout of these settings.
-    pub fn new(settings: &Settings) -> BodyReader {
-        BodyReader { memory: MemoryBudget::new(settings.memory), deadline: settings.timeouts.body }
+    pub fn new(settings: &ServerSettings) -> BodyReader {
+        BodyReader { memory: MemoryBudget::new(settings.memory), timeout: settings.timeouts.body }
     }
 
-    /// Reads a body of at most `limit` bytes, both as sent and after decompression.
+    /// Reads a body of at most `body_limit` bytes (`limits.body`), both as sent and after decompression.
     ///
     /// # Errors
     /// 408, 411, 413, 415 or 503; 400 if the body breaks off or does not match its `Content-Encoding`.
-    pub(crate) async fn read<B>(&self, head: &Parts, body: B, limit: usize) -> Result<RequestBody, HttpRejection>
+    pub(crate) async fn read<B>(&self, head: &Parts, body: B, body_limit: usize) -> Result<RequestBody, HttpRejection>
     where
         B: Body<Data = Bytes>,
     {
@@ -168,20 +169,20 @@ impl BodyReader {
             return Err(HttpRejection::new(StatusCode::LENGTH_REQUIRED, "an HTTP/1.0 request needs a Content-Length"));
         }
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > limit {
-            return Err(too_large(limit));
+        if announced > body_limit {
+            return Err(too_large(body_limit));
         }
-        let read = with_timeout(self.deadline, pin!(self.collect(body, limit))).await;
+        let read = with_timeout(self.timeout, pin!(self.collect(body, body_limit))).await;
         let read = read
             .ok_or_else(|| HttpRejection::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
         match coding {
             // Boxed, because it is rare and large: otherwise the future of each request would be as large.
-            Some(coding) => Box::pin(self.memory.decompress(coding.reader(read.bytes), limit, read.memory)).await,
+            Some(coding) => Box::pin(self.memory.decompress(coding.reader(read.bytes), body_limit, read.memory)).await,
             None => Ok(read),
         }
     }
 
-    async fn collect<B>(&self, body: B, limit: usize) -> Result<RequestBody, HttpRejection>
+    async fn collect<B>(&self, body: B, body_limit: usize) -> Result<RequestBody, HttpRejection>
     where
         B: Body<Data = Bytes>,
     {
@@ -195,8 +196,8 @@ impl BodyReader {
             let frame = frame.map_err(|()| HttpRejection::new(StatusCode::BAD_REQUEST, "the request broke off"))?;
             let Ok(data) = frame.into_data() else { continue };
             let length = first.len().max(all.len()) + data.len();
-            if length > limit {
-                return Err(too_large(limit));
+            if length > body_limit {
+                return Err(too_large(body_limit));
             }
             // Reserve memory for the whole announced length at once: two half-reserved bodies would deadlock. It is done
             // only after more than `SMALL` bytes have come, so that an announcement alone reserves nothing.
@@ -285,8 +286,8 @@ impl<R: Read> Decompression<R> {
     }
 }
 
-fn too_large(limit: usize) -> HttpRejection {
-    HttpRejection::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the request is larger than {limit} bytes"))
+fn too_large(body_limit: usize) -> HttpRejection {
+    HttpRejection::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the request is larger than {body_limit} bytes"))
 }
 
 #[cfg(test)]

@@ -14,13 +14,13 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::http::audience::Audience;
 use crate::model::units::{Period, Size, bytes, duration};
 use crate::protocol::set::ProtocolSet;
 use crate::service::RpcService;
 use crate::service::layer::layered;
-use crate::service::limits::Limiter;
+use crate::service::limiter::Limiter;
 
 /// Where a server listens: `"127.0.0.1:8008"`, `"[::1]:8008"` or `"unix:/run/croupier.sock"`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -70,7 +70,7 @@ struct ListenerTable {
 /// The limits on what all clients together may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Settings {
+pub struct ServerSettings {
     /// How many connections may be open at the same time. Further connections wait in the system's queue until one
     /// closes.
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -162,14 +162,14 @@ impl GroupLimits {
 
 impl Default for GroupLimits {
     fn default() -> Self {
-        let ProtocolSet { limits: Limits { depth, elements }, multicall: batch, .. } = ProtocolSet::default();
+        let ProtocolSet { limits: DocumentLimits { depth, elements }, batch, .. } = ProtocolSet::default();
         GroupLimits { body: 4 << 20, depth, elements, batch, concurrent: 1024, deadline: Duration::from_secs(60) }
     }
 }
 
-impl Default for Settings {
+impl Default for ServerSettings {
     fn default() -> Self {
-        Settings {
+        ServerSettings {
             connections: 4096,
             in_flight: 2048,
             memory: 48 << 20,
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_cannot_be_read_comes_with_the_likely_one() {
+    fn an_invalid_address_comes_with_a_suggestion() {
         for (text, hint) in [
             (":8008", "did you mean `0.0.0.0:8008`?"),
             ("localhost:80", "did you mean `127.0.0.1:80`?"),

@@ -38,7 +38,7 @@ pub struct BatchCall {
 #[derive(Debug, Default)]
 pub struct Batch {
     shared: OnceLock<Arc<Shared>>,
-    /// Which limits have admitted the batch; by the address of the limit.
+    /// Which limiters have admitted the batch; by the address of the limiter's permits.
     admissions: Mutex<Vec<(usize, Arc<OnceCell<()>>)>>,
 }
 

@@ -122,7 +122,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
     ) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
-        R: Reply<M>,
+        R: HandlerReturn<M>,
     {
         self.method_with_context(method, move |state: &S, _: &Context, args| handler(state, args))
     }
@@ -147,12 +147,12 @@ impl<S: Send + Sync + 'static> Builder<S> {
     ) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
-        R: Reply<M>,
+        R: HandlerReturn<M>,
     {
         let result = self.generator.subschema_for::<R::Value>();
         let state = self.state.clone();
         self.register::<A>(method.into(), result, move |args, context| {
-            let value = catch_panic(|| handler(&state, context, args.take()?).into_result());
+            let value = catch_panic(|| handler(&state, context, args.read_record()?).into_result());
             MaybeReady::now(value.map(|value| Output::One(Box::new(value))))
         })
     }
@@ -169,7 +169,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
         F: Future + Send + 'static,
-        F::Output: Reply<M>,
+        F::Output: HandlerReturn<M>,
     {
         self.register_async(method.into(), move |state: Arc<S>, _: &Context, args| handler(state, args))
     }
@@ -183,7 +183,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
         F: Future + Send + 'static,
-        F::Output: Reply<M>,
+        F::Output: HandlerReturn<M>,
     {
         self.register_async(method.into(), move |state, context: &Context, args| handler(state, context.clone(), args))
     }
@@ -198,7 +198,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
     ) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
-        R: Reply<M>,
+        R: HandlerReturn<M>,
     {
         self.register_blocking(method.into(), |_| (), move |state: &S, (), args| handler(state, args))
     }
@@ -212,7 +212,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
     ) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
-        R: Reply<M>,
+        R: HandlerReturn<M>,
     {
         self.register_blocking(method.into(), Context::clone, move |state: &S, context: Context, args| {
             handler(state, &context, args)
@@ -228,7 +228,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
     ) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
-        R: RowsReply<M>,
+        R: RowsReturn<M>,
     {
         self.rows_with_context(method, move |state: &Arc<S>, _: &Context, args| handler(state, args))
     }
@@ -241,13 +241,13 @@ impl<S: Send + Sync + 'static> Builder<S> {
     ) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
-        R: RowsReply<M>,
+        R: RowsReturn<M>,
     {
         let item = self.generator.subschema_for::<<R::Rows as RowSet>::Item>();
         let state = self.state.clone();
         let result = json_schema!({ "type": "array", "items": item });
         self.register::<A>(method.into(), result, move |args, context| {
-            let rows = catch_panic(|| handler(&state, context, args.take()?).into_rows_result());
+            let rows = catch_panic(|| handler(&state, context, args.read_record()?).into_rows_result());
             MaybeReady::now(rows.map(|rows| Output::Many(rows.into_rows())))
         })
     }
@@ -260,12 +260,12 @@ impl<S: Send + Sync + 'static> Builder<S> {
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
         F: Future + Send + 'static,
-        F::Output: Reply<M>,
+        F::Output: HandlerReturn<M>,
     {
-        let result = self.generator.subschema_for::<<F::Output as Reply<M>>::Value>();
+        let result = self.generator.subschema_for::<<F::Output as HandlerReturn<M>>::Value>();
         let state = self.state.clone();
         self.register::<A>(method, result, move |args, context| {
-            match catch_panic(|| Ok(handler(state.clone(), context, args.take()?))) {
+            match catch_panic(|| Ok(handler(state.clone(), context, args.read_record()?))) {
                 Ok(running) => MaybeReady::later(async move {
                     let value = catch_panic_of(running).await?.into_result()?;
                     Ok(Output::One(Box::new(value)))
@@ -285,11 +285,11 @@ impl<S: Send + Sync + 'static> Builder<S> {
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
         C: Send + 'static,
-        R: Reply<M>,
+        R: HandlerReturn<M>,
     {
         let result = self.generator.subschema_for::<R::Value>();
         let shared = Arc::new((self.state.clone(), handler));
-        self.register::<A>(method, result, move |args, context| match catch_panic(|| args.take::<A>()) {
+        self.register::<A>(method, result, move |args, context| match catch_panic(|| args.read_record::<A>()) {
             Ok(args) => {
                 let shared = shared.clone();
                 let context = keep(context);
@@ -433,7 +433,7 @@ impl MethodSpec {
 }
 
 /// What a handler may return: a value, or a `Result` of one. `M` only tells the two apart.
-pub trait Reply<M> {
+pub trait HandlerReturn<M> {
     /// The value's type.
     type Value: Serialize + JsonSchema + Send + 'static;
 
@@ -445,7 +445,7 @@ pub trait Reply<M> {
 }
 
 /// What a handler of rows may return: the rows, or a `Result` of them. `M` only tells the two apart.
-pub trait RowsReply<M> {
+pub trait RowsReturn<M> {
     /// The rows' type.
     type Rows: RowSet;
 
@@ -456,12 +456,12 @@ pub trait RowsReply<M> {
     fn into_rows_result(self) -> Result<Self::Rows, Fault>;
 }
 
-/// Marks a reply that always succeeds.
+/// Marks a return type that always succeeds.
 pub struct Plain;
-/// Marks a reply that may be a fault.
+/// Marks a return type that may be a fault.
 pub struct Fallible;
 
-impl<T: Serialize + JsonSchema + Send + 'static> Reply<Plain> for T {
+impl<T: Serialize + JsonSchema + Send + 'static> HandlerReturn<Plain> for T {
     type Value = T;
 
     fn into_result(self) -> Result<T, Fault> {
@@ -469,7 +469,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Reply<Plain> for T {
     }
 }
 
-impl<T: Serialize + JsonSchema + Send + 'static> Reply<Fallible> for Result<T, Fault> {
+impl<T: Serialize + JsonSchema + Send + 'static> HandlerReturn<Fallible> for Result<T, Fault> {
     type Value = T;
 
     fn into_result(self) -> Result<T, Fault> {
@@ -477,7 +477,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Reply<Fallible> for Result<T, F
     }
 }
 
-impl<R: RowSet> RowsReply<Plain> for R {
+impl<R: RowSet> RowsReturn<Plain> for R {
     type Rows = R;
 
     fn into_rows_result(self) -> Result<R, Fault> {
@@ -485,7 +485,7 @@ impl<R: RowSet> RowsReply<Plain> for R {
     }
 }
 
-impl<R: RowSet> RowsReply<Fallible> for Result<R, Fault> {
+impl<R: RowSet> RowsReturn<Fallible> for Result<R, Fault> {
     type Rows = R;
 
     fn into_rows_result(self) -> Result<R, Fault> {

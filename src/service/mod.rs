@@ -5,15 +5,15 @@
 //! server, and an [`Aggregate`](aggregate::Aggregate) calls methods of other services and puts their results together.
 //!
 //! A protocol makes a [`Call`] of each message: the name of the method, its [arguments](args::Args), the [`Context`] of the
-//! request, and the form in which the call came. The arguments are not read before a handler says what types they have. The
-//! service returns a [`CallFuture`], which may be ready at once and then costs no allocation. Its [`Output`] is one value,
-//! [rows](Rows) that are made while they are sent, or an upstream's response in its original bytes
+//! request, and the wire form of the call ([`CallForm`]). The arguments are not read before a handler says what types
+//! they have. The service returns a [`CallFuture`], which may be ready at once and then costs no allocation. Its
+//! [`Output`] is one value, [rows](Rows) produced during sending, or an upstream's response in its original bytes
 //! ([`passthrough`]). The protocol writes the value in its own [`Format`].
 //!
 //! Calls of one request may travel to an upstream together: they share a [`Batch`].
 //!
-//! A [`GroupLayer`](layer::GroupLayer) is a rule around a service, such as the [limits] of a group. It sees every
-//! call, can change or refuse it, and can change its result.
+//! A [`GroupLayer`](layer::GroupLayer) is a rule around a service, such as the [limits](limiter) of a group. It sees
+//! every call, can change or refuse it, and can change its result.
 //!
 //! ```
 //! use croupier::model::value::{SizeBudget, Value};
@@ -38,7 +38,7 @@ mod context;
 pub mod future;
 mod latest;
 pub mod layer;
-pub mod limits;
+pub mod limiter;
 pub mod local;
 pub mod passthrough;
 pub mod request_id;
@@ -225,8 +225,8 @@ fn catch_panic<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Result<T, Fault
     made.map_err(|error| match error.downcast::<Fault>() {
         Ok(fault) => *fault,
         Err(error) => match error.downcast_ref() {
-            Some(ValueError::TooLarge(_)) => Fault::new(Kind::Limit, format!("the answer is too large: {error}")),
-            _ => Fault::new(Kind::Service(None), format!("the answer cannot be passed on: {error}")),
+            Some(ValueError::TooLarge(_)) => Fault::new(Kind::Limit, format!("the result is too large: {error}")),
+            _ => Fault::new(Kind::Service(None), format!("the result cannot be passed on: {error}")),
         },
     })
 }

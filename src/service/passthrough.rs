@@ -1,4 +1,4 @@
-//! Calls and answers that are passed on as they are written, where both sides speak the same protocol.
+//! Passthrough: calls and responses that are forwarded in their original bytes, if both sides use the same protocol.
 
 use std::fmt;
 use std::pin::Pin;

@@ -3,15 +3,15 @@
 //! An [`Upstream`] is an [`RpcService`](crate::service::RpcService) whose methods are those of another server. It has
 //!
 //! - a [`Transport`](transport::Transport): where the server is, connections to it, time limits;
-//! - [`UpstreamOptions`]: what the operator says of the server, such as its protocol and which methods may be called;
+//! - [`UpstreamOptions`]: the operator's settings for it, such as its protocol and which methods may be called;
 //! - a `Description`: the methods of the server and how they are called. It is discovered at start-up and again from time
-//!   to time ([`Upstream::watch`], module `discovery`), while calls go on with the last one.
+//!   to time ([`Upstream::watch`], module `discovery`); meanwhile calls use the previous description.
 //!
 //! A call takes one of three ways:
 //!
 //! ```text
 //! remote.rs       arguments are coerced to the description, encoded by the ClientCodec of the protocol, and the
-//!                 response is decoded: the way of a call whose protocol is not that of the upstream
+//!                 response is decoded: every call that is not passed through
 //! passthrough.rs  the original bytes of a message go to an upstream of the same protocol, and its response comes back
 //!                 unchanged
 //! batch.rs        several calls of one request go out in one request (`system.multicall`, JSON-RPC batch)

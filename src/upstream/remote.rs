@@ -153,7 +153,7 @@ impl Upstream {
         call: &Call<'c>,
     ) -> Result<(CallTarget<'c>, ArgValues), Fault> {
         let target = CallTarget { method: call.method, known: self.find(description, call.method)? };
-        let arguments = call.args.read()?;
+        let arguments = call.args.read_values()?;
         let Some(token) = &self.inner.options.token else { return Ok((target, arguments)) };
         let mut values = match target.known {
             Some(known) => arguments.by_position(known)?,

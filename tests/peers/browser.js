@@ -47,9 +47,9 @@ const text = (page, selector) => page.$eval(selector, element => element.textCon
 const choose = (page, name, value) => page.$eval(`.tools input[name="${name}"][value="${value}"]`, input => input.click());
 
 async function call(page, method) {
-  const panel = `#method-${method} .answer`;
-  await page.$eval(panel, answer => {
-    answer.hidden = true;
+  const panel = `#method-${method} .response`;
+  await page.$eval(panel, response => {
+    response.hidden = true;
   });
   await page.$eval(`${form(method)} .go`, button => button.click());
   await page.waitForSelector(`${panel}:not([hidden])`, { timeout: 10000 });
@@ -180,8 +180,8 @@ async function worksByKeyboardOnly(browser) {
   const visible = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
   assert.notEqual(visible, 'none');
   await page.keyboard.press('Enter');
-  await page.waitForSelector('#method-spin .answer:not([hidden])');
-  assert.match(await text(page, '#method-spin .answer .code'), /RED|BLACK|GREEN/);
+  await page.waitForSelector('#method-spin .response:not([hidden])');
+  assert.match(await text(page, '#method-spin .response .code'), /RED|BLACK|GREEN/);
   await page.close();
 }
 
@@ -200,11 +200,11 @@ async function showsHostileTextAsText(browser) {
         for (const field of ['#m1p1', '#m2p1']) {
           const method = await page.$(`.method:has(${field})`);
           await method.$eval('form', form => form.requestSubmit());
-          await method.waitForSelector('.answer:not([hidden])');
-          const shown = await method.$eval('.answer .code', code => code.textContent);
+          await method.waitForSelector('.response:not([hidden])');
+          const shown = await method.$eval('.response .code', code => code.textContent);
           assert.match(shown, /onerror=alert\(1\)/, `${protocol} ${field}: ${shown}`);
-          await method.$eval('.answer', answer => {
-            answer.hidden = true;
+          await method.$eval('.response', response => {
+            response.hidden = true;
           });
         }
       }
@@ -289,7 +289,7 @@ async function takesPictures(browser) {
           await page.$eval('[data-times="1000"]', button => button.click());
           await page.waitForFunction(() => document.querySelector('.landed').textContent.includes('spins'));
           await page.$eval(`${form('spin')} .go`, button => button.click());
-          await page.waitForSelector('#method-spin .answer:not([hidden])');
+          await page.waitForSelector('#method-spin .response:not([hidden])');
         }
         const file = part => `${shots}/${name}-${size}-${dark ? 'dark' : 'light'}${part}.png`;
         await page.screenshot({ path: file('') });
@@ -324,11 +324,11 @@ async function showsTwoOfThree(browser, why, name) {
 }
 
 async function showsUpstreams(browser) {
-  await showsTwoOfThree(browser, /No answer\. the upstream server cannot be reached: /, 'upstreams');
+  await showsTwoOfThree(browser, /No result\. the upstream server cannot be reached: /, 'upstreams');
 }
 
 async function showsTheTable(browser) {
-  await showsTwoOfThree(browser, /No answer\. closed <today>/, 'table');
+  await showsTwoOfThree(browser, /No result\. closed <today>/, 'table');
   // The form leads back to the page, with what was given.
   const list = await open(browser, '/list');
   await list.$eval('input[name=spins]', field => {

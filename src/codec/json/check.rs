@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 
 /// The deepest nesting that serde_json reads: it refuses the 128th level.
-const DEEPEST: usize = if Limits::DEEPEST < 127 { Limits::DEEPEST } else { 127 };
+const DEEPEST: usize = if DocumentLimits::DEEPEST < 127 { DocumentLimits::DEEPEST } else { 127 };
 /// The initial capacity for names and for nesting, enough for nearly every request.
 const USUAL: usize = 8;
 /// Up to this many names, comparing all pairs is cheaper than sorting them.
@@ -64,8 +64,9 @@ impl<'a> CheckedJson<'a> {
 ///
 /// # Errors
 /// `Character` for invalid UTF-8 and for an unpaired surrogate, `Structure` for a repeated member name or one that
-/// serde_json uses internally, `Limit` for too much depth or too many values, `NotWellFormed` for an unterminated string.
-pub fn check(bytes: &[u8], limits: Limits) -> Result<CheckedJson<'_>, Fault> {
+/// serde_json uses internally, `Limit` for too much depth or too many values, `NotWellFormed` for an unterminated
+/// string.
+pub fn check(bytes: &[u8], limits: DocumentLimits) -> Result<CheckedJson<'_>, Fault> {
     let text =
         std::str::from_utf8(bytes).map_err(|_| Fault::new(Kind::Character, "the document is not valid UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -90,7 +91,7 @@ struct JsonScanner<'a> {
     at: usize,
     /// How many more values are allowed.
     left: usize,
-    limits: Limits,
+    limits: DocumentLimits,
     open: Vec<OpenContainer>,
     /// The member names of all open objects, those of inner objects last.
     names: Vec<Cow<'a, str>>,
@@ -268,12 +269,12 @@ mod tests {
     use super::*;
 
     fn kind(text: &str) -> Option<Kind> {
-        check(text.as_bytes(), Limits::default()).err().map(|fault| fault.kind)
+        check(text.as_bytes(), DocumentLimits::default()).err().map(|fault| fault.kind)
     }
 
     #[test]
     fn checked_text_is_never_too_deep_for_serde_json() {
-        let limits = Limits { depth: usize::MAX, ..Limits::default() };
+        let limits = DocumentLimits { depth: usize::MAX, ..DocumentLimits::default() };
         let nested = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat();
         let (deepest, deeper) = (nested(DEEPEST), nested(DEEPEST + 1));
         assert!(check(deepest.as_bytes(), limits).is_ok());
@@ -299,11 +300,11 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_reported_only_on_request() {
-        let checked = check(b"[1, 1e400, 99999999999999999999]", Limits::default()).unwrap();
+        let checked = check(b"[1, 1e400, 99999999999999999999]", DocumentLimits::default()).unwrap();
         assert_eq!(checked.text(), "[1, 1e400, 99999999999999999999]");
         assert!(!checked.is_exact() && checked.exact().unwrap_err().message.contains("`1e400`"));
         for fit in ["18446744073709551615", "-9223372036854775808", "1e308", "0e9999", "0.1", "-0"] {
-            assert!(check(fit.as_bytes(), Limits::default()).unwrap().is_exact(), "{fit}");
+            assert!(check(fit.as_bytes(), DocumentLimits::default()).unwrap().is_exact(), "{fit}");
         }
     }
 }

@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_may_have_a_fraction_of_zeros_wherever_it_stands() {
+    fn an_integer_may_have_a_fraction_of_zeros_at_any_depth() {
         assert_eq!(read("[3.0, -0.0, 1e2]"), Ok(vec![3_i64, 0, 100]));
         assert_eq!(read("{\"a\": 255.0}"), Ok(BTreeMap::from([("a".to_owned(), 255_u8)])));
         assert_eq!(

@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_written_by_its_policy_wherever_it_stands() {
+    fn nan_and_infinity_are_written_by_policy_at_any_depth() {
         let odd = record(f64::NAN, f32::NEG_INFINITY);
         let shape = |number: &str, single: &str| {
             format!(

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::fault::{HeaderName, SoapFailure};
-use super::{SoapRejection, SoapVersion};
-use crate::codec::Limits;
+use super::fault::{FaultCause, HeaderName};
+use super::{SoapMessageError, SoapVersion};
+use crate::codec::DocumentLimits;
 use crate::codec::xml::tree::{Element, XmlTree, misplaced, shape};
 use crate::codec::xml::{self, Reading, prolog};
 use crate::model::fault::Fault;
@@ -14,7 +14,7 @@ use crate::model::text::abridge;
 const NAMED: usize = 16;
 
 /// Reads a document without a document type declaration into a tree, within `limits`.
-pub(super) fn tree(text: &str, limits: Limits) -> Result<XmlTree<'_>, Fault> {
+pub(super) fn tree(text: &str, limits: DocumentLimits) -> Result<XmlTree<'_>, Fault> {
     // Some clients send white space before the XML declaration. It is harmless.
     let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
     xml::read_tree(text, prolog::start(text, Reading::Lenient)?, limits)
@@ -31,21 +31,22 @@ pub(super) struct Envelope<'x, 'a> {
 
 impl<'x, 'a> Envelope<'x, 'a> {
     /// Reads the envelope of a call.
-    pub(super) fn of(xml: &'x XmlTree<'a>) -> Result<Envelope<'x, 'a>, SoapRejection> {
+    pub(super) fn read_call(xml: &'x XmlTree<'a>) -> Result<Envelope<'x, 'a>, SoapMessageError> {
         let (version, body) = Envelope::body(xml)?;
-        let content = content(body).map_err(|fault| SoapRejection { version: Some(version), refused: fault.into() })?;
+        let content =
+            content(body).map_err(|fault| SoapMessageError { version: Some(version), cause: fault.into() })?;
         Ok(Envelope { version, content, referred: HashMap::new() })
     }
 
     /// Reads the envelope of a response; `None` if its Body is empty.
-    pub(super) fn of_reply(xml: &'x XmlTree<'a>) -> Result<Option<Envelope<'x, 'a>>, SoapRejection> {
+    pub(super) fn read_response(xml: &'x XmlTree<'a>) -> Result<Option<Envelope<'x, 'a>>, SoapMessageError> {
         let (version, body) = Envelope::body(xml)?;
         let mut contents = body.elements();
         let Some(content) = contents.next() else { return Ok(None) };
         // The result may be followed by elements that it refers to, and by nothing else.
         if contents.any(|more| id(more).is_none()) {
-            let refused = shape("the `Body` holds more than one element").into();
-            return Err(SoapRejection { version: Some(version), refused });
+            let cause = shape("the `Body` holds more than one element").into();
+            return Err(SoapMessageError { version: Some(version), cause });
         }
         let mut referred = HashMap::new();
         for element in body.inside() {
@@ -57,22 +58,22 @@ impl<'x, 'a> Envelope<'x, 'a> {
     }
 
     /// The version and the Body of an envelope. Fails if a header must be understood and is not.
-    fn body(xml: &'x XmlTree<'a>) -> Result<(SoapVersion, Element<'x, 'a>), SoapRejection> {
+    fn body(xml: &'x XmlTree<'a>) -> Result<(SoapVersion, Element<'x, 'a>), SoapMessageError> {
         let root = xml.root().ok_or_else(|| shape("there is no element in the document"))?;
         if root.name() != "Envelope" {
             let name = abridge(root.name());
             return Err(shape(format!("the root element is `{name}`, not an `Envelope`")).into());
         }
         let version = root.namespace().and_then(SoapVersion::of_namespace);
-        let version = version.ok_or(SoapRejection { version: None, refused: SoapFailure::Version })?;
+        let version = version.ok_or(SoapMessageError { version: None, cause: FaultCause::Version })?;
         match parts(root, version) {
             Ok(body) => Ok((version, body)),
-            Err(refused) => Err(SoapRejection { version: Some(version), refused }),
+            Err(cause) => Err(SoapMessageError { version: Some(version), cause }),
         }
     }
 }
 
-fn parts<'x, 'a>(root: Element<'x, 'a>, version: SoapVersion) -> Result<Element<'x, 'a>, SoapFailure> {
+fn parts<'x, 'a>(root: Element<'x, 'a>, version: SoapVersion) -> Result<Element<'x, 'a>, FaultCause> {
     root.no_text()?;
     let mut parts = root.elements().peekable();
     if let Some(header) = parts.next_if(|part| is(*part, version, "Header")) {
@@ -112,7 +113,7 @@ pub(super) fn is(element: Element<'_, '_>, version: SoapVersion, name: &str) -> 
 }
 
 /// Fails if a header for this receiver must be understood: no header is. All other headers are ignored.
-fn check_headers(header: Element<'_, '_>, version: SoapVersion) -> Result<(), SoapFailure> {
+fn check_headers(header: Element<'_, '_>, version: SoapVersion) -> Result<(), FaultCause> {
     header.no_text()?;
     let mut unknown = Vec::new();
     for block in header.elements() {
@@ -121,7 +122,7 @@ fn check_headers(header: Element<'_, '_>, version: SoapVersion) -> Result<(), So
             unknown.push(HeaderName { namespace, local: block.name().to_owned() });
         }
     }
-    if unknown.is_empty() { Ok(()) } else { Err(SoapFailure::Headers(unknown)) }
+    if unknown.is_empty() { Ok(()) } else { Err(FaultCause::Headers(unknown)) }
 }
 
 /// Whether a header block is for the ultimate receiver, by its actor (SOAP 1.1, section 4.2.2) or role (SOAP 1.2, Part 1,

@@ -15,9 +15,9 @@ pub struct HeaderName {
     pub local: String,
 }
 
-/// Why a call fails.
+/// The cause of a fault: what is wrong with a message, or why its call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SoapFailure {
+pub enum FaultCause {
     /// The envelope is neither SOAP 1.1 nor 1.2.
     Version,
     /// These headers must be understood and are not.
@@ -28,18 +28,18 @@ pub enum SoapFailure {
     Call(Fault),
 }
 
-impl From<Fault> for SoapFailure {
-    fn from(fault: Fault) -> SoapFailure {
-        SoapFailure::Message(fault)
+impl From<Fault> for FaultCause {
+    fn from(fault: Fault) -> FaultCause {
+        FaultCause::Message(fault)
     }
 }
 
-impl SoapFailure {
+impl FaultCause {
     /// The kind of fault, for the access log.
     pub fn kind(&self) -> Kind {
         match self {
-            SoapFailure::Version | SoapFailure::Headers(_) => Kind::Structure,
-            SoapFailure::Message(fault) | SoapFailure::Call(fault) => fault.kind,
+            FaultCause::Version | FaultCause::Headers(_) => Kind::Structure,
+            FaultCause::Message(fault) | FaultCause::Call(fault) => fault.kind,
         }
     }
 
@@ -51,9 +51,9 @@ impl SoapFailure {
 
     fn code(&self, version: SoapVersion) -> &'static str {
         match (self, version) {
-            (SoapFailure::Version, _) => "VersionMismatch",
-            (SoapFailure::Headers(_), _) => "MustUnderstand",
-            (SoapFailure::Message(fault) | SoapFailure::Call(fault), version) => {
+            (FaultCause::Version, _) => "VersionMismatch",
+            (FaultCause::Headers(_), _) => "MustUnderstand",
+            (FaultCause::Message(fault) | FaultCause::Call(fault), version) => {
                 match (fault.kind.blames_sender(), version) {
                     (true, SoapVersion::V11) => "Client",
                     (true, SoapVersion::V12) => "Sender",
@@ -66,9 +66,9 @@ impl SoapFailure {
 
     fn reason(&self) -> &str {
         match self {
-            SoapFailure::Version => "the `Envelope` is of an unsupported version of SOAP; send SOAP 1.1 or 1.2",
-            SoapFailure::Headers(_) => "a header that must be understood is not understood",
-            SoapFailure::Message(fault) | SoapFailure::Call(fault) => &fault.message,
+            FaultCause::Version => "the `Envelope` is of an unsupported version of SOAP; send SOAP 1.1 or 1.2",
+            FaultCause::Headers(_) => "a header that must be understood is not understood",
+            FaultCause::Message(fault) | FaultCause::Call(fault) => &fault.message,
         }
     }
 }
@@ -76,34 +76,34 @@ impl SoapFailure {
 /// Writes a complete fault message. The detail of a failed call is an element `fault` in `namespace`, which holds the
 /// [kind](Kind::word) and the [code](Kind::xmlrpc_code). Characters that XML forbids are replaced, so that writing a
 /// fault never fails.
-pub fn write_fault(to: &mut Vec<u8>, refused: &SoapFailure, version: SoapVersion, namespace: &str) {
+pub fn write_fault(to: &mut Vec<u8>, cause: &FaultCause, version: SoapVersion, namespace: &str) {
     put(to, &["<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"", version.namespace(), "\">"]);
-    write_header(to, refused, version);
+    write_header(to, cause, version);
     put(to, &["<soap:Body><soap:Fault>"]);
-    let code = refused.code(version);
+    let code = cause.code(version);
     match version {
         SoapVersion::V11 => {
             put(to, &["<faultcode>soap:", code, "</faultcode><faultstring>"]);
-            text(to, refused.reason());
+            text(to, cause.reason());
             put(to, &["</faultstring>"]);
         }
         SoapVersion::V12 => {
             put(to, &["<soap:Code><soap:Value>soap:", code, "</soap:Value>"]);
-            write_subcode(to, refused);
+            write_subcode(to, cause);
             put(to, &["</soap:Code><soap:Reason><soap:Text xml:lang=\"en\">"]);
-            text(to, refused.reason());
+            text(to, cause.reason());
             put(to, &["</soap:Text></soap:Reason>"]);
         }
     }
-    write_detail(to, refused, version, namespace);
+    write_detail(to, cause, version, namespace);
     put(to, &["</soap:Fault></soap:Body></soap:Envelope>\n"]);
 }
 
 /// Writes the header about the fault: the supported versions (SOAP 1.2, Part 1, section 5.4.7), or the headers that are
 /// not understood (section 5.4.8). SOAP 1.1 has no such header.
-fn write_header(to: &mut Vec<u8>, refused: &SoapFailure, version: SoapVersion) {
-    match refused {
-        SoapFailure::Version => {
+fn write_header(to: &mut Vec<u8>, cause: &FaultCause, version: SoapVersion) {
+    match cause {
+        FaultCause::Version => {
             let [first, second] = [SoapVersion::V12.namespace(), SoapVersion::V11.namespace()];
             put(
                 to,
@@ -112,7 +112,7 @@ fn write_header(to: &mut Vec<u8>, refused: &SoapFailure, version: SoapVersion) {
             put(to, &[" xmlns:a=\"", first, "\"/><env:SupportedEnvelope qname=\"b:Envelope\" xmlns:b=\"", second]);
             put(to, &["\"/></env:Upgrade></soap:Header>"]);
         }
-        SoapFailure::Headers(names) if version == SoapVersion::V12 => {
+        FaultCause::Headers(names) if version == SoapVersion::V12 => {
             put(to, &["<soap:Header>"]);
             for name in names {
                 if name.namespace.is_empty() {
@@ -129,8 +129,8 @@ fn write_header(to: &mut Vec<u8>, refused: &SoapFailure, version: SoapVersion) {
     }
 }
 
-fn write_subcode(to: &mut Vec<u8>, refused: &SoapFailure) {
-    let SoapFailure::Call(fault) = refused else { return };
+fn write_subcode(to: &mut Vec<u8>, cause: &FaultCause) {
+    let FaultCause::Call(fault) = cause else { return };
     if let Some(subcode) = fault.kind.soap_subcode() {
         put(to, &["<soap:Subcode><soap:Value xmlns:rpc=\"http://www.w3.org/2003/05/soap-rpc\">rpc:", subcode]);
         put(to, &["</soap:Value></soap:Subcode>"]);
@@ -139,8 +139,8 @@ fn write_subcode(to: &mut Vec<u8>, refused: &SoapFailure) {
 
 /// Writes the detail. In SOAP 1.1 a fault has a detail only if it is about the Body (section 4.4); SOAP 1.2 faults are
 /// written the same way.
-fn write_detail(to: &mut Vec<u8>, refused: &SoapFailure, version: SoapVersion, namespace: &str) {
-    let SoapFailure::Call(fault) = refused else { return };
+fn write_detail(to: &mut Vec<u8>, cause: &FaultCause, version: SoapVersion, namespace: &str) {
+    let FaultCause::Call(fault) = cause else { return };
     let name = match version {
         SoapVersion::V11 => "detail",
         SoapVersion::V12 => "soap:Detail",

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_stand_for_what_xml_schema_says() {
+    fn texts_are_read_by_the_rules_of_xml_schema() {
         for (shape, text, node) in [
             (Shape::Bool, " true\n", TapeNode::Bool(true)),
             (Shape::Bool, "0", TapeNode::Bool(false)),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_of_its_type_stays_text() {
+    fn a_text_that_is_not_valid_for_its_type_stays_text() {
         for (shape, texts) in [
             (Shape::Bool, &["yes", "TRUE", "", "2"][..]),
             (Shape::Int(Width::Int), &["", "1.0", "1e3", "--1", "+", "0x1", "٣", "1 2"]),

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use super::envelope;
 use super::envelope::{Envelope, is};
-use super::fault::{SoapFailure, attribute};
+use super::fault::{FaultCause, attribute};
 use super::read::{ParamLayout, ShapeReader};
-use super::{INSTANCE, SoapRejection, SoapStyle, SoapVersion};
-use crate::codec::Limits;
+use super::{INSTANCE, SoapMessageError, SoapStyle, SoapVersion};
+use crate::codec::DocumentLimits;
 use crate::codec::tape::Tape;
 use crate::codec::xml::tree::{Element, XmlTree, shape};
 use crate::model::fault::Fault;
@@ -21,7 +21,7 @@ pub struct SoapMessage<'a> {
     /// The name of the called method.
     pub method: Cow<'a, str>,
     /// How the parameters are laid out on the tape.
-    pub given: ParamLayout,
+    pub layout: ParamLayout,
     /// The parameters, or a response's result if it has one.
     pub tape: Tape<'a>,
 }
@@ -43,13 +43,13 @@ impl<'a> SoapCall<'a> {
     /// Reads the envelope of a call.
     ///
     /// # Errors
-    /// `SoapRejection`, whose faults are `NotWellFormed`, `Structure` and `Limit`.
-    pub fn read(text: &'a str, limits: Limits) -> Result<SoapCall<'a>, SoapRejection> {
+    /// `SoapMessageError`, whose faults are `NotWellFormed`, `Structure` and `Limit`.
+    pub fn read(text: &'a str, limits: DocumentLimits) -> Result<SoapCall<'a>, SoapMessageError> {
         let xml = envelope::tree(text, limits)?;
-        let Envelope { version, content, .. } = Envelope::of(&xml)?;
+        let Envelope { version, content, .. } = Envelope::read_call(&xml)?;
         if content.namespace() == Some(version.namespace()) {
-            let refused = shape("the `Body` holds an element of SOAP's own, not a call").into();
-            return Err(SoapRejection { version: Some(version), refused });
+            let cause = shape("the `Body` holds an element of SOAP's own, not a call").into();
+            return Err(SoapMessageError { version: Some(version), cause });
         }
         let (element, namespace, at) = (content.name(), content.own_namespace(), content.at());
         Ok(SoapCall { version, element, namespace, xml, at })
@@ -82,43 +82,47 @@ impl<'a> SoapCall<'a> {
     /// type; the service then reports the unknown method.
     ///
     /// # Errors
-    /// `SoapRejection`, whose faults are `Structure`, `Limit` and `BadParams`.
-    pub fn call(&self, shapes: &Shapes, style: SoapStyle, limits: Limits) -> Result<SoapMessage<'a>, SoapRejection> {
+    /// `SoapMessageError`, whose faults are `Structure`, `Limit` and `BadParams`.
+    pub fn read_params(
+        &self,
+        shapes: &Shapes,
+        style: SoapStyle,
+        limits: DocumentLimits,
+    ) -> Result<SoapMessage<'a>, SoapMessageError> {
         let version = self.version;
         let known = shapes.method_of_element(self.element);
         let mut reader = ShapeReader::new(shapes, style, limits);
         let params = known.map(|known| known.params.as_slice()).unwrap_or_default();
         // The element exists: `read` found it.
         let content = self.xml.element(self.at).ok_or_else(|| shape("there is no call"))?;
-        let given = reader.params(content, params);
-        let given =
-            given.map_err(|fault| SoapRejection { version: Some(version), refused: SoapFailure::Call(fault) })?;
-        Ok(SoapMessage { version, method: self.method(), given, tape: reader.tape })
+        let error = |fault| SoapMessageError { version: Some(version), cause: FaultCause::Call(fault) };
+        let layout = reader.params(content, params).map_err(error)?;
+        Ok(SoapMessage { version, method: self.method(), layout, tape: reader.tape })
     }
 }
 
-/// Reads the response of a method.
+/// Reads the result from croupier's own response to a method.
 ///
 /// # Errors
-/// `SoapRejection`; for a fault message `Structure`.
-pub fn read_answer<'a>(
+/// `SoapMessageError`; for a fault message `Structure`.
+pub fn read_result<'a>(
     text: &'a str,
     shapes: &Shapes,
     method: &MethodShape,
     style: SoapStyle,
-    limits: Limits,
-) -> Result<SoapMessage<'a>, SoapRejection> {
+    limits: DocumentLimits,
+) -> Result<SoapMessage<'a>, SoapMessageError> {
     let xml = envelope::tree(text, limits)?;
-    let Envelope { version, content, .. } = Envelope::of(&xml)?;
-    let rejected = |fault| SoapRejection { version: Some(version), refused: SoapFailure::Call(fault) };
+    let Envelope { version, content, .. } = Envelope::read_call(&xml)?;
+    let error = |fault| SoapMessageError { version: Some(version), cause: FaultCause::Call(fault) };
     if is(content, version, "Fault") {
-        return Err(rejected(shape("this is a fault, not a result")));
+        return Err(error(shape("this is a fault, not a result")));
     }
     let mut reader = ShapeReader::new(shapes, style, limits);
     let results: Vec<_> = content.elements().collect();
-    reader.result(&results, &method.result).map_err(rejected)?;
+    reader.result(&results, &method.result).map_err(error)?;
     let method = Cow::Owned(method.name.clone());
-    Ok(SoapMessage { version, method, given: ParamLayout::ByPosition, tape: reader.tape })
+    Ok(SoapMessage { version, method, layout: ParamLayout::ByPosition, tape: reader.tape })
 }
 
 /// Writes the part before the parameters or the result of a method: an envelope with this element of `namespace` in its
@@ -146,12 +150,12 @@ pub fn write_tail(to: &mut Vec<u8>, element: &str) {
     }
 }
 
-impl From<SoapRejection> for Fault {
-    /// Converts a rejection into a fault of any protocol.
-    fn from(rejection: SoapRejection) -> Fault {
-        match rejection.refused {
-            SoapFailure::Message(fault) | SoapFailure::Call(fault) => fault,
-            refused => Fault::new(refused.kind(), "the message is not understood"),
+impl From<SoapMessageError> for Fault {
+    /// Converts the error into a fault of any protocol.
+    fn from(error: SoapMessageError) -> Fault {
+        match error.cause {
+            FaultCause::Message(fault) | FaultCause::Call(fault) => fault,
+            cause => Fault::new(cause.kind(), "the message is not understood"),
         }
     }
 }

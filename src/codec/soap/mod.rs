@@ -4,12 +4,12 @@
 //! written by a [`Shape`](crate::model::shape::Shape), which is compiled from a method's JSON Schema; the mapping is
 //! documented in [`model::shape`](crate::model::shape).
 //!
-//! As a server: [`SoapCall::read`] reads the envelope and finds the method, then [`SoapCall::call`] reads the parameters
-//! onto a [`Tape`](crate::codec::tape::Tape) and returns a [`SoapMessage`]. Responses are written with [`write_head`],
-//! [`write_value`] and [`write_tail`], or with [`write_fault`] for a [`SoapFailure`].
+//! As a server: [`SoapCall::read`] reads the envelope and finds the method, then [`SoapCall::read_params`] reads the
+//! parameters onto a [`Tape`](crate::codec::tape::Tape) and returns a [`SoapMessage`]. Responses are written with
+//! [`write_head`], [`write_value`] and [`write_tail`], or with [`write_fault`] for a [`FaultCause`].
 //!
 //! As a client: an upstream's WSDL may name elements and namespaces as it likes. A [`Binding`] is what its WSDL says about
-//! the messages; [`write_call`] writes calls by it, and [`read_reply`] reads a [`SoapReply`].
+//! the messages; [`write_call`] writes calls by it, and [`read_response`] reads a [`SoapResponse`].
 //!
 //! Inside, `envelope` checks versions and headers, `read`, `members` and `free` read values (by shape, as members of a
 //! record, and without a shape), `lexical` converts texts by the rules of XML Schema, and `ser` serializes with serde.
@@ -23,7 +23,7 @@ mod lexical;
 mod members;
 mod message;
 mod read;
-mod reply;
+mod response;
 mod ser;
 
 use crate::model::fault::Fault;
@@ -33,10 +33,10 @@ pub use binding::{
     TypeStructure,
 };
 pub use call::write_call;
-pub use fault::{SoapFailure, write_fault};
-pub use message::{SoapCall, SoapMessage, read_answer, write_head, write_tail};
+pub use fault::{FaultCause, write_fault};
+pub use message::{SoapCall, SoapMessage, read_result, write_head, write_tail};
 pub use read::ParamLayout;
-pub use reply::{SoapFault, SoapReply, read_reply};
+pub use response::{SoapFault, SoapResponse, read_response};
 pub use ser::{ElementTarget, write_value};
 
 /// The namespace of `xsi:nil` and `xsi:type`.
@@ -83,17 +83,17 @@ pub enum SoapStyle {
     Rpc,
 }
 
-/// Why a message could not be read.
+/// Why a message is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SoapRejection {
+pub struct SoapMessageError {
     /// The message's version, if it could be determined.
     pub version: Option<SoapVersion>,
-    /// What is wrong.
-    pub refused: SoapFailure,
+    /// The cause of the fault that is returned.
+    pub cause: FaultCause,
 }
 
-impl From<Fault> for SoapRejection {
-    fn from(fault: Fault) -> SoapRejection {
-        SoapRejection { version: None, refused: SoapFailure::Message(fault) }
+impl From<Fault> for SoapMessageError {
+    fn from(fault: Fault) -> SoapMessageError {
+        SoapMessageError { version: None, cause: FaultCause::Message(fault) }
     }
 }

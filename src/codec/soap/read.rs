@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::{SoapStyle, lexical};
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::tape::{Tape, TapeNode};
 use crate::codec::xml::tree::{Element, shape};
 use crate::model::fault::{Fault, Kind};
@@ -28,7 +28,7 @@ const HOPS: usize = 8;
 pub(super) struct ShapeReader<'s, 'x, 'a> {
     pub(super) shapes: &'s Shapes,
     pub(super) style: SoapStyle,
-    limits: Limits,
+    limits: DocumentLimits,
     /// How much of the document references may still repeat. Without this limit a small document could expand to a huge
     /// value.
     left: Cell<usize>,
@@ -38,8 +38,8 @@ pub(super) struct ShapeReader<'s, 'x, 'a> {
 }
 
 impl<'s, 'x, 'a> ShapeReader<'s, 'x, 'a> {
-    pub(super) fn new(shapes: &'s Shapes, style: SoapStyle, limits: Limits) -> ShapeReader<'s, 'x, 'a> {
-        let limits = Limits { depth: limits.depth.min(Limits::DEEPEST), ..limits };
+    pub(super) fn new(shapes: &'s Shapes, style: SoapStyle, limits: DocumentLimits) -> ShapeReader<'s, 'x, 'a> {
+        let limits = DocumentLimits { depth: limits.depth.min(DocumentLimits::DEEPEST), ..limits };
         let left = Cell::new(limits.elements);
         ShapeReader { shapes, style, limits, left, referred: HashMap::new(), tape: Tape::default() }
     }

@@ -16,7 +16,7 @@ impl<'a> Tape<'a> {
     ///
     /// let values = [Value::Int(3), Value::Text("a".into())];
     /// let tape = Tape::of(&values)?;
-    /// assert_eq!(Args::Values(tape.values()).take::<(u8, String)>()?, (3, "a".to_owned()));
+    /// assert_eq!(Args::Values(tape.values()).read_record::<(u8, String)>()?, (3, "a".to_owned()));
     /// # Ok::<(), croupier::Fault>(())
     /// ```
     ///

@@ -105,7 +105,7 @@ mod tests {
     use serde::Deserialize;
     use serde::de::DeserializeOwned;
 
-    use crate::codec::Limits;
+    use crate::codec::DocumentLimits;
     use crate::codec::xml::Reading;
     use crate::codec::xmlrpc::XmlRpcDocument;
 
@@ -119,7 +119,7 @@ mod tests {
 
     fn refused<T: DeserializeOwned + std::fmt::Debug>(value: &str) -> String {
         let text = format!("<methodResponse><params><param><value>{value}</value></param></params></methodResponse>");
-        let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
+        let document = XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits::default()).unwrap();
         T::deserialize(document.tape.values().next().unwrap()).unwrap_err().to_string()
     }
 

@@ -3,8 +3,9 @@
 //! A document passes these stages:
 //!
 //! 1. [`charset`] decodes the bytes to text with one kind of line end.
-//! 2. `prolog` finds the root element, refuses document type declarations, and counts elements, attributes and namespaces
-//!    (the census), so that a parser never starts on a document that exceeds the [`Limits`].
+//! 2. `prolog` finds the root element, refuses document type declarations, and counts elements, attributes and
+//!    namespaces. This count before parsing is called the *census*: a parser never starts on a document that exceeds the
+//!    [`DocumentLimits`].
 //! 3. `read_tree` builds an `XmlTree`: with the one-pass reader in `plain` if the document has nothing unusual in it,
 //!    otherwise with roxmltree. `plain` never reports errors; it gives up, and roxmltree reports them. Both must read the
 //!    same from any document; a property test compares them.
@@ -27,7 +28,7 @@ pub use unwritable::Unwritable;
 
 use self::prolog::Start;
 use self::tree::{XmlTree, syntax};
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::model::fault::Fault;
 
 /// How strictly documents are read.
@@ -74,7 +75,7 @@ pub(super) fn is_xml_char(c: char) -> bool {
 ///
 /// # Errors
 /// `NotWellFormed`, or `Limit` for too many elements and attributes.
-pub(super) fn read_tree(text: &str, start: Start, limits: Limits) -> Result<XmlTree<'_>, Fault> {
+pub(super) fn read_tree(text: &str, start: Start, limits: DocumentLimits) -> Result<XmlTree<'_>, Fault> {
     match plain::read(text, start, limits) {
         Some(tree) => Ok(tree),
         None => {

@@ -10,7 +10,7 @@ use memchr::{memchr, memmem};
 use super::escape;
 use super::prolog::{ATTRIBUTES, NAMESPACES, Start};
 use super::tree::{Namespace, TreeBuilder, XmlAttribute, XmlTree};
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 
 /// The initial capacity for open elements and declared prefixes.
 const USUAL: usize = 8;
@@ -30,7 +30,7 @@ const fn of_names() -> [bool; 256] {
 }
 
 /// Reads the document whose root begins at `start`; `None` if it contains anything unusual.
-pub(super) fn read(text: &str, start: Start, limits: Limits) -> Option<XmlTree<'_>> {
+pub(super) fn read(text: &str, start: Start, limits: DocumentLimits) -> Option<XmlTree<'_>> {
     if !start.plain || has_unusual_characters(text) {
         return None;
     }
@@ -231,7 +231,7 @@ mod tests {
     use crate::codec::xml::tree::Element;
     use crate::codec::xml::{Reading, prolog};
 
-    fn plain(text: &str, limits: Limits) -> Option<XmlTree<'_>> {
+    fn plain(text: &str, limits: DocumentLimits) -> Option<XmlTree<'_>> {
         prolog::start(text, Reading::Lenient).ok().and_then(|start| read(text, start, limits))
     }
 
@@ -245,7 +245,7 @@ mod tests {
         format!("{name} {namespace:?} {attributes:?} {text:?} {mixed} {empty} {inside:?}")
     }
 
-    fn same(text: &str, limits: Limits) -> Result<bool, TestCaseError> {
+    fn same(text: &str, limits: DocumentLimits) -> Result<bool, TestCaseError> {
         let Some(tree) = plain(text, limits) else { return Ok(false) };
         prop_assert_eq!(prolog::census(text, limits), Ok(()), "the census of {}", text);
         let other = XmlTree::read_any(text, limits);
@@ -264,7 +264,7 @@ mod tests {
             "<a>text<b/>more</a>",
             "<a xmlns:p='u'><p:b xmlns:p='v'/><p:c/></a>",
         ] {
-            assert!(same(text, Limits::default()).unwrap(), "{text}");
+            assert!(same(text, DocumentLimits::default()).unwrap(), "{text}");
         }
     }
 
@@ -305,9 +305,9 @@ mod tests {
             "< a/>",
             "<a / >",
         ] {
-            assert_eq!(plain(text, Limits::default()), None, "{text}");
+            assert_eq!(plain(text, DocumentLimits::default()), None, "{text}");
         }
-        let limits = |elements| Limits { elements, ..Limits::default() };
+        let limits = |elements| DocumentLimits { elements, ..DocumentLimits::default() };
         let text = "<a b='1' xmlns='u'><c/></a>";
         assert!(plain(text, limits(4)).is_some() && plain(text, limits(3)).is_none());
     }
@@ -326,8 +326,8 @@ mod tests {
         ) {
             let inside = pieces.concat();
             let text = if whole { format!("<a xmlns:p='o'>{inside}</a>") } else { inside };
-            same(&text, Limits { elements, ..Limits::default() })?;
-            same(&text, Limits::default())?;
+            same(&text, DocumentLimits { elements, ..DocumentLimits::default() })?;
+            same(&text, DocumentLimits::default())?;
         }
     }
 }

@@ -3,7 +3,7 @@
 use memchr::{memchr_iter, memmem};
 
 use super::Reading;
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 
@@ -71,21 +71,21 @@ pub(in crate::codec) fn start(text: &str, reading: Reading) -> Result<Start, Fau
     }
 }
 
-/// Counts the mark-up before the document is parsed, so that no tree is allocated for a document that has too much, and
-/// checks what roxmltree does not check.
+/// The census: counts the mark-up before the document is parsed, so that no tree is allocated for a document that has too
+/// much, and checks what roxmltree does not check.
 ///
 /// In a document that is not well-formed the count can be wrong, but only after the position at which a parser stops:
 /// up to there both see the same tags.
-pub(in crate::codec) fn census(text: &str, limits: Limits) -> Result<(), Fault> {
+pub(in crate::codec) fn census(text: &str, limits: DocumentLimits) -> Result<(), Fault> {
     count(text, limits, NAMESPACES)
 }
 
 /// As [`census`], with the limits for a WSDL document.
-pub(in crate::codec) fn census_of_description(text: &str, limits: Limits) -> Result<(), Fault> {
+pub(in crate::codec) fn census_of_description(text: &str, limits: DocumentLimits) -> Result<(), Fault> {
     count(text, limits, NAMESPACES_DESCRIBED)
 }
 
-fn count(text: &str, limits: Limits, most: usize) -> Result<(), Fault> {
+fn count(text: &str, limits: DocumentLimits, most: usize) -> Result<(), Fault> {
     let bytes = text.as_bytes();
     if memchr_iter(b'<', bytes).count().max(memchr_iter(b'=', bytes).count()) > MARKS.max(4 * limits.elements) {
         return Err(Fault::new(Kind::Limit, "the document has too many `<` or `=`"));
@@ -228,7 +228,7 @@ fn is_encoding(name: &str) -> bool {
 }
 
 /// The message for a document with more mark-up than the limits allow.
-pub(in crate::codec) fn too_many(limits: Limits) -> String {
+pub(in crate::codec) fn too_many(limits: DocumentLimits) -> String {
     format!("the document has more than {} elements, attributes and comments", limits.elements)
 }
 
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn references_must_be_to_characters() {
-        let check = |text| census(text, Limits::default());
+        let check = |text| census(text, DocumentLimits::default());
         for text in ["<a>&#65;&amp;&#x10FFFF;</a>", "<a><![CDATA[&#0;]]><!-- &#0; --><?p &#0;?></a>", "<a>&nbsp;</a>"] {
             assert_eq!(check(text), Ok(()), "{text}");
         }
@@ -312,13 +312,13 @@ mod tests {
 
     #[test]
     fn a_declaration_inside_the_document_is_refused() {
-        assert!(census("<?xml version='1.0'?><a/>", Limits::default()).is_ok());
-        assert!(census("<a><?xml\tversion='1.0'?></a>", Limits::default()).is_err());
+        assert!(census("<?xml version='1.0'?><a/>", DocumentLimits::default()).is_ok());
+        assert!(census("<a><?xml\tversion='1.0'?></a>", DocumentLimits::default()).is_err());
     }
 
     #[test]
     fn quoted_brackets_and_comments_do_not_change_the_count() {
-        let count = |text, elements| census(text, Limits { depth: 64, elements }).is_ok();
+        let count = |text, elements| census(text, DocumentLimits { depth: 64, elements }).is_ok();
         // Two elements, two attributes, a comment, a section and an instruction.
         let text = "<a b='>' c=\"<\"><!-- <x> --><![CDATA[<y>]]><?p <z> ?><b/></a>";
         assert!(count(text, 7) && !count(text, 6));
@@ -330,8 +330,8 @@ mod tests {
     #[test]
     fn too_many_attributes_or_namespaces_are_refused() {
         let many: String = (0..40).map(|n| format!(" a{n}='>'")).collect();
-        assert_eq!(census(&format!("<a{many}/>"), Limits::default()).unwrap_err().kind, Kind::Limit);
+        assert_eq!(census(&format!("<a{many}/>"), DocumentLimits::default()).unwrap_err().kind, Kind::Limit);
         let spaces: String = (0..300).map(|n| format!("<a xmlns:n{n}='u{n}'/>")).collect();
-        assert_eq!(census(&format!("<r>{spaces}</r>"), Limits::default()).unwrap_err().kind, Kind::Limit);
+        assert_eq!(census(&format!("<r>{spaces}</r>"), DocumentLimits::default()).unwrap_err().kind, Kind::Limit);
     }
 }

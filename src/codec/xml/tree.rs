@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use roxmltree::{Document, Node, ParsingOptions, StringStorage};
 
 use super::{Reading, prolog};
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 
@@ -13,7 +13,7 @@ use crate::model::text::abridge;
 ///
 /// # Errors
 /// `NotWellFormed`, also for a document type declaration, and `Limit`.
-pub fn description(text: &str, limits: Limits) -> Result<Document<'_>, Fault> {
+pub fn description(text: &str, limits: DocumentLimits) -> Result<Document<'_>, Fault> {
     let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
     prolog::start(text, Reading::Lenient)?;
     prolog::census_of_description(text, limits)?;
@@ -21,7 +21,7 @@ pub fn description(text: &str, limits: Limits) -> Result<Document<'_>, Fault> {
 }
 
 /// The options of roxmltree for these limits.
-fn options<'a>(limits: Limits) -> ParsingOptions<'a> {
+fn options<'a>(limits: DocumentLimits) -> ParsingOptions<'a> {
     // Each tag has at most one text before it, so the number of nodes is a small multiple of the number of elements,
     // which the census has limited already.
     let nodes = limits.elements.saturating_mul(4).saturating_add(64);
@@ -73,7 +73,7 @@ pub(in crate::codec) struct Element<'x, 'a> {
 
 impl<'a> XmlTree<'a> {
     /// Reads a document that has passed the census, with roxmltree.
-    pub(in crate::codec) fn read_any(text: &'a str, limits: Limits) -> Result<XmlTree<'a>, roxmltree::Error> {
+    pub(in crate::codec) fn read_any(text: &'a str, limits: DocumentLimits) -> Result<XmlTree<'a>, roxmltree::Error> {
         let document = Document::parse_with_options(text, options(limits))?;
         Ok(TreeBuilder::default().copy(document.root_element()))
     }
@@ -295,7 +295,7 @@ fn is_blank(text: &str) -> bool {
 }
 
 /// Converts a parser error into a fault.
-pub(in crate::codec) fn syntax(error: &roxmltree::Error, limits: Limits) -> Fault {
+pub(in crate::codec) fn syntax(error: &roxmltree::Error, limits: DocumentLimits) -> Fault {
     use roxmltree::Error::{AttributesLimitReached, NamespacesLimitReached, NodesLimitReached};
     match error {
         NodesLimitReached | AttributesLimitReached | NamespacesLimitReached => {

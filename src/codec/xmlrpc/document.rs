@@ -19,7 +19,7 @@ pub enum Root<'a> {
     /// `<methodCall>`, with the method's name.
     Call(Cow<'a, str>),
     /// `<methodResponse>` with `<params>`.
-    Answer,
+    Response,
     /// `<methodResponse>` with `<fault>`.
     Fault,
 }
@@ -29,7 +29,7 @@ impl XmlRpcDocument<'_> {
     pub(super) fn into_owned(self) -> XmlRpcDocument<'static> {
         let root = match self.root {
             Root::Call(name) => Root::Call(Cow::Owned(name.into_owned())),
-            Root::Answer => Root::Answer,
+            Root::Response => Root::Response,
             Root::Fault => Root::Fault,
         };
         XmlRpcDocument { root, tape: self.tape.into_owned() }

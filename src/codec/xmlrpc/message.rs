@@ -12,13 +12,13 @@ use crate::model::fault::Fault;
 pub const MULTICALL: &str = "system.multicall";
 
 /// Writes the part of a response before its value.
-pub fn answer_head(to: &mut Vec<u8>, dialect: XmlRpcDialect) {
+pub fn write_response_head(to: &mut Vec<u8>, dialect: XmlRpcDialect) {
     root(to, "methodResponse", dialect);
     to.extend_from_slice(b"<params><param>");
 }
 
 /// The part of a response after its value.
-pub fn answer_tail() -> &'static [u8] {
+pub fn response_tail() -> &'static [u8] {
     b"</param></params></methodResponse>\n"
 }
 
@@ -26,14 +26,14 @@ pub fn answer_tail() -> &'static [u8] {
 ///
 /// # Errors
 /// `Unwritable`; `to` then holds an incomplete document.
-pub fn write_answer<T: Serialize + ?Sized>(
+pub fn write_response<T: Serialize + ?Sized>(
     to: &mut Vec<u8>,
     value: &T,
     dialect: XmlRpcDialect,
 ) -> Result<(), Unwritable> {
-    answer_head(to, dialect);
+    write_response_head(to, dialect);
     write_value(to, value, dialect)?;
-    to.extend_from_slice(answer_tail());
+    to.extend_from_slice(response_tail());
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 //! CDATA, namespaces and every error, goes to `tree`, which reads any XML and reports errors. Both must read the same from
 //! any document; a property test and a fuzz target compare them.
 //!
-//! `scalar` converts the text of one element, such as `<int>`. The writers ([`write_call`], [`write_answer`],
+//! `scalar` converts the text of one element, such as `<int>`. The writers ([`write_call`], [`write_response`],
 //! [`write_fault`]) serialize values with serde and follow an [`XmlRpcDialect`], which says how to write what XML-RPC
 //! leaves open: nil, integers beyond 32 bits, NaN, control characters and time zones.
 
@@ -23,7 +23,7 @@ pub use super::xml::Unwritable;
 pub use dialect::{BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcNonFinite};
 pub use document::{Root, XmlRpcDocument};
 pub use message::{
-    MULTICALL, answer_head, answer_tail, write_answer, write_call, write_call_value, write_fault, write_fault_value,
-    write_multicall,
+    MULTICALL, response_tail, write_call, write_call_value, write_fault, write_fault_value, write_multicall,
+    write_response, write_response_head,
 };
 pub use ser::write_value;

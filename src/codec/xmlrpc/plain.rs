@@ -9,19 +9,19 @@ use memchr::memchr;
 
 use super::document::{Root, XmlRpcDocument};
 use super::scalar::XmlRpcScalar;
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::tape::Tape;
 use crate::codec::xml::plain::has_unusual_characters;
 use crate::codec::xml::prolog::Start;
 use crate::codec::xml::{Reading, escape};
 
 /// Reads the document whose root begins at `start`; `None` if it is not plain.
-pub(super) fn read(text: &str, start: Start, reading: Reading, limits: Limits) -> Option<XmlRpcDocument<'_>> {
+pub(super) fn read(text: &str, start: Start, reading: Reading, limits: DocumentLimits) -> Option<XmlRpcDocument<'_>> {
     if !start.plain || has_unusual_characters(text) {
         return None;
     }
     let mut reader = PlainXmlRpcReader { text, at: start.at, reading, limits, elements: 0, tape: Tape::default() };
-    let root = if reader.tag("<methodCall>") { reader.call()? } else { reader.answer()? };
+    let root = if reader.tag("<methodCall>") { reader.call()? } else { reader.response()? };
     reader.blank();
     (reader.at == text.len() && reader.elements <= limits.elements)
         .then_some(XmlRpcDocument { root, tape: reader.tape })
@@ -31,7 +31,7 @@ struct PlainXmlRpcReader<'a> {
     text: &'a str,
     at: usize,
     reading: Reading,
-    limits: Limits,
+    limits: DocumentLimits,
     elements: usize,
     tape: Tape<'a>,
 }
@@ -59,12 +59,12 @@ impl<'a> PlainXmlRpcReader<'a> {
         Some(Root::Call(name))
     }
 
-    fn answer(&mut self) -> Option<Root<'a>> {
+    fn response(&mut self) -> Option<Root<'a>> {
         self.require("<methodResponse>")?;
         self.blank();
         let root = if self.tag("<params>") {
             self.params()?;
-            Root::Answer
+            Root::Response
         } else {
             self.require("<fault>")?;
             self.blank();
@@ -76,7 +76,7 @@ impl<'a> PlainXmlRpcReader<'a> {
             Root::Fault
         };
         let sound = match root {
-            Root::Answer => self.tape.values().len() <= 1,
+            Root::Response => self.tape.values().len() <= 1,
             _ => self.tape.values().all(|value| value.is_struct()),
         };
         self.blank();
@@ -209,7 +209,7 @@ impl<'a> PlainXmlRpcReader<'a> {
     }
 
     fn deeper(&self, depth: usize) -> Option<usize> {
-        (depth < self.limits.depth.min(Limits::DEEPEST)).then_some(depth + 1)
+        (depth < self.limits.depth.min(DocumentLimits::DEEPEST)).then_some(depth + 1)
     }
 
     /// The text up to the next tag, with its references resolved.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::document::XmlRpcDocument;
 use super::{plain, tree};
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::xml::{Reading, charset, prolog};
 use crate::model::fault::Fault;
 
@@ -15,9 +15,9 @@ impl<'a> XmlRpcDocument<'a> {
     /// carriage returns, any error) is read through a tree, which handles all of XML and reports errors.
     ///
     /// # Errors
-    /// `NotWellFormed`, `Structure` for XML that is not XML-RPC, `BadParams` for a value that is not valid for its type,
-    /// `Limit` for a document that is too large or too deep.
-    pub fn read(text: &'a str, reading: Reading, limits: Limits) -> Result<XmlRpcDocument<'a>, Fault> {
+    /// `NotWellFormed`, `Structure` for XML that is not XML-RPC, `BadParams` for a value that is not valid for its
+    /// type, `Limit` for a document that is too large or too deep.
+    pub fn read(text: &'a str, reading: Reading, limits: DocumentLimits) -> Result<XmlRpcDocument<'a>, Fault> {
         XmlRpcDocument::inspect(text, reading, limits).map(|(document, _)| document)
     }
 
@@ -26,7 +26,11 @@ impl<'a> XmlRpcDocument<'a> {
     ///
     /// # Errors
     /// As for [`read`](XmlRpcDocument::read).
-    pub fn inspect(text: &'a str, reading: Reading, limits: Limits) -> Result<(XmlRpcDocument<'a>, bool), Fault> {
+    pub fn inspect(
+        text: &'a str,
+        reading: Reading,
+        limits: DocumentLimits,
+    ) -> Result<(XmlRpcDocument<'a>, bool), Fault> {
         match plain::read(text, prolog::start(text, reading)?, reading, limits) {
             Some(document) => Ok((document, true)),
             None => XmlRpcDocument::read_tree(text, reading, limits).map(|document| (document, false)),
@@ -37,7 +41,7 @@ impl<'a> XmlRpcDocument<'a> {
     ///
     /// # Errors
     /// As for [`read`](XmlRpcDocument::read).
-    pub fn read_tree(text: &'a str, reading: Reading, limits: Limits) -> Result<XmlRpcDocument<'a>, Fault> {
+    pub fn read_tree(text: &'a str, reading: Reading, limits: DocumentLimits) -> Result<XmlRpcDocument<'a>, Fault> {
         let start = prolog::start(text, reading)?;
         if text.contains('\r') {
             let text = charset::one_line_end(Cow::Borrowed(text));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::document::{Root, XmlRpcDocument};
 use super::scalar::XmlRpcScalar;
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::tape::{Tape, TapeNode};
 use crate::codec::xml::Reading;
 use crate::codec::xml::tree::{Element, XmlTree, misplaced, shape, syntax};
@@ -15,7 +15,12 @@ use crate::model::text::abridge;
 pub(super) const APACHE: &str = "http://ws.apache.org/xmlrpc/namespaces/extensions";
 
 /// Reads a document that has passed the census. Its root element begins at `root`.
-pub(super) fn read(text: &str, root: usize, reading: Reading, limits: Limits) -> Result<XmlRpcDocument<'_>, Fault> {
+pub(super) fn read(
+    text: &str,
+    root: usize,
+    reading: Reading,
+    limits: DocumentLimits,
+) -> Result<XmlRpcDocument<'_>, Fault> {
     match XmlTree::read_any(text, limits) {
         Ok(xml) => TreeXmlRpcReader { reading, limits, tape: Tape::default() }.document(&xml),
         Err(roxmltree::Error::UnknownNamespace(prefix, _)) if prefix == "ex" && reading == Reading::Lenient => {
@@ -38,7 +43,7 @@ fn declare_apache(text: &str, root: usize) -> String {
 
 struct TreeXmlRpcReader<'a> {
     reading: Reading,
-    limits: Limits,
+    limits: DocumentLimits,
     tape: Tape<'a>,
 }
 
@@ -47,7 +52,7 @@ impl<'a> TreeXmlRpcReader<'a> {
         let root = xml.root().ok_or_else(|| shape("there is no element in the document"))?;
         let says = match root.name() {
             "methodCall" => self.call(root)?,
-            "methodResponse" => self.answer(root)?,
+            "methodResponse" => self.response(root)?,
             other => {
                 return Err(shape(format!(
                     "the root element is `{}`, neither `methodCall` nor `methodResponse`",
@@ -71,12 +76,12 @@ impl<'a> TreeXmlRpcReader<'a> {
         Ok(Root::Call(name))
     }
 
-    fn answer(&mut self, root: Element<'_, 'a>) -> Result<Root<'a>, Fault> {
+    fn response(&mut self, root: Element<'_, 'a>) -> Result<Root<'a>, Fault> {
         match self.children(root, ["params", "fault"])? {
             [Some(params), None] => {
                 self.params(params)?;
                 match self.tape.values().len() {
-                    0 | 1 => Ok(Root::Answer),
+                    0 | 1 => Ok(Root::Response),
                     _ => Err(shape("`methodResponse` must hold one value, not several")),
                 }
             }
@@ -201,7 +206,7 @@ impl<'a> TreeXmlRpcReader<'a> {
     }
 
     fn deeper(&self, depth: usize) -> Result<usize, Fault> {
-        let deepest = self.limits.depth.min(Limits::DEEPEST);
+        let deepest = self.limits.depth.min(DocumentLimits::DEEPEST);
         if depth < deepest {
             return Ok(depth + 1);
         }

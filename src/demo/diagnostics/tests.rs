@@ -21,15 +21,15 @@ async fn call(method: &str, args: Json) -> Result<Json, Fault> {
 
 async fn call_with(method: &str, args: &RawValue) -> Result<Json, Fault> {
     let service = diagnostics().unwrap();
-    let answer = service.call(Call::new(method, Args::Json(args), &Context::default())).await?;
-    let Output::One(value) = answer else { panic!("no method here answers rows") };
+    let output = service.call(Call::new(method, Args::Json(args), &Context::default())).await?;
+    let Output::One(value) = output else { panic!("no method here returns rows") };
     let mut text = Vec::new();
     value.encode(Format::Json(json::JsonDialect::default()), &mut text).unwrap();
     Ok(serde_json::from_slice(&text).unwrap())
 }
 
 /// The content of `<methodResponse>` for a call over XML-RPC.
-async fn answer(method: &str, params: &str) -> String {
+async fn call_xmlrpc(method: &str, params: &str) -> String {
     let body = format!("<methodCall><methodName>{method}</methodName><params>{params}</params></methodCall>");
     let dialect = XmlRpcDialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..XmlRpcDialect::default() };
     let frontend = XmlRpc { dialect, ..XmlRpc::default() };
@@ -47,7 +47,7 @@ async fn answer(method: &str, params: &str) -> String {
 /// Asserts that a method returns its parameter over XML-RPC.
 async fn assert_echoed(method: &str, value: &str) {
     let param = format!("<param><value>{value}</value></param>");
-    assert_eq!(answer(method, &param).await, format!("<params>{param}</params>"), "{method}");
+    assert_eq!(call_xmlrpc(method, &param).await, format!("<params>{param}</params>"), "{method}");
 }
 
 #[tokio::test]
@@ -181,13 +181,13 @@ async fn many_types_come_back_as_an_array_of_them() {
                   <value><base64>AAH/</base64></value>";
     let params = values.replace("<value>", "<param><value>").replace("</value>", "</value></param>");
     let expected = format!("<params><param><value><array><data>{values}</data></array></value></param></params>");
-    assert_eq!(answer("validator1.manyTypesTest", &params).await, expected);
+    assert_eq!(call_xmlrpc("validator1.manyTypesTest", &params).await, expected);
 }
 
 #[tokio::test]
 async fn text_is_neither_a_date_nor_bytes() {
     for method in ["echoDate", "echoBase64"] {
-        let text = answer(&format!("interopEchoTests.{method}"), "<param><value>no!</value></param>").await;
+        let text = call_xmlrpc(&format!("interopEchoTests.{method}"), "<param><value>no!</value></param>").await;
         assert!(text.contains("<int>-32602</int>"), "{method}: {text}");
     }
 }

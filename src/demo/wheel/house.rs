@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_are_given_stay_as_they_are() {
+    fn given_words_are_kept() {
         let given = HousePocket { parity: Some("PAIR".into()), range: Some("PASSE".into()), ..pocket("1") };
         let house = House::new(vec![given], None).unwrap();
         assert_eq!(house.pockets()[0].texts(), ["1", "RED", "PAIR", "PASSE"]);

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_that_leaves_many_words_over_refuses_just_those() {
+    fn the_unused_words_of_a_sum_are_refused() {
         let odds = Odds::new(vec![3 << 29, 3 << 28, 3 << 28]).unwrap();
         let refused = (0..4096_u32).filter(|word| odds.select(*word).is_none()).count();
         assert_eq!(odds.left_over, 1 << 30);

@@ -27,7 +27,7 @@ use crate::model::text::{abridge, nearest};
 #[serde(deny_unknown_fields)]
 pub struct WheelOptions {
     /// A wheel that is built in: `american` (0, 00, 1 to 36), `european` (0, 1 to 36), `french` (the European wheel,
-    /// which answers in French), `triple-zero` (0, 00, 000, 1 to 36) or `mini` (0, 1 to 12); `house`, or none, with
+    /// whose words are French), `triple-zero` (0, 00, 000, 1 to 36) or `mini` (0, 1 to 12); `house`, or none, with
     /// `pockets`.
     pub family: Option<String>,
     /// The pockets of a wheel of one's own, in the order in which they lie around it; 1,000 at the most.

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_literal_is_looked_at_before_a_variable_and_one_that_leads_nowhere_is_left_again() {
+    fn literals_precede_variables_and_the_search_backtracks() {
         let table = table(&["GET /a/{x}", "GET /{x}/b", "GET /{x}/{y}", "GET /a/b/c", "PUT /{x}/{z}", "GET /q"]);
         for (tail, route, values) in [
             ("a/b", "GET /a/{x}", vec!["b"]),

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_route_is_told_with_its_place_and_a_hint() {
+    fn an_invalid_route_is_reported_with_position_and_hint() {
         for (text, span, told) in [
             ("", "", "a route is a verb and a path (such as `GET /things/{id}`)"),
             ("GET", "GET", "a route is a verb and a path (such as `GET /things/{id}`)"),

@@ -123,7 +123,7 @@ impl Compiler<'_> {
         MethodShape {
             name: method.name.clone(),
             element: escape(&method.name).into_owned(),
-            answer: escape(&response).into_owned(),
+            response_element: escape(&response).into_owned(),
             params: params.collect(),
             result: self.shape(method.result.as_value(), 0),
         }

@@ -32,8 +32,9 @@
 //! among them is one element with `item`s inside, and an optional value that is nil has `xsi:nil`.
 //!
 //! **Messages.** A call is an element [`MethodShape::element`] in the target namespace that contains the parameters; a
-//! response is an element [`MethodShape::answer`] that contains `result`. All elements are in the target namespace, except
-//! that in rpc style parameters and `result` are in none. The response of a method whose result is `Nil` is empty.
+//! response is an element [`MethodShape::response_element`] that contains `result`. All elements are in the target
+//! namespace, except that in rpc style parameters and `result` are in none. The response of a method whose result is
+//! `Nil` is empty.
 //!
 //! **Any.** The content is one of `<string>`, `<boolean>`, `<int>` (`xs:long`), `<integer>` (`xs:integer`, beyond 64
 //! bits), `<double>`, `<dateTime>`, `<base64>`, `<nil/>`, `<array>` with an `<item>` for each item, whose content is
@@ -138,7 +139,7 @@ pub struct MethodShape {
     pub element: String,
     /// The name of the XML element that contains the result: `element`, followed by `Response`, and by as many `_` as make it
     /// different from the names of all methods.
-    pub answer: String,
+    pub response_element: String,
     /// The parameters in positional order.
     pub params: Vec<Field>,
     /// The type of the result.

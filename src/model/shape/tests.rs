@@ -214,7 +214,7 @@ fn odd_schemas_are_anything_and_never_loop() {
 }
 
 #[test]
-fn an_answer_is_named_like_no_call() {
+fn a_response_element_differs_from_every_call() {
     let mut interface = interface::<()>();
     for name in ["a", "aResponse", "1/b"] {
         let mut method = interface.methods[0].clone();
@@ -224,7 +224,7 @@ fn an_answer_is_named_like_no_call() {
     let shapes = Shapes::of(&interface);
     let named = |name: &str| {
         let method = shapes.method(name).unwrap();
-        [method.element.as_str(), method.answer.as_str()]
+        [method.element.as_str(), method.response_element.as_str()]
     };
     assert_eq!(named("a"), ["a", "aResponse_"]);
     assert_eq!(named("aResponse"), ["aResponse", "aResponseResponse"]);

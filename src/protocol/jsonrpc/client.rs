@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::json::{JsonDialect, TypedJson, check, not_well_formed, write_value};
 use crate::model::fault::{Fault, Kind};
 use crate::model::value::Value;
@@ -29,7 +29,7 @@ pub struct JsonRpcCodec {
     /// The dialect: how values that JSON cannot express are written.
     pub dialect: JsonDialect,
     /// The limits on the text of a response.
-    pub limits: Limits,
+    pub limits: DocumentLimits,
 }
 
 /// How arguments are passed to a method whose parameters are known.
@@ -46,7 +46,7 @@ pub enum ParamStructure {
 impl Default for JsonRpcCodec {
     /// By position, and responses of at most 10,000,000 values, nested at most 64 deep.
     fn default() -> Self {
-        let limits = Limits { elements: 10_000_000, ..Limits::default() };
+        let limits = DocumentLimits { elements: 10_000_000, ..DocumentLimits::default() };
         JsonRpcCodec { param_structure: ParamStructure::default(), dialect: JsonDialect::default(), limits }
     }
 }

@@ -9,8 +9,8 @@ use serde_json::{Map, Value as Json};
 use super::assets;
 use super::assets::STYLE;
 use super::template::{PageTemplate, TemplateError};
-use super::{claims_page, frontend_response, root};
-use crate::codec::Limits;
+use super::{claims_page, make_page_response, root};
+use crate::codec::DocumentLimits;
 use crate::http::body::Body;
 use crate::http::public_url::PublicUrl;
 use crate::model::fault::{Fault, Kind};
@@ -45,7 +45,7 @@ pub struct TemplatePage {
     /// The interval in seconds after which a browser reloads the page.
     pub refresh: Option<u64>,
     /// The limits on values in the query.
-    pub limits: Limits,
+    pub limits: DocumentLimits,
     /// The public address of the server.
     pub public_url: Arc<PublicUrl>,
 }
@@ -79,10 +79,10 @@ impl Frontend for TemplatePage {
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         match (request.tail, &self.style) {
-            (STYLE_SHEET, _) => MaybeReady::now(frontend_response(STYLE.response(request.head, None), None)),
+            (STYLE_SHEET, _) => MaybeReady::now(make_page_response(STYLE.response(request.head, None), None)),
             (OWN_STYLE, Some(style)) => {
                 let body = Body::whole(style.text.as_bytes().to_vec());
-                MaybeReady::now(frontend_response(
+                MaybeReady::now(make_page_response(
                     assets::part(request.head, &style.version, "text/css; charset=utf-8", body),
                     None,
                 ))
@@ -103,17 +103,17 @@ impl TemplatePage {
 
     fn page(&self, service: &dyn RpcService, request: GroupRequest<'_>) -> FrontendFuture {
         let base = self.public_url.base(request.head, request.context.peer);
-        let (root, path) = (root(&base).to_owned(), request.path().to_owned());
+        let root = root(&base).to_owned();
+        let path = request.path().to_owned();
         let interface = service.interface();
         let method = interface.method(&self.method);
-        let given = given(&interface, method, request.query(), self.limits);
-        let (answer, params) = match given {
+        let (output, params) = match read_query(&interface, method, request.query(), self.limits) {
             Ok(object) => (self.call(service, object.as_deref(), &request), params(method, object.as_deref())),
             Err(fault) => (MaybeReady::now(Err(fault)), params(method, None)),
         };
         let page = self.clone();
-        let value = answer.and_then(|answer| match answer {
-            Ok(answer) => MaybeReady::later(answer.into_value(SizeBudget::new(MAX_RESULT))),
+        let value = output.and_then(|output| match output {
+            Ok(output) => MaybeReady::later(output.into_value(SizeBudget::new(MAX_RESULT))),
             Err(fault) => MaybeReady::now(Err(fault)),
         });
         value.map(move |result| page.respond(result, &PageRequest { root: &root, path: &path, params }))
@@ -137,8 +137,8 @@ impl TemplatePage {
 
     fn respond(&self, result: Result<Value, Fault>, request: &PageRequest<'_>) -> FrontendResponse {
         let (made, fault) = match result {
-            Ok(answer) => {
-                let made = self.template.render(&self.variables(request, Some(&answer), None));
+            Ok(result) => {
+                let made = self.template.render(&self.variables(request, Some(&result), None));
                 let fault = made.as_ref().err().map(|error| {
                     tracing::error!(%error, page = request.path, "cannot render a page");
                     Fault::new(Kind::Internal, "the page cannot be rendered; the log of the server has details")
@@ -176,7 +176,7 @@ impl TemplatePage {
     fn variables<'a>(
         &'a self,
         request: &'a PageRequest<'a>,
-        answer: Option<&'a Value>,
+        result: Option<&'a Value>,
         failure: Option<FailureView<'a>>,
     ) -> TemplateVariables<'a> {
         let here = request.path.trim_end_matches('/');
@@ -189,7 +189,7 @@ impl TemplatePage {
             style: self.style.as_ref().map(style),
             version: env!("CARGO_PKG_VERSION"),
             params: &request.params,
-            answer,
+            result,
             failure,
         }
     }
@@ -209,11 +209,11 @@ impl TemplatePage {
 }
 
 /// The parameters in the query as a JSON object. A method that is not known yet has none.
-fn given(
+fn read_query(
     interface: &Interface,
     method: Option<&MethodInterface>,
     query: &str,
-    limits: Limits,
+    limits: DocumentLimits,
 ) -> Result<Option<String>, Fault> {
     match method {
         Some(method) => query::read(interface, method, query, limits),
@@ -252,7 +252,9 @@ struct TemplateVariables<'a> {
     style: Option<String>,
     version: &'a str,
     params: &'a Map<String, Json>,
-    answer: Option<&'a Value>,
+    /// The result of the method, which templates know as `answer`.
+    #[serde(rename = "answer")]
+    result: Option<&'a Value>,
     failure: Option<FailureView<'a>>,
 }
 

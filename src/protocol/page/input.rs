@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_be_given_has_an_example_even_where_a_type_holds_itself() {
+    fn required_inputs_have_examples_even_for_recursive_types() {
         let text = input(json!({"$ref": "#/$defs/Pair"}), true).value;
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&value["name"], &value["sizes"]), (&json!(""), &json!([1])));

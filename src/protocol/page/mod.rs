@@ -117,19 +117,19 @@ fn serve(
         None => page().map(|html| assets::page(request.head, html)),
     };
     MaybeReady::now(match response {
-        Ok(response) => frontend_response(response, None),
+        Ok(response) => make_page_response(response, None),
         Err(error) => {
             tracing::error!(%error, "cannot render a page");
             let rejection = HttpRejection::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the page cannot be rendered; the log of the server has details",
             );
-            frontend_response(rejection.into_response(), Some(Kind::Internal))
+            make_page_response(rejection.into_response(), Some(Kind::Internal))
         }
     })
 }
 
-fn frontend_response(response: Response<Body>, fault: Option<Kind>) -> FrontendResponse {
+fn make_page_response(response: Response<Body>, fault: Option<Kind>) -> FrontendResponse {
     FrontendResponse { response, method: Box::from(""), fault }
 }
 

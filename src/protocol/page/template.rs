@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_escaped_and_names_that_are_not_there_are_told() {
+    fn values_are_escaped_and_undefined_names_are_errors() {
         let with = json!({"answer": {"name": "<b>\u{202e}&"}});
         assert_eq!(filled("{{ answer.name }}", &with), Ok("&lt;b&gt;\u{fffd}&amp;".into()));
         assert_eq!(filled("{% if answer.none %}a{% else %}b{% endif %}", &with), Ok("b".into()));

@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_are_told_in_words() {
+    fn types_are_described_in_words() {
         let mut interface = Interface::default();
         interface
             .defs

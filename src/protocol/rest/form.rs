@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_several_texts_only_where_each_item_is_one() {
+    fn a_list_is_several_texts_only_if_each_item_is_a_text() {
         let interface = Interface::default();
         let pair = json!({ "type": ["array", "null"], "prefixItems": [{ "type": "integer" }, { "type": "string" }] });
         let TextForm::Many(items) = TextForm::of(&interface, &pair) else { panic!("a list is several values") };

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use serde::Deserialize;
 
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::soap::{
-    Binding, Operation, ResultLocation, SoapFault, SoapReply, SoapVersion, read_reply, write_call,
+    Binding, Operation, ResultLocation, SoapFault, SoapResponse, SoapVersion, read_response, write_call,
 };
 use crate::codec::xml::Control;
 use crate::model::fault::{Fault, Kind};
@@ -26,14 +26,14 @@ pub struct SoapCodec {
     /// How characters that XML forbids are written.
     pub control: Control,
     /// The limits on the document of a response.
-    pub limits: Limits,
+    pub limits: DocumentLimits,
 }
 
 impl SoapCodec {
     /// A codec for these messages. It refuses characters that XML forbids, and accepts responses of at most 10,000,000
     /// elements, nested at most 64 deep.
     pub fn new(binding: Arc<Binding>) -> SoapCodec {
-        let limits = Limits { elements: 10_000_000, ..Limits::default() };
+        let limits = DocumentLimits { elements: 10_000_000, ..DocumentLimits::default() };
         SoapCodec { binding, control: Control::default(), limits }
     }
 
@@ -76,16 +76,16 @@ impl SoapCodec {
         if operation.outcome == ResultLocation::Nothing && succeeded && response.body().is_empty() {
             return Ok(Value::Nil);
         }
-        let reply = response_text(response).and_then(|text| {
-            let reply = read_reply(&text, known.shapes, &known.method.result, operation.outcome, self.limits);
-            reply.map_err(Fault::from).map(owned)
+        let read = response_text(response).and_then(|text| {
+            let read = read_response(&text, known.shapes, &known.method.result, operation.outcome, self.limits);
+            read.map_err(Fault::from).map(into_owned)
         });
-        match reply {
-            Ok(SoapReply::Fault(soap_fault)) => Err(ResponseError::Fault(fault_of(soap_fault))),
+        match read {
+            Ok(SoapResponse::Fault(soap_fault)) => Err(ResponseError::Fault(fault_of(soap_fault))),
             _ if response.status() != StatusCode::OK => {
                 Err(ResponseError::Status { status: response.status(), start: excerpt(response.body()) })
             }
-            Ok(SoapReply::Answer(tape)) => match tape.values().next() {
+            Ok(SoapResponse::Result(tape)) => match tape.values().next() {
                 Some(value) => Value::deserialize(value).map_err(ResponseError::WrongType),
                 None => Ok(Value::Nil),
             },
@@ -120,10 +120,10 @@ impl SoapCodec {
     }
 }
 
-fn owned(reply: SoapReply<'_>) -> SoapReply<'static> {
-    match reply {
-        SoapReply::Answer(tape) => SoapReply::Answer(tape.into_owned()),
-        SoapReply::Fault(soap_fault) => SoapReply::Fault(soap_fault),
+fn into_owned(response: SoapResponse<'_>) -> SoapResponse<'static> {
+    match response {
+        SoapResponse::Result(tape) => SoapResponse::Result(tape.into_owned()),
+        SoapResponse::Fault(soap_fault) => SoapResponse::Fault(soap_fault),
     }
 }
 

@@ -1,22 +1,22 @@
-//! Named types of several interfaces in one place: alike where they are alike, otherwise under names of their own.
+//! Merges the named types of several interfaces. Equal types are merged; different types with one name are renamed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-/// How deep a schema may nest; what lies deeper is anything.
+/// How deep a schema may nest. A schema below this depth is replaced by one that allows any value.
 const DEEPEST: usize = 100;
 
-/// What stands before the name of a type where it is referred to.
+/// The part of a reference before the name of the type.
 const PREFIX: &str = "#/$defs/";
 
-/// New names by old ones, for the types of one interface.
+/// The new names of renamed types of one interface, by their old names.
 pub(super) type Renamed = BTreeMap<String, String>;
 
-/// Takes over the types that some schemas refer to, and answers which of them have another name now.
+/// Adds to `into` the types that the schemas refer to, and returns which of them were renamed.
 ///
-/// Two types that are called the same are one where all that they say is the same, down to what they refer to.
-pub(super) fn take_over<'s>(
+/// Two types with the same name are merged if they are equal, including all types that they refer to.
+pub(super) fn merge_types<'s>(
     into: &mut Map<String, Value>,
     from: &Map<String, Value>,
     schemas: impl Iterator<Item = &'s Value>,
@@ -37,51 +37,52 @@ pub(super) fn take_over<'s>(
     renamed
 }
 
-/// A schema whose references follow the new names.
+/// The schema with the new names in its references.
 pub(super) fn with_names(schema: &Value, renamed: &Renamed) -> Value {
-    rewritten(schema, renamed, 0)
+    rename_references(schema, renamed, 0)
 }
 
-fn rewritten(schema: &Value, renamed: &Renamed, depth: usize) -> Value {
+fn rename_references(schema: &Value, renamed: &Renamed, depth: usize) -> Value {
     match schema {
         _ if depth > DEEPEST => Value::Bool(true),
-        Value::Array(items) => items.iter().map(|item| rewritten(item, renamed, depth + 1)).collect(),
+        Value::Array(items) => items.iter().map(|item| rename_references(item, renamed, depth + 1)).collect(),
         Value::Object(members) => {
             let members = members.iter().map(|(key, value)| match target(key, value) {
                 Some(name) => (key.clone(), reference(renamed.get(&name).unwrap_or(&name))),
-                None => (key.clone(), rewritten(value, renamed, depth + 1)),
+                None => (key.clone(), rename_references(value, renamed, depth + 1)),
             });
             Value::Object(members.collect())
         }
-        plain => plain.clone(),
+        other => other.clone(),
     }
 }
 
-/// A reference to a type.
+/// The value of a reference to a type.
 fn reference(name: &str) -> Value {
     Value::String(format!("{PREFIX}{}", name.replace('~', "~0").replace('/', "~1")))
 }
 
-/// A schema that is the type of this name.
+/// The schema that refers to the type of this name.
 pub(super) fn refer(name: &str) -> Value {
     Value::Object(Map::from_iter([("$ref".to_owned(), reference(name))]))
 }
 
+/// The name of the type, if this member of a schema is a reference.
 fn target(key: &str, value: &Value) -> Option<String> {
     let name = value.as_str().filter(|_| key == "$ref")?.strip_prefix(PREFIX)?;
     Some(name.replace("~1", "/").replace("~0", "~"))
 }
 
-/// The names that a schema refers to.
-fn referred(schema: &Value, depth: usize, to: &mut BTreeSet<String>) {
+/// Adds the names to which a schema refers to `to`.
+fn collect_references(schema: &Value, depth: usize, to: &mut BTreeSet<String>) {
     match schema {
         _ if depth > DEEPEST => {}
-        Value::Array(items) => items.iter().for_each(|item| referred(item, depth + 1, to)),
+        Value::Array(items) => items.iter().for_each(|item| collect_references(item, depth + 1, to)),
         Value::Object(members) => {
             for (key, value) in members {
                 match target(key, value) {
                     Some(name) => drop(to.insert(name)),
-                    None => referred(value, depth + 1, to),
+                    None => collect_references(value, depth + 1, to),
                 }
             }
         }
@@ -89,34 +90,34 @@ fn referred(schema: &Value, depth: usize, to: &mut BTreeSet<String>) {
     }
 }
 
-/// The types that schemas refer to, and those that these refer to, and so on.
+/// The types that the schemas refer to, directly or through other types.
 fn reachable<'s>(from: &Map<String, Value>, schemas: impl Iterator<Item = &'s Value>) -> BTreeSet<String> {
     let mut open = BTreeSet::new();
-    schemas.for_each(|schema| referred(schema, 0, &mut open));
+    schemas.for_each(|schema| collect_references(schema, 0, &mut open));
     let mut needed = BTreeSet::new();
     while let Some(name) = open.pop_first() {
         if let (Some(schema), false) = (from.get(&name), needed.contains(&name)) {
-            referred(schema, 0, &mut open);
+            collect_references(schema, 0, &mut open);
             needed.insert(name);
         }
     }
     needed
 }
 
-/// Which of the needed types are not those that are there already under their names: they say something else, or refer
-/// to one that does.
+/// The needed types whose names are taken in `into` by different types: they differ themselves, or refer to a type that
+/// does.
 fn differing(into: &Map<String, Value>, from: &Map<String, Value>, needed: &BTreeSet<String>) -> BTreeSet<String> {
-    let there = |name: &&String| into.contains_key(*name);
+    let is_taken = |name: &&String| into.contains_key(*name);
     let mut differing: BTreeSet<String> =
-        needed.iter().filter(there).filter(|name| into.get(*name) != from.get(*name)).cloned().collect();
+        needed.iter().filter(is_taken).filter(|name| into.get(*name) != from.get(*name)).cloned().collect();
     loop {
         let refers = |name: &&String| {
             let mut to = BTreeSet::new();
-            from.get(*name).into_iter().for_each(|schema| referred(schema, 0, &mut to));
+            from.get(*name).into_iter().for_each(|schema| collect_references(schema, 0, &mut to));
             !to.is_disjoint(&differing)
         };
         let more: Vec<String> =
-            needed.iter().filter(there).filter(|name| !differing.contains(*name)).filter(refers).cloned().collect();
+            needed.iter().filter(is_taken).filter(|name| !differing.contains(*name)).filter(refers).cloned().collect();
         if more.is_empty() {
             return differing;
         }
@@ -134,41 +135,41 @@ mod tests {
         value.as_object().unwrap().clone()
     }
 
-    fn taken(into: &mut Map<String, Value>, from: Value) -> Vec<(String, String)> {
+    fn renamed_by(into: &mut Map<String, Value>, from: Value) -> Vec<(String, String)> {
         let all: Vec<Value> = object(from.clone()).keys().map(|name| refer(name)).collect();
-        take_over(into, &object(from), all.iter()).into_iter().collect()
+        merge_types(into, &object(from), all.iter()).into_iter().collect()
     }
 
     #[test]
-    fn what_is_the_same_is_shared_and_what_is_not_has_a_name_of_its_own() {
+    fn equal_types_are_merged_and_different_ones_renamed() {
         let spin = json!({"type": "object", "properties": {"pocket": {"$ref": "#/$defs/Pocket"}}});
         let one = json!({"Spin": spin, "Pocket": {"type": "string"}});
         let other = json!({"Spin": spin, "Pocket": {"type": "integer"}, "Pocket_2": {"type": "null"}});
         let mut into = Map::new();
-        assert_eq!(taken(&mut into, one.clone()), []);
-        assert_eq!(taken(&mut into, one), []);
+        assert_eq!(renamed_by(&mut into, one.clone()), []);
+        assert_eq!(renamed_by(&mut into, one), []);
         let renamed = [("Pocket", "Pocket_3"), ("Spin", "Spin_2")];
-        assert_eq!(taken(&mut into, other), renamed.map(|(old, new)| (old.to_owned(), new.to_owned())));
+        assert_eq!(renamed_by(&mut into, other), renamed.map(|(old, new)| (old.to_owned(), new.to_owned())));
         assert_eq!(into.keys().collect::<Vec<_>>(), ["Pocket", "Spin", "Pocket_3", "Pocket_2", "Spin_2"]);
         assert_eq!(into["Spin_2"]["properties"]["pocket"], json!({"$ref": "#/$defs/Pocket_3"}));
         assert_eq!(into["Spin"]["properties"]["pocket"], json!({"$ref": "#/$defs/Pocket"}));
     }
 
     #[test]
-    fn types_that_hold_each_other_and_odd_names_are_no_hindrance() {
+    fn recursive_types_and_escaped_names_are_renamed() {
         let ring = |kind| json!({"a/b": {"items": {"$ref": "#/$defs/c~0d"}}, "c~d": {"type": kind, "not": {"$ref": "#/$defs/a~1b"}}});
         let mut into = Map::new();
-        assert_eq!(taken(&mut into, ring("array")), []);
-        assert_eq!(taken(&mut into, ring("object")).len(), 2);
+        assert_eq!(renamed_by(&mut into, ring("array")), []);
+        assert_eq!(renamed_by(&mut into, ring("object")).len(), 2);
         assert_eq!(into["a/b_2"]["items"], refer("c~d_2"));
         assert_eq!(into["c~d_2"]["not"], refer("a/b_2"));
     }
 
     #[test]
-    fn only_what_is_referred_to_is_taken_over() {
+    fn only_referenced_types_are_added() {
         let from = object(json!({"A": {"type": "string"}, "B": {"type": "string"}}));
         let mut into = Map::new();
-        take_over(&mut into, &from, [json!({"items": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/gone"}]})].iter());
+        merge_types(&mut into, &from, [json!({"items": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/gone"}]})].iter());
         assert_eq!(into.keys().collect::<Vec<_>>(), ["A"]);
     }
 }

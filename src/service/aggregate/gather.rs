@@ -1,4 +1,4 @@
-//! From calls that are running to one answer.
+//! Waits for the calls of a method, and makes its result from theirs.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -12,22 +12,25 @@ use crate::model::value::Value;
 use crate::service::Output;
 use crate::service::future::MaybeReady;
 
-/// The longest message of a failed call that is passed on, in characters.
+/// The longest message of a failed call in a result, in characters.
 const LONGEST: usize = 400;
 
-/// The answer of a method, as soon as its calls have theirs. Where it fails, the calls that still run are given up.
-pub(super) async fn gather(
+/// The result of a method, once its calls have finished. If the method fails, the calls that still run are cancelled.
+pub(super) async fn gather_results(
     method: Arc<Composed>,
     running: Vec<MaybeReady<Result<Value, Fault>>>,
 ) -> Result<Output, Fault> {
     let strict = method.on_error == OnError::Fail;
-    let answered = all(running, strict).await;
-    let (mut members, mut errors) = (Vec::with_capacity(answered.len() + 1), Vec::new());
-    for (part, answered) in method.calls.iter().zip(answered) {
-        match answered {
+    let results = wait_for_all(running, strict).await;
+    let mut members = Vec::with_capacity(results.len() + 1);
+    let mut errors = Vec::new();
+    for (part, result) in method.calls.iter().zip(results) {
+        match result {
             Some(Ok(value)) => members.push((part.name.clone(), value)),
-            Some(Err(fault)) if strict || is_callers(part, &fault) => return Err(of_whole(&method, part, fault)),
-            Some(Err(fault)) => errors.push((part.name.clone(), failure(&fault))),
+            Some(Err(fault)) if strict || is_fault_of_caller(part, &fault) => {
+                return Err(method_fault(&method, part, fault));
+            }
+            Some(Err(fault)) => errors.push((part.name.clone(), failure_value(&fault))),
             None => {}
         }
     }
@@ -37,61 +40,62 @@ pub(super) async fn gather(
     Ok(Output::One(Box::new(Value::Struct(members))))
 }
 
-/// What each of these comes to; if that is wanted, only until the first of them fails.
-async fn all(
+/// Waits for all calls, or, with `until_failure`, until one of them fails. The result of a call that still runs is `None`.
+async fn wait_for_all(
     mut running: Vec<MaybeReady<Result<Value, Fault>>>,
     until_failure: bool,
 ) -> Vec<Option<Result<Value, Fault>>> {
-    let mut answered: Vec<Option<Result<Value, Fault>>> = running.iter().map(|_| None).collect();
+    let mut results: Vec<Option<Result<Value, Fault>>> = running.iter().map(|_| None).collect();
     poll_fn(move |cx| {
-        let mut over = true;
-        for (pending, answer) in running.iter_mut().zip(&mut answered) {
-            if answer.is_some() {
+        let mut finished = true;
+        for (pending, result) in running.iter_mut().zip(&mut results) {
+            if result.is_some() {
                 continue;
             }
             match Pin::new(pending).poll(cx) {
                 Poll::Ready(Err(fault)) if until_failure => {
-                    *answer = Some(Err(fault));
-                    return Poll::Ready(std::mem::take(&mut answered));
+                    *result = Some(Err(fault));
+                    return Poll::Ready(std::mem::take(&mut results));
                 }
-                Poll::Ready(value) => *answer = Some(value),
-                Poll::Pending => over = false,
+                Poll::Ready(value) => *result = Some(value),
+                Poll::Pending => finished = false,
             }
         }
-        if over { Poll::Ready(std::mem::take(&mut answered)) } else { Poll::Pending }
+        if finished { Poll::Ready(std::mem::take(&mut results)) } else { Poll::Pending }
     })
     .await
 }
 
-/// Whether a call has failed because of what the caller has given. The caller needs that fault, not a partial result.
-fn is_callers(part: &Part, fault: &Fault) -> bool {
-    fault.kind == Kind::BadParams && passes_on(part)
+/// Whether a call failed because of an argument of the caller. The caller then needs the fault, not a partial result.
+fn is_fault_of_caller(part: &Part, fault: &Fault) -> bool {
+    fault.kind == Kind::BadParams && has_argument_of_caller(part)
 }
 
-fn passes_on(part: &Part) -> bool {
+fn has_argument_of_caller(part: &Part) -> bool {
     part.args.iter().any(|(_, given)| matches!(given, Given::Param(_)))
 }
 
-/// The fault of the whole, made of that of a part: it says which part it was, and of which of the caller's parameters.
-fn of_whole(method: &Composed, part: &Part, fault: Fault) -> Fault {
-    let of_ours = |(name, given): &(String, Given)| match given {
+/// The fault of the method, made from the fault of one of its calls. It names the call, and the caller's parameter if the
+/// fault is about an argument that comes from it.
+fn method_fault(method: &Composed, part: &Part, fault: Fault) -> Fault {
+    let own_param = |(name, given): &(String, Given)| match given {
         Given::Param(at) if fault.parameter.as_deref() == Some(name) => method.params.get(*at),
         _ => None,
     };
-    let own = part.args.iter().find_map(of_ours);
+    let own = part.args.iter().find_map(own_param);
     let kind = match fault.kind {
-        // The caller has asked for a method that is there. It is the one behind it that is not.
+        // The method that the caller called exists. The method that it calls does not.
         Kind::NoSuchMethod => Kind::Unreachable,
-        Kind::BadParams if !passes_on(part) => Kind::Internal,
+        Kind::BadParams if !has_argument_of_caller(part) => Kind::Internal,
         kind => kind,
     };
     let message = format!("{}: {}", part.name, fault.message);
-    let whole = Fault::new(kind, shorten(&message, LONGEST).into_owned());
-    own.into_iter().fold(whole, |whole, own| whole.of_parameter(own.name.as_str()))
+    let fault = Fault::new(kind, shorten(&message, LONGEST).into_owned());
+    own.into_iter().fold(fault, |fault, own| fault.of_parameter(own.name.as_str()))
 }
 
-/// What the answer says of a call that has failed.
-fn failure(fault: &Fault) -> Value {
+/// The member of `errors` for a failed call.
+fn failure_value(fault: &Fault) -> Value {
     let text = |text: &str| Value::Text(text.to_owned());
     let code = match fault.kind {
         Kind::Service(code) => code,

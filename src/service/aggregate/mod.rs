@@ -1,5 +1,5 @@
-//! Services made of others: a method calls methods of other services at the same time and returns their results as members
-//! of one struct.
+//! Aggregates: services whose methods call methods of other services at the same time and return their results as the
+//! members of one struct.
 
 mod compose;
 mod defs;
@@ -23,10 +23,10 @@ use crate::service::{Call, CallFuture, Context, RpcService};
 /// The name of the member that reports failed calls.
 pub const ERRORS: &str = "errors";
 
-/// A service whose methods are made of other services' methods.
+/// A service whose methods call methods of other services.
 ///
-/// Its interface is made from theirs, and made again when one of them changes. A part whose interface is not known yet
-/// counts as one that takes and returns values of any type.
+/// Its interface is made from theirs, and made again when one of them changes. A service whose interface is not known yet
+/// is treated as one that takes and returns values of any type.
 pub struct Aggregate {
     title: String,
     doc: String,
@@ -34,7 +34,7 @@ pub struct Aggregate {
     latest: Latest,
 }
 
-/// A method made of calls.
+/// A method of an aggregate.
 #[derive(Clone)]
 pub struct Composed {
     /// Its name.
@@ -49,18 +49,18 @@ pub struct Composed {
     pub on_error: OnError,
 }
 
-/// A parameter of a method made of calls. Its type is that of the parameters for which it is passed on.
+/// A parameter of a method of an aggregate. Its type is that of the parameters to which its value is passed on.
 #[derive(Clone)]
 pub struct Own {
     /// Its name.
     pub name: String,
-    /// Its documentation. If empty, that of the first parameter for which it is passed on.
+    /// Its documentation. If empty, that of the first parameter to which its value is passed on.
     pub doc: String,
     /// The value to pass on if the caller omits the parameter. Without a default, the parameter is omitted from the call.
     pub default: Option<Box<RawValue>>,
 }
 
-/// One call of a method made of calls.
+/// One call of a method of an aggregate.
 #[derive(Clone)]
 pub struct Part {
     /// The name of the member of the result.
@@ -82,9 +82,9 @@ pub struct Part {
 /// What is passed on as an argument.
 #[derive(Clone)]
 pub enum Given {
-    /// The argument of the method's own parameter at this place.
+    /// The argument of the method's own parameter with this index.
     Param(usize),
-    /// Always the same value.
+    /// A fixed value.
     Literal(Box<RawValue>),
 }
 
@@ -122,14 +122,14 @@ impl RpcService for Aggregate {
         let (Some(method), Some(described)) = (method, interface.method(call.method)) else {
             return MaybeReady::now(Err(Fault::no_such_method(call.method)));
         };
-        let given = match call.args.each(&described.params) {
+        let given = match call.args.assign_to(&described.params) {
             Ok(given) => given,
             Err(fault) => return MaybeReady::now(Err(fault)),
         };
         let arguments = method.params.iter().zip(given).map(|(own, arg)| arg.or(own.default.as_deref().map(Arg::Json)));
         let arguments: Vec<Option<Arg<'_>>> = arguments.collect();
         let running = method.calls.iter().map(|part| part.begin(&arguments, call.context)).collect();
-        MaybeReady::later(gather::gather(method.clone(), running))
+        MaybeReady::later(gather::gather_results(method.clone(), running))
     }
 }
 
@@ -149,10 +149,11 @@ impl Part {
         let deadline = context.deadline.into_iter().chain(latest).min();
         let context = Context { deadline, ..context.clone() };
         let pending = self.service.call(Call::new(&self.method, args, &context));
-        let (room, limit) = (SizeBudget::new(self.room), self.deadline);
+        let room = SizeBudget::new(self.room);
+        let limit = self.deadline;
         MaybeReady::later(async move {
             let value = with_deadline(deadline, async move { pending.await?.into_value(room).await }).await;
-            value.unwrap_or_else(|| Err(Fault::new(Kind::Late, format!("no answer within {limit:?}"))))
+            value.unwrap_or_else(|| Err(Fault::new(Kind::Late, format!("no result within {limit:?}"))))
         })
     }
 }

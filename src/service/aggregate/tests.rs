@@ -1,4 +1,4 @@
-//! Aggregates of services that answer, fail, wait, are too large, or do not know yet what they are.
+//! Aggregates of services that return results, fail, wait, return too much, or have no interface yet.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -55,7 +55,7 @@ fn local() -> Arc<dyn RpcService> {
         .method(named("half").safe(), |_: &Arc<Barrier>, half: Half| halve(half.number))
         .method("keep", |_: &Arc<Barrier>, kept: Kept| (kept.bytes, kept.when))
         .method(named("point").safe(), |_: &Arc<Barrier>, (): ()| Point { x: 1 })
-        .method("panics", |_: &Arc<Barrier>, (): ()| -> i32 { panic!("as it was told to") })
+        .method("panics", |_: &Arc<Barrier>, (): ()| -> i32 { panic!("on purpose") })
         .rows(named("numbers").safe(), |_: &Arc<Arc<Barrier>>, count: Count| 0..count.count)
         .method_async("together", |barrier: Arc<Arc<Barrier>>, (): ()| async move {
             barrier.wait().await;
@@ -91,19 +91,19 @@ fn aggregate(on_error: OnError, params: Vec<Own>, calls: Vec<Part>) -> Aggregate
     Aggregate::new("All", "", vec![method])
 }
 
-async fn ask(service: &Aggregate, args: Args<'_>) -> Result<Value, Fault> {
+async fn call(service: &Aggregate, args: Args<'_>) -> Result<Value, Fault> {
     let context = Context::default();
     let call = Call::new("all", args, &context);
     service.call(call).await?.into_value(SizeBudget::new(1 << 20)).await
 }
 
-async fn ask_json(service: &Aggregate, args: &str) -> Result<serde_json::Value, Fault> {
+async fn call_json(service: &Aggregate, args: &str) -> Result<serde_json::Value, Fault> {
     let raw = RawValue::from_string(args.into()).unwrap();
-    ask(service, Args::Json(&raw)).await.map(|value| serde_json::to_value(value).unwrap())
+    call(service, Args::Json(&raw)).await.map(|value| serde_json::to_value(value).unwrap())
 }
 
 #[tokio::test]
-async fn a_record_has_what_each_call_answers() {
+async fn the_result_has_a_member_for_each_call() {
     let parts = local();
     let calls = vec![
         part(&parts, "half", "half", &[("number", Given::Param(0))]),
@@ -111,8 +111,8 @@ async fn a_record_has_what_each_call_answers() {
         part(&parts, "rows", "numbers", &[("count", Given::Param(1))]),
     ];
     let all = aggregate(OnError::Fail, vec![own("number"), own("count")], calls);
-    assert_eq!(ask_json(&all, "[4]").await, Ok(json!({"half": 2, "nine": 9, "rows": [0, 1, 2]})));
-    assert_eq!(ask_json(&all, r#"{"count": 1, "number": 6}"#).await, Ok(json!({"half": 3, "nine": 9, "rows": [0]})));
+    assert_eq!(call_json(&all, "[4]").await, Ok(json!({"half": 2, "nine": 9, "rows": [0, 1, 2]})));
+    assert_eq!(call_json(&all, r#"{"count": 1, "number": 6}"#).await, Ok(json!({"half": 3, "nine": 9, "rows": [0]})));
     let interface = all.interface();
     let method = interface.method("all").unwrap();
     let params: Vec<_> = method.params.iter().map(|param| (param.doc.as_str(), param.required)).collect();
@@ -120,13 +120,13 @@ async fn a_record_has_what_each_call_answers() {
     assert_eq!(method.params[1].schema.get("default"), Some(&json!(3)));
     assert!(method.safe);
     for (args, parameter) in [("[]", Some("number")), ("[1, 2, 3]", None), (r#"{"numbr": 1}"#, Some("numbr"))] {
-        let fault = ask_json(&all, args).await.unwrap_err();
+        let fault = call_json(&all, args).await.unwrap_err();
         assert_eq!((fault.kind, fault.parameter.as_deref()), (Kind::BadParams, parameter), "{args}");
     }
 }
 
 #[tokio::test]
-async fn a_failure_is_that_of_the_whole_or_is_told_beside_the_rest() {
+async fn a_failed_call_fails_the_method_or_is_reported_in_errors() {
     let parts = local();
     let calls = || {
         vec![
@@ -137,24 +137,24 @@ async fn a_failure_is_that_of_the_whole_or_is_told_beside_the_rest() {
         ]
     };
     let strict = aggregate(OnError::Fail, vec![own("amount")], calls().into_iter().take(2).collect());
-    let fault = ask_json(&strict, "[3]").await.unwrap_err();
+    let fault = call_json(&strict, "[3]").await.unwrap_err();
     assert_eq!(fault, Fault::service(7, "half: it is odd").of_parameter("amount"));
     let gone = aggregate(OnError::Fail, vec![], calls().into_iter().skip(2).take(1).collect());
-    assert_eq!(ask_json(&gone, "[]").await.unwrap_err().kind, Kind::Unreachable);
+    assert_eq!(call_json(&gone, "[]").await.unwrap_err().kind, Kind::Unreachable);
 
     let partial = aggregate(OnError::Partial, vec![own("amount")], calls());
-    let fault = ask_json(&partial, "[\"three\"]").await.unwrap_err();
+    let fault = call_json(&partial, "[\"three\"]").await.unwrap_err();
     assert_eq!((fault.kind, fault.parameter.as_deref()), (Kind::BadParams, Some("amount")), "the caller's own mistake");
-    let answer = ask_json(&partial, "[3]").await.unwrap();
-    assert_eq!(answer["point"], json!({"x": 1}));
-    assert_eq!(answer["errors"]["half"], json!({"kind": "service", "code": 7, "message": "it is odd"}));
-    assert_eq!(answer["errors"]["gone"]["kind"], json!("no-such-method"));
-    assert_eq!(answer["errors"]["broken"]["kind"], json!("internal"));
-    assert_eq!(answer.as_object().unwrap().keys().collect::<Vec<_>>(), ["point", "errors"]);
+    let result = call_json(&partial, "[3]").await.unwrap();
+    assert_eq!(result["point"], json!({"x": 1}));
+    assert_eq!(result["errors"]["half"], json!({"kind": "service", "code": 7, "message": "it is odd"}));
+    assert_eq!(result["errors"]["gone"]["kind"], json!("no-such-method"));
+    assert_eq!(result["errors"]["broken"]["kind"], json!("internal"));
+    assert_eq!(result.as_object().unwrap().keys().collect::<Vec<_>>(), ["point", "errors"]);
 }
 
 #[tokio::test]
-async fn calls_run_at_the_same_time_and_none_for_too_long() {
+async fn calls_run_at_the_same_time_and_end_at_their_deadlines() {
     let parts = local();
     let calls = vec![
         part(&parts, "one", "together", &[]),
@@ -162,40 +162,40 @@ async fn calls_run_at_the_same_time_and_none_for_too_long() {
         part(&parts, "late", "never", &[]),
     ];
     let all = aggregate(OnError::Partial, vec![], calls.clone());
-    let answer = ask_json(&all, "[]").await.unwrap();
-    assert_eq!((&answer["one"], &answer["other"]), (&json!(true), &json!(true)));
-    assert_eq!(answer["errors"], json!({"late": {"kind": "late", "message": "no answer within 200ms"}}));
+    let result = call_json(&all, "[]").await.unwrap();
+    assert_eq!((&result["one"], &result["other"]), (&json!(true), &json!(true)));
+    assert_eq!(result["errors"], json!({"late": {"kind": "late", "message": "no result within 200ms"}}));
     let strict = aggregate(OnError::Fail, vec![], calls);
-    assert_eq!(ask_json(&strict, "[]").await.unwrap_err(), Fault::new(Kind::Late, "late: no answer within 200ms"));
+    assert_eq!(call_json(&strict, "[]").await.unwrap_err(), Fault::new(Kind::Late, "late: no result within 200ms"));
 }
 
 #[tokio::test]
-async fn rows_are_gathered_only_as_far_as_there_is_room() {
+async fn rows_are_gathered_within_the_memory_of_a_call() {
     let parts = local();
     let all = aggregate(
         OnError::Fail,
         vec![own("count")],
         vec![part(&parts, "rows", "numbers", &[("count", Given::Param(0))])],
     );
-    assert_eq!(ask_json(&all, "[500]").await.unwrap()["rows"].as_array().unwrap().len(), 500);
-    let fault = ask_json(&all, "[18446744073709551615]").await.unwrap_err();
+    assert_eq!(call_json(&all, "[500]").await.unwrap()["rows"].as_array().unwrap().len(), 500);
+    let fault = call_json(&all, "[18446744073709551615]").await.unwrap_err();
     assert_eq!(
         (fault.kind, fault.message.as_ref()),
-        (Kind::Limit, "rows: the answer is too large: it takes more than 65536 bytes of memory")
+        (Kind::Limit, "rows: the result is too large: it takes more than 65536 bytes of memory")
     );
 }
 
 #[tokio::test]
-async fn bytes_and_dates_are_passed_on_as_they_came() {
+async fn bytes_and_dates_are_passed_on_unchanged() {
     let parts = local();
     let args = [("bytes", Given::Param(0)), ("when", Given::Param(1))];
     let all = aggregate(OnError::Fail, vec![own("bytes"), own("when")], vec![part(&parts, "kept", "keep", &args)]);
     let values = [Value::Binary(vec![1, 2]), Value::Date("1998-07-17T14:08:55".parse().unwrap())];
     let tape = Tape::of(&values).unwrap();
     let expected = Value::Struct(vec![("kept".into(), Value::Array(values.to_vec()))]);
-    assert_eq!(ask(&all, Args::Values(tape.values())).await, Ok(expected));
+    assert_eq!(call(&all, Args::Values(tape.values())).await, Ok(expected));
     assert_eq!(
-        ask_json(&all, r#"["AQI=", "1998-07-17T14:08:55"]"#).await,
+        call_json(&all, r#"["AQI=", "1998-07-17T14:08:55"]"#).await,
         Ok(json!({"kept": ["AQI=", "1998-07-17T14:08:55"]}))
     );
 }
@@ -203,25 +203,25 @@ async fn bytes_and_dates_are_passed_on_as_they_came() {
 /// A service whose interface is known later.
 struct Later {
     nothing: Arc<Interface>,
-    told: OnceLock<Arc<dyn RpcService>>,
+    known: OnceLock<Arc<dyn RpcService>>,
 }
 
 impl RpcService for Later {
     fn interface(&self) -> Arc<Interface> {
-        self.told.get().map_or_else(|| self.nothing.clone(), |told| told.interface())
+        self.known.get().map_or_else(|| self.nothing.clone(), |known| known.interface())
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {
-        match self.told.get() {
-            Some(told) => told.call(call),
+        match self.known.get() {
+            Some(known) => known.call(call),
             None => MaybeReady::now(Err(Fault::new(Kind::Unreachable, "the server is down"))),
         }
     }
 }
 
 #[tokio::test]
-async fn what_is_called_may_be_unknown_at_first() {
-    let later = Arc::new(Later { nothing: Arc::default(), told: OnceLock::new() });
+async fn the_interface_follows_one_that_becomes_known_later() {
+    let later = Arc::new(Later { nothing: Arc::default(), known: OnceLock::new() });
     let service: Arc<dyn RpcService> = later.clone();
     let all = aggregate(
         OnError::Fail,
@@ -231,18 +231,18 @@ async fn what_is_called_may_be_unknown_at_first() {
     let before = all.interface();
     let unknown = before.method("all").unwrap();
     assert!(!unknown.safe && !unknown.params[0].required);
-    assert_eq!(ask_json(&all, "[4]").await.unwrap_err().kind, Kind::Unreachable);
+    assert_eq!(call_json(&all, "[4]").await.unwrap_err().kind, Kind::Unreachable);
 
-    assert!(later.told.set(local()).is_ok());
+    assert!(later.known.set(local()).is_ok());
     let after = all.interface();
     let known = after.method("all").unwrap();
     assert!(known.safe && known.params[0].required);
-    assert_eq!(ask_json(&all, "[4]").await, Ok(json!({"half": 2})));
+    assert_eq!(call_json(&all, "[4]").await, Ok(json!({"half": 2})));
     assert_eq!(unknown.name, known.name, "the first description is still there");
 }
 
 #[test]
-fn an_answer_is_described_by_what_it_is_made_of() {
+fn the_schema_of_a_result_has_the_schemas_of_the_calls() {
     let parts = local();
     let calls = vec![part(&parts, "point", "point", &[]), part(&parts, "rows", "numbers", &[])];
     let partial = aggregate(OnError::Partial, vec![], calls.clone());
@@ -256,7 +256,7 @@ fn an_answer_is_described_by_what_it_is_made_of() {
 }
 
 #[test]
-fn an_answer_is_one_value() {
+fn a_result_is_one_value() {
     let parts = local();
     let all = aggregate(OnError::Fail, vec![], vec![part(&parts, "point", "point", &[])]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -1,4 +1,4 @@
-//! Arguments one by one, not yet read, for services that pass them on to others.
+//! Single arguments that are not read yet, for services that pass them on to other services.
 
 use std::borrow::Cow;
 
@@ -6,13 +6,13 @@ use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
 
 use super::placement::{by_name, by_position};
-use super::{Args, Listed, Wrong, all_but_ignored, members};
+use super::{Args, ArgumentError, Listed, all_but_ignored, members};
 use crate::codec::json::TypedJson;
 use crate::codec::tape::ValueRef;
 use crate::model::fault::Fault;
 use crate::model::interface::Param;
 
-/// One argument, in the form in which its protocol brought it.
+/// One argument, in the wire form of its protocol.
 #[derive(Debug, Clone, Copy)]
 pub enum Arg<'a> {
     /// A value of a document.
@@ -22,11 +22,11 @@ pub enum Arg<'a> {
 }
 
 impl<'a> Args<'a> {
-    /// The arguments of these parameters, at the parameters' places; none for one that is left out.
+    /// Assigns the arguments to these parameters: one item for each parameter, `None` if its argument is omitted.
     ///
     /// # Errors
     /// `BadParams`, naming the parameter: too many, of an unknown name, given twice, or missing.
-    pub fn each(self, params: &[Param]) -> Result<Vec<Option<Arg<'a>>>, Fault> {
+    pub fn assign_to(self, params: &[Param]) -> Result<Vec<Option<Arg<'a>>>, Fault> {
         let placed = match self {
             Args::Unread => return Err(super::unread()),
             Args::None => by_position(params.len(), std::iter::empty()),
@@ -44,11 +44,11 @@ impl<'a> Args<'a> {
                 }
             },
         };
-        let placed = placed.map_err(Wrong::into_fault)?;
+        let placed = placed.map_err(ArgumentError::into_fault)?;
         match params.iter().zip(&placed).find(|(param, place)| param.required && place.is_none()) {
             Some((param, _)) => {
                 let message = format!("the parameter `{}` is missing", param.name);
-                Err(Wrong::new(message).of_parameter(&param.name).into_fault())
+                Err(ArgumentError::new(message).with_parameter(&param.name).into_fault())
             }
             None => Ok(placed),
         }
@@ -61,17 +61,17 @@ fn param_name(param: &Param) -> &str {
 
 macro_rules! read_as {
     ($($method:ident($($option:ident: $kind:ty),*),)*) => {$(
-        fn $method<V: Visitor<'de>>(self, $($option: $kind,)* visitor: V) -> Result<V::Value, Wrong> {
+        fn $method<V: Visitor<'de>>(self, $($option: $kind,)* visitor: V) -> Result<V::Value, ArgumentError> {
             match self {
-                Arg::Value(value) => value.$method($($option,)* visitor).map_err(|error| Wrong::of(&error)),
-                Arg::Json(raw) => TypedJson(raw).$method($($option,)* visitor).map_err(|error| Wrong::of(&error)),
+                Arg::Value(value) => value.$method($($option,)* visitor).map_err(|error| ArgumentError::from_reader(&error)),
+                Arg::Json(raw) => TypedJson(raw).$method($($option,)* visitor).map_err(|error| ArgumentError::from_reader(&error)),
             }
         }
     )*};
 }
 
 impl<'de> Deserializer<'de> for Arg<'de> {
-    type Error = Wrong;
+    type Error = ArgumentError;
 
     all_but_ignored! { read_as }
 
@@ -94,7 +94,7 @@ mod tests {
 
     fn given(json: &str) -> Result<Vec<bool>, (String, Option<String>)> {
         let raw = RawValue::from_string(json.to_owned()).unwrap();
-        let placed = Args::Json(&raw).each(&[param("spins", true), param("color", false)]);
+        let placed = Args::Json(&raw).assign_to(&[param("spins", true), param("color", false)]);
         let placed = placed.map_err(|fault| (fault.message.into_owned(), fault.parameter.map(String::from)))?;
         Ok(placed.iter().map(Option::is_some).collect())
     }
@@ -121,16 +121,16 @@ mod tests {
         let values = [Value::Binary(vec![1, 2])];
         let tape = Tape::of(&values).unwrap();
         let params = [param("bytes", true)];
-        let of_document = Args::Values(tape.values()).each(&params).unwrap()[0].unwrap();
+        let of_document = Args::Values(tape.values()).assign_to(&params).unwrap()[0].unwrap();
         let text = RawValue::from_string("[\"AQI=\"]".to_owned()).unwrap();
-        let of_json = Args::Json(&text).each(&params).unwrap()[0].unwrap();
+        let of_json = Args::Json(&text).assign_to(&params).unwrap()[0].unwrap();
         for arg in [of_document, of_json] {
             let named = [("bytes", arg)];
-            let (Binary(bytes),) = Args::Named(&named).take::<One>().map(|one| (one.bytes,)).unwrap();
+            let (Binary(bytes),) = Args::Named(&named).read_record::<One>().map(|one| (one.bytes,)).unwrap();
             assert_eq!(bytes, [1, 2]);
         }
         let wrong = [("bytes", of_json), ("more", of_json)];
-        assert_eq!(Args::Named(&wrong).take::<One>().unwrap_err().parameter.as_deref(), Some("more"));
+        assert_eq!(Args::Named(&wrong).read_record::<One>().unwrap_err().parameter.as_deref(), Some("more"));
     }
 
     #[derive(Debug, serde::Deserialize)]

@@ -1,5 +1,4 @@
-//! The arguments of a call, in the form in which its protocol brought them. They are read when a handler says what types
-//! they have.
+//! The arguments of a call, in the wire form of its protocol. They are read when the handler says what types they have.
 
 mod arguments;
 mod each;
@@ -25,7 +24,7 @@ pub use each::Arg;
 use name::ByName;
 use position::ByPosition;
 
-/// Has a macro write every method of a `Deserializer`, except the one that ignores a value.
+/// Invokes a macro with every method of a `Deserializer`, except `deserialize_ignored_any`.
 macro_rules! all_but_ignored {
     ($write:ident) => {
         $write! {
@@ -64,10 +63,10 @@ macro_rules! all_but_ignored {
 }
 use all_but_ignored;
 
-/// The longest message that is passed on, in characters: parts of it come from outside.
+/// The longest error message, in characters: parts of it come from the caller.
 const LONGEST: usize = 400;
 
-/// The arguments of a call, in the form in which its protocol brought them.
+/// The arguments of a call, in the wire form of its protocol.
 #[derive(Debug, Clone, Copy)]
 pub enum Args<'a> {
     /// No arguments.
@@ -78,76 +77,79 @@ pub enum Args<'a> {
     Members(ValueRef<'a, 'a>),
     /// A JSON array, by position, or a JSON object, by name.
     Json(&'a RawValue),
-    /// Arguments that only the original bytes of the message have, in a form that is not read here. Reading them fails.
+    /// Arguments that are only in the original bytes of the message, which are not read here. Reading them fails.
     Unread,
-    /// Arguments by name, each from another call or from a configuration. No name is given twice.
+    /// Arguments by name, each from another call or from the configuration. No name occurs twice.
     Named(&'a [(&'a str, Arg<'a>)]),
 }
 
 impl<'a> Args<'a> {
     /// Reads the arguments into a record, by position or by name; `()` takes none.
     ///
-    /// The same may be left out either way: what has a default, and what is an `Option`.
+    /// A field may be omitted if it has a default or is an `Option`, by position and by name alike.
     ///
     /// # Errors
     /// `BadParams`, naming the parameter: too many, too few, of the wrong type, or of an unknown name.
-    pub fn take<A: DeserializeOwned>(self) -> Result<A, Fault> {
-        let taken = match self {
+    pub fn read_record<A: DeserializeOwned>(self) -> Result<A, Fault> {
+        let read = match self {
             Args::Unread => return Err(unread()),
-            Args::None => A::deserialize(ByPosition { given: std::iter::empty::<ValueRef<'a, 'a>>() }),
-            Args::Values(given) => A::deserialize(ByPosition { given }),
-            Args::Members(record) => A::deserialize(ByName { given: members(record)? }),
+            Args::None => A::deserialize(ByPosition { values: std::iter::empty::<ValueRef<'a, 'a>>() }),
+            Args::Values(given) => A::deserialize(ByPosition { values: given }),
+            Args::Members(record) => A::deserialize(ByName { members: members(record)? }),
             Args::Named(given) => {
-                A::deserialize(ByName { given: given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg)) })
+                A::deserialize(ByName { members: given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg)) })
             }
             Args::Json(raw) => match Listed::read(raw)? {
-                Listed::ByPosition(given) => A::deserialize(ByPosition { given: given.into_iter().map(TypedJson) }),
+                Listed::ByPosition(given) => A::deserialize(ByPosition { values: given.into_iter().map(TypedJson) }),
                 Listed::ByName(given) => {
-                    A::deserialize(ByName { given: given.into_iter().map(|(name, value)| (name, TypedJson(value))) })
+                    A::deserialize(ByName { members: given.into_iter().map(|(name, value)| (name, TypedJson(value))) })
                 }
             },
         };
-        taken.map_err(Wrong::into_fault)
+        read.map_err(ArgumentError::into_fault)
     }
 
-    /// Reads the arguments as values of the types that they have themselves.
+    /// Reads the arguments as values, without knowing the types of the parameters.
     ///
     /// # Errors
-    /// `BadParams`, where they are neither a list nor named, or one name is given twice.
-    pub fn read(self) -> Result<ArgValues, Fault> {
-        let by_position =
-            |values: Result<Vec<Value>, Wrong>| values.map(ArgValues::ByPosition).map_err(Wrong::into_fault);
+    /// `BadParams` if they are neither a list nor named, or if a name occurs twice.
+    pub fn read_values(self) -> Result<ArgValues, Fault> {
+        let by_position = |values: Result<Vec<Value>, ArgumentError>| {
+            values.map(ArgValues::ByPosition).map_err(ArgumentError::into_fault)
+        };
         match self {
             Args::Unread => Err(unread()),
             Args::None => Ok(ArgValues::default()),
-            Args::Values(given) => by_position(given.map(any).collect()),
-            Args::Members(record) => named(members(record)?),
-            Args::Named(given) => named(given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg))),
+            Args::Values(given) => by_position(given.map(read_any).collect()),
+            Args::Members(record) => read_named(members(record)?),
+            Args::Named(given) => read_named(given.iter().map(|(name, arg)| (Cow::Borrowed(*name), *arg))),
             Args::Json(raw) => match Listed::read(raw)? {
-                Listed::ByPosition(given) => by_position(given.into_iter().map(|raw| any(TypedJson(raw))).collect()),
-                Listed::ByName(given) => named(given.into_iter().map(|(name, raw)| (name, TypedJson(raw)))),
+                Listed::ByPosition(given) => {
+                    by_position(given.into_iter().map(|raw| read_any(TypedJson(raw))).collect())
+                }
+                Listed::ByName(given) => read_named(given.into_iter().map(|(name, raw)| (name, TypedJson(raw)))),
             },
         }
     }
 }
 
-/// The fault of a call that had to be passed on in its original bytes and was not.
+/// The fault of a call that could only be passed through in its original bytes, and was not.
 fn unread() -> Fault {
     Fault::new(Kind::Unreachable, "the server behind this one takes this message no longer; read its description again")
 }
 
-fn any<'de, D: Deserializer<'de>>(value: D) -> Result<Value, Wrong> {
-    Value::deserialize(value).map_err(|error| Wrong::of(&error))
+fn read_any<'de, D: Deserializer<'de>>(value: D) -> Result<Value, ArgumentError> {
+    Value::deserialize(value).map_err(|error| ArgumentError::from_reader(&error))
 }
 
-fn named<'a, D: Deserializer<'a>>(given: impl Iterator<Item = (Cow<'a, str>, D)>) -> Result<ArgValues, Fault> {
-    let read = given.map(|(name, value)| any(value).map(|value| (name.into_owned(), value)));
+fn read_named<'a, D: Deserializer<'a>>(given: impl Iterator<Item = (Cow<'a, str>, D)>) -> Result<ArgValues, Fault> {
+    let read = given.map(|(name, value)| read_any(value).map(|value| (name.into_owned(), value)));
     let mut arguments = Vec::new();
     let mut seen = HashSet::new();
     for argument in read {
-        let (name, value) = argument.map_err(Wrong::into_fault)?;
+        let (name, value) = argument.map_err(ArgumentError::into_fault)?;
         if !seen.insert(name.clone()) {
-            return Err(Wrong::new(twice(&name)).of_parameter(&name).into_fault());
+            return Err(ArgumentError::new(twice(&name)).with_parameter(&name).into_fault());
         }
         arguments.push((name, value));
     }
@@ -159,7 +161,7 @@ fn members<'a>(record: ValueRef<'a, 'a>) -> Result<impl Iterator<Item = (Cow<'a,
     Ok(members.map(|(name, value)| (Cow::Borrowed(name), value)))
 }
 
-/// JSON arguments taken apart, each still unread.
+/// JSON arguments as a list or by name, each still unread.
 enum Listed<'a> {
     ByPosition(Vec<&'a RawValue>),
     ByName(Vec<(Cow<'a, str>, &'a RawValue)>),
@@ -172,11 +174,11 @@ impl<'a> Listed<'a> {
             Some(b'{') => serde_json::from_str(raw.get()).map(|members: Members<'a>| Listed::ByName(members.0)),
             _ => return Err(Fault::bad_params("the parameters are neither an array nor an object")),
         };
-        read.map_err(|error| Wrong::of(&error).into_fault())
+        read.map_err(|error| ArgumentError::from_reader(&error).into_fault())
     }
 }
 
-/// The members of a JSON object, in order, none of them twice.
+/// The members of a JSON object in their order. No name occurs twice.
 struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -204,71 +206,71 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// What is wrong with the arguments, for the caller.
+/// Why arguments cannot be read, for the caller.
 #[derive(Debug)]
-pub struct Wrong {
+pub struct ArgumentError {
     message: String,
-    /// The name of the parameter that is wrong, where it has one.
+    /// The name of the wrong parameter, if it has a name.
     parameter: Option<Box<str>>,
 }
 
-impl Wrong {
-    fn new(message: String) -> Wrong {
-        Wrong { message, parameter: None }
+impl ArgumentError {
+    fn new(message: String) -> ArgumentError {
+        ArgumentError { message, parameter: None }
     }
 
     /// The method has no parameter of this name, but has those of the `known` names.
-    fn unknown<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Wrong {
+    fn unknown<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> ArgumentError {
         let fault = Fault::no_such_parameter(name, known);
-        Wrong { message: fault.message.into_owned(), parameter: fault.parameter }
+        ArgumentError { message: fault.message.into_owned(), parameter: fault.parameter }
     }
 
-    fn of_parameter(self, name: &str) -> Wrong {
-        Wrong { parameter: Some(abridge(name).into()), ..self }
+    fn with_parameter(self, name: &str) -> ArgumentError {
+        ArgumentError { parameter: Some(abridge(name).into()), ..self }
     }
 
     fn into_fault(self) -> Fault {
         Fault { parameter: self.parameter, ..Fault::bad_params(self.message) }
     }
 
-    /// What a reader found wrong. The place that serde_json adds counts from the argument's own beginning, and
-    /// would mislead a reader of the whole request.
-    fn of(error: &impl fmt::Display) -> Wrong {
+    /// Converts the error of a reader. The position that serde_json adds is left out: it counts from the beginning of the
+    /// argument, which would mislead a reader of the whole request.
+    fn from_reader(error: &impl fmt::Display) -> ArgumentError {
         let mut text = error.to_string();
         let place = text.rfind(" at line ").filter(|at| {
             let place = text.get(at + 9..).unwrap_or_default();
             place.split(" column ").all(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
         });
         text.truncate(place.unwrap_or(text.len()));
-        Wrong::new(shorten(&text, LONGEST).into_owned())
+        ArgumentError::new(shorten(&text, LONGEST).into_owned())
     }
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for ArgumentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Wrong {}
+impl std::error::Error for ArgumentError {}
 
-impl de::Error for Wrong {
-    fn custom<T: fmt::Display>(message: T) -> Wrong {
-        Wrong::new(message.to_string())
+impl de::Error for ArgumentError {
+    fn custom<T: fmt::Display>(message: T) -> ArgumentError {
+        ArgumentError::new(message.to_string())
     }
 
-    fn missing_field(name: &'static str) -> Wrong {
-        Wrong::new(format!("the parameter `{name}` is missing")).of_parameter(name)
+    fn missing_field(name: &'static str) -> ArgumentError {
+        ArgumentError::new(format!("the parameter `{name}` is missing")).with_parameter(name)
     }
 
-    /// Two names of one parameter were given.
-    fn duplicate_field(name: &'static str) -> Wrong {
-        Wrong::new(twice(name)).of_parameter(name)
+    /// A parameter was given under two of its names.
+    fn duplicate_field(name: &'static str) -> ArgumentError {
+        ArgumentError::new(twice(name)).with_parameter(name)
     }
 
-    /// serde's word for a list that ends before a parameter that has no name.
-    fn invalid_length(length: usize, _: &dyn de::Expected) -> Wrong {
-        Wrong::new(format!("parameter {} is missing", length + 1))
+    /// serde reports a list that ends before a parameter without a name in this way.
+    fn invalid_length(length: usize, _: &dyn de::Expected) -> ArgumentError {
+        ArgumentError::new(format!("parameter {} is missing", length + 1))
     }
 }
 

@@ -3,24 +3,24 @@
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::{Wrong, all_but_ignored};
+use super::{ArgumentError, all_but_ignored};
 
-/// Arguments by position, to be read into a record's fields in their order, or into a list.
+/// Deserializes a record from arguments by position, in the order of its fields, or a list.
 pub(super) struct ByPosition<I> {
-    pub(super) given: I,
+    pub(super) values: I,
 }
 
 impl<I: ExactSizeIterator> ByPosition<I> {
-    fn nothing<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        match self.given.len() {
+    fn expect_none<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+        match self.values.len() {
             0 => visitor.visit_unit(),
             count => Err(too_many(0, count)),
         }
     }
 }
 
-pub(super) fn too_many(taken: usize, given: usize) -> Wrong {
-    Wrong::new(match taken {
+pub(super) fn too_many(taken: usize, given: usize) -> ArgumentError {
+    ArgumentError::new(match taken {
         0 => format!("the method takes no parameters, {given} given"),
         1 => format!("the method takes at most 1 parameter, {given} given"),
         _ => format!("the method takes at most {taken} parameters, {given} given"),
@@ -32,38 +32,43 @@ where
     I: ExactSizeIterator,
     I::Item: Deserializer<'de>,
 {
-    type Error = Wrong;
+    type Error = ArgumentError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        let count = self.given.len();
-        let mut access = Positions { given: self.given, count, names: &[] };
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+        let count = self.values.len();
+        let mut access = Positions { values: self.values, count, names: &[] };
         let value = visitor.visit_seq(&mut access)?;
-        match access.given.len() {
+        match access.values.len() {
             0 => Ok(value),
             left => Err(too_many(count - left, count)),
         }
     }
 
-    /// As a map from each field's number, so that whatever may be left out by name may be left out here as well.
+    /// Presents the arguments as a map from field numbers to values, so that a field that may be omitted by name may be
+    /// omitted here too.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Wrong> {
-        let count = self.given.len();
-        visitor.visit_map(Positions { given: self.given, count, names: fields })
+    ) -> Result<V::Value, ArgumentError> {
+        let count = self.values.len();
+        visitor.visit_map(Positions { values: self.values, count, names: fields })
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        self.nothing(visitor)
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+        self.expect_none(visitor)
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Wrong> {
-        self.nothing(visitor)
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ArgumentError> {
+        self.expect_none(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ArgumentError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -73,18 +78,20 @@ where
     }
 }
 
-/// Hands out arguments one after the other.
+/// Gives serde the arguments one after the other.
 struct Positions<I> {
-    given: I,
+    values: I,
+    /// How many arguments there were at the beginning.
     count: usize,
+    /// The names of the fields, for error messages; empty for a list.
     names: &'static [&'static str],
 }
 
 impl<I: ExactSizeIterator> Positions<I> {
     fn next(&mut self) -> Option<Argument<I::Item>> {
-        let at = self.count - self.given.len();
+        let at = self.count - self.values.len();
         let name = self.names.get(at).copied();
-        self.given.next().map(|value| Argument { value, at, count: self.count, name })
+        self.values.next().map(|value| Argument { value, at, count: self.count, name })
     }
 }
 
@@ -93,14 +100,14 @@ where
     I: ExactSizeIterator,
     I::Item: Deserializer<'de>,
 {
-    type Error = Wrong;
+    type Error = ArgumentError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Wrong> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ArgumentError> {
         self.next().map(|argument| seed.deserialize(argument)).transpose()
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.given.len())
+        Some(self.values.len())
     }
 }
 
@@ -109,27 +116,27 @@ where
     I: ExactSizeIterator,
     I::Item: Deserializer<'de>,
 {
-    type Error = Wrong;
+    type Error = ArgumentError;
 
-    fn next_key_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Wrong> {
-        let at = self.count - self.given.len();
+    fn next_key_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ArgumentError> {
+        let at = self.count - self.values.len();
         if at == self.count {
             return Ok(None);
         }
-        let field = IntoDeserializer::<Wrong>::into_deserializer(at as u64);
-        // A record that denies unknown fields refuses the number of one that it does not have.
+        let field = IntoDeserializer::<ArgumentError>::into_deserializer(at as u64);
+        // A record with `deny_unknown_fields` refuses a number that is not one of its fields.
         seed.deserialize(field).map(Some).map_err(|_| too_many(at, self.count))
     }
 
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Wrong> {
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, ArgumentError> {
         match self.next() {
             Some(argument) => seed.deserialize(argument),
-            None => Err(de::Error::custom("a value was asked for before its name")),
+            None => Err(de::Error::custom("a value was requested before its name")),
         }
     }
 }
 
-/// One argument, which says in an error that it was the wrong one.
+/// One argument. Its position and name are added to errors.
 struct Argument<D> {
     value: D,
     at: usize,
@@ -138,30 +145,31 @@ struct Argument<D> {
 }
 
 impl<D> Argument<D> {
-    /// Reads the value; an error says which parameter it was.
-    fn read<T, E: de::Error>(self, read: impl FnOnce(D) -> Result<T, E>) -> Result<T, Wrong> {
+    /// Reads the value, and adds the parameter to an error.
+    fn read<T, E: de::Error>(self, read: impl FnOnce(D) -> Result<T, E>) -> Result<T, ArgumentError> {
         let (position, name) = (self.at + 1, self.name);
         read(self.value).map_err(|error| {
             let named = name.map(|name| format!(" (`{name}`)")).unwrap_or_default();
-            let wrong = Wrong::new(format!("parameter {position}{named}: {}", Wrong::of(&error)));
-            name.into_iter().fold(wrong, Wrong::of_parameter)
+            let wrong =
+                ArgumentError::new(format!("parameter {position}{named}: {}", ArgumentError::from_reader(&error)));
+            name.into_iter().fold(wrong, ArgumentError::with_parameter)
         })
     }
 }
 
 macro_rules! read_as {
     ($($method:ident($($option:ident: $kind:ty),*),)*) => {$(
-        fn $method<V: Visitor<'de>>(self, $($option: $kind,)* visitor: V) -> Result<V::Value, Wrong> {
+        fn $method<V: Visitor<'de>>(self, $($option: $kind,)* visitor: V) -> Result<V::Value, ArgumentError> {
             self.read(|value| value.$method($($option,)* visitor))
         }
     )*};
 }
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Argument<D> {
-    type Error = Wrong;
+    type Error = ArgumentError;
 
-    /// Only what fits no field is ignored.
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Wrong> {
+    /// serde ignores only a value without a field: there are too many arguments.
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, ArgumentError> {
         Err(too_many(self.at, self.count))
     }
 

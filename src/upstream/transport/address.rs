@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_called_is_said_without_the_password() {
+    fn an_error_about_a_url_has_no_password() {
         for (url, reason) in [
             ("ftp://ann:secret@wheel/", "scheme `ftp`"),
             ("ann:secret@wheel", "begins with"),

@@ -121,7 +121,7 @@ fn supervisor(request: &str) -> String {
 }
 
 #[test]
-fn flat_signatures_and_bare_results_are_told_and_nothing_but_introspection_is_called() {
+fn flat_signatures_and_bare_results_are_reported_and_only_introspection_is_called() {
     let server = Scripted::start(supervisor);
     printed("supervisor.toml", server.address, &[&format!("http://{}", server.address)]);
     let called = server.called();
@@ -174,13 +174,13 @@ fn downloads(request: &str) -> String {
 }
 
 #[test]
-fn a_secret_before_the_parameters_and_positions_alone_are_told() {
+fn a_secret_parameter_and_positional_parameters_are_reported() {
     let server = Scripted::start(downloads);
     printed("downloads.toml", server.address, &[&format!("http://{}/jsonrpc", server.address)]);
 }
 
 #[test]
-fn scgi_is_found_where_http_was_said_and_wide_integers_are_told() {
+fn scgi_is_found_at_an_http_url_and_wide_integers_are_reported() {
     let server = Scripted::start(|request| {
         if !request.starts_with(|c: char| c.is_ascii_digit()) {
             return String::new();
@@ -210,7 +210,7 @@ fn the_url_may_be_that_of_the_wsdl_document_and_its_ports_are_listed() {
 }
 
 #[test]
-fn a_server_that_lists_nothing_is_told() {
+fn a_server_without_a_method_list_is_reported() {
     let server = Scripted::start(|request| match request.starts_with("POST") && request.contains("<methodCall>") {
         true => http("200 OK", "Content-Type: text/xml\r\n", &answered("<struct></struct>")),
         false => http("405 Method Not Allowed", "", ""),
@@ -219,7 +219,7 @@ fn a_server_that_lists_nothing_is_told() {
 }
 
 #[test]
-fn a_server_that_speaks_nothing_is_told_with_what_it_answers() {
+fn a_server_without_a_known_protocol_is_reported_with_its_response() {
     let page = "<!DOCTYPE html>\n<html><body>Welcome</body></html>";
     let server = Scripted::start(move |_| http("200 OK", "Content-Type: text/html\r\n", page));
     failed("page.txt", server.address, &[&format!("http://{}/index.html", server.address)]);
@@ -230,7 +230,7 @@ fn a_server_that_speaks_nothing_is_told_with_what_it_answers() {
 }
 
 #[test]
-fn who_is_not_there_is_told() {
+fn an_unreachable_server_is_reported() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     failed("late.txt", address, &[&format!("http://{address}"), "--timeout", "100ms"]);

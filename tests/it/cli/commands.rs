@@ -193,7 +193,7 @@ fn describe_lists_signatures_and_help() {
 }
 
 #[test]
-fn a_port_in_use_is_told() {
+fn a_port_in_use_is_reported() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let told = failed(&["serve", "--listen", &address]);

@@ -20,7 +20,7 @@ const FAULT: &str = "<methodResponse><fault><value><struct>\
     </struct></value></fault></methodResponse>";
 
 #[tokio::test]
-async fn a_gateway_answers_with_typed_values() {
+async fn a_gateway_returns_typed_values() {
     let wheel = gateway().await;
     let spin: Spin = wheel.call("spin", ()).await.unwrap();
     assert_eq!(spin, ["00", "GREEN", "ZERO", "ZERO"]);
@@ -33,13 +33,13 @@ async fn a_gateway_answers_with_typed_values() {
 }
 
 #[tokio::test]
-async fn a_long_answer_comes_in_pieces() {
+async fn a_long_response_comes_in_pieces() {
     let spins: Vec<Spin> = gateway().await.call("spinList", (20_000,)).await.unwrap();
     assert_eq!(spins.len(), 20_000);
 }
 
 #[tokio::test]
-async fn a_gateway_answers_several_calls_at_once() {
+async fn a_gateway_runs_several_calls_at_once() {
     let wheel = gateway().await;
     let calls = wheel.multicall().add("spin", ()).add("nothing", ()).add("spinList", (2,)).add("fail", ());
     let mut results = calls.send().await.unwrap();
@@ -64,7 +64,7 @@ async fn a_fault_is_a_fault_with_any_status() {
 }
 
 #[tokio::test]
-async fn another_status_is_told_with_what_the_server_says() {
+async fn another_status_is_reported_with_the_body_of_the_response() {
     let error = Canned::answering("404 Not Found", "<p>\n nothing here </p>\n").await.error().await;
     assert!(matches!(&error, CallError::Http { status, .. } if *status == 404), "{error:?}");
     assert_eq!(error.to_string(), "HTTP 404 Not Found: <p> nothing here </p>");
@@ -72,7 +72,7 @@ async fn another_status_is_told_with_what_the_server_says() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_is_malformed() {
+async fn an_invalid_response_is_malformed() {
     for (body, kind) in [
         ("<html><body>Welcome</body></html>", Kind::Structure),
         ("\u{1f}\u{8b}\u{0}garbage", Kind::NotWellFormed),
@@ -92,7 +92,7 @@ async fn a_body_that_breaks_off_is_the_transports_fault() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_up_may_have_carried_out_the_call_which_is_not_repeated() {
+async fn a_call_is_not_repeated_if_the_server_hangs_up() {
     let canned = Canned::start(Does::AnswersAndCloses(Bytes::new())).await;
     let error = canned.error().await;
     assert!(matches!(&error, CallError::Transport(transport) if transport.connected()), "{error:?}");
@@ -102,20 +102,20 @@ async fn a_server_that_hangs_up_may_have_carried_out_the_call_which_is_not_repea
 }
 
 #[tokio::test]
-async fn an_answer_of_another_type_says_so() {
+async fn a_result_of_another_type_is_reported() {
     let canned = Canned::answering("200 OK", &answer("<int>7</int>")).await;
     let error = canned.proxy().call::<Spin>("spin", ()).await.unwrap_err();
     assert!(matches!(error, CallError::WrongType(_)), "{error:?}");
 }
 
 #[tokio::test]
-async fn an_answer_without_a_value_is_nil() {
+async fn a_response_without_a_value_is_nil() {
     let canned = Canned::answering("200 OK", "<methodResponse><params/></methodResponse>").await;
     assert_eq!(canned.proxy().call::<Option<i32>>("spin", ()).await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn a_silent_server_is_given_up() {
+async fn a_silent_server_times_out() {
     let canned = Canned::start(Does::Nothing).await;
     let proxy = Client::builder(&canned.url).timeout(Duration::from_millis(50)).build().unwrap();
     let error = proxy.call::<Value>("spin", ()).await.unwrap_err();
@@ -134,7 +134,7 @@ async fn a_port_without_a_listener_is_distinguished_from_a_broken_connection() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_large_is_not_read_to_its_end() {
+async fn a_too_large_response_is_not_read_to_its_end() {
     let text = answer(&"x".repeat(1000));
     let chunked =
         format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{text}\r\n0\r\n\r\n", text.len());

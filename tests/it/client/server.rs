@@ -159,7 +159,7 @@ pub(super) async fn gateway() -> Client {
     let group = Group::new("/", Arc::new(wheel), vec![Arc::new(XmlRpc::default())], 1 << 20);
     let mut router = GroupRouter::default();
     router.mount("/", Arc::new(group)).unwrap();
-    let body_reader = BodyReader { memory: MemoryBudget::new(64 << 20), deadline: std::time::Duration::from_secs(30) };
+    let body_reader = BodyReader { memory: MemoryBudget::new(64 << 20), timeout: std::time::Duration::from_secs(30) };
     Client::new(&serve(Gateway::new(router, body_reader)).await).unwrap()
 }
 

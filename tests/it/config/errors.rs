@@ -24,7 +24,7 @@ fn check(path: &Path) -> Result<(), String> {
 }
 
 #[test]
-fn each_mistake_is_told_with_its_place_and_a_hint() {
+fn each_mistake_is_reported_with_position_and_hint() {
     let mut files: Vec<PathBuf> = fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     files.push(Path::new(FOLDER).join("unreadable.toml"));

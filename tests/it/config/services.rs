@@ -122,7 +122,7 @@ fn options_of_any_type_are_refused_where_they_are_wrong() {
 }
 
 #[test]
-fn what_only_the_type_itself_knows_has_its_place_too() {
+fn errors_of_the_type_itself_have_a_position() {
     #[derive(Deserialize, JsonSchema)]
     struct Listening {
         #[schemars(with = "Vec<String>")]

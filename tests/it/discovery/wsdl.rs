@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::model::fault::Kind;
 use croupier::model::shape::{Field, Shape, Shapes};
@@ -123,7 +123,7 @@ impl Foreign {
 
     fn request(&self, method: &str, args: &str) -> Result<Request<Bytes>, Fault> {
         let raw = serde_json::value::RawValue::from_string(args.to_owned()).unwrap();
-        self.codec.encode_call(self.asked(method), Args::Json(&raw).read().unwrap())
+        self.codec.encode_call(self.asked(method), Args::Json(&raw).read_values().unwrap())
     }
 
     /// The content of the Body of a request.
@@ -264,7 +264,7 @@ fn references_that_lead_nowhere_or_round_in_circles_are_refused() {
     }
     // Each of these holds the next ten times: written out there would be ten to the twentieth.
     let client_codec::ClientCodec::Soap(own) = &enc.codec else { panic!() };
-    let limits = Limits { elements: 10_000, ..Limits::default() };
+    let limits = DocumentLimits { elements: 10_000, ..DocumentLimits::default() };
     let enc = Foreign { codec: client_codec::ClientCodec::Soap(SoapCodec { limits, ..own.clone() }), ..enc };
     let items = |at: usize| format!("<item href='#n{}'/>", at + 1).repeat(10);
     let bomb: String = (0..20).map(|at| format!("<m id='n{at}'>{}</m>", items(at))).collect();
@@ -307,7 +307,7 @@ fn a_description_may_be_in_several_documents() {
 }
 
 #[test]
-fn what_is_discovered_can_be_described_and_discovered_again() {
+fn a_discovered_interface_survives_description_and_discovery() {
     for text in [
         include_str!("../../fixtures/wsdl/contract-first.wsdl"),
         include_str!("../../fixtures/wsdl/encoded.wsdl"),

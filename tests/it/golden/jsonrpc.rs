@@ -14,7 +14,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::jsonrpc::server::JsonRpc;
 use croupier::service::{Context, RpcService};
@@ -71,10 +71,10 @@ struct Bounds {
 }
 
 fn frontend(case: &Case<'_>) -> JsonRpc {
-    let (bounds, default): (Bounds, _) = (case.table("limits"), Limits::default());
+    let (bounds, default): (Bounds, _) = (case.table("limits"), DocumentLimits::default());
     JsonRpc {
         dialect: case.table("dialect"),
-        limits: Limits {
+        limits: DocumentLimits {
             depth: bounds.depth.unwrap_or(default.depth),
             elements: bounds.elements.unwrap_or(default.elements),
         },

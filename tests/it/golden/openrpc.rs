@@ -85,7 +85,7 @@ fn served(frontend: &dyn Frontend, method: Method, tail: &str, body: &str) -> Va
 }
 
 #[test]
-fn the_document_is_answered_by_method_and_by_address() {
+fn the_document_is_returned_by_method_and_by_address() {
     let discover = r#"{"jsonrpc":"2.0","method":"rpc.discover","id":1}"#;
     let expected = |url: &str| openrpc::document(&wheel().interface(), url);
     let frontend = JsonRpc::default();

@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::http::routes::RouteTable as Routes;
 use croupier::protocol::frontend::{Frontend, GroupRequest};
@@ -61,9 +61,11 @@ struct Bounds {
 }
 
 fn frontend(case: &Case<'_>) -> Rest {
-    let (bounds, default): (Bounds, _) = (case.table("limits"), Limits::default());
-    let limits =
-        Limits { depth: bounds.depth.unwrap_or(default.depth), elements: bounds.elements.unwrap_or(default.elements) };
+    let (bounds, default): (Bounds, _) = (case.table("limits"), DocumentLimits::default());
+    let limits = DocumentLimits {
+        depth: bounds.depth.unwrap_or(default.depth),
+        elements: bounds.elements.unwrap_or(default.elements),
+    };
     Rest { options: case.table::<RestOptions>("options"), limits, ..Rest::default() }
 }
 

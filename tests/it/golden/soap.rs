@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::protocol::frontend::{Claim, Frontend, GroupHead, GroupRequest};
 use croupier::protocol::soap::server::Soap;
 use croupier::service::{Context, RpcService};
@@ -50,9 +50,11 @@ struct Bounds {
 }
 
 fn frontend(case: &Case<'_>) -> Soap {
-    let (bounds, default): (Bounds, _) = (case.table("limits"), Limits::default());
-    let limits =
-        Limits { depth: bounds.depth.unwrap_or(default.depth), elements: bounds.elements.unwrap_or(default.elements) };
+    let (bounds, default): (Bounds, _) = (case.table("limits"), DocumentLimits::default());
+    let limits = DocumentLimits {
+        depth: bounds.depth.unwrap_or(default.depth),
+        elements: bounds.elements.unwrap_or(default.elements),
+    };
     let mut frontend = Soap::new("urn:test");
     (frontend.options, frontend.limits) = (case.table("options"), limits);
     frontend

@@ -15,7 +15,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::xml::Reading;
 use croupier::codec::xmlrpc::{Root, XmlRpcDialect, XmlRpcDocument};
 use croupier::protocol::frontend::{Frontend, GroupRequest};
@@ -72,18 +72,18 @@ fn requests_become_seeds_where_that_is_asked_for() {
 struct Bounds {
     depth: Option<usize>,
     elements: Option<usize>,
-    multicall: Option<usize>,
+    batch: Option<usize>,
 }
 
 fn frontend(case: &Case<'_>) -> XmlRpc {
-    let (bounds, default): (Bounds, _) = (case.table("limits"), Limits::default());
+    let (bounds, default): (Bounds, _) = (case.table("limits"), DocumentLimits::default());
     XmlRpc {
         dialect: case.table("dialect"),
-        limits: Limits {
+        limits: DocumentLimits {
             depth: bounds.depth.unwrap_or(default.depth),
             elements: bounds.elements.unwrap_or(default.elements),
         },
-        multicall: bounds.multicall.unwrap_or(XmlRpc::default().multicall),
+        batch: bounds.batch.unwrap_or(XmlRpc::default().batch),
     }
 }
 
@@ -109,8 +109,9 @@ fn answer(case: &Case<'_>, service: &Arc<dyn RpcService>) -> String {
     roxmltree::Document::parse(&text).expect("a well-formed answer");
     let dialect: XmlRpcDialect = case.table("dialect");
     assert!(!dialect.ascii || text.is_ascii());
-    let read = XmlRpcDocument::read(&text, Reading::Lenient, Limits { depth: 100, ..Limits::default() });
+    let read =
+        XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits { depth: 100, ..DocumentLimits::default() });
     let root = read.expect("an answer in XML-RPC").root;
-    assert_eq!(root, if fault.is_some() { Root::Fault } else { Root::Answer });
+    assert_eq!(root, if fault.is_some() { Root::Fault } else { Root::Response });
     text.strip_suffix('\n').expect("an answer ends its last line").to_owned()
 }

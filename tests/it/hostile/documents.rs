@@ -3,9 +3,9 @@
 //! Nothing here looks at a clock. Were a reader to take time in proportion to the square of such a document, the
 //! test would not come to its end.
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::xml::Reading;
-use croupier::codec::xmlrpc::{Nil, XmlRpcDialect, XmlRpcDocument, write_answer};
+use croupier::codec::xmlrpc::{Nil, XmlRpcDialect, XmlRpcDocument, write_response};
 use croupier::model::fault::Kind;
 use croupier::{Fault, Value};
 use serde::Deserialize;
@@ -35,7 +35,7 @@ fn array(middle: &str) -> String {
 }
 
 fn read(text: &str) -> Result<usize, Fault> {
-    let document = XmlRpcDocument::read(text, Reading::Lenient, Limits::default())?;
+    let document = XmlRpcDocument::read(text, Reading::Lenient, DocumentLimits::default())?;
     for value in document.tape.values() {
         Value::deserialize(value).expect("any value is read into a `Value`");
     }
@@ -66,7 +66,7 @@ fn text_that_is_broken_throughout_is_refused() {
 fn crowds_are_refused() {
     let crowds = ["<value/>", "<value></value>", "<!---->", "<?p?>"];
     for middle in crowds {
-        let few = Limits { elements: 1000, ..Limits::default() };
+        let few = DocumentLimits { elements: 1000, ..DocumentLimits::default() };
         let refused = XmlRpcDocument::read(&array(middle), Reading::Lenient, few).map(|_| ()).unwrap_err();
         assert_eq!(refused.kind, Kind::Limit, "{middle}");
     }
@@ -115,11 +115,11 @@ fn the_deepest_values_allowed_fit_into_a_stack() {
         (0..depth / 2).fold(Value::Nil, |inner, _| Value::Struct(vec![("a".into(), Value::Array(vec![inner]))]))
     };
     let checked = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
-        let limits = Limits { depth: usize::MAX, ..Limits::default() };
-        for (depth, fits) in [(Limits::DEEPEST, true), (Limits::DEEPEST + 2, false)] {
+        let limits = DocumentLimits { depth: usize::MAX, ..DocumentLimits::default() };
+        for (depth, fits) in [(DocumentLimits::DEEPEST, true), (DocumentLimits::DEEPEST + 2, false)] {
             let value = deep(depth);
             let mut bytes = Vec::new();
-            write_answer(&mut bytes, &value, XmlRpcDialect { nil: Nil::Nil, ..XmlRpcDialect::default() }).unwrap();
+            write_response(&mut bytes, &value, XmlRpcDialect { nil: Nil::Nil, ..XmlRpcDialect::default() }).unwrap();
             let text = String::from_utf8(bytes).unwrap();
             for text in [text.clone(), text.replace("<nil/>", "<!-- --><nil/>")] {
                 let document = XmlRpcDocument::read(&text, Reading::Strict, limits);

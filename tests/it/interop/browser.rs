@@ -7,7 +7,7 @@ use std::process::Command;
 
 use croupier::config::{Config, Registry};
 use croupier::http::public_url::PublicUrl;
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 
 use crate::support::casino;
 use crate::support::hostile_service;
@@ -17,7 +17,7 @@ use crate::support::running::Running;
 
 /// Lets the script take one of its steps, against a gateway of its own; it must find nothing wrong.
 fn step(name: &str) {
-    step_at(name, &Running::router(pages::router(PublicUrl::default()), Settings::default()));
+    step_at(name, &Running::router(pages::router(PublicUrl::default()), ServerSettings::default()));
 }
 
 fn step_at(name: &str, gateway: &Running) {
@@ -42,7 +42,7 @@ macro_rules! steps {
 #[test]
 #[ignore = "needs chromium and node with the puppeteer-core package"]
 fn a_page_of_ones_own_shows_what_there_is_and_what_is_dead() {
-    step_at("showsTheTable", &Running::router(casino::config().router(), Settings::default()));
+    step_at("showsTheTable", &Running::router(casino::config().router(), ServerSettings::default()));
 }
 
 /// A wheel here, one that another gateway turns, and one of a server that is not there.
@@ -88,7 +88,7 @@ fn a_table_shows_wheels_of_upstreams_and_one_that_is_dead() {
     let remotes: Vec<_> = config.groups.iter().filter_map(|group| group.upstream.clone()).collect();
     let discovered: Vec<bool> = remotes.iter().map(|remote| runtime.block_on(remote.discover()).is_ok()).collect();
     assert_eq!(discovered, [true, false]);
-    step_at("showsUpstreams", &Running::router(config.router(), Settings::default()));
+    step_at("showsUpstreams", &Running::router(config.router(), ServerSettings::default()));
 }
 
 steps! {

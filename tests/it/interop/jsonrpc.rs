@@ -12,10 +12,10 @@ use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::protocol::jsonrpc::server::{JsonRpc, OpenRpc};
 use croupier::server::gateway::Group;
 use croupier::server::group_router::GroupRouter;
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 use croupier::service::RpcService;
 use croupier::service::layer::layered;
-use croupier::service::limits::Limiter;
+use croupier::service::limiter::Limiter;
 
 use crate::support::every_type;
 use crate::support::process::run;
@@ -32,7 +32,7 @@ fn gateway() -> Running {
             vec![Arc::new(OpenRpc::default()), Arc::new(JsonRpc::default())];
         router.mount(path, Arc::new(Group::new(path, service, frontends, 1 << 20))).unwrap();
     }
-    Running::router(router, Settings::default())
+    Running::router(router, ServerSettings::default())
 }
 
 /// Runs one of the scripts in `tests/peers` against a gateway of its own; it must find nothing wrong.

@@ -13,7 +13,7 @@ use croupier::protocol::frontend::Frontend;
 use croupier::protocol::soap::server::{Soap, Wsdl};
 use croupier::server::gateway::Group;
 use croupier::server::group_router::GroupRouter;
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 use croupier::service::RpcService;
 
 use crate::support::every_type;
@@ -30,7 +30,7 @@ fn gateway() -> Running {
     let mut router = GroupRouter::default();
     mount(&mut router, "/wheel/american", "urn:croupier:wheel", wheel);
     mount(&mut router, "/every", "urn:croupier:every", every_type::service());
-    Running::router(router, Settings::default())
+    Running::router(router, ServerSettings::default())
 }
 
 fn mount(router: &mut GroupRouter<Arc<Group>>, path: &str, namespace: &str, service: impl RpcService) {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::json::{CheckedJson, JsonDialect, JsonNonFinite, check, write_value};
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::jsonrpc::server::JsonRpc;
@@ -39,7 +39,7 @@ fn answer(frontend: &JsonRpc, body: &[u8]) -> Vec<u8> {
     } else {
         assert_eq!(status, StatusCode::OK);
         // What is answered is read by the same rules as what is asked, save for numbers in an `id`.
-        let limits = Limits { depth: 200, elements: 1_000_000 };
+        let limits = DocumentLimits { depth: 200, elements: 1_000_000 };
         let text = check(&bytes, limits).unwrap().text();
         serde_json::from_str::<&serde_json::value::RawValue>(text).unwrap();
     }
@@ -123,7 +123,7 @@ fn document() -> impl Strategy<Value = String> {
 
 /// Reads a text as the JSON-RPC server does.
 fn read(text: &str) -> Result<Value, Fault> {
-    let text = check(text.as_bytes(), Limits::default()).and_then(CheckedJson::exact)?;
+    let text = check(text.as_bytes(), DocumentLimits::default()).and_then(CheckedJson::exact)?;
     serde_json::from_str(text).map_err(|error| Fault::new(Kind::NotWellFormed, error.to_string()))
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::soap::{
-    ElementTarget, SoapMessage, SoapStyle, SoapVersion, read_answer, write_head, write_tail, write_value,
+    ElementTarget, SoapMessage, SoapStyle, SoapVersion, read_result, write_head, write_tail, write_value,
 };
 use croupier::codec::xml::Control;
 use croupier::model::shape::{Shape, Shapes};
@@ -139,7 +139,8 @@ fn echoed<T: Serialize, R: DeserializeOwned>(method: &str, value: &T, version: S
     let (status, text) = post(&SERVICE, style, version.content_type(), &call);
     assert_eq!(status, StatusCode::OK, "{}\n{text}", String::from_utf8_lossy(&call));
     let SoapMessage { version: answered, tape, .. } =
-        read_answer(&text, &shapes, shape, style, Limits::default()).unwrap_or_else(|it| panic!("{it:?}\n{text}"));
+        read_result(&text, &shapes, shape, style, DocumentLimits::default())
+            .unwrap_or_else(|it| panic!("{it:?}\n{text}"));
     assert_eq!(answered, version);
     let value = tape.values().next().unwrap();
     R::deserialize(value).unwrap_or_else(|wrong| panic!("{wrong}\n{text}"))
@@ -349,7 +350,7 @@ fn the_deepest_values_there_may_be_are_read_and_written() {
     };
     let mut frontend = Soap::new("m");
     frontend.limits.depth = usize::MAX;
-    for (depth, status) in [(Limits::DEEPEST, 200), (Limits::DEEPEST + 1, 400)] {
+    for (depth, status) in [(DocumentLimits::DEEPEST, 200), (DocumentLimits::DEEPEST + 1, 400)] {
         let (head, ()) = Request::post("/").body(()).unwrap().into_parts();
         let (body, context) = (call(depth), Context::default());
         let request = GroupRequest { head: &head, tail: "", body: body.as_bytes(), context: &context };

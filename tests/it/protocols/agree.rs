@@ -4,7 +4,7 @@
 //! where that is called by an aggregate; their arguments mostly fit. What SOAP leaves out (a member that is nil, or a list
 //! without items) is left out of all results before they are compared; nothing is done to what is sent.
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::soap;
 use croupier::codec::soap::{ElementTarget, SoapStyle, SoapVersion};
 use croupier::codec::xml::{Control, Reading};
@@ -30,14 +30,14 @@ fn over_xml_rpc(asked: &CallTarget) -> ShutdownReport {
     xmlrpc::write_call(&mut body, &asked.method, &asked.args, dialect()).unwrap();
     let (status, text) = post(asked, "", "text/xml", &body);
     assert_eq!(status, StatusCode::OK);
-    let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
+    let document = XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits::default()).unwrap();
     let value = Value::deserialize(document.tape.values().next().unwrap()).unwrap();
     match (document.root, value) {
         // XML-RPC has no form for a result without content, and answers an empty text.
-        (Root::Answer, Value::Text(text)) if text.is_empty() && answers_nothing(asked) => {
+        (Root::Response, Value::Text(text)) if text.is_empty() && answers_nothing(asked) => {
             ShutdownReport::Value(serde_json::Value::Null)
         }
-        (Root::Answer, value) => ShutdownReport::Value(serde_json::from_str(&json_of(&value)).unwrap()),
+        (Root::Response, value) => ShutdownReport::Value(serde_json::from_str(&json_of(&value)).unwrap()),
         (Root::Fault, Value::Struct(members)) => {
             let code = members.iter().find(|(name, _)| name == "faultCode").map(|(_, code)| code.clone());
             let Some(Value::Int(code)) = code else { panic!("{text}") };
@@ -86,7 +86,7 @@ fn over_soap(asked: &CallTarget, version: SoapVersion) -> Result<ShutdownReport,
     let media = if version == SoapVersion::V11 { "text/xml" } else { "application/soap+xml" };
     let (status, text) = post(asked, "", media, &body);
     let (StatusCode::OK, Some(method)) = (status, method) else { return Err(status) };
-    let answer = soap::read_answer(&text, shapes, method, SoapStyle::Document, Limits::default()).unwrap();
+    let answer = soap::read_result(&text, shapes, method, SoapStyle::Document, DocumentLimits::default()).unwrap();
     let value = answer.tape.values().next().map_or(Value::Nil, |value| Value::deserialize(value).unwrap());
     Ok(ShutdownReport::Value(serde_json::from_str(&json_of(&value)).unwrap()))
 }

@@ -12,7 +12,7 @@ use croupier::codec::soap::{
     ElementTarget, ParamLayout, SoapCall, SoapStyle, SoapVersion, write_head, write_tail, write_value,
 };
 use croupier::codec::xml::{Control, Reading};
-use croupier::codec::{Limits, xmlrpc as wire};
+use croupier::codec::{DocumentLimits, xmlrpc as wire};
 use croupier::model::shape::Shapes;
 use croupier::protocol::client_codec;
 use croupier::protocol::client_codec::{ClientCodec, ResponseError};
@@ -107,18 +107,18 @@ fn arguments(asked: &CallTarget, came: Came) -> Result<ArgValues, Fault> {
     let params = shapes.method(&asked.method).map(|method| method.params.as_slice()).unwrap_or_default();
     let raw = |text: String| serde_json::value::RawValue::from_string(text).unwrap();
     match came {
-        Came::JsonByPosition => Args::Json(&raw(json_of(&asked.args))).read(),
+        Came::JsonByPosition => Args::Json(&raw(json_of(&asked.args))).read_values(),
         Came::JsonByName => {
             let named: Vec<_> =
                 params.iter().zip(&asked.args).map(|(field, value)| (field.name.clone(), value.clone())).collect();
-            Args::Json(&raw(json_of(&Value::Struct(named)))).read()
+            Args::Json(&raw(json_of(&Value::Struct(named)))).read_values()
         }
         Came::XmlRpc => {
             let mut body = Vec::new();
             wire::write_call(&mut body, &asked.method, &asked.args, dialect()).unwrap();
             let text = String::from_utf8(body).unwrap();
-            let document = wire::XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
-            Args::Values(document.tape.values()).read()
+            let document = wire::XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits::default()).unwrap();
+            Args::Values(document.tape.values()).read_values()
         }
         Came::Soap => {
             let element = shapes.method(&asked.method).map_or(asked.method.as_str(), |method| &method.element);
@@ -136,11 +136,14 @@ fn arguments(asked: &CallTarget, came: Came) -> Result<ArgValues, Fault> {
             }
             write_tail(&mut body, element);
             let text = String::from_utf8(body).unwrap();
-            let message =
-                SoapCall::read(&text, Limits::default())?.call(shapes, SoapStyle::Document, Limits::default())?;
-            match message.given {
-                ParamLayout::ByPosition => Args::Values(message.tape.values()).read(),
-                ParamLayout::ByName => Args::Members(message.tape.values().next().unwrap()).read(),
+            let message = SoapCall::read(&text, DocumentLimits::default())?.read_params(
+                shapes,
+                SoapStyle::Document,
+                DocumentLimits::default(),
+            )?;
+            match message.layout {
+                ParamLayout::ByPosition => Args::Values(message.tape.values()).read_values(),
+                ParamLayout::ByName => Args::Members(message.tape.values().next().unwrap()).read_values(),
             }
         }
     }

@@ -7,12 +7,12 @@
 //! | containers that hold themselves | cannot be made: values own what they hold |
 //! | method names beyond ASCII | `a_method_name_beyond_ascii_is_a_fault_and_no_crash` |
 //! | documents in ISO-8859-15 | `a_document_in_iso_8859_15_is_read` |
-//! | unsupported tags | `an_unsupported_tag_is_a_fault_wherever_it_stands` |
+//! | unsupported tags | `an_unsupported_tag_is_a_fault_at_any_depth` |
 //! | every tag of Apache's | `every_apache_tag_decodes` |
-//! | the limit of an integer's digits | `an_integer_of_thousands_of_digits_is_refused_in_few_words` |
+//! | the limit of an integer's digits | `a_very_long_integer_is_refused_with_a_short_message` |
 //! | 404 for a wrong path | `a_wrong_path_is_404_with_its_phrase` |
 //! | introspection | `methods_are_listed_with_help_and_signatures` |
-//! | multicall, with an unknown method in it | `a_multicall_answers_each_call_and_an_unknown_method_with_a_fault` |
+//! | multicall, with an unknown method in it | `a_multicall_returns_each_result_and_a_fault_for_an_unknown_method` |
 //! | dotted attributes and private names | `names_are_never_walked_as_attributes` |
 //! | a POST that breaks off | `a_partial_post_ends`; `server::http1`: `a_body_that_breaks_off_is_no_call` |
 //! | several paths | `each_path_has_its_own_methods`, `a_query_changes_nothing` |
@@ -26,7 +26,7 @@
 
 use std::io::Write;
 
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -116,7 +116,7 @@ fn a_document_in_iso_8859_15_is_read() {
 }
 
 #[test]
-fn an_unsupported_tag_is_a_fault_wherever_it_stands() {
+fn an_unsupported_tag_is_a_fault_at_any_depth() {
     let server = Running::built_in();
     for sent in [
         "<value><unsupported/></value>",
@@ -158,7 +158,7 @@ fn every_apache_tag_decodes() {
 }
 
 #[test]
-fn an_integer_of_thousands_of_digits_is_refused_in_few_words() {
+fn a_very_long_integer_is_refused_with_a_short_message() {
     let server = Running::built_in();
     let digits = "9".repeat(100_000);
     for tag in ["int", "i4", "i8", "ex:biginteger"] {
@@ -192,7 +192,7 @@ fn methods_are_listed_with_help_and_signatures() {
 }
 
 #[test]
-fn a_multicall_answers_each_call_and_an_unknown_method_with_a_fault() {
+fn a_multicall_returns_each_result_and_a_fault_for_an_unknown_method() {
     let entry = |name: &str| {
         format!(
             "<value><struct><member><name>methodName</name><value>{name}</value></member>\
@@ -310,7 +310,7 @@ fn headers_of_the_clients_own_are_accepted() {
 
 #[test]
 fn a_failing_handler_shows_no_traceback() {
-    let server = Running::start(small(), Settings::default());
+    let server = Running::start(small(), ServerSettings::default());
     let answer = server.post("/test", &call("panics", &[]));
     assert_eq!(fault(&answer), -32603);
     let shown = answer.to_lowercase();
@@ -321,7 +321,7 @@ fn a_failing_handler_shows_no_traceback() {
 
 #[test]
 fn a_get_is_refused_with_what_is_allowed() {
-    let server = Running::start(small(), Settings::default());
+    let server = Running::start(small(), ServerSettings::default());
     let answer = server.raw("GET /test HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert_eq!(status(&answer), "HTTP/1.1 405 Method Not Allowed");
     assert!(answer.contains("\r\nallow: POST\r\n"), "{answer}");

@@ -10,9 +10,9 @@ use croupier::protocol::jsonrpc::server::{JsonRpc, OpenRpc};
 use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::server::gateway::Group;
 use croupier::server::group_router::GroupRouter;
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 use croupier::service::layer::layered;
-use croupier::service::limits::Limiter;
+use croupier::service::limiter::Limiter;
 use croupier::service::local::Local;
 use croupier::service::{Context, RpcService};
 use http::{Method, Request, Response, header};
@@ -110,7 +110,7 @@ fn json_is_claimed_by_its_media_type_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn a_notification_is_called_although_nothing_is_answered() {
+async fn a_notification_is_called_without_a_response() {
     let seen = Arc::new(Seen::default());
     assert_eq!(serve(Arc::new(service(&seen)), request("note", 7, None)).await.status(), 204);
     let notes = batch((0..40).map(|number| request("note", number, None)));
@@ -170,7 +170,7 @@ fn server() -> Running {
     );
     let mut router = GroupRouter::default();
     router.mount("/test", Arc::new(group)).unwrap();
-    Running::router(router, Settings::default())
+    Running::router(router, ServerSettings::default())
 }
 
 fn post(media: &str, body: &str) -> String {
@@ -215,7 +215,7 @@ fn the_document_is_at_its_address() {
 }
 
 #[test]
-fn long_answers_come_in_pieces_and_whole() {
+fn long_responses_come_in_pieces_and_complete() {
     let request =
         r#"[{"jsonrpc":"2.0","method":"numbers","params":[100000],"id":1},{"jsonrpc":"2.0","method":"hello","id":2}]"#;
     let answer = server().raw(post("application/json", request));

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use croupier::http::public_url::PublicUrl;
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 
 use crate::support::every_type;
 use crate::support::pages;
@@ -13,7 +13,7 @@ use crate::support::running::{Running, call};
 
 fn gateway() -> Running {
     let public_url = PublicUrl { base: Some("https://casino.example/rpc".into()), ..PublicUrl::default() };
-    Running::router(pages::router(public_url), Settings::default())
+    Running::router(pages::router(public_url), ServerSettings::default())
 }
 
 /// A response, its head and its body.
@@ -61,7 +61,7 @@ fn without_versions(page: &str) -> String {
 }
 
 #[test]
-fn a_page_may_do_little_and_is_asked_for_again_cheaply() {
+fn a_page_has_a_strict_policy_and_is_revalidated() {
     let gateway = gateway();
     let (head, page) = ask(&gateway, "GET", "/wheel/american", "");
     let policy = header(&head, "content-security-policy").unwrap();
@@ -85,7 +85,7 @@ fn a_page_may_do_little_and_is_asked_for_again_cheaply() {
 }
 
 #[test]
-fn what_a_page_consists_of_is_kept_for_long_and_changes_its_address_with_itself() {
+fn assets_of_a_page_are_cached_and_addressed_by_content() {
     let gateway = gateway();
     for (path, below) in [("/wheel/american", "/rpc/wheel/american"), ("/", "/rpc"), ("/types", "/rpc/types")] {
         let page = get(&gateway, path);

@@ -13,7 +13,7 @@ use croupier::protocol::rest::openapi;
 use croupier::protocol::rest::server::check;
 use croupier::protocol::set::ProtocolSet;
 use croupier::server::mount::{GroupMount, Mounts};
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 use croupier::service::{Call, CallFuture, RpcService};
 use serde_json::{Value, json};
 
@@ -135,7 +135,7 @@ fn answered<'t>(casino: &Running, lines: &'t str) -> impl Iterator<Item = ((u16,
 }
 
 #[test]
-fn a_wrong_parameter_is_told_with_its_place() {
+fn a_wrong_parameter_is_reported_with_its_location() {
     let casino = casino();
     assert_eq!(send(&casino, "POST", "/casino/guests", r#"{"name": "Blanche"}"#).0, 200);
     for ((status, problem), expected) in answered(&casino, WRONG) {
@@ -152,7 +152,7 @@ fn a_wrong_parameter_is_told_with_its_place() {
 }
 
 #[test]
-fn head_options_and_other_verbs_are_answered_as_everywhere() {
+fn head_options_and_other_verbs_work_on_routes() {
     let casino = casino();
     send(&casino, "POST", "/casino/guests", r#"{"name": "Blanche"}"#);
     for (path, allow) in [
@@ -197,7 +197,7 @@ fn a_page_of_another_site_posts_to_no_route() {
 }
 
 #[test]
-fn an_operator_may_give_get_to_what_changes_something_and_share_a_methods_path() {
+fn a_get_route_may_call_an_unsafe_method_and_share_a_path() {
     let text = r#"
         [group."/casino"]
         service = "guests"
@@ -222,7 +222,7 @@ fn an_operator_may_give_get_to_what_changes_something_and_share_a_methods_path()
 }
 
 #[test]
-fn routes_stand_in_the_documents_and_on_the_page() {
+fn routes_are_in_the_documents_and_on_the_page() {
     let casino = casino();
     let (_, _, document) = ask(&casino, "GET", "/casino/openapi.json", "", "");
     let (_, _, of_all) = ask(&casino, "GET", "/openapi.json", "", "");
@@ -280,7 +280,7 @@ fn a_program_of_ones_own_has_routes_too() {
 
 /// What a group's methods are may be known later than its routes.
 #[test]
-fn a_method_that_is_not_known_yet_is_told_apart_from_what_is_wrong() {
+fn an_unknown_method_before_discovery_differs_from_an_error() {
     let routes =
         [RestRoute::new("POST /{name}/start", "start").unwrap(), RestRoute::new("POST /{x}/start", "stop").unwrap()];
     let checked = check(&routes, &Interface::default());
@@ -315,7 +315,7 @@ fn a_route_without_its_method_calls_nothing() {
         let service = Unlike(Arc::new(interface.clone()));
         let mounted = GroupMount { protocols: protocols.clone(), ..GroupMount::new("/w", service) };
         let router = Mounts { groups: vec![mounted], ..Mounts::default() }.router().unwrap();
-        let running = Running::router(router, Settings::default());
+        let running = Running::router(router, ServerSettings::default());
         let (status, _, problem) = ask(&running, "GET", path, "", "");
         (status, problem["kind"].as_str().unwrap().to_owned())
     };

@@ -50,7 +50,7 @@ fn samples() -> impl Iterator<Item = Sample<'static>> {
 }
 
 #[tokio::test]
-async fn every_captured_request_is_answered() {
+async fn every_captured_request_gets_a_response() {
     let (service, frontend) = (service(), Soap::new("urn:wheel"));
     let mut count = 0;
     for Sample { title, request, body } in samples() {

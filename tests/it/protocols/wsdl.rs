@@ -7,7 +7,7 @@ use croupier::protocol::frontend::Frontend;
 use croupier::protocol::soap::server::{Soap, Wsdl};
 use croupier::server::gateway::Group;
 use croupier::server::group_router::GroupRouter;
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 
 use crate::support::running::{Running, small};
 
@@ -19,7 +19,7 @@ fn gateway(public_url: PublicUrl) -> Running {
     let mut router = GroupRouter::default();
     router.mount("/small", group.clone()).unwrap();
     router.mount("/", group).unwrap();
-    Running::router(router, Settings::default())
+    Running::router(router, ServerSettings::default())
 }
 
 /// The head and the body of the response to a request without a body; `lines` are further headers, each with its end.

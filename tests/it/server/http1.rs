@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 
 use croupier::protocol::xmlrpc::server::XmlRpc;
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use http_body_util::{BodyExt, Full};
@@ -14,7 +14,7 @@ use crate::support::running::{Running, call, post, small};
 const WORLD: &str = "<value><string>world</string></value></param></params></methodResponse>\n";
 
 fn server() -> Running {
-    Running::start(small(), Settings::default())
+    Running::start(small(), ServerSettings::default())
 }
 
 /// The status code of a raw response.
@@ -133,7 +133,7 @@ fn a_client_that_expects_100_continue_gets_it_before_it_sends() {
 
 #[test]
 fn too_large_a_body_is_refused_before_it_is_asked_for() {
-    let server = Running::with(small(), XmlRpc::default(), Settings::default(), 1000);
+    let server = Running::with(small(), XmlRpc::default(), ServerSettings::default(), 1000);
     let answer = server.raw("POST /test HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n");
     assert_eq!(status(&answer), 413, "{answer}");
     assert!(!answer.contains("100 Continue"), "{answer}");
@@ -185,7 +185,7 @@ fn gzip_and_both_kinds_of_deflate_are_unpacked() {
 
 #[test]
 fn answers_are_packed_for_those_who_offer_to_unpack_them_where_that_is_switched_on() {
-    let compress = Running::start(small(), Settings { compress: true, ..Settings::default() });
+    let compress = Running::start(small(), ServerSettings { compress: true, ..ServerSettings::default() });
     for (count, chunked) in [(200, false), (20_000, true)] {
         let body = call("numbers", &[&format!("<value><int>{count}</int></value>")]);
         let plain = compress.raw_bytes(post("/test", "", &body));
@@ -355,7 +355,7 @@ fn the_reason_of_a_404_is_the_standard_phrase() {
 }
 
 #[test]
-fn a_handler_that_panics_is_its_callers_fault_alone() {
+fn a_panic_fails_only_its_own_call() {
     let server = server();
     let mut stream = server.connect();
     stream.write_all(post("/test", "", &call("panics", &[])).as_bytes()).unwrap();

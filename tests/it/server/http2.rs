@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use croupier::server::settings::{Settings, Timeouts};
+use croupier::server::settings::{ServerSettings, Timeouts};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -45,7 +45,7 @@ async fn take_nothing(server: &Running, window: u32) {
 
 fn is_cut(window: u32) {
     let timeouts = Timeouts { write: SHORT, ..Timeouts::default() };
-    let server = Running::start(small(), Settings { timeouts, ..Settings::default() });
+    let server = Running::start(small(), ServerSettings { timeouts, ..ServerSettings::default() });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(take_nothing(&server, window));
     assert_eq!(server.stop().cut, 0);

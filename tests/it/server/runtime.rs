@@ -7,7 +7,7 @@ use croupier::protocol::Protocol;
 use croupier::server::gateway::Gateway;
 use croupier::server::group_router::MountError;
 use croupier::server::mount::{GroupMount, Mounts};
-use croupier::server::settings::{ListenAddress, Settings};
+use croupier::server::settings::{ListenAddress, ServerSettings};
 use croupier::server::{Listener, Server};
 use croupier::service::local::Local;
 use croupier::upstream::transport::{Transport, TransportOptions};
@@ -47,7 +47,7 @@ async fn a_changed_upstream_appears_in_the_documents_about_its_group() {
     let mut behind = App::new().mount("/service", service("Before", "first")).unwrap().start().await;
     let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let upstream = upstream(&listener.address());
-    let server = Server::new(behind.gateway(), Settings::default(), None);
+    let server = Server::new(behind.gateway(), ServerSettings::default(), None);
     tokio::spawn(server.run(vec![listener], std::future::pending()));
 
     // The directory at `/` exists if there are several groups.

@@ -5,14 +5,14 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use croupier::protocol::xmlrpc::server::XmlRpc;
-use croupier::server::settings::{Settings, Timeouts};
+use croupier::server::settings::{ServerSettings, Timeouts};
 
 use crate::support::running::{Running, call, post, small};
 
 const SHORT: Duration = Duration::from_millis(300);
 
-fn settings(change: impl FnOnce(&mut Timeouts)) -> Settings {
-    let mut settings = Settings::default();
+fn settings(change: impl FnOnce(&mut Timeouts)) -> ServerSettings {
+    let mut settings = ServerSettings::default();
     change(&mut settings.timeouts);
     settings
 }
@@ -86,8 +86,8 @@ fn a_client_that_never_reads_is_cut() {
 }
 
 #[test]
-fn what_runs_is_finished_before_the_end_and_nothing_new_begins() {
-    let mut server = Running::start(small(), Settings::default());
+fn running_requests_finish_before_the_stop_and_none_begins() {
+    let mut server = Running::start(small(), ServerSettings::default());
     let mut busy = server.begin(&call("wait", &["<value><int>500</int></value>"]));
     let mut idle = server.connect();
     // The answer's first bytes make sure that this connection is known to the server before it stops.
@@ -110,7 +110,7 @@ fn what_does_not_finish_in_time_is_cut() {
 
 #[test]
 fn what_is_too_much_at_once_is_shed() {
-    let server = Running::start(small(), Settings { in_flight: 1, ..Settings::default() });
+    let server = Running::start(small(), ServerSettings { in_flight: 1, ..ServerSettings::default() });
     let mut busy = server.connect();
     let body = call("wait", &["<value><int>1000</int></value>"]);
     busy.write_all(post("/test", "Expect: 100-continue\r\n", &body).as_bytes()).unwrap();
@@ -126,7 +126,8 @@ fn what_is_too_much_at_once_is_shed() {
 #[test]
 fn large_bodies_share_a_bounded_memory() {
     let memory = 6 * (1 << 20);
-    let server = Running::with(small(), XmlRpc::default(), Settings { memory, ..Settings::default() }, 4 << 20);
+    let server =
+        Running::with(small(), XmlRpc::default(), ServerSettings { memory, ..ServerSettings::default() }, 4 << 20);
     let large = call("hello", &[&format!("<value>{}</value>", "x".repeat(700 << 10))]);
     let request = post("/test", "", &large);
     let hold = || {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use croupier::server::settings::{Settings, Timeouts};
+use croupier::server::settings::{ServerSettings, Timeouts};
 use croupier::service::local::Local;
 use tokio::sync::Semaphore;
 
@@ -39,8 +39,8 @@ impl Gate {
     }
 }
 
-fn drained_within(drain: Duration) -> Settings {
-    Settings { timeouts: Timeouts { drain, ..Timeouts::default() }, ..Settings::default() }
+fn drained_within(drain: Duration) -> ServerSettings {
+    ServerSettings { timeouts: Timeouts { drain, ..Timeouts::default() }, ..ServerSettings::default() }
 }
 
 /// Asks on a connection that stays open which worker serves it.
@@ -56,7 +56,7 @@ fn worker(connection: &mut BufReader<TcpStream>) -> String {
 
 #[test]
 fn connections_are_spread_evenly_and_stay_where_they_are() {
-    let server = Running::on_workers(Gate::shut().service(), Settings::default(), 3);
+    let server = Running::on_workers(Gate::shut().service(), ServerSettings::default(), 3);
     let mut connections: Vec<_> = (0..6).map(|_| BufReader::new(server.connect())).collect();
     let first: Vec<_> = connections.iter_mut().map(worker).collect();
     let again: Vec<_> = connections.iter_mut().map(worker).collect();
@@ -67,9 +67,9 @@ fn connections_are_spread_evenly_and_stay_where_they_are() {
 }
 
 #[test]
-fn what_runs_on_each_worker_is_finished_before_the_end() {
+fn running_requests_of_each_worker_finish_before_the_stop() {
     let gate = Gate::shut();
-    let mut server = Running::on_workers(gate.service(), Settings::default(), 2);
+    let mut server = Running::on_workers(gate.service(), ServerSettings::default(), 2);
     let mut idle = BufReader::new(server.connect());
     worker(&mut idle);
     let waiting: Vec<_> = (0..4).map(|_| server.begin(&call("wait", &[]))).collect();
@@ -96,7 +96,7 @@ fn what_does_not_finish_on_any_worker_is_cut() {
 }
 
 #[test]
-fn a_handler_that_keeps_its_thread_holds_up_neither_another_worker_nor_the_end() {
+fn a_blocked_handler_delays_neither_other_workers_nor_the_stop() {
     let gate = Gate::shut();
     let server = Running::on_workers(gate.service(), drained_within(Duration::from_millis(300)), 2);
     let rude = gate.rude.lock().unwrap();

@@ -6,7 +6,7 @@ use croupier::config::{Config, Registry};
 use croupier::http::audience::Audience;
 use croupier::server::gateway::Gateway;
 use croupier::server::request_body::{BodyReader, MemoryBudget};
-use croupier::server::settings::{ListenAddress, Settings};
+use croupier::server::settings::{ListenAddress, ServerSettings};
 use croupier::server::{Listener, Server};
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::support::casino;
 use crate::support::running::{Running, call, post};
 
 fn gateway() -> Running {
-    Running::router(casino::config().router(), Settings::default())
+    Running::router(casino::config().router(), ServerSettings::default())
 }
 
 /// A response, its head and its body.
@@ -44,7 +44,7 @@ fn soap(gateway: &Running, path: &str, namespace: &str, inside: &str) -> String 
 }
 
 #[test]
-fn what_has_failed_is_told_beside_the_rest_over_every_protocol() {
+fn a_partial_result_has_the_failed_calls_over_every_protocol() {
     let gateway = gateway();
     let (head, body) = ask(&gateway, "GET", "/table/spin");
     assert_eq!(status(&head), 200, "{body}");
@@ -75,7 +75,7 @@ fn what_has_failed_is_told_beside_the_rest_over_every_protocol() {
 }
 
 #[test]
-fn a_failure_is_that_of_the_whole_where_that_is_wanted() {
+fn a_failed_call_fails_the_method_with_on_error_fail() {
     let gateway = gateway();
     for path in ["/table/spinList?spins=21", "/both/all?spins=21"] {
         let (head, body) = ask(&gateway, "GET", path);
@@ -152,10 +152,10 @@ fn a_page_shows_what_there_is_and_what_has_failed() {
     assert_eq!(status(&head), 200, "{page}");
     for part in [
         "<h1>Tonight &lt;live&gt;</h1>",
-        "2 of 3 wheels were spun. One has not answered.",
+        "2 of 3 wheels were spun. One has failed.",
         "<h2>American</h2>\n<p class=\"pocket\"><span>31</span></p>",
         "<h2>French One</h2>",
-        "<strong>No answer.</strong> closed &lt;today&gt;",
+        "<strong>No result.</strong> closed &lt;today&gt;",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
@@ -200,7 +200,7 @@ fn a_query_is_passed_on_by_its_types_and_shown_again() {
 }
 
 #[test]
-fn what_is_hostile_is_text_and_what_does_not_answer_is_said_to_people() {
+fn hostile_values_are_text_and_failures_are_shown() {
     let gateway = gateway();
     let (_, page) = ask(&gateway, "GET", "/hostile");
     assert!(page.contains("&lt;script&gt;alert(1)&lt;&#x2f;script&gt;\u{fffd}"), "{page}");
@@ -216,7 +216,7 @@ fn a_page_at_the_root_comes_before_the_directory() {
     let text = "[group.'/a']\nservice = 'diagnostics'\n[group.'/b']\nservice = 'wheel'\noptions = { family = 'mini' }\n\
                 [page.'/']\ngroup = '/b'\nmethod = 'spin'\ntemplate = 'tests/fixtures/hostile.html'\n";
     let config = Config::parse("root.toml", text, &Registry::standard()).unwrap();
-    let gateway = Running::router(config.router(), Settings::default());
+    let gateway = Running::router(config.router(), ServerSettings::default());
     let (_, page) = ask(&gateway, "GET", "/");
     assert!(page.contains("<title>Mini wheel</title>"), "{page}");
     assert!(ask(&gateway, "GET", "/openapi.json").1.contains("/b/spin"));
@@ -227,8 +227,8 @@ fn three_places(test: impl FnOnce([SocketAddr; 3])) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (addresses, serving) = runtime.block_on(async {
-        let settings = Settings::default();
-        let body_reader = BodyReader { memory: MemoryBudget::new(settings.memory), deadline: settings.timeouts.body };
+        let settings = ServerSettings::default();
+        let body_reader = BodyReader { memory: MemoryBudget::new(settings.memory), timeout: settings.timeouts.body };
         let server = Server::new(Gateway::new(casino::config().router(), body_reader), settings, None);
         let mut listeners = Vec::new();
         for only in [None, Some(Audience::Pages), Some(Audience::Api)] {

@@ -1,6 +1,6 @@
 //! Reading a call's arguments into a record: by position and by name, with one set of rules and of messages.
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::xml::Reading;
 use croupier::codec::xmlrpc::{XmlRpcDocument, write_call};
 use croupier::model::fault::{Fault, Kind};
@@ -45,15 +45,15 @@ fn one() -> u32 {
 
 fn json<A: DeserializeOwned>(text: &str) -> Result<A, Fault> {
     let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
-    Args::Json(&raw).take()
+    Args::Json(&raw).read_record()
 }
 
 fn xmlrpc<A: DeserializeOwned>(params: &impl Serialize) -> Result<A, Fault> {
     let mut bytes = Vec::new();
     write_call(&mut bytes, "bet", params, Default::default()).unwrap();
     let text = String::from_utf8(bytes).unwrap();
-    let document = XmlRpcDocument::read(&text, Reading::Strict, Limits::default()).unwrap();
-    Args::Values(document.tape.values()).take()
+    let document = XmlRpcDocument::read(&text, Reading::Strict, DocumentLimits::default()).unwrap();
+    Args::Values(document.tape.values()).read_record()
 }
 
 fn bet(stake: u32, on: Option<&str>, rounds: u32, note: Option<&str>) -> Result<Bet, Fault> {
@@ -80,12 +80,12 @@ fn what_is_left_out_takes_its_default_or_is_nothing() {
 }
 
 #[test]
-fn what_must_be_given_is_missed_by_name() {
+fn a_missing_required_parameter_is_named() {
     assert_eq!(rejection(json::<Bet>("[]")), "the parameter `stake` is missing");
     assert_eq!(rejection(xmlrpc::<Bet>(&())), "the parameter `stake` is missing");
     assert_eq!(rejection(json::<Bet>("{}")), "the parameter `stake` is missing");
     assert_eq!(rejection(json::<Bet>(r#"{"rounds": 1}"#)), "the parameter `stake` is missing");
-    assert_eq!(rejection(Args::None.take::<Bet>()), "the parameter `stake` is missing");
+    assert_eq!(rejection(Args::None.read_record::<Bet>()), "the parameter `stake` is missing");
     assert_eq!(rejection(json::<Renamed>("[1]")), "the parameter `rounds` is missing");
     assert_eq!(rejection(json::<Pair>("[1]")), "parameter 2 is missing");
 }
@@ -129,7 +129,7 @@ fn an_unknown_name_is_refused_with_a_hint() {
 }
 
 #[test]
-fn a_name_given_twice_is_refused() {
+fn a_name_that_occurs_twice_is_refused() {
     let twice = "the parameter `stake` is given twice";
     assert_eq!(rejection(json::<Bet>(r#"{"stake": 1, "stake": 2}"#)), twice);
     assert_eq!(rejection(json::<Bet>(r#"{"stake": 1, "st\u0061ke": 2}"#)), twice);
@@ -143,7 +143,7 @@ fn no_parameters_are_none_in_every_form() {
         assert_eq!(json(args), Ok(()), "{args}");
     }
     assert_eq!(xmlrpc(&()), Ok(()));
-    assert_eq!(Args::None.take(), Ok(()));
+    assert_eq!(Args::None.read_record(), Ok(()));
 }
 
 #[test]

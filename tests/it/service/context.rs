@@ -62,7 +62,7 @@ async fn who(gateway: Gateway) -> String {
 }
 
 #[tokio::test]
-async fn a_handler_has_what_a_layer_has_set_and_the_headers_that_are_asked_for() {
+async fn a_handler_sees_what_a_layer_set_and_the_requested_headers() {
     let peer = r#"Some(192.0.2.1:5)"#;
     let plain = App::new().mount("/who", service(&[])).unwrap().start().await;
     assert_eq!(who(plain.gateway()).await, format!("None None None 0 {peer}"));

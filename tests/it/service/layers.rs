@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::http::public_url::PublicUrl;
 use croupier::http::routes::RestRoute;
 use croupier::protocol::Protocol;
@@ -12,7 +12,7 @@ use croupier::protocol::soap::server::namespace_of;
 use croupier::server::gateway::Gateway;
 use croupier::server::mount::{GroupMount, Mounts, PageMount};
 use croupier::server::request_body::BodyReader;
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 use croupier::service::aggregate::{Aggregate, Composed, OnError, Part};
 use croupier::service::layer::GroupLayer;
 use croupier::service::local::{Local, named};
@@ -80,14 +80,14 @@ fn gateway(mut hello: GroupMount) -> Gateway {
         template: Arc::new(PageTemplate::new("hello", "<p>{{ answer }}</p>", &[]).unwrap()),
         style: None,
         refresh: None,
-        limits: Limits::default(),
+        limits: DocumentLimits::default(),
         public_url: Arc::new(PublicUrl::default()),
     };
     let page =
         PageMount { path: "/page".to_owned(), group: "/hello".to_owned(), service: hello.layered_service(), page };
     let aggregate = GroupMount::new("/all", Aggregate::new("All", "", vec![greet]));
     let mounts = Mounts { groups: vec![hello, aggregate], pages: vec![page], ..Mounts::default() };
-    Gateway::serving(&mounts, BodyReader::new(&Settings::default())).unwrap()
+    Gateway::serving(&mounts, BodyReader::new(&ServerSettings::default())).unwrap()
 }
 
 const XML_RPC: &str = "<methodCall><methodName>hello</methodName></methodCall>";
@@ -118,7 +118,7 @@ async fn send(gateway: &Gateway, method: &str, path: &str, media: &str, body: &s
 }
 
 #[tokio::test]
-async fn a_layer_sees_every_call_on_every_way_to_a_method() {
+async fn a_layer_sees_every_call_in_every_form() {
     let note = Note::default();
     let gateway = gateway(GroupMount::new("/hello", hello()).layer(note.clone()));
     let one = r#"{"jsonrpc":"2.0","method":"hello","id":1}"#;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::soap;
 use croupier::codec::soap::{ElementTarget, SoapStyle, SoapVersion};
 use croupier::codec::xml::{Control, Reading};
@@ -73,10 +73,10 @@ async fn over_xml_rpc(behind: &Behind, method: &str, args: &[Value]) -> Result<V
     xmlrpc::write_call(&mut body, method, args, dialect()).unwrap();
     let (status, text) = post_to(&behind.service, &behind.frontends, "", "text/xml", &body).await;
     assert_eq!(status, StatusCode::OK);
-    let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
+    let document = XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits::default()).unwrap();
     let value = Value::deserialize(document.tape.values().next().unwrap()).unwrap();
     match (document.root, value) {
-        (Root::Answer, value) => Ok(value),
+        (Root::Response, value) => Ok(value),
         (Root::Fault, Value::Struct(members)) => {
             let code = members.iter().find(|(name, _)| name == "faultCode").map(|(_, code)| code.clone());
             let Some(Value::Int(code)) = code else { panic!("{text}") };
@@ -126,7 +126,7 @@ async fn over_soap(behind: &Behind, method: &str, args: &[Value]) -> Result<Valu
     if status != StatusCode::OK {
         return Err(soap_fault(&text));
     }
-    let answer = soap::read_answer(&text, shapes, known.unwrap(), SoapStyle::Document, Limits::default());
+    let answer = soap::read_result(&text, shapes, known.unwrap(), SoapStyle::Document, DocumentLimits::default());
     let answer = answer.unwrap_or_else(|why| panic!("{why:?} for {:?}: {text}", known.unwrap().result));
     Ok(answer.tape.values().next().map_or(Value::Nil, |value| Value::deserialize(value).unwrap()))
 }

@@ -24,7 +24,7 @@ pub(crate) fn service() -> Local {
         .method(named("half").safe(), |(): &(), (): ()| f64::NAN)
         .method(named("refuses").safe(), |(): &(), it: Code| Err::<(), _>(Fault::service(it.code, "not \"today\"")))
         .method(named("busy").safe(), |(): &(), (): ()| Err::<(), _>(Fault::new(Kind::Busy, "not now")))
-        .method(named("late").safe(), |(): &(), (): ()| Err::<(), _>(Fault::new(Kind::Late, "no answer within 1s")))
+        .method(named("late").safe(), |(): &(), (): ()| Err::<(), _>(Fault::new(Kind::Late, "no result within 1s")))
         .method(named("unreachable").safe(), |(): &(), (): ()| {
             Err::<(), _>(Fault::new(Kind::Unreachable, "not reached"))
         })

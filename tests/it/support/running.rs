@@ -9,11 +9,11 @@ use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::server::gateway::{Gateway, Group};
 use croupier::server::group_router::GroupRouter;
 use croupier::server::request_body::{BodyReader, MemoryBudget};
-use croupier::server::settings::{ListenAddress, Settings};
+use croupier::server::settings::{ListenAddress, ServerSettings};
 use croupier::server::{Listener, Server, ShutdownReport, Workers};
 use croupier::service::RpcService;
 use croupier::service::layer::layered;
-use croupier::service::limits::Limiter;
+use croupier::service::limiter::Limiter;
 use croupier::service::local::Local;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -29,16 +29,21 @@ pub(crate) struct Running {
 
 impl Running {
     /// Serves one group at `/test`.
-    pub(crate) fn start(service: impl RpcService, settings: Settings) -> Running {
+    pub(crate) fn start(service: impl RpcService, settings: ServerSettings) -> Running {
         Running::with(service, XmlRpc::default(), settings, 4 << 20)
     }
 
-    pub(crate) fn with(service: impl RpcService, frontend: XmlRpc, settings: Settings, body_limit: usize) -> Running {
+    pub(crate) fn with(
+        service: impl RpcService,
+        frontend: XmlRpc,
+        settings: ServerSettings,
+        body_limit: usize,
+    ) -> Running {
         Running::router(mounted(service, frontend, body_limit), settings)
     }
 
     /// Serves one group at `/test`, on this many workers.
-    pub(crate) fn on_workers(service: impl RpcService, settings: Settings, workers: usize) -> Running {
+    pub(crate) fn on_workers(service: impl RpcService, settings: ServerSettings, workers: usize) -> Running {
         Running::run(mounted(service, XmlRpc::default(), 4 << 20), settings, Some(workers))
     }
 
@@ -53,12 +58,12 @@ impl Running {
         Running::router(config.router(), config.settings)
     }
 
-    pub(crate) fn router(router: GroupRouter<Arc<Group>>, settings: Settings) -> Running {
+    pub(crate) fn router(router: GroupRouter<Arc<Group>>, settings: ServerSettings) -> Running {
         Running::run(router, settings, None)
     }
 
     /// Serves as the program does, on this many workers; with `None`, on a runtime of several threads.
-    pub(crate) fn run(router: GroupRouter<Arc<Group>>, settings: Settings, workers: Option<usize>) -> Running {
+    pub(crate) fn run(router: GroupRouter<Arc<Group>>, settings: ServerSettings, workers: Option<usize>) -> Running {
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -66,7 +71,7 @@ impl Running {
                 if workers.is_some() { Builder::new_current_thread() } else { Builder::new_multi_thread() };
             runtime.worker_threads(2).enable_all().build().unwrap().block_on(async move {
                 let memory = MemoryBudget::new(settings.memory).on_runtime(Handle::current());
-                let body_reader = BodyReader { memory, deadline: settings.timeouts.body };
+                let body_reader = BodyReader { memory, timeout: settings.timeouts.body };
                 let mut server = Server::new(Gateway::new(router, body_reader), settings, None);
                 if let Some(count) = workers {
                     server = server.on(Workers::start(count).unwrap());

@@ -7,7 +7,7 @@ use croupier::Kind;
 use croupier::protocol::Protocol;
 use croupier::service::RpcService;
 use croupier::service::layer::layered;
-use croupier::service::limits::Limiter;
+use croupier::service::limiter::Limiter;
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
 use croupier::upstream::{Batching, Upstream, UpstreamOptions};
@@ -125,7 +125,7 @@ const BATCH: &str = r#"[{"jsonrpc":"2.0","method":"hello","id":"a"},7,{"jsonrpc"
     {"jsonrpc":"2.0","method":"h\u0065llo","id":1}]"#;
 
 #[tokio::test]
-async fn a_batch_travels_as_a_batch_whose_answers_may_be_in_any_order() {
+async fn a_batch_is_sent_as_a_batch_and_responses_may_be_in_any_order() {
     let server = ScriptedUpstream::start().await;
     let there = json!([
         {"jsonrpc": "2.0", "id": 3, "result": "third"},
@@ -169,7 +169,7 @@ async fn one_call_alone_needs_no_multicall() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_anywhere_is_each_calls_fault_and_nothing_is_sent_twice() {
+async fn a_truncated_batch_response_fails_each_call_and_nothing_is_sent_twice() {
     let server = ScriptedUpstream::start().await;
     let whole = results(&[&array(&[ONE]), &array(&[TWO])]);
     for end in 0..whole.len() {
@@ -216,7 +216,7 @@ async fn each_takes_a_place_among_those_that_run() {
             post_to(&limited, &all, "", "text/xml", two.as_bytes()),
             post_to(&limited, &all, "", "text/xml", one.as_bytes()),
         );
-        let late = fault(Kind::Late.xmlrpc_code(), "no answer within 500ms");
+        let late = fault(Kind::Late.xmlrpc_code(), "no result within 500ms");
         let expected = if is_late { [late.clone(), late] } else { [array(&[ONE]), array(&[TWO])] };
         assert_eq!(told(&first.1), expected.concat(), "{places} places");
         // Had the second request been sent while the first two calls had places, these would not be late. It gets a place
@@ -228,7 +228,7 @@ async fn each_takes_a_place_among_those_that_run() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_take_several_calls_is_no_reason_to_say_that_their_methods_are_not_there() {
+async fn a_server_without_multicall_is_not_a_missing_method() {
     let server = ScriptedUpstream::start().await;
     let refused = fault(-32601, "no system.multicall");
     let body = format!("<methodResponse><fault>{refused}</fault></methodResponse>");
@@ -240,7 +240,7 @@ async fn a_server_that_does_not_take_several_calls_is_no_reason_to_say_that_thei
 }
 
 #[tokio::test]
-async fn a_large_batch_waits_for_one_place_and_not_for_all() {
+async fn a_large_batch_waits_for_one_permit_only() {
     let server = ScriptedUpstream::start().await;
     // One call is running, and keeps its place until the batch is there.
     let both = Arc::new(Barrier::new(2));

@@ -44,7 +44,7 @@ async fn cut_anywhere(
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_anywhere_is_an_error_and_the_call_was_made_once() {
+async fn a_truncated_response_is_an_error_and_the_call_is_sent_once() {
     let server = ScriptedUpstream::start().await;
     for (over, protocol) in pairs() {
         let response = response(protocol).await;
@@ -56,7 +56,7 @@ async fn an_answer_that_breaks_off_anywhere_is_an_error_and_the_call_was_made_on
 }
 
 #[tokio::test]
-async fn an_answer_without_a_length_that_breaks_off_is_an_error() {
+async fn a_truncated_response_without_a_length_is_an_error() {
     let server = ScriptedUpstream::start().await;
     for (over, protocol) in pairs() {
         let (media, body) = document(protocol).await;
@@ -82,7 +82,7 @@ async fn a_chunked_answer_that_breaks_off_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_not_read_to_its_end_is_an_error_and_is_sent_once() {
+async fn a_request_that_the_server_reads_in_part_is_an_error_and_sent_once() {
     let server = ScriptedUpstream::start().await;
     for (over, protocol) in pairs() {
         for idempotent in [false, true] {
@@ -99,7 +99,7 @@ async fn a_request_that_is_not_read_to_its_end_is_an_error_and_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_breaks_is_one_more_chance_for_those_who_may() {
+async fn a_broken_reused_connection_allows_one_retry_of_repeatable_calls() {
     let server = ScriptedUpstream::start().await;
     for (over, protocol) in pairs() {
         let response = response(protocol).await;
@@ -144,7 +144,7 @@ async fn however_many_kept_connections_break_a_call_is_made_twice_at_most() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_meanwhile_is_not_used() {
+async fn a_closed_idle_connection_is_not_reused() {
     let server = ScriptedUpstream::start().await;
     for (over, protocol) in pairs() {
         let response = response(protocol).await;
@@ -207,7 +207,7 @@ async fn nonsense_is_an_error() {
 }
 
 #[tokio::test]
-async fn no_error_says_where_the_server_is_or_how_it_is_asked() {
+async fn errors_reveal_neither_address_nor_credentials() {
     let server = ScriptedUpstream::start().await;
     let port = server.address().port().to_string();
     for protocol in CLIENT_PROTOCOLS {
@@ -284,7 +284,7 @@ async fn drips_and_silence_are_late() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_who_takes_his_time_is_not_held_against_the_server() {
+async fn a_slow_client_does_not_count_as_a_slow_server() {
     let server = ScriptedUpstream::start().await;
     let address = format!("http://{}/", server.address()).parse().unwrap();
     let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();

@@ -74,7 +74,7 @@ async fn simultaneous_first_requests_share_one_http2_connection() {
 }
 
 #[tokio::test]
-async fn a_request_whose_caller_gives_up_while_it_connects_does_not_hold_up_the_others() {
+async fn a_cancelled_request_does_not_delay_others_while_it_connects() {
     let server = Http2Server::start().await;
     let transport =
         Arc::new(transport(server.address, TransportOptions { http2: true, ..TransportOptions::default() }));
@@ -97,7 +97,7 @@ async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_of_a_call_bounds_a_response_that_does_not_begin_and_one_that_does_not_end() {
+async fn the_deadline_bounds_the_wait_for_a_response_and_its_body() {
     let server = ScriptedUpstream::start().await;
     let transport = transport(server.address(), TransportOptions::default());
     for act in [Act::Silence, Act::Drip(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n".to_vec(), b"x".to_vec())] {

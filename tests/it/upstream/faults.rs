@@ -48,7 +48,7 @@ fn closed_port() -> (u16, String) {
 }
 
 #[tokio::test]
-async fn an_upstream_that_cannot_be_reached_is_called_that() {
+async fn an_unreachable_upstream_is_reported() {
     for protocol in CLIENT_PROTOCOLS {
         let (port, refused) = closed_port();
         let behind = hello::behind(&[format!("http://127.0.0.1:{port}/")], protocol, false).await;
@@ -94,7 +94,7 @@ async fn another_status_than_200_is_named() {
 }
 
 #[tokio::test]
-async fn a_response_of_another_kind_is_not_a_valid_one_of_the_protocol() {
+async fn an_invalid_response_is_a_fault_of_the_kind_unreachable() {
     let server = ScriptedUpstream::start().await;
     let responses = [
         (Protocol::XmlRpc, "text/xml", "<html/>"),

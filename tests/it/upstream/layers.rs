@@ -100,7 +100,7 @@ async fn a_layer_may_answer_that_there_is_no_answer() {
 }
 
 #[tokio::test]
-async fn what_a_layer_says_is_told_and_what_comes_through_it_stays_what_it_is() {
+async fn errors_of_a_layer_are_reported_and_other_errors_stay_unchanged() {
     let server = ScriptedUpstream::start().await;
     let transport = transport(&server).layer(|client| tripping(1, client));
     server.will([Act::Cut(Vec::new())]);

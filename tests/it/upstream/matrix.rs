@@ -15,7 +15,7 @@ use croupier::protocol::Protocol;
 use croupier::protocol::set::{ProtocolSet, ServerInfo};
 use croupier::server::gateway::Group;
 use croupier::server::group_router::GroupRouter;
-use croupier::server::settings::Settings;
+use croupier::server::settings::ServerSettings;
 use croupier::service::{Call, CallFuture, RpcService};
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
@@ -69,7 +69,7 @@ fn upstream() -> Running {
         };
         router.mount(&path, Arc::new(Group::new(path.clone(), service, frontends, 4 << 20))).unwrap();
     }
-    Running::router(router, Settings::default())
+    Running::router(router, ServerSettings::default())
 }
 
 /// The upstream service, called in this protocol.

@@ -107,7 +107,7 @@ async fn faults_keep_their_details_and_their_status() {
 }
 
 #[tokio::test]
-async fn what_is_not_written_as_the_server_would_is_written_anew() {
+async fn a_message_in_another_form_is_written_again() {
     let server = ScriptedUpstream::start().await;
     let remote = remote(&server, Versions::One, "").await;
     server.will([Act::Output(response("200 OK", "text/xml", &answer(V11)))]);
@@ -127,7 +127,7 @@ async fn what_is_not_written_as_the_server_would_is_written_anew() {
 }
 
 #[tokio::test]
-async fn what_another_might_read_otherwise_is_written_anew() {
+async fn an_ambiguous_message_is_written_again() {
     let server = ScriptedUpstream::start().await;
     let remote = remote(&server, Versions::One, "").await;
     server.will([Act::Output(response("200 OK", "text/xml", &answer(V11)))]);
@@ -155,7 +155,7 @@ async fn what_another_might_read_otherwise_is_written_anew() {
 }
 
 #[tokio::test]
-async fn a_call_is_known_by_its_element_whatever_that_is_called() {
+async fn a_call_is_found_by_its_element() {
     let server = ScriptedUpstream::start().await;
     let text = CONTRACT_FIRST.to_owned();
     let address = format!("http://{}/", server.address()).parse().unwrap();
@@ -216,7 +216,7 @@ async fn an_answer_that_breaks_off_anywhere_is_a_fault() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_response_is_a_fault_of_the_gateway() {
+async fn an_invalid_response_is_a_fault_of_the_gateway() {
     let server = ScriptedUpstream::start().await;
     let remote = remote(&server, Versions::One, "").await;
     let mut faults = Vec::new();

@@ -68,7 +68,7 @@ async fn a_dead_server_is_passed_over_and_tried_again_later() {
 }
 
 #[tokio::test]
-async fn what_one_server_may_have_done_no_other_is_asked_for() {
+async fn a_call_that_may_have_run_is_not_sent_to_another_server() {
     let (one, other) = (ScriptedUpstream::start().await, ScriptedUpstream::start().await);
     for protocol in CLIENT_PROTOCOLS {
         for idempotent in [false, true] {
@@ -118,7 +118,7 @@ async fn unix_sockets_are_asked_like_ports() {
 }
 
 #[tokio::test]
-async fn a_connection_is_kept_however_the_end_of_an_answer_is_told() {
+async fn a_connection_is_reused_however_the_response_ends() {
     for protocol in CLIENT_PROTOCOLS {
         let (media, body) = document(protocol).await;
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\n");
@@ -139,7 +139,7 @@ async fn a_connection_is_kept_however_the_end_of_an_answer_is_told() {
 }
 
 #[tokio::test]
-async fn what_another_might_read_otherwise_is_not_passed_on_as_it_is() {
+async fn an_ambiguous_message_is_not_passed_through() {
     let server = ScriptedUpstream::start().await;
     let xml = |label: &str| {
         format!("<?xml version=\"1.0\" encoding=\"{label}\"?><methodCall><methodName>hello</methodName></methodCall>")
@@ -197,7 +197,7 @@ async fn over_rest_too_calls_are_passed_on_before_anything_is_known() {
 }
 
 #[tokio::test]
-async fn a_method_that_stands_for_others_is_none_whatever_is_known() {
+async fn system_multicall_is_never_a_method_of_the_upstream() {
     let server = ScriptedUpstream::start().await;
     server.will([Act::Silence]);
     for protocol in [Protocol::XmlRpc, Protocol::JsonRpc] {
@@ -214,7 +214,7 @@ async fn a_method_that_stands_for_others_is_none_whatever_is_known() {
 }
 
 #[tokio::test]
-async fn what_was_known_of_a_server_is_known_of_the_same_one_until_it_says_otherwise() {
+async fn a_description_is_kept_until_the_same_server_changes_it() {
     let server = ScriptedUpstream::start().await;
     let remote = |port: u16, options: UpstreamOptions| {
         let address = format!("http://127.0.0.1:{port}/").parse().unwrap();
@@ -277,7 +277,7 @@ async fn scgi_is_spoken_over_ports_and_sockets() {
 }
 
 #[tokio::test]
-async fn an_answer_over_scgi_that_breaks_off_anywhere_is_an_error() {
+async fn a_truncated_scgi_response_is_an_error() {
     let server = ScriptedUpstream::tcp(Speech::Scgi).await;
     let url = format!("scgi://{}/RPC2", server.address());
     for protocol in CLIENT_PROTOCOLS {
@@ -313,7 +313,7 @@ fn description(method: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_answer_is_read_as_it_was_asked_for_though_the_server_is_another_meanwhile() {
+async fn a_response_is_read_by_the_description_of_its_request() {
     let server = ScriptedUpstream::start().await;
     let transport = Transport::new(
         vec![format!("http://{}/", server.address()).parse().unwrap()],

@@ -24,9 +24,9 @@ function startTable(table) {
     const method = page.methods.find(method => method.name === name);
     const params = method.params.map((param, at) => ({ ...param, value: values[at], given: at < values.length }));
     const call = callWith(method, params);
-    const answer = await send(call.request);
-    if (answer.cut) throw new Error('the answer is too long');
-    return answers[call.protocol](answer.text, answer.ok);
+    const response = await send(call.request);
+    if (response.cut) throw new Error('the response is too long');
+    return readResult[call.protocol](response.text, response.ok);
   }
 
   async function pick(times) {

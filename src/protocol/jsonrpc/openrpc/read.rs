@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value as Json, json};
 
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::json::{check, not_well_formed};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method, Param};
@@ -34,14 +34,15 @@ pub struct OpenRpcDescription {
 /// # Errors
 /// The errors of [`document`]; `NotWellFormed` if the text is not JSON; `Limit` if it is too large or nested too deep.
 pub fn read(text: &[u8]) -> Result<OpenRpcDescription, Fault> {
-    let checked = check(text, Limits { elements: VALUES, depth: 100 })?;
+    let checked = check(text, DocumentLimits { elements: VALUES, depth: 100 })?;
     document(&serde_json::from_str(checked.text()).map_err(not_well_formed)?)
 }
 
 /// Reads a document. Its depth must be bounded, as that of a text that `serde_json` has read is.
 ///
 /// # Errors
-/// `Structure`, with the place, if it is not an OpenRPC document; `Limit` if its schemas become too large with their references.
+/// `Structure`, with the place, if it is not an OpenRPC document; `Limit` if its schemas become too large with their
+/// references.
 ///
 /// ```
 /// use croupier::protocol::jsonrpc::openrpc::read::document;

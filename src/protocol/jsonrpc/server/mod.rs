@@ -12,7 +12,7 @@ use std::task::{Context as Task, Poll};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::value::RawValue;
 
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::json::{JsonDialect, check};
 use crate::http::body::{Body, Source};
 use crate::http::media_type;
@@ -38,7 +38,7 @@ pub struct JsonRpc {
     /// The dialect: how values that JSON cannot express are written.
     pub dialect: JsonDialect,
     /// The limits on the text of a request.
-    pub limits: Limits,
+    pub limits: DocumentLimits,
     /// The largest number of calls in one batch (1,000 by default).
     pub batch: usize,
     /// Whether requests of JSON-RPC 1.0, which have no member `jsonrpc`, are accepted (`false` by default). Their responses
@@ -52,7 +52,7 @@ impl Default for JsonRpc {
     fn default() -> Self {
         JsonRpc {
             dialect: JsonDialect::default(),
-            limits: Limits::default(),
+            limits: DocumentLimits::default(),
             batch: 1000,
             version_1: false,
             public_url: Arc::default(),
@@ -123,7 +123,7 @@ impl JsonRpc {
             Err(fault) => (Box::from(""), MaybeReady::now(Err(fault))),
         };
         let dialect = self.dialect;
-        pending.and_then(move |result| reply(result, frame, method, dialect))
+        pending.and_then(move |result| write_response(result, frame, method, dialect))
     }
 
     /// Runs several requests; the response has no content if all of them are notifications.
@@ -174,31 +174,31 @@ fn is_unambiguous(request: GroupRequest<'_>) -> bool {
 }
 
 /// The response to a single request.
-fn reply(
+fn write_response(
     result: Result<Output, Fault>,
     frame: ResponseFrame,
     method: Box<str>,
     dialect: JsonDialect,
 ) -> FrontendFuture {
-    let replied = |(response, fault)| FrontendResponse { response, method, fault };
+    let finish = |(response, fault)| FrontendResponse { response, method, fault };
     if frame.is_silent() {
         let fault = result.err().map(|fault| fault.kind);
-        return MaybeReady::now(replied((no_content(), fault)));
+        return MaybeReady::now(finish((no_content(), fault)));
     }
     match result {
-        Ok(Output::One(value)) => MaybeReady::now(replied(match encode_result(value.as_ref(), &frame, dialect) {
+        Ok(Output::One(value)) => MaybeReady::now(finish(match encode_result(value.as_ref(), &frame, dialect) {
             Ok(body) => (json(body), None),
             Err(fault) => error_response(&frame, &fault),
         })),
-        Ok(Output::Raw(raw)) => MaybeReady::now(replied((frontend::passthrough_response(raw), None))),
+        Ok(Output::Raw(raw)) => MaybeReady::now(finish((frontend::passthrough_response(raw), None))),
         Ok(Output::Many(rows)) => MaybeReady::later(async move {
             let array = JsonRpcArray { rows, frame: frame.clone(), dialect, begun: false };
-            replied(match Body::gather(array).await {
+            finish(match Body::gather(array).await {
                 Ok(body) => (json(body), None),
                 Err(error) => error_response(&frame, &frontend::encode_fault(error)),
             })
         }),
-        Err(fault) => MaybeReady::now(replied(error_response(&frame, &fault))),
+        Err(fault) => MaybeReady::now(finish(error_response(&frame, &fault))),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn call(
     url: impl FnOnce() -> String,
 ) -> Option<Result<Output, Fault>> {
     let document = |()| Output::One(Box::new(openrpc::document(interface, &url())));
-    is_builtin(method).then(|| args.take::<()>().map(document))
+    is_builtin(method).then(|| args.read_record::<()>().map(document))
 }
 
 /// Whether a method belongs to the protocol itself.

@@ -58,7 +58,7 @@ const requests = {
 };
 
 // The result in a response. A fault becomes an error.
-const answers = {
+const readResult = {
   'xml-rpc': text => {
     const tree = new DOMParser().parseFromString(text, 'text/xml');
     const fault = tree.querySelector('methodResponse > fault > value');
@@ -66,14 +66,14 @@ const answers = {
     return xmlRpcValue(tree.querySelector('methodResponse > params > param > value'));
   },
   'json-rpc': text => {
-    const answer = parseJson(text);
-    if (answer.error) throw new Error(answer.error.message);
-    return answer.result;
+    const response = parseJson(text);
+    if (response.error) throw new Error(response.error.message);
+    return response.result;
   },
   rest: (text, ok) => {
-    const answer = parseJson(text);
-    if (!ok) throw new Error(answer.detail || answer.title);
-    return answer;
+    const result = parseJson(text);
+    if (!ok) throw new Error(result.detail || result.title);
+    return result;
   },
   soap: text => {
     const tree = new DOMParser().parseFromString(text, 'text/xml');

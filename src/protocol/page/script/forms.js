@@ -53,7 +53,7 @@ function showRequest(form) {
 }
 
 async function showResponse(form) {
-  const [status, shown] = [...panelOf(form).querySelectorAll('.answer .what, .answer .code')];
+  const [status, shown] = [...panelOf(form).querySelectorAll('.response .what, .response .code')];
   const button = form.querySelector('.go');
   let call;
   try {
@@ -63,16 +63,16 @@ async function showResponse(form) {
     return;
   }
   function fail(error) {
-    panelOf(form).querySelector('.answer').hidden = false;
+    panelOf(form).querySelector('.response').hidden = false;
     status.textContent = 'No response';
     shown.textContent = error.message;
   }
   button.setAttribute('aria-busy', 'true');
   try {
-    const answer = await send(call.request);
-    panelOf(form).querySelector('.answer').hidden = false;
-    status.textContent = `${answer.status}, ${answer.millis} ms`;
-    shown.textContent = legible(answer);
+    const response = await send(call.request);
+    panelOf(form).querySelector('.response').hidden = false;
+    status.textContent = `${response.status}, ${response.millis} ms`;
+    shown.textContent = legible(response);
   } catch (error) {
     fail(error);
   } finally {

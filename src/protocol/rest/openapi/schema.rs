@@ -98,7 +98,7 @@ mod tests {
     use crate::model::interface::Interface;
 
     #[test]
-    fn what_stands_in_a_schema_as_data_is_left_alone() {
+    fn data_in_a_schema_is_not_changed() {
         let interface = Interface::default();
         let names = ComponentNames::new(&interface);
         let data = json!({ "default": { "format": "int8", "$ref": "#/$defs/A" }, "enum": [{ "format": "int8" }] });

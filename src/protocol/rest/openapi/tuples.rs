@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tuples_move_out_wherever_they_stand_and_only_once() {
+    fn tuples_are_moved_to_components_once() {
         let pair = json!({ "prefixItems": [{ "type": "integer" }, true] });
         let mut schemas = Map::from_iter([
             ("Pair".to_owned(), json!({ "prefixItems": [true] })),

@@ -73,7 +73,7 @@ impl Frontend for OpenApi {
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let base = self.public_url.base(request.head, request.context.peer);
         let url = format!("{base}{}", request.path().trim_end_matches('/'));
-        reply(&request, &self.cors, || openapi::document(&service.interface(), &self.routes, &url))
+        write_document(&request, &self.cors, || openapi::document(&service.interface(), &self.routes, &url))
     }
 
     fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
@@ -96,7 +96,7 @@ impl Frontend for OpenApiOfAll {
 
     fn serve(&self, _: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let base = self.public_url.base(request.head, request.context.peer);
-        reply(&request, &self.cors, || {
+        write_document(&request, &self.cors, || {
             let interfaces: Vec<_> = self.groups.iter().map(|group| group.service.interface()).collect();
             let groups = self.groups.iter().zip(&interfaces);
             let groups: Vec<_> =
@@ -118,7 +118,8 @@ fn claims(tail: &str) -> Claim {
     if tail == TAIL { Claim::Yes } else { Claim::No }
 }
 
-fn reply(request: &GroupRequest<'_>, cors: &[String], document: impl FnOnce() -> Value) -> FrontendFuture {
+/// The response with a document, or to a request for something else than reading it.
+fn write_document(request: &GroupRequest<'_>, cors: &[String], document: impl FnOnce() -> Value) -> FrontendFuture {
     let grant = Grant::of(cors, &request.head.headers);
     let mut response = match request.head.method {
         Method::GET | Method::HEAD => frontend::ok(

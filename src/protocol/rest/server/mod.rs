@@ -21,7 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::codec::{Limits, json};
+use crate::codec::{DocumentLimits, json};
 use crate::http::body::Body;
 use crate::http::media_type;
 use crate::http::rejection::HttpRejection;
@@ -52,7 +52,7 @@ pub struct Rest {
     /// The dialect: how values that JSON cannot express are written.
     pub dialect: json::JsonDialect,
     /// The limits on the JSON text of a request.
-    pub limits: Limits,
+    pub limits: DocumentLimits,
     /// The routes of the operator.
     pub routes: Arc<RouteTable>,
 }
@@ -92,12 +92,12 @@ impl Frontend for Rest {
         let target = PathTarget::find(&interface, &self.routes, request.tail);
         let name =
             target.method(&request.head.method).map_or_else(|| abridge(&decoded(request.tail)).into(), Box::from);
-        let response = self.answer(service.as_ref(), &interface, &target, &request, &grant);
+        let response = self.respond(service.as_ref(), &interface, &target, &request, &grant);
         let only_head = request.head.method == Method::HEAD;
         let packs = only_head && request.head.headers.contains_key(header::ACCEPT_ENCODING);
-        response.map(move |answered| {
-            let fault = answered.as_ref().err().and_then(RestProblem::kind);
-            let mut response = answered.unwrap_or_else(RestProblem::into_response);
+        response.map(move |result| {
+            let fault = result.as_ref().err().and_then(RestProblem::kind);
+            let mut response = result.unwrap_or_else(RestProblem::into_response);
             grant.apply(&mut response);
             if only_head {
                 response = frontend::head_response(response, packs);
@@ -162,7 +162,8 @@ impl<'a> PathTarget<'a> {
 }
 
 impl Rest {
-    fn answer(
+    /// Calls what is at the target, or says why nothing is called.
+    fn respond(
         &self,
         service: &dyn RpcService,
         interface: &Interface,
@@ -179,16 +180,16 @@ impl Rest {
                 }
                 _ => self.get(service, interface, method, request),
             };
-            return respond(begun, verb);
+            return write_response(begun, verb);
         }
         if let Some((route, values)) = target.route(verb) {
             let called = route.clone();
-            let answered = respond(self.call_route(service, interface, route, values, request), verb);
-            return answered.map(move |answered| answered.map_err(|problem| problem.with_location(&called)));
+            let response = write_response(self.call_route(service, interface, route, values, request), verb);
+            return response.map(move |result| result.map_err(|problem| problem.with_location(&called)));
         }
         let allow = target.allow();
         if allow.is_empty() && interface.incomplete {
-            return respond(self.call_unknown(service, interface, request), verb);
+            return write_response(self.call_unknown(service, interface, request), verb);
         }
         MaybeReady::now(match *verb {
             _ if allow.is_empty() => Err(Fault::no_such_method(&decoded(request.tail)).into()),
@@ -249,11 +250,11 @@ impl Rest {
 type StartedCall = Result<(ResponseFormat, crate::service::CallFuture), RestProblem>;
 
 /// The response to a call that has started; for HEAD, without a body.
-fn respond(begun: StartedCall, verb: &Method) -> RestResponse {
+fn write_response(begun: StartedCall, verb: &Method) -> RestResponse {
     let only_head = verb == Method::HEAD;
     match begun {
-        Ok((format, answer)) => {
-            answer.and_then(move |answer| format.write(answer, only_head)).map(|response| Ok(response?))
+        Ok((format, pending)) => {
+            pending.and_then(move |result| format.write(result, only_head)).map(|response| Ok(response?))
         }
         Err(problem) => MaybeReady::now(Err(problem)),
     }
@@ -264,7 +265,7 @@ fn post(
     service: &dyn RpcService,
     method: &str,
     format: ResponseFormat,
-    limits: Limits,
+    limits: DocumentLimits,
     request: &GroupRequest<'_>,
 ) -> StartedCall {
     check_type(request)?;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use crate::codec::{Limits, json};
+use crate::codec::{DocumentLimits, json};
 use crate::model::fault::Fault;
 use crate::model::interface::{Interface, Method, Param};
 use crate::model::text::abridge;
@@ -21,7 +21,12 @@ use crate::protocol::rest::form::{Scalar, TextForm};
 ///
 /// # Errors
 /// `BadParams`, naming the parameter: unknown, given twice, or of the wrong type.
-pub fn read(interface: &Interface, method: &Method, query: &str, limits: Limits) -> Result<Option<String>, Fault> {
+pub fn read(
+    interface: &Interface,
+    method: &Method,
+    query: &str,
+    limits: DocumentLimits,
+) -> Result<Option<String>, Fault> {
     let given = pairs(&method.params, query)?;
     if given.is_empty() {
         return Ok(None);
@@ -103,7 +108,7 @@ pub(super) fn unknown(name: &str, params: &[Param]) -> Fault {
 pub(super) fn write<'t>(
     form: TextForm<'_>,
     mut texts: impl Iterator<Item = &'t str>,
-    limits: Limits,
+    limits: DocumentLimits,
     to: &mut String,
 ) -> Result<(), TextError> {
     if let TextForm::Many(items) = form {
@@ -121,7 +126,7 @@ pub(super) fn write<'t>(
     }
 }
 
-fn write_one(form: TextForm<'_>, text: &str, limits: Limits, to: &mut String) -> Result<(), TextError> {
+fn write_one(form: TextForm<'_>, text: &str, limits: DocumentLimits, to: &mut String) -> Result<(), TextError> {
     match form {
         TextForm::One { scalar: Scalar::Text, .. } => {
             quote(text, to);
@@ -145,7 +150,7 @@ fn check(scalar: Scalar, text: &str) -> Result<(), TextError> {
     if sound { Ok(()) } else { Err(TextError::Not(what, text.to_owned())) }
 }
 
-fn check_json(text: &str, limits: Limits) -> Result<(), TextError> {
+fn check_json(text: &str, limits: DocumentLimits) -> Result<(), TextError> {
     let checked = json::check(text.as_bytes(), limits).map_err(TextError::Json)?.text();
     // `IgnoredAny` checks the syntax and keeps nothing.
     match serde_json::from_str::<serde::de::IgnoredAny>(checked) {

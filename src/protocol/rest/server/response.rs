@@ -65,12 +65,12 @@ impl ResponseFormat {
     /// The response with a result. For HEAD it has no body, and rows are not made.
     pub(super) fn write(
         self,
-        answer: Result<Output, Fault>,
+        result: Result<Output, Fault>,
         only_head: bool,
     ) -> MaybeReady<Result<Response<Body>, Fault>> {
         let (media, varies) = (self.media(), self.varies);
         let response = move |body| response(media, varies, body);
-        match answer {
+        match result {
             Err(fault) => MaybeReady::now(Err(fault)),
             Ok(Output::Raw(_)) => MaybeReady::now(Err(Fault::internal())),
             Ok(Output::Many(_)) if only_head => MaybeReady::now(Ok(response(Body::default()))),

@@ -10,7 +10,7 @@ use super::problem::RestProblem;
 use super::query;
 use super::query::TextError;
 use super::{Rest, StartedCall, begin, check_type, raw, route_check};
-use crate::codec::{Limits, json};
+use crate::codec::{DocumentLimits, json};
 use crate::http::routes::{ParamLocation, RestRoute, RouteBody};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface;
@@ -83,7 +83,7 @@ struct ParamCollector<'a> {
     interface: &'a Interface,
     method: &'a interface::Method,
     route: &'a RestRoute,
-    limits: Limits,
+    limits: DocumentLimits,
 }
 
 impl ParamCollector<'_> {

@@ -12,9 +12,9 @@ use std::sync::{Arc, OnceLock};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::soap as codec;
-use crate::codec::soap::{ParamLayout, SoapCall, SoapFailure, SoapMessage, SoapRejection, SoapStyle, SoapVersion};
+use crate::codec::soap::{FaultCause, ParamLayout, SoapCall, SoapMessage, SoapMessageError, SoapStyle, SoapVersion};
 use crate::codec::xml::charset;
 use crate::http::body::Body;
 use crate::http::media_type;
@@ -41,7 +41,7 @@ pub struct Soap {
     /// The settings.
     pub options: SoapOptions,
     /// The limits on the document of a request.
-    pub limits: Limits,
+    pub limits: DocumentLimits,
     /// The public address of the server.
     pub public_url: Arc<PublicUrl>,
     namespace: String,
@@ -55,7 +55,7 @@ impl Soap {
     pub fn new(namespace: impl Into<String>) -> Soap {
         Soap {
             options: SoapOptions::default(),
-            limits: Limits::default(),
+            limits: DocumentLimits::default(),
             public_url: Arc::default(),
             namespace: namespace.into(),
             shapes: OnceLock::new(),
@@ -111,43 +111,43 @@ impl Frontend for Soap {
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         match self.start(service, request) {
-            Ok(reply) => reply,
-            Err((rejection, method)) => {
+            Ok(response) => response,
+            Err(RequestError { error, method }) => {
                 let by_type = if is_soap12(media_type::media_type(&request.head.headers)) {
                     SoapVersion::V12
                 } else {
                     SoapVersion::V11
                 };
-                let version = rejection.version.unwrap_or(by_type);
-                MaybeReady::now(fault(&rejection.refused, version, self.namespace(), method))
+                let version = error.version.unwrap_or(by_type);
+                MaybeReady::now(write_fault_response(&error.cause, version, self.namespace(), method))
             }
         }
     }
 }
 
-/// Why a request failed before its call started, and the name of its method, or an empty name if it is not known.
-type RequestFailure = (SoapRejection, Box<str>);
+/// Why the call of a request could not be started.
+struct RequestError {
+    error: SoapMessageError,
+    /// The name of the called method; empty if it is not known.
+    method: Box<str>,
+}
 
 impl Soap {
     /// Reads a request and starts its call.
-    fn start(
-        &self,
-        service: &Arc<dyn RpcService>,
-        request: GroupRequest<'_>,
-    ) -> Result<FrontendFuture, RequestFailure> {
+    fn start(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> Result<FrontendFuture, RequestError> {
         let GroupRequest { head, body, context, .. } = request;
-        let unreadable = |rejection| (rejection, Box::from(""));
+        let unreadable = |error| RequestError { error, method: Box::from("") };
         let shapes = self.shapes_of(service.as_ref());
         let style = if is_rpc(request.query()) { SoapStyle::Rpc } else { SoapStyle::Document };
         let text = charset::decode(body, media_type::parameter(&head.headers, "charset"))
             .map_err(|fault| unreadable(fault.into()))?;
         let call = SoapCall::read(&text, self.limits).map_err(unreadable)?;
-        if let Some(reply) = self.call_raw(service.as_ref(), &call, &text, &request)? {
-            return Ok(reply);
+        if let Some(response) = self.call_raw(service.as_ref(), &call, &text, &request)? {
+            return Ok(response);
         }
         let method = call.method();
         let name = check_action(head, &method, shapes, call.version)?;
-        let SoapMessage { given: layout, tape, .. } = call.call(shapes, style, self.limits).map_err(unreadable)?;
+        let SoapMessage { layout, tape, .. } = call.read_params(shapes, style, self.limits).map_err(unreadable)?;
         let mut values = tape.values();
         let args = match layout {
             ParamLayout::ByPosition => Args::Values(values),
@@ -155,7 +155,7 @@ impl Soap {
         };
         let pending = frontend::start_call(service.as_ref(), Call::new(&method, args, context));
         let response_writer = self.response_writer(shapes, &method, call.version, style);
-        Ok(pending.and_then(move |answer| response_writer.write(answer, name)))
+        Ok(pending.and_then(move |result| response_writer.write_response(result, name)))
     }
 
     /// Passes a call through in its original bytes if it follows the upstream's own WSDL rather than that of the group, so
@@ -166,7 +166,7 @@ impl Soap {
         call: &SoapCall<'_>,
         text: &str,
         request: &GroupRequest<'_>,
-    ) -> Result<Option<FrontendFuture>, RequestFailure> {
+    ) -> Result<Option<FrontendFuture>, RequestError> {
         let namespace = call.namespace.as_deref();
         if namespace == Some(self.namespace()) {
             return Ok(None);
@@ -191,7 +191,7 @@ impl Soap {
         let (args, context) = (Args::Unread, request.context);
         let pending = frontend::start_call(service, Call { method, args, context, form: CallForm::Raw(&raw) });
         let response_writer = self.response_writer(shapes, method, call.version, SoapStyle::default());
-        Ok(Some(pending.and_then(move |result| response_writer.write(result, name))))
+        Ok(Some(pending.and_then(move |result| response_writer.write_response(result, name))))
     }
 
     fn response_writer(
@@ -213,11 +213,14 @@ impl Soap {
 }
 
 /// The name of the method for the log, if the action does not contradict it.
-fn check_action(head: &Parts, method: &str, shapes: &Shapes, version: SoapVersion) -> Result<Box<str>, RequestFailure> {
+fn check_action(head: &Parts, method: &str, shapes: &Shapes, version: SoapVersion) -> Result<Box<str>, RequestError> {
     let name: Box<str> = abridge(method).into();
     match action::check(head, method, shapes) {
         Ok(()) => Ok(name),
-        Err(fault) => Err((SoapRejection { version: Some(version), refused: SoapFailure::Call(fault) }, name)),
+        Err(fault) => {
+            let error = SoapMessageError { version: Some(version), cause: FaultCause::Call(fault) };
+            Err(RequestError { error, method: name })
+        }
     }
 }
 
@@ -230,7 +233,8 @@ fn is_rpc(query: &str) -> bool {
     !query.is_empty() && query.split('&').any(|part| part == "style=rpc")
 }
 
-fn response(status: StatusCode, version: SoapVersion, body: Body) -> Response<Body> {
+/// A response with the content type of this version.
+fn build_response(status: StatusCode, version: SoapVersion, body: Body) -> Response<Body> {
     let content_type = match version {
         SoapVersion::V11 => const { HeaderValue::from_static(SoapVersion::V11.content_type()) },
         SoapVersion::V12 => const { HeaderValue::from_static(SoapVersion::V12.content_type()) },
@@ -240,10 +244,16 @@ fn response(status: StatusCode, version: SoapVersion, body: Body) -> Response<Bo
     response
 }
 
-/// The response with a fault.
-fn fault(refused: &SoapFailure, version: SoapVersion, namespace: &str, method: Box<str>) -> FrontendResponse {
+/// Writes the response with a fault.
+fn write_fault_response(
+    cause: &FaultCause,
+    version: SoapVersion,
+    namespace: &str,
+    method: Box<str>,
+) -> FrontendResponse {
     let mut bytes = Vec::with_capacity(768);
-    codec::write_fault(&mut bytes, refused, version, namespace);
-    let status = StatusCode::from_u16(refused.status(version)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    FrontendResponse { response: response(status, version, Body::whole(bytes)), method, fault: Some(refused.kind()) }
+    codec::write_fault(&mut bytes, cause, version, namespace);
+    let status = StatusCode::from_u16(cause.status(version)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let response = build_response(status, version, Body::whole(bytes));
+    FrontendResponse { response, method, fault: Some(cause.kind()) }
 }

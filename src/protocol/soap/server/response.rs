@@ -5,8 +5,8 @@ use std::task::{Context as Task, Poll};
 
 use http::StatusCode;
 
-use super::{fault, response};
-use crate::codec::soap::{ElementTarget, SoapFailure, SoapStyle, SoapVersion, write_head, write_tail};
+use super::{build_response, write_fault_response};
+use crate::codec::soap::{ElementTarget, FaultCause, SoapStyle, SoapVersion, write_head, write_tail};
 use crate::codec::xml::Control;
 use crate::http::body::{Body, Source};
 use crate::model::fault::{BoxError, Fault, Kind};
@@ -31,27 +31,28 @@ pub(super) struct ResponseWriter {
 }
 
 impl ResponseWriter {
-    pub(super) fn write(self, result: Result<Output, Fault>, name: Box<str>) -> FrontendFuture {
+    pub(super) fn write_response(self, result: Result<Output, Fault>, name: Box<str>) -> FrontendFuture {
         match result {
             Ok(Output::One(value)) => {
                 let body = self.encode_one(value.as_ref());
-                MaybeReady::now(self.frontend_response(body, name))
+                MaybeReady::now(self.finish_response(body, name))
             }
             Ok(Output::Raw(raw)) => {
                 let fault = (raw.status != StatusCode::OK).then_some(Kind::Service(None));
                 MaybeReady::now(FrontendResponse { response: frontend::passthrough_response(raw), method: name, fault })
             }
             Ok(Output::Many(rows)) => MaybeReady::later(async move {
-                let (version, namespace) = (self.version, self.namespace.clone());
+                let version = self.version;
+                let namespace = self.namespace.clone();
                 let body = Body::gather(RowsResponse::new(self, rows)).await.map_err(frontend::encode_fault);
-                frontend_response(body, version, &namespace, name)
+                write_body_or_fault(body, version, &namespace, name)
             }),
-            Err(fault) => MaybeReady::now(self.frontend_response(Err(fault), name)),
+            Err(fault) => MaybeReady::now(self.finish_response(Err(fault), name)),
         }
     }
 
-    fn frontend_response(&self, body: Result<Body, Fault>, name: Box<str>) -> FrontendResponse {
-        frontend_response(body, self.version, &self.namespace, name)
+    fn finish_response(&self, body: Result<Body, Fault>, name: Box<str>) -> FrontendResponse {
+        write_body_or_fault(body, self.version, &self.namespace, name)
     }
 
     fn encode_one(&self, value: &dyn Encode) -> Result<Body, Fault> {
@@ -68,7 +69,7 @@ impl ResponseWriter {
 
     /// The name of the element that holds the result.
     fn element(&self) -> &str {
-        self.method().map_or("Response", |method| method.answer.as_str())
+        self.method().map_or("Response", |method| method.response_element.as_str())
     }
 
     /// The element for the result.
@@ -101,15 +102,16 @@ impl ResponseWriter {
     }
 }
 
-fn frontend_response(
+/// Makes the response with a written result, or writes the response with the fault.
+fn write_body_or_fault(
     body: Result<Body, Fault>,
     version: SoapVersion,
     namespace: &str,
     method: Box<str>,
 ) -> FrontendResponse {
     match body {
-        Ok(body) => FrontendResponse { response: response(StatusCode::OK, version, body), method, fault: None },
-        Err(failed) => fault(&SoapFailure::Call(failed), version, namespace, method),
+        Ok(body) => FrontendResponse { response: build_response(StatusCode::OK, version, body), method, fault: None },
+        Err(fault) => write_fault_response(&FaultCause::Call(fault), version, namespace, method),
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::UnitDeserializer;
 
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::tape::{Mismatch, Tape, ValueRef};
 use crate::codec::xmlrpc as codec;
 use crate::codec::xmlrpc::{Root, Unwritable, XmlRpcDialect, XmlRpcDocument};
@@ -37,9 +37,9 @@ pub struct XmlRpcCodec {
     /// The dialect: how points that XML-RPC leaves open are written and read.
     pub dialect: XmlRpcDialect,
     /// The limits on the document of a response.
-    pub limits: Limits,
-    /// Whether the server does not wrap each result of a `system.multicall` in an array of one value, as supervisord does
-    /// not (`false` by default). A result that looks like a fault is then read as one.
+    pub limits: DocumentLimits,
+    /// Whether the server does not wrap each result of a `system.multicall` in an array of one value, as supervisord
+    /// does not (`false` by default). A result that looks like a fault is then read as one.
     pub bare: bool,
 }
 
@@ -48,7 +48,7 @@ impl Default for XmlRpcCodec {
     fn default() -> Self {
         XmlRpcCodec {
             dialect: XmlRpcDialect::default(),
-            limits: Limits { elements: 10_000_000, ..Limits::default() },
+            limits: DocumentLimits { elements: 10_000_000, ..DocumentLimits::default() },
             bare: false,
         }
     }
@@ -113,7 +113,7 @@ impl XmlRpcCodec {
             _ if response.status() != StatusCode::OK => {
                 Err(ResponseError::Status { status: response.status(), start: excerpt(response.body()) })
             }
-            Ok(XmlRpcDocument { root: Root::Answer, tape }) => read_tape(tape),
+            Ok(XmlRpcDocument { root: Root::Response, tape }) => read_tape(tape),
             Ok(XmlRpcDocument { root: Root::Call(_), .. }) => Err(ResponseError::Malformed(Fault::new(
                 Kind::Structure,
                 "this is a `methodCall`, not a `methodResponse`",

@@ -146,7 +146,7 @@ mod tests {
     use http::Response;
 
     use super::*;
-    use crate::codec::Limits;
+    use crate::codec::DocumentLimits;
     use crate::codec::xml::Reading;
     use crate::codec::xmlrpc::XmlRpcDocument;
     use crate::protocol::xmlrpc::client::XmlRpcCodec;
@@ -183,7 +183,7 @@ mod tests {
         calls.add("bad", &("\u{1}",)).unwrap_err();
         let request = XmlRpcCodec::default().encode_batch(&calls);
         let text = std::str::from_utf8(request.body()).unwrap();
-        let document = XmlRpcDocument::read(text, Reading::Strict, Limits::default()).unwrap();
+        let document = XmlRpcDocument::read(text, Reading::Strict, DocumentLimits::default()).unwrap();
         let value: Value = read(document.tape.values().next()).unwrap();
         let call = |method: &str, params| {
             Value::Struct(vec![

@@ -8,7 +8,7 @@ use std::task::{Context as Task, Poll};
 
 use http::{HeaderValue, Method, Response, header};
 
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::xml::charset;
 use crate::codec::xmlrpc as codec;
 use crate::codec::xmlrpc::{Root, XmlRpcDialect, XmlRpcDocument};
@@ -33,14 +33,14 @@ pub struct XmlRpc {
     /// The dialect: how points that XML-RPC leaves open are read and written.
     pub dialect: XmlRpcDialect,
     /// The limits on the document of a request.
-    pub limits: Limits,
+    pub limits: DocumentLimits,
     /// The largest number of calls in one `system.multicall` (1,000 by default).
-    pub multicall: usize,
+    pub batch: usize,
 }
 
 impl Default for XmlRpc {
     fn default() -> Self {
-        XmlRpc { dialect: XmlRpcDialect::default(), limits: Limits::default(), multicall: 1000 }
+        XmlRpc { dialect: XmlRpcDialect::default(), limits: DocumentLimits::default(), batch: 1000 }
     }
 }
 
@@ -71,24 +71,26 @@ impl Frontend for XmlRpc {
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let started = self.start(service, request);
-        started.unwrap_or_else(|fault| MaybeReady::now(frontend_response(Err(fault), Box::from(""), self.dialect)))
+        started
+            .unwrap_or_else(|fault| MaybeReady::now(write_response_or_fault(Err(fault), Box::from(""), self.dialect)))
     }
 }
 
-fn frontend_response(
+/// The response to a call, or the fault as a response.
+fn write_response_or_fault(
     response: Result<Response<Body>, Fault>,
     method: Box<str>,
     dialect: XmlRpcDialect,
 ) -> FrontendResponse {
     let fault = response.as_ref().err().map(|fault| fault.kind);
-    let response = response.unwrap_or_else(|fault| xml(fault_body(&fault, dialect)));
+    let response = response.unwrap_or_else(|fault| xml_response(fault_body(&fault, dialect)));
     FrontendResponse { response, method, fault }
 }
 
 /// The response to a call, ready or pending.
 type PendingResponse = MaybeReady<Result<Response<Body>, Fault>>;
 
-fn xml(body: Body) -> Response<Body> {
+fn xml_response(body: Body) -> Response<Body> {
     frontend::ok(const { HeaderValue::from_static("text/xml") }, body)
 }
 
@@ -107,12 +109,12 @@ impl XmlRpc {
             return Err(Fault::new(Kind::Structure, "this is a `methodResponse`, not a `methodCall`"));
         };
         let (dialect, name) = (self.dialect, Box::from(abridge(&method)));
-        let done = move |response| frontend_response(response, name, dialect);
+        let finish = move |response| write_response_or_fault(response, name, dialect);
         if method == multicall::NAME {
-            let calls = MulticallEntries::new(tape, self.multicall, service.clone(), context.clone(), dialect);
+            let calls = MulticallEntries::new(tape, self.batch, service.clone(), context.clone(), dialect);
             return Ok(match calls {
-                Ok(calls) => gather(BatchResponse::new(calls)).map(done),
-                Err(fault) => MaybeReady::now(done(Err(fault))),
+                Ok(calls) => gather(BatchResponse::new(calls)).map(finish),
+                Err(fault) => MaybeReady::now(finish(Err(fault))),
             });
         }
         let is_unambiguous = || is_plain && charset::is_certain(body, named);
@@ -123,7 +125,7 @@ impl XmlRpc {
             is_unambiguous: &is_unambiguous,
         };
         let call = Call { method: &method, args: Args::Values(tape.values()), context, form: CallForm::Raw(&raw) };
-        Ok(start_call(service.as_ref(), call).and_then(move |result| write(result, dialect).map(done)))
+        Ok(start_call(service.as_ref(), call).and_then(move |result| write(result, dialect).map(finish)))
     }
 }
 
@@ -139,7 +141,7 @@ fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
 
 fn write(result: Result<Output, Fault>, dialect: XmlRpcDialect) -> PendingResponse {
     match result {
-        Ok(Output::One(value)) => MaybeReady::now(write_one(value.as_ref(), dialect).map(xml)),
+        Ok(Output::One(value)) => MaybeReady::now(write_one(value.as_ref(), dialect).map(xml_response)),
         Ok(Output::Raw(raw)) => MaybeReady::now(Ok(frontend::passthrough_response(raw))),
         Ok(Output::Many(rows)) => gather(XmlRpcArray { rows, dialect, begun: false }),
         Err(fault) => MaybeReady::now(Err(fault)),
@@ -148,14 +150,14 @@ fn write(result: Result<Output, Fault>, dialect: XmlRpcDialect) -> PendingRespon
 
 /// A response whose body is made piece by piece.
 fn gather(source: impl Source + 'static) -> PendingResponse {
-    MaybeReady::later(async move { Body::gather(source).await.map(xml).map_err(frontend::encode_fault) })
+    MaybeReady::later(async move { Body::gather(source).await.map(xml_response).map_err(frontend::encode_fault) })
 }
 
 fn write_one(value: &dyn Encode, dialect: XmlRpcDialect) -> Result<Body, Fault> {
     let mut bytes = Vec::with_capacity(512);
-    codec::answer_head(&mut bytes, dialect);
+    codec::write_response_head(&mut bytes, dialect);
     frontend::encode(value, Format::XmlRpc(dialect), &mut bytes)?;
-    bytes.extend_from_slice(codec::answer_tail());
+    bytes.extend_from_slice(codec::response_tail());
     Ok(Body::whole(bytes))
 }
 
@@ -169,14 +171,14 @@ struct XmlRpcArray {
 impl Source for XmlRpcArray {
     fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
         if !self.begun {
-            codec::answer_head(to, self.dialect);
+            codec::write_response_head(to, self.dialect);
             to.extend_from_slice(ARRAY_HEAD);
             self.begun = true;
         }
         let more = self.rows.fill(Format::XmlRpc(self.dialect), to, until)?;
         if !more {
             to.extend_from_slice(ARRAY_TAIL);
-            to.extend_from_slice(codec::answer_tail());
+            to.extend_from_slice(codec::response_tail());
         }
         Poll::Ready(Ok(more))
     }

@@ -49,14 +49,14 @@ pub(super) fn call(interface: &Interface, method: &str, args: Args<'_>) -> Optio
         return None;
     }
     let result = match method {
-        "system.listMethods" => args.take::<()>().map(|()| one(names(interface))),
+        "system.listMethods" => args.read_record::<()>().map(|()| one(names(interface))),
         "system.methodSignature" => {
-            args.take::<MethodNameParam>().and_then(|param| Ok(one(signatures_of(interface, &param.method)?)))
+            args.read_record::<MethodNameParam>().and_then(|param| Ok(one(signatures_of(interface, &param.method)?)))
         }
         "system.methodHelp" => {
-            args.take::<MethodNameParam>().and_then(|param| Ok(one(help_of(interface, &param.method)?)))
+            args.read_record::<MethodNameParam>().and_then(|param| Ok(one(help_of(interface, &param.method)?)))
         }
-        "system.getCapabilities" => args.take::<()>().map(|()| one(capabilities())),
+        "system.getCapabilities" => args.read_record::<()>().map(|()| one(capabilities())),
         _ => return None,
     };
     Some(result)

@@ -1,9 +1,9 @@
 //! The two readers read the same from every document, sound or not.
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::xml::Reading;
 use croupier::codec::xml::charset::decode;
-use croupier::codec::xmlrpc::{BigIntegers, Nil, XmlRpcDialect, XmlRpcDocument, write_answer, write_call};
+use croupier::codec::xmlrpc::{BigIntegers, Nil, XmlRpcDialect, XmlRpcDocument, write_call, write_response};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -209,7 +209,7 @@ fn changed() -> impl Strategy<Value = String> {
             let written = if call {
                 write_call(&mut bytes, "sum", &(&value,), dialect)
             } else {
-                write_answer(&mut bytes, &value, dialect)
+                write_response(&mut bytes, &value, dialect)
             };
             written.unwrap();
             String::from_utf8(bytes).unwrap()
@@ -246,7 +246,7 @@ fn jumble() -> impl Strategy<Value = String> {
 }
 
 /// Both readers, by what they print: two doubles that are no numbers are not equal, but the same.
-fn readings(text: &str, limits: Limits) -> [[String; 2]; 2] {
+fn readings(text: &str, limits: DocumentLimits) -> [[String; 2]; 2] {
     [Reading::Lenient, Reading::Strict].map(|reading| {
         let plain = XmlRpcDocument::read(text, reading, limits);
         let tree = XmlRpcDocument::read_tree(text, reading, limits);
@@ -263,7 +263,7 @@ proptest! {
         depth in 0_usize..6,
         elements in 0_usize..60,
     ) {
-        for limits in [Limits::default(), Limits { depth, elements }] {
+        for limits in [DocumentLimits::default(), DocumentLimits { depth, elements }] {
             for [plain, tree] in readings(&text, limits) {
                 prop_assert_eq!(plain, tree, "in {}", text);
             }
@@ -273,8 +273,8 @@ proptest! {
     /// XML's own rule: a document means the same with any line ends.
     #[test]
     fn line_ends_mean_the_same(text in changed()) {
-        let expected = readings(&text.replace("\r\n", "\n").replace('\r', "\n"), Limits::default());
-        prop_assert_eq!(readings(&text, Limits::default()), expected);
+        let expected = readings(&text.replace("\r\n", "\n").replace('\r', "\n"), DocumentLimits::default());
+        prop_assert_eq!(readings(&text, DocumentLimits::default()), expected);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use croupier::Value;
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::xml::Reading;
 use croupier::codec::xmlrpc::{Nil, Root, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_call};
 use croupier::protocol::frontend::{Frontend, GroupRequest};
@@ -42,8 +42,11 @@ fn answer(service: &Arc<dyn RpcService>, frontend: XmlRpc, content_type: Option<
     assert!(bytes.len() < LONGER * (body.len() + 1000), "{} bytes for {}", bytes.len(), body.len());
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     roxmltree::Document::parse(&text).unwrap();
-    let root = XmlRpcDocument::read(&text, Reading::Lenient, Limits { depth: 1000, ..Limits::default() }).unwrap().root;
-    assert!(root == Root::Answer || root == Root::Fault);
+    let root =
+        XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits { depth: 1000, ..DocumentLimits::default() })
+            .unwrap()
+            .root;
+    assert!(root == Root::Response || root == Root::Fault);
     text
 }
 
@@ -149,7 +152,7 @@ proptest! {
         write_call(&mut body, "all", &values, dialect).unwrap();
         let frontend = XmlRpc { dialect, ..XmlRpc::default() };
         let text = answer(&service(), frontend, Some("text/xml"), &body);
-        let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits { depth: 65, ..Limits::default() }).unwrap();
+        let document = XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits { depth: 65, ..DocumentLimits::default() }).unwrap();
         let back = Value::deserialize(document.tape.values().next().unwrap()).unwrap();
         prop_assert!(same(&back, &Value::Array(values)), "{text}");
     }

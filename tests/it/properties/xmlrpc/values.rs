@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use croupier::codec::Limits;
+use croupier::codec::DocumentLimits;
 use croupier::codec::xml::{Control, Reading};
 use croupier::codec::xmlrpc::{
-    BigIntegers, Fractions, Nil, Root, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_answer, write_call,
+    BigIntegers, Fractions, Nil, Root, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_call, write_response,
 };
 use croupier::service::args::Args;
 use croupier::{Binary, DateTime, Value};
@@ -20,10 +20,10 @@ use crate::support::trees::{any_value, carried, dialect, is_xml_char, same};
 
 /// Every way of reading an answer must find the same in it.
 fn read_back(text: &str, reading: Reading) -> Value {
-    let limits = Limits::default();
+    let limits = DocumentLimits::default();
     let plain = XmlRpcDocument::read(text, reading, limits).unwrap();
     let tree = XmlRpcDocument::read_tree(text, reading, limits).unwrap();
-    assert_eq!(plain.root, Root::Answer);
+    assert_eq!(plain.root, Root::Response);
     let [plain, tree] = [&plain, &tree].map(|document| {
         let mut values = document.tape.values();
         let value = Value::deserialize(values.next().unwrap()).unwrap();
@@ -36,7 +36,7 @@ fn read_back(text: &str, reading: Reading) -> Value {
 
 fn written(value: &impl Serialize, dialect: XmlRpcDialect) -> Option<String> {
     let mut bytes = Vec::new();
-    write_answer(&mut bytes, value, dialect).ok()?;
+    write_response(&mut bytes, value, dialect).ok()?;
     let text = String::from_utf8(bytes).unwrap();
     assert!(!dialect.ascii || text.is_ascii());
     Some(text)
@@ -226,7 +226,7 @@ proptest! {
     #[test]
     fn a_record_of_every_type_comes_back_the_same(record in everything(), ascii: bool) {
         let text = written(&record, open(ascii, true)).expect("nothing in it is refused");
-        let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
+        let document = XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits::default()).unwrap();
         let back = Everything::deserialize(document.tape.values().next().unwrap());
         prop_assert_eq!(back.as_ref(), Ok(&record), "{}", text);
     }
@@ -236,9 +236,9 @@ proptest! {
         let mut bytes = Vec::new();
         write_call(&mut bytes, &name, &values, open(ascii, false)).unwrap();
         let text = String::from_utf8(bytes).unwrap();
-        let document = XmlRpcDocument::read(&text, Reading::Lenient, Limits::default()).unwrap();
+        let document = XmlRpcDocument::read(&text, Reading::Lenient, DocumentLimits::default()).unwrap();
         prop_assert_eq!(&document.root, &Root::Call(name.into()));
-        let back: Vec<Value> = Args::Values(document.tape.values()).take().unwrap();
+        let back: Vec<Value> = Args::Values(document.tape.values()).read_record().unwrap();
         prop_assert!(same(&Value::Array(back), &Value::Array(values)));
     }
 }

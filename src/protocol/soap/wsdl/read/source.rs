@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use roxmltree::{Document as Xml, Node};
 
 use super::{Document, description_fault};
-use crate::codec::Limits;
+use crate::codec::DocumentLimits;
 use crate::codec::xml::description;
 use crate::model::fault::Fault;
 use crate::model::text::abridge;
@@ -67,7 +67,7 @@ pub(super) fn trees<'a>(documents: &[Document<'a>]) -> Result<Vec<Xml<'a>>, Faul
     let mut left = MAX_ELEMENTS;
     let mut trees = Vec::with_capacity(documents.len());
     for document in documents {
-        let limits = Limits { elements: left, ..Limits::default() };
+        let limits = DocumentLimits { elements: left, ..DocumentLimits::default() };
         let tree = description(document.text, limits)
             .map_err(|fault| Fault::new(fault.kind, format!("{}: {}", document.location, fault.message)))?;
         left = left.saturating_sub(tree.root().descendants().count());

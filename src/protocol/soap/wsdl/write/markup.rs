@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn elements_stand_inside_each_other() {
+    fn elements_are_nested() {
         let mut markup = Markup::new();
         markup.element("a", &[("b", "c")], |inside| inside.element("d", &[], |_| {}));
         assert_eq!(markup.finish(), "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<a b=\"c\">\n  <d/>\n</a>\n");

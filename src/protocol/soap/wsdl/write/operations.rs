@@ -39,7 +39,7 @@ fn output_name(method: &MethodShape) -> String {
 
 /// Writes the messages of document style: each has one part, which is an element of the schema.
 fn write_wrapped(markup: &mut Markup, method: &MethodShape) {
-    for (message, element) in [(input_name(method), &method.element), (output_name(method), &method.answer)] {
+    for (message, element) in [(input_name(method), &method.element), (output_name(method), &method.response_element)] {
         write_single_part(markup, &message, "parameters", element);
     }
 }

@@ -52,7 +52,7 @@ impl SchemaWriter<'_> {
         markup.element("xsd:element", &[("name", &method.element)], |markup| {
             self.sequence(markup, |markup| self.members(markup, &method.params));
         });
-        markup.element("xsd:element", &[("name", &method.answer)], |markup| {
+        markup.element("xsd:element", &[("name", &method.response_element)], |markup| {
             self.sequence(markup, |markup| match &method.result {
                 Shape::Nil => {}
                 Shape::List(item) => self.element(markup, RESULT, item, ElementCount::Repeatedly, ""),

@@ -4,8 +4,8 @@ use super::binding::ResultLocation;
 use super::envelope;
 use super::envelope::{Envelope, is};
 use super::read::ShapeReader;
-use super::{SoapRejection, SoapStyle};
-use crate::codec::Limits;
+use super::{SoapMessageError, SoapStyle};
+use crate::codec::DocumentLimits;
 use crate::codec::tape::Tape;
 use crate::codec::xml::tree::Element;
 use crate::model::fault::Fault;
@@ -16,9 +16,9 @@ const SUBCODES: usize = 16;
 
 /// The content of a response.
 #[derive(Debug, Clone, PartialEq)]
-pub enum SoapReply<'a> {
+pub enum SoapResponse<'a> {
     /// The result, if there is one.
-    Answer(Tape<'a>),
+    Result(Tape<'a>),
     /// A fault.
     Fault(SoapFault),
 }
@@ -40,20 +40,20 @@ pub struct SoapFault {
 /// Reads the response to a call whose result has this shape.
 ///
 /// # Errors
-/// `SoapRejection` if it is not a SOAP message, or its content does not match the shape.
-pub fn read_reply<'a>(
+/// `SoapMessageError` if it is not a SOAP message, or its content does not match the shape.
+pub fn read_response<'a>(
     text: &'a str,
     shapes: &Shapes,
     form: &Shape,
     outcome: ResultLocation,
-    limits: Limits,
-) -> Result<SoapReply<'a>, SoapRejection> {
+    limits: DocumentLimits,
+) -> Result<SoapResponse<'a>, SoapMessageError> {
     let xml = envelope::tree(text, limits)?;
-    let Some(Envelope { version, content, referred }) = Envelope::of_reply(&xml)? else {
-        return Ok(SoapReply::Answer(Tape::default()));
+    let Some(Envelope { version, content, referred }) = Envelope::read_response(&xml)? else {
+        return Ok(SoapResponse::Result(Tape::default()));
     };
     if is(content, version, "Fault") {
-        return Ok(SoapReply::Fault(told(content)));
+        return Ok(SoapResponse::Fault(read_fault(content)));
     }
     let style = if outcome == ResultLocation::Part { SoapStyle::Rpc } else { SoapStyle::Document };
     let mut reader = ShapeReader::new(shapes, style, limits);
@@ -64,14 +64,14 @@ pub fn read_reply<'a>(
         ResultLocation::Member | ResultLocation::Part => reader.result(&content.elements().collect::<Vec<_>>(), form),
     };
     match read {
-        Ok(()) => Ok(SoapReply::Answer(reader.tape)),
-        Err(fault) => Err(SoapRejection { version: Some(version), ..SoapRejection::from(fault) }),
+        Ok(()) => Ok(SoapResponse::Result(reader.tape)),
+        Err(fault) => Err(SoapMessageError { version: Some(version), ..SoapMessageError::from(fault) }),
     }
 }
 
-/// Reads a fault of either version, which its children tell: some servers write a fault of one version into an envelope of
-/// the other.
-fn told(fault: Element<'_, '_>) -> SoapFault {
+/// Reads a fault, whose children tell its version: some servers write a fault of one version into an envelope of the
+/// other.
+fn read_fault(fault: Element<'_, '_>) -> SoapFault {
     let child = |parent: Element<'_, '_>, name: &str| find(parent, &[name]).map(text).unwrap_or_default();
     let exact = find(fault, &["detail", "Detail"]).and_then(exact);
     let Some(code) = find(fault, &["Code"]) else {

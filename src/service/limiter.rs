@@ -12,18 +12,19 @@ use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService};
 
 /// A layer that lets a limited number of calls run at a time, and none for longer than its deadline.
 ///
-/// A call whose result is available at once is not counted: there are never more of those than threads. A call that goes
-/// on, or whose rows are still to be made, waits for a permit at most until its deadline, and keeps the permit until the
-/// call is done or the last row is sent.
+/// A call whose result is available at once is not counted: there are never more of those than threads. A call that
+/// goes on, or whose rows are still to be produced, waits for a permit at most until its deadline, and keeps the permit
+/// until the call is done or the last row is sent.
 pub struct Limiter {
     permits: Arc<Semaphore>,
-    limit: Duration,
+    /// How long a call may take, waiting included (`limits.deadline`).
+    deadline: Duration,
 }
 
 impl Limiter {
     /// Allows `concurrent` calls at a time, and each call to take `deadline`, waiting included.
     pub fn new(concurrent: usize, deadline: Duration) -> Limiter {
-        Limiter { permits: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))), limit: deadline }
+        Limiter { permits: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))), deadline }
     }
 }
 
@@ -39,9 +40,9 @@ impl GroupLayer for SetDeadline {
     }
 }
 
-/// The end of `limit` from now on, or the deadline that a call has already if that comes first.
-fn earliest(deadline: Option<Instant>, limit: Duration) -> Option<Instant> {
-    match (deadline, Instant::now().checked_add(limit)) {
+/// The end of `time` from now on, or the deadline that a call has already if that comes first.
+fn earliest(deadline: Option<Instant>, time: Duration) -> Option<Instant> {
+    match (deadline, Instant::now().checked_add(time)) {
         (Some(deadline), Some(end)) => Some(deadline.min(end)),
         (deadline, end) => deadline.or(end),
     }
@@ -49,8 +50,9 @@ fn earliest(deadline: Option<Instant>, limit: Duration) -> Option<Instant> {
 
 impl GroupLayer for Limiter {
     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
-        // Set once, here: the wait for a permit, the parts of an aggregate and the request to an upstream all end by it.
-        let deadline = earliest(call.context.deadline, self.limit);
+        // Set once, here: the wait for a permit, the parts of an aggregate and the request to an upstream all end by
+        // it.
+        let deadline = earliest(call.context.deadline, self.deadline);
         let context = Context { deadline, ..call.context.clone() };
         let call = Call { context: &context, ..call };
         if let CallForm::Batch(batch) = call.form {
@@ -58,20 +60,21 @@ impl GroupLayer for Limiter {
             let pending = next.call(call);
             if batch.len() > joined {
                 let admission = batch.admission(Arc::as_ptr(&self.permits).addr());
-                return self.call_of_batch(pending, admission, deadline);
+                return self.call_in_batch(pending, admission, deadline);
             }
-            return self.limited(pending, deadline);
+            return self.call_alone(pending, deadline);
         }
-        self.limited(next.call(call), deadline)
+        self.call_alone(next.call(call), deadline)
     }
 }
 
 impl Limiter {
-    fn limited(&self, pending: CallFuture, deadline: Option<Instant>) -> CallFuture {
+    fn call_alone(&self, pending: CallFuture, deadline: Option<Instant>) -> CallFuture {
         if let MaybeReady::Now(Some(Ok(Output::One(_)) | Err(_)) | None) = pending {
             return pending;
         }
-        let (permits, limit) = (self.permits.clone(), self.limit);
+        let permits = self.permits.clone();
+        let time = self.deadline;
         match pending {
             MaybeReady::Now(ready) => MaybeReady::later(async move {
                 let permit = acquire(permits, deadline).await?;
@@ -80,7 +83,7 @@ impl Limiter {
             }),
             MaybeReady::Later(pending) => MaybeReady::later(async move {
                 let permit = acquire(permits, deadline).await?;
-                let output = with_deadline(deadline, pending).await.ok_or_else(|| late(limit))??;
+                let output = with_deadline(deadline, pending).await.ok_or_else(|| late(time))??;
                 Ok(output.holding(permit))
             }),
         }
@@ -88,13 +91,14 @@ impl Limiter {
 
     /// A call that travels with others. One of them waits for a permit; the others take one if it is free and go on
     /// without one if not, so a large batch cannot block others until there are permits for all of its calls.
-    fn call_of_batch(
+    fn call_in_batch(
         &self,
         pending: CallFuture,
         admission: Arc<OnceCell<()>>,
         deadline: Option<Instant>,
     ) -> CallFuture {
-        let (permits, limit) = (self.permits.clone(), self.limit);
+        let permits = self.permits.clone();
+        let time = self.deadline;
         MaybeReady::later(async move {
             let mut permit = None;
             let admitted = admission.get_or_try_init(async || {
@@ -103,7 +107,7 @@ impl Limiter {
             });
             Box::pin(admitted).await?;
             let _permit = permit.or_else(|| permits.try_acquire_owned().ok());
-            with_deadline(deadline, pending).await.ok_or_else(|| late(limit))?
+            with_deadline(deadline, pending).await.ok_or_else(|| late(time))?
         })
     }
 }
@@ -114,7 +118,7 @@ async fn acquire(permits: Arc<Semaphore>, deadline: Option<Instant>) -> Result<O
     if let Ok(permit) = permits.clone().try_acquire_owned() {
         return Ok(permit);
     }
-    // Seldom, and large: not in every call's future.
+    // Boxed, because it is rare and large: otherwise the future of each call would be as large.
     let permit = Box::pin(with_deadline(deadline, permits.acquire_owned())).await;
     permit.and_then(Result::ok).ok_or_else(busy)
 }
@@ -123,8 +127,8 @@ fn busy() -> Fault {
     Fault::new(Kind::Busy, "too many calls are running; try again later")
 }
 
-fn late(limit: Duration) -> Fault {
-    Fault::new(Kind::Late, format!("no answer within {limit:?}"))
+fn late(time: Duration) -> Fault {
+    Fault::new(Kind::Late, format!("no result within {time:?}"))
 }
 
 #[cfg(test)]
@@ -139,51 +143,53 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// A service that is made of another, and ends when it is let go.
-    struct Made {
-        part: Arc<dyn RpcService>,
-        go: Arc<Notify>,
+    /// A service that calls another service, and returns its result after `finish` is notified.
+    struct Outer {
+        inner: Arc<dyn RpcService>,
+        finish: Arc<Notify>,
     }
 
-    impl RpcService for Made {
+    impl RpcService for Outer {
         fn interface(&self) -> Arc<Interface> {
-            self.part.interface()
+            self.inner.interface()
         }
 
         fn call(&self, call: Call<'_>) -> CallFuture {
-            let (part, go) = (self.part.call(call), self.go.clone());
+            let inner = self.inner.call(call);
+            let finish = self.finish.clone();
             MaybeReady::later(async move {
-                let answer = part.await;
-                go.notified().await;
-                answer
+                let result = inner.await;
+                finish.notified().await;
+                result
             })
         }
     }
 
     #[tokio::test]
-    async fn a_call_that_waits_for_its_place_keeps_none_of_what_it_is_made_of() {
+    async fn a_waiting_call_holds_no_permit_of_an_inner_service() {
         let slow = Local::new("Slow", ()).method_async("ask", |_, (): ()| tokio::task::yield_now()).build().unwrap();
-        let part = layered(Arc::new(slow), Limiter::new(1, LONG));
-        let go = Arc::new(Notify::new());
-        let made = layered(Arc::new(Made { part: part.clone(), go: go.clone() }), Limiter::new(1, LONG));
+        let inner = layered(Arc::new(slow), Limiter::new(1, LONG));
+        let finish = Arc::new(Notify::new());
+        let outer = Outer { inner: inner.clone(), finish: finish.clone() };
+        let outer = layered(Arc::new(outer), Limiter::new(1, LONG));
         let context = Context::default();
         let call = Call::new("ask", Args::None, &context);
-        let in_turn = async |count: usize| {
-            for _ in 0..count {
-                assert!(part.call(call).await.is_ok());
+        let call_inner = async |times: usize| {
+            for _ in 0..times {
+                assert!(inner.call(call).await.is_ok());
             }
         };
-        let first = tokio::spawn(made.call(call));
-        // It comes to its place, and is done with its part.
+        let first = tokio::spawn(outer.call(call));
+        // The first call gets the permit of the outer service, and finishes its call of the inner service.
         tokio::task::yield_now().await;
-        in_turn(1).await;
-        // This one waits, and what it is made of is free for others.
-        let second = tokio::spawn(made.call(call));
+        call_inner(1).await;
+        // The second call waits for the permit of the outer service; the permit of the inner service stays free.
+        let second = tokio::spawn(outer.call(call));
         tokio::task::yield_now().await;
-        tokio::time::timeout(LONG / 2, in_turn(10)).await.unwrap();
-        go.notify_one();
+        tokio::time::timeout(LONG / 2, call_inner(10)).await.unwrap();
+        finish.notify_one();
         assert!(first.await.unwrap().is_ok());
-        go.notify_one();
+        finish.notify_one();
         assert!(second.await.unwrap().is_ok());
     }
 
@@ -201,7 +207,7 @@ mod tests {
         // This call gets its permit after 400 ms, and must not have 500 ms more.
         let begun = Instant::now();
         let fault = limited.call(Call::new("never", Args::None, &context)).await.err().unwrap();
-        assert_eq!(fault, Fault::new(Kind::Late, "no answer within 500ms"));
+        assert_eq!(fault, Fault::new(Kind::Late, "no result within 500ms"));
         assert!(begun.elapsed() < Duration::from_millis(600), "{:?}", begun.elapsed());
         assert!(first.await.unwrap().is_ok());
     }
