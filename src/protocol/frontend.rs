@@ -20,8 +20,9 @@ use crate::service::{Call, CallFuture, Context, Encode, Format, Rows, RpcService
 ///
 /// A group has a list of frontends. The gateway passes a request to the first that [claims](Frontend::claims) it.
 pub trait Frontend: Send + Sync + 'static {
-    /// The HTTP methods that the frontend serves at the path of the group, or below it at `tail`.
-    fn methods(&self, interface: &Interface, tail: &str) -> &'static [Method];
+    /// The HTTP verbs that the frontend serves at the path of the group, or below it at `tail`. They become the `Allow`
+    /// header of a request that no frontend claims.
+    fn verbs(&self, interface: &Interface, tail: &str) -> &'static [Method];
 
     /// Whether the frontend serves a request, judged by its head alone.
     fn claims(&self, head: &GroupHead<'_>) -> Claim;

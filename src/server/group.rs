@@ -105,8 +105,8 @@ impl Group {
             return Err(not_found(parts.uri.path()));
         }
         let interface = self.service.interface();
-        let methods = self.for_audience(parts).flat_map(|frontend| frontend.methods(&interface, tail));
-        let mut allow: Vec<Method> = methods.cloned().collect();
+        let verbs = self.for_audience(parts).flat_map(|frontend| frontend.verbs(&interface, tail));
+        let mut allow: Vec<Method> = verbs.cloned().collect();
         allow.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         allow.dedup();
         if allow.is_empty() {

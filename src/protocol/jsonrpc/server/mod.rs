@@ -65,7 +65,7 @@ impl Frontend for JsonRpc {
         Protocol::JsonRpc
     }
 
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
     }
 

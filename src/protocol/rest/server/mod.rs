@@ -77,7 +77,7 @@ impl Frontend for Rest {
         Protocol::Rest
     }
 
-    fn methods(&self, interface: &Interface, tail: &str) -> &'static [Method] {
+    fn verbs(&self, interface: &Interface, tail: &str) -> &'static [Method] {
         find_method(interface, tail).map_or(&[], verbs)
     }
 

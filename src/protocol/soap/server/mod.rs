@@ -82,7 +82,7 @@ impl Frontend for Soap {
         Protocol::Soap
     }
 
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
     }
 

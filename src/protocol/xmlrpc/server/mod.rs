@@ -49,7 +49,7 @@ impl Frontend for XmlRpc {
         Protocol::XmlRpc
     }
 
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
     }
 
