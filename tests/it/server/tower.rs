@@ -4,8 +4,11 @@ use bytes::Bytes;
 use croupier::app::App;
 use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::http::public_url::PublicUrl;
+use croupier::protocol::Protocol;
 use croupier::server::PeerAddress;
 use croupier::server::gateway::Gateway;
+use croupier::server::mount::GroupMount;
+use croupier::service::local::Local;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tower::ServiceExt;
@@ -64,4 +67,27 @@ async fn only_a_trusted_proxy_names_the_request() {
     assert_eq!(ask("10.1.2.3:5").await, "mine-7");
     let (first, second) = (ask("11.1.2.3:5").await, ask("11.1.2.3:5").await);
     assert!(first.ends_with("-1") && second.ends_with("-2"), "{first} {second}");
+}
+
+#[tokio::test]
+async fn an_unknown_media_type_is_refused_with_those_of_the_group() {
+    for (protocols, known) in [
+        (
+            &Protocol::ALL[..],
+            "; SOAP has text/xml or application/soap+xml, XML-RPC has text/xml, JSON-RPC has application/json",
+        ),
+        (&[Protocol::JsonRpc, Protocol::Page], "; JSON-RPC has application/json"),
+    ] {
+        let hello = Local::new("Hello", ()).method("hello", |(): &(), (): ()| "world").build().unwrap();
+        let mut group = GroupMount::new("/hello", hello);
+        group.protocols.names = protocols.to_vec();
+        let gateway = App::new().mount_group(group).unwrap().start().await.gateway();
+        let request = Request::post("/hello").header("host", "x").header("content-type", "text/plain");
+        let (status, body) = text(gateway.oneshot(request.body(Full::new(Bytes::new())).unwrap()).await.unwrap()).await;
+        assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert!(
+            body.trim_end().ends_with(&format!("no protocol of this group has this Content-Type{known}")),
+            "{body}"
+        );
+    }
 }

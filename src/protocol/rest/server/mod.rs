@@ -81,6 +81,12 @@ impl Frontend for Rest {
         find_method(interface, tail).map_or(&[], verbs)
     }
 
+    fn example_command(&self, method: Option<&interface::Method>, url: &str) -> Option<String> {
+        let url = format!("{}/{}", url.trim_end_matches('/'), method?.name);
+        let post = "-H 'Content-Type: application/json' -d '{}' ";
+        Some(format!("curl {}{url}", if method?.safe { "" } else { post }))
+    }
+
     /// Claims every path below that of the group, with every verb, so that paths without a method get an error in REST's form.
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
         if head.tail.is_empty() { Claim::No } else { Claim::Yes }
