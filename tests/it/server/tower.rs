@@ -1,4 +1,6 @@
 //! The gateway as a tower service: driven without a socket, and under a path of an axum router.
+use std::time::Duration;
+
 use axum::Router;
 use bytes::Bytes;
 use croupier::app::App;
@@ -8,6 +10,7 @@ use croupier::protocol::Protocol;
 use croupier::server::PeerAddress;
 use croupier::server::gateway::Gateway;
 use croupier::server::mount::GroupMount;
+use croupier::server::settings::{GroupLimits, Settings};
 use croupier::service::local::Local;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -89,5 +92,39 @@ async fn an_unknown_media_type_is_refused_with_those_of_the_group() {
             body.trim_end().ends_with(&format!("no protocol of this group has this Content-Type{known}")),
             "{body}"
         );
+    }
+}
+
+#[tokio::test]
+async fn the_settings_of_an_app_say_whether_the_gateway_compresses() {
+    for compress in [false, true] {
+        let long = Local::new("Long", ()).method("long", |(): &(), (): ()| "x".repeat(10_000)).build().unwrap();
+        let settings = Settings { compress, ..Settings::default() };
+        let runtime = App::new().settings(settings).mount("/long", long).unwrap().start().await;
+        let request = Request::post("/long/long").header("host", "x").header("accept-encoding", "gzip");
+        let request = request.header("content-type", "application/json").body(Full::new(Bytes::from("{}"))).unwrap();
+        let response = runtime.gateway().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers().contains_key("content-encoding"), compress);
+    }
+}
+
+#[tokio::test]
+async fn the_limits_of_a_group_can_be_set() {
+    let slow = Local::new("Slow", ()).method_async("wait", |_, (): ()| std::future::pending::<()>()).build().unwrap();
+    let limits = GroupLimits { deadline: Duration::from_millis(20), batch: 1, body: 100, ..GroupLimits::default() };
+    let group = GroupMount::new("/slow", slow).with_limits(limits);
+    assert_eq!(*group.limits(), limits);
+    let gateway = App::new().mount_group(group).unwrap().start().await.gateway();
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"wait"}"#;
+    for (body, expected) in [
+        (call.to_owned(), r#""kind":"late""#),
+        (format!("[{call},{call}]"), r#""kind":"limit""#),
+        (format!("{call}{}", " ".repeat(100)), "larger"),
+    ] {
+        let request = Request::post("/slow").header("host", "x").header("content-type", "application/json");
+        let request = request.body(Full::new(Bytes::from(body.clone()))).unwrap();
+        let (_, text) = text(gateway.clone().oneshot(request).await.unwrap()).await;
+        assert!(text.contains(expected), "{body}: {text}");
     }
 }
