@@ -1,4 +1,5 @@
-//! Plain data that every other module uses. Nothing here knows a protocol, and nothing does input or output.
+//! Plain data that every other module uses. Nothing here knows a protocol, except the codes of faults, and nothing does
+//! input or output.
 //!
 //! | module | what it defines |
 //! |---|---|
