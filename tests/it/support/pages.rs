@@ -5,11 +5,9 @@ use std::sync::Arc;
 use croupier::codec::xmlrpc::{Nil, XmlRpcDialect};
 use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::http::public_url::PublicUrl;
-use croupier::protocol::set::ProtocolSet;
 use croupier::server::gateway::Group;
 use croupier::server::group_router::GroupRouter;
 use croupier::server::mount::{GroupMount, Mounts};
-use croupier::server::settings::GroupLimits;
 use croupier::service::RpcService;
 
 use super::{every_type, hostile_service};
