@@ -47,6 +47,25 @@ pub struct TrustedProxy(pub IpNet);
 pub struct PublicUrlError(&'static str);
 
 impl PublicUrl {
+    /// An address that does not depend on the request. It has the path below which the groups are mounted, if another HTTP
+    /// server or a proxy removes that path before the gateway sees it.
+    ///
+    /// ```
+    /// use croupier::PublicUrl;
+    ///
+    /// let public_url = PublicUrl::at("https://example.org/rpc/")?;
+    /// assert_eq!(public_url.base.as_deref(), Some("https://example.org/rpc"));
+    /// assert!(PublicUrl::at("example.org/rpc").is_err());
+    /// # Ok::<(), croupier::PublicUrlError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the text is not a `http` or `https` URL with a host, or has a user, a query or a fragment.
+    pub fn at(url: &str) -> Result<PublicUrl, PublicUrlError> {
+        let BaseUrl(base) = url.parse()?;
+        Ok(PublicUrl { base: Some(base), ..PublicUrl::default() })
+    }
+
     /// The public address for the sender of a request, without a slash at its end.
     ///
     /// It is [`base`](PublicUrl::base) if that is set. Otherwise it consists of `X-Forwarded-Proto`, `-Host` and `-Prefix`

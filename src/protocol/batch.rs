@@ -76,10 +76,10 @@ pub(super) trait Entries: Send {
 /// Checks the number of calls in a batch against the limit of the group.
 ///
 /// # Errors
-/// `Limit` if `count` is greater than `limit`.
-pub(super) fn check_count(count: usize, limit: usize) -> Result<(), Fault> {
-    if count > limit {
-        return Err(Fault::new(Kind::Limit, format!("{count} calls at once; at most {limit} are allowed")));
+/// `Limit` if `count` is greater than `batch_limit`.
+pub(super) fn check_count(count: usize, batch_limit: usize) -> Result<(), Fault> {
+    if count > batch_limit {
+        return Err(Fault::new(Kind::Limit, format!("{count} calls at once; at most {batch_limit} are allowed")));
     }
     Ok(())
 }
@@ -167,7 +167,7 @@ impl<E: Entries> BatchResponse<E> {
         }
     }
 
-    /// Writes the result of a call, or its fault; of rows, as many as there is room for.
+    /// Writes the result of a call, or its fault; of rows, as many as fit into the piece.
     fn write(&mut self, frame: E::Frame, result: Result<Output, Fault>, to: &mut Vec<u8>, until: usize) {
         if self.entries.is_silent(&frame) {
             return;

@@ -19,7 +19,7 @@ use crate::http::audience::Audience;
 use crate::model::units::{Period, Size, bytes, duration};
 use crate::protocol::set::ProtocolSet;
 use crate::service::RpcService;
-use crate::service::layer::layered;
+use crate::service::layer::layered_unguarded;
 use crate::service::limiter::Limiter;
 
 /// Where a server listens: `"127.0.0.1:8008"`, `"[::1]:8008"` or `"unix:/run/croupier.sock"`.
@@ -185,7 +185,7 @@ pub struct GroupLimits {
 impl GroupLimits {
     /// Wraps a service so that its calls keep to `concurrent` and `deadline`.
     pub fn limit(&self, service: Arc<dyn RpcService>) -> Arc<dyn RpcService> {
-        layered(service, Limiter::new(self.concurrent, self.deadline))
+        layered_unguarded(service, Limiter::new(self.concurrent, self.deadline))
     }
 }
 

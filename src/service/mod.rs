@@ -47,6 +47,7 @@ pub mod rows;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+pub use http::{HeaderMap, HeaderName};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -57,7 +58,7 @@ use crate::model::value::{SizeBudget, Value, ValueError, value_of};
 use crate::service::args::Args;
 use crate::service::batch::Batch;
 pub use crate::service::context::{Context, Identity};
-use crate::service::future::MaybeReady;
+pub use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawResponse};
 
 /// A service that is called by method name: in-process, an upstream, an aggregate, or a wrapper around another.

@@ -47,8 +47,8 @@ fn it_changes_no_default() {
     assert_eq!(plain.listen, built_in.listen);
     assert_eq!((plain.workers, plain.log, plain.settings), (built_in.workers, built_in.log, built_in.settings));
     assert_eq!(
-        (&plain.groups[0].limits, &plain.groups[0].protocols),
-        (&built_in.groups[0].limits, &built_in.groups[0].protocols)
+        (plain.groups[0].limits(), &plain.groups[0].protocols),
+        (built_in.groups[0].limits(), &built_in.groups[0].protocols)
     );
 }
 
@@ -59,11 +59,11 @@ fn each_commented_key_shows_its_default() {
     assert_eq!((all.log, all.settings), (built_in.log, built_in.settings));
     assert_eq!(all.groups.len(), built_in.groups.len() + 3);
     for (all, built_in) in all.groups.iter().zip(&built_in.groups) {
-        assert_eq!((&all.path, all.limits, &all.protocols), (&built_in.path, built_in.limits, &built_in.protocols));
+        assert_eq!((&all.path, all.limits(), &all.protocols), (&built_in.path, built_in.limits(), &built_in.protocols));
     }
     let house = all.groups.iter().find(|group| group.path == "/wheel/house").unwrap();
-    assert_eq!((house.path.as_str(), house.limits.body, house.limits.concurrent), ("/wheel/house", 64 << 10, 16));
-    assert_eq!(house.limits.depth, built_in.groups[0].limits.depth);
+    assert_eq!((house.path.as_str(), house.limits().body, house.limits().concurrent), ("/wheel/house", 64 << 10, 16));
+    assert_eq!(house.limits().depth, built_in.groups[0].limits().depth);
 }
 
 /// The reference lists every key by its section; here each of them has to be set.
