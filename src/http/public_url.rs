@@ -78,8 +78,9 @@ impl PublicUrl {
         let forwarded = |name: &str| last(&head.headers, name).filter(|_| trusted);
         let host = forwarded("x-forwarded-host").filter(|host| is_host(host));
         let own = || head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        // A target in absolute form counts before the header (RFC 9112, section 3.2.2).
         let authority = || head.uri.authority().map(http::uri::Authority::as_str);
-        let host = host.or_else(own).or_else(authority).filter(|host| is_host(host)).unwrap_or("localhost");
+        let host = host.or_else(authority).or_else(own).filter(|host| is_host(host)).unwrap_or("localhost");
         let scheme = forwarded("x-forwarded-proto").filter(|scheme| matches!(*scheme, "http" | "https"));
         let prefix = forwarded("x-forwarded-prefix").filter(|prefix| is_prefix(prefix)).unwrap_or_default();
         format!("{}://{host}{}", scheme.unwrap_or("http"), prefix.trim_end_matches('/'))

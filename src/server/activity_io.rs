@@ -40,11 +40,26 @@ impl PollReset for UnixStream {
 pub(super) struct ActivityIo<T> {
     stream: T,
     activity: Arc<Activity>,
+    /// Whether the next bytes belong to a request line that has begun to arrive.
+    in_request_line: bool,
 }
 
 impl<T> ActivityIo<T> {
     pub(super) fn new(stream: T, activity: Arc<Activity>) -> ActivityIo<T> {
-        ActivityIo { stream, activity }
+        ActivityIo { stream, activity, in_request_line: false }
+    }
+
+    /// Notes a `#` in a request line: a target has no fragment (RFC 9112, section 3.2), and hyper removes it before anyone
+    /// can see it. Only the first of several requests that arrive at once is looked at.
+    fn look_for_fragment(&mut self, received: &[u8]) {
+        match memchr::memchr2(b'#', b'\n', received).and_then(|at| received.get(at)) {
+            None => {}
+            Some(b'#') => {
+                self.activity.note_fragment();
+                self.in_request_line = false;
+            }
+            Some(_) => self.in_request_line = false,
+        }
     }
 
     fn note(&self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -65,7 +80,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for ActivityIo<T> {
         let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
         let read = buffer.filled().len() - before;
         if read > 0 {
-            self.activity.received();
+            self.in_request_line |= self.activity.received();
+            if self.in_request_line {
+                self.look_for_fragment(buffer.filled().get(before..).unwrap_or_default());
+            }
             charge(cx, read);
         }
         poll
