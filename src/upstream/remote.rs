@@ -134,7 +134,9 @@ impl Upstream {
                 shapes: &description.shapes,
                 inferred: description.inferred,
             })),
-            None if description.is_complete() => Err(Fault::no_such_method(method)),
+            None if description.is_complete() || !self.inner.options.allows_unknown(method) => {
+                Err(Fault::no_such_method(method))
+            }
             None => Ok(None),
         }
     }
