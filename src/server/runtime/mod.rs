@@ -61,7 +61,7 @@ impl Runtime {
         Ok(Runtime { gateway, mounts, discovery })
     }
 
-    /// Sets whether responses are compressed, as [`Settings::compress`](crate::server::settings::Settings::compress) says. A
+    /// Sets whether responses are compressed, as [`ServerSettings::compress`](crate::server::settings::ServerSettings::compress) says. A
     /// [`Server`](crate::server::Server) does so itself; another HTTP server has only this gateway.
     #[must_use]
     pub fn compressing(self, compressing: bool) -> Runtime {
