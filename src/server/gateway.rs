@@ -192,6 +192,36 @@ impl Gateway {
     where
         B: http_body::Body<Data = Bytes>,
     {
+        let Some(forwarded) = self.forwarded_client(head, context.peer) else {
+            return self.respond_within(client, within_share, head, body, context).await;
+        };
+        // Boxed, because it is the same future once more.
+        let request = forwarded.open_request();
+        let responding = self.respond_within(&request.client, request.within_share, head, body, context);
+        let mut response = Box::pin(responding).await;
+        response.response.body_mut().hold(request);
+        response
+    }
+
+    /// The client that a trusted proxy has received a request from; `None` if the request comes from no such proxy, or if
+    /// the proxy does not say.
+    fn forwarded_client(&self, head: &Parts, peer: Option<SocketAddr>) -> Option<Arc<Client>> {
+        let dispatch = self.groups.0.load();
+        let address = dispatch.public_url.trusts(peer).then(|| dispatch.public_url.forwarded_client(&head.headers))?;
+        address.map(|address| self.clients.client(Some(address)))
+    }
+
+    async fn respond_within<B>(
+        &self,
+        client: &Arc<Client>,
+        within_share: bool,
+        head: &Parts,
+        body: B,
+        context: Context,
+    ) -> GatewayResponse
+    where
+        B: http_body::Body<Data = Bytes>,
+    {
         match self.dispatch(client, within_share, head, body, context).await {
             Ok(response) => response,
             Err(rejection) => rejection.into_response().into(),

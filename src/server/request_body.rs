@@ -335,6 +335,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nothing_is_decompressed_before_its_memory_is_reserved() {
         let (memory, zeros) = (MemoryBudget::new(FACTOR << 20), Zeros::default());
+        // The one body that may exceed the memory.
+        let mut other = PooledMemory::default();
+        other.extend_to(&memory.pool, 1).await;
+        other.extend_to(&memory.pool, 64 << 20).await;
         let result = memory.decompress(&Arc::default(), zeros.clone(), 64 << 20, None).await;
         assert_eq!(result.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE, "there is never enough memory");
         let read = zeros.0.load(Relaxed);
