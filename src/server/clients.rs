@@ -68,12 +68,7 @@ pub(super) enum Resource {
 
 impl Default for Shares {
     fn default() -> Self {
-        Shares {
-            connections: usize::MAX,
-            requests: usize::MAX,
-            body_memory: usize::MAX,
-            response_memory: usize::MAX,
-        }
+        Shares { connections: usize::MAX, requests: usize::MAX, body_memory: usize::MAX, response_memory: usize::MAX }
     }
 }
 
@@ -112,11 +107,7 @@ impl Clients {
 }
 
 impl Client {
-    fn new(
-        entry: Option<(IpAddr, Weak<Clients>)>,
-        shares: Shares,
-        body_memory: Option<MemoryPool>,
-    ) -> Client {
+    fn new(entry: Option<(IpAddr, Weak<Clients>)>, shares: Shares, body_memory: Option<MemoryPool>) -> Client {
         let (connections, requests, response_memory) = Default::default();
         Client { entry, shares, connections, requests, body_memory, response_memory }
     }

@@ -41,7 +41,15 @@ impl Group {
         body_limit: usize,
     ) -> Group {
         let request_headers = service.interface().request_headers.clone();
-        Group { path: path.into(), service, frontends, body_limit, deadline: None, request_headers, load: GroupLoad::default() }
+        Group {
+            path: path.into(),
+            service,
+            frontends,
+            body_limit,
+            deadline: None,
+            request_headers,
+            load: GroupLoad::default(),
+        }
     }
 
     /// The headers of a request that the calls of the group have in their context, with all their values.

@@ -88,12 +88,7 @@ impl Server {
     pub fn new(gateway: Gateway, settings: ServerSettings, log: Option<AccessLog>) -> Server {
         let gateway = gateway.limited(&settings).compressing(settings.compress);
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
-        Server {
-            shared: Arc::new(ServerState { gateway, log }),
-            settings,
-            workers: None,
-            discovered: None,
-        }
+        Server { shared: Arc::new(ServerState { gateway, log }), settings, workers: None, discovered: None }
     }
 
     /// Serves connections on these workers. The runtime on which the server runs then only accepts them. The workers end
@@ -164,7 +159,8 @@ impl Server {
     {
         let (activity_of_requests, client) = (activity.clone(), client.clone());
         let service =
-            Connection { shared: self.shared.clone(), activity: activity_of_requests, client, peer, audience }.service();
+            Connection { shared: self.shared.clone(), activity: activity_of_requests, client, peer, audience }
+                .service();
         let builder = self.builder();
         let io = TokioIo::new(ActivityIo::new(stream, activity.clone()));
         let mut connection = pin!(builder.serve_connection(io, service));

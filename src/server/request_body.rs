@@ -197,7 +197,9 @@ impl BodyReader {
             .ok_or_else(|| HttpRejection::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
         match coding {
             // Boxed, because it is rare and large: otherwise the future of each request would be as large.
-            Some(coding) => Box::pin(self.memory.decompress(client, coding.reader(read.bytes), body_limit, read.memory)).await,
+            Some(coding) => {
+                Box::pin(self.memory.decompress(client, coding.reader(read.bytes), body_limit, read.memory)).await
+            }
             None => Ok(read),
         }
     }
