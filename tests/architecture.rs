@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// The top-level modules of each floor, from the ground up. `ARCHITECTURE.md` says what each is for.
 const FLOORS: [&[&str]; 11] = [
-    &["model"],
+    &["files", "model"],
     &["codec"],
     &["service"],
     &["http"],
