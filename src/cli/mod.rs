@@ -10,6 +10,7 @@ mod add;
 mod args;
 mod call;
 mod describe;
+mod descriptors;
 mod load;
 mod logging;
 mod output;

@@ -12,7 +12,7 @@ use super::load::load;
 use super::output::Console;
 use super::reload::Reloader;
 use super::signals::{self, Hangup};
-use super::{Failure, logging};
+use super::{Failure, descriptors, logging};
 use crate::config::{Config, Registry};
 use crate::http::audience::Audience;
 use crate::protocol::Protocol;
@@ -42,6 +42,7 @@ pub(super) fn serve(args: &ServeArgs, registry: Registry) -> ExitCode {
 fn run(args: &ServeArgs, registry: Registry, console: &Console) -> Result<(), Failure> {
     let config = load(args.config.as_deref(), &registry)?;
     logging::start(&config.log, &console.stderr);
+    descriptors::prepare(&config, worker_count(&config));
     // This thread accepts connections, checks timeouts and receives signals; its blocking pool parses large bodies. The
     // workers serve the connections.
     let tokio_runtime = Builder::new_current_thread().enable_all().build()?;
@@ -63,7 +64,8 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
     let memory = MemoryBudget::new(config.settings.memory).on_runtime(Handle::current());
     let body_reader = BodyReader { memory, timeout: config.settings.timeouts.body };
     let gateway_runtime = Runtime::start(config.mounts(), body_reader).await?;
-    let server = Server::new(gateway_runtime.gateway(), config.settings, log.clone()).on(workers(&config)?);
+    let server =
+        Server::new(gateway_runtime.gateway(), config.settings, log.clone()).on(Workers::start(worker_count(&config))?);
     print_summary(&config, &listeners, console);
     let reloader = Reloader {
         args: args.clone(),
@@ -92,9 +94,8 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
     Ok(())
 }
 
-fn workers(config: &Config) -> Result<Workers, Failure> {
-    let processors = || thread::available_parallelism().map_or(1, NonZero::get);
-    Ok(Workers::start(config.workers.unwrap_or_else(processors))?)
+fn worker_count(config: &Config) -> usize {
+    config.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get))
 }
 
 async fn bind(configs: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
