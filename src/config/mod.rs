@@ -31,6 +31,7 @@ mod resolve;
 mod resolved;
 mod routes;
 mod schema;
+mod secrets;
 mod syntax;
 mod upstream;
 mod wording;
