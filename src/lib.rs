@@ -9,7 +9,7 @@
 //! - put the gateway into another HTTP server: [`server::gateway::Gateway`] is a [`tower_service::Service`];
 //! - call other servers: [`client::Client`] for one call, [`upstream::Upstream`] for a server as a service.
 //!
-//! A module imports only from modules earlier in this list: [`model`] (plain data), `codec` (values as bytes),
+//! A module imports only from modules earlier in this list: [`model`] (plain data), `files` (reading files), `codec` (values as bytes),
 //! [`service`] (calls, results, layers), `http` (what all protocols share of HTTP), [`protocol`] (XML-RPC, JSON-RPC, REST,
 //! SOAP, pages), [`upstream`] (other servers as services), [`client`] and [`server`], [`demo`] (the services that ship),
 //! [`app`] and [`config`], [`cli`]. `ARCHITECTURE.md` describes each.
@@ -27,6 +27,8 @@ pub mod client;
 pub mod config;
 #[cfg(feature = "server")]
 pub mod demo;
+#[cfg(feature = "client")]
+mod files;
 pub mod model;
 #[cfg(feature = "client")]
 pub mod protocol;

@@ -12,7 +12,7 @@ use std::path::Path;
 /// The top-level modules of each layer of the source tree, the lowest layer first. `ARCHITECTURE.md` says what each module
 /// is for.
 const LAYERS: [&[&str]; 11] = [
-    &["model"],
+    &["files", "model"],
     &["codec"],
     &["service"],
     &["http"],

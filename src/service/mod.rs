@@ -40,6 +40,7 @@ mod latest;
 pub mod layer;
 pub mod limiter;
 pub mod local;
+pub(crate) mod log_throttle;
 pub mod passthrough;
 pub mod request_id;
 pub mod rows;

@@ -21,6 +21,7 @@ use crate::protocol::xmlrpc;
 use crate::service::args;
 use crate::service::args::ArgValues;
 use crate::service::future::{MaybeReady, run_blocking};
+use crate::service::log_throttle::LogThrottle;
 use crate::service::{Call, CallForm, CallFuture, Output, RpcService};
 use crate::upstream::UnsupportedProtocol;
 use crate::upstream::transport::{Repeat, Transport, TransportError};
@@ -41,6 +42,10 @@ pub(super) struct UpstreamInner {
     pub(super) transport: Transport,
     pub(super) options: UpstreamOptions,
     pub(super) description: CurrentDescription,
+    /// For the log lines of calls that have no response.
+    failed_calls: LogThrottle,
+    /// For the log lines of responses that cannot be read.
+    unusable_responses: LogThrottle,
 }
 
 impl Upstream {
@@ -55,7 +60,14 @@ impl Upstream {
         }
         let title = options.title.clone().unwrap_or_else(|| options.group.clone());
         let description = CurrentDescription::new(Description::unknown(title, initial_codec(&options)));
-        Ok(Upstream { inner: Arc::new(UpstreamInner { transport, options, description }) })
+        let inner = UpstreamInner {
+            transport,
+            options,
+            description,
+            failed_calls: LogThrottle::default(),
+            unusable_responses: LogThrottle::default(),
+        };
+        Ok(Upstream { inner: Arc::new(inner) })
     }
 
     /// Asks the server for its description, which is the interface from now on. Returns whether it has changed.
@@ -106,8 +118,11 @@ impl Upstream {
 
     /// Logs a transport error, with the server, and converts it into a fault that does not name the server.
     pub(super) fn transport_fault(&self, error: &TransportError, scope: &CallScope) -> Fault {
-        let group = self.inner.options.group.as_str();
-        tracing::warn!(group, request_id = scope.id(), %error, server = self.servers(), "a call to an upstream failed");
+        let (upstream, scope, text) = (self.clone(), scope.clone(), error.to_string());
+        self.inner.failed_calls.log(move |count| {
+            let (group, server) = (upstream.inner.options.group.as_str(), upstream.servers());
+            tracing::warn!(group, request_id = scope.id(), error = text, server, count, "a call to an upstream failed");
+        });
         fault::from_transport(error)
     }
 
@@ -185,9 +200,20 @@ impl Upstream {
     /// changed.
     pub(super) fn response_fault(&self, method: &str, error: ResponseError, scope: &CallScope) -> Fault {
         if !matches!(error, ResponseError::Fault(_)) {
-            let group = self.inner.options.group.as_str();
-            let server = self.servers();
-            tracing::warn!(group, request_id = scope.id(), method, %error, server, "the response of an upstream is unusable");
+            let (upstream, scope) = (self.clone(), scope.clone());
+            let (method, text) = (method.to_owned(), error.to_string());
+            self.inner.unusable_responses.log(move |count| {
+                let (group, server, id) = (upstream.inner.options.group.as_str(), upstream.servers(), scope.id());
+                tracing::warn!(
+                    group,
+                    request_id = id,
+                    method,
+                    error = text,
+                    server,
+                    count,
+                    "the response of an upstream is unusable"
+                );
+            });
         }
         fault::from_response(error, self.inner.options.protocol)
     }

@@ -140,7 +140,10 @@ impl TemplatePage {
             Ok(result) => {
                 let made = self.template.render(&self.variables(request, Some(&result), None));
                 let fault = made.as_ref().err().map(|error| {
-                    tracing::error!(%error, page = request.path, "cannot render a page");
+                    let (page, error) = (request.path.to_owned(), error.clone());
+                    self.template
+                        .failures
+                        .log(move |count| tracing::error!(%error, page, count, "cannot render a page"));
                     Fault::new(Kind::Internal, "the page cannot be rendered; the log of the server has details")
                 });
                 (made, fault)
@@ -152,7 +155,8 @@ impl TemplatePage {
             None => made.map(|html| (StatusCode::OK, html)),
         };
         let (status, html) = response.unwrap_or_else(|error| {
-            tracing::error!(%error, "cannot render the error page");
+            let failures = &self.template.failures;
+            failures.log(move |count| tracing::error!(%error, count, "cannot render the error page"));
             (StatusCode::INTERNAL_SERVER_ERROR, String::new())
         });
         let response = self.response(status, html);

@@ -22,7 +22,7 @@ mod templates;
 mod type_text;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -43,6 +43,7 @@ use crate::model::fault::Kind;
 use crate::model::interface::{Interface, PageSection};
 use crate::service::RpcService;
 use crate::service::future::MaybeReady;
+use crate::service::log_throttle::LogThrottle;
 use assets::Asset;
 
 /// The page of a group at its own path, with its script and style sheet below that.
@@ -106,6 +107,9 @@ fn claims_page(head: &Parts, verbs: &[Method]) -> Claim {
     if wsdl { Claim::No } else { Claim::Yes }
 }
 
+/// For the log lines of pages that cannot be rendered.
+static FAILURES: LazyLock<LogThrottle> = LazyLock::new(LogThrottle::default);
+
 /// The response with the page, its script or its style sheet.
 fn serve(
     request: GroupRequest<'_>,
@@ -119,7 +123,7 @@ fn serve(
     MaybeReady::now(match response {
         Ok(response) => make_page_response(response, None),
         Err(error) => {
-            tracing::error!(%error, "cannot render a page");
+            FAILURES.log(move |count| tracing::error!(%error, count, "cannot render a page"));
             let rejection = HttpRejection::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the page cannot be rendered; the log of the server has details",

@@ -6,5 +6,6 @@ mod connections;
 mod faults;
 mod layers;
 mod matrix;
+mod passthrough;
 mod passthrough_soap;
 mod transports;
