@@ -17,6 +17,7 @@ use crate::model::interface::{Interface, Method};
 use crate::protocol::Protocol;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::RawResponse;
+use crate::service::result_memory::ReservedMemory;
 use crate::service::{Call, CallForm, CallFuture, Context, Encode, Format, Rows, RpcService};
 
 /// A protocol towards clients: it reads requests, calls the service and writes responses.
@@ -209,6 +210,28 @@ pub(crate) fn encode(value: &dyn Encode, format: Format<'_>, to: &mut Vec<u8>) -
     written.map_err(|_| Fault::internal())?.map_err(encode_fault)
 }
 
+/// A value for which as much memory is reserved is written on a blocking thread, so that it does not delay other calls.
+const LARGE: usize = 1 << 20;
+
+/// The body that a writer makes of a value, and the writer. The body holds the memory that is reserved for the value
+/// until it has been sent.
+pub(crate) fn write_whole<W: Send + 'static>(
+    mut value: Box<dyn Encode>,
+    writer: W,
+    write: fn(&W, &dyn Encode) -> Result<Vec<u8>, Fault>,
+) -> MaybeReady<(Result<Body, Fault>, W)> {
+    let Some(memory) = value.take_memory() else {
+        return MaybeReady::now((write(&writer, value.as_ref()).map(Body::whole), writer));
+    };
+    let (large, permits) = (memory.bytes() >= LARGE, memory.long_work_permits());
+    let work = move || {
+        let written = write(&writer, value.as_ref());
+        drop(value);
+        (written.map(|bytes| Body::reserved(bytes, Some(memory))), writer)
+    };
+    if large { MaybeReady::later(ReservedMemory::run_long_work(permits, work)) } else { MaybeReady::now(work()) }
+}
+
 /// Appends the first rows, as [`Rows::fill`] does. If the source panics, the call fails with an internal fault.
 ///
 /// # Errors
@@ -251,6 +274,10 @@ impl Source for JsonArray {
             to.extend_from_slice(&self.tail);
         }
         Poll::Ready(Ok(more))
+    }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.rows)
     }
 }
 

@@ -16,13 +16,16 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::server::memory_pool::MemoryPool;
 use crate::server::settings::ServerSettings;
+use crate::service::memory_pool::MemoryPool;
+use crate::service::result_memory::{ResultBudget, ResultMemory};
 
 /// All clients that have a connection or a request.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
     shares: Shares,
+    /// The memory of all results; `None` without a limit.
+    results: Option<ResultBudget>,
     known: Mutex<HashMap<IpAddr, Weak<Client>>>,
 }
 
@@ -48,6 +51,8 @@ pub(super) struct Client {
     /// The memory of its bodies; `None` without a share.
     body_memory: Option<MemoryPool>,
     response_memory: AtomicUsize,
+    /// The memory of its results; `None` without a limit.
+    result_memory: Option<ResultMemory>,
 }
 
 /// A part of a client's share, given back when it is dropped.
@@ -100,13 +105,17 @@ impl Shares {
 }
 
 impl Clients {
-    pub(super) fn new(shares: Shares) -> Arc<Clients> {
-        Arc::new(Clients { shares, known: Mutex::default() })
+    pub(super) fn new(settings: &ServerSettings) -> Arc<Clients> {
+        let results = Some(ResultBudget::new(settings.response_memory));
+        Arc::new(Clients { shares: Shares::new(settings), results, known: Mutex::default() })
     }
 
     /// The client with this address; one without a share if there is no address.
     pub(super) fn client(self: &Arc<Clients>, address: Option<IpAddr>) -> Arc<Client> {
-        let Some(address) = address else { return Arc::default() };
+        let result_memory = |share| self.results.as_ref().map(|results| results.of_client(share));
+        let Some(address) = address else {
+            return Arc::new(Client::new(None, Shares::default(), None, result_memory(None)));
+        };
         let address = network(address);
         let mut known = lock(&self.known);
         if let Some(client) = known.get(&address).and_then(Weak::upgrade) {
@@ -114,16 +123,22 @@ impl Clients {
         }
         let entry = Some((address, Arc::downgrade(self)));
         let body_memory = Some(MemoryPool::new(self.shares.body_memory));
-        let client = Arc::new(Client::new(entry, self.shares, body_memory));
+        let result_memory = result_memory(Some(self.shares.response_memory));
+        let client = Arc::new(Client::new(entry, self.shares, body_memory, result_memory));
         known.insert(address, Arc::downgrade(&client));
         client
     }
 }
 
 impl Client {
-    fn new(entry: Option<(IpAddr, Weak<Clients>)>, shares: Shares, body_memory: Option<MemoryPool>) -> Client {
+    fn new(
+        entry: Option<(IpAddr, Weak<Clients>)>,
+        shares: Shares,
+        body_memory: Option<MemoryPool>,
+        result_memory: Option<ResultMemory>,
+    ) -> Client {
         let (connections, requests, response_memory) = Default::default();
-        Client { entry, shares, connections, requests, body_memory, response_memory }
+        Client { entry, shares, connections, requests, body_memory, response_memory, result_memory }
     }
 
     /// Takes a part of a resource; `None` if the share is used up.
@@ -163,6 +178,11 @@ impl Client {
         OpenRequest { within_share: self.begin_request(), client: self }
     }
 
+    /// The memory for its results; `None` without a limit.
+    pub(super) fn result_memory(&self) -> Option<&ResultMemory> {
+        self.result_memory.as_ref()
+    }
+
     /// The memory that its bodies share; `None` without a share.
     pub(super) fn body_memory(&self) -> Option<&MemoryPool> {
         self.body_memory.as_ref()
@@ -197,7 +217,7 @@ impl Drop for Client {
 impl Default for Client {
     /// A client without a share.
     fn default() -> Self {
-        Client::new(None, Shares::default(), None)
+        Client::new(None, Shares::default(), None, None)
     }
 }
 
@@ -219,7 +239,8 @@ mod tests {
     use super::*;
 
     fn clients() -> Arc<Clients> {
-        Clients::new(Shares { connections: 2, requests: 1, body_memory: 100, response_memory: 100 })
+        let shares = Shares { connections: 2, requests: 1, body_memory: 100, response_memory: 100 };
+        Arc::new(Clients { shares, ..Clients::default() })
     }
 
     fn client(clients: &Arc<Clients>, address: &str) -> Arc<Client> {

@@ -22,7 +22,7 @@ use crate::http::rejection::HttpRejection;
 use crate::protocol::frontend::{FrontendResponse, GroupHead, GroupRequest};
 use crate::server::access_log::REQUEST_ID;
 use crate::server::admission::{Admission, refusing};
-use crate::server::clients::{Client, Clients, Resource, Shares};
+use crate::server::clients::{Client, Clients, Resource};
 use crate::server::group::not_found;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
@@ -116,7 +116,7 @@ impl Gateway {
             groups,
             body_reader,
             admission: Arc::new(Admission::new(settings.in_flight)),
-            clients: Clients::new(Shares::new(&settings)),
+            clients: Clients::new(&settings),
             stop: Arc::default(),
             ids: Arc::default(),
             observed: false,
@@ -126,11 +126,7 @@ impl Gateway {
 
     /// Sets how many calls may run, and how much each client may take.
     pub(super) fn limited(self, settings: &ServerSettings) -> Gateway {
-        Gateway {
-            admission: Arc::new(Admission::new(settings.in_flight)),
-            clients: Clients::new(Shares::new(settings)),
-            ..self
-        }
+        Gateway { admission: Arc::new(Admission::new(settings.in_flight)), clients: Clients::new(settings), ..self }
     }
 
     /// Ends all calls that are running, with a fault in the protocol of each.
@@ -259,6 +255,7 @@ impl Gateway {
         let frontend = claim.settle(group, &group_head, &body.bytes);
         let begun = Instant::now();
         context.begun = Some(begun);
+        context.result_memory = client.result_memory().cloned();
         context.deadline = group.deadline.and_then(|limit| begun.checked_add(limit));
         // Held until the response is ready, not until it is sent.
         let admitted = self.admission.admit(&group.load);

@@ -26,7 +26,6 @@ mod group;
 pub mod group_router;
 mod in_flight;
 mod listener;
-mod memory_pool;
 mod middleware;
 pub mod mount;
 pub mod request_body;

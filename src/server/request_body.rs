@@ -19,9 +19,9 @@ use tokio::sync::Semaphore;
 use crate::http::rejection::HttpRejection;
 use crate::model::text::abridge;
 use crate::server::clients::Client;
-use crate::server::memory_pool::{MemoryPool, PooledMemory};
 use crate::server::settings::ServerSettings;
 use crate::service::future::{run_blocking, with_timeout};
+use crate::service::memory_pool::{MemoryPool, PooledMemory};
 
 /// A body of at most this many bytes reserves no memory: the limits on connections and requests bound them.
 pub(super) const SMALL: usize = 16 * 1024;

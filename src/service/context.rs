@@ -8,6 +8,7 @@ use std::time::Instant;
 use http::{Extensions, HeaderMap};
 
 use crate::service::request_id::RequestId;
+use crate::service::result_memory::ResultMemory;
 
 /// What is known of a request, whatever its protocol.
 ///
@@ -47,6 +48,8 @@ pub struct Context {
     pub headers: Option<Arc<HeaderMap>>,
     /// Who calls, if a layer has found out.
     pub identity: Option<Arc<Identity>>,
+    /// Where a result that is made as a whole takes its memory from; `None` if there is no limit on it.
+    pub result_memory: Option<ResultMemory>,
     /// Data that layers and handlers share, by type. Those of the HTTP request if the gateway is called as a tower
     /// service, else empty at first.
     pub extensions: Extensions,

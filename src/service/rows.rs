@@ -142,7 +142,7 @@ fn encoded<T: Serialize + Sync>(item: &T, format: Format<'_>) -> Result<Vec<u8>,
 }
 
 /// What a format has between two items.
-fn separate(format: Format<'_>, to: &mut Vec<u8>, first: &mut bool) {
+pub(crate) fn separate(format: Format<'_>, to: &mut Vec<u8>, first: &mut bool) {
     match format {
         Format::Json(_) if !*first => to.push(b','),
         Format::Json(_) | Format::JsonLines(_) | Format::XmlRpc(_) | Format::Soap(_) => {}
@@ -151,7 +151,7 @@ fn separate(format: Format<'_>, to: &mut Vec<u8>, first: &mut bool) {
 }
 
 /// What a format has after an item.
-fn end(format: Format<'_>, to: &mut Vec<u8>) {
+pub(crate) fn end(format: Format<'_>, to: &mut Vec<u8>) {
     match format {
         Format::JsonLines(_) => to.push(b'\n'),
         Format::Json(_) | Format::XmlRpc(_) | Format::Soap(_) => {}

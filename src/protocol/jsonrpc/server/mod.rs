@@ -198,10 +198,14 @@ fn write_response(
         return MaybeReady::now(finish((no_content(), fault)));
     }
     match result {
-        Ok(Output::One(value)) => MaybeReady::now(finish(match encode_result(value.as_ref(), &frame, dialect) {
-            Ok(body) => (json(body), None),
-            Err(fault) => error_response(&frame, &fault),
-        })),
+        Ok(Output::One(value)) => {
+            frontend::write_whole(value, (frame, dialect), encode_result).map(move |(body, (frame, _))| {
+                finish(match body {
+                    Ok(body) => (json(body), None),
+                    Err(fault) => error_response(&frame, &fault),
+                })
+            })
+        }
         Ok(Output::Raw(raw)) => MaybeReady::now(finish((frontend::passthrough_response(raw), None))),
         Ok(Output::Many(rows)) => MaybeReady::later(async move {
             let (mut head, mut tail) = (Vec::new(), Vec::new());
@@ -216,12 +220,12 @@ fn write_response(
     }
 }
 
-fn encode_result(value: &dyn Encode, frame: &ResponseFrame, dialect: JsonDialect) -> Result<Body, Fault> {
+fn encode_result((frame, dialect): &(ResponseFrame, JsonDialect), value: &dyn Encode) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::with_capacity(256);
     frame.write_head(&mut bytes);
-    frontend::encode(value, Format::Json(dialect), &mut bytes)?;
+    frontend::encode(value, Format::Json(*dialect), &mut bytes)?;
     frame.write_tail(&mut bytes);
-    Ok(Body::whole(bytes))
+    Ok(bytes)
 }
 
 /// The response to a text that is not a request, or to a batch that is too large.

@@ -86,15 +86,17 @@ impl ResponseFormat {
                 };
                 body.map(response).map_err(frontend::encode_fault)
             }),
-            Ok(Output::One(value)) => MaybeReady::now(self.write_one(value.as_ref()).map(response)),
+            Ok(Output::One(value)) => {
+                frontend::write_whole(value, self, ResponseFormat::write_one).map(move |(body, _)| body.map(response))
+            }
         }
     }
 
-    fn write_one(&self, value: &dyn Encode) -> Result<Body, Fault> {
+    fn write_one(&self, value: &dyn Encode) -> Result<Vec<u8>, Fault> {
         let mut bytes = Vec::with_capacity(128);
         frontend::encode(value, Format::Json(self.dialect), &mut bytes)?;
         match &self.rows {
-            RowFormat::Json => Ok(Body::whole(bytes)),
+            RowFormat::Json => Ok(bytes),
             RowFormat::Lines => each(&bytes, |item, to| {
                 to.extend_from_slice(item.as_bytes());
                 to.push(b'\n');
@@ -113,11 +115,11 @@ impl ResponseFormat {
 }
 
 /// The items of a list that is there as a whole, each written in its own way.
-fn each(list: &[u8], mut write: impl FnMut(&str, &mut Vec<u8>) -> Result<(), BoxError>) -> Result<Body, Fault> {
+fn each(list: &[u8], mut write: impl FnMut(&str, &mut Vec<u8>) -> Result<(), BoxError>) -> Result<Vec<u8>, Fault> {
     let mut lines = Vec::with_capacity(list.len());
     let items: Vec<&RawValue> = serde_json::from_slice(list).map_err(|error| frontend::encode_fault(error.into()))?;
     items.iter().try_for_each(|item| write(item.get(), &mut lines)).map_err(frontend::encode_fault)?;
-    Ok(Body::whole(lines))
+    Ok(lines)
 }
 
 fn response(media: Media, varies: bool, body: Body) -> Response<Body> {
@@ -147,6 +149,10 @@ impl Source for JsonLines {
     fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
         Poll::Ready(self.fill(to, until))
     }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.rows)
+    }
 }
 
 /// Rows as comma-separated values, made of their JSON texts.
@@ -169,5 +175,9 @@ impl Source for CsvTable {
         let rows = std::str::from_utf8(&self.rows)?;
         rows.lines().try_for_each(|row| self.columns.row(row, to))?;
         Poll::Ready(Ok(more))
+    }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.lines.rows)
     }
 }

@@ -152,7 +152,7 @@ fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
 
 fn write(result: Result<Output, Fault>, dialect: XmlRpcDialect) -> PendingResponse {
     match result {
-        Ok(Output::One(value)) => MaybeReady::now(write_one(value.as_ref(), dialect).map(xml_response)),
+        Ok(Output::One(value)) => write_one(value, dialect),
         Ok(Output::Raw(raw)) => MaybeReady::now(Ok(frontend::passthrough_response(raw))),
         Ok(Output::Many(rows)) => gather(XmlRpcArray { rows, dialect, begun: false }),
         Err(fault) => MaybeReady::now(Err(fault)),
@@ -164,12 +164,15 @@ fn gather(source: impl Source + 'static) -> PendingResponse {
     MaybeReady::later(async move { Body::gather(source).await.map(xml_response).map_err(frontend::encode_fault) })
 }
 
-fn write_one(value: &dyn Encode, dialect: XmlRpcDialect) -> Result<Body, Fault> {
-    let mut bytes = Vec::with_capacity(512);
-    codec::write_response_head(&mut bytes, dialect);
-    frontend::encode(value, Format::XmlRpc(dialect), &mut bytes)?;
-    bytes.extend_from_slice(codec::response_tail());
-    Ok(Body::whole(bytes))
+fn write_one(value: Box<dyn Encode>, dialect: XmlRpcDialect) -> PendingResponse {
+    let written = frontend::write_whole(value, dialect, |dialect, value| {
+        let mut bytes = Vec::with_capacity(512);
+        codec::write_response_head(&mut bytes, *dialect);
+        frontend::encode(value, Format::XmlRpc(*dialect), &mut bytes)?;
+        bytes.extend_from_slice(codec::response_tail());
+        Ok(bytes)
+    });
+    written.map(|(body, _)| body.map(xml_response))
 }
 
 /// A response whose result is one array, made item by item.
@@ -192,6 +195,10 @@ impl Source for XmlRpcArray {
             to.extend_from_slice(codec::response_tail());
         }
         Poll::Ready(Ok(more))
+    }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.rows)
     }
 }
 
