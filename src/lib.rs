@@ -9,11 +9,11 @@
 //! - put the gateway into another HTTP server: [`server::gateway::Gateway`] is a [`tower_service::Service`];
 //! - call other servers: [`client::Client`] for one call, [`upstream::Upstream`] for a server as a service.
 //!
-//! A module imports only from modules earlier in this list: [`model`] (plain data), `codec` (values as bytes),
+//! A module imports only from modules earlier in this list: [`model`] (plain data), `files` (reading files), `codec` (values as bytes),
 //! [`service`] (calls, results, layers), `http` (what all protocols share of HTTP), [`protocol`] (XML-RPC, JSON-RPC, REST,
 //! SOAP, pages), [`upstream`] (other servers as services), [`client`] and [`server`], [`demo`] (the services that ship),
 //! [`app`] and [`config`], [`cli`]. `ARCHITECTURE.md` describes each.
-#![cfg_attr(feature = "config", doc = include_str!("../docs/library.md"))]
+#![cfg_attr(feature = "server", doc = include_str!("../docs/library.md"))]
 // Without the program, parts that only the program uses are compiled and not called; likewise without the gateway.
 #![cfg_attr(not(feature = "cli"), allow(dead_code))]
 
@@ -27,6 +27,8 @@ pub mod client;
 pub mod config;
 #[cfg(feature = "server")]
 pub mod demo;
+#[cfg(feature = "client")]
+mod files;
 pub mod model;
 #[cfg(feature = "client")]
 pub mod protocol;
@@ -53,9 +55,12 @@ pub use config::{Config, Registry};
 #[cfg(feature = "server")]
 pub use http::audience::Audience;
 #[cfg(feature = "server")]
-pub use http::public_url::{PublicUrl, TrustedProxy};
+pub use http::public_url::{PublicUrl, PublicUrlError, TrustedProxy};
 #[cfg(feature = "server")]
 pub use http::routes::RestRoute;
 pub use model::date::DateTime;
 pub use model::fault::{BoxError, Fault, Kind};
 pub use model::value::{Binary, Value};
+/// The crate of [`JsonSchema`](schemars::JsonSchema), which the types of handlers implement. Write
+/// `#[schemars(crate = "croupier::schemars")]` to derive it from here; a program may also depend on the same version itself.
+pub use schemars;

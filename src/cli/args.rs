@@ -94,7 +94,7 @@ URL is read from the environment: SUPERVISOR_PASSWORD for a group at /supervisor
     },
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct ServeArgs {
     /// The configuration file; the built-in one if none is given
     #[arg(short, long, value_name = "FILE")]

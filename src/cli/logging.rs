@@ -1,16 +1,49 @@
 //! Writes log lines to standard error, as text or as JSON.
 
+use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal as _};
+use std::panic::{self, PanicHookInfo};
+use std::sync::LazyLock;
+
 use tracing_subscriber::filter::LevelFilter;
 
+use super::output::Output;
 use crate::config::{Log, LogFormat};
+use crate::service::log_throttle::LogThrottle;
 
-/// Starts logging for the rest of the process.
-pub(super) fn start(log: &Log) {
+/// For the log lines of panics.
+static PANICS: LazyLock<LogThrottle> = LazyLock::new(LogThrottle::default);
+
+/// Starts logging for the rest of the process. Panics are logged too.
+pub(super) fn start(log: &Log, stderr: &Output) {
     let level: LevelFilter = log.level.into();
-    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(true);
-    // This fails only if a program that embeds this one has installed a logger, which is then used.
-    let _ = match log.format {
-        LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(stderr.clone()).with_target(true);
+    let started = match log.format {
+        LogFormat::Text => subscriber.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).with_span_list(false).try_init(),
     };
+    // It has failed only if a program that embeds this one has installed a logger, which is then used.
+    if started.is_ok() {
+        // The hook of the standard library writes to standard error itself, and so would block if that is not read.
+        panic::set_hook(Box::new(log_panic));
+    }
+}
+
+/// The message of a panic: a text, unless the program panics with a value of its own.
+fn message(payload: &dyn Any) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let backtrace = Backtrace::capture();
+    let captured = backtrace.status() == BacktraceStatus::Captured;
+    let location = panic.location().map(ToString::to_string);
+    let message = message(panic.payload()).to_owned();
+    // A client may find a call that panics, and repeat it.
+    PANICS.log(move |count| {
+        let backtrace = captured.then(|| tracing::field::display(&backtrace));
+        tracing::error!(location, backtrace, count, "panic: {message}");
+    });
 }

@@ -10,8 +10,10 @@ mod add;
 mod args;
 mod call;
 mod describe;
+mod descriptors;
 mod load;
 mod logging;
+mod output;
 mod reload;
 mod serve;
 mod signals;
@@ -46,7 +48,7 @@ use args::{CliArgs, Command};
 pub fn run(registry: Registry) -> ExitCode {
     let args = CliArgs::parse();
     let result = match args.command.unwrap_or(Command::Serve(args.serve)) {
-        Command::Serve(serve) => serve::serve(&serve, &registry),
+        Command::Serve(serve) => return serve::serve(&serve, registry),
         Command::Check { file } => table::check(&file, &registry),
         Command::Routes { config } => table::routes(config.as_deref(), &registry),
         Command::Call(call) => call::call(&call),
@@ -82,7 +84,8 @@ impl<E: Display> From<E> for Failure {
     }
 }
 
-/// Writes a line to standard output. A closed output, as behind `head`, is not an error.
+/// Writes a line to standard output, for commands that end by themselves: a server writes over its `Console`. A closed
+/// output, as behind `head`, is not an error.
 fn say(line: impl Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

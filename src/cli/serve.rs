@@ -1,45 +1,83 @@
 //! `croupier serve`: runs a server from a configuration, and stops it gracefully.
 
 use std::num::NonZero;
+use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 
 use super::args::ServeArgs;
 use super::load::load;
+use super::output::Console;
+use super::reload::Reloader;
 use super::signals::{self, Hangup};
-use super::{Failure, logging, reload, say};
+use super::{Failure, descriptors, logging};
 use crate::config::{Config, Registry};
 use crate::http::audience::Audience;
+use crate::model::interface::Method;
 use crate::protocol::Protocol;
+use crate::protocol::set::ServerInfo;
 use crate::server::mount::GroupMount;
 use crate::server::request_body::{BodyReader, MemoryBudget};
 use crate::server::runtime::Runtime;
 use crate::server::settings::{ListenAddress, ListenerConfig};
 use crate::server::{AccessLog, Listener, Server, Workers};
+use crate::service::local::unfit;
 
-/// Serves until a signal to stop is received.
-pub(super) fn serve(args: &ServeArgs, registry: &Registry) -> Result<(), Failure> {
-    let config = load(args.config.as_deref(), registry)?;
-    logging::start(&config.log);
+/// Serves until a signal to stop is received. A failure is written to standard error.
+pub(super) fn serve(args: &ServeArgs, registry: Registry) -> ExitCode {
+    let console = match Console::start() {
+        Ok(console) => console,
+        Err(error) => {
+            eprintln!("croupier: cannot write: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let served = run(args, registry, &console);
+    if let Err(Failure(message)) = &served {
+        console.stderr.write_line(message.trim_end());
+    }
+    console.flush();
+    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(args: &ServeArgs, registry: Registry, console: &Console) -> Result<(), Failure> {
+    let config = load(args.config.as_deref(), &registry)?;
+    logging::start(&config.log, &console.stderr);
+    descriptors::prepare(&config, worker_count(&config));
     // This thread accepts connections, checks timeouts and receives signals; its blocking pool parses large bodies. The
     // workers serve the connections.
     let tokio_runtime = Builder::new_current_thread().enable_all().build()?;
-    tokio_runtime.block_on(run(args, registry, config))
+    let served = tokio_runtime.block_on(run_server(args, registry, config, console));
+    // Does not wait for blocking threads: one may still read a file that a reload needs.
+    tokio_runtime.shutdown_background();
+    served
 }
 
-async fn run(args: &ServeArgs, registry: &Registry, config: Config) -> Result<(), Failure> {
+async fn run_server(args: &ServeArgs, registry: Registry, config: Config, console: &Console) -> Result<(), Failure> {
     let hangup = Hangup::register()?;
-    let stop = signals::stop(|| say("croupier: finishing the running requests; a second signal ends them at once"))?;
+    let stopping = console.clone();
+    let stop = signals::stop(move || {
+        stopping.say("croupier: finishing the running requests; a second signal ends them at once");
+    })?;
     let from_arguments: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
     let listeners = bind(if from_arguments.is_empty() { &config.listen } else { &from_arguments }).await?;
     let log = if config.log.access { Some(AccessLog::start()?) } else { None };
     let memory = MemoryBudget::new(config.settings.memory).on_runtime(Handle::current());
     let body_reader = BodyReader { memory, timeout: config.settings.timeouts.body };
     let gateway_runtime = Runtime::start(config.mounts(), body_reader).await?;
-    let server = Server::new(gateway_runtime.gateway(), config.settings, log.clone()).on(workers(&config)?);
-    print_summary(&config, &listeners);
-    let reloading = reload::reload_at_hangup(hangup, args, registry, config, gateway_runtime);
+    let server =
+        Server::new(gateway_runtime.gateway(), config.settings, log.clone()).on(Workers::start(worker_count(&config))?);
+    print_summary(&config, &listeners, console);
+    let reloader = Reloader {
+        args: args.clone(),
+        registry: Arc::new(registry),
+        console: console.clone(),
+        started: config,
+        runtime: gateway_runtime,
+    };
+    let reloading = reloader.reload_at_hangup(hangup);
     let stop = async {
         tokio::select! {
             () = stop => {}
@@ -51,17 +89,16 @@ async fn run(args: &ServeArgs, registry: &Registry, config: Config) -> Result<()
         log.flush();
     }
     match report.cut {
-        0 => say("croupier: stopped"),
-        cut => {
-            say(format_args!("croupier: stopped; {cut} connections were still busy after the drain time and were cut"))
-        }
+        0 => console.say("croupier: stopped"),
+        cut => console.say(format_args!(
+            "croupier: stopped; {cut} connections were still busy after the drain time and were cut"
+        )),
     }
     Ok(())
 }
 
-fn workers(config: &Config) -> Result<Workers, Failure> {
-    let processors = || thread::available_parallelism().map_or(1, NonZero::get);
-    Ok(Workers::start(config.workers.unwrap_or_else(processors))?)
+fn worker_count(config: &Config) -> usize {
+    config.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get))
 }
 
 async fn bind(configs: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
@@ -73,21 +110,21 @@ async fn bind(configs: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
 }
 
 /// Prints the addresses, the groups and pages, and a command to try.
-fn print_summary(config: &Config, listeners: &[Listener]) {
+fn print_summary(config: &Config, listeners: &[Listener], console: &Console) {
     let addresses: Vec<ListenerConfig> = listeners.iter().map(Listener::config).collect();
     for address in &addresses {
         let scheme = if matches!(address.listen, ListenAddress::Tcp(_)) { "http://" } else { "" };
-        say(format_args!("croupier {} listens on {scheme}{address}", env!("CARGO_PKG_VERSION")));
+        console.say(format_args!("croupier {} listens on {scheme}{address}", env!("CARGO_PKG_VERSION")));
     }
     let paths = config.groups.iter().map(|group| &group.path).chain(config.pages.iter().map(|page| &page.path));
     let widest = paths.map(String::len).max().unwrap_or_default();
     for group in &config.groups {
         let also =
             if group.aliases.is_empty() { String::new() } else { format!(", also at {}", group.aliases.join(" and ")) };
-        say(format_args!("  {:widest$}  {}{also}", group.path, group.service.interface().title));
+        console.say(format_args!("  {:widest$}  {}{also}", group.path, group.service.interface().title));
     }
     for page in &config.pages {
-        say(format_args!("  {:widest$}  {}, a page", page.path, page.page.title));
+        console.say(format_args!("  {:widest$}  {}, a page", page.path, page.page.title));
     }
     let tcp_address_not_only_for = |audience: Audience| {
         addresses.iter().find_map(|config| match &config.listen {
@@ -95,31 +132,77 @@ fn print_summary(config: &Config, listeners: &[Listener]) {
             _ => None,
         })
     };
-    if let (Some(address), Some(group)) = (tcp_address_not_only_for(Audience::Pages), config.groups.first()) {
-        say("Try it from another terminal:");
-        say(format_args!("  {}", example_command(group, &format!("http://{address}{}", group.path))));
+    if let Some(address) = tcp_address_not_only_for(Audience::Pages)
+        && let Some(group) = config.groups.first()
+        && let Some(command) = example_command(group, &format!("http://{address}{}", group.path))
+    {
+        console.say("Try it from another terminal:");
+        console.say(format_args!("  {command}"));
     }
     if let Some(address) = tcp_address_not_only_for(Audience::Api) {
         let mut pages =
             config.groups.iter().filter(|group| group.protocols.has(Protocol::Page)).map(|group| &group.path);
         match (pages.next(), pages.next()) {
-            (Some(only), None) => say(format_args!("or in a browser: http://{address}{only}")),
-            (Some(_), Some(_)) => say(format_args!("or in a browser: http://{address}/")),
+            (Some(only), None) => console.say(format_args!("or in a browser: http://{address}{only}")),
+            (Some(_), Some(_)) => console.say(format_args!("or in a browser: http://{address}/")),
             (None, _) => {}
         }
     }
 }
 
-/// A command that calls a group, over REST if possible, because that is the shortest.
-fn example_command(group: &GroupMount, url: &str) -> String {
-    let methods = &group.service.interface().methods;
-    match methods.iter().find(|method| method.safe && method.required() == 0) {
-        Some(method) if group.protocols.has(Protocol::Rest) => format!("curl {url}/{}", method.name),
-        _ => {
-            let method = methods.first().map_or("system.listMethods", |method| &method.name);
-            format!(
-                "curl -H 'Content-Type: text/xml' -d '<methodCall><methodName>{method}</methodName></methodCall>' {url}"
-            )
+/// A command that calls a group, or asks for its methods if none can be called without arguments. It is that of the last
+/// frontend that has one: REST, which has the shortest, is the last.
+fn example_command(group: &GroupMount, url: &str) -> Option<String> {
+    let interface = group.service.interface();
+    // The names of an upstream's methods may have any characters, also those of a shell.
+    let callable = |method: &&Method| method.required() == 0 && unfit(&method.name).is_none();
+    let methods = || interface.methods.iter().filter(callable);
+    let method = methods().find(|method| method.safe).or_else(|| methods().next());
+    let frontends = group.protocols.of_group(&group.path, &ServerInfo::default());
+    frontends.iter().rev().find_map(|frontend| frontend.example_command(method, url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::set::ProtocolSet;
+    use crate::service::local::{Local, named};
+
+    #[test]
+    fn the_example_command_is_over_a_protocol_of_the_group() {
+        let service = |safe: bool| {
+            let spin = if safe { named("spin").safe() } else { named("spin") };
+            Local::new("Wheel", ()).method(spin, |(): &(), (): ()| 7).build().unwrap()
+        };
+        let command = |protocols: &[Protocol], service: Local| {
+            let mut group = GroupMount::new("/wheel", service);
+            group.protocols = ProtocolSet { names: protocols.to_vec(), ..ProtocolSet::default() };
+            example_command(&group, "http://x/wheel")
+        };
+        let json = "curl -H 'Content-Type: application/json' -d";
+        for (protocols, safe, expected) in [
+            (&Protocol::ALL[..], true, Some("curl http://x/wheel/spin".to_owned())),
+            (&Protocol::ALL, false, Some(format!("{json} '{{}}' http://x/wheel/spin"))),
+            (
+                &[Protocol::XmlRpc],
+                true,
+                Some(
+                    "curl -H 'Content-Type: text/xml' -d \
+                     '<methodCall><methodName>spin</methodName></methodCall>' http://x/wheel"
+                        .to_owned(),
+                ),
+            ),
+            (
+                &[Protocol::JsonRpc],
+                true,
+                Some(format!(r#"{json} '{{"jsonrpc":"2.0","id":1,"method":"spin"}}' http://x/wheel"#)),
+            ),
+            (&[Protocol::Soap], true, Some("curl 'http://x/wheel?wsdl'".to_owned())),
+            (&[Protocol::Page], true, None),
+        ] {
+            assert_eq!(command(protocols, service(safe)), expected, "{protocols:?}");
         }
+        let empty = Local::new("Nothing", ()).build().unwrap();
+        assert!(command(&Protocol::ALL, empty).unwrap().contains("rpc.discover"));
     }
 }

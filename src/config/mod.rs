@@ -31,11 +31,11 @@ mod resolve;
 mod resolved;
 mod routes;
 mod schema;
+mod secrets;
 mod syntax;
 mod upstream;
 mod wording;
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,6 +43,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
+use crate::files;
 use crate::http::public_url::PublicUrl;
 use crate::server::gateway::Group;
 use crate::server::group_router::GroupRouter;
@@ -53,6 +54,9 @@ pub use crate::model::units::{Period, Size};
 pub use problem::{ConfigErrors, Problem};
 pub use reference::reference;
 pub use registry::{OptionErrors, Registry};
+
+/// How many bytes a configuration file, or a file with a description or a secret, may have.
+pub(crate) const LARGEST_FILE: usize = 16 << 20;
 
 /// The built-in configuration, with every key and its meaning.
 pub const DEFAULT: &str = include_str!("../../config/croupier.toml");
@@ -122,12 +126,12 @@ impl Config {
     /// Reads a configuration file.
     ///
     /// # Errors
-    /// If the file cannot be read or is not UTF-8; otherwise all problems with it at once.
+    /// If the file cannot be read within 3 s, is not a regular file, has more than 16 MiB or is not UTF-8; otherwise all problems with it at once.
     pub fn load(path: &Path, registry: &Registry) -> Result<Config, ConfigErrors> {
         let name = path.display().to_string();
         let whole = |problem| ConfigErrors::new(&name, "", vec![problem]);
-        let bytes =
-            fs::read(path).map_err(|error| whole(Problem::whole(format!("`{name}` cannot be read: {error}"))))?;
+        let bytes = files::read(path, LARGEST_FILE)
+            .map_err(|error| whole(Problem::whole(format!("`{name}` cannot be read: {error}"))))?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => Config::parse_at(path, text, registry),
             Err(error) => Err(whole(not_text(&bytes, error.valid_up_to()))),

@@ -1,7 +1,5 @@
 //! Pages made from templates: the table of a page in the file, and the page that is made from it.
 
-use std::fs;
-use std::io::Read as _;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +10,7 @@ use toml::Spanned;
 
 use super::problem::Problem;
 use super::resolved::{ResolvedGroup, no_group, no_method};
+use crate::files;
 use crate::model::text::abridge;
 use crate::model::units::Period;
 use crate::protocol::page::{PageStyle, PageTemplate, TemplatePage};
@@ -149,12 +148,6 @@ fn read(name: &Spanned<String>, kind: FileKind, folder: &Path) -> Result<String,
         });
     }
     let path = folder.join(name.get_ref());
-    let wrong = |reason: String| Problem::at(name.span(), format!("`{}` {reason}", path.display()));
-    let mut bytes = Vec::new();
-    let read = fs::File::open(&path).and_then(|file| file.take(LARGEST_FILE as u64 + 1).read_to_end(&mut bytes));
-    read.map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    if bytes.len() > LARGEST_FILE {
-        return Err(wrong(format!("has more than {LARGEST_FILE} bytes")));
-    }
-    String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8".to_owned()))
+    files::read_text(&path, LARGEST_FILE)
+        .map_err(|error| Problem::at(name.span(), format!("`{}` cannot be read: {error}", path.display())))
 }

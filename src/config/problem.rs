@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::secrets::Secrets;
 use crate::model::text::abridge;
 
 /// All problems of a configuration.
@@ -60,11 +61,17 @@ impl Problem {
 }
 
 impl ConfigErrors {
+    /// Secrets in the source are hidden in its lines and in the messages.
     pub(super) fn new(name: &str, source: &str, mut problems: Vec<Problem>) -> ConfigErrors {
+        let secrets = Secrets::find(source);
+        for problem in &mut problems {
+            problem.message = secrets.hide_in(&problem.message).into_owned();
+            problem.hint = problem.hint.as_deref().map(|hint| secrets.hide_in(hint).into_owned());
+        }
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
         // A problem in an inherited table is found once for each group.
         problems.dedup();
-        ConfigErrors { name: name.to_owned(), text: source.to_owned(), problems }
+        ConfigErrors { name: name.to_owned(), text: secrets.source().to_owned(), problems }
     }
 
     /// The problems, in the order of the file.

@@ -1,7 +1,6 @@
 //! The upstream of a group: its table in the file, and the [`Upstream`] that is made from it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
@@ -11,9 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::LARGEST_FILE;
 use super::problem::Problem;
 use crate::codec::xml;
 use crate::codec::xmlrpc::XmlRpcDialect;
+use crate::files;
 use crate::model::text::abridge;
 use crate::model::units::{Period, Size};
 use crate::protocol::Protocol;
@@ -24,8 +25,6 @@ use crate::upstream::{Batching, DescriptionSource, NamePatterns, UnsupportedProt
 
 /// The prefix of a `description` that is the name of a file.
 const FILE_PREFIX: &str = "file:";
-/// How many bytes a file with a description or a secret may have.
-const LARGEST_FILE: u64 = 16 << 20;
 
 /// An upstream server that serves the calls of a group.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -309,13 +308,7 @@ impl SettingReader<'_> {
 
     fn read_file(&self, name: &str) -> Result<String, String> {
         let path = self.folder.join(name);
-        let unread = |error: &dyn std::fmt::Display| format!("`{}` cannot be read: {error}", path.display());
-        match fs::metadata(&path) {
-            Ok(about) if about.len() > LARGEST_FILE => {
-                Err(unread(&format_args!("it has more than {LARGEST_FILE} bytes")))
-            }
-            _ => fs::read_to_string(&path).map_err(|error| unread(&error)),
-        }
+        files::read_text(&path, LARGEST_FILE).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
     }
 
     fn description(&mut self, named: &Spanned<String>) -> Option<DescriptionSource> {

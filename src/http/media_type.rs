@@ -16,7 +16,11 @@ pub fn media_type(headers: &HeaderMap) -> &str {
 
 /// A parameter of the content type of a message, such as `charset`, without quotes around its value.
 pub fn parameter<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let value = content_type(headers);
+    parameter_of(content_type(headers), name)
+}
+
+/// As [`parameter`], of the value of a `Content-Type` header.
+pub(crate) fn parameter_of<'h>(value: &'h [u8], name: &str) -> Option<&'h str> {
     let parameters = value.get(memchr(b';', value)? + 1..)?;
     let value = parameters.split(|byte| *byte == b';').find_map(|parameter| {
         let (own, value) = parameter.trim_ascii_start().split_at_checked(name.len())?;

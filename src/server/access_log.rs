@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
@@ -19,9 +19,11 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// How many lines may wait to be written. Further lines are dropped and counted.
 const WAITING: usize = 8192;
 /// How long [`AccessLog::flush`] waits for the last lines.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(500);
 /// How long the thread pauses between two batches of lines.
 const PAUSE: Duration = Duration::from_millis(2);
+/// How often the number of lost lines is logged at most.
+const LOST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the access log says of a request that reached a group.
 #[derive(Debug, Clone)]
@@ -105,7 +107,7 @@ impl AccessLog {
         }
     }
 
-    /// Waits until all lines have been written, but at most for a second.
+    /// Waits until all lines have been written, but at most for half a second.
     pub fn flush(&self) {
         let (written, all) = sync_channel(1);
         if self.lines.try_send(LogEntry::Flush(written)).is_ok() {
@@ -183,18 +185,30 @@ impl LogEntry {
 }
 
 fn write(waiting: &Receiver<LogEntry>, lost: &AtomicU64) {
-    for entry in waiting {
-        entry.write();
-        // Sending a line wakes this thread if it waits for one. The pause makes that once for many lines, not for each.
-        for entry in waiting.try_iter().take(WAITING) {
-            entry.write();
-        }
-        std::thread::sleep(PAUSE);
-        match lost.swap(0, Relaxed) {
-            0 => {}
-            count => {
-                tracing::warn!(target: "croupier::access", count, "lines lost: requests came faster than they could be logged")
+    let mut told: Option<Instant> = None;
+    loop {
+        let entry = match lost.load(Relaxed) {
+            0 => waiting.recv().map_err(RecvTimeoutError::from),
+            // The number of lost lines still has to be logged.
+            _ => waiting.recv_timeout(LOST_INTERVAL),
+        };
+        match entry {
+            Ok(entry) => {
+                entry.write();
+                // Sending a line wakes this thread if it waits for one. The pause makes that once for many lines, not for
+                // each.
+                for entry in waiting.try_iter().take(WAITING) {
+                    entry.write();
+                }
+                std::thread::sleep(PAUSE);
             }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if lost.load(Relaxed) > 0 && told.is_none_or(|told| told.elapsed() >= LOST_INTERVAL) {
+            told = Some(Instant::now());
+            let count = lost.swap(0, Relaxed);
+            tracing::warn!(target: "croupier::access", count, "lines lost: requests came faster than they could be logged");
         }
     }
 }

@@ -63,6 +63,20 @@ pub(super) struct Taken {
     amount: usize,
 }
 
+/// A request of a client that a trusted proxy has passed on.
+#[derive(Debug)]
+pub(super) struct OpenRequest {
+    pub(super) client: Arc<Client>,
+    /// Whether the client had fewer requests than its share.
+    pub(super) within_share: bool,
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.client.end_request();
+    }
+}
+
 /// What a client takes a share of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resource {
@@ -83,7 +97,7 @@ impl Shares {
         let half = |whole: usize| whole.div_ceil(2);
         Shares {
             connections: per_client.connections.unwrap_or(half(*connections)),
-            requests: per_client.requests.unwrap_or(half(*in_flight)),
+            requests: per_client.requests.unwrap_or(in_flight.div_ceil(4)),
             body_memory: per_client.memory.map_or(half(*memory), |size| size.0),
             response_memory: per_client.response_memory.map_or(half(*response_memory), |size| size.0),
         }
@@ -157,6 +171,11 @@ impl Client {
 
     pub(super) fn end_request(&self) {
         self.requests.fetch_sub(1, Relaxed);
+    }
+
+    /// Counts a request until the result is dropped.
+    pub(super) fn open_request(self: Arc<Client>) -> OpenRequest {
+        OpenRequest { within_share: self.begin_request(), client: self }
     }
 
     /// The memory for its results; `None` without a limit.

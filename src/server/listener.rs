@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::unix_socket::{DetachedUnixStream, UnixSocket, UnixStream};
 use crate::http::audience::Audience;
 use crate::server::settings::{ListenAddress, ListenerConfig};
+use crate::service::log_throttle::LogThrottle;
 
 /// How long accepting pauses after an error of the system, such as a lack of file descriptors. Without a pause it would
 /// fail again at once, and keep a processor busy.
@@ -20,6 +21,8 @@ pub struct Listener {
     socket: Socket,
     /// What is served to the clients of this socket; `None` for everything.
     pub(super) serves: Option<Audience>,
+    /// For the log lines of errors of the system.
+    failures: LogThrottle,
 }
 
 #[derive(Debug)]
@@ -64,7 +67,7 @@ impl Listener {
             ListenAddress::Unix(path) => UnixSocket::bind(path).map(Socket::Unix),
         };
         match bound {
-            Ok(socket) => Ok(Listener { socket, serves: None }),
+            Ok(socket) => Ok(Listener { socket, serves: None, failures: LogThrottle::default() }),
             Err(source) => Err(BindError { listen: listen.clone(), source }),
         }
     }
@@ -102,7 +105,7 @@ impl Listener {
                 Ok(accepted) => return accepted,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    self.failures.log(move |count| tracing::warn!(%error, count, "cannot accept a connection"));
                     tokio::time::sleep(PAUSE).await;
                 }
             }

@@ -33,7 +33,8 @@ use crate::service::result_memory::ResultMemory;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Context {
-    /// The address of the client; `None` for a unix socket.
+    /// The address of the client. `None` for a unix socket, and inside another HTTP server that gives the gateway no
+    /// [`PeerAddress`](crate::server::PeerAddress): such a client counts as one of a unix socket.
     pub peer: Option<SocketAddr>,
     /// The id of the request, for log lines and for requests to upstreams.
     pub request_id: RequestId,
@@ -55,8 +56,11 @@ pub struct Context {
 }
 
 impl Context {
-    /// The value of a header of the request. `None` if the request does not have it, if it is not text, or if neither
-    /// the service nor a layer asks for it.
+    /// The value of a header of the request. `None` if the request does not have it, or if it is not text.
+    ///
+    /// **A header must be declared**, by the service with [`request_header`](crate::service::local::Builder::request_header)
+    /// or by a layer in [`request_headers`](crate::service::layer::GroupLayer::request_headers). Without a declaration the
+    /// value is `None` for every request, also for one that has the header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.as_ref()?.get(name)?.to_str().ok()
     }

@@ -41,6 +41,7 @@ mod latest;
 pub mod layer;
 pub mod limiter;
 pub mod local;
+pub(crate) mod log_throttle;
 pub(crate) mod memory_pool;
 pub mod passthrough;
 pub mod request_id;
@@ -50,6 +51,7 @@ pub mod rows;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+pub use http::{HeaderMap, HeaderName};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -60,7 +62,7 @@ use crate::model::value::{SizeBudget, Value, ValueError, value_of};
 use crate::service::args::Args;
 use crate::service::batch::Batch;
 pub use crate::service::context::{Context, Identity};
-use crate::service::future::MaybeReady;
+pub use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawResponse};
 use crate::service::result_memory::ReservedMemory;
 

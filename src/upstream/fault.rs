@@ -1,4 +1,5 @@
-//! Faults for callers of the gateway. They say what went wrong, and never where the upstream is.
+//! Faults for callers of the gateway. They say what went wrong, and never where the upstream is or what it wrote, unless it
+//! returned a fault of the protocol: an error page may show addresses, paths and source code. The log has both.
 
 use crate::model::fault::{Fault, Kind};
 use crate::protocol::Protocol;
@@ -33,17 +34,11 @@ pub(super) fn from_response(error: ResponseError, protocol: Protocol) -> Fault {
     let protocol = protocol.title();
     let message = match error {
         ResponseError::Fault(fault) => return fault,
-        ResponseError::Status { status, start } if start.is_empty() => {
-            format!("the upstream server responded with HTTP status {status}")
-        }
-        ResponseError::Status { status, start } => {
-            format!("the upstream server responded with HTTP status {status}: {start}")
-        }
-        ResponseError::Malformed(fault) => {
-            format!("the upstream server did not return a valid {protocol} response: {}", fault.message)
-        }
-        ResponseError::WrongType(mismatch) => {
-            format!("the upstream server did not return a valid {protocol} response: {mismatch}")
+        ResponseError::Status { status, .. } => format!("the upstream server responded with HTTP status {status}"),
+        ResponseError::Malformed(_) | ResponseError::WrongType(_) => {
+            format!(
+                "the upstream server did not return a valid {protocol} response; the log of the gateway has details"
+            )
         }
     };
     Fault::new(Kind::Unreachable, message)

@@ -2,9 +2,14 @@
 //!
 //! The start of a response is read before any of it is sent to the client: a response that breaks off early, or is not
 //! one of the protocol, still becomes a fault. The rest is streamed, with no limit on its size.
+//!
+//! Browsers and XML parsers do more with a response than the protocol needs: they run the scripts of some media types, load
+//! what a document type declaration or a style sheet instruction names, and believe in a character encoding. So a response
+//! is passed through only if its media type is one of the protocol's own, its encoding is certain, and nothing but an XML
+//! declaration precedes its root element. Any other one is decoded and written again, or refused.
 
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -12,7 +17,7 @@ use http::response::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use memchr::memmem;
+use memchr::memchr;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
@@ -20,6 +25,8 @@ use super::Upstream;
 use super::call_scope::CallScope;
 use super::received::{CalledMethod, ReceivedResponse};
 use super::version::Description;
+use crate::codec::xml::charset;
+use crate::http::media_type;
 use crate::model::fault::{BoxError, Fault};
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::ClientCodec;
@@ -28,14 +35,10 @@ use crate::service::passthrough::{RawBody, RawCall, RawFormat, RawResponse};
 use crate::service::{Call, CallFuture, Output};
 use crate::upstream::transport::{Incoming, Repeat, TransportError};
 
-/// The first tag of an XML-RPC response, which a prolog may precede.
-static METHOD_RESPONSE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("<methodResponse"));
-/// The first tag of a SOAP message, without its prefix.
-static ENVELOPE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("Envelope"));
 /// How many bytes of a response are read before any of them is sent to the client.
 const START_SIZE: usize = 64 << 10;
-/// How far into a response its first tag must begin, in bytes.
-const MAX_PROLOG: usize = 512;
+/// How many bytes the XML declaration of a response may have.
+const MAX_DECLARATION: usize = 512;
 
 /// The body of a response whose start has been read.
 struct ResponseStart {
@@ -97,7 +100,7 @@ impl Upstream {
             content_type.filter(|content_type| is_plain && is_media_type_of(protocol, content_type))
         {
             let start = read_start(body).await.map_err(|error| self.transport_fault(&error, scope))?;
-            if start.looks_like(protocol) {
+            if start.looks_like(protocol, &content_type) {
                 return Ok(Output::Raw(RawResponse::new(head.status, content_type, start.into_raw_body())));
             }
             let received = match start.rest {
@@ -151,13 +154,43 @@ fn may_be_response(status: StatusCode, protocol: Protocol) -> bool {
 
 /// Whether the protocol uses this media type.
 fn is_media_type_of(protocol: Protocol, content_type: &HeaderValue) -> bool {
+    let own: &[&str] = match protocol {
+        Protocol::Rest | Protocol::Page => &[],
+        Protocol::XmlRpc => &["text/xml", "application/xml"],
+        Protocol::Soap => &["text/xml", "application/xml", "application/soap+xml"],
+        Protocol::JsonRpc => &["application/json"],
+    };
     let bytes = content_type.as_bytes();
-    let media = bytes.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
-    match protocol {
-        Protocol::Rest | Protocol::Page => false,
-        Protocol::XmlRpc | Protocol::Soap => media.ends_with(b"/xml") || media.ends_with(b"+xml"),
-        Protocol::JsonRpc => media.starts_with(b"application/json") || media.ends_with(b"+json"),
-    }
+    let media = bytes.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    // Browsers read a value with a comma as a list, and use the last media type in it.
+    own.iter().any(|own| media.eq_ignore_ascii_case(own.as_bytes())) && memchr(b',', bytes).is_none()
+}
+
+/// The `charset` parameter of a content type.
+fn charset_of(content_type: &HeaderValue) -> Option<&str> {
+    media_type::parameter_of(content_type.as_bytes(), "charset")
+}
+
+/// What follows the `<` of the root element, if at most a byte order mark, an XML declaration and white space precede it.
+fn root_tag(document: &[u8]) -> Option<&[u8]> {
+    let text = document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document).trim_ascii_start();
+    let root = match text.strip_prefix(b"<?xml") {
+        Some([blank, declaration @ ..]) if blank.is_ascii_whitespace() => {
+            let end = memchr(b'>', declaration.get(..MAX_DECLARATION).unwrap_or(declaration))?;
+            declaration.get(..end).filter(|declaration| declaration.ends_with(b"?"))?;
+            declaration.get(end + 1..)?.trim_ascii_start()
+        }
+        _ => text,
+    };
+    root.strip_prefix(b"<")
+}
+
+/// Whether a tag, without its `<`, has this name; with a prefix or without, if it may have one.
+fn has_name(tag: &[u8], name: &str, may_have_prefix: bool) -> bool {
+    let end = tag.iter().position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/'));
+    let Some(own) = end.and_then(|end| tag.get(..end)) else { return false };
+    let prefix = own.strip_suffix(name.as_bytes());
+    prefix.is_some_and(|prefix| prefix.is_empty() || (may_have_prefix && prefix.ends_with(b":")))
 }
 
 /// Reads the start of a response, or all of a short one.
@@ -210,16 +243,19 @@ fn ends_like_response(all: &[u8]) -> bool {
 }
 
 impl ResponseStart {
-    /// Whether this looks like a response of the protocol: it begins like one and, if it is whole, ends like one.
-    fn looks_like(&self, protocol: Protocol) -> bool {
+    /// Whether this looks like a response of the protocol: it begins like one and, if it is whole, ends like one; and
+    /// whether every reader finds the same in these bytes.
+    fn looks_like(&self, protocol: Protocol, content_type: &HeaderValue) -> bool {
         let all = self.first.as_ref();
         let whole = self.rest.is_none();
-        let start = all.get(..MAX_PROLOG).unwrap_or(all);
+        let charset = charset_of(content_type);
+        let has_root = |name, may_have_prefix| {
+            charset::is_certain(all, charset) && root_tag(all).is_some_and(|tag| has_name(tag, name, may_have_prefix))
+        };
         match protocol {
-            Protocol::XmlRpc => METHOD_RESPONSE.find(start).is_some() && (!whole || ends_like_response(all)),
-            Protocol::Soap => {
-                ENVELOPE.find(start).is_some() && (!whole || all.trim_ascii_end().ends_with(b"Envelope>"))
-            }
+            Protocol::XmlRpc => has_root("methodResponse", false) && (!whole || ends_like_response(all)),
+            Protocol::Soap => has_root("Envelope", true) && (!whole || all.trim_ascii_end().ends_with(b"Envelope>")),
+            Protocol::JsonRpc if charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8")) => false,
             Protocol::JsonRpc if whole => {
                 serde_json::from_slice(all).is_ok_and(|members: ResponseMembers| members.are_response())
             }

@@ -23,6 +23,7 @@ use crate::protocol::xmlrpc;
 use crate::service::args;
 use crate::service::args::ArgValues;
 use crate::service::future::MaybeReady;
+use crate::service::log_throttle::LogThrottle;
 use crate::service::result_memory::{ReservedMemory, SMALL, SourceShare};
 use crate::service::{Call, CallForm, CallFuture, Output, RpcService};
 use crate::upstream::UnsupportedProtocol;
@@ -43,6 +44,10 @@ pub(super) struct UpstreamInner {
     pub(super) description: CurrentDescription,
     /// How much of the memory for results its responses may take.
     pub(super) share: SourceShare,
+    /// For the log lines of calls that have no response.
+    failed_calls: LogThrottle,
+    /// For the log lines of responses that cannot be read.
+    unusable_responses: LogThrottle,
 }
 
 impl Upstream {
@@ -57,9 +62,15 @@ impl Upstream {
         }
         let title = options.title.clone().unwrap_or_else(|| options.group.clone());
         let description = CurrentDescription::new(Description::unknown(title, initial_codec(&options)));
-        Ok(Upstream {
-            inner: Arc::new(UpstreamInner { transport, options, description, share: SourceShare::default() }),
-        })
+        let inner = UpstreamInner {
+            transport,
+            options,
+            description,
+            share: SourceShare::default(),
+            failed_calls: LogThrottle::default(),
+            unusable_responses: LogThrottle::default(),
+        };
+        Ok(Upstream { inner: Arc::new(inner) })
     }
 
     /// Asks the server for its description, which is the interface from now on. Returns whether it has changed.
@@ -146,8 +157,11 @@ impl Upstream {
         if let Some(fault) = error.memory_fault() {
             return fault.clone();
         }
-        let group = self.inner.options.group.as_str();
-        tracing::warn!(group, request_id = scope.id(), %error, server = self.servers(), "a call to an upstream failed");
+        let (upstream, scope, text) = (self.clone(), scope.clone(), error.to_string());
+        self.inner.failed_calls.log(move |count| {
+            let (group, server) = (upstream.inner.options.group.as_str(), upstream.servers());
+            tracing::warn!(group, request_id = scope.id(), error = text, server, count, "a call to an upstream failed");
+        });
         fault::from_transport(error)
     }
 
@@ -174,7 +188,9 @@ impl Upstream {
                 shapes: &description.shapes,
                 inferred: description.inferred,
             })),
-            None if description.is_complete() => Err(Fault::no_such_method(method)),
+            None if description.is_complete() || !self.inner.options.allows_unknown(method) => {
+                Err(Fault::no_such_method(method))
+            }
             None => Ok(None),
         }
     }
@@ -220,9 +236,20 @@ impl Upstream {
     /// changed.
     pub(super) fn response_fault(&self, method: &str, error: ResponseError, scope: &CallScope) -> Fault {
         if !matches!(error, ResponseError::Fault(_)) {
-            let group = self.inner.options.group.as_str();
-            let server = self.servers();
-            tracing::warn!(group, request_id = scope.id(), method, %error, server, "the response of an upstream is unusable");
+            let (upstream, scope) = (self.clone(), scope.clone());
+            let (method, text) = (method.to_owned(), error.to_string());
+            self.inner.unusable_responses.log(move |count| {
+                let (group, server, id) = (upstream.inner.options.group.as_str(), upstream.servers(), scope.id());
+                tracing::warn!(
+                    group,
+                    request_id = id,
+                    method,
+                    error = text,
+                    server,
+                    count,
+                    "the response of an upstream is unusable"
+                );
+            });
         }
         fault::from_response(error, self.inner.options.protocol)
     }

@@ -10,7 +10,7 @@ mod search;
 mod words;
 mod write;
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -18,7 +18,8 @@ use tokio::runtime::Builder;
 
 use super::args::Add;
 use super::{Failure, say};
-use crate::config::{Config, Registry};
+use crate::config::{Config, LARGEST_FILE, Registry};
+use crate::files;
 use location::{ServerLocation, segment, variable};
 use search::FoundServer;
 use write::NewGroup;
@@ -79,7 +80,7 @@ impl Addition {
         group: &NewGroup,
         registry: &Registry,
     ) -> Result<Addition, Failure> {
-        let text = fs::read_to_string(file)
+        let text = files::read_text(file, LARGEST_FILE)
             .map_err(|error| Failure::from(format_args!("`{}` cannot be read: {error}", file.display())))?;
         if is_taken(&text, &group.path) {
             let path = &group.path;

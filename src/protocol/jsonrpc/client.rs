@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -230,8 +231,16 @@ struct ResponseObject<'a> {
     result: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
+    /// Whether there is a member `jsonrpc`.
+    #[serde(default, deserialize_with = "is_present")]
+    jsonrpc: bool,
+}
+
+/// `true` for a member that is present.
+fn is_present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 /// A member that is present, even if its value is `null`.
@@ -244,12 +253,21 @@ impl ResponseObject<'_> {
         self.id.and_then(|id| id.get().parse().ok())
     }
 
+    /// Whether this has no id, as the error of a server that could not read the request. The error pages of other JSON
+    /// interfaces have neither an `id` nor a `jsonrpc`.
+    fn is_for_all(&self) -> bool {
+        match self.id {
+            Some(id) => id.get() == "null",
+            None => self.jsonrpc,
+        }
+    }
+
     /// The result of the call with this id. An error is returned with any status. It may have no id, because a server that
     /// cannot read a request does not know its id.
     fn into_result(self, id: usize, response: &Response<Bytes>) -> Result<Value, ResponseError> {
         let own = self.id() == Some(id);
         match (self.error, self.result) {
-            (Some(error), None) if own || self.id.is_none() => Err(ResponseError::Fault(fault_of(error))),
+            (Some(error), None) if own || self.is_for_all() => Err(ResponseError::Fault(fault_of(error))),
             // JSON-RPC 1.0 has both members, of which one is null.
             (Some(error), Some(result)) if own && result.get() == "null" => Err(ResponseError::Fault(fault_of(error))),
             _ if response.status() != StatusCode::OK => Err(status(response)),
@@ -389,6 +407,8 @@ mod tests {
             r#"{"result":1,"id":"1"}"#,
             r#"{"result":1,"id":null}"#,
             r#"{"error":{"code":1,"message":""},"id":2}"#,
+            r#"{"error":"Traceback (most recent call last)"}"#,
+            r#"{"error":{"code":404,"message":"no such path"}}"#,
             r#"{"result":1,"error":{"code":1,"message":""},"id":1}"#,
             r#"{"result":1,"result":2,"id":1}"#,
             r#"{"result":{"a":1,"a":2},"id":1}"#,

@@ -66,12 +66,12 @@ impl PageStyle {
 }
 
 impl Frontend for TemplatePage {
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
-        self.methods_at(tail)
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        self.verbs_at(tail)
     }
 
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
-        claims_page(head.parts, self.methods_at(head.tail))
+        claims_page(head.parts, self.verbs_at(head.tail))
     }
 
     fn protocol(&self) -> Protocol {
@@ -97,7 +97,7 @@ impl Frontend for TemplatePage {
 const STYLE_SHEET: &str = "page.css";
 
 impl TemplatePage {
-    fn methods_at(&self, tail: &str) -> &'static [Method] {
+    fn verbs_at(&self, tail: &str) -> &'static [Method] {
         let own = tail == OWN_STYLE && self.style.is_some();
         if tail.is_empty() || tail == STYLE_SHEET || own { &[Method::GET, Method::HEAD] } else { &[] }
     }
@@ -154,7 +154,10 @@ impl TemplatePage {
             Ok(result) => {
                 let made = self.template.render(&self.variables(request, Some(&result), None));
                 let fault = made.as_ref().err().map(|error| {
-                    tracing::error!(%error, page = request.path, "cannot render a page");
+                    let (page, error) = (request.path.to_owned(), error.clone());
+                    self.template
+                        .failures
+                        .log(move |count| tracing::error!(%error, page, count, "cannot render a page"));
                     Fault::new(Kind::Internal, "the page cannot be rendered; the log of the server has details")
                 });
                 (made, fault)
@@ -166,7 +169,8 @@ impl TemplatePage {
             None => made.map(|html| (StatusCode::OK, html)),
         };
         let (status, html) = response.unwrap_or_else(|error| {
-            tracing::error!(%error, "cannot render the error page");
+            let failures = &self.template.failures;
+            failures.log(move |count| tracing::error!(%error, count, "cannot render the error page"));
             (StatusCode::INTERNAL_SERVER_ERROR, String::new())
         });
         let response = self.response(status, html);

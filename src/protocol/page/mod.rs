@@ -22,7 +22,7 @@ mod templates;
 mod type_text;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -43,6 +43,7 @@ use crate::model::fault::Kind;
 use crate::model::interface::{Interface, PageSection};
 use crate::service::RpcService;
 use crate::service::future::MaybeReady;
+use crate::service::log_throttle::LogThrottle;
 use assets::Asset;
 
 /// The page of a group at its own path, with its script and style sheet below that.
@@ -63,8 +64,8 @@ pub struct Page {
 }
 
 impl Frontend for Page {
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
-        methods(tail)
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        verbs(tail)
     }
 
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
@@ -88,23 +89,26 @@ impl Frontend for Page {
     }
 }
 
-fn methods(tail: &str) -> &'static [Method] {
+fn verbs(tail: &str) -> &'static [Method] {
     if tail.is_empty() || Asset::at(tail).is_some() { &[Method::GET, Method::HEAD] } else { &[] }
 }
 
 /// Whether a request is for a page, its script or its style sheet. A request for a WSDL document is not.
 fn claims(head: &GroupHead<'_>) -> Claim {
-    claims_page(head.parts, methods(head.tail))
+    claims_page(head.parts, verbs(head.tail))
 }
 
-fn claims_page(head: &Parts, methods: &[Method]) -> Claim {
-    if methods.is_empty() || !matches!(head.method, Method::GET | Method::HEAD) {
+fn claims_page(head: &Parts, verbs: &[Method]) -> Claim {
+    if verbs.is_empty() || !matches!(head.method, Method::GET | Method::HEAD) {
         return Claim::No;
     }
     let query = head.uri.query().unwrap_or_default();
     let wsdl = query.split('&').any(|pair| pair.split('=').next().is_some_and(|key| key.eq_ignore_ascii_case("wsdl")));
     if wsdl { Claim::No } else { Claim::Yes }
 }
+
+/// For the log lines of pages that cannot be rendered.
+static FAILURES: LazyLock<LogThrottle> = LazyLock::new(LogThrottle::default);
 
 /// The response with the page, its script or its style sheet.
 fn serve(
@@ -119,7 +123,7 @@ fn serve(
     MaybeReady::now(match response {
         Ok(response) => make_page_response(response, None),
         Err(error) => {
-            tracing::error!(%error, "cannot render a page");
+            FAILURES.log(move |count| tracing::error!(%error, count, "cannot render a page"));
             let rejection = HttpRejection::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the page cannot be rendered; the log of the server has details",

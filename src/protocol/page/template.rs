@@ -7,6 +7,7 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 
 use super::templates;
+use crate::service::log_throttle::LogThrottle;
 
 /// The name of the frame of the built-in pages, which a template may extend.
 pub const FRAME: &str = "croupier/page.html";
@@ -25,6 +26,8 @@ const MAX_PAGE: usize = 4 << 20;
 pub struct PageTemplate {
     environment: Environment<'static>,
     name: String,
+    /// For the log lines of pages that cannot be rendered.
+    pub(super) failures: LogThrottle,
 }
 
 /// An error in a template, with its line.
@@ -73,7 +76,7 @@ impl PageTemplate {
                 return Err(TemplateError { name: name.to_owned(), line: Some(line), message });
             }
         }
-        Ok(PageTemplate { environment, name: name.to_owned() })
+        Ok(PageTemplate { environment, name: name.to_owned(), failures: LogThrottle::default() })
     }
 
     /// Renders the template.

@@ -1,13 +1,14 @@
 //! The body of a response.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::error::{LateError, TransportError};
@@ -187,7 +188,8 @@ impl Incoming {
             }
         }
         let Some(timer) = &mut self.timer else { return Poll::Pending };
-        ready!(timer.as_mut().poll(cx));
+        // Outside of the task's budget: a body that uses it up at each poll would otherwise stop the clock.
+        ready!(pin!(unconstrained(timer.as_mut())).poll(cx));
         let deadline_passed = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
         Poll::Ready(if deadline_passed { LateError::Deadline } else { LateError::Timeout(self.limit) })
     }

@@ -9,6 +9,11 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::files;
+
+/// How many bytes a file with certificates or a key may have.
+const LARGEST_FILE: usize = 16 << 20;
+
 /// The TLS settings that all connections of a transport share.
 pub(super) type TlsConfig = Arc<ClientConfig>;
 
@@ -38,7 +43,7 @@ impl Tls {
         let mut config = match &self.identity {
             None => config.with_no_client_auth(),
             Some((chain, key)) => {
-                let own = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, &error))?;
+                let own = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| unusable(key, &error))?;
                 config.with_client_auth_cert(certificates(chain)?, own).map_err(|error| unusable(key, &error))?
             }
         };
@@ -55,7 +60,8 @@ impl Tls {
                 }
             }
             None => {
-                let found = rustls_native_certs::load_native_certs();
+                let found = files::in_bounded_time(rustls_native_certs::load_native_certs);
+                let found = found.map_err(|error| tls_error(format!("the certificates of the system: {error}")))?;
                 trusted.add_parsable_certificates(found.certs);
                 if trusted.is_empty() {
                     return Err(tls_error(
@@ -69,12 +75,15 @@ impl Tls {
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match read {
+    match CertificateDer::pem_slice_iter(&read(file)?).collect::<Result<Vec<_>, _>>() {
         Ok(none) if none.is_empty() => Err(unusable(file, &"it has no certificate")),
         Ok(certificates) => Ok(certificates),
         Err(error) => Err(unusable(file, &error)),
     }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
+    files::read(file, LARGEST_FILE).map_err(|error| unusable(file, &error))
 }
 
 fn unusable(file: &Path, error: &dyn fmt::Display) -> TlsError {

@@ -362,3 +362,63 @@ fn a_reader_that_has_gone_away_is_no_failure() {
         assert_eq!((ended.code(), ended.stderr.as_str()), (Some(0), ""), "{words:?}");
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_limit_on_file_descriptors_is_raised_and_too_low_a_limit_is_reported() {
+    let folder = Folder::new();
+    let config = folder.file("casino.toml", "log.level = 'warn'\n[group.'/spin']\nservice = 'diagnostics'\n");
+    let limited = |limits: &str| {
+        let program = env!("CARGO_BIN_EXE_croupier");
+        let script = format!("{limits}; exec {program} serve --listen 127.0.0.1:0 --config {config}");
+        let mut server = Process::start(Command::new("sh").args(["-c", &script]));
+        assert!(server.line().contains(" listens on "));
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+        let open_files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap().to_owned();
+        let current = open_files.split_whitespace().nth(3).unwrap().to_owned();
+        server.signal("TERM");
+        (current, server.end().stderr)
+    };
+    assert_eq!(limited("ulimit -Sn 200; ulimit -Hn 10000"), ("10000".into(), String::new()));
+    let (current, log) = limited("ulimit -Sn 200; ulimit -Hn 300");
+    assert_eq!(current, "300");
+    assert!(log.contains("limit of 300 file descriptors is too low for 4096 connections"), "{log}");
+}
+
+#[test]
+fn a_fifo_in_the_place_of_a_file_is_an_error_and_stops_nothing() {
+    let folder = Folder::new();
+    let fifo = folder.0.join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let good = "[group.'/']\nservice = 'wheel'\noptions = { family = 'mini' }\n";
+    let upstream = "[group.'/up'.upstream]\nurls = ['https://127.0.0.1:1/']\nprotocol = 'soap'\n";
+    let page = "[page.'/page']\ngroup = '/'\nmethod = 'spin'\n";
+    let named = [
+        format!("{upstream}bearer = {{ file = 'fifo' }}\n"),
+        format!("{upstream}headers = {{ x-key = {{ file = 'fifo' }} }}\n"),
+        format!("{upstream}description = 'file:fifo'\n"),
+        format!("{upstream}tls = {{ roots = 'fifo' }}\n"),
+        format!("{upstream}tls = {{ certificate = 'fifo', key = 'fifo' }}\n"),
+        format!("{page}template = 'fifo'\n"),
+        format!("{page}template = 'built-in:table'\nparts = ['fifo']\n"),
+        format!("{page}template = 'built-in:table'\nstyle = 'fifo'\n"),
+    ];
+    let config = folder.file("casino.toml", good);
+    let (mut server, url) = serve(&["--config", &config]);
+    let reason = "it is a FIFO, a socket or a device, not a regular file";
+    for more in &named {
+        folder.file("casino.toml", &format!("{good}{more}"));
+        assert!(failed(&["check", &config]).contains(reason), "{more}");
+        server.signal("HUP");
+        wait_for(&mut server, "the configuration is unchanged");
+        drop(begin(&url, 1));
+    }
+    let fifo = fifo.to_str().unwrap();
+    assert!(failed(&["check", fifo]).contains(reason));
+    assert!(failed(&["serve", "--config", fifo]).contains(reason));
+    assert!(failed(&["check", folder.0.to_str().unwrap()]).contains("it is a directory, not a regular file"));
+    server.signal("TERM");
+    let ended = server.end();
+    assert_eq!(ended.code(), Some(0));
+    assert_eq!(ended.stderr.matches(reason).count(), named.len(), "{}", ended.stderr);
+}

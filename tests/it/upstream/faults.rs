@@ -82,7 +82,7 @@ async fn another_status_than_200_is_named() {
     for protocol in CLIENT_PROTOCOLS {
         let behind = at(&server, protocol, false).await;
         for (status, body, expected) in [
-            ("503 Service Unavailable", "closed\nfor today", "503 Service Unavailable: closed for today"),
+            ("503 Service Unavailable", "closed\nfor today", "503 Service Unavailable"),
             ("404 Not Found", "", "404 Not Found"),
             ("302 Found", "", "302 Found"),
         ] {
@@ -112,15 +112,10 @@ async fn an_invalid_response_is_a_fault_of_the_kind_unreachable() {
         assert_eq!(kind, "unreachable", "{protocol}: {body}");
         faults.push(text);
     }
-    let expected = [
-        "XML-RPC response: the root element is `html`, neither `methodCall` nor `methodResponse`",
-        "XML-RPC response: `methodResponse` must hold either `params` or `fault`",
-        "JSON-RPC response: the document is not JSON: expected value at line 1 column 1",
-        "JSON-RPC response: the document is not JSON: expected value at line 1 column 39",
-        "SOAP response: the root element is `html`, not an `Envelope`",
-        "SOAP response: not well-formed: the root node was opened but never closed",
-    ];
-    assert_eq!(faults, expected.map(|text| format!("the upstream server did not return a valid {text}")));
+    let expected = ["XML-RPC", "XML-RPC", "JSON-RPC", "JSON-RPC", "SOAP", "SOAP"].map(|protocol| {
+        format!("the upstream server did not return a valid {protocol} response; the log of the gateway has details")
+    });
+    assert_eq!(faults, expected);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,5 +7,6 @@ mod faults;
 mod large;
 mod layers;
 mod matrix;
+mod passthrough;
 mod passthrough_soap;
 mod transports;

@@ -233,14 +233,14 @@ async fn an_invalid_response_is_a_fault_of_the_gateway() {
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{}", String::from_utf8_lossy(&sent));
         faults.push(fault_string(&heard));
     }
-    let start: String = answer(V11).trim().chars().take(200).collect();
+    let invalid = "did not return a valid SOAP response; the log of the gateway has details";
     let expected = [
-        "did not return a valid SOAP response: the root element is `html`, not an `Envelope`".to_owned(),
-        "did not return a valid SOAP response: the root element is `html`, not an `Envelope`".to_owned(),
-        "did not return a valid SOAP response: not well-formed: the root node was opened but never closed".to_owned(),
-        format!("responded with HTTP status 404 Not Found: {start}"),
-        "responded with HTTP status 500 Internal Server Error: no".to_owned(),
-        "responded with HTTP status 302 Found".to_owned(),
+        invalid,
+        invalid,
+        invalid,
+        "responded with HTTP status 404 Not Found",
+        "responded with HTTP status 500 Internal Server Error",
+        "responded with HTTP status 302 Found",
     ];
     assert_eq!(faults, expected.map(|text| format!("the upstream server {text}")));
 }

@@ -13,6 +13,7 @@ use crate::http::body::{Body, Source};
 use crate::model::fault::{BoxError, Fault};
 use crate::model::interface::{Interface, Method, member};
 use crate::protocol::frontend;
+use crate::protocol::frontend::JsonArray;
 use crate::service::future::MaybeReady;
 use crate::service::{Encode, Format, Output, Rows};
 
@@ -76,7 +77,7 @@ impl ResponseFormat {
             Ok(Output::Many(_)) if only_head => MaybeReady::now(Ok(response(Body::default()))),
             Ok(Output::Many(rows)) => MaybeReady::later(async move {
                 let body = match self.rows {
-                    RowFormat::Json => Body::gather(JsonArray { rows, dialect: self.dialect, begun: false }).await,
+                    RowFormat::Json => Body::gather(JsonArray::new(rows, self.dialect)).await,
                     RowFormat::Lines => Body::gather(JsonLines { rows, dialect: self.dialect }).await,
                     RowFormat::Csv(columns) => {
                         let lines = JsonLines { rows, dialect: self.dialect };
@@ -130,31 +131,6 @@ fn response(media: Media, varies: bool, body: Body) -> Response<Body> {
         headers.insert(header::VARY, const { HeaderValue::from_static("accept") });
     }
     response
-}
-
-/// Rows as one JSON array.
-struct JsonArray {
-    rows: Rows,
-    dialect: JsonDialect,
-    begun: bool,
-}
-
-impl Source for JsonArray {
-    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
-        if !self.begun {
-            to.push(b'[');
-            self.begun = true;
-        }
-        let more = self.rows.fill(Format::Json(self.dialect), to, until)?;
-        if !more {
-            to.push(b']');
-        }
-        Poll::Ready(Ok(more))
-    }
-
-    fn rows(&mut self) -> Option<&mut Rows> {
-        Some(&mut self.rows)
-    }
 }
 
 /// Rows as one JSON text a line.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use http::{Method, StatusCode};
 use serde_json::value::RawValue;
@@ -20,6 +21,10 @@ use crate::protocol::frontend::GroupRequest;
 use crate::protocol::rest::form::TextForm;
 use crate::service::RpcService;
 use crate::service::args::Args;
+use crate::service::log_throttle::LogThrottle;
+
+/// For the log lines of routes that do not match their methods.
+static UNUSABLE_ROUTES: LazyLock<LogThrottle> = LazyLock::new(LogThrottle::default);
 
 impl Rest {
     /// Starts a call of the method of a route. `values` are those of its variables.
@@ -33,7 +38,10 @@ impl Rest {
     ) -> StartedCall {
         let method = interface.method(route.method()).ok_or_else(|| missing_method(interface, route))?;
         if !route_check::fits(route, method) {
-            tracing::error!(route = %route.template(), method = method.name, "a route does not match its method");
+            let (route, method) = (route.template().to_string(), method.name.clone());
+            UNUSABLE_ROUTES.log(move |count| {
+                tracing::error!(route, method, count, "a route does not match its method");
+            });
             return Err(Fault::new(
                 Kind::Internal,
                 "this route does not match its method; the log of the server has details",

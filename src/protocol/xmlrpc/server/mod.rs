@@ -15,6 +15,7 @@ use crate::codec::xmlrpc::{Root, XmlRpcDialect, XmlRpcDocument};
 use crate::http::body::{Body, Source};
 use crate::http::media_type;
 use crate::model::fault::{BoxError, Fault, Kind};
+use crate::model::interface;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
 use crate::protocol::Protocol;
@@ -49,8 +50,18 @@ impl Frontend for XmlRpc {
         Protocol::XmlRpc
     }
 
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
+    }
+
+    fn media_types(&self) -> &'static [&'static str] {
+        &["text/xml"]
+    }
+
+    fn example_command(&self, method: Option<&interface::Method>, url: &str) -> Option<String> {
+        let method = method.map_or("system.listMethods", |method| &method.name);
+        let request = format!("<methodCall><methodName>{method}</methodName></methodCall>");
+        Some(format!("curl -H 'Content-Type: text/xml' -d '{request}' {url}"))
     }
 
     /// Claims XML media types, and requests without a media type. It never claims `text/plain` or a form: browsers send

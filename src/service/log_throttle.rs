@@ -1,0 +1,145 @@
+//! Log lines that clients or upstreams can cause as often as they like.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep_until};
+
+/// The time in which at most one line is written.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Writes at most one of many similar lines a second, with the number of those that it stands for.
+///
+/// The first line is written at once. Of the lines in the following second, and in each second after that, only the last
+/// one is written, at the end of the second. After a second without a line, the next one is written at once again. Each
+/// upstream, page and listener has throttles of its own, so none hides the lines of another.
+#[derive(Clone, Default)]
+pub(crate) struct LogThrottle(Arc<Mutex<ThrottleState>>);
+
+#[derive(Default)]
+struct ThrottleState {
+    /// The end of the running second; `None` if the next line is written at once.
+    until: Option<Instant>,
+    /// How many lines wait.
+    count: u64,
+    /// The last of them.
+    last: Option<LogLine>,
+}
+
+/// Writes a line. The number is how many lines it stands for; `None` for itself only.
+type LogLine = Box<dyn FnOnce(Option<u64>) + Send>;
+
+impl LogThrottle {
+    /// Writes a line, now or later, or counts it. `line` is given the number of lines that it stands for, if that is more
+    /// than itself.
+    pub(crate) fn log(&self, line: impl FnOnce(Option<u64>) + Send + 'static) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        match state.until {
+            Some(until) if now < until => {
+                state.count += 1;
+                state.last = Some(Box::new(line));
+            }
+            // Without a runtime, lines that wait are counted in the next one.
+            _ => {
+                let count = std::mem::take(&mut state.count) + 1;
+                state.last = None;
+                let until = now + INTERVAL;
+                state.until = Some(until);
+                drop(state);
+                if let Ok(runtime) = Handle::try_current() {
+                    runtime.spawn(self.clone().log_last_each_second(until));
+                }
+                line(number(count));
+            }
+        }
+    }
+
+    /// Writes the last line of each second, until there is a second without one.
+    async fn log_last_each_second(self, mut until: Instant) {
+        loop {
+            sleep_until(until).await;
+            let (line, count) = {
+                let mut state = self.lock();
+                if state.until != Some(until) {
+                    // A line came between the end of the second and now. It has a task of its own.
+                    return;
+                }
+                let Some(line) = state.last.take() else {
+                    state.until = None;
+                    return;
+                };
+                until += INTERVAL;
+                state.until = Some(until);
+                (line, std::mem::take(&mut state.count))
+            };
+            line(number(count));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ThrottleState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn number(count: u64) -> Option<u64> {
+    (count > 1).then_some(count)
+}
+
+impl fmt::Debug for LogThrottle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogThrottle").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines that were written: the name of each, and how many it stands for.
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<(u32, Option<u64>)>>>);
+
+    impl Written {
+        fn log(&self, throttle: &LogThrottle, name: u32) {
+            let lines = self.0.clone();
+            throttle.log(move |count| lines.lock().unwrap().push((name, count)));
+        }
+
+        fn take(&self) -> Vec<(u32, Option<u64>)> {
+            std::mem::take(&mut self.0.lock().unwrap())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_line_a_second_stands_for_all() {
+        let (throttle, written) = (LogThrottle::default(), Written::default());
+        for name in 0..1000 {
+            written.log(&throttle, name);
+        }
+        assert_eq!(written.take(), [(0, None)]);
+        tokio::time::sleep(Duration::from_millis(1001)).await;
+        assert_eq!(written.take(), [(999, Some(999))]);
+        written.log(&throttle, 1);
+        assert_eq!(written.take(), []);
+        tokio::time::sleep(Duration::from_millis(1000)).await;
+        assert_eq!(written.take(), [(1, None)]);
+        // After a second without a line.
+        tokio::time::sleep(Duration::from_millis(1000)).await;
+        written.log(&throttle, 2);
+        assert_eq!(written.take(), [(2, None)]);
+    }
+
+    #[test]
+    fn lines_are_counted_without_a_runtime_too() {
+        let (throttle, written) = (LogThrottle::default(), Written::default());
+        for name in 0..10 {
+            written.log(&throttle, name);
+        }
+        throttle.lock().until = Some(Instant::now());
+        written.log(&throttle, 10);
+        assert_eq!(written.take(), [(0, None), (10, Some(10))]);
+    }
+}
