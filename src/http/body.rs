@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 
+use crate::http::turn::charge;
 use crate::model::fault::{BoxError, Fault};
 use crate::service::passthrough::RawResponse;
 use crate::service::result_memory::ReservedMemory;
@@ -16,6 +17,10 @@ use crate::service::{Rows, passthrough};
 
 /// The size of a piece in bytes. A response of any length holds about this much memory.
 pub(crate) const PIECE: usize = 64 * 1024;
+
+/// How many bytes of the first piece are made before other tasks have their turn, so that many large responses that begin
+/// at the same time do not delay small ones.
+const TURN: usize = 16 * 1024;
 
 /// What a body holds until it is sent, such as a permit or a part of a memory budget.
 pub(crate) type Held = Box<dyn Any + Send + Sync>;
@@ -94,7 +99,8 @@ impl Body {
         let mut pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
         let until = pieces.source.rows().map_or(PIECE, |rows| rows.whole_up_to());
         loop {
-            std::future::poll_fn(|cx| pieces.poll_fill(cx, until)).await?;
+            let turn = until.min(pieces.filled.len() + TURN);
+            std::future::poll_fn(|cx| pieces.poll_fill(cx, turn)).await?;
             if pieces.done || pieces.filled.len() >= until {
                 break;
             }
@@ -212,6 +218,8 @@ impl Pieces {
         if self.filled.is_empty() {
             return Poll::Ready(None);
         }
+        // To make bytes costs more than to send them: a task yields after about one piece.
+        charge(cx, 3 * self.filled.len());
         // The next buffer is allocated when the next piece is polled: a client that does not read holds one, not two.
         let piece = Bytes::from(std::mem::take(&mut self.filled));
         self.lent.push(piece.clone());
