@@ -205,6 +205,7 @@ impl Gateway {
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
         let (group, tail) = find(&dispatch.router, head)?;
+        let waited = group.wait_for_description().await;
         if !group.request_headers.is_empty() {
             context.headers = Some(Arc::new(group.select_headers(&head.headers)));
         }
@@ -218,7 +219,9 @@ impl Gateway {
             Err(rejection) => return Ok(claim.frontend.refuse(rejection).into()),
         };
         let frontend = claim.settle(group, &group_head, &body.bytes);
-        let begun = Instant::now();
+        // The deadline includes the time that the call has waited for the description of its upstream.
+        let now = Instant::now();
+        let begun = now.checked_sub(waited).unwrap_or(now);
         context.begun = Some(begun);
         context.deadline = group.deadline.and_then(|limit| begun.checked_add(limit));
         // Held until the response is ready, not until it is sent.

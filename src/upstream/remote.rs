@@ -8,6 +8,7 @@ use http::{Request, Response};
 use tokio::runtime::Handle;
 
 use super::call_scope::CallScope;
+use super::first_discovery::FirstDiscovery;
 use super::version::{CurrentDescription, Description};
 use super::{Batching, UpstreamOptions, fault};
 use crate::codec::xmlrpc::MULTICALL;
@@ -42,6 +43,7 @@ pub(super) struct UpstreamInner {
     pub(super) transport: Transport,
     pub(super) options: UpstreamOptions,
     pub(super) description: CurrentDescription,
+    pub(super) first_discovery: FirstDiscovery,
     /// For the log lines of calls that have no response.
     failed_calls: LogThrottle,
     /// For the log lines of responses that cannot be read.
@@ -64,6 +66,7 @@ impl Upstream {
             transport,
             options,
             description,
+            first_discovery: FirstDiscovery::default(),
             failed_calls: LogThrottle::default(),
             unusable_responses: LogThrottle::default(),
         };
