@@ -149,10 +149,11 @@ impl App {
     }
 
     /// Discovers the upstreams, for 0.3 s at most, and returns the gateway with the tasks that keep it up to date: for a
-    /// server of one's own, or to [reload](Runtime::reload) what is mounted.
+    /// server of one's own, or to [reload](Runtime::reload) what is mounted. Of the settings, `memory`, `compress` and
+    /// `timeouts.body` apply to the gateway; the others are those of the server.
     pub async fn start(self) -> Runtime {
         let body_reader = BodyReader::new(&self.settings);
-        Runtime::start(self.mounts, body_reader).await.expect(CHECKED)
+        Runtime::start(self.mounts, body_reader).await.expect(CHECKED).compressing(self.settings.compress)
     }
 
     /// The server, for listeners of one's own. It discovers the upstreams in the background while it runs.

@@ -13,7 +13,7 @@
 //! [`service`] (calls, results, layers), `http` (what all protocols share of HTTP), [`protocol`] (XML-RPC, JSON-RPC, REST,
 //! SOAP, pages), [`upstream`] (other servers as services), [`client`] and [`server`], [`demo`] (the services that ship),
 //! [`app`] and [`config`], [`cli`]. `ARCHITECTURE.md` describes each.
-#![cfg_attr(feature = "config", doc = include_str!("../docs/library.md"))]
+#![cfg_attr(feature = "server", doc = include_str!("../docs/library.md"))]
 // Without the program, parts that only the program uses are compiled and not called; likewise without the gateway.
 #![cfg_attr(not(feature = "cli"), allow(dead_code))]
 
@@ -55,9 +55,12 @@ pub use config::{Config, Registry};
 #[cfg(feature = "server")]
 pub use http::audience::Audience;
 #[cfg(feature = "server")]
-pub use http::public_url::{PublicUrl, TrustedProxy};
+pub use http::public_url::{PublicUrl, PublicUrlError, TrustedProxy};
 #[cfg(feature = "server")]
 pub use http::routes::RestRoute;
 pub use model::date::DateTime;
 pub use model::fault::{BoxError, Fault, Kind};
 pub use model::value::{Binary, Value};
+/// The crate of [`JsonSchema`](schemars::JsonSchema), which the types of handlers implement. Write
+/// `#[schemars(crate = "croupier::schemars")]` to derive it from here; a program may also depend on the same version itself.
+pub use schemars;

@@ -1,5 +1,5 @@
-//! Reads the imports of every source file and checks two rules: top-level modules import downwards only, and no files
-//! import each other in a circle.
+//! Reads the imports of every source file and checks two rules: top-level modules import from lower layers of the source
+//! tree only, and no files import each other in a circle.
 //!
 //! The circle of a parent and its children is allowed: a `mod.rs` may declare, re-export and call what is in its folder, and
 //! those files may use what the `mod.rs` defines.
@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// The top-level modules of each floor, from the ground up. `ARCHITECTURE.md` says what each is for.
-const FLOORS: [&[&str]; 11] = [
+/// The top-level modules of each layer of the source tree, the lowest layer first. `ARCHITECTURE.md` says what each module
+/// is for.
+const LAYERS: [&[&str]; 11] = [
     &["files", "model"],
     &["codec"],
     &["service"],
@@ -229,19 +230,19 @@ fn shortest_cycle(imports: &Imports, start: usize) -> Option<Vec<usize>> {
     None
 }
 
-fn floor(top: &str) -> usize {
-    let found = FLOORS.iter().position(|floor| floor.contains(&top));
-    found.unwrap_or_else(|| panic!("the module `{top}` is on no floor: give it one in tests/architecture.rs"))
+fn layer_of(module: &str) -> usize {
+    let found = LAYERS.iter().position(|layer| layer.contains(&module));
+    found.unwrap_or_else(|| panic!("the module `{module}` is in no layer: add it to `LAYERS` in tests/architecture.rs"))
 }
 
 #[test]
-fn modules_import_downwards_only() {
+fn modules_import_from_lower_layers_only() {
     let sources = sources();
     let mut wrong = Vec::new();
     for (source, targets) in sources.iter().zip(imports(&sources)) {
         for target in targets {
-            let (Some(top), Some(imported)) = (source.top_module(), sources[target].top_module()) else { continue };
-            if top != imported && floor(imported) >= floor(top) {
+            let (Some(module), Some(imported)) = (source.top_module(), sources[target].top_module()) else { continue };
+            if module != imported && layer_of(imported) >= layer_of(module) {
                 wrong.push(format!("{} imports {}", source.name(), sources[target].name()));
             }
         }
@@ -259,10 +260,10 @@ fn no_files_import_each_other_in_a_circle() {
 }
 
 #[test]
-fn every_module_has_a_floor_and_every_floor_its_modules() {
+fn every_module_is_in_a_layer_and_every_layer_has_its_modules() {
     let sources = sources();
     let there: BTreeSet<&str> = sources.iter().filter_map(SourceFile::top_module).collect();
-    let planned: BTreeSet<&str> = FLOORS.iter().flat_map(|floor| floor.iter().copied()).collect();
+    let planned: BTreeSet<&str> = LAYERS.iter().flat_map(|layer| layer.iter().copied()).collect();
     assert_eq!(there, planned);
 }
 

@@ -35,7 +35,7 @@ fn needed(config: &Config, workers: usize) -> u64 {
 /// How many connections to upstreams may be in use at the same time: one for each running call.
 fn upstream_connections(config: &Config) -> u64 {
     let upstreams = config.groups.iter().filter(|group| group.upstream.is_some());
-    let calls = upstreams.map(|group| group.limits.concurrent as u64).fold(0, u64::saturating_add);
+    let calls = upstreams.map(|group| group.limits().concurrent as u64).fold(0, u64::saturating_add);
     calls.min(config.settings.in_flight as u64)
 }
 

@@ -15,12 +15,15 @@ use super::signals::{self, Hangup};
 use super::{Failure, descriptors, logging};
 use crate::config::{Config, Registry};
 use crate::http::audience::Audience;
+use crate::model::interface::Method;
 use crate::protocol::Protocol;
+use crate::protocol::set::ServerInfo;
 use crate::server::mount::GroupMount;
 use crate::server::request_body::{BodyReader, MemoryBudget};
 use crate::server::runtime::Runtime;
 use crate::server::settings::{ListenAddress, ListenerConfig};
 use crate::server::{AccessLog, Listener, Server, Workers};
+use crate::service::local::unfit;
 
 /// Serves until a signal to stop is received. A failure is written to standard error.
 pub(super) fn serve(args: &ServeArgs, registry: Registry) -> ExitCode {
@@ -129,9 +132,12 @@ fn print_summary(config: &Config, listeners: &[Listener], console: &Console) {
             _ => None,
         })
     };
-    if let (Some(address), Some(group)) = (tcp_address_not_only_for(Audience::Pages), config.groups.first()) {
+    if let Some(address) = tcp_address_not_only_for(Audience::Pages)
+        && let Some(group) = config.groups.first()
+        && let Some(command) = example_command(group, &format!("http://{address}{}", group.path))
+    {
         console.say("Try it from another terminal:");
-        console.say(format_args!("  {}", example_command(group, &format!("http://{address}{}", group.path))));
+        console.say(format_args!("  {command}"));
     }
     if let Some(address) = tcp_address_not_only_for(Audience::Api) {
         let mut pages =
@@ -144,16 +150,59 @@ fn print_summary(config: &Config, listeners: &[Listener], console: &Console) {
     }
 }
 
-/// A command that calls a group, over REST if possible, because that is the shortest.
-fn example_command(group: &GroupMount, url: &str) -> String {
-    let methods = &group.service.interface().methods;
-    match methods.iter().find(|method| method.safe && method.required() == 0) {
-        Some(method) if group.protocols.has(Protocol::Rest) => format!("curl {url}/{}", method.name),
-        _ => {
-            let method = methods.first().map_or("system.listMethods", |method| &method.name);
-            format!(
-                "curl -H 'Content-Type: text/xml' -d '<methodCall><methodName>{method}</methodName></methodCall>' {url}"
-            )
+/// A command that calls a group, or asks for its methods if none can be called without arguments. It is that of the last
+/// frontend that has one: REST, which has the shortest, is the last.
+fn example_command(group: &GroupMount, url: &str) -> Option<String> {
+    let interface = group.service.interface();
+    // The names of an upstream's methods may have any characters, also those of a shell.
+    let callable = |method: &&Method| method.required() == 0 && unfit(&method.name).is_none();
+    let methods = || interface.methods.iter().filter(callable);
+    let method = methods().find(|method| method.safe).or_else(|| methods().next());
+    let frontends = group.protocols.of_group(&group.path, &ServerInfo::default());
+    frontends.iter().rev().find_map(|frontend| frontend.example_command(method, url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::set::ProtocolSet;
+    use crate::service::local::{Local, named};
+
+    #[test]
+    fn the_example_command_is_over_a_protocol_of_the_group() {
+        let service = |safe: bool| {
+            let spin = if safe { named("spin").safe() } else { named("spin") };
+            Local::new("Wheel", ()).method(spin, |(): &(), (): ()| 7).build().unwrap()
+        };
+        let command = |protocols: &[Protocol], service: Local| {
+            let mut group = GroupMount::new("/wheel", service);
+            group.protocols = ProtocolSet { names: protocols.to_vec(), ..ProtocolSet::default() };
+            example_command(&group, "http://x/wheel")
+        };
+        let json = "curl -H 'Content-Type: application/json' -d";
+        for (protocols, safe, expected) in [
+            (&Protocol::ALL[..], true, Some("curl http://x/wheel/spin".to_owned())),
+            (&Protocol::ALL, false, Some(format!("{json} '{{}}' http://x/wheel/spin"))),
+            (
+                &[Protocol::XmlRpc],
+                true,
+                Some(
+                    "curl -H 'Content-Type: text/xml' -d \
+                     '<methodCall><methodName>spin</methodName></methodCall>' http://x/wheel"
+                        .to_owned(),
+                ),
+            ),
+            (
+                &[Protocol::JsonRpc],
+                true,
+                Some(format!(r#"{json} '{{"jsonrpc":"2.0","id":1,"method":"spin"}}' http://x/wheel"#)),
+            ),
+            (&[Protocol::Soap], true, Some("curl 'http://x/wheel?wsdl'".to_owned())),
+            (&[Protocol::Page], true, None),
+        ] {
+            assert_eq!(command(protocols, service(safe)), expected, "{protocols:?}");
         }
+        let empty = Local::new("Nothing", ()).build().unwrap();
+        assert!(command(&Protocol::ALL, empty).unwrap().contains("rpc.discover"));
     }
 }

@@ -79,8 +79,8 @@ fn table(config: &Config) {
             group.path,
             group.kind,
             methods(group),
-            bytes(group.limits.body),
-            format!("{:?}", group.limits.deadline),
+            bytes(group.limits().body),
+            format!("{:?}", group.limits().deadline),
             group.aliases.join(" ")
         ));
     }

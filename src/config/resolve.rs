@@ -28,7 +28,7 @@ use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
 use crate::model::units::Size;
 use crate::server::group_router::{GroupRouter, MountError};
-use crate::server::mount::PageMount;
+use crate::server::mount::{LimitedService, PageMount};
 use crate::server::request_body::reserved_bytes;
 use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, ServerSettings};
 
@@ -289,7 +289,7 @@ impl ParsedGroup<'_> {
             }
             (Some(AGGREGATE), _) => (AGGREGATE.to_owned(), Backend::Aggregate(Box::new(self.file.aggregate))),
             (_, Some(kind)) => match registry.make(&kind, self.options) {
-                Ok(service) => (kind.into_inner(), Backend::Service(limits.limit(service))),
+                Ok(service) => (kind.into_inner(), Backend::Service(LimitedService::new(service, &limits))),
                 Err(wrong) => {
                     problems.extend(wrong);
                     (kind.into_inner(), Backend::Broken)

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use crate::model::interface::Interface;
 use crate::model::text::{abridge, nearest};
 use crate::protocol::set::ProtocolSet;
-use crate::server::mount::GroupMount;
+use crate::server::mount::{GroupMount, LimitedService};
 use crate::server::settings::GroupLimits;
 use crate::service::RpcService;
 use crate::upstream::Upstream;
@@ -27,13 +27,13 @@ pub(super) struct ResolvedGroup {
 /// What serves the calls of a group.
 pub(super) enum Backend {
     /// A service of this process, within the limits of its group.
-    Service(Arc<dyn RpcService>),
+    Service(LimitedService),
     /// An upstream, which has not described itself yet.
     Upstream {
         /// The upstream itself, to be discovered.
         upstream: Upstream,
         /// The same upstream within the limits of its group. Aggregates and pages share it, so they share its permits.
-        service: Arc<dyn RpcService>,
+        service: LimitedService,
     },
     /// Calls to other groups, whose backends have to be made first.
     Aggregate(Box<AggregateFile>),
@@ -50,7 +50,7 @@ impl ResolvedGroup {
     /// The service within the limits of the group; `None` if it is broken or not made yet.
     pub(super) fn service(&self) -> Option<Arc<dyn RpcService>> {
         match &self.backend {
-            Backend::Service(service) | Backend::Upstream { service, .. } => Some(service.clone()),
+            Backend::Service(service) | Backend::Upstream { service, .. } => Some(service.limited.clone()),
             Backend::Aggregate(_) | Backend::Broken => None,
         }
     }
@@ -58,7 +58,7 @@ impl ResolvedGroup {
     /// The interface of the group, if it is known before the server runs.
     pub(super) fn interface(&self) -> Option<Arc<Interface>> {
         match &self.backend {
-            Backend::Service(service) => Some(service.interface()),
+            Backend::Service(service) => Some(service.limited.interface()),
             _ => None,
         }
     }
@@ -71,14 +71,18 @@ impl ResolvedGroup {
             Backend::Upstream { upstream, service } => (service, Some(upstream)),
             Backend::Aggregate(_) | Backend::Broken => return None,
         };
-        let (path, layers) = (path.into_inner(), Vec::new());
-        Some(GroupMount { path, aliases, kind, limits, protocols, service, layers, upstream })
+        let mut group = GroupMount::within(path.into_inner(), service, limits);
+        group.aliases = aliases;
+        group.kind = kind;
+        group.protocols = protocols;
+        group.upstream = upstream;
+        Some(group)
     }
 }
 
 impl Backend {
     pub(super) fn upstream(upstream: Upstream, limits: &GroupLimits) -> Backend {
-        let service = limits.limit(Arc::new(upstream.clone()));
+        let service = LimitedService::new(Arc::new(upstream.clone()), limits);
         Backend::Upstream { upstream, service }
     }
 }

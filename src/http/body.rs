@@ -10,8 +10,9 @@ use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 
 use crate::model::fault::{BoxError, Fault};
-use crate::service::passthrough;
 use crate::service::passthrough::RawResponse;
+use crate::service::result_memory::ReservedMemory;
+use crate::service::{Rows, passthrough};
 
 /// The size of a piece in bytes. A response of any length holds about this much memory.
 pub(crate) const PIECE: usize = 64 * 1024;
@@ -37,12 +38,18 @@ enum BodyContent {
 
 /// What makes a body piece by piece.
 pub trait Source: Send {
-    /// Appends to `to` until it is `until` bytes long or more. Returns whether there may be more.
+    /// Appends to `to` until it is `until` bytes long or more, or a turn of work is done, which may be less. Returns
+    /// whether there may be more.
     ///
     /// # Errors
     /// Where the rest cannot be made. The connection is then closed: the client has read a part of the response, and a
     /// closed connection is the only way left to report the error.
     fn poll_fill(&mut self, cx: &mut Context<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>>;
+
+    /// The rows of which the body is made, if it is made of rows.
+    fn rows(&mut self) -> Option<&mut Rows> {
+        None
+    }
 }
 
 /// A body that is being made.
@@ -61,18 +68,36 @@ impl Body {
         Body { content: BodyContent::Whole(bytes.into()), held: None }
     }
 
-    /// A body from a source. It is whole, with a known length, if its first piece is all of it: clients of HTTP/1.0 need
-    /// the length.
+    /// A body of these bytes, which holds what they need of the memory that is reserved for the result.
+    pub(crate) fn reserved(mut bytes: Vec<u8>, memory: Option<ReservedMemory>) -> Body {
+        let Some(mut memory) = memory else { return Body::whole(bytes) };
+        bytes.shrink_to_fit();
+        memory.shrink_to(bytes.len());
+        let mut body = Body::whole(bytes);
+        body.hold(memory);
+        body
+    }
+
+    /// A body from a source. It is whole, with a known length, if it is short: clients of
+    /// HTTP/1.0 need the length.
     ///
     /// # Errors
     /// Where the first piece cannot be made. An error response is still possible then.
     pub async fn gather(source: impl Source + 'static) -> Result<Body, BoxError> {
         let mut pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
-        while !pieces.done && pieces.filled.len() < PIECE {
-            std::future::poll_fn(|cx| pieces.poll_fill(cx)).await?;
+        let until = pieces.source.rows().map_or(PIECE, |rows| rows.whole_up_to());
+        loop {
+            std::future::poll_fn(|cx| pieces.poll_fill(cx, until)).await?;
+            if pieces.done || pieces.filled.len() >= until {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
-        let content = if pieces.done { BodyContent::Whole(pieces.filled.into()) } else { BodyContent::Pieces(pieces) };
-        Ok(Body { content, held: None })
+        if !pieces.done {
+            return Ok(Body { content: BodyContent::Pieces(pieces), held: None });
+        }
+        let memory = pieces.source.rows().and_then(Rows::take_memory);
+        Ok(Body::reserved(pieces.filled, memory))
     }
 
     /// A body from a source, of any length.
@@ -165,11 +190,16 @@ impl Pieces {
         if self.filled.capacity() == 0 && !self.done {
             self.filled = self.used_again();
         }
-        while !self.done && self.filled.len() < PIECE {
-            if let Err(error) = ready!(self.poll_fill(cx)) {
+        if !self.done && self.filled.len() < PIECE {
+            if let Err(error) = ready!(self.poll_fill(cx, PIECE)) {
                 self.done = true;
                 self.filled = Vec::new();
                 return Poll::Ready(Some(Err(error)));
+            }
+            if !self.done && self.filled.len() < PIECE {
+                // The source has done a turn of work. Others of the thread have theirs now.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
         }
         if self.filled.is_empty() {
@@ -181,9 +211,9 @@ impl Pieces {
         Poll::Ready(Some(Ok(piece)))
     }
 
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+    fn poll_fill(&mut self, cx: &mut Context<'_>, until: usize) -> Poll<Result<(), BoxError>> {
         let Pieces { source, filled, .. } = self;
-        let filling = catch_unwind(AssertUnwindSafe(|| source.poll_fill(cx, filled, PIECE)));
+        let filling = catch_unwind(AssertUnwindSafe(|| source.poll_fill(cx, filled, until)));
         match filling {
             Ok(poll) => self.done = !ready!(poll)?,
             Err(_) => return Poll::Ready(Err(Fault::internal().into())),

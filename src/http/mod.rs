@@ -1,9 +1,9 @@
 //! The parts of HTTP that the server and the protocols share.
 //!
-//! A frontend claims a request by its head alone. When it serves the request, the body has been read. It returns a
-//! response whose [`Body`](body::Body) is either whole or made piece by piece by a [`Source`](body::Source) as the client
-//! reads, so that a response of any length holds one piece of 64 KiB in memory. `compression` wraps such a body for
-//! clients that accept gzip.
+//! When a frontend claims a request, it sees only the head; when it serves the request, the body has been read. It
+//! returns a response whose [`Body`](body::Body) is either whole or made piece by piece by a [`Source`](body::Source) as
+//! the client reads, so that a response of any length holds one piece of 64 KiB in memory. `compression` wraps such a
+//! body for clients that accept gzip.
 //!
 //! | module | what it has |
 //! |---|---|
@@ -34,3 +34,4 @@ pub mod public_url;
 pub mod rejection;
 #[cfg(feature = "server")]
 pub mod routes;
+pub(crate) mod turn;

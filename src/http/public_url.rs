@@ -47,6 +47,25 @@ pub struct TrustedProxy(pub IpNet);
 pub struct PublicUrlError(&'static str);
 
 impl PublicUrl {
+    /// An address that does not depend on the request. It has the path below which the groups are mounted, if another HTTP
+    /// server or a proxy removes that path before the gateway sees it.
+    ///
+    /// ```
+    /// use croupier::PublicUrl;
+    ///
+    /// let public_url = PublicUrl::at("https://example.org/rpc/")?;
+    /// assert_eq!(public_url.base.as_deref(), Some("https://example.org/rpc"));
+    /// assert!(PublicUrl::at("example.org/rpc").is_err());
+    /// # Ok::<(), croupier::PublicUrlError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the text is not a `http` or `https` URL with a host, or has a user, a query or a fragment.
+    pub fn at(url: &str) -> Result<PublicUrl, PublicUrlError> {
+        let BaseUrl(base) = url.parse()?;
+        Ok(PublicUrl { base: Some(base), ..PublicUrl::default() })
+    }
+
     /// The public address for the sender of a request, without a slash at its end.
     ///
     /// It is [`base`](PublicUrl::base) if that is set. Otherwise it consists of `X-Forwarded-Proto`, `-Host` and `-Prefix`
@@ -59,11 +78,21 @@ impl PublicUrl {
         let forwarded = |name: &str| last(&head.headers, name).filter(|_| trusted);
         let host = forwarded("x-forwarded-host").filter(|host| is_host(host));
         let own = || head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        // A target in absolute form counts before the header (RFC 9112, section 3.2.2).
         let authority = || head.uri.authority().map(http::uri::Authority::as_str);
-        let host = host.or_else(own).or_else(authority).filter(|host| is_host(host)).unwrap_or("localhost");
+        let host = host.or_else(authority).or_else(own).filter(|host| is_host(host)).unwrap_or("localhost");
         let scheme = forwarded("x-forwarded-proto").filter(|scheme| matches!(*scheme, "http" | "https"));
         let prefix = forwarded("x-forwarded-prefix").filter(|prefix| is_prefix(prefix)).unwrap_or_default();
         format!("{}://{host}{}", scheme.unwrap_or("http"), prefix.trim_end_matches('/'))
+    }
+
+    /// The client that a trusted proxy has received a request from: the last address in `X-Forwarded-For` that is not a
+    /// trusted proxy itself. `None` if there is none.
+    pub(crate) fn forwarded_client(&self, headers: &HeaderMap) -> Option<IpAddr> {
+        let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
+        let addresses = lines.iter().rev().flat_map(|line| line.rsplit(',')).map(forwarded_address);
+        // The first text that is not an address ends the search: what is before it may be made up.
+        addresses.map_while(|address| address).find(|address| !self.trusts(Some(SocketAddr::new(*address, 0))))
     }
 
     /// Whether the sender of a request is a trusted proxy. `peer` is `None` for a unix socket.
@@ -166,6 +195,13 @@ fn last<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     value.rsplit(',').next().map(str::trim).filter(|value| !value.is_empty())
 }
 
+/// An address in `X-Forwarded-For`, which some proxies write with a port.
+fn forwarded_address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bracketed = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bracketed.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+}
+
 /// A host with or without a port, and nothing that would be mark-up in a document.
 fn is_host(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte))
@@ -186,6 +222,28 @@ mod tests {
     fn base(public_url: &PublicUrl, peer: Option<&str>, headers: &[(&str, &str)]) -> String {
         let request = headers.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
         public_url.base(&request.body(()).unwrap().into_parts().0, peer.map(|peer| peer.parse().unwrap()))
+    }
+
+    #[test]
+    fn the_client_behind_proxies_is_the_last_address_that_is_not_trusted() {
+        let public_url = PublicUrl { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..PublicUrl::default() };
+        let client = |lines: &[&str]| {
+            let lines =
+                lines.iter().map(|line| (http::HeaderName::from_static("x-forwarded-for"), line.parse().unwrap()));
+            let headers: HeaderMap = lines.collect();
+            public_url.forwarded_client(&headers).map(|address| address.to_string())
+        };
+        for (lines, expected) in [
+            (&["192.0.2.1"][..], Some("192.0.2.1")),
+            (&["198.51.100.7, 192.0.2.1, 10.1.1.1"], Some("192.0.2.1")),
+            (&["198.51.100.7", "192.0.2.1:4711"], Some("192.0.2.1")),
+            (&["[2001:db8::1]:80, 10.1.1.1"], Some("2001:db8::1")),
+            (&["192.0.2.1, unknown, 10.1.1.1"], None),
+            (&["10.1.1.1"], None),
+            (&[], None),
+        ] {
+            assert_eq!(client(lines).as_deref(), expected, "{lines:?}");
+        }
     }
 
     const FORWARDED: [(&str, &str); 4] = [

@@ -43,6 +43,16 @@ pub fn coerce(value: Value, shape: &Shape, shapes: &Shapes) -> Value {
     }
 }
 
+/// The shape to which [`coerce`] converts the item at an index of an array of this shape; `None` if it leaves it as it is.
+pub fn item_shape<'s>(shape: &'s Shape, index: usize, shapes: &'s Shapes) -> Option<&'s Shape> {
+    match shapes.follow(shape) {
+        Shape::Optional(inner) => item_shape(inner, index, shapes),
+        Shape::List(item) => Some(item),
+        Shape::Tuple(fields) => fields.get(index).map(|field| &field.shape),
+        _ => None,
+    }
+}
+
 fn tuple(items: Vec<Value>, fields: &[Field], shapes: &Shapes) -> Value {
     let mut fields = fields.iter();
     let fitted = items.into_iter().map(|value| match fields.next() {

@@ -1,4 +1,4 @@
-//! Plain data that every other module uses. Nothing here knows a protocol or does I/O.
+//! Plain data that every other module uses. Nothing here knows a protocol, except the codes of faults, or does I/O.
 //!
 //! | module | what it defines |
 //! |---|---|

@@ -11,7 +11,8 @@
 //! - After 5 ms without a pause the machine yields, so that a long batch does not hold up other connections.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
+use std::future::Future as _;
+use std::pin::{Pin, pin};
 use std::task::{Context as Task, Poll};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,13 @@ use crate::service::{CallFuture, Format, Output, Rows};
 
 /// How long the calls of one batch may keep a worker before others get their turn.
 const MAX_TURN: Duration = Duration::from_millis(5);
+
+/// Wakes this task when the others on its thread have had their turn and the sockets have been looked at. Waking it at
+/// once would not do: a client that has left would be noticed only after many more calls.
+fn yield_to_others(cx: &mut Task<'_>) {
+    // The first poll of the future of `yield_now` leaves the waker with the runtime and is pending.
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
+}
 
 /// The entries of a batch: what a protocol contributes to the [machine](BatchResponse).
 pub(super) trait Entries: Send {
@@ -68,10 +76,10 @@ pub(super) trait Entries: Send {
 /// Checks the number of calls in a batch against the limit of the group.
 ///
 /// # Errors
-/// `Limit` if `count` is greater than `limit`.
-pub(super) fn check_count(count: usize, limit: usize) -> Result<(), Fault> {
-    if count > limit {
-        return Err(Fault::new(Kind::Limit, format!("{count} calls at once; at most {limit} are allowed")));
+/// `Limit` if `count` is greater than `batch_limit`.
+pub(super) fn check_count(count: usize, batch_limit: usize) -> Result<(), Fault> {
+    if count > batch_limit {
+        return Err(Fault::new(Kind::Limit, format!("{count} calls at once; at most {batch_limit} are allowed")));
     }
     Ok(())
 }
@@ -159,7 +167,7 @@ impl<E: Entries> BatchResponse<E> {
         }
     }
 
-    /// Writes the result of a call, or its fault; of rows, as many as there is room for.
+    /// Writes the result of a call, or its fault; of rows, as many as fit into the piece.
     fn write(&mut self, frame: E::Frame, result: Result<Output, Fault>, to: &mut Vec<u8>, until: usize) {
         if self.entries.is_silent(&frame) {
             return;
@@ -225,7 +233,7 @@ impl<E: Entries> Source for BatchResponse<E> {
             } else if let Some((frame, result)) = self.next_ready() {
                 self.write(frame, result, to, until);
             } else if self.has_room() && begun.elapsed() > MAX_TURN {
-                cx.waker().wake_by_ref();
+                yield_to_others(cx);
                 return Poll::Pending;
             } else if !(self.has_room() && self.start_next(cx)) {
                 if !self.running.is_empty() {

@@ -5,15 +5,19 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use memchr::{memchr_iter, memchr3_iter, memmem};
+use serde::Deserialize;
 
 use super::jsonrpc;
 use super::soap;
 use super::xmlrpc;
-use crate::codec::tape::Mismatch;
+use crate::codec::json::JsonItems;
+use crate::codec::tape::{Mismatch, TapeNode};
 use crate::codec::xml::charset;
+use crate::codec::xmlrpc::XmlRpcItems;
 use crate::http::media_type;
 use crate::model::coerce::coerce;
-use crate::model::fault::{Fault, Kind};
+use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::text::abridge;
 use crate::model::value::Value;
 use crate::service::args::{ArgValues, KnownParams};
@@ -110,6 +114,34 @@ impl ClientCodec {
         }
     }
 
+    /// The items of the result in the response to a call, if the result is an array whose items can be read one by one.
+    /// The response has been checked to its end then.
+    ///
+    /// # Errors
+    /// The response, if it has to be [decoded](ClientCodec::decode_response) as a whole.
+    pub(crate) fn find_items(&self, response: Response<Bytes>) -> Result<ResponseItems, Response<Bytes>> {
+        match self {
+            ClientCodec::XmlRpc(codec) => codec.find_items(response).map(ResponseItems::XmlRpc),
+            ClientCodec::JsonRpc(codec) => codec.find_items(response).map(ResponseItems::JsonRpc),
+            ClientCodec::Soap(_) => Err(response),
+        }
+    }
+
+    /// How much memory the decoding of a response and its result may need at most, beyond the response itself.
+    pub(crate) fn decoding_memory(&self, body: &[u8]) -> DecodingMemory {
+        match self {
+            ClientCodec::XmlRpc(_) => {
+                let count = |tag: &[u8]| memmem::find_iter(body, tag).count();
+                DecodingMemory::of_xml(body, count(b"<value") + count(b"<name"))
+            }
+            ClientCodec::Soap(_) => DecodingMemory::of_xml(body, memchr_iter(b'<', body).count()),
+            ClientCodec::JsonRpc(_) => {
+                let values = memchr3_iter(b',', b'[', b'{', body).count() + 1;
+                DecodingMemory::of_values(body, values, memchr_iter(b':', body).count())
+            }
+        }
+    }
+
     /// The request that makes several calls at once: `system.multicall` or a batch. `None` for SOAP, which has neither.
     ///
     /// # Errors
@@ -151,6 +183,62 @@ impl ClientCodec {
         };
         let results = results.into_iter().zip(target);
         Ok(results.map(|(result, target)| result.map(|value| coerce_result(*target, value))).collect())
+    }
+}
+
+/// The items of a result that is an array.
+#[derive(Debug)]
+pub(crate) enum ResponseItems {
+    XmlRpc(XmlRpcItems),
+    JsonRpc(JsonItems),
+}
+
+impl ResponseItems {
+    /// Passes items to `take` until it returns `false` or fails. Returns whether there may be further items.
+    ///
+    /// # Errors
+    /// Those of `take`, and if an item cannot be read, which has been checked.
+    pub(crate) fn read(&mut self, mut take: impl FnMut(Value) -> Result<bool, BoxError>) -> Result<bool, BoxError> {
+        match self {
+            ResponseItems::XmlRpc(items) => items.read(|item| take(Value::deserialize(item)?)),
+            ResponseItems::JsonRpc(items) => items.read(take),
+        }
+    }
+}
+
+/// How much memory a response needs, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct DecodingMemory {
+    /// While it is decoded, beyond the response itself.
+    pub(crate) peak: usize,
+    /// After that, for the value and for the result that is written of it.
+    pub(crate) result: usize,
+}
+
+/// The memory for a place in a vector that has grown by doubling.
+const fn place(size: usize) -> usize {
+    2 * size
+}
+
+impl DecodingMemory {
+    /// For an XML document with this number of values and names.
+    fn of_xml(body: &[u8], nodes: usize) -> DecodingMemory {
+        /// The size of a node in a tree of elements, which has a place for each start tag, end tag and text.
+        const TREE: usize = 72;
+        let tree = memchr_iter(b'<', body).count() * TREE;
+        let tape = nodes * place(size_of::<TapeNode<'_>>());
+        let other_text = if body.contains(&b'\r') || std::str::from_utf8(body).is_err() { 2 * body.len() } else { 0 };
+        let values = DecodingMemory::of_values(body, nodes, nodes / 2);
+        DecodingMemory { peak: other_text + tape + tree.max(values.peak), ..values }
+    }
+
+    /// For this number of values, of which so many are members of structs.
+    fn of_values(body: &[u8], values: usize, members: usize) -> DecodingMemory {
+        /// The memory for a text of a few bytes, and the longest way to write a short value.
+        const TEXT: usize = 32;
+        let tree = values * (place(size_of::<Value>()) + TEXT) + members * (place(size_of::<String>()) + TEXT);
+        // The texts in the values, and the written result.
+        DecodingMemory { peak: tree + body.len(), result: tree + 2 * body.len() }
     }
 }
 

@@ -2,28 +2,37 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context as Task, Poll};
+use std::time::Instant;
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, header};
+use http::{HeaderValue, Response, header};
 
-use crate::http::body::Body;
+use crate::codec::json::JsonDialect;
+use crate::http::body::{Body, Source};
 use crate::http::media_type;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::{BoxError, Fault, Kind};
-use crate::model::interface::Interface;
+use crate::model::interface::{Interface, Method};
 use crate::protocol::Protocol;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::RawResponse;
-use crate::service::{Call, CallFuture, Context, Encode, Format, Rows, RpcService};
+use crate::service::result_memory::ReservedMemory;
+use crate::service::{Call, CallForm, CallFuture, Context, Encode, Format, Rows, RpcService};
 
 /// A protocol towards clients: it reads requests, calls the service and writes responses.
 ///
 /// A group has a list of frontends. The gateway passes a request to the first that [claims](Frontend::claims) it.
 pub trait Frontend: Send + Sync + 'static {
-    /// The HTTP methods that the frontend serves at the path of the group, or below it at `tail`.
-    fn methods(&self, interface: &Interface, tail: &str) -> &'static [Method];
+    /// The HTTP verbs that the frontend serves at the path of the group, or below it at `tail`. They become the `Allow`
+    /// header of a request that no frontend claims.
+    fn verbs(&self, interface: &Interface, tail: &str) -> &'static [http::Method];
 
     /// Whether the frontend serves a request, judged by its head alone.
+    ///
+    /// A frontend whose calls can change something must not claim `text/plain`, `multipart/form-data` or
+    /// `application/x-www-form-urlencoded`. Browsers send requests with these media types to any site without asking it first
+    /// (a CORS preflight), so a page of another site could make calls.
     fn claims(&self, head: &GroupHead<'_>) -> Claim;
 
     /// Whether the frontend serves a request for which it claimed [`Claim::Maybe`], judged by the body.
@@ -39,8 +48,51 @@ pub trait Frontend: Send + Sync + 'static {
         self.protocol() == Protocol::Page
     }
 
+    /// The media types of the requests that the frontend claims at the path of the group, for the message to a client whose
+    /// request has another one. None if it claims requests by something else, such as their path.
+    fn media_types(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// A shell command that sends a request to the group at `url`, for people who try a server. It calls `method`, which is
+    /// called without arguments; if that is `None`, the command asks for the methods of the group. `None` if the frontend has
+    /// no such request.
+    fn example_command(&self, _method: Option<&Method>, _url: &str) -> Option<String> {
+        None
+    }
+
     /// Reads a call from a request, calls the service and writes the response. The future does not borrow the request:
     /// everything that it needs of the body is read before this returns.
+    ///
+    /// An implementation has three steps: it reads the document, starts the call, and writes one of the three forms of a
+    /// result. `start_call`, `encode`, `encode_fault`, `ok` and
+    /// `JsonArray` are in this module; the other functions are the protocol's own.
+    ///
+    /// ```ignore
+    /// fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
+    ///     let (method, args) = match read(request.body, self.limits) {
+    ///         Ok(read) => read,
+    ///         Err(fault) => return MaybeReady::now(fault_response(fault, Box::from(""))),
+    ///     };
+    ///     // Reports private methods as missing. A protocol with methods of its own compares their names before.
+    ///     let call = Call::new(&method, args, request.context);
+    ///     let pending = start_call(service.as_ref(), call);
+    ///     let name: Box<str> = abridge(&method).into();
+    ///     pending.and_then(move |result| match result {
+    ///         Ok(Output::One(value)) => MaybeReady::now(write_one(value.as_ref(), name)), // with `encode`
+    ///         Ok(Output::Many(rows)) => MaybeReady::later(async move {
+    ///             let array = JsonArray::new(rows, dialect); // or a `Source` that calls `Rows::fill`
+    ///             match Body::gather(array).await {
+    ///                 Ok(body) => success_response(ok(MEDIA_TYPE, body), name),
+    ///                 Err(error) => fault_response(encode_fault(error), name),
+    ///             }
+    ///         }),
+    ///         // Only a call with `CallForm::Raw` has such a result: here there is none.
+    ///         Ok(Output::Raw(_)) => MaybeReady::now(fault_response(Fault::internal(), name)),
+    ///         Err(fault) => MaybeReady::now(fault_response(fault, name)),
+    ///     })
+    /// }
+    /// ```
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture;
 
     /// The response to a request that is refused because its body could not be read. A protocol whose clients expect errors
@@ -125,8 +177,14 @@ pub(crate) fn is_private(method: &str) -> bool {
     method.starts_with('_')
 }
 
-/// Starts a call. A private method is reported as missing.
+/// Starts a call. A private method is reported as missing. A call of a batch whose deadline has passed fails as late.
 pub(crate) fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
+    if matches!(call.form, CallForm::Batch(_)) && call.context.deadline.is_some_and(|end| end <= Instant::now()) {
+        return MaybeReady::now(Err(Fault::new(
+            Kind::Late,
+            "the calls before this one took the whole time of the batch",
+        )));
+    }
     if is_private(call.method) {
         return MaybeReady::now(Err(Fault::no_such_method(call.method)));
     }
@@ -152,6 +210,28 @@ pub(crate) fn encode(value: &dyn Encode, format: Format<'_>, to: &mut Vec<u8>) -
     written.map_err(|_| Fault::internal())?.map_err(encode_fault)
 }
 
+/// A value for which as much memory is reserved is written on a blocking thread, so that it does not delay other calls.
+const LARGE: usize = 1 << 20;
+
+/// The body that a writer makes of a value, and the writer. The body holds the memory that is reserved for the value
+/// until it has been sent.
+pub(crate) fn write_whole<W: Send + 'static>(
+    mut value: Box<dyn Encode>,
+    writer: W,
+    write: fn(&W, &dyn Encode) -> Result<Vec<u8>, Fault>,
+) -> MaybeReady<(Result<Body, Fault>, W)> {
+    let Some(memory) = value.take_memory() else {
+        return MaybeReady::now((write(&writer, value.as_ref()).map(Body::whole), writer));
+    };
+    let (large, permits) = (memory.bytes() >= LARGE, memory.long_work_permits());
+    let work = move || {
+        let written = write(&writer, value.as_ref());
+        drop(value);
+        (written.map(|bytes| Body::reserved(bytes, Some(memory))), writer)
+    };
+    if large { MaybeReady::later(ReservedMemory::run_long_work(permits, work)) } else { MaybeReady::now(work()) }
+}
+
 /// Appends the first rows, as [`Rows::fill`] does. If the source panics, the call fails with an internal fault.
 ///
 /// # Errors
@@ -159,6 +239,46 @@ pub(crate) fn encode(value: &dyn Encode, format: Format<'_>, to: &mut Vec<u8>) -
 pub(crate) fn fill(rows: &mut Rows, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, Fault> {
     let filled = catch_unwind(AssertUnwindSafe(|| rows.fill(format, to, until)));
     filled.map_err(|_| Fault::internal())?.map_err(encode_fault)
+}
+
+/// Rows as one JSON array, in a frame that precedes and follows it.
+pub(crate) struct JsonArray {
+    rows: Rows,
+    dialect: JsonDialect,
+    /// What precedes the array; `None` once it is written.
+    head: Option<Vec<u8>>,
+    tail: Vec<u8>,
+}
+
+impl JsonArray {
+    /// An array with nothing before or after it.
+    pub(crate) fn new(rows: Rows, dialect: JsonDialect) -> JsonArray {
+        JsonArray::framed(rows, dialect, Vec::new(), Vec::new())
+    }
+
+    /// An array that is a part of a larger JSON text.
+    pub(crate) fn framed(rows: Rows, dialect: JsonDialect, head: Vec<u8>, tail: Vec<u8>) -> JsonArray {
+        JsonArray { rows, dialect, head: Some(head), tail }
+    }
+}
+
+impl Source for JsonArray {
+    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        if let Some(head) = self.head.take() {
+            to.extend_from_slice(&head);
+            to.push(b'[');
+        }
+        let more = self.rows.fill(Format::Json(self.dialect), to, until)?;
+        if !more {
+            to.push(b']');
+            to.extend_from_slice(&self.tail);
+        }
+        Poll::Ready(Ok(more))
+    }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.rows)
+    }
 }
 
 /// The fault for a result that cannot be written: the service's own fault, or a value that the protocol cannot express

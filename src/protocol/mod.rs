@@ -19,8 +19,7 @@
 //! How values look on the wire is not decided here but in [`codec`](crate::codec); how bodies, compression and
 //! rejections work is in [`http`](crate::http). `system.multicall` and JSON-RPC batches share one implementation, `batch`.
 //!
-//! To add a protocol, write its folder, give it a variant of [`Protocol`], and make its frontends in
-//! [`ProtocolSet::of_group`](set::ProtocolSet::of_group).
+//! `CONTRIBUTING.md` has the steps for another protocol.
 
 #[cfg(feature = "server")]
 mod batch;

@@ -32,11 +32,11 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// All protocols, in the order in which pages and messages list them.
+    /// All protocols, in the order in which pages and messages list them. A group without `protocols` has all of them.
     pub const ALL: [Protocol; 5] =
         [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Rest, Protocol::Soap, Protocol::Page];
 
-    /// The protocols in which upstream servers can be called.
+    /// The protocols in which upstream servers can be called, in the order in which an unknown server is asked for them.
     pub const OF_UPSTREAMS: [Protocol; 3] = [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Soap];
 
     /// The name in the configuration and on the command line, such as `xml-rpc`.

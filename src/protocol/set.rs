@@ -23,7 +23,7 @@ pub struct ProtocolSet {
     pub names: Vec<Protocol>,
     /// The limits on the document of a request.
     pub limits: DocumentLimits,
-    /// The largest number of calls in one `system.multicall` or JSON-RPC batch (1,000 by default).
+    /// The largest number of calls in one `system.multicall` or JSON-RPC batch (`limits.batch`; 1,000 by default).
     pub batch: usize,
     /// The dialect of XML-RPC.
     pub xml_rpc: xmlrpc::XmlRpcDialect,

@@ -57,6 +57,8 @@ pub(super) struct Activity {
     /// Whether this is HTTP/2, where not all bytes belong to requests, and where each stream stalls by itself.
     multiplexed: AtomicBool,
     streams: Mutex<Vec<Weak<Stream>>>,
+    /// Whether the target of the request whose head is arriving has a fragment.
+    fragment: AtomicBool,
     /// The last [`CloseRequest`], as a number.
     close_request: AtomicU8,
     /// Wakes the connection's task at a close request.
@@ -112,6 +114,7 @@ impl ActivityMonitor {
             stalled: AtomicU64::new(0),
             multiplexed: AtomicBool::new(false),
             streams: Mutex::default(),
+            fragment: AtomicBool::new(false),
             close_request: AtomicU8::new(CloseRequest::None as u8),
             waker: OnceLock::new(),
         });
@@ -206,11 +209,28 @@ impl Activity {
         }
     }
 
-    /// Notes that bytes were received.
-    pub(super) fn received(&self) {
-        if self.requests.load(Relaxed) == 0 && self.head.load(Relaxed) == 0 {
+    /// Whether a request is being served and the connection is not HTTP/2, whose streams the client can reset.
+    pub(super) fn is_serving(&self) -> bool {
+        self.requests.load(Relaxed) > 0 && !self.is_multiplexed()
+    }
+
+    /// Notes that bytes were received. Returns whether they begin the head of a request.
+    pub(super) fn received(&self) -> bool {
+        let begins = self.requests.load(Relaxed) == 0 && self.head.load(Relaxed) == 0;
+        if begins {
             self.head.store(self.clock.now(), Relaxed);
         }
+        begins && !self.is_multiplexed()
+    }
+
+    /// Notes that the target of the request whose head is arriving has a fragment.
+    pub(super) fn note_fragment(&self) {
+        self.fragment.store(true, Relaxed);
+    }
+
+    /// Whether the target of the request whose head has just arrived has a fragment.
+    pub(super) fn take_fragment(&self) -> bool {
+        self.fragment.load(Relaxed) && self.fragment.swap(false, Relaxed)
     }
 
     /// Notes that the socket accepted bytes.

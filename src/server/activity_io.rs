@@ -2,30 +2,64 @@
 //! to other tasks after moving many.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::task::coop::poll_proceed;
+use tokio::net::TcpStream;
 
 use super::activity::Activity;
+use super::unix_socket::UnixStream;
 use crate::http::coalesce::{SMALL, join_pieces};
+use crate::http::turn::charge;
 
-/// How many bytes cost one unit of a task's budget (see [`tokio::task::coop`]). The runtime gives a task 128 units at a
-/// time, so a connection yields after 256 KiB. Otherwise one unit would pay for any number of bytes that the socket moves
-/// at once.
-const BYTES_PER_UNIT: usize = 2048;
+/// A stream that can tell that its client has reset the connection.
+pub(super) trait PollReset {
+    /// Whether the client has reset the connection. If it has not, the task is woken when it does, unless bytes have
+    /// arrived that are not read yet. A client that has only ended its side of the connection may still read.
+    fn poll_reset(&self, cx: &mut Context<'_>) -> bool;
+}
+
+impl PollReset for TcpStream {
+    fn poll_reset(&self, cx: &mut Context<'_>) -> bool {
+        let mut byte = [MaybeUninit::uninit(); 1];
+        matches!(self.poll_peek(cx, &mut ReadBuf::uninit(&mut byte)), Poll::Ready(Err(_)))
+    }
+}
+
+/// A unix socket does not tell whether the other side has closed all of the connection or only its own side.
+impl PollReset for UnixStream {
+    fn poll_reset(&self, _: &mut Context<'_>) -> bool {
+        false
+    }
+}
 
 /// A stream that notes its reads and writes in its connection's activity.
 pub(super) struct ActivityIo<T> {
     stream: T,
     activity: Arc<Activity>,
+    /// Whether the next bytes belong to a request line that has begun to arrive.
+    in_request_line: bool,
 }
 
 impl<T> ActivityIo<T> {
     pub(super) fn new(stream: T, activity: Arc<Activity>) -> ActivityIo<T> {
-        ActivityIo { stream, activity }
+        ActivityIo { stream, activity, in_request_line: false }
+    }
+
+    /// Notes a `#` in a request line: a target has no fragment (RFC 9112, section 3.2), and hyper removes it before anyone
+    /// can see it. Only the first of several requests that arrive at once is looked at.
+    fn look_for_fragment(&mut self, received: &[u8]) {
+        match memchr::memchr2(b'#', b'\n', received).and_then(|at| received.get(at)) {
+            None => {}
+            Some(b'#') => {
+                self.activity.note_fragment();
+                self.in_request_line = false;
+            }
+            Some(_) => self.in_request_line = false,
+        }
     }
 
     fn note(&self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -40,31 +74,23 @@ impl<T> ActivityIo<T> {
     }
 }
 
-/// Charges the task's budget for this many bytes. Once the budget is spent, the next read or write of the socket is pending
-/// until other tasks have run.
-fn charge(cx: &mut Context<'_>, bytes: usize) {
-    for _ in 0..bytes / BYTES_PER_UNIT {
-        match poll_proceed(cx) {
-            Poll::Ready(unit) => unit.made_progress(),
-            Poll::Pending => return,
-        }
-    }
-}
-
 impl<T: AsyncRead + Unpin> AsyncRead for ActivityIo<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
         let read = buffer.filled().len() - before;
         if read > 0 {
-            self.activity.received();
+            self.in_request_line |= self.activity.received();
+            if self.in_request_line {
+                self.look_for_fragment(buffer.filled().get(before..).unwrap_or_default());
+            }
             charge(cx, read);
         }
         poll
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for ActivityIo<T> {
+impl<T: AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.note(cx, written)
@@ -88,7 +114,12 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ActivityIo<T> {
         self.stream.is_write_vectored()
     }
 
+    /// Also notices a client that has reset the connection while a request is being served. hyper flushes at the end of
+    /// each turn, and reads nothing meanwhile: without this the call would run to its end for no reader.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.is_serving() && self.stream.poll_reset(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -102,6 +133,13 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
+
+    impl PollReset for tokio::io::Sink {
+        fn poll_reset(&self, _: &mut Context<'_>) -> bool {
+            false
+        }
+    }
+
     use crate::server::activity::ActivityMonitor;
     use crate::server::settings::Timeouts;
 

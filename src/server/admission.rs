@@ -63,19 +63,19 @@ impl Drop for Admitted<'_> {
     }
 }
 
-/// The service of a group while its calls cannot run: the same description, and a fault for each call, which each
-/// protocol writes in its own form.
-struct Overloaded {
+/// The service of a group whose calls cannot run: the same description, and a fault for each call, which each protocol
+/// writes in its own form.
+struct Refusing {
     interface: Arc<Interface>,
     reason: &'static str,
 }
 
 /// A service that refuses each call of `service` as busy.
-pub(super) fn overloaded(service: &dyn RpcService, reason: &'static str) -> Arc<dyn RpcService> {
-    Arc::new(Overloaded { interface: service.interface(), reason })
+pub(super) fn refusing(service: &dyn RpcService, reason: &'static str) -> Arc<dyn RpcService> {
+    Arc::new(Refusing { interface: service.interface(), reason })
 }
 
-impl RpcService for Overloaded {
+impl RpcService for Refusing {
     fn interface(&self) -> Arc<Interface> {
         self.interface.clone()
     }

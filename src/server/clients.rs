@@ -16,13 +16,16 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::server::memory_pool::MemoryPool;
 use crate::server::settings::ServerSettings;
+use crate::service::memory_pool::MemoryPool;
+use crate::service::result_memory::{ResultBudget, ResultMemory};
 
 /// All clients that have a connection or a request.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
     shares: Shares,
+    /// The memory of all results; `None` without a limit.
+    results: Option<ResultBudget>,
     known: Mutex<HashMap<IpAddr, Weak<Client>>>,
 }
 
@@ -48,6 +51,8 @@ pub(super) struct Client {
     /// The memory of its bodies; `None` without a share.
     body_memory: Option<MemoryPool>,
     response_memory: AtomicUsize,
+    /// The memory of its results; `None` without a limit.
+    result_memory: Option<ResultMemory>,
 }
 
 /// A part of a client's share, given back when it is dropped.
@@ -56,6 +61,20 @@ pub(super) struct Taken {
     client: Arc<Client>,
     resource: Resource,
     amount: usize,
+}
+
+/// A request of a client that a trusted proxy has passed on.
+#[derive(Debug)]
+pub(super) struct OpenRequest {
+    pub(super) client: Arc<Client>,
+    /// Whether the client had fewer requests than its share.
+    pub(super) within_share: bool,
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.client.end_request();
+    }
 }
 
 /// What a client takes a share of.
@@ -78,7 +97,7 @@ impl Shares {
         let half = |whole: usize| whole.div_ceil(2);
         Shares {
             connections: per_client.connections.unwrap_or(half(*connections)),
-            requests: per_client.requests.unwrap_or(half(*in_flight)),
+            requests: per_client.requests.unwrap_or(in_flight.div_ceil(4)),
             body_memory: per_client.memory.map_or(half(*memory), |size| size.0),
             response_memory: per_client.response_memory.map_or(half(*response_memory), |size| size.0),
         }
@@ -86,13 +105,17 @@ impl Shares {
 }
 
 impl Clients {
-    pub(super) fn new(shares: Shares) -> Arc<Clients> {
-        Arc::new(Clients { shares, known: Mutex::default() })
+    pub(super) fn new(settings: &ServerSettings) -> Arc<Clients> {
+        let results = Some(ResultBudget::new(settings.response_memory));
+        Arc::new(Clients { shares: Shares::new(settings), results, known: Mutex::default() })
     }
 
     /// The client with this address; one without a share if there is no address.
     pub(super) fn client(self: &Arc<Clients>, address: Option<IpAddr>) -> Arc<Client> {
-        let Some(address) = address else { return Arc::default() };
+        let result_memory = |share| self.results.as_ref().map(|results| results.of_client(share));
+        let Some(address) = address else {
+            return Arc::new(Client::new(None, Shares::default(), None, result_memory(None)));
+        };
         let address = network(address);
         let mut known = lock(&self.known);
         if let Some(client) = known.get(&address).and_then(Weak::upgrade) {
@@ -100,16 +123,22 @@ impl Clients {
         }
         let entry = Some((address, Arc::downgrade(self)));
         let body_memory = Some(MemoryPool::new(self.shares.body_memory));
-        let client = Arc::new(Client::new(entry, self.shares, body_memory));
+        let result_memory = result_memory(Some(self.shares.response_memory));
+        let client = Arc::new(Client::new(entry, self.shares, body_memory, result_memory));
         known.insert(address, Arc::downgrade(&client));
         client
     }
 }
 
 impl Client {
-    fn new(entry: Option<(IpAddr, Weak<Clients>)>, shares: Shares, body_memory: Option<MemoryPool>) -> Client {
+    fn new(
+        entry: Option<(IpAddr, Weak<Clients>)>,
+        shares: Shares,
+        body_memory: Option<MemoryPool>,
+        result_memory: Option<ResultMemory>,
+    ) -> Client {
         let (connections, requests, response_memory) = Default::default();
-        Client { entry, shares, connections, requests, body_memory, response_memory }
+        Client { entry, shares, connections, requests, body_memory, response_memory, result_memory }
     }
 
     /// Takes a part of a resource; `None` if the share is used up.
@@ -142,6 +171,16 @@ impl Client {
 
     pub(super) fn end_request(&self) {
         self.requests.fetch_sub(1, Relaxed);
+    }
+
+    /// Counts a request until the result is dropped.
+    pub(super) fn open_request(self: Arc<Client>) -> OpenRequest {
+        OpenRequest { within_share: self.begin_request(), client: self }
+    }
+
+    /// The memory for its results; `None` without a limit.
+    pub(super) fn result_memory(&self) -> Option<&ResultMemory> {
+        self.result_memory.as_ref()
     }
 
     /// The memory that its bodies share; `None` without a share.
@@ -178,7 +217,7 @@ impl Drop for Client {
 impl Default for Client {
     /// A client without a share.
     fn default() -> Self {
-        Client::new(None, Shares::default(), None)
+        Client::new(None, Shares::default(), None, None)
     }
 }
 
@@ -200,7 +239,8 @@ mod tests {
     use super::*;
 
     fn clients() -> Arc<Clients> {
-        Clients::new(Shares { connections: 2, requests: 1, body_memory: 100, response_memory: 100 })
+        let shares = Shares { connections: 2, requests: 1, body_memory: 100, response_memory: 100 };
+        Arc::new(Clients { shares, ..Clients::default() })
     }
 
     fn client(clients: &Arc<Clients>, address: &str) -> Arc<Client> {

@@ -15,19 +15,20 @@ use http::request::Parts;
 use http::{Response, StatusCode, Version, header};
 use tracing::Instrument as _;
 
-use crate::http::body::Body;
+use crate::http::body::{Body, PIECE};
 use crate::http::compression::compress;
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::protocol::frontend::{FrontendResponse, GroupHead, GroupRequest};
 use crate::server::access_log::REQUEST_ID;
-use crate::server::admission::{Admission, overloaded};
-use crate::server::clients::{Client, Clients, Resource, Shares};
+use crate::server::admission::{Admission, refusing};
+use crate::server::clients::{Client, Clients, Resource};
 use crate::server::group::not_found;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
-use crate::server::request_body::BodyReader;
+use crate::server::request_body::{BodyMemory, BodyReader, RequestBody, SMALL};
 use crate::server::settings::ServerSettings;
+use crate::server::stop::CallStop;
 use crate::service::Context;
 use crate::service::future::MaybeReady;
 use crate::service::request_id::RequestId;
@@ -61,6 +62,7 @@ pub struct Gateway {
     body_reader: BodyReader,
     admission: Arc<Admission>,
     clients: Arc<Clients>,
+    stop: Arc<CallStop>,
     ids: Arc<RequestIds>,
     /// Whether responses come with an [`Outcome`] for the access log.
     observed: bool,
@@ -114,7 +116,8 @@ impl Gateway {
             groups,
             body_reader,
             admission: Arc::new(Admission::new(settings.in_flight)),
-            clients: Clients::new(Shares::new(&settings)),
+            clients: Clients::new(&settings),
+            stop: Arc::default(),
             ids: Arc::default(),
             observed: false,
             compressing: false,
@@ -123,11 +126,12 @@ impl Gateway {
 
     /// Sets how many calls may run, and how much each client may take.
     pub(super) fn limited(self, settings: &ServerSettings) -> Gateway {
-        Gateway {
-            admission: Arc::new(Admission::new(settings.in_flight)),
-            clients: Clients::new(Shares::new(settings)),
-            ..self
-        }
+        Gateway { admission: Arc::new(Admission::new(settings.in_flight)), clients: Clients::new(settings), ..self }
+    }
+
+    /// Ends all calls that are running, with a fault in the protocol of each.
+    pub(super) fn stop_calls(&self) {
+        self.stop.stop();
     }
 
     /// The client of a connection from this address. A trusted proxy has no share of its own.
@@ -184,6 +188,36 @@ impl Gateway {
     where
         B: http_body::Body<Data = Bytes>,
     {
+        let Some(forwarded) = self.forwarded_client(head, context.peer) else {
+            return self.respond_within(client, within_share, head, body, context).await;
+        };
+        // Boxed, because it is the same future once more.
+        let request = forwarded.open_request();
+        let responding = self.respond_within(&request.client, request.within_share, head, body, context);
+        let mut response = Box::pin(responding).await;
+        response.response.body_mut().hold(request);
+        response
+    }
+
+    /// The client that a trusted proxy has received a request from; `None` if the request comes from no such proxy, or if
+    /// the proxy does not say.
+    fn forwarded_client(&self, head: &Parts, peer: Option<SocketAddr>) -> Option<Arc<Client>> {
+        let dispatch = self.groups.0.load();
+        let address = dispatch.public_url.trusts(peer).then(|| dispatch.public_url.forwarded_client(&head.headers))?;
+        address.map(|address| self.clients.client(Some(address)))
+    }
+
+    async fn respond_within<B>(
+        &self,
+        client: &Arc<Client>,
+        within_share: bool,
+        head: &Parts,
+        body: B,
+        context: Context,
+    ) -> GatewayResponse
+    where
+        B: http_body::Body<Data = Bytes>,
+    {
         match self.dispatch(client, within_share, head, body, context).await {
             Ok(response) => response,
             Err(rejection) => rejection.into_response().into(),
@@ -202,6 +236,7 @@ impl Gateway {
         B: http_body::Body<Data = Bytes>,
     {
         check_host(head)?;
+        check_transfer_coding(head)?;
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
         let (group, tail) = find(&dispatch.router, head)?;
@@ -223,30 +258,28 @@ impl Gateway {
         let now = Instant::now();
         let begun = now.checked_sub(waited).unwrap_or(now);
         context.begun = Some(begun);
+        context.result_memory = client.result_memory().cloned();
         context.deadline = group.deadline.and_then(|limit| begun.checked_add(limit));
         // Held until the response is ready, not until it is sent.
         let admitted = self.admission.admit(&group.load);
-        let refusing;
-        let service = if admitted.is_none() {
-            refusing = overloaded(group.service.as_ref(), GATEWAY_BUSY);
-            &refusing
-        } else if client.has_used_up(Resource::ResponseMemory) {
-            refusing = overloaded(group.service.as_ref(), CLIENT_BUSY);
-            &refusing
-        } else {
-            &group.service
+        let refusal = match &admitted {
+            None => Some(GATEWAY_BUSY),
+            Some(_) => client.has_used_up(Resource::ResponseMemory).then_some(CLIENT_BUSY),
         };
+        let refusing = refusal.map(|reason| refusing(group.service.as_ref(), reason));
+        let service = refusing.as_ref().unwrap_or(&group.service);
         let span = request_span!(tracing::Level::DEBUG, context, group, frontend);
-        let (response, memory) = match body.memory {
+        let RequestBody { bytes, memory } = body;
+        let (response, memory) = match memory {
             None => {
-                let request = GroupRequest { head, tail, body: &body.bytes, context: &context };
+                let request = GroupRequest { head, tail, body: &bytes, context: &context };
                 (span.in_scope(|| frontend.serve(service, request)), None)
             }
             Some(memory) => {
-                let (service, frontend) = (service.clone(), frontend.clone());
+                let (service, frontend, bytes) = (service.clone(), frontend.clone(), bytes.clone());
                 let (head, tail, context, span) = (head.clone(), tail.to_owned(), context.clone(), span.clone());
                 let serve = move || {
-                    let request = GroupRequest { head: &head, tail: &tail, body: &body.bytes, context: &context };
+                    let request = GroupRequest { head: &head, tail: &tail, body: &bytes, context: &context };
                     (span.in_scope(|| frontend.serve(&service, request)), Some(memory))
                 };
                 // Boxed, because it is rare and large: otherwise the future of each request would be as large.
@@ -258,7 +291,14 @@ impl Gateway {
             pending => {
                 let disabled = span.is_disabled();
                 let span = if disabled { request_span!(tracing::Level::WARN, context, group, frontend) } else { span };
-                let served = pending.instrument(span.clone()).await;
+                let served = self.stop.unless_stopped(pending.instrument(span.clone())).await;
+                let served = match served {
+                    Some(served) => served,
+                    None => {
+                        let request = GroupRequest { head, tail, body: &bytes, context: &context };
+                        frontend.serve(&self::refusing(group.service.as_ref(), STOPPING), request).await
+                    }
+                };
                 span.record("method", served.method.as_ref());
                 served
             }
@@ -266,17 +306,29 @@ impl Gateway {
         if self.compressing {
             served.response = compress(&head.headers, served.response);
         }
-        if let Some(memory) = memory {
-            served.response.body_mut().hold(memory);
-        }
+        hold_memory(served.response.body_mut(), memory, client);
         let FrontendResponse { response, method, fault } = served;
         let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
         Ok(GatewayResponse { response, outcome })
     }
 }
 
-/// The reasons for which calls are refused without being tried.
+/// Makes a body hold what it needs of the shares of its client until it is sent.
+fn hold_memory(body: &mut Body, of_request: Option<BodyMemory>, client: &Arc<Client>) {
+    // A whole body is made, and needs nothing of the request any more.
+    let whole = body.as_whole().map(Bytes::len);
+    if let Some(memory) = of_request.filter(|_| whole.is_none()) {
+        body.hold(memory);
+    }
+    let size = whole.unwrap_or(PIECE);
+    if size > SMALL {
+        body.hold(client.overdraw(Resource::ResponseMemory, size));
+    }
+}
+
+/// The reasons for which calls are refused without being tried, or ended.
 const GATEWAY_BUSY: &str = "too many calls are running; try again later";
+const STOPPING: &str = "the server is stopping; try again later";
 const CLIENT_BUSY: &str = "this client has too many requests open or too many responses unread; try again later";
 
 fn busy(reason: &str) -> HttpRejection {
@@ -319,8 +371,28 @@ fn find<'g, 'p>(groups: &'g GroupRouter<Arc<Group>>, head: &'p Parts) -> Result<
     Ok((group, tail))
 }
 
-/// An HTTP/1.1 request has exactly one `Host` (RFC 9112, section 3.2), and no request has two.
+/// Only `chunked` can be undone here (RFC 9112, section 6.1). hyper undoes it, and leaves codings below it as they are.
+fn check_transfer_coding(head: &Parts) -> Result<(), HttpRejection> {
+    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(HttpRejection::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "the only transfer coding that is supported is chunked",
+        )),
+    }
+}
+
+/// An HTTP/1.1 request has exactly one `Host` (RFC 9112, section 3.2), and no request has two. In HTTP/2 it must be the
+/// same as the authority (RFC 9113, section 8.3.1).
 fn check_host(head: &Parts) -> Result<(), HttpRejection> {
+    if let (Version::HTTP_2, Some(host), Some(authority)) =
+        (head.version, head.headers.get(header::HOST), head.uri.authority())
+        && !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
+    {
+        return Err(HttpRejection::new(StatusCode::BAD_REQUEST, "the Host header and :authority differ"));
+    }
     let mut hosts = head.headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next(), head.version) {
         (_, Some(_), _) => Err(HttpRejection::new(StatusCode::BAD_REQUEST, "the request has two Host headers")),

@@ -139,8 +139,8 @@ impl Group {
             return Err(not_found(parts.uri.path()));
         }
         let interface = self.service.interface();
-        let methods = self.for_audience(parts).flat_map(|frontend| frontend.methods(&interface, tail));
-        let mut allow: Vec<Method> = methods.cloned().collect();
+        let verbs = self.for_audience(parts).flat_map(|frontend| frontend.verbs(&interface, tail));
+        let mut allow: Vec<Method> = verbs.cloned().collect();
         allow.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         allow.dedup();
         if allow.is_empty() {
@@ -150,10 +150,20 @@ impl Group {
             let reason = format!("{} is not allowed here", abridge(parts.method.as_str()));
             return Err(HttpRejection { allow, ..HttpRejection::new(StatusCode::METHOD_NOT_ALLOWED, reason) });
         }
-        Err(HttpRejection::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "no protocol of this group has this Content-Type; XML-RPC and SOAP have text/xml, JSON-RPC application/json",
-        ))
+        Err(HttpRejection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, self.media_types_reason(parts)))
+    }
+
+    /// The message that no protocol has the media type of a request, and which ones they have.
+    fn media_types_reason(&self, parts: &Parts) -> String {
+        let known = self
+            .for_audience(parts)
+            .filter(|frontend| !frontend.media_types().is_empty())
+            .map(|frontend| format!("{} has {}", frontend.protocol().title(), frontend.media_types().join(" or ")));
+        let known: Vec<String> = known.collect();
+        if known.is_empty() {
+            return "no protocol of this group has this Content-Type".to_owned();
+        }
+        format!("no protocol of this group has this Content-Type; {}", known.join(", "))
     }
 }
 

@@ -26,12 +26,12 @@ mod group;
 pub mod group_router;
 mod in_flight;
 mod listener;
-mod memory_pool;
 mod middleware;
 pub mod mount;
 pub mod request_body;
 pub mod runtime;
 pub mod settings;
+mod stop;
 mod tower;
 mod tracked_body;
 mod unix_socket;
@@ -61,7 +61,7 @@ use crate::server::gateway::Gateway;
 use crate::server::mount::Mounts;
 use crate::server::settings::ServerSettings;
 use activity::{Activity, ActivityGuard, ActivityMonitor, CloseRequest};
-use activity_io::ActivityIo;
+use activity_io::{ActivityIo, PollReset};
 use clients::{Client, Resource, Taken};
 use in_flight::{Connection, ServerState};
 use listener::Accepted;
@@ -111,6 +111,7 @@ impl Server {
     pub async fn run(mut self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) -> ShutdownReport {
         let ServerSettings { connections, timeouts, .. } = self.settings;
         let monitor = ActivityMonitor::new(timeouts);
+        let gateway = self.shared.gateway.clone();
         let permits = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
         let workers = self.workers.take();
         let mut tasks = JoinSet::new();
@@ -128,7 +129,7 @@ impl Server {
         accepting.shutdown().await;
         // The accepting tasks have ended, so this is the last reference.
         let workers = Arc::into_inner(acceptor).and_then(|acceptor| acceptor.workers);
-        end(&monitor, timeouts.drain, workers).await
+        end(&monitor, timeouts.drain, workers, &gateway).await
     }
 
     /// Serves a connection until it ends.
@@ -155,7 +156,7 @@ impl Server {
         client: &Arc<Client>,
         audience: Option<Audience>,
     ) where
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + PollReset + Unpin + Send + 'static,
     {
         let (activity_of_requests, client) = (activity.clone(), client.clone());
         let service =
@@ -278,10 +279,23 @@ impl Acceptor {
     }
 }
 
-/// Lets requests finish within the drain time, cuts those that remain, and ends the workers.
-async fn end(monitor: &ActivityMonitor, drain: Duration, workers: Option<Workers>) -> ShutdownReport {
+/// How long clients may take to receive the faults of calls that the end of the drain time has ended.
+const LAST_RESPONSES: Duration = Duration::from_millis(300);
+
+/// Lets requests finish within the drain time, ends their calls, cuts those that remain, and ends the workers.
+async fn end(
+    monitor: &ActivityMonitor,
+    drain: Duration,
+    workers: Option<Workers>,
+    gateway: &Gateway,
+) -> ShutdownReport {
     monitor.request_close(CloseRequest::Finish);
     let cut = if timeout(drain, monitor.empty()).await.is_ok() { 0 } else { monitor.open() };
+    if cut > 0 {
+        // The clients of calls that are still running get a fault, and a moment to receive it.
+        gateway.stop_calls();
+        let _ = timeout(LAST_RESPONSES, monitor.empty()).await;
+    }
     monitor.request_close(CloseRequest::Cut);
     let closed = async {
         // A cut connection ends when its task is next polled.

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::codec::DocumentLimits;
 use crate::http::public_url::PublicUrl;
 use crate::model::fault::Fault;
 use crate::model::interface::Interface;
@@ -18,7 +19,7 @@ use crate::server::group::Group;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::settings::GroupLimits;
 use crate::service::future::MaybeReady;
-use crate::service::layer::{GroupLayer, layered};
+use crate::service::layer::{GroupLayer, layered, layered_unguarded};
 use crate::service::limiter::SetDeadline;
 use crate::service::{Call, CallFuture, RpcService};
 use crate::upstream::Upstream;
@@ -32,17 +33,32 @@ pub struct GroupMount {
     pub aliases: Vec<String>,
     /// The kind of the service, as messages name it: a word of the configuration's registry, `aggregate` or `upstream`.
     pub kind: String,
-    /// The limits on requests and calls. Those on calls are already applied by `service`.
-    pub limits: GroupLimits,
+    /// The limits on requests and calls, which `service` and `protocols` apply already.
+    limits: GroupLimits,
     /// The protocols over which the group is reached, and their options.
     pub protocols: ProtocolSet,
-    /// The service, within `limits.concurrent` and `limits.deadline` (see [`GroupLimits::limit`]), without the layers.
+    /// The service within the limits on its calls, without the layers. [`GroupMount::with_limits`] makes it anew.
     pub service: Arc<dyn RpcService>,
+    /// The service without limits.
+    unlimited: Arc<dyn RpcService>,
     /// The layers around the service and its limits, the outermost first: see [`GroupMount::layer`].
     pub layers: Vec<Arc<dyn GroupLayer>>,
     /// The upstream that `service` calls, if there is one: a [`Runtime`](crate::server::runtime::Runtime) keeps what is
     /// known of its methods up to date.
     pub upstream: Option<Upstream>,
+}
+
+/// A service within the limits of its group, and without them.
+#[derive(Clone)]
+pub(crate) struct LimitedService {
+    pub(crate) limited: Arc<dyn RpcService>,
+    unlimited: Arc<dyn RpcService>,
+}
+
+impl LimitedService {
+    pub(crate) fn new(unlimited: Arc<dyn RpcService>, limits: &GroupLimits) -> LimitedService {
+        LimitedService { limited: limits.limit(unlimited.clone()), unlimited }
+    }
 }
 
 /// A page made from a template of the operator's, and its path.
@@ -132,16 +148,54 @@ impl GroupMount {
     /// A group at `path` with the default limits, over every protocol.
     pub fn new(path: impl Into<String>, service: impl RpcService) -> GroupMount {
         let limits = GroupLimits::default();
+        GroupMount::within(path.into(), LimitedService::new(Arc::new(service), &limits), limits)
+    }
+
+    /// A group over every protocol, whose service has these limits already.
+    pub(crate) fn within(path: String, service: LimitedService, limits: GroupLimits) -> GroupMount {
+        let LimitedService { limited: service, unlimited } = service;
         GroupMount {
-            path: path.into(),
+            path,
             aliases: Vec::new(),
             kind: "service".to_owned(),
             limits,
             protocols: ProtocolSet::default(),
-            service: limits.limit(Arc::new(service)),
+            service,
+            unlimited,
             layers: Vec::new(),
             upstream: None,
         }
+    }
+
+    /// The limits on requests and calls.
+    pub fn limits(&self) -> &GroupLimits {
+        &self.limits
+    }
+
+    /// Sets the limits on requests and calls, in place of those that the group has. This also sets the limits on documents
+    /// and batches in `protocols`, so call it after `protocols` has been replaced.
+    ///
+    /// An aggregate or a page with the service of this group has to be made after this: one that was made before keeps the
+    /// old limits.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use croupier::server::mount::GroupMount;
+    /// use croupier::server::settings::GroupLimits;
+    /// # use croupier::service::local::Local;
+    ///
+    /// # let service = Local::new("Nothing", ()).build()?;
+    /// let limits = GroupLimits { concurrent: 16, deadline: Duration::from_secs(5), ..GroupLimits::default() };
+    /// let group = GroupMount::new("/slow", service).with_limits(limits);
+    /// # Ok::<(), croupier::service::local::RegistrationError>(())
+    /// ```
+    #[must_use]
+    pub fn with_limits(self, limits: GroupLimits) -> GroupMount {
+        let service = limits.limit(self.unlimited.clone());
+        let documents = DocumentLimits { depth: limits.depth, elements: limits.elements };
+        let protocols = ProtocolSet { limits: documents, batch: limits.batch, ..self.protocols };
+        GroupMount { limits, service, protocols, ..self }
     }
 
     /// Adds a layer inside those that the group has. A call goes through the layer that was added first, then through the
@@ -153,11 +207,11 @@ impl GroupMount {
     /// [`with_deadline`](crate::service::future::with_deadline)).
     ///
     /// ```
+    /// use croupier::Fault;
     /// use croupier::server::mount::GroupMount;
     /// use croupier::service::layer::GroupLayer;
     /// use croupier::service::local::Local;
     /// use croupier::service::{Call, CallFuture, RpcService};
-    /// # use croupier::{Fault, service::future::MaybeReady};
     ///
     /// /// Refuses calls that have no identity.
     /// struct Known;
@@ -166,7 +220,9 @@ impl GroupMount {
     ///     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
     ///         match call.context.identity {
     ///             Some(_) => next.call(call),
-    ///             None => MaybeReady::now(Err(Fault::service(401, "the caller is not known"))),
+    ///             // 401 is the code of the fault in XML-RPC, JSON-RPC and SOAP. REST has status 422 for each fault of a
+    ///             // service.
+    ///             None => Fault::service(401, "the caller is not known").into(),
     ///         }
     ///     }
     /// }
@@ -195,7 +251,7 @@ impl GroupMount {
             return self.service.clone();
         }
         let inner = self.layers.iter().rev().cloned().fold(self.service.clone(), layered);
-        layered(inner, SetDeadline(self.limits.deadline))
+        layered_unguarded(inner, SetDeadline(self.limits.deadline))
     }
 
     /// A group at `path` whose calls go to an upstream, with the default limits, over every protocol.

@@ -19,12 +19,12 @@ use tokio::sync::Semaphore;
 use crate::http::rejection::HttpRejection;
 use crate::model::text::abridge;
 use crate::server::clients::Client;
-use crate::server::memory_pool::{MemoryPool, PooledMemory};
 use crate::server::settings::ServerSettings;
 use crate::service::future::{run_blocking, with_timeout};
+use crate::service::memory_pool::{MemoryPool, PooledMemory};
 
 /// A body of at most this many bytes reserves no memory: the limits on connections and requests bound them.
-const SMALL: usize = 16 * 1024;
+pub(super) const SMALL: usize = 16 * 1024;
 /// How many bytes of memory one byte of a request may need, for text, tree, arguments and result together.
 const FACTOR: usize = 6;
 /// How long a body waits for memory before it is refused.
@@ -52,16 +52,16 @@ pub struct BodyReader {
 
 /// A complete, decompressed body, and the memory that is reserved for it.
 #[derive(Debug)]
-pub(crate) struct RequestBody {
+pub(super) struct RequestBody {
     /// The body.
     pub(crate) bytes: Bytes,
     /// The reserved memory, to be held as long as anything made from the body is in use; `None` for a small body.
-    pub(crate) memory: Option<BodyMemory>,
+    pub(super) memory: Option<BodyMemory>,
 }
 
 /// The memory that is reserved for a body: a part of the share of its client, and of the memory for all bodies.
 #[derive(Debug)]
-pub(crate) struct BodyMemory {
+pub(super) struct BodyMemory {
     client: Arc<Client>,
     of_client: PooledMemory,
     of_all: PooledMemory,
@@ -335,6 +335,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nothing_is_decompressed_before_its_memory_is_reserved() {
         let (memory, zeros) = (MemoryBudget::new(FACTOR << 20), Zeros::default());
+        // The one body that may exceed the memory.
+        let mut other = PooledMemory::default();
+        other.extend_to(&memory.pool, 1).await;
+        other.extend_to(&memory.pool, 64 << 20).await;
         let result = memory.decompress(&Arc::default(), zeros.clone(), 64 << 20, None).await;
         assert_eq!(result.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE, "there is never enough memory");
         let read = zeros.0.load(Relaxed);

@@ -19,7 +19,7 @@ use crate::http::audience::Audience;
 use crate::model::units::{Period, Size, bytes, duration};
 use crate::protocol::set::ProtocolSet;
 use crate::service::RpcService;
-use crate::service::layer::layered;
+use crate::service::layer::layered_unguarded;
 use crate::service::limiter::Limiter;
 
 /// Where a server listens: `"127.0.0.1:8008"`, `"[::1]:8008"` or `"unix:/run/croupier.sock"`.
@@ -117,8 +117,8 @@ pub struct PerClient {
     /// time is closed; if none is idle, the new one. Without it, half of `connections`.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: Option<usize>,
-    /// How many requests of a client may be open, from their head to the end of their response. Without it, half of
-    /// `in-flight`.
+    /// How many requests of a client may be open, from their head to the end of their response. Without it, a quarter of
+    /// `in-flight`, so that one client cannot have all calls of a group.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub requests: Option<usize>,
     /// How many bytes of `memory` the bodies of a client may use. Without it, half of `memory`.
@@ -176,6 +176,10 @@ pub struct GroupLimits {
     /// How many calls of the group may run at the same time. Further calls wait, at most until their deadline.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub concurrent: usize,
+    /// How many calls of the group may wait for others to finish. Further calls get the fault "busy" at once, and so does
+    /// a call that could not begin before its deadline if all before it take as long as calls have taken so far.
+    #[schemars(range(max = 1_000_000))]
+    pub waiting: usize,
     /// How long a call may take, including the time it waits for others to finish.
     #[serde(with = "duration")]
     #[schemars(with = "Period", extend("minimum" = 1, "maximum" = LONGEST))]
@@ -185,14 +189,22 @@ pub struct GroupLimits {
 impl GroupLimits {
     /// Wraps a service so that its calls keep to `concurrent` and `deadline`.
     pub fn limit(&self, service: Arc<dyn RpcService>) -> Arc<dyn RpcService> {
-        layered(service, Limiter::new(self.concurrent, self.deadline))
+        layered_unguarded(service, Limiter::new(self.concurrent, self.deadline).waiting(self.waiting))
     }
 }
 
 impl Default for GroupLimits {
     fn default() -> Self {
         let ProtocolSet { limits: DocumentLimits { depth, elements }, batch, .. } = ProtocolSet::default();
-        GroupLimits { body: 4 << 20, depth, elements, batch, concurrent: 1024, deadline: Duration::from_secs(60) }
+        GroupLimits {
+            body: 4 << 20,
+            depth,
+            elements,
+            batch,
+            concurrent: 1024,
+            waiting: 1024,
+            deadline: Duration::from_secs(60),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use http::{Extensions, HeaderMap};
 
 use crate::service::request_id::RequestId;
+use crate::service::result_memory::ResultMemory;
 
 /// What is known of a request, whatever its protocol.
 ///
@@ -32,7 +33,8 @@ use crate::service::request_id::RequestId;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Context {
-    /// The address of the client; `None` for a unix socket.
+    /// The address of the client. `None` for a unix socket, and inside another HTTP server that gives the gateway no
+    /// [`PeerAddress`](crate::server::PeerAddress): such a client counts as one of a unix socket.
     pub peer: Option<SocketAddr>,
     /// The id of the request, for log lines and for requests to upstreams.
     pub request_id: RequestId,
@@ -46,14 +48,19 @@ pub struct Context {
     pub headers: Option<Arc<HeaderMap>>,
     /// Who calls, if a layer has found out.
     pub identity: Option<Arc<Identity>>,
+    /// Where a result that is made as a whole takes its memory from; `None` if there is no limit on it.
+    pub result_memory: Option<ResultMemory>,
     /// Data that layers and handlers share, by type. Those of the HTTP request if the gateway is called as a tower
     /// service, else empty at first.
     pub extensions: Extensions,
 }
 
 impl Context {
-    /// The value of a header of the request. `None` if the request does not have it, if it is not text, or if neither
-    /// the service nor a layer asks for it.
+    /// The value of a header of the request. `None` if the request does not have it, or if it is not text.
+    ///
+    /// **A header must be declared**, by the service with [`request_header`](crate::service::local::Builder::request_header)
+    /// or by a layer in [`request_headers`](crate::service::layer::GroupLayer::request_headers). Without a declaration the
+    /// value is `None` for every request, also for one that has the header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.as_ref()?.get(name)?.to_str().ok()
     }

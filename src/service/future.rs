@@ -1,12 +1,14 @@
 //! Futures that may be ready at once, time limits, and work on blocking threads.
 
 use std::future::{Future, poll_fn};
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+
+use crate::model::fault::Fault;
 
 /// A value that is available now, or a future of it. Most results are available at once and cost no allocation.
 pub enum MaybeReady<T> {
@@ -54,6 +56,20 @@ impl<T> MaybeReady<T> {
     }
 }
 
+/// A call that is refused.
+///
+/// ```
+/// use croupier::Fault;
+/// use croupier::service::CallFuture;
+///
+/// let refused: CallFuture = Fault::service(401, "the caller is not known").into();
+/// ```
+impl<T> From<Fault> for MaybeReady<Result<T, Fault>> {
+    fn from(fault: Fault) -> Self {
+        MaybeReady::now(Err(fault))
+    }
+}
+
 /// # Panics
 /// If it is polled again after it has returned its value, as [`std::future::Ready`] does.
 impl<T: Unpin> Future for MaybeReady<T> {
@@ -67,6 +83,21 @@ impl<T: Unpin> Future for MaybeReady<T> {
     }
 }
 
+/// Runs a function, and turns a panic into an internal fault.
+pub(crate) fn catch_panic<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(Fault::internal()))
+}
+
+/// The output of a future; an internal fault if it panics.
+pub(crate) async fn catch_panic_of<T>(running: impl Future<Output = T>) -> Result<T, Fault> {
+    let mut running = pin!(running);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(_) => Poll::Ready(Err(Fault::internal())),
+    })
+    .await
+}
+
 /// The output of a future, if it is ready within this time; `None` otherwise.
 ///
 /// A future that is ready at its first poll costs no look at the clock. Pass a large future pinned: this function holds
@@ -74,13 +105,21 @@ impl<T: Unpin> Future for MaybeReady<T> {
 pub async fn with_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     // A timer is large, and most futures need none.
-    let mut timer = None;
+    let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
     poll_fn(|cx| {
+        // The timer comes first: a future that uses up the task's budget at each poll would leave none for it.
+        if let Some(timer) = &mut timer
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(None);
+        }
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
-        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        timer.as_mut().poll(cx).map(|()| None)
+        match &timer {
+            Some(_) => Poll::Pending,
+            None => timer.insert(Box::pin(tokio::time::sleep(limit))).as_mut().poll(cx).map(|()| None),
+        }
     })
     .await
 }

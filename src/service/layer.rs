@@ -33,14 +33,40 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use crate::model::interface::Interface;
+use crate::service::future::{MaybeReady, catch_panic, catch_panic_of};
 use crate::service::latest::Latest;
 use crate::service::{Call, CallFuture, RpcService};
 
 /// A rule around a group's service.
 ///
-/// The arguments of a call are read inside `next.call`, so a layer calls `next` before it returns, and puts what it does
-/// later (wait, measure, replace the result) into the future that it returns. A future that is not polled has sent
-/// nothing. To refuse a call, return a fault without calling `next`.
+/// **A call may run inside `next.call`.** The arguments of a call are read there, so a layer calls `next` before it returns
+/// its own future. A handler of [`method`](crate::service::local::Builder::method),
+/// [`method_with_context`](crate::service::local::Builder::method_with_context) or
+/// [`rows`](crate::service::local::Builder::rows) has run when `next.call` returns, and what it has changed stays changed.
+/// The same holds for the parts of an aggregate that are such handlers. Only an asynchronous or blocking handler, and the
+/// request to an upstream, wait until the future that `next.call` returns is polled: before that, nothing of them has run or
+/// has been sent.
+///
+/// A layer therefore decides before it calls `next`, from what it has at hand: the call, its context, and its own state. A
+/// decision that needs waiting, such as asking another server who the caller is, comes too late in the future of the layer,
+/// unless no handler of the group is of the first kind. It belongs in front of the gateway, for example in a middleware of
+/// the HTTP server that embeds the gateway. The middleware puts the result into the extensions of the request, which are the
+/// [`Context::extensions`](crate::service::Context::extensions) of its calls.
+///
+/// To refuse a call, return a fault without calling `next`: `Fault::service(7, "no").into()`. To measure a call or to change
+/// its result, use [`MaybeReady::map`] or [`MaybeReady::and_then`] on what `next.call` returns.
+///
+/// What a layer sees:
+///
+/// - [`Call::method`] is a text that the client has chosen. XML-RPC, JSON-RPC and SOAP pass on names that the service does
+///   not have; `next.interface().method(call.method)` finds the method, or nothing. Names are compared exactly.
+/// - REST calls that have no method are refused with 404 before the layers, unless the methods of an upstream are not known
+///   yet. Methods of the protocols, such as `system.listMethods` and `rpc.discover`, and private ones, whose names begin with
+///   `_`, do not get here either.
+/// - The calls of a batch come one by one, and a panic of a layer fails only its own call, with an internal fault.
+///
+/// One layer is called from all threads that serve. State that several groups share goes into an `Arc`: an `Arc` of a layer
+/// is a layer too.
 ///
 /// Pass on [`Call::form`] unchanged: with [`CallForm::Plain`](crate::service::CallForm) in its place a call still
 /// works, but is not sent in its original bytes or together with others.
@@ -48,7 +74,8 @@ pub trait GroupLayer: Send + Sync + 'static {
     /// Handles a call, with `next` for what is inside this layer.
     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture;
 
-    /// The headers of a request that the layer reads from [`Context::headers`](crate::service::Context::headers).
+    /// The headers of a request that the layer reads with [`Context::header`](crate::service::Context::header). A header
+    /// that neither a layer nor the service declares is `None` there, although the request has it.
     fn request_headers(&self) -> Vec<HeaderName> {
         Vec::new()
     }
@@ -73,8 +100,32 @@ struct Layered<L> {
     latest: Latest,
 }
 
-/// Puts a layer around a service.
+/// A layer whose panics fail one call instead of the whole request, which may have others.
+struct CatchPanics<L>(L);
+
+impl<L: GroupLayer> GroupLayer for CatchPanics<L> {
+    fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+        let begun = catch_panic(|| Ok(self.0.call(call, next)));
+        match begun {
+            Ok(MaybeReady::Later(pending)) => MaybeReady::later(async move { catch_panic_of(pending).await? }),
+            Ok(ready) => ready,
+            Err(fault) => fault.into(),
+        }
+    }
+
+    fn request_headers(&self) -> Vec<HeaderName> {
+        self.0.request_headers()
+    }
+}
+
+/// Puts a layer around a service. If the layer panics, its call fails with an internal fault.
 pub fn layered(inner: Arc<dyn RpcService>, layer: impl GroupLayer) -> Arc<dyn RpcService> {
+    layered_unguarded(inner, CatchPanics(layer))
+}
+
+/// Puts a layer of croupier itself around a service. Its panics are not caught, which saves an allocation for each call that
+/// is waited for.
+pub(crate) fn layered_unguarded(inner: Arc<dyn RpcService>, layer: impl GroupLayer) -> Arc<dyn RpcService> {
     let request_headers = layer.request_headers();
     Arc::new(Layered { layer, inner, request_headers, latest: Latest::default() })
 }

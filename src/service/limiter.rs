@@ -1,6 +1,7 @@
 //! Limits on the calls of a group: how many run at a time, and for how long.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
@@ -15,8 +16,11 @@ use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService};
 /// A call whose result is available at once is not counted: there are never more of those than threads. A call that
 /// goes on, or whose rows are still to be produced, waits for a permit at most until its deadline, and keeps the permit
 /// until the call is done or the last row is sent.
+///
+/// Only a limited number of calls waits. Further calls fail as busy at once, and so does a call that could not begin before
+/// its deadline if the calls before it take as long as calls have taken so far.
 pub struct Limiter {
-    permits: Arc<Semaphore>,
+    queue: Arc<Queue>,
     /// How long a call may take, waiting included (`limits.deadline`).
     deadline: Duration,
 }
@@ -24,8 +28,40 @@ pub struct Limiter {
 impl Limiter {
     /// Allows `concurrent` calls at a time, and each call to take `deadline`, waiting included.
     pub fn new(concurrent: usize, deadline: Duration) -> Limiter {
-        Limiter { permits: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))), deadline }
+        let queue = Queue {
+            permits: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))),
+            concurrent,
+            waiting: AtomicUsize::new(0),
+            maximum: usize::MAX,
+            mean_time: AtomicU64::new(0),
+        };
+        Limiter { queue: Arc::new(queue), deadline }
     }
+
+    /// Allows this many calls to wait for a permit. Without this, any number may.
+    #[must_use]
+    pub fn waiting(self, maximum: usize) -> Limiter {
+        let Queue { permits, concurrent, .. } = &*self.queue;
+        let queue = Queue {
+            permits: permits.clone(),
+            concurrent: *concurrent,
+            waiting: AtomicUsize::new(0),
+            maximum,
+            mean_time: AtomicU64::new(0),
+        };
+        Limiter { queue: Arc::new(queue), ..self }
+    }
+}
+
+/// The permits of a limiter, and the calls that wait for one.
+struct Queue {
+    permits: Arc<Semaphore>,
+    concurrent: usize,
+    waiting: AtomicUsize,
+    /// How many calls may wait.
+    maximum: usize,
+    /// How long a call holds a permit, in nanoseconds: a moving average; 0 until one has ended.
+    mean_time: AtomicU64,
 }
 
 /// A layer that sets the deadline of each call and does not enforce it, so that the layers between it and a [`Limiter`] of
@@ -66,7 +102,7 @@ impl Limiter {
             let joined = batch.len();
             let pending = next.call(call);
             if batch.len() > joined {
-                let admission = batch.admission(Arc::as_ptr(&self.permits).addr());
+                let admission = batch.admission(Arc::as_ptr(&self.queue).addr());
                 return self.call_in_batch(pending, admission, deadline);
             }
             return self.call_alone(pending, deadline);
@@ -78,18 +114,20 @@ impl Limiter {
         if let MaybeReady::Now(Some(Ok(Output::One(_)) | Err(_)) | None) = pending {
             return pending;
         }
-        let permits = self.permits.clone();
+        let queue = self.queue.clone();
         let time = self.deadline;
         match pending {
             MaybeReady::Now(ready) => MaybeReady::later(async move {
-                let permit = acquire(permits, deadline).await?;
+                let permit = queue.acquire(deadline).await?;
                 let output = ready.ok_or_else(Fault::internal)??;
                 Ok(output.holding(permit))
             }),
             MaybeReady::Later(pending) => MaybeReady::later(async move {
-                let permit = acquire(permits, deadline).await?;
-                let output = with_deadline(deadline, pending).await.ok_or_else(|| late(time))??;
-                Ok(output.holding(permit))
+                let permit = queue.acquire(deadline).await?;
+                let begun = Instant::now();
+                let output = with_deadline(deadline, pending).await;
+                queue.record_time(begun.elapsed());
+                Ok(output.ok_or_else(|| late(time))??.holding(permit))
             }),
         }
     }
@@ -102,30 +140,74 @@ impl Limiter {
         admission: Arc<OnceCell<()>>,
         deadline: Option<Instant>,
     ) -> CallFuture {
-        let permits = self.permits.clone();
+        let queue = self.queue.clone();
         let time = self.deadline;
         MaybeReady::later(async move {
             let mut permit = None;
             let admitted = admission.get_or_try_init(async || {
-                permit = Some(acquire(permits.clone(), deadline).await?);
+                permit = Some(queue.acquire(deadline).await?);
                 Ok::<_, Fault>(())
             });
             Box::pin(admitted).await?;
-            let _permit = permit.or_else(|| permits.try_acquire_owned().ok());
+            let _permit = permit.or_else(|| queue.permits.clone().try_acquire_owned().ok());
             with_deadline(deadline, pending).await.ok_or_else(|| late(time))?
         })
     }
 }
 
-/// Waits for a permit. Called when the call's future is first polled: an aggregate that waits for its own permit while
-/// holding the permits of its parts would starve others.
-async fn acquire(permits: Arc<Semaphore>, deadline: Option<Instant>) -> Result<OwnedSemaphorePermit, Fault> {
-    if let Ok(permit) = permits.clone().try_acquire_owned() {
-        return Ok(permit);
+impl Queue {
+    /// Waits for a permit. Called when the call's future is first polled: an aggregate that waits for its own permit while
+    /// holding the permits of its parts would starve others.
+    async fn acquire(&self, deadline: Option<Instant>) -> Result<OwnedSemaphorePermit, Fault> {
+        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
+        // Boxed, because it is rare and large: otherwise the future of each call would be as large.
+        Box::pin(self.wait(deadline)).await
     }
-    // Boxed, because it is rare and large: otherwise the future of each call would be as large.
-    let permit = Box::pin(with_deadline(deadline, permits.acquire_owned())).await;
-    permit.and_then(Result::ok).ok_or_else(busy)
+
+    async fn wait(&self, deadline: Option<Instant>) -> Result<OwnedSemaphorePermit, Fault> {
+        let place = Place::take(&self.waiting);
+        if place.ahead >= self.maximum || deadline.is_some_and(|end| !self.can_begin_before(end, place.ahead)) {
+            return Err(busy());
+        }
+        let permit = with_deadline(deadline, self.permits.clone().acquire_owned()).await;
+        permit.and_then(Result::ok).ok_or_else(busy)
+    }
+
+    /// Whether a call with this many others ahead of it can begin before `end`, as far as the calls so far tell.
+    fn can_begin_before(&self, end: Instant, ahead: usize) -> bool {
+        let rounds = (ahead / self.concurrent.max(1)).try_into().unwrap_or(u32::MAX);
+        let wait = Duration::from_nanos(self.mean_time.load(Relaxed)).saturating_mul(rounds);
+        Instant::now().checked_add(wait).is_none_or(|begin| begin < end)
+    }
+
+    /// Counts the time of a call into the average, with a weight of an eighth.
+    fn record_time(&self, time: Duration) {
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let mean = self.mean_time.load(Relaxed);
+        // Of two that are recorded at once one may be lost, which an average can bear.
+        self.mean_time.store(if mean == 0 { time } else { mean - mean / 8 + time / 8 }, Relaxed);
+    }
+}
+
+/// A place among the calls that wait, until it is dropped.
+struct Place<'q> {
+    waiting: &'q AtomicUsize,
+    /// How many calls were waiting before.
+    ahead: usize,
+}
+
+impl<'q> Place<'q> {
+    fn take(waiting: &'q AtomicUsize) -> Place<'q> {
+        Place { waiting, ahead: waiting.fetch_add(1, Relaxed) }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(1, Relaxed);
+    }
 }
 
 fn busy() -> Fault {
@@ -196,6 +278,30 @@ mod tests {
         assert!(first.await.unwrap().is_ok());
         finish.notify_one();
         assert!(second.await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_finds_no_place_to_wait_is_refused_at_once() {
+        let service =
+            Local::new("Slow", ()).method_async("never", |_, (): ()| std::future::pending::<()>()).build().unwrap();
+        let limited = layered(Arc::new(service), Limiter::new(1, LONG).waiting(1));
+        let context = Context::default();
+        let begin = || tokio::spawn(limited.call(Call::new("never", Args::None, &context)));
+        let held = [begin(), begin()];
+        tokio::task::yield_now().await;
+        let fault = begin().await.unwrap().err().unwrap();
+        assert_eq!(fault.kind, Kind::Busy);
+        held.iter().for_each(|call| call.abort());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_could_not_begin_in_time_is_refused_at_once() {
+        let limiter = Limiter::new(1, Duration::from_secs(3));
+        limiter.queue.record_time(Duration::from_secs(2));
+        let end = |seconds| Instant::now() + Duration::from_secs(seconds);
+        assert!(limiter.queue.can_begin_before(end(3), 1));
+        assert!(!limiter.queue.can_begin_before(end(3), 2));
+        assert!(limiter.queue.can_begin_before(end(5), 2));
     }
 
     #[tokio::test]

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::future::Future;
 use std::sync::Arc;
-use std::task::Poll;
 
 use http::HeaderName;
 use schemars::generate::SchemaSettings;
@@ -19,7 +16,7 @@ use tokio::runtime::Handle;
 use crate::model::fault::Fault;
 use crate::model::interface::{Interface, Method, PageSection, Param};
 use crate::service::args::Args;
-use crate::service::future::{MaybeReady, run_blocking};
+use crate::service::future::{MaybeReady, catch_panic, catch_panic_of, run_blocking};
 use crate::service::rows::RowSet;
 use crate::service::{Call, CallFuture, Context, Output, RpcService};
 
@@ -491,20 +488,6 @@ impl<R: RowSet> RowsReturn<Fallible> for Result<R, Fault> {
     fn into_rows_result(self) -> Result<R, Fault> {
         self
     }
-}
-
-/// Reads arguments and runs a handler, and turns a panic into a fault of this call.
-fn catch_panic<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(Fault::internal()))
-}
-
-async fn catch_panic_of<T>(running: impl Future<Output = T>) -> Result<T, Fault> {
-    let mut running = pin!(running);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Ok),
-        Err(_) => Poll::Ready(Err(Fault::internal())),
-    })
-    .await
 }
 
 /// Why a method cannot have this name, as the predicate of a sentence; `None` if it can.

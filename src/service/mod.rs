@@ -34,6 +34,7 @@
 pub mod aggregate;
 pub mod args;
 pub mod batch;
+mod collect;
 mod context;
 pub mod future;
 mod latest;
@@ -41,13 +42,16 @@ pub mod layer;
 pub mod limiter;
 pub mod local;
 pub(crate) mod log_throttle;
+pub(crate) mod memory_pool;
 pub mod passthrough;
 pub mod request_id;
+pub mod result_memory;
 pub mod rows;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+pub use http::{HeaderMap, HeaderName};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -58,8 +62,9 @@ use crate::model::value::{SizeBudget, Value, ValueError, value_of};
 use crate::service::args::Args;
 use crate::service::batch::Batch;
 pub use crate::service::context::{Context, Identity};
-use crate::service::future::MaybeReady;
+pub use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawResponse};
+use crate::service::result_memory::ReservedMemory;
 
 /// A service that is called by method name: in-process, an upstream, an aggregate, or a wrapper around another.
 ///
@@ -131,6 +136,11 @@ pub enum Output {
 }
 
 impl Output {
+    /// One value, and the memory that is reserved for it until it has been sent.
+    pub fn reserved(value: Box<dyn Encode>, memory: ReservedMemory) -> Output {
+        Output::One(reserved(value, memory))
+    }
+
     /// The same result, which holds a permit until its last row or byte has been read. One value holds none: it is complete.
     pub fn holding(self, permit: OwnedSemaphorePermit) -> Output {
         match self {
@@ -168,6 +178,37 @@ pub trait Encode: Send {
     /// # Errors
     /// If the value exceeds the budget, or contains what a [`Value`] cannot.
     fn value(&self, room: &mut SizeBudget) -> Result<Value, ValueError>;
+
+    /// Passes on the memory that is reserved for the value, if it has any, to whoever has written the value and holds the
+    /// memory until it is sent.
+    fn take_memory(&mut self) -> Option<ReservedMemory> {
+        None
+    }
+}
+
+/// A value with the memory that is reserved for it until it has been sent.
+pub(crate) fn reserved(value: Box<dyn Encode>, memory: ReservedMemory) -> Box<dyn Encode> {
+    if memory.is_empty() { value } else { Box::new(ReservedValue { value, memory }) }
+}
+
+/// A value with the memory that is reserved for it.
+struct ReservedValue {
+    value: Box<dyn Encode>,
+    memory: ReservedMemory,
+}
+
+impl Encode for ReservedValue {
+    fn encode(&self, format: Format<'_>, to: &mut Vec<u8>) -> Result<(), BoxError> {
+        self.value.encode(format, to)
+    }
+
+    fn value(&self, room: &mut SizeBudget) -> Result<Value, ValueError> {
+        self.value.value(room)
+    }
+
+    fn take_memory(&mut self) -> Option<ReservedMemory> {
+        Some(std::mem::take(&mut self.memory))
+    }
 }
 
 impl<T: Serialize + Send + ?Sized> Encode for T {
@@ -184,8 +225,8 @@ impl<T: Serialize + Send + ?Sized> Encode for T {
     }
 }
 
-/// How many rows are collected between two yields to other tasks, in less than a millisecond.
-const PORTION: usize = 1000;
+/// How many rows are collected at a time, in less than a millisecond.
+pub(crate) const PORTION: usize = 1000;
 
 impl Output {
     /// The result as one value, rows as an array, to be put into another result or shown.
@@ -221,7 +262,7 @@ impl Output {
 }
 
 /// Makes values, and turns a panic into a fault of this call.
-fn catch_panic<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Result<T, Fault> {
+pub(crate) fn catch_panic<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Result<T, Fault> {
     let made = catch_unwind(AssertUnwindSafe(make)).map_err(|_| Fault::internal())?;
     made.map_err(|error| match error.downcast::<Fault>() {
         Ok(fault) => *fault,
@@ -232,17 +273,24 @@ fn catch_panic<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Result<T, Fault
     })
 }
 
+/// How many bytes rows may have so that they are sent as a whole, with a known length.
+const WHOLE: usize = 64 << 10;
+/// The same for rows of a call that is done.
+pub(crate) const WHOLE_IF_DONE: usize = 1 << 20;
+
 /// An array that is made item by item, in constant memory whatever its length.
 pub struct Rows {
     source: Box<dyn RowSource>,
     /// Held until the last item has been read, so that a limit on running calls counts this one.
     permit: Option<OwnedSemaphorePermit>,
+    /// Whether the call is done, and its rows only wait for their reader.
+    is_done: bool,
 }
 
 /// Makes rows. It fills a buffer at a time, since a virtual call for each row would be slow.
 pub trait RowSource: Send {
-    /// Appends encoded items and the format's separators until `to` has `until` bytes or more. Returns whether there may
-    /// be further items.
+    /// Appends encoded items and the format's separators until `to` has `until` bytes or more, or a turn of work is done,
+    /// which may be less. Returns whether there may be further items.
     ///
     /// # Errors
     /// If the format cannot carry an item.
@@ -254,20 +302,41 @@ pub trait RowSource: Send {
     /// # Errors
     /// If an item exceeds the budget, or contains what a [`Value`] cannot.
     fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut SizeBudget) -> Result<bool, BoxError>;
+
+    /// Passes on the memory that is reserved for the rows, if there is any, once all of them have been written.
+    fn take_memory(&mut self) -> Option<ReservedMemory> {
+        None
+    }
 }
 
 impl Rows {
     /// Rows from a source of one's own.
     pub fn new(source: impl RowSource + 'static) -> Rows {
-        Rows { source: Box::new(source), permit: None }
+        Rows { source: Box::new(source), permit: None, is_done: false }
     }
 
-    /// The same rows, which hold a permit until the last of them has been read.
+    /// Rows of a call that is done, and that only wait for their reader: a limit on running calls does not count it.
+    pub fn of_done_call(source: impl RowSource + 'static) -> Rows {
+        Rows { is_done: true, ..Rows::new(source) }
+    }
+
+    /// The same rows, which hold a permit until the last of them has been read, unless their call is done.
     pub fn holding(self, permit: OwnedSemaphorePermit) -> Rows {
-        Rows { permit: Some(permit), ..self }
+        Rows { permit: (!self.is_done).then_some(permit), ..self }
     }
 
-    /// Appends encoded items until `to` has `until` bytes or more. Returns whether there may be further items.
+    /// Passes on the memory that is reserved for the rows, once all of them have been written.
+    pub(crate) fn take_memory(&mut self) -> Option<ReservedMemory> {
+        self.source.take_memory()
+    }
+
+    /// How many bytes the rows may have so that they are sent as a whole: those of a call that is done may have more.
+    pub(crate) fn whole_up_to(&self) -> usize {
+        if self.is_done { WHOLE_IF_DONE } else { WHOLE }
+    }
+
+    /// Appends encoded items until `to` has `until` bytes or more, or a turn of work is done. Returns whether there may be
+    /// further items.
     ///
     /// # Errors
     /// If the format cannot carry an item.

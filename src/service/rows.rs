@@ -142,16 +142,18 @@ fn encoded<T: Serialize + Sync>(item: &T, format: Format<'_>) -> Result<Vec<u8>,
 }
 
 /// What a format has between two items.
-fn separate(format: Format<'_>, to: &mut Vec<u8>, first: &mut bool) {
-    if matches!(format, Format::Json(_)) && !*first {
-        to.push(b',');
+pub(crate) fn separate(format: Format<'_>, to: &mut Vec<u8>, first: &mut bool) {
+    match format {
+        Format::Json(_) if !*first => to.push(b','),
+        Format::Json(_) | Format::JsonLines(_) | Format::XmlRpc(_) | Format::Soap(_) => {}
     }
     *first = false;
 }
 
 /// What a format has after an item.
-fn end(format: Format<'_>, to: &mut Vec<u8>) {
-    if matches!(format, Format::JsonLines(_)) {
-        to.push(b'\n');
+pub(crate) fn end(format: Format<'_>, to: &mut Vec<u8>) {
+    match format {
+        Format::JsonLines(_) => to.push(b'\n'),
+        Format::Json(_) | Format::XmlRpc(_) | Format::Soap(_) => {}
     }
 }

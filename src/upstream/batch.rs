@@ -5,10 +5,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::Response;
-use tokio::runtime::Handle;
 
 use super::call_scope::CallScope;
-use super::remote::LARGE;
 use super::version::Description;
 use super::{Batching, Upstream};
 use crate::model::fault::{Fault, Kind};
@@ -16,8 +14,9 @@ use crate::model::value::Value;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::service::args::ArgValues;
 use crate::service::batch::{Batch, BatchCall};
-use crate::service::future::{MaybeReady, run_blocking};
-use crate::service::{Call, CallFuture, Encode};
+use crate::service::future::MaybeReady;
+use crate::service::result_memory::ReservedMemory;
+use crate::service::{Call, CallFuture, Encode, reserved};
 use crate::upstream::transport::Repeat;
 
 type BatchResults = Vec<Result<Box<dyn Encode>, Fault>>;
@@ -63,42 +62,52 @@ impl Upstream {
             _ => None,
         };
         let Some(request) = encoded else { return self.send_alone(description, calls, scope).await };
-        let methods: Vec<String> = calls.into_iter().map(|call| call.method).collect();
-        let response = match self.exchange(request, repeat, scope).await {
-            Ok(response) => response,
+        let methods: Arc<[String]> = calls.into_iter().map(|call| call.method).collect();
+        let received = match self.exchange(request, repeat, scope).await {
+            Ok(received) => received,
             Err(fault) => return all_failed(&methods, &fault),
         };
-        let large = response.body().len() >= LARGE;
-        let upstream = self.clone();
-        let description = description.clone();
-        let scope = scope.clone();
-        let decode = move || upstream.decode_batch(&methods, &description, &response, &scope);
-        if large { run_blocking(&Handle::current(), decode).await } else { decode() }
+        let (upstream, scope, of_calls) = (self.clone(), scope.clone(), methods.clone());
+        let decode = move |description: &Description, response: &Response<Bytes>| {
+            upstream.decode_batch(&of_calls, description, response, &scope)
+        };
+        match received.decode(description.clone(), decode).await {
+            Ok((results, memory)) => with_memory(results, memory),
+            Err(fault) => all_failed(&methods, &fault),
+        }
     }
 
     /// Sends each call in a request of its own, one after the other.
-    async fn send_alone(&self, description: &Description, calls: Vec<BatchCall>, scope: &CallScope) -> BatchResults {
+    async fn send_alone(
+        &self,
+        description: &Arc<Description>,
+        calls: Vec<BatchCall>,
+        scope: &CallScope,
+    ) -> BatchResults {
         let mut results = BatchResults::with_capacity(calls.len());
         for BatchCall { method, arguments, deadline } in calls {
             let scope = CallScope { deadline, ..scope.clone() };
-            let result = self.send_one(description, &method, arguments, &scope).await;
-            results.push(result.map(|value| Box::new(value) as Box<dyn Encode>));
+            results.push(self.send_one(description, &method, arguments, &scope).await);
         }
         results
     }
 
     async fn send_one(
         &self,
-        description: &Description,
+        description: &Arc<Description>,
         method: &str,
         arguments: ArgValues,
         scope: &CallScope,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Box<dyn Encode>, Fault> {
         let codec = description.codec.as_ref().ok_or_else(Fault::internal)?;
         let request = codec.encode_call(self.target(description, method), arguments)?;
-        let response = self.exchange(request, self.repeat(method), scope).await?;
-        let target = CallTarget { method, known: self.find(description, method)? };
-        codec.decode_response(target, &response).map_err(|error| self.response_fault(method, error, scope))
+        let received = self.exchange(request, self.repeat(method), scope).await?;
+        let (upstream, scope, method) = (self.clone(), scope.clone(), method.to_owned());
+        let decode = move |description: &Description, response: &Response<Bytes>| {
+            upstream.decode_response(&method, description, response, &scope)
+        };
+        let (value, memory) = received.decode(description.clone(), decode).await?;
+        Ok(reserved(Box::new(value?), memory))
     }
 
     /// The method as the codec encodes it: a call with a token in front of its arguments is none of those described.
@@ -144,6 +153,12 @@ impl Upstream {
             None => Err(Fault::internal()),
         }
     }
+}
+
+/// Divides the memory for all results among them.
+fn with_memory(results: BatchResults, mut memory: ReservedMemory) -> BatchResults {
+    let each = memory.bytes() / results.len().max(1);
+    results.into_iter().map(|result| result.map(|value| reserved(value, memory.split(each)))).collect()
 }
 
 fn no_batches(fault: &Fault) -> Fault {

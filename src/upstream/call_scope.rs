@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
 
 use crate::service::Context;
+use crate::service::result_memory::{ReservedMemory, ResultMemory};
 
 /// The header that carries the id of a request from server to server.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -16,11 +17,22 @@ pub(super) struct CallScope {
     pub(super) deadline: Option<Instant>,
     /// Sent to the upstream, and part of each log line about the call.
     pub(super) request_id: Option<HeaderValue>,
+    /// Where the result takes its memory from.
+    pub(super) result_memory: Option<ResultMemory>,
 }
 
 impl CallScope {
     pub(super) fn new(context: &Context) -> CallScope {
-        CallScope { deadline: context.deadline, request_id: context.request_id.header_value() }
+        CallScope {
+            deadline: context.deadline,
+            request_id: context.request_id.header_value(),
+            result_memory: context.result_memory.clone(),
+        }
+    }
+
+    /// A reservation of memory for a result, of no bytes yet.
+    pub(super) fn reserve(&self) -> ReservedMemory {
+        ReservedMemory::of(self.result_memory.as_ref())
     }
 
     /// Adds the id to the headers of a request to the upstream.

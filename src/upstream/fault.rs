@@ -8,6 +8,9 @@ use crate::upstream::transport::TransportError;
 
 /// The fault for a request that has no response, or no complete one.
 pub(super) fn from_transport(error: &TransportError) -> Fault {
+    if let Some(fault) = error.memory_fault() {
+        return fault.clone();
+    }
     let reason = error.reason();
     if error.is_late() {
         return Fault::new(Kind::Late, format!("the upstream server did not respond in time: {reason}"));

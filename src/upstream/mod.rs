@@ -38,6 +38,8 @@ mod options;
 #[cfg(feature = "server")]
 mod passthrough;
 #[cfg(feature = "server")]
+mod received;
+#[cfg(feature = "server")]
 mod refresh;
 #[cfg(feature = "server")]
 mod remote;

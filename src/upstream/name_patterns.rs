@@ -20,6 +20,13 @@ impl NamePatterns {
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|pattern| matches(pattern, name))
     }
+
+    /// Whether at least one pattern matches the whole name, upper and lower case being the same: an upstream may ignore
+    /// case.
+    pub(super) fn has_in_any_case(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.0.iter().any(|pattern| matches(&pattern.to_lowercase(), &name))
+    }
 }
 
 /// Matches the parts between the stars from left to right. The first occurrence of each part is enough, without

@@ -130,9 +130,23 @@ impl UpstreamOptions {
             .collect()
     }
 
-    /// Whether the options allow calls of a method.
+    /// Whether the options allow calls of a method. `deny` ignores case, because the upstream may do so too.
     pub fn allows(&self, method: &str) -> bool {
-        self.allow.has(method) && !self.deny.has(method)
+        self.allow.has(method) && (self.deny.0.is_empty() || !self.deny.has_in_any_case(method))
+    }
+
+    /// Whether the options allow calls of a method of which it is not known whether the upstream has it. The upstream
+    /// may read an unusual name as another one: it may remove blanks and control characters, or convert full-width
+    /// letters. Such a name is not allowed. If every method is allowed, letters and digits of any script and all visible
+    /// ASCII characters are; otherwise ASCII letters and digits, and `.`, `_`, `-`, `:`, `$` and `/` between them.
+    pub(super) fn allows_unknown(&self, method: &str) -> bool {
+        let restricted = !self.deny.0.is_empty() || self.allow.0.iter().all(|pattern| pattern != "*");
+        let is_usual = |c: char| match restricted {
+            true => c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '$' | '/'),
+            false => c.is_ascii_graphic() || c.is_alphanumeric(),
+        };
+        let has_slash_at_end = restricted && (method.starts_with('/') || method.ends_with('/'));
+        !method.is_empty() && !has_slash_at_end && method.chars().all(is_usual) && self.allows(method)
     }
 }
 
@@ -140,6 +154,26 @@ impl UpstreamOptions {
 mod tests {
     use super::*;
     use crate::model::interface::Method;
+
+    #[test]
+    fn a_denied_method_is_denied_in_every_spelling() {
+        let deny = |name: &str| UpstreamOptions {
+            deny: NamePatterns(vec![name.to_owned()]),
+            ..UpstreamOptions::new(Protocol::XmlRpc)
+        };
+        let options = deny("a.Kill*");
+        for name in ["a.Kill", "A.KILL", "a.killAll"] {
+            assert!(!options.allows(name) && !options.allows_unknown(name), "{name}");
+        }
+        assert!(options.allows("a.get") && options.allows_unknown("a.get"));
+        for name in
+            ["", " a.get", "a.get\t", "a.get\u{a0}", "a.get\u{200b}", "\u{ff41}.get", "a.get\0", "a.get;x", "a.get/"]
+        {
+            assert!(!options.allows_unknown(name), "{name:?}");
+        }
+        let open = UpstreamOptions::new(Protocol::XmlRpc);
+        assert!(open.allows_unknown("größe.lesen") && !open.allows_unknown("größe lesen"));
+    }
 
     #[test]
     fn names_that_match_no_method_are_listed() {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use http::response::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::Upstream;
 use super::call_scope::CallScope;
+use super::received::{CalledMethod, ReceivedResponse};
 use super::version::Description;
 use crate::codec::xml::charset;
 use crate::http::media_type;
@@ -37,14 +39,6 @@ use crate::upstream::transport::{Incoming, Repeat, TransportError};
 const START_SIZE: usize = 64 << 10;
 /// How many bytes the XML declaration of a response may have.
 const MAX_DECLARATION: usize = 512;
-
-/// A call that has been sent, with the description that was current then.
-#[derive(Clone, Copy)]
-struct PassedCall<'a> {
-    method: &'a str,
-    description: &'a Description,
-    scope: &'a CallScope,
-}
 
 /// The body of a response whose start has been read.
 struct ResponseStart {
@@ -80,12 +74,11 @@ impl Upstream {
         };
         let description = description.clone();
         let upstream = self.clone();
-        let method = call.method.to_owned();
+        let method = call.method.into();
         let repeat = self.repeat(call.method);
         let scope = CallScope::new(call.context);
         Some(MaybeReady::later(async move {
-            let passed = PassedCall { method: &method, description: &description, scope: &scope };
-            upstream.send_raw(request, repeat, passed).await
+            upstream.send_raw(request, repeat, CalledMethod { name: method, description }, &scope).await
         }))
     }
 
@@ -93,9 +86,9 @@ impl Upstream {
         &self,
         mut request: Request<Bytes>,
         repeat: Repeat,
-        passed: PassedCall<'_>,
+        method: CalledMethod,
+        scope: &CallScope,
     ) -> Result<Output, Fault> {
-        let scope = passed.scope;
         scope.apply_to(&mut request);
         let protocol = self.inner.options.protocol;
         let sent = self.inner.transport.send(request, repeat, scope.deadline).await;
@@ -110,19 +103,38 @@ impl Upstream {
             if start.looks_like(protocol, &content_type) {
                 return Ok(Output::Raw(RawResponse::new(head.status, content_type, start.into_raw_body())));
             }
-            return self.decode_passed(
-                passed,
-                Response::from_parts(head, start.into_bytes(self.inner.options.max_response).await?),
-            );
+            let received = match start.rest {
+                Some(rest) => self.receive_rest(head, start.first, rest.with_deadline(scope.deadline), scope).await?,
+                None => {
+                    let response = Response::from_parts(head, start.first);
+                    ReceivedResponse { response, memory: scope.reserve(), deadline: scope.deadline }
+                }
+            };
+            return self.result(received, method, scope).await;
         }
-        let bytes =
-            body.collect(self.inner.options.max_response).await.map_err(|error| self.transport_fault(&error, scope))?;
-        self.decode_passed(passed, Response::from_parts(head, bytes))
+        // Such a response cannot be passed through, mostly because it is not one of the protocol.
+        let received = self.receive(head, body, scope).await?;
+        self.result(received, method, scope).await
     }
 
-    /// Decodes a response that cannot be passed through, mostly because it is not one of the protocol.
-    fn decode_passed(&self, passed: PassedCall<'_>, response: Response<Bytes>) -> Result<Output, Fault> {
-        self.decode_response(passed.method, passed.description, &response, passed.scope)
+    /// Reads the rest of a response that cannot be passed through although it began like one.
+    async fn receive_rest(
+        &self,
+        head: Parts,
+        first: Bytes,
+        rest: Incoming,
+        scope: &CallScope,
+    ) -> Result<ReceivedResponse, Fault> {
+        let mut received = self.receive(head, rest, scope).await?;
+        let both = first.len() + received.response.body().len();
+        if both > self.inner.options.max_response {
+            return Err(self.transport_fault(&TransportError::too_large(self.inner.options.max_response), scope));
+        }
+        received.memory.extend_to(2 * both, scope.deadline).await?;
+        let body = std::mem::take(received.response.body_mut());
+        *received.response.body_mut() = [first, body].concat().into();
+        received.memory.shrink_to(both);
+        Ok(received)
     }
 }
 
@@ -266,14 +278,6 @@ impl ResponseStart {
             None => RawBody::Whole(self.first),
             Some(rest) => RawBody::Coming(Box::pin(PrefixedBody { first: Some(self.first), rest })),
         }
-    }
-
-    /// The whole body, of at most `limit` bytes.
-    async fn into_bytes(self, limit: usize) -> Result<Bytes, Fault> {
-        let Some(rest) = self.rest else { return Ok(self.first) };
-        let rest = rest.collect(limit.saturating_sub(self.first.len())).await;
-        let rest = rest.map_err(|error| super::fault::from_transport(&error))?;
-        Ok([self.first, rest].concat().into())
     }
 }
 

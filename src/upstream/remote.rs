@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{Request, Response};
-use tokio::runtime::Handle;
 
 use super::call_scope::CallScope;
 use super::first_discovery::FirstDiscovery;
+use super::received::{CalledMethod, ReceivedResponse};
 use super::version::{CurrentDescription, Description};
 use super::{Batching, UpstreamOptions, fault};
 use crate::codec::xmlrpc::MULTICALL;
@@ -21,14 +22,11 @@ use crate::protocol::jsonrpc;
 use crate::protocol::xmlrpc;
 use crate::service::args;
 use crate::service::args::ArgValues;
-use crate::service::future::{MaybeReady, run_blocking};
+use crate::service::future::MaybeReady;
 use crate::service::log_throttle::LogThrottle;
 use crate::service::{Call, CallForm, CallFuture, Output, RpcService};
 use crate::upstream::UnsupportedProtocol;
-use crate::upstream::transport::{Repeat, Transport, TransportError};
-
-/// Responses of this size and more are decoded on a blocking thread, so that they do not delay other calls.
-pub(super) const LARGE: usize = 256 << 10;
+use crate::upstream::transport::{Incoming, Repeat, Transport, TransportError};
 
 /// A server behind the gateway, as a service.
 ///
@@ -106,25 +104,60 @@ impl Upstream {
         self.inner.description.get()
     }
 
-    /// Sends a request and reads the whole response.
+    /// Sends a request and reads the whole response, within the memory for results.
     pub(super) async fn exchange(
         &self,
         mut request: Request<Bytes>,
         repeat: Repeat,
         scope: &CallScope,
-    ) -> Result<Response<Bytes>, Fault> {
+    ) -> Result<ReceivedResponse, Fault> {
         scope.apply_to(&mut request);
-        let UpstreamInner { transport, options, .. } = &*self.inner;
-        let exchanged = transport.exchange(request, repeat, options.max_response, scope.deadline).await;
-        exchanged.map_err(|error| self.transport_fault(&error, scope))
+        let sent = self.inner.transport.send(request, repeat, scope.deadline).await;
+        let (head, body) = sent.map_err(|error| self.transport_fault(&error, scope))?.into_parts();
+        self.receive(head, body.with_deadline(scope.deadline), scope).await
+    }
+
+    /// Reads the body of a response, within the memory for results.
+    pub(super) async fn receive(
+        &self,
+        head: Parts,
+        body: Incoming,
+        scope: &CallScope,
+    ) -> Result<ReceivedResponse, Fault> {
+        let mut memory = scope.reserve();
+        let collected = body.collect_within(self.inner.options.max_response, &mut memory).await;
+        let body = collected.map_err(|error| self.transport_fault(&error, scope))?;
+        Ok(ReceivedResponse { response: Response::from_parts(head, body), memory, deadline: scope.deadline })
+    }
+
+    /// The result in a response: rows, if it is a long array.
+    pub(super) async fn result(
+        &self,
+        received: ReceivedResponse,
+        method: CalledMethod,
+        scope: &CallScope,
+    ) -> Result<Output, Fault> {
+        let received = match received.into_rows(method.clone()).await? {
+            Ok(rows) => return Ok(Output::Many(rows)),
+            Err(received) => received,
+        };
+        let (upstream, scope) = (self.clone(), scope.clone());
+        let decode = move |description: &Description, response: &Response<Bytes>| {
+            upstream.decode_response(&method.name, description, response, &scope)
+        };
+        let (value, memory) = received.decode(method.description.clone(), decode).await?;
+        Ok(Output::reserved(Box::new(value?), memory))
     }
 
     /// Logs a transport error, with the server, and converts it into a fault that does not name the server.
     pub(super) fn transport_fault(&self, error: &TransportError, scope: &CallScope) -> Fault {
-        let (upstream, scope, text) = (self.clone(), scope.clone(), error.to_string());
+        if let Some(fault) = error.memory_fault() {
+            return fault.clone();
+        }
+        let (upstream, id, text) = (self.clone(), scope.id().map(str::to_owned), error.to_string());
         self.inner.failed_calls.log(move |count| {
             let (group, server) = (upstream.inner.options.group.as_str(), upstream.servers());
-            tracing::warn!(group, request_id = scope.id(), error = text, server, count, "a call to an upstream failed");
+            tracing::warn!(group, request_id = id, error = text, server, count, "a call to an upstream failed");
         });
         fault::from_transport(error)
     }
@@ -152,7 +185,9 @@ impl Upstream {
                 shapes: &description.shapes,
                 inferred: description.inferred,
             })),
-            None if description.is_complete() => Err(Fault::no_such_method(method)),
+            None if description.is_complete() || !self.inner.options.allows_unknown(method) => {
+                Err(Fault::no_such_method(method))
+            }
             None => Ok(None),
         }
     }
@@ -188,23 +223,20 @@ impl Upstream {
         description: &Description,
         response: &Response<Bytes>,
         scope: &CallScope,
-    ) -> Result<Output, Fault> {
+    ) -> Result<Value, Fault> {
         let codec = description.codec.as_ref().ok_or_else(undescribed)?;
         let target = CallTarget { method, known: self.find(description, method)? };
-        match codec.decode_response(target, response) {
-            Ok(value) => Ok(Output::One(Box::new(value))),
-            Err(error) => Err(self.response_fault(method, error, scope)),
-        }
+        codec.decode_response(target, response).map_err(|error| self.response_fault(method, error, scope))
     }
 
     /// Logs a response without a result, and converts it into a fault. A fault of the upstream is neither logged nor
     /// changed.
     pub(super) fn response_fault(&self, method: &str, error: ResponseError, scope: &CallScope) -> Fault {
         if !matches!(error, ResponseError::Fault(_)) {
-            let (upstream, scope) = (self.clone(), scope.clone());
+            let (upstream, id) = (self.clone(), scope.id().map(str::to_owned));
             let (method, text) = (method.to_owned(), error.to_string());
             self.inner.unusable_responses.log(move |count| {
-                let (group, server, id) = (upstream.inner.options.group.as_str(), upstream.servers(), scope.id());
+                let (group, server) = (upstream.inner.options.group.as_str(), upstream.servers());
                 tracing::warn!(
                     group,
                     request_id = id,
@@ -275,13 +307,11 @@ impl RpcService for Upstream {
             Err(fault) => return MaybeReady::now(Err(fault)),
         };
         let upstream = self.clone();
-        let method = call.method.to_owned();
+        let method = CalledMethod { name: call.method.into(), description };
         let scope = CallScope::new(call.context);
         MaybeReady::later(async move {
-            let response = upstream.exchange(request, repeat, &scope).await?;
-            let large = response.body().len() >= LARGE;
-            let decode_response = move || upstream.decode_response(&method, &description, &response, &scope);
-            if large { run_blocking(&Handle::current(), decode_response).await } else { decode_response() }
+            let received = upstream.exchange(request, repeat, &scope).await?;
+            upstream.result(received, method, &scope).await
         })
     }
 }

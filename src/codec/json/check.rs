@@ -60,7 +60,9 @@ impl<'a> CheckedJson<'a> {
 /// member names, names that serde_json uses internally, unpaired surrogates, numbers out of range. A leading byte order
 /// mark is skipped.
 ///
-/// The scan does not check the syntax; serde_json does. A text that passes both has none of these problems.
+/// The scan does not check the syntax; serde_json does. A text that passes both has none of these problems. For the same
+/// reason several JSON texts behind one another, such as one in each line, pass as well: the limits then hold for all of them
+/// together, and the caller reads them one by one.
 ///
 /// # Errors
 /// `Character` for invalid UTF-8 and for an unpaired surrogate, `Structure` for a repeated member name or one that
@@ -296,6 +298,14 @@ mod tests {
     fn names_are_compared_within_their_own_object_only() {
         assert_eq!(kind(r#"[{"a":{"a":1,"b":[{"a":2}]},"b":"a"},{"a":"b"}]"#), None);
         assert_eq!(kind(r#"{"a":{"b":1},"c":[{}],"a":1}"#), Some(Kind::Structure));
+    }
+
+    #[test]
+    fn several_texts_pass_and_share_the_limits() {
+        assert_eq!(kind("{\"a\":1}\n{\"a\":2}\n[3] \"b\" 4"), None);
+        let limits = DocumentLimits { elements: 3, ..DocumentLimits::default() };
+        assert!(check(b"1\n2\n3", limits).is_ok());
+        assert_eq!(check(b"1\n2\n3\n4", limits).unwrap_err().kind, Kind::Limit);
     }
 
     #[test]

@@ -20,23 +20,87 @@ pub(super) fn read(text: &str, start: Start, reading: Reading, limits: DocumentL
     if !start.plain || has_unusual_characters(text) {
         return None;
     }
-    let mut reader = PlainXmlRpcReader { text, at: start.at, reading, limits, elements: 0, tape: Tape::default() };
+    let mut reader = PlainXmlRpcReader::new(text, start.at, reading, limits);
     let root = if reader.tag("<methodCall>") { reader.call()? } else { reader.response()? };
     reader.blank();
     (reader.at == text.len() && reader.elements <= limits.elements)
         .then_some(XmlRpcDocument { root, tape: reader.tape })
 }
 
-struct PlainXmlRpcReader<'a> {
+/// The start tags before the items of a response whose value is an array, and the end tags behind them.
+const BEFORE_ITEMS: [&str; 6] = ["<methodResponse>", "<params>", "<param>", "<value>", "<array>", "<data>"];
+const BEHIND_ITEMS: [&str; 6] = ["</data>", "</array>", "</value>", "</param>", "</params>", "</methodResponse>"];
+
+/// Reads a response whose root begins at `start` to its end, without keeping its values, and returns where the items of
+/// its array begin. `None` if it is not plain, its value is not an array, or an item is larger than `most`.
+pub(super) fn find_items(
+    text: &str,
+    start: Start,
+    reading: Reading,
+    limits: DocumentLimits,
+    most: ItemSize,
+) -> Option<usize> {
+    if !start.plain || has_unusual_characters(text) {
+        return None;
+    }
+    let mut reader = PlainXmlRpcReader { nodes: most.nodes, ..PlainXmlRpcReader::new(text, start.at, reading, limits) };
+    for tag in BEFORE_ITEMS {
+        reader.require(tag)?;
+        reader.blank();
+    }
+    let items = reader.at;
+    let mut begin = items;
+    while reader.next_item()? {
+        if reader.at - begin > most.bytes {
+            return None;
+        }
+        begin = reader.at;
+    }
+    for tag in BEHIND_ITEMS {
+        reader.require_end(tag)?;
+        reader.blank();
+    }
+    (reader.at == text.len()).then_some(items)
+}
+
+/// The size of an item of an array.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ItemSize {
+    /// Its text, in bytes.
+    pub(super) bytes: usize,
+    /// Its values, with those inside them.
+    pub(super) nodes: usize,
+}
+
+pub(super) struct PlainXmlRpcReader<'a> {
     text: &'a str,
-    at: usize,
+    pub(super) at: usize,
     reading: Reading,
     limits: DocumentLimits,
     elements: usize,
-    tape: Tape<'a>,
+    /// How many nodes the tape may have.
+    nodes: usize,
+    pub(super) tape: Tape<'a>,
 }
 
 impl<'a> PlainXmlRpcReader<'a> {
+    pub(super) fn new(text: &'a str, at: usize, reading: Reading, limits: DocumentLimits) -> PlainXmlRpcReader<'a> {
+        PlainXmlRpcReader { text, at, reading, limits, elements: 0, nodes: usize::MAX, tape: Tape::default() }
+    }
+
+    /// Reads the next item of the array of a response, which is the only value on the tape then. Returns whether there was
+    /// one.
+    pub(super) fn next_item(&mut self) -> Option<bool> {
+        self.tape.clear();
+        self.blank();
+        if !self.item(1)? {
+            return Some(false);
+        }
+        self.tape.complete();
+        self.blank();
+        Some(true)
+    }
+
     /// The content of `<methodCall>`, with its end tag.
     fn call(&mut self) -> Option<Root<'a>> {
         self.blank();
@@ -100,7 +164,7 @@ impl<'a> PlainXmlRpcReader<'a> {
 
     /// The content of `<value>`, with its end tag. `depth` arrays and structs enclose it.
     fn value(&mut self, depth: usize) -> Option<()> {
-        if self.elements > self.limits.elements {
+        if self.elements > self.limits.elements || self.tape.len() > self.nodes {
             return None;
         }
         let before = self.at;
@@ -116,15 +180,44 @@ impl<'a> PlainXmlRpcReader<'a> {
             self.items(self.deeper(depth)?)?;
             return self.end_of_value();
         }
-        match self.typed()? {
-            Some((scalar, end)) => self.scalar(scalar, end),
-            None => {
+        match self.typed() {
+            Some(Some((scalar, end))) => self.scalar(scalar, end),
+            Some(None) => {
                 self.at = before;
                 let text = self.content()?;
                 self.push(XmlRpcScalar::String, text)?;
                 self.require_end("</value>")
             }
+            None => {
+                self.empty_container(depth)?;
+                self.end_of_value()
+            }
         }
+    }
+
+    /// A `value` that is an item or the value of a member. Returns whether there is one.
+    fn item(&mut self, depth: usize) -> Option<bool> {
+        if self.tag("<value>") {
+            self.value(depth)?;
+        } else if self.tag("<value/>") {
+            (self.elements <= self.limits.elements && self.tape.len() <= self.nodes).then_some(())?;
+            self.push(XmlRpcScalar::String, Cow::Borrowed(""))?;
+        } else {
+            return Some(false);
+        }
+        Some(true)
+    }
+
+    fn empty_container(&mut self, depth: usize) -> Option<()> {
+        self.deeper(depth)?;
+        if self.tag("<struct/>") {
+            let opened = self.tape.open();
+            return self.tape.close_struct(opened, 0).ok();
+        }
+        self.require("<array/>")?;
+        let opened = self.tape.open();
+        self.tape.close_array(opened, 0);
+        Some(())
     }
 
     /// The type of the element that begins here, and its end tag; `Some(None)` if only text follows.
@@ -145,6 +238,9 @@ impl<'a> PlainXmlRpcReader<'a> {
         }
         if self.tag("<nil/>") {
             return Some(Some((XmlRpcScalar::Nil, "")));
+        }
+        if self.tag("<string/>") {
+            return Some(Some((XmlRpcScalar::String, "")));
         }
         let text_only = !self.rest().starts_with(b"<") || self.rest().starts_with(b"</value>");
         text_only.then_some(None)
@@ -174,8 +270,7 @@ impl<'a> PlainXmlRpcReader<'a> {
         if !self.tag("<data/>") {
             self.require("<data>")?;
             self.blank();
-            while self.tag("<value>") {
-                self.value(depth)?;
+            while self.item(depth)? {
                 self.blank();
                 items += 1;
             }
@@ -197,8 +292,7 @@ impl<'a> PlainXmlRpcReader<'a> {
             self.push(XmlRpcScalar::String, name)?;
             self.require_end("</name>")?;
             self.blank();
-            self.require("<value>")?;
-            self.value(depth)?;
+            self.item(depth)?.then_some(())?;
             self.blank();
             self.require_end("</member>")?;
             self.blank();

@@ -11,6 +11,7 @@ use toml::Spanned;
 use super::problem::Problem;
 use super::resolved::{Backend, ResolvedGroup, no_group};
 use crate::model::text::abridge;
+use crate::server::mount::LimitedService;
 use crate::service::RpcService;
 use crate::service::aggregate::Aggregate;
 use file::{AggregateFile, MethodFile};
@@ -46,7 +47,7 @@ impl AggregateResolver<'_> {
         let made = self.aggregate(*file, &path);
         self.in_progress.pop();
         if let (Some(group), Some(made)) = (self.groups.get_mut(index), made) {
-            group.backend = Backend::Service(limits.limit(Arc::new(made)));
+            group.backend = Backend::Service(LimitedService::new(Arc::new(made), &limits));
         }
     }
 

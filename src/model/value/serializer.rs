@@ -39,6 +39,11 @@ impl SizeBudget {
         SizeBudget { left: bytes, whole: bytes }
     }
 
+    /// How many bytes are left.
+    pub(crate) fn left(&self) -> usize {
+        self.left
+    }
+
     fn take(&mut self, bytes: usize) -> Result<(), ValueError> {
         self.left = self.left.checked_sub(bytes).ok_or(ValueError::TooLarge(self.whole))?;
         Ok(())

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::codec::DocumentLimits;
-use crate::codec::json::{JsonDialect, TypedJson, check, not_well_formed, write_value};
+use crate::codec::json::{JsonDialect, JsonItems, TypedJson, check, not_well_formed, write_value};
 use crate::model::fault::{Fault, Kind};
 use crate::model::value::Value;
 use crate::protocol::client_codec::{
@@ -86,6 +86,34 @@ impl JsonRpcCodec {
             ParsedResponse::One(object) => object.into_result(FIRST_ID, response),
             ParsedResponse::Many(_) if response.status() != StatusCode::OK => Err(status(response)),
             ParsedResponse::Many(_) => Err(malformed("the response to a single call is an array")),
+        }
+    }
+
+    /// The items of the result, if it is an array whose items can be read one by one. The response has been checked to its
+    /// end then.
+    ///
+    /// # Errors
+    /// The response, if it has to be decoded as a whole.
+    pub(in crate::protocol) fn find_items(&self, response: Response<Bytes>) -> Result<JsonItems, Response<Bytes>> {
+        let Some(start) = self.array_start(&response) else { return Err(response) };
+        let (head, body) = response.into_parts();
+        let text = String::from_utf8(body.into()).map_err(|error| error.into_bytes().into());
+        let items = text.and_then(|text| JsonItems::find(text, start).map_err(Bytes::from));
+        items.map_err(|body| Response::from_parts(head, body))
+    }
+
+    /// Where the result begins in the body of a response, if it may be an array.
+    fn array_start(&self, response: &Response<Bytes>) -> Option<usize> {
+        check_uncompressed(response.headers()).ok().filter(|()| response.status() == StatusCode::OK)?;
+        // Items are read one by one, so there may be any number of them.
+        let limits = DocumentLimits { elements: usize::MAX, ..self.limits };
+        let checked = check(response.body(), limits).ok()?;
+        match ParsedResponse::read(checked.text()).ok()? {
+            ParsedResponse::One(object @ ResponseObject { error: None, result: Some(result), .. }) => {
+                let start = result.get().as_ptr().addr().checked_sub(response.body().as_ptr().addr())?;
+                (object.id() == Some(FIRST_ID) && result.get().starts_with('[')).then_some(start)
+            }
+            _ => None,
         }
     }
 

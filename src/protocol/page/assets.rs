@@ -149,3 +149,31 @@ pub(super) fn hash(text: &str) -> String {
     text.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::protocol::Protocol;
+
+    /// The tables by protocol in the script of calls: their names and their keys.
+    fn tables(script: &str) -> Vec<(&str, Vec<&str>)> {
+        let table = |part| {
+            let (name, rest): (&str, &str) = str::split_once(part, " = {\n")?;
+            let (body, _) = rest.split_once("\n};")?;
+            let members = body.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+            let keys = members.filter_map(|member| Some(member.split_once(':')?.0.trim().trim_matches('\'')));
+            name.chars().all(char::is_alphanumeric).then(|| (name, keys.collect()))
+        };
+        script.split("\nconst ").filter_map(table).collect()
+    }
+
+    #[test]
+    fn the_page_can_call_every_protocol() {
+        let tables = tables(include_str!("script/calls.js"));
+        assert_eq!(tables.len(), 2, "requests and results: {tables:?}");
+        for (name, keys) in tables {
+            for protocol in Protocol::ALL.into_iter().filter(|protocol| *protocol != Protocol::Page) {
+                assert!(keys.contains(&protocol.name()), "`{name}` in script/calls.js has no `{protocol}`: {keys:?}");
+            }
+        }
+    }
+}

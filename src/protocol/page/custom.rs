@@ -65,12 +65,12 @@ impl PageStyle {
 }
 
 impl Frontend for TemplatePage {
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
-        self.methods_at(tail)
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        self.verbs_at(tail)
     }
 
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
-        claims_page(head.parts, self.methods_at(head.tail))
+        claims_page(head.parts, self.verbs_at(head.tail))
     }
 
     fn protocol(&self) -> Protocol {
@@ -96,7 +96,7 @@ impl Frontend for TemplatePage {
 const STYLE_SHEET: &str = "page.css";
 
 impl TemplatePage {
-    fn methods_at(&self, tail: &str) -> &'static [Method] {
+    fn verbs_at(&self, tail: &str) -> &'static [Method] {
         let own = tail == OWN_STYLE && self.style.is_some();
         if tail.is_empty() || tail == STYLE_SHEET || own { &[Method::GET, Method::HEAD] } else { &[] }
     }

@@ -6,7 +6,7 @@ use http::Method;
 use serde::Serialize;
 
 use super::assets::{SCRIPT, STYLE};
-use super::{GroupSummary, PageSummary, claims, methods, root, serve, templates};
+use super::{GroupSummary, PageSummary, claims, root, serve, templates, verbs};
 use crate::http::public_url::PublicUrl;
 use crate::model::interface::Interface;
 use crate::protocol::Protocol;
@@ -25,8 +25,8 @@ pub struct Directory {
 }
 
 impl Frontend for Directory {
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
-        methods(tail)
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        verbs(tail)
     }
 
     fn claims(&self, head: &GroupHead<'_>) -> Claim {

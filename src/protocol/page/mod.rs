@@ -64,8 +64,8 @@ pub struct Page {
 }
 
 impl Frontend for Page {
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
-        methods(tail)
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        verbs(tail)
     }
 
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
@@ -89,17 +89,17 @@ impl Frontend for Page {
     }
 }
 
-fn methods(tail: &str) -> &'static [Method] {
+fn verbs(tail: &str) -> &'static [Method] {
     if tail.is_empty() || Asset::at(tail).is_some() { &[Method::GET, Method::HEAD] } else { &[] }
 }
 
 /// Whether a request is for a page, its script or its style sheet. A request for a WSDL document is not.
 fn claims(head: &GroupHead<'_>) -> Claim {
-    claims_page(head.parts, methods(head.tail))
+    claims_page(head.parts, verbs(head.tail))
 }
 
-fn claims_page(head: &Parts, methods: &[Method]) -> Claim {
-    if methods.is_empty() || !matches!(head.method, Method::GET | Method::HEAD) {
+fn claims_page(head: &Parts, verbs: &[Method]) -> Claim {
+    if verbs.is_empty() || !matches!(head.method, Method::GET | Method::HEAD) {
         return Claim::No;
     }
     let query = head.uri.query().unwrap_or_default();

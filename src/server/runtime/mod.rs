@@ -62,6 +62,13 @@ impl Runtime {
         Ok(Runtime { gateway, mounts, discovery })
     }
 
+    /// Sets whether responses are compressed, as [`ServerSettings::compress`](crate::server::settings::ServerSettings::compress) says. A
+    /// [`Server`](crate::server::Server) does so itself; another HTTP server has only this gateway.
+    #[must_use]
+    pub fn compressing(self, compressing: bool) -> Runtime {
+        Runtime { gateway: self.gateway.compressing(compressing), ..self }
+    }
+
     /// The gateway. Clones share its groups, so each of them follows a reload.
     pub fn gateway(&self) -> Gateway {
         self.gateway.clone()

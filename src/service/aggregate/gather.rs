@@ -5,28 +5,29 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::{Composed, ERRORS, Given, OnError, Part};
+use super::{Composed, ERRORS, Given, OnError, Part, PartResult, PendingPart};
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::shorten;
 use crate::model::value::Value;
 use crate::service::Output;
-use crate::service::future::MaybeReady;
+use crate::service::result_memory::ReservedMemory;
 
 /// The longest message of a failed call in a result, in characters.
 const LONGEST: usize = 400;
 
 /// The result of a method, once its calls have finished. If the method fails, the calls that still run are cancelled.
-pub(super) async fn gather_results(
-    method: Arc<Composed>,
-    running: Vec<MaybeReady<Result<Value, Fault>>>,
-) -> Result<Output, Fault> {
+pub(super) async fn gather_results(method: Arc<Composed>, running: Vec<PendingPart>) -> Result<Output, Fault> {
     let strict = method.on_error == OnError::Fail;
     let results = wait_for_all(running, strict).await;
     let mut members = Vec::with_capacity(results.len() + 1);
     let mut errors = Vec::new();
+    let mut memory = ReservedMemory::default();
     for (part, result) in method.calls.iter().zip(results) {
         match result {
-            Some(Ok(value)) => members.push((part.name.clone(), value)),
+            Some(Ok((value, reserved))) => {
+                members.push((part.name.clone(), value));
+                memory.merge(reserved);
+            }
             Some(Err(fault)) if strict || is_fault_of_caller(part, &fault) => {
                 return Err(method_fault(&method, part, fault));
             }
@@ -37,15 +38,12 @@ pub(super) async fn gather_results(
     if !strict {
         members.push((ERRORS.to_owned(), Value::Struct(errors)));
     }
-    Ok(Output::One(Box::new(Value::Struct(members))))
+    Ok(Output::reserved(Box::new(Value::Struct(members)), memory))
 }
 
 /// Waits for all calls, or, with `until_failure`, until one of them fails. The result of a call that still runs is `None`.
-async fn wait_for_all(
-    mut running: Vec<MaybeReady<Result<Value, Fault>>>,
-    until_failure: bool,
-) -> Vec<Option<Result<Value, Fault>>> {
-    let mut results: Vec<Option<Result<Value, Fault>>> = running.iter().map(|_| None).collect();
+async fn wait_for_all(mut running: Vec<PendingPart>, until_failure: bool) -> Vec<Option<Result<PartResult, Fault>>> {
+    let mut results: Vec<Option<Result<PartResult, Fault>>> = running.iter().map(|_| None).collect();
     poll_fn(move |cx| {
         let mut finished = true;
         for (pending, result) in running.iter_mut().zip(&mut results) {

@@ -18,6 +18,7 @@ use crate::model::value::{SizeBudget, Value};
 use crate::service::args::{Arg, Args};
 use crate::service::future::{MaybeReady, with_deadline};
 use crate::service::latest::Latest;
+use crate::service::result_memory::{ReservedMemory, ResultMemory};
 use crate::service::{Call, CallFuture, Context, RpcService};
 
 /// The name of the member that reports failed calls.
@@ -128,14 +129,21 @@ impl RpcService for Aggregate {
         };
         let arguments = method.params.iter().zip(given).map(|(own, arg)| arg.or(own.default.as_deref().map(Arg::Json)));
         let arguments: Vec<Option<Arg<'_>>> = arguments.collect();
-        let running = method.calls.iter().map(|part| part.begin(&arguments, call.context)).collect();
+        // The results of the parts become one, which takes the memory for all of them.
+        let result_memory = call.context.result_memory.as_ref().map(ResultMemory::in_common);
+        let context = Context { result_memory, ..call.context.clone() };
+        let running = method.calls.iter().map(|part| part.begin(&arguments, &context)).collect();
         MaybeReady::later(gather::gather_results(method.clone(), running))
     }
 }
 
+/// The result of a part, when it is there, and the memory that is reserved for it.
+type PendingPart = MaybeReady<Result<PartResult, Fault>>;
+type PartResult = (Value, ReservedMemory);
+
 impl Part {
     /// Begins the call.
-    fn begin(&self, given: &[Option<Arg<'_>>], context: &Context) -> MaybeReady<Result<Value, Fault>> {
+    fn begin(&self, given: &[Option<Arg<'_>>], context: &Context) -> PendingPart {
         let passed = self.args.iter().filter_map(|(name, what)| {
             let arg = match what {
                 Given::Param(at) => given.get(*at).copied().flatten()?,
@@ -151,9 +159,13 @@ impl Part {
         let pending = self.service.call(Call::new(&self.method, args, &context));
         let room = SizeBudget::new(self.room);
         let limit = self.deadline;
+        let mut memory = ReservedMemory::of(context.result_memory.as_ref());
         MaybeReady::later(async move {
-            let value = with_deadline(deadline, async move { pending.await?.into_value(room).await }).await;
-            value.unwrap_or_else(|| Err(Fault::new(Kind::Late, format!("no result within {limit:?}"))))
+            let value = with_deadline(deadline, async move {
+                let value = pending.await?.into_reserved_value(room, &mut memory, deadline).await?;
+                Ok((value, memory))
+            });
+            value.await.unwrap_or_else(|| Err(Fault::new(Kind::Late, format!("no result within {limit:?}"))))
         })
     }
 }

@@ -13,21 +13,21 @@ use crate::model::value::Value;
 /// The arguments of a call, as values.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ArgValues {
-    /// In order.
+    /// By position.
     ByPosition(Vec<Value>),
-    /// By name; no name is given twice.
+    /// By name. No name occurs twice.
     ByName(Vec<(String, Value)>),
 }
 
-/// What is known of a method of an upstream.
+/// The description of a method of an upstream.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownParams<'a> {
     /// Its parameters and its result.
     pub method: &'a MethodShape,
-    /// The shapes that it refers to.
+    /// The shapes to which its types refer.
     pub shapes: &'a Shapes,
-    /// Whether how many parameters it takes, and which of them must be given, is only a guess: some servers leave out
-    /// of a signature what is optional, others list it as if it were not. Numbers are then for them to check.
+    /// Whether the number of parameters, and which of them are required, is inferred: some servers omit optional parameters
+    /// from a signature, others list them as required. The server then checks the number itself.
     pub inferred: bool,
 }
 
@@ -38,12 +38,12 @@ impl Default for ArgValues {
 }
 
 impl ArgValues {
-    /// A value for each parameter that is given, at its place, in the type that the interface says; none at the places
-    /// of those that are left out. Behind them come those that a guessed interface knows nothing of.
+    /// The values in the order of the parameters, converted to their types; `None` for each parameter that is omitted. After
+    /// them come the arguments for which an inferred interface has no parameter.
     ///
     /// # Errors
-    /// `BadParams` for a name that the method does not have, and, unless the interface is a guess, where there are too
-    /// many or one is missing.
+    /// `BadParams` for a name that the method does not have, and, unless the interface is inferred, if there are too many
+    /// arguments or one is missing.
     pub fn placed(self, known: KnownParams<'_>) -> Result<Vec<Option<Value>>, Fault> {
         let params = &known.method.params;
         let mut placed: Vec<Option<Value>> = match self {
@@ -63,7 +63,7 @@ impl ArgValues {
                 if !field.may_be_absent() {
                     return Err(missing(field));
                 }
-                *place = nothing(&field.shape);
+                *place = empty_value(&field.shape);
             }
         }
         Ok(placed)
@@ -73,14 +73,14 @@ impl ArgValues {
     /// empty array if its type allows that.
     ///
     /// # Errors
-    /// As for [`placed`](ArgValues::placed), and `BadParams` where there is no default for a place that must be filled.
+    /// As for [`placed`](ArgValues::placed), and `BadParams` if there is no default for a parameter that must have a value.
     pub fn by_position(self, known: KnownParams<'_>) -> Result<Vec<Value>, Fault> {
         let mut placed = self.placed(known)?;
         let count = placed.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
         placed.truncate(count);
         let filled = placed.into_iter().enumerate().map(|(at, place)| match (place, known.method.params.get(at)) {
             (Some(value), _) => Ok(value),
-            (None, Some(field)) => left_out(field, known.shapes).ok_or_else(|| needed(field)),
+            (None, Some(field)) => value_if_omitted(field, known.shapes).ok_or_else(|| required_before_later(field)),
             (None, None) => Ok(Value::Nil),
         });
         filled.collect()
@@ -104,21 +104,21 @@ fn missing(field: &Field) -> Fault {
     ArgumentError::new(format!("the parameter `{}` is missing", field.name)).with_parameter(&field.name).into_fault()
 }
 
-fn needed(field: &Field) -> Fault {
-    let message = format!("the parameter `{}` must be given where one behind it is", field.name);
+fn required_before_later(field: &Field) -> Fault {
+    let message = format!("the parameter `{}` is required if a later one is given", field.name);
     ArgumentError::new(message).with_parameter(&field.name).into_fault()
 }
 
-/// What is sent for a parameter that is left out before one that is not.
-fn left_out(field: &Field, shapes: &Shapes) -> Option<Value> {
+/// The value for an omitted parameter that precedes one that is given.
+fn value_if_omitted(field: &Field, shapes: &Shapes) -> Option<Value> {
     match &field.default {
         Some(default) => Some(coerce(of_json(default), &field.shape, shapes)),
-        None => nothing(&field.shape),
+        None => empty_value(&field.shape),
     }
 }
 
-/// What says nothing in this form.
-fn nothing(shape: &Shape) -> Option<Value> {
+/// The value that means the same as an omitted parameter; `None` if the type has none.
+fn empty_value(shape: &Shape) -> Option<Value> {
     match shape {
         Shape::Nil | Shape::Optional(_) => Some(Value::Nil),
         Shape::List(_) => Some(Value::Array(Vec::new())),
@@ -126,7 +126,7 @@ fn nothing(shape: &Shape) -> Option<Value> {
     }
 }
 
-/// A default from a schema.
+/// The default value in a schema.
 fn of_json(json: &Json) -> Value {
     match json {
         Json::Null => Value::Nil,
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(by_position(&format!("[{WHEN}, 1, null, 2, 3]"), true).unwrap().last(), Some(&Value::Int(3)));
         assert!(by_position(r#"{"wen": 1}"#, true).is_err());
         let fault = by_position(r#"{"times": 1}"#, true).unwrap_err();
-        assert_eq!(fault.message, "the parameter `when` must be given where one behind it is");
+        assert_eq!(fault.message, "the parameter `when` is required if a later one is given");
     }
 
     #[test]

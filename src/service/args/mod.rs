@@ -67,6 +67,10 @@ use all_but_ignored;
 const LONGEST: usize = 400;
 
 /// The arguments of a call, in the wire form of its protocol.
+///
+/// A protocol with JSON values uses `Json`, also for values by position: the text of one array, such as `[1, "a"]`, as one
+/// [`RawValue`]. A list of separate texts has to be joined into such an array first. A protocol that reads its documents onto
+/// a tape uses `Values` or `Members`.
 #[derive(Debug, Clone, Copy)]
 pub enum Args<'a> {
     /// No arguments.

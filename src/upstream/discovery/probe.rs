@@ -22,8 +22,6 @@ use crate::service::args::ArgValues;
 use crate::upstream::Batching;
 use crate::upstream::transport::Transport;
 
-/// The protocols in the order in which they are tried.
-const PROTOCOLS: [Protocol; 3] = [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Soap];
 /// The largest response, in bytes.
 const MAX_RESPONSE: usize = 16 << 20;
 /// The time for a whole description, as a multiple of that for one response.
@@ -125,7 +123,7 @@ pub(crate) async fn probe(
     let prober = Prober { client, limit };
     let mut reports: Vec<ProbeReport> = Vec::new();
     let mut failures = Vec::new();
-    for protocol in PROTOCOLS.into_iter().filter(|protocol| only.is_none_or(|only| only == *protocol)) {
+    for protocol in Protocol::OF_UPSTREAMS.into_iter().filter(|protocol| only.is_none_or(|only| only == *protocol)) {
         let report = match protocol {
             Protocol::XmlRpc | Protocol::Rest | Protocol::Page => prober.xml_rpc().await,
             Protocol::JsonRpc => prober.json_rpc().await,

@@ -1,13 +1,14 @@
 //! The body of a response.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::error::{LateError, TransportError};
@@ -15,10 +16,8 @@ use super::http1::Http1Connection;
 use super::pool::ThreadPool;
 use super::scgi;
 use crate::model::fault::BoxError;
+use crate::service::result_memory::{ReservedMemory, SMALL};
 
-/// The memory that is allocated at once for a body of known length, in bytes. More is allocated as the body arrives: the
-/// length is the word of the server alone.
-const FIRST_CAPACITY: u64 = 1 << 20;
 /// How many bytes must arrive within the time limit for a pause. A server that sends single bytes does not reset the limit.
 const MIN_PROGRESS: usize = 4096;
 
@@ -95,21 +94,41 @@ impl Incoming {
     ///
     /// # Errors
     /// If it is larger, breaks off, pauses for too long, or is not complete before its deadline.
-    pub async fn collect(mut self, limit: usize) -> Result<Bytes, TransportError> {
-        let announced = self.size_hint().lower();
-        if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
+    pub async fn collect(self, limit: usize) -> Result<Bytes, TransportError> {
+        self.collect_within(limit, &mut ReservedMemory::default()).await
+    }
+
+    /// The whole body, of at most `limit` bytes. Memory is reserved as its bytes come: what a server only announces
+    /// reserves nothing.
+    ///
+    /// # Errors
+    /// As for [`collect`](Incoming::collect), and if there is no memory for it.
+    pub(crate) async fn collect_within(
+        mut self,
+        limit: usize,
+        memory: &mut ReservedMemory,
+    ) -> Result<Bytes, TransportError> {
+        let announced = usize::try_from(self.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > limit {
             return Err(TransportError::too_large(limit));
         }
+        let deadline = self.deadline.map(Instant::into_std);
         // A body that arrives as one piece, as most do, is returned without a copy.
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
         while let Some(frame) = self.frame().await {
             let frame = frame.map_err(TransportError::broken_off)?;
             let Ok(data) = frame.into_data() else { continue };
-            if first.len().max(all.len()) + data.len() > limit {
+            let length = first.len().max(all.len()) + data.len();
+            if length > limit {
                 return Err(TransportError::too_large(limit));
             }
-            if first.is_empty() {
+            // Twice as much as there is, so that the bytes are copied few times.
+            let until = length.saturating_mul(2).min(announced.max(length)).min(limit);
+            if length > SMALL && length > memory.bytes() {
+                memory.extend_to(until, deadline).await.map_err(TransportError::no_memory)?;
+            }
+            if first.is_empty() && all.is_empty() {
                 first = data;
                 if self.is_end_stream() {
                     break;
@@ -117,10 +136,12 @@ impl Incoming {
                 continue;
             }
             if all.is_empty() {
-                all.reserve(
-                    usize::try_from(announced.min(FIRST_CAPACITY)).unwrap_or_default().max(first.len() + data.len()),
-                );
+                all.reserve(until);
                 all.extend_from_slice(&first);
+                first = Bytes::new();
+            }
+            if all.capacity() < length {
+                all.reserve(until - all.len());
             }
             all.extend_from_slice(&data);
         }
@@ -167,7 +188,8 @@ impl Incoming {
             }
         }
         let Some(timer) = &mut self.timer else { return Poll::Pending };
-        ready!(timer.as_mut().poll(cx));
+        // Outside of the task's budget: a body that uses it up at each poll would otherwise stop the clock.
+        ready!(pin!(unconstrained(timer.as_mut())).poll(cx));
         let deadline_passed = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
         Poll::Ready(if deadline_passed { LateError::Deadline } else { LateError::Timeout(self.limit) })
     }

@@ -15,6 +15,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::address::{Address, Endpoint};
 use super::tls::TlsConfig;
 use crate::http::coalesce::{SMALL, join_pieces};
+use crate::http::turn::charge;
 
 /// Opens connections to one address.
 pub(super) struct Connector {
@@ -89,7 +90,11 @@ macro_rules! with_stream {
 
 impl AsyncRead for ByteStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        with_stream!(self, stream => Pin::new(stream).poll_read(cx, to))
+        let before = to.filled().len();
+        let poll = with_stream!(self, stream => Pin::new(stream).poll_read(cx, to));
+        // A server that sends without end, such as a chunk size that never ends, must not keep the thread.
+        charge(cx, to.filled().len() - before);
+        poll
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::Request;
 use tokio_rustls::rustls;
 
-use crate::model::fault::BoxError;
+use crate::model::fault::{BoxError, Fault};
 
 /// Why a request has no response, or no complete one.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,8 @@ enum FailureStage {
     TooLarge,
     /// A layer has withheld the request or the response.
     Withheld,
+    /// There is no memory for the response.
+    NoMemory,
 }
 
 /// Why a request over one connection has no response.
@@ -69,9 +71,19 @@ impl TransportError {
         TransportError::broken(String::new(), cause)
     }
 
-    pub(super) fn too_large(max_body: usize) -> TransportError {
+    pub(crate) fn too_large(max_body: usize) -> TransportError {
         let cause = format!("it is larger than {max_body} bytes").into();
         TransportError { server: String::new(), stage: FailureStage::TooLarge, cause }
+    }
+
+    /// There is no memory for the response; the fault says why.
+    pub(super) fn no_memory(fault: Fault) -> TransportError {
+        TransportError { server: String::new(), stage: FailureStage::NoMemory, cause: fault.into() }
+    }
+
+    /// The fault, if there is no memory for the response.
+    pub(crate) fn memory_fault(&self) -> Option<&Fault> {
+        self.cause.downcast_ref().filter(|_| self.stage == FailureStage::NoMemory)
     }
 
     /// The error of a layer: one of its own, or a `TransportError` that it passes on, which stays what it is.
@@ -143,7 +155,7 @@ impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cause = self.innermost();
         match (self.stage, &self.server) {
-            (FailureStage::TooLarge, _) => write!(f, "the response cannot be read: {cause}"),
+            (FailureStage::TooLarge | FailureStage::NoMemory, _) => write!(f, "the response cannot be read: {cause}"),
             (FailureStage::Withheld, _) => write!(f, "a layer has stopped the request: {cause}"),
             (FailureStage::Broken, server) if server.is_empty() => write!(f, "the response broke off: {cause}"),
             (FailureStage::Broken, server) => write!(f, "the connection to {server} broke: {cause}"),

@@ -1,7 +1,9 @@
 //! The built-in configuration is valid and complete, and its comments agree with the types.
 
 use croupier::config::{Config, DEFAULT, Registry, reference};
+use croupier::model::units::Size;
 use croupier::server::mount::GroupMount;
+use croupier::server::settings::{PerClient, ServerSettings};
 use toml::{Table, Value};
 
 /// The configuration with every commented key in force: a comment that is no prose has no space after its `#`.
@@ -47,8 +49,8 @@ fn it_changes_no_default() {
     assert_eq!(plain.listen, built_in.listen);
     assert_eq!((plain.workers, plain.log, plain.settings), (built_in.workers, built_in.log, built_in.settings));
     assert_eq!(
-        (&plain.groups[0].limits, &plain.groups[0].protocols),
-        (&built_in.groups[0].limits, &built_in.groups[0].protocols)
+        (plain.groups[0].limits(), &plain.groups[0].protocols),
+        (built_in.groups[0].limits(), &built_in.groups[0].protocols)
     );
 }
 
@@ -56,14 +58,22 @@ fn it_changes_no_default() {
 fn each_commented_key_shows_its_default() {
     let (built_in, all) = (parse(DEFAULT), parse(&uncommented()));
     assert_eq!((all.listen.len(), all.workers), (3, Some(2)));
-    assert_eq!((all.log, all.settings), (built_in.log, built_in.settings));
+    let ServerSettings { connections, in_flight, memory, response_memory, .. } = built_in.settings;
+    let halves = PerClient {
+        connections: Some(connections / 2),
+        requests: Some(in_flight / 4),
+        memory: Some(Size(memory / 2)),
+        response_memory: Some(Size(response_memory / 2)),
+    };
+    assert_eq!(all.log, built_in.log);
+    assert_eq!(all.settings, ServerSettings { per_client: halves, ..built_in.settings });
     assert_eq!(all.groups.len(), built_in.groups.len() + 3);
     for (all, built_in) in all.groups.iter().zip(&built_in.groups) {
-        assert_eq!((&all.path, all.limits, &all.protocols), (&built_in.path, built_in.limits, &built_in.protocols));
+        assert_eq!((&all.path, all.limits(), &all.protocols), (&built_in.path, built_in.limits(), &built_in.protocols));
     }
     let house = all.groups.iter().find(|group| group.path == "/wheel/house").unwrap();
-    assert_eq!((house.path.as_str(), house.limits.body, house.limits.concurrent), ("/wheel/house", 64 << 10, 16));
-    assert_eq!(house.limits.depth, built_in.groups[0].limits.depth);
+    assert_eq!((house.path.as_str(), house.limits().body, house.limits().concurrent), ("/wheel/house", 64 << 10, 16));
+    assert_eq!(house.limits().depth, built_in.groups[0].limits().depth);
 }
 
 /// The reference lists every key by its section; here each of them has to be set.

@@ -230,7 +230,7 @@ fn groups_inherit_single_keys() {
     let seen: Vec<_> = config
         .groups
         .iter()
-        .map(|group| (group.limits.body, group.limits.depth, group.protocols.xml_rpc.zone))
+        .map(|group| (group.limits().body, group.limits().depth, group.protocols.xml_rpc.zone))
         .collect();
     assert_eq!(seen, [(77, 10, 60), (1 << 20, 10, 60)]);
     assert_ne!(config.groups[0].protocols.xml_rpc.nil, config.groups[1].protocols.xml_rpc.nil);

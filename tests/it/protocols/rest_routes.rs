@@ -313,7 +313,8 @@ fn a_route_without_its_method_calls_nothing() {
     let protocols = ProtocolSet { routes: routes.to_vec(), ..ProtocolSet::default() };
     let ask = |interface: &Interface, path: &str| {
         let service = Unlike(Arc::new(interface.clone()));
-        let mounted = GroupMount { protocols: protocols.clone(), ..GroupMount::new("/w", service) };
+        let mut mounted = GroupMount::new("/w", service);
+        mounted.protocols = protocols.clone();
         let router = Mounts { groups: vec![mounted], ..Mounts::default() }.router().unwrap();
         let running = Running::router(router, ServerSettings::default());
         let (status, _, problem) = ask(&running, "GET", path, "", "");

@@ -86,12 +86,14 @@ fn running_requests_of_each_worker_finish_before_the_stop() {
 }
 
 #[test]
-fn what_does_not_finish_on_any_worker_is_cut() {
+fn calls_that_do_not_finish_on_any_worker_end_with_a_fault() {
     let server = Running::on_workers(Gate::shut().service(), drained_within(Duration::from_millis(300)), 2);
     let waiting: Vec<_> = (0..4).map(|_| server.begin(&call("wait", &[]))).collect();
     assert_eq!(server.stop().cut, 4);
     for mut stream in waiting {
-        assert_eq!(stream.read(&mut [0]).unwrap_or_default(), 0);
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        assert!(response.contains("the server is stopping") && response.contains("<fault>"), "{response}");
     }
 }
 

@@ -14,6 +14,7 @@ use croupier::server::mount::{GroupMount, Mounts, PageMount};
 use croupier::server::request_body::BodyReader;
 use croupier::server::settings::ServerSettings;
 use croupier::service::aggregate::{Aggregate, Composed, OnError, Part};
+use croupier::service::future::MaybeReady;
 use croupier::service::layer::GroupLayer;
 use croupier::service::local::{Local, named};
 use croupier::service::{Call, CallForm, CallFuture, Output, RpcService};
@@ -90,13 +91,23 @@ fn gateway(mut hello: GroupMount) -> Gateway {
     Gateway::serving(&mounts, BodyReader::new(&ServerSettings::default())).unwrap()
 }
 
+fn gateway_of(group: GroupMount) -> Gateway {
+    let mounts = Mounts { groups: vec![group], ..Mounts::default() };
+    Gateway::serving(&mounts, BodyReader::new(&ServerSettings::default())).unwrap()
+}
+
 const XML_RPC: &str = "<methodCall><methodName>hello</methodName></methodCall>";
 
-fn multicall() -> String {
-    let call = "<value><struct><member><name>methodName</name><value>hello</value></member>\
-                <member><name>params</name><value><array><data></data></array></value></member></struct></value>";
+fn multicall(methods: &[&str]) -> String {
+    let call = |method: &&str| {
+        format!(
+            "<value><struct><member><name>methodName</name><value>{method}</value></member>\
+             <member><name>params</name><value><array><data></data></array></value></member></struct></value>"
+        )
+    };
+    let calls: String = methods.iter().map(call).collect();
     format!(
-        "<methodCall><methodName>system.multicall</methodName><params><param><value><array><data>{call}{call}</data>\
+        "<methodCall><methodName>system.multicall</methodName><params><param><value><array><data>{calls}</data>\
          </array></value></param></params></methodCall>"
     )
 }
@@ -107,14 +118,20 @@ fn soap() -> String {
 }
 
 async fn send(gateway: &Gateway, method: &str, path: &str, media: &str, body: &str) -> String {
+    let (status, text) = exchange(gateway, method, path, media, body).await;
+    assert!((200..300).contains(&status), "{method} {path}: {status} {text}");
+    text
+}
+
+/// The status and the body of a response.
+async fn exchange(gateway: &Gateway, method: &str, path: &str, media: &str, body: &str) -> (u16, String) {
     let request = Request::builder().method(method).uri(path).header("host", "x");
     let request = if body.is_empty() { request } else { request.header("content-type", media) };
     let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
     let response = gateway.clone().oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
     let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-    assert!(head.status.is_success(), "{method} {path}: {} {text}", head.status);
-    text
+    (head.status.as_u16(), text)
 }
 
 #[tokio::test]
@@ -123,7 +140,7 @@ async fn a_layer_sees_every_call_in_every_form() {
     let gateway = gateway(GroupMount::new("/hello", hello()).layer(note.clone()));
     let one = r#"{"jsonrpc":"2.0","method":"hello","id":1}"#;
     let batch = format!("[{one},{one}]");
-    let (multicall, soap) = (multicall(), soap());
+    let (multicall, soap) = (multicall(&["hello", "hello"]), soap());
     for (way, [method, path, media, body], seen) in [
         ("XML-RPC", ["POST", "/hello", "text/xml", XML_RPC], 1),
         ("multicall", ["POST", "/hello", "text/xml", &multicall], 2),
@@ -185,4 +202,67 @@ async fn the_first_layer_is_the_outermost() {
     let gateway = gateway(GroupMount::new("/hello", hello()).layer(outer.clone()).layer(inner));
     send(&gateway, "POST", "/hello", "text/xml", XML_RPC).await;
     assert_eq!(outer.take(), ["outer hello raw", "inner hello raw"]);
+}
+
+/// Panics in calls of `early` at once, and in calls of `late` when they are waited for.
+struct Panics;
+
+impl GroupLayer for Panics {
+    fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+        let pending = next.call(call);
+        match call.method {
+            "early" => panic!("a layer fails"),
+            "late" => MaybeReady::later(async {
+                tokio::task::yield_now().await;
+                drop(pending);
+                panic!("a layer fails later")
+            }),
+            _ => pending,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_a_layer_ends_only_its_own_call() {
+    let words = ["early", "late", "well"];
+    let service = words
+        .iter()
+        .fold(Local::new("Words", ()), |service, word| service.method(named(*word).safe(), |(): &(), (): ()| "world"));
+    let gateway = gateway_of(GroupMount::new("/hello", service.build().unwrap()).layer(Panics));
+    let calls = words.map(|word| format!(r#"{{"jsonrpc":"2.0","method":"{word}","id":"{word}"}}"#)).join(",");
+    let batch = send(&gateway, "POST", "/hello", "application/json", &format!("[{calls}]")).await;
+    let batch: Vec<serde_json::Value> = serde_json::from_str(&batch).unwrap();
+    let codes: Vec<_> = batch.iter().map(|one| one["error"]["code"].as_i64()).collect();
+    assert_eq!(codes, [Some(-32603), Some(-32603), None], "{batch:?}");
+    let text = send(&gateway, "POST", "/hello", "text/xml", &multicall(&words)).await;
+    assert_eq!((text.matches("-32603").count(), text.matches("world").count()), (2, 1), "{text}");
+    for (word, status) in [("early", 500), ("late", 500), ("well", 200)] {
+        let (found, text) = exchange(&gateway, "GET", &format!("/hello/{word}"), "", "").await;
+        assert_eq!(found, status, "{text}");
+        assert!(found == 200 || text.contains(r#""kind":"internal""#), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_layer_sees_names_that_the_service_does_not_have() {
+    let note = Note::default();
+    let gateway = gateway(GroupMount::new("/hello", hello()).layer(note.clone()));
+    let json = |method: &str| format!(r#"{{"jsonrpc":"2.0","method":"{method}","id":1}}"#);
+    let xml = |method: &str| XML_RPC.replace("hello", method);
+    for (path, media, body, seen) in [
+        ("/hello", "application/json", json("Hello"), &["Hello raw"][..]),
+        ("/hello", "application/json", json("no such"), &["no such raw"]),
+        ("/hello", "application/json", json("_hello"), &[]),
+        ("/hello", "application/json", json("rpc.discover"), &[]),
+        ("/hello", "text/xml", xml("other"), &["other raw"]),
+        ("/hello", "text/xml", xml("_hello"), &[]),
+        ("/hello", "text/xml", xml("system.listMethods"), &[]),
+        ("/hello", "text/xml", soap().replace("m:hello", "m:other"), &["other plain"]),
+        ("/hello/other", "application/json", "{}".to_owned(), &[]),
+        ("/hello/_hello", "application/json", "{}".to_owned(), &[]),
+        ("/hello/hello/", "application/json", "{}".to_owned(), &["hello plain"]),
+    ] {
+        exchange(&gateway, "POST", path, media, &body).await;
+        assert_eq!(note.take(), seen, "{path} {body}");
+    }
 }

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use croupier::codec::xmlrpc::{Nil, XmlRpcDialect};
 use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::http::public_url::PublicUrl;
-use croupier::protocol::set::ProtocolSet;
 use croupier::server::gateway::Group;
 use croupier::server::group_router::GroupRouter;
 use croupier::server::mount::{GroupMount, Mounts};
-use croupier::server::settings::GroupLimits;
 use croupier::service::RpcService;
 
 use super::{every_type, hostile_service};
@@ -30,15 +28,11 @@ fn services() -> Vec<(&'static str, &'static [&'static str], Arc<dyn RpcService>
 pub(crate) fn router(public_url: PublicUrl) -> GroupRouter<Arc<Group>> {
     // What is nothing has a form over every protocol, so that all of them answer alike.
     let xml_rpc = XmlRpcDialect { nil: Nil::Nil, ..XmlRpcDialect::default() };
-    let mounted = |(path, aliases, service): (&str, &[&str], Arc<dyn RpcService>)| GroupMount {
-        path: path.to_owned(),
-        aliases: aliases.iter().map(ToString::to_string).collect(),
-        kind: path.to_owned(),
-        limits: GroupLimits::default(),
-        service,
-        protocols: ProtocolSet { xml_rpc, ..ProtocolSet::default() },
-        layers: Vec::new(),
-        upstream: None,
+    let mounted = |(path, aliases, service): (&str, &[&str], Arc<dyn RpcService>)| {
+        let mut group = GroupMount::new(path, service);
+        group.aliases = aliases.iter().map(ToString::to_string).collect();
+        group.protocols.xml_rpc = xml_rpc;
+        group
     };
     let groups = services().into_iter().map(mounted).collect();
     Mounts { groups, public_url: Arc::new(public_url), ..Mounts::default() }.router().expect("free paths")

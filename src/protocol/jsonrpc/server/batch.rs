@@ -36,15 +36,15 @@ impl BatchEntries {
     /// Copies the texts of the requests. Each is read when its call starts.
     ///
     /// # Errors
-    /// `Limit` if there are more than `limit` requests.
+    /// `Limit` if there are more than `batch_limit` requests.
     pub(super) fn new(
         requests: &[&RawValue],
-        limit: usize,
+        batch_limit: usize,
         callee: Callee,
         version_1: bool,
         dialect: JsonDialect,
     ) -> Result<BatchEntries, Fault> {
-        batch::check_count(requests.len(), limit)?;
+        batch::check_count(requests.len(), batch_limit)?;
         let owned: Vec<_> = requests.iter().map(|raw| (*raw).to_owned()).collect();
         Ok(BatchEntries { next: owned.into_iter(), callee, version_1, dialect })
     }

@@ -7,26 +7,28 @@ mod request;
 mod response;
 
 use std::sync::Arc;
-use std::task::{Context as Task, Poll};
 
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::value::RawValue;
 
 use crate::codec::DocumentLimits;
 use crate::codec::json::{JsonDialect, check};
-use crate::http::body::{Body, Source};
+use crate::http::body::Body;
 use crate::http::media_type;
 use crate::http::public_url::PublicUrl;
-use crate::model::fault::{BoxError, Fault, Kind};
+use crate::model::fault::{Fault, Kind};
+use crate::model::interface;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
 use crate::protocol::Protocol;
 use crate::protocol::batch::BatchResponse;
 use crate::protocol::frontend;
-use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
+use crate::protocol::frontend::{
+    Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, JsonArray,
+};
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat};
-use crate::service::{Call, CallForm, CallFuture, Encode, Format, Output, Rows, RpcService};
+use crate::service::{Call, CallForm, CallFuture, Encode, Format, Output, RpcService};
 use batch::{BatchEntries, Callee};
 pub use openrpc::OpenRpc;
 use request::{RequestBody, RequestMembers};
@@ -65,8 +67,18 @@ impl Frontend for JsonRpc {
         Protocol::JsonRpc
     }
 
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
+    }
+
+    fn media_types(&self) -> &'static [&'static str] {
+        &["application/json"]
+    }
+
+    fn example_command(&self, method: Option<&interface::Method>, url: &str) -> Option<String> {
+        let method = method.map_or("rpc.discover", |method| &method.name);
+        let request = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+        Some(format!("curl -H 'Content-Type: application/json' -d '{request}' {url}"))
     }
 
     /// Claims JSON media types. It never claims `text/plain`, a form, or a request without a media type: browsers send
@@ -186,14 +198,20 @@ fn write_response(
         return MaybeReady::now(finish((no_content(), fault)));
     }
     match result {
-        Ok(Output::One(value)) => MaybeReady::now(finish(match encode_result(value.as_ref(), &frame, dialect) {
-            Ok(body) => (json(body), None),
-            Err(fault) => error_response(&frame, &fault),
-        })),
+        Ok(Output::One(value)) => {
+            frontend::write_whole(value, (frame, dialect), encode_result).map(move |(body, (frame, _))| {
+                finish(match body {
+                    Ok(body) => (json(body), None),
+                    Err(fault) => error_response(&frame, &fault),
+                })
+            })
+        }
         Ok(Output::Raw(raw)) => MaybeReady::now(finish((frontend::passthrough_response(raw), None))),
         Ok(Output::Many(rows)) => MaybeReady::later(async move {
-            let array = JsonRpcArray { rows, frame: frame.clone(), dialect, begun: false };
-            finish(match Body::gather(array).await {
+            let (mut head, mut tail) = (Vec::new(), Vec::new());
+            frame.write_head(&mut head);
+            frame.write_tail(&mut tail);
+            finish(match Body::gather(JsonArray::framed(rows, dialect, head, tail)).await {
                 Ok(body) => (json(body), None),
                 Err(error) => error_response(&frame, &frontend::encode_fault(error)),
             })
@@ -202,36 +220,12 @@ fn write_response(
     }
 }
 
-fn encode_result(value: &dyn Encode, frame: &ResponseFrame, dialect: JsonDialect) -> Result<Body, Fault> {
+fn encode_result((frame, dialect): &(ResponseFrame, JsonDialect), value: &dyn Encode) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::with_capacity(256);
     frame.write_head(&mut bytes);
-    frontend::encode(value, Format::Json(dialect), &mut bytes)?;
+    frontend::encode(value, Format::Json(*dialect), &mut bytes)?;
     frame.write_tail(&mut bytes);
-    Ok(Body::whole(bytes))
-}
-
-/// A response whose result is one array, made item by item.
-struct JsonRpcArray {
-    rows: Rows,
-    frame: ResponseFrame,
-    dialect: JsonDialect,
-    begun: bool,
-}
-
-impl Source for JsonRpcArray {
-    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
-        if !self.begun {
-            self.frame.write_head(to);
-            to.push(b'[');
-            self.begun = true;
-        }
-        let more = self.rows.fill(Format::Json(self.dialect), to, until)?;
-        if !more {
-            to.push(b']');
-            self.frame.write_tail(to);
-        }
-        Poll::Ready(Ok(more))
-    }
+    Ok(bytes)
 }
 
 /// The response to a text that is not a request, or to a batch that is too large.

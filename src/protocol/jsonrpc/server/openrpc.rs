@@ -49,12 +49,12 @@ impl Frontend for OpenRpc {
         Protocol::JsonRpc
     }
 
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
-        methods(tail)
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        verbs(tail)
     }
 
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
-        if methods(head.tail).contains(&head.parts.method) { Claim::Yes } else { Claim::No }
+        if verbs(head.tail).contains(&head.parts.method) { Claim::Yes } else { Claim::No }
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
@@ -64,6 +64,6 @@ impl Frontend for OpenRpc {
     }
 }
 
-fn methods(tail: &str) -> &'static [Method] {
+fn verbs(tail: &str) -> &'static [Method] {
     if tail == TAIL { &[Method::GET, Method::HEAD] } else { &[] }
 }

@@ -62,8 +62,8 @@ impl Frontend for OpenApi {
         Protocol::Rest
     }
 
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
-        methods(tail)
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        verbs(tail)
     }
 
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
@@ -86,8 +86,8 @@ impl Frontend for OpenApiOfAll {
         Protocol::Rest
     }
 
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
-        methods(tail)
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        verbs(tail)
     }
 
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
@@ -110,7 +110,7 @@ impl Frontend for OpenApiOfAll {
     }
 }
 
-fn methods(tail: &str) -> &'static [Method] {
+fn verbs(tail: &str) -> &'static [Method] {
     if tail == TAIL { VERBS } else { &[] }
 }
 

@@ -77,8 +77,14 @@ impl Frontend for Rest {
         Protocol::Rest
     }
 
-    fn methods(&self, interface: &Interface, tail: &str) -> &'static [Method] {
+    fn verbs(&self, interface: &Interface, tail: &str) -> &'static [Method] {
         find_method(interface, tail).map_or(&[], verbs)
+    }
+
+    fn example_command(&self, method: Option<&interface::Method>, url: &str) -> Option<String> {
+        let url = format!("{}/{}", url.trim_end_matches('/'), method?.name);
+        let post = "-H 'Content-Type: application/json' -d '{}' ";
+        Some(format!("curl {}{url}", if method?.safe { "" } else { post }))
     }
 
     /// Claims every path below that of the group, with every verb, so that paths without a method get an error in REST's form.

@@ -13,6 +13,7 @@ use crate::http::body::{Body, Source};
 use crate::model::fault::{BoxError, Fault};
 use crate::model::interface::{Interface, Method, member};
 use crate::protocol::frontend;
+use crate::protocol::frontend::JsonArray;
 use crate::service::future::MaybeReady;
 use crate::service::{Encode, Format, Output, Rows};
 
@@ -76,7 +77,7 @@ impl ResponseFormat {
             Ok(Output::Many(_)) if only_head => MaybeReady::now(Ok(response(Body::default()))),
             Ok(Output::Many(rows)) => MaybeReady::later(async move {
                 let body = match self.rows {
-                    RowFormat::Json => Body::gather(JsonArray { rows, dialect: self.dialect, begun: false }).await,
+                    RowFormat::Json => Body::gather(JsonArray::new(rows, self.dialect)).await,
                     RowFormat::Lines => Body::gather(JsonLines { rows, dialect: self.dialect }).await,
                     RowFormat::Csv(columns) => {
                         let lines = JsonLines { rows, dialect: self.dialect };
@@ -85,15 +86,17 @@ impl ResponseFormat {
                 };
                 body.map(response).map_err(frontend::encode_fault)
             }),
-            Ok(Output::One(value)) => MaybeReady::now(self.write_one(value.as_ref()).map(response)),
+            Ok(Output::One(value)) => {
+                frontend::write_whole(value, self, ResponseFormat::write_one).map(move |(body, _)| body.map(response))
+            }
         }
     }
 
-    fn write_one(&self, value: &dyn Encode) -> Result<Body, Fault> {
+    fn write_one(&self, value: &dyn Encode) -> Result<Vec<u8>, Fault> {
         let mut bytes = Vec::with_capacity(128);
         frontend::encode(value, Format::Json(self.dialect), &mut bytes)?;
         match &self.rows {
-            RowFormat::Json => Ok(Body::whole(bytes)),
+            RowFormat::Json => Ok(bytes),
             RowFormat::Lines => each(&bytes, |item, to| {
                 to.extend_from_slice(item.as_bytes());
                 to.push(b'\n');
@@ -112,11 +115,11 @@ impl ResponseFormat {
 }
 
 /// The items of a list that is there as a whole, each written in its own way.
-fn each(list: &[u8], mut write: impl FnMut(&str, &mut Vec<u8>) -> Result<(), BoxError>) -> Result<Body, Fault> {
+fn each(list: &[u8], mut write: impl FnMut(&str, &mut Vec<u8>) -> Result<(), BoxError>) -> Result<Vec<u8>, Fault> {
     let mut lines = Vec::with_capacity(list.len());
     let items: Vec<&RawValue> = serde_json::from_slice(list).map_err(|error| frontend::encode_fault(error.into()))?;
     items.iter().try_for_each(|item| write(item.get(), &mut lines)).map_err(frontend::encode_fault)?;
-    Ok(Body::whole(lines))
+    Ok(lines)
 }
 
 fn response(media: Media, varies: bool, body: Body) -> Response<Body> {
@@ -128,27 +131,6 @@ fn response(media: Media, varies: bool, body: Body) -> Response<Body> {
         headers.insert(header::VARY, const { HeaderValue::from_static("accept") });
     }
     response
-}
-
-/// Rows as one JSON array.
-struct JsonArray {
-    rows: Rows,
-    dialect: JsonDialect,
-    begun: bool,
-}
-
-impl Source for JsonArray {
-    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
-        if !self.begun {
-            to.push(b'[');
-            self.begun = true;
-        }
-        let more = self.rows.fill(Format::Json(self.dialect), to, until)?;
-        if !more {
-            to.push(b']');
-        }
-        Poll::Ready(Ok(more))
-    }
 }
 
 /// Rows as one JSON text a line.
@@ -166,6 +148,10 @@ impl JsonLines {
 impl Source for JsonLines {
     fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
         Poll::Ready(self.fill(to, until))
+    }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.rows)
     }
 }
 
@@ -189,5 +175,9 @@ impl Source for CsvTable {
         let rows = std::str::from_utf8(&self.rows)?;
         rows.lines().try_for_each(|row| self.columns.row(row, to))?;
         Poll::Ready(Ok(more))
+    }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.lines.rows)
     }
 }

@@ -19,6 +19,7 @@ use crate::codec::xml::charset;
 use crate::http::body::Body;
 use crate::http::media_type;
 use crate::http::public_url::PublicUrl;
+use crate::model::interface;
 use crate::model::interface::Interface;
 use crate::model::shape::Shapes;
 use crate::model::text::abridge;
@@ -82,8 +83,17 @@ impl Frontend for Soap {
         Protocol::Soap
     }
 
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
+    }
+
+    fn media_types(&self) -> &'static [&'static str] {
+        &["text/xml", "application/soap+xml"]
+    }
+
+    /// Asks for the WSDL document: from that, tools make the envelopes of calls.
+    fn example_command(&self, _: Option<&interface::Method>, url: &str) -> Option<String> {
+        Some(format!("curl '{url}?wsdl'"))
     }
 
     /// Claims the media type of SOAP 1.2. SOAP 1.1 shares its media type with other protocols, so the body decides.

@@ -33,10 +33,8 @@ pub(super) struct ResponseWriter {
 impl ResponseWriter {
     pub(super) fn write_response(self, result: Result<Output, Fault>, name: Box<str>) -> FrontendFuture {
         match result {
-            Ok(Output::One(value)) => {
-                let body = self.encode_one(value.as_ref());
-                MaybeReady::now(self.finish_response(body, name))
-            }
+            Ok(Output::One(value)) => frontend::write_whole(value, self, ResponseWriter::encode_one)
+                .map(move |(body, writer)| writer.finish_response(body, name)),
             Ok(Output::Raw(raw)) => {
                 let fault = (raw.status != StatusCode::OK).then_some(Kind::Service(None));
                 MaybeReady::now(FrontendResponse { response: frontend::passthrough_response(raw), method: name, fault })
@@ -55,12 +53,12 @@ impl ResponseWriter {
         write_body_or_fault(body, self.version, &self.namespace, name)
     }
 
-    fn encode_one(&self, value: &dyn Encode) -> Result<Body, Fault> {
+    fn encode_one(&self, value: &dyn Encode) -> Result<Vec<u8>, Fault> {
         let mut bytes = Vec::with_capacity(768);
         write_head(&mut bytes, self.version, self.element(), &self.namespace);
         frontend::encode(value, Format::Soap(self.result_target()), &mut bytes)?;
         write_tail(&mut bytes, self.element());
-        Ok(Body::whole(bytes))
+        Ok(bytes)
     }
 
     fn method(&self) -> Option<&MethodShape> {
@@ -143,5 +141,9 @@ impl Source for RowsResponse {
             write_tail(to, writer.element());
         }
         Poll::Ready(Ok(more))
+    }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.rows)
     }
 }

@@ -35,7 +35,7 @@ impl Frontend for Wsdl {
     }
 
     /// None, because they apply to a path without its query, and the document exists only with `?wsdl`.
-    fn methods(&self, _: &Interface, _: &str) -> &'static [Method] {
+    fn verbs(&self, _: &Interface, _: &str) -> &'static [Method] {
         &[]
     }
 

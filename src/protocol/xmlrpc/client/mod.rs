@@ -2,6 +2,8 @@
 
 mod multicall;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use serde::Serialize;
@@ -11,7 +13,7 @@ use serde::de::value::UnitDeserializer;
 use crate::codec::DocumentLimits;
 use crate::codec::tape::{Mismatch, Tape, ValueRef};
 use crate::codec::xmlrpc as codec;
-use crate::codec::xmlrpc::{Root, Unwritable, XmlRpcDialect, XmlRpcDocument};
+use crate::codec::xmlrpc::{Root, Unwritable, XmlRpcDialect, XmlRpcDocument, XmlRpcItems};
 use crate::model::fault::{Fault, Kind};
 pub use crate::protocol::client_codec::ResponseError;
 use crate::protocol::client_codec::{excerpt, fault_from_code, post_request, response_text};
@@ -72,6 +74,28 @@ impl XmlRpcCodec {
     /// A [`ResponseError`] if the response has no result.
     pub fn decode_response<T: DeserializeOwned>(&self, response: &Response<Bytes>) -> Result<T, ResponseError> {
         self.decode_tape(response, |tape| read(tape.values().next()).map_err(ResponseError::WrongType))
+    }
+
+    /// The items of the result, if it is an array whose items can be read one by one. The response has been checked to its
+    /// end then.
+    ///
+    /// # Errors
+    /// The response, if it has to be decoded as a whole.
+    pub(in crate::protocol) fn find_items(&self, response: Response<Bytes>) -> Result<XmlRpcItems, Response<Bytes>> {
+        let in_utf8 = match response_text(&response) {
+            Ok(Cow::Borrowed(text)) => response.status() == StatusCode::OK && text.len() == response.body().len(),
+            _ => false,
+        };
+        if !in_utf8 {
+            return Err(response);
+        }
+        let (head, body) = response.into_parts();
+        let text = match String::from_utf8(body.into()) {
+            Ok(text) => text,
+            Err(error) => return Err(Response::from_parts(head, error.into_bytes().into())),
+        };
+        XmlRpcItems::find(text, self.dialect.reading, self.limits)
+            .map_err(|text| Response::from_parts(head, text.into()))
     }
 
     /// The request for several calls.

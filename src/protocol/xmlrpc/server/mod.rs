@@ -15,6 +15,7 @@ use crate::codec::xmlrpc::{Root, XmlRpcDialect, XmlRpcDocument};
 use crate::http::body::{Body, Source};
 use crate::http::media_type;
 use crate::model::fault::{BoxError, Fault, Kind};
+use crate::model::interface;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
 use crate::protocol::Protocol;
@@ -49,8 +50,18 @@ impl Frontend for XmlRpc {
         Protocol::XmlRpc
     }
 
-    fn methods(&self, _: &Interface, tail: &str) -> &'static [Method] {
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
+    }
+
+    fn media_types(&self) -> &'static [&'static str] {
+        &["text/xml"]
+    }
+
+    fn example_command(&self, method: Option<&interface::Method>, url: &str) -> Option<String> {
+        let method = method.map_or("system.listMethods", |method| &method.name);
+        let request = format!("<methodCall><methodName>{method}</methodName></methodCall>");
+        Some(format!("curl -H 'Content-Type: text/xml' -d '{request}' {url}"))
     }
 
     /// Claims XML media types, and requests without a media type. It never claims `text/plain` or a form: browsers send
@@ -141,7 +152,7 @@ fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
 
 fn write(result: Result<Output, Fault>, dialect: XmlRpcDialect) -> PendingResponse {
     match result {
-        Ok(Output::One(value)) => MaybeReady::now(write_one(value.as_ref(), dialect).map(xml_response)),
+        Ok(Output::One(value)) => write_one(value, dialect),
         Ok(Output::Raw(raw)) => MaybeReady::now(Ok(frontend::passthrough_response(raw))),
         Ok(Output::Many(rows)) => gather(XmlRpcArray { rows, dialect, begun: false }),
         Err(fault) => MaybeReady::now(Err(fault)),
@@ -153,12 +164,15 @@ fn gather(source: impl Source + 'static) -> PendingResponse {
     MaybeReady::later(async move { Body::gather(source).await.map(xml_response).map_err(frontend::encode_fault) })
 }
 
-fn write_one(value: &dyn Encode, dialect: XmlRpcDialect) -> Result<Body, Fault> {
-    let mut bytes = Vec::with_capacity(512);
-    codec::write_response_head(&mut bytes, dialect);
-    frontend::encode(value, Format::XmlRpc(dialect), &mut bytes)?;
-    bytes.extend_from_slice(codec::response_tail());
-    Ok(Body::whole(bytes))
+fn write_one(value: Box<dyn Encode>, dialect: XmlRpcDialect) -> PendingResponse {
+    let written = frontend::write_whole(value, dialect, |dialect, value| {
+        let mut bytes = Vec::with_capacity(512);
+        codec::write_response_head(&mut bytes, *dialect);
+        frontend::encode(value, Format::XmlRpc(*dialect), &mut bytes)?;
+        bytes.extend_from_slice(codec::response_tail());
+        Ok(bytes)
+    });
+    written.map(|(body, _)| body.map(xml_response))
 }
 
 /// A response whose result is one array, made item by item.
@@ -181,6 +195,10 @@ impl Source for XmlRpcArray {
             to.extend_from_slice(codec::response_tail());
         }
         Poll::Ready(Ok(more))
+    }
+
+    fn rows(&mut self) -> Option<&mut Rows> {
+        Some(&mut self.rows)
     }
 }
 

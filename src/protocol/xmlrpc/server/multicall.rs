@@ -31,10 +31,10 @@ impl MulticallEntries {
     /// The calls in the parameters of `system.multicall`.
     ///
     /// # Errors
-    /// `BadParams` if the only parameter is not an array; `Limit` if the array has more than `limit` items.
+    /// `BadParams` if the only parameter is not an array; `Limit` if the array has more than `batch_limit` items.
     pub(super) fn new(
         tape: Tape<'_>,
-        limit: usize,
+        batch_limit: usize,
         service: Arc<dyn RpcService>,
         context: Context,
         dialect: XmlRpcDialect,
@@ -44,7 +44,7 @@ impl MulticallEntries {
             (Some(calls), None) => calls,
             _ => return Err(Fault::bad_params("`system.multicall` takes one parameter, an array of calls")),
         };
-        batch::check_count(calls.len(), limit)?;
+        batch::check_count(calls.len(), batch_limit)?;
         let next = calls.map(ValueRef::place).collect::<Vec<_>>().into_iter();
         Ok(MulticallEntries { tape: tape.into_owned(), next, service, context, dialect })
     }

@@ -1,53 +1,62 @@
-//! Memory that several bodies share, taken as their bytes come.
+//! Memory that several bodies or results share, taken as their bytes come.
 //!
-//! A body that needs more than is free waits. Bodies that each hold a part and wait for more could wait for each other
-//! for ever; so one of those that hold a part may exceed the pool until it is done. It finishes and gives everything
-//! back, and then the next may.
+//! One that needs more than is free waits. Those that each hold a part and wait for more could wait for each other for
+//! ever; so one of those that hold a part may exceed the pool until it is done. It finishes and gives everything back,
+//! and then the next may.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The memory is counted in units of this many bytes.
-pub(super) const UNIT: usize = 1024;
+pub(crate) const UNIT: usize = 1024;
 
 /// A number of bytes that are shared. Clones share the same ones.
 #[derive(Debug, Clone)]
-pub(super) struct MemoryPool {
+pub(crate) struct MemoryPool {
     units: Arc<Semaphore>,
     /// The permit to exceed the pool.
     overdraft: Arc<Semaphore>,
 }
 
-/// The part of a pool that one body has, given back when it is dropped.
+/// The part of a pool that one body or result has, given back when it is dropped.
 #[derive(Debug, Default)]
-pub(super) struct PooledMemory {
+pub(crate) struct PooledMemory {
     units: Option<OwnedSemaphorePermit>,
     overdraft: Option<OwnedSemaphorePermit>,
 }
 
 impl MemoryPool {
     /// A pool of this many bytes, rounded up to whole units.
-    pub(super) fn new(bytes: usize) -> MemoryPool {
+    pub(crate) fn new(bytes: usize) -> MemoryPool {
         let units = bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS);
         MemoryPool { units: Arc::new(Semaphore::new(units)), overdraft: Arc::new(Semaphore::new(1)) }
     }
 }
 
 impl PooledMemory {
+    /// Gives back what exceeds this many bytes, and the permit to exceed the pool if it is not needed for these.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        if self.missing(bytes) == 0 {
+            self.overdraft = None;
+        }
+        if bytes == 0 {
+            self.units = None;
+        }
+        if let Some(units) = &mut self.units {
+            let surplus = units.num_permits().saturating_sub(bytes.div_ceil(UNIT));
+            drop(units.split(surplus));
+        }
+    }
+
     /// Extends the part to this many bytes, and waits until there are as many.
-    pub(super) async fn extend_to(&mut self, pool: &MemoryPool, bytes: usize) {
-        let held = self.units.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = u32::try_from(bytes.div_ceil(UNIT).saturating_sub(held)).unwrap_or(u32::MAX);
-        if missing == 0 || self.overdraft.is_some() {
+    pub(crate) async fn extend_to(&mut self, pool: &MemoryPool, bytes: usize) {
+        if self.try_extend_to(pool, bytes) {
             return;
         }
-        if let Ok(more) = pool.units.clone().try_acquire_many_owned(missing) {
-            return self.add(more);
-        }
-        let more = pool.units.clone().acquire_many_owned(missing);
+        let more = pool.units.clone().acquire_many_owned(self.missing(bytes));
         // The semaphores are never closed, so acquiring does not fail.
-        if held == 0 {
+        if self.units.is_none() {
             if let Ok(more) = more.await {
                 self.add(more);
             }
@@ -57,6 +66,22 @@ impl PooledMemory {
             Ok(more) = more => self.add(more),
             Ok(overdraft) = pool.overdraft.clone().acquire_owned() => self.overdraft = Some(overdraft),
         }
+    }
+
+    /// Extends the part to this many bytes if there are as many and nobody waits for them.
+    pub(crate) fn try_extend_to(&mut self, pool: &MemoryPool, bytes: usize) -> bool {
+        let missing = self.missing(bytes);
+        if missing == 0 || self.overdraft.is_some() {
+            return true;
+        }
+        let more = pool.units.clone().try_acquire_many_owned(missing);
+        more.map(|more| self.add(more)).is_ok()
+    }
+
+    /// How many units the part lacks to this many bytes.
+    fn missing(&self, bytes: usize) -> u32 {
+        let held = self.units.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        u32::try_from(bytes.div_ceil(UNIT).saturating_sub(held)).unwrap_or(u32::MAX)
     }
 
     fn add(&mut self, more: OwnedSemaphorePermit) {
