@@ -7,7 +7,7 @@ use croupier::protocol::Protocol;
 use croupier::server::gateway::Gateway;
 use croupier::server::group_router::MountError;
 use croupier::server::mount::{GroupMount, Mounts};
-use croupier::server::settings::{ListenAddress, ServerSettings};
+use croupier::server::settings::{GroupLimits, ListenAddress, ServerSettings};
 use croupier::server::{Listener, Server};
 use croupier::service::local::Local;
 use croupier::upstream::transport::{Transport, TransportOptions};
@@ -89,8 +89,8 @@ async fn a_changed_upstream_appears_in_the_documents_about_its_group() {
 async fn an_upstream_that_does_not_respond_delays_its_own_group_only_and_not_for_longer_than_its_deadline() {
     // The system accepts connections, and nothing is ever read.
     let silent = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let mut group = GroupMount::upstream("/front", upstream_of(&silent.address(), Protocol::Soap));
-    group.limits.deadline = Duration::from_millis(1000);
+    let limits = GroupLimits { deadline: Duration::from_millis(1000), ..GroupLimits::default() };
+    let group = GroupMount::upstream("/front", upstream_of(&silent.address(), Protocol::Soap)).with_limits(limits);
     let begun = Instant::now();
     let front = App::new().mount("/other", service("Other", "hello")).unwrap();
     let front = front.mount_group(group).unwrap().start().await;
