@@ -148,7 +148,7 @@ impl App {
         Ok(Server::new(runtime.gateway(), settings, None).run(vec![listener], stop).await)
     }
 
-    /// Discovers the upstreams, for 3 s at most, and returns the gateway with the tasks that keep it up to date: for a
+    /// Discovers the upstreams, for 0.3 s at most, and returns the gateway with the tasks that keep it up to date: for a
     /// server of one's own, or to [reload](Runtime::reload) what is mounted. Of the settings, `memory`, `compress` and
     /// `timeouts.body` apply to the gateway; the others are those of the server.
     pub async fn start(self) -> Runtime {

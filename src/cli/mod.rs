@@ -31,6 +31,8 @@ use args::{CliArgs, Command};
 /// Runs the program with the services of a registry. The exit code is 0 for success, 1 for a failure that was written to
 /// standard error, and 2 for an invalid command line.
 ///
+/// `croupier serve` logs panics, unless the program has installed a logger of its own, and replaces the panic hook for that.
+///
 /// A program with its own services:
 ///
 /// ```no_run

@@ -240,6 +240,7 @@ impl Gateway {
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
         let (group, tail) = find(&dispatch.router, head)?;
+        let waited = group.wait_for_description().await;
         if !group.request_headers.is_empty() {
             context.headers = Some(Arc::new(group.select_headers(&head.headers)));
         }
@@ -253,7 +254,9 @@ impl Gateway {
             Err(rejection) => return Ok(claim.frontend.refuse(rejection).into()),
         };
         let frontend = claim.settle(group, &group_head, &body.bytes);
-        let begun = Instant::now();
+        // The deadline includes the time that the call has waited for the description of its upstream.
+        let now = Instant::now();
+        let begun = now.checked_sub(waited).unwrap_or(now);
         context.begun = Some(begun);
         context.result_memory = client.result_memory().cloned();
         context.deadline = group.deadline.and_then(|limit| begun.checked_add(limit));

@@ -1,7 +1,7 @@
 //! A group, as requests are dispatched to it, and the choice of the frontend that serves a request.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
@@ -12,6 +12,7 @@ use crate::model::text::abridge;
 use crate::protocol::frontend::{Claim, Frontend, GroupHead};
 use crate::server::admission::GroupLoad;
 use crate::service::RpcService;
+use crate::upstream::Upstream;
 
 /// One URL path, and its aliases, with one service and the frontends over which it is reached.
 pub struct Group {
@@ -27,6 +28,8 @@ pub struct Group {
     pub(super) deadline: Option<Duration>,
     /// The headers of a request that its calls have in their context.
     pub(super) request_headers: Vec<HeaderName>,
+    /// The upstream for whose first discovery calls wait, if the group has one.
+    pub(super) upstream: Option<Upstream>,
     /// The calls of the group that run.
     pub(super) load: GroupLoad,
 }
@@ -47,6 +50,7 @@ impl Group {
             frontends,
             body_limit,
             deadline: None,
+            upstream: None,
             request_headers,
             load: GroupLoad::default(),
         }
@@ -61,6 +65,22 @@ impl Group {
             }
         }
         selected
+    }
+}
+
+impl Group {
+    /// Waits until the upstream of the group, if it has one, has been asked for its description for the first time. Returns
+    /// how long that took.
+    pub(super) async fn wait_for_description(&self) -> Duration {
+        match &self.upstream {
+            Some(upstream) if upstream.is_in_first_discovery() => {
+                let begun = Instant::now();
+                // Boxed, because it is rare: otherwise the future of each request would be larger.
+                Box::pin(upstream.wait_for_first_discovery(self.deadline.unwrap_or(Duration::MAX))).await;
+                begun.elapsed()
+            }
+            _ => Duration::ZERO,
+        }
     }
 }
 

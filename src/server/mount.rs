@@ -272,7 +272,7 @@ impl GroupMount {
     fn group(&self, info: &ServerInfo) -> Group {
         let frontends = self.protocols.of_group(&self.path, info);
         let group = Group::new(self.path.clone(), self.layered_service(), frontends, self.limits.body);
-        Group { deadline: Some(self.limits.deadline), ..group }
+        Group { deadline: Some(self.limits.deadline), upstream: self.upstream.clone(), ..group }
     }
 }
 
@@ -310,7 +310,7 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) 
             let position = if group.frontends.iter().all(|frontend| frontend.is_page()) { 0 } else { frontends.len() };
             frontends.splice(position..position, group.frontends.iter().cloned());
             let joined = Group::new(group.path.clone(), group.service.clone(), frontends, group.body_limit);
-            Some(Arc::new(Group { deadline: group.deadline, ..joined }))
+            Some(Arc::new(Group { deadline: group.deadline, upstream: group.upstream.clone(), ..joined }))
         }
         None if frontends.is_empty() => None,
         None => {

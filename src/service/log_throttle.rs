@@ -98,9 +98,12 @@ impl fmt::Debug for LogThrottle {
 mod tests {
     use super::*;
 
-    /// The lines that were written: the name of each, and how many it stands for.
+    /// The name of a line, and how many it stands for.
+    type NamedLine = (u32, Option<u64>);
+
+    /// The lines that were written.
     #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<(u32, Option<u64>)>>>);
+    struct Written(Arc<Mutex<Vec<NamedLine>>>);
 
     impl Written {
         fn log(&self, throttle: &LogThrottle, name: u32) {
@@ -108,7 +111,7 @@ mod tests {
             throttle.log(move |count| lines.lock().unwrap().push((name, count)));
         }
 
-        fn take(&self) -> Vec<(u32, Option<u64>)> {
+        fn take(&self) -> Vec<NamedLine> {
             std::mem::take(&mut self.0.lock().unwrap())
         }
     }

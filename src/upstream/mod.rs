@@ -30,6 +30,8 @@ pub(crate) mod discovery;
 #[cfg(feature = "server")]
 pub(crate) mod fault;
 #[cfg(feature = "server")]
+mod first_discovery;
+#[cfg(feature = "server")]
 mod name_patterns;
 #[cfg(feature = "server")]
 mod options;

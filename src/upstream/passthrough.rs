@@ -152,7 +152,7 @@ fn may_be_response(status: StatusCode, protocol: Protocol) -> bool {
     status == StatusCode::OK || (protocol == Protocol::Soap && may_be_soap_fault)
 }
 
-/// Whether the protocol uses this media type.
+/// Whether the protocol uses this media type, with no other parameters than those of the protocol.
 fn is_media_type_of(protocol: Protocol, content_type: &HeaderValue) -> bool {
     let own: &[&str] = match protocol {
         Protocol::Rest | Protocol::Page => &[],
@@ -161,9 +161,18 @@ fn is_media_type_of(protocol: Protocol, content_type: &HeaderValue) -> bool {
         Protocol::JsonRpc => &["application/json"],
     };
     let bytes = content_type.as_bytes();
-    let media = bytes.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    // Browsers read a value with a comma as a list, and use the last media type in it.
-    own.iter().any(|own| media.eq_ignore_ascii_case(own.as_bytes())) && memchr(b',', bytes).is_none()
+    let mut parts = bytes.split(|byte| *byte == b';');
+    let media = parts.next().unwrap_or_default().trim_ascii();
+    let is_own_parameter = |parameter: &[u8]| {
+        let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+        // RFC 3902, section 2, defines `action`.
+        let is_action = protocol == Protocol::Soap && name.eq_ignore_ascii_case(b"action");
+        name.is_empty() || name.eq_ignore_ascii_case(b"charset") || is_action
+    };
+    own.iter().any(|own| media.eq_ignore_ascii_case(own.as_bytes()))
+        && parts.all(is_own_parameter)
+        // Browsers read a value with a comma as a list, and use the last media type in it.
+        && memchr(b',', bytes).is_none()
 }
 
 /// The `charset` parameter of a content type.

@@ -1,10 +1,13 @@
 //! Keeps the description of an upstream up to date.
 
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
 use super::Upstream;
+use super::first_discovery::{MAX_WAIT, RunningDiscovery};
 use crate::model::fault::{Fault, Kind};
 
 /// The time limit for one discovery.
@@ -18,12 +21,33 @@ impl Upstream {
     /// Discovers the upstream at the interval of [`refresh`](Upstream::refresh), or after a failure with an increasing delay
     /// of 0.5 to 30 s. Calls `on_described` after each success, with whether the description has changed. The future never
     /// completes: drop it to end the loop.
-    pub async fn watch(self, mut on_described: impl FnMut(&Upstream, bool)) {
+    ///
+    /// From the call of this method until the first discovery has succeeded or failed, but for 3 s at most, calls that a
+    /// [`Gateway`](crate::server::gateway::Gateway) dispatches to the upstream wait for it.
+    pub fn watch<F: FnMut(&Upstream, bool)>(self, on_described: F) -> impl Future<Output = ()> + use<F> {
+        let first = RunningDiscovery::begin(&self);
+        self.watch_after(first, on_described)
+    }
+
+    async fn watch_after(self, mut first: Option<RunningDiscovery>, mut on_described: impl FnMut(&Upstream, bool)) {
         let group = self.inner.options.group.as_str();
         let mut delay = FIRST_DELAY;
         let mut failing = false;
         loop {
-            let discovered = timeout(DISCOVERY_TIMEOUT, self.discover()).await;
+            let mut discovery = pin!(timeout(DISCOVERY_TIMEOUT, self.discover()));
+            let discovered = match first.take() {
+                Some(running) => match timeout(MAX_WAIT, discovery.as_mut()).await {
+                    Ok(discovered) => {
+                        drop(running);
+                        discovered
+                    }
+                    Err(_) => {
+                        drop(running);
+                        discovery.await
+                    }
+                },
+                None => discovery.await,
+            };
             match discovered.unwrap_or_else(|_| Err(no_description_in_time())) {
                 Ok(changed) => {
                     if changed || failing {

@@ -9,6 +9,7 @@ use http::{Request, Response};
 use http_body::Body as _;
 
 use super::call_scope::CallScope;
+use super::first_discovery::FirstDiscovery;
 use super::received::{CalledMethod, ReceivedResponse};
 use super::version::{CurrentDescription, Description};
 use super::{Batching, UpstreamOptions, fault};
@@ -44,6 +45,7 @@ pub(super) struct UpstreamInner {
     pub(super) description: CurrentDescription,
     /// How much of the memory for results its responses may take.
     pub(super) share: SourceShare,
+    pub(super) first_discovery: FirstDiscovery,
     /// For the log lines of calls that have no response.
     failed_calls: LogThrottle,
     /// For the log lines of responses that cannot be read.
@@ -67,6 +69,7 @@ impl Upstream {
             options,
             description,
             share: SourceShare::default(),
+            first_discovery: FirstDiscovery::default(),
             failed_calls: LogThrottle::default(),
             unusable_responses: LogThrottle::default(),
         };
@@ -157,10 +160,10 @@ impl Upstream {
         if let Some(fault) = error.memory_fault() {
             return fault.clone();
         }
-        let (upstream, scope, text) = (self.clone(), scope.clone(), error.to_string());
+        let (upstream, id, text) = (self.clone(), scope.id().map(str::to_owned), error.to_string());
         self.inner.failed_calls.log(move |count| {
             let (group, server) = (upstream.inner.options.group.as_str(), upstream.servers());
-            tracing::warn!(group, request_id = scope.id(), error = text, server, count, "a call to an upstream failed");
+            tracing::warn!(group, request_id = id, error = text, server, count, "a call to an upstream failed");
         });
         fault::from_transport(error)
     }
@@ -236,10 +239,10 @@ impl Upstream {
     /// changed.
     pub(super) fn response_fault(&self, method: &str, error: ResponseError, scope: &CallScope) -> Fault {
         if !matches!(error, ResponseError::Fault(_)) {
-            let (upstream, scope) = (self.clone(), scope.clone());
+            let (upstream, id) = (self.clone(), scope.id().map(str::to_owned));
             let (method, text) = (method.to_owned(), error.to_string());
             self.inner.unusable_responses.log(move |count| {
-                let (group, server, id) = (upstream.inner.options.group.as_str(), upstream.servers(), scope.id());
+                let (group, server) = (upstream.inner.options.group.as_str(), upstream.servers());
                 tracing::warn!(
                     group,
                     request_id = id,

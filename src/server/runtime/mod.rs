@@ -48,7 +48,8 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Builds the gateway, once all upstreams have described themselves or 3 s have passed.
+    /// Builds the gateway, once all upstreams have been asked for their descriptions or 0.3 s have passed. Until an upstream
+    /// has responded, or for 3 s, the calls of its group wait for it.
     ///
     /// Has to be called inside a tokio runtime, on which the tasks are spawned.
     ///
@@ -78,8 +79,8 @@ impl Runtime {
         &self.mounts
     }
 
-    /// Replaces what is served, once all new upstreams have described themselves or 3 s have passed. An upstream that was
-    /// there before, at the same path and with the same options, keeps what is known of it.
+    /// Replaces what is served, once all new upstreams have been asked for their descriptions or 0.3 s have passed. An
+    /// upstream that was there before, at the same path and with the same options, keeps what is known of it.
     ///
     /// # Errors
     /// If a path is malformed, or is mounted twice; everything then stays as it was.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use crate::model::interface::Interface;
 use crate::protocol::set::ProtocolSet;
@@ -14,9 +14,10 @@ use crate::server::mount::Mounts;
 use crate::service::RpcService as _;
 use crate::upstream::Upstream;
 
-/// How long the first discovery is waited for. An upstream that takes longer, or is down, does not keep the others from
-/// being served; its discovery goes on in the background.
-const FIRST_DISCOVERY: Duration = Duration::from_secs(3);
+/// How long the first discovery is waited for before anything is served. Most upstreams describe themselves within this
+/// time, so that the directory and the aggregates of a server that has just started know them. The discovery of others goes
+/// on in the background; the first calls of their own groups wait for it, and nothing else does.
+const FIRST_DISCOVERY: Duration = Duration::from_millis(300);
 
 /// Tasks that keep discovering the upstreams, one for each. Dropping it aborts them.
 pub(super) struct Discovery {
@@ -27,40 +28,29 @@ pub(super) struct Discovery {
 impl Discovery {
     /// Starts to discover the upstreams, without waiting for any.
     pub(super) fn start(mounts: &Mounts) -> Discovery {
-        Discovery::start_reporting(mounts, |_| ())
-    }
-
-    /// Starts to discover the upstreams, and waits until each has described itself once, but at most 3 s.
-    pub(super) async fn start_and_wait(mounts: &Mounts) -> Discovery {
-        let mut first = Vec::new();
-        let discovery = Discovery::start_reporting(mounts, |described| first.push(described));
-        let all_described = async {
-            for described in first {
-                described.notified().await;
-            }
-        };
-        // A timeout is no error: see `FIRST_DISCOVERY`.
-        let _ = timeout(FIRST_DISCOVERY, all_described).await;
-        discovery
-    }
-
-    fn start_reporting(mounts: &Mounts, mut report: impl FnMut(Arc<Notify>)) -> Discovery {
         let changed = Arc::new(Notify::new());
         let mut tasks = JoinSet::new();
         for group in &mounts.groups {
             let Some(upstream) = group.upstream.clone() else { continue };
-            let described = Arc::new(Notify::new());
-            report(described.clone());
             let (changed, path, protocols) = (changed.clone(), group.path.clone(), group.protocols.clone());
             tasks.spawn(upstream.watch(move |upstream: &Upstream, is_new| {
                 if is_new {
                     warn_of_routes(&path, &protocols, &upstream.interface());
                     changed.notify_one();
                 }
-                described.notify_one();
             }));
         }
         Discovery { tasks, changed }
+    }
+
+    /// Starts to discover the upstreams, and waits until each has been asked once, but at most 0.3 s.
+    pub(super) async fn start_and_wait(mounts: &Mounts) -> Discovery {
+        let discovery = Discovery::start(mounts);
+        let until = Instant::now() + FIRST_DISCOVERY;
+        for upstream in mounts.groups.iter().filter_map(|group| group.upstream.as_ref()) {
+            upstream.wait_for_first_discovery(until.saturating_duration_since(Instant::now())).await;
+        }
+        discovery
     }
 
     /// From now on rebuilds the groups whenever an upstream has changed its interface.

@@ -99,7 +99,7 @@ impl<'t> DiscoveryClient<'t> {
         let target = CallTarget { method, known: None };
         let request = codec.encode_call(target, arguments).map_err(DiscoveryError::Fault)?;
         let response = self.exchange(request).await?;
-        codec.decode_response(target, &response).map_err(|error| classify(codec, error, &response))
+        codec.decode_response(target, &response).map_err(|error| classify(error, &response))
     }
 
     /// Fetches a document from this server.
@@ -128,24 +128,14 @@ impl<'t> DiscoveryClient<'t> {
     }
 }
 
-fn classify(codec: &ClientCodec, error: ResponseError, response: &Response<Bytes>) -> DiscoveryError {
+fn classify(error: ResponseError, response: &Response<Bytes>) -> DiscoveryError {
     match error {
-        ResponseError::Fault(fault) if is_fault_of(codec, response.body()) => DiscoveryError::Fault(fault),
+        ResponseError::Fault(fault) => DiscoveryError::Fault(fault),
         _ if response.status() == StatusCode::UNAUTHORIZED => unauthorized(response.headers()),
-        ResponseError::Fault(_) => {
-            DiscoveryError::Status(format!("HTTP {}, not a JSON-RPC response", response.status()))
-        }
         ResponseError::Malformed(_) => DiscoveryError::Malformed(excerpt(response)),
         ResponseError::Status { .. } => DiscoveryError::Status(format!("{error}{}", redirection(response.headers()))),
         ResponseError::WrongType(_) => DiscoveryError::Malformed(error.to_string()),
     }
-}
-
-/// Other JSON interfaces have a member `error` too. In JSON-RPC it comes with an `id` or a version.
-fn is_fault_of(codec: &ClientCodec, body: &[u8]) -> bool {
-    let ClientCodec::JsonRpc(_) = codec else { return true };
-    let response: Result<serde_json::Value, _> = serde_json::from_slice(body);
-    response.is_ok_and(|response| response.get("jsonrpc").is_some() || response.get("id").is_some())
 }
 
 fn unauthorized(headers: &HeaderMap) -> DiscoveryError {

@@ -61,6 +61,8 @@ async fn responses_with_another_media_type_are_written_again() {
         "text/html",
         "text/xml, text/html",
         "text/xml;x=1,image/svg+xml",
+        "text/xml; charset=utf-8; a=b, image/svg+xml",
+        "text/xml; server=10.0.0.1",
         "application/json",
     ] {
         let (own, body) = passed("xml-rpc", media, xml_result("").as_bytes()).await;
