@@ -30,6 +30,8 @@ pub(crate) type Held = Box<dyn Any + Send + Sync>;
 pub struct Body {
     content: BodyContent,
     held: Option<Held>,
+    /// Whether memory is reserved for all of it.
+    is_reserved: bool,
 }
 
 #[derive(Default)]
@@ -70,7 +72,7 @@ struct Pieces {
 impl Body {
     /// A body of these bytes, with a known length.
     pub fn whole(bytes: impl Into<Bytes>) -> Body {
-        Body { content: BodyContent::Whole(bytes.into()), held: None }
+        Body { content: BodyContent::Whole(bytes.into()), held: None, is_reserved: false }
     }
 
     /// A body of these bytes, which holds what they need of the memory that is reserved for the result.
@@ -85,6 +87,7 @@ impl Body {
     /// Holds what a whole body needs of the memory that is reserved for the result.
     pub(crate) fn hold_needed(&mut self, mut memory: ReservedMemory) {
         memory.shrink_to(self.as_whole().map_or(0, Bytes::len));
+        self.is_reserved = true;
         if !memory.is_empty() {
             self.hold(memory);
         }
@@ -107,7 +110,7 @@ impl Body {
             tokio::task::yield_now().await;
         }
         if !pieces.done {
-            return Ok(Body { content: BodyContent::Pieces(pieces), held: None });
+            return Ok(Body { content: BodyContent::Pieces(pieces), held: None, is_reserved: false });
         }
         let memory = pieces.source.rows().and_then(Rows::take_memory);
         Ok(Body::reserved(pieces.filled, memory))
@@ -116,7 +119,7 @@ impl Body {
     /// A body from a source, of any length.
     pub fn stream(source: impl Source + 'static) -> Body {
         let pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
-        Body { content: BodyContent::Pieces(pieces), held: None }
+        Body { content: BodyContent::Pieces(pieces), held: None, is_reserved: false }
     }
 
     /// The body of an upstream's response, with its content type.
@@ -125,7 +128,8 @@ impl Body {
         let body = match content {
             passthrough::RawBody::Whole(bytes) => Body::whole(bytes),
             passthrough::RawBody::Coming(coming) => {
-                Body { content: BodyContent::Coming(coming), held: permit.map(|permit| Box::new(permit) as Held) }
+                let held = permit.map(|permit| Box::new(permit) as Held);
+                Body { content: BodyContent::Coming(coming), held, is_reserved: false }
             }
         };
         (content_type, body)
@@ -137,6 +141,11 @@ impl Body {
             BodyContent::Whole(bytes) => Some(bytes),
             _ => None,
         }
+    }
+
+    /// How many bytes are in memory without being reserved there, for a whole body.
+    pub(crate) fn unreserved_bytes(&self) -> usize {
+        self.as_whole().filter(|_| !self.is_reserved).map_or(0, Bytes::len)
     }
 
     /// Holds a part of a budget until the body is sent. For a whole body it is tied to the bytes: the server drops the

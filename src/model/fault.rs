@@ -37,7 +37,8 @@ pub enum Kind {
     Unreachable,
     /// The deadline of the call, or the time limit of an upstream, was reached before the result.
     Late,
-    /// Too many calls are running. The call was not carried out, and can be repeated later.
+    /// Too many calls are running, or too many large results wait. In the first case the call was not carried out, and can
+    /// be repeated later.
     Busy,
 }
 

@@ -19,6 +19,7 @@ use crate::http::body::{Body, PIECE};
 use crate::http::compression::compress;
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
+use crate::model::fault::Kind;
 use crate::protocol::frontend::{FrontendResponse, GroupHead, GroupRequest};
 use crate::server::access_log::REQUEST_ID;
 use crate::server::admission::{Admission, refusing};
@@ -32,6 +33,7 @@ use crate::server::stop::CallStop;
 use crate::service::Context;
 use crate::service::future::MaybeReady;
 use crate::service::request_id::RequestId;
+use crate::service::result_memory::ReservedMemory;
 
 pub use super::access_log::Outcome;
 pub use super::group::Group;
@@ -306,11 +308,29 @@ impl Gateway {
         if self.compressing {
             served.response = compress(&head.headers, served.response);
         }
+        if !reserve_whole(served.response.body_mut(), client) {
+            served.response = frontend.refuse(busy(NO_MEMORY));
+            served.fault = Some(Kind::Busy);
+        }
         hold_memory(served.response.body_mut(), memory, client);
         let FrontendResponse { response, method, fault } = served;
         let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
         Ok(GatewayResponse { response, outcome })
     }
+}
+
+/// Reserves the memory for a whole body that has none yet. Returns whether there is as much.
+fn reserve_whole(body: &mut Body, client: &Client) -> bool {
+    let bytes = body.unreserved_bytes();
+    if bytes <= SMALL {
+        return true;
+    }
+    let mut memory = ReservedMemory::of(client.result_memory());
+    let reserved = memory.try_extend_to(bytes);
+    if reserved {
+        body.hold_needed(memory);
+    }
+    reserved
 }
 
 /// Makes a body hold what it needs of the shares of its client until it is sent.
@@ -328,6 +348,8 @@ fn hold_memory(body: &mut Body, of_request: Option<BodyMemory>, client: &Arc<Cli
 
 /// The reasons for which calls are refused without being tried, or ended.
 const GATEWAY_BUSY: &str = "too many calls are running; try again later";
+const NO_MEMORY: &str =
+    "too many large results at once: the call was carried out, but there is no memory for its result";
 const STOPPING: &str = "the server is stopping; try again later";
 const CLIENT_BUSY: &str = "this client has too many requests open or too many responses unread; try again later";
 

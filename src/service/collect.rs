@@ -11,6 +11,8 @@ use crate::service::{Output, PORTION, Rows, catch_panic};
 const COPIES: usize = 2;
 /// How many bytes of a value are made before it is known to be larger.
 const FIRST_BYTES: usize = 16 << 10;
+/// How many bytes of a long array are reserved at a time.
+const STEP: usize = 256 << 10;
 /// How many rows are collected before an array counts as long.
 const FIRST_ROWS: usize = 250;
 
@@ -40,7 +42,7 @@ impl Output {
                         memory.shrink_to((reserved - part.left()) * COPIES);
                         return made;
                     }
-                    reserved = reserved.saturating_mul(4).min(whole);
+                    reserved = reserved.saturating_mul(2).min(whole);
                     memory.extend_to(reserved.saturating_mul(COPIES), deadline).await?;
                 }
             }
@@ -51,7 +53,7 @@ impl Output {
         let mut more = array.grow(FIRST_ROWS, whole)?;
         while more {
             let used = whole - array.room.left();
-            reserved = used.saturating_mul(2).clamp(FIRST_BYTES.min(whole), whole);
+            reserved = used.saturating_add(used.clamp(FIRST_BYTES, STEP)).min(whole);
             memory.extend_to(reserved.saturating_mul(COPIES), deadline).await?;
             let grow = move || (array.grow(PORTION, whole - reserved), array);
             let (grown, same) = ReservedMemory::run_long_work(memory.long_work_permits(), grow).await;

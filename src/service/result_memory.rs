@@ -210,7 +210,21 @@ impl ReservedMemory {
         };
         with_timeout(patience, Box::pin(extended))
             .await
-            .ok_or_else(|| Fault::new(Kind::Busy, "too many large results at once; try again later"))
+            .ok_or_else(|| Fault::new(Kind::Busy, "too many large results at once: the call may have been carried out, but there is no memory for its result"))
+    }
+
+    /// Extends the reservation to this many bytes if they are free and nobody waits for them. Returns whether it has.
+    pub(crate) fn try_extend_to(&mut self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        let Some(result) = self.result.as_ref().filter(|_| more > 0) else { return true };
+        let used = result.used.fetch_add(more, Relaxed) + more;
+        let extended = result.taken.try_lock().is_ok_and(|mut taken| taken.try_extend_to(&result.shares, used));
+        if extended {
+            self.bytes += more
+        } else {
+            result.give_back(more)
+        }
+        extended
     }
 
     /// Gives back what exceeds this many bytes.

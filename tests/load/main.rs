@@ -18,7 +18,7 @@ use std::time::Duration;
 /// How long a client waits for the next bytes of a response.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The program with its built-in configuration, until this is dropped. Only one runs at a time.
+/// The program, with its built-in configuration or another, until this is dropped. Only one runs at a time.
 struct Program {
     child: Child,
     address: String,
@@ -27,10 +27,15 @@ struct Program {
 
 impl Program {
     fn start() -> Program {
+        Program::start_with(&[])
+    }
+
+    /// The program with further arguments.
+    fn start_with(arguments: &[&std::ffi::OsStr]) -> Program {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let mut command = Command::new(env!("CARGO_BIN_EXE_croupier"));
-        command.args(["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut greeting = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = greeting.next().unwrap().unwrap();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use memchr::{memchr_iter, memchr3_iter};
 
 use crate::model::fault::Fault;
 use crate::model::text::shorten;
@@ -18,6 +19,14 @@ use crate::upstream::transport::{Repeat, Transport, TransportError};
 
 /// How many characters of a response are repeated in an error.
 const EXCERPT: usize = 100;
+
+/// How many bytes a description may have. Descriptions of thousands of methods have less than a tenth of it.
+pub(crate) const MAX_DESCRIPTION: usize = 16 << 20;
+/// How much memory the elements or values of a description may take, in bytes. Descriptions are read beside the memory for
+/// results.
+const MAX_MEMORY: usize = 64 << 20;
+/// About how much memory an XML element or a JSON value takes while it is read.
+const EACH: usize = 160;
 
 /// Sends the requests of discovery to one upstream.
 pub(crate) struct DiscoveryClient<'t> {
@@ -77,6 +86,7 @@ impl DiscoveryError {
 
 impl<'t> DiscoveryClient<'t> {
     pub(crate) fn new(transport: &'t Transport, timeout: Option<Duration>, max_response: usize) -> DiscoveryClient<'t> {
+        let max_response = max_response.min(MAX_DESCRIPTION);
         DiscoveryClient { transport, timeout, max_response, seen_i8: AtomicBool::new(false) }
     }
 
@@ -121,6 +131,11 @@ impl<'t> DiscoveryClient<'t> {
     pub(super) async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, DiscoveryError> {
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         let response = self.transport.exchange(request, Repeat::Harmless, self.max_response, deadline).await?;
+        let body = response.body();
+        let parts = memchr3_iter(b'<', b',', b'[', body).count() + memchr_iter(b'{', body).count();
+        if parts.saturating_mul(EACH) > MAX_MEMORY {
+            return Err(DiscoveryError::Malformed(format!("it has too many parts: {parts}")));
+        }
         if response.body().windows(4).any(|tag| tag == b"<i8>") {
             self.seen_i8.store(true, Relaxed);
         }

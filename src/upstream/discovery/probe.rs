@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::client::{DiscoveryClient, DiscoveryError};
+use super::client::{DiscoveryClient, DiscoveryError, MAX_DESCRIPTION};
 use super::wsdl::SoapPort;
 use super::{introspection, openrpc, wsdl};
 use crate::codec::xmlrpc::MULTICALL;
@@ -22,8 +22,6 @@ use crate::service::args::ArgValues;
 use crate::upstream::Batching;
 use crate::upstream::transport::Transport;
 
-/// The largest response, in bytes.
-const MAX_RESPONSE: usize = 16 << 20;
 /// The time for a whole description, as a multiple of that for one response.
 const DESCRIPTION_TIMEOUTS: u32 = 6;
 /// How many methods are asked for their signatures, to see the form of these.
@@ -119,7 +117,7 @@ pub(crate) async fn probe(
     only: Option<Protocol>,
     limit: Duration,
 ) -> Result<ProbeOutcome, DiscoveryError> {
-    let client = DiscoveryClient::new(transport, Some(limit), MAX_RESPONSE);
+    let client = DiscoveryClient::new(transport, Some(limit), MAX_DESCRIPTION);
     let prober = Prober { client, limit };
     let mut reports: Vec<ProbeReport> = Vec::new();
     let mut failures = Vec::new();
