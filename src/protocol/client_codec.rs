@@ -119,11 +119,11 @@ impl ClientCodec {
     ///
     /// # Errors
     /// The response, if it has to be [decoded](ClientCodec::decode_response) as a whole.
-    pub(crate) fn find_items(&self, response: Response<Bytes>) -> Result<ResponseItems, Response<Bytes>> {
+    pub(crate) fn find_items(&self, response: Response<Bytes>) -> Result<ResponseItems, Box<Response<Bytes>>> {
         match self {
             ClientCodec::XmlRpc(codec) => codec.find_items(response).map(ResponseItems::XmlRpc),
             ClientCodec::JsonRpc(codec) => codec.find_items(response).map(ResponseItems::JsonRpc),
-            ClientCodec::Soap(_) => Err(response),
+            ClientCodec::Soap(_) => Err(Box::new(response)),
         }
     }
 

@@ -20,7 +20,7 @@ use crate::http::compression::compress;
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
-use crate::protocol::frontend::{FrontendResponse, GroupHead, GroupRequest};
+use crate::protocol::frontend::{Frontend, FrontendResponse, GroupHead, GroupRequest};
 use crate::server::access_log::REQUEST_ID;
 use crate::server::admission::{Admission, refusing};
 use crate::server::clients::{Client, Clients, Resource};
@@ -260,8 +260,31 @@ impl Gateway {
         let now = Instant::now();
         let begun = now.checked_sub(waited).unwrap_or(now);
         context.begun = Some(begun);
-        context.result_memory = client.result_memory().cloned();
         context.deadline = group.deadline.and_then(|limit| begun.checked_add(limit));
+        context.result_memory = client.result_memory().cloned();
+        let request = ReadRequest { group, frontend, head, tail, body };
+        let (mut served, memory) = self.serve(request, client, context).await;
+        if self.compressing {
+            served.response = compress(&head.headers, served.response);
+        }
+        if !reserve_whole(served.response.body_mut(), client) {
+            served.response = frontend.refuse(busy(NO_MEMORY));
+            served.fault = Some(Kind::Busy);
+        }
+        hold_memory(served.response.body_mut(), memory, client);
+        let FrontendResponse { response, method, fault } = served;
+        let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
+        Ok(GatewayResponse { response, outcome })
+    }
+
+    /// Serves a request, if there is room for its call. Returns the memory of its body too, if that was large.
+    async fn serve(
+        &self,
+        request: ReadRequest<'_>,
+        client: &Client,
+        context: Context,
+    ) -> (FrontendResponse, Option<BodyMemory>) {
+        let ReadRequest { group, frontend, head, tail, body: RequestBody { bytes, memory } } = request;
         // Held until the response is ready, not until it is sent.
         let admitted = self.admission.admit(&group.load);
         let refusal = match &admitted {
@@ -271,7 +294,6 @@ impl Gateway {
         let refusing = refusal.map(|reason| refusing(group.service.as_ref(), reason));
         let service = refusing.as_ref().unwrap_or(&group.service);
         let span = request_span!(tracing::Level::DEBUG, context, group, frontend);
-        let RequestBody { bytes, memory } = body;
         let (response, memory) = match memory {
             None => {
                 let request = GroupRequest { head, tail, body: &bytes, context: &context };
@@ -288,35 +310,30 @@ impl Gateway {
                 Box::pin(self.body_reader.memory.run_long_work(serve)).await
             }
         };
-        let mut served = match response {
-            MaybeReady::Now(Some(served)) => served,
-            pending => {
-                let disabled = span.is_disabled();
-                let span = if disabled { request_span!(tracing::Level::WARN, context, group, frontend) } else { span };
-                let served = self.stop.unless_stopped(pending.instrument(span.clone())).await;
-                let served = match served {
-                    Some(served) => served,
-                    None => {
-                        let request = GroupRequest { head, tail, body: &bytes, context: &context };
-                        frontend.serve(&self::refusing(group.service.as_ref(), STOPPING), request).await
-                    }
-                };
-                span.record("method", served.method.as_ref());
-                served
+        if let MaybeReady::Now(Some(served)) = response {
+            return (served, memory);
+        }
+        let disabled = span.is_disabled();
+        let span = if disabled { request_span!(tracing::Level::WARN, context, group, frontend) } else { span };
+        let served = match self.stop.unless_stopped(response.instrument(span.clone())).await {
+            Some(served) => served,
+            None => {
+                let request = GroupRequest { head, tail, body: &bytes, context: &context };
+                frontend.serve(&self::refusing(group.service.as_ref(), STOPPING), request).await
             }
         };
-        if self.compressing {
-            served.response = compress(&head.headers, served.response);
-        }
-        if !reserve_whole(served.response.body_mut(), client) {
-            served.response = frontend.refuse(busy(NO_MEMORY));
-            served.fault = Some(Kind::Busy);
-        }
-        hold_memory(served.response.body_mut(), memory, client);
-        let FrontendResponse { response, method, fault } = served;
-        let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
-        Ok(GatewayResponse { response, outcome })
+        span.record("method", served.method.as_ref());
+        (served, memory)
     }
+}
+
+/// A request whose body has been read, and the frontend that serves it.
+struct ReadRequest<'r> {
+    group: &'r Group,
+    frontend: &'r Arc<dyn Frontend>,
+    head: &'r Parts,
+    tail: &'r str,
+    body: RequestBody,
 }
 
 /// Reserves the memory for a whole body that has none yet. Returns whether there is as much.

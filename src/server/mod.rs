@@ -282,6 +282,9 @@ impl Acceptor {
 /// How long clients may take to receive the faults of calls that the end of the drain time has ended.
 const LAST_RESPONSES: Duration = Duration::from_millis(300);
 
+/// How long the tasks of cut connections may take to end.
+const LAST_POLLS: Duration = Duration::from_millis(500);
+
 /// Lets requests finish within the drain time, ends their calls, cuts those that remain, and ends the workers.
 async fn end(
     monitor: &ActivityMonitor,
@@ -305,6 +308,6 @@ async fn end(
         }
     };
     // A handler that never yields must not keep the server from ending.
-    let _ = timeout(drain, closed).await;
+    let _ = timeout(LAST_POLLS, closed).await;
     ShutdownReport { cut }
 }

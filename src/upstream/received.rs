@@ -52,9 +52,12 @@ impl ReceivedResponse {
     ///
     /// # Errors
     /// Those of [`ReservedMemory::extend_to`].
-    pub(super) async fn into_rows(mut self, method: CalledMethod) -> Result<Result<Rows, ReceivedResponse>, Fault> {
+    pub(super) async fn into_rows(
+        mut self,
+        method: CalledMethod,
+    ) -> Result<Result<Rows, Box<ReceivedResponse>>, Fault> {
         if !self.is_large() {
-            return Ok(Err(self));
+            return Ok(Err(Box::new(self)));
         }
         self.memory.extend_to(self.size() + ROWS, self.deadline).await?;
         let permits = self.memory.long_work_permits();
@@ -62,11 +65,11 @@ impl ReceivedResponse {
             let ReceivedResponse { response, memory, deadline } = self;
             let found = match &method.description.codec {
                 Some(codec) => codec.find_items(response),
-                None => Err(response),
+                None => Err(Box::new(response)),
             };
             match found {
                 Ok(items) => Ok(DecodedRows { items, method, next: 0, memory }),
-                Err(response) => Err(ReceivedResponse { response, memory, deadline }),
+                Err(response) => Err(Box::new(ReceivedResponse { response: *response, memory, deadline })),
             }
         };
         Ok(ReservedMemory::run_long_work(permits, find).await.map(Rows::of_done_call))

@@ -94,12 +94,12 @@ impl JsonRpcCodec {
     ///
     /// # Errors
     /// The response, if it has to be decoded as a whole.
-    pub(in crate::protocol) fn find_items(&self, response: Response<Bytes>) -> Result<JsonItems, Response<Bytes>> {
-        let Some(start) = self.array_start(&response) else { return Err(response) };
+    pub(in crate::protocol) fn find_items(&self, response: Response<Bytes>) -> Result<JsonItems, Box<Response<Bytes>>> {
+        let Some(start) = self.array_start(&response) else { return Err(Box::new(response)) };
         let (head, body) = response.into_parts();
         let text = String::from_utf8(body.into()).map_err(|error| error.into_bytes().into());
         let items = text.and_then(|text| JsonItems::find(text, start).map_err(Bytes::from));
-        items.map_err(|body| Response::from_parts(head, body))
+        items.map_err(|body| Box::new(Response::from_parts(head, body)))
     }
 
     /// Where the result begins in the body of a response, if it may be an array.

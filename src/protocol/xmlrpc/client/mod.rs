@@ -81,21 +81,24 @@ impl XmlRpcCodec {
     ///
     /// # Errors
     /// The response, if it has to be decoded as a whole.
-    pub(in crate::protocol) fn find_items(&self, response: Response<Bytes>) -> Result<XmlRpcItems, Response<Bytes>> {
+    pub(in crate::protocol) fn find_items(
+        &self,
+        response: Response<Bytes>,
+    ) -> Result<XmlRpcItems, Box<Response<Bytes>>> {
         let in_utf8 = match response_text(&response) {
             Ok(Cow::Borrowed(text)) => response.status() == StatusCode::OK && text.len() == response.body().len(),
             _ => false,
         };
         if !in_utf8 {
-            return Err(response);
+            return Err(Box::new(response));
         }
         let (head, body) = response.into_parts();
         let text = match String::from_utf8(body.into()) {
             Ok(text) => text,
-            Err(error) => return Err(Response::from_parts(head, error.into_bytes().into())),
+            Err(error) => return Err(Box::new(Response::from_parts(head, error.into_bytes().into()))),
         };
         XmlRpcItems::find(text, self.dialect.reading, self.limits)
-            .map_err(|text| Response::from_parts(head, text.into()))
+            .map_err(|text| Box::new(Response::from_parts(head, text.into())))
     }
 
     /// The request for several calls.
