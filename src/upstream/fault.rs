@@ -35,11 +35,77 @@ pub(super) fn from_response(error: ResponseError, protocol: Protocol) -> Fault {
     let message = match error {
         ResponseError::Fault(fault) => return fault,
         ResponseError::Status { status, .. } => format!("the upstream server responded with HTTP status {status}"),
-        ResponseError::Malformed(_) | ResponseError::WrongType(_) => {
+        ResponseError::Malformed(fault) => {
+            let reason = without_quotes(&fault.message);
+            format!("the upstream server did not return a valid {protocol} response: {reason}")
+        }
+        ResponseError::WrongType(_) => {
             format!(
                 "the upstream server did not return a valid {protocol} response; the log of the gateway has details"
             )
         }
     };
     Fault::new(Kind::Unreachable, message)
+}
+
+/// The words of a protocol that an error may quote.
+const VOCABULARY: [&str; 24] = [
+    "methodResponse",
+    "params",
+    "param",
+    "value",
+    "struct",
+    "member",
+    "name",
+    "array",
+    "data",
+    "fault",
+    "faultCode",
+    "faultString",
+    "int",
+    "double",
+    "boolean",
+    "string",
+    "dateTime.iso8601",
+    "base64",
+    "jsonrpc",
+    "id",
+    "result",
+    "error",
+    "Envelope",
+    "Body",
+];
+
+/// An error of a reader, without what it quotes of the document: only words of the protocol stay.
+fn without_quotes(reason: &str) -> String {
+    let mut rest = reason;
+    let mut kept = String::with_capacity(reason.len());
+    while let Some((before, quoted)) = rest.split_once(['`', '"', '\'']) {
+        let Some(quote) = rest.get(before.len()..).and_then(|from| from.chars().next()) else { break };
+        kept.push_str(before);
+        // A quote that is not closed hides everything after it.
+        let (inside, after) = quoted.split_once(quote).unwrap_or((quoted, ""));
+        let word = inside.trim_matches(['<', '>', '/']);
+        kept.push_str(if VOCABULARY.contains(&word) { inside } else { "…" });
+        rest = after;
+    }
+    kept + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_reader_keeps_no_text_of_the_document() {
+        for (reason, expected) in [
+            ("a member has no `value`", "a member has no value"),
+            ("`<params>` is missing, there is `<html>`", "<params> is missing, there is …"),
+            ("invalid type: string \"/srv/secret.py\", expected a map", "invalid type: string …, expected a map"),
+            ("unknown entity 'inner` and more", "unknown entity …"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(without_quotes(reason), expected);
+        }
+    }
 }

@@ -104,18 +104,14 @@ async fn an_invalid_response_is_a_fault_of_the_kind_unreachable() {
         (Protocol::Soap, "text/xml", "<html/>"),
         (Protocol::Soap, "text/xml", "<a>"),
     ];
-    let mut faults = Vec::new();
     for (protocol, media, body) in responses {
         let behind = at(&server, protocol, false).await;
         server.will([Act::Output(http_response("200 OK", media, body))]);
         let (text, kind) = fault(&behind).await;
         assert_eq!(kind, "unreachable", "{protocol}: {body}");
-        faults.push(text);
+        let expected = format!("the upstream server did not return a valid {} response: ", protocol.title());
+        assert!(text.starts_with(&expected) && !text.contains("html"), "{protocol}: {text}");
     }
-    let expected = ["XML-RPC", "XML-RPC", "JSON-RPC", "JSON-RPC", "SOAP", "SOAP"].map(|protocol| {
-        format!("the upstream server did not return a valid {protocol} response; the log of the gateway has details")
-    });
-    assert_eq!(faults, expected);
 }
 
 #[tokio::test(start_paused = true)]
