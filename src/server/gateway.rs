@@ -190,14 +190,19 @@ impl Gateway {
     where
         B: http_body::Body<Data = Bytes>,
     {
-        let Some(forwarded) = self.forwarded_client(head, context.peer) else {
-            return self.respond_within(client, within_share, head, body, context).await;
+        let (dispatched, request) = match self.forwarded_client(head, context.peer) {
+            None => (self.dispatch(client, within_share, head, body, context).await, None),
+            Some(forwarded) => {
+                let request = forwarded.open_request();
+                // Boxed, because it is the same future once more.
+                let dispatching = self.dispatch(&request.client, request.within_share, head, body, context);
+                (Box::pin(dispatching).await, Some(request))
+            }
         };
-        // Boxed, because it is the same future once more.
-        let request = forwarded.open_request();
-        let responding = self.respond_within(&request.client, request.within_share, head, body, context);
-        let mut response = Box::pin(responding).await;
-        response.response.body_mut().hold(request);
+        let mut response = dispatched.unwrap_or_else(|rejection| rejection.into_response().into());
+        if let Some(request) = request {
+            response.response.body_mut().hold(request);
+        }
         response
     }
 
@@ -207,23 +212,6 @@ impl Gateway {
         let dispatch = self.groups.0.load();
         let address = dispatch.public_url.trusts(peer).then(|| dispatch.public_url.forwarded_client(&head.headers))?;
         address.map(|address| self.clients.client(Some(address)))
-    }
-
-    async fn respond_within<B>(
-        &self,
-        client: &Arc<Client>,
-        within_share: bool,
-        head: &Parts,
-        body: B,
-        context: Context,
-    ) -> GatewayResponse
-    where
-        B: http_body::Body<Data = Bytes>,
-    {
-        match self.dispatch(client, within_share, head, body, context).await {
-            Ok(response) => response,
-            Err(rejection) => rejection.into_response().into(),
-        }
     }
 
     async fn dispatch<B>(
@@ -238,7 +226,10 @@ impl Gateway {
         B: http_body::Body<Data = Bytes>,
     {
         check_host(head)?;
-        check_transfer_coding(head)?;
+        // Only a body of unknown length can have a transfer coding.
+        if body.size_hint().exact().is_none() {
+            check_transfer_coding(head)?;
+        }
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
         let (group, tail) = find(&dispatch.router, head)?;
@@ -263,7 +254,7 @@ impl Gateway {
         context.deadline = group.deadline.and_then(|limit| begun.checked_add(limit));
         context.result_memory = client.result_memory().cloned();
         let request = ReadRequest { group, frontend, head, tail, body };
-        let (mut served, memory) = self.serve(request, client, context).await;
+        let (mut served, memory) = self.serve(request, client, &context).await;
         if self.compressing {
             served.response = compress(&head.headers, served.response);
         }
@@ -282,7 +273,7 @@ impl Gateway {
         &self,
         request: ReadRequest<'_>,
         client: &Client,
-        context: Context,
+        context: &Context,
     ) -> (FrontendResponse, Option<BodyMemory>) {
         let ReadRequest { group, frontend, head, tail, body: RequestBody { bytes, memory } } = request;
         // Held until the response is ready, not until it is sent.
@@ -296,7 +287,7 @@ impl Gateway {
         let span = request_span!(tracing::Level::DEBUG, context, group, frontend);
         let (response, memory) = match memory {
             None => {
-                let request = GroupRequest { head, tail, body: &bytes, context: &context };
+                let request = GroupRequest { head, tail, body: &bytes, context };
                 (span.in_scope(|| frontend.serve(service, request)), None)
             }
             Some(memory) => {
@@ -315,10 +306,12 @@ impl Gateway {
         }
         let disabled = span.is_disabled();
         let span = if disabled { request_span!(tracing::Level::WARN, context, group, frontend) } else { span };
-        let served = match self.stop.unless_stopped(response.instrument(span.clone())).await {
+        // Boxed, because it is large: otherwise the future of each request would be as large.
+        let served = Box::pin(self.stop.unless_stopped(response.instrument(span.clone()))).await;
+        let served = match served {
             Some(served) => served,
             None => {
-                let request = GroupRequest { head, tail, body: &bytes, context: &context };
+                let request = GroupRequest { head, tail, body: &bytes, context };
                 frontend.serve(&self::refusing(group.service.as_ref(), STOPPING), request).await
             }
         };

@@ -123,6 +123,12 @@ impl MemoryBudget {
             of_client: PooledMemory::default(),
             of_all: PooledMemory::default(),
         });
+        // Boxed, because it is rare and large: otherwise the future of each request would be as large.
+        Box::pin(self.extend(memory, wanted)).await
+    }
+
+    /// Extends `memory` to this many bytes of memory.
+    async fn extend(&self, memory: &mut BodyMemory, wanted: usize) -> Result<(), HttpRejection> {
         // The client's share first: what waits for it holds none of the memory of others.
         let extended = async {
             if let Some(share) = memory.client.body_memory() {
@@ -130,7 +136,7 @@ impl MemoryBudget {
             }
             memory.of_all.extend_to(&self.pool, wanted).await;
         };
-        Box::pin(with_timeout(PATIENCE, pin!(extended))).await.ok_or_else(|| {
+        with_timeout(PATIENCE, pin!(extended)).await.ok_or_else(|| {
             HttpRejection::new(StatusCode::SERVICE_UNAVAILABLE, "too many large requests at once; try again later")
         })
     }
