@@ -1,6 +1,6 @@
 //! Standard output and standard error of a running server. Each is written by a thread of its own.
 //!
-//! A pipe that is not read blocks whoever writes to it. So the threads that serve only append their lines to a queue, which
+//! Writing to a pipe that is not read blocks the thread. So the threads that serve only append their lines to a queue, which
 //! never blocks. If the queue is full, lines are dropped and counted, and the count is written as soon as the pipe is read
 //! again.
 

@@ -34,7 +34,8 @@ const SHORTEST: usize = 3;
 /// The secrets in the text of a configuration.
 pub(super) struct Secrets {
     source: String,
-    /// Their texts, as they stand in the source and as TOML reads them; the longest first.
+    /// The text of each secret in two forms: as written in the source, with quotes and escapes, and as TOML reads it. The
+    /// longest text comes first.
     texts: Vec<String>,
 }
 

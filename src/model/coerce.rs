@@ -43,7 +43,8 @@ pub fn coerce(value: Value, shape: &Shape, shapes: &Shapes) -> Value {
     }
 }
 
-/// The shape to which [`coerce`] converts the item at an index of an array of this shape; `None` if it leaves it as it is.
+/// The shape to which [`coerce`] converts the item at an index of an array of this shape; `None` if
+/// the item is not converted.
 pub fn item_shape<'s>(shape: &'s Shape, index: usize, shapes: &'s Shapes) -> Option<&'s Shape> {
     match shapes.follow(shape) {
         Shape::Optional(inner) => item_shape(inner, index, shapes),

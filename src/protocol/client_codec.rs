@@ -232,7 +232,7 @@ impl DecodingMemory {
         DecodingMemory { peak: other_text + tape + tree.max(values.peak), ..values }
     }
 
-    /// For this number of values, of which so many are members of structs.
+    /// The memory for this number of values; `members` of them are members of structs.
     fn of_values(body: &[u8], values: usize, members: usize) -> DecodingMemory {
         /// The memory for a text of a few bytes, and the longest way to write a short value.
         const TEXT: usize = 32;

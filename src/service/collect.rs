@@ -72,8 +72,8 @@ struct GrowingArray {
 }
 
 impl GrowingArray {
-    /// Collects rows, so many at a time, until no more than `left` bytes of room are left. Returns whether there may be
-    /// further rows.
+    /// Collects rows, `portion` of them at a time, until at most `left` bytes of the budget are left. Returns whether there
+    /// may be further rows.
     fn grow(&mut self, portion: usize, left: usize) -> Result<bool, Fault> {
         let GrowingArray { rows, values, room } = self;
         loop {

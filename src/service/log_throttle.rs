@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 /// The time in which at most one line is written.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Writes at most one of many similar lines a second, with the number of those that it stands for.
+/// Writes at most one of many similar lines a second, with the number of lines that it replaces, itself included.
 ///
 /// The first line is written at once. Of the lines in the following second, and in each second after that, only the last
 /// one is written, at the end of the second. After a second without a line, the next one is written at once again. Each
@@ -28,12 +28,12 @@ struct ThrottleState {
     last: Option<LogLine>,
 }
 
-/// Writes a line. The number is how many lines it stands for; `None` for itself only.
+/// Writes a line. The number is how many lines it replaces, itself included; `None` if it replaces no other.
 type LogLine = Box<dyn FnOnce(Option<u64>) + Send>;
 
 impl LogThrottle {
-    /// Writes a line, now or later, or counts it. `line` is given the number of lines that it stands for, if that is more
-    /// than itself.
+    /// Writes a line, now or later, or counts it. `line` gets the number of lines that it replaces, itself included; `None`
+    /// if it replaces no other.
     pub(crate) fn log(&self, line: impl FnOnce(Option<u64>) + Send + 'static) {
         let now = Instant::now();
         let mut state = self.lock();
@@ -98,7 +98,7 @@ impl fmt::Debug for LogThrottle {
 mod tests {
     use super::*;
 
-    /// The name of a line, and how many it stands for.
+    /// The name of a line, and how many lines it replaces.
     type NamedLine = (u32, Option<u64>);
 
     /// The lines that were written.

@@ -68,7 +68,7 @@ impl PooledMemory {
         }
     }
 
-    /// Extends the part to this many bytes if there are as many and nobody waits for them.
+    /// Extends the part to this many bytes if there are as many and no other part waits for them.
     pub(crate) fn try_extend_to(&mut self, pool: &MemoryPool, bytes: usize) -> bool {
         let missing = self.missing(bytes);
         if missing == 0 || self.overdraft.is_some() {

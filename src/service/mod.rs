@@ -179,8 +179,8 @@ pub trait Encode: Send {
     /// If the value exceeds the budget, or contains what a [`Value`] cannot.
     fn value(&self, room: &mut SizeBudget) -> Result<Value, ValueError>;
 
-    /// Passes on the memory that is reserved for the value, if it has any, to whoever has written the value and holds the
-    /// memory until it is sent.
+    /// Takes the memory that is reserved for the value, if it has any. The protocol that has encoded the value calls this, and
+    /// holds the memory until the response is sent.
     fn take_memory(&mut self) -> Option<ReservedMemory> {
         None
     }

@@ -213,7 +213,7 @@ impl ReservedMemory {
             .ok_or_else(|| Fault::new(Kind::Busy, "too many large results at once: the call may have been carried out, but there is no memory for its result"))
     }
 
-    /// Extends the reservation to this many bytes if they are free and nobody waits for them. Returns whether it has.
+    /// Extends the reservation to this many bytes if they are free and no other body or result waits for them. Returns whether it has.
     pub(crate) fn try_extend_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
         let Some(result) = self.result.as_ref().filter(|_| more > 0) else { return true };
@@ -308,7 +308,7 @@ impl ResultInProgress {
 }
 
 impl TakenMemory {
-    /// Extends to this many bytes if they are free and nobody waits for them.
+    /// Extends to this many bytes if they are free and no other body or result waits for them.
     fn try_extend_to(&mut self, shares: &ResultShares, bytes: usize) -> bool {
         let of_client = shares.of_client.as_ref().is_none_or(|share| share.try_extend(&mut self.of_client, bytes));
         of_client && self.of_all.try_extend_to(&shares.of_all.pool, bytes)

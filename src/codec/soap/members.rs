@@ -88,8 +88,8 @@ impl<'a> ShapeReader<'_, '_, 'a> {
     /// Reads parameters that have no names and are therefore called `arg1`, `arg2` and so on.
     fn numbered(&mut self, call: Element<'_, 'a>, fields: &[Field]) -> Result<ParamLayout, Fault> {
         let sorted = Sorted::of(call, fields);
-        if let Some((_, stranger)) = sorted.field(fields.len()).first() {
-            let name = unescape(stranger.name());
+        if let Some((_, unknown)) = sorted.field(fields.len()).first() {
+            let name = unescape(unknown.name());
             let fault = Fault::no_such_parameter(&name, fields.iter().map(|field| field.name.as_str()));
             return Err(Fault { parameter: None, ..fault });
         }
@@ -144,8 +144,8 @@ impl<'a> ShapeReader<'_, '_, 'a> {
         }
         let depth = self.deeper(depth)?;
         let sorted = Sorted::of(element, fields);
-        if let Some((_, stranger)) = sorted.field(fields.len()).first() {
-            let [inner, outer] = [*stranger, element].map(|element| abridge(element.name()));
+        if let Some((_, unknown)) = sorted.field(fields.len()).first() {
+            let [inner, outer] = [*unknown, element].map(|element| abridge(element.name()));
             return Err(Fault::bad_params(format!("there is no `{inner}` in `{outer}`")));
         }
         let opened = self.tape.open();
@@ -173,12 +173,12 @@ impl<'a> ShapeReader<'_, '_, 'a> {
         for (at, field) in record.fields.iter().enumerate() {
             count += self.named_member(field, sorted.field(at), false, depth)?;
         }
-        for (_, stranger) in sorted.field(record.fields.len()) {
+        for (_, unknown) in sorted.field(record.fields.len()) {
             match &record.further {
-                Some(further) => self.further(*stranger, further, depth)?,
+                Some(further) => self.further(*unknown, further, depth)?,
                 None => {
-                    self.name(unescape(stranger.name()));
-                    self.value(*stranger, &Shape::Any, depth)?;
+                    self.name(unescape(unknown.name()));
+                    self.value(*unknown, &Shape::Any, depth)?;
                 }
             }
             count += 1;
