@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use tracing_subscriber::filter::LevelFilter;
 
-use super::output::Output;
+use super::output::OutputStream;
 use crate::config::{Log, LogFormat};
 use crate::service::log_throttle::LogThrottle;
 
@@ -16,7 +16,7 @@ use crate::service::log_throttle::LogThrottle;
 static PANICS: LazyLock<LogThrottle> = LazyLock::new(LogThrottle::default);
 
 /// Starts logging for the rest of the process. Panics are logged too.
-pub(super) fn start(log: &Log, stderr: &Output) {
+pub(super) fn start(log: &Log, stderr: &OutputStream) {
     let level: LevelFilter = log.level.into();
     let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(stderr.clone()).with_target(true);
     let started = match log.format {

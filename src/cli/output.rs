@@ -25,13 +25,13 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Both streams of a running server.
 #[derive(Debug, Clone)]
 pub(super) struct Console {
-    pub(super) stdout: Output,
-    pub(super) stderr: Output,
+    pub(super) stdout: OutputStream,
+    pub(super) stderr: OutputStream,
 }
 
 /// One stream. Clones append to the same queue.
 #[derive(Debug, Clone)]
-pub(super) struct Output(Arc<OutputQueue>);
+pub(super) struct OutputStream(Arc<OutputQueue>);
 
 #[derive(Debug, Default)]
 struct OutputQueue {
@@ -60,10 +60,10 @@ impl Console {
     /// # Errors
     /// If the system has no thread or file descriptor left.
     pub(super) fn start() -> io::Result<Console> {
-        let stdout = Output::start("stdout", system::stdout()?, |output, count| {
+        let stdout = OutputStream::start("stdout", system::stdout()?, |output, count| {
             output.write_line(format_args!("croupier: {count} lines dropped, because standard output was not read"));
         })?;
-        let stderr = Output::start("stderr", system::stderr()?, |_, count| {
+        let stderr = OutputStream::start("stderr", system::stderr()?, |_, count| {
             tracing::warn!(count, "lines dropped, because standard error was not read");
         })?;
         Ok(Console { stdout, stderr })
@@ -83,14 +83,14 @@ impl Console {
     }
 }
 
-impl Output {
+impl OutputStream {
     /// Starts a thread that writes to `stream`, and calls `tell` with the number of dropped lines.
     fn start(
         name: &str,
         stream: impl Write + Send + 'static,
-        tell: impl Fn(&Output, u64) + Send + 'static,
-    ) -> io::Result<Output> {
-        let output = Output(Arc::default());
+        tell: impl Fn(&OutputStream, u64) + Send + 'static,
+    ) -> io::Result<OutputStream> {
+        let output = OutputStream(Arc::default());
         let writer = output.clone();
         thread::Builder::new().name(name.to_owned()).spawn(move || writer.write_forever(stream, tell))?;
         Ok(output)
@@ -132,7 +132,7 @@ impl Output {
         self.0.filled.notify_one();
     }
 
-    fn write_forever(&self, mut stream: impl Write, tell: impl Fn(&Output, u64)) {
+    fn write_forever(&self, mut stream: impl Write, tell: impl Fn(&OutputStream, u64)) {
         // Nothing else sets it.
         let _ = self.0.writer.set(thread::current().id());
         let mut lines = Vec::new();
@@ -180,7 +180,7 @@ impl OutputQueue {
     }
 }
 
-impl Write for &Output {
+impl Write for &OutputStream {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         self.append(lines);
         Ok(lines.len())
@@ -191,10 +191,10 @@ impl Write for &Output {
     }
 }
 
-impl<'a> MakeWriter<'a> for Output {
-    type Writer = &'a Output;
+impl<'a> MakeWriter<'a> for OutputStream {
+    type Writer = &'a OutputStream;
 
-    fn make_writer(&'a self) -> &'a Output {
+    fn make_writer(&'a self) -> &'a OutputStream {
         self
     }
 }
@@ -266,10 +266,10 @@ mod tests {
         }
     }
 
-    fn slow() -> (Output, Receiver<Vec<u8>>) {
+    fn slow() -> (OutputStream, Receiver<Vec<u8>>) {
         let (sender, receiver) = sync_channel(0);
-        let tell = |output: &Output, count| output.write_line(format_args!("{count} dropped"));
-        (Output::start("test", Slow(sender), tell).unwrap(), receiver)
+        let tell = |output: &OutputStream, count| output.write_line(format_args!("{count} dropped"));
+        (OutputStream::start("test", Slow(sender), tell).unwrap(), receiver)
     }
 
     #[test]
@@ -328,8 +328,8 @@ mod tests {
             }
         }
         let (sender, reader) = sync_channel(10);
-        let tell = |output: &Output, count| output.write_line(format_args!("{count} dropped"));
-        let output = Output::start("test", Full(2, sender), tell).unwrap();
+        let tell = |output: &OutputStream, count| output.write_line(format_args!("{count} dropped"));
+        let output = OutputStream::start("test", Full(2, sender), tell).unwrap();
         for line in ["one", "two"] {
             output.write_line(line);
             assert!(output.has_failed(), "{line}");

@@ -42,8 +42,14 @@ pub(super) struct Secrets {
 impl Secrets {
     /// Finds the secrets in the text of a configuration.
     pub(super) fn find(source: &str) -> Secrets {
-        let mut scanner =
-            Scanner { source, at: 0, keys: Keys::default(), section: false, nested: Vec::new(), found: Vec::new() };
+        let mut scanner = SecretScanner {
+            source,
+            at: 0,
+            keys: Keys::default(),
+            section: false,
+            nested: Vec::new(),
+            found: Vec::new(),
+        };
         scanner.scan();
         let mut hidden = source.as_bytes().to_vec();
         let mut texts = Vec::new();
@@ -114,7 +120,7 @@ impl Keys {
 }
 
 /// Reads a configuration word by word.
-struct Scanner<'s> {
+struct SecretScanner<'s> {
     source: &'s str,
     at: usize,
     keys: Keys,
@@ -125,7 +131,7 @@ struct Scanner<'s> {
     found: Vec<Range<usize>>,
 }
 
-impl<'s> Scanner<'s> {
+impl<'s> SecretScanner<'s> {
     fn rest(&self) -> &'s str {
         self.source.get(self.at..).unwrap_or_default()
     }

@@ -17,7 +17,6 @@ use crate::model::interface::{Interface, Method};
 use crate::protocol::Protocol;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::RawResponse;
-use crate::service::result_memory::ReservedMemory;
 use crate::service::{Call, CallForm, CallFuture, Context, Encode, Format, Rows, RpcService};
 
 /// A protocol towards clients: it reads requests, calls the service and writes responses.
@@ -223,13 +222,13 @@ pub(crate) fn write_whole<W: Send + 'static>(
     let Some(memory) = value.take_memory() else {
         return MaybeReady::now((write(&writer, value.as_ref()).map(Body::whole), writer));
     };
-    let (large, permits) = (memory.bytes() >= LARGE, memory.long_work_permits());
+    let (large, long_work) = (memory.bytes() >= LARGE, memory.long_work());
     let work = move || {
         let written = write(&writer, value.as_ref());
         drop(value);
         (written.map(|bytes| Body::reserved(bytes, Some(memory))), writer)
     };
-    if large { MaybeReady::later(ReservedMemory::run_long_work(permits, work)) } else { MaybeReady::now(work()) }
+    if large { MaybeReady::later(long_work.run(work)) } else { MaybeReady::now(work()) }
 }
 
 /// Appends the first rows, as [`Rows::fill`] does. If the source panics, the call fails with an internal fault.

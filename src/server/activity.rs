@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::server::clients::Client;
+use crate::server::clients::ClientAccount;
 use crate::server::settings::Timeouts;
 
 /// The time between two sweeps.
@@ -35,7 +35,7 @@ pub(super) struct ActivityMonitor {
 #[derive(Debug)]
 struct Entry {
     activity: Arc<Activity>,
-    client: Arc<Client>,
+    client: Arc<ClientAccount>,
 }
 
 /// The time of the last tick, in milliseconds since the server began; never 0, which means "not now".
@@ -105,7 +105,7 @@ impl ActivityMonitor {
     }
 
     /// Adds a connection.
-    pub(super) fn enter(self: &Arc<ActivityMonitor>, client: &Arc<Client>) -> ActivityGuard {
+    pub(super) fn enter(self: &Arc<ActivityMonitor>, client: &Arc<ClientAccount>) -> ActivityGuard {
         let activity = Arc::new(Activity {
             clock: self.clock.clone(),
             requests: AtomicU32::new(0),
@@ -147,7 +147,7 @@ impl ActivityMonitor {
 
     /// Requests the connection to close that has been idle for the longest time, of one client or of all. Returns whether
     /// there was one.
-    pub(super) fn close_longest_idle(&self, client: Option<&Arc<Client>>) -> bool {
+    pub(super) fn close_longest_idle(&self, client: Option<&Arc<ClientAccount>>) -> bool {
         let open = lock(&self.open);
         let idle = open.iter().filter_map(|(key, entry)| {
             let of_client = client.is_none_or(|client| Arc::ptr_eq(client, &entry.client));

@@ -71,7 +71,7 @@ struct Refusing {
 }
 
 /// A service that refuses each call of `service` as busy.
-pub(super) fn refusing(service: &dyn RpcService, reason: &'static str) -> Arc<dyn RpcService> {
+pub(super) fn refusing_service(service: &dyn RpcService, reason: &'static str) -> Arc<dyn RpcService> {
     Arc::new(Refusing { interface: service.interface(), reason })
 }
 

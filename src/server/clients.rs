@@ -1,7 +1,7 @@
 //! What each client has taken of what all clients share, so that one client cannot take all of it.
 //!
 //! A client is an IPv4 address, or the first 64 bits of an IPv6 address, because a single host usually has all addresses
-//! that begin with these. It has a [`Client`] as long as it has a connection. A client of a unix socket and a trusted
+//! that begin with these. It has a [`ClientAccount`] as long as it has a connection. A client of a unix socket and a trusted
 //! proxy have no share of their own: they speak for many.
 //!
 //! | what | counted from | until | when the share is used up |
@@ -9,7 +9,8 @@
 //! | connections | accepted | closed | the client's longest idle connection is closed, else the new one |
 //! | requests | the head has been read | the response has been sent | refused as busy |
 //! | body memory | bytes arrive | the response has been sent | refused with status 503 |
-//! | response memory | the response is ready | its bytes have been sent | further requests are refused as busy |
+//! | result memory | the result is made | its bytes have been sent | the result waits, then becomes the fault "busy" |
+//! | unsent bytes | the response is ready | they have been sent | further requests are refused as busy |
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -26,7 +27,7 @@ pub(super) struct Clients {
     shares: Shares,
     /// The memory of all results; `None` without a limit.
     results: Option<ResultBudget>,
-    known: Mutex<HashMap<IpAddr, Weak<Client>>>,
+    known: Mutex<HashMap<IpAddr, Weak<ClientAccount>>>,
 }
 
 /// How much one client may take.
@@ -42,7 +43,7 @@ pub(super) struct Shares {
 
 /// One client, and what it has taken.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct ClientAccount {
     /// Its address and the map that it is in; `None` for one without a share.
     entry: Option<(IpAddr, Weak<Clients>)>,
     shares: Shares,
@@ -50,7 +51,8 @@ pub(super) struct Client {
     requests: AtomicUsize,
     /// The memory of its bodies; `None` without a share.
     body_memory: Option<MemoryPool>,
-    response_memory: AtomicUsize,
+    /// How many bytes of its responses are ready and not sent yet.
+    unsent_bytes: AtomicUsize,
     /// The memory of its results; `None` without a limit.
     result_memory: Option<ResultMemory>,
 }
@@ -58,7 +60,7 @@ pub(super) struct Client {
 /// A part of a client's share, given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Taken {
-    client: Arc<Client>,
+    client: Arc<ClientAccount>,
     resource: Resource,
     amount: usize,
 }
@@ -66,7 +68,7 @@ pub(super) struct Taken {
 /// A request of a client that a trusted proxy has passed on.
 #[derive(Debug)]
 pub(super) struct OpenRequest {
-    pub(super) client: Arc<Client>,
+    pub(super) client: Arc<ClientAccount>,
     /// Whether the client had fewer requests than its share.
     pub(super) within_share: bool,
 }
@@ -81,8 +83,8 @@ impl Drop for OpenRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resource {
     Connections,
-    /// In bytes.
-    ResponseMemory,
+    /// The bytes of responses that are ready and not sent yet.
+    UnsentBytes,
 }
 
 impl Default for Shares {
@@ -111,10 +113,10 @@ impl Clients {
     }
 
     /// The client with this address; one without a share if there is no address.
-    pub(super) fn client(self: &Arc<Clients>, address: Option<IpAddr>) -> Arc<Client> {
+    pub(super) fn client(self: &Arc<Clients>, address: Option<IpAddr>) -> Arc<ClientAccount> {
         let result_memory = |share| self.results.as_ref().map(|results| results.of_client(share));
         let Some(address) = address else {
-            return Arc::new(Client::new(None, Shares::default(), None, result_memory(None)));
+            return Arc::new(ClientAccount::new(None, Shares::default(), None, result_memory(None)));
         };
         let address = network(address);
         let mut known = lock(&self.known);
@@ -124,25 +126,25 @@ impl Clients {
         let entry = Some((address, Arc::downgrade(self)));
         let body_memory = Some(MemoryPool::new(self.shares.body_memory));
         let result_memory = result_memory(Some(self.shares.response_memory));
-        let client = Arc::new(Client::new(entry, self.shares, body_memory, result_memory));
+        let client = Arc::new(ClientAccount::new(entry, self.shares, body_memory, result_memory));
         known.insert(address, Arc::downgrade(&client));
         client
     }
 }
 
-impl Client {
+impl ClientAccount {
     fn new(
         entry: Option<(IpAddr, Weak<Clients>)>,
         shares: Shares,
         body_memory: Option<MemoryPool>,
         result_memory: Option<ResultMemory>,
-    ) -> Client {
-        let (connections, requests, response_memory) = Default::default();
-        Client { entry, shares, connections, requests, body_memory, response_memory, result_memory }
+    ) -> ClientAccount {
+        let (connections, requests, unsent_bytes) = Default::default();
+        ClientAccount { entry, shares, connections, requests, body_memory, unsent_bytes, result_memory }
     }
 
     /// Takes a part of a resource; `None` if the share is used up.
-    pub(super) fn take(self: &Arc<Client>, resource: Resource, amount: usize) -> Option<Taken> {
+    pub(super) fn take(self: &Arc<ClientAccount>, resource: Resource, amount: usize) -> Option<Taken> {
         let (taken, share) = self.counter(resource);
         let before = taken.fetch_add(amount, Relaxed);
         if before.saturating_add(amount) > share {
@@ -153,7 +155,7 @@ impl Client {
     }
 
     /// Takes a part of a resource even if that is more than the share: it is in use already.
-    pub(super) fn overdraw(self: &Arc<Client>, resource: Resource, amount: usize) -> Taken {
+    pub(super) fn overdraw(self: &Arc<ClientAccount>, resource: Resource, amount: usize) -> Taken {
         self.counter(resource).0.fetch_add(amount, Relaxed);
         Taken { client: self.clone(), resource, amount }
     }
@@ -164,7 +166,7 @@ impl Client {
         taken.load(Relaxed) >= share
     }
 
-    /// Counts a request until [`end_request`](Client::end_request). Returns whether it is within the share.
+    /// Counts a request until [`end_request`](ClientAccount::end_request). Returns whether it is within the share.
     pub(super) fn begin_request(&self) -> bool {
         self.requests.fetch_add(1, Relaxed) < self.shares.requests
     }
@@ -174,7 +176,7 @@ impl Client {
     }
 
     /// Counts a request until the result is dropped.
-    pub(super) fn open_request(self: Arc<Client>) -> OpenRequest {
+    pub(super) fn open_request(self: Arc<ClientAccount>) -> OpenRequest {
         OpenRequest { within_share: self.begin_request(), client: self }
     }
 
@@ -191,7 +193,7 @@ impl Client {
     fn counter(&self, resource: Resource) -> (&AtomicUsize, usize) {
         match resource {
             Resource::Connections => (&self.connections, self.shares.connections),
-            Resource::ResponseMemory => (&self.response_memory, self.shares.response_memory),
+            Resource::UnsentBytes => (&self.unsent_bytes, self.shares.response_memory),
         }
     }
 }
@@ -202,7 +204,7 @@ impl Drop for Taken {
     }
 }
 
-impl Drop for Client {
+impl Drop for ClientAccount {
     fn drop(&mut self) {
         let Some((address, clients)) = &self.entry else { return };
         let Some(clients) = clients.upgrade() else { return };
@@ -214,10 +216,10 @@ impl Drop for Client {
     }
 }
 
-impl Default for Client {
+impl Default for ClientAccount {
     /// A client without a share.
     fn default() -> Self {
-        Client::new(None, Shares::default(), None, None)
+        ClientAccount::new(None, Shares::default(), None, None)
     }
 }
 
@@ -243,7 +245,7 @@ mod tests {
         Arc::new(Clients { shares, ..Clients::default() })
     }
 
-    fn client(clients: &Arc<Clients>, address: &str) -> Arc<Client> {
+    fn client(clients: &Arc<Clients>, address: &str) -> Arc<ClientAccount> {
         clients.client(Some(address.parse().unwrap()))
     }
 
@@ -262,13 +264,13 @@ mod tests {
     fn a_share_is_given_back_when_what_was_taken_is_dropped() {
         let clients = clients();
         let one = client(&clients, "192.0.2.1");
-        let taken = one.take(Resource::ResponseMemory, 60).unwrap();
-        assert!(one.take(Resource::ResponseMemory, 41).is_none());
-        assert!(client(&clients, "192.0.2.2").take(Resource::ResponseMemory, 100).is_some(), "another client");
-        let more = one.overdraw(Resource::ResponseMemory, 41);
-        assert!(one.has_used_up(Resource::ResponseMemory));
+        let taken = one.take(Resource::UnsentBytes, 60).unwrap();
+        assert!(one.take(Resource::UnsentBytes, 41).is_none());
+        assert!(client(&clients, "192.0.2.2").take(Resource::UnsentBytes, 100).is_some(), "another client");
+        let more = one.overdraw(Resource::UnsentBytes, 41);
+        assert!(one.has_used_up(Resource::UnsentBytes));
         drop((taken, more));
-        assert!(one.take(Resource::ResponseMemory, 100).is_some());
+        assert!(one.take(Resource::UnsentBytes, 100).is_some());
     }
 
     #[test]
@@ -284,6 +286,6 @@ mod tests {
     fn a_client_without_an_address_has_no_share() {
         let unix = clients().client(None);
         assert!((0..100).all(|_| unix.begin_request()));
-        assert!(unix.take(Resource::ResponseMemory, usize::MAX / 2).is_some() && unix.body_memory().is_none());
+        assert!(unix.take(Resource::UnsentBytes, usize::MAX / 2).is_some() && unix.body_memory().is_none());
     }
 }

@@ -22,12 +22,12 @@ use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
 use crate::protocol::frontend::{Frontend, FrontendResponse, GroupHead, GroupRequest};
 use crate::server::access_log::REQUEST_ID;
-use crate::server::admission::{Admission, refusing};
-use crate::server::clients::{Client, Clients, Resource};
+use crate::server::admission::{Admission, refusing_service};
+use crate::server::clients::{ClientAccount, Clients, Resource};
 use crate::server::group::not_found;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
-use crate::server::request_body::{BodyMemory, BodyReader, RequestBody, SMALL};
+use crate::server::request_body::{BodyMemory, BodyReader, ReadBody, SMALL};
 use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
 use crate::service::Context;
@@ -137,7 +137,7 @@ impl Gateway {
     }
 
     /// The client of a connection from this address. A trusted proxy has no share of its own.
-    pub(super) fn client_of_connection(&self, peer: Option<SocketAddr>) -> Arc<Client> {
+    pub(super) fn client_of_connection(&self, peer: Option<SocketAddr>) -> Arc<ClientAccount> {
         let proxied = self.groups.0.load().public_url.trusts(peer);
         self.clients.client(peer.map(|peer| peer.ip()).filter(|_| !proxied))
     }
@@ -181,7 +181,7 @@ impl Gateway {
     /// Serves one request of a client, which may have more requests than its share.
     pub(super) async fn respond_to<B>(
         &self,
-        client: &Arc<Client>,
+        client: &Arc<ClientAccount>,
         within_share: bool,
         head: &Parts,
         body: B,
@@ -208,7 +208,7 @@ impl Gateway {
 
     /// The client that a trusted proxy has received a request from; `None` if the request comes from no such proxy, or if
     /// the proxy does not say.
-    fn forwarded_client(&self, head: &Parts, peer: Option<SocketAddr>) -> Option<Arc<Client>> {
+    fn forwarded_client(&self, head: &Parts, peer: Option<SocketAddr>) -> Option<Arc<ClientAccount>> {
         let dispatch = self.groups.0.load();
         let address = dispatch.public_url.trusts(peer).then(|| dispatch.public_url.forwarded_client(&head.headers))?;
         address.map(|address| self.clients.client(Some(address)))
@@ -216,7 +216,7 @@ impl Gateway {
 
     async fn dispatch<B>(
         &self,
-        client: &Arc<Client>,
+        client: &Arc<ClientAccount>,
         within_share: bool,
         head: &Parts,
         body: B,
@@ -272,17 +272,17 @@ impl Gateway {
     async fn serve(
         &self,
         request: ReadRequest<'_>,
-        client: &Client,
+        client: &ClientAccount,
         context: &Context,
     ) -> (FrontendResponse, Option<BodyMemory>) {
-        let ReadRequest { group, frontend, head, tail, body: RequestBody { bytes, memory } } = request;
+        let ReadRequest { group, frontend, head, tail, body: ReadBody { bytes, memory } } = request;
         // Held until the response is ready, not until it is sent.
         let admitted = self.admission.admit(&group.load);
         let refusal = match &admitted {
             None => Some(GATEWAY_BUSY),
-            Some(_) => client.has_used_up(Resource::ResponseMemory).then_some(CLIENT_BUSY),
+            Some(_) => client.has_used_up(Resource::UnsentBytes).then_some(CLIENT_BUSY),
         };
-        let refusing = refusal.map(|reason| refusing(group.service.as_ref(), reason));
+        let refusing = refusal.map(|reason| refusing_service(group.service.as_ref(), reason));
         let service = refusing.as_ref().unwrap_or(&group.service);
         let span = request_span!(tracing::Level::DEBUG, context, group, frontend);
         let (response, memory) = match memory {
@@ -298,7 +298,7 @@ impl Gateway {
                     (span.in_scope(|| frontend.serve(&service, request)), Some(memory))
                 };
                 // Boxed, because it is rare and large: otherwise the future of each request would be as large.
-                Box::pin(self.body_reader.memory.run_long_work(serve)).await
+                Box::pin(self.body_reader.memory.long_work.clone().run(serve)).await
             }
         };
         if let MaybeReady::Now(Some(served)) = response {
@@ -312,7 +312,7 @@ impl Gateway {
             Some(served) => served,
             None => {
                 let request = GroupRequest { head, tail, body: &bytes, context };
-                frontend.serve(&self::refusing(group.service.as_ref(), STOPPING), request).await
+                frontend.serve(&refusing_service(group.service.as_ref(), STOPPING), request).await
             }
         };
         span.record("method", served.method.as_ref());
@@ -326,11 +326,11 @@ struct ReadRequest<'r> {
     frontend: &'r Arc<dyn Frontend>,
     head: &'r Parts,
     tail: &'r str,
-    body: RequestBody,
+    body: ReadBody,
 }
 
 /// Reserves the memory for a whole body that has none yet. Returns whether there is as much.
-fn reserve_whole(body: &mut Body, client: &Client) -> bool {
+fn reserve_whole(body: &mut Body, client: &ClientAccount) -> bool {
     let bytes = body.unreserved_bytes();
     if bytes <= SMALL {
         return true;
@@ -344,7 +344,7 @@ fn reserve_whole(body: &mut Body, client: &Client) -> bool {
 }
 
 /// Makes a body hold what it needs of the shares of its client until it is sent.
-fn hold_memory(body: &mut Body, of_request: Option<BodyMemory>, client: &Arc<Client>) {
+fn hold_memory(body: &mut Body, of_request: Option<BodyMemory>, client: &Arc<ClientAccount>) {
     // A whole body is made, and needs nothing of the request any more.
     let whole = body.as_whole().map(Bytes::len);
     if let Some(memory) = of_request.filter(|_| whole.is_none()) {
@@ -352,7 +352,7 @@ fn hold_memory(body: &mut Body, of_request: Option<BodyMemory>, client: &Arc<Cli
     }
     let size = whole.unwrap_or(PIECE);
     if size > SMALL {
-        body.hold(client.overdraw(Resource::ResponseMemory, size));
+        body.hold(client.overdraw(Resource::UnsentBytes, size));
     }
 }
 

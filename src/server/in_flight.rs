@@ -7,7 +7,7 @@ use http::Version;
 
 use super::access_log::{AccessLine, AccessLog};
 use super::activity::{Activity, Stream};
-use super::clients::Client;
+use super::clients::ClientAccount;
 use super::gateway::Gateway;
 use crate::http::audience::Audience;
 
@@ -21,7 +21,7 @@ pub(super) struct ServerState {
 pub(super) struct Connection {
     pub(super) shared: Arc<ServerState>,
     pub(super) activity: Arc<Activity>,
-    pub(super) client: Arc<Client>,
+    pub(super) client: Arc<ClientAccount>,
     pub(super) peer: Option<SocketAddr>,
     pub(super) audience: Option<Audience>,
 }

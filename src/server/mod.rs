@@ -62,7 +62,7 @@ use crate::server::mount::Mounts;
 use crate::server::settings::ServerSettings;
 use activity::{Activity, ActivityGuard, ActivityMonitor, CloseRequest};
 use activity_io::{ActivityIo, PollReset};
-use clients::{Client, Resource, Taken};
+use clients::{ClientAccount, Resource, Taken};
 use in_flight::{Connection, ServerState};
 use listener::Accepted;
 use workers::WorkerSlot;
@@ -153,7 +153,7 @@ impl Server {
         stream: T,
         peer: Option<SocketAddr>,
         activity: &Arc<Activity>,
-        client: &Arc<Client>,
+        client: &Arc<ClientAccount>,
         audience: Option<Audience>,
     ) where
         T: AsyncRead + AsyncWrite + PollReset + Unpin + Send + 'static,
@@ -215,7 +215,7 @@ struct ConnectionGuard {
     /// The connection's part of the share of its client.
     #[expect(dead_code, reason = "it is held to be dropped with the connection")]
     taken: Taken,
-    client: Arc<Client>,
+    client: Arc<ClientAccount>,
     audience: Option<Audience>,
     activity_guard: ActivityGuard,
 }
@@ -242,7 +242,7 @@ impl Acceptor {
 
     /// Takes a connection from the share of a client. If the share is used up, the client's longest idle connection makes
     /// room; `None` if none is idle.
-    fn take_connection(&self, client: &Arc<Client>) -> Option<Taken> {
+    fn take_connection(&self, client: &Arc<ClientAccount>) -> Option<Taken> {
         client.take(Resource::Connections, 1).or_else(|| {
             let closed = self.monitor.close_longest_idle(Some(client));
             // The connection that makes room counts until it is closed.
@@ -257,7 +257,7 @@ impl Acceptor {
         audience: Option<Audience>,
         permit: OwnedSemaphorePermit,
         taken: Taken,
-        client: Arc<Client>,
+        client: Arc<ClientAccount>,
     ) -> std::io::Result<()> {
         let server = self.server.clone();
         let activity_guard = self.monitor.enter(&client);

@@ -2,7 +2,6 @@
 //! all bodies share.
 
 use std::io::Read;
-use std::num::NonZero;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +13,13 @@ use http::{HeaderMap, Method, StatusCode, Version, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 use crate::http::rejection::HttpRejection;
 use crate::model::text::abridge;
-use crate::server::clients::Client;
+use crate::server::clients::ClientAccount;
 use crate::server::settings::ServerSettings;
-use crate::service::future::{run_blocking, with_timeout};
+use crate::service::future::with_timeout;
+use crate::service::long_work::LongWork;
 use crate::service::memory_pool::{MemoryPool, PooledMemory};
 
 /// A body of at most this many bytes reserves no memory: the limits on connections and requests bound them.
@@ -34,11 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub struct MemoryBudget {
     pool: MemoryPool,
-    /// How many large bodies are parsed at the same time: half as many as there are processors. The other half is left to
-    /// small documents; and while a large one is parsed, it may use more than it has reserved.
-    long_work_permits: Arc<Semaphore>,
-    /// The runtime whose blocking threads parse large bodies; `None` for the current one.
-    runtime: Option<Handle>,
+    /// Where large bodies are parsed. A limited number at a time, also because a large body may use more than it has
+    /// reserved while it is parsed.
+    pub(super) long_work: LongWork,
 }
 
 /// Reads the bodies of requests, within a timeout and the memory for all bodies together.
@@ -52,7 +49,7 @@ pub struct BodyReader {
 
 /// A complete, decompressed body, and the memory that is reserved for it.
 #[derive(Debug)]
-pub(super) struct RequestBody {
+pub(super) struct ReadBody {
     /// The body.
     pub(crate) bytes: Bytes,
     /// The reserved memory, to be held as long as anything made from the body is in use; `None` for a small body.
@@ -62,7 +59,7 @@ pub(super) struct RequestBody {
 /// The memory that is reserved for a body: a part of the share of its client, and of the memory for all bodies.
 #[derive(Debug)]
 pub(super) struct BodyMemory {
-    client: Arc<Client>,
+    client: Arc<ClientAccount>,
     of_client: PooledMemory,
     of_all: PooledMemory,
 }
@@ -75,12 +72,7 @@ pub(crate) fn reserved_bytes(bytes: usize) -> usize {
 impl MemoryBudget {
     /// A budget of this many bytes, rounded up to 1 KiB.
     pub fn new(bytes: usize) -> MemoryBudget {
-        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        MemoryBudget {
-            pool: MemoryPool::new(bytes),
-            long_work_permits: Arc::new(Semaphore::new(processors.div_ceil(2))),
-            runtime: None,
-        }
+        MemoryBudget { pool: MemoryPool::new(bytes), long_work: LongWork::limited() }
     }
 
     /// Parses large bodies on the blocking threads of this runtime, which has to run as long as requests are served.
@@ -89,28 +81,13 @@ impl MemoryBudget {
     /// Set it if several runtimes serve requests. Otherwise each of them starts such threads, and each thread keeps as much
     /// memory as its largest body needed.
     pub fn on_runtime(self, runtime: Handle) -> MemoryBudget {
-        MemoryBudget { runtime: Some(runtime), ..self }
-    }
-
-    /// Runs the long work on a large body on a blocking thread, once fewer than the maximum of them are running.
-    ///
-    /// Work that has begun is finished even if its caller is dropped, and counts until then.
-    pub(crate) async fn run_long_work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        // The semaphore is never closed. If it were, the work would still be done.
-        let permit = self.long_work_permits.clone().acquire_owned().await;
-        let runtime = self.runtime.clone().unwrap_or_else(Handle::current);
-        run_blocking(&runtime, move || {
-            let done = work();
-            drop(permit);
-            done
-        })
-        .await
+        MemoryBudget { long_work: self.long_work.on_runtime(runtime), ..self }
     }
 
     /// Extends `memory` until it is enough for a body of this many bytes.
     async fn reserve(
         &self,
-        client: &Arc<Client>,
+        client: &Arc<ClientAccount>,
         memory: &mut Option<BodyMemory>,
         bytes: usize,
     ) -> Result<(), HttpRejection> {
@@ -145,20 +122,20 @@ impl MemoryBudget {
     /// compressed body is.
     async fn decompress(
         &self,
-        client: &Arc<Client>,
+        client: &Arc<ClientAccount>,
         compressed: impl Read + Send + 'static,
         body_limit: usize,
         memory: Option<BodyMemory>,
-    ) -> Result<RequestBody, HttpRejection> {
+    ) -> Result<ReadBody, HttpRejection> {
         let mut decompression = Decompression { compressed, decompressed: Vec::new(), memory };
         loop {
             let until = SMALL.max(2 * decompression.decompressed.len()).min(body_limit);
             self.reserve(client, &mut decompression.memory, until).await?;
             // One byte more than is reserved tells whether the end has been reached.
             let step = move || decompression.read_on(until + 1);
-            let (rest, whole) = if until > SMALL { self.run_long_work(step).await? } else { step()? };
+            let (rest, whole) = if until > SMALL { self.long_work.clone().run(step).await? } else { step()? };
             if whole {
-                return Ok(RequestBody { bytes: rest.decompressed.into(), memory: rest.memory });
+                return Ok(ReadBody { bytes: rest.decompressed.into(), memory: rest.memory });
             }
             if until == body_limit {
                 return Err(too_large(body_limit));
@@ -180,11 +157,11 @@ impl BodyReader {
     /// 408, 411, 413, 415 or 503; 400 if the body breaks off or does not match its `Content-Encoding`.
     pub(super) async fn read<B>(
         &self,
-        client: &Arc<Client>,
+        client: &Arc<ClientAccount>,
         head: &Parts,
         body: B,
         body_limit: usize,
-    ) -> Result<RequestBody, HttpRejection>
+    ) -> Result<ReadBody, HttpRejection>
     where
         B: Body<Data = Bytes>,
     {
@@ -210,7 +187,12 @@ impl BodyReader {
         }
     }
 
-    async fn collect<B>(&self, client: &Arc<Client>, body: B, body_limit: usize) -> Result<RequestBody, HttpRejection>
+    async fn collect<B>(
+        &self,
+        client: &Arc<ClientAccount>,
+        body: B,
+        body_limit: usize,
+    ) -> Result<ReadBody, HttpRejection>
     where
         B: Body<Data = Bytes>,
     {
@@ -244,7 +226,7 @@ impl BodyReader {
             all.extend_from_slice(&data);
         }
         let bytes = if all.is_empty() { first } else { all.freeze() };
-        Ok(RequestBody { bytes, memory })
+        Ok(ReadBody { bytes, memory })
     }
 }
 

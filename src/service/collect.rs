@@ -56,7 +56,7 @@ impl Output {
             reserved = used.saturating_add(used.clamp(FIRST_BYTES, STEP)).min(whole);
             memory.extend_to(reserved.saturating_mul(COPIES), deadline).await?;
             let grow = move || (array.grow(PORTION, whole - reserved), array);
-            let (grown, same) = ReservedMemory::run_long_work(memory.long_work_permits(), grow).await;
+            let (grown, same) = memory.long_work().run(grow).await;
             (more, array) = (grown?, same);
         }
         memory.shrink_to((whole - array.room.left()).saturating_mul(COPIES));

@@ -28,28 +28,13 @@ pub struct Limiter {
 impl Limiter {
     /// Allows `concurrent` calls at a time, and each call to take `deadline`, waiting included.
     pub fn new(concurrent: usize, deadline: Duration) -> Limiter {
-        let queue = Queue {
-            permits: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))),
-            concurrent,
-            waiting: AtomicUsize::new(0),
-            maximum: usize::MAX,
-            mean_time: AtomicU64::new(0),
-        };
-        Limiter { queue: Arc::new(queue), deadline }
+        Limiter { queue: Arc::new(Queue::new(concurrent, usize::MAX)), deadline }
     }
 
     /// Allows this many calls to wait for a permit. Without this, any number may.
     #[must_use]
     pub fn waiting(self, maximum: usize) -> Limiter {
-        let Queue { permits, concurrent, .. } = &*self.queue;
-        let queue = Queue {
-            permits: permits.clone(),
-            concurrent: *concurrent,
-            waiting: AtomicUsize::new(0),
-            maximum,
-            mean_time: AtomicU64::new(0),
-        };
-        Limiter { queue: Arc::new(queue), ..self }
+        Limiter { queue: Arc::new(Queue::new(self.queue.concurrent, maximum)), ..self }
     }
 }
 
@@ -156,6 +141,16 @@ impl Limiter {
 }
 
 impl Queue {
+    fn new(concurrent: usize, maximum: usize) -> Queue {
+        Queue {
+            permits: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))),
+            concurrent,
+            waiting: AtomicUsize::new(0),
+            maximum,
+            mean_time: AtomicU64::new(0),
+        }
+    }
+
     /// Waits for a permit. Called when the call's future is first polled: an aggregate that waits for its own permit while
     /// holding the permits of its parts would starve others.
     async fn acquire(&self, deadline: Option<Instant>) -> Result<OwnedSemaphorePermit, Fault> {

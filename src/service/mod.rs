@@ -42,6 +42,7 @@ pub mod layer;
 pub mod limiter;
 pub mod local;
 pub(crate) mod log_throttle;
+pub(crate) mod long_work;
 pub(crate) mod memory_pool;
 pub mod passthrough;
 pub mod request_id;

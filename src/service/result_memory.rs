@@ -8,16 +8,15 @@
 //! [`Context::result_memory`](crate::service::Context::result_memory) says where a call takes the memory from. The
 //! [`ReservedMemory`] of a call goes with its result, and is given back when the response has been sent.
 
-use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 use crate::model::fault::{Fault, Kind};
-use crate::service::future::{run_blocking, with_timeout};
+use crate::service::future::with_timeout;
+use crate::service::long_work::LongWork;
 use crate::service::memory_pool::{MemoryPool, PooledMemory};
 
 /// A result of at most this many bytes reserves no memory: the limit on running calls bounds them.
@@ -34,16 +33,16 @@ const MOST: (usize, usize) = (2, 3);
 pub struct ResultBudget {
     pool: MemoryPool,
     bytes: usize,
-    /// How many large results are decoded at the same time: half as many as there are processors.
-    long_work_permits: Arc<Semaphore>,
+    /// Where large results are decoded.
+    long_work: LongWork,
 }
 
 /// Where a call takes the memory for its result from.
 #[derive(Debug, Clone)]
-pub struct ResultMemory(Source);
+pub struct ResultMemory(MemorySource);
 
 #[derive(Debug, Clone)]
-enum Source {
+enum MemorySource {
     /// Each result takes its own.
     Shares(Arc<ResultShares>),
     /// The results of several calls become one, which takes the memory for all of them.
@@ -113,9 +112,7 @@ impl SizedPool {
 impl ResultBudget {
     /// A budget of this many bytes.
     pub fn new(bytes: usize) -> ResultBudget {
-        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let long_work_permits = Arc::new(Semaphore::new(processors.div_ceil(2)));
-        ResultBudget { pool: MemoryPool::new(bytes), bytes, long_work_permits }
+        ResultBudget { pool: MemoryPool::new(bytes), bytes, long_work: LongWork::limited() }
     }
 
     /// The memory for the results of one client, which all together may have `share` bytes; `None` for a client without a
@@ -123,7 +120,7 @@ impl ResultBudget {
     pub fn of_client(&self, share: Option<usize>) -> ResultMemory {
         let most = self.bytes / MOST.1 * MOST.0;
         let of_client = share.map(SizedPool::new);
-        ResultMemory(Source::Shares(Arc::new(ResultShares { of_client, of_all: self.clone(), most })))
+        ResultMemory(MemorySource::Shares(Arc::new(ResultShares { of_client, of_all: self.clone(), most })))
     }
 }
 
@@ -131,8 +128,8 @@ impl ResultMemory {
     /// A reservation of no bytes yet, for one result.
     pub fn begin(&self) -> ReservedMemory {
         let result = match &self.0 {
-            Source::Shares(shares) => shares.begin(),
-            Source::Common(result) => result.clone(),
+            MemorySource::Shares(shares) => shares.begin(),
+            MemorySource::Common(result) => result.clone(),
         };
         ReservedMemory { result: Some(result), bytes: 0, of_source: None }
     }
@@ -141,8 +138,8 @@ impl ResultMemory {
     #[must_use]
     pub fn in_common(&self) -> ResultMemory {
         match &self.0 {
-            Source::Shares(shares) => ResultMemory(Source::Common(shares.begin())),
-            Source::Common(_) => self.clone(),
+            MemorySource::Shares(shares) => ResultMemory(MemorySource::Common(shares.begin())),
+            MemorySource::Common(_) => self.clone(),
         }
     }
 }
@@ -213,7 +210,8 @@ impl ReservedMemory {
             .ok_or_else(|| Fault::new(Kind::Busy, "too many large results at once: the call may have been carried out, but there is no memory for its result"))
     }
 
-    /// Extends the reservation to this many bytes if they are free and no other body or result waits for them. Returns whether it has.
+    /// Extends the reservation to this many bytes if they are free and no other body or result waits for them. Returns
+    /// whether it has.
     pub(crate) fn try_extend_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
         let Some(result) = self.result.as_ref().filter(|_| more > 0) else { return true };
@@ -256,27 +254,9 @@ impl ReservedMemory {
         }
     }
 
-    /// Runs long work on a blocking thread, once fewer than the maximum of them are running. Pass it what it needs of the
-    /// reservation: work that has begun is finished even if its caller is dropped.
-    pub(crate) async fn run_long_work<T: Send + 'static>(
-        limit: Option<Arc<Semaphore>>,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> T {
-        let permit = match limit {
-            Some(limit) => limit.acquire_owned().await.ok(),
-            None => None,
-        };
-        run_blocking(&Handle::current(), move || {
-            let done = work();
-            drop(permit);
-            done
-        })
-        .await
-    }
-
-    /// The permits for long work; `None` without a budget.
-    pub(crate) fn long_work_permits(&self) -> Option<Arc<Semaphore>> {
-        self.result.as_ref().map(|result| result.shares.of_all.long_work_permits.clone())
+    /// Where long work on the result runs; any number at a time without a budget.
+    pub(crate) fn long_work(&self) -> LongWork {
+        self.result.as_ref().map(|result| result.shares.of_all.long_work.clone()).unwrap_or_default()
     }
 }
 

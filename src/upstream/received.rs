@@ -60,7 +60,7 @@ impl ReceivedResponse {
             return Ok(Err(Box::new(self)));
         }
         self.memory.extend_to(self.size() + ROWS, self.deadline).await?;
-        let permits = self.memory.long_work_permits();
+        let long_work = self.memory.long_work();
         let find = move || {
             let ReceivedResponse { response, memory, deadline } = self;
             let found = match &method.description.codec {
@@ -72,7 +72,7 @@ impl ReceivedResponse {
                 Err(response) => Err(Box::new(ReceivedResponse { response: *response, memory, deadline })),
             }
         };
-        Ok(ReservedMemory::run_long_work(permits, find).await.map(Rows::of_done_call))
+        Ok(long_work.run(find).await.map(Rows::of_done_call))
     }
 
     /// Decodes the response as a whole, once there is memory for it. Returns the memory that the result needs, too.
@@ -84,11 +84,11 @@ impl ReceivedResponse {
         if self.size() <= SMALL {
             return Ok((decode(&description, &self.response), self.memory));
         }
-        let (large, permits) = (self.is_large(), self.memory.long_work_permits());
+        let (large, long_work) = (self.is_large(), self.memory.long_work());
         let needed = if large {
             let (body, description) = (self.response.body().clone(), description.clone());
             let count = move || decoding_memory(&description, &body);
-            ReservedMemory::run_long_work(permits.clone(), count).await
+            long_work.clone().run(count).await
         } else {
             decoding_memory(&description, self.response.body())
         };
@@ -100,7 +100,7 @@ impl ReceivedResponse {
             memory.shrink_to(needed.result);
             (decoded, memory)
         };
-        Ok(if large { ReservedMemory::run_long_work(permits, work).await } else { work() })
+        Ok(if large { long_work.run(work).await } else { work() })
     }
 }
 
