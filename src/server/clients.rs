@@ -180,6 +180,11 @@ impl ClientAccount {
         OpenRequest { within_share: self.begin_request(), client: self }
     }
 
+    /// Whether it has a share of its own.
+    pub(super) fn has_share(&self) -> bool {
+        self.entry.is_some()
+    }
+
     /// The memory for its results; `None` without a limit.
     pub(super) fn result_memory(&self) -> Option<&ResultMemory> {
         self.result_memory.as_ref()

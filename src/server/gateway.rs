@@ -20,7 +20,7 @@ use crate::http::compression::compress;
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
-use crate::protocol::frontend::{Frontend, FrontendResponse, GroupHead, GroupRequest};
+use crate::protocol::frontend::{Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::server::access_log::REQUEST_ID;
 use crate::server::admission::{Admission, refusing_service};
 use crate::server::clients::{ClientAccount, Clients, Resource};
@@ -30,10 +30,10 @@ use crate::server::mount::Mounts;
 use crate::server::request_body::{BodyMemory, BodyReader, ReadBody, SMALL};
 use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
-use crate::service::Context;
 use crate::service::future::MaybeReady;
 use crate::service::request_id::RequestId;
 use crate::service::result_memory::ReservedMemory;
+use crate::service::{Context, RpcService};
 
 pub use super::access_log::Outcome;
 pub use super::group::Group;
@@ -190,7 +190,9 @@ impl Gateway {
     where
         B: http_body::Body<Data = Bytes>,
     {
-        let (dispatched, request) = match self.forwarded_client(head, context.peer) {
+        // A client with a share of its own is no proxy.
+        let forwarded = if client.has_share() { None } else { self.forwarded_client(head, context.peer) };
+        let (dispatched, request) = match forwarded {
             None => (self.dispatch(client, within_share, head, body, context).await, None),
             Some(forwarded) => {
                 let request = forwarded.open_request();
@@ -253,8 +255,28 @@ impl Gateway {
         context.begun = Some(begun);
         context.deadline = group.deadline.and_then(|limit| begun.checked_add(limit));
         context.result_memory = client.result_memory().cloned();
-        let request = ReadRequest { group, frontend, head, tail, body };
-        let (mut served, memory) = self.serve(request, client, &context).await;
+        // Held until the response is ready, not until it is sent.
+        let admitted = self.admission.admit(&group.load);
+        let refusal = match &admitted {
+            None => Some(GATEWAY_BUSY),
+            Some(_) => client.has_used_up(Resource::UnsentBytes).then_some(CLIENT_BUSY),
+        };
+        let refusing = refusal.map(|reason| refusing_service(group.service.as_ref(), reason));
+        let service = refusing.as_ref().unwrap_or(&group.service);
+        let span = request_span!(tracing::Level::DEBUG, context, group, frontend);
+        let ReadBody { bytes, memory } = body;
+        let request = GroupRequest { head, tail, body: &bytes, context: &context };
+        // What is rare is boxed: otherwise the future of each request would be as large as that of the rare ones.
+        let (response, memory) = match memory {
+            None => (span.in_scope(|| frontend.serve(service, request)), None),
+            Some(memory) => {
+                Box::pin(self.serve_large(frontend, service, request, &span, (bytes.clone(), memory))).await
+            }
+        };
+        let mut served = match response {
+            MaybeReady::Now(Some(served)) => served,
+            pending => Box::pin(self.wait_for_response(pending, group, frontend, request, span)).await,
+        };
         if self.compressing {
             served.response = compress(&head.headers, served.response);
         }
@@ -268,65 +290,44 @@ impl Gateway {
         Ok(GatewayResponse { response, outcome })
     }
 
-    /// Serves a request, if there is room for its call. Returns the memory of its body too, if that was large.
-    async fn serve(
+    /// Serves a request with a large body on a blocking thread. `body` are the bytes of the request and their memory, which
+    /// is returned with the response.
+    async fn serve_large(
         &self,
-        request: ReadRequest<'_>,
-        client: &ClientAccount,
-        context: &Context,
-    ) -> (FrontendResponse, Option<BodyMemory>) {
-        let ReadRequest { group, frontend, head, tail, body: ReadBody { bytes, memory } } = request;
-        // Held until the response is ready, not until it is sent.
-        let admitted = self.admission.admit(&group.load);
-        let refusal = match &admitted {
-            None => Some(GATEWAY_BUSY),
-            Some(_) => client.has_used_up(Resource::UnsentBytes).then_some(CLIENT_BUSY),
+        frontend: &Arc<dyn Frontend>,
+        service: &Arc<dyn RpcService>,
+        request: GroupRequest<'_>,
+        span: &tracing::Span,
+        (bytes, memory): (Bytes, BodyMemory),
+    ) -> (FrontendFuture, Option<BodyMemory>) {
+        let (service, frontend, span) = (service.clone(), frontend.clone(), span.clone());
+        let (head, tail, context) = (request.head.clone(), request.tail.to_owned(), request.context.clone());
+        let serve = move || {
+            let request = GroupRequest { head: &head, tail: &tail, body: &bytes, context: &context };
+            (span.in_scope(|| frontend.serve(&service, request)), Some(memory))
         };
-        let refusing = refusal.map(|reason| refusing_service(group.service.as_ref(), reason));
-        let service = refusing.as_ref().unwrap_or(&group.service);
-        let span = request_span!(tracing::Level::DEBUG, context, group, frontend);
-        let (response, memory) = match memory {
-            None => {
-                let request = GroupRequest { head, tail, body: &bytes, context };
-                (span.in_scope(|| frontend.serve(service, request)), None)
-            }
-            Some(memory) => {
-                let (service, frontend, bytes) = (service.clone(), frontend.clone(), bytes.clone());
-                let (head, tail, context, span) = (head.clone(), tail.to_owned(), context.clone(), span.clone());
-                let serve = move || {
-                    let request = GroupRequest { head: &head, tail: &tail, body: &bytes, context: &context };
-                    (span.in_scope(|| frontend.serve(&service, request)), Some(memory))
-                };
-                // Boxed, because it is rare and large: otherwise the future of each request would be as large.
-                Box::pin(self.body_reader.memory.long_work.clone().run(serve)).await
-            }
-        };
-        if let MaybeReady::Now(Some(served)) = response {
-            return (served, memory);
-        }
+        self.body_reader.memory.long_work.clone().run(serve).await
+    }
+
+    /// Waits for a response that is not ready at once, in a span that log lines show. If all calls are ended meanwhile, the
+    /// response is a fault.
+    async fn wait_for_response(
+        &self,
+        pending: FrontendFuture,
+        group: &Group,
+        frontend: &Arc<dyn Frontend>,
+        request: GroupRequest<'_>,
+        span: tracing::Span,
+    ) -> FrontendResponse {
         let disabled = span.is_disabled();
-        let span = if disabled { request_span!(tracing::Level::WARN, context, group, frontend) } else { span };
-        // Boxed, because it is large: otherwise the future of each request would be as large.
-        let served = Box::pin(self.stop.unless_stopped(response.instrument(span.clone()))).await;
-        let served = match served {
+        let span = if disabled { request_span!(tracing::Level::WARN, request.context, group, frontend) } else { span };
+        let served = match self.stop.unless_stopped(pending.instrument(span.clone())).await {
             Some(served) => served,
-            None => {
-                let request = GroupRequest { head, tail, body: &bytes, context };
-                frontend.serve(&refusing_service(group.service.as_ref(), STOPPING), request).await
-            }
+            None => frontend.serve(&refusing_service(group.service.as_ref(), STOPPING), request).await,
         };
         span.record("method", served.method.as_ref());
-        (served, memory)
+        served
     }
-}
-
-/// A request whose body has been read, and the frontend that serves it.
-struct ReadRequest<'r> {
-    group: &'r Group,
-    frontend: &'r Arc<dyn Frontend>,
-    head: &'r Parts,
-    tail: &'r str,
-    body: ReadBody,
 }
 
 /// Reserves the memory for a whole body that has none yet. Returns whether there is as much.
@@ -419,8 +420,8 @@ fn check_transfer_coding(head: &Parts) -> Result<(), HttpRejection> {
 /// An HTTP/1.1 request has exactly one `Host` (RFC 9112, section 3.2), and no request has two. In HTTP/2 it must be the
 /// same as the authority (RFC 9113, section 8.3.1).
 fn check_host(head: &Parts) -> Result<(), HttpRejection> {
-    if let (Version::HTTP_2, Some(host), Some(authority)) =
-        (head.version, head.headers.get(header::HOST), head.uri.authority())
+    if head.version == Version::HTTP_2
+        && let (Some(host), Some(authority)) = (head.headers.get(header::HOST), head.uri.authority())
         && !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
     {
         return Err(HttpRejection::new(StatusCode::BAD_REQUEST, "the Host header and :authority differ"));
