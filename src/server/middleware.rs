@@ -47,14 +47,16 @@ impl InFlight {
         let request_id = shared.gateway.request_id(&head, *peer);
         let context = RequestContext { peer: *peer, request_id, ..RequestContext::default() };
         self.line = shared.log.as_ref().map(|log| log.begin(&head, &context));
-        // Pinned where it is made: to move it costs as much as its size.
-        let responding = pin!(shared.gateway.respond_to(client, self.within_share, &head, body, context));
-        let GatewayResponse { mut response, outcome } = if self.connection.activity.take_fragment() {
-            HttpRejection::new(StatusCode::BAD_REQUEST, "the target of a request has no fragment")
-                .into_response()
-                .into()
-        } else {
-            catch_panic(responding).await
+        let GatewayResponse { mut response, outcome } = {
+            // Pinned where it is made: to move it costs as much as its size.
+            let responding = pin!(shared.gateway.respond_to(client, self.within_share, &head, body, context));
+            if self.connection.activity.take_fragment() {
+                HttpRejection::new(StatusCode::BAD_REQUEST, "the target of a request has no fragment")
+                    .into_response()
+                    .into()
+            } else {
+                catch_panic(responding).await
+            }
         };
         if let Some(line) = &mut self.line {
             line.record_response(&mut response, outcome);
