@@ -5,6 +5,7 @@
 //! large body is parsed on a blocking thread.
 
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -170,12 +171,12 @@ impl Gateway {
     ///
     /// This is what [`Server`](crate::server::Server) calls. Other HTTP servers call the gateway as a
     /// [tower service](tower_service::Service).
-    pub async fn respond<B>(&self, head: &Parts, body: B, context: Context) -> GatewayResponse
+    pub async fn respond<B>(&self, head: &Parts, body: B, mut context: Context) -> GatewayResponse
     where
         B: http_body::Body<Data = Bytes>,
     {
         let client = self.client_of_connection(context.peer);
-        self.respond_to(&client, true, head, body, context).await
+        self.respond_to(&client, true, head, pin!(body), &mut context).await
     }
 
     /// Serves one request of a client, which may have more requests than its share.
@@ -184,8 +185,8 @@ impl Gateway {
         client: &Arc<ClientAccount>,
         within_share: bool,
         head: &Parts,
-        body: B,
-        context: Context,
+        body: Pin<&mut B>,
+        context: &mut Context,
     ) -> GatewayResponse
     where
         B: http_body::Body<Data = Bytes>,
@@ -221,8 +222,8 @@ impl Gateway {
         client: &Arc<ClientAccount>,
         within_share: bool,
         head: &Parts,
-        body: B,
-        mut context: Context,
+        body: Pin<&mut B>,
+        context: &mut Context,
     ) -> Result<GatewayResponse, HttpRejection>
     where
         B: http_body::Body<Data = Bytes>,
@@ -265,7 +266,7 @@ impl Gateway {
         let service = refusing.as_ref().unwrap_or(&group.service);
         let span = request_span!(tracing::Level::DEBUG, context, group, frontend);
         let ReadBody { bytes, memory } = body;
-        let request = GroupRequest { head, tail, body: &bytes, context: &context };
+        let request = GroupRequest { head, tail, body: &bytes, context };
         // What is rare is boxed: otherwise the future of each request would be as large as that of the rare ones.
         let (response, memory) = match memory {
             None => (span.in_scope(|| frontend.serve(service, request)), None),

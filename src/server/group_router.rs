@@ -12,6 +12,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use memchr::{memchr, memchr3};
 use percent_encoding::percent_decode_str;
 
 /// Values mounted at paths.
@@ -89,8 +90,10 @@ impl<T> GroupRouter<T> {
         let mut found = self.root.mounted.as_ref().map(|value| (value, inside));
         let mut branch = Some(&self.root);
         let mut left = Some(inside);
+        let plain = memchr3(b'%', b'.', b'\\', inside.as_bytes()).is_none();
         while let Some(rest) = left.filter(|rest| !rest.is_empty()) {
-            let (name, after) = first_segment(rest)?;
+            let (segment, after) = first_segment(rest);
+            let name = if plain { Cow::Borrowed(segment) } else { decoded(segment)? };
             branch = branch.and_then(|branch| branch.children.get(name.as_ref()));
             if let Some(value) = branch.and_then(|branch| branch.mounted.as_ref()) {
                 found = Some((value, after.unwrap_or_default()));
@@ -101,18 +104,10 @@ impl<T> GroupRouter<T> {
     }
 }
 
-/// The first segment of a path, decoded, and the part after the slash that follows it.
-fn first_segment(path: &str) -> Result<(Cow<'_, str>, Option<&str>), Ambiguous> {
-    let mut odd = false;
-    let end = path.bytes().position(|byte| {
-        odd |= matches!(byte, b'%' | b'.' | b'\\');
-        byte == b'/'
-    });
-    let (segment, after) = match end {
-        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..)),
-        None => (path, None),
-    };
-    Ok((if odd { decoded(segment)? } else { Cow::Borrowed(segment) }, after))
+/// The first segment of a path, and the part after the slash that follows it.
+fn first_segment(path: &str) -> (&str, Option<&str>) {
+    let end = memchr(b'/', path.as_bytes());
+    end.and_then(|at| Some((path.get(..at)?, path.get(at + 1..)))).unwrap_or((path, None))
 }
 
 /// A segment of a request's path, decoded.

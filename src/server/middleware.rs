@@ -39,29 +39,33 @@ impl Connection {
 }
 
 impl InFlight {
-    async fn serve(mut self, mut head: Parts, body: Incoming) -> Result<Response<TrackedBody>, BoxError> {
-        let Connection { shared, peer, audience, client, .. } = self.connection.as_ref();
-        if let Some(audience) = audience {
-            head.extensions.insert(*audience);
-        }
-        let request_id = shared.gateway.request_id(&head, *peer);
-        let context = RequestContext { peer: *peer, request_id, ..RequestContext::default() };
-        self.line = shared.log.as_ref().map(|log| log.begin(&head, &context));
-        let GatewayResponse { mut response, outcome } = {
-            // Pinned where it is made: to move it costs as much as its size.
-            let responding = pin!(shared.gateway.respond_to(client, self.within_share, &head, body, context));
-            if self.connection.activity.take_fragment() {
+    #[expect(clippy::manual_async_fn, reason = "the future of an async function holds its arguments twice")]
+    fn serve(
+        mut self,
+        mut head: Parts,
+        body: Incoming,
+    ) -> impl Future<Output = Result<Response<TrackedBody>, BoxError>> + Send {
+        async move {
+            let Connection { shared, peer, audience, client, .. } = self.connection.as_ref();
+            if let Some(audience) = audience {
+                head.extensions.insert(*audience);
+            }
+            let request_id = shared.gateway.request_id(&head, *peer);
+            let mut context = RequestContext { peer: *peer, request_id, ..RequestContext::default() };
+            self.line = shared.log.as_ref().map(|log| log.begin(&head, &context));
+            let GatewayResponse { mut response, outcome } = if self.connection.activity.take_fragment() {
                 HttpRejection::new(StatusCode::BAD_REQUEST, "the target of a request has no fragment")
                     .into_response()
                     .into()
             } else {
-                catch_panic(responding).await
+                let body = pin!(body);
+                catch_panic(pin!(shared.gateway.respond_to(client, self.within_share, &head, body, &mut context))).await
+            };
+            if let Some(line) = &mut self.line {
+                line.record_response(&mut response, outcome);
             }
-        };
-        if let Some(line) = &mut self.line {
-            line.record_response(&mut response, outcome);
+            Ok(response.map(|body| TrackedBody { body, in_flight: self }))
         }
-        Ok(response.map(|body| TrackedBody { body, in_flight: self }))
     }
 }
 

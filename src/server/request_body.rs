@@ -1,16 +1,18 @@
 //! Reads and decompresses the body of a request, within the size limit of its group, its timeout and the memory that
 //! all bodies share.
 
+use std::future::poll_fn;
 use std::io::Read;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Version, header};
-use http_body::Body;
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::runtime::Handle;
 
@@ -159,7 +161,7 @@ impl BodyReader {
         &self,
         client: &Arc<ClientAccount>,
         head: &Parts,
-        body: B,
+        mut body: Pin<&mut B>,
         body_limit: usize,
     ) -> Result<ReadBody, HttpRejection>
     where
@@ -175,36 +177,59 @@ impl BodyReader {
         if announced > body_limit {
             return Err(too_large(body_limit));
         }
-        let read = with_timeout(self.timeout, pin!(self.collect(client, body, body_limit))).await;
+        // Most bodies have arrived with their head, in one frame.
+        let mut bytes = Bytes::new();
+        if !body.is_end_stream() {
+            match poll_fn(|cx| Poll::Ready(body.as_mut().poll_frame(cx))).await {
+                Poll::Ready(Some(frame)) => bytes = data_of(frame)?,
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+        }
+        if coding.is_none() && bytes.len() <= SMALL.min(body_limit) && body.is_end_stream() {
+            return Ok(ReadBody { bytes, memory: None });
+        }
+        // Boxed, because it is rare and large: otherwise the future of each request would be as large.
+        Box::pin(self.read_rest(client, bytes, body, body_limit, coding)).await
+    }
+
+    /// Reads a body whose first frame has been read, and decompresses it.
+    async fn read_rest<B>(
+        &self,
+        client: &Arc<ClientAccount>,
+        first: Bytes,
+        body: Pin<&mut B>,
+        body_limit: usize,
+        coding: Option<Coding>,
+    ) -> Result<ReadBody, HttpRejection>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let read = with_timeout(self.timeout, pin!(self.collect(client, first, body, body_limit))).await;
         let read = read
             .ok_or_else(|| HttpRejection::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
         match coding {
-            // Boxed, because it is rare and large: otherwise the future of each request would be as large.
-            Some(coding) => {
-                Box::pin(self.memory.decompress(client, coding.reader(read.bytes), body_limit, read.memory)).await
-            }
+            Some(coding) => self.memory.decompress(client, coding.reader(read.bytes), body_limit, read.memory).await,
             None => Ok(read),
         }
     }
 
+    /// Reads a body to its end. `begin` is what has been read of it.
     async fn collect<B>(
         &self,
         client: &Arc<ClientAccount>,
-        body: B,
+        begin: Bytes,
+        mut body: Pin<&mut B>,
         body_limit: usize,
     ) -> Result<ReadBody, HttpRejection>
     where
         B: Body<Data = Bytes>,
     {
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        let mut body = pin!(body);
+        let announced = begin.len().saturating_add(usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX));
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
         let mut memory = None;
-        // The error of a body need not be `Send`, so it is dropped before the next await.
-        while let Some(frame) = body.frame().await.map(|frame| frame.map_err(drop)) {
-            let frame = frame.map_err(|()| HttpRejection::new(StatusCode::BAD_REQUEST, "the request broke off"))?;
-            let Ok(data) = frame.into_data() else { continue };
+        let mut next = Some(begin);
+        while let Some(data) = next {
             let length = first.len().max(all.len()) + data.len();
             if length > body_limit {
                 return Err(too_large(body_limit));
@@ -217,17 +242,25 @@ impl BodyReader {
             }
             if first.is_empty() {
                 first = data;
-                continue;
+            } else {
+                if all.is_empty() {
+                    all.reserve(until);
+                    all.extend_from_slice(&first);
+                }
+                all.extend_from_slice(&data);
             }
-            if all.is_empty() {
-                all.reserve(until);
-                all.extend_from_slice(&first);
-            }
-            all.extend_from_slice(&data);
+            // The error of a body need not be `Send`, so it is dropped before the next await.
+            next = body.frame().await.map(data_of).transpose()?;
         }
         let bytes = if all.is_empty() { first } else { all.freeze() };
         Ok(ReadBody { bytes, memory })
     }
+}
+
+/// The data of a frame of a body; none for trailers.
+fn data_of<E>(frame: Result<Frame<Bytes>, E>) -> Result<Bytes, HttpRejection> {
+    let frame = frame.map_err(|_| HttpRejection::new(StatusCode::BAD_REQUEST, "the request broke off"))?;
+    Ok(frame.into_data().unwrap_or_default())
 }
 
 /// A `Content-Encoding` other than none.
