@@ -17,6 +17,7 @@ mod output;
 mod reload;
 mod serve;
 mod signals;
+mod systemd;
 mod table;
 
 use std::fmt::Display;

@@ -11,6 +11,7 @@ use super::args::ServeArgs;
 use super::load::load;
 use super::output::Console;
 use super::signals::Hangup;
+use super::systemd::{self, Notification};
 use crate::config::{Config, Registry};
 use crate::server::runtime::Runtime;
 
@@ -36,10 +37,12 @@ impl Reloader {
             if in_terminal && self.terminal_is_closed().await {
                 return;
             }
+            systemd::notify(Notification::Reloading).await;
             if let Err(Failure(message)) = self.reload().await {
                 self.console.stderr.write_line(message.trim_end());
                 self.console.say("croupier: the configuration is unchanged");
             }
+            systemd::notify(Notification::Ready).await;
         }
         // No further SIGHUP can be received. The runtime has to live as long as the server runs.
         pending().await

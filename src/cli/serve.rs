@@ -12,6 +12,7 @@ use super::load::load;
 use super::output::Console;
 use super::reload::Reloader;
 use super::signals::{self, Hangup};
+use super::systemd::{self, Notification};
 use super::{Failure, descriptors, logging};
 use crate::config::{Config, Registry};
 use crate::http::audience::Audience;
@@ -79,10 +80,13 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
     };
     let reloading = reloader.reload_at_hangup(hangup);
     let stop = async {
+        systemd::notify(Notification::Ready).await;
         tokio::select! {
             () = stop => {}
             () = reloading => {}
+            () = systemd::sign_of_life() => {}
         }
+        systemd::notify(Notification::Stopping).await;
     };
     let report = server.run(listeners, stop).await;
     if let Some(log) = log {
@@ -101,12 +105,28 @@ fn worker_count(config: &Config) -> usize {
     config.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get))
 }
 
+/// Listens on these addresses, on the sockets of systemd where it has opened them.
 async fn bind(configs: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
+    let mut inherited = systemd::inherited_sockets()?;
     let mut listeners = Vec::with_capacity(configs.len());
     for ListenerConfig { listen, serves } in configs {
-        listeners.push(Listener::bind(listen).await?.serves(*serves));
+        let listener = match inherited.take(listen) {
+            Some(listener) => listener,
+            None => Listener::bind(listen).await?,
+        };
+        listeners.push(listener.serves(*serves));
     }
-    Ok(listeners)
+    match inherited.left() {
+        None => Ok(listeners),
+        Some(address) => {
+            let listen: Vec<String> = configs.iter().map(ToString::to_string).collect();
+            Err(Failure(format!(
+                "croupier: the socket {address} has been handed over (LISTEN_FDS), but `listen` does not have this \
+                 address: it has {}",
+                listen.join(", ")
+            )))
+        }
+    }
 }
 
 /// Prints the addresses, the groups and pages, and a command to try.

@@ -67,9 +67,32 @@ impl Listener {
             ListenAddress::Unix(path) => UnixSocket::bind(path).map(Socket::Unix),
         };
         match bound {
-            Ok(socket) => Ok(Listener { socket, serves: None, failures: LogThrottle::default() }),
+            Ok(socket) => Ok(Listener::on(socket)),
             Err(source) => Err(BindError { listen: listen.clone(), source }),
         }
+    }
+
+    /// Takes a TCP socket that is listening already, such as one of systemd. Has to be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn from_tcp(socket: std::net::TcpListener) -> io::Result<Listener> {
+        socket.set_nonblocking(true)?;
+        TcpListener::from_std(socket).map(|socket| Listener::on(Socket::Tcp(socket)))
+    }
+
+    /// Takes a unix socket that is listening already, such as one of systemd. Its file is left when the listener is dropped.
+    /// Has to be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Those of the system, and if the socket has no path.
+    #[cfg(unix)]
+    pub fn from_unix(socket: std::os::unix::net::UnixListener) -> io::Result<Listener> {
+        UnixSocket::inherit(socket).map(|socket| Listener::on(Socket::Unix(socket)))
+    }
+
+    fn on(socket: Socket) -> Listener {
+        Listener { socket, serves: None, failures: LogThrottle::default() }
     }
 
     /// Restricts what is served to the clients of this socket; `None` for everything.

@@ -15,11 +15,13 @@ mod unix {
     use tokio::net::UnixListener;
     pub(in crate::server) use tokio::net::UnixStream;
 
-    /// A listening unix socket. Its file is removed when it is dropped.
+    /// A listening unix socket. The file of one that was bound here is removed when it is dropped.
     #[derive(Debug)]
     pub(in crate::server) struct UnixSocket {
         listener: UnixListener,
         path: PathBuf,
+        /// Whether another process made the file, and keeps it.
+        inherited: bool,
     }
 
     /// A connection that belongs to no runtime, on its way from one to another.
@@ -33,7 +35,16 @@ mod unix {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => replace(path, error)?,
                 bound => bound?,
             };
-            Ok(UnixSocket { listener, path: path.to_owned() })
+            Ok(UnixSocket { listener, path: path.to_owned(), inherited: false })
+        }
+
+        /// Takes a socket that another process has bound.
+        pub(in crate::server) fn inherit(listener: std::os::unix::net::UnixListener) -> io::Result<UnixSocket> {
+            listener.set_nonblocking(true)?;
+            let path = listener.local_addr()?.as_pathname().map(Path::to_owned);
+            let path =
+                path.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a unix socket without a path"))?;
+            Ok(UnixSocket { listener: UnixListener::from_std(listener)?, path, inherited: true })
         }
 
         pub(in crate::server) fn path(&self) -> &Path {
@@ -47,8 +58,10 @@ mod unix {
 
     impl Drop for UnixSocket {
         fn drop(&mut self) {
-            // The file may have been removed already.
-            let _ = std::fs::remove_file(&self.path);
+            if !self.inherited {
+                // The file may have been removed already.
+                let _ = std::fs::remove_file(&self.path);
+            }
         }
     }
 

@@ -4,3 +4,5 @@ mod access_log;
 mod add;
 mod commands;
 mod streams;
+#[cfg(unix)]
+mod systemd;

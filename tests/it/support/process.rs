@@ -32,7 +32,12 @@ impl Process {
 
     /// Starts with another standard output than a pipe to this process.
     pub(crate) fn start_into(command: &mut Command, stdout: Stdio) -> Process {
-        let started = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).spawn();
+        Process::start_between(command, Stdio::null(), stdout)
+    }
+
+    /// Starts with this standard input and output.
+    pub(crate) fn start_between(command: &mut Command, stdin: Stdio, stdout: Stdio) -> Process {
+        let started = command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).spawn();
         let mut child = started.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
         let stdout = child.stdout.take().map(BufReader::new);
         let mut pipe = child.stderr.take().expect("standard error is piped");
