@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode, Version, header};
+use http_body::Body as _;
 use tracing::Instrument as _;
 
 use crate::http::body::{Body, PIECE};
@@ -23,7 +24,7 @@ use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
 use crate::protocol::frontend::{Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::server::access_log::REQUEST_ID;
-use crate::server::admission::{Admission, refusing_service};
+use crate::server::admission::Admission;
 use crate::server::clients::{ClientAccount, Clients, Resource};
 use crate::server::group::not_found;
 use crate::server::group_router::{GroupRouter, MountError};
@@ -31,7 +32,9 @@ use crate::server::mount::Mounts;
 use crate::server::request_body::{BodyMemory, BodyReader, ReadBody, SMALL};
 use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
+use crate::service::counters::{Ending, Meter, MeteredRequest};
 use crate::service::future::MaybeReady;
+use crate::service::limiter::LimiterState;
 use crate::service::request_id::RequestId;
 use crate::service::result_memory::ReservedMemory;
 use crate::service::{Context, RpcService};
@@ -67,6 +70,8 @@ pub struct Gateway {
     clients: Arc<Clients>,
     stop: Arc<CallStop>,
     ids: Arc<RequestIds>,
+    /// Where requests are counted that reach no group.
+    others: Arc<Meter>,
     /// Whether responses come with an [`Outcome`] for the access log.
     observed: bool,
     /// Whether responses are compressed for clients that accept it.
@@ -81,11 +86,14 @@ pub(super) struct Groups(Arc<ArcSwap<Dispatch>>);
 struct Dispatch {
     router: GroupRouter<Arc<Group>>,
     public_url: Arc<PublicUrl>,
+    /// What the groups were built from.
+    mounts: Mounts,
 }
 
 impl Groups {
-    pub(super) fn replace(&self, router: GroupRouter<Arc<Group>>, public_url: Arc<PublicUrl>) {
-        self.0.store(Arc::new(Dispatch { router, public_url }));
+    /// Replaces the groups by a router that was built from these mounts.
+    pub(super) fn replace(&self, router: GroupRouter<Arc<Group>>, mounts: Mounts) {
+        self.0.store(Arc::new(Dispatch { router, public_url: mounts.public_url.clone(), mounts }));
     }
 }
 
@@ -95,12 +103,14 @@ pub struct GatewayResponse {
     pub response: Response<Body>,
     /// What the access log says of the request; `None` if it reached no group or the gateway is not observed.
     pub outcome: Option<Outcome>,
+    /// The measurement of the request, which ends when the response has been sent; `None` if nothing is counted.
+    pub(super) metered: Option<MeteredRequest>,
 }
 
 impl Gateway {
     /// A gateway to groups that never change. It trusts no proxy.
     pub fn new(router: GroupRouter<Arc<Group>>, body_reader: BodyReader) -> Gateway {
-        Gateway::dispatching(Dispatch { router, public_url: Arc::default() }, body_reader)
+        Gateway::dispatching(Dispatch { router, public_url: Arc::default(), mounts: Mounts::default() }, body_reader)
     }
 
     /// A gateway to these mounts. A [`Runtime`](crate::server::runtime::Runtime) makes one that follows their upstreams.
@@ -108,7 +118,8 @@ impl Gateway {
     /// # Errors
     /// If a path is malformed, or is mounted twice.
     pub fn serving(mounts: &Mounts, body_reader: BodyReader) -> Result<Gateway, MountError> {
-        let dispatch = Dispatch { router: mounts.router()?, public_url: mounts.public_url.clone() };
+        let (router, public_url) = (mounts.router()?, mounts.public_url.clone());
+        let dispatch = Dispatch { router, public_url, mounts: mounts.clone() };
         Ok(Gateway::dispatching(dispatch, body_reader))
     }
 
@@ -122,6 +133,7 @@ impl Gateway {
             clients: Clients::new(&settings),
             stop: Arc::default(),
             ids: Arc::default(),
+            others: Arc::default(),
             observed: false,
             compressing: false,
         }
@@ -141,6 +153,29 @@ impl Gateway {
     pub(super) fn client_of_connection(&self, peer: Option<SocketAddr>) -> Arc<ClientAccount> {
         let proxied = self.groups.0.load().public_url.trusts(peer);
         self.clients.client(peer.map(|peer| peer.ip()).filter(|_| !proxied))
+    }
+
+    /// What the groups were built from.
+    pub(super) fn with_mounts<T>(&self, read: impl FnOnce(&Mounts) -> T) -> T {
+        read(&self.groups.0.load_full().mounts)
+    }
+
+    /// Where requests are counted that reach no group.
+    pub(super) fn others(&self) -> &Meter {
+        &self.others
+    }
+
+    /// Starts to count requests and calls.
+    pub(super) fn start_counting(&self) {
+        self.others.start(None);
+        self.with_mounts(|mounts| mounts.start_counting(&Mounts::default()));
+    }
+
+    /// Counts the requests and calls of these mounts too, if those of `before` are counted.
+    pub(super) fn count_also(&self, mounts: &Mounts, before: &Mounts) {
+        if self.others.counters().is_some() {
+            mounts.start_counting(before);
+        }
     }
 
     /// The handle by which a [`Runtime`](crate::server::runtime::Runtime) replaces the groups.
@@ -202,7 +237,10 @@ impl Gateway {
                 (Box::pin(dispatching).await, Some(request))
             }
         };
-        let mut response = dispatched.unwrap_or_else(|rejection| rejection.into_response().into());
+        let mut response = dispatched.unwrap_or_else(|rejection| {
+            let metered = MeteredRequest::begin(&self.others).map(rejected);
+            GatewayResponse { metered, ..rejection.into_response().into() }
+        });
         if let Some(request) = request {
             response.response.body_mut().hold(request);
         }
@@ -236,20 +274,34 @@ impl Gateway {
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
         let (group, tail) = find(&dispatch.router, head)?;
+        let meter = group.limiter.as_ref().map_or(&*self.others, LimiterState::meter);
+        let mut metered = MeteredRequest::begin(meter);
         let waited = group.wait_for_description().await;
         if !group.request_headers.is_empty() {
             context.headers = Some(Arc::new(group.select_headers(&head.headers)));
         }
         let group_head = GroupHead::new(head, tail);
-        let claim = group.claim(&group_head)?;
+        let claim = match group.claim(&group_head) {
+            Ok(claim) => claim,
+            Err(rejection) => return Ok(GatewayResponse::refused(rejection.into_response(), metered)),
+        };
+        if let Some(metered) = &mut metered {
+            metered.claimed_by(claim.frontend.protocol().name());
+        }
         if !within_share {
-            return Ok(claim.frontend.refuse(busy(CLIENT_BUSY)).into());
+            return Ok(GatewayResponse::refused(claim.frontend.refuse(busy(CLIENT_BUSY)), metered));
         }
         let body = match self.body_reader.read(client, head, body, group.body_limit).await {
             Ok(body) => body,
-            Err(rejection) => return Ok(claim.frontend.refuse(rejection).into()),
+            Err(rejection) => return Ok(GatewayResponse::refused(claim.frontend.refuse(rejection), metered)),
         };
         let frontend = claim.settle(group, &group_head, &body.bytes);
+        let protocol = frontend.protocol().name();
+        if let Some(metered) = &mut metered {
+            metered.claimed_by(protocol);
+            metered.received(body.bytes.len());
+        }
+        context.protocol = Some(protocol);
         // The deadline includes the time that the call has waited for the description of its upstream.
         let now = Instant::now();
         let begun = now.checked_sub(waited).unwrap_or(now);
@@ -262,7 +314,7 @@ impl Gateway {
             None => Some(GATEWAY_BUSY),
             Some(_) => client.has_used_up(Resource::UnsentBytes).then_some(CLIENT_BUSY),
         };
-        let refusing = refusal.map(|reason| refusing_service(group.service.as_ref(), reason));
+        let refusing = refusal.map(|reason| group.refusing_service(reason));
         let service = refusing.as_ref().unwrap_or(&group.service);
         let span = request_span!(tracing::Level::DEBUG, context, group, frontend);
         let ReadBody { bytes, memory } = body;
@@ -288,7 +340,14 @@ impl Gateway {
         hold_memory(served.response.body_mut(), memory, client);
         let FrontendResponse { response, method, fault } = served;
         let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
-        Ok(GatewayResponse { response, outcome })
+        if let Some(metered) = &mut metered {
+            metered.end(match fault {
+                Some(kind) => Ending::Fault(kind),
+                None if response.status().as_u16() >= 400 => Ending::Rejected,
+                None => Ending::Success,
+            });
+        }
+        Ok(GatewayResponse { response, outcome, metered })
     }
 
     /// Serves a request with a large body on a blocking thread. `body` are the bytes of the request and their memory, which
@@ -324,7 +383,7 @@ impl Gateway {
         let span = if disabled { request_span!(tracing::Level::WARN, request.context, group, frontend) } else { span };
         let served = match self.stop.unless_stopped(pending.instrument(span.clone())).await {
             Some(served) => served,
-            None => frontend.serve(&refusing_service(group.service.as_ref(), STOPPING), request).await,
+            None => frontend.serve(&group.refusing_service(STOPPING), request).await,
         };
         span.record("method", served.method.as_ref());
         served
@@ -372,8 +431,30 @@ fn busy(reason: &str) -> HttpRejection {
 impl From<Response<Body>> for GatewayResponse {
     /// A response to a request that called no method.
     fn from(response: Response<Body>) -> GatewayResponse {
-        GatewayResponse { response, outcome: None }
+        GatewayResponse { response, outcome: None, metered: None }
     }
+}
+
+impl GatewayResponse {
+    /// A response to a request that was refused before it became a call.
+    fn refused(response: Response<Body>, metered: Option<MeteredRequest>) -> GatewayResponse {
+        GatewayResponse { metered: metered.map(rejected), ..GatewayResponse::from(response) }
+    }
+
+    /// The response for another HTTP server, which does not say how much of it is sent: its measurement ends with its body.
+    pub(super) fn into_untracked(self) -> Response<Body> {
+        let GatewayResponse { mut response, metered, .. } = self;
+        if let Some(mut metered) = metered {
+            metered.count_sent(response.body().size_hint().exact().unwrap_or(0));
+            response.body_mut().hold(metered);
+        }
+        response
+    }
+}
+
+fn rejected(mut metered: MeteredRequest) -> MeteredRequest {
+    metered.end(Ending::Rejected);
+    metered
 }
 
 /// The next ids of a process.

@@ -191,7 +191,12 @@ pub struct GroupLimits {
 impl GroupLimits {
     /// Wraps a service so that its calls keep to `concurrent` and `deadline`.
     pub fn limit(&self, service: Arc<dyn RpcService>) -> Arc<dyn RpcService> {
-        layered_unguarded(service, Limiter::new(self.concurrent, self.deadline).waiting(self.waiting))
+        layered_unguarded(service, self.limiter())
+    }
+
+    /// The layer that keeps to `concurrent`, `waiting` and `deadline`.
+    pub(crate) fn limiter(&self) -> Limiter {
+        Limiter::new(self.concurrent, self.deadline).waiting(self.waiting)
     }
 }
 
