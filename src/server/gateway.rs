@@ -26,6 +26,7 @@ use crate::protocol::frontend::{Frontend, FrontendFuture, FrontendResponse, Grou
 use crate::server::access_log::REQUEST_ID;
 use crate::server::admission::Admission;
 use crate::server::clients::{ClientAccount, Clients, Resource};
+use crate::server::connection_count::ListenerCounts;
 use crate::server::group::not_found;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
@@ -35,6 +36,7 @@ use crate::server::stop::CallStop;
 use crate::service::counters::{Ending, Meter, MeteredRequest};
 use crate::service::future::MaybeReady;
 use crate::service::limiter::LimiterState;
+use crate::service::memory_pool::MemoryPool;
 use crate::service::request_id::RequestId;
 use crate::service::result_memory::ReservedMemory;
 use crate::service::{Context, RpcService};
@@ -72,6 +74,7 @@ pub struct Gateway {
     ids: Arc<RequestIds>,
     /// Where requests are counted that reach no group.
     others: Arc<Meter>,
+    listeners: Arc<ListenerCounts>,
     /// Whether responses come with an [`Outcome`] for the access log.
     observed: bool,
     /// Whether responses are compressed for clients that accept it.
@@ -87,13 +90,13 @@ struct Dispatch {
     router: GroupRouter<Arc<Group>>,
     public_url: Arc<PublicUrl>,
     /// What the groups were built from.
-    mounts: Mounts,
+    mounts: Arc<Mounts>,
 }
 
 impl Groups {
     /// Replaces the groups by a router that was built from these mounts.
     pub(super) fn replace(&self, router: GroupRouter<Arc<Group>>, mounts: Mounts) {
-        self.0.store(Arc::new(Dispatch { router, public_url: mounts.public_url.clone(), mounts }));
+        self.0.store(Arc::new(Dispatch { router, public_url: mounts.public_url.clone(), mounts: Arc::new(mounts) }));
     }
 }
 
@@ -110,7 +113,7 @@ pub struct GatewayResponse {
 impl Gateway {
     /// A gateway to groups that never change. It trusts no proxy.
     pub fn new(router: GroupRouter<Arc<Group>>, body_reader: BodyReader) -> Gateway {
-        Gateway::dispatching(Dispatch { router, public_url: Arc::default(), mounts: Mounts::default() }, body_reader)
+        Gateway::dispatching(Dispatch { router, public_url: Arc::default(), mounts: Arc::default() }, body_reader)
     }
 
     /// A gateway to these mounts. A [`Runtime`](crate::server::runtime::Runtime) makes one that follows their upstreams.
@@ -119,7 +122,7 @@ impl Gateway {
     /// If a path is malformed, or is mounted twice.
     pub fn serving(mounts: &Mounts, body_reader: BodyReader) -> Result<Gateway, MountError> {
         let (router, public_url) = (mounts.router()?, mounts.public_url.clone());
-        let dispatch = Dispatch { router, public_url, mounts: mounts.clone() };
+        let dispatch = Dispatch { router, public_url, mounts: Arc::new(mounts.clone()) };
         Ok(Gateway::dispatching(dispatch, body_reader))
     }
 
@@ -134,6 +137,7 @@ impl Gateway {
             stop: Arc::default(),
             ids: Arc::default(),
             others: Arc::default(),
+            listeners: Arc::default(),
             observed: false,
             compressing: false,
         }
@@ -156,8 +160,8 @@ impl Gateway {
     }
 
     /// What the groups were built from.
-    pub(super) fn with_mounts<T>(&self, read: impl FnOnce(&Mounts) -> T) -> T {
-        read(&self.groups.0.load_full().mounts)
+    pub(super) fn mounts(&self) -> Arc<Mounts> {
+        self.groups.0.load().mounts.clone()
     }
 
     /// Where requests are counted that reach no group.
@@ -165,10 +169,20 @@ impl Gateway {
         &self.others
     }
 
+    /// The listeners of the server that serves the gateway.
+    pub(super) fn listeners(&self) -> &ListenerCounts {
+        &self.listeners
+    }
+
+    /// The memory that all request bodies share, and that which all results share; `None` without a limit.
+    pub(super) fn memory_pools(&self) -> (&MemoryPool, Option<&MemoryPool>) {
+        (self.body_reader.memory.pool(), self.clients.result_pool())
+    }
+
     /// Starts to count requests and calls.
     pub(super) fn start_counting(&self) {
         self.others.start(None);
-        self.with_mounts(|mounts| mounts.start_counting(&Mounts::default()));
+        self.mounts().start_counting(&Mounts::default());
     }
 
     /// Counts the requests and calls of these mounts too, if those of `before` are counted.

@@ -19,13 +19,16 @@
 mod access_log;
 mod activity;
 mod activity_io;
+pub mod admin;
 mod admission;
 mod clients;
+mod connection_count;
 pub mod gateway;
 mod group;
 pub mod group_router;
 mod in_flight;
 mod listener;
+pub mod metrics;
 mod middleware;
 pub mod mount;
 pub mod request_body;
@@ -63,6 +66,7 @@ use crate::server::settings::ServerSettings;
 use activity::{Activity, ActivityGuard, ActivityMonitor, CloseRequest};
 use activity_io::{ActivityIo, PollReset};
 use clients::{ClientAccount, Resource, Taken};
+use connection_count::{CountedConnection, ListenerCount};
 use in_flight::{Connection, ServerState};
 use listener::Accepted;
 use workers::WorkerSlot;
@@ -122,8 +126,10 @@ impl Server {
         let swept = monitor.clone();
         tasks.spawn(async move { swept.sweep().await });
         let mut accepting = JoinSet::new();
+        gateway.listeners().set_limit(connections);
         for listener in listeners {
-            accepting.spawn(acceptor.clone().accept(listener));
+            let count = gateway.listeners().add(listener.address().to_string());
+            accepting.spawn(acceptor.clone().accept(listener, count));
         }
         stop.await;
         accepting.shutdown().await;
@@ -215,13 +221,22 @@ struct ConnectionGuard {
     /// The connection's part of the share of its client.
     #[expect(dead_code, reason = "it is held to be dropped with the connection")]
     taken: Taken,
+    #[expect(dead_code, reason = "it is held to be dropped with the connection")]
+    counted: CountedConnection,
     client: Arc<ClientAccount>,
     audience: Option<Audience>,
     activity_guard: ActivityGuard,
 }
 
+/// What a connection has been given when it was accepted.
+struct Holding {
+    permit: OwnedSemaphorePermit,
+    taken: Taken,
+    counted: CountedConnection,
+}
+
 impl Acceptor {
-    async fn accept(self: Arc<Acceptor>, listener: Listener) {
+    async fn accept(self: Arc<Acceptor>, listener: Listener, count: Arc<ListenerCount>) {
         loop {
             let accepted = listener.accept().await;
             let client = self.server.shared.gateway.client_of_connection(accepted.peer());
@@ -234,7 +249,8 @@ impl Acceptor {
                     permit
                 }
             };
-            if let Err(error) = self.hand_over(accepted, listener.serves, permit, taken, client) {
+            let holding = Holding { permit, taken, counted: count.count() };
+            if let Err(error) = self.hand_over(accepted, listener.serves, holding, client) {
                 tracing::debug!(%error, "a connection could not be handed over");
             }
         }
@@ -255,13 +271,12 @@ impl Acceptor {
         &self,
         accepted: Accepted,
         audience: Option<Audience>,
-        permit: OwnedSemaphorePermit,
-        taken: Taken,
+        Holding { permit, taken, counted }: Holding,
         client: Arc<ClientAccount>,
     ) -> std::io::Result<()> {
         let server = self.server.clone();
         let activity_guard = self.monitor.enter(&client);
-        let guard = ConnectionGuard { permit, worker_slot: None, taken, client, audience, activity_guard };
+        let guard = ConnectionGuard { permit, worker_slot: None, taken, counted, client, audience, activity_guard };
         let Some(workers) = &self.workers else {
             tokio::spawn(server.serve(accepted, guard));
             return Ok(());
