@@ -4,6 +4,7 @@
 //! ([`Group`]); read the body ([`BodyReader`]); if the head left it open, let the body decide between frontends; serve. A
 //! large body is parsed on a blocking thread.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -61,6 +62,12 @@ macro_rules! request_span {
             peer = $context.peer.map(tracing::field::display),
         )
     };
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").finish_non_exhaustive()
+    }
 }
 
 /// Dispatches requests to groups. Clones share their groups.

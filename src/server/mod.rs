@@ -19,7 +19,7 @@
 mod access_log;
 mod activity;
 mod activity_io;
-pub mod admin;
+pub(crate) mod admin;
 mod admission;
 mod clients;
 mod connection_count;
@@ -93,6 +93,11 @@ impl Server {
         let gateway = gateway.limited(&settings).compressing(settings.compress);
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
         Server { shared: Arc::new(ServerState { gateway, log }), settings, workers: None, discovered: None }
+    }
+
+    /// The gateway that it serves.
+    pub(crate) fn gateway(&self) -> Gateway {
+        self.shared.gateway.clone()
     }
 
     /// Serves connections on these workers. The runtime on which the server runs then only accepts them. The workers end
