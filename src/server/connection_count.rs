@@ -25,10 +25,14 @@ pub(super) struct ListenerCount {
 pub(super) struct CountedConnection(Arc<ListenerCount>);
 
 impl ListenerCounts {
-    /// Adds a listener.
+    /// Adds a listener, or goes on with the one that had the same address.
     pub(super) fn add(&self, address: String) -> Arc<ListenerCount> {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.iter().find(|known| known.address == address) {
+            return known.clone();
+        }
         let count = Arc::new(ListenerCount { address, open: AtomicI64::new(0), accepted: AtomicU64::new(0) });
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).push(count.clone());
+        all.push(count.clone());
         count
     }
 

@@ -73,8 +73,14 @@ impl Balancer {
     }
 
     /// The servers, with what is known of each from the requests to it.
-    pub(super) fn stats(&self) -> impl Iterator<Item = (&Address, Arc<ServerStats>)> {
-        self.servers.iter().map(|server| (&server.address, server.stats.load_full()))
+    pub(super) fn stats(&self) -> impl Iterator<Item = (String, Arc<ServerStats>)> {
+        self.servers.iter().enumerate().map(|(index, server)| {
+            let name = server.address.to_string();
+            // Two addresses of one server differ in their paths, which a name does not have.
+            let same = self.servers.iter().take(index).filter(|other| other.address.to_string() == name).count();
+            let name = if same == 0 { name } else { format!("{name} #{}", same + 1) };
+            (name, server.stats.load_full())
+        })
     }
 
     /// Goes on with the counts of another balancer to the same servers.

@@ -149,9 +149,9 @@ impl Transport {
         self.balancer.addresses().map(Address::to_string)
     }
 
-    /// The servers, with what is known of each from the requests to it.
+    /// The servers, each by a name of its own, with what is known of it from the requests to it.
     pub(crate) fn stats(&self) -> impl Iterator<Item = (String, Arc<ServerStats>)> {
-        self.balancer.stats().map(|(address, stats)| (address.to_string(), stats))
+        self.balancer.stats()
     }
 
     /// Goes on with the counts of another transport to the same servers.
