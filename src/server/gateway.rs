@@ -103,6 +103,7 @@ struct Dispatch {
 impl Groups {
     /// Replaces the groups by a router that was built from these mounts.
     pub(super) fn replace(&self, router: GroupRouter<Arc<Group>>, mounts: Mounts) {
+        mounts.resolve_counters();
         self.0.store(Arc::new(Dispatch { router, public_url: mounts.public_url.clone(), mounts: Arc::new(mounts) }));
     }
 }
@@ -189,7 +190,9 @@ impl Gateway {
     /// Starts to count requests and calls.
     pub(super) fn start_counting(&self) {
         self.others.start(None);
-        self.mounts().start_counting(&Mounts::default());
+        let mounts = self.mounts();
+        mounts.start_counting(&Mounts::default());
+        mounts.resolve_counters();
     }
 
     /// Counts the requests and calls of these mounts too, if those of `before` are counted.

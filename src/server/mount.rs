@@ -99,9 +99,14 @@ impl Mounts {
     pub(crate) fn start_counting(&self, before: &Mounts) {
         for group in &self.groups {
             let known = before.groups.iter().find(|known| known.path == group.path);
-            let meter = group.limiter.meter();
-            meter.start(known.map(|known| known.limiter.meter()));
-            if let Some(counters) = meter.counters() {
+            group.limiter.meter().start(known.map(|known| known.limiter.meter()));
+        }
+    }
+
+    /// Finds the counters of the methods that the groups have now.
+    pub(crate) fn resolve_counters(&self) {
+        for group in &self.groups {
+            if let Some(counters) = group.limiter.meter().counters() {
                 counters.resolve(&group.service.interface());
             }
         }
@@ -126,9 +131,6 @@ impl Mounts {
         let mut router = GroupRouter::default();
         let mut root = None;
         for mount in &self.groups {
-            if let Some(counters) = mount.limiter.meter().counters() {
-                counters.resolve(&mount.service.interface());
-            }
             let group = Arc::new(mount.group(&info));
             for path in [&mount.path].into_iter().chain(&mount.aliases) {
                 place(&mut router, &mut root, path, group.clone())?;

@@ -141,10 +141,7 @@ async fn a_reload_keeps_the_counts_of_groups_that_stay_and_drops_those_of_groups
 
 #[tokio::test]
 async fn permits_waits_and_calls_that_are_given_up_are_counted() {
-    let slow = Local::new("Slow", ()).async_method(named("slow").safe(), async |(): std::sync::Arc<()>, (): ()| {
-        std::future::pending::<()>().await;
-        0
-    });
+    let slow = Local::new("Slow", ()).method_async(named("slow").safe(), |_, (): ()| std::future::pending::<()>());
     let limits = GroupLimits { concurrent: 1, ..GroupLimits::default() };
     let runtime = runtime(vec![GroupMount::new("/slow", slow.build().unwrap()).with_limits(limits)]).await;
     let gateway = runtime.gateway();
