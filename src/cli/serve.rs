@@ -69,11 +69,8 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
         stopping.say(format_args!("croupier: finishing the running requests; {next} ends them at once"));
     })?;
     let from_arguments: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
-    let listeners = bind(if from_arguments.is_empty() { &config.listen } else { &from_arguments }).await?;
-    let admin_listener = match &config.admin.listen {
-        Some(listen) => Some(Listener::bind(listen).await?),
-        None => None,
-    };
+    let listen = if from_arguments.is_empty() { &config.listen } else { &from_arguments };
+    let (listeners, admin_listener) = bind(listen, config.admin.listen.as_ref()).await?;
     let log = if config.log.access { Some(AccessLog::start()?) } else { None };
     let memory = MemoryBudget::new(config.settings.memory).on_runtime(Handle::current());
     let body_reader = BodyReader { memory, timeout: config.settings.timeouts.body };
@@ -136,7 +133,10 @@ fn worker_count(config: &Config) -> usize {
 }
 
 /// Listens on these addresses, on the sockets of systemd where it has opened them.
-async fn bind(configs: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
+async fn bind(
+    configs: &[ListenerConfig],
+    admin: Option<&ListenAddress>,
+) -> Result<(Vec<Listener>, Option<Listener>), Failure> {
     let mut inherited = systemd::inherited_sockets()?;
     let mut listeners = Vec::with_capacity(configs.len());
     for ListenerConfig { listen, serves } in configs {
@@ -146,13 +146,18 @@ async fn bind(configs: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
         };
         listeners.push(listener.serves(*serves));
     }
+    let admin = match admin.map(|listen| (inherited.take(listen), listen)) {
+        Some((Some(listener), _)) => Some(listener),
+        Some((None, listen)) => Some(Listener::bind(listen).await?),
+        None => None,
+    };
     match inherited.left() {
-        None => Ok(listeners),
+        None => Ok((listeners, admin)),
         Some(address) => {
             let listen: Vec<String> = configs.iter().map(ToString::to_string).collect();
             Err(Failure(format!(
-                "croupier: the socket {address} has been handed over (LISTEN_FDS), but `listen` does not have this \
-                 address: it has {}",
+                "croupier: the socket {address} has been handed over (LISTEN_FDS), but neither `listen` nor \
+                 `admin.listen` has this address: `listen` has {}",
                 listen.join(", ")
             )))
         }

@@ -323,7 +323,7 @@ impl Gateway {
         let protocol = frontend.protocol().name();
         if let Some(metered) = &mut metered {
             metered.claimed_by(protocol);
-            metered.received(body.bytes.len());
+            metered.count_received(body.bytes.len());
         }
         context.protocol = Some(protocol);
         // The deadline includes the time that the call has waited for the description of its upstream.
@@ -468,7 +468,7 @@ impl GatewayResponse {
     /// The response for another HTTP server, which does not say how much of it is sent: its measurement ends with its body.
     pub(super) fn into_untracked(self) -> Response<Body> {
         let GatewayResponse { mut response, metered, .. } = self;
-        if let Some(mut metered) = metered {
+        if let Some(metered) = metered {
             metered.count_sent(response.body().size_hint().exact().unwrap_or(0));
             response.body_mut().hold(metered);
         }

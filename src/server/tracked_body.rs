@@ -26,7 +26,7 @@ impl http_body::Body for TrackedBody {
         if let Some(stream) = &self.in_flight.stream {
             if poll.is_ready() { stream.piece_sent() } else { stream.piece_pending() }
         }
-        if let (Some(metered), Poll::Ready(Some(Ok(frame)))) = (&mut self.in_flight.metered, &poll) {
+        if let (Some(metered), Poll::Ready(Some(Ok(frame)))) = (&self.in_flight.metered, &poll) {
             metered.count_sent(frame.data_ref().map_or(0, Bytes::len) as u64);
         }
         if let Some(line) = &mut self.in_flight.line {
