@@ -137,7 +137,7 @@ fn check_admin(file: &File, span: Option<Range<usize>>) -> Option<Problem> {
     let address = file.admin.listen.as_ref().filter(|address| !any_port(address))?;
     let other = file.listen.iter().find(|other| other.get_ref().listen == *address)?;
     let problem = Problem::at(span?, format!("duplicate address `{address}`: the admin listener needs one of its own"));
-    Some(problem.related(other.span(), "also here").hint("such as `listen = \"127.0.0.1:8009\"`"))
+    Some(problem.related(other.span(), "also here"))
 }
 
 /// The hash FNV-1a of a text, which is the same on every machine.
