@@ -81,19 +81,10 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
     let lifecycle = Arc::new(Lifecycle::start(config.hash));
     let (reload, requests) = mpsc::channel(1);
     if let Some(listener) = admin_listener {
-        if let Some(warning) = config.admin.warning() {
-            tracing::warn!("{warning}");
-        }
-        let gateway = server.gateway();
-        let admin = Admin {
-            metrics: Metrics::new(gateway.clone(), lifecycle.clone()),
-            gateway,
-            lifecycle: lifecycle.clone(),
-            config_file: args.config.as_ref().map(|file| file.display().to_string()),
-            reload,
-            drain,
-        };
-        tokio::spawn(Arc::new(admin).serve(listener));
+        let (gateway, lifecycle) = (server.gateway(), lifecycle.clone());
+        let config_file = args.config.as_ref().map(|file| file.display().to_string());
+        let metrics = Metrics::new(gateway.clone(), lifecycle.clone());
+        serve_admin(Admin { gateway, metrics, lifecycle, config_file, reload, drain }, &config, listener);
     }
     let reloader = Reloader {
         args: args.clone(),
@@ -126,6 +117,14 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
         )),
     }
     Ok(())
+}
+
+/// Serves the admin listener as long as this runtime lives.
+fn serve_admin(admin: Admin, config: &Config, listener: Listener) {
+    if let Some(warning) = config.admin.warning() {
+        tracing::warn!("{warning}");
+    }
+    tokio::spawn(Arc::new(admin).serve(listener));
 }
 
 fn worker_count(config: &Config) -> usize {

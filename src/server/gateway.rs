@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -114,8 +114,8 @@ pub struct GatewayResponse {
     pub response: Response<Body>,
     /// What the access log says of the request; `None` if it reached no group or the gateway is not observed.
     pub outcome: Option<Outcome>,
-    /// The measurement of the request, which ends when the response has been sent; `None` if nothing is counted.
-    pub(super) metered: Option<MeteredRequest>,
+    /// The measurement of the request, which ends when the response has been sent.
+    pub(super) metered: MeteredRequest,
 }
 
 impl Gateway {
@@ -262,8 +262,7 @@ impl Gateway {
             }
         };
         let mut response = dispatched.unwrap_or_else(|rejection| {
-            let metered = MeteredRequest::begin(&self.others).map(rejected);
-            GatewayResponse { metered, ..rejection.into_response().into() }
+            GatewayResponse::refused(rejection.into_response(), MeteredRequest::begin(&self.others))
         });
         if let Some(request) = request {
             response.response.body_mut().hold(request);
@@ -277,6 +276,10 @@ impl Gateway {
         let dispatch = self.groups.0.load();
         let address = dispatch.public_url.trusts(peer).then(|| dispatch.public_url.forwarded_client(&head.headers))?;
         address.map(|address| self.clients.client(Some(address)))
+    }
+
+    fn begin_to_measure(&self, group: &Group) -> MeteredRequest {
+        MeteredRequest::begin(group.limiter.as_ref().map_or(&self.others, LimiterState::meter))
     }
 
     async fn dispatch<B>(
@@ -298,8 +301,7 @@ impl Gateway {
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
         let (group, tail) = find(&dispatch.router, head)?;
-        let meter = group.limiter.as_ref().map_or(&*self.others, LimiterState::meter);
-        let mut metered = MeteredRequest::begin(meter);
+        let mut metered = self.begin_to_measure(group);
         let waited = group.wait_for_description().await;
         if !group.request_headers.is_empty() {
             context.headers = Some(Arc::new(group.select_headers(&head.headers)));
@@ -309,9 +311,7 @@ impl Gateway {
             Ok(claim) => claim,
             Err(rejection) => return Ok(GatewayResponse::refused(rejection.into_response(), metered)),
         };
-        if let Some(metered) = &mut metered {
-            metered.claimed_by(claim.frontend.protocol().name());
-        }
+        metered.claimed_by(claim.frontend.protocol().name());
         if !within_share {
             return Ok(GatewayResponse::refused(claim.frontend.refuse(busy(CLIENT_BUSY)), metered));
         }
@@ -320,18 +320,10 @@ impl Gateway {
             Err(rejection) => return Ok(GatewayResponse::refused(claim.frontend.refuse(rejection), metered)),
         };
         let frontend = claim.settle(group, &group_head, &body.bytes);
-        let protocol = frontend.protocol().name();
-        if let Some(metered) = &mut metered {
-            metered.claimed_by(protocol);
-            metered.count_received(body.bytes.len());
-        }
-        context.protocol = Some(protocol);
-        // The deadline includes the time that the call has waited for the description of its upstream.
-        let now = Instant::now();
-        let begun = now.checked_sub(waited).unwrap_or(now);
-        context.begun = Some(begun);
-        context.deadline = group.deadline.and_then(|limit| begun.checked_add(limit));
-        context.result_memory = client.result_memory().cloned();
+        metered.claimed_by(frontend.protocol().name());
+        metered.count_received(body.bytes.len());
+        context.protocol = Some(frontend.protocol().name());
+        begin_call(context, group, client, waited);
         // Held until the response is ready, not until it is sent.
         let admitted = self.admission.admit(&group.load);
         let refusal = match &admitted {
@@ -357,20 +349,10 @@ impl Gateway {
         if self.compressing {
             served.response = compress(&head.headers, served.response);
         }
-        if !reserve_whole(served.response.body_mut(), client) {
-            served.response = frontend.refuse(busy(NO_MEMORY));
-            served.fault = Some(Kind::Busy);
-        }
-        hold_memory(served.response.body_mut(), memory, client);
+        hold_or_refuse(&mut served, frontend, memory, client);
+        metered.end(ending(&served));
         let FrontendResponse { response, method, fault } = served;
         let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
-        if let Some(metered) = &mut metered {
-            metered.end(match fault {
-                Some(kind) => Ending::Fault(kind),
-                None if response.status().as_u16() >= 400 => Ending::Rejected,
-                None => Ending::Success,
-            });
-        }
         Ok(GatewayResponse { response, outcome, metered })
     }
 
@@ -414,6 +396,21 @@ impl Gateway {
     }
 }
 
+/// Makes a response hold what it needs of the shares of its client until it is sent. If there is no memory for it, the call
+/// is busy.
+fn hold_or_refuse(
+    served: &mut FrontendResponse,
+    frontend: &Arc<dyn Frontend>,
+    of_request: Option<BodyMemory>,
+    client: &Arc<ClientAccount>,
+) {
+    if !reserve_whole(served.response.body_mut(), client) {
+        served.response = frontend.refuse(busy(NO_MEMORY));
+        served.fault = Some(Kind::Busy);
+    }
+    hold_memory(served.response.body_mut(), of_request, client);
+}
+
 /// Reserves the memory for a whole body that has none yet. Returns whether there is as much.
 fn reserve_whole(body: &mut Body, client: &ClientAccount) -> bool {
     let bytes = body.unreserved_bytes();
@@ -455,20 +452,21 @@ fn busy(reason: &str) -> HttpRejection {
 impl From<Response<Body>> for GatewayResponse {
     /// A response to a request that called no method.
     fn from(response: Response<Body>) -> GatewayResponse {
-        GatewayResponse { response, outcome: None, metered: None }
+        GatewayResponse { response, outcome: None, metered: MeteredRequest::default() }
     }
 }
 
 impl GatewayResponse {
     /// A response to a request that was refused before it became a call.
-    fn refused(response: Response<Body>, metered: Option<MeteredRequest>) -> GatewayResponse {
-        GatewayResponse { metered: metered.map(rejected), ..GatewayResponse::from(response) }
+    fn refused(response: Response<Body>, mut metered: MeteredRequest) -> GatewayResponse {
+        metered.end(Ending::Rejected);
+        GatewayResponse { metered, ..GatewayResponse::from(response) }
     }
 
     /// The response for another HTTP server, which does not say how much of it is sent: its measurement ends with its body.
     pub(super) fn into_untracked(self) -> Response<Body> {
         let GatewayResponse { mut response, metered, .. } = self;
-        if let Some(metered) = metered {
+        if metered.is_counted() {
             metered.count_sent(response.body().size_hint().exact().unwrap_or(0));
             response.body_mut().hold(metered);
         }
@@ -476,9 +474,23 @@ impl GatewayResponse {
     }
 }
 
-fn rejected(mut metered: MeteredRequest) -> MeteredRequest {
-    metered.end(Ending::Rejected);
-    metered
+/// How a request ends with this response.
+fn ending(served: &FrontendResponse) -> Ending {
+    match served.fault {
+        Some(kind) => Ending::Fault(kind),
+        None if served.response.status().as_u16() >= 400 => Ending::Rejected,
+        None => Ending::Success,
+    }
+}
+
+/// Notes where a call takes the memory for its result from, when it has begun, and when it has to end. The times include the time that it has waited for the description of its
+/// upstream.
+fn begin_call(context: &mut Context, group: &Group, client: &ClientAccount, waited: Duration) {
+    context.result_memory = client.result_memory().cloned();
+    let now = Instant::now();
+    let begun = now.checked_sub(waited).unwrap_or(now);
+    context.begun = Some(begun);
+    context.deadline = group.deadline.and_then(|limit| begun.checked_add(limit));
 }
 
 /// The next ids of a process.

@@ -34,8 +34,8 @@ pub(super) struct InFlight {
     pub(super) within_share: bool,
     /// The line for the access log.
     pub(super) line: Option<Box<AccessLine>>,
-    /// The measurement of the request, once it has a response; `None` if nothing is counted.
-    pub(super) metered: Option<MeteredRequest>,
+    /// The measurement of the request, once it has a response.
+    pub(super) metered: MeteredRequest,
     /// For HTTP/2: the activity of this stream.
     pub(super) stream: Option<Arc<Stream>>,
 }
@@ -46,7 +46,13 @@ impl InFlight {
         connection.activity.begin(multiplexed);
         let stream = multiplexed.then(|| connection.activity.stream());
         let within_share = connection.client.begin_request();
-        InFlight { connection: connection.clone(), within_share, line: None, metered: None, stream }
+        InFlight {
+            connection: connection.clone(),
+            within_share,
+            line: None,
+            metered: MeteredRequest::default(),
+            stream,
+        }
     }
 }
 

@@ -26,8 +26,8 @@ impl http_body::Body for TrackedBody {
         if let Some(stream) = &self.in_flight.stream {
             if poll.is_ready() { stream.piece_sent() } else { stream.piece_pending() }
         }
-        if let (Some(metered), Poll::Ready(Some(Ok(frame)))) = (&self.in_flight.metered, &poll) {
-            metered.count_sent(frame.data_ref().map_or(0, Bytes::len) as u64);
+        if let Poll::Ready(Some(Ok(frame))) = &poll {
+            self.in_flight.metered.count_sent(frame.data_ref().map_or(0, Bytes::len) as u64);
         }
         if let Some(line) = &mut self.in_flight.line {
             match &poll {
@@ -54,8 +54,8 @@ impl Drop for TrackedBody {
         if let Some(line) = &mut self.in_flight.line {
             line.record_end(whole);
         }
-        if let Some(metered) = self.in_flight.metered.as_mut().filter(|_| !whole) {
-            metered.end(Ending::ClientGone);
+        if !whole {
+            self.in_flight.metered.end(Ending::ClientGone);
         }
     }
 }

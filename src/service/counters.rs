@@ -377,12 +377,14 @@ impl Drop for PendingCall {
     }
 }
 
-/// A request that is being measured. It is counted when this is dropped: as one whose client has left, unless it has
-/// [ended](MeteredRequest::end).
-///
+/// A request that is being measured; empty if nothing is counted. The request is counted when this is dropped: as one whose
+/// client has left, unless it has [ended](MeteredRequest::end).
+#[derive(Debug, Default)]
+pub(crate) struct MeteredRequest(Option<CountedRequest>);
+
 /// It is small, because it is a part of the future of each request: the bytes are counted as they come.
 #[derive(Debug)]
-pub(crate) struct MeteredRequest {
+struct CountedRequest {
     counters: Arc<GroupCounters>,
     protocol: u8,
     /// The place of how it ends in [`ENDINGS`].
@@ -390,46 +392,59 @@ pub(crate) struct MeteredRequest {
 }
 
 impl MeteredRequest {
-    /// Begins to measure a request; `None` if nothing is counted.
-    pub(crate) fn begin(meter: &Meter) -> Option<MeteredRequest> {
-        let counters = meter.counters()?.clone();
-        counters.requests_in_flight.fetch_add(1, Relaxed);
-        Some(MeteredRequest { counters, protocol: OTHER_PROTOCOL, ending: Ending::ClientGone.index() })
+    /// Begins to measure a request.
+    pub(crate) fn begin(meter: &Meter) -> MeteredRequest {
+        MeteredRequest(meter.counters().map(|counters| {
+            counters.requests_in_flight.fetch_add(1, Relaxed);
+            let (counters, ending) = (counters.clone(), Ending::ClientGone.index());
+            CountedRequest { counters, protocol: OTHER_PROTOCOL, ending }
+        }))
+    }
+
+    /// Whether the request is counted.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Notes the protocol of the request.
     pub(crate) fn claimed_by(&mut self, protocol: &str) {
-        self.protocol = protocol_index(Some(protocol));
+        if let Some(request) = &mut self.0 {
+            request.protocol = protocol_index(Some(protocol));
+        }
     }
 
     /// Counts the bytes of the body, after decompression.
     pub(crate) fn count_received(&self, bytes: usize) {
-        if let Some(requests) = self.of_protocol().filter(|_| bytes > 0) {
+        if let Some(requests) = self.0.as_ref().and_then(CountedRequest::of_protocol).filter(|_| bytes > 0) {
             requests.received_bytes.fetch_add(bytes as u64, Relaxed);
         }
     }
 
     /// Counts bytes of the response that were given to the connection.
     pub(crate) fn count_sent(&self, bytes: u64) {
-        if let Some(requests) = self.of_protocol() {
+        if let Some(requests) = self.0.as_ref().and_then(CountedRequest::of_protocol) {
             requests.sent_bytes.fetch_add(bytes, Relaxed);
         }
     }
 
     /// Notes how the request ends, if its client does not leave.
     pub(crate) fn end(&mut self, ending: Ending) {
-        self.ending = ending.index();
+        if let Some(request) = &mut self.0 {
+            request.ending = ending.index();
+        }
     }
+}
 
+impl CountedRequest {
     fn of_protocol(&self) -> Option<&RequestsOfProtocol> {
         self.counters.requests.get(usize::from(self.protocol))
     }
 }
 
-impl Drop for MeteredRequest {
+impl Drop for CountedRequest {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.end(Ending::Fault(Kind::Internal));
+            self.ending = Ending::Fault(Kind::Internal).index();
         }
         self.counters.requests_in_flight.fetch_sub(1, Relaxed);
         let count = self.of_protocol().and_then(|requests| requests.by_ending.get(usize::from(self.ending)));
