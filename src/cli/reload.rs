@@ -15,7 +15,7 @@ use super::signals::Hangup;
 use super::systemd::{self, Notification};
 use crate::config::{Config, Registry};
 use crate::server::admin::{ReloadRequest, Reloaded};
-use crate::server::metrics::{Lifecycle, ReloadEnd};
+use crate::server::metrics::lifecycle::{Lifecycle, ReloadEnd};
 use crate::server::runtime::Runtime;
 
 /// What a reload needs, and what it changes.

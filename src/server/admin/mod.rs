@@ -28,7 +28,8 @@ use tokio::time::timeout;
 
 use crate::server::gateway::Gateway;
 use crate::server::listener::{Accepted, Listener};
-use crate::server::metrics::{Lifecycle, Metrics};
+use crate::server::metrics::Metrics;
+use crate::server::metrics::lifecycle::Lifecycle;
 
 /// How many connections are served at the same time. Further ones wait in the system's queue.
 const CONNECTIONS: usize = 32;

@@ -7,7 +7,7 @@
 //! fixed lists. What clients send never becomes a label. `docs/metrics.md` lists all metrics.
 
 mod families;
-mod lifecycle;
+pub(crate) mod lifecycle;
 mod process;
 
 use std::fmt;
@@ -17,9 +17,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, prometheus_text, text};
 use prometheus_client::registry::Registry;
 
-pub(crate) use lifecycle::{Lifecycle, ReloadEnd};
-
 use crate::server::gateway::Gateway;
+use lifecycle::Lifecycle;
 
 /// The metrics of a gateway.
 #[derive(Clone)]
