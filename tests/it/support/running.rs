@@ -106,13 +106,19 @@ impl Running {
 
     /// Posts an XML-RPC document to `/test`; when this comes back, the server has begun to answer it.
     pub(crate) fn begin(&self, body: &str) -> TcpStream {
+        let mut stream = self.begin_head(&post("/test", "Expect: 100-continue\r\n", body));
+        stream.write_all(body.as_bytes()).unwrap();
+        stream
+    }
+
+    /// Sends the head of a request that expects 100; when this comes back, the server waits for its body.
+    pub(crate) fn begin_head(&self, request: &str) -> TcpStream {
         let mut stream = self.connect();
-        let request = post("/test", "Expect: 100-continue\r\n", body);
-        stream.write_all(request.strip_suffix(body).unwrap().as_bytes()).unwrap();
+        let head = request.find("\r\n\r\n").map(|end| end + 4).unwrap();
+        stream.write_all(&request.as_bytes()[..head]).unwrap();
         let mut interim = [0; 25];
         stream.read_exact(&mut interim).unwrap();
         assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
-        stream.write_all(body.as_bytes()).unwrap();
         stream
     }
 
