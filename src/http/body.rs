@@ -12,6 +12,7 @@ use http_body::{Frame, SizeHint};
 use crate::http::turn::charge;
 use crate::model::fault::{BoxError, Fault};
 use crate::service::passthrough::RawResponse;
+use crate::service::permit::ResponsePermit;
 use crate::service::result_memory::ReservedMemory;
 use crate::service::{Rows, passthrough};
 
@@ -40,7 +41,14 @@ enum BodyContent {
     Empty,
     Whole(Bytes),
     Pieces(Pieces),
-    Coming(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>),
+    Coming(ComingBody),
+}
+
+/// A body that arrives from an upstream while it is sent.
+struct ComingBody {
+    body: Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>,
+    /// The permit of the call, until all of the body has arrived.
+    permit: Option<ResponsePermit>,
 }
 
 /// What makes a body piece by piece.
@@ -128,8 +136,8 @@ impl Body {
         let body = match content {
             passthrough::RawBody::Whole(bytes) => Body::whole(bytes),
             passthrough::RawBody::Coming(coming) => {
-                let held = permit.map(|permit| Box::new(permit) as Held);
-                Body { content: BodyContent::Coming(coming), held, is_reserved: false }
+                let content = BodyContent::Coming(ComingBody { body: coming, permit });
+                Body { content, held: None, is_reserved: false }
             }
         };
         (content_type, body)
@@ -183,7 +191,7 @@ impl http_body::Body for Body {
             BodyContent::Whole(bytes) if bytes.is_empty() => None,
             BodyContent::Whole(bytes) => Some(Ok(bytes.split_to(bytes.len().min(PIECE)))),
             BodyContent::Pieces(pieces) => ready!(pieces.poll_next(cx)),
-            BodyContent::Coming(coming) => return coming.as_mut().poll_frame(cx),
+            BodyContent::Coming(coming) => return coming.poll_frame(cx),
         };
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
@@ -193,7 +201,7 @@ impl http_body::Body for Body {
             BodyContent::Empty => true,
             BodyContent::Whole(bytes) => bytes.is_empty(),
             BodyContent::Pieces(pieces) => pieces.done && pieces.filled.is_empty(),
-            BodyContent::Coming(coming) => coming.is_end_stream(),
+            BodyContent::Coming(coming) => coming.body.is_end_stream(),
         }
     }
 
@@ -202,8 +210,21 @@ impl http_body::Body for Body {
             BodyContent::Empty => SizeHint::with_exact(0),
             BodyContent::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             BodyContent::Pieces(_) => SizeHint::default(),
-            BodyContent::Coming(coming) => coming.size_hint(),
+            BodyContent::Coming(coming) => coming.body.size_hint(),
         }
+    }
+}
+
+impl ComingBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(permit) = &self.permit else { return self.body.as_mut().poll_frame(cx) };
+        permit.resume();
+        let frame = ready!(self.body.as_mut().poll_frame(cx));
+        permit.pause();
+        if self.body.is_end_stream() || !matches!(frame, Some(Ok(_))) {
+            self.permit = None;
+        }
+        Poll::Ready(frame)
     }
 }
 

@@ -1,13 +1,15 @@
 //! The stream of a connection. It notes in the connection's [`Activity`] when bytes move and when they do not, and yields
 //! to other tasks after moving many.
 
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::ops::Range;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
 
 use super::activity::Activity;
@@ -15,24 +17,54 @@ use super::unix_socket::UnixStream;
 use crate::http::coalesce::{SMALL, join_pieces};
 use crate::http::turn::charge;
 
-/// A stream that can tell that its client has reset the connection.
+/// A stream that can tell that its client has left: that it has reset the connection, or closed both sides of it. A client
+/// that has only ended its own side may still read.
 pub(super) trait PollReset {
-    /// Whether the client has reset the connection. If it has not, the task is woken when it does, unless bytes have
-    /// arrived that are not read yet. A client that has only ended its side of the connection may still read.
-    fn poll_reset(&self, cx: &mut Context<'_>) -> bool;
+    /// Whether the client has left.
+    fn poll_reset(&self, cx: &mut Context<'_>) -> Connected;
+}
+
+/// What a stream knows of its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Connected {
+    /// It is there. The task is woken when it leaves.
+    Yes,
+    /// It is there, and the task is not woken when it leaves, because bytes or the end of the client's side have arrived that
+    /// are not read yet: the stream is readable already.
+    Unnoticed,
+    /// It has left.
+    No,
 }
 
 impl PollReset for TcpStream {
-    fn poll_reset(&self, cx: &mut Context<'_>) -> bool {
+    fn poll_reset(&self, cx: &mut Context<'_>) -> Connected {
         let mut byte = [MaybeUninit::uninit(); 1];
-        matches!(self.poll_peek(cx, &mut ReadBuf::uninit(&mut byte)), Poll::Ready(Err(_)))
+        match self.poll_peek(cx, &mut ReadBuf::uninit(&mut byte)) {
+            Poll::Pending => Connected::Yes,
+            Poll::Ready(Err(_)) => Connected::No,
+            // A reset that arrives behind other bytes is told when these have been read.
+            Poll::Ready(Ok(_)) => closed_both_sides(pin!(self.ready(Interest::WRITABLE)), cx),
+        }
     }
 }
 
-/// A unix socket does not tell whether the other side has closed all of the connection or only its own side.
+/// The other side of a unix socket cannot reset it. It has left when it has closed both of its sides.
 impl PollReset for UnixStream {
-    fn poll_reset(&self, _: &mut Context<'_>) -> bool {
-        false
+    fn poll_reset(&self, cx: &mut Context<'_>) -> Connected {
+        match self.poll_read_ready(cx) {
+            Poll::Pending => Connected::Yes,
+            Poll::Ready(_) => closed_both_sides(pin!(self.ready(Interest::WRITABLE)), cx),
+        }
+    }
+}
+
+/// Whether nothing can be written any more, because the client has reset the connection or closed both sides of it. To bytes
+/// that wait to be read it makes no difference.
+fn closed_both_sides(ready: Pin<&mut impl Future<Output = io::Result<Ready>>>, cx: &mut Context<'_>) -> Connected {
+    match ready.poll(cx) {
+        Poll::Ready(Ok(ready)) if ready.is_write_closed() => Connected::No,
+        Poll::Ready(Err(_)) => Connected::No,
+        _ => Connected::Unnoticed,
     }
 }
 
@@ -66,8 +98,9 @@ impl<T> ActivityIo<T> {
         match &written {
             Poll::Pending => self.activity.blocked(),
             Poll::Ready(written) => {
-                self.activity.sent();
-                charge(cx, *written.as_ref().unwrap_or(&0));
+                let written = *written.as_ref().unwrap_or(&0);
+                self.activity.sent(written);
+                charge(cx, written);
             }
         }
         written
@@ -80,7 +113,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for ActivityIo<T> {
         let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
         let read = buffer.filled().len() - before;
         if read > 0 {
-            self.in_request_line |= self.activity.received();
+            let begins = self.activity.received();
+            self.in_request_line |= begins;
+            if begins {
+                fit_length(buffer.filled_mut().get_mut(before..).unwrap_or_default());
+            }
             if self.in_request_line {
                 self.look_for_fragment(buffer.filled().get(before..).unwrap_or_default());
             }
@@ -117,8 +154,12 @@ impl<T: AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T> {
     /// Also notices a client that has reset the connection while a request is being served. hyper flushes at the end of
     /// each turn, and reads nothing meanwhile: without this the call would run to its end for no reader.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.activity.is_serving() && self.stream.poll_reset(cx) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        if self.activity.is_serving() {
+            match self.stream.poll_reset(cx) {
+                Connected::Yes => {}
+                Connected::Unnoticed => self.activity.note_unread(),
+                Connected::No => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            }
         }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
@@ -128,15 +169,86 @@ impl<T: AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T> {
     }
 }
 
+/// How many digits a length has that may not fit into 64 bits.
+const LONG: usize = 20;
+/// How many bytes of a head are searched for a length that does not fit.
+const SEARCHED: usize = 8192;
+
+/// Replaces a `Content-Length` that does not fit into 64 bits by 10^19 - 1, with zeros in front. The request is then too large
+/// for its group, which says so in the protocol of the caller. hyper would close the connection with status 431 or 400. Only
+/// a head that arrives at once is looked at.
+fn fit_length(received: &mut [u8]) {
+    let searched = received.len().min(SEARCHED);
+    // Of as many digits in a row, one is at such a place.
+    let is_digit = |at: &usize| received.get(*at).is_some_and(u8::is_ascii_digit);
+    let runs = (0..searched).step_by(LONG).filter(is_digit).filter_map(|at| digits_around(received, at));
+    let found = runs.filter(|run| run.len() >= LONG).find(|run| is_long_length(received, run));
+    if let Some(digits) = found.and_then(|run| received.get_mut(run)) {
+        let zeros = digits.len() + 1 - LONG;
+        digits.fill(b'9');
+        digits.get_mut(..zeros).unwrap_or_default().fill(b'0');
+    }
+}
+
+/// The digits in a row of which one is at `at`.
+fn digits_around(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    let before = bytes.get(..at)?.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let behind = bytes.get(at..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    Some(at - before..at + behind)
+}
+
+/// Whether these digits are the value of a `Content-Length` in the head with which `received` begins, and more than hyper
+/// can count.
+fn is_long_length(received: &[u8], digits: &Range<usize>) -> bool {
+    let (Some(before), Some(value)) = (received.get(..digits.start), received.get(digits.clone())) else {
+        return false;
+    };
+    let Some(line) = memchr::memrchr(b'\n', before) else { return false };
+    let is_in_head = memchr::memmem::find(before, b"\r\n\r\n").is_none();
+    let name = before.get(line + 1..).unwrap_or_default().trim_ascii_end().strip_suffix(b":");
+    let is_length = name.is_some_and(|name| name.eq_ignore_ascii_case(b"content-length"));
+    let number = std::str::from_utf8(value).ok().and_then(|digits| digits.parse::<u64>().ok());
+    is_in_head && is_length && number.is_none_or(|number| number >= MAX_LENGTH)
+}
+
+/// hyper has meanings of its own for the largest numbers.
+const MAX_LENGTH: u64 = u64::MAX - 2;
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_length_that_does_not_fit_is_replaced_and_nothing_else() {
+        let fitted = |text: &str| {
+            let mut bytes = text.as_bytes().to_vec();
+            fit_length(&mut bytes);
+            String::from_utf8(bytes).unwrap()
+        };
+        let head = |length: &str| format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
+        for (length, fits) in [
+            ("18446744073709551615", "09999999999999999999"),
+            ("18446744073709551616", "09999999999999999999"),
+            ("99999999999999999999999", "00009999999999999999999"),
+        ] {
+            assert_eq!(fitted(&head(length)), head(fits));
+            // Wherever the length is.
+            let padded = format!("POST /{length}?{length} HTTP/1.1\r\nX: {length}\r\ncontent-length:{length}\r\n");
+            let (before, _) = padded.rsplit_once(length).unwrap();
+            assert_eq!(fitted(&padded), format!("{before}{fits}\r\n"));
+        }
+        for unchanged in ["5", "00000000000000000005", "18446744073709551612", "+18446744073709551615"] {
+            assert_eq!(fitted(&head(unchanged)), head(unchanged));
+        }
+        let body = format!("{}x\r\nContent-Length: 18446744073709551615\r\n", head("70"));
+        assert_eq!(fitted(&body), body);
+    }
+
     use std::future::poll_fn;
 
     use super::*;
 
     impl PollReset for tokio::io::Sink {
-        fn poll_reset(&self, _: &mut Context<'_>) -> bool {
-            false
+        fn poll_reset(&self, _: &mut Context<'_>) -> Connected {
+            Connected::Yes
         }
     }
 

@@ -2,6 +2,9 @@
 
 mod http1;
 mod http2;
+#[cfg(unix)]
+mod leaving;
+mod readers;
 mod refusals;
 mod runtime;
 mod timeouts;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use croupier::protocol::soap::server::namespace_of;
 use croupier::server::mount::{GroupMount, Mounts};
-use croupier::server::settings::{PerClient, ServerSettings, Timeouts};
+use croupier::server::settings::{GroupLimits, PerClient, ServerSettings, Timeouts};
 use croupier::service::local::Local;
 
 use crate::support::running::{Running, call, post};
@@ -136,8 +136,8 @@ fn service() -> Local {
 }
 
 fn start(settings: ServerSettings) -> Running {
-    let mut group = GroupMount::new("/g", service());
-    group.limits.body = 4096;
+    let limits = GroupLimits { body: 4096, ..GroupLimits::default() };
+    let group = GroupMount::new("/g", service()).with_limits(limits);
     let mounts = Mounts { groups: vec![group], ..Mounts::default() };
     Running::router(mounts.router().unwrap(), settings)
 }

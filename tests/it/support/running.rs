@@ -64,6 +64,16 @@ impl Running {
 
     /// Serves as the program does, on this many workers; with `None`, on a runtime of several threads.
     pub(crate) fn run(router: GroupRouter<Arc<Group>>, settings: ServerSettings, workers: Option<usize>) -> Running {
+        Running::listening(ListenAddress::Tcp(([127, 0, 0, 1], 0).into()), router, settings, workers)
+    }
+
+    /// The same at an address of one's own. Without a port, its `address` has port 0.
+    pub(crate) fn listening(
+        listen: ListenAddress,
+        router: GroupRouter<Arc<Group>>,
+        settings: ServerSettings,
+        workers: Option<usize>,
+    ) -> Running {
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -71,17 +81,20 @@ impl Running {
                 if workers.is_some() { Builder::new_current_thread() } else { Builder::new_multi_thread() };
             runtime.worker_threads(2).enable_all().build().unwrap().block_on(async move {
                 let memory = MemoryBudget::new(settings.memory).on_runtime(Handle::current());
-                let body_reader = BodyReader { memory, timeout: settings.timeouts.body };
+                let body_reader = BodyReader { memory, ..BodyReader::new(&settings) };
                 let mut server = Server::new(Gateway::new(router, body_reader), settings, None);
                 if let Some(count) = workers {
                     server = server.on(Workers::start(count).unwrap());
                 }
-                let listener = Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).await.unwrap();
+                let listener = Listener::bind(&listen).await.unwrap();
                 ready.send(listener.address()).unwrap();
                 server.run(vec![listener], async { stopped.await.unwrap_or_default() }).await
             })
         });
-        let ListenAddress::Tcp(address) = address.recv().unwrap() else { panic!("a TCP listener has a TCP address") };
+        let address = match address.recv().unwrap() {
+            ListenAddress::Tcp(address) => address,
+            ListenAddress::Unix(_) => ([0, 0, 0, 0], 0).into(),
+        };
         Running { address, stop: Some(stop), thread: Some(thread) }
     }
 
