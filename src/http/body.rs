@@ -54,7 +54,7 @@ struct ComingBody {
 /// What makes a body piece by piece.
 pub trait Source: Send {
     /// Appends to `to` until it is `until` bytes long or more, or a turn of work is done, which may be less. Returns
-    /// whether there may be more.
+    /// whether there may be more. What is appended is sent only when this is ready.
     ///
     /// # Errors
     /// Where the rest cannot be made. The connection is then closed: the client has read a part of the response, and a
@@ -74,6 +74,8 @@ struct Pieces {
     filled: Vec<u8>,
     /// Pieces that are being sent. When the socket has released a piece, its memory is used again.
     lent: Vec<Bytes>,
+    /// Whether the source is still at work on the piece, even if there is enough of it.
+    at_work: bool,
     done: bool,
 }
 
@@ -107,7 +109,8 @@ impl Body {
     /// # Errors
     /// Where the first piece cannot be made. An error response is still possible then.
     pub async fn gather(source: impl Source + 'static) -> Result<Body, BoxError> {
-        let mut pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
+        let mut pieces =
+            Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), at_work: false, done: false };
         let until = pieces.source.rows().map_or(PIECE, |rows| rows.whole_up_to());
         loop {
             let turn = until.min(pieces.filled.len() + TURN);
@@ -126,7 +129,8 @@ impl Body {
 
     /// A body from a source, of any length.
     pub fn stream(source: impl Source + 'static) -> Body {
-        let pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
+        let pieces =
+            Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), at_work: false, done: false };
         Body { content: BodyContent::Pieces(pieces), held: None, is_reserved: false }
     }
 
@@ -233,7 +237,7 @@ impl Pieces {
         if self.filled.capacity() == 0 && !self.done {
             self.filled = self.used_again();
         }
-        if !self.done && self.filled.len() < PIECE {
+        if !self.done && (self.at_work || self.filled.len() < PIECE) {
             if let Err(error) = ready!(self.poll_fill(cx, PIECE)) {
                 self.done = true;
                 self.filled = Vec::new();
@@ -259,6 +263,7 @@ impl Pieces {
     fn poll_fill(&mut self, cx: &mut Context<'_>, until: usize) -> Poll<Result<(), BoxError>> {
         let Pieces { source, filled, .. } = self;
         let filling = catch_unwind(AssertUnwindSafe(|| source.poll_fill(cx, filled, until)));
+        self.at_work = matches!(filling, Ok(Poll::Pending));
         match filling {
             Ok(poll) => self.done = !ready!(poll)?,
             Err(_) => return Poll::Ready(Err(Fault::internal().into())),

@@ -32,7 +32,7 @@ use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
 use crate::service::future::MaybeReady;
 use crate::service::request_id::RequestId;
-use crate::service::result_memory::ReservedMemory;
+use crate::service::result_memory::{NO_MEMORY, ReservedMemory};
 use crate::service::{Context, RpcService};
 
 pub use super::access_log::Outcome;
@@ -370,8 +370,6 @@ fn hold_memory(body: &mut Body, of_request: Option<BodyMemory>, client: &Arc<Cli
 
 /// The reasons for which calls are refused without being tried, or ended.
 const GATEWAY_BUSY: &str = "too many calls are running; try again later";
-const NO_MEMORY: &str =
-    "too many large results at once: the call was carried out, but there is no memory for its result";
 const STOPPING: &str = "the server is stopping; try again later";
 const CLIENT_BUSY: &str = "this client has too many requests open or too many responses unread; try again later";
 

@@ -130,7 +130,7 @@ impl Caller {
 fn service() -> Local {
     Local::new("Group", ())
         .method("hello", |_: &(), (): ()| "world")
-        .method("large", |_: &(), (): ()| "x".repeat(800 << 10))
+        .method("large", |_: &(), (): ()| "x".repeat(1200 << 10))
         .build()
         .unwrap()
 }
