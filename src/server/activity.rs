@@ -243,6 +243,11 @@ impl Activity {
         begins && !self.is_multiplexed()
     }
 
+    /// Whether the head of a request has begun to arrive, and not ended.
+    pub(super) fn is_head_arriving(&self) -> bool {
+        self.head.load(Relaxed) != 0
+    }
+
     /// Notes that the connection cannot notice by itself that its client has left. Its task is woken at the next look.
     pub(super) fn note_unread(&self) {
         self.unread.store(true, Relaxed);

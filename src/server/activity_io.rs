@@ -74,11 +74,13 @@ pub(super) struct ActivityIo<T> {
     activity: Arc<Activity>,
     /// Whether the next bytes belong to a request line that has begun to arrive.
     in_request_line: bool,
+    /// The same of a head of HTTP/1.
+    in_head: bool,
 }
 
 impl<T> ActivityIo<T> {
     pub(super) fn new(stream: T, activity: Arc<Activity>) -> ActivityIo<T> {
-        ActivityIo { stream, activity, in_request_line: false }
+        ActivityIo { stream, activity, in_request_line: false, in_head: false }
     }
 
     /// Notes a `#` in a request line: a target has no fragment (RFC 9112, section 3.2), and hyper removes it before anyone
@@ -113,13 +115,19 @@ impl<T: AsyncRead + Unpin> AsyncRead for ActivityIo<T> {
         let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
         let read = buffer.filled().len() - before;
         if read > 0 {
-            let begins = self.activity.received();
-            self.in_request_line |= begins;
-            if begins {
-                fit_length(buffer.filled_mut().get_mut(before..).unwrap_or_default());
+            let received = buffer.filled_mut().get_mut(before..).unwrap_or_default();
+            if self.activity.received() {
+                self.in_request_line = true;
+                // The first bytes of HTTP/2 look like those of a head (RFC 9113, section 3.4).
+                self.in_head = received.len() >= 4 && !received.starts_with(b"PRI ");
+            } else if self.in_head {
+                self.in_head = self.activity.is_head_arriving();
+            }
+            if self.in_head {
+                fit_length(received);
             }
             if self.in_request_line {
-                self.look_for_fragment(buffer.filled().get(before..).unwrap_or_default());
+                self.look_for_fragment(received);
             }
             charge(cx, read);
         }
@@ -175,40 +183,49 @@ const LONG: usize = 20;
 const SEARCHED: usize = 8192;
 
 /// Replaces a `Content-Length` that does not fit into 64 bits by 10^19 - 1, with zeros in front. The request is then too large
-/// for its group, which says so in the protocol of the caller. hyper would close the connection with status 431 or 400. Only
-/// a head that arrives at once is looked at.
+/// for its group, which says so in the protocol of the caller. hyper would close the connection with status 431 or 400. The
+/// line of the length has to arrive at once, and of several requests that arrive at once only the first is looked at.
 fn fit_length(received: &mut [u8]) {
     let searched = received.len().min(SEARCHED);
+    let mut at = 0;
     // Of as many digits in a row, one is at such a place.
-    let is_digit = |at: &usize| received.get(*at).is_some_and(u8::is_ascii_digit);
-    let runs = (0..searched).step_by(LONG).filter(is_digit).filter_map(|at| digits_around(received, at));
-    let found = runs.filter(|run| run.len() >= LONG).find(|run| is_long_length(received, run));
-    if let Some(digits) = found.and_then(|run| received.get_mut(run)) {
-        let zeros = digits.len() + 1 - LONG;
-        digits.fill(b'9');
-        digits.get_mut(..zeros).unwrap_or_default().fill(b'0');
+    while at < searched {
+        let digits = digits_around(received, at);
+        at = digits.end + LONG;
+        if digits.len() >= LONG && is_long_length(received, &digits) {
+            let zeros = digits.len() + 1 - LONG;
+            let digits = received.get_mut(digits).unwrap_or_default();
+            digits.fill(b'9');
+            digits.get_mut(..zeros).unwrap_or_default().fill(b'0');
+            return;
+        }
     }
 }
 
-/// The digits in a row of which one is at `at`.
-fn digits_around(bytes: &[u8], at: usize) -> Option<Range<usize>> {
-    let before = bytes.get(..at)?.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let behind = bytes.get(at..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    Some(at - before..at + behind)
+/// The digits in a row of which one is at `at`; none, if that is no digit.
+fn digits_around(bytes: &[u8], at: usize) -> Range<usize> {
+    let (before, behind) = bytes.split_at_checked(at).unwrap_or_default();
+    let count = |byte: &&u8| byte.is_ascii_digit();
+    match behind.iter().take_while(count).count() {
+        0 => at..at,
+        digits => at - before.iter().rev().take_while(count).count()..at + digits,
+    }
 }
 
-/// Whether these digits are the value of a `Content-Length` in the head with which `received` begins, and more than hyper
-/// can count.
+/// Whether these digits are the value of a `Content-Length` in the head whose bytes `received` begins with, and more than
+/// hyper can count.
 fn is_long_length(received: &[u8], digits: &Range<usize>) -> bool {
     let (Some(before), Some(value)) = (received.get(..digits.start), received.get(digits.clone())) else {
         return false;
     };
-    let Some(line) = memchr::memrchr(b'\n', before) else { return false };
-    let is_in_head = memchr::memmem::find(before, b"\r\n\r\n").is_none();
-    let name = before.get(line + 1..).unwrap_or_default().trim_ascii_end().strip_suffix(b":");
-    let is_length = name.is_some_and(|name| name.eq_ignore_ascii_case(b"content-length"));
+    let field = before.trim_ascii_end().strip_suffix(b":").unwrap_or_default();
+    let (lines, name) = field.split_at(field.len().saturating_sub(b"content-length".len()));
     let number = std::str::from_utf8(value).ok().and_then(|digits| digits.parse::<u64>().ok());
-    is_in_head && is_length && number.is_none_or(|number| number >= MAX_LENGTH)
+    let has_ended = |end: &[u8]| memchr::memmem::find(lines, end).is_some();
+    name.eq_ignore_ascii_case(b"content-length")
+        && lines.ends_with(b"\n")
+        && number.is_none_or(|number| number >= MAX_LENGTH)
+        && !(lines.starts_with(b"\r\n") || has_ended(b"\n\r\n") || has_ended(b"\n\n"))
 }
 
 /// hyper has meanings of its own for the largest numbers.

@@ -217,6 +217,35 @@ fn a_result_that_has_no_memory_is_a_fault_of_its_call() {
     }
 }
 
+/// A length of more than 64 bits is too large like any other.
+#[test]
+fn a_length_that_does_not_fit_is_too_large() {
+    let server = start(ServerSettings::default());
+    for caller in &CALLERS {
+        for length in
+            ["18446744073709551615", "18446744073709551616", "9999999999999999999", "100000000000000000000000"]
+        {
+            let headers = format!("Content-Length: {length}\r\n");
+            let answer = server.raw(caller.request("HTTP/1.1", &headers, "hello", "{}"));
+            caller.check(&answer, 413, "the request is larger than 4096 bytes", LIMIT);
+        }
+    }
+}
+
+/// Pages of other sites may read why a request was refused as they may read any other response.
+#[test]
+fn a_refusal_has_the_headers_for_pages_of_other_sites() {
+    let mut group = GroupMount::new("/g", service());
+    group.protocols.rest.cors = vec!["https://other.example".to_owned()];
+    let mounts = Mounts { groups: vec![group], ..Mounts::default() };
+    let server = Running::router(mounts.router().unwrap(), ServerSettings::default());
+    let headers = "Origin: https://other.example\r\nContent-Length: 99999999\r\n";
+    let rest = &CALLERS[4];
+    let answer = server.raw(rest.request("HTTP/1.1", headers, "hello", ""));
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("\r\naccess-control-allow-origin: https://other.example\r\n"), "{answer}");
+}
+
 /// A request whose protocol is not known.
 #[test]
 fn a_request_that_no_protocol_claims_gets_plain_text() {

