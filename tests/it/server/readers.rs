@@ -13,7 +13,7 @@ use croupier::upstream::{Upstream, UpstreamOptions, transport};
 use socket2::{Domain, Socket, Type};
 
 use crate::support::hello::{description, response};
-use crate::support::running::{Running, call, post, small};
+use crate::support::running::{Running, call, post, small, small_service};
 use crate::support::upstream::{Act, ScriptedUpstream};
 
 /// A client whose system receives little more than the client reads.
@@ -107,18 +107,26 @@ fn start_group(group: GroupMount) -> Running {
     Running::router(mounts.router().unwrap(), ServerSettings::default())
 }
 
+fn request(body: &str) -> String {
+    post("/group", "", body)
+}
+
+fn waits() -> String {
+    call("wait", &["<value><int>1</int></value>"])
+}
+
 /// Two clients that read only the first byte of a response, and the time that a third one then waits for its own.
 fn time_beside_two_deaf_readers(server: &Running, large: &str, small: &str) -> Duration {
     let deaf: Vec<TcpStream> = (0..2)
         .map(|_| {
             let mut stream = connect(server.address);
-            stream.write_all(post("/group", "", large).as_bytes()).unwrap();
+            stream.write_all(large.as_bytes()).unwrap();
             stream.read_exact(&mut [0]).unwrap();
             stream
         })
         .collect();
     let begun = Instant::now();
-    let answer = server.post("/group", small);
+    let answer = server.raw(small);
     assert!(answer.starts_with("HTTP/1.1 200 ") && !answer.contains("fault"), "{answer}");
     drop(deaf);
     begun.elapsed()
@@ -127,8 +135,22 @@ fn time_beside_two_deaf_readers(server: &Running, large: &str, small: &str) -> D
 #[test]
 fn readers_of_rows_that_do_not_read_leave_their_group_to_others() {
     let server = start_group(GroupMount::new("/group", small()));
-    let waits = call("wait", &["<value><int>1</int></value>"]);
-    let time = time_beside_two_deaf_readers(&server, &many(), &waits);
+    let time = time_beside_two_deaf_readers(&server, &request(&many()), &request(&waits()));
+    assert!(time < Duration::from_secs(3), "{time:?}");
+}
+
+/// A batch of two calls that run at the same time, of which the first ends earlier and has a large result.
+#[test]
+fn readers_of_batches_that_do_not_read_leave_their_group_to_others() {
+    let service = small_service().method_async("large", |_, (): ()| async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        "x".repeat(8 << 20)
+    });
+    let server = start_group(GroupMount::new("/group", service.build().unwrap()));
+    let calls =
+        r#"[{"jsonrpc":"2.0","id":1,"method":"large"},{"jsonrpc":"2.0","id":2,"method":"wait","params":[500]}]"#;
+    let batch = request(calls).replace("text/xml", "application/json");
+    let time = time_beside_two_deaf_readers(&server, &batch, &request(&waits()));
     assert!(time < Duration::from_secs(3), "{time:?}");
 }
 
@@ -147,7 +169,7 @@ async fn readers_of_passed_on_responses_that_do_not_read_leave_their_group_to_ot
     let upstream = Upstream::new(transport, options).unwrap();
     upstream.discover().await.unwrap();
     let running = start_group(GroupMount::upstream("/group", upstream));
-    let hello = call("hello", &[]);
+    let hello = request(&call("hello", &[]));
     let time =
         tokio::task::spawn_blocking(move || time_beside_two_deaf_readers(&running, &hello, &hello)).await.unwrap();
     assert!(time < Duration::from_secs(3), "{time:?}");

@@ -14,7 +14,7 @@ use croupier::server::{Listener, Server, ShutdownReport, Workers};
 use croupier::service::RpcService;
 use croupier::service::layer::layered;
 use croupier::service::limiter::Limiter;
-use croupier::service::local::Local;
+use croupier::service::local::{self, Local};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::runtime::{Builder, Handle};
@@ -203,6 +203,11 @@ struct Millis {
 
 /// A small service: `hello`, `numbers(count)` as rows, `wait(millis)`, `panics`.
 pub(crate) fn small() -> Local {
+    small_service().build().unwrap()
+}
+
+/// The same, to which methods can be added.
+pub(crate) fn small_service() -> local::Builder<()> {
     Local::new("Small", ())
         .method("hello", |_: &(), (): ()| "world")
         .rows("numbers", |_: &Arc<()>, Count { count }: Count| 0..count)
@@ -211,6 +216,4 @@ pub(crate) fn small() -> Local {
             "waited"
         })
         .method("panics", |_: &(), (): ()| -> i32 { panic!("as it was told to") })
-        .build()
-        .unwrap()
 }
