@@ -66,7 +66,7 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
     let listeners = bind(if from_arguments.is_empty() { &config.listen } else { &from_arguments }).await?;
     let log = if config.log.access { Some(AccessLog::start()?) } else { None };
     let memory = MemoryBudget::new(config.settings.memory).on_runtime(Handle::current());
-    let body_reader = BodyReader { memory, timeout: config.settings.timeouts.body };
+    let body_reader = BodyReader { memory, ..BodyReader::new(&config.settings) };
     let gateway_runtime = Runtime::start(config.mounts(), body_reader).await?;
     let server =
         Server::new(gateway_runtime.gateway(), config.settings, log.clone()).on(Workers::start(worker_count(&config))?);

@@ -94,9 +94,9 @@ pub trait Frontend: Send + Sync + 'static {
     /// ```
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture;
 
-    /// The response to a request that is refused because its body could not be read. A protocol whose clients expect errors
-    /// in its own form overrides this.
-    fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
+    /// The response to a request that is refused before it is read as a call, such as one whose body is too large. It has
+    /// the status of the rejection. A protocol whose clients expect errors in its own form overrides this.
+    fn refuse(&self, _head: &Parts, rejection: HttpRejection) -> Response<Body> {
         rejection.into_response()
     }
 }

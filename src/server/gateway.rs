@@ -33,7 +33,7 @@ use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
 use crate::service::future::MaybeReady;
 use crate::service::request_id::RequestId;
-use crate::service::result_memory::ReservedMemory;
+use crate::service::result_memory::{NO_MEMORY, ReservedMemory};
 use crate::service::{Context, RpcService};
 
 pub use super::access_log::Outcome;
@@ -229,10 +229,6 @@ impl Gateway {
         B: http_body::Body<Data = Bytes>,
     {
         check_host(head)?;
-        // Only a body of unknown length can have a transfer coding.
-        if body.size_hint().exact().is_none() {
-            check_transfer_coding(head)?;
-        }
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
         let (group, tail) = find(&dispatch.router, head)?;
@@ -242,12 +238,14 @@ impl Gateway {
         }
         let group_head = GroupHead::new(head, tail);
         let claim = group.claim(&group_head)?;
-        if !within_share {
-            return Ok(claim.frontend.refuse(busy(CLIENT_BUSY)).into());
-        }
-        let body = match self.body_reader.read(client, head, body, group.body_limit).await {
+        let read = match check_before_body(head, &body, within_share) {
+            Ok(()) => self.body_reader.read(client, head, body, group.body_limit).await,
+            Err(rejection) => Err(rejection),
+        };
+        let body = match read {
             Ok(body) => body,
-            Err(rejection) => return Ok(claim.frontend.refuse(rejection).into()),
+            // There is no body to decide between frontends, so what the head says decides.
+            Err(rejection) => return Ok(claim.settle(group, &group_head, b"").refuse(head, rejection).into()),
         };
         let frontend = claim.settle(group, &group_head, &body.bytes);
         // The deadline includes the time that the call has waited for the description of its upstream.
@@ -282,8 +280,7 @@ impl Gateway {
             served.response = compress(&head.headers, served.response);
         }
         if !reserve_whole(served.response.body_mut(), client) {
-            served.response = frontend.refuse(busy(NO_MEMORY));
-            served.fault = Some(Kind::Busy);
+            served = Box::pin(refuse_result(group, frontend, request)).await;
         }
         hold_memory(served.response.body_mut(), memory, client);
         let FrontendResponse { response, method, fault } = served;
@@ -345,6 +342,20 @@ fn reserve_whole(body: &mut Body, client: &ClientAccount) -> bool {
     reserved
 }
 
+/// The response to a call whose result has no memory: a fault in the form of the request, as for any other call that fails.
+/// A request with a large body is not read again; its response has the form of a request that is refused.
+async fn refuse_result(group: &Group, frontend: &Arc<dyn Frontend>, request: GroupRequest<'_>) -> FrontendResponse {
+    if request.body.len() <= SMALL {
+        let mut served = frontend.serve(&refusing_service(group.service.as_ref(), NO_MEMORY), request).await;
+        // What a protocol says of the group needs no call and may be as large again.
+        if served.response.body_mut().unreserved_bytes() <= SMALL {
+            return served;
+        }
+    }
+    let response = frontend.refuse(request.head, busy(NO_MEMORY));
+    FrontendResponse { response, method: Box::from(""), fault: Some(Kind::Busy) }
+}
+
 /// Makes a body hold what it needs of the shares of its client until it is sent.
 fn hold_memory(body: &mut Body, of_request: Option<BodyMemory>, client: &Arc<ClientAccount>) {
     // A whole body is made, and needs nothing of the request any more.
@@ -360,8 +371,6 @@ fn hold_memory(body: &mut Body, of_request: Option<BodyMemory>, client: &Arc<Cli
 
 /// The reasons for which calls are refused without being tried, or ended.
 const GATEWAY_BUSY: &str = "too many calls are running; try again later";
-const NO_MEMORY: &str =
-    "too many large results at once: the call was carried out, but there is no memory for its result";
 const STOPPING: &str = "the server is stopping; try again later";
 const CLIENT_BUSY: &str = "this client has too many requests open or too many responses unread; try again later";
 
@@ -403,6 +412,15 @@ fn find<'g, 'p>(groups: &'g GroupRouter<Arc<Group>>, head: &'p Parts) -> Result<
     })?;
     let (group, tail) = found.ok_or_else(|| not_found(path))?;
     Ok((group, tail))
+}
+
+/// What the head of a request alone decides about it, once its protocol is known.
+fn check_before_body(head: &Parts, body: &impl http_body::Body, within_share: bool) -> Result<(), HttpRejection> {
+    // Only a body of unknown length can have a transfer coding.
+    if body.size_hint().exact().is_none() {
+        check_transfer_coding(head)?;
+    }
+    if within_share { Ok(()) } else { Err(busy(CLIENT_BUSY)) }
 }
 
 /// Only `chunked` can be undone here (RFC 9112, section 6.1). hyper undoes it, and leaves codings below it as they are.

@@ -149,6 +149,12 @@ pub struct Timeouts {
     #[serde(with = "duration")]
     #[schemars(with = "Period", extend("minimum" = 1, "maximum" = LONGEST))]
     pub write: Duration,
+    /// How many bytes a second a client must at least move, on average: of the body of a request over 15 seconds, or else the
+    /// request is refused with status 408; of a response over the time of `write`, or else the connection is closed. Time
+    /// for which the client is not waited for does not count. With 0 the pace does not matter.
+    #[serde(with = "bytes")]
+    #[schemars(with = "Size")]
+    pub min_rate: usize,
     /// From the signal to stop until the connections that are still busy are closed; `"0s"` closes them at once.
     #[serde(with = "duration")]
     #[schemars(with = "Period", extend("maximum" = LONGEST))]
@@ -233,6 +239,7 @@ impl Default for Timeouts {
             body: Duration::from_secs(30),
             idle: Duration::from_secs(75),
             write: Duration::from_secs(30),
+            min_rate: 500,
             drain: Duration::from_secs(10),
         }
     }

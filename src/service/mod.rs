@@ -45,6 +45,7 @@ pub(crate) mod log_throttle;
 pub(crate) mod long_work;
 pub(crate) mod memory_pool;
 pub mod passthrough;
+pub mod permit;
 pub mod request_id;
 pub mod result_memory;
 pub mod rows;
@@ -54,7 +55,6 @@ use std::sync::Arc;
 
 pub use http::{HeaderMap, HeaderName};
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::codec::{json, soap, xmlrpc};
 use crate::model::fault::{BoxError, Fault, Kind};
@@ -65,6 +65,7 @@ use crate::service::batch::Batch;
 pub use crate::service::context::{Context, Identity};
 pub use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawResponse};
+use crate::service::permit::ResponsePermit;
 use crate::service::result_memory::ReservedMemory;
 
 /// A service that is called by method name: in-process, an upstream, an aggregate, or a wrapper around another.
@@ -143,7 +144,7 @@ impl Output {
     }
 
     /// The same result, which holds a permit until its last row or byte has been read. One value holds none: it is complete.
-    pub fn holding(self, permit: OwnedSemaphorePermit) -> Output {
+    pub fn holding(self, permit: ResponsePermit) -> Output {
         match self {
             one @ Output::One(_) => one,
             Output::Many(rows) => Output::Many(rows.holding(permit)),
@@ -282,8 +283,8 @@ pub(crate) const WHOLE_IF_DONE: usize = 1 << 20;
 /// An array that is made item by item, in constant memory whatever its length.
 pub struct Rows {
     source: Box<dyn RowSource>,
-    /// Held until the last item has been read, so that a limit on running calls counts this one.
-    permit: Option<OwnedSemaphorePermit>,
+    /// Held while items are still to be made, so that a limit on running calls counts this one.
+    permit: Option<ResponsePermit>,
     /// Whether the call is done, and its rows only wait for their reader.
     is_done: bool,
 }
@@ -322,7 +323,7 @@ impl Rows {
     }
 
     /// The same rows, which hold a permit until the last of them has been read, unless their call is done.
-    pub fn holding(self, permit: OwnedSemaphorePermit) -> Rows {
+    pub fn holding(self, permit: ResponsePermit) -> Rows {
         Rows { permit: (!self.is_done).then_some(permit), ..self }
     }
 
@@ -342,10 +343,9 @@ impl Rows {
     /// # Errors
     /// If the format cannot carry an item.
     pub fn fill(&mut self, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError> {
+        self.resume();
         let more = self.source.fill(format, to, until)?;
-        if !more {
-            self.permit = None;
-        }
+        self.pause(more);
         Ok(more)
     }
 
@@ -354,10 +354,23 @@ impl Rows {
     /// # Errors
     /// As for [`RowSource::values`].
     pub fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut SizeBudget) -> Result<bool, BoxError> {
+        self.resume();
         let more = self.source.values(to, most, room)?;
-        if !more {
-            self.permit = None;
-        }
+        self.pause(more);
         Ok(more)
+    }
+
+    fn resume(&self) {
+        if let Some(permit) = &self.permit {
+            permit.resume();
+        }
+    }
+
+    /// Notes that rows are ready for the reader, and whether there may be more of them.
+    fn pause(&mut self, more: bool) {
+        match &self.permit {
+            Some(permit) if more => permit.pause(),
+            _ => self.permit = None,
+        }
     }
 }

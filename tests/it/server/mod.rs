@@ -2,6 +2,10 @@
 
 mod http1;
 mod http2;
+#[cfg(unix)]
+mod leaving;
+mod readers;
+mod refusals;
 mod runtime;
 mod timeouts;
 mod tower;
