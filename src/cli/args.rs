@@ -42,7 +42,7 @@ drain time ([server.timeouts] drain, 10 s by default), and exits with code 0. A 
 
 SIGHUP reloads the configuration. If it is valid, new requests go to the new groups and pages, while running calls finish
 in the old ones. If it is not valid, its errors are written to standard error and nothing changes. Changes of `listen`,
-`workers`, `log` and `server` take effect at the next start only.
+`workers`, `log`, `server` and `admin` take effect at the next start only.
 
 If systemd hands over a listening socket (LISTEN_FDS) of an address in `listen`, the server listens on this socket. It tells
 systemd its state (NOTIFY_SOCKET: use Type=notify-reload) and serves its watchdog.")]

@@ -1,18 +1,21 @@
-//! SIGHUP: reads the configuration again and reloads the runtime with it.
+//! Reads the configuration again and reloads the runtime with it, at SIGHUP and on request of the admin listener.
 
+use std::fmt::Display;
 use std::future::pending;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::Failure;
 use super::args::ServeArgs;
-use super::load::load;
+use super::load::read;
 use super::output::Console;
 use super::signals::Hangup;
 use super::systemd::{self, Notification};
 use crate::config::{Config, Registry};
+use crate::server::admin::{ReloadRequest, Reloaded};
+use crate::server::metrics::{Lifecycle, ReloadEnd};
 use crate::server::runtime::Runtime;
 
 /// What a reload needs, and what it changes.
@@ -23,36 +26,65 @@ pub(super) struct Reloader {
     /// The configuration with which the server was started.
     pub(super) started: Config,
     pub(super) runtime: Runtime,
+    /// Where the results of reloads are noted.
+    pub(super) lifecycle: Arc<Lifecycle>,
+}
+
+/// Why a reload has failed.
+struct ReloadFailure {
+    /// For standard error, which may be a terminal.
+    for_terminal: String,
+    plain: String,
+}
+
+impl<E: Display> From<E> for ReloadFailure {
+    fn from(error: E) -> ReloadFailure {
+        let plain = error.to_string();
+        ReloadFailure { for_terminal: format!("croupier: {plain}"), plain }
+    }
 }
 
 impl Reloader {
-    /// Reloads the runtime at each SIGHUP. The errors of an invalid configuration are written to standard error, and
-    /// nothing changes.
+    /// Reloads the runtime at each SIGHUP and at each request of the admin listener. The errors of an invalid configuration
+    /// are written to standard error, and nothing changes.
     ///
     /// Returns if the SIGHUP means that the terminal in which the server was started has been closed.
-    pub(super) async fn reload_at_hangup(mut self, mut hangup: Hangup) {
+    pub(super) async fn reload_on_demand(mut self, mut hangup: Hangup, mut requests: mpsc::Receiver<ReloadRequest>) {
         let in_terminal = io::stdout().is_terminal();
-        while hangup.recv().await.is_some() {
+        loop {
+            let request = tokio::select! {
+                Some(()) = hangup.recv() => None,
+                Some(request) = requests.recv() => Some(request),
+                // Nothing can ask any more. The runtime has to live as long as the server runs.
+                else => pending().await,
+            };
             self.console.say("croupier: reading the configuration again");
-            if in_terminal && self.terminal_is_closed().await {
+            if request.is_none() && in_terminal && self.terminal_is_closed().await {
                 return;
             }
             systemd::notify(Notification::Reloading).await;
-            if let Err(Failure(message)) = self.reload().await {
-                self.console.stderr.write_line(message.trim_end());
+            let reloaded = self.reload().await;
+            if let Err(failure) = &reloaded {
+                self.lifecycle.record_reload(ReloadEnd::Failure(failure.plain.clone()));
+                self.console.stderr.write_line(failure.for_terminal.trim_end());
                 self.console.say("croupier: the configuration is unchanged");
             }
             systemd::notify(Notification::Ready).await;
+            if let Some(request) = request {
+                // The client that has asked may have left.
+                let _ = request.send(reloaded.map_err(|failure| failure.plain));
+            }
         }
-        // No further SIGHUP can be received. The runtime has to live as long as the server runs.
-        pending().await
     }
 
-    async fn reload(&mut self) -> Result<(), Failure> {
+    async fn reload(&mut self) -> Result<Reloaded, ReloadFailure> {
         let (file, registry) = (self.args.config.clone(), self.registry.clone());
         // Reading may take until the time limit for each file. This thread accepts connections meanwhile.
-        let config = spawn_blocking(move || load(file.as_deref(), &registry)).await??;
+        let config = spawn_blocking(move || read(file.as_deref(), &registry))
+            .await?
+            .map_err(|errors| ReloadFailure { for_terminal: errors.for_terminal(), plain: errors.to_string() })?;
         self.runtime.reload(config.mounts()).await?;
+        self.lifecycle.record_reload(ReloadEnd::Success(config.hash));
         let count = config.groups.len();
         let groups = if count == 1 { "group" } else { "groups" };
         self.console.say(format_args!("croupier: the configuration is loaded: {count} {groups}"));
@@ -63,7 +95,7 @@ impl Reloader {
             let keys = fixed.join("`, `");
             self.console.say(format_args!("croupier: the changes in `{keys}` take effect at the next start only"));
         }
-        Ok(())
+        Ok(Reloaded { generation: self.lifecycle.config().generation, groups: count, needs_restart: fixed })
     }
 
     /// Whether nothing can be written to the terminal any more.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
+use tokio::sync::{Notify, mpsc};
 
 use super::args::ServeArgs;
 use super::load::load;
@@ -19,6 +20,8 @@ use crate::http::audience::Audience;
 use crate::model::interface::Method;
 use crate::protocol::Protocol;
 use crate::protocol::set::ServerInfo;
+use crate::server::admin::Admin;
+use crate::server::metrics::{Lifecycle, Metrics};
 use crate::server::mount::GroupMount;
 use crate::server::request_body::{BodyReader, MemoryBudget};
 use crate::server::runtime::Runtime;
@@ -59,26 +62,48 @@ fn run(args: &ServeArgs, registry: Registry, console: &Console) -> Result<(), Fa
 async fn run_server(args: &ServeArgs, registry: Registry, config: Config, console: &Console) -> Result<(), Failure> {
     let hangup = Hangup::register()?;
     let stopping = console.clone();
-    let stop = signals::stop(move || {
-        stopping.say("croupier: finishing the running requests; a second signal ends them at once");
+    let drain = Arc::new(Notify::new());
+    let asked = drain.clone();
+    let stop = signals::stop(async move { asked.notified().await }, move |by_signal| {
+        let next = if by_signal { "a second signal" } else { "a signal" };
+        stopping.say(format_args!("croupier: finishing the running requests; {next} ends them at once"));
     })?;
     let from_arguments: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
-    let listeners = bind(if from_arguments.is_empty() { &config.listen } else { &from_arguments }).await?;
+    let listen = if from_arguments.is_empty() { &config.listen } else { &from_arguments };
+    let (listeners, admin_listener) = bind(listen, config.admin.listen.as_ref()).await?;
     let log = if config.log.access { Some(AccessLog::start()?) } else { None };
     let memory = MemoryBudget::new(config.settings.memory).on_runtime(Handle::current());
     let body_reader = BodyReader { memory, ..BodyReader::new(&config.settings) };
     let gateway_runtime = Runtime::start(config.mounts(), body_reader).await?;
     let server =
         Server::new(gateway_runtime.gateway(), config.settings, log.clone()).on(Workers::start(worker_count(&config))?);
-    print_summary(&config, &listeners, console);
+    print_summary(&config, &listeners, admin_listener.as_ref(), console);
+    let lifecycle = Arc::new(Lifecycle::start(config.hash));
+    let (reload, requests) = mpsc::channel(1);
+    if let Some(listener) = admin_listener {
+        if let Some(warning) = config.admin.warning() {
+            tracing::warn!("{warning}");
+        }
+        let gateway = server.gateway();
+        let admin = Admin {
+            metrics: Metrics::new(gateway.clone(), lifecycle.clone()),
+            gateway,
+            lifecycle: lifecycle.clone(),
+            config_file: args.config.as_ref().map(|file| file.display().to_string()),
+            reload,
+            drain,
+        };
+        tokio::spawn(Arc::new(admin).serve(listener));
+    }
     let reloader = Reloader {
         args: args.clone(),
         registry: Arc::new(registry),
         console: console.clone(),
         started: config,
         runtime: gateway_runtime,
+        lifecycle: lifecycle.clone(),
     };
-    let reloading = reloader.reload_at_hangup(hangup);
+    let reloading = reloader.reload_on_demand(hangup, requests);
     let stop = async {
         systemd::notify(Notification::Ready).await;
         tokio::select! {
@@ -86,6 +111,8 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
             () = reloading => {}
             () = systemd::sign_of_life() => {}
         }
+        // Before the listeners close, so that probes fail first.
+        lifecycle.drain();
         systemd::notify(Notification::Stopping).await;
     };
     let report = server.run(listeners, stop).await;
@@ -106,7 +133,10 @@ fn worker_count(config: &Config) -> usize {
 }
 
 /// Listens on these addresses, on the sockets of systemd where it has opened them.
-async fn bind(configs: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
+async fn bind(
+    configs: &[ListenerConfig],
+    admin: Option<&ListenAddress>,
+) -> Result<(Vec<Listener>, Option<Listener>), Failure> {
     let mut inherited = systemd::inherited_sockets()?;
     let mut listeners = Vec::with_capacity(configs.len());
     for ListenerConfig { listen, serves } in configs {
@@ -116,13 +146,18 @@ async fn bind(configs: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
         };
         listeners.push(listener.serves(*serves));
     }
+    let admin = match admin.map(|listen| (inherited.take(listen), listen)) {
+        Some((Some(listener), _)) => Some(listener),
+        Some((None, listen)) => Some(Listener::bind(listen).await?),
+        None => None,
+    };
     match inherited.left() {
-        None => Ok(listeners),
+        None => Ok((listeners, admin)),
         Some(address) => {
             let listen: Vec<String> = configs.iter().map(ToString::to_string).collect();
             Err(Failure(format!(
-                "croupier: the socket {address} has been handed over (LISTEN_FDS), but `listen` does not have this \
-                 address: it has {}",
+                "croupier: the socket {address} has been handed over (LISTEN_FDS), but neither `listen` nor \
+                 `admin.listen` has this address: `listen` has {}",
                 listen.join(", ")
             )))
         }
@@ -130,11 +165,15 @@ async fn bind(configs: &[ListenerConfig]) -> Result<Vec<Listener>, Failure> {
 }
 
 /// Prints the addresses, the groups and pages, and a command to try.
-fn print_summary(config: &Config, listeners: &[Listener], console: &Console) {
+fn print_summary(config: &Config, listeners: &[Listener], admin: Option<&Listener>, console: &Console) {
     let addresses: Vec<ListenerConfig> = listeners.iter().map(Listener::config).collect();
     for address in &addresses {
         let scheme = if matches!(address.listen, ListenAddress::Tcp(_)) { "http://" } else { "" };
         console.say(format_args!("croupier {} listens on {scheme}{address}", env!("CARGO_PKG_VERSION")));
+    }
+    if let Some(admin) = admin.map(Listener::address) {
+        let scheme = if matches!(admin, ListenAddress::Tcp(_)) { "http://" } else { "" };
+        console.say(format_args!("admin listener at {scheme}{admin}: /live, /ready, /metrics, /status"));
     }
     let paths = config.groups.iter().map(|group| &group.path).chain(config.pages.iter().map(|page| &page.path));
     let widest = paths.map(String::len).max().unwrap_or_default();

@@ -7,15 +7,22 @@ use std::io;
 pub(super) use system::Hangup;
 use system::Interrupts;
 
-/// Ready at the first signal to stop; the second one ends the process at once. Has to be called inside a tokio runtime.
+/// Ready at the first signal to stop, or when `asked` is ready. The next signal ends the process at once. `on_first` learns
+/// whether it was a signal. Has to be called inside a tokio runtime.
 ///
 /// # Errors
 /// If the system cannot register a handler.
-pub(super) fn stop(on_first: impl FnOnce() + Send) -> io::Result<impl Future<Output = ()>> {
+pub(super) fn stop(
+    asked: impl Future<Output = ()>,
+    on_first: impl FnOnce(bool) + Send,
+) -> io::Result<impl Future<Output = ()>> {
     let mut interrupts = Interrupts::register()?;
     Ok(async move {
-        interrupts.next().await;
-        on_first();
+        let by_signal = tokio::select! {
+            _ = interrupts.next() => true,
+            () = asked => false,
+        };
+        on_first(by_signal);
         tokio::spawn(async move { std::process::exit(interrupts.next().await) });
     })
 }

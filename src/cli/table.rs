@@ -19,11 +19,17 @@ pub(super) fn check(file: &Path, registry: &Registry) -> Result<(), Failure> {
     say(format_args!("{} is valid: {groups} group{}", file.display(), if groups == 1 { "" } else { "s" }));
     let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
     say(format_args!("listens on {}", listen.join(", ")));
+    if let Some(admin) = &config.admin.listen {
+        say(format_args!("admin listener at {admin}"));
+    }
     say("");
     table(&config);
     if !config.pages.is_empty() {
         say("");
         config.pages.iter().for_each(page);
+    }
+    if let Some(warning) = config.admin.warning() {
+        eprintln!("croupier: warning: {warning}");
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ use crate::protocol::Protocol;
 use crate::protocol::rest::server::RestOptions;
 use crate::protocol::set::ProtocolSet;
 use crate::protocol::soap::server::SoapOptions;
-use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, ServerSettings};
+use crate::server::settings::{AdminSettings, GroupLimits, ListenAddress, ListenerConfig, ServerSettings};
 
 /// The whole file.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -42,6 +42,9 @@ pub(super) struct File {
     pub(super) log: Log,
     /// The limits on what all clients together may use.
     pub(super) server: ServerSettings,
+    /// The admin listener: probes, metrics and status for operators, and commands to reload and to stop. It has no
+    /// authentication: every client that reaches it may use all of it.
+    pub(super) admin: AdminSettings,
     /// The address under which clients know this server. It is written into the documents that they fetch.
     pub(super) public: PublicUrl,
     // From here to `soap`: only for the schema and the defaults, see `resolve::inherit`.
@@ -154,6 +157,7 @@ impl Default for File {
             workers: None,
             log: Log::default(),
             server: ServerSettings::default(),
+            admin: AdminSettings::default(),
             public: PublicUrl::default(),
             limits: GroupLimits::default(),
             xml_rpc: XmlRpcDialect::default(),

@@ -48,7 +48,7 @@ use crate::http::public_url::PublicUrl;
 use crate::server::gateway::Group;
 use crate::server::group_router::GroupRouter;
 use crate::server::mount::{GroupMount, Mounts, PageMount};
-use crate::server::settings::{ListenerConfig, ServerSettings};
+use crate::server::settings::{AdminSettings, ListenerConfig, ServerSettings};
 
 pub use crate::model::units::{Period, Size};
 pub use problem::{ConfigErrors, Problem};
@@ -72,12 +72,16 @@ pub struct Config {
     pub log: Log,
     /// The limits on what all clients together may use.
     pub settings: ServerSettings,
+    /// The listener for operators.
+    pub admin: AdminSettings,
     /// The address under which clients know this server.
     pub public_url: Arc<PublicUrl>,
     /// The groups, in the order of the file.
     pub groups: Vec<GroupMount>,
     /// The pages made from templates, in the order of the file.
     pub pages: Vec<PageMount>,
+    /// A hash of the text of the file (FNV-1a), by which two servers can be compared. Files that it names are not part of it.
+    pub hash: u64,
 }
 
 /// What is written to standard error while the server runs.
@@ -190,6 +194,7 @@ impl Config {
             ("workers", self.workers != new.workers),
             ("log", self.log != new.log),
             ("server", self.settings != new.settings),
+            ("admin", self.admin != new.admin),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }

@@ -51,12 +51,14 @@ pub(super) fn read_config(text: &str, folder: &Path, registry: &Registry) -> Res
     if let (Some(groups), Some(node)) = (&mut groups, node.property(GROUP)) {
         parsed = read_groups(groups, node, &root, &mut problems);
     }
+    let admin_span = root.get("admin").and_then(|admin| span_of(admin.get_ref(), &["listen"]));
     let file = File::deserialize(Deserializer::from(Spanned::new(0..0, root)));
     let file = file.unwrap_or_else(|error| {
         problems.push(serde_problem(&error, 0..0));
         File::default()
     });
     let listen = listen(&file, &mut problems);
+    problems.extend(check_admin(&file, admin_span));
     let settings = file.server;
     let mut mounted = GroupRouter::default();
     let mut routes = Vec::new();
@@ -79,7 +81,8 @@ pub(super) fn read_config(text: &str, folder: &Path, registry: &Registry) -> Res
         return Err(problems);
     }
     let public_url = Arc::new(file.public);
-    Ok(Config { listen, workers: file.workers, log: file.log, settings, public_url, groups, pages })
+    let (workers, log, admin, hash) = (file.workers, file.log, file.admin, hash_of(text));
+    Ok(Config { listen, workers, log, settings, admin, public_url, groups, pages, hash })
 }
 
 /// The key under which the file has its groups.
@@ -127,6 +130,19 @@ fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<ListenerConfig> {
         }
     }
     seen.into_iter().map(|(listener, _)| listener).collect()
+}
+
+/// The problem that the admin listener has the address of another.
+fn check_admin(file: &File, span: Option<Range<usize>>) -> Option<Problem> {
+    let address = file.admin.listen.as_ref().filter(|address| !any_port(address))?;
+    let other = file.listen.iter().find(|other| other.get_ref().listen == *address)?;
+    let problem = Problem::at(span?, format!("duplicate address `{address}`: the admin listener needs one of its own"));
+    Some(problem.related(other.span(), "also here"))
+}
+
+/// The hash FNV-1a of a text, which is the same on every machine.
+fn hash_of(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn any_port(listen: &ListenAddress) -> bool {

@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
+use crate::service::counters::Ending;
 use crate::service::future::MaybeReady;
+use crate::service::limiter::LimiterState;
 use crate::service::{Call, CallFuture, RpcService};
 
 /// The calls that run in all groups together, and the limit on them.
@@ -68,11 +70,16 @@ impl Drop for Admitted<'_> {
 struct Refusing {
     interface: Arc<Interface>,
     reason: &'static str,
+    limiter: Option<LimiterState>,
 }
 
-/// A service that refuses each call of `service` as busy.
-pub(super) fn refusing_service(service: &dyn RpcService, reason: &'static str) -> Arc<dyn RpcService> {
-    Arc::new(Refusing { interface: service.interface(), reason })
+/// A service that refuses each call of `service` as busy. The calls are counted where `limiter` says.
+pub(super) fn refusing_service(
+    service: &dyn RpcService,
+    limiter: Option<&LimiterState>,
+    reason: &'static str,
+) -> Arc<dyn RpcService> {
+    Arc::new(Refusing { interface: service.interface(), reason, limiter: limiter.cloned() })
 }
 
 impl RpcService for Refusing {
@@ -80,7 +87,11 @@ impl RpcService for Refusing {
         self.interface.clone()
     }
 
-    fn call(&self, _: Call<'_>) -> CallFuture {
+    fn call(&self, call: Call<'_>) -> CallFuture {
+        let meter = self.limiter.as_ref().map(LimiterState::meter);
+        if let Some((meter, metered)) = meter.and_then(|meter| Some((meter, meter.begin(&call)?))) {
+            meter.end(metered, call.method, Ending::Fault(Kind::Busy));
+        }
         MaybeReady::now(Err(Fault::new(Kind::Busy, self.reason)))
     }
 }

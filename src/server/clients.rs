@@ -112,6 +112,11 @@ impl Clients {
         Arc::new(Clients { shares: Shares::new(settings), results, known: Mutex::default() })
     }
 
+    /// The memory that all results share; `None` without a limit.
+    pub(super) fn result_pool(&self) -> Option<&MemoryPool> {
+        self.results.as_ref().map(ResultBudget::pool)
+    }
+
     /// The client with this address; one without a share if there is no address.
     pub(super) fn client(self: &Arc<Clients>, address: Option<IpAddr>) -> Arc<ClientAccount> {
         let result_memory = |share| self.results.as_ref().map(|results| results.of_client(share));

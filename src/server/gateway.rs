@@ -4,6 +4,7 @@
 //! ([`Group`]); read the body ([`BodyReader`]); if the head left it open, let the body decide between frontends; serve. A
 //! large body is parsed on a blocking thread.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode, Version, header};
+use http_body::Body as _;
 use tracing::Instrument as _;
 
 use crate::http::body::{Body, PIECE};
@@ -23,15 +25,19 @@ use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
 use crate::protocol::frontend::{Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::server::access_log::REQUEST_ID;
-use crate::server::admission::{Admission, refusing_service};
+use crate::server::admission::Admission;
 use crate::server::clients::{ClientAccount, Clients, Resource};
+use crate::server::connection_count::ListenerCounts;
 use crate::server::group::not_found;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
 use crate::server::request_body::{BodyMemory, BodyReader, ReadBody, SMALL};
 use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
+use crate::service::counters::{Ending, Meter, MeteredRequest};
 use crate::service::future::MaybeReady;
+use crate::service::limiter::LimiterState;
+use crate::service::memory_pool::MemoryPool;
 use crate::service::request_id::RequestId;
 use crate::service::result_memory::{NO_MEMORY, ReservedMemory};
 use crate::service::{Context, RpcService};
@@ -58,6 +64,12 @@ macro_rules! request_span {
     };
 }
 
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").finish_non_exhaustive()
+    }
+}
+
 /// Dispatches requests to groups. Clones share their groups.
 #[derive(Clone)]
 pub struct Gateway {
@@ -67,6 +79,9 @@ pub struct Gateway {
     clients: Arc<Clients>,
     stop: Arc<CallStop>,
     ids: Arc<RequestIds>,
+    /// Where requests are counted that reach no group.
+    others: Arc<Meter>,
+    listeners: Arc<ListenerCounts>,
     /// Whether responses come with an [`Outcome`] for the access log.
     observed: bool,
     /// Whether responses are compressed for clients that accept it.
@@ -81,11 +96,15 @@ pub(super) struct Groups(Arc<ArcSwap<Dispatch>>);
 struct Dispatch {
     router: GroupRouter<Arc<Group>>,
     public_url: Arc<PublicUrl>,
+    /// What the groups were built from.
+    mounts: Arc<Mounts>,
 }
 
 impl Groups {
-    pub(super) fn replace(&self, router: GroupRouter<Arc<Group>>, public_url: Arc<PublicUrl>) {
-        self.0.store(Arc::new(Dispatch { router, public_url }));
+    /// Replaces the groups by a router that was built from these mounts.
+    pub(super) fn replace(&self, router: GroupRouter<Arc<Group>>, mounts: Mounts) {
+        mounts.resolve_counters();
+        self.0.store(Arc::new(Dispatch { router, public_url: mounts.public_url.clone(), mounts: Arc::new(mounts) }));
     }
 }
 
@@ -95,12 +114,14 @@ pub struct GatewayResponse {
     pub response: Response<Body>,
     /// What the access log says of the request; `None` if it reached no group or the gateway is not observed.
     pub outcome: Option<Outcome>,
+    /// The measurement of the request, which ends when the response has been sent; `None` if nothing is counted.
+    pub(super) metered: Option<MeteredRequest>,
 }
 
 impl Gateway {
     /// A gateway to groups that never change. It trusts no proxy.
     pub fn new(router: GroupRouter<Arc<Group>>, body_reader: BodyReader) -> Gateway {
-        Gateway::dispatching(Dispatch { router, public_url: Arc::default() }, body_reader)
+        Gateway::dispatching(Dispatch { router, public_url: Arc::default(), mounts: Arc::default() }, body_reader)
     }
 
     /// A gateway to these mounts. A [`Runtime`](crate::server::runtime::Runtime) makes one that follows their upstreams.
@@ -108,7 +129,8 @@ impl Gateway {
     /// # Errors
     /// If a path is malformed, or is mounted twice.
     pub fn serving(mounts: &Mounts, body_reader: BodyReader) -> Result<Gateway, MountError> {
-        let dispatch = Dispatch { router: mounts.router()?, public_url: mounts.public_url.clone() };
+        let (router, public_url) = (mounts.router()?, mounts.public_url.clone());
+        let dispatch = Dispatch { router, public_url, mounts: Arc::new(mounts.clone()) };
         Ok(Gateway::dispatching(dispatch, body_reader))
     }
 
@@ -122,6 +144,8 @@ impl Gateway {
             clients: Clients::new(&settings),
             stop: Arc::default(),
             ids: Arc::default(),
+            others: Arc::default(),
+            listeners: Arc::default(),
             observed: false,
             compressing: false,
         }
@@ -141,6 +165,41 @@ impl Gateway {
     pub(super) fn client_of_connection(&self, peer: Option<SocketAddr>) -> Arc<ClientAccount> {
         let proxied = self.groups.0.load().public_url.trusts(peer);
         self.clients.client(peer.map(|peer| peer.ip()).filter(|_| !proxied))
+    }
+
+    /// What the groups were built from.
+    pub(super) fn mounts(&self) -> Arc<Mounts> {
+        self.groups.0.load().mounts.clone()
+    }
+
+    /// Where requests are counted that reach no group.
+    pub(super) fn others(&self) -> &Meter {
+        &self.others
+    }
+
+    /// The listeners of the server that serves the gateway.
+    pub(super) fn listeners(&self) -> &ListenerCounts {
+        &self.listeners
+    }
+
+    /// The memory that all request bodies share, and that which all results share; `None` without a limit.
+    pub(super) fn memory_pools(&self) -> (&MemoryPool, Option<&MemoryPool>) {
+        (self.body_reader.memory.pool(), self.clients.result_pool())
+    }
+
+    /// Starts to count requests and calls.
+    pub(super) fn start_counting(&self) {
+        self.others.start(None);
+        let mounts = self.mounts();
+        mounts.start_counting(&Mounts::default());
+        mounts.resolve_counters();
+    }
+
+    /// Counts the requests and calls of these mounts too, if those of `before` are counted.
+    pub(super) fn count_also(&self, mounts: &Mounts, before: &Mounts) {
+        if self.others.counters().is_some() {
+            mounts.start_counting(before);
+        }
     }
 
     /// The handle by which a [`Runtime`](crate::server::runtime::Runtime) replaces the groups.
@@ -202,7 +261,10 @@ impl Gateway {
                 (Box::pin(dispatching).await, Some(request))
             }
         };
-        let mut response = dispatched.unwrap_or_else(|rejection| rejection.into_response().into());
+        let mut response = dispatched.unwrap_or_else(|rejection| {
+            let metered = MeteredRequest::begin(&self.others).map(rejected);
+            GatewayResponse { metered, ..rejection.into_response().into() }
+        });
         if let Some(request) = request {
             response.response.body_mut().hold(request);
         }
@@ -232,12 +294,20 @@ impl Gateway {
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
         let (group, tail) = find(&dispatch.router, head)?;
+        let meter = group.limiter.as_ref().map_or(&*self.others, LimiterState::meter);
+        let mut metered = MeteredRequest::begin(meter);
         let waited = group.wait_for_description().await;
         if !group.request_headers.is_empty() {
             context.headers = Some(Arc::new(group.select_headers(&head.headers)));
         }
         let group_head = GroupHead::new(head, tail);
-        let claim = group.claim(&group_head)?;
+        let claim = match group.claim(&group_head) {
+            Ok(claim) => claim,
+            Err(rejection) => return Ok(GatewayResponse::refused(rejection.into_response(), metered)),
+        };
+        if let Some(metered) = &mut metered {
+            metered.claimed_by(claim.frontend.protocol().name());
+        }
         let read = match check_before_body(head, &body, within_share) {
             Ok(()) => self.body_reader.read(client, head, body, group.body_limit).await,
             Err(rejection) => Err(rejection),
@@ -245,9 +315,18 @@ impl Gateway {
         let body = match read {
             Ok(body) => body,
             // There is no body to decide between frontends, so what the head says decides.
-            Err(rejection) => return Ok(claim.settle(group, &group_head, b"").refuse(head, rejection).into()),
+            Err(rejection) => {
+                let response = claim.settle(group, &group_head, b"").refuse(head, rejection);
+                return Ok(GatewayResponse::refused(response, metered));
+            }
         };
         let frontend = claim.settle(group, &group_head, &body.bytes);
+        let protocol = frontend.protocol().name();
+        if let Some(metered) = &mut metered {
+            metered.claimed_by(protocol);
+            metered.count_received(body.bytes.len());
+        }
+        context.protocol = Some(protocol);
         // The deadline includes the time that the call has waited for the description of its upstream.
         let now = Instant::now();
         let begun = now.checked_sub(waited).unwrap_or(now);
@@ -260,7 +339,7 @@ impl Gateway {
             None => Some(GATEWAY_BUSY),
             Some(_) => client.has_used_up(Resource::UnsentBytes).then_some(CLIENT_BUSY),
         };
-        let refusing = refusal.map(|reason| refusing_service(group.service.as_ref(), reason));
+        let refusing = refusal.map(|reason| group.refusing_service(reason));
         let service = refusing.as_ref().unwrap_or(&group.service);
         let span = request_span!(tracing::Level::DEBUG, context, group, frontend);
         let ReadBody { bytes, memory } = body;
@@ -285,7 +364,14 @@ impl Gateway {
         hold_memory(served.response.body_mut(), memory, client);
         let FrontendResponse { response, method, fault } = served;
         let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
-        Ok(GatewayResponse { response, outcome })
+        if let Some(metered) = &mut metered {
+            metered.end(match fault {
+                Some(kind) => Ending::Fault(kind),
+                None if response.status().as_u16() >= 400 => Ending::Rejected,
+                None => Ending::Success,
+            });
+        }
+        Ok(GatewayResponse { response, outcome, metered })
     }
 
     /// Serves a request with a large body on a blocking thread. `body` are the bytes of the request and their memory, which
@@ -321,7 +407,7 @@ impl Gateway {
         let span = if disabled { request_span!(tracing::Level::WARN, request.context, group, frontend) } else { span };
         let served = match self.stop.unless_stopped(pending.instrument(span.clone())).await {
             Some(served) => served,
-            None => frontend.serve(&refusing_service(group.service.as_ref(), STOPPING), request).await,
+            None => frontend.serve(&group.refusing_service(STOPPING), request).await,
         };
         span.record("method", served.method.as_ref());
         served
@@ -346,7 +432,7 @@ fn reserve_whole(body: &mut Body, client: &ClientAccount) -> bool {
 /// A request with a large body is not read again; its response has the form of a request that is refused.
 async fn refuse_result(group: &Group, frontend: &Arc<dyn Frontend>, request: GroupRequest<'_>) -> FrontendResponse {
     if request.body.len() <= SMALL {
-        let mut served = frontend.serve(&refusing_service(group.service.as_ref(), NO_MEMORY), request).await;
+        let mut served = frontend.serve(&group.refusing_service(NO_MEMORY), request).await;
         // What a protocol says of the group needs no call and may be as large again.
         if served.response.body_mut().unreserved_bytes() <= SMALL {
             return served;
@@ -381,8 +467,30 @@ fn busy(reason: &str) -> HttpRejection {
 impl From<Response<Body>> for GatewayResponse {
     /// A response to a request that called no method.
     fn from(response: Response<Body>) -> GatewayResponse {
-        GatewayResponse { response, outcome: None }
+        GatewayResponse { response, outcome: None, metered: None }
     }
+}
+
+impl GatewayResponse {
+    /// A response to a request that was refused before it became a call.
+    fn refused(response: Response<Body>, metered: Option<MeteredRequest>) -> GatewayResponse {
+        GatewayResponse { metered: metered.map(rejected), ..GatewayResponse::from(response) }
+    }
+
+    /// The response for another HTTP server, which does not say how much of it is sent: its measurement ends with its body.
+    pub(super) fn into_untracked(self) -> Response<Body> {
+        let GatewayResponse { mut response, metered, .. } = self;
+        if let Some(metered) = metered {
+            metered.count_sent(response.body().size_hint().exact().unwrap_or(0));
+            response.body_mut().hold(metered);
+        }
+        response
+    }
+}
+
+fn rejected(mut metered: MeteredRequest) -> MeteredRequest {
+    metered.end(Ending::Rejected);
+    metered
 }
 
 /// The next ids of a process.

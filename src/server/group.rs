@@ -10,8 +10,9 @@ use crate::http::audience::Audience;
 use crate::http::rejection::HttpRejection;
 use crate::model::text::abridge;
 use crate::protocol::frontend::{Claim, Frontend, GroupHead};
-use crate::server::admission::GroupLoad;
+use crate::server::admission::{GroupLoad, refusing_service};
 use crate::service::RpcService;
+use crate::service::limiter::LimiterState;
 use crate::upstream::Upstream;
 
 /// One URL path, and its aliases, with one service and the frontends over which it is reached.
@@ -30,6 +31,9 @@ pub struct Group {
     pub(super) request_headers: Vec<HeaderName>,
     /// The upstream for whose first discovery calls wait, if the group has one.
     pub(super) upstream: Option<Upstream>,
+    /// The permits of its calls, and where requests and calls are counted; `None` if it is no group of its own, such as the
+    /// directory.
+    pub(super) limiter: Option<LimiterState>,
     /// The calls of the group that run.
     pub(super) load: GroupLoad,
 }
@@ -51,6 +55,7 @@ impl Group {
             body_limit,
             deadline: None,
             upstream: None,
+            limiter: None,
             request_headers,
             load: GroupLoad::default(),
         }
@@ -69,6 +74,11 @@ impl Group {
 }
 
 impl Group {
+    /// A service that refuses each call of the group as busy.
+    pub(super) fn refusing_service(&self, reason: &'static str) -> Arc<dyn RpcService> {
+        refusing_service(self.service.as_ref(), self.limiter.as_ref(), reason)
+    }
+
     /// Waits until the upstream of the group, if it has one, has been asked for its description for the first time. Returns
     /// how long that took.
     pub(super) async fn wait_for_description(&self) -> Duration {

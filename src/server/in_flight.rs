@@ -10,6 +10,7 @@ use super::activity::{Activity, Stream};
 use super::clients::ClientAccount;
 use super::gateway::Gateway;
 use crate::http::audience::Audience;
+use crate::service::counters::MeteredRequest;
 
 /// What all connections share.
 pub(super) struct ServerState {
@@ -33,6 +34,8 @@ pub(super) struct InFlight {
     pub(super) within_share: bool,
     /// The line for the access log.
     pub(super) line: Option<Box<AccessLine>>,
+    /// The measurement of the request, once it has a response; `None` if nothing is counted.
+    pub(super) metered: Option<MeteredRequest>,
     /// For HTTP/2: the activity of this stream.
     pub(super) stream: Option<Arc<Stream>>,
 }
@@ -43,7 +46,7 @@ impl InFlight {
         connection.activity.begin(multiplexed);
         let stream = multiplexed.then(|| connection.activity.stream());
         let within_share = connection.client.begin_request();
-        InFlight { connection: connection.clone(), within_share, line: None, stream }
+        InFlight { connection: connection.clone(), within_share, line: None, metered: None, stream }
     }
 }
 

@@ -118,7 +118,7 @@ impl Listener {
 
     /// Waits for the next connection. An error of one connection is skipped; an error of the system is logged, and
     /// accepting goes on after a pause.
-    pub(super) async fn accept(&self) -> Accepted {
+    pub(in crate::server) async fn accept(&self) -> Accepted {
         loop {
             let accepted = match &self.socket {
                 Socket::Tcp(socket) => socket.accept().await.map(|(stream, peer)| Accepted::Tcp(stream, peer)),

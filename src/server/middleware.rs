@@ -53,7 +53,7 @@ impl InFlight {
             let request_id = shared.gateway.request_id(&head, *peer);
             let mut context = RequestContext { peer: *peer, request_id, ..RequestContext::default() };
             self.line = shared.log.as_ref().map(|log| log.begin(&head, &context));
-            let GatewayResponse { mut response, outcome } = if self.connection.activity.take_fragment() {
+            let GatewayResponse { mut response, outcome, metered } = if self.connection.activity.take_fragment() {
                 HttpRejection::new(StatusCode::BAD_REQUEST, "the target of a request has no fragment")
                     .into_response()
                     .into()
@@ -61,6 +61,7 @@ impl InFlight {
                 let body = pin!(body);
                 catch_panic(pin!(shared.gateway.respond_to(client, self.within_share, &head, body, &mut context))).await
             };
+            self.metered = metered;
             if let Some(line) = &mut self.line {
                 line.record_response(&mut response, outcome);
             }

@@ -19,13 +19,16 @@
 mod access_log;
 mod activity;
 mod activity_io;
+pub(crate) mod admin;
 mod admission;
 mod clients;
+mod connection_count;
 pub mod gateway;
 mod group;
 pub mod group_router;
 mod in_flight;
 mod listener;
+pub mod metrics;
 mod middleware;
 pub mod mount;
 mod pace;
@@ -65,6 +68,7 @@ use crate::server::settings::ServerSettings;
 use activity::{Activity, ActivityGuard, ActivityMonitor, CloseRequest};
 use activity_io::{ActivityIo, PollReset};
 use clients::{ClientAccount, Resource, Taken};
+use connection_count::{CountedConnection, ListenerCount};
 use in_flight::{Connection, ServerState};
 use listener::Accepted;
 use workers::WorkerSlot;
@@ -91,6 +95,11 @@ impl Server {
         let gateway = gateway.limited(&settings).compressing(settings.compress);
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
         Server { shared: Arc::new(ServerState { gateway, log }), settings, workers: None, discovered: None }
+    }
+
+    /// The gateway that it serves.
+    pub(crate) fn gateway(&self) -> Gateway {
+        self.shared.gateway.clone()
     }
 
     /// Serves connections on these workers. The runtime on which the server runs then only accepts them. The workers end
@@ -124,8 +133,10 @@ impl Server {
         let swept = monitor.clone();
         tasks.spawn(async move { swept.sweep().await });
         let mut accepting = JoinSet::new();
+        gateway.listeners().set_limit(connections);
         for listener in listeners {
-            accepting.spawn(acceptor.clone().accept(listener));
+            let count = gateway.listeners().add(listener.address().to_string());
+            accepting.spawn(acceptor.clone().accept(listener, count));
         }
         stop.await;
         accepting.shutdown().await;
@@ -233,13 +244,22 @@ struct ConnectionGuard {
     /// The connection's part of the share of its client.
     #[expect(dead_code, reason = "it is held to be dropped with the connection")]
     taken: Taken,
+    #[expect(dead_code, reason = "it is held to be dropped with the connection")]
+    counted: CountedConnection,
     client: Arc<ClientAccount>,
     audience: Option<Audience>,
     activity_guard: ActivityGuard,
 }
 
+/// What a connection has been given when it was accepted.
+struct Holding {
+    permit: OwnedSemaphorePermit,
+    taken: Taken,
+    counted: CountedConnection,
+}
+
 impl Acceptor {
-    async fn accept(self: Arc<Acceptor>, listener: Listener) {
+    async fn accept(self: Arc<Acceptor>, listener: Listener, count: Arc<ListenerCount>) {
         loop {
             let accepted = listener.accept().await;
             let client = self.server.shared.gateway.client_of_connection(accepted.peer());
@@ -252,7 +272,8 @@ impl Acceptor {
                     permit
                 }
             };
-            if let Err(error) = self.hand_over(accepted, listener.serves, permit, taken, client) {
+            let holding = Holding { permit, taken, counted: count.count() };
+            if let Err(error) = self.hand_over(accepted, listener.serves, holding, client) {
                 tracing::debug!(%error, "a connection could not be handed over");
             }
         }
@@ -273,13 +294,12 @@ impl Acceptor {
         &self,
         accepted: Accepted,
         audience: Option<Audience>,
-        permit: OwnedSemaphorePermit,
-        taken: Taken,
+        Holding { permit, taken, counted }: Holding,
         client: Arc<ClientAccount>,
     ) -> std::io::Result<()> {
         let server = self.server.clone();
         let activity_guard = self.monitor.enter(&client);
-        let guard = ConnectionGuard { permit, worker_slot: None, taken, client, audience, activity_guard };
+        let guard = ConnectionGuard { permit, worker_slot: None, taken, counted, client, audience, activity_guard };
         let Some(workers) = &self.workers else {
             tokio::spawn(server.serve(accepted, guard));
             return Ok(());

@@ -20,7 +20,7 @@ use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::settings::GroupLimits;
 use crate::service::future::MaybeReady;
 use crate::service::layer::{GroupLayer, layered, layered_unguarded};
-use crate::service::limiter::SetDeadline;
+use crate::service::limiter::{LimiterState, SetDeadline};
 use crate::service::{Call, CallFuture, RpcService};
 use crate::upstream::Upstream;
 
@@ -41,6 +41,8 @@ pub struct GroupMount {
     pub service: Arc<dyn RpcService>,
     /// The service without limits.
     unlimited: Arc<dyn RpcService>,
+    /// The permits of the limits in `service`, and where its calls are counted.
+    pub(crate) limiter: LimiterState,
     /// The layers around the service and its limits, the outermost first: see [`GroupMount::layer`].
     pub layers: Vec<Arc<dyn GroupLayer>>,
     /// The upstream that `service` calls, if there is one: a [`Runtime`](crate::server::runtime::Runtime) keeps what is
@@ -53,11 +55,14 @@ pub struct GroupMount {
 pub(crate) struct LimitedService {
     pub(crate) limited: Arc<dyn RpcService>,
     unlimited: Arc<dyn RpcService>,
+    limiter: LimiterState,
 }
 
 impl LimitedService {
     pub(crate) fn new(unlimited: Arc<dyn RpcService>, limits: &GroupLimits) -> LimitedService {
-        LimitedService { limited: limits.limit(unlimited.clone()), unlimited }
+        let limiter = limits.limiter();
+        let state = limiter.state();
+        LimitedService { limited: layered_unguarded(unlimited.clone(), limiter), unlimited, limiter: state }
     }
 }
 
@@ -89,6 +94,24 @@ pub struct Mounts {
 const ROOT: &str = "/";
 
 impl Mounts {
+    /// Starts to count the calls and requests of all groups. A group that `before` had at the same path goes on with its
+    /// counters.
+    pub(crate) fn start_counting(&self, before: &Mounts) {
+        for group in &self.groups {
+            let known = before.groups.iter().find(|known| known.path == group.path);
+            group.limiter.meter().start(known.map(|known| known.limiter.meter()));
+        }
+    }
+
+    /// Finds the counters of the methods that the groups have now.
+    pub(crate) fn resolve_counters(&self) {
+        for group in &self.groups {
+            if let Some(counters) = group.limiter.meter().counters() {
+                counters.resolve(&group.service.interface());
+            }
+        }
+    }
+
     /// Builds the router to the groups and pages.
     ///
     /// At `/` it adds the directory and the description of all groups. These come before a group that is mounted there,
@@ -114,7 +137,11 @@ impl Mounts {
             }
         }
         for mount in &self.pages {
-            place(&mut router, &mut root, &mount.path, Arc::new(mount.group(&self.public_url)))?;
+            // The calls of a page are those of its group, and so are its requests.
+            let group = self.groups.iter().find(|group| group.is_at(&mount.group));
+            let limiter = group.map(|group| group.limiter.clone());
+            let group = Group { limiter, ..mount.group(&self.public_url) };
+            place(&mut router, &mut root, &mount.path, Arc::new(group))?;
         }
         if let Some(group) = with_all(root, &self.groups, &info) {
             router.mount(ROOT, group)?;
@@ -153,7 +180,7 @@ impl GroupMount {
 
     /// A group over every protocol, whose service has these limits already.
     pub(crate) fn within(path: String, service: LimitedService, limits: GroupLimits) -> GroupMount {
-        let LimitedService { limited: service, unlimited } = service;
+        let LimitedService { limited: service, unlimited, limiter } = service;
         GroupMount {
             path,
             aliases: Vec::new(),
@@ -162,6 +189,7 @@ impl GroupMount {
             protocols: ProtocolSet::default(),
             service,
             unlimited,
+            limiter,
             layers: Vec::new(),
             upstream: None,
         }
@@ -192,10 +220,10 @@ impl GroupMount {
     /// ```
     #[must_use]
     pub fn with_limits(self, limits: GroupLimits) -> GroupMount {
-        let service = limits.limit(self.unlimited.clone());
+        let LimitedService { limited: service, limiter, .. } = LimitedService::new(self.unlimited.clone(), &limits);
         let documents = DocumentLimits { depth: limits.depth, elements: limits.elements };
         let protocols = ProtocolSet { limits: documents, batch: limits.batch, ..self.protocols };
-        GroupMount { limits, service, protocols, ..self }
+        GroupMount { limits, service, limiter, protocols, ..self }
     }
 
     /// Adds a layer inside those that the group has. A call goes through the layer that was added first, then through the
@@ -260,6 +288,11 @@ impl GroupMount {
         GroupMount { kind: "upstream".to_owned(), upstream: Some(upstream), ..group }
     }
 
+    /// Whether the group is reached at a path.
+    fn is_at(&self, path: &str) -> bool {
+        self.path == path || self.aliases.iter().any(|alias| alias == path)
+    }
+
     fn summary(&self) -> GroupSummary {
         GroupSummary::new(&self.path, self.aliases.clone(), &self.service.interface())
     }
@@ -272,7 +305,8 @@ impl GroupMount {
     fn group(&self, info: &ServerInfo) -> Group {
         let frontends = self.protocols.of_group(&self.path, info);
         let group = Group::new(self.path.clone(), self.layered_service(), frontends, self.limits.body);
-        Group { deadline: Some(self.limits.deadline), upstream: self.upstream.clone(), ..group }
+        let (limiter, deadline) = (Some(self.limiter.clone()), Some(self.limits.deadline));
+        Group { deadline, limiter, upstream: self.upstream.clone(), ..group }
     }
 }
 
@@ -310,7 +344,8 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) 
             let position = if group.frontends.iter().all(|frontend| frontend.is_page()) { 0 } else { frontends.len() };
             frontends.splice(position..position, group.frontends.iter().cloned());
             let joined = Group::new(group.path.clone(), group.service.clone(), frontends, group.body_limit);
-            Some(Arc::new(Group { deadline: group.deadline, upstream: group.upstream.clone(), ..joined }))
+            let (limiter, upstream) = (group.limiter.clone(), group.upstream.clone());
+            Some(Arc::new(Group { deadline: group.deadline, limiter, upstream, ..joined }))
         }
         None if frontends.is_empty() => None,
         None => {

@@ -96,6 +96,11 @@ impl MemoryBudget {
         MemoryBudget { pool: MemoryPool::new(bytes), long_work: LongWork::limited() }
     }
 
+    /// The memory that all bodies share.
+    pub(super) fn pool(&self) -> &MemoryPool {
+        &self.pool
+    }
+
     /// Parses large bodies on the blocking threads of this runtime, which has to run as long as requests are served.
     /// Without it, they are parsed on those of the runtime that serves the request.
     ///

@@ -164,6 +164,33 @@ pub struct Timeouts {
 /// The longest configurable time, in milliseconds: 30 days.
 const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
 
+/// The admin listener: probes, metrics and status for operators, and commands to reload and to stop.
+///
+/// It has no authentication: every client that reaches it may use all of it. Give it an address that only operators and their programs
+/// reach, such as one of the loopback interface or a unix socket.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AdminSettings {
+    /// Where it listens: a TCP address or a unix socket, which must not be one of `listen`. It serves `GET /live`,
+    /// `/ready`, `/metrics` and `/status`, and `POST /reload` and `/drain`. Without it, there is no admin listener and nothing
+    /// is counted.
+    pub listen: Option<ListenAddress>,
+}
+
+impl AdminSettings {
+    /// What an operator should know of the address.
+    pub(crate) fn warning(&self) -> Option<String> {
+        match &self.listen {
+            Some(ListenAddress::Tcp(address)) if !address.ip().to_canonical().is_loopback() => Some(format!(
+                "the admin listener at {address} has no authentication, and other machines may reach it: everyone who can \
+                 connect to it can stop the server; listen on a loopback address such as 127.0.0.1:8009 or on a unix \
+                 socket, or let only your own networks through to it"
+            )),
+            _ => None,
+        }
+    }
+}
+
 /// The limits on each request to a group and on each of its calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -197,7 +224,12 @@ pub struct GroupLimits {
 impl GroupLimits {
     /// Wraps a service so that its calls keep to `concurrent` and `deadline`.
     pub fn limit(&self, service: Arc<dyn RpcService>) -> Arc<dyn RpcService> {
-        layered_unguarded(service, Limiter::new(self.concurrent, self.deadline).waiting(self.waiting))
+        layered_unguarded(service, self.limiter())
+    }
+
+    /// The layer that keeps to `concurrent`, `waiting` and `deadline`.
+    pub(crate) fn limiter(&self) -> Limiter {
+        Limiter::new(self.concurrent, self.deadline).waiting(self.waiting)
     }
 }
 

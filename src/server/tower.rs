@@ -52,7 +52,7 @@ where
             let header = request_id.header_value();
             let extensions = head.extensions.clone();
             let context = Context { peer, request_id, extensions, ..Context::default() };
-            let mut response = catch_panic(pin!(gateway.respond(&head, body, context))).await.response;
+            let mut response = catch_panic(pin!(gateway.respond(&head, body, context))).await.into_untracked();
             if let Some(id) = header {
                 response.headers_mut().insert(REQUEST_ID, id);
             }

@@ -9,6 +9,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use super::in_flight::InFlight;
 use crate::http::body::Body;
 use crate::model::fault::BoxError;
+use crate::service::counters::Ending;
 
 /// A response body with its request, which is in flight until the body has been sent or dropped.
 pub(super) struct TrackedBody {
@@ -57,6 +58,9 @@ impl http_body::Body for TrackedBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let poll = self.poll_piece(cx);
+        if let (Some(metered), Poll::Ready(Some(Ok(frame)))) = (&self.in_flight.metered, &poll) {
+            metered.count_sent(frame.data_ref().map_or(0, Bytes::len) as u64);
+        }
         if let Some(line) = &mut self.in_flight.line {
             match &poll {
                 Poll::Ready(Some(Ok(frame))) => line.count_sent(frame.data_ref().map_or(0, Bytes::len)),
@@ -82,6 +86,9 @@ impl Drop for TrackedBody {
         let whole = self.is_end_stream();
         if let Some(line) = &mut self.in_flight.line {
             line.record_end(whole);
+        }
+        if let Some(metered) = self.in_flight.metered.as_mut().filter(|_| !whole) {
+            metered.end(Ending::ClientGone);
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::sync::OnceCell;
 
 use crate::model::fault::Fault;
 use crate::service::args::ArgValues;
+use crate::service::counters::Seen;
 use crate::service::future::MaybeReady;
 use crate::service::{CallFuture, Encode, Output};
 
@@ -40,6 +41,8 @@ pub struct Batch {
     shared: OnceLock<Arc<Shared>>,
     /// Which limiters have admitted the batch; by the address of the limiter's permits.
     admissions: Mutex<Vec<(usize, Arc<OnceCell<()>>)>>,
+    /// Whether it has been counted.
+    counted: Seen,
 }
 
 #[derive(Debug)]
@@ -73,6 +76,11 @@ impl std::fmt::Debug for State {
 }
 
 impl Batch {
+    /// Whether this is asked for the first time, to count the batch once.
+    pub(crate) fn is_new(&self) -> bool {
+        self.counted.is_first()
+    }
+
     /// Adds a call. `send` makes the request for all calls; that of the first call is used. `None` if the batch is
     /// closed, or is that of another `sender`: then the call has to be made alone.
     pub fn join(

@@ -36,6 +36,8 @@ pub struct Context {
     /// The address of the client. `None` for a unix socket, and inside another HTTP server that gives the gateway no
     /// [`PeerAddress`](crate::server::PeerAddress): such a client counts as one of a unix socket.
     pub peer: Option<SocketAddr>,
+    /// The name of the protocol of the request, such as `json-rpc`; `None` if the call did not come through a gateway.
+    pub protocol: Option<&'static str>,
     /// The id of the request, for log lines and for requests to upstreams.
     pub request_id: RequestId,
     /// When the call began, from which the limits on its time count; `None` if they count from when they see the call.

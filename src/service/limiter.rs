@@ -1,5 +1,6 @@
 //! Limits on the calls of a group: how many run at a time, and for how long.
 
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{AcquireError, OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::model::fault::{Fault, Kind};
+use crate::service::counters::{Ending, Meter, MeteredCall, PendingCall};
 use crate::service::future::{MaybeReady, with_deadline, with_timeout};
 use crate::service::layer::GroupLayer;
 use crate::service::permit::{LentPermits, READER_PATIENCE};
@@ -39,10 +41,43 @@ impl Limiter {
     pub fn waiting(self, maximum: usize) -> Limiter {
         Limiter { queue: Arc::new(Queue::new(self.queue.concurrent, maximum)), ..self }
     }
+
+    /// What is known of it from outside.
+    pub(crate) fn state(&self) -> LimiterState {
+        LimiterState(self.queue.clone())
+    }
+}
+
+/// What is known of a limiter from outside: its permits, and where its calls are counted.
+#[derive(Clone)]
+pub(crate) struct LimiterState(Arc<Queue>);
+
+impl LimiterState {
+    /// How many permits there are.
+    pub(crate) fn permits(&self) -> usize {
+        self.0.concurrent
+    }
+
+    /// How many permits are in use.
+    pub(crate) fn in_use(&self) -> usize {
+        self.0.concurrent.saturating_sub(self.0.permits.available_permits())
+    }
+
+    /// How many calls wait for a permit.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.waiting.load(Relaxed)
+    }
+
+    /// Where the calls are counted.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.0.meter
+    }
 }
 
 /// The permits of a limiter, and the calls that wait for one.
 struct Queue {
+    /// Where the calls are counted.
+    meter: Meter,
     permits: Arc<Semaphore>,
     /// The permits of results that are being sent.
     lent: LentPermits,
@@ -88,37 +123,53 @@ impl GroupLayer for Limiter {
 impl Limiter {
     fn call_in_time(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
         let deadline = call.context.deadline;
+        let metered = self.queue.meter.begin(&call);
         if let CallForm::Batch(batch) = call.form {
             let joined = batch.len();
             let pending = next.call(call);
             if batch.len() > joined {
                 let admission = batch.admission(Arc::as_ptr(&self.queue).addr());
-                return self.call_in_batch(pending, admission, deadline);
+                let metered = self.watch(metered, call.method);
+                return self.call_in_batch(pending, metered, admission, deadline);
             }
-            return self.call_alone(pending, deadline);
+            return self.call_alone(pending, metered, call.method, deadline);
         }
-        self.call_alone(next.call(call), deadline)
+        self.call_alone(next.call(call), metered, call.method, deadline)
     }
 
-    fn call_alone(&self, pending: CallFuture, deadline: Option<Instant>) -> CallFuture {
-        if let MaybeReady::Now(Some(Ok(Output::One(_)) | Err(_)) | None) = pending {
+    fn watch(&self, metered: Option<MeteredCall>, method: &str) -> Option<PendingCall> {
+        metered.and_then(|metered| self.queue.meter.watch(metered, method))
+    }
+
+    fn call_alone(
+        &self,
+        pending: CallFuture,
+        metered: Option<MeteredCall>,
+        method: &str,
+        deadline: Option<Instant>,
+    ) -> CallFuture {
+        if let MaybeReady::Now(Some(Ok(Output::One(_)) | Err(_)) | None) = &pending {
+            if let (MaybeReady::Now(Some(result)), Some(metered)) = (&pending, metered) {
+                self.queue.meter.end(metered, method, Ending::of(result));
+            }
             return pending;
         }
         let queue = self.queue.clone();
         let time = self.deadline;
+        let metered = self.watch(metered, method);
         match pending {
-            MaybeReady::Now(ready) => MaybeReady::later(async move {
+            MaybeReady::Now(ready) => MaybeReady::later(ending(metered, async move {
                 let permit = queue.acquire(deadline).await?;
                 let output = ready.ok_or_else(Fault::internal)??;
                 Ok(queue.hold(output, permit))
-            }),
-            MaybeReady::Later(pending) => MaybeReady::later(async move {
+            })),
+            MaybeReady::Later(pending) => MaybeReady::later(ending(metered, async move {
                 let permit = queue.acquire(deadline).await?;
                 let begun = Instant::now();
                 let output = with_deadline(deadline, pending).await;
                 queue.record_time(begun.elapsed());
                 Ok(queue.hold(output.ok_or_else(|| late(time))??, permit))
-            }),
+            })),
         }
     }
 
@@ -127,12 +178,13 @@ impl Limiter {
     fn call_in_batch(
         &self,
         pending: CallFuture,
+        metered: Option<PendingCall>,
         admission: Arc<OnceCell<()>>,
         deadline: Option<Instant>,
     ) -> CallFuture {
         let queue = self.queue.clone();
         let time = self.deadline;
-        MaybeReady::later(async move {
+        MaybeReady::later(ending(metered, async move {
             let mut permit = None;
             let admitted = admission.get_or_try_init(async || {
                 permit = Some(queue.acquire(deadline).await?);
@@ -141,13 +193,14 @@ impl Limiter {
             Box::pin(admitted).await?;
             let _permit = permit.or_else(|| queue.permits.clone().try_acquire_owned().ok());
             with_deadline(deadline, pending).await.ok_or_else(|| late(time))?
-        })
+        }))
     }
 }
 
 impl Queue {
     fn new(concurrent: usize, maximum: usize) -> Queue {
         Queue {
+            meter: Meter::default(),
             permits: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))),
             lent: LentPermits::default(),
             concurrent,
@@ -185,7 +238,11 @@ impl Queue {
         if place.ahead >= self.maximum || deadline.is_some_and(|end| !self.can_begin_before(end, place.ahead)) {
             return Err(busy());
         }
+        let begun = Instant::now();
         let permit = with_deadline(deadline, self.permit_or_reclaimed()).await;
+        if let Some(counters) = self.meter.counters() {
+            counters.waits.record(begun.elapsed());
+        }
         permit.and_then(Result::ok).ok_or_else(busy)
     }
 
@@ -214,6 +271,18 @@ impl Queue {
         // Of two that are recorded at once one may be lost, which an average can bear.
         self.mean_time.store(if mean == 0 { time } else { mean - mean / 8 + time / 8 }, Relaxed);
     }
+}
+
+/// Waits for the result of a call, and counts it.
+async fn ending(
+    mut metered: Option<PendingCall>,
+    pending: impl Future<Output = Result<Output, Fault>>,
+) -> Result<Output, Fault> {
+    let result = pending.await;
+    if let Some(metered) = &mut metered {
+        metered.end(Ending::of(&result));
+    }
+    result
 }
 
 /// A place among the calls that wait, until it is dropped.

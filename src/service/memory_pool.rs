@@ -15,6 +15,8 @@ pub(crate) const UNIT: usize = 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryPool {
     units: Arc<Semaphore>,
+    /// How many units there are.
+    total: usize,
     /// The permit to exceed the pool.
     overdraft: Arc<Semaphore>,
 }
@@ -30,7 +32,17 @@ impl MemoryPool {
     /// A pool of this many bytes, rounded up to whole units.
     pub(crate) fn new(bytes: usize) -> MemoryPool {
         let units = bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS);
-        MemoryPool { units: Arc::new(Semaphore::new(units)), overdraft: Arc::new(Semaphore::new(1)) }
+        MemoryPool { units: Arc::new(Semaphore::new(units)), total: units, overdraft: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// How many bytes there are.
+    pub(crate) fn bytes(&self) -> usize {
+        self.total.saturating_mul(UNIT)
+    }
+
+    /// How many bytes are in use.
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.total.saturating_sub(self.units.available_permits()).saturating_mul(UNIT)
     }
 }
 

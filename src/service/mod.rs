@@ -36,6 +36,7 @@ pub mod args;
 pub mod batch;
 mod collect;
 mod context;
+pub(crate) mod counters;
 pub mod future;
 mod latest;
 pub mod layer;

@@ -115,6 +115,11 @@ impl ResultBudget {
         ResultBudget { pool: MemoryPool::new(bytes), bytes, long_work: LongWork::limited() }
     }
 
+    /// The memory that all results share.
+    pub(crate) fn pool(&self) -> &MemoryPool {
+        &self.pool
+    }
+
     /// The memory for the results of one client, which all together may have `share` bytes; `None` for a client without a
     /// share. One result may have two thirds of the budget; one that is larger than the share takes all of it.
     pub fn of_client(&self, share: Option<usize>) -> ResultMemory {

@@ -43,6 +43,8 @@ mod received;
 mod refresh;
 #[cfg(feature = "server")]
 mod remote;
+#[cfg(feature = "server")]
+pub(crate) mod state;
 pub mod transport;
 #[cfg(feature = "server")]
 mod version;

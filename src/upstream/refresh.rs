@@ -50,6 +50,7 @@ impl Upstream {
             };
             match discovered.unwrap_or_else(|_| Err(no_description_in_time())) {
                 Ok(changed) => {
+                    self.inner.discovery_error.set(None);
                     if changed || failing {
                         let methods = self.description().interface.methods.len();
                         tracing::info!(group, server = self.servers(), methods, "an upstream has described itself");
@@ -63,6 +64,7 @@ impl Upstream {
                     sleep(self.refresh()).await;
                 }
                 Err(fault) => {
+                    self.inner.discovery_error.set(Some(&fault.message));
                     if !failing {
                         tracing::warn!(group, server = self.servers(), reason = %fault.message, "an upstream does not describe itself");
                     }

@@ -11,6 +11,7 @@ use http_body::Body as _;
 use super::call_scope::CallScope;
 use super::first_discovery::FirstDiscovery;
 use super::received::{CalledMethod, ReceivedResponse};
+use super::state::{LastDiscoveryError, UpstreamState};
 use super::version::{CurrentDescription, Description};
 use super::{Batching, UpstreamOptions, fault};
 use crate::codec::xmlrpc::MULTICALL;
@@ -46,6 +47,8 @@ pub(super) struct UpstreamInner {
     /// How much of the memory for results its responses may take.
     pub(super) share: SourceShare,
     pub(super) first_discovery: FirstDiscovery,
+    /// Why the last discovery has failed, if it has.
+    pub(super) discovery_error: LastDiscoveryError,
     /// For the log lines of calls that have no response.
     failed_calls: LogThrottle,
     /// For the log lines of responses that cannot be read.
@@ -70,6 +73,7 @@ impl Upstream {
             description,
             share: SourceShare::default(),
             first_discovery: FirstDiscovery::default(),
+            discovery_error: LastDiscoveryError::default(),
             failed_calls: LogThrottle::default(),
             unusable_responses: LogThrottle::default(),
         };
@@ -89,8 +93,23 @@ impl Upstream {
     pub fn adopt_description(&self, other: &Upstream) {
         let (own, known) = (&self.inner, other.description());
         let same = own.options == other.inner.options && self.servers() == other.servers();
+        if same {
+            own.transport.adopt_stats(&other.inner.transport);
+        }
         if same && known.is_complete() && !self.description().is_complete() {
             own.description.replace((*known).clone());
+        }
+    }
+
+    /// The state of the upstream, for those who watch over it.
+    pub(crate) fn state(&self) -> UpstreamState {
+        let description = self.description();
+        UpstreamState {
+            protocol: self.inner.options.protocol,
+            methods: description.is_complete().then(|| description.interface.methods.len()),
+            callable: description.codec.is_some(),
+            discovery_error: self.inner.discovery_error.get(),
+            servers: self.inner.transport.stats().collect(),
         }
     }
 

@@ -86,12 +86,13 @@ impl Runtime {
     /// If a path is malformed, or is mounted twice; everything then stays as it was.
     pub async fn reload(&mut self, mounts: Mounts) -> Result<(), MountError> {
         carry_over(&self.mounts, &mounts);
+        self.gateway.count_also(&mounts, &self.mounts);
         let mut discovery = Discovery::start_and_wait(&mounts).await;
         let router = mounts.router()?;
         discovery.rebuild_on_change(mounts.clone(), self.gateway.groups());
         // The old tasks have to end before the groups are replaced: otherwise they could put the old groups back.
         self.discovery = discovery;
-        self.gateway.groups().replace(router, mounts.public_url.clone());
+        self.gateway.groups().replace(router, mounts.clone());
         self.mounts = mounts;
         Ok(())
     }

@@ -60,7 +60,7 @@ impl Discovery {
             loop {
                 changed.notified().await;
                 match mounts.router() {
-                    Ok(router) => groups.replace(router, mounts.public_url.clone()),
+                    Ok(router) => groups.replace(router, mounts.clone()),
                     // The same paths could be mounted before, so this does not happen; the old groups go on.
                     Err(error) => tracing::error!(%error, "the groups could not be rebuilt"),
                 }

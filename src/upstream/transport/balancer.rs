@@ -1,8 +1,10 @@
 //! Picks the server for each request, and tries the next one if a server cannot be reached.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use tokio::time::Instant;
@@ -14,6 +16,7 @@ use super::error::{LateError, SendFailure, TransportError};
 use super::http1::Http1Connection;
 use super::http2::Http2Connection;
 use super::pool::{Pool, PooledConnection, ThreadPool};
+use super::stats::ServerStats;
 use super::time_limit::TimeLimit;
 use super::tls::TlsError;
 use super::{Repeat, TransportOptions, scgi};
@@ -39,6 +42,7 @@ struct BalancedServer {
     pool: Pool,
     /// Until when the server is tried after the others, in milliseconds since `Balancer::start`.
     passed_over: AtomicU64,
+    stats: ArcSwap<ServerStats>,
 }
 
 /// A new connection.
@@ -58,6 +62,7 @@ impl Balancer {
             connector: Connector::new(&address, tls.clone()),
             pool: Pool::new(options.idle, options.max_idle),
             passed_over: AtomicU64::new(0),
+            stats: ArcSwap::default(),
             address,
         });
         Ok(Balancer { servers: servers.collect(), turn: AtomicUsize::new(0), start: Instant::now(), options })
@@ -65,6 +70,24 @@ impl Balancer {
 
     pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
         self.servers.iter().map(|server| &server.address)
+    }
+
+    /// The servers, with what is known of each from the requests to it.
+    pub(super) fn stats(&self) -> impl Iterator<Item = (String, Arc<ServerStats>)> {
+        self.servers.iter().enumerate().map(|(index, server)| {
+            let name = server.address.to_string();
+            // Two addresses of one server differ in their paths, which a name does not have.
+            let same = self.servers.iter().take(index).filter(|other| other.address.to_string() == name).count();
+            let name = if same == 0 { name } else { format!("{name} #{}", same + 1) };
+            (name, server.stats.load_full())
+        })
+    }
+
+    /// Goes on with the counts of another balancer to the same servers.
+    pub(super) fn adopt_stats(&self, known: &Balancer) {
+        for (server, known) in self.servers.iter().zip(&known.servers) {
+            server.stats.store(known.stats.load_full());
+        }
     }
 
     pub(super) async fn send(
@@ -75,12 +98,12 @@ impl Balancer {
     ) -> Result<Response<Incoming>, TransportError> {
         // Most upstreams are one server: no list of candidates is built for them.
         if let [only] = &*self.servers {
-            return only.send(request, repeat, deadline, &self.options).await.map_err(|(error, _)| error);
+            return only.send_counted(request, repeat, deadline, &self.options).await.map_err(|(error, _)| error);
         }
         let mut unsent = request;
         let mut last_error = None;
         for server in self.candidates() {
-            match server.send(unsent, repeat, deadline, &self.options).await {
+            match server.send_counted(unsent, repeat, deadline, &self.options).await {
                 Ok(response) => return Ok(response),
                 Err((error, Some(request))) => {
                     server.pass_over(self.start);
@@ -105,6 +128,23 @@ impl Balancer {
 }
 
 impl BalancedServer {
+    /// Sends a request, and counts it.
+    async fn send_counted(
+        &self,
+        request: Request<Bytes>,
+        repeat: Repeat,
+        deadline: Option<Instant>,
+        options: &TransportOptions,
+    ) -> Result<Response<Incoming>, Failed> {
+        let stats = self.stats.load_full();
+        let begun = Instant::now();
+        let sending = stats.begin();
+        let sent = self.send(request, repeat, deadline, options).await;
+        drop(sending);
+        stats.record(begun.elapsed(), sent.as_ref().err().map(|(error, _)| error));
+        sent
+    }
+
     /// Sends a request over a pooled connection, or over a new one.
     async fn send(
         &self,
@@ -206,6 +246,7 @@ impl BalancedServer {
 
     async fn connect(&self, options: &TransportOptions, thread: &ThreadPool) -> Result<Opened, BoxError> {
         let stream = self.connector.connect().await?;
+        self.stats.load().count_connection();
         if self.connector.is_scgi() {
             return Ok(Opened::Scgi(stream));
         }

@@ -41,6 +41,8 @@ mod http2;
 mod layer;
 mod pool;
 mod scgi;
+#[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone is not observed"))]
+pub(crate) mod stats;
 mod time_limit;
 mod tls;
 
@@ -59,6 +61,7 @@ pub use body::Incoming;
 pub use error::TransportError;
 use layer::LayeredClient;
 pub use layer::{Deadline, TransportClient};
+use stats::ServerStats;
 pub use tls::{Tls, TlsError};
 
 /// How the servers of a [`Transport`] are connected to.
@@ -144,6 +147,16 @@ impl Transport {
     /// The servers as messages name them: host and port, or the path of the socket; without user and password.
     pub fn names(&self) -> impl Iterator<Item = String> {
         self.balancer.addresses().map(Address::to_string)
+    }
+
+    /// The servers, each by a name of its own, with what is known of it from the requests to it.
+    pub(crate) fn stats(&self) -> impl Iterator<Item = (String, Arc<ServerStats>)> {
+        self.balancer.stats()
+    }
+
+    /// Goes on with the counts of another transport to the same servers.
+    pub(crate) fn adopt_stats(&self, known: &Transport) {
+        self.balancer.adopt_stats(&known.balancer);
     }
 
     /// The path of the first server's address, with its query.

@@ -11,7 +11,7 @@ use crate::support::process::{Process, ShutdownReport, run};
 
 const SPIN: &str = "<methodCall><methodName>spin</methodName></methodCall>";
 
-fn croupier(words: &[&str]) -> Command {
+pub(super) fn croupier(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_croupier"));
     command.args(words);
     command
@@ -36,10 +36,10 @@ fn succeeded(words: &[&str]) -> String {
 }
 
 /// A folder that is removed with all that is in it.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Folder {
+    pub(super) fn new() -> Folder {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("croupier-cli-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let folder = std::env::temp_dir().join(name);
@@ -48,7 +48,7 @@ impl Folder {
     }
 
     /// Writes a file and says where it is.
-    fn file(&self, name: &str, text: &str) -> String {
+    pub(super) fn file(&self, name: &str, text: &str) -> String {
         let path = self.0.join(name);
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()

@@ -2,6 +2,7 @@
 
 mod access_log;
 mod add;
+mod admin;
 mod commands;
 mod streams;
 #[cfg(unix)]

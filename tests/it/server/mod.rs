@@ -4,6 +4,7 @@ mod http1;
 mod http2;
 #[cfg(unix)]
 mod leaving;
+mod metrics;
 mod readers;
 mod refusals;
 mod runtime;

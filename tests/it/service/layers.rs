@@ -10,6 +10,7 @@ use croupier::protocol::Protocol;
 use croupier::protocol::page::{PageTemplate, TemplatePage};
 use croupier::protocol::soap::server::namespace_of;
 use croupier::server::gateway::Gateway;
+use croupier::server::metrics::MetricsFormat;
 use croupier::server::mount::{GroupMount, Mounts, PageMount};
 use croupier::server::request_body::BodyReader;
 use croupier::server::settings::ServerSettings;
@@ -24,6 +25,7 @@ use http_body_util::{BodyExt, Full};
 use tower::ServiceExt;
 
 use crate::support::hello::{description, response};
+use crate::support::scrape::Scrape;
 use crate::support::upstream::{Act, ScriptedUpstream};
 
 /// Notes its name, and the method and form of each call.
@@ -138,32 +140,64 @@ async fn exchange(gateway: &Gateway, method: &str, path: &str, media: &str, body
     (head.status.as_u16(), text)
 }
 
+/// All ways to the method `hello`: a name, the protocol, the request (verb, path, media type, body), and how often it is
+/// called.
+fn ways() -> Vec<(&'static str, &'static str, [Box<str>; 4], usize)> {
+    let one = r#"{"jsonrpc":"2.0","method":"hello","id":1}"#;
+    let batch = format!("[{one},{one}]");
+    let (multicall, soap) = (multicall(&["hello", "hello"]), soap());
+    let ways = [
+        ("XML-RPC", "xml-rpc", ["POST", "/hello", "text/xml", XML_RPC], 1),
+        ("multicall", "xml-rpc", ["POST", "/hello", "text/xml", &multicall], 2),
+        ("JSON-RPC", "json-rpc", ["POST", "/hello", "application/json", one], 1),
+        ("JSON-RPC batch", "json-rpc", ["POST", "/hello", "application/json", &batch], 2),
+        ("REST GET", "rest", ["GET", "/hello/hello", "", ""], 1),
+        ("REST POST", "rest", ["POST", "/hello/hello", "application/json", "{}"], 1),
+        ("REST route", "rest", ["GET", "/hello/greeting", "", ""], 1),
+        ("SOAP", "soap", ["POST", "/hello", "text/xml", &soap], 1),
+        ("page", "page", ["GET", "/page", "", ""], 1),
+        ("aggregate", "rest", ["GET", "/all/greet", "", ""], 1),
+        ("aggregate", "rest", ["POST", "/all/greet", "application/json", "{}"], 1),
+    ];
+    ways.map(|(way, protocol, request, seen)| (way, protocol, request.map(Box::from), seen)).into()
+}
+
 #[tokio::test]
 async fn a_layer_sees_every_call_in_every_form() {
     let note = Note::default();
     let gateway = gateway(GroupMount::new("/hello", hello()).layer(note.clone()));
-    let one = r#"{"jsonrpc":"2.0","method":"hello","id":1}"#;
-    let batch = format!("[{one},{one}]");
-    let (multicall, soap) = (multicall(&["hello", "hello"]), soap());
-    for (way, [method, path, media, body], seen) in [
-        ("XML-RPC", ["POST", "/hello", "text/xml", XML_RPC], 1),
-        ("multicall", ["POST", "/hello", "text/xml", &multicall], 2),
-        ("JSON-RPC", ["POST", "/hello", "application/json", one], 1),
-        ("JSON-RPC batch", ["POST", "/hello", "application/json", &batch], 2),
-        ("REST GET", ["GET", "/hello/hello", "", ""], 1),
-        ("REST POST", ["POST", "/hello/hello", "application/json", "{}"], 1),
-        ("REST route", ["GET", "/hello/greeting", "", ""], 1),
-        ("SOAP", ["POST", "/hello", "text/xml", &soap], 1),
-        ("page", ["GET", "/page", "", ""], 1),
-        ("aggregate", ["GET", "/all/greet", "", ""], 1),
-        ("aggregate", ["POST", "/all/greet", "application/json", "{}"], 1),
-    ] {
-        let text = send(&gateway, method, path, media, body).await;
+    for (way, _, [method, path, media, body], seen) in ways() {
+        let text = send(&gateway, &method, &path, &media, &body).await;
         assert_eq!(text.matches("world").count(), seen, "{way}: {text}");
         let calls = note.take();
         assert_eq!(calls.len(), seen, "{way}: {calls:?}");
         assert!(calls.iter().all(|call| call.starts_with("hello ")), "{way}: {calls:?}");
     }
+}
+
+#[tokio::test]
+async fn metrics_count_every_call_in_every_form() {
+    let gateway = gateway(GroupMount::new("/hello", hello()));
+    let scrape = || Scrape(gateway.metrics().encode(MetricsFormat::Prometheus));
+    scrape();
+    for (way, protocol, [method, path, media, body], seen) in ways() {
+        let counts = || {
+            let (scrape, protocol) = (scrape(), format!("protocol=\"{protocol}\""));
+            let labels = ["group=\"/hello\"", "method=\"hello\"", "outcome=\"success\"", &protocol];
+            let calls = scrape.sum("croupier_call_duration_seconds_count", &labels);
+            let requests = scrape.sum("croupier_requests_total", &["outcome=\"success\"", &protocol]);
+            let in_batches = scrape.sum("croupier_batch_calls_total", &["group=\"/hello\""]);
+            (calls, requests, in_batches, scrape.sum("croupier_batches_total", &["group=\"/hello\""]))
+        };
+        let before = counts();
+        send(&gateway, &method, &path, &media, &body).await;
+        let after = counts();
+        let (seen, is_batch) = (f64::from(u32::try_from(seen).unwrap()), if seen > 1 { 1.0 } else { 0.0 });
+        let expected = (before.0 + seen, before.1 + 1.0, before.2 + seen * is_batch, before.3 + is_batch);
+        assert_eq!(after, expected, "{way}");
+    }
+    let text = scrape().0;
+    assert!(!text.contains("cancelled") && !text.contains("client-gone"), "{text}");
 }
 
 #[tokio::test]
@@ -178,9 +212,16 @@ async fn a_layer_sees_calls_that_an_upstream_gets_in_their_original_bytes() {
     upstream.discover().await.unwrap();
     let (note, raw) = (Note::default(), Arc::new(Mutex::new(0)));
     let group = GroupMount::upstream("/hello", upstream).layer(note.clone()).layer(CountRaw(raw.clone()));
-    let text = send(&gateway(group), "POST", "/hello", "text/xml", XML_RPC).await;
+    let gateway = gateway(group);
+    let metrics = gateway.metrics();
+    let text = send(&gateway, "POST", "/hello", "text/xml", XML_RPC).await;
     assert!(text.contains("world"), "{text}");
     assert_eq!(note.take(), ["hello raw"]);
+    let scrape = Scrape(metrics.encode(MetricsFormat::Prometheus));
+    let labels = ["group=\"/hello\"", "protocol=\"xml-rpc\"", "method=\"hello\"", "outcome=\"success\""];
+    assert_eq!(scrape.sum("croupier_call_duration_seconds_count", &labels), 1.0);
+    assert_eq!(scrape.sum("croupier_upstream_request_duration_seconds_count", &["group=\"/hello\""]), 1.0);
+    assert_eq!(scrape.sum("croupier_upstream_up", &["group=\"/hello\""]), 1.0);
     assert_eq!(*raw.lock().unwrap(), 1, "the response is passed on in its original bytes too");
 }
 

@@ -28,6 +28,8 @@ pub(crate) mod process;
 pub(crate) mod rest;
 // The gateway on a port of its own in this process, and raw requests to it.
 pub(crate) mod running;
+// Metrics as Prometheus reads them.
+pub(crate) mod scrape;
 // A blocking server that returns what a function makes of each request.
 pub(crate) mod scripted;
 // A small service whose methods always return the same.

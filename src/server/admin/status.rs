@@ -1,0 +1,96 @@
+//! What the admin listener says of the server: whether it is ready, and its state as JSON.
+
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use super::Admin;
+use crate::server::mount::GroupMount;
+use crate::upstream::state::UpstreamState;
+use crate::upstream::transport::stats::{LastError, ServerStats};
+
+impl Admin {
+    /// Why the server should get no requests; empty if it should.
+    ///
+    /// An aggregate is as ready as the groups that it calls, so only the others count.
+    pub(super) fn reasons_not_ready(&self) -> Vec<String> {
+        if self.lifecycle.is_draining() {
+            return vec!["the server is stopping".to_owned()];
+        }
+        let mounts = self.gateway.mounts();
+        let own = mounts.groups.iter().filter(|group| group.kind != "aggregate");
+        let mut reasons = Vec::new();
+        for group in own {
+            match group.upstream.as_ref().and_then(|upstream| upstream.state().why_unusable()) {
+                Some(reason) => reasons.push(format!("{}: {reason}", group.path)),
+                None => return Vec::new(),
+            }
+        }
+        if !reasons.is_empty() {
+            reasons.insert(0, "no group can answer".to_owned());
+        }
+        reasons
+    }
+
+    /// The state of the server.
+    pub(super) fn status(&self) -> Value {
+        let config = self.lifecycle.config();
+        let last_reload = config.last_reload.map(|reload| {
+            let result = if reload.error.is_none() { "success" } else { "failure" };
+            json!({ "time": time(reload.time), "result": result, "error": reload.error })
+        });
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "state": if self.lifecycle.is_draining() { "draining" } else { "serving" },
+            "started": time(self.lifecycle.started()),
+            "config": {
+                "file": self.config_file,
+                "hash": format!("{:016x}", config.hash),
+                "generation": config.generation,
+                "loaded": time(config.loaded),
+            },
+            "last-reload": last_reload,
+            "groups": self.gateway.mounts().groups.iter().map(group).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn group(group: &GroupMount) -> Value {
+    let state = group.upstream.as_ref().map(|upstream| upstream.state());
+    let methods = match &state {
+        Some(state) => state.methods,
+        None => Some(group.service.interface().methods.len()),
+    };
+    let problem = state.as_ref().and_then(UpstreamState::why_unusable);
+    json!({
+        "path": group.path,
+        "aliases": group.aliases,
+        "kind": group.kind,
+        "title": group.service.interface().title,
+        "methods": methods,
+        "problem": problem,
+        "upstream": state.as_ref().map(upstream),
+    })
+}
+
+fn upstream(state: &UpstreamState) -> Value {
+    json!({
+        "protocol": state.protocol.name(),
+        "described": state.methods.is_some(),
+        "description-error": state.discovery_error.as_ref().map(error),
+        "servers": state.servers.iter().map(|(name, stats)| server(name, stats)).collect::<Vec<_>>(),
+    })
+}
+
+fn server(name: &str, stats: &ServerStats) -> Value {
+    json!({ "name": name, "state": stats.state().word(), "last-error": stats.last_error().as_ref().map(error) })
+}
+
+fn error(error: &LastError) -> Value {
+    json!({ "time": time(error.time), "reason": error.reason })
+}
+
+/// A time as RFC 3339 writes it, in UTC.
+fn time(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}

@@ -1,0 +1,74 @@
+//! The connections of each listener, counted.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The listeners of a server. The lock is taken when a server starts and by those who ask, never for a connection.
+#[derive(Debug, Default)]
+pub(super) struct ListenerCounts {
+    /// How many connections may be open at the same time; 0 until a server runs.
+    limit: AtomicU64,
+    all: Mutex<Vec<Arc<ListenerCount>>>,
+}
+
+/// The connections of one listener.
+#[derive(Debug)]
+pub(super) struct ListenerCount {
+    /// The address, as the configuration writes it.
+    pub(super) address: String,
+    open: AtomicI64,
+    accepted: AtomicU64,
+}
+
+/// Counts a connection as open until it is dropped.
+#[derive(Debug)]
+pub(super) struct CountedConnection(Arc<ListenerCount>);
+
+impl ListenerCounts {
+    /// Adds a listener, or goes on with the one that had the same address.
+    pub(super) fn add(&self, address: String) -> Arc<ListenerCount> {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.iter().find(|known| known.address == address) {
+            return known.clone();
+        }
+        let count = Arc::new(ListenerCount { address, open: AtomicI64::new(0), accepted: AtomicU64::new(0) });
+        all.push(count.clone());
+        count
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<ListenerCount>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_limit(&self, connections: usize) {
+        self.limit.store(connections as u64, Relaxed);
+    }
+
+    /// How many connections may be open at the same time, at all listeners together.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit.load(Relaxed)
+    }
+}
+
+impl ListenerCount {
+    /// Counts a connection.
+    pub(super) fn count(self: &Arc<ListenerCount>) -> CountedConnection {
+        self.accepted.fetch_add(1, Relaxed);
+        self.open.fetch_add(1, Relaxed);
+        CountedConnection(self.clone())
+    }
+
+    pub(super) fn open(&self) -> i64 {
+        self.open.load(Relaxed)
+    }
+
+    pub(super) fn accepted(&self) -> u64 {
+        self.accepted.load(Relaxed)
+    }
+}
+
+impl Drop for CountedConnection {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Relaxed);
+    }
+}
