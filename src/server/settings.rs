@@ -166,8 +166,8 @@ const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
 
 /// The admin listener: probes, metrics and status for operators, and commands to reload and to stop.
 ///
-/// It has no authentication: every client that reaches it may use all of it. Give it an address that only operators and their programs
-/// reach, such as one of the loopback interface or a unix socket.
+/// It has no authentication: every client that reaches it may use all of it. Give it an address that only operators and
+/// their programs reach, such as one of the loopback interface or a unix socket.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AdminSettings {
