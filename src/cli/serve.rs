@@ -81,9 +81,7 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
     let lifecycle = Arc::new(Lifecycle::start(config.hash));
     let (reload, requests) = mpsc::channel(1);
     if let Some(listener) = admin_listener {
-        if let Some(warning) = config.admin.warning() {
-            tracing::warn!("{warning}");
-        }
+        config.admin.warning().into_iter().for_each(|warning| tracing::warn!("{warning}"));
         let gateway = server.gateway();
         let admin = Admin {
             metrics: Metrics::new(gateway.clone(), lifecycle.clone()),
