@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Puts croupier beside nginx as a reverse proxy to the same bare hyper server: spins and a long answer passed on.
-Then measures answers that are passed on at any length, and one that is read as XML-RPC and written as JSON.
+Then measures answers that are passed on at any length, one that is read as XML-RPC and written as JSON, and arrays of any
+length that are written in another protocol while they come.
 
 All run at the same time and are measured in turn, round by round; what counts are the medians of the rounds and the
 ratios within a round. Needs `wrk` and `nginx`.

@@ -5,14 +5,25 @@ use memchr::{memchr, memchr3, memmem};
 use crate::codec::portions::{Boundary, DocumentParts, RowDocuments, RowScanner, Search};
 use crate::model::fault::{Fault, Kind};
 
+/// Whether an element is on the path from the root to the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnPath {
+    /// It is.
+    Yes,
+    /// It is not; one that follows it may be.
+    Beside,
+    /// It is in a document without rows.
+    Never,
+}
+
 /// Finds the element that has the rows of a document as its children: the innermost element of a path from the root. At
-/// each level `is_on_path` says by the level, which is 0 for the root, and by the local name whether an element is on the
-/// path; the first that is counts. The path has `depth` elements. A row may have `most` bytes.
+/// each level `on_path` says by the level, which is 0 for the root, and by the local name whether an element is on the
+/// path. The path has `depth` elements. A row may have `most` bytes.
 pub(crate) fn find_rows(
     text: &[u8],
     depth: usize,
     most: usize,
-    is_on_path: impl Fn(usize, &[u8]) -> bool,
+    on_path: impl Fn(usize, &[u8]) -> OnPath,
 ) -> Search<RowDocuments> {
     let mut tokens = Tokenizer::default();
     // The names of the elements of the path that are open, and how many other elements are open inside.
@@ -26,12 +37,14 @@ pub(crate) fn find_rows(
         match token {
             Token::Start { name, end } => {
                 let name = text.get(name..end).map(tag_name).unwrap_or_default();
-                if others > 0 || !is_on_path(path.len(), local(name)) {
-                    if path.is_empty() {
-                        return Search::None;
+                let place = if others > 0 { OnPath::Beside } else { on_path(path.len(), local(name)) };
+                match place {
+                    OnPath::Yes => {}
+                    OnPath::Beside => {
+                        others += 1;
+                        continue;
                     }
-                    others += 1;
-                    continue;
+                    OnPath::Never => return Search::None,
                 }
                 path.push(name);
                 if path.len() == depth {
@@ -45,7 +58,7 @@ pub(crate) fn find_rows(
             // An element on the path that is empty, or ends before its child on the path begins, has no rows.
             Token::Empty { name, end } => {
                 let name = text.get(name..end).map(tag_name).unwrap_or_default();
-                if others == 0 && is_on_path(path.len(), local(name)) {
+                if others == 0 && on_path(path.len(), local(name)) != OnPath::Beside {
                     return Search::None;
                 }
             }

@@ -15,7 +15,7 @@ use crate::codec::soap::{
 };
 use crate::codec::xml::Control;
 #[cfg(feature = "server")]
-use crate::codec::xml::rows;
+use crate::codec::xml::rows::{self, OnPath};
 use crate::model::fault::{Fault, Kind};
 #[cfg(feature = "server")]
 use crate::model::shape::{Shape, Shapes};
@@ -110,13 +110,13 @@ impl SoapCodec {
         let (Ok(operation), Some(known)) = (self.operation(target), target.known) else { return Search::None };
         let depth = rows_depth(operation.outcome, &known.method.result, known.shapes).filter(|_| !operation.encoded);
         let Some(depth) = depth else { return Search::None };
-        let is_on_path = |level, name: &[u8]| match level {
-            0 => name == b"Envelope",
-            1 => name == b"Body",
-            2 => name != b"Fault",
-            _ => true,
+        let on_path = |level, name: &[u8]| match (level, name) {
+            (0, b"Envelope") | (1, b"Body") => OnPath::Yes,
+            (1, _) => OnPath::Beside,
+            (0, _) | (2, b"Fault") => OnPath::Never,
+            _ => OnPath::Yes,
         };
-        rows::find_rows(beginning, depth, MAX_ROW, is_on_path)
+        rows::find_rows(beginning, depth, MAX_ROW, on_path)
     }
 
     fn operation(&self, target: CallTarget<'_>) -> Result<&Operation, Fault> {

@@ -13,7 +13,7 @@ use crate::codec::DocumentLimits;
 use crate::codec::portions::{RowDocuments, Search};
 use crate::codec::tape::{Mismatch, Tape, ValueRef};
 #[cfg(feature = "server")]
-use crate::codec::xml::rows;
+use crate::codec::xml::rows::{self, OnPath};
 use crate::codec::xmlrpc as codec;
 use crate::codec::xmlrpc::{Root, Unwritable, XmlRpcDialect, XmlRpcDocument};
 use crate::model::fault::{Fault, Kind};
@@ -86,8 +86,13 @@ impl XmlRpcCodec {
     #[cfg(feature = "server")]
     pub(in crate::protocol) fn find_rows(&self, beginning: &[u8]) -> Search<RowDocuments> {
         const PATH: [&str; 6] = ["methodResponse", "params", "param", "value", "array", "data"];
-        let is_on_path = |level: usize, name: &[u8]| PATH.get(level).is_some_and(|path| path.as_bytes() == name);
-        rows::find_rows(beginning, PATH.len(), MAX_ROW, is_on_path)
+        let on_path = |level: usize, name: &[u8]| match level {
+            _ if PATH.get(level).is_some_and(|path| path.as_bytes() == name) => OnPath::Yes,
+            // Lenient reading ignores unknown elements beside these.
+            1..=3 if name != b"fault" => OnPath::Beside,
+            _ => OnPath::Never,
+        };
+        rows::find_rows(beginning, PATH.len(), MAX_ROW, on_path)
     }
 
     /// The request for several calls.
