@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::future::Future as _;
 use std::pin::{Pin, pin};
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::http::body::Source;
@@ -234,15 +234,15 @@ impl<E: Entries> BatchResponse<E> {
     }
 
     /// Writes more of the rows that are being written.
-    fn continue_rows(&mut self, to: &mut Vec<u8>, until: usize) -> Result<(), BoxError> {
-        if let Some((frame, rows)) = &mut self.rows
-            && !rows.fill(self.entries.format(), to, until)?
-        {
+    fn poll_rows(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<(), BoxError>> {
+        let Some((frame, rows)) = &mut self.rows else { return Poll::Ready(Ok(())) };
+        ready!(rows.poll_ready(cx))?;
+        if !rows.fill(self.entries.format(), to, until)? {
             to.extend_from_slice(self.entries.array().1);
             self.entries.write_result_tail(frame, to);
             self.rows = None;
         }
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -262,7 +262,7 @@ impl<E: Entries> Source for BatchResponse<E> {
         }
         while to.len() < until {
             if self.rows.is_some() {
-                self.continue_rows(to, until)?;
+                ready!(self.poll_rows(cx, to, until))?;
             } else if let Some((frame, result)) = self.next_ready() {
                 self.write(frame, result, to, until);
             } else if self.has_room() && begun.elapsed() > MAX_TURN {

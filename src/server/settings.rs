@@ -87,9 +87,9 @@ pub struct ServerSettings {
     #[schemars(with = "Size", extend("minimum" = 1 << 20))]
     pub memory: usize,
     /// How many bytes of memory all results together may use while they are made as a whole and until they are sent:
-    /// responses of upstreams that are written in another protocol, and results of aggregates and pages. A result waits
-    /// for memory in order, until shortly before its deadline, and then becomes the fault "busy". One result may have two
-    /// thirds of it, and the results of one upstream half.
+    /// responses of upstreams that are written in another protocol, and results of aggregates and pages. A long array that
+    /// is sent while it arrives uses about 2 MiB. A result waits for memory in order, until shortly before its deadline,
+    /// and then becomes the fault "busy". One result may have two thirds of it, and the results of one upstream half.
     #[serde(with = "bytes")]
     #[schemars(with = "Size", extend("minimum" = 1 << 20))]
     pub response_memory: usize,

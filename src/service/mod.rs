@@ -51,8 +51,10 @@ pub mod request_id;
 pub mod result_memory;
 pub mod rows;
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 
 pub use http::{HeaderMap, HeaderName};
 use serde::Serialize;
@@ -257,41 +259,49 @@ impl Output {
             Output::Raw(_) => return Err(Fault::internal()),
         };
         let mut values = Vec::new();
-        while catch_panic(|| rows.values(&mut values, PORTION, &mut room))? {
+        loop {
+            rows.ready().await?;
+            if !catch_panic(|| rows.values(&mut values, PORTION, &mut room))? {
+                return Ok(Value::Array(values));
+            }
             tokio::task::yield_now().await;
         }
-        Ok(Value::Array(values))
     }
 }
 
 /// Makes values, and turns a panic into a fault of this call.
 pub(crate) fn catch_panic<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Result<T, Fault> {
-    let made = catch_unwind(AssertUnwindSafe(make)).map_err(|_| Fault::internal())?;
-    made.map_err(|error| match error.downcast::<Fault>() {
+    catch_unwind(AssertUnwindSafe(make)).map_err(|_| Fault::internal())?.map_err(value_fault)
+}
+
+/// The fault for a result that cannot be made a value.
+fn value_fault(error: BoxError) -> Fault {
+    match error.downcast::<Fault>() {
         Ok(fault) => *fault,
         Err(error) => match error.downcast_ref() {
             Some(ValueError::TooLarge(_)) => Fault::new(Kind::Limit, format!("the result is too large: {error}")),
             _ => Fault::new(Kind::Service(None), format!("the result cannot be passed on: {error}")),
         },
-    })
+    }
 }
-
-/// How many bytes rows may have so that they are sent as a whole, with a known length.
-const WHOLE: usize = 64 << 10;
-/// The same for rows of a call that is done.
-pub(crate) const WHOLE_IF_DONE: usize = 1 << 20;
 
 /// An array that is made item by item, in constant memory whatever its length.
 pub struct Rows {
     source: Box<dyn RowSource>,
-    /// Held while items are still to be made, so that a limit on running calls counts this one.
+    /// Held until the last item has been read, so that a limit on running calls counts this one.
     permit: Option<ResponsePermit>,
-    /// Whether the call is done, and its rows only wait for their reader.
-    is_done: bool,
 }
 
 /// Makes rows. It fills a buffer at a time, since a virtual call for each row would be slow.
 pub trait RowSource: Send {
+    /// Becomes ready when items can be made without waiting, or there are no more. Most sources are always ready.
+    ///
+    /// # Errors
+    /// If the rest of the items cannot be had.
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
     /// Appends encoded items and the format's separators until `to` has `until` bytes or more, or a turn of work is done,
     /// which may be less. Returns whether there may be further items.
     ///
@@ -315,17 +325,12 @@ pub trait RowSource: Send {
 impl Rows {
     /// Rows from a source of one's own.
     pub fn new(source: impl RowSource + 'static) -> Rows {
-        Rows { source: Box::new(source), permit: None, is_done: false }
+        Rows { source: Box::new(source), permit: None }
     }
 
-    /// Rows of a call that is done, and that only wait for their reader: a limit on running calls does not count it.
-    pub fn of_done_call(source: impl RowSource + 'static) -> Rows {
-        Rows { is_done: true, ..Rows::new(source) }
-    }
-
-    /// The same rows, which hold a permit until the last of them has been read, unless their call is done.
+    /// The same rows, which hold a permit until the last of them has been read.
     pub fn holding(self, permit: ResponsePermit) -> Rows {
-        Rows { permit: (!self.is_done).then_some(permit), ..self }
+        Rows { permit: Some(permit), ..self }
     }
 
     /// Passes on the memory that is reserved for the rows, once all of them have been written.
@@ -333,9 +338,21 @@ impl Rows {
         self.source.take_memory()
     }
 
-    /// How many bytes the rows may have so that they are sent as a whole: those of a call that is done may have more.
-    pub(crate) fn whole_up_to(&self) -> usize {
-        if self.is_done { WHOLE_IF_DONE } else { WHOLE }
+    /// Becomes ready when there are items, or there are no more. Reading without waiting for this makes only the items that
+    /// are there already, which may be none.
+    ///
+    /// # Errors
+    /// If the rest of the items cannot be had.
+    pub fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), BoxError>> {
+        self.source.poll_ready(cx)
+    }
+
+    /// Waits until [`poll_ready`](Rows::poll_ready) is.
+    ///
+    /// # Errors
+    /// The fault of `poll_ready`.
+    pub(crate) async fn ready(&mut self) -> Result<(), Fault> {
+        poll_fn(|cx| self.poll_ready(cx)).await.map_err(value_fault)
     }
 
     /// Appends encoded items until `to` has `until` bytes or more, or a turn of work is done. Returns whether there may be

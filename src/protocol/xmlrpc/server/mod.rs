@@ -4,7 +4,7 @@ mod multicall;
 mod system;
 
 use std::sync::Arc;
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, header};
@@ -192,12 +192,13 @@ struct XmlRpcArray {
 }
 
 impl Source for XmlRpcArray {
-    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+    fn poll_fill(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
         if !self.begun {
             codec::write_response_head(to, self.dialect);
             to.extend_from_slice(ARRAY_HEAD);
             self.begun = true;
         }
+        ready!(self.rows.poll_ready(cx))?;
         let more = self.rows.fill(Format::XmlRpc(self.dialect), to, until)?;
         if !more {
             to.extend_from_slice(ARRAY_TAIL);
