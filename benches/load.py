@@ -56,7 +56,8 @@ def ask(connection, request, room):
             total += got
     else:
         while not tail.endswith(b"\r\n0\r\n\r\n"):
-            got = connection.recv_into(room)
+            if not (got := connection.recv_into(room)):
+                sys.exit(f"an answer broke off after {total} bytes")
             total, tail = total + got, (tail + bytes(room[max(0, got - 8):got]))[-8:]
     return total - len(head) - 4, first, time.perf_counter() - begun
 

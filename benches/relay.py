@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Puts croupier beside nginx as a reverse proxy to the same bare hyper server: spins and a long answer passed on.
-Then measures answers that are passed on at any length, and one that is read as XML-RPC and written as JSON.
+Then measures answers that are passed on at any length, one that is read as XML-RPC and written as JSON, and arrays of any
+length that are written in another protocol while they come.
 
 All run at the same time and are measured in turn, round by round; what counts are the medians of the rounds and the
 ratios within a round. Needs `wrk` and `nginx`.
@@ -55,6 +56,19 @@ TRANSCODING = QUIET + """
 [group."/wheel".upstream]
 urls = ["http://%(upstream)s/wheel/american"]
 protocol = "xml-rpc"
+"""
+ARRAYS = QUIET + """
+[group."/xml-rpc".upstream]
+urls = ["http://%(upstream)s/xml-rpc"]
+protocol = "xml-rpc"
+description = "file:%(described)s"
+[group."/json-rpc".upstream]
+urls = ["http://%(upstream)s/json-rpc"]
+protocol = "json-rpc"
+description = "file:%(described)s"
+[group."/soap".upstream]
+urls = ["http://%(upstream)s/soap"]
+protocol = "soap"
 """
 DESCRIBED = """{"openrpc": "1.3.2", "info": {"title": "Bare", "version": "1"},
 "methods": [{"name": "spin", "params": [], "result": {"name": "spin", "schema": true}}]}"""
@@ -179,13 +193,42 @@ def transcoded(binary, rounds, rows):
         process.stop()
 
 
+def arrays(binary, size):
+    """Very long arrays in one protocol, written in another, each through a fresh croupier: how fast, and in what memory."""
+    upstream = servers.Server([sys.executable, os.path.join(servers.HERE, "arrays.py"), str(size)])
+    json = b'{"jsonrpc":"2.0","method":"list","params":[],"id":1}'
+    ways = {
+        "XML-RPC as JSON": servers.post("/xml-rpc", json, "application/json"),
+        "JSON as XML-RPC": servers.post("/json-rpc", servers.document("list")),
+        "SOAP as JSON": servers.post("/soap", json, "application/json"),
+    }
+    print(f"\narrays of {size / 1e6:,.0f} MB, written in another protocol while they arrive")
+    for name, request in ways.items():
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as described:
+            described.write(DESCRIBED.replace('"spin"', '"list"'))
+            described.flush()
+            server = configured(binary, ARRAYS % {"upstream": "%s:%d" % upstream.address, "described": described.name})
+            before, cpu = server.memory("VmHWM"), server.cpu()
+            with load.connect(server) as connection:
+                got, first, last = load.ask(connection, request, bytearray(1 << 20))
+        print(f"  {name:16} {size / last / 1e6:6.0f} MB/s ({(server.cpu() - cpu) / size * 1e9:5.2f} s of CPU per GB),"
+              f" {got / 1e6:,.0f} MB written, {first * 1000:.1f} ms to the first byte;"
+              f" peak memory {server.memory('VmHWM'):.1f} MiB, before {before:.1f} MiB")
+        server.stop()
+    upstream.stop()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=servers.CROUPIER)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--huge", type=int, default=1_000_000_000, help="bytes of the longest answer")
+    parser.add_argument("--only-arrays", action="store_true", help="only the last stage, which needs neither wrk nor nginx")
     options = parser.parse_args()
+    if options.only_arrays:
+        arrays(options.binary, options.huge)
+        return
     bare = servers.bare()
     upstream = "%s:%d" % bare.address
     rivals = {"nginx": Nginx(upstream), "croupier": croupier(options.binary, upstream, 18_000_000)}
@@ -195,6 +238,7 @@ def main():
         long(rivals, options.rounds * 4, 18_000_000)
         huge(options.binary, upstream, options.huge)
         transcoded(options.binary, options.rounds * 4, 55_000)
+        arrays(options.binary, options.huge)
     finally:
         for server in [*rivals.values(), bare]:
             server.stop()

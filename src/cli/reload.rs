@@ -71,7 +71,7 @@ impl Reloader {
             }
             systemd::notify(Notification::Ready).await;
             if let Some(request) = request {
-                // Whoever has asked may have left.
+                // The client that has asked may have left.
                 let _ = request.send(reloaded.map_err(|failure| failure.plain));
             }
         }

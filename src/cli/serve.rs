@@ -74,7 +74,7 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
     let (listeners, admin_listener) = bind(listen, config.admin.listen.as_ref()).await?;
     let log = if config.log.access { Some(AccessLog::start()?) } else { None };
     let memory = MemoryBudget::new(config.settings.memory).on_runtime(Handle::current());
-    let body_reader = BodyReader { memory, timeout: config.settings.timeouts.body };
+    let body_reader = BodyReader { memory, ..BodyReader::new(&config.settings) };
     let gateway_runtime = Runtime::start(config.mounts(), body_reader).await?;
     let server =
         Server::new(gateway_runtime.gateway(), config.settings, log.clone()).on(Workers::start(worker_count(&config))?);

@@ -31,6 +31,8 @@
 //! ```
 
 pub mod json;
+#[cfg(feature = "server")]
+pub(crate) mod portions;
 pub mod soap;
 pub mod tape;
 pub mod xml;

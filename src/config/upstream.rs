@@ -98,7 +98,8 @@ pub(super) struct UpstreamFile {
     /// How long each phase of a request to the upstream may take.
     #[serde(default)]
     timeouts: UpstreamTimeoutsFile,
-    /// How many bytes a response may have if it is not passed through in its original bytes.
+    /// How many bytes a response may have if it is not passed through in its original bytes. A long array may have more: it
+    /// is written in another protocol while it arrives.
     #[schemars(extend("minimum" = 1))]
     #[serde(default = "max_response")]
     max_response: Size,

@@ -12,6 +12,7 @@ use http_body::{Frame, SizeHint};
 use crate::http::turn::charge;
 use crate::model::fault::{BoxError, Fault};
 use crate::service::passthrough::RawResponse;
+use crate::service::permit::ResponsePermit;
 use crate::service::result_memory::ReservedMemory;
 use crate::service::{Rows, passthrough};
 
@@ -40,13 +41,20 @@ enum BodyContent {
     Empty,
     Whole(Bytes),
     Pieces(Pieces),
-    Coming(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>),
+    Coming(ComingBody),
+}
+
+/// A body that arrives from an upstream while it is sent.
+struct ComingBody {
+    body: Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>,
+    /// The permit of the call, until all of the body has arrived.
+    permit: Option<ResponsePermit>,
 }
 
 /// What makes a body piece by piece.
 pub trait Source: Send {
     /// Appends to `to` until it is `until` bytes long or more, or a turn of work is done, which may be less. Returns
-    /// whether there may be more.
+    /// whether there may be more. What is appended is sent only when this is ready.
     ///
     /// # Errors
     /// Where the rest cannot be made. The connection is then closed: the client has read a part of the response, and a
@@ -66,6 +74,8 @@ struct Pieces {
     filled: Vec<u8>,
     /// Pieces that are being sent. When the socket has released a piece, its memory is used again.
     lent: Vec<Bytes>,
+    /// Whether the source is still at work on the piece, even if there is enough of it.
+    at_work: bool,
     done: bool,
 }
 
@@ -99,12 +109,12 @@ impl Body {
     /// # Errors
     /// Where the first piece cannot be made. An error response is still possible then.
     pub async fn gather(source: impl Source + 'static) -> Result<Body, BoxError> {
-        let mut pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
-        let until = pieces.source.rows().map_or(PIECE, |rows| rows.whole_up_to());
+        let mut pieces =
+            Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), at_work: false, done: false };
         loop {
-            let turn = until.min(pieces.filled.len() + TURN);
+            let turn = PIECE.min(pieces.filled.len() + TURN);
             std::future::poll_fn(|cx| pieces.poll_fill(cx, turn)).await?;
-            if pieces.done || pieces.filled.len() >= until {
+            if pieces.done || pieces.filled.len() >= PIECE {
                 break;
             }
             tokio::task::yield_now().await;
@@ -118,7 +128,8 @@ impl Body {
 
     /// A body from a source, of any length.
     pub fn stream(source: impl Source + 'static) -> Body {
-        let pieces = Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), done: false };
+        let pieces =
+            Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), at_work: false, done: false };
         Body { content: BodyContent::Pieces(pieces), held: None, is_reserved: false }
     }
 
@@ -128,8 +139,8 @@ impl Body {
         let body = match content {
             passthrough::RawBody::Whole(bytes) => Body::whole(bytes),
             passthrough::RawBody::Coming(coming) => {
-                let held = permit.map(|permit| Box::new(permit) as Held);
-                Body { content: BodyContent::Coming(coming), held, is_reserved: false }
+                let content = BodyContent::Coming(ComingBody { body: coming, permit });
+                Body { content, held: None, is_reserved: false }
             }
         };
         (content_type, body)
@@ -183,7 +194,7 @@ impl http_body::Body for Body {
             BodyContent::Whole(bytes) if bytes.is_empty() => None,
             BodyContent::Whole(bytes) => Some(Ok(bytes.split_to(bytes.len().min(PIECE)))),
             BodyContent::Pieces(pieces) => ready!(pieces.poll_next(cx)),
-            BodyContent::Coming(coming) => return coming.as_mut().poll_frame(cx),
+            BodyContent::Coming(coming) => return coming.poll_frame(cx),
         };
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
@@ -193,7 +204,7 @@ impl http_body::Body for Body {
             BodyContent::Empty => true,
             BodyContent::Whole(bytes) => bytes.is_empty(),
             BodyContent::Pieces(pieces) => pieces.done && pieces.filled.is_empty(),
-            BodyContent::Coming(coming) => coming.is_end_stream(),
+            BodyContent::Coming(coming) => coming.body.is_end_stream(),
         }
     }
 
@@ -202,8 +213,21 @@ impl http_body::Body for Body {
             BodyContent::Empty => SizeHint::with_exact(0),
             BodyContent::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             BodyContent::Pieces(_) => SizeHint::default(),
-            BodyContent::Coming(coming) => coming.size_hint(),
+            BodyContent::Coming(coming) => coming.body.size_hint(),
         }
+    }
+}
+
+impl ComingBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(permit) = &self.permit else { return self.body.as_mut().poll_frame(cx) };
+        permit.resume();
+        let frame = ready!(self.body.as_mut().poll_frame(cx));
+        permit.pause();
+        if self.body.is_end_stream() || !matches!(frame, Some(Ok(_))) {
+            self.permit = None;
+        }
+        Poll::Ready(frame)
     }
 }
 
@@ -212,7 +236,7 @@ impl Pieces {
         if self.filled.capacity() == 0 && !self.done {
             self.filled = self.used_again();
         }
-        if !self.done && self.filled.len() < PIECE {
+        if !self.done && (self.at_work || self.filled.len() < PIECE) {
             if let Err(error) = ready!(self.poll_fill(cx, PIECE)) {
                 self.done = true;
                 self.filled = Vec::new();
@@ -238,6 +262,7 @@ impl Pieces {
     fn poll_fill(&mut self, cx: &mut Context<'_>, until: usize) -> Poll<Result<(), BoxError>> {
         let Pieces { source, filled, .. } = self;
         let filling = catch_unwind(AssertUnwindSafe(|| source.poll_fill(cx, filled, until)));
+        self.at_work = matches!(filling, Ok(Poll::Pending));
         match filling {
             Ok(poll) => self.done = !ready!(poll)?,
             Err(_) => return Poll::Ready(Err(Fault::internal().into())),

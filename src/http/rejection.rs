@@ -3,6 +3,7 @@
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
 use crate::http::body::Body;
+use crate::model::fault::{Fault, Kind};
 
 /// The reason why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +22,31 @@ impl HttpRejection {
         HttpRejection { status, reason: reason.into(), allow: Vec::new() }
     }
 
+    /// The rejection as a fault, for protocols that write it in their own form.
+    pub fn fault(&self) -> Fault {
+        let kind = match self.status {
+            StatusCode::PAYLOAD_TOO_LARGE => Kind::Limit,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Kind::Encoding,
+            StatusCode::REQUEST_TIMEOUT => Kind::Late,
+            StatusCode::SERVICE_UNAVAILABLE => Kind::Busy,
+            status if status.is_server_error() => Kind::Internal,
+            _ => Kind::Structure,
+        };
+        Fault::new(kind, self.reason.clone())
+    }
+
     /// The response, as plain text.
     pub fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::whole(format!("{}\n", self.reason)));
+        let body = Body::whole(format!("{}\n", self.reason));
+        self.into_response_with(HeaderValue::from_static("text/plain; charset=utf-8"), body)
+    }
+
+    /// The response, with a body in the form of a protocol.
+    pub fn into_response_with(self, content_type: HeaderValue, body: Body) -> Response<Body> {
+        let mut response = Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(header::CONTENT_TYPE, content_type);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let allow = self.allow.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         if let Some(allow) =

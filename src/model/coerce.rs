@@ -43,17 +43,6 @@ pub fn coerce(value: Value, shape: &Shape, shapes: &Shapes) -> Value {
     }
 }
 
-/// The shape to which [`coerce`] converts the item at an index of an array of this shape; `None` if
-/// the item is not converted.
-pub fn item_shape<'s>(shape: &'s Shape, index: usize, shapes: &'s Shapes) -> Option<&'s Shape> {
-    match shapes.follow(shape) {
-        Shape::Optional(inner) => item_shape(inner, index, shapes),
-        Shape::List(item) => Some(item),
-        Shape::Tuple(fields) => fields.get(index).map(|field| &field.shape),
-        _ => None,
-    }
-}
-
 fn tuple(items: Vec<Value>, fields: &[Field], shapes: &Shapes) -> Value {
     let mut fields = fields.iter();
     let fitted = items.into_iter().map(|value| match fields.next() {
@@ -120,32 +109,6 @@ fn no_number(text: String) -> Value {
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn items_are_coerced_alone_as_within_their_array() {
-        let shapes = Shapes::default();
-        let field = |shape| Field {
-            name: String::new(),
-            element: String::new(),
-            doc: String::new(),
-            shape,
-            required: true,
-            default: None,
-        };
-        let items = ["aGk=", "", "1998-07-17T14:08:55"].map(|text| Value::Text(text.into()));
-        for shape in [
-            Shape::List(Box::new(Shape::Binary)),
-            Shape::Optional(Box::new(Shape::List(Box::new(Shape::Date)))),
-            Shape::Tuple(vec![field(Shape::Binary), field(Shape::Nil)]),
-            Shape::Any,
-        ] {
-            let alone = items.iter().cloned().enumerate().map(|(index, item)| {
-                item_shape(&shape, index, &shapes).map_or(item.clone(), |shape| coerce(item, shape, &shapes))
-            });
-            let alone = Value::Array(alone.collect());
-            assert_eq!(alone, coerce(Value::Array(items.to_vec()), &shape, &shapes), "{shape:?}");
-        }
-    }
-
     use super::*;
     use crate::model::shape::Width;
 

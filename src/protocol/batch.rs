@@ -13,14 +13,15 @@
 use std::collections::VecDeque;
 use std::future::Future as _;
 use std::pin::{Pin, pin};
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::http::body::Source;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::protocol::frontend;
 use crate::service::batch::Batch;
-use crate::service::{CallFuture, Format, Output, Rows};
+use crate::service::result_memory::{ReservedMemory, ResultMemory, SMALL, no_memory};
+use crate::service::{CallFuture, Encode, Format, Output, Rows};
 
 /// How long the calls of one batch may keep a worker before others get their turn.
 const MAX_TURN: Duration = Duration::from_millis(5);
@@ -50,6 +51,9 @@ pub(super) trait Entries: Send {
     fn is_silent(&self, _frame: &Self::Frame) -> bool {
         false
     }
+
+    /// Where results take their memory from; `None` without a limit.
+    fn result_memory(&self) -> Option<&ResultMemory>;
 
     /// Writes what precedes all results.
     fn write_head(&self, to: &mut Vec<u8>);
@@ -108,6 +112,10 @@ impl<F> Running<F> {
         }
     }
 
+    fn is_pending(&self) -> bool {
+        matches!(self.state, CallState::Pending(_))
+    }
+
     /// Whether the result is made while it is written, and holds its permit until then.
     fn is_rows(&self) -> bool {
         matches!(self.state, CallState::Ready(Ok(Output::Many(_))))
@@ -123,6 +131,8 @@ pub(super) struct BatchResponse<E: Entries> {
     running: VecDeque<Running<E::Frame>>,
     /// The rows that are being written.
     rows: Option<(E::Frame, Rows)>,
+    /// What is reserved for the results in the last piece, until the client has taken it.
+    memory: Vec<ReservedMemory>,
     head_written: bool,
     /// Whether no result is written yet.
     empty: bool,
@@ -132,7 +142,8 @@ impl<E: Entries> BatchResponse<E> {
     /// The response to these entries. The calls begin when the body is polled.
     pub(super) fn new(entries: E) -> BatchResponse<E> {
         let batch = Batch::default();
-        BatchResponse { entries, batch, running: VecDeque::new(), rows: None, head_written: false, empty: true }
+        let (running, memory) = (VecDeque::new(), Vec::new());
+        BatchResponse { entries, batch, running, rows: None, memory, head_written: false, empty: true }
     }
 
     /// Whether another call may start. None starts after rows: the client decides how long these take, and the call
@@ -177,7 +188,7 @@ impl<E: Entries> BatchResponse<E> {
         let start = to.len();
         self.entries.write_result_head(&frame, to);
         let written = match result {
-            Ok(Output::One(value)) => frontend::encode(value.as_ref(), self.entries.format(), to).map(|()| None),
+            Ok(Output::One(value)) => self.write_one(value, to).map(|()| None),
             Ok(Output::Many(rows)) => self.begin_rows(rows, to, until),
             // A call of a batch is never passed through in its original bytes.
             Ok(Output::Raw(_)) => Err(Fault::internal()),
@@ -193,6 +204,24 @@ impl<E: Entries> BatchResponse<E> {
         }
     }
 
+    /// Writes a value, whose text takes memory as that of a single call does.
+    fn write_one(&mut self, mut value: Box<dyn Encode>, to: &mut Vec<u8>) -> Result<(), Fault> {
+        let start = to.len();
+        let reserved = value.take_memory();
+        frontend::encode(value.as_ref(), self.entries.format(), to)?;
+        drop(value);
+        let written = to.len() - start;
+        let mut memory = reserved.unwrap_or_else(|| ReservedMemory::of(self.entries.result_memory()));
+        if written > SMALL {
+            if !memory.try_extend_to(written) {
+                return Err(no_memory());
+            }
+            memory.shrink_to(written);
+            self.memory.push(memory);
+        }
+        Ok(())
+    }
+
     /// Writes rows; returns those for which there was no room.
     fn begin_rows(&self, mut rows: Rows, to: &mut Vec<u8>, until: usize) -> Result<Option<Rows>, Fault> {
         let (head, tail) = self.entries.array();
@@ -205,20 +234,24 @@ impl<E: Entries> BatchResponse<E> {
     }
 
     /// Writes more of the rows that are being written.
-    fn continue_rows(&mut self, to: &mut Vec<u8>, until: usize) -> Result<(), BoxError> {
-        if let Some((frame, rows)) = &mut self.rows
-            && !rows.fill(self.entries.format(), to, until)?
-        {
+    fn poll_rows(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<(), BoxError>> {
+        let Some((frame, rows)) = &mut self.rows else { return Poll::Ready(Ok(())) };
+        ready!(rows.poll_ready(cx))?;
+        if !rows.fill(self.entries.format(), to, until)? {
             to.extend_from_slice(self.entries.array().1);
             self.entries.write_result_tail(frame, to);
             self.rows = None;
         }
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 }
 
 impl<E: Entries> Source for BatchResponse<E> {
     fn poll_fill(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        if to.is_empty() {
+            // A new piece begins, so the client has taken the last one.
+            self.memory.clear();
+        }
         if !self.head_written {
             self.entries.write_head(to);
             self.head_written = true;
@@ -229,7 +262,7 @@ impl<E: Entries> Source for BatchResponse<E> {
         }
         while to.len() < until {
             if self.rows.is_some() {
-                self.continue_rows(to, until)?;
+                ready!(self.poll_rows(cx, to, until))?;
             } else if let Some((frame, result)) = self.next_ready() {
                 self.write(frame, result, to, until);
             } else if self.has_room() && begun.elapsed() > MAX_TURN {
@@ -243,6 +276,7 @@ impl<E: Entries> Source for BatchResponse<E> {
                 return Poll::Ready(Ok(false));
             }
         }
-        Poll::Ready(Ok(true))
+        // While the client takes the piece, no call is polled, and one that is not done would hold its permit for as long.
+        if self.running.iter().any(Running::is_pending) { Poll::Pending } else { Poll::Ready(Ok(true)) }
     }
 }

@@ -6,18 +6,19 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use memchr::{memchr_iter, memchr3_iter, memmem};
-use serde::Deserialize;
 
 use super::jsonrpc;
 use super::soap;
 use super::xmlrpc;
-use crate::codec::json::JsonItems;
+#[cfg(feature = "server")]
+use crate::codec::portions::{RowDocuments, Search};
 use crate::codec::tape::{Mismatch, TapeNode};
 use crate::codec::xml::charset;
-use crate::codec::xmlrpc::XmlRpcItems;
 use crate::http::media_type;
 use crate::model::coerce::coerce;
-use crate::model::fault::{BoxError, Fault, Kind};
+use crate::model::fault::{Fault, Kind};
+#[cfg(feature = "server")]
+use crate::model::shape::{Shape, Shapes};
 use crate::model::text::abridge;
 use crate::model::value::Value;
 use crate::service::args::{ArgValues, KnownParams};
@@ -114,17 +115,39 @@ impl ClientCodec {
         }
     }
 
-    /// The items of the result in the response to a call, if the result is an array whose items can be read one by one.
-    /// The response has been checked to its end then.
-    ///
-    /// # Errors
-    /// The response, if it has to be [decoded](ClientCodec::decode_response) as a whole.
-    pub(crate) fn find_items(&self, response: Response<Bytes>) -> Result<ResponseItems, Box<Response<Bytes>>> {
-        match self {
-            ClientCodec::XmlRpc(codec) => codec.find_items(response).map(ResponseItems::XmlRpc),
-            ClientCodec::JsonRpc(codec) => codec.find_items(response).map(ResponseItems::JsonRpc),
-            ClientCodec::Soap(_) => Err(Box::new(response)),
+    /// Finds the rows of the result in the beginning of the body of a response, if the result is a long array. `head` is
+    /// the response without its body.
+    #[cfg(feature = "server")]
+    pub(crate) fn find_rows(
+        &self,
+        target: CallTarget<'_>,
+        head: &Response<Bytes>,
+        beginning: &[u8],
+    ) -> Search<RowDocuments> {
+        let is_tuple = target.known.is_some_and(|known| is_tuple(&known.method.result, known.shapes));
+        if is_tuple || head.status() != StatusCode::OK || check_uncompressed(head.headers()).is_err() {
+            return Search::None;
         }
+        match self {
+            ClientCodec::JsonRpc(codec) => codec.find_rows(beginning),
+            ClientCodec::XmlRpc(_) | ClientCodec::Soap(_) if !is_utf8_text(head, beginning) => Search::None,
+            ClientCodec::XmlRpc(codec) => codec.find_rows(beginning),
+            ClientCodec::Soap(codec) => codec.find_rows(target, beginning),
+        }
+    }
+
+    /// The codec with the limits for a portion of a long array. The size of a row is limited already.
+    #[cfg(feature = "server")]
+    pub(crate) fn for_portions(&self) -> ClientCodec {
+        /// A portion has at most 1,000 short rows, or one long one.
+        const XML_ELEMENTS: usize = 33 << 10;
+        let mut codec = self.clone();
+        match &mut codec {
+            ClientCodec::XmlRpc(codec) => codec.limits.elements = XML_ELEMENTS,
+            ClientCodec::Soap(codec) => codec.limits.elements = XML_ELEMENTS,
+            ClientCodec::JsonRpc(codec) => codec.limits.elements = usize::MAX,
+        }
+        codec
     }
 
     /// How much memory the decoding of a response and its result may need at most, beyond the response itself.
@@ -186,26 +209,6 @@ impl ClientCodec {
     }
 }
 
-/// The items of a result that is an array.
-#[derive(Debug)]
-pub(crate) enum ResponseItems {
-    XmlRpc(XmlRpcItems),
-    JsonRpc(JsonItems),
-}
-
-impl ResponseItems {
-    /// Passes items to `take` until it returns `false` or fails. Returns whether there may be further items.
-    ///
-    /// # Errors
-    /// Those of `take`, and if an item cannot be read, which has been checked.
-    pub(crate) fn read(&mut self, mut take: impl FnMut(Value) -> Result<bool, BoxError>) -> Result<bool, BoxError> {
-        match self {
-            ResponseItems::XmlRpc(items) => items.read(|item| take(Value::deserialize(item)?)),
-            ResponseItems::JsonRpc(items) => items.read(take),
-        }
-    }
-}
-
 /// How much memory a response needs, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct DecodingMemory {
@@ -261,6 +264,21 @@ fn coerce_result(target: CallTarget<'_>, value: Value) -> Value {
         Some(known) => coerce(value, &known.method.result, known.shapes),
         None => value,
     }
+}
+
+/// Whether the items of an array have types of their own, by their position.
+#[cfg(feature = "server")]
+fn is_tuple(shape: &Shape, shapes: &Shapes) -> bool {
+    match shapes.follow(shape) {
+        Shape::Optional(inner) => is_tuple(inner, shapes),
+        shape => matches!(shape, Shape::Tuple(_)),
+    }
+}
+
+/// Whether an XML document that begins like this is read as UTF-8.
+#[cfg(feature = "server")]
+fn is_utf8_text(head: &Response<Bytes>, beginning: &[u8]) -> bool {
+    charset::is_named_utf8(beginning, media_type::parameter(head.headers(), "charset"))
 }
 
 /// The fault for arguments that a protocol cannot express.

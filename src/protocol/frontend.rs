@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
 use std::time::Instant;
 
 use http::request::Parts;
@@ -80,7 +80,7 @@ pub trait Frontend: Send + Sync + 'static {
     ///     pending.and_then(move |result| match result {
     ///         Ok(Output::One(value)) => MaybeReady::now(write_one(value.as_ref(), name)), // with `encode`
     ///         Ok(Output::Many(rows)) => MaybeReady::later(async move {
-    ///             let array = JsonArray::new(rows, dialect); // or a `Source` that calls `Rows::fill`
+    ///             let array = JsonArray::new(rows, dialect); // or a `Source` that calls `Rows::poll_ready` and `fill`
     ///             match Body::gather(array).await {
     ///                 Ok(body) => success_response(ok(MEDIA_TYPE, body), name),
     ///                 Err(error) => fault_response(encode_fault(error), name),
@@ -94,9 +94,9 @@ pub trait Frontend: Send + Sync + 'static {
     /// ```
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture;
 
-    /// The response to a request that is refused because its body could not be read. A protocol whose clients expect errors
-    /// in its own form overrides this.
-    fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
+    /// The response to a request that is refused before it is read as a call, such as one whose body is too large. It has
+    /// the status of the rejection. A protocol whose clients expect errors in its own form overrides this.
+    fn refuse(&self, _head: &Parts, rejection: HttpRejection) -> Response<Body> {
         rejection.into_response()
     }
 }
@@ -262,11 +262,12 @@ impl JsonArray {
 }
 
 impl Source for JsonArray {
-    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+    fn poll_fill(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
         if let Some(head) = self.head.take() {
             to.extend_from_slice(&head);
             to.push(b'[');
         }
+        ready!(self.rows.poll_ready(cx))?;
         let more = self.rows.fill(Format::Json(self.dialect), to, until)?;
         if !more {
             to.push(b']');

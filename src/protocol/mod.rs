@@ -33,6 +33,8 @@ mod name;
 #[cfg(feature = "server")]
 pub mod page;
 #[cfg(feature = "server")]
+pub(crate) mod response_rows;
+#[cfg(feature = "server")]
 pub mod rest;
 #[cfg(feature = "server")]
 pub mod set;

@@ -146,7 +146,7 @@ impl AccessLine {
     /// or the response broke off.
     fn ending(&self) -> &'static str {
         match &self.outcome {
-            _ if !self.whole => "cut",
+            _ if !self.whole || self.broken.is_some() => "cut",
             Some(Outcome { fault: Some(kind), .. }) => kind.word(),
             Some(_) if self.status >= 400 => "http",
             Some(_) => "ok",

@@ -1,8 +1,13 @@
 //! The timeouts of connections: one sweep over all connections ten times a second, instead of a timer per request.
 //!
 //! Each connection has an [`Activity`]: a few atomics with the times at which it became idle, began to receive a head, or
-//! could no longer send. The [`ActivityMonitor`] compares them with the timeouts at each tick, and sends a [`CloseRequest`]
-//! to a connection that exceeds one. A timeout may therefore take effect one tick late, and a request costs no timer.
+//! could no longer send, and how many bytes it has sent. The [`ActivityMonitor`] compares them with the timeouts at each tick,
+//! and sends a [`CloseRequest`] to a connection that exceeds one. A timeout may therefore take effect one tick late, and a
+//! request costs no timer.
+//!
+//! A client is slow if it does not take the bytes of a response at the lowest [pace](super::pace). In HTTP/1 that is measured
+//! while the socket accepts no bytes. In HTTP/2 it is also measured for each stream, while a piece of its response waits for
+//! the client's window; but not while the socket accepts no bytes, because then the link is what all streams wait for.
 
 use std::collections::HashMap;
 use std::sync::atomic::{
@@ -16,10 +21,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::server::clients::ClientAccount;
+use crate::server::pace::Pace;
 use crate::server::settings::Timeouts;
 
 /// The time between two sweeps.
 const TICK: Duration = Duration::from_millis(100);
+
+/// The time between two looks whether a client has left that has sent bytes which are not read yet, in milliseconds.
+const LOOK: u64 = 500;
 
 /// All open connections.
 #[derive(Debug)]
@@ -52,13 +61,17 @@ pub(super) struct Activity {
     idle: AtomicU64,
     /// Since when a request head has been arriving; 0 while none is.
     head: AtomicU64,
-    /// Since when the socket has accepted no bytes although some wait to be sent; 0 while it accepts them.
-    stalled: AtomicU64,
-    /// Whether this is HTTP/2, where not all bytes belong to requests, and where each stream stalls by itself.
+    /// Whether the socket accepts no bytes although some wait to be sent.
+    blocked: AtomicBool,
+    /// How fast the client takes the bytes of all responses together.
+    pace: Pace,
+    /// Whether this is HTTP/2, where not all bytes belong to requests, and where each stream waits by itself.
     multiplexed: AtomicBool,
     streams: Mutex<Vec<Weak<Stream>>>,
     /// Whether the target of the request whose head is arriving has a fragment.
     fragment: AtomicBool,
+    /// Whether bytes have arrived that are not read while a request is served: a client that leaves does not wake the task.
+    unread: AtomicBool,
     /// The last [`CloseRequest`], as a number.
     close_request: AtomicU8,
     /// Wakes the connection's task at a close request.
@@ -66,11 +79,12 @@ pub(super) struct Activity {
 }
 
 /// The body of one HTTP/2 response.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Stream {
-    clock: Arc<Clock>,
-    /// Since when its last piece has been waiting for the client's window; 0 while the next piece is being made.
-    waiting: AtomicU64,
+    /// Whether its last piece waits for the client's window, and the next piece is not being made.
+    waiting: AtomicBool,
+    /// How fast the client takes its pieces.
+    pace: Pace,
 }
 
 /// Whether a connection has to close.
@@ -111,10 +125,12 @@ impl ActivityMonitor {
             requests: AtomicU32::new(0),
             idle: AtomicU64::new(self.clock.now()),
             head: AtomicU64::new(0),
-            stalled: AtomicU64::new(0),
+            blocked: AtomicBool::new(false),
+            pace: Pace::default(),
             multiplexed: AtomicBool::new(false),
             streams: Mutex::default(),
             fragment: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
             close_request: AtomicU8::new(CloseRequest::None as u8),
             waker: OnceLock::new(),
         });
@@ -131,9 +147,13 @@ impl ActivityMonitor {
         loop {
             ticks.tick().await;
             let now = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-            self.clock.0.store(now, Relaxed);
+            let since_last = now - self.clock.0.swap(now, Relaxed).min(now);
+            let looks = now / LOOK > (now - since_last) / LOOK;
             for Entry { activity, .. } in lock(&self.open).values() {
-                activity.check(now, &self.timeouts);
+                activity.check(now, since_last, &self.timeouts);
+                if looks && activity.unread.swap(false, Relaxed) {
+                    activity.wake();
+                }
             }
         }
     }
@@ -223,6 +243,16 @@ impl Activity {
         begins && !self.is_multiplexed()
     }
 
+    /// Whether the head of a request has begun to arrive, and not ended.
+    pub(super) fn is_head_arriving(&self) -> bool {
+        self.head.load(Relaxed) != 0
+    }
+
+    /// Notes that the connection cannot notice by itself that its client has left. Its task is woken at the next look.
+    pub(super) fn note_unread(&self) {
+        self.unread.store(true, Relaxed);
+    }
+
     /// Notes that the target of the request whose head is arriving has a fragment.
     pub(super) fn note_fragment(&self) {
         self.fragment.store(true, Relaxed);
@@ -234,17 +264,16 @@ impl Activity {
     }
 
     /// Notes that the socket accepted bytes.
-    pub(super) fn sent(&self) {
-        if self.stalled.load(Relaxed) != 0 {
-            self.stalled.store(0, Relaxed);
+    pub(super) fn sent(&self, bytes: usize) {
+        self.pace.moved(bytes);
+        if self.blocked.load(Relaxed) {
+            self.blocked.store(false, Relaxed);
         }
     }
 
     /// Notes that the socket accepted no bytes although some wait to be sent.
     pub(super) fn blocked(&self) {
-        if self.stalled.load(Relaxed) == 0 {
-            self.stalled.store(self.clock.now(), Relaxed);
-        }
+        self.blocked.store(true, Relaxed);
     }
 
     /// Whether a request has shown that the connection is HTTP/2.
@@ -252,9 +281,9 @@ impl Activity {
         self.multiplexed.load(Relaxed)
     }
 
-    /// Adds the body of an HTTP/2 response, whose stalls the sweep then checks.
+    /// Adds the body of an HTTP/2 response, whose pace the sweep then checks.
     pub(super) fn stream(&self) -> Arc<Stream> {
-        let stream = Arc::new(Stream { clock: self.clock.clone(), waiting: AtomicU64::new(0) });
+        let stream = Arc::<Stream>::default();
         let mut streams = lock(&self.streams);
         streams.retain(|stream| stream.strong_count() > 0);
         streams.push(Arc::downgrade(&stream));
@@ -278,44 +307,57 @@ impl Activity {
 
     fn request_close(&self, request: CloseRequest) {
         let is_new = self.close_request.fetch_max(request as u8, SeqCst) < request as u8;
-        if let Some(waker) = self.waker.get().filter(|_| is_new) {
+        if is_new {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
             waker.wake_by_ref();
         }
     }
 
-    fn check(&self, now: u64, timeouts: &Timeouts) {
+    fn check(&self, now: u64, since_last: u64, timeouts: &Timeouts) {
         let over =
             |since: u64, limit: Duration| since != 0 && u128::from(now.saturating_sub(since)) > limit.as_millis();
-        let stalled = over(self.stalled.load(Relaxed), timeouts.write) || self.has_stalled_stream(now, timeouts.write);
-        let slow = over(self.head.load(Relaxed), timeouts.header) && !self.is_multiplexed();
+        let slow_reader = self.has_slow_reader(since_last, timeouts);
+        let slow_head = over(self.head.load(Relaxed), timeouts.header) && !self.is_multiplexed();
         // An idle connection closes when it is requested to finish. One that does not is cut after the write timeout.
         let idle = self.idle.load(Relaxed);
         let long_idle = over(idle, timeouts.idle + timeouts.write);
-        if stalled || slow || long_idle {
+        if slow_reader || slow_head || long_idle {
             self.request_close(CloseRequest::Cut);
         } else if over(idle, timeouts.idle) {
             self.request_close(CloseRequest::Finish);
         }
     }
 
-    fn has_stalled_stream(&self, now: u64, limit: Duration) -> bool {
-        self.is_multiplexed()
-            && lock(&self.streams).iter().filter_map(Weak::upgrade).any(|stream| {
-                let since = stream.waiting.load(Relaxed);
-                since != 0 && u128::from(now.saturating_sub(since)) > limit.as_millis()
-            })
+    /// Whether the client takes bytes below the lowest pace, those of one stream or those of the connection.
+    fn has_slow_reader(&self, since_last: u64, timeouts: &Timeouts) -> bool {
+        let (rate, limit) = (timeouts.min_rate, timeouts.write);
+        let waited = |waits: bool| if waits { since_last } else { 0 };
+        let is_blocked = self.blocked.load(Relaxed);
+        let is_slow = self.pace.is_below(rate, limit, waited(is_blocked));
+        is_slow
+            || (self.is_multiplexed()
+                && lock(&self.streams).iter().filter_map(Weak::upgrade).any(|stream| {
+                    let waits = stream.waiting.load(Relaxed) && !is_blocked;
+                    stream.pace.is_below(rate, limit, waited(waits))
+                }))
     }
 }
 
 impl Stream {
     /// Notes that a piece was given to the connection, which polls for the next when the client's window allows it.
-    pub(super) fn piece_sent(&self) {
-        self.waiting.store(self.clock.now(), Relaxed);
+    pub(super) fn piece_sent(&self, bytes: usize) {
+        self.pace.moved(bytes);
+        self.waiting.store(true, Relaxed);
     }
 
     /// Notes that the next piece is not ready yet, so the client is not the one that is late.
     pub(super) fn piece_pending(&self) {
-        self.waiting.store(0, Relaxed);
+        self.waiting.store(false, Relaxed);
     }
 }
 

@@ -1,13 +1,15 @@
 //! The stream of a connection. It notes in the connection's [`Activity`] when bytes move and when they do not, and yields
 //! to other tasks after moving many.
 
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::ops::Range;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
 
 use super::activity::Activity;
@@ -15,24 +17,54 @@ use super::unix_socket::UnixStream;
 use crate::http::coalesce::{SMALL, join_pieces};
 use crate::http::turn::charge;
 
-/// A stream that can tell that its client has reset the connection.
+/// A stream that can tell that its client has left: that it has reset the connection, or closed both sides of it. A client
+/// that has only ended its own side may still read.
 pub(super) trait PollReset {
-    /// Whether the client has reset the connection. If it has not, the task is woken when it does, unless bytes have
-    /// arrived that are not read yet. A client that has only ended its side of the connection may still read.
-    fn poll_reset(&self, cx: &mut Context<'_>) -> bool;
+    /// Whether the client has left.
+    fn poll_reset(&self, cx: &mut Context<'_>) -> Connected;
+}
+
+/// What a stream knows of its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Connected {
+    /// It is there. The task is woken when it leaves.
+    Yes,
+    /// It is there, and the task is not woken when it leaves, because bytes or the end of the client's side have arrived that
+    /// are not read yet: the stream is readable already.
+    Unnoticed,
+    /// It has left.
+    No,
 }
 
 impl PollReset for TcpStream {
-    fn poll_reset(&self, cx: &mut Context<'_>) -> bool {
+    fn poll_reset(&self, cx: &mut Context<'_>) -> Connected {
         let mut byte = [MaybeUninit::uninit(); 1];
-        matches!(self.poll_peek(cx, &mut ReadBuf::uninit(&mut byte)), Poll::Ready(Err(_)))
+        match self.poll_peek(cx, &mut ReadBuf::uninit(&mut byte)) {
+            Poll::Pending => Connected::Yes,
+            Poll::Ready(Err(_)) => Connected::No,
+            // A reset that arrives behind other bytes is told when these have been read.
+            Poll::Ready(Ok(_)) => closed_both_sides(pin!(self.ready(Interest::WRITABLE)), cx),
+        }
     }
 }
 
-/// A unix socket does not tell whether the other side has closed all of the connection or only its own side.
+/// The other side of a unix socket cannot reset it. It has left when it has closed both of its sides.
 impl PollReset for UnixStream {
-    fn poll_reset(&self, _: &mut Context<'_>) -> bool {
-        false
+    fn poll_reset(&self, cx: &mut Context<'_>) -> Connected {
+        match self.poll_read_ready(cx) {
+            Poll::Pending => Connected::Yes,
+            Poll::Ready(_) => closed_both_sides(pin!(self.ready(Interest::WRITABLE)), cx),
+        }
+    }
+}
+
+/// Whether nothing can be written any more, because the client has reset the connection or closed both sides of it. To bytes
+/// that wait to be read it makes no difference.
+fn closed_both_sides(ready: Pin<&mut impl Future<Output = io::Result<Ready>>>, cx: &mut Context<'_>) -> Connected {
+    match ready.poll(cx) {
+        Poll::Ready(Ok(ready)) if ready.is_write_closed() => Connected::No,
+        Poll::Ready(Err(_)) => Connected::No,
+        _ => Connected::Unnoticed,
     }
 }
 
@@ -42,11 +74,13 @@ pub(super) struct ActivityIo<T> {
     activity: Arc<Activity>,
     /// Whether the next bytes belong to a request line that has begun to arrive.
     in_request_line: bool,
+    /// The same of a head of HTTP/1.
+    in_head: bool,
 }
 
 impl<T> ActivityIo<T> {
     pub(super) fn new(stream: T, activity: Arc<Activity>) -> ActivityIo<T> {
-        ActivityIo { stream, activity, in_request_line: false }
+        ActivityIo { stream, activity, in_request_line: false, in_head: false }
     }
 
     /// Notes a `#` in a request line: a target has no fragment (RFC 9112, section 3.2), and hyper removes it before anyone
@@ -66,8 +100,9 @@ impl<T> ActivityIo<T> {
         match &written {
             Poll::Pending => self.activity.blocked(),
             Poll::Ready(written) => {
-                self.activity.sent();
-                charge(cx, *written.as_ref().unwrap_or(&0));
+                let written = *written.as_ref().unwrap_or(&0);
+                self.activity.sent(written);
+                charge(cx, written);
             }
         }
         written
@@ -80,9 +115,19 @@ impl<T: AsyncRead + Unpin> AsyncRead for ActivityIo<T> {
         let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
         let read = buffer.filled().len() - before;
         if read > 0 {
-            self.in_request_line |= self.activity.received();
+            let received = buffer.filled_mut().get_mut(before..).unwrap_or_default();
+            if self.activity.received() {
+                self.in_request_line = true;
+                // The first bytes of HTTP/2 look like those of a head (RFC 9113, section 3.4).
+                self.in_head = received.len() >= 4 && !received.starts_with(b"PRI ");
+            } else if self.in_head {
+                self.in_head = self.activity.is_head_arriving();
+            }
+            if self.in_head {
+                fit_length(received);
+            }
             if self.in_request_line {
-                self.look_for_fragment(buffer.filled().get(before..).unwrap_or_default());
+                self.look_for_fragment(received);
             }
             charge(cx, read);
         }
@@ -117,8 +162,12 @@ impl<T: AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T> {
     /// Also notices a client that has reset the connection while a request is being served. hyper flushes at the end of
     /// each turn, and reads nothing meanwhile: without this the call would run to its end for no reader.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.activity.is_serving() && self.stream.poll_reset(cx) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        if self.activity.is_serving() {
+            match self.stream.poll_reset(cx) {
+                Connected::Yes => {}
+                Connected::Unnoticed => self.activity.note_unread(),
+                Connected::No => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            }
         }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
@@ -128,15 +177,95 @@ impl<T: AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T> {
     }
 }
 
+/// How many digits a length has that may not fit into 64 bits.
+const LONG: usize = 20;
+/// How many bytes of a head are searched for a length that does not fit.
+const SEARCHED: usize = 8192;
+
+/// Replaces a `Content-Length` that does not fit into 64 bits by 10^19 - 1, with zeros in front. The request is then too large
+/// for its group, which says so in the protocol of the caller. hyper would close the connection with status 431 or 400. The
+/// line of the length has to arrive at once, and of several requests that arrive at once only the first is looked at.
+fn fit_length(received: &mut [u8]) {
+    let searched = received.len().min(SEARCHED);
+    let mut at = 0;
+    // Of as many digits in a row, one is at such a place.
+    while at < searched {
+        let digits = digits_around(received, at);
+        at = digits.end + LONG;
+        if digits.len() >= LONG && is_long_length(received, &digits) {
+            let zeros = digits.len() + 1 - LONG;
+            let digits = received.get_mut(digits).unwrap_or_default();
+            digits.fill(b'9');
+            digits.get_mut(..zeros).unwrap_or_default().fill(b'0');
+            return;
+        }
+    }
+}
+
+/// The digits in a row of which one is at `at`; none, if that is no digit.
+fn digits_around(bytes: &[u8], at: usize) -> Range<usize> {
+    let (before, behind) = bytes.split_at_checked(at).unwrap_or_default();
+    let count = |byte: &&u8| byte.is_ascii_digit();
+    match behind.iter().take_while(count).count() {
+        0 => at..at,
+        digits => at - before.iter().rev().take_while(count).count()..at + digits,
+    }
+}
+
+/// Whether these digits are the value of a `Content-Length` in the head whose bytes `received` begins with, and more than
+/// hyper can count.
+fn is_long_length(received: &[u8], digits: &Range<usize>) -> bool {
+    let (Some(before), Some(value)) = (received.get(..digits.start), received.get(digits.clone())) else {
+        return false;
+    };
+    let field = before.trim_ascii_end().strip_suffix(b":").unwrap_or_default();
+    let (lines, name) = field.split_at(field.len().saturating_sub(b"content-length".len()));
+    let number = std::str::from_utf8(value).ok().and_then(|digits| digits.parse::<u64>().ok());
+    let has_ended = |end: &[u8]| memchr::memmem::find(lines, end).is_some();
+    name.eq_ignore_ascii_case(b"content-length")
+        && lines.ends_with(b"\n")
+        && number.is_none_or(|number| number >= MAX_LENGTH)
+        && !(lines.starts_with(b"\r\n") || has_ended(b"\n\r\n") || has_ended(b"\n\n"))
+}
+
+/// hyper has meanings of its own for the largest numbers.
+const MAX_LENGTH: u64 = u64::MAX - 2;
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_length_that_does_not_fit_is_replaced_and_nothing_else() {
+        let fitted = |text: &str| {
+            let mut bytes = text.as_bytes().to_vec();
+            fit_length(&mut bytes);
+            String::from_utf8(bytes).unwrap()
+        };
+        let head = |length: &str| format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
+        for (length, fits) in [
+            ("18446744073709551615", "09999999999999999999"),
+            ("18446744073709551616", "09999999999999999999"),
+            ("99999999999999999999999", "00009999999999999999999"),
+        ] {
+            assert_eq!(fitted(&head(length)), head(fits));
+            // Wherever the length is.
+            let padded = format!("POST /{length}?{length} HTTP/1.1\r\nX: {length}\r\ncontent-length:{length}\r\n");
+            let (before, _) = padded.rsplit_once(length).unwrap();
+            assert_eq!(fitted(&padded), format!("{before}{fits}\r\n"));
+        }
+        for unchanged in ["5", "00000000000000000005", "18446744073709551612", "+18446744073709551615"] {
+            assert_eq!(fitted(&head(unchanged)), head(unchanged));
+        }
+        let body = format!("{}x\r\nContent-Length: 18446744073709551615\r\n", head("70"));
+        assert_eq!(fitted(&body), body);
+    }
+
     use std::future::poll_fn;
 
     use super::*;
 
     impl PollReset for tokio::io::Sink {
-        fn poll_reset(&self, _: &mut Context<'_>) -> bool {
-            false
+        fn poll_reset(&self, _: &mut Context<'_>) -> Connected {
+            Connected::Yes
         }
     }
 

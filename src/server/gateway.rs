@@ -25,7 +25,7 @@ use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
 use crate::protocol::frontend::{Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::server::access_log::REQUEST_ID;
-use crate::server::admission::Admission;
+use crate::server::admission::{Admission, refusing_service};
 use crate::server::clients::{ClientAccount, Clients, Resource};
 use crate::server::connection_count::ListenerCounts;
 use crate::server::group::not_found;
@@ -39,7 +39,7 @@ use crate::service::future::MaybeReady;
 use crate::service::limiter::LimiterState;
 use crate::service::memory_pool::MemoryPool;
 use crate::service::request_id::RequestId;
-use crate::service::result_memory::ReservedMemory;
+use crate::service::result_memory::{NO_MEMORY, ReservedMemory};
 use crate::service::{Context, RpcService};
 
 pub use super::access_log::Outcome;
@@ -294,10 +294,6 @@ impl Gateway {
         B: http_body::Body<Data = Bytes>,
     {
         check_host(head)?;
-        // Only a body of unknown length can have a transfer coding.
-        if body.size_hint().exact().is_none() {
-            check_transfer_coding(head)?;
-        }
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
         let (group, tail) = find(&dispatch.router, head)?;
@@ -312,12 +308,17 @@ impl Gateway {
             Err(rejection) => return Ok(GatewayResponse::refused(rejection.into_response(), metered)),
         };
         metered.claimed_by(claim.frontend.protocol().name());
-        if !within_share {
-            return Ok(GatewayResponse::refused(claim.frontend.refuse(busy(CLIENT_BUSY)), metered));
-        }
-        let body = match self.body_reader.read(client, head, body, group.body_limit).await {
+        let read = match check_before_body(head, &body, within_share) {
+            Ok(()) => self.body_reader.read(client, head, body, group.body_limit).await,
+            Err(rejection) => Err(rejection),
+        };
+        let body = match read {
             Ok(body) => body,
-            Err(rejection) => return Ok(GatewayResponse::refused(claim.frontend.refuse(rejection), metered)),
+            // There is no body to decide between frontends, so what the head says decides.
+            Err(rejection) => {
+                let response = claim.settle(group, &group_head, b"").refuse(head, rejection);
+                return Ok(GatewayResponse::refused(response, metered));
+            }
         };
         let frontend = claim.settle(group, &group_head, &body.bytes);
         metered.claimed_by(frontend.protocol().name());
@@ -349,7 +350,10 @@ impl Gateway {
         if self.compressing {
             served.response = compress(&head.headers, served.response);
         }
-        hold_or_refuse(&mut served, frontend, memory, client);
+        if !reserve_whole(served.response.body_mut(), client) {
+            served = Box::pin(refuse_result(group, frontend, request)).await;
+        }
+        hold_memory(served.response.body_mut(), memory, client);
         metered.end(ending(&served));
         let FrontendResponse { response, method, fault } = served;
         let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
@@ -396,21 +400,6 @@ impl Gateway {
     }
 }
 
-/// Makes a response hold what it needs of the shares of its client until it is sent. If there is no memory for it, the call
-/// is busy.
-fn hold_or_refuse(
-    served: &mut FrontendResponse,
-    frontend: &Arc<dyn Frontend>,
-    of_request: Option<BodyMemory>,
-    client: &Arc<ClientAccount>,
-) {
-    if !reserve_whole(served.response.body_mut(), client) {
-        served.response = frontend.refuse(busy(NO_MEMORY));
-        served.fault = Some(Kind::Busy);
-    }
-    hold_memory(served.response.body_mut(), of_request, client);
-}
-
 /// Reserves the memory for a whole body that has none yet. Returns whether there is as much.
 fn reserve_whole(body: &mut Body, client: &ClientAccount) -> bool {
     let bytes = body.unreserved_bytes();
@@ -423,6 +412,22 @@ fn reserve_whole(body: &mut Body, client: &ClientAccount) -> bool {
         body.hold_needed(memory);
     }
     reserved
+}
+
+/// The response to a call whose result has no memory: a fault in the form of the request, as for any other call that fails.
+/// A request with a large body is not read again; its response has the form of a request that is refused.
+async fn refuse_result(group: &Group, frontend: &Arc<dyn Frontend>, request: GroupRequest<'_>) -> FrontendResponse {
+    if request.body.len() <= SMALL {
+        // The call has been counted already.
+        let refusing = refusing_service(group.service.as_ref(), None, NO_MEMORY);
+        let mut served = frontend.serve(&refusing, request).await;
+        // What a protocol says of the group needs no call and may be as large again.
+        if served.response.body_mut().unreserved_bytes() <= SMALL {
+            return served;
+        }
+    }
+    let response = frontend.refuse(request.head, busy(NO_MEMORY));
+    FrontendResponse { response, method: Box::from(""), fault: Some(Kind::Busy) }
 }
 
 /// Makes a body hold what it needs of the shares of its client until it is sent.
@@ -440,8 +445,6 @@ fn hold_memory(body: &mut Body, of_request: Option<BodyMemory>, client: &Arc<Cli
 
 /// The reasons for which calls are refused without being tried, or ended.
 const GATEWAY_BUSY: &str = "too many calls are running; try again later";
-const NO_MEMORY: &str =
-    "too many large results at once: the call was carried out, but there is no memory for its result";
 const STOPPING: &str = "the server is stopping; try again later";
 const CLIENT_BUSY: &str = "this client has too many requests open or too many responses unread; try again later";
 
@@ -520,6 +523,15 @@ fn find<'g, 'p>(groups: &'g GroupRouter<Arc<Group>>, head: &'p Parts) -> Result<
     })?;
     let (group, tail) = found.ok_or_else(|| not_found(path))?;
     Ok((group, tail))
+}
+
+/// What the head of a request alone decides about it, once its protocol is known.
+fn check_before_body(head: &Parts, body: &impl http_body::Body, within_share: bool) -> Result<(), HttpRejection> {
+    // Only a body of unknown length can have a transfer coding.
+    if body.size_hint().exact().is_none() {
+        check_transfer_coding(head)?;
+    }
+    if within_share { Ok(()) } else { Err(busy(CLIENT_BUSY)) }
 }
 
 /// Only `chunked` can be undone here (RFC 9112, section 6.1). hyper undoes it, and leaves codings below it as they are.

@@ -65,7 +65,7 @@ impl InFlight {
             if let Some(line) = &mut self.line {
                 line.record_response(&mut response, outcome);
             }
-            Ok(response.map(|body| TrackedBody { body, in_flight: self }))
+            Ok(response.map(|body| TrackedBody { body, in_flight: self, rest: None }))
         }
     }
 }

@@ -31,6 +31,7 @@ mod listener;
 pub mod metrics;
 mod middleware;
 pub mod mount;
+mod pace;
 pub mod request_body;
 pub mod runtime;
 pub mod settings;
@@ -50,6 +51,7 @@ use std::time::Duration;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -151,6 +153,7 @@ impl Server {
             Accepted::Tcp(stream, peer) => {
                 // Without TCP_NODELAY a response may wait until the client has acknowledged the previous one.
                 let _ = stream.set_nodelay(true);
+                limit_unsent_bytes(&stream);
                 self.serve_stream(stream, Some(peer), activity, client, audience).await;
             }
             Accepted::Unix(stream) => self.serve_stream(stream, None, activity, client, audience).await,
@@ -205,6 +208,21 @@ impl Server {
         builder
     }
 }
+
+/// How many bytes that have not been sent the system may hold for a TCP connection. Its buffers may have megabytes, and a
+/// socket takes no further bytes until a third of them has been sent: a slow client would seem to take nothing for minutes.
+#[cfg(target_os = "linux")]
+const MAX_UNSENT: u32 = 64 * 1024;
+
+/// Limits the bytes that the system holds for a client, so that the socket shows how fast the client takes them.
+#[cfg(target_os = "linux")]
+fn limit_unsent_bytes(stream: &TcpStream) {
+    // Without it only slow clients are judged more coarsely.
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(MAX_UNSENT);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_unsent_bytes(_: &TcpStream) {}
 
 /// Accepts connections, and gives them to the workers.
 struct Acceptor {

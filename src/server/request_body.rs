@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io::Read;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,8 +20,9 @@ use tokio::runtime::Handle;
 use crate::http::rejection::HttpRejection;
 use crate::model::text::abridge;
 use crate::server::clients::ClientAccount;
-use crate::server::settings::ServerSettings;
-use crate::service::future::with_timeout;
+use crate::server::pace::Pace;
+use crate::server::settings::{ServerSettings, Timeouts};
+use crate::service::future::{with_checks, with_timeout};
 use crate::service::long_work::LongWork;
 use crate::service::memory_pool::{MemoryPool, PooledMemory};
 
@@ -28,6 +30,11 @@ use crate::service::memory_pool::{MemoryPool, PooledMemory};
 pub(super) const SMALL: usize = 16 * 1024;
 /// How many bytes of memory one byte of a request may need, for text, tree, arguments and result together.
 const FACTOR: usize = 6;
+/// The time between two checks of a body that is arriving.
+const STEP: Duration = Duration::from_millis(STEP_MILLIS);
+const STEP_MILLIS: u64 = 1000;
+/// The time over which the pace of a body is measured.
+const PACE_WINDOW: Duration = Duration::from_secs(15);
 /// How long a body waits for memory before it is refused.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -47,6 +54,18 @@ pub struct BodyReader {
     pub memory: MemoryBudget,
     /// How long a body may take to arrive (`timeouts.body`).
     pub timeout: Duration,
+    /// How many bytes a second must arrive on average, or 0 (`timeouts.min-rate`).
+    pub min_rate: usize,
+}
+
+/// What is known of a body while it arrives.
+#[derive(Debug, Default)]
+struct Arrival {
+    pace: Pace,
+    /// Whether the body waits for memory, and not for its client.
+    waits_for_memory: AtomicBool,
+    /// How many checks it has passed.
+    steps: AtomicU32,
 }
 
 /// A complete, decompressed body, and the memory that is reserved for it.
@@ -155,7 +174,8 @@ impl MemoryBudget {
 impl BodyReader {
     /// A reader with the memory and the timeout of these settings.
     pub fn new(settings: &ServerSettings) -> BodyReader {
-        BodyReader { memory: MemoryBudget::new(settings.memory), timeout: settings.timeouts.body }
+        let Timeouts { body: timeout, min_rate, .. } = settings.timeouts;
+        BodyReader { memory: MemoryBudget::new(settings.memory), timeout, min_rate }
     }
 
     /// Reads a body of at most `body_limit` bytes (`limits.body`), both as sent and after decompression.
@@ -209,13 +229,28 @@ impl BodyReader {
     where
         B: Body<Data = Bytes>,
     {
-        let read = with_timeout(self.timeout, pin!(self.collect(client, first, body, body_limit))).await;
-        let read = read
-            .ok_or_else(|| HttpRejection::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))??;
+        let arrival = Arrival::default();
+        let collecting = pin!(self.collect(client, first, body, body_limit, &arrival));
+        let read = with_checks(self.timeout.min(STEP), collecting, || self.check_arrival(&arrival)).await??;
         match coding {
             Some(coding) => self.memory.decompress(client, coding.reader(read.bytes), body_limit, read.memory).await,
             None => Ok(read),
         }
+    }
+
+    /// Checks a body that has been arriving for one more step, or for the whole timeout if that is less. Returns when the
+    /// next check is due.
+    fn check_arrival(&self, arrival: &Arrival) -> Result<Duration, HttpRejection> {
+        let late = |reason: String| HttpRejection::new(StatusCode::REQUEST_TIMEOUT, reason);
+        let elapsed = STEP.saturating_mul(arrival.steps.fetch_add(1, Relaxed) + 1);
+        if elapsed >= self.timeout {
+            return Err(late("the request took too long to arrive".to_owned()));
+        }
+        let waited = if arrival.waits_for_memory.load(Relaxed) { 0 } else { STEP_MILLIS };
+        if self.min_rate > 0 && arrival.pace.is_below(self.min_rate, PACE_WINDOW, waited) {
+            return Err(late(format!("the request arrives at less than {} bytes a second", self.min_rate)));
+        }
+        Ok(STEP.min(self.timeout.saturating_sub(elapsed)))
     }
 
     /// Reads a body to its end. `begin` is what has been read of it.
@@ -225,6 +260,7 @@ impl BodyReader {
         begin: Bytes,
         mut body: Pin<&mut B>,
         body_limit: usize,
+        arrival: &Arrival,
     ) -> Result<ReadBody, HttpRejection>
     where
         B: Body<Data = Bytes>,
@@ -235,6 +271,7 @@ impl BodyReader {
         let mut memory = None;
         let mut next = Some(begin);
         while let Some(data) = next {
+            arrival.pace.moved(data.len());
             let length = first.len().max(all.len()) + data.len();
             if length > body_limit {
                 return Err(too_large(body_limit));
@@ -243,7 +280,9 @@ impl BodyReader {
             // nothing.
             let until = length.saturating_mul(2).min(announced.max(length));
             if length > SMALL {
+                arrival.waits_for_memory.store(true, Relaxed);
                 self.memory.reserve(client, &mut memory, until).await?;
+                arrival.waits_for_memory.store(false, Relaxed);
             }
             if first.is_empty() {
                 first = data;
@@ -342,7 +381,11 @@ fn too_large(body_limit: usize) -> HttpRejection {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::pin::Pin;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::{Context, Poll};
+
+    use http_body::Frame;
 
     use super::*;
 
@@ -369,6 +412,49 @@ mod tests {
         assert_eq!(result.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE, "there is never enough memory");
         let read = zeros.0.load(Relaxed);
         assert!((1 << 19..=1 << 20).contains(&read), "{read} bytes");
+    }
+
+    /// A body of which as many bytes come every second, without end.
+    struct Dripping {
+        drops: tokio::time::Interval,
+        bytes: usize,
+    }
+
+    impl Body for Dripping {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            let bytes = self.bytes;
+            self.drops.poll_tick(cx).map(|_| Some(Ok(Frame::data(vec![0; bytes].into()))))
+        }
+    }
+
+    /// Why a body of as many bytes a second is refused, and after how many seconds.
+    async fn refused(bytes: usize, timeouts: Timeouts) -> (HttpRejection, u64) {
+        let begun = tokio::time::Instant::now();
+        let reader = BodyReader::new(&ServerSettings { timeouts, ..ServerSettings::default() });
+        let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
+        let body = Dripping { drops: tokio::time::interval(Duration::from_secs(1)), bytes };
+        let refused = reader.read(&Arc::default(), &head, pin!(body), 1 << 20).await.unwrap_err();
+        (refused, begun.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_arrives_too_slowly_is_refused_before_its_timeout() {
+        let timeouts = Timeouts { body: Duration::from_secs(100), ..Timeouts::default() };
+        let (refusal, seconds) = refused(100, timeouts).await;
+        assert_eq!(refusal.status, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(refusal.reason, "the request arrives at less than 500 bytes a second");
+        assert!((16..25).contains(&seconds), "{seconds}");
+        for (bytes, min_rate) in [(600, 500), (1, 0)] {
+            let (refusal, seconds) = refused(bytes, Timeouts { min_rate, ..timeouts }).await;
+            assert_eq!(refusal.reason, "the request took too long to arrive", "{bytes} bytes a second");
+            assert_eq!(seconds, 100);
+        }
     }
 
     #[tokio::test]

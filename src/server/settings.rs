@@ -87,9 +87,9 @@ pub struct ServerSettings {
     #[schemars(with = "Size", extend("minimum" = 1 << 20))]
     pub memory: usize,
     /// How many bytes of memory all results together may use while they are made as a whole and until they are sent:
-    /// responses of upstreams that are written in another protocol, and results of aggregates and pages. A result waits
-    /// for memory in order, until shortly before its deadline, and then becomes the fault "busy". One result may have two
-    /// thirds of it, and the results of one upstream half.
+    /// responses of upstreams that are written in another protocol, and results of aggregates and pages. A long array that
+    /// is sent while it arrives uses about 2 MiB. A result waits for memory in order, until shortly before its deadline,
+    /// and then becomes the fault "busy". One result may have two thirds of it, and the results of one upstream half.
     #[serde(with = "bytes")]
     #[schemars(with = "Size", extend("minimum" = 1 << 20))]
     pub response_memory: usize,
@@ -149,6 +149,12 @@ pub struct Timeouts {
     #[serde(with = "duration")]
     #[schemars(with = "Period", extend("minimum" = 1, "maximum" = LONGEST))]
     pub write: Duration,
+    /// How many bytes a second a client must at least move, on average: of the body of a request over 15 seconds, or else the
+    /// request is refused with status 408; of a response over the time of `write`, or else the connection is closed. Time
+    /// for which the client is not waited for does not count. With 0 the pace does not matter.
+    #[serde(with = "bytes")]
+    #[schemars(with = "Size")]
+    pub min_rate: usize,
     /// From the signal to stop until the connections that are still busy are closed; `"0s"` closes them at once.
     #[serde(with = "duration")]
     #[schemars(with = "Period", extend("maximum" = LONGEST))]
@@ -160,8 +166,8 @@ const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
 
 /// The admin listener: probes, metrics and status for operators, and commands to reload and to stop.
 ///
-/// It has no authentication: whoever reaches it may use all of it. Give it an address that only operators and their programs
-/// reach, such as one of the loopback interface or a unix socket.
+/// It has no authentication: every client that reaches it may use all of it. Give it an address that only operators and
+/// their programs reach, such as one of the loopback interface or a unix socket.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AdminSettings {
@@ -265,6 +271,7 @@ impl Default for Timeouts {
             body: Duration::from_secs(30),
             idle: Duration::from_secs(75),
             write: Duration::from_secs(30),
+            min_rate: 500,
             drain: Duration::from_secs(10),
         }
     }

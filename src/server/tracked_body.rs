@@ -15,6 +15,41 @@ use crate::service::counters::Ending;
 pub(super) struct TrackedBody {
     pub(super) body: Body,
     pub(super) in_flight: InFlight,
+    /// For HTTP/2: the rest of a piece of which a part has been given to the connection.
+    pub(super) rest: Option<Box<Bytes>>,
+}
+
+/// How many bytes of a response are given to an HTTP/2 connection at a time: a frame has no more by default. It takes the next
+/// ones when it has passed these on, so with larger pieces the pace of the client would be measured more coarsely.
+const STREAM_PIECE: usize = 16 * 1024;
+
+impl TrackedBody {
+    /// The next frame, which has at most [`STREAM_PIECE`] bytes in HTTP/2.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(stream) = &self.in_flight.stream else { return Pin::new(&mut self.body).poll_frame(cx) };
+        let frame = match self.rest.take() {
+            Some(rest) => Frame::data(*rest),
+            None => match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => frame,
+                Poll::Pending => {
+                    stream.piece_pending();
+                    return Poll::Pending;
+                }
+                ended => return ended,
+            },
+        };
+        let frame = match frame.into_data() {
+            Ok(mut data) => {
+                if data.len() > STREAM_PIECE {
+                    self.rest = Some(Box::new(data.split_off(STREAM_PIECE)));
+                }
+                stream.piece_sent(data.len());
+                Frame::data(data)
+            }
+            Err(trailers) => trailers,
+        };
+        Poll::Ready(Some(Ok(frame)))
+    }
 }
 
 impl http_body::Body for TrackedBody {
@@ -22,10 +57,7 @@ impl http_body::Body for TrackedBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let poll = Pin::new(&mut self.body).poll_frame(cx);
-        if let Some(stream) = &self.in_flight.stream {
-            if poll.is_ready() { stream.piece_sent() } else { stream.piece_pending() }
-        }
+        let poll = self.poll_piece(cx);
         if let Poll::Ready(Some(Ok(frame))) = &poll {
             self.in_flight.metered.count_sent(frame.data_ref().map_or(0, Bytes::len) as u64);
         }
@@ -40,9 +72,10 @@ impl http_body::Body for TrackedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_none() && self.body.is_end_stream()
     }
 
+    /// The connection asks before the first frame, when there is no rest of one.
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
@@ -50,7 +83,7 @@ impl http_body::Body for TrackedBody {
 
 impl Drop for TrackedBody {
     fn drop(&mut self) {
-        let whole = self.body.is_end_stream();
+        let whole = self.is_end_stream();
         if let Some(line) = &mut self.in_flight.line {
             line.record_end(whole);
         }

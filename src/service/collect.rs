@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::model::fault::{Fault, Kind};
 use crate::model::value::{SizeBudget, Value};
+use crate::service::future::with_deadline;
 use crate::service::result_memory::ReservedMemory;
 use crate::service::{Output, PORTION, Rows, catch_panic};
 
@@ -50,11 +51,13 @@ impl Output {
             Output::Raw(_) => return Err(Fault::internal()),
         };
         let mut array = GrowingArray { rows, values: Vec::new(), room };
+        array.wait(deadline).await?;
         let mut more = array.grow(FIRST_ROWS, whole)?;
         while more {
             let used = whole - array.room.left();
             reserved = used.saturating_add(used.clamp(FIRST_BYTES, STEP)).min(whole);
             memory.extend_to(reserved.saturating_mul(COPIES), deadline).await?;
+            array.wait(deadline).await?;
             let grow = move || (array.grow(PORTION, whole - reserved), array);
             let (grown, same) = memory.long_work().run(grow).await;
             (more, array) = (grown?, same);
@@ -72,13 +75,20 @@ struct GrowingArray {
 }
 
 impl GrowingArray {
-    /// Collects rows, `portion` of them at a time, until at most `left` bytes of the budget are left. Returns whether there
-    /// may be further rows.
+    /// Waits until there are rows, or no more of them.
+    async fn wait(&mut self, deadline: Option<Instant>) -> Result<(), Fault> {
+        let late = || Fault::new(Kind::Late, "the rest of the result did not arrive in time");
+        with_deadline(deadline, self.rows.ready()).await.ok_or_else(late)?
+    }
+
+    /// Collects rows, `portion` of them at a time, until at most `left` bytes of the budget are left or it has to wait for
+    /// the next row. Returns whether there may be further rows.
     fn grow(&mut self, portion: usize, left: usize) -> Result<bool, Fault> {
         let GrowingArray { rows, values, room } = self;
         loop {
+            let before = values.len();
             let more = catch_panic(|| rows.values(values, portion, room))?;
-            if !more || room.left() <= left {
+            if !more || room.left() <= left || values.len() == before {
                 return Ok(more);
             }
         }

@@ -103,6 +103,20 @@ pub(crate) async fn catch_panic_of<T>(running: impl Future<Output = T>) -> Resul
 /// A future that is ready at its first poll costs no look at the clock. Pass a large future pinned: this function holds
 /// its argument twice.
 pub async fn with_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    let future = pin!(future);
+    with_checks(limit, future, || Err(())).await.ok()
+}
+
+/// The output of a future that is checked while it is not ready: for the first time after `first`. A check says after which
+/// time the next one is due, or ends the wait.
+///
+/// # Errors
+/// The error of the check that ends the wait.
+pub(crate) async fn with_checks<F: Future, E>(
+    first: Duration,
+    future: F,
+    mut check: impl FnMut() -> Result<Duration, E>,
+) -> Result<F::Output, E> {
     let mut future = pin!(future);
     // A timer is large, and most futures need none.
     let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
@@ -111,15 +125,18 @@ pub async fn with_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Ou
         if let Some(timer) = &mut timer
             && timer.as_mut().poll(cx).is_ready()
         {
-            return Poll::Ready(None);
+            let next = check()?;
+            timer.as_mut().reset(tokio::time::Instant::now() + next);
         }
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
+            return Poll::Ready(Ok(output));
         }
-        match &timer {
-            Some(_) => Poll::Pending,
-            None => timer.insert(Box::pin(tokio::time::sleep(limit))).as_mut().poll(cx).map(|()| None),
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(first)));
+        while timer.as_mut().poll(cx).is_ready() {
+            let next = check()?;
+            timer.as_mut().reset(tokio::time::Instant::now() + next);
         }
+        Poll::Pending
     })
     .await
 }

@@ -1,23 +1,26 @@
 //! Limits on the calls of a group: how many run at a time, and for how long.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::model::fault::{Fault, Kind};
 use crate::service::counters::{Ending, Meter, MeteredCall, PendingCall};
-use crate::service::future::{MaybeReady, with_deadline};
+use crate::service::future::{MaybeReady, with_deadline, with_timeout};
 use crate::service::layer::GroupLayer;
+use crate::service::permit::{LentPermits, READER_PATIENCE};
 use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService};
 
 /// A layer that lets a limited number of calls run at a time, and none for longer than its deadline.
 ///
 /// A call whose result is available at once is not counted: there are never more of those than threads. A call that
 /// goes on, or whose rows are still to be produced, waits for a permit at most until its deadline, and keeps the permit
-/// until the call is done or the last row is sent.
+/// until the call is done or the last row is sent. A result that only waits for its reader gives way to calls that wait for
+/// a permit ([`permit`](crate::service::permit)).
 ///
 /// Only a limited number of calls waits. Further calls fail as busy at once, and so does a call that could not begin before
 /// its deadline if the calls before it take as long as calls have taken so far.
@@ -76,6 +79,8 @@ struct Queue {
     /// Where the calls are counted.
     meter: Meter,
     permits: Arc<Semaphore>,
+    /// The permits of results that are being sent.
+    lent: LentPermits,
     concurrent: usize,
     waiting: AtomicUsize,
     /// How many calls may wait.
@@ -156,14 +161,14 @@ impl Limiter {
             MaybeReady::Now(ready) => MaybeReady::later(ending(metered, async move {
                 let permit = queue.acquire(deadline).await?;
                 let output = ready.ok_or_else(Fault::internal)??;
-                Ok(output.holding(permit))
+                Ok(queue.hold(output, permit))
             })),
             MaybeReady::Later(pending) => MaybeReady::later(ending(metered, async move {
                 let permit = queue.acquire(deadline).await?;
                 let begun = Instant::now();
                 let output = with_deadline(deadline, pending).await;
                 queue.record_time(begun.elapsed());
-                Ok(output.ok_or_else(|| late(time))??.holding(permit))
+                Ok(queue.hold(output.ok_or_else(|| late(time))??, permit))
             })),
         }
     }
@@ -197,6 +202,7 @@ impl Queue {
         Queue {
             meter: Meter::default(),
             permits: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))),
+            lent: LentPermits::default(),
             concurrent,
             waiting: AtomicUsize::new(0),
             maximum,
@@ -214,17 +220,41 @@ impl Queue {
         Box::pin(self.wait(deadline)).await
     }
 
+    /// The same result, with the permit for as long as it is being made and sent.
+    fn hold(&self, output: Output, permit: OwnedSemaphorePermit) -> Output {
+        match output {
+            // It is complete, and needs no permit.
+            one @ Output::One(_) => one,
+            output => output.holding(self.lent.lend(permit)),
+        }
+    }
+
     async fn wait(&self, deadline: Option<Instant>) -> Result<OwnedSemaphorePermit, Fault> {
+        self.lent.reclaim();
+        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
         let place = Place::take(&self.waiting);
         if place.ahead >= self.maximum || deadline.is_some_and(|end| !self.can_begin_before(end, place.ahead)) {
             return Err(busy());
         }
         let begun = Instant::now();
-        let permit = with_deadline(deadline, self.permits.clone().acquire_owned()).await;
+        let permit = with_deadline(deadline, self.permit_or_reclaimed()).await;
         if let Some(counters) = self.meter.counters() {
             counters.waits.record(begun.elapsed());
         }
         permit.and_then(Result::ok).ok_or_else(busy)
+    }
+
+    /// Waits for a permit in order. Meanwhile results may begin to wait for their readers, too.
+    async fn permit_or_reclaimed(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let mut permit = pin!(self.permits.clone().acquire_owned());
+        loop {
+            if let Some(permit) = with_timeout(READER_PATIENCE, permit.as_mut()).await {
+                return permit;
+            }
+            self.lent.reclaim();
+        }
     }
 
     /// Whether a call with this many others ahead of it can begin before `end`, as far as the calls so far tell.

@@ -46,16 +46,18 @@ pub(crate) mod log_throttle;
 pub(crate) mod long_work;
 pub(crate) mod memory_pool;
 pub mod passthrough;
+pub mod permit;
 pub mod request_id;
 pub mod result_memory;
 pub mod rows;
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 
 pub use http::{HeaderMap, HeaderName};
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::codec::{json, soap, xmlrpc};
 use crate::model::fault::{BoxError, Fault, Kind};
@@ -66,6 +68,7 @@ use crate::service::batch::Batch;
 pub use crate::service::context::{Context, Identity};
 pub use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawResponse};
+use crate::service::permit::ResponsePermit;
 use crate::service::result_memory::ReservedMemory;
 
 /// A service that is called by method name: in-process, an upstream, an aggregate, or a wrapper around another.
@@ -144,7 +147,7 @@ impl Output {
     }
 
     /// The same result, which holds a permit until its last row or byte has been read. One value holds none: it is complete.
-    pub fn holding(self, permit: OwnedSemaphorePermit) -> Output {
+    pub fn holding(self, permit: ResponsePermit) -> Output {
         match self {
             one @ Output::One(_) => one,
             Output::Many(rows) => Output::Many(rows.holding(permit)),
@@ -256,41 +259,49 @@ impl Output {
             Output::Raw(_) => return Err(Fault::internal()),
         };
         let mut values = Vec::new();
-        while catch_panic(|| rows.values(&mut values, PORTION, &mut room))? {
+        loop {
+            rows.ready().await?;
+            if !catch_panic(|| rows.values(&mut values, PORTION, &mut room))? {
+                return Ok(Value::Array(values));
+            }
             tokio::task::yield_now().await;
         }
-        Ok(Value::Array(values))
     }
 }
 
 /// Makes values, and turns a panic into a fault of this call.
 pub(crate) fn catch_panic<T>(make: impl FnOnce() -> Result<T, BoxError>) -> Result<T, Fault> {
-    let made = catch_unwind(AssertUnwindSafe(make)).map_err(|_| Fault::internal())?;
-    made.map_err(|error| match error.downcast::<Fault>() {
+    catch_unwind(AssertUnwindSafe(make)).map_err(|_| Fault::internal())?.map_err(value_fault)
+}
+
+/// The fault for a result that cannot be made a value.
+fn value_fault(error: BoxError) -> Fault {
+    match error.downcast::<Fault>() {
         Ok(fault) => *fault,
         Err(error) => match error.downcast_ref() {
             Some(ValueError::TooLarge(_)) => Fault::new(Kind::Limit, format!("the result is too large: {error}")),
             _ => Fault::new(Kind::Service(None), format!("the result cannot be passed on: {error}")),
         },
-    })
+    }
 }
-
-/// How many bytes rows may have so that they are sent as a whole, with a known length.
-const WHOLE: usize = 64 << 10;
-/// The same for rows of a call that is done.
-pub(crate) const WHOLE_IF_DONE: usize = 1 << 20;
 
 /// An array that is made item by item, in constant memory whatever its length.
 pub struct Rows {
     source: Box<dyn RowSource>,
     /// Held until the last item has been read, so that a limit on running calls counts this one.
-    permit: Option<OwnedSemaphorePermit>,
-    /// Whether the call is done, and its rows only wait for their reader.
-    is_done: bool,
+    permit: Option<ResponsePermit>,
 }
 
 /// Makes rows. It fills a buffer at a time, since a virtual call for each row would be slow.
 pub trait RowSource: Send {
+    /// Becomes ready when items can be made without waiting, or there are no more. Most sources are always ready.
+    ///
+    /// # Errors
+    /// If the rest of the items cannot be had.
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
     /// Appends encoded items and the format's separators until `to` has `until` bytes or more, or a turn of work is done,
     /// which may be less. Returns whether there may be further items.
     ///
@@ -314,17 +325,12 @@ pub trait RowSource: Send {
 impl Rows {
     /// Rows from a source of one's own.
     pub fn new(source: impl RowSource + 'static) -> Rows {
-        Rows { source: Box::new(source), permit: None, is_done: false }
+        Rows { source: Box::new(source), permit: None }
     }
 
-    /// Rows of a call that is done, and that only wait for their reader: a limit on running calls does not count it.
-    pub fn of_done_call(source: impl RowSource + 'static) -> Rows {
-        Rows { is_done: true, ..Rows::new(source) }
-    }
-
-    /// The same rows, which hold a permit until the last of them has been read, unless their call is done.
-    pub fn holding(self, permit: OwnedSemaphorePermit) -> Rows {
-        Rows { permit: (!self.is_done).then_some(permit), ..self }
+    /// The same rows, which hold a permit until the last of them has been read.
+    pub fn holding(self, permit: ResponsePermit) -> Rows {
+        Rows { permit: Some(permit), ..self }
     }
 
     /// Passes on the memory that is reserved for the rows, once all of them have been written.
@@ -332,9 +338,21 @@ impl Rows {
         self.source.take_memory()
     }
 
-    /// How many bytes the rows may have so that they are sent as a whole: those of a call that is done may have more.
-    pub(crate) fn whole_up_to(&self) -> usize {
-        if self.is_done { WHOLE_IF_DONE } else { WHOLE }
+    /// Becomes ready when there are items, or there are no more. Reading without waiting for this makes only the items that
+    /// are there already, which may be none.
+    ///
+    /// # Errors
+    /// If the rest of the items cannot be had.
+    pub fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), BoxError>> {
+        self.source.poll_ready(cx)
+    }
+
+    /// Waits until [`poll_ready`](Rows::poll_ready) is.
+    ///
+    /// # Errors
+    /// The fault of `poll_ready`.
+    pub(crate) async fn ready(&mut self) -> Result<(), Fault> {
+        poll_fn(|cx| self.poll_ready(cx)).await.map_err(value_fault)
     }
 
     /// Appends encoded items until `to` has `until` bytes or more, or a turn of work is done. Returns whether there may be
@@ -343,10 +361,9 @@ impl Rows {
     /// # Errors
     /// If the format cannot carry an item.
     pub fn fill(&mut self, format: Format<'_>, to: &mut Vec<u8>, until: usize) -> Result<bool, BoxError> {
+        self.resume();
         let more = self.source.fill(format, to, until)?;
-        if !more {
-            self.permit = None;
-        }
+        self.pause(more);
         Ok(more)
     }
 
@@ -355,10 +372,23 @@ impl Rows {
     /// # Errors
     /// As for [`RowSource::values`].
     pub fn values(&mut self, to: &mut Vec<Value>, most: usize, room: &mut SizeBudget) -> Result<bool, BoxError> {
+        self.resume();
         let more = self.source.values(to, most, room)?;
-        if !more {
-            self.permit = None;
-        }
+        self.pause(more);
         Ok(more)
+    }
+
+    fn resume(&self) {
+        if let Some(permit) = &self.permit {
+            permit.resume();
+        }
+    }
+
+    /// Notes that rows are ready for the reader, and whether there may be more of them.
+    fn pause(&mut self, more: bool) {
+        match &self.permit {
+            Some(permit) if more => permit.pause(),
+            _ => self.permit = None,
+        }
     }
 }

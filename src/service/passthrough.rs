@@ -5,9 +5,9 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::model::fault::BoxError;
+use crate::service::permit::ResponsePermit;
 
 /// The protocol of a message that may be passed on in its original bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub struct RawResponse {
     pub content_type: HeaderValue,
     /// The document, which may not have arrived yet.
     pub content: RawBody,
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<ResponsePermit>,
 }
 
 /// The document of a [`RawResponse`].
@@ -67,12 +67,12 @@ impl RawResponse {
     }
 
     /// The same response, which holds a permit until all of it has arrived.
-    pub fn holding(self, permit: OwnedSemaphorePermit) -> RawResponse {
+    pub fn holding(self, permit: ResponsePermit) -> RawResponse {
         RawResponse { permit: Some(permit), ..self }
     }
 
     /// The `Content-Type`, the document, and the permit to hold until the document has arrived.
-    pub fn into_parts(self) -> (HeaderValue, RawBody, Option<OwnedSemaphorePermit>) {
+    pub fn into_parts(self) -> (HeaderValue, RawBody, Option<ResponsePermit>) {
         (self.content_type, self.content, self.permit)
     }
 }

@@ -305,6 +305,15 @@ impl TakenMemory {
     }
 }
 
+/// The fault for a result that is ready and for which there is no memory.
+pub(crate) fn no_memory() -> Fault {
+    Fault::new(Kind::Busy, NO_MEMORY)
+}
+
+/// The reason in [`no_memory`].
+pub(crate) const NO_MEMORY: &str =
+    "too many large results at once: the call was carried out, but there is no memory for its result";
+
 fn too_large(most: usize) -> Fault {
     let message = format!("the result is too large: it takes more than {most} bytes of memory (response-memory)");
     Fault::new(Kind::Limit, message)

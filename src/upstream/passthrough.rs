@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::response::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -23,7 +22,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::Upstream;
 use super::call_scope::CallScope;
-use super::received::{CalledMethod, ReceivedResponse};
+use super::incoming_rows::CalledMethod;
+use super::received::ReceivedResponse;
 use super::version::Description;
 use crate::codec::xml::charset;
 use crate::http::media_type;
@@ -33,7 +33,7 @@ use crate::protocol::client_codec::ClientCodec;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawBody, RawCall, RawFormat, RawResponse};
 use crate::service::{Call, CallFuture, Output};
-use crate::upstream::transport::{Incoming, Repeat, TransportError};
+use crate::upstream::transport::{CollectedBody, Incoming, Repeat, TransportError};
 
 /// How many bytes of a response are read before any of them is sent to the client.
 const START_SIZE: usize = 64 << 10;
@@ -84,16 +84,13 @@ impl Upstream {
 
     async fn send_raw(
         &self,
-        mut request: Request<Bytes>,
+        request: Request<Bytes>,
         repeat: Repeat,
         method: CalledMethod,
         scope: &CallScope,
     ) -> Result<Output, Fault> {
-        scope.apply_to(&mut request);
         let protocol = self.inner.options.protocol;
-        let sent = self.inner.transport.send(request, repeat, scope.deadline).await;
-        let (head, body) = sent.map_err(|error| self.transport_fault(&error, scope))?.into_parts();
-        let body = body.with_deadline(scope.deadline);
+        let (head, body) = self.send_request(request, repeat, scope).await?;
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
         let is_plain = may_be_response(head.status, protocol) && !head.headers.contains_key(header::CONTENT_ENCODING);
         if let Some(content_type) =
@@ -103,38 +100,17 @@ impl Upstream {
             if start.looks_like(protocol, &content_type) {
                 return Ok(Output::Raw(RawResponse::new(head.status, content_type, start.into_raw_body())));
             }
-            let received = match start.rest {
-                Some(rest) => self.receive_rest(head, start.first, rest.with_deadline(scope.deadline), scope).await?,
-                None => {
-                    let response = Response::from_parts(head, start.first);
-                    ReceivedResponse { response, memory: scope.reserve(&self.inner.share), deadline: scope.deadline }
-                }
+            let Some(rest) = start.rest else {
+                let response = Response::from_parts(head, start.first);
+                let memory = scope.reserve(&self.inner.share);
+                let received = ReceivedResponse { response, memory, deadline: scope.deadline };
+                return self.result(received, method, scope).await;
             };
-            return self.result(received, method, scope).await;
+            let (rest, first) = (rest.with_deadline(scope.deadline), CollectedBody::beginning_with(start.first));
+            return self.receive_result(head, rest, first, method, scope).await;
         }
         // Such a response cannot be passed through, mostly because it is not one of the protocol.
-        let received = self.receive(head, body, scope).await?;
-        self.result(received, method, scope).await
-    }
-
-    /// Reads the rest of a response that cannot be passed through although it began like one.
-    async fn receive_rest(
-        &self,
-        head: Parts,
-        first: Bytes,
-        rest: Incoming,
-        scope: &CallScope,
-    ) -> Result<ReceivedResponse, Fault> {
-        let mut received = self.receive(head, rest, scope).await?;
-        let both = first.len() + received.response.body().len();
-        if both > self.inner.options.max_response {
-            return Err(self.transport_fault(&TransportError::too_large(self.inner.options.max_response), scope));
-        }
-        received.memory.extend_to(2 * both, scope.deadline).await?;
-        let body = std::mem::take(received.response.body_mut());
-        *received.response.body_mut() = [first, body].concat().into();
-        received.memory.shrink_to(both);
-        Ok(received)
+        self.receive_result(head, body, CollectedBody::default(), method, scope).await
     }
 }
 

@@ -10,10 +10,12 @@ use http_body::Body as _;
 
 use super::call_scope::CallScope;
 use super::first_discovery::FirstDiscovery;
-use super::received::{CalledMethod, ReceivedResponse};
+use super::incoming_rows::{CalledMethod, IncomingRows, Report, RowsError};
+use super::received::{LARGE, ReceivedResponse};
 use super::state::{LastDiscoveryError, UpstreamState};
 use super::version::{CurrentDescription, Description};
 use super::{Batching, UpstreamOptions, fault};
+use crate::codec::portions::Search;
 use crate::codec::xmlrpc::MULTICALL;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
@@ -21,15 +23,22 @@ use crate::model::value::Value;
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::protocol::jsonrpc;
+use crate::protocol::response_rows::ResponseRows;
 use crate::protocol::xmlrpc;
 use crate::service::args;
 use crate::service::args::ArgValues;
 use crate::service::future::MaybeReady;
 use crate::service::log_throttle::LogThrottle;
 use crate::service::result_memory::{ReservedMemory, SMALL, SourceShare};
-use crate::service::{Call, CallForm, CallFuture, Output, RpcService};
+use crate::service::{Call, CallForm, CallFuture, Output, Rows, RpcService};
 use crate::upstream::UnsupportedProtocol;
-use crate::upstream::transport::{Incoming, Repeat, Transport, TransportError};
+use crate::upstream::transport::{CollectedBody, Incoming, Repeat, Transport, TransportError};
+
+/// How many bytes of a response may be read until its first row is complete.
+const MAX_BEGINNING: usize = 2 << 20;
+/// The memory for the rows of a response that is still arriving, beyond its beginning: a long row, and what is decoded and
+/// written of it.
+const ROWS: usize = 3 << 19;
 
 /// A server behind the gateway, as a service.
 ///
@@ -131,23 +140,11 @@ impl Upstream {
     /// Sends a request and reads the whole response, within the memory for results.
     pub(super) async fn exchange(
         &self,
-        mut request: Request<Bytes>,
+        request: Request<Bytes>,
         repeat: Repeat,
         scope: &CallScope,
     ) -> Result<ReceivedResponse, Fault> {
-        scope.apply_to(&mut request);
-        let sent = self.inner.transport.send(request, repeat, scope.deadline).await;
-        let (head, body) = sent.map_err(|error| self.transport_fault(&error, scope))?.into_parts();
-        self.receive(head, body.with_deadline(scope.deadline), scope).await
-    }
-
-    /// Reads the body of a response, within the memory for results.
-    pub(super) async fn receive(
-        &self,
-        head: Parts,
-        body: Incoming,
-        scope: &CallScope,
-    ) -> Result<ReceivedResponse, Fault> {
+        let (head, body) = self.send_request(request, repeat, scope).await?;
         let is_small = body.size_hint().upper().is_some_and(|length| length <= SMALL as u64);
         let mut memory = if is_small { ReservedMemory::default() } else { scope.reserve(&self.inner.share) };
         let collected = body.collect_within(self.inner.options.max_response, &mut memory).await;
@@ -155,22 +152,89 @@ impl Upstream {
         Ok(ReceivedResponse { response: Response::from_parts(head, body), memory, deadline: scope.deadline })
     }
 
-    /// The result in a response: rows, if it is a long array.
+    /// Sends a request. The body of the response must arrive before the deadline of the call.
+    pub(super) async fn send_request(
+        &self,
+        mut request: Request<Bytes>,
+        repeat: Repeat,
+        scope: &CallScope,
+    ) -> Result<(Parts, Incoming), Fault> {
+        scope.apply_to(&mut request);
+        let sent = self.inner.transport.send(request, repeat, scope.deadline).await;
+        let (head, body) = sent.map_err(|error| self.transport_fault(&error, scope))?.into_parts();
+        Ok((head, body.with_deadline(scope.deadline)))
+    }
+
+    /// The result in a response that is still arriving: rows, if it is a long array. `collected` is what has been read
+    /// of its body.
+    pub(super) async fn receive_result(
+        &self,
+        head: Parts,
+        mut body: Incoming,
+        mut collected: CollectedBody,
+        method: CalledMethod,
+        scope: &CallScope,
+    ) -> Result<Output, Fault> {
+        let limit = self.inner.options.max_response;
+        let is_small = body.size_hint().upper().is_some_and(|length| length <= SMALL as u64);
+        let mut memory = if is_small { ReservedMemory::default() } else { scope.reserve(&self.inner.share) };
+        let head = Response::from_parts(head, Bytes::new());
+        let mut enough = LARGE;
+        loop {
+            let read = body.collect_until(enough, limit, &mut collected, &mut memory).await;
+            if read.map_err(|error| self.transport_fault(&error, scope))? {
+                break;
+            }
+            let found = match &method.description.codec {
+                Some(codec) if enough < usize::MAX => {
+                    ResponseRows::find(codec, method.target(), &head, collected.as_slice())
+                }
+                _ => Search::None,
+            };
+            match found {
+                Search::Found(rows) => {
+                    let size = collected.as_slice().len();
+                    drop(collected);
+                    memory.extend_to(size + ROWS, scope.deadline).await?;
+                    let report = self.report_on_rows(method.name.clone(), scope.clone());
+                    // From here on, the client of the gateway sets the pace.
+                    let rest = body.with_deadline(None);
+                    return Ok(Output::Many(Rows::new(IncomingRows::new(rows, rest, method, report, memory))));
+                }
+                Search::Undecided if enough < MAX_BEGINNING => enough *= 2,
+                Search::Undecided | Search::None => enough = usize::MAX,
+            }
+        }
+        let response = head.map(|_| collected.into_bytes());
+        self.result(ReceivedResponse { response, memory, deadline: scope.deadline }, method, scope).await
+    }
+
+    /// Logs why rows end too early, and makes the fault of it.
+    fn report_on_rows(&self, method: Arc<str>, scope: CallScope) -> Report {
+        let upstream = self.clone();
+        Box::new(move |error| match error {
+            RowsError::Transport(error) => upstream.transport_fault(&error, &scope),
+            // The rows have been a result, so this is not a fault of the method.
+            RowsError::Response(ResponseError::Fault(fault)) => {
+                upstream.response_fault(&method, ResponseError::Malformed(fault), &scope)
+            }
+            RowsError::Response(error) => upstream.response_fault(&method, error, &scope),
+        })
+    }
+
+    /// The result in a response that has been read as a whole.
     pub(super) async fn result(
         &self,
         received: ReceivedResponse,
         method: CalledMethod,
         scope: &CallScope,
     ) -> Result<Output, Fault> {
-        let received = match received.into_rows(method.clone()).await? {
-            Ok(rows) => return Ok(Output::Many(rows)),
-            Err(received) => received,
-        };
         let (upstream, scope) = (self.clone(), scope.clone());
+        let CalledMethod { name, description } = method;
         let decode = move |description: &Description, response: &Response<Bytes>| {
-            upstream.decode_response(&method.name, description, response, &scope)
+            upstream.decode_response(&name, description, response, &scope)
         };
-        let (value, memory) = received.decode(method.description.clone(), decode).await?;
+        let (value, memory) = received.decode(description, decode).await?;
         Ok(Output::reserved(Box::new(value?), memory))
     }
 
@@ -335,8 +399,8 @@ impl RpcService for Upstream {
         let method = CalledMethod { name: call.method.into(), description };
         let scope = CallScope::new(call.context);
         MaybeReady::later(async move {
-            let received = upstream.exchange(request, repeat, &scope).await?;
-            upstream.result(received, method, &scope).await
+            let (head, body) = upstream.send_request(request, repeat, &scope).await?;
+            upstream.receive_result(head, body, CollectedBody::default(), method, &scope).await
         })
     }
 }

@@ -20,11 +20,11 @@
 mod check;
 mod de;
 mod dialect;
-mod items;
+#[cfg(feature = "server")]
+pub(crate) mod rows;
 mod ser;
 
 pub use check::{CheckedJson, check, not_well_formed};
 pub use de::TypedJson;
 pub use dialect::{JsonDialect, JsonNonFinite};
-pub use items::JsonItems;
 pub use ser::write_value;

@@ -106,17 +106,6 @@ impl<'a> Tape<'a> {
         Tape { nodes: self.nodes.into_iter().map(TapeNode::into_owned).collect(), values: self.values }
     }
 
-    /// Removes all values. The memory is used again.
-    pub(in crate::codec) fn clear(&mut self) {
-        self.nodes.clear();
-        self.values = 0;
-    }
-
-    /// How many nodes there are.
-    pub(in crate::codec) fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
     pub(in crate::codec) fn push(&mut self, node: TapeNode<'a>) {
         self.nodes.push(node);
     }

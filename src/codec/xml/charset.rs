@@ -49,6 +49,15 @@ pub fn is_certain(bytes: &[u8], charset: Option<&str>) -> bool {
     first.is_ok_and(|first| plain(&first) && named.all(|other| other == Ok(first))) && wide(bytes).is_none()
 }
 
+/// Whether a document that begins with these bytes is read as UTF-8, whatever follows: neither the `charset` parameter nor
+/// the XML declaration names another encoding, and there is no byte order mark.
+#[cfg(feature = "server")]
+pub(crate) fn is_named_utf8(bytes: &[u8], charset: Option<&str>) -> bool {
+    let labels = [charset.filter(|label| !label.is_empty()), declared(bytes)];
+    let is_utf8 = |label| Charset::named(label, bytes) == Ok(Charset::Table(UTF_8));
+    labels.into_iter().flatten().all(is_utf8) && Encoding::for_bom(bytes).is_none() && wide(bytes).is_none()
+}
+
 /// Whether the bytes are `text` in UTF-8, apart from line ends.
 pub fn is_utf8(bytes: &[u8], text: &str) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|own| one_line_end(Cow::Borrowed(own)) == text)

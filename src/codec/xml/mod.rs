@@ -17,6 +17,8 @@ pub mod charset;
 pub(super) mod escape;
 pub(super) mod plain;
 pub(super) mod prolog;
+#[cfg(feature = "server")]
+pub(crate) mod rows;
 pub(super) mod tree;
 pub(super) mod unwritable;
 

@@ -12,7 +12,6 @@
 
 mod dialect;
 mod document;
-mod items;
 mod message;
 mod plain;
 mod read;
@@ -23,7 +22,6 @@ mod tree;
 pub use super::xml::Unwritable;
 pub use dialect::{BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcNonFinite};
 pub use document::{Root, XmlRpcDocument};
-pub use items::XmlRpcItems;
 pub use message::{
     MULTICALL, response_tail, write_call, write_call_value, write_fault, write_fault_value, write_multicall,
     write_response, write_response_head,

@@ -27,78 +27,18 @@ pub(super) fn read(text: &str, start: Start, reading: Reading, limits: DocumentL
         .then_some(XmlRpcDocument { root, tape: reader.tape })
 }
 
-/// The start tags before the items of a response whose value is an array, and the end tags behind them.
-const BEFORE_ITEMS: [&str; 6] = ["<methodResponse>", "<params>", "<param>", "<value>", "<array>", "<data>"];
-const BEHIND_ITEMS: [&str; 6] = ["</data>", "</array>", "</value>", "</param>", "</params>", "</methodResponse>"];
-
-/// Reads a response whose root begins at `start` to its end, without keeping its values, and returns where the items of
-/// its array begin. `None` if it is not plain, its value is not an array, or an item is larger than `most`.
-pub(super) fn find_items(
-    text: &str,
-    start: Start,
-    reading: Reading,
-    limits: DocumentLimits,
-    most: ItemSize,
-) -> Option<usize> {
-    if !start.plain || has_unusual_characters(text) {
-        return None;
-    }
-    let mut reader = PlainXmlRpcReader { nodes: most.nodes, ..PlainXmlRpcReader::new(text, start.at, reading, limits) };
-    for tag in BEFORE_ITEMS {
-        reader.require(tag)?;
-        reader.blank();
-    }
-    let items = reader.at;
-    let mut begin = items;
-    while reader.next_item()? {
-        if reader.at - begin > most.bytes {
-            return None;
-        }
-        begin = reader.at;
-    }
-    for tag in BEHIND_ITEMS {
-        reader.require_end(tag)?;
-        reader.blank();
-    }
-    (reader.at == text.len()).then_some(items)
-}
-
-/// The size of an item of an array.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ItemSize {
-    /// Its text, in bytes.
-    pub(super) bytes: usize,
-    /// Its values, with those inside them.
-    pub(super) nodes: usize,
-}
-
-pub(super) struct PlainXmlRpcReader<'a> {
+struct PlainXmlRpcReader<'a> {
     text: &'a str,
-    pub(super) at: usize,
+    at: usize,
     reading: Reading,
     limits: DocumentLimits,
     elements: usize,
-    /// How many nodes the tape may have.
-    nodes: usize,
-    pub(super) tape: Tape<'a>,
+    tape: Tape<'a>,
 }
 
 impl<'a> PlainXmlRpcReader<'a> {
-    pub(super) fn new(text: &'a str, at: usize, reading: Reading, limits: DocumentLimits) -> PlainXmlRpcReader<'a> {
-        PlainXmlRpcReader { text, at, reading, limits, elements: 0, nodes: usize::MAX, tape: Tape::default() }
-    }
-
-    /// Reads the next item of the array of a response, which is the only value on the tape then. Returns whether there was
-    /// one.
-    pub(super) fn next_item(&mut self) -> Option<bool> {
-        self.tape.clear();
-        self.blank();
-        if !self.item(1)? {
-            return Some(false);
-        }
-        self.tape.complete();
-        self.blank();
-        Some(true)
+    fn new(text: &'a str, at: usize, reading: Reading, limits: DocumentLimits) -> PlainXmlRpcReader<'a> {
+        PlainXmlRpcReader { text, at, reading, limits, elements: 0, tape: Tape::default() }
     }
 
     /// The content of `<methodCall>`, with its end tag.
@@ -164,7 +104,7 @@ impl<'a> PlainXmlRpcReader<'a> {
 
     /// The content of `<value>`, with its end tag. `depth` arrays and structs enclose it.
     fn value(&mut self, depth: usize) -> Option<()> {
-        if self.elements > self.limits.elements || self.tape.len() > self.nodes {
+        if self.elements > self.limits.elements {
             return None;
         }
         let before = self.at;
@@ -200,7 +140,7 @@ impl<'a> PlainXmlRpcReader<'a> {
         if self.tag("<value>") {
             self.value(depth)?;
         } else if self.tag("<value/>") {
-            (self.elements <= self.limits.elements && self.tape.len() <= self.nodes).then_some(())?;
+            (self.elements <= self.limits.elements).then_some(())?;
             self.push(XmlRpcScalar::String, Cow::Borrowed(""))?;
         } else {
             return Some(false);

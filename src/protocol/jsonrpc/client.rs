@@ -11,7 +11,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::codec::DocumentLimits;
-use crate::codec::json::{JsonDialect, JsonItems, TypedJson, check, not_well_formed, write_value};
+#[cfg(feature = "server")]
+use crate::codec::json::rows;
+use crate::codec::json::{JsonDialect, TypedJson, check, not_well_formed, write_value};
+#[cfg(feature = "server")]
+use crate::codec::portions::{RowDocuments, Search};
 use crate::model::fault::{Fault, Kind};
 use crate::model::value::Value;
 use crate::protocol::client_codec::{
@@ -21,6 +25,12 @@ use crate::service::args::ArgValues;
 
 /// The id of a single call, and of the first call of a batch.
 const FIRST_ID: usize = 1;
+/// The longest row of a long array, in bytes.
+#[cfg(feature = "server")]
+const MAX_ROW: usize = 256 << 10;
+/// What precedes the rows of a portion, in the response to a single call.
+#[cfg(feature = "server")]
+const PORTION_HEAD: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":[";
 
 /// JSON-RPC towards a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,32 +99,15 @@ impl JsonRpcCodec {
         }
     }
 
-    /// The items of the result, if it is an array whose items can be read one by one. The response has been checked to its
-    /// end then.
-    ///
-    /// # Errors
-    /// The response, if it has to be decoded as a whole.
-    pub(in crate::protocol) fn find_items(&self, response: Response<Bytes>) -> Result<JsonItems, Box<Response<Bytes>>> {
-        let Some(start) = self.array_start(&response) else { return Err(Box::new(response)) };
-        let (head, body) = response.into_parts();
-        let text = String::from_utf8(body.into()).map_err(|error| error.into_bytes().into());
-        let items = text.and_then(|text| JsonItems::find(text, start).map_err(Bytes::from));
-        items.map_err(|body| Box::new(Response::from_parts(head, body)))
-    }
-
-    /// Where the result begins in the body of a response, if it may be an array.
-    fn array_start(&self, response: &Response<Bytes>) -> Option<usize> {
-        check_uncompressed(response.headers()).ok().filter(|()| response.status() == StatusCode::OK)?;
-        // Items are read one by one, so there may be any number of them.
-        let limits = DocumentLimits { elements: usize::MAX, ..self.limits };
-        let checked = check(response.body(), limits).ok()?;
-        match ParsedResponse::read(checked.text()).ok()? {
-            ParsedResponse::One(object @ ResponseObject { error: None, result: Some(result), .. }) => {
-                let start = result.get().as_ptr().addr().checked_sub(response.body().as_ptr().addr())?;
-                (object.id() == Some(FIRST_ID) && result.get().starts_with('[')).then_some(start)
-            }
-            _ => None,
-        }
+    /// Finds the rows of the result in the beginning of a response, if the result is an array.
+    #[cfg(feature = "server")]
+    pub(in crate::protocol) fn find_rows(&self, beginning: &[u8]) -> Search<RowDocuments> {
+        // Of the members that precede the result, only the id is needed; a document with portions has its own.
+        let empty_tail = |names: &[&[u8]]| {
+            let id = if names.contains(&b"id".as_slice()) { "" } else { ",\"id\":1" };
+            format!("]{id}}}").into_bytes()
+        };
+        rows::find_rows(beginning, b"result", MAX_ROW, [PORTION_HEAD, b"]}"], empty_tail)
     }
 
     /// The results in the response to a batch, in the order of the calls. The response itself may have any order.

@@ -8,15 +8,25 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use serde::Deserialize;
 
 use crate::codec::DocumentLimits;
+#[cfg(feature = "server")]
+use crate::codec::portions::{RowDocuments, Search};
 use crate::codec::soap::{
     Binding, Operation, ResultLocation, SoapFault, SoapResponse, SoapVersion, read_response, write_call,
 };
 use crate::codec::xml::Control;
+#[cfg(feature = "server")]
+use crate::codec::xml::rows::{self, OnPath};
 use crate::model::fault::{Fault, Kind};
+#[cfg(feature = "server")]
+use crate::model::shape::{Shape, Shapes};
 use crate::model::text::abridge;
 use crate::model::value::Value;
 use crate::protocol::client_codec::{CallTarget, ResponseError, excerpt, post_request, response_text};
 use crate::service::args::ArgValues;
+
+/// The longest row of a long array, in bytes.
+#[cfg(feature = "server")]
+const MAX_ROW: usize = 1 << 20;
 
 /// SOAP towards a server.
 #[derive(Debug, Clone)]
@@ -93,6 +103,22 @@ impl SoapCodec {
         }
     }
 
+    /// Finds the rows of the result in the beginning of a response, if the result is a list. Values in SOAP's encoding can
+    /// refer to each other, so they are read only as a whole.
+    #[cfg(feature = "server")]
+    pub(in crate::protocol) fn find_rows(&self, target: CallTarget<'_>, beginning: &[u8]) -> Search<RowDocuments> {
+        let (Ok(operation), Some(known)) = (self.operation(target), target.known) else { return Search::None };
+        let depth = rows_depth(operation.outcome, &known.method.result, known.shapes).filter(|_| !operation.encoded);
+        let Some(depth) = depth else { return Search::None };
+        let on_path = |level, name: &[u8]| match (level, name) {
+            (0, b"Envelope") | (1, b"Body") => OnPath::Yes,
+            (1, _) => OnPath::Beside,
+            (0, _) | (2, b"Fault") => OnPath::Never,
+            _ => OnPath::Yes,
+        };
+        rows::find_rows(beginning, depth, MAX_ROW, on_path)
+    }
+
     fn operation(&self, target: CallTarget<'_>) -> Result<&Operation, Fault> {
         self.binding.operation(target.method).ok_or_else(|| Fault::no_such_method(target.method))
     }
@@ -117,6 +143,20 @@ impl SoapCodec {
                 request
             }
         }
+    }
+}
+
+/// How many elements enclose the items of a result, if it is a list: the envelope, its Body, the element in the Body, and
+/// the element of the result, unless that is repeated for each item.
+#[cfg(feature = "server")]
+fn rows_depth(outcome: ResultLocation, result: &Shape, shapes: &Shapes) -> Option<usize> {
+    let inner = if let Shape::Optional(inner) = result { inner } else { result };
+    let is_list = matches!(shapes.follow(inner), Shape::List(_));
+    match outcome {
+        ResultLocation::Nothing => None,
+        ResultLocation::Member if matches!(result, Shape::List(_)) => Some(3),
+        ResultLocation::Member | ResultLocation::Part => is_list.then_some(4),
+        ResultLocation::Whole => is_list.then_some(3),
     }
 }
 

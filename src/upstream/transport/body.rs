@@ -40,6 +40,29 @@ pub struct Incoming {
     progress: usize,
 }
 
+/// What has been collected of a body.
+#[derive(Default)]
+pub(crate) struct CollectedBody {
+    /// The first piece, if there is no other: most bodies arrive as one piece, and are then not copied.
+    first: Bytes,
+    all: BytesMut,
+}
+
+impl CollectedBody {
+    /// A body whose first bytes have been read already.
+    pub(crate) fn beginning_with(first: Bytes) -> CollectedBody {
+        CollectedBody { first, all: BytesMut::new() }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        if self.all.is_empty() { &self.first } else { &self.all }
+    }
+
+    pub(crate) fn into_bytes(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
+    }
+}
+
 enum BodySource {
     /// A connection for one request at a time. It is dropped, not pooled, if the body is not read to its end.
     Http1 {
@@ -108,15 +131,31 @@ impl Incoming {
         limit: usize,
         memory: &mut ReservedMemory,
     ) -> Result<Bytes, TransportError> {
-        let announced = usize::try_from(self.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > limit {
+        let mut collected = CollectedBody::default();
+        self.collect_until(usize::MAX, limit, &mut collected, memory).await?;
+        Ok(collected.into_bytes())
+    }
+
+    /// Collects more of the body, until there are `enough` bytes of it or all. Returns whether it is known to be whole.
+    ///
+    /// # Errors
+    /// As for [`collect_within`](Incoming::collect_within).
+    pub(crate) async fn collect_until(
+        &mut self,
+        enough: usize,
+        limit: usize,
+        collected: &mut CollectedBody,
+        memory: &mut ReservedMemory,
+    ) -> Result<bool, TransportError> {
+        let left = usize::try_from(self.size_hint().lower()).unwrap_or(usize::MAX);
+        let announced = left.saturating_add(collected.as_slice().len());
+        if announced > limit && enough > limit {
             return Err(TransportError::too_large(limit));
         }
         let deadline = self.deadline.map(Instant::into_std);
-        // A body that arrives as one piece, as most do, is returned without a copy.
-        let mut first = Bytes::new();
-        let mut all = BytesMut::new();
-        while let Some(frame) = self.frame().await {
+        let CollectedBody { first, all } = collected;
+        while first.len().max(all.len()) < enough {
+            let Some(frame) = self.frame().await else { return Ok(true) };
             let frame = frame.map_err(TransportError::broken_off)?;
             let Ok(data) = frame.into_data() else { continue };
             let length = first.len().max(all.len()) + data.len();
@@ -129,23 +168,23 @@ impl Incoming {
                 memory.extend_to(until, deadline).await.map_err(TransportError::no_memory)?;
             }
             if first.is_empty() && all.is_empty() {
-                first = data;
+                *first = data;
                 if self.is_end_stream() {
-                    break;
+                    return Ok(true);
                 }
                 continue;
             }
             if all.is_empty() {
                 all.reserve(until);
-                all.extend_from_slice(&first);
-                first = Bytes::new();
+                all.extend_from_slice(first);
+                *first = Bytes::new();
             }
             if all.capacity() < length {
                 all.reserve(until - all.len());
             }
             all.extend_from_slice(&data);
         }
-        Ok(if all.is_empty() { first } else { all.freeze() })
+        Ok(self.is_end_stream())
     }
 
     /// Returns the connection to the pool, once the body has been read to its end.

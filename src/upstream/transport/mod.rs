@@ -57,6 +57,8 @@ use tower_service::Service;
 use crate::model::fault::BoxError;
 pub use address::{Address, InvalidAddress, basic};
 use balancer::Balancer;
+#[cfg(feature = "server")]
+pub(crate) use body::CollectedBody;
 pub use body::Incoming;
 pub use error::TransportError;
 use layer::LayeredClient;

@@ -5,6 +5,8 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::support::scripted::{Scripted, answered, http};
+
 const CONFIG: &str = "
 listen = ['127.0.0.1:0']
 log.format = 'json'
@@ -167,4 +169,35 @@ fn the_log_can_be_silenced() {
     assert!(answer.contains("<string>") && !answer.contains("x-request-id"), "{answer}");
     program.child.kill().unwrap();
     assert!(program.log.next().is_none());
+}
+
+#[test]
+fn a_long_array_that_is_unusable_at_its_end_is_cut_and_the_log_says_why() {
+    let rows = "<value><int>1</int></value>".repeat(120_000);
+    let response = answered(&format!("<array><data>{rows}</data></array>")).replace("</methodResponse>", "</other>");
+    let server = Scripted::start(move |_| http("200 OK", "Content-Type: text/xml\r\n", &response));
+    let upstream = format!("[group.'/up'.upstream]\nurls = ['http://{}/']\nprotocol = 'xml-rpc'", server.address);
+    let config = format!("listen = ['127.0.0.1:0']\nlog.format = 'json'\n{upstream}\n");
+    let mut program = Program::start("array", &config);
+    let call = r#"{"jsonrpc":"2.0","method":"list","id":1}"#;
+    let length = call.len();
+    let head = "POST /up HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json";
+    let answer = program.ask(&format!("{head}\r\nContent-Length: {length}\r\n\r\n{call}"));
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("chunked"), "{}", &answer[..100]);
+    assert!(answer.len() > 150_000 && !answer.ends_with("0\r\n\r\n"), "{}", &answer[answer.len() - 20..]);
+    let warning = loop {
+        let line = program.line();
+        if line["message"] == "the response of an upstream is unusable" && line["method"] == "list" {
+            break line;
+        }
+    };
+    assert!(warning["error"].as_str().unwrap().contains("not well-formed"), "{warning}");
+    let line = loop {
+        let line = program.line();
+        if line["path"] == "/up" {
+            break line;
+        }
+    };
+    assert_eq!((&line["outcome"], &line["status"]), (&"cut".into(), &200.into()), "{line}");
+    assert!(line["error"].as_str().unwrap().contains("the upstream server"), "{line}");
 }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::server::gateway::{Gateway, Group};
 use croupier::server::group_router::GroupRouter;
-use croupier::server::request_body::{BodyReader, MemoryBudget};
+use croupier::server::request_body::BodyReader;
+use croupier::server::settings::ServerSettings;
 use croupier::service::Context;
 use croupier::service::local::Local;
 use croupier::{CallError, Client, Fault, Value};
@@ -159,7 +160,7 @@ pub(super) async fn gateway() -> Client {
     let group = Group::new("/", Arc::new(wheel), vec![Arc::new(XmlRpc::default())], 1 << 20);
     let mut router = GroupRouter::default();
     router.mount("/", Arc::new(group)).unwrap();
-    let body_reader = BodyReader { memory: MemoryBudget::new(64 << 20), timeout: std::time::Duration::from_secs(30) };
+    let body_reader = BodyReader::new(&ServerSettings::default());
     Client::new(&serve(Gateway::new(router, body_reader)).await).unwrap()
 }
 

@@ -2,7 +2,11 @@
 
 mod http1;
 mod http2;
+#[cfg(unix)]
+mod leaving;
 mod metrics;
+mod readers;
+mod refusals;
 mod runtime;
 mod timeouts;
 mod tower;

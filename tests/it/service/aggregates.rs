@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use croupier::config::{Config, Registry};
 use croupier::http::audience::Audience;
 use croupier::server::gateway::Gateway;
-use croupier::server::request_body::{BodyReader, MemoryBudget};
+use croupier::server::request_body::BodyReader;
 use croupier::server::settings::{ListenAddress, ServerSettings};
 use croupier::server::{Listener, Server};
 use serde_json::{Value, json};
@@ -228,7 +228,7 @@ fn three_places(test: impl FnOnce([SocketAddr; 3])) {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (addresses, serving) = runtime.block_on(async {
         let settings = ServerSettings::default();
-        let body_reader = BodyReader { memory: MemoryBudget::new(settings.memory), timeout: settings.timeouts.body };
+        let body_reader = BodyReader::new(&settings);
         let server = Server::new(Gateway::new(casino::config().router(), body_reader), settings, None);
         let mut listeners = Vec::new();
         for only in [None, Some(Audience::Pages), Some(Audience::Api)] {

@@ -59,7 +59,12 @@ fn hello() -> Local {
 }
 
 /// The group `/hello`, an aggregate of it, and a page about it.
-fn gateway(mut hello: GroupMount) -> Gateway {
+fn gateway(hello: GroupMount) -> Gateway {
+    Gateway::serving(&mounts(hello), BodyReader::new(&ServerSettings::default())).unwrap()
+}
+
+/// The group `/hello` with a route, an aggregate of it at `/all`, and a page about it at `/page`.
+pub(super) fn mounts(mut hello: GroupMount) -> Mounts {
     hello.protocols.routes.push(RestRoute::new("GET /greeting", "hello").unwrap());
     let part = Part {
         name: "greeting".to_owned(),
@@ -68,7 +73,7 @@ fn gateway(mut hello: GroupMount) -> Gateway {
         method: "hello".to_owned(),
         args: Vec::new(),
         deadline: Duration::from_secs(10),
-        room: 1000,
+        room: 10 << 20,
     };
     let greet = Composed {
         name: "greet".to_owned(),
@@ -89,8 +94,7 @@ fn gateway(mut hello: GroupMount) -> Gateway {
     let page =
         PageMount { path: "/page".to_owned(), group: "/hello".to_owned(), service: hello.layered_service(), page };
     let aggregate = GroupMount::new("/all", Aggregate::new("All", "", vec![greet]));
-    let mounts = Mounts { groups: vec![hello, aggregate], pages: vec![page], ..Mounts::default() };
-    Gateway::serving(&mounts, BodyReader::new(&ServerSettings::default())).unwrap()
+    Mounts { groups: vec![hello, aggregate], pages: vec![page], ..Mounts::default() }
 }
 
 fn gateway_of(group: GroupMount) -> Gateway {
@@ -98,9 +102,9 @@ fn gateway_of(group: GroupMount) -> Gateway {
     Gateway::serving(&mounts, BodyReader::new(&ServerSettings::default())).unwrap()
 }
 
-const XML_RPC: &str = "<methodCall><methodName>hello</methodName></methodCall>";
+pub(super) const XML_RPC: &str = "<methodCall><methodName>hello</methodName></methodCall>";
 
-fn multicall(methods: &[&str]) -> String {
+pub(super) fn multicall(methods: &[&str]) -> String {
     let call = |method: &&str| {
         format!(
             "<value><struct><member><name>methodName</name><value>{method}</value></member>\
@@ -114,7 +118,7 @@ fn multicall(methods: &[&str]) -> String {
     )
 }
 
-fn soap() -> String {
+pub(super) fn soap() -> String {
     let (envelope, namespace) = ("http://schemas.xmlsoap.org/soap/envelope/", namespace_of("/hello"));
     format!(r#"<e:Envelope xmlns:e="{envelope}"><e:Body><m:hello xmlns:m="{namespace}"/></e:Body></e:Envelope>"#)
 }

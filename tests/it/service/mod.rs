@@ -4,4 +4,5 @@ mod aggregates;
 mod args;
 mod context;
 mod layers;
+mod rules;
 mod shapes;

@@ -14,7 +14,7 @@ use croupier::server::{Listener, Server, ShutdownReport, Workers};
 use croupier::service::RpcService;
 use croupier::service::layer::layered;
 use croupier::service::limiter::Limiter;
-use croupier::service::local::Local;
+use croupier::service::local::{self, Local};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::runtime::{Builder, Handle};
@@ -64,6 +64,16 @@ impl Running {
 
     /// Serves as the program does, on this many workers; with `None`, on a runtime of several threads.
     pub(crate) fn run(router: GroupRouter<Arc<Group>>, settings: ServerSettings, workers: Option<usize>) -> Running {
+        Running::listening(ListenAddress::Tcp(([127, 0, 0, 1], 0).into()), router, settings, workers)
+    }
+
+    /// The same at an address of one's own. Without a port, its `address` has port 0.
+    pub(crate) fn listening(
+        listen: ListenAddress,
+        router: GroupRouter<Arc<Group>>,
+        settings: ServerSettings,
+        workers: Option<usize>,
+    ) -> Running {
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -71,17 +81,20 @@ impl Running {
                 if workers.is_some() { Builder::new_current_thread() } else { Builder::new_multi_thread() };
             runtime.worker_threads(2).enable_all().build().unwrap().block_on(async move {
                 let memory = MemoryBudget::new(settings.memory).on_runtime(Handle::current());
-                let body_reader = BodyReader { memory, timeout: settings.timeouts.body };
+                let body_reader = BodyReader { memory, ..BodyReader::new(&settings) };
                 let mut server = Server::new(Gateway::new(router, body_reader), settings, None);
                 if let Some(count) = workers {
                     server = server.on(Workers::start(count).unwrap());
                 }
-                let listener = Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).await.unwrap();
+                let listener = Listener::bind(&listen).await.unwrap();
                 ready.send(listener.address()).unwrap();
                 server.run(vec![listener], async { stopped.await.unwrap_or_default() }).await
             })
         });
-        let ListenAddress::Tcp(address) = address.recv().unwrap() else { panic!("a TCP listener has a TCP address") };
+        let address = match address.recv().unwrap() {
+            ListenAddress::Tcp(address) => address,
+            ListenAddress::Unix(_) => ([0, 0, 0, 0], 0).into(),
+        };
         Running { address, stop: Some(stop), thread: Some(thread) }
     }
 
@@ -106,13 +119,19 @@ impl Running {
 
     /// Posts an XML-RPC document to `/test`; when this comes back, the server has begun to answer it.
     pub(crate) fn begin(&self, body: &str) -> TcpStream {
+        let mut stream = self.begin_head(&post("/test", "Expect: 100-continue\r\n", body));
+        stream.write_all(body.as_bytes()).unwrap();
+        stream
+    }
+
+    /// Sends the head of a request that expects 100; when this comes back, the server waits for its body.
+    pub(crate) fn begin_head(&self, request: &str) -> TcpStream {
         let mut stream = self.connect();
-        let request = post("/test", "Expect: 100-continue\r\n", body);
-        stream.write_all(request.strip_suffix(body).unwrap().as_bytes()).unwrap();
+        let head = request.find("\r\n\r\n").map(|end| end + 4).unwrap();
+        stream.write_all(&request.as_bytes()[..head]).unwrap();
         let mut interim = [0; 25];
         stream.read_exact(&mut interim).unwrap();
         assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
-        stream.write_all(body.as_bytes()).unwrap();
         stream
     }
 
@@ -184,6 +203,11 @@ struct Millis {
 
 /// A small service: `hello`, `numbers(count)` as rows, `wait(millis)`, `panics`.
 pub(crate) fn small() -> Local {
+    small_service().build().unwrap()
+}
+
+/// The same, to which methods can be added.
+pub(crate) fn small_service() -> local::Builder<()> {
     Local::new("Small", ())
         .method("hello", |_: &(), (): ()| "world")
         .rows("numbers", |_: &Arc<()>, Count { count }: Count| 0..count)
@@ -192,6 +216,4 @@ pub(crate) fn small() -> Local {
             "waited"
         })
         .method("panics", |_: &(), (): ()| -> i32 { panic!("as it was told to") })
-        .build()
-        .unwrap()
 }

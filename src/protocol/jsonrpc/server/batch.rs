@@ -13,6 +13,7 @@ use crate::protocol::batch;
 use crate::protocol::batch::Entries;
 use crate::service::batch::Batch;
 use crate::service::future::MaybeReady;
+use crate::service::result_memory::ResultMemory;
 use crate::service::{Call, CallForm, CallFuture, Context, Format, RpcService};
 
 /// The service that the calls of a batch address, and their context.
@@ -78,6 +79,10 @@ impl Entries for BatchEntries {
 
     fn is_silent(&self, frame: &ResponseFrame) -> bool {
         frame.is_silent()
+    }
+
+    fn result_memory(&self) -> Option<&ResultMemory> {
+        self.callee.context.result_memory.as_ref()
     }
 
     /// Writes nothing: if all requests are notifications, the response has no body, not even an empty array.

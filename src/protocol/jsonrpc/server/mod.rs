@@ -8,6 +8,7 @@ mod response;
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::value::RawValue;
 
@@ -16,6 +17,7 @@ use crate::codec::json::{JsonDialect, check};
 use crate::http::body::Body;
 use crate::http::media_type;
 use crate::http::public_url::PublicUrl;
+use crate::http::rejection::HttpRejection;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface;
 use crate::model::interface::Interface;
@@ -95,6 +97,13 @@ impl Frontend for JsonRpc {
             Ok(RequestBody::Batch(raw)) => self.serve_batch(&raw, service.clone(), request),
             Err(fault) => refuse(&fault),
         }
+    }
+
+    /// An object with `error`, whose `id` is `null`: that of the request has not been read.
+    fn refuse(&self, _: &Parts, rejection: HttpRejection) -> Response<Body> {
+        let mut bytes = Vec::with_capacity(256);
+        ResponseFrame::unknown().write_error(&rejection.fault(), &mut bytes);
+        rejection.into_response_with(CONTENT_TYPE, Body::whole(bytes))
     }
 }
 
@@ -240,8 +249,10 @@ fn error_response(frame: &ResponseFrame, fault: &Fault) -> (Response<Body>, Opti
     (json(Body::whole(bytes)), Some(fault.kind))
 }
 
+const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/json");
+
 fn json(body: Body) -> Response<Body> {
-    frontend::ok(const { HeaderValue::from_static("application/json") }, body)
+    frontend::ok(CONTENT_TYPE, body)
 }
 
 /// The response if all requests are notifications.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::Value;
 
@@ -76,8 +77,10 @@ impl Frontend for OpenApi {
         write_document(&request, &self.cors, || openapi::document(&service.interface(), &self.routes, &url))
     }
 
-    fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
-        RestProblem::from(rejection).into_response()
+    fn refuse(&self, head: &Parts, rejection: HttpRejection) -> Response<Body> {
+        let mut response = RestProblem::from(rejection).into_response();
+        Grant::of(&self.cors, &head.headers).apply(&mut response);
+        response
     }
 }
 
@@ -105,8 +108,10 @@ impl Frontend for OpenApiOfAll {
         })
     }
 
-    fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
-        RestProblem::from(rejection).into_response()
+    fn refuse(&self, head: &Parts, rejection: HttpRejection) -> Response<Body> {
+        let mut response = RestProblem::from(rejection).into_response();
+        Grant::of(&self.cors, &head.headers).apply(&mut response);
+        response
     }
 }
 

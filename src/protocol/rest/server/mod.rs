@@ -112,8 +112,10 @@ impl Frontend for Rest {
         })
     }
 
-    fn refuse(&self, rejection: HttpRejection) -> Response<Body> {
-        RestProblem::from(rejection).into_response()
+    fn refuse(&self, head: &Parts, rejection: HttpRejection) -> Response<Body> {
+        let mut response = RestProblem::from(rejection).into_response();
+        Grant::of(&self.options.cors, &head.headers).apply(&mut response);
+        response
     }
 }
 

@@ -1,6 +1,6 @@
 //! Writes responses in the format that the client accepts: JSON, JSON lines, or comma-separated values.
 
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
 
 use http::{HeaderValue, Response, header};
 use serde_json::Value;
@@ -146,7 +146,8 @@ impl JsonLines {
 }
 
 impl Source for JsonLines {
-    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+    fn poll_fill(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        ready!(self.rows.poll_ready(cx))?;
         Poll::Ready(self.fill(to, until))
     }
 
@@ -165,7 +166,8 @@ struct CsvTable {
 }
 
 impl Source for CsvTable {
-    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+    fn poll_fill(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        ready!(self.lines.rows.poll_ready(cx))?;
         if !self.begun {
             self.columns.header(to);
             self.begun = true;

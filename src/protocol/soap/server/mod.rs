@@ -19,6 +19,7 @@ use crate::codec::xml::charset;
 use crate::http::body::Body;
 use crate::http::media_type;
 use crate::http::public_url::PublicUrl;
+use crate::http::rejection::HttpRejection;
 use crate::model::interface;
 use crate::model::interface::Interface;
 use crate::model::shape::Shapes;
@@ -123,15 +124,17 @@ impl Frontend for Soap {
         match self.start(service, request) {
             Ok(response) => response,
             Err(RequestError { error, method }) => {
-                let by_type = if is_soap12(media_type::media_type(&request.head.headers)) {
-                    SoapVersion::V12
-                } else {
-                    SoapVersion::V11
-                };
-                let version = error.version.unwrap_or(by_type);
+                let version = error.version.unwrap_or_else(|| version_by_type(request.head));
                 MaybeReady::now(write_fault_response(&error.cause, version, self.namespace(), method))
             }
         }
+    }
+
+    fn refuse(&self, head: &Parts, rejection: HttpRejection) -> Response<Body> {
+        let version = version_by_type(head);
+        let mut bytes = Vec::with_capacity(768);
+        codec::write_fault(&mut bytes, &FaultCause::Message(rejection.fault()), version, self.namespace());
+        rejection.into_response_with(content_type(version), Body::whole(bytes))
     }
 }
 
@@ -234,6 +237,11 @@ fn check_action(head: &Parts, method: &str, shapes: &Shapes, version: SoapVersio
     }
 }
 
+/// The version that a request has by its media type, while its envelope is not known.
+fn version_by_type(head: &Parts) -> SoapVersion {
+    if is_soap12(media_type::media_type(&head.headers)) { SoapVersion::V12 } else { SoapVersion::V11 }
+}
+
 fn is_soap12(media: &str) -> bool {
     media.eq_ignore_ascii_case("application/soap+xml")
 }
@@ -243,13 +251,16 @@ fn is_rpc(query: &str) -> bool {
     !query.is_empty() && query.split('&').any(|part| part == "style=rpc")
 }
 
-/// A response with the content type of this version.
-fn build_response(status: StatusCode, version: SoapVersion, body: Body) -> Response<Body> {
-    let content_type = match version {
+fn content_type(version: SoapVersion) -> HeaderValue {
+    match version {
         SoapVersion::V11 => const { HeaderValue::from_static(SoapVersion::V11.content_type()) },
         SoapVersion::V12 => const { HeaderValue::from_static(SoapVersion::V12.content_type()) },
-    };
-    let mut response = frontend::ok(content_type, body);
+    }
+}
+
+/// A response with the content type of this version.
+fn build_response(status: StatusCode, version: SoapVersion, body: Body) -> Response<Body> {
+    let mut response = frontend::ok(content_type(version), body);
     *response.status_mut() = status;
     response
 }

@@ -1,7 +1,7 @@
 //! Writes responses in the version and style of the request, whole or row by row.
 
 use std::sync::Arc;
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
 
 use http::StatusCode;
 
@@ -127,7 +127,8 @@ impl RowsResponse {
 }
 
 impl Source for RowsResponse {
-    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+    fn poll_fill(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+        ready!(self.rows.poll_ready(cx))?;
         let writer = &self.writer;
         let (target, before, behind) = writer.row_target();
         if !self.begun {

@@ -2,8 +2,6 @@
 
 mod multicall;
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use serde::Serialize;
@@ -11,13 +9,21 @@ use serde::de::DeserializeOwned;
 use serde::de::value::UnitDeserializer;
 
 use crate::codec::DocumentLimits;
+#[cfg(feature = "server")]
+use crate::codec::portions::{RowDocuments, Search};
 use crate::codec::tape::{Mismatch, Tape, ValueRef};
+#[cfg(feature = "server")]
+use crate::codec::xml::rows::{self, OnPath};
 use crate::codec::xmlrpc as codec;
-use crate::codec::xmlrpc::{Root, Unwritable, XmlRpcDialect, XmlRpcDocument, XmlRpcItems};
+use crate::codec::xmlrpc::{Root, Unwritable, XmlRpcDialect, XmlRpcDocument};
 use crate::model::fault::{Fault, Kind};
 pub use crate::protocol::client_codec::ResponseError;
 use crate::protocol::client_codec::{excerpt, fault_from_code, post_request, response_text};
 pub use multicall::{Calls, Results};
+
+/// The longest row of a long array, in bytes.
+#[cfg(feature = "server")]
+const MAX_ROW: usize = 1 << 20;
 
 /// XML-RPC towards a server, with arguments and results of any type that serde supports. For values of the crate's own
 /// [`Value`](crate::Value), use [`ClientCodec::XmlRpc`](crate::protocol::client_codec::ClientCodec::XmlRpc).
@@ -76,29 +82,17 @@ impl XmlRpcCodec {
         self.decode_tape(response, |tape| read(tape.values().next()).map_err(ResponseError::WrongType))
     }
 
-    /// The items of the result, if it is an array whose items can be read one by one. The response has been checked to its
-    /// end then.
-    ///
-    /// # Errors
-    /// The response, if it has to be decoded as a whole.
-    pub(in crate::protocol) fn find_items(
-        &self,
-        response: Response<Bytes>,
-    ) -> Result<XmlRpcItems, Box<Response<Bytes>>> {
-        let in_utf8 = match response_text(&response) {
-            Ok(Cow::Borrowed(text)) => response.status() == StatusCode::OK && text.len() == response.body().len(),
-            _ => false,
+    /// Finds the rows of the result in the beginning of a response, if the result is an array.
+    #[cfg(feature = "server")]
+    pub(in crate::protocol) fn find_rows(&self, beginning: &[u8]) -> Search<RowDocuments> {
+        const PATH: [&str; 6] = ["methodResponse", "params", "param", "value", "array", "data"];
+        let on_path = |level: usize, name: &[u8]| match level {
+            _ if PATH.get(level).is_some_and(|path| path.as_bytes() == name) => OnPath::Yes,
+            // Lenient reading ignores unknown elements beside these.
+            1..=3 if name != b"fault" => OnPath::Beside,
+            _ => OnPath::Never,
         };
-        if !in_utf8 {
-            return Err(Box::new(response));
-        }
-        let (head, body) = response.into_parts();
-        let text = match String::from_utf8(body.into()) {
-            Ok(text) => text,
-            Err(error) => return Err(Box::new(Response::from_parts(head, error.into_bytes().into()))),
-        };
-        XmlRpcItems::find(text, self.dialect.reading, self.limits)
-            .map_err(|text| Box::new(Response::from_parts(head, text.into())))
+        rows::find_rows(beginning, PATH.len(), MAX_ROW, on_path)
     }
 
     /// The request for several calls.

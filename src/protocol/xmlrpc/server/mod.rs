@@ -4,8 +4,9 @@ mod multicall;
 mod system;
 
 use std::sync::Arc;
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
 
+use http::request::Parts;
 use http::{HeaderValue, Method, Response, header};
 
 use crate::codec::DocumentLimits;
@@ -14,6 +15,7 @@ use crate::codec::xmlrpc as codec;
 use crate::codec::xmlrpc::{Root, XmlRpcDialect, XmlRpcDocument};
 use crate::http::body::{Body, Source};
 use crate::http::media_type;
+use crate::http::rejection::HttpRejection;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::model::interface;
 use crate::model::interface::Interface;
@@ -85,6 +87,11 @@ impl Frontend for XmlRpc {
         started
             .unwrap_or_else(|fault| MaybeReady::now(write_response_or_fault(Err(fault), Box::from(""), self.dialect)))
     }
+
+    fn refuse(&self, _: &Parts, rejection: HttpRejection) -> Response<Body> {
+        let body = fault_body(&rejection.fault(), self.dialect);
+        rejection.into_response_with(CONTENT_TYPE, body)
+    }
 }
 
 /// The response to a call, or the fault as a response.
@@ -101,8 +108,10 @@ fn write_response_or_fault(
 /// The response to a call, ready or pending.
 type PendingResponse = MaybeReady<Result<Response<Body>, Fault>>;
 
+const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("text/xml");
+
 fn xml_response(body: Body) -> Response<Body> {
-    frontend::ok(const { HeaderValue::from_static("text/xml") }, body)
+    frontend::ok(CONTENT_TYPE, body)
 }
 
 impl XmlRpc {
@@ -183,12 +192,13 @@ struct XmlRpcArray {
 }
 
 impl Source for XmlRpcArray {
-    fn poll_fill(&mut self, _: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
+    fn poll_fill(&mut self, cx: &mut Task<'_>, to: &mut Vec<u8>, until: usize) -> Poll<Result<bool, BoxError>> {
         if !self.begun {
             codec::write_response_head(to, self.dialect);
             to.extend_from_slice(ARRAY_HEAD);
             self.begun = true;
         }
+        ready!(self.rows.poll_ready(cx))?;
         let more = self.rows.fill(Format::XmlRpc(self.dialect), to, until)?;
         if !more {
             to.extend_from_slice(ARRAY_TAIL);

@@ -12,6 +12,7 @@ use crate::protocol::batch::Entries;
 use crate::service::args::Args;
 use crate::service::batch::Batch;
 use crate::service::future::MaybeReady;
+use crate::service::result_memory::ResultMemory;
 use crate::service::{Call, CallForm, CallFuture, Context, Format, RpcService};
 
 /// The name of the method.
@@ -85,6 +86,10 @@ impl Entries for MulticallEntries {
 
     fn format(&self) -> Format<'_> {
         Format::XmlRpc(self.dialect)
+    }
+
+    fn result_memory(&self) -> Option<&ResultMemory> {
+        self.context.result_memory.as_ref()
     }
 
     fn write_head(&self, to: &mut Vec<u8>) {

@@ -1,0 +1,270 @@
+//! The rules that keep one client, group or upstream from hurting another hold for every call, whichever way it comes: over
+//! each protocol, in a batch, by a route, for a page, as a part of an aggregate, and in its original bytes to an upstream.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use croupier::protocol::Protocol;
+use croupier::server::mount::GroupMount;
+use croupier::server::settings::{GroupLimits, ServerSettings};
+use croupier::service::local::{Local, named};
+use croupier::upstream::{NamePatterns, Upstream, UpstreamOptions, transport};
+use socket2::SockRef;
+
+use super::layers::{XML_RPC, mounts, multicall, soap};
+use crate::support::hello::description;
+use crate::support::running::Running;
+use crate::support::scripted::{answered, http};
+
+/// A way to call `hello`.
+struct Way {
+    name: &'static str,
+    request: String,
+    /// How many calls the request has.
+    calls: usize,
+    /// How many of its calls begin, if none ever ends.
+    begin: usize,
+}
+
+fn ways() -> Vec<Way> {
+    let one = r#"{"jsonrpc":"2.0","method":"hello","id":1}"#;
+    let way = |name, head: &str, media: &str, body: &str, calls, begin| {
+        let length = body.len();
+        let request =
+            format!("{head} HTTP/1.1\r\nHost: x\r\nContent-Type: {media}\r\nContent-Length: {length}\r\n\r\n{body}");
+        Way { name, request, calls, begin }
+    };
+    let get = |name, path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        Way { name, request, calls: 1, begin: 1 }
+    };
+    let (xml, json) = ("text/xml", "application/json");
+    vec![
+        way("XML-RPC", "POST /hello", xml, XML_RPC, 1, 1),
+        way("multicall", "POST /hello", xml, &multicall(&["hello", "hello"]), 2, 1),
+        way("JSON-RPC", "POST /hello", json, one, 1, 1),
+        way("JSON-RPC batch", "POST /hello", json, &format!("[{one},{one}]"), 2, 2),
+        way("SOAP", "POST /hello", xml, &soap(), 1, 1),
+        way("REST POST", "POST /hello/hello", json, "{}", 1, 1),
+        get("REST GET", "/hello/hello"),
+        get("route", "/hello/greeting"),
+        get("page", "/page"),
+        get("aggregate, REST", "/all/greet"),
+        way("aggregate, JSON-RPC", "POST /all", json, &one.replace("hello", "greet"), 1, 1),
+        way("aggregate, XML-RPC", "POST /all", xml, &XML_RPC.replace("hello", "greet"), 1, 1),
+    ]
+}
+
+/// How a kind of fault looks: the code of XML-RPC and JSON-RPC, the word in REST and SOAP, and the status of a page.
+struct Look {
+    code: i32,
+    word: &'static str,
+    status: u16,
+}
+
+const BUSY: Look = Look { code: -32040, word: "busy", status: 503 };
+const LATE: Look = Look { code: -32031, word: "late", status: 504 };
+
+impl Look {
+    /// How many faults of this kind a response has.
+    fn count(&self, answer: &str) -> usize {
+        let Look { code, word, status } = self;
+        let codes = answer.matches(&format!("<int>{code}</int>")).count()
+            + answer.matches(&format!(r#""code":{code},"#)).count();
+        let by_word = [format!(r#""kind":"{word}""#), format!("<m:kind>{word}</m:kind>")];
+        let by_status = answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.contains("<html");
+        codes.max(by_word.iter().filter(|word| answer.contains(word.as_str())).count()).max(usize::from(by_status))
+    }
+}
+
+/// What a call tells of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Begun,
+    Ended,
+}
+
+/// Tells that its call has ended when it is dropped.
+struct Guard(Sender<Told>);
+
+impl Guard {
+    fn begin(tell: Sender<Told>) -> Guard {
+        let _ = tell.send(Told::Begun);
+        Guard(tell)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.send(Told::Ended);
+    }
+}
+
+/// A group in this process whose method `hello` never ends.
+fn hanging() -> (GroupMount, Receiver<Told>) {
+    let (tell, told) = channel();
+    let hello = |tell: std::sync::Arc<Mutex<Sender<Told>>>, (): ()| async move {
+        let _guard = Guard::begin(tell.lock().unwrap().clone());
+        std::future::pending::<String>().await
+    };
+    let service = Local::new("Hello", Mutex::new(tell)).method_async(named("hello").safe(), hello);
+    (GroupMount::new("/hello", service.build().unwrap()), told)
+}
+
+/// A group before an upstream of XML-RPC that answers each request with `answer`, or never if there is none.
+fn upstream(answer: Option<String>, deny: &str) -> (GroupMount, Receiver<Told>) {
+    let (tell, told) = channel();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (tell, answer) = (tell.clone(), answer.clone());
+            std::thread::spawn(move || serve(stream.unwrap(), &tell, answer));
+        }
+    });
+    let transport = transport::Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
+    let patterns = |name: &str| NamePatterns(vec![name.to_owned()]);
+    let options = UpstreamOptions {
+        description: Some(description(Protocol::XmlRpc)),
+        safe: patterns("hello"),
+        deny: patterns(deny),
+        ..UpstreamOptions::new(Protocol::XmlRpc)
+    };
+    let upstream = Upstream::new(transport, options).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(upstream.discover()).unwrap();
+    (GroupMount::upstream("/hello", upstream), told)
+}
+
+/// Serves one connection of the upstream: tells when a call has come, and when the gateway has left it.
+fn serve(mut stream: TcpStream, tell: &Sender<Told>, answer: Option<String>) {
+    let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
+    let mut guards = Vec::new();
+    while let Ok(bytes @ 1..) = stream.read(&mut buffer) {
+        read.extend_from_slice(&buffer[..bytes]);
+        if !String::from_utf8_lossy(&read).contains("</methodCall>") {
+            continue;
+        }
+        let calls = String::from_utf8_lossy(&read).matches("hello").count();
+        read.clear();
+        guards.extend((0..calls).map(|_| Guard::begin(tell.clone())));
+        if let Some(answer) = &answer {
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    }
+}
+
+fn start(group: GroupMount, limits: GroupLimits, response_memory: usize) -> Running {
+    let mounts = mounts(group.with_limits(limits));
+    Running::router(mounts.router().unwrap(), ServerSettings { response_memory, ..ServerSettings::default() })
+}
+
+const ENOUGH: usize = 64 << 20;
+const SOON: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_call_beyond_the_limit_of_its_group_is_refused_as_busy_on_every_way() {
+    for (group, told) in [hanging(), upstream(None, "")] {
+        let limits = GroupLimits { concurrent: 1, waiting: 0, ..GroupLimits::default() };
+        let server = start(group, limits, ENOUGH);
+        let mut occupant = server.connect();
+        occupant.write_all(ways()[0].request.as_bytes()).unwrap();
+        assert_eq!(told.recv_timeout(SOON), Ok(Told::Begun));
+        for Way { name, request, calls, .. } in ways() {
+            let answer = server.raw(request);
+            assert_eq!(BUSY.count(&answer), calls, "{name}: {answer}");
+        }
+        assert!(told.try_recv().is_err(), "no other call has begun");
+    }
+}
+
+#[test]
+fn one_deadline_covers_all_calls_of_a_request_on_every_way() {
+    let deadline = Duration::from_secs(1);
+    for (group, _told) in [hanging(), upstream(None, "")] {
+        let server = start(group, GroupLimits { deadline, ..GroupLimits::default() }, ENOUGH);
+        std::thread::scope(|scope| {
+            for Way { name, request, calls, .. } in ways() {
+                let server = &server;
+                scope.spawn(move || {
+                    let begun = Instant::now();
+                    let answer = server.raw(request);
+                    assert_eq!(LATE.count(&answer), calls, "{name}: {answer}");
+                    let elapsed = begun.elapsed();
+                    assert!(elapsed >= deadline && elapsed < deadline * 2, "{name}: {elapsed:?}");
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn a_method_that_is_denied_never_reaches_the_upstream_on_any_way() {
+    let (group, told) = upstream(Some(http("200 OK", "Content-Type: text/xml\r\n", &answered("world"))), "hello");
+    let server = start(group, GroupLimits::default(), ENOUGH);
+    for Way { name, request, calls, .. } in ways() {
+        let answer = server.raw(request);
+        assert!(!answer.contains("world"), "{name}: {answer}");
+        let is_error = answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 5");
+        let errors = ["<int>-32", "\"error\":"].map(|error| answer.matches(error).count());
+        assert!(is_error || errors.contains(&calls), "{name}: {answer}");
+    }
+    assert!(told.try_recv().is_err(), "no call has reached the upstream");
+}
+
+/// One result needs more memory than all results may have, except where it is passed on in its original bytes.
+#[test]
+fn a_result_that_has_no_memory_is_refused_on_every_way() {
+    let large = "x".repeat(1200 << 10);
+    let answer = http("200 OK", "Content-Type: text/xml\r\n", &answered(&large));
+    let value = large.clone();
+    let local = Local::new("Hello", ()).method(named("hello").safe(), move |(): &(), (): ()| value.clone());
+    let local = GroupMount::new("/hello", local.build().unwrap());
+    for (group, is_upstream) in [(local, false), (upstream(Some(answer), "").0, true)] {
+        let server = start(group, GroupLimits::default(), 1 << 20);
+        for Way { name, request, calls, .. } in ways() {
+            let answer = server.raw(request);
+            let is_refused = ["response-memory", "there is no memory for its result", "busy", "too large"]
+                .iter()
+                .map(|reason| answer.matches(reason).count())
+                .max();
+            if is_upstream && name == "XML-RPC" {
+                assert!(answer.contains(&large), "{name}");
+            } else {
+                assert!(!answer.contains(&large), "{name}");
+                assert!(is_refused >= Some(calls), "{name}: {answer:.400}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_that_resets_its_connection_ends_its_calls_on_every_way() {
+    for (group, told) in [hanging(), upstream(None, "")] {
+        let server = start(group, GroupLimits::default(), ENOUGH);
+        for Way { name, request, calls, begin } in ways() {
+            let mut stream = server.connect();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut running = 0;
+            // An upstream may get several calls in one request.
+            while running < begin {
+                assert_eq!(told.recv_timeout(SOON), Ok(Told::Begun), "{name}");
+                running += 1;
+            }
+            SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+            drop(stream);
+            let mut begun = running;
+            while running > 0 {
+                match told.recv_timeout(SOON).unwrap_or_else(|error| panic!("{name}: {error}")) {
+                    Told::Begun => (running, begun) = (running + 1, begun + 1),
+                    Told::Ended => running -= 1,
+                }
+            }
+            assert!(begun <= calls, "{name}: {begun} calls have begun");
+        }
+        assert!(told.recv_timeout(Duration::from_millis(200)).is_err(), "nothing begins after its client has left");
+    }
+}
