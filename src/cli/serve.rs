@@ -156,8 +156,8 @@ async fn bind(
         Some(address) => {
             let listen: Vec<String> = configs.iter().map(ToString::to_string).collect();
             Err(Failure(format!(
-                "croupier: the socket {address} has been handed over (LISTEN_FDS), but neither `listen` nor \
-                 `admin.listen` has this address: `listen` has {}",
+                "croupier: the socket {address} has been handed over (LISTEN_FDS), but `listen` does not have this \
+                 address: it has {}",
                 listen.join(", ")
             )))
         }

@@ -175,12 +175,16 @@ async fn both_formats_have_the_same_samples() {
     let runtime = runtime(vec![GroupMount::new("/words", service(&["hello"]))]).await;
     let metrics = runtime.gateway().metrics();
     call(&runtime.gateway(), "/words", "hello").await;
-    // OpenMetrics writes the bound `1` as `1.0`, and has the parts of a histogram in another order.
+    // OpenMetrics writes the bound `1` as `1.0`, and has the labels in another order.
     let names = |format| {
         let text = metrics.encode(format);
         let series = text.lines().filter(|line| !line.starts_with('#'));
-        let names = series.map(|line| line.rsplit_once(' ').unwrap().0.replace(".0\"}", "\"}"));
-        names.collect::<BTreeSet<_>>()
+        let labels = |line: &str| {
+            let (name, labels) = line.rsplit_once(' ').unwrap().0.split_once('{').unwrap_or((line, ""));
+            let labels = labels.trim_end_matches('}').split(',').map(|label| label.replace(".0\"", "\""));
+            (name.split(' ').next().unwrap().to_owned(), labels.collect::<BTreeSet<_>>())
+        };
+        series.map(labels).collect::<BTreeSet<_>>()
     };
     assert_eq!(names(MetricsFormat::Prometheus), names(MetricsFormat::OpenMetrics));
     assert!(metrics.encode(MetricsFormat::OpenMetrics).ends_with("\n# EOF\n"));
