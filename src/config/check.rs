@@ -9,7 +9,7 @@ use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 use super::problem::Problem;
 use super::schema::SchemaNode;
 use super::wording;
-use crate::http::public_url::{BASE_URL, BaseUrl, NETWORK, TrustedProxy};
+use crate::http::public_url::{BASE_URL, BaseUrl, HOST, HostPattern, NETWORK, TrustedProxy};
 use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
 use crate::model::units::{PERIOD, Period, SIZE, Size};
@@ -180,6 +180,10 @@ impl Check {
             Some(BASE_URL) => match text.parse::<BaseUrl>() {
                 Ok(_) => true,
                 Err(hint) => self.unreadable(text, span, "http or https URL", &hint),
+            },
+            Some(HOST) => match text.parse::<HostPattern>() {
+                Ok(_) => true,
+                Err(hint) => self.unreadable(text, span, "host name", &hint),
             },
             Some(NETWORK) => match text.parse::<TrustedProxy>() {
                 Ok(_) => true,

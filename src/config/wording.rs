@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::schema::SchemaNode;
-use crate::http::public_url::{BASE_URL, NETWORK};
+use crate::http::public_url::{BASE_URL, HOST, NETWORK};
 use crate::model::option_error::Key;
 use crate::model::units::{PERIOD, SIZE};
 use crate::server::settings::ADDRESS;
@@ -44,6 +44,7 @@ pub(super) fn expected(types: &[&str], node: SchemaNode<'_>) -> String {
         Some(SIZE) => Some("a size"),
         Some(PERIOD) => Some("a time"),
         Some(ADDRESS | NETWORK) => Some("an address"),
+        Some(HOST) => Some("a host name"),
         Some(BASE_URL) => Some("an http or https URL"),
         _ => None,
     };

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`body`] | response bodies |
 //! | `compression` | gzip, by `Accept-Encoding` |
+//! | `cross_site` | requests of web pages of other sites |
 //! | [`media_type`] | media types, their parameters, and weighted lists |
 //! | [`rejection`] | requests refused by an HTTP status |
 //! | [`public_url`] | the address of the server in documents, behind proxies too |
@@ -27,6 +28,8 @@ pub mod body;
 pub(crate) mod coalesce;
 #[cfg(feature = "server")]
 pub(crate) mod compression;
+#[cfg(feature = "server")]
+pub(crate) mod cross_site;
 pub mod media_type;
 #[cfg(feature = "server")]
 pub mod public_url;

@@ -13,6 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// The `format` of [`BaseUrl`] in a JSON Schema.
 pub const BASE_URL: &str = "base-url";
+/// The `format` of [`HostPattern`] in a JSON Schema.
+pub const HOST: &str = "host-name";
 /// The `format` of [`TrustedProxy`] in a JSON Schema.
 pub const NETWORK: &str = "network";
 
@@ -30,7 +32,16 @@ pub struct PublicUrl {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// Whether every client that connects through a unix socket is a trusted proxy.
     pub trust_unix_sockets: bool,
+    /// The names of this server in `Host`, such as `"casino.example"` or `"*.casino.example"` for all names below it; the
+    /// name in `base` need not be repeated. A request with another name gets status 421. Without it, clients of this
+    /// machine may use loopback names only, which protects against DNS rebinding, and others may use any name.
+    pub hosts: Vec<HostPattern>,
 }
+
+/// The name of a host, or `*.` and a name for all names below it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HostPattern(String);
 
 /// An address with scheme and host: `"https://casino.example"` or `"https://example.org/rpc"`. It has no slash at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +52,7 @@ pub struct BaseUrl(String);
 #[serde(try_from = "String", into = "String")]
 pub struct TrustedProxy(pub IpNet);
 
-/// The text is not a valid [`BaseUrl`] or [`TrustedProxy`]. The message says how one is written.
+/// The text is not a valid [`BaseUrl`], [`TrustedProxy`] or [`HostPattern`]. The message says how one is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct PublicUrlError(&'static str);
@@ -95,6 +106,15 @@ impl PublicUrl {
         addresses.map_while(|address| address).find(|address| !self.trusts(Some(SocketAddr::new(*address, 0))))
     }
 
+    /// Whether a name is one of the configured names of this server. Upper and lower case are the same, and so is a dot at
+    /// the end.
+    pub(crate) fn has_host(&self, name: &str) -> bool {
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let base = self.base.as_ref().and_then(|base| base.parse::<Uri>().ok());
+        let is_base = base.as_ref().and_then(Uri::host).is_some_and(|host| host.eq_ignore_ascii_case(name));
+        is_base || self.hosts.iter().any(|host| host.matches(name))
+    }
+
     /// Whether the sender of a request is a trusted proxy. `peer` is `None` for a unix socket.
     pub fn trusts(&self, peer: Option<SocketAddr>) -> bool {
         match peer {
@@ -105,6 +125,46 @@ impl PublicUrl {
             }
             None => self.trust_unix_sockets,
         }
+    }
+}
+
+impl HostPattern {
+    fn matches(&self, name: &str) -> bool {
+        match self.0.strip_prefix('*') {
+            Some(below) => {
+                let at = name.len().checked_sub(below.len()).filter(|at| *at > 0);
+                at.and_then(|at| name.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(below))
+            }
+            None => self.0.eq_ignore_ascii_case(name),
+        }
+    }
+}
+
+impl FromStr for HostPattern {
+    type Err = PublicUrlError;
+
+    fn from_str(text: &str) -> Result<HostPattern, PublicUrlError> {
+        let name = text.strip_prefix("*.").unwrap_or(text);
+        let is_address = name.starts_with('[') && name.ends_with(']') || !name.contains(':');
+        if is_address && is_host(name) && !name.ends_with('.') {
+            Ok(HostPattern(text.to_owned()))
+        } else {
+            Err(PublicUrlError("a name without a port, such as \"casino.example\", or \"*.casino.example\""))
+        }
+    }
+}
+
+impl TryFrom<String> for HostPattern {
+    type Error = PublicUrlError;
+
+    fn try_from(text: String) -> Result<HostPattern, PublicUrlError> {
+        text.parse()
+    }
+}
+
+impl From<HostPattern> for String {
+    fn from(pattern: HostPattern) -> String {
+        pattern.0
     }
 }
 
@@ -172,6 +232,20 @@ impl JsonSchema for BaseUrl {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "format": BASE_URL })
+    }
+}
+
+impl JsonSchema for HostPattern {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "HostPattern".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": HOST })
     }
 }
 

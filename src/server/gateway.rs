@@ -20,6 +20,7 @@ use tracing::Instrument as _;
 
 use crate::http::body::{Body, PIECE};
 use crate::http::compression::compress;
+use crate::http::cross_site::{is_known_host, is_unasked};
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
@@ -296,6 +297,9 @@ impl Gateway {
         check_host(head)?;
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
+        if !is_known_host(head, &dispatch.public_url, context.peer) {
+            return Err(HttpRejection::new(StatusCode::MISDIRECTED_REQUEST, UNKNOWN_HOST));
+        }
         let (group, tail) = find(&dispatch.router, head)?;
         let mut metered = self.begin_to_measure(group);
         let waited = group.wait_for_description().await;
@@ -308,7 +312,9 @@ impl Gateway {
             Err(rejection) => return Ok(GatewayResponse::refused(rejection.into_response(), metered)),
         };
         metered.claimed_by(claim.frontend.protocol().name());
-        let read = match check_before_body(head, &body, within_share) {
+        let is_unasked =
+            is_unasked(head, &dispatch.public_url, context.peer) && !is_allowed_origin(claim.frontend, head);
+        let read = match check_before_body(head, &body, is_unasked, within_share) {
             Ok(()) => self.body_reader.read(client, head, body, group.body_limit).await,
             Err(rejection) => Err(rejection),
         };
@@ -443,6 +449,10 @@ fn hold_memory(body: &mut Body, of_request: Option<BodyMemory>, client: &Arc<Cli
     }
 }
 
+/// The reasons for which requests are refused.
+const UNKNOWN_HOST: &str = "this server is not known by the name in Host; its names are in `public.hosts`, and those of proxies in \
+     `public.trusted-proxies`";
+const OTHER_ORIGIN: &str = "pages of other origins make no calls here, unless `rest.cors` allows their origin";
 /// The reasons for which calls are refused without being tried, or ended.
 const GATEWAY_BUSY: &str = "too many calls are running; try again later";
 const STOPPING: &str = "the server is stopping; try again later";
@@ -526,12 +536,26 @@ fn find<'g, 'p>(groups: &'g GroupRouter<Arc<Group>>, head: &'p Parts) -> Result<
 }
 
 /// What the head of a request alone decides about it, once its protocol is known.
-fn check_before_body(head: &Parts, body: &impl http_body::Body, within_share: bool) -> Result<(), HttpRejection> {
+fn check_before_body(
+    head: &Parts,
+    body: &impl http_body::Body,
+    is_unasked: bool,
+    within_share: bool,
+) -> Result<(), HttpRejection> {
+    if is_unasked {
+        return Err(HttpRejection::new(StatusCode::FORBIDDEN, OTHER_ORIGIN));
+    }
+
     // Only a body of unknown length can have a transfer coding.
     if body.size_hint().exact().is_none() {
         check_transfer_coding(head)?;
     }
     if within_share { Ok(()) } else { Err(busy(CLIENT_BUSY)) }
+}
+
+/// Whether a frontend allows the page that has sent a request to make calls.
+fn is_allowed_origin(frontend: &Arc<dyn Frontend>, head: &Parts) -> bool {
+    head.headers.get(header::ORIGIN).is_some_and(|origin| frontend.allows_origin(origin))
 }
 
 /// Only `chunked` can be undone here (RFC 9112, section 6.1). hyper undoes it, and leaves codings below it as they are.
