@@ -253,13 +253,13 @@ impl Gateway {
     {
         // A client with a share of its own is no proxy.
         let forwarded = if client.has_share() { None } else { self.forwarded_client(head, context.peer) };
-        let (dispatched, request) = match forwarded {
-            None => (self.dispatch(client, within_share, head, body, context).await, None),
+        let mut request = None;
+        let dispatched = match forwarded {
+            None => self.dispatch(client, within_share, head, body, context).await,
             Some(forwarded) => {
-                let request = forwarded.open_request();
+                let request = request.insert(forwarded.open_request());
                 // Boxed, because it is the same future once more.
-                let dispatching = self.dispatch(&request.client, request.within_share, head, body, context);
-                (Box::pin(dispatching).await, Some(request))
+                Box::pin(self.dispatch(&request.client, request.within_share, head, body, context)).await
             }
         };
         let mut response = dispatched.unwrap_or_else(|rejection| {
@@ -343,10 +343,14 @@ impl Gateway {
         let ReadBody { bytes, memory } = body;
         let request = GroupRequest { head, tail, body: &bytes, context };
         // What is rare is boxed: otherwise the future of each request would be as large as that of the rare ones.
-        let (response, memory) = match memory {
-            None => (span.in_scope(|| frontend.serve(service, request)), None),
+        let mut held = None;
+        let response = match memory {
+            None => span.in_scope(|| frontend.serve(service, request)),
             Some(memory) => {
-                Box::pin(self.serve_large(frontend, service, request, &span, (bytes.clone(), memory))).await
+                let serving = Box::pin(self.serve_large(frontend, service, request, &span, (bytes.clone(), memory)));
+                let (response, memory) = serving.await;
+                held = memory;
+                response
             }
         };
         let mut served = match response {
@@ -359,7 +363,7 @@ impl Gateway {
         if !reserve_whole(served.response.body_mut(), client) {
             served = Box::pin(refuse_result(group, frontend, request)).await;
         }
-        hold_memory(served.response.body_mut(), memory, client);
+        hold_memory(served.response.body_mut(), held, client);
         metered.end(ending(&served));
         let FrontendResponse { response, method, fault } = served;
         let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
@@ -496,8 +500,8 @@ fn ending(served: &FrontendResponse) -> Ending {
     }
 }
 
-/// Notes where a call takes the memory for its result from, when it has begun, and when it has to end. The times include the time that it has waited for the description of its
-/// upstream.
+/// Notes where a call takes the memory for its result from, when it has begun, and when it has to end. The times include the
+/// time that it has waited for the description of its upstream.
 fn begin_call(context: &mut Context, group: &Group, client: &ClientAccount, waited: Duration) {
     context.result_memory = client.result_memory().cloned();
     let now = Instant::now();

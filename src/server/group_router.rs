@@ -12,7 +12,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use memchr::{memchr, memchr3};
 use percent_encoding::percent_decode_str;
 
 /// Values mounted at paths.
@@ -90,10 +89,8 @@ impl<T> GroupRouter<T> {
         let mut found = self.root.mounted.as_ref().map(|value| (value, inside));
         let mut branch = Some(&self.root);
         let mut left = Some(inside);
-        let plain = memchr3(b'%', b'.', b'\\', inside.as_bytes()).is_none();
         while let Some(rest) = left.filter(|rest| !rest.is_empty()) {
-            let (segment, after) = first_segment(rest);
-            let name = if plain { Cow::Borrowed(segment) } else { decoded(segment)? };
+            let (name, after) = first_segment(rest)?;
             branch = branch.and_then(|branch| branch.children.get(name.as_ref()));
             if let Some(value) = branch.and_then(|branch| branch.mounted.as_ref()) {
                 found = Some((value, after.unwrap_or_default()));
@@ -104,10 +101,14 @@ impl<T> GroupRouter<T> {
     }
 }
 
-/// The first segment of a path, and the part after the slash that follows it.
-fn first_segment(path: &str) -> (&str, Option<&str>) {
-    let end = memchr(b'/', path.as_bytes());
-    end.and_then(|at| Some((path.get(..at)?, path.get(at + 1..)))).unwrap_or((path, None))
+/// The first segment of a path, decoded, and the part after the slash that follows it.
+fn first_segment(path: &str) -> Result<(Cow<'_, str>, Option<&str>), Ambiguous> {
+    // The end of the segment, or the first byte that keeps it from being what it looks like.
+    let first = path.bytes().position(|byte| matches!(byte, b'/' | b'%' | b'.' | b'\\'));
+    let plain = first.is_none_or(|at| path.as_bytes().get(at) == Some(&b'/'));
+    let end = if plain { first } else { path.find('/') };
+    let (segment, after) = end.and_then(|at| Some((path.get(..at)?, path.get(at + 1..)))).unwrap_or((path, None));
+    Ok((if plain { Cow::Borrowed(segment) } else { decoded(segment)? }, after))
 }
 
 /// A segment of a request's path, decoded.
