@@ -84,7 +84,7 @@ fn bomb() -> Vec<u8> {
     packer.write_all(&vec![0; 16 << 20]).unwrap();
     let packed = packer.finish().unwrap();
     let head = format!(
-        "POST /wheel/american HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        "POST /wheel/american HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
         packed.len()
     );
     [head.into_bytes(), packed].concat()

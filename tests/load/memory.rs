@@ -42,7 +42,7 @@ fn many_large_results_take_no_more_memory_than_a_few() {
     std::fs::write(&config, text).unwrap();
     let server = Program::start_with(&["--config".as_ref(), config.as_ref()]);
     std::fs::remove_file(&config).unwrap();
-    let request = b"GET /all/spins HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let request = b"GET /all/spins HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     thread::scope(|scope| {
         for _ in 0..20 {
             scope.spawn(|| assert_eq!(status(&server, request), "HTTP/1.1 200 OK"));
@@ -58,8 +58,10 @@ fn count_many_values() -> Vec<u8> {
          </param></params></methodCall>",
         "<value/>".repeat(249_990)
     );
-    let head =
-        format!("POST /diagnostics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "POST /diagnostics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     (head + &body).into_bytes()
 }
 

@@ -66,7 +66,9 @@ impl Drop for Program {
 fn post(path: &str, method: &str, more: &str) -> String {
     let body = format!("<methodCall><methodName>{method}</methodName></methodCall>");
     let length = body.len();
-    format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{more}\r\n{body}")
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n{more}\r\n{body}"
+    )
 }
 
 #[test]
@@ -153,8 +155,10 @@ fn a_warning_carries_the_id_of_its_request() {
 fn a_client_that_leaves_is_a_line_too() {
     let mut program = Program::start("leaves", CONFIG);
     let body = "<methodCall><methodName>spinList</methodName><params><param><value><int>5000000</int></value></param></params></methodCall>";
-    let mut stream = program
-        .send(&format!("POST /wheel/american HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    let mut stream = program.send(&format!(
+        "POST /wheel/american HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
     stream.read_exact(&mut [0; 1000]).unwrap();
     drop(stream);
     let line = program.line();
@@ -181,7 +185,7 @@ fn a_long_array_that_is_unusable_at_its_end_is_cut_and_the_log_says_why() {
     let mut program = Program::start("array", &config);
     let call = r#"{"jsonrpc":"2.0","method":"list","id":1}"#;
     let length = call.len();
-    let head = "POST /up HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json";
+    let head = "POST /up HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json";
     let answer = program.ask(&format!("{head}\r\nContent-Length: {length}\r\n\r\n{call}"));
     assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("chunked"), "{}", &answer[..100]);
     assert!(answer.len() > 150_000 && !answer.ends_with("0\r\n\r\n"), "{}", &answer[answer.len() - 20..]);

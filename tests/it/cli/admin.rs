@@ -67,7 +67,7 @@ fn exchange_over(
 ) -> (u16, String, String) {
     let length = body.len();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes()).unwrap();
     let mut response = String::new();
@@ -173,7 +173,9 @@ fn a_reload_on_request_answers_with_the_generation_or_the_problems() {
 /// Begins a call whose result is too long to be sent at once: it lasts until the rest is read.
 fn begin_long_call(served: &Served) -> TcpStream {
     let mut stream = TcpStream::connect(&served.data).unwrap();
-    stream.write_all(b"GET /wheel/spinList?spins=1000000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET /wheel/spinList?spins=1000000 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
     let mut status = [0; 15];
     stream.read_exact(&mut status).unwrap();
     assert_eq!(&status, b"HTTP/1.1 200 OK");

@@ -112,7 +112,7 @@ fn a_chunked_request_is_read() {
     let body = hello();
     let (one, two) = body.split_at(17);
     let chunks = format!("{:x}\r\n{one}\r\n{:x};x=y\r\n{two}\r\n0\r\n\r\n", one.len(), two.len());
-    let head = "POST /test HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "POST /test HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n";
     assert!(server().raw(format!("{head}{chunks}")).ends_with(WORLD));
 }
 
@@ -134,11 +134,11 @@ fn a_client_that_expects_100_continue_gets_it_before_it_sends() {
 #[test]
 fn too_large_a_body_is_refused_before_it_is_asked_for() {
     let server = Running::with(small(), XmlRpc::default(), ServerSettings::default(), 1000);
-    let answer = server.raw("POST /test HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n");
+    let answer = server.raw("POST /test HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n");
     assert_eq!(status(&answer), 413, "{answer}");
     assert!(!answer.contains("100 Continue"), "{answer}");
     let chunk = format!("{:x}\r\n{}\r\n", 600, "x".repeat(600)).repeat(2);
-    let head = "POST /test HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "POST /test HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n";
     assert_eq!(status(&server.raw(format!("{head}{chunk}0\r\n\r\n"))), 413);
 }
 
@@ -165,7 +165,7 @@ fn packed(coding: &str, bytes: &[u8]) -> Vec<u8> {
 
 fn post_packed(server: &Running, coding: &str, body: &[u8]) -> String {
     let head = format!(
-        "POST /test HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Encoding: {coding}\r\nContent-Length: {}\r\n\r\n",
+        "POST /test HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Encoding: {coding}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     server.raw([head.as_bytes(), body].concat())
@@ -265,8 +265,8 @@ fn framing_that_two_servers_could_read_differently_is_refused() {
     let server = server();
     let body = hello();
     let with = |framing: &str| {
-        let answer =
-            server.raw(format!("POST /test HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\n{framing}\r\n{body}"));
+        let answer = server
+            .raw(format!("POST /test HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n{framing}\r\n{body}"));
         assert!(!answer.contains("world"), "{framing:?}: {answer}");
         answer
     };
@@ -320,16 +320,19 @@ fn paths_and_verbs_and_media_types_without_a_handler() {
         assert_eq!(status(&server.post(path, &hello())), expected, "{path}");
     }
     for verb in ["GET", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH", "BREW"] {
-        let answer = server.raw(format!("{verb} /test HTTP/1.1\r\nHost: x\r\n\r\n"));
+        let answer = server.raw(format!("{verb} /test HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         assert_eq!(status(&answer), 405, "{verb}");
         assert!(answer.contains("\r\nallow: POST\r\n"), "{answer}");
-        assert_eq!(status(&server.raw(format!("{verb} /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"))), 404, "{verb}");
+        assert_eq!(status(&server.raw(format!("{verb} /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"))), 404, "{verb}");
     }
     let body = hello();
-    let typed = |header: &str| {
-        let length = body.len();
-        status(&server.raw(format!("POST /test HTTP/1.1\r\nHost: x\r\n{header}Content-Length: {length}\r\n\r\n{body}")))
-    };
+    let typed =
+        |header: &str| {
+            let length = body.len();
+            status(&server.raw(format!(
+                "POST /test HTTP/1.1\r\nHost: localhost\r\n{header}Content-Length: {length}\r\n\r\n{body}"
+            )))
+        };
     for good in [
         "",
         "Content-Type: application/xml; charset=utf-8\r\n",

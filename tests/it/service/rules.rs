@@ -33,12 +33,13 @@ fn ways() -> Vec<Way> {
     let one = r#"{"jsonrpc":"2.0","method":"hello","id":1}"#;
     let way = |name, head: &str, media: &str, body: &str, calls, begin| {
         let length = body.len();
-        let request =
-            format!("{head} HTTP/1.1\r\nHost: x\r\nContent-Type: {media}\r\nContent-Length: {length}\r\n\r\n{body}");
+        let request = format!(
+            "{head} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media}\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
         Way { name, request, calls, begin }
     };
     let get = |name, path: &str| {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         Way { name, request, calls: 1, begin: 1 }
     };
     let (xml, json) = ("text/xml", "application/json");
