@@ -327,9 +327,10 @@ impl Gateway {
             }
         };
         let frontend = claim.settle(group, &group_head, &body.bytes);
-        metered.claimed_by(frontend.protocol().name());
+        let protocol = frontend.protocol().name();
+        metered.claimed_by(protocol);
         metered.count_received(body.bytes.len());
-        context.protocol = Some(frontend.protocol().name());
+        context.protocol = Some(protocol);
         begin_call(context, group, client, waited);
         // Held until the response is ready, not until it is sent.
         let admitted = self.admission.admit(&group.load);
@@ -361,6 +362,8 @@ impl Gateway {
             served.response = compress(&head.headers, served.response);
         }
         if !reserve_whole(served.response.body_mut(), client) {
+            // Dropped first, so that the future has no place for it.
+            drop(served);
             served = Box::pin(refuse_result(group, frontend, request)).await;
         }
         hold_memory(served.response.body_mut(), held, client);

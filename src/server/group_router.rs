@@ -104,11 +104,26 @@ impl<T> GroupRouter<T> {
 /// The first segment of a path, decoded, and the part after the slash that follows it.
 fn first_segment(path: &str) -> Result<(Cow<'_, str>, Option<&str>), Ambiguous> {
     // The end of the segment, or the first byte that keeps it from being what it looks like.
-    let first = path.bytes().position(|byte| matches!(byte, b'/' | b'%' | b'.' | b'\\'));
+    let first = path.bytes().position(|byte| ENDS_PLAIN.get(usize::from(byte)) == Some(&true));
     let plain = first.is_none_or(|at| path.as_bytes().get(at) == Some(&b'/'));
     let end = if plain { first } else { path.find('/') };
     let (segment, after) = end.and_then(|at| Some((path.get(..at)?, path.get(at + 1..)))).unwrap_or((path, None));
     Ok((if plain { Cow::Borrowed(segment) } else { decoded(segment)? }, after))
+}
+
+/// The bytes that end a segment, or keep it from being what it looks like. A table, because it is asked for each byte of
+/// each path.
+const ENDS_PLAIN: [bool; 256] = ends_plain();
+
+#[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "the compiler runs this, over all bytes")]
+const fn ends_plain() -> [bool; 256] {
+    let mut ends = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        ends[byte] = matches!(byte as u8, b'/' | b'%' | b'.' | b'\\');
+        byte += 1;
+    }
+    ends
 }
 
 /// A segment of a request's path, decoded.
