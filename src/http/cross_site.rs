@@ -3,7 +3,7 @@
 //!
 //! A browser sends some requests to any site without asking the site first ("simple requests" of the Fetch standard, section
 //! 3.3.5). The page cannot read the response, but the call is made. So such a request of a page of another origin is
-//! refused, unless the group allows the origin.
+//! refused.
 //!
 //! With DNS rebinding, a page of `evil.example` lets that name mean the address of the gateway. Its requests are then of
 //! the same origin, but their `Host` is not a name of the gateway.
@@ -18,10 +18,10 @@ use super::public_url::PublicUrl;
 /// The header in which a browser says whether a request is of the same origin.
 const FETCH_SITE: &str = "sec-fetch-site";
 
-/// Whether a page of another origin has sent this request, and its browser has not asked first. Of a request that only
-/// reads, it is never said.
+/// Whether a page of another origin has sent this request, which may change something, and its browser has not asked first.
 pub(crate) fn is_unasked(head: &Parts, public_url: &PublicUrl, peer: Option<SocketAddr>) -> bool {
-    if matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+    // Before it sends another method that changes something, a browser asks.
+    if head.method != Method::POST {
         return false;
     }
     let (origin, site) = (head.headers.get(header::ORIGIN), head.headers.get(FETCH_SITE));
@@ -139,7 +139,9 @@ mod tests {
             let unasked = is_unasked(&head(Method::POST, headers), &PublicUrl::default(), local());
             assert_eq!(unasked, expected, "{headers:?}");
         }
-        assert!(!is_unasked(&head(Method::GET, &[host, evil]), &PublicUrl::default(), local()));
+        for method in [Method::GET, Method::DELETE] {
+            assert!(!is_unasked(&head(method, &[host, evil]), &PublicUrl::default(), local()));
+        }
         let behind = PublicUrl::at("https://casino.example/rpc").unwrap();
         let page = head(Method::POST, &[host, ("origin", "https://casino.example")]);
         assert!(!is_unasked(&page, &behind, local()));

@@ -30,18 +30,13 @@ pub trait Frontend: Send + Sync + 'static {
     /// Whether the frontend serves a request, judged by its head alone.
     ///
     /// Browsers send requests with the media types `text/plain`, `multipart/form-data` and
-    /// `application/x-www-form-urlencoded` to any site without asking it first (a CORS preflight). The gateway refuses those
-    /// of pages of other origins, unless the frontend [allows](Frontend::allows_origin) the origin.
+    /// `application/x-www-form-urlencoded`, or with none, to any site without asking it first (a CORS preflight). The gateway
+    /// refuses those of pages of other origins.
     fn claims(&self, head: &GroupHead<'_>) -> Claim;
 
     /// Whether the frontend serves a request for which it claimed [`Claim::Maybe`], judged by the body.
     fn recognises(&self, _head: &Parts, _body: &[u8]) -> bool {
         true
-    }
-
-    /// Whether pages of this origin (`Origin`) may make calls. None may by default.
-    fn allows_origin(&self, _origin: &HeaderValue) -> bool {
-        false
     }
 
     /// The protocol to which the frontend belongs, for the span of a request.

@@ -312,8 +312,7 @@ impl Gateway {
             Err(rejection) => return Ok(GatewayResponse::refused(rejection.into_response(), metered)),
         };
         metered.claimed_by(claim.frontend.protocol().name());
-        let is_unasked =
-            is_unasked(head, &dispatch.public_url, context.peer) && !is_allowed_origin(claim.frontend, head);
+        let is_unasked = is_unasked(head, &dispatch.public_url, context.peer);
         let read = match check_before_body(head, &body, is_unasked, within_share) {
             Ok(()) => self.body_reader.read(client, head, body, group.body_limit).await,
             Err(rejection) => Err(rejection),
@@ -459,7 +458,8 @@ fn hold_memory(body: &mut Body, of_request: Option<BodyMemory>, client: &Arc<Cli
 /// The reasons for which requests are refused.
 const UNKNOWN_HOST: &str = "this server is not known by the name in Host; its names are in `public.hosts`, and those of proxies in \
      `public.trusted-proxies`";
-const OTHER_ORIGIN: &str = "pages of other origins make no calls here, unless `rest.cors` allows their origin";
+const OTHER_ORIGIN: &str =
+    "pages of other origins make no calls with this Content-Type, which their browsers send without asking first";
 /// The reasons for which calls are refused without being tried, or ended.
 const GATEWAY_BUSY: &str = "too many calls are running; try again later";
 const STOPPING: &str = "the server is stopping; try again later";
@@ -558,11 +558,6 @@ fn check_before_body(
         check_transfer_coding(head)?;
     }
     if within_share { Ok(()) } else { Err(busy(CLIENT_BUSY)) }
-}
-
-/// Whether a frontend allows the page that has sent a request to make calls.
-fn is_allowed_origin(frontend: &Arc<dyn Frontend>, head: &Parts) -> bool {
-    head.headers.get(header::ORIGIN).is_some_and(|origin| frontend.allows_origin(origin))
 }
 
 /// Only `chunked` can be undone here (RFC 9112, section 6.1). hyper undoes it, and leaves codings below it as they are.

@@ -56,13 +56,12 @@ struct Counted {
 }
 
 impl Counted {
-    async fn start(public_url: PublicUrl, cors: &[&str]) -> Counted {
+    async fn start(public_url: PublicUrl) -> Counted {
         let made = Arc::new(AtomicUsize::new(0));
         let counter = made.clone();
         let put = move |(): &(), (): ()| counter.fetch_add(1, Relaxed);
         let mut group = GroupMount::new("/g", Local::new("Things", ()).method("put", put).build().unwrap());
         group.protocols = ProtocolSet::default();
-        group.protocols.rest.cors = cors.iter().map(|origin| (*origin).to_owned()).collect();
         let mounts = Mounts { groups: vec![group], public_url: Arc::new(public_url), ..Mounts::default() };
         let runtime = Runtime::start(mounts, BodyReader::new(&ServerSettings::default())).await.unwrap();
         Counted { gateway: runtime.gateway(), made, _runtime: runtime }
@@ -87,7 +86,7 @@ const EVIL: (&str, &str) = ("origin", "https://evil.example");
 
 #[tokio::test]
 async fn a_page_of_another_origin_calls_nothing_unasked() {
-    let server = Counted::start(PublicUrl::default(), &[]).await;
+    let server = Counted::start(PublicUrl::default()).await;
     let cross_site = ("sec-fetch-site", "cross-site");
     for (name, path, media, body) in calls() {
         for headers in [&[HOST, EVIL][..], &[HOST, EVIL, cross_site], &[HOST, cross_site], &[HOST, ("origin", "null")]]
@@ -106,25 +105,15 @@ async fn a_page_of_another_origin_calls_nothing_unasked() {
 }
 
 #[tokio::test]
-async fn an_allowed_origin_calls_over_rest() {
-    let server = Counted::start(PublicUrl::default(), &["https://casino.example"]).await;
-    let casino = ("origin", "https://casino.example");
-    assert_eq!(server.send("/g/put", "", "", &[HOST, casino]).await, (200, 1));
-    assert_eq!(server.send("/g/put", "", "", &[HOST, EVIL]).await, (403, 0));
-    let call = "<methodCall><methodName>put</methodName></methodCall>";
-    assert_eq!(server.send("/g", "", call, &[HOST, casino]).await, (403, 0));
-}
-
-#[tokio::test]
 async fn a_name_that_is_not_the_gateways_is_refused_on_each_way() {
-    let server = Counted::start(PublicUrl::default(), &[]).await;
+    let server = Counted::start(PublicUrl::default()).await;
     let named = config::Config::parse(
         "hosts.toml",
         "public.hosts = ['gateway.example']\n[group.'/d']\nservice = 'diagnostics'\n",
         &config::Registry::standard(),
     )
     .unwrap();
-    let named = Counted::start(PublicUrl::clone(&named.public_url), &[]).await;
+    let named = Counted::start(PublicUrl::clone(&named.public_url)).await;
     for (name, path, media, body) in calls().into_iter().filter(|(name, ..)| *name != "page") {
         assert_eq!(server.send(path, media, &body, &[("host", "evil.example")]).await, (421, 0), "{name}");
         assert_eq!(server.send(path, media, &body, &[("host", "127.0.0.1:8008")]).await.1, 1, "{name}");

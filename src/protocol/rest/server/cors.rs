@@ -27,24 +27,15 @@ pub(super) struct Grant {
 impl Grant {
     /// The permission for the sender of a request, by the allowed origins. Credentials are never allowed.
     pub(super) fn of(origins: &[String], headers: &HeaderMap) -> Grant {
-        Grant::of_origin(origins, headers.get(header::ORIGIN))
-    }
-
-    /// The permission for pages of an origin.
-    pub(super) fn of_origin(origins: &[String], sender: Option<&HeaderValue>) -> Grant {
         if origins.is_empty() {
             return Grant::default();
         }
         if origins.iter().any(|origin| origin == ANY) {
             return Grant { origin: Some(HeaderValue::from_static(ANY)), varies: false };
         }
+        let sender = headers.get(header::ORIGIN);
         let allowed = sender.filter(|sender| origins.iter().any(|origin| origin.as_bytes() == sender.as_bytes()));
         Grant { origin: allowed.cloned(), varies: true }
-    }
-
-    /// Whether pages of the origin may call.
-    pub(super) fn is_given(&self) -> bool {
-        self.origin.is_some()
     }
 
     /// Adds the headers that allow a page of another origin to read the response.

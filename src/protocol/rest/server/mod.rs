@@ -92,10 +92,6 @@ impl Frontend for Rest {
         if head.tail.is_empty() { Claim::No } else { Claim::Yes }
     }
 
-    fn allows_origin(&self, origin: &HeaderValue) -> bool {
-        Grant::of_origin(&self.options.cors, Some(origin)).is_given()
-    }
-
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let grant = Grant::of(&self.options.cors, &request.head.headers);
         let interface = service.interface();
