@@ -24,6 +24,13 @@ pub(super) struct ListenerCount {
 #[derive(Debug)]
 pub(super) struct CountedConnection(Arc<ListenerCount>);
 
+impl CountedConnection {
+    /// The listener that has accepted the connection.
+    pub(super) fn listener(&self) -> &Arc<ListenerCount> {
+        &self.0
+    }
+}
+
 impl ListenerCounts {
     /// Adds a listener, or goes on with the one that had the same address.
     pub(super) fn add(&self, address: String) -> Arc<ListenerCount> {

@@ -5,7 +5,7 @@
 //! large body is parsed on a blocking thread.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -14,7 +14,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Response, StatusCode, Version, header};
+use http::{HeaderMap, Response, StatusCode, Version, header};
 use http_body::Body as _;
 use tracing::Instrument as _;
 
@@ -39,6 +39,7 @@ use crate::service::future::MaybeReady;
 use crate::service::limiter::LimiterState;
 use crate::service::memory_pool::MemoryPool;
 use crate::service::request_id::RequestId;
+use crate::service::request_record::Stage;
 use crate::service::result_memory::{NO_MEMORY, ReservedMemory};
 use crate::service::{Context, RpcService};
 
@@ -235,6 +236,9 @@ impl Gateway {
         B: http_body::Body<Data = Bytes>,
     {
         let client = self.client_of_connection(context.peer);
+        if context.client.is_none() {
+            context.client = self.client_address(&client, &head.headers, context.peer);
+        }
         self.respond_to(&client, true, head, pin!(body), &mut context).await
     }
 
@@ -251,7 +255,7 @@ impl Gateway {
         B: http_body::Body<Data = Bytes>,
     {
         // A client with a share of its own is no proxy.
-        let forwarded = if client.has_share() { None } else { self.forwarded_client(head, context.peer) };
+        let forwarded = if client.has_share() { None } else { self.forwarded_client(context) };
         let (dispatched, request) = match forwarded {
             None => (self.dispatch(client, within_share, head, body, context).await, None),
             Some(forwarded) => {
@@ -271,12 +275,27 @@ impl Gateway {
         response
     }
 
-    /// The client that a trusted proxy has received a request from; `None` if the request comes from no such proxy, or if
-    /// the proxy does not say.
-    fn forwarded_client(&self, head: &Parts, peer: Option<SocketAddr>) -> Option<Arc<ClientAccount>> {
-        let dispatch = self.groups.0.load();
-        let address = dispatch.public_url.trusts(peer).then(|| dispatch.public_url.forwarded_client(&head.headers))?;
-        address.map(|address| self.clients.client(Some(address)))
+    /// The address of the client of a request: the one that trusted proxies have forwarded, or else that of the connection.
+    pub(super) fn client_address(
+        &self,
+        connected: &ClientAccount,
+        headers: &HeaderMap,
+        peer: Option<SocketAddr>,
+    ) -> Option<IpAddr> {
+        let own = peer.map(|peer| peer.ip().to_canonical());
+        if connected.has_share() {
+            return own;
+        }
+        let public_url = &self.groups.0.load().public_url;
+        let forwarded = public_url.trusts(peer).then(|| public_url.forwarded_client(headers)).flatten();
+        forwarded.or(own)
+    }
+
+    /// The client that a trusted proxy has received a request from; `None` if the proxy does not say.
+    fn forwarded_client(&self, context: &Context) -> Option<Arc<ClientAccount>> {
+        let own = context.peer.map(|peer| peer.ip().to_canonical());
+        let forwarded = context.client.filter(|client| own != Some(*client))?;
+        Some(self.clients.client(Some(forwarded)))
     }
 
     async fn dispatch<B>(
@@ -294,6 +313,9 @@ impl Gateway {
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
         let (group, tail) = find(&dispatch.router, head)?;
+        if let Some(record) = &context.record {
+            record.note_group(&group.path);
+        }
         let meter = group.limiter.as_ref().map_or(&*self.others, LimiterState::meter);
         let mut metered = MeteredRequest::begin(meter);
         let waited = group.wait_for_description().await;
@@ -307,6 +329,10 @@ impl Gateway {
         };
         if let Some(metered) = &mut metered {
             metered.claimed_by(claim.frontend.protocol().name());
+        }
+        if let Some(record) = &context.record {
+            record.note_protocol(claim.frontend.protocol().name());
+            record.enter(Stage::Body);
         }
         let read = match check_before_body(head, &body, within_share) {
             Ok(()) => self.body_reader.read(client, head, body, group.body_limit).await,
@@ -327,6 +353,10 @@ impl Gateway {
             metered.count_received(body.bytes.len());
         }
         context.protocol = Some(protocol);
+        if let Some(record) = &context.record {
+            record.note_protocol(protocol);
+            record.enter(Stage::Call);
+        }
         // The deadline includes the time that the call has waited for the description of its upstream.
         let now = Instant::now();
         let begun = now.checked_sub(waited).unwrap_or(now);

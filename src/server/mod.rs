@@ -56,7 +56,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use access_log::AccessLog;
+pub use access_log::{AccessLog, AccessLogOptions};
 pub use listener::{BindError, Listener};
 pub use tower::{GatewayFuture, PeerAddress};
 pub use workers::Workers;
@@ -65,7 +65,7 @@ use crate::http::audience::Audience;
 use crate::server::gateway::Gateway;
 use crate::server::mount::Mounts;
 use crate::server::settings::ServerSettings;
-use activity::{Activity, ActivityGuard, ActivityMonitor, CloseRequest};
+use activity::{ActivityGuard, ActivityMonitor, CloseRequest};
 use activity_io::{ActivityIo, PollReset};
 use clients::{ClientAccount, Resource, Taken};
 use connection_count::{CountedConnection, ListenerCount};
@@ -147,37 +147,36 @@ impl Server {
 
     /// Serves a connection until it ends.
     async fn serve(self: Arc<Server>, accepted: Accepted, guard: ConnectionGuard) {
-        let (activity, client) = (&guard.activity_guard.activity, &guard.client);
-        let audience = guard.audience;
         match accepted {
             Accepted::Tcp(stream, peer) => {
                 // Without TCP_NODELAY a response may wait until the client has acknowledged the previous one.
                 let _ = stream.set_nodelay(true);
                 limit_unsent_bytes(&stream);
-                self.serve_stream(stream, Some(peer), activity, client, audience).await;
+                self.serve_stream(stream, Some(peer), &guard).await;
             }
-            Accepted::Unix(stream) => self.serve_stream(stream, None, activity, client, audience).await,
+            Accepted::Unix(stream) => self.serve_stream(stream, None, &guard).await,
         }
         drop(guard);
     }
 
     /// Serves the requests of a connection until it ends or has to close.
-    async fn serve_stream<T>(
-        &self,
-        stream: T,
-        peer: Option<SocketAddr>,
-        activity: &Arc<Activity>,
-        client: &Arc<ClientAccount>,
-        audience: Option<Audience>,
-    ) where
+    async fn serve_stream<T>(&self, stream: T, peer: Option<SocketAddr>, guard: &ConnectionGuard)
+    where
         T: AsyncRead + AsyncWrite + PollReset + Unpin + Send + 'static,
     {
-        let (activity_of_requests, client) = (activity.clone(), client.clone());
-        let service =
-            Connection { shared: self.shared.clone(), activity: activity_of_requests, client, peer, audience }
-                .service();
+        let activity = &guard.activity_guard.activity;
+        let connection = Connection {
+            shared: self.shared.clone(),
+            activity: activity.clone(),
+            client: guard.client.clone(),
+            peer,
+            proxy: None,
+            listener: guard.counted.listener().clone(),
+            audience: guard.audience,
+        };
+        let service = connection.service();
         let builder = self.builder();
-        let io = TokioIo::new(ActivityIo::new(stream, activity.clone()));
+        let io = TokioIo::new(ActivityIo::new(stream, activity.clone(), self.shared.log.clone()));
         let mut connection = pin!(builder.serve_connection(io, service));
         let mut seen = CloseRequest::None;
         let ended = poll_fn(|cx| {
@@ -244,7 +243,6 @@ struct ConnectionGuard {
     /// The connection's part of the share of its client.
     #[expect(dead_code, reason = "it is held to be dropped with the connection")]
     taken: Taken,
-    #[expect(dead_code, reason = "it is held to be dropped with the connection")]
     counted: CountedConnection,
     client: Arc<ClientAccount>,
     audience: Option<Audience>,

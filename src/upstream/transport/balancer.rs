@@ -21,6 +21,7 @@ use super::time_limit::TimeLimit;
 use super::tls::TlsError;
 use super::{Repeat, TransportOptions, scgi};
 use crate::model::fault::BoxError;
+use crate::service::request_record::RequestRecord;
 
 /// How long a server that could not be reached is tried only after the others.
 const PASSED_OVER: Duration = Duration::from_secs(5);
@@ -103,6 +104,9 @@ impl Balancer {
         let mut unsent = request;
         let mut last_error = None;
         for server in self.candidates() {
+            if last_error.is_some() {
+                count_retry(&unsent);
+            }
             match server.send_counted(unsent, repeat, deadline, &self.options).await {
                 Ok(response) => return Ok(response),
                 Err((error, Some(request))) => {
@@ -138,9 +142,10 @@ impl BalancedServer {
     ) -> Result<Response<Incoming>, Failed> {
         let stats = self.stats.load_full();
         let begun = Instant::now();
+        let noted = NotedRequest::of(&request, &self.address, begun);
         let sending = stats.begin();
         let sent = self.send(request, repeat, deadline, options).await;
-        drop(sending);
+        drop((sending, noted));
         stats.record(begun.elapsed(), sent.as_ref().err().map(|(error, _)| error));
         sent
     }
@@ -166,6 +171,7 @@ impl BalancedServer {
                     (Some(unsent), _) => request = unsent,
                     // Not over another pooled connection, which may be just as broken: a request is sent at most twice.
                     (None, Some(copy)) if !failure.cause.is::<LateError>() => {
+                        count_retry(&copy);
                         request = copy;
                         break;
                     }
@@ -301,6 +307,34 @@ async fn send_over_http2(
 ) -> Result<Response<Incoming>, SendFailure> {
     let response = connection.send(request, limit).await?;
     Ok(response.map(|body| Incoming::http2(body, limit.timeout)))
+}
+
+/// A request that is noted in the record of its client's request when this is dropped, also if it is given up.
+struct NotedRequest<'s> {
+    record: Arc<RequestRecord>,
+    address: &'s Address,
+    begun: Instant,
+}
+
+impl<'s> NotedRequest<'s> {
+    /// `None` if the request of the client has no record.
+    fn of(request: &Request<Bytes>, address: &'s Address, begun: Instant) -> Option<NotedRequest<'s>> {
+        let record = request.extensions().get::<Arc<RequestRecord>>()?.clone();
+        Some(NotedRequest { record, address, begun })
+    }
+}
+
+impl Drop for NotedRequest<'_> {
+    fn drop(&mut self) {
+        self.record.note_upstream(&self.address.to_string(), self.begun.elapsed());
+    }
+}
+
+/// Notes that a request is sent again, to this server or to another.
+fn count_retry(request: &Request<Bytes>) {
+    if let Some(record) = request.extensions().get::<Arc<RequestRecord>>() {
+        record.count_retry();
+    }
 }
 
 fn millis_since(start: Instant) -> u64 {
