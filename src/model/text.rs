@@ -59,7 +59,7 @@ pub fn printable(text: &str, longest: usize) -> Cow<'_, str> {
 }
 
 /// Whether a character is not seen as itself: it ends a line, moves the cursor, or turns the text around it.
-fn is_deceptive(c: char) -> bool {
+pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -60,7 +60,8 @@ macro_rules! request_span {
             group = $group.path,
             protocol = $frontend.protocol().name(),
             method = tracing::field::Empty,
-            peer = $context.peer.map(tracing::field::display),
+            client = $context.client.map(tracing::field::display),
+            trace = $context.trace.as_ref().map(tracing::field::display),
         )
     };
 }
@@ -166,6 +167,11 @@ impl Gateway {
     pub(super) fn client_of_connection(&self, peer: Option<SocketAddr>) -> Arc<ClientAccount> {
         let proxied = self.groups.0.load().public_url.trusts(peer);
         self.clients.client(peer.map(|peer| peer.ip()).filter(|_| !proxied))
+    }
+
+    /// Whether a connection from this address is one of a trusted proxy.
+    pub(super) fn trusts(&self, peer: Option<SocketAddr>) -> bool {
+        self.groups.0.load().public_url.trusts(peer)
     }
 
     /// What the groups were built from.

@@ -54,9 +54,10 @@ impl InFlight {
             }
             let request_id = shared.gateway.request_id(&head, *peer);
             let address = shared.gateway.client_address(client, &head.headers, *peer);
-            let mut context = RequestContext { peer: *peer, client: address, request_id, ..RequestContext::default() };
+            let trace = TraceContext::received(&head.headers).map(Arc::new);
+            let mut context =
+                RequestContext { peer: *peer, client: address, request_id, trace, ..RequestContext::default() };
             if let Some(log) = &shared.log {
-                context.trace = TraceContext::received(&head.headers).map(Arc::new);
                 self.line = Some(log.begin(&head, &mut context, Origin { listener, proxy: *proxy }));
             }
             let GatewayResponse { mut response, outcome, metered } = if self.connection.activity.take_fragment() {
