@@ -264,7 +264,7 @@ mod tests {
         let public_url = PublicUrl { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..PublicUrl::default() };
         let client = |lines: &[&str]| {
             let lines =
-                lines.iter().map(|line| (http::HeaderName::from_static("x-forwarded-for"), line.parse().unwrap()));
+                lines.iter().map(|line| (HeaderName::from_static("x-forwarded-for"), line.parse().unwrap()));
             let headers: HeaderMap = lines.collect();
             public_url.forwarded_client(&headers).map(|address| address.to_string())
         };

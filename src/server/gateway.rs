@@ -319,9 +319,6 @@ impl Gateway {
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
         let (group, tail) = find(&dispatch.router, head)?;
-        if let Some(record) = &context.record {
-            record.note_group(&group.path);
-        }
         let meter = group.limiter.as_ref().map_or(&*self.others, LimiterState::meter);
         let mut metered = MeteredRequest::begin(meter);
         let waited = group.wait_for_description().await;
@@ -337,6 +334,7 @@ impl Gateway {
             metered.claimed_by(claim.frontend.protocol().name());
         }
         if let Some(record) = &context.record {
+            record.note_group(&group.path);
             record.note_protocol(claim.frontend.protocol().name());
             record.enter(Stage::Body);
         }

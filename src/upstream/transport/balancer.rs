@@ -340,3 +340,31 @@ fn count_retry(request: &Request<Bytes>) {
 fn millis_since(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_notes_the_servers_that_were_tried() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1024]).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        });
+        let addresses = [closed, open].map(|address| format!("http://{address}/").parse().unwrap());
+        let balancer = Balancer::new(addresses.to_vec(), TransportOptions::default()).unwrap();
+        let record = Arc::new(RequestRecord::new(false));
+        let mut request = Request::new(Bytes::new());
+        request.extensions_mut().insert(record.clone());
+        balancer.send(request, Repeat::Unsent, None).await.unwrap();
+        let noted = record.upstream().unwrap();
+        assert_eq!((noted.servers, noted.retries), (vec![closed.to_string(), open.to_string()], 1));
+    }
+}
