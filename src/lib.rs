@@ -55,7 +55,7 @@ pub use config::{Config, Registry};
 #[cfg(feature = "server")]
 pub use http::audience::Audience;
 #[cfg(feature = "server")]
-pub use http::public_url::{PublicUrl, PublicUrlError, TrustedProxy};
+pub use http::public_url::{ClientHeader, PublicUrl, PublicUrlError, TrustedProxy};
 #[cfg(feature = "server")]
 pub use http::routes::RestRoute;
 pub use model::date::DateTime;

@@ -1,4 +1,4 @@
-//! Writes log lines to standard error, as text or as JSON.
+//! Writes log lines to standard error, as text, JSON or logfmt.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -7,7 +7,10 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::LazyLock;
 
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format;
+use tracing_subscriber::fmt::format::JsonFields;
 
+use super::log_format::{Logfmt, LogfmtFields, Undeceptive};
 use super::output::OutputStream;
 use crate::config::{Log, LogFormat};
 use crate::service::log_throttle::LogThrottle;
@@ -18,10 +21,18 @@ static PANICS: LazyLock<LogThrottle> = LazyLock::new(LogThrottle::default);
 /// Starts logging for the rest of the process. Panics are logged too.
 pub(super) fn start(log: &Log, stderr: &OutputStream) {
     let level: LevelFilter = log.level.into();
-    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(stderr.clone()).with_target(true);
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(stderr.clone());
     let started = match log.format {
-        LogFormat::Text => subscriber.with_ansi(io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).with_span_list(false).try_init(),
+        LogFormat::Text => {
+            let ansi = io::stderr().is_terminal();
+            let format = Undeceptive { format: format().with_ansi(ansi), json: false };
+            subscriber.with_ansi(ansi).event_format(format).try_init()
+        }
+        LogFormat::Json => {
+            let format = format().json().flatten_event(true).with_span_list(false);
+            subscriber.fmt_fields(JsonFields::new()).event_format(Undeceptive { format, json: true }).try_init()
+        }
+        LogFormat::Logfmt => subscriber.with_ansi(false).fmt_fields(LogfmtFields).event_format(Logfmt).try_init(),
     };
     // It has failed only if a program that embeds this one has installed a logger, which is then used.
     if started.is_ok() {

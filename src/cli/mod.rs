@@ -12,6 +12,7 @@ mod call;
 mod describe;
 mod descriptors;
 mod load;
+mod log_format;
 mod logging;
 mod output;
 mod reload;

@@ -72,7 +72,7 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
     let from_arguments: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
     let listen = if from_arguments.is_empty() { &config.listen } else { &from_arguments };
     let (listeners, admin_listener) = bind(listen, config.admin.listen.as_ref()).await?;
-    let log = if config.log.access { Some(AccessLog::start()?) } else { None };
+    let log = config.log.access_options().map(AccessLog::with).transpose()?;
     let memory = MemoryBudget::new(config.settings.memory).on_runtime(Handle::current());
     let body_reader = BodyReader { memory, ..BodyReader::new(&config.settings) };
     let gateway_runtime = Runtime::start(config.mounts(), body_reader).await?;
@@ -139,12 +139,12 @@ async fn bind(
 ) -> Result<(Vec<Listener>, Option<Listener>), Failure> {
     let mut inherited = systemd::inherited_sockets()?;
     let mut listeners = Vec::with_capacity(configs.len());
-    for ListenerConfig { listen, serves } in configs {
+    for ListenerConfig { listen, serves, proxy_protocol } in configs {
         let listener = match inherited.take(listen) {
             Some(listener) => listener,
             None => Listener::bind(listen).await?,
         };
-        listeners.push(listener.serves(*serves));
+        listeners.push(listener.serves(*serves).proxy_protocol(*proxy_protocol));
     }
     let admin = match admin.map(|listen| (inherited.take(listen), listen)) {
         Some((Some(listener), _)) => Some(listener),

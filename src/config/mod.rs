@@ -45,6 +45,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::files;
 use crate::http::public_url::PublicUrl;
+use crate::server::AccessLogOptions;
 use crate::server::gateway::Group;
 use crate::server::group_router::GroupRouter;
 use crate::server::mount::{GroupMount, Mounts, PageMount};
@@ -92,6 +93,11 @@ pub struct Log {
     pub level: Level,
     /// Whether there is a line for each request.
     pub access: bool,
+    /// Which requests have a line: with `"errors"` only those that failed, and batches with a call that failed. Without it,
+    /// all of them.
+    pub only: Option<OnlyRequests>,
+    /// Whether there is also a line for each call of a batch, before the line of its request.
+    pub calls: bool,
     /// The form of the lines.
     pub format: LogFormat,
 }
@@ -115,6 +121,22 @@ pub enum Level {
     Trace,
 }
 
+/// Which requests have a line in the access log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnlyRequests {
+    /// Those that failed.
+    Errors,
+}
+
+impl Log {
+    /// The lines of the access log; `None` if there is none.
+    pub(crate) fn access_options(&self) -> Option<AccessLogOptions> {
+        let options = AccessLogOptions { only_errors: self.only == Some(OnlyRequests::Errors), calls: self.calls };
+        self.access.then_some(options)
+    }
+}
+
 /// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -124,6 +146,8 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line, for programs.
     Json,
+    /// `key=value` with spaces between them, for programs and people.
+    Logfmt,
 }
 
 impl Config {
@@ -211,7 +235,7 @@ fn not_text(bytes: &[u8], offset: usize) -> Problem {
 
 impl Default for Log {
     fn default() -> Self {
-        Log { level: Level::default(), access: true, format: LogFormat::default() }
+        Log { level: Level::default(), access: true, only: None, calls: false, format: LogFormat::default() }
     }
 }
 

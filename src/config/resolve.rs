@@ -24,6 +24,7 @@ use super::schema::SchemaNode;
 use super::syntax::Distinct;
 use super::upstream;
 use super::{Config, Registry};
+use crate::http::public_url::PublicUrl;
 use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
 use crate::model::units::Size;
@@ -126,10 +127,24 @@ fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<ListenerConfig> {
                 let problem = Problem::at(span, format!("duplicate address `{}`", listener.listen));
                 problems.push(problem.related(first.clone(), "first here"));
             }
-            None => seen.push((listener, span)),
+            None => {
+                problems.extend(without_proxies(&listener, &file.public, span.clone()));
+                seen.push((listener, span));
+            }
         }
     }
     seen.into_iter().map(|(listener, _)| listener).collect()
+}
+
+/// The problem that a listener takes connections of trusted proxies only, and none is trusted.
+fn without_proxies(listener: &ListenerConfig, public: &PublicUrl, span: Range<usize>) -> Option<Problem> {
+    let (trusts, key) = match listener.listen {
+        ListenAddress::Tcp(_) => (!public.trusted_proxies.is_empty(), "trusted-proxies = [\"10.0.0.7\"]"),
+        ListenAddress::Unix(_) => (public.trust_unix_sockets, "trust-unix-sockets = true"),
+    };
+    let refuses_all = listener.proxy_protocol && !trusts;
+    let message = "with `proxy-protocol` only trusted proxies may connect, and there is none here".to_owned();
+    refuses_all.then(|| Problem::at(span, message).hint(format!("set `{key}` in `[public]`")))
 }
 
 /// The problem that the admin listener has the address of another.

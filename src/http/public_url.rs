@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use http::request::Parts;
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, HeaderName, Uri, header};
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -30,6 +30,9 @@ pub struct PublicUrl {
     /// The proxies whose `X-Forwarded-Proto`, `X-Forwarded-Host`, `X-Forwarded-Prefix` and `X-Request-Id` headers are
     /// used, as addresses or ranges such as `"10.0.0.0/8"`. These headers of all other clients are ignored.
     pub trusted_proxies: Vec<TrustedProxy>,
+    /// The header in which trusted proxies say which client a request comes from. Their proxies must set it or append to it,
+    /// and the other header is ignored: a proxy passes on what a client writes into a header that it does not know.
+    pub client_header: ClientHeader,
     /// Whether every client that connects through a unix socket is a trusted proxy.
     pub trust_unix_sockets: bool,
     /// The names of this server in `Host`, such as `"casino.example"` or `"*.casino.example"` for all names below it; the
@@ -42,6 +45,17 @@ pub struct PublicUrl {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct HostPattern(String);
+
+/// A header that says which client a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
 
 /// An address with scheme and host: `"https://casino.example"` or `"https://example.org/rpc"`. It has no slash at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,11 +111,16 @@ impl PublicUrl {
         format!("{}://{host}{}", scheme.unwrap_or("http"), prefix.trim_end_matches('/'))
     }
 
-    /// The client that a trusted proxy has received a request from: the last address in `X-Forwarded-For` that is not a
+    /// The client that a trusted proxy has received a request from: the last address in the header for it that is not a
     /// trusted proxy itself. `None` if there is none.
     pub(crate) fn forwarded_client(&self, headers: &HeaderMap) -> Option<IpAddr> {
-        let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
-        let addresses = lines.iter().rev().flat_map(|line| line.rsplit(',')).map(forwarded_address);
+        let (name, address): (_, fn(&str) -> Option<IpAddr>) = match self.client_header {
+            ClientHeader::XForwardedFor => (X_FORWARDED_FOR, forwarded_address),
+            ClientHeader::Forwarded => (header::FORWARDED, forwarded_for),
+        };
+        // A line that is not text ends the search as a text does that is not an address.
+        let lines: Vec<_> = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default()).collect();
+        let addresses = lines.iter().rev().flat_map(|line| line.rsplit(',')).map(address);
         // The first text that is not an address ends the search: what is before it may be made up.
         addresses.map_while(|address| address).find(|address| !self.trusts(Some(SocketAddr::new(*address, 0))))
     }
@@ -269,6 +288,22 @@ fn last<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     value.rsplit(',').next().map(str::trim).filter(|value| !value.is_empty())
 }
 
+/// The header with the clients and proxies that a request has passed.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The address of `for` in an element of `Forwarded` (RFC 7239, section 4). `None` for an element without an address, and for
+/// one that a comma within quotes has cut in two: no address has a comma.
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let (_, node) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
+    let node = node.trim();
+    let node = match node.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"')?,
+        None => node,
+    };
+    forwarded_address(node)
+}
+
 /// An address in `X-Forwarded-For`, which some proxies write with a port.
 fn forwarded_address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
@@ -302,8 +337,7 @@ mod tests {
     fn the_client_behind_proxies_is_the_last_address_that_is_not_trusted() {
         let public_url = PublicUrl { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..PublicUrl::default() };
         let client = |lines: &[&str]| {
-            let lines =
-                lines.iter().map(|line| (http::HeaderName::from_static("x-forwarded-for"), line.parse().unwrap()));
+            let lines = lines.iter().map(|line| (HeaderName::from_static("x-forwarded-for"), line.parse().unwrap()));
             let headers: HeaderMap = lines.collect();
             public_url.forwarded_client(&headers).map(|address| address.to_string())
         };
@@ -318,6 +352,38 @@ mod tests {
         ] {
             assert_eq!(client(lines).as_deref(), expected, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn only_the_configured_header_names_the_client() {
+        let own = |client_header| {
+            let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+            PublicUrl { trusted_proxies, client_header, ..PublicUrl::default() }
+        };
+        let client = |client_header, lines: &[(&'static str, &str)]| {
+            let lines = lines.iter().map(|(name, line)| (HeaderName::from_static(name), line.parse().unwrap()));
+            let headers: HeaderMap = lines.collect();
+            own(client_header).forwarded_client(&headers).map(|address| address.to_string())
+        };
+        for (line, expected) in [
+            ("for=192.0.2.1", Some("192.0.2.1")),
+            ("For=\"[2001:db8::1]:4711\";proto=https, for=10.1.1.1;by=10.2.2.2", Some("2001:db8::1")),
+            ("proto=https;for=\"192.0.2.1:80\"", Some("192.0.2.1")),
+            ("for=198.51.100.7, for=192.0.2.1", Some("192.0.2.1")),
+            ("for=192.0.2.1, for=unknown", None),
+            ("for=192.0.2.1, for=_hidden, for=10.1.1.1", None),
+            // The quotes of a client do not hide what the proxy has appended.
+            ("for=\"198.51.100.7, for=192.0.2.1", Some("192.0.2.1")),
+            ("for=\"192.0.2.1", None),
+            ("192.0.2.1", None),
+            ("", None),
+        ] {
+            assert_eq!(client(ClientHeader::Forwarded, &[("forwarded", line)]).as_deref(), expected, "{line}");
+            assert_eq!(client(ClientHeader::XForwardedFor, &[("forwarded", line)]), None);
+        }
+        let both = [("forwarded", "for=192.0.2.1"), ("x-forwarded-for", "192.0.2.2")];
+        assert_eq!(client(ClientHeader::Forwarded, &both).as_deref(), Some("192.0.2.1"));
+        assert_eq!(client(ClientHeader::XForwardedFor, &both).as_deref(), Some("192.0.2.2"));
     }
 
     const FORWARDED: [(&str, &str); 4] = [

@@ -34,6 +34,36 @@ pub fn shorten(text: &str, longest: usize) -> Cow<'_, str> {
     }
 }
 
+/// A text from outside as log lines have it: at most `longest` characters, of which those that could change how a line looks
+/// are written as `\u{202e}`. These are control characters, line and paragraph separators, and the characters that turn
+/// the direction of the text or that have no width.
+///
+/// ```
+/// assert_eq!(croupier::model::text::printable("a\n\u{202e}b", 80), "a\\u{a}\\u{202e}b");
+/// assert_eq!(croupier::model::text::printable("Ünïcode", 3), "Ünï…");
+/// ```
+pub fn printable(text: &str, longest: usize) -> Cow<'_, str> {
+    let end = text.char_indices().nth(longest).map(|(at, _)| at);
+    let head = end.and_then(|at| text.get(..at)).unwrap_or(text);
+    if end.is_none() && !head.chars().any(is_deceptive) {
+        return Cow::Borrowed(text);
+    }
+    let mut written = String::with_capacity(head.len() + 8);
+    for c in head.chars() {
+        if is_deceptive(c) { written.extend(c.escape_unicode()) } else { written.push(c) }
+    }
+    if end.is_some() {
+        written.push('…');
+    }
+    Cow::Owned(written)
+}
+
+/// Whether a character is not seen as itself: it ends a line, moves the cursor, or turns the text around it.
+pub(crate) fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// The candidate most similar to `word`, if one is similar enough to be suggested.
 ///
 /// ```

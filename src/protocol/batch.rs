@@ -20,6 +20,7 @@ use crate::http::body::Source;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::protocol::frontend;
 use crate::service::batch::Batch;
+use crate::service::request_record::RequestRecord;
 use crate::service::result_memory::{ReservedMemory, ResultMemory, SMALL, no_memory};
 use crate::service::{CallFuture, Encode, Format, Output, Rows};
 
@@ -33,6 +34,15 @@ fn yield_to_others(cx: &mut Task<'_>) {
     let _ = pin!(tokio::task::yield_now()).poll(cx);
 }
 
+/// A call of a batch that has begun.
+pub(super) struct BegunCall<F> {
+    /// What its result needs of its request in order to be written.
+    pub(super) frame: F,
+    pub(super) call: CallFuture,
+    /// Its index in the record of the request; `None` if there is no access log.
+    pub(super) index: Option<usize>,
+}
+
 /// The entries of a batch: what a protocol contributes to the [machine](BatchResponse).
 pub(super) trait Entries: Send {
     /// What the result of an entry needs of its request in order to be written, such as an `id`.
@@ -42,7 +52,7 @@ pub(super) trait Entries: Send {
     const CONCURRENT: usize;
 
     /// Starts the next call, which may join the batch; `None` after the last entry.
-    fn begin_next(&mut self, batch: &Batch) -> Option<(Self::Frame, CallFuture)>;
+    fn begin_next(&mut self, batch: &Batch) -> Option<BegunCall<Self::Frame>>;
 
     /// How values are written.
     fn format(&self) -> Format<'_>;
@@ -51,6 +61,9 @@ pub(super) trait Entries: Send {
     fn is_silent(&self, _frame: &Self::Frame) -> bool {
         false
     }
+
+    /// Where the calls are noted for the access log; `None` if there is none.
+    fn record(&self) -> Option<&RequestRecord>;
 
     /// Where results take their memory from; `None` without a limit.
     fn result_memory(&self) -> Option<&ResultMemory>;
@@ -92,6 +105,7 @@ pub(super) fn check_count(count: usize, batch_limit: usize) -> Result<(), Fault>
 struct Running<F> {
     frame: F,
     state: CallState,
+    index: Option<usize>,
 }
 
 enum CallState {
@@ -100,14 +114,17 @@ enum CallState {
 }
 
 impl<F> Running<F> {
-    fn new((frame, call): (F, CallFuture)) -> Running<F> {
-        Running { frame, state: CallState::Pending(call) }
+    fn new(BegunCall { frame, call, index }: BegunCall<F>) -> Running<F> {
+        Running { frame, state: CallState::Pending(call), index }
     }
 
-    fn poll(&mut self, cx: &mut Task<'_>) {
+    fn poll(&mut self, cx: &mut Task<'_>, record: Option<&RequestRecord>) {
         if let CallState::Pending(call) = &mut self.state
             && let Poll::Ready(result) = Pin::new(call).poll(cx)
         {
+            if let (Some(record), Some(index)) = (record, self.index) {
+                record.end_batch_call(index, result.as_ref().err());
+            }
             self.state = CallState::Ready(result);
         }
     }
@@ -163,14 +180,14 @@ impl<E: Entries> BatchResponse<E> {
             batch.close();
         }
         // All join before the first is polled: that poll sends the request.
-        running.iter_mut().skip(before).for_each(|running| running.poll(cx));
+        running.iter_mut().skip(before).for_each(|running| running.poll(cx, entries.record()));
         true
     }
 
     /// The result that is to be written next, if it is ready.
     fn next_ready(&mut self) -> Option<(E::Frame, Result<Output, Fault>)> {
         match self.running.pop_front()? {
-            Running { frame, state: CallState::Ready(result) } => Some((frame, result)),
+            Running { frame, state: CallState::Ready(result), .. } => Some((frame, result)),
             pending => {
                 self.running.push_front(pending);
                 None
@@ -258,7 +275,7 @@ impl<E: Entries> Source for BatchResponse<E> {
         }
         let begun = Instant::now();
         for running in &mut self.running {
-            running.poll(cx);
+            running.poll(cx, self.entries.record());
         }
         while to.len() < until {
             if self.rows.is_some() {

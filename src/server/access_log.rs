@@ -1,18 +1,27 @@
 //! The access log: one structured line for each request, written by a thread of its own.
+//!
+//! A line is begun with the head of a request. What others know of the request they note in its [`RequestRecord`]. The line
+//! is closed when the response has been written to the socket, or when it is clear that it will not be: an outcome of `ok`
+//! means that the client was still there.
 
-use std::net::SocketAddr;
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderName, Method, Response, Version};
+use http::{HeaderName, HeaderValue, Method, Response, Version, header};
 
 use crate::http::body::Body;
 use crate::model::fault::{BoxError, Kind};
+use crate::model::text::printable;
+use crate::server::connection_count::ListenerCount;
 use crate::service::Context;
 use crate::service::request_id::RequestId;
+use crate::service::request_record::{RequestRecord, Stage, micros};
+use crate::service::trace_context::TraceContext;
 
 /// The header with a request's id: in the request of a trusted proxy, and in the response.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -24,6 +33,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(2);
 /// How often the number of lost lines is logged at most.
 const LOST_INTERVAL: Duration = Duration::from_secs(1);
+/// How many characters of a path a line has.
+const LONGEST_PATH: usize = 2000;
+/// How many characters of any other text from outside a line has.
+const LONGEST_TEXT: usize = 200;
 
 /// What the access log says of a request that reached a group.
 #[derive(Debug, Clone)]
@@ -36,9 +49,19 @@ pub struct Outcome {
     pub fault: Option<Kind>,
 }
 
+/// Which lines the access log has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AccessLogOptions {
+    /// Only the lines of requests that failed, and of batches with a call that failed.
+    pub only_errors: bool,
+    /// Also a line for each call of a batch, before the line of its request.
+    pub calls: bool,
+}
+
 /// Sends lines to the thread that writes them.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
+    options: AccessLogOptions,
     lines: SyncSender<LogEntry>,
     lost: Arc<AtomicU64>,
 }
@@ -56,16 +79,53 @@ enum LogEntry {
 pub(super) struct AccessLine {
     begun: Instant,
     id: RequestId,
+    listener: Arc<ListenerCount>,
+    client: Option<IpAddr>,
     peer: Option<SocketAddr>,
+    /// The proxy that has sent the address of the peer.
+    proxy: Option<SocketAddr>,
     verb: Method,
     path: String,
     version: Version,
+    user_agent: Option<HeaderValue>,
+    trace: Option<Arc<TraceContext>>,
+    record: Arc<RequestRecord>,
     status: u16,
+    /// How far the request had come when its response was made.
+    stage: Stage,
     outcome: Option<Outcome>,
     sent: u64,
     broken: Option<String>,
-    whole: bool,
+    end: LineEnd,
     took: Duration,
+}
+
+/// How the sending of a response has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LineEnd {
+    /// All of it was sent, and the client was there.
+    Whole,
+    /// All of it was sent after the client had ended its side of the connection.
+    ClientClosed,
+    /// The client has left before the end of the response.
+    ClientGone,
+    /// The server has closed the connection.
+    Cut,
+}
+
+/// What a line says of the end of its request.
+struct Conclusion {
+    outcome: &'static str,
+    /// Who has ended the request before its success, and at which stage.
+    failed: Option<(&'static str, Stage)>,
+}
+
+/// Where a request has come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin<'c> {
+    pub(super) listener: &'c Arc<ListenerCount>,
+    /// The proxy that has sent the address of the peer.
+    pub(super) proxy: Option<SocketAddr>,
 }
 
 impl AccessLog {
@@ -74,33 +134,53 @@ impl AccessLog {
     /// # Errors
     /// If the system has no thread left.
     pub fn start() -> std::io::Result<AccessLog> {
+        AccessLog::with(AccessLogOptions::default())
+    }
+
+    /// Starts the thread that writes these lines.
+    ///
+    /// # Errors
+    /// If the system has no thread left.
+    pub fn with(options: AccessLogOptions) -> std::io::Result<AccessLog> {
         let (lines, waiting) = sync_channel(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
         let counter = lost.clone();
         std::thread::Builder::new().name("access-log".into()).spawn(move || write(&waiting, &counter))?;
-        Ok(AccessLog { lines, lost })
+        Ok(AccessLog { options, lines, lost })
     }
 
-    /// Begins the line of a request.
-    pub(super) fn begin(&self, head: &Parts, context: &Context) -> Box<AccessLine> {
+    /// Begins the line of a request, and gives its context a record.
+    pub(super) fn begin(&self, head: &Parts, context: &mut Context, origin: Origin<'_>) -> Box<AccessLine> {
+        let record = Arc::new(RequestRecord::new(self.options.calls));
+        context.record = Some(record.clone());
         Box::new(AccessLine {
             begun: Instant::now(),
             id: context.request_id.clone(),
+            listener: origin.listener.clone(),
+            client: context.client,
             peer: context.peer,
+            proxy: origin.proxy,
             verb: head.method.clone(),
             path: head.uri.path().to_owned(),
             version: head.version,
+            user_agent: head.headers.get(header::USER_AGENT).cloned(),
+            trace: context.trace.clone(),
+            record,
             status: 0,
+            stage: Stage::Head,
             outcome: None,
             sent: 0,
             broken: None,
-            whole: false,
+            end: LineEnd::ClientGone,
             took: Duration::ZERO,
         })
     }
 
     /// Writes the line of a request that has ended.
     pub(super) fn close(&self, mut line: Box<AccessLine>) {
+        if self.options.only_errors && line.is_success() {
+            return;
+        }
         line.took = line.begun.elapsed();
         if self.lines.try_send(LogEntry::Line(line)).is_err() {
             self.lost.fetch_add(1, Relaxed);
@@ -122,6 +202,8 @@ impl AccessLine {
     pub(super) fn record_response(&mut self, response: &mut Response<Body>, outcome: Option<Outcome>) {
         self.status = response.status().as_u16();
         self.outcome = outcome;
+        self.stage = self.record.stage();
+        self.record.enter(Stage::Response);
         if let Some(id) = self.id.header_value() {
             response.headers_mut().insert(REQUEST_ID, id);
         }
@@ -137,41 +219,128 @@ impl AccessLine {
         self.broken = Some(error.to_string());
     }
 
-    /// Notes whether the whole body was sent.
+    /// Notes whether the whole body was given to the connection. The response to `HEAD` has none.
     pub(super) fn record_end(&mut self, whole: bool) {
-        self.whole = whole;
+        self.end = if whole || self.verb == Method::HEAD { LineEnd::Whole } else { LineEnd::ClientGone };
     }
 
-    /// One word for how the request ended: `ok`, the word of a fault, `http` for an HTTP error, or `cut` if the client left
-    /// or the response broke off.
-    fn ending(&self) -> &'static str {
-        match &self.outcome {
-            _ if !self.whole || self.broken.is_some() => "cut",
-            Some(Outcome { fault: Some(kind), .. }) => kind.word(),
-            Some(_) if self.status >= 400 => "http",
-            Some(_) => "ok",
-            None => "http",
+    /// Notes how the sending of the response has ended.
+    pub(super) fn record_written(&mut self, end: LineEnd) {
+        self.end = end;
+    }
+
+    /// Whether the whole body was given to the connection.
+    pub(super) fn is_whole(&self) -> bool {
+        self.end == LineEnd::Whole
+    }
+
+    fn is_success(&self) -> bool {
+        self.conclusion().failed.is_none() && self.record.batch_counts().is_none_or(|(_, faults)| faults == 0)
+    }
+
+    fn conclusion(&self) -> Conclusion {
+        let failed = |outcome, by, stage| Conclusion { outcome, failed: Some((by, stage)) };
+        if self.broken.is_some() {
+            return failed("cut", self.server_or_upstream(), Stage::Response);
+        }
+        match self.end {
+            LineEnd::Whole => {}
+            LineEnd::ClientClosed => return failed("client-closed", "client", Stage::Response),
+            LineEnd::ClientGone => return failed("client-gone", "client", self.record.stage()),
+            LineEnd::Cut => return failed("cut", "server", self.record.stage()),
+        }
+        match self.outcome.as_ref().and_then(|outcome| outcome.fault) {
+            Some(kind) => failed(kind.word(), self.origin_of_fault(kind), Stage::Call),
+            None if self.status >= 500 => failed("rejected", "server", self.stage),
+            None if self.status >= 400 => failed("rejected", "client", self.stage),
+            None => Conclusion { outcome: "ok", failed: None },
         }
     }
 
+    /// Who has caused a fault.
+    fn origin_of_fault(&self, kind: Kind) -> &'static str {
+        match kind {
+            Kind::NotWellFormed
+            | Kind::Encoding
+            | Kind::Character
+            | Kind::Structure
+            | Kind::Limit
+            | Kind::NoSuchMethod
+            | Kind::BadParams => "client",
+            Kind::Unreachable => "upstream",
+            Kind::Service(_) | Kind::Late => self.server_or_upstream(),
+            Kind::Internal | Kind::Busy => "server",
+        }
+    }
+
+    fn server_or_upstream(&self) -> &'static str {
+        if self.record.upstream().is_some() { "upstream" } else { "server" }
+    }
+
     fn write(&self) {
-        let outcome = self.outcome.as_ref();
+        self.write_calls();
+        let record = &self.record;
+        let reached = self.outcome.as_ref();
+        let method = reached.map(|outcome| outcome.method.as_ref()).filter(|method| !method.is_empty());
+        let Conclusion { outcome, failed } = self.conclusion();
+        let batch = record.batch_counts();
+        let upstream = record.upstream();
+        let user_agent = self.user_agent.as_ref().map(|value| String::from_utf8_lossy(value.as_bytes()));
         tracing::info!(
             target: "croupier::access",
             id = %self.id,
+            trace = self.trace.as_ref().map(|trace| trace.trace_id()),
+            listener = self.listener.address,
+            client = self.client.map(tracing::field::display),
             peer = self.peer.map(tracing::field::display),
+            proxy = self.proxy.map(tracing::field::display),
+            user = record.user().map(text).as_deref(),
+            protocol = record.protocol(),
             verb = %self.verb,
             version = ?self.version,
-            path = self.path,
-            group = outcome.map(|outcome| outcome.group.as_ref()),
-            method = outcome.map(|outcome| outcome.method.as_ref()),
-            outcome = self.ending(),
-            status = self.status,
-            bytes = self.sent,
-            micros = u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX),
-            error = self.broken,
+            path = &*printable(&self.path, LONGEST_PATH),
+            group = reached.map(|outcome| outcome.group.as_ref()).or_else(|| record.group()),
+            method = method.or_else(|| record.method()).map(text).as_deref(),
+            calls = batch.map(|(calls, _)| calls),
+            faults = batch.map(|(_, faults)| faults),
+            outcome,
+            ended_by = failed.map(|(by, _)| by),
+            stage = failed.map(|(_, stage)| stage.word()),
+            status = (self.status > 0).then_some(self.status),
+            received = record.received(),
+            sent = self.sent,
+            micros = micros(self.took),
+            queued_micros = Some(record.queued()).filter(|queued| *queued > 0),
+            upstream = upstream.as_ref().map(|upstream| upstream.servers.join(", ")),
+            upstream_micros = upstream.as_ref().map(|upstream| micros(upstream.time)),
+            retries = upstream.as_ref().map(|upstream| upstream.retries).filter(|retries| *retries > 0),
+            user_agent = user_agent.as_deref().map(text).as_deref(),
+            error = self.broken.as_deref().map(text).as_deref(),
         );
     }
+
+    /// Writes the lines of the calls of a batch, if they are noted.
+    fn write_calls(&self) {
+        for (index, call) in self.record.batch_calls().iter().enumerate() {
+            let outcome = call.ended.map_or("cancelled", |(fault, _)| fault.map_or("ok", |kind| kind.word()));
+            tracing::info!(
+                target: "croupier::call",
+                id = %self.id,
+                trace = self.trace.as_ref().map(|trace| trace.trace_id()),
+                client = self.client.map(tracing::field::display),
+                group = self.record.group(),
+                call = index + 1,
+                method = Some(call.method.as_ref()).filter(|method| !method.is_empty()).map(text).as_deref(),
+                outcome,
+                micros = call.ended.map(|(_, time)| micros(time)),
+            );
+        }
+    }
+}
+
+/// A text from outside, as a line has it.
+fn text(text: &str) -> Cow<'_, str> {
+    printable(text, LONGEST_TEXT)
 }
 
 impl LogEntry {

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::server::access_log::AccessLine;
 use crate::server::clients::ClientAccount;
 use crate::server::pace::Pace;
 use crate::server::settings::Timeouts;
@@ -72,6 +73,12 @@ pub(super) struct Activity {
     fragment: AtomicBool,
     /// Whether bytes have arrived that are not read while a request is served: a client that leaves does not wake the task.
     unread: AtomicBool,
+    /// Whether the first bytes of the connection are those of a TLS handshake.
+    tls: AtomicBool,
+    /// Whether there is a line in `unflushed`.
+    has_unflushed: AtomicBool,
+    /// The access line of a response whose last bytes are not written to the socket yet.
+    unflushed: Mutex<Option<Box<AccessLine>>>,
     /// The last [`CloseRequest`], as a number.
     close_request: AtomicU8,
     /// Wakes the connection's task at a close request.
@@ -131,6 +138,9 @@ impl ActivityMonitor {
             streams: Mutex::default(),
             fragment: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            tls: AtomicBool::new(false),
+            has_unflushed: AtomicBool::new(false),
+            unflushed: Mutex::default(),
             close_request: AtomicU8::new(CloseRequest::None as u8),
             waker: OnceLock::new(),
         });
@@ -261,6 +271,37 @@ impl Activity {
     /// Whether the target of the request whose head has just arrived has a fragment.
     pub(super) fn take_fragment(&self) -> bool {
         self.fragment.load(Relaxed) && self.fragment.swap(false, Relaxed)
+    }
+
+    /// Notes that the connection begins like one of TLS.
+    pub(super) fn note_tls(&self) {
+        self.tls.store(true, Relaxed);
+    }
+
+    /// Whether the connection began like one of TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        self.tls.load(Relaxed)
+    }
+
+    /// Keeps an access line until the response has been written to the socket. Returns the line that was kept before, whose
+    /// response precedes this one.
+    pub(super) fn keep_line(&self, line: Box<AccessLine>) -> Option<Box<AccessLine>> {
+        self.has_unflushed.store(true, Relaxed);
+        lock(&self.unflushed).replace(line)
+    }
+
+    /// The access line that waits for its response to be written.
+    pub(super) fn take_line(&self) -> Option<Box<AccessLine>> {
+        if !self.has_unflushed.load(Relaxed) {
+            return None;
+        }
+        self.has_unflushed.store(false, Relaxed);
+        lock(&self.unflushed).take()
+    }
+
+    /// Whether the server closes the connection without waiting for its requests.
+    pub(super) fn is_cut(&self) -> bool {
+        self.close_request.load(SeqCst) == CloseRequest::Cut as u8
     }
 
     /// Notes that the socket accepted bytes.

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
 
+use super::access_log::{AccessLine, AccessLog, LineEnd};
 use super::activity::Activity;
 use super::unix_socket::UnixStream;
 use crate::http::coalesce::{SMALL, join_pieces};
@@ -32,6 +33,8 @@ pub(super) enum Connected {
     /// It is there, and the task is not woken when it leaves, because bytes or the end of the client's side have arrived that
     /// are not read yet: the stream is readable already.
     Unnoticed,
+    /// It has ended its own side of a TCP connection. Most clients do that when they leave; this one may still read.
+    HalfClosed,
     /// It has left.
     No,
 }
@@ -43,7 +46,10 @@ impl PollReset for TcpStream {
             Poll::Pending => Connected::Yes,
             Poll::Ready(Err(_)) => Connected::No,
             // A reset that arrives behind other bytes is told when these have been read.
-            Poll::Ready(Ok(_)) => closed_both_sides(pin!(self.ready(Interest::WRITABLE)), cx),
+            Poll::Ready(Ok(peeked)) => match closed_both_sides(pin!(self.ready(Interest::WRITABLE)), cx) {
+                Connected::Unnoticed if peeked == 0 => Connected::HalfClosed,
+                connected => connected,
+            },
         }
     }
 }
@@ -71,6 +77,8 @@ fn closed_both_sides(ready: Pin<&mut impl Future<Output = io::Result<Ready>>>, c
 /// A stream that notes its reads and writes in its connection's activity.
 pub(super) struct ActivityIo<T> {
     stream: T,
+    /// The log of the lines that wait until their responses are written.
+    log: Option<AccessLog>,
     activity: Arc<Activity>,
     /// Whether the next bytes belong to a request line that has begun to arrive.
     in_request_line: bool,
@@ -79,8 +87,8 @@ pub(super) struct ActivityIo<T> {
 }
 
 impl<T> ActivityIo<T> {
-    pub(super) fn new(stream: T, activity: Arc<Activity>) -> ActivityIo<T> {
-        ActivityIo { stream, activity, in_request_line: false, in_head: false }
+    pub(super) fn new(stream: T, activity: Arc<Activity>, log: Option<AccessLog>) -> ActivityIo<T> {
+        ActivityIo { stream, log, activity, in_request_line: false, in_head: false }
     }
 
     /// Notes a `#` in a request line: a target has no fragment (RFC 9112, section 3.2), and hyper removes it before anyone
@@ -118,6 +126,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for ActivityIo<T> {
             let received = buffer.filled_mut().get_mut(before..).unwrap_or_default();
             if self.activity.received() {
                 self.in_request_line = true;
+                if received.starts_with(&TLS_HANDSHAKE) {
+                    self.activity.note_tls();
+                }
                 // The first bytes of HTTP/2 look like those of a head (RFC 9113, section 3.4).
                 self.in_head = received.len() >= 4 && !received.starts_with(b"PRI ");
             } else if self.in_head {
@@ -162,10 +173,13 @@ impl<T: AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T> {
     /// Also notices a client that has reset the connection while a request is being served. hyper flushes at the end of
     /// each turn, and reads nothing meanwhile: without this the call would run to its end for no reader.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(line) = self.activity.take_line() {
+            self.end_line(line, self.stream.poll_reset(cx));
+        }
         if self.activity.is_serving() {
             match self.stream.poll_reset(cx) {
                 Connected::Yes => {}
-                Connected::Unnoticed => self.activity.note_unread(),
+                Connected::Unnoticed | Connected::HalfClosed => self.activity.note_unread(),
                 Connected::No => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             }
         }
@@ -176,6 +190,33 @@ impl<T: AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+impl<T> ActivityIo<T> {
+    /// Writes the access line of a response that has been written to the socket.
+    fn end_line(&self, mut line: Box<AccessLine>, connected: Connected) {
+        line.record_written(match connected {
+            Connected::Yes | Connected::Unnoticed => LineEnd::Whole,
+            Connected::HalfClosed => LineEnd::ClientClosed,
+            Connected::No => LineEnd::ClientGone,
+        });
+        if let Some(log) = &self.log {
+            log.close(line);
+        }
+    }
+}
+
+impl<T> Drop for ActivityIo<T> {
+    /// The last response of the connection may not have been written as a whole.
+    fn drop(&mut self) {
+        if let (Some(mut line), Some(log)) = (self.activity.take_line(), &self.log) {
+            line.record_written(if self.activity.is_cut() { LineEnd::Cut } else { LineEnd::ClientGone });
+            log.close(line);
+        }
+    }
+}
+
+/// The first bytes of TLS: a handshake record of a version 3.x (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: [u8; 2] = [0x16, 0x03];
 
 /// How many digits a length has that may not fit into 64 bits.
 const LONG: usize = 20;
@@ -275,7 +316,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_yields_after_moving_256_kib() {
         let guard = ActivityMonitor::new(Timeouts::default()).enter(&Arc::default());
-        let mut stream = ActivityIo::new(tokio::io::sink(), guard.activity.clone());
+        let mut stream = ActivityIo::new(tokio::io::sink(), guard.activity.clone(), None);
         let piece = vec![0; crate::http::body::PIECE];
         let mut turn = async || {
             let mut moved = 0;

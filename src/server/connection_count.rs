@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::service::log_throttle::LogThrottle;
+
 /// The listeners of a server. The lock is taken when a server starts and by those who ask, never for a connection.
 #[derive(Debug, Default)]
 pub(super) struct ListenerCounts {
@@ -16,13 +18,30 @@ pub(super) struct ListenerCounts {
 pub(super) struct ListenerCount {
     /// The address, as the configuration writes it.
     pub(super) address: String,
+    /// For the log lines of clients that speak TLS, of heads that are not HTTP, and of headers of proxies.
+    pub(super) notices: Notices,
     open: AtomicI64,
     accepted: AtomicU64,
+}
+
+/// Throttles for what clients of one listener can do as often as they like.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    pub(super) tls: LogThrottle,
+    pub(super) bad_heads: LogThrottle,
+    pub(super) proxy_headers: LogThrottle,
 }
 
 /// Counts a connection as open until it is dropped.
 #[derive(Debug)]
 pub(super) struct CountedConnection(Arc<ListenerCount>);
+
+impl CountedConnection {
+    /// The listener that has accepted the connection.
+    pub(super) fn listener(&self) -> &Arc<ListenerCount> {
+        &self.0
+    }
+}
 
 impl ListenerCounts {
     /// Adds a listener, or goes on with the one that had the same address.
@@ -31,7 +50,12 @@ impl ListenerCounts {
         if let Some(known) = all.iter().find(|known| known.address == address) {
             return known.clone();
         }
-        let count = Arc::new(ListenerCount { address, open: AtomicI64::new(0), accepted: AtomicU64::new(0) });
+        let count = Arc::new(ListenerCount {
+            address,
+            notices: Notices::default(),
+            open: AtomicI64::new(0),
+            accepted: AtomicU64::new(0),
+        });
         all.push(count.clone());
         count
     }

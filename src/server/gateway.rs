@@ -5,7 +5,7 @@
 //! large body is parsed on a blocking thread.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Response, StatusCode, Version, header};
+use http::{HeaderMap, Response, StatusCode, Version, header};
 use http_body::Body as _;
 use tracing::Instrument as _;
 
@@ -40,6 +40,7 @@ use crate::service::future::MaybeReady;
 use crate::service::limiter::LimiterState;
 use crate::service::memory_pool::MemoryPool;
 use crate::service::request_id::RequestId;
+use crate::service::request_record::Stage;
 use crate::service::result_memory::{NO_MEMORY, ReservedMemory};
 use crate::service::{Context, RpcService};
 
@@ -60,7 +61,8 @@ macro_rules! request_span {
             group = $group.path,
             protocol = $frontend.protocol().name(),
             method = tracing::field::Empty,
-            peer = $context.peer.map(tracing::field::display),
+            client = $context.client.map(tracing::field::display),
+            trace = $context.trace.as_ref().map(tracing::field::display),
         )
     };
 }
@@ -168,6 +170,11 @@ impl Gateway {
         self.clients.client(peer.map(|peer| peer.ip()).filter(|_| !proxied))
     }
 
+    /// Whether a connection from this address is one of a trusted proxy.
+    pub(super) fn trusts(&self, peer: Option<SocketAddr>) -> bool {
+        self.groups.0.load().public_url.trusts(peer)
+    }
+
     /// What the groups were built from.
     pub(super) fn mounts(&self) -> Arc<Mounts> {
         self.groups.0.load().mounts.clone()
@@ -236,6 +243,9 @@ impl Gateway {
         B: http_body::Body<Data = Bytes>,
     {
         let client = self.client_of_connection(context.peer);
+        if context.client.is_none() {
+            context.client = self.client_address(&client, &head.headers, context.peer);
+        }
         self.respond_to(&client, true, head, pin!(body), &mut context).await
     }
 
@@ -252,7 +262,7 @@ impl Gateway {
         B: http_body::Body<Data = Bytes>,
     {
         // A client with a share of its own is no proxy.
-        let forwarded = if client.has_share() { None } else { self.forwarded_client(head, context.peer) };
+        let forwarded = if client.has_share() { None } else { self.forwarded_client(context) };
         let mut request = None;
         let dispatched = match forwarded {
             None => self.dispatch(client, within_share, head, body, context).await,
@@ -271,12 +281,27 @@ impl Gateway {
         response
     }
 
-    /// The client that a trusted proxy has received a request from; `None` if the request comes from no such proxy, or if
-    /// the proxy does not say.
-    fn forwarded_client(&self, head: &Parts, peer: Option<SocketAddr>) -> Option<Arc<ClientAccount>> {
-        let dispatch = self.groups.0.load();
-        let address = dispatch.public_url.trusts(peer).then(|| dispatch.public_url.forwarded_client(&head.headers))?;
-        address.map(|address| self.clients.client(Some(address)))
+    /// The address of the client of a request: the one that trusted proxies have forwarded, or else that of the connection.
+    pub(super) fn client_address(
+        &self,
+        connected: &ClientAccount,
+        headers: &HeaderMap,
+        peer: Option<SocketAddr>,
+    ) -> Option<IpAddr> {
+        let own = peer.map(|peer| peer.ip().to_canonical());
+        if connected.has_share() {
+            return own;
+        }
+        let public_url = &self.groups.0.load().public_url;
+        let forwarded = public_url.trusts(peer).then(|| public_url.forwarded_client(headers)).flatten();
+        forwarded.or(own)
+    }
+
+    /// The client that a trusted proxy has received a request from; `None` if the proxy does not say.
+    fn forwarded_client(&self, context: &Context) -> Option<Arc<ClientAccount>> {
+        let own = context.peer.map(|peer| peer.ip().to_canonical());
+        let forwarded = context.client.filter(|client| own != Some(*client))?;
+        Some(self.clients.client(Some(forwarded)))
     }
 
     fn begin_to_measure(&self, group: &Group) -> MeteredRequest {
@@ -312,6 +337,11 @@ impl Gateway {
             Err(rejection) => return Ok(GatewayResponse::refused(rejection.into_response(), metered)),
         };
         metered.claimed_by(claim.frontend.protocol().name());
+        if let Some(record) = &context.record {
+            record.note_group(&group.path);
+            record.note_protocol(claim.frontend.protocol().name());
+            record.enter(Stage::Body);
+        }
         let is_unasked = is_unasked(head, &dispatch.public_url, context.peer);
         let read = match check_before_body(head, &body, is_unasked, within_share) {
             Ok(()) => self.body_reader.read(client, head, body, group.body_limit).await,
@@ -330,6 +360,10 @@ impl Gateway {
         metered.claimed_by(protocol);
         metered.count_received(body.bytes.len());
         context.protocol = Some(protocol);
+        if let Some(record) = &context.record {
+            record.note_protocol(protocol);
+            record.enter(Stage::Call);
+        }
         begin_call(context, group, client, waited);
         // Held until the response is ready, not until it is sent.
         let admitted = self.admission.admit(&group.load);

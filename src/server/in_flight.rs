@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use http::Version;
 
-use super::access_log::{AccessLine, AccessLog};
+use super::access_log::{AccessLine, AccessLog, LineEnd};
 use super::activity::{Activity, Stream};
 use super::clients::ClientAccount;
+use super::connection_count::ListenerCount;
 use super::gateway::Gateway;
 use crate::http::audience::Audience;
 use crate::service::counters::MeteredRequest;
@@ -24,6 +25,9 @@ pub(super) struct Connection {
     pub(super) activity: Arc<Activity>,
     pub(super) client: Arc<ClientAccount>,
     pub(super) peer: Option<SocketAddr>,
+    /// The proxy that has sent the address of the peer.
+    pub(super) proxy: Option<SocketAddr>,
+    pub(super) listener: Arc<ListenerCount>,
     pub(super) audience: Option<Audience>,
 }
 
@@ -61,9 +65,24 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let Connection { shared, activity, client, .. } = self.connection.as_ref();
         if let (Some(log), Some(line)) = (&shared.log, self.line.take()) {
-            log.close(line);
+            end_line(log, activity, line);
         }
         client.end_request();
         activity.end();
+    }
+}
+
+/// Writes the line of a request, now or when the last bytes of its response have been written to the socket.
+fn end_line(log: &AccessLog, activity: &Activity, mut line: Box<AccessLine>) {
+    if !line.is_whole() {
+        if activity.is_cut() {
+            line.record_written(LineEnd::Cut);
+        }
+        log.close(line);
+    } else if activity.is_multiplexed() {
+        // The connection does not say when the frames of one stream are written.
+        log.close(line);
+    } else if let Some(before) = activity.keep_line(line) {
+        log.close(before);
     }
 }

@@ -21,6 +21,8 @@ pub struct Listener {
     socket: Socket,
     /// What is served to the clients of this socket; `None` for everything.
     pub(super) serves: Option<Audience>,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub(super) proxy_protocol: bool,
     /// For the log lines of errors of the system.
     failures: LogThrottle,
 }
@@ -92,7 +94,7 @@ impl Listener {
     }
 
     fn on(socket: Socket) -> Listener {
-        Listener { socket, serves: None, failures: LogThrottle::default() }
+        Listener { socket, serves: None, proxy_protocol: false, failures: LogThrottle::default() }
     }
 
     /// Restricts what is served to the clients of this socket; `None` for everything.
@@ -101,9 +103,16 @@ impl Listener {
         Listener { serves, ..self }
     }
 
+    /// Sets whether each connection begins with a header of the PROXY protocol, version 1 or 2. Only trusted proxies may then
+    /// connect, and the address in the header is that of the peer.
+    #[must_use]
+    pub fn proxy_protocol(self, proxy_protocol: bool) -> Listener {
+        Listener { proxy_protocol, ..self }
+    }
+
     /// The address, and what is served there.
     pub fn config(&self) -> ListenerConfig {
-        ListenerConfig { listen: self.address(), serves: self.serves }
+        ListenerConfig { listen: self.address(), serves: self.serves, proxy_protocol: self.proxy_protocol }
     }
 
     /// The address, with the port that the system chose.

@@ -12,12 +12,14 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 
+use super::access_log::Origin;
 use super::in_flight::{Connection, InFlight};
-use super::tracked_body::TrackedBody;
+use super::tracked_body::{CountedBody, TrackedBody};
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::BoxError;
 use crate::server::gateway::GatewayResponse;
 use crate::service::Context as RequestContext;
+use crate::service::trace_context::TraceContext;
 
 impl Connection {
     /// The service of this connection.
@@ -46,19 +48,24 @@ impl InFlight {
         body: Incoming,
     ) -> impl Future<Output = Result<Response<TrackedBody>, BoxError>> + Send {
         async move {
-            let Connection { shared, peer, audience, client, .. } = self.connection.as_ref();
+            let Connection { shared, peer, audience, client, listener, proxy, .. } = self.connection.as_ref();
             if let Some(audience) = audience {
                 head.extensions.insert(*audience);
             }
             let request_id = shared.gateway.request_id(&head, *peer);
-            let mut context = RequestContext { peer: *peer, request_id, ..RequestContext::default() };
-            self.line = shared.log.as_ref().map(|log| log.begin(&head, &context));
+            let address = shared.gateway.client_address(client, &head.headers, *peer);
+            let trace = TraceContext::received(&head.headers).map(Arc::new);
+            let mut context =
+                RequestContext { peer: *peer, client: address, request_id, trace, ..RequestContext::default() };
+            if let Some(log) = &shared.log {
+                self.line = Some(log.begin(&head, &mut context, Origin { listener, proxy: *proxy }));
+            }
             let GatewayResponse { mut response, outcome, metered } = if self.connection.activity.take_fragment() {
                 HttpRejection::new(StatusCode::BAD_REQUEST, "the target of a request has no fragment")
                     .into_response()
                     .into()
             } else {
-                let body = pin!(body);
+                let body = pin!(CountedBody { body, record: context.record.clone() });
                 catch_panic(pin!(shared.gateway.respond_to(client, self.within_share, &head, body, &mut context))).await
             };
             self.metered = metered;

@@ -32,6 +32,7 @@ pub mod metrics;
 mod middleware;
 pub mod mount;
 mod pace;
+mod proxy_protocol;
 pub mod request_body;
 pub mod runtime;
 pub mod settings;
@@ -56,12 +57,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use access_log::AccessLog;
+pub use access_log::{AccessLog, AccessLogOptions};
 pub use listener::{BindError, Listener};
 pub use tower::{GatewayFuture, PeerAddress};
 pub use workers::Workers;
 
 use crate::http::audience::Audience;
+use crate::model::fault::BoxError;
 use crate::server::gateway::Gateway;
 use crate::server::mount::Mounts;
 use crate::server::settings::ServerSettings;
@@ -71,6 +73,7 @@ use clients::{ClientAccount, Resource, Taken};
 use connection_count::{CountedConnection, ListenerCount};
 use in_flight::{Connection, ServerState};
 use listener::Accepted;
+use proxy_protocol::{Origin, read_header};
 use workers::WorkerSlot;
 
 /// Serves a gateway on listening sockets.
@@ -147,37 +150,47 @@ impl Server {
 
     /// Serves a connection until it ends.
     async fn serve(self: Arc<Server>, accepted: Accepted, guard: ConnectionGuard) {
-        let (activity, client) = (&guard.activity_guard.activity, &guard.client);
-        let audience = guard.audience;
         match accepted {
             Accepted::Tcp(stream, peer) => {
                 // Without TCP_NODELAY a response may wait until the client has acknowledged the previous one.
                 let _ = stream.set_nodelay(true);
                 limit_unsent_bytes(&stream);
-                self.serve_stream(stream, Some(peer), activity, client, audience).await;
+                self.serve_stream(stream, Some(peer), &guard).await;
             }
-            Accepted::Unix(stream) => self.serve_stream(stream, None, activity, client, audience).await,
+            Accepted::Unix(stream) => self.serve_stream(stream, None, &guard).await,
         }
         drop(guard);
     }
 
     /// Serves the requests of a connection until it ends or has to close.
-    async fn serve_stream<T>(
-        &self,
-        stream: T,
-        peer: Option<SocketAddr>,
-        activity: &Arc<Activity>,
-        client: &Arc<ClientAccount>,
-        audience: Option<Audience>,
-    ) where
+    async fn serve_stream<T>(&self, mut stream: T, peer: Option<SocketAddr>, guard: &ConnectionGuard)
+    where
         T: AsyncRead + AsyncWrite + PollReset + Unpin + Send + 'static,
     {
-        let (activity_of_requests, client) = (activity.clone(), client.clone());
-        let service =
-            Connection { shared: self.shared.clone(), activity: activity_of_requests, client, peer, audience }
-                .service();
+        let activity = &guard.activity_guard.activity;
+        let (mut peer, mut proxy, mut client) = (peer, None, guard.client.clone());
+        if guard.proxy_protocol {
+            match Box::pin(self.read_proxy_header(&mut stream, peer, guard)).await {
+                Some(Origin::Proxy) => {}
+                Some(origin) => {
+                    (proxy, peer) = (peer, Some(origin.address()));
+                    client = self.shared.gateway.client_of_connection(peer);
+                }
+                None => return,
+            }
+        }
+        let connection = Connection {
+            shared: self.shared.clone(),
+            activity: activity.clone(),
+            client,
+            peer,
+            proxy,
+            listener: guard.counted.listener().clone(),
+            audience: guard.audience,
+        };
+        let service = connection.service();
         let builder = self.builder();
-        let io = TokioIo::new(ActivityIo::new(stream, activity.clone()));
+        let io = TokioIo::new(ActivityIo::new(stream, activity.clone(), self.shared.log.clone()));
         let mut connection = pin!(builder.serve_connection(io, service));
         let mut seen = CloseRequest::None;
         let ended = poll_fn(|cx| {
@@ -194,6 +207,41 @@ impl Server {
         });
         if let Err(error) = ended.await {
             tracing::debug!(%error, ?peer, "a connection ended early");
+            tell_of_bad_head(&error, peer, activity, guard.counted.listener());
+        }
+    }
+
+    /// Reads the header of the PROXY protocol, within the time for the head of a request. `None` if the connection has to
+    /// close.
+    async fn read_proxy_header(
+        &self,
+        stream: &mut (impl AsyncRead + Unpin),
+        peer: Option<SocketAddr>,
+        guard: &ConnectionGuard,
+    ) -> Option<Origin> {
+        let refuse = |reason: String| {
+            let listener = guard.counted.listener().clone();
+            let throttle = listener.notices.proxy_headers.clone();
+            throttle.log(move |count| {
+                let peer = peer.map(tracing::field::display);
+                let listener = listener.address.as_str();
+                tracing::info!(listener, peer, reason, count, "a connection without a valid PROXY header was closed");
+            });
+            None
+        };
+        if !self.shared.gateway.trusts(peer) {
+            return refuse("the peer is not a trusted proxy".to_owned());
+        }
+        let activity = &guard.activity_guard.activity;
+        let reading = timeout(self.settings.timeouts.header, read_header(stream));
+        let closing = poll_fn(|cx| activity.poll_close_request(cx, CloseRequest::None));
+        tokio::select! {
+            read = reading => match read {
+                Ok(Ok(origin)) => Some(origin),
+                Ok(Err(error)) => refuse(error.to_string()),
+                Err(_) => refuse("it did not arrive in time".to_owned()),
+            },
+            _ = closing => None,
         }
     }
 
@@ -207,6 +255,21 @@ impl Server {
             .max_send_buf_size(crate::http::body::PIECE);
         builder
     }
+}
+
+/// Logs why the head of a request was refused before there was a request.
+fn tell_of_bad_head(error: &BoxError, peer: Option<SocketAddr>, activity: &Activity, listener: &Arc<ListenerCount>) {
+    let Some(error) = error.downcast_ref::<hyper::Error>().filter(|error| error.is_parse()) else { return };
+    let (is_tls, reason, of_listener) = (activity.is_tls(), error.to_string(), listener.clone());
+    let throttle = if is_tls { &listener.notices.tls } else { &listener.notices.bad_heads };
+    throttle.log(move |count| {
+        let (listener, peer) = (of_listener.address.as_str(), peer.map(tracing::field::display));
+        if is_tls {
+            tracing::info!(listener, peer, count, "a client speaks https here, where only http is spoken");
+        } else {
+            tracing::info!(listener, peer, reason, count, "the head of a request is not HTTP");
+        }
+    });
 }
 
 /// How many bytes that have not been sent the system may hold for a TCP connection. Its buffers may have megabytes, and a
@@ -244,10 +307,11 @@ struct ConnectionGuard {
     /// The connection's part of the share of its client.
     #[expect(dead_code, reason = "it is held to be dropped with the connection")]
     taken: Taken,
-    #[expect(dead_code, reason = "it is held to be dropped with the connection")]
     counted: CountedConnection,
     client: Arc<ClientAccount>,
     audience: Option<Audience>,
+    /// Whether the connection begins with a header of the PROXY protocol.
+    proxy_protocol: bool,
     activity_guard: ActivityGuard,
 }
 
@@ -273,7 +337,7 @@ impl Acceptor {
                 }
             };
             let holding = Holding { permit, taken, counted: count.count() };
-            if let Err(error) = self.hand_over(accepted, listener.serves, holding, client) {
+            if let Err(error) = self.hand_over(accepted, &listener, holding, client) {
                 tracing::debug!(%error, "a connection could not be handed over");
             }
         }
@@ -293,13 +357,23 @@ impl Acceptor {
     fn hand_over(
         &self,
         accepted: Accepted,
-        audience: Option<Audience>,
+        listener: &Listener,
         Holding { permit, taken, counted }: Holding,
         client: Arc<ClientAccount>,
     ) -> std::io::Result<()> {
         let server = self.server.clone();
         let activity_guard = self.monitor.enter(&client);
-        let guard = ConnectionGuard { permit, worker_slot: None, taken, counted, client, audience, activity_guard };
+        let (audience, proxy_protocol) = (listener.serves, listener.proxy_protocol);
+        let guard = ConnectionGuard {
+            permit,
+            worker_slot: None,
+            taken,
+            counted,
+            client,
+            audience,
+            proxy_protocol,
+            activity_guard,
+        };
         let Some(workers) = &self.workers else {
             tokio::spawn(server.serve(accepted, guard));
             return Ok(());

@@ -44,6 +44,8 @@ pub struct ListenerConfig {
     pub listen: ListenAddress,
     /// What is served there; `None` for everything.
     pub serves: Option<Audience>,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 /// An address to listen on: the address itself, or a table with it.
@@ -52,11 +54,11 @@ pub struct ListenerConfig {
 enum ListenerForm {
     /// An address where pages and the API are served.
     Address(ListenAddress),
-    /// An address where only pages or only the API are served.
+    /// An address with settings of its own.
     Table(ListenerTable),
 }
 
-/// An address to listen on where only pages or only the API are served.
+/// An address to listen on, with settings of its own.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ListenerTable {
@@ -65,6 +67,12 @@ struct ListenerTable {
     /// What is served here: only pages, or only the API. Without it, both.
     #[serde(default)]
     serves: Option<Audience>,
+    /// Whether each connection begins with a header of the PROXY protocol, version 1 or 2, as HAProxy, load balancers and the
+    /// `stream` module of nginx send it. The address in it is that of the client, and the headers of its requests are trusted
+    /// only if that is a trusted proxy too. Only `public.trusted-proxies` may connect, and unix sockets if
+    /// `public.trust-unix-sockets` is true; the header must arrive within `server.timeouts.header`.
+    #[serde(default)]
+    proxy_protocol: bool,
 }
 
 /// The limits on what all clients together may use.
@@ -299,7 +307,7 @@ impl fmt::Display for ListenerConfig {
 
 impl From<ListenAddress> for ListenerConfig {
     fn from(listen: ListenAddress) -> ListenerConfig {
-        ListenerConfig { listen, serves: None }
+        ListenerConfig { listen, serves: None, proxy_protocol: false }
     }
 }
 
@@ -307,16 +315,18 @@ impl From<ListenerForm> for ListenerConfig {
     fn from(form: ListenerForm) -> ListenerConfig {
         match form {
             ListenerForm::Address(listen) => ListenerConfig::from(listen),
-            ListenerForm::Table(ListenerTable { address: listen, serves }) => ListenerConfig { listen, serves },
+            ListenerForm::Table(ListenerTable { address: listen, serves, proxy_protocol }) => {
+                ListenerConfig { listen, serves, proxy_protocol }
+            }
         }
     }
 }
 
 impl From<ListenerConfig> for ListenerForm {
-    fn from(ListenerConfig { listen: address, serves }: ListenerConfig) -> ListenerForm {
+    fn from(ListenerConfig { listen: address, serves, proxy_protocol }: ListenerConfig) -> ListenerForm {
         match serves {
-            None => ListenerForm::Address(address),
-            serves => ListenerForm::Table(ListenerTable { address, serves }),
+            None if !proxy_protocol => ListenerForm::Address(address),
+            serves => ListenerForm::Table(ListenerTable { address, serves, proxy_protocol }),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use super::middleware::catch_panic;
 use crate::http::body::Body;
 use crate::model::fault::BoxError;
 use crate::service::Context;
+use crate::service::trace_context::TraceContext;
 
 /// The address of the client, as an extension of a request. Without it the client counts as one of a unix socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +53,8 @@ where
             let request_id = gateway.request_id(&head, peer);
             let header = request_id.header_value();
             let extensions = head.extensions.clone();
-            let context = Context { peer, request_id, extensions, ..Context::default() };
+            let trace = TraceContext::received(&head.headers).map(Arc::new);
+            let context = Context { peer, request_id, trace, extensions, ..Context::default() };
             let mut response = catch_panic(pin!(gateway.respond(&head, body, context))).await.into_untracked();
             if let Some(id) = header {
                 response.headers_mut().insert(REQUEST_ID, id);

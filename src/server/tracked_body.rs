@@ -1,15 +1,18 @@
 //! A response body that tracks how much of it has been sent, and releases what its request holds when it ends.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
 
 use super::in_flight::InFlight;
 use crate::http::body::Body;
 use crate::model::fault::BoxError;
 use crate::service::counters::Ending;
+use crate::service::request_record::RequestRecord;
 
 /// A response body with its request, which is in flight until the body has been sent or dropped.
 pub(super) struct TrackedBody {
@@ -17,6 +20,34 @@ pub(super) struct TrackedBody {
     pub(super) in_flight: InFlight,
     /// For HTTP/2: the rest of a piece of which a part has been given to the connection.
     pub(super) rest: Option<Box<Bytes>>,
+}
+
+/// The body of a request, whose bytes are counted for the access log.
+pub(super) struct CountedBody {
+    pub(super) body: Incoming,
+    /// `None` if there is no access log.
+    pub(super) record: Option<Arc<RequestRecord>>,
+}
+
+impl http_body::Body for CountedBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let poll = Pin::new(&mut self.body).poll_frame(cx);
+        if let (Some(record), Poll::Ready(Some(Ok(frame)))) = (&self.record, &poll) {
+            record.count_received(frame.data_ref().map_or(0, Bytes::len));
+        }
+        poll
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// How many bytes of a response are given to an HTTP/2 connection at a time: a frame has no more by default. It takes the next

@@ -1,14 +1,16 @@
 //! What is known of the request that a call came in.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
 use http::{Extensions, HeaderMap};
 
 use crate::service::request_id::RequestId;
+use crate::service::request_record::RequestRecord;
 use crate::service::result_memory::ResultMemory;
+use crate::service::trace_context::TraceContext;
 
 /// What is known of a request, whatever its protocol.
 ///
@@ -36,10 +38,15 @@ pub struct Context {
     /// The address of the client. `None` for a unix socket, and inside another HTTP server that gives the gateway no
     /// [`PeerAddress`](crate::server::PeerAddress): such a client counts as one of a unix socket.
     pub peer: Option<SocketAddr>,
+    /// The address of the client behind trusted proxies: the one that they have forwarded, or else that of `peer`. `None` if
+    /// neither is known.
+    pub client: Option<IpAddr>,
     /// The name of the protocol of the request, such as `json-rpc`; `None` if the call did not come through a gateway.
     pub protocol: Option<&'static str>,
     /// The id of the request, for log lines and for requests to upstreams.
     pub request_id: RequestId,
+    /// The trace that the request is a part of; `None` if it has no valid `traceparent`. Its id is sent to upstreams.
+    pub trace: Option<Arc<TraceContext>>,
     /// When the call began, from which the limits on its time count; `None` if they count from when they see the call.
     /// All calls of a batch have begun with their request, so one deadline covers the batch.
     pub begun: Option<Instant>,
@@ -52,6 +59,8 @@ pub struct Context {
     pub identity: Option<Arc<Identity>>,
     /// Where a result that is made as a whole takes its memory from; `None` if there is no limit on it.
     pub result_memory: Option<ResultMemory>,
+    /// Where facts for the access log are noted; `None` if there is no access log.
+    pub record: Option<Arc<RequestRecord>>,
     /// Data that layers and handlers share, by type. Those of the HTTP request if the gateway is called as a tower
     /// service, else empty at first.
     pub extensions: Extensions,

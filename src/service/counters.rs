@@ -26,7 +26,7 @@ pub(crate) const OTHER: &str = "_other";
 pub(crate) const PROTOCOLS: [&str; 6] = ["xml-rpc", "json-rpc", "rest", "soap", "page", OTHER];
 
 /// The place of [`OTHER`] among the protocols.
-const OTHER_PROTOCOL: u8 = 5;
+pub(crate) const OTHER_PROTOCOL: u8 = 5;
 
 /// How requests and calls end.
 pub(crate) const ENDINGS: [&str; 16] = [
@@ -113,7 +113,7 @@ impl Ending {
 }
 
 /// The place of a protocol in [`PROTOCOLS`]. The first letter decides: whole names would cost more than counting.
-fn protocol_index(name: Option<&str>) -> u8 {
+pub(crate) fn protocol_index(name: Option<&str>) -> u8 {
     match name.and_then(|name| name.as_bytes().first()) {
         Some(b'x') => 0,
         Some(b'j') => 1,

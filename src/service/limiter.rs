@@ -13,6 +13,7 @@ use crate::service::counters::{Ending, Meter, MeteredCall, PendingCall};
 use crate::service::future::{MaybeReady, with_deadline, with_timeout};
 use crate::service::layer::GroupLayer;
 use crate::service::permit::{LentPermits, READER_PATIENCE};
+use crate::service::request_record::RequestRecord;
 use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService};
 
 /// A layer that lets a limited number of calls run at a time, and none for longer than its deadline.
@@ -122,7 +123,9 @@ impl GroupLayer for Limiter {
 
 impl Limiter {
     fn call_in_time(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
-        let deadline = call.context.deadline;
+        if let Some(record) = &call.context.record {
+            record.note_call(&call);
+        }
         let metered = self.queue.meter.begin(&call);
         if let CallForm::Batch(batch) = call.form {
             let joined = batch.len();
@@ -130,41 +133,36 @@ impl Limiter {
             if batch.len() > joined {
                 let admission = batch.admission(Arc::as_ptr(&self.queue).addr());
                 let metered = self.watch(metered, call.method);
-                return self.call_in_batch(pending, metered, admission, deadline);
+                return self.call_in_batch(pending, metered, admission, &call);
             }
-            return self.call_alone(pending, metered, call.method, deadline);
+            return self.call_alone(pending, metered, &call);
         }
-        self.call_alone(next.call(call), metered, call.method, deadline)
+        self.call_alone(next.call(call), metered, &call)
     }
 
     fn watch(&self, metered: Option<MeteredCall>, method: &str) -> Option<PendingCall> {
         metered.and_then(|metered| self.queue.meter.watch(metered, method))
     }
 
-    fn call_alone(
-        &self,
-        pending: CallFuture,
-        metered: Option<MeteredCall>,
-        method: &str,
-        deadline: Option<Instant>,
-    ) -> CallFuture {
+    fn call_alone(&self, pending: CallFuture, metered: Option<MeteredCall>, call: &Call<'_>) -> CallFuture {
+        let (method, deadline) = (call.method, call.context.deadline);
         if let MaybeReady::Now(Some(Ok(Output::One(_)) | Err(_)) | None) = &pending {
             if let (MaybeReady::Now(Some(result)), Some(metered)) = (&pending, metered) {
                 self.queue.meter.end(metered, method, Ending::of(result));
             }
             return pending;
         }
-        let queue = self.queue.clone();
+        let (queue, record) = (self.queue.clone(), call.context.record.clone());
         let time = self.deadline;
         let metered = self.watch(metered, method);
         match pending {
             MaybeReady::Now(ready) => MaybeReady::later(ending(metered, async move {
-                let permit = queue.acquire(deadline).await?;
+                let permit = queue.acquire(deadline, record.as_deref()).await?;
                 let output = ready.ok_or_else(Fault::internal)??;
                 Ok(queue.hold(output, permit))
             })),
             MaybeReady::Later(pending) => MaybeReady::later(ending(metered, async move {
-                let permit = queue.acquire(deadline).await?;
+                let permit = queue.acquire(deadline, record.as_deref()).await?;
                 let begun = Instant::now();
                 let output = with_deadline(deadline, pending).await;
                 queue.record_time(begun.elapsed());
@@ -180,14 +178,14 @@ impl Limiter {
         pending: CallFuture,
         metered: Option<PendingCall>,
         admission: Arc<OnceCell<()>>,
-        deadline: Option<Instant>,
+        call: &Call<'_>,
     ) -> CallFuture {
-        let queue = self.queue.clone();
+        let (queue, record, deadline) = (self.queue.clone(), call.context.record.clone(), call.context.deadline);
         let time = self.deadline;
         MaybeReady::later(ending(metered, async move {
             let mut permit = None;
             let admitted = admission.get_or_try_init(async || {
-                permit = Some(queue.acquire(deadline).await?);
+                permit = Some(queue.acquire(deadline, record.as_deref()).await?);
                 Ok::<_, Fault>(())
             });
             Box::pin(admitted).await?;
@@ -212,12 +210,16 @@ impl Queue {
 
     /// Waits for a permit. Called when the call's future is first polled: an aggregate that waits for its own permit while
     /// holding the permits of its parts would starve others.
-    async fn acquire(&self, deadline: Option<Instant>) -> Result<OwnedSemaphorePermit, Fault> {
+    async fn acquire(
+        &self,
+        deadline: Option<Instant>,
+        record: Option<&RequestRecord>,
+    ) -> Result<OwnedSemaphorePermit, Fault> {
         if let Ok(permit) = self.permits.clone().try_acquire_owned() {
             return Ok(permit);
         }
         // Boxed, because it is rare and large: otherwise the future of each call would be as large.
-        Box::pin(self.wait(deadline)).await
+        Box::pin(self.wait(deadline, record)).await
     }
 
     /// The same result, with the permit for as long as it is being made and sent.
@@ -229,7 +231,11 @@ impl Queue {
         }
     }
 
-    async fn wait(&self, deadline: Option<Instant>) -> Result<OwnedSemaphorePermit, Fault> {
+    async fn wait(
+        &self,
+        deadline: Option<Instant>,
+        record: Option<&RequestRecord>,
+    ) -> Result<OwnedSemaphorePermit, Fault> {
         self.lent.reclaim();
         if let Ok(permit) = self.permits.clone().try_acquire_owned() {
             return Ok(permit);
@@ -242,6 +248,9 @@ impl Queue {
         let permit = with_deadline(deadline, self.permit_or_reclaimed()).await;
         if let Some(counters) = self.meter.counters() {
             counters.waits.record(begun.elapsed());
+        }
+        if let Some(record) = record {
+            record.note_queued(begun.elapsed());
         }
         permit.and_then(Result::ok).ok_or_else(busy)
     }

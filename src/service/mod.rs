@@ -48,8 +48,12 @@ pub(crate) mod memory_pool;
 pub mod passthrough;
 pub mod permit;
 pub mod request_id;
+#[cfg_attr(not(feature = "server"), allow(dead_code, reason = "only a server has an access log"))]
+pub mod request_record;
 pub mod result_memory;
 pub mod rows;
+#[cfg_attr(not(feature = "server"), allow(dead_code, reason = "only a server receives requests"))]
+pub mod trace_context;
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,12 +1,15 @@
 //! What an upstream call takes over from the request that caused it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
 
 use crate::service::Context;
+use crate::service::request_record::RequestRecord;
 use crate::service::result_memory::{ReservedMemory, ResultMemory, SourceShare};
+use crate::service::trace_context::TraceContext;
 
 /// The header that carries the id of a request from server to server.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -17,6 +20,10 @@ pub(super) struct CallScope {
     pub(super) deadline: Option<Instant>,
     /// Sent to the upstream, and part of each log line about the call.
     pub(super) request_id: Option<HeaderValue>,
+    /// The trace of the request, which the requests to the upstream continue.
+    pub(super) trace: Option<Arc<TraceContext>>,
+    /// Where requests to the upstream are noted for the access log.
+    pub(super) record: Option<Arc<RequestRecord>>,
     /// Where the result takes its memory from.
     pub(super) result_memory: Option<ResultMemory>,
 }
@@ -26,6 +33,8 @@ impl CallScope {
         CallScope {
             deadline: context.deadline,
             request_id: context.request_id.header_value(),
+            trace: context.trace.clone(),
+            record: context.record.clone(),
             result_memory: context.result_memory.clone(),
         }
     }
@@ -35,10 +44,16 @@ impl CallScope {
         ReservedMemory::of_source(self.result_memory.as_ref(), share)
     }
 
-    /// Adds the id to the headers of a request to the upstream.
+    /// Adds the id and the trace to the headers of a request to the upstream.
     pub(super) fn apply_to(&self, request: &mut Request<Bytes>) {
         if let Some(id) = &self.request_id {
             request.headers_mut().insert(X_REQUEST_ID, id.clone());
+        }
+        if let Some(trace) = &self.trace {
+            trace.apply_to(request.headers_mut(), rand::random::<u64>().max(1));
+        }
+        if let Some(record) = &self.record {
+            request.extensions_mut().insert(record.clone());
         }
     }
 

@@ -21,6 +21,7 @@ use super::time_limit::TimeLimit;
 use super::tls::TlsError;
 use super::{Repeat, TransportOptions, scgi};
 use crate::model::fault::BoxError;
+use crate::service::request_record::RequestRecord;
 
 /// How long a server that could not be reached is tried only after the others.
 const PASSED_OVER: Duration = Duration::from_secs(5);
@@ -103,6 +104,9 @@ impl Balancer {
         let mut unsent = request;
         let mut last_error = None;
         for server in self.candidates() {
+            if last_error.is_some() {
+                count_retry(&unsent);
+            }
             match server.send_counted(unsent, repeat, deadline, &self.options).await {
                 Ok(response) => return Ok(response),
                 Err((error, Some(request))) => {
@@ -138,9 +142,10 @@ impl BalancedServer {
     ) -> Result<Response<Incoming>, Failed> {
         let stats = self.stats.load_full();
         let begun = Instant::now();
+        let noted = NotedRequest::of(&request, &self.address, begun);
         let sending = stats.begin();
         let sent = self.send(request, repeat, deadline, options).await;
-        drop(sending);
+        drop((sending, noted));
         stats.record(begun.elapsed(), sent.as_ref().err().map(|(error, _)| error));
         sent
     }
@@ -166,6 +171,7 @@ impl BalancedServer {
                     (Some(unsent), _) => request = unsent,
                     // Not over another pooled connection, which may be just as broken: a request is sent at most twice.
                     (None, Some(copy)) if !failure.cause.is::<LateError>() => {
+                        count_retry(&copy);
                         request = copy;
                         break;
                     }
@@ -303,6 +309,62 @@ async fn send_over_http2(
     Ok(response.map(|body| Incoming::http2(body, limit.timeout)))
 }
 
+/// A request that is noted in the record of its client's request when this is dropped, also if it is given up.
+struct NotedRequest<'s> {
+    record: Arc<RequestRecord>,
+    address: &'s Address,
+    begun: Instant,
+}
+
+impl<'s> NotedRequest<'s> {
+    /// `None` if the request of the client has no record.
+    fn of(request: &Request<Bytes>, address: &'s Address, begun: Instant) -> Option<NotedRequest<'s>> {
+        let record = request.extensions().get::<Arc<RequestRecord>>()?.clone();
+        Some(NotedRequest { record, address, begun })
+    }
+}
+
+impl Drop for NotedRequest<'_> {
+    fn drop(&mut self) {
+        self.record.note_upstream(&self.address.to_string(), self.begun.elapsed());
+    }
+}
+
+/// Notes that a request is sent again, to this server or to another.
+fn count_retry(request: &Request<Bytes>) {
+    if let Some(record) = request.extensions().get::<Arc<RequestRecord>>() {
+        record.count_retry();
+    }
+}
+
 fn millis_since(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_notes_the_servers_that_were_tried() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1024]).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        });
+        let addresses = [closed, open].map(|address| format!("http://{address}/").parse().unwrap());
+        let balancer = Balancer::new(addresses.to_vec(), TransportOptions::default()).unwrap();
+        let record = Arc::new(RequestRecord::new(false));
+        let mut request = Request::new(Bytes::new());
+        request.extensions_mut().insert(record.clone());
+        balancer.send(request, Repeat::Unsent, None).await.unwrap();
+        let noted = record.upstream().unwrap();
+        assert_eq!((noted.servers, noted.retries), (vec![closed.to_string(), open.to_string()], 1));
+    }
 }

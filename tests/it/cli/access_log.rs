@@ -16,15 +16,15 @@ options = { family = 'american' }
 ";
 
 /// The program, serving until it is dropped.
-struct Program {
+pub(super) struct Program {
     child: Child,
-    address: String,
-    log: Lines<BufReader<ChildStderr>>,
+    pub(super) address: String,
+    pub(super) log: Lines<BufReader<ChildStderr>>,
     config: std::path::PathBuf,
 }
 
 impl Program {
-    fn start(name: &str, config: &str) -> Program {
+    pub(super) fn start(name: &str, config: &str) -> Program {
         let path = std::env::temp_dir().join(format!("croupier-{name}-{}.toml", std::process::id()));
         std::fs::write(&path, config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_croupier"));
@@ -38,13 +38,13 @@ impl Program {
         Program { child, address, log, config: path }
     }
 
-    fn send(&self, request: &str) -> TcpStream {
+    pub(super) fn send(&self, request: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         stream
     }
 
-    fn ask(&self, request: &str) -> String {
+    pub(super) fn ask(&self, request: &str) -> String {
         let mut answer = String::new();
         self.send(request).read_to_string(&mut answer).unwrap();
         answer
@@ -52,6 +52,26 @@ impl Program {
 
     fn line(&mut self) -> Value {
         serde_json::from_str(&self.log.next().unwrap().unwrap()).unwrap()
+    }
+
+    /// The next line that has this member.
+    pub(super) fn line_with(&mut self, name: &str) -> Value {
+        loop {
+            let line = self.line();
+            if !line[name].is_null() {
+                return line;
+            }
+        }
+    }
+
+    /// The next line about a request.
+    pub(super) fn access(&mut self) -> Value {
+        loop {
+            let line = self.line();
+            if line["target"] == "croupier::access" {
+                return line;
+            }
+        }
     }
 }
 
@@ -63,7 +83,7 @@ impl Drop for Program {
     }
 }
 
-fn post(path: &str, method: &str, more: &str) -> String {
+pub(super) fn post(path: &str, method: &str, more: &str) -> String {
     let body = format!("<methodCall><methodName>{method}</methodName></methodCall>");
     let length = body.len();
     format!(
@@ -86,7 +106,7 @@ fn each_request_leaves_a_line_that_says_how_it_ended() {
     assert_eq!((&line["group"], &line["method"]), (&"/wheel/american".into(), &"spin".into()));
     assert_eq!((&line["outcome"], &line["status"]), (&"ok".into(), &200.into()));
     let length = answer.split("\r\n\r\n").nth(1).unwrap().len();
-    assert_eq!(line["bytes"], length);
+    assert_eq!(line["sent"], length);
     assert!(line["micros"].is_u64() && line["peer"].is_string());
 
     program.ask(&post("/wheel/american", "spinn", ""));
@@ -99,7 +119,7 @@ fn each_request_leaves_a_line_that_says_how_it_ended() {
 
     program.ask(&post("/nowhere", "spin", ""));
     let line = program.line();
-    assert_eq!((&line["outcome"], &line["status"], &line["group"]), (&"http".into(), &404.into(), &Value::Null));
+    assert_eq!((&line["outcome"], &line["status"], &line["group"]), (&"rejected".into(), &404.into(), &Value::Null));
 }
 
 #[test]
@@ -112,7 +132,7 @@ fn the_id_of_a_stranger_is_replaced() {
 }
 
 /// A port on which no process listens: it was free a moment ago.
-fn closed_port() -> u16 {
+pub(super) fn closed_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -162,8 +182,8 @@ fn a_client_that_leaves_is_a_line_too() {
     stream.read_exact(&mut [0; 1000]).unwrap();
     drop(stream);
     let line = program.line();
-    assert_eq!((&line["outcome"], &line["method"]), (&"cut".into(), &"spinList".into()));
-    assert!(line["bytes"].as_u64().unwrap() >= 1000);
+    assert_eq!((&line["outcome"], &line["method"]), (&"client-gone".into(), &"spinList".into()));
+    assert!(line["sent"].as_u64().unwrap() >= 1000);
 }
 
 #[test]

@@ -4,6 +4,9 @@ mod access_log;
 mod add;
 mod admin;
 mod commands;
+mod log_fields;
+#[cfg(unix)]
+mod log_questions;
 mod streams;
 #[cfg(unix)]
 mod systemd;

@@ -10,11 +10,12 @@ use super::start_call;
 use crate::codec::json::JsonDialect;
 use crate::model::fault::Fault;
 use crate::protocol::batch;
-use crate::protocol::batch::Entries;
+use crate::protocol::batch::{BegunCall, Entries};
 use crate::service::batch::Batch;
 use crate::service::future::MaybeReady;
+use crate::service::request_record::RequestRecord;
 use crate::service::result_memory::ResultMemory;
-use crate::service::{Call, CallForm, CallFuture, Context, Format, RpcService};
+use crate::service::{Call, CallForm, Context, Format, RpcService};
 
 /// The service that the calls of a batch address, and their context.
 pub(super) struct Callee {
@@ -56,12 +57,14 @@ impl Entries for BatchEntries {
 
     const CONCURRENT: usize = 16;
 
-    fn begin_next(&mut self, batch: &Batch) -> Option<(ResponseFrame, CallFuture)> {
+    fn begin_next(&mut self, batch: &Batch) -> Option<BegunCall<ResponseFrame>> {
         let raw = self.next.next()?;
         let (frame, request) = match request::members(&raw) {
             Ok(members) => members.read(self.version_1),
             Err(fault) => (ResponseFrame::unknown(), Err(fault)),
         };
+        let method = request.as_ref().map_or("", |request| &*request.method);
+        let index = self.record().map(|record| record.begin_batch_call(method));
         let call = match request {
             Ok(request) => {
                 let Callee { service, context, url } = &self.callee;
@@ -70,7 +73,7 @@ impl Entries for BatchEntries {
             }
             Err(fault) => MaybeReady::now(Err(fault)),
         };
-        Some((frame, call))
+        Some(BegunCall { frame, call, index })
     }
 
     fn format(&self) -> Format<'_> {
@@ -79,6 +82,10 @@ impl Entries for BatchEntries {
 
     fn is_silent(&self, frame: &ResponseFrame) -> bool {
         frame.is_silent()
+    }
+
+    fn record(&self) -> Option<&RequestRecord> {
+        self.callee.context.record.as_deref()
     }
 
     fn result_memory(&self) -> Option<&ResultMemory> {

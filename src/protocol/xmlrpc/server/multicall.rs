@@ -8,12 +8,13 @@ use crate::codec::xmlrpc as codec;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::fault::{Fault, Kind};
 use crate::protocol::batch;
-use crate::protocol::batch::Entries;
+use crate::protocol::batch::{BegunCall, Entries};
 use crate::service::args::Args;
 use crate::service::batch::Batch;
 use crate::service::future::MaybeReady;
+use crate::service::request_record::RequestRecord;
 use crate::service::result_memory::ResultMemory;
-use crate::service::{Call, CallForm, CallFuture, Context, Format, RpcService};
+use crate::service::{Call, CallForm, Context, Format, RpcService};
 
 /// The name of the method.
 pub(super) use crate::codec::xmlrpc::MULTICALL as NAME;
@@ -73,19 +74,27 @@ impl Entries for MulticallEntries {
     /// One: callers of `system.multicall` rely on the calls running in order.
     const CONCURRENT: usize = 1;
 
-    fn begin_next(&mut self, batch: &Batch) -> Option<((), CallFuture)> {
-        let call = match entry(self.tape.at(self.next.next()?)) {
+    fn begin_next(&mut self, batch: &Batch) -> Option<BegunCall<()>> {
+        let place = self.next.next()?;
+        let entry = entry(self.tape.at(place));
+        let method = entry.as_ref().map_or("", |(method, _)| *method);
+        let index = self.record().map(|record| record.begin_batch_call(method));
+        let call = match entry {
             Ok((method, params)) => {
                 let (args, form) = (Args::Values(params), CallForm::Batch(batch));
                 start_call(self.service.as_ref(), Call { method, args, context: &self.context, form })
             }
             Err(fault) => MaybeReady::now(Err(fault)),
         };
-        Some(((), call))
+        Some(BegunCall { frame: (), call, index })
     }
 
     fn format(&self) -> Format<'_> {
         Format::XmlRpc(self.dialect)
+    }
+
+    fn record(&self) -> Option<&RequestRecord> {
+        self.context.record.as_deref()
     }
 
     fn result_memory(&self) -> Option<&ResultMemory> {

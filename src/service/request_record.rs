@@ -1,0 +1,272 @@
+//! What is noted about a request while it is served, for its line in the access log.
+//!
+//! A [`RequestRecord`] is in the [`Context`](crate::service::Context) of a request whose server has an access log, and in
+//! no other. Those who know something note it there: the gateway the group and the protocol, the
+//! [limiter](crate::service::limiter) the method and the wait for a permit, a protocol the calls of a batch, and the
+//! transport the requests to upstream servers.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::model::fault::{Fault, Kind};
+use crate::model::text::abridge;
+use crate::service::counters::{OTHER_PROTOCOL, PROTOCOLS, protocol_index};
+use crate::service::{Call, CallForm, Identity};
+
+/// How many upstream servers a record names.
+const MAX_SERVERS: usize = 8;
+
+/// How far a request has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Its head has been received.
+    Head = 0,
+    /// Its body is being received.
+    Body = 1,
+    /// Its calls are being read and run.
+    Call = 2,
+    /// Its response is being sent.
+    Response = 3,
+}
+
+impl Stage {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Stage::Head => "head",
+            Stage::Body => "body",
+            Stage::Call => "call",
+            Stage::Response => "response",
+        }
+    }
+}
+
+/// What is noted about one request.
+#[derive(Debug)]
+pub struct RequestRecord {
+    stage: AtomicU8,
+    /// The place in [`PROTOCOLS`] of the protocol that has claimed it.
+    protocol: AtomicU8,
+    /// The bytes of its body, as they were sent.
+    received: AtomicU64,
+    /// How long its calls have waited for permits, in microseconds.
+    queued: AtomicU64,
+    calls: AtomicU32,
+    faults: AtomicU32,
+    group: OnceLock<Box<str>>,
+    method: OnceLock<Box<str>>,
+    user: OnceLock<Arc<Identity>>,
+    upstream: Mutex<UpstreamRecord>,
+    /// The calls of its batch, one by one; `None` if they are not logged.
+    batch: Option<Mutex<Vec<CallRecord>>>,
+}
+
+/// The requests to upstream servers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct UpstreamRecord {
+    /// The servers, each once, in the order in which they were asked.
+    pub(crate) servers: Vec<String>,
+    /// From each request to the head of its response, all together.
+    pub(crate) time: Duration,
+    /// How many requests repeated another one.
+    pub(crate) retries: u32,
+}
+
+/// One call of a batch.
+#[derive(Debug, Clone)]
+pub(crate) struct CallRecord {
+    /// The method; empty if the call is malformed.
+    pub(crate) method: Box<str>,
+    begun: Instant,
+    /// How it has ended; `None` if it has not.
+    pub(crate) ended: Option<(Option<Kind>, Duration)>,
+}
+
+impl RequestRecord {
+    /// An empty record. With `each_call` the calls of a batch are noted one by one.
+    pub(crate) fn new(each_call: bool) -> RequestRecord {
+        RequestRecord {
+            stage: AtomicU8::new(Stage::Head as u8),
+            protocol: AtomicU8::new(OTHER_PROTOCOL),
+            received: AtomicU64::new(0),
+            queued: AtomicU64::new(0),
+            calls: AtomicU32::new(0),
+            faults: AtomicU32::new(0),
+            group: OnceLock::new(),
+            method: OnceLock::new(),
+            user: OnceLock::new(),
+            upstream: Mutex::default(),
+            batch: each_call.then(Mutex::default),
+        }
+    }
+
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.stage.store(stage as u8, Relaxed);
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        match self.stage.load(Relaxed) {
+            0 => Stage::Head,
+            1 => Stage::Body,
+            2 => Stage::Call,
+            _ => Stage::Response,
+        }
+    }
+
+    pub(crate) fn note_group(&self, path: &str) {
+        self.group.get_or_init(|| path.into());
+    }
+
+    pub(crate) fn group(&self) -> Option<&str> {
+        self.group.get().map(AsRef::as_ref)
+    }
+
+    pub(crate) fn note_protocol(&self, name: &str) {
+        self.protocol.store(protocol_index(Some(name)), Relaxed);
+    }
+
+    /// The protocol that has claimed the request; `None` if none has.
+    pub(crate) fn protocol(&self) -> Option<&'static str> {
+        let index = self.protocol.load(Relaxed);
+        PROTOCOLS.get(usize::from(index)).copied().filter(|_| index != OTHER_PROTOCOL)
+    }
+
+    /// Notes the method and the caller of the first call. The calls that this call makes come later.
+    pub(crate) fn note_call(&self, call: &Call<'_>) {
+        if !matches!(call.form, CallForm::Batch(_)) {
+            self.method.get_or_init(|| abridge(call.method).into());
+        }
+        if let Some(identity) = &call.context.identity {
+            self.user.get_or_init(|| identity.clone());
+        }
+    }
+
+    pub(crate) fn method(&self) -> Option<&str> {
+        self.method.get().map(AsRef::as_ref)
+    }
+
+    /// The name of the caller, if a layer has found out.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.user.get().map(|identity| identity.name.as_str())
+    }
+
+    pub(crate) fn count_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Relaxed)
+    }
+
+    /// Adds the time for which a call has waited for a permit.
+    pub(crate) fn note_queued(&self, time: Duration) {
+        self.queued.fetch_add(micros(time), Relaxed);
+    }
+
+    /// In microseconds.
+    pub(crate) fn queued(&self) -> u64 {
+        self.queued.load(Relaxed)
+    }
+
+    /// Notes that the next call of a batch begins. Returns its index.
+    pub(crate) fn begin_batch_call(&self, method: &str) -> usize {
+        let index = self.calls.fetch_add(1, Relaxed);
+        if let Some(batch) = &self.batch {
+            lock(batch).push(CallRecord { method: abridge(method).into(), begun: Instant::now(), ended: None });
+        }
+        index as usize
+    }
+
+    /// Notes how a call of a batch has ended.
+    pub(crate) fn end_batch_call(&self, index: usize, fault: Option<&Fault>) {
+        self.faults.fetch_add(u32::from(fault.is_some()), Relaxed);
+        let Some(batch) = &self.batch else { return };
+        if let Some(call) = lock(batch).get_mut(index) {
+            call.ended = Some((fault.map(|fault| fault.kind), call.begun.elapsed()));
+        }
+    }
+
+    /// How many calls the batch has begun, and how many of them have failed; `None` if there is no batch.
+    pub(crate) fn batch_counts(&self) -> Option<(u32, u32)> {
+        let calls = self.calls.load(Relaxed);
+        (calls > 0).then(|| (calls, self.faults.load(Relaxed)))
+    }
+
+    /// The calls of the batch, if they are noted one by one.
+    pub(crate) fn batch_calls(&self) -> Vec<CallRecord> {
+        self.batch.as_ref().map(|batch| lock(batch).clone()).unwrap_or_default()
+    }
+
+    /// Adds a request to an upstream server, which has a response now, or none.
+    pub(crate) fn note_upstream(&self, server: &str, time: Duration) {
+        let mut upstream = lock(&self.upstream);
+        upstream.time += time;
+        if upstream.servers.len() < MAX_SERVERS && !upstream.servers.iter().any(|known| known == server) {
+            upstream.servers.push(server.to_owned());
+        }
+    }
+
+    /// Counts a request that was sent again, to the same upstream server or to another.
+    pub(crate) fn count_retry(&self) {
+        lock(&self.upstream).retries += 1;
+    }
+
+    /// The requests to upstream servers; `None` if there was none.
+    pub(crate) fn upstream(&self) -> Option<UpstreamRecord> {
+        let upstream = lock(&self.upstream);
+        (!upstream.servers.is_empty()).then(|| upstream.clone())
+    }
+}
+
+/// A time in whole microseconds.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Locks a mutex. Nothing that panics runs under these locks, so they cannot be poisoned.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::Context;
+    use crate::service::args::Args;
+
+    #[test]
+    fn the_first_call_is_that_of_the_client() {
+        let record = RequestRecord::new(false);
+        let context = Context { identity: Some(Arc::new(Identity::new("ada"))), ..Context::default() };
+        record.note_call(&Call::new("outer", Args::None, &context));
+        record.note_call(&Call::new("inner", Args::None, &Context::default()));
+        assert_eq!((record.method(), record.user()), (Some("outer"), Some("ada")));
+    }
+
+    #[test]
+    fn a_batch_is_counted_and_noted_call_by_call_only_on_request() {
+        for each in [false, true] {
+            let record = RequestRecord::new(each);
+            assert_eq!(record.batch_counts(), None);
+            let (first, second) = (record.begin_batch_call("a"), record.begin_batch_call("b"));
+            record.end_batch_call(second, Some(&Fault::internal()));
+            record.end_batch_call(first, None);
+            assert_eq!(record.batch_counts(), Some((2, 1)));
+            let calls = record.batch_calls();
+            let ended: Vec<_> = calls.iter().map(|call| (&*call.method, call.ended.map(|(kind, _)| kind))).collect();
+            let expected = [("a", Some(None)), ("b", Some(Some(Kind::Internal)))];
+            assert_eq!(ended, if each { expected.to_vec() } else { Vec::new() });
+        }
+    }
+
+    #[test]
+    fn each_upstream_server_is_named_once_and_not_too_many_are() {
+        let record = RequestRecord::new(false);
+        assert!(record.upstream().is_none());
+        for turn in 0..20 {
+            record.note_upstream(&format!("server-{}", turn % 10), Duration::from_millis(1));
+        }
+        let upstream = record.upstream().unwrap();
+        assert_eq!((upstream.servers.len(), upstream.time), (MAX_SERVERS, Duration::from_millis(20)));
+    }
+}
