@@ -79,8 +79,9 @@ impl Reloader {
 
     async fn reload(&mut self) -> Result<Reloaded, ReloadFailure> {
         let (file, registry) = (self.args.config.clone(), self.registry.clone());
+        let served = self.runtime.mounts().clone();
         // Reading may take until the time limit for each file. This thread accepts connections meanwhile.
-        let config = spawn_blocking(move || read(file.as_deref(), &registry))
+        let config = spawn_blocking(move || read(file.as_deref(), &registry, &served))
             .await?
             .map_err(|errors| ReloadFailure { for_terminal: errors.for_terminal(), plain: errors.to_string() })?;
         self.runtime.reload(config.mounts()).await?;

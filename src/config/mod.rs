@@ -23,6 +23,7 @@
 mod aggregate;
 mod check;
 mod file;
+mod kept;
 mod page;
 mod problem;
 mod reference;
@@ -49,6 +50,8 @@ use crate::server::gateway::Group;
 use crate::server::group_router::GroupRouter;
 use crate::server::mount::{GroupMount, Mounts, PageMount};
 use crate::server::settings::{AdminSettings, ListenerConfig, ServerSettings};
+
+use kept::Kept;
 
 pub use crate::model::units::{Period, Size};
 pub use problem::{ConfigErrors, Problem};
@@ -132,12 +135,31 @@ impl Config {
     /// # Errors
     /// If the file cannot be read within 3 s, is not a regular file, has more than 16 MiB or is not UTF-8; otherwise all problems with it at once.
     pub fn load(path: &Path, registry: &Registry) -> Result<Config, ConfigErrors> {
+        Config::load_within(path, registry, Kept(None))
+    }
+
+    /// Reads a configuration file for a server that serves these mounts already, to be given to
+    /// [`Runtime::reload`](crate::server::runtime::Runtime::reload).
+    ///
+    /// A group that has the same path as one of the mounts keeps its backend if that is described in the same way: its kind
+    /// and options are the same, or its `upstream` with the contents of the files and variables that it names. So a service
+    /// keeps what it has in memory, and an upstream its connections and its description. The permits of its limits are kept
+    /// too, if `concurrent`, `waiting` and `deadline` are the same. An aggregate is kept as long as the groups are that it
+    /// calls. The registry has to be the same.
+    ///
+    /// # Errors
+    /// Those of [`Config::load`].
+    pub fn load_keeping(path: &Path, registry: &Registry, served: &Mounts) -> Result<Config, ConfigErrors> {
+        Config::load_within(path, registry, Kept(Some(served)))
+    }
+
+    fn load_within(path: &Path, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
         let name = path.display().to_string();
         let whole = |problem| ConfigErrors::new(&name, "", vec![problem]);
         let bytes = files::read(path, LARGEST_FILE)
             .map_err(|error| whole(Problem::whole(format!("`{name}` cannot be read: {error}"))))?;
         match std::str::from_utf8(&bytes) {
-            Ok(text) => Config::parse_at(path, text, registry),
+            Ok(text) => Config::parse_within(path, text, registry, kept),
             Err(error) => Err(whole(not_text(&bytes, error.valid_up_to()))),
         }
     }
@@ -147,9 +169,13 @@ impl Config {
     /// # Errors
     /// All problems with it at once.
     pub fn parse_at(path: &Path, text: &str, registry: &Registry) -> Result<Config, ConfigErrors> {
+        Config::parse_within(path, text, registry, Kept(None))
+    }
+
+    fn parse_within(path: &Path, text: &str, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let name = path.display().to_string();
-        resolve::read_config(text, folder, registry).map_err(|problems| ConfigErrors::new(&name, text, problems))
+        resolve::read_config(text, folder, registry, kept).map_err(|problems| ConfigErrors::new(&name, text, problems))
     }
 
     /// Reads a configuration from a text, which messages call `name`. The names of further files in it are relative to the
@@ -171,7 +197,16 @@ impl Config {
     /// # Errors
     /// All problems with it at once.
     pub fn parse(name: &str, text: &str, registry: &Registry) -> Result<Config, ConfigErrors> {
-        resolve::read_config(text, Path::new(""), registry).map_err(|problems| ConfigErrors::new(name, text, problems))
+        Config::parse_keeping(name, text, registry, &Mounts::default())
+    }
+
+    /// Reads a configuration from a text for a server that serves these mounts already: see [`Config::load_keeping`].
+    ///
+    /// # Errors
+    /// All problems with it at once.
+    pub fn parse_keeping(name: &str, text: &str, registry: &Registry, served: &Mounts) -> Result<Config, ConfigErrors> {
+        let read = resolve::read_config(text, Path::new(""), registry, Kept(Some(served)));
+        read.map_err(|problems| ConfigErrors::new(name, text, problems))
     }
 
     /// What the gateway serves: the groups and pages, and the address in the documents about them.

@@ -102,10 +102,9 @@ fn called_service(
         return None;
     };
     let service = group.service()?;
-    let interface = service.interface();
-    // The methods of an upstream are not known before it has described itself.
-    let known = interface.methods.is_empty() || interface.method(file.method.get_ref()).is_some();
-    if !known {
+    if let Some(interface) = group.interface()
+        && interface.method(file.method.get_ref()).is_none()
+    {
         problems.push(no_method(&interface, &file.method, &file.group));
         return None;
     }

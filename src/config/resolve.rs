@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 use super::aggregate;
 use super::check::Check;
 use super::file::{File, GroupFile};
+use super::kept::{Kept, origin_of_service};
 use super::page;
 use super::page::PageFile;
 use super::problem::Problem;
@@ -35,7 +36,12 @@ use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, Server
 /// Reads a configuration, or finds all problems with it.
 ///
 /// The names of further files in it are relative to `folder`.
-pub(super) fn read_config(text: &str, folder: &Path, registry: &Registry) -> Result<Config, Vec<Problem>> {
+pub(super) fn read_config(
+    text: &str,
+    folder: &Path,
+    registry: &Registry,
+    kept: Kept<'_>,
+) -> Result<Config, Vec<Problem>> {
     let distinct = Distinct::read(text);
     let (mut root, mut problems) = distinct.table()?;
     let schema = schema::root_schema::<File>();
@@ -68,9 +74,9 @@ pub(super) fn read_config(text: &str, folder: &Path, registry: &Registry) -> Res
         let own = Routes::read(text, std::mem::take(&mut group.file.routes), &mut problems);
         prefixes.extend(own.prefixes(&group.path));
         routes.push(own);
-        resolved.push(group.resolve(registry, folder, &mut mounted, &settings, &mut problems));
+        resolved.push(group.resolve((registry, kept), folder, &mut mounted, &settings, &mut problems));
     }
-    aggregate::resolve(&mut resolved, &mut problems);
+    aggregate::resolve(&mut resolved, kept, &mut problems);
     for (group, routes) in resolved.iter_mut().zip(routes) {
         group.protocols.routes = routes.finish(&group.protocols, group.interface().as_deref(), &mut problems);
     }
@@ -287,7 +293,7 @@ fn find_backend_key(path: &Spanned<String>, table: &DeTable<'_>, problems: &mut 
 impl ParsedGroup<'_> {
     fn resolve(
         self,
-        registry: &Registry,
+        (registry, kept): (&Registry, Kept<'_>),
         folder: &Path,
         mounted: &mut GroupRouter<Range<usize>>,
         settings: &ServerSettings,
@@ -298,23 +304,30 @@ impl ParsedGroup<'_> {
         let limits = self.file.limits;
         let protocols = self.file.protocol_set();
         problems.extend(check_body_fits_memory(&self.body_span, &limits, settings));
-        let (kind, backend) = match (self.backend_key, self.file.service) {
+        let (kind, backend, origin) = match (self.backend_key, self.file.service) {
             (Some(UPSTREAM), _) => {
-                let found = upstream::resolve(&self.path, self.file.upstream, protocols.xml_rpc, folder, problems);
-                (UPSTREAM.to_owned(), found.map_or(Backend::Broken, |upstream| Backend::upstream(upstream, &limits)))
+                let rules = (protocols.xml_rpc, &limits);
+                let made = upstream::resolve(&self.path, self.file.upstream, rules, folder, kept, problems);
+                let (backend, origin) = made.map_or((Backend::Broken, None), |(made, origin)| (made, Some(origin)));
+                (UPSTREAM.to_owned(), backend, origin)
             }
-            (Some(AGGREGATE), _) => (AGGREGATE.to_owned(), Backend::Aggregate(Box::new(self.file.aggregate))),
-            (_, Some(kind)) => match registry.make(&kind, self.options) {
-                Ok(service) => (kind.into_inner(), Backend::Service(LimitedService::new(service, &limits))),
-                Err(wrong) => {
-                    problems.extend(wrong);
-                    (kind.into_inner(), Backend::Broken)
-                }
-            },
-            (_, None) => (String::new(), Backend::Broken),
+            (Some(AGGREGATE), _) => (AGGREGATE.to_owned(), Backend::Aggregate(Box::new(self.file.aggregate)), None),
+            (_, Some(kind)) => {
+                let origin = origin_of_service(kind.get_ref(), self.options.as_ref());
+                let served = origin.and_then(|origin| kept.backend(self.path.get_ref(), origin, &limits));
+                let backend = served.unwrap_or_else(|| match registry.make(&kind, self.options) {
+                    Ok(service) => Backend::Service(LimitedService::new(service, &limits)),
+                    Err(wrong) => {
+                        problems.extend(wrong);
+                        Backend::Broken
+                    }
+                });
+                (kind.into_inner(), backend, origin)
+            }
+            (_, None) => (String::new(), Backend::Broken, None),
         };
         let aliases = self.file.aliases.into_iter().map(Spanned::into_inner).collect();
-        ResolvedGroup { path: self.path, aliases, kind, limits, protocols, backend }
+        ResolvedGroup { path: self.path, aliases, kind, limits, protocols, backend, origin }
     }
 }
 

@@ -227,6 +227,11 @@ impl GroupLimits {
         layered_unguarded(service, self.limiter())
     }
 
+    /// Whether the other limits allow as many calls, for as long.
+    pub(crate) fn limit_calls_as(&self, other: &GroupLimits) -> bool {
+        (self.concurrent, self.waiting, self.deadline) == (other.concurrent, other.waiting, other.deadline)
+    }
+
     /// The layer that keeps to `concurrent`, `waiting` and `deadline`.
     pub(crate) fn limiter(&self) -> Limiter {
         Limiter::new(self.concurrent, self.deadline).waiting(self.waiting)

@@ -2,6 +2,7 @@
 
 mod default;
 mod errors;
+mod keeping;
 mod properties;
 mod reference;
 mod services;
