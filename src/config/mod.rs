@@ -1,6 +1,7 @@
 //! The configuration: a TOML file becomes a [`Config`], or a list of everything that is wrong with it.
 //!
-//! 1. `syntax` parses the text, and finds keys that are given twice.
+//! 1. `syntax` parses the text, and finds keys that are given twice. `include` does the same with the included files, and
+//!    adds their groups and pages to those of the main file (`sources`).
 //! 2. `check` compares the parsed tables with the JSON Schema of the types that read them (`schema`), and reports each
 //!    unknown key, wrong type and value out of bounds at its place in the file (`problem`, `wording`). Values with
 //!    problems are removed, so that one run finds all problems.
@@ -23,6 +24,7 @@
 mod aggregate;
 mod check;
 mod file;
+mod include;
 mod kept;
 mod page;
 mod problem;
@@ -33,6 +35,7 @@ mod resolved;
 mod routes;
 mod schema;
 mod secrets;
+mod sources;
 mod syntax;
 mod upstream;
 mod wording;
@@ -52,6 +55,7 @@ use crate::server::mount::{GroupMount, Mounts, PageMount};
 use crate::server::settings::{AdminSettings, ListenerConfig, ServerSettings};
 
 use kept::Kept;
+use sources::Sources;
 
 pub use crate::model::units::{Period, Size};
 pub use problem::{ConfigErrors, Problem};
@@ -83,7 +87,8 @@ pub struct Config {
     pub groups: Vec<GroupMount>,
     /// The pages made from templates, in the order of the file.
     pub pages: Vec<PageMount>,
-    /// A hash of the text of the file (FNV-1a), by which two servers can be compared. Files that it names are not part of it.
+    /// A hash of the text of the file and of those that it includes (FNV-1a), by which two servers can be compared. Other
+    /// files that it names are not part of it.
     pub hash: u64,
 }
 
@@ -155,7 +160,7 @@ impl Config {
 
     fn load_within(path: &Path, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
         let name = path.display().to_string();
-        let whole = |problem| ConfigErrors::new(&name, "", vec![problem]);
+        let whole = |problem| ConfigErrors::new(Sources::main(&name, Path::new(""), ""), vec![problem]);
         let bytes = files::read(path, LARGEST_FILE)
             .map_err(|error| whole(Problem::whole(format!("`{name}` cannot be read: {error}"))))?;
         match std::str::from_utf8(&bytes) {
@@ -174,8 +179,12 @@ impl Config {
 
     fn parse_within(path: &Path, text: &str, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let name = path.display().to_string();
-        resolve::read_config(text, folder, registry, kept).map_err(|problems| ConfigErrors::new(&name, text, problems))
+        Config::read(Sources::main(&path.display().to_string(), folder, text), registry, kept)
+    }
+
+    fn read(mut sources: Sources, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
+        let read = resolve::read_config(&mut sources, registry, kept);
+        read.map_err(|problems| ConfigErrors::new(sources, problems))
     }
 
     /// Reads a configuration from a text, which messages call `name`. The names of further files in it are relative to the
@@ -205,8 +214,7 @@ impl Config {
     /// # Errors
     /// All problems with it at once.
     pub fn parse_keeping(name: &str, text: &str, registry: &Registry, served: &Mounts) -> Result<Config, ConfigErrors> {
-        let read = resolve::read_config(text, Path::new(""), registry, Kept(Some(served)));
-        read.map_err(|problems| ConfigErrors::new(name, text, problems))
+        Config::read(Sources::main(name, Path::new(""), text), registry, Kept(Some(served)))
     }
 
     /// What the gateway serves: the groups and pages, and the address in the documents about them.

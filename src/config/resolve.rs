@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -12,6 +11,7 @@ use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 use super::aggregate;
 use super::check::Check;
 use super::file::{File, GroupFile};
+use super::include;
 use super::kept::{Kept, origin_of_service};
 use super::page;
 use super::page::PageFile;
@@ -22,6 +22,7 @@ use super::routes;
 use super::routes::Routes;
 use super::schema;
 use super::schema::SchemaNode;
+use super::sources::Sources;
 use super::syntax::Distinct;
 use super::upstream;
 use super::{Config, Registry};
@@ -35,15 +36,17 @@ use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, Server
 
 /// Reads a configuration, or finds all problems with it.
 ///
-/// The names of further files in it are relative to `folder`.
-pub(super) fn read_config(
-    text: &str,
-    folder: &Path,
-    registry: &Registry,
-    kept: Kept<'_>,
-) -> Result<Config, Vec<Problem>> {
-    let distinct = Distinct::read(text);
-    let (mut root, mut problems) = distinct.table()?;
+/// `sources` has the main file, and then also the files that it includes.
+pub(super) fn read_config(sources: &mut Sources, registry: &Registry, kept: Kept<'_>) -> Result<Config, Vec<Problem>> {
+    let main = Distinct::read(sources.text());
+    let (mut root, mut problems) = main.table()?;
+    include::read_files(&root, sources, &mut problems);
+    let sources = &*sources;
+    let included: Vec<_> = sources.files().iter().skip(1).map(|file| Distinct::read(sources.text_of(file))).collect();
+    if let Err(invalid) = include::merge(&mut root, &included, sources, &mut problems) {
+        problems.extend(invalid);
+        return Err(problems);
+    }
     let schema = schema::root_schema::<File>();
     let node = SchemaNode::root(&schema);
     if !has_groups(&root) {
@@ -71,23 +74,23 @@ pub(super) fn read_config(
     let mut prefixes = Vec::new();
     let mut resolved = Vec::new();
     for mut group in parsed {
-        let own = Routes::read(text, std::mem::take(&mut group.file.routes), &mut problems);
+        let own = Routes::read(sources.text(), std::mem::take(&mut group.file.routes), &mut problems);
         prefixes.extend(own.prefixes(&group.path));
         routes.push(own);
-        resolved.push(group.resolve((registry, kept), folder, &mut mounted, &settings, &mut problems));
+        resolved.push(group.resolve((registry, kept), sources, &mut mounted, &settings, &mut problems));
     }
     aggregate::resolve(&mut resolved, kept, &mut problems);
     for (group, routes) in resolved.iter_mut().zip(routes) {
         group.protocols.routes = routes.finish(&group.protocols, group.interface().as_deref(), &mut problems);
     }
-    let pages = pages(file.page, &resolved, folder, &mut mounted, &mut problems);
+    let pages = pages(file.page, &resolved, sources, &mut mounted, &mut problems);
     let groups = resolved.into_iter().filter_map(ResolvedGroup::into_mount).collect();
     problems.extend(prefixes.into_iter().filter_map(|prefix| prefix.shadowed(&mounted)));
     if !problems.is_empty() {
         return Err(problems);
     }
     let public_url = Arc::new(file.public);
-    let (workers, log, admin, hash) = (file.workers, file.log, file.admin, hash_of(text));
+    let (workers, log, admin, hash) = (file.workers, file.log, file.admin, hash_of(sources));
     Ok(Config { listen, workers, log, settings, admin, public_url, groups, pages, hash })
 }
 
@@ -146,9 +149,12 @@ fn check_admin(file: &File, span: Option<Range<usize>>) -> Option<Problem> {
     Some(problem.related(other.span(), "also here"))
 }
 
-/// The hash FNV-1a of a text, which is the same on every machine.
-fn hash_of(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// The hash FNV-1a of the texts, which is the same on every machine.
+fn hash_of(sources: &Sources) -> u64 {
+    sources
+        .text()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn any_port(listen: &ListenAddress) -> bool {
@@ -159,7 +165,7 @@ fn any_port(listen: &ListenAddress) -> bool {
 fn pages(
     file: BTreeMap<Spanned<String>, PageFile>,
     groups: &[ResolvedGroup],
-    folder: &Path,
+    sources: &Sources,
     mounted: &mut GroupRouter<Range<usize>>,
     problems: &mut Vec<Problem>,
 ) -> Vec<PageMount> {
@@ -167,7 +173,7 @@ fn pages(
     file.sort_by_key(|(path, _)| path.span().start);
     let pages = file.into_iter().filter_map(|(path, file)| {
         problems.extend(mount_path(mounted, &path, "page"));
-        page::resolve(&path, file, groups, folder, problems)
+        page::resolve(&path, file, groups, sources.folder_at(&path.span()), problems)
     });
     pages.collect()
 }
@@ -294,7 +300,7 @@ impl ParsedGroup<'_> {
     fn resolve(
         self,
         (registry, kept): (&Registry, Kept<'_>),
-        folder: &Path,
+        sources: &Sources,
         mounted: &mut GroupRouter<Range<usize>>,
         settings: &ServerSettings,
         problems: &mut Vec<Problem>,
@@ -307,6 +313,7 @@ impl ParsedGroup<'_> {
         let (kind, backend, origin) = match (self.backend_key, self.file.service) {
             (Some(UPSTREAM), _) => {
                 let rules = (protocols.xml_rpc, &limits);
+                let folder = sources.folder_at(&self.path.span());
                 let made = upstream::resolve(&self.path, self.file.upstream, rules, folder, kept, problems);
                 let (backend, origin) = made.map_or((Backend::Broken, None), |(made, origin)| (made, Some(origin)));
                 (UPSTREAM.to_owned(), backend, origin)

@@ -2,6 +2,7 @@
 
 mod default;
 mod errors;
+mod include;
 mod keeping;
 mod properties;
 mod reference;
