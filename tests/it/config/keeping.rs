@@ -98,7 +98,7 @@ async fn a_service_lives_on_while_other_groups_come_change_and_go() {
         counter("/goes", "options.step = 5"),
         counter("/new", "") + &counter("/goes", "options.step = 5"),
         String::new(),
-        "[limits]\nbody = '1M'\n".to_owned() + &counter("/goes", ""),
+        "[limits]\nbody = '1 MiB'\n".to_owned() + &counter("/goes", ""),
     ]
     .iter()
     .enumerate()
