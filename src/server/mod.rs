@@ -23,6 +23,7 @@ pub(crate) mod admin;
 mod admission;
 mod clients;
 mod connection_count;
+mod control;
 pub mod gateway;
 mod group;
 pub mod group_router;
@@ -41,6 +42,8 @@ mod tracked_body;
 mod unix_socket;
 mod workers;
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -48,15 +51,17 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use access_log::AccessLog;
+pub use control::ServerControl;
 pub use listener::{BindError, Listener};
 pub use tower::{GatewayFuture, PeerAddress};
 pub use workers::Workers;
@@ -64,11 +69,13 @@ pub use workers::Workers;
 use crate::http::audience::Audience;
 use crate::server::gateway::Gateway;
 use crate::server::mount::Mounts;
-use crate::server::settings::ServerSettings;
+use crate::server::settings::{ListenAddress, ServerSettings};
+use crate::service::resize::resize;
 use activity::{Activity, ActivityGuard, ActivityMonitor, CloseRequest};
 use activity_io::{ActivityIo, PollReset};
 use clients::{ClientAccount, Resource, Taken};
 use connection_count::{CountedConnection, ListenerCount};
+use control::{Change, Order};
 use in_flight::{Connection, ServerState};
 use listener::Accepted;
 use workers::WorkerSlot;
@@ -76,7 +83,10 @@ use workers::WorkerSlot;
 /// Serves a gateway on listening sockets.
 pub struct Server {
     shared: Arc<ServerState>,
-    settings: ServerSettings,
+    settings: ArcSwap<ServerSettings>,
+    control: ServerControl,
+    /// Where the orders of `control` arrive, until the server runs.
+    orders: Option<mpsc::Receiver<Order>>,
     workers: Option<Workers>,
     /// Mounts whose upstreams are discovered while the server runs.
     discovered: Option<Mounts>,
@@ -94,12 +104,25 @@ impl Server {
     pub fn new(gateway: Gateway, settings: ServerSettings, log: Option<AccessLog>) -> Server {
         let gateway = gateway.limited(&settings).compressing(settings.compress);
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
-        Server { shared: Arc::new(ServerState { gateway, log }), settings, workers: None, discovered: None }
+        let (control, orders) = control::channel();
+        Server {
+            shared: Arc::new(ServerState { gateway, log }),
+            settings: ArcSwap::from_pointee(settings),
+            control,
+            orders: Some(orders),
+            workers: None,
+            discovered: None,
+        }
     }
 
     /// The gateway that it serves.
     pub(crate) fn gateway(&self) -> Gateway {
         self.shared.gateway.clone()
+    }
+
+    /// What changes the server while it runs.
+    pub fn control(&self) -> ServerControl {
+        self.control.clone()
     }
 
     /// Serves connections on these workers. The runtime on which the server runs then only accepts them. The workers end
@@ -120,11 +143,11 @@ impl Server {
     /// Serves until `stop` is ready. Then it accepts no further connections, lets requests finish within the drain time,
     /// and cuts those that remain.
     pub async fn run(mut self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) -> ShutdownReport {
-        let ServerSettings { connections, timeouts, .. } = self.settings;
+        let ServerSettings { connections, timeouts, .. } = **self.settings.load();
         let monitor = ActivityMonitor::new(timeouts);
         let gateway = self.shared.gateway.clone();
         let permits = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
-        let workers = self.workers.take();
+        let (workers, orders) = (self.workers.take(), self.orders.take());
         let mut tasks = JoinSet::new();
         if let Some(mounts) = self.discovered.take() {
             tasks.spawn(runtime::keep_up_to_date(&self.shared.gateway, mounts));
@@ -132,17 +155,18 @@ impl Server {
         let acceptor = Arc::new(Acceptor { server: Arc::new(self), permits, monitor: monitor.clone(), workers });
         let swept = monitor.clone();
         tasks.spawn(async move { swept.sweep().await });
-        let mut accepting = JoinSet::new();
+        let mut accepting = Accepting { acceptor, tasks: JoinSet::new(), open: HashMap::new() };
         gateway.listeners().set_limit(connections);
         for listener in listeners {
-            let count = gateway.listeners().add(listener.address().to_string());
-            accepting.spawn(acceptor.clone().accept(listener, count));
+            accepting.open(listener);
         }
-        stop.await;
+        accepting.follow_orders(orders, stop).await;
+        let Accepting { acceptor, tasks: mut accepting, .. } = accepting;
         accepting.shutdown().await;
+        let drain = acceptor.server.settings.load().timeouts.drain;
         // The accepting tasks have ended, so this is the last reference.
         let workers = Arc::into_inner(acceptor).and_then(|acceptor| acceptor.workers);
-        end(&monitor, timeouts.drain, workers, &gateway).await
+        end(&monitor, drain, workers, &gateway).await
     }
 
     /// Serves a connection until it ends.
@@ -198,12 +222,13 @@ impl Server {
     }
 
     fn builder(&self) -> Builder<TokioExecutor> {
+        let settings = self.settings.load();
         let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().half_close(true).max_buf_size(self.settings.head_bytes.max(8192));
+        builder.http1().half_close(true).max_buf_size(settings.head_bytes.max(8192));
         builder
             .http2()
-            .max_concurrent_streams(self.settings.streams)
-            .max_header_list_size(u32::try_from(self.settings.head_bytes).unwrap_or(u32::MAX))
+            .max_concurrent_streams(settings.streams)
+            .max_header_list_size(u32::try_from(settings.head_bytes).unwrap_or(u32::MAX))
             .max_send_buf_size(crate::http::body::PIECE);
         builder
     }
@@ -258,25 +283,145 @@ struct Holding {
     counted: CountedConnection,
 }
 
-impl Acceptor {
-    async fn accept(self: Arc<Acceptor>, listener: Listener, count: Arc<ListenerCount>) {
+/// The tasks that accept connections, one for each listener.
+struct Accepting {
+    acceptor: Arc<Acceptor>,
+    tasks: JoinSet<()>,
+    /// The listeners by their addresses.
+    open: HashMap<String, OpenListener>,
+}
+
+/// A listener that accepts connections until this is dropped.
+struct OpenListener {
+    /// What is served to further connections.
+    audience: watch::Sender<Option<Audience>>,
+    /// Never sent to: the other end is dropped when the listener is closed.
+    closed: oneshot::Receiver<Infallible>,
+}
+
+/// How long the end of a listener is waited for. It may still wait for room for its last connection.
+const CLOSING: Duration = Duration::from_millis(500);
+
+impl Accepting {
+    /// Begins to accept connections on a listener.
+    fn open(&mut self, listener: Listener) {
+        let address = listener.address().to_string();
+        let count = self.acceptor.server.shared.gateway.listeners().add(address.clone());
+        let (audience, orders) = watch::channel(listener.serves);
+        let (closing, closed) = oneshot::channel();
+        let accepting = self.acceptor.clone().accept(listener, count, orders);
+        self.tasks.spawn(async move {
+            accepting.await;
+            drop(closing);
+        });
+        self.open.insert(address, OpenListener { audience, closed });
+    }
+
+    /// Carries out orders until `stop` is ready.
+    async fn follow_orders(&mut self, mut orders: Option<mpsc::Receiver<Order>>, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
         loop {
-            let accepted = listener.accept().await;
-            let client = self.server.shared.gateway.client_of_connection(accepted.peer());
-            let Some(taken) = self.take_connection(&client) else { continue };
-            let permit = match self.permits.clone().try_acquire_owned() {
-                Ok(permit) => permit,
-                Err(_) => {
-                    self.monitor.close_longest_idle(None);
-                    let Ok(permit) = self.permits.clone().acquire_owned().await else { return };
-                    permit
+            let next = async {
+                match &mut orders {
+                    Some(orders) => orders.recv().await,
+                    None => None,
                 }
             };
-            let holding = Holding { permit, taken, counted: count.count() };
-            if let Err(error) = self.hand_over(accepted, listener.serves, holding, client) {
-                tracing::debug!(%error, "a connection could not be handed over");
+            tokio::select! {
+                () = &mut stop => return,
+                Some(Order { change, done }) = next => {
+                    self.apply(change).await;
+                    // The one who has given the order may not wait for it.
+                    let _ = done.send(());
+                }
             }
         }
+    }
+
+    async fn apply(&mut self, change: Change) {
+        match change {
+            Change::Open(listener) => self.open(*listener),
+            Change::Close(address) => self.close(&address).await,
+            Change::Audience(address, serves) => {
+                if let Some(listener) = self.open.get(&address.to_string()) {
+                    listener.audience.send_replace(serves);
+                }
+            }
+            Change::Settings(settings) => self.acceptor.set_limits(*settings),
+        }
+    }
+
+    /// Closes a listener, and waits until it is closed, so that its address may be opened again.
+    async fn close(&mut self, address: &ListenAddress) {
+        let address = address.to_string();
+        if let Some(OpenListener { audience, closed }) = self.open.remove(&address) {
+            drop(audience);
+            let _ = timeout(CLOSING, closed).await;
+            self.acceptor.server.shared.gateway.listeners().remove(&address);
+        }
+        // Tasks that have ended take memory until they are joined.
+        while self.tasks.try_join_next().is_some() {}
+    }
+}
+
+/// How many connections that clients have begun are still accepted by a listener that is closed.
+const LAST_CONNECTIONS: usize = 4096;
+
+impl Acceptor {
+    /// Accepts connections until the sender of `audience` has been dropped.
+    async fn accept(
+        self: Arc<Acceptor>,
+        listener: Listener,
+        count: Arc<ListenerCount>,
+        mut audience: watch::Receiver<Option<Audience>>,
+    ) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                changed = audience.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => break,
+                },
+            };
+            let serves = *audience.borrow();
+            self.take(accepted, serves, &count).await;
+        }
+        // The system has accepted these already, and would reset them.
+        for _ in 0..LAST_CONNECTIONS {
+            let Ok(accepted) = timeout(Duration::ZERO, listener.accept()).await else { return };
+            let serves = *audience.borrow();
+            self.take(accepted, serves, &count).await;
+        }
+    }
+
+    /// Gives a connection to a worker, once there is room for it.
+    async fn take(&self, accepted: Accepted, serves: Option<Audience>, count: &Arc<ListenerCount>) {
+        let client = self.server.shared.gateway.client_of_connection(accepted.peer());
+        let Some(taken) = self.take_connection(&client) else { return };
+        let permit = match self.permits.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                self.monitor.close_longest_idle(None);
+                // The semaphore is never closed.
+                let Ok(permit) = self.permits.clone().acquire_owned().await else { return };
+                permit
+            }
+        };
+        let holding = Holding { permit, taken, counted: count.count() };
+        if let Err(error) = self.hand_over(accepted, serves, holding, client) {
+            tracing::debug!(%error, "a connection could not be handed over");
+        }
+    }
+
+    /// Changes the limits and timeouts.
+    fn set_limits(&self, settings: ServerSettings) {
+        let before = self.server.settings.swap(Arc::new(settings)).connections;
+        let of_semaphore = |connections: usize| connections.min(Semaphore::MAX_PERMITS);
+        resize(&self.permits, of_semaphore(before), of_semaphore(settings.connections));
+        self.monitor.set_timeouts(settings.timeouts);
+        let gateway = &self.server.shared.gateway;
+        gateway.listeners().set_limit(settings.connections);
+        gateway.set_limits(&settings);
     }
 
     /// Takes a connection from the share of a client. If the share is used up, the client's longest idle connection makes

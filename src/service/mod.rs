@@ -48,6 +48,7 @@ pub(crate) mod memory_pool;
 pub mod passthrough;
 pub mod permit;
 pub mod request_id;
+pub(crate) mod resize;
 pub mod result_memory;
 pub mod rows;
 

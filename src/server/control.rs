@@ -1,0 +1,67 @@
+//! Changes to a server while it runs: other listeners, other limits.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::listener::Listener;
+use crate::http::audience::Audience;
+use crate::server::settings::{ListenAddress, ServerSettings};
+
+/// Changes a server while it runs. Connections that are open go on, and so do requests.
+///
+/// Each method returns when the change is in effect, and does nothing once the server is stopping. It waits if the server
+/// does not run yet.
+#[derive(Debug, Clone)]
+pub struct ServerControl(mpsc::Sender<Order>);
+
+/// A change, and where it is reported that it is in effect.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) change: Change,
+    pub(super) done: oneshot::Sender<()>,
+}
+
+#[derive(Debug)]
+pub(super) enum Change {
+    Open(Box<Listener>),
+    Close(ListenAddress),
+    Audience(ListenAddress, Option<Audience>),
+    Settings(Box<ServerSettings>),
+}
+
+/// A control, and where its orders arrive.
+pub(super) fn channel() -> (ServerControl, mpsc::Receiver<Order>) {
+    let (sender, receiver) = mpsc::channel(1);
+    (ServerControl(sender), receiver)
+}
+
+impl ServerControl {
+    /// Accepts connections on one more listener.
+    pub async fn open(&self, listener: Listener) {
+        self.change(Change::Open(Box::new(listener))).await;
+    }
+
+    /// Closes the listener with this [address](Listener::address). The connections that it has accepted go on.
+    pub async fn close(&self, address: &ListenAddress) {
+        self.change(Change::Close(address.clone())).await;
+    }
+
+    /// Sets what is served to further connections at this address; `None` for everything.
+    pub async fn set_audience(&self, address: &ListenAddress, serves: Option<Audience>) {
+        self.change(Change::Audience(address.clone(), serves)).await;
+    }
+
+    /// Changes the limits and timeouts. The size of heads and the number of streams apply to further connections. If fewer
+    /// connections, calls or bytes are allowed than there are, those that there are go on. `response_memory` and
+    /// `per_client.response_memory` stay as they were.
+    pub async fn set_limits(&self, settings: ServerSettings) {
+        self.change(Change::Settings(Box::new(settings))).await;
+    }
+
+    async fn change(&self, change: Change) {
+        let (done, is_done) = oneshot::channel();
+        if self.0.send(Order { change, done }).await.is_ok() {
+            // An error says that the server is stopping.
+            let _ = is_done.await;
+        }
+    }
+}
