@@ -41,8 +41,9 @@ SIGINT (Ctrl-C) or SIGTERM stops the server: it accepts no further connections, 
 drain time ([server.timeouts] drain, 10 s by default), and exits with code 0. A second signal ends it at once.
 
 SIGHUP reloads the configuration. If it is valid, new requests go to the new groups and pages, while running calls finish
-in the old ones. If it is not valid, its errors are written to standard error and nothing changes. Changes of `listen`,
-`workers`, `log`, `server` and `admin` take effect at the next start only.
+in the old ones, and groups that have not changed keep what they have in memory. Listeners are opened and closed. If it is
+not valid, its errors are written to standard error and nothing changes. Changes of `workers`, `log.access`, `log.format`,
+`response-memory` and `admin` take effect at the next start only.
 
 If systemd hands over a listening socket (LISTEN_FDS) of an address in `listen`, the server listens on this socket. It tells
 systemd its state (NOTIFY_SOCKET: use Type=notify-reload) and serves its watchdog.")]

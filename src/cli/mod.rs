@@ -11,6 +11,7 @@ mod args;
 mod call;
 mod describe;
 mod descriptors;
+mod listeners;
 mod load;
 mod logging;
 mod output;

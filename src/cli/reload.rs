@@ -9,11 +9,15 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::args::ServeArgs;
+use super::descriptors;
+use super::listeners::ServedListeners;
 use super::load::read;
+use super::logging::LogLevel;
 use super::output::Console;
 use super::signals::Hangup;
 use super::systemd::{self, Notification};
 use crate::config::{Config, Registry};
+use crate::server::ServerControl;
 use crate::server::admin::{ReloadRequest, Reloaded};
 use crate::server::metrics::{Lifecycle, ReloadEnd};
 use crate::server::runtime::Runtime;
@@ -26,6 +30,11 @@ pub(super) struct Reloader {
     /// The configuration with which the server was started.
     pub(super) started: Config,
     pub(super) runtime: Runtime,
+    pub(super) control: ServerControl,
+    pub(super) listeners: ServedListeners,
+    pub(super) log_level: LogLevel,
+    /// How many workers there are.
+    pub(super) workers: usize,
     /// Where the results of reloads are noted.
     pub(super) lifecycle: Arc<Lifecycle>,
 }
@@ -84,14 +93,22 @@ impl Reloader {
         let config = spawn_blocking(move || read(file.as_deref(), &registry, &served))
             .await?
             .map_err(|errors| ReloadFailure { for_terminal: errors.for_terminal(), plain: errors.to_string() })?;
+        // From the command line, the listeners take precedence over those of the configuration.
+        let listeners =
+            if self.args.listen.is_empty() { Some(self.listeners.prepare(&config.listen).await?) } else { None };
         self.runtime.reload(config.mounts()).await?;
+        // Nothing fails from here on.
+        descriptors::prepare(&config, self.workers);
+        self.log_level.set(config.log.level);
+        self.control.set_limits(config.settings).await;
+        if let Some(listeners) = listeners {
+            self.listeners.apply(listeners, &self.control, &self.console).await;
+        }
         self.lifecycle.record_reload(ReloadEnd::Success(config.hash));
         let count = config.groups.len();
         let groups = if count == 1 { "group" } else { "groups" };
         self.console.say(format_args!("croupier: the configuration is loaded: {count} {groups}"));
-        let mut fixed = self.started.needs_restart(&config);
-        // `--listen` takes precedence over the key, so a change of the key is of no consequence.
-        fixed.retain(|key| self.args.listen.is_empty() || *key != "listen");
+        let fixed = self.started.needs_restart(&config);
         if !fixed.is_empty() {
             let keys = fixed.join("`, `");
             self.console.say(format_args!("croupier: the changes in `{keys}` take effect at the next start only"));

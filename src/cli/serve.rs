@@ -9,7 +9,9 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, mpsc};
 
 use super::args::ServeArgs;
+use super::listeners::ServedListeners;
 use super::load::load;
+use super::logging::LogLevel;
 use super::output::Console;
 use super::reload::Reloader;
 use super::signals::{self, Hangup};
@@ -48,18 +50,24 @@ pub(super) fn serve(args: &ServeArgs, registry: Registry) -> ExitCode {
 
 fn run(args: &ServeArgs, registry: Registry, console: &Console) -> Result<(), Failure> {
     let config = load(args.config.as_deref(), &registry)?;
-    logging::start(&config.log, &console.stderr);
+    let log_level = logging::start(&config.log, &console.stderr);
     descriptors::prepare(&config, worker_count(&config));
     // This thread accepts connections, checks timeouts and receives signals; its blocking pool parses large bodies. The
     // workers serve the connections.
     let tokio_runtime = Builder::new_current_thread().enable_all().build()?;
-    let served = tokio_runtime.block_on(run_server(args, registry, config, console));
+    let served = tokio_runtime.block_on(run_server(args, registry, config, log_level, console));
     // Does not wait for blocking threads: one may still read a file that a reload needs.
     tokio_runtime.shutdown_background();
     served
 }
 
-async fn run_server(args: &ServeArgs, registry: Registry, config: Config, console: &Console) -> Result<(), Failure> {
+async fn run_server(
+    args: &ServeArgs,
+    registry: Registry,
+    config: Config,
+    log_level: LogLevel,
+    console: &Console,
+) -> Result<(), Failure> {
     let hangup = Hangup::register()?;
     let stopping = console.clone();
     let drain = Arc::new(Notify::new());
@@ -71,12 +79,13 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
     let from_arguments: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
     let listen = if from_arguments.is_empty() { &config.listen } else { &from_arguments };
     let (listeners, admin_listener) = bind(listen, config.admin.listen.as_ref()).await?;
+    let served = ServedListeners::start(listen, &listeners);
     let log = if config.log.access { Some(AccessLog::start()?) } else { None };
     let memory = MemoryBudget::new(config.settings.memory).on_runtime(Handle::current());
     let body_reader = BodyReader { memory, ..BodyReader::new(&config.settings) };
     let gateway_runtime = Runtime::start(config.mounts(), body_reader).await?;
-    let server =
-        Server::new(gateway_runtime.gateway(), config.settings, log.clone()).on(Workers::start(worker_count(&config))?);
+    let workers = worker_count(&config);
+    let server = Server::new(gateway_runtime.gateway(), config.settings, log.clone()).on(Workers::start(workers)?);
     print_summary(&config, &listeners, admin_listener.as_ref(), console);
     let lifecycle = Arc::new(Lifecycle::start(config.hash));
     let (reload, requests) = mpsc::channel(1);
@@ -99,6 +108,10 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
         console: console.clone(),
         started: config,
         runtime: gateway_runtime,
+        control: server.control(),
+        listeners: served,
+        log_level,
+        workers,
         lifecycle: lifecycle.clone(),
     };
     let reloading = reloader.reload_on_demand(hangup, requests);

@@ -230,13 +230,17 @@ impl Config {
         self.mounts().router().expect("reading the configuration checked that its paths can be mounted together")
     }
 
-    /// The top-level keys in which `new` differs and that a running server does not follow: they apply at the next start.
+    /// The keys in which `new` differs and that a running server does not follow: they apply at the next start. The others are
+    /// for [`Runtime::reload`](crate::server::runtime::Runtime::reload) and
+    /// [`ServerControl`](crate::server::ServerControl).
     pub fn needs_restart(&self, new: &Config) -> Vec<&'static str> {
+        let share = |config: &Config| config.settings.per_client.response_memory;
         let changed = [
-            ("listen", self.listen != new.listen),
             ("workers", self.workers != new.workers),
-            ("log", self.log != new.log),
-            ("server", self.settings != new.settings),
+            ("log.access", self.log.access != new.log.access),
+            ("log.format", self.log.format != new.log.format),
+            ("server.response-memory", self.settings.response_memory != new.settings.response_memory),
+            ("server.per-client.response-memory", share(self) != share(new)),
             ("admin", self.admin != new.admin),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()

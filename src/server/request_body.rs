@@ -468,7 +468,8 @@ mod tests {
         let reader = BodyReader::new(&ServerSettings { timeouts, ..ServerSettings::default() });
         let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
         let body = Dripping { drops: tokio::time::interval(Duration::from_secs(1)), bytes };
-        let refused = reader.read(&Arc::default(), &head, pin!(body), (1 << 20, &ArrivalLimits::of(&reader))).await.unwrap_err();
+        let refused =
+            reader.read(&Arc::default(), &head, pin!(body), (1 << 20, &ArrivalLimits::of(&reader))).await.unwrap_err();
         (refused, begun.elapsed().as_secs())
     }
 
