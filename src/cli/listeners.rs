@@ -1,10 +1,9 @@
 //! The listeners of a running server, and how a reload changes them.
 
-use crate::http::audience::Audience;
-use crate::server::settings::{ListenAddress, ListenerConfig};
-use crate::server::{BindError, Listener, ServerControl};
-
 use super::output::Console;
+use crate::http::audience::Audience;
+use crate::server::settings::{ListenAddress, ListenerConfig, SocketAccess};
+use crate::server::{BindError, Listener, ServerControl};
 
 /// The listeners that are open.
 #[derive(Debug)]
@@ -20,12 +19,13 @@ struct Served {
 }
 
 /// The listeners that a new configuration has, of which the new ones are bound already.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct NewListeners {
     all: Vec<Served>,
     open: Vec<Listener>,
     close: Vec<ListenAddress>,
     changed: Vec<(ListenAddress, Option<Audience>)>,
+    access: Vec<(ListenAddress, SocketAccess)>,
 }
 
 impl ServedListeners {
@@ -44,7 +44,7 @@ impl ServedListeners {
     /// If a new address cannot be bound. Then nothing has changed.
     pub(super) async fn prepare(&self, configs: &[ListenerConfig]) -> Result<NewListeners, BindError> {
         let mut left = self.0.clone();
-        let mut new = NewListeners { all: Vec::new(), open: Vec::new(), close: Vec::new(), changed: Vec::new() };
+        let mut new = NewListeners::default();
         for config in configs {
             let address = match left.iter().position(|served| served.config.listen == config.listen) {
                 Some(at) => {
@@ -52,10 +52,13 @@ impl ServedListeners {
                     if before.serves != config.serves {
                         new.changed.push((address.clone(), config.serves));
                     }
+                    if before.access != config.access {
+                        new.access.push((address.clone(), config.access.clone()));
+                    }
                     address
                 }
                 None => {
-                    let listener = Listener::bind(&config.listen).await?.serves(config.serves);
+                    let listener = Listener::open(config).await?;
                     let address = listener.address();
                     new.open.push(listener);
                     address
@@ -69,13 +72,18 @@ impl ServedListeners {
 
     /// Opens, changes and closes listeners.
     pub(super) async fn apply(&mut self, new: NewListeners, control: &ServerControl, console: &Console) {
-        let NewListeners { all, open, close, changed } = new;
+        let NewListeners { all, open, close, changed, access } = new;
         for listener in open {
             console.say(format_args!("croupier: listening on {}", listener.config()));
             control.open(listener).await;
         }
         for (address, serves) in changed {
             control.set_audience(&address, serves).await;
+        }
+        for (address, access) in access {
+            if let Err(error) = Listener::set_access(&address, &access) {
+                tracing::warn!("{error}; the permissions of the socket stay as they are");
+            }
         }
         for address in close {
             control.close(&address).await;

@@ -20,6 +20,7 @@ use super::{Failure, descriptors, logging};
 use crate::config::{Config, Registry};
 use crate::http::audience::Audience;
 use crate::model::interface::Method;
+use crate::model::units::Period;
 use crate::protocol::Protocol;
 use crate::protocol::set::ServerInfo;
 use crate::server::admin::Admin;
@@ -115,6 +116,7 @@ async fn run_server(
         lifecycle: lifecycle.clone(),
     };
     let reloading = reloader.reload_on_demand(hangup, requests);
+    let control = server.control();
     let stop = async {
         systemd::notify(Notification::Ready).await;
         tokio::select! {
@@ -125,6 +127,11 @@ async fn run_server(
         // Before the listeners close, so that probes fail first.
         lifecycle.drain();
         systemd::notify(Notification::Stopping).await;
+        let delay = control.limits().timeouts.drain_delay;
+        if !delay.is_zero() {
+            console.say(format_args!("croupier: not ready any more; the listeners are closed in {}", Period(delay)));
+            tokio::time::sleep(delay).await;
+        }
     };
     let report = server.run(listeners, stop).await;
     if let Some(log) = log {
@@ -150,12 +157,11 @@ async fn bind(
 ) -> Result<(Vec<Listener>, Option<Listener>), Failure> {
     let mut inherited = systemd::inherited_sockets()?;
     let mut listeners = Vec::with_capacity(configs.len());
-    for ListenerConfig { listen, serves } in configs {
-        let listener = match inherited.take(listen) {
-            Some(listener) => listener,
-            None => Listener::bind(listen).await?,
-        };
-        listeners.push(listener.serves(*serves));
+    for config in configs {
+        listeners.push(match inherited.take(&config.listen) {
+            Some(listener) => listener.serves(config.serves),
+            None => Listener::open(config).await?,
+        });
     }
     let admin = match admin.map(|listen| (inherited.take(listen), listen)) {
         Some((Some(listener), _)) => Some(listener),

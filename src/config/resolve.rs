@@ -127,6 +127,12 @@ fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<ListenerConfig> {
     for listener in &file.listen {
         let span = listener.span();
         let listener = listener.get_ref().clone();
+        if matches!(listener.listen, ListenAddress::Tcp(_)) && !listener.access.is_default() {
+            let message = "`mode`, `owner` and `group` are those of the file of a unix socket";
+            problems.push(
+                Problem::at(span.clone(), message).hint("leave them out, or listen on such as `unix:/run/x.sock`"),
+            );
+        }
         let same = |(other, _): &&(ListenerConfig, Range<usize>)| {
             other.listen == listener.listen && !any_port(&listener.listen)
         };

@@ -1,5 +1,8 @@
 //! Changes to a server while it runs: other listeners, other limits.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
 use super::listener::Listener;
@@ -11,7 +14,10 @@ use crate::server::settings::{ListenAddress, ServerSettings};
 /// Each method returns when the change is in effect, and does nothing once the server is stopping. It waits if the server
 /// does not run yet.
 #[derive(Debug, Clone)]
-pub struct ServerControl(mpsc::Sender<Order>);
+pub struct ServerControl {
+    orders: mpsc::Sender<Order>,
+    settings: Arc<ArcSwap<ServerSettings>>,
+}
 
 /// A change, and where it is reported that it is in effect.
 #[derive(Debug)]
@@ -28,10 +34,10 @@ pub(super) enum Change {
     Settings(Box<ServerSettings>),
 }
 
-/// A control, and where its orders arrive.
-pub(super) fn channel() -> (ServerControl, mpsc::Receiver<Order>) {
-    let (sender, receiver) = mpsc::channel(1);
-    (ServerControl(sender), receiver)
+/// The control of a server with these settings, and where its orders arrive.
+pub(super) fn channel(settings: Arc<ArcSwap<ServerSettings>>) -> (ServerControl, mpsc::Receiver<Order>) {
+    let (orders, receiver) = mpsc::channel(1);
+    (ServerControl { orders, settings }, receiver)
 }
 
 impl ServerControl {
@@ -57,9 +63,14 @@ impl ServerControl {
         self.change(Change::Settings(Box::new(settings))).await;
     }
 
+    /// The limits and timeouts that are in effect.
+    pub fn limits(&self) -> ServerSettings {
+        **self.settings.load()
+    }
+
     async fn change(&self, change: Change) {
         let (done, is_done) = oneshot::channel();
-        if self.0.send(Order { change, done }).await.is_ok() {
+        if self.orders.send(Order { change, done }).await.is_ok() {
             // An error says that the server is stopping.
             let _ = is_done.await;
         }

@@ -8,7 +8,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::unix_socket::{DetachedUnixStream, UnixSocket, UnixStream};
 use crate::http::audience::Audience;
-use crate::server::settings::{ListenAddress, ListenerConfig};
+use crate::server::settings::{ListenAddress, ListenerConfig, SocketAccess};
+#[cfg(unix)]
+use crate::server::socket_access;
 use crate::service::log_throttle::LogThrottle;
 
 /// How long accepting pauses after an error of the system, such as a lack of file descriptors. Without a pause it would
@@ -21,6 +23,8 @@ pub struct Listener {
     socket: Socket,
     /// What is served to the clients of this socket; `None` for everything.
     pub(super) serves: Option<Audience>,
+    /// Who may connect, if it is a unix socket.
+    access: SocketAccess,
     /// For the log lines of errors of the system.
     failures: LogThrottle,
 }
@@ -47,7 +51,7 @@ pub(super) enum Detached {
 
 /// A socket could not be opened for listening.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {listen}: {}", reason(source))]
+#[error("cannot listen on {listen}: {}", reason(listen, source))]
 pub struct BindError {
     /// The address.
     pub listen: ListenAddress,
@@ -91,8 +95,31 @@ impl Listener {
         UnixSocket::inherit(socket).map(|socket| Listener::on(Socket::Unix(socket)))
     }
 
+    /// Opens a socket for listening, with what is served there and who may connect to it.
+    ///
+    /// # Errors
+    /// Those of [`Listener::bind`], and if a unix socket cannot have its mode, owner or group.
+    pub async fn open(config: &ListenerConfig) -> Result<Listener, BindError> {
+        let listener = Listener::bind(&config.listen).await?;
+        Listener::set_access(&config.listen, &config.access)?;
+        Ok(Listener { access: config.access.clone(), ..listener.serves(config.serves) })
+    }
+
+    /// Sets who may connect to a unix socket.
+    #[cfg(unix)]
+    pub(crate) fn set_access(listen: &ListenAddress, access: &SocketAccess) -> Result<(), BindError> {
+        let ListenAddress::Unix(path) = listen else { return Ok(()) };
+        socket_access::apply(path, access).map_err(|source| BindError { listen: listen.clone(), source })
+    }
+
+    /// There are no unix sockets here.
+    #[cfg(not(unix))]
+    pub(crate) fn set_access(_: &ListenAddress, _: &SocketAccess) -> Result<(), BindError> {
+        Ok(())
+    }
+
     fn on(socket: Socket) -> Listener {
-        Listener { socket, serves: None, failures: LogThrottle::default() }
+        Listener { socket, serves: None, access: SocketAccess::default(), failures: LogThrottle::default() }
     }
 
     /// Restricts what is served to the clients of this socket; `None` for everything.
@@ -103,7 +130,7 @@ impl Listener {
 
     /// The address, and what is served there.
     pub fn config(&self) -> ListenerConfig {
-        ListenerConfig { listen: self.address(), serves: self.serves }
+        ListenerConfig { listen: self.address(), serves: self.serves, access: self.access.clone() }
     }
 
     /// The address, with the port that the system chose.
@@ -171,11 +198,24 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn reason(error: &io::Error) -> String {
+fn reason(listen: &ListenAddress, error: &io::Error) -> String {
+    // An error with a text of its own says more.
+    if error.get_ref().is_some() {
+        return error.to_string();
+    }
+    #[cfg(unix)]
+    if let (ListenAddress::Unix(path), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) =
+        (listen, error.kind())
+        && let Some(reason) = socket_access::missing_permission(path)
+    {
+        return reason;
+    }
     match error.kind() {
         io::ErrorKind::AddrInUse => "another process listens there already".to_owned(),
         io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied (ports below 1024 are privileged)".to_owned(),
+        io::ErrorKind::PermissionDenied if matches!(listen, ListenAddress::Tcp(_)) => {
+            "permission denied: ports below 1024 need root or the capability CAP_NET_BIND_SERVICE".to_owned()
+        }
         _ => error.to_string(),
     }
 }

@@ -36,6 +36,7 @@ mod pace;
 pub mod request_body;
 pub mod runtime;
 pub mod settings;
+mod socket_access;
 mod stop;
 mod tower;
 mod tracked_body;
@@ -83,7 +84,7 @@ use workers::WorkerSlot;
 /// Serves a gateway on listening sockets.
 pub struct Server {
     shared: Arc<ServerState>,
-    settings: ArcSwap<ServerSettings>,
+    settings: Arc<ArcSwap<ServerSettings>>,
     control: ServerControl,
     /// Where the orders of `control` arrive, until the server runs.
     orders: Option<mpsc::Receiver<Order>>,
@@ -104,10 +105,11 @@ impl Server {
     pub fn new(gateway: Gateway, settings: ServerSettings, log: Option<AccessLog>) -> Server {
         let gateway = gateway.limited(&settings).compressing(settings.compress);
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
-        let (control, orders) = control::channel();
+        let settings = Arc::new(ArcSwap::from_pointee(settings));
+        let (control, orders) = control::channel(settings.clone());
         Server {
             shared: Arc::new(ServerState { gateway, log }),
-            settings: ArcSwap::from_pointee(settings),
+            settings,
             control,
             orders: Some(orders),
             workers: None,

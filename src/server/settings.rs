@@ -18,6 +18,8 @@ use crate::codec::DocumentLimits;
 use crate::http::audience::Audience;
 use crate::model::units::{Period, Size, bytes, duration};
 use crate::protocol::set::ProtocolSet;
+pub(crate) use crate::server::socket_access::MODE;
+pub use crate::server::socket_access::{SocketAccess, SocketMode};
 use crate::service::RpcService;
 use crate::service::layer::layered_unguarded;
 use crate::service::limiter::Limiter;
@@ -44,6 +46,8 @@ pub struct ListenerConfig {
     pub listen: ListenAddress,
     /// What is served there; `None` for everything.
     pub serves: Option<Audience>,
+    /// Who may connect to a unix socket.
+    pub access: SocketAccess,
 }
 
 /// An address to listen on: the address itself, or a table with it.
@@ -52,19 +56,31 @@ pub struct ListenerConfig {
 enum ListenerForm {
     /// An address where pages and the API are served.
     Address(ListenAddress),
-    /// An address where only pages or only the API are served.
-    Table(ListenerTable),
+    /// An address with options.
+    Table(Box<ListenerTable>),
 }
 
-/// An address to listen on where only pages or only the API are served.
+/// An address to listen on, and what is served there to whom.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ListenerTable {
     /// The address.
     address: ListenAddress,
     /// What is served here: only pages, or only the API. Without it, both.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     serves: Option<Audience>,
+    /// The mode of the file of a unix socket, such as `"0660"`: three octal digits for its owner, its group and others.
+    /// Those with the right to write may connect. Without it, the system's mode for new files (umask).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mode: Option<SocketMode>,
+    /// The owner of the file of a unix socket: a name in `/etc/passwd` or a number. Only root may set it. Without it, the
+    /// user of the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    /// The group of the file of a unix socket: a name in `/etc/group` or a number. The user of the server has to belong to
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
 }
 
 /// The limits on what all clients together may use.
@@ -155,7 +171,13 @@ pub struct Timeouts {
     #[serde(with = "bytes")]
     #[schemars(with = "Size")]
     pub min_rate: usize,
-    /// From the signal to stop until the connections that are still busy are closed; `"0s"` closes them at once.
+    /// From the signal to stop until the listeners are closed. Meanwhile requests are served as before, but `/ready` of the
+    /// admin listener fails, so that load balancers and Kubernetes send no more of them by the time that the listeners are
+    /// closed.
+    #[serde(with = "duration")]
+    #[schemars(with = "Period", extend("maximum" = LONGEST))]
+    pub drain_delay: Duration,
+    /// From the end of `drain-delay` until the connections that are still busy are closed; `"0s"` closes them at once.
     #[serde(with = "duration")]
     #[schemars(with = "Period", extend("maximum" = LONGEST))]
     pub drain: Duration,
@@ -277,6 +299,7 @@ impl Default for Timeouts {
             idle: Duration::from_secs(75),
             write: Duration::from_secs(30),
             min_rate: 500,
+            drain_delay: Duration::ZERO,
             drain: Duration::from_secs(10),
         }
     }
@@ -304,7 +327,7 @@ impl fmt::Display for ListenerConfig {
 
 impl From<ListenAddress> for ListenerConfig {
     fn from(listen: ListenAddress) -> ListenerConfig {
-        ListenerConfig { listen, serves: None }
+        ListenerConfig { listen, serves: None, access: SocketAccess::default() }
     }
 }
 
@@ -312,17 +335,21 @@ impl From<ListenerForm> for ListenerConfig {
     fn from(form: ListenerForm) -> ListenerConfig {
         match form {
             ListenerForm::Address(listen) => ListenerConfig::from(listen),
-            ListenerForm::Table(ListenerTable { address: listen, serves }) => ListenerConfig { listen, serves },
+            ListenerForm::Table(table) => {
+                let ListenerTable { address: listen, serves, mode, owner, group } = *table;
+                ListenerConfig { listen, serves, access: SocketAccess { mode, owner, group } }
+            }
         }
     }
 }
 
 impl From<ListenerConfig> for ListenerForm {
-    fn from(ListenerConfig { listen: address, serves }: ListenerConfig) -> ListenerForm {
-        match serves {
-            None => ListenerForm::Address(address),
-            serves => ListenerForm::Table(ListenerTable { address, serves }),
+    fn from(ListenerConfig { listen: address, serves, access }: ListenerConfig) -> ListenerForm {
+        if serves.is_none() && access.is_default() {
+            return ListenerForm::Address(address);
         }
+        let SocketAccess { mode, owner, group } = access;
+        ListenerForm::Table(Box::new(ListenerTable { address, serves, mode, owner, group }))
     }
 }
 
