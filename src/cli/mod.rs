@@ -21,6 +21,7 @@ mod serve;
 mod signals;
 mod systemd;
 mod table;
+mod watch;
 
 use std::fmt::Display;
 use std::io::Write as _;

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::future::pending;
 use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -16,6 +17,7 @@ use super::logging::LogLevel;
 use super::output::Console;
 use super::signals::Hangup;
 use super::systemd::{self, Notification};
+use super::watch::{Stamps, Watch};
 use crate::config::{Config, Registry};
 use crate::server::ServerControl;
 use crate::server::admin::{ReloadRequest, Reloaded};
@@ -33,6 +35,8 @@ pub(super) struct Reloader {
     pub(super) control: ServerControl,
     pub(super) listeners: ServedListeners,
     pub(super) log_level: LogLevel,
+    /// The files of the configuration, if they are watched.
+    pub(super) watch: Option<Watch>,
     /// How many workers there are.
     pub(super) workers: usize,
     /// Where the results of reloads are noted.
@@ -60,15 +64,17 @@ impl Reloader {
     /// Returns if the SIGHUP means that the terminal in which the server was started has been closed.
     pub(super) async fn reload_on_demand(mut self, mut hangup: Hangup, mut requests: mpsc::Receiver<ReloadRequest>) {
         let in_terminal = io::stdout().is_terminal();
+        self.watch(self.started.watch, self.started.files.clone(), Stamps::new()).await;
         loop {
-            let request = tokio::select! {
-                Some(()) = hangup.recv() => None,
-                Some(request) = requests.recv() => Some(request),
+            let (request, by_signal) = tokio::select! {
+                Some(()) = hangup.recv() => (None, true),
+                Some(request) = requests.recv() => (Some(request), false),
+                () = changed(&mut self.watch) => (None, false),
                 // Nothing can ask any more. The runtime has to live as long as the server runs.
                 else => pending().await,
             };
             self.console.say("croupier: reading the configuration again");
-            if request.is_none() && in_terminal && self.terminal_is_closed().await {
+            if by_signal && in_terminal && self.terminal_is_closed().await {
                 return;
             }
             systemd::notify(Notification::Reloading).await;
@@ -89,6 +95,15 @@ impl Reloader {
     async fn reload(&mut self) -> Result<Reloaded, ReloadFailure> {
         let (file, registry) = (self.args.config.clone(), self.registry.clone());
         let served = self.runtime.mounts().clone();
+        // What changes from now on is read by the next reload, also if this one fails.
+        let stamps = match &mut self.watch {
+            Some(watch) => {
+                let stamps = watch.look().await;
+                watch.note(stamps.clone());
+                stamps
+            }
+            None => Stamps::new(),
+        };
         // Reading may take until the time limit for each file. This thread accepts connections meanwhile.
         let config = spawn_blocking(move || read(file.as_deref(), &registry, &served))
             .await?
@@ -104,6 +119,7 @@ impl Reloader {
         if let Some(listeners) = listeners {
             self.listeners.apply(listeners, &self.control, &self.console).await;
         }
+        self.watch(config.watch, config.files.clone(), stamps).await;
         self.lifecycle.record_reload(ReloadEnd::Success(config.hash));
         let count = config.groups.len();
         let groups = if count == 1 { "group" } else { "groups" };
@@ -116,10 +132,25 @@ impl Reloader {
         Ok(Reloaded { generation: self.lifecycle.config().generation, groups: count, needs_restart: fixed })
     }
 
+    /// Watches these files from now on, or none. `before` is how they were when they were read.
+    async fn watch(&mut self, watched: bool, files: Vec<PathBuf>, before: Stamps) {
+        // The built-in configuration has no file.
+        let watched = watched && self.args.config.is_some();
+        self.watch = if watched { Some(Watch::start(files, before).await) } else { None };
+    }
+
     /// Whether nothing can be written to the terminal any more.
     async fn terminal_is_closed(&self) -> bool {
         let stdout = self.console.stdout.clone();
         // An error means that this runtime ends.
         spawn_blocking(move || stdout.has_failed()).await.unwrap_or(false)
+    }
+}
+
+/// Waits until the watched files have changed; for ever if none are watched.
+async fn changed(watch: &mut Option<Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => pending().await,
     }
 }

@@ -111,6 +111,7 @@ async fn run_server(
         runtime: gateway_runtime,
         control: server.control(),
         listeners: served,
+        watch: None,
         log_level,
         workers,
         lifecycle: lifecycle.clone(),

@@ -36,6 +36,9 @@ pub(super) struct File {
     /// read in the order of their names, and have tables of `group` and `page` only. Each path is in one file. The names of
     /// further files in an included file are relative to its own folder. There may be 1,000 files of 16 MiB together.
     pub(super) include: Vec<String>,
+    /// Whether the server reads its configuration again, as at SIGHUP, when one of its files has changed: this file, included
+    /// files, templates, descriptions, and files with secrets and certificates. The folders in which they are have to stay.
+    pub(super) watch: bool,
     /// Where the server listens: TCP addresses such as `"127.0.0.1:8008"`, `"0.0.0.0:80"` or `"[::1]:8008"`, and unix
     /// sockets such as `"unix:/run/croupier.sock"`. With port 0 the system chooses a free port. A table restricts what is
     /// served at an address to pages or to the API: `{ address = "127.0.0.1:8080", serves = "pages" }`.
@@ -160,6 +163,7 @@ impl Default for File {
         let listen = ListenAddress::Tcp(DEFAULT_LISTEN);
         File {
             include: Vec::new(),
+            watch: false,
             listen: vec![Spanned::new(0..0, listen.into())],
             workers: None,
             log: Log::default(),

@@ -28,13 +28,13 @@ const MATCH_OPTIONS: MatchOptions =
 
 /// Reads the files that the main file includes into `sources`, in the order of their names.
 pub(super) fn read_files(root: &DeTable<'_>, sources: &mut Sources, problems: &mut Vec<Problem>) {
-    let Some(main) = sources.files().first().cloned() else { return };
+    let Some(main) = sources.texts.files().first().cloned() else { return };
     let mut files: Vec<(PathBuf, Range<usize>)> = Vec::new();
     // A value of another type is reported when the table is checked.
     if let Some(DeValue::Array(patterns)) = root.get(INCLUDE).map(Spanned::get_ref) {
         for pattern in patterns.iter() {
             let DeValue::String(text) = pattern.get_ref() else { continue };
-            match find(&main.folder, text) {
+            match find(&main.folder, text, sources) {
                 Ok(found) => files.extend(found.into_iter().map(|path| (path, pattern.span()))),
                 Err(message) => problems.push(Problem::at(pattern.span(), message)),
             }
@@ -50,8 +50,9 @@ pub(super) fn read_files(root: &DeTable<'_>, sources: &mut Sources, problems: &m
         return;
     }
     for (path, pattern) in files {
-        let left = LARGEST_FILE.saturating_sub(sources.text().len());
+        let left = LARGEST_FILE.saturating_sub(sources.texts.text().len());
         let name = path.display().to_string();
+        sources.note(path.clone());
         match files::read_text(&path, left) {
             Ok(text) => sources.add(name, path.parent().unwrap_or(Path::new("")).to_owned(), &text),
             Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
@@ -70,10 +71,12 @@ fn without_dots(path: &Path) -> PathBuf {
 }
 
 /// The files that a pattern matches. Without special characters it is the name of a file that has to exist.
-fn find(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+fn find(folder: &Path, pattern: &str, sources: &Sources) -> Result<Vec<PathBuf>, String> {
     if !pattern.contains(['*', '?', '[']) {
         return Ok(vec![folder.join(pattern)]);
     }
+    // Files may be added to the folder.
+    sources.note(folder.join(folder_of_pattern(pattern)));
     let folder = folder.to_str().ok_or("the folder of the configuration file has a name that is not UTF-8")?;
     // The folder of an absolute pattern is its own.
     let pattern = Path::new(&Pattern::escape(folder)).join(pattern);
@@ -87,6 +90,13 @@ fn find(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     found.map_err(|error| error.to_string())?
 }
 
+/// The part of a pattern before the first name with a special character.
+fn folder_of_pattern(pattern: &str) -> &str {
+    let special = pattern.find(['*', '?', '[']).unwrap_or(pattern.len());
+    let folder = pattern.get(..special).and_then(|before| before.rfind('/'));
+    folder.and_then(|end| pattern.get(..=end)).unwrap_or("")
+}
+
 /// Adds the groups and pages of the included files to those of the main file. `parsed` are the included files.
 ///
 /// # Errors
@@ -97,9 +107,9 @@ pub(super) fn merge<'t>(
     sources: &Sources,
     problems: &mut Vec<Problem>,
 ) -> Result<(), Vec<Problem>> {
-    let main = sources.files().first().map(|file| file.name.as_str()).unwrap_or_default();
+    let main = sources.texts.files().first().map(|file| file.name.as_str()).unwrap_or_default();
     let mut invalid = Vec::new();
-    for (file, distinct) in sources.files().iter().skip(1).zip(parsed) {
+    for (file, distinct) in sources.texts.files().iter().skip(1).zip(parsed) {
         let start = file.range.start;
         match distinct.table() {
             Ok((table, wrong)) => {

@@ -40,7 +40,7 @@ mod syntax;
 mod upstream;
 mod wording;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -77,6 +77,8 @@ pub struct Config {
     pub workers: Option<usize>,
     /// What is logged.
     pub log: Log,
+    /// Whether the configuration is read again when one of its files changes.
+    pub watch: bool,
     /// The limits on what all clients together may use.
     pub settings: ServerSettings,
     /// The listener for operators.
@@ -90,6 +92,9 @@ pub struct Config {
     /// A hash of the text of the file and of those that it includes (FNV-1a), by which two servers can be compared. Other
     /// files that it names are not part of it.
     pub hash: u64,
+    /// The files that it names: included files, templates, descriptions, secrets and certificates, and the folders in which
+    /// further files may be included. The main file comes first, if there is one.
+    pub files: Vec<PathBuf>,
 }
 
 /// What is written to standard error while the server runs.
@@ -160,11 +165,14 @@ impl Config {
 
     fn load_within(path: &Path, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
         let name = path.display().to_string();
-        let whole = |problem| ConfigErrors::new(Sources::main(&name, Path::new(""), ""), vec![problem]);
+        let whole = |problem| ConfigErrors::new(Sources::main(&name, Path::new(""), "").texts, vec![problem]);
         let bytes = files::read(path, LARGEST_FILE)
             .map_err(|error| whole(Problem::whole(format!("`{name}` cannot be read: {error}"))))?;
         match std::str::from_utf8(&bytes) {
-            Ok(text) => Config::parse_within(path, text, registry, kept),
+            Ok(text) => Config::parse_within(path, text, registry, kept).map(|mut config| {
+                config.files.insert(0, path.to_owned());
+                config
+            }),
             Err(error) => Err(whole(not_text(&bytes, error.valid_up_to()))),
         }
     }
@@ -184,7 +192,7 @@ impl Config {
 
     fn read(mut sources: Sources, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
         let read = resolve::read_config(&mut sources, registry, kept);
-        read.map_err(|problems| ConfigErrors::new(sources, problems))
+        read.map_err(|problems| ConfigErrors::new(sources.texts, problems))
     }
 
     /// Reads a configuration from a text, which messages call `name`. The names of further files in it are relative to the

@@ -6,7 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::secrets::Secrets;
-use super::sources::{SourceFile, Sources};
+use super::sources::{SourceFile, SourceTexts};
 use crate::model::text::abridge;
 
 /// All problems of a configuration.
@@ -16,7 +16,7 @@ use crate::model::text::abridge;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.render(false))]
 pub struct ConfigErrors {
-    sources: Sources,
+    sources: SourceTexts,
     problems: Vec<Problem>,
 }
 
@@ -63,7 +63,7 @@ impl Problem {
 
 impl ConfigErrors {
     /// Secrets in the source are hidden in its lines and in the messages.
-    pub(super) fn new(sources: Sources, mut problems: Vec<Problem>) -> ConfigErrors {
+    pub(super) fn new(sources: SourceTexts, mut problems: Vec<Problem>) -> ConfigErrors {
         let secrets: Vec<_> = sources.files().iter().map(|file| Secrets::find(sources.text_of(file))).collect();
         let hide =
             |text: &str| secrets.iter().fold(text.to_owned(), |text, secrets| secrets.hide_in(&text).into_owned());

@@ -38,11 +38,12 @@ use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, Server
 ///
 /// `sources` has the main file, and then also the files that it includes.
 pub(super) fn read_config(sources: &mut Sources, registry: &Registry, kept: Kept<'_>) -> Result<Config, Vec<Problem>> {
-    let main = Distinct::read(sources.text());
+    let main = Distinct::read(sources.texts.text());
     let (mut root, mut problems) = main.table()?;
     include::read_files(&root, sources, &mut problems);
     let sources = &*sources;
-    let included: Vec<_> = sources.files().iter().skip(1).map(|file| Distinct::read(sources.text_of(file))).collect();
+    let included: Vec<_> =
+        sources.texts.files().iter().skip(1).map(|file| Distinct::read(sources.texts.text_of(file))).collect();
     if let Err(invalid) = include::merge(&mut root, &included, sources, &mut problems) {
         problems.extend(invalid);
         return Err(problems);
@@ -74,7 +75,7 @@ pub(super) fn read_config(sources: &mut Sources, registry: &Registry, kept: Kept
     let mut prefixes = Vec::new();
     let mut resolved = Vec::new();
     for mut group in parsed {
-        let own = Routes::read(sources.text(), std::mem::take(&mut group.file.routes), &mut problems);
+        let own = Routes::read(sources.texts.text(), std::mem::take(&mut group.file.routes), &mut problems);
         prefixes.extend(own.prefixes(&group.path));
         routes.push(own);
         resolved.push(group.resolve((registry, kept), sources, &mut mounted, &settings, &mut problems));
@@ -90,8 +91,9 @@ pub(super) fn read_config(sources: &mut Sources, registry: &Registry, kept: Kept
         return Err(problems);
     }
     let public_url = Arc::new(file.public);
-    let (workers, log, admin, hash) = (file.workers, file.log, file.admin, hash_of(sources));
-    Ok(Config { listen, workers, log, settings, admin, public_url, groups, pages, hash })
+    let (workers, log, watch, admin) = (file.workers, file.log, file.watch, file.admin);
+    let (hash, files) = (hash_of(sources), sources.named());
+    Ok(Config { listen, workers, log, watch, settings, admin, public_url, groups, pages, hash, files })
 }
 
 /// The key under which the file has its groups.

@@ -3,6 +3,8 @@
 //! Their texts are kept one after the other, so that a place in any of them is a range of bytes of one text. Each file is
 //! parsed by itself, and the places of its keys and values are then moved to where the text of the file begins ([`shift`]).
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -11,13 +13,36 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::problem::Problem;
 
+/// The texts of all files, and the files and folders on which the configuration depends.
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) texts: SourceTexts,
+    named: RefCell<BTreeSet<PathBuf>>,
+}
+
 /// The texts of all files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sources {
+pub(super) struct SourceTexts {
     /// All texts, each but the last followed by a line break.
     text: String,
     /// The main file comes first.
     files: Vec<SourceFile>,
+}
+
+/// Where the names of files start from. It notes the files.
+#[derive(Clone, Copy)]
+pub(super) struct Folder<'s> {
+    path: &'s Path,
+    named: &'s RefCell<BTreeSet<PathBuf>>,
+}
+
+impl Folder<'_> {
+    /// The path of a file with this name.
+    pub(super) fn join(self, name: &str) -> PathBuf {
+        let path = self.path.join(name);
+        self.named.borrow_mut().insert(path.clone());
+        path
+    }
 }
 
 /// A file.
@@ -35,17 +60,36 @@ impl Sources {
     /// A main file without included files.
     pub(super) fn main(name: &str, folder: &Path, text: &str) -> Sources {
         let file = SourceFile { name: name.to_owned(), folder: folder.to_owned(), range: 0..text.len() };
-        Sources { text: text.to_owned(), files: vec![file] }
+        Sources { texts: SourceTexts { text: text.to_owned(), files: vec![file] }, named: RefCell::default() }
     }
 
     /// Adds an included file.
     pub(super) fn add(&mut self, name: String, folder: PathBuf, text: &str) {
-        self.text.push('\n');
-        let start = self.text.len();
-        self.text.push_str(text);
-        self.files.push(SourceFile { name, folder, range: start..self.text.len() });
+        let SourceTexts { text: all, files } = &mut self.texts;
+        all.push('\n');
+        let start = all.len();
+        all.push_str(text);
+        files.push(SourceFile { name, folder, range: start..all.len() });
     }
 
+    /// The folder of the file in which a place is.
+    pub(super) fn folder_at(&self, place: &Range<usize>) -> Folder<'_> {
+        let path = self.texts.file_at(place).map_or(Path::new(""), |file| &file.folder);
+        Folder { path, named: &self.named }
+    }
+
+    /// Notes a file or folder on which the configuration depends.
+    pub(super) fn note(&self, path: PathBuf) {
+        self.named.borrow_mut().insert(path);
+    }
+
+    /// All files and folders on which the configuration depends, except the main file.
+    pub(super) fn named(&self) -> Vec<PathBuf> {
+        self.named.borrow().iter().cloned().collect()
+    }
+}
+
+impl SourceTexts {
     /// The texts of all files.
     pub(super) fn text(&self) -> &str {
         &self.text
@@ -65,14 +109,9 @@ impl Sources {
         self.files.iter().rev().find(|file| file.range.start <= place.start)
     }
 
-    /// The folder of the file in which a place is.
-    pub(super) fn folder_at(&self, place: &Range<usize>) -> &Path {
-        self.file_at(place).map_or(Path::new(""), |file| &file.folder)
-    }
-
     /// The same files with other texts of the same lengths.
-    pub(super) fn with_text(self, text: String) -> Sources {
-        Sources { text, ..self }
+    pub(super) fn with_text(self, text: String) -> SourceTexts {
+        SourceTexts { text, ..self }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use http::header::{AUTHORIZATION, HeaderName, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
@@ -14,6 +14,7 @@ use super::LARGEST_FILE;
 use super::kept::{Kept, origin};
 use super::problem::Problem;
 use super::resolved::Backend;
+use super::sources::Folder;
 use crate::codec::xml;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::files;
@@ -223,7 +224,7 @@ pub(super) fn resolve(
     path: &Spanned<String>,
     file: UpstreamFile,
     (dialect, limits): (XmlRpcDialect, &GroupLimits),
-    folder: &Path,
+    folder: Folder<'_>,
     kept: Kept<'_>,
     problems: &mut Vec<Problem>,
 ) -> Option<(Backend, Origin)> {
@@ -318,7 +319,7 @@ impl Contents {
 
 /// Reads files, secrets and addresses, and collects the problems with them.
 struct SettingReader<'r> {
-    folder: &'r Path,
+    folder: Folder<'r>,
     problems: &'r mut Vec<Problem>,
 }
 
