@@ -160,6 +160,7 @@ fn check_admin(file: &File, span: Option<Range<usize>>) -> Option<Problem> {
 /// The hash FNV-1a of the texts, which is the same on every machine.
 fn hash_of(sources: &Sources) -> u64 {
     sources
+        .texts
         .text()
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
