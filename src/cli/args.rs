@@ -29,6 +29,7 @@ Examples:
   croupier                                              serve the built-in wheels on port 8008
   croupier serve --config casino.toml                   serve the groups of casino.toml
   croupier check casino.toml                            report every error in casino.toml, or list its groups
+  croupier reload casino.toml                           let the server of casino.toml read it again
   croupier describe http://127.0.0.1:8008/wheel/mini    list the methods of a server
   croupier call http://127.0.0.1:8008/ spinList 3       call a method
   croupier add unix:/run/supervisor.sock                print the configuration of a group for a server";
@@ -41,8 +42,9 @@ SIGINT (Ctrl-C) or SIGTERM stops the server: it accepts no further connections, 
 drain time ([server.timeouts] drain, 10 s by default), and exits with code 0. A second signal ends it at once.
 
 SIGHUP reloads the configuration. If it is valid, new requests go to the new groups and pages, while running calls finish
-in the old ones. If it is not valid, its errors are written to standard error and nothing changes. Changes of `listen`,
-`workers`, `log`, `server` and `admin` take effect at the next start only.
+in the old ones, and groups that have not changed keep what they have in memory. Listeners are opened and closed. If it is
+not valid, its errors are written to standard error and nothing changes. Changes of `workers`, `log.access`, `log.format`,
+`response-memory` and `admin` take effect at the next start only.
 
 If systemd hands over a listening socket (LISTEN_FDS) of an address in `listen`, the server listens on this socket. It tells
 systemd its state (NOTIFY_SOCKET: use Type=notify-reload) and serves its watchdog.")]
@@ -52,6 +54,14 @@ systemd its state (NOTIFY_SOCKET: use Type=notify-reload) and serves its watchdo
     Check {
         /// The configuration file
         file: PathBuf,
+    },
+    /// Let a running server read its configuration again, and print the result
+    #[command(after_help = "\
+The server is asked through its admin listener ([admin] listen). It checks the file itself: if there are errors in it, they
+are printed, nothing changes, and the exit code is 1.")]
+    Reload {
+        #[command(flatten)]
+        config: ConfigFile,
     },
     /// List the paths of a configuration and the methods at each
     Routes {
@@ -105,6 +115,16 @@ pub(super) struct ServeArgs {
     /// Listen here instead of at the addresses of the configuration, such as 0.0.0.0:80 or unix:/run/croupier.sock
     #[arg(short, long, value_name = "ADDR")]
     pub(super) listen: Vec<ListenAddress>,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct ConfigFile {
+    /// The configuration file
+    pub(super) file: Option<PathBuf>,
+    /// The same
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

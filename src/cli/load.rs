@@ -4,16 +4,17 @@ use std::path::Path;
 
 use super::Failure;
 use crate::config::{Config, ConfigErrors, DEFAULT, Registry};
+use crate::server::mount::Mounts;
 
 /// The configuration in a file, or the built-in one.
 pub(super) fn load(file: Option<&Path>, registry: &Registry) -> Result<Config, Failure> {
-    read(file, registry).map_err(|errors| Failure(errors.for_terminal()))
+    read(file, registry, &Mounts::default()).map_err(|errors| Failure(errors.for_terminal()))
 }
 
-/// The same, with the problems as they are.
-pub(super) fn read(file: Option<&Path>, registry: &Registry) -> Result<Config, ConfigErrors> {
+/// The same, which keeps what is served and has not changed, with the problems as they are.
+pub(super) fn read(file: Option<&Path>, registry: &Registry, served: &Mounts) -> Result<Config, ConfigErrors> {
     match file {
-        Some(file) => Config::load(file, registry),
-        None => Config::parse("built-in configuration", DEFAULT, registry),
+        Some(file) => Config::load_keeping(file, registry, served),
+        None => Config::parse_keeping("built-in configuration", DEFAULT, registry, served),
     }
 }

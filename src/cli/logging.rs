@@ -9,36 +9,55 @@ use std::sync::LazyLock;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format;
 use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, fmt, reload};
 
 use super::log_format::{Logfmt, LogfmtFields, Undeceptive};
 use super::output::OutputStream;
-use crate::config::{Log, LogFormat};
+use crate::config::{Level, Log, LogFormat};
 use crate::service::log_throttle::LogThrottle;
 
 /// For the log lines of panics.
 static PANICS: LazyLock<LogThrottle> = LazyLock::new(LogThrottle::default);
 
+/// Changes which lines are logged.
+#[derive(Debug)]
+pub(super) struct LogLevel(reload::Handle<LevelFilter, Registry>);
+
+impl LogLevel {
+    pub(super) fn set(&self, level: Level) {
+        // It has failed if a program that embeds this one has installed a logger, whose level is its own.
+        let _ = self.0.reload(LevelFilter::from(level));
+    }
+}
+
 /// Starts logging for the rest of the process. Panics are logged too.
-pub(super) fn start(log: &Log, stderr: &OutputStream) {
-    let level: LevelFilter = log.level.into();
-    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(stderr.clone());
+pub(super) fn start(log: &Log, stderr: &OutputStream) -> LogLevel {
+    let (filter, level) = reload::Layer::new(LevelFilter::from(log.level));
+    let registry = tracing_subscriber::registry().with(filter);
+    let lines = fmt::layer().with_writer(stderr.clone());
     let started = match log.format {
         LogFormat::Text => {
             let ansi = io::stderr().is_terminal();
             let format = Undeceptive { format: format().with_ansi(ansi), json: false };
-            subscriber.with_ansi(ansi).event_format(format).try_init()
+            registry.with(lines.with_ansi(ansi).event_format(format)).try_init()
         }
         LogFormat::Json => {
             let format = format().json().flatten_event(true).with_span_list(false);
-            subscriber.fmt_fields(JsonFields::new()).event_format(Undeceptive { format, json: true }).try_init()
+            let format = Undeceptive { format, json: true };
+            registry.with(lines.fmt_fields(JsonFields::new()).event_format(format)).try_init()
         }
-        LogFormat::Logfmt => subscriber.with_ansi(false).fmt_fields(LogfmtFields).event_format(Logfmt).try_init(),
+        LogFormat::Logfmt => {
+            registry.with(lines.with_ansi(false).fmt_fields(LogfmtFields).event_format(Logfmt)).try_init()
+        }
     };
     // It has failed only if a program that embeds this one has installed a logger, which is then used.
     if started.is_ok() {
         // The hook of the standard library writes to standard error itself, and so would block if that is not read.
         panic::set_hook(Box::new(log_panic));
     }
+    LogLevel(level)
 }
 
 /// The message of a panic: a text, unless the program panics with a value of its own.

@@ -1,4 +1,4 @@
-//! The command line: `croupier serve`, `check`, `routes`, `call`, `describe`, `add`, `completions`.
+//! The command line: `croupier serve`, `check`, `reload`, `routes`, `call`, `describe`, `add`, `completions`.
 //!
 //! [`run`] parses the arguments (`args`) and runs one command, each in its own file. A command returns a `Failure` with the
 //! message for standard error. `serve` is the only long-running command: it builds a
@@ -11,15 +11,18 @@ mod args;
 mod call;
 mod describe;
 mod descriptors;
+mod listeners;
 mod load;
 mod log_format;
 mod logging;
 mod output;
 mod reload;
+mod request_reload;
 mod serve;
 mod signals;
 mod systemd;
 mod table;
+mod watch;
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -28,7 +31,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::Registry;
-use args::{CliArgs, Command};
+use args::{CliArgs, Command, ConfigFile};
 
 /// Runs the program with the services of a registry. The exit code is 0 for success, 1 for a failure that was written to
 /// standard error, and 2 for an invalid command line.
@@ -54,6 +57,11 @@ pub fn run(registry: Registry) -> ExitCode {
     let result = match args.command.unwrap_or(Command::Serve(args.serve)) {
         Command::Serve(serve) => return serve::serve(&serve, registry),
         Command::Check { file } => table::check(&file, &registry),
+        Command::Reload { config: ConfigFile { file, config } } => match file.or(config) {
+            Some(file) => request_reload::reload(&file),
+            // The parser of the arguments asks for one.
+            None => Err(Failure("croupier: a configuration file is needed".to_owned())),
+        },
         Command::Routes { config } => table::routes(config.as_deref(), &registry),
         Command::Call(call) => call::call(&call),
         Command::Describe { url, timeout } => describe::describe(&url, timeout.into()),

@@ -3,17 +3,23 @@
 use std::fmt::Display;
 use std::future::pending;
 use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::args::ServeArgs;
+use super::descriptors;
+use super::listeners::ServedListeners;
 use super::load::read;
+use super::logging::LogLevel;
 use super::output::Console;
 use super::signals::Hangup;
 use super::systemd::{self, Notification};
+use super::watch::{Stamps, Watch};
 use crate::config::{Config, Registry};
+use crate::server::ServerControl;
 use crate::server::admin::{ReloadRequest, Reloaded};
 use crate::server::metrics::lifecycle::{Lifecycle, ReloadEnd};
 use crate::server::runtime::Runtime;
@@ -26,6 +32,13 @@ pub(super) struct Reloader {
     /// The configuration with which the server was started.
     pub(super) started: Config,
     pub(super) runtime: Runtime,
+    pub(super) control: ServerControl,
+    pub(super) listeners: ServedListeners,
+    pub(super) log_level: LogLevel,
+    /// The files of the configuration, if they are watched.
+    pub(super) watch: Option<Watch>,
+    /// How many workers there are.
+    pub(super) workers: usize,
     /// Where the results of reloads are noted.
     pub(super) lifecycle: Arc<Lifecycle>,
 }
@@ -51,15 +64,17 @@ impl Reloader {
     /// Returns if the SIGHUP means that the terminal in which the server was started has been closed.
     pub(super) async fn reload_on_demand(mut self, mut hangup: Hangup, mut requests: mpsc::Receiver<ReloadRequest>) {
         let in_terminal = io::stdout().is_terminal();
+        self.watch(self.started.watch, self.started.files.clone(), Stamps::new()).await;
         loop {
-            let request = tokio::select! {
-                Some(()) = hangup.recv() => None,
-                Some(request) = requests.recv() => Some(request),
+            let (request, by_signal) = tokio::select! {
+                Some(()) = hangup.recv() => (None, true),
+                Some(request) = requests.recv() => (Some(request), false),
+                () = changed(&mut self.watch) => (None, false),
                 // Nothing can ask any more. The runtime has to live as long as the server runs.
                 else => pending().await,
             };
             self.console.say("croupier: reading the configuration again");
-            if request.is_none() && in_terminal && self.terminal_is_closed().await {
+            if by_signal && in_terminal && self.terminal_is_closed().await {
                 return;
             }
             systemd::notify(Notification::Reloading).await;
@@ -79,18 +94,37 @@ impl Reloader {
 
     async fn reload(&mut self) -> Result<Reloaded, ReloadFailure> {
         let (file, registry) = (self.args.config.clone(), self.registry.clone());
+        let served = self.runtime.mounts().clone();
+        // What changes from now on is read by the next reload, also if this one fails.
+        let stamps = match &mut self.watch {
+            Some(watch) => {
+                let stamps = watch.look().await;
+                watch.note(stamps.clone());
+                stamps
+            }
+            None => Stamps::new(),
+        };
         // Reading may take until the time limit for each file. This thread accepts connections meanwhile.
-        let config = spawn_blocking(move || read(file.as_deref(), &registry))
+        let config = spawn_blocking(move || read(file.as_deref(), &registry, &served))
             .await?
             .map_err(|errors| ReloadFailure { for_terminal: errors.for_terminal(), plain: errors.to_string() })?;
+        // From the command line, the listeners take precedence over those of the configuration.
+        let listeners =
+            if self.args.listen.is_empty() { Some(self.listeners.prepare(&config.listen).await?) } else { None };
         self.runtime.reload(config.mounts()).await?;
+        // Nothing fails from here on.
+        descriptors::prepare(&config, self.workers);
+        self.log_level.set(config.log.level);
+        self.control.set_limits(config.settings).await;
+        if let Some(listeners) = listeners {
+            self.listeners.apply(listeners, &self.control, &self.console).await;
+        }
+        self.watch(config.watch, config.files.clone(), stamps).await;
         self.lifecycle.record_reload(ReloadEnd::Success(config.hash));
         let count = config.groups.len();
         let groups = if count == 1 { "group" } else { "groups" };
         self.console.say(format_args!("croupier: the configuration is loaded: {count} {groups}"));
-        let mut fixed = self.started.needs_restart(&config);
-        // `--listen` takes precedence over the key, so a change of the key is of no consequence.
-        fixed.retain(|key| self.args.listen.is_empty() || *key != "listen");
+        let fixed = self.started.needs_restart(&config);
         if !fixed.is_empty() {
             let keys = fixed.join("`, `");
             self.console.say(format_args!("croupier: the changes in `{keys}` take effect at the next start only"));
@@ -98,10 +132,25 @@ impl Reloader {
         Ok(Reloaded { generation: self.lifecycle.config().generation, groups: count, needs_restart: fixed })
     }
 
+    /// Watches these files from now on, or none. `before` is how they were when they were read.
+    async fn watch(&mut self, watched: bool, files: Vec<PathBuf>, before: Stamps) {
+        // The built-in configuration has no file.
+        let watched = watched && self.args.config.is_some();
+        self.watch = if watched { Some(Watch::start(files, before).await) } else { None };
+    }
+
     /// Whether nothing can be written to the terminal any more.
     async fn terminal_is_closed(&self) -> bool {
         let stdout = self.console.stdout.clone();
         // An error means that this runtime ends.
         spawn_blocking(move || stdout.has_failed()).await.unwrap_or(false)
+    }
+}
+
+/// Waits until the watched files have changed; for ever if none are watched.
+async fn changed(watch: &mut Option<Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => pending().await,
     }
 }

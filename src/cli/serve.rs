@@ -9,7 +9,9 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, mpsc};
 
 use super::args::ServeArgs;
+use super::listeners::ServedListeners;
 use super::load::load;
+use super::logging::LogLevel;
 use super::output::Console;
 use super::reload::Reloader;
 use super::signals::{self, Hangup};
@@ -18,6 +20,7 @@ use super::{Failure, descriptors, logging};
 use crate::config::{Config, Registry};
 use crate::http::audience::Audience;
 use crate::model::interface::Method;
+use crate::model::units::Period;
 use crate::protocol::Protocol;
 use crate::protocol::set::ServerInfo;
 use crate::server::admin::Admin;
@@ -49,18 +52,24 @@ pub(super) fn serve(args: &ServeArgs, registry: Registry) -> ExitCode {
 
 fn run(args: &ServeArgs, registry: Registry, console: &Console) -> Result<(), Failure> {
     let config = load(args.config.as_deref(), &registry)?;
-    logging::start(&config.log, &console.stderr);
+    let log_level = logging::start(&config.log, &console.stderr);
     descriptors::prepare(&config, worker_count(&config));
     // This thread accepts connections, checks timeouts and receives signals; its blocking pool parses large bodies. The
     // workers serve the connections.
     let tokio_runtime = Builder::new_current_thread().enable_all().build()?;
-    let served = tokio_runtime.block_on(run_server(args, registry, config, console));
+    let served = tokio_runtime.block_on(run_server(args, registry, config, log_level, console));
     // Does not wait for blocking threads: one may still read a file that a reload needs.
     tokio_runtime.shutdown_background();
     served
 }
 
-async fn run_server(args: &ServeArgs, registry: Registry, config: Config, console: &Console) -> Result<(), Failure> {
+async fn run_server(
+    args: &ServeArgs,
+    registry: Registry,
+    config: Config,
+    log_level: LogLevel,
+    console: &Console,
+) -> Result<(), Failure> {
     let hangup = Hangup::register()?;
     let stopping = console.clone();
     let drain = Arc::new(Notify::new());
@@ -72,12 +81,13 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
     let from_arguments: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
     let listen = if from_arguments.is_empty() { &config.listen } else { &from_arguments };
     let (listeners, admin_listener) = bind(listen, config.admin.listen.as_ref()).await?;
+    let served = ServedListeners::start(listen, &listeners);
     let log = config.log.access_options().map(AccessLog::with).transpose()?;
     let memory = MemoryBudget::new(config.settings.memory).on_runtime(Handle::current());
     let body_reader = BodyReader { memory, ..BodyReader::new(&config.settings) };
     let gateway_runtime = Runtime::start(config.mounts(), body_reader).await?;
-    let server =
-        Server::new(gateway_runtime.gateway(), config.settings, log.clone()).on(Workers::start(worker_count(&config))?);
+    let workers = worker_count(&config);
+    let server = Server::new(gateway_runtime.gateway(), config.settings, log.clone()).on(Workers::start(workers)?);
     print_summary(&config, &listeners, admin_listener.as_ref(), console);
     let lifecycle = Arc::new(Lifecycle::start(config.hash));
     let (reload, requests) = mpsc::channel(1);
@@ -93,9 +103,15 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
         console: console.clone(),
         started: config,
         runtime: gateway_runtime,
+        control: server.control(),
+        listeners: served,
+        watch: None,
+        log_level,
+        workers,
         lifecycle: lifecycle.clone(),
     };
     let reloading = reloader.reload_on_demand(hangup, requests);
+    let control = server.control();
     let stop = async {
         systemd::notify(Notification::Ready).await;
         tokio::select! {
@@ -106,6 +122,11 @@ async fn run_server(args: &ServeArgs, registry: Registry, config: Config, consol
         // Before the listeners close, so that probes fail first.
         lifecycle.drain();
         systemd::notify(Notification::Stopping).await;
+        let delay = control.limits().timeouts.drain_delay;
+        if !delay.is_zero() {
+            console.say(format_args!("croupier: not ready any more; the listeners are closed in {}", Period(delay)));
+            tokio::time::sleep(delay).await;
+        }
     };
     let report = server.run(listeners, stop).await;
     if let Some(log) = log {
@@ -139,12 +160,11 @@ async fn bind(
 ) -> Result<(Vec<Listener>, Option<Listener>), Failure> {
     let mut inherited = systemd::inherited_sockets()?;
     let mut listeners = Vec::with_capacity(configs.len());
-    for ListenerConfig { listen, serves, proxy_protocol } in configs {
-        let listener = match inherited.take(listen) {
-            Some(listener) => listener,
-            None => Listener::bind(listen).await?,
-        };
-        listeners.push(listener.serves(*serves).proxy_protocol(*proxy_protocol));
+    for config in configs {
+        listeners.push(match inherited.take(&config.listen) {
+            Some(listener) => listener.options(config.options),
+            None => Listener::open(config).await?,
+        });
     }
     let admin = match admin.map(|listen| (inherited.take(listen), listen)) {
         Some((Some(listener), _)) => Some(listener),
@@ -187,7 +207,7 @@ fn print_summary(config: &Config, listeners: &[Listener], admin: Option<&Listene
     }
     let tcp_address_not_only_for = |audience: Audience| {
         addresses.iter().find_map(|config| match &config.listen {
-            ListenAddress::Tcp(address) if config.serves != Some(audience) => Some(*address),
+            ListenAddress::Tcp(address) if config.options.serves != Some(audience) => Some(*address),
             _ => None,
         })
     };

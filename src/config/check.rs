@@ -13,7 +13,7 @@ use crate::http::public_url::{BASE_URL, BaseUrl, HOST, HostPattern, NETWORK, Tru
 use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
 use crate::model::units::{PERIOD, Period, SIZE, Size};
-use crate::server::settings::{ADDRESS, ListenAddress};
+use crate::server::settings::{ADDRESS, ListenAddress, MODE, SocketMode};
 
 /// A check in progress: the path of the current value, and the problems found.
 ///
@@ -176,6 +176,10 @@ impl Check {
             Some(ADDRESS) => match text.parse::<ListenAddress>() {
                 Ok(_) => true,
                 Err(hint) => self.unreadable(text, span, "address", &hint),
+            },
+            Some(MODE) => match text.parse::<SocketMode>() {
+                Ok(_) => true,
+                Err(hint) => self.unreadable(text, span, "mode", &hint),
             },
             Some(BASE_URL) => match text.parse::<BaseUrl>() {
                 Ok(_) => true,

@@ -2,8 +2,9 @@
 //!
 //! The doc comment of each field is the text about its key in `docs/configuration.md`.
 //!
-//! Nothing reads `limits`, `xml_rpc`, `json`, `json_rpc`, `rest` and `soap` of [`File`]: they are there for the schema and
-//! the defaults. Their keys are copied into the tables of each group before serde reads it (see `resolve::inherit`).
+//! Nothing reads `include`, `limits`, `xml_rpc`, `json`, `json_rpc`, `rest` and `soap` of [`File`]: they are there for the
+//! schema and the defaults. Included files are read before (see `include`), and the keys of the others are copied into the
+//! tables of each group before serde reads it (see `resolve::inherit`).
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -30,6 +31,14 @@ use crate::server::settings::{AdminSettings, GroupLimits, ListenAddress, Listene
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct File {
+    /// Further files with groups and pages: names, or patterns such as `"conf.d/*.toml"`, relative to the folder of this
+    /// file. `*`, `?` and `[…]` match parts of a name that does not begin with a dot, and `**` any folders. The files are
+    /// read in the order of their names, and have tables of `group` and `page` only. Each path is in one file. The names of
+    /// further files in an included file are relative to its own folder. There may be 1,000 files of 16 MiB together.
+    pub(super) include: Vec<String>,
+    /// Whether the server reads its configuration again, as at SIGHUP, when one of its files has changed: this file, included
+    /// files, templates, descriptions, and files with secrets and certificates. The folders in which they are have to stay.
+    pub(super) watch: bool,
     /// Where the server listens: TCP addresses such as `"127.0.0.1:8008"`, `"0.0.0.0:80"` or `"[::1]:8008"`, and unix
     /// sockets such as `"unix:/run/croupier.sock"`. With port 0 the system chooses a free port. A table restricts what is
     /// served at an address to pages or to the API: `{ address = "127.0.0.1:8080", serves = "pages" }`.
@@ -153,6 +162,8 @@ impl Default for File {
     fn default() -> Self {
         let listen = ListenAddress::Tcp(DEFAULT_LISTEN);
         File {
+            include: Vec::new(),
+            watch: false,
             listen: vec![Spanned::new(0..0, listen.into())],
             workers: None,
             log: Log::default(),

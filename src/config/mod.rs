@@ -1,6 +1,7 @@
 //! The configuration: a TOML file becomes a [`Config`], or a list of everything that is wrong with it.
 //!
-//! 1. `syntax` parses the text, and finds keys that are given twice.
+//! 1. `syntax` parses the text, and finds keys that are given twice. `include` does the same with the included files, and
+//!    adds their groups and pages to those of the main file (`sources`).
 //! 2. `check` compares the parsed tables with the JSON Schema of the types that read them (`schema`), and reports each
 //!    unknown key, wrong type and value out of bounds at its place in the file (`problem`, `wording`). Values with
 //!    problems are removed, so that one run finds all problems.
@@ -23,6 +24,8 @@
 mod aggregate;
 mod check;
 mod file;
+mod include;
+mod kept;
 mod page;
 mod problem;
 mod reference;
@@ -32,11 +35,12 @@ mod resolved;
 mod routes;
 mod schema;
 mod secrets;
+mod sources;
 mod syntax;
 mod upstream;
 mod wording;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -50,6 +54,9 @@ use crate::server::gateway::Group;
 use crate::server::group_router::GroupRouter;
 use crate::server::mount::{GroupMount, Mounts, PageMount};
 use crate::server::settings::{AdminSettings, ListenerConfig, ServerSettings};
+
+use kept::Kept;
+use sources::Sources;
 
 pub use crate::model::units::{Period, Size};
 pub use problem::{ConfigErrors, Problem};
@@ -71,6 +78,8 @@ pub struct Config {
     pub workers: Option<usize>,
     /// What is logged.
     pub log: Log,
+    /// Whether the configuration is read again when one of its files changes.
+    pub watch: bool,
     /// The limits on what all clients together may use.
     pub settings: ServerSettings,
     /// The listener for operators.
@@ -81,8 +90,12 @@ pub struct Config {
     pub groups: Vec<GroupMount>,
     /// The pages made from templates, in the order of the file.
     pub pages: Vec<PageMount>,
-    /// A hash of the text of the file (FNV-1a), by which two servers can be compared. Files that it names are not part of it.
+    /// A hash of the text of the file and of those that it includes (FNV-1a), by which two servers can be compared. Other
+    /// files that it names are not part of it.
     pub hash: u64,
+    /// The files that it names: included files, templates, descriptions, secrets and certificates, and the folders in which
+    /// further files may be included. The main file comes first, if there is one.
+    pub files: Vec<PathBuf>,
 }
 
 /// What is written to standard error while the server runs.
@@ -156,12 +169,34 @@ impl Config {
     /// # Errors
     /// If the file cannot be read within 3 s, is not a regular file, has more than 16 MiB or is not UTF-8; otherwise all problems with it at once.
     pub fn load(path: &Path, registry: &Registry) -> Result<Config, ConfigErrors> {
+        Config::load_within(path, registry, Kept(None))
+    }
+
+    /// Reads a configuration file for a server that serves these mounts already, to be given to
+    /// [`Runtime::reload`](crate::server::runtime::Runtime::reload).
+    ///
+    /// A group that has the same path as one of the mounts keeps its backend if that is described in the same way: its kind
+    /// and options are the same, or its `upstream` with the contents of the files and variables that it names. So a service
+    /// keeps what it has in memory, and an upstream its connections and its description. The permits of its limits are kept
+    /// too, if `concurrent`, `waiting` and `deadline` are the same. An aggregate is kept as long as the groups are that it
+    /// calls. The registry has to be the same.
+    ///
+    /// # Errors
+    /// Those of [`Config::load`].
+    pub fn load_keeping(path: &Path, registry: &Registry, served: &Mounts) -> Result<Config, ConfigErrors> {
+        Config::load_within(path, registry, Kept(Some(served)))
+    }
+
+    fn load_within(path: &Path, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
         let name = path.display().to_string();
-        let whole = |problem| ConfigErrors::new(&name, "", vec![problem]);
+        let whole = |problem| ConfigErrors::new(Sources::main(&name, Path::new(""), "").texts, vec![problem]);
         let bytes = files::read(path, LARGEST_FILE)
             .map_err(|error| whole(Problem::whole(format!("`{name}` cannot be read: {error}"))))?;
         match std::str::from_utf8(&bytes) {
-            Ok(text) => Config::parse_at(path, text, registry),
+            Ok(text) => Config::parse_within(path, text, registry, kept).map(|mut config| {
+                config.files.insert(0, path.to_owned());
+                config
+            }),
             Err(error) => Err(whole(not_text(&bytes, error.valid_up_to()))),
         }
     }
@@ -171,9 +206,17 @@ impl Config {
     /// # Errors
     /// All problems with it at once.
     pub fn parse_at(path: &Path, text: &str, registry: &Registry) -> Result<Config, ConfigErrors> {
+        Config::parse_within(path, text, registry, Kept(None))
+    }
+
+    fn parse_within(path: &Path, text: &str, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let name = path.display().to_string();
-        resolve::read_config(text, folder, registry).map_err(|problems| ConfigErrors::new(&name, text, problems))
+        Config::read(Sources::main(&path.display().to_string(), folder, text), registry, kept)
+    }
+
+    fn read(mut sources: Sources, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
+        let read = resolve::read_config(&mut sources, registry, kept);
+        read.map_err(|problems| ConfigErrors::new(sources.texts, problems))
     }
 
     /// Reads a configuration from a text, which messages call `name`. The names of further files in it are relative to the
@@ -195,7 +238,15 @@ impl Config {
     /// # Errors
     /// All problems with it at once.
     pub fn parse(name: &str, text: &str, registry: &Registry) -> Result<Config, ConfigErrors> {
-        resolve::read_config(text, Path::new(""), registry).map_err(|problems| ConfigErrors::new(name, text, problems))
+        Config::parse_keeping(name, text, registry, &Mounts::default())
+    }
+
+    /// Reads a configuration from a text for a server that serves these mounts already: see [`Config::load_keeping`].
+    ///
+    /// # Errors
+    /// All problems with it at once.
+    pub fn parse_keeping(name: &str, text: &str, registry: &Registry, served: &Mounts) -> Result<Config, ConfigErrors> {
+        Config::read(Sources::main(name, Path::new(""), text), registry, Kept(Some(served)))
     }
 
     /// What the gateway serves: the groups and pages, and the address in the documents about them.
@@ -211,13 +262,17 @@ impl Config {
         self.mounts().router().expect("reading the configuration checked that its paths can be mounted together")
     }
 
-    /// The top-level keys in which `new` differs and that a running server does not follow: they apply at the next start.
+    /// The keys in which `new` differs and that a running server does not follow: they apply at the next start. The others are
+    /// for [`Runtime::reload`](crate::server::runtime::Runtime::reload) and
+    /// [`ServerControl`](crate::server::ServerControl).
     pub fn needs_restart(&self, new: &Config) -> Vec<&'static str> {
+        let share = |config: &Config| config.settings.per_client.response_memory;
         let changed = [
-            ("listen", self.listen != new.listen),
             ("workers", self.workers != new.workers),
-            ("log", self.log != new.log),
-            ("server", self.settings != new.settings),
+            ("log.access", self.log.access != new.log.access),
+            ("log.format", self.log.format != new.log.format),
+            ("server.response-memory", self.settings.response_memory != new.settings.response_memory),
+            ("server.per-client.response-memory", share(self) != share(new)),
             ("admin", self.admin != new.admin),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()

@@ -1,7 +1,6 @@
 //! Pages made from templates: the table of a page in the file, and the page that is made from it.
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -10,6 +9,7 @@ use toml::Spanned;
 
 use super::problem::Problem;
 use super::resolved::{ResolvedGroup, no_group, no_method};
+use super::sources::Folder;
 use crate::files;
 use crate::model::text::abridge;
 use crate::model::units::Period;
@@ -70,7 +70,7 @@ pub(super) fn resolve(
     path: &Spanned<String>,
     file: PageFile,
     groups: &[ResolvedGroup],
-    folder: &Path,
+    folder: Folder<'_>,
     problems: &mut Vec<Problem>,
 ) -> Option<PageMount> {
     let template = template(&file, folder, problems);
@@ -102,10 +102,9 @@ fn called_service(
         return None;
     };
     let service = group.service()?;
-    let interface = service.interface();
-    // The methods of an upstream are not known before it has described itself.
-    let known = interface.methods.is_empty() || interface.method(file.method.get_ref()).is_some();
-    if !known {
+    if let Some(interface) = group.interface()
+        && interface.method(file.method.get_ref()).is_none()
+    {
         problems.push(no_method(&interface, &file.method, &file.group));
         return None;
     }
@@ -113,7 +112,7 @@ fn called_service(
     Some((service, limits))
 }
 
-fn template(file: &PageFile, folder: &Path, problems: &mut Vec<Problem>) -> Option<PageTemplate> {
+fn template(file: &PageFile, folder: Folder<'_>, problems: &mut Vec<Problem>) -> Option<PageTemplate> {
     let before = problems.len();
     let mut parts = Vec::with_capacity(file.parts.len());
     for name in &file.parts {
@@ -135,7 +134,7 @@ fn template(file: &PageFile, folder: &Path, problems: &mut Vec<Problem>) -> Opti
 }
 
 /// The text of a file.
-fn read(name: &Spanned<String>, kind: FileKind, folder: &Path) -> Result<String, Problem> {
+fn read(name: &Spanned<String>, kind: FileKind, folder: Folder<'_>) -> Result<String, Problem> {
     if let Some(built_in) = name.get_ref().strip_prefix(BUILT_IN) {
         let Some((_, template, style)) = BUILT_IN_FILES.iter().find(|(name, ..)| *name == built_in) else {
             let names: Vec<_> = BUILT_IN_FILES.iter().map(|(name, ..)| format!("`{BUILT_IN}{name}`")).collect();

@@ -6,6 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::secrets::Secrets;
+use super::sources::{SourceFile, SourceTexts};
 use crate::model::text::abridge;
 
 /// All problems of a configuration.
@@ -15,15 +16,15 @@ use crate::model::text::abridge;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.render(false))]
 pub struct ConfigErrors {
-    name: String,
-    text: String,
+    sources: SourceTexts,
     problems: Vec<Problem>,
 }
 
 /// One problem of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The bytes of the file that are wrong; `None` if the problem is with the whole file.
+    /// The bytes of the file that are wrong; `None` if the problem is with the whole file. The texts of included files follow
+    /// that of the main file, each after a line break.
     pub span: Option<Range<usize>>,
     /// What is wrong.
     pub message: String,
@@ -62,16 +63,20 @@ impl Problem {
 
 impl ConfigErrors {
     /// Secrets in the source are hidden in its lines and in the messages.
-    pub(super) fn new(name: &str, source: &str, mut problems: Vec<Problem>) -> ConfigErrors {
-        let secrets = Secrets::find(source);
+    pub(super) fn new(sources: SourceTexts, mut problems: Vec<Problem>) -> ConfigErrors {
+        let secrets: Vec<_> = sources.files().iter().map(|file| Secrets::find(sources.text_of(file))).collect();
+        let hide =
+            |text: &str| secrets.iter().fold(text.to_owned(), |text, secrets| secrets.hide_in(&text).into_owned());
         for problem in &mut problems {
-            problem.message = secrets.hide_in(&problem.message).into_owned();
-            problem.hint = problem.hint.as_deref().map(|hint| secrets.hide_in(hint).into_owned());
+            problem.message = hide(&problem.message);
+            problem.hint = problem.hint.as_deref().map(hide);
         }
+        let hidden: Vec<_> = secrets.iter().map(Secrets::source).collect();
+        let sources = sources.with_text(hidden.join("\n"));
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
         // A problem in an inherited table is found once for each group.
         problems.dedup();
-        ConfigErrors { name: name.to_owned(), text: secrets.source().to_owned(), problems }
+        ConfigErrors { sources, problems }
     }
 
     /// The problems, in the order of the file.
@@ -94,33 +99,50 @@ impl ConfigErrors {
             text.push_str("\n\n");
         }
         let errors = if self.problems.len() == 1 { "error" } else { "errors" };
-        text + &format!("{} {errors} in {}", self.problems.len(), self.name)
+        let name = self.sources.files().first().map(|file| file.name.as_str()).unwrap_or_default();
+        text + &format!("{} {errors} in {name}", self.problems.len())
     }
 
     fn report<'a>(&'a self, problem: &'a Problem) -> Group<'a> {
         let title = Level::ERROR.primary_title(problem.message.as_str());
         let mut group = Group::with_title(title);
         if let Some(span) = &problem.span {
-            let primary = (AnnotationKind::Primary, first_line(&self.text, span), None);
-            let related = problem
-                .related
-                .iter()
-                .map(|(span, label)| (AnnotationKind::Context, first_line(&self.text, span), Some(label.as_str())));
-            let places: Vec<_> = [primary].into_iter().chain(related).collect();
-            let (window, line) = window(&self.text, places.iter().map(|(_, span, _)| span));
-            let annotations = places
-                .into_iter()
-                .map(|(kind, span, label)| kind.span(span.start - window.start..span.end - window.start).label(label));
-            let lines = self.text.get(window.clone()).unwrap_or_default();
-            let snippet = Snippet::source(lines).path(self.name.as_str()).line_start(line);
-            group = group.element(snippet.annotations(annotations));
+            let primary = (AnnotationKind::Primary, span, None);
+            let related =
+                problem.related.iter().map(|(span, label)| (AnnotationKind::Context, span, Some(label.as_str())));
+            let (file, mut places) = (self.sources.file_at(span), vec![primary]);
+            let (same, other): (Vec<_>, Vec<_>) = related.partition(|(_, span, _)| self.sources.file_at(span) == file);
+            places.extend(same);
+            group = self.add_snippet(group, file, &places);
+            for place in other {
+                group = self.add_snippet(group, self.sources.file_at(place.1), &[place]);
+            }
         }
         match &problem.hint {
             Some(hint) => group.element(Level::HELP.message(hint.as_str())),
             None => group,
         }
     }
+
+    /// Adds the lines of a file in which these places are.
+    fn add_snippet<'a>(&'a self, group: Group<'a>, file: Option<&'a SourceFile>, places: &[Place<'a>]) -> Group<'a> {
+        let Some(file) = file else { return group };
+        let (text, start) = (self.sources.text_of(file), file.range.start);
+        let in_file =
+            |span: &Range<usize>| first_line(text, &(span.start.saturating_sub(start)..span.end.saturating_sub(start)));
+        let spans: Vec<_> = places.iter().map(|(_, span, _)| in_file(span)).collect();
+        let (window, line) = window(text, spans.iter());
+        let annotations = places.iter().zip(&spans).map(|((kind, _, label), span)| {
+            kind.span(span.start - window.start..span.end - window.start).label(*label)
+        });
+        let lines = text.get(window.clone()).unwrap_or_default();
+        let snippet = Snippet::source(lines).path(file.name.as_str()).line_start(line);
+        group.element(snippet.annotations(annotations.collect::<Vec<_>>()))
+    }
 }
+
+/// A place in the text of all files, and its label.
+type Place<'a> = (AnnotationKind, &'a Range<usize>, Option<&'a str>);
 
 /// The part of a span on its first line, clamped to the source and to character boundaries.
 fn first_line(source: &str, span: &Range<usize>) -> Range<usize> {

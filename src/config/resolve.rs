@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -12,6 +11,8 @@ use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 use super::aggregate;
 use super::check::Check;
 use super::file::{File, GroupFile};
+use super::include;
+use super::kept::{Kept, origin_of_service};
 use super::page;
 use super::page::PageFile;
 use super::problem::Problem;
@@ -21,6 +22,7 @@ use super::routes;
 use super::routes::Routes;
 use super::schema;
 use super::schema::SchemaNode;
+use super::sources::Sources;
 use super::syntax::Distinct;
 use super::upstream;
 use super::{Config, Registry};
@@ -35,10 +37,18 @@ use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, Server
 
 /// Reads a configuration, or finds all problems with it.
 ///
-/// The names of further files in it are relative to `folder`.
-pub(super) fn read_config(text: &str, folder: &Path, registry: &Registry) -> Result<Config, Vec<Problem>> {
-    let distinct = Distinct::read(text);
-    let (mut root, mut problems) = distinct.table()?;
+/// `sources` has the main file, and then also the files that it includes.
+pub(super) fn read_config(sources: &mut Sources, registry: &Registry, kept: Kept<'_>) -> Result<Config, Vec<Problem>> {
+    let main = Distinct::read(sources.texts.text());
+    let (mut root, mut problems) = main.table()?;
+    include::read_files(&root, sources, &mut problems);
+    let sources = &*sources;
+    let included: Vec<_> =
+        sources.texts.files().iter().skip(1).map(|file| Distinct::read(sources.texts.text_of(file))).collect();
+    if let Err(invalid) = include::merge(&mut root, &included, sources, &mut problems) {
+        problems.extend(invalid);
+        return Err(problems);
+    }
     let schema = schema::root_schema::<File>();
     let node = SchemaNode::root(&schema);
     if !has_groups(&root) {
@@ -66,24 +76,25 @@ pub(super) fn read_config(text: &str, folder: &Path, registry: &Registry) -> Res
     let mut prefixes = Vec::new();
     let mut resolved = Vec::new();
     for mut group in parsed {
-        let own = Routes::read(text, std::mem::take(&mut group.file.routes), &mut problems);
+        let own = Routes::read(sources.texts.text(), std::mem::take(&mut group.file.routes), &mut problems);
         prefixes.extend(own.prefixes(&group.path));
         routes.push(own);
-        resolved.push(group.resolve(registry, folder, &mut mounted, &settings, &mut problems));
+        resolved.push(group.resolve((registry, kept), sources, &mut mounted, &settings, &mut problems));
     }
-    aggregate::resolve(&mut resolved, &mut problems);
+    aggregate::resolve(&mut resolved, kept, &mut problems);
     for (group, routes) in resolved.iter_mut().zip(routes) {
         group.protocols.routes = routes.finish(&group.protocols, group.interface().as_deref(), &mut problems);
     }
-    let pages = pages(file.page, &resolved, folder, &mut mounted, &mut problems);
+    let pages = pages(file.page, &resolved, sources, &mut mounted, &mut problems);
     let groups = resolved.into_iter().filter_map(ResolvedGroup::into_mount).collect();
     problems.extend(prefixes.into_iter().filter_map(|prefix| prefix.shadowed(&mounted)));
     if !problems.is_empty() {
         return Err(problems);
     }
     let public_url = Arc::new(file.public);
-    let (workers, log, admin, hash) = (file.workers, file.log, file.admin, hash_of(text));
-    Ok(Config { listen, workers, log, settings, admin, public_url, groups, pages, hash })
+    let (workers, log, watch, admin) = (file.workers, file.log, file.watch, file.admin);
+    let (hash, files) = (hash_of(sources), sources.named());
+    Ok(Config { listen, workers, log, watch, settings, admin, public_url, groups, pages, hash, files })
 }
 
 /// The key under which the file has its groups.
@@ -119,6 +130,12 @@ fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<ListenerConfig> {
     for listener in &file.listen {
         let span = listener.span();
         let listener = listener.get_ref().clone();
+        if matches!(listener.listen, ListenAddress::Tcp(_)) && !listener.access.is_default() {
+            let message = "`mode`, `owner` and `group` are those of the file of a unix socket";
+            problems.push(
+                Problem::at(span.clone(), message).hint("leave them out, or listen on such as `unix:/run/x.sock`"),
+            );
+        }
         let same = |(other, _): &&(ListenerConfig, Range<usize>)| {
             other.listen == listener.listen && !any_port(&listener.listen)
         };
@@ -142,7 +159,7 @@ fn without_proxies(listener: &ListenerConfig, public: &PublicUrl, span: Range<us
         ListenAddress::Tcp(_) => (!public.trusted_proxies.is_empty(), "trusted-proxies = [\"10.0.0.7\"]"),
         ListenAddress::Unix(_) => (public.trust_unix_sockets, "trust-unix-sockets = true"),
     };
-    let refuses_all = listener.proxy_protocol && !trusts;
+    let refuses_all = listener.options.proxy_protocol && !trusts;
     let message = "with `proxy-protocol` only trusted proxies may connect, and there is none here".to_owned();
     refuses_all.then(|| Problem::at(span, message).hint(format!("set `{key}` in `[public]`")))
 }
@@ -155,9 +172,13 @@ fn check_admin(file: &File, span: Option<Range<usize>>) -> Option<Problem> {
     Some(problem.related(other.span(), "also here"))
 }
 
-/// The hash FNV-1a of a text, which is the same on every machine.
-fn hash_of(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// The hash FNV-1a of the texts, which is the same on every machine.
+fn hash_of(sources: &Sources) -> u64 {
+    sources
+        .texts
+        .text()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn any_port(listen: &ListenAddress) -> bool {
@@ -168,7 +189,7 @@ fn any_port(listen: &ListenAddress) -> bool {
 fn pages(
     file: BTreeMap<Spanned<String>, PageFile>,
     groups: &[ResolvedGroup],
-    folder: &Path,
+    sources: &Sources,
     mounted: &mut GroupRouter<Range<usize>>,
     problems: &mut Vec<Problem>,
 ) -> Vec<PageMount> {
@@ -176,7 +197,7 @@ fn pages(
     file.sort_by_key(|(path, _)| path.span().start);
     let pages = file.into_iter().filter_map(|(path, file)| {
         problems.extend(mount_path(mounted, &path, "page"));
-        page::resolve(&path, file, groups, folder, problems)
+        page::resolve(&path, file, groups, sources.folder_at(&path.span()), problems)
     });
     pages.collect()
 }
@@ -302,8 +323,8 @@ fn find_backend_key(path: &Spanned<String>, table: &DeTable<'_>, problems: &mut 
 impl ParsedGroup<'_> {
     fn resolve(
         self,
-        registry: &Registry,
-        folder: &Path,
+        (registry, kept): (&Registry, Kept<'_>),
+        sources: &Sources,
         mounted: &mut GroupRouter<Range<usize>>,
         settings: &ServerSettings,
         problems: &mut Vec<Problem>,
@@ -313,23 +334,31 @@ impl ParsedGroup<'_> {
         let limits = self.file.limits;
         let protocols = self.file.protocol_set();
         problems.extend(check_body_fits_memory(&self.body_span, &limits, settings));
-        let (kind, backend) = match (self.backend_key, self.file.service) {
+        let (kind, backend, origin) = match (self.backend_key, self.file.service) {
             (Some(UPSTREAM), _) => {
-                let found = upstream::resolve(&self.path, self.file.upstream, protocols.xml_rpc, folder, problems);
-                (UPSTREAM.to_owned(), found.map_or(Backend::Broken, |upstream| Backend::upstream(upstream, &limits)))
+                let rules = (protocols.xml_rpc, &limits);
+                let folder = sources.folder_at(&self.path.span());
+                let made = upstream::resolve(&self.path, self.file.upstream, rules, folder, kept, problems);
+                let (backend, origin) = made.map_or((Backend::Broken, None), |(made, origin)| (made, Some(origin)));
+                (UPSTREAM.to_owned(), backend, origin)
             }
-            (Some(AGGREGATE), _) => (AGGREGATE.to_owned(), Backend::Aggregate(Box::new(self.file.aggregate))),
-            (_, Some(kind)) => match registry.make(&kind, self.options) {
-                Ok(service) => (kind.into_inner(), Backend::Service(LimitedService::new(service, &limits))),
-                Err(wrong) => {
-                    problems.extend(wrong);
-                    (kind.into_inner(), Backend::Broken)
-                }
-            },
-            (_, None) => (String::new(), Backend::Broken),
+            (Some(AGGREGATE), _) => (AGGREGATE.to_owned(), Backend::Aggregate(Box::new(self.file.aggregate)), None),
+            (_, Some(kind)) => {
+                let origin = origin_of_service(kind.get_ref(), self.options.as_ref());
+                let served = origin.and_then(|origin| kept.backend(self.path.get_ref(), origin, &limits));
+                let backend = served.unwrap_or_else(|| match registry.make(&kind, self.options) {
+                    Ok(service) => Backend::Service(LimitedService::new(service, &limits)),
+                    Err(wrong) => {
+                        problems.extend(wrong);
+                        Backend::Broken
+                    }
+                });
+                (kind.into_inner(), backend, origin)
+            }
+            (_, None) => (String::new(), Backend::Broken, None),
         };
         let aliases = self.file.aliases.into_iter().map(Spanned::into_inner).collect();
-        ResolvedGroup { path: self.path, aliases, kind, limits, protocols, backend }
+        ResolvedGroup { path: self.path, aliases, kind, limits, protocols, backend, origin }
     }
 }
 

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use crate::model::interface::Interface;
 use crate::model::text::{abridge, nearest};
 use crate::protocol::set::ProtocolSet;
-use crate::server::mount::{GroupMount, LimitedService};
+use crate::server::mount::{GroupMount, LimitedService, Origin};
 use crate::server::settings::GroupLimits;
 use crate::service::RpcService;
 use crate::upstream::Upstream;
@@ -22,6 +22,8 @@ pub(super) struct ResolvedGroup {
     pub(super) limits: GroupLimits,
     pub(super) protocols: ProtocolSet,
     pub(super) backend: Backend,
+    /// What the backend is made from; `None` if that is not known.
+    pub(super) origin: Option<Origin>,
 }
 
 /// What serves the calls of a group.
@@ -55,7 +57,8 @@ impl ResolvedGroup {
         }
     }
 
-    /// The interface of the group, if it is known before the server runs.
+    /// The interface of the group, if the configuration alone decides it. What an upstream has described is left out, also
+    /// if a running server knows it: a file that is valid at the start of a server has to be valid when it is reloaded.
     pub(super) fn interface(&self) -> Option<Arc<Interface>> {
         match &self.backend {
             Backend::Service(service) => Some(service.limited.interface()),
@@ -65,7 +68,7 @@ impl ResolvedGroup {
 
     /// The mount of the group; `None` if its backend is broken.
     pub(super) fn into_mount(self) -> Option<GroupMount> {
-        let ResolvedGroup { path, aliases, kind, limits, protocols, backend } = self;
+        let ResolvedGroup { path, aliases, kind, limits, protocols, backend, origin } = self;
         let (service, upstream) = match backend {
             Backend::Service(service) => (service, None),
             Backend::Upstream { upstream, service } => (service, Some(upstream)),
@@ -76,6 +79,7 @@ impl ResolvedGroup {
         group.kind = kind;
         group.protocols = protocols;
         group.upstream = upstream;
+        group.origin = origin;
         Some(group)
     }
 }

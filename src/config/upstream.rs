@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::PathBuf;
 
 use http::header::{AUTHORIZATION, HeaderName, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::LARGEST_FILE;
+use super::kept::{Kept, origin};
 use super::problem::Problem;
+use super::resolved::Backend;
+use super::sources::Folder;
 use crate::codec::xml;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::files;
@@ -19,6 +22,8 @@ use crate::model::text::abridge;
 use crate::model::units::{Period, Size};
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
+use crate::server::mount::Origin;
+use crate::server::settings::GroupLimits;
 use crate::upstream::transport;
 use crate::upstream::transport::{Address, Tls, Transport};
 use crate::upstream::{Batching, DescriptionSource, NamePatterns, UnsupportedProtocol, Upstream, UpstreamOptions};
@@ -210,18 +215,21 @@ fn refresh() -> Period {
     Period(UpstreamOptions::new(Protocol::XmlRpc).refresh)
 }
 
-/// Makes the upstream of the group at a path; `None` if the table has problems, which are then in `problems`.
+/// Makes the upstream of the group at a path, within its limits, or takes it from what is served; `None` if the table has
+/// problems, which are then in `problems`.
 ///
 /// XML-RPC is written in the dialect of the group. It is always read leniently, because many servers deviate from the
 /// specification.
 pub(super) fn resolve(
     path: &Spanned<String>,
     file: UpstreamFile,
-    dialect: XmlRpcDialect,
-    folder: &Path,
+    (dialect, limits): (XmlRpcDialect, &GroupLimits),
+    folder: Folder<'_>,
+    kept: Kept<'_>,
     problems: &mut Vec<Problem>,
-) -> Option<Upstream> {
+) -> Option<(Backend, Origin)> {
     let before = problems.len();
+    let table = serde_json::to_string(&file).unwrap_or_default();
     let mut reader = SettingReader { folder, problems };
     let addresses = file.urls.iter().filter_map(|url| reader.address(url)).collect();
     let headers = reader.headers(&file);
@@ -243,18 +251,23 @@ pub(super) fn resolve(
     if let (Some(password), None) = (&file.password, &file.user) {
         reader.wrong(password.span(), "`password` needs a `user`");
     }
+    let tls = reader.tls(&file.tls, path);
+    if problems.len() > before {
+        return None;
+    }
+    let origin = origin((table, format!("{dialect:?}"), Contents::of(&headers, &token, &description, &tls)));
+    if let Some(served) = kept.backend(path.get_ref(), origin, limits) {
+        return Some((served, origin));
+    }
     let transport_options = transport::TransportOptions {
         connect: file.timeouts.connect.0,
         response: file.timeouts.response.0,
         idle: file.timeouts.idle.0,
         http2: file.http2,
-        tls: reader.tls(&file.tls, path),
+        tls,
         headers,
         ..transport::TransportOptions::default()
     };
-    if problems.len() > before {
-        return None;
-    }
     let transport = Transport::new(addresses, transport_options);
     let transport = transport.map_err(|error| problems.push(Problem::at(path.span(), error.to_string()))).ok()?;
     let options = UpstreamOptions {
@@ -276,12 +289,37 @@ pub(super) fn resolve(
         ..UpstreamOptions::new(protocol)
     };
     let unsupported = |error: UnsupportedProtocol| problems.push(Problem::at(file.protocol.span(), error.to_string()));
-    Upstream::new(transport, options).map_err(unsupported).ok()
+    let upstream = Upstream::new(transport, options).map_err(unsupported).ok()?;
+    Some((Backend::upstream(upstream, limits), origin))
+}
+
+/// What the table of an upstream only names: the contents of files, and the values of environment variables.
+#[derive(Hash)]
+struct Contents {
+    headers: Vec<(String, Vec<u8>)>,
+    token: Option<String>,
+    description: Option<String>,
+    tls: Vec<Option<Vec<u8>>>,
+}
+
+impl Contents {
+    fn of(headers: &HeaderMap, token: &Option<String>, description: &Option<DescriptionSource>, tls: &Tls) -> Contents {
+        let headers = headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
+        let description = match description {
+            Some(DescriptionSource::Text { text, .. }) => Some(text.clone()),
+            _ => None,
+        };
+        let (certificate, key) = tls.identity.as_ref().map(|(certificate, key)| (certificate, key)).unzip();
+        // One that cannot be read is reported where it is used.
+        let contents = |file: Option<&PathBuf>| files::read(file?, LARGEST_FILE).ok();
+        let tls = [tls.roots.as_ref(), certificate, key].map(contents).to_vec();
+        Contents { headers: headers.collect(), token: token.clone(), description, tls }
+    }
 }
 
 /// Reads files, secrets and addresses, and collects the problems with them.
 struct SettingReader<'r> {
-    folder: &'r Path,
+    folder: Folder<'r>,
     problems: &'r mut Vec<Problem>,
 }
 

@@ -34,7 +34,7 @@ const LOOK: u64 = 500;
 /// All open connections.
 #[derive(Debug)]
 pub(super) struct ActivityMonitor {
-    timeouts: Timeouts,
+    timeouts: Mutex<Timeouts>,
     clock: Arc<Clock>,
     open: Mutex<HashMap<u64, Entry>>,
     last: AtomicU64,
@@ -117,7 +117,7 @@ impl ActivityMonitor {
     pub(super) fn new(timeouts: Timeouts) -> Arc<ActivityMonitor> {
         let clock = Arc::new(Clock(AtomicU64::new(1)));
         Arc::new(ActivityMonitor {
-            timeouts,
+            timeouts: Mutex::new(timeouts),
             clock,
             open: Mutex::default(),
             last: AtomicU64::new(0),
@@ -149,6 +149,11 @@ impl ActivityMonitor {
         ActivityGuard { monitor: self.clone(), key, activity }
     }
 
+    /// Changes the timeouts, also those of connections that are open.
+    pub(super) fn set_timeouts(&self, timeouts: Timeouts) {
+        *lock(&self.timeouts) = timeouts;
+    }
+
     /// Checks the timeouts of all connections at each tick. Never returns.
     pub(super) async fn sweep(&self) {
         let begun = Instant::now();
@@ -159,8 +164,9 @@ impl ActivityMonitor {
             let now = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
             let since_last = now - self.clock.0.swap(now, Relaxed).min(now);
             let looks = now / LOOK > (now - since_last) / LOOK;
+            let timeouts = *lock(&self.timeouts);
             for Entry { activity, .. } in lock(&self.open).values() {
-                activity.check(now, since_last, &self.timeouts);
+                activity.check(now, since_last, &timeouts);
                 if looks && activity.unread.swap(false, Relaxed) {
                     activity.wake();
                 }

@@ -18,16 +18,16 @@ use crate::service::limiter::LimiterState;
 use crate::service::{Call, CallFuture, RpcService};
 
 /// The calls that run in all groups together, and the limit on them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Admission {
     running: AtomicUsize,
     /// How many calls may run in all groups together.
-    maximum: usize,
+    maximum: AtomicUsize,
     /// How many of them one group may have.
-    per_group: usize,
+    per_group: AtomicUsize,
     /// How many calls a group may always have, even beyond the maximum: groups whose calls hang must not take this room
     /// from others.
-    reserved: usize,
+    reserved: AtomicUsize,
 }
 
 /// The calls of one group that run.
@@ -44,8 +44,16 @@ pub(super) struct Admitted<'a> {
 impl Admission {
     /// Room for this many calls at a time.
     pub(super) fn new(maximum: usize) -> Admission {
-        let (per_group, reserved) = (maximum.div_ceil(2), (maximum / 8).min(16));
-        Admission { running: AtomicUsize::new(0), maximum, per_group, reserved }
+        let admission = Admission::default();
+        admission.set_maximum(maximum);
+        admission
+    }
+
+    /// Changes how many calls may run at a time. Those that run go on.
+    pub(super) fn set_maximum(&self, maximum: usize) {
+        self.maximum.store(maximum, Relaxed);
+        self.per_group.store(maximum.div_ceil(2), Relaxed);
+        self.reserved.store((maximum / 8).min(16), Relaxed);
     }
 
     /// Takes the room for a call; `None` if there is none.
@@ -53,7 +61,8 @@ impl Admission {
         let admitted = Admitted { admission: self, load };
         let running = self.running.fetch_add(1, Relaxed);
         let of_group = load.0.fetch_add(1, Relaxed);
-        let has_room = of_group < self.reserved || (of_group < self.per_group && running < self.maximum);
+        let has_room = of_group < self.reserved.load(Relaxed)
+            || (of_group < self.per_group.load(Relaxed) && running < self.maximum.load(Relaxed));
         has_room.then_some(admitted)
     }
 }

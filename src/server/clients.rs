@@ -24,7 +24,7 @@ use crate::service::result_memory::{ResultBudget, ResultMemory};
 /// All clients that have a connection or a request.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
-    shares: Shares,
+    shares: Mutex<Shares>,
     /// The memory of all results; `None` without a limit.
     results: Option<ResultBudget>,
     known: Mutex<HashMap<IpAddr, Weak<ClientAccount>>>,
@@ -46,7 +46,7 @@ pub(super) struct Shares {
 pub(super) struct ClientAccount {
     /// Its address and the map that it is in; `None` for one without a share.
     entry: Option<(IpAddr, Weak<Clients>)>,
-    shares: Shares,
+    shares: CurrentShares,
     connections: AtomicUsize,
     requests: AtomicUsize,
     /// The memory of its bodies; `None` without a share.
@@ -55,6 +55,28 @@ pub(super) struct ClientAccount {
     unsent_bytes: AtomicUsize,
     /// The memory of its results; `None` without a limit.
     result_memory: Option<ResultMemory>,
+}
+
+/// The [`Shares`] of a client, which change with the settings of the server.
+#[derive(Debug, Default)]
+struct CurrentShares {
+    connections: AtomicUsize,
+    requests: AtomicUsize,
+    response_memory: AtomicUsize,
+}
+
+impl CurrentShares {
+    fn of(shares: Shares) -> CurrentShares {
+        let current = CurrentShares::default();
+        current.set(shares);
+        current
+    }
+
+    fn set(&self, shares: Shares) {
+        self.connections.store(shares.connections, Relaxed);
+        self.requests.store(shares.requests, Relaxed);
+        self.response_memory.store(shares.response_memory, Relaxed);
+    }
 }
 
 /// A part of a client's share, given back when it is dropped.
@@ -109,7 +131,23 @@ impl Shares {
 impl Clients {
     pub(super) fn new(settings: &ServerSettings) -> Arc<Clients> {
         let results = Some(ResultBudget::new(settings.response_memory));
-        Arc::new(Clients { shares: Shares::new(settings), results, known: Mutex::default() })
+        Arc::new(Clients { shares: Mutex::new(Shares::new(settings)), results, known: Mutex::default() })
+    }
+
+    /// Changes how much one client may take, also for those that are there. The memory for results stays as it is.
+    pub(super) fn set_shares(&self, settings: &ServerSettings) {
+        let known = lock(&self.known);
+        let mut shares = lock(&self.shares);
+        *shares = Shares { response_memory: shares.response_memory, ..Shares::new(settings) };
+        let clients: Vec<_> = known.values().filter_map(Weak::upgrade).collect();
+        for client in &clients {
+            client.shares.set(*shares);
+            if let Some(memory) = &client.body_memory {
+                memory.resize(shares.body_memory);
+            }
+        }
+        // The last reference to a client takes the lock when it is dropped.
+        drop((known, shares));
     }
 
     /// The memory that all results share; `None` without a limit.
@@ -129,9 +167,10 @@ impl Clients {
             return client;
         }
         let entry = Some((address, Arc::downgrade(self)));
-        let body_memory = Some(MemoryPool::new(self.shares.body_memory));
-        let result_memory = result_memory(Some(self.shares.response_memory));
-        let client = Arc::new(ClientAccount::new(entry, self.shares, body_memory, result_memory));
+        let shares = *lock(&self.shares);
+        let body_memory = Some(MemoryPool::new(shares.body_memory));
+        let result_memory = result_memory(Some(shares.response_memory));
+        let client = Arc::new(ClientAccount::new(entry, shares, body_memory, result_memory));
         known.insert(address, Arc::downgrade(&client));
         client
     }
@@ -145,6 +184,7 @@ impl ClientAccount {
         result_memory: Option<ResultMemory>,
     ) -> ClientAccount {
         let (connections, requests, unsent_bytes) = Default::default();
+        let shares = CurrentShares::of(shares);
         ClientAccount { entry, shares, connections, requests, body_memory, unsent_bytes, result_memory }
     }
 
@@ -173,7 +213,7 @@ impl ClientAccount {
 
     /// Counts a request until [`end_request`](ClientAccount::end_request). Returns whether it is within the share.
     pub(super) fn begin_request(&self) -> bool {
-        self.requests.fetch_add(1, Relaxed) < self.shares.requests
+        self.requests.fetch_add(1, Relaxed) < self.shares.requests.load(Relaxed)
     }
 
     pub(super) fn end_request(&self) {
@@ -202,8 +242,8 @@ impl ClientAccount {
 
     fn counter(&self, resource: Resource) -> (&AtomicUsize, usize) {
         match resource {
-            Resource::Connections => (&self.connections, self.shares.connections),
-            Resource::UnsentBytes => (&self.unsent_bytes, self.shares.response_memory),
+            Resource::Connections => (&self.connections, self.shares.connections.load(Relaxed)),
+            Resource::UnsentBytes => (&self.unsent_bytes, self.shares.response_memory.load(Relaxed)),
         }
     }
 }
@@ -252,7 +292,7 @@ mod tests {
 
     fn clients() -> Arc<Clients> {
         let shares = Shares { connections: 2, requests: 1, body_memory: 100, response_memory: 100 };
-        Arc::new(Clients { shares, ..Clients::default() })
+        Arc::new(Clients { shares: Mutex::new(shares), ..Clients::default() })
     }
 
     fn client(clients: &Arc<Clients>, address: &str) -> Arc<ClientAccount> {

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::service::log_throttle::LogThrottle;
 
-/// The listeners of a server. The lock is taken when a server starts and by those who ask, never for a connection.
+/// The listeners of a server. The lock is taken when a listener is opened or closed and by those who ask, never for a
+/// connection.
 #[derive(Debug, Default)]
 pub(super) struct ListenerCounts {
     /// How many connections may be open at the same time; 0 until a server runs.
@@ -58,6 +59,11 @@ impl ListenerCounts {
         });
         all.push(count.clone());
         count
+    }
+
+    /// Removes a listener that has been closed. Its connections go on.
+    pub(super) fn remove(&self, address: &str) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| known.address != address);
     }
 
     pub(super) fn all(&self) -> Vec<Arc<ListenerCount>> {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -32,7 +32,7 @@ use crate::server::connection_count::ListenerCounts;
 use crate::server::group::not_found;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
-use crate::server::request_body::{BodyMemory, BodyReader, ReadBody, SMALL};
+use crate::server::request_body::{ArrivalLimits, BodyMemory, BodyReader, ReadBody, SMALL};
 use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
 use crate::service::counters::{Ending, Meter, MeteredRequest};
@@ -78,6 +78,7 @@ impl fmt::Debug for Gateway {
 pub struct Gateway {
     groups: Groups,
     body_reader: BodyReader,
+    arrival_limits: Arc<ArrivalLimits>,
     admission: Arc<Admission>,
     clients: Arc<Clients>,
     stop: Arc<CallStop>,
@@ -88,7 +89,7 @@ pub struct Gateway {
     /// Whether responses come with an [`Outcome`] for the access log.
     observed: bool,
     /// Whether responses are compressed for clients that accept it.
-    compressing: bool,
+    compressing: Arc<AtomicBool>,
 }
 
 /// The groups of a gateway, which can be replaced while it serves. A request keeps the group to which it was dispatched.
@@ -142,6 +143,7 @@ impl Gateway {
         let settings = ServerSettings::default();
         Gateway {
             groups,
+            arrival_limits: Arc::new(ArrivalLimits::of(&body_reader)),
             body_reader,
             admission: Arc::new(Admission::new(settings.in_flight)),
             clients: Clients::new(&settings),
@@ -150,13 +152,22 @@ impl Gateway {
             others: Arc::default(),
             listeners: Arc::default(),
             observed: false,
-            compressing: false,
+            compressing: Arc::default(),
         }
     }
 
     /// Sets how many calls may run, and how much each client may take.
     pub(super) fn limited(self, settings: &ServerSettings) -> Gateway {
         Gateway { admission: Arc::new(Admission::new(settings.in_flight)), clients: Clients::new(settings), ..self }
+    }
+
+    /// Changes these limits while requests are served. The memory for results stays as it is.
+    pub(super) fn set_limits(&self, settings: &ServerSettings) {
+        self.admission.set_maximum(settings.in_flight);
+        self.clients.set_shares(settings);
+        self.body_reader.memory.pool().resize(settings.memory);
+        self.arrival_limits.set(settings.timeouts.body, settings.timeouts.min_rate);
+        self.compressing.store(settings.compress, Relaxed);
     }
 
     /// Ends all calls that are running, with a fault in the protocol of each.
@@ -222,7 +233,7 @@ impl Gateway {
 
     /// Sets whether responses are compressed with gzip for clients that accept it.
     pub fn compressing(self, compressing: bool) -> Gateway {
-        Gateway { compressing, ..self }
+        Gateway { compressing: Arc::new(AtomicBool::new(compressing)), ..self }
     }
 
     /// The id for a new request: the `X-Request-Id` of a trusted proxy, or a new one.
@@ -344,7 +355,7 @@ impl Gateway {
         }
         let is_unasked = is_unasked(head, &dispatch.public_url, context.peer);
         let read = match check_before_body(head, &body, is_unasked, within_share) {
-            Ok(()) => self.body_reader.read(client, head, body, group.body_limit).await,
+            Ok(()) => self.body_reader.read(client, head, body, (group.body_limit, &self.arrival_limits)).await,
             Err(rejection) => Err(rejection),
         };
         let body = match read {
@@ -391,7 +402,7 @@ impl Gateway {
             MaybeReady::Now(Some(served)) => served,
             pending => Box::pin(self.wait_for_response(pending, group, frontend, request, span)).await,
         };
-        if self.compressing {
+        if self.compressing.load(Relaxed) {
             served.response = compress(&head.headers, served.response);
         }
         if !reserve_whole(served.response.body_mut(), client) {

@@ -8,7 +8,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::unix_socket::{DetachedUnixStream, UnixSocket, UnixStream};
 use crate::http::audience::Audience;
-use crate::server::settings::{ListenAddress, ListenerConfig};
+use crate::server::settings::{ConnectionOptions, ListenAddress, ListenerConfig, SocketAccess};
+#[cfg(unix)]
+use crate::server::socket_access;
 use crate::service::log_throttle::LogThrottle;
 
 /// How long accepting pauses after an error of the system, such as a lack of file descriptors. Without a pause it would
@@ -19,10 +21,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    /// What is served to the clients of this socket; `None` for everything.
-    pub(super) serves: Option<Audience>,
-    /// Whether each connection begins with a header of the PROXY protocol.
-    pub(super) proxy_protocol: bool,
+    /// How its connections are served.
+    pub(super) options: ConnectionOptions,
+    /// Who may connect, if it is a unix socket.
+    access: SocketAccess,
     /// For the log lines of errors of the system.
     failures: LogThrottle,
 }
@@ -49,7 +51,7 @@ pub(super) enum Detached {
 
 /// A socket could not be opened for listening.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {listen}: {}", reason(source))]
+#[error("cannot listen on {listen}: {}", reason(listen, source))]
 pub struct BindError {
     /// The address.
     pub listen: ListenAddress,
@@ -93,26 +95,49 @@ impl Listener {
         UnixSocket::inherit(socket).map(|socket| Listener::on(Socket::Unix(socket)))
     }
 
+    /// Opens a socket for listening, with what is served there and who may connect to it.
+    ///
+    /// # Errors
+    /// Those of [`Listener::bind`], and if a unix socket cannot have its mode, owner or group.
+    pub async fn open(config: &ListenerConfig) -> Result<Listener, BindError> {
+        let listener = Listener::bind(&config.listen).await?;
+        Listener::set_access(&config.listen, &config.access)?;
+        Ok(Listener { access: config.access.clone(), ..listener.options(config.options) })
+    }
+
+    /// Sets who may connect to a unix socket.
+    #[cfg(unix)]
+    pub(crate) fn set_access(listen: &ListenAddress, access: &SocketAccess) -> Result<(), BindError> {
+        let ListenAddress::Unix(path) = listen else { return Ok(()) };
+        socket_access::apply(path, access).map_err(|source| BindError { listen: listen.clone(), source })
+    }
+
+    /// There are no unix sockets here.
+    #[cfg(not(unix))]
+    pub(crate) fn set_access(_: &ListenAddress, _: &SocketAccess) -> Result<(), BindError> {
+        Ok(())
+    }
+
     fn on(socket: Socket) -> Listener {
-        Listener { socket, serves: None, proxy_protocol: false, failures: LogThrottle::default() }
+        let (options, access) = (ConnectionOptions::default(), SocketAccess::default());
+        Listener { socket, options, access, failures: LogThrottle::default() }
+    }
+
+    /// Sets how its connections are served.
+    #[must_use]
+    pub fn options(self, options: ConnectionOptions) -> Listener {
+        Listener { options, ..self }
     }
 
     /// Restricts what is served to the clients of this socket; `None` for everything.
     #[must_use]
     pub fn serves(self, serves: Option<Audience>) -> Listener {
-        Listener { serves, ..self }
-    }
-
-    /// Sets whether each connection begins with a header of the PROXY protocol, version 1 or 2. Only trusted proxies may then
-    /// connect, and the address in the header is that of the peer.
-    #[must_use]
-    pub fn proxy_protocol(self, proxy_protocol: bool) -> Listener {
-        Listener { proxy_protocol, ..self }
+        Listener { options: ConnectionOptions { serves, ..self.options }, ..self }
     }
 
     /// The address, and what is served there.
     pub fn config(&self) -> ListenerConfig {
-        ListenerConfig { listen: self.address(), serves: self.serves, proxy_protocol: self.proxy_protocol }
+        ListenerConfig { listen: self.address(), options: self.options, access: self.access.clone() }
     }
 
     /// The address, with the port that the system chose.
@@ -180,11 +205,24 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn reason(error: &io::Error) -> String {
+fn reason(listen: &ListenAddress, error: &io::Error) -> String {
+    // An error with a text of its own says more.
+    if error.get_ref().is_some() {
+        return error.to_string();
+    }
+    #[cfg(unix)]
+    if let (ListenAddress::Unix(path), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) =
+        (listen, error.kind())
+        && let Some(reason) = socket_access::missing_permission(path)
+    {
+        return reason;
+    }
     match error.kind() {
         io::ErrorKind::AddrInUse => "another process listens there already".to_owned(),
         io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied (ports below 1024 are privileged)".to_owned(),
+        io::ErrorKind::PermissionDenied if matches!(listen, ListenAddress::Tcp(_)) => {
+            "permission denied: ports below 1024 need root or the capability CAP_NET_BIND_SERVICE".to_owned()
+        }
         _ => error.to_string(),
     }
 }

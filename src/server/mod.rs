@@ -23,6 +23,7 @@ pub(crate) mod admin;
 mod admission;
 mod clients;
 mod connection_count;
+mod control;
 pub mod gateway;
 mod group;
 pub mod group_router;
@@ -36,12 +37,15 @@ mod proxy_protocol;
 pub mod request_body;
 pub mod runtime;
 pub mod settings;
+mod socket_access;
 mod stop;
 mod tower;
 mod tracked_body;
 mod unix_socket;
 mod workers;
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -49,28 +53,31 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use access_log::{AccessLog, AccessLogOptions};
+pub use control::ServerControl;
 pub use listener::{BindError, Listener};
 pub use tower::{GatewayFuture, PeerAddress};
 pub use workers::Workers;
 
-use crate::http::audience::Audience;
 use crate::model::fault::BoxError;
 use crate::server::gateway::Gateway;
 use crate::server::mount::Mounts;
-use crate::server::settings::ServerSettings;
+use crate::server::settings::{ConnectionOptions, ListenAddress, ServerSettings};
+use crate::service::resize::resize;
 use activity::{Activity, ActivityGuard, ActivityMonitor, CloseRequest};
 use activity_io::{ActivityIo, PollReset};
 use clients::{ClientAccount, Resource, Taken};
 use connection_count::{CountedConnection, ListenerCount};
+use control::{Change, Order};
 use in_flight::{Connection, ServerState};
 use listener::Accepted;
 use proxy_protocol::{Origin, read_header};
@@ -79,7 +86,10 @@ use workers::WorkerSlot;
 /// Serves a gateway on listening sockets.
 pub struct Server {
     shared: Arc<ServerState>,
-    settings: ServerSettings,
+    settings: Arc<ArcSwap<ServerSettings>>,
+    control: ServerControl,
+    /// Where the orders of `control` arrive, until the server runs.
+    orders: Option<mpsc::Receiver<Order>>,
     workers: Option<Workers>,
     /// Mounts whose upstreams are discovered while the server runs.
     discovered: Option<Mounts>,
@@ -97,12 +107,26 @@ impl Server {
     pub fn new(gateway: Gateway, settings: ServerSettings, log: Option<AccessLog>) -> Server {
         let gateway = gateway.limited(&settings).compressing(settings.compress);
         let gateway = if log.is_some() { gateway.observed() } else { gateway };
-        Server { shared: Arc::new(ServerState { gateway, log }), settings, workers: None, discovered: None }
+        let settings = Arc::new(ArcSwap::from_pointee(settings));
+        let (control, orders) = control::channel(settings.clone());
+        Server {
+            shared: Arc::new(ServerState { gateway, log }),
+            settings,
+            control,
+            orders: Some(orders),
+            workers: None,
+            discovered: None,
+        }
     }
 
     /// The gateway that it serves.
     pub(crate) fn gateway(&self) -> Gateway {
         self.shared.gateway.clone()
+    }
+
+    /// What changes the server while it runs.
+    pub fn control(&self) -> ServerControl {
+        self.control.clone()
     }
 
     /// Serves connections on these workers. The runtime on which the server runs then only accepts them. The workers end
@@ -123,11 +147,11 @@ impl Server {
     /// Serves until `stop` is ready. Then it accepts no further connections, lets requests finish within the drain time,
     /// and cuts those that remain.
     pub async fn run(mut self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) -> ShutdownReport {
-        let ServerSettings { connections, timeouts, .. } = self.settings;
+        let ServerSettings { connections, timeouts, .. } = **self.settings.load();
         let monitor = ActivityMonitor::new(timeouts);
         let gateway = self.shared.gateway.clone();
         let permits = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
-        let workers = self.workers.take();
+        let (workers, orders) = (self.workers.take(), self.orders.take());
         let mut tasks = JoinSet::new();
         if let Some(mounts) = self.discovered.take() {
             tasks.spawn(runtime::keep_up_to_date(&self.shared.gateway, mounts));
@@ -135,17 +159,18 @@ impl Server {
         let acceptor = Arc::new(Acceptor { server: Arc::new(self), permits, monitor: monitor.clone(), workers });
         let swept = monitor.clone();
         tasks.spawn(async move { swept.sweep().await });
-        let mut accepting = JoinSet::new();
+        let mut accepting = Accepting { acceptor, tasks: JoinSet::new(), open: HashMap::new() };
         gateway.listeners().set_limit(connections);
         for listener in listeners {
-            let count = gateway.listeners().add(listener.address().to_string());
-            accepting.spawn(acceptor.clone().accept(listener, count));
+            accepting.open(listener);
         }
-        stop.await;
+        accepting.follow_orders(orders, stop).await;
+        let Accepting { acceptor, tasks: mut accepting, .. } = accepting;
         accepting.shutdown().await;
+        let drain = acceptor.server.settings.load().timeouts.drain;
         // The accepting tasks have ended, so this is the last reference.
         let workers = Arc::into_inner(acceptor).and_then(|acceptor| acceptor.workers);
-        end(&monitor, timeouts.drain, workers, &gateway).await
+        end(&monitor, drain, workers, &gateway).await
     }
 
     /// Serves a connection until it ends.
@@ -169,7 +194,7 @@ impl Server {
     {
         let activity = &guard.activity_guard.activity;
         let (mut peer, mut proxy, mut client) = (peer, None, guard.client.clone());
-        if guard.proxy_protocol {
+        if guard.options.proxy_protocol {
             match Box::pin(self.read_proxy_header(&mut stream, peer, guard)).await {
                 Some(Origin::Proxy) => {}
                 Some(origin) => {
@@ -186,7 +211,7 @@ impl Server {
             peer,
             proxy,
             listener: guard.counted.listener().clone(),
-            audience: guard.audience,
+            audience: guard.options.serves,
         };
         let service = connection.service();
         let builder = self.builder();
@@ -233,7 +258,7 @@ impl Server {
             return refuse("the peer is not a trusted proxy".to_owned());
         }
         let activity = &guard.activity_guard.activity;
-        let reading = timeout(self.settings.timeouts.header, read_header(stream));
+        let reading = timeout(self.settings.load().timeouts.header, read_header(stream));
         let closing = poll_fn(|cx| activity.poll_close_request(cx, CloseRequest::None));
         tokio::select! {
             read = reading => match read {
@@ -246,12 +271,13 @@ impl Server {
     }
 
     fn builder(&self) -> Builder<TokioExecutor> {
+        let settings = self.settings.load();
         let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().half_close(true).max_buf_size(self.settings.head_bytes.max(8192));
+        builder.http1().half_close(true).max_buf_size(settings.head_bytes.max(8192));
         builder
             .http2()
-            .max_concurrent_streams(self.settings.streams)
-            .max_header_list_size(u32::try_from(self.settings.head_bytes).unwrap_or(u32::MAX))
+            .max_concurrent_streams(settings.streams)
+            .max_header_list_size(u32::try_from(settings.head_bytes).unwrap_or(u32::MAX))
             .max_send_buf_size(crate::http::body::PIECE);
         builder
     }
@@ -309,9 +335,7 @@ struct ConnectionGuard {
     taken: Taken,
     counted: CountedConnection,
     client: Arc<ClientAccount>,
-    audience: Option<Audience>,
-    /// Whether the connection begins with a header of the PROXY protocol.
-    proxy_protocol: bool,
+    options: ConnectionOptions,
     activity_guard: ActivityGuard,
 }
 
@@ -322,25 +346,145 @@ struct Holding {
     counted: CountedConnection,
 }
 
-impl Acceptor {
-    async fn accept(self: Arc<Acceptor>, listener: Listener, count: Arc<ListenerCount>) {
+/// The tasks that accept connections, one for each listener.
+struct Accepting {
+    acceptor: Arc<Acceptor>,
+    tasks: JoinSet<()>,
+    /// The listeners by their addresses.
+    open: HashMap<String, OpenListener>,
+}
+
+/// A listener that accepts connections until this is dropped.
+struct OpenListener {
+    /// How further connections are served.
+    options: watch::Sender<ConnectionOptions>,
+    /// Never sent to: the other end is dropped when the listener is closed.
+    closed: oneshot::Receiver<Infallible>,
+}
+
+/// How long the end of a listener is waited for. It may still wait for room for its last connection.
+const CLOSING: Duration = Duration::from_millis(500);
+
+impl Accepting {
+    /// Begins to accept connections on a listener.
+    fn open(&mut self, listener: Listener) {
+        let address = listener.address().to_string();
+        let count = self.acceptor.server.shared.gateway.listeners().add(address.clone());
+        let (options, orders) = watch::channel(listener.options);
+        let (closing, closed) = oneshot::channel();
+        let accepting = self.acceptor.clone().accept(listener, count, orders);
+        self.tasks.spawn(async move {
+            accepting.await;
+            drop(closing);
+        });
+        self.open.insert(address, OpenListener { options, closed });
+    }
+
+    /// Carries out orders until `stop` is ready.
+    async fn follow_orders(&mut self, mut orders: Option<mpsc::Receiver<Order>>, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
         loop {
-            let accepted = listener.accept().await;
-            let client = self.server.shared.gateway.client_of_connection(accepted.peer());
-            let Some(taken) = self.take_connection(&client) else { continue };
-            let permit = match self.permits.clone().try_acquire_owned() {
-                Ok(permit) => permit,
-                Err(_) => {
-                    self.monitor.close_longest_idle(None);
-                    let Ok(permit) = self.permits.clone().acquire_owned().await else { return };
-                    permit
+            let next = async {
+                match &mut orders {
+                    Some(orders) => orders.recv().await,
+                    None => None,
                 }
             };
-            let holding = Holding { permit, taken, counted: count.count() };
-            if let Err(error) = self.hand_over(accepted, &listener, holding, client) {
-                tracing::debug!(%error, "a connection could not be handed over");
+            tokio::select! {
+                () = &mut stop => return,
+                Some(Order { change, done }) = next => {
+                    self.apply(change).await;
+                    // The one who has given the order may not wait for it.
+                    let _ = done.send(());
+                }
             }
         }
+    }
+
+    async fn apply(&mut self, change: Change) {
+        match change {
+            Change::Open(listener) => self.open(*listener),
+            Change::Close(address) => self.close(&address).await,
+            Change::Options(address, options) => {
+                if let Some(listener) = self.open.get(&address.to_string()) {
+                    listener.options.send_replace(options);
+                }
+            }
+            Change::Settings(settings) => self.acceptor.set_limits(*settings),
+        }
+    }
+
+    /// Closes a listener, and waits until it is closed, so that its address may be opened again.
+    async fn close(&mut self, address: &ListenAddress) {
+        let address = address.to_string();
+        if let Some(OpenListener { options, closed }) = self.open.remove(&address) {
+            drop(options);
+            let _ = timeout(CLOSING, closed).await;
+            self.acceptor.server.shared.gateway.listeners().remove(&address);
+        }
+        // Tasks that have ended take memory until they are joined.
+        while self.tasks.try_join_next().is_some() {}
+    }
+}
+
+/// How many connections that clients have begun are still accepted by a listener that is closed.
+const LAST_CONNECTIONS: usize = 4096;
+
+impl Acceptor {
+    /// Accepts connections until the sender of `options` has been dropped.
+    async fn accept(
+        self: Arc<Acceptor>,
+        listener: Listener,
+        count: Arc<ListenerCount>,
+        mut options: watch::Receiver<ConnectionOptions>,
+    ) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                changed = options.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => break,
+                },
+            };
+            let options = *options.borrow();
+            self.take(accepted, options, &count).await;
+        }
+        // The system has accepted these already, and would reset them.
+        for _ in 0..LAST_CONNECTIONS {
+            let Ok(accepted) = timeout(Duration::ZERO, listener.accept()).await else { return };
+            let options = *options.borrow();
+            self.take(accepted, options, &count).await;
+        }
+    }
+
+    /// Gives a connection to a worker, once there is room for it.
+    async fn take(&self, accepted: Accepted, options: ConnectionOptions, count: &Arc<ListenerCount>) {
+        let client = self.server.shared.gateway.client_of_connection(accepted.peer());
+        let Some(taken) = self.take_connection(&client) else { return };
+        let permit = match self.permits.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                self.monitor.close_longest_idle(None);
+                // The semaphore is never closed.
+                let Ok(permit) = self.permits.clone().acquire_owned().await else { return };
+                permit
+            }
+        };
+        let holding = Holding { permit, taken, counted: count.count() };
+        if let Err(error) = self.hand_over(accepted, options, holding, client) {
+            tracing::debug!(%error, "a connection could not be handed over");
+        }
+    }
+
+    /// Changes the limits and timeouts.
+    fn set_limits(&self, settings: ServerSettings) {
+        let before = self.server.settings.swap(Arc::new(settings)).connections;
+        let of_semaphore = |connections: usize| connections.min(Semaphore::MAX_PERMITS);
+        resize(&self.permits, of_semaphore(before), of_semaphore(settings.connections));
+        self.monitor.set_timeouts(settings.timeouts);
+        let gateway = &self.server.shared.gateway;
+        gateway.listeners().set_limit(settings.connections);
+        gateway.set_limits(&settings);
     }
 
     /// Takes a connection from the share of a client. If the share is used up, the client's longest idle connection makes
@@ -357,23 +501,13 @@ impl Acceptor {
     fn hand_over(
         &self,
         accepted: Accepted,
-        listener: &Listener,
+        options: ConnectionOptions,
         Holding { permit, taken, counted }: Holding,
         client: Arc<ClientAccount>,
     ) -> std::io::Result<()> {
         let server = self.server.clone();
         let activity_guard = self.monitor.enter(&client);
-        let (audience, proxy_protocol) = (listener.serves, listener.proxy_protocol);
-        let guard = ConnectionGuard {
-            permit,
-            worker_slot: None,
-            taken,
-            counted,
-            client,
-            audience,
-            proxy_protocol,
-            activity_guard,
-        };
+        let guard = ConnectionGuard { permit, worker_slot: None, taken, counted, client, options, activity_guard };
         let Some(workers) = &self.workers else {
             tokio::spawn(server.serve(accepted, guard));
             return Ok(());

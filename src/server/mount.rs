@@ -41,6 +41,8 @@ pub struct GroupMount {
     pub service: Arc<dyn RpcService>,
     /// The service without limits.
     unlimited: Arc<dyn RpcService>,
+    /// What `unlimited` and `upstream` were made from; `None` if no configuration says it.
+    pub(crate) origin: Option<Origin>,
     /// The permits of the limits in `service`, and where its calls are counted.
     pub(crate) limiter: LimiterState,
     /// The layers around the service and its limits, the outermost first: see [`GroupMount::layer`].
@@ -49,6 +51,10 @@ pub struct GroupMount {
     /// known of its methods up to date.
     pub upstream: Option<Upstream>,
 }
+
+/// What a backend was made from: a hash, by which a later configuration finds out whether it describes the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin(pub(crate) u64);
 
 /// A service within the limits of its group, and without them.
 #[derive(Clone)]
@@ -189,6 +195,7 @@ impl GroupMount {
             protocols: ProtocolSet::default(),
             service,
             unlimited,
+            origin: None,
             limiter,
             layers: Vec::new(),
             upstream: None,
@@ -286,6 +293,25 @@ impl GroupMount {
     pub fn upstream(path: impl Into<String>, upstream: Upstream) -> GroupMount {
         let group = GroupMount::new(path, upstream.clone());
         GroupMount { kind: "upstream".to_owned(), upstream: Some(upstream), ..group }
+    }
+
+    /// The service and the upstream, if they were made from this, within these limits: the same permits, if these limits
+    /// allow as many calls as those of the group.
+    pub(crate) fn backend_of(
+        &self,
+        origin: Origin,
+        limits: &GroupLimits,
+    ) -> Option<(LimitedService, Option<Upstream>)> {
+        if self.origin != Some(origin) {
+            return None;
+        }
+        let service = if self.limits.limit_calls_as(limits) {
+            let (limited, unlimited) = (self.service.clone(), self.unlimited.clone());
+            LimitedService { limited, unlimited, limiter: self.limiter.clone() }
+        } else {
+            LimitedService::new(self.unlimited.clone(), limits)
+        };
+        Some((service, self.upstream.clone()))
     }
 
     /// Whether the group is reached at a path.

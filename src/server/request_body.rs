@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io::Read;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -58,6 +58,31 @@ pub struct BodyReader {
     pub min_rate: usize,
 }
 
+/// How long bodies may take to arrive, and at which pace: those of a [`BodyReader`], until they are changed.
+#[derive(Debug, Default)]
+pub(super) struct ArrivalLimits {
+    /// In milliseconds.
+    timeout: AtomicU64,
+    min_rate: AtomicUsize,
+}
+
+impl ArrivalLimits {
+    pub(super) fn of(reader: &BodyReader) -> ArrivalLimits {
+        let limits = ArrivalLimits::default();
+        limits.set(reader.timeout, reader.min_rate);
+        limits
+    }
+
+    pub(super) fn set(&self, timeout: Duration, min_rate: usize) {
+        self.timeout.store(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX), Relaxed);
+        self.min_rate.store(min_rate, Relaxed);
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout.load(Relaxed))
+    }
+}
+
 /// What is known of a body while it arrives.
 #[derive(Debug, Default)]
 struct Arrival {
@@ -88,6 +113,24 @@ pub(super) struct BodyMemory {
 /// How many bytes of memory a body of this many bytes reserves.
 pub(crate) fn reserved_bytes(bytes: usize) -> usize {
     if bytes <= SMALL { 0 } else { bytes.saturating_mul(FACTOR) }
+}
+
+impl Arrival {
+    /// Checks a body that has been arriving for one more step, or for the whole timeout if that is less. Returns when the
+    /// next check is due.
+    fn check(&self, limits: &ArrivalLimits) -> Result<Duration, HttpRejection> {
+        let (timeout, min_rate) = (limits.timeout(), limits.min_rate.load(Relaxed));
+        let late = |reason: String| HttpRejection::new(StatusCode::REQUEST_TIMEOUT, reason);
+        let elapsed = STEP.saturating_mul(self.steps.fetch_add(1, Relaxed) + 1);
+        if elapsed >= timeout {
+            return Err(late("the request took too long to arrive".to_owned()));
+        }
+        let waited = if self.waits_for_memory.load(Relaxed) { 0 } else { STEP_MILLIS };
+        if min_rate > 0 && self.pace.is_below(min_rate, PACE_WINDOW, waited) {
+            return Err(late(format!("the request arrives at less than {min_rate} bytes a second")));
+        }
+        Ok(STEP.min(timeout.saturating_sub(elapsed)))
+    }
 }
 
 impl MemoryBudget {
@@ -187,7 +230,7 @@ impl BodyReader {
         client: &Arc<ClientAccount>,
         head: &Parts,
         mut body: Pin<&mut B>,
-        body_limit: usize,
+        (body_limit, arrival_limits): (usize, &ArrivalLimits),
     ) -> Result<ReadBody, HttpRejection>
     where
         B: Body<Data = Bytes>,
@@ -214,7 +257,7 @@ impl BodyReader {
             return Ok(ReadBody { bytes, memory: None });
         }
         // Boxed, because it is rare and large: otherwise the future of each request would be as large.
-        Box::pin(self.read_rest(client, bytes, body, body_limit, coding)).await
+        Box::pin(self.read_rest(client, bytes, body, (body_limit, arrival_limits), coding)).await
     }
 
     /// Reads a body whose first frame has been read, and decompresses it.
@@ -223,7 +266,7 @@ impl BodyReader {
         client: &Arc<ClientAccount>,
         first: Bytes,
         body: Pin<&mut B>,
-        body_limit: usize,
+        (body_limit, limits): (usize, &ArrivalLimits),
         coding: Option<Coding>,
     ) -> Result<ReadBody, HttpRejection>
     where
@@ -231,26 +274,12 @@ impl BodyReader {
     {
         let arrival = Arrival::default();
         let collecting = pin!(self.collect(client, first, body, body_limit, &arrival));
-        let read = with_checks(self.timeout.min(STEP), collecting, || self.check_arrival(&arrival)).await??;
+        let first_check = limits.timeout().min(STEP);
+        let read = with_checks(first_check, collecting, || arrival.check(limits)).await??;
         match coding {
             Some(coding) => self.memory.decompress(client, coding.reader(read.bytes), body_limit, read.memory).await,
             None => Ok(read),
         }
-    }
-
-    /// Checks a body that has been arriving for one more step, or for the whole timeout if that is less. Returns when the
-    /// next check is due.
-    fn check_arrival(&self, arrival: &Arrival) -> Result<Duration, HttpRejection> {
-        let late = |reason: String| HttpRejection::new(StatusCode::REQUEST_TIMEOUT, reason);
-        let elapsed = STEP.saturating_mul(arrival.steps.fetch_add(1, Relaxed) + 1);
-        if elapsed >= self.timeout {
-            return Err(late("the request took too long to arrive".to_owned()));
-        }
-        let waited = if arrival.waits_for_memory.load(Relaxed) { 0 } else { STEP_MILLIS };
-        if self.min_rate > 0 && arrival.pace.is_below(self.min_rate, PACE_WINDOW, waited) {
-            return Err(late(format!("the request arrives at less than {} bytes a second", self.min_rate)));
-        }
-        Ok(STEP.min(self.timeout.saturating_sub(elapsed)))
     }
 
     /// Reads a body to its end. `begin` is what has been read of it.
@@ -439,7 +468,8 @@ mod tests {
         let reader = BodyReader::new(&ServerSettings { timeouts, ..ServerSettings::default() });
         let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
         let body = Dripping { drops: tokio::time::interval(Duration::from_secs(1)), bytes };
-        let refused = reader.read(&Arc::default(), &head, pin!(body), 1 << 20).await.unwrap_err();
+        let refused =
+            reader.read(&Arc::default(), &head, pin!(body), (1 << 20, &ArrivalLimits::of(&reader))).await.unwrap_err();
         (refused, begun.elapsed().as_secs())
     }
 

@@ -18,6 +18,8 @@ use crate::codec::DocumentLimits;
 use crate::http::audience::Audience;
 use crate::model::units::{Period, Size, bytes, duration};
 use crate::protocol::set::ProtocolSet;
+pub(crate) use crate::server::socket_access::MODE;
+pub use crate::server::socket_access::{SocketAccess, SocketMode};
 use crate::service::RpcService;
 use crate::service::layer::layered_unguarded;
 use crate::service::limiter::Limiter;
@@ -42,10 +44,10 @@ pub(crate) const ADDRESS: &str = "address";
 pub struct ListenerConfig {
     /// The address.
     pub listen: ListenAddress,
-    /// What is served there; `None` for everything.
-    pub serves: Option<Audience>,
-    /// Whether each connection begins with a header of the PROXY protocol.
-    pub proxy_protocol: bool,
+    /// How its connections are served.
+    pub options: ConnectionOptions,
+    /// Who may connect to a unix socket.
+    pub access: SocketAccess,
 }
 
 /// An address to listen on: the address itself, or a table with it.
@@ -55,7 +57,17 @@ enum ListenerForm {
     /// An address where pages and the API are served.
     Address(ListenAddress),
     /// An address with settings of its own.
-    Table(ListenerTable),
+    Table(Box<ListenerTable>),
+}
+
+/// How the connections of a listener are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ConnectionOptions {
+    /// What is served; `None` for everything.
+    pub serves: Option<Audience>,
+    /// Whether each connection begins with a header of the PROXY protocol, version 1 or 2. Only trusted proxies may then
+    /// connect, and the address in the header is that of the peer.
+    pub proxy_protocol: bool,
 }
 
 /// An address to listen on, with settings of its own.
@@ -65,7 +77,7 @@ struct ListenerTable {
     /// The address.
     address: ListenAddress,
     /// What is served here: only pages, or only the API. Without it, both.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     serves: Option<Audience>,
     /// Whether each connection begins with a header of the PROXY protocol, version 1 or 2, as HAProxy, load balancers and the
     /// `stream` module of nginx send it. The address in it is that of the client, and the headers of its requests are trusted
@@ -73,6 +85,18 @@ struct ListenerTable {
     /// `public.trust-unix-sockets` is true; the header must arrive within `server.timeouts.header`.
     #[serde(default)]
     proxy_protocol: bool,
+    /// The mode of the file of a unix socket, such as `"0660"`: three octal digits for its owner, its group and others.
+    /// Those with the right to write may connect. Without it, the system's mode for new files (umask).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mode: Option<SocketMode>,
+    /// The owner of the file of a unix socket: a name in `/etc/passwd` or a number. Only root may set it. Without it, the
+    /// user of the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    /// The group of the file of a unix socket: a name in `/etc/group` or a number. The user of the server has to belong to
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
 }
 
 /// The limits on what all clients together may use.
@@ -163,7 +187,13 @@ pub struct Timeouts {
     #[serde(with = "bytes")]
     #[schemars(with = "Size")]
     pub min_rate: usize,
-    /// From the signal to stop until the connections that are still busy are closed; `"0s"` closes them at once.
+    /// From the signal to stop until the listeners are closed. Meanwhile requests are served as before, but `/ready` of the
+    /// admin listener fails, so that load balancers and Kubernetes send no more of them by the time that the listeners are
+    /// closed.
+    #[serde(with = "duration")]
+    #[schemars(with = "Period", extend("maximum" = LONGEST))]
+    pub drain_delay: Duration,
+    /// From the end of `drain-delay` until the connections that are still busy are closed; `"0s"` closes them at once.
     #[serde(with = "duration")]
     #[schemars(with = "Period", extend("maximum" = LONGEST))]
     pub drain: Duration,
@@ -235,6 +265,11 @@ impl GroupLimits {
         layered_unguarded(service, self.limiter())
     }
 
+    /// Whether the other limits allow as many calls, for as long.
+    pub(crate) fn limit_calls_as(&self, other: &GroupLimits) -> bool {
+        (self.concurrent, self.waiting, self.deadline) == (other.concurrent, other.waiting, other.deadline)
+    }
+
     /// The layer that keeps to `concurrent`, `waiting` and `deadline`.
     pub(crate) fn limiter(&self) -> Limiter {
         Limiter::new(self.concurrent, self.deadline).waiting(self.waiting)
@@ -280,6 +315,7 @@ impl Default for Timeouts {
             idle: Duration::from_secs(75),
             write: Duration::from_secs(30),
             min_rate: 500,
+            drain_delay: Duration::ZERO,
             drain: Duration::from_secs(10),
         }
     }
@@ -297,7 +333,7 @@ impl fmt::Display for ListenAddress {
 impl fmt::Display for ListenerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.listen.fmt(f)?;
-        match self.serves {
+        match self.options.serves {
             None => Ok(()),
             Some(Audience::Pages) => f.write_str(" (pages only)"),
             Some(Audience::Api) => f.write_str(" (API only)"),
@@ -307,7 +343,7 @@ impl fmt::Display for ListenerConfig {
 
 impl From<ListenAddress> for ListenerConfig {
     fn from(listen: ListenAddress) -> ListenerConfig {
-        ListenerConfig { listen, serves: None, proxy_protocol: false }
+        ListenerConfig { listen, options: ConnectionOptions::default(), access: SocketAccess::default() }
     }
 }
 
@@ -315,19 +351,23 @@ impl From<ListenerForm> for ListenerConfig {
     fn from(form: ListenerForm) -> ListenerConfig {
         match form {
             ListenerForm::Address(listen) => ListenerConfig::from(listen),
-            ListenerForm::Table(ListenerTable { address: listen, serves, proxy_protocol }) => {
-                ListenerConfig { listen, serves, proxy_protocol }
+            ListenerForm::Table(table) => {
+                let ListenerTable { address: listen, serves, proxy_protocol, mode, owner, group } = *table;
+                let options = ConnectionOptions { serves, proxy_protocol };
+                ListenerConfig { listen, options, access: SocketAccess { mode, owner, group } }
             }
         }
     }
 }
 
 impl From<ListenerConfig> for ListenerForm {
-    fn from(ListenerConfig { listen: address, serves, proxy_protocol }: ListenerConfig) -> ListenerForm {
-        match serves {
-            None if !proxy_protocol => ListenerForm::Address(address),
-            serves => ListenerForm::Table(ListenerTable { address, serves, proxy_protocol }),
+    fn from(ListenerConfig { listen: address, options, access }: ListenerConfig) -> ListenerForm {
+        if options == ConnectionOptions::default() && access.is_default() {
+            return ListenerForm::Address(address);
         }
+        let SocketAccess { mode, owner, group } = access;
+        let ConnectionOptions { serves, proxy_protocol } = options;
+        ListenerForm::Table(Box::new(ListenerTable { address, serves, proxy_protocol, mode, owner, group }))
     }
 }
 

@@ -5,8 +5,11 @@
 //! and then the next may.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::service::resize::resize;
 
 /// The memory is counted in units of this many bytes.
 pub(crate) const UNIT: usize = 1024;
@@ -16,7 +19,7 @@ pub(crate) const UNIT: usize = 1024;
 pub(crate) struct MemoryPool {
     units: Arc<Semaphore>,
     /// How many units there are.
-    total: usize,
+    total: Arc<AtomicUsize>,
     /// The permit to exceed the pool.
     overdraft: Arc<Semaphore>,
 }
@@ -31,19 +34,31 @@ pub(crate) struct PooledMemory {
 impl MemoryPool {
     /// A pool of this many bytes, rounded up to whole units.
     pub(crate) fn new(bytes: usize) -> MemoryPool {
-        let units = bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS);
-        MemoryPool { units: Arc::new(Semaphore::new(units)), total: units, overdraft: Arc::new(Semaphore::new(1)) }
+        let units = units(bytes);
+        let (total, overdraft) = (Arc::new(AtomicUsize::new(units)), Arc::new(Semaphore::new(1)));
+        MemoryPool { units: Arc::new(Semaphore::new(units)), total, overdraft }
+    }
+
+    /// Changes the pool to this many bytes. What is in use beyond them is given back first. Has to be called inside a tokio
+    /// runtime.
+    pub(crate) fn resize(&self, bytes: usize) {
+        let units = units(bytes);
+        resize(&self.units, self.total.swap(units, Relaxed), units);
     }
 
     /// How many bytes there are.
     pub(crate) fn bytes(&self) -> usize {
-        self.total.saturating_mul(UNIT)
+        self.total.load(Relaxed).saturating_mul(UNIT)
     }
 
     /// How many bytes are in use.
     pub(crate) fn used_bytes(&self) -> usize {
-        self.total.saturating_sub(self.units.available_permits()).saturating_mul(UNIT)
+        self.total.load(Relaxed).saturating_sub(self.units.available_permits()).saturating_mul(UNIT)
     }
+}
+
+fn units(bytes: usize) -> usize {
+    bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS)
 }
 
 impl PooledMemory {

@@ -50,6 +50,7 @@ pub mod permit;
 pub mod request_id;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "only a server has an access log"))]
 pub mod request_record;
+pub(crate) mod resize;
 pub mod result_memory;
 pub mod rows;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "only a server receives requests"))]

@@ -110,6 +110,11 @@ impl Upstream {
         }
     }
 
+    /// Whether both are clones of the same upstream.
+    pub(crate) fn is_same(&self, other: &Upstream) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// The state of the upstream, for those who watch over it.
     pub(crate) fn state(&self) -> UpstreamState {
         let description = self.description();

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use toml::{Spanned, Value};
 
-use super::AggregateResolver;
 use super::file::{CallFile, MethodFile, OnErrorFile, ParamFile};
 use super::literal::{ArgumentSource, argument_source, is_name, literal, raw, type_mismatch};
+use super::{AggregateResolver, CalledGroup};
 use crate::config::problem::Problem;
 use crate::config::resolved::no_method;
 use crate::model::interface::{Interface, Method};
@@ -83,9 +83,7 @@ fn part(
     params: &mut Params,
 ) -> Option<Part> {
     let called = resolver.called_group(&file.group);
-    let interface = called.as_ref().map(|(_, service)| service.interface());
-    // The methods of an upstream are not known before it has described itself.
-    let interface = interface.as_deref().filter(|interface| !interface.methods.is_empty());
+    let interface = called.as_ref().and_then(|called| called.interface.as_deref());
     let known = interface.and_then(|interface| Some((interface, interface.method(file.method.get_ref())?)));
     if let (Some(interface), None) = (interface, known) {
         resolver.problems.push(no_method(interface, &file.method, &file.group));
@@ -110,7 +108,7 @@ fn part(
         given.map_err(|problem| resolver.problems.push(problem)).ok().map(|given| (name.into_inner(), given))
     });
     let args = args.collect();
-    let (path, service) = called?;
+    let CalledGroup { path, service, .. } = called?;
     let deadline = file.deadline.map_or(inherited.deadline, |deadline| deadline.0);
     let (name, method) = (name.get_ref().clone(), file.method.into_inner());
     Some(Part { name, path, service, method, args, deadline, room: inherited.memory })

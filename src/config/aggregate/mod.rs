@@ -8,18 +8,20 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
+use super::kept::{Kept, origin};
 use super::problem::Problem;
 use super::resolved::{Backend, ResolvedGroup, no_group};
+use crate::model::interface::Interface;
 use crate::model::text::abridge;
-use crate::server::mount::LimitedService;
+use crate::server::mount::{LimitedService, Origin};
 use crate::service::RpcService;
 use crate::service::aggregate::Aggregate;
 use file::{AggregateFile, MethodFile};
 use method::{Inherited, method};
 
 /// Makes the services of all aggregates, each after those that it calls.
-pub(super) fn resolve(groups: &mut [ResolvedGroup], problems: &mut Vec<Problem>) {
-    let mut resolver = AggregateResolver { groups, in_progress: Vec::new(), problems };
+pub(super) fn resolve(groups: &mut [ResolvedGroup], kept: Kept<'_>, problems: &mut Vec<Problem>) {
+    let mut resolver = AggregateResolver { groups, kept, in_progress: Vec::new(), problems };
     for index in 0..resolver.groups.len() {
         resolver.ensure_made(index);
     }
@@ -28,9 +30,18 @@ pub(super) fn resolve(groups: &mut [ResolvedGroup], problems: &mut Vec<Problem>)
 /// Makes aggregates, each of which may need others first.
 pub(super) struct AggregateResolver<'g> {
     groups: &'g mut [ResolvedGroup],
+    kept: Kept<'g>,
     /// The indices of the aggregates that are being made, each needed by the one before it.
     in_progress: Vec<usize>,
     problems: &'g mut Vec<Problem>,
+}
+
+/// A group that an aggregate calls.
+struct CalledGroup {
+    path: String,
+    service: Arc<dyn RpcService>,
+    /// Its interface, if the configuration alone decides it.
+    interface: Option<Arc<Interface>>,
 }
 
 impl AggregateResolver<'_> {
@@ -46,14 +57,19 @@ impl AggregateResolver<'_> {
         self.in_progress.push(index);
         let made = self.aggregate(*file, &path);
         self.in_progress.pop();
-        if let (Some(group), Some(made)) = (self.groups.get_mut(index), made) {
-            group.backend = Backend::Service(LimitedService::new(Arc::new(made), &limits));
+        if let (Some(group), Some((made, origin))) = (self.groups.get_mut(index), made) {
+            let kept = self.kept.backend(group.path.get_ref(), origin, &limits);
+            let made = || Backend::Service(LimitedService::new(Arc::new(made), &limits));
+            group.backend = kept.unwrap_or_else(made);
+            group.origin = Some(origin);
         }
     }
 
-    /// The service of an aggregate; `None` if it has problems.
-    fn aggregate(&mut self, file: AggregateFile, path: &Spanned<String>) -> Option<Aggregate> {
+    /// The service of an aggregate, and what it is made from: its table and the services that it calls. `None` if it has
+    /// problems.
+    fn aggregate(&mut self, file: AggregateFile, path: &Spanned<String>) -> Option<(Aggregate, Origin)> {
         let before = self.problems.len();
+        let table = serde_json::to_string(&file).unwrap_or_default();
         let inherited = Inherited { on_error: file.on_error, deadline: file.deadline.0, memory: file.memory.0 };
         let mut methods: Vec<_> = file.methods.into_iter().collect();
         match (methods.first(), file.calls.first_key_value()) {
@@ -77,11 +93,18 @@ impl AggregateResolver<'_> {
         methods.sort_by_key(|(name, _)| name.span().start);
         let made: Vec<_> = methods.into_iter().map(|(name, file)| method(self, &name, file, inherited)).collect();
         let title = file.title.unwrap_or_else(|| path.get_ref().clone());
-        (self.problems.len() == before && !made.is_empty()).then(|| Aggregate::new(title, file.doc, made))
+        if self.problems.len() > before || made.is_empty() {
+            return None;
+        }
+        // What is served holds the services that it calls, so no other can be at the place of one of them.
+        let calls = made.iter().flat_map(|method| &method.calls);
+        let called: Vec<usize> = calls.map(|part| Arc::as_ptr(&part.service).addr()).collect();
+        let origin = origin((table, called));
+        Some((Aggregate::new(title, file.doc, made), origin))
     }
 
-    /// The path and service of a group that is called; `None` if there is none, which is then reported.
-    fn called_group(&mut self, group: &Spanned<String>) -> Option<(String, Arc<dyn RpcService>)> {
+    /// A group that is called; `None` if there is none, which is then reported.
+    fn called_group(&mut self, group: &Spanned<String>) -> Option<CalledGroup> {
         let name = group.get_ref().as_str();
         let Some(index) = self.groups.iter().position(|other| other.is_at(name)) else {
             self.problems.push(no_group(group, self.groups));
@@ -93,7 +116,11 @@ impl AggregateResolver<'_> {
         }
         self.ensure_made(index);
         let other = self.groups.get(index)?;
-        Some((other.path.get_ref().clone(), other.service()?))
+        Some(CalledGroup {
+            path: other.path.get_ref().clone(),
+            service: other.service()?,
+            interface: other.interface(),
+        })
     }
 
     /// The problem of a call that leads back to its own aggregate.

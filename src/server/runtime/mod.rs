@@ -22,8 +22,9 @@
 //! let listener = Listener::bind(&"127.0.0.1:8008".parse()?).await?;
 //! tokio::spawn(server.run(vec![listener], std::future::pending()));
 //!
-//! // Later: other groups, on the same connections.
-//! runtime.reload(Config::parse("croupier.toml", new_text, &registry)?.mounts()).await?;
+//! // Later: other groups, on the same connections. Those that are described as before keep their services.
+//! let config = Config::parse_keeping("croupier.toml", new_text, &registry, runtime.mounts())?;
+//! runtime.reload(config.mounts()).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -56,7 +57,8 @@ impl Runtime {
     /// # Errors
     /// If a path is malformed, or is mounted twice.
     pub async fn start(mounts: Mounts, body_reader: BodyReader) -> Result<Runtime, MountError> {
-        let mut discovery = Discovery::start_and_wait(&mounts).await;
+        let mut discovery = Discovery::default();
+        discovery.start_and_wait(&mounts).await;
         let gateway = Gateway::serving(&mounts, body_reader)?;
         discovery.rebuild_on_change(mounts.clone(), gateway.groups());
         Ok(Runtime { gateway, mounts, discovery })
@@ -80,19 +82,21 @@ impl Runtime {
     }
 
     /// Replaces what is served, once all new upstreams have been asked for their descriptions or 0.3 s have passed. An
-    /// upstream that was there before, at the same path and with the same options, keeps what is known of it.
+    /// upstream that was there before is not asked again, and another at the same path with the same options takes over
+    /// what is known of it.
     ///
     /// # Errors
     /// If a path is malformed, or is mounted twice; everything then stays as it was.
     pub async fn reload(&mut self, mounts: Mounts) -> Result<(), MountError> {
+        // Built again below, when the upstreams have been asked. From here on nothing fails.
+        mounts.router()?;
         carry_over(&self.mounts, &mounts);
         self.gateway.count_also(&mounts, &self.mounts);
-        let mut discovery = Discovery::start_and_wait(&mounts).await;
-        let router = mounts.router()?;
-        discovery.rebuild_on_change(mounts.clone(), self.gateway.groups());
-        // The old tasks have to end before the groups are replaced: otherwise they could put the old groups back.
-        self.discovery = discovery;
-        self.gateway.groups().replace(router, mounts.clone());
+        self.discovery.start_and_wait(&mounts).await;
+        // Before the groups are replaced: otherwise the task for the old mounts could put the old groups back.
+        self.discovery.rebuild_on_change(mounts.clone(), self.gateway.groups());
+        self.discovery.keep_only(&mounts);
+        self.gateway.groups().replace(mounts.router()?, mounts.clone());
         self.mounts = mounts;
         Ok(())
     }
@@ -102,7 +106,8 @@ impl Runtime {
 pub(super) fn keep_up_to_date(gateway: &Gateway, mounts: Mounts) -> impl Future<Output = ()> + Send + use<> {
     let groups = gateway.groups();
     async move {
-        let mut discovery = Discovery::start(&mounts);
+        let mut discovery = Discovery::default();
+        discovery.start(&mounts);
         discovery.rebuild_on_change(mounts, groups);
         pending::<()>().await;
     }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::model::interface::Interface;
 use crate::protocol::set::ProtocolSet;
 use crate::server::gateway::Groups;
-use crate::server::mount::Mounts;
+use crate::server::mount::{GroupMount, Mounts};
 use crate::service::RpcService as _;
 use crate::upstream::Upstream;
 
@@ -20,43 +21,83 @@ use crate::upstream::Upstream;
 const FIRST_DISCOVERY: Duration = Duration::from_millis(300);
 
 /// Tasks that keep discovering the upstreams, one for each. Dropping it aborts them.
+#[derive(Default)]
 pub(super) struct Discovery {
     tasks: JoinSet<()>,
+    watched: Vec<Watched>,
+    /// The task that rebuilds the groups.
+    rebuilding: Option<AbortHandle>,
     changed: Arc<Notify>,
 }
 
+/// An upstream that is discovered.
+struct Watched {
+    upstream: Upstream,
+    /// The protocols of its group, with the routes that are compared with each description.
+    protocols: Arc<ArcSwap<ProtocolSet>>,
+    task: AbortHandle,
+}
+
 impl Discovery {
-    /// Starts to discover the upstreams, without waiting for any.
-    pub(super) fn start(mounts: &Mounts) -> Discovery {
-        let changed = Arc::new(Notify::new());
-        let mut tasks = JoinSet::new();
+    /// Starts to discover the upstreams that are not discovered yet, without waiting for any.
+    pub(super) fn start(&mut self, mounts: &Mounts) {
         for group in &mounts.groups {
-            let Some(upstream) = group.upstream.clone() else { continue };
-            let (changed, path, protocols) = (changed.clone(), group.path.clone(), group.protocols.clone());
-            tasks.spawn(upstream.watch(move |upstream: &Upstream, is_new| {
-                if is_new {
-                    warn_of_routes(&path, &protocols, &upstream.interface());
-                    changed.notify_one();
+            let Some(upstream) = &group.upstream else { continue };
+            match self.watched.iter().find(|watched| watched.upstream.is_same(upstream)) {
+                Some(watched) => {
+                    if watched.protocols.load().routes != group.protocols.routes {
+                        warn_of_routes(&group.path, &group.protocols, &upstream.interface());
+                    }
+                    watched.protocols.store(Arc::new(group.protocols.clone()));
                 }
-            }));
+                None => self.watch(upstream, group),
+            }
         }
-        Discovery { tasks, changed }
     }
 
-    /// Starts to discover the upstreams, and waits until each has been asked once, but at most 0.3 s.
-    pub(super) async fn start_and_wait(mounts: &Mounts) -> Discovery {
-        let discovery = Discovery::start(mounts);
+    fn watch(&mut self, upstream: &Upstream, group: &GroupMount) {
+        let protocols = Arc::new(ArcSwap::from_pointee(group.protocols.clone()));
+        let (changed, path, compared) = (self.changed.clone(), group.path.clone(), protocols.clone());
+        let task = self.tasks.spawn(upstream.clone().watch(move |upstream: &Upstream, is_new| {
+            if is_new {
+                warn_of_routes(&path, &compared.load(), &upstream.interface());
+                changed.notify_one();
+            }
+        }));
+        self.watched.push(Watched { upstream: upstream.clone(), protocols, task });
+    }
+
+    /// Ends the discovery of all upstreams that are not in these mounts.
+    pub(super) fn keep_only(&mut self, mounts: &Mounts) {
+        self.watched.retain(|watched| {
+            let upstreams = mounts.groups.iter().filter_map(|group| group.upstream.as_ref());
+            let stays = upstreams.into_iter().any(|upstream| upstream.is_same(&watched.upstream));
+            if !stays {
+                watched.task.abort();
+            }
+            stays
+        });
+        // Tasks that have ended take memory until they are joined.
+        while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// Starts to discover the upstreams that are not discovered yet, and waits until each has been asked once, but at most
+    /// 0.3 s.
+    pub(super) async fn start_and_wait(&mut self, mounts: &Mounts) {
+        self.start(mounts);
         let until = Instant::now() + FIRST_DISCOVERY;
         for upstream in mounts.groups.iter().filter_map(|group| group.upstream.as_ref()) {
             upstream.wait_for_first_discovery(until.saturating_duration_since(Instant::now())).await;
         }
-        discovery
     }
 
-    /// From now on rebuilds the groups whenever an upstream has changed its interface.
+    /// From now on rebuilds the groups whenever an upstream has changed its interface, and no longer those of earlier mounts.
     pub(super) fn rebuild_on_change(&mut self, mounts: Mounts, groups: Groups) {
         let changed = self.changed.clone();
-        self.tasks.spawn(async move {
+        if let Some(earlier) = self.rebuilding.take() {
+            earlier.abort();
+        }
+        let task = self.tasks.spawn(async move {
             loop {
                 changed.notified().await;
                 match mounts.router() {
@@ -66,6 +107,7 @@ impl Discovery {
                 }
             }
         });
+        self.rebuilding = Some(task);
     }
 }
 

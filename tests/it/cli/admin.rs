@@ -13,15 +13,15 @@ use crate::support::process::Process;
 use crate::support::scrape::Scrape;
 
 /// A server with an admin listener.
-struct Served {
-    process: Process,
+pub(super) struct Served {
+    pub(super) process: Process,
     /// Host and port.
-    data: String,
-    admin: String,
+    pub(super) data: String,
+    pub(super) admin: String,
 }
 
 impl Served {
-    fn start(file: &str) -> Served {
+    pub(super) fn start(file: &str) -> Served {
         let mut process = Process::start(croupier(&["serve", "--config", file]).env("RUST_BACKTRACE", "0"));
         let after = |line: &str, text: &str| {
             let (_, rest) = line.split_once(text).unwrap_or_else(|| panic!("no {text:?} in {line:?}"));
@@ -32,33 +32,33 @@ impl Served {
         Served { process, data, admin }
     }
 
-    fn admin(&self, method: &str, path: &str) -> (u16, String) {
+    pub(super) fn admin(&self, method: &str, path: &str) -> (u16, String) {
         exchange(&self.admin, method, path, "", "")
     }
 
-    fn json(&self, path: &str) -> (u16, Value) {
+    pub(super) fn json(&self, path: &str) -> (u16, Value) {
         let (status, body) = self.admin("GET", path);
         (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
     }
 
-    fn scrape(&self) -> Scrape {
+    pub(super) fn scrape(&self) -> Scrape {
         let (status, text) = self.admin("GET", "/metrics");
         assert_eq!(status, 200, "{text}");
         Scrape(text)
     }
 
-    fn call(&self, path: &str, body: &str) -> (u16, String) {
+    pub(super) fn call(&self, path: &str, body: &str) -> (u16, String) {
         exchange(&self.data, "POST", path, "Content-Type: application/json\r\n", body)
     }
 }
 
-fn exchange(address: &str, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+pub(super) fn exchange(address: &str, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
     let (status, _, body) = exchange_over(TcpStream::connect(address).unwrap(), method, path, headers, body);
     (status, body)
 }
 
 /// The status, the head and the body of a response.
-fn exchange_over(
+pub(super) fn exchange_over(
     mut stream: impl Read + Write,
     method: &str,
     path: &str,
@@ -76,16 +76,17 @@ fn exchange_over(
     (head[9..12].parse().unwrap(), head.to_owned(), body.to_owned())
 }
 
-const LISTEN: &str = "listen = ['127.0.0.1:0']\nadmin.listen = '127.0.0.1:0'\nserver.timeouts.drain = '1m'\n";
-const WHEEL: &str = "[group.'/wheel']\nservice = 'wheel'\noptions = { family = 'mini' }\n";
-const SPIN: &str = r#"{"jsonrpc":"2.0","method":"spin","id":1}"#;
+pub(super) const LISTEN: &str =
+    "listen = ['127.0.0.1:0']\nadmin.listen = '127.0.0.1:0'\nserver.timeouts.drain = '1m'\n";
+pub(super) const WHEEL: &str = "[group.'/wheel']\nservice = 'wheel'\noptions = { family = 'mini' }\n";
+pub(super) const SPIN: &str = r#"{"jsonrpc":"2.0","method":"spin","id":1}"#;
 
 fn upstream(path: &str, url: &str) -> String {
     format!("[group.'{path}']\nupstream = {{ urls = ['{url}'], protocol = 'json-rpc' }}\n")
 }
 
 /// Waits until the server says that it is ready, or that it is not.
-fn wait_for_readiness(served: &Served, expected: u16) -> Value {
+pub(super) fn wait_for_readiness(served: &Served, expected: u16) -> Value {
     let begun = Instant::now();
     loop {
         let (status, body) = served.json("/ready");

@@ -7,6 +7,8 @@ mod commands;
 mod log_fields;
 #[cfg(unix)]
 mod log_questions;
+#[cfg(unix)]
+mod reload;
 mod streams;
 #[cfg(unix)]
 mod systemd;

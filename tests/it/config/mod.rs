@@ -2,6 +2,8 @@
 
 mod default;
 mod errors;
+mod include;
+mod keeping;
 mod properties;
 mod reference;
 mod services;

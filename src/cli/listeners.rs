@@ -1,0 +1,93 @@
+//! The listeners of a running server, and how a reload changes them.
+
+use super::output::Console;
+use crate::server::settings::{ConnectionOptions, ListenAddress, ListenerConfig, SocketAccess};
+use crate::server::{BindError, Listener, ServerControl};
+
+/// The listeners that are open.
+#[derive(Debug)]
+pub(super) struct ServedListeners(Vec<Served>);
+
+/// A listener that is open.
+#[derive(Debug, Clone)]
+struct Served {
+    /// The address in the configuration, and what is served there.
+    config: ListenerConfig,
+    /// The address with the port that the system chose.
+    address: ListenAddress,
+}
+
+/// The listeners that a new configuration has, of which the new ones are bound already.
+#[derive(Debug, Default)]
+pub(super) struct NewListeners {
+    all: Vec<Served>,
+    open: Vec<Listener>,
+    close: Vec<ListenAddress>,
+    changed: Vec<(ListenAddress, ConnectionOptions)>,
+    access: Vec<(ListenAddress, SocketAccess)>,
+}
+
+impl ServedListeners {
+    /// The listeners with which the server starts, in the order of the configuration.
+    pub(super) fn start(configs: &[ListenerConfig], listeners: &[Listener]) -> ServedListeners {
+        let served = |(config, listener): (&ListenerConfig, &Listener)| Served {
+            config: config.clone(),
+            address: listener.address(),
+        };
+        ServedListeners(configs.iter().zip(listeners).map(served).collect())
+    }
+
+    /// Binds the new listeners. The others are found by their addresses in the configuration; those with port 0 in order.
+    ///
+    /// # Errors
+    /// If a new address cannot be bound. Then nothing has changed.
+    pub(super) async fn prepare(&self, configs: &[ListenerConfig]) -> Result<NewListeners, BindError> {
+        let mut left = self.0.clone();
+        let mut new = NewListeners::default();
+        for config in configs {
+            let address = match left.iter().position(|served| served.config.listen == config.listen) {
+                Some(at) => {
+                    let Served { config: before, address } = left.remove(at);
+                    if before.options != config.options {
+                        new.changed.push((address.clone(), config.options));
+                    }
+                    if before.access != config.access {
+                        new.access.push((address.clone(), config.access.clone()));
+                    }
+                    address
+                }
+                None => {
+                    let listener = Listener::open(config).await?;
+                    let address = listener.address();
+                    new.open.push(listener);
+                    address
+                }
+            };
+            new.all.push(Served { config: config.clone(), address });
+        }
+        new.close = left.into_iter().map(|served| served.address).collect();
+        Ok(new)
+    }
+
+    /// Opens, changes and closes listeners.
+    pub(super) async fn apply(&mut self, new: NewListeners, control: &ServerControl, console: &Console) {
+        let NewListeners { all, open, close, changed, access } = new;
+        for listener in open {
+            console.say(format_args!("croupier: listening on {}", listener.config()));
+            control.open(listener).await;
+        }
+        for (address, options) in changed {
+            control.set_options(&address, options).await;
+        }
+        for (address, access) in access {
+            if let Err(error) = Listener::set_access(&address, &access) {
+                tracing::warn!("{error}; the permissions of the socket stay as they are");
+            }
+        }
+        for address in close {
+            control.close(&address).await;
+            console.say(format_args!("croupier: no longer listening on {address}"));
+        }
+        self.0 = all;
+    }
+}

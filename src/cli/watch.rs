@@ -1,0 +1,241 @@
+//! Finds out when files of the configuration have changed (`watch = true`).
+//!
+//! The system reports changes in the folders of the files, which also shows files that are replaced, and links to other
+//! folders, as Kubernetes changes them. A report only makes [`Watch`] look at the files: what counts is whether they differ
+//! from those that were read last. It looks every few seconds too, because some file systems report nothing. Files that still
+//! change are waited for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::files;
+
+/// How long the files have to stay the same before they are read.
+const SETTLE: Duration = Duration::from_millis(200);
+/// How often files that still change are looked at, before they are read all the same.
+const MAX_LOOKS: usize = 50;
+/// The time between two looks at the files without a report.
+const POLL: Duration = Duration::from_secs(5);
+
+/// The files of a configuration, and how they were when it was read.
+pub(super) struct Watch {
+    files: Vec<PathBuf>,
+    stamps: Stamps,
+    reports: mpsc::Receiver<()>,
+    /// Held to be dropped, which ends the reports; `None` if the system reports nothing.
+    _watcher: Option<RecommendedWatcher>,
+}
+
+/// How each file is; `None` for one that cannot be looked at.
+pub(super) type Stamps = BTreeMap<PathBuf, Option<Stamp>>;
+
+/// What changes when a file changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    /// The file itself, where the system numbers files.
+    file: (u64, u64),
+}
+
+impl Watch {
+    /// Watches these files and folders. `before` is how they were when they were read.
+    pub(super) async fn start(files: Vec<PathBuf>, before: Stamps) -> Watch {
+        let (report, reports) = mpsc::channel(1);
+        let folders = folders(&files);
+        let watcher = spawn_blocking(move || watcher(&folders, report)).await.ok().flatten();
+        // A file that the configuration did not name before is taken as it is now.
+        let mut stamps = look_at(files.clone()).await;
+        for (path, stamp) in &mut stamps {
+            if let Some(before) = before.get(path) {
+                stamp.clone_from(before);
+            }
+        }
+        Watch { files, stamps, reports, _watcher: watcher }
+    }
+
+    /// Waits until the files have changed, and then until they stay the same. May be cancelled.
+    pub(super) async fn changed(&mut self) {
+        loop {
+            tokio::select! {
+                Some(()) = self.reports.recv() => {}
+                () = sleep(POLL) => {}
+            }
+            let mut seen = self.look().await;
+            if seen == self.stamps {
+                continue;
+            }
+            for _ in 0..MAX_LOOKS {
+                sleep(SETTLE).await;
+                let next = self.look().await;
+                if next == seen {
+                    break;
+                }
+                seen = next;
+            }
+            // They may be as before by now.
+            if seen != self.stamps {
+                return;
+            }
+        }
+    }
+
+    /// How the files are now.
+    pub(super) async fn look(&self) -> Stamps {
+        look_at(self.files.clone()).await
+    }
+
+    /// The files are read as they are: only a further change counts.
+    pub(super) fn note(&mut self, stamps: Stamps) {
+        self.stamps = stamps;
+    }
+}
+
+async fn look_at(paths: Vec<PathBuf>) -> Stamps {
+    let look = move || {
+        // A file system that does not respond is not worth a reload.
+        files::in_bounded_time(move || paths.into_iter().map(|path| (path.clone(), stamp(&path))).collect())
+    };
+    spawn_blocking(look).await.ok().and_then(Result::ok).unwrap_or_default()
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    Some(Stamp { modified: metadata.modified().ok(), length: metadata.len(), file: number(&metadata) })
+}
+
+#[cfg(unix)]
+fn number(metadata: &fs::Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt as _;
+
+    (metadata.dev(), metadata.ino())
+}
+
+#[cfg(not(unix))]
+fn number(_: &fs::Metadata) -> (u64, u64) {
+    (0, 0)
+}
+
+/// The folders in which the files are. A folder among them is watched itself.
+fn folders(files: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let folder = |path: &PathBuf| {
+        if path.is_dir() {
+            return path.clone();
+        }
+        match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        }
+    };
+    files.iter().map(folder).collect()
+}
+
+/// Reports changes in these folders; `None` if the system cannot, which is logged.
+fn watcher(folders: &BTreeSet<PathBuf>, report: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let handler = move |event: notify::Result<notify::Event>| {
+        // Reading the files is no change of them.
+        if !matches!(event, Ok(notify::Event { kind: EventKind::Access(_), .. })) {
+            // If a report waits already, it is enough.
+            let _ = report.try_send(());
+        }
+    };
+    let mut watcher = notify::recommended_watcher(handler)
+        .map_err(
+            |error| tracing::warn!(%error, "the system cannot report changes of files; they are looked at every 5 s"),
+        )
+        .ok()?;
+    for folder in folders {
+        if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+            let folder = folder.display().to_string();
+            tracing::warn!(%error, folder, "a folder cannot be watched; its files are looked at every 5 s");
+        }
+    }
+    Some(watcher)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    struct Folder(PathBuf);
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn folder(name: &str) -> Folder {
+        let folder = std::env::temp_dir().join(format!("croupier-watch-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).unwrap();
+        Folder(folder)
+    }
+
+    async fn watch(files: &[PathBuf]) -> Watch {
+        Watch::start(files.to_vec(), Stamps::new()).await
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_written_replaced_or_added_is_a_change() {
+        let folder = folder("files");
+        let (file, other) = (folder.0.join("c.toml"), folder.0.join("other"));
+        fs::write(&file, "1").unwrap();
+        let mut watch = watch(&[file.clone(), folder.0.clone()]).await;
+        for change in 0..3 {
+            match change {
+                0 => fs::write(&file, "22").unwrap(),
+                1 => {
+                    fs::write(&other, "33").unwrap();
+                    fs::rename(&other, &file).unwrap();
+                }
+                _ => fs::write(&other, "4").unwrap(),
+            }
+            timeout(LIMIT, watch.changed()).await.unwrap();
+            let stamps = watch.look().await;
+            watch.note(stamps);
+        }
+        assert!(timeout(Duration::from_millis(600), watch.changed()).await.is_err(), "nothing has changed since");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_link_to_another_folder_is_a_change() {
+        use std::os::unix::fs::symlink;
+
+        // As Kubernetes mounts a ConfigMap.
+        let folder = folder("links");
+        for version in ["v1", "v2"] {
+            fs::create_dir(folder.0.join(version)).unwrap();
+            fs::write(folder.0.join(version).join("c.toml"), "same length").unwrap();
+        }
+        symlink("v1", folder.0.join("..data")).unwrap();
+        symlink("..data/c.toml", folder.0.join("c.toml")).unwrap();
+        let mut watch = watch(&[folder.0.join("c.toml")]).await;
+        symlink("v2", folder.0.join("..tmp")).unwrap();
+        fs::rename(folder.0.join("..tmp"), folder.0.join("..data")).unwrap();
+        timeout(LIMIT, watch.changed()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_change_between_reading_and_watching_counts() {
+        let folder = folder("between");
+        let file = folder.0.join("c.toml");
+        fs::write(&file, "1").unwrap();
+        let before = look_at(vec![file.clone()]).await;
+        fs::write(&file, "22").unwrap();
+        let mut watch = Watch::start(vec![file], before).await;
+        timeout(LIMIT, watch.changed()).await.unwrap();
+    }
+}

@@ -1,0 +1,47 @@
+//! What a new configuration keeps of the one that is served: the backends that it describes in the same way.
+//!
+//! The comparison is of what a backend is made from, after inheritance and with the contents of the files that it names, and
+//! not of the text of the file. So another order of keys, or a changed comment, changes nothing.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeValue, ValueDeserializer};
+
+use super::resolved::Backend;
+use crate::server::mount::{Mounts, Origin};
+use crate::server::settings::GroupLimits;
+
+/// The mounts that are served, if there are any.
+#[derive(Clone, Copy)]
+pub(super) struct Kept<'m>(pub(super) Option<&'m Mounts>);
+
+impl Kept<'_> {
+    /// The backend of the group that is served at a path, if it has this origin. It has the permits of the old group too, if
+    /// the limits on calls are the same.
+    pub(super) fn backend(self, path: &str, origin: Origin, limits: &GroupLimits) -> Option<Backend> {
+        let served = self.0?.groups.iter().find(|group| group.path == path)?;
+        let (service, upstream) = served.backend_of(origin, limits)?;
+        Some(match upstream {
+            Some(upstream) => Backend::Upstream { upstream, service },
+            None => Backend::Service(service),
+        })
+    }
+}
+
+/// The origin of a backend that is made from these values.
+pub(super) fn origin(made_from: impl Hash) -> Origin {
+    let mut hasher = DefaultHasher::new();
+    made_from.hash(&mut hasher);
+    Origin(hasher.finish())
+}
+
+/// The origin of a service of this kind with these options; `None` if the options cannot be compared.
+pub(super) fn origin_of_service(kind: &str, options: Option<&Spanned<DeValue<'_>>>) -> Option<Origin> {
+    let options = match options {
+        Some(options) => toml::Value::deserialize(ValueDeserializer::from(options.clone())).ok()?.to_string(),
+        None => String::new(),
+    };
+    Some(origin((kind, options)))
+}

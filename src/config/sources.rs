@@ -1,0 +1,150 @@
+//! The files of a configuration: the main file, and those that it includes.
+//!
+//! Their texts are kept one after the other, so that a place in any of them is a range of bytes of one text. Each file is
+//! parsed by itself, and the places of its keys and values are then moved to where the text of the file begins ([`shift`]).
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use super::problem::Problem;
+
+/// The texts of all files, and the files and folders on which the configuration depends.
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) texts: SourceTexts,
+    named: RefCell<BTreeSet<PathBuf>>,
+}
+
+/// The texts of all files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SourceTexts {
+    /// All texts, each but the last followed by a line break.
+    text: String,
+    /// The main file comes first.
+    files: Vec<SourceFile>,
+}
+
+/// Where the names of files start from. It notes the files.
+#[derive(Clone, Copy)]
+pub(super) struct Folder<'s> {
+    path: &'s Path,
+    named: &'s RefCell<BTreeSet<PathBuf>>,
+}
+
+impl Folder<'_> {
+    /// The path of a file with this name.
+    pub(super) fn join(self, name: &str) -> PathBuf {
+        let path = self.path.join(name);
+        self.named.borrow_mut().insert(path.clone());
+        path
+    }
+}
+
+/// A file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SourceFile {
+    /// How messages call it.
+    pub(super) name: String,
+    /// Where the names of further files in it start from.
+    pub(super) folder: PathBuf,
+    /// Where its text is.
+    pub(super) range: Range<usize>,
+}
+
+impl Sources {
+    /// A main file without included files.
+    pub(super) fn main(name: &str, folder: &Path, text: &str) -> Sources {
+        let file = SourceFile { name: name.to_owned(), folder: folder.to_owned(), range: 0..text.len() };
+        Sources { texts: SourceTexts { text: text.to_owned(), files: vec![file] }, named: RefCell::default() }
+    }
+
+    /// Adds an included file.
+    pub(super) fn add(&mut self, name: String, folder: PathBuf, text: &str) {
+        let SourceTexts { text: all, files } = &mut self.texts;
+        all.push('\n');
+        let start = all.len();
+        all.push_str(text);
+        files.push(SourceFile { name, folder, range: start..all.len() });
+    }
+
+    /// The folder of the file in which a place is.
+    pub(super) fn folder_at(&self, place: &Range<usize>) -> Folder<'_> {
+        let path = self.texts.file_at(place).map_or(Path::new(""), |file| &file.folder);
+        Folder { path, named: &self.named }
+    }
+
+    /// Notes a file or folder on which the configuration depends.
+    pub(super) fn note(&self, path: PathBuf) {
+        self.named.borrow_mut().insert(path);
+    }
+
+    /// All files and folders on which the configuration depends, except the main file.
+    pub(super) fn named(&self) -> Vec<PathBuf> {
+        self.named.borrow().iter().cloned().collect()
+    }
+}
+
+impl SourceTexts {
+    /// The texts of all files.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
+    /// The text of a file.
+    pub(super) fn text_of(&self, file: &SourceFile) -> &str {
+        self.text.get(file.range.clone()).unwrap_or_default()
+    }
+
+    /// The file in which a place is.
+    pub(super) fn file_at(&self, place: &Range<usize>) -> Option<&SourceFile> {
+        self.files.iter().rev().find(|file| file.range.start <= place.start)
+    }
+
+    /// The same files with other texts of the same lengths.
+    pub(super) fn with_text(self, text: String) -> SourceTexts {
+        SourceTexts { text, ..self }
+    }
+}
+
+/// Moves the places in a table.
+pub(super) fn shift(table: DeTable<'_>, by: usize) -> DeTable<'_> {
+    let shifted = table.into_iter().map(|(key, value)| {
+        let span = moved(key.span(), by);
+        (Spanned::new(span, key.into_inner()), shift_value(value, by))
+    });
+    shifted.collect()
+}
+
+fn shift_value(value: Spanned<DeValue<'_>>, by: usize) -> Spanned<DeValue<'_>> {
+    let span = moved(value.span(), by);
+    let value = match value.into_inner() {
+        DeValue::Table(table) => DeValue::Table(shift(table, by)),
+        DeValue::Array(array) => {
+            let mut shifted = DeArray::new();
+            array.into_iter().for_each(|item| shifted.push(shift_value(item, by)));
+            DeValue::Array(shifted)
+        }
+        other => other,
+    };
+    Spanned::new(span, value)
+}
+
+/// Moves the places of a problem.
+pub(super) fn shift_problem(problem: Problem, by: usize) -> Problem {
+    let Problem { span, related, .. } = problem;
+    let related = related.map(|(span, label)| (moved(span, by), label));
+    Problem { span: span.map(|span| moved(span, by)), related, ..problem }
+}
+
+fn moved(span: Range<usize>, by: usize) -> Range<usize> {
+    span.start + by..span.end + by
+}
