@@ -263,8 +263,7 @@ mod tests {
     fn the_client_behind_proxies_is_the_last_address_that_is_not_trusted() {
         let public_url = PublicUrl { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..PublicUrl::default() };
         let client = |lines: &[&str]| {
-            let lines =
-                lines.iter().map(|line| (HeaderName::from_static("x-forwarded-for"), line.parse().unwrap()));
+            let lines = lines.iter().map(|line| (HeaderName::from_static("x-forwarded-for"), line.parse().unwrap()));
             let headers: HeaderMap = lines.collect();
             public_url.forwarded_client(&headers).map(|address| address.to_string())
         };
