@@ -143,7 +143,7 @@ pub struct ServerSettings {
 
 /// How much one client may have of what all clients share. A client is an IPv4 address, or the first 64 bits of an IPv6
 /// address. Clients of unix sockets and trusted proxies have no limit of their own; a client behind a trusted proxy is
-/// the last address in `X-Forwarded-For` that is not a trusted proxy.
+/// the last address that the proxies have forwarded and that is not one of them (`public.client-header`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PerClient {

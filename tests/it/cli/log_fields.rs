@@ -232,7 +232,8 @@ fn what_a_client_writes_is_escaped_in_every_format() {
         let mut program = Program::start(&format!("escaped-{format}"), &file);
         program.ask(&request("sp\u{2066}in\u{202e}&#10;FORGED"));
         let line = program.log.next().unwrap().unwrap();
-        assert!(line.is_ascii() && line.contains("user_agent") && line.contains("FORGED"), "{line}");
+        assert!(line.contains("user_agent") && line.contains("FORGED"), "{line}");
+        assert!(!line.contains(['\t', '\u{85}', '\u{202e}', '\u{2066}']), "{line}");
         for escaped in ["u{202e}", "u{2066}", "u{9}c"] {
             assert!(line.contains(escaped), "{escaped} {line}");
         }
@@ -300,7 +301,8 @@ fn a_proxy_says_where_a_connection_comes_from() {
     program.ask(&format!("PROXY UNKNOWN\r\n{request}"));
     assert_eq!(program.access()["client"], "0.0.0.0");
 
-    assert_eq!(program.ask(&request), "");
+    // Closed with unread bytes, a connection may be reset.
+    let _ = program.send(&request).read_to_string(&mut String::new());
     assert_eq!(program.line_with("reason")["reason"], "the first bytes are not those of a PROXY header");
 }
 
