@@ -5,6 +5,7 @@ use std::future::pending;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -35,6 +36,8 @@ pub(super) struct Reloader {
     pub(super) control: ServerControl,
     pub(super) listeners: ServedListeners,
     pub(super) log_level: LogLevel,
+    /// When reading the configuration began with which the server was started.
+    pub(super) reading_since: SystemTime,
     /// The files of the configuration, if they are watched.
     pub(super) watch: Option<Watch>,
     /// How many workers there are.
@@ -64,7 +67,7 @@ impl Reloader {
     /// Returns if the SIGHUP means that the terminal in which the server was started has been closed.
     pub(super) async fn reload_on_demand(mut self, mut hangup: Hangup, mut requests: mpsc::Receiver<ReloadRequest>) {
         let in_terminal = io::stdout().is_terminal();
-        self.watch(self.started.watch, self.started.files.clone(), Stamps::new()).await;
+        self.watch(self.started.watch, self.started.files.clone(), Stamps::new(), self.reading_since).await;
         loop {
             let (request, by_signal) = tokio::select! {
                 Some(()) = hangup.recv() => (None, true),
@@ -96,6 +99,7 @@ impl Reloader {
         let (file, registry) = (self.args.config.clone(), self.registry.clone());
         let served = self.runtime.mounts().clone();
         // What changes from now on is read by the next reload, also if this one fails.
+        let reading_since = SystemTime::now();
         let stamps = match &mut self.watch {
             Some(watch) => {
                 let stamps = watch.look().await;
@@ -119,7 +123,7 @@ impl Reloader {
         if let Some(listeners) = listeners {
             self.listeners.apply(listeners, &self.control, &self.console).await;
         }
-        self.watch(config.watch, config.files.clone(), stamps).await;
+        self.watch(config.watch, config.files.clone(), stamps, reading_since).await;
         self.lifecycle.record_reload(ReloadEnd::Success(config.hash));
         let count = config.groups.len();
         let groups = if count == 1 { "group" } else { "groups" };
@@ -133,10 +137,10 @@ impl Reloader {
     }
 
     /// Watches these files from now on, or none. `before` is how they were when they were read.
-    async fn watch(&mut self, watched: bool, files: Vec<PathBuf>, before: Stamps) {
+    async fn watch(&mut self, watched: bool, files: Vec<PathBuf>, before: Stamps, reading_since: SystemTime) {
         // The built-in configuration has no file.
         let watched = watched && self.args.config.is_some();
-        self.watch = if watched { Some(Watch::start(files, before).await) } else { None };
+        self.watch = if watched { Some(Watch::start(files, before, reading_since).await) } else { None };
     }
 
     /// Whether nothing can be written to the terminal any more.

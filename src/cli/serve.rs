@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+use std::time::SystemTime;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, mpsc};
@@ -51,13 +52,14 @@ pub(super) fn serve(args: &ServeArgs, registry: Registry) -> ExitCode {
 }
 
 fn run(args: &ServeArgs, registry: Registry, console: &Console) -> Result<(), Failure> {
+    let reading_since = SystemTime::now();
     let config = load(args.config.as_deref(), &registry)?;
     let log_level = logging::start(&config.log, &console.stderr);
     descriptors::prepare(&config, worker_count(&config));
     // This thread accepts connections, checks timeouts and receives signals; its blocking pool parses large bodies. The
     // workers serve the connections.
     let tokio_runtime = Builder::new_current_thread().enable_all().build()?;
-    let served = tokio_runtime.block_on(run_server(args, registry, config, log_level, console));
+    let served = tokio_runtime.block_on(run_server(args, registry, (config, reading_since), log_level, console));
     // Does not wait for blocking threads: one may still read a file that a reload needs.
     tokio_runtime.shutdown_background();
     served
@@ -66,7 +68,7 @@ fn run(args: &ServeArgs, registry: Registry, console: &Console) -> Result<(), Fa
 async fn run_server(
     args: &ServeArgs,
     registry: Registry,
-    config: Config,
+    (config, reading_since): (Config, SystemTime),
     log_level: LogLevel,
     console: &Console,
 ) -> Result<(), Failure> {
@@ -105,6 +107,7 @@ async fn run_server(
         runtime: gateway_runtime,
         control: server.control(),
         listeners: served,
+        reading_since,
         watch: None,
         log_level,
         workers,

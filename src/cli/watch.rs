@@ -24,6 +24,9 @@ const MAX_LOOKS: usize = 50;
 /// The time between two looks at the files without a report.
 const POLL: Duration = Duration::from_secs(5);
 
+/// How far the clock of file systems may be behind.
+const CLOCK_TICK: Duration = Duration::from_millis(20);
+
 /// The files of a configuration, and how they were when it was read.
 pub(super) struct Watch {
     files: Vec<PathBuf>,
@@ -46,16 +49,22 @@ pub(super) struct Stamp {
 }
 
 impl Watch {
-    /// Watches these files and folders. `before` is how they were when they were read.
-    pub(super) async fn start(files: Vec<PathBuf>, before: Stamps) -> Watch {
+    /// Watches these files and folders. `before` is how they were before they were read, as far as it is known, and
+    /// `reading_since` when reading them began.
+    pub(super) async fn start(files: Vec<PathBuf>, before: Stamps, reading_since: SystemTime) -> Watch {
         let (report, reports) = mpsc::channel(1);
         let folders = folders(&files);
         let watcher = spawn_blocking(move || watcher(&folders, report)).await.ok().flatten();
-        // A file that the configuration did not name before is taken as it is now.
+        let since = reading_since.checked_sub(CLOCK_TICK).unwrap_or(reading_since);
         let mut stamps = look_at(files.clone()).await;
         for (path, stamp) in &mut stamps {
-            if let Some(before) = before.get(path) {
-                stamp.clone_from(before);
+            match before.get(path) {
+                Some(before) => stamp.clone_from(before),
+                // It may have changed after it was read, so it is read once more.
+                None if stamp.as_ref().and_then(|stamp| stamp.modified).is_some_and(|time| time >= since) => {
+                    *stamp = None
+                }
+                None => {}
             }
         }
         Watch { files, stamps, reports, _watcher: watcher }
@@ -184,7 +193,8 @@ mod tests {
     }
 
     async fn watch(files: &[PathBuf]) -> Watch {
-        Watch::start(files.to_vec(), Stamps::new()).await
+        let later = SystemTime::now() + Duration::from_secs(60);
+        Watch::start(files.to_vec(), Stamps::new(), later).await
     }
 
     #[tokio::test]
@@ -235,7 +245,10 @@ mod tests {
         fs::write(&file, "1").unwrap();
         let before = look_at(vec![file.clone()]).await;
         fs::write(&file, "22").unwrap();
-        let mut watch = Watch::start(vec![file], before).await;
+        let mut watch = Watch::start(vec![file.clone()], before, SystemTime::now()).await;
+        timeout(LIMIT, watch.changed()).await.unwrap();
+        // A file of which nothing is known and that was changed while it was read.
+        let mut watch = Watch::start(vec![file], Stamps::new(), SystemTime::UNIX_EPOCH).await;
         timeout(LIMIT, watch.changed()).await.unwrap();
     }
 }

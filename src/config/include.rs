@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::LARGEST_FILE;
 use super::problem::Problem;
-use super::sources::{Sources, shift, shift_problem};
+use super::sources::{Sources, moved, shift};
 use super::syntax::Distinct;
 use crate::files;
 use crate::model::text::abridge;
@@ -159,4 +159,11 @@ fn merge_table<'t>(
         (Some(_), _) => {}
         (None, value) => drop(root.insert(key, Spanned::new(span, value))),
     }
+}
+
+/// Moves the places of a problem.
+fn shift_problem(problem: Problem, by: usize) -> Problem {
+    let Problem { span, related, .. } = problem;
+    let related = related.map(|(span, label)| (moved(span, by), label));
+    Problem { span: span.map(|span| moved(span, by)), related, ..problem }
 }

@@ -11,8 +11,6 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::problem::Problem;
-
 /// The texts of all files, and the files and folders on which the configuration depends.
 #[derive(Debug)]
 pub(super) struct Sources {
@@ -138,13 +136,7 @@ fn shift_value(value: Spanned<DeValue<'_>>, by: usize) -> Spanned<DeValue<'_>> {
     Spanned::new(span, value)
 }
 
-/// Moves the places of a problem.
-pub(super) fn shift_problem(problem: Problem, by: usize) -> Problem {
-    let Problem { span, related, .. } = problem;
-    let related = related.map(|(span, label)| (moved(span, by), label));
-    Problem { span: span.map(|span| moved(span, by)), related, ..problem }
-}
-
-fn moved(span: Range<usize>, by: usize) -> Range<usize> {
+/// A place that is moved.
+pub(super) fn moved(span: Range<usize>, by: usize) -> Range<usize> {
     span.start + by..span.end + by
 }

@@ -111,10 +111,11 @@ impl Body {
     pub async fn gather(source: impl Source + 'static) -> Result<Body, BoxError> {
         let mut pieces =
             Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), at_work: false, done: false };
+        let until = pieces.source.rows().map_or(PIECE, |rows| rows.whole_up_to());
         loop {
-            let turn = PIECE.min(pieces.filled.len() + TURN);
+            let turn = until.min(pieces.filled.len() + TURN);
             std::future::poll_fn(|cx| pieces.poll_fill(cx, turn)).await?;
-            if pieces.done || pieces.filled.len() >= PIECE {
+            if pieces.done || pieces.filled.len() >= until {
                 break;
             }
             tokio::task::yield_now().await;

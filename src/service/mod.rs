@@ -297,6 +297,9 @@ pub struct Rows {
     permit: Option<ResponsePermit>,
 }
 
+/// How many bytes rows may have so that they are sent as a whole, if their source does not say more.
+const WHOLE: usize = 64 << 10;
+
 /// Makes rows. It fills a buffer at a time, since a virtual call for each row would be slow.
 pub trait RowSource: Send {
     /// Becomes ready when items can be made without waiting, or there are no more. Most sources are always ready.
@@ -325,6 +328,12 @@ pub trait RowSource: Send {
     fn take_memory(&mut self) -> Option<ReservedMemory> {
         None
     }
+
+    /// How many bytes the rows may have, as they are written, so that they are sent as a whole, with a known length. The
+    /// memory for as many bytes has to be reserved if it is more than the default.
+    fn whole_up_to(&self) -> usize {
+        WHOLE
+    }
 }
 
 impl Rows {
@@ -350,6 +359,11 @@ impl Rows {
     /// If the rest of the items cannot be had.
     pub fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), BoxError>> {
         self.source.poll_ready(cx)
+    }
+
+    /// How many bytes the rows may have so that they are sent as a whole.
+    pub(crate) fn whole_up_to(&self) -> usize {
+        self.source.whole_up_to()
     }
 
     /// Waits until [`poll_ready`](Rows::poll_ready) is.

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use http_body::Body as _;
 
 use super::version::Description;
+use crate::http::body::PIECE;
 use crate::model::fault::{BoxError, Fault};
 use crate::model::value::{SizeBudget, Value, value_of};
 use crate::protocol::client_codec::{CallTarget, ResponseError};
@@ -21,6 +22,11 @@ use crate::service::result_memory::ReservedMemory;
 use crate::service::rows::{end, separate};
 use crate::service::{Encode, Format, RowSource};
 use crate::upstream::transport::{Incoming, TransportError};
+
+/// How many bytes the rest of a response may have so that its rows are sent as a whole.
+const SHORT_REST: u64 = 8 << 20;
+/// How many bytes such rows may have.
+pub(super) const WHOLE_IF_SHORT: usize = 1 << 20;
 
 /// How the method of a call is described; `description` is that with which the call was encoded.
 #[derive(Clone)]
@@ -183,5 +189,11 @@ impl RowSource for IncomingRows {
 
     fn take_memory(&mut self) -> Option<ReservedMemory> {
         Some(std::mem::take(&mut self.memory))
+    }
+
+    /// More, if the rest of the response is known to be short: an error in it is then a fault of its own.
+    fn whole_up_to(&self) -> usize {
+        let rest = self.rest.as_ref().map_or(Some(0), |rest| rest.size_hint().exact());
+        if rest.is_some_and(|rest| rest <= SHORT_REST) { WHOLE_IF_SHORT } else { PIECE }
     }
 }

@@ -10,7 +10,7 @@ use http_body::Body as _;
 
 use super::call_scope::CallScope;
 use super::first_discovery::FirstDiscovery;
-use super::incoming_rows::{CalledMethod, IncomingRows, Report, RowsError};
+use super::incoming_rows::{CalledMethod, IncomingRows, Report, RowsError, WHOLE_IF_SHORT};
 use super::received::{LARGE, ReceivedResponse};
 use super::state::{LastDiscoveryError, UpstreamState};
 use super::version::{CurrentDescription, Description};
@@ -36,9 +36,9 @@ use crate::upstream::transport::{CollectedBody, Incoming, Repeat, Transport, Tra
 
 /// How many bytes of a response may be read until its first row is complete.
 const MAX_BEGINNING: usize = 2 << 20;
-/// The memory for the rows of a response that is still arriving, beyond its beginning: a long row, and what is decoded and
-/// written of it.
-const ROWS: usize = 3 << 19;
+/// The memory for the rows of a response that is still arriving, beyond its beginning: a long row, what is decoded and
+/// written of it, and the rows that are sent as a whole.
+const ROWS: usize = (3 << 19) + WHOLE_IF_SHORT;
 
 /// A server behind the gateway, as a service.
 ///

@@ -169,7 +169,7 @@ fn limits_and_the_log_level_follow_a_reload_and_what_cannot_is_said() {
     assert_eq!(reload(&served)["needs-restart"], expected);
     served.process.signal("TERM");
     let log = served.process.end().stderr;
-    assert_eq!(log.matches("a connection ended early").count(), 1, "at the level debug only: {log}");
+    assert_eq!(log.matches("invalid HTTP method").count(), 1, "at the level debug only: {log}");
 }
 
 #[test]
