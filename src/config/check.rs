@@ -13,7 +13,8 @@ use crate::http::public_url::{BASE_URL, BaseUrl, HOST, HostPattern, NETWORK, Tru
 use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
 use crate::model::units::{PERIOD, Period, SIZE, Size};
-use crate::server::settings::{ADDRESS, ListenAddress, MODE, SocketMode};
+use crate::server::settings::{ADDRESS, ListenAddress, SocketMode};
+use crate::server::socket_access::MODE;
 
 /// A check in progress: the path of the current value, and the problems found.
 ///

@@ -37,7 +37,7 @@ mod proxy_protocol;
 pub mod request_body;
 pub mod runtime;
 pub mod settings;
-mod socket_access;
+pub(crate) mod socket_access;
 mod stop;
 mod tower;
 mod tracked_body;

@@ -18,7 +18,6 @@ use crate::codec::DocumentLimits;
 use crate::http::audience::Audience;
 use crate::model::units::{Period, Size, bytes, duration};
 use crate::protocol::set::ProtocolSet;
-pub(crate) use crate::server::socket_access::MODE;
 pub use crate::server::socket_access::{SocketAccess, SocketMode};
 use crate::service::RpcService;
 use crate::service::layer::layered_unguarded;
