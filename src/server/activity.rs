@@ -56,6 +56,8 @@ struct Clock(AtomicU64);
 #[derive(Debug)]
 pub(super) struct Activity {
     clock: Arc<Clock>,
+    /// Whether there has been a request.
+    has_served: AtomicBool,
     /// How many requests are being served.
     requests: AtomicU32,
     /// Since when there is no request; 0 while there is one.
@@ -99,10 +101,13 @@ pub(super) struct Stream {
 pub(super) enum CloseRequest {
     /// It may stay open.
     None = 0,
+    /// The server stops: it has to close as soon as no request is being served, but one that has just been opened may wait
+    /// for its first request.
+    Drain = 1,
     /// It has to close as soon as no request is being served.
-    Finish = 1,
+    Finish = 2,
     /// It has to close at once.
-    Cut = 2,
+    Cut = 3,
 }
 
 /// Counts a connection as open until it is dropped.
@@ -129,6 +134,7 @@ impl ActivityMonitor {
     pub(super) fn enter(self: &Arc<ActivityMonitor>, client: &Arc<ClientAccount>) -> ActivityGuard {
         let activity = Arc::new(Activity {
             clock: self.clock.clone(),
+            has_served: AtomicBool::new(false),
             requests: AtomicU32::new(0),
             idle: AtomicU64::new(self.clock.now()),
             head: AtomicU64::new(0),
@@ -232,10 +238,16 @@ impl Clock {
 impl Activity {
     /// Notes that a request head has been received. The request is being served until [`end`](Activity::end).
     pub(super) fn begin(&self, multiplexed: bool) {
+        self.has_served.store(true, Relaxed);
         self.requests.fetch_add(1, Relaxed);
         self.idle.store(0, Relaxed);
         self.head.store(0, Relaxed);
         self.multiplexed.store(multiplexed, Relaxed);
+    }
+
+    /// Whether there has been no request yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        !self.has_served.load(Relaxed)
     }
 
     /// Notes that a request has ended.
@@ -343,6 +355,7 @@ impl Activity {
         self.waker.get_or_init(|| cx.waker().clone());
         match self.close_request.load(SeqCst) {
             request if request <= seen as u8 => Poll::Pending,
+            request if request == CloseRequest::Drain as u8 => Poll::Ready(CloseRequest::Drain),
             request if request == CloseRequest::Finish as u8 => Poll::Ready(CloseRequest::Finish),
             _ => Poll::Ready(CloseRequest::Cut),
         }

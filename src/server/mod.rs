@@ -48,7 +48,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -60,7 +60,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 pub use access_log::{AccessLog, AccessLogOptions};
 pub use control::ServerControl;
@@ -218,14 +218,24 @@ impl Server {
         let io = TokioIo::new(ActivityIo::new(stream, activity.clone(), self.shared.log.clone()));
         let mut connection = pin!(builder.serve_connection(io, service));
         let mut seen = CloseRequest::None;
+        let mut first_request: Option<Pin<Box<Sleep>>> = None;
         let ended = poll_fn(|cx| {
             loop {
                 if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                     return Poll::Ready(ended);
                 }
+                if let Some(wait) = &mut first_request
+                    && (!activity.is_fresh() || wait.as_mut().poll(cx).is_ready())
+                {
+                    first_request = None;
+                    connection.as_mut().graceful_shutdown();
+                    continue;
+                }
                 seen = ready!(activity.poll_close_request(cx, seen));
                 match seen {
                     CloseRequest::Cut => return Poll::Ready(Ok(())),
+                    // Its request is on the way.
+                    CloseRequest::Drain if activity.is_fresh() => first_request = Some(Box::pin(sleep(FIRST_REQUEST))),
                     _ => connection.as_mut().graceful_shutdown(),
                 }
             }
@@ -297,6 +307,9 @@ fn tell_of_bad_head(error: &BoxError, peer: Option<SocketAddr>, activity: &Activ
         }
     });
 }
+
+/// How long a connection that has been opened waits for its first request when the server stops.
+const FIRST_REQUEST: Duration = Duration::from_millis(250);
 
 /// How many bytes that have not been sent the system may hold for a TCP connection. Its buffers may have megabytes, and a
 /// socket takes no further bytes until a third of them has been sent: a slow client would seem to take nothing for minutes.
@@ -538,7 +551,7 @@ async fn end(
     workers: Option<Workers>,
     gateway: &Gateway,
 ) -> ShutdownReport {
-    monitor.request_close(CloseRequest::Finish);
+    monitor.request_close(CloseRequest::Drain);
     let cut = if timeout(drain, monitor.empty()).await.is_ok() { 0 } else { monitor.open() };
     if cut > 0 {
         // The clients of calls that are still running get a fault, and a moment to receive it.
