@@ -173,7 +173,7 @@ mod tests {
         }
         let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(100));
         for header in [
-            "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "PROXY TCP4 192.0.2.1 10.0.0.1 4711\r\n",
             "PROXY TCP4 192.0.2.1 10.0.0.1 4711 80 \r\n",
             "PROXY TCP4 192.0.2.1 10.0.0.1 +4711 80\r\n",

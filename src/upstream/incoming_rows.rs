@@ -26,7 +26,7 @@ use crate::upstream::transport::{Incoming, TransportError};
 /// How many bytes the rest of a response may have so that its rows are sent as a whole.
 const SHORT_REST: u64 = 8 << 20;
 /// How many bytes such rows may have.
-pub(super) const WHOLE_IF_SHORT: usize = 1 << 20;
+pub(super) const WHOLE_IF_SHORT: usize = 512 << 10;
 
 /// How the method of a call is described; `description` is that with which the call was encoded.
 #[derive(Clone)]

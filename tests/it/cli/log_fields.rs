@@ -53,7 +53,7 @@ impl Upstream {
 fn json_rpc(path: &str, more: &str, body: &str) -> String {
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\n{more}\r\n{body}"
     )
 }
@@ -106,10 +106,10 @@ fn a_refusal_says_who_ended_the_request_and_when() {
         program.ask(&request);
         assert_eq!(fields(&program.access(), &names), expected);
     }
-    let mut stream =
-        program.send("POST /wheel HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 100\r\n\r\n<met");
+    let mut stream = program
+        .send("POST /wheel HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: 100\r\n\r\n<met");
     // The response to another request shows that the first one has been read.
-    program.ask("GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    program.ask("GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     program.access();
     stream.flush().unwrap();
     drop(stream);
@@ -189,7 +189,7 @@ fn a_batch_is_counted_and_its_calls_are_logged_on_request() {
                      </data></array></value></param></params></methodCall>";
     let length = multicall.len();
     let multicall = format!(
-        "POST /wheel HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/xml\r\nContent-Length: {length}\r\n\r\n{multicall}"
+        "POST /wheel HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/xml\r\nContent-Length: {length}\r\n\r\n{multicall}"
     );
     let mut program = Program::start("batch", &config("", ""));
     program.ask(&json_rpc("/wheel", "", batch));

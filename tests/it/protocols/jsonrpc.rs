@@ -201,12 +201,12 @@ fn http_says_what_it_should() {
 fn the_document_is_at_its_address() {
     let server = server();
     let ask =
-        |method: &str| server.raw(format!("{method} /test/openrpc.json HTTP/1.1\r\nHost: casino.example\r\n\r\n"));
+        |method: &str| server.raw(format!("{method} /test/openrpc.json HTTP/1.1\r\nHost: casino.localhost\r\n\r\n"));
     let got = ask("GET");
     let (head, body) = got.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     let document: Value = serde_json::from_str(body).unwrap();
-    assert_eq!(document["servers"][0]["url"], "http://casino.example/test");
+    assert_eq!(document["servers"][0]["url"], "http://casino.localhost/test");
     let asked = ask("HEAD");
     let (head, nothing) = asked.split_once("\r\n\r\n").unwrap();
     assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");

@@ -24,7 +24,7 @@ fn gateway(public_url: PublicUrl) -> Running {
 
 /// The head and the body of the response to a request without a body; `lines` are further headers, each with its end.
 fn ask(gateway: &Running, method: &str, target: &str, lines: &str) -> (String, String) {
-    let answer = gateway.raw(format!("{method} {target} HTTP/1.1\r\nHost: example.org:8008\r\n{lines}\r\n"));
+    let answer = gateway.raw(format!("{method} {target} HTTP/1.1\r\nHost: wheels.localhost:8008\r\n{lines}\r\n"));
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer}"));
     (head.to_owned(), body.to_owned())
 }
@@ -43,11 +43,11 @@ fn a_query_for_the_wsdl_returns_it() {
         let (head, body) = ask(&gateway, "GET", target, "Accept: text/html,application/xhtml+xml\r\n");
         assert!(head.starts_with("HTTP/1.1 200"), "{target}: {head}");
         assert_eq!(header(&head, "content-type"), Some("text/xml; charset=utf-8"));
-        assert!(body.contains("<soap:address location=\"http://example.org:8008/small\"/>"), "{target}: {body}");
+        assert!(body.contains("<soap:address location=\"http://wheels.localhost:8008/small\"/>"), "{target}: {body}");
         assert!(body.contains("targetNamespace=\"urn:small\""));
     }
     let (_, body) = ask(&gateway, "GET", "/?wsdl", "");
-    assert!(body.contains("<soap:address location=\"http://example.org:8008/\"/>"), "{body}");
+    assert!(body.contains("<soap:address location=\"http://wheels.localhost:8008/\"/>"), "{body}");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn the_query_says_which_of_the_documents() {
     let document = |query: &str| ask(&gateway, "GET", &format!("/small?wsdl{query}"), "").1;
     let rpc = document("&style=rpc");
     assert!(
-        rpc.contains("style=\"rpc\"") && rpc.contains("location=\"http://example.org:8008/small?style=rpc\""),
+        rpc.contains("style=\"rpc\"") && rpc.contains("location=\"http://wheels.localhost:8008/small?style=rpc\""),
         "{rpc}"
     );
     let twelve = document("&soap=1.2");

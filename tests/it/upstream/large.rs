@@ -136,7 +136,7 @@ async fn a_response_that_is_not_sound_at_its_beginning_or_is_a_fault_is_a_fault(
 async fn a_long_array_waits_for_memory_and_is_refused_as_busy_in_time() {
     let response = answered(&xml_array());
     // One array needs two thirds of it or less, and more than its upstream may have for several.
-    let budget = ResultBudget::new((10 << 20) / 3);
+    let budget = ResultBudget::new(4 << 20);
     let (_server, upstream) = upstream(Protocol::XmlRpc, response);
     let unread = call(&upstream, &context(&budget)).await.unwrap();
     let end = Instant::now() + Duration::from_millis(500);
