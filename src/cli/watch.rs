@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +25,8 @@ const MAX_LOOKS: usize = 50;
 /// The time between two looks at the files without a report.
 const POLL: Duration = Duration::from_secs(5);
 
+/// How many files in a folder are looked at.
+const MAX_ENTRIES: usize = 10_000;
 /// How far the clock of file systems may be behind.
 const CLOCK_TICK: Duration = Duration::from_millis(20);
 
@@ -46,6 +49,8 @@ pub(super) struct Stamp {
     length: u64,
     /// The file itself, where the system numbers files.
     file: (u64, u64),
+    /// For a folder: a hash of what is in it.
+    contents: u64,
 }
 
 impl Watch {
@@ -117,7 +122,27 @@ async fn look_at(paths: Vec<PathBuf>) -> Stamps {
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
-    Some(Stamp { modified: metadata.modified().ok(), length: metadata.len(), file: number(&metadata) })
+    let contents = if metadata.is_dir() { hash_of_folder(path) } else { 0 };
+    Some(Stamp { modified: metadata.modified().ok(), length: metadata.len(), file: number(&metadata), contents })
+}
+
+/// A hash of what is in a folder: a file that made the configuration invalid is not among the files of the one that is served,
+/// and its correction has to count all the same.
+fn hash_of_folder(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let mut files: Vec<_> = entries
+        .flatten()
+        .take(MAX_ENTRIES)
+        .map(|entry| {
+            let metadata = fs::metadata(entry.path()).ok();
+            let file = metadata.map(|metadata| (metadata.modified().ok(), metadata.len(), number(&metadata)));
+            (entry.file_name(), file)
+        })
+        .collect();
+    files.sort();
+    let mut hasher = DefaultHasher::new();
+    files.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(unix)]
@@ -203,14 +228,15 @@ mod tests {
         let (file, other) = (folder.0.join("c.toml"), folder.0.join("other"));
         fs::write(&file, "1").unwrap();
         let mut watch = watch(&[file.clone(), folder.0.clone()]).await;
-        for change in 0..3 {
+        for change in 0..4 {
             match change {
                 0 => fs::write(&file, "22").unwrap(),
                 1 => {
                     fs::write(&other, "33").unwrap();
                     fs::rename(&other, &file).unwrap();
                 }
-                _ => fs::write(&other, "4").unwrap(),
+                2 => fs::write(&other, "4").unwrap(),
+                _ => fs::write(&other, "55").unwrap(),
             }
             timeout(LIMIT, watch.changed()).await.unwrap();
             let stamps = watch.look().await;

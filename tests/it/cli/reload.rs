@@ -155,6 +155,7 @@ fn limits_and_the_log_level_follow_a_reload_and_what_cannot_is_said() {
     assert_eq!(limit("croupier_memory_limit_bytes", &["pool=\"request\""]), 67_108_864.0);
     assert!(compressed(&served));
     send_garbage();
+    until("the earlier connections are closed", || (limit("croupier_connections", &[]) == 0.0).then_some(()));
     // With 3 connections, one more closes the one that has been idle for the longest time.
     let mut held: Vec<_> = (0..3).map(|_| BufReader::new(TcpStream::connect(&served.data).unwrap())).collect();
     for connection in &mut held {
