@@ -148,7 +148,7 @@ fn limits_and_the_log_level_follow_a_reload_and_what_cannot_is_said() {
     };
     send_garbage();
     assert!(!compressed(&served));
-    let changed = "log.level = 'debug'\nserver.connections = 3\nserver.memory = '64 MiB'\nserver.compress = true\n";
+    let changed = "log.level = 'debug'\nserver.connections = 3\nserver.per-client.connections = 3\nserver.memory = '64 MiB'\nserver.compress = true\n";
     folder.file("c.toml", &format!("{LISTEN}{changed}{WHEEL}"));
     assert_eq!(reload(&served)["needs-restart"], json!([]));
     assert_eq!(limit("croupier_connections_limit", &[]), 3.0);
