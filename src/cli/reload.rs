@@ -3,7 +3,6 @@
 use std::fmt::Display;
 use std::future::pending;
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,7 +18,7 @@ use super::output::Console;
 use super::signals::Hangup;
 use super::systemd::{self, Notification};
 use super::watch::{Stamps, Watch};
-use crate::config::{Config, Registry};
+use crate::config::{Config, NamedFiles, Registry};
 use crate::server::ServerControl;
 use crate::server::admin::{ReloadRequest, Reloaded};
 use crate::server::metrics::lifecycle::{Lifecycle, ReloadEnd};
@@ -137,7 +136,7 @@ impl Reloader {
     }
 
     /// Watches these files from now on, or none. `before` is how they were when they were read.
-    async fn watch(&mut self, watched: bool, files: Vec<PathBuf>, before: Stamps, reading_since: SystemTime) {
+    async fn watch(&mut self, watched: bool, files: NamedFiles, before: Stamps, reading_since: SystemTime) {
         // The built-in configuration has no file.
         let watched = watched && self.args.config.is_some();
         self.watch = if watched { Some(Watch::start(files, before, reading_since).await) } else { None };

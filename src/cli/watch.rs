@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use crate::config::{NamedFiles, matching_files};
 use crate::files;
 
 /// How long the files have to stay the same before they are read.
@@ -29,7 +30,7 @@ const CLOCK_TICK: Duration = Duration::from_millis(20);
 
 /// The files of a configuration, and how they were when it was read.
 pub(super) struct Watch {
-    files: Vec<PathBuf>,
+    named: NamedFiles,
     stamps: Stamps,
     reports: mpsc::Receiver<()>,
     /// Held to be dropped, which ends the reports; `None` if the system reports nothing.
@@ -49,14 +50,14 @@ pub(super) struct Stamp {
 }
 
 impl Watch {
-    /// Watches these files and folders. `before` is how they were before they were read, as far as it is known, and
+    /// Watches these files. `before` is how they were before they were read, as far as it is known, and
     /// `reading_since` when reading them began.
-    pub(super) async fn start(files: Vec<PathBuf>, before: Stamps, reading_since: SystemTime) -> Watch {
+    pub(super) async fn start(named: NamedFiles, before: Stamps, reading_since: SystemTime) -> Watch {
         let (report, reports) = mpsc::channel(1);
-        let folders = folders(&files);
+        let folders = folders(&named);
         let watcher = spawn_blocking(move || watcher(&folders, report)).await.ok().flatten();
         let since = reading_since.checked_sub(CLOCK_TICK).unwrap_or(reading_since);
-        let mut stamps = look_at(files.clone()).await;
+        let mut stamps = look_at(named.clone()).await;
         for (path, stamp) in &mut stamps {
             match before.get(path) {
                 Some(before) => stamp.clone_from(before),
@@ -67,7 +68,7 @@ impl Watch {
                 None => {}
             }
         }
-        Watch { files, stamps, reports, _watcher: watcher }
+        Watch { named, stamps, reports, _watcher: watcher }
     }
 
     /// Waits until the files have changed, and then until they stay the same. May be cancelled.
@@ -98,7 +99,7 @@ impl Watch {
 
     /// How the files are now.
     pub(super) async fn look(&self) -> Stamps {
-        look_at(self.files.clone()).await
+        look_at(self.named.clone()).await
     }
 
     /// The files are read as they are: only a further change counts.
@@ -107,10 +108,17 @@ impl Watch {
     }
 }
 
-async fn look_at(paths: Vec<PathBuf>) -> Stamps {
+/// How the files are now, and those that are included or would be.
+async fn look_at(named: NamedFiles) -> Stamps {
     let look = move || {
         // A file system that does not respond is not worth a reload.
-        files::in_bounded_time(move || paths.into_iter().map(|path| (path.clone(), stamp(&path))).collect())
+        files::in_bounded_time(move || {
+            // A file that made the configuration invalid is not among the files of the one that is served, and its
+            // correction has to count all the same.
+            let included = named.patterns.iter().flat_map(|pattern| matching_files(pattern).unwrap_or_default());
+            let paths: BTreeSet<PathBuf> = named.files.iter().cloned().chain(included).collect();
+            paths.into_iter().map(|path| (path.clone(), stamp(&path))).collect()
+        })
     };
     spawn_blocking(look).await.ok().and_then(Result::ok).unwrap_or_default()
 }
@@ -132,18 +140,14 @@ fn number(_: &fs::Metadata) -> (u64, u64) {
     (0, 0)
 }
 
-/// The folders in which the files are. A folder among them is watched itself.
-fn folders(files: &[PathBuf]) -> BTreeSet<PathBuf> {
-    let folder = |path: &PathBuf| {
-        if path.is_dir() {
-            return path.clone();
-        }
-        match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => PathBuf::from("."),
-        }
+/// The folders in which the files are, and those in which more may be included.
+fn folders(named: &NamedFiles) -> BTreeSet<PathBuf> {
+    let folder = |path: &PathBuf| match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
     };
-    files.iter().map(folder).collect()
+    let included = named.folders.iter().map(|path| if path.as_os_str().is_empty() { ".".into() } else { path.clone() });
+    named.files.iter().map(folder).chain(included).collect()
 }
 
 /// Reports changes in these folders; `None` if the system cannot, which is logged.
@@ -192,30 +196,37 @@ mod tests {
         Folder(folder)
     }
 
-    async fn watch(files: &[PathBuf]) -> Watch {
+    fn named(file: &Path) -> NamedFiles {
+        NamedFiles { files: vec![file.to_owned()], ..NamedFiles::default() }
+    }
+
+    async fn watch(named: NamedFiles) -> Watch {
         let later = SystemTime::now() + Duration::from_secs(60);
-        Watch::start(files.to_vec(), Stamps::new(), later).await
+        Watch::start(named, Stamps::new(), later).await
     }
 
     #[tokio::test]
     async fn a_file_that_is_written_replaced_or_added_is_a_change() {
         let folder = folder("files");
-        let (file, other) = (folder.0.join("c.toml"), folder.0.join("other"));
+        let (file, other) = (folder.0.join("c.toml"), folder.0.join("other.d"));
         fs::write(&file, "1").unwrap();
-        let mut watch = watch(&[file.clone(), folder.0.clone()]).await;
-        for change in 0..3 {
+        let patterns = vec![format!("{}/*.d", folder.0.display())];
+        let mut watch = watch(NamedFiles { patterns, folders: vec![folder.0.clone()], ..named(&file) }).await;
+        for change in 0..4 {
             match change {
                 0 => fs::write(&file, "22").unwrap(),
                 1 => {
                     fs::write(&other, "33").unwrap();
                     fs::rename(&other, &file).unwrap();
                 }
-                _ => fs::write(&other, "4").unwrap(),
+                2 => fs::write(&other, "4").unwrap(),
+                _ => fs::write(&other, "55").unwrap(),
             }
             timeout(LIMIT, watch.changed()).await.unwrap();
             let stamps = watch.look().await;
             watch.note(stamps);
         }
+        fs::write(folder.0.join("other.log"), "a file that is not included").unwrap();
         assert!(timeout(Duration::from_millis(600), watch.changed()).await.is_err(), "nothing has changed since");
     }
 
@@ -232,7 +243,7 @@ mod tests {
         }
         symlink("v1", folder.0.join("..data")).unwrap();
         symlink("..data/c.toml", folder.0.join("c.toml")).unwrap();
-        let mut watch = watch(&[folder.0.join("c.toml")]).await;
+        let mut watch = watch(named(&folder.0.join("c.toml"))).await;
         symlink("v2", folder.0.join("..tmp")).unwrap();
         fs::rename(folder.0.join("..tmp"), folder.0.join("..data")).unwrap();
         timeout(LIMIT, watch.changed()).await.unwrap();
@@ -243,12 +254,12 @@ mod tests {
         let folder = folder("between");
         let file = folder.0.join("c.toml");
         fs::write(&file, "1").unwrap();
-        let before = look_at(vec![file.clone()]).await;
+        let before = look_at(named(&file)).await;
         fs::write(&file, "22").unwrap();
-        let mut watch = Watch::start(vec![file.clone()], before, SystemTime::now()).await;
+        let mut watch = Watch::start(named(&file), before, SystemTime::now()).await;
         timeout(LIMIT, watch.changed()).await.unwrap();
         // A file of which nothing is known and that was changed while it was read.
-        let mut watch = Watch::start(vec![file], Stamps::new(), SystemTime::UNIX_EPOCH).await;
+        let mut watch = Watch::start(named(&file), Stamps::new(), SystemTime::UNIX_EPOCH).await;
         timeout(LIMIT, watch.changed()).await.unwrap();
     }
 }

@@ -71,23 +71,23 @@ fn without_dots(path: &Path) -> PathBuf {
 }
 
 /// The files that a pattern matches. Without special characters it is the name of a file that has to exist.
-fn find(folder: &Path, pattern: &str, sources: &Sources) -> Result<Vec<PathBuf>, String> {
+fn find(folder: &Path, pattern: &str, sources: &mut Sources) -> Result<Vec<PathBuf>, String> {
     if !pattern.contains(['*', '?', '[']) {
         return Ok(vec![folder.join(pattern)]);
     }
-    // Files may be added to the folder.
-    sources.note(folder.join(folder_of_pattern(pattern)));
+    let searched = folder.join(folder_of_pattern(pattern));
     let folder = folder.to_str().ok_or("the folder of the configuration file has a name that is not UTF-8")?;
     // The folder of an absolute pattern is its own.
     let pattern = Path::new(&Pattern::escape(folder)).join(pattern);
     let pattern = pattern.to_string_lossy().into_owned();
-    let found = files::in_bounded_time(move || {
-        let paths =
-            glob_with(&pattern, MATCH_OPTIONS).map_err(|error| format!("it is not a valid pattern: {error}"))?;
-        let paths = paths.take(MAX_FILES + 1).map(|path| path.map_err(|error| error.to_string()));
-        paths.collect::<Result<Vec<PathBuf>, String>>()
-    });
-    found.map_err(|error| error.to_string())?
+    sources.patterns.push((pattern.clone(), searched));
+    files::in_bounded_time(move || matching_files(&pattern)).map_err(|error| error.to_string())?
+}
+
+/// The files that a pattern matches; one more than may be included, if there are more.
+pub(crate) fn matching_files(pattern: &str) -> Result<Vec<PathBuf>, String> {
+    let paths = glob_with(pattern, MATCH_OPTIONS).map_err(|error| format!("it is not a valid pattern: {error}"))?;
+    paths.take(MAX_FILES + 1).map(|path| path.map_err(|error| error.to_string())).collect()
 }
 
 /// The part of a pattern before the first name with a special character.

@@ -55,6 +55,8 @@ use crate::server::group_router::GroupRouter;
 use crate::server::mount::{GroupMount, Mounts, PageMount};
 use crate::server::settings::{AdminSettings, ListenerConfig, ServerSettings};
 
+#[cfg(feature = "cli")]
+pub(crate) use include::matching_files;
 use kept::Kept;
 use sources::Sources;
 
@@ -93,9 +95,19 @@ pub struct Config {
     /// A hash of the text of the file and of those that it includes (FNV-1a), by which two servers can be compared. Other
     /// files that it names are not part of it.
     pub hash: u64,
-    /// The files that it names: included files, templates, descriptions, secrets and certificates, and the folders in which
-    /// further files may be included. The main file comes first, if there is one.
+    /// The files on which it depends.
+    pub files: NamedFiles,
+}
+
+/// The files on which a configuration depends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamedFiles {
+    /// The main file, if there is one, and then included files, templates, descriptions, secrets and certificates.
     pub files: Vec<PathBuf>,
+    /// The patterns of `include`, with their folders.
+    pub patterns: Vec<String>,
+    /// The folders in which further files may be included.
+    pub folders: Vec<PathBuf>,
 }
 
 /// What is written to standard error while the server runs.
@@ -194,7 +206,7 @@ impl Config {
             .map_err(|error| whole(Problem::whole(format!("`{name}` cannot be read: {error}"))))?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => Config::parse_within(path, text, registry, kept).map(|mut config| {
-                config.files.insert(0, path.to_owned());
+                config.files.files.insert(0, path.to_owned());
                 config
             }),
             Err(error) => Err(whole(not_text(&bytes, error.valid_up_to()))),

@@ -11,11 +11,15 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-/// The texts of all files, and the files and folders on which the configuration depends.
+use super::NamedFiles;
+
+/// The texts of all files, and the files on which the configuration depends.
 #[derive(Debug)]
 pub(super) struct Sources {
     pub(super) texts: SourceTexts,
     named: RefCell<BTreeSet<PathBuf>>,
+    /// The patterns of included files, and the folder of each.
+    pub(super) patterns: Vec<(String, PathBuf)>,
 }
 
 /// The texts of all files.
@@ -58,7 +62,11 @@ impl Sources {
     /// A main file without included files.
     pub(super) fn main(name: &str, folder: &Path, text: &str) -> Sources {
         let file = SourceFile { name: name.to_owned(), folder: folder.to_owned(), range: 0..text.len() };
-        Sources { texts: SourceTexts { text: text.to_owned(), files: vec![file] }, named: RefCell::default() }
+        Sources {
+            texts: SourceTexts { text: text.to_owned(), files: vec![file] },
+            named: RefCell::default(),
+            patterns: Vec::new(),
+        }
     }
 
     /// Adds an included file.
@@ -76,14 +84,15 @@ impl Sources {
         Folder { path, named: &self.named }
     }
 
-    /// Notes a file or folder on which the configuration depends.
+    /// Notes a file on which the configuration depends.
     pub(super) fn note(&self, path: PathBuf) {
         self.named.borrow_mut().insert(path);
     }
 
-    /// All files and folders on which the configuration depends, except the main file.
-    pub(super) fn named(&self) -> Vec<PathBuf> {
-        self.named.borrow().iter().cloned().collect()
+    /// All files on which the configuration depends, except the main file.
+    pub(super) fn named(&self) -> NamedFiles {
+        let (patterns, folders) = self.patterns.iter().cloned().unzip();
+        NamedFiles { files: self.named.borrow().iter().cloned().collect(), patterns, folders }
     }
 }
 

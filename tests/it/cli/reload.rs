@@ -148,14 +148,14 @@ fn limits_and_the_log_level_follow_a_reload_and_what_cannot_is_said() {
     };
     send_garbage();
     assert!(!compressed(&served));
-    let changed = "log.level = 'debug'\nserver.connections = 3\nserver.memory = '64 MiB'\nserver.compress = true\n";
+    let changed = "log.level = 'debug'\nserver.connections = 3\nserver.per-client.connections = 3\nserver.memory = '64 MiB'\nserver.compress = true\n";
     folder.file("c.toml", &format!("{LISTEN}{changed}{WHEEL}"));
     assert_eq!(reload(&served)["needs-restart"], json!([]));
     assert_eq!(limit("croupier_connections_limit", &[]), 3.0);
     assert_eq!(limit("croupier_memory_limit_bytes", &["pool=\"request\""]), 67_108_864.0);
     assert!(compressed(&served));
     send_garbage();
-    until("the connections so far are closed", || (limit("croupier_connections", &[]) == 0.0).then_some(()));
+    until("the earlier connections are closed", || (limit("croupier_connections", &[]) == 0.0).then_some(()));
     // With 3 connections, one more closes the one that has been idle for the longest time.
     let mut held: Vec<_> = (0..3).map(|_| BufReader::new(TcpStream::connect(&served.data).unwrap())).collect();
     for connection in &mut held {
