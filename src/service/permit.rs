@@ -3,7 +3,7 @@
 //! A limit on running calls counts a response whose rows or bytes are still to come: an upstream that sends it is busy. It
 //! does not count a response that waits for nothing but its reader, however slow the reader is. When a response begins to
 //! wait for its reader cannot be told from when it is only about to be read on, so a permit is not given back at once. A
-//! call that finds no permit takes those of the responses that have waited for some time ([`LentPermits::reclaim`]). A
+//! call that finds no permit takes those of the responses that have waited for some time (`LentPermits::reclaim`). A
 //! response that is read on without its permit takes another if one is free, and goes on without one if not.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

@@ -1,6 +1,6 @@
 //! Metrics: counts and gauges for Prometheus.
 //!
-//! [`Metrics`] reads what the gateway and its groups count ([`counters`](crate::service::counters)), and writes it as text.
+//! [`Metrics`] reads what the gateway and its groups count (`service::counters`), and writes it as text.
 //! A scrape reads atomics. It takes no lock that a request takes, and nothing is copied when a request is counted.
 //!
 //! The number of series depends on the configuration alone: the labels are groups, their methods, protocols, and words of
