@@ -82,10 +82,10 @@ fn the_documents_are_valid() {
 fn are_valid(gateway: &Running, paths: &[&str]) {
     for path in paths {
         let response = gateway
-            .raw(format!("GET {path}/openapi.json HTTP/1.1\r\nHost: casino.example\r\nConnection: close\r\n\r\n"));
+            .raw(format!("GET {path}/openapi.json HTTP/1.1\r\nHost: casino.localhost\r\nConnection: close\r\n\r\n"));
         let (head, document) = response.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}");
-        assert!(document.contains("\"url\": \"http://casino.example"), "{path}");
+        assert!(document.contains("\"url\": \"http://casino.localhost"), "{path}");
         let name = format!("croupier-{}-{}.json", std::process::id(), path.replace('/', "-"));
         let file = std::env::temp_dir().join(name);
         std::fs::File::create(&file).unwrap().write_all(document.as_bytes()).unwrap();
