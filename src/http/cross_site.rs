@@ -60,7 +60,9 @@ fn is_simple(headers: &HeaderMap) -> bool {
 /// Whether a request names the gateway by one of its names, or names none.
 ///
 /// The names are those of `public.hosts` and the host of `public.base`. A client of this machine may also use `localhost`
-/// and loopback addresses. Without `public.hosts`, other clients may use any name, because the gateway cannot know them.
+/// and loopback addresses. Without `public.hosts`, it may also use names without a dot, such as that of a container: the
+/// public DNS has none of them, so no page can be of such a name. Other clients may then use any name, because the gateway
+/// cannot know them.
 pub(crate) fn is_known_host(head: &Parts, public_url: &PublicUrl, peer: Option<SocketAddr>) -> bool {
     let is_local = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     if public_url.hosts.is_empty() && (!is_local || public_url.trusts(peer)) {
@@ -71,7 +73,8 @@ pub(crate) fn is_known_host(head: &Parts, public_url: &PublicUrl, peer: Option<S
         return true;
     };
     let Some(name) = std::str::from_utf8(authority).ok().and_then(without_port) else { return false };
-    (is_local && is_loopback_name(name)) || public_url.has_host(name)
+    let is_private = || public_url.hosts.is_empty() && !name.contains(['.', ':']);
+    (is_local && (is_loopback_name(name) || is_private())) || public_url.has_host(name)
 }
 
 /// Whether a name always means the machine itself (RFC 6761, section 6.3).
@@ -158,7 +161,16 @@ mod tests {
         let known = |host: &str, public_url: &PublicUrl, peer| {
             is_known_host(&head(Method::GET, &[("host", host)]), public_url, peer)
         };
-        for name in ["localhost", "LocalHost:80", "a.localhost", "127.0.0.1", "127.1.2.3:80", "[::1]", "[::1]:8008"] {
+        for name in [
+            "localhost",
+            "gateway:8008",
+            "LocalHost:80",
+            "a.localhost",
+            "127.0.0.1",
+            "127.1.2.3:80",
+            "[::1]",
+            "[::1]:8008",
+        ] {
             assert!(known(name, &hosts(&[]), local()), "{name}");
         }
         for name in [
@@ -184,6 +196,7 @@ mod tests {
             ("a.casino.example", true),
             ("casino.example", false),
             ("xgateway.example", false),
+            ("gateway", false),
             ("gateway.example.evil.example", false),
         ] {
             for peer in [local(), remote, None] {
