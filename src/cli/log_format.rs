@@ -13,13 +13,13 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::model::text::is_deceptive;
 
 /// Writes the lines of another form, with escapes for the characters that would change how a line looks.
-pub(super) struct Undeceptive<F> {
+pub(super) struct EscapeDeceptive<F> {
     pub(super) format: F,
     /// Whether the lines are JSON, which has its own escapes.
     pub(super) json: bool,
 }
 
-impl<S, N, F> FormatEvent<S, N> for Undeceptive<F>
+impl<S, N, F> FormatEvent<S, N> for EscapeDeceptive<F>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -180,7 +180,8 @@ mod tests {
     fn no_form_shows_characters_that_turn_the_text() {
         let written = Written::default();
         let log = || tracing::warn!(error = %"a\u{202e}b\u{2066}", "c\u{2028}d");
-        let format = Undeceptive { format: tracing_subscriber::fmt::format().json().flatten_event(true), json: true };
+        let format =
+            EscapeDeceptive { format: tracing_subscriber::fmt::format().json().flatten_event(true), json: true };
         let fields = tracing_subscriber::fmt::format::JsonFields::new();
         let subscriber = tracing_subscriber::fmt().with_writer(written.clone()).fmt_fields(fields).event_format(format);
         tracing::subscriber::with_default(subscriber.finish(), log);
@@ -188,7 +189,7 @@ mod tests {
         assert!(line.is_ascii(), "{line}");
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&value["error"], &value["message"]), (&"a\u{202e}b\u{2066}".into(), &"c\u{2028}d".into()));
-        let format = Undeceptive { format: tracing_subscriber::fmt::format().with_ansi(false), json: false };
+        let format = EscapeDeceptive { format: tracing_subscriber::fmt::format().with_ansi(false), json: false };
         let subscriber = tracing_subscriber::fmt().with_writer(written.clone()).event_format(format);
         tracing::subscriber::with_default(subscriber.finish(), log);
         let line = written.text();

@@ -13,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt, reload};
 
-use super::log_format::{Logfmt, LogfmtFields, Undeceptive};
+use super::log_format::{EscapeDeceptive, Logfmt, LogfmtFields};
 use super::output::OutputStream;
 use crate::config::{Level, Log, LogFormat};
 use crate::service::log_throttle::LogThrottle;
@@ -40,12 +40,12 @@ pub(super) fn start(log: &Log, stderr: &OutputStream) -> LogLevel {
     let started = match log.format {
         LogFormat::Text => {
             let ansi = io::stderr().is_terminal();
-            let format = Undeceptive { format: format().with_ansi(ansi), json: false };
+            let format = EscapeDeceptive { format: format().with_ansi(ansi), json: false };
             registry.with(lines.with_ansi(ansi).event_format(format)).try_init()
         }
         LogFormat::Json => {
             let format = format().json().flatten_event(true).with_span_list(false);
-            let format = Undeceptive { format, json: true };
+            let format = EscapeDeceptive { format, json: true };
             registry.with(lines.fmt_fields(JsonFields::new()).event_format(format)).try_init()
         }
         LogFormat::Logfmt => {

@@ -120,7 +120,7 @@ async fn run_server(
         tokio::select! {
             () = stop => {}
             () = reloading => {}
-            () = systemd::sign_of_life() => {}
+            () = systemd::ping_watchdog() => {}
         }
         // Before the listeners close, so that probes fail first.
         lifecycle.drain();

@@ -4,7 +4,7 @@
 use crate::server::Listener;
 use crate::server::settings::ListenAddress;
 
-pub(super) use system::{inherited_sockets, notify, sign_of_life};
+pub(super) use system::{inherited_sockets, notify, ping_watchdog};
 
 /// A state of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ mod system {
 
     /// Tells the watchdog of systemd, if there is one, twice in its interval that this runtime, which accepts connections,
     /// still runs. Never ends.
-    pub(in crate::cli) async fn sign_of_life() {
+    pub(in crate::cli) async fn ping_watchdog() {
         let Some(interval) = sd_notify::watchdog_enabled() else { return pending().await };
         let mut ticks = tokio::time::interval((interval / 2).max(Duration::from_millis(1)));
         loop {
@@ -101,7 +101,7 @@ mod system {
 
     pub(in crate::cli) async fn notify(_: Notification) {}
 
-    pub(in crate::cli) async fn sign_of_life() {
+    pub(in crate::cli) async fn ping_watchdog() {
         std::future::pending().await
     }
 }

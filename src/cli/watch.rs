@@ -50,8 +50,8 @@ pub(super) struct Stamp {
 }
 
 impl Watch {
-    /// Watches these files. `before` is how they were before they were read, as far as it is known, and
-    /// `reading_since` when reading them began.
+    /// Watches these files. `before` has the stamps of those that were looked at before they were read; for the others,
+    /// `reading_since` is when reading began.
     pub(super) async fn start(named: NamedFiles, before: Stamps, reading_since: SystemTime) -> Watch {
         let (report, reports) = mpsc::channel(1);
         let folders = folders(&named);

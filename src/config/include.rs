@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::LARGEST_FILE;
 use super::problem::Problem;
-use super::sources::{Sources, moved, shift};
+use super::sources::{ConfigSources, moved, shift};
 use super::syntax::Distinct;
 use crate::files;
 use crate::model::text::abridge;
@@ -27,7 +27,7 @@ const MATCH_OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// Reads the files that the main file includes into `sources`, in the order of their names.
-pub(super) fn read_files(root: &DeTable<'_>, sources: &mut Sources, problems: &mut Vec<Problem>) {
+pub(super) fn read_files(root: &DeTable<'_>, sources: &mut ConfigSources, problems: &mut Vec<Problem>) {
     let Some(main) = sources.texts.files().first().cloned() else { return };
     let mut files: Vec<(PathBuf, Range<usize>)> = Vec::new();
     // A value of another type is reported when the table is checked.
@@ -71,7 +71,7 @@ fn without_dots(path: &Path) -> PathBuf {
 }
 
 /// The files that a pattern matches. Without special characters it is the name of a file that has to exist.
-fn find(folder: &Path, pattern: &str, sources: &mut Sources) -> Result<Vec<PathBuf>, String> {
+fn find(folder: &Path, pattern: &str, sources: &mut ConfigSources) -> Result<Vec<PathBuf>, String> {
     if !pattern.contains(['*', '?', '[']) {
         return Ok(vec![folder.join(pattern)]);
     }
@@ -104,7 +104,7 @@ fn folder_of_pattern(pattern: &str) -> &str {
 pub(super) fn merge<'t>(
     root: &mut DeTable<'t>,
     parsed: &'t [Distinct],
-    sources: &Sources,
+    sources: &ConfigSources,
     problems: &mut Vec<Problem>,
 ) -> Result<(), Vec<Problem>> {
     let main = sources.texts.files().first().map(|file| file.name.as_str()).unwrap_or_default();

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeValue, ValueDeserializer};
 
 use super::resolved::Backend;
-use crate::server::mount::{Mounts, Origin};
+use crate::server::mount::{Fingerprint, Mounts};
 use crate::server::settings::GroupLimits;
 
 /// The mounts that are served, if there are any.
@@ -18,11 +18,11 @@ use crate::server::settings::GroupLimits;
 pub(super) struct Kept<'m>(pub(super) Option<&'m Mounts>);
 
 impl Kept<'_> {
-    /// The backend of the group that is served at a path, if it has this origin. It has the permits of the old group too, if
+    /// The backend of the group that is served at a path, if it has this fingerprint. It has the permits of the old group too, if
     /// the limits on calls are the same.
-    pub(super) fn backend(self, path: &str, origin: Origin, limits: &GroupLimits) -> Option<Backend> {
+    pub(super) fn backend(self, path: &str, fingerprint: Fingerprint, limits: &GroupLimits) -> Option<Backend> {
         let served = self.0?.groups.iter().find(|group| group.path == path)?;
-        let (service, upstream) = served.backend_of(origin, limits)?;
+        let (service, upstream) = served.backend_of(fingerprint, limits)?;
         Some(match upstream {
             Some(upstream) => Backend::Upstream { upstream, service },
             None => Backend::Service(service),
@@ -30,18 +30,18 @@ impl Kept<'_> {
     }
 }
 
-/// The origin of a backend that is made from these values.
-pub(super) fn origin(made_from: impl Hash) -> Origin {
+/// The fingerprint of a backend that is made from these values.
+pub(super) fn fingerprint(made_from: impl Hash) -> Fingerprint {
     let mut hasher = DefaultHasher::new();
     made_from.hash(&mut hasher);
-    Origin(hasher.finish())
+    Fingerprint(hasher.finish())
 }
 
-/// The origin of a service of this kind with these options; `None` if the options cannot be compared.
-pub(super) fn origin_of_service(kind: &str, options: Option<&Spanned<DeValue<'_>>>) -> Option<Origin> {
+/// The fingerprint of a service of this kind with these options; `None` if the options cannot be compared.
+pub(super) fn fingerprint_of_service(kind: &str, options: Option<&Spanned<DeValue<'_>>>) -> Option<Fingerprint> {
     let options = match options {
         Some(options) => toml::Value::deserialize(ValueDeserializer::from(options.clone())).ok()?.to_string(),
         None => String::new(),
     };
-    Some(origin((kind, options)))
+    Some(fingerprint((kind, options)))
 }

@@ -58,7 +58,7 @@ use crate::server::settings::{AdminSettings, ListenerConfig, ServerSettings};
 #[cfg(feature = "cli")]
 pub(crate) use include::matching_files;
 use kept::Kept;
-use sources::Sources;
+use sources::ConfigSources;
 
 pub use crate::model::units::{Period, Size};
 pub use problem::{ConfigErrors, Problem};
@@ -201,7 +201,7 @@ impl Config {
 
     fn load_within(path: &Path, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
         let name = path.display().to_string();
-        let whole = |problem| ConfigErrors::new(Sources::main(&name, Path::new(""), "").texts, vec![problem]);
+        let whole = |problem| ConfigErrors::new(ConfigSources::main(&name, Path::new(""), "").texts, vec![problem]);
         let bytes = files::read(path, LARGEST_FILE)
             .map_err(|error| whole(Problem::whole(format!("`{name}` cannot be read: {error}"))))?;
         match std::str::from_utf8(&bytes) {
@@ -223,10 +223,10 @@ impl Config {
 
     fn parse_within(path: &Path, text: &str, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        Config::read(Sources::main(&path.display().to_string(), folder, text), registry, kept)
+        Config::read(ConfigSources::main(&path.display().to_string(), folder, text), registry, kept)
     }
 
-    fn read(mut sources: Sources, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
+    fn read(mut sources: ConfigSources, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
         let read = resolve::read_config(&mut sources, registry, kept);
         read.map_err(|problems| ConfigErrors::new(sources.texts, problems))
     }
@@ -258,7 +258,7 @@ impl Config {
     /// # Errors
     /// All problems with it at once.
     pub fn parse_keeping(name: &str, text: &str, registry: &Registry, served: &Mounts) -> Result<Config, ConfigErrors> {
-        Config::read(Sources::main(name, Path::new(""), text), registry, Kept(Some(served)))
+        Config::read(ConfigSources::main(name, Path::new(""), text), registry, Kept(Some(served)))
     }
 
     /// What the gateway serves: the groups and pages, and the address in the documents about them.

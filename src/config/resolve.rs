@@ -12,7 +12,7 @@ use super::aggregate;
 use super::check::Check;
 use super::file::{File, GroupFile};
 use super::include;
-use super::kept::{Kept, origin_of_service};
+use super::kept::{Kept, fingerprint_of_service};
 use super::page;
 use super::page::PageFile;
 use super::problem::Problem;
@@ -22,7 +22,7 @@ use super::routes;
 use super::routes::Routes;
 use super::schema;
 use super::schema::SchemaNode;
-use super::sources::Sources;
+use super::sources::ConfigSources;
 use super::syntax::Distinct;
 use super::upstream;
 use super::{Config, Registry};
@@ -38,7 +38,11 @@ use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, Server
 /// Reads a configuration, or finds all problems with it.
 ///
 /// `sources` has the main file, and then also the files that it includes.
-pub(super) fn read_config(sources: &mut Sources, registry: &Registry, kept: Kept<'_>) -> Result<Config, Vec<Problem>> {
+pub(super) fn read_config(
+    sources: &mut ConfigSources,
+    registry: &Registry,
+    kept: Kept<'_>,
+) -> Result<Config, Vec<Problem>> {
     let main = Distinct::read(sources.texts.text());
     let (mut root, mut problems) = main.table()?;
     include::read_files(&root, sources, &mut problems);
@@ -173,7 +177,7 @@ fn check_admin(file: &File, span: Option<Range<usize>>) -> Option<Problem> {
 }
 
 /// The hash FNV-1a of the texts, which is the same on every machine.
-fn hash_of(sources: &Sources) -> u64 {
+fn hash_of(sources: &ConfigSources) -> u64 {
     sources
         .texts
         .text()
@@ -189,7 +193,7 @@ fn any_port(listen: &ListenAddress) -> bool {
 fn pages(
     file: BTreeMap<Spanned<String>, PageFile>,
     groups: &[ResolvedGroup],
-    sources: &Sources,
+    sources: &ConfigSources,
     mounted: &mut GroupRouter<Range<usize>>,
     problems: &mut Vec<Problem>,
 ) -> Vec<PageMount> {
@@ -324,7 +328,7 @@ impl ParsedGroup<'_> {
     fn resolve(
         self,
         (registry, kept): (&Registry, Kept<'_>),
-        sources: &Sources,
+        sources: &ConfigSources,
         mounted: &mut GroupRouter<Range<usize>>,
         settings: &ServerSettings,
         problems: &mut Vec<Problem>,
@@ -334,18 +338,20 @@ impl ParsedGroup<'_> {
         let limits = self.file.limits;
         let protocols = self.file.protocol_set();
         problems.extend(check_body_fits_memory(&self.body_span, &limits, settings));
-        let (kind, backend, origin) = match (self.backend_key, self.file.service) {
+        let (kind, backend, fingerprint) = match (self.backend_key, self.file.service) {
             (Some(UPSTREAM), _) => {
                 let rules = (protocols.xml_rpc, &limits);
                 let folder = sources.folder_at(&self.path.span());
                 let made = upstream::resolve(&self.path, self.file.upstream, rules, folder, kept, problems);
-                let (backend, origin) = made.map_or((Backend::Broken, None), |(made, origin)| (made, Some(origin)));
-                (UPSTREAM.to_owned(), backend, origin)
+                let (backend, fingerprint) =
+                    made.map_or((Backend::Broken, None), |(made, fingerprint)| (made, Some(fingerprint)));
+                (UPSTREAM.to_owned(), backend, fingerprint)
             }
             (Some(AGGREGATE), _) => (AGGREGATE.to_owned(), Backend::Aggregate(Box::new(self.file.aggregate)), None),
             (_, Some(kind)) => {
-                let origin = origin_of_service(kind.get_ref(), self.options.as_ref());
-                let served = origin.and_then(|origin| kept.backend(self.path.get_ref(), origin, &limits));
+                let fingerprint = fingerprint_of_service(kind.get_ref(), self.options.as_ref());
+                let served =
+                    fingerprint.and_then(|fingerprint| kept.backend(self.path.get_ref(), fingerprint, &limits));
                 let backend = served.unwrap_or_else(|| match registry.make(&kind, self.options) {
                     Ok(service) => Backend::Service(LimitedService::new(service, &limits)),
                     Err(wrong) => {
@@ -353,12 +359,12 @@ impl ParsedGroup<'_> {
                         Backend::Broken
                     }
                 });
-                (kind.into_inner(), backend, origin)
+                (kind.into_inner(), backend, fingerprint)
             }
             (_, None) => (String::new(), Backend::Broken, None),
         };
         let aliases = self.file.aliases.into_iter().map(Spanned::into_inner).collect();
-        ResolvedGroup { path: self.path, aliases, kind, limits, protocols, backend, origin }
+        ResolvedGroup { path: self.path, aliases, kind, limits, protocols, backend, fingerprint }
     }
 }
 

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use crate::model::interface::Interface;
 use crate::model::text::{abridge, nearest};
 use crate::protocol::set::ProtocolSet;
-use crate::server::mount::{GroupMount, LimitedService, Origin};
+use crate::server::mount::{Fingerprint, GroupMount, LimitedService};
 use crate::server::settings::GroupLimits;
 use crate::service::RpcService;
 use crate::upstream::Upstream;
@@ -23,7 +23,7 @@ pub(super) struct ResolvedGroup {
     pub(super) protocols: ProtocolSet,
     pub(super) backend: Backend,
     /// What the backend is made from; `None` if that is not known.
-    pub(super) origin: Option<Origin>,
+    pub(super) fingerprint: Option<Fingerprint>,
 }
 
 /// What serves the calls of a group.
@@ -68,7 +68,7 @@ impl ResolvedGroup {
 
     /// The mount of the group; `None` if its backend is broken.
     pub(super) fn into_mount(self) -> Option<GroupMount> {
-        let ResolvedGroup { path, aliases, kind, limits, protocols, backend, origin } = self;
+        let ResolvedGroup { path, aliases, kind, limits, protocols, backend, fingerprint } = self;
         let (service, upstream) = match backend {
             Backend::Service(service) => (service, None),
             Backend::Upstream { upstream, service } => (service, Some(upstream)),
@@ -79,7 +79,7 @@ impl ResolvedGroup {
         group.kind = kind;
         group.protocols = protocols;
         group.upstream = upstream;
-        group.origin = origin;
+        group.fingerprint = fingerprint;
         Some(group)
     }
 }

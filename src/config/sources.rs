@@ -15,7 +15,7 @@ use super::NamedFiles;
 
 /// The texts of all files, and the files on which the configuration depends.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(super) struct ConfigSources {
     pub(super) texts: SourceTexts,
     named: RefCell<BTreeSet<PathBuf>>,
     /// The patterns of included files, and the folder of each.
@@ -58,11 +58,11 @@ pub(super) struct SourceFile {
     pub(super) range: Range<usize>,
 }
 
-impl Sources {
+impl ConfigSources {
     /// A main file without included files.
-    pub(super) fn main(name: &str, folder: &Path, text: &str) -> Sources {
+    pub(super) fn main(name: &str, folder: &Path, text: &str) -> ConfigSources {
         let file = SourceFile { name: name.to_owned(), folder: folder.to_owned(), range: 0..text.len() };
-        Sources {
+        ConfigSources {
             texts: SourceTexts { text: text.to_owned(), files: vec![file] },
             named: RefCell::default(),
             patterns: Vec::new(),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::LARGEST_FILE;
-use super::kept::{Kept, origin};
+use super::kept::{Kept, fingerprint};
 use super::problem::Problem;
 use super::resolved::Backend;
 use super::sources::Folder;
@@ -22,7 +22,7 @@ use crate::model::text::abridge;
 use crate::model::units::{Period, Size};
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
-use crate::server::mount::Origin;
+use crate::server::mount::Fingerprint;
 use crate::server::settings::GroupLimits;
 use crate::upstream::transport;
 use crate::upstream::transport::{Address, Tls, Transport};
@@ -227,7 +227,7 @@ pub(super) fn resolve(
     folder: Folder<'_>,
     kept: Kept<'_>,
     problems: &mut Vec<Problem>,
-) -> Option<(Backend, Origin)> {
+) -> Option<(Backend, Fingerprint)> {
     let before = problems.len();
     let table = serde_json::to_string(&file).unwrap_or_default();
     let mut reader = SettingReader { folder, problems };
@@ -255,9 +255,9 @@ pub(super) fn resolve(
     if problems.len() > before {
         return None;
     }
-    let origin = origin((table, format!("{dialect:?}"), Contents::of(&headers, &token, &description, &tls)));
-    if let Some(served) = kept.backend(path.get_ref(), origin, limits) {
-        return Some((served, origin));
+    let fingerprint = fingerprint((table, format!("{dialect:?}"), Contents::of(&headers, &token, &description, &tls)));
+    if let Some(served) = kept.backend(path.get_ref(), fingerprint, limits) {
+        return Some((served, fingerprint));
     }
     let transport_options = transport::TransportOptions {
         connect: file.timeouts.connect.0,
@@ -290,7 +290,7 @@ pub(super) fn resolve(
     };
     let unsupported = |error: UnsupportedProtocol| problems.push(Problem::at(file.protocol.span(), error.to_string()));
     let upstream = Upstream::new(transport, options).map_err(unsupported).ok()?;
-    Some((Backend::upstream(upstream, limits), origin))
+    Some((Backend::upstream(upstream, limits), fingerprint))
 }
 
 /// What the table of an upstream only names: the contents of files, and the values of environment variables.

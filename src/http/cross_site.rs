@@ -19,7 +19,7 @@ use super::public_url::PublicUrl;
 const FETCH_SITE: &str = "sec-fetch-site";
 
 /// Whether a page of another origin has sent this request, which may change something, and its browser has not asked first.
-pub(crate) fn is_unasked(head: &Parts, public_url: &PublicUrl, peer: Option<SocketAddr>) -> bool {
+pub(crate) fn is_without_preflight(head: &Parts, public_url: &PublicUrl, peer: Option<SocketAddr>) -> bool {
     // Before it sends another method that changes something, a browser asks.
     if head.method != Method::POST {
         return false;
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_another_origin_calls_nothing_unasked() {
+    fn a_page_of_another_origin_calls_nothing_without_a_preflight() {
         let json = ("content-type", "application/json");
         let plain = ("content-type", "text/plain; charset=application/json");
         let (host, evil) = (("host", "localhost:8008"), ("origin", "https://evil.example"));
@@ -139,16 +139,16 @@ mod tests {
             // The browser asks before it sends this.
             (&[host, evil, json], false),
         ] {
-            let unasked = is_unasked(&head(Method::POST, headers), &PublicUrl::default(), local());
+            let unasked = is_without_preflight(&head(Method::POST, headers), &PublicUrl::default(), local());
             assert_eq!(unasked, expected, "{headers:?}");
         }
         for method in [Method::GET, Method::DELETE] {
-            assert!(!is_unasked(&head(method, &[host, evil]), &PublicUrl::default(), local()));
+            assert!(!is_without_preflight(&head(method, &[host, evil]), &PublicUrl::default(), local()));
         }
         let behind = PublicUrl::at("https://casino.example/rpc").unwrap();
         let page = head(Method::POST, &[host, ("origin", "https://casino.example")]);
-        assert!(!is_unasked(&page, &behind, local()));
-        assert!(is_unasked(&page, &PublicUrl::default(), local()));
+        assert!(!is_without_preflight(&page, &behind, local()));
+        assert!(is_without_preflight(&page, &PublicUrl::default(), local()));
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub struct PublicUrl {
     pub client_header: ClientHeader,
     /// Whether every client that connects through a unix socket is a trusted proxy.
     pub trust_unix_sockets: bool,
-    /// The names of this server in `Host`, such as `"casino.example"` or `"*.casino.example"` for all names below it; the
-    /// name in `base` need not be repeated. A request with another name gets status 421. Without it, clients of this
+    /// The allowed values of `Host`, such as `"casino.example"`, or `"*.casino.example"` for all subdomains; the host of
+    /// `base` is allowed too. A request with another name gets status 421. Without it, clients of this
     /// machine may use only loopback names and names without a dot, which protects against DNS rebinding, and others may use
     /// any name.
     pub hosts: Vec<HostPattern>,

@@ -43,6 +43,22 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind, with no code for [`Kind::Service`].
+    pub(crate) const ALL: [Kind; 12] = [
+        Kind::NotWellFormed,
+        Kind::Encoding,
+        Kind::Character,
+        Kind::Structure,
+        Kind::Limit,
+        Kind::NoSuchMethod,
+        Kind::BadParams,
+        Kind::Service(None),
+        Kind::Internal,
+        Kind::Unreachable,
+        Kind::Late,
+        Kind::Busy,
+    ];
+
     /// The XML-RPC fault code: that of the Fault Code Interoperability specification if it has one for this kind alone,
     /// otherwise that of JSON-RPC. Each kind has a code of its own, so that a client reads the same kind back.
     ///
@@ -162,21 +178,8 @@ impl Kind {
         let none = Kind::Service(None);
         let service =
             if [none.xmlrpc_code(), none.jsonrpc_code()].contains(&code) { none } else { Kind::Service(Some(code)) };
-        let kinds = [
-            Kind::NotWellFormed,
-            Kind::Encoding,
-            Kind::Character,
-            Kind::Structure,
-            Kind::Limit,
-            Kind::NoSuchMethod,
-            Kind::BadParams,
-            service,
-            Kind::Internal,
-            Kind::Unreachable,
-            Kind::Late,
-            Kind::Busy,
-        ];
-        kinds.into_iter().find(|kind| kind.word() == word)
+        let found = Kind::ALL.into_iter().find(|kind| kind.word() == word);
+        found.map(|kind| if kind == none { service } else { kind })
     }
 
     /// Whether the fault code of SOAP is `Client` (1.1) or `Sender` (1.2): the request was wrong. Otherwise it is `Server` or

@@ -77,6 +77,14 @@ pub struct Method {
     pub safe: bool,
 }
 
+#[cfg(test)]
+impl Method {
+    /// A method of this name without parameters, of which nothing else is known.
+    pub(crate) fn undescribed(name: &str) -> Method {
+        Method { name: name.to_owned(), doc: String::new(), params: Vec::new(), result: Schema::default(), safe: false }
+    }
+}
+
 /// A parameter of a method.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Param {

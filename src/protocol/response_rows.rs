@@ -198,7 +198,7 @@ mod tests {
             let (by_row, in_pieces) = self.in_pieces(document, ends);
             let text = String::from_utf8_lossy(document);
             match whole {
-                // A row that refers to an element elsewhere cannot be read alone.
+                // A row with a reference to an element outside of it cannot be decoded alone.
                 Ok(_) if in_pieces.is_err() && text.contains("href") => {}
                 Ok(whole) => prop_assert_eq!(in_pieces, Ok(whole), "{}", text),
                 Err(_) => prop_assert!(in_pieces.is_err(), "{} is {:?}", text, in_pieces),

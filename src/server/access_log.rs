@@ -120,9 +120,9 @@ struct Conclusion {
     failed: Option<(&'static str, Stage)>,
 }
 
-/// Where a request has come from.
+/// The connection that a request has come over.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Origin<'c> {
+pub(super) struct ConnectionInfo<'c> {
     pub(super) listener: &'c Arc<ListenerCount>,
     /// The proxy that has sent the address of the peer.
     pub(super) proxy: Option<SocketAddr>,
@@ -150,16 +150,16 @@ impl AccessLog {
     }
 
     /// Begins the line of a request, and gives its context a record.
-    pub(super) fn begin(&self, head: &Parts, context: &mut Context, origin: Origin<'_>) -> Box<AccessLine> {
+    pub(super) fn begin(&self, head: &Parts, context: &mut Context, connection: ConnectionInfo<'_>) -> Box<AccessLine> {
         let record = Arc::new(RequestRecord::new(self.options.calls));
         context.record = Some(record.clone());
         Box::new(AccessLine {
             begun: Instant::now(),
             id: context.request_id.clone(),
-            listener: origin.listener.clone(),
+            listener: connection.listener.clone(),
             client: context.client,
             peer: context.peer,
-            proxy: origin.proxy,
+            proxy: connection.proxy,
             verb: head.method.clone(),
             path: head.uri.path().to_owned(),
             version: head.version,
@@ -250,7 +250,7 @@ impl AccessLine {
             LineEnd::Cut => return failed("cut", "server", self.record.stage()),
         }
         match self.outcome.as_ref().and_then(|outcome| outcome.fault) {
-            Some(kind) => failed(kind.word(), self.origin_of_fault(kind), Stage::Call),
+            Some(kind) => failed(kind.word(), self.cause_of_fault(kind), Stage::Call),
             None if self.status >= 500 => failed("rejected", "server", self.stage),
             None if self.status >= 400 => failed("rejected", "client", self.stage),
             None => Conclusion { outcome: "ok", failed: None },
@@ -258,18 +258,12 @@ impl AccessLine {
     }
 
     /// Who has caused a fault.
-    fn origin_of_fault(&self, kind: Kind) -> &'static str {
+    fn cause_of_fault(&self, kind: Kind) -> &'static str {
         match kind {
-            Kind::NotWellFormed
-            | Kind::Encoding
-            | Kind::Character
-            | Kind::Structure
-            | Kind::Limit
-            | Kind::NoSuchMethod
-            | Kind::BadParams => "client",
+            kind if kind.blames_sender() => "client",
             Kind::Unreachable => "upstream",
             Kind::Service(_) | Kind::Late => self.server_or_upstream(),
-            Kind::Internal | Kind::Busy => "server",
+            _ => "server",
         }
     }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,7 @@ use crate::server::access_log::AccessLine;
 use crate::server::clients::ClientAccount;
 use crate::server::pace::Pace;
 use crate::server::settings::Timeouts;
+use crate::service::lock::lock;
 
 /// The time between two sweeps.
 const TICK: Duration = Duration::from_millis(100);
@@ -419,9 +420,4 @@ impl Stream {
     pub(super) fn piece_pending(&self) {
         self.waiting.store(false, Relaxed);
     }
-}
-
-/// Locks a mutex. Nothing that panics runs under these locks, so they cannot be poisoned.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

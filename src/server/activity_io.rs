@@ -45,7 +45,7 @@ impl PollReset for TcpStream {
         match self.poll_peek(cx, &mut ReadBuf::uninit(&mut byte)) {
             Poll::Pending => Connected::Yes,
             Poll::Ready(Err(_)) => Connected::No,
-            // A reset that arrives behind other bytes is told when these have been read.
+            // The system reports a reset that arrives behind other bytes only after they have been read.
             Poll::Ready(Ok(peeked)) => match closed_both_sides(pin!(self.ready(Interest::WRITABLE)), cx) {
                 Connected::Unnoticed if peeked == 0 => Connected::HalfClosed,
                 connected => connected,

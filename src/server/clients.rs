@@ -15,9 +15,10 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use crate::server::settings::ServerSettings;
+use crate::service::lock::lock;
 use crate::service::memory_pool::MemoryPool;
 use crate::service::result_memory::{ResultBudget, ResultMemory};
 
@@ -134,7 +135,7 @@ impl Clients {
         Arc::new(Clients { shares: Mutex::new(Shares::new(settings)), results, known: Mutex::default() })
     }
 
-    /// Changes how much one client may take, also for those that are there. The memory for results stays as it is.
+    /// Changes the share of each client, those with open connections included. `response_memory` does not change.
     pub(super) fn set_shares(&self, settings: &ServerSettings) {
         let known = lock(&self.known);
         let mut shares = lock(&self.shares);
@@ -279,11 +280,6 @@ fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         address => address,
     }
-}
-
-/// Locks a mutex. Nothing that panics runs under these locks, so they cannot be poisoned.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use tracing::Instrument as _;
 
 use crate::http::body::{Body, PIECE};
 use crate::http::compression::compress;
-use crate::http::cross_site::{is_known_host, is_unasked};
+use crate::http::cross_site::{is_known_host, is_without_preflight};
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
@@ -161,7 +161,7 @@ impl Gateway {
         Gateway { admission: Arc::new(Admission::new(settings.in_flight)), clients: Clients::new(settings), ..self }
     }
 
-    /// Changes these limits while requests are served. The memory for results stays as it is.
+    /// Changes these limits while requests are served. `response_memory` does not change.
     pub(super) fn set_limits(&self, settings: &ServerSettings) {
         self.admission.set_maximum(settings.in_flight);
         self.clients.set_shares(settings);
@@ -353,8 +353,8 @@ impl Gateway {
             record.note_protocol(claim.frontend.protocol().name());
             record.enter(Stage::Body);
         }
-        let is_unasked = is_unasked(head, &dispatch.public_url, context.peer);
-        let read = match check_before_body(head, &body, is_unasked, within_share) {
+        let is_without_preflight = is_without_preflight(head, &dispatch.public_url, context.peer);
+        let read = match check_before_body(head, &body, is_without_preflight, within_share) {
             Ok(()) => self.body_reader.read(client, head, body, (group.body_limit, &self.arrival_limits)).await,
             Err(rejection) => Err(rejection),
         };
@@ -591,10 +591,10 @@ fn find<'g, 'p>(groups: &'g GroupRouter<Arc<Group>>, head: &'p Parts) -> Result<
 fn check_before_body(
     head: &Parts,
     body: &impl http_body::Body,
-    is_unasked: bool,
+    is_without_preflight: bool,
     within_share: bool,
 ) -> Result<(), HttpRejection> {
-    if is_unasked {
+    if is_without_preflight {
         return Err(HttpRejection::new(StatusCode::FORBIDDEN, OTHER_ORIGIN));
     }
 

@@ -12,7 +12,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 
-use super::access_log::Origin;
+use super::access_log::ConnectionInfo;
 use super::in_flight::{Connection, InFlight};
 use super::tracked_body::{CountedBody, TrackedBody};
 use crate::http::rejection::HttpRejection;
@@ -58,7 +58,7 @@ impl InFlight {
             let mut context =
                 RequestContext { peer: *peer, client: address, request_id, trace, ..RequestContext::default() };
             if let Some(log) = &shared.log {
-                self.line = Some(log.begin(&head, &mut context, Origin { listener, proxy: *proxy }));
+                self.line = Some(log.begin(&head, &mut context, ConnectionInfo { listener, proxy: *proxy }));
             }
             let GatewayResponse { mut response, outcome, metered } = if self.connection.activity.take_fragment() {
                 HttpRejection::new(StatusCode::BAD_REQUEST, "the target of a request has no fragment")

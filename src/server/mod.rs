@@ -80,7 +80,7 @@ use connection_count::{CountedConnection, ListenerCount};
 use control::{Change, Order};
 use in_flight::{Connection, ServerState};
 use listener::Accepted;
-use proxy_protocol::{Origin, read_header};
+use proxy_protocol::{ConnectionSource, read_header};
 use workers::WorkerSlot;
 
 /// Serves a gateway on listening sockets.
@@ -196,9 +196,9 @@ impl Server {
         let (mut peer, mut proxy, mut client) = (peer, None, guard.client.clone());
         if guard.options.proxy_protocol {
             match Box::pin(self.read_proxy_header(&mut stream, peer, guard)).await {
-                Some(Origin::Proxy) => {}
-                Some(origin) => {
-                    (proxy, peer) = (peer, Some(origin.address()));
+                Some(ConnectionSource::Proxy) => {}
+                Some(source) => {
+                    (proxy, peer) = (peer, Some(source.address()));
                     client = self.shared.gateway.client_of_connection(peer);
                 }
                 None => return,
@@ -253,7 +253,7 @@ impl Server {
         stream: &mut (impl AsyncRead + Unpin),
         peer: Option<SocketAddr>,
         guard: &ConnectionGuard,
-    ) -> Option<Origin> {
+    ) -> Option<ConnectionSource> {
         let refuse = |reason: String| {
             let listener = guard.counted.listener().clone();
             let throttle = listener.notices.proxy_headers.clone();
@@ -272,7 +272,7 @@ impl Server {
         let closing = poll_fn(|cx| activity.poll_close_request(cx, CloseRequest::None));
         tokio::select! {
             read = reading => match read {
-                Ok(Ok(origin)) => Some(origin),
+                Ok(Ok(source)) => Some(source),
                 Ok(Err(error)) => refuse(error.to_string()),
                 Err(_) => refuse("it did not arrive in time".to_owned()),
             },

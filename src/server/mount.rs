@@ -42,7 +42,7 @@ pub struct GroupMount {
     /// The service without limits.
     unlimited: Arc<dyn RpcService>,
     /// What `unlimited` and `upstream` were made from; `None` if no configuration says it.
-    pub(crate) origin: Option<Origin>,
+    pub(crate) fingerprint: Option<Fingerprint>,
     /// The permits of the limits in `service`, and where its calls are counted.
     pub(crate) limiter: LimiterState,
     /// The layers around the service and its limits, the outermost first: see [`GroupMount::layer`].
@@ -54,7 +54,7 @@ pub struct GroupMount {
 
 /// What a backend was made from: a hash, by which a later configuration finds out whether it describes the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Origin(pub(crate) u64);
+pub(crate) struct Fingerprint(pub(crate) u64);
 
 /// A service within the limits of its group, and without them.
 #[derive(Clone)]
@@ -195,7 +195,7 @@ impl GroupMount {
             protocols: ProtocolSet::default(),
             service,
             unlimited,
-            origin: None,
+            fingerprint: None,
             limiter,
             layers: Vec::new(),
             upstream: None,
@@ -299,10 +299,10 @@ impl GroupMount {
     /// allow as many calls as those of the group.
     pub(crate) fn backend_of(
         &self,
-        origin: Origin,
+        fingerprint: Fingerprint,
         limits: &GroupLimits,
     ) -> Option<(LimitedService, Option<Upstream>)> {
-        if self.origin != Some(origin) {
+        if self.fingerprint != Some(fingerprint) {
             return None;
         }
         let service = if self.limits.limit_calls_as(limits) {

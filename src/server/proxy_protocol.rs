@@ -19,7 +19,7 @@ const LONGEST_BINARY: u16 = 2048;
 
 /// Where a connection has come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum ConnectionSource {
     /// The proxy itself, which looks whether the server is there.
     Proxy,
     /// A client with this address.
@@ -28,12 +28,14 @@ pub(super) enum Origin {
     Unknown,
 }
 
-impl Origin {
+impl ConnectionSource {
     /// The address that stands for the client. One that is not known is no trusted proxy.
     pub(super) fn address(self) -> SocketAddr {
         match self {
-            Origin::Client(address) => address,
-            Origin::Proxy | Origin::Unknown => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            ConnectionSource::Client(address) => address,
+            ConnectionSource::Proxy | ConnectionSource::Unknown => {
+                SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)
+            }
         }
     }
 }
@@ -52,7 +54,7 @@ pub(super) enum HeaderError {
 }
 
 /// Reads the header with which a connection begins.
-pub(super) async fn read_header(stream: &mut (impl AsyncRead + Unpin)) -> Result<Origin, HeaderError> {
+pub(super) async fn read_header(stream: &mut (impl AsyncRead + Unpin)) -> Result<ConnectionSource, HeaderError> {
     let mut first = [0; SHORTEST];
     stream.read_exact(&mut first).await?;
     if first.starts_with(b"PROXY ") {
@@ -67,7 +69,7 @@ pub(super) async fn read_header(stream: &mut (impl AsyncRead + Unpin)) -> Result
     }
 }
 
-async fn read_text(stream: &mut (impl AsyncRead + Unpin), first: &[u8]) -> Result<Origin, HeaderError> {
+async fn read_text(stream: &mut (impl AsyncRead + Unpin), first: &[u8]) -> Result<ConnectionSource, HeaderError> {
     let mut line = first.to_vec();
     // One byte at a time: what follows the line is not part of the header.
     while !line.ends_with(b"\r\n") {
@@ -81,14 +83,14 @@ async fn read_text(stream: &mut (impl AsyncRead + Unpin), first: &[u8]) -> Resul
 }
 
 /// Reads a line of version 1, without its end.
-fn parse_text(line: &str) -> Option<Origin> {
+fn parse_text(line: &str) -> Option<ConnectionSource> {
     let mut words = line.split(' ');
     let (name, family) = (words.next()?, words.next()?);
     if name != "PROXY" {
         return None;
     }
     if family == "UNKNOWN" {
-        return Some(Origin::Unknown);
+        return Some(ConnectionSource::Unknown);
     }
     let [source, destination, source_port, destination_port] =
         [words.next()?, words.next()?, words.next()?, words.next()?];
@@ -101,7 +103,7 @@ fn parse_text(line: &str) -> Option<Origin> {
     let port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
     let client = SocketAddr::new(address(source)?, port(source_port)?);
     let to: (IpAddr, u16) = (address(destination)?, port(destination_port)?);
-    (words.next().is_none() && !to.0.is_multicast()).then_some(Origin::Client(client))
+    (words.next().is_none() && !to.0.is_multicast()).then_some(ConnectionSource::Client(client))
 }
 
 async fn read_binary(
@@ -109,18 +111,18 @@ async fn read_binary(
     version: u8,
     family: u8,
     length: u16,
-) -> Result<Origin, HeaderError> {
+) -> Result<ConnectionSource, HeaderError> {
     if length > LONGEST_BINARY {
         return Err(HeaderError::TooLong);
     }
     let mut rest = vec![0; usize::from(length)];
     stream.read_exact(&mut rest).await?;
     match (version, family) {
-        (0x20, _) => Ok(Origin::Proxy),
+        (0x20, _) => Ok(ConnectionSource::Proxy),
         (0x21, 0x11) => addresses(&rest).map(|(ip, port)| client(Ipv4Addr::from(ip), port)),
         (0x21, 0x21) => addresses(&rest).map(|(ip, port)| client(Ipv6Addr::from(ip), port)),
         // A unix socket, or what is not a stream.
-        (0x21, 0x00..=0x32) => Ok(Origin::Unknown),
+        (0x21, 0x00..=0x32) => Ok(ConnectionSource::Unknown),
         _ => Err(HeaderError::Malformed),
     }
 }
@@ -133,8 +135,8 @@ fn addresses<const N: usize>(block: &[u8]) -> Result<([u8; N], u16), HeaderError
     Ok((*source, u16::from_be_bytes([*high, *low])))
 }
 
-fn client(ip: impl Into<IpAddr>, port: u16) -> Origin {
-    Origin::Client(SocketAddr::new(ip.into(), port))
+fn client(ip: impl Into<IpAddr>, port: u16) -> ConnectionSource {
+    ConnectionSource::Client(SocketAddr::new(ip.into(), port))
 }
 
 #[cfg(test)]
@@ -144,7 +146,7 @@ mod tests {
     use super::*;
 
     /// What a header says, and how many bytes after it are left.
-    fn read(bytes: &[u8]) -> Result<(Origin, usize), HeaderError> {
+    fn read(bytes: &[u8]) -> Result<(ConnectionSource, usize), HeaderError> {
         let mut stream = bytes;
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let origin = runtime.block_on(read_header(&mut stream))?;
@@ -156,8 +158,8 @@ mod tests {
         [SIGNATURE.as_slice(), &[version, family], &length, rest].concat()
     }
 
-    fn address(text: &str) -> Origin {
-        Origin::Client(text.parse().unwrap())
+    fn address(text: &str) -> ConnectionSource {
+        ConnectionSource::Client(text.parse().unwrap())
     }
 
     #[test]
@@ -165,8 +167,8 @@ mod tests {
         for (header, origin) in [
             ("PROXY TCP4 192.0.2.1 10.0.0.1 4711 80\r\n", address("192.0.2.1:4711")),
             ("PROXY TCP6 2001:db8::1 ::1 4711 80\r\n", address("[2001:db8::1]:4711")),
-            ("PROXY UNKNOWN\r\n", Origin::Unknown),
-            ("PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", Origin::Unknown),
+            ("PROXY UNKNOWN\r\n", ConnectionSource::Unknown),
+            ("PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", ConnectionSource::Unknown),
         ] {
             let read = read(format!("{header}GET / HTTP/1.1\r\n").as_bytes()).unwrap();
             assert_eq!(read, (origin, "GET / HTTP/1.1\r\n".len()), "{header}");
@@ -199,10 +201,10 @@ mod tests {
             (0x21, 0x11, v4.as_slice(), address("192.0.2.1:4711")),
             (0x21, 0x11, &with_more, address("192.0.2.1:4711")),
             (0x21, 0x21, &v6, address("[2001:db8::1]:4711")),
-            (0x21, 0x31, &[0; 216], Origin::Unknown),
-            (0x21, 0x00, &[], Origin::Unknown),
-            (0x20, 0x00, &[], Origin::Proxy),
-            (0x20, 0x11, &v4, Origin::Proxy),
+            (0x21, 0x31, &[0; 216], ConnectionSource::Unknown),
+            (0x21, 0x00, &[], ConnectionSource::Unknown),
+            (0x20, 0x00, &[], ConnectionSource::Proxy),
+            (0x20, 0x11, &v4, ConnectionSource::Proxy),
         ] {
             let bytes = [binary(version, family, rest).as_slice(), b"GET "].concat();
             assert_eq!(read(&bytes).unwrap(), (origin, 4), "{version:x} {family:x}");
@@ -240,7 +242,7 @@ mod tests {
             let client = SocketAddr::new(client.ip(), client.port());
             let (family, server) = if client.is_ipv4() { ("TCP4", "10.0.0.1") } else { ("TCP6", "::1") };
             let header = format!("PROXY {family} {} {server} {} {to}\r\n", client.ip(), client.port());
-            prop_assert_eq!(read(header.as_bytes()).unwrap(), (Origin::Client(client), 0));
+            prop_assert_eq!(read(header.as_bytes()).unwrap(), (ConnectionSource::Client(client), 0));
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
@@ -19,6 +19,7 @@ use crate::model::fault::Fault;
 use crate::service::args::ArgValues;
 use crate::service::counters::Seen;
 use crate::service::future::MaybeReady;
+use crate::service::lock::lock;
 use crate::service::{CallFuture, Encode, Output};
 
 /// The results of the calls of a batch, in the order in which they joined.
@@ -140,10 +141,6 @@ impl Batch {
         admissions.push((limit, cell.clone()));
         cell
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {

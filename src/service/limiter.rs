@@ -12,7 +12,7 @@ use crate::model::fault::{Fault, Kind};
 use crate::service::counters::{Ending, Meter, MeteredCall, PendingCall};
 use crate::service::future::{MaybeReady, with_deadline, with_timeout};
 use crate::service::layer::GroupLayer;
-use crate::service::permit::{LentPermits, READER_PATIENCE};
+use crate::service::permit::{READER_PATIENCE, ReclaimablePermits};
 use crate::service::request_record::RequestRecord;
 use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService};
 
@@ -81,7 +81,7 @@ struct Queue {
     meter: Meter,
     permits: Arc<Semaphore>,
     /// The permits of results that are being sent.
-    lent: LentPermits,
+    reclaimable: ReclaimablePermits,
     concurrent: usize,
     waiting: AtomicUsize,
     /// How many calls may wait.
@@ -200,7 +200,7 @@ impl Queue {
         Queue {
             meter: Meter::default(),
             permits: Arc::new(Semaphore::new(concurrent.min(Semaphore::MAX_PERMITS))),
-            lent: LentPermits::default(),
+            reclaimable: ReclaimablePermits::default(),
             concurrent,
             waiting: AtomicUsize::new(0),
             maximum,
@@ -227,7 +227,7 @@ impl Queue {
         match output {
             // It is complete, and needs no permit.
             one @ Output::One(_) => one,
-            output => output.holding(self.lent.lend(permit)),
+            output => output.holding(self.reclaimable.hold(permit)),
         }
     }
 
@@ -236,11 +236,11 @@ impl Queue {
         deadline: Option<Instant>,
         record: Option<&RequestRecord>,
     ) -> Result<OwnedSemaphorePermit, Fault> {
-        self.lent.reclaim();
+        self.reclaimable.reclaim();
         if let Ok(permit) = self.permits.clone().try_acquire_owned() {
             return Ok(permit);
         }
-        let place = Place::take(&self.waiting);
+        let place = QueuePlace::take(&self.waiting);
         if place.ahead >= self.maximum || deadline.is_some_and(|end| !self.can_begin_before(end, place.ahead)) {
             return Err(busy());
         }
@@ -262,7 +262,7 @@ impl Queue {
             if let Some(permit) = with_timeout(READER_PATIENCE, permit.as_mut()).await {
                 return permit;
             }
-            self.lent.reclaim();
+            self.reclaimable.reclaim();
         }
     }
 
@@ -295,19 +295,19 @@ async fn ending(
 }
 
 /// A place among the calls that wait, until it is dropped.
-struct Place<'q> {
+struct QueuePlace<'q> {
     waiting: &'q AtomicUsize,
     /// How many calls were waiting before.
     ahead: usize,
 }
 
-impl<'q> Place<'q> {
-    fn take(waiting: &'q AtomicUsize) -> Place<'q> {
-        Place { waiting, ahead: waiting.fetch_add(1, Relaxed) }
+impl<'q> QueuePlace<'q> {
+    fn take(waiting: &'q AtomicUsize) -> QueuePlace<'q> {
+        QueuePlace { waiting, ahead: waiting.fetch_add(1, Relaxed) }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         self.waiting.fetch_sub(1, Relaxed);
     }

@@ -42,6 +42,7 @@ mod latest;
 pub mod layer;
 pub mod limiter;
 pub mod local;
+pub(crate) mod lock;
 pub(crate) mod log_throttle;
 pub(crate) mod long_work;
 pub(crate) mod memory_pool;

@@ -6,12 +6,13 @@
 //! transport the requests to upstream servers.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 use crate::service::counters::{OTHER_PROTOCOL, PROTOCOLS, protocol_index};
+use crate::service::lock::lock;
 use crate::service::{Call, CallForm, Identity};
 
 /// How many upstream servers a record names.
@@ -221,11 +222,6 @@ impl RequestRecord {
 /// A time in whole microseconds.
 pub(crate) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Locks a mutex. Nothing that panics runs under these locks, so they cannot be poisoned.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

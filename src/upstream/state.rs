@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use super::transport::stats::{LastError, ServerState, ServerStats};
+use super::transport::stats::{LastError, ServerHealth, ServerStats};
 use crate::protocol::Protocol;
 
 /// What is known of an upstream at one moment.
@@ -26,7 +26,7 @@ impl UpstreamState {
     pub(crate) fn why_unusable(&self) -> Option<String> {
         let in_state = |state| self.servers.iter().any(|(_, stats)| stats.state() == state);
         let described = self.methods.is_some();
-        let usable = in_state(ServerState::Up) || (described && in_state(ServerState::Unknown));
+        let usable = in_state(ServerHealth::Up) || (described && in_state(ServerHealth::Unknown));
         if usable && (described || self.callable) {
             return None;
         }

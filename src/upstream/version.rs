@@ -113,14 +113,8 @@ mod tests {
     use crate::model::interface::Method;
 
     fn described(names: &[&str]) -> Description {
-        let method = |name: &&str| Method {
-            name: (*name).to_owned(),
-            doc: String::new(),
-            params: Vec::new(),
-            result: schemars::Schema::default(),
-            safe: false,
-        };
-        let interface = Interface { methods: names.iter().map(method).collect(), ..Interface::default() };
+        let interface =
+            Interface { methods: names.iter().map(|name| Method::undescribed(name)).collect(), ..Interface::default() };
         Description::new(interface, false, Vec::new(), ClientCodec::JsonRpc(Default::default()))
     }
 

@@ -73,14 +73,7 @@ mod tests {
     use super::*;
 
     fn methods(names: &[&str]) -> Vec<Method> {
-        let method = |name: &&str| Method {
-            name: (*name).to_owned(),
-            doc: String::new(),
-            params: Vec::new(),
-            result: schemars::Schema::default(),
-            safe: false,
-        };
-        names.iter().map(method).collect()
+        names.iter().map(|name| Method::undescribed(name)).collect()
     }
 
     #[test]

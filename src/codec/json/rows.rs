@@ -66,7 +66,7 @@ impl<'a> HeadReader<'a> {
         rest.get(found).copied()
     }
 
-    /// The name of the next member, as it is written; its value follows.
+    /// The name of the next member, with its escapes; the position is then before its value.
     fn next_member(&mut self, is_first: bool) -> Option<Result<&'a [u8], NoMember>> {
         if self.skip_blank()? != if is_first { b'{' } else { b',' } {
             return Some(Err(NoMember));

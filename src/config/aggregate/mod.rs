@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use super::kept::{Kept, origin};
+use super::kept::{Kept, fingerprint};
 use super::problem::Problem;
 use super::resolved::{Backend, ResolvedGroup, no_group};
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
-use crate::server::mount::{LimitedService, Origin};
+use crate::server::mount::{Fingerprint, LimitedService};
 use crate::service::RpcService;
 use crate::service::aggregate::Aggregate;
 use file::{AggregateFile, MethodFile};
@@ -57,17 +57,17 @@ impl AggregateResolver<'_> {
         self.in_progress.push(index);
         let made = self.aggregate(*file, &path);
         self.in_progress.pop();
-        if let (Some(group), Some((made, origin))) = (self.groups.get_mut(index), made) {
-            let kept = self.kept.backend(group.path.get_ref(), origin, &limits);
+        if let (Some(group), Some((made, fingerprint))) = (self.groups.get_mut(index), made) {
+            let kept = self.kept.backend(group.path.get_ref(), fingerprint, &limits);
             let made = || Backend::Service(LimitedService::new(Arc::new(made), &limits));
             group.backend = kept.unwrap_or_else(made);
-            group.origin = Some(origin);
+            group.fingerprint = Some(fingerprint);
         }
     }
 
     /// The service of an aggregate, and what it is made from: its table and the services that it calls. `None` if it has
     /// problems.
-    fn aggregate(&mut self, file: AggregateFile, path: &Spanned<String>) -> Option<(Aggregate, Origin)> {
+    fn aggregate(&mut self, file: AggregateFile, path: &Spanned<String>) -> Option<(Aggregate, Fingerprint)> {
         let before = self.problems.len();
         let table = serde_json::to_string(&file).unwrap_or_default();
         let inherited = Inherited { on_error: file.on_error, deadline: file.deadline.0, memory: file.memory.0 };
@@ -99,8 +99,8 @@ impl AggregateResolver<'_> {
         // What is served holds the services that it calls, so no other can be at the place of one of them.
         let calls = made.iter().flat_map(|method| &method.calls);
         let called: Vec<usize> = calls.map(|part| Arc::as_ptr(&part.service).addr()).collect();
-        let origin = origin((table, called));
-        Some((Aggregate::new(title, file.doc, made), origin))
+        let fingerprint = fingerprint((table, called));
+        Some((Aggregate::new(title, file.doc, made), fingerprint))
     }
 
     /// A group that is called; `None` if there is none, which is then reported.

@@ -12,34 +12,34 @@ use crate::server::mount::{GroupMount, Mounts};
 use crate::service::counters::{BOUNDS, DurationCounts, GroupCounters, Meter, OTHER};
 use crate::service::memory_pool::MemoryPool;
 use crate::upstream::state::UpstreamState;
-use crate::upstream::transport::stats::{ServerState, ServerStats};
+use crate::upstream::transport::stats::{ServerHealth, ServerStats};
 
 /// A name and a value.
 type Label<'l> = (&'static str, &'l str);
 
 /// One metric, whose series are written one by one.
-pub(super) struct Family<'e>(MetricEncoder<'e>);
+pub(super) struct MetricFamily<'e>(MetricEncoder<'e>);
 
-impl<'e> Family<'e> {
+impl<'e> MetricFamily<'e> {
     /// A value that only grows. The format adds `_total` to the name.
     pub(super) fn counter(
         to: &'e mut DescriptorEncoder<'_>,
         name: &'e str,
         help: &str,
-    ) -> Result<Family<'e>, fmt::Error> {
-        Ok(Family(to.encode_descriptor(name, help, None, MetricType::Counter)?))
+    ) -> Result<MetricFamily<'e>, fmt::Error> {
+        Ok(MetricFamily(to.encode_descriptor(name, help, None, MetricType::Counter)?))
     }
 
     pub(super) fn gauge(
         to: &'e mut DescriptorEncoder<'_>,
         name: &'e str,
         help: &str,
-    ) -> Result<Family<'e>, fmt::Error> {
-        Ok(Family(to.encode_descriptor(name, help, None, MetricType::Gauge)?))
+    ) -> Result<MetricFamily<'e>, fmt::Error> {
+        Ok(MetricFamily(to.encode_descriptor(name, help, None, MetricType::Gauge)?))
     }
 
-    fn histogram(to: &'e mut DescriptorEncoder<'_>, name: &'e str, help: &str) -> Result<Family<'e>, fmt::Error> {
-        Ok(Family(to.encode_descriptor(name, help, None, MetricType::Histogram)?))
+    fn histogram(to: &'e mut DescriptorEncoder<'_>, name: &'e str, help: &str) -> Result<MetricFamily<'e>, fmt::Error> {
+        Ok(MetricFamily(to.encode_descriptor(name, help, None, MetricType::Histogram)?))
     }
 
     /// A series of a counter.
@@ -86,37 +86,38 @@ pub(super) fn number(value: usize) -> i64 {
 pub(super) fn encode_lifecycle(lifecycle: &Lifecycle, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let config = lifecycle.config();
     let version = env!("CARGO_PKG_VERSION");
-    Family::gauge(to, "croupier_build_info", "The version of the program; the value is always 1")?
+    MetricFamily::gauge(to, "croupier_build_info", "The version of the program; the value is always 1")?
         .value([("version", version)], 1)?;
-    Family::gauge(to, "croupier_draining", "1 while the server is stopping, otherwise 0")?
+    MetricFamily::gauge(to, "croupier_draining", "1 while the server is stopping, otherwise 0")?
         .value([], i64::from(lifecycle.is_draining()))?;
-    Family::gauge(
+    MetricFamily::gauge(
         to,
         "croupier_config_generation",
         "1 for the configuration of the start; each successful reload adds 1",
     )?
     .value([], i64::try_from(config.generation).unwrap_or(i64::MAX))?;
-    Family::gauge(to, "croupier_config_last_success_timestamp_seconds", "When a configuration was last loaded")?
+    MetricFamily::gauge(to, "croupier_config_last_success_timestamp_seconds", "When a configuration was last loaded")?
         .time(config.loaded)?;
     let failed = config.last_reload.is_some_and(|reload| reload.error.is_some());
-    Family::gauge(to, "croupier_config_last_reload_successful", "0 if the last reload has failed, otherwise 1")?
+    MetricFamily::gauge(to, "croupier_config_last_reload_successful", "0 if the last reload has failed, otherwise 1")?
         .value([], i64::from(!failed))?;
-    let mut reloads = Family::counter(to, "croupier_config_reloads", "Reloads of the configuration, by result")?;
+    let mut reloads = MetricFamily::counter(to, "croupier_config_reloads", "Reloads of the configuration, by result")?;
     lifecycle.reloads().into_iter().try_for_each(|(result, count)| reloads.count([("result", result)], count))
 }
 
 pub(super) fn encode_connections(listeners: &ListenerCounts, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let all = listeners.all();
     let limit = i64::try_from(listeners.limit()).unwrap_or(i64::MAX);
-    Family::gauge(
+    MetricFamily::gauge(
         to,
         "croupier_connections_limit",
         "How many connections of clients may be open, at all listeners together",
     )?
     .value([], limit)?;
-    let mut open = Family::gauge(to, "croupier_connections", "Open connections of clients, by listener")?;
+    let mut open = MetricFamily::gauge(to, "croupier_connections", "Open connections of clients, by listener")?;
     all.iter().try_for_each(|count| open.value([("listener", &count.address)], count.open()))?;
-    let mut accepted = Family::counter(to, "croupier_connections_accepted", "Connections of clients, by listener")?;
+    let mut accepted =
+        MetricFamily::counter(to, "croupier_connections_accepted", "Connections of clients, by listener")?;
     all.iter().try_for_each(|count| accepted.count([("listener", &count.address)], count.accepted()))
 }
 
@@ -128,10 +129,10 @@ pub(super) fn encode_memory(
         [("request", Some(bodies)), ("response", results)].into_iter().filter_map(|(name, pool)| Some((name, pool?)))
     };
     let mut used =
-        Family::gauge(to, "croupier_memory_used_bytes", "Memory that bodies and results have reserved, by pool")?;
+        MetricFamily::gauge(to, "croupier_memory_used_bytes", "Memory that bodies and results have reserved, by pool")?;
     pools().try_for_each(|(name, pool)| used.value([("pool", name)], number(pool.used_bytes())))?;
     let mut limit =
-        Family::gauge(to, "croupier_memory_limit_bytes", "Memory that bodies and results may reserve, by pool")?;
+        MetricFamily::gauge(to, "croupier_memory_limit_bytes", "Memory that bodies and results may reserve, by pool")?;
     pools().try_for_each(|(name, pool)| limit.value([("pool", name)], number(pool.bytes())))
 }
 
@@ -147,14 +148,17 @@ pub(super) fn encode_requests(mounts: &Mounts, others: &Meter, to: &mut Descript
     let requests: Vec<_> =
         all.iter().flat_map(|(group, counters)| counters.requests().map(move |one| (*group, one))).collect();
 
-    let mut family =
-        Family::counter(to, "croupier_requests", "HTTP requests that have ended, by group, protocol and outcome")?;
+    let mut family = MetricFamily::counter(
+        to,
+        "croupier_requests",
+        "HTTP requests that have ended, by group, protocol and outcome",
+    )?;
     for (group, one) in &requests {
         for (ending, count) in &one.endings {
             family.count([("group", group), ("protocol", one.protocol), ("outcome", ending)], *count)?;
         }
     }
-    let mut family = Family::gauge(
+    let mut family = MetricFamily::gauge(
         to,
         "croupier_requests_in_flight",
         "HTTP requests whose responses have not been sent yet, by group",
@@ -162,7 +166,7 @@ pub(super) fn encode_requests(mounts: &Mounts, others: &Meter, to: &mut Descript
     for (group, counters) in &all {
         family.value([("group", group)], counters.requests_in_flight())?;
     }
-    let mut family = Family::counter(
+    let mut family = MetricFamily::counter(
         to,
         "croupier_request_bytes",
         "Bytes of request bodies after decompression, by group and protocol",
@@ -170,7 +174,8 @@ pub(super) fn encode_requests(mounts: &Mounts, others: &Meter, to: &mut Descript
     for (group, one) in &requests {
         family.count([("group", group), ("protocol", one.protocol)], one.received_bytes)?;
     }
-    let mut family = Family::counter(to, "croupier_response_bytes", "Bytes of response bodies, by group and protocol")?;
+    let mut family =
+        MetricFamily::counter(to, "croupier_response_bytes", "Bytes of response bodies, by group and protocol")?;
     for (group, one) in &requests {
         family.count([("group", group), ("protocol", one.protocol)], one.sent_bytes)?;
     }
@@ -178,7 +183,7 @@ pub(super) fn encode_requests(mounts: &Mounts, others: &Meter, to: &mut Descript
 }
 
 pub(super) fn encode_calls(mounts: &Mounts, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let mut family = Family::histogram(
+    let mut family = MetricFamily::histogram(
         to,
         "croupier_call_duration_seconds",
         "From the beginning of a call to its result, by group, protocol, method and outcome",
@@ -193,19 +198,20 @@ pub(super) fn encode_calls(mounts: &Mounts, to: &mut DescriptorEncoder<'_>) -> f
             }
         }
     }
-    let mut family = Family::gauge(to, "croupier_calls_in_flight", "Calls whose results are waited for, by group")?;
+    let mut family =
+        MetricFamily::gauge(to, "croupier_calls_in_flight", "Calls whose results are waited for, by group")?;
     for (group, counters) in counted(mounts) {
         family.value([("group", &group.path)], counters.calls_in_flight())?;
     }
-    let mut family = Family::counter(to, "croupier_batches", "Requests with several calls, by group")?;
+    let mut family = MetricFamily::counter(to, "croupier_batches", "Requests with several calls, by group")?;
     for (group, counters) in counted(mounts) {
         family.count([("group", &group.path)], counters.batches())?;
     }
-    let mut family = Family::counter(to, "croupier_batch_calls", "Calls that came in a batch, by group")?;
+    let mut family = MetricFamily::counter(to, "croupier_batch_calls", "Calls that came in a batch, by group")?;
     for (group, counters) in counted(mounts) {
         family.count([("group", &group.path)], counters.batch_calls())?;
     }
-    let mut family = Family::gauge(
+    let mut family = MetricFamily::gauge(
         to,
         "croupier_permits",
         "How many calls may run at the same time (`limits.concurrent`), by group",
@@ -213,15 +219,15 @@ pub(super) fn encode_calls(mounts: &Mounts, to: &mut DescriptorEncoder<'_>) -> f
     for group in &mounts.groups {
         family.value([("group", &group.path)], number(group.limiter.permits()))?;
     }
-    let mut family = Family::gauge(to, "croupier_permits_in_use", "Calls that have a permit to run, by group")?;
+    let mut family = MetricFamily::gauge(to, "croupier_permits_in_use", "Calls that have a permit to run, by group")?;
     for group in &mounts.groups {
         family.value([("group", &group.path)], number(group.limiter.in_use()))?;
     }
-    let mut family = Family::gauge(to, "croupier_calls_waiting", "Calls that wait for a permit, by group")?;
+    let mut family = MetricFamily::gauge(to, "croupier_calls_waiting", "Calls that wait for a permit, by group")?;
     for group in &mounts.groups {
         family.value([("group", &group.path)], number(group.limiter.waiting()))?;
     }
-    let mut family = Family::histogram(
+    let mut family = MetricFamily::histogram(
         to,
         "croupier_queue_duration_seconds",
         "How long calls have waited for a permit, of those that had to wait, by group",
@@ -238,7 +244,7 @@ pub(super) fn encode_upstreams(mounts: &Mounts, to: &mut DescriptorEncoder<'_>) 
         .iter()
         .filter_map(|group| Some((group.path.as_str(), group.upstream.as_ref()?.state())))
         .collect();
-    let mut family = Family::gauge(
+    let mut family = MetricFamily::gauge(
         to,
         "croupier_upstream_described",
         "1 if the upstream has described its methods, otherwise 0, by group",
@@ -254,15 +260,15 @@ pub(super) fn encode_upstreams(mounts: &Mounts, to: &mut DescriptorEncoder<'_>) 
                 .map(move |(name, stats)| ([("group", *group), ("upstream", name.as_str())], stats.as_ref()))
         })
     };
-    let mut family = Family::gauge(
+    let mut family = MetricFamily::gauge(
         to,
         "croupier_upstream_up",
         "1 if the last request to the server has reached it, otherwise 0, by group and upstream",
     )?;
     for (labels, stats) in servers() {
-        family.value(labels, i64::from(stats.state() == ServerState::Up))?;
+        family.value(labels, i64::from(stats.state() == ServerHealth::Up))?;
     }
-    let mut family = Family::gauge(
+    let mut family = MetricFamily::gauge(
         to,
         "croupier_upstream_requests_in_flight",
         "Requests to the server that wait for a response, by group and upstream",
@@ -277,7 +283,7 @@ fn encode_upstream_requests<'s, S>(servers: impl Fn() -> S, to: &mut DescriptorE
 where
     S: Iterator<Item = ([Label<'s>; 2], &'s ServerStats)>,
 {
-    let mut family = Family::histogram(
+    let mut family = MetricFamily::histogram(
         to,
         "croupier_upstream_request_duration_seconds",
         "From a request to the server to the head of its response, also for requests that fail, by group and upstream",
@@ -285,7 +291,7 @@ where
     for (labels, stats) in servers() {
         family.durations(labels, &stats.durations.counts())?;
     }
-    let mut family = Family::counter(
+    let mut family = MetricFamily::counter(
         to,
         "croupier_upstream_failures",
         "Requests to the server that have no response, by group, upstream and reason",
@@ -296,7 +302,7 @@ where
         }
     }
     let mut family =
-        Family::counter(to, "croupier_upstream_connects", "Connections to the server, by group and upstream")?;
+        MetricFamily::counter(to, "croupier_upstream_connects", "Connections to the server, by group and upstream")?;
     for (labels, stats) in servers() {
         family.count(labels, stats.connections())?;
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::families::{Family, number};
+use super::families::{MetricFamily, number};
 
 /// Figures of the process; those that the system does not give are left out.
 #[derive(Debug, Default)]
@@ -20,10 +20,10 @@ struct ProcessFigures {
 
 /// Writes the figures of the process, which began to serve at `started`.
 pub(super) fn encode(started: SystemTime, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    Family::gauge(to, "process_start_time_seconds", "When the process began to serve")?.time(started)?;
+    MetricFamily::gauge(to, "process_start_time_seconds", "When the process began to serve")?.time(started)?;
     let figures = system::figures();
     if let Some(seconds) = figures.cpu_seconds {
-        Family::counter(to, "process_cpu_seconds", "CPU time of the process")?.count_seconds(seconds)?;
+        MetricFamily::counter(to, "process_cpu_seconds", "CPU time of the process")?.count_seconds(seconds)?;
     }
     let whole = |value: Option<u64>| value.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
     for (name, help, value) in [
@@ -34,7 +34,7 @@ pub(super) fn encode(started: SystemTime, to: &mut DescriptorEncoder<'_>) -> fmt
         ("process_max_fds", "The limit on open file descriptors", whole(figures.max_descriptors)),
     ] {
         if let Some(value) = value {
-            Family::gauge(to, name, help)?.value([], value)?;
+            MetricFamily::gauge(to, name, help)?.value([], value)?;
         }
     }
     Ok(())

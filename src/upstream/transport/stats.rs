@@ -25,19 +25,19 @@ pub(crate) const FAILURES: [&str; 3] = ["unreached", "broken", "late"];
 
 /// Whether a server can be reached, as far as the last request tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ServerState {
+pub(crate) enum ServerHealth {
     /// Nothing has been sent yet.
     Unknown,
     Up,
     Down,
 }
 
-impl ServerState {
+impl ServerHealth {
     pub(crate) fn word(self) -> &'static str {
         match self {
-            ServerState::Unknown => "unknown",
-            ServerState::Up => "up",
-            ServerState::Down => "down",
+            ServerHealth::Unknown => "unknown",
+            ServerHealth::Up => "up",
+            ServerHealth::Down => "down",
         }
     }
 }
@@ -51,11 +51,11 @@ pub(crate) struct LastError {
 }
 
 impl ServerStats {
-    pub(crate) fn state(&self) -> ServerState {
+    pub(crate) fn state(&self) -> ServerHealth {
         match self.state.load(Relaxed) {
-            0 => ServerState::Unknown,
-            1 => ServerState::Up,
-            _ => ServerState::Down,
+            0 => ServerHealth::Unknown,
+            1 => ServerHealth::Up,
+            _ => ServerHealth::Down,
         }
     }
 
@@ -128,13 +128,13 @@ mod tests {
     #[test]
     fn a_server_is_down_when_it_was_not_reached_and_up_when_it_responds() {
         let stats = ServerStats::default();
-        assert_eq!(stats.state(), ServerState::Unknown);
+        assert_eq!(stats.state(), ServerHealth::Unknown);
         stats.record(Duration::ZERO, Some(&TransportError::unreached("x".to_owned(), "refused".into())));
-        assert_eq!((stats.state(), stats.last_error().unwrap().reason.as_str()), (ServerState::Down, "refused"));
+        assert_eq!((stats.state(), stats.last_error().unwrap().reason.as_str()), (ServerHealth::Down, "refused"));
         stats.record(Duration::ZERO, None);
-        assert_eq!(stats.state(), ServerState::Up);
+        assert_eq!(stats.state(), ServerHealth::Up);
         stats.record(Duration::ZERO, Some(&TransportError::broken("x".to_owned(), "reset".into())));
-        assert_eq!(stats.state(), ServerState::Up, "it was reached");
+        assert_eq!(stats.state(), ServerHealth::Up, "it was reached");
         let failures: Vec<u64> = stats.failures().map(|(_, count)| count).collect();
         assert_eq!((failures.as_slice(), stats.durations.counts().total()), ([1, 1, 0].as_slice(), 3));
     }

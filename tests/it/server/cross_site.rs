@@ -85,7 +85,7 @@ const HOST: (&str, &str) = ("host", "localhost:8008");
 const EVIL: (&str, &str) = ("origin", "https://evil.example");
 
 #[tokio::test]
-async fn a_page_of_another_origin_calls_nothing_unasked() {
+async fn a_page_of_another_origin_calls_nothing_without_a_preflight() {
     let server = Counted::start(PublicUrl::default()).await;
     let cross_site = ("sec-fetch-site", "cross-site");
     for (name, path, media, body) in calls() {

@@ -9,10 +9,9 @@ use croupier::protocol::Protocol;
 use croupier::server::mount::{GroupMount, Mounts};
 use croupier::server::settings::{GroupLimits, ServerSettings, Timeouts};
 
-use croupier::upstream::{Upstream, UpstreamOptions, transport};
 use socket2::{Domain, Socket, Type};
 
-use crate::support::hello::{description, response};
+use crate::support::hello::{self, response};
 use crate::support::running::{Running, call, post, small, small_service};
 use crate::support::upstream::{Act, ScriptedUpstream};
 
@@ -162,12 +161,7 @@ async fn readers_of_passed_on_responses_that_do_not_read_leave_their_group_to_ot
     let begin = head.to_owned() + &chunk("<?xml version='1.0'?><methodResponse><params><param><value>");
     let flood = Act::Flood(begin.into_bytes(), chunk(&"x".repeat(64 << 10)).into_bytes());
     server.will([flood.clone(), flood, Act::Output(response(Protocol::XmlRpc).await)]);
-    let address = format!("http://{}/", server.address()).parse().unwrap();
-    let transport = transport::Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
-    let described = Some(description(Protocol::XmlRpc));
-    let options = UpstreamOptions { description: described, ..UpstreamOptions::new(Protocol::XmlRpc) };
-    let upstream = Upstream::new(transport, options).unwrap();
-    upstream.discover().await.unwrap();
+    let upstream = hello::upstream(&server, Protocol::XmlRpc).await;
     let running = start_group(GroupMount::upstream("/group", upstream));
     let hello = request(&call("hello", &[]));
     let time =

@@ -19,12 +19,11 @@ use croupier::service::future::MaybeReady;
 use croupier::service::layer::GroupLayer;
 use croupier::service::local::{Local, named};
 use croupier::service::{Call, CallForm, CallFuture, Output, RpcService};
-use croupier::upstream::{Upstream, UpstreamOptions, transport};
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use tower::ServiceExt;
 
-use crate::support::hello::{description, response};
+use crate::support::hello::{self, response};
 use crate::support::scrape::Scrape;
 use crate::support::upstream::{Act, ScriptedUpstream};
 
@@ -204,12 +203,7 @@ async fn metrics_count_every_call_in_every_form() {
 async fn a_layer_sees_calls_that_an_upstream_gets_in_their_original_bytes() {
     let server = ScriptedUpstream::start().await;
     server.will([Act::Output(response(Protocol::XmlRpc).await)]);
-    let address = format!("http://{}/", server.address()).parse().unwrap();
-    let transport = transport::Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
-    let described = Some(description(Protocol::XmlRpc));
-    let options = UpstreamOptions { description: described, ..UpstreamOptions::new(Protocol::XmlRpc) };
-    let upstream = Upstream::new(transport, options).unwrap();
-    upstream.discover().await.unwrap();
+    let upstream = hello::upstream(&server, Protocol::XmlRpc).await;
     let (note, raw) = (Note::default(), Arc::new(Mutex::new(0)));
     let group = GroupMount::upstream("/hello", upstream).layer(note.clone()).layer(CountRaw(raw.clone()));
     let gateway = gateway(group);

@@ -100,3 +100,13 @@ pub(crate) fn world() -> Value {
 pub(crate) fn unreachable(over: Over) -> Result<Value, Code> {
     Err(over.code(Kind::Unreachable))
 }
+
+/// The server as an upstream with the method `hello`.
+pub(crate) async fn upstream(server: &ScriptedUpstream, protocol: Protocol) -> Upstream {
+    let address = format!("http://{}/", server.address()).parse().unwrap();
+    let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
+    let options = UpstreamOptions { description: Some(description(protocol)), ..UpstreamOptions::new(protocol) };
+    let upstream = Upstream::new(transport, options).unwrap();
+    upstream.discover().await.unwrap();
+    upstream
+}
