@@ -44,17 +44,18 @@ pub(super) fn serve(args: &ServeArgs, registry: Registry) -> ExitCode {
         }
     };
     let served = run(args, registry, &console);
-    if let Err(Failure(message)) = &served {
-        console.stderr.write_line(message.trim_end());
+    if let Err(failure) = &served {
+        console.stderr.write_line(failure.message.trim_end());
     }
     console.flush();
-    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    served.map_or_else(|failure| ExitCode::from(failure.code), |()| ExitCode::SUCCESS)
 }
 
 fn run(args: &ServeArgs, registry: Registry, console: &Console) -> Result<(), Failure> {
     let reading_since = SystemTime::now();
     let config = load(args.config.as_deref(), &registry)?;
     let log_level = logging::start(&config.log, &console.stderr);
+    logging::log_remarks(&config.remarks);
     descriptors::prepare(&config, worker_count(&config));
     // This thread accepts connections, checks timeouts and receives signals; its blocking pool parses large bodies. The
     // workers serve the connections.
@@ -178,7 +179,7 @@ async fn bind(
         None => Ok((listeners, admin)),
         Some(address) => {
             let listen: Vec<String> = configs.iter().map(ToString::to_string).collect();
-            Err(Failure(format!(
+            Err(Failure::new(format!(
                 "croupier: the socket {address} has been handed over (LISTEN_FDS), but `listen` does not have this \
                  address: it has {}",
                 listen.join(", ")

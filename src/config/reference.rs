@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Registry;
 use super::file::File;
 use super::schema;
-use super::schema::SchemaNode;
+use super::schema::{BY_PATH, SchemaNode};
 use super::wording;
 use crate::http::public_url::NETWORK;
 use crate::model::units::{PERIOD, SIZE};
@@ -41,9 +41,6 @@ A *size* is a number of bytes or a text with a unit: `\"64 KiB\"`, `\"4 MiB\"`, 
 
 This page is generated from the types that read the file.
 ";
-
-/// The tables whose keys are paths.
-const BY_PATH: [&str; 2] = ["group", "page"];
 
 struct ReferenceWriter {
     text: String,

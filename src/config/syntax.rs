@@ -69,9 +69,8 @@ impl Distinct {
             let first = errors.iter().min_by_key(|error| error.span().map(|span| span.start));
             let Some(error) = first.filter(|_| problems.len() < MAX_PASSES) else { break };
             let span = error.span().unwrap_or_default();
-            let hint =
-                rest.get(..span.start).zip(rest.get(span.start..)).and_then(|(before, after)| unquoted(before, after));
-            problems.push(Problem { hint, ..Problem::at(start + span.start..start + span.end, error.message()) });
+            let problem = Problem::at(start + span.start..start + span.end, error.message());
+            problems.push(explained(problem, rest, start, span.start));
             let Some(header) = next_header(rest, span.start) else { break };
             start += header;
         }
@@ -119,6 +118,92 @@ impl DuplicateKey {
             }
         }
     }
+}
+
+/// Adds to a syntax error what was probably meant. The error is at `at` in a text that begins at `start` in the file.
+fn explained(problem: Problem, text: &str, start: usize, at: usize) -> Problem {
+    let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    if let Some(hint) = unquoted_path(line) {
+        return problem.hint(hint);
+    }
+    if let Some(hint) = unquoted(before, after) {
+        return problem.hint(hint);
+    }
+    let is_header = line.trim_start().starts_with('[');
+    match open_bracket(text, at) {
+        // What is wrong in a line of its own is seldom the fault of an earlier line.
+        Some((open, bracket)) if open < line_start || after.trim().is_empty() || is_header => {
+            let close = if bracket == '[' { ']' } else { '}' };
+            let named = if is_header && open >= line_start { "the header" } else { "what opens here" };
+            let hint = format!("{named} is not closed: `{close}` is missing");
+            problem.related(start + open..start + open + 1, "opens here").hint(hint)
+        }
+        _ => problem,
+    }
+}
+
+/// A hint for a header such as `[group./x]`, whose path lacks its quotes.
+fn unquoted_path(line: &str) -> Option<String> {
+    let (open, rest) = line
+        .trim_start()
+        .strip_prefix("[[")
+        .map_or(("[", line.trim_start().strip_prefix('[')), |rest| ("[[", Some(rest)));
+    let (table, path) = rest?.split_once('.')?;
+    let table = table.trim();
+    let path = path.split([']', '#']).next()?.trim();
+    if !["group", "page"].contains(&table) || !path.starts_with('/') || path.contains(['"', '\'']) {
+        return None;
+    }
+    // What follows a path is a table of the group.
+    let (path, inner) = path.split_once('.').map_or((path, String::new()), |(path, inner)| (path, format!(".{inner}")));
+    let close = if open == "[[" { "]]" } else { "]" };
+    Some(format!("write the path in quotes: `{open}{table}.\"{}\"{}{close}`", abridge(path), abridge(&inner)))
+}
+
+/// The innermost bracket that is open at a place of a text, which does not begin within a value.
+fn open_bracket(text: &str, at: usize) -> Option<(usize, char)> {
+    let mut open = Vec::new();
+    let mut rest = text.get(..at)?;
+    while let Some(next) = rest.find(['[', ']', '{', '}', '"', '\'', '#']) {
+        let place = at - rest.len() + next;
+        let from = rest.get(next..)?;
+        let c = from.chars().next()?;
+        let length = match c {
+            '[' | '{' => {
+                open.push((place, c));
+                1
+            }
+            ']' | '}' => {
+                open.pop();
+                1
+            }
+            '#' => from.find('\n').unwrap_or(from.len()),
+            quote => string_length(from, quote),
+        };
+        rest = from.get(length..)?;
+    }
+    open.pop()
+}
+
+/// The length of a string with its quotes. One on a single line ends with the line if its closing quote is missing.
+fn string_length(text: &str, quote: char) -> usize {
+    let triple = quote.to_string().repeat(3);
+    if let Some(content) = text.strip_prefix(&triple) {
+        return content.find(&triple).map_or(text.len(), |end| end + 6);
+    }
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            '\n' => return at,
+            _ if escaped => escaped = false,
+            '\\' if quote == '"' => escaped = true,
+            _ if c == quote => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 /// A hint for a word after `=` that lacks its quotes.
