@@ -66,7 +66,7 @@ Examples:
   croupier check --env-file /etc/croupier/secrets.env casino.toml
   croupier check --without-secrets casino.toml          as in CI, where the secrets are not
   croupier check --ask casino.toml                      also asks the upstreams for their methods
-  generate-config | croupier check -
+  generate-config | croupier check -                    checks standard input
 
 The exit code is 0 for a valid file and 1 for one with errors. With --ask it is also 1 if an upstream does not describe
 itself, or if a name in the file is none of its methods. Warnings and notes do not change it.")]
@@ -148,7 +148,9 @@ Examples:
 It finds out whether the upstream uses XML-RPC, JSON-RPC or SOAP, which methods it has and which options it needs.
 Only requests without side effects are sent: introspection (system.listMethods, methodSignature, methodHelp, getCapabilities, and a
 multicall of these), rpc.discover, and GET of ?wsdl. A password in the URL is not printed. A password that is not in the
-URL is read from the environment: SUPERVISOR_PASSWORD for a group at /supervisor.")]
+URL is read from the environment: SUPERVISOR_PASSWORD for a group at /supervisor.
+
+With a configuration file, the path of the group must be free in it, and the file must be valid with the group in it.")]
     Add(Add),
     /// Print a completion script for a shell
     #[command(after_help = "For bash: croupier completions bash > ~/.local/share/bash-completion/completions/croupier")]
@@ -188,7 +190,7 @@ impl From<ServeCommand> for ServeArgs {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct ConfigFile {
-    /// The configuration file; `check` reads standard input for `-`
+    /// The configuration file
     file: Option<PathBuf>,
     /// The same
     #[arg(short, long, value_name = "FILE")]

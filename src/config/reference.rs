@@ -27,8 +27,9 @@ pub fn reference(registry: &Registry) -> String {
 
 const INTRODUCTION: &str = "# Configuration
 
-The configuration is one TOML file. `croupier serve --config FILE` reads it, and `croupier check FILE` says what is
-wrong with it. Every key has a default, except the groups and what their services need.
+The configuration is one TOML file. `croupier serve FILE` reads it, and `croupier check FILE` says what is wrong with it.
+Every key has a default, except the groups and what their services need. `croupier schema` prints a JSON Schema of it for
+editors, which `config/croupier.schema.json` has too.
 
 At SIGHUP a running server reads the file again. If the file is valid, new requests go to the new groups and pages, while
 running calls finish in the old ones. All services are made again: what they held in memory is lost, limits count from
@@ -38,6 +39,9 @@ which the server was started is closed, the server stops.
 
 A *size* is a number of bytes or a text with a unit: `\"64 KiB\"`, `\"4 MiB\"`, `\"1 GiB\"`; kB, MB and GB are powers of
 1000. A *time* is a text with a unit: `\"500ms\"`, `\"10s\"`, `\"2m\"`, `\"1h 30m\"`.
+
+`{ env = \"NAME\" }` in place of a text, a number, true or false is the value of an environment variable, which has to be set.
+Secrets can come from files too. Values that methods take as they are (`args`) are not replaced.
 
 This page is generated from the types that read the file.
 ";

@@ -131,34 +131,39 @@ fn explained(problem: Problem, text: &str, start: usize, at: usize) -> Problem {
     if let Some(hint) = unquoted(before, after) {
         return problem.hint(hint);
     }
-    let is_header = line.trim_start().starts_with('[');
-    match open_bracket(text, at) {
-        // What is wrong in a line of its own is seldom the fault of an earlier line.
-        Some((open, bracket)) if open < line_start || after.trim().is_empty() || is_header => {
+    let message = problem.message.as_str();
+    // Within an inline table, and between items of an array, a comma that is missing is just that.
+    let comma = message.contains("missing comma") && begins_key(line);
+    let is_unclosed = |(_, bracket): &(usize, char)| message.contains("unclosed") || (comma && *bracket == '[');
+    match open_bracket(text, at).filter(is_unclosed) {
+        Some((open, bracket)) => {
             let close = if bracket == '[' { ']' } else { '}' };
-            let named = if is_header && open >= line_start { "the header" } else { "what opens here" };
+            let is_header = text.get(line_start..open).is_some_and(|before| before.trim().is_empty());
+            let named = if is_header { "the header" } else { "what opens here" };
             let hint = format!("{named} is not closed: `{close}` is missing");
             problem.related(start + open..start + open + 1, "opens here").hint(hint)
         }
-        _ => problem,
+        None => problem,
     }
+}
+
+/// Whether a line begins with a key and its value.
+fn begins_key(line: &str) -> bool {
+    let in_key = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '\t');
+    line.trim_start().split_once('=').is_some_and(|(key, _)| !key.trim().is_empty() && key.chars().all(in_key))
 }
 
 /// A hint for a header such as `[group./x]`, whose path lacks its quotes.
 fn unquoted_path(line: &str) -> Option<String> {
-    let (open, rest) = line
-        .trim_start()
-        .strip_prefix("[[")
-        .map_or(("[", line.trim_start().strip_prefix('[')), |rest| ("[[", Some(rest)));
-    let (table, path) = rest?.split_once('.')?;
-    let table = table.trim();
-    let path = path.split([']', '#']).next()?.trim();
+    let line = line.trim_start();
+    let (open, close) = if line.starts_with("[[") { ("[[", "]]") } else { ("[", "]") };
+    let (table, path) = line.strip_prefix(open)?.split_once('.')?;
+    let (table, path) = (table.trim(), path.split([']', '#']).next()?.trim());
     if !["group", "page"].contains(&table) || !path.starts_with('/') || path.contains(['"', '\'']) {
         return None;
     }
     // What follows a path is a table of the group.
     let (path, inner) = path.split_once('.').map_or((path, String::new()), |(path, inner)| (path, format!(".{inner}")));
-    let close = if open == "[[" { "]]" } else { "]" };
     Some(format!("write the path in quotes: `{open}{table}.\"{}\"{}{close}`", abridge(path), abridge(&inner)))
 }
 
@@ -278,6 +283,42 @@ mod tests {
         let many: String = ('a'..='z').map(|key| format!("{key} = 1\n")).collect();
         assert!(!messages(&many.repeat(2)).is_empty());
         assert!(messages(&many).is_empty());
+    }
+
+    #[test]
+    fn the_bracket_that_is_open_is_found() {
+        let open = |text: &str| open_bracket(text, text.len());
+        assert_eq!(open("a = [1, [2, 3], { b = 4 }, "), Some((4, '[')));
+        assert_eq!(open("[x]\na = { b = [\n# ] }\n\"]\", ']', \"\\\"]\","), Some((14, '[')));
+        assert_eq!(open("a = [\"\"\"]\n\"\"\", '''[''', \"no end]\n1, "), Some((4, '[')));
+        assert_eq!(open("[x]\na = [[1], {}]\n"), None);
+        assert_eq!(
+            (open(""), open("]]}"), open("\"\"\"["), open("a = '\u{e9}' [")),
+            (None, None, None, Some((9, '[')))
+        );
+    }
+
+    #[test]
+    fn a_comma_that_is_missing_is_no_bracket_that_is_missing() {
+        let hints = |text: &str| {
+            let problems = Distinct::read(text).table().map_or_else(|problems| problems, |(_, problems)| problems);
+            problems.into_iter().filter_map(|problem| problem.hint).collect::<Vec<_>>()
+        };
+        assert_eq!(hints("a = [\n  'x'\n  'y',\n]\n"), Vec::<String>::new());
+        assert_eq!(hints("a = [\n  { b = 1 }\n  { b = 2 },\n]\n"), Vec::<String>::new());
+        assert_eq!(hints("a = {\n  b = 1\n  c = 2,\n}\n"), Vec::<String>::new());
+        assert_eq!(hints("a = [\n  'x'\nb = 1\n"), ["what opens here is not closed: `]` is missing"]);
+        assert_eq!(hints("[a\nb = 1\n"), ["the header is not closed: `]` is missing"]);
+    }
+
+    #[test]
+    fn a_path_without_quotes_is_recognized_in_headers_only() {
+        assert_eq!(unquoted_path("[group./a]").as_deref(), Some("write the path in quotes: `[group.\"/a\"]`"));
+        let inner = "write the path in quotes: `[[group.\"/a/b\".routes]]`";
+        assert_eq!(unquoted_path(" [[ group ./a/b.routes]] # x").as_deref(), Some(inner));
+        for other in ["[group.\"/a\"]", "[groups./a]", "[group.a]", "group./a = 1", "[", ""] {
+            assert_eq!(unquoted_path(other), None, "{other}");
+        }
     }
 
     #[test]

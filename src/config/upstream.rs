@@ -280,11 +280,12 @@ pub(super) fn resolve(
     }
     let tls = reader.tls(&file.tls, path);
     reader.check_tls_is_used(&file);
-    if let Some(described) = from.described {
-        problems.extend(described.unmatched().iter().map(|name| unmatched(&file, name, path)));
-    }
     if count_errors(problems) > before {
         return None;
+    }
+    // The upstream can be made all the same, and what calls it be compared too.
+    if let Some(described) = from.described {
+        problems.extend(described.unmatched().iter().map(|name| unmatched(&file, name, path)));
     }
     let fingerprint = fingerprint((table, format!("{dialect:?}"), Contents::of(&headers, &token, &description, &tls)));
     if let Some(served) = from.kept.backend(path.get_ref(), fingerprint, limits) {
@@ -390,7 +391,8 @@ impl SettingReader<'_> {
         let SecretFile { env, file, text } = secret.get_ref();
         let read = match (env, file, text) {
             (Some(name), None, None) => {
-                self.from.environment.value(name, &format!("`{key}`"), secret.span()).map(str::to_owned)
+                let value = self.from.environment.value(name, &format!("`{key}`"), secret.span());
+                value.inspect(|value| self.folder.hide(value)).map(str::to_owned)
             }
             (None, Some(name), None) => self.secret_file(name, key, secret.span()),
             (None, None, Some(text)) => {

@@ -13,6 +13,8 @@ use super::problem::Problem;
 use super::schema::SchemaNode;
 use crate::model::text::abridge;
 
+/// A word with fewer bytes is no secret, unless it is used as one.
+const SHORT: usize = 8;
 /// The key of a table that stands for the value of an environment variable.
 pub(super) const ENV: &str = "env";
 
@@ -136,9 +138,11 @@ impl Environment {
         }
     }
 
-    /// The values that messages must not repeat.
+    /// The values that messages must not repeat, whatever they are for: all but short words and numbers, which are parts of
+    /// messages. Those of secrets are hidden where they are read.
     pub(super) fn secrets(&self) -> Vec<String> {
-        self.values.values().flatten().cloned().collect()
+        let plain = |text: &str| text.len() < SHORT && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        self.values.values().flatten().filter(|text| !plain(text)).cloned().collect()
     }
 
     /// Whether variables need not be set, nor files with secrets be there.

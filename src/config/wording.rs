@@ -12,6 +12,8 @@ use crate::server::settings::ADDRESS;
 
 /// The most keys that a hint lists.
 const LISTED: usize = 12;
+/// The most keys that a hint lists with something else.
+const FEW: usize = 6;
 /// The most tables that a hint lists.
 const MAX_PLACES: usize = 3;
 
@@ -164,8 +166,11 @@ pub(super) fn unknown_key(key: &str, node: SchemaNode<'_>, known: &[&str]) -> Op
     let places = node.document().tables_with(key);
     let shown: Vec<&str> = places.iter().take(MAX_PLACES).map(String::as_str).collect();
     let belongs = (!shown.is_empty()).then(|| format!("`{}` is a key of {}", abridge(key), list(&shown, "and")));
-    let hints: Vec<String> =
-        [belongs, absent(key, &places).map(str::to_owned), known_keys(known)].into_iter().flatten().collect();
+    let absent = absent(key, &places).map(str::to_owned);
+    // A long list would hide what is more useful.
+    let keys = if belongs.is_some() || absent.is_some() { known.len() <= FEW } else { true };
+    let keys = keys.then(|| known_keys(known)).flatten();
+    let hints: Vec<String> = [belongs, absent, keys].into_iter().flatten().collect();
     (!hints.is_empty()).then(|| hints.join("; "))
 }
 

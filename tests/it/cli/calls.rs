@@ -146,7 +146,7 @@ fn describe_lists_methods_over_each_protocol() {
         ("xml-rpc", ["over XML-RPC\n", "\nspinList(optional int) -> array\n    "]),
         ("json-rpc", ["over JSON-RPC\n", "\nspinList(spins: int = 1) -> array\n    "]),
         ("soap", ["over SOAP\n", "\nspinList("]),
-        ("rest", ["over REST\n", "\nPOST /rest/spinList  (spins?: integer)\n    "]),
+        ("rest", ["over REST\n", "\nPOST /spinList  (spins?: integer)\n    "]),
     ] {
         let url = format!("http://{}/{protocol}", server.address);
         for words in [&["describe", &url][..], &["describe", "--protocol", protocol, &url]] {

@@ -38,15 +38,19 @@ fn texts_numbers_and_truth_values_come_from_variables() {
     assert_eq!(config.groups[1].upstream.as_ref().unwrap().servers(), "h:1");
     assert!(config.remarks.problems().is_empty(), "{:?}", config.remarks);
     for (good, bad, place) in [
-        ("WORKERS=3", "WORKERS=x-0-x", "`workers` should be an integer, but the environment variable `WORKERS` is not"),
+        (
+            "WORKERS=3",
+            "WORKERS=x-0-x-x",
+            "`workers` should be an integer, but the environment variable `WORKERS` is not",
+        ),
         ("ACCESS=false", "ACCESS=yes", "`log.access` should be true or false"),
-        ("WORKERS=3", "WORKERS=9999", "`workers` is ***, but has to be from 1 to 1024"),
-        ("BODY=1 MiB", "BODY=x-0-x", "`limits.body` is `***`, which is not a valid size"),
-        ("LEVEL=debug", "LEVEL=x-0-x", "`log.level` cannot be `***`"),
-        ("URL=http://h:1/", "URL=x-0-x", "`***` is not a valid URL"),
+        ("WORKERS=3", "WORKERS=9999", "`workers` is 9999, but has to be from 1 to 1024"),
+        ("BODY=1 MiB", "BODY=x-0-x-x", "`limits.body` is `***`, which is not a valid size"),
+        ("LEVEL=debug", "LEVEL=x-0-x-x", "`log.level` cannot be `***`"),
+        ("URL=http://h:1/", "URL=x-0-x-x", "`***` is not a valid URL"),
     ] {
         let errors = read(text, &variables.replace(good, bad)).unwrap_err().to_string();
-        assert!(errors.contains(place) && !errors.contains("x-0-x"), "{bad}: {errors}");
+        assert!(errors.contains(place) && !errors.contains("x-0-x-x"), "{bad}: {errors}");
     }
 }
 
