@@ -57,8 +57,6 @@ pub(super) fn read_config(
     }
     let environment = Environment::of(&root, reading.variables);
     sources.hide(environment.secrets());
-    // Values of variables become part of the table.
-    let mut root = root;
     let schema = schema::root_schema::<File>();
     let node = SchemaNode::root(&schema);
     if !has_groups(&root) {

@@ -462,10 +462,10 @@ impl SettingReader<'_> {
                 Err(_) => self.wrong(secret.span(), format!("`{}` is not a valid name of a header", abridge(name))),
             }
         }
-        if let Some(token) = &file.bearer {
-            if let Some(text) = self.secret(token, "upstream.bearer", true) {
-                self.header(&mut headers, AUTHORIZATION, &format!("Bearer {text}"), token.span());
-            }
+        if let Some(token) = &file.bearer
+            && let Some(text) = self.secret(token, "upstream.bearer", true)
+        {
+            self.header(&mut headers, AUTHORIZATION, &format!("Bearer {text}"), token.span());
         }
         if let Some(user) = &file.user {
             let password = file.password.as_ref();

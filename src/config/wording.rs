@@ -119,10 +119,9 @@ pub(super) fn type_hint(expected: &[&str], node: SchemaNode<'_>, value: &DeValue
             Some(meant) => Some(format!("without quotes: `{meant}`")),
             None => Some("write `true` or `false`, without quotes".to_owned()),
         },
-        DeValue::Integer(number) if expects("boolean") => match truth(number.as_str()) {
-            Some(meant) => Some(format!("write `{meant}`")),
-            None => None,
-        },
+        DeValue::Integer(number) if expects("boolean") => {
+            truth(number.as_str()).map(|meant| format!("write `{meant}`"))
+        }
         DeValue::String(_) if is_secret(node) => Some(
             "a secret is not written here: `{ env = \"NAME\" }` or `{ file = \"path\" }`; what is no secret is \
              `{ text = \"…\" }`"
