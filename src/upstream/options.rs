@@ -60,7 +60,6 @@ pub(crate) struct UnmatchedName {
     /// The name or pattern.
     pub(crate) name: String,
     /// The method that was probably meant.
-    #[cfg_attr(not(feature = "config"), expect(dead_code, reason = "for messages about a configuration"))]
     pub(crate) meant: Option<String>,
 }
 
