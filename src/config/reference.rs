@@ -32,10 +32,10 @@ Every key has a default, except the groups and what their services need. `croupi
 editors, which `config/croupier.schema.json` has too.
 
 At SIGHUP a running server reads the file again. If the file is valid, new requests go to the new groups and pages, while
-running calls finish in the old ones. All services are made again: what they held in memory is lost, limits count from
-zero, and upstreams describe themselves again. If the file is not valid, its errors are written to standard error and
-nothing changes. Changes of `listen`, `workers`, `log` and `server` take effect at the next start only. If the terminal in
-which the server was started is closed, the server stops.
+running calls finish in the old ones. Groups that have not changed keep what they have in memory. Listeners, the log level and
+the limits of `server` follow the file; changes of `workers`, `log.access`, `log.format`, `server.response-memory` and `admin`
+take effect at the next start only. If the file is not valid, its errors are written to standard error and nothing changes. If
+the terminal in which the server was started is closed, the server stops.
 
 A *size* is a number of bytes or a text with a unit: `\"64 KiB\"`, `\"4 MiB\"`, `\"1 GiB\"`; kB, MB and GB are powers of
 1000. A *time* is a text with a unit: `\"500ms\"`, `\"10s\"`, `\"2m\"`, `\"1h 30m\"`.
