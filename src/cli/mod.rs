@@ -15,6 +15,7 @@ mod listeners;
 mod load;
 mod log_format;
 mod logging;
+mod memory_limit;
 mod output;
 mod reload;
 mod request_reload;

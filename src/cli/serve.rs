@@ -17,7 +17,7 @@ use super::output::Console;
 use super::reload::Reloader;
 use super::signals::{self, Hangup};
 use super::systemd::{self, Notification};
-use super::{Failure, descriptors, logging};
+use super::{Failure, descriptors, logging, memory_limit};
 use crate::config::{Config, Registry};
 use crate::http::audience::Audience;
 use crate::model::interface::Method;
@@ -56,6 +56,7 @@ fn run(args: &ServeArgs, registry: Registry, console: &Console) -> Result<(), Fa
     let config = load(args.config.as_deref(), &registry)?;
     let log_level = logging::start(&config.log, &console.stderr);
     descriptors::prepare(&config, worker_count(&config));
+    memory_limit::check(&config);
     // This thread accepts connections, checks timeouts and receives signals; its blocking pool parses large bodies. The
     // workers serve the connections.
     let tokio_runtime = Builder::new_current_thread().enable_all().build()?;

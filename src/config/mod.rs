@@ -26,6 +26,7 @@ mod check;
 mod file;
 mod include;
 mod kept;
+mod memory;
 mod page;
 mod problem;
 mod reference;
@@ -58,6 +59,7 @@ use crate::server::settings::{AdminSettings, ListenerConfig, ServerSettings};
 #[cfg(feature = "cli")]
 pub(crate) use include::matching_files;
 use kept::Kept;
+use memory::DefaultMemory;
 use sources::ConfigSources;
 
 pub use crate::model::units::{Period, Size};
@@ -84,6 +86,8 @@ pub struct Config {
     pub watch: bool,
     /// The limits on what all clients together may use.
     pub settings: ServerSettings,
+    /// Which sizes of memory the file leaves to the defaults.
+    pub(crate) default_memory: DefaultMemory,
     /// The listener for operators.
     pub admin: AdminSettings,
     /// The address under which clients know this server.

@@ -13,6 +13,7 @@ use super::check::Check;
 use super::file::{File, GroupFile};
 use super::include;
 use super::kept::{Kept, fingerprint_of_service};
+use super::memory::DefaultMemory;
 use super::page;
 use super::page::PageFile;
 use super::problem::Problem;
@@ -66,6 +67,8 @@ pub(super) fn read_config(
     if let (Some(groups), Some(node)) = (&mut groups, node.property(GROUP)) {
         parsed = read_groups(groups, node, &root, &mut problems);
     }
+    let sets = |key| root.get("server").is_some_and(|server| span_of(server.get_ref(), &[key]).is_some());
+    let default_memory = DefaultMemory { requests: !sets("memory"), responses: !sets("response-memory") };
     let admin_span = root.get("admin").and_then(|admin| span_of(admin.get_ref(), &["listen"]));
     let file = File::deserialize(Deserializer::from(Spanned::new(0..0, root)));
     let file = file.unwrap_or_else(|error| {
@@ -98,7 +101,7 @@ pub(super) fn read_config(
     let public_url = Arc::new(file.public);
     let (workers, log, watch, admin) = (file.workers, file.log, file.watch, file.admin);
     let (hash, files) = (hash_of(sources), sources.named());
-    Ok(Config { listen, workers, log, watch, settings, admin, public_url, groups, pages, hash, files })
+    Ok(Config { listen, workers, log, watch, settings, default_memory, admin, public_url, groups, pages, hash, files })
 }
 
 /// The key under which the file has its groups.
