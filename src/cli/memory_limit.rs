@@ -40,23 +40,27 @@ mod system {
     pub(super) fn limit() -> Option<u64> {
         let of_process = [Resource::Data, Resource::As].map(|resource| getrlimit(resource).current);
         let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        of_process.into_iter().flatten().chain(of_control_groups(&groups, Path::new("/sys/fs/cgroup"))).min()
+        let read = |path: &Path| fs::read_to_string(Path::new("/sys/fs/cgroup").join(path)).ok();
+        of_process.into_iter().flatten().chain(of_control_groups(&groups, read)).min()
     }
 
-    /// The limits of the control groups that the process is in, by the text of `/proc/self/cgroup`.
-    fn of_control_groups(groups: &str, root: &Path) -> impl Iterator<Item = u64> {
-        groups.lines().flat_map(move |line| {
+    /// The limits of the control groups that the process is in, by the text of `/proc/self/cgroup`. `read` returns the text
+    /// of a file below the folder of control groups, if there is such a file.
+    fn of_control_groups(groups: &str, read: impl Fn(&Path) -> Option<String>) -> Vec<u64> {
+        let mut limits = Vec::new();
+        for line in groups.lines() {
             // `0::/path` in version 2, and `4:memory:/path` in version 1.
             let (folder, file, path) = match line.splitn(3, ':').collect::<Vec<_>>()[..] {
-                ["0", "", path] => (root.to_owned(), "memory.max", path),
-                [_, "memory", path] => (root.join("memory"), "memory.limit_in_bytes", path),
-                _ => return Vec::new(),
+                ["0", "", path] => ("", "memory.max", path),
+                [_, "memory", path] => ("memory", "memory.limit_in_bytes", path),
+                _ => continue,
             };
             // The limit of each group above holds too. A container sees its own group as the root.
-            let path = Path::new(path.trim_start_matches('/'));
-            let limit = |group: &Path| fs::read_to_string(folder.join(group).join(file)).ok()?.trim().parse().ok();
-            path.ancestors().filter_map(limit).collect()
-        })
+            let ancestors = Path::new(path.trim_start_matches('/')).ancestors();
+            let texts = ancestors.filter_map(|group| read(&Path::new(folder).join(group).join(file)));
+            limits.extend(texts.filter_map(|text| text.trim().parse::<u64>().ok()));
+        }
+        limits
     }
 
     #[cfg(test)]
@@ -65,20 +69,17 @@ mod system {
 
         #[test]
         fn every_group_above_the_process_counts() {
-            let root = tempfile::tempdir().unwrap();
-            let write = |path: &str, text: &str| {
-                let path = root.path().join(path);
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, text).unwrap();
+            let read = |path: &Path| match path.to_str()? {
+                "memory.max" => Some("max\n".to_owned()),
+                "pod/memory.max" => Some("268435456\n".to_owned()),
+                "pod/container/memory.max" => Some("536870912\n".to_owned()),
+                "memory/old/memory.limit_in_bytes" => Some("9223372036854771712\n".to_owned()),
+                _ => None,
             };
-            write("memory.max", "max\n");
-            write("pod/memory.max", "268435456\n");
-            write("pod/container/memory.max", "536870912\n");
-            write("memory/old/memory.limit_in_bytes", "9223372036854771712\n");
-            let limits = |groups: &str| of_control_groups(groups, root.path()).collect::<Vec<u64>>();
-            assert_eq!(limits("0::/pod/container\n"), [536_870_912, 268_435_456]);
-            assert_eq!(limits("0::/\n"), [0_u64; 0]);
-            assert_eq!(limits("9:name=systemd:/\n4:memory:/old\n1:cpu:/pod\n"), [9_223_372_036_854_771_712]);
+            assert_eq!(of_control_groups("0::/pod/container\n", read), [536_870_912, 268_435_456]);
+            assert_eq!(of_control_groups("0::/\n", read), [0_u64; 0]);
+            let both = "9:name=systemd:/\n4:memory:/old\n1:cpu:/pod\n";
+            assert_eq!(of_control_groups(both, read), [9_223_372_036_854_771_712]);
         }
     }
 }

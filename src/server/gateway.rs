@@ -36,6 +36,7 @@ use crate::server::request_body::{ArrivalLimits, BodyMemory, BodyReader, ReadBod
 use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
 use crate::service::counters::{Ending, Meter, MeteredRequest};
+use crate::service::current_request::{CurrentRequest, request_span};
 use crate::service::future::MaybeReady;
 use crate::service::limiter::LimiterState;
 use crate::service::memory_pool::MemoryPool;
@@ -46,26 +47,6 @@ use crate::service::{Context, RpcService};
 
 pub use super::access_log::Outcome;
 pub use super::group::Group;
-
-/// The span of a request.
-///
-/// A span costs more than a small call, so there are two of them. The one around a response that is ready at once has the
-/// level `debug`. The one around a response that is waited for has the level `warn`, so that each warning about an upstream
-/// or an aggregate carries the id of its request.
-macro_rules! request_span {
-    ($level:expr, $context:expr, $group:expr, $frontend:expr) => {
-        tracing::span!(
-            $level,
-            "request",
-            id = %$context.request_id,
-            group = $group.path,
-            protocol = $frontend.protocol().name(),
-            method = tracing::field::Empty,
-            client = $context.client.map(tracing::field::display),
-            trace = $context.trace.as_ref().map(tracing::field::display),
-        )
-    };
-}
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -384,7 +365,9 @@ impl Gateway {
         };
         let refusing = refusal.map(|reason| group.refusing_service(reason));
         let service = refusing.as_ref().unwrap_or(&group.service);
-        let span = request_span!(tracing::Level::DEBUG, context, group, frontend);
+        // Disabled, it costs one comparison.
+        let Context { request_id: id, client: address, trace, .. } = &*context;
+        let span = request_span!(tracing::Level::DEBUG, id, group.path, protocol, address, trace);
         let ReadBody { bytes, memory } = body;
         let request = GroupRequest { head, tail, body: &bytes, context };
         // What is rare is boxed: otherwise the future of each request would be as large as that of the rare ones.
@@ -436,8 +419,8 @@ impl Gateway {
         self.body_reader.memory.long_work.clone().run(serve).await
     }
 
-    /// Waits for a response that is not ready at once, in a span that log lines show. If all calls are ended meanwhile, the
-    /// response is a fault.
+    /// Waits for a response that is not ready at once. Log lines say meanwhile which request they are about. If all calls are
+    /// ended, the response is a fault.
     async fn wait_for_response(
         &self,
         pending: FrontendFuture,
@@ -446,9 +429,15 @@ impl Gateway {
         request: GroupRequest<'_>,
         span: tracing::Span,
     ) -> FrontendResponse {
-        let disabled = span.is_disabled();
-        let span = if disabled { request_span!(tracing::Level::WARN, request.context, group, frontend) } else { span };
-        let served = match self.stop.unless_stopped(pending.instrument(span.clone())).await {
+        let current = CurrentRequest {
+            request_id: request.context.request_id.clone(),
+            group: group.path.as_str().into(),
+            protocol: frontend.protocol().name(),
+            client: request.context.client,
+            trace: request.context.trace.clone(),
+        };
+        let serving = current.scope(pending.instrument(span.clone()));
+        let served = match self.stop.unless_stopped(serving).await {
             Some(served) => served,
             None => frontend.serve(&group.refusing_service(STOPPING), request).await,
         };

@@ -37,6 +37,8 @@ pub mod batch;
 mod collect;
 mod context;
 pub(crate) mod counters;
+#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only the program writes log lines itself"))]
+pub(crate) mod current_request;
 pub mod future;
 mod latest;
 pub mod layer;
