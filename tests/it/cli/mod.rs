@@ -7,6 +7,7 @@ mod commands;
 mod log_fields;
 #[cfg(unix)]
 mod log_questions;
+mod proxies;
 #[cfg(unix)]
 mod reload;
 mod streams;
