@@ -46,15 +46,18 @@ def count(start, request, calls, keep):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", default=servers.CROUPIER)
+    parser.add_argument("--binary", help="the program to count; by default that of the profile `dist`, "
+                        "or of `profiling` with --keep")
     parser.add_argument("--short", type=int, default=1000)
     parser.add_argument("--long", type=int, default=6000)
     parser.add_argument("--keep", help="a folder for what callgrind wrote about croupier")
     parser.add_argument("--protocol", choices=servers.SPINS, default="XML-RPC")
     options = parser.parse_args()
+    # What is kept is read function by function, and only the profile `profiling` leaves their names in the program.
+    binary = options.binary or (servers.PROFILED if options.keep else servers.CROUPIER)
     request = servers.SPINS[options.protocol].request()
     kinds = {
-        "croupier": (lambda before: servers.croupier(options.binary, before=before), options.keep),
+        "croupier": (lambda before: servers.croupier(binary, before=before), options.keep),
         "bare hyper": (lambda before: servers.bare(before), None),
     }
     for name, (start, keep) in kinds.items():
