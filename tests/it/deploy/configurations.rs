@@ -56,7 +56,8 @@ fn every_configuration_that_is_shipped_is_valid() {
 
 #[test]
 fn a_configuration_with_a_mistake_is_found() {
-    let text = "[group.'/a']\nupstream = { urls = ['http://h/'], protocol = 'xml-rpc', bearer = { env = 'NO_SUCH' } }\n";
+    let text =
+        "[group.'/a']\nupstream = { urls = ['http://h/'], protocol = 'xml-rpc', bearer = { env = 'NO_SUCH' } }\n";
     let problems = |text: &str| Config::parse("x.toml", text, &registry()).unwrap_err();
     assert!(only_secrets_are_missing(&problems(text)));
     assert!(!only_secrets_are_missing(&problems(&format!("{text}[groop.'/b']\n"))));
