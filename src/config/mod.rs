@@ -26,6 +26,7 @@ mod check;
 mod file;
 mod include;
 mod kept;
+mod otlp;
 mod page;
 mod problem;
 mod reference;
@@ -53,6 +54,8 @@ use crate::server::AccessLogOptions;
 use crate::server::gateway::Group;
 use crate::server::group_router::GroupRouter;
 use crate::server::mount::{GroupMount, Mounts, PageMount};
+#[cfg(feature = "otlp")]
+use crate::server::otlp::OtlpSettings;
 use crate::server::settings::{AdminSettings, ListenerConfig, ServerSettings};
 
 #[cfg(feature = "cli")]
@@ -86,6 +89,9 @@ pub struct Config {
     pub settings: ServerSettings,
     /// The listener for operators.
     pub admin: AdminSettings,
+    /// Where the spans of requests are sent; `None` if they have none.
+    #[cfg(feature = "otlp")]
+    pub otlp: Option<OtlpSettings>,
     /// The address under which clients know this server.
     pub public_url: Arc<PublicUrl>,
     /// The groups, in the order of the file.
@@ -286,6 +292,8 @@ impl Config {
             ("server.response-memory", self.settings.response_memory != new.settings.response_memory),
             ("server.per-client.response-memory", share(self) != share(new)),
             ("admin", self.admin != new.admin),
+            #[cfg(feature = "otlp")]
+            ("otlp", self.otlp != new.otlp),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }

@@ -423,10 +423,14 @@ fn millis_since(start: Instant) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::Receiver;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::service::spans::{RecordedTrace, Span, SpanQueue};
+    use crate::service::trace_context::TraceContext;
 
     #[tokio::test]
     async fn a_request_notes_the_servers_that_were_tried() {
@@ -446,5 +450,66 @@ mod tests {
         balancer.send(request, Repeat::Unsent, None).await.unwrap();
         let noted = record.upstream().unwrap();
         assert_eq!((noted.servers, noted.retries), (vec![closed.to_string(), open.to_string()], 1));
+    }
+
+    /// What the spans say that wait in a queue: error, resend count and id, in the order of their ends.
+    fn told(waiting: &Receiver<Box<Span>>) -> Vec<(Option<AttributeValue>, Option<AttributeValue>, u64)> {
+        let attribute = |span: &Span, name: &str| {
+            span.attributes.iter().find(|(found, _)| *found == name).map(|(_, value)| value.clone())
+        };
+        let spans = waiting.try_iter().map(|span| {
+            assert_eq!(
+                (span.kind, span.parent, span.failed),
+                (SpanKind::Client, 9, attribute(&span, "error.type").is_some())
+            );
+            (attribute(&span, "error.type"), attribute(&span, "http.request.resend_count"), span.id)
+        });
+        spans.collect()
+    }
+
+    #[tokio::test]
+    async fn each_attempt_has_a_span_that_its_server_is_told_of() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        let (tell, mut heads) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            // The second request over each connection breaks it.
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                for answered in [true, false] {
+                    let mut head = vec![0; 1024];
+                    let length = stream.read(&mut head).await.unwrap();
+                    tell.send(String::from_utf8_lossy(&head[..length]).into_owned()).unwrap();
+                    if answered {
+                        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+                    }
+                }
+            }
+        });
+        let addresses = [closed, open].map(|address| format!("http://{address}/").parse().unwrap());
+        let balancer = Balancer::new(addresses.to_vec(), TransportOptions::default()).unwrap();
+        let (queue, waiting) = SpanQueue::new();
+        let trace = Arc::new(RecordedTrace::new(Arc::new(TraceContext::begin(7, true)), 9, queue));
+        let record = Arc::new(RequestRecord::new(false, Some(trace)));
+        let mut request = Request::new(Bytes::new());
+        request.extensions_mut().insert(record.clone());
+
+        let response = balancer.send(request.clone(), Repeat::Harmless, None).await.unwrap();
+        let first = told(&waiting);
+        let [(Some(unreached), None, _), (None, Some(resent), id)] = first.as_slice() else { panic!("{first:?}") };
+        assert_eq!((unreached, resent), (&"unreached".into(), &1_u32.into()));
+        assert!(heads.recv().await.unwrap().contains(&format!("traceparent: 00-{:032x}-{id:016x}-03", 7)));
+        response.into_body().collect(16).await.unwrap();
+
+        balancer.send(request, Repeat::Harmless, None).await.unwrap();
+        let second = told(&waiting);
+        let [(Some(broken), None, first_id), (None, Some(resent), second_id)] = second.as_slice() else {
+            panic!("{second:?}")
+        };
+        assert_eq!((broken, resent), (&"broken".into(), &1_u32.into()));
+        for id in [first_id, second_id] {
+            assert!(heads.recv().await.unwrap().contains(&format!("traceparent: 00-{:032x}-{id:016x}-03", 7)));
+        }
     }
 }

@@ -12,3 +12,5 @@ mod reload;
 mod streams;
 #[cfg(unix)]
 mod systemd;
+#[cfg(feature = "otlp")]
+mod tracing;

@@ -14,6 +14,9 @@ pub(crate) mod hello;
 pub(crate) mod hostile_service;
 // One call over each protocol, in memory.
 pub(crate) mod over;
+// A collector of spans.
+#[cfg(feature = "otlp")]
+pub(crate) mod collector;
 // The examples `dice` and `guests`, whose services and configurations are tested as they are shipped: the only files outside
 // this program.
 #[expect(dead_code, unreachable_pub, reason = "the example is a program, and nothing here calls its `main`")]
