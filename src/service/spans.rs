@@ -161,8 +161,9 @@ impl RecordedTrace {
     /// Adds the span of a part that ends now and has taken this time.
     pub(crate) fn add_ended(self: &Arc<RecordedTrace>, name: &str, time: Duration, failed: bool) {
         let begun = self.begin();
-        let start = begun.start.checked_sub(time).unwrap_or(begun.start);
-        BegunSpan { start, ..begun }.end(SpanKind::Internal, name.to_owned(), failed, Vec::new());
+        let end = begun.start;
+        let start = end.checked_sub(time).unwrap_or(end);
+        BegunSpan { start, ..begun }.end_at(end, SpanKind::Internal, name.to_owned(), failed, Vec::new());
     }
 
     /// Adds the span of the request itself, which ends now.
@@ -198,6 +199,10 @@ impl BegunSpan {
 
     /// Ends the span now.
     pub(crate) fn end(self, kind: SpanKind, name: String, failed: bool, attributes: Vec<Attribute>) {
+        self.end_at(SystemTime::now(), kind, name, failed, attributes);
+    }
+
+    fn end_at(self, end: SystemTime, kind: SpanKind, name: String, failed: bool, attributes: Vec<Attribute>) {
         let BegunSpan { trace, id, start } = self;
         trace.queue.push(Span {
             trace: trace.context.clone(),
@@ -206,7 +211,7 @@ impl BegunSpan {
             kind,
             name,
             start,
-            end: SystemTime::now(),
+            end,
             failed,
             attributes,
         });

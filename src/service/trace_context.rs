@@ -61,11 +61,13 @@ impl TraceContext {
         self.flags & SAMPLED != 0
     }
 
+    #[cfg(feature = "otlp")]
     pub(crate) fn flags(&self) -> u8 {
         self.flags
     }
 
     /// What tracing systems say to each other (`tracestate`).
+    #[cfg(feature = "otlp")]
     pub(crate) fn state(&self) -> Option<&HeaderValue> {
         self.state.as_ref()
     }
