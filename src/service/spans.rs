@@ -199,7 +199,9 @@ impl BegunSpan {
 
     /// Ends the span now.
     pub(crate) fn end(self, kind: SpanKind, name: String, failed: bool, attributes: Vec<Attribute>) {
-        self.end_at(SystemTime::now(), kind, name, failed, attributes);
+        // The clock may have been set back meanwhile.
+        let end = SystemTime::now().max(self.start);
+        self.end_at(end, kind, name, failed, attributes);
     }
 
     fn end_at(self, end: SystemTime, kind: SpanKind, name: String, failed: bool, attributes: Vec<Attribute>) {
