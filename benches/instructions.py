@@ -64,20 +64,23 @@ def count(start, request, calls, keep):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", default=servers.CROUPIER)
+    parser.add_argument("--binary", help="the program to count; by default that of the profile `dist`, "
+                        "or of `profiling` with --keep")
     parser.add_argument("--short", type=int, default=1000)
     parser.add_argument("--long", type=int, default=6000)
     parser.add_argument("--keep", help="a folder for what callgrind wrote about croupier")
     parser.add_argument("--protocol", choices=servers.SPINS, default="XML-RPC")
     parser.add_argument("--relayed", action="store_true", help="count a croupier that has the call from a second one")
     options = parser.parse_args()
+    # What is kept is read function by function, and only the profile `profiling` leaves their names in the program.
+    binary = options.binary or (servers.PROFILED if options.keep else servers.CROUPIER)
     request = servers.SPINS[options.protocol].request()
     if options.relayed:
-        upstream = servers.croupier(options.binary)
-        kinds = {"croupier, relayed": (lambda before: relay(options.binary, upstream, before), options.keep)}
+        upstream = servers.croupier(binary)
+        kinds = {"croupier, relayed": (lambda before: relay(binary, upstream, before), options.keep)}
     else:
         kinds = {
-            "croupier": (lambda before: servers.croupier(options.binary, before=before), options.keep),
+            "croupier": (lambda before: servers.croupier(binary, before=before), options.keep),
             "bare hyper": (lambda before: servers.bare(before), None),
         }
     for name, (start, keep) in kinds.items():

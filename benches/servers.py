@@ -12,6 +12,7 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "..", "target"))
 CROUPIER = os.path.join(TARGET, "dist", "croupier")
+PROFILED = os.path.join(TARGET, "profiling", "croupier")
 
 
 def free_port():

@@ -27,6 +27,7 @@ mod file;
 mod include;
 mod kept;
 mod memory;
+mod otlp;
 mod page;
 mod problem;
 mod reference;
@@ -54,6 +55,8 @@ use crate::server::AccessLogOptions;
 use crate::server::gateway::Group;
 use crate::server::group_router::GroupRouter;
 use crate::server::mount::{GroupMount, Mounts, PageMount};
+#[cfg(feature = "otlp")]
+use crate::server::otlp::OtlpSettings;
 use crate::server::settings::{AdminSettings, ListenerConfig, ServerSettings};
 
 #[cfg(feature = "cli")]
@@ -90,6 +93,9 @@ pub struct Config {
     pub(crate) default_memory: DefaultMemory,
     /// The listener for operators.
     pub admin: AdminSettings,
+    /// Where the spans of requests are sent; `None` if they have none.
+    #[cfg(feature = "otlp")]
+    pub otlp: Option<OtlpSettings>,
     /// The address under which clients know this server.
     pub public_url: Arc<PublicUrl>,
     /// The groups, in the order of the file.
@@ -290,6 +296,8 @@ impl Config {
             ("server.response-memory", self.settings.response_memory != new.settings.response_memory),
             ("server.per-client.response-memory", share(self) != share(new)),
             ("admin", self.admin != new.admin),
+            #[cfg(feature = "otlp")]
+            ("otlp", self.otlp != new.otlp),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }

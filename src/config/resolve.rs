@@ -14,6 +14,7 @@ use super::file::{File, GroupFile};
 use super::include;
 use super::kept::{Kept, fingerprint_of_service};
 use super::memory::DefaultMemory;
+use super::otlp;
 use super::page;
 use super::page::PageFile;
 use super::problem::Problem;
@@ -77,6 +78,10 @@ pub(super) fn read_config(
     });
     let listen = listen(&file, &mut problems);
     problems.extend(check_admin(&file, admin_span));
+    #[cfg(feature = "otlp")]
+    let otlp = otlp::resolve(&file.otlp, sources, &mut problems);
+    #[cfg(not(feature = "otlp"))]
+    otlp::refuse(&file.otlp, &mut problems);
     let settings = file.server;
     let mut mounted = GroupRouter::default();
     let mut routes = Vec::new();
@@ -101,7 +106,22 @@ pub(super) fn read_config(
     let public_url = Arc::new(file.public);
     let (workers, log, watch, admin) = (file.workers, file.log, file.watch, file.admin);
     let (hash, files) = (hash_of(sources), sources.named());
-    Ok(Config { listen, workers, log, watch, settings, default_memory, admin, public_url, groups, pages, hash, files })
+    Ok(Config {
+        listen,
+        workers,
+        log,
+        watch,
+        settings,
+        default_memory,
+        admin,
+        #[cfg(feature = "otlp")]
+        otlp,
+        public_url,
+        groups,
+        pages,
+        hash,
+        files,
+    })
 }
 
 /// The key under which the file has its groups.

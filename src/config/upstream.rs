@@ -232,7 +232,7 @@ pub(super) fn resolve(
     let table = serde_json::to_string(&file).unwrap_or_default();
     let mut reader = SettingReader { folder, problems };
     let addresses = file.urls.iter().filter_map(|url| reader.address(url)).collect();
-    let headers = reader.headers(&file);
+    let headers = reader.headers_of_upstream(&file);
     let description = file.description.as_ref().and_then(|named| reader.description(named));
     let token = file.token.as_ref().and_then(|secret| reader.secret(secret));
     let protocol = *file.protocol.get_ref();
@@ -251,7 +251,7 @@ pub(super) fn resolve(
     if let (Some(password), None) = (&file.password, &file.user) {
         reader.wrong(password.span(), "`password` needs a `user`");
     }
-    let tls = reader.tls(&file.tls, path);
+    let tls = reader.tls(&file.tls, path.span());
     if problems.len() > before {
         return None;
     }
@@ -318,9 +318,9 @@ impl Contents {
 }
 
 /// Reads files, secrets and addresses, and collects the problems with them.
-struct SettingReader<'r> {
-    folder: Folder<'r>,
-    problems: &'r mut Vec<Problem>,
+pub(super) struct SettingReader<'r> {
+    pub(super) folder: Folder<'r>,
+    pub(super) problems: &'r mut Vec<Problem>,
 }
 
 impl SettingReader<'_> {
@@ -363,15 +363,22 @@ impl SettingReader<'_> {
         }
     }
 
-    fn headers(&mut self, file: &UpstreamFile) -> HeaderMap {
+    /// The headers of a table, by their names.
+    pub(super) fn headers(&mut self, table: &BTreeMap<String, Spanned<SecretFile>>) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("croupier/", env!("CARGO_PKG_VERSION"))));
-        for (name, secret) in &file.headers {
+        for (name, secret) in table {
             match name.parse::<HeaderName>() {
                 Ok(name) => self.header(&mut headers, name, "", secret),
                 Err(_) => self.wrong(secret.span(), format!("`{}` is not a valid name of a header", abridge(name))),
             }
         }
+        headers
+    }
+
+    fn headers_of_upstream(&mut self, file: &UpstreamFile) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("croupier/", env!("CARGO_PKG_VERSION"))));
+        headers.extend(self.headers(&file.headers));
         if let Some(token) = &file.bearer {
             self.header(&mut headers, AUTHORIZATION, "Bearer ", token);
         }
@@ -399,14 +406,15 @@ impl SettingReader<'_> {
         }
     }
 
-    fn tls(&mut self, file: &TlsFile, path: &Spanned<String>) -> Tls {
+    /// `place` is where a mistake is reported.
+    pub(super) fn tls(&mut self, file: &TlsFile, place: Range<usize>) -> Tls {
         let at = |name: &String| self.folder.join(name);
         let roots = file.roots.as_ref().map(at);
         match (&file.certificate, &file.key) {
             (Some(certificate), Some(key)) => Tls { roots, identity: Some((at(certificate), at(key))) },
             (None, None) => Tls { roots, identity: None },
             _ => {
-                self.wrong(path.span(), "`tls` needs both `certificate` and `key`, or neither");
+                self.wrong(place, "`tls` needs both `certificate` and `key`, or neither");
                 Tls::default()
             }
         }

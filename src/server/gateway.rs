@@ -35,6 +35,7 @@ use crate::server::mount::Mounts;
 use crate::server::request_body::{ArrivalLimits, BodyMemory, BodyReader, ReadBody, SMALL};
 use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
+use crate::server::tracer::Tracer;
 use crate::service::counters::{Ending, Meter, MeteredRequest};
 use crate::service::current_request::{CurrentRequest, request_span};
 use crate::service::future::MaybeReady;
@@ -43,6 +44,7 @@ use crate::service::memory_pool::MemoryPool;
 use crate::service::request_id::RequestId;
 use crate::service::request_record::Stage;
 use crate::service::result_memory::{NO_MEMORY, ReservedMemory};
+use crate::service::spans::SpanCounts;
 use crate::service::{Context, RpcService};
 
 pub use super::access_log::Outcome;
@@ -71,6 +73,8 @@ pub struct Gateway {
     observed: bool,
     /// Whether responses are compressed for clients that accept it.
     compressing: Arc<AtomicBool>,
+    /// What has become of the spans of requests; `None` if they have none.
+    spans: Option<Arc<SpanCounts>>,
 }
 
 /// The groups of a gateway, which can be replaced while it serves. A request keeps the group to which it was dispatched.
@@ -134,6 +138,7 @@ impl Gateway {
             listeners: Arc::default(),
             observed: false,
             compressing: Arc::default(),
+            spans: None,
         }
     }
 
@@ -210,6 +215,16 @@ impl Gateway {
     /// Adds an [`Outcome`] to each response, for the access log.
     pub fn observed(self) -> Gateway {
         Gateway { observed: true, ..self }
+    }
+
+    /// Counts the spans of this tracer with the metrics.
+    pub(super) fn traced(self, tracer: Option<&Tracer>) -> Gateway {
+        Gateway { spans: tracer.map(|tracer| tracer.counts().clone()), ..self }
+    }
+
+    /// What has become of the spans of requests; `None` if they have none.
+    pub(super) fn spans(&self) -> Option<&SpanCounts> {
+        self.spans.as_deref()
     }
 
     /// Sets whether responses are compressed with gzip for clients that accept it.

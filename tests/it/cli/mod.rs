@@ -13,3 +13,5 @@ mod reload;
 mod streams;
 #[cfg(unix)]
 mod systemd;
+#[cfg(feature = "otlp")]
+mod tracing;
