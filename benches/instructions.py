@@ -3,6 +3,9 @@
 
 Each server answers a short and a long run of calls on one keep-alive connection under valgrind's callgrind; the
 difference of the two counts, divided by the difference of the calls, is free of what starting up costs.
+
+With `--relayed` the calls go through croupier to a second croupier, which is not counted. There, a call in XML-RPC is
+passed on as it is, and a call in another protocol is transcoded to XML-RPC and back.
 """
 import argparse
 import glob
@@ -13,6 +16,21 @@ import sys
 import tempfile
 
 import servers
+
+RELAY = """
+listen = ["127.0.0.1:0"]
+log = { access = false }
+[group."/wheel/american".upstream]
+urls = ["%s"]
+protocol = "xml-rpc"
+"""
+
+
+def relay(binary, upstream, before):
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
+        config.write(RELAY % upstream.url("/wheel/american"))
+        config.flush()
+        return servers.Server([binary, "serve", "--config", config.name], before)
 
 
 def call(address, request, calls):
@@ -46,20 +64,30 @@ def count(start, request, calls, keep):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", default=servers.CROUPIER)
+    parser.add_argument("--binary", help="the program to count; by default that of the profile `dist`, "
+                        "or of `profiling` with --keep")
     parser.add_argument("--short", type=int, default=1000)
     parser.add_argument("--long", type=int, default=6000)
     parser.add_argument("--keep", help="a folder for what callgrind wrote about croupier")
     parser.add_argument("--protocol", choices=servers.SPINS, default="XML-RPC")
+    parser.add_argument("--relayed", action="store_true", help="count a croupier that has the call from a second one")
     options = parser.parse_args()
+    # What is kept is read function by function, and only the profile `profiling` leaves their names in the program.
+    binary = options.binary or (servers.PROFILED if options.keep else servers.CROUPIER)
     request = servers.SPINS[options.protocol].request()
-    kinds = {
-        "croupier": (lambda before: servers.croupier(options.binary, before=before), options.keep),
-        "bare hyper": (lambda before: servers.bare(before), None),
-    }
+    if options.relayed:
+        upstream = servers.croupier(binary)
+        kinds = {"croupier, relayed": (lambda before: relay(binary, upstream, before), options.keep)}
+    else:
+        kinds = {
+            "croupier": (lambda before: servers.croupier(binary, before=before), options.keep),
+            "bare hyper": (lambda before: servers.bare(before), None),
+        }
     for name, (start, keep) in kinds.items():
         counts = [count(start, request, calls, keep) for calls in (options.short, options.long)]
         print(f"{name}: {(counts[1] - counts[0]) / (options.long - options.short):,.0f} instructions per {options.protocol} spin")
+    if options.relayed:
+        upstream.stop()
 
 
 if __name__ == "__main__":

@@ -74,18 +74,12 @@ DESCRIBED = """{"openrpc": "1.3.2", "info": {"title": "Bare", "version": "1"},
 "methods": [{"name": "spin", "params": [], "result": {"name": "spin", "schema": true}}]}"""
 
 
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
 class Nginx:
     """nginx with its workers, whose processor time is counted together."""
 
     def __init__(self, upstream):
         self.folder = tempfile.TemporaryDirectory()
-        self.address = ("127.0.0.1", free_port())
+        self.address = ("127.0.0.1", servers.free_port())
         # Its workers must reach its folder, which they do not as the user that root's nginx takes for them.
         user = "user root;" if os.geteuid() == 0 else ""
         values = {"user": user, "workers": os.cpu_count(), "folder": self.folder.name, "upstream": upstream, "port": self.address[1]}

@@ -3,6 +3,7 @@ import glob
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,14 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "..", "target"))
 CROUPIER = os.path.join(TARGET, "dist", "croupier")
+PROFILED = os.path.join(TARGET, "profiling", "croupier")
+
+
+def free_port():
+    """A port that is free at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def document(method, params=""):

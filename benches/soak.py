@@ -57,12 +57,6 @@ there = {{ group = "/relayed", method = "spinList", args = {{ spins = 20 }} }}
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def json_call(method, params=None, number=7):
     return {"jsonrpc": "2.0", "method": method, "params": params or {}, "id": number}
 
@@ -165,7 +159,7 @@ class Soak:
     def __init__(self, options, folder):
         self.options, self.over, self.pause = options, threading.Event(), options.clients / options.rate
         self.outcomes, self.unexpected, self.lock = collections.Counter(), collections.Counter(), threading.Lock()
-        self.path, self.port, self.upstream_port = os.path.join(folder, "soak.toml"), free_port(), free_port()
+        self.path, self.port, self.upstream_port = os.path.join(folder, "soak.toml"), servers.free_port(), servers.free_port()
         self.upstream_path = os.path.join(folder, "upstream.toml")
         with open(self.upstream_path, "w") as file:
             file.write(f'listen = ["127.0.0.1:{self.upstream_port}"]\nlog = {{ level = "off" }}\n'

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 /// The options of a group with `service = "dice"`.
 #[derive(Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// How many sides each die has.
     #[schemars(range(min = 2))]
     sides: u32,
@@ -37,7 +37,8 @@ fn roll(options: &Options, roll: Roll) -> Result<Vec<u32>, Fault> {
     Ok((0..roll.dice).map(|_| rand::rng().random_range(1..=options.sides)).collect())
 }
 
-fn dice(options: Options) -> Result<Local, RegistrationError> {
+/// The service of a group with these options.
+pub fn dice(options: Options) -> Result<Local, RegistrationError> {
     Local::new(format!("Dice of {} sides", options.sides), options).method(named("roll").safe(), roll).build()
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::Failure;
 use super::args::ValueArgs;
+use super::{Failure, memory_limit};
 use crate::config::{Config, ConfigErrors, DEFAULT, LARGEST_FILE, Registry, Variables};
 use crate::files;
 use crate::server::mount::Mounts;
@@ -14,7 +14,7 @@ use crate::upstream::Upstream;
 /// The name of standard input as a configuration file.
 pub(super) const STANDARD_INPUT: &str = "-";
 
-/// The configuration in a file, or the built-in one.
+/// The configuration in a file, or the built-in one. Default sizes of memory fit what the process may have.
 pub(super) fn load(file: Option<&Path>, registry: &Registry) -> Result<Config, Failure> {
     if let Some(file) = file {
         refuse_standard_input(file)?;
@@ -24,10 +24,12 @@ pub(super) fn load(file: Option<&Path>, registry: &Registry) -> Result<Config, F
 
 /// The same, which keeps what is served and has not changed, with the problems as they are.
 pub(super) fn read(file: Option<&Path>, registry: &Registry, served: &Mounts) -> Result<Config, ConfigErrors> {
-    match file {
+    let mut config = match file {
         Some(file) => Config::load_keeping(file, registry, served),
         None => Config::parse_keeping("built-in configuration", DEFAULT, registry, served),
-    }
+    }?;
+    memory_limit::fit(&mut config);
+    Ok(config)
 }
 
 /// A configuration that a command only looks at, and what it was read from.
@@ -60,7 +62,8 @@ impl ReadConfig {
             Some(text) => Config::parse_at(file, text, registry, &variables),
             None => Config::load_with(file, registry, &variables),
         };
-        let config = read.map_err(|errors| Failure::new(errors.for_terminal()))?;
+        let mut config = read.map_err(|errors| Failure::new(errors.for_terminal()))?;
+        memory_limit::fit(&mut config);
         Ok(ReadConfig { config, source: Some((file.to_owned(), text)), variables })
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug};
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Span, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
@@ -11,6 +11,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFi
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::model::text::is_deceptive;
+use crate::service::current_request::CurrentRequest;
 
 /// Writes the lines of another form, with escapes for the characters that would change how a line looks.
 pub(super) struct EscapeDeceptive<F> {
@@ -26,6 +27,8 @@ where
     F: FormatEvent<S, N>,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let span = span_of_line(context);
+        let _entered = span.enter();
         let mut line = String::new();
         self.format.format_event(context, Writer::new(&mut line), event)?;
         let mut rest = line.as_str();
@@ -45,6 +48,16 @@ where
     }
 }
 
+/// The span of the request that a line is about; none if the line has a span, or is about no request.
+fn span_of_line<S, N>(context: &FmtContext<'_, S, N>) -> Span
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    let request = if context.lookup_current().is_none() { CurrentRequest::get() } else { None };
+    request.map_or_else(Span::none, |request| request.span())
+}
+
 /// One `key=value` after the other.
 pub(super) struct Logfmt;
 
@@ -57,6 +70,8 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let span = span_of_line(context);
+        let _entered = span.enter();
         to.write_str("timestamp=")?;
         SystemTime.format_time(&mut to)?;
         write!(to, " level={}", event.metadata().level())?;

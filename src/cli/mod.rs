@@ -16,6 +16,7 @@ mod listeners;
 mod load;
 mod log_format;
 mod logging;
+mod memory_limit;
 mod output;
 mod pretty;
 mod progress;

@@ -4,6 +4,8 @@ use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+#[cfg(feature = "otlp")]
+use std::time::Duration;
 use std::time::SystemTime;
 
 use tokio::runtime::{Builder, Handle};
@@ -17,7 +19,7 @@ use super::output::Console;
 use super::reload::Reloader;
 use super::signals::{self, Hangup};
 use super::systemd::{self, Notification};
-use super::{Failure, descriptors, logging};
+use super::{Failure, descriptors, logging, memory_limit};
 use crate::config::{Config, Registry};
 use crate::http::audience::Audience;
 use crate::model::interface::Method;
@@ -28,11 +30,17 @@ use crate::server::admin::Admin;
 use crate::server::metrics::Metrics;
 use crate::server::metrics::lifecycle::Lifecycle;
 use crate::server::mount::GroupMount;
+#[cfg(feature = "otlp")]
+use crate::server::otlp::SpanExporter;
 use crate::server::request_body::{BodyReader, MemoryBudget};
 use crate::server::runtime::Runtime;
 use crate::server::settings::{ListenAddress, ListenerConfig};
 use crate::server::{AccessLog, Listener, Server, Workers};
 use crate::service::local::unfit;
+
+/// How long a collector may take to accept the last spans when the server stops. A drain time that is shorter ends it earlier.
+#[cfg(feature = "otlp")]
+const LAST_SPANS: Duration = Duration::from_secs(1);
 
 /// Serves until a signal to stop is received. A failure is written to standard error.
 pub(super) fn serve(args: &ServeArgs, registry: Registry) -> ExitCode {
@@ -57,6 +65,7 @@ fn run(args: &ServeArgs, registry: Registry, console: &Console) -> Result<(), Fa
     let log_level = logging::start(&config.log, &console.stderr);
     logging::log_remarks(&config.remarks);
     descriptors::prepare(&config, worker_count(&config));
+    memory_limit::check(&config);
     // This thread accepts connections, checks timeouts and receives signals; its blocking pool parses large bodies. The
     // workers serve the connections.
     let tokio_runtime = Builder::new_current_thread().enable_all().build()?;
@@ -86,6 +95,14 @@ async fn run_server(
     let (listeners, admin_listener) = bind(listen, config.admin.listen.as_ref()).await?;
     let served = ServedListeners::start(listen, &listeners);
     let log = config.log.access_options().map(AccessLog::with).transpose()?;
+    #[cfg(feature = "otlp")]
+    let exporter = config.otlp.as_ref().map(SpanExporter::start).transpose()?;
+    #[cfg(feature = "otlp")]
+    let log = match (log, &exporter) {
+        (log, None) => log,
+        (None, Some(exporter)) => Some(AccessLog::spans_only(exporter.tracer())),
+        (Some(log), Some(exporter)) => Some(log.with_spans(exporter.tracer())),
+    };
     let memory = MemoryBudget::new(config.settings.memory).on_runtime(Handle::current());
     let body_reader = BodyReader { memory, ..BodyReader::new(&config.settings) };
     let gateway_runtime = Runtime::start(config.mounts(), body_reader).await?;
@@ -116,6 +133,8 @@ async fn run_server(
     };
     let reloading = reloader.reload_on_demand(hangup, requests);
     let control = server.control();
+    #[cfg(feature = "otlp")]
+    let limits = control.clone();
     let stop = async {
         systemd::notify(Notification::Ready).await;
         tokio::select! {
@@ -133,6 +152,10 @@ async fn run_server(
         }
     };
     let report = server.run(listeners, stop).await;
+    #[cfg(feature = "otlp")]
+    if let Some(exporter) = exporter {
+        exporter.stop(limits.limits().timeouts.drain.min(LAST_SPANS)).await;
+    }
     if let Some(log) = log {
         log.flush();
     }

@@ -15,6 +15,7 @@ use toml::Spanned;
 
 use super::Log;
 use super::aggregate::file::AggregateFile;
+use super::otlp::OtlpFile;
 use super::page::PageFile;
 use super::upstream::UpstreamFile;
 use crate::codec::xml::Control;
@@ -76,6 +77,9 @@ pub(super) struct File {
     /// template. `GET` requests it, and the query holds the method's parameters, as over REST.
     #[schemars(with = "BTreeMap<String, PageFile>")]
     pub(super) page: BTreeMap<Spanned<String>, PageFile>,
+    /// Where the spans of requests are sent, for a tracing system: to a collector of OpenTelemetry over OTLP (protobuf over
+    /// HTTP).
+    pub(super) otlp: OtlpFile,
 }
 
 /// A group: the service at a path.
@@ -178,6 +182,7 @@ impl Default for File {
             soap: SoapFile::default(),
             group: BTreeMap::new(),
             page: BTreeMap::new(),
+            otlp: OtlpFile::default(),
         }
     }
 }

@@ -27,6 +27,8 @@ mod file;
 mod include;
 mod json_schema;
 mod kept;
+mod memory;
+mod otlp;
 mod page;
 mod problem;
 mod reference;
@@ -56,12 +58,15 @@ use crate::server::AccessLogOptions;
 use crate::server::gateway::Group;
 use crate::server::group_router::GroupRouter;
 use crate::server::mount::{GroupMount, Mounts, PageMount};
+#[cfg(feature = "otlp")]
+use crate::server::otlp::OtlpSettings;
 use crate::server::settings::{AdminSettings, ListenerConfig, ServerSettings};
 use crate::upstream::Upstream;
 
 #[cfg(feature = "cli")]
 pub(crate) use include::matching_files;
 use kept::Kept;
+use memory::DefaultMemory;
 use sources::ConfigSources;
 
 pub use crate::model::units::{Period, Size};
@@ -92,8 +97,13 @@ pub struct Config {
     pub watch: bool,
     /// The limits on what all clients together may use.
     pub settings: ServerSettings,
+    /// Which sizes of memory the file leaves to the defaults.
+    pub(crate) default_memory: DefaultMemory,
     /// The listener for operators.
     pub admin: AdminSettings,
+    /// Where the spans of requests are sent; `None` if they have none.
+    #[cfg(feature = "otlp")]
+    pub otlp: Option<OtlpSettings>,
     /// The address under which clients know this server.
     pub public_url: Arc<PublicUrl>,
     /// The groups, in the order of the file.
@@ -349,6 +359,8 @@ impl Config {
             ("server.response-memory", self.settings.response_memory != new.settings.response_memory),
             ("server.per-client.response-memory", share(self) != share(new)),
             ("admin", self.admin != new.admin),
+            #[cfg(feature = "otlp")]
+            ("otlp", self.otlp != new.otlp),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }

@@ -13,6 +13,8 @@ use super::check::Check;
 use super::file::{File, GroupFile};
 use super::include;
 use super::kept::fingerprint_of_service;
+use super::memory::DefaultMemory;
+use super::otlp;
 use super::page;
 use super::page::PageFile;
 use super::problem::Problem;
@@ -70,6 +72,8 @@ pub(super) fn read_config(
     if let (Some(groups), Some(node)) = (&mut groups, node.property(GROUP)) {
         parsed = GroupReader { root: &root, environment: &environment, problems }.groups(groups, node);
     }
+    let sets = |key| root.get("server").is_some_and(|server| span_of(server.get_ref(), &[key]).is_some());
+    let default_memory = DefaultMemory { requests: !sets("memory"), responses: !sets("response-memory") };
     let admin_span = root.get("admin").and_then(|admin| span_of(admin.get_ref(), &["listen"]));
     let file = File::deserialize(Deserializer::from(Spanned::new(0..0, root)));
     let file = file.unwrap_or_else(|error| {
@@ -78,6 +82,10 @@ pub(super) fn read_config(
     });
     let listen = listen(&file, problems);
     problems.extend(check_admin(&file, admin_span));
+    #[cfg(feature = "otlp")]
+    let otlp = otlp::resolve(&file.otlp, (sources, &environment), problems);
+    #[cfg(not(feature = "otlp"))]
+    otlp::refuse(&file.otlp, problems);
     let settings = file.server;
     let mut mounted = GroupRouter::default();
     let mut routes = Vec::new();
@@ -98,8 +106,24 @@ pub(super) fn read_config(
     problems.extend(prefixes.into_iter().filter_map(|prefix| prefix.shadowed(&mounted)));
     let public_url = Arc::new(file.public);
     let (workers, log, watch, admin) = (file.workers, file.log, file.watch, file.admin);
-    let (hash, files, remarks) = (hash_of(sources), sources.named(), Remarks::default());
-    Some(Config { listen, workers, log, watch, settings, admin, public_url, groups, pages, hash, files, remarks })
+    let (hash, files) = (hash_of(sources), sources.named());
+    Some(Config {
+        listen,
+        workers,
+        log,
+        watch,
+        settings,
+        default_memory,
+        admin,
+        #[cfg(feature = "otlp")]
+        otlp,
+        public_url,
+        groups,
+        pages,
+        hash,
+        files,
+        remarks: Remarks::default(),
+    })
 }
 
 /// The table of a file, without the problems in it.

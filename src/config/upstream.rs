@@ -257,11 +257,11 @@ pub(super) fn resolve(
 ) -> Option<(Backend, Fingerprint)> {
     let before = count_errors(problems);
     let table = serde_json::to_string(&file).unwrap_or_default();
-    let mut reader = SettingReader { from, folder: from.sources.folder_at(&path.span()), problems };
+    let mut reader = SettingReader::new("upstream", path.span(), (from.sources, from.environment), problems);
     let addresses = file.urls.iter().filter_map(|url| reader.address(url)).collect();
-    let headers = reader.headers(&file);
+    let headers = reader.headers_of_upstream(&file);
     let description = file.description.as_ref().and_then(|named| reader.description(named));
-    let token = file.token.as_ref().and_then(|secret| reader.secret(secret, "upstream.token", true));
+    let token = file.token.as_ref().and_then(|secret| reader.secret(secret, "token", true));
     let protocol = *file.protocol.get_ref();
     match (protocol, file.batching.get_ref()) {
         (Protocol::Soap, Batching::On | Batching::BareResults) => {
@@ -278,7 +278,7 @@ pub(super) fn resolve(
     if let (Some(password), None) = (&file.password, &file.user) {
         reader.wrong(password.span(), "`password` needs a `user`");
     }
-    let tls = reader.tls(&file.tls, path);
+    let tls = reader.tls(&file.tls, path.span());
     reader.check_tls_is_used(&file);
     if count_errors(problems) > before {
         return None;
@@ -350,13 +350,26 @@ impl Contents {
 }
 
 /// Reads files, secrets and addresses, and collects the problems with them.
-struct SettingReader<'r> {
-    from: Origin<'r>,
+pub(super) struct SettingReader<'r> {
+    /// The table in messages.
+    table: &'static str,
+    sources: &'r ConfigSources,
+    environment: &'r Environment,
     folder: Folder<'r>,
     problems: &'r mut Vec<Problem>,
 }
 
-impl SettingReader<'_> {
+impl<'r> SettingReader<'r> {
+    /// Reads the settings of a table, whose files are relative to the folder of the file that has this place.
+    pub(super) fn new(
+        table: &'static str,
+        place: Range<usize>,
+        (sources, environment): (&'r ConfigSources, &'r Environment),
+        problems: &'r mut Vec<Problem>,
+    ) -> SettingReader<'r> {
+        SettingReader { table, sources, environment, folder: sources.folder_at(&place), problems }
+    }
+
     fn wrong(&mut self, span: Range<usize>, message: impl Into<String>) {
         self.problems.push(Problem::at(span, message.into()));
     }
@@ -383,21 +396,22 @@ impl SettingReader<'_> {
 
     /// Whether a text is written at a place of the file, and not read from a variable that is named there.
     fn is_written(&self, span: Range<usize>) -> bool {
-        self.from.sources.texts.text().get(span).is_some_and(|text| text.starts_with(['"', '\'']))
+        self.sources.texts.text().get(span).is_some_and(|text| text.starts_with(['"', '\'']))
     }
 
-    /// The text of a secret, or of what may be one. `key` is its key in messages.
+    /// The text of a secret, or of what may be one. `key` is its key in the table.
     fn secret(&mut self, secret: &Spanned<SecretFile>, key: &str, is_secret: bool) -> Option<String> {
+        let key = format!("{}.{key}", self.table);
         let SecretFile { env, file, text } = secret.get_ref();
         let read = match (env, file, text) {
             (Some(name), None, None) => {
-                let value = self.from.environment.value(name, &format!("`{key}`"), secret.span());
+                let value = self.environment.value(name, &format!("`{key}`"), secret.span());
                 value.inspect(|value| self.folder.hide(value)).map(str::to_owned)
             }
-            (None, Some(name), None) => self.secret_file(name, key, secret.span()),
+            (None, Some(name), None) => self.secret_file(name, &key, secret.span()),
             (None, None, Some(text)) => {
                 let clear = is_secret && !text.is_empty();
-                self.problems.extend(clear.then(|| clear_text(key, secret.span())));
+                self.problems.extend(clear.then(|| clear_text(&key, secret.span())));
                 Ok(text.clone())
             }
             _ => Err(Problem::at(secret.span(), "a secret has exactly one of `env`, `file` and `text`")),
@@ -423,7 +437,7 @@ impl SettingReader<'_> {
     /// The problem with a file that has a secret: a note if such a file need not be there.
     fn absent(&self, error: &io::Error, key: &str, path: &Path, problem: Problem) -> Problem {
         let is_absent = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
-        if !(is_absent && self.from.environment.is_optional()) {
+        if !(is_absent && self.environment.is_optional()) {
             return problem;
         }
         let message = format!("`{key}` needs the file `{}`, which cannot be read: {error}", path.display());
@@ -448,13 +462,13 @@ impl SettingReader<'_> {
         }
     }
 
-    fn headers(&mut self, file: &UpstreamFile) -> HeaderMap {
+    /// The headers of a table, by their names.
+    pub(super) fn headers(&mut self, table: &BTreeMap<String, Spanned<SecretFile>>) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("croupier/", env!("CARGO_PKG_VERSION"))));
-        for (name, secret) in &file.headers {
+        for (name, secret) in table {
             match name.parse::<HeaderName>() {
                 Ok(header) => {
-                    let key = format!("upstream.headers.{}", abridge(name));
+                    let key = format!("headers.{}", abridge(name));
                     if let Some(text) = self.secret(secret, &key, names_secret(name)) {
                         self.header(&mut headers, header, &text, secret.span());
                     }
@@ -462,15 +476,21 @@ impl SettingReader<'_> {
                 Err(_) => self.wrong(secret.span(), format!("`{}` is not a valid name of a header", abridge(name))),
             }
         }
+        headers
+    }
+
+    fn headers_of_upstream(&mut self, file: &UpstreamFile) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("croupier/", env!("CARGO_PKG_VERSION"))));
+        headers.extend(self.headers(&file.headers));
         if let Some(token) = &file.bearer
-            && let Some(text) = self.secret(token, "upstream.bearer", true)
+            && let Some(text) = self.secret(token, "bearer", true)
         {
             self.header(&mut headers, AUTHORIZATION, &format!("Bearer {text}"), token.span());
         }
         if let Some(user) = &file.user {
             let password = file.password.as_ref();
-            let secret =
-                password.map_or_else(|| Some(String::new()), |secret| self.secret(secret, "upstream.password", true));
+            let secret = password.map_or_else(|| Some(String::new()), |secret| self.secret(secret, "password", true));
             let span = password.map_or(0..0, Spanned::span);
             match secret.map(|secret| transport::basic(user, &secret)) {
                 Some(Ok(value)) => drop(headers.insert(AUTHORIZATION, value)),
@@ -492,23 +512,29 @@ impl SettingReader<'_> {
     }
 
     /// The files for TLS. They are read here too, so that they are checked even if no URL is `https`.
-    fn tls(&mut self, file: &TlsFile, path: &Spanned<String>) -> Tls {
+    /// `place` is where a mistake is reported that is in no single key.
+    pub(super) fn tls(&mut self, file: &TlsFile, place: Range<usize>) -> Tls {
         let folder = self.folder;
         let at = |name: &Spanned<String>| folder.join(name.get_ref());
         let identity = match (&file.certificate, &file.key) {
             (Some(certificate), Some(key)) => Some((at(certificate), at(key))),
             (None, None) => None,
             _ => {
-                self.wrong(path.span(), "`tls` needs both `certificate` and `key`, or neither");
+                self.wrong(place, "`tls` needs both `certificate` and `key`, or neither");
                 None
             }
         };
         let mut tls = Tls { roots: file.roots.as_ref().map(at), identity };
-        if self.from.environment.is_optional()
+        if self.environment.is_optional()
             && let (Some((_, key)), Some(named)) = (&tls.identity, &file.key)
             && let Err(error) = files::read(key, LARGEST_FILE)
         {
-            let problem = self.absent(&error, "upstream.tls.key", key, Problem::at(named.span(), error.to_string()));
+            let problem = self.absent(
+                &error,
+                &format!("{}.tls.key", self.table),
+                key,
+                Problem::at(named.span(), error.to_string()),
+            );
             // Anything else is reported below.
             if !problem.is_error() {
                 self.problems.push(problem);
@@ -521,7 +547,7 @@ impl SettingReader<'_> {
         ];
         for (key, named, part) in parts {
             if let (Some(named), Err(error)) = (named, part.check()) {
-                self.wrong(named.span(), format!("`upstream.tls.{key}`: {error}"));
+                self.wrong(named.span(), format!("`{}.tls.{key}`: {error}", self.table));
             }
         }
         tls

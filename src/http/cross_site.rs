@@ -11,12 +11,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderName, Method, header};
 
 use super::public_url::PublicUrl;
 
 /// The header in which a browser says whether a request is of the same origin.
-const FETCH_SITE: &str = "sec-fetch-site";
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whether a page of another origin has sent this request, which may change something, and its browser has not asked first.
 pub(crate) fn is_without_preflight(head: &Parts, public_url: &PublicUrl, peer: Option<SocketAddr>) -> bool {

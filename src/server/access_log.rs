@@ -1,4 +1,5 @@
-//! The access log: one structured line for each request, written by a thread of its own.
+//! The access log: one structured line for each request, written by a thread of its own. With a [`Tracer`], a request also has
+//! a span, made of the same facts.
 //!
 //! A line is begun with the head of a request. What others know of the request they note in its [`RequestRecord`]. The line
 //! is closed when the response has been written to the socket, or when it is clear that it will not be: an outcome of `ok`
@@ -18,6 +19,8 @@ use crate::http::body::Body;
 use crate::model::fault::{BoxError, Kind};
 use crate::model::text::printable;
 use crate::server::connection_count::ListenerCount;
+use crate::server::request_span::EndedRequest;
+use crate::server::tracer::Tracer;
 use crate::service::Context;
 use crate::service::request_id::RequestId;
 use crate::service::request_record::{RequestRecord, Stage, micros};
@@ -33,6 +36,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(2);
 /// How often the number of lost lines is logged at most.
 const LOST_INTERVAL: Duration = Duration::from_secs(1);
+/// The outcome of a request that was refused by its HTTP status.
+const REJECTED: &str = "rejected";
 /// How many characters of a path a line has.
 const LONGEST_PATH: usize = 2000;
 /// How many characters of any other text from outside a line has.
@@ -58,9 +63,18 @@ pub struct AccessLogOptions {
     pub calls: bool,
 }
 
-/// Sends lines to the thread that writes them.
+/// Sends lines to the thread that writes them, and spans to a tracing system.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
+    /// `None` if requests have no lines.
+    lines: Option<LineWriter>,
+    /// `None` if requests have no spans.
+    tracer: Option<Tracer>,
+}
+
+/// The way to the thread that writes lines.
+#[derive(Debug, Clone)]
+struct LineWriter {
     options: AccessLogOptions,
     lines: SyncSender<LogEntry>,
     lost: Arc<AtomicU64>,
@@ -146,14 +160,38 @@ impl AccessLog {
         let lost = Arc::new(AtomicU64::new(0));
         let counter = lost.clone();
         std::thread::Builder::new().name("access-log".into()).spawn(move || write(&waiting, &counter))?;
-        Ok(AccessLog { options, lines, lost })
+        Ok(AccessLog { lines: Some(LineWriter { options, lines, lost }), tracer: None })
     }
 
-    /// Begins the line of a request, and gives its context a record.
-    pub(super) fn begin(&self, head: &Parts, context: &mut Context, connection: ConnectionInfo<'_>) -> Box<AccessLine> {
-        let record = Arc::new(RequestRecord::new(self.options.calls));
+    /// No lines, only spans.
+    pub fn spans_only(tracer: Tracer) -> AccessLog {
+        AccessLog { lines: None, tracer: Some(tracer) }
+    }
+
+    /// The same lines, and spans.
+    pub fn with_spans(self, tracer: Tracer) -> AccessLog {
+        AccessLog { tracer: Some(tracer), ..self }
+    }
+
+    pub(super) fn tracer(&self) -> Option<&Tracer> {
+        self.tracer.as_ref()
+    }
+
+    /// Begins the line and the span of a request, and gives its context a record. `None` if the request has neither.
+    pub(super) fn begin(
+        &self,
+        head: &Parts,
+        context: &mut Context,
+        connection: ConnectionInfo<'_>,
+    ) -> Option<Box<AccessLine>> {
+        let trace = self.tracer.as_ref().and_then(|tracer| tracer.record(context.trace.as_ref()));
+        if self.lines.is_none() && trace.is_none() {
+            return None;
+        }
+        let calls = self.lines.as_ref().is_some_and(|lines| lines.options.calls);
+        let record = Arc::new(RequestRecord::new(calls, trace));
         context.record = Some(record.clone());
-        Box::new(AccessLine {
+        Some(Box::new(AccessLine {
             begun: Instant::now(),
             id: context.request_id.clone(),
             listener: connection.listener.clone(),
@@ -173,24 +211,27 @@ impl AccessLog {
             broken: None,
             end: LineEnd::ClientGone,
             took: Duration::ZERO,
-        })
+        }))
     }
 
-    /// Writes the line of a request that has ended.
+    /// Writes the line of a request that has ended, and ends its span.
     pub(super) fn close(&self, mut line: Box<AccessLine>) {
-        if self.options.only_errors && line.is_success() {
+        line.end_span();
+        let Some(LineWriter { options, lines, lost }) = &self.lines else { return };
+        if options.only_errors && line.is_success() {
             return;
         }
         line.took = line.begun.elapsed();
-        if self.lines.try_send(LogEntry::Line(line)).is_err() {
-            self.lost.fetch_add(1, Relaxed);
+        if lines.try_send(LogEntry::Line(line)).is_err() {
+            lost.fetch_add(1, Relaxed);
         }
     }
 
     /// Waits until all lines have been written, but at most for half a second.
     pub fn flush(&self) {
+        let Some(LineWriter { lines, .. }) = &self.lines else { return };
         let (written, all) = sync_channel(1);
-        if self.lines.try_send(LogEntry::Flush(written)).is_ok() {
+        if lines.try_send(LogEntry::Flush(written)).is_ok() {
             // A reader of standard error that has stopped reading must not keep the program from ending.
             let _ = all.recv_timeout(PATIENCE);
         }
@@ -251,8 +292,8 @@ impl AccessLine {
         }
         match self.outcome.as_ref().and_then(|outcome| outcome.fault) {
             Some(kind) => failed(kind.word(), self.cause_of_fault(kind), Stage::Call),
-            None if self.status >= 500 => failed("rejected", "server", self.stage),
-            None if self.status >= 400 => failed("rejected", "client", self.stage),
+            None if self.status >= 500 => failed(REJECTED, "server", self.stage),
+            None if self.status >= 400 => failed(REJECTED, "client", self.stage),
             None => Conclusion { outcome: "ok", failed: None },
         }
     }
@@ -271,11 +312,44 @@ impl AccessLine {
         if self.record.upstream().is_some() { "upstream" } else { "server" }
     }
 
+    /// Ends the span of the request, if it has one.
+    fn end_span(&self) {
+        let Some(trace) = self.record.trace() else { return };
+        let Conclusion { outcome, failed } = self.conclusion();
+        let fault = self.outcome.as_ref().and_then(|outcome| outcome.fault);
+        let error = failed.map(|_| match (outcome, self.status) {
+            (REJECTED, status) => status.to_string().into(),
+            (outcome, _) => outcome.into(),
+        });
+        let ended = EndedRequest {
+            method: &self.verb,
+            path: &printable(&self.path, LONGEST_PATH),
+            status: self.status,
+            client: self.client,
+            request_id: self.id.to_string(),
+            protocol: self.record.protocol(),
+            group: self.group(),
+            rpc_method: self.method().filter(|_| fault != Some(Kind::NoSuchMethod)),
+            batch: self.record.batch_counts(),
+            error,
+        };
+        // A mistake of the client is no failure of the server.
+        let is_failure = failed.is_some_and(|(by, _)| by != "client");
+        trace.end_request(ended.name(), self.begun.elapsed(), is_failure, ended.attributes());
+    }
+
+    fn group(&self) -> Option<&str> {
+        self.outcome.as_ref().map(|outcome| outcome.group.as_ref()).or_else(|| self.record.group())
+    }
+
+    fn method(&self) -> Option<&str> {
+        let method = self.outcome.as_ref().map(|outcome| outcome.method.as_ref()).filter(|method| !method.is_empty());
+        method.or_else(|| self.record.method())
+    }
+
     fn write(&self) {
         self.write_calls();
         let record = &self.record;
-        let reached = self.outcome.as_ref();
-        let method = reached.map(|outcome| outcome.method.as_ref()).filter(|method| !method.is_empty());
         let Conclusion { outcome, failed } = self.conclusion();
         let batch = record.batch_counts();
         let upstream = record.upstream();
@@ -293,8 +367,8 @@ impl AccessLine {
             verb = %self.verb,
             version = ?self.version,
             path = &*printable(&self.path, LONGEST_PATH),
-            group = reached.map(|outcome| outcome.group.as_ref()).or_else(|| record.group()),
-            method = method.or_else(|| record.method()).map(text).as_deref(),
+            group = self.group(),
+            method = self.method().map(text).as_deref(),
             calls = batch.map(|(calls, _)| calls),
             faults = batch.map(|(_, faults)| faults),
             outcome,

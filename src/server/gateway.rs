@@ -35,37 +35,20 @@ use crate::server::mount::Mounts;
 use crate::server::request_body::{ArrivalLimits, BodyMemory, BodyReader, ReadBody, SMALL};
 use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
+use crate::server::tracer::Tracer;
 use crate::service::counters::{Ending, Meter, MeteredRequest};
+use crate::service::current_request::{CurrentRequest, request_span};
 use crate::service::future::MaybeReady;
 use crate::service::limiter::LimiterState;
 use crate::service::memory_pool::MemoryPool;
 use crate::service::request_id::RequestId;
 use crate::service::request_record::Stage;
 use crate::service::result_memory::{NO_MEMORY, ReservedMemory};
+use crate::service::spans::SpanCounts;
 use crate::service::{Context, RpcService};
 
 pub use super::access_log::Outcome;
 pub use super::group::Group;
-
-/// The span of a request.
-///
-/// A span costs more than a small call, so there are two of them. The one around a response that is ready at once has the
-/// level `debug`. The one around a response that is waited for has the level `warn`, so that each warning about an upstream
-/// or an aggregate carries the id of its request.
-macro_rules! request_span {
-    ($level:expr, $context:expr, $group:expr, $frontend:expr) => {
-        tracing::span!(
-            $level,
-            "request",
-            id = %$context.request_id,
-            group = $group.path,
-            protocol = $frontend.protocol().name(),
-            method = tracing::field::Empty,
-            client = $context.client.map(tracing::field::display),
-            trace = $context.trace.as_ref().map(tracing::field::display),
-        )
-    };
-}
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,6 +73,8 @@ pub struct Gateway {
     observed: bool,
     /// Whether responses are compressed for clients that accept it.
     compressing: Arc<AtomicBool>,
+    /// What has become of the spans of requests; `None` if they have none.
+    spans: Option<Arc<SpanCounts>>,
 }
 
 /// The groups of a gateway, which can be replaced while it serves. A request keeps the group to which it was dispatched.
@@ -153,6 +138,7 @@ impl Gateway {
             listeners: Arc::default(),
             observed: false,
             compressing: Arc::default(),
+            spans: None,
         }
     }
 
@@ -229,6 +215,16 @@ impl Gateway {
     /// Adds an [`Outcome`] to each response, for the access log.
     pub fn observed(self) -> Gateway {
         Gateway { observed: true, ..self }
+    }
+
+    /// Counts the spans of this tracer with the metrics.
+    pub(super) fn traced(self, tracer: Option<&Tracer>) -> Gateway {
+        Gateway { spans: tracer.map(|tracer| tracer.counts().clone()), ..self }
+    }
+
+    /// What has become of the spans of requests; `None` if they have none.
+    pub(super) fn spans(&self) -> Option<&SpanCounts> {
+        self.spans.as_deref()
     }
 
     /// Sets whether responses are compressed with gzip for clients that accept it.
@@ -384,7 +380,9 @@ impl Gateway {
         };
         let refusing = refusal.map(|reason| group.refusing_service(reason));
         let service = refusing.as_ref().unwrap_or(&group.service);
-        let span = request_span!(tracing::Level::DEBUG, context, group, frontend);
+        // Disabled, it costs one comparison.
+        let Context { request_id: id, client: address, trace, .. } = &*context;
+        let span = request_span!(tracing::Level::DEBUG, id, group.path, protocol, address, trace);
         let ReadBody { bytes, memory } = body;
         let request = GroupRequest { head, tail, body: &bytes, context };
         // What is rare is boxed: otherwise the future of each request would be as large as that of the rare ones.
@@ -436,8 +434,8 @@ impl Gateway {
         self.body_reader.memory.long_work.clone().run(serve).await
     }
 
-    /// Waits for a response that is not ready at once, in a span that log lines show. If all calls are ended meanwhile, the
-    /// response is a fault.
+    /// Waits for a response that is not ready at once. Log lines say meanwhile which request they are about. If all calls are
+    /// ended, the response is a fault.
     async fn wait_for_response(
         &self,
         pending: FrontendFuture,
@@ -446,9 +444,15 @@ impl Gateway {
         request: GroupRequest<'_>,
         span: tracing::Span,
     ) -> FrontendResponse {
-        let disabled = span.is_disabled();
-        let span = if disabled { request_span!(tracing::Level::WARN, request.context, group, frontend) } else { span };
-        let served = match self.stop.unless_stopped(pending.instrument(span.clone())).await {
+        let current = CurrentRequest {
+            request_id: request.context.request_id.clone(),
+            group: group.path.as_str().into(),
+            protocol: frontend.protocol().name(),
+            client: request.context.client,
+            trace: request.context.trace.clone(),
+        };
+        let serving = current.scope(pending.instrument(span.clone()));
+        let served = match self.stop.unless_stopped(serving).await {
             Some(served) => served,
             None => frontend.serve(&group.refusing_service(STOPPING), request).await,
         };

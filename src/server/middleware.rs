@@ -12,7 +12,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 
-use super::access_log::ConnectionInfo;
+use super::access_log::{AccessLog, ConnectionInfo};
 use super::in_flight::{Connection, InFlight};
 use super::tracked_body::{CountedBody, TrackedBody};
 use crate::http::rejection::HttpRejection;
@@ -54,11 +54,16 @@ impl InFlight {
             }
             let request_id = shared.gateway.request_id(&head, *peer);
             let address = shared.gateway.client_address(client, &head.headers, *peer);
-            let trace = TraceContext::received(&head.headers).map(Arc::new);
+            let received = TraceContext::received(&head.headers);
+            let trace = match shared.log.as_ref().and_then(AccessLog::tracer) {
+                None => received,
+                Some(tracer) => Some(tracer.trace(received)),
+            };
+            let trace = trace.map(Arc::new);
             let mut context =
                 RequestContext { peer: *peer, client: address, request_id, trace, ..RequestContext::default() };
             if let Some(log) = &shared.log {
-                self.line = Some(log.begin(&head, &mut context, ConnectionInfo { listener, proxy: *proxy }));
+                self.line = log.begin(&head, &mut context, ConnectionInfo { listener, proxy: *proxy });
             }
             let GatewayResponse { mut response, outcome, metered } = if self.connection.activity.take_fragment() {
                 HttpRejection::new(StatusCode::BAD_REQUEST, "the target of a request has no fragment")

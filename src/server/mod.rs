@@ -32,14 +32,18 @@ mod listener;
 pub mod metrics;
 mod middleware;
 pub mod mount;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod pace;
 mod proxy_protocol;
 pub mod request_body;
+mod request_span;
 pub mod runtime;
 pub mod settings;
 pub(crate) mod socket_access;
 mod stop;
 mod tower;
+mod tracer;
 mod tracked_body;
 mod unix_socket;
 mod workers;
@@ -66,6 +70,7 @@ pub use access_log::{AccessLog, AccessLogOptions};
 pub use control::ServerControl;
 pub use listener::{BindError, Listener};
 pub use tower::{GatewayFuture, PeerAddress};
+pub use tracer::Tracer;
 pub use workers::Workers;
 
 use crate::model::fault::BoxError;
@@ -106,7 +111,10 @@ impl Server {
     /// A server of this gateway. With a log, each request leaves a line in it.
     pub fn new(gateway: Gateway, settings: ServerSettings, log: Option<AccessLog>) -> Server {
         let gateway = gateway.limited(&settings).compressing(settings.compress);
-        let gateway = if log.is_some() { gateway.observed() } else { gateway };
+        let gateway = match &log {
+            Some(log) => gateway.observed().traced(log.tracer()),
+            None => gateway,
+        };
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let (control, orders) = control::channel(settings.clone());
         Server {

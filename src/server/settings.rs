@@ -113,14 +113,16 @@ pub struct ServerSettings {
     pub in_flight: usize,
     /// How many bytes of memory all request bodies together may use while they are read and their calls run. A body of
     /// more than 16 KiB counts six times its size, because the values made from it are larger than the body. A body for
-    /// which no memory becomes free within two seconds is refused with status 503.
+    /// which no memory becomes free within two seconds is refused with status 503. The default is at most an eighth of the
+    /// memory that the process may have.
     #[serde(with = "bytes")]
     #[schemars(with = "Size", extend("minimum" = 1 << 20))]
     pub memory: usize,
     /// How many bytes of memory all results together may use while they are made as a whole and until they are sent:
     /// responses of upstreams that are written in another protocol, and results of aggregates and pages. A long array that
     /// is sent while it arrives uses about 2 MiB. A result waits for memory in order, until shortly before its deadline,
-    /// and then becomes the fault "busy". One result may have two thirds of it, and the results of one upstream half.
+    /// and then becomes the fault "busy". One result may have two thirds of it, and the results of one upstream half. The
+    /// default is at most a quarter of the memory that the process may have.
     #[serde(with = "bytes")]
     #[schemars(with = "Size", extend("minimum" = 1 << 20))]
     pub response_memory: usize,

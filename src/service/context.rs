@@ -45,7 +45,8 @@ pub struct Context {
     pub protocol: Option<&'static str>,
     /// The id of the request, for log lines and for requests to upstreams.
     pub request_id: RequestId,
-    /// The trace that the request is a part of; `None` if it has no valid `traceparent`. Its id is sent to upstreams.
+    /// The trace that the request is a part of: that of its `traceparent`, or one that begins here if the server has spans.
+    /// `None` if there is neither. Its id is sent to upstreams.
     pub trace: Option<Arc<TraceContext>>,
     /// When the call began, from which the limits on its time count; `None` if they count from when they see the call.
     /// All calls of a batch have begun with their request, so one deadline covers the batch.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::model::fault::Fault;
+use crate::service::current_request::CurrentRequest;
 
 /// A value that is available now, or a future of it. Most results are available at once and cost no allocation.
 pub enum MaybeReady<T> {
@@ -173,8 +174,8 @@ pub async fn with_deadline<F: Future>(deadline: Option<Instant>, future: F) -> O
 /// for it.
 pub async fn run_blocking<T: Send + 'static>(runtime: &Handle, work: impl FnOnce() -> T + Send + 'static) -> T {
     // Log lines of the work belong to the same request as those of its caller.
-    let span = tracing::Span::current();
-    match runtime.spawn_blocking(move || span.in_scope(work)).await {
+    let (span, request) = (tracing::Span::current(), CurrentRequest::get());
+    match runtime.spawn_blocking(move || CurrentRequest::run(request, || span.in_scope(work))).await {
         Ok(done) => done,
         Err(failed) => match failed.try_into_panic() {
             Ok(panic) => resume_unwind(panic),

@@ -245,14 +245,14 @@ impl Queue {
             return Err(busy());
         }
         let begun = Instant::now();
-        let permit = with_deadline(deadline, self.permit_or_reclaimed()).await;
+        let permit = with_deadline(deadline, self.permit_or_reclaimed()).await.and_then(Result::ok);
         if let Some(counters) = self.meter.counters() {
             counters.waits.record(begun.elapsed());
         }
         if let Some(record) = record {
-            record.note_queued(begun.elapsed());
+            record.note_queued(begun.elapsed(), permit.is_some());
         }
-        permit.and_then(Result::ok).ok_or_else(busy)
+        permit.ok_or_else(busy)
     }
 
     /// Waits for a permit in order. Meanwhile results may begin to wait for their readers, too.

@@ -37,6 +37,8 @@ pub mod batch;
 mod collect;
 mod context;
 pub(crate) mod counters;
+#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only the program writes log lines itself"))]
+pub(crate) mod current_request;
 pub mod future;
 mod latest;
 pub mod layer;
@@ -54,6 +56,8 @@ pub mod request_record;
 pub(crate) mod resize;
 pub mod result_memory;
 pub mod rows;
+#[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "without a collector no spans are recorded"))]
+pub(crate) mod spans;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "only a server receives requests"))]
 pub mod trace_context;
 

@@ -38,7 +38,9 @@ impl RequestId {
     pub fn header_value(&self) -> Option<HeaderValue> {
         match self {
             RequestId::None => None,
-            RequestId::Generated { .. } => HeaderValue::try_from(self.to_string()).ok(),
+            RequestId::Generated { process, number } => {
+                HeaderValue::from_bytes(Generated::new(*process, *number).bytes()).ok()
+            }
             RequestId::Received(value) => Some(value.clone()),
         }
     }
@@ -48,15 +50,65 @@ impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RequestId::None => f.write_str("-"),
-            RequestId::Generated { process, number } => write!(f, "{process:08x}-{number}"),
+            RequestId::Generated { process, number } => {
+                let written = Generated::new(*process, *number);
+                f.write_str(std::str::from_utf8(written.bytes()).unwrap_or("-"))
+            }
             RequestId::Received(value) => f.write_str(value.to_str().unwrap_or("-")),
         }
+    }
+}
+
+/// A generated id as text: eight hexadecimal digits, a hyphen, and a decimal number. Each request has one or more, so it is
+/// written without the machinery of `format!`, which costs five times as much.
+struct Generated {
+    text: [u8; Generated::LENGTH],
+    start: usize,
+}
+
+impl Generated {
+    /// 8 digits, `-`, and the 20 digits of the largest number.
+    const LENGTH: usize = 29;
+
+    fn new(process: u32, mut number: u64) -> Generated {
+        let mut text = [0; Generated::LENGTH];
+        let mut start = Generated::LENGTH;
+        let mut push = |byte: u8| {
+            start -= 1;
+            if let Some(place) = text.get_mut(start) {
+                *place = byte;
+            }
+        };
+        loop {
+            push(b'0' + (number % 10) as u8);
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        push(b'-');
+        for place in 0..8 {
+            let digit = (process >> (4 * place) & 0xf) as u8;
+            push(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 });
+        }
+        Generated { text, start }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.text.get(self.start..).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn generated_ids_have_eight_digits_and_a_number() {
+        for (process, number) in [(0, 0), (0xab, 7), (0xdead_beef, 10), (u32::MAX, u64::MAX), (1, 1_000_000_009)] {
+            assert_eq!(RequestId::Generated { process, number }.to_string(), format!("{process:08x}-{number}"));
+        }
+    }
 
     #[test]
     fn ids_of_a_proxy_are_short_and_visible() {

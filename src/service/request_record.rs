@@ -13,6 +13,7 @@ use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 use crate::service::counters::{OTHER_PROTOCOL, PROTOCOLS, protocol_index};
 use crate::service::lock::lock;
+use crate::service::spans::RecordedTrace;
 use crate::service::{Call, CallForm, Identity};
 
 /// How many upstream servers a record names.
@@ -60,6 +61,8 @@ pub struct RequestRecord {
     upstream: Mutex<UpstreamRecord>,
     /// The calls of its batch, one by one; `None` if they are not logged.
     batch: Option<Mutex<Vec<CallRecord>>>,
+    /// Where its spans are added; `None` if they are not recorded.
+    trace: Option<Arc<RecordedTrace>>,
 }
 
 /// The requests to upstream servers.
@@ -84,8 +87,8 @@ pub(crate) struct CallRecord {
 }
 
 impl RequestRecord {
-    /// An empty record. With `each_call` the calls of a batch are noted one by one.
-    pub(crate) fn new(each_call: bool) -> RequestRecord {
+    /// An empty record. With `each_call` the calls of a batch are noted one by one, and with a trace its spans are recorded.
+    pub(crate) fn new(each_call: bool, trace: Option<Arc<RecordedTrace>>) -> RequestRecord {
         RequestRecord {
             stage: AtomicU8::new(Stage::Head as u8),
             protocol: AtomicU8::new(OTHER_PROTOCOL),
@@ -98,7 +101,13 @@ impl RequestRecord {
             user: OnceLock::new(),
             upstream: Mutex::default(),
             batch: each_call.then(Mutex::default),
+            trace,
         }
+    }
+
+    /// Where the spans of the request are added; `None` if they are not recorded.
+    pub(crate) fn trace(&self) -> Option<&Arc<RecordedTrace>> {
+        self.trace.as_ref()
     }
 
     pub(crate) fn enter(&self, stage: Stage) {
@@ -159,9 +168,12 @@ impl RequestRecord {
         self.received.load(Relaxed)
     }
 
-    /// Adds the time for which a call has waited for a permit.
-    pub(crate) fn note_queued(&self, time: Duration) {
+    /// Adds the time for which a call has waited for a permit, which it has been `given` or not.
+    pub(crate) fn note_queued(&self, time: Duration, given: bool) {
         self.queued.fetch_add(micros(time), Relaxed);
+        if let Some(trace) = &self.trace {
+            trace.add_ended("wait for a permit", time, !given);
+        }
     }
 
     /// In microseconds.
@@ -232,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_first_call_is_that_of_the_client() {
-        let record = RequestRecord::new(false);
+        let record = RequestRecord::new(false, None);
         let context = Context { identity: Some(Arc::new(Identity::new("ada"))), ..Context::default() };
         record.note_call(&Call::new("outer", Args::None, &context));
         record.note_call(&Call::new("inner", Args::None, &Context::default()));
@@ -242,7 +254,7 @@ mod tests {
     #[test]
     fn a_batch_is_counted_and_noted_call_by_call_only_on_request() {
         for each in [false, true] {
-            let record = RequestRecord::new(each);
+            let record = RequestRecord::new(each, None);
             assert_eq!(record.batch_counts(), None);
             let (first, second) = (record.begin_batch_call("a"), record.begin_batch_call("b"));
             record.end_batch_call(second, Some(&Fault::internal()));
@@ -257,7 +269,7 @@ mod tests {
 
     #[test]
     fn each_upstream_server_is_named_once_and_not_too_many_are() {
-        let record = RequestRecord::new(false);
+        let record = RequestRecord::new(false, None);
         assert!(record.upstream().is_none());
         for turn in 0..20 {
             record.note_upstream(&format!("server-{}", turn % 10), Duration::from_millis(1));

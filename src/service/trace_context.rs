@@ -14,26 +14,36 @@ const LENGTH: usize = 55;
 /// The bytes of a `tracestate` that are passed on at least (section 3.3.1.5). A longer one is dropped.
 const LONGEST_STATE: usize = 512;
 /// The flags that version 00 and level 2 define: sampled, and a random trace id.
-const FLAGS: u8 = 0b11;
+const FLAGS: u8 = SAMPLED | RANDOM;
+const SAMPLED: u8 = 0b01;
+const RANDOM: u8 = 0b10;
 
 /// The trace of a request. Its log lines and its requests to upstream servers carry the same trace id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceContext {
     /// 32 lowercase hexadecimal digits.
     trace_id: String,
+    /// The id of the caller's part of it; 0 if the trace begins here.
+    parent_id: u64,
     flags: u8,
     state: Option<HeaderValue>,
 }
 
 impl TraceContext {
+    /// A trace that begins here. `trace_id` is a random number that is not 0.
+    pub(crate) fn begin(trace_id: u128, sampled: bool) -> TraceContext {
+        let flags = if sampled { SAMPLED | RANDOM } else { RANDOM };
+        TraceContext { trace_id: format!("{trace_id:032x}"), parent_id: 0, flags, state: None }
+    }
+
     /// The trace in the headers of a request; `None` if they have no valid `traceparent`.
     pub fn received(headers: &HeaderMap) -> Option<TraceContext> {
         let parent = headers.get(TRACEPARENT)?;
         if headers.get_all(TRACEPARENT).iter().nth(1).is_some() {
             return None;
         }
-        let (trace_id, flags) = parse(parent.as_bytes())?;
-        Some(TraceContext { trace_id: trace_id.to_owned(), flags, state: state(headers) })
+        let (trace_id, parent_id, flags) = parse(parent.as_bytes())?;
+        Some(TraceContext { trace_id: trace_id.to_owned(), parent_id, flags, state: state(headers) })
     }
 
     /// The id of the trace: 32 lowercase hexadecimal digits.
@@ -41,8 +51,28 @@ impl TraceContext {
         &self.trace_id
     }
 
+    /// The id of the caller's part of the trace; 0 if the trace begins here.
+    pub(crate) fn parent_id(&self) -> u64 {
+        self.parent_id
+    }
+
+    /// Whether the spans of the trace are recorded.
+    pub(crate) fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
+    #[cfg(feature = "otlp")]
+    pub(crate) fn flags(&self) -> u8 {
+        self.flags
+    }
+
+    /// What tracing systems say to each other (`tracestate`).
+    #[cfg(feature = "otlp")]
+    pub(crate) fn state(&self) -> Option<&HeaderValue> {
+        self.state.as_ref()
+    }
+
     /// Adds the trace to a request to an upstream. `parent_id` identifies that request, and must not be 0.
-    #[cfg(feature = "server")]
     pub(crate) fn apply_to(&self, headers: &mut HeaderMap, parent_id: u64) {
         let parent = format!("00-{}-{parent_id:016x}-{:02x}", self.trace_id, self.flags);
         if let Ok(parent) = HeaderValue::try_from(parent) {
@@ -60,8 +90,9 @@ impl fmt::Display for TraceContext {
     }
 }
 
-/// The trace id and the flags of a `traceparent` (section 3.2). Versions after 00 may have more at the end.
-fn parse(parent: &[u8]) -> Option<(&str, u8)> {
+/// The trace id, the id of the caller's part and the flags of a `traceparent` (section 3.2). Versions after 00 may have more
+/// at the end.
+fn parse(parent: &[u8]) -> Option<(&str, u64, u8)> {
     let text = std::str::from_utf8(parent).ok()?;
     let (known, more) = text.split_at_checked(LENGTH)?;
     let mut parts = known.split('-');
@@ -74,8 +105,9 @@ fn parse(parent: &[u8]) -> Option<(&str, u8)> {
         && is_hex(flags, 2)
         && [trace_id, parent_id].iter().all(|id| id.bytes().any(|digit| digit != b'0'))
         && (more.is_empty() || (version != "00" && more.starts_with('-')));
+    let parent_id = u64::from_str_radix(parent_id, 16).ok()?;
     let flags = u8::from_str_radix(flags, 16).ok()?;
-    is_valid.then_some((trace_id, flags & FLAGS))
+    is_valid.then_some((trace_id, parent_id, flags & FLAGS))
 }
 
 fn is_hex(text: &str, length: usize) -> bool {
@@ -134,7 +166,19 @@ mod tests {
         assert_eq!(TraceContext::received(&twice), None);
     }
 
-    #[cfg(feature = "server")]
+    #[test]
+    fn a_trace_that_begins_here_has_no_parent() {
+        for (sampled, flags) in [(true, "03"), (false, "02")] {
+            let trace = TraceContext::begin(0xab, sampled);
+            let mut sent = HeaderMap::new();
+            trace.apply_to(&mut sent, 0xcd);
+            assert_eq!((trace.parent_id(), trace.is_sampled()), (0, sampled));
+            assert_eq!(sent[TRACEPARENT], format!("00-{:032x}-{:016x}-{flags}", 0xab, 0xcd));
+        }
+        let trace = received(&format!("00-{ID}-00f067aa0ba902b7-00")).unwrap();
+        assert_eq!((trace.parent_id(), trace.is_sampled()), (0x00f0_67aa_0ba9_02b7, false));
+    }
+
     #[test]
     fn the_upstream_gets_the_trace_with_another_parent() {
         let mut headers = HeaderMap::new();

@@ -13,6 +13,8 @@ mod cli;
 mod client;
 // The configuration: the built-in one, its reference, its error messages, and services added by a library user.
 mod config;
+// What is shipped for operators: units, manifests, the container image, and the workflows of a release.
+mod deploy;
 // Interfaces read from what a server says of itself: WSDL documents and XML-RPC introspection.
 mod discovery;
 // Requests and documents compared byte for byte with `tests/golden`.

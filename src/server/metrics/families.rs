@@ -11,6 +11,7 @@ use crate::server::connection_count::ListenerCounts;
 use crate::server::mount::{GroupMount, Mounts};
 use crate::service::counters::{BOUNDS, DurationCounts, GroupCounters, Meter, OTHER};
 use crate::service::memory_pool::MemoryPool;
+use crate::service::spans::SpanCounts;
 use crate::upstream::state::UpstreamState;
 use crate::upstream::transport::stats::{ServerHealth, ServerStats};
 
@@ -277,6 +278,19 @@ pub(super) fn encode_upstreams(mounts: &Mounts, to: &mut DescriptorEncoder<'_>) 
         family.value(labels, stats.in_flight())?;
     }
     encode_upstream_requests(servers, to)
+}
+
+/// Without spans there are no series.
+pub(super) fn encode_spans(spans: Option<&SpanCounts>, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let Some(spans) = spans else { return Ok(()) };
+    MetricFamily::counter(to, "croupier_otlp_spans_exported", "Spans that the collector has accepted")?
+        .count([], spans.exported())?;
+    MetricFamily::counter(
+        to,
+        "croupier_otlp_spans_dropped",
+        "Spans that are lost, because too many waited or the collector has not accepted them",
+    )?
+    .count([], spans.dropped())
 }
 
 fn encode_upstream_requests<'s, S>(servers: impl Fn() -> S, to: &mut DescriptorEncoder<'_>) -> fmt::Result

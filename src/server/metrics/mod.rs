@@ -97,6 +97,7 @@ impl Collector for Metrics {
         families::encode_requests(&mounts, self.gateway.others(), &mut encoder)?;
         families::encode_calls(&mounts, &mut encoder)?;
         families::encode_upstreams(&mounts, &mut encoder)?;
+        families::encode_spans(self.gateway.spans(), &mut encoder)?;
         process::encode(self.lifecycle.started(), &mut encoder)
     }
 }

@@ -6,23 +6,26 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use tokio::time::Instant;
 
-use super::address::Address;
+use super::address::{Address, Endpoint};
 use super::body::Incoming;
 use super::connect::{ByteStream, Connector};
 use super::error::{LateError, SendFailure, TransportError};
 use super::http1::Http1Connection;
 use super::http2::Http2Connection;
 use super::pool::{Pool, PooledConnection, ThreadPool};
-use super::stats::ServerStats;
+use super::stats::{BROKEN, ServerStats, failure_reason};
 use super::time_limit::TimeLimit;
 use super::tls::TlsError;
 use super::{Repeat, TransportOptions, scgi};
 use crate::model::fault::BoxError;
 use crate::service::request_record::RequestRecord;
+use crate::service::spans::{Attribute, AttributeValue, BegunSpan, SpanKind};
 
+/// The error of a request that was given up before its response began.
+const GIVEN_UP: &str = "cancelled";
 /// How long a server that could not be reached is tried only after the others.
 const PASSED_OVER: Duration = Duration::from_secs(5);
 
@@ -104,15 +107,15 @@ impl Balancer {
     ) -> Result<Response<Incoming>, TransportError> {
         // Most upstreams are one server: no list of candidates is built for them.
         if let [only] = &*self.servers {
-            return only.send_counted(request, repeat, deadline, &self.options).await.map_err(|(error, _)| error);
+            return only.send_counted(request, repeat, deadline, &self.options, 0).await.map_err(|(error, _)| error);
         }
         let mut unsent = request;
         let mut last_error = None;
-        for server in self.candidates() {
+        for (resent, server) in (0..).zip(self.candidates()) {
             if last_error.is_some() {
                 count_retry(&unsent);
             }
-            match server.send_counted(unsent, repeat, deadline, &self.options).await {
+            match server.send_counted(unsent, repeat, deadline, &self.options, resent).await {
                 Ok(response) => return Ok(response),
                 Err((error, Some(request))) => {
                     server.pass_over(self.start);
@@ -137,19 +140,23 @@ impl Balancer {
 }
 
 impl BalancedServer {
-    /// Sends a request, and counts it.
+    /// Sends a request, and counts it. `resent` is how often it was sent before, to other servers.
     async fn send_counted(
         &self,
-        request: Request<Bytes>,
+        mut request: Request<Bytes>,
         repeat: Repeat,
         deadline: Option<Instant>,
         options: &TransportOptions,
+        resent: u32,
     ) -> Result<Response<Incoming>, Failed> {
         let stats = self.stats.load_full();
         let begun = Instant::now();
-        let noted = NotedRequest::of(&request, &self.address, begun);
+        let mut noted = NotedRequest::begin(&mut request, &self.address, begun, resent);
         let sending = stats.begin();
-        let sent = self.send(request, repeat, deadline, options).await;
+        let sent = self.send(request, repeat, deadline, options, &mut noted).await;
+        if let Some(noted) = &mut noted {
+            noted.end_attempt(Some(&sent));
+        }
         drop((sending, noted));
         stats.record(begun.elapsed(), sent.as_ref().err().map(|(error, _)| error));
         sent
@@ -162,6 +169,7 @@ impl BalancedServer {
         repeat: Repeat,
         deadline: Option<Instant>,
         options: &TransportOptions,
+        noted: &mut Option<NotedRequest<'_>>,
     ) -> Result<Response<Incoming>, Failed> {
         let limit = TimeLimit { timeout: options.response, deadline };
         let mut request = self.prepare(request, options);
@@ -178,6 +186,9 @@ impl BalancedServer {
                     (None, Some(copy)) if !failure.cause.is::<LateError>() => {
                         count_retry(&copy);
                         request = copy;
+                        if let Some(noted) = noted {
+                            noted.repeat(&mut request);
+                        }
                         break;
                     }
                     _ => return Err((self.broken(failure.cause), None)),
@@ -319,18 +330,87 @@ struct NotedRequest<'s> {
     record: Arc<RequestRecord>,
     address: &'s Address,
     begun: Instant,
+    /// Boxed, because most requests have no recorded trace.
+    attempt: Option<Box<Attempt>>,
+}
+
+/// What the span of a request says of it, while it is being sent.
+struct Attempt {
+    span: BegunSpan,
+    method: Method,
+    /// How often the request was sent before.
+    resent: u32,
 }
 
 impl<'s> NotedRequest<'s> {
-    /// `None` if the request of the client has no record.
-    fn of(request: &Request<Bytes>, address: &'s Address, begun: Instant) -> Option<NotedRequest<'s>> {
+    /// `None` if the request of the client has no record. If its spans are recorded, the upstream is told of the span of this
+    /// request.
+    fn begin(
+        request: &mut Request<Bytes>,
+        address: &'s Address,
+        begun: Instant,
+        resent: u32,
+    ) -> Option<NotedRequest<'s>> {
         let record = request.extensions().get::<Arc<RequestRecord>>()?.clone();
-        Some(NotedRequest { record, address, begun })
+        let mut noted = NotedRequest { record, address, begun, attempt: None };
+        if noted.record.trace().is_some() {
+            noted.begin_attempt(request, resent);
+        }
+        Some(noted)
+    }
+
+    fn begin_attempt(&mut self, request: &mut Request<Bytes>, resent: u32) {
+        let Some(trace) = self.record.trace() else { return };
+        let span = trace.begin();
+        span.apply_to(request.headers_mut());
+        self.attempt = Some(Box::new(Attempt { span, method: request.method().clone(), resent }));
+    }
+
+    /// Notes that the connection has broken and the request is sent once more.
+    fn repeat(&mut self, request: &mut Request<Bytes>) {
+        if let Some(resent) = self.attempt.as_ref().map(|attempt| attempt.resent) {
+            self.end_attempt(None);
+            self.begin_attempt(request, resent.saturating_add(1));
+        }
+    }
+
+    /// Ends the span of the request, if it has one. Without a result, the connection has broken.
+    fn end_attempt(&mut self, sent: Option<&Result<Response<Incoming>, Failed>>) {
+        let error = match sent {
+            Some(Ok(response)) => {
+                let status = response.status().as_u16();
+                self.finish((status >= 400).then(|| status.to_string().into()), Some(status));
+                return;
+            }
+            Some(Err((error, _))) => failure_reason(error),
+            None => BROKEN,
+        };
+        self.finish(Some(error.into()), None);
+    }
+
+    fn finish(&mut self, error: Option<AttributeValue>, status: Option<u16>) {
+        let Some(attempt) = self.attempt.take() else { return };
+        let Attempt { span, method, resent } = *attempt;
+        let mut attributes: Vec<Attribute> = vec![("http.request.method", method.as_str().to_owned().into())];
+        match self.address.endpoint() {
+            Endpoint::Tcp { host, port } => {
+                attributes.extend([("server.address", host.clone().into()), ("server.port", (*port).into())]);
+            }
+            Endpoint::Unix(path) => attributes.push(("server.address", path.display().to_string().into())),
+        }
+        if resent > 0 {
+            attributes.push(("http.request.resend_count", resent.into()));
+        }
+        attributes.extend(status.map(|status| ("http.response.status_code", status.into())));
+        let failed = error.is_some();
+        attributes.extend(error.map(|error| ("error.type", error)));
+        span.end(SpanKind::Client, method.as_str().to_owned(), failed, attributes);
     }
 }
 
 impl Drop for NotedRequest<'_> {
     fn drop(&mut self) {
+        self.finish(Some(GIVEN_UP.into()), None);
         self.record.note_upstream(&self.address.to_string(), self.begun.elapsed());
     }
 }
@@ -348,10 +428,14 @@ fn millis_since(start: Instant) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::Receiver;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::service::spans::{RecordedTrace, Span, SpanQueue};
+    use crate::service::trace_context::TraceContext;
 
     #[tokio::test]
     async fn a_request_notes_the_servers_that_were_tried() {
@@ -365,11 +449,72 @@ mod tests {
         });
         let addresses = [closed, open].map(|address| format!("http://{address}/").parse().unwrap());
         let balancer = Balancer::new(addresses.to_vec(), TransportOptions::default()).unwrap();
-        let record = Arc::new(RequestRecord::new(false));
+        let record = Arc::new(RequestRecord::new(false, None));
         let mut request = Request::new(Bytes::new());
         request.extensions_mut().insert(record.clone());
         balancer.send(request, Repeat::Unsent, None).await.unwrap();
         let noted = record.upstream().unwrap();
         assert_eq!((noted.servers, noted.retries), (vec![closed.to_string(), open.to_string()], 1));
+    }
+
+    /// What the spans say that wait in a queue: error, resend count and id, in the order of their ends.
+    fn told(waiting: &Receiver<Box<Span>>) -> Vec<(Option<AttributeValue>, Option<AttributeValue>, u64)> {
+        let attribute = |span: &Span, name: &str| {
+            span.attributes.iter().find(|(found, _)| *found == name).map(|(_, value)| value.clone())
+        };
+        let spans = waiting.try_iter().map(|span| {
+            assert_eq!(
+                (span.kind, span.parent, span.failed),
+                (SpanKind::Client, 9, attribute(&span, "error.type").is_some())
+            );
+            (attribute(&span, "error.type"), attribute(&span, "http.request.resend_count"), span.id)
+        });
+        spans.collect()
+    }
+
+    #[tokio::test]
+    async fn each_attempt_has_a_span_that_its_server_is_told_of() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        let (tell, mut heads) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            // The second request over each connection breaks it.
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                for answered in [true, false] {
+                    let mut head = vec![0; 1024];
+                    let length = stream.read(&mut head).await.unwrap();
+                    tell.send(String::from_utf8_lossy(&head[..length]).into_owned()).unwrap();
+                    if answered {
+                        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+                    }
+                }
+            }
+        });
+        let addresses = [closed, open].map(|address| format!("http://{address}/").parse().unwrap());
+        let balancer = Balancer::new(addresses.to_vec(), TransportOptions::default()).unwrap();
+        let (queue, waiting) = SpanQueue::new();
+        let trace = Arc::new(RecordedTrace::new(Arc::new(TraceContext::begin(7, true)), 9, queue));
+        let record = Arc::new(RequestRecord::new(false, Some(trace)));
+        let mut request = Request::new(Bytes::new());
+        request.extensions_mut().insert(record.clone());
+
+        let response = balancer.send(request.clone(), Repeat::Harmless, None).await.unwrap();
+        let first = told(&waiting);
+        let [(Some(unreached), None, _), (None, Some(resent), id)] = first.as_slice() else { panic!("{first:?}") };
+        assert_eq!((unreached, resent), (&"unreached".into(), &1_u32.into()));
+        assert!(heads.recv().await.unwrap().contains(&format!("traceparent: 00-{:032x}-{id:016x}-03", 7)));
+        response.into_body().collect(16).await.unwrap();
+
+        balancer.send(request, Repeat::Harmless, None).await.unwrap();
+        let second = told(&waiting);
+        let [(Some(broken), None, first_id), (None, Some(resent), second_id)] = second.as_slice() else {
+            panic!("{second:?}")
+        };
+        assert_eq!((broken, resent), (&"broken".into(), &1_u32.into()));
+        for id in [first_id, second_id] {
+            assert!(heads.recv().await.unwrap().contains(&format!("traceparent: 00-{:032x}-{id:016x}-03", 7)));
+        }
     }
 }

@@ -21,7 +21,19 @@ pub(crate) struct ServerStats {
 }
 
 /// Why requests have no response.
-pub(crate) const FAILURES: [&str; 3] = ["unreached", "broken", "late"];
+pub(crate) const FAILURES: [&str; 3] = [UNREACHED, BROKEN, LATE];
+const UNREACHED: &str = "unreached";
+pub(super) const BROKEN: &str = "broken";
+const LATE: &str = "late";
+
+/// Why a request has no response: one of [`FAILURES`].
+pub(super) fn failure_reason(error: &TransportError) -> &'static str {
+    match error {
+        error if error.is_late() => LATE,
+        error if error.connected() => BROKEN,
+        _ => UNREACHED,
+    }
+}
 
 /// Whether a server can be reached, as far as the last request tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,12 +107,8 @@ impl ServerStats {
             self.state.store(1, Relaxed);
             return;
         };
-        let failure = match error {
-            error if error.is_late() => 2,
-            error if error.connected() => 1,
-            _ => 0,
-        };
-        if let Some(count) = self.failures.get(failure) {
+        let failure = failure_reason(error);
+        if let Some((_, count)) = FAILURES.iter().zip(&self.failures).find(|(reason, _)| **reason == failure) {
             count.fetch_add(1, Relaxed);
         }
         // A call whose own time was over says nothing about the server.

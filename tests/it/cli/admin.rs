@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::commands::{Folder, croupier};
+use crate::support::peers::free_port;
 use crate::support::process::Process;
 use crate::support::scrape::Scrape;
 
@@ -291,7 +292,8 @@ fn an_address_that_others_reach_is_warned_of() {
 fn server_with_every_metric(folder: &Folder) -> (Served, Served) {
     let behind = Served::start(&folder.file("behind.toml", &format!("{LISTEN}{WHEEL}")));
     let up = upstream("/up", &format!("http://{}/wheel", behind.data));
-    let served = Served::start(&folder.file("c.toml", &format!("{LISTEN}{WHEEL}{up}")));
+    let otlp = format!("otlp.endpoint = 'http://127.0.0.1:{}'\n", free_port());
+    let served = Served::start(&folder.file("c.toml", &format!("{LISTEN}{otlp}{WHEEL}{up}")));
     for path in ["/wheel", "/up"] {
         assert_eq!(served.call(path, SPIN).0, 200);
         assert_eq!(served.call(path, &format!("[{SPIN},{SPIN}]")).0, 200);

@@ -9,8 +9,11 @@ mod commands;
 mod log_fields;
 #[cfg(unix)]
 mod log_questions;
+mod proxies;
 #[cfg(unix)]
 mod reload;
 mod streams;
 #[cfg(unix)]
 mod systemd;
+#[cfg(feature = "otlp")]
+mod tracing;

@@ -66,6 +66,11 @@ fn each_commented_key_shows_its_default() {
         response_memory: Some(Size(response_memory / 2)),
     };
     assert_eq!(all.log, Log { only: Some(OnlyRequests::Errors), ..built_in.log });
+    #[cfg(feature = "otlp")]
+    {
+        let otlp = all.otlp.unwrap();
+        assert_eq!((otlp.sample, otlp.service_name.as_str(), built_in.otlp), (1.0, "croupier", None));
+    }
     assert_eq!(all.settings, ServerSettings { per_client: halves, ..built_in.settings });
     assert_eq!(all.groups.len(), built_in.groups.len() + 3);
     for (all, built_in) in all.groups.iter().zip(&built_in.groups) {

@@ -14,7 +14,14 @@ pub(crate) mod hello;
 pub(crate) mod hostile_service;
 // One call over each protocol, in memory.
 pub(crate) mod over;
-// The example `guests`, whose service and routes are tested as they are shipped: the only file outside this program.
+// A collector of spans.
+#[cfg(feature = "otlp")]
+pub(crate) mod collector;
+// The examples `dice` and `guests`, whose services and configurations are tested as they are shipped: the only files outside
+// this program.
+#[expect(dead_code, unreachable_pub, reason = "the example is a program, and nothing here calls its `main`")]
+#[path = "../../../examples/dice.rs"]
+pub(crate) mod dice;
 #[expect(dead_code, unreachable_pub, reason = "the example is a program, and nothing here calls its `main`")]
 #[path = "../../../examples/guests.rs"]
 pub(crate) mod guests;

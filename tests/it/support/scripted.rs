@@ -27,6 +27,11 @@ impl Scripted {
         Scripted { address, asked }
     }
 
+    /// The requests so far.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
     /// The methods that were called, of XML-RPC and JSON-RPC, those inside a multicall among them.
     pub(crate) fn called(&self) -> Vec<String> {
         let mut called = Vec::new();

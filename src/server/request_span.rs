@@ -1,0 +1,126 @@
+//! The span of a request, by the semantic conventions of OpenTelemetry for HTTP and RPC.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use http::Method;
+
+use crate::service::spans::Attribute;
+
+/// What is known of a request that has ended.
+pub(super) struct EndedRequest<'r> {
+    pub(super) method: &'r Method,
+    pub(super) path: &'r str,
+    /// 0 if there was no response.
+    pub(super) status: u16,
+    pub(super) client: Option<IpAddr>,
+    pub(super) request_id: String,
+    pub(super) protocol: Option<&'static str>,
+    pub(super) group: Option<&'r str>,
+    /// A method that the group has; `None` if another name was called.
+    pub(super) rpc_method: Option<&'r str>,
+    /// How many calls the batch has begun, and how many of them have failed.
+    pub(super) batch: Option<(u32, u32)>,
+    /// The reason for which the request has failed.
+    pub(super) error: Option<Cow<'static, str>>,
+}
+
+impl EndedRequest<'_> {
+    /// The name of the span. It has no text of a client, which could be any: collectors make a series of each name.
+    pub(super) fn name(&self) -> String {
+        match (self.group, self.rpc_method) {
+            (Some(group), Some(method)) => format!("{}/{method}", group.trim_end_matches('/')),
+            (Some(group), None) => format!("{} {group}", self.known_method()),
+            (None, _) => self.known_method().to_owned(),
+        }
+    }
+
+    pub(super) fn attributes(&self) -> Vec<Attribute> {
+        let known = self.known_method();
+        let mut attributes: Vec<Attribute> = vec![
+            ("http.request.method", known.to_owned().into()),
+            ("url.scheme", "http".into()),
+            ("url.path", self.path.to_owned().into()),
+            ("croupier.request.id", self.request_id.clone().into()),
+        ];
+        if known == OTHER_METHOD {
+            attributes.push(("http.request.method_original", self.method.as_str().to_owned().into()));
+        }
+        if self.status > 0 {
+            attributes.push(("http.response.status_code", self.status.into()));
+        }
+        attributes.extend(self.client.map(|client| ("client.address", client.into())));
+        attributes.extend(self.protocol.map(|protocol| ("rpc.system", rpc_system(protocol).into())));
+        attributes.extend(self.group.map(|group| ("rpc.service", group.to_owned().into())));
+        attributes.extend(self.rpc_method.map(|method| ("rpc.method", method.to_owned().into())));
+        if let Some((calls, faults)) = self.batch {
+            attributes.extend([("croupier.batch.calls", calls.into()), ("croupier.batch.faults", faults.into())]);
+        }
+        attributes.extend(self.error.as_ref().map(|error| ("error.type", error.clone().into_owned().into())));
+        attributes
+    }
+
+    fn known_method(&self) -> &str {
+        let is_known = matches!(
+            *self.method,
+            Method::GET
+                | Method::HEAD
+                | Method::POST
+                | Method::PUT
+                | Method::PATCH
+                | Method::DELETE
+                | Method::OPTIONS
+                | Method::CONNECT
+                | Method::TRACE
+        );
+        if is_known { self.method.as_str() } else { OTHER_METHOD }
+    }
+}
+
+/// The method of a request whose own method is none of HTTP.
+const OTHER_METHOD: &str = "_OTHER";
+
+/// The name of a protocol in the semantic conventions, which have one for JSON-RPC only.
+fn rpc_system(protocol: &'static str) -> &'static str {
+    match protocol {
+        "json-rpc" => "jsonrpc",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended<'r>(method: &'r Method, group: Option<&'r str>, rpc_method: Option<&'r str>) -> EndedRequest<'r> {
+        EndedRequest {
+            method,
+            path: "/a",
+            status: 0,
+            client: None,
+            request_id: "7".to_owned(),
+            protocol: None,
+            group,
+            rpc_method,
+            batch: None,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn a_name_has_nothing_that_a_client_may_choose() {
+        let odd = Method::from_bytes(b"ODD").unwrap();
+        for (method, group, rpc_method, name) in [
+            (&Method::POST, Some("/wheel"), Some("spin"), "/wheel/spin"),
+            (&Method::POST, Some("/"), Some("spin"), "/spin"),
+            (&Method::GET, Some("/wheel"), None, "GET /wheel"),
+            (&Method::GET, None, None, "GET"),
+            (&odd, Some("/wheel"), None, "_OTHER /wheel"),
+        ] {
+            assert_eq!(ended(method, group, rpc_method).name(), name);
+        }
+        let attributes = ended(&odd, None, None).attributes();
+        assert!(attributes.contains(&("http.request.method", "_OTHER".to_owned().into())));
+        assert!(attributes.contains(&("http.request.method_original", "ODD".to_owned().into())));
+    }
+}
