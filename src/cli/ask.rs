@@ -58,8 +58,11 @@ pub(super) fn ask(read: &ReadConfig, limit: Duration, registry: &Registry) -> Re
     }
     let compared = read.compare(registry, &described);
     if silent > 0 {
-        let servers = if silent == 1 { "1 server does" } else { &format!("{silent} servers do") };
-        let mut message = format!("croupier: {servers} not describe themselves; what depends on that is not compared");
+        let silent = match silent {
+            1 => "1 server does not describe itself".to_owned(),
+            _ => format!("{silent} servers do not describe themselves"),
+        };
+        let mut message = format!("croupier: {silent}; what depends on that is not compared");
         if let Err(Failure { message: errors, .. }) = compared {
             message.insert_str(0, &format!("{}\n", errors.trim_end()));
         }
