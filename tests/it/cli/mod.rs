@@ -4,6 +4,8 @@ mod access_log;
 mod add;
 mod admin;
 mod commands;
+#[cfg(unix)]
+mod log_everything;
 mod log_fields;
 #[cfg(unix)]
 mod log_questions;
