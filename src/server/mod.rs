@@ -34,6 +34,7 @@ mod middleware;
 pub mod mount;
 mod pace;
 mod proxy_protocol;
+mod refusal_page;
 pub mod request_body;
 pub mod runtime;
 pub mod settings;

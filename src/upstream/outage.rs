@@ -103,9 +103,12 @@ impl OutageMonitor {
         lock(&self.0.state).next_attempt = time;
     }
 
-    /// Waits until the upstream goes down.
-    pub(super) async fn went_down(&self) {
-        self.0.went_down.notified().await;
+    /// Waits until the upstream is down.
+    pub(super) async fn wait_until_down(&self) {
+        // A notification may be that of an outage that has ended.
+        while !self.is_down() {
+            self.0.went_down.notified().await;
+        }
     }
 
     /// Notes that the upstream is down, because of a call or of its discovery. `reason` is for callers, and `error` is for

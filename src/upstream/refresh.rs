@@ -64,7 +64,8 @@ impl Upstream {
                     failing = false;
                     delay = FIRST_DELAY;
                     // An upstream that calls find to be down is asked sooner, so that its end is noticed without a call.
-                    let went_down = timeout(self.wait(self.refresh()), self.inner.outages.went_down()).await.is_ok();
+                    let went_down =
+                        timeout(self.wait(self.refresh()), self.inner.outages.wait_until_down()).await.is_ok();
                     if went_down {
                         sleep(self.wait(delay)).await;
                     }

@@ -10,6 +10,8 @@ mod log_fields;
 #[cfg(unix)]
 mod log_questions;
 #[cfg(unix)]
+mod outages;
+#[cfg(unix)]
 mod reload;
 mod streams;
 #[cfg(unix)]
