@@ -25,17 +25,19 @@ impl Outage {
     }
 
     /// The time of the first failure as a text, such as `2026-11-28 15:50:22 UTC`.
+    #[cfg(feature = "server")]
     pub fn since_text(&self) -> String {
         time_text(self.since)
     }
 }
 
 /// A time as a text, such as `2026-11-28 15:50:22 UTC`.
+#[cfg(feature = "server")]
 pub(crate) fn time_text(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string().replace('T', " ").replace('Z', " UTC")
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod tests {
     use super::*;
 
