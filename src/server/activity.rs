@@ -343,7 +343,9 @@ impl Activity {
     /// sweep then limits the time.
     pub(super) fn begin_to_linger(&self) -> bool {
         let refused = self.unread_body.load(Relaxed) || self.is_head_arriving();
-        let lingers = refused && !self.is_multiplexed() && !self.has_to_finish();
+        // A connection of HTTP/2 that breaks the rules has been told so before.
+        let is_http2 = self.is_multiplexed() || self.http2.load(Relaxed);
+        let lingers = refused && !is_http2 && !self.has_to_finish();
         if lingers {
             self.blocked.store(false, Relaxed);
             self.lingering.store(self.clock.now(), Relaxed);
@@ -535,6 +537,10 @@ mod tests {
         multiplexed.activity.begin(true);
         multiplexed.activity.note_unread_body();
         assert!(!multiplexed.activity.begin_to_linger());
+        let http2 = connection();
+        http2.activity.received();
+        http2.activity.note_http2();
+        assert!(!http2.activity.begin_to_linger(), "it has no request yet");
         let closing = connection();
         closing.activity.note_unread_body();
         closing.activity.request_close(CloseRequest::Finish);
