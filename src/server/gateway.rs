@@ -32,6 +32,7 @@ use crate::server::connection_count::ListenerCounts;
 use crate::server::group::not_found;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
+use crate::server::refusal_page::{is_shown, show};
 use crate::server::request_body::{ArrivalLimits, BodyMemory, BodyReader, ReadBody, SMALL};
 use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
@@ -282,10 +283,20 @@ impl Gateway {
         let mut response = dispatched.unwrap_or_else(|rejection| {
             GatewayResponse::refused(rejection.into_response(), MeteredRequest::begin(&self.others))
         });
+        response.response = self.show_refusal(head, context, response.response);
         if let Some(request) = request {
             response.response.body_mut().hold(request);
         }
         response
+    }
+
+    /// The response as its reader wants it: if it is a refusal and its reader is a person with a browser, it becomes a page.
+    pub(super) fn show_refusal(&self, head: &Parts, context: &Context, response: Response<Body>) -> Response<Body> {
+        if !is_shown(head, &response) {
+            return response;
+        }
+        let dispatch = self.groups.0.load();
+        show(head, context, response, (&dispatch.router, &dispatch.mounts))
     }
 
     /// The address of the client of a request: the one that trusted proxies have forwarded, or else that of the connection.

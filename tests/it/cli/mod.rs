@@ -4,9 +4,13 @@ mod access_log;
 mod add;
 mod admin;
 mod commands;
+#[cfg(unix)]
+mod log_everything;
 mod log_fields;
 #[cfg(unix)]
 mod log_questions;
+#[cfg(unix)]
+mod outages;
 mod proxies;
 #[cfg(unix)]
 mod reload;
