@@ -297,8 +297,12 @@ pub(crate) fn refuse_undescribed(service: &dyn RpcService) -> Option<HttpRejecti
     let rejection = |reason: &str| HttpRejection::new(StatusCode::SERVICE_UNAVAILABLE, reason);
     Some(match service.outage() {
         Some(outage) => {
-            let reason = format!("{UNDESCRIBED}, since {}: {}", outage.since_text(), outage.reason);
-            HttpRejection { retry_after: outage.retry_after(SystemTime::now()), ..rejection(&reason) }
+            let (since, retry_after) = (outage.since_text(), outage.retry_after(SystemTime::now()));
+            let reason = format!(
+                "{UNDESCRIBED}: {}; it has not been available since {since}, and is asked again in {retry_after} s",
+                outage.reason
+            );
+            HttpRejection { retry_after, ..rejection(&reason) }
         }
         None => rejection(UNDESCRIBED),
     })

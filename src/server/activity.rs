@@ -40,7 +40,7 @@ const LINGER: Duration = Duration::from_secs(30);
 /// The same once the connection has to close, because the server stops.
 const LAST_LINGER: Duration = Duration::from_secs(1);
 /// By how much such a client may be behind the lowest pace.
-const LINGER_PAUSE: Duration = Duration::from_secs(5);
+const LINGER_PAUSE: Duration = Duration::from_secs(2);
 
 /// All open connections.
 #[derive(Debug)]
@@ -515,8 +515,8 @@ mod tests {
     #[test]
     fn a_connection_lingers_for_a_bounded_time_at_the_lowest_pace() {
         assert_eq!(lingers(50, None), 301, "500 bytes a second for 30 seconds");
-        assert_eq!(lingers(0, None), 51, "nothing for 5 seconds");
-        assert_eq!(lingers(25, None), 101, "half of the pace");
+        assert_eq!(lingers(0, None), 21, "nothing for 2 seconds");
+        assert_eq!(lingers(25, None), 41, "half of the pace");
         assert_eq!(lingers(50, Some(CloseRequest::Drain)), 11, "a second when the server stops");
     }
 

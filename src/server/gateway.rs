@@ -283,20 +283,20 @@ impl Gateway {
         let mut response = dispatched.unwrap_or_else(|rejection| {
             GatewayResponse::refused(rejection.into_response(), MeteredRequest::begin(&self.others))
         });
-        response.response = self.show_refusal(head, context, response.response);
+        self.show_refusal(head, context, &mut response.response);
         if let Some(request) = request {
             response.response.body_mut().hold(request);
         }
         response
     }
 
-    /// The response as its reader wants it: if it is a refusal and its reader is a person with a browser, it becomes a page.
-    pub(super) fn show_refusal(&self, head: &Parts, context: &Context, response: Response<Body>) -> Response<Body> {
-        if !is_shown(head, &response) {
-            return response;
+    /// Makes a response a page, if it is a refusal and its reader is a person with a browser.
+    pub(super) fn show_refusal(&self, head: &Parts, context: &Context, response: &mut Response<Body>) {
+        if is_shown(head, response) {
+            let dispatch = self.groups.0.load();
+            let refused = std::mem::take(response);
+            *response = show(head, context, refused, (&dispatch.router, &dispatch.mounts));
         }
-        let dispatch = self.groups.0.load();
-        show(head, context, response, (&dispatch.router, &dispatch.mounts))
     }
 
     /// The address of the client of a request: the one that trusted proxies have forwarded, or else that of the connection.

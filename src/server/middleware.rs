@@ -65,7 +65,7 @@ impl InFlight {
             if let Some(log) = &shared.log {
                 self.line = log.begin(&head, &mut context, ConnectionInfo { listener, proxy: *proxy });
             }
-            let GatewayResponse { response, outcome, metered } = if activity.take_fragment() {
+            let GatewayResponse { mut response, outcome, metered } = if activity.take_fragment() {
                 HttpRejection::new(StatusCode::BAD_REQUEST, "the target of a request has no fragment")
                     .into_response()
                     .into()
@@ -74,7 +74,7 @@ impl InFlight {
                 catch_panic(pin!(shared.gateway.respond_to(client, self.within_share, &head, body, &mut context))).await
             };
             // The gateway has shown its own refusals already.
-            let mut response = shared.gateway.show_refusal(&head, &context, response);
+            shared.gateway.show_refusal(&head, &context, &mut response);
             self.metered = metered;
             if let Some(line) = &mut self.line {
                 line.record_response(&mut response, outcome);

@@ -61,7 +61,7 @@ where
                 // A panic takes the context of the call with it, and the gateway has shown its other refusals already.
                 let request_id = header.as_ref().and_then(RequestId::received).unwrap_or_default();
                 let context = Context { peer, request_id, ..Context::default() };
-                response = gateway.show_refusal(&head, &context, response);
+                gateway.show_refusal(&head, &context, &mut response);
             }
             if let Some(id) = header {
                 response.headers_mut().insert(REQUEST_ID, id);

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{sleep, timeout};
 
-use super::Upstream;
 use super::first_discovery::{MAX_WAIT, RunningDiscovery};
 use super::outage::Failure;
+use super::{DescriptionSource, Upstream};
 use crate::model::fault::{Fault, Kind};
 
 /// The time limit for one discovery.
@@ -52,7 +52,11 @@ impl Upstream {
             match discovered.unwrap_or_else(|_| Err(no_description_in_time())) {
                 Ok(changed) => {
                     self.inner.discovery_error.set(None);
-                    self.inner.outages.note_success(|| self.name());
+                    // A description from a file says nothing about the server.
+                    if self.state().why_unusable().is_none() {
+                        self.inner.outages.note_success(|| self.name());
+                        delay = FIRST_DELAY;
+                    }
                     if changed || failing {
                         let methods = self.description().interface.methods.len();
                         tracing::info!(group, server = self.servers(), methods, "an upstream has described itself");
@@ -62,12 +66,12 @@ impl Upstream {
                     }
                     on_described(&self, changed);
                     failing = false;
-                    delay = FIRST_DELAY;
                     // An upstream that calls find to be down is asked sooner, so that its end is noticed without a call.
                     let went_down =
                         timeout(self.wait(self.refresh()), self.inner.outages.wait_until_down()).await.is_ok();
                     if went_down {
                         sleep(self.wait(delay)).await;
+                        delay = (2 * delay).min(MAX_DELAY);
                     }
                 }
                 Err(fault) => {
@@ -89,9 +93,11 @@ impl Upstream {
         }
     }
 
-    /// Notes that the upstream is asked again after this time, and returns the time.
+    /// Notes that the upstream is asked again after this time, if it is asked at all, and returns the time.
     fn wait(&self, time: Duration) -> Duration {
-        self.inner.outages.set_next_attempt(SystemTime::now().checked_add(time));
+        if !matches!(self.inner.options.description, Some(DescriptionSource::Text { .. })) {
+            self.inner.outages.set_next_attempt(SystemTime::now().checked_add(time));
+        }
         time
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn sentence(reason: &str) -> String {
     let reason = reason.trim();
     let mut letters = reason.chars();
     let first: String = letters.next().map(char::to_uppercase).into_iter().flatten().collect();
-    let end = if reason.ends_with(['.', '!', '?']) { "" } else { "." };
+    let end = if reason.ends_with(['.', '!', '?', '…']) { "" } else { "." };
     format!("{first}{}{end}", letters.as_str())
 }
 
@@ -82,6 +82,7 @@ mod tests {
             ("nothing is at /x", "Nothing is at /x."),
             ("`a` is not a number", "`a` is not a number."),
             ("It is so.", "It is so."),
+            ("nothing is at /a…", "Nothing is at /a…"),
             ("", "."),
         ] {
             assert_eq!(sentence(reason), expected);

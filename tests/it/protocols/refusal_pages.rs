@@ -3,8 +3,13 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
+use bytes::Bytes;
 use croupier::config::{Config, Registry};
+use croupier::server::gateway::Gateway;
+use croupier::server::request_body::BodyReader;
 use croupier::server::settings::{PerClient, Timeouts};
+use http_body_util::{BodyExt as _, Full};
+use tower::ServiceExt as _;
 
 use crate::support::running::{Running, call, post};
 
@@ -215,6 +220,22 @@ fn links_have_the_prefix_of_the_public_address_and_lead_to_the_only_group() {
     assert!(answer.contains("<a href=\"&#x2f;rpc&#x2f;wheel\">Mini wheel</a>"), "{answer}");
     assert!(!answer.contains("All services"), "{answer}");
 }
+
+#[tokio::test]
+async fn a_gateway_in_another_server_has_these_pages_too() {
+    let config = config(CONFIG);
+    let gateway = Gateway::serving(&config.mounts(), BodyReader::new(&config.settings)).unwrap();
+    let accept = BROWSER.trim_start_matches("Accept: ").trim_end();
+    let request = http::Request::get("/nothing").header("host", "casino.example").header("accept", accept);
+    let response = gateway.oneshot(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+    assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (404, &HTML));
+    let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    assert!(body.contains(&id) && body.contains("American wheel"), "{body}");
+}
+
+const HTML: http::HeaderValue = http::HeaderValue::from_static("text/html; charset=utf-8");
 
 #[test]
 fn a_listener_without_pages_has_no_pages_about_refusals() {

@@ -110,7 +110,7 @@ fn a_client_that_waits_for_100_is_not_waited_for() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert_eq!(answer.get(9..12), Some("413"), "{answer}");
-    assert!(is_closed_within(stream, Duration::from_secs(3)));
+    assert!(is_closed_within(stream, Duration::from_secs(1)));
 }
 
 #[test]

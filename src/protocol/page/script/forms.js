@@ -3,6 +3,9 @@
 
 const chosen = name => document.querySelector(`.tools input[name="${name}"]:checked`)?.value;
 
+// The largest part of the message of a fault that is shown in its heading, in characters.
+const LONGEST_REASON = 200;
+
 // The value in a field: `{ value }`, or `{}` if the field is empty.
 function valueOf(field) {
   const { kind } = field.dataset;
@@ -78,7 +81,8 @@ async function showResponse(form) {
   try {
     const response = await send(call.request);
     const failure = failureOf(call.protocol, response);
-    const heading = failure === null ? '' : failure ? `Fault: ${failure} · HTTP status ` : 'Error: HTTP status ';
+    const reason = failure?.length > LONGEST_REASON ? `${failure.slice(0, LONGEST_REASON)}…` : failure;
+    const heading = failure === null ? '' : failure ? `Fault: ${reason} · HTTP status ` : 'Error: HTTP status ';
     show(`${heading}${response.status}, ${response.millis} ms`, legible(response), failure !== null);
   } catch (error) {
     fail(error);
