@@ -1,6 +1,6 @@
 //! A service of one's own, mounted from a configuration file like those that ship with croupier.
 //!
-//! `cargo run --example dice -- serve --config examples/dice.toml`, and then
+//! `cargo run --example dice -- serve examples/dice.toml`, and then
 //! `cargo run -- call http://127.0.0.1:8008/dice/d20 roll 3`.
 
 use croupier::Fault;

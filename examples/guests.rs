@@ -1,7 +1,7 @@
 //! The guest list of a casino: objects that are created, read, changed and deleted, over every protocol. Routes in the
 //! file beside it give REST the verbs and paths that one expects of such a list.
 //!
-//! `cargo run --example guests -- serve --config examples/guests.toml`, and then
+//! `cargo run --example guests -- serve examples/guests.toml`, and then
 //!
 //! ```text
 //! curl -H 'Content-Type: application/json' -d '{"name": "Blanche", "chips": 500}' http://127.0.0.1:8008/casino/guests

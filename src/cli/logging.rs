@@ -15,7 +15,7 @@ use tracing_subscriber::{Registry, fmt, reload};
 
 use super::log_format::{EscapeDeceptive, Logfmt, LogfmtFields};
 use super::output::OutputStream;
-use crate::config::{Level, Log, LogFormat};
+use crate::config::{Level, Log, LogFormat, Remarks, Severity, in_colour};
 use crate::service::log_throttle::LogThrottle;
 
 /// For the log lines of panics.
@@ -39,7 +39,7 @@ pub(super) fn start(log: &Log, stderr: &OutputStream) -> LogLevel {
     let lines = fmt::layer().with_writer(stderr.clone());
     let started = match log.format {
         LogFormat::Text => {
-            let ansi = io::stderr().is_terminal();
+            let ansi = in_colour(io::stderr().is_terminal());
             let format = EscapeDeceptive { format: format().with_ansi(ansi), json: false };
             registry.with(lines.with_ansi(ansi).event_format(format)).try_init()
         }
@@ -58,6 +58,16 @@ pub(super) fn start(log: &Log, stderr: &OutputStream) -> LogLevel {
         panic::set_hook(Box::new(log_panic));
     }
     LogLevel(level)
+}
+
+/// Logs what an operator should know about a configuration.
+pub(super) fn log_remarks(remarks: &Remarks) {
+    for (severity, line) in remarks.lines() {
+        match severity {
+            Severity::Note => tracing::info!("{line}"),
+            Severity::Warning | Severity::Error => tracing::warn!("{line}"),
+        }
+    }
 }
 
 /// The message of a panic: a text, unless the program panics with a value of its own.

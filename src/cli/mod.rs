@@ -1,4 +1,4 @@
-//! The command line: `croupier serve`, `check`, `reload`, `routes`, `call`, `describe`, `add`, `completions`.
+//! The command line: `croupier serve`, `check`, `reload`, `routes`, `schema`, `call`, `describe`, `add`, `completions`.
 //!
 //! [`run`] parses the arguments (`args`) and runs one command, each in its own file. A command returns a `Failure` with the
 //! message for standard error. `serve` is the only long-running command: it builds a
@@ -8,6 +8,7 @@
 
 mod add;
 mod args;
+mod ask;
 mod call;
 mod describe;
 mod descriptors;
@@ -17,22 +18,27 @@ mod log_format;
 mod logging;
 mod memory_limit;
 mod output;
+mod pretty;
+mod progress;
 mod reload;
 mod request_reload;
+mod rest;
 mod serve;
 mod signals;
 mod systemd;
 mod table;
+mod target;
 mod watch;
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::config::Registry;
-use args::{CliArgs, Command, ConfigFile};
+use crate::config::{Registry, json_schema};
+use args::{CliArgs, Command};
 
 /// Runs the program with the services of a registry. The exit code is 0 for success, 1 for a failure that was written to
 /// standard error, and 2 for an invalid command line.
@@ -55,17 +61,20 @@ use args::{CliArgs, Command, ConfigFile};
 /// ```
 pub fn run(registry: Registry) -> ExitCode {
     let args = CliArgs::parse();
-    let result = match args.command.unwrap_or(Command::Serve(args.serve)) {
-        Command::Serve(serve) => return serve::serve(&serve, registry),
-        Command::Check { file } => table::check(&file, &registry),
-        Command::Reload { config: ConfigFile { file, config } } => match file.or(config) {
-            Some(file) => request_reload::reload(&file),
-            // The parser of the arguments asks for one.
-            None => Err(Failure("croupier: a configuration file is needed".to_owned())),
-        },
-        Command::Routes { config } => table::routes(config.as_deref(), &registry),
+    let Some(command) = args.command else { return serve::serve(&args.serve, registry) };
+    let result = match command {
+        Command::Serve(serve) => return serve::serve(&serve.into(), registry),
+        Command::Check { config, values, ask, timeout } => {
+            table::check(&PathBuf::from(config), &values, ask.then(|| timeout.into()), &registry)
+        }
+        Command::Reload { config } => request_reload::reload(&PathBuf::from(config)),
+        Command::Routes { config, values } => table::routes(config.path(), &values, &registry),
+        Command::Schema => {
+            schema(&registry);
+            Ok(())
+        }
         Command::Call(call) => call::call(&call),
-        Command::Describe { url, timeout } => describe::describe(&url, timeout.into()),
+        Command::Describe(args) => describe::describe(&args),
         Command::Add(args) => add::add(&args, &registry),
         Command::Completions { shell } => {
             completions(shell);
@@ -74,11 +83,16 @@ pub fn run(registry: Registry) -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure(message)) => {
+        Err(Failure { message, code }) => {
             eprintln!("{}", message.trim_end());
-            ExitCode::FAILURE
+            ExitCode::from(code)
         }
     }
+}
+
+/// Prints the JSON Schema of the configuration file.
+fn schema(registry: &Registry) {
+    say(json_schema(registry).trim_end());
 }
 
 /// Prints a completion script. It is generated in memory first, because the generator panics if its output is closed.
@@ -88,12 +102,35 @@ fn completions(shell: clap_complete::Shell) {
     let _ = std::io::stdout().write_all(&script);
 }
 
-/// Why a command failed: the message for standard error.
-struct Failure(String);
+/// Why a command failed: the message for standard error, and the exit code.
+struct Failure {
+    message: String,
+    code: u8,
+}
+
+/// The exit code of a command line that makes no sense.
+const USAGE: u8 = 2;
+
+impl Failure {
+    /// A failure with the exit code 1.
+    fn new(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), code: 1 }
+    }
+
+    /// A command line that makes no sense, which the parser of the arguments cannot see.
+    fn usage(message: impl Into<String>) -> Failure {
+        Failure::new(message).code(USAGE)
+    }
+
+    /// The same failure with another exit code.
+    fn code(self, code: u8) -> Failure {
+        Failure { code, ..self }
+    }
+}
 
 impl<E: Display> From<E> for Failure {
     fn from(error: E) -> Failure {
-        Failure(format!("croupier: {error}"))
+        Failure::new(format!("croupier: {error}"))
     }
 }
 

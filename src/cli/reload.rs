@@ -13,6 +13,7 @@ use super::args::ServeArgs;
 use super::descriptors;
 use super::listeners::ServedListeners;
 use super::load::read;
+use super::logging;
 use super::logging::LogLevel;
 use super::output::{Console, OutputStream};
 use super::signals::Hangup;
@@ -119,6 +120,7 @@ impl Reloader {
             if self.args.listen.is_empty() { Some(self.listeners.prepare(&config.listen).await?) } else { None };
         self.runtime.reload(config.mounts()).await?;
         // Nothing fails from here on.
+        logging::log_remarks(&config.remarks);
         descriptors::prepare(&config, self.workers);
         self.log_level.set(config.log.level);
         self.control.set_limits(config.settings).await;

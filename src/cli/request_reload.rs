@@ -9,6 +9,7 @@ use http::{Request, StatusCode};
 use serde_json::Value;
 use tokio::runtime::Builder;
 
+use super::load::refuse_standard_input;
 use super::{Failure, say};
 use crate::config::LARGEST_FILE;
 use crate::files;
@@ -22,6 +23,7 @@ const MAX_RESPONSE: usize = 16 << 20;
 
 /// Asks the server of this configuration file to reload, and prints the result.
 pub(super) fn reload(file: &Path) -> Result<(), Failure> {
+    refuse_standard_input(file)?;
     let address = admin_address(file)?;
     let url = match &address {
         ListenAddress::Tcp(address) => format!("http://{}/reload", reachable(*address)),
@@ -44,7 +46,7 @@ pub(super) fn reload(file: &Path) -> Result<(), Failure> {
             }
             // The problems, as `check` writes them.
             StatusCode::UNPROCESSABLE_ENTITY => {
-                Err(Failure(format!("{}\ncroupier: the server goes on with its configuration", text.trim_end())))
+                Err(Failure::new(format!("{}\ncroupier: the server goes on with its configuration", text.trim_end())))
             }
             status => Err(Failure::from(format_args!("the server responds with {status}: {}", text.trim_end()))),
         }
@@ -72,7 +74,17 @@ fn admin_address(file: &Path) -> Result<ListenAddress, Failure> {
     let wrong = |reason: String| Failure::from(format_args!("`{name}`: {reason}"));
     let text = files::read_text(file, LARGEST_FILE).map_err(|error| wrong(format!("it cannot be read: {error}")))?;
     let table: toml::Table = text.parse().map_err(|error| wrong(format!("{error}")))?;
-    let listen = table.get("admin").and_then(|admin| admin.get("listen")).and_then(toml::Value::as_str);
+    let listen = match table.get("admin").and_then(|admin| admin.get("listen")) {
+        Some(toml::Value::String(address)) => Some(address.clone()),
+        Some(value) => match value.get("env").and_then(toml::Value::as_str) {
+            Some(name) => {
+                let unset = || format!("`admin.listen` needs the environment variable `{name}`, which is not set");
+                Some(std::env::var(name).map_err(|_| wrong(unset()))?)
+            }
+            None => None,
+        },
+        None => None,
+    };
     let Some(listen) = listen else {
         let reason = "there is no admin listener, through which the server could be asked: give `admin.listen` and start \
                       the server again, or send it SIGHUP";

@@ -53,8 +53,8 @@ pub(super) fn serve(args: &ServeArgs, registry: Registry) -> ExitCode {
         }
     };
     let served = run(args, registry, &mut console);
-    if let Err(Failure(message)) = &served {
-        let message = message.trim_end();
+    if let Err(failure) = &served {
+        let message = failure.message.trim_end();
         if console.is_for_people {
             console.stderr.write_line(message);
         } else {
@@ -62,7 +62,7 @@ pub(super) fn serve(args: &ServeArgs, registry: Registry) -> ExitCode {
         }
     }
     console.flush();
-    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    served.map_or_else(|failure| ExitCode::from(failure.code), |()| ExitCode::SUCCESS)
 }
 
 fn run(args: &ServeArgs, registry: Registry, console: &mut Console) -> Result<(), Failure> {
@@ -70,6 +70,7 @@ fn run(args: &ServeArgs, registry: Registry, console: &mut Console) -> Result<()
     let config = load(args.config.as_deref(), &registry)?;
     console.is_for_people = config.log.format == LogFormat::Text;
     let log_level = logging::start(&config.log, &console.stderr);
+    logging::log_remarks(&config.remarks);
     descriptors::prepare(&config, worker_count(&config));
     memory_limit::check(&config);
     // This thread accepts connections, checks timeouts and receives signals; its blocking pool parses large bodies. The
@@ -206,7 +207,7 @@ async fn bind(
         None => Ok((listeners, admin)),
         Some(address) => {
             let listen: Vec<String> = configs.iter().map(ToString::to_string).collect();
-            Err(Failure(format!(
+            Err(Failure::new(format!(
                 "croupier: the socket {address} has been handed over (LISTEN_FDS), but `listen` does not have this \
                  address: it has {}",
                 listen.join(", ")

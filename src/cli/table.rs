@@ -1,42 +1,74 @@
 //! `croupier check` and `croupier routes`: list the contents of a configuration.
 
-use std::path::Path;
+use std::path::{Display, Path};
+use std::time::Duration;
 
-use super::load::load;
+use super::args::ValueArgs;
+use super::ask;
+use super::load::{ReadConfig, STANDARD_INPUT};
 use super::{Failure, say};
-use crate::config::{Config, Registry};
+use crate::config::{Config, Registry, Severity};
 use crate::http::routes::RestRoute;
 use crate::protocol::xmlrpc::signature;
 use crate::server::mount::{GroupMount, PageMount};
 
-/// Lists the groups and pages of a configuration file.
+/// Lists the groups and pages of a configuration file. With `ask`, asks its upstreams, each for at most this time.
 ///
 /// # Errors
 /// All problems of the file.
-pub(super) fn check(file: &Path, registry: &Registry) -> Result<(), Failure> {
-    let config = load(Some(file), registry)?;
+pub(super) fn check(
+    file: &Path,
+    values: &ValueArgs,
+    ask: Option<Duration>,
+    registry: &Registry,
+) -> Result<(), Failure> {
+    let read = ReadConfig::read(Some(file), values, registry)?;
+    let config = &read.config;
     let groups = config.groups.len();
-    say(format_args!("{} is valid: {groups} group{}", file.display(), if groups == 1 { "" } else { "s" }));
+    // A group that needs what is not there is not among them.
+    let unchecked = config.remarks.problems().iter().any(|remark| remark.severity == Severity::Note);
+    let valid = if unchecked { "is valid as far as it could be checked" } else { "is valid" };
+    say(format_args!("{} {valid}: {groups} group{}", name(file), if groups == 1 { "" } else { "s" }));
     let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
-    say(format_args!("listens on {}", listen.join(", ")));
+    if !listen.is_empty() {
+        say(format_args!("listens on {}", listen.join(", ")));
+    }
     if let Some(admin) = &config.admin.listen {
         say(format_args!("admin listener at {admin}"));
     }
     say("");
-    table(&config);
+    table(config);
     if !config.pages.is_empty() {
         say("");
         config.pages.iter().for_each(page);
     }
+    remarks(config);
     if let Some(warning) = config.admin.warning() {
         eprintln!("croupier: warning: {warning}");
     }
-    Ok(())
+    match ask {
+        Some(limit) => ask::ask(&read, limit, registry),
+        None => Ok(()),
+    }
+}
+
+/// Prints what an operator should know of a configuration.
+fn remarks(config: &Config) {
+    let remarks = config.remarks.for_terminal();
+    if !remarks.is_empty() {
+        eprintln!("\n{remarks}");
+    }
+}
+
+/// How a file is called.
+fn name(file: &Path) -> Display<'_> {
+    if file == Path::new(STANDARD_INPUT) { Path::new("standard input").display() } else { file.display() }
 }
 
 /// Lists the paths of a configuration with the methods and routes at each.
-pub(super) fn routes(file: Option<&Path>, registry: &Registry) -> Result<(), Failure> {
-    let config = load(file, registry)?;
+pub(super) fn routes(file: Option<&Path>, values: &ValueArgs, registry: &Registry) -> Result<(), Failure> {
+    let config = ReadConfig::read(file, values, registry)?.config;
+    remarks(&config);
     for group in &config.groups {
         say(heading(group));
         let interface = group.service.interface();

@@ -8,6 +8,7 @@ use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
 use super::problem::Problem;
 use super::schema::SchemaNode;
+use super::variables::{Environment, typed, variable};
 use super::wording;
 use crate::http::public_url::{BASE_URL, BaseUrl, HOST, HostPattern, NETWORK, TrustedProxy};
 use crate::model::option_error::Key;
@@ -19,25 +20,35 @@ use crate::server::socket_access::MODE;
 /// A check in progress: the path of the current value, and the problems found.
 ///
 /// Values with problems are removed, so that the rest can be read and checked further.
-#[derive(Debug, Default)]
-pub(super) struct Check {
+#[derive(Debug)]
+pub(super) struct Check<'t> {
     path: Vec<Key>,
+    environment: &'t Environment,
     /// The problems found.
     pub(super) problems: Vec<Problem>,
 }
 
-impl Check {
-    /// A check that begins at a value inside the file.
-    pub(super) fn starting_at(path: impl IntoIterator<Item = Key>) -> Check {
-        Check { path: path.into_iter().collect(), problems: Vec::new() }
+impl<'t> Check<'t> {
+    /// A check that begins at a value inside the file, or at the file itself if the path is empty.
+    pub(super) fn starting_at(path: impl IntoIterator<Item = Key>, environment: &'t Environment) -> Check<'t> {
+        Check { path: path.into_iter().collect(), environment, problems: Vec::new() }
     }
 
     /// Checks a value. Returns whether what is left of it can be read by the type of its schema.
-    pub(super) fn value(&mut self, value: &mut Spanned<DeValue<'_>>, node: SchemaNode<'_>) -> bool {
+    pub(super) fn value(&mut self, value: &mut Spanned<DeValue<'t>>, node: SchemaNode<'_>) -> bool {
         if node.is_any() {
             return true;
         }
         let span = value.span();
+        if let Some(name) = variable(value.get_ref(), node) {
+            match self.value_of(name, node, span.clone()) {
+                Ok(read) => *value = Spanned::new(span.clone(), read),
+                Err(problem) => {
+                    self.problems.push(problem);
+                    return false;
+                }
+            }
+        }
         if let Some(expected) =
             node.types().filter(|expected| !expected.iter().any(|name| has_type(name, value.get_ref())))
         {
@@ -66,8 +77,21 @@ impl Check {
         }
     }
 
+    /// The value of an environment variable, in the type that is expected.
+    fn value_of(&self, name: &str, node: SchemaNode<'_>, span: Range<usize>) -> Result<DeValue<'t>, Problem> {
+        let text = self.environment.value(name, &self.current(), span.clone())?;
+        let types = node.types().unwrap_or_default();
+        typed(text, &types).ok_or_else(|| {
+            let expected = wording::expected(&types, node);
+            let name = abridge(name);
+            let message =
+                format!("{} should be {expected}, but the environment variable `{name}` is not", self.current());
+            Problem::at(span, message)
+        })
+    }
+
     /// Checks a table, which begins at `span`. Returns whether what is left of it can be read.
-    pub(super) fn table(&mut self, table: &mut DeTable<'_>, span: Range<usize>, node: SchemaNode<'_>) -> bool {
+    pub(super) fn table(&mut self, table: &mut DeTable<'t>, span: Range<usize>, node: SchemaNode<'_>) -> bool {
         let required = node.required();
         let mut missing = required.clone();
         missing.retain(|key| !table.contains_key(*key));
@@ -97,12 +121,15 @@ impl Check {
     fn unknown<'s>(&mut self, key: &str, span: Range<usize>, node: SchemaNode<'s>) -> Option<&'s str> {
         let known: Vec<&str> = node.properties().into_iter().map(|(key, _)| key).collect();
         let meant = nearest(key, known.iter().copied());
-        let hint = meant.map_or_else(|| wording::known_keys(&known), |meant| Some(format!("did you mean `{meant}`?")));
+        let hint = match meant {
+            Some(meant) => Some(format!("did you mean `{meant}`?")),
+            None => wording::unknown_key(key, node, &known),
+        };
         self.wrong(span, format!("unknown key `{}`{}", abridge(key), self.in_table()), hint);
         meant
     }
 
-    fn array(&mut self, array: &mut DeArray<'_>, span: Range<usize>, node: SchemaNode<'_>) -> bool {
+    fn array(&mut self, array: &mut DeArray<'t>, span: Range<usize>, node: SchemaNode<'_>) -> bool {
         let (least, most) = (node.number("minItems").unwrap_or(0), node.number("maxItems").unwrap_or(i128::MAX));
         let length = i128::try_from(array.len()).unwrap_or(i128::MAX);
         let mut readable = (least..=most).contains(&length);
@@ -111,25 +138,38 @@ impl Check {
         } else if length > most {
             self.wrong(span, format!("{} has {}, but may have at most {most}", self.current(), items(length)), None);
         }
-        for (index, item) in array.iter_mut().enumerate() {
+        for (index, mut item) in std::mem::replace(array, DeArray::new()).into_iter().enumerate() {
             if let Some(inner) = node.item(index) {
                 self.path.push(Key::Index(index));
-                readable &= self.value(item, inner);
+                let absent = self.absent(&item, inner);
+                let is_absent = absent.is_some();
+                self.problems.extend(absent);
+                readable &= is_absent || self.value(&mut item, inner);
                 self.path.pop();
+                if is_absent {
+                    continue;
+                }
             }
+            array.push(item);
         }
         readable
     }
 
+    /// The problem that an item of an array is a variable that is not set. The others are read without it.
+    fn absent(&self, item: &Spanned<DeValue<'_>>, node: SchemaNode<'_>) -> Option<Problem> {
+        let name = variable(item.get_ref(), node)?;
+        self.environment.value(name, &self.current(), item.span()).err()
+    }
+
     /// Checks a value against several schemas, and keeps the result with the fewest problems.
-    fn alternative(&mut self, value: &mut Spanned<DeValue<'_>>, alternatives: Vec<SchemaNode<'_>>) -> bool {
+    fn alternative(&mut self, value: &mut Spanned<DeValue<'t>>, alternatives: Vec<SchemaNode<'_>>) -> bool {
         let typed = |node: &SchemaNode<'_>| {
             node.types().is_none_or(|types| types.iter().any(|name| has_type(name, value.get_ref())))
         };
         let candidates: Vec<_> = alternatives.into_iter().filter(typed).collect();
         let tries = candidates.into_iter().map(|node| {
             let mut tried = value.clone();
-            let mut check = Check { path: self.path.clone(), problems: Vec::new() };
+            let mut check = Check { path: self.path.clone(), problems: Vec::new(), ..*self };
             let readable = check.value(&mut tried, node);
             (check.problems, tried, readable)
         });

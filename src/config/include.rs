@@ -12,6 +12,7 @@ use super::LARGEST_FILE;
 use super::problem::Problem;
 use super::sources::{ConfigSources, moved, shift};
 use super::syntax::Distinct;
+use super::variables::{ENV, Variables};
 use crate::files;
 use crate::model::text::abridge;
 
@@ -27,14 +28,28 @@ const MATCH_OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// Reads the files that the main file includes into `sources`, in the order of their names.
-pub(super) fn read_files(root: &DeTable<'_>, sources: &mut ConfigSources, problems: &mut Vec<Problem>) {
+pub(super) fn read_files(
+    root: &DeTable<'_>,
+    sources: &mut ConfigSources,
+    variables: &Variables,
+    problems: &mut Vec<Problem>,
+) {
     let Some(main) = sources.texts.files().first().cloned() else { return };
     let mut files: Vec<(PathBuf, Range<usize>)> = Vec::new();
     // A value of another type is reported when the table is checked.
     if let Some(DeValue::Array(patterns)) = root.get(INCLUDE).map(Spanned::get_ref) {
         for pattern in patterns.iter() {
-            let DeValue::String(text) = pattern.get_ref() else { continue };
-            match find(&main.folder, text, sources) {
+            let text = match pattern.get_ref() {
+                DeValue::String(text) => Some(text.to_string()),
+                DeValue::Table(table) => match table.get(ENV).map(Spanned::get_ref) {
+                    // One that is not set is reported when the table is checked.
+                    Some(DeValue::String(name)) => variables.get(name),
+                    _ => None,
+                },
+                _ => None,
+            };
+            let Some(text) = text else { continue };
+            match find(&main.folder, &text, sources) {
                 Ok(found) => files.extend(found.into_iter().map(|path| (path, pattern.span()))),
                 Err(message) => problems.push(Problem::at(pattern.span(), message)),
             }

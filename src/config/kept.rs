@@ -38,10 +38,7 @@ pub(super) fn fingerprint(made_from: impl Hash) -> Fingerprint {
 }
 
 /// The fingerprint of a service of this kind with these options; `None` if the options cannot be compared.
-pub(super) fn fingerprint_of_service(kind: &str, options: Option<&Spanned<DeValue<'_>>>) -> Option<Fingerprint> {
-    let options = match options {
-        Some(options) => toml::Value::deserialize(ValueDeserializer::from(options.clone())).ok()?.to_string(),
-        None => String::new(),
-    };
+pub(super) fn fingerprint_of_service(kind: &str, options: &Spanned<DeValue<'_>>) -> Option<Fingerprint> {
+    let options = toml::Value::deserialize(ValueDeserializer::from(options.clone())).ok()?.to_string();
     Some(fingerprint((kind, options)))
 }

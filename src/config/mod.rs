@@ -25,6 +25,7 @@ mod aggregate;
 mod check;
 mod file;
 mod include;
+mod json_schema;
 mod kept;
 mod memory;
 mod otlp;
@@ -40,8 +41,10 @@ mod secrets;
 mod sources;
 mod syntax;
 mod upstream;
+mod variables;
 mod wording;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,6 +61,7 @@ use crate::server::mount::{GroupMount, Mounts, PageMount};
 #[cfg(feature = "otlp")]
 use crate::server::otlp::OtlpSettings;
 use crate::server::settings::{AdminSettings, ListenerConfig, ServerSettings};
+use crate::upstream::Upstream;
 
 #[cfg(feature = "cli")]
 pub(crate) use include::matching_files;
@@ -66,9 +70,13 @@ use memory::DefaultMemory;
 use sources::ConfigSources;
 
 pub use crate::model::units::{Period, Size};
-pub use problem::{ConfigErrors, Problem};
+pub use json_schema::json_schema;
+#[cfg(feature = "cli")]
+pub(crate) use problem::in_colour;
+pub use problem::{ConfigErrors, Problem, Remarks, Severity};
 pub use reference::reference;
 pub use registry::{OptionErrors, Registry};
+pub use variables::{EnvFileError, Variables};
 
 /// How many bytes a configuration file, or a file with a description or a secret, may have.
 pub(crate) const LARGEST_FILE: usize = 16 << 20;
@@ -107,6 +115,25 @@ pub struct Config {
     pub hash: u64,
     /// The files on which it depends.
     pub files: NamedFiles,
+    /// What an operator should know about it.
+    pub remarks: Remarks,
+}
+
+/// How a configuration is read: with these services, and these variables.
+#[derive(Clone, Copy)]
+struct Reading<'r> {
+    registry: &'r Registry,
+    kept: Kept<'r>,
+    variables: &'r Variables,
+    /// The upstreams that have described themselves, by the paths of their groups, if the configuration is to be compared with
+    /// what they say.
+    described: Option<&'r BTreeMap<String, Upstream>>,
+}
+
+impl<'r> Reading<'r> {
+    fn new(registry: &'r Registry, kept: Kept<'r>, variables: &'r Variables) -> Reading<'r> {
+        Reading { registry, kept, variables, described: None }
+    }
 }
 
 /// The files on which a configuration depends.
@@ -191,7 +218,15 @@ impl Config {
     /// # Errors
     /// If the file cannot be read within 3 s, is not a regular file, has more than 16 MiB or is not UTF-8; otherwise all problems with it at once.
     pub fn load(path: &Path, registry: &Registry) -> Result<Config, ConfigErrors> {
-        Config::load_within(path, registry, Kept(None))
+        Config::load_with(path, registry, &Variables::new())
+    }
+
+    /// Reads a configuration file, with the values of environment variables from `variables`.
+    ///
+    /// # Errors
+    /// Those of [`Config::load`].
+    pub fn load_with(path: &Path, registry: &Registry, variables: &Variables) -> Result<Config, ConfigErrors> {
+        Config::load_within(path, Reading::new(registry, Kept(None), variables))
     }
 
     /// Reads a configuration file for a server that serves these mounts already, to be given to
@@ -206,16 +241,17 @@ impl Config {
     /// # Errors
     /// Those of [`Config::load`].
     pub fn load_keeping(path: &Path, registry: &Registry, served: &Mounts) -> Result<Config, ConfigErrors> {
-        Config::load_within(path, registry, Kept(Some(served)))
+        Config::load_within(path, Reading::new(registry, Kept(Some(served)), &Variables::new()))
     }
 
-    fn load_within(path: &Path, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
+    fn load_within(path: &Path, reading: Reading<'_>) -> Result<Config, ConfigErrors> {
         let name = path.display().to_string();
-        let whole = |problem| ConfigErrors::new(ConfigSources::main(&name, Path::new(""), "").texts, vec![problem]);
+        let whole =
+            |problem| ConfigErrors::new(ConfigSources::main(&name, Path::new(""), "").texts, vec![problem], &[]);
         let bytes = files::read(path, LARGEST_FILE)
             .map_err(|error| whole(Problem::whole(format!("`{name}` cannot be read: {error}"))))?;
         match std::str::from_utf8(&bytes) {
-            Ok(text) => Config::parse_within(path, text, registry, kept).map(|mut config| {
+            Ok(text) => Config::parse_within(path, text, reading).map(|mut config| {
                 config.files.files.insert(0, path.to_owned());
                 config
             }),
@@ -223,22 +259,47 @@ impl Config {
         }
     }
 
-    /// Reads this text as if it were the content of a file.
+    /// Reads this text as if it were the content of a file, with the values of environment variables from `variables`.
     ///
     /// # Errors
     /// All problems with it at once.
-    pub fn parse_at(path: &Path, text: &str, registry: &Registry) -> Result<Config, ConfigErrors> {
-        Config::parse_within(path, text, registry, Kept(None))
+    pub fn parse_at(
+        path: &Path,
+        text: &str,
+        registry: &Registry,
+        variables: &Variables,
+    ) -> Result<Config, ConfigErrors> {
+        Config::parse_within(path, text, Reading::new(registry, Kept(None), variables))
     }
 
-    fn parse_within(path: &Path, text: &str, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
+    /// Reads the text of a file and compares it with what its upstreams say: names in their options, routes, and what
+    /// aggregates and pages call.
+    #[cfg(feature = "cli")]
+    pub(crate) fn compare_at(
+        path: &Path,
+        text: &str,
+        (registry, variables): (&Registry, &Variables),
+        described: &BTreeMap<String, Upstream>,
+    ) -> Result<Config, ConfigErrors> {
+        let reading = Reading::new(registry, Kept(None), variables);
+        Config::parse_within(path, text, Reading { described: Some(described), ..reading })
+    }
+
+    fn parse_within(path: &Path, text: &str, reading: Reading<'_>) -> Result<Config, ConfigErrors> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        Config::read(ConfigSources::main(&path.display().to_string(), folder, text), registry, kept)
+        Config::read(ConfigSources::main(&path.display().to_string(), folder, text), reading)
     }
 
-    fn read(mut sources: ConfigSources, registry: &Registry, kept: Kept<'_>) -> Result<Config, ConfigErrors> {
-        let read = resolve::read_config(&mut sources, registry, kept);
-        read.map_err(|problems| ConfigErrors::new(sources.texts, problems))
+    fn read(mut sources: ConfigSources, reading: Reading<'_>) -> Result<Config, ConfigErrors> {
+        let mut problems = Vec::new();
+        let read = resolve::read_config(&mut sources, reading, &mut problems);
+        let (texts, hidden) = sources.into_texts();
+        match read {
+            Some(config) if problem::count_errors(&problems) == 0 => {
+                Ok(Config { remarks: Remarks::new(texts, problems, &hidden), ..config })
+            }
+            _ => Err(ConfigErrors::new(texts, problems, &hidden)),
+        }
     }
 
     /// Reads a configuration from a text, which messages call `name`. The names of further files in it are relative to the
@@ -268,7 +329,9 @@ impl Config {
     /// # Errors
     /// All problems with it at once.
     pub fn parse_keeping(name: &str, text: &str, registry: &Registry, served: &Mounts) -> Result<Config, ConfigErrors> {
-        Config::read(ConfigSources::main(name, Path::new(""), text), registry, Kept(Some(served)))
+        let variables = Variables::new();
+        let reading = Reading::new(registry, Kept(Some(served)), &variables);
+        Config::read(ConfigSources::main(name, Path::new(""), text), reading)
     }
 
     /// What the gateway serves: the groups and pages, and the address in the documents about them.

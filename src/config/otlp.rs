@@ -48,19 +48,20 @@ pub(super) use with_exporter::resolve;
 #[cfg(feature = "otlp")]
 mod with_exporter {
     use super::OtlpFile;
-    use crate::config::problem::Problem;
+    use crate::config::problem::{Problem, count_errors};
     use crate::config::sources::ConfigSources;
     use crate::config::upstream::SettingReader;
+    use crate::config::variables::Environment;
     use crate::server::otlp::OtlpSettings;
     use crate::upstream::transport::Address;
 
     /// The settings of the exporter; `None` if there is no collector, or if the table has problems.
     pub(in crate::config) fn resolve(
         file: &OtlpFile,
-        sources: &ConfigSources,
+        values: (&ConfigSources, &Environment),
         problems: &mut Vec<Problem>,
     ) -> Option<OtlpSettings> {
-        let before = problems.len();
+        let before = count_errors(problems);
         if !(0.0..=1.0).contains(file.sample.get_ref()) {
             let message = format!("`{}` is not a part of all traces", file.sample.get_ref());
             let hint = "give a number from 0 to 1: `0.1` is every tenth trace";
@@ -70,7 +71,7 @@ mod with_exporter {
             problems.push(Problem::at(file.service_name.span(), "a service without a name is not found by it"));
         }
         let endpoint = file.endpoint.as_ref()?;
-        let mut reader = SettingReader { folder: sources.folder_at(&endpoint.span()), problems };
+        let mut reader = SettingReader::new("otlp", endpoint.span(), values, problems);
         let headers = reader.headers(&file.headers);
         let tls = reader.tls(&file.tls, endpoint.span());
         let address = match endpoint.get_ref().parse::<Address>() {
@@ -90,7 +91,7 @@ mod with_exporter {
         if let Err(error) = settings.transport() {
             problems.push(Problem::at(endpoint.span(), error.to_string()));
         }
-        (problems.len() == before).then_some(settings)
+        (count_errors(problems) == before).then_some(settings)
     }
 }
 

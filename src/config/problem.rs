@@ -1,4 +1,4 @@
-//! The problems of a configuration, shown with the lines in which they are.
+//! The problems of a configuration, and remarks about a valid one, shown with the lines in which they are.
 
 use std::io::{self, IsTerminal};
 use std::ops::Range;
@@ -15,14 +15,37 @@ use crate::model::text::abridge;
 /// problems.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.render(false))]
-pub struct ConfigErrors {
+pub struct ConfigErrors(ProblemList);
+
+/// What an operator should know about a valid configuration: warnings, and notes of what was not checked.
+///
+/// The text shows each as [`ConfigErrors`] does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remarks(ProblemList);
+
+/// Problems with the texts in which they are, without secrets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct ProblemList {
     sources: SourceTexts,
     problems: Vec<Problem>,
+}
+
+/// How much a problem matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Something could not be checked.
+    Note,
+    /// The configuration can be used, but probably does something else than meant.
+    Warning,
+    /// The configuration cannot be used.
+    Error,
 }
 
 /// One problem of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// How much it matters.
+    pub severity: Severity,
     /// The bytes of the file that are wrong; `None` if the problem is with the whole file. The texts of included files follow
     /// that of the main file, each after a line break.
     pub span: Option<Range<usize>>,
@@ -37,7 +60,7 @@ pub struct Problem {
 impl Problem {
     /// A problem with the file as a whole.
     pub(super) fn whole(message: impl Into<String>) -> Problem {
-        Problem { span: None, message: message.into(), hint: None, related: None }
+        Problem { severity: Severity::Error, span: None, message: message.into(), hint: None, related: None }
     }
 
     /// A problem at these bytes of the file.
@@ -48,6 +71,21 @@ impl Problem {
     /// A path that is mounted twice.
     pub(super) fn duplicate_path(path: &str, span: Range<usize>, first: Range<usize>) -> Problem {
         Problem::at(span, format!("duplicate path `{}`", abridge(path))).related(first, "first mounted here")
+    }
+
+    /// The same as a warning.
+    pub(super) fn warning(self) -> Problem {
+        Problem { severity: Severity::Warning, ..self }
+    }
+
+    /// The same as a note.
+    pub(super) fn note(self) -> Problem {
+        Problem { severity: Severity::Note, ..self }
+    }
+
+    /// Whether the configuration cannot be used.
+    pub(super) fn is_error(&self) -> bool {
+        self.severity == Severity::Error
     }
 
     /// Adds a related place.
@@ -61,50 +99,124 @@ impl Problem {
     }
 }
 
+/// How many of these problems are errors.
+pub(super) fn count_errors(problems: &[Problem]) -> usize {
+    problems.iter().filter(|problem| problem.is_error()).count()
+}
+
+/// Whether a stream is written in colour: if it is a terminal, and the environment does not say `NO_COLOR`
+/// (<https://no-color.org>) or that the terminal is a dumb one.
+pub(crate) fn in_colour(is_terminal: bool) -> bool {
+    let says_no = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    is_terminal && !says_no("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
 impl ConfigErrors {
-    /// Secrets in the source are hidden in its lines and in the messages.
-    pub(super) fn new(sources: SourceTexts, mut problems: Vec<Problem>) -> ConfigErrors {
-        let secrets: Vec<_> = sources.files().iter().map(|file| Secrets::find(sources.text_of(file))).collect();
+    /// Secrets in the source, and the texts in `hidden`, are hidden in its lines and in the messages.
+    pub(super) fn new(sources: SourceTexts, problems: Vec<Problem>, hidden: &[String]) -> ConfigErrors {
+        ConfigErrors(ProblemList::new(sources, problems, hidden))
+    }
+
+    /// The problems, in the order of the file.
+    pub fn problems(&self) -> &[Problem] {
+        &self.0.problems
+    }
+
+    /// The text for standard error: in colour if that is a terminal and the environment does not say `NO_COLOR`.
+    pub fn for_terminal(&self) -> String {
+        self.render(in_colour(io::stderr().is_terminal()))
+    }
+
+    /// The text, in colour or without.
+    pub fn render(&self, colour: bool) -> String {
+        let problems = &self.0.problems;
+        let counted = |severity: Severity, one: &str| {
+            let count = problems.iter().filter(|problem| problem.severity == severity).count();
+            (count > 0).then(|| format!("{count} {one}{}", if count == 1 { "" } else { "s" }))
+        };
+        let counts =
+            [counted(Severity::Error, "error"), counted(Severity::Warning, "warning"), counted(Severity::Note, "note")];
+        let counts: Vec<String> = counts.into_iter().flatten().collect();
+        format!("{}{} in {}", self.0.render(colour), counts.join(", "), self.0.name())
+    }
+}
+
+impl Remarks {
+    pub(super) fn new(sources: SourceTexts, problems: Vec<Problem>, hidden: &[String]) -> Remarks {
+        Remarks(ProblemList::new(sources, problems, hidden))
+    }
+
+    /// The remarks, in the order of the file. None of them is an error.
+    pub fn problems(&self) -> &[Problem] {
+        &self.0.problems
+    }
+
+    /// The text for standard error: in colour if that is a terminal and the environment does not say `NO_COLOR`.
+    pub fn for_terminal(&self) -> String {
+        self.render(in_colour(io::stderr().is_terminal()))
+    }
+
+    /// The text, in colour or without; empty if there are no remarks.
+    pub fn render(&self, colour: bool) -> String {
+        self.0.render(colour).trim_end().to_owned()
+    }
+
+    /// A line for each, with the place in the file.
+    pub fn lines(&self) -> impl Iterator<Item = (Severity, String)> {
+        self.0.problems.iter().map(|problem| (problem.severity, self.0.line(problem)))
+    }
+}
+
+impl ProblemList {
+    fn new(sources: SourceTexts, mut problems: Vec<Problem>, hidden: &[String]) -> ProblemList {
+        let mut secrets: Vec<_> = sources.files().iter().map(|file| Secrets::find(sources.text_of(file))).collect();
+        let texts: Vec<_> = secrets.iter().map(|secrets| secrets.source().to_owned()).collect();
+        secrets.push(Secrets::of(hidden));
         let hide =
             |text: &str| secrets.iter().fold(text.to_owned(), |text, secrets| secrets.hide_in(&text).into_owned());
         for problem in &mut problems {
             problem.message = hide(&problem.message);
             problem.hint = problem.hint.as_deref().map(hide);
         }
-        let hidden: Vec<_> = secrets.iter().map(Secrets::source).collect();
-        let sources = sources.with_text(hidden.join("\n"));
+        let sources = sources.with_text(texts.join("\n"));
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
         // A problem in an inherited table is found once for each group.
         problems.dedup();
-        ConfigErrors { sources, problems }
+        ProblemList { sources, problems }
     }
 
-    /// The problems, in the order of the file.
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
+    /// The name of the main file.
+    fn name(&self) -> &str {
+        self.sources.files().first().map(|file| file.name.as_str()).unwrap_or_default()
     }
 
-    /// The text for standard error: in colour if that is a terminal and the environment does not say `NO_COLOR`.
-    pub fn for_terminal(&self) -> String {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        self.render(!plain && io::stderr().is_terminal())
-    }
-
-    /// The text, in colour or without.
-    pub fn render(&self, colour: bool) -> String {
+    fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut text = String::new();
         for problem in &self.problems {
             text.push_str(renderer.render(&[self.report(problem)]).trim_end());
             text.push_str("\n\n");
         }
-        let errors = if self.problems.len() == 1 { "error" } else { "errors" };
-        let name = self.sources.files().first().map(|file| file.name.as_str()).unwrap_or_default();
-        text + &format!("{} {errors} in {name}", self.problems.len())
+        text
+    }
+
+    /// A problem with its place, on one line.
+    fn line(&self, problem: &Problem) -> String {
+        let place = problem.span.as_ref().and_then(|span| {
+            let file = self.sources.file_at(span)?;
+            let before = self.sources.text_of(file).get(..span.start.saturating_sub(file.range.start))?;
+            Some(format!("{}:{}: ", file.name, 1 + before.matches('\n').count()))
+        });
+        format!("{}{}", place.unwrap_or_default(), problem.message)
     }
 
     fn report<'a>(&'a self, problem: &'a Problem) -> Group<'a> {
-        let title = Level::ERROR.primary_title(problem.message.as_str());
+        let level = match problem.severity {
+            Severity::Note => Level::NOTE,
+            Severity::Warning => Level::WARNING,
+            Severity::Error => Level::ERROR,
+        };
+        let title = level.primary_title(problem.message.as_str());
         let mut group = Group::with_title(title);
         if let Some(span) = &problem.span {
             let primary = (AnnotationKind::Primary, span, None);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Registry;
 use super::file::File;
 use super::schema;
-use super::schema::SchemaNode;
+use super::schema::{BY_PATH, SchemaNode};
 use super::wording;
 use crate::http::public_url::NETWORK;
 use crate::model::units::{PERIOD, SIZE};
@@ -27,23 +27,24 @@ pub fn reference(registry: &Registry) -> String {
 
 const INTRODUCTION: &str = "# Configuration
 
-The configuration is one TOML file. `croupier serve --config FILE` reads it, and `croupier check FILE` says what is
-wrong with it. Every key has a default, except the groups and what their services need.
+The configuration is one TOML file. `croupier serve FILE` reads it, and `croupier check FILE` says what is wrong with it.
+Every key has a default, except the groups and what their services need. `croupier schema` prints a JSON Schema of it for
+editors, which `config/croupier.schema.json` has too.
 
 At SIGHUP a running server reads the file again. If the file is valid, new requests go to the new groups and pages, while
-running calls finish in the old ones. All services are made again: what they held in memory is lost, limits count from
-zero, and upstreams describe themselves again. If the file is not valid, its errors are written to standard error and
-nothing changes. Changes of `listen`, `workers`, `log` and `server` take effect at the next start only. If the terminal in
-which the server was started is closed, the server stops.
+running calls finish in the old ones. Groups that have not changed keep what they have in memory. Listeners, the log level and
+the limits of `server` follow the file; changes of `workers`, `log.access`, `log.format`, `server.response-memory` and `admin`
+take effect at the next start only. If the file is not valid, its errors are written to standard error and nothing changes. If
+the terminal in which the server was started is closed, the server stops.
 
 A *size* is a number of bytes or a text with a unit: `\"64 KiB\"`, `\"4 MiB\"`, `\"1 GiB\"`; kB, MB and GB are powers of
 1000. A *time* is a text with a unit: `\"500ms\"`, `\"10s\"`, `\"2m\"`, `\"1h 30m\"`.
 
+`{ env = \"NAME\" }` in place of a text, a number, true or false is the value of an environment variable, which has to be set.
+Secrets can come from files too. Values that methods take as they are (`args`) are not replaced.
+
 This page is generated from the types that read the file.
 ";
-
-/// The tables whose keys are paths.
-const BY_PATH: [&str; 2] = ["group", "page"];
 
 struct ReferenceWriter {
     text: String,

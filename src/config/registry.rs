@@ -15,6 +15,7 @@ use super::check::Check;
 use super::problem::Problem;
 use super::schema;
 use super::schema::SchemaNode;
+use super::variables::Environment;
 use super::wording;
 use crate::demo::diagnostics::diagnostics;
 use crate::demo::wheel::WheelOptions;
@@ -118,7 +119,7 @@ impl Registry {
                 .map_err(|error| ServiceError::Options(error.into()))?;
             Ok(Arc::new(service))
         };
-        let schema = if unit { json_schema!({ "type": "object" }) } else { schema };
+        let schema = if unit { json_schema!({ "type": "object", "additionalProperties": false }) } else { schema };
         self.kinds.insert(kind.into(), ServiceKind { schema, make: Box::new(make) });
         self
     }
@@ -133,30 +134,18 @@ impl Registry {
         self.kinds.iter().map(|(name, kind)| (name.as_str(), &kind.schema))
     }
 
-    /// Makes a service of this kind.
-    pub(super) fn make(
-        &self,
+    /// Checks the options of a service of this kind, and puts the values of environment variables into them.
+    pub(super) fn check<'k, 't>(
+        &'k self,
         kind: &Spanned<String>,
-        options: Option<Spanned<DeValue<'_>>>,
-    ) -> Result<Arc<dyn RpcService>, Vec<Problem>> {
+        options: Option<Spanned<DeValue<'t>>>,
+        environment: &'t Environment,
+    ) -> Result<CheckedOptions<'k, 't>, Vec<Problem>> {
         let known = self.kinds.get(kind.get_ref()).ok_or_else(|| vec![self.unknown(kind)])?;
         let mut options = options.unwrap_or_else(|| Spanned::new(kind.span(), DeValue::Table(DeTable::new())));
-        let mut check = Check::starting_at([Key::from(OPTIONS)]);
+        let mut check = Check::starting_at([Key::from(OPTIONS)], environment);
         check.value(&mut options, SchemaNode::root(&known.schema));
-        if !check.problems.is_empty() {
-            return Err(check.problems);
-        }
-        (known.make)(options.clone()).map_err(|error| match error {
-            ServiceError::Deserialize(error) => {
-                vec![Problem::at(error.span().unwrap_or(options.span()), format!("`{OPTIONS}`: {}", error.message()))]
-            }
-            ServiceError::Options(OptionErrors(errors)) if errors.is_empty() => {
-                vec![Problem::at(kind.span(), format!("the service `{}` could not be made", abridge(kind.get_ref())))]
-            }
-            ServiceError::Options(OptionErrors(errors)) => {
-                errors.into_iter().map(|error| option_problem(error, &options)).collect()
-            }
-        })
+        if check.problems.is_empty() { Ok(CheckedOptions { known, options }) } else { Err(check.problems) }
     }
 
     fn unknown(&self, kind: &Spanned<String>) -> Problem {
@@ -167,6 +156,30 @@ impl Registry {
             None if known.is_empty() => problem,
             None => problem.hint(format!("it is {}", wording::either(&known))),
         }
+    }
+}
+
+/// Options that the schema of their service allows.
+pub(super) struct CheckedOptions<'k, 't> {
+    known: &'k ServiceKind,
+    pub(super) options: Spanned<DeValue<'t>>,
+}
+
+impl CheckedOptions<'_, '_> {
+    /// Makes the service.
+    pub(super) fn make(self, kind: &Spanned<String>) -> Result<Arc<dyn RpcService>, Vec<Problem>> {
+        let options = self.options;
+        (self.known.make)(options.clone()).map_err(|error| match error {
+            ServiceError::Deserialize(error) => {
+                vec![Problem::at(error.span().unwrap_or(options.span()), format!("`{OPTIONS}`: {}", error.message()))]
+            }
+            ServiceError::Options(OptionErrors(errors)) if errors.is_empty() => {
+                vec![Problem::at(kind.span(), format!("the service `{}` could not be made", abridge(kind.get_ref())))]
+            }
+            ServiceError::Options(OptionErrors(errors)) => {
+                errors.into_iter().map(|error| option_problem(error, &options)).collect()
+            }
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use super::aggregate;
 use super::check::Check;
 use super::file::{File, GroupFile};
 use super::include;
-use super::kept::{Kept, fingerprint_of_service};
+use super::kept::fingerprint_of_service;
 use super::memory::DefaultMemory;
 use super::otlp;
 use super::page;
@@ -27,46 +27,50 @@ use super::schema::SchemaNode;
 use super::sources::ConfigSources;
 use super::syntax::Distinct;
 use super::upstream;
-use super::{Config, Registry};
+use super::variables::Environment;
+use super::{Config, Reading, Remarks};
 use crate::http::public_url::PublicUrl;
 use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
 use crate::model::units::Size;
 use crate::server::group_router::{GroupRouter, MountError};
-use crate::server::mount::{LimitedService, PageMount};
+use crate::server::mount::{Fingerprint, LimitedService, PageMount};
 use crate::server::request_body::reserved_bytes;
 use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, ServerSettings};
+use crate::upstream::Upstream;
 
-/// Reads a configuration, or finds all problems with it.
+/// Reads a configuration, and finds all problems with it. `None` if its tables cannot be read at all.
 ///
 /// `sources` has the main file, and then also the files that it includes.
 pub(super) fn read_config(
     sources: &mut ConfigSources,
-    registry: &Registry,
-    kept: Kept<'_>,
-) -> Result<Config, Vec<Problem>> {
+    reading: Reading<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<Config> {
     let main = Distinct::read(sources.texts.text());
-    let (mut root, mut problems) = main.table()?;
-    include::read_files(&root, sources, &mut problems);
+    let mut root = parsed(main.table(), problems)?;
+    include::read_files(&root, sources, reading.variables, problems);
     let sources = &*sources;
     let included: Vec<_> =
         sources.texts.files().iter().skip(1).map(|file| Distinct::read(sources.texts.text_of(file))).collect();
-    if let Err(invalid) = include::merge(&mut root, &included, sources, &mut problems) {
+    if let Err(invalid) = include::merge(&mut root, &included, sources, problems) {
         problems.extend(invalid);
-        return Err(problems);
+        return None;
     }
+    let environment = Environment::of(&root, reading.variables);
+    sources.hide(environment.secrets());
     let schema = schema::root_schema::<File>();
     let node = SchemaNode::root(&schema);
     if !has_groups(&root) {
         problems.push(no_groups());
     }
     let mut groups = root.remove(GROUP);
-    let mut check = Check::default();
+    let mut check = Check::starting_at([], &environment);
     check.table(&mut root, 0..0, node);
     problems.extend(check.problems);
     let mut parsed = Vec::new();
     if let (Some(groups), Some(node)) = (&mut groups, node.property(GROUP)) {
-        parsed = read_groups(groups, node, &root, &mut problems);
+        parsed = GroupReader { root: &root, environment: &environment, problems }.groups(groups, node);
     }
     let sets = |key| root.get("server").is_some_and(|server| span_of(server.get_ref(), &[key]).is_some());
     let default_memory = DefaultMemory { requests: !sets("memory"), responses: !sets("response-memory") };
@@ -76,37 +80,34 @@ pub(super) fn read_config(
         problems.push(serde_problem(&error, 0..0));
         File::default()
     });
-    let listen = listen(&file, &mut problems);
+    let listen = listen(&file, problems);
     problems.extend(check_admin(&file, admin_span));
     #[cfg(feature = "otlp")]
-    let otlp = otlp::resolve(&file.otlp, sources, &mut problems);
+    let otlp = otlp::resolve(&file.otlp, (sources, &environment), problems);
     #[cfg(not(feature = "otlp"))]
-    otlp::refuse(&file.otlp, &mut problems);
+    otlp::refuse(&file.otlp, problems);
     let settings = file.server;
     let mut mounted = GroupRouter::default();
     let mut routes = Vec::new();
     let mut prefixes = Vec::new();
     let mut resolved = Vec::new();
     for mut group in parsed {
-        let own = Routes::read(sources.texts.text(), std::mem::take(&mut group.file.routes), &mut problems);
+        let own = Routes::read(sources.texts.text(), std::mem::take(&mut group.file.routes), problems);
         prefixes.extend(own.prefixes(&group.path));
         routes.push(own);
-        resolved.push(group.resolve((registry, kept), sources, &mut mounted, &settings, &mut problems));
+        resolved.push(group.resolve((reading, &environment), sources, &mut mounted, &settings, problems));
     }
-    aggregate::resolve(&mut resolved, kept, &mut problems);
+    aggregate::resolve(&mut resolved, reading.kept, problems);
     for (group, routes) in resolved.iter_mut().zip(routes) {
-        group.protocols.routes = routes.finish(&group.protocols, group.interface().as_deref(), &mut problems);
+        group.protocols.routes = routes.finish(&group.protocols, group.interface().as_deref(), problems);
     }
-    let pages = pages(file.page, &resolved, sources, &mut mounted, &mut problems);
+    let pages = pages(file.page, &resolved, sources, &mut mounted, problems);
     let groups = resolved.into_iter().filter_map(ResolvedGroup::into_mount).collect();
     problems.extend(prefixes.into_iter().filter_map(|prefix| prefix.shadowed(&mounted)));
-    if !problems.is_empty() {
-        return Err(problems);
-    }
     let public_url = Arc::new(file.public);
     let (workers, log, watch, admin) = (file.workers, file.log, file.watch, file.admin);
     let (hash, files) = (hash_of(sources), sources.named());
-    Ok(Config {
+    Some(Config {
         listen,
         workers,
         log,
@@ -121,7 +122,25 @@ pub(super) fn read_config(
         pages,
         hash,
         files,
+        remarks: Remarks::default(),
     })
+}
+
+/// The table of a file, without the problems in it.
+fn parsed<'t>(
+    read: Result<(DeTable<'t>, Vec<Problem>), Vec<Problem>>,
+    problems: &mut Vec<Problem>,
+) -> Option<DeTable<'t>> {
+    match read {
+        Ok((table, found)) => {
+            problems.extend(found);
+            Some(table)
+        }
+        Err(found) => {
+            problems.extend(found);
+            None
+        }
+    }
 }
 
 /// The key under which the file has its groups.
@@ -240,66 +259,69 @@ struct ParsedGroup<'t> {
     backend_key: Option<&'static str>,
 }
 
-/// Reads the groups one by one, in the order of the file, with the defaults that they inherit from `root`.
-fn read_groups<'t>(
-    groups: &mut Spanned<DeValue<'t>>,
-    node: SchemaNode<'_>,
-    root: &DeTable<'t>,
-    problems: &mut Vec<Problem>,
-) -> Vec<ParsedGroup<'t>> {
-    let mut check = Check::starting_at([Key::from(GROUP)]);
-    let (DeValue::Table(table), Some(node)) = (groups.get_mut(), node.others()) else {
-        check.value(groups, node);
-        problems.extend(check.problems);
-        return Vec::new();
-    };
-    let mut table: Vec<_> = std::mem::take(table).into_iter().collect();
-    table.sort_by_key(|(path, _)| path.span().start);
-    let read = table.into_iter().filter_map(|(path, group)| {
-        read_group(Spanned::new(path.span(), path.get_ref().to_string()), group, node, root, problems)
-    });
-    read.collect()
+/// Reads the tables of groups, with the defaults that they inherit from `root`.
+struct GroupReader<'r, 't> {
+    root: &'r DeTable<'t>,
+    environment: &'t Environment,
+    problems: &'r mut Vec<Problem>,
 }
 
-/// Reads a group, except the options of its service.
-fn read_group<'t>(
-    path: Spanned<String>,
-    mut group: Spanned<DeValue<'t>>,
-    node: SchemaNode<'_>,
-    root: &DeTable<'t>,
-    problems: &mut Vec<Problem>,
-) -> Option<ParsedGroup<'t>> {
-    let mut options = None;
-    let mut backend_key = None;
-    if let DeValue::Table(table) = group.get_mut() {
-        options = table.remove(OPTIONS);
-        backend_key = find_backend_key(&path, table, problems);
-        if let (Some(options), Some(other)) = (&options, backend_key.filter(|key| *key != SERVICE)) {
-            let problem =
-                Problem::at(options.span(), format!("`{OPTIONS}` belong to a `{SERVICE}`, not to an `{other}`"));
-            problems.push(problem);
+impl<'t> GroupReader<'_, 't> {
+    /// Reads the groups one by one, in the order of the file.
+    fn groups(&mut self, groups: &mut Spanned<DeValue<'t>>, node: SchemaNode<'_>) -> Vec<ParsedGroup<'t>> {
+        let mut check = Check::starting_at([Key::from(GROUP)], self.environment);
+        let (DeValue::Table(table), Some(node)) = (groups.get_mut(), node.others()) else {
+            check.value(groups, node);
+            self.problems.extend(check.problems);
+            return Vec::new();
+        };
+        let mut table: Vec<_> = std::mem::take(table).into_iter().collect();
+        table.sort_by_key(|(path, _)| path.span().start);
+        let read = table
+            .into_iter()
+            .filter_map(|(path, group)| self.group(Spanned::new(path.span(), path.get_ref().to_string()), group, node));
+        read.collect()
+    }
+
+    /// Reads a group, except the options of its service.
+    fn group(
+        &mut self,
+        path: Spanned<String>,
+        mut group: Spanned<DeValue<'t>>,
+        node: SchemaNode<'_>,
+    ) -> Option<ParsedGroup<'t>> {
+        let mut options = None;
+        let mut backend_key = None;
+        if let DeValue::Table(table) = group.get_mut() {
+            options = table.remove(OPTIONS);
+            backend_key = find_backend_key(&path, table, self.problems);
+            if let (Some(options), Some(other)) = (&options, backend_key.filter(|key| *key != SERVICE)) {
+                let problem =
+                    Problem::at(options.span(), format!("`{OPTIONS}` belong to a `{SERVICE}`, not to an `{other}`"));
+                self.problems.push(problem);
+            }
         }
-    }
-    let path_of_keys = [Key::from(GROUP), Key::from(path.get_ref().as_str())];
-    if let DeValue::Table(table) = group.get_mut() {
-        routes::check(table, node, &path_of_keys, problems);
-    }
-    let mut check = Check::starting_at(path_of_keys);
-    let readable = check.value(&mut group, node);
-    problems.extend(check.problems);
-    if !readable {
-        return None;
-    }
-    for inherited in ["limits", "xml-rpc", "json", "json-rpc", "rest", "soap"] {
-        inherit(root, group.get_mut(), inherited);
-    }
-    let memory = || root.get("server").and_then(|server| span_of(server.get_ref(), &["memory"]));
-    let body_span = span_of(group.get_ref(), &["limits", "body"]).or_else(memory).unwrap_or(path.span());
-    match GroupFile::deserialize(ValueDeserializer::from(group)) {
-        Ok(file) => Some(ParsedGroup { path, body_span, file, options, backend_key }),
-        Err(error) => {
-            problems.push(serde_problem(&error, path.span()));
-            None
+        let path_of_keys = [Key::from(GROUP), Key::from(path.get_ref().as_str())];
+        if let DeValue::Table(table) = group.get_mut() {
+            routes::check(table, node, (&path_of_keys, self.environment), self.problems);
+        }
+        let mut check = Check::starting_at(path_of_keys, self.environment);
+        let readable = check.value(&mut group, node);
+        self.problems.extend(check.problems);
+        if !readable {
+            return None;
+        }
+        for inherited in ["limits", "xml-rpc", "json", "json-rpc", "rest", "soap"] {
+            inherit(self.root, group.get_mut(), inherited);
+        }
+        let memory = || self.root.get("server").and_then(|server| span_of(server.get_ref(), &["memory"]));
+        let body_span = span_of(group.get_ref(), &["limits", "body"]).or_else(memory).unwrap_or(path.span());
+        match GroupFile::deserialize(ValueDeserializer::from(group)) {
+            Ok(file) => Some(ParsedGroup { path, body_span, file, options, backend_key }),
+            Err(error) => {
+                self.problems.push(serde_problem(&error, path.span()));
+                None
+            }
         }
     }
 }
@@ -347,10 +369,10 @@ fn find_backend_key(path: &Spanned<String>, table: &DeTable<'_>, problems: &mut 
     present.first().map(|(key, _)| *key)
 }
 
-impl ParsedGroup<'_> {
+impl<'t> ParsedGroup<'t> {
     fn resolve(
         self,
-        (registry, kept): (&Registry, Kept<'_>),
+        (reading, environment): (Reading<'_>, &'t Environment),
         sources: &ConfigSources,
         mounted: &mut GroupRouter<Range<usize>>,
         settings: &ServerSettings,
@@ -358,36 +380,59 @@ impl ParsedGroup<'_> {
     ) -> ResolvedGroup {
         let paths = [&self.path].into_iter().chain(&self.file.aliases);
         problems.extend(paths.filter_map(|path| mount_path(mounted, path, "group")));
-        let limits = self.file.limits;
+        let (limits, kept) = (self.file.limits, reading.kept);
         let protocols = self.file.protocol_set();
         problems.extend(check_body_fits_memory(&self.body_span, &limits, settings));
+        let mut interface = None;
         let (kind, backend, fingerprint) = match (self.backend_key, self.file.service) {
             (Some(UPSTREAM), _) => {
                 let rules = (protocols.xml_rpc, &limits);
-                let folder = sources.folder_at(&self.path.span());
-                let made = upstream::resolve(&self.path, self.file.upstream, rules, folder, kept, problems);
+                let described = reading.described.and_then(|described| described.get(self.path.get_ref()));
+                interface = described.map(Upstream::checked_interface);
+                let from = upstream::Origin { sources, environment, kept, described };
+                let made = upstream::resolve(&self.path, self.file.upstream, rules, from, problems);
                 let (backend, fingerprint) =
                     made.map_or((Backend::Broken, None), |(made, fingerprint)| (made, Some(fingerprint)));
                 (UPSTREAM.to_owned(), backend, fingerprint)
             }
             (Some(AGGREGATE), _) => (AGGREGATE.to_owned(), Backend::Aggregate(Box::new(self.file.aggregate)), None),
             (_, Some(kind)) => {
-                let fingerprint = fingerprint_of_service(kind.get_ref(), self.options.as_ref());
-                let served =
-                    fingerprint.and_then(|fingerprint| kept.backend(self.path.get_ref(), fingerprint, &limits));
-                let backend = served.unwrap_or_else(|| match registry.make(&kind, self.options) {
-                    Ok(service) => Backend::Service(LimitedService::new(service, &limits)),
-                    Err(wrong) => {
-                        problems.extend(wrong);
-                        Backend::Broken
-                    }
-                });
+                let (backend, fingerprint) =
+                    make_service(&kind, self.options, (self.path.get_ref(), &limits), (reading, environment), problems);
                 (kind.into_inner(), backend, fingerprint)
             }
             (_, None) => (String::new(), Backend::Broken, None),
         };
         let aliases = self.file.aliases.into_iter().map(Spanned::into_inner).collect();
-        ResolvedGroup { path: self.path, aliases, kind, limits, protocols, backend, fingerprint }
+        ResolvedGroup { path: self.path, aliases, kind, limits, protocols, backend, fingerprint, described: interface }
+    }
+}
+
+/// Makes the service of the group at a path, or takes it from what is served.
+fn make_service<'t>(
+    kind: &Spanned<String>,
+    options: Option<Spanned<DeValue<'t>>>,
+    (path, limits): (&str, &GroupLimits),
+    (reading, environment): (Reading<'_>, &'t Environment),
+    problems: &mut Vec<Problem>,
+) -> (Backend, Option<Fingerprint>) {
+    let checked = match reading.registry.check(kind, options, environment) {
+        Ok(checked) => checked,
+        Err(wrong) => {
+            problems.extend(wrong);
+            return (Backend::Broken, None);
+        }
+    };
+    let fingerprint = fingerprint_of_service(kind.get_ref(), &checked.options);
+    if let Some(served) = fingerprint.and_then(|fingerprint| reading.kept.backend(path, fingerprint, limits)) {
+        return (served, fingerprint);
+    }
+    match checked.make(kind) {
+        Ok(service) => (Backend::Service(LimitedService::new(service, limits)), fingerprint),
+        Err(wrong) => {
+            problems.extend(wrong);
+            (Backend::Broken, fingerprint)
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct ResolvedGroup {
     pub(super) backend: Backend,
     /// What the backend is made from; `None` if that is not known.
     pub(super) fingerprint: Option<Fingerprint>,
+    /// What the upstream has said, if the configuration is to be compared with that.
+    pub(super) described: Option<Arc<Interface>>,
 }
 
 /// What serves the calls of a group.
@@ -58,17 +60,18 @@ impl ResolvedGroup {
     }
 
     /// The interface of the group, if the configuration alone decides it. What an upstream has described is left out, also
-    /// if a running server knows it: a file that is valid at the start of a server has to be valid when it is reloaded.
+    /// if a running server knows it: a file that is valid at the start of a server has to be valid when it is reloaded. Only
+    /// `check --ask` compares the configuration with that.
     pub(super) fn interface(&self) -> Option<Arc<Interface>> {
         match &self.backend {
             Backend::Service(service) => Some(service.limited.interface()),
-            _ => None,
+            _ => self.described.clone(),
         }
     }
 
     /// The mount of the group; `None` if its backend is broken.
     pub(super) fn into_mount(self) -> Option<GroupMount> {
-        let ResolvedGroup { path, aliases, kind, limits, protocols, backend, fingerprint } = self;
+        let ResolvedGroup { path, aliases, kind, limits, protocols, backend, fingerprint, described: _ } = self;
         let (service, upstream) = match backend {
             Backend::Service(service) => (service, None),
             Backend::Upstream { upstream, service } => (service, Some(upstream)),

@@ -10,6 +10,7 @@ use super::check::Check;
 use super::file::RouteFile;
 use super::problem::Problem;
 use super::schema::SchemaNode;
+use super::variables::Environment;
 use crate::http::routes::{PathTemplateError, RestRoute, Segment};
 use crate::model::interface::Interface;
 use crate::model::option_error::Key;
@@ -23,12 +24,18 @@ const ROUTES: &str = "routes";
 
 /// Checks the routes in a group's table one by one, and removes those that cannot be read, so that the others can be checked
 /// further. `table_path` is the path of the table.
-pub(super) fn check(group: &mut DeTable<'_>, node: SchemaNode<'_>, table_path: &[Key], problems: &mut Vec<Problem>) {
+pub(super) fn check<'t>(
+    group: &mut DeTable<'t>,
+    node: SchemaNode<'_>,
+    (table_path, environment): (&[Key], &'t Environment),
+    problems: &mut Vec<Problem>,
+) {
     let Some(DeValue::Array(routes)) = group.get_mut(ROUTES).map(Spanned::get_mut) else { return };
     let Some(node) = node.property(ROUTES).and_then(|node| node.item(0)) else { return };
     let mut valid = DeArray::new();
     for (index, mut route) in std::mem::replace(routes, DeArray::new()).into_iter().enumerate() {
-        let mut check = Check::starting_at(table_path.iter().cloned().chain([Key::from(ROUTES), Key::from(index)]));
+        let path = table_path.iter().cloned().chain([Key::from(ROUTES), Key::from(index)]);
+        let mut check = Check::starting_at(path, environment);
         if check.value(&mut route, node) {
             valid.push(route);
         }

@@ -20,6 +20,10 @@ pub(super) struct SchemaNode<'s> {
 
 /// How many references are followed in a row; more are a cycle.
 const MAX_REFERENCES: usize = 16;
+/// How deep tables are nested that are searched for a key.
+const MAX_TABLES: usize = 6;
+/// The tables whose keys are paths.
+pub(super) const BY_PATH: [&str; 2] = ["group", "page"];
 
 impl<'s> SchemaNode<'s> {
     /// The root schema.
@@ -147,6 +151,38 @@ impl<'s> SchemaNode<'s> {
     /// The schema of an item of an array.
     pub(super) fn item(self, index: usize) -> Option<SchemaNode<'s>> {
         self.list("prefixItems").get(index).or_else(|| self.get("items")).map(|own| self.with(own))
+    }
+
+    /// The root schema of the document.
+    pub(super) fn document(self) -> SchemaNode<'s> {
+        self.with(self.root)
+    }
+
+    /// The tables below this one that have a key, named as in the file, in the order of declaration.
+    pub(super) fn tables_with(self, key: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        self.find_tables_with(key, "", MAX_TABLES, &mut found);
+        found
+    }
+
+    fn find_tables_with(self, key: &str, path: &str, depth: usize, found: &mut Vec<String>) {
+        let properties = self.properties();
+        if properties.iter().any(|(known, _)| *known == key) {
+            found.push(if path.is_empty() { "the top level".to_owned() } else { format!("[{path}]") });
+        }
+        let Some(depth) = depth.checked_sub(1) else { return };
+        for (name, node) in properties {
+            let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            node.find_tables_with(key, &path, depth, found);
+            if let Some(inner) = node.others().filter(|inner| !inner.properties().is_empty()) {
+                let any = if BY_PATH.contains(&name) { "\"/path\"" } else { "NAME" };
+                inner.find_tables_with(key, &format!("{path}.{any}"), depth, found);
+            }
+            let items = node.item(0).into_iter().flat_map(|item| [vec![item], item.alternatives()].concat());
+            for item in items.filter(|item| !item.properties().is_empty()) {
+                item.find_tables_with(key, &format!("[{path}]"), depth, found);
+            }
+        }
     }
 
     /// The documentation of the schema.

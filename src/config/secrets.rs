@@ -31,6 +31,12 @@ const SOURCES: [&str; 2] = ["env", "file"];
 /// The shortest secret that is hidden in messages, in bytes. A shorter one would hide parts of other words.
 const SHORTEST: usize = 3;
 
+/// Whether the name of a header says that its value is a secret.
+pub(super) fn names_secret(header: &str) -> bool {
+    let header = header.to_ascii_lowercase();
+    SECRET_KEYS.iter().any(|secret| header.contains(secret)) || header.ends_with("-key")
+}
+
 /// The secrets in the text of a configuration.
 pub(super) struct Secrets {
     source: String,
@@ -67,6 +73,13 @@ impl Secrets {
         texts.retain(|text| text.len() >= SHORTEST);
         texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
         Secrets { source: String::from_utf8_lossy(&hidden).into_owned(), texts }
+    }
+
+    /// These secrets, which are in no source.
+    pub(super) fn of(texts: &[String]) -> Secrets {
+        let mut texts: Vec<_> = texts.iter().filter(|text| text.len() >= SHORTEST).cloned().collect();
+        texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        Secrets { source: String::new(), texts }
     }
 
     /// The source with each byte of a secret replaced by an asterisk.
@@ -259,7 +272,7 @@ fn end_of_string(text: &str, quote: char) -> usize {
 }
 
 /// The password in a URL, or all that precedes its `@`. The URL need not be valid.
-fn credentials(text: &str) -> Option<Range<usize>> {
+pub(super) fn credentials(text: &str) -> Option<Range<usize>> {
     let end = text.rfind('@')?;
     let before = text.get(..end)?;
     let (start, has_scheme) = match before.find("://") {

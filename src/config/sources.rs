@@ -18,12 +18,14 @@ use super::NamedFiles;
 pub(super) struct ConfigSources {
     pub(super) texts: SourceTexts,
     named: RefCell<BTreeSet<PathBuf>>,
+    /// Texts from the environment and from files with secrets, which messages must not repeat.
+    hidden: RefCell<Vec<String>>,
     /// The patterns of included files, and the folder of each.
     pub(super) patterns: Vec<(String, PathBuf)>,
 }
 
 /// The texts of all files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct SourceTexts {
     /// All texts, each but the last followed by a line break.
     text: String,
@@ -31,11 +33,12 @@ pub(super) struct SourceTexts {
     files: Vec<SourceFile>,
 }
 
-/// Where the names of files start from. It notes the files.
+/// Where the names of files start from. It notes the files, and what is secret in them.
 #[derive(Clone, Copy)]
 pub(super) struct Folder<'s> {
     path: &'s Path,
     named: &'s RefCell<BTreeSet<PathBuf>>,
+    hidden: &'s RefCell<Vec<String>>,
 }
 
 impl Folder<'_> {
@@ -44,6 +47,11 @@ impl Folder<'_> {
         let path = self.path.join(name);
         self.named.borrow_mut().insert(path.clone());
         path
+    }
+
+    /// Notes the text of a secret.
+    pub(super) fn hide(self, secret: &str) {
+        self.hidden.borrow_mut().push(secret.to_owned());
     }
 }
 
@@ -65,6 +73,7 @@ impl ConfigSources {
         ConfigSources {
             texts: SourceTexts { text: text.to_owned(), files: vec![file] },
             named: RefCell::default(),
+            hidden: RefCell::default(),
             patterns: Vec::new(),
         }
     }
@@ -81,7 +90,17 @@ impl ConfigSources {
     /// The folder of the file in which a place is.
     pub(super) fn folder_at(&self, place: &Range<usize>) -> Folder<'_> {
         let path = self.texts.file_at(place).map_or(Path::new(""), |file| &file.folder);
-        Folder { path, named: &self.named }
+        Folder { path, named: &self.named, hidden: &self.hidden }
+    }
+
+    /// Notes texts that messages must not repeat.
+    pub(super) fn hide(&self, secrets: Vec<String>) {
+        self.hidden.borrow_mut().extend(secrets);
+    }
+
+    /// The texts of all files, and the texts that messages must not repeat.
+    pub(super) fn into_texts(self) -> (SourceTexts, Vec<String>) {
+        (self.texts, self.hidden.into_inner())
     }
 
     /// Notes a file on which the configuration depends.

@@ -69,9 +69,8 @@ impl Distinct {
             let first = errors.iter().min_by_key(|error| error.span().map(|span| span.start));
             let Some(error) = first.filter(|_| problems.len() < MAX_PASSES) else { break };
             let span = error.span().unwrap_or_default();
-            let hint =
-                rest.get(..span.start).zip(rest.get(span.start..)).and_then(|(before, after)| unquoted(before, after));
-            problems.push(Problem { hint, ..Problem::at(start + span.start..start + span.end, error.message()) });
+            let problem = Problem::at(start + span.start..start + span.end, error.message());
+            problems.push(explained(problem, rest, start, span.start));
             let Some(header) = next_header(rest, span.start) else { break };
             start += header;
         }
@@ -119,6 +118,97 @@ impl DuplicateKey {
             }
         }
     }
+}
+
+/// Adds to a syntax error what was probably meant. The error is at `at` in a text that begins at `start` in the file.
+fn explained(problem: Problem, text: &str, start: usize, at: usize) -> Problem {
+    let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    if let Some(hint) = unquoted_path(line) {
+        return problem.hint(hint);
+    }
+    if let Some(hint) = unquoted(before, after) {
+        return problem.hint(hint);
+    }
+    let message = problem.message.as_str();
+    // Within an inline table, and between items of an array, a comma that is missing is just that.
+    let comma = message.contains("missing comma") && begins_key(line);
+    let is_unclosed = |(_, bracket): &(usize, char)| message.contains("unclosed") || (comma && *bracket == '[');
+    match open_bracket(text, at).filter(is_unclosed) {
+        Some((open, bracket)) => {
+            let close = if bracket == '[' { ']' } else { '}' };
+            let is_header = text.get(line_start..open).is_some_and(|before| before.trim().is_empty());
+            let named = if is_header { "the header" } else { "what opens here" };
+            let hint = format!("{named} is not closed: `{close}` is missing");
+            problem.related(start + open..start + open + 1, "opens here").hint(hint)
+        }
+        None => problem,
+    }
+}
+
+/// Whether a line begins with a key and its value.
+fn begins_key(line: &str) -> bool {
+    let in_key = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '\t');
+    line.trim_start().split_once('=').is_some_and(|(key, _)| !key.trim().is_empty() && key.chars().all(in_key))
+}
+
+/// A hint for a header such as `[group./x]`, whose path lacks its quotes.
+fn unquoted_path(line: &str) -> Option<String> {
+    let line = line.trim_start();
+    let (open, close) = if line.starts_with("[[") { ("[[", "]]") } else { ("[", "]") };
+    let (table, path) = line.strip_prefix(open)?.split_once('.')?;
+    let (table, path) = (table.trim(), path.split([']', '#']).next()?.trim());
+    if !["group", "page"].contains(&table) || !path.starts_with('/') || path.contains(['"', '\'']) {
+        return None;
+    }
+    // What follows a path is a table of the group.
+    let (path, inner) = path.split_once('.').map_or((path, String::new()), |(path, inner)| (path, format!(".{inner}")));
+    Some(format!("write the path in quotes: `{open}{table}.\"{}\"{}{close}`", abridge(path), abridge(&inner)))
+}
+
+/// The innermost bracket that is open at a place of a text, which does not begin within a value.
+fn open_bracket(text: &str, at: usize) -> Option<(usize, char)> {
+    let mut open = Vec::new();
+    let mut rest = text.get(..at)?;
+    while let Some(next) = rest.find(['[', ']', '{', '}', '"', '\'', '#']) {
+        let place = at - rest.len() + next;
+        let from = rest.get(next..)?;
+        let c = from.chars().next()?;
+        let length = match c {
+            '[' | '{' => {
+                open.push((place, c));
+                1
+            }
+            ']' | '}' => {
+                open.pop();
+                1
+            }
+            '#' => from.find('\n').unwrap_or(from.len()),
+            quote => string_length(from, quote),
+        };
+        rest = from.get(length..)?;
+    }
+    open.pop()
+}
+
+/// The length of a string with its quotes. One on a single line ends with the line if its closing quote is missing.
+fn string_length(text: &str, quote: char) -> usize {
+    let triple = quote.to_string().repeat(3);
+    if let Some(content) = text.strip_prefix(&triple) {
+        return content.find(&triple).map_or(text.len(), |end| end + 6);
+    }
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            '\n' => return at,
+            _ if escaped => escaped = false,
+            '\\' if quote == '"' => escaped = true,
+            _ if c == quote => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 /// A hint for a word after `=` that lacks its quotes.
@@ -193,6 +283,42 @@ mod tests {
         let many: String = ('a'..='z').map(|key| format!("{key} = 1\n")).collect();
         assert!(!messages(&many.repeat(2)).is_empty());
         assert!(messages(&many).is_empty());
+    }
+
+    #[test]
+    fn the_bracket_that_is_open_is_found() {
+        let open = |text: &str| open_bracket(text, text.len());
+        assert_eq!(open("a = [1, [2, 3], { b = 4 }, "), Some((4, '[')));
+        assert_eq!(open("[x]\na = { b = [\n# ] }\n\"]\", ']', \"\\\"]\","), Some((14, '[')));
+        assert_eq!(open("a = [\"\"\"]\n\"\"\", '''[''', \"no end]\n1, "), Some((4, '[')));
+        assert_eq!(open("[x]\na = [[1], {}]\n"), None);
+        assert_eq!(
+            (open(""), open("]]}"), open("\"\"\"["), open("a = '\u{e9}' [")),
+            (None, None, None, Some((9, '[')))
+        );
+    }
+
+    #[test]
+    fn a_comma_that_is_missing_is_no_bracket_that_is_missing() {
+        let hints = |text: &str| {
+            let problems = Distinct::read(text).table().map_or_else(|problems| problems, |(_, problems)| problems);
+            problems.into_iter().filter_map(|problem| problem.hint).collect::<Vec<_>>()
+        };
+        assert_eq!(hints("a = [\n  'x'\n  'y',\n]\n"), Vec::<String>::new());
+        assert_eq!(hints("a = [\n  { b = 1 }\n  { b = 2 },\n]\n"), Vec::<String>::new());
+        assert_eq!(hints("a = {\n  b = 1\n  c = 2,\n}\n"), Vec::<String>::new());
+        assert_eq!(hints("a = [\n  'x'\nb = 1\n"), ["what opens here is not closed: `]` is missing"]);
+        assert_eq!(hints("[a\nb = 1\n"), ["the header is not closed: `]` is missing"]);
+    }
+
+    #[test]
+    fn a_path_without_quotes_is_recognized_in_headers_only() {
+        assert_eq!(unquoted_path("[group./a]").as_deref(), Some("write the path in quotes: `[group.\"/a\"]`"));
+        let inner = "write the path in quotes: `[[group.\"/a/b\".routes]]`";
+        assert_eq!(unquoted_path(" [[ group ./a/b.routes]] # x").as_deref(), Some(inner));
+        for other in ["[group.\"/a\"]", "[groups./a]", "[group.a]", "group./a = 1", "[", ""] {
+            assert_eq!(unquoted_path(other), None, "{other}");
+        }
     }
 
     #[test]

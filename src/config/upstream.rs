@@ -1,8 +1,9 @@
 //! The upstream of a group: its table in the file, and the [`Upstream`] that is made from it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use http::header::{AUTHORIZATION, HeaderName, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
@@ -12,9 +13,11 @@ use toml::Spanned;
 
 use super::LARGEST_FILE;
 use super::kept::{Kept, fingerprint};
-use super::problem::Problem;
+use super::problem::{Problem, count_errors};
 use super::resolved::Backend;
-use super::sources::Folder;
+use super::secrets::{credentials, names_secret};
+use super::sources::{ConfigSources, Folder};
+use super::variables::Environment;
 use crate::codec::xml;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::files;
@@ -26,7 +29,9 @@ use crate::server::mount::Fingerprint;
 use crate::server::settings::GroupLimits;
 use crate::upstream::transport;
 use crate::upstream::transport::{Address, Tls, Transport};
-use crate::upstream::{Batching, DescriptionSource, NamePatterns, UnsupportedProtocol, Upstream, UpstreamOptions};
+use crate::upstream::{
+    Batching, DescriptionSource, NamePatterns, UnmatchedName, UnsupportedProtocol, Upstream, UpstreamOptions,
+};
 
 /// The prefix of a `description` that is the name of a file.
 const FILE_PREFIX: &str = "file:";
@@ -38,7 +43,7 @@ pub(super) struct UpstreamFile {
     /// The URLs of the upstream: `"http://host:port/path"`, `"https://…"`, `"unix:/path/of.sock:/path"`,
     /// `"scgi://host:port/path"` or `"scgi:/path/of.sock"`. Several URLs are equal servers that take turns; one that cannot
     /// be reached is skipped for five seconds.
-    #[schemars(with = "Vec<String>", length(min = 1))]
+    #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = "^([a-zA-Z]+://.|(unix|scgi):/)")))]
     urls: Vec<Spanned<String>>,
     /// The protocol of the upstream: `"xml-rpc"` (written by the rules of the group's `xml-rpc`), `"json-rpc"` (2.0) or
     /// `"soap"` (1.1 or 1.2, as its WSDL document says).
@@ -54,21 +59,26 @@ pub(super) struct UpstreamFile {
     #[serde(default)]
     wsdl_port: Option<String>,
     /// The methods that may be called. `*` in a name matches any characters.
+    #[schemars(with = "NamePatterns")]
     #[serde(default = "all")]
-    allow: NamePatterns,
+    allow: Vec<Spanned<String>>,
     /// The methods that may not be called, even if `allow` matches them.
+    #[schemars(with = "NamePatterns")]
     #[serde(default)]
-    deny: NamePatterns,
+    deny: Vec<Spanned<String>>,
     /// The methods that change nothing. HTTP GET may call them.
+    #[schemars(with = "NamePatterns")]
     #[serde(default)]
-    safe: NamePatterns,
+    safe: Vec<Spanned<String>>,
     /// The methods that may run twice without harm; those in `safe` always may. Such a call is sent again if the upstream
     /// closes a kept connection before it responds.
+    #[schemars(with = "NamePatterns")]
     #[serde(default)]
-    idempotent: NamePatterns,
+    idempotent: Vec<Spanned<String>>,
     /// The names of the parameters of methods, in order, for an upstream that does not describe them.
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
     #[serde(default)]
-    params: BTreeMap<String, Vec<String>>,
+    params: BTreeMap<Spanned<String>, Vec<String>>,
     /// A secret that is sent as the first parameter of every call: `{ env = "NAME" }` or `{ file = "path" }`. aria2 expects
     /// one that begins with `token:`.
     #[schemars(with = "Option<SecretFile>")]
@@ -137,11 +147,14 @@ pub(super) struct SecretFile {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct TlsFile {
     /// A PEM file with the trusted root certificates. Without it, those of the system.
-    roots: Option<String>,
+    #[schemars(with = "Option<String>")]
+    roots: Option<Spanned<String>>,
     /// A PEM file with the client certificate, for servers that require one.
-    certificate: Option<String>,
+    #[schemars(with = "Option<String>")]
+    certificate: Option<Spanned<String>>,
     /// A PEM file with the private key of `certificate`.
-    key: Option<String>,
+    #[schemars(with = "Option<String>")]
+    key: Option<Spanned<String>>,
 }
 
 /// How long each phase of a request to an upstream may take.
@@ -178,9 +191,9 @@ impl UpstreamFile {
             description: None,
             wsdl_port: None,
             allow: all(),
-            deny: NamePatterns::default(),
-            safe: NamePatterns::default(),
-            idempotent: NamePatterns::default(),
+            deny: Vec::new(),
+            safe: Vec::new(),
+            idempotent: Vec::new(),
             params: BTreeMap::new(),
             token: None,
             user: None,
@@ -199,8 +212,13 @@ impl UpstreamFile {
     }
 }
 
-fn all() -> NamePatterns {
-    UpstreamOptions::new(Protocol::XmlRpc).allow
+fn all() -> Vec<Spanned<String>> {
+    let NamePatterns(all) = UpstreamOptions::new(Protocol::XmlRpc).allow;
+    all.into_iter().map(|name| Spanned::new(0..0, name)).collect()
+}
+
+fn patterns(names: Vec<Spanned<String>>) -> NamePatterns {
+    NamePatterns(names.into_iter().map(Spanned::into_inner).collect())
 }
 
 fn no_batching() -> Spanned<Batching> {
@@ -215,6 +233,16 @@ fn refresh() -> Period {
     Period(UpstreamOptions::new(Protocol::XmlRpc).refresh)
 }
 
+/// Where an upstream is read from: the files, the values of variables, and what is served already.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'r> {
+    pub(super) sources: &'r ConfigSources,
+    pub(super) environment: &'r Environment,
+    pub(super) kept: Kept<'r>,
+    /// The same upstream, if it has described itself.
+    pub(super) described: Option<&'r Upstream>,
+}
+
 /// Makes the upstream of the group at a path, within its limits, or takes it from what is served; `None` if the table has
 /// problems, which are then in `problems`.
 ///
@@ -224,17 +252,16 @@ pub(super) fn resolve(
     path: &Spanned<String>,
     file: UpstreamFile,
     (dialect, limits): (XmlRpcDialect, &GroupLimits),
-    folder: Folder<'_>,
-    kept: Kept<'_>,
+    from: Origin<'_>,
     problems: &mut Vec<Problem>,
 ) -> Option<(Backend, Fingerprint)> {
-    let before = problems.len();
+    let before = count_errors(problems);
     let table = serde_json::to_string(&file).unwrap_or_default();
-    let mut reader = SettingReader { folder, problems };
+    let mut reader = SettingReader::new("upstream", path.span(), (from.sources, from.environment), problems);
     let addresses = file.urls.iter().filter_map(|url| reader.address(url)).collect();
     let headers = reader.headers_of_upstream(&file);
     let description = file.description.as_ref().and_then(|named| reader.description(named));
-    let token = file.token.as_ref().and_then(|secret| reader.secret(secret));
+    let token = file.token.as_ref().and_then(|secret| reader.secret(secret, "token", true));
     let protocol = *file.protocol.get_ref();
     match (protocol, file.batching.get_ref()) {
         (Protocol::Soap, Batching::On | Batching::BareResults) => {
@@ -252,11 +279,16 @@ pub(super) fn resolve(
         reader.wrong(password.span(), "`password` needs a `user`");
     }
     let tls = reader.tls(&file.tls, path.span());
-    if problems.len() > before {
+    reader.check_tls_is_used(&file);
+    if count_errors(problems) > before {
         return None;
     }
+    // The upstream can be made all the same, and what calls it be compared too.
+    if let Some(described) = from.described {
+        problems.extend(described.unmatched().iter().map(|name| unmatched(&file, name, path)));
+    }
     let fingerprint = fingerprint((table, format!("{dialect:?}"), Contents::of(&headers, &token, &description, &tls)));
-    if let Some(served) = kept.backend(path.get_ref(), fingerprint, limits) {
+    if let Some(served) = from.kept.backend(path.get_ref(), fingerprint, limits) {
         return Some((served, fingerprint));
     }
     let transport_options = transport::TransportOptions {
@@ -273,11 +305,11 @@ pub(super) fn resolve(
     let options = UpstreamOptions {
         description,
         wsdl_port: file.wsdl_port,
-        allow: file.allow,
-        deny: file.deny,
-        safe: file.safe,
-        idempotent: file.idempotent,
-        params: file.params,
+        allow: patterns(file.allow),
+        deny: patterns(file.deny),
+        safe: patterns(file.safe),
+        idempotent: patterns(file.idempotent),
+        params: file.params.into_iter().map(|(name, params)| (name.into_inner(), params)).collect(),
         token,
         param_structure: file.param_structure,
         batching: *file.batching.get_ref(),
@@ -319,30 +351,97 @@ impl Contents {
 
 /// Reads files, secrets and addresses, and collects the problems with them.
 pub(super) struct SettingReader<'r> {
-    pub(super) folder: Folder<'r>,
-    pub(super) problems: &'r mut Vec<Problem>,
+    /// The table in messages.
+    table: &'static str,
+    sources: &'r ConfigSources,
+    environment: &'r Environment,
+    folder: Folder<'r>,
+    problems: &'r mut Vec<Problem>,
 }
 
-impl SettingReader<'_> {
+impl<'r> SettingReader<'r> {
+    /// Reads the settings of a table, whose files are relative to the folder of the file that has this place.
+    pub(super) fn new(
+        table: &'static str,
+        place: Range<usize>,
+        (sources, environment): (&'r ConfigSources, &'r Environment),
+        problems: &'r mut Vec<Problem>,
+    ) -> SettingReader<'r> {
+        SettingReader { table, sources, environment, folder: sources.folder_at(&place), problems }
+    }
+
     fn wrong(&mut self, span: Range<usize>, message: impl Into<String>) {
         self.problems.push(Problem::at(span, message.into()));
     }
 
     fn address(&mut self, url: &Spanned<String>) -> Option<Address> {
-        let address = url.get_ref().parse();
-        address.map_err(|error: transport::InvalidAddress| self.wrong(url.span(), error.to_string())).ok()
+        let text = url.get_ref();
+        match text.parse::<Address>() {
+            Ok(address) => {
+                if credentials(text).is_some() && self.is_written(url.span()) {
+                    let problem = Problem::at(url.span(), "the URL has a secret in clear text");
+                    let hint = "write `user = \"NAME\"` and `password = { env = \"NAME\" }`, or the whole URL as `{ env = \"NAME\" }`";
+                    self.problems.push(problem.warning().hint(hint));
+                }
+                Some(address)
+            }
+            Err(error) => {
+                let problem = Problem::at(url.span(), format!("`{}` is not a valid URL: {error}", abridge(text)));
+                let meant = meant_url(text).map(|meant| format!("did you mean `{}`?", abridge(&meant)));
+                self.problems.push(Problem { hint: meant, ..problem });
+                None
+            }
+        }
     }
 
-    fn secret(&mut self, secret: &Spanned<SecretFile>) -> Option<String> {
+    /// Whether a text is written at a place of the file, and not read from a variable that is named there.
+    fn is_written(&self, span: Range<usize>) -> bool {
+        self.sources.texts.text().get(span).is_some_and(|text| text.starts_with(['"', '\'']))
+    }
+
+    /// The text of a secret, or of what may be one. `key` is its key in the table.
+    fn secret(&mut self, secret: &Spanned<SecretFile>, key: &str, is_secret: bool) -> Option<String> {
+        let key = format!("{}.{key}", self.table);
         let SecretFile { env, file, text } = secret.get_ref();
         let read = match (env, file, text) {
-            (Some(name), None, None) => std::env::var(name)
-                .map_err(|_| format!("the environment variable `{}` is not set, or is not UTF-8", abridge(name))),
-            (None, Some(name), None) => self.read_file(name).map(|text| text.trim().to_owned()),
-            (None, None, Some(text)) => Ok(text.clone()),
-            _ => Err("a secret has exactly one of `env`, `file` and `text`".to_owned()),
+            (Some(name), None, None) => {
+                let value = self.environment.value(name, &format!("`{key}`"), secret.span());
+                value.inspect(|value| self.folder.hide(value)).map(str::to_owned)
+            }
+            (None, Some(name), None) => self.secret_file(name, &key, secret.span()),
+            (None, None, Some(text)) => {
+                let clear = is_secret && !text.is_empty();
+                self.problems.extend(clear.then(|| clear_text(&key, secret.span())));
+                Ok(text.clone())
+            }
+            _ => Err(Problem::at(secret.span(), "a secret has exactly one of `env`, `file` and `text`")),
         };
-        read.map_err(|message| self.wrong(secret.span(), message)).ok()
+        read.map_err(|problem| self.problems.push(problem)).ok()
+    }
+
+    /// The text in a file with a secret.
+    fn secret_file(&self, name: &str, key: &str, span: Range<usize>) -> Result<String, Problem> {
+        let path = self.folder.join(name);
+        match files::read_text(&path, LARGEST_FILE) {
+            Ok(text) => {
+                self.folder.hide(text.trim());
+                Ok(text.trim().to_owned())
+            }
+            Err(error) => {
+                let message = format!("`{}` cannot be read: {error}", path.display());
+                Err(self.absent(&error, key, &path, Problem::at(span, message)))
+            }
+        }
+    }
+
+    /// The problem with a file that has a secret: a note if such a file need not be there.
+    fn absent(&self, error: &io::Error, key: &str, path: &Path, problem: Problem) -> Problem {
+        let is_absent = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
+        if !(is_absent && self.environment.is_optional()) {
+            return problem;
+        }
+        let message = format!("`{key}` needs the file `{}`, which cannot be read: {error}", path.display());
+        Problem { message, ..problem }.note()
     }
 
     fn read_file(&self, name: &str) -> Result<String, String> {
@@ -368,7 +467,12 @@ impl SettingReader<'_> {
         let mut headers = HeaderMap::new();
         for (name, secret) in table {
             match name.parse::<HeaderName>() {
-                Ok(name) => self.header(&mut headers, name, "", secret),
+                Ok(header) => {
+                    let key = format!("headers.{}", abridge(name));
+                    if let Some(text) = self.secret(secret, &key, names_secret(name)) {
+                        self.header(&mut headers, header, &text, secret.span());
+                    }
+                }
                 Err(_) => self.wrong(secret.span(), format!("`{}` is not a valid name of a header", abridge(name))),
             }
         }
@@ -379,12 +483,14 @@ impl SettingReader<'_> {
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("croupier/", env!("CARGO_PKG_VERSION"))));
         headers.extend(self.headers(&file.headers));
-        if let Some(token) = &file.bearer {
-            self.header(&mut headers, AUTHORIZATION, "Bearer ", token);
+        if let Some(token) = &file.bearer
+            && let Some(text) = self.secret(token, "bearer", true)
+        {
+            self.header(&mut headers, AUTHORIZATION, &format!("Bearer {text}"), token.span());
         }
         if let Some(user) = &file.user {
             let password = file.password.as_ref();
-            let secret = password.map_or_else(|| Some(String::new()), |secret| self.secret(secret));
+            let secret = password.map_or_else(|| Some(String::new()), |secret| self.secret(secret, "password", true));
             let span = password.map_or(0..0, Spanned::span);
             match secret.map(|secret| transport::basic(user, &secret)) {
                 Some(Ok(value)) => drop(headers.insert(AUTHORIZATION, value)),
@@ -395,28 +501,94 @@ impl SettingReader<'_> {
         headers
     }
 
-    fn header(&mut self, headers: &mut HeaderMap, name: HeaderName, before: &str, secret: &Spanned<SecretFile>) {
-        let Some(text) = self.secret(secret) else { return };
-        match HeaderValue::from_str(&format!("{before}{text}")) {
+    fn header(&mut self, headers: &mut HeaderMap, name: HeaderName, text: &str, span: Range<usize>) {
+        match HeaderValue::from_str(text) {
             Ok(mut value) => {
                 value.set_sensitive(true);
                 headers.insert(name, value);
             }
-            Err(_) => self.wrong(secret.span(), "the text has characters that a header cannot have"),
+            Err(_) => self.wrong(span, "the text has characters that a header cannot have"),
         }
     }
 
-    /// `place` is where a mistake is reported.
+    /// The files for TLS. They are read here too, so that they are checked even if no URL is `https`.
+    /// `place` is where a mistake is reported that is in no single key.
     pub(super) fn tls(&mut self, file: &TlsFile, place: Range<usize>) -> Tls {
-        let at = |name: &String| self.folder.join(name);
-        let roots = file.roots.as_ref().map(at);
-        match (&file.certificate, &file.key) {
-            (Some(certificate), Some(key)) => Tls { roots, identity: Some((at(certificate), at(key))) },
-            (None, None) => Tls { roots, identity: None },
+        let folder = self.folder;
+        let at = |name: &Spanned<String>| folder.join(name.get_ref());
+        let identity = match (&file.certificate, &file.key) {
+            (Some(certificate), Some(key)) => Some((at(certificate), at(key))),
+            (None, None) => None,
             _ => {
                 self.wrong(place, "`tls` needs both `certificate` and `key`, or neither");
-                Tls::default()
+                None
+            }
+        };
+        let mut tls = Tls { roots: file.roots.as_ref().map(at), identity };
+        if self.environment.is_optional()
+            && let (Some((_, key)), Some(named)) = (&tls.identity, &file.key)
+            && let Err(error) = files::read(key, LARGEST_FILE)
+        {
+            let problem = self.absent(
+                &error,
+                &format!("{}.tls.key", self.table),
+                key,
+                Problem::at(named.span(), error.to_string()),
+            );
+            // Anything else is reported below.
+            if !problem.is_error() {
+                self.problems.push(problem);
+                tls.identity = None;
             }
         }
+        let parts = [
+            ("roots", &file.roots, Tls { identity: None, ..tls.clone() }),
+            ("key", &file.key, Tls { roots: None, ..tls.clone() }),
+        ];
+        for (key, named, part) in parts {
+            if let (Some(named), Err(error)) = (named, part.check()) {
+                self.wrong(named.span(), format!("`{}.tls.{key}`: {error}", self.table));
+            }
+        }
+        tls
     }
+
+    /// Warns of settings for TLS that have no effect.
+    fn check_tls_is_used(&mut self, file: &UpstreamFile) {
+        let TlsFile { roots, certificate, key } = &file.tls;
+        let secure = |url: &Spanned<String>| url.get_ref().parse::<Address>().is_ok_and(|address| address.is_secure());
+        let first = roots.iter().chain(certificate).chain(key).next();
+        if let Some(first) = first.filter(|_| !file.urls.is_empty() && !file.urls.iter().any(secure)) {
+            let problem = Problem::at(first.span(), "`upstream.tls` has no effect, because none of `urls` is `https`");
+            self.problems.push(problem.warning());
+        }
+    }
+}
+
+/// The problem of a name that matches no method of the upstream.
+fn unmatched(file: &UpstreamFile, name: &UnmatchedName, path: &Spanned<String>) -> Problem {
+    let named = match name.key {
+        "allow" => file.allow.iter().find(|other| *other.get_ref() == name.name),
+        "deny" => file.deny.iter().find(|other| *other.get_ref() == name.name),
+        "safe" => file.safe.iter().find(|other| *other.get_ref() == name.name),
+        "idempotent" => file.idempotent.iter().find(|other| *other.get_ref() == name.name),
+        _ => file.params.keys().find(|other| *other.get_ref() == name.name),
+    };
+    let span = named.map_or_else(|| path.span(), Spanned::span);
+    let problem = Problem::at(span, format!("{name} matches no method of the upstream"));
+    let hint = name.meant.as_ref().map(|meant| format!("did you mean `{}`?", abridge(meant)));
+    Problem { hint, ..problem }
+}
+
+/// The warning that a secret is in the file itself.
+fn clear_text(key: &str, span: Range<usize>) -> Problem {
+    let hint = "write `{ env = \"NAME\" }` or `{ file = \"path\" }`, so that the configuration can be shown to others";
+    Problem::at(span, format!("`{key}` is a secret in clear text")).warning().hint(hint)
+}
+
+/// The valid URL that was probably meant by one without a scheme.
+fn meant_url(text: &str) -> Option<String> {
+    let meant = if text.starts_with('/') { format!("unix:{text}") } else { format!("http://{text}") };
+    let has_scheme = text.contains("://") || ["unix:", "scgi:"].iter().any(|scheme| text.starts_with(scheme));
+    (!has_scheme && !text.is_empty() && meant.parse::<Address>().is_ok()).then_some(meant)
 }

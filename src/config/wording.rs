@@ -3,13 +3,19 @@
 use toml::de::DeValue;
 
 use super::schema::SchemaNode;
+use super::variables::SCALARS;
 use crate::http::public_url::{BASE_URL, HOST, NETWORK};
 use crate::model::option_error::Key;
+use crate::model::text::abridge;
 use crate::model::units::{PERIOD, SIZE};
 use crate::server::settings::ADDRESS;
 
 /// The most keys that a hint lists.
 const LISTED: usize = 12;
+/// The most keys that a hint lists with something else.
+const FEW: usize = 6;
+/// The most tables that a hint lists.
+const MAX_PLACES: usize = 3;
 
 /// The path of a value, relative to its group if it is in one: `limits.body`, `options.pockets[3].color`.
 pub(super) fn path(keys: &[Key]) -> String {
@@ -34,7 +40,7 @@ pub(super) fn path(keys: &[Key]) -> String {
 /// A key in TOML syntax, quoted if it has to be.
 fn key(name: &str) -> String {
     let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    let name = crate::model::text::abridge(name);
+    let name = abridge(name);
     if bare { name.into_owned() } else { format!("\"{name}\"") }
 }
 
@@ -109,12 +115,22 @@ pub(super) fn type_hint(expected: &[&str], node: SchemaNode<'_>, value: &DeValue
         DeValue::String(text) if expects("integer") && text.parse::<i64>().is_ok() => {
             Some(format!("without quotes: `{text}`"))
         }
-        DeValue::String(text) if expects("boolean") && (text == "true" || text == "false") => {
-            Some(format!("without quotes: `{text}`"))
+        DeValue::String(text) if expects("boolean") => match truth(text) {
+            Some(meant) => Some(format!("without quotes: `{meant}`")),
+            None => Some("write `true` or `false`, without quotes".to_owned()),
+        },
+        DeValue::Integer(number) if expects("boolean") => {
+            truth(number.as_str()).map(|meant| format!("write `{meant}`"))
         }
-        DeValue::String(text) if expects("array") => {
-            Some(format!("in brackets: `[{:?}]`", crate::model::text::abridge(text)))
+        DeValue::String(_) if is_secret(node) => Some(
+            "a secret is not written here: `{ env = \"NAME\" }` or `{ file = \"path\" }`; what is no secret is \
+             `{ text = \"…\" }`"
+                .to_owned(),
+        ),
+        DeValue::Table(_) if node.types().is_some_and(|types| types.iter().any(|name| SCALARS.contains(name))) => {
+            Some("only a value from the environment is a table: `{ env = \"NAME\" }`".to_owned())
         }
+        DeValue::String(text) if expects("array") => Some(format!("in brackets: `[{:?}]`", abridge(text))),
         DeValue::Integer(number) if expects("string") && node.text("format").is_none() => {
             Some(format!("in quotes: `\"{}\"`", number.as_str()))
         }
@@ -128,8 +144,56 @@ pub(super) fn type_hint(expected: &[&str], node: SchemaNode<'_>, value: &DeValue
     }
 }
 
+/// What a word probably means that is neither `true` nor `false`.
+fn truth(word: &str) -> Option<bool> {
+    match word.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" | "y" | "enabled" => Some(true),
+        "false" | "no" | "off" | "0" | "n" | "disabled" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether a table says where a secret is.
+fn is_secret(node: SchemaNode<'_>) -> bool {
+    let has = |node: SchemaNode<'_>, key: &str| node.properties().iter().any(|(known, _)| *known == key);
+    let says_where = |node: SchemaNode<'_>| ["env", "file", "text"].into_iter().all(|key| has(node, key));
+    says_where(node) || node.alternatives().into_iter().any(says_where)
+}
+
+/// What to do about a key that is not known: the tables that have it, who does what croupier does not do, and the known keys.
+pub(super) fn unknown_key(key: &str, node: SchemaNode<'_>, known: &[&str]) -> Option<String> {
+    let places = node.document().tables_with(key);
+    let shown: Vec<&str> = places.iter().take(MAX_PLACES).map(String::as_str).collect();
+    let belongs = (!shown.is_empty()).then(|| format!("`{}` is a key of {}", abridge(key), list(&shown, "and")));
+    let absent = absent(key, &places).map(str::to_owned);
+    // A long list would hide what is more useful.
+    let keys = if belongs.is_some() || absent.is_some() { known.len() <= FEW } else { true };
+    let keys = keys.then(|| known_keys(known)).flatten();
+    let hints: Vec<String> = [belongs, absent, keys].into_iter().flatten().collect();
+    (!hints.is_empty()).then(|| hints.join("; "))
+}
+
+/// Who does what an unknown key is about, if croupier does not do it. `places` are the tables that have the key.
+fn absent(key: &str, places: &[String]) -> Option<&'static str> {
+    let nowhere = places.is_empty();
+    match key {
+        "tls" | "ssl" | "https" if !places.iter().any(|place| place.contains("listen")) => {
+            Some("croupier accepts no TLS connections itself: put a reverse proxy in front of it")
+        }
+        "auth" | "authentication" | "authorization" | "users" | "basic-auth" | "jwt" | "oidc" | "api-keys"
+            if nowhere =>
+        {
+            Some("croupier does not authenticate clients: let a reverse proxy in front of it do that")
+        }
+        "rate-limit" | "rate-limits" | "ratelimit" if nowhere => {
+            Some("there are no rate limits; `[server.per-client]` has the share of each client")
+        }
+        _ => None,
+    }
+}
+
 /// A list of the known keys, if there are at most [`LISTED`].
-pub(super) fn known_keys(known: &[&str]) -> Option<String> {
+fn known_keys(known: &[&str]) -> Option<String> {
     match known {
         [] => Some("there is nothing to set here".to_owned()),
         [only] => Some(format!("the only key here is `{only}`")),

@@ -62,9 +62,15 @@ impl std::str::FromStr for Size {
         let number = number.replace('_', "").parse::<u64>();
         let factor = UNITS.iter().find(|(name, _)| unit.eq_ignore_ascii_case(name)).map(|(_, factor)| *factor);
         let (Ok(number), Some(factor)) = (number, factor) else {
-            return Err(UnitError(
-                "a size is such as 65536, \"64 KiB\", \"4 MiB\" or \"1 GiB\"; kB, MB and GB are powers of 1000".into(),
-            ));
+            let forms = "a size is such as 65536, \"64 KiB\", \"4 MiB\" or \"1 GiB\"; kB, MB and GB are powers of 1000";
+            let short = ["K", "M", "G"].into_iter().find(|short| unit.eq_ignore_ascii_case(short));
+            return Err(UnitError(match short {
+                Some(short) if !digits.eq(&0) => {
+                    let number = text.get(..digits).unwrap_or_default();
+                    format!("did you mean \"{number} {short}iB\"? {forms}").into()
+                }
+                _ => forms.into(),
+            }));
         };
         let bytes = number.checked_mul(factor).and_then(|bytes| usize::try_from(bytes).ok());
         bytes.map(Size).ok_or(UnitError("it is more than this machine can count".into()))

@@ -413,7 +413,8 @@ fn meant(text: &str) -> Option<String> {
         _ if text.starts_with('/') => vec![format!("unix:{text}")],
         Some(("", port)) => vec![format!("0.0.0.0:{port}")],
         Some(("localhost", port)) => vec![format!("127.0.0.1:{port}")],
-        Some(_) => vec![format!("[{text}]:8008")],
+        // Of an IPv6 address without brackets, the last part is rather the port.
+        Some((host, port)) => vec![format!("[{host}]:{port}"), format!("[{text}]:8008")],
         None => vec![format!("{text}:8008"), format!("127.0.0.1:{text}")],
     };
     let is_valid =
@@ -461,6 +462,9 @@ mod tests {
             ("8008", "did you mean `127.0.0.1:8008`?"),
             ("10.0.0.1", "did you mean `10.0.0.1:8008`?"),
             ("::1", "did you mean `[::1]:8008`?"),
+            ("::1:8008", "did you mean `[::1]:8008`?"),
+            ("2001:db8::7:80", "did you mean `[2001:db8::7]:80`?"),
+            ("fe80::1", "did you mean `[fe80::1]:8008`?"),
             ("/run/c.sock", "did you mean `unix:/run/c.sock`?"),
         ] {
             assert_eq!(text.parse::<ListenAddress>().unwrap_err().to_string(), hint);

@@ -55,6 +55,8 @@ mod version;
 
 #[cfg(feature = "server")]
 pub use name_patterns::NamePatterns;
+#[cfg(feature = "config")]
+pub(crate) use options::UnmatchedName;
 #[cfg(feature = "server")]
 pub use options::{Batching, DescriptionSource, UnsupportedProtocol, UpstreamOptions};
 #[cfg(feature = "server")]

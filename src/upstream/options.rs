@@ -1,6 +1,7 @@
 //! The options of an upstream, which come from the configuration or from an embedding program.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::NamePatterns;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::interface::Interface;
-use crate::model::text::abridge;
+use crate::model::text::{abridge, nearest};
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
 
@@ -49,6 +50,23 @@ pub enum DescriptionSource {
         /// An OpenRPC or WSDL document.
         text: String,
     },
+}
+
+/// A name in the options of an upstream that matches none of its methods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnmatchedName {
+    /// The key of the option.
+    pub(crate) key: &'static str,
+    /// The name or pattern.
+    pub(crate) name: String,
+    /// The method that was probably meant.
+    pub(crate) meant: Option<String>,
+}
+
+impl fmt::Display for UnmatchedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` in `{}`", abridge(&self.name), self.key)
+    }
 }
 
 /// The options of an upstream, except for its addresses and connections, which are those of its
@@ -114,8 +132,8 @@ impl UpstreamOptions {
         }
     }
 
-    /// The names in the options that match no method of the interface, each with its key.
-    pub(super) fn unmatched(&self, interface: &Interface) -> Vec<String> {
+    /// The names in the options that match no method of the interface.
+    pub(super) fn unmatched(&self, interface: &Interface) -> Vec<UnmatchedName> {
         let lists =
             [("allow", &self.allow), ("deny", &self.deny), ("safe", &self.safe), ("idempotent", &self.idempotent)];
         let listed = lists.into_iter().flat_map(|(key, NamePatterns(names))| names.iter().map(move |name| (key, name)));
@@ -124,9 +142,14 @@ impl UpstreamOptions {
             let pattern = NamePatterns(vec![name.to_owned()]);
             name == "*" || interface.methods.iter().any(|method| pattern.has(&method.name))
         };
+        let methods = || interface.methods.iter().map(|method| method.name.as_str());
         named
             .filter(|(_, name)| !matches_any(name))
-            .map(|(key, name)| format!("`{}` in `{key}`", abridge(name)))
+            .map(|(key, name)| UnmatchedName {
+                key,
+                name: name.clone(),
+                meant: nearest(name, methods()).map(str::to_owned),
+            })
             .collect()
     }
 
@@ -192,6 +215,10 @@ mod tests {
             params: BTreeMap::from([("spun".to_owned(), Vec::new()), ("spin".to_owned(), Vec::new())]),
             ..UpstreamOptions::new(Protocol::XmlRpc)
         };
-        assert_eq!(options.unmatched(&interface), ["`wheel.stpo` in `deny`", "`get*` in `safe`", "`spun` in `params`"]);
+        let unmatched = options.unmatched(&interface);
+        let texts: Vec<String> = unmatched.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["`wheel.stpo` in `deny`", "`get*` in `safe`", "`spun` in `params`"]);
+        let meant: Vec<Option<&str>> = unmatched.iter().map(|name| name.meant.as_deref()).collect();
+        assert_eq!(meant, [Some("wheel.stop"), None, Some("spin")]);
     }
 }

@@ -33,7 +33,11 @@ use crate::service::log_throttle::LogThrottle;
 use crate::service::outage::Outage;
 use crate::service::result_memory::{ReservedMemory, SMALL, SourceShare};
 use crate::service::{Call, CallForm, CallFuture, Output, Rows, RpcService};
+#[cfg(feature = "config")]
+use crate::upstream::UnmatchedName;
 use crate::upstream::UnsupportedProtocol;
+#[cfg(feature = "cli")]
+use crate::upstream::transport::TlsError;
 use crate::upstream::transport::{CollectedBody, Incoming, Repeat, Transport, TransportError};
 
 /// How many bytes of a response may be read until its first row is complete.
@@ -78,6 +82,10 @@ impl Upstream {
         if !Protocol::OF_UPSTREAMS.contains(&options.protocol) {
             return Err(UnsupportedProtocol(options.protocol));
         }
+        Ok(Upstream::with(transport, options))
+    }
+
+    fn with(transport: Transport, options: UpstreamOptions) -> Upstream {
         let title = options.title.clone().unwrap_or_else(|| options.group.clone());
         let description = CurrentDescription::new(Description::unknown(title, initial_codec(&options)));
         let inner = UpstreamInner {
@@ -91,7 +99,7 @@ impl Upstream {
             failed_calls: LogThrottle::default(),
             unusable_responses: LogThrottle::default(),
         };
-        Ok(Upstream { inner: Arc::new(inner) })
+        Upstream { inner: Arc::new(inner) }
     }
 
     /// Asks the server for its description, which is the interface from now on. Returns whether it has changed.
@@ -140,6 +148,37 @@ impl Upstream {
     /// The servers, for log lines; without passwords.
     pub fn servers(&self) -> String {
         self.inner.transport.names().collect::<Vec<_>>().join(" and ")
+    }
+
+    /// An upstream for each of the servers, with its name and the same options. None of them has described itself, and none
+    /// has layers.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    #[cfg(feature = "cli")]
+    pub(crate) fn each_server(&self) -> Result<Vec<(String, Upstream)>, TlsError> {
+        let names = self.inner.transport.stats().map(|(name, _)| name);
+        let transports = self.inner.transport.each_server()?;
+        let upstream = |transport| Upstream::with(transport, self.inner.options.clone());
+        Ok(names.zip(transports.into_iter().map(upstream)).collect())
+    }
+
+    /// The names in the options that match none of the methods, as far as the server has described itself.
+    #[cfg(feature = "config")]
+    pub(crate) fn unmatched(&self) -> Vec<UnmatchedName> {
+        self.description().unmatched.clone()
+    }
+
+    /// The interface for checks of what calls it. If its parameters are inferred, it is not known which are required.
+    #[cfg(feature = "config")]
+    pub(crate) fn checked_interface(&self) -> Arc<Interface> {
+        let description = self.description();
+        if !description.inferred {
+            return description.interface.clone();
+        }
+        let mut interface = Interface::clone(&description.interface);
+        interface.methods.iter_mut().flat_map(|method| &mut method.params).for_each(|param| param.required = false);
+        Arc::new(interface)
     }
 
     /// The current description.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::options::UnmatchedName;
 use crate::codec::soap::{Binding, Operation, SoapVersion};
 use crate::model::interface::{Interface, MessageName};
 use crate::model::shape::Shapes;
@@ -18,7 +19,7 @@ pub(super) struct Description {
     /// Whether the numbers of parameters are inferred, so that a call with another number is sent on too.
     pub(super) inferred: bool,
     /// The names in the options that match no method of the upstream: misspelt, or meant for another version of it.
-    pub(super) unmatched: Vec<String>,
+    pub(super) unmatched: Vec<UnmatchedName>,
     /// How calls are encoded; `None` as long as that is unknown.
     pub(super) codec: Option<ClientCodec>,
 }
@@ -28,7 +29,7 @@ impl Description {
     pub(super) fn new(
         mut interface: Interface,
         inferred: bool,
-        unmatched: Vec<String>,
+        unmatched: Vec<UnmatchedName>,
         codec: ClientCodec,
     ) -> Description {
         if let ClientCodec::Soap(soap) = &codec {

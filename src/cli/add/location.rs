@@ -11,18 +11,18 @@ const USUAL_PATHS: [&str; 2] = ["/RPC2", "/jsonrpc"];
 
 /// The URL of a server, and the credentials for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ServerLocation {
+pub(in crate::cli) struct ServerLocation {
     /// The URL without user and password.
-    pub(super) url: String,
+    pub(in crate::cli) url: String,
     /// The user for basic authentication.
-    pub(super) user: Option<String>,
+    pub(in crate::cli) user: Option<String>,
     /// The password for it.
-    pub(super) password: Option<String>,
+    pub(in crate::cli) password: Option<String>,
 }
 
 impl ServerLocation {
     /// Parses a URL. The query `?wsdl` is dropped: it belongs to the document, not to the service.
-    pub(super) fn parse(url: &str) -> Result<ServerLocation, InvalidAddress> {
+    pub(in crate::cli) fn parse(url: &str) -> Result<ServerLocation, InvalidAddress> {
         // Its errors do not repeat a password.
         let _: Address = url.parse()?;
         let url = url.split_once('#').map_or(url, |(url, _)| url);
@@ -44,7 +44,7 @@ impl ServerLocation {
     }
 
     /// The address, with user and password.
-    pub(super) fn address(&self) -> Result<Address, InvalidAddress> {
+    pub(in crate::cli) fn address(&self) -> Result<Address, InvalidAddress> {
         let address: Address = self.url.parse()?;
         match &self.user {
             Some(user) => address.with_basic(user, self.password.as_deref().unwrap_or_default()),

@@ -4,9 +4,9 @@
 //! [`upstream::discovery::probe`](crate::upstream::discovery::probe), `words` and `write` turn the report into TOML with
 //! comments, and `names` suggests which methods are safe or dangerous by their names.
 
-mod location;
+pub(super) mod location;
 mod names;
-mod search;
+pub(super) mod search;
 mod words;
 mod write;
 
@@ -17,15 +17,21 @@ use std::path::Path;
 use tokio::runtime::Builder;
 
 use super::args::Add;
+use super::load::refuse_standard_input;
+use super::progress::waiting;
 use super::{Failure, say};
-use crate::config::{Config, LARGEST_FILE, Registry};
+use crate::config::{Config, LARGEST_FILE, Registry, Variables};
 use crate::files;
+use crate::upstream::transport::TransportOptions;
 use location::{ServerLocation, segment, variable};
-use search::FoundServer;
+use search::{FoundServer, Search};
 use write::NewGroup;
 
 /// Examines a server, and prints the configuration of a group for it or appends it to a file.
 pub(super) fn add(args: &Add, registry: &Registry) -> Result<(), Failure> {
+    if let Some(file) = args.config.path() {
+        refuse_standard_input(file)?;
+    }
     let mut location = ServerLocation::parse(&args.url)?;
     let password = variable(&args.path.clone().or_else(|| location.name()).unwrap_or_default(), "PASSWORD");
     if let Some(user) = &args.user {
@@ -38,18 +44,25 @@ pub(super) fn add(args: &Add, registry: &Registry) -> Result<(), Failure> {
         };
         location.password = Some(std::env::var(&password).map_err(|_| missing())?);
     }
-    let limit = args.timeout.into();
+    let credentials = format!("give the user with --user, and the password in the environment variable {password}");
+    let search = Search {
+        only: args.protocol,
+        limit: args.timeout.into(),
+        options: &TransportOptions::default(),
+        credentials: &credentials,
+    };
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let found = runtime.block_on(search::search(&location, args.protocol, limit, &password))?;
+    let asking = format!("asking {}", location.url);
+    let found = runtime.block_on(waiting(&asking, search::search(&location, &search)))?;
     let path = args.path.clone().unwrap_or_else(|| format!("/{}", group_name(&location, &found)));
     let password = if from_environment { password } else { variable(&path, "PASSWORD") };
     let group = NewGroup { path, password };
     let block = write::block(&found, &group);
-    let Some(file) = &args.config else {
+    let Some(file) = args.config.path() else {
         say(block.trim_end());
         return Ok(());
     };
-    let addition = Addition::to(file, &block, &found, &group, registry)?;
+    let addition = Addition::to(file, &block, &group, registry)?;
     if args.append {
         addition.append(file)?;
         say(format_args!("{}: the group {} has been appended", file.display(), group.path));
@@ -73,13 +86,7 @@ struct Addition(String);
 
 impl Addition {
     /// Fails if the path is taken, or if the file would not load with the addition.
-    fn to(
-        file: &Path,
-        block: &str,
-        found: &FoundServer,
-        group: &NewGroup,
-        registry: &Registry,
-    ) -> Result<Addition, Failure> {
+    fn to(file: &Path, block: &str, group: &NewGroup, registry: &Registry) -> Result<Addition, Failure> {
         let text = files::read_text(file, LARGEST_FILE)
             .map_err(|error| Failure::from(format_args!("`{}` cannot be read: {error}", file.display())))?;
         if is_taken(&text, &group.path) {
@@ -94,8 +101,10 @@ impl Addition {
             _ => "\n\n",
         };
         let mut addition = format!("{gap}{block}");
-        let candidate = format!("{text}{gap}{}", without_secrets(block, found, group));
-        Config::parse_at(file, &candidate, registry).map_err(|errors| Failure(errors.for_terminal()))?;
+        let candidate = format!("{text}{gap}{block}");
+        // The secrets are to be in the environment of the server, not in that of this command.
+        Config::parse_at(file, &candidate, registry, &Variables::new().optional())
+            .map_err(|errors| Failure::new(errors.for_terminal()))?;
         if text.contains("\r\n") {
             addition = addition.replace('\n', "\r\n");
         }
@@ -116,16 +125,6 @@ fn is_taken(text: &str, path: &str) -> bool {
     ["group", "page"]
         .iter()
         .any(|key| table.get(*key).and_then(toml::Value::as_table).is_some_and(|paths| paths.contains_key(path)))
-}
-
-/// The same group with empty secrets: they are to be in the environment of the server, not in that of this command.
-fn without_secrets(block: &str, found: &FoundServer, group: &NewGroup) -> String {
-    let mut block = block.to_owned();
-    let password = found.location.user.as_ref().map(|_| group.password.clone());
-    for variable in password.into_iter().chain(found.report.wants_token.then(|| group.token_variable())) {
-        block = block.replace(&write::secret(&variable), "{ text = \"\" }");
-    }
-    block
 }
 
 #[cfg(test)]

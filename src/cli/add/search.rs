@@ -6,6 +6,7 @@ use super::location::ServerLocation;
 use crate::protocol::Protocol;
 use crate::upstream::discovery::client::DiscoveryError;
 use crate::upstream::discovery::probe::{ProbeOutcome, ProbeReport, probe};
+use crate::upstream::discovery::wsdl::path_of;
 use crate::upstream::transport::{Transport, TransportOptions};
 
 /// How many protocols are tried if none is given.
@@ -13,9 +14,9 @@ const PROTOCOLS: usize = 3;
 
 /// A server that was found.
 #[derive(Debug)]
-pub(super) struct FoundServer {
-    pub(super) location: ServerLocation,
-    pub(super) report: ProbeReport,
+pub(in crate::cli) struct FoundServer {
+    pub(in crate::cli) location: ServerLocation,
+    pub(in crate::cli) report: ProbeReport,
     /// Whether it was found over SCGI although the URL says HTTP.
     pub(super) scgi_instead: bool,
     /// The service's address according to its WSDL document, if the URL is that of the document.
@@ -37,47 +38,53 @@ impl FoundServer {
     }
 }
 
-/// Looks for a server, in all protocols or in `only` this one. `limit` is the time limit for each response; `variable` is
-/// the environment variable that can hold a password.
+/// How a server is looked for.
+pub(in crate::cli) struct Search<'a> {
+    /// The only protocol that is tried, if it is one.
+    pub(in crate::cli) only: Option<Protocol>,
+    /// The time limit for each response.
+    pub(in crate::cli) limit: Duration,
+    /// How connections are made, and headers that are sent.
+    pub(in crate::cli) options: &'a TransportOptions,
+    /// How the user can give a user name and a password.
+    pub(in crate::cli) credentials: &'a str,
+}
+
+/// Looks for a server.
 ///
 /// # Errors
 /// With a message for the user: the server cannot be reached, speaks none of the protocols, or requires a password.
-pub(super) async fn search(
-    location: &ServerLocation,
-    only: Option<Protocol>,
-    limit: Duration,
-    variable: &str,
-) -> Result<FoundServer, String> {
+pub(in crate::cli) async fn search(location: &ServerLocation, search: &Search<'_>) -> Result<FoundServer, String> {
     let mut failures = Failures::default();
     for location in location.and_usual() {
         let broken_before = failures.broken;
-        if let Some(report) = probe_location(&location, only, limit, &mut failures).await? {
+        if let Some(report) = probe_location(&location, search, &mut failures).await? {
             return Ok(FoundServer::new(location, report));
         }
         // A server that breaks every connection may be one of SCGI.
-        if failures.broken - broken_before < only.map_or(PROTOCOLS, |_| 1) {
+        if failures.broken - broken_before < search.only.map_or(PROTOCOLS, |_| 1) {
             continue;
         }
         if let Some(location) = location.over_scgi()
-            && let Some(report) = probe_location(&location, only, limit, &mut failures).await?
+            && let Some(report) = probe_location(&location, search, &mut failures).await?
         {
             return Ok(FoundServer { scgi_instead: true, ..FoundServer::new(location, report) });
         }
     }
-    Err(failures.message(location, variable))
+    Err(failures.message(location, search.credentials))
 }
 
 async fn probe_location(
     location: &ServerLocation,
-    only: Option<Protocol>,
-    limit: Duration,
+    search: &Search<'_>,
     failures: &mut Failures,
 ) -> Result<Option<ProbeReport>, String> {
     let address = location.address().map_err(|error| error.to_string())?;
     // The limit of each request is to end it, not that of the transport.
-    let options = TransportOptions { response: limit * 2, ..TransportOptions::default() };
+    let limit = search.limit;
+    let options = TransportOptions { response: limit * 2, ..search.options.clone() };
     let transport = Transport::new(vec![address], options).map_err(|error| error.to_string())?;
-    match probe(&transport, only, limit).await {
+    match probe(&transport, search.only, limit).await {
         Ok(ProbeOutcome { best, failures: failed }) => {
             for (protocol, error) in failed {
                 failures.add(location, protocol, error);
@@ -89,12 +96,6 @@ async fn probe_location(
         }
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// The path and query of an address.
-fn path_of(address: &str) -> Option<String> {
-    let uri: http::Uri = address.trim().parse().ok()?;
-    uri.path_and_query().map(|path| path.as_str().to_owned())
 }
 
 /// What was tried without success.
@@ -123,31 +124,17 @@ impl Failures {
         }
     }
 
-    fn message(self, location: &ServerLocation, variable: &str) -> String {
+    fn message(self, location: &ServerLocation, credentials: &str) -> String {
         let url = &location.url;
         match (self.challenge, &location.user) {
             (Some(challenge), None) => {
                 let challenge = if challenge.is_empty() { challenge } else { format!(" ({challenge})") };
-                format!(
-                    "{url} requires authentication: HTTP 401{challenge}\ngive the user with --user, and the password in \
-                     the environment variable {variable}"
-                )
+                format!("{url} requires authentication: HTTP 401{challenge}\n{credentials}")
             }
             (Some(_), Some(user)) => format!("{url} does not accept the user `{user}` with this password: HTTP 401"),
             (None, _) => {
                 format!("{url} speaks none of the protocols that were tried\n{}", self.lines.join("\n"))
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_path_of_an_address_is_what_counts() {
-        assert_eq!(path_of("http://c/d?e").as_deref(), Some("/d?e"));
-        assert_eq!(path_of("nowhere at all"), None);
     }
 }

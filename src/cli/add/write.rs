@@ -80,7 +80,7 @@ fn credentials(text: &mut String, found: &FoundServer, group: &NewGroup) {
 }
 
 /// The TOML that reads a secret from an environment variable.
-pub(super) fn secret(variable: &str) -> String {
+fn secret(variable: &str) -> String {
     format!("{{ env = {} }}", quoted(variable))
 }
 

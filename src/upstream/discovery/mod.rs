@@ -14,8 +14,10 @@
 //! applied to what the server says, and the result is a [`Description`].
 //!
 //! [`probe`] is for a server of which only the URL is known: it tries the protocols in turn and reports what is unusual.
-//! That report is data; `croupier add` turns it into TOML and words.
+//! That report is data; `croupier add` turns it into TOML and words. [`caller`] finds out only what a single call needs.
 
+#[cfg(feature = "cli")]
+pub(crate) mod caller;
 pub(crate) mod client;
 mod introspection;
 mod openrpc;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::client::{DiscoveryClient, DiscoveryError, MAX_DESCRIPTION};
-use super::wsdl::SoapPort;
+use super::wsdl::{FetchedWsdl, SoapPort};
 use super::{introspection, openrpc, wsdl};
 use crate::codec::xmlrpc::MULTICALL;
 use crate::model::fault::Fault;
@@ -221,18 +221,8 @@ impl Prober<'_> {
 
     async fn soap(&self) -> Result<ProbeReport, DiscoveryError> {
         let mut report = ProbeReport::new(Protocol::Soap);
-        let path = self.client.path().split('?').next().unwrap_or("/");
-        let usual = format!("{path}?wsdl");
-        let (location, text) = match wsdl::fetch(&self.client, &usual).await {
-            Ok(text) => (usual, text),
-            Err(error @ (DiscoveryError::Transport(_) | DiscoveryError::Unauthorized(_))) => return Err(error),
-            Err(error) => {
-                // The URL may be that of the document itself.
-                let text = wsdl::fetch(&self.client, path).await.map_err(|_| error)?;
-                report.wsdl_path = Some(path.to_owned());
-                (path.to_owned(), text)
-            }
-        };
+        let FetchedWsdl { location, text, is_own_path } = wsdl::fetch_usual(&self.client).await?;
+        report.wsdl_path = is_own_path.then(|| location.clone());
         report.source = InterfaceSource::Wsdl;
         report.ports = wsdl::soap_ports(&text);
         let described = timeout(self.limit * DESCRIPTION_TIMEOUTS, wsdl::describe(&self.client, location, text, None));

@@ -38,6 +38,48 @@ pub(super) async fn fetch(client: &DiscoveryClient<'_>, path: &str) -> Result<St
     }
 }
 
+/// The WSDL document of a server.
+pub(super) struct FetchedWsdl {
+    /// Its path.
+    pub(super) location: String,
+    pub(super) text: String,
+    /// Whether the path of the server's address is that of the document, and not that of the service.
+    pub(super) is_own_path: bool,
+}
+
+impl FetchedWsdl {
+    /// The path of the service according to the document, if the server's address does not have it. Only the path is used: it
+    /// is this server that is to be called.
+    #[cfg(feature = "cli")]
+    pub(super) fn service_path(&self) -> Option<String> {
+        if !self.is_own_path {
+            return None;
+        }
+        path_of(&soap_ports(&self.text).first()?.address)
+    }
+}
+
+/// The path and query of an address.
+#[cfg(feature = "cli")]
+pub(crate) fn path_of(address: &str) -> Option<String> {
+    let uri: http::Uri = address.trim().parse().ok()?;
+    uri.path_and_query().map(|path| path.as_str().to_owned())
+}
+
+/// Fetches the WSDL document of a server: at its address with `?wsdl`, or at the address itself.
+pub(super) async fn fetch_usual(client: &DiscoveryClient<'_>) -> Result<FetchedWsdl, DiscoveryError> {
+    let path = client.path().split('?').next().unwrap_or("/");
+    let usual = format!("{path}?wsdl");
+    match fetch(client, &usual).await {
+        Ok(text) => Ok(FetchedWsdl { location: usual, text, is_own_path: false }),
+        Err(error @ (DiscoveryError::Transport(_) | DiscoveryError::Unauthorized(_))) => Err(error),
+        Err(error) => {
+            let text = fetch(client, path).await.map_err(|_| error)?;
+            Ok(FetchedWsdl { location: path.to_owned(), text, is_own_path: true })
+        }
+    }
+}
+
 /// Reads the description that begins with this document, and fetches the others. `port` names one of several SOAP ports.
 ///
 /// # Errors
@@ -113,6 +155,13 @@ pub(super) fn soap_ports(text: &str) -> Vec<SoapPort> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(feature = "cli")]
+    fn the_path_of_an_address_is_what_counts() {
+        assert_eq!(path_of("http://c/d?e").as_deref(), Some("/d?e"));
+        assert_eq!(path_of("nowhere at all"), None);
+    }
 
     #[test]
     fn references_are_paths_on_the_same_server() {

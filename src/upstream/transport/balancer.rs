@@ -76,6 +76,11 @@ impl Balancer {
         self.servers.iter().map(|server| &server.address)
     }
 
+    #[cfg(feature = "cli")]
+    pub(super) fn options(&self) -> &TransportOptions {
+        &self.options
+    }
+
     /// The servers, with what is known of each from the requests to it.
     pub(super) fn stats(&self) -> impl Iterator<Item = (String, Arc<ServerStats>)> {
         self.servers.iter().enumerate().map(|(index, server)| {

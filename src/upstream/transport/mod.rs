@@ -161,6 +161,13 @@ impl Transport {
         self.balancer.adopt_stats(&known.balancer);
     }
 
+    /// A transport to each of the servers, with the same options and without layers.
+    #[cfg(feature = "cli")]
+    pub(super) fn each_server(&self) -> Result<Vec<Transport>, TlsError> {
+        let options = self.balancer.options();
+        self.balancer.addresses().map(|address| Transport::new(vec![address.clone()], options.clone())).collect()
+    }
+
     /// The path of the first server's address, with its query.
     pub fn path(&self) -> &str {
         self.balancer.addresses().next().map_or("/", Address::path)

@@ -34,21 +34,40 @@ pub struct TlsError {
 }
 
 impl Tls {
+    /// Reads the files that are named, and checks that they can be used.
+    ///
+    /// # Errors
+    /// If a file cannot be read or does not hold what it should.
+    pub fn check(&self) -> Result<(), TlsError> {
+        if self.roots.is_some() {
+            self.root_store()?;
+        }
+        if self.identity.is_some() {
+            // Any root will do: none is used.
+            self.client_config(RootCertStore::empty())?;
+        }
+        Ok(())
+    }
+
     /// Reads the files. HTTP/2 is offered to the server before HTTP/1.1 (RFC 7301, ALPN).
     pub(super) fn config(&self) -> Result<TlsConfig, TlsError> {
+        let mut config = self.client_config(self.root_store()?)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+
+    fn client_config(&self, roots: RootCertStore) -> Result<ClientConfig, TlsError> {
         let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| tls_error(error.to_string()))?
-            .with_root_certificates(self.root_store()?);
-        let mut config = match &self.identity {
-            None => config.with_no_client_auth(),
+            .with_root_certificates(roots);
+        match &self.identity {
+            None => Ok(config.with_no_client_auth()),
             Some((chain, key)) => {
                 let own = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| unusable(key, &error))?;
-                config.with_client_auth_cert(certificates(chain)?, own).map_err(|error| unusable(key, &error))?
+                config.with_client_auth_cert(certificates(chain)?, own).map_err(|error| unusable(key, &error))
             }
-        };
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Arc::new(config))
+        }
     }
 
     fn root_store(&self) -> Result<RootCertStore, TlsError> {

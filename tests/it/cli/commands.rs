@@ -17,26 +17,31 @@ pub(super) fn croupier(words: &[&str]) -> Command {
     command
 }
 
-fn ran(words: &[&str]) -> ShutdownReport {
+pub(super) fn ran(words: &[&str]) -> ShutdownReport {
     run(&mut croupier(words))
 }
 
 /// A command that fails as it should: with code 1, nothing on standard output, and a message instead of a panic.
-fn failed(words: &[&str]) -> String {
+pub(super) fn failed(words: &[&str]) -> String {
+    failed_with(1, words)
+}
+
+/// The same with another code.
+pub(super) fn failed_with(code: i32, words: &[&str]) -> String {
     let ended = ran(words);
-    assert_eq!((ended.code(), ended.stdout.as_str()), (Some(1), ""), "{words:?}: {ended:?}");
+    assert_eq!((ended.code(), ended.stdout.as_str()), (Some(code), ""), "{words:?}: {ended:?}");
     assert!(!ended.stderr.contains("panicked") && !ended.stderr.contains("backtrace"), "{ended:?}");
     ended.stderr
 }
 
-fn succeeded(words: &[&str]) -> String {
+pub(super) fn succeeded(words: &[&str]) -> String {
     let ended = ran(words);
     assert_eq!((ended.code(), ended.stderr.as_str()), (Some(0), ""), "{words:?}: {ended:?}");
     ended.stdout
 }
 
 /// A folder that is removed with all that is in it.
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
     pub(super) fn new() -> Folder {
@@ -62,7 +67,7 @@ impl Drop for Folder {
 }
 
 /// `croupier serve` on a port of its own, and what it says it listens on.
-fn serve(more: &[&str]) -> (Process, String) {
+pub(super) fn serve(more: &[&str]) -> (Process, String) {
     let mut server = Process::start(croupier(&["serve", "--listen", "127.0.0.1:0"]).args(more));
     let line = server.line();
     let (_, url) = line.split_once(" listens on ").unwrap_or_else(|| panic!("no address in {line:?}"));
@@ -132,53 +137,6 @@ fn routes_lists_paths_and_methods() {
                   routes = [{ route = \"GET /spins/{spins}\", method = \"spinList\" }]\n";
     let told = succeeded(&["routes", "--config", &folder.file("routed.toml", routed)]);
     assert!(told.contains("    spinList(spins: int = 1) -> array\n        GET /w/spins/{spins}\n"), "{told}");
-}
-
-#[test]
-fn call_prints_each_result_as_a_line_of_json() {
-    let (_server, url) = serve(&[]);
-    let spin = succeeded(&["call", &url, "spin"]);
-    assert_eq!(serde_json::from_str::<[String; 4]>(&spin).unwrap().len(), 4, "{spin}");
-    let spins = succeeded(&["call", "--repeat", "3", &url, "spinList", "2"]);
-    let spins: Vec<Vec<[String; 4]>> = spins.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(spins.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2]);
-    let diagnostics = format!("{url}/diagnostics");
-    let value = r#"{"a":[1,-2.5,"é",true],"b":null,"c":8589934592}"#;
-    assert_eq!(succeeded(&["call", &diagnostics, "echo", value]), format!("{value}\n"));
-    assert_eq!(succeeded(&["call", &diagnostics, "echo", "-7"]), "-7\n");
-}
-
-#[test]
-fn call_tells_why_there_is_no_result() {
-    let (server, url) = serve(&[]);
-    let unknown = failed(&["call", &url, "nothing"]);
-    assert!(unknown.contains("-32601") && unknown.contains("nothing"), "{unknown}");
-    let refused = failed(&["call", &url, "spinList", "\"three\""]);
-    assert!(refused.contains("-32602") && refused.contains("spins"), "{refused}");
-    let argument = failed(&["call", &url, "spinList", "three"]);
-    assert!(
-        argument.contains("the argument three is not valid JSON") && argument.contains("'\"three\"'"),
-        "{argument}"
-    );
-    assert!(failed(&["call", &format!("{url}/nowhere"), "spin"]).contains("404 Not Found"));
-    assert!(failed(&["call", "ftp://localhost/", "spin"]).contains("ftp"));
-    drop(server);
-    let unreachable = failed(&["call", &url, "spin"]);
-    assert!(
-        unreachable.contains(url.strip_prefix("http://").unwrap()) && unreachable.contains("refused"),
-        "{unreachable}"
-    );
-    assert!(failed(&["call", "http://unknown.invalid/", "spin"]).contains("unknown.invalid"));
-}
-
-#[test]
-fn describe_lists_signatures_and_help() {
-    let (_server, url) = serve(&[]);
-    let told = succeeded(&["describe", &format!("{url}/wheel/european")]);
-    for part in ["spin() -> array\n    ", "spinList(int) -> array\n    ", "system.listMethods() -> array"] {
-        assert!(told.contains(part), "{part:?} is not in {told}");
-    }
-    assert!(failed(&["describe", &format!("{url}/nowhere")]).contains("404"));
 }
 
 #[test]
@@ -314,18 +272,44 @@ fn a_file_that_is_no_socket_is_left_alone() {
 #[test]
 fn the_help_shows_examples_and_the_shell_gets_completions() {
     let help = succeeded(&["--help"]);
-    assert!(help.contains("Examples:") && help.contains("croupier call http://127.0.0.1:8008/"), "{help}");
-    assert!(succeeded(&["call", "--help"]).contains("Examples:"));
+    let place = |text: &str| help.find(text).unwrap_or_else(|| panic!("{text:?} is not in {help}"));
+    assert!(place("croupier call http://127.0.0.1:8008/ spinList 3") < place("Commands:"), "{help}");
+    assert!(place("croupier serve casino.toml") < place("Commands:"), "{help}");
+    assert!(help.contains("Exit codes:") && help.lines().all(|line| line.chars().count() <= 100), "{help}");
+    for command in ["call", "describe", "check", "add", "schema"] {
+        let help = succeeded(&[command, "--help"]);
+        assert!(help.contains("Example"), "{help}");
+    }
     assert!(succeeded(&["add", "--help"]).contains("--append"));
-    let script = succeeded(&["completions", "bash"]);
-    assert!(script.contains("complete -F _croupier") && script.contains("describe"), "{script}");
-    assert!(script.contains("--append") && script.contains("json-rpc"), "{script}");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = succeeded(&["completions", shell]);
+        for word in
+            ["describe", "schema", "append", "json-rpc", "env-file", "without-secrets", "ask", "ca-file", "bearer"]
+        {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
     assert!(succeeded(&["--version"]).starts_with("croupier "));
 }
 
 #[test]
 fn a_command_line_that_makes_no_sense_ends_with_code_2() {
-    for words in [&["serv"][..], &["check"], &["call", "http://localhost/"], &["serve", "--listen", "nowhere"]] {
+    for words in [
+        &["serv"][..],
+        &["check"],
+        &["reload"],
+        &["check", "a.toml", "--config", "b.toml"],
+        &["serve", "a.toml", "-c", "b.toml"],
+        &["routes", "a.toml", "-c", "b.toml"],
+        &["add", "http://localhost/", "a.toml", "-c", "b.toml"],
+        &["add", "http://localhost/", "--append"],
+        &["call", "http://localhost/"],
+        &["call", "--password", "env:X", "http://localhost/", "spin"],
+        &["call", "--bearer", "s3cret", "http://localhost/", "spin"],
+        &["call", "--header", "s3cret", "http://localhost/", "spin"],
+        &["call", "--protocol", "page", "http://localhost/", "spin"],
+        &["serve", "--listen", "nowhere"],
+    ] {
         let ended = ran(words);
         assert_eq!((ended.code(), ended.stdout.as_str()), (Some(2), ""), "{words:?}: {ended:?}");
         assert!(ended.stderr.contains("--help"), "{ended:?}");

@@ -3,6 +3,8 @@
 mod access_log;
 mod add;
 mod admin;
+mod calls;
+mod checks;
 mod commands;
 #[cfg(unix)]
 mod log_everything;

@@ -11,7 +11,7 @@ fn uncommented() -> String {
     let line = |line: &str| {
         let indent = line.len() - line.trim_start().len();
         match line.trim_start().strip_prefix('#') {
-            Some(key) if !key.is_empty() && !key.starts_with([' ', '#']) => line[..indent].to_owned() + key,
+            Some(key) if !key.is_empty() && !key.starts_with([' ', '#', ':']) => line[..indent].to_owned() + key,
             _ => line.to_owned(),
         }
     };

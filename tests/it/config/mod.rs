@@ -6,4 +6,6 @@ mod include;
 mod keeping;
 mod properties;
 mod reference;
+mod schema;
 mod services;
+mod variables;

@@ -110,7 +110,7 @@ fn options_of_any_type_are_refused_where_they_are_wrong() {
             "mode = 'fast', either = [1, true]",
             "true: `options.either[1]` should be an integer or a string, not a boolean (in quotes: `\"true\"`)",
         ),
-        ("mode = 'fast', extra = 1", "1: `options.extra` should be true or false, not an integer"),
+        ("mode = 'fast', extra = 1", "1: `options.extra` should be true or false, not an integer (write `true`)"),
         (
             "mode = 'fast', shape = { kind = 'circle', radios = 1 }",
             "radios: unknown key `radios` in `options.shape` (did you mean `radius`?)",
