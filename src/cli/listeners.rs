@@ -1,6 +1,5 @@
 //! The listeners of a running server, and how a reload changes them.
 
-use super::output::Console;
 use crate::server::settings::{ConnectionOptions, ListenAddress, ListenerConfig, SocketAccess};
 use crate::server::{BindError, Listener, ServerControl};
 
@@ -70,10 +69,11 @@ impl ServedListeners {
     }
 
     /// Opens, changes and closes listeners.
-    pub(super) async fn apply(&mut self, new: NewListeners, control: &ServerControl, console: &Console) {
+    pub(super) async fn apply(&mut self, new: NewListeners, control: &ServerControl) {
         let NewListeners { all, open, close, changed, access } = new;
         for listener in open {
-            console.say(format_args!("croupier: listening on {}", listener.config()));
+            let config = listener.config();
+            tracing::info!(listener = %config.listen, "listening on {config}");
             control.open(listener).await;
         }
         for (address, options) in changed {
@@ -86,7 +86,7 @@ impl ServedListeners {
         }
         for address in close {
             control.close(&address).await;
-            console.say(format_args!("croupier: no longer listening on {address}"));
+            tracing::info!(listener = %address, "no longer listening on {address}");
         }
         self.0 = all;
     }

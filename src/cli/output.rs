@@ -5,7 +5,7 @@
 //! again.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
@@ -22,11 +22,14 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// How long the end of the program waits for the last lines.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Both streams of a running server.
+/// Both streams of a running server. Standard error has the log. Standard output has hints for people, and only if the log
+/// is text: programs that read the log may read both streams.
 #[derive(Debug, Clone)]
 pub(super) struct Console {
     pub(super) stdout: OutputStream,
     pub(super) stderr: OutputStream,
+    /// Whether lines may be written that are not in the format of the log.
+    pub(super) is_for_people: bool,
 }
 
 /// One stream. Clones append to the same queue.
@@ -66,12 +69,30 @@ impl Console {
         let stderr = OutputStream::start("stderr", system::stderr()?, |_, count| {
             tracing::warn!(count, "lines dropped, because standard error was not read");
         })?;
-        Ok(Console { stdout, stderr })
+        Ok(Console { stdout, stderr, is_for_people: true })
     }
 
-    /// Writes a line to standard output.
-    pub(super) fn say(&self, line: impl Display) {
-        self.stdout.write_line(line);
+    /// The streams that are terminals.
+    pub(super) fn terminals(&self) -> Vec<OutputStream> {
+        let streams = [(io::stdout().is_terminal(), &self.stdout), (io::stderr().is_terminal(), &self.stderr)];
+        streams.into_iter().filter(|(is_terminal, _)| *is_terminal).map(|(_, stream)| stream.clone()).collect()
+    }
+
+    /// Writes a hint for people to standard output.
+    pub(super) fn hint(&self, line: impl Display) {
+        if self.is_for_people {
+            self.stdout.write_line(line);
+        }
+    }
+
+    /// Tells why something has failed: in colours at a terminal, and otherwise as `plain` in the log.
+    pub(super) fn report(&self, for_terminal: &str, plain: &str) {
+        let plain = plain.trim_end();
+        if self.is_for_people && io::stderr().is_terminal() {
+            self.stderr.write_line(for_terminal.trim_end());
+        } else {
+            tracing::error!("{plain}");
+        }
     }
 
     /// Waits until all lines have been written, but not for longer than half a second: a reader that has stopped reading

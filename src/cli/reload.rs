@@ -15,7 +15,7 @@ use super::listeners::ServedListeners;
 use super::load::read;
 use super::logging;
 use super::logging::LogLevel;
-use super::output::Console;
+use super::output::{Console, OutputStream};
 use super::signals::Hangup;
 use super::systemd::{self, Notification};
 use super::watch::{Stamps, Watch};
@@ -66,7 +66,7 @@ impl Reloader {
     ///
     /// Returns if the SIGHUP means that the terminal in which the server was started has been closed.
     pub(super) async fn reload_on_demand(mut self, mut hangup: Hangup, mut requests: mpsc::Receiver<ReloadRequest>) {
-        let in_terminal = io::stdout().is_terminal();
+        let terminals = self.console.terminals();
         self.watch(self.started.watch, self.started.files.clone(), Stamps::new(), self.reading_since).await;
         loop {
             let (request, by_signal) = tokio::select! {
@@ -76,16 +76,19 @@ impl Reloader {
                 // Nothing can ask any more. The runtime has to live as long as the server runs.
                 else => pending().await,
             };
-            self.console.say("croupier: reading the configuration again");
-            if by_signal && in_terminal && self.terminal_is_closed().await {
+            tracing::info!("reading the configuration again");
+            if by_signal && io::stdout().is_terminal() {
+                self.console.hint("croupier: reading the configuration again");
+            }
+            if by_signal && is_any_closed(&terminals).await {
                 return;
             }
             systemd::notify(Notification::Reloading).await;
             let reloaded = self.reload().await;
             if let Err(failure) = &reloaded {
                 self.lifecycle.record_reload(ReloadEnd::Failure(failure.plain.clone()));
-                self.console.stderr.write_line(failure.for_terminal.trim_end());
-                self.console.say("croupier: the configuration is unchanged");
+                let plain = format!("the configuration is unchanged, because it cannot be loaded: {}", failure.plain);
+                self.console.report(&failure.for_terminal, &plain);
             }
             systemd::notify(Notification::Ready).await;
             if let Some(request) = request {
@@ -122,19 +125,20 @@ impl Reloader {
         self.log_level.set(config.log.level);
         self.control.set_limits(config.settings).await;
         if let Some(listeners) = listeners {
-            self.listeners.apply(listeners, &self.control, &self.console).await;
+            self.listeners.apply(listeners, &self.control).await;
         }
         self.watch(config.watch, config.files.clone(), stamps, reading_since).await;
         self.lifecycle.record_reload(ReloadEnd::Success(config.hash));
         let count = config.groups.len();
         let groups = if count == 1 { "group" } else { "groups" };
-        self.console.say(format_args!("croupier: the configuration is loaded: {count} {groups}"));
+        let generation = self.lifecycle.config().generation;
+        tracing::info!(groups = count, generation, "the configuration is loaded: {count} {groups}");
         let fixed = self.started.needs_restart(&config);
         if !fixed.is_empty() {
             let keys = fixed.join("`, `");
-            self.console.say(format_args!("croupier: the changes in `{keys}` take effect at the next start only"));
+            tracing::warn!("the changes in `{keys}` take effect at the next start only");
         }
-        Ok(Reloaded { generation: self.lifecycle.config().generation, groups: count, needs_restart: fixed })
+        Ok(Reloaded { generation, groups: count, needs_restart: fixed })
     }
 
     /// Watches these files from now on, or none. `before` is how they were when they were read.
@@ -143,13 +147,13 @@ impl Reloader {
         let watched = watched && self.args.config.is_some();
         self.watch = if watched { Some(Watch::start(files, before, reading_since).await) } else { None };
     }
+}
 
-    /// Whether nothing can be written to the terminal any more.
-    async fn terminal_is_closed(&self) -> bool {
-        let stdout = self.console.stdout.clone();
-        // An error means that this runtime ends.
-        spawn_blocking(move || stdout.has_failed()).await.unwrap_or(false)
-    }
+/// Whether nothing can be written to one of these terminals any more. Only a write shows it, so there has to be one before.
+async fn is_any_closed(terminals: &[OutputStream]) -> bool {
+    let terminals = terminals.to_vec();
+    // An error means that this runtime ends.
+    spawn_blocking(move || terminals.iter().any(OutputStream::has_failed)).await.unwrap_or(false)
 }
 
 /// Waits until the watched files have changed; for ever if none are watched.

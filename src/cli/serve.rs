@@ -1,5 +1,6 @@
 //! `croupier serve`: runs a server from a configuration, and stops it gracefully.
 
+use std::io::{self, IsTerminal as _};
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use super::reload::Reloader;
 use super::signals::{self, Hangup};
 use super::systemd::{self, Notification};
 use super::{Failure, descriptors, logging, memory_limit};
-use crate::config::{Config, Registry};
+use crate::config::{Config, LogFormat, Registry};
 use crate::http::audience::Audience;
 use crate::model::interface::Method;
 use crate::model::units::Period;
@@ -44,24 +45,30 @@ const LAST_SPANS: Duration = Duration::from_secs(1);
 
 /// Serves until a signal to stop is received. A failure is written to standard error.
 pub(super) fn serve(args: &ServeArgs, registry: Registry) -> ExitCode {
-    let console = match Console::start() {
+    let mut console = match Console::start() {
         Ok(console) => console,
         Err(error) => {
             eprintln!("croupier: cannot write: {error}");
             return ExitCode::FAILURE;
         }
     };
-    let served = run(args, registry, &console);
+    let served = run(args, registry, &mut console);
     if let Err(failure) = &served {
-        console.stderr.write_line(failure.message.trim_end());
+        let message = failure.message.trim_end();
+        if console.is_for_people {
+            console.stderr.write_line(message);
+        } else {
+            tracing::error!("{}", message.strip_prefix("croupier: ").unwrap_or(message));
+        }
     }
     console.flush();
     served.map_or_else(|failure| ExitCode::from(failure.code), |()| ExitCode::SUCCESS)
 }
 
-fn run(args: &ServeArgs, registry: Registry, console: &Console) -> Result<(), Failure> {
+fn run(args: &ServeArgs, registry: Registry, console: &mut Console) -> Result<(), Failure> {
     let reading_since = SystemTime::now();
     let config = load(args.config.as_deref(), &registry)?;
+    console.is_for_people = config.log.format == LogFormat::Text;
     let log_level = logging::start(&config.log, &console.stderr);
     logging::log_remarks(&config.remarks);
     descriptors::prepare(&config, worker_count(&config));
@@ -83,16 +90,16 @@ async fn run_server(
     console: &Console,
 ) -> Result<(), Failure> {
     let hangup = Hangup::register()?;
-    let stopping = console.clone();
     let drain = Arc::new(Notify::new());
     let asked = drain.clone();
     let stop = signals::stop(async move { asked.notified().await }, move |by_signal| {
         let next = if by_signal { "a second signal" } else { "a signal" };
-        stopping.say(format_args!("croupier: finishing the running requests; {next} ends them at once"));
+        tracing::info!("finishing the running requests; {next} ends them at once");
     })?;
     let from_arguments: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
     let listen = if from_arguments.is_empty() { &config.listen } else { &from_arguments };
     let (listeners, admin_listener) = bind(listen, config.admin.listen.as_ref()).await?;
+    log_addresses(&listeners, admin_listener.as_ref(), console);
     let served = ServedListeners::start(listen, &listeners);
     let log = config.log.access_options().map(AccessLog::with).transpose()?;
     #[cfg(feature = "otlp")]
@@ -147,7 +154,7 @@ async fn run_server(
         systemd::notify(Notification::Stopping).await;
         let delay = control.limits().timeouts.drain_delay;
         if !delay.is_zero() {
-            console.say(format_args!("croupier: not ready any more; the listeners are closed in {}", Period(delay)));
+            tracing::info!("not ready any more; the listeners are closed in {}", Period(delay));
             tokio::time::sleep(delay).await;
         }
     };
@@ -160,10 +167,8 @@ async fn run_server(
         log.flush();
     }
     match report.cut {
-        0 => console.say("croupier: stopped"),
-        cut => console.say(format_args!(
-            "croupier: stopped; {cut} connections were still busy after the drain time and were cut"
-        )),
+        0 => tracing::info!("stopped"),
+        cut => tracing::warn!(cut, "stopped; {cut} connections were still busy after the drain time and were cut"),
     }
     Ok(())
 }
@@ -211,26 +216,46 @@ async fn bind(
     }
 }
 
+/// Logs the addresses, unless a person reads them in the hints.
+fn log_addresses(listeners: &[Listener], admin: Option<&Listener>, console: &Console) {
+    if console.is_for_people && io::stdout().is_terminal() && io::stderr().is_terminal() {
+        return;
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    for listener in listeners.iter().map(Listener::config) {
+        let address = listener.listen.to_string();
+        tracing::info!(listener = address, version, "croupier listens on {}", url_of(&listener));
+    }
+    if let Some(admin) = admin {
+        let address = admin.address().to_string();
+        tracing::info!(listener = address, "the admin listener is at {}", url_of(&admin.config()));
+    }
+}
+
+/// A listener as a URL, if it is a TCP address.
+fn url_of(listener: &ListenerConfig) -> String {
+    let scheme = if matches!(listener.listen, ListenAddress::Tcp(_)) { "http://" } else { "" };
+    format!("{scheme}{listener}")
+}
+
 /// Prints the addresses, the groups and pages, and a command to try.
 fn print_summary(config: &Config, listeners: &[Listener], admin: Option<&Listener>, console: &Console) {
     let addresses: Vec<ListenerConfig> = listeners.iter().map(Listener::config).collect();
     for address in &addresses {
-        let scheme = if matches!(address.listen, ListenAddress::Tcp(_)) { "http://" } else { "" };
-        console.say(format_args!("croupier {} listens on {scheme}{address}", env!("CARGO_PKG_VERSION")));
+        console.hint(format_args!("croupier {} listens on {}", env!("CARGO_PKG_VERSION"), url_of(address)));
     }
-    if let Some(admin) = admin.map(Listener::address) {
-        let scheme = if matches!(admin, ListenAddress::Tcp(_)) { "http://" } else { "" };
-        console.say(format_args!("admin listener at {scheme}{admin}: /live, /ready, /metrics, /status"));
+    if let Some(admin) = admin.map(Listener::config) {
+        console.hint(format_args!("admin listener at {}: /live, /ready, /metrics, /status", url_of(&admin)));
     }
     let paths = config.groups.iter().map(|group| &group.path).chain(config.pages.iter().map(|page| &page.path));
     let widest = paths.map(String::len).max().unwrap_or_default();
     for group in &config.groups {
         let also =
             if group.aliases.is_empty() { String::new() } else { format!(", also at {}", group.aliases.join(" and ")) };
-        console.say(format_args!("  {:widest$}  {}{also}", group.path, group.service.interface().title));
+        console.hint(format_args!("  {:widest$}  {}{also}", group.path, group.service.interface().title));
     }
     for page in &config.pages {
-        console.say(format_args!("  {:widest$}  {}, a page", page.path, page.page.title));
+        console.hint(format_args!("  {:widest$}  {}, a page", page.path, page.page.title));
     }
     let tcp_address_not_only_for = |audience: Audience| {
         addresses.iter().find_map(|config| match &config.listen {
@@ -242,15 +267,15 @@ fn print_summary(config: &Config, listeners: &[Listener], admin: Option<&Listene
         && let Some(group) = config.groups.first()
         && let Some(command) = example_command(group, &format!("http://{address}{}", group.path))
     {
-        console.say("Try it from another terminal:");
-        console.say(format_args!("  {command}"));
+        console.hint("Try it from another terminal:");
+        console.hint(format_args!("  {command}"));
     }
     if let Some(address) = tcp_address_not_only_for(Audience::Api) {
         let mut pages =
             config.groups.iter().filter(|group| group.protocols.has(Protocol::Page)).map(|group| &group.path);
         match (pages.next(), pages.next()) {
-            (Some(only), None) => console.say(format_args!("or in a browser: http://{address}{only}")),
-            (Some(_), Some(_)) => console.say(format_args!("or in a browser: http://{address}/")),
+            (Some(only), None) => console.hint(format_args!("or in a browser: http://{address}{only}")),
+            (Some(_), Some(_)) => console.hint(format_args!("or in a browser: http://{address}/")),
             (None, _) => {}
         }
     }

@@ -7,6 +7,7 @@
 //!
 //! | module | what it has |
 //! |---|---|
+//! | `accept` | which form of a response a client prefers |
 //! | [`body`] | response bodies |
 //! | `compression` | gzip, by `Accept-Encoding` |
 //! | `cross_site` | requests of web pages of other sites |
@@ -21,6 +22,8 @@
 //!
 //! Nothing here knows of a protocol or of the server that accepts connections.
 
+#[cfg(feature = "server")]
+pub(crate) mod accept;
 #[cfg(feature = "server")]
 pub mod audience;
 #[cfg(feature = "server")]

@@ -14,12 +14,19 @@ pub struct HttpRejection {
     pub reason: String,
     /// For status 405: the methods that are allowed, for the header `Allow`.
     pub allow: Vec<Method>,
+    /// For status 503: after how many seconds a further request may succeed, for the header `Retry-After` (1 by default).
+    pub retry_after: u64,
 }
+
+/// Why a request was refused, as an extension of a response that a page may replace: one line of plain text for a person.
+/// Responses in the form of a protocol whose clients are always programs do not have it.
+#[derive(Debug, Clone)]
+pub(crate) struct RefusalReason(pub(crate) String);
 
 impl HttpRejection {
     /// A rejection with its reason, and no allowed methods.
     pub fn new(status: StatusCode, reason: impl Into<String>) -> HttpRejection {
-        HttpRejection { status, reason: reason.into(), allow: Vec::new() }
+        HttpRejection { status, reason: reason.into(), allow: Vec::new(), retry_after: 1 }
     }
 
     /// The rejection as a fault, for protocols that write it in their own form.
@@ -36,9 +43,12 @@ impl HttpRejection {
     }
 
     /// The response, as plain text.
-    pub fn into_response(self) -> Response<Body> {
-        let body = Body::whole(format!("{}\n", self.reason));
-        self.into_response_with(HeaderValue::from_static("text/plain; charset=utf-8"), body)
+    pub fn into_response(mut self) -> Response<Body> {
+        let reason = std::mem::take(&mut self.reason);
+        let body = Body::whole(format!("{reason}\n"));
+        let mut response = self.into_response_with(HeaderValue::from_static("text/plain; charset=utf-8"), body);
+        response.extensions_mut().insert(RefusalReason(reason));
+        response
     }
 
     /// The response, with a body in the form of a protocol.
@@ -55,7 +65,7 @@ impl HttpRejection {
             headers.insert(header::ALLOW, allow);
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after));
         }
         response
     }

@@ -3,10 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use http::request::Parts;
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Response, StatusCode, header};
 
 use crate::codec::json::JsonDialect;
 use crate::http::body::{Body, Source};
@@ -279,6 +279,33 @@ impl Source for JsonArray {
     fn rows(&mut self) -> Option<&mut Rows> {
         Some(&mut self.rows)
     }
+}
+
+/// The fault in the place of a document about a service that has not described itself; `None` if it has.
+pub(crate) fn undescribed(interface: &Interface) -> Option<Fault> {
+    interface.incomplete.then(|| Fault::new(Kind::Unreachable, UNDESCRIBED))
+}
+
+const UNDESCRIBED: &str = "the methods of the upstream server are not known yet";
+
+/// The refusal of a request for a document about a service that has not described itself: it says since when, and when the
+/// service is asked again. `None` if the service has described itself.
+pub(crate) fn refuse_undescribed(service: &dyn RpcService) -> Option<HttpRejection> {
+    if !service.interface().incomplete {
+        return None;
+    }
+    let rejection = |reason: &str| HttpRejection::new(StatusCode::SERVICE_UNAVAILABLE, reason);
+    Some(match service.outage() {
+        Some(outage) => {
+            let (since, retry_after) = (outage.since_text(), outage.retry_after(SystemTime::now()));
+            let reason = format!(
+                "{UNDESCRIBED}: {}; it has not been available since {since}, and is asked again in {retry_after} s",
+                outage.reason
+            );
+            HttpRejection { retry_after, ..rejection(&reason) }
+        }
+        None => rejection(UNDESCRIBED),
+    })
 }
 
 /// The fault for a result that cannot be written: the service's own fault, or a value that the protocol cannot express

@@ -8,6 +8,9 @@
 //! A client is slow if it does not take the bytes of a response at the lowest [pace](super::pace). In HTTP/1 that is measured
 //! while the socket accepts no bytes. In HTTP/2 it is also measured for each stream, while a piece of its response waits for
 //! the client's window; but not while the socket accepts no bytes, because then the link is what all streams wait for.
+//!
+//! A connection lingers if a request was refused that its client is still sending: the bytes are read and discarded, because
+//! the system resets a connection that is closed with unread bytes, and a reset may overtake the response.
 
 use std::collections::HashMap;
 use std::sync::atomic::{
@@ -31,6 +34,13 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// The time between two looks whether a client has left that has sent bytes which are not read yet, in milliseconds.
 const LOOK: u64 = 500;
+
+/// How long the bytes are discarded that a client still sends after its request was refused.
+const LINGER: Duration = Duration::from_secs(30);
+/// The same once the connection has to close, because the server stops.
+const LAST_LINGER: Duration = Duration::from_secs(1);
+/// By how much such a client may be behind the lowest pace.
+const LINGER_PAUSE: Duration = Duration::from_secs(2);
 
 /// All open connections.
 #[derive(Debug)]
@@ -78,6 +88,12 @@ pub(super) struct Activity {
     unread: AtomicBool,
     /// Whether the first bytes of the connection are those of a TLS handshake.
     tls: AtomicBool,
+    /// Whether the first bytes of the connection are those of HTTP/2.
+    http2: AtomicBool,
+    /// Whether the request that was answered last has a body of which the rest is not read.
+    unread_body: AtomicBool,
+    /// Since when the bytes are discarded that a client still sends behind the last response; 0 before.
+    lingering: AtomicU64,
     /// Whether there is a line in `unflushed`.
     has_unflushed: AtomicBool,
     /// The access line of a response whose last bytes are not written to the socket yet.
@@ -146,6 +162,9 @@ impl ActivityMonitor {
             fragment: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             tls: AtomicBool::new(false),
+            http2: AtomicBool::new(false),
+            unread_body: AtomicBool::new(false),
+            lingering: AtomicU64::new(0),
             has_unflushed: AtomicBool::new(false),
             unflushed: Mutex::default(),
             close_request: AtomicU8::new(CloseRequest::None as u8),
@@ -244,6 +263,9 @@ impl Activity {
         self.idle.store(0, Relaxed);
         self.head.store(0, Relaxed);
         self.multiplexed.store(multiplexed, Relaxed);
+        if self.unread_body.load(Relaxed) {
+            self.unread_body.store(false, Relaxed);
+        }
     }
 
     /// Whether there has been no request yet.
@@ -300,6 +322,45 @@ impl Activity {
     /// Whether the connection began like one of TLS.
     pub(super) fn is_tls(&self) -> bool {
         self.tls.load(Relaxed)
+    }
+
+    /// Notes that the connection begins like one of HTTP/2.
+    pub(super) fn note_http2(&self) {
+        self.http2.store(true, Relaxed);
+    }
+
+    /// Whether the connection began like one of HTTP/2, and has had no request.
+    pub(super) fn is_http2_without_request(&self) -> bool {
+        self.http2.load(Relaxed) && self.is_fresh()
+    }
+
+    /// Notes that the rest of a request's body will not be read.
+    pub(super) fn note_unread_body(&self) {
+        self.unread_body.store(true, Relaxed);
+    }
+
+    /// Begins to linger, if the client may still be sending a request that has been refused. Returns whether it is so. The
+    /// sweep then limits the time.
+    pub(super) fn begin_to_linger(&self) -> bool {
+        let refused = self.unread_body.load(Relaxed) || self.is_head_arriving();
+        // A connection of HTTP/2 that breaks the rules has been told so before.
+        let is_http2 = self.is_multiplexed() || self.http2.load(Relaxed);
+        let lingers = refused && !is_http2 && !self.has_to_finish();
+        if lingers {
+            self.blocked.store(false, Relaxed);
+            self.lingering.store(self.clock.now(), Relaxed);
+        }
+        lingers
+    }
+
+    /// Notes that bytes were discarded which the client has sent behind the last response.
+    pub(super) fn discarded(&self, bytes: usize) {
+        self.pace.moved(bytes);
+    }
+
+    /// Whether the connection has to close as soon as no request is being served.
+    pub(super) fn has_to_finish(&self) -> bool {
+        self.close_request.load(SeqCst) >= CloseRequest::Finish as u8
     }
 
     /// Keeps an access line until the response has been written to the socket. Returns the line that was kept before, whose
@@ -387,18 +448,24 @@ impl Activity {
         // An idle connection closes when it is requested to finish. One that does not is cut after the write timeout.
         let idle = self.idle.load(Relaxed);
         let long_idle = over(idle, timeouts.idle + timeouts.write);
-        if slow_reader || slow_head || long_idle {
+        let linger = if self.has_to_close() { LAST_LINGER } else { LINGER };
+        let long_lingering = over(self.lingering.load(Relaxed), linger);
+        if slow_reader || slow_head || long_idle || long_lingering {
             self.request_close(CloseRequest::Cut);
         } else if over(idle, timeouts.idle) {
             self.request_close(CloseRequest::Finish);
         }
     }
 
-    /// Whether the client takes bytes below the lowest pace, those of one stream or those of the connection.
+    /// Whether the client takes bytes below the lowest pace, those of one stream or those of the connection. A client whose
+    /// bytes are discarded has to send them at that pace.
     fn has_slow_reader(&self, since_last: u64, timeouts: &Timeouts) -> bool {
         let (rate, limit) = (timeouts.min_rate, timeouts.write);
         let waited = |waits: bool| if waits { since_last } else { 0 };
         let is_blocked = self.blocked.load(Relaxed);
+        if self.lingering.load(Relaxed) != 0 {
+            return self.pace.is_below(rate, LINGER_PAUSE.min(limit), since_last);
+        }
         let is_slow = self.pace.is_below(rate, limit, waited(is_blocked));
         is_slow
             || (self.is_multiplexed()
@@ -419,5 +486,75 @@ impl Stream {
     /// Notes that the next piece is not ready yet, so the client is not the one that is late.
     pub(super) fn piece_pending(&self) {
         self.waiting.store(false, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection that lingers, and after how many ticks it is cut when its client sends this many bytes in each.
+    fn lingers(bytes: usize, closing: Option<CloseRequest>) -> u64 {
+        let guard = ActivityMonitor::new(Timeouts::default()).enter(&Arc::default());
+        let activity = &guard.activity;
+        activity.begin(false);
+        activity.note_unread_body();
+        activity.end();
+        if let Some(request) = closing {
+            activity.request_close(request);
+        }
+        assert!(activity.begin_to_linger());
+        let ticks = (1..1000).find(|tick| {
+            activity.discarded(bytes);
+            activity.check(1 + tick * 100, 100, &Timeouts::default());
+            activity.is_cut()
+        });
+        ticks.unwrap()
+    }
+
+    #[test]
+    fn a_connection_lingers_for_a_bounded_time_at_the_lowest_pace() {
+        assert_eq!(lingers(50, None), 301, "500 bytes a second for 30 seconds");
+        assert_eq!(lingers(0, None), 21, "nothing for 2 seconds");
+        assert_eq!(lingers(25, None), 41, "half of the pace");
+        assert_eq!(lingers(50, Some(CloseRequest::Drain)), 11, "a second when the server stops");
+    }
+
+    #[test]
+    fn only_a_refused_request_makes_a_connection_linger() {
+        let monitor = ActivityMonitor::new(Timeouts::default());
+        let connection = || monitor.enter(&Arc::default());
+        let one = connection();
+        one.activity.note_unread_body();
+        // The rest of the body has been read, and another request has come.
+        one.activity.begin(false);
+        one.activity.end();
+        assert!(!one.activity.begin_to_linger());
+        let head = connection();
+        head.activity.received();
+        assert!(head.activity.begin_to_linger(), "the head is refused");
+        let multiplexed = connection();
+        multiplexed.activity.begin(true);
+        multiplexed.activity.note_unread_body();
+        assert!(!multiplexed.activity.begin_to_linger());
+        let http2 = connection();
+        http2.activity.received();
+        http2.activity.note_http2();
+        assert!(!http2.activity.begin_to_linger(), "it has no request yet");
+        let closing = connection();
+        closing.activity.note_unread_body();
+        closing.activity.request_close(CloseRequest::Finish);
+        assert!(!closing.activity.begin_to_linger(), "its place is needed");
+    }
+
+    #[test]
+    fn a_connection_that_lingers_makes_room_for_others() {
+        let monitor = ActivityMonitor::new(Timeouts::default());
+        let guard = monitor.enter(&Arc::default());
+        guard.activity.begin(false);
+        guard.activity.note_unread_body();
+        guard.activity.end();
+        assert!(guard.activity.begin_to_linger());
+        assert!(monitor.close_longest_idle(None) && guard.activity.has_to_finish());
     }
 }

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
@@ -84,11 +84,18 @@ pub(super) struct ActivityIo<T> {
     in_request_line: bool,
     /// The same of a head of HTTP/1.
     in_head: bool,
+    /// How many bytes behind the last response may still be discarded; `None` until the connection lingers.
+    to_discard: Option<usize>,
 }
+
+/// How many bytes are discarded that a client sends behind the last response.
+const MAX_DISCARDED: usize = 64 << 20;
+/// How many of them are read at a time.
+const DISCARDED_AT_ONCE: usize = 16 << 10;
 
 impl<T> ActivityIo<T> {
     pub(super) fn new(stream: T, activity: Arc<Activity>, log: Option<AccessLog>) -> ActivityIo<T> {
-        ActivityIo { stream, log, activity, in_request_line: false, in_head: false }
+        ActivityIo { stream, log, activity, in_request_line: false, in_head: false, to_discard: None }
     }
 
     /// Notes a `#` in a request line: a target has no fragment (RFC 9112, section 3.2), and hyper removes it before anyone
@@ -128,9 +135,15 @@ impl<T: AsyncRead + Unpin> AsyncRead for ActivityIo<T> {
                 self.in_request_line = true;
                 if received.starts_with(&TLS_HANDSHAKE) {
                     self.activity.note_tls();
+                    // A response in plain text would be no help to a client of TLS.
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the client speaks TLS")));
                 }
-                // The first bytes of HTTP/2 look like those of a head (RFC 9113, section 3.4).
-                self.in_head = received.len() >= 4 && !received.starts_with(b"PRI ");
+                // They look like those of a head.
+                let is_http2 = received.starts_with(HTTP2_PREFACE);
+                if is_http2 {
+                    self.activity.note_http2();
+                }
+                self.in_head = received.len() >= 4 && !is_http2;
             } else if self.in_head {
                 self.in_head = self.activity.is_head_arriving();
             }
@@ -146,7 +159,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for ActivityIo<T> {
     }
 }
 
-impl<T: AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T> {
+impl<T: AsyncRead + AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.note(cx, written)
@@ -186,8 +199,31 @@ impl<T: AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
+    /// After a refusal, also reads and discards what the client still sends, until it closes the connection or a limit is
+    /// reached: the time and the pace are those of the sweep.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if self.to_discard.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.to_discard = Some(if self.activity.begin_to_linger() { MAX_DISCARDED } else { 0 });
+        }
+        self.poll_discard(cx).map(Ok)
+    }
+}
+
+impl<T: AsyncRead + Unpin> ActivityIo<T> {
+    /// Reads and discards bytes, until the client sends no more or too many.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut buffer = [MaybeUninit::uninit(); DISCARDED_AT_ONCE];
+        while let Some(left) = self.to_discard.filter(|left| *left > 0 && !self.activity.has_to_finish()) {
+            let mut read = ReadBuf::uninit(&mut buffer);
+            let has_failed = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read)).is_err();
+            let bytes = read.filled().len();
+            let has_ended = has_failed || bytes == 0;
+            self.to_discard = Some(if has_ended { 0 } else { left.saturating_sub(bytes) });
+            self.activity.discarded(bytes);
+            charge(cx, bytes);
+        }
+        Poll::Ready(())
     }
 }
 
@@ -217,6 +253,9 @@ impl<T> Drop for ActivityIo<T> {
 
 /// The first bytes of TLS: a handshake record of a version 3.x (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: [u8; 2] = [0x16, 0x03];
+
+/// The first bytes of HTTP/2 (RFC 9113, section 3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI ";
 
 /// How many digits a length has that may not fit into 64 bits.
 const LONG: usize = 20;
@@ -304,7 +343,7 @@ mod tests {
 
     use super::*;
 
-    impl PollReset for tokio::io::Sink {
+    impl PollReset for tokio::io::Join<tokio::io::Empty, tokio::io::Sink> {
         fn poll_reset(&self, _: &mut Context<'_>) -> Connected {
             Connected::Yes
         }
@@ -316,7 +355,8 @@ mod tests {
     #[tokio::test]
     async fn a_connection_yields_after_moving_256_kib() {
         let guard = ActivityMonitor::new(Timeouts::default()).enter(&Arc::default());
-        let mut stream = ActivityIo::new(tokio::io::sink(), guard.activity.clone(), None);
+        let mut stream =
+            ActivityIo::new(tokio::io::join(tokio::io::empty(), tokio::io::sink()), guard.activity.clone(), None);
         let piece = vec![0; crate::http::body::PIECE];
         let mut turn = async || {
             let mut moved = 0;

@@ -19,7 +19,7 @@ pub(super) struct ListenerCounts {
 pub(super) struct ListenerCount {
     /// The address, as the configuration writes it.
     pub(super) address: String,
-    /// For the log lines of clients that speak TLS, of heads that are not HTTP, and of headers of proxies.
+    /// For the log lines of clients that do not speak HTTP, and of headers of proxies.
     pub(super) notices: Notices,
     open: AtomicI64,
     accepted: AtomicU64,
@@ -30,6 +30,7 @@ pub(super) struct ListenerCount {
 pub(super) struct Notices {
     pub(super) tls: LogThrottle,
     pub(super) bad_heads: LogThrottle,
+    pub(super) bad_http2: LogThrottle,
     pub(super) proxy_headers: LogThrottle,
 }
 

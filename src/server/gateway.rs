@@ -32,6 +32,7 @@ use crate::server::connection_count::ListenerCounts;
 use crate::server::group::not_found;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
+use crate::server::refusal_page::{is_shown, show};
 use crate::server::request_body::{ArrivalLimits, BodyMemory, BodyReader, ReadBody, SMALL};
 use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
@@ -282,10 +283,20 @@ impl Gateway {
         let mut response = dispatched.unwrap_or_else(|rejection| {
             GatewayResponse::refused(rejection.into_response(), MeteredRequest::begin(&self.others))
         });
+        self.show_refusal(head, context, &mut response.response);
         if let Some(request) = request {
             response.response.body_mut().hold(request);
         }
         response
+    }
+
+    /// Makes a response a page, if it is a refusal and its reader is a person with a browser.
+    pub(super) fn show_refusal(&self, head: &Parts, context: &Context, response: &mut Response<Body>) {
+        if is_shown(head, response) {
+            let dispatch = self.groups.0.load();
+            let refused = std::mem::take(response);
+            *response = show(head, context, refused, (&dispatch.router, &dispatch.mounts));
+        }
     }
 
     /// The address of the client of a request: the one that trusted proxies have forwarded, or else that of the connection.

@@ -48,7 +48,7 @@ impl InFlight {
         body: Incoming,
     ) -> impl Future<Output = Result<Response<TrackedBody>, BoxError>> + Send {
         async move {
-            let Connection { shared, peer, audience, client, listener, proxy, .. } = self.connection.as_ref();
+            let Connection { shared, peer, audience, client, listener, proxy, activity } = self.connection.as_ref();
             if let Some(audience) = audience {
                 head.extensions.insert(*audience);
             }
@@ -65,14 +65,16 @@ impl InFlight {
             if let Some(log) = &shared.log {
                 self.line = log.begin(&head, &mut context, ConnectionInfo { listener, proxy: *proxy });
             }
-            let GatewayResponse { mut response, outcome, metered } = if self.connection.activity.take_fragment() {
+            let GatewayResponse { mut response, outcome, metered } = if activity.take_fragment() {
                 HttpRejection::new(StatusCode::BAD_REQUEST, "the target of a request has no fragment")
                     .into_response()
                     .into()
             } else {
-                let body = pin!(CountedBody { body, record: context.record.clone() });
+                let body = pin!(CountedBody::new(body, context.record.clone(), activity, &head.headers));
                 catch_panic(pin!(shared.gateway.respond_to(client, self.within_share, &head, body, &mut context))).await
             };
+            // The gateway has shown its own refusals already.
+            shared.gateway.show_refusal(&head, &context, &mut response);
             self.metered = metered;
             if let Some(line) = &mut self.line {
                 line.record_response(&mut response, outcome);

@@ -36,6 +36,7 @@ pub mod mount;
 pub mod otlp;
 mod pace;
 mod proxy_protocol;
+mod refusal_page;
 pub mod request_body;
 mod request_span;
 pub mod runtime;
@@ -50,6 +51,7 @@ mod workers;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -301,19 +303,32 @@ impl Server {
     }
 }
 
-/// Logs why the head of a request was refused before there was a request.
+/// Logs why a connection ended before there was a request, if its client does not speak HTTP.
 fn tell_of_bad_head(error: &BoxError, peer: Option<SocketAddr>, activity: &Activity, listener: &Arc<ListenerCount>) {
-    let Some(error) = error.downcast_ref::<hyper::Error>().filter(|error| error.is_parse()) else { return };
-    let (is_tls, reason, of_listener) = (activity.is_tls(), error.to_string(), listener.clone());
-    let throttle = if is_tls { &listener.notices.tls } else { &listener.notices.bad_heads };
+    let is_malformed = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
+    let (throttle, message) = if activity.is_tls() {
+        (&listener.notices.tls, "a client speaks https here, where only http is spoken")
+    } else if activity.is_http2_without_request() {
+        (&listener.notices.bad_http2, "a connection of HTTP/2 failed before its first request")
+    } else if is_malformed {
+        (&listener.notices.bad_heads, "the head of a request is not HTTP")
+    } else {
+        return;
+    };
+    let (of_listener, reason) = (listener.clone(), innermost(error.as_ref()));
     throttle.log(move |count| {
         let (listener, peer) = (of_listener.address.as_str(), peer.map(tracing::field::display));
-        if is_tls {
-            tracing::info!(listener, peer, count, "a client speaks https here, where only http is spoken");
-        } else {
-            tracing::info!(listener, peer, reason, count, "the head of a request is not HTTP");
-        }
+        tracing::info!(listener, peer, reason, count, "{message}");
     });
+}
+
+/// The innermost cause of an error.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }
 
 /// How long a connection that has been opened waits for its first request when the server stops.

@@ -320,7 +320,8 @@ impl GroupMount {
     }
 
     fn summary(&self) -> GroupSummary {
-        GroupSummary::new(&self.path, self.aliases.clone(), &self.service.interface())
+        let summary = GroupSummary::new(&self.path, self.aliases.clone(), &self.service.interface());
+        summary.with_state_of(self.service.clone())
     }
 
     fn described(&self) -> RestGroup {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
 use super::access_log::REQUEST_ID;
@@ -20,6 +20,7 @@ use super::middleware::catch_panic;
 use crate::http::body::Body;
 use crate::model::fault::BoxError;
 use crate::service::Context;
+use crate::service::request_id::RequestId;
 use crate::service::trace_context::TraceContext;
 
 /// The address of the client, as an extension of a request. Without it the client counts as one of a unix socket.
@@ -56,6 +57,12 @@ where
             let trace = TraceContext::received(&head.headers).map(Arc::new);
             let context = Context { peer, request_id, trace, extensions, ..Context::default() };
             let mut response = catch_panic(pin!(gateway.respond(&head, body, context))).await.into_untracked();
+            if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+                // A panic takes the context of the call with it, and the gateway has shown its other refusals already.
+                let request_id = header.as_ref().and_then(RequestId::received).unwrap_or_default();
+                let context = Context { peer, request_id, ..Context::default() };
+                gateway.show_refusal(&head, &context, &mut response);
+            }
             if let Some(id) = header {
                 response.headers_mut().insert(REQUEST_ID, id);
             }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::{HeaderMap, header};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::activity::Activity;
 use super::in_flight::InFlight;
 use crate::http::body::Body;
 use crate::model::fault::BoxError;
@@ -22,19 +24,53 @@ pub(super) struct TrackedBody {
     pub(super) rest: Option<Box<Bytes>>,
 }
 
-/// The body of a request, whose bytes are counted for the access log.
-pub(super) struct CountedBody {
-    pub(super) body: Incoming,
+/// The body of a request, whose bytes are counted for the access log. If it is not read to its end, the connection lingers
+/// when it closes.
+pub(super) struct CountedBody<'c> {
+    body: Incoming,
     /// `None` if there is no access log.
-    pub(super) record: Option<Arc<RequestRecord>>,
+    record: Option<Arc<RequestRecord>>,
+    activity: &'c Activity,
+    headers: &'c HeaderMap,
+    progress: Progress,
 }
 
-impl http_body::Body for CountedBody {
+/// How far the body of a request has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Untouched,
+    Begun,
+    Ended,
+}
+
+impl<'c> CountedBody<'c> {
+    pub(super) fn new(
+        body: Incoming,
+        record: Option<Arc<RequestRecord>>,
+        activity: &'c Activity,
+        headers: &'c HeaderMap,
+    ) -> CountedBody<'c> {
+        CountedBody { body, record, activity, headers, progress: Progress::Untouched }
+    }
+}
+
+impl Drop for CountedBody<'_> {
+    fn drop(&mut self) {
+        let is_whole = self.progress == Progress::Ended || self.body.is_end_stream();
+        // A client that waits for status 100 has sent nothing of its body.
+        if !is_whole && (self.progress == Progress::Begun || !self.headers.contains_key(header::EXPECT)) {
+            self.activity.note_unread_body();
+        }
+    }
+}
+
+impl http_body::Body for CountedBody<'_> {
     type Data = Bytes;
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let poll = Pin::new(&mut self.body).poll_frame(cx);
+        self.progress = if matches!(poll, Poll::Ready(None)) { Progress::Ended } else { Progress::Begun };
         if let (Some(record), Poll::Ready(Some(Ok(frame)))) = (&self.record, &poll) {
             record.count_received(frame.data_ref().map_or(0, Bytes::len));
         }

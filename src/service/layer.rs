@@ -35,6 +35,7 @@ use http::HeaderName;
 use crate::model::interface::Interface;
 use crate::service::future::{MaybeReady, catch_panic, catch_panic_of};
 use crate::service::latest::Latest;
+use crate::service::outage::Outage;
 use crate::service::{Call, CallFuture, RpcService};
 
 /// A rule around a group's service.
@@ -143,6 +144,10 @@ impl<L: GroupLayer> RpcService for Layered<L> {
             interface.request_headers.extend(missing);
             interface
         })
+    }
+
+    fn outage(&self) -> Option<Outage> {
+        self.inner.outage()
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
-/// The time in which at most one line is written.
+/// The time in which at most one line is written, unless another one is chosen.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Writes at most one of many similar lines a second, with the number of lines that it replaces, itself included.
@@ -15,12 +15,22 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The first line is written at once. Of the lines in the following second, and in each second after that, only the last
 /// one is written, at the end of the second. After a second without a line, the next one is written at once again. Each
 /// upstream, page and listener has throttles of its own, so none hides the lines of another.
-#[derive(Clone, Default)]
-pub(crate) struct LogThrottle(Arc<Mutex<ThrottleState>>);
+#[derive(Clone)]
+pub(crate) struct LogThrottle {
+    state: Arc<Mutex<ThrottleState>>,
+    /// What is a second above.
+    interval: Duration,
+}
+
+impl Default for LogThrottle {
+    fn default() -> Self {
+        LogThrottle::with_interval(INTERVAL)
+    }
+}
 
 #[derive(Default)]
 struct ThrottleState {
-    /// The end of the running second; `None` if the next line is written at once.
+    /// The end of the running interval; `None` if the next line is written at once.
     until: Option<Instant>,
     /// How many lines wait.
     count: u64,
@@ -32,6 +42,31 @@ struct ThrottleState {
 type LogLine = Box<dyn FnOnce(Option<u64>) + Send>;
 
 impl LogThrottle {
+    /// Writes at most one line in each interval of this length.
+    pub(crate) fn with_interval(interval: Duration) -> LogThrottle {
+        LogThrottle { state: Arc::default(), interval }
+    }
+
+    /// Begins an interval, as if a line had been written.
+    pub(crate) fn begin_interval(&self) {
+        self.begin(&mut self.lock());
+    }
+
+    /// Forgets the lines that wait. The next one is written at once.
+    pub(crate) fn reset(&self) {
+        // Lines are dropped without the lock.
+        let _forgotten = std::mem::take(&mut *self.lock());
+    }
+
+    /// Begins an interval that ends by itself.
+    fn begin(&self, state: &mut ThrottleState) {
+        let until = Instant::now() + self.interval;
+        state.until = Some(until);
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(self.clone().log_last_each_interval(until));
+        }
+    }
+
     /// Writes a line, now or later, or counts it. `line` gets the number of lines that it replaces, itself included; `None`
     /// if it replaces no other.
     pub(crate) fn log(&self, line: impl FnOnce(Option<u64>) + Send + 'static) {
@@ -46,32 +81,28 @@ impl LogThrottle {
             _ => {
                 let count = std::mem::take(&mut state.count) + 1;
                 state.last = None;
-                let until = now + INTERVAL;
-                state.until = Some(until);
+                self.begin(&mut state);
                 drop(state);
-                if let Ok(runtime) = Handle::try_current() {
-                    runtime.spawn(self.clone().log_last_each_second(until));
-                }
                 line(number(count));
             }
         }
     }
 
-    /// Writes the last line of each second, until there is a second without one.
-    async fn log_last_each_second(self, mut until: Instant) {
+    /// Writes the last line of each interval, until there is one without a line.
+    async fn log_last_each_interval(self, mut until: Instant) {
         loop {
             sleep_until(until).await;
             let (line, count) = {
                 let mut state = self.lock();
                 if state.until != Some(until) {
-                    // A line came between the end of the second and now. It has a task of its own.
+                    // A line came between the end of the interval and now. It has a task of its own.
                     return;
                 }
                 let Some(line) = state.last.take() else {
                     state.until = None;
                     return;
                 };
-                until += INTERVAL;
+                until += self.interval;
                 state.until = Some(until);
                 (line, std::mem::take(&mut state.count))
             };
@@ -80,7 +111,7 @@ impl LogThrottle {
     }
 
     fn lock(&self) -> MutexGuard<'_, ThrottleState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -133,6 +164,24 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(1000)).await;
         written.log(&throttle, 2);
         assert_eq!(written.take(), [(2, None)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interval_may_be_longer_begin_without_a_line_and_be_forgotten() {
+        let (throttle, written) = (LogThrottle::with_interval(Duration::from_secs(60)), Written::default());
+        throttle.begin_interval();
+        written.log(&throttle, 1);
+        written.log(&throttle, 2);
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert_eq!(written.take(), []);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(written.take(), [(2, Some(2))]);
+        written.log(&throttle, 3);
+        throttle.reset();
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(written.take(), []);
+        written.log(&throttle, 4);
+        assert_eq!(written.take(), [(4, None)]);
     }
 
     #[test]

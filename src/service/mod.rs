@@ -48,6 +48,7 @@ pub(crate) mod lock;
 pub(crate) mod log_throttle;
 pub(crate) mod long_work;
 pub(crate) mod memory_pool;
+pub mod outage;
 pub mod passthrough;
 pub mod permit;
 pub mod request_id;
@@ -77,6 +78,7 @@ use crate::service::args::Args;
 use crate::service::batch::Batch;
 pub use crate::service::context::{Context, Identity};
 pub use crate::service::future::MaybeReady;
+use crate::service::outage::Outage;
 use crate::service::passthrough::{RawCall, RawResponse};
 use crate::service::permit::ResponsePermit;
 use crate::service::result_memory::ReservedMemory;
@@ -90,6 +92,12 @@ pub trait RpcService: Send + Sync + 'static {
     /// The current description. A service whose description changes returns another `Arc` from then on.
     fn interface(&self) -> Arc<Interface>;
 
+    /// Why calls cannot succeed at the moment, for pages and documents; `None` if they can, as far as is known. A wrapper
+    /// returns what the service inside it returns.
+    fn outage(&self) -> Option<Outage> {
+        None
+    }
+
     /// Begins a call. The arguments are read before this returns, so the future borrows nothing; a result that is
     /// available at once may be in the future already.
     fn call(&self, call: Call<'_>) -> CallFuture;
@@ -98,6 +106,10 @@ pub trait RpcService: Send + Sync + 'static {
 impl<S: RpcService + ?Sized> RpcService for Arc<S> {
     fn interface(&self) -> Arc<Interface> {
         (**self).interface()
+    }
+
+    fn outage(&self) -> Option<Outage> {
+        (**self).outage()
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {

@@ -20,6 +20,8 @@ pub(super) struct CallScope {
     pub(super) deadline: Option<Instant>,
     /// Sent to the upstream, and part of each log line about the call.
     pub(super) request_id: Option<HeaderValue>,
+    /// The method that is called, for log lines; `None` for several calls in one request.
+    pub(super) method: Option<Arc<str>>,
     /// The trace of the request, which the requests to the upstream continue.
     pub(super) trace: Option<Arc<TraceContext>>,
     /// Where requests to the upstream are noted for the access log.
@@ -33,10 +35,16 @@ impl CallScope {
         CallScope {
             deadline: context.deadline,
             request_id: context.request_id.header_value(),
+            method: None,
             trace: context.trace.clone(),
             record: context.record.clone(),
             result_memory: context.result_memory.clone(),
         }
+    }
+
+    /// The same scope, of a call of this method.
+    pub(super) fn of_method(self, method: &Arc<str>) -> CallScope {
+        CallScope { method: Some(method.clone()), ..self }
     }
 
     /// A reservation of memory for the result of an upstream with this share, of no bytes yet.

@@ -38,6 +38,8 @@ mod name_patterns;
 #[cfg(feature = "server")]
 mod options;
 #[cfg(feature = "server")]
+mod outage;
+#[cfg(feature = "server")]
 mod passthrough;
 #[cfg(feature = "server")]
 mod received;

@@ -76,7 +76,7 @@ impl Upstream {
         let upstream = self.clone();
         let method = call.method.into();
         let repeat = self.repeat(call.method);
-        let scope = CallScope::new(call.context);
+        let scope = CallScope::new(call.context).of_method(&method);
         Some(MaybeReady::later(async move {
             upstream.send_raw(request, repeat, CalledMethod { name: method, description }, &scope).await
         }))

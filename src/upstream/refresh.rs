@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{sleep, timeout};
 
-use super::Upstream;
 use super::first_discovery::{MAX_WAIT, RunningDiscovery};
+use super::outage::Failure;
+use super::{DescriptionSource, Upstream};
 use crate::model::fault::{Fault, Kind};
 
 /// The time limit for one discovery.
@@ -51,6 +52,11 @@ impl Upstream {
             match discovered.unwrap_or_else(|_| Err(no_description_in_time())) {
                 Ok(changed) => {
                     self.inner.discovery_error.set(None);
+                    // A description from a file says nothing about the server.
+                    if self.state().why_unusable().is_none() {
+                        self.inner.outages.note_success(|| self.name());
+                        delay = FIRST_DELAY;
+                    }
                     if changed || failing {
                         let methods = self.description().interface.methods.len();
                         tracing::info!(group, server = self.servers(), methods, "an upstream has described itself");
@@ -60,20 +66,39 @@ impl Upstream {
                     }
                     on_described(&self, changed);
                     failing = false;
-                    delay = FIRST_DELAY;
-                    sleep(self.refresh()).await;
+                    // An upstream that calls find to be down is asked sooner, so that its end is noticed without a call.
+                    let went_down =
+                        timeout(self.wait(self.refresh()), self.inner.outages.wait_until_down()).await.is_ok();
+                    if went_down {
+                        sleep(self.wait(delay)).await;
+                        delay = (2 * delay).min(MAX_DELAY);
+                    }
                 }
                 Err(fault) => {
                     self.inner.discovery_error.set(Some(&fault.message));
-                    if !failing {
+                    let state = self.state();
+                    if state.why_unusable().is_some() {
+                        let failure = if state.is_unreached() { Failure::Unreached } else { Failure::Undescribed };
+                        let reason = fault.message.to_string();
+                        self.inner.outages.note_failure(self.name(), reason.clone(), reason, failure);
+                    } else if !failing {
                         tracing::warn!(group, server = self.servers(), reason = %fault.message, "an upstream does not describe itself");
                     }
                     failing = true;
-                    sleep(delay).await;
+                    sleep(self.wait(delay)).await;
                     delay = (2 * delay).min(MAX_DELAY);
                 }
             }
+            self.inner.outages.set_next_attempt(None);
         }
+    }
+
+    /// Notes that the upstream is asked again after this time, if it is asked at all, and returns the time.
+    fn wait(&self, time: Duration) -> Duration {
+        if !matches!(self.inner.options.description, Some(DescriptionSource::Text { .. })) {
+            self.inner.outages.set_next_attempt(SystemTime::now().checked_add(time));
+        }
+        time
     }
 }
 

@@ -11,6 +11,7 @@ use http_body::Body as _;
 use super::call_scope::CallScope;
 use super::first_discovery::FirstDiscovery;
 use super::incoming_rows::{CalledMethod, IncomingRows, Report, RowsError, WHOLE_IF_SHORT};
+use super::outage::{FailedCall, Failure, OutageMonitor, UpstreamName};
 use super::received::{LARGE, ReceivedResponse};
 use super::state::{LastDiscoveryError, UpstreamState};
 use super::version::{CurrentDescription, Description};
@@ -29,6 +30,7 @@ use crate::service::args;
 use crate::service::args::ArgValues;
 use crate::service::future::MaybeReady;
 use crate::service::log_throttle::LogThrottle;
+use crate::service::outage::Outage;
 use crate::service::result_memory::{ReservedMemory, SMALL, SourceShare};
 use crate::service::{Call, CallForm, CallFuture, Output, Rows, RpcService};
 #[cfg(feature = "config")]
@@ -62,7 +64,9 @@ pub(super) struct UpstreamInner {
     pub(super) first_discovery: FirstDiscovery,
     /// Why the last discovery has failed, if it has.
     pub(super) discovery_error: LastDiscoveryError,
-    /// For the log lines of calls that have no response.
+    /// Whether the upstream is down.
+    pub(super) outages: OutageMonitor,
+    /// For the log lines of calls that have no response from an upstream that is not down.
     failed_calls: LogThrottle,
     /// For the log lines of responses that cannot be read.
     unusable_responses: LogThrottle,
@@ -91,6 +95,7 @@ impl Upstream {
             share: SourceShare::default(),
             first_discovery: FirstDiscovery::default(),
             discovery_error: LastDiscoveryError::default(),
+            outages: OutageMonitor::default(),
             failed_calls: LogThrottle::default(),
             unusable_responses: LogThrottle::default(),
         };
@@ -206,6 +211,9 @@ impl Upstream {
         scope.apply_to(&mut request);
         let sent = self.inner.transport.send(request, repeat, scope.deadline).await;
         let (head, body) = sent.map_err(|error| self.transport_fault(&error, scope))?.into_parts();
+        if self.inner.outages.is_down() && self.state().why_unusable().is_none() {
+            self.inner.outages.note_success(|| self.name());
+        }
         Ok((head, body.with_deadline(scope.deadline)))
     }
 
@@ -287,12 +295,25 @@ impl Upstream {
         if let Some(fault) = error.memory_fault() {
             return fault.clone();
         }
-        let (upstream, id, text) = (self.clone(), scope.id().map(str::to_owned), error.to_string());
+        let fault = fault::from_transport(error);
+        let call = FailedCall { method: scope.method.clone(), request_id: scope.id().map(str::to_owned) };
+        if !error.connected() && !error.is_late() {
+            let reason = fault.message.to_string();
+            self.inner.outages.note_failure(self.name(), reason, error.to_string(), Failure::Call(call));
+            return fault;
+        }
+        let (name, text) = (self.name(), error.to_string());
         self.inner.failed_calls.log(move |count| {
-            let (group, server) = (upstream.inner.options.group.as_str(), upstream.servers());
-            tracing::warn!(group, request_id = id, error = text, server, count, "a call to an upstream failed");
+            let UpstreamName { group, server } = name;
+            let (method, request_id) = (call.method.as_deref(), call.request_id);
+            tracing::warn!(group, server, method, request_id, error = text, count, "a call to an upstream failed");
         });
-        fault::from_transport(error)
+        fault
+    }
+
+    /// The upstream, as log lines name it.
+    pub(super) fn name(&self) -> UpstreamName {
+        UpstreamName { group: self.inner.options.group.clone(), server: self.servers() }
     }
 
     /// Whether the request for a call may be sent twice.
@@ -425,6 +446,10 @@ impl RpcService for Upstream {
         self.description().interface.clone()
     }
 
+    fn outage(&self) -> Option<Outage> {
+        self.inner.outages.outage()
+    }
+
     fn call(&self, call: Call<'_>) -> CallFuture {
         let description = self.description();
         let other = match call.form {
@@ -441,7 +466,7 @@ impl RpcService for Upstream {
         };
         let upstream = self.clone();
         let method = CalledMethod { name: call.method.into(), description };
-        let scope = CallScope::new(call.context);
+        let scope = CallScope::new(call.context).of_method(&method.name);
         MaybeReady::later(async move {
             let (head, body) = upstream.send_request(request, repeat, &scope).await?;
             upstream.receive_result(head, body, CollectedBody::default(), method, &scope).await

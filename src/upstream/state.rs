@@ -21,6 +21,11 @@ pub(crate) struct UpstreamState {
 }
 
 impl UpstreamState {
+    /// Whether none of the servers could be reached.
+    pub(crate) fn is_unreached(&self) -> bool {
+        self.servers.iter().all(|(_, stats)| stats.state() == ServerHealth::Down)
+    }
+
     /// Why no call can succeed; `None` if calls can. A server that has described itself is trusted until it cannot be
     /// reached. One that has not is trusted if it responds, and calls to it need no description.
     pub(crate) fn why_unusable(&self) -> Option<String> {

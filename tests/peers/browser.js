@@ -56,6 +56,13 @@ async function call(page, method) {
   return { status: await text(page, `${panel} .what`), body: await text(page, `${panel} .code`) };
 }
 
+// Whether the response of a method is marked as a failure, and how it is announced.
+const looksOf = (page, method) =>
+  page.$eval(`#method-${method} .response`, response => ({
+    failed: response.classList.contains('failed'),
+    role: response.querySelector('.what').getAttribute('role'),
+  }));
+
 async function spinsThroughTheForm(browser) {
   const page = await open(browser, '/wheel/american');
   for (const protocol of PROTOCOLS) {
@@ -76,6 +83,11 @@ async function spinsThroughTheForm(browser) {
     });
     const refused = await call(page, 'spinCounts');
     assert.match(refused.body, /`spins` is at most/, protocol);
+    // A fault looks like one, whatever the status of its response.
+    const status = { rest: 400, soap: 500 }[protocol] ?? 200;
+    assert.match(refused.status, new RegExp(`^Fault: .*\\bspins\\b.* HTTP status ${status}`), protocol);
+    assert.deepEqual(await looksOf(page, 'spinCounts'), { failed: true, role: 'alert' }, protocol);
+    assert.deepEqual(await looksOf(page, 'spin'), { failed: false, role: 'status' }, protocol);
     await runsTheCode(page, protocol);
   }
   await page.close();

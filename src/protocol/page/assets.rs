@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
 use http::request::Parts;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use crate::http::body::Body;
 use crate::model::interface::PageSection;
@@ -19,6 +19,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// server, and forms that lead to it. No script runs.
 const OWN_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
                           base-uri 'none'; frame-ancestors 'none'";
+
+/// The part of the style sheet that every page needs, for pages that carry it in themselves.
+pub(super) const BASE_STYLE: &str = include_str!("base.css");
 
 /// Caching of a page: clients validate it for each use.
 const REVALIDATE: &str = "no-cache";
@@ -38,7 +41,7 @@ pub(super) struct Asset {
 
 pub(super) static STYLE: Asset = Asset {
     content_type: "text/css; charset=utf-8",
-    text: include_str!("page.css"),
+    text: concat!(include_str!("base.css"), include_str!("page.css")),
     addition: |section| section.style,
     version: LazyLock::new(|| hash(STYLE.text)),
 };
@@ -100,6 +103,27 @@ pub(super) fn own(html: String) -> Response<Body> {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// Makes a response a page with this status that carries its style sheet in itself, marked by a nonce. It is about one
+/// request and is not cached. The other headers stay.
+pub(super) fn single(headers: &mut HeaderMap, nonce: &str) {
+    let policy = format!(
+        "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; form-action 'none'; base-uri 'none'; \
+         frame-ancestors 'none'"
+    );
+    headers.extend(HeaderValue::try_from(policy).map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    for name in [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ETAG] {
+        headers.remove(name);
+    }
 }
 
 /// The response with a page.

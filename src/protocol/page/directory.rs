@@ -6,6 +6,7 @@ use http::Method;
 use serde::Serialize;
 
 use super::assets::{SCRIPT, STYLE};
+use super::outage::OutageView;
 use super::{GroupSummary, PageSummary, claims, root, serve, templates, verbs};
 use crate::http::public_url::PublicUrl;
 use crate::model::interface::Interface;
@@ -50,7 +51,7 @@ impl Frontend for Directory {
                 script: &SCRIPT.version,
                 here: "",
                 version: env!("CARGO_PKG_VERSION"),
-                groups: &self.groups,
+                groups: self.groups.iter().map(GroupLine::new).collect(),
                 pages: &self.pages,
             };
             templates::render("directory.html", &view)
@@ -69,6 +70,20 @@ struct DirectoryView<'a> {
     /// The path of the page, without a slash at its end.
     here: &'a str,
     version: &'a str,
-    groups: &'a [GroupSummary],
+    groups: Vec<GroupLine<'a>>,
     pages: &'a [PageSummary],
+}
+
+/// A group with its state.
+#[derive(Serialize)]
+struct GroupLine<'a> {
+    #[serde(flatten)]
+    group: &'a GroupSummary,
+    outage: Option<OutageView>,
+}
+
+impl GroupLine<'_> {
+    fn new(group: &GroupSummary) -> GroupLine<'_> {
+        GroupLine { group, outage: group.outage().map(|outage| OutageView::new(&outage, true)) }
+    }
 }

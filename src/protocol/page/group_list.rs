@@ -1,10 +1,15 @@
 //! Groups and pages in lists.
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::prose::{Paragraph, prose};
 use crate::model::interface::Interface;
 use crate::protocol::xmlrpc::signature;
+use crate::service::RpcService;
+use crate::service::outage::Outage;
 
 /// A group in the directory and in the list of other services on a page.
 #[derive(Debug, Clone, Serialize)]
@@ -16,6 +21,19 @@ pub struct GroupSummary {
     title: String,
     doc: Vec<Paragraph>,
     methods: Vec<MethodLine>,
+    /// The service whose state is shown.
+    #[serde(skip)]
+    service: Option<ListedService>,
+}
+
+/// The service of a group in a list.
+#[derive(Clone)]
+struct ListedService(Arc<dyn RpcService>);
+
+impl fmt::Debug for ListedService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListedService").finish_non_exhaustive()
+    }
 }
 
 /// A page made from an operator's template, in the directory.
@@ -46,7 +64,17 @@ impl GroupSummary {
         });
         let (path, doc) = (path.into(), prose(&interface.doc));
         let title = if interface.title.is_empty() { path.clone() } else { interface.title.clone() };
-        GroupSummary { title, path, aliases, doc, methods: methods.collect() }
+        GroupSummary { title, path, aliases, doc, methods: methods.collect(), service: None }
+    }
+
+    /// The same group with the state of its service.
+    pub fn with_state_of(self, service: Arc<dyn RpcService>) -> GroupSummary {
+        GroupSummary { service: Some(ListedService(service)), ..self }
+    }
+
+    /// Why calls of the group cannot succeed at the moment; `None` if they can.
+    pub(super) fn outage(&self) -> Option<Outage> {
+        self.service.as_ref().and_then(|ListedService(service)| service.outage())
     }
 
     /// Whether a path is one of the group's.

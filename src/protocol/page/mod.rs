@@ -16,7 +16,9 @@ mod directory;
 mod forms;
 mod group_list;
 mod input;
+mod outage;
 mod prose;
+pub(crate) mod refusal;
 mod template;
 mod templates;
 mod type_text;
@@ -45,6 +47,7 @@ use crate::service::RpcService;
 use crate::service::future::MaybeReady;
 use crate::service::log_throttle::LogThrottle;
 use assets::Asset;
+use outage::OutageView;
 
 /// The page of a group at its own path, with its script and style sheet below that.
 ///
@@ -84,7 +87,8 @@ impl Frontend for Page {
             let read_only = Page { protocols: Vec::new(), ..self.clone() };
             let page = if request.head.extensions.get() == Some(&Audience::Pages) { &read_only } else { self };
             let group = view::group(page, &interface, &base, request.path())?;
-            templates::render("group.html", &group)
+            let outage = service.outage().map(|outage| OutageView::new(&outage, !interface.incomplete));
+            templates::render("group.html", &group.during(outage))
         })
     }
 }
@@ -138,7 +142,7 @@ fn make_page_response(response: Response<Body>, fault: Option<Kind>) -> Frontend
 }
 
 /// The path of a public address: the prefix that a proxy removes from the paths of groups.
-fn root(base: &str) -> &str {
+pub(crate) fn root(base: &str) -> &str {
     let host = base.split_once("://").map_or(base, |(_, host)| host);
     host.bytes().position(|byte| byte == b'/').and_then(|at| host.get(at..)).unwrap_or_default()
 }

@@ -51,6 +51,15 @@ fn next_code(text: &str) -> Option<(&str, &str, &str)> {
     Some((before, code, after))
 }
 
+/// A reason as a sentence.
+pub(super) fn sentence(reason: &str) -> String {
+    let reason = reason.trim();
+    let mut letters = reason.chars();
+    let first: String = letters.next().map(char::to_uppercase).into_iter().flatten().collect();
+    let end = if reason.ends_with(['.', '!', '?', '…']) { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +74,18 @@ mod tests {
         assert_eq!(said("One\n line.\n\n \nAn `other`: `b`"), ["One line.", "An [other]: [b]"]);
         assert_eq!(said("a ` alone"), ["a ` alone"]);
         assert_eq!(said("``"), Vec::<String>::from([String::new()]));
+    }
+
+    #[test]
+    fn a_reason_becomes_a_sentence() {
+        for (reason, expected) in [
+            ("nothing is at /x", "Nothing is at /x."),
+            ("`a` is not a number", "`a` is not a number."),
+            ("It is so.", "It is so."),
+            ("nothing is at /a…", "Nothing is at /a…"),
+            ("", "."),
+        ] {
+            assert_eq!(sentence(reason), expected);
+        }
     }
 }

@@ -15,6 +15,7 @@ static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(
     templates.add_template("group.html", include_str!("templates/group.html"))?;
     templates.add_template("method.html", include_str!("templates/method.html"))?;
     templates.add_template("directory.html", include_str!("templates/directory.html"))?;
+    templates.add_template("refusal.html", include_str!("templates/refusal.html"))?;
     Ok(templates)
 });
 

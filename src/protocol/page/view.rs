@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::assets::{SCRIPT, STYLE};
 use super::forms::forms;
 use super::input::Input;
+use super::outage::OutageView;
 use super::prose::{Paragraph, prose};
 use super::type_text::{plain, words};
 use super::{GroupSummary, Page, root, templates};
@@ -32,6 +33,8 @@ pub(super) struct GroupView<'a> {
     script: Cow<'static, str>,
     version: &'a str,
     methods: Vec<MethodView<'a>>,
+    /// Why the service cannot be used, if it cannot.
+    outage: Option<OutageView>,
     /// The rendered section of the service, if it has one.
     section: Option<minijinja::Value>,
     protocols: Vec<ProtocolChoice>,
@@ -117,6 +120,7 @@ pub(super) fn group<'a>(
         script: SCRIPT.version_with(section),
         version: env!("CARGO_PKG_VERSION"),
         methods: interface.methods.iter().map(|item| method(interface, item, &page.routes)).collect(),
+        outage: None,
         section: rendered.map(minijinja::Value::from_safe_string),
         protocols: page
             .protocols
@@ -128,6 +132,13 @@ pub(super) fn group<'a>(
         data: data(page, interface, &url, &format!("{root}{path}")),
         url,
     })
+}
+
+impl GroupView<'_> {
+    /// The same variables during an outage of the service.
+    pub(super) fn during(self, outage: Option<OutageView>) -> Self {
+        GroupView { outage, ..self }
+    }
 }
 
 fn method<'a>(interface: &'a Interface, method: &'a interface::Method, routes: &'a RouteTable) -> MethodView<'a> {

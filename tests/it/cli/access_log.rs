@@ -5,6 +5,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::support::peers::until;
 use crate::support::scripted::{Scripted, answered, http};
 
 const CONFIG: &str = "
@@ -25,17 +26,33 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) fn start(name: &str, config: &str) -> Program {
+        let mut program = Program::spawn(name, config);
+        let mut lines = program.log.by_ref().map(Result::unwrap);
+        let listens = lines.find(|line| line.contains(" listens on http://")).unwrap();
+        let (_, url) = listens.split_once(" listens on http://").unwrap();
+        program.address = url.split(|c: char| c != ':' && c != '.' && !c.is_ascii_digit()).next().unwrap().to_owned();
+        program
+    }
+
+    /// The same with a log that does not say where the server listens.
+    fn start_quiet(name: &str, config: &str) -> Program {
+        let address = format!("127.0.0.1:{}", closed_port());
+        let mut program = Program::spawn(name, &config.replace("127.0.0.1:0", &address));
+        until("it listens", || TcpStream::connect(&address).ok());
+        program.address = address;
+        program
+    }
+
+    fn spawn(name: &str, config: &str) -> Program {
         let path = std::env::temp_dir().join(format!("croupier-{name}-{}.toml", std::process::id()));
         std::fs::write(&path, config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_croupier"));
         command.args(["serve", "--config"]).arg(&path).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut greeting = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = greeting.next().unwrap().unwrap();
-        let address = first.rsplit("http://").next().unwrap().to_owned();
-        std::thread::spawn(move || greeting.count());
+        let hints = BufReader::new(child.stdout.take().unwrap()).lines();
+        std::thread::spawn(move || hints.count());
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
-        Program { child, address, log, config: path }
+        Program { child, address: String::new(), log, config: path }
     }
 
     pub(super) fn send(&self, request: &str) -> TcpStream {
@@ -142,7 +159,7 @@ fn a_warning_carries_the_id_of_its_request() {
         "[group.'/old']\nupstream = {{ urls = ['http://127.0.0.1:{}/'], protocol = 'xml-rpc' }}\n",
         closed_port()
     );
-    let mut program = Program::start("warning", &format!("log.level = 'warn'\n{CONFIG}{upstream}"));
+    let mut program = Program::start_quiet("warning", &format!("log.level = 'warn'\n{CONFIG}{upstream}"));
     // Warnings about discovery belong to no request.
     let answer = program.ask(&post("/old", "spin", ""));
     let warning = loop {

@@ -332,7 +332,10 @@ fn clients_that_do_not_speak_http_have_a_line() {
     let mut program = Program::start("not-http", &config("", ""));
     let mut stream = TcpStream::connect(&program.address).unwrap();
     stream.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").unwrap();
-    let _ = stream.read_to_end(&mut Vec::new());
+    let mut answer = Vec::new();
+    // It is closed with unread bytes, so it may be reset.
+    let _ = stream.read_to_end(&mut answer);
+    assert_eq!(answer, b"", "nothing in plain text is of use to it");
     let line = program.line_with("message");
     assert_eq!(fields(&line, &["level", "listener"]), json!(["INFO", program.address]));
     assert!(line["message"].as_str().unwrap().contains("https"), "{line}");
@@ -340,4 +343,12 @@ fn clients_that_do_not_speak_http_have_a_line() {
     program.ask("HELLO\u{1}\r\n\r\n");
     let line = program.line_with("reason");
     assert!(line["message"].as_str().unwrap().contains("not HTTP"), "{line}");
+    // The first frame of HTTP/2 is one of settings (RFC 9113, section 3.4), whose length is a multiple of six.
+    let mut stream = TcpStream::connect(&program.address).unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x05\x04\0\0\0\0\0abcde").unwrap();
+    let _ = stream.read_to_end(&mut Vec::new());
+    let line = program.line_with("reason");
+    assert!(line["message"].as_str().unwrap().contains("HTTP/2"), "{line}");
+    assert_eq!(fields(&line, &["level", "listener"]), json!(["INFO", program.address]));
+    assert!(line["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
 }

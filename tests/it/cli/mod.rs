@@ -6,9 +6,13 @@ mod admin;
 mod calls;
 mod checks;
 mod commands;
+#[cfg(unix)]
+mod log_everything;
 mod log_fields;
 #[cfg(unix)]
 mod log_questions;
+#[cfg(unix)]
+mod outages;
 mod proxies;
 #[cfg(unix)]
 mod reload;

@@ -6,6 +6,7 @@ mod cpython;
 mod jsonrpc;
 mod jsonrpc_examples;
 mod pages;
+mod refusal_pages;
 mod rest_routes;
 mod soap_samples;
 mod wsdl;

@@ -5,6 +5,7 @@ mod http1;
 mod http2;
 #[cfg(unix)]
 mod leaving;
+mod lingering;
 mod metrics;
 mod readers;
 mod refusals;

@@ -1,6 +1,7 @@
 //! Child processes with a bounded life: whatever hangs is killed, and the test sees that it was.
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,6 +14,8 @@ pub(crate) struct Process {
     child: Child,
     stdout: Option<BufReader<ChildStdout>>,
     stderr: Option<JoinHandle<String>>,
+    /// The lines of standard error, as they come.
+    logged: Mutex<Receiver<String>>,
     /// Dropped when the process has ended, which calls the watchdog off.
     _running: Sender<()>,
 }
@@ -40,16 +43,24 @@ impl Process {
         let started = command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).spawn();
         let mut child = started.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
         let stdout = child.stdout.take().map(BufReader::new);
-        let mut pipe = child.stderr.take().expect("standard error is piped");
+        let mut pipe = BufReader::new(child.stderr.take().expect("standard error is piped"));
+        let (log, logged) = channel();
         let stderr = std::thread::spawn(move || {
-            let mut text = Vec::new();
-            let _ = pipe.read_to_end(&mut text);
-            String::from_utf8_lossy(&text).into_owned()
+            let mut text = String::new();
+            let mut line = Vec::new();
+            while pipe.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+                let read = String::from_utf8_lossy(&line).into_owned();
+                text.push_str(&read);
+                // The test may not look at the lines.
+                let _ = log.send(read);
+                line.clear();
+            }
+            text
         });
         let (running, ended) = channel();
         let id = child.id();
         std::thread::spawn(move || kill_late(&ended, id));
-        Process { child, stdout, stderr: Some(stderr), _running: running }
+        Process { child, stdout, stderr: Some(stderr), logged: Mutex::new(logged), _running: running }
     }
 
     /// The next line of standard output, without its end; empty when there is none.
@@ -57,6 +68,21 @@ impl Process {
         let mut line = String::new();
         self.stdout.as_mut().expect("standard output was not closed").read_line(&mut line).unwrap();
         line.trim_end().to_owned()
+    }
+
+    /// Reads standard error until a line has this text, and returns the line.
+    pub(crate) fn wait_for_log(&self, text: &str) -> String {
+        loop {
+            let line = self
+                .logged
+                .lock()
+                .unwrap()
+                .recv_timeout(LIMIT)
+                .unwrap_or_else(|error| panic!("{error} before {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -9,7 +9,7 @@ use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::server::gateway::{Gateway, Group};
 use croupier::server::group_router::GroupRouter;
 use croupier::server::request_body::{BodyReader, MemoryBudget};
-use croupier::server::settings::{ListenAddress, ServerSettings};
+use croupier::server::settings::{ListenAddress, ListenerConfig, ServerSettings};
 use croupier::server::{Listener, Server, ShutdownReport, Workers};
 use croupier::service::RpcService;
 use croupier::service::layer::layered;
@@ -74,6 +74,24 @@ impl Running {
         settings: ServerSettings,
         workers: Option<usize>,
     ) -> Running {
+        Running::of_gateway(listen.into(), |body_reader| Gateway::new(router, body_reader), settings, workers)
+    }
+
+    /// Serves what a configuration says, on a port of its own, with a gateway that knows its mounts, as the program does.
+    pub(crate) fn serving(config: Config) -> Running {
+        let mounts = config.mounts();
+        let listen = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
+        let listen = ListenerConfig { listen, ..config.listen[0].clone() };
+        let gateway = move |body_reader| Gateway::serving(&mounts, body_reader).unwrap();
+        Running::of_gateway(listen, gateway, config.settings, None)
+    }
+
+    fn of_gateway(
+        listen: ListenerConfig,
+        gateway: impl FnOnce(BodyReader) -> Gateway + Send + 'static,
+        settings: ServerSettings,
+        workers: Option<usize>,
+    ) -> Running {
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -82,11 +100,11 @@ impl Running {
             runtime.worker_threads(2).enable_all().build().unwrap().block_on(async move {
                 let memory = MemoryBudget::new(settings.memory).on_runtime(Handle::current());
                 let body_reader = BodyReader { memory, ..BodyReader::new(&settings) };
-                let mut server = Server::new(Gateway::new(router, body_reader), settings, None);
+                let mut server = Server::new(gateway(body_reader), settings, None);
                 if let Some(count) = workers {
                     server = server.on(Workers::start(count).unwrap());
                 }
-                let listener = Listener::bind(&listen).await.unwrap();
+                let listener = Listener::open(&listen).await.unwrap();
                 ready.send(listener.address()).unwrap();
                 server.run(vec![listener], async { stopped.await.unwrap_or_default() }).await
             })

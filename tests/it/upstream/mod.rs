@@ -7,6 +7,7 @@ mod faults;
 mod large;
 mod layers;
 mod matrix;
+mod outages;
 mod passthrough;
 mod passthrough_soap;
 mod transports;

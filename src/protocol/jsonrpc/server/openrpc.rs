@@ -9,9 +9,9 @@ use crate::http::body::Body;
 use crate::http::public_url::PublicUrl;
 use crate::model::fault::Fault;
 use crate::model::interface::Interface;
-use crate::protocol::Protocol;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::protocol::jsonrpc::openrpc::write as openrpc;
+use crate::protocol::{Protocol, frontend};
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::{Output, RpcService};
@@ -28,8 +28,11 @@ pub(super) fn call(
     args: Args<'_>,
     url: impl FnOnce() -> String,
 ) -> Option<Result<Output, Fault>> {
-    let document = |()| Output::One(Box::new(openrpc::document(interface, &url())));
-    is_builtin(method).then(|| args.read_record::<()>().map(document))
+    let document = |()| match frontend::undescribed(interface) {
+        Some(fault) => Err(fault),
+        None => Ok(Output::One(Box::new(openrpc::document(interface, &url())))),
+    };
+    is_builtin(method).then(|| args.read_record::<()>().and_then(document))
 }
 
 /// Whether a method belongs to the protocol itself.
@@ -58,8 +61,13 @@ impl Frontend for OpenRpc {
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
-        let document = openrpc::document(&service.interface(), &address(&self.public_url, &request));
-        let response = json(Body::whole(format!("{document:#}\n")));
+        let response = match frontend::refuse_undescribed(service.as_ref()) {
+            Some(rejection) => rejection.into_response(),
+            None => {
+                let document = openrpc::document(&service.interface(), &address(&self.public_url, &request));
+                json(Body::whole(format!("{document:#}\n")))
+            }
+        };
         MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: None })
     }
 }

@@ -57,28 +57,46 @@ const requests = {
     post('text/xml; charset=utf-8', soapCall(method, params.filter(param => param.given)), '', { SOAPAction: '""' }),
 };
 
-// The result in a response. A fault becomes an error.
+// The error for a fault in a response.
+function asFault(message) {
+  const fault = new Error(message);
+  fault.name = 'Fault';
+  return fault;
+}
+
+// Why a call failed: the message of its fault, or an empty text if its response has another error; null if it succeeded.
+function failureOf(protocol, { ok, text, cut }) {
+  if (cut) return ok ? null : '';
+  try {
+    readResult[protocol](text, ok);
+  } catch (error) {
+    if (error.name === 'Fault') return error.message;
+  }
+  return ok ? null : '';
+}
+
+// The result in a response. A fault becomes an error with the name `Fault`.
 const readResult = {
   'xml-rpc': text => {
     const tree = new DOMParser().parseFromString(text, 'text/xml');
     const fault = tree.querySelector('methodResponse > fault > value');
-    if (fault) throw new Error(xmlRpcValue(fault).faultString);
+    if (fault) throw asFault(xmlRpcValue(fault).faultString);
     return xmlRpcValue(tree.querySelector('methodResponse > params > param > value'));
   },
   'json-rpc': text => {
     const response = parseJson(text);
-    if (response.error) throw new Error(response.error.message);
+    if (response.error) throw asFault(response.error.message);
     return response.result;
   },
   rest: (text, ok) => {
     const result = parseJson(text);
-    if (!ok) throw new Error(result.detail || result.title);
+    if (!ok) throw asFault(result.detail || result.title);
     return result;
   },
   soap: text => {
     const tree = new DOMParser().parseFromString(text, 'text/xml');
     const reason = tree.querySelector('Fault > faultstring');
-    if (reason) throw new Error(reason.textContent);
+    if (reason) throw asFault(reason.textContent);
     return nested(tree.getElementsByTagNameNS(SOAP, 'Body')[0].firstElementChild);
   },
 };

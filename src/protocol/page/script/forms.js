@@ -3,6 +3,9 @@
 
 const chosen = name => document.querySelector(`.tools input[name="${name}"]:checked`)?.value;
 
+// The largest part of the message of a fault that is shown in its heading, in characters.
+const LONGEST_REASON = 200;
+
 // The value in a field: `{ value }`, or `{}` if the field is empty.
 function valueOf(field) {
   const { kind } = field.dataset;
@@ -62,17 +65,25 @@ async function showResponse(form) {
     if (form.reportValidity()) fail(error);
     return;
   }
+  function show(heading, text, failed) {
+    const sheet = panelOf(form).querySelector('.response');
+    sheet.classList.toggle('failed', failed);
+    // An alert is read out at once; what a call returns is read out when its reader is ready.
+    status.setAttribute('role', failed ? 'alert' : 'status');
+    sheet.hidden = false;
+    status.textContent = heading;
+    shown.textContent = text;
+  }
   function fail(error) {
-    panelOf(form).querySelector('.response').hidden = false;
-    status.textContent = 'No response';
-    shown.textContent = error.message;
+    show('No response', error.message, true);
   }
   button.setAttribute('aria-busy', 'true');
   try {
     const response = await send(call.request);
-    panelOf(form).querySelector('.response').hidden = false;
-    status.textContent = `${response.status}, ${response.millis} ms`;
-    shown.textContent = legible(response);
+    const failure = failureOf(call.protocol, response);
+    const reason = failure?.length > LONGEST_REASON ? `${failure.slice(0, LONGEST_REASON)}…` : failure;
+    const heading = failure === null ? '' : failure ? `Fault: ${reason} · HTTP status ` : 'Error: HTTP status ';
+    show(`${heading}${response.status}, ${response.millis} ms`, legible(response), failure !== null);
   } catch (error) {
     fail(error);
   } finally {

@@ -2,8 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::http::media_type;
-use crate::http::media_type::Weighted;
+use crate::http::accept::{media_ranges, weight};
 
 /// A media type of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,45 +48,11 @@ pub(super) fn choose(headers: &HeaderMap, offered: &[Media]) -> Option<Media> {
         None | Some(b"*/*" | b"application/json" | b"") if second.is_none() => return offered.first().copied(),
         _ => {}
     }
-    let ranges: Vec<MediaRange<'_>> =
-        media_type::weighted(headers, header::ACCEPT).filter_map(MediaRange::read).collect();
+    let ranges = media_ranges(headers);
     let weighed = offered.iter().map(|media| (weight(&ranges, media.name()), *media));
     // Of several with the same weight, the first one is chosen.
     let best = weighed.rev().max_by_key(|(weight, _)| *weight)?;
     (best.0 > 0).then_some(best.1)
-}
-
-/// A media range that a client accepts.
-struct MediaRange<'a> {
-    kind: &'a str,
-    subtype: &'a str,
-    /// In thousandths.
-    weight: u16,
-}
-
-impl<'a> MediaRange<'a> {
-    /// Reads `text/csv`, `text/*` or `*/*`; `None` if the range or its weight is malformed.
-    fn read(range: Weighted<'a>) -> Option<MediaRange<'a>> {
-        let (kind, subtype) = range.name.split_once('/')?;
-        Some(MediaRange { kind, subtype, weight: range.weight? })
-    }
-
-    /// How specifically it matches a media type; `None` if it does not match.
-    fn closeness(&self, kind: &str, subtype: &str) -> Option<u8> {
-        match (self.kind, self.subtype) {
-            ("*", "*") => Some(0),
-            (own, "*") if own.eq_ignore_ascii_case(kind) => Some(1),
-            (own, of) if own.eq_ignore_ascii_case(kind) && of.eq_ignore_ascii_case(subtype) => Some(2),
-            _ => None,
-        }
-    }
-}
-
-/// The weight of a media type: that of the most specific range that matches it.
-fn weight(ranges: &[MediaRange<'_>], media: &str) -> u16 {
-    let Some((kind, subtype)) = media.split_once('/') else { return 0 };
-    let close = ranges.iter().filter_map(|range| Some((range.closeness(kind, subtype)?, range.weight)));
-    close.max_by_key(|(closeness, _)| *closeness).map_or(0, |(_, weight)| weight)
 }
 
 #[cfg(test)]

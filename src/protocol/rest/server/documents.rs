@@ -74,6 +74,12 @@ impl Frontend for OpenApi {
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let base = self.public_url.base(request.head, request.context.peer);
         let url = format!("{base}{}", request.path().trim_end_matches('/'));
+        if request.head.method != Method::OPTIONS
+            && let Some(rejection) = frontend::refuse_undescribed(service.as_ref())
+        {
+            let response = self.refuse(request.head, rejection);
+            return MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: None });
+        }
         write_document(&request, &self.cors, || openapi::document(&service.interface(), &self.routes, &url))
     }
 

@@ -229,8 +229,7 @@ impl Rest {
     /// is not known whether the method is safe.
     fn call_unknown(&self, service: &dyn RpcService, interface: &Interface, request: &GroupRequest<'_>) -> StartedCall {
         if request.head.method != Method::POST {
-            let reason = "the methods of the upstream server are not known yet";
-            return Err(Fault::new(Kind::Unreachable, reason).into());
+            return Err(frontend::undescribed(interface).unwrap_or_else(Fault::internal).into());
         }
         let format = self.format(interface, None, request.head)?;
         post(service, &decoded(request.tail), format, self.limits, request)

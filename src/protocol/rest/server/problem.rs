@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
 
 use crate::http::body::Body;
-use crate::http::rejection::HttpRejection;
+use crate::http::rejection::{HttpRejection, RefusalReason};
 use crate::http::routes::{ParamLocation, RestRoute};
 use crate::model::fault::{Fault, Kind};
 
@@ -82,18 +82,25 @@ impl RestProblem {
 
     /// The response with the problem document.
     pub(super) fn into_response(self) -> Response<Body> {
-        let (status, allow) = match &self {
-            RestProblem::Fault { fault, .. } => (fault.kind.http_status(), Cow::Borrowed("")),
-            RestProblem::HttpRejection(rejection) => (rejection.status, Cow::Owned(list(&rejection.allow))),
+        let (status, allow, retry_after) = match &self {
+            RestProblem::Fault { fault, .. } => (fault.kind.http_status(), Cow::Borrowed(""), 1),
+            RestProblem::HttpRejection(rejection) => {
+                (rejection.status, Cow::Owned(list(&rejection.allow)), rejection.retry_after)
+            }
         };
         let mut response = Response::new(Body::whole(self.details(status)));
         *response.status_mut() = status;
+        let reason = match self {
+            RestProblem::Fault { fault, .. } => fault.message.to_string(),
+            RestProblem::HttpRejection(rejection) => rejection.reason,
+        };
+        response.extensions_mut().insert(RefusalReason(reason));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
         }
         if let Some(allow) = HeaderValue::from_str(&allow).ok().filter(|allow| !allow.is_empty()) {
             headers.insert(header::ALLOW, allow);

@@ -50,15 +50,16 @@ impl Frontend for Wsdl {
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
-        let response = match form(request.head) {
-            Ok(form) => {
+        let response = match (form(request.head), frontend::refuse_undescribed(service.as_ref())) {
+            (Ok(_), Some(rejection)) => rejection.into_response(),
+            (Ok(form), None) => {
                 let address = self.public_url.base(request.head, request.context.peer) + request.path();
                 let interface = service.interface();
                 let shapes = Shapes::of(&interface);
                 let text = wsdl::document(&interface, &shapes, &self.namespace, &address, form);
                 document(request.head, text)
             }
-            Err(reason) => HttpRejection::new(StatusCode::BAD_REQUEST, reason).into_response(),
+            (Err(reason), _) => HttpRejection::new(StatusCode::BAD_REQUEST, reason).into_response(),
         };
         MaybeReady::now(FrontendResponse { response, method: "".into(), fault: None })
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::multicall;
 use crate::model::fault::Fault;
 use crate::model::interface::Interface;
+use crate::protocol::frontend::undescribed;
 use crate::protocol::xmlrpc::signature::signatures;
 use crate::service::Output;
 use crate::service::args::Args;
@@ -49,7 +50,10 @@ pub(super) fn call(interface: &Interface, method: &str, args: Args<'_>) -> Optio
         return None;
     }
     let result = match method {
-        "system.listMethods" => args.read_record::<()>().map(|()| one(names(interface))),
+        "system.listMethods" => args.read_record::<()>().and_then(|()| match undescribed(interface) {
+            Some(fault) => Err(fault),
+            None => Ok(one(names(interface))),
+        }),
         "system.methodSignature" => {
             args.read_record::<MethodNameParam>().and_then(|param| Ok(one(signatures_of(interface, &param.method)?)))
         }
@@ -77,18 +81,18 @@ fn signatures_of(interface: &Interface, name: &str) -> Result<Vec<Vec<&'static s
     if let Some((_, signature, _)) = METHODS.iter().find(|(known, ..)| *known == name) {
         return Ok(vec![signature.to_vec()]);
     }
-    interface.method(name).map(|method| signatures(interface, method)).ok_or_else(|| unknown_method(name))
+    interface.method(name).map(|method| signatures(interface, method)).ok_or_else(|| unknown_method(interface, name))
 }
 
 fn help_of(interface: &Interface, name: &str) -> Result<String, Fault> {
     if let Some((.., help)) = METHODS.iter().find(|(known, ..)| *known == name) {
         return Ok((*help).to_owned());
     }
-    interface.method(name).map(|method| method.doc.clone()).ok_or_else(|| unknown_method(name))
+    interface.method(name).map(|method| method.doc.clone()).ok_or_else(|| unknown_method(interface, name))
 }
 
-fn unknown_method(name: &str) -> Fault {
-    Fault::bad_params(Fault::no_such_method(name).message)
+fn unknown_method(interface: &Interface, name: &str) -> Fault {
+    undescribed(interface).unwrap_or_else(|| Fault::bad_params(Fault::no_such_method(name).message))
 }
 
 /// An extension of XML-RPC, as `system.getCapabilities` names it.
