@@ -168,12 +168,12 @@ fn a_page_about_a_wrong_name_tells_a_foreign_site_nothing() {
 fn what_a_client_writes_is_only_text() {
     let server = server();
     for path in
-        ["/x\"onload=alert(1)", "/%3Cscript%3Ealert(1)%3C/script%3E", "/wheel/mini/%3Cimg%20src=x%3E", "/{{7*7}}"]
+        ["/x\"onload=alert(1)", "/%3Cscript%3Ealert(1)%3C/script%3E", "/wheel/mini/%3Cimg%20src=x%3E", "/{{7*99991}}"]
     {
         let (head, body) = ask(&server, &format!("GET {path}"), BROWSER);
         assert!(head.starts_with("http/1.1 404 "), "{head}");
         assert!(!body.contains("\"onload") && !body.contains("<script") && !body.contains("<img"), "{body}");
-        assert!(!body.contains("49"), "{body}");
+        assert!(!body.contains("699937"), "{body}");
     }
 }
 
