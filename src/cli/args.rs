@@ -54,7 +54,7 @@ drain time ([server.timeouts] drain, 10 s by default), and exits with code 0. A 
 SIGHUP reloads the configuration. If it is valid, new requests go to the new groups and pages, while running calls finish
 in the old ones, and groups that have not changed keep what they have in memory. Listeners are opened and closed. If it is
 not valid, its errors are written to standard error and nothing changes. Changes of `workers`, `log.access`, `log.format`,
-`response-memory` and `admin` take effect at the next start only.
+`server.response-memory`, `admin` and `otlp` take effect at the next start only.
 
 If systemd hands over a listening socket (LISTEN_FDS) of an address in `listen`, the server listens on this socket. It tells
 systemd its state (NOTIFY_SOCKET: use Type=notify-reload) and serves its watchdog.")]
@@ -327,7 +327,10 @@ impl SecretSource {
     pub(super) fn read(&self) -> Result<String, String> {
         match self {
             SecretSource::Env(name) => {
-                std::env::var(name).map_err(|_| format!("the environment variable {name} is not set, or is not UTF-8"))
+                let value = std::env::var(name);
+                let value =
+                    value.map_err(|_| format!("the environment variable {name} is not set, or is not UTF-8"))?;
+                Ok(value.trim().to_owned())
             }
             SecretSource::File(path) => match files::read_text(path, LARGEST_FILE) {
                 Ok(text) => Ok(text.trim().to_owned()),

@@ -166,7 +166,7 @@ fn print(result: &serde_json::Value, as_line: bool) {
     if terminal && !as_line {
         say(Style { colour: in_colour(terminal) }.value(result));
     } else {
-        say(result);
+        say(one_line(result));
     }
 }
 

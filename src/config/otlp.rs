@@ -21,7 +21,7 @@ pub(super) struct OtlpFile {
     pub(super) headers: BTreeMap<String, Spanned<SecretFile>>,
     /// Which part of the traces that begin here is sampled, from 0 for none to 1 for all. A request that belongs to a trace
     /// already, by its `traceparent`, is sampled if that says so.
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", range(min = 0.0, max = 1.0))]
     pub(super) sample: Spanned<f64>,
     /// The name of the service in the tracing system.
     #[schemars(with = "String")]

@@ -33,8 +33,8 @@ editors, which `config/croupier.schema.json` has too.
 
 At SIGHUP a running server reads the file again. If the file is valid, new requests go to the new groups and pages, while
 running calls finish in the old ones. Groups that have not changed keep what they have in memory. Listeners, the log level and
-the limits of `server` follow the file; changes of `workers`, `log.access`, `log.format`, `server.response-memory` and `admin`
-take effect at the next start only. If the file is not valid, its errors are written to standard error and nothing changes. If
+the limits of `server` follow the file; changes of `workers`, `log.access`, `log.format`, `server.response-memory`, `admin` and
+`otlp` take effect at the next start only. If the file is not valid, its errors are written to standard error and nothing changes. If
 the terminal in which the server was started is closed, the server stops.
 
 A *size* is a number of bytes or a text with a unit: `\"64 KiB\"`, `\"4 MiB\"`, `\"1 GiB\"`; kB, MB and GB are powers of

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::model::text::shorten;
+
 /// Parts of keys whose values are secrets.
 const SECRET_KEYS: [&str; 14] = [
     "token",
@@ -77,7 +79,9 @@ impl Secrets {
 
     /// These secrets, which are in no source.
     pub(super) fn of(texts: &[String]) -> Secrets {
-        let mut texts: Vec<_> = texts.iter().filter(|text| text.len() >= SHORTEST).cloned().collect();
+        // Messages have no control characters.
+        let shown = texts.iter().map(|text| shorten(text, usize::MAX).into_owned());
+        let mut texts: Vec<_> = texts.iter().cloned().chain(shown).filter(|text| text.len() >= SHORTEST).collect();
         texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
         Secrets { source: String::new(), texts }
     }

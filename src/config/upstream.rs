@@ -406,7 +406,8 @@ impl<'r> SettingReader<'r> {
         let read = match (env, file, text) {
             (Some(name), None, None) => {
                 let value = self.environment.value(name, &format!("`{key}`"), secret.span());
-                value.inspect(|value| self.folder.hide(value)).map(str::to_owned)
+                // A value from a file often ends with a line break.
+                value.map(str::trim).inspect(|value| self.folder.hide(value)).map(str::to_owned)
             }
             (None, Some(name), None) => self.secret_file(name, &key, secret.span()),
             (None, None, Some(text)) => {

@@ -316,7 +316,6 @@ impl AccessLine {
     fn end_span(&self) {
         let Some(trace) = self.record.trace() else { return };
         let Conclusion { outcome, failed } = self.conclusion();
-        let fault = self.outcome.as_ref().and_then(|outcome| outcome.fault);
         let error = failed.map(|_| match (outcome, self.status) {
             (REJECTED, status) => status.to_string().into(),
             (outcome, _) => outcome.into(),
@@ -329,7 +328,7 @@ impl AccessLine {
             request_id: self.id.to_string(),
             protocol: self.record.protocol(),
             group: self.group(),
-            rpc_method: self.method().filter(|_| fault != Some(Kind::NoSuchMethod)),
+            rpc_method: self.method().filter(|_| self.record.has_known_method()),
             batch: self.record.batch_counts(),
             error,
         };

@@ -38,7 +38,7 @@ use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
 use crate::server::tracer::Tracer;
 use crate::service::counters::{Ending, Meter, MeteredRequest};
-use crate::service::current_request::{CurrentRequest, request_span};
+use crate::service::current_request::{CurrentRequest, log_span};
 use crate::service::future::MaybeReady;
 use crate::service::limiter::LimiterState;
 use crate::service::memory_pool::MemoryPool;
@@ -393,7 +393,7 @@ impl Gateway {
         let service = refusing.as_ref().unwrap_or(&group.service);
         // Disabled, it costs one comparison.
         let Context { request_id: id, client: address, trace, .. } = &*context;
-        let span = request_span!(tracing::Level::DEBUG, id, group.path, protocol, address, trace);
+        let span = log_span!(tracing::Level::DEBUG, id, group.path, protocol, address, trace);
         let ReadBody { bytes, memory } = body;
         let request = GroupRequest { head, tail, body: &bytes, context };
         // What is rare is boxed: otherwise the future of each request would be as large as that of the rare ones.
@@ -422,6 +422,11 @@ impl Gateway {
         hold_memory(served.response.body_mut(), held, client);
         metered.end(ending(&served));
         let FrontendResponse { response, method, fault } = served;
+        if let Some(record) = context.record.as_ref().filter(|record| record.trace().is_some())
+            && group.service.interface().method(&method).is_some()
+        {
+            record.note_known_method();
+        }
         let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
         Ok(GatewayResponse { response, outcome, metered })
     }

@@ -1,4 +1,4 @@
-//! Refusals as people with a browser see them: a page that says what has happened, what is there instead, and the way home.
+//! Refusals as people with a browser see them: a page that says what has happened and what is there instead, with a link to the directory.
 //! Programs get the response as it is.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::http::audience::Audience;
 use crate::http::body::Body;
 use crate::http::rejection::RefusalReason;
 use crate::protocol::Protocol;
-use crate::protocol::page::refusal::{Refusal, RefusalLink, RefusalPlace};
+use crate::protocol::page::refusal::{MAX_ENTRIES, Refusal, RefusalLink, RefusalPlace};
 use crate::protocol::page::root;
 use crate::service::{Context, RpcService as _};
 
@@ -42,6 +42,7 @@ pub(super) fn show(
         place: None,
         heading: String::new(),
         entries: Vec::new(),
+        more: 0,
     };
     // A page of another site may read this, by the name that it has given to the address of this server.
     if response.status() != StatusCode::MISDIRECTED_REQUEST {
@@ -90,14 +91,16 @@ fn add_methods(refusal: &mut Refusal<'_>, group: &GroupMount) {
     refusal.heading = "Methods".to_owned();
     let link =
         |name: &String| RefusalLink { title: name.clone(), path: group.path.clone(), method: Some(name.clone()) };
-    refusal.entries = interface.methods.iter().map(|method| link(&method.name)).collect();
+    refusal.entries = interface.methods.iter().take(MAX_ENTRIES).map(|method| link(&method.name)).collect();
+    refusal.more = interface.methods.len().saturating_sub(MAX_ENTRIES);
 }
 
 /// Names the groups.
 fn add_groups(refusal: &mut Refusal<'_>, mounts: &Mounts) {
     refusal.heading = "Services".to_owned();
     let link = |group: &GroupMount| RefusalLink { title: title(group), path: group.path.clone(), method: None };
-    refusal.entries = listed(mounts).map(link).collect();
+    refusal.entries = listed(mounts).take(MAX_ENTRIES).map(link).collect();
+    refusal.more = listed(mounts).skip(MAX_ENTRIES).count();
 }
 
 fn title(group: &GroupMount) -> String {

@@ -5,7 +5,11 @@ use std::net::IpAddr;
 
 use http::Method;
 
+use crate::model::text::printable;
 use crate::service::spans::Attribute;
+
+/// How many characters of the method of a request a span has.
+const LONGEST_METHOD: usize = 80;
 
 /// What is known of a request that has ended.
 pub(super) struct EndedRequest<'r> {
@@ -44,7 +48,10 @@ impl EndedRequest<'_> {
             ("croupier.request.id", self.request_id.clone().into()),
         ];
         if known == OTHER_METHOD {
-            attributes.push(("http.request.method_original", self.method.as_str().to_owned().into()));
+            attributes.push((
+                "http.request.method_original",
+                printable(self.method.as_str(), LONGEST_METHOD).into_owned().into(),
+            ));
         }
         if self.status > 0 {
             attributes.push(("http.response.status_code", self.status.into()));
@@ -122,5 +129,8 @@ mod tests {
         let attributes = ended(&odd, None, None).attributes();
         assert!(attributes.contains(&("http.request.method", "_OTHER".to_owned().into())));
         assert!(attributes.contains(&("http.request.method_original", "ODD".to_owned().into())));
+        let long = Method::from_bytes(&[b'X'; 5000]).unwrap();
+        let original = ("http.request.method_original", format!("{}…", "X".repeat(LONGEST_METHOD)).into());
+        assert!(ended(&long, None, None).attributes().contains(&original));
     }
 }

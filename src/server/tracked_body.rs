@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -58,7 +58,9 @@ impl Drop for CountedBody<'_> {
     fn drop(&mut self) {
         let is_whole = self.progress == Progress::Ended || self.body.is_end_stream();
         // A client that waits for status 100 has sent nothing of its body.
-        if !is_whole && (self.progress == Progress::Begun || !self.headers.contains_key(header::EXPECT)) {
+        let expect = self.headers.get(header::EXPECT).map(HeaderValue::as_bytes);
+        let waits = expect.is_some_and(|expected| expected.eq_ignore_ascii_case(b"100-continue"));
+        if !is_whole && (self.progress == Progress::Begun || !waits) {
             self.activity.note_unread_body();
         }
     }

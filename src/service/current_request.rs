@@ -27,7 +27,7 @@ pub(crate) struct CurrentRequest {
 }
 
 /// The span of a request.
-macro_rules! request_span {
+macro_rules! log_span {
     ($level:expr, $id:expr, $group:expr, $protocol:expr, $client:expr, $trace:expr) => {
         tracing::span!(
             $level,
@@ -42,7 +42,7 @@ macro_rules! request_span {
     };
 }
 #[cfg_attr(not(feature = "server"), allow(unused_imports, reason = "only a server receives requests"))]
-pub(crate) use request_span;
+pub(crate) use log_span;
 
 impl CurrentRequest {
     /// Runs a future on behalf of this request.
@@ -66,6 +66,6 @@ impl CurrentRequest {
     /// Its span, enabled whenever a line is.
     pub(crate) fn span(&self) -> Span {
         let CurrentRequest { request_id, group, protocol, client, trace } = self;
-        request_span!(tracing::Level::ERROR, request_id, group, protocol, client, trace)
+        log_span!(tracing::Level::ERROR, request_id, group, protocol, client, trace)
     }
 }

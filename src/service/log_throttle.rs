@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 /// The time in which at most one line is written, unless another one is chosen.
@@ -36,6 +37,16 @@ struct ThrottleState {
     count: u64,
     /// The last of them.
     last: Option<LogLine>,
+    /// Writes it at the end of the interval.
+    waiting: Option<AbortHandle>,
+}
+
+impl Drop for ThrottleState {
+    fn drop(&mut self) {
+        if let Some(waiting) = &self.waiting {
+            waiting.abort();
+        }
+    }
 }
 
 /// Writes a line. The number is how many lines it replaces, itself included; `None` if it replaces no other.
@@ -49,22 +60,13 @@ impl LogThrottle {
 
     /// Begins an interval, as if a line had been written.
     pub(crate) fn begin_interval(&self) {
-        self.begin(&mut self.lock());
+        self.lock().until = Some(Instant::now() + self.interval);
     }
 
     /// Forgets the lines that wait. The next one is written at once.
     pub(crate) fn reset(&self) {
         // Lines are dropped without the lock.
         let _forgotten = std::mem::take(&mut *self.lock());
-    }
-
-    /// Begins an interval that ends by itself.
-    fn begin(&self, state: &mut ThrottleState) {
-        let until = Instant::now() + self.interval;
-        state.until = Some(until);
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(self.clone().log_last_each_interval(until));
-        }
     }
 
     /// Writes a line, now or later, or counts it. `line` gets the number of lines that it replaces, itself included; `None`
@@ -76,38 +78,35 @@ impl LogThrottle {
             Some(until) if now < until => {
                 state.count += 1;
                 state.last = Some(Box::new(line));
+                if state.waiting.is_none()
+                    && let Ok(runtime) = Handle::try_current()
+                {
+                    state.waiting = Some(runtime.spawn(self.clone().log_last_at(until)).abort_handle());
+                }
             }
             // Without a runtime, lines that wait are counted in the next one.
             _ => {
                 let count = std::mem::take(&mut state.count) + 1;
                 state.last = None;
-                self.begin(&mut state);
+                state.until = Some(now + self.interval);
                 drop(state);
                 line(number(count));
             }
         }
     }
 
-    /// Writes the last line of each interval, until there is one without a line.
-    async fn log_last_each_interval(self, mut until: Instant) {
-        loop {
-            sleep_until(until).await;
-            let (line, count) = {
-                let mut state = self.lock();
-                if state.until != Some(until) {
-                    // A line came between the end of the interval and now. It has a task of its own.
-                    return;
-                }
-                let Some(line) = state.last.take() else {
-                    state.until = None;
-                    return;
-                };
-                until += self.interval;
-                state.until = Some(until);
-                (line, std::mem::take(&mut state.count))
-            };
-            line(number(count));
-        }
+    /// Writes the last line of an interval at its end, and begins the next one.
+    async fn log_last_at(self, until: Instant) {
+        sleep_until(until).await;
+        let (line, count) = {
+            let mut state = self.lock();
+            state.waiting = None;
+            // Without a line, one came between the end of the interval and now, and has been written at once.
+            let Some(line) = state.last.take() else { return };
+            state.until = Some(until + self.interval);
+            (line, std::mem::take(&mut state.count))
+        };
+        line(number(count));
     }
 
     fn lock(&self) -> MutexGuard<'_, ThrottleState> {
@@ -182,6 +181,19 @@ mod tests {
         assert_eq!(written.take(), []);
         written.log(&throttle, 4);
         assert_eq!(written.take(), [(4, None)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_forgotten_leaves_no_task() {
+        let throttle = LogThrottle::with_interval(Duration::from_secs(60));
+        for _ in 0..100 {
+            throttle.begin_interval();
+            throttle.log(|_| {});
+            throttle.log(|_| {});
+            throttle.reset();
+        }
+        tokio::task::yield_now().await;
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! [limiter](crate::service::limiter) the method and the wait for a permit, a protocol the calls of a batch, and the
 //! transport the requests to upstream servers.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -63,6 +63,8 @@ pub struct RequestRecord {
     batch: Option<Mutex<Vec<CallRecord>>>,
     /// Where its spans are added; `None` if they are not recorded.
     trace: Option<Arc<RecordedTrace>>,
+    /// Whether the group has the method that was called. Only requests with a span know it.
+    has_method: AtomicBool,
 }
 
 /// The requests to upstream servers.
@@ -102,10 +104,20 @@ impl RequestRecord {
             upstream: Mutex::default(),
             batch: each_call.then(Mutex::default),
             trace,
+            has_method: AtomicBool::new(false),
         }
     }
 
     /// Where the spans of the request are added; `None` if they are not recorded.
+    /// Notes that the group has the method that was called.
+    pub(crate) fn note_known_method(&self) {
+        self.has_method.store(true, Relaxed);
+    }
+
+    pub(crate) fn has_known_method(&self) -> bool {
+        self.has_method.load(Relaxed)
+    }
+
     pub(crate) fn trace(&self) -> Option<&Arc<RecordedTrace>> {
         self.trace.as_ref()
     }

@@ -15,6 +15,10 @@ use crate::model::fault::{Fault, Kind};
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The delay after the first failure. It doubles with each further failure.
 const FIRST_DELAY: Duration = Duration::from_millis(500);
+/// Why there is no description, for callers. The reason itself may have addresses, and what the server wrote.
+const UNREACHED: &str = "the upstream server cannot be reached";
+/// The same for a server that responds.
+const UNDESCRIBED: &str = "the upstream server does not describe itself; the log of the gateway has details";
 /// The longest delay after a failure.
 const MAX_DELAY: Duration = Duration::from_secs(30);
 
@@ -78,11 +82,23 @@ impl Upstream {
                     self.inner.discovery_error.set(Some(&fault.message));
                     let state = self.state();
                     if state.why_unusable().is_some() {
-                        let failure = if state.is_unreached() { Failure::Unreached } else { Failure::Undescribed };
-                        let reason = fault.message.to_string();
-                        self.inner.outages.note_failure(self.name(), reason.clone(), reason, failure);
-                    } else if !failing {
-                        tracing::warn!(group, server = self.servers(), reason = %fault.message, "an upstream does not describe itself");
+                        let (failure, reason) = if state.is_unreached() {
+                            (Failure::Unreached, UNREACHED)
+                        } else {
+                            (Failure::Undescribed, UNDESCRIBED)
+                        };
+                        self.inner.outages.note_failure(
+                            self.name(),
+                            reason.to_owned(),
+                            fault.message.to_string(),
+                            failure,
+                        );
+                    } else {
+                        // It has responded, and can be called without a description.
+                        self.inner.outages.note_success(|| self.name());
+                        if !failing {
+                            tracing::warn!(group, server = self.servers(), reason = %fault.message, "an upstream does not describe itself");
+                        }
                     }
                     failing = true;
                     sleep(self.wait(delay)).await;

@@ -1,5 +1,6 @@
 //! The page that says why a request was refused, for people with a browser.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use http::request::Parts;
@@ -28,8 +29,10 @@ pub(crate) struct Refusal<'a> {
     pub(crate) place: Option<RefusalPlace>,
     /// The heading of `entries`.
     pub(crate) heading: String,
-    /// What is there, for people to choose from.
+    /// What is there, for people to choose from; at most [`MAX_ENTRIES`].
     pub(crate) entries: Vec<RefusalLink>,
+    /// How many entries are left out.
+    pub(crate) more: usize,
 }
 
 /// A group or page that a request is for.
@@ -51,7 +54,9 @@ pub(crate) struct RefusalLink {
 }
 
 /// How many entries the page has at most.
-const MAX_ENTRIES: usize = 50;
+pub(crate) const MAX_ENTRIES: usize = 50;
+/// How many characters of the reason the page has at most.
+const MAX_REASON: usize = 1000;
 
 /// The variables of the template.
 #[derive(Serialize)]
@@ -105,13 +110,17 @@ impl Refusal<'_> {
         reason: &str,
         nonce: String,
     ) -> Result<String, minijinja::Error> {
-        let shown = self.entries.iter().take(MAX_ENTRIES);
+        let end = reason.char_indices().nth(MAX_REASON).map(|(at, _)| at);
+        let reason = match end.and_then(|at| reason.get(..at)) {
+            Some(beginning) => Cow::Owned(format!("{beginning}…")),
+            None => Cow::Borrowed(reason),
+        };
         let view = RefusalView {
             title: title(status),
             nonce,
             style: minijinja::Value::from_safe_string(BASE_STYLE.to_owned()),
             version: env!("CARGO_PKG_VERSION"),
-            sentence: prose(&sentence(reason)),
+            sentence: prose(&sentence(&reason)),
             status: status.to_string(),
             verb: abridge(self.head.method.as_str()).into(),
             path: abridge(self.head.uri.path()).into(),
@@ -125,8 +134,8 @@ impl Refusal<'_> {
                 code: false,
             }),
             heading: &self.heading,
-            entries: shown.map(|link| self.entry(link)).collect(),
-            more: self.entries.len().saturating_sub(MAX_ENTRIES),
+            entries: self.entries.iter().map(|link| self.entry(link)).collect(),
+            more: self.more,
         };
         templates::render("refusal.html", &view)
     }

@@ -140,9 +140,12 @@ impl SpanExporter {
             stopped,
             failures: Failures::new(&settings.endpoint),
         };
-        let tokio_runtime = Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("spans".into()).spawn(move || {
-            tokio_runtime.block_on(sender.run());
+            // Built here, because a runtime must not be dropped inside another one.
+            match Builder::new_current_thread().enable_all().build() {
+                Ok(tokio_runtime) => tokio_runtime.block_on(sender.run()),
+                Err(error) => tracing::error!(%error, "spans cannot be exported"),
+            }
             // The one who has stopped it may not wait for it any more.
             let _ = ending.send(());
         })?;
@@ -182,7 +185,13 @@ impl SpanSender {
                 if batch.is_empty() {
                     break;
                 }
+                let is_full = batch.len() == BATCH;
                 self.deliver(batch).await;
+                self.failures.report(self.counts.dropped());
+                // What is left when the exporter stops is sent without a pause.
+                if !(is_full || stopping) {
+                    break;
+                }
             }
             self.failures.report(self.counts.dropped());
             if stopping {

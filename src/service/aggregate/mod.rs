@@ -18,6 +18,7 @@ use crate::model::value::{SizeBudget, Value};
 use crate::service::args::{Arg, Args};
 use crate::service::future::{MaybeReady, with_deadline};
 use crate::service::latest::Latest;
+use crate::service::outage::Outage;
 use crate::service::result_memory::{ReservedMemory, ResultMemory};
 use crate::service::{Call, CallFuture, Context, RpcService};
 
@@ -115,6 +116,12 @@ impl RpcService for Aggregate {
     fn interface(&self) -> Arc<Interface> {
         let of_parts = self.parts().map(|part| part.service.interface());
         self.latest.get(of_parts, |of_parts| compose::interface(&self.title, &self.doc, &self.methods, of_parts))
+    }
+
+    /// The outage of all parts: while one of them can be called, so can the aggregate.
+    fn outage(&self) -> Option<Outage> {
+        let outages: Option<Vec<Outage>> = self.parts().map(|part| part.service.outage()).collect();
+        outages?.into_iter().max_by_key(|outage| outage.since)
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {
