@@ -328,7 +328,8 @@ impl AccessLine {
             request_id: self.id.to_string(),
             protocol: self.record.protocol(),
             group: self.group(),
-            rpc_method: self.method().filter(|_| self.record.has_known_method()),
+            rpc_method: self.method(),
+            has_rpc_method: self.record.has_known_method(),
             batch: self.record.batch_counts(),
             error,
         };

@@ -8,7 +8,7 @@ use http::Method;
 use crate::model::text::printable;
 use crate::service::spans::Attribute;
 
-/// How many characters of the method of a request a span has.
+/// How many characters of a method that is not known a span has.
 const LONGEST_METHOD: usize = 80;
 
 /// What is known of a request that has ended.
@@ -21,8 +21,10 @@ pub(super) struct EndedRequest<'r> {
     pub(super) request_id: String,
     pub(super) protocol: Option<&'static str>,
     pub(super) group: Option<&'r str>,
-    /// A method that the group has; `None` if another name was called.
+    /// The method that was called, by the name that the client has given.
     pub(super) rpc_method: Option<&'r str>,
+    /// Whether the group is known to have it.
+    pub(super) has_rpc_method: bool,
     /// How many calls the batch has begun, and how many of them have failed.
     pub(super) batch: Option<(u32, u32)>,
     /// The reason for which the request has failed.
@@ -32,7 +34,7 @@ pub(super) struct EndedRequest<'r> {
 impl EndedRequest<'_> {
     /// The name of the span. It has no text of a client, which could be any: collectors make a series of each name.
     pub(super) fn name(&self) -> String {
-        match (self.group, self.rpc_method) {
+        match (self.group, self.rpc_method.filter(|_| self.has_rpc_method)) {
             (Some(group), Some(method)) => format!("{}/{method}", group.trim_end_matches('/')),
             (Some(group), None) => format!("{} {group}", self.known_method()),
             (None, _) => self.known_method().to_owned(),
@@ -59,7 +61,14 @@ impl EndedRequest<'_> {
         attributes.extend(self.client.map(|client| ("client.address", client.into())));
         attributes.extend(self.protocol.map(|protocol| ("rpc.system", rpc_system(protocol).into())));
         attributes.extend(self.group.map(|group| ("rpc.service", group.to_owned().into())));
-        attributes.extend(self.rpc_method.map(|method| ("rpc.method", method.to_owned().into())));
+        match self.rpc_method {
+            Some(method) if self.has_rpc_method => attributes.push(("rpc.method", method.to_owned().into())),
+            Some(other) => attributes.extend([
+                ("rpc.method", OTHER_METHOD.into()),
+                ("rpc.method_original", printable(other, LONGEST_METHOD).into_owned().into()),
+            ]),
+            None => {}
+        }
         if let Some((calls, faults)) = self.batch {
             attributes.extend([("croupier.batch.calls", calls.into()), ("croupier.batch.faults", faults.into())]);
         }
@@ -84,7 +93,7 @@ impl EndedRequest<'_> {
     }
 }
 
-/// The method of a request whose own method is none of HTTP.
+/// The method of a request whose own method is none of HTTP, and of a call whose method the group is not known to have.
 const OTHER_METHOD: &str = "_OTHER";
 
 /// The name of a protocol in the semantic conventions, which have one for JSON-RPC only.
@@ -109,6 +118,7 @@ mod tests {
             protocol: None,
             group,
             rpc_method,
+            has_rpc_method: true,
             batch: None,
             error: None,
         }
@@ -126,6 +136,11 @@ mod tests {
         ] {
             assert_eq!(ended(method, group, rpc_method).name(), name);
         }
+        let unknown = EndedRequest { has_rpc_method: false, ..ended(&Method::POST, Some("/wheel"), Some("no")) };
+        assert_eq!(unknown.name(), "POST /wheel");
+        let attributes = unknown.attributes();
+        assert!(attributes.contains(&("rpc.method", "_OTHER".into())));
+        assert!(attributes.contains(&("rpc.method_original", "no".to_owned().into())));
         let attributes = ended(&odd, None, None).attributes();
         assert!(attributes.contains(&("http.request.method", "_OTHER".to_owned().into())));
         assert!(attributes.contains(&("http.request.method_original", "ODD".to_owned().into())));
