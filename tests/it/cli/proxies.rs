@@ -54,7 +54,8 @@ fn nginx(folder: &Folder, blocks: &str) -> Process {
          error_log stderr; events {{ worker_connections 64; }}\n{blocks}"
     );
     folder.file("nginx.conf", &text);
-    Process::start(Command::new("nginx").arg("-c").arg(&path).arg("-p").arg(home))
+    // The paths of its modules are relative to its own prefix, so it keeps that one.
+    Process::start(Command::new("nginx").arg("-c").arg(&path))
 }
 
 fn is_root() -> bool {

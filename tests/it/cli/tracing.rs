@@ -299,7 +299,7 @@ print(MessageToJson(request))
     }
     read.sort_by_key(|span| span["startTimeUnixNano"].as_str().unwrap().to_owned());
     let told: Vec<_> = read.iter().map(|span| json!([span["name"], span["kind"], span["traceState"]])).collect();
-    let expected = [json!(["/up/some", "SPAN_KIND_SERVER", "a=1"]), json!(["POST", "SPAN_KIND_CLIENT", "a=1"])];
+    let expected = [json!(["POST /up", "SPAN_KIND_SERVER", "a=1"]), json!(["POST", "SPAN_KIND_CLIENT", "a=1"])];
     assert_eq!(told, expected);
     assert_eq!(read[0]["startTimeUnixNano"].as_str().unwrap(), spans[0].times.0.to_string());
 }

@@ -199,7 +199,12 @@ impl Croupier {
     /// What a group offers, as its WSDL document has it, once it has this method.
     pub(crate) fn group(&self, path: &str, method: &str) -> Group<'_> {
         let discovered = until(&format!("{method} at {path}"), || {
-            let text = self.send("GET", &format!("{path}?wsdl"), "", b"").into_body();
+            let response = self.send("GET", &format!("{path}?wsdl"), "", b"");
+            // Until the upstream has described itself, there is no document.
+            if response.status() == http::StatusCode::SERVICE_UNAVAILABLE {
+                return None;
+            }
+            let text = response.into_body();
             let document = wsdl::Document { location: "own.wsdl", text: std::str::from_utf8(&text).unwrap() };
             let discovered = wsdl::read(&[document], None).unwrap();
             discovered.interface.methods.iter().any(|own| own.name == method).then_some(discovered)
