@@ -14,8 +14,11 @@ pub struct HttpRejection {
     pub reason: String,
     /// For status 405: the methods that are allowed, for the header `Allow`.
     pub allow: Vec<Method>,
-    /// For status 503: after how many seconds a further request may succeed, for the header `Retry-After` (1 by default).
+    /// For status 429 and 503: after how many seconds a further request may succeed, for the header `Retry-After` (1 by
+    /// default).
     pub retry_after: u64,
+    /// For status 401: how a client may prove who it is, for the header `WWW-Authenticate`.
+    pub challenges: Vec<HeaderValue>,
 }
 
 /// Why a request was refused, as an extension of a response that a page may replace: one line of plain text for a person.
@@ -26,12 +29,15 @@ pub(crate) struct RefusalReason(pub(crate) String);
 impl HttpRejection {
     /// A rejection with its reason, and no allowed methods.
     pub fn new(status: StatusCode, reason: impl Into<String>) -> HttpRejection {
-        HttpRejection { status, reason: reason.into(), allow: Vec::new(), retry_after: 1 }
+        HttpRejection { status, reason: reason.into(), allow: Vec::new(), retry_after: 1, challenges: Vec::new() }
     }
 
     /// The rejection as a fault, for protocols that write it in their own form.
     pub fn fault(&self) -> Fault {
         let kind = match self.status {
+            StatusCode::UNAUTHORIZED => Kind::Unauthenticated,
+            StatusCode::FORBIDDEN => Kind::Forbidden,
+            StatusCode::TOO_MANY_REQUESTS => Kind::RateLimited,
             StatusCode::PAYLOAD_TOO_LARGE => Kind::Limit,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Kind::Encoding,
             StatusCode::REQUEST_TIMEOUT => Kind::Late,
@@ -64,7 +70,10 @@ impl HttpRejection {
         {
             headers.insert(header::ALLOW, allow);
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        for challenge in self.challenges {
+            headers.append(header::WWW_AUTHENTICATE, challenge);
+        }
+        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after));
         }
         response

@@ -40,11 +40,17 @@ pub enum Kind {
     /// Too many calls are running, or too many large results wait. In the first case the call was not carried out, and can
     /// be repeated later.
     Busy,
+    /// The call needs credentials, and the request has none, or none that are valid.
+    Unauthenticated,
+    /// The caller may not call the method.
+    Forbidden,
+    /// The caller has made too many calls in too short a time. The call was not carried out, and can be repeated later.
+    RateLimited,
 }
 
 impl Kind {
     /// Every kind, with no code for [`Kind::Service`].
-    pub(crate) const ALL: [Kind; 12] = [
+    pub(crate) const ALL: [Kind; 15] = [
         Kind::NotWellFormed,
         Kind::Encoding,
         Kind::Character,
@@ -57,6 +63,9 @@ impl Kind {
         Kind::Unreachable,
         Kind::Late,
         Kind::Busy,
+        Kind::Unauthenticated,
+        Kind::Forbidden,
+        Kind::RateLimited,
     ];
 
     /// The XML-RPC fault code: that of the Fault Code Interoperability specification if it has one for this kind alone,
@@ -81,6 +90,9 @@ impl Kind {
             Kind::Unreachable => -32300,
             Kind::Late => -32031,
             Kind::Busy => -32040,
+            Kind::Unauthenticated => -32050,
+            Kind::Forbidden => -32051,
+            Kind::RateLimited => -32052,
         }
     }
 
@@ -100,6 +112,9 @@ impl Kind {
             -32300 => Kind::Unreachable,
             -32031 => Kind::Late,
             -32040 => Kind::Busy,
+            -32050 => Kind::Unauthenticated,
+            -32051 => Kind::Forbidden,
+            -32052 => Kind::RateLimited,
             code => Kind::Service(Some(code)),
         }
     }
@@ -122,6 +137,9 @@ impl Kind {
             Kind::Unreachable => StatusCode::BAD_GATEWAY,
             Kind::Late => StatusCode::GATEWAY_TIMEOUT,
             Kind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Kind::Forbidden => StatusCode::FORBIDDEN,
+            Kind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -145,6 +163,9 @@ impl Kind {
             Kind::Late => -32031,
             Kind::Busy => -32040,
             Kind::Limit => -32041,
+            Kind::Unauthenticated => -32050,
+            Kind::Forbidden => -32051,
+            Kind::RateLimited => -32052,
         }
     }
 
@@ -161,6 +182,9 @@ impl Kind {
             -32031 => Kind::Late,
             -32040 => Kind::Busy,
             -32041 => Kind::Limit,
+            -32050 => Kind::Unauthenticated,
+            -32051 => Kind::Forbidden,
+            -32052 => Kind::RateLimited,
             code => Kind::Service(Some(code)),
         }
     }
@@ -197,7 +221,10 @@ impl Kind {
             | Kind::Structure
             | Kind::Limit
             | Kind::NoSuchMethod
-            | Kind::BadParams => true,
+            | Kind::BadParams
+            | Kind::Unauthenticated
+            | Kind::Forbidden
+            | Kind::RateLimited => true,
             Kind::Service(_) | Kind::Internal | Kind::Unreachable | Kind::Late | Kind::Busy => false,
         }
     }
@@ -226,6 +253,9 @@ impl Kind {
             Kind::Unreachable => "unreachable",
             Kind::Late => "late",
             Kind::Busy => "busy",
+            Kind::Unauthenticated => "unauthenticated",
+            Kind::Forbidden => "forbidden",
+            Kind::RateLimited => "rate-limited",
         }
     }
 }
@@ -316,6 +346,9 @@ mod tests {
             Kind::Unreachable,
             Kind::Late,
             Kind::Busy,
+            Kind::Unauthenticated,
+            Kind::Forbidden,
+            Kind::RateLimited,
         ] {
             assert_eq!(Kind::from_xmlrpc_code(kind.xmlrpc_code()), kind);
         }
@@ -333,6 +366,9 @@ mod tests {
             Kind::Unreachable,
             Kind::Late,
             Kind::Busy,
+            Kind::Unauthenticated,
+            Kind::Forbidden,
+            Kind::RateLimited,
             Kind::Service(Some(7)),
         ] {
             assert_eq!(Kind::from_jsonrpc_code(kind.jsonrpc_code()), kind);

@@ -420,6 +420,7 @@ impl Gateway {
             served = Box::pin(refuse_result(group, frontend, request)).await;
         }
         hold_memory(served.response.body_mut(), held, client);
+        set_refusal_status(&mut served);
         metered.end(ending(&served));
         let FrontendResponse { response, method, fault } = served;
         if let Some(record) = context.record.as_ref().filter(|record| record.trace().is_some())
@@ -556,6 +557,14 @@ impl GatewayResponse {
             response.body_mut().hold(metered);
         }
         response
+    }
+}
+
+/// Sets the HTTP status of a request whose only call was refused because of its caller. In protocols in which a fault has
+/// status 200 or 500, clients and proxies would not know that credentials are missing. A batch has no fault of its own.
+fn set_refusal_status(served: &mut FrontendResponse) {
+    if let Some(kind @ (Kind::Unauthenticated | Kind::Forbidden | Kind::RateLimited)) = served.fault {
+        *served.response.status_mut() = kind.http_status();
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is known of the request that a call came in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -83,14 +83,26 @@ impl Context {
 pub struct Identity {
     /// The name of the caller, unique among all callers.
     pub name: String,
+    /// The roles of the caller, for access rules.
+    pub roles: BTreeSet<String>,
+    /// What the caller's token may be used for (RFC 6749, section 3.3).
+    pub scopes: BTreeSet<String>,
+    /// How the caller has proven to be who they are, such as `api-key` or `jwt`; empty if a layer has said so.
+    pub proven_by: &'static str,
     /// What else is known of the caller, such as roles, by names that the layer chooses.
     pub attributes: BTreeMap<String, String>,
 }
 
 impl Identity {
-    /// A caller of this name, without attributes.
+    /// A caller of this name, without roles and attributes.
     pub fn new(name: impl Into<String>) -> Identity {
-        Identity { name: name.into(), attributes: BTreeMap::new() }
+        Identity { name: name.into(), ..Identity::default() }
+    }
+
+    /// Adds a role.
+    pub fn with_role(mut self, role: impl Into<String>) -> Identity {
+        self.roles.insert(role.into());
+        self
     }
 
     /// Adds an attribute, or replaces its value.

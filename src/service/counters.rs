@@ -29,7 +29,7 @@ pub(crate) const PROTOCOLS: [&str; 6] = ["xml-rpc", "json-rpc", "rest", "soap", 
 pub(crate) const OTHER_PROTOCOL: u8 = 5;
 
 /// How requests and calls end.
-pub(crate) const ENDINGS: [&str; 16] = [
+pub(crate) const ENDINGS: [&str; 19] = [
     "success",
     "not-well-formed",
     "encoding",
@@ -43,6 +43,9 @@ pub(crate) const ENDINGS: [&str; 16] = [
     "unreachable",
     "late",
     "busy",
+    "unauthenticated",
+    "forbidden",
+    "rate-limited",
     "cancelled",
     "rejected",
     "client-gone",
@@ -104,10 +107,13 @@ impl Ending {
                 Kind::Unreachable => 10,
                 Kind::Late => 11,
                 Kind::Busy => 12,
+                Kind::Unauthenticated => 13,
+                Kind::Forbidden => 14,
+                Kind::RateLimited => 15,
             },
-            Ending::Cancelled => 13,
-            Ending::Rejected => 14,
-            Ending::ClientGone => 15,
+            Ending::Cancelled => 16,
+            Ending::Rejected => 17,
+            Ending::ClientGone => 18,
         }
     }
 }

@@ -184,6 +184,9 @@ impl TemplatePage {
             Kind::Late => "This page cannot be shown: an upstream server took too long.",
             Kind::Busy => "This page cannot be shown now: the server is busy.",
             Kind::BadParams => "This page cannot be shown with these parameters.",
+            Kind::Unauthenticated => "This page is shown only to those who have signed in.",
+            Kind::Forbidden => "You may not see this page.",
+            Kind::RateLimited => "This page cannot be shown now: it has been asked for too often.",
             _ => "This page cannot be shown.",
         };
         let failure = FailureView { status: status.as_u16(), what, message: &fault.message };
