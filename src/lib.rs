@@ -55,11 +55,13 @@ pub use config::{Config, Registry};
 #[cfg(feature = "server")]
 pub use http::audience::Audience;
 #[cfg(feature = "server")]
-pub use http::public_url::{ClientHeader, PublicUrl, PublicUrlError, TrustedProxy};
+pub use http::public_url::{ClientHeader, PublicUrl, PublicUrlError};
 #[cfg(feature = "server")]
 pub use http::routes::RestRoute;
 pub use model::date::DateTime;
 pub use model::fault::{BoxError, Fault, Kind};
+#[cfg(feature = "server")]
+pub use model::network::Network;
 pub use model::value::{Binary, Value};
 /// The crate of [`JsonSchema`](schemars::JsonSchema), which the types of handlers implement. Write
 /// `#[schemars(crate = "croupier::schemars")]` to derive it from here; a program may also depend on the same version itself.

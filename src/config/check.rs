@@ -10,7 +10,8 @@ use super::problem::Problem;
 use super::schema::SchemaNode;
 use super::variables::{Environment, typed, variable};
 use super::wording;
-use crate::http::public_url::{BASE_URL, BaseUrl, HOST, HostPattern, NETWORK, TrustedProxy};
+use crate::http::public_url::{BASE_URL, BaseUrl, HOST, HostPattern};
+use crate::model::network::{NETWORK, Network};
 use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
 use crate::model::units::{PERIOD, Period, SIZE, Size};
@@ -230,7 +231,7 @@ impl<'t> Check<'t> {
                 Ok(_) => true,
                 Err(hint) => self.unreadable(text, span, "host name", &hint),
             },
-            Some(NETWORK) => match text.parse::<TrustedProxy>() {
+            Some(NETWORK) => match text.parse::<Network>() {
                 Ok(_) => true,
                 Err(hint) => self.unreadable(text, span, "address", &hint),
             },

@@ -8,7 +8,7 @@ use super::file::File;
 use super::schema;
 use super::schema::{BY_PATH, SchemaNode};
 use super::wording;
-use crate::http::public_url::NETWORK;
+use crate::model::network::NETWORK;
 use crate::model::units::{PERIOD, SIZE};
 use crate::server::settings::ADDRESS;
 

@@ -21,6 +21,7 @@ use super::variables::Environment;
 use crate::codec::xml;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::files;
+use crate::model::name_patterns::NamePatterns;
 use crate::model::text::abridge;
 use crate::model::units::{Period, Size};
 use crate::protocol::Protocol;
@@ -29,9 +30,7 @@ use crate::server::mount::Fingerprint;
 use crate::server::settings::GroupLimits;
 use crate::upstream::transport;
 use crate::upstream::transport::{Address, Tls, Transport};
-use crate::upstream::{
-    Batching, DescriptionSource, NamePatterns, UnmatchedName, UnsupportedProtocol, Upstream, UpstreamOptions,
-};
+use crate::upstream::{Batching, DescriptionSource, UnmatchedName, UnsupportedProtocol, Upstream, UpstreamOptions};
 
 /// The prefix of a `description` that is the name of a file.
 const FILE_PREFIX: &str = "file:";

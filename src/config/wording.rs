@@ -4,7 +4,8 @@ use toml::de::DeValue;
 
 use super::schema::SchemaNode;
 use super::variables::SCALARS;
-use crate::http::public_url::{BASE_URL, HOST, NETWORK};
+use crate::http::public_url::{BASE_URL, HOST};
+use crate::model::network::NETWORK;
 use crate::model::option_error::Key;
 use crate::model::text::abridge;
 use crate::model::units::{PERIOD, SIZE};

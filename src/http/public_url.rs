@@ -1,22 +1,20 @@
 //! The address under which clients know this server, for the documents that it writes about itself.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Uri, header};
-use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::model::network::Network;
 
 /// The `format` of [`BaseUrl`] in a JSON Schema.
 pub const BASE_URL: &str = "base-url";
 /// The `format` of [`HostPattern`] in a JSON Schema.
 pub const HOST: &str = "host-name";
-/// The `format` of [`TrustedProxy`] in a JSON Schema.
-pub const NETWORK: &str = "network";
 
 /// The address under which clients know this server. It is written into WSDL, OpenAPI and OpenRPC documents and into pages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -29,7 +27,7 @@ pub struct PublicUrl {
     pub base: Option<String>,
     /// The proxies whose `X-Forwarded-Proto`, `X-Forwarded-Host`, `X-Forwarded-Prefix` and `X-Request-Id` headers are
     /// used, as addresses or ranges such as `"10.0.0.0/8"`. These headers of all other clients are ignored.
-    pub trusted_proxies: Vec<TrustedProxy>,
+    pub trusted_proxies: Vec<Network>,
     /// The header in which trusted proxies say which client a request comes from. Their proxies must set it or append to it,
     /// and the other header is ignored: a proxy passes on what a client writes into a header that it does not know.
     pub client_header: ClientHeader,
@@ -62,12 +60,7 @@ pub enum ClientHeader {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl(String);
 
-/// The address of a trusted proxy, or a range of them: `"10.0.0.7"`, `"10.0.0.0/8"` or `"fd00::/8"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct TrustedProxy(pub IpNet);
-
-/// The text is not a valid [`BaseUrl`], [`TrustedProxy`] or [`HostPattern`]. The message says how one is written.
+/// The text is not a valid [`BaseUrl`] or [`HostPattern`]. The message says how one is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct PublicUrlError(&'static str);
@@ -141,7 +134,7 @@ impl PublicUrl {
             Some(peer) => {
                 // An IPv4 client of a socket that listens on `::` has an IPv4-mapped address.
                 let address = peer.ip().to_canonical();
-                self.trusted_proxies.iter().any(|TrustedProxy(network)| network.contains(&address))
+                self.trusted_proxies.iter().any(|network| network.contains(address))
             }
             None => self.trust_unix_sockets,
         }
@@ -209,38 +202,6 @@ fn base_url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Err
     url.map_err(serde::de::Error::custom)
 }
 
-impl FromStr for TrustedProxy {
-    type Err = PublicUrlError;
-
-    fn from_str(text: &str) -> Result<TrustedProxy, PublicUrlError> {
-        let address = text.parse::<IpAddr>().map(IpNet::from);
-        let network = address.or_else(|_| text.parse::<IpNet>());
-        network
-            .map(TrustedProxy)
-            .map_err(|_| PublicUrlError("an address such as \"10.0.0.7\", or a range such as \"10.0.0.0/8\""))
-    }
-}
-
-impl TryFrom<String> for TrustedProxy {
-    type Error = PublicUrlError;
-
-    fn try_from(text: String) -> Result<TrustedProxy, PublicUrlError> {
-        text.parse()
-    }
-}
-
-impl From<TrustedProxy> for String {
-    fn from(proxy: TrustedProxy) -> String {
-        proxy.to_string()
-    }
-}
-
-impl fmt::Display for TrustedProxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 impl JsonSchema for BaseUrl {
     fn inline_schema() -> bool {
         true
@@ -266,20 +227,6 @@ impl JsonSchema for HostPattern {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "format": HOST })
-    }
-}
-
-impl JsonSchema for TrustedProxy {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "TrustedProxy".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": NETWORK })
     }
 }
 
@@ -427,7 +374,7 @@ mod tests {
             assert!(!trusts(outside), "{network} {outside}");
         }
         for text in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "a"] {
-            assert!(text.parse::<TrustedProxy>().is_err(), "{text}");
+            assert!(text.parse::<Network>().is_err(), "{text}");
         }
     }
 

@@ -8,6 +8,8 @@
 //! | [`interface`] | [`Interface`](interface::Interface): a service's methods, with JSON Schemas for parameters and results |
 //! | [`shape`] | [`Shape`](shape::Shape): a JSON Schema compiled to a type, for formats that need types to read |
 //! | [`coerce`](mod@coerce) | conversion of a value to the type of a shape |
+//! | [`name_patterns`] | patterns that match names of methods |
+//! | [`network`] | ranges of network addresses, such as `"10.0.0.0/8"` |
 //! | [`option_error`] | an error in a service's options, with the path of the key |
 //! | [`text`] | shortening of foreign text in messages, and "did you mean" hints |
 //! | [`units`] | sizes and durations with units, such as `"64 KiB"` and `"5s"`, for the configuration |
@@ -31,6 +33,9 @@ pub mod coerce;
 pub mod date;
 pub mod fault;
 pub mod interface;
+pub mod name_patterns;
+#[cfg(feature = "server")]
+pub mod network;
 pub mod option_error;
 pub mod shape;
 pub mod text;

@@ -31,6 +31,8 @@
 //! ```
 
 #[cfg(feature = "server")]
+pub mod access;
+#[cfg(feature = "server")]
 pub mod aggregate;
 pub mod args;
 pub mod batch;
@@ -51,6 +53,8 @@ pub(crate) mod memory_pool;
 pub mod outage;
 pub mod passthrough;
 pub mod permit;
+#[cfg(feature = "server")]
+pub mod rate;
 pub mod request_id;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "only a server has an access log"))]
 pub mod request_record;

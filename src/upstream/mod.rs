@@ -34,7 +34,6 @@ mod first_discovery;
 #[cfg(feature = "server")]
 mod incoming_rows;
 #[cfg(feature = "server")]
-mod name_patterns;
 #[cfg(feature = "server")]
 mod options;
 #[cfg(feature = "server")]
@@ -54,7 +53,6 @@ pub mod transport;
 mod version;
 
 #[cfg(feature = "server")]
-pub use name_patterns::NamePatterns;
 #[cfg(feature = "config")]
 pub(crate) use options::UnmatchedName;
 #[cfg(feature = "server")]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::NamePatterns;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::interface::Interface;
+use crate::model::name_patterns::NamePatterns;
 use crate::model::text::{abridge, nearest};
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;

@@ -7,11 +7,12 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use croupier::model::name_patterns::NamePatterns;
 use croupier::protocol::Protocol;
 use croupier::server::mount::GroupMount;
 use croupier::server::settings::{GroupLimits, ServerSettings};
 use croupier::service::local::{Local, named};
-use croupier::upstream::{NamePatterns, Upstream, UpstreamOptions, transport};
+use croupier::upstream::{Upstream, UpstreamOptions, transport};
 use socket2::SockRef;
 
 use super::layers::{XML_RPC, mounts, multicall, soap};

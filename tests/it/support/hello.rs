@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use croupier::model::name_patterns::NamePatterns;
 use croupier::model::shape::Shapes;
 use croupier::protocol::Protocol;
 use croupier::protocol::frontend::Frontend;
@@ -14,7 +15,7 @@ use croupier::service::RpcService;
 use croupier::service::local::Local;
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
-use croupier::upstream::{DescriptionSource, NamePatterns, Upstream, UpstreamOptions};
+use croupier::upstream::{DescriptionSource, Upstream, UpstreamOptions};
 use croupier::{Kind, Value};
 
 use super::calls::{PATH, dialect, post_to};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use croupier::codec::soap::Operation;
+use croupier::model::name_patterns::NamePatterns;
 use croupier::model::shape::Shapes;
 use croupier::protocol::Protocol;
 use croupier::protocol::soap::server::namespace_of;
@@ -12,7 +13,7 @@ use croupier::protocol::soap::wsdl::write::{Style, Versions, WsdlForm};
 use croupier::service::RpcService;
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
-use croupier::upstream::{DescriptionSource, NamePatterns, Upstream, UpstreamOptions};
+use croupier::upstream::{DescriptionSource, Upstream, UpstreamOptions};
 use http::StatusCode;
 
 use crate::support::calls::{PATH, post_to};

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use croupier::codec::xml::Reading;
 use croupier::codec::xmlrpc::XmlRpcDialect;
+use croupier::model::name_patterns::NamePatterns;
 use croupier::model::shape::Shapes;
 use croupier::protocol::Protocol;
 use croupier::protocol::set::{ProtocolSet, ServerInfo};
 use croupier::service::RpcService;
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
-use croupier::upstream::{NamePatterns, Upstream, UpstreamOptions};
+use croupier::upstream::{Upstream, UpstreamOptions};
 use http::StatusCode;
 use tokio::sync::Barrier;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// other character matches itself.
 ///
 /// ```
-/// use croupier::upstream::NamePatterns;
+/// use croupier::model::name_patterns::NamePatterns;
 /// let names = NamePatterns(vec!["supervisor.get*".into(), "*.reload".into()]);
 /// assert!(names.has("supervisor.getState") && names.has("supervisor.reload") && !names.has("supervisor.shutdown"));
 /// ```
@@ -23,7 +23,7 @@ impl NamePatterns {
 
     /// Whether at least one pattern matches the whole name, upper and lower case being the same: an upstream may ignore
     /// case.
-    pub(super) fn has_in_any_case(&self, name: &str) -> bool {
+    pub(crate) fn has_in_any_case(&self, name: &str) -> bool {
         let name = name.to_lowercase();
         self.0.iter().any(|pattern| matches(&pattern.to_lowercase(), &name))
     }

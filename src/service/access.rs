@@ -1,0 +1,249 @@
+//! Which callers may call which methods of a group.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::fault::{Fault, Kind};
+use crate::model::name_patterns::NamePatterns;
+use crate::model::network::Network;
+use crate::model::text::abridge;
+use crate::service::layer::GroupLayer;
+use crate::service::{Call, CallFuture, Context, RpcService};
+
+/// Stands in a list of methods for all methods that change nothing.
+const SAFE: &str = "@safe";
+
+/// A rule about the callers of some methods. It decides about a call if the method and the caller match.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AccessRule {
+    /// The methods that the rule is about: names, patterns in which `*` stands for any characters, and `"@safe"` for all
+    /// methods that change nothing. Upper and lower case are the same in a rule that denies, because an upstream may ignore
+    /// the case.
+    #[schemars(length(min = 1))]
+    pub methods: Vec<String>,
+    /// Whether only callers with an identity match, whoever they are.
+    pub authenticated: bool,
+    /// The names of callers, of which one has to be that of the caller. Without it, all match.
+    pub names: Vec<String>,
+    /// Roles, of which the caller has to have one. Without it, all match.
+    pub roles: Vec<String>,
+    /// Scopes, of which the caller's token has to have one. Without it, all match.
+    pub scopes: Vec<String>,
+    /// The networks, of which one has to have the address of the client: `"10.0.0.0/8"` or `"192.0.2.7"`. The address is that
+    /// which trusted proxies forward. Without it, all match.
+    pub networks: Vec<Network>,
+    /// What the rule does.
+    pub effect: Effect,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// The call is made.
+    #[default]
+    Allow,
+    /// The call is refused.
+    Deny,
+}
+
+impl Default for AccessRule {
+    fn default() -> Self {
+        AccessRule {
+            methods: vec!["*".to_owned()],
+            authenticated: false,
+            names: Vec::new(),
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            networks: Vec::new(),
+            effect: Effect::Allow,
+        }
+    }
+}
+
+impl AccessRule {
+    /// Whether only callers with an identity match.
+    pub(crate) fn needs_identity(&self) -> bool {
+        self.authenticated || !(self.names.is_empty() && self.roles.is_empty() && self.scopes.is_empty())
+    }
+
+    fn matches_caller(&self, context: &Context) -> bool {
+        let identity = context.identity.as_deref();
+        if self.authenticated && identity.is_none() {
+            return false;
+        }
+        let has = |wanted: &[String], owned: &dyn Fn(&str) -> bool| {
+            wanted.is_empty() || wanted.iter().any(|wanted| owned(wanted))
+        };
+        has(&self.names, &|name| identity.is_some_and(|identity| identity.name == name))
+            && has(&self.roles, &|role| identity.is_some_and(|identity| identity.roles.contains(role)))
+            && has(&self.scopes, &|scope| identity.is_some_and(|identity| identity.scopes.contains(scope)))
+            && (self.networks.is_empty()
+                || context.client.is_some_and(|client| self.networks.iter().any(|network| network.contains(client))))
+    }
+}
+
+/// The rules of a group about its callers, as a layer. The first rule that matches decides; a call that no rule matches is
+/// refused.
+///
+/// A call that is refused fails as [`Kind::Unauthenticated`] if it has no identity, and there is a way to have one;
+/// otherwise as [`Kind::Forbidden`].
+///
+/// ```
+/// use croupier::service::access::{AccessRule, AccessRules};
+///
+/// let everyone = AccessRule { methods: vec!["@safe".into()], ..AccessRule::default() };
+/// let staff = AccessRule { roles: vec!["staff".into()], ..AccessRule::default() };
+/// let rules = AccessRules::new(vec![everyone, staff]);
+/// # let _ = rules;
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccessRules {
+    rules: Vec<CompiledRule>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct CompiledRule {
+    rule: AccessRule,
+    patterns: NamePatterns,
+    is_about_safe: bool,
+}
+
+impl AccessRules {
+    /// These rules, in this order.
+    pub fn new(rules: Vec<AccessRule>) -> AccessRules {
+        let compiled = rules.into_iter().map(|rule| {
+            let patterns = rule.methods.iter().filter(|name| *name != SAFE).cloned().collect();
+            let is_about_safe = rule.methods.iter().any(|name| name == SAFE);
+            CompiledRule { rule, patterns: NamePatterns(patterns), is_about_safe }
+        });
+        AccessRules { rules: compiled.collect() }
+    }
+
+    /// Whether a caller without an identity may call something.
+    pub fn allow_anyone(&self) -> bool {
+        self.rules.iter().any(|CompiledRule { rule, .. }| rule.effect == Effect::Allow && !rule.needs_identity())
+    }
+
+    /// Whether a caller may call a method. `is_safe` says whether the method changes nothing; unknown methods are not safe.
+    ///
+    /// # Errors
+    /// `Unauthenticated` or `Forbidden` if not.
+    pub fn check(&self, method: &str, is_safe: impl Fn() -> bool, context: &Context) -> Result<(), Fault> {
+        let decides = |compiled: &&CompiledRule| {
+            compiled.matches_method(method, &is_safe) && compiled.rule.matches_caller(context)
+        };
+        match self.rules.iter().find(decides) {
+            Some(CompiledRule { rule, .. }) if rule.effect == Effect::Allow => Ok(()),
+            _ => Err(self.refusal(method, context)),
+        }
+    }
+
+    fn refusal(&self, method: &str, context: &Context) -> Fault {
+        let method = abridge(method);
+        let helps = context.identity.is_none() && self.rules.iter().any(|compiled| compiled.rule.needs_identity());
+        if helps {
+            return Fault::new(
+                Kind::Unauthenticated,
+                format!("`{method}` needs credentials, and the request has none"),
+            );
+        }
+        Fault::new(Kind::Forbidden, format!("you may not call `{method}`"))
+    }
+}
+
+impl CompiledRule {
+    fn matches_method(&self, method: &str, is_safe: impl Fn() -> bool) -> bool {
+        let matches = match self.rule.effect {
+            Effect::Allow => self.patterns.has(method),
+            // An upstream may ignore the case of names, so a denied method is denied in each.
+            Effect::Deny => self.patterns.has_in_any_case(method),
+        };
+        matches || self.is_about_safe && is_safe()
+    }
+}
+
+impl GroupLayer for AccessRules {
+    fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+        let is_safe = || next.interface().method(call.method).is_some_and(|method| method.safe);
+        match self.check(call.method, is_safe, call.context) {
+            Ok(()) => next.call(call),
+            Err(fault) => fault.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::service::Identity;
+
+    fn rule(methods: &[&str], change: impl FnOnce(&mut AccessRule)) -> AccessRule {
+        let methods = methods.iter().map(|name| (*name).to_owned()).collect();
+        let mut rule = AccessRule { methods, ..AccessRule::default() };
+        change(&mut rule);
+        rule
+    }
+
+    fn caller(identity: Option<Identity>, client: &str) -> Context {
+        Context { identity: identity.map(Arc::new), client: client.parse().ok(), ..Context::default() }
+    }
+
+    fn outcome(rules: &AccessRules, method: &str, context: &Context) -> Option<Kind> {
+        rules.check(method, || method == "get", context).err().map(|fault| fault.kind)
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_decides() {
+        let rules = AccessRules::new(vec![
+            rule(&["shutdown*"], |rule| rule.effect = Effect::Deny),
+            rule(&["@safe", "ping"], |_| {}),
+            rule(&["put"], |rule| rule.roles = vec!["writer".to_owned(), "admin".to_owned()]),
+            rule(&["*"], |rule| rule.names = vec!["root".to_owned()]),
+        ]);
+        let (nobody, writer) = (caller(None, "192.0.2.1"), caller(Some(Identity::new("ada").with_role("writer")), ""));
+        let root = caller(Some(Identity::new("root")), "");
+        for (method, of_nobody, of_writer, of_root) in [
+            ("get", None, None, None),
+            ("ping", None, None, None),
+            ("put", Some(Kind::Unauthenticated), None, None),
+            ("drop", Some(Kind::Unauthenticated), Some(Kind::Forbidden), None),
+            ("ShutDownAll", Some(Kind::Unauthenticated), Some(Kind::Forbidden), Some(Kind::Forbidden)),
+            ("PING", Some(Kind::Unauthenticated), Some(Kind::Forbidden), None),
+        ] {
+            assert_eq!(outcome(&rules, method, &nobody), of_nobody, "{method}");
+            assert_eq!(outcome(&rules, method, &writer), of_writer, "{method}");
+            assert_eq!(outcome(&rules, method, &root), of_root, "{method}");
+        }
+        assert!(rules.allow_anyone());
+        assert!(!AccessRules::new(vec![rule(&["*"], |rule| rule.authenticated = true)]).allow_anyone());
+    }
+
+    #[test]
+    fn all_conditions_of_a_rule_hold_together() {
+        let rules = AccessRules::new(vec![rule(&["*"], |rule| {
+            rule.scopes = vec!["wheel".to_owned()];
+            rule.networks = vec!["10.0.0.0/8".parse().unwrap()];
+        })]);
+        let mut identity = Identity::new("ada");
+        identity.scopes.insert("wheel".to_owned());
+        assert_eq!(outcome(&rules, "spin", &caller(Some(identity.clone()), "::ffff:10.1.2.3")), None);
+        assert_eq!(outcome(&rules, "spin", &caller(Some(identity.clone()), "11.1.2.3")), Some(Kind::Forbidden));
+        assert_eq!(outcome(&rules, "spin", &caller(Some(identity), "unix")), Some(Kind::Forbidden));
+        assert_eq!(outcome(&rules, "spin", &caller(None, "10.1.2.3")), Some(Kind::Unauthenticated));
+        let by_network =
+            AccessRules::new(vec![rule(&["*"], |rule| rule.networks = vec!["10.0.0.0/8".parse().unwrap()])]);
+        assert_eq!(outcome(&by_network, "spin", &caller(None, "10.9.9.9")), None);
+        assert_eq!(outcome(&by_network, "spin", &caller(None, "11.9.9.9")), Some(Kind::Forbidden));
+    }
+
+    #[test]
+    fn without_a_rule_that_matches_a_call_is_refused() {
+        let rules = AccessRules::new(vec![rule(&["get"], |_| {})]);
+        assert_eq!(outcome(&rules, "get2", &caller(None, "")), Some(Kind::Forbidden));
+        assert_eq!(outcome(&AccessRules::new(Vec::new()), "get", &caller(None, "")), Some(Kind::Forbidden));
+    }
+}
