@@ -17,6 +17,7 @@ use crate::model::text::{abridge, nearest};
 use crate::model::units::{PERIOD, Period, SIZE, Size};
 use crate::server::settings::{ADDRESS, ListenAddress, SocketMode};
 use crate::server::socket_access::MODE;
+use crate::service::rate::{CALL_RATE, CallRate, RATE_KEY, RateKey};
 
 /// A check in progress: the path of the current value, and the problems found.
 ///
@@ -234,6 +235,14 @@ impl<'t> Check<'t> {
             Some(NETWORK) => match text.parse::<Network>() {
                 Ok(_) => true,
                 Err(hint) => self.unreadable(text, span, "address", &hint),
+            },
+            Some(CALL_RATE) => match text.parse::<CallRate>() {
+                Ok(_) => true,
+                Err(hint) => self.unreadable(text, span, "rate", &hint),
+            },
+            Some(RATE_KEY) => match text.parse::<RateKey>() {
+                Ok(_) => true,
+                Err(hint) => self.unreadable(text, span, "value", &hint),
             },
             _ => true,
         }

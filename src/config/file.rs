@@ -26,7 +26,9 @@ use crate::protocol::Protocol;
 use crate::protocol::rest::server::RestOptions;
 use crate::protocol::set::ProtocolSet;
 use crate::protocol::soap::server::SoapOptions;
+use crate::server::mount::CallerRules;
 use crate::server::settings::{AdminSettings, GroupLimits, ListenAddress, ListenerConfig, ServerSettings};
+use crate::service::access::{AccessRule, AccessRules};
 
 /// The whole file.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -98,6 +100,10 @@ pub(super) struct GroupFile {
     pub(super) aggregate: AggregateFile,
     /// An upstream server that serves the calls of the group, instead of `service`.
     pub(super) upstream: UpstreamFile,
+    /// Who may call which methods. The first rule whose methods and callers match decides; a call that no rule matches is
+    /// refused. Without rules, every caller may call every method.
+    #[schemars(with = "Vec<AccessRule>")]
+    pub(super) access: Vec<Spanned<AccessRule>>,
     /// The limits on each request and call. Keys that are not given are inherited.
     pub(super) limits: GroupLimits,
     /// The protocols over which the group is reached. Without it, all of them.
@@ -195,6 +201,7 @@ impl Default for GroupFile {
             options: serde_json::Map::new(),
             aggregate: AggregateFile::default(),
             upstream: UpstreamFile::none(),
+            access: Vec::new(),
             limits: GroupLimits::default(),
             protocols: Protocol::ALL.to_vec(),
             xml_rpc: XmlRpcDialect::default(),
@@ -208,6 +215,13 @@ impl Default for GroupFile {
 }
 
 impl GroupFile {
+    /// Who may call what, and how often.
+    pub(super) fn caller_rules(&self) -> CallerRules {
+        let rules = self.access.iter().map(|rule| rule.get_ref().clone()).collect();
+        let access = (!self.access.is_empty()).then(|| AccessRules::new(rules));
+        CallerRules::new(access, &self.limits.rate)
+    }
+
     /// The protocols of the group and their options, without its routes.
     pub(super) fn protocol_set(&self) -> ProtocolSet {
         ProtocolSet {

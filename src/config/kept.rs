@@ -10,19 +10,36 @@ use toml::Spanned;
 use toml::de::{DeValue, ValueDeserializer};
 
 use super::resolved::Backend;
-use crate::server::mount::{Fingerprint, Mounts};
+use crate::server::mount::{CallerRules, Fingerprint, GroupMount, Mounts};
 use crate::server::settings::GroupLimits;
 
 /// The mounts that are served, if there are any.
 #[derive(Clone, Copy)]
 pub(super) struct Kept<'m>(pub(super) Option<&'m Mounts>);
 
-impl Kept<'_> {
+impl<'m> Kept<'m> {
+    fn group(self, path: &str) -> Option<&'m GroupMount> {
+        self.0?.groups.iter().find(|group| group.path == path)
+    }
+
+    /// These rules of the group at a path, with the counts of the group that is served there if the rate is the same.
+    pub(super) fn counting_on(self, path: &str, rules: CallerRules) -> CallerRules {
+        match self.group(path) {
+            Some(served) => rules.counting_on(&served.rules),
+            None => rules,
+        }
+    }
+
     /// The backend of the group that is served at a path, if it has this fingerprint. It has the permits of the old group too, if
     /// the limits on calls are the same.
-    pub(super) fn backend(self, path: &str, fingerprint: Fingerprint, limits: &GroupLimits) -> Option<Backend> {
-        let served = self.0?.groups.iter().find(|group| group.path == path)?;
-        let (service, upstream) = served.backend_of(fingerprint, limits)?;
+    pub(super) fn backend(
+        self,
+        path: &str,
+        fingerprint: Fingerprint,
+        limits: &GroupLimits,
+        rules: &CallerRules,
+    ) -> Option<Backend> {
+        let (service, upstream) = self.group(path)?.backend_of(fingerprint, limits, rules)?;
         Some(match upstream {
             Some(upstream) => Backend::Upstream { upstream, service },
             None => Backend::Service(service),

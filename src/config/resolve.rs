@@ -34,9 +34,10 @@ use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
 use crate::model::units::Size;
 use crate::server::group_router::{GroupRouter, MountError};
-use crate::server::mount::{Fingerprint, LimitedService, PageMount};
+use crate::server::mount::{CallerRules, Fingerprint, LimitedService, PageMount};
 use crate::server::request_body::reserved_bytes;
 use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, ServerSettings};
+use crate::service::rate::RateOptions;
 use crate::upstream::Upstream;
 
 /// Reads a configuration, and finds all problems with it. `None` if its tables cannot be read at all.
@@ -380,31 +381,48 @@ impl<'t> ParsedGroup<'t> {
     ) -> ResolvedGroup {
         let paths = [&self.path].into_iter().chain(&self.file.aliases);
         problems.extend(paths.filter_map(|path| mount_path(mounted, path, "group")));
-        let (limits, kept) = (self.file.limits, reading.kept);
+        let (limits, kept) = (self.file.limits.clone(), reading.kept);
         let protocols = self.file.protocol_set();
+        let rules = kept.counting_on(self.path.get_ref(), self.file.caller_rules());
         problems.extend(check_body_fits_memory(&self.body_span, &limits, settings));
+        problems.extend(check_weights(&self.path, &limits.rate));
         let mut interface = None;
         let (kind, backend, fingerprint) = match (self.backend_key, self.file.service) {
             (Some(UPSTREAM), _) => {
-                let rules = (protocols.xml_rpc, &limits);
+                let options = (protocols.xml_rpc, &limits, &rules);
                 let described = reading.described.and_then(|described| described.get(self.path.get_ref()));
                 interface = described.map(Upstream::checked_interface);
                 let from = upstream::Origin { sources, environment, kept, described };
-                let made = upstream::resolve(&self.path, self.file.upstream, rules, from, problems);
+                let made = upstream::resolve(&self.path, self.file.upstream, options, from, problems);
                 let (backend, fingerprint) =
                     made.map_or((Backend::Broken, None), |(made, fingerprint)| (made, Some(fingerprint)));
                 (UPSTREAM.to_owned(), backend, fingerprint)
             }
             (Some(AGGREGATE), _) => (AGGREGATE.to_owned(), Backend::Aggregate(Box::new(self.file.aggregate)), None),
             (_, Some(kind)) => {
-                let (backend, fingerprint) =
-                    make_service(&kind, self.options, (self.path.get_ref(), &limits), (reading, environment), problems);
+                let (backend, fingerprint) = make_service(
+                    &kind,
+                    self.options,
+                    (self.path.get_ref(), &limits, &rules),
+                    (reading, environment),
+                    problems,
+                );
                 (kind.into_inner(), backend, fingerprint)
             }
             (_, None) => (String::new(), Backend::Broken, None),
         };
         let aliases = self.file.aliases.into_iter().map(Spanned::into_inner).collect();
-        ResolvedGroup { path: self.path, aliases, kind, limits, protocols, backend, fingerprint, described: interface }
+        ResolvedGroup {
+            path: self.path,
+            aliases,
+            kind,
+            limits,
+            protocols,
+            rules,
+            backend,
+            fingerprint,
+            described: interface,
+        }
     }
 }
 
@@ -412,7 +430,7 @@ impl<'t> ParsedGroup<'t> {
 fn make_service<'t>(
     kind: &Spanned<String>,
     options: Option<Spanned<DeValue<'t>>>,
-    (path, limits): (&str, &GroupLimits),
+    (path, limits, rules): (&str, &GroupLimits, &CallerRules),
     (reading, environment): (Reading<'_>, &'t Environment),
     problems: &mut Vec<Problem>,
 ) -> (Backend, Option<Fingerprint>) {
@@ -424,11 +442,11 @@ fn make_service<'t>(
         }
     };
     let fingerprint = fingerprint_of_service(kind.get_ref(), &checked.options);
-    if let Some(served) = fingerprint.and_then(|fingerprint| reading.kept.backend(path, fingerprint, limits)) {
+    if let Some(served) = fingerprint.and_then(|fingerprint| reading.kept.backend(path, fingerprint, limits, rules)) {
         return (served, fingerprint);
     }
     match checked.make(kind) {
-        Ok(service) => (Backend::Service(LimitedService::new(service, limits)), fingerprint),
+        Ok(service) => (Backend::Service(LimitedService::new(service, limits, rules.clone())), fingerprint),
         Err(wrong) => {
             problems.extend(wrong);
             (Backend::Broken, fingerprint)
@@ -452,6 +470,18 @@ fn check_body_fits_memory(body: &Range<usize>, limits: &GroupLimits, settings: &
             format!("a body of {limit} could never be read: it counts {reserved}, and `server.memory` is {memory}");
         Problem::at(body.clone(), message).hint("give `limits.body` less or `server.memory` more")
     })
+}
+
+/// The problem that a call of a method counts as more calls than may ever be made at once.
+fn check_weights(path: &Spanned<String>, rate: &RateOptions) -> Option<Problem> {
+    let (method, weight) = rate.too_heavy()?;
+    let message = format!(
+        "in `limits.rate` of `{}` a call of `{}` counts as {weight} calls, and `burst` allows only {} at once",
+        abridge(path.get_ref()),
+        abridge(method),
+        rate.burst.map_or(0, std::num::NonZeroU32::get),
+    );
+    Some(Problem::at(path.span(), message).hint(format!("set `burst` to {weight} or more")))
 }
 
 /// Mounts a path of a group or page, or returns the problem with it.

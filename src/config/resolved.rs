@@ -9,7 +9,7 @@ use super::problem::Problem;
 use crate::model::interface::Interface;
 use crate::model::text::{abridge, nearest};
 use crate::protocol::set::ProtocolSet;
-use crate::server::mount::{Fingerprint, GroupMount, LimitedService};
+use crate::server::mount::{CallerRules, Fingerprint, GroupMount, LimitedService};
 use crate::server::settings::GroupLimits;
 use crate::service::RpcService;
 use crate::upstream::Upstream;
@@ -21,6 +21,8 @@ pub(super) struct ResolvedGroup {
     pub(super) kind: String,
     pub(super) limits: GroupLimits,
     pub(super) protocols: ProtocolSet,
+    /// Who may call what, and how often.
+    pub(super) rules: CallerRules,
     pub(super) backend: Backend,
     /// What the backend is made from; `None` if that is not known.
     pub(super) fingerprint: Option<Fingerprint>,
@@ -71,7 +73,8 @@ impl ResolvedGroup {
 
     /// The mount of the group; `None` if its backend is broken.
     pub(super) fn into_mount(self) -> Option<GroupMount> {
-        let ResolvedGroup { path, aliases, kind, limits, protocols, backend, fingerprint, described: _ } = self;
+        let ResolvedGroup { path, aliases, kind, limits, protocols, backend, fingerprint, rules: _, described: _ } =
+            self;
         let (service, upstream) = match backend {
             Backend::Service(service) => (service, None),
             Backend::Upstream { upstream, service } => (service, Some(upstream)),
@@ -88,8 +91,8 @@ impl ResolvedGroup {
 }
 
 impl Backend {
-    pub(super) fn upstream(upstream: Upstream, limits: &GroupLimits) -> Backend {
-        let service = LimitedService::new(Arc::new(upstream.clone()), limits);
+    pub(super) fn upstream(upstream: Upstream, limits: &GroupLimits, rules: CallerRules) -> Backend {
+        let service = LimitedService::new(Arc::new(upstream.clone()), limits, rules);
         Backend::Upstream { upstream, service }
     }
 }

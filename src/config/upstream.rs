@@ -26,7 +26,7 @@ use crate::model::text::abridge;
 use crate::model::units::{Period, Size};
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
-use crate::server::mount::Fingerprint;
+use crate::server::mount::{CallerRules, Fingerprint};
 use crate::server::settings::GroupLimits;
 use crate::upstream::transport;
 use crate::upstream::transport::{Address, Tls, Transport};
@@ -250,7 +250,7 @@ pub(super) struct Origin<'r> {
 pub(super) fn resolve(
     path: &Spanned<String>,
     file: UpstreamFile,
-    (dialect, limits): (XmlRpcDialect, &GroupLimits),
+    (dialect, limits, rules): (XmlRpcDialect, &GroupLimits, &CallerRules),
     from: Origin<'_>,
     problems: &mut Vec<Problem>,
 ) -> Option<(Backend, Fingerprint)> {
@@ -287,7 +287,7 @@ pub(super) fn resolve(
         problems.extend(described.unmatched().iter().map(|name| unmatched(&file, name, path)));
     }
     let fingerprint = fingerprint((table, format!("{dialect:?}"), Contents::of(&headers, &token, &description, &tls)));
-    if let Some(served) = from.kept.backend(path.get_ref(), fingerprint, limits) {
+    if let Some(served) = from.kept.backend(path.get_ref(), fingerprint, limits, rules) {
         return Some((served, fingerprint));
     }
     let transport_options = transport::TransportOptions {
@@ -321,7 +321,7 @@ pub(super) fn resolve(
     };
     let unsupported = |error: UnsupportedProtocol| problems.push(Problem::at(file.protocol.span(), error.to_string()));
     let upstream = Upstream::new(transport, options).map_err(unsupported).ok()?;
-    Some((Backend::upstream(upstream, limits), fingerprint))
+    Some((Backend::upstream(upstream, limits, rules.clone()), fingerprint))
 }
 
 /// What the table of an upstream only names: the contents of files, and the values of environment variables.

@@ -10,6 +10,7 @@ use crate::model::option_error::Key;
 use crate::model::text::abridge;
 use crate::model::units::{PERIOD, SIZE};
 use crate::server::settings::ADDRESS;
+use crate::service::rate::CALL_RATE;
 
 /// The most keys that a hint lists.
 const LISTED: usize = 12;
@@ -52,6 +53,7 @@ pub(super) fn expected(types: &[&str], node: SchemaNode<'_>) -> String {
         Some(PERIOD) => Some("a time"),
         Some(ADDRESS | NETWORK) => Some("an address"),
         Some(HOST) => Some("a host name"),
+        Some(CALL_RATE) => Some("a rate"),
         Some(BASE_URL) => Some("an http or https URL"),
         _ => None,
     };

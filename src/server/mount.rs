@@ -18,9 +18,11 @@ use crate::protocol::set::{ProtocolSet, ServerInfo, of_root};
 use crate::server::group::Group;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::settings::GroupLimits;
+use crate::service::access::AccessRules;
 use crate::service::future::MaybeReady;
 use crate::service::layer::{GroupLayer, layered, layered_unguarded};
-use crate::service::limiter::{LimiterState, SetDeadline};
+use crate::service::limiter::{Limiter, LimiterState, SetDeadline};
+use crate::service::rate::{RateLimit, RateOptions};
 use crate::service::{Call, CallFuture, RpcService};
 use crate::upstream::Upstream;
 
@@ -45,6 +47,8 @@ pub struct GroupMount {
     pub(crate) fingerprint: Option<Fingerprint>,
     /// The permits of the limits in `service`, and where its calls are counted.
     pub(crate) limiter: LimiterState,
+    /// The rules about callers in `service`.
+    pub(crate) rules: CallerRules,
     /// The layers around the service and its limits, the outermost first: see [`GroupMount::layer`].
     pub layers: Vec<Arc<dyn GroupLayer>>,
     /// The upstream that `service` calls, if there is one: a [`Runtime`](crate::server::runtime::Runtime) keeps what is
@@ -62,13 +66,62 @@ pub(crate) struct LimitedService {
     pub(crate) limited: Arc<dyn RpcService>,
     unlimited: Arc<dyn RpcService>,
     limiter: LimiterState,
+    rules: CallerRules,
 }
 
 impl LimitedService {
-    pub(crate) fn new(unlimited: Arc<dyn RpcService>, limits: &GroupLimits) -> LimitedService {
-        let limiter = limits.limiter();
+    pub(crate) fn new(unlimited: Arc<dyn RpcService>, limits: &GroupLimits, rules: CallerRules) -> LimitedService {
+        LimitedService::within(unlimited, limits.limiter(), rules)
+    }
+
+    fn within(unlimited: Arc<dyn RpcService>, limiter: Limiter, rules: CallerRules) -> LimitedService {
         let state = limiter.state();
-        LimitedService { limited: layered_unguarded(unlimited.clone(), limiter), unlimited, limiter: state }
+        // The limiter is outside, because it also notes and counts the calls that the rules refuse. It gives no permit to a
+        // call that ends at once.
+        let limited = layered_unguarded(rules.around(unlimited.clone()), limiter);
+        LimitedService { limited, unlimited, limiter: state, rules }
+    }
+}
+
+/// The rules of a group about its callers: who may call what, and how often.
+#[derive(Clone, Default)]
+pub(crate) struct CallerRules {
+    /// `None` if everyone may call everything.
+    access: Option<Arc<AccessRules>>,
+    /// `None` if calls may be made as often as the server allows.
+    rate: Option<Arc<RateLimit>>,
+}
+
+impl CallerRules {
+    pub(crate) fn new(access: Option<AccessRules>, rate: &RateOptions) -> CallerRules {
+        CallerRules { access: access.map(Arc::new), rate: RateLimit::new(rate.clone()).map(Arc::new) }
+    }
+
+    /// The same rules, with the counts of `served` if its rate is the same.
+    pub(crate) fn counting_on(self, served: &CallerRules) -> CallerRules {
+        let goes_on = self.has_rate_of(served);
+        CallerRules { rate: if goes_on { served.rate.clone() } else { self.rate }, ..self }
+    }
+
+    fn has_rate_of(&self, other: &CallerRules) -> bool {
+        self.rate.as_ref().map(|rate| rate.options()) == other.rate.as_ref().map(|rate| rate.options())
+    }
+
+    /// Whether other rules decide as these do.
+    fn are_those_of(&self, other: &CallerRules) -> bool {
+        self.access == other.access && self.has_rate_of(other)
+    }
+
+    /// The service within the rules. A call that may not be made does not count.
+    fn around(&self, service: Arc<dyn RpcService>) -> Arc<dyn RpcService> {
+        let service = match &self.rate {
+            Some(rate) => layered_unguarded(service, rate.clone()),
+            None => service,
+        };
+        match &self.access {
+            Some(access) => layered_unguarded(service, access.clone()),
+            None => service,
+        }
     }
 }
 
@@ -181,12 +234,12 @@ impl GroupMount {
     /// A group at `path` with the default limits, over every protocol.
     pub fn new(path: impl Into<String>, service: impl RpcService) -> GroupMount {
         let limits = GroupLimits::default();
-        GroupMount::within(path.into(), LimitedService::new(Arc::new(service), &limits), limits)
+        GroupMount::within(path.into(), LimitedService::new(Arc::new(service), &limits, CallerRules::default()), limits)
     }
 
     /// A group over every protocol, whose service has these limits already.
     pub(crate) fn within(path: String, service: LimitedService, limits: GroupLimits) -> GroupMount {
-        let LimitedService { limited: service, unlimited, limiter } = service;
+        let LimitedService { limited: service, unlimited, limiter, rules } = service;
         GroupMount {
             path,
             aliases: Vec::new(),
@@ -197,6 +250,7 @@ impl GroupMount {
             unlimited,
             fingerprint: None,
             limiter,
+            rules,
             layers: Vec::new(),
             upstream: None,
         }
@@ -227,10 +281,12 @@ impl GroupMount {
     /// ```
     #[must_use]
     pub fn with_limits(self, limits: GroupLimits) -> GroupMount {
-        let LimitedService { limited: service, limiter, .. } = LimitedService::new(self.unlimited.clone(), &limits);
+        let rules = CallerRules { rate: RateLimit::new(limits.rate.clone()).map(Arc::new), ..self.rules.clone() };
+        let LimitedService { limited: service, limiter, .. } =
+            LimitedService::new(self.unlimited.clone(), &limits, rules.clone());
         let documents = DocumentLimits { depth: limits.depth, elements: limits.elements };
         let protocols = ProtocolSet { limits: documents, batch: limits.batch, ..self.protocols };
-        GroupMount { limits, service, limiter, protocols, ..self }
+        GroupMount { limits, service, limiter, rules, protocols, ..self }
     }
 
     /// Adds a layer inside those that the group has. A call goes through the layer that was added first, then through the
@@ -295,21 +351,25 @@ impl GroupMount {
         GroupMount { kind: "upstream".to_owned(), upstream: Some(upstream), ..group }
     }
 
-    /// The service and the upstream, if they were made from this, within these limits: the same permits, if these limits
-    /// allow as many calls as those of the group.
+    /// The service and the upstream, if they were made from this, within these limits and rules: the same permits, if these
+    /// limits allow as many calls as those of the group.
     pub(crate) fn backend_of(
         &self,
         fingerprint: Fingerprint,
         limits: &GroupLimits,
+        rules: &CallerRules,
     ) -> Option<(LimitedService, Option<Upstream>)> {
         if self.fingerprint != Some(fingerprint) {
             return None;
         }
-        let service = if self.limits.limit_calls_as(limits) {
-            let (limited, unlimited) = (self.service.clone(), self.unlimited.clone());
-            LimitedService { limited, unlimited, limiter: self.limiter.clone() }
+        let unlimited = self.unlimited.clone();
+        let service = if !self.limits.limit_calls_as(limits) {
+            LimitedService::new(unlimited, limits, rules.clone())
+        } else if rules.are_those_of(&self.rules) {
+            let (limited, limiter, rules) = (self.service.clone(), self.limiter.clone(), self.rules.clone());
+            LimitedService { limited, unlimited, limiter, rules }
         } else {
-            LimitedService::new(self.unlimited.clone(), limits)
+            LimitedService::within(unlimited, self.limiter.limiter(limits.deadline), rules.clone())
         };
         Some((service, self.upstream.clone()))
     }

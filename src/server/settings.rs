@@ -22,6 +22,7 @@ pub use crate::server::socket_access::{SocketAccess, SocketMode};
 use crate::service::RpcService;
 use crate::service::layer::layered_unguarded;
 use crate::service::limiter::Limiter;
+use crate::service::rate::RateOptions;
 
 /// Where a server listens: `"127.0.0.1:8008"`, `"[::1]:8008"` or `"unix:/run/croupier.sock"`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -231,7 +232,7 @@ impl AdminSettings {
 }
 
 /// The limits on each request to a group and on each of its calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GroupLimits {
     /// How many bytes the body of a request may have, both as sent and after decompression.
@@ -258,6 +259,8 @@ pub struct GroupLimits {
     #[serde(with = "duration")]
     #[schemars(with = "Period", extend("minimum" = 1, "maximum" = LONGEST))]
     pub deadline: Duration,
+    /// How often the calls of the group may be made.
+    pub rate: RateOptions,
 }
 
 impl GroupLimits {
@@ -288,6 +291,7 @@ impl Default for GroupLimits {
             concurrent: 1024,
             waiting: 1024,
             deadline: Duration::from_secs(60),
+            rate: RateOptions::default(),
         }
     }
 }

@@ -54,6 +54,12 @@ impl Limiter {
 pub(crate) struct LimiterState(Arc<Queue>);
 
 impl LimiterState {
+    /// A limiter with the same permits and counts.
+    #[cfg_attr(not(feature = "config"), allow(dead_code, reason = "only configurations are reloaded"))]
+    pub(crate) fn limiter(&self, deadline: Duration) -> Limiter {
+        Limiter { queue: self.0.clone(), deadline }
+    }
+
     /// How many permits there are.
     pub(crate) fn permits(&self) -> usize {
         self.0.concurrent

@@ -53,13 +53,13 @@ impl AggregateResolver<'_> {
         }
         let Backend::Aggregate(file) = std::mem::replace(&mut group.backend, Backend::Broken) else { return };
         let path = group.path.clone();
-        let limits = group.limits;
+        let (limits, rules) = (group.limits.clone(), group.rules.clone());
         self.in_progress.push(index);
         let made = self.aggregate(*file, &path);
         self.in_progress.pop();
         if let (Some(group), Some((made, fingerprint))) = (self.groups.get_mut(index), made) {
-            let kept = self.kept.backend(group.path.get_ref(), fingerprint, &limits);
-            let made = || Backend::Service(LimitedService::new(Arc::new(made), &limits));
+            let kept = self.kept.backend(group.path.get_ref(), fingerprint, &limits, &rules);
+            let made = || Backend::Service(LimitedService::new(Arc::new(made), &limits, rules));
             group.backend = kept.unwrap_or_else(made);
             group.fingerprint = Some(fingerprint);
         }

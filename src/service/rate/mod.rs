@@ -15,7 +15,7 @@ use governor::{Quota, RateLimiter};
 use http::HeaderName;
 use tokio::time::Instant;
 
-pub use options::{CALL_RATE, CallRate, CallRateError, RATE_KEY, RateError, RateKey, RateKeyError, RateOptions};
+pub use options::{CALL_RATE, CallRate, CallRateError, RATE_KEY, RateKey, RateKeyError, RateOptions};
 
 use crate::model::fault::{Fault, Kind};
 use crate::model::name_patterns::NamePatterns;
@@ -29,6 +29,7 @@ use store::BoundedStore;
 /// Each call of a batch counts. A call above the rate fails as [`Kind::RateLimited`], and takes nothing from what is left.
 pub struct RateLimit {
     options: RateOptions,
+    quota: Quota,
     weights: Vec<(NamePatterns, u32)>,
     limiter: RateLimiter<u64, BoundedStore, RuntimeClock, StateInformationMiddleware>,
     hasher: RandomState,
@@ -61,16 +62,13 @@ pub(crate) struct RateState {
 
 impl RateLimit {
     /// A limit with these options; `None` if they set no rate.
-    ///
-    /// # Errors
-    /// If a call weighs more than a burst, so that it could never be made.
-    pub fn new(options: RateOptions) -> Result<Option<RateLimit>, RateError> {
-        let Some(quota) = options.quota()? else { return Ok(None) };
+    pub fn new(options: RateOptions) -> Option<RateLimit> {
+        let quota = options.quota()?;
         let weights =
             options.weights.iter().map(|(name, weight)| (NamePatterns(vec![name.clone()]), *weight)).collect();
         let clock = RuntimeClock(Instant::now());
         let limiter = RateLimiter::new(quota, BoundedStore::new(options.callers), clock);
-        Ok(Some(RateLimit { options, weights, limiter, hasher: RandomState::new() }))
+        Some(RateLimit { options, quota, weights, limiter, hasher: RandomState::new() })
     }
 
     /// The options.
@@ -86,7 +84,8 @@ impl RateLimit {
     /// Counts a call of a caller. `None` if calls of this method do not count.
     fn count(&self, method: &str, context: &Context) -> Option<RateState> {
         let weight = NonZeroU32::new(self.weight(method))?;
-        let quota = Quota::with_period(self.options.interval()?)?.allow_burst(self.options.burst_size());
+        let quota = self.quota;
+        let weight = weight.min(quota.burst_size());
         let state = |remaining, wait| RateState {
             burst: quota.burst_size().get(),
             window: quota.burst_size_replenished_in(),
@@ -96,7 +95,7 @@ impl RateLimit {
         Some(match self.limiter.check_key_n(&self.key(method, context), weight) {
             Ok(Ok(snapshot)) => state(StateSnapshot::remaining_burst_capacity(&snapshot), None),
             Ok(Err(until)) => state(0, Some(until.wait_time_from(self.limiter.clock().now()))),
-            // No weight is above the burst: see `RateOptions::quota`.
+            // No weight is above the burst.
             Err(_) => state(0, Some(quota.burst_size_replenished_in())),
         })
     }
@@ -173,7 +172,7 @@ mod tests {
     fn limit(change: impl FnOnce(&mut RateOptions)) -> RateLimit {
         let mut options = RateOptions { calls: Some("50/s".parse().unwrap()), ..RateOptions::default() };
         change(&mut options);
-        RateLimit::new(options).unwrap().unwrap()
+        RateLimit::new(options).unwrap()
     }
 
     fn from(client: &str) -> Context {

@@ -31,7 +31,7 @@ pub struct RateOptions {
     /// Whether the calls of each method count apart.
     pub per_method: bool,
     /// How many calls one call of a method counts as, by names or patterns: `{ spinList = 10, "get*" = 0 }`. Without it, 1.
-    /// The first pattern in alphabetical order that matches decides.
+    /// The first pattern in alphabetical order that matches decides. None is greater than `burst`.
     #[schemars(extend("additionalProperties" = { "type": "integer", "minimum": 0, "maximum": u32::MAX }))]
     pub weights: BTreeMap<String, u32>,
     /// How many callers are remembered, in about 40 bytes each. With more of them, one that has called seldom is forgotten,
@@ -53,21 +53,6 @@ impl Default for RateOptions {
     }
 }
 
-/// The options cannot be used together.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RateError {
-    /// The method could never be called.
-    #[error("a call of `{method}` counts as {weight} calls, and `burst` allows only {burst} at once")]
-    Weight {
-        /// The name or pattern.
-        method: String,
-        /// How much it counts.
-        weight: u32,
-        /// How many calls may come at once.
-        burst: u32,
-    },
-}
-
 impl RateOptions {
     /// The time after which one further call may be made; `None` without a rate.
     pub(super) fn interval(&self) -> Option<Duration> {
@@ -84,15 +69,15 @@ impl RateOptions {
     }
 
     /// The quota; `None` without a rate.
-    pub(super) fn quota(&self) -> Result<Option<Quota>, RateError> {
-        let Some(quota) = self.interval().and_then(Quota::with_period) else { return Ok(None) };
-        let burst = self.burst_size();
-        match self.weights.iter().find(|(_, weight)| **weight > burst.get()) {
-            Some((method, weight)) => {
-                Err(RateError::Weight { method: method.clone(), weight: *weight, burst: burst.get() })
-            }
-            None => Ok(Some(quota.allow_burst(burst))),
-        }
+    pub(super) fn quota(&self) -> Option<Quota> {
+        Some(Quota::with_period(self.interval()?)?.allow_burst(self.burst_size()))
+    }
+
+    /// A method whose calls count as more than may come at once, and as how many. They would use up a whole burst.
+    pub fn too_heavy(&self) -> Option<(&str, u32)> {
+        let burst = self.burst_size().get();
+        let heavy = self.weights.iter().find(|(_, weight)| **weight > burst)?;
+        Some((heavy.0, *heavy.1))
     }
 }
 
@@ -294,15 +279,15 @@ mod tests {
     }
 
     #[test]
-    fn no_call_weighs_more_than_a_burst() {
+    fn the_heaviest_call_fits_into_a_burst_unless_one_is_set() {
         let options = RateOptions {
             calls: "5/s".parse().ok(),
             weights: [("spinList".to_owned(), 10)].into(),
             ..RateOptions::default()
         };
         assert_eq!(options.burst_size().get(), 10);
-        assert!(options.quota().is_ok());
+        assert_eq!(options.too_heavy(), None);
         let options = RateOptions { burst: NonZeroU32::new(9), ..options };
-        assert!(matches!(options.quota(), Err(RateError::Weight { weight: 10, burst: 9, .. })));
+        assert_eq!(options.too_heavy(), Some(("spinList", 10)));
     }
 }
