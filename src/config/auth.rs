@@ -16,6 +16,8 @@ use super::upstream::{SecretFile, SettingReader};
 use super::variables::Environment;
 use crate::model::text::{abridge, nearest};
 use crate::server::auth::api_key::{ApiKeyAuth, ApiKeys};
+use crate::server::auth::basic::{BasicAuth, Passwords};
+use crate::server::auth::credentials::RolesByName;
 use crate::server::auth::{Authenticator, GroupAuth};
 
 /// A way to find out who calls. It has exactly one of these tables.
@@ -24,6 +26,30 @@ use crate::server::auth::{Authenticator, GroupAuth};
 pub(super) struct AuthFile {
     /// Keys in a header of each request. `croupier key new` makes one.
     api_key: ApiKeyFile,
+    /// User names and passwords (HTTP basic authentication).
+    basic: BasicFile,
+}
+
+/// User names and passwords (HTTP basic authentication).
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct BasicFile {
+    /// The users: `{ file = "path" }` or `{ env = "NAME" }`. Each has a line with a name, a colon and the hash of the password
+    /// by bcrypt or Argon2, as `htpasswd -B` writes it. Other hashes are refused.
+    #[schemars(with = "SecretFile")]
+    users: Spanned<SecretFile>,
+    /// The roles, and the names of the users who have each: `{ admin = ["ada"] }`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
+    roles: BTreeMap<String, Vec<Spanned<String>>>,
+    /// How many passwords are hashed at the same time. Further requests wait for up to 5 seconds.
+    #[serde(default = "two")]
+    #[schemars(range(min = 1, max = 64))]
+    concurrent: usize,
+}
+
+fn two() -> usize {
+    2
 }
 
 /// Keys in a header of each request. `croupier key new` makes one.
@@ -52,13 +78,17 @@ fn no_secret() -> Spanned<SecretFile> {
 impl Default for AuthFile {
     /// A table without any of its tables. None of them is resolved.
     fn default() -> Self {
-        AuthFile { api_key: ApiKeyFile { keys: no_secret(), header: x_api_key() } }
+        AuthFile {
+            api_key: ApiKeyFile { keys: no_secret(), header: x_api_key() },
+            basic: BasicFile { users: no_secret(), roles: BTreeMap::new(), concurrent: two() },
+        }
     }
 }
 
 /// The kinds of definitions, by their keys.
-const KINDS: [&str; 1] = [API_KEY];
+const KINDS: [&str; 2] = [API_KEY, BASIC];
 const API_KEY: &str = "api-key";
+const BASIC: &str = "basic";
 
 /// A definition as the file has it: where its name is, and which kinds it has.
 pub(super) struct Declared {
@@ -183,9 +213,31 @@ impl AuthFile {
     ) -> Option<Arc<dyn Authenticator>> {
         match kind {
             API_KEY => self.api_key.resolve(name, reader).map(|auth| Arc::new(auth) as Arc<dyn Authenticator>),
+            BASIC => self.basic.resolve(name, reader).map(|auth| Arc::new(auth) as Arc<dyn Authenticator>),
             _ => None,
         }
     }
+}
+
+impl BasicFile {
+    fn resolve(self, name: &str, reader: &mut SettingReader<'_>) -> Option<BasicAuth> {
+        let text = reader.secret(&self.users, "users", false);
+        let passwords = Passwords::parse(text.as_deref().unwrap_or_default());
+        let passwords =
+            passwords.map_err(|error| reader.wrong(self.users.span(), format!("the users: {error}"))).ok()?;
+        let named = self.roles.values().flatten();
+        // Without the file it is not known who the users are.
+        for user in named.filter(|user| text.is_some() && !passwords.names().any(|name| name == *user.get_ref())) {
+            reader.wrong(user.span(), format!("there is no user `{}`", abridge(user.get_ref())));
+        }
+        BasicAuth::new(name, passwords, roles(self.roles), self.concurrent)
+    }
+}
+
+/// The roles of a table.
+fn roles(table: BTreeMap<String, Vec<Spanned<String>>>) -> RolesByName {
+    let names = |names: Vec<Spanned<String>>| names.into_iter().map(Spanned::into_inner).collect();
+    RolesByName::new(&table.into_iter().map(|(role, of_role)| (role, names(of_role))).collect())
 }
 
 impl ApiKeyFile {

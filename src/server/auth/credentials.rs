@@ -44,13 +44,13 @@ pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_NAME && !text.chars().any(char::is_control)
 }
 
-/// The roles of callers by their names, as a table of roles with the names of those who have them.
+/// The roles of callers by their names.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct RolesByName(BTreeMap<String, BTreeSet<String>>);
+pub struct RolesByName(BTreeMap<String, BTreeSet<String>>);
 
 impl RolesByName {
-    /// Those of a table.
-    pub(crate) fn new(table: &BTreeMap<String, Vec<String>>) -> RolesByName {
+    /// Those of a table of roles with the names of those who have them.
+    pub fn new(table: &BTreeMap<String, Vec<String>>) -> RolesByName {
         let mut roles: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (role, names) in table {
             for name in names {
@@ -69,6 +69,13 @@ impl RolesByName {
 /// credentials were hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Tag([u8; 32]);
+
+impl Tag {
+    /// A number made from it.
+    pub(super) fn number(&self) -> usize {
+        self.0.iter().take(4).fold(0, |number, byte| number << 8 | usize::from(*byte))
+    }
+}
 
 /// What is known of credentials that were verified a short while ago, within a number of entries.
 #[derive(Debug)]

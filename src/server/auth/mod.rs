@@ -44,6 +44,7 @@
 //! ```
 
 pub mod api_key;
+pub mod basic;
 pub mod credentials;
 
 use std::fmt;
