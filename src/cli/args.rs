@@ -152,12 +152,38 @@ URL is read from the environment: SUPERVISOR_PASSWORD for a group at /supervisor
 
 With a configuration file, the path of the group must be free in it, and the file must be valid with the group in it.")]
     Add(Add),
+    /// Make an API key for `[auth.NAME.api-key]`
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Print a completion script for a shell
     #[command(after_help = "For bash: croupier completions bash > ~/.local/share/bash-completion/completions/croupier")]
     Completions {
         /// The shell
         shell: Shell,
     },
+}
+
+/// The commands about API keys.
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Print a new key, and on standard error the line for the file with keys
+    #[command(after_help = "\
+Example:
+  croupier key new --name ada --roles admin,staff 2>> keys.txt
+
+The key has 256 random bits. The server keeps its SHA-256 only, so a key that is lost cannot be found again.")]
+    New(NewKeyArgs),
+}
+
+/// The arguments of `croupier key new`.
+#[derive(Debug, clap::Args)]
+pub(super) struct NewKeyArgs {
+    /// The name of its holder, for access rules and log lines
+    #[arg(long, default_value = "key", value_name = "NAME")]
+    pub(super) name: String,
+    /// The roles of its holder
+    #[arg(long, value_delimiter = ',', value_name = "ROLE")]
+    pub(super) roles: Vec<String>,
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -12,6 +12,7 @@ mod ask;
 mod call;
 mod describe;
 mod descriptors;
+mod key;
 mod listeners;
 mod load;
 mod log_format;
@@ -38,7 +39,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::{Registry, json_schema};
-use args::{CliArgs, Command};
+use args::{CliArgs, Command, KeyCommand};
 
 /// Runs the program with the services of a registry. The exit code is 0 for success, 1 for a failure that was written to
 /// standard error, and 2 for an invalid command line.
@@ -76,6 +77,7 @@ pub fn run(registry: Registry) -> ExitCode {
         Command::Call(call) => call::call(&call),
         Command::Describe(args) => describe::describe(&args),
         Command::Add(args) => add::add(&args, &registry),
+        Command::Key(KeyCommand::New(args)) => key::new(&args),
         Command::Completions { shell } => {
             completions(shell);
             Ok(())

@@ -15,6 +15,7 @@ use toml::Spanned;
 
 use super::Log;
 use super::aggregate::file::AggregateFile;
+use super::auth::AuthFile;
 use super::otlp::OtlpFile;
 use super::page::PageFile;
 use super::upstream::UpstreamFile;
@@ -54,8 +55,8 @@ pub(super) struct File {
     pub(super) log: Log,
     /// The limits on what all clients together may use.
     pub(super) server: ServerSettings,
-    /// The admin listener: probes, metrics and status for operators, and commands to reload and to stop. It has no
-    /// authentication: every client that reaches it may use all of it.
+    /// The admin listener: probes, metrics and status for operators, and commands to reload and to stop. Without `auth`, every
+    /// client that reaches it may use all of it.
     pub(super) admin: AdminSettings,
     /// The address under which clients know this server. It is written into the documents that they fetch.
     pub(super) public: PublicUrl,
@@ -72,6 +73,9 @@ pub(super) struct File {
     pub(super) rest: RestOptions,
     /// How SOAP is written. A group's own `soap` overrides single keys.
     pub(super) soap: SoapFile,
+    /// Ways to find out who calls, by names that groups refer to. Each has exactly one of these tables. Files with keys and
+    /// passwords are read again when the configuration is.
+    pub(super) auth: BTreeMap<String, AuthFile>,
     /// The groups by their paths. A path begins with a slash and has none at its end, and no segment of it is empty,
     /// `.` or `..` or has white space, a backslash, `%`, `?` or `#`. Each path and alias belongs to one group.
     pub(super) group: BTreeMap<String, GroupFile>,
@@ -100,6 +104,10 @@ pub(super) struct GroupFile {
     pub(super) aggregate: AggregateFile,
     /// An upstream server that serves the calls of the group, instead of `service`.
     pub(super) upstream: UpstreamFile,
+    /// Who may call: the names of tables of `auth`. Each request needs the credentials of any of them. Without it, everyone
+    /// may call.
+    #[schemars(with = "Vec<String>")]
+    pub(super) auth: Vec<Spanned<String>>,
     /// Who may call which methods. The first rule whose methods and callers match decides; a call that no rule matches is
     /// refused. Without rules, every caller may call every method.
     #[schemars(with = "Vec<AccessRule>")]
@@ -186,6 +194,7 @@ impl Default for File {
             json_rpc: JsonRpcFile::default(),
             rest: RestOptions::default(),
             soap: SoapFile::default(),
+            auth: BTreeMap::new(),
             group: BTreeMap::new(),
             page: BTreeMap::new(),
             otlp: OtlpFile::default(),
@@ -201,6 +210,7 @@ impl Default for GroupFile {
             options: serde_json::Map::new(),
             aggregate: AggregateFile::default(),
             upstream: UpstreamFile::none(),
+            auth: Vec::new(),
             access: Vec::new(),
             limits: GroupLimits::default(),
             protocols: Protocol::ALL.to_vec(),

@@ -22,6 +22,7 @@
 //! comments of all these types are the text of `docs/configuration.md`, which [`reference()`] writes.
 
 mod aggregate;
+mod auth;
 mod check;
 mod file;
 mod include;
@@ -55,6 +56,7 @@ use tracing::level_filters::LevelFilter;
 use crate::files;
 use crate::http::public_url::PublicUrl;
 use crate::server::AccessLogOptions;
+use crate::server::auth::GroupAuth;
 use crate::server::gateway::Group;
 use crate::server::group_router::GroupRouter;
 use crate::server::mount::{GroupMount, Mounts, PageMount};
@@ -101,6 +103,8 @@ pub struct Config {
     pub(crate) default_memory: DefaultMemory,
     /// The listener for operators.
     pub admin: AdminSettings,
+    /// Who may use it; `None` if everyone may who reaches it.
+    pub admin_auth: Option<Arc<GroupAuth>>,
     /// Where the spans of requests are sent; `None` if they have none.
     #[cfg(feature = "otlp")]
     pub otlp: Option<OtlpSettings>,
@@ -336,7 +340,12 @@ impl Config {
 
     /// What the gateway serves: the groups and pages, and the address in the documents about them.
     pub fn mounts(&self) -> Mounts {
-        Mounts { groups: self.groups.clone(), pages: self.pages.clone(), public_url: self.public_url.clone() }
+        Mounts {
+            groups: self.groups.clone(),
+            pages: self.pages.clone(),
+            public_url: self.public_url.clone(),
+            admin_auth: self.admin_auth.clone(),
+        }
     }
 
     /// A router to the groups and pages, for a [`Gateway`](crate::server::gateway::Gateway) whose groups never change.
@@ -358,7 +367,7 @@ impl Config {
             ("log.format", self.log.format != new.log.format),
             ("server.response-memory", self.settings.response_memory != new.settings.response_memory),
             ("server.per-client.response-memory", share(self) != share(new)),
-            ("admin", self.admin != new.admin),
+            ("admin", self.admin.listen != new.admin.listen),
             #[cfg(feature = "otlp")]
             ("otlp", self.otlp != new.otlp),
         ];

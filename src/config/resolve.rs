@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 
 use super::aggregate;
+use super::auth::{self, Definitions};
 use super::check::Check;
 use super::file::{File, GroupFile};
 use super::include;
@@ -66,6 +67,7 @@ pub(super) fn read_config(
         problems.push(no_groups());
     }
     let mut groups = root.remove(GROUP);
+    let declared = auth::declared(&root);
     let mut check = Check::starting_at([], &environment);
     check.table(&mut root, 0..0, node);
     problems.extend(check.problems);
@@ -75,9 +77,10 @@ pub(super) fn read_config(
     }
     let sets = |key| root.get("server").is_some_and(|server| span_of(server.get_ref(), &[key]).is_some());
     let default_memory = DefaultMemory { requests: !sets("memory"), responses: !sets("response-memory") };
-    let admin_span = root.get("admin").and_then(|admin| span_of(admin.get_ref(), &["listen"]));
+    let admin_span = |key| root.get("admin").and_then(|admin| span_of(admin.get_ref(), &[key]));
+    let (admin_span, admin_auth_span) = (admin_span("listen"), admin_span("auth").unwrap_or_default());
     let file = File::deserialize(Deserializer::from(Spanned::new(0..0, root)));
-    let file = file.unwrap_or_else(|error| {
+    let mut file = file.unwrap_or_else(|error| {
         problems.push(serde_problem(&error, 0..0));
         File::default()
     });
@@ -88,6 +91,11 @@ pub(super) fn read_config(
     #[cfg(not(feature = "otlp"))]
     otlp::refuse(&file.otlp, problems);
     let settings = file.server;
+    let auth = std::mem::take(&mut file.auth);
+    let mut definitions = Definitions::resolve(declared, auth, (sources, &environment), problems);
+    let admin_auth: Vec<_> =
+        file.admin.auth.iter().map(|name| Spanned::new(admin_auth_span.clone(), name.clone())).collect();
+    let admin_auth = definitions.group_auth(&admin_auth, problems);
     let mut mounted = GroupRouter::default();
     let mut routes = Vec::new();
     let mut prefixes = Vec::new();
@@ -96,8 +104,11 @@ pub(super) fn read_config(
         let own = Routes::read(sources.texts.text(), std::mem::take(&mut group.file.routes), problems);
         prefixes.extend(own.prefixes(&group.path));
         routes.push(own);
-        resolved.push(group.resolve((reading, &environment), sources, &mut mounted, &settings, problems));
+        let auth = definitions.group_auth(&group.file.auth, problems);
+        let group = group.resolve((reading, &environment), sources, &mut mounted, &settings, problems);
+        resolved.push(ResolvedGroup { auth, ..group });
     }
+    definitions.report_unused(problems);
     aggregate::resolve(&mut resolved, reading.kept, problems);
     for (group, routes) in resolved.iter_mut().zip(routes) {
         group.protocols.routes = routes.finish(&group.protocols, group.interface().as_deref(), problems);
@@ -116,6 +127,7 @@ pub(super) fn read_config(
         settings,
         default_memory,
         admin,
+        admin_auth,
         #[cfg(feature = "otlp")]
         otlp,
         public_url,
@@ -418,6 +430,7 @@ impl<'t> ParsedGroup<'t> {
             kind,
             limits,
             protocols,
+            auth: None,
             rules,
             backend,
             fingerprint,

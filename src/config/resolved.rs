@@ -9,6 +9,7 @@ use super::problem::Problem;
 use crate::model::interface::Interface;
 use crate::model::text::{abridge, nearest};
 use crate::protocol::set::ProtocolSet;
+use crate::server::auth::GroupAuth;
 use crate::server::mount::{CallerRules, Fingerprint, GroupMount, LimitedService};
 use crate::server::settings::GroupLimits;
 use crate::service::RpcService;
@@ -21,6 +22,8 @@ pub(super) struct ResolvedGroup {
     pub(super) kind: String,
     pub(super) limits: GroupLimits,
     pub(super) protocols: ProtocolSet,
+    /// Who may call; `None` if everyone may.
+    pub(super) auth: Option<Arc<GroupAuth>>,
     /// Who may call what, and how often.
     pub(super) rules: CallerRules,
     pub(super) backend: Backend,
@@ -73,8 +76,18 @@ impl ResolvedGroup {
 
     /// The mount of the group; `None` if its backend is broken.
     pub(super) fn into_mount(self) -> Option<GroupMount> {
-        let ResolvedGroup { path, aliases, kind, limits, protocols, backend, fingerprint, rules: _, described: _ } =
-            self;
+        let ResolvedGroup {
+            path,
+            aliases,
+            kind,
+            limits,
+            protocols,
+            auth,
+            backend,
+            fingerprint,
+            rules: _,
+            described: _,
+        } = self;
         let (service, upstream) = match backend {
             Backend::Service(service) => (service, None),
             Backend::Upstream { upstream, service } => (service, Some(upstream)),
@@ -84,6 +97,7 @@ impl ResolvedGroup {
         group.aliases = aliases;
         group.kind = kind;
         group.protocols = protocols;
+        group.auth = auth;
         group.upstream = upstream;
         group.fingerprint = fingerprint;
         Some(group)

@@ -369,7 +369,7 @@ impl<'r> SettingReader<'r> {
         SettingReader { table, sources, environment, folder: sources.folder_at(&place), problems }
     }
 
-    fn wrong(&mut self, span: Range<usize>, message: impl Into<String>) {
+    pub(super) fn wrong(&mut self, span: Range<usize>, message: impl Into<String>) {
         self.problems.push(Problem::at(span, message.into()));
     }
 
@@ -399,7 +399,7 @@ impl<'r> SettingReader<'r> {
     }
 
     /// The text of a secret, or of what may be one. `key` is its key in the table.
-    fn secret(&mut self, secret: &Spanned<SecretFile>, key: &str, is_secret: bool) -> Option<String> {
+    pub(super) fn secret(&mut self, secret: &Spanned<SecretFile>, key: &str, is_secret: bool) -> Option<String> {
         let key = format!("{}.{key}", self.table);
         let SecretFile { env, file, text } = secret.get_ref();
         let read = match (env, file, text) {

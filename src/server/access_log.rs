@@ -330,6 +330,7 @@ impl AccessLine {
             group: self.group(),
             rpc_method: self.method(),
             has_rpc_method: self.record.has_known_method(),
+            user: self.record.user(),
             batch: self.record.batch_counts(),
             error,
         };

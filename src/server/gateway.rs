@@ -1,7 +1,7 @@
 //! The gateway: dispatches a request to its group and frontend, reads its body, and returns the response.
 //!
 //! The way of a request: check `Host`; find the group by path ([`GroupRouter`]); let the group's frontends claim the head
-//! ([`Group`]); read the body ([`BodyReader`]); if the head left it open, let the body decide between frontends; serve. A
+//! ([`Group`]); find out who calls ([`GroupAuth`]); read the body ([`BodyReader`]); if the head left it open, let the body decide between frontends; serve. A
 //! large body is parsed on a blocking thread.
 
 use std::fmt;
@@ -27,6 +27,7 @@ use crate::model::fault::Kind;
 use crate::protocol::frontend::{Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::server::access_log::REQUEST_ID;
 use crate::server::admission::{Admission, refusing_service};
+use crate::server::auth::{AuthRequest, Authenticated, GroupAuth};
 use crate::server::clients::{ClientAccount, Clients, Resource};
 use crate::server::connection_count::ListenerCounts;
 use crate::server::group::not_found;
@@ -361,7 +362,11 @@ impl Gateway {
             record.enter(Stage::Body);
         }
         let is_without_preflight = is_without_preflight(head, &dispatch.public_url, context.peer);
-        let read = match check_before_body(head, &body, is_without_preflight, within_share) {
+        let mut checked = check_before_body(head, &body, is_without_preflight, within_share);
+        if let (Some(auth), Ok(())) = (&group.auth, &checked) {
+            checked = authenticate(auth, head, group, context).await;
+        }
+        let read = match checked {
             Ok(()) => self.body_reader.read(client, head, body, (group.body_limit, &self.arrival_limits)).await,
             Err(rejection) => Err(rejection),
         };
@@ -420,7 +425,7 @@ impl Gateway {
             served = Box::pin(refuse_result(group, frontend, request)).await;
         }
         hold_memory(served.response.body_mut(), held, client);
-        set_refusal_status(&mut served);
+        set_refusal_status(&mut served, group.auth.as_deref());
         metered.end(ending(&served));
         let FrontendResponse { response, method, fault } = served;
         if let Some(record) = context.record.as_ref().filter(|record| record.trace().is_some())
@@ -562,10 +567,35 @@ impl GatewayResponse {
 
 /// Sets the HTTP status of a request whose only call was refused because of its caller. In protocols in which a fault has
 /// status 200 or 500, clients and proxies would not know that credentials are missing. A batch has no fault of its own.
-fn set_refusal_status(served: &mut FrontendResponse) {
+///
+/// The response says how the group finds out who calls, if it needs to know that.
+fn set_refusal_status(served: &mut FrontendResponse, auth: Option<&GroupAuth>) {
     if let Some(kind @ (Kind::Unauthenticated | Kind::Forbidden | Kind::RateLimited)) = served.fault {
         *served.response.status_mut() = kind.http_status();
     }
+    if let Some(auth) = auth {
+        let headers = served.response.headers_mut();
+        auth.allow_headers(headers);
+        if served.fault == Some(Kind::Unauthenticated) {
+            auth.challenge(headers);
+        }
+    }
+}
+
+/// Finds out who has sent a request, and notes it in the context of its calls.
+async fn authenticate(
+    auth: &Arc<GroupAuth>,
+    head: &Parts,
+    group: &Group,
+    context: &mut Context,
+) -> Result<(), HttpRejection> {
+    let request = AuthRequest { head, client: context.client };
+    let authenticated: Authenticated = auth.authenticate(&request, &group.path).await;
+    context.identity = authenticated?;
+    if let (Some(record), Some(identity)) = (&context.record, &context.identity) {
+        record.note_user(identity);
+    }
+    Ok(())
 }
 
 /// How a request ends with this response.

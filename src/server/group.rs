@@ -11,6 +11,7 @@ use crate::http::rejection::HttpRejection;
 use crate::model::text::abridge;
 use crate::protocol::frontend::{Claim, Frontend, GroupHead};
 use crate::server::admission::{GroupLoad, refusing_service};
+use crate::server::auth::GroupAuth;
 use crate::service::RpcService;
 use crate::service::limiter::LimiterState;
 use crate::upstream::Upstream;
@@ -25,6 +26,8 @@ pub struct Group {
     pub frontends: Vec<Arc<dyn Frontend>>,
     /// How many bytes the body of a request may have, both as sent and after decompression (`limits.body`).
     pub body_limit: usize,
+    /// Who may send requests; `None` if anyone may.
+    pub auth: Option<Arc<GroupAuth>>,
     /// How long a call may take; `None` if only the service itself limits it.
     pub(super) deadline: Option<Duration>,
     /// The headers of a request that its calls have in their context.
@@ -53,6 +56,7 @@ impl Group {
             service,
             frontends,
             body_limit,
+            auth: None,
             deadline: None,
             upstream: None,
             limiter: None,

@@ -21,6 +21,7 @@ mod activity;
 mod activity_io;
 pub(crate) mod admin;
 mod admission;
+pub mod auth;
 mod clients;
 mod connection_count;
 mod control;

@@ -15,6 +15,7 @@ use crate::protocol::Protocol;
 use crate::protocol::page::{GroupSummary, PageSummary, TemplatePage};
 use crate::protocol::rest::server::RestGroup;
 use crate::protocol::set::{ProtocolSet, ServerInfo, of_root};
+use crate::server::auth::GroupAuth;
 use crate::server::group::Group;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::settings::GroupLimits;
@@ -37,6 +38,9 @@ pub struct GroupMount {
     pub kind: String,
     /// The limits on requests and calls, which `service` and `protocols` apply already.
     limits: GroupLimits,
+    /// Who may send requests to the group; `None` if anyone may. Pages of the group, and what is joined with it at `/`, have
+    /// the same. An aggregate that calls the group has its own.
+    pub auth: Option<Arc<GroupAuth>>,
     /// The protocols over which the group is reached, and their options.
     pub protocols: ProtocolSet,
     /// The service within the limits on its calls, without the layers. [`GroupMount::with_limits`] makes it anew.
@@ -147,6 +151,8 @@ pub struct Mounts {
     pub pages: Vec<PageMount>,
     /// The address under which clients know the server, and the proxies that are trusted to say so.
     pub public_url: Arc<PublicUrl>,
+    /// Who may use the admin listener; `None` if everyone may who reaches it.
+    pub admin_auth: Option<Arc<GroupAuth>>,
 }
 
 /// The path at which all groups are described together.
@@ -199,7 +205,8 @@ impl Mounts {
             // The calls of a page are those of its group, and so are its requests.
             let group = self.groups.iter().find(|group| group.is_at(&mount.group));
             let limiter = group.map(|group| group.limiter.clone());
-            let group = Group { limiter, ..mount.group(&self.public_url) };
+            let auth = group.and_then(|group| group.auth.clone());
+            let group = Group { limiter, auth, ..mount.group(&self.public_url) };
             place(&mut router, &mut root, &mount.path, Arc::new(group))?;
         }
         if let Some(group) = with_all(root, &self.groups, &info) {
@@ -245,6 +252,7 @@ impl GroupMount {
             aliases: Vec::new(),
             kind: "service".to_owned(),
             limits,
+            auth: None,
             protocols: ProtocolSet::default(),
             service,
             unlimited,
@@ -379,7 +387,16 @@ impl GroupMount {
         self.path == path || self.aliases.iter().any(|alias| alias == path)
     }
 
+    /// Whether each request needs an identity. What is said of all groups then says of this one no more than that it is there.
+    pub(super) fn is_closed(&self) -> bool {
+        self.auth.as_ref().is_some_and(|auth| auth.is_required())
+    }
+
     fn summary(&self) -> GroupSummary {
+        if self.is_closed() {
+            let interface = Interface { title: self.service.interface().title.clone(), ..Interface::default() };
+            return GroupSummary::new(&self.path, Vec::new(), &interface);
+        }
         let summary = GroupSummary::new(&self.path, self.aliases.clone(), &self.service.interface());
         summary.with_state_of(self.service.clone())
     }
@@ -393,7 +410,7 @@ impl GroupMount {
         let frontends = self.protocols.of_group(&self.path, info);
         let group = Group::new(self.path.clone(), self.layered_service(), frontends, self.limits.body);
         let (limiter, deadline) = (Some(self.limiter.clone()), Some(self.limits.deadline));
-        Group { deadline, limiter, upstream: self.upstream.clone(), ..group }
+        Group { auth: self.auth.clone(), deadline, limiter, upstream: self.upstream.clone(), ..group }
     }
 }
 
@@ -404,6 +421,7 @@ impl fmt::Debug for GroupMount {
             .field("aliases", &self.aliases)
             .field("kind", &self.kind)
             .field("limits", &self.limits)
+            .field("auth", &self.auth)
             .field("protocols", &self.protocols)
             .field("layers", &self.layers.len())
             .finish_non_exhaustive()
@@ -422,7 +440,8 @@ impl fmt::Debug for PageMount {
 
 /// The group at `/`: the frontends that describe all groups, joined with what is mounted there; `None` if neither exists.
 fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) -> Option<Arc<Group>> {
-    let described = groups.iter().filter(|group| group.protocols.has(Protocol::Rest));
+    // The document is the same for all readers.
+    let described = groups.iter().filter(|group| group.protocols.has(Protocol::Rest) && !group.is_closed());
     let mut frontends = of_root(info, described.map(GroupMount::described).collect());
     match root {
         Some(group) if frontends.is_empty() => Some(group),
@@ -432,7 +451,7 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) 
             frontends.splice(position..position, group.frontends.iter().cloned());
             let joined = Group::new(group.path.clone(), group.service.clone(), frontends, group.body_limit);
             let (limiter, upstream) = (group.limiter.clone(), group.upstream.clone());
-            Some(Arc::new(Group { deadline: group.deadline, limiter, upstream, ..joined }))
+            Some(Arc::new(Group { auth: group.auth.clone(), deadline: group.deadline, limiter, upstream, ..joined }))
         }
         None if frontends.is_empty() => None,
         None => {

@@ -51,7 +51,8 @@ pub(super) fn show(
         let path = found.map(|(group, _)| group.path.as_str());
         let group = listed(mounts).find(|group| Some(group.path.as_str()) == path);
         match (group, path.and_then(|path| mounts.pages.iter().find(|page| page.path == path))) {
-            (Some(group), None) => add_methods(&mut refusal, group),
+            // Who has no identity may not know the methods.
+            (Some(group), None) if !group.is_closed() => add_methods(&mut refusal, group),
             (_, page) => {
                 refusal.place = page.map(place_of_page);
                 add_groups(&mut refusal, mounts);

@@ -11,6 +11,9 @@ use crate::service::spans::Attribute;
 /// How many characters of a method that is not known a span has.
 const LONGEST_METHOD: usize = 80;
 
+/// How many characters of the name of a caller a span has.
+const LONGEST_USER: usize = 256;
+
 /// What is known of a request that has ended.
 pub(super) struct EndedRequest<'r> {
     pub(super) method: &'r Method,
@@ -25,6 +28,8 @@ pub(super) struct EndedRequest<'r> {
     pub(super) rpc_method: Option<&'r str>,
     /// Whether the group is known to have it.
     pub(super) has_rpc_method: bool,
+    /// The name of the caller, if it is known.
+    pub(super) user: Option<&'r str>,
     /// How many calls the batch has begun, and how many of them have failed.
     pub(super) batch: Option<(u32, u32)>,
     /// The reason for which the request has failed.
@@ -59,6 +64,7 @@ impl EndedRequest<'_> {
             attributes.push(("http.response.status_code", self.status.into()));
         }
         attributes.extend(self.client.map(|client| ("client.address", client.into())));
+        attributes.extend(self.user.map(|user| ("enduser.id", printable(user, LONGEST_USER).into_owned().into())));
         attributes.extend(self.protocol.map(|protocol| ("rpc.system", rpc_system(protocol).into())));
         attributes.extend(self.group.map(|group| ("rpc.service", group.to_owned().into())));
         match self.rpc_method {
@@ -119,6 +125,7 @@ mod tests {
             group,
             rpc_method,
             has_rpc_method: true,
+            user: None,
             batch: None,
             error: None,
         }

@@ -215,17 +215,22 @@ pub struct AdminSettings {
     /// `/ready`, `/metrics` and `/status`, and `POST /reload` and `/drain`. Without it, there is no admin listener and nothing
     /// is counted.
     pub listen: Option<ListenAddress>,
+    /// Who may use it: the names of tables of `auth`. Probes of `/live` and `/ready` need no credentials; without them
+    /// `/ready` gives no reasons.
+    pub auth: Vec<String>,
 }
 
 impl AdminSettings {
     /// What an operator should know of the address.
     pub(crate) fn warning(&self) -> Option<String> {
         match &self.listen {
-            Some(ListenAddress::Tcp(address)) if !address.ip().to_canonical().is_loopback() => Some(format!(
-                "the admin listener at {address} has no authentication, and other machines may reach it: everyone who can \
-                 connect to it can stop the server; listen on a loopback address such as 127.0.0.1:8009 or on a unix \
+            Some(ListenAddress::Tcp(address)) if self.auth.is_empty() && !address.ip().to_canonical().is_loopback() => {
+                Some(format!(
+                    "the admin listener at {address} has no authentication, and other machines may reach it: everyone who can \
+                 connect to it can stop the server; give `auth`, listen on a loopback address such as 127.0.0.1:8009 or on a unix \
                  socket, or let only your own networks through to it"
-            )),
+                ))
+            }
             _ => None,
         }
     }

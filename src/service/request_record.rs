@@ -159,8 +159,13 @@ impl RequestRecord {
             self.method.get_or_init(|| abridge(call.method).into());
         }
         if let Some(identity) = &call.context.identity {
-            self.user.get_or_init(|| identity.clone());
+            self.note_user(identity);
         }
+    }
+
+    /// Notes who has sent the request, unless that is known already.
+    pub(crate) fn note_user(&self, identity: &Arc<Identity>) {
+        self.user.get_or_init(|| identity.clone());
     }
 
     pub(crate) fn method(&self) -> Option<&str> {

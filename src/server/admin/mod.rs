@@ -10,11 +10,13 @@
 //! | `POST /drain` | stops the server, as SIGTERM does |
 //!
 //! It has a socket and limits of its own: it shares no connections, requests, permits or memory with the gateway, so a
-//! gateway that is full still responds to probes. It has no authentication: who reaches the socket may use all of it.
+//! gateway that is full still responds to probes. Without `admin.auth`, who reaches the socket may use all of it; with it,
+//! only the probes `/live` and `/ready` need no credentials.
 
 mod routes;
 mod status;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,15 +86,19 @@ impl Admin {
 
     async fn serve_connection(self: Arc<Admin>, accepted: Accepted) {
         match accepted {
-            Accepted::Tcp(stream, _) => self.serve_stream(stream).await,
-            Accepted::Unix(stream) => self.serve_stream(stream).await,
+            Accepted::Tcp(stream, peer) => self.serve_stream(stream, Some(peer.ip().to_canonical())).await,
+            Accepted::Unix(stream) => self.serve_stream(stream, None).await,
         }
     }
 
-    async fn serve_stream(self: Arc<Admin>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    async fn serve_stream(
+        self: Arc<Admin>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        client: Option<IpAddr>,
+    ) {
         let service = service_fn(|request: http::Request<Incoming>| {
             let admin = self.clone();
-            async move { Ok::<_, std::convert::Infallible>(admin.respond(request.into_parts().0).await) }
+            async move { Ok::<_, std::convert::Infallible>(admin.respond(request.into_parts().0, client).await) }
         });
         let mut builder = http1::Builder::new();
         // One request on each connection: a client that keeps many open cannot take the place of a probe for long.

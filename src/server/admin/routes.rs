@@ -1,5 +1,6 @@
 //! The requests that the admin listener answers.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -12,6 +13,7 @@ use super::{Admin, Reloaded};
 use crate::http::body::Body;
 use crate::http::rejection::HttpRejection;
 use crate::model::text::abridge;
+use crate::server::auth::AuthRequest;
 use crate::server::metrics::MetricsFormat;
 
 /// The paths, and whether each is a command.
@@ -20,16 +22,32 @@ const PATHS: [(&str, bool); 6] =
 
 impl Admin {
     /// The response to a request. Its body is not read.
-    pub(super) async fn respond(self: Arc<Admin>, head: Parts) -> Response<Body> {
+    pub(super) async fn respond(self: Arc<Admin>, head: Parts, client: Option<IpAddr>) -> Response<Body> {
         if let Err(rejection) = check(&head) {
             return rejection.into_response();
+        }
+        let mut is_known = true;
+        if let Some(auth) = &self.gateway.mounts().admin_auth {
+            let authenticated = auth.authenticate(&AuthRequest { head: &head, client }, "the admin listener").await;
+            if let Err(rejection) = authenticated {
+                // A probe has no credentials.
+                if !matches!(head.uri.path(), "/live" | "/ready") {
+                    return rejection.into_response();
+                }
+                is_known = false;
+            }
         }
         match head.uri.path() {
             "/live" => text(StatusCode::OK, "the process is alive\n".to_owned()),
             "/ready" => {
                 let reasons = self.reasons_not_ready();
                 let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-                json_response(status, &json!({ "ready": reasons.is_empty(), "reasons": reasons }))
+                let mut body = json!({ "ready": reasons.is_empty() });
+                // They name upstream servers.
+                if let Some(body) = body.as_object_mut().filter(|_| is_known) {
+                    body.insert("reasons".to_owned(), json!(reasons));
+                }
+                json_response(status, &body)
             }
             "/metrics" => self.metrics(&head.headers).await,
             "/status" => json_response(StatusCode::OK, &self.status()),
