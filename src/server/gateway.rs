@@ -44,6 +44,7 @@ use crate::service::limiter::LimiterState;
 use crate::service::memory_pool::MemoryPool;
 use crate::service::request_id::RequestId;
 use crate::service::request_record::Stage;
+use crate::service::response_headers::ResponseHeaders;
 use crate::service::result_memory::{NO_MEMORY, ReservedMemory};
 use crate::service::spans::SpanCounts;
 use crate::service::{Context, RpcService};
@@ -349,6 +350,9 @@ impl Gateway {
         if !group.request_headers.is_empty() {
             context.headers = Some(Arc::new(group.select_headers(&head.headers)));
         }
+        if group.sets_response_headers {
+            context.response_headers = Some(ResponseHeaders::default());
+        }
         let group_head = GroupHead::new(head, tail);
         let claim = match group.claim(&group_head) {
             Ok(claim) => claim,
@@ -420,6 +424,10 @@ impl Gateway {
             served = Box::pin(refuse_result(group, frontend, request)).await;
         }
         hold_memory(served.response.body_mut(), held, client);
+        if let Some(headers) = &context.response_headers {
+            // A name that is there already is replaced.
+            served.response.headers_mut().extend(headers.take());
+        }
         set_refusal_status(&mut served);
         metered.end(ending(&served));
         let FrontendResponse { response, method, fault } = served;

@@ -29,6 +29,8 @@ pub struct Group {
     pub(super) deadline: Option<Duration>,
     /// The headers of a request that its calls have in their context.
     pub(super) request_headers: Vec<HeaderName>,
+    /// Whether its calls may add headers to the response.
+    pub(super) sets_response_headers: bool,
     /// The upstream for whose first discovery calls wait, if the group has one.
     pub(super) upstream: Option<Upstream>,
     /// The permits of its calls, and where requests and calls are counted; `None` if it is no group of its own, such as the
@@ -47,7 +49,9 @@ impl Group {
         frontends: Vec<Arc<dyn Frontend>>,
         body_limit: usize,
     ) -> Group {
-        let request_headers = service.interface().request_headers.clone();
+        let interface = service.interface();
+        let request_headers = interface.request_headers.clone();
+        let sets_response_headers = interface.sets_response_headers;
         Group {
             path: path.into(),
             service,
@@ -57,6 +61,7 @@ impl Group {
             upstream: None,
             limiter: None,
             request_headers,
+            sets_response_headers,
             load: GroupLoad::default(),
         }
     }

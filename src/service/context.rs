@@ -9,6 +9,7 @@ use http::{Extensions, HeaderMap};
 
 use crate::service::request_id::RequestId;
 use crate::service::request_record::RequestRecord;
+use crate::service::response_headers::ResponseHeaders;
 use crate::service::result_memory::ResultMemory;
 use crate::service::trace_context::TraceContext;
 
@@ -56,6 +57,9 @@ pub struct Context {
     /// The headers of the request that the service or one of its layers asks for in
     /// [`Interface::request_headers`](crate::model::interface::Interface::request_headers); `None` if they ask for none.
     pub headers: Option<Arc<HeaderMap>>,
+    /// Headers for the response, which layers and upstreams add to; `None` if none of them
+    /// [declares](crate::model::interface::Interface::sets_response_headers) that it does, and for the parts of an aggregate.
+    pub response_headers: Option<ResponseHeaders>,
     /// Who calls, if a layer has found out.
     pub identity: Option<Arc<Identity>>,
     /// Where a result that is made as a whole takes its memory from; `None` if there is no limit on it.

@@ -55,6 +55,7 @@ pub mod request_id;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "only a server has an access log"))]
 pub mod request_record;
 pub(crate) mod resize;
+pub mod response_headers;
 pub mod result_memory;
 pub mod rows;
 #[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "without a collector no spans are recorded"))]
