@@ -47,7 +47,7 @@ use crate::service::request_record::Stage;
 use crate::service::response_headers::ResponseHeaders;
 use crate::service::result_memory::{NO_MEMORY, ReservedMemory};
 use crate::service::spans::SpanCounts;
-use crate::service::{Context, RpcService};
+use crate::service::{Context, RequestTarget, RpcService};
 
 pub use super::access_log::Outcome;
 pub use super::group::Group;
@@ -350,6 +350,9 @@ impl Gateway {
         if !group.request_headers.is_empty() {
             context.headers = Some(Arc::new(group.select_headers(&head.headers)));
         }
+        if group.reads_request_target {
+            context.target = Some(Arc::new(request_target(head, &dispatch.public_url, context.peer)));
+        }
         if group.sets_response_headers {
             context.response_headers = Some(ResponseHeaders::default());
         }
@@ -593,6 +596,14 @@ fn begin_call(context: &mut Context, group: &Group, client: &ClientAccount, wait
     let begun = now.checked_sub(waited).unwrap_or(now);
     context.begun = Some(begun);
     context.deadline = group.deadline.and_then(|limit| begun.checked_add(limit));
+}
+
+/// The URL to which a client has sent a request, as far as the client and trusted proxies say it.
+fn request_target(head: &Parts, public_url: &PublicUrl, peer: Option<SocketAddr>) -> RequestTarget {
+    let base = public_url.base(head, peer);
+    let (scheme, rest) = base.split_once("://").unwrap_or_default();
+    let host = rest.split('/').next().unwrap_or_default();
+    RequestTarget { scheme: scheme.to_owned(), host: host.to_owned(), query: head.uri.query().map(str::to_owned) }
 }
 
 /// The next ids of a process.

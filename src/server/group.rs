@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::http::audience::Audience;
 use crate::http::rejection::HttpRejection;
+use crate::model::interface::Interface;
 use crate::model::text::abridge;
 use crate::protocol::frontend::{Claim, Frontend, GroupHead};
 use crate::server::admission::{GroupLoad, refusing_service};
@@ -29,6 +30,8 @@ pub struct Group {
     pub(super) deadline: Option<Duration>,
     /// The headers of a request that its calls have in their context.
     pub(super) request_headers: Vec<HeaderName>,
+    /// Whether its calls have the URL of the request in their context.
+    pub(super) reads_request_target: bool,
     /// Whether its calls may add headers to the response.
     pub(super) sets_response_headers: bool,
     /// The upstream for whose first discovery calls wait, if the group has one.
@@ -51,7 +54,7 @@ impl Group {
     ) -> Group {
         let interface = service.interface();
         let request_headers = interface.request_headers.clone();
-        let sets_response_headers = interface.sets_response_headers;
+        let Interface { reads_request_target, sets_response_headers, .. } = *interface;
         Group {
             path: path.into(),
             service,
@@ -61,6 +64,7 @@ impl Group {
             upstream: None,
             limiter: None,
             request_headers,
+            reads_request_target,
             sets_response_headers,
             load: GroupLoad::default(),
         }

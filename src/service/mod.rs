@@ -77,7 +77,7 @@ use crate::model::interface::Interface;
 use crate::model::value::{SizeBudget, Value, ValueError, value_of};
 use crate::service::args::Args;
 use crate::service::batch::Batch;
-pub use crate::service::context::{Context, Identity};
+pub use crate::service::context::{Context, Identity, RequestTarget};
 pub use crate::service::future::MaybeReady;
 use crate::service::outage::Outage;
 use crate::service::passthrough::{RawCall, RawResponse};

@@ -55,6 +55,8 @@ use http::{HeaderMap, Request, Response};
 use tower_service::Service;
 
 use crate::model::fault::BoxError;
+#[cfg(feature = "server")]
+pub(crate) use address::AppendedQuery;
 pub use address::{Address, InvalidAddress, basic};
 use balancer::Balancer;
 #[cfg(feature = "server")]
