@@ -24,6 +24,7 @@
 mod aggregate;
 mod check;
 mod file;
+mod forwarding;
 mod include;
 mod json_schema;
 mod kept;
