@@ -695,8 +695,8 @@ impl<'r> SettingReader<'r> {
             self.problems.push(problem.hint("its URL is such as `https://login.example/oauth2/token`"));
             return None;
         }
-        let (client_id, scopes, audience) = (client_id.clone(), scopes.clone(), audience.clone());
-        Some(OAuth2Options { token_address, client_id, client_secret: client_secret?, scopes, audience, tls })
+        let options = OAuth2Options::new(token_address, client_id, client_secret?);
+        Some(OAuth2Options { scopes: scopes.clone(), audience: audience.clone(), tls, ..options })
     }
 
     /// Reports keys of which each would write `Authorization` or `Cookie`.

@@ -322,7 +322,7 @@ impl Upstream {
         if forwarding.is_empty() {
             return scope;
         }
-        // The response to a batch has begun before the calls in it.
+        // The calls of a batch would replace each other's headers, and its response may have begun before they end.
         let is_alone = !matches!(call.form, CallForm::Batch(_));
         let response_headers = call.context.response_headers.clone().filter(|_| is_alone);
         let forwarded = forwarding.request(call.context, group, method.map(|method| method.as_ref()));

@@ -27,8 +27,6 @@ use super::tls::{Tls, TlsError};
 use super::{Repeat, TransportOptions};
 use crate::model::text::shorten;
 
-/// The time limit for a token: to connect, to send the request, and to read the response.
-const FETCH_LIMIT: Duration = Duration::from_secs(10);
 /// How many bytes the response of an authorization server may have.
 const MAX_RESPONSE: usize = 64 << 10;
 /// After a failure, and after a token that the upstream has refused, no other token is fetched for this time.
@@ -51,6 +49,27 @@ pub struct OAuth2Options {
     pub audience: Option<String>,
     /// The client's side of TLS, for an `https` endpoint.
     pub tls: Tls,
+    /// The time limit for a token, from the connection to the end of the response (10 s by default).
+    pub timeout: Duration,
+}
+
+impl OAuth2Options {
+    /// A token endpoint, and the credentials for it.
+    pub fn new(
+        token_address: Address,
+        client_id: impl Into<String>,
+        client_secret: impl Into<String>,
+    ) -> OAuth2Options {
+        OAuth2Options {
+            token_address,
+            client_id: client_id.into(),
+            client_secret: client_secret.into(),
+            scopes: Vec::new(),
+            audience: None,
+            tls: Tls::default(),
+            timeout: Duration::from_secs(10),
+        }
+    }
 }
 
 impl fmt::Debug for OAuth2Options {
@@ -73,6 +92,7 @@ struct TokenEndpoint {
     servers: Balancer,
     authorization: HeaderValue,
     form: Bytes,
+    timeout: Duration,
 }
 
 struct Token {
@@ -94,7 +114,7 @@ impl TokenSource {
     /// # Errors
     /// If the endpoint is `https` and TLS cannot be set up.
     pub(super) fn new(options: OAuth2Options) -> Result<TokenSource, TlsError> {
-        let OAuth2Options { token_address, client_id, client_secret, scopes, audience, tls } = options;
+        let OAuth2Options { token_address, client_id, client_secret, scopes, audience, tls, timeout } = options;
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
         if !scopes.is_empty() {
@@ -106,11 +126,12 @@ impl TokenSource {
         let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         // Neither has a colon or a control character once it is encoded.
         let authorization = basic(&encoded(&client_id), &encoded(&client_secret));
-        let options = TransportOptions { tls, response: FETCH_LIMIT, ..TransportOptions::default() };
+        let options = TransportOptions { tls, response: timeout, ..TransportOptions::default() };
         let endpoint = TokenEndpoint {
             servers: Balancer::new(vec![token_address], options)?,
             authorization: authorization.unwrap_or_else(|_| HeaderValue::from_static("")),
             form: form.finish().into(),
+            timeout,
         };
         Ok(TokenSource { endpoint: Arc::new(endpoint), current: Arc::default(), fetching: Arc::default() })
     }
@@ -266,18 +287,18 @@ impl TokenEndpoint {
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(header::AUTHORIZATION, self.authorization.clone());
         let begun = Instant::now();
-        let deadline = begun + FETCH_LIMIT;
+        let deadline = begun.checked_add(self.timeout);
         let unreached = |error: TransportError| TokenError {
             reason: match error.is_late() {
-                true => format!("the authorization server did not respond within {FETCH_LIMIT:?}"),
+                true => format!("the authorization server did not respond within {:?}", self.timeout),
                 false => format!("the authorization server cannot be used: {}", error.reason()),
             },
             detail: error.to_string(),
         };
         // Two tokens do no harm.
-        let sent = self.servers.send(request, Repeat::Harmless, Some(deadline.into())).await.map_err(unreached)?;
+        let sent = self.servers.send(request, Repeat::Harmless, deadline.map(Into::into)).await.map_err(unreached)?;
         let (head, body) = sent.into_parts();
-        let body = body.with_deadline(Some(deadline)).collect(MAX_RESPONSE).await.map_err(unreached)?;
+        let body = body.with_deadline(deadline).collect(MAX_RESPONSE).await.map_err(unreached)?;
         if head.status != StatusCode::OK {
             return Err(refused(head.status, &body));
         }
