@@ -221,7 +221,7 @@ impl AuthFile {
 
 impl BasicFile {
     fn resolve(self, name: &str, reader: &mut SettingReader<'_>) -> Option<BasicAuth> {
-        let text = reader.secret(&self.users, "users", false);
+        let text = reader.secret(self.users.get_ref(), self.users.span(), "users", false);
         let passwords = Passwords::parse(text.as_deref().unwrap_or_default());
         let passwords =
             passwords.map_err(|error| reader.wrong(self.users.span(), format!("the users: {error}"))).ok()?;
@@ -243,7 +243,7 @@ fn roles(table: BTreeMap<String, Vec<Spanned<String>>>) -> RolesByName {
 impl ApiKeyFile {
     fn resolve(self, name: &str, reader: &mut SettingReader<'_>) -> Option<ApiKeyAuth> {
         let header = header_name(&self.header, reader);
-        let text = reader.secret(&self.keys, "keys", false).unwrap_or_default();
+        let text = reader.secret(self.keys.get_ref(), self.keys.span(), "keys", false).unwrap_or_default();
         let keys = ApiKeys::parse(&text).map_err(|error| reader.wrong(self.keys.span(), format!("the keys: {error}")));
         let keys = keys.ok()?;
         Some(ApiKeyAuth { name: name.to_owned(), header: header?, keys })

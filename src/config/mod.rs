@@ -25,6 +25,7 @@ mod aggregate;
 mod auth;
 mod check;
 mod file;
+mod forwarding;
 mod include;
 mod json_schema;
 mod kept;

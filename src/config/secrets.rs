@@ -26,6 +26,8 @@ const SECRET_KEYS: [&str; 14] = [
     "api_key",
     "cookie",
 ];
+/// Keys whose values are no secrets, although they have a part of `SECRET_KEYS`.
+const PLAIN_KEYS: [&str; 5] = ["pass-headers", "return-headers", "pass-cookies", "pass-authorization", "token-url"];
 /// The key of a secret that is in the configuration itself.
 const TEXT: &str = "text";
 /// Keys whose values say where a secret is.
@@ -131,7 +133,8 @@ struct Keys {
 impl Keys {
     fn push(&mut self, key: &str) {
         let key = key.to_ascii_lowercase();
-        self.secret |= key == TEXT || SECRET_KEYS.iter().any(|secret| key.contains(secret));
+        let is_plain = PLAIN_KEYS.contains(&key.as_str());
+        self.secret |= key == TEXT || (!is_plain && SECRET_KEYS.iter().any(|secret| key.contains(secret)));
         self.source = SOURCES.contains(&key.as_str());
     }
 }
@@ -321,6 +324,9 @@ mod tests {
             "password = \"\"\"\ns3cr3t\n\"\"\"",
             "password = { text = \"a\\\"s3cr3t\" }",
             "#password = 's3cr3t'",
+            "set-headers = { X-Key = 's3cr3t' }",
+            "oauth2 = { token-url = 'x', client-id = 'a', client-secret = 's3cr3t' }",
+            "[group.'/a'.upstream.oauth2]\nclient-secret.text = 's3cr3t'",
             "= token = 's3cr3t'",
         ] {
             assert!(!hidden(source).contains("s3cr3t"), "{}", hidden(source));
@@ -350,6 +356,8 @@ mod tests {
             "[group.'/a'.upstream.token]\nenv = 'NAME'\n[group.'/b']\nservice = 'wheel'",
             "urls = [\"http://127.0.0.1:8080/path\"]\nprotocol = 'soap'",
             "title = 'ask joe@example.org'",
+            "pass-headers = ['Accept-Language']\nreturn-headers = ['X-Total']\npass-cookies = ['sid']",
+            "pass-authorization = true\noauth2 = { token-url = 'https://login.example/token', scopes = ['a'] }",
             "x = { a = 1, b = [true, 1979-05-27] } # it's",
         ] {
             assert_eq!(hidden(source), source);

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::LARGEST_FILE;
+use super::forwarding;
+use super::forwarding::{ForwardIdentityFile, HeaderKeys, HeaderText, PassCookies};
 use super::kept::{Kept, fingerprint};
 use super::problem::{Problem, count_errors};
 use super::resolved::Backend;
@@ -28,8 +30,9 @@ use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
 use crate::server::mount::{CallerRules, Fingerprint};
 use crate::server::settings::GroupLimits;
+use crate::upstream::forwarding::{Cookies, ForwardedForm, Forwarding};
 use crate::upstream::transport;
-use crate::upstream::transport::{Address, Tls, Transport};
+use crate::upstream::transport::{Address, OAuth2Options, Tls, Transport};
 use crate::upstream::{Batching, DescriptionSource, UnmatchedName, UnsupportedProtocol, Upstream, UpstreamOptions};
 
 /// The prefix of a `description` that is the name of a file.
@@ -94,6 +97,45 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "Option<SecretFile>")]
     #[serde(default)]
     bearer: Option<Spanned<SecretFile>>,
+    /// Access tokens for bearer authentication from an authorization server, by OAuth 2.0 client credentials.
+    #[schemars(with = "Option<OAuth2File>")]
+    #[serde(default)]
+    oauth2: Option<Spanned<OAuth2File>>,
+    /// The headers of a client's request that the upstream gets, by name. Without this key, it gets none of them.
+    #[schemars(with = "Vec<String>")]
+    #[serde(default)]
+    pass_headers: Vec<Spanned<String>>,
+    /// Whether the upstream gets the `Authorization` of a client's request.
+    #[schemars(with = "bool")]
+    #[serde(default = "no")]
+    pass_authorization: Spanned<bool>,
+    /// Whether the upstream gets the cookies of a client, and the client the `Set-Cookie` of the upstream: `true`, or the
+    /// names of the cookies.
+    #[schemars(with = "PassCookies")]
+    #[serde(default = "no_cookies")]
+    pass_cookies: Spanned<PassCookies>,
+    /// Whether the query of the client's URL is appended to the URL of the upstream, for requests of XML-RPC, JSON-RPC and
+    /// SOAP. Over REST and on pages, the query has the arguments.
+    #[schemars(with = "bool")]
+    #[serde(default = "no")]
+    pass_query: Spanned<bool>,
+    /// Headers that are made for each call, by their names: a text with placeholders, or a secret. The placeholders are
+    /// `{identity.name}`, `{identity.roles}`, `{client.address}`, `{request.id}`, `{group}` and `{method}`. A header is left
+    /// out if it names something that the request does not have.
+    #[schemars(with = "BTreeMap<String, SetHeader>")]
+    #[serde(default)]
+    set_headers: BTreeMap<String, Spanned<SetHeader>>,
+    /// In which headers the upstream is told the address of the client, and the scheme and host to which the client has sent
+    /// its request: `"x-forwarded"` (`X-Forwarded-For`, `-Proto` and `-Host`), `"forwarded"` (RFC 7239), `"both"` or `"off"`.
+    #[serde(default)]
+    forwarded: ForwardedForm,
+    /// The headers in which the upstream is told who calls.
+    #[serde(default)]
+    forward_identity: ForwardIdentityFile,
+    /// The headers of the upstream's response that a client gets, by name, for requests with a single call.
+    #[schemars(with = "Vec<String>")]
+    #[serde(default)]
+    return_headers: Vec<Spanned<String>>,
     /// Headers of every request, by their names.
     #[schemars(with = "BTreeMap<String, SecretFile>")]
     #[serde(default)]
@@ -139,6 +181,39 @@ pub(super) struct SecretFile {
     file: Option<String>,
     /// The text itself, if it is not a secret.
     text: Option<String>,
+}
+
+/// A header of each call: a text with placeholders, or a secret without.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+enum SetHeader {
+    /// A text with placeholders.
+    Text(String),
+    /// A text without placeholders.
+    Secret(Box<SecretFile>),
+}
+
+/// Where access tokens come from: the token endpoint of an authorization server (RFC 6749, section 4.4).
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct OAuth2File {
+    /// The URL of the token endpoint, such as `"https://login.example/oauth2/token"`.
+    #[schemars(with = "String")]
+    token_url: Spanned<String>,
+    /// The name of the client.
+    client_id: String,
+    /// The secret of the client: `{ env = "NAME" }` or `{ file = "path" }`.
+    #[schemars(with = "SecretFile")]
+    client_secret: Spanned<SecretFile>,
+    /// What the token is to be used for.
+    #[serde(default)]
+    scopes: Vec<String>,
+    /// The server that the token is for, if the authorization server asks for that.
+    #[serde(default)]
+    audience: Option<String>,
+    /// The trusted roots and the client certificate for an `https` token endpoint.
+    #[serde(default)]
+    tls: TlsFile,
 }
 
 /// The trusted roots and the client certificate for TLS. The certificates of servers are always verified.
@@ -198,6 +273,15 @@ impl UpstreamFile {
             user: None,
             password: None,
             bearer: None,
+            oauth2: None,
+            pass_headers: Vec::new(),
+            pass_authorization: no(),
+            pass_cookies: no_cookies(),
+            pass_query: no(),
+            set_headers: BTreeMap::new(),
+            forwarded: ForwardedForm::default(),
+            forward_identity: ForwardIdentityFile::default(),
+            return_headers: Vec::new(),
             headers: BTreeMap::new(),
             param_structure: ParamStructure::default(),
             batching: no_batching(),
@@ -218,6 +302,14 @@ fn all() -> Vec<Spanned<String>> {
 
 fn patterns(names: Vec<Spanned<String>>) -> NamePatterns {
     NamePatterns(names.into_iter().map(Spanned::into_inner).collect())
+}
+
+fn no() -> Spanned<bool> {
+    Spanned::new(0..0, false)
+}
+
+fn no_cookies() -> Spanned<PassCookies> {
+    Spanned::new(0..0, PassCookies::All(false))
 }
 
 fn no_batching() -> Spanned<Batching> {
@@ -258,9 +350,15 @@ pub(super) fn resolve(
     let table = serde_json::to_string(&file).unwrap_or_default();
     let mut reader = SettingReader::new("upstream", path.span(), (from.sources, from.environment), problems);
     let addresses = file.urls.iter().filter_map(|url| reader.address(url)).collect();
-    let headers = reader.headers_of_upstream(&file);
+    let (forwarding, set_secrets) = reader.forwarding(&file);
+    let mut headers = reader.headers_of_upstream(&file);
+    if forwarding::has_user_agent(&forwarding) {
+        headers.remove(USER_AGENT);
+    }
+    let oauth2 = file.oauth2.as_ref().and_then(|oauth2| reader.oauth2(oauth2));
+    reader.check_authorization(&file);
     let description = file.description.as_ref().and_then(|named| reader.description(named));
-    let token = file.token.as_ref().and_then(|secret| reader.secret(secret, "token", true));
+    let token = file.token.as_ref().and_then(|secret| reader.secret(secret.get_ref(), secret.span(), "token", true));
     let protocol = *file.protocol.get_ref();
     match (protocol, file.batching.get_ref()) {
         (Protocol::Soap, Batching::On | Batching::BareResults) => {
@@ -286,7 +384,13 @@ pub(super) fn resolve(
     if let Some(described) = from.described {
         problems.extend(described.unmatched().iter().map(|name| unmatched(&file, name, path)));
     }
-    let fingerprint = fingerprint((table, format!("{dialect:?}"), Contents::of(&headers, &token, &description, &tls)));
+    let fingerprint = fingerprint((
+        table,
+        format!("{dialect:?}"),
+        Contents::of(&headers, &token, &description, &tls),
+        set_secrets,
+        oauth2.as_ref().map(TokenContents::of),
+    ));
     if let Some(served) = from.kept.backend(path.get_ref(), fingerprint, limits, rules) {
         return Some((served, fingerprint));
     }
@@ -300,6 +404,10 @@ pub(super) fn resolve(
         ..transport::TransportOptions::default()
     };
     let transport = Transport::new(addresses, transport_options);
+    let transport = transport.and_then(|transport| match oauth2 {
+        Some(oauth2) => transport.authorized(oauth2),
+        None => Ok(transport),
+    });
     let transport = transport.map_err(|error| problems.push(Problem::at(path.span(), error.to_string()))).ok()?;
     let options = UpstreamOptions {
         description,
@@ -313,6 +421,7 @@ pub(super) fn resolve(
         param_structure: file.param_structure,
         batching: *file.batching.get_ref(),
         dialect: XmlRpcDialect { reading: xml::Reading::Lenient, ..dialect },
+        forwarding,
         max_response: file.max_response.0,
         title: file.title,
         group: path.get_ref().clone(),
@@ -340,12 +449,29 @@ impl Contents {
             Some(DescriptionSource::Text { text, .. }) => Some(text.clone()),
             _ => None,
         };
-        let (certificate, key) = tls.identity.as_ref().map(|(certificate, key)| (certificate, key)).unzip();
-        // One that cannot be read is reported where it is used.
-        let contents = |file: Option<&PathBuf>| files::read(file?, LARGEST_FILE).ok();
-        let tls = [tls.roots.as_ref(), certificate, key].map(contents).to_vec();
-        Contents { headers: headers.collect(), token: token.clone(), description, tls }
+        Contents { headers: headers.collect(), token: token.clone(), description, tls: contents_of(tls) }
     }
+}
+
+/// The same of the authorization server.
+#[derive(Hash)]
+struct TokenContents {
+    client_secret: String,
+    tls: Vec<Option<Vec<u8>>>,
+}
+
+impl TokenContents {
+    fn of(options: &OAuth2Options) -> TokenContents {
+        TokenContents { client_secret: options.client_secret.clone(), tls: contents_of(&options.tls) }
+    }
+}
+
+/// The contents of the files for TLS.
+fn contents_of(tls: &Tls) -> Vec<Option<Vec<u8>>> {
+    let (certificate, key) = tls.identity.as_ref().map(|(certificate, key)| (certificate, key)).unzip();
+    // One that cannot be read is reported where it is used.
+    let contents = |file: Option<&PathBuf>| files::read(file?, LARGEST_FILE).ok();
+    [tls.roots.as_ref(), certificate, key].map(contents).to_vec()
 }
 
 /// Reads files, secrets and addresses, and collects the problems with them.
@@ -399,22 +525,28 @@ impl<'r> SettingReader<'r> {
     }
 
     /// The text of a secret, or of what may be one. `key` is its key in the table.
-    pub(super) fn secret(&mut self, secret: &Spanned<SecretFile>, key: &str, is_secret: bool) -> Option<String> {
+    pub(super) fn secret(
+        &mut self,
+        secret: &SecretFile,
+        span: Range<usize>,
+        key: &str,
+        is_secret: bool,
+    ) -> Option<String> {
         let key = format!("{}.{key}", self.table);
-        let SecretFile { env, file, text } = secret.get_ref();
+        let SecretFile { env, file, text } = secret;
         let read = match (env, file, text) {
             (Some(name), None, None) => {
-                let value = self.environment.value(name, &format!("`{key}`"), secret.span());
+                let value = self.environment.value(name, &format!("`{key}`"), span);
                 // A value from a file often ends with a line break.
                 value.map(str::trim).inspect(|value| self.folder.hide(value)).map(str::to_owned)
             }
-            (None, Some(name), None) => self.secret_file(name, &key, secret.span()),
+            (None, Some(name), None) => self.secret_file(name, &key, span),
             (None, None, Some(text)) => {
                 let clear = is_secret && !text.is_empty();
-                self.problems.extend(clear.then(|| clear_text(&key, secret.span())));
+                self.problems.extend(clear.then(|| clear_text(&key, span)));
                 Ok(text.clone())
             }
-            _ => Err(Problem::at(secret.span(), "a secret has exactly one of `env`, `file` and `text`")),
+            _ => Err(Problem::at(span, "a secret has exactly one of `env`, `file` and `text`")),
         };
         read.map_err(|problem| self.problems.push(problem)).ok()
     }
@@ -469,7 +601,7 @@ impl<'r> SettingReader<'r> {
             match name.parse::<HeaderName>() {
                 Ok(header) => {
                     let key = format!("headers.{}", abridge(name));
-                    if let Some(text) = self.secret(secret, &key, names_secret(name)) {
+                    if let Some(text) = self.secret(secret.get_ref(), secret.span(), &key, names_secret(name)) {
                         self.header(&mut headers, header, &text, secret.span());
                     }
                 }
@@ -484,13 +616,16 @@ impl<'r> SettingReader<'r> {
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("croupier/", env!("CARGO_PKG_VERSION"))));
         headers.extend(self.headers(&file.headers));
         if let Some(token) = &file.bearer
-            && let Some(text) = self.secret(token, "bearer", true)
+            && let Some(text) = self.secret(token.get_ref(), token.span(), "bearer", true)
         {
             self.header(&mut headers, AUTHORIZATION, &format!("Bearer {text}"), token.span());
         }
         if let Some(user) = &file.user {
             let password = file.password.as_ref();
-            let secret = password.map_or_else(|| Some(String::new()), |secret| self.secret(secret, "password", true));
+            let secret = password.map_or_else(
+                || Some(String::new()),
+                |secret| self.secret(secret.get_ref(), secret.span(), "password", true),
+            );
             let span = password.map_or(0..0, Spanned::span);
             match secret.map(|secret| transport::basic(user, &secret)) {
                 Some(Ok(value)) => drop(headers.insert(AUTHORIZATION, value)),
@@ -499,6 +634,107 @@ impl<'r> SettingReader<'r> {
             }
         }
         headers
+    }
+
+    /// What is forwarded, and the secrets in it.
+    fn forwarding(&mut self, file: &UpstreamFile) -> (Forwarding, Vec<String>) {
+        let mut secrets = Vec::new();
+        let mut set_headers = Vec::new();
+        for (name, value) in &file.set_headers {
+            let text = match value.get_ref() {
+                // A variable in place of the text has been read already.
+                SetHeader::Text(text) if self.is_written(value.span()) => Some(HeaderText::Template(text)),
+                SetHeader::Text(text) => Some(HeaderText::Literal(text.trim().to_owned())),
+                SetHeader::Secret(secret) => {
+                    let key = format!("set-headers.{}", abridge(name));
+                    let text = self.secret(secret, value.span(), &key, names_secret(name));
+                    secrets.extend(text.clone());
+                    text.map(HeaderText::Literal)
+                }
+            };
+            set_headers.push((name.as_str(), text, value.span()));
+        }
+        let pass_cookies = file.pass_cookies.get_ref().cookies();
+        if let Cookies::Named(names) = &pass_cookies
+            && names.iter().any(|name| name.is_empty() || !name.bytes().all(is_of_cookie_name))
+        {
+            self.wrong(
+                file.pass_cookies.span(),
+                "the name of a cookie has no white space, and none of `=`, `;` and `,`",
+            );
+        }
+        if let Some(url) =
+            file.urls.iter().find(|url| url.get_ref().contains('?')).filter(|_| *file.pass_query.get_ref())
+        {
+            let message = "`pass-query` cannot be given for a URL that has a query";
+            let problem = Problem::at(file.pass_query.span(), message).related(url.span(), "the URL");
+            self.problems
+                .push(problem.hint("a client could replace what the query of this URL says: use a URL without one"));
+        }
+        let forwarding = Forwarding {
+            pass_authorization: *file.pass_authorization.get_ref(),
+            pass_cookies,
+            pass_query: *file.pass_query.get_ref(),
+            forwarded: file.forwarded,
+            ..Forwarding::default()
+        };
+        let keys = HeaderKeys {
+            pass_headers: &file.pass_headers,
+            set_headers,
+            forward_identity: &file.forward_identity,
+            return_headers: &file.return_headers,
+            fixed: file.headers.keys().map(String::as_str).collect(),
+        };
+        (forwarding::resolve(keys, forwarding, self.problems), secrets)
+    }
+
+    /// Where access tokens come from; `None` if the table has problems.
+    fn oauth2(&mut self, file: &Spanned<OAuth2File>) -> Option<OAuth2Options> {
+        let OAuth2File { token_url, client_id, client_secret, scopes, audience, tls } = file.get_ref();
+        let client_secret = self.secret(client_secret.get_ref(), client_secret.span(), "oauth2.client-secret", true);
+        let mut reader = SettingReader { table: "upstream.oauth2", problems: &mut *self.problems, ..*self };
+        let tls = reader.tls(tls, file.span());
+        let token_address = reader.address(token_url)?;
+        if token_address.is_scgi() {
+            let problem = Problem::at(token_url.span(), "a token endpoint is not reached over SCGI");
+            self.problems.push(problem.hint("its URL is such as `https://login.example/oauth2/token`"));
+            return None;
+        }
+        let options = OAuth2Options::new(token_address, client_id, client_secret?);
+        Some(OAuth2Options { scopes: scopes.clone(), audience: audience.clone(), tls, ..options })
+    }
+
+    /// Reports keys of which each would write `Authorization` or `Cookie`.
+    fn check_authorization(&mut self, file: &UpstreamFile) {
+        let has_credentials = |url: &&Spanned<String>| credentials(url.get_ref()).is_some();
+        let fixed = |header: &str| file.headers.iter().find(|(name, _)| forwarding::plain(name) == header);
+        let passed = file.pass_authorization.get_ref().then(|| ("pass-authorization", file.pass_authorization.span()));
+        let obtained = file.oauth2.as_ref().map(|oauth2| ("oauth2", oauth2.span()));
+        let others = [
+            file.user.as_ref().map(|_| ("user", None)),
+            file.bearer.as_ref().map(|bearer| ("bearer", Some(bearer.span()))),
+            fixed("authorization").map(|(_, value)| ("headers.Authorization", Some(value.span()))),
+            file.urls.iter().find(has_credentials).map(|url| ("a user in `urls`", Some(url.span()))),
+        ];
+        let hint = "an upstream gets one `Authorization`: give only one of them";
+        let mut given = passed.into_iter().chain(obtained).collect::<Vec<_>>();
+        for (key, span) in &given {
+            for (other, place) in others.iter().flatten() {
+                let problem = Problem::at(span.clone(), format!("`{key}` cannot be given with `{other}`")).hint(hint);
+                self.problems.push(match place {
+                    Some(place) => problem.related(place.clone(), "the other"),
+                    None => problem,
+                });
+            }
+        }
+        if let (Some((key, span)), Some((other, place))) = (given.pop(), given.pop()) {
+            let problem = Problem::at(span, format!("`{key}` cannot be given with `{other}`")).hint(hint);
+            self.problems.push(problem.related(place, "the other"));
+        }
+        if let (Some((_, value)), false) = (fixed("cookie"), file.pass_cookies.get_ref().cookies() == Cookies::None) {
+            let problem = Problem::at(file.pass_cookies.span(), "`pass-cookies` cannot be given with `headers.Cookie`");
+            self.problems.push(problem.related(value.span(), "the other"));
+        }
     }
 
     fn header(&mut self, headers: &mut HeaderMap, name: HeaderName, text: &str, span: Range<usize>) {
@@ -563,6 +799,10 @@ impl<'r> SettingReader<'r> {
             self.problems.push(problem.warning());
         }
     }
+}
+
+fn is_of_cookie_name(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'=' | b';' | b',')
 }
 
 /// The problem of a name that matches no method of the upstream.

@@ -26,6 +26,12 @@ pub struct Interface {
     pub messages: Vec<MessageName>,
     /// The headers of a request that the service reads from the context of a call. Other headers are not in it.
     pub request_headers: Vec<HeaderName>,
+    /// Whether the service reads under which URL the client has sent its request. Without it, that is not in the context of a
+    /// call.
+    pub reads_request_target: bool,
+    /// Whether calls may add headers to the response of their request. Without it, the context of a call has no place for
+    /// them.
+    pub sets_response_headers: bool,
 }
 
 /// The SOAP message that calls one method according to the upstream's WSDL.
@@ -124,10 +130,13 @@ impl Interface {
 
     /// Whether two descriptions are equal, apart from the order of their methods.
     pub fn is_same_in_any_order(&self, other: &Interface) -> bool {
-        let Interface { title, doc, methods, defs, page_section, incomplete, messages, request_headers } = self;
+        let Interface { title, doc, methods, defs, page_section, incomplete, messages, .. } = self;
+        let Interface { request_headers, reads_request_target, sets_response_headers, .. } = self;
         (title, doc, defs) == (&other.title, &other.doc, &other.defs)
             && (page_section, incomplete) == (&other.page_section, &other.incomplete)
             && (messages, request_headers) == (&other.messages, &other.request_headers)
+            && *reads_request_target == other.reads_request_target
+            && *sets_response_headers == other.sets_response_headers
             && methods.len() == other.methods.len()
             && methods.iter().zip(&other.methods).all(|(own, at_same_index)| {
                 // The order is almost always the same, and the search by name is then not needed.

@@ -45,9 +45,10 @@ use crate::service::limiter::LimiterState;
 use crate::service::memory_pool::MemoryPool;
 use crate::service::request_id::RequestId;
 use crate::service::request_record::Stage;
+use crate::service::response_headers::ResponseHeaders;
 use crate::service::result_memory::{NO_MEMORY, ReservedMemory};
 use crate::service::spans::SpanCounts;
-use crate::service::{Context, RpcService};
+use crate::service::{Context, RequestTarget, RpcService};
 
 pub use super::access_log::Outcome;
 pub use super::group::Group;
@@ -350,6 +351,12 @@ impl Gateway {
         if !group.request_headers.is_empty() {
             context.headers = Some(Arc::new(group.select_headers(&head.headers)));
         }
+        if group.reads_request_target {
+            context.target = Some(Arc::new(request_target(head, &dispatch.public_url, context.peer)));
+        }
+        if group.sets_response_headers {
+            context.response_headers = Some(ResponseHeaders::default());
+        }
         let group_head = GroupHead::new(head, tail);
         let claim = match group.claim(&group_head) {
             Ok(claim) => claim,
@@ -425,6 +432,10 @@ impl Gateway {
             served = Box::pin(refuse_result(group, frontend, request)).await;
         }
         hold_memory(served.response.body_mut(), held, client);
+        if let Some(headers) = &context.response_headers {
+            // A name that is there already is replaced.
+            served.response.headers_mut().extend(headers.take());
+        }
         set_refusal_status(&mut served, group.auth.as_deref());
         metered.end(ending(&served));
         let FrontendResponse { response, method, fault } = served;
@@ -615,6 +626,14 @@ fn begin_call(context: &mut Context, group: &Group, client: &ClientAccount, wait
     let begun = now.checked_sub(waited).unwrap_or(now);
     context.begun = Some(begun);
     context.deadline = group.deadline.and_then(|limit| begun.checked_add(limit));
+}
+
+/// The URL to which a client has sent a request, as far as the client and trusted proxies say it.
+fn request_target(head: &Parts, public_url: &PublicUrl, peer: Option<SocketAddr>) -> RequestTarget {
+    let base = public_url.base(head, peer);
+    let (scheme, rest) = base.split_once("://").unwrap_or_default();
+    let host = rest.split('/').next().unwrap_or_default();
+    RequestTarget { scheme: scheme.to_owned(), host: host.to_owned(), query: head.uri.query().map(str::to_owned) }
 }
 
 /// The next ids of a process.

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::http::audience::Audience;
 use crate::http::rejection::HttpRejection;
+use crate::model::interface::Interface;
 use crate::model::text::abridge;
 use crate::protocol::frontend::{Claim, Frontend, GroupHead};
 use crate::server::admission::{GroupLoad, refusing_service};
@@ -32,6 +33,10 @@ pub struct Group {
     pub(super) deadline: Option<Duration>,
     /// The headers of a request that its calls have in their context.
     pub(super) request_headers: Vec<HeaderName>,
+    /// Whether its calls have the URL of the request in their context.
+    pub(super) reads_request_target: bool,
+    /// Whether its calls may add headers to the response.
+    pub(super) sets_response_headers: bool,
     /// The upstream for whose first discovery calls wait, if the group has one.
     pub(super) upstream: Option<Upstream>,
     /// The permits of its calls, and where requests and calls are counted; `None` if it is no group of its own, such as the
@@ -50,7 +55,9 @@ impl Group {
         frontends: Vec<Arc<dyn Frontend>>,
         body_limit: usize,
     ) -> Group {
-        let request_headers = service.interface().request_headers.clone();
+        let interface = service.interface();
+        let request_headers = interface.request_headers.clone();
+        let Interface { reads_request_target, sets_response_headers, .. } = *interface;
         Group {
             path: path.into(),
             service,
@@ -61,6 +68,8 @@ impl Group {
             upstream: None,
             limiter: None,
             request_headers,
+            reads_request_target,
+            sets_response_headers,
             load: GroupLoad::default(),
         }
     }

@@ -9,6 +9,7 @@ use http::{Extensions, HeaderMap};
 
 use crate::service::request_id::RequestId;
 use crate::service::request_record::RequestRecord;
+use crate::service::response_headers::ResponseHeaders;
 use crate::service::result_memory::ResultMemory;
 use crate::service::trace_context::TraceContext;
 
@@ -56,6 +57,12 @@ pub struct Context {
     /// The headers of the request that the service or one of its layers asks for in
     /// [`Interface::request_headers`](crate::model::interface::Interface::request_headers); `None` if they ask for none.
     pub headers: Option<Arc<HeaderMap>>,
+    /// The URL to which the client has sent the request; `None` if the service does not
+    /// [ask for it](crate::model::interface::Interface::reads_request_target).
+    pub target: Option<Arc<RequestTarget>>,
+    /// Headers for the response, which layers and upstreams add to; `None` if none of them
+    /// [declares](crate::model::interface::Interface::sets_response_headers) that it does, and for the parts of an aggregate.
+    pub response_headers: Option<ResponseHeaders>,
     /// Who calls, if a layer has found out.
     pub identity: Option<Arc<Identity>>,
     /// Where a result that is made as a whole takes its memory from; `None` if there is no limit on it.
@@ -76,6 +83,17 @@ impl Context {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.as_ref()?.get(name)?.to_str().ok()
     }
+}
+
+/// Parts of the URL to which a client has sent a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestTarget {
+    /// `http` or `https`, as the client has sent the request: a trusted proxy may have received it over TLS.
+    pub scheme: String,
+    /// The host under which the client knows the server, with its port.
+    pub host: String,
+    /// The query, without its question mark.
+    pub query: Option<String>,
 }
 
 /// Who calls: an account, a client certificate's subject, or the holder of a token.

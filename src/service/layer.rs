@@ -80,6 +80,13 @@ pub trait GroupLayer: Send + Sync + 'static {
     fn request_headers(&self) -> Vec<HeaderName> {
         Vec::new()
     }
+
+    /// Whether the layer adds headers to the response, to
+    /// [`Context::response_headers`](crate::service::Context::response_headers). If neither a layer nor the service says so,
+    /// that is `None`.
+    fn sets_response_headers(&self) -> bool {
+        false
+    }
 }
 
 impl<L: GroupLayer + ?Sized> GroupLayer for Arc<L> {
@@ -90,6 +97,10 @@ impl<L: GroupLayer + ?Sized> GroupLayer for Arc<L> {
     fn request_headers(&self) -> Vec<HeaderName> {
         (**self).request_headers()
     }
+
+    fn sets_response_headers(&self) -> bool {
+        (**self).sets_response_headers()
+    }
 }
 
 /// A service with a layer around it.
@@ -97,7 +108,8 @@ struct Layered<L> {
     layer: L,
     inner: Arc<dyn RpcService>,
     request_headers: Vec<HeaderName>,
-    /// The description of `inner`, with the headers that the layer asks for.
+    sets_response_headers: bool,
+    /// The description of `inner`, with what the layer asks for.
     latest: Latest,
 }
 
@@ -117,6 +129,10 @@ impl<L: GroupLayer> GroupLayer for CatchPanics<L> {
     fn request_headers(&self) -> Vec<HeaderName> {
         self.0.request_headers()
     }
+
+    fn sets_response_headers(&self) -> bool {
+        self.0.sets_response_headers()
+    }
 }
 
 /// Puts a layer around a service. If the layer panics, its call fails with an internal fault.
@@ -127,14 +143,16 @@ pub fn layered(inner: Arc<dyn RpcService>, layer: impl GroupLayer) -> Arc<dyn Rp
 /// Puts a layer of croupier itself around a service. Its panics are not caught, which saves an allocation for each call that
 /// is waited for.
 pub(crate) fn layered_unguarded(inner: Arc<dyn RpcService>, layer: impl GroupLayer) -> Arc<dyn RpcService> {
-    let request_headers = layer.request_headers();
-    Arc::new(Layered { layer, inner, request_headers, latest: Latest::default() })
+    let (request_headers, sets_response_headers) = (layer.request_headers(), layer.sets_response_headers());
+    Arc::new(Layered { layer, inner, request_headers, sets_response_headers, latest: Latest::default() })
 }
 
 impl<L: GroupLayer> RpcService for Layered<L> {
     fn interface(&self) -> Arc<Interface> {
         let inner = self.inner.interface();
-        if self.request_headers.iter().all(|header| inner.request_headers.contains(header)) {
+        if self.request_headers.iter().all(|header| inner.request_headers.contains(header))
+            && (inner.sets_response_headers || !self.sets_response_headers)
+        {
             return inner;
         }
         self.latest.get(std::iter::once(inner), |inner| {
@@ -142,6 +160,7 @@ impl<L: GroupLayer> RpcService for Layered<L> {
             let missing = self.request_headers.iter().filter(|header| !interface.request_headers.contains(header));
             let missing: Vec<_> = missing.cloned().collect();
             interface.request_headers.extend(missing);
+            interface.sets_response_headers |= self.sets_response_headers;
             interface
         })
     }

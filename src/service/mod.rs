@@ -59,6 +59,7 @@ pub mod request_id;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "only a server has an access log"))]
 pub mod request_record;
 pub(crate) mod resize;
+pub mod response_headers;
 pub mod result_memory;
 pub mod rows;
 #[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "without a collector no spans are recorded"))]
@@ -80,7 +81,7 @@ use crate::model::interface::Interface;
 use crate::model::value::{SizeBudget, Value, ValueError, value_of};
 use crate::service::args::Args;
 use crate::service::batch::Batch;
-pub use crate::service::context::{Context, Identity};
+pub use crate::service::context::{Context, Identity, RequestTarget};
 pub use crate::service::future::MaybeReady;
 use crate::service::outage::Outage;
 use crate::service::passthrough::{RawCall, RawResponse};

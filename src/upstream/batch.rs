@@ -8,7 +8,7 @@ use http::Response;
 
 use super::call_scope::CallScope;
 use super::version::Description;
-use super::{Batching, Upstream};
+use super::{Batching, Upstream, UpstreamOptions};
 use crate::model::fault::{Fault, Kind};
 use crate::model::value::Value;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
@@ -37,7 +37,7 @@ impl Upstream {
         let upstream = self.clone();
         let description = description.clone();
         // The calls of a batch come from one request, so the scope of the first is that of all.
-        let scope = CallScope::new(call.context);
+        let scope = self.scope(&call, None);
         // A batch belongs to one upstream and one description of it, which lives as long as the batch.
         let sender = Arc::as_ptr(&description).addr();
         let call = BatchCall { method: call.method.to_owned(), arguments, deadline: call.context.deadline };
@@ -86,10 +86,22 @@ impl Upstream {
     ) -> BatchResults {
         let mut results = BatchResults::with_capacity(calls.len());
         for BatchCall { method, arguments, deadline } in calls {
-            let scope = CallScope { deadline, ..scope.clone() };
+            let scope = self.scope_alone(&method, CallScope { deadline, ..scope.clone() });
             results.push(self.send_one(description, &method, arguments, &scope).await);
         }
         results
+    }
+
+    /// The scope of a call that travels without the others of its batch.
+    fn scope_alone(&self, method: &str, scope: CallScope) -> CallScope {
+        let UpstreamOptions { forwarding, group, .. } = &self.inner.options;
+        let forwarded = match scope.forwarded {
+            Some(of_batch) if forwarding.names_method() => {
+                Some(Arc::new(forwarding.request(&of_batch.context, group, Some(method))))
+            }
+            of_batch => of_batch,
+        };
+        CallScope { method: Some(method.into()), forwarded, ..scope }
     }
 
     async fn send_one(

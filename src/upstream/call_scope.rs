@@ -6,8 +6,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
 
+use super::forwarding::ForwardedRequest;
 use crate::service::Context;
 use crate::service::request_record::RequestRecord;
+use crate::service::response_headers::ResponseHeaders;
 use crate::service::result_memory::{ReservedMemory, ResultMemory, SourceShare};
 use crate::service::trace_context::TraceContext;
 
@@ -26,6 +28,10 @@ pub(super) struct CallScope {
     pub(super) trace: Option<Arc<TraceContext>>,
     /// Where requests to the upstream are noted for the access log.
     pub(super) record: Option<Arc<RequestRecord>>,
+    /// What else of the request is sent to the upstream.
+    pub(super) forwarded: Option<Arc<ForwardedRequest>>,
+    /// Where headers of the response are noted for the client.
+    pub(super) response_headers: Option<ResponseHeaders>,
     /// Where the result takes its memory from.
     pub(super) result_memory: Option<ResultMemory>,
 }
@@ -38,13 +44,10 @@ impl CallScope {
             method: None,
             trace: context.trace.clone(),
             record: context.record.clone(),
+            forwarded: None,
+            response_headers: None,
             result_memory: context.result_memory.clone(),
         }
-    }
-
-    /// The same scope, of a call of this method.
-    pub(super) fn of_method(self, method: &Arc<str>) -> CallScope {
-        CallScope { method: Some(method.clone()), ..self }
     }
 
     /// A reservation of memory for the result of an upstream with this share, of no bytes yet.
@@ -52,8 +55,11 @@ impl CallScope {
         ReservedMemory::of_source(self.result_memory.as_ref(), share)
     }
 
-    /// Adds the id and the trace to the headers of a request to the upstream.
+    /// Adds the id, the trace, and what else the upstream gets of the client's request, to a request to the upstream.
     pub(super) fn apply_to(&self, request: &mut Request<Bytes>) {
+        if let Some(forwarded) = &self.forwarded {
+            forwarded.apply_to(request);
+        }
         if let Some(id) = &self.request_id {
             request.headers_mut().insert(X_REQUEST_ID, id.clone());
         }

@@ -32,6 +32,8 @@ pub(crate) mod fault;
 #[cfg(feature = "server")]
 mod first_discovery;
 #[cfg(feature = "server")]
+pub mod forwarding;
+#[cfg(feature = "server")]
 mod incoming_rows;
 #[cfg(feature = "server")]
 #[cfg(feature = "server")]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::forwarding::Forwarding;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::interface::Interface;
 use crate::model::name_patterns::NamePatterns;
@@ -98,6 +99,9 @@ pub struct UpstreamOptions {
     pub batching: Batching,
     /// How XML-RPC is written and read where its specification leaves a choice (the default dialect).
     pub dialect: XmlRpcDialect,
+    /// What of a client's request reaches the upstream, and what of its response comes back (nothing but the call and its
+    /// result by default).
+    pub forwarding: Forwarding,
     /// The largest response that is read into memory, in bytes (64 MiB by default).
     pub max_response: usize,
     /// The title of the group. If `None`, the title in the upstream's description.
@@ -125,6 +129,7 @@ impl UpstreamOptions {
             param_structure: ParamStructure::default(),
             batching: Batching::default(),
             dialect: XmlRpcDialect::default(),
+            forwarding: Forwarding::default(),
             max_response: 64 << 20,
             title: None,
             group: String::new(),

@@ -74,9 +74,9 @@ impl Upstream {
         };
         let description = description.clone();
         let upstream = self.clone();
-        let method = call.method.into();
+        let method: Arc<str> = call.method.into();
         let repeat = self.repeat(call.method);
-        let scope = CallScope::new(call.context).of_method(&method);
+        let scope = self.scope(&call, Some(&method));
         Some(MaybeReady::later(async move {
             upstream.send_raw(request, repeat, CalledMethod { name: method, description }, &scope).await
         }))

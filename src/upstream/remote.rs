@@ -87,7 +87,8 @@ impl Upstream {
 
     fn with(transport: Transport, options: UpstreamOptions) -> Upstream {
         let title = options.title.clone().unwrap_or_else(|| options.group.clone());
-        let description = CurrentDescription::new(Description::unknown(title, initial_codec(&options)));
+        let description =
+            CurrentDescription::new(Description::unknown(title, initial_codec(&options), &options.forwarding));
         let inner = UpstreamInner {
             transport,
             options,
@@ -211,6 +212,9 @@ impl Upstream {
         scope.apply_to(&mut request);
         let sent = self.inner.transport.send(request, repeat, scope.deadline).await;
         let (head, body) = sent.map_err(|error| self.transport_fault(&error, scope))?.into_parts();
+        if let Some(to) = &scope.response_headers {
+            self.inner.options.forwarding.return_headers_of(&head.headers, to);
+        }
         if self.inner.outages.is_down() && self.state().why_unusable().is_none() {
             self.inner.outages.note_success(|| self.name());
         }
@@ -309,6 +313,20 @@ impl Upstream {
             tracing::warn!(group, server, method, request_id, error = text, count, "a call to an upstream failed");
         });
         fault
+    }
+
+    /// The scope of a call; of several calls in one request if there is no method.
+    pub(super) fn scope(&self, call: &Call<'_>, method: Option<&Arc<str>>) -> CallScope {
+        let UpstreamOptions { forwarding, group, .. } = &self.inner.options;
+        let scope = CallScope { method: method.cloned(), ..CallScope::new(call.context) };
+        if forwarding.is_empty() {
+            return scope;
+        }
+        // The calls of a batch would replace each other's headers, and its response may have begun before they end.
+        let is_alone = !matches!(call.form, CallForm::Batch(_));
+        let response_headers = call.context.response_headers.clone().filter(|_| is_alone);
+        let forwarded = forwarding.request(call.context, group, method.map(|method| method.as_ref()));
+        CallScope { forwarded: Some(Arc::new(forwarded)), response_headers, ..scope }
     }
 
     /// The upstream, as log lines name it.
@@ -466,7 +484,7 @@ impl RpcService for Upstream {
         };
         let upstream = self.clone();
         let method = CalledMethod { name: call.method.into(), description };
-        let scope = CallScope::new(call.context).of_method(&method.name);
+        let scope = self.scope(&call, Some(&method.name));
         MaybeReady::later(async move {
             let (head, body) = upstream.send_request(request, repeat, &scope).await?;
             upstream.receive_result(head, body, CollectedBody::default(), method, &scope).await

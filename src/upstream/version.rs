@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::forwarding::Forwarding;
 use super::options::UnmatchedName;
 use crate::codec::soap::{Binding, Operation, SoapVersion};
 use crate::model::interface::{Interface, MessageName};
@@ -45,8 +46,9 @@ impl Description {
     }
 
     /// The description before the upstream has described itself.
-    pub(super) fn unknown(title: String, codec: Option<ClientCodec>) -> Description {
-        let interface = Interface { title, incomplete: true, ..Interface::default() };
+    pub(super) fn unknown(title: String, codec: Option<ClientCodec>, forwarding: &Forwarding) -> Description {
+        let mut interface = Interface { title, incomplete: true, ..Interface::default() };
+        forwarding.declare_in(&mut interface);
         Description {
             shapes: Shapes::of(&interface),
             interface: Arc::new(interface),
@@ -121,7 +123,7 @@ mod tests {
 
     #[test]
     fn only_the_newest_of_3000_descriptions_is_kept() {
-        let current = CurrentDescription::new(Description::unknown(String::new(), None));
+        let current = CurrentDescription::new(Description::unknown(String::new(), None, &Forwarding::default()));
         let mut weak: Vec<Weak<Description>> = Vec::new();
         for number in 0..3000 {
             assert!(current.replace(described(&[&format!("method{number}")])), "{number}");

@@ -22,13 +22,15 @@ pub(super) fn interface(title: &str, doc: &str, methods: &[Arc<Composed>], of_pa
             request_headers.push(header.clone());
         }
     }
+    let reads_request_target = of_parts.iter().any(|part| part.reads_request_target);
     let mut of_parts = of_parts.iter();
     let mut defs = Map::new();
     if methods.iter().any(|method| method.on_error == OnError::Partial) {
         defs.insert(FAILURE.to_owned(), failure());
     }
     let methods = methods.iter().map(|composed| method(composed, &mut of_parts, &mut defs)).collect();
-    Interface { title: title.to_owned(), doc: doc.to_owned(), methods, defs, request_headers, ..Interface::default() }
+    let (title, doc) = (title.to_owned(), doc.to_owned());
+    Interface { title, doc, methods, defs, request_headers, reads_request_target, ..Interface::default() }
 }
 
 /// A call, and what its service's interface says about it.

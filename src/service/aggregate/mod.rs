@@ -138,7 +138,8 @@ impl RpcService for Aggregate {
         let arguments: Vec<Option<Arg<'_>>> = arguments.collect();
         // The results of the parts become one, which takes the memory for all of them.
         let result_memory = call.context.result_memory.as_ref().map(ResultMemory::in_common);
-        let context = Context { result_memory, ..call.context.clone() };
+        // Headers of several calls would replace each other.
+        let context = Context { result_memory, response_headers: None, ..call.context.clone() };
         let running = method.calls.iter().map(|part| part.begin(&arguments, &context)).collect();
         MaybeReady::later(gather::gather_results(method.clone(), running))
     }

@@ -37,6 +37,10 @@ pub struct Address {
     authorization: Option<HeaderValue>,
 }
 
+/// A query that is appended to the path of the server, as an extension of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct AppendedQuery(pub(crate) String);
+
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -88,11 +92,15 @@ impl Address {
         Ok(Address { authorization: Some(basic(user, password)?), ..self })
     }
 
-    /// Sets the path (unless the request has one of its own), the `Host` header and the credentials.
+    /// Sets the path (unless the request has one of its own), with the query that is to be appended, the `Host` header and the
+    /// credentials.
     pub(super) fn apply_to(&self, request: &mut Request<Bytes>) {
         match request.uri().path_and_query().filter(|path| *path != "/").cloned() {
             Some(own) => *request.uri_mut() = own.into(),
             None => *request.uri_mut() = self.path.clone(),
+        }
+        if let Some(AppendedQuery(query)) = request.extensions_mut().remove() {
+            append_query(request.uri_mut(), &query);
         }
         request.headers_mut().insert(header::HOST, self.host.clone());
         if let Some(authorization) = &self.authorization {
@@ -161,6 +169,15 @@ fn parse_path(path: &str) -> Result<Uri, InvalidAddress> {
     let parsed: PathAndQuery =
         path.parse().map_err(|error| invalid(format!("the URL's path is malformed: {error}")))?;
     Ok(parsed.into())
+}
+
+/// Appends a query to the path and query of a request. One with which the path would be longer than a URI can be is left out.
+fn append_query(uri: &mut Uri, query: &str) {
+    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let separator = if path.contains('?') { '&' } else { '?' };
+    if let Ok(path) = PathAndQuery::try_from(format!("{path}{separator}{query}")) {
+        *uri = path.into();
+    }
 }
 
 /// Credentials as a URL has them: percent-encoded.

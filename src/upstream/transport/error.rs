@@ -34,6 +34,8 @@ enum FailureStage {
     Withheld,
     /// There is no memory for the response.
     NoMemory,
+    /// There is no access token for the request, which was not sent.
+    NoToken,
 }
 
 /// Why a request over one connection has no response.
@@ -81,6 +83,11 @@ impl TransportError {
         TransportError { server: String::new(), stage: FailureStage::NoMemory, cause: fault.into() }
     }
 
+    /// There is no access token for the request.
+    pub(super) fn no_token(cause: TokenError) -> TransportError {
+        TransportError { server: String::new(), stage: FailureStage::NoToken, cause: cause.into() }
+    }
+
     /// The fault, if there is no memory for the response.
     pub(crate) fn memory_fault(&self) -> Option<&Fault> {
         self.cause.downcast_ref().filter(|_| self.stage == FailureStage::NoMemory)
@@ -105,9 +112,9 @@ impl TransportError {
         self.stage == FailureStage::TooLarge
     }
 
-    /// Whether a layer has withheld the request or the response.
+    /// Whether a layer has withheld the request or the response, or there was no access token for the request.
     pub fn is_withheld(&self) -> bool {
-        self.stage == FailureStage::Withheld
+        matches!(self.stage, FailureStage::Withheld | FailureStage::NoToken)
     }
 
     /// Whether a time limit or the deadline was reached.
@@ -131,6 +138,9 @@ impl TransportError {
         if self.has_rejected_certificate() {
             // The words of the cause name the host that was expected, and the hosts that the certificate is for.
             return "its certificate is not accepted".to_owned();
+        }
+        if let Some(TokenError { reason, .. }) = self.cause.downcast_ref() {
+            return format!("there is no access token for it: {reason}");
         }
         self.innermost()
     }
@@ -156,6 +166,7 @@ impl fmt::Display for TransportError {
         let cause = self.innermost();
         match (self.stage, &self.server) {
             (FailureStage::TooLarge | FailureStage::NoMemory, _) => write!(f, "the response cannot be read: {cause}"),
+            (FailureStage::NoToken, _) => write!(f, "there is no access token for the request: {cause}"),
             (FailureStage::Withheld, _) => write!(f, "a layer has stopped the request: {cause}"),
             (FailureStage::Broken, server) if server.is_empty() => write!(f, "the response broke off: {cause}"),
             (FailureStage::Broken, server) => write!(f, "the connection to {server} broke: {cause}"),
@@ -171,6 +182,22 @@ pub(super) enum LateError {
     Timeout(Duration),
     #[error("no response before the deadline of the call")]
     Deadline,
+}
+
+/// Why there is no access token.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{detail}")]
+pub(super) struct TokenError {
+    /// For callers: it names no server, and repeats nothing that a server wrote.
+    pub(super) reason: String,
+    /// For the log.
+    pub(super) detail: String,
+}
+
+impl TokenError {
+    pub(super) fn new(reason: &str) -> TokenError {
+        TokenError { reason: reason.to_owned(), detail: reason.to_owned() }
+    }
 }
 
 /// The head of an SCGI response cannot be read.

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! Transport::send
+//!   oauth2.rs     adds an access token, if the upstream needs one
 //!   layer.rs      tower layers that the embedding program has put around the client, if any
 //!   balancer.rs   picks a server (round robin), passes over servers that could not be reached
 //!   pool.rs       hands out an idle connection of this thread, or
@@ -39,6 +40,7 @@ mod error;
 mod http1;
 mod http2;
 mod layer;
+mod oauth2;
 mod pool;
 mod scgi;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone is not observed"))]
@@ -55,6 +57,8 @@ use http::{HeaderMap, Request, Response};
 use tower_service::Service;
 
 use crate::model::fault::BoxError;
+#[cfg(feature = "server")]
+pub(crate) use address::AppendedQuery;
 pub use address::{Address, InvalidAddress, basic};
 use balancer::Balancer;
 #[cfg(feature = "server")]
@@ -63,6 +67,8 @@ pub use body::Incoming;
 pub use error::TransportError;
 use layer::LayeredClient;
 pub use layer::{Deadline, TransportClient};
+pub use oauth2::OAuth2Options;
+use oauth2::TokenSource;
 use stats::ServerStats;
 pub use tls::{Tls, TlsError};
 
@@ -105,6 +111,8 @@ impl Default for TransportOptions {
 pub struct Transport {
     balancer: Arc<Balancer>,
     layers: Option<LayeredClient>,
+    /// Where the access tokens for its requests come from, if they need one.
+    tokens: Option<Arc<TokenSource>>,
 }
 
 /// Whether a request may reach a server twice.
@@ -122,7 +130,15 @@ impl Transport {
     /// # Errors
     /// If an address is `https` and TLS cannot be set up: a file is missing, or holds no certificate or key.
     pub fn new(addresses: Vec<Address>, options: TransportOptions) -> Result<Transport, TlsError> {
-        Ok(Transport { balancer: Arc::new(Balancer::new(addresses, options)?), layers: None })
+        Ok(Transport { balancer: Arc::new(Balancer::new(addresses, options)?), layers: None, tokens: None })
+    }
+
+    /// Sends each request with an access token from an authorization server.
+    ///
+    /// # Errors
+    /// If the token endpoint is `https` and TLS cannot be set up.
+    pub fn authorized(self, options: OAuth2Options) -> Result<Transport, TlsError> {
+        Ok(Transport { tokens: Some(Arc::new(TokenSource::new(options)?)), ..self })
     }
 
     /// Wraps the client in a tower layer. `layer` receives the client that sends the requests and returns the client that
@@ -142,8 +158,8 @@ impl Transport {
         S::Error: Into<BoxError>,
         S::Future: Send,
     {
-        let inner = TransportClient { balancer: self.balancer.clone(), layers: self.layers };
-        Transport { balancer: self.balancer, layers: Some(LayeredClient::new(layer(inner))) }
+        let inner = TransportClient { balancer: self.balancer.clone(), layers: self.layers.clone() };
+        Transport { layers: Some(LayeredClient::new(layer(inner))), ..self }
     }
 
     /// The servers as messages name them: host and port, or the path of the socket; without user and password.
@@ -165,7 +181,11 @@ impl Transport {
     #[cfg(feature = "cli")]
     pub(super) fn each_server(&self) -> Result<Vec<Transport>, TlsError> {
         let options = self.balancer.options();
-        self.balancer.addresses().map(|address| Transport::new(vec![address.clone()], options.clone())).collect()
+        let transport = |address: &Address| {
+            let transport = Transport::new(vec![address.clone()], options.clone())?;
+            Ok(Transport { tokens: self.tokens.clone(), ..transport })
+        };
+        self.balancer.addresses().map(transport).collect()
     }
 
     /// The path of the first server's address, with its query.
@@ -177,8 +197,24 @@ impl Transport {
     /// of the server's address, unless its URI has a path other than `/`.
     ///
     /// # Errors
-    /// If no server can be reached, the connection breaks, or the response does not begin in time.
+    /// If no server can be reached, the connection breaks, the response does not begin in time, or there is no access token.
     pub async fn send(
+        &self,
+        request: Request<Bytes>,
+        repeat: Repeat,
+        deadline: Option<Instant>,
+    ) -> Result<Response<Incoming>, TransportError> {
+        match &self.tokens {
+            None => self.send_through_layers(request, repeat, deadline).await,
+            Some(tokens) => {
+                let send = |request| self.send_through_layers(request, repeat, deadline);
+                // Boxed, because most upstreams need no token.
+                Box::pin(tokens.authorize(request, deadline, send)).await
+            }
+        }
+    }
+
+    async fn send_through_layers(
         &self,
         request: Request<Bytes>,
         repeat: Repeat,

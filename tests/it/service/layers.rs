@@ -19,7 +19,7 @@ use croupier::service::future::MaybeReady;
 use croupier::service::layer::GroupLayer;
 use croupier::service::local::{Local, named};
 use croupier::service::{Call, CallForm, CallFuture, Output, RpcService};
-use http::Request;
+use http::{HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt, Full};
 use tower::ServiceExt;
 
@@ -63,7 +63,7 @@ fn gateway(hello: GroupMount) -> Gateway {
 }
 
 /// The group `/hello` with a route, an aggregate of it at `/all`, and a page about it at `/page`.
-pub(super) fn mounts(mut hello: GroupMount) -> Mounts {
+pub(crate) fn mounts(mut hello: GroupMount) -> Mounts {
     hello.protocols.routes.push(RestRoute::new("GET /greeting", "hello").unwrap());
     let part = Part {
         name: "greeting".to_owned(),
@@ -101,9 +101,9 @@ fn gateway_of(group: GroupMount) -> Gateway {
     Gateway::serving(&mounts, BodyReader::new(&ServerSettings::default())).unwrap()
 }
 
-pub(super) const XML_RPC: &str = "<methodCall><methodName>hello</methodName></methodCall>";
+pub(crate) const XML_RPC: &str = "<methodCall><methodName>hello</methodName></methodCall>";
 
-pub(super) fn multicall(methods: &[&str]) -> String {
+pub(crate) fn multicall(methods: &[&str]) -> String {
     let call = |method: &&str| {
         format!(
             "<value><struct><member><name>methodName</name><value>{method}</value></member>\
@@ -117,7 +117,7 @@ pub(super) fn multicall(methods: &[&str]) -> String {
     )
 }
 
-pub(super) fn soap() -> String {
+pub(crate) fn soap() -> String {
     let (envelope, namespace) = ("http://schemas.xmlsoap.org/soap/envelope/", namespace_of("/hello"));
     format!(r#"<e:Envelope xmlns:e="{envelope}"><e:Body><m:hello xmlns:m="{namespace}"/></e:Body></e:Envelope>"#)
 }
@@ -141,7 +141,7 @@ async fn exchange(gateway: &Gateway, method: &str, path: &str, media: &str, body
 
 /// All ways to the method `hello`: a name, the protocol, the request (verb, path, media type, body), and how often it is
 /// called.
-fn ways() -> Vec<(&'static str, &'static str, [Box<str>; 4], usize)> {
+pub(crate) fn ways() -> Vec<(&'static str, &'static str, [Box<str>; 4], usize)> {
     let one = r#"{"jsonrpc":"2.0","method":"hello","id":1}"#;
     let batch = format!("[{one},{one}]");
     let (multicall, soap) = (multicall(&["hello", "hello"]), soap());
@@ -171,6 +171,46 @@ async fn a_layer_sees_every_call_in_every_form() {
         let calls = note.take();
         assert_eq!(calls.len(), seen, "{way}: {calls:?}");
         assert!(calls.iter().all(|call| call.starts_with("hello ")), "{way}: {calls:?}");
+    }
+}
+
+/// Adds two headers to the response of each call, and says whether it declares that.
+struct Count(bool);
+
+impl GroupLayer for Count {
+    fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+        if let Some(headers) = &call.context.response_headers {
+            headers.insert(HeaderName::from_static("x-last"), HeaderValue::from_static("replaced"));
+            headers.insert(HeaderName::from_static("x-last"), HeaderValue::from_static("1"));
+            headers.append(HeaderName::from_static("x-each"), HeaderValue::from_static("a"));
+            headers.append(HeaderName::from_static("x-each"), HeaderValue::from_static("b"));
+        }
+        next.call(call)
+    }
+
+    fn sets_response_headers(&self) -> bool {
+        self.0
+    }
+}
+
+#[tokio::test]
+async fn a_layer_that_declares_it_adds_headers_to_responses() {
+    for declares in [true, false] {
+        let group = GroupMount::new("/hello", hello()).layer(Note::default()).layer(Count(declares));
+        let gateway = gateway(group);
+        for (way, _, [method, path, media, body], seen) in ways() {
+            let request = Request::builder().method(&*method).uri(&*path).header("host", "x");
+            let request = request.header("content-type", &*media).body(Full::new(Bytes::from(body.to_string())));
+            let response = gateway.clone().oneshot(request.unwrap()).await.unwrap();
+            let values = |name| response.headers().get_all(name).iter().map(|value| value.to_str().unwrap());
+            let found: Vec<_> = values("x-last").chain(values("x-each")).collect();
+            // The response to a batch may have begun before its last call, and its calls share the headers.
+            if declares && seen > 1 {
+                continue;
+            }
+            let is_alone = declares && way != "aggregate";
+            assert_eq!(found, if is_alone { vec!["1", "a", "b"] } else { Vec::new() }, "{way}");
+        }
     }
 }
 

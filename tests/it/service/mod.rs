@@ -3,6 +3,6 @@
 mod aggregates;
 mod args;
 mod context;
-mod layers;
+pub(crate) mod layers;
 mod rules;
 mod shapes;

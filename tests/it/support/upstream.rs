@@ -55,6 +55,8 @@ struct Script {
     connections: AtomicUsize,
     /// The last request.
     last: Mutex<Vec<u8>>,
+    /// The requests since it was told what to do.
+    all: Mutex<Vec<Vec<u8>>>,
     /// How many bytes a flood has sent.
     flooded: AtomicUsize,
 }
@@ -91,6 +93,7 @@ impl ScriptedUpstream {
     pub(crate) fn will(&self, acts: impl IntoIterator<Item = Act>) {
         *self.script.acts.lock().unwrap() = acts.into_iter().collect();
         self.script.requests.store(0, SeqCst);
+        self.script.all.lock().unwrap().clear();
         self.script.flooded.store(0, SeqCst);
     }
 
@@ -107,6 +110,11 @@ impl ScriptedUpstream {
     /// The last request that was read to its end.
     pub(crate) fn last(&self) -> Vec<u8> {
         self.script.last.lock().unwrap().clone()
+    }
+
+    /// The requests that were read to their ends since it was told what to do.
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.script.all.lock().unwrap().iter().map(|request| String::from_utf8_lossy(request).into_owned()).collect()
     }
 
     /// How many bytes of a flood it could send.
@@ -135,6 +143,7 @@ impl Script {
             requests: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             last: Mutex::new(Vec::new()),
+            all: Mutex::new(Vec::new()),
             flooded: AtomicUsize::new(0),
         })
     }
@@ -158,6 +167,7 @@ impl Script {
             }
             let Some(request) = self.speech.read(&mut stream).await else { return };
             self.requests.fetch_add(1, SeqCst);
+            self.all.lock().unwrap().push(request.clone());
             *self.last.lock().unwrap() = request;
             if !self.act(&mut stream).await {
                 return;
