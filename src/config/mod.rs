@@ -27,6 +27,7 @@ mod file;
 mod include;
 mod json_schema;
 mod kept;
+mod listener_tls;
 mod memory;
 mod otlp;
 mod page;

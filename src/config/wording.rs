@@ -177,9 +177,7 @@ pub(super) fn unknown_key(key: &str, node: SchemaNode<'_>, known: &[&str]) -> Op
 fn absent(key: &str, places: &[String]) -> Option<&'static str> {
     let nowhere = places.is_empty();
     match key {
-        "tls" | "ssl" | "https" if !places.iter().any(|place| place.contains("listen")) => {
-            Some("croupier accepts no TLS connections itself: put a reverse proxy in front of it")
-        }
+        "tls" | "ssl" | "https" | "certificate" if !places.iter().any(|place| place == "[[listen]]") => Some(TLS),
         "auth" | "authentication" | "authorization" | "users" | "basic-auth" | "jwt" | "oidc" | "api-keys"
             if nowhere =>
         {
@@ -191,6 +189,10 @@ fn absent(key: &str, places: &[String]) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// Where TLS is configured.
+const TLS: &str = "TLS is set at a listener: \
+    `listen = [{ address = \"0.0.0.0:443\", tls = { certificate = \"cert.pem\", key = \"key.pem\" } }]`";
 
 /// A list of the known keys, if there are at most [`LISTED`].
 fn known_keys(known: &[&str]) -> Option<String> {

@@ -39,6 +39,7 @@ mod error;
 mod http1;
 mod http2;
 mod layer;
+pub(crate) mod pem;
 mod pool;
 mod scgi;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone is not observed"))]
