@@ -98,7 +98,7 @@ async fn run_server(
     })?;
     let from_arguments: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
     let listen = if from_arguments.is_empty() { &config.listen } else { &from_arguments };
-    let (listeners, admin_listener) = bind(listen, config.admin.listen.as_ref()).await?;
+    let (listeners, admin_listener) = bind(listen, config.admin.listener().as_ref()).await?;
     log_addresses(&listeners, admin_listener.as_ref(), console);
     let served = ServedListeners::start(listen, &listeners);
     let log = config.log.access_options().map(AccessLog::with).transpose()?;
@@ -188,7 +188,7 @@ fn worker_count(config: &Config) -> usize {
 /// Listens on these addresses, on the sockets of systemd where it has opened them.
 async fn bind(
     configs: &[ListenerConfig],
-    admin: Option<&ListenAddress>,
+    admin: Option<&ListenerConfig>,
 ) -> Result<(Vec<Listener>, Option<Listener>), Failure> {
     let mut inherited = systemd::inherited_sockets()?;
     let mut listeners = Vec::with_capacity(configs.len());
@@ -198,9 +198,9 @@ async fn bind(
             None => Listener::open(config).await?,
         });
     }
-    let admin = match admin.map(|listen| (inherited.take(listen), listen)) {
-        Some((Some(listener), _)) => Some(listener),
-        Some((None, listen)) => Some(Listener::bind(listen).await?),
+    let admin = match admin.map(|config| (inherited.take(&config.listen), config)) {
+        Some((Some(listener), config)) => Some(listener.tls(Listener::load_tls(config).await?)),
+        Some((None, config)) => Some(Listener::open(config).await?),
         None => None,
     };
     match inherited.left() {

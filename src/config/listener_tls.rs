@@ -11,7 +11,7 @@ use super::problem::Problem;
 use super::sources::ConfigSources;
 use super::variables::Environment;
 use crate::files;
-use crate::server::settings::{HttpsRedirect, ListenAddress, ListenerConfig, TlsSettings};
+use crate::server::settings::{AdminSettings, HttpsRedirect, ListenAddress, ListenerConfig, TlsSettings};
 use crate::server::tls::{ServerTls, TlsKey};
 
 /// Where the keys of the TLS of a listener are in the file.
@@ -34,8 +34,14 @@ impl TlsPlaces {
         listeners.iter().map(tls).collect()
     }
 
+    /// The places of the admin listener, and that of its table.
+    pub(super) fn of_admin(root: &DeTable<'_>) -> Option<(TlsPlaces, Range<usize>)> {
+        let tls = inner(root.get("admin")?, "tls")?;
+        Some((TlsPlaces::of(tls), tls.span()))
+    }
+
     /// The places in a table of TLS.
-    pub(super) fn of(tls: &Spanned<DeValue<'_>>) -> TlsPlaces {
+    fn of(tls: &Spanned<DeValue<'_>>) -> TlsPlaces {
         let span = |table, key| inner(table, key).map(Spanned::span);
         let pair = |table| ["certificate", "key"].map(|key| span(table, key));
         let mut pairs = vec![pair(tls)];
@@ -82,8 +88,23 @@ pub(super) fn resolve(
     listener.tls = Some(settings);
 }
 
+/// The same for the admin listener. `span` is the place of its TLS.
+pub(super) fn check_admin(
+    settings: &TlsSettings,
+    admin: &AdminSettings,
+    place: (&TlsPlaces, Range<usize>),
+    values: (&ConfigSources, &Environment),
+    problems: &mut Vec<Problem>,
+) -> TlsSettings {
+    if !matches!(admin.listen, Some(ListenAddress::Tcp(_))) {
+        let problem = Problem::at(place.1.clone(), "only an admin listener at a TCP address has TLS");
+        problems.push(problem.hint("listen on such as `127.0.0.1:8009`, or leave `tls` out"));
+    }
+    check(settings, place, values, problems)
+}
+
 /// Resolves the names of the files, and checks what they hold.
-pub(super) fn check(
+fn check(
     settings: &TlsSettings,
     (places, span): (&TlsPlaces, Range<usize>),
     (sources, environment): (&ConfigSources, &Environment),

@@ -78,13 +78,18 @@ pub(super) fn read_config(
     let default_memory = DefaultMemory { requests: !sets("memory"), responses: !sets("response-memory") };
     let admin_span = root.get("admin").and_then(|admin| span_of(admin.get_ref(), &["listen"]));
     let tls_places = TlsPlaces::of_listeners(&root);
+    let admin_tls = TlsPlaces::of_admin(&root);
     let file = File::deserialize(Deserializer::from(Spanned::new(0..0, root)));
-    let file = file.unwrap_or_else(|error| {
+    let mut file = file.unwrap_or_else(|error| {
         problems.push(serde_problem(&error, 0..0));
         File::default()
     });
     let listen = listen(&file, &tls_places, (sources, &environment), problems);
-    problems.extend(check_admin(&file, admin_span));
+    problems.extend(check_admin(&file, admin_span.clone()));
+    if let (Some(tls), Some((places, span))) = (&file.admin.tls, admin_tls) {
+        let place = (&places, span);
+        file.admin.tls = Some(listener_tls::check_admin(tls, &file.admin, place, (sources, &environment), problems));
+    }
     #[cfg(feature = "otlp")]
     let otlp = otlp::resolve(&file.otlp, (sources, &environment), problems);
     #[cfg(not(feature = "otlp"))]

@@ -285,8 +285,8 @@ const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
 
 /// The admin listener: probes, metrics and status for operators, and commands to reload and to stop.
 ///
-/// It has no authentication: every client that reaches it may use all of it. Give it an address that only operators and
-/// their programs reach, such as one of the loopback interface or a unix socket.
+/// Without client certificates it has no authentication: every client that reaches it may use all of it. Give it an address
+/// that only operators and their programs reach, such as one of the loopback interface or a unix socket.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AdminSettings {
@@ -294,17 +294,30 @@ pub struct AdminSettings {
     /// `/ready`, `/metrics` and `/status`, and `POST /reload` and `/drain`. Without it, there is no admin listener and nothing
     /// is counted.
     pub listen: Option<ListenAddress>,
+    /// TLS, as a listener has it. With `client-roots`, only clients with a certificate reach the admin listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
 }
 
 impl AdminSettings {
+    /// Its listener, if there is one.
+    #[cfg(feature = "cli")]
+    pub(crate) fn listener(&self) -> Option<ListenerConfig> {
+        let listener = ListenerConfig::from(self.listen.clone()?);
+        Some(ListenerConfig { tls: self.tls.clone(), ..listener })
+    }
+
     /// What an operator should know of the address.
     pub(crate) fn warning(&self) -> Option<String> {
+        let has_authentication = self.tls.as_ref().is_some_and(TlsSettings::requires_certificates);
         match &self.listen {
-            Some(ListenAddress::Tcp(address)) if !address.ip().to_canonical().is_loopback() => Some(format!(
-                "the admin listener at {address} has no authentication, and other machines may reach it: everyone who can \
+            Some(ListenAddress::Tcp(address)) if !has_authentication && !address.ip().to_canonical().is_loopback() => {
+                Some(format!(
+                    "the admin listener at {address} has no authentication, and other machines may reach it: everyone who can \
                  connect to it can stop the server; listen on a loopback address such as 127.0.0.1:8009 or on a unix \
                  socket, or let only your own networks through to it"
-            )),
+                ))
+            }
             _ => None,
         }
     }

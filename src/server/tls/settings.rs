@@ -89,6 +89,12 @@ impl TlsSettings {
         }
     }
 
+    /// Whether every client has a certificate.
+    pub(crate) fn requires_certificates(&self) -> bool {
+        let required = self.client_certificates.unwrap_or_default() == ClientCertificates::Required;
+        self.client_roots.is_some() && required
+    }
+
     /// The certificate and those for other names, in the order of the file.
     pub(crate) fn all_certificates(&self) -> Vec<CertificateFiles> {
         let first = CertificateFiles { certificate: self.certificate.clone(), key: self.key.clone() };
