@@ -153,6 +153,7 @@ struct ListenerTable {
     /// TLS: the certificate with which the server proves who it is, and its private key. Without it, connections are not
     /// encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TlsSettings")]
     tls: Option<TlsSettings>,
     /// Whether each request is redirected (status 308) to the same address with `https`: `true` for port 443, or the port.
     /// With a `public.base` of `https` the redirect leads there. Requests that a trusted proxy has received over https are
@@ -296,6 +297,7 @@ pub struct AdminSettings {
     pub listen: Option<ListenAddress>,
     /// TLS, as a listener has it. With `client-roots`, only clients with a certificate reach the admin listener.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TlsSettings")]
     pub tls: Option<TlsSettings>,
 }
 

@@ -165,7 +165,74 @@ async fn refuse(mut stream: TcpStream) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use http::Request;
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::rustls::crypto::ring::default_provider;
+    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
     use super::*;
+    use crate::http::public_url::OverTls;
+    use crate::server::activity::ActivityMonitor;
+    use crate::server::connection_count::ListenerCounts;
+    use crate::server::in_flight::SecuredBy;
+    use crate::server::settings::{ClientCertificates, Timeouts, TlsSettings};
+    use crate::server::tls::peer::PeerCertificate;
+
+    #[tokio::test]
+    async fn requests_have_the_certificate_of_their_client() {
+        let folder = std::env::temp_dir().join(format!("croupier-handshake-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (certificate, key) = (folder.join("own.pem"), folder.join("own.key"));
+        fs::write(&certificate, cert.pem()).unwrap();
+        fs::write(&key, signing_key.serialize_pem()).unwrap();
+        // The certificate is that of both sides, and its own root.
+        let settings = TlsSettings {
+            client_roots: Some(certificate.clone()),
+            client_certificates: Some(ClientCertificates::Optional),
+            ..TlsSettings::new(certificate, key)
+        };
+        let tls = ServerTls::load(&settings).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(cert.der().clone()).unwrap();
+        let config = || {
+            let config = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+            config.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots.clone())
+        };
+        let own = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        let known = config().with_client_auth_cert(vec![cert.der().clone()], own).unwrap();
+        for (config, expected) in
+            [(config().with_no_client_auth(), None), (known, Some(PeerCertificate::new(cert.der())))]
+        {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let client =
+                tokio::spawn(TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), stream));
+            let (accepted, _) = listener.accept().await.unwrap();
+            let guard = ActivityMonitor::new(Timeouts::default()).enter(&Arc::default());
+            let handshake = Handshake {
+                tls: &tls,
+                activity: &guard.activity,
+                client: &Arc::default(),
+                listener: &ListenerCounts::default().add("here".to_owned()),
+                peer: None,
+                permits: &Semaphore::new(1),
+                within: Duration::from_secs(20),
+            };
+            let stream = handshake.accept(accepted).await.unwrap();
+            client.await.unwrap().unwrap();
+            let (mut head, ()) = Request::new(()).into_parts();
+            SecuredBy::of(&stream, &tls).mark(&mut head);
+            assert_eq!(head.extensions.get::<PeerCertificate>(), expected.as_ref());
+            assert!(head.extensions.get::<OverTls>().is_some());
+        }
+    }
 
     #[test]
     fn the_response_in_plain_http_has_its_length() {
