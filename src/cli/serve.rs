@@ -35,7 +35,7 @@ use crate::server::mount::GroupMount;
 use crate::server::otlp::SpanExporter;
 use crate::server::request_body::{BodyReader, MemoryBudget};
 use crate::server::runtime::Runtime;
-use crate::server::settings::{ListenAddress, ListenerConfig};
+use crate::server::settings::{HttpsRedirect, ListenAddress, ListenerConfig};
 use crate::server::{AccessLog, Listener, Server, Workers};
 use crate::service::local::unfit;
 
@@ -98,7 +98,7 @@ async fn run_server(
     })?;
     let from_arguments: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
     let listen = if from_arguments.is_empty() { &config.listen } else { &from_arguments };
-    let (listeners, admin_listener) = bind(listen, config.admin.listen.as_ref()).await?;
+    let (listeners, admin_listener) = bind(listen, config.admin.listener().as_ref()).await?;
     log_addresses(&listeners, admin_listener.as_ref(), console);
     let served = ServedListeners::start(listen, &listeners);
     let log = config.log.access_options().map(AccessLog::with).transpose()?;
@@ -188,19 +188,19 @@ fn worker_count(config: &Config) -> usize {
 /// Listens on these addresses, on the sockets of systemd where it has opened them.
 async fn bind(
     configs: &[ListenerConfig],
-    admin: Option<&ListenAddress>,
+    admin: Option<&ListenerConfig>,
 ) -> Result<(Vec<Listener>, Option<Listener>), Failure> {
     let mut inherited = systemd::inherited_sockets()?;
     let mut listeners = Vec::with_capacity(configs.len());
     for config in configs {
         listeners.push(match inherited.take(&config.listen) {
-            Some(listener) => listener.options(config.options),
+            Some(listener) => listener.options(config.options).tls(Listener::load_tls(config).await?),
             None => Listener::open(config).await?,
         });
     }
-    let admin = match admin.map(|listen| (inherited.take(listen), listen)) {
-        Some((Some(listener), _)) => Some(listener),
-        Some((None, listen)) => Some(Listener::bind(listen).await?),
+    let admin = match admin.map(|config| (inherited.take(&config.listen), config)) {
+        Some((Some(listener), config)) => Some(listener.tls(Listener::load_tls(config).await?)),
+        Some((None, config)) => Some(Listener::open(config).await?),
         None => None,
     };
     match inherited.left() {
@@ -234,8 +234,16 @@ fn log_addresses(listeners: &[Listener], admin: Option<&Listener>, console: &Con
 
 /// A listener as a URL, if it is a TCP address.
 fn url_of(listener: &ListenerConfig) -> String {
-    let scheme = if matches!(listener.listen, ListenAddress::Tcp(_)) { "http://" } else { "" };
-    format!("{scheme}{listener}")
+    format!("{}{listener}", scheme_of(listener))
+}
+
+/// The beginning of the URL of a listener; empty for a unix socket.
+fn scheme_of(listener: &ListenerConfig) -> &'static str {
+    match (&listener.listen, &listener.tls) {
+        (ListenAddress::Tcp(_), None) => "http://",
+        (ListenAddress::Tcp(_), Some(_)) => "https://",
+        (ListenAddress::Unix(_), _) => "",
+    }
 }
 
 /// Prints the addresses, the groups and pages, and a command to try.
@@ -259,13 +267,17 @@ fn print_summary(config: &Config, listeners: &[Listener], admin: Option<&Listene
     }
     let tcp_address_not_only_for = |audience: Audience| {
         addresses.iter().find_map(|config| match &config.listen {
-            ListenAddress::Tcp(address) if config.options.serves != Some(audience) => Some(*address),
+            ListenAddress::Tcp(address)
+                if config.options.serves != Some(audience) && config.options.redirect_https == HttpsRedirect::Off =>
+            {
+                Some(format!("{}{address}", scheme_of(config)))
+            }
             _ => None,
         })
     };
     if let Some(address) = tcp_address_not_only_for(Audience::Pages)
         && let Some(group) = config.groups.first()
-        && let Some(command) = example_command(group, &format!("http://{address}{}", group.path))
+        && let Some(command) = example_command(group, &format!("{address}{}", group.path))
     {
         console.hint("Try it from another terminal:");
         console.hint(format_args!("  {command}"));
@@ -274,8 +286,8 @@ fn print_summary(config: &Config, listeners: &[Listener], admin: Option<&Listene
         let mut pages =
             config.groups.iter().filter(|group| group.protocols.has(Protocol::Page)).map(|group| &group.path);
         match (pages.next(), pages.next()) {
-            (Some(only), None) => console.hint(format_args!("or in a browser: http://{address}{only}")),
-            (Some(_), Some(_)) => console.hint(format_args!("or in a browser: http://{address}/")),
+            (Some(only), None) => console.hint(format_args!("or in a browser: {address}{only}")),
+            (Some(_), Some(_)) => console.hint(format_args!("or in a browser: {address}/")),
             (None, _) => {}
         }
     }

@@ -55,8 +55,8 @@ pub(super) struct File {
     pub(super) log: Log,
     /// The limits on what all clients together may use.
     pub(super) server: ServerSettings,
-    /// The admin listener: probes, metrics and status for operators, and commands to reload and to stop. Without `auth`, every
-    /// client that reaches it may use all of it.
+    /// The admin listener: probes, metrics and status for operators, and commands to reload and to stop. Without `auth` and
+    /// without client certificates, every client that reaches it may use all of it.
     pub(super) admin: AdminSettings,
     /// The address under which clients know this server. It is written into the documents that they fetch.
     pub(super) public: PublicUrl,

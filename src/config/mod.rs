@@ -29,6 +29,7 @@ mod forwarding;
 mod include;
 mod json_schema;
 mod kept;
+mod listener_tls;
 mod memory;
 mod otlp;
 mod page;

@@ -59,7 +59,9 @@ impl ReferenceWriter {
         self.section(&heading, doc);
         let (mut inner, required) = (Vec::new(), node.required());
         for (key, value) in node.properties() {
-            let path = if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+            // A table below each of several tables has their name without brackets: `[listen.tls]`.
+            let path =
+                if name.is_empty() { key.to_owned() } else { format!("{}.{key}", name.trim_matches(['[', ']'])) };
             let described =
                 value.reference().and_then(|name| self.described.iter().find(|(described, _)| described == name));
             if let Some((_, section)) = described {

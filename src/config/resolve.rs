@@ -14,6 +14,8 @@ use super::check::Check;
 use super::file::{File, GroupFile};
 use super::include;
 use super::kept::fingerprint_of_service;
+use super::listener_tls;
+use super::listener_tls::TlsPlaces;
 use super::memory::DefaultMemory;
 use super::otlp;
 use super::page;
@@ -79,13 +81,19 @@ pub(super) fn read_config(
     let default_memory = DefaultMemory { requests: !sets("memory"), responses: !sets("response-memory") };
     let admin_span = |key| root.get("admin").and_then(|admin| span_of(admin.get_ref(), &[key]));
     let (admin_span, admin_auth_span) = (admin_span("listen"), admin_span("auth").unwrap_or_default());
+    let tls_places = TlsPlaces::of_listeners(&root);
+    let admin_tls = TlsPlaces::of_admin(&root);
     let file = File::deserialize(Deserializer::from(Spanned::new(0..0, root)));
     let mut file = file.unwrap_or_else(|error| {
         problems.push(serde_problem(&error, 0..0));
         File::default()
     });
-    let listen = listen(&file, problems);
-    problems.extend(check_admin(&file, admin_span));
+    let listen = listen(&file, &tls_places, (sources, &environment), problems);
+    problems.extend(check_admin(&file, admin_span.clone()));
+    if let (Some(tls), Some((places, span))) = (&file.admin.tls, admin_tls) {
+        let place = (&places, span);
+        file.admin.tls = Some(listener_tls::check_admin(tls, &file.admin, place, (sources, &environment), problems));
+    }
     #[cfg(feature = "otlp")]
     let otlp = otlp::resolve(&file.otlp, (sources, &environment), problems);
     #[cfg(not(feature = "otlp"))]
@@ -184,11 +192,19 @@ fn serde_problem(error: &Error, fallback: Range<usize>) -> Problem {
     Problem::at(error.span().unwrap_or(fallback), error.message())
 }
 
-fn listen(file: &File, problems: &mut Vec<Problem>) -> Vec<ListenerConfig> {
+fn listen(
+    file: &File,
+    tls_places: &[TlsPlaces],
+    values: (&ConfigSources, &Environment),
+    problems: &mut Vec<Problem>,
+) -> Vec<ListenerConfig> {
     let mut seen: Vec<(ListenerConfig, Range<usize>)> = Vec::new();
-    for listener in &file.listen {
+    for (index, listener) in file.listen.iter().enumerate() {
         let span = listener.span();
-        let listener = listener.get_ref().clone();
+        let mut listener = listener.get_ref().clone();
+        if let Some(places) = tls_places.get(index) {
+            listener_tls::resolve(&mut listener, (places, span.clone()), values, problems);
+        }
         if matches!(listener.listen, ListenAddress::Tcp(_)) && !listener.access.is_default() {
             let message = "`mode`, `owner` and `group` are those of the file of a unix socket";
             problems.push(

@@ -172,7 +172,8 @@ impl<'s> SchemaNode<'s> {
         }
         let Some(depth) = depth.checked_sub(1) else { return };
         for (name, node) in properties {
-            let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            let path =
+                if path.is_empty() { name.to_owned() } else { format!("{}.{name}", path.trim_matches(['[', ']'])) };
             node.find_tables_with(key, &path, depth, found);
             if let Some(inner) = node.others().filter(|inner| !inner.properties().is_empty()) {
                 let any = if BY_PATH.contains(&name) { "\"/path\"" } else { "NAME" };

@@ -168,7 +168,7 @@ pub(super) fn unknown_key(key: &str, node: SchemaNode<'_>, known: &[&str]) -> Op
     let places = node.document().tables_with(key);
     let shown: Vec<&str> = places.iter().take(MAX_PLACES).map(String::as_str).collect();
     let belongs = (!shown.is_empty()).then(|| format!("`{}` is a key of {}", abridge(key), list(&shown, "and")));
-    let absent = absent(key, &places).map(str::to_owned);
+    let absent = absent(key, known, &places).map(str::to_owned);
     // A long list would hide what is more useful.
     let keys = if belongs.is_some() || absent.is_some() { known.len() <= FEW } else { true };
     let keys = keys.then(|| known_keys(known)).flatten();
@@ -176,13 +176,12 @@ pub(super) fn unknown_key(key: &str, node: SchemaNode<'_>, known: &[&str]) -> Op
     (!hints.is_empty()).then(|| hints.join("; "))
 }
 
-/// Who does what an unknown key is about, if croupier does not do it. `places` are the tables that have the key.
-fn absent(key: &str, places: &[String]) -> Option<&'static str> {
+/// Who does what an unknown key is about, if croupier does not do it or does it elsewhere. `known` are the keys of the table,
+/// and `places` the tables that have the key.
+fn absent(key: &str, known: &[&str], places: &[String]) -> Option<&'static str> {
     let nowhere = places.is_empty();
     match key {
-        "tls" | "ssl" | "https" if !places.iter().any(|place| place.contains("listen")) => {
-            Some("croupier accepts no TLS connections itself: put a reverse proxy in front of it")
-        }
+        "tls" | "ssl" | "https" if !known.contains(&"tls") => Some(TLS),
         "auth" | "authentication" | "authorization" | "users" | "basic-auth" | "jwt" | "oidc" | "api-keys"
             if nowhere =>
         {
@@ -194,6 +193,10 @@ fn absent(key: &str, places: &[String]) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// Where TLS is configured.
+const TLS: &str = "TLS is set at a listener: \
+    `listen = [{ address = \"0.0.0.0:443\", tls = { certificate = \"cert.pem\", key = \"key.pem\" } }]`";
 
 /// A list of the known keys, if there are at most [`LISTED`].
 fn known_keys(known: &[&str]) -> Option<String> {

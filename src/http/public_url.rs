@@ -40,6 +40,10 @@ pub struct PublicUrl {
     pub hosts: Vec<HostPattern>,
 }
 
+/// An extension of the head of a request that has come over TLS, to this server itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OverTls;
+
 /// The name of a host, or `*.` and a name for all names below it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -88,7 +92,8 @@ impl PublicUrl {
     /// The public address for the sender of a request, without a slash at its end.
     ///
     /// It is [`base`](PublicUrl::base) if that is set. Otherwise it consists of `X-Forwarded-Proto`, `-Host` and `-Prefix`
-    /// if a trusted proxy sends them, and of the `Host` of the request if not.
+    /// if a trusted proxy sends them, and of the `Host` of the request if not. A request with [`OverTls`] has come over
+    /// `https`.
     pub fn base(&self, head: &Parts, peer: Option<SocketAddr>) -> String {
         if let Some(base) = &self.base {
             return base.clone();
@@ -102,7 +107,14 @@ impl PublicUrl {
         let host = host.or_else(authority).or_else(own).filter(|host| is_host(host)).unwrap_or("localhost");
         let scheme = forwarded("x-forwarded-proto").filter(|scheme| matches!(*scheme, "http" | "https"));
         let prefix = forwarded("x-forwarded-prefix").filter(|prefix| is_prefix(prefix)).unwrap_or_default();
-        format!("{}://{host}{}", scheme.unwrap_or("http"), prefix.trim_end_matches('/'))
+        let own = || if head.extensions.get::<OverTls>().is_some() { "https" } else { "http" };
+        format!("{}://{host}{}", scheme.unwrap_or_else(own), prefix.trim_end_matches('/'))
+    }
+
+    /// Whether a trusted proxy has received a request over https.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_forwarded_https(&self, head: &Parts, peer: Option<SocketAddr>) -> bool {
+        self.trusts(peer) && last(&head.headers, "x-forwarded-proto") == Some("https")
     }
 
     /// The client that a trusted proxy has received a request from: the last address in the header for it that is not a

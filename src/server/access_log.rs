@@ -98,6 +98,8 @@ pub(super) struct AccessLine {
     peer: Option<SocketAddr>,
     /// The proxy that has sent the address of the peer.
     proxy: Option<SocketAddr>,
+    /// The version of TLS of the connection.
+    tls: Option<&'static str>,
     verb: Method,
     path: String,
     version: Version,
@@ -140,6 +142,8 @@ pub(super) struct ConnectionInfo<'c> {
     pub(super) listener: &'c Arc<ListenerCount>,
     /// The proxy that has sent the address of the peer.
     pub(super) proxy: Option<SocketAddr>,
+    /// The version of TLS of the connection, if it has any.
+    pub(super) tls: Option<&'static str>,
 }
 
 impl AccessLog {
@@ -198,6 +202,7 @@ impl AccessLog {
             client: context.client,
             peer: context.peer,
             proxy: connection.proxy,
+            tls: connection.tls,
             verb: head.method.clone(),
             path: head.uri.path().to_owned(),
             version: head.version,
@@ -322,6 +327,7 @@ impl AccessLine {
         });
         let ended = EndedRequest {
             method: &self.verb,
+            is_https: self.tls.is_some(),
             path: &printable(&self.path, LONGEST_PATH),
             status: self.status,
             client: self.client,
@@ -363,6 +369,7 @@ impl AccessLine {
             client = self.client.map(tracing::field::display),
             peer = self.peer.map(tracing::field::display),
             proxy = self.proxy.map(tracing::field::display),
+            tls = self.tls,
             user = record.user().map(text).as_deref(),
             protocol = record.protocol(),
             verb = %self.verb,

@@ -21,8 +21,14 @@ use crate::http::turn::charge;
 /// A stream that can tell that its client has left: that it has reset the connection, or closed both sides of it. A client
 /// that has only ended its own side may still read.
 pub(super) trait PollReset {
+    /// Whether the stream itself notes in the activity what its socket accepts.
+    const NOTES_WRITES: bool = false;
+
     /// Whether the client has left.
     fn poll_reset(&self, cx: &mut Context<'_>) -> Connected;
+
+    /// Whether the client has ended its side, also if bytes have arrived before the end that are not read yet.
+    fn has_ended(&self, cx: &mut Context<'_>) -> bool;
 }
 
 /// What a stream knows of its client.
@@ -52,6 +58,11 @@ impl PollReset for TcpStream {
             },
         }
     }
+
+    fn has_ended(&self, cx: &mut Context<'_>) -> bool {
+        let ready = pin!(self.ready(Interest::READABLE));
+        matches!(ready.poll(cx), Poll::Ready(Ok(ready)) if ready.is_read_closed())
+    }
 }
 
 /// The other side of a unix socket cannot reset it. It has left when it has closed both of its sides.
@@ -61,6 +72,11 @@ impl PollReset for UnixStream {
             Poll::Pending => Connected::Yes,
             Poll::Ready(_) => closed_both_sides(pin!(self.ready(Interest::WRITABLE)), cx),
         }
+    }
+
+    fn has_ended(&self, cx: &mut Context<'_>) -> bool {
+        let ready = pin!(self.ready(Interest::READABLE));
+        matches!(ready.poll(cx), Poll::Ready(Ok(ready)) if ready.is_read_closed())
     }
 }
 
@@ -110,13 +126,18 @@ impl<T> ActivityIo<T> {
             Some(_) => self.in_request_line = false,
         }
     }
+}
 
+impl<T: PollReset> ActivityIo<T> {
     fn note(&self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
+            Poll::Pending if T::NOTES_WRITES => {}
             Poll::Pending => self.activity.blocked(),
             Poll::Ready(written) => {
                 let written = *written.as_ref().unwrap_or(&0);
-                self.activity.sent(written);
+                if !T::NOTES_WRITES {
+                    self.activity.sent(written);
+                }
                 charge(cx, written);
             }
         }
@@ -186,7 +207,11 @@ impl<T: AsyncRead + AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T>
     /// Also notices a client that has reset the connection while a request is being served. hyper flushes at the end of
     /// each turn, and reads nothing meanwhile: without this the call would run to its end for no reader.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(line) = self.activity.take_line() {
+        // TLS has bytes of its own that the socket may not have taken yet.
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_ready()
+            && let Some(line) = self.activity.take_line()
+        {
             self.end_line(line, self.stream.poll_reset(cx));
         }
         if self.activity.is_serving() {
@@ -196,7 +221,7 @@ impl<T: AsyncRead + AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T>
                 Connected::No => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             }
         }
-        Pin::new(&mut self.stream).poll_flush(cx)
+        flushed
     }
 
     /// After a refusal, also reads and discards what the client still sends, until it closes the connection or a limit is
@@ -346,6 +371,10 @@ mod tests {
     impl PollReset for tokio::io::Join<tokio::io::Empty, tokio::io::Sink> {
         fn poll_reset(&self, _: &mut Context<'_>) -> Connected {
             Connected::Yes
+        }
+
+        fn has_ended(&self, _: &mut Context<'_>) -> bool {
+            false
         }
     }
 

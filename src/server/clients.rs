@@ -7,6 +7,7 @@
 //! | what | counted from | until | when the share is used up |
 //! |---|---|---|---|
 //! | connections | accepted | closed | the client's longest idle connection is closed, else the new one |
+//! | handshakes of TLS | the client has begun one | it has ended | refused, the connection is closed |
 //! | requests | the head has been read | the response has been sent | refused as busy |
 //! | body memory | bytes arrive | the response has been sent | refused with status 503 |
 //! | result memory | the result is made | its bytes have been sent | the result waits, then becomes the fault "busy" |
@@ -35,6 +36,7 @@ pub(super) struct Clients {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shares {
     connections: usize,
+    handshakes: usize,
     requests: usize,
     /// In bytes.
     body_memory: usize,
@@ -49,6 +51,7 @@ pub(super) struct ClientAccount {
     entry: Option<(IpAddr, Weak<Clients>)>,
     shares: CurrentShares,
     connections: AtomicUsize,
+    handshakes: AtomicUsize,
     requests: AtomicUsize,
     /// The memory of its bodies; `None` without a share.
     body_memory: Option<MemoryPool>,
@@ -62,6 +65,7 @@ pub(super) struct ClientAccount {
 #[derive(Debug, Default)]
 struct CurrentShares {
     connections: AtomicUsize,
+    handshakes: AtomicUsize,
     requests: AtomicUsize,
     response_memory: AtomicUsize,
 }
@@ -75,6 +79,7 @@ impl CurrentShares {
 
     fn set(&self, shares: Shares) {
         self.connections.store(shares.connections, Relaxed);
+        self.handshakes.store(shares.handshakes, Relaxed);
         self.requests.store(shares.requests, Relaxed);
         self.response_memory.store(shares.response_memory, Relaxed);
     }
@@ -106,22 +111,31 @@ impl Drop for OpenRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resource {
     Connections,
+    /// The handshakes of TLS that are under way.
+    Handshakes,
     /// The bytes of responses that are ready and not sent yet.
     UnsentBytes,
 }
 
 impl Default for Shares {
     fn default() -> Self {
-        Shares { connections: usize::MAX, requests: usize::MAX, body_memory: usize::MAX, response_memory: usize::MAX }
+        Shares {
+            connections: usize::MAX,
+            handshakes: usize::MAX,
+            requests: usize::MAX,
+            body_memory: usize::MAX,
+            response_memory: usize::MAX,
+        }
     }
 }
 
 impl Shares {
     pub(super) fn new(settings: &ServerSettings) -> Shares {
-        let ServerSettings { connections, in_flight, memory, response_memory, per_client, .. } = settings;
+        let ServerSettings { connections, handshakes, in_flight, memory, response_memory, per_client, .. } = settings;
         let half = |whole: usize| whole.div_ceil(2);
         Shares {
             connections: per_client.connections.unwrap_or(half(*connections)),
+            handshakes: half(*handshakes),
             requests: per_client.requests.unwrap_or(in_flight.div_ceil(4)),
             body_memory: per_client.memory.map_or(half(*memory), |size| size.0),
             response_memory: per_client.response_memory.map_or(half(*response_memory), |size| size.0),
@@ -184,9 +198,9 @@ impl ClientAccount {
         body_memory: Option<MemoryPool>,
         result_memory: Option<ResultMemory>,
     ) -> ClientAccount {
-        let (connections, requests, unsent_bytes) = Default::default();
+        let (connections, handshakes, requests, unsent_bytes) = Default::default();
         let shares = CurrentShares::of(shares);
-        ClientAccount { entry, shares, connections, requests, body_memory, unsent_bytes, result_memory }
+        ClientAccount { entry, shares, connections, handshakes, requests, body_memory, unsent_bytes, result_memory }
     }
 
     /// Takes a part of a resource; `None` if the share is used up.
@@ -244,6 +258,7 @@ impl ClientAccount {
     fn counter(&self, resource: Resource) -> (&AtomicUsize, usize) {
         match resource {
             Resource::Connections => (&self.connections, self.shares.connections.load(Relaxed)),
+            Resource::Handshakes => (&self.handshakes, self.shares.handshakes.load(Relaxed)),
             Resource::UnsentBytes => (&self.unsent_bytes, self.shares.response_memory.load(Relaxed)),
         }
     }
@@ -287,7 +302,7 @@ mod tests {
     use super::*;
 
     fn clients() -> Arc<Clients> {
-        let shares = Shares { connections: 2, requests: 1, body_memory: 100, response_memory: 100 };
+        let shares = Shares { connections: 2, handshakes: 1, requests: 1, body_memory: 100, response_memory: 100 };
         Arc::new(Clients { shares: Mutex::new(shares), ..Clients::default() })
     }
 

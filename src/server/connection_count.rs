@@ -3,6 +3,10 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
+
+use crate::server::tls::counts::HandshakeCounts;
+use crate::server::tls::handle::ServerTls;
 use crate::service::log_throttle::LogThrottle;
 
 /// The listeners of a server. The lock is taken when a listener is opened or closed and by those who ask, never for a
@@ -21,6 +25,10 @@ pub(super) struct ListenerCount {
     pub(super) address: String,
     /// For the log lines of clients that do not speak HTTP, and of headers of proxies.
     pub(super) notices: Notices,
+    /// How the handshakes of TLS have ended.
+    pub(super) handshakes: HandshakeCounts,
+    /// TLS for further connections; `None` if they have none.
+    tls: ArcSwapOption<ServerTls>,
     open: AtomicI64,
     accepted: AtomicU64,
 }
@@ -32,6 +40,8 @@ pub(super) struct Notices {
     pub(super) bad_heads: LogThrottle,
     pub(super) bad_http2: LogThrottle,
     pub(super) proxy_headers: LogThrottle,
+    pub(super) plain_http: LogThrottle,
+    pub(super) handshakes: LogThrottle,
 }
 
 /// Counts a connection as open until it is dropped.
@@ -55,6 +65,8 @@ impl ListenerCounts {
         let count = Arc::new(ListenerCount {
             address,
             notices: Notices::default(),
+            handshakes: HandshakeCounts::default(),
+            tls: ArcSwapOption::empty(),
             open: AtomicI64::new(0),
             accepted: AtomicU64::new(0),
         });
@@ -87,6 +99,15 @@ impl ListenerCount {
         self.accepted.fetch_add(1, Relaxed);
         self.open.fetch_add(1, Relaxed);
         CountedConnection(self.clone())
+    }
+
+    /// Sets the TLS of further connections.
+    pub(super) fn set_tls(&self, tls: Option<ServerTls>) {
+        self.tls.store(tls.map(Arc::new));
+    }
+
+    pub(super) fn tls(&self) -> Option<Arc<ServerTls>> {
+        self.tls.load_full()
     }
 
     pub(super) fn open(&self) -> i64 {

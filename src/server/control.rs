@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::listener::Listener;
 use crate::server::settings::{ConnectionOptions, ListenAddress, ServerSettings};
+use crate::server::tls::handle::ServerTls;
 
 /// Changes a server while it runs. Connections that are open go on, and so do requests.
 ///
@@ -30,6 +31,7 @@ pub(super) enum Change {
     Open(Box<Listener>),
     Close(ListenAddress),
     Options(ListenAddress, ConnectionOptions),
+    Tls(ListenAddress, Option<ServerTls>),
     Settings(Box<ServerSettings>),
 }
 
@@ -53,6 +55,11 @@ impl ServerControl {
     /// Sets how further connections at this address are served.
     pub async fn set_options(&self, address: &ListenAddress, options: ConnectionOptions) {
         self.change(Change::Options(address.clone(), options)).await;
+    }
+
+    /// Sets the TLS of further connections at this address; `None` for connections without encryption.
+    pub async fn set_tls(&self, address: &ListenAddress, tls: Option<ServerTls>) {
+        self.change(Change::Tls(address.clone(), tls)).await;
     }
 
     /// Changes the limits and timeouts. The size of heads and the number of streams apply to further connections. If fewer

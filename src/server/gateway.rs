@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
 use http_body::Body as _;
 use tracing::Instrument as _;
 
 use crate::http::body::{Body, PIECE};
 use crate::http::compression::compress;
-use crate::http::cross_site::{is_known_host, is_without_preflight};
+use crate::http::cross_site::{is_known_host, is_without_preflight, without_port};
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
@@ -35,7 +35,7 @@ use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
 use crate::server::refusal_page::{is_shown, show};
 use crate::server::request_body::{ArrivalLimits, BodyMemory, BodyReader, ReadBody, SMALL};
-use crate::server::settings::ServerSettings;
+use crate::server::settings::{HTTPS_PORT, ServerSettings};
 use crate::server::stop::CallStop;
 use crate::server::tracer::Tracer;
 use crate::service::counters::{Ending, Meter, MeteredRequest};
@@ -162,6 +162,22 @@ impl Gateway {
     /// Ends all calls that are running, with a fault in the protocol of each.
     pub(super) fn stop_calls(&self) {
         self.stop.stop();
+    }
+
+    /// The response that sends a request to this port of the same host over https; `None` if a trusted proxy has received
+    /// it over https.
+    pub(super) fn redirect_to_https(
+        &self,
+        head: &Parts,
+        peer: Option<SocketAddr>,
+        port: u16,
+    ) -> Option<GatewayResponse> {
+        let public_url = self.groups.0.load().public_url.clone();
+        if public_url.is_forwarded_https(head, peer) {
+            return None;
+        }
+        let response = redirect_to_https(head, peer, port, &public_url).unwrap_or_else(HttpRejection::into_response);
+        Some(GatewayResponse::refused(response, MeteredRequest::begin(&self.others)))
     }
 
     /// The client of a connection from this address. A trusted proxy has no share of its own.
@@ -694,6 +710,38 @@ fn check_transfer_coding(head: &Parts) -> Result<(), HttpRejection> {
             "the only transfer coding that is supported is chunked",
         )),
     }
+}
+
+/// The redirect of a request to https. 308 keeps the method and the body.
+fn redirect_to_https(
+    head: &Parts,
+    peer: Option<SocketAddr>,
+    port: u16,
+    public_url: &PublicUrl,
+) -> Result<Response<Body>, HttpRejection> {
+    check_host(head)?;
+    if !is_known_host(head, public_url, peer) {
+        return Err(HttpRejection::new(StatusCode::MISDIRECTED_REQUEST, UNKNOWN_HOST));
+    }
+    let no_host = || HttpRejection::new(StatusCode::BAD_REQUEST, "the request has no host to redirect it to");
+    let own = || head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let base = match public_url.base.as_deref().filter(|base| base.starts_with("https:")) {
+        Some(base) => base.to_owned(),
+        None => {
+            let authority = head.uri.authority().map(http::uri::Authority::as_str).or_else(own);
+            let host = authority.and_then(without_port).ok_or_else(no_host)?;
+            let port = if port == HTTPS_PORT { String::new() } else { format!(":{port}") };
+            format!("https://{host}{port}")
+        }
+    };
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = if path.starts_with('/') { path } else { "/" };
+    let location = HeaderValue::from_str(&format!("{base}{path}")).map_err(|_| no_host())?;
+    let mut response = Response::new(Body::whole(format!("https only: {base}{path}\n")));
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    response.headers_mut().insert(header::LOCATION, location);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    Ok(response)
 }
 
 /// An HTTP/1.1 request has exactly one `Host` (RFC 9112, section 3.2), and no request has two. In HTTP/2 it must be the

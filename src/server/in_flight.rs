@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::Version;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Version, header};
+use tokio_rustls::rustls::ProtocolVersion;
 
 use super::access_log::{AccessLine, AccessLog, LineEnd};
 use super::activity::{Activity, Stream};
@@ -11,6 +13,11 @@ use super::clients::ClientAccount;
 use super::connection_count::ListenerCount;
 use super::gateway::Gateway;
 use crate::http::audience::Audience;
+use crate::http::public_url::OverTls;
+use crate::server::settings::HttpsRedirect;
+use crate::server::tls::handle::ServerTls;
+use crate::server::tls::peer::PeerCertificate;
+use crate::server::tls::wire::TlsIo;
 use crate::service::counters::MeteredRequest;
 
 /// What all connections share.
@@ -29,6 +36,46 @@ pub(super) struct Connection {
     pub(super) proxy: Option<SocketAddr>,
     pub(super) listener: Arc<ListenerCount>,
     pub(super) audience: Option<Audience>,
+    /// The TLS of the connection, if it has any.
+    pub(super) secured: Option<SecuredBy>,
+    pub(super) redirect_https: HttpsRedirect,
+}
+
+/// The TLS of a connection, seen from its requests.
+pub(super) struct SecuredBy {
+    /// The version, such as `1.3`.
+    pub(super) version: &'static str,
+    /// Who the client is, if it has proved that.
+    peer: Option<PeerCertificate>,
+    /// The header by which browsers remember to use https.
+    hsts: Option<HeaderValue>,
+}
+
+impl SecuredBy {
+    pub(super) fn of(stream: &TlsIo, tls: &ServerTls) -> SecuredBy {
+        let (_, connection) = stream.get_ref();
+        let version = match connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => "1.3",
+            _ => "1.2",
+        };
+        let peer = connection.peer_certificates().and_then(<[_]>::first).map(|own| PeerCertificate::new(own));
+        SecuredBy { version, peer, hsts: tls.hsts() }
+    }
+
+    /// Notes in the head of a request that it has come over TLS, and from whom.
+    pub(super) fn mark(&self, head: &mut Parts) {
+        head.extensions.insert(OverTls);
+        if let Some(peer) = &self.peer {
+            head.extensions.insert(peer.clone());
+        }
+    }
+
+    /// Adds what only responses over TLS have.
+    pub(super) fn add_headers(&self, headers: &mut HeaderMap) {
+        if let Some(hsts) = &self.hsts {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+    }
 }
 
 /// A request that is being served. Dropping it ends it for its client's share and writes its access line.

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::spawn_blocking;
 
 use super::unix_socket::{DetachedUnixStream, UnixSocket, UnixStream};
 use crate::http::audience::Audience;
 use crate::server::settings::{ConnectionOptions, ListenAddress, ListenerConfig, SocketAccess};
 #[cfg(unix)]
 use crate::server::socket_access;
+use crate::server::tls::handle::ServerTls;
 use crate::service::log_throttle::LogThrottle;
 
 /// How long accepting pauses after an error of the system, such as a lack of file descriptors. Without a pause it would
@@ -25,6 +27,8 @@ pub struct Listener {
     pub(super) options: ConnectionOptions,
     /// Who may connect, if it is a unix socket.
     access: SocketAccess,
+    /// TLS for its connections; `None` for connections without encryption.
+    pub(super) tls: Option<ServerTls>,
     /// For the log lines of errors of the system.
     failures: LogThrottle,
 }
@@ -98,11 +102,25 @@ impl Listener {
     /// Opens a socket for listening, with what is served there and who may connect to it.
     ///
     /// # Errors
-    /// Those of [`Listener::bind`], and if a unix socket cannot have its mode, owner or group.
+    /// Those of [`Listener::bind`], if a unix socket cannot have its mode, owner or group, and if the files of TLS cannot be
+    /// used.
     pub async fn open(config: &ListenerConfig) -> Result<Listener, BindError> {
+        let tls = Listener::load_tls(config).await?;
         let listener = Listener::bind(&config.listen).await?;
         Listener::set_access(&config.listen, &config.access)?;
-        Ok(Listener { access: config.access.clone(), ..listener.options(config.options) })
+        Ok(Listener { access: config.access.clone(), ..listener.options(config.options).tls(tls) })
+    }
+
+    /// Reads the files of TLS, if the listener has it.
+    pub(crate) async fn load_tls(config: &ListenerConfig) -> Result<Option<ServerTls>, BindError> {
+        let Some(settings) = config.tls.clone() else { return Ok(None) };
+        let failed = |source: io::Error| BindError { listen: config.listen.clone(), source };
+        if matches!(config.listen, ListenAddress::Unix(_)) {
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "a unix socket has no TLS")));
+        }
+        // Reading may take until the time limit for each file.
+        let loaded = spawn_blocking(move || ServerTls::load(&settings)).await.map_err(io::Error::other);
+        loaded.and_then(|loaded| loaded.map_err(io::Error::other)).map(Some).map_err(failed)
     }
 
     /// Sets who may connect to a unix socket.
@@ -120,13 +138,25 @@ impl Listener {
 
     fn on(socket: Socket) -> Listener {
         let (options, access) = (ConnectionOptions::default(), SocketAccess::default());
-        Listener { socket, options, access, failures: LogThrottle::default() }
+        Listener { socket, options, access, tls: None, failures: LogThrottle::default() }
     }
 
     /// Sets how its connections are served.
     #[must_use]
     pub fn options(self, options: ConnectionOptions) -> Listener {
         Listener { options, ..self }
+    }
+
+    /// Sets the TLS of its connections; `None` for connections without encryption. A unix socket has none.
+    #[must_use]
+    pub fn tls(self, tls: Option<ServerTls>) -> Listener {
+        Listener { tls, ..self }
+    }
+
+    /// The TLS of its connections.
+    #[cfg(feature = "cli")]
+    pub(crate) fn server_tls(&self) -> Option<&ServerTls> {
+        self.tls.as_ref()
     }
 
     /// Restricts what is served to the clients of this socket; `None` for everything.
@@ -137,7 +167,8 @@ impl Listener {
 
     /// The address, and what is served there.
     pub fn config(&self) -> ListenerConfig {
-        ListenerConfig { listen: self.address(), options: self.options, access: self.access.clone() }
+        let tls = self.tls.as_ref().map(|tls| tls.settings().clone());
+        ListenerConfig { listen: self.address(), options: self.options, access: self.access.clone(), tls }
     }
 
     /// The address, with the port that the system chose.

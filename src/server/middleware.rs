@@ -18,6 +18,7 @@ use super::tracked_body::{CountedBody, TrackedBody};
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::BoxError;
 use crate::server::gateway::GatewayResponse;
+use crate::server::settings::HttpsRedirect;
 use crate::service::Context as RequestContext;
 use crate::service::trace_context::TraceContext;
 
@@ -48,9 +49,13 @@ impl InFlight {
         body: Incoming,
     ) -> impl Future<Output = Result<Response<TrackedBody>, BoxError>> + Send {
         async move {
-            let Connection { shared, peer, audience, client, listener, proxy, activity } = self.connection.as_ref();
+            let Connection { shared, peer, audience, client, listener, proxy, activity, secured, redirect_https } =
+                self.connection.as_ref();
             if let Some(audience) = audience {
                 head.extensions.insert(*audience);
+            }
+            if let Some(secured) = secured {
+                secured.mark(&mut head);
             }
             let request_id = shared.gateway.request_id(&head, *peer);
             let address = shared.gateway.client_address(client, &head.headers, *peer);
@@ -63,12 +68,22 @@ impl InFlight {
             let mut context =
                 RequestContext { peer: *peer, client: address, request_id, trace, ..RequestContext::default() };
             if let Some(log) = &shared.log {
-                self.line = log.begin(&head, &mut context, ConnectionInfo { listener, proxy: *proxy });
+                let tls = secured.as_ref().map(|secured| secured.version);
+                self.line = log.begin(&head, &mut context, ConnectionInfo { listener, proxy: *proxy, tls });
             }
+            let redirect = match redirect_https {
+                HttpsRedirect::Off => None,
+                // Boxed, so that the futures of other requests stay small.
+                HttpsRedirect::To(port) => shared.gateway.redirect_to_https(&head, *peer, *port).map(Box::new),
+            };
             let GatewayResponse { mut response, outcome, metered } = if activity.take_fragment() {
                 HttpRejection::new(StatusCode::BAD_REQUEST, "the target of a request has no fragment")
                     .into_response()
                     .into()
+            } else if let Some(redirect) = redirect {
+                // A body that is not read makes the connection linger.
+                drop(CountedBody::new(body, context.record.clone(), activity, &head.headers));
+                *redirect
             } else {
                 let body = pin!(CountedBody::new(body, context.record.clone(), activity, &head.headers));
                 catch_panic(pin!(shared.gateway.respond_to(client, self.within_share, &head, body, &mut context))).await
@@ -76,6 +91,9 @@ impl InFlight {
             // The gateway has shown its own refusals already.
             shared.gateway.show_refusal(&head, &context, &mut response);
             self.metered = metered;
+            if let Some(secured) = secured {
+                secured.add_headers(response.headers_mut());
+            }
             if let Some(line) = &mut self.line {
                 line.record_response(&mut response, outcome);
             }

@@ -44,6 +44,7 @@ pub mod runtime;
 pub mod settings;
 pub(crate) mod socket_access;
 mod stop;
+pub mod tls;
 mod tower;
 mod tracer;
 mod tracked_body;
@@ -86,9 +87,11 @@ use activity_io::{ActivityIo, PollReset};
 use clients::{ClientAccount, Resource, Taken};
 use connection_count::{CountedConnection, ListenerCount};
 use control::{Change, Order};
-use in_flight::{Connection, ServerState};
+use in_flight::{Connection, SecuredBy, ServerState};
 use listener::Accepted;
 use proxy_protocol::{ConnectionSource, read_header};
+use tls::ServerTls;
+use tls::handshake::Handshake;
 use workers::WorkerSlot;
 
 /// Serves a gateway on listening sockets.
@@ -99,6 +102,8 @@ pub struct Server {
     /// Where the orders of `control` arrive, until the server runs.
     orders: Option<mpsc::Receiver<Order>>,
     workers: Option<Workers>,
+    /// The handshakes of TLS that may be under way.
+    handshakes: Arc<Semaphore>,
     /// Mounts whose upstreams are discovered while the server runs.
     discovered: Option<Mounts>,
 }
@@ -118,6 +123,7 @@ impl Server {
             Some(log) => gateway.observed().traced(log.tracer()),
             None => gateway,
         };
+        let handshakes = Arc::new(Semaphore::new(settings.handshakes.min(Semaphore::MAX_PERMITS)));
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let (control, orders) = control::channel(settings.clone());
         Server {
@@ -126,6 +132,7 @@ impl Server {
             control,
             orders: Some(orders),
             workers: None,
+            handshakes,
             discovered: None,
         }
     }
@@ -191,30 +198,78 @@ impl Server {
                 // Without TCP_NODELAY a response may wait until the client has acknowledged the previous one.
                 let _ = stream.set_nodelay(true);
                 limit_unsent_bytes(&stream);
-                self.serve_stream(stream, Some(peer), &guard).await;
+                match &guard.serving.tls {
+                    // Boxed, so that connections without TLS stay small.
+                    Some(tls) => Box::pin(self.serve_tls(stream, peer, tls, &guard)).await,
+                    None => {
+                        if let Some(opened) = self.open_stream(stream, Some(peer), &guard).await {
+                            self.serve_stream(opened, None, &guard).await;
+                        }
+                    }
+                }
             }
-            Accepted::Unix(stream) => self.serve_stream(stream, None, &guard).await,
+            Accepted::Unix(stream) => {
+                if let Some(opened) = self.open_stream(stream, None, &guard).await {
+                    self.serve_stream(opened, None, &guard).await;
+                }
+            }
         }
         drop(guard);
     }
 
-    /// Serves the requests of a connection until it ends or has to close.
-    async fn serve_stream<T>(&self, mut stream: T, peer: Option<SocketAddr>, guard: &ConnectionGuard)
+    /// Serves a connection with TLS.
+    async fn serve_tls(&self, stream: TcpStream, peer: SocketAddr, tls: &ServerTls, guard: &ConnectionGuard) {
+        let Some(OpenStream { stream, peer, proxy, client }) = self.open_stream(stream, Some(peer), guard).await else {
+            return;
+        };
+        let handshake = Handshake {
+            tls,
+            activity: &guard.activity_guard.activity,
+            client: &client,
+            listener: guard.counted.listener(),
+            peer,
+            permits: &self.handshakes,
+            within: self.settings.load().timeouts.header,
+        };
+        let Some(stream) = handshake.accept(stream).await else { return };
+        let secured = SecuredBy::of(&stream, tls);
+        self.serve_stream(OpenStream { stream, peer, proxy, client }, Some(secured), guard).await;
+    }
+
+    /// Finds out whose connection this is. `None` if it has to close.
+    async fn open_stream<T>(
+        &self,
+        mut stream: T,
+        peer: Option<SocketAddr>,
+        guard: &ConnectionGuard,
+    ) -> Option<OpenStream<T>>
     where
-        T: AsyncRead + AsyncWrite + PollReset + Unpin + Send + 'static,
+        T: AsyncRead + Unpin,
     {
-        let activity = &guard.activity_guard.activity;
         let (mut peer, mut proxy, mut client) = (peer, None, guard.client.clone());
-        if guard.options.proxy_protocol {
-            match Box::pin(self.read_proxy_header(&mut stream, peer, guard)).await {
-                Some(ConnectionSource::Proxy) => {}
-                Some(source) => {
+        if guard.serving.options.proxy_protocol {
+            match Box::pin(self.read_proxy_header(&mut stream, peer, guard)).await? {
+                ConnectionSource::Proxy => {}
+                source => {
                     (proxy, peer) = (peer, Some(source.address()));
                     client = self.shared.gateway.client_of_connection(peer);
                 }
-                None => return,
             }
         }
+        Some(OpenStream { stream, peer, proxy, client })
+    }
+
+    /// Serves the requests of a connection until it ends or has to close.
+    async fn serve_stream<T>(
+        &self,
+        OpenStream { stream, peer, proxy, client }: OpenStream<T>,
+        secured: Option<SecuredBy>,
+        guard: &ConnectionGuard,
+    ) where
+        T: AsyncRead + AsyncWrite + PollReset + Unpin + Send + 'static,
+    {
+        let activity = &guard.activity_guard.activity;
+        let options = &guard.serving.options;
         let connection = Connection {
             shared: self.shared.clone(),
             activity: activity.clone(),
@@ -222,7 +277,9 @@ impl Server {
             peer,
             proxy,
             listener: guard.counted.listener().clone(),
-            audience: guard.options.serves,
+            audience: options.serves,
+            secured,
+            redirect_https: options.redirect_https,
         };
         let service = connection.service();
         let builder = self.builder();
@@ -360,6 +417,22 @@ struct Acceptor {
     workers: Option<Workers>,
 }
 
+/// A stream whose client is known.
+struct OpenStream<T> {
+    stream: T,
+    peer: Option<SocketAddr>,
+    /// The proxy that has sent the address of the peer.
+    proxy: Option<SocketAddr>,
+    client: Arc<ClientAccount>,
+}
+
+/// How the connections of a listener are served.
+#[derive(Debug, Clone)]
+struct Serving {
+    options: ConnectionOptions,
+    tls: Option<ServerTls>,
+}
+
 /// What a connection holds while it is open. `activity_guard` is dropped last: without it the connection counts as
 /// closed, and the server may end.
 struct ConnectionGuard {
@@ -372,7 +445,7 @@ struct ConnectionGuard {
     taken: Taken,
     counted: CountedConnection,
     client: Arc<ClientAccount>,
-    options: ConnectionOptions,
+    serving: Serving,
     activity_guard: ActivityGuard,
 }
 
@@ -394,7 +467,8 @@ struct Accepting {
 /// A listener that accepts connections until this is dropped.
 struct OpenListener {
     /// How further connections are served.
-    options: watch::Sender<ConnectionOptions>,
+    serving: watch::Sender<Serving>,
+    count: Arc<ListenerCount>,
     /// Never sent to: the other end is dropped when the listener is closed.
     closed: oneshot::Receiver<Infallible>,
 }
@@ -407,14 +481,16 @@ impl Accepting {
     fn open(&mut self, listener: Listener) {
         let address = listener.address().to_string();
         let count = self.acceptor.server.shared.gateway.listeners().add(address.clone());
-        let (options, orders) = watch::channel(listener.options);
+        let tls = listener.tls.clone();
+        set_tls(&count, tls.clone());
+        let (serving, orders) = watch::channel(Serving { options: listener.options, tls });
         let (closing, closed) = oneshot::channel();
-        let accepting = self.acceptor.clone().accept(listener, count, orders);
+        let accepting = self.acceptor.clone().accept(listener, count.clone(), orders);
         self.tasks.spawn(async move {
             accepting.await;
             drop(closing);
         });
-        self.open.insert(address, OpenListener { options, closed });
+        self.open.insert(address, OpenListener { serving, count, closed });
     }
 
     /// Carries out orders until `stop` is ready.
@@ -444,7 +520,13 @@ impl Accepting {
             Change::Close(address) => self.close(&address).await,
             Change::Options(address, options) => {
                 if let Some(listener) = self.open.get(&address.to_string()) {
-                    listener.options.send_replace(options);
+                    listener.serving.send_modify(|serving| serving.options = options);
+                }
+            }
+            Change::Tls(address, tls) => {
+                if let Some(listener) = self.open.get(&address.to_string()) {
+                    set_tls(&listener.count, tls.clone());
+                    listener.serving.send_modify(|serving| serving.tls = tls);
                 }
             }
             Change::Settings(settings) => self.acceptor.set_limits(*settings),
@@ -454,8 +536,8 @@ impl Accepting {
     /// Closes a listener, and waits until it is closed, so that its address may be opened again.
     async fn close(&mut self, address: &ListenAddress) {
         let address = address.to_string();
-        if let Some(OpenListener { options, closed }) = self.open.remove(&address) {
-            drop(options);
+        if let Some(OpenListener { serving, closed, .. }) = self.open.remove(&address) {
+            drop(serving);
             let _ = timeout(CLOSING, closed).await;
             self.acceptor.server.shared.gateway.listeners().remove(&address);
         }
@@ -464,38 +546,46 @@ impl Accepting {
     }
 }
 
+/// Sets the TLS of a listener, and follows its files.
+fn set_tls(count: &ListenerCount, tls: Option<ServerTls>) {
+    if let Some(tls) = &tls {
+        tls.follow_files(count.address.clone());
+    }
+    count.set_tls(tls);
+}
+
 /// How many connections that clients have begun are still accepted by a listener that is closed.
 const LAST_CONNECTIONS: usize = 4096;
 
 impl Acceptor {
-    /// Accepts connections until the sender of `options` has been dropped.
+    /// Accepts connections until the sender of `serving` has been dropped.
     async fn accept(
         self: Arc<Acceptor>,
         listener: Listener,
         count: Arc<ListenerCount>,
-        mut options: watch::Receiver<ConnectionOptions>,
+        mut serving: watch::Receiver<Serving>,
     ) {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                changed = options.changed() => match changed {
+                changed = serving.changed() => match changed {
                     Ok(()) => continue,
                     Err(_) => break,
                 },
             };
-            let options = *options.borrow();
-            self.take(accepted, options, &count).await;
+            let serving = serving.borrow().clone();
+            self.take(accepted, serving, &count).await;
         }
         // The system has accepted these already, and would reset them.
         for _ in 0..LAST_CONNECTIONS {
             let Ok(accepted) = timeout(Duration::ZERO, listener.accept()).await else { return };
-            let options = *options.borrow();
-            self.take(accepted, options, &count).await;
+            let serving = serving.borrow().clone();
+            self.take(accepted, serving, &count).await;
         }
     }
 
     /// Gives a connection to a worker, once there is room for it.
-    async fn take(&self, accepted: Accepted, options: ConnectionOptions, count: &Arc<ListenerCount>) {
+    async fn take(&self, accepted: Accepted, serving: Serving, count: &Arc<ListenerCount>) {
         let client = self.server.shared.gateway.client_of_connection(accepted.peer());
         let Some(taken) = self.take_connection(&client) else { return };
         let permit = match self.permits.clone().try_acquire_owned() {
@@ -508,16 +598,17 @@ impl Acceptor {
             }
         };
         let holding = Holding { permit, taken, counted: count.count() };
-        if let Err(error) = self.hand_over(accepted, options, holding, client) {
+        if let Err(error) = self.hand_over(accepted, serving, holding, client) {
             tracing::debug!(%error, "a connection could not be handed over");
         }
     }
 
     /// Changes the limits and timeouts.
     fn set_limits(&self, settings: ServerSettings) {
-        let before = self.server.settings.swap(Arc::new(settings)).connections;
-        let of_semaphore = |connections: usize| connections.min(Semaphore::MAX_PERMITS);
-        resize(&self.permits, of_semaphore(before), of_semaphore(settings.connections));
+        let before = self.server.settings.swap(Arc::new(settings));
+        let of_semaphore = |permits: usize| permits.min(Semaphore::MAX_PERMITS);
+        resize(&self.permits, of_semaphore(before.connections), of_semaphore(settings.connections));
+        resize(&self.server.handshakes, of_semaphore(before.handshakes), of_semaphore(settings.handshakes));
         self.monitor.set_timeouts(settings.timeouts);
         let gateway = &self.server.shared.gateway;
         gateway.listeners().set_limit(settings.connections);
@@ -538,13 +629,13 @@ impl Acceptor {
     fn hand_over(
         &self,
         accepted: Accepted,
-        options: ConnectionOptions,
+        serving: Serving,
         Holding { permit, taken, counted }: Holding,
         client: Arc<ClientAccount>,
     ) -> std::io::Result<()> {
         let server = self.server.clone();
         let activity_guard = self.monitor.enter(&client);
-        let guard = ConnectionGuard { permit, worker_slot: None, taken, counted, client, options, activity_guard };
+        let guard = ConnectionGuard { permit, worker_slot: None, taken, counted, client, serving, activity_guard };
         let Some(workers) = &self.workers else {
             tokio::spawn(server.serve(accepted, guard));
             return Ok(());

@@ -17,6 +17,8 @@ const LONGEST_USER: usize = 256;
 /// What is known of a request that has ended.
 pub(super) struct EndedRequest<'r> {
     pub(super) method: &'r Method,
+    /// Whether it has come over TLS.
+    pub(super) is_https: bool,
     pub(super) path: &'r str,
     /// 0 if there was no response.
     pub(super) status: u16,
@@ -50,7 +52,7 @@ impl EndedRequest<'_> {
         let known = self.known_method();
         let mut attributes: Vec<Attribute> = vec![
             ("http.request.method", known.to_owned().into()),
-            ("url.scheme", "http".into()),
+            ("url.scheme", if self.is_https { "https" } else { "http" }.into()),
             ("url.path", self.path.to_owned().into()),
             ("croupier.request.id", self.request_id.clone().into()),
         ];
@@ -117,6 +119,7 @@ mod tests {
     fn ended<'r>(method: &'r Method, group: Option<&'r str>, rpc_method: Option<&'r str>) -> EndedRequest<'r> {
         EndedRequest {
             method,
+            is_https: false,
             path: "/a",
             status: 0,
             client: None,

@@ -19,6 +19,7 @@ use crate::http::audience::Audience;
 use crate::model::units::{Period, Size, bytes, duration};
 use crate::protocol::set::ProtocolSet;
 pub use crate::server::socket_access::{SocketAccess, SocketMode};
+pub use crate::server::tls::settings::{CertificateFiles, ClientCertificates, TlsSettings, TlsVersion};
 use crate::service::RpcService;
 use crate::service::layer::layered_unguarded;
 use crate::service::limiter::Limiter;
@@ -48,6 +49,8 @@ pub struct ListenerConfig {
     pub options: ConnectionOptions,
     /// Who may connect to a unix socket.
     pub access: SocketAccess,
+    /// TLS; `None` for connections without encryption.
+    pub tls: Option<TlsSettings>,
 }
 
 /// An address to listen on: the address itself, or a table with it.
@@ -68,6 +71,69 @@ pub struct ConnectionOptions {
     /// Whether each connection begins with a header of the PROXY protocol, version 1 or 2. Only trusted proxies may then
     /// connect, and the address in the header is that of the peer.
     pub proxy_protocol: bool,
+    /// Whether all requests are redirected to https.
+    pub redirect_https: HttpsRedirect,
+}
+
+/// Whether requests are redirected to the same address with `https`: `true`, or the port of the server there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(from = "RedirectForm", into = "RedirectForm")]
+pub enum HttpsRedirect {
+    /// Requests are served here.
+    #[default]
+    Off,
+    /// They are redirected to this port.
+    To(u16),
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum RedirectForm {
+    Whether(bool),
+    Port(u16),
+}
+
+/// The port of https, which an address leaves out.
+pub(crate) const HTTPS_PORT: u16 = 443;
+
+impl HttpsRedirect {
+    fn is_off(&self) -> bool {
+        *self == HttpsRedirect::Off
+    }
+}
+
+impl From<RedirectForm> for HttpsRedirect {
+    fn from(form: RedirectForm) -> HttpsRedirect {
+        match form {
+            RedirectForm::Whether(false) => HttpsRedirect::Off,
+            RedirectForm::Whether(true) => HttpsRedirect::To(HTTPS_PORT),
+            RedirectForm::Port(port) => HttpsRedirect::To(port),
+        }
+    }
+}
+
+impl From<HttpsRedirect> for RedirectForm {
+    fn from(redirect: HttpsRedirect) -> RedirectForm {
+        match redirect {
+            HttpsRedirect::Off => RedirectForm::Whether(false),
+            HttpsRedirect::To(HTTPS_PORT) => RedirectForm::Whether(true),
+            HttpsRedirect::To(port) => RedirectForm::Port(port),
+        }
+    }
+}
+
+impl JsonSchema for HttpsRedirect {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "HttpsRedirect".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["boolean", "integer"], "minimum": 1, "maximum": u16::MAX })
+    }
 }
 
 /// An address to listen on, with settings of its own.
@@ -85,6 +151,16 @@ struct ListenerTable {
     /// `public.trust-unix-sockets` is true; the header must arrive within `server.timeouts.header`.
     #[serde(default)]
     proxy_protocol: bool,
+    /// TLS: the certificate with which the server proves who it is, and its private key. Without it, connections are not
+    /// encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TlsSettings")]
+    tls: Option<TlsSettings>,
+    /// Whether each request is redirected (status 308) to the same address with `https`: `true` for port 443, or the port.
+    /// With a `public.base` of `https` the redirect leads there. Requests that a trusted proxy has received over https are
+    /// served.
+    #[serde(default, skip_serializing_if = "HttpsRedirect::is_off")]
+    redirect_https: HttpsRedirect,
     /// The mode of the file of a unix socket, such as `"0660"`: three octal digits for its owner, its group and others.
     /// Those with the right to write may connect. Without it, the system's mode for new files (umask).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,6 +188,10 @@ pub struct ServerSettings {
     /// half of them.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub in_flight: usize,
+    /// How many handshakes of TLS may be under way at the same time, from the first message of the client to the end. Further
+    /// ones wait in order. One client may have half of them; the connection of one more is closed.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub handshakes: usize,
     /// How many bytes of memory all request bodies together may use while they are read and their calls run. A body of
     /// more than 16 KiB counts six times its size, because the values made from it are larger than the body. A body for
     /// which no memory becomes free within two seconds is refused with status 503. The default is at most an eighth of the
@@ -167,7 +247,8 @@ pub struct PerClient {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Timeouts {
-    /// From the first byte of a request's head to the last.
+    /// From the first byte of a request's head to the last. Also from the beginning of a connection to the end of its TLS
+    /// handshake.
     #[serde(with = "duration")]
     #[schemars(with = "Period", extend("minimum" = 1, "maximum" = LONGEST))]
     pub header: Duration,
@@ -206,8 +287,8 @@ const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
 
 /// The admin listener: probes, metrics and status for operators, and commands to reload and to stop.
 ///
-/// It has no authentication: every client that reaches it may use all of it. Give it an address that only operators and
-/// their programs reach, such as one of the loopback interface or a unix socket.
+/// Without client certificates it has no authentication: every client that reaches it may use all of it. Give it an address
+/// that only operators and their programs reach, such as one of the loopback interface or a unix socket.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AdminSettings {
@@ -218,16 +299,30 @@ pub struct AdminSettings {
     /// Who may use it: the names of tables of `auth`. Probes of `/live` and `/ready` need no credentials; without them
     /// `/ready` gives no reasons.
     pub auth: Vec<String>,
+    /// TLS, as a listener has it. With `client-roots`, only clients with a certificate reach the admin listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TlsSettings")]
+    pub tls: Option<TlsSettings>,
 }
 
 impl AdminSettings {
+    /// Its listener, if there is one.
+    #[cfg(feature = "cli")]
+    pub(crate) fn listener(&self) -> Option<ListenerConfig> {
+        let listener = ListenerConfig::from(self.listen.clone()?);
+        Some(ListenerConfig { tls: self.tls.clone(), ..listener })
+    }
+
     /// What an operator should know of the address.
     pub(crate) fn warning(&self) -> Option<String> {
+        let has_authentication = self.tls.as_ref().is_some_and(TlsSettings::requires_certificates);
         match &self.listen {
-            Some(ListenAddress::Tcp(address)) if self.auth.is_empty() && !address.ip().to_canonical().is_loopback() => {
+            Some(ListenAddress::Tcp(address))
+                if self.auth.is_empty() && !has_authentication && !address.ip().to_canonical().is_loopback() =>
+            {
                 Some(format!(
                     "the admin listener at {address} has no authentication, and other machines may reach it: everyone who can \
-                 connect to it can stop the server; give `auth`, listen on a loopback address such as 127.0.0.1:8009 or on a unix \
+                 connect to it can stop the server; give `auth` or client certificates, listen on a loopback address such as 127.0.0.1:8009 or on a unix \
                  socket, or let only your own networks through to it"
                 ))
             }
@@ -306,6 +401,7 @@ impl Default for ServerSettings {
         ServerSettings {
             connections: 4096,
             in_flight: 2048,
+            handshakes: 512,
             memory: 48 << 20,
             response_memory: 192 << 20,
             per_client: PerClient::default(),
@@ -353,7 +449,7 @@ impl fmt::Display for ListenerConfig {
 
 impl From<ListenAddress> for ListenerConfig {
     fn from(listen: ListenAddress) -> ListenerConfig {
-        ListenerConfig { listen, options: ConnectionOptions::default(), access: SocketAccess::default() }
+        ListenerConfig { listen, options: ConnectionOptions::default(), access: SocketAccess::default(), tls: None }
     }
 }
 
@@ -362,22 +458,23 @@ impl From<ListenerForm> for ListenerConfig {
         match form {
             ListenerForm::Address(listen) => ListenerConfig::from(listen),
             ListenerForm::Table(table) => {
-                let ListenerTable { address: listen, serves, proxy_protocol, mode, owner, group } = *table;
-                let options = ConnectionOptions { serves, proxy_protocol };
-                ListenerConfig { listen, options, access: SocketAccess { mode, owner, group } }
+                let ListenerTable { address, serves, proxy_protocol, tls, redirect_https, mode, owner, group } = *table;
+                let options = ConnectionOptions { serves, proxy_protocol, redirect_https };
+                ListenerConfig { listen: address, options, access: SocketAccess { mode, owner, group }, tls }
             }
         }
     }
 }
 
 impl From<ListenerConfig> for ListenerForm {
-    fn from(ListenerConfig { listen: address, options, access }: ListenerConfig) -> ListenerForm {
-        if options == ConnectionOptions::default() && access.is_default() {
+    fn from(ListenerConfig { listen: address, options, access, tls }: ListenerConfig) -> ListenerForm {
+        if options == ConnectionOptions::default() && access.is_default() && tls.is_none() {
             return ListenerForm::Address(address);
         }
         let SocketAccess { mode, owner, group } = access;
-        let ConnectionOptions { serves, proxy_protocol } = options;
-        ListenerForm::Table(Box::new(ListenerTable { address, serves, proxy_protocol, mode, owner, group }))
+        let ConnectionOptions { serves, proxy_protocol, redirect_https } = options;
+        let table = ListenerTable { address, serves, proxy_protocol, tls, redirect_https, mode, owner, group };
+        ListenerForm::Table(Box::new(table))
     }
 }
 

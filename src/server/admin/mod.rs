@@ -10,8 +10,8 @@
 //! | `POST /drain` | stops the server, as SIGTERM does |
 //!
 //! It has a socket and limits of its own: it shares no connections, requests, permits or memory with the gateway, so a
-//! gateway that is full still responds to probes. Without `admin.auth`, who reaches the socket may use all of it; with it,
-//! only the probes `/live` and `/ready` need no credentials.
+//! gateway that is full still responds to probes. Without `admin.auth` and without client certificates, who reaches the
+//! socket may use all of it; with `admin.auth`, only the probes `/live` and `/ready` need no credentials.
 
 mod routes;
 mod status;
@@ -27,11 +27,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use crate::server::gateway::Gateway;
 use crate::server::listener::{Accepted, Listener};
 use crate::server::metrics::Metrics;
 use crate::server::metrics::lifecycle::Lifecycle;
+use crate::server::tls::handle::ServerTls;
 
 /// How many connections are served at the same time. Further ones wait in the system's queue.
 const CONNECTIONS: usize = 32;
@@ -72,22 +74,34 @@ impl Admin {
     /// Serves the connections of a listener, one request on each. Never returns.
     pub(crate) async fn serve(self: Arc<Admin>, listener: Listener) {
         let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        let tls = listener.tls.clone();
+        if let Some(tls) = &tls {
+            tls.follow_files(listener.address().to_string());
+        }
         loop {
             let accepted = listener.accept().await;
             // The semaphore is never closed.
             let Ok(permit) = permits.clone().acquire_owned().await else { return };
-            let admin = self.clone();
+            let (admin, tls) = (self.clone(), tls.clone());
             tokio::spawn(async move {
-                let _ = timeout(LONGEST, admin.serve_connection(accepted)).await;
+                let _ = timeout(LONGEST, admin.serve_connection(accepted, tls)).await;
                 drop(permit);
             });
         }
     }
 
-    async fn serve_connection(self: Arc<Admin>, accepted: Accepted) {
-        match accepted {
-            Accepted::Tcp(stream, peer) => self.serve_stream(stream, Some(peer.ip().to_canonical())).await,
-            Accepted::Unix(stream) => self.serve_stream(stream, None).await,
+    async fn serve_connection(self: Arc<Admin>, accepted: Accepted, tls: Option<ServerTls>) {
+        match (accepted, tls) {
+            (Accepted::Tcp(stream, peer), Some(tls)) => {
+                let client = Some(peer.ip().to_canonical());
+                match timeout(HEAD, TlsAcceptor::from(tls.config()).accept(stream)).await {
+                    Ok(Ok(stream)) => self.serve_stream(stream, client).await,
+                    Ok(Err(error)) => tracing::info!(%peer, %error, "a TLS handshake of the admin listener has failed"),
+                    Err(_) => {}
+                }
+            }
+            (Accepted::Tcp(stream, peer), None) => self.serve_stream(stream, Some(peer.ip().to_canonical())).await,
+            (Accepted::Unix(stream), _) => self.serve_stream(stream, None).await,
         }
     }
 

@@ -1,11 +1,13 @@
 //! What the admin listener says of the server: whether it is ready, and its state as JSON.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use super::Admin;
+use crate::server::connection_count::ListenerCount;
 use crate::server::mount::GroupMount;
+use crate::server::tls::ServedCertificate;
 use crate::upstream::state::UpstreamState;
 use crate::upstream::transport::stats::{LastError, ServerStats};
 
@@ -50,9 +52,27 @@ impl Admin {
                 "loaded": time(config.loaded),
             },
             "last-reload": last_reload,
+            "listeners": self.gateway.listeners().all().iter().map(|count| listener(count)).collect::<Vec<_>>(),
             "groups": self.gateway.mounts().groups.iter().map(group).collect::<Vec<_>>(),
         })
     }
+}
+
+fn listener(listener: &ListenerCount) -> Value {
+    let tls = listener.tls().map(|tls| {
+        let certificates: Vec<Value> = tls.certificates().iter().map(certificate).collect();
+        json!({ "certificates": certificates, "error": tls.error() })
+    });
+    json!({ "address": listener.address, "tls": tls })
+}
+
+fn certificate(served: &ServedCertificate) -> Value {
+    let seconds = u64::try_from(served.validity.not_after).unwrap_or_default();
+    json!({
+        "file": served.file.display().to_string(),
+        "expires": UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).map(time),
+        "warnings": served.warnings,
+    })
 }
 
 fn group(group: &GroupMount) -> Value {

@@ -122,6 +122,41 @@ pub(super) fn encode_connections(listeners: &ListenerCounts, to: &mut Descriptor
     all.iter().try_for_each(|count| accepted.count([("listener", &count.address)], count.accepted()))
 }
 
+/// Without a listener with TLS there are no series.
+pub(super) fn encode_tls(listeners: &ListenerCounts, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let all: Vec<_> = listeners.all().into_iter().filter_map(|count| Some((count.tls()?, count))).collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let mut handshakes =
+        MetricFamily::counter(to, "croupier_tls_handshakes", "TLS handshakes that have ended, by listener and result")?;
+    for (_, listener) in &all {
+        for (result, count) in listener.handshakes.all() {
+            handshakes.count([("listener", &listener.address), ("result", result)], count)?;
+        }
+    }
+    let mut expiry = MetricFamily::gauge(
+        to,
+        "croupier_tls_certificate_expiry_timestamp_seconds",
+        "When a certificate of the server expires, by listener and file",
+    )?;
+    for (tls, listener) in &all {
+        for served in tls.certificates() {
+            let file = served.file.display().to_string();
+            expiry.value([("listener", &listener.address), ("certificate", &file)], served.validity.not_after)?;
+        }
+    }
+    let mut current = MetricFamily::gauge(
+        to,
+        "croupier_tls_files_usable",
+        "0 if the files of TLS have changed and cannot be used, otherwise 1, by listener",
+    )?;
+    for (tls, listener) in &all {
+        current.value([("listener", &listener.address)], i64::from(tls.error().is_none()))?;
+    }
+    Ok(())
+}
+
 pub(super) fn encode_memory(
     (bodies, results): (&MemoryPool, Option<&MemoryPool>),
     to: &mut DescriptorEncoder<'_>,

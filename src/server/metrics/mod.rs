@@ -92,6 +92,7 @@ impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         families::encode_lifecycle(&self.lifecycle, &mut encoder)?;
         families::encode_connections(self.gateway.listeners(), &mut encoder)?;
+        families::encode_tls(self.gateway.listeners(), &mut encoder)?;
         families::encode_memory(self.gateway.memory_pools(), &mut encoder)?;
         let mounts = self.gateway.mounts();
         families::encode_requests(&mounts, self.gateway.others(), &mut encoder)?;

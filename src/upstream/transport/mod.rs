@@ -41,6 +41,7 @@ mod http1;
 mod http2;
 mod layer;
 mod oauth2;
+pub(crate) mod pem;
 mod pool;
 mod scgi;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone is not observed"))]

@@ -1,18 +1,13 @@
 //! Client TLS: trusted roots and client certificate.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use super::pem::{self, UnusableFile};
 use crate::files;
-
-/// How many bytes a file with certificates or a key may have.
-const LARGEST_FILE: usize = 16 << 20;
 
 /// The TLS settings that all connections of a transport share.
 pub(super) type TlsConfig = Arc<ClientConfig>;
@@ -64,21 +59,19 @@ impl Tls {
         match &self.identity {
             None => Ok(config.with_no_client_auth()),
             Some((chain, key)) => {
-                let own = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| unusable(key, &error))?;
-                config.with_client_auth_cert(certificates(chain)?, own).map_err(|error| unusable(key, &error))
+                let own = pem::private_key(key, &pem::read(key)?)?;
+                let chain = pem::certificates(chain, &pem::read(chain)?)?;
+                let config = config.with_client_auth_cert(chain, own);
+                config.map_err(|error| UnusableFile::new(key, &error).into())
             }
         }
     }
 
     fn root_store(&self) -> Result<RootCertStore, TlsError> {
-        let mut trusted = RootCertStore::empty();
         match &self.roots {
-            Some(file) => {
-                for certificate in certificates(file)? {
-                    trusted.add(certificate).map_err(|error| unusable(file, &error))?;
-                }
-            }
+            Some(file) => Ok(pem::roots(file, &pem::read(file)?)?),
             None => {
+                let mut trusted = RootCertStore::empty();
                 let found = files::in_bounded_time(rustls_native_certs::load_native_certs);
                 let found = found.map_err(|error| tls_error(format!("the certificates of the system: {error}")))?;
                 trusted.add_parsable_certificates(found.certs);
@@ -87,26 +80,16 @@ impl Tls {
                         "the system has no trusted certificates; name a file of them in `roots`".to_owned(),
                     ));
                 }
+                Ok(trusted)
             }
         }
-        Ok(trusted)
     }
 }
 
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    match CertificateDer::pem_slice_iter(&read(file)?).collect::<Result<Vec<_>, _>>() {
-        Ok(none) if none.is_empty() => Err(unusable(file, &"it has no certificate")),
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(unusable(file, &error)),
+impl From<UnusableFile> for TlsError {
+    fn from(error: UnusableFile) -> TlsError {
+        tls_error(error.to_string())
     }
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
-    files::read(file, LARGEST_FILE).map_err(|error| unusable(file, &error))
-}
-
-fn unusable(file: &Path, error: &dyn fmt::Display) -> TlsError {
-    tls_error(format!("`{}` cannot be used: {error}", file.display()))
 }
 
 fn tls_error(message: String) -> TlsError {

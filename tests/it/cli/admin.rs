@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::commands::{Folder, croupier};
 use crate::support::peers::free_port;
+use crate::support::pki::Authority;
 use crate::support::process::Process;
 use crate::support::scrape::Scrape;
 
@@ -293,7 +294,13 @@ fn server_with_every_metric(folder: &Folder) -> (Served, Served) {
     let behind = Served::start(&folder.file("behind.toml", &format!("{LISTEN}{WHEEL}")));
     let up = upstream("/up", &format!("http://{}/wheel", behind.data));
     let otlp = format!("otlp.endpoint = 'http://127.0.0.1:{}'\n", free_port());
-    let served = Served::start(&folder.file("c.toml", &format!("{LISTEN}{otlp}{WHEEL}{up}")));
+    let pair = Authority::new("authority").issue(&["localhost"]);
+    folder.file("own.pem", &pair.certificate);
+    folder.file("own.key", &pair.key);
+    let tls = format!("127.0.0.1:{}', tls = {{ certificate = 'own.pem', key = 'own.key' }} }}", free_port());
+    let listen = LISTEN.replace("['127.0.0.1:0']", &format!("['127.0.0.1:0', {{ address = '{tls}]"));
+    let text = format!("{listen}log.format = 'json'\n{otlp}{WHEEL}{up}");
+    let served = Served::start(&folder.file("c.toml", &text));
     for path in ["/wheel", "/up"] {
         assert_eq!(served.call(path, SPIN).0, 200);
         assert_eq!(served.call(path, &format!("[{SPIN},{SPIN}]")).0, 200);

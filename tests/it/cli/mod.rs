@@ -19,5 +19,7 @@ mod reload;
 mod streams;
 #[cfg(unix)]
 mod systemd;
+#[cfg(unix)]
+mod tls;
 #[cfg(feature = "otlp")]
 mod tracing;

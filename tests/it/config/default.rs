@@ -105,6 +105,8 @@ fn no_key_is_left_out() {
                 "Top level" => Some(&table),
                 "`[group.\"/path\"]`" => Some(&group),
                 "`[[listen]]`" => table["listen"].as_array().unwrap().iter().find_map(Value::as_table),
+                // The files would have to be there.
+                "`[listen.tls]`" | "Each of the `certificates` in `[listen.tls]`" => None,
                 "`[group.\"/path\".soap]`" => house["soap"].as_table(),
                 "Each of the `routes` in `[group.\"/path\"]`" => Some(&routes),
                 "`[group.\"/path\".aggregate]`" => Some(both),
@@ -125,11 +127,13 @@ fn no_key_is_left_out() {
                 }
             };
             let left_out = heading.ends_with("`diagnostics`") || heading.contains(".upstream.");
+            let left_out = left_out || heading.contains("listen.tls");
             assert!(section.is_some() || left_out, "no section {heading}");
         } else if let Some(key) = line.strip_prefix("- `") {
             let key = key.split('`').next().unwrap();
             if let Some(section) = section {
-                assert!(section.contains_key(key), "`{key}` is missing");
+                let is_explained = key == "tls" && DEFAULT.contains("# `tls`");
+                assert!(section.contains_key(key) || is_explained, "`{key}` is missing");
                 keys += 1;
             }
         }

@@ -8,4 +8,5 @@ mod properties;
 mod reference;
 mod schema;
 mod services;
+mod tls;
 mod variables;

@@ -11,5 +11,6 @@ mod readers;
 mod refusals;
 mod runtime;
 mod timeouts;
+mod tls;
 mod tower;
 mod workers;

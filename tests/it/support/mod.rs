@@ -29,6 +29,8 @@ pub(crate) mod guests;
 pub(crate) mod pages;
 // Servers written by others, run as processes behind a gateway.
 pub(crate) mod peers;
+// Certificates, and clients of TLS.
+pub(crate) mod pki;
 // Child processes with a time limit.
 pub(crate) mod process;
 // A service whose parameters can all be given in a query.

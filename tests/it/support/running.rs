@@ -9,7 +9,7 @@ use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::server::gateway::{Gateway, Group};
 use croupier::server::group_router::GroupRouter;
 use croupier::server::request_body::{BodyReader, MemoryBudget};
-use croupier::server::settings::{ListenAddress, ListenerConfig, ServerSettings};
+use croupier::server::settings::{ListenAddress, ListenerConfig, ServerSettings, TlsSettings};
 use croupier::server::{Listener, Server, ShutdownReport, Workers};
 use croupier::service::RpcService;
 use croupier::service::layer::layered;
@@ -40,6 +40,14 @@ impl Running {
         body_limit: usize,
     ) -> Running {
         Running::router(mounted(service, frontend, body_limit), settings)
+    }
+
+    /// Serves one group at `/test` over TLS.
+    pub(crate) fn with_tls(service: impl RpcService, settings: ServerSettings, tls: TlsSettings) -> Running {
+        let listen = ListenerConfig::from(ListenAddress::Tcp(([127, 0, 0, 1], 0).into()));
+        let router = mounted(service, XmlRpc::default(), 4 << 20);
+        let listen = ListenerConfig { tls: Some(tls), ..listen };
+        Running::of_gateway(listen, |body_reader| Gateway::new(router, body_reader), settings, None)
     }
 
     /// Serves one group at `/test`, on this many workers.

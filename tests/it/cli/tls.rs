@@ -1,0 +1,297 @@
+//! The program with TLS: what operators see of it, and certificates that change while it runs.
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use super::admin::{SPIN, Served, WHEEL, exchange, exchange_over};
+use crate::support::peers::{Folder, free_port, until};
+use crate::support::pki::{Authority, client, connect, get, over};
+use crate::support::process::run;
+
+const NAME: &str = "localhost";
+
+/// A server with one listener of plain HTTP and one of TLS.
+struct Secured {
+    served: Served,
+    address: SocketAddr,
+    authority: Authority,
+    folder: Folder,
+}
+
+impl Secured {
+    fn start(tls: &str, more: &str) -> Secured {
+        let (authority, folder, port) = (Authority::new("authority"), Folder::new(), free_port());
+        authority.issue(&[NAME]).write(&folder, "own");
+        let config = format!(
+            "listen = [{{ address = '127.0.0.1:0', redirect-https = {port} }}, {{ address = '127.0.0.1:{port}', \
+             tls = {{ certificate = 'own.pem', key = 'own.key', {tls} }} }}]\n\
+             admin.listen = '127.0.0.1:0'\nlog.format = 'json'\n{more}\n{WHEEL}"
+        );
+        let served = Served::start(&folder.file("c.toml", &config));
+        Secured { served, address: SocketAddr::from(([127, 0, 0, 1], port)), authority, folder }
+    }
+
+    fn get(&self, path: &str) -> String {
+        get(self.address, NAME, &client(&self.authority, None), path).unwrap()
+    }
+
+    fn handshakes(&self, result: &str) -> f64 {
+        self.served.scrape().sum("croupier_tls_handshakes_total", &[&format!("result=\"{result}\"")])
+    }
+
+    fn expiry(&self) -> f64 {
+        self.served.scrape().sum("croupier_tls_certificate_expiry_timestamp_seconds", &["certificate=\""])
+    }
+}
+
+#[test]
+fn responses_over_tls_say_https() {
+    let server = Secured::start("hsts = '365d'", "");
+    let spin = server.get("/wheel/spin");
+    assert!(
+        spin.starts_with("HTTP/1.1 200") && spin.contains("strict-transport-security: max-age=31536000\r\n"),
+        "{spin}"
+    );
+    let line = server.served.process.wait_for_log("croupier::access");
+    assert!(line.contains("\"tls\":\"1.3\""), "{line}");
+    let wsdl = server.get("/wheel?wsdl");
+    assert!(wsdl.contains("location=\"https://localhost/wheel\""), "{wsdl}");
+    assert!(server.get("/wheel/openapi.json").contains("https://localhost/wheel"));
+    assert!(server.handshakes("success") >= 3.0);
+}
+
+#[test]
+fn plain_requests_are_redirected() {
+    let server = Secured::start("", "public.hosts = ['casino.example']");
+    let location = format!("https://localhost:{}/wheel/spin?a=b", server.address.port());
+    for (method, body) in [("GET", ""), ("POST", SPIN)] {
+        let stream = TcpStream::connect(&server.served.data).unwrap();
+        let (status, head, _) = exchange_over(stream, method, "/wheel/spin?a=b", "", body);
+        assert!(status == 308 && head.contains(&format!("location: {location}\r\n")), "{head}");
+        assert!(!head.contains("strict-transport-security"), "{head}");
+    }
+    let ask = |host: &str| {
+        let mut stream = TcpStream::connect(&server.served.data).unwrap();
+        write!(stream, "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
+    };
+    assert!(
+        ask("casino.example:80").contains(&format!("location: https://casino.example:{}/\r\n", server.address.port()))
+    );
+    for (host, status) in [("evil.example", "421"), ("a b", "400"), ("", "421")] {
+        let response = ask(host);
+        assert!(response.starts_with(&format!("HTTP/1.1 {status}")) && !response.contains("location"), "{response}");
+    }
+}
+
+#[test]
+fn a_client_of_plain_http_is_told_so() {
+    let server = Secured::start("", "");
+    let (status, text) = exchange(&server.address.to_string(), "POST", "/wheel", "", &"x".repeat(20_000));
+    assert!(status == 400 && text.contains("https"), "{status} {text}");
+    let line = server.served.process.wait_for_log("only https is spoken");
+    assert!(line.contains("INFO"), "{line}");
+    let mut other = TcpStream::connect(server.address).unwrap();
+    other.write_all(b"\x00\x01\x02").unwrap();
+    assert_eq!(other.read_to_end(&mut Vec::new()).unwrap_or(0), 0);
+    server.served.process.wait_for_log("neither TLS nor HTTP");
+    assert_eq!((server.handshakes("plain-http"), server.handshakes("failure")), (1.0, 1.0));
+}
+
+/// Each swap is a reload, after both files have been written.
+#[test]
+fn certificates_are_swapped_under_load() {
+    let server = Secured::start("", "");
+    let config = client(&server.authority, None);
+    let mut kept = connect(server.address, NAME, &config);
+    let spin = |stream: &mut dyn ReadWrite| {
+        stream.write_all(b"GET /wheel/spin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let (mut response, mut byte) = (Vec::new(), [0]);
+        while !response.ends_with(b"]") {
+            stream.read_exact(&mut byte).unwrap();
+            response.extend(byte);
+        }
+        assert!(response.starts_with(b"HTTP/1.1 200"));
+    };
+    spin(&mut kept);
+    let (stop, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let mut last = None;
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    while !stop.load(SeqCst) {
+                        let response = get(server.address, NAME, &config, "/wheel/spin").unwrap();
+                        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+                        calls.fetch_add(1, SeqCst);
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..100 {
+            let pair = server.authority.issue(&[NAME]);
+            pair.write(&server.folder, "own");
+            assert_eq!(server.served.admin("POST", "/reload").0, 200);
+            last = Some(pair);
+        }
+        stop.store(true, SeqCst);
+        for client in clients {
+            client.join().unwrap();
+        }
+    });
+    assert!(calls.load(SeqCst) >= 100, "{calls:?}");
+    let mut stream = connect(server.address, NAME, &config);
+    spin(&mut stream);
+    assert_eq!(stream.conn.peer_certificates().and_then(<[_]>::first), last.map(|pair| pair.der()).as_ref());
+    spin(&mut kept);
+}
+
+trait ReadWrite: Read + Write {}
+
+impl<T: Read + Write> ReadWrite for T {}
+
+#[test]
+fn changed_files_are_noticed_without_a_reload() {
+    let server = Secured::start("", "");
+    let seconds_of_a_year = 365.25 * 24.0 * 60.0 * 60.0;
+    assert!((server.expiry() / seconds_of_a_year - 2030.0).abs() < 1.0, "{}", server.expiry());
+    server.folder.file("own.key", "nothing");
+    let line = server.served.process.wait_for_log("the certificates stay as they were");
+    assert!(line.contains("ERROR") && line.contains("it has no private key"), "{line}");
+    let (_, status) = server.served.json("/status");
+    assert!(status["listeners"][1]["tls"]["error"].as_str().unwrap().contains("no private key"), "{status}");
+    assert_eq!(server.served.scrape().sum("croupier_tls_files_usable", &[]), 0.0);
+    assert!(server.get("/wheel/spin").starts_with("HTTP/1.1 200"));
+    let (status, text) = server.served.admin("POST", "/reload");
+    assert!(status == 422 && text.contains("it has no private key"), "{status} {text}");
+
+    server.authority.issue_for(&[NAME], (2020, 3000)).write(&server.folder, "own");
+    until("the new certificate", || ((server.expiry() / seconds_of_a_year - 1030.0).abs() < 1.0).then_some(()));
+    assert_eq!(server.served.scrape().sum("croupier_tls_files_usable", &[]), 1.0);
+    assert!(server.get("/wheel/spin").starts_with("HTTP/1.1 200"));
+}
+
+/// Connects from one of the many addresses of this machine.
+#[cfg(target_os = "linux")]
+fn connect_from(from: [u8; 4], to: SocketAddr) -> TcpStream {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    TcpStream::from(socket)
+}
+
+/// Two handshakes may be under way, one for each client.
+#[cfg(target_os = "linux")]
+#[test]
+fn slow_handshakes_are_limited_in_number_and_time() {
+    let server = Secured::start("", "[server]\nhandshakes = 2\ntimeouts.header = '2s'");
+    let config = client(&server.authority, None);
+    // A client that says hello, and then nothing.
+    let begin = |from: [u8; 4]| {
+        let mut slow = over(connect_from(from, server.address), NAME, &config);
+        slow.conn.write_tls(&mut slow.sock).unwrap();
+        // The server has begun the handshake when it has replied.
+        slow
+    };
+    // Those that send nothing do not count.
+    let silent: Vec<TcpStream> = (0..20).map(|_| connect_from([127, 0, 0, 9], server.address)).collect();
+    let one = begin([127, 0, 0, 1]);
+    one.sock.peek(&mut [0]).unwrap();
+    let mut refused = over(connect_from([127, 0, 0, 1], server.address), NAME, &config);
+    assert!(refused.write_all(b"GET").and_then(|()| refused.read(&mut [0; 1])).map_or(true, |bytes| bytes == 0));
+    let two = begin([127, 0, 0, 2]);
+    two.sock.peek(&mut [0]).unwrap();
+    let begun = Instant::now();
+    let mut three = over(connect_from([127, 0, 0, 3], server.address), NAME, &config);
+    three.write_all(b"GET /wheel/spin HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut response = String::new();
+    three.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+    assert!(begun.elapsed() > Duration::from_millis(500), "it has waited: {:?}", begun.elapsed());
+    until("the slow ones end", || (server.handshakes("timeout") == 22.0).then_some(()));
+    assert_eq!((server.handshakes("limited"), server.handshakes("success")), (1.0, 1.0));
+    drop(silent);
+}
+
+#[test]
+fn the_admin_listener_may_want_certificates() {
+    let (authority, folder) = (Authority::new("authority"), Folder::new());
+    authority.issue(&[NAME]).write(&folder, "own");
+    folder.file("roots.pem", &authority.pem);
+    let operator = authority.issue(&["operator"]);
+    let port = free_port();
+    let file = folder.file(
+        "c.toml",
+        &format!(
+            "listen = ['127.0.0.1:0']\nlog.format = 'json'\n[admin]\nlisten = '127.0.0.1:{port}'\n\
+             tls = {{ certificate = 'own.pem', key = 'own.key', client-roots = 'roots.pem' }}\n{WHEEL}"
+        ),
+    );
+    let process =
+        crate::support::process::Process::start(&mut super::commands::croupier(&["serve", "--config", &file]));
+    process.wait_for_log("the admin listener is at https://");
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    assert!(get(address, NAME, &client(&authority, Some(&operator)), "/live").unwrap().starts_with("HTTP/1.1 200"));
+    assert!(get(address, NAME, &client(&authority, None), "/live").is_err());
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn openssl_agrees_on_both_versions() {
+    let server = Secured::start("", "");
+    let roots = server.folder.file("roots.pem", &server.authority.pem);
+    let connect = server.address.to_string();
+    for (option, expected) in [("-tls1_2", Some("TLSv1.2")), ("-tls1_3", Some("TLSv1.3")), ("-tls1_1", None)] {
+        let mut openssl = Command::new("openssl");
+        openssl.args([
+            "s_client",
+            "-connect",
+            &connect,
+            "-servername",
+            NAME,
+            "-CAfile",
+            &roots,
+            "-verify_return_error",
+        ]);
+        let report = run(openssl.args([option, "-alpn", "h2", "-brief"]));
+        match expected {
+            Some(version) => assert!(report.stderr.contains(&format!("Protocol version: {version}")), "{report:?}"),
+            None => assert_ne!(report.code(), Some(0), "{report:?}"),
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs curl with HTTP/2"]
+fn curl_speaks_http2() {
+    let server = Secured::start("", "");
+    let roots = server.folder.file("roots.pem", &server.authority.pem);
+    let url = format!("https://localhost:{}/wheel/spin", server.address.port());
+    for (option, version) in [("--http2", "2"), ("--http1.1", "1.1")] {
+        let report =
+            run(Command::new("curl").args(["-sf", option, "--cacert", &roots, "-w", " %{http_version}", &url]));
+        assert!(report.code() == Some(0) && report.stdout.ends_with(&format!(" {version}")), "{report:?}");
+    }
+    let redirected = format!("http://localhost:{}/wheel/spin", server.served.data.rsplit(':').next().unwrap());
+    let report = run(Command::new("curl").args(["-sfL", "--cacert", &roots, "-w", " %{url_effective}", &redirected]));
+    assert!(report.stdout.ends_with(&format!(" {url}")), "{report:?}");
+}
+
+#[test]
+#[ignore = "needs Python"]
+fn the_client_of_python_calls_over_https() {
+    let server = Secured::start("", "");
+    let roots = server.folder.file("roots.pem", &server.authority.pem);
+    let script = "import ssl, sys, xmlrpc.client\n\
+        context = ssl.create_default_context(cafile=sys.argv[1])\n\
+        proxy = xmlrpc.client.ServerProxy(sys.argv[2], context=context)\n\
+        print(len(proxy.spin()), proxy.system.listMethods()[:1])\n";
+    let url = format!("https://localhost:{}/wheel", server.address.port());
+    let report = run(Command::new("python3").args(["-c", script, &roots, &url]));
+    assert!(report.code() == Some(0) && report.stdout.starts_with("4 "), "{report:?}");
+}
