@@ -149,6 +149,7 @@ impl Definitions {
     pub(super) fn group_auth(
         &mut self,
         names: &[Spanned<String>],
+        required: bool,
         problems: &mut Vec<Problem>,
     ) -> Option<Arc<GroupAuth>> {
         let mut authenticators = Vec::with_capacity(names.len());
@@ -161,7 +162,7 @@ impl Definitions {
                 None => problems.push(self.unknown(name)),
             }
         }
-        (!names.is_empty()).then(|| Arc::new(GroupAuth::new(authenticators, true)))
+        (!names.is_empty()).then(|| Arc::new(GroupAuth::new(authenticators, required)))
     }
 
     fn unknown(&self, name: &Spanned<String>) -> Problem {

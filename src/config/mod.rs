@@ -21,6 +21,7 @@
 //! The result is plain data: [`Config::mounts`] is what a [`Runtime`](crate::server::runtime::Runtime) serves. The doc
 //! comments of all these types are the text of `docs/configuration.md`, which [`reference()`] writes.
 
+mod access;
 mod aggregate;
 mod auth;
 mod check;

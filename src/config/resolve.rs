@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 
+use super::access;
 use super::aggregate;
 use super::auth::{self, Definitions};
 use super::check::Check;
@@ -103,7 +104,7 @@ pub(super) fn read_config(
     let mut definitions = Definitions::resolve(declared, auth, (sources, &environment), problems);
     let admin_auth: Vec<_> =
         file.admin.auth.iter().map(|name| Spanned::new(admin_auth_span.clone(), name.clone())).collect();
-    let admin_auth = definitions.group_auth(&admin_auth, problems);
+    let admin_auth = definitions.group_auth(&admin_auth, true, problems);
     let mut mounted = GroupRouter::default();
     let mut routes = Vec::new();
     let mut prefixes = Vec::new();
@@ -111,15 +112,19 @@ pub(super) fn read_config(
     for mut group in parsed {
         let own = Routes::read(sources.texts.text(), std::mem::take(&mut group.file.routes), problems);
         prefixes.extend(own.prefixes(&group.path));
-        routes.push(own);
-        let auth = definitions.group_auth(&group.file.auth, problems);
+        let rules = group.file.access.clone();
+        let everyone = access::allow_anyone(&rules);
+        let auth = definitions.group_auth(&group.file.auth, !everyone, problems);
+        routes.push((own, rules));
         let group = group.resolve((reading, &environment), sources, &mut mounted, &settings, problems);
         resolved.push(ResolvedGroup { auth, ..group });
     }
     definitions.report_unused(problems);
     aggregate::resolve(&mut resolved, reading.kept, problems);
-    for (group, routes) in resolved.iter_mut().zip(routes) {
-        group.protocols.routes = routes.finish(&group.protocols, group.interface().as_deref(), problems);
+    for (group, (routes, rules)) in resolved.iter_mut().zip(routes) {
+        let interface = group.interface();
+        problems.extend(access::check(&rules, group.auth.is_some(), interface.as_deref()));
+        group.protocols.routes = routes.finish(&group.protocols, interface.as_deref(), problems);
     }
     let pages = pages(file.page, &resolved, sources, &mut mounted, problems);
     let groups = resolved.into_iter().filter_map(ResolvedGroup::into_mount).collect();

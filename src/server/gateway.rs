@@ -364,15 +364,7 @@ impl Gateway {
         let (group, tail) = find(&dispatch.router, head)?;
         let mut metered = self.begin_to_measure(group);
         let waited = group.wait_for_description().await;
-        if !group.request_headers.is_empty() {
-            context.headers = Some(Arc::new(group.select_headers(&head.headers)));
-        }
-        if group.reads_request_target {
-            context.target = Some(Arc::new(request_target(head, &dispatch.public_url, context.peer)));
-        }
-        if group.sets_response_headers {
-            context.response_headers = Some(ResponseHeaders::default());
-        }
+        note_request(context, group, head, &dispatch.public_url);
         let group_head = GroupHead::new(head, tail);
         let claim = match group.claim(&group_head) {
             Ok(claim) => claim,
@@ -606,6 +598,19 @@ fn set_refusal_status(served: &mut FrontendResponse, auth: Option<&GroupAuth>) {
         if served.fault == Some(Kind::Unauthenticated) {
             auth.challenge(headers);
         }
+    }
+}
+
+/// Notes what the calls of a group read of their request, and where they add headers to its response.
+fn note_request(context: &mut Context, group: &Group, head: &Parts, public_url: &PublicUrl) {
+    if !group.request_headers.is_empty() {
+        context.headers = Some(Arc::new(group.select_headers(&head.headers)));
+    }
+    if group.reads_request_target {
+        context.target = Some(Arc::new(request_target(head, public_url, context.peer)));
+    }
+    if group.sets_response_headers {
+        context.response_headers = Some(ResponseHeaders::default());
     }
 }
 

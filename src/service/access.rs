@@ -68,6 +68,16 @@ impl AccessRule {
         self.authenticated || !(self.names.is_empty() && self.roles.is_empty() && self.scopes.is_empty())
     }
 
+    /// Whether the rule lets callers without an identity call something.
+    pub(crate) fn allows_anyone(&self) -> bool {
+        self.effect == Effect::Allow && !self.needs_identity()
+    }
+
+    /// The names and patterns of methods, without words that have a meaning of their own.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.methods.iter().map(String::as_str).filter(|name| *name != SAFE)
+    }
+
     fn matches_caller(&self, context: &Context) -> bool {
         let identity = context.identity.as_deref();
         if self.authenticated && identity.is_none() {
@@ -114,7 +124,7 @@ impl AccessRules {
     /// These rules, in this order.
     pub fn new(rules: Vec<AccessRule>) -> AccessRules {
         let compiled = rules.into_iter().map(|rule| {
-            let patterns = rule.methods.iter().filter(|name| *name != SAFE).cloned().collect();
+            let patterns = rule.patterns().map(str::to_owned).collect();
             let is_about_safe = rule.methods.iter().any(|name| name == SAFE);
             CompiledRule { rule, patterns: NamePatterns(patterns), is_about_safe }
         });
@@ -123,7 +133,7 @@ impl AccessRules {
 
     /// Whether a caller without an identity may call something.
     pub fn allow_anyone(&self) -> bool {
-        self.rules.iter().any(|CompiledRule { rule, .. }| rule.effect == Effect::Allow && !rule.needs_identity())
+        self.rules.iter().any(|CompiledRule { rule, .. }| rule.allows_anyone())
     }
 
     /// Whether a caller may call a method. `is_safe` says whether the method changes nothing; unknown methods are not safe.

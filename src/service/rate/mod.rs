@@ -12,7 +12,8 @@ use governor::clock::Clock;
 use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::nanos::Nanos;
 use governor::{Quota, RateLimiter};
-use http::HeaderName;
+use http::header::RETRY_AFTER;
+use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 pub use options::{CALL_RATE, CallRate, CallRateError, RATE_KEY, RateKey, RateKeyError, RateOptions};
@@ -20,6 +21,7 @@ pub use options::{CALL_RATE, CallRate, CallRateError, RATE_KEY, RateKey, RateKey
 use crate::model::fault::{Fault, Kind};
 use crate::model::name_patterns::NamePatterns;
 use crate::service::layer::GroupLayer;
+use crate::service::response_headers::ResponseHeaders;
 use crate::service::{Call, CallFuture, Context, RpcService};
 use store::BoundedStore;
 
@@ -138,16 +140,48 @@ fn hash_client(client: Option<IpAddr>, hasher: &mut impl Hasher) {
 
 impl GroupLayer for RateLimit {
     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
-        match self.count(call.method, call.context) {
+        let state = self.count(call.method, call.context);
+        if let (Some(state), Some(headers)) = (&state, &call.context.response_headers) {
+            state.add_to(headers);
+        }
+        match state {
             Some(RateState { wait: Some(wait), .. }) => too_many(wait).into(),
             _ => next.call(call),
         }
+    }
+
+    fn sets_response_headers(&self) -> bool {
+        true
     }
 
     fn request_headers(&self) -> Vec<HeaderName> {
         match &self.options.per {
             RateKey::Header(name) => vec![name.clone()],
             _ => Vec::new(),
+        }
+    }
+}
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+impl RateState {
+    /// Adds the headers of the draft "RateLimit header fields for HTTP" (draft-ietf-httpapi-ratelimit-headers-10), and
+    /// `Retry-After` if the call is refused. In a batch those of the last call remain.
+    fn add_to(&self, headers: &ResponseHeaders) {
+        let RateState { burst, window, remaining, wait } = *self;
+        let window = seconds(window);
+        // Until one more call may be made, if there is none.
+        let reset = wait.map_or(String::new(), |wait| format!(";t={}", seconds(wait)));
+        let fields = [
+            (RATE_LIMIT_POLICY, format!("\"default\";q={burst};w={window}")),
+            (RATE_LIMIT, format!("\"default\";r={remaining}{reset}")),
+        ];
+        let retry = wait.map(|wait| (RETRY_AFTER, seconds(wait).to_string()));
+        for (name, value) in fields.into_iter().chain(retry) {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
         }
     }
 }

@@ -113,7 +113,7 @@ async fn the_settings_of_an_app_say_whether_the_gateway_compresses() {
 async fn the_limits_of_a_group_can_be_set() {
     let slow = Local::new("Slow", ()).method_async("wait", |_, (): ()| std::future::pending::<()>()).build().unwrap();
     let limits = GroupLimits { deadline: Duration::from_millis(20), batch: 1, body: 100, ..GroupLimits::default() };
-    let group = GroupMount::new("/slow", slow).with_limits(limits);
+    let group = GroupMount::new("/slow", slow).with_limits(limits.clone());
     assert_eq!(*group.limits(), limits);
     let gateway = App::new().mount_group(group).unwrap().start().await.gateway();
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"wait"}"#;

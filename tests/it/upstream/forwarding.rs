@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use croupier::config::{Config, Registry};
+use croupier::model::name_patterns::NamePatterns;
 use croupier::protocol::Protocol;
 use croupier::server::PeerAddress;
 use croupier::server::gateway::Gateway;
@@ -15,7 +16,7 @@ use croupier::service::layer::GroupLayer;
 use croupier::service::{Call, CallFuture, Context, Identity, RpcService};
 use croupier::upstream::forwarding::{Cookies, ForwardedForm, Forwarding, HeaderTemplate};
 use croupier::upstream::transport::{Transport, TransportOptions};
-use croupier::upstream::{Batching, NamePatterns, Upstream, UpstreamOptions};
+use croupier::upstream::{Batching, Upstream, UpstreamOptions};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
 use tower::ServiceExt;
