@@ -7,6 +7,7 @@ use http::Version;
 
 use super::access_log::{AccessLine, AccessLog, LineEnd};
 use super::activity::{Activity, Stream};
+use super::auth::unix::PeerProcess;
 use super::clients::ClientAccount;
 use super::connection_count::ListenerCount;
 use super::gateway::Gateway;
@@ -25,6 +26,8 @@ pub(super) struct Connection {
     pub(super) activity: Arc<Activity>,
     pub(super) client: Arc<ClientAccount>,
     pub(super) peer: Option<SocketAddr>,
+    /// The process at the other end of a unix socket.
+    pub(super) process: Option<PeerProcess>,
     /// The proxy that has sent the address of the peer.
     pub(super) proxy: Option<SocketAddr>,
     pub(super) listener: Arc<ListenerCount>,

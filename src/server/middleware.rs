@@ -48,9 +48,13 @@ impl InFlight {
         body: Incoming,
     ) -> impl Future<Output = Result<Response<TrackedBody>, BoxError>> + Send {
         async move {
-            let Connection { shared, peer, audience, client, listener, proxy, activity } = self.connection.as_ref();
+            let Connection { shared, peer, process, audience, client, listener, proxy, activity } =
+                self.connection.as_ref();
             if let Some(audience) = audience {
                 head.extensions.insert(*audience);
+            }
+            if let Some(process) = process {
+                head.extensions.insert(*process);
             }
             let request_id = shared.gateway.request_id(&head, *peer);
             let address = shared.gateway.client_address(client, &head.headers, *peer);

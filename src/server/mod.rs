@@ -70,6 +70,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 
 pub use access_log::{AccessLog, AccessLogOptions};
+pub use auth::unix::PeerProcess;
 pub use control::ServerControl;
 pub use listener::{BindError, Listener};
 pub use tower::{GatewayFuture, PeerAddress};
@@ -89,6 +90,7 @@ use control::{Change, Order};
 use in_flight::{Connection, ServerState};
 use listener::Accepted;
 use proxy_protocol::{ConnectionSource, read_header};
+use unix_socket::peer_process;
 use workers::WorkerSlot;
 
 /// Serves a gateway on listening sockets.
@@ -191,25 +193,35 @@ impl Server {
                 // Without TCP_NODELAY a response may wait until the client has acknowledged the previous one.
                 let _ = stream.set_nodelay(true);
                 limit_unsent_bytes(&stream);
-                self.serve_stream(stream, Some(peer), &guard).await;
+                self.serve_stream(stream, (Some(peer), None), &guard).await;
             }
-            Accepted::Unix(stream) => self.serve_stream(stream, None, &guard).await,
+            Accepted::Unix(stream) => {
+                let process = peer_process(&stream);
+                self.serve_stream(stream, (None, process), &guard).await;
+            }
         }
         drop(guard);
     }
 
-    /// Serves the requests of a connection until it ends or has to close.
-    async fn serve_stream<T>(&self, mut stream: T, peer: Option<SocketAddr>, guard: &ConnectionGuard)
-    where
+    /// Serves the requests of a connection until it ends or has to close. `from` is the address at its other end, and the process
+    /// if it is a unix socket.
+    async fn serve_stream<T>(
+        &self,
+        mut stream: T,
+        from: (Option<SocketAddr>, Option<PeerProcess>),
+        guard: &ConnectionGuard,
+    ) where
         T: AsyncRead + AsyncWrite + PollReset + Unpin + Send + 'static,
     {
         let activity = &guard.activity_guard.activity;
-        let (mut peer, mut proxy, mut client) = (peer, None, guard.client.clone());
+        let ((mut peer, mut process), mut proxy, mut client) = (from, None, guard.client.clone());
         if guard.options.proxy_protocol {
             match Box::pin(self.read_proxy_header(&mut stream, peer, guard)).await {
                 Some(ConnectionSource::Proxy) => {}
                 Some(source) => {
                     (proxy, peer) = (peer, Some(source.address()));
+                    // It is that of the proxy, and not of its client.
+                    process = None;
                     client = self.shared.gateway.client_of_connection(peer);
                 }
                 None => return,
@@ -220,6 +232,7 @@ impl Server {
             activity: activity.clone(),
             client,
             peer,
+            process,
             proxy,
             listener: guard.counted.listener().clone(),
             audience: guard.options.serves,

@@ -28,10 +28,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::server::auth::unix::PeerProcess;
 use crate::server::gateway::Gateway;
 use crate::server::listener::{Accepted, Listener};
 use crate::server::metrics::Metrics;
 use crate::server::metrics::lifecycle::Lifecycle;
+use crate::server::unix_socket::peer_process;
 
 /// How many connections are served at the same time. Further ones wait in the system's queue.
 const CONNECTIONS: usize = 32;
@@ -86,8 +88,11 @@ impl Admin {
 
     async fn serve_connection(self: Arc<Admin>, accepted: Accepted) {
         match accepted {
-            Accepted::Tcp(stream, peer) => self.serve_stream(stream, Some(peer.ip().to_canonical())).await,
-            Accepted::Unix(stream) => self.serve_stream(stream, None).await,
+            Accepted::Tcp(stream, peer) => self.serve_stream(stream, Some(peer.ip().to_canonical()), None).await,
+            Accepted::Unix(stream) => {
+                let process = peer_process(&stream);
+                self.serve_stream(stream, None, process).await;
+            }
         }
     }
 
@@ -95,10 +100,15 @@ impl Admin {
         self: Arc<Admin>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         client: Option<IpAddr>,
+        process: Option<PeerProcess>,
     ) {
         let service = service_fn(|request: http::Request<Incoming>| {
             let admin = self.clone();
-            async move { Ok::<_, std::convert::Infallible>(admin.respond(request.into_parts().0, client).await) }
+            let mut head = request.into_parts().0;
+            if let Some(process) = process {
+                head.extensions.insert(process);
+            }
+            async move { Ok::<_, std::convert::Infallible>(admin.respond(head, client).await) }
         });
         let mut builder = http1::Builder::new();
         // One request on each connection: a client that keeps many open cannot take the place of a probe for long.
