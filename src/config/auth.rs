@@ -273,7 +273,7 @@ impl Default for AuthFile {
 }
 
 /// The kinds of definitions, by their keys.
-const KINDS: [&str; 6] = [API_KEY, BASIC, JWT, UNIX, MTLS, FORWARD];
+pub(super) const KINDS: [&str; 6] = [API_KEY, BASIC, JWT, UNIX, MTLS, FORWARD];
 const API_KEY: &str = "api-key";
 const BASIC: &str = "basic";
 const JWT: &str = "jwt";

@@ -284,3 +284,36 @@ impl fmt::Debug for RemoteKeys {
         f.debug_struct("RemoteKeys").field("server", &self.transport).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_without_usable_keys_are_refused() {
+        let x = URL_SAFE_NO_PAD.encode([7; 32]);
+        let ed = |kid: &str| format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"{kid}","x":"{x}"}}"#);
+        for (document, expected) in [
+            (String::new(), KeySetError::Malformed),
+            ("[]".to_owned(), KeySetError::Malformed),
+            (r#"{"keys":{}}"#.to_owned(), KeySetError::Malformed),
+            (r#"{"keys":[]}"#.to_owned(), KeySetError::NoKeys),
+            (
+                r#"{"keys":[1,{"kty":"oct","k":"AAAA"},{"kty":"RSA"},{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}"#
+                    .to_owned(),
+                KeySetError::NoKeys,
+            ),
+            (format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","use":"enc","x":"{x}"}}]}}"#), KeySetError::NoKeys),
+            (format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","alg":"X","x":"{x}"}}]}}"#), KeySetError::NoKeys),
+            (format!(r#"{{"keys":[{},{}]}}"#, ed("a"), ed("a")), KeySetError::SameKid),
+            (format!(r#"{{"keys":[{}]}}"#, vec!["1"; 257].join(",")), KeySetError::TooMany),
+        ] {
+            assert_eq!(KeySet::parse(document.as_bytes()).unwrap_err(), expected, "{document}");
+        }
+        let keys = KeySet::parse(format!(r#"{{"keys":[1,{},{}]}}"#, ed("a"), ed("b")).as_bytes()).unwrap();
+        assert_eq!(keys.all().count(), 2);
+        let key = keys.find("b").unwrap();
+        assert!(key.fits(Algorithm::EdDSA) && !key.fits(Algorithm::ES256) && !key.fits(Algorithm::HS256));
+        assert!(!key.verify(Algorithm::EdDSA, b"a", &[0; 64]) && keys.find("c").is_none());
+    }
+}

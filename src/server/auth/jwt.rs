@@ -293,3 +293,286 @@ impl Token {
         hmac::verify(&key, &self.signed, &self.signature).map_err(|_| wrong)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+    use http::Request;
+    use ring::rand::SystemRandom;
+    use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
+    use serde_json::json;
+
+    use super::*;
+    use crate::service::future::MaybeReady;
+
+    /// The modulus of a key of RSA with 2048 bits.
+    const RSA_MODULUS: &str = "s-\
+        QCXoJZ1P1T4ysSdcxJ0YpvTVe0FRIBLaHaQ_ojf4gt3GceOTCmqWwgbtRUAxKRqaWYDxn8ReQynJP8Fw9RztZ7Nbqyz0GIWeUylc\
+        2P5H8cUV9z6G-\
+        HkHVgwSS1vNmoNnI_xNpXc4TdbODq8NKZl5Q31oSUqFGzB_ywvyCJsjjlm9DmBkFBVdvdtTM2ERYJ48u5XgwuCBsQqK-\
+        2mkmyi7OaNN3v5hpnilLSkkr8mxPkH0btKSgSN0dY2Vk4y2PWhVw-\
+        k5cdKub7sxrrcZnlNe6VBLn1N4ZJaufaWgCgmBckyIP3jJCKRQZ1rI4SCACYU2kuwTHkdOtR-T5kfhD31w";
+    /// A token of that key, which expires in the year 2100.
+    const RS256: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6InJzYSJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUiLCJhdWQiOiJjcm91cGllciIsInN\
+        1YiI6ImFkYSIsImV4cCI6NDEwMjQ0NDgwMH0.TYSyHPvEPlXcMMkgbE4J6H5mxATPDYUEXlOvBSngLFZmZbn8jm06C9vufhTQ5-\
+        SKgU37Vh2jerj98bLzBk4Mdu7-BDgNe9gjeU6g64JSP1rpm0rMrzt-Q6Rh4q8GJjLsA18ZWnQ511ReYNf4pWbVvSgdQnN_M-\
+        7d7PVXbQsGTyeFl_eqdPCh_uCh5IXyVop6G-qxbYFsjhCsbR2s9fTyQPz2PVaQmgahdUR1Tq-E-\
+        tdauilUlb5TPElNAtz6RwliGG1h7K1CenB3V-0g9vlIJmBw3q5SY-\
+        zDry-5C23rrtO9a_jog7iPHFPAZVIDuM9A_gDXzboYjlMhZZYu-5uaag";
+    /// The same by another algorithm.
+    const PS256: &str = "eyJhbGciOiJQUzI1NiIsImtpZCI6InJzYSJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUiLCJhdWQiOiJjcm91cGllciIsInN\
+        1YiI6ImFkYSIsImV4cCI6NDEwMjQ0NDgwMH0.fYt8eHWKsZ_1R7zzZNywcVKXStxMbxCCR1sjvFzLtOF7kMZCNVI7nHY9Q24bomY\
+        qG3bngufZgitNgYTUklmOtQH6zVQAJM7bCzPvCrg_-ISHxu52FXQduKFXSXklq7YmaxGPUfYO6w1XshwTiyXDS8eUQayKhzrXKQS\
+        OjQsDUEwLShKf5qfvovzAXmrCv2V28wNOrfzlJlI8dUyDafVQBYph_MMYpWPBTP6stHt1Z4unyO_Csyr2_Z0iziN-\
+        KCEHLVYKEeFiP_KYCumcKftsaN-43qSGPakmdmU7B7b-hCD8iNuAe3K1_P2e0CvpSaQxlUN18ki0iiE9abV9YrHEug";
+
+    fn encode(bytes: impl AsRef<[u8]>) -> String {
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn now() -> u64 {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+    }
+
+    fn claims() -> Value {
+        json!({
+            "iss": "https://id.example", "aud": "croupier", "sub": "ada", "exp": now() + 60, "iat": now(), "nbf": now(),
+            "scope": "wheel:read wheel:spin", "realm_access": { "roles": ["admin", "staff", 7] },
+        })
+    }
+
+    /// The claims with one of them changed, or left out if it is null.
+    fn with(claim: &str, value: Value) -> Value {
+        let mut claims = claims();
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(claim);
+        } else {
+            claims[claim] = value;
+        }
+        claims
+    }
+
+    /// An issuer with a key of Ed25519.
+    struct Issuer(Ed25519KeyPair);
+
+    impl Issuer {
+        fn new() -> Issuer {
+            let seed: [u8; 32] = ring::rand::generate(&SystemRandom::new()).unwrap().expose();
+            Issuer(Ed25519KeyPair::from_seed_unchecked(&seed).unwrap())
+        }
+
+        fn public(&self) -> &[u8] {
+            self.0.public_key().as_ref()
+        }
+
+        fn keys(&self) -> KeySet {
+            let keys = json!({ "keys": [
+                { "kty": "OKP", "crv": "Ed25519", "kid": "ed", "use": "sig", "alg": "EdDSA", "x": encode(self.public()) },
+                { "kty": "RSA", "kid": "rsa", "n": RSA_MODULUS, "e": "AQAB" },
+                { "kty": "oct", "kid": "shared", "k": encode([7; 64]) },
+                { "kty": "OKP", "crv": "Ed25519", "kid": "other", "use": "enc", "x": encode(self.public()) },
+            ] });
+            KeySet::parse(keys.to_string().as_bytes()).unwrap()
+        }
+
+        fn token(&self, head: &Value, claims: &Value) -> String {
+            let signed = format!("{}.{}", encode(head.to_string()), encode(claims.to_string()));
+            format!("{signed}.{}", encode(self.0.sign(signed.as_bytes())))
+        }
+
+        fn valid(&self) -> String {
+            self.token(&json!({ "alg": "EdDSA", "kid": "ed" }), &claims())
+        }
+    }
+
+    fn settings(keys: JwtKeys, algorithms: &[Algorithm]) -> JwtSettings {
+        JwtSettings {
+            name: "staff".to_owned(),
+            issuer: "https://id.example".to_owned(),
+            audience: vec!["croupier".to_owned(), "other".to_owned()],
+            algorithms: algorithms.to_vec(),
+            keys,
+            leeway: Duration::from_secs(30),
+            name_claim: "sub".to_owned(),
+            roles_claim: Some("realm_access.roles".to_owned()),
+        }
+    }
+
+    fn verdict(auth: &JwtAuth, token: &str) -> Verdict {
+        let request = Request::builder().header("authorization", format!("Bearer {token}")).body(()).unwrap();
+        match auth.authenticate(&AuthRequest { head: &request.into_parts().0, client: None }) {
+            MaybeReady::Now(Some(verdict)) => verdict,
+            _ => panic!("the keys are there"),
+        }
+    }
+
+    fn reason(auth: &JwtAuth, token: &str) -> String {
+        match verdict(auth, token) {
+            Verdict::Invalid { reason, .. } => reason,
+            other => panic!("{token}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_token_says_who_calls() {
+        let issuer = Issuer::new();
+        let auth = JwtAuth::new(settings(JwtKeys::Fixed(issuer.keys()), &Algorithm::ASYMMETRIC));
+        let without_kid = issuer.token(&json!({ "alg": "EdDSA" }), &claims());
+        for token in [issuer.valid(), without_kid] {
+            let Verdict::Known(identity) = verdict(&auth, &token) else { panic!("{token}") };
+            assert_eq!((identity.name.as_str(), identity.proven_by), ("ada", "jwt"));
+            assert!(
+                identity.roles.iter().eq(["admin", "staff"]) && identity.scopes.iter().eq(["wheel:read", "wheel:spin"])
+            );
+            assert_eq!(identity.attributes["issuer"], "https://id.example");
+        }
+        assert!(matches!(verdict(&auth, RS256), Verdict::Known(_)));
+        assert_eq!(reason(&auth, PS256), "the token has an algorithm that is not accepted");
+        let of_pss = JwtAuth::new(settings(JwtKeys::Fixed(issuer.keys()), &[Algorithm::PS256]));
+        assert!(matches!(verdict(&of_pss, PS256), Verdict::Known(_)));
+        for (claims, is_known) in [
+            (with("aud", json!(["x", "other"])), true),
+            (with("exp", json!(now() - 10)), true),
+            (with("nbf", json!(now() + 10)), true),
+            (with("iat", Value::Null), true),
+            (with("realm_access", Value::Null), true),
+            (with("scp", json!(["a"])), true),
+        ] {
+            let token = issuer.token(&json!({ "alg": "EdDSA", "kid": "ed", "typ": "at+jwt" }), &claims);
+            assert_eq!(matches!(verdict(&auth, &token), Verdict::Known(_)), is_known, "{claims}");
+        }
+        let request = Request::builder().header("authorization", "Basic abc").body(()).unwrap();
+        let attempt = auth.authenticate(&AuthRequest { head: &request.into_parts().0, client: None });
+        assert!(matches!(attempt, MaybeReady::Now(Some(Verdict::Absent))));
+    }
+
+    #[test]
+    fn elliptic_curves_and_secrets_sign_too() {
+        let random = SystemRandom::new();
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
+        let (x, y) = pair.public_key().as_ref().get(1..).unwrap().split_at(32);
+        let keys = json!({ "keys": [{ "kty": "EC", "crv": "P-256", "kid": "ec", "x": encode(x), "y": encode(y) }] });
+        let keys = KeySet::parse(keys.to_string().as_bytes()).unwrap();
+        let auth = JwtAuth::new(settings(JwtKeys::Fixed(keys), &Algorithm::ASYMMETRIC));
+        let signed = format!("{}.{}", encode(r#"{"alg":"ES256","kid":"ec"}"#), encode(claims().to_string()));
+        let signature = pair.sign(&random, signed.as_bytes()).unwrap();
+        assert!(matches!(verdict(&auth, &format!("{signed}.{}", encode(signature.as_ref()))), Verdict::Known(_)));
+        assert_eq!(reason(&auth, &format!("{signed}.{}", encode([0; 64]))), KeyError::Wrong.reason());
+
+        let secret = vec![7; 64];
+        let auth = JwtAuth::new(settings(JwtKeys::Secret(secret.clone()), &[Algorithm::HS256]));
+        let signed = format!("{}.{}", encode(r#"{"alg":"HS256"}"#), encode(claims().to_string()));
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), signed.as_bytes());
+        assert!(matches!(verdict(&auth, &format!("{signed}.{}", encode(tag.as_ref()))), Verdict::Known(_)));
+        assert_eq!(reason(&auth, &format!("{signed}.{}", encode([0; 32]))), KeyError::Wrong.reason());
+        assert_eq!((Algorithm::HS512.least_secret(), Algorithm::RS256.least_secret()), (64, 0));
+    }
+
+    #[test]
+    fn claims_that_are_missing_or_not_for_here_are_refused() {
+        let issuer = Issuer::new();
+        let auth = JwtAuth::new(settings(JwtKeys::Fixed(issuer.keys()), &Algorithm::ASYMMETRIC));
+        for (claims, expected) in [
+            (with("iss", json!("https://evil.example")), "another issuer"),
+            (with("iss", Value::Null), "another issuer"),
+            (with("iss", json!(["https://id.example"])), "another issuer"),
+            (with("aud", json!("elsewhere")), "another audience"),
+            (with("aud", json!([])), "another audience"),
+            (with("aud", Value::Null), "another audience"),
+            (with("exp", json!(now() - 31)), "has expired"),
+            (with("exp", Value::Null), "never expires"),
+            (with("exp", json!("4102444800")), "a time that is no number"),
+            (with("nbf", json!(now() + 60)), "not valid yet"),
+            (with("iat", json!(now() + 60)), "not valid yet"),
+            (with("sub", Value::Null), "does not say who"),
+            (with("sub", json!("")), "does not say who"),
+            (with("sub", json!("a\u{0}b")), "does not say who"),
+        ] {
+            let token = issuer.token(&json!({ "alg": "EdDSA", "kid": "ed" }), &claims);
+            assert!(reason(&auth, &token).contains(expected), "{claims}: {}", reason(&auth, &token));
+        }
+    }
+
+    /// The known attacks on readers of tokens (RFC 8725, section 2).
+    #[test]
+    fn a_token_has_no_say_in_how_it_is_verified() {
+        let issuer = Issuer::new();
+        let public = issuer.public().to_vec();
+        // Those with HMAC are accepted here too, which a configuration does not allow: the type of the key still decides.
+        let all = [Algorithm::RS256, Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256];
+        let auth = JwtAuth::new(settings(JwtKeys::Fixed(issuer.keys()), &all));
+        let unsigned = |head: &str| format!("{}.{}", encode(head), encode(claims().to_string()));
+        for head in [
+            r#"{"alg":"none"}"#,
+            r#"{"alg":"None","kid":"ed"}"#,
+            r#"{"alg":"NONE"}"#,
+            r#"{"alg":""}"#,
+            r#"{"alg":"HS1"}"#,
+        ] {
+            assert_eq!(reason(&auth, &format!("{}.", unsigned(head))), "the token has an algorithm that is not known");
+        }
+        // The public key as a secret, in each form that an attacker has.
+        for secret in [public.clone(), STANDARD.encode(&public).into_bytes(), encode(&public).into_bytes(), vec![7; 64]]
+        {
+            for kid in ["ed", "rsa", "shared"] {
+                let signed = unsigned(&format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#));
+                let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), signed.as_bytes());
+                reason(&auth, &format!("{signed}.{}", encode(tag.as_ref())));
+            }
+        }
+        // A key of another type, a key that the token brings, and names that are none of a key.
+        let evil = Issuer::new();
+        let own = json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(evil.public()) });
+        for head in [
+            json!({ "alg": "EdDSA", "kid": "ed" }),
+            json!({ "alg": "EdDSA", "jwk": own }),
+            json!({ "alg": "EdDSA", "kid": "evil", "jku": "http://127.0.0.1:1/keys", "x5u": "http://127.0.0.1:1/keys" }),
+            json!({ "alg": "EdDSA", "kid": "../../../dev/null" }),
+            json!({ "alg": "EdDSA", "kid": "' OR 1=1 --" }),
+            json!({ "alg": "RS256", "kid": "ed" }),
+            json!({ "alg": "ES256", "kid": "ed" }),
+        ] {
+            reason(&auth, &evil.token(&head, &claims()));
+        }
+        reason(&auth, &issuer.token(&json!({ "alg": "EdDSA", "kid": "other" }), &claims()));
+        for head in [
+            json!({ "alg": "EdDSA", "kid": "ed", "crit": ["exp"] }),
+            json!({ "alg": "EdDSA", "kid": "ed", "b64": false }),
+        ] {
+            assert!(reason(&auth, &issuer.token(&head, &claims())).contains("not understood"));
+        }
+        // Another payload under the same signature.
+        let valid = issuer.valid();
+        let (signed, signature) = valid.rsplit_once('.').unwrap();
+        let head = signed.split('.').next().unwrap();
+        let forged = format!("{head}.{}.{signature}", encode(with("sub", json!("root")).to_string()));
+        assert_eq!(reason(&auth, &forged), KeyError::Wrong.reason());
+    }
+
+    #[test]
+    fn malformed_and_large_tokens_are_refused() {
+        let issuer = Issuer::new();
+        let auth = JwtAuth::new(settings(JwtKeys::Fixed(issuer.keys()), &Algorithm::ASYMMETRIC));
+        let valid = issuer.valid();
+        let twice = encode(r#"{"alg":"EdDSA","alg":"EdDSA","kid":"ed"}"#);
+        let large = issuer.token(&json!({ "alg": "EdDSA", "kid": "ed" }), &with("x", json!("a".repeat(9000))));
+        for token in [
+            String::new(),
+            ".".to_owned(),
+            "..".to_owned(),
+            format!("{valid}."),
+            format!("{valid}="),
+            format!(" {valid} x"),
+            valid.replace('.', ""),
+            format!("{twice}.{}", valid.split_once('.').unwrap().1),
+            format!("{}.W10.AA", encode(r#"{"alg":"EdDSA"}"#)),
+            large,
+        ] {
+            reason(&auth, &token);
+        }
+        let deep = format!("{}{}", "[".repeat(4000), "]".repeat(4000));
+        let deep = format!("{}.{}.AA", encode(r#"{"alg":"EdDSA"}"#), encode(format!("{{\"a\":{deep}}}")));
+        reason(&auth, &deep);
+    }
+}
