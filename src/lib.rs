@@ -55,6 +55,8 @@ pub use config::{Config, Registry};
 #[cfg(feature = "server")]
 pub use http::audience::Audience;
 #[cfg(feature = "server")]
+pub use http::peer_certificate::PeerCertificate;
+#[cfg(feature = "server")]
 pub use http::public_url::{ClientHeader, PublicUrl, PublicUrlError};
 #[cfg(feature = "server")]
 pub use http::routes::RestRoute;

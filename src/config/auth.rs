@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::HeaderName;
+use http::header::USER_AGENT;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -12,13 +14,21 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, count_errors};
 use super::sources::ConfigSources;
-use super::upstream::{SecretFile, SettingReader};
+use super::upstream::{SecretFile, SettingReader, TlsFile};
 use super::variables::Environment;
 use crate::model::text::{abridge, nearest};
+use crate::model::units::Period;
+use crate::server::auth::algorithm::Algorithm;
 use crate::server::auth::api_key::{ApiKeyAuth, ApiKeys};
 use crate::server::auth::basic::{BasicAuth, Passwords};
-use crate::server::auth::credentials::RolesByName;
+use crate::server::auth::credentials::{RolesByName, is_name};
+use crate::server::auth::forward::{ForwardAuth, ForwardSettings};
+use crate::server::auth::jwks::{KeySet, RemoteKeys};
+use crate::server::auth::jwt::{JwtAuth, JwtKeys, JwtSettings};
+use crate::server::auth::mtls::{CertificateName, MtlsAuth};
+use crate::server::auth::unix::UnixAuth;
 use crate::server::auth::{Authenticator, GroupAuth};
+use crate::upstream::transport::{Tls, Transport, TransportOptions};
 
 /// A way to find out who calls. It has exactly one of these tables.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -28,6 +38,161 @@ pub(super) struct AuthFile {
     api_key: ApiKeyFile,
     /// User names and passwords (HTTP basic authentication).
     basic: BasicFile,
+    /// JSON Web Tokens of an identity provider, in `Authorization: Bearer`.
+    jwt: JwtFile,
+    /// Processes of the same machine that connect to a unix socket.
+    unix: UnixFile,
+    /// Client certificates, which a listener with TLS verifies.
+    mtls: MtlsFile,
+    /// Another HTTP server that is asked who the caller is.
+    forward: ForwardFile,
+}
+
+/// JSON Web Tokens of an identity provider, in `Authorization: Bearer`. A token has to expire (`exp`), and has at most 8 KiB.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct JwtFile {
+    /// The issuer: `iss` of each token.
+    issuer: String,
+    /// The names of this server, one of which is in `aud` of each token.
+    #[schemars(length(min = 1))]
+    audience: Vec<String>,
+    /// The algorithms that are accepted. Without it, RS256, ES256 and EdDSA, or HS256 with a `secret`.
+    #[serde(default)]
+    #[schemars(with = "Vec<Algorithm>")]
+    algorithms: Vec<Spanned<Algorithm>>,
+    /// Where the public keys of the issuer are. Either `jwks` or `secret` is given.
+    #[serde(default)]
+    jwks: JwksFile,
+    /// A secret that is shared with the issuer, for HS256, HS384 and HS512: `{ env = "NAME" }` or `{ file = "path" }`.
+    #[serde(default)]
+    #[schemars(with = "Option<SecretFile>")]
+    secret: Option<Spanned<SecretFile>>,
+    /// By how much the clocks of the issuer and of this server may differ.
+    #[serde(default = "half_a_minute")]
+    #[schemars(extend("maximum" = 600_000))]
+    leeway: Period,
+    /// The claim with the name of the caller.
+    #[serde(default = "sub")]
+    name_claim: String,
+    /// The claim with the roles of the caller: an array, or one name. `realm_access.roles` is a claim inside another. Without
+    /// it, callers have no roles. Scopes are those of `scope` or `scp`.
+    #[serde(default)]
+    roles_claim: Option<String>,
+    /// The trusted roots and the client certificate for an `https` URL in `jwks`.
+    #[serde(default)]
+    tls: TlsFile,
+}
+
+/// Where the public keys of an issuer are (a JSON Web Key Set). Exactly one of `file` and `url` is given.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct JwksFile {
+    /// The file with the keys, relative to the folder of the configuration file.
+    #[schemars(with = "Option<String>")]
+    file: Option<Spanned<String>>,
+    /// The URL of the keys. They are fetched when they are first needed, then from time to time, and when a token has a key
+    /// that is not among them.
+    #[schemars(with = "Option<String>")]
+    url: Option<Spanned<String>>,
+    /// The time after which they are fetched again. If that fails, the last ones are used.
+    #[schemars(extend("minimum" = 10_000, "maximum" = 86_400_000))]
+    refresh: Period,
+}
+
+/// Processes of the same machine that connect to a unix socket. The system says who they are. A proxy in front of the socket
+/// is such a process; its clients are not.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct UnixFile {
+    /// The names of callers by the numbers of their users: `{ 0 = "root", 1000 = "ada" }`.
+    #[schemars(with = "BTreeMap<String, String>")]
+    users: BTreeMap<Spanned<String>, String>,
+    /// The names of callers by the numbers of the main groups of their users, for users that `users` does not name.
+    #[schemars(with = "BTreeMap<String, String>")]
+    groups: BTreeMap<Spanned<String>, String>,
+    /// The roles, and the names of the callers who have each: `{ admin = ["root"] }`.
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
+    roles: BTreeMap<String, Vec<Spanned<String>>>,
+}
+
+/// Client certificates, which a listener with TLS verifies.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct MtlsFile {
+    /// The part of the certificate with the name of the caller.
+    from: CertificateName,
+    /// The roles, and the names of the callers who have each: `{ admin = ["ada"] }`.
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
+    roles: BTreeMap<String, Vec<Spanned<String>>>,
+}
+
+/// Another HTTP server that is asked who the caller is, with GET. It gets headers of the request, and `X-Original-Method`,
+/// `X-Original-URI` and `X-Forwarded-For`. 2xx is a caller that it knows, 401 and 403 are wrong credentials, and anything else
+/// is status 503.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ForwardFile {
+    /// The URL of the server.
+    #[schemars(with = "String")]
+    url: Spanned<String>,
+    /// How long its response may take.
+    #[serde(default = "five_seconds")]
+    #[schemars(extend("minimum" = 1, "maximum" = 60_000))]
+    timeout: Period,
+    /// The headers of a request that the server gets. A request without any of them has no credentials.
+    #[serde(default = "credential_headers")]
+    #[schemars(with = "Vec<String>", length(min = 1))]
+    headers: Vec<Spanned<String>>,
+    /// The header of its response with the name of the caller.
+    #[serde(default = "x_auth_user")]
+    #[schemars(with = "String")]
+    name_header: Spanned<String>,
+    /// The header of its response with the roles of the caller, with commas between them.
+    #[serde(default = "x_auth_roles")]
+    #[schemars(with = "String")]
+    roles_header: Spanned<String>,
+    /// For how long it is not asked again about the same headers, method, URL and address; `"0s"` for each request anew.
+    #[serde(default = "half_a_minute")]
+    #[schemars(extend("maximum" = 3_600_000))]
+    cache: Period,
+    /// The trusted roots and the client certificate for an `https` URL.
+    #[serde(default)]
+    tls: TlsFile,
+}
+
+fn half_a_minute() -> Period {
+    Period(Duration::from_secs(30))
+}
+
+fn five_seconds() -> Period {
+    Period(Duration::from_secs(5))
+}
+
+fn sub() -> String {
+    "sub".to_owned()
+}
+
+fn written(name: &str) -> Spanned<String> {
+    Spanned::new(0..0, name.to_owned())
+}
+
+fn credential_headers() -> Vec<Spanned<String>> {
+    vec![written("Authorization"), written("Cookie")]
+}
+
+fn x_auth_user() -> Spanned<String> {
+    written("X-Auth-User")
+}
+
+fn x_auth_roles() -> Spanned<String> {
+    written("X-Auth-Roles")
+}
+
+impl Default for JwksFile {
+    fn default() -> Self {
+        JwksFile { file: None, url: None, refresh: Period(Duration::from_secs(300)) }
+    }
 }
 
 /// User names and passwords (HTTP basic authentication).
@@ -68,7 +233,7 @@ struct ApiKeyFile {
 }
 
 fn x_api_key() -> Spanned<String> {
-    Spanned::new(0..0, "X-API-Key".to_owned())
+    written("X-API-Key")
 }
 
 fn no_secret() -> Spanned<SecretFile> {
@@ -81,14 +246,40 @@ impl Default for AuthFile {
         AuthFile {
             api_key: ApiKeyFile { keys: no_secret(), header: x_api_key() },
             basic: BasicFile { users: no_secret(), roles: BTreeMap::new(), concurrent: two() },
+            jwt: JwtFile {
+                issuer: String::new(),
+                audience: Vec::new(),
+                algorithms: Vec::new(),
+                jwks: JwksFile::default(),
+                secret: None,
+                leeway: half_a_minute(),
+                name_claim: sub(),
+                roles_claim: None,
+                tls: TlsFile::default(),
+            },
+            unix: UnixFile::default(),
+            mtls: MtlsFile::default(),
+            forward: ForwardFile {
+                url: written(""),
+                timeout: five_seconds(),
+                headers: credential_headers(),
+                name_header: x_auth_user(),
+                roles_header: x_auth_roles(),
+                cache: half_a_minute(),
+                tls: TlsFile::default(),
+            },
         }
     }
 }
 
 /// The kinds of definitions, by their keys.
-const KINDS: [&str; 2] = [API_KEY, BASIC];
+pub(super) const KINDS: [&str; 6] = [API_KEY, BASIC, JWT, UNIX, MTLS, FORWARD];
 const API_KEY: &str = "api-key";
 const BASIC: &str = "basic";
+const JWT: &str = "jwt";
+const UNIX: &str = "unix";
+const MTLS: &str = "mtls";
+const FORWARD: &str = "forward";
 
 /// A definition as the file has it: where its name is, and which kinds it has.
 pub(super) struct Declared {
@@ -133,8 +324,8 @@ impl Definitions {
             let made = match (kind, files.remove(&name)) {
                 (Some((kind, span)), Some(file)) => {
                     let before = count_errors(problems);
-                    let mut reader = SettingReader::new(kind, span, values, problems);
-                    let made = file.authenticator(kind, &name, &mut reader);
+                    let mut reader = SettingReader::new(kind, span.clone(), values, problems);
+                    let made = file.authenticator((kind, span), &name, &mut reader);
                     made.filter(|_| count_errors(problems) == before)
                 }
                 _ => None,
@@ -208,13 +399,20 @@ impl AuthFile {
     /// The authenticator of this kind; `None` if its table has problems, which the reader has then.
     fn authenticator(
         self,
-        kind: &'static str,
+        (kind, place): (&'static str, Range<usize>),
         name: &str,
         reader: &mut SettingReader<'_>,
     ) -> Option<Arc<dyn Authenticator>> {
         match kind {
-            API_KEY => self.api_key.resolve(name, reader).map(|auth| Arc::new(auth) as Arc<dyn Authenticator>),
-            BASIC => self.basic.resolve(name, reader).map(|auth| Arc::new(auth) as Arc<dyn Authenticator>),
+            API_KEY => self.api_key.resolve(name, reader).map(shared),
+            BASIC => self.basic.resolve(name, reader).map(shared),
+            JWT => self.jwt.resolve(name, place, reader).map(shared),
+            UNIX => Some(shared(self.unix.resolve(name, place, reader))),
+            MTLS => {
+                let MtlsFile { from, roles: of_callers } = self.mtls;
+                Some(shared(MtlsAuth { name: name.to_owned(), from, roles: roles(of_callers) }))
+            }
+            FORWARD => self.forward.resolve(name, place, reader).map(shared),
             _ => None,
         }
     }
@@ -232,6 +430,143 @@ impl BasicFile {
             reader.wrong(user.span(), format!("there is no user `{}`", abridge(user.get_ref())));
         }
         BasicAuth::new(name, passwords, roles(self.roles), self.concurrent)
+    }
+}
+
+fn shared(auth: impl Authenticator) -> Arc<dyn Authenticator> {
+    Arc::new(auth)
+}
+
+impl JwtFile {
+    fn resolve(self, name: &str, place: Range<usize>, reader: &mut SettingReader<'_>) -> Option<JwtAuth> {
+        let JwksFile { file, url, refresh } = &self.jwks;
+        let tls = reader.tls(&self.tls, place.clone());
+        let keys = match (file, url, &self.secret) {
+            (Some(file), None, None) => jwks_file(file, reader).map(JwtKeys::Fixed),
+            (None, Some(url), None) => {
+                let transport = transport(url, tls, five_seconds().0, reader);
+                transport.map(|transport| JwtKeys::Remote(RemoteKeys::new(transport, refresh.0)))
+            }
+            (None, None, Some(secret)) => {
+                let text = reader.secret(secret.get_ref(), secret.span(), "secret", true);
+                text.map(|text| JwtKeys::Secret(text.into_bytes()))
+            }
+            _ => {
+                reader.wrong(place, "`jwt` needs exactly one of `jwks.file`, `jwks.url` and `secret`");
+                None
+            }
+        }?;
+        let algorithms = self.algorithms(&keys, reader);
+        Some(JwtAuth::new(JwtSettings {
+            name: name.to_owned(),
+            issuer: self.issuer,
+            audience: self.audience,
+            algorithms,
+            keys,
+            leeway: self.leeway.0,
+            name_claim: self.name_claim,
+            roles_claim: self.roles_claim,
+        }))
+    }
+
+    /// The algorithms, all of which fit the keys.
+    fn algorithms(&self, keys: &JwtKeys, reader: &mut SettingReader<'_>) -> Vec<Algorithm> {
+        let secret = if let JwtKeys::Secret(secret) = keys { Some(secret) } else { None };
+        let mut algorithms: Vec<_> = self.algorithms.iter().map(|algorithm| *algorithm.get_ref()).collect();
+        for algorithm in &self.algorithms {
+            match (algorithm.get_ref().is_symmetric(), secret) {
+                (true, None) => {
+                    reader
+                        .wrong(algorithm.span(), "an algorithm with HMAC needs a `secret`, which no public key can be");
+                }
+                (false, Some(_)) => {
+                    reader.wrong(algorithm.span(), "with a `secret` there are only HS256, HS384 and HS512");
+                }
+                _ => {}
+            }
+        }
+        if algorithms.is_empty() {
+            algorithms = if secret.is_some() { vec![Algorithm::HS256] } else { Algorithm::ASYMMETRIC.to_vec() };
+        }
+        let least = algorithms.iter().map(|algorithm| algorithm.least_secret()).max().unwrap_or_default();
+        if let (Some(secret), Some(named)) = (secret, &self.secret)
+            && secret.len() < least
+        {
+            let message = format!("the secret has {} bytes, but needs at least {least}", secret.len());
+            reader.wrong(named.span(), message);
+        }
+        algorithms
+    }
+}
+
+/// The keys of a file.
+fn jwks_file(file: &Spanned<String>, reader: &mut SettingReader<'_>) -> Option<KeySet> {
+    let read = reader.read_file(file.get_ref());
+    let keys = read.and_then(|text| {
+        KeySet::parse(text.as_bytes()).map_err(|error| format!("`{}` has no keys: {error}", abridge(file.get_ref())))
+    });
+    keys.map_err(|message| reader.wrong(file.span(), message)).ok()
+}
+
+/// The client of another server.
+fn transport(url: &Spanned<String>, tls: Tls, limit: Duration, reader: &mut SettingReader<'_>) -> Option<Transport> {
+    let address = reader.address(url)?;
+    if address.is_scgi() {
+        reader.wrong(url.span(), "this server is not reached over SCGI: write an `http`, `https` or `unix` URL");
+        return None;
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("croupier/", env!("CARGO_PKG_VERSION"))));
+    let options = TransportOptions { connect: limit, response: limit, tls, headers, ..TransportOptions::default() };
+    Transport::new(vec![address], options).map_err(|error| reader.wrong(url.span(), error.to_string())).ok()
+}
+
+impl UnixFile {
+    fn resolve(self, name: &str, place: Range<usize>, reader: &mut SettingReader<'_>) -> UnixAuth {
+        if self.users.is_empty() && self.groups.is_empty() {
+            reader.wrong(place, "`unix` needs `users` or `groups`, such as `users = { 0 = \"root\" }`");
+        }
+        let users = numbered(self.users, "user", reader);
+        let groups = numbered(self.groups, "group", reader);
+        UnixAuth::new(name, users, groups, &roles(self.roles))
+    }
+}
+
+/// The names of callers by the numbers that the keys of a table are.
+fn numbered(table: BTreeMap<Spanned<String>, String>, of: &str, reader: &mut SettingReader<'_>) -> Vec<(u32, String)> {
+    let mut numbered = Vec::with_capacity(table.len());
+    for (number, name) in table {
+        match number.get_ref().parse() {
+            Ok(known) if is_name(&name) => numbered.push((known, name)),
+            Ok(_) => {
+                reader.wrong(number.span(), "the name of a caller is empty or too long, or has control characters")
+            }
+            Err(_) => {
+                let number_text = abridge(number.get_ref()).into_owned();
+                let message = format!("`{number_text}` is not the number of a {of}; `id` prints it");
+                reader.wrong(number.span(), message);
+            }
+        }
+    }
+    numbered
+}
+
+impl ForwardFile {
+    fn resolve(self, name: &str, place: Range<usize>, reader: &mut SettingReader<'_>) -> Option<ForwardAuth> {
+        let tls = reader.tls(&self.tls, place);
+        let transport = transport(&self.url, tls, self.timeout.0, reader);
+        let headers: Vec<_> = self.headers.iter().filter_map(|name| header_name(name, reader)).collect();
+        let (name_header, roles_header) =
+            (header_name(&self.name_header, reader), header_name(&self.roles_header, reader));
+        ForwardAuth::new(ForwardSettings {
+            name: name.to_owned(),
+            transport: transport?,
+            timeout: self.timeout.0,
+            headers,
+            name_header: name_header?,
+            roles_header: roles_header?,
+            cache: self.cache.0,
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Registry;
+use super::auth::KINDS;
 use super::file::File;
 use super::schema;
 use super::variables::SCALARS;
@@ -41,6 +42,10 @@ pub fn json_schema(registry: &Registry) -> String {
     }
     complete(&mut root);
     defs.values_mut().for_each(complete);
+    if let Some(auth) = defs.get_mut("AuthFile") {
+        let described = std::mem::take(auth);
+        *auth = one_of_keys(described, &KINDS);
+    }
     if let Some(group) = defs.get_mut("GroupFile") {
         describe_group(group, &kinds);
     }

@@ -499,7 +499,7 @@ impl<'r> SettingReader<'r> {
         self.problems.push(Problem::at(span, message.into()));
     }
 
-    fn address(&mut self, url: &Spanned<String>) -> Option<Address> {
+    pub(super) fn address(&mut self, url: &Spanned<String>) -> Option<Address> {
         let text = url.get_ref();
         match text.parse::<Address>() {
             Ok(address) => {
@@ -576,7 +576,7 @@ impl<'r> SettingReader<'r> {
         Problem { message, ..problem }.note()
     }
 
-    fn read_file(&self, name: &str) -> Result<String, String> {
+    pub(super) fn read_file(&self, name: &str) -> Result<String, String> {
         let path = self.folder.join(name);
         files::read_text(&path, LARGEST_FILE).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
     }

@@ -35,6 +35,8 @@ pub(crate) mod compression;
 pub(crate) mod cross_site;
 pub mod media_type;
 #[cfg(feature = "server")]
+pub mod peer_certificate;
+#[cfg(feature = "server")]
 pub mod public_url;
 #[cfg(feature = "server")]
 pub mod rejection;

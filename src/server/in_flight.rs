@@ -9,14 +9,15 @@ use tokio_rustls::rustls::ProtocolVersion;
 
 use super::access_log::{AccessLine, AccessLog, LineEnd};
 use super::activity::{Activity, Stream};
+use super::auth::unix::PeerProcess;
 use super::clients::ClientAccount;
 use super::connection_count::ListenerCount;
 use super::gateway::Gateway;
 use crate::http::audience::Audience;
+use crate::http::peer_certificate::PeerCertificate;
 use crate::http::public_url::OverTls;
 use crate::server::settings::HttpsRedirect;
 use crate::server::tls::handle::ServerTls;
-use crate::server::tls::peer::PeerCertificate;
 use crate::server::tls::wire::TlsIo;
 use crate::service::counters::MeteredRequest;
 
@@ -32,6 +33,8 @@ pub(super) struct Connection {
     pub(super) activity: Arc<Activity>,
     pub(super) client: Arc<ClientAccount>,
     pub(super) peer: Option<SocketAddr>,
+    /// The process at the other end of a unix socket.
+    pub(super) process: Option<PeerProcess>,
     /// The proxy that has sent the address of the peer.
     pub(super) proxy: Option<SocketAddr>,
     pub(super) listener: Arc<ListenerCount>,
@@ -58,7 +61,8 @@ impl SecuredBy {
             Some(ProtocolVersion::TLSv1_3) => "1.3",
             _ => "1.2",
         };
-        let peer = connection.peer_certificates().and_then(<[_]>::first).map(|own| PeerCertificate::new(own));
+        let peer =
+            connection.peer_certificates().and_then(<[_]>::first).map(|own| PeerCertificate(own.as_ref().into()));
         SecuredBy { version, peer, hsts: tls.hsts() }
     }
 

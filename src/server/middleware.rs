@@ -49,10 +49,23 @@ impl InFlight {
         body: Incoming,
     ) -> impl Future<Output = Result<Response<TrackedBody>, BoxError>> + Send {
         async move {
-            let Connection { shared, peer, audience, client, listener, proxy, activity, secured, redirect_https } =
-                self.connection.as_ref();
+            let Connection {
+                shared,
+                peer,
+                process,
+                audience,
+                client,
+                listener,
+                proxy,
+                activity,
+                secured,
+                redirect_https,
+            } = self.connection.as_ref();
             if let Some(audience) = audience {
                 head.extensions.insert(*audience);
+            }
+            if let Some(process) = process {
+                head.extensions.insert(*process);
             }
             if let Some(secured) = secured {
                 secured.mark(&mut head);

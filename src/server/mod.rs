@@ -71,6 +71,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 
 pub use access_log::{AccessLog, AccessLogOptions};
+pub use auth::unix::PeerProcess;
 pub use control::ServerControl;
 pub use listener::{BindError, Listener};
 pub use tower::{GatewayFuture, PeerAddress};
@@ -92,6 +93,7 @@ use listener::Accepted;
 use proxy_protocol::{ConnectionSource, read_header};
 use tls::ServerTls;
 use tls::handshake::Handshake;
+use unix_socket::peer_process;
 use workers::WorkerSlot;
 
 /// Serves a gateway on listening sockets.
@@ -202,14 +204,15 @@ impl Server {
                     // Boxed, so that connections without TLS stay small.
                     Some(tls) => Box::pin(self.serve_tls(stream, peer, tls, &guard)).await,
                     None => {
-                        if let Some(opened) = self.open_stream(stream, Some(peer), &guard).await {
+                        if let Some(opened) = self.open_stream(stream, (Some(peer), None), &guard).await {
                             self.serve_stream(opened, None, &guard).await;
                         }
                     }
                 }
             }
             Accepted::Unix(stream) => {
-                if let Some(opened) = self.open_stream(stream, None, &guard).await {
+                let process = peer_process(&stream);
+                if let Some(opened) = self.open_stream(stream, (None, process), &guard).await {
                     self.serve_stream(opened, None, &guard).await;
                 }
             }
@@ -219,7 +222,9 @@ impl Server {
 
     /// Serves a connection with TLS.
     async fn serve_tls(&self, stream: TcpStream, peer: SocketAddr, tls: &ServerTls, guard: &ConnectionGuard) {
-        let Some(OpenStream { stream, peer, proxy, client }) = self.open_stream(stream, Some(peer), guard).await else {
+        let Some(OpenStream { stream, peer, process, proxy, client }) =
+            self.open_stream(stream, (Some(peer), None), guard).await
+        else {
             return;
         };
         let handshake = Handshake {
@@ -233,36 +238,39 @@ impl Server {
         };
         let Some(stream) = handshake.accept(stream).await else { return };
         let secured = SecuredBy::of(&stream, tls);
-        self.serve_stream(OpenStream { stream, peer, proxy, client }, Some(secured), guard).await;
+        self.serve_stream(OpenStream { stream, peer, process, proxy, client }, Some(secured), guard).await;
     }
 
-    /// Finds out whose connection this is. `None` if it has to close.
+    /// Finds out whose connection this is. `None` if it has to close. `from` is the address at its other end, and the process if
+    /// it is a unix socket.
     async fn open_stream<T>(
         &self,
         mut stream: T,
-        peer: Option<SocketAddr>,
+        from: (Option<SocketAddr>, Option<PeerProcess>),
         guard: &ConnectionGuard,
     ) -> Option<OpenStream<T>>
     where
         T: AsyncRead + Unpin,
     {
-        let (mut peer, mut proxy, mut client) = (peer, None, guard.client.clone());
+        let ((mut peer, mut process), mut proxy, mut client) = (from, None, guard.client.clone());
         if guard.serving.options.proxy_protocol {
             match Box::pin(self.read_proxy_header(&mut stream, peer, guard)).await? {
                 ConnectionSource::Proxy => {}
                 source => {
                     (proxy, peer) = (peer, Some(source.address()));
+                    // It is that of the proxy, and not of its client.
+                    process = None;
                     client = self.shared.gateway.client_of_connection(peer);
                 }
             }
         }
-        Some(OpenStream { stream, peer, proxy, client })
+        Some(OpenStream { stream, peer, process, proxy, client })
     }
 
     /// Serves the requests of a connection until it ends or has to close.
     async fn serve_stream<T>(
         &self,
-        OpenStream { stream, peer, proxy, client }: OpenStream<T>,
+        OpenStream { stream, peer, process, proxy, client }: OpenStream<T>,
         secured: Option<SecuredBy>,
         guard: &ConnectionGuard,
     ) where
@@ -275,6 +283,7 @@ impl Server {
             activity: activity.clone(),
             client,
             peer,
+            process,
             proxy,
             listener: guard.counted.listener().clone(),
             audience: options.serves,
@@ -421,6 +430,8 @@ struct Acceptor {
 struct OpenStream<T> {
     stream: T,
     peer: Option<SocketAddr>,
+    /// The process at the other end of a unix socket.
+    process: Option<PeerProcess>,
     /// The proxy that has sent the address of the peer.
     proxy: Option<SocketAddr>,
     client: Arc<ClientAccount>,

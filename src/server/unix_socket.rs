@@ -2,9 +2,9 @@
 //! without values, and binding a socket is an error.
 
 #[cfg(not(unix))]
-pub(super) use other::{DetachedUnixStream, UnixSocket, UnixStream};
+pub(super) use other::{DetachedUnixStream, UnixSocket, UnixStream, peer_process};
 #[cfg(unix)]
-pub(super) use unix::{DetachedUnixStream, UnixSocket, UnixStream};
+pub(super) use unix::{DetachedUnixStream, UnixSocket, UnixStream, peer_process};
 
 #[cfg(unix)]
 mod unix {
@@ -14,6 +14,8 @@ mod unix {
 
     use tokio::net::UnixListener;
     pub(in crate::server) use tokio::net::UnixStream;
+
+    use crate::server::auth::unix::PeerProcess;
 
     /// A listening unix socket. The file of one that was bound here is removed when it is dropped.
     #[derive(Debug)]
@@ -77,6 +79,12 @@ mod unix {
         }
     }
 
+    /// The user and group of the process that has connected; `None` if the system does not say.
+    pub(in crate::server) fn peer_process(stream: &UnixStream) -> Option<PeerProcess> {
+        let credentials = stream.peer_cred().ok()?;
+        Some(PeerProcess { uid: credentials.uid(), gid: credentials.gid() })
+    }
+
     fn replace(path: &Path, in_use: io::Error) -> io::Result<UnixListener> {
         // Connecting to a file of any other kind is refused as well, and such a file must not be removed.
         if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
@@ -105,6 +113,8 @@ mod other {
 
     use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
+    use crate::server::auth::unix::PeerProcess;
+
     /// A listening unix socket: there are none on this system.
     #[derive(Debug)]
     pub(in crate::server) enum UnixSocket {}
@@ -116,6 +126,11 @@ mod other {
     /// A connection between two runtimes: there are none on this system.
     #[derive(Debug)]
     pub(in crate::server) enum DetachedUnixStream {}
+
+    /// There are no such processes.
+    pub(in crate::server) fn peer_process(stream: &UnixStream) -> Option<PeerProcess> {
+        match *stream {}
+    }
 
     impl UnixSocket {
         pub(in crate::server) fn bind(_: &Path) -> io::Result<UnixSocket> {

@@ -29,11 +29,13 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::server::auth::unix::PeerProcess;
 use crate::server::gateway::Gateway;
 use crate::server::listener::{Accepted, Listener};
 use crate::server::metrics::Metrics;
 use crate::server::metrics::lifecycle::Lifecycle;
 use crate::server::tls::handle::ServerTls;
+use crate::server::unix_socket::peer_process;
 
 /// How many connections are served at the same time. Further ones wait in the system's queue.
 const CONNECTIONS: usize = 32;
@@ -95,13 +97,18 @@ impl Admin {
             (Accepted::Tcp(stream, peer), Some(tls)) => {
                 let client = Some(peer.ip().to_canonical());
                 match timeout(HEAD, TlsAcceptor::from(tls.config()).accept(stream)).await {
-                    Ok(Ok(stream)) => self.serve_stream(stream, client).await,
+                    Ok(Ok(stream)) => self.serve_stream(stream, client, None).await,
                     Ok(Err(error)) => tracing::info!(%peer, %error, "a TLS handshake of the admin listener has failed"),
                     Err(_) => {}
                 }
             }
-            (Accepted::Tcp(stream, peer), None) => self.serve_stream(stream, Some(peer.ip().to_canonical())).await,
-            (Accepted::Unix(stream), _) => self.serve_stream(stream, None).await,
+            (Accepted::Tcp(stream, peer), None) => {
+                self.serve_stream(stream, Some(peer.ip().to_canonical()), None).await
+            }
+            (Accepted::Unix(stream), _) => {
+                let process = peer_process(&stream);
+                self.serve_stream(stream, None, process).await;
+            }
         }
     }
 
@@ -109,10 +116,15 @@ impl Admin {
         self: Arc<Admin>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         client: Option<IpAddr>,
+        process: Option<PeerProcess>,
     ) {
         let service = service_fn(|request: http::Request<Incoming>| {
             let admin = self.clone();
-            async move { Ok::<_, std::convert::Infallible>(admin.respond(request.into_parts().0, client).await) }
+            let mut head = request.into_parts().0;
+            if let Some(process) = process {
+                head.extensions.insert(process);
+            }
+            async move { Ok::<_, std::convert::Infallible>(admin.respond(head, client).await) }
         });
         let mut builder = http1::Builder::new();
         // One request on each connection: a client that keeps many open cannot take the place of a probe for long.

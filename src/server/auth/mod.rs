@@ -43,9 +43,15 @@
 //! # Ok::<(), croupier::service::local::RegistrationError>(())
 //! ```
 
+pub mod algorithm;
 pub mod api_key;
 pub mod basic;
 pub mod credentials;
+pub mod forward;
+pub mod jwks;
+pub mod jwt;
+pub mod mtls;
+pub mod unix;
 
 use std::fmt;
 use std::net::IpAddr;

@@ -176,12 +176,12 @@ mod tests {
     use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
     use super::*;
+    use crate::http::peer_certificate::PeerCertificate;
     use crate::http::public_url::OverTls;
     use crate::server::activity::ActivityMonitor;
     use crate::server::connection_count::ListenerCounts;
     use crate::server::in_flight::SecuredBy;
     use crate::server::settings::{ClientCertificates, Timeouts, TlsSettings};
-    use crate::server::tls::peer::PeerCertificate;
 
     #[tokio::test]
     async fn requests_have_the_certificate_of_their_client() {
@@ -208,7 +208,7 @@ mod tests {
         let own = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
         let known = config().with_client_auth_cert(vec![cert.der().clone()], own).unwrap();
         for (config, expected) in
-            [(config().with_no_client_auth(), None), (known, Some(PeerCertificate::new(cert.der())))]
+            [(config().with_no_client_auth(), None), (known, Some(PeerCertificate(cert.der().as_ref().into())))]
         {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

@@ -90,6 +90,10 @@ fn no_key_is_left_out() {
     let group: Table = house.clone().into_iter().chain([("aggregate".to_owned(), both.clone().into())]).collect();
     let upstream = table["group"]["/supervisor"]["upstream"].as_table().unwrap();
     let group: Table = group.into_iter().chain([("upstream".to_owned(), upstream.clone().into())]).collect();
+    let definitions = table["auth"].as_table().unwrap();
+    let kinds: Table = definitions.values().flat_map(|definition| definition.as_table().unwrap().clone()).collect();
+    let of_jwt = definitions.values().filter_map(|definition| definition.get("jwt")?.as_table());
+    let jwt: Table = of_jwt.flat_map(|jwt| jwt.clone()).collect();
     let (mut section, mut keys) = (Some(&table), 0);
     let mut pockets = Table::new();
     for pocket in house["options"]["pockets"].as_array().unwrap() {
@@ -116,6 +120,11 @@ fn no_key_is_left_out() {
                 "`[group.\"/path\".aggregate.calls.NAME]`" => both["calls"]["american"].as_table(),
                 "`[group.\"/path\".aggregate.params.NAME]`" => both["params"]["spins"].as_table(),
                 "`[group.\"/path\".upstream]`" => Some(upstream),
+                "`[auth.NAME]`" => Some(&kinds),
+                "`[auth.NAME.jwt]`" => Some(&jwt),
+                name if name.starts_with("`[auth.NAME.") => {
+                    kinds.get(name.trim_start_matches("`[auth.NAME.").trim_end_matches("]`")).and_then(Value::as_table)
+                }
                 "`[group.\"/path\".upstream.headers.NAME]`" | "`[group.\"/path\".upstream.tls]`" => None,
                 "`[page.\"/path\"]`" => table["page"]["/table"].as_table(),
                 "`options` of the service `wheel`" => house["options"].as_table(),
@@ -126,7 +135,8 @@ fn no_key_is_left_out() {
                     path.try_fold(&table, |table, key| table.get(key).and_then(Value::as_table))
                 }
             };
-            let left_out = heading.ends_with("`diagnostics`") || heading.contains(".upstream.");
+            let of_auth = heading.starts_with("`[auth.NAME.") && heading.matches('.').count() > 2;
+            let left_out = heading.ends_with("`diagnostics`") || heading.contains(".upstream.") || of_auth;
             let left_out = left_out || heading.contains("listen.tls");
             assert!(section.is_some() || left_out, "no section {heading}");
         } else if let Some(key) = line.strip_prefix("- `") {

@@ -1,5 +1,6 @@
 //! The HTTP server.
 
+mod auth;
 mod cross_site;
 mod http1;
 mod http2;

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -11,7 +12,9 @@ use croupier::model::name_patterns::NamePatterns;
 use croupier::protocol::Protocol;
 use croupier::server::mount::GroupMount;
 use croupier::server::settings::{GroupLimits, ServerSettings};
+use croupier::service::access::{AccessRule, AccessRules, Effect};
 use croupier::service::local::{Local, named};
+use croupier::service::rate::RateOptions;
 use croupier::upstream::{Upstream, UpstreamOptions, transport};
 use socket2::SockRef;
 
@@ -68,6 +71,9 @@ struct Look {
 }
 
 const BUSY: Look = Look { code: -32040, word: "busy", status: 503 };
+const UNAUTHENTICATED: Look = Look { code: -32050, word: "unauthenticated", status: 401 };
+const FORBIDDEN: Look = Look { code: -32051, word: "forbidden", status: 403 };
+const RATE_LIMITED: Look = Look { code: -32052, word: "rate-limited", status: 429 };
 const LATE: Look = Look { code: -32031, word: "late", status: 504 };
 
 impl Look {
@@ -215,6 +221,86 @@ fn a_method_that_is_denied_never_reaches_the_upstream_on_any_way() {
         assert!(is_error || errors.contains(&calls), "{name}: {answer}");
     }
     assert!(told.try_recv().is_err(), "no call has reached the upstream");
+}
+
+fn spoken() -> Option<String> {
+    Some(http("200 OK", "Content-Type: text/xml\r\n", &answered("world")))
+}
+
+/// The status of a response, which tells programs that do not read its body that a whole request was refused.
+fn assert_status(name: &str, answer: &str, calls: usize, status: u16) {
+    let expected = if calls == 1 { status } else { 200 };
+    assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{name}: {answer}");
+}
+
+#[test]
+fn a_caller_who_may_not_call_a_method_is_refused_on_every_way() {
+    let rule = |change: &dyn Fn(&mut AccessRule)| {
+        let mut rule = AccessRule::default();
+        change(&mut rule);
+        rule
+    };
+    let others = rule(&|rule| rule.methods = vec!["other".to_owned()]);
+    let denied = rule(&|rule| (rule.methods, rule.effect) = (vec!["HELLO".to_owned()], Effect::Deny));
+    let staff = rule(&|rule| rule.roles = vec!["staff".to_owned()]);
+    let elsewhere = rule(&|rule| rule.networks = vec!["192.0.2.0/24".parse().unwrap()]);
+    for (rules, look) in [
+        (vec![others.clone()], FORBIDDEN),
+        (vec![denied, AccessRule::default()], FORBIDDEN),
+        (vec![elsewhere], FORBIDDEN),
+        (vec![others, staff], UNAUTHENTICATED),
+    ] {
+        for (group, told) in [hanging(), upstream(spoken(), "")] {
+            let server = start(group.layer(AccessRules::new(rules.clone())), GroupLimits::default(), ENOUGH);
+            for Way { name, request, calls, .. } in ways() {
+                let answer = server.raw(request);
+                assert_eq!(look.count(&answer), calls, "{name}: {answer}");
+                assert_status(name, &answer, calls, look.status);
+            }
+            assert!(told.try_recv().is_err(), "no call has begun");
+        }
+    }
+}
+
+#[test]
+fn calls_above_the_rate_of_their_caller_are_refused_on_every_way() {
+    for (group, told) in [upstream(spoken(), "")] {
+        let rate = RateOptions { calls: "1/day".parse().ok(), ..RateOptions::default() };
+        let server = start(group, GroupLimits { rate, ..GroupLimits::default() }, ENOUGH);
+        let first = server.raw(ways()[0].request.clone());
+        assert!(first.contains("world") && first.contains("ratelimit: \"default\";r=0\r\n"), "{first}");
+        assert!(first.contains("ratelimit-policy: \"default\";q=1;w=86400\r\n"), "{first}");
+        assert_eq!(told.recv_timeout(SOON), Ok(Told::Begun));
+        for Way { name, request, calls, .. } in ways() {
+            let answer = server.raw(request);
+            assert_eq!(RATE_LIMITED.count(&answer), calls, "{name}: {answer}");
+            assert_status(name, &answer, calls, 429);
+            if calls == 1 && !name.starts_with("aggregate") {
+                assert!(answer.contains("\r\nretry-after: 86"), "{name}: {answer}");
+            }
+        }
+        assert!(!told.try_iter().any(|told| told == Told::Begun), "no other call has reached the upstream");
+    }
+}
+
+#[test]
+fn each_call_of_a_batch_counts() {
+    let value = Local::new("Hello", ()).method(named("hello").safe(), |(): &(), (): ()| "world").build().unwrap();
+    let rate = RateOptions { calls: "50/day".parse().ok(), burst: NonZeroU32::new(50), ..RateOptions::default() };
+    let group = GroupMount::new("/hello", value);
+    let server = start(group, GroupLimits { rate, ..GroupLimits::default() }, ENOUGH);
+    let one = r#"{"jsonrpc":"2.0","method":"hello","id":7}"#;
+    let batch = format!("[{}]", vec![one; 40].join(","));
+    let request = |media: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "POST /hello HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media}\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    let first = server.raw(request("application/json", &batch));
+    assert_eq!((first.matches("world").count(), RATE_LIMITED.count(&first)), (40, 0));
+    let second = server.raw(request("text/xml", &multicall(&["hello"; 40])));
+    assert_eq!((second.matches("world").count(), RATE_LIMITED.count(&second)), (10, 30), "{second}");
 }
 
 /// One result needs more memory than all results may have, except where it is passed on in its original bytes.
