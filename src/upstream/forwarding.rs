@@ -249,7 +249,7 @@ impl HeaderTemplate {
 
     fn checked(self) -> Result<HeaderTemplate, HeaderTemplateError> {
         let is_valid = |piece: &Piece| match piece {
-            Piece::Text(text) => HeaderValue::from_str(text).is_ok(),
+            Piece::Text(text) => text.is_ascii() && HeaderValue::from_str(text).is_ok(),
             Piece::Value(_) => true,
         };
         if self.0.iter().all(is_valid) { Ok(self) } else { Err(HeaderTemplateError::Invalid) }
