@@ -97,7 +97,8 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "Option<SecretFile>")]
     #[serde(default)]
     bearer: Option<Spanned<SecretFile>>,
-    /// Access tokens for bearer authentication from an authorization server, by OAuth 2.0 client credentials.
+    /// Access tokens for bearer authentication from an authorization server, by OAuth 2.0 client credentials: `token-url`,
+    /// `client-id` and `client-secret`, and if the server needs them `scopes`, `audience` and `tls`.
     #[schemars(with = "Option<OAuth2File>")]
     #[serde(default)]
     oauth2: Option<Spanned<OAuth2File>>,
@@ -643,7 +644,13 @@ impl<'r> SettingReader<'r> {
         for (name, value) in &file.set_headers {
             let text = match value.get_ref() {
                 // A variable in place of the text has been read already.
-                SetHeader::Text(text) if self.is_written(value.span()) => Some(HeaderText::Template(text)),
+                SetHeader::Text(text) if self.is_written(value.span()) => {
+                    if names_secret(name) && !text.contains('{') {
+                        let key = format!("{}.set-headers.{}", self.table, abridge(name));
+                        self.problems.push(clear_text(&key, value.span()));
+                    }
+                    Some(HeaderText::Template(text))
+                }
                 SetHeader::Text(text) => Some(HeaderText::Literal(text.trim().to_owned())),
                 SetHeader::Secret(secret) => {
                     let key = format!("set-headers.{}", abridge(name));

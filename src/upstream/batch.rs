@@ -36,10 +36,14 @@ impl Upstream {
         };
         let upstream = self.clone();
         let description = description.clone();
-        // The calls of a batch come from one request, so the scope of the first is that of all.
+        // The calls of a batch come from one request, so the scope of the first is that of all who forward the same headers.
         let scope = self.scope(&call, None);
         // A batch belongs to one upstream and one description of it, which lives as long as the batch.
-        let sender = Arc::as_ptr(&description).addr();
+        let mut sender = Arc::as_ptr(&description).addr();
+        if let Some(forwarded) = &scope.forwarded {
+            let hash = forwarded.hash_headers(&self.inner.hasher);
+            sender = sender.wrapping_add(usize::try_from(hash & usize::MAX as u64).unwrap_or_default());
+        }
         let call = BatchCall { method: call.method.to_owned(), arguments, deadline: call.context.deadline };
         batch.join(sender, call, move |calls| {
             MaybeReady::later(async move { upstream.send(&description, calls, &scope).await })

@@ -12,6 +12,7 @@
 //! configuration does not accept the known ones, and those that `Connection` names are left out here.
 
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -249,7 +250,7 @@ impl HeaderTemplate {
 
     fn checked(self) -> Result<HeaderTemplate, HeaderTemplateError> {
         let is_valid = |piece: &Piece| match piece {
-            Piece::Text(text) => HeaderValue::from_str(text).is_ok(),
+            Piece::Text(text) => text.is_ascii() && HeaderValue::from_str(text).is_ok(),
             Piece::Value(_) => true,
         };
         if self.0.iter().all(is_valid) { Ok(self) } else { Err(HeaderTemplateError::Invalid) }
@@ -291,6 +292,12 @@ pub(super) struct ForwardedRequest {
 }
 
 impl ForwardedRequest {
+    /// A hash of the headers, by which calls of one request are told apart that layers have given different callers.
+    pub(super) fn hash_headers(&self, hasher: &RandomState) -> u64 {
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        hasher.hash_one(headers.collect::<Vec<_>>())
+    }
+
     /// Adds it to a request to the upstream.
     pub(super) fn apply_to(&self, request: &mut Request<Bytes>) {
         // A name that is there already is replaced.
@@ -351,13 +358,18 @@ impl Forwarding {
     }
 
     fn pass_on(&self, received: &HeaderMap, headers: &mut HeaderMap) {
-        let authorization = self.pass_authorization.then_some(&AUTHORIZATION);
-        for name in self.pass_headers.iter().chain(authorization) {
-            if concerns_connection(name, received) {
-                continue;
-            }
+        for name in self.pass_headers.iter().filter(|name| !concerns_connection(name, received)) {
             for value in received.get_all(name) {
                 headers.append(name, value.clone());
+            }
+        }
+        if self.pass_authorization && !concerns_connection(&AUTHORIZATION, received) {
+            let mut given = received.get_all(AUTHORIZATION).iter();
+            // Of two, the upstream could believe another than croupier.
+            if let (Some(only), None) = (given.next(), given.next()) {
+                let mut only = only.clone();
+                only.set_sensitive(true);
+                headers.insert(AUTHORIZATION, only);
             }
         }
         if !concerns_connection(&COOKIE, received) {

@@ -1,5 +1,6 @@
 //! An upstream as a service.
 
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub(super) struct UpstreamInner {
     pub(super) transport: Transport,
     pub(super) options: UpstreamOptions,
     pub(super) description: CurrentDescription,
+    /// For hashes of headers that are forwarded.
+    pub(super) hasher: RandomState,
     /// How much of the memory for results its responses may take.
     pub(super) share: SourceShare,
     pub(super) first_discovery: FirstDiscovery,
@@ -93,6 +96,7 @@ impl Upstream {
             transport,
             options,
             description,
+            hasher: RandomState::new(),
             share: SourceShare::default(),
             first_discovery: FirstDiscovery::default(),
             discovery_error: LastDiscoveryError::default(),

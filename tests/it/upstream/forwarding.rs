@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use bytes::Bytes;
 use croupier::config::{Config, Registry};
@@ -257,6 +258,73 @@ async fn calls_that_travel_together_share_the_headers_of_their_request() {
     let (headers, _) = exchange(&gateway, ["POST", "/hello", "text/xml", &multicall(&["hello"])], &SENT).await;
     assert_everything(&server.all()[0], "hello", "multicall of one");
     assert!(!headers.contains_key("x-total-count"));
+}
+
+/// Finds out another caller for each call.
+struct Changing(AtomicUsize);
+
+impl GroupLayer for Changing {
+    fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+        let name = ["ann", "ann", "bob"][self.0.fetch_add(1, SeqCst) % 3];
+        let context = Context { identity: Some(Arc::new(Identity::new(name))), ..call.context.clone() };
+        next.call(Call { context: &context, ..call })
+    }
+}
+
+#[tokio::test]
+async fn calls_of_different_callers_do_not_travel_together() {
+    let server = ScriptedUpstream::start().await;
+    let url = format!("http://{}/", server.address());
+    let set_headers = vec![("x-user".parse().unwrap(), template("{identity.name}"))];
+    let forwarding = Forwarding { set_headers, ..Forwarding::default() };
+    let remote = upstream(url, Protocol::JsonRpc, forwarding, Batching::On).await;
+    let gateway = serving(&mounts(GroupMount::upstream("/hello", remote).layer(Changing(AtomicUsize::new(0)))));
+    server.will([Act::Output(response(Protocol::JsonRpc).await)]);
+    let calls: Vec<_> = (1..4).map(|id| format!(r#"{{"jsonrpc":"2.0","method":"hello","id":{id}}}"#)).collect();
+    exchange(&gateway, ["POST", "/hello", "application/json", &format!("[{}]", calls.join(","))], &[]).await;
+    let mut sent: Vec<_> = server
+        .all()
+        .iter()
+        .map(|request| {
+            let user = values(&received(request), "x-user").join("+");
+            (user, request.matches("\"method\"").count())
+        })
+        .collect();
+    sent.sort();
+    assert_eq!(sent, [("ann".to_owned(), 2), ("bob".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn of_two_credentials_none_is_passed_on() {
+    let server = ScriptedUpstream::start().await;
+    let forwarding = Forwarding { pass_authorization: true, ..Forwarding::default() };
+    let gateway = gateway(&server, Protocol::XmlRpc, forwarding).await;
+    for (given, expected) in [(&["a b"][..], &["a b"][..]), (&["a b", "c d"], &[]), (&["a b", "a b"], &[]), (&[], &[])]
+    {
+        server.will([Act::Output(response(Protocol::XmlRpc).await)]);
+        let headers: Vec<_> = given.iter().map(|value| ("authorization", *value)).collect();
+        exchange(&gateway, ["POST", "/hello", "text/xml", XML_RPC], &headers).await;
+        assert_eq!(values(&received(&server.all()[0]), "authorization"), expected, "{given:?}");
+    }
+    server.will([Act::Output(response(Protocol::XmlRpc).await)]);
+    let headers = [("authorization", "a b"), ("connection", "Authorization")];
+    exchange(&gateway, ["POST", "/hello", "text/xml", XML_RPC], &headers).await;
+    assert_eq!(values(&received(&server.all()[0]), "authorization"), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_query_is_appended_once_also_for_the_second_server() {
+    let server = ScriptedUpstream::start().await;
+    server.will([Act::Output(response(Protocol::XmlRpc).await)]);
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let urls = [closed, server.address()].map(|address| format!("http://{address}/RPC2").parse().unwrap());
+    let transport = Transport::new(urls.to_vec(), TransportOptions::default()).unwrap();
+    let forwarding = Forwarding { pass_query: true, ..Forwarding::default() };
+    let options = UpstreamOptions { forwarding, ..UpstreamOptions::new(Protocol::XmlRpc) };
+    let remote = Upstream::new(transport, options).unwrap();
+    let gateway = serving(&mounts(GroupMount::upstream("/hello", remote)));
+    exchange(&gateway, ["POST", "/hello?a=1", "text/xml", XML_RPC], &[]).await;
+    assert!(server.all()[0].starts_with("POST /RPC2?a=1 HTTP/1.1\r\n"), "{:?}", server.all());
 }
 
 #[tokio::test]
