@@ -23,7 +23,7 @@ impl ResolvesServerCert for CertificateChoice {
         let is_understood = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(hello.signature_schemes()).is_some();
         let named = name.and_then(|name| {
             self.0.iter().filter(is_understood).find(|key| {
-                let parsed = key.end_entity_cert().and_then(|own| ParsedCertificate::try_from(own));
+                let parsed = key.end_entity_cert().and_then(ParsedCertificate::try_from);
                 parsed.is_ok_and(|own| verify_server_name(&own, &name).is_ok())
             })
         });
