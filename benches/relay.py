@@ -77,15 +77,15 @@ DESCRIBED = """{"openrpc": "1.3.2", "info": {"title": "Bare", "version": "1"},
 class Nginx:
     """nginx with its workers, whose processor time is counted together."""
 
-    def __init__(self, upstream):
+    def __init__(self, upstream, config=NGINX, more=None):
         self.folder = tempfile.TemporaryDirectory()
         self.address = ("127.0.0.1", servers.free_port())
         # Its workers must reach its folder, which they do not as the user that root's nginx takes for them.
         user = "user root;" if os.geteuid() == 0 else ""
-        values = {"user": user, "workers": os.cpu_count(), "folder": self.folder.name, "upstream": upstream, "port": self.address[1]}
+        values = {"user": user, "workers": os.cpu_count(), "folder": self.folder.name, "upstream": upstream, "port": self.address[1], **(more or {})}
         path = os.path.join(self.folder.name, "nginx.conf")
         with open(path, "w") as file:
-            file.write(NGINX % values)
+            file.write(config % values)
         self.process = subprocess.Popen(["nginx", "-c", path, "-p", self.folder.name], stderr=subprocess.DEVNULL)
         for _ in range(100):
             with socket.socket() as probe:
