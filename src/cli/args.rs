@@ -93,7 +93,9 @@ reload, and the exit code is 1, too.")]
         config: ConfigFile,
     },
     /// List the paths of a configuration and the methods at each
-    #[command(after_help = "Without a file, those of the built-in configuration. Upstreams are not asked: `croupier check --ask` does that.")]
+    #[command(
+        after_help = "Without a file, those of the built-in configuration. Upstreams are not asked: `croupier check --ask` does that."
+    )]
     Routes {
         #[command(flatten)]
         config: OptionalConfigFile,

@@ -36,6 +36,8 @@ pub struct Group {
     pub(super) limiter: Option<LimiterState>,
     /// The calls of the group that run.
     pub(super) load: GroupLoad,
+    /// Whether nothing is mounted at its path: it is the directory at `/`.
+    pub(super) is_directory: bool,
 }
 
 impl Group {
@@ -58,6 +60,7 @@ impl Group {
             limiter: None,
             request_headers,
             load: GroupLoad::default(),
+            is_directory: false,
         }
     }
 
