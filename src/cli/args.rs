@@ -54,10 +54,10 @@ drain time ([server.timeouts] drain, 10 s by default), and exits with code 0. A 
 SIGHUP reloads the configuration. If it is valid, new requests go to the new groups and pages, while running calls finish
 in the old ones, and groups that have not changed keep what they have in memory. Listeners are opened and closed. If it is
 not valid, its errors are written to standard error and nothing changes. Changes of `workers`, `log.access`, `log.format`,
-`server.response-memory`, `admin` and `otlp` take effect at the next start only.
+`server.response-memory`, `server.per-client.response-memory`, `admin` and `otlp` take effect at the next start only.
 
 If systemd hands over a listening socket (LISTEN_FDS) of an address in `listen`, the server listens on this socket. It tells
-systemd its state (NOTIFY_SOCKET: use Type=notify-reload) and serves its watchdog.")]
+systemd its state (NOTIFY_SOCKET: use Type=notify) and serves its watchdog.")]
     Serve(ServeCommand),
     /// Check a configuration file: report every error in it, or list its groups
     #[command(after_help = "\
@@ -86,13 +86,16 @@ itself, or if a name in the file is none of its methods. Warnings and notes do n
     /// Let a running server read its configuration again, and print the result
     #[command(after_help = "\
 The server is asked through its admin listener ([admin] listen). It checks the file itself: if there are errors in it, they
-are printed, nothing changes, and the exit code is 1.")]
+are printed, nothing changes, and the exit code is 1. If the server at that address serves another file, it is not asked to
+reload, and the exit code is 1, too.")]
     Reload {
         #[command(flatten)]
         config: ConfigFile,
     },
     /// List the paths of a configuration and the methods at each
-    #[command(after_help = "Without a file, those of the built-in configuration. Upstreams are not asked.")]
+    #[command(
+        after_help = "Without a file, those of the built-in configuration. Upstreams are not asked: `croupier check --ask` does that."
+    )]
     Routes {
         #[command(flatten)]
         config: OptionalConfigFile,
@@ -120,7 +123,7 @@ Examples:
   croupier call --repeat 10 http://127.0.0.1:8008/ spin
 
 Without --protocol, the server is asked for its methods (system.listMethods), for ?wsdl and for openapi.json until one of
-the protocols fits. REST is called as croupier serves it: POST of the arguments to METHOD below the URL. Call other REST
+the protocols fits. XML-RPC is left out for arguments by name, because it has arguments by position only. REST is called as croupier serves it: POST of the arguments to METHOD below the URL. Call other REST
 servers with an HTTP client such as curl.
 
 Exit codes: 0 for a result, 1 for a fault, which is printed on standard error with its code, 2 for an invalid command line,

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tokio::runtime::Builder;
 
+use super::add::location::ServerLocation;
 use super::args::CallArgs;
 use super::pretty::{Style, one_line};
 use super::progress::waiting;
@@ -15,7 +16,7 @@ use super::{Failure, say};
 use crate::codec::xmlrpc::{BigIntegers, Nil, XmlRpcDialect};
 use crate::config::in_colour;
 use crate::model::fault::Fault;
-use crate::model::text::printable;
+use crate::model::text::{how_json_writes, printable};
 use crate::model::value::Value;
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::ResponseError;
@@ -33,12 +34,12 @@ const MESSAGE: usize = 4000;
 pub(super) fn call(args: &CallArgs) -> Result<(), Failure> {
     let arguments = arguments(&args.args)?;
     let target = Target::new(&args.url, &args.server)?;
-    let transport = target.transport()?;
+    let by_name = matches!(arguments, ArgValues::ByName(_));
     Builder::new_current_thread().enable_all().build()?.block_on(async {
         let asking = format!("asking {} for its protocol", target.location.url);
         let (transport, caller) = match target.protocol {
-            Some(Protocol::Rest) => (transport, None),
-            _ => waiting(&asking, find_caller(&target, transport)).await?,
+            Some(Protocol::Rest) => (target.transport()?, None),
+            _ => waiting(&asking, find_caller(&target, by_name)).await?,
         };
         let calling = format!("waiting for {}", args.method);
         for _ in 0..args.repeat {
@@ -53,44 +54,69 @@ pub(super) fn call(args: &CallArgs) -> Result<(), Failure> {
     })
 }
 
-/// The codec for the calls to a server, and the transport to its service; no codec for REST.
-async fn find_caller(target: &Target, transport: Transport) -> Result<(Transport, Option<Caller>), Failure> {
+/// The codec for the calls to a server, and the transport to its service; no codec for REST. Without a given protocol, a URL
+/// without a path stands for the usual paths, too.
+async fn find_caller(target: &Target, by_name: bool) -> Result<(Transport, Option<Caller>), Failure> {
     // `null` and large integers are written as the extensions `<nil/>` and `<i8>`.
     let dialect = XmlRpcDialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..XmlRpcDialect::default() };
-    match Caller::find(&transport, target.protocol, dialect, target.limit).await {
-        Ok(caller) => match &caller.path {
-            Some(path) => {
-                let address = target.location.address().and_then(|address| address.with_path(path));
-                let address = address.map_err(|error| target.failed(error))?;
-                let transport = Transport::new(vec![address], target.options.clone());
-                Ok((transport.map_err(|error| target.failed(error))?, Some(caller)))
-            }
-            None => Ok((transport, Some(caller))),
-        },
-        Err(failures) => {
-            let is_reached = !failures.iter().any(|(_, error)| error.is_final());
-            let deadline = Instant::now() + target.limit;
-            if target.protocol.is_none() && is_reached && rest::open_api(&transport, deadline).await.is_ok() {
+    let locations = match target.protocol {
+        Some(_) => vec![target.location.clone()],
+        None => target.location.and_usual(),
+    };
+    let mut failed = Vec::new();
+    for location in locations {
+        let transport = target.transport_to(&location)?;
+        match Caller::find(&transport, target.protocol, by_name, dialect.clone(), target.limit).await {
+            // REST takes names, but is not one of the protocols that are looked for.
+            Ok(Caller { protocol: Protocol::XmlRpc, .. })
+                if by_name && target.protocol.is_none() && has_rest(target, &transport).await =>
+            {
                 return Ok((transport, None));
             }
-            Err(no_protocol(target, failures))
+            Ok(caller) => {
+                let Some(path) = &caller.path else { return Ok((transport, Some(caller))) };
+                let address = location.address().and_then(|address| address.with_path(path));
+                let address = address.map_err(|error| target.failed(error))?;
+                let transport = Transport::new(vec![address], target.options.clone());
+                return Ok((transport.map_err(|error| target.failed(error))?, Some(caller)));
+            }
+            Err(failures) => {
+                let is_final = failures.iter().any(|(_, error)| error.is_final());
+                failed.push((location, failures));
+                if is_final {
+                    return Err(no_protocol(target, &failed));
+                }
+            }
         }
+    }
+    let transport = target.transport()?;
+    match target.protocol.is_none() && has_rest(target, &transport).await {
+        true => Ok((transport, None)),
+        false => Err(no_protocol(target, &failed)),
     }
 }
 
-/// The failure that a server speaks none of the protocols.
-fn no_protocol(target: &Target, failures: Failures) -> Failure {
-    if let Some((_, DiscoveryError::Transport(error))) = failures.iter().find(|(_, error)| error.is_final()) {
+/// Whether the server has an OpenAPI document, as croupier has it for REST.
+async fn has_rest(target: &Target, transport: &Transport) -> bool {
+    rest::open_api(transport, Instant::now() + target.limit).await.is_ok()
+}
+
+/// The failure that a server speaks none of the protocols, at none of the locations.
+fn no_protocol(target: &Target, failed: &[(ServerLocation, Failures)]) -> Failure {
+    let failures =
+        || failed.iter().flat_map(|(location, failures)| failures.iter().map(move |failure| (location, failure)));
+    if let Some((_, (_, DiscoveryError::Transport(error)))) = failures().find(|(_, (_, error))| error.is_final()) {
         return if error.is_late() {
             target.failed(format_args!("no response within {:?}", target.limit))
         } else {
             Failure::from(error).code(super::target::NO_RESULT)
         };
     }
-    if failures.iter().any(|(_, error)| matches!(error, DiscoveryError::Unauthorized(_))) {
+    if failures().any(|(_, (_, error))| matches!(error, DiscoveryError::Unauthorized(_))) {
         return target.failed(format_args!("it requires authentication (HTTP 401): {CREDENTIALS}"));
     }
-    let lines = failures.iter().map(|(protocol, error)| format!("\n  {}: {}", protocol.title(), shown(error)));
+    let lines = failures()
+        .map(|(location, (protocol, error))| format!("\n  {} ({}): {}", location.url, protocol.title(), shown(error)));
     target.failed(format_args!("it speaks none of the protocols that were tried{}", lines.collect::<String>()))
 }
 
@@ -203,10 +229,8 @@ fn name_and_value(text: &str) -> Option<(&str, &str)> {
 
 fn argument(text: &str) -> Result<Value, Failure> {
     serde_json::from_str(text).map_err(|error| {
-        let quoted = serde_json::Value::from(text);
-        Failure::usage(format!(
-            "croupier: the argument {text} is not valid JSON ({error}); a text is written '{quoted}'"
-        ))
+        let hint = how_json_writes(text, '\'');
+        Failure::usage(format!("croupier: the argument {text} is not valid JSON ({error}); {hint}"))
     })
 }
 

@@ -19,6 +19,7 @@ use crate::model::text::printable;
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::openrpc::write;
 use crate::protocol::xmlrpc::signature;
+use crate::upstream::discovery::probe::InterfaceSource;
 
 /// How many characters of a line of documentation are printed.
 const LINE: usize = 2000;
@@ -32,8 +33,14 @@ pub(super) fn describe(args: &DescribeArgs) -> Result<(), Failure> {
     let found = Builder::new_current_thread().enable_all().build()?.block_on(waiting(&asking, find(&target)))?;
     match found {
         Described::Methods(found) => match (&found.report.interface, args.json) {
-            (None, _) => Err(target
-                .failed(format_args!("it speaks {}, but does not list its methods", found.report.protocol.title()))),
+            (None, _) => {
+                let protocol = found.report.protocol.title();
+                let reason = match &found.report.source {
+                    InterfaceSource::ListMethodsFault(fault) => format!(": {}", printable(&fault.message, LINE)),
+                    _ => String::new(),
+                };
+                Err(target.failed(format_args!("it speaks {protocol}, but does not list its methods{reason}")))
+            }
             (Some(interface), true) => {
                 print_document(&write::document(interface, &found.location.url));
                 Ok(())

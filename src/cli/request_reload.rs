@@ -1,11 +1,11 @@
 //! `croupier reload`: asks a running server to reload, through the admin listener of its configuration.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use serde_json::Value;
 use tokio::runtime::Builder;
 
@@ -13,6 +13,7 @@ use super::load::refuse_standard_input;
 use super::{Failure, say};
 use crate::config::LARGEST_FILE;
 use crate::files;
+use crate::model::text::printable;
 use crate::server::settings::ListenAddress;
 use crate::upstream::transport::{Address, Repeat, Transport, TransportOptions};
 
@@ -20,46 +21,91 @@ use crate::upstream::transport::{Address, Repeat, Transport, TransportOptions};
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// How many bytes a response may have.
 const MAX_RESPONSE: usize = 16 << 20;
+/// How many characters of a text of the server are printed.
+const LONGEST_MESSAGE: usize = 4000;
 
 /// Asks the server of this configuration file to reload, and prints the result.
+///
+/// # Errors
+/// If the server does not respond, serves another file, or finds errors in it. A server of another file is not asked to reload.
 pub(super) fn reload(file: &Path) -> Result<(), Failure> {
     refuse_standard_input(file)?;
     let address = admin_address(file)?;
-    let url = match &address {
-        ListenAddress::Tcp(address) => format!("http://{}/reload", reachable(*address)),
-        ListenAddress::Unix(path) => format!("unix:{}:/reload", path.display()),
-    };
-    let options = TransportOptions { response: TIMEOUT, ..TransportOptions::default() };
-    let transport = Transport::new(vec![url.parse::<Address>()?], options)?;
     Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let request = Request::post("/").body(Bytes::new())?;
-        let response = transport.send(request, Repeat::Unsent, None).await;
-        let (head, body) = response
-            .map_err(|error| Failure::from(format_args!("the admin listener at {address} does not respond: {error}")))?
-            .into_parts();
-        let body = body.collect(MAX_RESPONSE).await?;
-        let text = String::from_utf8_lossy(&body);
-        match head.status {
+        let (status, text) = exchange(&address, Method::GET, "/status").await?;
+        if status != StatusCode::OK {
+            return Err(unexpected(status, &text));
+        }
+        let state: Value = serde_json::from_str(&text).unwrap_or_default();
+        let served = state.pointer("/config/file").and_then(Value::as_str);
+        check_same_file(file, served, &address)?;
+        let (status, text) = exchange(&address, Method::POST, "/reload").await?;
+        match status {
             StatusCode::OK => {
-                report(&text);
+                report(file, &text);
                 Ok(())
             }
             // The problems, as `check` writes them.
             StatusCode::UNPROCESSABLE_ENTITY => {
                 Err(Failure::new(format!("{}\ncroupier: the server goes on with its configuration", text.trim_end())))
             }
-            status => Err(Failure::from(format_args!("the server responds with {status}: {}", text.trim_end()))),
+            status => Err(unexpected(status, &text)),
         }
     })
 }
 
+/// A request to the admin listener: the status and the body of its response.
+async fn exchange(address: &ListenAddress, method: Method, path: &str) -> Result<(StatusCode, String), Failure> {
+    let url = match address {
+        ListenAddress::Tcp(address) => format!("http://{}{path}", reachable(*address)),
+        ListenAddress::Unix(socket) => format!("unix:{}:{path}", socket.display()),
+    };
+    let options = TransportOptions { response: TIMEOUT, ..TransportOptions::default() };
+    let transport = Transport::new(vec![url.parse::<Address>()?], options)?;
+    let request = Request::builder().method(method).uri("/").body(Bytes::new())?;
+    let response = transport.send(request, Repeat::Unsent, None).await;
+    let (head, body) = response
+        .map_err(|error| Failure::from(format_args!("the admin listener at {address} does not respond: {error}")))?
+        .into_parts();
+    let body = body.collect(MAX_RESPONSE).await?;
+    Ok((head.status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+fn unexpected(status: StatusCode, text: &str) -> Failure {
+    Failure::from(format_args!("the server responds with {status}: {}", printable(text.trim_end(), LONGEST_MESSAGE)))
+}
+
+/// Checks that the server at the admin address serves this file.
+fn check_same_file(file: &Path, served: Option<&str>, address: &ListenAddress) -> Result<(), Failure> {
+    let file = absolute(file);
+    let other = match served {
+        Some(served) if absolute(Path::new(served)) == file => return Ok(()),
+        Some(served) => format!("`{}`", printable(served, LONGEST_MESSAGE)),
+        None => "its built-in configuration".to_owned(),
+    };
+    Err(Failure::from(format_args!(
+        "the server at {address} serves {other} and not `{}`, so it is not asked to reload; give the file that it serves, or \
+         the `admin.listen` of the other server",
+        file.display()
+    )))
+}
+
+/// A path by which files are compared: links are followed if the file is there.
+fn absolute(file: &Path) -> PathBuf {
+    file.canonicalize().or_else(|_| std::path::absolute(file)).unwrap_or_else(|_| file.to_owned())
+}
+
 /// Prints what the server has loaded.
-fn report(text: &str) {
+fn report(file: &Path, text: &str) {
     let result: Value = serde_json::from_str(text).unwrap_or_default();
     let number = |key: &str| result.get(key).and_then(Value::as_u64).unwrap_or_default();
     let groups = number("groups");
     let noun = if groups == 1 { "group" } else { "groups" };
-    say(format_args!("croupier: the configuration is loaded: {groups} {noun}, generation {}", number("generation")));
+    say(format_args!(
+        "croupier: the configuration `{}` is loaded: {groups} {noun}, generation {}",
+        file.display(),
+        number("generation")
+    ));
     let keys = result.get("needs-restart").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let keys: Vec<_> = keys.collect();
     if !keys.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -120,7 +121,9 @@ async fn run_server(
     let (reload, requests) = mpsc::channel(1);
     if let Some(listener) = admin_listener {
         let (gateway, lifecycle) = (server.gateway(), lifecycle.clone());
-        let config_file = args.config.as_ref().map(|file| file.display().to_string());
+        // Absolute, so that others than this process can tell which file it is.
+        let absolute = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
+        let config_file = args.config.as_ref().map(|file| absolute(file).display().to_string());
         let metrics = Metrics::new(gateway.clone(), lifecycle.clone());
         serve_admin(Admin { gateway, metrics, lifecycle, config_file, reload, drain }, &config, listener);
     }

@@ -78,6 +78,9 @@ pub(super) fn routes(file: Option<&Path>, values: &ValueArgs, registry: &Registr
                 say(format_args!("        {}", route_line(group, route)));
             }
         }
+        if group.upstream.is_some() {
+            say("    methods: not asked; `check --ask` asks the upstream");
+        }
         // The upstream is not asked for its methods here, so its routes are listed by themselves.
         for route in group.protocols.route_table().routes().iter().filter(|_| group.upstream.is_some()) {
             say(format_args!("    {}  {}", route_line(group, route), route.method()));

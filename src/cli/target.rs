@@ -63,7 +63,12 @@ impl Target {
 
     /// A connection to the server.
     pub(super) fn transport(&self) -> Result<Transport, Failure> {
-        let address = self.location.address().map_err(|error| Failure::usage(format!("croupier: {error}")))?;
+        self.transport_to(&self.location)
+    }
+
+    /// A connection to another location of the server.
+    pub(super) fn transport_to(&self, location: &ServerLocation) -> Result<Transport, Failure> {
+        let address = location.address().map_err(|error| Failure::usage(format!("croupier: {error}")))?;
         Transport::new(vec![address], self.options.clone()).map_err(|error| Failure::from(error).code(NO_RESULT))
     }
 

@@ -86,6 +86,7 @@ mod with_exporter {
                 return None;
             }
         };
+        reader.warn_of_credentials(endpoint, "write the whole URL as `{ env = \"NAME\" }`");
         let (sample, service_name) = (*file.sample.get_ref(), file.service_name.get_ref().clone());
         let settings = OtlpSettings { headers, tls, sample, service_name, ..OtlpSettings::new(address) };
         if let Err(error) = settings.transport() {

@@ -504,11 +504,10 @@ impl<'r> SettingReader<'r> {
         let text = url.get_ref();
         match text.parse::<Address>() {
             Ok(address) => {
-                if credentials(text).is_some() && self.is_written(url.span()) {
-                    let problem = Problem::at(url.span(), "the URL has a secret in clear text");
-                    let hint = "write `user = \"NAME\"` and `password = { env = \"NAME\" }`, or the whole URL as `{ env = \"NAME\" }`";
-                    self.problems.push(problem.warning().hint(hint));
-                }
+                self.warn_of_credentials(
+                    url,
+                    "write `user = \"NAME\"` and `password = { env = \"NAME\" }`, or the whole URL as `{ env = \"NAME\" }`",
+                );
                 Some(address)
             }
             Err(error) => {
@@ -517,6 +516,14 @@ impl<'r> SettingReader<'r> {
                 self.problems.push(Problem { hint: meant, ..problem });
                 None
             }
+        }
+    }
+
+    /// Warns of a secret in a valid URL that is written in the file.
+    pub(super) fn warn_of_credentials(&mut self, url: &Spanned<String>, hint: &str) {
+        if credentials(url.get_ref()).is_some() && self.is_written(url.span()) {
+            let problem = Problem::at(url.span(), "the URL has a secret in clear text");
+            self.problems.push(problem.warning().hint(hint));
         }
     }
 

@@ -58,6 +58,11 @@ pub fn printable(text: &str, longest: usize) -> Cow<'_, str> {
     Cow::Owned(written)
 }
 
+/// How a text is written as JSON, for a message to someone who has given the text alone. `quote` encloses the JSON.
+pub(crate) fn how_json_writes(text: &str, quote: char) -> String {
+    format!("a text is written {quote}{}{quote}", serde_json::Value::from(text))
+}
+
 /// Whether a character is not seen as itself: it ends a line, moves the cursor, or turns the text around it.
 pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control()

@@ -297,6 +297,7 @@ impl AccessLine {
         }
         match self.outcome.as_ref().and_then(|outcome| outcome.fault) {
             Some(kind) => failed(kind.word(), self.cause_of_fault(kind), Stage::Call),
+            None if self.record.is_upstream_down() => failed(REJECTED, "upstream", self.stage),
             None if self.status >= 500 => failed(REJECTED, "server", self.stage),
             None if self.status >= 400 => failed(REJECTED, "client", self.stage),
             None => Conclusion { outcome: "ok", failed: None },

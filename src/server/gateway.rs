@@ -372,7 +372,9 @@ impl Gateway {
         };
         metered.claimed_by(claim.frontend.protocol().name());
         if let Some(record) = &context.record {
-            record.note_group(&group.path);
+            if !group.is_directory {
+                record.note_group(&group.path);
+            }
             record.note_protocol(claim.frontend.protocol().name());
             record.enter(Stage::Body);
         }
@@ -447,12 +449,16 @@ impl Gateway {
         set_refusal_status(&mut served, group.auth.as_deref());
         metered.end(ending(&served));
         let FrontendResponse { response, method, fault } = served;
+        if let Some(record) = context.record.as_ref().filter(|_| fault.is_none() && is_about_outage(&response, group)) {
+            record.note_upstream_down();
+        }
         if let Some(record) = context.record.as_ref().filter(|record| record.trace().is_some())
             && group.service.interface().method(&method).is_some()
         {
             record.note_known_method();
         }
-        let outcome = self.observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
+        let observed = self.observed && !group.is_directory;
+        let outcome = observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
         Ok(GatewayResponse { response, outcome, metered })
     }
 
@@ -628,6 +634,12 @@ async fn authenticate(
         record.note_user(identity);
     }
     Ok(())
+}
+
+/// Whether a response without a fault says that an upstream has not described itself, or does not respond.
+fn is_about_outage(response: &Response<Body>, group: &Group) -> bool {
+    response.status() == StatusCode::SERVICE_UNAVAILABLE
+        && (group.service.outage().is_some() || group.service.interface().incomplete)
 }
 
 /// How a request ends with this response.

@@ -44,6 +44,8 @@ pub struct Group {
     pub(super) limiter: Option<LimiterState>,
     /// The calls of the group that run.
     pub(super) load: GroupLoad,
+    /// Whether nothing is mounted at its path: it is the directory at `/`.
+    pub(super) is_directory: bool,
 }
 
 impl Group {
@@ -71,6 +73,7 @@ impl Group {
             reads_request_target,
             sets_response_headers,
             load: GroupLoad::default(),
+            is_directory: false,
         }
     }
 

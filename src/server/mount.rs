@@ -456,7 +456,7 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) 
         None if frontends.is_empty() => None,
         None => {
             let service = Arc::new(EmptyService(Arc::default()));
-            Some(Arc::new(Group::new(ROOT, service, frontends, 0)))
+            Some(Arc::new(Group { is_directory: true, ..Group::new(ROOT, service, frontends, 0) }))
         }
     }
 }

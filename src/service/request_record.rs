@@ -65,6 +65,8 @@ pub struct RequestRecord {
     trace: Option<Arc<RecordedTrace>>,
     /// Whether the group has the method that was called. Only requests with a span know it.
     has_method: AtomicBool,
+    /// Whether an upstream that is down was the reason for a refusal.
+    upstream_is_down: AtomicBool,
 }
 
 /// The requests to upstream servers.
@@ -105,10 +107,19 @@ impl RequestRecord {
             batch: each_call.then(Mutex::default),
             trace,
             has_method: AtomicBool::new(false),
+            upstream_is_down: AtomicBool::new(false),
         }
     }
 
-    /// Where the spans of the request are added; `None` if they are not recorded.
+    /// Notes that the request was refused because an upstream is down.
+    pub(crate) fn note_upstream_down(&self) {
+        self.upstream_is_down.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_upstream_down(&self) -> bool {
+        self.upstream_is_down.load(Relaxed)
+    }
+
     /// Notes that the group has the method that was called.
     pub(crate) fn note_known_method(&self) {
         self.has_method.store(true, Relaxed);
@@ -118,6 +129,7 @@ impl RequestRecord {
         self.has_method.load(Relaxed)
     }
 
+    /// Where the spans of the request are added; `None` if they are not recorded.
     pub(crate) fn trace(&self) -> Option<&Arc<RecordedTrace>> {
         self.trace.as_ref()
     }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::first_discovery::{MAX_WAIT, RunningDiscovery};
 use super::outage::Failure;
@@ -15,6 +15,9 @@ use crate::model::fault::{Fault, Kind};
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The delay after the first failure. It doubles with each further failure.
 const FIRST_DELAY: Duration = Duration::from_millis(500);
+/// The shortest time from a description to the next discovery, if calls find the upstream to be down meanwhile. An upstream that
+/// comes and goes would be asked twice a second otherwise.
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(5);
 /// Why there is no description, for callers. The reason itself may have addresses, and what the server wrote.
 const UNREACHED: &str = "the upstream server cannot be reached";
 /// The same for a server that responds.
@@ -70,11 +73,12 @@ impl Upstream {
                     }
                     on_described(&self, changed);
                     failing = false;
+                    let described = Instant::now();
                     // An upstream that calls find to be down is asked sooner, so that its end is noticed without a call.
                     let went_down =
                         timeout(self.wait(self.refresh()), self.inner.outages.wait_until_down()).await.is_ok();
                     if went_down {
-                        sleep(self.wait(delay)).await;
+                        sleep(self.wait(delay.max(RECOVERY_INTERVAL.saturating_sub(described.elapsed())))).await;
                         delay = (2 * delay).min(MAX_DELAY);
                     }
                 }

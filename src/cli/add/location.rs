@@ -53,7 +53,7 @@ impl ServerLocation {
     }
 
     /// This location and, if it has no path, the same server with the usual paths.
-    pub(super) fn and_usual(&self) -> Vec<ServerLocation> {
+    pub(in crate::cli) fn and_usual(&self) -> Vec<ServerLocation> {
         let has_path = self.url.parse::<Address>().is_ok_and(|address| address.path() != "/");
         let others = USUAL_PATHS.iter().filter(|_| !has_path).filter_map(|path| self.at(path));
         [self.clone()].into_iter().chain(others).collect()

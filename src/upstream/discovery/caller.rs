@@ -32,17 +32,20 @@ pub(crate) type Failures = Vec<(Protocol, DiscoveryError)>;
 
 impl Caller {
     /// Finds the first of the protocols that a server speaks, or checks `only` this one. `limit` is the time limit for each
-    /// response. XML-RPC and JSON-RPC need no request if they are the only protocol.
+    /// response. XML-RPC and JSON-RPC need no request if they are the only protocol. With `by_name`, XML-RPC is tried last: its
+    /// arguments have no names.
     pub(crate) async fn find(
         transport: &Transport,
         only: Option<Protocol>,
+        by_name: bool,
         dialect: XmlRpcDialect,
         limit: Duration,
     ) -> Result<Caller, Failures> {
         let client = DiscoveryClient::new(transport, Some(limit), MAX_DESCRIPTION);
         let mut failures = Failures::new();
-        for protocol in Protocol::OF_UPSTREAMS.into_iter().filter(|protocol| only.is_none_or(|only| only == *protocol))
-        {
+        let mut protocols = Protocol::OF_UPSTREAMS;
+        protocols.sort_by_key(|protocol| by_name && *protocol == Protocol::XmlRpc);
+        for protocol in protocols.into_iter().filter(|protocol| only.is_none_or(|only| only == *protocol)) {
             let codec = match protocol {
                 Protocol::JsonRpc => ClientCodec::JsonRpc(JsonRpcCodec::default()),
                 Protocol::Soap => match by_wsdl(&client, limit).await {

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::codec::{DocumentLimits, json};
 use crate::model::fault::Fault;
 use crate::model::interface::{Interface, Method, Param};
-use crate::model::text::abridge;
+use crate::model::text::{abridge, how_json_writes};
 use crate::protocol::rest::form::{Scalar, TextForm};
 
 /// The arguments in a query as the text of a JSON object, in the order of the parameters; `None` if there are none.
@@ -47,12 +47,17 @@ pub fn read(
     Ok(Some(object))
 }
 
+/// How many bytes a text may have for a message to show how it is written as JSON.
+const LONGEST_HINT: usize = 60;
+
 /// Why the texts of a value are not valid.
 pub(super) enum TextError {
     /// A single value was given more than once.
     Twice,
     /// The text is not of the expected type.
     Not(&'static str, String),
+    /// The text is not JSON.
+    NotJson(String),
     /// The JSON text is refused.
     Json(Fault),
 }
@@ -63,10 +68,22 @@ impl TextError {
         let message = match self {
             TextError::Twice => format!("the parameter `{name}`{place} is given twice"),
             TextError::Not(what, text) => format!("parameter `{name}`{place}: `{}` is not {what}", abridge(&text)),
+            TextError::NotJson(text) => {
+                format!("parameter `{name}`{place}: `{}` is not a JSON text{}", abridge(&text), as_json(&text))
+            }
             TextError::Json(fault) => format!("parameter `{name}`{place}: {}", fault.message),
         };
         Fault::bad_params(message).of_parameter(name)
     }
+}
+
+/// How a text that is not JSON is written, in JSON and in a URL. Empty for one that was probably meant as JSON, and for a long one.
+fn as_json(text: &str) -> String {
+    if text.len() > LONGEST_HINT || !text.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+        return String::new();
+    }
+    let json = Value::from(text).to_string();
+    format!("; {}, in a URL `{}`", how_json_writes(text, '`'), utf8_percent_encode(&json, NON_ALPHANUMERIC))
 }
 
 /// The decoded values in a query, each with the index of its parameter.
@@ -155,7 +172,7 @@ fn check_json(text: &str, limits: DocumentLimits) -> Result<(), TextError> {
     // `IgnoredAny` checks the syntax and keeps nothing.
     match serde_json::from_str::<serde::de::IgnoredAny>(checked) {
         Ok(_) if checked.len() == text.len() => Ok(()),
-        _ => Err(TextError::Not("a JSON text", text.to_owned())),
+        _ => Err(TextError::NotJson(text.to_owned())),
     }
 }
 
