@@ -5,11 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
 use tokio::runtime::Builder;
 
+use super::args::AdminCredentials;
 use super::load::refuse_standard_input;
+use super::target::bearer;
 use super::{Failure, say};
 use crate::config::LARGEST_FILE;
 use crate::files;
@@ -22,14 +25,21 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_RESPONSE: usize = 16 << 20;
 
 /// Asks the server of this configuration file to reload, and prints the result.
-pub(super) fn reload(file: &Path) -> Result<(), Failure> {
+pub(super) fn reload(file: &Path, credentials: &AdminCredentials) -> Result<(), Failure> {
     refuse_standard_input(file)?;
     let address = admin_address(file)?;
     let url = match &address {
         ListenAddress::Tcp(address) => format!("http://{}/reload", reachable(*address)),
         ListenAddress::Unix(path) => format!("unix:{}:/reload", path.display()),
     };
-    let options = TransportOptions { response: TIMEOUT, ..TransportOptions::default() };
+    let mut headers = HeaderMap::new();
+    if let Some(source) = &credentials.bearer {
+        headers.insert(AUTHORIZATION, bearer(source).map_err(|error| Failure::usage(format!("croupier: {error}")))?);
+    }
+    for (name, value) in &credentials.headers {
+        headers.append(name, value.clone());
+    }
+    let options = TransportOptions { response: TIMEOUT, headers, ..TransportOptions::default() };
     let transport = Transport::new(vec![url.parse::<Address>()?], options)?;
     Builder::new_current_thread().enable_all().build()?.block_on(async {
         let request = Request::post("/").body(Bytes::new())?;
