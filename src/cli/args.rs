@@ -87,10 +87,15 @@ itself, or if a name in the file is none of its methods. Warnings and notes do n
     #[command(after_help = "\
 The server is asked through its admin listener ([admin] listen). It checks the file itself: if there are errors in it, they
 are printed, nothing changes, and the exit code is 1. If the server at that address serves another file, it is not asked to
-reload, and the exit code is 1, too.")]
+reload, and the exit code is 1, too.
+
+If the admin listener needs credentials ([admin] auth), give them with -H or --bearer. Through a unix socket it may know the
+user who runs this command: [auth.NAME.unix].")]
     Reload {
         #[command(flatten)]
         config: ConfigFile,
+        #[command(flatten)]
+        credentials: AdminCredentials,
     },
     /// List the paths of a configuration and the methods at each
     #[command(
@@ -213,6 +218,17 @@ impl From<ServeCommand> for ServeArgs {
     fn from(ServeCommand { file, options }: ServeCommand) -> ServeArgs {
         ServeArgs { config: file.or(options.config), ..options }
     }
+}
+
+/// What the admin listener may need to know its clients.
+#[derive(Debug, clap::Args)]
+pub(super) struct AdminCredentials {
+    /// Send this header with the request, such as 'X-API-Key: crp_…'. Others on this machine can see it
+    #[arg(short = 'H', long = "header", value_name = "HEADER", value_parser = header)]
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Where a token or key for bearer authentication is: env:NAME or file:PATH
+    #[arg(long, value_name = "SOURCE")]
+    pub(super) bearer: Option<SecretSource>,
 }
 
 /// A configuration file, by position or as an option.

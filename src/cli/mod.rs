@@ -68,7 +68,7 @@ pub fn run(registry: Registry) -> ExitCode {
         Command::Check { config, values, ask, timeout } => {
             table::check(&PathBuf::from(config), &values, ask.then(|| timeout.into()), &registry)
         }
-        Command::Reload { config } => request_reload::reload(&PathBuf::from(config)),
+        Command::Reload { config, credentials } => request_reload::reload(&PathBuf::from(config), &credentials),
         Command::Routes { config, values } => table::routes(config.path(), &values, &registry),
         Command::Schema => {
             schema(&registry);

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
 use tokio::runtime::Builder;
 
+use super::args::AdminCredentials;
 use super::load::refuse_standard_input;
+use super::target::bearer;
 use super::{Failure, say};
 use crate::config::LARGEST_FILE;
 use crate::files;
@@ -28,18 +31,25 @@ const LONGEST_MESSAGE: usize = 4000;
 ///
 /// # Errors
 /// If the server does not respond, serves another file, or finds errors in it. A server of another file is not asked to reload.
-pub(super) fn reload(file: &Path) -> Result<(), Failure> {
+pub(super) fn reload(file: &Path, credentials: &AdminCredentials) -> Result<(), Failure> {
     refuse_standard_input(file)?;
     let address = admin_address(file)?;
+    let mut headers = HeaderMap::new();
+    if let Some(source) = &credentials.bearer {
+        headers.insert(AUTHORIZATION, bearer(source).map_err(|error| Failure::usage(format!("croupier: {error}")))?);
+    }
+    for (name, value) in &credentials.headers {
+        headers.append(name, value.clone());
+    }
     Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let (status, text) = exchange(&address, Method::GET, "/status").await?;
+        let (status, text) = exchange(&address, Method::GET, "/status", &headers).await?;
         if status != StatusCode::OK {
             return Err(unexpected(status, &text));
         }
         let state: Value = serde_json::from_str(&text).unwrap_or_default();
         let served = state.pointer("/config/file").and_then(Value::as_str);
         check_same_file(file, served, &address)?;
-        let (status, text) = exchange(&address, Method::POST, "/reload").await?;
+        let (status, text) = exchange(&address, Method::POST, "/reload", &headers).await?;
         match status {
             StatusCode::OK => {
                 report(file, &text);
@@ -55,12 +65,17 @@ pub(super) fn reload(file: &Path) -> Result<(), Failure> {
 }
 
 /// A request to the admin listener: the status and the body of its response.
-async fn exchange(address: &ListenAddress, method: Method, path: &str) -> Result<(StatusCode, String), Failure> {
+async fn exchange(
+    address: &ListenAddress,
+    method: Method,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<(StatusCode, String), Failure> {
     let url = match address {
         ListenAddress::Tcp(address) => format!("http://{}{path}", reachable(*address)),
         ListenAddress::Unix(socket) => format!("unix:{}:{path}", socket.display()),
     };
-    let options = TransportOptions { response: TIMEOUT, ..TransportOptions::default() };
+    let options = TransportOptions { response: TIMEOUT, headers: headers.clone(), ..TransportOptions::default() };
     let transport = Transport::new(vec![url.parse::<Address>()?], options)?;
     let request = Request::builder().method(method).uri("/").body(Bytes::new())?;
     let response = transport.send(request, Repeat::Unsent, None).await;

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::Failure;
 use super::add::location::ServerLocation;
-use super::args::ServerArgs;
+use super::args::{SecretSource, ServerArgs};
 use crate::protocol::Protocol;
 use crate::upstream::transport::{InvalidAddress, Tls, Transport, TransportOptions};
 
@@ -16,6 +16,17 @@ pub(super) const NO_RESULT: u8 = 3;
 /// How credentials are given.
 pub(super) const CREDENTIALS: &str =
     "give the user with --user and the password with --password env:NAME, or a token with --bearer env:NAME";
+
+/// The header with a token for bearer authentication.
+///
+/// # Errors
+/// With a message if the token is not there, or no header can have it.
+pub(super) fn bearer(source: &SecretSource) -> Result<HeaderValue, String> {
+    let value = HeaderValue::from_str(&format!("Bearer {}", source.read()?));
+    let mut value = value.map_err(|_| "the token has characters that a header cannot have".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
 
 /// A server, and how it is called.
 pub(super) struct Target {
@@ -44,12 +55,7 @@ impl Target {
         let agent = HeaderValue::from_static(concat!("croupier/", env!("CARGO_PKG_VERSION")));
         let mut headers = HeaderMap::from_iter([(USER_AGENT, agent)]);
         if let Some(source) = &args.bearer {
-            let token = source.read().map_err(usage)?;
-            let value = HeaderValue::from_str(&format!("Bearer {token}"));
-            let mut value =
-                value.map_err(|_| usage("the token has characters that a header cannot have".to_owned()))?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+            headers.insert(AUTHORIZATION, bearer(source).map_err(usage)?);
         }
         for (name, value) in &args.headers {
             headers.append(name, value.clone());

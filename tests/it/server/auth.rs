@@ -179,6 +179,7 @@ fn config(folder: &Folder, portal: &Scripted) -> Config {
             r#"
             [group."/{kind}"]
             service = "wheel"
+        options = { family = "american" }
             auth = ["{kind}"]
             aliases = ["/also/{kind}"]
             soap = {{ namespace = "{NAMESPACE}" }}
@@ -334,6 +335,7 @@ async fn what_is_said_of_all_groups_names_no_methods_of_closed_ones() {
         keys = { file = "keys.txt" }
         [group."/closed"]
         service = "wheel"
+        options = { family = "american" }
         auth = ["staff"]
         [group."/open"]
         service = "diagnostics"
@@ -367,6 +369,7 @@ async fn a_group_at_the_root_closes_what_is_joined_with_it() {
         keys = { file = "keys.txt" }
         [group."/"]
         service = "wheel"
+        options = { family = "american" }
         auth = ["staff"]
         [group."/open"]
         service = "diagnostics"
@@ -429,6 +432,7 @@ async fn any_of_several_definitions_suffices_and_two_headers_are_refused() {
         header = "Authorization"
         [group."/wheel"]
         service = "wheel"
+        options = { family = "american" }
         auth = ["people", "programs"]
         "#,
     );
@@ -508,7 +512,7 @@ fn mistakes_in_definitions_are_found_at_their_places() {
     folder.write("htpasswd", "# users\nada:$apr1$x$yyyyyyyyyyyyyyyyyyyyyy\n");
     folder.write("jwks.json", "{\"keys\":[]}");
     folder.write("short", "secret");
-    let group = "[group.\"/w\"]\nservice = \"wheel\"\nauth = [\"staff\"]\n";
+    let group = "[group.\"/w\"]\nservice = \"wheel\"\noptions = { family = \"american\" }\nauth = [\"staff\"]\n";
     for (definition, expected) in [
         ("", "there is no `[auth.staff]`"),
         ("[auth.stuff.unix]\nusers = { 0 = \"root\" }", "did you mean `stuff`?"),
@@ -536,7 +540,9 @@ fn mistakes_in_definitions_are_found_at_their_places() {
         let problems = folder.load(&format!("{definition}\n{group}")).expect_err(definition);
         assert!(problems.contains(expected), "{definition}: {problems}");
     }
-    let unused = folder.load("[auth.staff.mtls]\n[group.\"/w\"]\nservice = \"wheel\"\n").unwrap();
+    let unused = folder
+        .load("[auth.staff.mtls]\n[group.\"/w\"]\nservice = \"wheel\"\noptions = { family = \"american\" }\n")
+        .unwrap();
     assert!(unused.remarks.render(false).contains("no group needs the authentication `staff`"));
 }
 
@@ -544,7 +550,7 @@ fn mistakes_in_definitions_are_found_at_their_places() {
 fn files_are_read_again_with_the_configuration() {
     let folder = Folder::new("again");
     let keys = folder.write("keys.txt", &key_line("ada", "crp_ada"));
-    let text = "[auth.staff.api-key]\nkeys = { file = \"keys.txt\" }\n[group.\"/w\"]\nservice = \"wheel\"\nauth = [\"staff\"]\n";
+    let text = "[auth.staff.api-key]\nkeys = { file = \"keys.txt\" }\n[group.\"/w\"]\nservice = \"wheel\"\noptions = { family = \"american\" }\nauth = [\"staff\"]\n";
     let config = folder.load(text).unwrap();
     assert!(config.files.files.contains(&keys), "{:?}", config.files);
     let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -559,4 +565,66 @@ fn files_are_read_again_with_the_configuration() {
     assert_eq!(spin(&again), StatusCode::UNAUTHORIZED);
     folder.write("keys.txt", "broken");
     assert!(Config::load_keeping(&file, &Registry::standard(), &config.mounts()).is_err());
+}
+
+/// An issuer with a key of Ed25519, and a server with the public key, which counts how often it is asked.
+fn issuer() -> (ring::signature::Ed25519KeyPair, Scripted) {
+    use ring::signature::{Ed25519KeyPair, KeyPair as _};
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let x = URL_SAFE_NO_PAD.encode(pair.public_key());
+    let keys = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","kid":"a","x":"{x}"}}]}}"#);
+    (pair, Scripted::start(move |_| http("200 OK", "Content-Type: application/json\r\n", &keys)))
+}
+
+fn signed(pair: &ring::signature::Ed25519KeyPair, kid: &str, issuer: &str) -> Credentials {
+    let encode = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = json!({ "iss": issuer, "aud": "croupier", "sub": "ada", "exp": 4_102_444_800_u64 });
+    let text = format!("{}.{}", encode(json!({ "alg": "EdDSA", "kid": kid })), encode(claims));
+    let token = format!("{text}.{}", URL_SAFE_NO_PAD.encode(pair.sign(text.as_bytes())));
+    Credentials::Header("authorization", format!("Bearer {token}"))
+}
+
+fn by_issuer(address: std::net::SocketAddr) -> Gateway {
+    let text = format!(
+        "[auth.id.jwt]\nissuer = \"id\"\naudience = [\"croupier\"]\njwks = {{ url = \"http://{address}/keys\" }}\n\
+         [group.\"/w\"]\nservice = \"wheel\"\noptions = { family = \"american\" }\nauth = [\"id\"]\n"
+    );
+    gateway(&Folder::new(&format!("jwks-{}", address.port())).load(&text).unwrap().mounts())
+}
+
+#[tokio::test]
+async fn keys_are_fetched_once_and_only_for_tokens_that_could_be_valid() {
+    let (pair, keys) = issuer();
+    let gateway = by_issuer(keys.address);
+    let spin =
+        async |credentials: &Credentials| send(&gateway, ("POST", "/w/spin", JSON, "{}"), credentials).await.0.as_u16();
+    assert_eq!(spin(&Credentials::None).await, 401);
+    assert_eq!(spin(&signed(&pair, "a", "other")).await, 401);
+    assert!(keys.requests().is_empty());
+    let valid = signed(&pair, "a", "id");
+    for _ in 0..3 {
+        assert_eq!(spin(&valid).await, 200);
+    }
+    // A key that is not known is looked for at most every ten seconds.
+    for _ in 0..3 {
+        assert_eq!(spin(&signed(&pair, "b", "id")).await, 401);
+    }
+    assert_eq!(keys.requests().len(), 1);
+    assert!(keys.requests()[0].starts_with("GET /keys "), "{:?}", keys.requests());
+}
+
+#[tokio::test]
+async fn without_keys_tokens_cannot_be_checked() {
+    let (pair, _) = issuer();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gateway = by_issuer(free);
+    for (form, verb, below, media, body, mark) in FORMS.iter().filter(|form| form.2 != "PAGE") {
+        let path = format!("/w{below}");
+        let (status, headers, text) = send(&gateway, (verb, &path, media, body), &signed(&pair, "a", "id")).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{form} {text}");
+        assert!(headers.contains_key("retry-after") && text.contains(mark), "{form} {text}");
+    }
+    for credentials in [Credentials::None, signed(&pair, "a", "other")] {
+        assert_eq!(send(&gateway, ("POST", "/w/spin", JSON, "{}"), &credentials).await.0, StatusCode::UNAUTHORIZED);
+    }
 }

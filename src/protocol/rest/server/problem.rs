@@ -90,9 +90,9 @@ impl RestProblem {
         };
         let mut response = Response::new(Body::whole(self.details(status)));
         *response.status_mut() = status;
-        let reason = match self {
-            RestProblem::Fault { fault, .. } => fault.message.to_string(),
-            RestProblem::HttpRejection(rejection) => rejection.reason,
+        let (reason, challenges) = match self {
+            RestProblem::Fault { fault, .. } => (fault.message.to_string(), Vec::new()),
+            RestProblem::HttpRejection(rejection) => (rejection.reason, rejection.challenges),
         };
         response.extensions_mut().insert(RefusalReason(reason));
         let headers = response.headers_mut();
@@ -104,6 +104,9 @@ impl RestProblem {
         }
         if let Some(allow) = HeaderValue::from_str(&allow).ok().filter(|allow| !allow.is_empty()) {
             headers.insert(header::ALLOW, allow);
+        }
+        for challenge in challenges {
+            headers.append(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }
