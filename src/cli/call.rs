@@ -66,7 +66,7 @@ async fn find_caller(target: &Target, by_name: bool) -> Result<(Transport, Optio
     let mut failed = Vec::new();
     for location in locations {
         let transport = target.transport_to(&location)?;
-        match Caller::find(&transport, target.protocol, by_name, dialect.clone(), target.limit).await {
+        match Caller::find(&transport, target.protocol, by_name, dialect, target.limit).await {
             // REST takes names, but is not one of the protocols that are looked for.
             Ok(Caller { protocol: Protocol::XmlRpc, .. })
                 if by_name && target.protocol.is_none() && has_rest(target, &transport).await =>
