@@ -128,7 +128,7 @@ Examples:
   croupier call --repeat 10 http://127.0.0.1:8008/ spin
 
 Without --protocol, the server is asked for its methods (system.listMethods), for ?wsdl and for openapi.json until one of
-the protocols fits. XML-RPC is left out for arguments by name, because it has arguments by position only. REST is called as croupier serves it: POST of the arguments to METHOD below the URL. Call other REST
+the protocols fits. XML-RPC comes last for arguments by name, because it has arguments by position only. REST is called as croupier serves it: POST of the arguments to METHOD below the URL. Call other REST
 servers with an HTTP client such as curl.
 
 Exit codes: 0 for a result, 1 for a fault, which is printed on standard error with its code, 2 for an invalid command line,

@@ -17,7 +17,7 @@ const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(60);
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 /// The shortest time from a description to the next discovery, if calls find the upstream to be down meanwhile. An upstream that
 /// comes and goes would be asked twice a second otherwise.
-const RECOVERY_INTERVAL: Duration = Duration::from_secs(5);
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(3);
 /// Why there is no description, for callers. The reason itself may have addresses, and what the server wrote.
 const UNREACHED: &str = "the upstream server cannot be reached";
 /// The same for a server that responds.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::commands::{Folder, croupier, failed_with, ran, serve, succeeded};
 use crate::support::process::run;
 use crate::support::running::Running;
-use crate::support::scripted::{Scripted, answered, http};
+use crate::support::scripted::{Scripted, answered, fault, http};
 
 const PROTOCOLS: [&str; 4] = ["xml-rpc", "json-rpc", "rest", "soap"];
 
@@ -51,6 +51,17 @@ fn every_protocol_is_found_and_can_be_given() {
         let spins: Vec<Value> = serde_json::from_str(&succeeded(&["call", &url, "spinList", "spins=2"])).unwrap();
         assert_eq!(spins.len(), 2, "{protocol}");
     }
+    // XML-RPC comes first, but not for names.
+    let config = "[group.'/RPC2']\nservice = 'wheel'\noptions.family = 'american'\n\
+                  [group.'/old']\nservice = 'wheel'\noptions.family = 'mini'\nprotocols = ['xml-rpc', 'rest']\n";
+    let both = Running::configured(config);
+    for path in ["/RPC2", "/old", "/"] {
+        let url = format!("http://{}{path}", both.address);
+        let spins: Vec<Value> = serde_json::from_str(&succeeded(&["call", &url, "spinList", "spins=2"])).unwrap();
+        assert_eq!(spins.len(), 2, "{path}");
+    }
+    // A URL without a path is that of the usual paths, too.
+    succeeded(&["call", &format!("http://{}/", both.address), "spinList", "3"]);
     // XML-RPC knows no names, and the server has not said which parameter is which.
     let url = format!("http://{}/xml-rpc", server.address);
     assert!(failed_with(1, &["call", &url, "spinList", "spins=2"]).contains("pass them by position"));
@@ -163,6 +174,10 @@ fn describe_lists_methods_over_each_protocol() {
     // The best description of several.
     let (_server, url) = serve(&[]);
     assert!(succeeded(&["describe", &url]).contains("spinList(spins: int = 1) -> array"));
+    let silent =
+        Scripted::start(|_| http("200 OK", "Content-Type: text/xml\r\n", &fault(-32300, "it is down until noon")));
+    let why = failed_with(3, &["describe", &format!("http://{}/up", silent.address)]);
+    assert!(why.contains("does not list its methods: ") && why.contains("it is down until noon"), "{why}");
     let nowhere = failed_with(3, &["describe", &format!("{url}/nowhere")]);
     assert!(nowhere.contains("404") && nowhere.contains("none of the protocols"), "{nowhere}");
 }

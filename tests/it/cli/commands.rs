@@ -137,6 +137,9 @@ fn routes_lists_paths_and_methods() {
                   routes = [{ route = \"GET /spins/{spins}\", method = \"spinList\" }]\n";
     let told = succeeded(&["routes", "--config", &folder.file("routed.toml", routed)]);
     assert!(told.contains("    spinList(spins: int = 1) -> array\n        GET /w/spins/{spins}\n"), "{told}");
+    let upstream = "[group.\"/u\"]\nupstream = { urls = [\"http://127.0.0.1:9/\"], protocol = \"xml-rpc\" }\n";
+    let told = succeeded(&["routes", "--config", &folder.file("upstream.toml", upstream)]);
+    assert!(told.contains("    methods: not asked; `check --ask` asks the upstream\n"), "{told}");
 }
 
 #[test]

@@ -41,21 +41,32 @@ fn the_commands_of_the_guide_answer_questions_from_a_log() {
         log += &format!("{line}\n");
     }
     let file = std::env::temp_dir().join(format!("croupier-questions-{}.log", std::process::id()));
-    std::fs::write(&file, log).unwrap();
+    std::fs::write(&file, &log).unwrap();
+    let mixed = file.with_extension("mixed");
+    std::fs::write(&mixed, format!("Started croupier.service.\n{log}42\n\nStopping {{\n")).unwrap();
     let answers: Vec<Value> = commands()
         .iter()
         .map(|command| {
-            let command = command.replace("croupier.log", file.to_str().unwrap());
+            // The forms that leave out other lines get a log with such lines.
+            let journal = command.replace("journalctl -u croupier -o cat", "cat croupier.log");
+            let read = if journal.contains("fromjson?") { &mixed } else { &file };
+            let command = journal.replace("croupier.log", read.to_str().unwrap());
             let output = Command::new("sh").args(["-c", &command]).output().unwrap();
             assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
             serde_json::from_slice(&output.stdout).unwrap()
         })
         .collect();
     std::fs::remove_file(&file).unwrap();
-    let [slowest, ended, clients, upstreams, waits] = answers.as_slice() else { panic!("{answers:?}") };
+    std::fs::remove_file(&mixed).unwrap();
+    let [slowest, ended, clients, upstreams, waits, outcomes, journal] = answers.as_slice() else {
+        panic!("{answers:?}")
+    };
 
     let spins = slowest.as_array().unwrap().iter().find(|row| row["method"] == "spin").unwrap();
     assert_eq!((&spins["group"], &spins["requests"]), (&json!("/wheel"), &json!(2)));
+    assert_eq!(slowest.as_array().unwrap().len(), 1, "calls that failed are not among them");
+    assert_eq!(outcomes, journal);
+    assert!(outcomes.as_array().unwrap().contains(&json!({"outcome": "ok", "requests": 2})), "{outcomes}");
     assert!(spins["mean_ms"].as_f64().unwrap() <= spins["longest_ms"].as_f64().unwrap());
     let mut rows = ended.as_array().unwrap().clone();
     rows.sort_by_key(|row| row["outcome"].to_string());

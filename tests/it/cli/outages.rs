@@ -115,6 +115,15 @@ fn a_group_whose_upstream_is_down_says_so_and_shows_what_is_known() {
     drop(behind);
     servers.front.signal("TERM");
     let log = servers.front.end().stderr;
+    let requests: Vec<_> =
+        log.lines().filter(|line| line.contains("croupier::access") && line.contains("GET")).collect();
+    let refused = requests.iter().filter(|line| line.contains("status=503"));
+    assert!(refused.clone().count() >= 2 * DOCUMENTS.len(), "{requests:#?}");
+    for line in refused {
+        assert!(line.contains("ended_by=\"upstream\""), "{line}");
+    }
+    let directory: Vec<_> = requests.iter().filter(|line| line.contains(" path=\"/\"")).collect();
+    assert!(!directory.is_empty() && directory.iter().all(|line| !line.contains(" group=")), "{requests:#?}");
     // Of the changes within a second, only the last has a line.
     let lines: Vec<_> = log.lines().filter(|line| line.contains("an upstream is ")).collect();
     let says = |line: Option<&&str>, text: &str| line.is_some_and(|line| line.contains(text));

@@ -289,8 +289,14 @@ fn the_command_asks_the_server_of_a_file_and_prints_the_result() {
     let (code, _, error) = command(&["reload", &file]);
     assert!(code == Some(1) && error.contains(&format!("the admin listener at {admin} does not respond")), "{error}");
     let _served = Served::start(&file);
-    let loaded = "croupier: the configuration is loaded: 1 group, generation 2\n";
-    assert_eq!(command(&["reload", &file]), (Some(0), loaded.to_owned(), String::new()));
+    let loaded = format!("croupier: the configuration `{file}` is loaded: 1 group, generation 2\n");
+    assert_eq!(command(&["reload", &file]), (Some(0), loaded, String::new()));
+    // The server of another file is not asked, so the generation is still the same.
+    let other = folder.file("other.toml", &format!("{head}{WHEEL}"));
+    let (code, out, error) = command(&["reload", &other]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(error.contains(&format!("the server at {admin} serves `{file}` and not `{other}`")), "{error}");
+    assert!(command(&["reload", &file]).1.contains("generation 3"));
     folder.file("c.toml", &format!("workers = 7\n{head}{WHEEL}"));
     let (code, out, _) = command(&["reload", "--config", &file]);
     assert!(code == Some(0) && out.contains("`workers` take effect at the next start only"), "{out}");

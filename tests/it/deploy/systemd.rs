@@ -22,6 +22,11 @@ fn the_units_agree_with_the_configuration_of_the_package() {
     assert_eq!(values(&service, "ExecReload"), ["/bin/kill -HUP $MAINPID"]);
     assert_eq!(values(&service, "Type"), ["notify"]);
 
+    // A socket is given to the group of a proxy by `chown`, which is one of the privileged calls.
+    let calls = values(&service, "SystemCallFilter");
+    let place = |name: &str| calls.iter().position(|call| *call == name).unwrap();
+    assert!(place("@chown") > place("~@privileged"), "{calls:?}");
+
     let text = text_of("deploy/debian/croupier.toml");
     let config = Config::parse("croupier.toml", &text, &Registry::standard()).unwrap();
     let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
