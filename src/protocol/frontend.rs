@@ -190,12 +190,19 @@ pub(crate) fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture
     service.call(call)
 }
 
+/// The kind of the fault that a response has in the original bytes of an upstream, as an extension of the response.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PassedFault(pub(crate) Kind);
+
 /// The response with the body of an upstream in its original bytes.
 pub(crate) fn passthrough_response(raw: RawResponse) -> Response<Body> {
-    let status = raw.status;
+    let (status, fault) = (raw.status, raw.fault);
     let (content_type, body) = Body::passthrough(raw);
     let mut response = ok(content_type, body);
     *response.status_mut() = status;
+    if let Some(kind) = fault {
+        response.extensions_mut().insert(PassedFault(kind));
+    }
     response
 }
 

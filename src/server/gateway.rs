@@ -24,7 +24,7 @@ use crate::http::cross_site::{is_known_host, is_without_preflight, without_port}
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
-use crate::protocol::frontend::{Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
+use crate::protocol::frontend::{Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, PassedFault};
 use crate::server::access_log::REQUEST_ID;
 use crate::server::admission::{Admission, refusing_service};
 use crate::server::auth::{AuthRequest, Authenticated, GroupAuth};
@@ -447,6 +447,10 @@ impl Gateway {
             served.response.headers_mut().extend(headers.take());
         }
         set_refusal_status(&mut served, group.auth.as_deref());
+        // The status and the bytes of what is passed on are those of the upstream; only the log and the metrics are told.
+        if let Some(PassedFault(kind)) = served.response.extensions_mut().remove() {
+            served.fault.get_or_insert(kind);
+        }
         metered.end(ending(&served));
         let FrontendResponse { response, method, fault } = served;
         if let Some(record) = context.record.as_ref().filter(|_| fault.is_none() && is_about_outage(&response, group)) {

@@ -85,6 +85,7 @@ pub(crate) enum Ending {
 impl Ending {
     pub(crate) fn of(result: &Result<Output, Fault>) -> Ending {
         match result {
+            Ok(Output::Raw(raw)) => raw.fault.map_or(Ending::Success, Ending::Fault),
             Ok(_) => Ending::Success,
             Err(fault) => Ending::Fault(fault.kind),
         }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
-use crate::model::fault::BoxError;
+use crate::model::fault::{BoxError, Kind};
 use crate::service::permit::ResponsePermit;
 
 /// The protocol of a message that may be passed on in its original bytes.
@@ -49,6 +49,8 @@ pub struct RawResponse {
     pub content_type: HeaderValue,
     /// The document, which may not have arrived yet.
     pub content: RawBody,
+    /// The kind of the fault, if the document is one: for logs and metrics.
+    pub fault: Option<Kind>,
     permit: Option<ResponsePermit>,
 }
 
@@ -63,7 +65,12 @@ pub enum RawBody {
 impl RawResponse {
     /// A response with this status and media type.
     pub fn new(status: StatusCode, content_type: HeaderValue, content: RawBody) -> RawResponse {
-        RawResponse { status, content_type, content, permit: None }
+        RawResponse { status, content_type, content, fault: None, permit: None }
+    }
+
+    /// The same response, whose document is a fault of this kind if there is one.
+    pub fn with_fault(self, fault: Option<Kind>) -> RawResponse {
+        RawResponse { fault, ..self }
     }
 
     /// The same response, which holds a permit until all of it has arrived.

@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use http::response::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use memchr::memchr;
+use memchr::{memchr, memmem};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
@@ -27,9 +28,9 @@ use super::received::ReceivedResponse;
 use super::version::Description;
 use crate::codec::xml::charset;
 use crate::http::media_type;
-use crate::model::fault::{BoxError, Fault};
+use crate::model::fault::{BoxError, Fault, Kind};
 use crate::protocol::Protocol;
-use crate::protocol::client_codec::ClientCodec;
+use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawBody, RawCall, RawFormat, RawResponse};
 use crate::service::{Call, CallFuture, Output};
@@ -98,7 +99,9 @@ impl Upstream {
         {
             let start = read_start(body).await.map_err(|error| self.transport_fault(&error, scope))?;
             if start.looks_like(protocol, &content_type) {
-                return Ok(Output::Raw(RawResponse::new(head.status, content_type, start.into_raw_body())));
+                let fault = start.fault_kind(&head, &method);
+                let response = RawResponse::new(head.status, content_type, start.into_raw_body());
+                return Ok(Output::Raw(response.with_fault(fault)));
             }
             let Some(rest) = start.rest else {
                 let response = Response::from_parts(head, start.first);
@@ -178,6 +181,16 @@ fn has_name(tag: &[u8], name: &str, may_have_prefix: bool) -> bool {
     prefix.is_some_and(|prefix| prefix.is_empty() || (may_have_prefix && prefix.ends_with(b":")))
 }
 
+/// Whether a document may have an element of this name, with a prefix or without: what only looks like its tag counts, too.
+fn may_have_element(document: &[u8], name: &str) -> bool {
+    memmem::find_iter(document, name.as_bytes()).any(|start| {
+        let before = start.checked_sub(1).and_then(|index| document.get(index));
+        let after = document.get(start + name.len());
+        matches!(before, Some(b'<' | b':'))
+            && after.is_some_and(|byte| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/'))
+    })
+}
+
 /// Reads the start of a response, or all of a short one.
 async fn read_start(mut body: Incoming) -> Result<ResponseStart, TransportError> {
     if let Some(length) = body.size_hint().exact().filter(|length| *length <= START_SIZE as u64) {
@@ -246,6 +259,26 @@ impl ResponseStart {
             }
             Protocol::JsonRpc => all.trim_ascii_start().starts_with(b"{"),
             Protocol::Rest | Protocol::Page => false,
+        }
+    }
+
+    /// The kind of the fault, if this is one. Only what may be a fault is decoded.
+    fn fault_kind(&self, head: &Parts, method: &CalledMethod) -> Option<Kind> {
+        let CalledMethod { name, description } = method;
+        let codec = description.codec.as_ref()?;
+        let may_be_fault = match codec {
+            ClientCodec::XmlRpc(_) => may_have_element(&self.first, "fault"),
+            ClientCodec::JsonRpc(_) => memmem::find(&self.first, b"\"error\"").is_some(),
+            ClientCodec::Soap(_) => head.status != StatusCode::OK || may_have_element(&self.first, "Fault"),
+        };
+        // A fault that is longer than the start of a response is not looked for.
+        if !may_be_fault || self.rest.is_some() {
+            return None;
+        }
+        let response = Response::from_parts(head.clone(), self.first.clone());
+        match codec.decode_response(CallTarget { method: name, known: None }, &response) {
+            Err(ResponseError::Fault(fault)) => Some(fault.kind),
+            _ => None,
         }
     }
 

@@ -180,6 +180,51 @@ fn a_line_names_an_upstream_that_cannot_be_reached() {
     );
 }
 
+/// A fault in the original bytes of an upstream is a failed call, as one that is written again.
+#[test]
+fn a_fault_that_is_passed_on_is_logged_and_counted_as_a_fault() {
+    let fault = "<?xml version='1.0'?><methodResponse><fault><value><struct><member><name>faultCode</name>\
+                 <value><int>7</int></value></member><member><name>faultString</name><value>no: &lt;fault&gt;</value></member>\
+                 </struct></value></fault></methodResponse>";
+    let xml = Scripted::start(move |request| {
+        let answer =
+            if request.contains("boom") { fault.to_owned() } else { answered(":fault> fault <![CDATA[<fault>]]>") };
+        http("200 OK", "Content-Type: text/xml\r\n", &answer)
+    });
+    let json = Scripted::start(|request| {
+        let answer = if request.contains("boom") {
+            r#"{"jsonrpc":"2.0","id":"x","error":{"code":-32602,"message":"no"}}"#
+        } else {
+            r#"{"jsonrpc":"2.0","id":"x","result":{"error":1}}"#
+        };
+        http("200 OK", "Content-Type: application/json\r\n", answer)
+    });
+    let group = |path, server: &Scripted, protocol| {
+        format!("[group.'{path}']\nupstream = {{ urls = ['http://{}/'], protocol = '{protocol}' }}\n", server.address)
+    };
+    let groups = group("/xml", &xml, "xml-rpc") + &group("/json", &json, "json-rpc");
+    let mut program = Program::start("passed", &config("", &groups));
+    let xml = |method: &str| {
+        let body = format!("<methodCall><methodName>{method}</methodName><params/></methodCall>");
+        let length = body.len();
+        format!(
+            "POST /xml HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/xml\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    let json = |method: &str| json_rpc("/json", "", &format!(r#"{{"jsonrpc":"2.0","method":"{method}","id":"x"}}"#));
+    for (request, outcome, ended_by) in [
+        (xml("boom"), "service", json!("upstream")),
+        (xml("calm"), "ok", Value::Null),
+        (json("boom"), "bad-params", json!("client")),
+        (json("calm"), "ok", Value::Null),
+    ] {
+        program.ask(&request);
+        let line = program.access();
+        assert_eq!(fields(&line, &["outcome", "ended_by", "status"]), json!([outcome, ended_by, 200]), "{line}");
+    }
+}
+
 #[test]
 fn a_batch_is_counted_and_its_calls_are_logged_on_request() {
     let batch = r#"[{"jsonrpc":"2.0","method":"spin","id":1},{"jsonrpc":"2.0","method":"spinn","id":2},{"id":3}]"#;

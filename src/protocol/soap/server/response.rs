@@ -36,7 +36,7 @@ impl ResponseWriter {
             Ok(Output::One(value)) => frontend::write_whole(value, self, ResponseWriter::encode_one)
                 .map(move |(body, writer)| writer.finish_response(body, name)),
             Ok(Output::Raw(raw)) => {
-                let fault = (raw.status != StatusCode::OK).then_some(Kind::Service(None));
+                let fault = raw.fault.or((raw.status != StatusCode::OK).then_some(Kind::Service(None)));
                 MaybeReady::now(FrontendResponse { response: frontend::passthrough_response(raw), method: name, fault })
             }
             Ok(Output::Many(rows)) => MaybeReady::later(async move {
