@@ -159,7 +159,7 @@ fn kinds() -> Vec<KindCase> {
 
 /// A configuration with a group and a page for each kind.
 fn config(folder: &Folder, portal: &Scripted) -> Config {
-    folder.write("page.html", "<!doctype html>{{ result }}");
+    folder.write("page.html", "<!doctype html><p>a page</p>");
     folder.write("keys.txt", &key_line("ada", "crp_ada"));
     folder.write("htpasswd", &format!("ada:{}\n", bcrypt::hash("secret", 4).unwrap()));
     folder.write("secret", std::str::from_utf8(SECRET).unwrap());
