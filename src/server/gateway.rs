@@ -442,15 +442,7 @@ impl Gateway {
             served = Box::pin(refuse_result(group, frontend, request)).await;
         }
         hold_memory(served.response.body_mut(), held, client);
-        if let Some(headers) = &context.response_headers {
-            // A name that is there already is replaced.
-            served.response.headers_mut().extend(headers.take());
-        }
-        set_refusal_status(&mut served, group.auth.as_deref());
-        // The status and the bytes of what is passed on are those of the upstream; only the log and the metrics are told.
-        if let Some(PassedFault(kind)) = served.response.extensions_mut().remove() {
-            served.fault.get_or_insert(kind);
-        }
+        conclude(&mut served, context, group.auth.as_deref());
         metered.end(ending(&served));
         let FrontendResponse { response, method, fault } = served;
         if let Some(record) = context.record.as_ref().filter(|_| fault.is_none() && is_about_outage(&response, group)) {
@@ -591,6 +583,19 @@ impl GatewayResponse {
             response.body_mut().hold(metered);
         }
         response
+    }
+}
+
+/// Adds what its calls and rules say to a response, and what the log and the metrics say of it.
+fn conclude(served: &mut FrontendResponse, context: &Context, auth: Option<&GroupAuth>) {
+    if let Some(headers) = &context.response_headers {
+        // A name that is there already is replaced.
+        served.response.headers_mut().extend(headers.take());
+    }
+    set_refusal_status(served, auth);
+    // The status and the bytes of what is passed on are those of the upstream; only the log and the metrics are told.
+    if let Some(PassedFault(kind)) = served.response.extensions_mut().remove() {
+        served.fault.get_or_insert(kind);
     }
 }
 

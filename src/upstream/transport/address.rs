@@ -41,6 +41,15 @@ pub struct Address {
 #[derive(Debug, Clone)]
 pub(crate) struct AppendedQuery(pub(crate) String);
 
+/// What a request had before it was prepared for a server, as an extension of the request: each server has a path and
+/// credentials of its own.
+#[derive(Clone)]
+struct Unprepared {
+    uri: Uri,
+    authorization: Option<HeaderValue>,
+    query: Option<AppendedQuery>,
+}
+
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -95,17 +104,31 @@ impl Address {
     /// Sets the path (unless the request has one of its own), with the query that is to be appended, the `Host` header and the
     /// credentials.
     pub(super) fn apply_to(&self, request: &mut Request<Bytes>) {
-        match request.uri().path_and_query().filter(|path| *path != "/").cloned() {
+        // The request may have been prepared for another server, which could not be reached.
+        let unprepared = request.extensions_mut().remove::<Unprepared>();
+        let Unprepared { uri, authorization, query } = unprepared.unwrap_or_else(|| Unprepared {
+            uri: request.uri().clone(),
+            authorization: request.headers().get(header::AUTHORIZATION).cloned(),
+            query: request.extensions_mut().remove(),
+        });
+        match uri.path_and_query().filter(|path| *path != "/").cloned() {
             Some(own) => *request.uri_mut() = own.into(),
             None => *request.uri_mut() = self.path.clone(),
         }
-        if let Some(AppendedQuery(query)) = request.extensions_mut().remove() {
-            append_query(request.uri_mut(), &query);
+        if let Some(AppendedQuery(query)) = &query {
+            append_query(request.uri_mut(), query);
         }
-        request.headers_mut().insert(header::HOST, self.host.clone());
-        if let Some(authorization) = &self.authorization {
-            request.headers_mut().insert(header::AUTHORIZATION, authorization.clone());
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, self.host.clone());
+        match self.authorization.as_ref().or(authorization.as_ref()) {
+            Some(authorization) => {
+                headers.insert(header::AUTHORIZATION, authorization.clone());
+            }
+            None => {
+                headers.remove(header::AUTHORIZATION);
+            }
         }
+        request.extensions_mut().insert(Unprepared { uri, authorization, query });
     }
 }
 
@@ -274,6 +297,29 @@ mod tests {
             assert_eq!(address.is_scgi(), url.starts_with("scgi"));
         }
         assert_eq!(parsed("unix:/run/app.sock").path(), "/");
+    }
+
+    #[test]
+    fn each_server_gets_its_own_path_and_credentials() {
+        let address = |url: &str| url.parse::<Address>().unwrap();
+        let mut request = Request::new(Bytes::new());
+        request.extensions_mut().insert(AppendedQuery("a=1".to_owned()));
+        for (url, path, authorization) in [
+            ("http://ada:pw@localhost/first", "/first?a=1", Some("Basic YWRhOnB3")),
+            ("http://localhost/second", "/second?a=1", None),
+            ("http://bob:pw@localhost/third", "/third?a=1", Some("Basic Ym9iOnB3")),
+        ] {
+            address(url).apply_to(&mut request);
+            assert_eq!(request.uri().to_string(), path);
+            let sent = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap());
+            assert_eq!(sent, authorization, "{url}");
+        }
+        let mut own = Request::new(Bytes::new());
+        own.headers_mut().insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer a"));
+        for _ in 0..2 {
+            address("http://localhost/").apply_to(&mut own);
+            assert_eq!(own.headers()[header::AUTHORIZATION], "Bearer a");
+        }
     }
 
     #[test]
