@@ -185,10 +185,10 @@ fn absent(key: &str, known: &[&str], places: &[String]) -> Option<&'static str> 
         "auth" | "authentication" | "authorization" | "users" | "basic-auth" | "jwt" | "oidc" | "api-keys"
             if nowhere =>
         {
-            Some("croupier does not authenticate clients: let a reverse proxy in front of it do that")
+            Some("a group names who may call it: `auth = [\"staff\"]`, with a table such as `[auth.staff.api-key]`")
         }
         "rate-limit" | "rate-limits" | "ratelimit" if nowhere => {
-            Some("there are no rate limits; `[server.per-client]` has the share of each client")
+            Some("the rate of calls is set by `limits.rate = { calls = \"50/s\" }`")
         }
         _ => None,
     }

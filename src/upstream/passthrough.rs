@@ -222,6 +222,18 @@ struct ResponseMembers {
     error: Option<IgnoredAny>,
 }
 
+/// The error of a JSON-RPC response.
+#[derive(Deserialize)]
+struct ErrorResponse {
+    error: Option<ErrorCode>,
+}
+
+/// The code of an error. An error without a code is one, too.
+#[derive(Deserialize)]
+struct ErrorCode {
+    code: Option<i64>,
+}
+
 impl ResponseMembers {
     fn are_response(&self) -> bool {
         self.jsonrpc.is_some() && self.id.is_some() && self.result != self.error.is_some()
@@ -268,7 +280,8 @@ impl ResponseStart {
         let codec = description.codec.as_ref()?;
         let may_be_fault = match codec {
             ClientCodec::XmlRpc(_) => may_have_element(&self.first, "fault"),
-            ClientCodec::JsonRpc(_) => memmem::find(&self.first, b"\"error\"").is_some(),
+            // The codec would look for its own id.
+            ClientCodec::JsonRpc(_) => return self.json_error_kind(),
             ClientCodec::Soap(_) => head.status != StatusCode::OK || may_have_element(&self.first, "Fault"),
         };
         // A fault that is longer than the start of a response is not looked for.
@@ -280,6 +293,16 @@ impl ResponseStart {
             Err(ResponseError::Fault(fault)) => Some(fault.kind),
             _ => None,
         }
+    }
+
+    /// The kind of the error of a JSON-RPC response; `None` if it is not one.
+    fn json_error_kind(&self) -> Option<Kind> {
+        if self.rest.is_some() || memmem::find(&self.first, b"\"error\"").is_none() {
+            return None;
+        }
+        let ErrorResponse { error } = serde_json::from_slice(&self.first).ok()?;
+        let code = error?.code.and_then(|code| i32::try_from(code).ok());
+        Some(code.map_or(Kind::Service(None), Kind::from_jsonrpc_code))
     }
 
     fn into_raw_body(self) -> RawBody {

@@ -90,7 +90,8 @@ fn no_key_is_left_out() {
     let house = table["group"]["/wheel/house"].as_table().unwrap();
     let both = table["group"]["/both"]["aggregate"].as_table().unwrap();
     let group: Table = house.clone().into_iter().chain([("aggregate".to_owned(), both.clone().into())]).collect();
-    let upstream = table["group"]["/supervisor"]["upstream"].as_table().unwrap();
+    let upstreams = ["/supervisor", "/partner"].map(|path| table["group"][path]["upstream"].as_table().unwrap());
+    let upstream: Table = upstreams.into_iter().flat_map(|upstream| upstream.clone()).collect();
     let group: Table = group.into_iter().chain([("upstream".to_owned(), upstream.clone().into())]).collect();
     let definitions = table["auth"].as_table().unwrap();
     let kinds: Table = definitions.values().flat_map(|definition| definition.as_table().unwrap().clone()).collect();
@@ -100,6 +101,10 @@ fn no_key_is_left_out() {
     let mut pockets = Table::new();
     for pocket in house["options"]["pockets"].as_array().unwrap() {
         pockets.extend(pocket.as_table().unwrap().clone());
+    }
+    let mut access = Table::new();
+    for rule in house["access"].as_array().unwrap() {
+        access.extend(rule.as_table().unwrap().clone());
     }
     let mut routes = Table::new();
     for route in house["routes"].as_array().unwrap() {
@@ -115,13 +120,14 @@ fn no_key_is_left_out() {
                 "`[listen.tls]`" | "Each of the `certificates` in `[listen.tls]`" => None,
                 "`[group.\"/path\".soap]`" => house["soap"].as_table(),
                 "Each of the `routes` in `[group.\"/path\"]`" => Some(&routes),
+                "Each of the `access` in `[group.\"/path\"]`" => Some(&access),
                 "`[group.\"/path\".aggregate]`" => Some(both),
                 "`[group.\"/path\".aggregate.methods.NAME]`" => {
                     table["group"]["/wheel/all"]["aggregate"]["methods"]["spinList"].as_table()
                 }
                 "`[group.\"/path\".aggregate.calls.NAME]`" => both["calls"]["american"].as_table(),
                 "`[group.\"/path\".aggregate.params.NAME]`" => both["params"]["spins"].as_table(),
-                "`[group.\"/path\".upstream]`" => Some(upstream),
+                "`[group.\"/path\".upstream]`" => Some(&upstream),
                 "`[auth.NAME]`" => Some(&kinds),
                 "`[auth.NAME.jwt]`" => Some(&jwt),
                 name if name.starts_with("`[auth.NAME.") => {
