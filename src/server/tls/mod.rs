@@ -2,7 +2,7 @@
 //!
 //! [`TlsSettings`] name the files, `files` reads them, and [`ServerTls`] holds what was made of them: a configuration of
 //! rustls that further handshakes use, and that is replaced when the files change. `handshake` turns a TCP connection
-//! into a [`TlsIo`](handshake::TlsIo), within a time and a number of handshakes. `certificate` reads of a certificate what
+//! into a `TlsIo`, within a time and a number of handshakes. `certificate` reads of a certificate what
 //! rustls does not tell: until when it is valid, and who has issued it.
 
 pub(super) mod certificate;
