@@ -1,9 +1,12 @@
 //! The built-in configuration is valid and complete, and its comments agree with the types.
 
+use std::collections::BTreeMap;
+
 use croupier::config::{Config, DEFAULT, Log, OnlyRequests, Registry, reference};
 use croupier::model::units::Size;
 use croupier::server::mount::GroupMount;
-use croupier::server::settings::{PerClient, ServerSettings};
+use croupier::server::settings::{GroupLimits, PerClient, ServerSettings};
+use croupier::service::rate::RateOptions;
 use toml::{Table, Value};
 
 /// The configuration with every commented key in force: a comment that is no prose has no space after its `#`.
@@ -76,7 +79,11 @@ fn each_commented_key_shows_its_default() {
     assert_eq!(all.settings, ServerSettings { per_client: halves, ..built_in.settings });
     assert_eq!(all.groups.len(), built_in.groups.len() + 4);
     for (all, built_in) in all.groups.iter().zip(&built_in.groups) {
-        assert_eq!((&all.path, all.limits(), &all.protocols), (&built_in.path, built_in.limits(), &built_in.protocols));
+        // By default there is no rate.
+        let rate = all.limits().rate.clone();
+        let rate = RateOptions { calls: None, burst: None, weights: BTreeMap::new(), ..rate };
+        let limits = GroupLimits { rate, ..all.limits().clone() };
+        assert_eq!((&all.path, &limits, &all.protocols), (&built_in.path, built_in.limits(), &built_in.protocols));
     }
     let house = all.groups.iter().find(|group| group.path == "/wheel/house").unwrap();
     assert_eq!((house.path.as_str(), house.limits().body, house.limits().concurrent), ("/wheel/house", 64 << 10, 16));
