@@ -35,7 +35,7 @@ impl PassCookies {
     }
 }
 
-/// The headers in which an upstream is told who calls. A client's own headers of these names never reach the upstream.
+/// The headers that carry the identity of the caller to the upstream. A client's own headers of these names never reach the upstream.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct ForwardIdentityFile {

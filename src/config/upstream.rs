@@ -126,11 +126,11 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "BTreeMap<String, SetHeader>")]
     #[serde(default)]
     set_headers: BTreeMap<String, Spanned<SetHeader>>,
-    /// In which headers the upstream is told the address of the client, and the scheme and host to which the client has sent
+    /// The headers that carry the address of the client, and the scheme and host to which the client has sent
     /// its request: `"x-forwarded"` (`X-Forwarded-For`, `-Proto` and `-Host`), `"forwarded"` (RFC 7239), `"both"` or `"off"`.
     #[serde(default)]
     forwarded: ForwardedForm,
-    /// The headers in which the upstream is told who calls.
+    /// The headers that carry the identity of the caller to the upstream.
     #[serde(default)]
     forward_identity: ForwardIdentityFile,
     /// The headers of the upstream's response that a client gets, by name, for requests with a single call.

@@ -1,6 +1,7 @@
 //! The address under which clients know this server, for the documents that it writes about itself.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
@@ -10,6 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::network::Network;
+use crate::model::text_form::text_form;
 
 /// The `format` of [`BaseUrl`] in a JSON Schema.
 pub const BASE_URL: &str = "base-url";
@@ -179,17 +181,11 @@ impl FromStr for HostPattern {
     }
 }
 
-impl TryFrom<String> for HostPattern {
-    type Error = PublicUrlError;
+text_form!(HostPattern, PublicUrlError, HOST);
 
-    fn try_from(text: String) -> Result<HostPattern, PublicUrlError> {
-        text.parse()
-    }
-}
-
-impl From<HostPattern> for String {
-    fn from(pattern: HostPattern) -> String {
-        pattern.0
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -225,20 +221,6 @@ impl JsonSchema for BaseUrl {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "format": BASE_URL })
-    }
-}
-
-impl JsonSchema for HostPattern {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "HostPattern".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": HOST })
     }
 }
 

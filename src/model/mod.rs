@@ -40,5 +40,7 @@ pub mod option_error;
 pub mod shape;
 pub mod text;
 #[cfg(feature = "server")]
+pub(crate) mod text_form;
+#[cfg(feature = "server")]
 pub mod units;
 pub mod value;

@@ -192,7 +192,7 @@ pub(crate) fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture
 
 /// The kind of the fault that a response has in the original bytes of an upstream, as an extension of the response.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PassedFault(pub(crate) Kind);
+pub(crate) struct PassthroughFault(pub(crate) Kind);
 
 /// The response with the body of an upstream in its original bytes.
 pub(crate) fn passthrough_response(raw: RawResponse) -> Response<Body> {
@@ -201,7 +201,7 @@ pub(crate) fn passthrough_response(raw: RawResponse) -> Response<Body> {
     let mut response = ok(content_type, body);
     *response.status_mut() = status;
     if let Some(kind) = fault {
-        response.extensions_mut().insert(PassedFault(kind));
+        response.extensions_mut().insert(PassthroughFault(kind));
     }
     response
 }

@@ -24,7 +24,9 @@ use crate::http::cross_site::{is_known_host, is_without_preflight, without_port}
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::Kind;
-use crate::protocol::frontend::{Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, PassedFault};
+use crate::protocol::frontend::{
+    Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, PassthroughFault,
+};
 use crate::server::access_log::REQUEST_ID;
 use crate::server::admission::{Admission, refusing_service};
 use crate::server::auth::{AuthRequest, Authenticated, GroupAuth};
@@ -594,7 +596,7 @@ fn conclude(served: &mut FrontendResponse, context: &Context, auth: Option<&Grou
     }
     set_refusal_status(served, auth);
     // The status and the bytes of what is passed on are those of the upstream; only the log and the metrics are told.
-    if let Some(PassedFault(kind)) = served.response.extensions_mut().remove() {
+    if let Some(PassthroughFault(kind)) = served.response.extensions_mut().remove() {
         served.fault.get_or_insert(kind);
     }
 }

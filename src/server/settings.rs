@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::DocumentLimits;
 use crate::http::audience::Audience;
+use crate::model::text_form::text_form;
 use crate::model::units::{Period, Size, bytes, duration};
 use crate::protocol::set::ProtocolSet;
 pub use crate::server::socket_access::{SocketAccess, SocketMode};
@@ -427,6 +428,8 @@ impl Default for Timeouts {
     }
 }
 
+text_form!(ListenAddress, ListenAddressError, ADDRESS);
+
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -526,34 +529,6 @@ fn meant(text: &str) -> Option<String> {
     let is_valid =
         |text: &String| text.starts_with("unix:/") && !text.contains('\0') || text.parse::<SocketAddr>().is_ok();
     candidates.into_iter().find(is_valid)
-}
-
-impl TryFrom<String> for ListenAddress {
-    type Error = ListenAddressError;
-
-    fn try_from(text: String) -> Result<ListenAddress, ListenAddressError> {
-        text.parse()
-    }
-}
-
-impl From<ListenAddress> for String {
-    fn from(address: ListenAddress) -> String {
-        address.to_string()
-    }
-}
-
-impl JsonSchema for ListenAddress {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "ListenAddress".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": ADDRESS })
-    }
 }
 
 #[cfg(test)]

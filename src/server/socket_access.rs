@@ -1,11 +1,11 @@
 //! Who may connect to a unix socket: the mode, the owner and the group of its file.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+
+use crate::model::text_form::text_form;
 
 /// The permissions of the file of a unix socket. A process needs the right to write to connect to it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
@@ -49,37 +49,11 @@ impl FromStr for SocketMode {
     }
 }
 
+text_form!(SocketMode, SocketModeError, MODE);
+
 impl fmt::Display for SocketMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04o}", self.0)
-    }
-}
-
-impl TryFrom<String> for SocketMode {
-    type Error = SocketModeError;
-
-    fn try_from(text: String) -> Result<SocketMode, SocketModeError> {
-        text.parse()
-    }
-}
-
-impl From<SocketMode> for String {
-    fn from(mode: SocketMode) -> String {
-        mode.to_string()
-    }
-}
-
-impl JsonSchema for SocketMode {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "SocketMode".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": MODE })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::text::abridge;
 use crate::service::layer::GroupLayer;
 use crate::service::{Call, CallFuture, Context, RpcService};
 
-/// Stands in a list of methods for all methods that change nothing.
+/// Stands in a list of methods for all safe methods.
 const SAFE: &str = "@safe";
 
 /// A rule about the callers of some methods. It decides about a call if the method and the caller match.
@@ -18,11 +18,11 @@ const SAFE: &str = "@safe";
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AccessRule {
     /// The methods that the rule is about: names, patterns in which `*` stands for any characters, and `"@safe"` for all
-    /// methods that change nothing. Upper and lower case are the same in a rule that denies, because an upstream may ignore
+    /// safe methods: those that only read. Upper and lower case are the same in a rule that denies, because an upstream may ignore
     /// the case.
     #[schemars(length(min = 1))]
     pub methods: Vec<String>,
-    /// Whether only callers with an identity match, whoever they are.
+    /// Whether the caller has to be authenticated.
     pub authenticated: bool,
     /// The names of callers, of which one has to be that of the caller. Without it, all match.
     pub names: Vec<String>,

@@ -1,11 +1,10 @@
 //! What rustls does not tell of a certificate: until when it is valid, whom it is for, and who has issued it.
-//!
-//! The reader goes along the fields of a certificate (RFC 5280, section 4.1) to the ones that it needs, and reads nothing
-//! of the others. It copies nothing and never recurses. rustls checks the certificate itself.
+//! rustls checks the certificate itself.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use time::{Date, Month, PrimitiveDateTime, Time};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 /// The time within which a certificate is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,80 +61,16 @@ const LAST_SECOND: u64 = 253_402_300_799;
 impl<'c> CertificateFields<'c> {
     /// Reads a certificate in DER; `None` if it is malformed.
     pub(in crate::server) fn read(der: &'c [u8]) -> Option<CertificateFields<'c>> {
-        let (certificate, _) = element(der, SEQUENCE)?;
-        let (fields, _) = element(certificate, SEQUENCE)?;
-        // The version is left out in version 1.
-        let rest = element(fields, VERSION).map_or(fields, |(_, rest)| rest);
-        let (_, rest) = element(rest, INTEGER)?;
-        let (_, rest) = element(rest, SEQUENCE)?;
-        let (issuer, rest) = element(rest, SEQUENCE)?;
-        let (validity, rest) = element(rest, SEQUENCE)?;
-        let (subject, _) = element(rest, SEQUENCE)?;
-        let (not_before, rest) = time(validity)?;
-        let (not_after, _) = time(rest)?;
-        Some(CertificateFields { validity: Validity { not_before, not_after }, issuer, subject })
+        let (_, X509Certificate { tbs_certificate: fields, .. }) = X509Certificate::from_der(der).ok()?;
+        let (not_before, not_after) = (fields.validity.not_before.timestamp(), fields.validity.not_after.timestamp());
+        let validity = Validity { not_before, not_after };
+        Some(CertificateFields { validity, issuer: fields.issuer.as_raw(), subject: fields.subject.as_raw() })
     }
 
     /// Whether it is its own issuer.
     pub(in crate::server) fn is_self_signed(&self) -> bool {
         self.issuer == self.subject
     }
-}
-
-const INTEGER: u8 = 0x02;
-const SEQUENCE: u8 = 0x30;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-/// The version of a certificate: `[0]`, constructed.
-const VERSION: u8 = 0xA0;
-
-/// The content of the element that the bytes begin with, if it has this tag, and the bytes behind it (X.690, section 8.1).
-fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (first, rest) = bytes.split_first()?;
-    if *first != tag {
-        return None;
-    }
-    let (length, rest) = rest.split_first()?;
-    let (length, rest) = match *length {
-        short @ ..=0x7F => (usize::from(short), rest),
-        // In DER the length is definite; four bytes are more than any file has.
-        long @ 0x81..=0x84 => {
-            let (length, rest) = rest.split_at_checked(usize::from(long & 0x7F))?;
-            (length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-        }
-        _ => return None,
-    };
-    rest.split_at_checked(length)
-}
-
-/// The time that the bytes begin with, in seconds since 1970, and the bytes behind it (RFC 5280, section 4.1.2.5).
-fn time(bytes: &[u8]) -> Option<(i64, &[u8])> {
-    let (digits, century, rest) = match element(bytes, UTC_TIME) {
-        Some((text, rest)) => {
-            let year = number(text.get(..2)?)?;
-            (text, if year < 50 { 2000 } else { 1900 }, rest)
-        }
-        None => {
-            let (text, rest) = element(bytes, GENERALIZED_TIME)?;
-            let (century, text) = text.split_at_checked(2)?;
-            (text, number(century)?.checked_mul(100)?, rest)
-        }
-    };
-    let digits = digits.strip_suffix(b"Z").filter(|digits| digits.len() == 12)?;
-    let two = |at: usize| number(digits.get(at..at + 2)?);
-    let small = |at: usize| two(at).and_then(|number| u8::try_from(number).ok());
-    let year = i32::from(century) + i32::from(two(0)?);
-    let date = Date::from_calendar_date(year, Month::try_from(small(2)?).ok()?, small(4)?).ok()?;
-    let time = Time::from_hms(small(6)?, small(8)?, small(10)?).ok()?;
-    Some((PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp(), rest))
-}
-
-/// The number that one or two digits write.
-fn number(digits: &[u8]) -> Option<u16> {
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    Some(digits.iter().fold(0, |number, digit| number * 10 + u16::from(digit - b'0')))
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The options of a limit on how often calls may be made.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
@@ -9,8 +8,10 @@ use std::time::Duration;
 
 use governor::Quota;
 use http::HeaderName;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::model::text_form::text_form;
 
 /// How often the calls of a group may be made.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -140,38 +141,12 @@ impl FromStr for CallRate {
     }
 }
 
-impl TryFrom<String> for CallRate {
-    type Error = CallRateError;
-
-    fn try_from(text: String) -> Result<CallRate, CallRateError> {
-        text.parse()
-    }
-}
-
-impl From<CallRate> for String {
-    fn from(rate: CallRate) -> String {
-        rate.to_string()
-    }
-}
+text_form!(CallRate, CallRateError, CALL_RATE);
 
 impl fmt::Display for CallRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = UNITS.get(self.unit).and_then(|(names, _)| names.first()).copied().unwrap_or_default();
         write!(f, "{}/{unit}", self.calls)
-    }
-}
-
-impl JsonSchema for CallRate {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "CallRate".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": CALL_RATE })
     }
 }
 
@@ -213,36 +188,16 @@ impl FromStr for RateKey {
     }
 }
 
-impl TryFrom<String> for RateKey {
-    type Error = RateKeyError;
+text_form!(RateKey, RateKeyError, RATE_KEY);
 
-    fn try_from(text: String) -> Result<RateKey, RateKeyError> {
-        text.parse()
-    }
-}
-
-impl From<RateKey> for String {
-    fn from(key: RateKey) -> String {
-        match key {
-            RateKey::Client => "client".to_owned(),
-            RateKey::Identity => "identity".to_owned(),
-            RateKey::Group => "group".to_owned(),
-            RateKey::Header(name) => format!("header:{name}"),
+impl fmt::Display for RateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RateKey::Client => f.write_str("client"),
+            RateKey::Identity => f.write_str("identity"),
+            RateKey::Group => f.write_str("group"),
+            RateKey::Header(name) => write!(f, "header:{name}"),
         }
-    }
-}
-
-impl JsonSchema for RateKey {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "RateKey".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": RATE_KEY })
     }
 }
 

@@ -139,10 +139,8 @@ async fn nothing_but_the_call_passes_by_default() {
         let gateway = gateway(&server, protocol, Forwarding::default()).await;
         for (way, _, request, calls) in ways() {
             server.will([Act::Output(with_headers(protocol).await)]);
-            let (headers, text) = exchange(&gateway, request.each_ref().map(|part| &**part), &SENT).await;
-            assert_eq!(text.matches("world").count(), calls, "{protocol}, {way}: {text}");
-            let all = server.all();
-            assert_eq!(all.len(), calls, "{protocol}, {way}");
+            let request = request.each_ref().map(|part| &**part);
+            let (headers, all) = forwarded(&gateway, &server, request, calls).await;
             for request in &all {
                 assert!(request.starts_with("POST /RPC2 HTTP/1.1\r\n"), "{request}");
                 assert!(!request.contains("evil") && !request.contains("of-the-client"), "{way}: {request}");
@@ -157,6 +155,21 @@ async fn nothing_but_the_call_passes_by_default() {
             }
         }
     }
+}
+
+/// Sends a request of so many calls with the headers of [`SENT`]: the headers of the response, and what the upstream has
+/// received.
+async fn forwarded(
+    gateway: &Gateway,
+    server: &ScriptedUpstream,
+    request: [&str; 4],
+    calls: usize,
+) -> (HeaderMap, Vec<String>) {
+    let (headers, text) = exchange(gateway, request, &SENT).await;
+    assert_eq!(text.matches("world").count(), calls, "{request:?}: {text}");
+    let all = server.all();
+    assert_eq!(all.len(), calls, "{request:?}");
+    (headers, all)
 }
 
 fn template(text: &str) -> HeaderTemplate {
@@ -211,10 +224,8 @@ async fn every_way_to_an_upstream_forwards_the_same() {
         let gateway = gateway(&server, protocol, everything()).await;
         for (way, _, request, calls) in ways() {
             server.will([Act::Output(with_headers(protocol).await)]);
-            let (headers, text) = exchange(&gateway, request.each_ref().map(|part| &**part), &SENT).await;
-            assert_eq!(text.matches("world").count(), calls, "{protocol}, {way}: {text}");
-            let all = server.all();
-            assert_eq!(all.len(), calls, "{protocol}, {way}");
+            let request = request.each_ref().map(|part| &**part);
+            let (headers, all) = forwarded(&gateway, &server, request, calls).await;
             all.iter().for_each(|request| assert_everything(request, "hello", way));
             let is_alone = calls == 1 && way != "aggregate";
             let expected = |values: &[&'static str]| if is_alone { values.to_vec() } else { Vec::new() };
