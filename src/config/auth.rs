@@ -69,11 +69,11 @@ struct JwtFile {
     #[schemars(with = "Option<SecretFile>")]
     secret: Option<Spanned<SecretFile>>,
     /// By how much the clocks of the issuer and of this server may differ.
-    #[serde(default = "half_a_minute")]
+    #[serde(default = "default_leeway")]
     #[schemars(extend("maximum" = 600_000))]
     leeway: Period,
     /// The claim with the name of the caller.
-    #[serde(default = "sub")]
+    #[serde(default = "default_name_claim")]
     name_claim: String,
     /// The claim with the roles of the caller: an array, or one name. `realm_access.roles` is a claim inside another. Without
     /// it, callers have no roles. Scopes are those of `scope` or `scp`.
@@ -137,23 +137,23 @@ struct ForwardFile {
     #[schemars(with = "String")]
     url: Spanned<String>,
     /// How long its response may take.
-    #[serde(default = "five_seconds")]
+    #[serde(default = "default_timeout")]
     #[schemars(extend("minimum" = 1, "maximum" = 60_000))]
     timeout: Period,
     /// The headers of a request that the server gets. A request without any of them has no credentials.
-    #[serde(default = "credential_headers")]
+    #[serde(default = "default_headers")]
     #[schemars(with = "Vec<String>", length(min = 1))]
     headers: Vec<Spanned<String>>,
     /// The header of its response with the name of the caller.
-    #[serde(default = "x_auth_user")]
+    #[serde(default = "default_name_header")]
     #[schemars(with = "String")]
     name_header: Spanned<String>,
     /// The header of its response with the roles of the caller, with commas between them.
-    #[serde(default = "x_auth_roles")]
+    #[serde(default = "default_roles_header")]
     #[schemars(with = "String")]
     roles_header: Spanned<String>,
     /// For how long it is not asked again about the same headers, method, URL and address; `"0s"` for each request anew.
-    #[serde(default = "half_a_minute")]
+    #[serde(default = "default_cache")]
     #[schemars(extend("maximum" = 3_600_000))]
     cache: Period,
     /// The trusted roots and the client certificate for an `https` URL.
@@ -161,32 +161,36 @@ struct ForwardFile {
     tls: TlsFile,
 }
 
-fn half_a_minute() -> Period {
+fn default_leeway() -> Period {
     Period(Duration::from_secs(30))
 }
 
-fn five_seconds() -> Period {
+fn default_cache() -> Period {
+    Period(Duration::from_secs(30))
+}
+
+fn default_timeout() -> Period {
     Period(Duration::from_secs(5))
 }
 
-fn sub() -> String {
+fn default_name_claim() -> String {
     "sub".to_owned()
 }
 
-fn written(name: &str) -> Spanned<String> {
+fn without_span(name: &str) -> Spanned<String> {
     Spanned::new(0..0, name.to_owned())
 }
 
-fn credential_headers() -> Vec<Spanned<String>> {
-    vec![written("Authorization"), written("Cookie")]
+fn default_headers() -> Vec<Spanned<String>> {
+    vec![without_span("Authorization"), without_span("Cookie")]
 }
 
-fn x_auth_user() -> Spanned<String> {
-    written("X-Auth-User")
+fn default_name_header() -> Spanned<String> {
+    without_span("X-Auth-User")
 }
 
-fn x_auth_roles() -> Spanned<String> {
-    written("X-Auth-Roles")
+fn default_roles_header() -> Spanned<String> {
+    without_span("X-Auth-Roles")
 }
 
 impl Default for JwksFile {
@@ -208,12 +212,12 @@ struct BasicFile {
     #[schemars(with = "BTreeMap<String, Vec<String>>")]
     roles: BTreeMap<String, Vec<Spanned<String>>>,
     /// How many passwords are hashed at the same time. Further requests wait for up to 5 seconds.
-    #[serde(default = "two")]
+    #[serde(default = "default_concurrent")]
     #[schemars(range(min = 1, max = 64))]
     concurrent: usize,
 }
 
-fn two() -> usize {
+fn default_concurrent() -> usize {
     2
 }
 
@@ -227,13 +231,13 @@ struct ApiKeyFile {
     #[schemars(with = "SecretFile")]
     keys: Spanned<SecretFile>,
     /// The header with the key. In `Authorization` it follows the word `Bearer`.
-    #[serde(default = "x_api_key")]
+    #[serde(default = "default_key_header")]
     #[schemars(with = "String")]
     header: Spanned<String>,
 }
 
-fn x_api_key() -> Spanned<String> {
-    written("X-API-Key")
+fn default_key_header() -> Spanned<String> {
+    without_span("X-API-Key")
 }
 
 fn no_secret() -> Spanned<SecretFile> {
@@ -244,28 +248,28 @@ impl Default for AuthFile {
     /// A table without any of its tables. None of them is resolved.
     fn default() -> Self {
         AuthFile {
-            api_key: ApiKeyFile { keys: no_secret(), header: x_api_key() },
-            basic: BasicFile { users: no_secret(), roles: BTreeMap::new(), concurrent: two() },
+            api_key: ApiKeyFile { keys: no_secret(), header: default_key_header() },
+            basic: BasicFile { users: no_secret(), roles: BTreeMap::new(), concurrent: default_concurrent() },
             jwt: JwtFile {
                 issuer: String::new(),
                 audience: Vec::new(),
                 algorithms: Vec::new(),
                 jwks: JwksFile::default(),
                 secret: None,
-                leeway: half_a_minute(),
-                name_claim: sub(),
+                leeway: default_leeway(),
+                name_claim: default_name_claim(),
                 roles_claim: None,
                 tls: TlsFile::default(),
             },
             unix: UnixFile::default(),
             mtls: MtlsFile::default(),
             forward: ForwardFile {
-                url: written(""),
-                timeout: five_seconds(),
-                headers: credential_headers(),
-                name_header: x_auth_user(),
-                roles_header: x_auth_roles(),
-                cache: half_a_minute(),
+                url: without_span(""),
+                timeout: default_timeout(),
+                headers: default_headers(),
+                name_header: default_name_header(),
+                roles_header: default_roles_header(),
+                cache: default_cache(),
                 tls: TlsFile::default(),
             },
         }
@@ -444,7 +448,7 @@ impl JwtFile {
         let keys = match (file, url, &self.secret) {
             (Some(file), None, None) => jwks_file(file, reader).map(JwtKeys::Fixed),
             (None, Some(url), None) => {
-                let transport = transport(url, tls, five_seconds().0, reader);
+                let transport = transport(url, tls, default_timeout().0, reader);
                 transport.map(|transport| JwtKeys::Remote(RemoteKeys::new(transport, refresh.0)))
             }
             (None, None, Some(secret)) => {

@@ -108,17 +108,17 @@ pub(super) struct UpstreamFile {
     pass_headers: Vec<Spanned<String>>,
     /// Whether the upstream gets the `Authorization` of a client's request.
     #[schemars(with = "bool")]
-    #[serde(default = "no")]
+    #[serde(default = "not_passed")]
     pass_authorization: Spanned<bool>,
     /// Whether the upstream gets the cookies of a client, and the client the `Set-Cookie` of the upstream: `true`, or the
     /// names of the cookies.
     #[schemars(with = "PassCookies")]
-    #[serde(default = "no_cookies")]
+    #[serde(default = "no_cookies_passed")]
     pass_cookies: Spanned<PassCookies>,
     /// Whether the query of the client's URL is appended to the URL of the upstream, for requests of XML-RPC, JSON-RPC and
     /// SOAP. Over REST and on pages, the query has the arguments.
     #[schemars(with = "bool")]
-    #[serde(default = "no")]
+    #[serde(default = "not_passed")]
     pass_query: Spanned<bool>,
     /// Headers that are made for each call, by their names: a text with placeholders, or a secret. The placeholders are
     /// `{identity.name}`, `{identity.roles}`, `{client.address}`, `{request.id}`, `{group}` and `{method}`. A header is left
@@ -276,9 +276,9 @@ impl UpstreamFile {
             bearer: None,
             oauth2: None,
             pass_headers: Vec::new(),
-            pass_authorization: no(),
-            pass_cookies: no_cookies(),
-            pass_query: no(),
+            pass_authorization: not_passed(),
+            pass_cookies: no_cookies_passed(),
+            pass_query: not_passed(),
             set_headers: BTreeMap::new(),
             forwarded: ForwardedForm::default(),
             forward_identity: ForwardIdentityFile::default(),
@@ -305,11 +305,11 @@ fn patterns(names: Vec<Spanned<String>>) -> NamePatterns {
     NamePatterns(names.into_iter().map(Spanned::into_inner).collect())
 }
 
-fn no() -> Spanned<bool> {
+fn not_passed() -> Spanned<bool> {
     Spanned::new(0..0, false)
 }
 
-fn no_cookies() -> Spanned<PassCookies> {
+fn no_cookies_passed() -> Spanned<PassCookies> {
     Spanned::new(0..0, PassCookies::All(false))
 }
 

@@ -231,7 +231,7 @@ fn last<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 }
 
 /// The header with the clients and proxies that a request has passed.
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address of `for` in an element of `Forwarded` (RFC 7239, section 4). `None` for an element without an address, and for
 /// one that a comma within quotes has cut in two: no address has a comma.

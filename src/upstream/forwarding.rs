@@ -21,13 +21,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::http::public_url::X_FORWARDED_FOR;
 use crate::model::interface::Interface;
 use crate::protocol::Protocol;
 use crate::service::response_headers::ResponseHeaders;
 use crate::service::{Context, Identity, RequestTarget};
 use crate::upstream::transport::AppendedQuery;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 

@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 
 use super::credentials::{Tag, VerifiedCache, is_name};
 use super::{Attempt, AuthRequest, Authenticator, Verdict};
+use crate::http::public_url::X_FORWARDED_FOR;
 use crate::service::Identity;
 use crate::upstream::transport::{Repeat, Transport};
 
@@ -30,7 +31,6 @@ const MAX_RESPONSE: usize = 64 << 10;
 /// How many challenges of a response are passed on.
 const MOST_CHALLENGES: usize = 4;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
 const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 
