@@ -191,7 +191,7 @@ fn a_call_beyond_the_limit_of_its_group_is_refused_as_busy_on_every_way() {
 
 #[test]
 fn one_deadline_covers_all_calls_of_a_request_on_every_way() {
-    let deadline = Duration::from_secs(1);
+    let deadline = Duration::from_secs(2);
     for (group, _told) in [hanging(), upstream(None, "")] {
         let server = start(group, GroupLimits { deadline, ..GroupLimits::default() }, ENOUGH);
         std::thread::scope(|scope| {
