@@ -69,18 +69,18 @@ fn key_line(name: &str, key: &str) -> String {
     format!("{name} {hash} admin\n")
 }
 
-fn token(expires_in: i64, secret: &[u8]) -> String {
+fn token(name: &str, expires_in: i64, secret: &[u8]) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let claims = json!({ "iss": "id", "aud": "croupier", "sub": "ada", "exp": now.saturating_add_signed(expires_in) });
+    let claims = json!({ "iss": "id", "aud": "croupier", "sub": name, "exp": now.saturating_add_signed(expires_in) });
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let signed = format!("{}.{}", encode(br#"{"alg":"HS256"}"#), encode(claims.to_string().as_bytes()));
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), signed.as_bytes());
     format!("{signed}.{}", encode(tag.as_ref()))
 }
 
-fn certificate() -> PeerCertificate {
+fn certificate(name: &str) -> PeerCertificate {
     let mut params = rcgen::CertificateParams::default();
-    params.distinguished_name.push(rcgen::DnType::CommonName, "ada");
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
     let der = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec();
     PeerCertificate(der.into())
 }
@@ -100,13 +100,14 @@ type KindCase = (&'static str, Option<&'static str>, Vec<(&'static str, Credenti
 fn kinds() -> Vec<KindCase> {
     let bearer = |token: String| Credentials::Header("authorization", format!("Bearer {token}"));
     let basic = |text: &str| Credentials::Header("authorization", format!("Basic {}", STANDARD.encode(text)));
-    let (ok, refused) = (StatusCode::OK, StatusCode::UNAUTHORIZED);
+    let (ok, refused, denied) = (StatusCode::OK, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN);
     vec![
         (
             "api-key",
             Some("ApiKey realm=\"api-key\", header=\"x-api-key\""),
             vec![
                 ("allowed", Credentials::Header("x-api-key", "crp_ada".to_owned()), ok),
+                ("denied", Credentials::Header("x-api-key", "crp_ben".to_owned()), denied),
                 ("invalid", Credentials::Header("x-api-key", "crp_adb".to_owned()), refused),
             ],
         ),
@@ -115,17 +116,19 @@ fn kinds() -> Vec<KindCase> {
             Some("Basic realm=\"basic\", charset=\"UTF-8\""),
             vec![
                 ("allowed", basic("ada:secret"), ok),
+                ("denied", basic("ben:secret"), denied),
                 ("invalid", basic("ada:secreT"), refused),
-                ("unknown", basic("ben:secret"), refused),
+                ("unknown", basic("eve:secret"), refused),
             ],
         ),
         (
             "jwt",
             Some("Bearer realm=\"jwt\""),
             vec![
-                ("allowed", bearer(token(60, SECRET)), ok),
-                ("expired", bearer(token(-60, SECRET)), refused),
-                ("invalid", bearer(token(60, b"another")), refused),
+                ("allowed", bearer(token("ada", 60, SECRET)), ok),
+                ("denied", bearer(token("ben", 60, SECRET)), denied),
+                ("expired", bearer(token("ada", -60, SECRET)), refused),
+                ("invalid", bearer(token("ada", 60, b"another")), refused),
                 ("other scheme", basic("ada:secret"), refused),
             ],
         ),
@@ -134,6 +137,7 @@ fn kinds() -> Vec<KindCase> {
             None,
             vec![
                 ("allowed", bearer("good".to_owned()), ok),
+                ("denied", bearer("fine".to_owned()), denied),
                 ("invalid", bearer("bad".to_owned()), refused),
                 ("unavailable", bearer("odd".to_owned()), StatusCode::SERVICE_UNAVAILABLE),
             ],
@@ -143,6 +147,7 @@ fn kinds() -> Vec<KindCase> {
             None,
             vec![
                 ("allowed", Credentials::Process(PeerProcess { uid: 1000, gid: 7 }), ok),
+                ("denied", Credentials::Process(PeerProcess { uid: 1002, gid: 7 }), denied),
                 ("unknown", Credentials::Process(PeerProcess { uid: 1001, gid: 7 }), refused),
             ],
         ),
@@ -150,7 +155,8 @@ fn kinds() -> Vec<KindCase> {
             "mtls",
             None,
             vec![
-                ("allowed", Credentials::Certificate(certificate()), ok),
+                ("allowed", Credentials::Certificate(certificate("ada")), ok),
+                ("denied", Credentials::Certificate(certificate("ben")), denied),
                 ("invalid", Credentials::Certificate(PeerCertificate(vec![0x30, 0].into())), refused),
             ],
         ),
@@ -160,8 +166,9 @@ fn kinds() -> Vec<KindCase> {
 /// A configuration with a group and a page for each kind.
 fn config(folder: &Folder, portal: &Scripted) -> Config {
     folder.write("page.html", "<!doctype html><p>a page</p>");
-    folder.write("keys.txt", &key_line("ada", "crp_ada"));
-    folder.write("htpasswd", &format!("ada:{}\n", bcrypt::hash("secret", 4).unwrap()));
+    folder.write("keys.txt", &(key_line("ada", "crp_ada") + &key_line("ben", "crp_ben")));
+    let hash = bcrypt::hash("secret", 4).unwrap();
+    folder.write("htpasswd", &format!("ada:{hash}\nben:{hash}\n"));
     folder.write("secret", std::str::from_utf8(SECRET).unwrap());
     let mut text = format!(
         r#"
@@ -170,7 +177,7 @@ fn config(folder: &Folder, portal: &Scripted) -> Config {
         basic.basic = {{ users = {{ file = "htpasswd" }}, roles = {{ admin = ["ada"] }} }}
         jwt.jwt = {{ issuer = "id", audience = ["croupier"], secret = {{ file = "secret" }} }}
         forward.forward = {{ url = "http://{}/verify" }}
-        unix.unix = {{ users = {{ 1000 = "ada" }} }}
+        unix.unix = {{ users = {{ 1000 = "ada", 1002 = "ben" }} }}
         mtls.mtls = {{ from = "subject" }}
         "#,
         portal.address
@@ -180,8 +187,9 @@ fn config(folder: &Folder, portal: &Scripted) -> Config {
             r#"
             [group."/{kind}"]
             service = "wheel"
-        options = {{ family = "american" }}
+            options = {{ family = "american" }}
             auth = ["{kind}"]
+            access = [{{ names = ["ada"] }}]
             aliases = ["/also/{kind}"]
             soap = {{ namespace = "{NAMESPACE}" }}
             rest = {{ cors = ["https://page.example"] }}
@@ -197,7 +205,7 @@ fn config(folder: &Folder, portal: &Scripted) -> Config {
     folder.load(&text).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-/// A server that knows one token.
+/// A server that knows two tokens.
 fn portal() -> Scripted {
     Scripted::start(|request| {
         let request = request.to_ascii_lowercase();
@@ -206,6 +214,8 @@ fn portal() -> Scripted {
         assert!(request.starts_with("get /verify ") && request.contains("x-original-uri: /"), "{request}");
         if request.contains("bearer good") {
             http("200 OK", "X-Auth-User: ada\r\nX-Auth-Roles: admin, staff\r\n", "")
+        } else if request.contains("bearer fine") {
+            http("200 OK", "X-Auth-User: ben\r\n", "")
         } else if request.contains("bearer bad") {
             http("403 Forbidden", "WWW-Authenticate: Portal realm=\"x\"\r\n", "")
         } else {
@@ -282,6 +292,17 @@ fn challenges(headers: &HeaderMap) -> Vec<&str> {
     headers.get_all("www-authenticate").iter().map(|value| value.to_str().unwrap()).collect()
 }
 
+/// A known caller whom the access rules of the group do not let call anything gets its documents, and a refusal of each call.
+fn check_denied(form: &str, (status, headers, text): (StatusCode, &HeaderMap, &str), what: &str) {
+    let refusal = "you may not call";
+    match form {
+        "page of the group" | "openapi" | "wsdl" => assert!(status == 200 && text.contains("spinList"), "{what}"),
+        "multicall" | "batch" => assert!(status == 200 && text.contains(refusal), "{what}"),
+        _ => assert!(status == 403 && text.contains(refusal), "{what}"),
+    }
+    assert!(challenges(headers).is_empty(), "{what}");
+}
+
 #[tokio::test]
 async fn each_form_of_a_request_needs_the_credentials_of_its_group() {
     let (folder, portal) = (Folder::new("matrix"), portal());
@@ -294,6 +315,10 @@ async fn each_form_of_a_request_needs_the_credentials_of_its_group() {
                     let path = if below == "PAGE" { format!("/page/{kind}") } else { format!("{at}/{kind}{below}") };
                     let (status, headers, text) = send(&gateway, (verb, &path, media, body), &credentials).await;
                     let what = format!("{kind}, {case}, {form} at {path}: {status} {headers:?} {text}");
+                    if expected == StatusCode::FORBIDDEN {
+                        check_denied(form, (status, &headers, &text), &what);
+                        continue;
+                    }
                     assert_eq!(status, expected, "{what}");
                     if status == StatusCode::OK {
                         assert!(!headers.contains_key("www-authenticate"), "{what}");
