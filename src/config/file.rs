@@ -227,8 +227,12 @@ impl Default for GroupFile {
 impl GroupFile {
     /// Who may call what, and how often.
     pub(super) fn caller_rules(&self) -> CallerRules {
-        let rules = self.access.iter().map(|rule| rule.get_ref().clone()).collect();
-        let access = (!self.access.is_empty()).then(|| AccessRules::new(rules));
+        let mut rules: Vec<_> = self.access.iter().map(|rule| rule.get_ref().clone()).collect();
+        if rules.is_empty() && !self.auth.is_empty() {
+            // Requests to the group have an identity then. So must have the calls that aggregates make.
+            rules.push(AccessRule { authenticated: true, ..AccessRule::default() });
+        }
+        let access = (!rules.is_empty()).then(|| AccessRules::new(rules));
         CallerRules::new(access, &self.limits.rate)
     }
 

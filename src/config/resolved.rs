@@ -56,6 +56,11 @@ impl ResolvedGroup {
         self.path.get_ref() == path || self.aliases.iter().any(|alias| alias == path)
     }
 
+    /// Whether each call of the group needs an identity.
+    pub(super) fn is_closed(&self) -> bool {
+        self.auth.as_ref().is_some_and(|auth| auth.is_required())
+    }
+
     /// The service within the limits of the group; `None` if it is broken or not made yet.
     pub(super) fn service(&self) -> Option<Arc<dyn RpcService>> {
         match &self.backend {

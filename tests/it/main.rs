@@ -17,6 +17,8 @@ mod config;
 mod deploy;
 // Interfaces read from what a server says of itself: WSDL documents and XML-RPC introspection.
 mod discovery;
+// What the documents say of the tests.
+mod documentation;
 // Requests and documents compared byte for byte with `tests/golden`.
 mod golden;
 // Documents and upstream responses made to be slow, deep, large or wrong.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use toml::Spanned;
 
 use super::kept::{Kept, fingerprint};
-use super::problem::Problem;
+use super::problem::{Problem, count_errors};
 use super::resolved::{Backend, ResolvedGroup, no_group};
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
@@ -68,7 +68,7 @@ impl AggregateResolver<'_> {
     /// The service of an aggregate, and what it is made from: its table and the services that it calls. `None` if it has
     /// problems.
     fn aggregate(&mut self, file: AggregateFile, path: &Spanned<String>) -> Option<(Aggregate, Fingerprint)> {
-        let before = self.problems.len();
+        let before = count_errors(self.problems);
         let table = serde_json::to_string(&file).unwrap_or_default();
         let inherited = Inherited { on_error: file.on_error, deadline: file.deadline.0, memory: file.memory.0 };
         let mut methods: Vec<_> = file.methods.into_iter().collect();
@@ -93,7 +93,7 @@ impl AggregateResolver<'_> {
         methods.sort_by_key(|(name, _)| name.span().start);
         let made: Vec<_> = methods.into_iter().map(|(name, file)| method(self, &name, file, inherited)).collect();
         let title = file.title.unwrap_or_else(|| path.get_ref().clone());
-        if self.problems.len() > before || made.is_empty() {
+        if count_errors(self.problems) > before || made.is_empty() {
             return None;
         }
         // What is served holds the services that it calls, so no other can be at the place of one of them.
@@ -116,6 +116,12 @@ impl AggregateResolver<'_> {
         }
         self.ensure_made(index);
         let other = self.groups.get(index)?;
+        let own = self.in_progress.last().and_then(|own| self.groups.get(*own));
+        if other.is_closed() && own.is_some_and(|own| own.auth.is_none()) {
+            let message = format!("all these calls are refused: `{}` needs to know who calls", abridge(name));
+            let hint = "give the aggregate `auth`, with the definitions of that group";
+            self.problems.push(Problem::at(group.span(), message).warning().hint(hint));
+        }
         Some(CalledGroup {
             path: other.path.get_ref().clone(),
             service: other.service()?,

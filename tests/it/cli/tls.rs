@@ -309,3 +309,50 @@ fn the_client_of_python_calls_over_https() {
     let report = run(Command::new("python3").args(["-c", script, &roots, &url]));
     assert!(report.code() == Some(0) && report.stdout.starts_with("4 "), "{report:?}");
 }
+
+/// Suites without forward secrecy, or with encryption that is not authenticated.
+#[test]
+#[ignore = "needs Python"]
+fn weak_suites_are_refused() {
+    let server = Secured::start("", "");
+    let roots = server.folder.file("roots.pem", &server.authority.pem);
+    let script = "import socket, ssl, sys\n\
+        def suite(ciphers):\n\
+        \x20   context = ssl.create_default_context(cafile=sys.argv[1])\n\
+        \x20   context.maximum_version = ssl.TLSVersion.TLSv1_2\n\
+        \x20   context.set_ciphers(ciphers)\n\
+        \x20   try:\n\
+        \x20       with socket.create_connection(('127.0.0.1', int(sys.argv[2]))) as plain:\n\
+        \x20           with context.wrap_socket(plain, server_hostname='localhost') as stream:\n\
+        \x20               return stream.cipher()[0]\n\
+        \x20   except (ssl.SSLError, ConnectionError):\n\
+        \x20       return 'refused'\n\
+        for ciphers in ['AES128-SHA', 'AES256-GCM-SHA384', 'DHE-RSA-AES128-GCM-SHA256', 'ECDHE-ECDSA-AES128-SHA',\n\
+        \x20               'ECDHE-RSA-AES256-SHA384', 'ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-ECDSA-CHACHA20-POLY1305']:\n\
+        \x20   print(suite(ciphers))\n";
+    let report = run(Command::new("python3").args(["-c", script, &roots, &server.address.port().to_string()]));
+    let expected = ["refused"; 5].into_iter().chain(["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"]);
+    assert!(report.stdout.lines().eq(expected), "{report:?}");
+}
+
+#[test]
+#[ignore = "needs python3 with zeep, and node with the xmlrpc and soap packages"]
+fn clients_of_others_call_over_https() {
+    let server = Secured::start("", "");
+    let roots = server.folder.file("roots.pem", &server.authority.pem);
+    let url = format!("https://localhost:{}/wheel", server.address.port());
+    let zeep = "import requests, sys, zeep\n\
+        session = requests.Session()\n\
+        session.trust_env, session.verify = False, sys.argv[1]\n\
+        client = zeep.Client(sys.argv[2] + '?wsdl', transport=zeep.Transport(session=session))\n\
+        print(len(client.service.spinList(spins=3)))\n";
+    let report = run(Command::new("python3").args(["-c", zeep, &roots, &url]));
+    assert!(report.code() == Some(0) && report.stdout == "3\n", "{report:?}");
+    let node = "const url = process.argv[1];\n\
+        require('xmlrpc').createSecureClient({ url }).methodCall('spinList', [3], (error, spins) => {\n\
+        if (error) throw error;\n\
+        require('soap').createClientAsync(url + '?wsdl').then((client) => client.spinListAsync({ spins: 3 })).then(() => \n\
+        console.log(spins.length)); });\n";
+    let report = run(Command::new("node").args(["-e", node, &url]).env("NODE_EXTRA_CA_CERTS", &roots));
+    assert!(report.code() == Some(0) && report.stdout == "3\n", "{report:?}");
+}

@@ -390,6 +390,42 @@ async fn what_is_said_of_all_groups_names_no_methods_of_closed_ones() {
 }
 
 #[tokio::test]
+async fn the_calls_of_an_aggregate_need_an_identity_where_their_group_does() {
+    let folder = Folder::new("aggregate");
+    folder.write("keys.txt", &key_line("ada", "crp_ada"));
+    let config = folder.load(
+        r#"
+        [auth.staff.api-key]
+        keys = { file = "keys.txt" }
+        [group."/closed"]
+        service = "wheel"
+        options = { family = "american" }
+        auth = ["staff"]
+        [group."/open".aggregate]
+        calls.one = { group = "/closed", method = "spin" }
+        [group."/known"]
+        auth = ["staff"]
+        aggregate.calls.one = { group = "/closed", method = "spin" }
+        "#,
+    );
+    let config = config.unwrap();
+    let remarks = config.remarks.render(false);
+    assert_eq!(remarks.matches("needs to know who calls").count(), 1, "{remarks}");
+    let gateway = gateway(&config.mounts());
+    let key = Credentials::Header("x-api-key", "crp_ada".to_owned());
+    let call = r#"{"jsonrpc":"2.0","id":7,"method":"all"}"#;
+    for (path, credentials, expected) in [
+        ("/open", &Credentials::None, "-32050"),
+        ("/open", &key, "-32050"),
+        ("/known", &Credentials::None, "credentials"),
+        ("/known", &key, "\"result\""),
+    ] {
+        let (_, _, text) = send(&gateway, ("POST", path, JSON, call), credentials).await;
+        assert!(text.contains(expected), "{path} {credentials:?}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_group_at_the_root_closes_what_is_joined_with_it() {
     let folder = Folder::new("root");
     folder.write("keys.txt", &key_line("ada", "crp_ada"));
