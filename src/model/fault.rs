@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use http::StatusCode;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::model::text::{abridge, nearest};
 
@@ -278,12 +280,60 @@ pub struct Fault {
     /// The name of the wrong parameter, if the fault is about one. The message names it too; this field is for protocols
     /// that report it separately.
     pub parameter: Option<Box<str>>,
+    /// What else the service says of the fault.
+    pub data: Option<FaultData>,
 }
+
+/// What a service says of a fault beyond code and message, as JSON: the `data` of JSON-RPC errors and REST problems.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct FaultData(Box<RawValue>);
+
+impl FaultData {
+    /// The data as JSON text.
+    pub fn json(&self) -> &str {
+        self.0.get()
+    }
+
+    /// The data as a text for people: a JSON string without its quotes and escapes, anything else as JSON text.
+    pub fn text(&self) -> Cow<'_, str> {
+        serde_json::from_str::<String>(self.json()).map_or(Cow::Borrowed(self.json()), Cow::Owned)
+    }
+}
+
+impl From<Box<RawValue>> for FaultData {
+    fn from(json: Box<RawValue>) -> FaultData {
+        FaultData(json)
+    }
+}
+
+impl PartialEq for FaultData {
+    fn eq(&self, other: &FaultData) -> bool {
+        self.json() == other.json()
+    }
+}
+
+impl Eq for FaultData {}
 
 impl Fault {
     /// A fault that is not about one parameter.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Fault {
-        Fault { kind, message: message.into(), parameter: None }
+        Fault { kind, message: message.into(), parameter: None, data: None }
+    }
+
+    /// The same fault with data that every protocol carries: as `data` in JSON-RPC and REST, in the detail of SOAP, and with
+    /// the text of the fault in XML-RPC.
+    ///
+    /// ```
+    /// # use croupier::Fault;
+    /// let data = serde_json::value::to_raw_value(&serde_json::json!({ "free": 3 }))?;
+    /// let fault = Fault::service(7, "not enough seats").with_data(data);
+    /// assert_eq!(fault.data.as_ref().map(|data| data.json()), Some(r#"{"free":3}"#));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_data(self, data: impl Into<FaultData>) -> Fault {
+        Fault { data: Some(data.into()), ..self }
     }
 
     /// The same fault with the name of the wrong parameter.

@@ -36,7 +36,7 @@ const MAX_EXCERPT: usize = 200;
 /// use http::Response;
 ///
 /// let codec = ClientCodec::JsonRpc(Default::default());
-/// let target = CallTarget { method: "add", known: None };
+/// let target = CallTarget::new("add", None);
 /// let request = codec.encode_call(target, ArgValues::ByPosition(vec![Value::Int(2), Value::Int(3)]))?;
 /// assert_eq!(request.body(), r#"{"jsonrpc":"2.0","method":"add","params":[2,3],"id":1}"#);
 ///
@@ -62,6 +62,16 @@ pub struct CallTarget<'a> {
     pub method: &'a str,
     /// Its parameters and result, if they are known. Arguments and results are coerced to these types.
     pub known: Option<KnownParams<'a>>,
+    /// The `id` of a JSON-RPC request that was sent in its original bytes, as it is written there. `None` for requests that a
+    /// codec has written.
+    pub sent_id: Option<&'a str>,
+}
+
+impl<'a> CallTarget<'a> {
+    /// A method, whose requests a codec writes.
+    pub fn new(method: &'a str, known: Option<KnownParams<'a>>) -> CallTarget<'a> {
+        CallTarget { method, known, sent_id: None }
+    }
 }
 
 /// Why a response has no result of the expected type.
@@ -108,7 +118,9 @@ impl ClientCodec {
     pub fn decode_response(&self, target: CallTarget<'_>, response: &Response<Bytes>) -> Result<Value, ResponseError> {
         match self {
             ClientCodec::XmlRpc(codec) => codec.decode_response(response).map(|value| coerce_result(target, value)),
-            ClientCodec::JsonRpc(codec) => codec.decode_response(response).map(|value| coerce_result(target, value)),
+            ClientCodec::JsonRpc(codec) => {
+                codec.decode_response(target, response).map(|value| coerce_result(target, value))
+            }
             ClientCodec::Soap(codec) => {
                 codec.decode_response(target, response).map(|value| coerce_result(target, value))
             }
@@ -129,7 +141,7 @@ impl ClientCodec {
             return Search::None;
         }
         match self {
-            ClientCodec::JsonRpc(codec) => codec.find_rows(beginning),
+            ClientCodec::JsonRpc(codec) => codec.find_rows(target, beginning),
             ClientCodec::XmlRpc(_) | ClientCodec::Soap(_) if !is_utf8_text(head, beginning) => Search::None,
             ClientCodec::XmlRpc(codec) => codec.find_rows(beginning),
             ClientCodec::Soap(codec) => codec.find_rows(target, beginning),

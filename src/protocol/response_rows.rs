@@ -156,7 +156,7 @@ mod tests {
 
         fn target(&self) -> CallTarget<'_> {
             let known = |method| KnownParams { method, shapes: &self.shapes, inferred: false };
-            CallTarget { method: "list", known: self.shapes.method("list").map(known) }
+            CallTarget::new("list", self.shapes.method("list").map(known))
         }
 
         fn whole(&self, document: &[u8]) -> Result<Value, ResponseError> {

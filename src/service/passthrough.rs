@@ -28,8 +28,10 @@ pub struct RawCall<'a> {
     pub wire: RawFormat,
     /// The message.
     pub body: &'a [u8],
-    /// The `Content-Type` of the message.
-    pub content_type: Option<&'a HeaderValue>,
+    /// The `id` of a JSON-RPC request, as it is written in the message; `None` in other protocols.
+    pub id: Option<&'a str>,
+    /// The `charset` that the client has named for an XML document.
+    pub charset: Option<&'a str>,
     /// Whether every reader finds the same call in these bytes. Only a call for which this returns `true` may be passed
     /// on. It takes time, so ask last.
     pub is_unambiguous: &'a dyn Fn() -> bool,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::call_scope::CallScope;
+use super::incoming_rows::CalledMethod;
 use super::version::Description;
 use super::{Batching, Upstream, UpstreamOptions};
 use crate::model::fault::{Fault, Kind};
@@ -118,10 +119,10 @@ impl Upstream {
         let codec = description.codec.as_ref().ok_or_else(Fault::internal)?;
         let request = codec.encode_call(self.target(description, method), arguments)?;
         let received = self.exchange(request, self.repeat(method), scope).await?;
-        let (upstream, scope, method) = (self.clone(), scope.clone(), method.to_owned());
-        let decode = move |description: &Description, response: &Response<Bytes>| {
-            upstream.decode_response(&method, description, response, &scope)
-        };
+        let method = CalledMethod::new(method, description.clone());
+        let (upstream, scope) = (self.clone(), scope.clone());
+        let decode =
+            move |_: &Description, response: &Response<Bytes>| upstream.decode_response(&method, response, &scope);
         let (value, memory) = received.decode(description.clone(), decode).await?;
         Ok(reserved(Box::new(value?), memory))
     }
@@ -130,7 +131,7 @@ impl Upstream {
     fn target<'a>(&self, description: &'a Description, method: &'a str) -> CallTarget<'a> {
         let has_token = self.inner.options.token.is_some();
         let known = if has_token { None } else { self.find(description, method).ok().flatten() };
-        CallTarget { method, known }
+        CallTarget::new(method, known)
     }
 
     fn decode_batch(
@@ -141,7 +142,7 @@ impl Upstream {
         scope: &CallScope,
     ) -> BatchResults {
         let known = |method| self.find(description, method).ok().flatten();
-        let targets: Vec<_> = methods.iter().map(|method| CallTarget { method, known: known(method) }).collect();
+        let targets: Vec<_> = methods.iter().map(|method| CallTarget::new(method, known(method))).collect();
         let decoded = match &description.codec {
             Some(codec) => codec.decode_batch(&targets, response),
             None => Ok(Vec::new()),

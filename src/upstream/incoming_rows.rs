@@ -33,13 +33,20 @@ pub(super) const WHOLE_IF_SHORT: usize = 512 << 10;
 pub(super) struct CalledMethod {
     pub(super) name: Arc<str>,
     pub(super) description: Arc<Description>,
+    /// The `id` of a JSON-RPC request that was sent in its original bytes; `None` for any other.
+    pub(super) sent_id: Option<Arc<str>>,
 }
 
 impl CalledMethod {
+    /// A method whose request is written by the codec of this description.
+    pub(super) fn new(name: &str, description: Arc<Description>) -> CalledMethod {
+        CalledMethod { name: name.into(), description, sent_id: None }
+    }
+
     pub(super) fn target(&self) -> CallTarget<'_> {
         let Description { shapes, inferred, .. } = &*self.description;
         let known = shapes.method(&self.name).map(|method| KnownParams { method, shapes, inferred: *inferred });
-        CallTarget { method: &self.name, known }
+        CallTarget { sent_id: self.sent_id.as_deref(), ..CallTarget::new(&self.name, known) }
     }
 }
 

@@ -35,6 +35,7 @@ mod first_discovery;
 pub mod forwarding;
 #[cfg(feature = "server")]
 mod incoming_rows;
+mod json_result;
 #[cfg(feature = "server")]
 #[cfg(feature = "server")]
 mod options;

@@ -8,6 +8,7 @@
 //! is passed through only if its media type is one of the protocol's own, its encoding is certain, and nothing but an XML
 //! declaration precedes its root element. Any other one is decoded and written again, or refused.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,10 +21,12 @@ use http_body_util::BodyExt;
 use memchr::{memchr, memmem};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use super::Upstream;
 use super::call_scope::CallScope;
-use super::incoming_rows::CalledMethod;
+use super::incoming_rows::{CalledMethod, Report};
+use super::json_result::{JsonResultBody, ResultPlace};
 use super::received::ReceivedResponse;
 use super::version::Description;
 use crate::codec::xml::charset;
@@ -68,19 +71,17 @@ impl Upstream {
             return Some(MaybeReady::now(Err(fault)));
         }
         let request = match (raw.wire, &description.codec) {
-            (RawFormat::XmlRpc, _) => raw_request(raw, HeaderValue::from_static("text/xml")),
-            (RawFormat::JsonRpc, _) => raw_request(raw, HeaderValue::from_static("application/json")),
+            (RawFormat::XmlRpc, _) => raw_request(raw.body, xml_type(raw.charset)?),
+            (RawFormat::JsonRpc, _) => raw_request(raw.body, HeaderValue::from_static("application/json")),
             (RawFormat::Soap, Some(ClientCodec::Soap(codec))) => codec.encode_raw(call.method, raw.body)?,
             (RawFormat::Soap, _) => return None,
         };
-        let description = description.clone();
         let upstream = self.clone();
-        let method: Arc<str> = call.method.into();
+        let method =
+            CalledMethod { sent_id: raw.id.map(Arc::from), ..CalledMethod::new(call.method, description.clone()) };
         let repeat = self.repeat(call.method);
-        let scope = self.scope(&call, Some(&method));
-        Some(MaybeReady::later(async move {
-            upstream.send_raw(request, repeat, CalledMethod { name: method, description }, &scope).await
-        }))
+        let scope = self.scope(&call, Some(&method.name));
+        Some(MaybeReady::later(async move { upstream.send_raw(request, repeat, method, &scope).await }))
     }
 
     async fn send_raw(
@@ -98,9 +99,11 @@ impl Upstream {
             content_type.filter(|content_type| is_plain && is_media_type_of(protocol, content_type))
         {
             let start = read_start(body).await.map_err(|error| self.transport_fault(&error, scope))?;
-            if start.looks_like(protocol, &content_type) {
+            if start.looks_like(protocol, &content_type, &method) {
                 let fault = start.fault_kind(&head, &method);
-                let response = RawResponse::new(head.status, content_type, start.into_raw_body());
+                let report = || self.report_on_rows(method.name.clone(), scope.clone());
+                let body = start.into_raw_body(method.sent_id.as_deref(), report);
+                let response = RawResponse::new(head.status, content_type, body);
                 return Ok(Output::Raw(response.with_fault(fault)));
             }
             let Some(rest) = start.rest else {
@@ -117,11 +120,23 @@ impl Upstream {
     }
 }
 
-fn raw_request(raw: &RawCall<'_>, default_type: HeaderValue) -> Request<Bytes> {
-    let mut request = Request::new(Bytes::copy_from_slice(raw.body));
+/// The request with a message in its original bytes. Its head is croupier's own: servers may take one spelling of a media type
+/// only.
+fn raw_request(body: &[u8], content_type: HeaderValue) -> Request<Bytes> {
+    let mut request = Request::new(Bytes::copy_from_slice(body));
     *request.method_mut() = Method::POST;
-    request.headers_mut().insert(header::CONTENT_TYPE, raw.content_type.cloned().unwrap_or(default_type));
+    request.headers_mut().insert(header::CONTENT_TYPE, content_type);
     request
+}
+
+/// The media type of an XML document whose sender has named this charset. UTF-8 needs no name.
+fn xml_type(charset: Option<&str>) -> Option<HeaderValue> {
+    match charset {
+        Some(charset) if !charset.eq_ignore_ascii_case("utf-8") => {
+            HeaderValue::from_str(&format!("text/xml; charset={charset}")).ok()
+        }
+        _ => Some(HeaderValue::from_static("text/xml")),
+    }
 }
 
 /// Whether a response with this status can hold a result or a fault. SOAP faults have statuses other than 200 (SOAP 1.1,
@@ -212,14 +227,17 @@ async fn read_start(mut body: Incoming) -> Result<ResponseStart, TransportError>
     Ok(ResponseStart { first: first.freeze(), rest: Some(body.with_deadline(None)) })
 }
 
-/// The members of a JSON-RPC response; their values are skipped.
-#[derive(Deserialize)]
-struct ResponseMembers {
-    jsonrpc: Option<IgnoredAny>,
-    id: Option<IgnoredAny>,
-    #[serde(default, deserialize_with = "present")]
+/// The members of a JSON-RPC response, as they are written.
+#[derive(Debug, Default, Deserialize)]
+struct ResponseMembers<'a> {
+    #[serde(borrow)]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "is_present")]
     result: bool,
-    error: Option<IgnoredAny>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
 }
 
 /// The error of a JSON-RPC response.
@@ -234,15 +252,45 @@ struct ErrorCode {
     code: Option<i64>,
 }
 
-impl ResponseMembers {
-    fn are_response(&self) -> bool {
-        self.jsonrpc.is_some() && self.id.is_some() && self.result != self.error.is_some()
+/// An error object as the specification has it (section 5.1).
+#[derive(Deserialize)]
+struct StandardError<'a> {
+    #[serde(rename = "code")]
+    _code: i64,
+    #[serde(borrow, rename = "message")]
+    _message: Cow<'a, str>,
+}
+
+fn is_standard_error(json: &str) -> bool {
+    begins_object(json.as_bytes()) && serde_json::from_str::<StandardError<'_>>(json).is_ok()
+}
+
+/// Whether a text begins as an object. Structs are read from arrays, too.
+fn begins_object(json: &[u8]) -> bool {
+    json.trim_ascii_start().starts_with(b"{")
+}
+
+impl ResponseMembers<'_> {
+    /// Whether these are the members of a response of version 2.0 to the request with this id.
+    fn are_response(&self, sent_id: &str) -> bool {
+        let own = self.id.is_some_and(|id| id.get() == sent_id);
+        let is_version_2 = self.jsonrpc.is_some_and(|version| version.get() == "\"2.0\"");
+        let is_outcome = match self.error {
+            None => self.result,
+            Some(error) => !self.result && is_standard_error(error.get()),
+        };
+        own && is_version_2 && is_outcome
     }
 }
 
 /// `true` for a member that is present, even if its value is `null`.
-fn present<'de, D: Deserializer<'de>>(result: D) -> Result<bool, D::Error> {
+fn is_present<'de, D: Deserializer<'de>>(result: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(result).map(|_| true)
+}
+
+/// A member that is present, even if its value is `null`.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Whether a document ends with the end tags of an XML-RPC response. One that ends with a comment does not, and is decoded
@@ -255,7 +303,7 @@ fn ends_like_response(all: &[u8]) -> bool {
 impl ResponseStart {
     /// Whether this looks like a response of the protocol: it begins like one and, if it is whole, ends like one; and
     /// whether every reader finds the same in these bytes.
-    fn looks_like(&self, protocol: Protocol, content_type: &HeaderValue) -> bool {
+    fn looks_like(&self, protocol: Protocol, content_type: &HeaderValue, method: &CalledMethod) -> bool {
         let all = self.first.as_ref();
         let whole = self.rest.is_none();
         let charset = charset_of(content_type);
@@ -266,17 +314,21 @@ impl ResponseStart {
             Protocol::XmlRpc => has_root("methodResponse", false) && (!whole || ends_like_response(all)),
             Protocol::Soap => has_root("Envelope", true) && (!whole || all.trim_ascii_end().ends_with(b"Envelope>")),
             Protocol::JsonRpc if charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8")) => false,
-            Protocol::JsonRpc if whole => {
-                serde_json::from_slice(all).is_ok_and(|members: ResponseMembers| members.are_response())
-            }
-            Protocol::JsonRpc => all.trim_ascii_start().starts_with(b"{"),
+            Protocol::JsonRpc => method.sent_id.as_deref().is_some_and(|id| {
+                if whole {
+                    let members = serde_json::from_slice::<ResponseMembers<'_>>(all);
+                    begins_object(all) && members.is_ok_and(|members| members.are_response(id))
+                } else {
+                    ResultPlace::find(all, id).is_some()
+                }
+            }),
             Protocol::Rest | Protocol::Page => false,
         }
     }
 
     /// The kind of the fault, if this is one. Only what may be a fault is decoded.
     fn fault_kind(&self, head: &Parts, method: &CalledMethod) -> Option<Kind> {
-        let CalledMethod { name, description } = method;
+        let CalledMethod { name, description, .. } = method;
         let codec = description.codec.as_ref()?;
         let may_be_fault = match codec {
             ClientCodec::XmlRpc(_) => may_have_element(&self.first, "fault"),
@@ -289,7 +341,7 @@ impl ResponseStart {
             return None;
         }
         let response = Response::from_parts(head.clone(), self.first.clone());
-        match codec.decode_response(CallTarget { method: name, known: None }, &response) {
+        match codec.decode_response(CallTarget::new(name, None), &response) {
             Err(ResponseError::Fault(fault)) => Some(fault.kind),
             _ => None,
         }
@@ -305,10 +357,14 @@ impl ResponseStart {
         Some(code.map_or(Kind::Service(None), Kind::from_jsonrpc_code))
     }
 
-    fn into_raw_body(self) -> RawBody {
-        match self.rest {
-            None => RawBody::Whole(self.first),
-            Some(rest) => RawBody::Coming(Box::pin(PrefixedBody { first: Some(self.first), rest })),
+    /// The response as it is sent. A JSON-RPC response has an id that was sent.
+    fn into_raw_body(self, sent_id: Option<&str>, report: impl FnOnce() -> Report) -> RawBody {
+        let ResponseStart { first, rest } = self;
+        let Some(rest) = rest else { return RawBody::Whole(first) };
+        let place = sent_id.and_then(|id| Some((id, ResultPlace::find(&first, id)?)));
+        match place {
+            Some((id, place)) => RawBody::Coming(Box::pin(JsonResultBody::new((first, place), rest, id, report()))),
+            None => RawBody::Coming(Box::pin(PrefixedBody { first: Some(first), rest })),
         }
     }
 }

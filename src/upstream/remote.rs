@@ -270,7 +270,7 @@ impl Upstream {
     }
 
     /// Logs why rows end too early, and makes the fault of it.
-    fn report_on_rows(&self, method: Arc<str>, scope: CallScope) -> Report {
+    pub(super) fn report_on_rows(&self, method: Arc<str>, scope: CallScope) -> Report {
         let upstream = self.clone();
         Box::new(move |error| match error {
             RowsError::Transport(error) => upstream.transport_fault(&error, &scope),
@@ -290,10 +290,9 @@ impl Upstream {
         scope: &CallScope,
     ) -> Result<Output, Fault> {
         let (upstream, scope) = (self.clone(), scope.clone());
-        let CalledMethod { name, description } = method;
-        let decode = move |description: &Description, response: &Response<Bytes>| {
-            upstream.decode_response(&name, description, response, &scope)
-        };
+        let description = method.description.clone();
+        let decode =
+            move |_: &Description, response: &Response<Bytes>| upstream.decode_response(&method, response, &scope);
         let (value, memory) = received.decode(description, decode).await?;
         Ok(Output::reserved(Box::new(value?), memory))
     }
@@ -381,7 +380,7 @@ impl Upstream {
         description: &'c Description,
         call: &Call<'c>,
     ) -> Result<(CallTarget<'c>, ArgValues), Fault> {
-        let target = CallTarget { method: call.method, known: self.find(description, call.method)? };
+        let target = CallTarget::new(call.method, self.find(description, call.method)?);
         let arguments = call.args.read_values()?;
         let Some(token) = &self.inner.options.token else { return Ok((target, arguments)) };
         let mut values = match target.known {
@@ -392,17 +391,16 @@ impl Upstream {
         Ok((CallTarget { known: None, ..target }, ArgValues::ByPosition(values)))
     }
 
-    /// The result in a response; `description` is the description with which the call was encoded.
+    /// The result in a response.
     pub(super) fn decode_response(
         &self,
-        method: &str,
-        description: &Description,
+        method: &CalledMethod,
         response: &Response<Bytes>,
         scope: &CallScope,
     ) -> Result<Value, Fault> {
-        let codec = description.codec.as_ref().ok_or_else(undescribed)?;
-        let target = CallTarget { method, known: self.find(description, method)? };
-        codec.decode_response(target, response).map_err(|error| self.response_fault(method, error, scope))
+        let codec = method.description.codec.as_ref().ok_or_else(undescribed)?;
+        let decoded = codec.decode_response(method.target(), response);
+        decoded.map_err(|error| self.response_fault(&method.name, error, scope))
     }
 
     /// Logs a response without a result, and converts it into a fault. A fault of the upstream is neither logged nor
@@ -487,7 +485,7 @@ impl RpcService for Upstream {
             Err(fault) => return MaybeReady::now(Err(fault)),
         };
         let upstream = self.clone();
-        let method = CalledMethod { name: call.method.into(), description };
+        let method = CalledMethod::new(call.method, description);
         let scope = self.scope(&call, Some(&method.name));
         MaybeReady::later(async move {
             let (head, body) = upstream.send_request(request, repeat, &scope).await?;

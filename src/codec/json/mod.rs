@@ -23,6 +23,8 @@ mod dialect;
 #[cfg(feature = "server")]
 pub(crate) mod rows;
 mod ser;
+#[cfg(feature = "server")]
+pub(crate) mod value_end;
 
 pub use check::{CheckedJson, check, not_well_formed};
 pub use de::TypedJson;

@@ -15,10 +15,7 @@ pub(crate) fn find_rows(
     around: [&[u8]; 2],
     empty_tail: impl FnOnce(&[&[u8]]) -> Vec<u8>,
 ) -> Search<RowDocuments> {
-    let mut head = HeadReader { text, at: 0 };
-    if text.starts_with(b"\xef\xbb\xbf") {
-        head.at = 3;
-    }
+    let mut head = HeadReader::new(text);
     let mut names = Vec::new();
     let found = loop {
         match head.next_member(names.is_empty()) {
@@ -49,6 +46,25 @@ pub(crate) fn find_rows(
     }
 }
 
+/// A name and a value, as they are written.
+type RawMember<'a> = (&'a [u8], &'a [u8]);
+
+/// The members that precede the member `name` in a text whose rest has not arrived, and where the value of that member begins.
+/// `None` if it does not begin in the text.
+pub(crate) fn members_before<'a>(text: &'a [u8], name: &[u8]) -> Option<(Vec<RawMember<'a>>, usize)> {
+    let mut head = HeadReader::new(text);
+    let mut members = Vec::new();
+    loop {
+        let Ok(member) = head.next_member(members.is_empty())? else { return None };
+        if member == name {
+            return Some((members, head.at));
+        }
+        let begin = head.at;
+        head.skip_value().filter(|is_value| *is_value)?;
+        members.push((member, text.get(begin..head.at)?));
+    }
+}
+
 /// There is no further member, or none that this reads.
 struct NoMember;
 
@@ -59,6 +75,11 @@ struct HeadReader<'a> {
 }
 
 impl<'a> HeadReader<'a> {
+    /// Begins behind a byte order mark, if there is one.
+    fn new(text: &'a [u8]) -> HeadReader<'a> {
+        HeadReader { text, at: if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 } }
+    }
+
     fn skip_blank(&mut self) -> Option<u8> {
         let rest = self.text.get(self.at..)?;
         let found = rest.iter().position(|byte| !is_blank(*byte))?;

@@ -74,7 +74,7 @@ impl FaultCause {
 }
 
 /// Writes a complete fault message. The detail of a failed call is an element `fault` in `namespace`, which holds the
-/// [kind](Kind::word) and the [code](Kind::xmlrpc_code). Characters that XML forbids are replaced, so that writing a
+/// [kind](Kind::word), the [code](Kind::xmlrpc_code), and the data of the fault as JSON. Characters that XML forbids are replaced, so that writing a
 /// fault never fails.
 pub fn write_fault(to: &mut Vec<u8>, cause: &FaultCause, version: SoapVersion, namespace: &str) {
     put(to, &["<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"", version.namespace(), "\">"]);
@@ -148,7 +148,13 @@ fn write_detail(to: &mut Vec<u8>, cause: &FaultCause, version: SoapVersion, name
     put(to, &["<", name, "><m:fault xmlns:m=\""]);
     attribute(to, namespace);
     let code = fault.kind.xmlrpc_code().to_string();
-    put(to, &["\"><m:kind>", fault.kind.word(), "</m:kind><m:code>", &code, "</m:code></m:fault></", name, ">"]);
+    put(to, &["\"><m:kind>", fault.kind.word(), "</m:kind><m:code>", &code, "</m:code>"]);
+    if let Some(data) = &fault.data {
+        put(to, &["<m:data>"]);
+        text(to, data.json());
+        put(to, &["</m:data>"]);
+    }
+    put(to, &["</m:fault></", name, ">"]);
 }
 
 fn put(to: &mut Vec<u8>, parts: &[&str]) {

@@ -16,6 +16,7 @@
 
 mod binding;
 mod call;
+mod detail;
 mod envelope;
 mod fault;
 mod free;

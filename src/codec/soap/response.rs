@@ -1,6 +1,9 @@
 //! Reads an upstream's response: a result by its shape, or a fault of either version.
 
+use serde_json::value::RawValue;
+
 use super::binding::ResultLocation;
+use super::detail::detail_as_json;
 use super::envelope;
 use super::envelope::{Envelope, is};
 use super::read::ShapeReader;
@@ -15,7 +18,7 @@ use crate::model::shape::{Shape, Shapes};
 const SUBCODES: usize = 16;
 
 /// The content of a response.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum SoapResponse<'a> {
     /// The result, if there is one.
     Result(Tape<'a>),
@@ -24,7 +27,7 @@ pub enum SoapResponse<'a> {
 }
 
 /// A fault as an upstream sends it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct SoapFault {
     /// Its code without prefix: `Client` or `Server` in SOAP 1.1, possibly followed by a dot and more; `Sender` or `Receiver`
     /// in SOAP 1.2.
@@ -35,6 +38,8 @@ pub struct SoapFault {
     pub reason: String,
     /// The [kind](crate::model::fault::Kind::word) and the code in the detail, if the upstream is a croupier.
     pub exact: Option<(String, i32)>,
+    /// What else the detail says, as JSON.
+    pub data: Option<Box<RawValue>>,
 }
 
 /// Reads the response to a call whose result has this shape.
@@ -73,10 +78,15 @@ pub fn read_response<'a>(
 /// other.
 fn read_fault(fault: Element<'_, '_>) -> SoapFault {
     let child = |parent: Element<'_, '_>, name: &str| find(parent, &[name]).map(text).unwrap_or_default();
-    let exact = find(fault, &["detail", "Detail"]).and_then(exact);
+    let detail = find(fault, &["detail", "Detail"]);
+    let exact = detail.and_then(exact);
+    let data = match &exact {
+        Some(_) => detail.and_then(own_data),
+        None => detail.and_then(detail_as_json),
+    };
     let Some(code) = find(fault, &["Code"]) else {
         let code = local(&child(fault, "faultcode"));
-        return SoapFault { code, subcodes: Vec::new(), reason: child(fault, "faultstring"), exact };
+        return SoapFault { code, subcodes: Vec::new(), reason: child(fault, "faultstring"), exact, data };
     };
     let mut subcodes = Vec::new();
     let mut below = find(code, &["Subcode"]);
@@ -85,13 +95,18 @@ fn read_fault(fault: Element<'_, '_>) -> SoapFault {
         below = find(subcode, &["Subcode"]);
     }
     let reason = find(fault, &["Reason"]).map(|reason| child(reason, "Text")).unwrap_or_default();
-    SoapFault { code: local(&child(code, "Value")), subcodes, reason, exact }
+    SoapFault { code: local(&child(code, "Value")), subcodes, reason, exact, data }
 }
 
 /// Reads the detail that croupier's own SOAP frontend writes.
 fn exact(detail: Element<'_, '_>) -> Option<(String, i32)> {
     let fault = find(detail, &["fault"])?;
     Some((text(find(fault, &["kind"])?), text(find(fault, &["code"])?).parse().ok()?))
+}
+
+/// The data in the detail that croupier's own SOAP frontend writes.
+fn own_data(detail: Element<'_, '_>) -> Option<Box<RawValue>> {
+    RawValue::from_string(text(find(find(detail, &["fault"])?, &["data"])?)).ok()
 }
 
 /// The first child with one of these names, in any namespace: many servers get the namespaces of faults wrong.

@@ -28,6 +28,21 @@ pub struct XmlRpcDialect {
     pub zone: i16,
     /// Whether responses are pure ASCII, with character references for all other characters. Some old clients need it.
     pub ascii: bool,
+    /// Where a fault has what an upstream says of it beyond code and text. XML-RPC has no place for it.
+    pub fault_data: FaultDataForm,
+}
+
+/// Where a fault has its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultDataForm {
+    /// In parentheses behind the text of `faultString`.
+    #[default]
+    Text,
+    /// As JSON text in a third member of the struct, `faultData`. Some clients take no more than two members.
+    Member,
+    /// Nowhere.
+    Omit,
 }
 
 /// How nil is written.

@@ -2,7 +2,7 @@
 
 use serde::ser::{self, Impossible, Serialize, Serializer};
 
-use super::dialect::{BigIntegers, Nil, XmlRpcDialect};
+use super::dialect::{BigIntegers, FaultDataForm, Nil, XmlRpcDialect};
 use super::ser::write_value;
 use super::tree;
 use crate::codec::xml::{Characters, Control, Unwritable, escape};
@@ -52,7 +52,18 @@ pub fn write_fault_value(to: &mut Vec<u8>, fault: &Fault, dialect: XmlRpcDialect
     to.extend_from_slice(code.to_string().as_bytes());
     to.extend_from_slice(b"</int></value></member><member><name>faultString</name><value><string>");
     // Writing cannot fail, because forbidden characters are replaced.
-    let _ = escape::text(to, &fault.message, Characters { control: Control::Replace, ..dialect.characters() });
+    let characters = Characters { control: Control::Replace, ..dialect.characters() };
+    let _ = escape::text(to, &fault.message, characters);
+    match (&fault.data, dialect.fault_data) {
+        (Some(data), FaultDataForm::Text) => {
+            let _ = escape::text(to, &format!(" ({})", data.text()), characters);
+        }
+        (Some(data), FaultDataForm::Member) => {
+            to.extend_from_slice(b"</string></value></member><member><name>faultData</name><value><string>");
+            let _ = escape::text(to, data.json(), characters);
+        }
+        (_, FaultDataForm::Omit) | (None, _) => {}
+    }
     to.extend_from_slice(b"</string></value></member></struct></value>");
 }
 

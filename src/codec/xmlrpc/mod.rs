@@ -20,7 +20,7 @@ mod ser;
 mod tree;
 
 pub use super::xml::Unwritable;
-pub use dialect::{BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcNonFinite};
+pub use dialect::{BigIntegers, FaultDataForm, Fractions, Nil, XmlRpcDialect, XmlRpcNonFinite};
 pub use document::{Root, XmlRpcDocument};
 pub use message::{
     MULTICALL, response_tail, write_call, write_call_value, write_fault, write_fault_value, write_multicall,

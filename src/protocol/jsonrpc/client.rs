@@ -28,9 +28,6 @@ const FIRST_ID: usize = 1;
 /// The longest row of a long array, in bytes.
 #[cfg(feature = "server")]
 const MAX_ROW: usize = 256 << 10;
-/// What precedes the rows of a portion, in the response to a single call.
-#[cfg(feature = "server")]
-const PORTION_HEAD: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":[";
 
 /// JSON-RPC towards a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,9 +88,9 @@ impl JsonRpcCodec {
     ///
     /// # Errors
     /// A [`ResponseError`] if the response has no result.
-    pub fn decode_response(&self, response: &Response<Bytes>) -> Result<Value, ResponseError> {
+    pub fn decode_response(&self, target: CallTarget<'_>, response: &Response<Bytes>) -> Result<Value, ResponseError> {
         match self.read(response)? {
-            ParsedResponse::One(object) => object.into_result(FIRST_ID, response),
+            ParsedResponse::One(object) => object.into_result(&sent_id(target), response),
             ParsedResponse::Many(_) if response.status() != StatusCode::OK => Err(status(response)),
             ParsedResponse::Many(_) => Err(malformed("the response to a single call is an array")),
         }
@@ -101,13 +98,15 @@ impl JsonRpcCodec {
 
     /// Finds the rows of the result in the beginning of a response, if the result is an array.
     #[cfg(feature = "server")]
-    pub(in crate::protocol) fn find_rows(&self, beginning: &[u8]) -> Search<RowDocuments> {
+    pub(in crate::protocol) fn find_rows(&self, target: CallTarget<'_>, beginning: &[u8]) -> Search<RowDocuments> {
+        let id = sent_id(target);
+        let portion_head = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":[");
         // Of the members that precede the result, only the id is needed; a document with portions has its own.
         let empty_tail = |names: &[&[u8]]| {
-            let id = if names.contains(&b"id".as_slice()) { "" } else { ",\"id\":1" };
-            format!("]{id}}}").into_bytes()
+            let has_id = names.contains(&b"id".as_slice());
+            if has_id { b"]}".to_vec() } else { format!("],\"id\":{id}}}").into_bytes() }
         };
-        rows::find_rows(beginning, b"result", MAX_ROW, [PORTION_HEAD, b"]}"], empty_tail)
+        rows::find_rows(beginning, b"result", MAX_ROW, [portion_head.as_bytes(), b"]}"], empty_tail)
     }
 
     /// The results in the response to a batch, in the order of the calls. The response itself may have any order.
@@ -123,19 +122,20 @@ impl JsonRpcCodec {
             ParsedResponse::Many(objects) => objects,
             // An error for the whole batch has no id. A server without batches returns only that.
             ParsedResponse::One(object) => {
-                return Err(object.into_result(FIRST_ID, response).err().unwrap_or_else(|| malformed(ONE_FOR_ALL)));
+                let first = FIRST_ID.to_string();
+                return Err(object.into_result(&first, response).err().unwrap_or_else(|| malformed(ONE_FOR_ALL)));
             }
         };
         let mut found = HashMap::with_capacity(objects.len());
         for object in objects {
-            let id = object.id().filter(|id| (FIRST_ID..FIRST_ID + calls).contains(id));
+            let id = object.number().filter(|id| (FIRST_ID..FIRST_ID + calls).contains(id));
             let id = id.ok_or_else(|| malformed("a response has an `id` that no call has"))?;
             if found.insert(id, object).is_some() {
                 return Err(malformed(format!("two responses have the `id` {id}")));
             }
         }
         let each = (FIRST_ID..FIRST_ID + calls).map(|id| match found.remove(&id) {
-            Some(object) => object.into_result(id, response),
+            Some(object) => object.into_result(&id.to_string(), response),
             None => Err(malformed("the batch has no response to this call")),
         });
         Ok(each.collect())
@@ -167,12 +167,41 @@ impl JsonRpcCodec {
 
     /// Reads a response. If it cannot be read and its status is not 200, the error is the status.
     fn read<'r>(&self, response: &'r Response<Bytes>) -> Result<ParsedResponse<'r>, ResponseError> {
-        let text = check_uncompressed(response.headers()).and_then(|()| check(response.body(), self.limits));
+        let text =
+            check_uncompressed(response.headers()).and_then(|()| check(without_nul(response.body()), self.limits));
         text.and_then(|checked| ParsedResponse::read(checked.text())).map_err(|fault| match response.status() {
             StatusCode::OK => ResponseError::Malformed(fault),
             _ => status(response),
         })
     }
+}
+
+/// The id of the request for a call, as it is written there.
+fn sent_id(target: CallTarget<'_>) -> Cow<'_, str> {
+    target.sent_id.map_or_else(|| FIRST_ID.to_string().into(), Cow::Borrowed)
+}
+
+/// Whether an id that has come back is the one that was sent. A server may write the same string or number in another way, or
+/// a number as a text and a text as a number: the responses of two calls differ all the same.
+pub(crate) fn is_same_id(sent: &str, received: &str) -> bool {
+    if sent == received {
+        return true;
+    }
+    let text = |id: &str| serde_json::from_str::<String>(id).ok();
+    let number = |id: &str| id.parse::<f64>().ok();
+    match (text(sent), text(received)) {
+        (Some(sent), Some(received)) => sent == received,
+        (Some(sent), None) => number(received).is_some() && sent == received,
+        (None, Some(received)) => number(sent).is_some() && sent == received,
+        // Many servers read numbers as floating-point numbers.
+        (None, None) => number(sent).is_some_and(|sent| Some(sent) == number(received)),
+    }
+}
+
+/// The text before the NUL that servers written in C may send behind it.
+fn without_nul(body: &[u8]) -> &[u8] {
+    let end = body.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    body.get(..end).unwrap_or_default()
 }
 
 const ONE_FOR_ALL: &str = "the response to a batch is a single result";
@@ -242,8 +271,9 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 }
 
 impl ResponseObject<'_> {
-    fn id(&self) -> Option<usize> {
-        self.id.and_then(|id| id.get().parse().ok())
+    /// The id as a number, also if it is written as a text.
+    fn number(&self) -> Option<usize> {
+        self.id.and_then(|id| id.get().trim_matches('"').parse().ok())
     }
 
     /// Whether this has no id, as the error of a server that could not read the request. The error pages of other JSON
@@ -256,18 +286,18 @@ impl ResponseObject<'_> {
     }
 
     /// The result of the call with this id. An error is returned with any status. It may have no id, because a server that
-    /// cannot read a request does not know its id.
-    fn into_result(self, id: usize, response: &Response<Bytes>) -> Result<Value, ResponseError> {
-        let own = self.id() == Some(id);
-        match (self.error, self.result) {
+    /// cannot read a request does not know its id. JSON-RPC 1.0 has both a result and an error, of which one is `null`.
+    fn into_result(self, sent: &str, response: &Response<Bytes>) -> Result<Value, ResponseError> {
+        let own = self.id.is_some_and(|id| is_same_id(sent, id.get()));
+        let result = self.result.filter(|result| self.error.is_none() || result.get() != "null");
+        match (self.error, result) {
             (Some(error), None) if own || self.is_for_all() => Err(ResponseError::Fault(fault_of(error))),
-            // JSON-RPC 1.0 has both members, of which one is null.
-            (Some(error), Some(result)) if own && result.get() == "null" => Err(ResponseError::Fault(fault_of(error))),
             _ if response.status() != StatusCode::OK => Err(status(response)),
             (Some(_), Some(_)) if own => Err(malformed("the response has both a result and an error")),
             (None, Some(result)) if own => Value::deserialize(TypedJson(result))
                 .map_err(|error| ResponseError::Malformed(Fault::new(Kind::Structure, error.to_string()))),
             (None, None) => Err(malformed("the response has neither a result nor an error")),
+            _ if self.id.is_none() => Err(malformed("the response has no `id`")),
             _ => Err(malformed("the response has the `id` of another call")),
         }
     }
@@ -284,8 +314,9 @@ struct ReceivedError<'a> {
     data: Option<&'a RawValue>,
 }
 
-/// The data that croupier adds to an error.
+/// The data that croupier adds to an error that has none.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ReceivedErrorData {
     kind: String,
 }
@@ -294,14 +325,24 @@ fn fault_of(raw: &RawValue) -> Fault {
     if let Ok(text) = serde_json::from_str::<String>(raw.get()) {
         return Fault::new(Kind::Service(None), text);
     }
-    let Ok(error) = serde_json::from_str::<ReceivedError>(raw.get()) else {
-        return Fault::new(Kind::Service(None), "the server returned an error that cannot be read");
+    // Structs are read from arrays, too.
+    let error = Some(raw.get()).filter(|error| error.starts_with('{'));
+    let Some(error) = error.and_then(|error| serde_json::from_str::<ReceivedError<'_>>(error).ok()) else {
+        let fault = Fault::new(Kind::Service(None), "the server returned an error that is no object");
+        return fault.with_data(raw.to_owned());
     };
-    let reason = error.data.and_then(|data| serde_json::from_str::<ReceivedErrorData>(data.get()).ok());
-    fault_from_code(error.code, error.message.as_deref().unwrap_or_default(), |code| match reason {
+    let message = error.message.as_deref().unwrap_or_default();
+    let data = error.data.filter(|data| data.get() != "null");
+    let own = data.and_then(|data| serde_json::from_str::<ReceivedErrorData>(data.get()).ok());
+    let is_own_word = own.as_ref().is_some_and(|own| Kind::from_word(&own.kind, 0).is_some());
+    let fault = fault_from_code(error.code, message, |code| match own {
         Some(ReceivedErrorData { kind }) => kind_from_word(&kind, code),
         None => Kind::from_jsonrpc_code(code),
-    })
+    });
+    match data {
+        Some(data) if !is_own_word => fault.with_data(data.to_owned()),
+        _ => fault,
+    }
 }
 
 /// The kind for the word that croupier adds to the code, if word and code match; otherwise the kind for the code.
@@ -316,7 +357,7 @@ mod tests {
     use super::*;
 
     fn decode(status: u16, body: &str) -> Result<Value, ResponseError> {
-        JsonRpcCodec::default().decode_response(&response(status, body))
+        JsonRpcCodec::default().decode_response(target("m"), &response(status, body))
     }
 
     fn response(status: u16, body: &str) -> Response<Bytes> {
@@ -324,7 +365,7 @@ mod tests {
     }
 
     fn target(method: &str) -> CallTarget<'_> {
-        CallTarget { method, known: None }
+        CallTarget::new(method, None)
     }
 
     #[test]
@@ -380,7 +421,20 @@ mod tests {
             (r#"{"code":-32700,"message":"a","data":{"kind":"encoding"}}"#, Fault::new(Kind::Encoding, "a")),
             (r#"{"code":-32000,"message":"a","data":{"kind":"service"}}"#, Fault::new(Kind::Service(None), "a")),
             (r#"{"code":-32000,"message":"a","data":{"kind":"busy"}}"#, Fault::service(-32000, "a")),
-            (r#"{"code":-32602,"message":"a","data":[1e400]}"#, Fault::new(Kind::BadParams, "a")),
+            (
+                r#"{"code":-32602,"message":"a","data":[1e400]}"#,
+                Fault::new(Kind::BadParams, "a").with_data(RawValue::from_string("[1e400]".into()).unwrap()),
+            ),
+            (
+                r#"{"code":3,"message":"reverted","data":"0x08"}"#,
+                Fault::service(3, "reverted").with_data(RawValue::from_string("\"0x08\"".into()).unwrap()),
+            ),
+            (r#"{"code":3,"message":"a","data":null}"#, Fault::service(3, "a")),
+            (
+                "true",
+                Fault::new(Kind::Service(None), "the server returned an error that is no object")
+                    .with_data(RawValue::from_string("true".into()).unwrap()),
+            ),
         ] {
             let body = format!(r#"{{"jsonrpc":"2.0","error":{error},"id":1}}"#);
             assert_eq!(decode(200, &body), Err(ResponseError::Fault(fault)), "{error}");
@@ -397,7 +451,7 @@ mod tests {
             "{}",
             r#"{"result":1}"#,
             r#"{"result":1,"id":2}"#,
-            r#"{"result":1,"id":"1"}"#,
+            r#"{"result":1,"id":"1.0"}"#,
             r#"{"result":1,"id":null}"#,
             r#"{"error":{"code":1,"message":""},"id":2}"#,
             r#"{"error":"Traceback (most recent call last)"}"#,
@@ -416,11 +470,41 @@ mod tests {
     }
 
     #[test]
+    fn the_id_that_was_sent_has_to_come_back() {
+        for (sent, received, same) in [
+            ("7", "7", true),
+            ("7", "\"7\"", true),
+            ("\"7\"", "7", true),
+            ("7", "7.0", true),
+            ("9007199254740993", "9007199254740992", true),
+            ("18446744073709551615", "18446744073709551615", true),
+            (r#""qwér""#, r#""qw\u00e9r""#, true),
+            ("null", "null", true),
+            ("\"null\"", "null", false),
+            ("null", "\"null\"", false),
+            ("7", "8", false),
+            ("7", "null", false),
+            ("\"a\"", "\"b\"", false),
+            ("\"\"", "null", false),
+            ("7", "true", false),
+            ("7", "[7]", false),
+            ("\"7\"", "7.0", false),
+        ] {
+            assert_eq!(is_same_id(sent, received), same, "{sent} {received}");
+            let target = CallTarget { sent_id: Some(sent), ..target("m") };
+            let body = format!(r#"{{"result":[3],"error":null,"id":{received}}}"#);
+            let decoded = JsonRpcCodec::default().decode_response(target, &response(200, &body));
+            assert_eq!(decoded.is_ok(), same, "{sent} {received} {decoded:?}");
+        }
+    }
+
+    #[test]
     fn a_truncated_response_is_malformed() {
         let whole = r#"{"jsonrpc":"2.0","result":{"a":[1,"é\u00e9",null]},"id":1}"#;
         for end in 0..whole.len() {
             let cut = Response::new(Bytes::copy_from_slice(&whole.as_bytes()[..end]));
-            assert!(matches!(JsonRpcCodec::default().decode_response(&cut), Err(ResponseError::Malformed(_))), "{end}");
+            let decoded = JsonRpcCodec::default().decode_response(target("m"), &cut);
+            assert!(matches!(decoded, Err(ResponseError::Malformed(_))), "{end}");
         }
     }
 

@@ -170,6 +170,13 @@ fn into_owned(response: SoapResponse<'_>) -> SoapResponse<'static> {
 /// The fault for a SOAP fault. The detail that croupier adds gives the exact kind. The codes of other servers are words
 /// without a common meaning, which are added to the message.
 fn fault_of(mut soap_fault: SoapFault) -> Fault {
+    match soap_fault.data.take() {
+        Some(data) => fault_without_data(soap_fault).with_data(data),
+        None => fault_without_data(soap_fault),
+    }
+}
+
+fn fault_without_data(mut soap_fault: SoapFault) -> Fault {
     if soap_fault.reason.is_empty() {
         soap_fault.reason = "the server returned a fault without a reason".to_owned();
     }
@@ -205,7 +212,7 @@ mod tests {
 
     fn soap_fault(code: &str, subcodes: &[&str]) -> SoapFault {
         let subcodes = subcodes.iter().map(|code| (*code).to_owned()).collect();
-        SoapFault { code: code.into(), subcodes, reason: "no luck".into(), exact: None }
+        SoapFault { code: code.into(), subcodes, reason: "no luck".into(), exact: None, data: None }
     }
 
     #[test]

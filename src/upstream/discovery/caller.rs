@@ -82,7 +82,7 @@ impl Caller {
         let known = self.known.as_ref().and_then(|(shapes, inferred)| {
             Some(KnownParams { method: shapes.method(method)?, shapes, inferred: *inferred })
         });
-        CallTarget { method, known }
+        CallTarget::new(method, known)
     }
 }
 

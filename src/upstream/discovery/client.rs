@@ -106,7 +106,7 @@ impl<'t> DiscoveryClient<'t> {
         method: &str,
         arguments: ArgValues,
     ) -> Result<Value, DiscoveryError> {
-        let target = CallTarget { method, known: None };
+        let target = CallTarget::new(method, None);
         let request = codec.encode_call(target, arguments).map_err(DiscoveryError::Fault)?;
         let response = self.exchange(request).await?;
         codec.decode_response(target, &response).map_err(|error| classify(error, &response))

@@ -78,7 +78,7 @@ async fn ask_in_batch(
     methods: &[MethodDescription],
 ) -> Result<Option<Vec<Option<Value>>>, DiscoveryError> {
     let targets: Vec<CallTarget<'_>> =
-        methods.iter().flat_map(|_| QUESTIONS).map(|method| CallTarget { method, known: None }).collect();
+        methods.iter().flat_map(|_| QUESTIONS).map(|method| CallTarget::new(method, None)).collect();
     let arguments = methods.iter().flat_map(|method| QUESTIONS.map(|_| by_name(&method.name)));
     let calls = targets.iter().copied().zip(arguments).collect();
     let Some(request) = codec.encode_batch(calls).map_err(DiscoveryError::Fault)? else { return Ok(None) };

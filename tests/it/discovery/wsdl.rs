@@ -118,7 +118,7 @@ impl Foreign {
 
     fn asked<'a>(&'a self, method: &'a str) -> CallTarget<'a> {
         let known = KnownParams { method: self.shapes.method(method).unwrap(), shapes: &self.shapes, inferred: false };
-        CallTarget { method, known: Some(known) }
+        CallTarget::new(method, Some(known))
     }
 
     fn request(&self, method: &str, args: &str) -> Result<Request<Bytes>, Fault> {

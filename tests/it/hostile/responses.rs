@@ -53,7 +53,7 @@ const SOAP_FAULT: &str = "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/
 fn heard(codec: &ClientCodec, shapes: &Shapes, status: u16, body: impl Into<Bytes>) -> Result<Value, ResponseError> {
     let known = KnownParams { method: shapes.method(METHOD).unwrap(), shapes, inferred: false };
     let response = Response::builder().status(status).body(body.into()).unwrap();
-    codec.decode_response(CallTarget { method: METHOD, known: Some(known) }, &response)
+    codec.decode_response(CallTarget::new(METHOD, Some(known)), &response)
 }
 
 #[test]

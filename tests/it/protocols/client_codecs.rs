@@ -170,7 +170,7 @@ fn exchange(service: usize, query: &str, request: Request<Bytes>) -> Response<By
 fn heard(asked: &CallTarget, came: Came, spoken: &Spoken) -> Result<Value, Fault> {
     let known = spoken.shapes.method(&asked.method);
     let known = known.map(|method| KnownParams { method, shapes: &spoken.shapes, inferred: spoken.inferred });
-    let which = client_codec::CallTarget { method: &asked.method, known };
+    let which = client_codec::CallTarget::new(&asked.method, known);
     let request = spoken.codec.encode_call(which, arguments(asked, came)?)?;
     let response = exchange(asked.service, spoken.query, request);
     spoken.codec.decode_response(which, &response).map_err(|why| match why {

@@ -269,7 +269,7 @@ impl Group<'_> {
                 (self.soap.clone(), Some(KnownParams { method: shape, shapes: &self.shapes, inferred: true }))
             }
         };
-        let asked = CallTarget { method, known };
+        let asked = CallTarget::new(method, known);
         let request = codec.encode_call(asked, ArgValues::ByPosition(args.to_vec())).unwrap();
         let response = self.croupier.sent(&self.path, &request);
         match codec.decode_response(asked, &response) {

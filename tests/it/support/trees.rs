@@ -1,7 +1,7 @@
 //! Trees of values, made at random, and when two of them are the same.
 
 use croupier::codec::xml::{Control, Reading};
-use croupier::codec::xmlrpc::{BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcNonFinite};
+use croupier::codec::xmlrpc::{BigIntegers, FaultDataForm, Fractions, Nil, XmlRpcDialect, XmlRpcNonFinite};
 use croupier::{DateTime, Value};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -32,6 +32,7 @@ pub(crate) fn dialect() -> impl Strategy<Value = XmlRpcDialect> {
     let fractions = prop::sample::select(vec![Fractions::Drop, Fractions::Refuse]);
     (nil, big, non_finite, control, fractions, -1439_i16..=1439, any::<bool>()).prop_map(
         |(nil, big_integers, non_finite, control, fractions, zone, ascii)| XmlRpcDialect {
+            fault_data: FaultDataForm::default(),
             reading: Reading::Lenient,
             nil,
             big_integers,

@@ -9,7 +9,7 @@ mod response;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::value::RawValue;
 
 use crate::codec::DocumentLimits;
@@ -129,14 +129,17 @@ impl JsonRpc {
         let (method, pending) = match call {
             Ok(request_call) => {
                 let is_unambiguous = || is_unambiguous(request);
+                let id = frame.id_of_version_2();
                 let raw = RawCall {
                     wire: RawFormat::JsonRpc,
                     body: request.body,
-                    content_type: request.head.headers.get(header::CONTENT_TYPE),
+                    id,
+                    charset: None,
                     is_unambiguous: &is_unambiguous,
                 };
-                // A notification has no response that could be passed through.
-                let form = if frame.is_silent() { CallForm::Plain } else { CallForm::Raw(&raw) };
+                // A notification has no response that could be passed through, and servers of one version may not understand
+                // the other.
+                let form = if id.is_some() { CallForm::Raw(&raw) } else { CallForm::Plain };
                 let call = Call { form, ..request_call.call(request.context) };
                 let pending = start_call(service.as_ref(), call, || address(&self.public_url, &request));
                 (Box::from(abridge(&request_call.method)), pending)

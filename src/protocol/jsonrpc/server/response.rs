@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::fault::Fault;
+use crate::model::fault::{Fault, FaultData};
 
 /// The version of JSON-RPC of a request and of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,11 @@ impl ResponseFrame {
         self.id.is_none()
     }
 
+    /// The `id` of a request of version 2.0, as text; `None` for other requests, and for notifications.
+    pub(super) fn id_of_version_2(&self) -> Option<&str> {
+        self.id.as_deref().filter(|_| self.version == JsonRpcVersion::Two)
+    }
+
     /// Writes what precedes a result.
     pub(super) fn write_head(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(match self.version {
@@ -62,7 +67,10 @@ impl ResponseFrame {
         let error = ErrorObject {
             code: fault.kind.jsonrpc_code(),
             message: &fault.message,
-            data: ErrorData { kind: fault.kind.word() },
+            data: match &fault.data {
+                Some(data) => ErrorData::Given(data),
+                None => ErrorData::Own { kind: fault.kind.word() },
+            },
         };
         if serde_json::to_writer(&mut *to, &error).is_err() {
             to.extend_from_slice(b"null");
@@ -82,11 +90,14 @@ impl ResponseFrame {
 struct ErrorObject<'a> {
     code: i32,
     message: &'a str,
-    data: ErrorData,
+    data: ErrorData<'a>,
 }
 
-/// The kind of the fault in one word, because several kinds share a code.
 #[derive(Serialize)]
-struct ErrorData {
-    kind: &'static str,
+#[serde(untagged)]
+enum ErrorData<'a> {
+    /// What the service says.
+    Given(&'a FaultData),
+    /// The kind of the fault in one word, because several kinds share a code.
+    Own { kind: &'static str },
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::http::body::Body;
 use crate::http::rejection::{HttpRejection, RefusalReason};
 use crate::http::routes::{ParamLocation, RestRoute};
-use crate::model::fault::{Fault, Kind};
+use crate::model::fault::{Fault, FaultData, Kind};
 
 /// The kind in the document for an HTTP rejection.
 const REFUSED: &str = "refused";
@@ -42,6 +42,8 @@ struct Details<'a> {
     parameter: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     r#in: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a FaultData>,
 }
 
 impl RestProblem {
@@ -133,6 +135,10 @@ impl RestProblem {
                 RestProblem::Fault { fault, location } => {
                     location.filter(|_| fault.parameter.is_some()).map(ParamLocation::word)
                 }
+                RestProblem::HttpRejection(_) => None,
+            },
+            data: match self {
+                RestProblem::Fault { fault, .. } => fault.data.as_ref(),
                 RestProblem::HttpRejection(_) => None,
             },
         };

@@ -4,11 +4,13 @@ mod multicall;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::UnitDeserializer;
+use serde::{Deserialize as _, Serialize};
+use serde_json::value::RawValue;
 
 use crate::codec::DocumentLimits;
+use crate::codec::json::{JsonDialect, write_value};
 #[cfg(feature = "server")]
 use crate::codec::portions::{RowDocuments, Search};
 use crate::codec::tape::{Mismatch, Tape, ValueRef};
@@ -17,6 +19,7 @@ use crate::codec::xml::rows::{self, OnPath};
 use crate::codec::xmlrpc as codec;
 use crate::codec::xmlrpc::{Root, Unwritable, XmlRpcDialect, XmlRpcDocument};
 use crate::model::fault::{Fault, Kind};
+use crate::model::value::Value;
 pub use crate::protocol::client_codec::ResponseError;
 use crate::protocol::client_codec::{excerpt, fault_from_code, post_request, response_text};
 pub use multicall::{Calls, Results};
@@ -168,7 +171,28 @@ fn fault_of(members: Option<ValueRef<'_, '_>>) -> Fault {
     let member = |name| members.and_then(|members| members.member(name));
     let message = member("faultString").and_then(ValueRef::text).unwrap_or_default();
     let code = member("faultCode").and_then(|code| serde::Deserialize::deserialize(code).ok()).unwrap_or_default();
-    fault_from_code(code, message, Kind::from_xmlrpc_code)
+    let fault = fault_from_code(code, message, Kind::from_xmlrpc_code);
+    match members.and_then(further_members) {
+        Some(data) => fault.with_data(data),
+        None => fault,
+    }
+}
+
+/// The members of a fault struct beyond the two of the specification, as a JSON object. The data that croupier adds as one
+/// member is already JSON.
+fn further_members(members: ValueRef<'_, '_>) -> Option<Box<RawValue>> {
+    let further = members.members()?.filter(|(name, _)| !matches!(*name, "faultCode" | "faultString"));
+    let further: Vec<_> = further.collect();
+    if let [("faultData", value)] = further.as_slice()
+        && let Some(data) = value.text().and_then(|text| RawValue::from_string(text.to_owned()).ok())
+    {
+        return Some(data);
+    }
+    let values = further.into_iter().map(|(name, value)| Ok((name.to_owned(), Value::deserialize(value)?)));
+    let values: Vec<_> = values.collect::<Result<_, Mismatch>>().ok()?;
+    let mut json = Vec::new();
+    (!values.is_empty()).then(|| write_value(&mut json, &Value::Struct(values), JsonDialect::default()).ok())??;
+    RawValue::from_string(String::from_utf8(json).ok()?).ok()
 }
 
 #[cfg(test)]

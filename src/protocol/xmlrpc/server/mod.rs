@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, header};
+use http::{HeaderValue, Method, Response};
 
 use crate::codec::DocumentLimits;
 use crate::codec::xml::charset;
@@ -138,12 +138,7 @@ impl XmlRpc {
             });
         }
         let is_unambiguous = || is_plain && charset::is_certain(body, named);
-        let raw = RawCall {
-            wire: RawFormat::XmlRpc,
-            body,
-            content_type: head.headers.get(header::CONTENT_TYPE),
-            is_unambiguous: &is_unambiguous,
-        };
+        let raw = RawCall { wire: RawFormat::XmlRpc, body, id: None, charset: named, is_unambiguous: &is_unambiguous };
         let call = Call { method: &method, args: Args::Values(tape.values()), context, form: CallForm::Raw(&raw) };
         Ok(start_call(service.as_ref(), call).and_then(move |result| write(result, dialect).map(finish)))
     }

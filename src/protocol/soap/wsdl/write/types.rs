@@ -64,12 +64,14 @@ impl SchemaWriter<'_> {
 
     /// The element in the detail of a fault.
     fn fault(&self, markup: &mut Markup) {
-        let doc = "Why a call failed: the kind of the failure, and the code of the service or of the kind.";
+        let doc = "Why a call failed: the kind of the failure, the code of the service or of the kind, and what else the service \
+                   says, as JSON.";
         markup.element("xsd:element", &[("name", FAULT)], |markup| {
             annotation(markup, doc);
             self.sequence(markup, |markup| {
                 markup.empty("xsd:element", &[("name", "kind"), ("type", "xsd:string")]);
                 markup.empty("xsd:element", &[("name", "code"), ("type", "xsd:int")]);
+                markup.empty("xsd:element", &[("name", "data"), ("type", "xsd:string"), ("minOccurs", "0")]);
             });
         });
     }
