@@ -24,6 +24,7 @@ use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::codec::{DocumentLimits, json};
 use crate::http::public_url::PublicUrl;
 use crate::protocol::Protocol;
+use crate::protocol::jsonrpc::server::FurtherMembers;
 use crate::protocol::rest::server::RestOptions;
 use crate::protocol::set::ProtocolSet;
 use crate::protocol::soap::server::SoapOptions;
@@ -237,7 +238,7 @@ impl GroupFile {
     }
 
     /// The protocols of the group and their options, without its routes.
-    pub(super) fn protocol_set(&self) -> ProtocolSet {
+    pub(super) fn protocol_set(&self, is_upstream: bool) -> ProtocolSet {
         ProtocolSet {
             names: self.protocols.clone(),
             limits: DocumentLimits { depth: self.limits.depth, elements: self.limits.elements },
@@ -245,6 +246,10 @@ impl GroupFile {
             xml_rpc: self.xml_rpc,
             json: self.json,
             json_rpc_1: self.json_rpc.version_1,
+            json_rpc_members: match is_upstream {
+                true => self.upstream.further_members(),
+                false => FurtherMembers::Ignore,
+            },
             rest: self.rest.clone(),
             soap: self.soap.clone(),
             routes: Vec::new(),

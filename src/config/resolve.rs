@@ -415,7 +415,7 @@ impl<'t> ParsedGroup<'t> {
         let paths = [&self.path].into_iter().chain(&self.file.aliases);
         problems.extend(paths.filter_map(|path| mount_path(mounted, path, "group")));
         let (limits, kept) = (self.file.limits.clone(), reading.kept);
-        let protocols = self.file.protocol_set();
+        let protocols = self.file.protocol_set(self.backend_key == Some(UPSTREAM));
         let rules = kept.counting_on(self.path.get_ref(), self.file.caller_rules());
         problems.extend(check_body_fits_memory(&self.body_span, &limits, settings));
         problems.extend(check_weights(&self.path, &limits.rate));

@@ -28,6 +28,7 @@ use crate::model::text::abridge;
 use crate::model::units::{Period, Size};
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
+use crate::protocol::jsonrpc::server::FurtherMembers;
 use crate::server::mount::{CallerRules, Fingerprint};
 use crate::server::settings::GroupLimits;
 use crate::upstream::forwarding::{Cookies, ForwardedForm, Forwarding};
@@ -81,6 +82,11 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "BTreeMap<String, Vec<String>>")]
     #[serde(default)]
     params: BTreeMap<Spanned<String>, Vec<String>>,
+    /// The members of JSON-RPC requests beyond `jsonrpc`, `method`, `params` and `id` that are passed on to a JSON-RPC upstream, such
+    /// as `"auth"`. `*` in a name matches any characters. A request with any other is refused, and so is one in a batch.
+    #[schemars(with = "NamePatterns")]
+    #[serde(default)]
+    pass_members: Vec<String>,
     /// A secret that is sent as the first parameter of every call: `{ env = "NAME" }` or `{ file = "path" }`. aria2 expects
     /// one that begins with `token:`.
     #[schemars(with = "Option<SecretFile>")]
@@ -258,6 +264,11 @@ impl Default for UpstreamTimeoutsFile {
 const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
 
 impl UpstreamFile {
+    /// What becomes of members of JSON-RPC requests beyond those of the specification.
+    pub(super) fn further_members(&self) -> FurtherMembers {
+        FurtherMembers::Pass(NamePatterns(self.pass_members.clone()))
+    }
+
     /// The table of a group without an upstream. It is never resolved.
     pub(super) fn none() -> UpstreamFile {
         UpstreamFile {
@@ -270,6 +281,7 @@ impl UpstreamFile {
             safe: Vec::new(),
             idempotent: Vec::new(),
             params: BTreeMap::new(),
+            pass_members: Vec::new(),
             token: None,
             user: None,
             password: None,

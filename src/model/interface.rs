@@ -83,7 +83,6 @@ pub struct Method {
     pub safe: bool,
 }
 
-#[cfg(test)]
 impl Method {
     /// A method of this name without parameters, of which nothing else is known.
     pub(crate) fn undescribed(name: &str) -> Method {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Protocol;
 use super::frontend::{Claim, Frontend, GroupHead};
-use super::jsonrpc::server::{JsonRpc, OpenRpc};
+use super::jsonrpc::server::{FurtherMembers, JsonRpc, OpenRpc};
 use super::page::{Directory, GroupSummary, Page, PageSummary};
 use super::rest::server as rest;
 use super::rest::server::{OpenApi, OpenApiOfAll, Rest, RestGroup, RestOptions, RouteError, RoutePart, RouteReport};
@@ -31,6 +31,8 @@ pub struct ProtocolSet {
     pub json: json::JsonDialect,
     /// Whether requests of JSON-RPC 1.0 are accepted too.
     pub json_rpc_1: bool,
+    /// What becomes of members of a JSON-RPC request beyond those of the specification.
+    pub json_rpc_members: FurtherMembers,
     /// The settings of REST.
     pub rest: RestOptions,
     /// The settings of SOAP.
@@ -48,6 +50,7 @@ impl Default for ProtocolSet {
             xml_rpc: xmlrpc::XmlRpcDialect::default(),
             json: json::JsonDialect::default(),
             json_rpc_1: false,
+            json_rpc_members: FurtherMembers::default(),
             rest: RestOptions::default(),
             soap: SoapOptions::default(),
             routes: Vec::new(),
@@ -91,6 +94,7 @@ impl ProtocolSet {
                 limits: self.limits,
                 batch: self.batch,
                 version_1: self.json_rpc_1,
+                further_members: self.json_rpc_members.clone(),
                 public_url: public_url.clone(),
             }));
             frontends.push(Arc::new(OpenRpc { public_url: public_url.clone() }));

@@ -32,6 +32,8 @@ pub struct RawCall<'a> {
     pub id: Option<&'a str>,
     /// The `charset` that the client has named for an XML document.
     pub charset: Option<&'a str>,
+    /// Whether the message says more than the call: it has to be passed on as it is, or refused.
+    pub has_further: bool,
     /// Whether every reader finds the same call in these bytes. Only a call for which this returns `true` may be passed
     /// on. It takes time, so ask last.
     pub is_unambiguous: &'a dyn Fn() -> bool,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::forwarding::Forwarding;
 use crate::codec::xmlrpc::XmlRpcDialect;
-use crate::model::interface::Interface;
+use crate::model::interface::{Interface, Method, Param};
 use crate::model::name_patterns::NamePatterns;
 use crate::model::text::{abridge, nearest};
 use crate::protocol::Protocol;
@@ -163,6 +163,24 @@ impl UpstreamOptions {
         self.allow.has(method) && (self.deny.0.is_empty() || !self.deny.has_in_any_case(method))
     }
 
+    /// The methods whose parameters the options name, for a server that does not describe itself.
+    pub(super) fn named_methods(&self) -> impl Iterator<Item = Method> {
+        self.params.iter().map(|(name, params)| {
+            let params = params.iter().map(|name| Param {
+                name: name.clone(),
+                doc: String::new(),
+                schema: schemars::Schema::default(),
+                required: false,
+            });
+            Method { params: params.collect(), ..Method::undescribed(name) }
+        })
+    }
+
+    /// Whether `allow` or `params` has this very name, so that it may be called although the upstream does not list it.
+    pub(super) fn names(&self, method: &str) -> bool {
+        self.allow.0.iter().any(|name| name == method) || self.params.contains_key(method)
+    }
+
     /// Whether the options allow calls of a method of which it is not known whether the upstream has it. The upstream
     /// may read an unusual name as another one: it may remove blanks and control characters, or convert full-width
     /// letters. Such a name is not allowed. If every method is allowed, letters and digits of any script and all visible
@@ -181,7 +199,6 @@ impl UpstreamOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::interface::Method;
 
     #[test]
     fn a_denied_method_is_denied_in_every_spelling() {

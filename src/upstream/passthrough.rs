@@ -34,6 +34,8 @@ use crate::http::media_type;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
+use crate::protocol::jsonrpc::client::ParamStructure;
+use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawBody, RawCall, RawFormat, RawResponse};
 use crate::service::{Call, CallFuture, Output};
@@ -67,8 +69,12 @@ impl Upstream {
         if Protocol::from(raw.wire) != options.protocol || !(raw.is_unambiguous)() {
             return None;
         }
-        if let Err(fault) = self.find(description, call.method) {
-            return Some(MaybeReady::now(Err(fault)));
+        match self.find(description, call.method) {
+            Ok(Some(_)) if raw.wire == RawFormat::JsonRpc && self.arranges_arguments(description, &call) => {
+                return None;
+            }
+            Ok(_) => {}
+            Err(fault) => return Some(MaybeReady::now(Err(fault))),
         }
         let request = match (raw.wire, &description.codec) {
             (RawFormat::XmlRpc, _) => raw_request(raw.body, xml_type(raw.charset)?),
@@ -82,6 +88,17 @@ impl Upstream {
         let repeat = self.repeat(call.method);
         let scope = self.scope(&call, Some(&method.name));
         Some(MaybeReady::later(async move { upstream.send_raw(request, repeat, method, &scope).await }))
+    }
+
+    /// Whether the options want the arguments of a JSON-RPC call of a known method in another form than the client's: by name, or
+    /// in the order that they give.
+    fn arranges_arguments(&self, description: &Description, call: &Call<'_>) -> bool {
+        let Args::Json(arguments) = call.args else { return false };
+        let are_named = arguments.get().starts_with('{');
+        match &description.codec {
+            Some(ClientCodec::JsonRpc(codec)) if codec.param_structure == ParamStructure::ByName => !are_named,
+            _ => are_named && self.inner.options.params.contains_key(call.method),
+        }
     }
 
     async fn send_raw(

@@ -90,8 +90,7 @@ impl Upstream {
 
     fn with(transport: Transport, options: UpstreamOptions) -> Upstream {
         let title = options.title.clone().unwrap_or_else(|| options.group.clone());
-        let description =
-            CurrentDescription::new(Description::unknown(title, initial_codec(&options), &options.forwarding));
+        let description = CurrentDescription::new(Description::unknown(title, initial_codec(&options), &options));
         let inner = UpstreamInner {
             transport,
             options,
@@ -360,7 +359,9 @@ impl Upstream {
                 shapes: &description.shapes,
                 inferred: description.inferred,
             })),
-            None if description.is_complete() || !self.inner.options.allows_unknown(method) => {
+            None if description.is_complete() && !self.inner.options.names(method)
+                || !self.inner.options.allows_unknown(method) =>
+            {
                 Err(Fault::no_such_method(method))
             }
             None => Ok(None),
@@ -479,6 +480,10 @@ impl RpcService for Upstream {
         };
         if let Some(other) = other {
             return other;
+        }
+        if matches!(call.form, CallForm::Raw(raw) if raw.has_further) {
+            let message = "the further members of the request cannot be passed on to this upstream server";
+            return MaybeReady::now(Err(Fault::new(Kind::Structure, message)));
         }
         let (request, repeat) = match self.request(&description, &call) {
             Ok(request) => request,

@@ -1,12 +1,12 @@
 //! The description of an upstream. It is replaced as a whole when the upstream describes itself differently; calls that
 //! are running keep the description that they began with.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::forwarding::Forwarding;
-use super::options::UnmatchedName;
+use super::options::{UnmatchedName, UpstreamOptions};
 use crate::codec::soap::{Binding, Operation, SoapVersion};
 use crate::model::interface::{Interface, MessageName};
 use crate::model::shape::Shapes;
@@ -31,13 +31,13 @@ impl Description {
         mut interface: Interface,
         inferred: bool,
         unmatched: Vec<UnmatchedName>,
-        codec: ClientCodec,
+        (codec, options): (ClientCodec, &UpstreamOptions),
     ) -> Description {
         if let ClientCodec::Soap(soap) = &codec {
             interface.messages = messages(soap.binding());
         }
         Description {
-            shapes: Shapes::of(&interface),
+            shapes: Shapes::of(&with_named_methods(&interface, options)),
             interface: Arc::new(interface),
             inferred,
             unmatched,
@@ -46,11 +46,11 @@ impl Description {
     }
 
     /// The description before the upstream has described itself.
-    pub(super) fn unknown(title: String, codec: Option<ClientCodec>, forwarding: &Forwarding) -> Description {
+    pub(super) fn unknown(title: String, codec: Option<ClientCodec>, options: &UpstreamOptions) -> Description {
         let mut interface = Interface { title, incomplete: true, ..Interface::default() };
-        forwarding.declare_in(&mut interface);
+        options.forwarding.declare_in(&mut interface);
         Description {
-            shapes: Shapes::of(&interface),
+            shapes: Shapes::of(&with_named_methods(&interface, options)),
             interface: Arc::new(interface),
             inferred: true,
             unmatched: Vec::new(),
@@ -67,6 +67,19 @@ impl Description {
     pub(super) fn is_complete(&self) -> bool {
         !self.interface.incomplete
     }
+}
+
+/// The interface for calls: also with the methods for which the options have `params`. Documents do not have those that the upstream
+/// does not list, because it may not have them.
+fn with_named_methods<'i>(interface: &'i Interface, options: &UpstreamOptions) -> Cow<'i, Interface> {
+    let is_listed = |name: &str| interface.methods.iter().any(|method| method.name == name);
+    let named: Vec<_> = options.named_methods().filter(|method| !is_listed(&method.name)).collect();
+    if named.is_empty() {
+        return Cow::Borrowed(interface);
+    }
+    let mut interface = interface.clone();
+    interface.methods.extend(named);
+    Cow::Owned(interface)
 }
 
 /// How messages name the operations that have an element of their own in the Body.
@@ -114,16 +127,23 @@ mod tests {
 
     use super::*;
     use crate::model::interface::Method;
+    use crate::protocol::Protocol;
 
     fn described(names: &[&str]) -> Description {
         let interface =
             Interface { methods: names.iter().map(|name| Method::undescribed(name)).collect(), ..Interface::default() };
-        Description::new(interface, false, Vec::new(), ClientCodec::JsonRpc(Default::default()))
+        Description::new(
+            interface,
+            false,
+            Vec::new(),
+            (ClientCodec::JsonRpc(Default::default()), &UpstreamOptions::new(Protocol::JsonRpc)),
+        )
     }
 
     #[test]
     fn only_the_newest_of_3000_descriptions_is_kept() {
-        let current = CurrentDescription::new(Description::unknown(String::new(), None, &Forwarding::default()));
+        let current =
+            CurrentDescription::new(Description::unknown(String::new(), None, &UpstreamOptions::new(Protocol::XmlRpc)));
         let mut weak: Vec<Weak<Description>> = Vec::new();
         for number in 0..3000 {
             assert!(current.replace(described(&[&format!("method{number}")])), "{number}");

@@ -56,7 +56,7 @@ impl Upstream {
         };
         let unmatched = options.unmatched(&interface);
         amend(&mut interface, options);
-        let mut description = Description::new(interface, inferred, unmatched, codec);
+        let mut description = Description::new(interface, inferred, unmatched, (codec, options));
         if options.token.is_some() {
             // The token has to be put into each call, so no call can be passed on in its original bytes.
             description.clear_messages();

@@ -226,3 +226,84 @@ async fn the_head_of_a_request_is_that_of_the_gateway() {
         assert!(types[0].ends_with(": application/json"), "{request}");
     }
 }
+
+#[tokio::test]
+async fn further_members_are_passed_on_or_refused() {
+    let server = server("200 OK", JSON, r#"{"jsonrpc":"2.0","id":ID,"result":5}"#);
+    let some = gateway(&server, ", pass-members = [\"auth\", \"x-*\"]", "json-rpc.version-1 = true");
+    let none = gateway(&server, "", "");
+    let sent = |further: &str| format!(r#"{{"jsonrpc":"2.0","method":"get",{further}"params":[],"id":70}}"#);
+    for (gateway, further, passes) in [
+        (&some, r#""auth":"t0k3n","#, true),
+        (&some, r#""auth":null,"x-a":{"b":1},"#, true),
+        (&some, r#""auth":"t","context":1,"#, false),
+        (&some, r#""Method":"put","#, false),
+        (&none, r#""auth":"t0k3n","#, false),
+    ] {
+        let before = server.requests().len();
+        let (_, text) = post(gateway, "/node", JSON, &sent(further)).await;
+        let response: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(response["id"], 70, "{further} {text}");
+        let requests = server.requests();
+        if passes {
+            assert_eq!(response["result"], 5, "{further} {text}");
+            assert!(requests.last().unwrap().contains(further), "{further}");
+        } else {
+            assert_eq!((&response["error"]["code"], requests.len()), (&json!(-32600), before), "{further} {text}");
+        }
+    }
+    // In a batch, as a notification and in version 1.0 they cannot be passed on.
+    let before = server.requests().len();
+    let (_, text) = post(&some, "/node", JSON, &format!("[{},{}]", sent(""), sent(r#""auth":"t","#))).await;
+    assert_eq!(text.matches("-32600").count(), 1, "{text}");
+    assert_eq!(text.matches("\"result\":5").count(), 1, "{text}");
+    post(&some, "/node", JSON, r#"{"jsonrpc":"2.0","method":"get","auth":"t"}"#).await;
+    let (_, text) = post(&some, "/node", JSON, r#"{"method":"get","params":[],"auth":"t","id":7}"#).await;
+    assert!(text.contains("-32600"), "{text}");
+    assert_eq!(server.requests().len(), before + 1);
+}
+
+#[tokio::test]
+async fn params_and_passing_hold_for_json_rpc_clients() {
+    let server = server("200 OK", JSON, r#"{"jsonrpc":"2.0","id":ID,"result":5}"#);
+    let by_position = gateway(&server, ", params = { sub = [\"left\", \"right\"] }", "");
+    let by_name = gateway(&server, ", params = { sub = [\"left\", \"right\"] }, param-structure = \"by-name\"", "");
+    for (gateway, params, expected) in [
+        (&by_position, r#"{"right":23,"left":42}"#, r#""params":[42,23]"#),
+        (&by_position, "[42,23]", r#""params":[42,23]"#),
+        (&by_name, "[42,23]", r#""params":{"left":42,"right":23}"#),
+        (&by_name, r#"{"right":23,"left":42}"#, r#""params":{"right":23,"left":42}"#),
+    ] {
+        let call = format!(r#"{{"jsonrpc":"2.0","id":9,"method":"sub","params":{params}}}"#);
+        for body in [call.clone(), format!("[{call}]")] {
+            let (_, text) = post(gateway, "/node", JSON, &body).await;
+            assert!(text.contains("\"result\":5") && text.contains("\"id\":9"), "{text}");
+            let request = server.requests().pop().unwrap();
+            assert!(request.contains(expected), "{params}: {request}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn json_without_a_media_type_is_answered_as_json() {
+    let server = server("200 OK", JSON, r#"{"jsonrpc":"2.0","id":ID,"result":5}"#);
+    let gateway = gateway(&server, "", "json-rpc.version-1 = true");
+    for (body, expected) in [
+        (r#" {"jsonrpc":"2.0","id":"k","method":"x"}"#, r#""id":"k""#),
+        ("[{\"jsonrpc\":\"2.0\",\"id\":11,\"method\":\"x\"}]", r#""id":11"#),
+        ("{", "-32700"),
+        ("nonsense", "<fault>"),
+        ("<methodCall><methodName>x</methodName></methodCall>", "<methodResponse>"),
+        // A request of version 1.0 without an id is no notification.
+        (r#"{"method":"x","params":[]}"#, r#"{"result":5,"error":null,"id":null}"#),
+    ] {
+        let request = Request::post("/node").header("host", "x").body(Full::new(Bytes::from(body))).unwrap();
+        let response = gateway.clone().oneshot(request).await.unwrap();
+        let text = response.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains(expected), "{body}: {text}");
+    }
+    // Of 1.0, `null` is the id of a notification.
+    let (status, text) = post(&gateway, "/node", JSON, r#"{"method":"x","params":[],"id":null}"#).await;
+    assert_eq!((status, text.as_str()), (204, ""));
+}

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::request;
+use super::request::{self, FurtherMembers, JsonRpcCall, RequestMembers};
 use super::response::ResponseFrame;
-use super::start_call;
+use super::{not_passed_on, start_call};
 use crate::codec::json::JsonDialect;
 use crate::model::fault::Fault;
 use crate::protocol::batch;
@@ -29,9 +29,26 @@ pub(super) struct Callee {
 pub(super) struct BatchEntries {
     next: std::vec::IntoIter<Box<RawValue>>,
     callee: Callee,
-    /// Whether requests of JSON-RPC 1.0 are accepted.
-    version_1: bool,
+    reading: RequestReading,
     dialect: JsonDialect,
+}
+
+/// How requests are read.
+pub(super) struct RequestReading {
+    /// Whether requests of JSON-RPC 1.0 are accepted.
+    pub(super) version_1: bool,
+    /// What becomes of members beyond the four of the specification.
+    pub(super) further_members: FurtherMembers,
+}
+
+impl RequestReading {
+    /// The call of a request of a batch, and the frame of its response. Further members cannot be passed on.
+    fn read<'a>(&self, members: RequestMembers<'a>) -> (ResponseFrame, Result<JsonRpcCall<'a>, Fault>) {
+        let has_further = members.has_further(&self.further_members);
+        let (frame, call) = members.read(self.version_1);
+        let call = call.and_then(|call| if has_further? { Err(not_passed_on()) } else { Ok(call) });
+        (frame, call)
+    }
 }
 
 impl BatchEntries {
@@ -43,12 +60,12 @@ impl BatchEntries {
         requests: &[&RawValue],
         batch_limit: usize,
         callee: Callee,
-        version_1: bool,
+        reading: RequestReading,
         dialect: JsonDialect,
     ) -> Result<BatchEntries, Fault> {
         batch::check_count(requests.len(), batch_limit)?;
         let owned: Vec<_> = requests.iter().map(|raw| (*raw).to_owned()).collect();
-        Ok(BatchEntries { next: owned.into_iter(), callee, version_1, dialect })
+        Ok(BatchEntries { next: owned.into_iter(), callee, reading, dialect })
     }
 }
 
@@ -60,7 +77,7 @@ impl Entries for BatchEntries {
     fn begin_next(&mut self, batch: &Batch) -> Option<BegunCall<ResponseFrame>> {
         let raw = self.next.next()?;
         let (frame, request) = match request::members(&raw) {
-            Ok(members) => members.read(self.version_1),
+            Ok(members) => self.reading.read(members),
             Err(fault) => (ResponseFrame::unknown(), Err(fault)),
         };
         let method = request.as_ref().map_or("", |request| &*request.method);

@@ -31,8 +31,9 @@ use crate::protocol::frontend::{
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat};
 use crate::service::{Call, CallForm, CallFuture, Encode, Format, Output, RpcService};
-use batch::{BatchEntries, Callee};
+use batch::{BatchEntries, Callee, RequestReading};
 pub use openrpc::OpenRpc;
+pub use request::FurtherMembers;
 use request::{RequestBody, RequestMembers};
 use response::ResponseFrame;
 
@@ -48,6 +49,8 @@ pub struct JsonRpc {
     /// Whether requests of JSON-RPC 1.0, which have no member `jsonrpc`, are accepted (`false` by default). Their responses
     /// have the form of JSON-RPC 1.0.
     pub version_1: bool,
+    /// What becomes of members of a request beyond those of the specification (they are passed over by default).
+    pub further_members: FurtherMembers,
     /// The public address of the server, for the document that `rpc.discover` returns.
     pub public_url: Arc<PublicUrl>,
 }
@@ -59,6 +62,7 @@ impl Default for JsonRpc {
             limits: DocumentLimits::default(),
             batch: 1000,
             version_1: false,
+            further_members: FurtherMembers::default(),
             public_url: Arc::default(),
         }
     }
@@ -83,11 +87,18 @@ impl Frontend for JsonRpc {
         Some(format!("curl -H 'Content-Type: application/json' -d '{request}' {url}"))
     }
 
-    /// Claims JSON media types. It never claims `text/plain`, a form, or a request without a media type: browsers send
+    /// Claims JSON media types, and JSON in requests without a media type. It never claims `text/plain` or a form: browsers send
     /// those to any site without a preflight request (CORS).
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
-        let claimed = head.tail.is_empty() && head.parts.method == Method::POST && is_json(head.media);
-        if claimed { Claim::Yes } else { Claim::No }
+        match head.tail.is_empty() && head.parts.method == Method::POST {
+            true if is_json(head.media) => Claim::Yes,
+            true if head.media.is_empty() => Claim::Maybe,
+            _ => Claim::No,
+        }
+    }
+
+    fn recognises(&self, _: &Parts, body: &[u8]) -> bool {
+        begins_json(body)
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
@@ -125,23 +136,28 @@ impl JsonRpc {
         request: GroupRequest<'_>,
         members: RequestMembers<'_>,
     ) -> FrontendFuture {
+        let has_further = members.has_further(&self.further_members);
         let (frame, call) = members.read(self.version_1);
-        let (method, pending) = match call {
-            Ok(request_call) => {
-                let is_unambiguous = || is_unambiguous(request);
+        let (method, pending) = match call.and_then(|call| Ok((call, has_further?))) {
+            Ok((request_call, has_further)) => {
+                let is_unambiguous = || is_unambiguous(request, &self.further_members);
                 let id = frame.id_of_version_2();
                 let raw = RawCall {
                     wire: RawFormat::JsonRpc,
                     body: request.body,
                     id,
                     charset: None,
+                    has_further,
                     is_unambiguous: &is_unambiguous,
                 };
                 // A notification has no response that could be passed through, and servers of one version may not understand
                 // the other.
                 let form = if id.is_some() { CallForm::Raw(&raw) } else { CallForm::Plain };
                 let call = Call { form, ..request_call.call(request.context) };
-                let pending = start_call(service.as_ref(), call, || address(&self.public_url, &request));
+                let pending = match form {
+                    CallForm::Plain if has_further => MaybeReady::now(Err(not_passed_on())),
+                    _ => start_call(service.as_ref(), call, || address(&self.public_url, &request)),
+                };
                 (Box::from(abridge(&request_call.method)), pending)
             }
             Err(fault) => (Box::from(""), MaybeReady::now(Err(fault))),
@@ -159,7 +175,8 @@ impl JsonRpc {
     ) -> FrontendFuture {
         let url = address(&self.public_url, &request);
         let callee = Callee { service, context: request.context.clone(), url };
-        let body = match BatchEntries::new(raw, self.batch, callee, self.version_1, self.dialect) {
+        let reading = RequestReading { version_1: self.version_1, further_members: self.further_members.clone() };
+        let body = match BatchEntries::new(raw, self.batch, callee, reading, self.dialect) {
             Ok(requests) => BatchResponse::new(requests),
             Err(fault) => return refuse(&fault),
         };
@@ -172,6 +189,20 @@ impl JsonRpc {
             FrontendResponse { response, method: Box::from(""), fault }
         })
     }
+}
+
+/// Why a request with further members cannot be passed on as a part of a batch, as a notification, or from a client of 1.0.
+fn not_passed_on() -> Fault {
+    Fault::new(
+        Kind::Structure,
+        "further members are passed on only with a single request of version 2.0 that has an `id`",
+    )
+}
+
+/// Whether a text begins as a request or a batch.
+fn begins_json(body: &[u8]) -> bool {
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 /// The public address of the group.
@@ -190,11 +221,11 @@ fn start_call(service: &dyn RpcService, call: Call<'_>, url: impl FnOnce() -> St
 }
 
 /// Whether every JSON reader reads the same request from the bytes.
-fn is_unambiguous(request: GroupRequest<'_>) -> bool {
+fn is_unambiguous(request: GroupRequest<'_>, further: &FurtherMembers) -> bool {
     // JSON is in UTF-8 (RFC 8259, section 8.1), but a reader that obeys another `charset` would read another text.
     let charset = media_type::parameter(&request.head.headers, "charset").unwrap_or("utf-8");
     let in_utf8 = charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8");
-    in_utf8 && request::has_only_request_members(request.body)
+    in_utf8 && request::is_unambiguous(request.body, further)
 }
 
 /// The response to a single request.

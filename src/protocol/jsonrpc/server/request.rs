@@ -2,15 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 
 use memchr::memchr;
-use serde::de::IgnoredAny;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::response::{JsonRpcVersion, ResponseFrame};
 use crate::codec::json::not_well_formed;
 use crate::model::fault::{Fault, Kind};
+use crate::model::name_patterns::NamePatterns;
+use crate::model::text::abridge;
 use crate::service::args::Args;
 use crate::service::{Call, Context};
 
@@ -25,22 +28,68 @@ pub(super) enum RequestBody<'a> {
     Batch(Vec<&'a RawValue>),
 }
 
-/// The members of a request object. Their values are not read yet.
-#[derive(Deserialize)]
-pub(super) struct RequestMembers<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    method: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    params: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
+/// What becomes of members of a request beyond the four of the specification.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum FurtherMembers {
+    /// They are passed over: a service in this process has no use for them.
+    #[default]
+    Ignore,
+    /// Those with these names are passed on to a JSON-RPC upstream, and a request with any other is refused.
+    Pass(NamePatterns),
 }
 
-/// A member that is present, even if its value is `null`.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+/// The members of a request object. Their values are not read yet.
+#[derive(Default)]
+pub(super) struct RequestMembers<'a> {
+    jsonrpc: Option<&'a RawValue>,
+    method: Option<&'a RawValue>,
+    params: Option<&'a RawValue>,
+    id: Option<&'a RawValue>,
+    /// The names of all others.
+    further: Vec<String>,
+}
+
+/// The name of a member.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum MemberName {
+    Jsonrpc,
+    Method,
+    Params,
+    Id,
+    Further(String),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RequestMembers<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = RequestMembers<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a request object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RequestMembers<'de>, A::Error> {
+                let mut members = RequestMembers::default();
+                while let Some(name) = map.next_key()? {
+                    let value = map.next_value()?;
+                    // No name occurs twice: the text has been checked.
+                    match name {
+                        MemberName::Jsonrpc => members.jsonrpc = Some(value),
+                        MemberName::Method => members.method = Some(value),
+                        MemberName::Params => members.params = Some(value),
+                        MemberName::Id => members.id = Some(value),
+                        MemberName::Further(name) => members.further.push(name),
+                    }
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(MembersVisitor)
+    }
 }
 
 /// The method and the arguments of a request.
@@ -72,11 +121,20 @@ impl<'a> RequestBody<'a> {
     }
 }
 
-/// Whether a request has no members other than [`MEMBERS`]. Another reader could mistake such a member for one of them: some
-/// readers ignore case and read `Method` as `method`.
-pub(super) fn has_only_request_members(text: &[u8]) -> bool {
+/// Whether every reader finds the same members in a request: it has no others than [`MEMBERS`] and those that are passed on, of
+/// which none looks like one of the four. Some readers ignore case and read `Method` as `method`.
+pub(super) fn is_unambiguous(text: &[u8], further: &FurtherMembers) -> bool {
     let members = serde_json::from_slice::<HashMap<String, IgnoredAny>>(text);
-    members.is_ok_and(|members| members.keys().all(|name| MEMBERS.contains(&name.as_str())))
+    let looks_alike = |name: &str| MEMBERS.iter().any(|own| own.eq_ignore_ascii_case(name));
+    members.is_ok_and(|members| {
+        members.keys().all(|name| MEMBERS.contains(&name.as_str()) || further.pass(name) && !looks_alike(name))
+    })
+}
+
+impl FurtherMembers {
+    fn pass(&self, name: &str) -> bool {
+        matches!(self, FurtherMembers::Pass(names) if names.has(name))
+    }
 }
 
 /// Reads the members of one request of a batch.
@@ -92,6 +150,23 @@ fn not_an_object() -> Fault {
 }
 
 impl<'a> RequestMembers<'a> {
+    /// Whether the request has members that have to be passed on with the call.
+    ///
+    /// # Errors
+    /// `Structure` if it has one that is not passed on.
+    pub(super) fn has_further(&self, policy: &FurtherMembers) -> Result<bool, Fault> {
+        if self.further.is_empty() || *policy == FurtherMembers::Ignore {
+            return Ok(false);
+        }
+        match self.further.iter().find(|name| !policy.pass(name)) {
+            Some(name) => {
+                let name = abridge(name);
+                Err(Fault::new(Kind::Structure, format!("the member `{name}` of the request is not passed on")))
+            }
+            None => Ok(true),
+        }
+    }
+
     /// The call, and the frame of its response. An invalid request has a response even without an `id` (specification,
     /// section 5.1).
     pub(super) fn read(self, version_1: bool) -> (ResponseFrame, Result<JsonRpcCall<'a>, Fault>) {
@@ -101,13 +176,18 @@ impl<'a> RequestMembers<'a> {
             (JsonRpcVersion::Two, Some(id)) if !is_id(id) => {
                 (None, Err(malformed("`id` must be a string, a number or null")))
             }
-            (JsonRpcVersion::One, Some(id)) if id.get() == "null" => (None, Ok(())),
             (_, id) => (id, Ok(())),
+        };
+        // In version 1.0 a notification has the id `null`, and a request without an id is none (specification of 1.0,
+        // section 1.3). In version 2.0 it has none.
+        let answered = match response_version {
+            JsonRpcVersion::One => id.map_or(Some("null"), |id| Some(id.get()).filter(|id| *id != "null")),
+            JsonRpcVersion::Two => id.map(RawValue::get),
         };
         let structure = version.and(id_check).and_then(|()| self.call());
         match structure {
             Err(fault) => (ResponseFrame::new(response_version, Some(id.map_or("null", RawValue::get))), Err(fault)),
-            Ok(call) => (ResponseFrame::new(response_version, id.map(RawValue::get)), Ok(call)),
+            Ok(call) => (ResponseFrame::new(response_version, answered), Ok(call)),
         }
     }
 

@@ -200,7 +200,14 @@ impl Soap {
         if !call.is_certain() || !charset::is_certain(body, named) || !charset::is_utf8(body, text) {
             return Ok(None);
         }
-        let raw = RawCall { wire: RawFormat::Soap, body, id: None, charset: None, is_unambiguous: &|| true };
+        let raw = RawCall {
+            wire: RawFormat::Soap,
+            body,
+            id: None,
+            charset: None,
+            has_further: false,
+            is_unambiguous: &|| true,
+        };
         let (args, context) = (Args::Unread, request.context);
         let pending = frontend::start_call(service, Call { method, args, context, form: CallForm::Raw(&raw) });
         let response_writer = self.response_writer(shapes, method, call.version, SoapStyle::default());

@@ -73,13 +73,18 @@ impl Frontend for XmlRpc {
             let is = |name: &str| media.eq_ignore_ascii_case(name);
             let suffix = media.len().checked_sub(4).and_then(|at| media.get(at..));
             let has_xml_suffix = suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("+xml"));
-            media.is_empty()
-                || is("text/xml")
-                || is("application/xml")
-                || (has_xml_suffix && !is("application/soap+xml"))
+            is("text/xml") || is("application/xml") || (has_xml_suffix && !is("application/soap+xml"))
         };
-        let claimed = head.tail.is_empty() && head.parts.method == Method::POST && xml(head.media);
-        if claimed { Claim::Yes } else { Claim::No }
+        match head.tail.is_empty() && head.parts.method == Method::POST {
+            true if head.media.is_empty() => Claim::Maybe,
+            true if xml(head.media) => Claim::Yes,
+            _ => Claim::No,
+        }
+    }
+
+    /// Anything but JSON: the answer to what is neither is a fault of XML-RPC.
+    fn recognises(&self, _: &Parts, body: &[u8]) -> bool {
+        !matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
@@ -138,7 +143,14 @@ impl XmlRpc {
             });
         }
         let is_unambiguous = || is_plain && charset::is_certain(body, named);
-        let raw = RawCall { wire: RawFormat::XmlRpc, body, id: None, charset: named, is_unambiguous: &is_unambiguous };
+        let raw = RawCall {
+            wire: RawFormat::XmlRpc,
+            body,
+            id: None,
+            charset: named,
+            has_further: false,
+            is_unambiguous: &is_unambiguous,
+        };
         let call = Call { method: &method, args: Args::Values(tape.values()), context, form: CallForm::Raw(&raw) };
         Ok(start_call(service.as_ref(), call).and_then(move |result| write(result, dialect).map(finish)))
     }
