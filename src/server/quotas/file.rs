@@ -138,11 +138,14 @@ fn reason(error: &DatabaseError) -> String {
         DatabaseError::DatabaseAlreadyOpen => {
             "it is in use by another process; each server needs a file of its own".to_owned()
         }
-        DatabaseError::Storage(StorageError::Io(error)) if error.kind() != io::ErrorKind::InvalidData => {
-            error.to_string()
-        }
+        DatabaseError::Storage(StorageError::Io(error)) if !is_about_content(error) => error.to_string(),
         _ => DAMAGED.to_owned(),
     }
+}
+
+/// Whether the content of the file is wrong or missing, and not the disk.
+fn is_about_content(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
 fn unit_byte(unit: PeriodUnit) -> u8 {
@@ -218,5 +221,135 @@ impl QuotaStore for FileQuotaStore {
 impl fmt::Debug for FileQuotaStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileQuotaStore").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use super::*;
+    use crate::service::quota::CountChange;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Folder {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let name = format!("croupier-quotas-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
+            let folder = std::env::temp_dir().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            Folder(folder)
+        }
+
+        fn file(&self) -> PathBuf {
+            self.0.join("quotas.redb")
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const MONTH: QuotaPeriod = QuotaPeriod { unit: PeriodUnit::Month, number: 682 };
+
+    fn change(caller: u128, period: QuotaPeriod, added: u64) -> CountChange {
+        CountChange { caller: CallerId(caller), period, added, total: added }
+    }
+
+    fn changes(scope: &str, forgotten: &[u128], counts: Vec<CountChange>) -> QuotaChanges {
+        QuotaChanges { scope: scope.into(), forgotten: forgotten.iter().map(|id| CallerId(*id)).collect(), counts }
+    }
+
+    fn loaded(store: &FileQuotaStore, scope: &str) -> Vec<(u128, u64)> {
+        let mut all = Vec::new();
+        store.load(scope, &mut |count| all.push((count.caller.0, count.calls))).unwrap();
+        all
+    }
+
+    fn reason(path: &Path) -> String {
+        FileQuotaStore::open(path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn counts_are_found_again_by_their_scopes() {
+        let folder = Folder::new();
+        let store = FileQuotaStore::open(&folder.file()).unwrap();
+        assert_eq!(loaded(&store, "/a day client"), []);
+        let day = QuotaPeriod { unit: PeriodUnit::Day, number: 20_000 };
+        let mut all = [
+            changes("/a day client", &[], vec![change(1, day, 5), change(u128::MAX, day, 6), change(2, day, 9)]),
+            changes("/a month client", &[], vec![change(1, MONTH, 7)]),
+        ];
+        store.save(&mut all).unwrap();
+        let mut more = [changes("/a day client", &[2], vec![change(1, day, 10), change(3, day, 1)])];
+        store.save(&mut more).unwrap();
+        assert_eq!(more[0].counts[0].total, 15);
+        drop(store);
+
+        let store = FileQuotaStore::open(&folder.file()).unwrap();
+        assert_eq!(loaded(&store, "/a day client"), [(1, 15), (3, 1), (u128::MAX, 6)]);
+        assert_eq!(loaded(&store, "/a month client"), [(1, 7)]);
+        assert_eq!(loaded(&store, "/a"), []);
+        store.remove(&|period| period == day).unwrap();
+        assert_eq!((loaded(&store, "/a day client"), loaded(&store, "/a month client")), (vec![], vec![(1, 7)]));
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&folder.file().metadata().unwrap().permissions());
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_refused_with_the_reason() {
+        let folder = Folder::new();
+        let store = FileQuotaStore::open(&folder.file()).unwrap();
+        assert!(reason(&folder.file()).contains("it is in use by another process"));
+        drop(store);
+        assert!(
+            reason(&folder.0.join("none/quotas.redb")).contains(&format!("no folder `{}/none`", folder.0.display()))
+        );
+        assert!(reason(&folder.0).contains("cannot be used: "));
+        let text = folder.0.join("text");
+        std::fs::write(&text, "x".repeat(10_000)).unwrap();
+        assert!(reason(&text).contains(DAMAGED), "{}", reason(&text));
+        assert_eq!(std::fs::read_to_string(&text).unwrap().len(), 10_000, "another file is left as it is");
+    }
+
+    #[test]
+    fn a_file_that_is_damaged_is_refused_or_loses_the_last_changes() {
+        let folder = Folder::new();
+        let store = FileQuotaStore::open(&folder.file()).unwrap();
+        let counts = (0..2000).map(|caller| change(caller, MONTH, 1)).collect();
+        store.save(&mut [changes("/a month client", &[], counts)]).unwrap();
+        store.save(&mut [changes("/a month client", &[], vec![change(0, MONTH, 1)])]).unwrap();
+        drop(store);
+        let sound = std::fs::read(folder.file()).unwrap();
+        let damaged = folder.0.join("damaged");
+        let open_damaged = |pages: &[usize]| {
+            let mut bytes = sound.clone();
+            for page in pages {
+                bytes[page * PAGE + 64..][..1000].fill(0xa5);
+            }
+            std::fs::write(&damaged, &bytes).unwrap();
+            FileQuotaStore::open(&damaged)
+        };
+        const PAGE: usize = 4096;
+        let is_used = |page: &usize| sound[page * PAGE..][..PAGE].iter().any(|byte| *byte != 0);
+        let used: Vec<usize> = (0..sound.len() / PAGE).filter(is_used).collect();
+        assert_eq!(open_damaged(&[0]).unwrap_err().reason, DAMAGED);
+        assert_eq!(open_damaged(&used[1..]).unwrap_err().reason, DAMAGED);
+        for page in used.iter().skip(1).step_by(used.len() / 6) {
+            match open_damaged(&[*page]) {
+                Err(error) => assert_eq!(error.reason, DAMAGED, "page {page}"),
+                Ok(store) => assert_eq!(loaded(&store, "/a month client").len(), 2000, "page {page}"),
+            }
+        }
+        for length in [1, 300, 5000] {
+            std::fs::write(&damaged, &sound[..length]).unwrap();
+            assert_eq!(FileQuotaStore::open(&damaged).unwrap_err().reason, DAMAGED, "{length} bytes");
+        }
     }
 }

@@ -150,3 +150,138 @@ impl Saver {
 fn guarded(work: impl FnOnce() -> Result<(), BoxError>) -> Result<(), BoxError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the store has panicked".into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::service::args::Args;
+    use crate::service::layer::layered;
+    use crate::service::local::Local;
+    use crate::service::quota::{MemoryQuotaStore, QuotaLimit, QuotaOptions, StoredCount};
+    use crate::service::{Call, Context, MaybeReady, RpcService};
+
+    /// A group with a quota of ten calls a month.
+    struct Limited {
+        service: Arc<dyn RpcService>,
+        counts: Arc<QuotaCounts>,
+    }
+
+    impl Limited {
+        fn new() -> Limited {
+            let options = QuotaOptions { calls: "10/month".parse().ok(), ..QuotaOptions::default() };
+            let limit = QuotaLimit::new("/x", options).unwrap();
+            let counts = limit.counts().clone();
+            let service = Local::new("X", ()).method("get", |(): &(), (): ()| 1).build().unwrap();
+            Limited { service: layered(Arc::new(service), limit), counts }
+        }
+
+        fn passed(&self, calls: usize) -> usize {
+            let context = Context::default();
+            let call = || self.service.call(Call::new("get", Args::None, &context));
+            (0..calls).filter(|_| matches!(call(), MaybeReady::Now(Some(Ok(_))))).count()
+        }
+    }
+
+    /// A store that fails as often as it is told to.
+    #[derive(Default)]
+    struct Failing {
+        store: MemoryQuotaStore,
+        /// `true` for a panic.
+        failures: Mutex<Vec<bool>>,
+    }
+
+    impl QuotaStore for Failing {
+        fn load(&self, scope: &str, each: &mut dyn FnMut(StoredCount)) -> Result<(), BoxError> {
+            self.store.load(scope, each)
+        }
+
+        fn save(&self, changes: &mut [QuotaChanges]) -> Result<(), BoxError> {
+            let failure = self.failures.lock().unwrap().pop();
+            match failure {
+                Some(true) => panic!("as it was told to"),
+                Some(false) => Err("the disk is full".into()),
+                None => self.store.save(changes),
+            }
+        }
+
+        fn remove(&self, is_over: &dyn Fn(QuotaPeriod) -> bool) -> Result<(), BoxError> {
+            self.store.remove(is_over)
+        }
+    }
+
+    fn saver(store: &Arc<Failing>) -> (Saver, SaveFailures) {
+        let failures = SaveFailures::default();
+        (Saver::new(store.clone(), failures.clone()), failures)
+    }
+
+    fn stored(store: &Failing) -> u64 {
+        let mut sum = 0;
+        store.load("/x month client", &mut |count| sum += count.calls).unwrap();
+        sum
+    }
+
+    #[test]
+    fn counts_are_stored_and_loaded_and_go_with_their_month() {
+        let (store, now) = (Arc::new(Failing::default()), SystemTime::now());
+        let (mut first, before) = (saver(&store).0, Limited::new());
+        first.follow(vec![before.counts.clone()], now).unwrap();
+        assert_eq!(before.passed(7), 7);
+        assert!(first.save(now));
+        assert_eq!((stored(&store), before.passed(1)), (7, 1));
+
+        let (mut second, after) = (saver(&store).0, Limited::new());
+        second.follow(vec![after.counts.clone()], now).unwrap();
+        assert_eq!(after.passed(9), 3);
+        // Both share the store, and each learns of the calls of the other.
+        assert!(second.save(now) && first.save(now));
+        assert_eq!((stored(&store), before.passed(9)), (11, 0));
+
+        let next = now + Duration::from_secs(32 * 24 * 60 * 60);
+        assert!(second.save(next));
+        assert_eq!(stored(&store), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_stored_later_and_fails_no_call() {
+        let (store, now) = (Arc::new(Failing::default()), SystemTime::now());
+        let ((mut saver, failures), limited) = (saver(&store), Limited::new());
+        saver.follow(vec![limited.counts.clone()], now).unwrap();
+        *store.failures.lock().unwrap() = vec![true, false];
+        for (failed, count) in [(1, 0), (2, 0), (2, 3)] {
+            assert_eq!(limited.passed(1), 1);
+            assert_eq!(saver.save(now), count > 0);
+            assert_eq!((failures.count(), stored(&store)), (failed, count));
+        }
+    }
+
+    #[test]
+    fn a_group_that_is_gone_is_forgotten_once_it_is_stored() {
+        let (store, now) = (Arc::new(Failing::default()), SystemTime::now());
+        let ((mut saver, _), limited) = (saver(&store), Limited::new());
+        saver.follow(vec![limited.counts.clone()], now).unwrap();
+        assert_eq!(limited.passed(4), 4);
+        drop(limited);
+        *store.failures.lock().unwrap() = vec![false];
+        assert!(!saver.save(now));
+        assert_eq!((saver.kept.len(), stored(&store)), (1, 0));
+        // It comes back before that.
+        let again = Limited::new();
+        saver.follow(vec![again.counts.clone()], now).unwrap();
+        assert_eq!((saver.kept.len(), again.passed(10)), (1, 6));
+    }
+
+    #[test]
+    fn periods_that_are_over_are_removed_once_a_day() {
+        let store = Arc::new(Failing::default());
+        let mut saver = saver(&store).0;
+        for seconds in [0, 10] {
+            saver.save(UNIX_EPOCH + Duration::from_secs(seconds));
+            assert_eq!(saver.cleaned.map(|day| day.number), Some(0));
+        }
+        saver.save(UNIX_EPOCH + Duration::from_secs(24 * 60 * 60));
+        assert_eq!(saver.cleaned.map(|day| day.number), Some(1));
+    }
+}
