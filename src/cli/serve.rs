@@ -101,6 +101,8 @@ async fn run_server(
         let next = if by_signal { "a second signal" } else { "a signal" };
         tracing::info!("finishing the running requests; {next} ends them at once");
     })?;
+    // Before a client can connect.
+    let quotas = keep_quotas(args, &config).await?;
     let from_arguments: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
     let listen = if from_arguments.is_empty() { &config.listen } else { &from_arguments };
     let (listeners, admin_listener) = bind(listen, config.admin.listener().as_ref()).await?;
@@ -117,7 +119,6 @@ async fn run_server(
     };
     let memory = MemoryBudget::new(config.settings.memory).on_runtime(Handle::current());
     let body_reader = BodyReader { memory, ..BodyReader::new(&config.settings) };
-    let quotas = keep_quotas(args, &config).await?;
     let gateway_runtime = Runtime::start(config.mounts(), body_reader).await?;
     let workers = worker_count(&config);
     let server = Server::new(gateway_runtime.gateway(), config.settings, log.clone()).on(Workers::start(workers)?);

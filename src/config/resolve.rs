@@ -376,15 +376,26 @@ fn inherit<'t>(root: &DeTable<'t>, group: &mut DeValue<'t>, key: &str) {
     let (Some((name, defaults)), DeValue::Table(group)) = (root.get_key_value(key), group) else { return };
     let DeValue::Table(values) = defaults.get_ref() else { return };
     match group.get_mut(key).map(Spanned::get_mut) {
-        Some(DeValue::Table(own)) => {
-            for (name, value) in values {
-                if !own.contains_key(name) {
-                    own.insert(name.clone(), value.clone());
-                }
-            }
-        }
+        Some(DeValue::Table(own)) => add_missing(own, values, &TABLES_WITH_OWN_KEYS),
         _ => {
             group.insert(name.clone(), defaults.clone());
+        }
+    }
+}
+
+/// The tables inside of `limits`, of which a group overrides single keys too. Other tables are values as a whole.
+const TABLES_WITH_OWN_KEYS: [&str; 2] = ["rate", "quota"];
+
+/// Adds the keys that only `defaults` has, and those of the tables in it that are `nested`.
+fn add_missing<'t>(own: &mut DeTable<'t>, defaults: &DeTable<'t>, nested: &[&str]) {
+    for (name, value) in defaults {
+        if !own.contains_key(name) {
+            own.insert(name.clone(), value.clone());
+        } else if nested.contains(&name.get_ref().as_ref())
+            && let (Some(DeValue::Table(own)), DeValue::Table(defaults)) =
+                (own.get_mut(name).map(Spanned::get_mut), value.get_ref())
+        {
+            add_missing(own, defaults, &[]);
         }
     }
 }

@@ -253,6 +253,9 @@ mod tests {
         }
     }
 
+    /// The bytes of a page of the file.
+    const PAGE: usize = 4096;
+
     const MONTH: QuotaPeriod = QuotaPeriod { unit: PeriodUnit::Month, number: 682 };
 
     fn change(caller: u128, period: QuotaPeriod, added: u64) -> CountChange {
@@ -336,7 +339,6 @@ mod tests {
             std::fs::write(&damaged, &bytes).unwrap();
             FileQuotaStore::open(&damaged)
         };
-        const PAGE: usize = 4096;
         let is_used = |page: &usize| sound[page * PAGE..][..PAGE].iter().any(|byte| *byte != 0);
         let used: Vec<usize> = (0..sound.len() / PAGE).filter(is_used).collect();
         assert_eq!(open_damaged(&[0]).unwrap_err().reason, DAMAGED);

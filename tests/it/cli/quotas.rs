@@ -51,7 +51,7 @@ fn a_restart_goes_on_counting() {
     let (status, body) = served.call("/wheel", SPIN);
     assert!(status == 429 && body.contains("the quota of 10 calls a month is used up; it starts again at 2"), "{body}");
     let scrape = served.scrape();
-    assert_eq!(scrape.value("croupier_quota_save_failures_total"), 0.0);
+    assert_eq!(scrape.series().get("croupier_quota_save_failures_total"), Some(&0.0));
     stop(served, "TERM");
 }
 
