@@ -133,7 +133,7 @@ impl CallerRules {
 
     /// Whether other rules decide as these do.
     fn are_those_of(&self, other: &CallerRules) -> bool {
-        let quota = |rules: &CallerRules| rules.quota.as_ref().map(|quota| Arc::as_ptr(quota));
+        let quota = |rules: &CallerRules| rules.quota.as_ref().map(Arc::as_ptr);
         self.access == other.access && self.has_rate_of(other) && quota(self) == quota(other)
     }
 

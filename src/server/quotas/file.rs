@@ -54,26 +54,21 @@ impl FileQuotaStore {
         Ok(FileQuotaStore { path: path.to_owned(), database: Mutex::new(Some(database)) })
     }
 
-    fn with_database(&self, work: impl FnOnce(&Database) -> Result<(), redb::Error>) -> Result<(), BoxError> {
+    fn with_database(&self, work: impl FnOnce(&Database) -> Result<(), BoxError>) -> Result<(), BoxError> {
         let failed = |reason: String| QuotaFileError { path: self.path.clone(), reason };
         let mut place = lock(&self.database);
         let database = match place.take() {
             Some(database) => database,
             None => guarded(|| open(&self.path)).and_then(|opened| opened).map_err(failed)?,
         };
-        let done = guarded(|| work(&database));
-        match done {
-            Ok(Ok(())) => {
+        match guarded(|| work(&database)).unwrap_or_else(|reason| Err(reason.into())) {
+            Ok(()) => {
                 *place = Some(database);
                 Ok(())
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 guarded(|| drop(database))?;
                 Err(failed(error.to_string()).into())
-            }
-            Err(reason) => {
-                guarded(|| drop(database))?;
-                Err(failed(reason).into())
             }
         }
     }

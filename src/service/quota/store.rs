@@ -80,7 +80,10 @@ pub trait QuotaStore: Send + Sync + 'static {
 
 /// A store in memory, for several gateways of one process.
 #[derive(Debug, Default)]
-pub struct MemoryQuotaStore(Mutex<HashMap<(Arc<str>, CallerId), (QuotaPeriod, u64)>>);
+pub struct MemoryQuotaStore(Mutex<StoredCounts>);
+
+/// The calls in the last period of each scope and caller.
+type StoredCounts = HashMap<(Arc<str>, CallerId), (QuotaPeriod, u64)>;
 
 impl MemoryQuotaStore {
     /// An empty store.
