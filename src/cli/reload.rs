@@ -23,6 +23,7 @@ use crate::config::{Config, NamedFiles, Registry};
 use crate::server::ServerControl;
 use crate::server::admin::{ReloadRequest, Reloaded};
 use crate::server::metrics::lifecycle::{Lifecycle, ReloadEnd};
+use crate::server::quotas::QuotaKeeper;
 use crate::server::runtime::Runtime;
 
 /// What a reload needs, and what it changes.
@@ -44,6 +45,8 @@ pub(super) struct Reloader {
     pub(super) workers: usize,
     /// Where the results of reloads are noted.
     pub(super) lifecycle: Arc<Lifecycle>,
+    /// What stores the counts of quotas, if anything does.
+    pub(super) quotas: Option<Arc<QuotaKeeper>>,
 }
 
 /// Why a reload has failed.
@@ -118,6 +121,9 @@ impl Reloader {
         // From the command line, the listeners take precedence over those of the configuration.
         let listeners =
             if self.args.listen.is_empty() { Some(self.listeners.prepare(&config.listen).await?) } else { None };
+        if let Some(quotas) = &self.quotas {
+            quotas.follow(&config.mounts()).await?;
+        }
         self.runtime.reload(config.mounts()).await?;
         // Nothing fails from here on.
         logging::log_remarks(&config.remarks);

@@ -1,17 +1,17 @@
 //! `croupier serve`: runs a server from a configuration, and stops it gracefully.
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal as _};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
-#[cfg(feature = "otlp")]
-use std::time::Duration;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, mpsc};
+use tokio::task::spawn_blocking;
 
 use super::args::ServeArgs;
 use super::listeners::ServedListeners;
@@ -34,6 +34,7 @@ use crate::server::metrics::lifecycle::Lifecycle;
 use crate::server::mount::GroupMount;
 #[cfg(feature = "otlp")]
 use crate::server::otlp::SpanExporter;
+use crate::server::quotas::{FileQuotaStore, QuotaKeeper};
 use crate::server::request_body::{BodyReader, MemoryBudget};
 use crate::server::runtime::Runtime;
 use crate::server::settings::{HttpsRedirect, ListenAddress, ListenerConfig};
@@ -43,6 +44,9 @@ use crate::service::local::unfit;
 /// How long a collector may take to accept the last spans when the server stops. A drain time that is shorter ends it earlier.
 #[cfg(feature = "otlp")]
 const LAST_SPANS: Duration = Duration::from_secs(1);
+
+/// How long storing the counts of quotas may take when the server stops.
+const LAST_COUNTS: Duration = Duration::from_secs(3);
 
 /// Serves until a signal to stop is received. A failure is written to standard error.
 pub(super) fn serve(args: &ServeArgs, registry: Registry) -> ExitCode {
@@ -97,6 +101,8 @@ async fn run_server(
         let next = if by_signal { "a second signal" } else { "a signal" };
         tracing::info!("finishing the running requests; {next} ends them at once");
     })?;
+    // Before a client can connect.
+    let quotas = keep_quotas(args, &config).await?;
     let from_arguments: Vec<ListenerConfig> = args.listen.iter().cloned().map(ListenerConfig::from).collect();
     let listen = if from_arguments.is_empty() { &config.listen } else { &from_arguments };
     let (listeners, admin_listener) = bind(listen, config.admin.listener().as_ref()).await?;
@@ -124,7 +130,8 @@ async fn run_server(
         // Absolute, so that others than this process can tell which file it is.
         let absolute = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
         let config_file = args.config.as_ref().map(|file| absolute(file).display().to_string());
-        let metrics = Metrics::new(gateway.clone(), lifecycle.clone());
+        let metrics = Metrics::new(gateway.clone(), lifecycle.clone())
+            .with_quotas(quotas.as_ref().map(|quotas| quotas.failures()));
         serve_admin(Admin { gateway, metrics, lifecycle, config_file, reload, drain }, &config, listener);
     }
     let reloader = Reloader {
@@ -140,6 +147,7 @@ async fn run_server(
         log_level,
         workers,
         lifecycle: lifecycle.clone(),
+        quotas: quotas.clone(),
     };
     let reloading = reloader.reload_on_demand(hangup, requests);
     let control = server.control();
@@ -162,6 +170,11 @@ async fn run_server(
         }
     };
     let report = server.run(listeners, stop).await;
+    if let Some(quotas) = quotas
+        && !quotas.stop(LAST_COUNTS).await
+    {
+        tracing::error!("the last counts of quotas are not stored");
+    }
     #[cfg(feature = "otlp")]
     if let Some(exporter) = exporter {
         exporter.stop(limits.limits().timeouts.drain.min(LAST_SPANS)).await;
@@ -174,6 +187,19 @@ async fn run_server(
         cut => tracing::warn!(cut, "stopped; {cut} connections were still busy after the drain time and were cut"),
     }
     Ok(())
+}
+
+/// Loads the counts of quotas, and stores them from now on, if the configuration names a file for them.
+async fn keep_quotas(args: &ServeArgs, config: &Config) -> Result<Option<Arc<QuotaKeeper>>, Failure> {
+    let Some(file) = config.quotas_file.clone() else { return Ok(None) };
+    let failure = |error: &dyn Display| {
+        let of = args.config.as_ref().map_or(String::new(), |file| format!(" in `{}`", file.display()));
+        Failure::new(format!("croupier: `quotas.file`{of}: {error}"))
+    };
+    let store = spawn_blocking(move || FileQuotaStore::open(&file)).await;
+    let store = store.map_err(|error| failure(&error))?.map_err(|error| failure(&error))?;
+    let keeper = QuotaKeeper::start(Arc::new(store), &config.mounts()).await;
+    Ok(Some(Arc::new(keeper.map_err(|error| failure(&error))?)))
 }
 
 /// Serves the admin listener as long as this runtime lives.

@@ -17,7 +17,9 @@ use crate::model::text::{abridge, nearest};
 use crate::model::units::{PERIOD, Period, SIZE, Size};
 use crate::server::settings::{ADDRESS, ListenAddress, SocketMode};
 use crate::server::socket_access::MODE;
-use crate::service::rate::{CALL_RATE, CallRate, RATE_KEY, RateKey};
+use crate::service::caller_key::{CALLER_KEY, CallerKey};
+use crate::service::quota::{CALL_QUOTA, CallQuota};
+use crate::service::rate::{CALL_RATE, CallRate};
 
 /// A check in progress: the path of the current value, and the problems found.
 ///
@@ -240,7 +242,11 @@ impl<'t> Check<'t> {
                 Ok(_) => true,
                 Err(hint) => self.unreadable(text, span, "rate", &hint),
             },
-            Some(RATE_KEY) => match text.parse::<RateKey>() {
+            Some(CALL_QUOTA) => match text.parse::<CallQuota>() {
+                Ok(_) => true,
+                Err(hint) => self.unreadable(text, span, "quota", &hint),
+            },
+            Some(CALLER_KEY) => match text.parse::<CallerKey>() {
                 Ok(_) => true,
                 Err(hint) => self.unreadable(text, span, "value", &hint),
             },

@@ -18,6 +18,7 @@ use super::aggregate::file::AggregateFile;
 use super::auth::AuthFile;
 use super::otlp::OtlpFile;
 use super::page::PageFile;
+use super::quotas::QuotasFile;
 use super::upstream::UpstreamFile;
 use crate::codec::xml::Control;
 use crate::codec::xmlrpc::XmlRpcDialect;
@@ -87,6 +88,8 @@ pub(super) struct File {
     /// Where the spans of requests are sent, for a tracing system: to a collector of OpenTelemetry over OTLP (protobuf over
     /// HTTP).
     pub(super) otlp: OtlpFile,
+    /// Where the counts of `limits.quota` are kept when the server stops.
+    pub(super) quotas: QuotasFile,
 }
 
 /// A group: the service at a path.
@@ -199,6 +202,7 @@ impl Default for File {
             group: BTreeMap::new(),
             page: BTreeMap::new(),
             otlp: OtlpFile::default(),
+            quotas: QuotasFile::default(),
         }
     }
 }
@@ -227,14 +231,14 @@ impl Default for GroupFile {
 
 impl GroupFile {
     /// Who may call what, and how often.
-    pub(super) fn caller_rules(&self) -> CallerRules {
+    pub(super) fn caller_rules(&self, path: &str) -> CallerRules {
         let mut rules: Vec<_> = self.access.iter().map(|rule| rule.get_ref().clone()).collect();
         if rules.is_empty() && !self.auth.is_empty() {
             // Requests to the group have an identity then. So must have the calls that aggregates make.
             rules.push(AccessRule { authenticated: true, ..AccessRule::default() });
         }
         let access = (!rules.is_empty()).then(|| AccessRules::new(rules));
-        CallerRules::new(access, &self.limits.rate)
+        CallerRules::new(path, access, &self.limits)
     }
 
     /// The protocols of the group and their options, without its routes.

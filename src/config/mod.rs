@@ -35,6 +35,7 @@ mod memory;
 mod otlp;
 mod page;
 mod problem;
+mod quotas;
 mod reference;
 mod registry;
 mod resolve;
@@ -111,6 +112,9 @@ pub struct Config {
     /// Where the spans of requests are sent; `None` if they have none.
     #[cfg(feature = "otlp")]
     pub otlp: Option<OtlpSettings>,
+    /// The file in which the counts of quotas are kept; `None` if they are in memory only. A program that serves the
+    /// configuration gives it to a [`QuotaKeeper`](crate::server::quotas::QuotaKeeper).
+    pub quotas_file: Option<PathBuf>,
     /// The address under which clients know this server.
     pub public_url: Arc<PublicUrl>,
     /// The groups, in the order of the file.
@@ -373,6 +377,7 @@ impl Config {
             ("admin", self.admin.listen != new.admin.listen),
             #[cfg(feature = "otlp")]
             ("otlp", self.otlp != new.otlp),
+            ("quotas.file", self.quotas_file != new.quotas_file),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }

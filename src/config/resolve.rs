@@ -22,6 +22,7 @@ use super::otlp;
 use super::page;
 use super::page::PageFile;
 use super::problem::Problem;
+use super::quotas;
 use super::registry::OPTIONS;
 use super::resolved::{Backend, ResolvedGroup};
 use super::routes;
@@ -41,6 +42,7 @@ use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::{CallerRules, Fingerprint, LimitedService, PageMount};
 use crate::server::request_body::reserved_bytes;
 use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, ServerSettings};
+use crate::service::quota::{CallQuota, QuotaOptions};
 use crate::service::rate::RateOptions;
 use crate::upstream::Upstream;
 
@@ -126,6 +128,7 @@ pub(super) fn read_config(
         problems.extend(access::check(&rules, group.auth.is_some(), interface.as_deref()));
         group.protocols.routes = routes.finish(&group.protocols, interface.as_deref(), problems);
     }
+    let quotas_file = quotas::resolve(&file.quotas, &resolved, sources, problems);
     let pages = pages(file.page, &resolved, sources, &mut mounted, problems);
     let groups = resolved.into_iter().filter_map(ResolvedGroup::into_mount).collect();
     problems.extend(prefixes.into_iter().filter_map(|prefix| prefix.shadowed(&mounted)));
@@ -143,6 +146,7 @@ pub(super) fn read_config(
         admin_auth,
         #[cfg(feature = "otlp")]
         otlp,
+        quotas_file,
         public_url,
         groups,
         pages,
@@ -372,15 +376,26 @@ fn inherit<'t>(root: &DeTable<'t>, group: &mut DeValue<'t>, key: &str) {
     let (Some((name, defaults)), DeValue::Table(group)) = (root.get_key_value(key), group) else { return };
     let DeValue::Table(values) = defaults.get_ref() else { return };
     match group.get_mut(key).map(Spanned::get_mut) {
-        Some(DeValue::Table(own)) => {
-            for (name, value) in values {
-                if !own.contains_key(name) {
-                    own.insert(name.clone(), value.clone());
-                }
-            }
-        }
+        Some(DeValue::Table(own)) => add_missing(own, values, &TABLES_WITH_OWN_KEYS),
         _ => {
             group.insert(name.clone(), defaults.clone());
+        }
+    }
+}
+
+/// The tables inside of `limits`, of which a group overrides single keys too. Other tables are values as a whole.
+const TABLES_WITH_OWN_KEYS: [&str; 2] = ["rate", "quota"];
+
+/// Adds the keys that only `defaults` has, and those of the tables in it that are `nested`.
+fn add_missing<'t>(own: &mut DeTable<'t>, defaults: &DeTable<'t>, nested: &[&str]) {
+    for (name, value) in defaults {
+        if !own.contains_key(name) {
+            own.insert(name.clone(), value.clone());
+        } else if nested.contains(&name.get_ref().as_ref())
+            && let (Some(DeValue::Table(own)), DeValue::Table(defaults)) =
+                (own.get_mut(name).map(Spanned::get_mut), value.get_ref())
+        {
+            add_missing(own, defaults, &[]);
         }
     }
 }
@@ -416,9 +431,10 @@ impl<'t> ParsedGroup<'t> {
         problems.extend(paths.filter_map(|path| mount_path(mounted, path, "group")));
         let (limits, kept) = (self.file.limits.clone(), reading.kept);
         let protocols = self.file.protocol_set(self.backend_key == Some(UPSTREAM));
-        let rules = kept.counting_on(self.path.get_ref(), self.file.caller_rules());
+        let rules = kept.counting_on(self.path.get_ref(), self.file.caller_rules(self.path.get_ref()));
         problems.extend(check_body_fits_memory(&self.body_span, &limits, settings));
         problems.extend(check_weights(&self.path, &limits.rate));
+        problems.extend(check_quota_weights(&self.path, &limits.quota));
         let mut interface = None;
         let (kind, backend, fingerprint) = match (self.backend_key, self.file.service) {
             (Some(UPSTREAM), _) => {
@@ -516,6 +532,18 @@ fn check_weights(path: &Spanned<String>, rate: &RateOptions) -> Option<Problem> 
         rate.burst.map_or(0, std::num::NonZeroU32::get),
     );
     Some(Problem::at(path.span(), message).hint(format!("set `burst` to {weight} or more")))
+}
+
+/// The problem that one call of a method counts as more than a whole quota.
+fn check_quota_weights(path: &Spanned<String>, quota: &QuotaOptions) -> Option<Problem> {
+    let (method, weight) = quota.too_heavy()?;
+    let message = format!(
+        "in `limits.quota` of `{}` a call of `{}` counts as {weight} calls, and `calls` allows only {}",
+        abridge(path.get_ref()),
+        abridge(method),
+        quota.calls.map_or(0, CallQuota::calls),
+    );
+    Some(Problem::at(path.span(), message).hint(format!("let `calls` allow {weight} or more")))
 }
 
 /// Mounts a path of a group or page, or returns the problem with it.

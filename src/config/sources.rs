@@ -49,6 +49,11 @@ impl Folder<'_> {
         path
     }
 
+    /// The path of a file with this name that is no part of the configuration: it changes while the server runs.
+    pub(super) fn join_unwatched(self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
     /// Notes the text of a secret.
     pub(super) fn hide(self, secret: &str) {
         self.hidden.borrow_mut().push(secret.to_owned());

@@ -10,6 +10,7 @@ use crate::model::option_error::Key;
 use crate::model::text::abridge;
 use crate::model::units::{PERIOD, SIZE};
 use crate::server::settings::ADDRESS;
+use crate::service::quota::CALL_QUOTA;
 use crate::service::rate::CALL_RATE;
 
 /// The most keys that a hint lists.
@@ -54,6 +55,7 @@ pub(super) fn expected(types: &[&str], node: SchemaNode<'_>) -> String {
         Some(ADDRESS | NETWORK) => Some("an address"),
         Some(HOST) => Some("a host name"),
         Some(CALL_RATE) => Some("a rate"),
+        Some(CALL_QUOTA) => Some("a quota"),
         Some(BASE_URL) => Some("an http or https URL"),
         _ => None,
     };

@@ -37,6 +37,7 @@ pub mod mount;
 pub mod otlp;
 mod pace;
 mod proxy_protocol;
+pub mod quotas;
 mod refusal_page;
 pub mod request_body;
 mod request_span;

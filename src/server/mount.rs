@@ -23,7 +23,8 @@ use crate::service::access::AccessRules;
 use crate::service::future::MaybeReady;
 use crate::service::layer::{GroupLayer, layered, layered_unguarded};
 use crate::service::limiter::{Limiter, LimiterState, SetDeadline};
-use crate::service::rate::{RateLimit, RateOptions};
+use crate::service::quota::{QuotaCounts, QuotaLimit};
+use crate::service::rate::RateLimit;
 use crate::service::{Call, CallFuture, RpcService};
 use crate::upstream::Upstream;
 
@@ -94,17 +95,36 @@ pub(crate) struct CallerRules {
     access: Option<Arc<AccessRules>>,
     /// `None` if calls may be made as often as the server allows.
     rate: Option<Arc<RateLimit>>,
+    /// `None` if any number of calls may be made in a day and a month.
+    quota: Option<Arc<QuotaLimit>>,
 }
 
 impl CallerRules {
-    pub(crate) fn new(access: Option<AccessRules>, rate: &RateOptions) -> CallerRules {
-        CallerRules { access: access.map(Arc::new), rate: RateLimit::new(rate.clone()).map(Arc::new) }
+    /// The rules of the group at a path.
+    pub(crate) fn new(path: &str, access: Option<AccessRules>, limits: &GroupLimits) -> CallerRules {
+        CallerRules { access: access.map(Arc::new), ..CallerRules::default() }.within(path, limits)
     }
 
-    /// The same rules, with the counts of `served` if its rate is the same.
+    /// The same rules with the numbers of calls of these limits.
+    fn within(self, path: &str, limits: &GroupLimits) -> CallerRules {
+        let rate = RateLimit::new(limits.rate.clone()).map(Arc::new);
+        CallerRules { rate, quota: QuotaLimit::new(path, limits.quota.clone()).map(Arc::new), ..self }
+    }
+
+    /// The same rules, with the counts of `served` if its rate is the same, and if its quota counts the same.
     pub(crate) fn counting_on(self, served: &CallerRules) -> CallerRules {
         let goes_on = self.has_rate_of(served);
-        CallerRules { rate: if goes_on { served.rate.clone() } else { self.rate }, ..self }
+        let quota = match (self.quota, &served.quota) {
+            (Some(quota), Some(served)) if quota.options() == served.options() => Some(served.clone()),
+            (Some(quota), Some(served)) => Some(Arc::new(quota.counting_on(served))),
+            (quota, _) => quota,
+        };
+        CallerRules { rate: if goes_on { served.rate.clone() } else { self.rate }, quota, ..self }
+    }
+
+    /// Where the calls in a day or a month are counted, if there is a quota.
+    pub(crate) fn quota_counts(&self) -> Option<&Arc<QuotaCounts>> {
+        self.quota.as_ref().map(|quota| quota.counts())
     }
 
     fn has_rate_of(&self, other: &CallerRules) -> bool {
@@ -113,11 +133,16 @@ impl CallerRules {
 
     /// Whether other rules decide as these do.
     fn are_those_of(&self, other: &CallerRules) -> bool {
-        self.access == other.access && self.has_rate_of(other)
+        let quota = |rules: &CallerRules| rules.quota.as_ref().map(Arc::as_ptr);
+        self.access == other.access && self.has_rate_of(other) && quota(self) == quota(other)
     }
 
     /// The service within the rules. A call that may not be made does not count.
     fn around(&self, service: Arc<dyn RpcService>) -> Arc<dyn RpcService> {
+        let service = match &self.quota {
+            Some(quota) => layered_unguarded(service, quota.clone()),
+            None => service,
+        };
         let service = match &self.rate {
             Some(rate) => layered_unguarded(service, rate.clone()),
             None => service,
@@ -166,6 +191,11 @@ impl Mounts {
             let known = before.groups.iter().find(|known| known.path == group.path);
             group.limiter.meter().start(known.map(|known| known.limiter.meter()));
         }
+    }
+
+    /// Where the calls of groups with a quota are counted.
+    pub(crate) fn quota_counts(&self) -> Vec<Arc<QuotaCounts>> {
+        self.groups.iter().filter_map(|group| group.rules.quota_counts()).cloned().collect()
     }
 
     /// Finds the counters of the methods that the groups have now.
@@ -289,7 +319,7 @@ impl GroupMount {
     /// ```
     #[must_use]
     pub fn with_limits(self, limits: GroupLimits) -> GroupMount {
-        let rules = CallerRules { rate: RateLimit::new(limits.rate.clone()).map(Arc::new), ..self.rules.clone() };
+        let rules = self.rules.clone().within(&self.path, &limits);
         let LimitedService { limited: service, limiter, .. } =
             LimitedService::new(self.unlimited.clone(), &limits, rules.clone());
         let documents = DocumentLimits { depth: limits.depth, elements: limits.elements };

@@ -24,6 +24,7 @@ pub use crate::server::tls::settings::{CertificateFiles, ClientCertificates, Tls
 use crate::service::RpcService;
 use crate::service::layer::layered_unguarded;
 use crate::service::limiter::Limiter;
+use crate::service::quota::QuotaOptions;
 use crate::service::rate::RateOptions;
 
 /// Where a server listens: `"127.0.0.1:8008"`, `"[::1]:8008"` or `"unix:/run/croupier.sock"`.
@@ -362,6 +363,8 @@ pub struct GroupLimits {
     pub deadline: Duration,
     /// How often the calls of the group may be made.
     pub rate: RateOptions,
+    /// How many calls of the group may be made in a day or a month.
+    pub quota: QuotaOptions,
 }
 
 impl GroupLimits {
@@ -393,6 +396,7 @@ impl Default for GroupLimits {
             waiting: 1024,
             deadline: Duration::from_secs(60),
             rate: RateOptions::default(),
+            quota: QuotaOptions::default(),
         }
     }
 }

@@ -36,6 +36,8 @@ pub mod access;
 pub mod aggregate;
 pub mod args;
 pub mod batch;
+#[cfg(feature = "server")]
+pub mod caller_key;
 mod collect;
 mod context;
 pub(crate) mod counters;
@@ -44,6 +46,8 @@ pub(crate) mod current_request;
 pub mod future;
 mod latest;
 pub mod layer;
+#[cfg(feature = "server")]
+mod limit_headers;
 pub mod limiter;
 pub mod local;
 pub(crate) mod lock;
@@ -53,6 +57,8 @@ pub(crate) mod memory_pool;
 pub mod outage;
 pub mod passthrough;
 pub mod permit;
+#[cfg(feature = "server")]
+pub mod quota;
 #[cfg(feature = "server")]
 pub mod rate;
 pub mod request_id;

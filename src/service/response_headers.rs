@@ -27,6 +27,17 @@ impl ResponseHeaders {
         lock(&self.0).append(name, value);
     }
 
+    /// Adds a header in place of those of its name whose values satisfy `is_replaced`.
+    #[cfg(feature = "server")]
+    pub(crate) fn replace(&self, name: HeaderName, is_replaced: impl Fn(&HeaderValue) -> bool, value: HeaderValue) {
+        let mut headers = lock(&self.0);
+        let others: Vec<_> = headers.get_all(&name).iter().filter(|value| !is_replaced(value)).cloned().collect();
+        headers.remove(&name);
+        for value in others.into_iter().chain([value]) {
+            headers.append(name.clone(), value);
+        }
+    }
+
     /// Takes out all headers that have been added.
     pub fn take(&self) -> HeaderMap {
         std::mem::take(&mut *lock(&self.0))

@@ -9,6 +9,7 @@ use prometheus_client::metrics::MetricType;
 use super::lifecycle::Lifecycle;
 use crate::server::connection_count::ListenerCounts;
 use crate::server::mount::{GroupMount, Mounts};
+use crate::server::quotas::SaveFailures;
 use crate::service::counters::{BOUNDS, DurationCounts, GroupCounters, Meter, OTHER};
 use crate::service::memory_pool::MemoryPool;
 use crate::service::spans::SpanCounts;
@@ -313,6 +314,32 @@ pub(super) fn encode_upstreams(mounts: &Mounts, to: &mut DescriptorEncoder<'_>) 
         family.value(labels, stats.in_flight())?;
     }
     encode_upstream_requests(servers, to)
+}
+
+/// Without quotas, and without a store for their counts, there are no series.
+pub(super) fn encode_quotas(
+    mounts: &Mounts,
+    failures: Option<&SaveFailures>,
+    to: &mut DescriptorEncoder<'_>,
+) -> fmt::Result {
+    let quotas = || mounts.groups.iter().filter_map(|group| Some((&group.path, group.rules.quota_counts()?)));
+    if quotas().next().is_some() {
+        let mut family = MetricFamily::counter(
+            to,
+            "croupier_quota_callers_forgotten",
+            "Callers with calls that were forgotten, because there are more than `limits.quota.callers`, by group",
+        )?;
+        for (group, counts) in quotas() {
+            family.count([("group", group)], counts.forgotten())?;
+        }
+    }
+    let Some(failures) = failures else { return Ok(()) };
+    MetricFamily::counter(
+        to,
+        "croupier_quota_save_failures",
+        "How often the counts of quotas could not be written to their file",
+    )?
+    .count([], failures.count())
 }
 
 /// Without spans there are no series.

@@ -18,6 +18,7 @@ use prometheus_client::encoding::{DescriptorEncoder, prometheus_text, text};
 use prometheus_client::registry::Registry;
 
 use crate::server::gateway::Gateway;
+use crate::server::quotas::SaveFailures;
 use lifecycle::Lifecycle;
 
 /// The metrics of a gateway.
@@ -25,6 +26,8 @@ use lifecycle::Lifecycle;
 pub struct Metrics {
     gateway: Gateway,
     lifecycle: Arc<Lifecycle>,
+    /// How often counts of quotas could not be stored; `None` if they are not.
+    quotas: Option<SaveFailures>,
 }
 
 /// The form in which metrics are written.
@@ -49,7 +52,13 @@ impl MetricsFormat {
 impl Metrics {
     pub(crate) fn new(gateway: Gateway, lifecycle: Arc<Lifecycle>) -> Metrics {
         gateway.start_counting();
-        Metrics { gateway, lifecycle }
+        Metrics { gateway, lifecycle, quotas: None }
+    }
+
+    /// Adds how often counts of quotas could not be stored.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only the program keeps quotas itself"))]
+    pub(crate) fn with_quotas(self, quotas: Option<SaveFailures>) -> Metrics {
+        Metrics { quotas, ..self }
     }
 
     /// All metrics at this moment.
@@ -97,6 +106,7 @@ impl Collector for Metrics {
         let mounts = self.gateway.mounts();
         families::encode_requests(&mounts, self.gateway.others(), &mut encoder)?;
         families::encode_calls(&mounts, &mut encoder)?;
+        families::encode_quotas(&mounts, self.quotas.as_ref(), &mut encoder)?;
         families::encode_upstreams(&mounts, &mut encoder)?;
         families::encode_spans(self.gateway.spans(), &mut encoder)?;
         process::encode(self.lifecycle.started(), &mut encoder)

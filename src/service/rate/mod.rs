@@ -4,7 +4,6 @@ mod options;
 mod store;
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -12,15 +11,15 @@ use governor::clock::Clock;
 use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::nanos::Nanos;
 use governor::{Quota, RateLimiter};
-use http::header::RETRY_AFTER;
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use tokio::time::Instant;
 
-pub use options::{CALL_RATE, CallRate, CallRateError, RATE_KEY, RateKey, RateKeyError, RateOptions};
+pub use options::{CALL_RATE, CallRate, CallRateError, RateOptions};
 
 use crate::model::fault::{Fault, Kind};
-use crate::model::name_patterns::NamePatterns;
+use crate::service::caller_key::Weights;
 use crate::service::layer::GroupLayer;
+use crate::service::limit_headers::{LimitState, seconds};
 use crate::service::response_headers::ResponseHeaders;
 use crate::service::{Call, CallFuture, Context, RpcService};
 use store::BoundedStore;
@@ -32,7 +31,7 @@ use store::BoundedStore;
 pub struct RateLimit {
     options: RateOptions,
     quota: Quota,
-    weights: Vec<(NamePatterns, u32)>,
+    weights: Weights,
     limiter: RateLimiter<u64, BoundedStore, RuntimeClock, StateInformationMiddleware>,
     hasher: RandomState,
 }
@@ -66,8 +65,7 @@ impl RateLimit {
     /// A limit with these options; `None` if they set no rate.
     pub fn new(options: RateOptions) -> Option<RateLimit> {
         let quota = options.quota()?;
-        let weights =
-            options.weights.iter().map(|(name, weight)| (NamePatterns(vec![name.clone()]), *weight)).collect();
+        let weights = Weights::new(&options.weights);
         let clock = RuntimeClock(Instant::now());
         let limiter = RateLimiter::new(quota, BoundedStore::new(options.callers), clock);
         Some(RateLimit { options, quota, weights, limiter, hasher: RandomState::new() })
@@ -78,14 +76,9 @@ impl RateLimit {
         &self.options
     }
 
-    /// How much a call of a method counts; 0 if it does not count.
-    fn weight(&self, method: &str) -> u32 {
-        self.weights.iter().find(|(pattern, _)| pattern.has(method)).map_or(1, |(_, weight)| *weight)
-    }
-
     /// Counts a call of a caller. `None` if calls of this method do not count.
     fn count(&self, method: &str, context: &Context) -> Option<RateState> {
-        let weight = NonZeroU32::new(self.weight(method))?;
+        let weight = NonZeroU32::new(self.weights.weight(method))?;
         let quota = self.quota;
         let weight = weight.min(quota.burst_size());
         let state = |remaining, wait| RateState {
@@ -106,36 +99,12 @@ impl RateLimit {
     /// be counted as somebody else. A map of hashes has the same size whatever callers send.
     fn key(&self, method: &str, context: &Context) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        let identity = || context.identity.as_ref().map(|identity| identity.name.as_str());
-        match &self.options.per {
-            RateKey::Client => hash_client(context.client, &mut hasher),
-            RateKey::Identity => match identity() {
-                Some(name) => (1_u8, name).hash(&mut hasher),
-                None => hash_client(context.client, &mut hasher),
-            },
-            RateKey::Header(name) => match context.headers.as_ref().and_then(|headers| headers.get(name)) {
-                Some(value) => (2_u8, value.as_bytes()).hash(&mut hasher),
-                None => hash_client(context.client, &mut hasher),
-            },
-            RateKey::Group => {}
-        }
+        self.options.per.caller(context).hash(&mut hasher);
         if self.options.per_method {
             method.hash(&mut hasher);
         }
         hasher.finish()
     }
-}
-
-/// An IPv6 address counts with all others of its network of 64 bits, which are usually those of one customer.
-fn hash_client(client: Option<IpAddr>, hasher: &mut impl Hasher) {
-    let network = match client.map(|client| client.to_canonical()) {
-        Some(IpAddr::V6(address)) => {
-            let [a, b, c, d, ..] = address.segments();
-            Some(IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0)))
-        }
-        other => other,
-    };
-    network.hash(hasher);
 }
 
 impl GroupLayer for RateLimit {
@@ -155,40 +124,21 @@ impl GroupLayer for RateLimit {
     }
 
     fn request_headers(&self) -> Vec<HeaderName> {
-        match &self.options.per {
-            RateKey::Header(name) => vec![name.clone()],
-            _ => Vec::new(),
-        }
+        self.options.per.request_headers()
     }
 }
-
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 impl RateState {
-    /// Adds the headers of the draft "RateLimit header fields for HTTP" (draft-ietf-httpapi-ratelimit-headers-10), and
-    /// `Retry-After` if the call is refused. In a batch those of the last call remain.
     fn add_to(&self, headers: &ResponseHeaders) {
-        let RateState { burst, window, remaining, wait } = *self;
-        let window = seconds(window);
-        // Until one more call may be made, if there is none.
-        let reset = wait.map_or(String::new(), |wait| format!(";t={}", seconds(wait)));
-        let fields = [
-            (RATE_LIMIT_POLICY, format!("\"default\";q={burst};w={window}")),
-            (RATE_LIMIT, format!("\"default\";r={remaining}{reset}")),
-        ];
-        let retry = wait.map(|wait| (RETRY_AFTER, seconds(wait).to_string()));
-        for (name, value) in fields.into_iter().chain(retry) {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                headers.insert(name, value);
-            }
-        }
+        let state = LimitState {
+            policy: "default",
+            quota: self.burst.into(),
+            window: seconds(self.window),
+            remaining: self.remaining.into(),
+            wait: self.wait.map(seconds),
+        };
+        state.add_to(headers);
     }
-}
-
-/// The whole seconds after which a call may be made.
-fn seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 fn too_many(wait: Duration) -> Fault {
@@ -202,6 +152,7 @@ mod tests {
 
     use super::*;
     use crate::service::Identity;
+    use crate::service::caller_key::CallerKey;
 
     fn limit(change: impl FnOnce(&mut RateOptions)) -> RateLimit {
         let mut options = RateOptions { calls: Some("50/s".parse().unwrap()), ..RateOptions::default() };
@@ -245,7 +196,7 @@ mod tests {
 
         let ada = Context { identity: Some(Arc::new(Identity::new("ada"))), ..from("192.0.2.1") };
         let per_identity = limit(|options| {
-            options.per = RateKey::Identity;
+            options.per = CallerKey::Identity;
             options.burst = NonZeroU32::new(1);
         });
         assert_eq!(passed(&per_identity, "spin", &ada, 5), 1);
@@ -253,7 +204,7 @@ mod tests {
         assert_eq!(passed(&per_identity, "spin", &from("192.0.2.1"), 5), 1);
 
         let all = limit(|options| {
-            options.per = RateKey::Group;
+            options.per = CallerKey::Group;
             options.burst = NonZeroU32::new(1);
             options.per_method = true;
         });

@@ -7,11 +7,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use governor::Quota;
-use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::text_form::text_form;
+use crate::service::caller_key::CallerKey;
 
 /// How often the calls of a group may be made.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -28,7 +28,7 @@ pub struct RateOptions {
     /// Which calls count together: those of a `"client"` by its address (IPv6 addresses by their network of 64 bits), of an
     /// `"identity"`, with the same value of a header such as `"header:X-Tenant"`, or all calls of the `"group"`. Callers
     /// without an identity or without the header count by their address.
-    pub per: RateKey,
+    pub per: CallerKey,
     /// Whether the calls of each method count apart.
     pub per_method: bool,
     /// How many calls one call of a method counts as, by names or patterns: `{ spinList = 10, "get*" = 0 }`. Without it, 1.
@@ -46,7 +46,7 @@ impl Default for RateOptions {
         RateOptions {
             calls: None,
             burst: None,
-            per: RateKey::Client,
+            per: CallerKey::Client,
             per_method: false,
             weights: BTreeMap::new(),
             callers: 100_000,
@@ -150,57 +150,6 @@ impl fmt::Display for CallRate {
     }
 }
 
-/// Which calls count together.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum RateKey {
-    /// Those of one client address.
-    Client,
-    /// Those of one identity.
-    Identity,
-    /// All of the group.
-    Group,
-    /// Those whose requests have the same value of this header.
-    Header(HeaderName),
-}
-
-/// The text is no [`RateKey`]. The message says how one is written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("it is \"client\", \"identity\", \"group\", or a header such as \"header:X-Tenant\"")]
-pub struct RateKeyError;
-
-/// The `format` of [`RateKey`] in a JSON Schema.
-pub const RATE_KEY: &str = "rate-key";
-
-impl FromStr for RateKey {
-    type Err = RateKeyError;
-
-    fn from_str(text: &str) -> Result<RateKey, RateKeyError> {
-        match text {
-            "client" => Ok(RateKey::Client),
-            "identity" => Ok(RateKey::Identity),
-            "group" => Ok(RateKey::Group),
-            _ => {
-                let name = text.strip_prefix("header:").ok_or(RateKeyError)?;
-                name.trim().parse().map(RateKey::Header).map_err(|_| RateKeyError)
-            }
-        }
-    }
-}
-
-text_form!(RateKey, RateKeyError, RATE_KEY);
-
-impl fmt::Display for RateKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RateKey::Client => f.write_str("client"),
-            RateKey::Identity => f.write_str("identity"),
-            RateKey::Group => f.write_str("group"),
-            RateKey::Header(name) => write!(f, "header:{name}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,16 +169,6 @@ mod tests {
         }
         for text in ["", "50", "0/s", "-1/s", "1.5/s", "50/week", "/s", "4294967296/s"] {
             assert!(text.parse::<CallRate>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn keys_are_words_or_headers() {
-        for text in ["client", "identity", "group", "header:x-tenant"] {
-            assert_eq!(String::from(text.parse::<RateKey>().unwrap()), text);
-        }
-        for text in ["", "Client", "header:", "header:a b", "ip"] {
-            assert!(text.parse::<RateKey>().is_err(), "{text}");
         }
     }
 

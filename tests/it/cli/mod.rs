@@ -14,6 +14,7 @@ mod log_questions;
 #[cfg(unix)]
 mod outages;
 mod proxies;
+mod quotas;
 #[cfg(unix)]
 mod reload;
 mod streams;

@@ -6,6 +6,7 @@ use croupier::config::{Config, DEFAULT, Log, OnlyRequests, Registry, reference};
 use croupier::model::units::Size;
 use croupier::server::mount::GroupMount;
 use croupier::server::settings::{GroupLimits, PerClient, ServerSettings};
+use croupier::service::quota::QuotaOptions;
 use croupier::service::rate::RateOptions;
 use toml::{Table, Value};
 
@@ -76,13 +77,15 @@ fn each_commented_key_shows_its_default() {
         let otlp = all.otlp.unwrap();
         assert_eq!((otlp.sample, otlp.service_name.as_str(), built_in.otlp), (1.0, "croupier", None));
     }
+    assert_eq!((all.quotas_file.is_some(), built_in.quotas_file), (true, None));
     assert_eq!(all.settings, ServerSettings { per_client: halves, ..built_in.settings });
     assert_eq!(all.groups.len(), built_in.groups.len() + 4);
     for (all, built_in) in all.groups.iter().zip(&built_in.groups) {
-        // By default there is no rate.
+        // By default there is no rate, and no quota.
         let rate = all.limits().rate.clone();
         let rate = RateOptions { calls: None, burst: None, weights: BTreeMap::new(), ..rate };
-        let limits = GroupLimits { rate, ..all.limits().clone() };
+        let quota = QuotaOptions { calls: None, weights: BTreeMap::new(), ..all.limits().quota.clone() };
+        let limits = GroupLimits { rate, quota, ..all.limits().clone() };
         assert_eq!((&all.path, &limits, &all.protocols), (&built_in.path, built_in.limits(), &built_in.protocols));
     }
     let house = all.groups.iter().find(|group| group.path == "/wheel/house").unwrap();

@@ -247,3 +247,24 @@ async fn what_an_upstream_has_described_does_not_make_a_file_invalid() {
     assert!(!group(&front, "/front").service.interface().methods.is_empty());
     reload(&mut front, &text, &registry).await;
 }
+
+/// The numbers of calls that groups inherit, and those of their own.
+#[test]
+fn a_group_overrides_single_keys_of_the_rate_and_the_quota() {
+    let defaults =
+        "[limits]\nrate = { calls = '50/s' }\nquota = { calls = '9/day', per = 'group', weights = { a = 2 } }\n";
+    let own = "limits.rate.burst = 7\nlimits.quota = { calls = '5/month', weights = { b = 3 } }";
+    let (registry, _) = registry();
+    let config =
+        Config::parse("x", &(defaults.to_owned() + &counter("/a", own) + &counter("/b", "")), &registry).unwrap();
+    let found: Vec<String> = config
+        .groups
+        .iter()
+        .map(|group| {
+            let (rate, quota) = (&group.limits().rate, &group.limits().quota);
+            let calls = (rate.calls.unwrap().to_string(), quota.calls.unwrap().to_string());
+            format!("{calls:?} {:?} {} {:?}", rate.burst, quota.per, quota.weights)
+        })
+        .collect();
+    assert_eq!(found, [r#"("50/s", "5/month") Some(7) group {"b": 3}"#, r#"("50/s", "9/day") None group {"a": 2}"#,]);
+}

@@ -27,6 +27,10 @@ fn the_units_agree_with_the_configuration_of_the_package() {
     let place = |name: &str| calls.iter().position(|call| *call == name).unwrap();
     assert!(place("@chown") > place("~@privileged"), "{calls:?}");
 
+    // Where the sample of the configuration has the file of quotas.
+    assert_eq!(values(&service, "StateDirectory"), ["croupier"]);
+    assert!(text_of("config/croupier.toml").contains("#file = \"/var/lib/croupier/quotas.redb\""));
+
     let text = text_of("deploy/debian/croupier.toml");
     let config = Config::parse("croupier.toml", &text, &Registry::standard()).unwrap();
     let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
