@@ -7,7 +7,7 @@ use super::frontend::{Claim, Frontend, GroupHead};
 use super::jsonrpc::server::{JsonRpc, OpenRpc};
 use super::page::{Directory, GroupSummary, Page, PageSummary};
 use super::rest::server as rest;
-use super::rest::server::{OpenApi, OpenApiOfAll, Rest, RestGroup, RestOptions, RouteError, RoutePart, RouteReport};
+use super::rest::server::{OpenApi, OpenApiOfAll, Rest, RestGroup, RouteError, RoutePart, RouteReport};
 use super::soap::server::{Soap, SoapOptions, Wsdl, namespace_of};
 use super::xmlrpc::server::XmlRpc;
 use crate::codec::{DocumentLimits, json, xmlrpc};
@@ -31,8 +31,6 @@ pub struct ProtocolSet {
     pub json: json::JsonDialect,
     /// Whether requests of JSON-RPC 1.0 are accepted too.
     pub json_rpc_1: bool,
-    /// The settings of REST.
-    pub rest: RestOptions,
     /// The settings of SOAP.
     pub soap: SoapOptions,
     /// The REST routes that the operator adds to the paths of the methods.
@@ -48,7 +46,6 @@ impl Default for ProtocolSet {
             xml_rpc: xmlrpc::XmlRpcDialect::default(),
             json: json::JsonDialect::default(),
             json_rpc_1: false,
-            rest: RestOptions::default(),
             soap: SoapOptions::default(),
             routes: Vec::new(),
         }
@@ -105,17 +102,8 @@ impl ProtocolSet {
             }));
         }
         if self.has(Protocol::Rest) {
-            frontends.push(Arc::new(OpenApi {
-                public_url: public_url.clone(),
-                cors: self.rest.cors.clone(),
-                routes: routes.clone(),
-            }));
-            frontends.push(Arc::new(Rest {
-                options: self.rest.clone(),
-                dialect: self.json,
-                limits: self.limits,
-                routes,
-            }));
+            frontends.push(Arc::new(OpenApi { public_url: public_url.clone(), routes: routes.clone() }));
+            frontends.push(Arc::new(Rest { dialect: self.json, limits: self.limits, routes }));
         }
         frontends
     }
@@ -189,11 +177,7 @@ pub(crate) fn of_root(info: &ServerInfo, described: Vec<RestGroup>) -> Vec<Arc<d
         }));
     }
     if !described.is_empty() {
-        frontends.push(Arc::new(OpenApiOfAll {
-            public_url: info.public_url.clone(),
-            groups: described,
-            cors: Vec::new(),
-        }));
+        frontends.push(Arc::new(OpenApiOfAll { public_url: info.public_url.clone(), groups: described }));
     }
     frontends
 }
