@@ -10,6 +10,7 @@ use super::problem::Problem;
 use super::schema::SchemaNode;
 use super::variables::{Environment, typed, variable};
 use super::wording;
+use crate::http::cors::{CorsHeader, HEADER, ORIGIN, Origin};
 use crate::http::public_url::{BASE_URL, BaseUrl, HOST, HostPattern};
 use crate::model::network::{NETWORK, Network};
 use crate::model::option_error::Key;
@@ -233,6 +234,14 @@ impl<'t> Check<'t> {
             Some(HOST) => match text.parse::<HostPattern>() {
                 Ok(_) => true,
                 Err(hint) => self.unreadable(text, span, "host name", &hint),
+            },
+            Some(ORIGIN) => match text.parse::<Origin>() {
+                Ok(_) => true,
+                Err(hint) => self.unreadable(text, span, "origin", &hint),
+            },
+            Some(HEADER) => match text.parse::<CorsHeader>() {
+                Ok(_) => true,
+                Err(hint) => self.unreadable(text, span, "name of a header", &hint),
             },
             Some(NETWORK) => match text.parse::<Network>() {
                 Ok(_) => true,

@@ -2,7 +2,7 @@
 //!
 //! The doc comment of each field is the text about its key in `docs/configuration.md`.
 //!
-//! Nothing reads `include`, `limits`, `xml_rpc`, `json`, `json_rpc`, `rest` and `soap` of [`File`]: they are there for the
+//! Nothing reads `include`, `limits`, `xml_rpc`, `json`, `json_rpc`, `soap` and `cors` of [`File`]: they are there for the
 //! schema and the defaults. Included files are read before (see `include`), and the keys of the others are copied into the
 //! tables of each group before serde reads it (see `resolve::inherit`).
 
@@ -23,10 +23,10 @@ use super::upstream::UpstreamFile;
 use crate::codec::xml::Control;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::codec::{DocumentLimits, json};
+use crate::http::cors::CorsOptions;
 use crate::http::public_url::PublicUrl;
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::server::FurtherMembers;
-use crate::protocol::rest::server::RestOptions;
 use crate::protocol::set::ProtocolSet;
 use crate::protocol::soap::server::SoapOptions;
 use crate::server::mount::CallerRules;
@@ -62,7 +62,7 @@ pub(super) struct File {
     pub(super) admin: AdminSettings,
     /// The address under which clients know this server. It is written into the documents that they fetch.
     pub(super) public: PublicUrl,
-    // From here to `soap`: only for the schema and the defaults, see `resolve::inherit`.
+    // From here to `cors`: only for the schema and the defaults, see `resolve::inherit`.
     /// The limits on each request and call. A group's own `limits` override single keys.
     pub(super) limits: GroupLimits,
     /// How XML-RPC is read and written. A group's own `xml-rpc` overrides single keys.
@@ -71,10 +71,11 @@ pub(super) struct File {
     pub(super) json: json::JsonDialect,
     /// How JSON-RPC is read. A group's own `json-rpc` overrides single keys.
     pub(super) json_rpc: JsonRpcFile,
-    /// Options of REST. A group's own `rest` overrides single keys.
-    pub(super) rest: RestOptions,
     /// How SOAP is written. A group's own `soap` overrides single keys.
     pub(super) soap: SoapFile,
+    /// Which pages of other origins may call the groups from a browser and read their responses (CORS). A group's own `cors`
+    /// overrides single keys.
+    pub(super) cors: CorsOptions,
     /// Ways to find out who calls, by names that groups refer to. Each has exactly one of these tables. Files with keys and
     /// passwords are read again when the configuration is.
     pub(super) auth: BTreeMap<String, AuthFile>,
@@ -116,6 +117,9 @@ pub(super) struct GroupFile {
     /// refused. Without rules, every caller may call every method.
     #[schemars(with = "Vec<AccessRule>")]
     pub(super) access: Vec<Spanned<AccessRule>>,
+    /// Which pages of other origins may call the group from a browser and read its responses (CORS). Keys that are not given
+    /// are inherited.
+    pub(super) cors: CorsOptions,
     /// The limits on each request and call. Keys that are not given are inherited.
     pub(super) limits: GroupLimits,
     /// The protocols over which the group is reached. Without it, all of them.
@@ -127,8 +131,6 @@ pub(super) struct GroupFile {
     pub(super) json: json::JsonDialect,
     /// How JSON-RPC is read here. Keys that are not given are inherited.
     pub(super) json_rpc: JsonRpcFile,
-    /// Options of REST here. Keys that are not given are inherited.
-    pub(super) rest: RestOptions,
     /// How SOAP is written here. Keys that are not given are inherited.
     pub(super) soap: SoapOptions,
     /// Further verbs and paths by which REST calls methods, in addition to the path of each method.
@@ -196,8 +198,8 @@ impl Default for File {
             xml_rpc: XmlRpcDialect::default(),
             json: json::JsonDialect::default(),
             json_rpc: JsonRpcFile::default(),
-            rest: RestOptions::default(),
             soap: SoapFile::default(),
+            cors: CorsOptions::default(),
             auth: BTreeMap::new(),
             group: BTreeMap::new(),
             page: BTreeMap::new(),
@@ -217,12 +219,12 @@ impl Default for GroupFile {
             upstream: UpstreamFile::none(),
             auth: Vec::new(),
             access: Vec::new(),
+            cors: CorsOptions::default(),
             limits: GroupLimits::default(),
             protocols: Protocol::ALL.to_vec(),
             xml_rpc: XmlRpcDialect::default(),
             json: json::JsonDialect::default(),
             json_rpc: JsonRpcFile::default(),
-            rest: RestOptions::default(),
             soap: SoapOptions::default(),
             routes: Vec::new(),
         }
@@ -254,7 +256,6 @@ impl GroupFile {
                 true => self.upstream.further_members(),
                 false => FurtherMembers::Ignore,
             },
-            rest: self.rest.clone(),
             soap: self.soap.clone(),
             routes: Vec::new(),
         }

@@ -287,9 +287,10 @@ fn refused_if_returned(name: &str) -> Option<Refusal> {
         _ if HOP_BY_HOP.contains(&name) => {
             Some(("concerns one connection only", "leave it out (RFC 9110, section 7.6.1)"))
         }
-        _ if name.starts_with("access-control-") || name.starts_with("cross-origin-") => {
-            Some(("is for browsers, to which croupier itself says what they may do", "write `rest.cors`"))
-        }
+        _ if name.starts_with("access-control-") || name.starts_with("cross-origin-") => Some((
+            "is for browsers, to which croupier itself says what they may do",
+            "write `cors`, a key of the group",
+        )),
         _ if OF_CROUPIER.contains(&name)
             || TRACE.contains(&name)
             || name.starts_with("content-")

@@ -25,6 +25,7 @@ mod access;
 mod aggregate;
 mod auth;
 mod check;
+mod cors;
 mod file;
 mod forwarding;
 mod include;

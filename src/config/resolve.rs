@@ -12,6 +12,7 @@ use super::access;
 use super::aggregate;
 use super::auth::{self, Definitions};
 use super::check::Check;
+use super::cors::{CORS, CorsPlaces};
 use super::file::{File, GroupFile};
 use super::include;
 use super::kept::fingerprint_of_service;
@@ -345,17 +346,27 @@ impl<'t> GroupReader<'_, 't> {
         }
         let mut check = Check::starting_at(path_of_keys, self.environment);
         let readable = check.value(&mut group, node);
+        let is_sound = check.problems.is_empty();
         self.problems.extend(check.problems);
         if !readable {
             return None;
         }
-        for inherited in ["limits", "xml-rpc", "json", "json-rpc", "rest", "soap"] {
+        // A key with a mistake is removed.
+        let own_cors = span_of(group.get_ref(), &[CORS]).filter(|_| is_sound);
+        for inherited in ["limits", "xml-rpc", "json", "json-rpc", "soap", CORS] {
             inherit(self.root, group.get_mut(), inherited);
         }
         let memory = || self.root.get("server").and_then(|server| span_of(server.get_ref(), &["memory"]));
         let body_span = span_of(group.get_ref(), &["limits", "body"]).or_else(memory).unwrap_or(path.span());
+        let place = |key| span_of(group.get_ref(), &[CORS, key]);
+        let cors = CorsPlaces { own: own_cors, origins: place("origins"), credentials: place("allow-credentials") };
         match GroupFile::deserialize(ValueDeserializer::from(group)) {
-            Ok(file) => Some(ParsedGroup { path, body_span, file, options, backend_key }),
+            Ok(file) => {
+                // Several groups may inherit the same mistake.
+                let wrong = cors.check(&file.cors);
+                self.problems.extend(wrong.filter(|wrong| !self.problems.iter().any(|other| other.span == wrong.span)));
+                Some(ParsedGroup { path, body_span, file, options, backend_key })
+            }
             Err(error) => {
                 self.problems.push(serde_problem(&error, path.span()));
                 None
@@ -461,6 +472,7 @@ impl<'t> ParsedGroup<'t> {
             (_, None) => (String::new(), Backend::Broken, None),
         };
         let aliases = self.file.aliases.into_iter().map(Spanned::into_inner).collect();
+        let cors = self.file.cors;
         ResolvedGroup {
             path: self.path,
             aliases,
@@ -468,6 +480,7 @@ impl<'t> ParsedGroup<'t> {
             limits,
             protocols,
             auth: None,
+            cors,
             rules,
             backend,
             fingerprint,

@@ -6,6 +6,7 @@ use toml::Spanned;
 
 use super::aggregate::file::AggregateFile;
 use super::problem::Problem;
+use crate::http::cors::CorsOptions;
 use crate::model::interface::Interface;
 use crate::model::text::{abridge, nearest};
 use crate::protocol::set::ProtocolSet;
@@ -24,6 +25,8 @@ pub(super) struct ResolvedGroup {
     pub(super) protocols: ProtocolSet,
     /// Who may call; `None` if everyone may.
     pub(super) auth: Option<Arc<GroupAuth>>,
+    /// Which pages of other origins may call.
+    pub(super) cors: CorsOptions,
     /// Who may call what, and how often.
     pub(super) rules: CallerRules,
     pub(super) backend: Backend,
@@ -88,6 +91,7 @@ impl ResolvedGroup {
             limits,
             protocols,
             auth,
+            cors,
             backend,
             fingerprint,
             rules: _,
@@ -103,6 +107,7 @@ impl ResolvedGroup {
         group.kind = kind;
         group.protocols = protocols;
         group.auth = auth;
+        group.cors = cors;
         group.upstream = upstream;
         group.fingerprint = fingerprint;
         Some(group)

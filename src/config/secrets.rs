@@ -27,7 +27,16 @@ const SECRET_KEYS: [&str; 14] = [
     "cookie",
 ];
 /// Keys whose values are no secrets, although they have a part of `SECRET_KEYS`.
-const PLAIN_KEYS: [&str; 5] = ["pass-headers", "return-headers", "pass-cookies", "pass-authorization", "token-url"];
+const PLAIN_KEYS: [&str; 8] = [
+    "pass-headers",
+    "return-headers",
+    "pass-cookies",
+    "pass-authorization",
+    "token-url",
+    "allow-headers",
+    "expose-headers",
+    "allow-credentials",
+];
 /// The key of a secret that is in the configuration itself.
 const TEXT: &str = "text";
 /// Keys whose values say where a secret is.
@@ -250,7 +259,8 @@ impl<'s> SecretScanner<'s> {
         // The end of a line may have a comment after it, and the user name of a URL a `#` or a `,` in it.
         let line_end = rest.find('\n').unwrap_or(rest.len());
         let line = rest.get(..line_end).unwrap_or_default();
-        if self.is_secret() {
+        // A slip such as `credentials = true` says nothing, and to hide `true` would hide it in every message.
+        if self.is_secret() && !matches!(key, "true" | "false") {
             let end = start + end.max(1).min(rest.len());
             self.found.push(start..end);
             self.at = end;

@@ -4,6 +4,7 @@ use toml::de::DeValue;
 
 use super::schema::SchemaNode;
 use super::variables::SCALARS;
+use crate::http::cors::{HEADER, ORIGIN};
 use crate::http::public_url::{BASE_URL, HOST};
 use crate::model::network::NETWORK;
 use crate::model::option_error::Key;
@@ -54,6 +55,8 @@ pub(super) fn expected(types: &[&str], node: SchemaNode<'_>) -> String {
         Some(PERIOD) => Some("a time"),
         Some(ADDRESS | NETWORK) => Some("an address"),
         Some(HOST) => Some("a host name"),
+        Some(ORIGIN) => Some("an origin"),
+        Some(HEADER) => Some("the name of a header"),
         Some(CALL_RATE) => Some("a rate"),
         Some(CALL_QUOTA) => Some("a quota"),
         Some(BASE_URL) => Some("an http or https URL"),
@@ -132,6 +135,10 @@ pub(super) fn type_hint(expected: &[&str], node: SchemaNode<'_>, value: &DeValue
              `{ text = \"…\" }`"
                 .to_owned(),
         ),
+        // Before the hints for texts and arrays in general.
+        DeValue::String(_) | DeValue::Array(_) if names_origins(node) => {
+            Some("such as `cors = { origins = [\"https://casino.example\"] }`".to_owned())
+        }
         DeValue::Table(_) if node.types().is_some_and(|types| types.iter().any(|name| SCALARS.contains(name))) => {
             Some("only a value from the environment is a table: `{ env = \"NAME\" }`".to_owned())
         }
@@ -165,6 +172,11 @@ fn is_secret(node: SchemaNode<'_>) -> bool {
     says_where(node) || node.alternatives().into_iter().any(says_where)
 }
 
+/// Whether a table names the origins that it is about.
+fn names_origins(node: SchemaNode<'_>) -> bool {
+    node.properties().iter().any(|(known, _)| *known == "origins")
+}
+
 /// What to do about a key that is not known: the tables that have it, who does what croupier does not do, and the known keys.
 pub(super) fn unknown_key(key: &str, node: SchemaNode<'_>, known: &[&str]) -> Option<String> {
     let places = node.document().tables_with(key);
@@ -189,6 +201,10 @@ fn absent(key: &str, known: &[&str], places: &[String]) -> Option<&'static str> 
         {
             Some("a group names who may call it: `auth = [\"staff\"]`, with a table such as `[auth.staff.api-key]`")
         }
+        "rest" if nowhere => Some(
+            "REST has no options; the origins that may call over any protocol are those of `cors`: \
+             `cors = { origins = [\"https://casino.example\"] }`",
+        ),
         "rate-limit" | "rate-limits" | "ratelimit" if nowhere => {
             Some("the rate of calls is set by `limits.rate = { calls = \"50/s\" }`")
         }

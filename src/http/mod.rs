@@ -10,6 +10,7 @@
 //! | `accept` | which form of a response a client prefers |
 //! | [`body`] | response bodies |
 //! | `compression` | gzip, by `Accept-Encoding` |
+//! | [`cors`] | which pages of other origins may call a group |
 //! | `cross_site` | requests of web pages of other sites |
 //! | [`media_type`] | media types, their parameters, and weighted lists |
 //! | [`rejection`] | requests refused by an HTTP status |
@@ -31,6 +32,8 @@ pub mod body;
 pub(crate) mod coalesce;
 #[cfg(feature = "server")]
 pub(crate) mod compression;
+#[cfg(feature = "server")]
+pub mod cors;
 #[cfg(feature = "server")]
 pub(crate) mod cross_site;
 pub mod media_type;

@@ -7,7 +7,7 @@ use super::frontend::{Claim, Frontend, GroupHead};
 use super::jsonrpc::server::{FurtherMembers, JsonRpc, OpenRpc};
 use super::page::{Directory, GroupSummary, Page, PageSummary};
 use super::rest::server as rest;
-use super::rest::server::{OpenApi, OpenApiOfAll, Rest, RestGroup, RestOptions, RouteError, RoutePart, RouteReport};
+use super::rest::server::{OpenApi, OpenApiOfAll, Rest, RestGroup, RouteError, RoutePart, RouteReport};
 use super::soap::server::{Soap, SoapOptions, Wsdl, namespace_of};
 use super::xmlrpc::server::XmlRpc;
 use crate::codec::{DocumentLimits, json, xmlrpc};
@@ -33,8 +33,6 @@ pub struct ProtocolSet {
     pub json_rpc_1: bool,
     /// What becomes of members of a JSON-RPC request beyond those of the specification.
     pub json_rpc_members: FurtherMembers,
-    /// The settings of REST.
-    pub rest: RestOptions,
     /// The settings of SOAP.
     pub soap: SoapOptions,
     /// The REST routes that the operator adds to the paths of the methods.
@@ -51,7 +49,6 @@ impl Default for ProtocolSet {
             json: json::JsonDialect::default(),
             json_rpc_1: false,
             json_rpc_members: FurtherMembers::default(),
-            rest: RestOptions::default(),
             soap: SoapOptions::default(),
             routes: Vec::new(),
         }
@@ -109,17 +106,8 @@ impl ProtocolSet {
             }));
         }
         if self.has(Protocol::Rest) {
-            frontends.push(Arc::new(OpenApi {
-                public_url: public_url.clone(),
-                cors: self.rest.cors.clone(),
-                routes: routes.clone(),
-            }));
-            frontends.push(Arc::new(Rest {
-                options: self.rest.clone(),
-                dialect: self.json,
-                limits: self.limits,
-                routes,
-            }));
+            frontends.push(Arc::new(OpenApi { public_url: public_url.clone(), routes: routes.clone() }));
+            frontends.push(Arc::new(Rest { dialect: self.json, limits: self.limits, routes }));
         }
         frontends
     }
@@ -193,11 +181,7 @@ pub(crate) fn of_root(info: &ServerInfo, described: Vec<RestGroup>) -> Vec<Arc<d
         }));
     }
     if !described.is_empty() {
-        frontends.push(Arc::new(OpenApiOfAll {
-            public_url: info.public_url.clone(),
-            groups: described,
-            cors: Vec::new(),
-        }));
+        frontends.push(Arc::new(OpenApiOfAll { public_url: info.public_url.clone(), groups: described }));
     }
     frontends
 }

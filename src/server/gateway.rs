@@ -1,6 +1,6 @@
 //! The gateway: dispatches a request to its group and frontend, reads its body, and returns the response.
 //!
-//! The way of a request: check `Host`; find the group by path ([`GroupRouter`]); let the group's frontends claim the head
+//! The way of a request: check `Host`; find the group by path ([`GroupRouter`]); respond to a preflight request of a page of another origin ([`CorsGrant`]); let the group's frontends claim the head
 //! ([`Group`]); find out who calls ([`GroupAuth`]); read the body ([`BodyReader`]); if the head left it open, let the body decide between frontends; serve. A
 //! large body is parsed on a blocking thread.
 
@@ -18,8 +18,10 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
 use http_body::Body as _;
 use tracing::Instrument as _;
 
+use crate::http::audience::Audience;
 use crate::http::body::{Body, PIECE};
 use crate::http::compression::compress;
+use crate::http::cors::{CorsGrant, is_preflight};
 use crate::http::cross_site::{is_known_host, is_without_preflight, without_port};
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
@@ -46,7 +48,7 @@ use crate::service::future::MaybeReady;
 use crate::service::limiter::LimiterState;
 use crate::service::memory_pool::MemoryPool;
 use crate::service::request_id::RequestId;
-use crate::service::request_record::Stage;
+use crate::service::request_record::{RequestRecord, Stage};
 use crate::service::response_headers::ResponseHeaders;
 use crate::service::result_memory::{NO_MEMORY, ReservedMemory};
 use crate::service::spans::SpanCounts;
@@ -291,19 +293,23 @@ impl Gateway {
     {
         // A client with a share of its own is no proxy.
         let forwarded = if client.has_share() { None } else { self.forwarded_client(context) };
-        let mut request = None;
+        let (mut request, mut grant) = (None, None);
         let dispatched = match forwarded {
-            None => self.dispatch(client, within_share, head, body, context).await,
+            None => self.dispatch((client, within_share), head, body, context, &mut grant).await,
             Some(forwarded) => {
                 let request = request.insert(forwarded.open_request());
+                let client = (&request.client, request.within_share);
                 // Boxed, because it is the same future once more.
-                Box::pin(self.dispatch(&request.client, request.within_share, head, body, context)).await
+                Box::pin(self.dispatch(client, head, body, context, &mut grant)).await
             }
         };
         let mut response = dispatched.unwrap_or_else(|rejection| {
             GatewayResponse::refused(rejection.into_response(), MeteredRequest::begin(&self.others))
         });
         self.show_refusal(head, context, &mut response.response);
+        if let Some(grant) = grant {
+            grant.apply(response.response.headers_mut());
+        }
         if let Some(request) = request {
             response.response.body_mut().hold(request);
         }
@@ -346,13 +352,15 @@ impl Gateway {
         MeteredRequest::begin(group.limiter.as_ref().map_or(&self.others, LimiterState::meter))
     }
 
+    /// Serves one request of a client, which has no more requests than its share if the second of the pair says so. `grant`
+    /// becomes what the headers of the response let pages of other origins do, if the group allows any of them.
     async fn dispatch<B>(
         &self,
-        client: &Arc<ClientAccount>,
-        within_share: bool,
+        (client, within_share): (&Arc<ClientAccount>, bool),
         head: &Parts,
         body: Pin<&mut B>,
         context: &mut Context,
+        grant: &mut Option<Box<CorsGrant>>,
     ) -> Result<GatewayResponse, HttpRejection>
     where
         B: http_body::Body<Data = Bytes>,
@@ -365,6 +373,12 @@ impl Gateway {
         }
         let (group, tail) = find(&dispatch.router, head)?;
         let mut metered = self.begin_to_measure(group);
+        if let Some(cors) = group.cors.as_ref().filter(|_| head.extensions.get() != Some(&Audience::Pages)) {
+            let grant = grant.insert(Box::new(cors.grant(&head.headers)));
+            if is_preflight(head) {
+                return Ok(self.respond_to_preflight(grant, group, context, metered));
+            }
+        }
         let waited = group.wait_for_description().await;
         note_request(context, group, head, &dispatch.public_url);
         let group_head = GroupHead::new(head, tail);
@@ -380,7 +394,8 @@ impl Gateway {
             record.note_protocol(claim.frontend.protocol().name());
             record.enter(Stage::Body);
         }
-        let is_without_preflight = is_without_preflight(head, &dispatch.public_url, context.peer);
+        let is_without_preflight = is_without_preflight(head, &dispatch.public_url, context.peer)
+            && !grant.as_ref().is_some_and(|grant| grant.allows_without_preflight(group.auth.is_some()));
         let mut checked = check_before_body(head, &body, is_without_preflight, within_share);
         if let (Some(auth), Ok(())) = (&group.auth, &checked) {
             checked = authenticate(auth, head, group, context).await;
@@ -447,17 +462,31 @@ impl Gateway {
         conclude(&mut served, context, group.auth.as_deref());
         metered.end(ending(&served));
         let FrontendResponse { response, method, fault } = served;
-        if let Some(record) = context.record.as_ref().filter(|_| fault.is_none() && is_about_outage(&response, group)) {
-            record.note_upstream_down();
-        }
-        if let Some(record) = context.record.as_ref().filter(|record| record.trace().is_some())
-            && group.service.interface().method(&method).is_some()
-        {
-            record.note_known_method();
+        if let Some(record) = &context.record {
+            note_response(record, group, &response, (&method, fault));
         }
         let observed = self.observed && !group.is_directory;
         let outcome = observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
         Ok(GatewayResponse { response, outcome, metered })
+    }
+
+    /// The response to a preflight request. It needs no credentials, because browsers send none with it, and its body is not
+    /// read.
+    fn respond_to_preflight(
+        &self,
+        grant: &CorsGrant,
+        group: &Group,
+        context: &Context,
+        mut metered: MeteredRequest,
+    ) -> GatewayResponse {
+        if let Some(record) = context.record.as_ref().filter(|_| !group.is_directory) {
+            record.note_group(&group.path);
+        }
+        metered.end(Ending::Success);
+        let observed = self.observed && !group.is_directory;
+        let outcome =
+            observed.then(|| Outcome { group: group.path.as_str().into(), method: Box::from(""), fault: None });
+        GatewayResponse { response: grant.preflight_response(), outcome, metered }
     }
 
     /// Serves a request with a large body on a blocking thread. `body` are the bytes of the request and their memory, which
@@ -609,12 +638,8 @@ fn set_refusal_status(served: &mut FrontendResponse, auth: Option<&GroupAuth>) {
     if let Some(kind @ (Kind::Unauthenticated | Kind::Forbidden | Kind::RateLimited)) = served.fault {
         *served.response.status_mut() = kind.http_status();
     }
-    if let Some(auth) = auth {
-        let headers = served.response.headers_mut();
-        auth.allow_headers(headers);
-        if served.fault == Some(Kind::Unauthenticated) {
-            auth.challenge(headers);
-        }
+    if let Some(auth) = auth.filter(|_| served.fault == Some(Kind::Unauthenticated)) {
+        auth.challenge(served.response.headers_mut());
     }
 }
 
@@ -628,6 +653,17 @@ fn note_request(context: &mut Context, group: &Group, head: &Parts, public_url: 
     }
     if group.sets_response_headers {
         context.response_headers = Some(ResponseHeaders::default());
+    }
+}
+
+/// Notes what the log and the trace say of a response to a call of this method.
+fn note_response(record: &RequestRecord, group: &Group, response: &Response<Body>, called: (&str, Option<Kind>)) {
+    let (method, fault) = called;
+    if fault.is_none() && is_about_outage(response, group) {
+        record.note_upstream_down();
+    }
+    if record.trace().is_some() && group.service.interface().method(method).is_some() {
+        record.note_known_method();
     }
 }
 

@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::http::audience::Audience;
+use crate::http::cors::Cors;
 use crate::http::rejection::HttpRejection;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
@@ -29,6 +30,8 @@ pub struct Group {
     pub body_limit: usize,
     /// Who may send requests; `None` if anyone may.
     pub auth: Option<Arc<GroupAuth>>,
+    /// Which pages of other origins may call; `None` if none may.
+    pub(super) cors: Option<Arc<Cors>>,
     /// How long a call may take; `None` if only the service itself limits it.
     pub(super) deadline: Option<Duration>,
     /// The headers of a request that its calls have in their context.
@@ -66,6 +69,7 @@ impl Group {
             frontends,
             body_limit,
             auth: None,
+            cors: None,
             deadline: None,
             upstream: None,
             limiter: None,

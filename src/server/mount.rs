@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::codec::DocumentLimits;
+use crate::http::cors::{Cors, CorsOptions, GroupHeaders};
 use crate::http::public_url::PublicUrl;
 use crate::model::fault::Fault;
 use crate::model::interface::Interface;
@@ -42,6 +43,8 @@ pub struct GroupMount {
     /// Who may send requests to the group; `None` if anyone may. Pages of the group, and what is joined with it at `/`, have
     /// the same. An aggregate that calls the group has its own.
     pub auth: Option<Arc<GroupAuth>>,
+    /// Which pages of other origins may call the group from a browser, and what is joined with it at `/`.
+    pub cors: CorsOptions,
     /// The protocols over which the group is reached, and their options.
     pub protocols: ProtocolSet,
     /// The service within the limits on its calls, without the layers. [`GroupMount::with_limits`] makes it anew.
@@ -283,6 +286,7 @@ impl GroupMount {
             kind: "service".to_owned(),
             limits,
             auth: None,
+            cors: CorsOptions::default(),
             protocols: ProtocolSet::default(),
             service,
             unlimited,
@@ -440,7 +444,16 @@ impl GroupMount {
         let frontends = self.protocols.of_group(&self.path, info);
         let group = Group::new(self.path.clone(), self.layered_service(), frontends, self.limits.body);
         let (limiter, deadline) = (Some(self.limiter.clone()), Some(self.limits.deadline));
-        Group { auth: self.auth.clone(), deadline, limiter, upstream: self.upstream.clone(), ..group }
+        let (auth, cors, upstream) = (self.auth.clone(), self.cors().map(Arc::new), self.upstream.clone());
+        Group { auth, cors, deadline, limiter, upstream, ..group }
+    }
+
+    /// The rules for pages of other origins, with the headers and verbs that the group itself needs.
+    fn cors(&self) -> Option<Cors> {
+        let verbs = self.protocols.routes.iter().map(|route| route.template().verb().clone()).collect();
+        let credentials = self.auth.as_ref().map(|auth| auth.headers()).unwrap_or_default();
+        let returned = self.upstream.as_ref().map(|upstream| upstream.return_headers().to_vec()).unwrap_or_default();
+        Cors::new(&self.cors, GroupHeaders { verbs, credentials, returned })
     }
 }
 
@@ -452,6 +465,7 @@ impl fmt::Debug for GroupMount {
             .field("kind", &self.kind)
             .field("limits", &self.limits)
             .field("auth", &self.auth)
+            .field("cors", &self.cors)
             .field("protocols", &self.protocols)
             .field("layers", &self.layers.len())
             .finish_non_exhaustive()
@@ -481,7 +495,8 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) 
             frontends.splice(position..position, group.frontends.iter().cloned());
             let joined = Group::new(group.path.clone(), group.service.clone(), frontends, group.body_limit);
             let (limiter, upstream) = (group.limiter.clone(), group.upstream.clone());
-            Some(Arc::new(Group { auth: group.auth.clone(), deadline: group.deadline, limiter, upstream, ..joined }))
+            let (auth, cors) = (group.auth.clone(), group.cors.clone());
+            Some(Arc::new(Group { auth, cors, deadline: group.deadline, limiter, upstream, ..joined }))
         }
         None if frontends.is_empty() => None,
         None => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use http_body::Body as _;
 
 use super::call_scope::CallScope;
@@ -147,6 +147,12 @@ impl Upstream {
     /// The time between two discoveries.
     pub fn refresh(&self) -> Duration {
         self.inner.options.refresh
+    }
+
+    /// The headers of its responses that come back to clients.
+    #[cfg(feature = "server")]
+    pub(crate) fn return_headers(&self) -> &[HeaderName] {
+        &self.inner.options.forwarding.return_headers
     }
 
     /// The servers, for log lines; without passwords.

@@ -58,7 +58,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::http::rejection::HttpRejection;
 use crate::service::Identity;
@@ -153,10 +153,6 @@ impl GroupAuth {
     /// Finds out who has sent a request to the group at `path`. The result is ready at once unless a password is hashed or
     /// another server is asked.
     pub(crate) fn authenticate(self: &Arc<Self>, request: &AuthRequest<'_>, path: &str) -> MaybeReady<Authenticated> {
-        // A preflight never has credentials (Fetch standard, section 4.8), and calls nothing.
-        if is_preflight(request.head) {
-            return MaybeReady::now(Ok(None));
-        }
         let mut found = Found::default();
         // Which of two would count is for each program to decide, so a proxy may have checked the other.
         if request.head.headers.get_all(header::AUTHORIZATION).iter().nth(1).is_some() {
@@ -230,20 +226,9 @@ impl GroupAuth {
         }
     }
 
-    /// Adds the headers with credentials to those that a preflight response allows, if it allows any.
-    pub(crate) fn allow_headers(&self, headers: &mut HeaderMap) {
-        let Some(allowed) = headers.get(header::ACCESS_CONTROL_ALLOW_HEADERS) else { return };
-        let mut names: Vec<&str> = allowed.to_str().into_iter().collect();
-        let own: Vec<HeaderName> =
-            self.authenticators.iter().filter_map(|authenticator| authenticator.header()).collect();
-        for name in &own {
-            if !names.contains(&name.as_str()) {
-                names.push(name.as_str());
-            }
-        }
-        if let Ok(value) = HeaderValue::from_str(&names.join(", ")) {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, value);
-        }
+    /// The headers in which clients send their credentials.
+    pub(crate) fn headers(&self) -> Vec<HeaderName> {
+        self.authenticators.iter().filter_map(|authenticator| authenticator.header()).collect()
     }
 }
 
@@ -275,11 +260,4 @@ impl Found {
             Verdict::Unavailable(reason) => drop(self.unavailable.get_or_insert(reason)),
         }
     }
-}
-
-/// Whether a browser asks what a page of another origin may send.
-fn is_preflight(head: &Parts) -> bool {
-    head.method == Method::OPTIONS
-        && head.headers.contains_key(header::ORIGIN)
-        && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }

@@ -2,7 +2,7 @@
 //!
 //! The cases are in `tests/golden/rest/*.cases` (see `support/cases.rs`). A request is its line, its headers, and
 //! after an empty line its body; a response is its status, its headers in alphabetical order, and after an empty line its
-//! body. The keys are `options` (`cors = ["https://casino.example"]`) and `limits` (`depth = 3, elements = 20`).
+//! body. The key is `limits` (`depth = 3, elements = 20`).
 //!
 //! `UPDATE_GOLDEN=1` writes the actual responses instead of comparing them. `SEEDS=DIR` writes the queries into
 //! a directory, for a fuzzer to begin with.
@@ -15,7 +15,7 @@ use croupier::demo::wheel::{Chance, Family, WheelTable};
 use croupier::http::routes::RouteTable as Routes;
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::rest::openapi;
-use croupier::protocol::rest::server::{Rest, RestOptions};
+use croupier::protocol::rest::server::Rest;
 use croupier::service::{Context, RpcService};
 use http::Request;
 use http_body_util::BodyExt;
@@ -66,7 +66,7 @@ fn frontend(case: &Case<'_>) -> Rest {
         depth: bounds.depth.unwrap_or(default.depth),
         elements: bounds.elements.unwrap_or(default.elements),
     };
-    Rest { options: case.table::<RestOptions>("options"), limits, ..Rest::default() }
+    Rest { limits, ..Rest::default() }
 }
 
 fn answer(case: &Case<'_>, service: &Arc<dyn RpcService>) -> String {

@@ -1,6 +1,7 @@
 //! The HTTP server.
 
 mod auth;
+mod cors;
 mod cross_site;
 mod http1;
 mod http2;

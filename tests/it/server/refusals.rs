@@ -236,14 +236,15 @@ fn a_length_that_does_not_fit_is_too_large() {
 #[test]
 fn a_refusal_has_the_headers_for_pages_of_other_sites() {
     let mut group = GroupMount::new("/g", service());
-    group.protocols.rest.cors = vec!["https://other.example".to_owned()];
+    group.cors.origins = vec!["https://other.example".parse().unwrap()];
     let mounts = Mounts { groups: vec![group], ..Mounts::default() };
     let server = Running::router(mounts.router().unwrap(), ServerSettings::default());
     let headers = "Origin: https://other.example\r\nContent-Length: 99999999\r\n";
-    let rest = &CALLERS[4];
-    let answer = server.raw(rest.request("HTTP/1.1", headers, "hello", ""));
-    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-    assert!(answer.contains("\r\naccess-control-allow-origin: https://other.example\r\n"), "{answer}");
+    for caller in CALLERS {
+        let answer = server.raw(caller.request("HTTP/1.1", headers, "hello", ""));
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{}: {answer}", caller.name);
+        assert!(answer.contains("\r\naccess-control-allow-origin: https://other.example\r\n"), "{answer}");
+    }
 }
 
 /// A request whose protocol is not known.

@@ -6,7 +6,6 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::Value;
 
-use super::cors::Grant;
 use super::problem::{RestProblem, list};
 use crate::http::body::Body;
 use crate::http::public_url::PublicUrl;
@@ -30,8 +29,6 @@ const VERBS: &[Method] = &[Method::GET, Method::HEAD, Method::OPTIONS];
 pub struct OpenApi {
     /// The public address of the server.
     pub public_url: Arc<PublicUrl>,
-    /// The sites whose pages may read the document, as in [`RestOptions`](super::RestOptions::cors).
-    pub cors: Vec<String>,
     /// The routes of the group.
     pub routes: Arc<RouteTable>,
 }
@@ -43,8 +40,6 @@ pub struct OpenApiOfAll {
     pub public_url: Arc<PublicUrl>,
     /// The groups, in the order of the document.
     pub groups: Vec<RestGroup>,
-    /// The sites whose pages may read the document, as in [`RestOptions`](super::RestOptions::cors).
-    pub cors: Vec<String>,
 }
 
 /// A group with REST.
@@ -80,13 +75,11 @@ impl Frontend for OpenApi {
             let response = self.refuse(request.head, rejection);
             return MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: None });
         }
-        write_document(&request, &self.cors, || openapi::document(&service.interface(), &self.routes, &url))
+        write_document(&request, || openapi::document(&service.interface(), &self.routes, &url))
     }
 
-    fn refuse(&self, head: &Parts, rejection: HttpRejection) -> Response<Body> {
-        let mut response = RestProblem::from(rejection).into_response();
-        Grant::of(&self.cors, &head.headers).apply(&mut response);
-        response
+    fn refuse(&self, _: &Parts, rejection: HttpRejection) -> Response<Body> {
+        RestProblem::from(rejection).into_response()
     }
 }
 
@@ -105,7 +98,7 @@ impl Frontend for OpenApiOfAll {
 
     fn serve(&self, _: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let base = self.public_url.base(request.head, request.context.peer);
-        write_document(&request, &self.cors, || {
+        write_document(&request, || {
             let interfaces: Vec<_> = self.groups.iter().map(|group| group.service.interface()).collect();
             let groups = self.groups.iter().zip(&interfaces);
             let groups: Vec<_> =
@@ -114,10 +107,8 @@ impl Frontend for OpenApiOfAll {
         })
     }
 
-    fn refuse(&self, head: &Parts, rejection: HttpRejection) -> Response<Body> {
-        let mut response = RestProblem::from(rejection).into_response();
-        Grant::of(&self.cors, &head.headers).apply(&mut response);
-        response
+    fn refuse(&self, _: &Parts, rejection: HttpRejection) -> Response<Body> {
+        RestProblem::from(rejection).into_response()
     }
 }
 
@@ -130,8 +121,7 @@ fn claims(tail: &str) -> Claim {
 }
 
 /// The response with a document, or to a request for something else than reading it.
-fn write_document(request: &GroupRequest<'_>, cors: &[String], document: impl FnOnce() -> Value) -> FrontendFuture {
-    let grant = Grant::of(cors, &request.head.headers);
+fn write_document(request: &GroupRequest<'_>, document: impl FnOnce() -> Value) -> FrontendFuture {
     let mut response = match request.head.method {
         Method::GET | Method::HEAD => frontend::ok(
             const { HeaderValue::from_static("application/json") },
@@ -143,12 +133,10 @@ fn write_document(request: &GroupRequest<'_>, cors: &[String], document: impl Fn
             if let Ok(allow) = HeaderValue::from_str(&list(VERBS)) {
                 response.headers_mut().insert(header::ALLOW, allow);
             }
-            grant.apply_preflight(request.head, VERBS, &mut response);
             response
         }
         _ => RestProblem::not_allowed(VERBS, "a document can only be read").into_response(),
     };
-    grant.apply(&mut response);
     if request.head.method == Method::HEAD {
         response = frontend::head_response(response, request.head.headers.contains_key(header::ACCEPT_ENCODING));
     }

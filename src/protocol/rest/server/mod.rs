@@ -1,7 +1,6 @@
 //! The REST frontend: it serves each method at its own path below that of the group, and at the routes of the operator.
 
 mod accept;
-mod cors;
 mod csv;
 mod documents;
 mod problem;
@@ -17,8 +16,6 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use memchr::memchr;
 use percent_encoding::percent_decode_str;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::codec::{DocumentLimits, json};
@@ -37,7 +34,6 @@ use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::{Call, RpcService};
 use accept::Media;
-use cors::Grant;
 use problem::RestProblem;
 use response::ResponseFormat;
 
@@ -47,24 +43,12 @@ pub use route_check::{RouteError, RoutePart, RouteReport, check};
 /// The REST frontend of a group.
 #[derive(Debug, Clone, Default)]
 pub struct Rest {
-    /// The settings.
-    pub options: RestOptions,
     /// The dialect: how values that JSON cannot express are written.
     pub dialect: json::JsonDialect,
     /// The limits on the JSON text of a request.
     pub limits: DocumentLimits,
     /// The routes of the operator.
     pub routes: Arc<RouteTable>,
-}
-
-/// How a group is reached over REST.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RestOptions {
-    /// The sites whose pages may call this group from a browser, such as `https://casino.example`, each exactly as
-    /// browsers write it: scheme, host, and the port if it is not the usual one. `*` means all origins. Without any,
-    /// pages of other sites may not.
-    pub cors: Vec<String>,
 }
 
 /// The verbs of a safe method.
@@ -93,18 +77,16 @@ impl Frontend for Rest {
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
-        let grant = Grant::of(&self.options.cors, &request.head.headers);
         let interface = service.interface();
         let target = PathTarget::find(&interface, &self.routes, request.tail);
         let name =
             target.method(&request.head.method).map_or_else(|| abridge(&decoded(request.tail)).into(), Box::from);
-        let response = self.respond(service.as_ref(), &interface, &target, &request, &grant);
+        let response = self.respond(service.as_ref(), &interface, &target, &request);
         let only_head = request.head.method == Method::HEAD;
         let packs = only_head && request.head.headers.contains_key(header::ACCEPT_ENCODING);
         response.map(move |result| {
             let fault = result.as_ref().err().and_then(RestProblem::kind);
             let mut response = result.unwrap_or_else(RestProblem::into_response);
-            grant.apply(&mut response);
             if only_head {
                 response = frontend::head_response(response, packs);
             }
@@ -112,10 +94,8 @@ impl Frontend for Rest {
         })
     }
 
-    fn refuse(&self, head: &Parts, rejection: HttpRejection) -> Response<Body> {
-        let mut response = RestProblem::from(rejection).into_response();
-        Grant::of(&self.options.cors, &head.headers).apply(&mut response);
-        response
+    fn refuse(&self, _: &Parts, rejection: HttpRejection) -> Response<Body> {
+        RestProblem::from(rejection).into_response()
     }
 }
 
@@ -177,7 +157,6 @@ impl Rest {
         interface: &Interface,
         target: &PathTarget<'_>,
         request: &GroupRequest<'_>,
-        grant: &Grant,
     ) -> RestResponse {
         let verb = &request.head.method;
         if let Some(method) = target.own(verb) {
@@ -201,7 +180,7 @@ impl Rest {
         }
         MaybeReady::now(match *verb {
             _ if allow.is_empty() => Err(Fault::no_such_method(&decoded(request.tail)).into()),
-            Method::OPTIONS => Ok(options(request.head, &allow, grant)),
+            Method::OPTIONS => Ok(options(&allow)),
             _ => Err(RestProblem::not_allowed(&allow, not_allowed_reason(request.head, target))),
         })
     }
@@ -331,13 +310,12 @@ fn not_allowed_reason(head: &Parts, target: &PathTarget<'_>) -> String {
     }
 }
 
-fn options(head: &Parts, allow: &[Method], grant: &Grant) -> Response<Body> {
+fn options(allow: &[Method]) -> Response<Body> {
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     if let Ok(allow) = HeaderValue::from_str(&problem::list(allow)) {
         response.headers_mut().insert(header::ALLOW, allow);
     }
-    grant.apply_preflight(head, allow, &mut response);
     response
 }
 
