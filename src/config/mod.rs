@@ -41,6 +41,7 @@ mod resolve;
 mod resolved;
 mod routes;
 mod schema;
+mod secret_file;
 mod secrets;
 mod sources;
 mod syntax;

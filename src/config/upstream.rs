@@ -17,6 +17,7 @@ use super::forwarding::{ForwardIdentityFile, HeaderKeys, HeaderText, PassCookies
 use super::kept::{Kept, fingerprint};
 use super::problem::{Problem, count_errors};
 use super::resolved::Backend;
+use super::secret_file::SecretFile;
 use super::secrets::{credentials, names_secret};
 use super::sources::{ConfigSources, Folder};
 use super::variables::Environment;
@@ -170,18 +171,6 @@ pub(super) struct UpstreamFile {
     /// The trusted roots and the client certificate for `https` URLs.
     #[serde(default)]
     tls: TlsFile,
-}
-
-/// A text that may be a secret. Exactly one of these keys is given.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct SecretFile {
-    /// The name of the environment variable with the text.
-    env: Option<String>,
-    /// The file with the text, relative to the folder of the configuration file. White space at both ends is removed.
-    file: Option<String>,
-    /// The text itself, if it is not a secret.
-    text: Option<String>,
 }
 
 /// A header of each call: a text with placeholders, or a secret without.
