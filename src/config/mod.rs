@@ -27,6 +27,7 @@ mod auth;
 mod check;
 mod file;
 mod forwarding;
+mod identity_token;
 mod include;
 mod json_schema;
 mod kept;

@@ -34,8 +34,9 @@ mod first_discovery;
 #[cfg(feature = "server")]
 pub mod forwarding;
 #[cfg(feature = "server")]
-mod incoming_rows;
+pub mod identity_token;
 #[cfg(feature = "server")]
+mod incoming_rows;
 #[cfg(feature = "server")]
 mod options;
 #[cfg(feature = "server")]

@@ -77,7 +77,7 @@ fn each_commented_key_shows_its_default() {
         assert_eq!((otlp.sample, otlp.service_name.as_str(), built_in.otlp), (1.0, "croupier", None));
     }
     assert_eq!(all.settings, ServerSettings { per_client: halves, ..built_in.settings });
-    assert_eq!(all.groups.len(), built_in.groups.len() + 4);
+    assert_eq!(all.groups.len(), built_in.groups.len() + 5);
     for (all, built_in) in all.groups.iter().zip(&built_in.groups) {
         // By default there is no rate.
         let rate = all.limits().rate.clone();

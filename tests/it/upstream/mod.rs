@@ -5,6 +5,7 @@ mod broken;
 mod connections;
 mod faults;
 mod forwarding;
+mod identity_token;
 mod large;
 mod layers;
 mod matrix;
