@@ -202,23 +202,21 @@ mod tests {
         assert_eq!(SigningKey::secret(&[7; 31]), Err(SigningKeyError::Short(31)));
     }
 
+    fn verify(key: &[u8], algorithm: &'static dyn VerificationAlgorithm, public: &[u8], name: &str) {
+        let (signed, signature, header) = parts(&SigningKey::pkcs8(key).unwrap().sign(None, &json!({})).unwrap());
+        assert_eq!(header, format!(r#"{{"alg":"{name}","typ":"JWT"}}"#));
+        UnparsedPublicKey::new(algorithm, public).verify(signed.as_bytes(), &signature).unwrap();
+    }
+
     #[test]
     fn a_private_key_signs_in_the_algorithm_of_its_type() {
         let random = SystemRandom::new();
-        let p256 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-        let ed25519 = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
-        let public_p256 = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, p256.as_ref(), &random).unwrap();
-        let public_ed25519 = Ed25519KeyPair::from_pkcs8(ed25519.as_ref()).unwrap();
-        let cases: [(&[u8], &[u8], &str, &'static dyn VerificationAlgorithm); 2] = [
-            (p256.as_ref(), public_p256.public_key().as_ref(), "ES256", &ECDSA_P256_SHA256_FIXED),
-            (ed25519.as_ref(), public_ed25519.public_key().as_ref(), "EdDSA", &ED25519),
-        ];
-        for (pkcs8, public, name, algorithm) in cases {
-            let key = SigningKey::pkcs8(pkcs8).unwrap();
-            let (signed, signature, header) = parts(&key.sign(None, &json!({})).unwrap());
-            assert_eq!(header, format!(r#"{{"alg":"{name}","typ":"JWT"}}"#));
-            UnparsedPublicKey::new(algorithm, public).verify(signed.as_bytes(), &signature).unwrap();
-        }
+        let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.as_ref(), &random).unwrap();
+        verify(key.as_ref(), &ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref(), "ES256");
+        let key = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
+        let pair = Ed25519KeyPair::from_pkcs8(key.as_ref()).unwrap();
+        verify(key.as_ref(), &ED25519, pair.public_key().as_ref(), "EdDSA");
         assert_eq!(SigningKey::pkcs8(b"not one"), Err(SigningKeyError::Unknown));
     }
 
