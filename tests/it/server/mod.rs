@@ -2,6 +2,7 @@
 
 mod auth;
 mod cross_site;
+mod hostile_headers;
 mod http1;
 mod http2;
 #[cfg(unix)]
