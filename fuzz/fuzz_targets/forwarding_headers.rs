@@ -73,7 +73,8 @@ fn forwarded(form: u8, of_client: &[u8]) {
     let found = client(&public_url(client_header), &name, &lines);
     assert_eq!(found, Some(real), "{lines:?}");
     // The other header is ignored.
-    let other = if client_header == ClientHeader::Forwarded { ClientHeader::XForwardedFor } else { ClientHeader::Forwarded };
+    let other =
+        if client_header == ClientHeader::Forwarded { ClientHeader::XForwardedFor } else { ClientHeader::Forwarded };
     assert_eq!(client(&public_url(other), &name, &lines), None);
 }
 
@@ -131,7 +132,9 @@ fn proxy_header(form: u8, bytes: &[u8]) {
     let (source, header) = match form & 3 {
         0 => (IpAddr::V4(ip), format!("PROXY TCP4 {ip} 10.0.0.1 {port} 80\r\n").into_bytes()),
         1 => (IpAddr::V6(v6), format!("PROXY TCP6 {v6} ::1 {port} 80\r\n").into_bytes()),
-        2 => (IpAddr::V4(ip), binary(0x11, &[&ip.octets()[..], &[10, 0, 0, 1], &port.to_be_bytes(), &[0, 80]].concat())),
+        2 => {
+            (IpAddr::V4(ip), binary(0x11, &[&ip.octets()[..], &[10, 0, 0, 1], &port.to_be_bytes(), &[0, 80]].concat()))
+        }
         _ => (IpAddr::V6(v6), binary(0x21, &[&v6.octets()[..], &[0; 16], &port.to_be_bytes(), &[0, 80]].concat())),
     };
     let (found, left) = read(&[header.as_slice(), bytes].concat()).expect("the header is valid");

@@ -51,12 +51,19 @@ fuzz_target!(|bytes: &[u8]| {
             let mut changed = token;
             let at = usize::from(*at) * changed.len() / 256;
             changed[at] ^= change.max(&1);
-            assert!(!matches!(verdict(&shared, &changed), Some(Verdict::Known(_))), "{}", String::from_utf8_lossy(&changed));
+            assert!(
+                !matches!(verdict(&shared, &changed), Some(Verdict::Known(_))),
+                "{}",
+                String::from_utf8_lossy(&changed)
+            );
         }
         Some(Verdict::Invalid { .. }) | None => {}
         other => panic!("a token is valid or not, and not {other:?}"),
     }
-    assert!(matches!(verdict(&public, &key.sign(Some("a"), &claims).expect("as above").into_bytes()), Some(Verdict::Invalid { .. }) | None));
+    assert!(matches!(
+        verdict(&public, &key.sign(Some("a"), &claims).expect("as above").into_bytes()),
+        Some(Verdict::Invalid { .. }) | None
+    ));
 });
 
 fn auth(keys: JwtKeys, algorithms: &[Algorithm]) -> JwtAuth {

@@ -41,8 +41,7 @@ fn passwords(text: &str) {
     match Passwords::parse(text) {
         Ok(passwords) => {
             let found: BTreeSet<&str> = passwords.names().collect();
-            let written: BTreeSet<&str> =
-                lines(text).map(|line| line.split(':').next().unwrap_or_default()).collect();
+            let written: BTreeSet<&str> = lines(text).map(|line| line.split(':').next().unwrap_or_default()).collect();
             assert_eq!(found, written);
             assert_eq!(passwords.names().count(), lines(text).count());
         }
@@ -64,7 +63,8 @@ fn keys(text: &str) {
     match (auth.authenticate(&AuthRequest { head: &head, client: None }), holders.get(DIGEST)) {
         (Attempt::Now(Some(Verdict::Known(identity))), Some(line)) => {
             assert_eq!(identity.name, line[0]);
-            let roles: BTreeSet<String> = line.get(2).into_iter().flat_map(|roles| roles.split(',')).map(str::to_owned).collect();
+            let roles: BTreeSet<String> =
+                line.get(2).into_iter().flat_map(|roles| roles.split(',')).map(str::to_owned).collect();
             assert_eq!(identity.roles, roles);
         }
         (Attempt::Now(Some(Verdict::Invalid { .. })), None) => {}
