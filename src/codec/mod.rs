@@ -9,6 +9,7 @@
 //! | [`xmlrpc`] | XML-RPC calls, responses and faults |
 //! | [`soap`] | SOAP 1.1 and 1.2 messages |
 //! | [`xml`] | what the XML formats share: encodings, checks before parsing, element trees, escaping |
+//! | `jws` | JSON Web Signatures, by which tokens are signed |
 //! | [`tape`] | the values of an XML document as a flat list of nodes, between parsing and deserializing |
 //!
 //! Values are written through serde: each format has a `Serializer`, so a method's result is encoded straight from its
@@ -31,6 +32,8 @@
 //! ```
 
 pub mod json;
+#[cfg(feature = "server")]
+pub mod jws;
 #[cfg(feature = "server")]
 pub(crate) mod portions;
 pub mod soap;

@@ -13,12 +13,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, count_errors};
+use super::secret_file::SecretFile;
 use super::sources::ConfigSources;
-use super::upstream::{SecretFile, SettingReader, TlsFile};
+use super::upstream::{SettingReader, TlsFile};
 use super::variables::Environment;
+use crate::codec::jws::Algorithm;
 use crate::model::text::{abridge, nearest};
 use crate::model::units::Period;
-use crate::server::auth::algorithm::Algorithm;
 use crate::server::auth::api_key::{ApiKeyAuth, ApiKeys};
 use crate::server::auth::basic::{BasicAuth, Passwords};
 use crate::server::auth::credentials::{RolesByName, is_name};

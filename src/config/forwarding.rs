@@ -4,6 +4,7 @@
 //! header by one name in which both are the same.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use http::HeaderName;
 use http::header::USER_AGENT;
@@ -11,7 +12,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::identity_token::IdentityTokenFile;
 use super::problem::Problem;
+use crate::codec::jws::SigningKey;
 use crate::model::text::abridge;
 use crate::upstream::forwarding::{Cookies, Forwarding, HeaderTemplate, HeaderTemplateError, Placeholder};
 
@@ -45,6 +48,10 @@ pub(super) struct ForwardIdentityFile {
     /// The header with the roles of the caller, with commas between them.
     #[schemars(with = "Option<String>")]
     roles: Option<Spanned<String>>,
+    /// A signed token (JWT) with the identity of the caller, for an upstream that others can reach too: `key`, `issuer` and
+    /// `audience`, and if they are needed `header` (`Authorization` without it), `key-id`, `lifetime` (60 s) and `describe-as`.
+    #[schemars(with = "Option<IdentityTokenFile>")]
+    pub(super) jwt: Option<Spanned<IdentityTokenFile>>,
 }
 
 /// The value of a header in `set-headers`, once it has been read.
@@ -61,6 +68,8 @@ pub(super) struct HeaderKeys<'f> {
     /// The name and value of each header, with its place.
     pub(super) set_headers: Vec<(&'f str, Option<HeaderText<'f>>, Range<usize>)>,
     pub(super) forward_identity: &'f ForwardIdentityFile,
+    /// The key of the signed token; `None` if it cannot be used.
+    pub(super) signing_key: Option<SigningKey>,
     pub(super) return_headers: &'f [Spanned<String>],
     /// The names in `headers`.
     pub(super) fixed: Vec<&'f str>,
@@ -85,6 +94,11 @@ pub(super) fn resolve(keys: HeaderKeys<'_>, forwarding: Forwarding, problems: &m
             set_headers.push((header, HeaderTemplate::of(placeholder)));
         }
     }
+    let token = identity.jwt.as_ref().map(Spanned::get_ref).and_then(|file| {
+        let name = &file.header;
+        let header = reader.request_header(name.get_ref(), name.span(), "forward-identity", refused_if_signed)?;
+        Some(Arc::new(file.token(header, keys.signing_key?)))
+    });
     for (name, text, span) in keys.set_headers {
         let header = reader.request_header(name, span.clone(), "set-headers", refused_if_set);
         let template = match text {
@@ -103,7 +117,7 @@ pub(super) fn resolve(keys: HeaderKeys<'_>, forwarding: Forwarding, problems: &m
         .filter_map(|name| reader.request_header(name.get_ref(), name.span(), "pass-headers", refused_if_passed))
         .collect();
     let return_headers = keys.return_headers.iter().filter_map(|name| reader.response_header(name)).collect();
-    Forwarding { pass_headers, set_headers, return_headers, ..forwarding }
+    Forwarding { pass_headers, set_headers, identity_token: token, return_headers, ..forwarding }
 }
 
 /// Whether the upstream gets another `User-Agent` than that of croupier.
@@ -244,6 +258,11 @@ fn refused_if_set(name: &str) -> Option<Refusal> {
         "cookie" => Some(("has a key of its own", "write `pass-cookies = true`, or the names of the cookies")),
         _ => refused_always(name),
     }
+}
+
+/// Whether `Authorization` has other values is found out where all of its keys are.
+fn refused_if_signed(name: &str) -> Option<Refusal> {
+    if name == "authorization" { None } else { refused_if_set(name) }
 }
 
 fn refused_if_passed(name: &str) -> Option<Refusal> {

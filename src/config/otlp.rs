@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::upstream::{SecretFile, TlsFile};
+use super::secret_file::SecretFile;
+use super::upstream::TlsFile;
 
 /// Where the spans of requests are sent, for a tracing system: to a collector of OpenTelemetry over OTLP (protobuf over HTTP).
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]

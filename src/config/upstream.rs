@@ -14,9 +14,11 @@ use toml::Spanned;
 use super::LARGEST_FILE;
 use super::forwarding;
 use super::forwarding::{ForwardIdentityFile, HeaderKeys, HeaderText, PassCookies};
+use super::identity_token::IdentityTokenFile;
 use super::kept::{Kept, fingerprint};
 use super::problem::{Problem, count_errors};
 use super::resolved::Backend;
+use super::secret_file::SecretFile;
 use super::secrets::{credentials, names_secret};
 use super::sources::{ConfigSources, Folder};
 use super::variables::Environment;
@@ -176,18 +178,6 @@ pub(super) struct UpstreamFile {
     /// The trusted roots and the client certificate for `https` URLs.
     #[serde(default)]
     tls: TlsFile,
-}
-
-/// A text that may be a secret. Exactly one of these keys is given.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct SecretFile {
-    /// The name of the environment variable with the text.
-    env: Option<String>,
-    /// The file with the text, relative to the folder of the configuration file. White space at both ends is removed.
-    file: Option<String>,
-    /// The text itself, if it is not a secret.
-    text: Option<String>,
 }
 
 /// A header of each call: a text with placeholders, or a secret without.
@@ -704,7 +694,15 @@ impl<'r> SettingReader<'r> {
             forwarded: file.forwarded,
             ..Forwarding::default()
         };
+        let signing_key = file.forward_identity.jwt.as_ref().and_then(|jwt| {
+            let key = &jwt.get_ref().key;
+            let text = self.secret(key.get_ref(), key.span(), "forward-identity.jwt.key", true)?;
+            let read = jwt.get_ref().read_key(&text);
+            secrets.push(text);
+            read.map_err(|problem| self.problems.push(problem)).ok()
+        });
         let keys = HeaderKeys {
+            signing_key,
             pass_headers: &file.pass_headers,
             set_headers,
             forward_identity: &file.forward_identity,
@@ -736,6 +734,10 @@ impl<'r> SettingReader<'r> {
         let fixed = |header: &str| file.headers.iter().find(|(name, _)| forwarding::plain(name) == header);
         let passed = file.pass_authorization.get_ref().then(|| ("pass-authorization", file.pass_authorization.span()));
         let obtained = file.oauth2.as_ref().map(|oauth2| ("oauth2", oauth2.span()));
+        let is_authorization =
+            |jwt: &&Spanned<IdentityTokenFile>| forwarding::plain(jwt.get_ref().header.get_ref()) == "authorization";
+        let signed = file.forward_identity.jwt.as_ref().filter(is_authorization);
+        let signed = signed.map(|jwt| ("forward-identity.jwt", jwt.span()));
         let others = [
             file.user.as_ref().map(|_| ("user", None)),
             file.bearer.as_ref().map(|bearer| ("bearer", Some(bearer.span()))),
@@ -743,7 +745,7 @@ impl<'r> SettingReader<'r> {
             file.urls.iter().find(has_credentials).map(|url| ("a user in `urls`", Some(url.span()))),
         ];
         let hint = "an upstream gets one `Authorization`: give only one of them";
-        let mut given = passed.into_iter().chain(obtained).collect::<Vec<_>>();
+        let given = passed.into_iter().chain(obtained).chain(signed).collect::<Vec<_>>();
         for (key, span) in &given {
             for (other, place) in others.iter().flatten() {
                 let problem = Problem::at(span.clone(), format!("`{key}` cannot be given with `{other}`")).hint(hint);
@@ -753,9 +755,10 @@ impl<'r> SettingReader<'r> {
                 });
             }
         }
-        if let (Some((key, span)), Some((other, place))) = (given.pop(), given.pop()) {
-            let problem = Problem::at(span, format!("`{key}` cannot be given with `{other}`")).hint(hint);
-            self.problems.push(problem.related(place, "the other"));
+        for pair in given.windows(2) {
+            let [(other, place), (key, span)] = pair else { continue };
+            let problem = Problem::at(span.clone(), format!("`{key}` cannot be given with `{other}`")).hint(hint);
+            self.problems.push(problem.related(place.clone(), "the other"));
         }
         if let (Some((_, value)), false) = (fixed("cookie"), file.pass_cookies.get_ref().cookies() == Cookies::None) {
             let problem = Problem::at(file.pass_cookies.span(), "`pass-cookies` cannot be given with `headers.Cookie`");

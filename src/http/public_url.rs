@@ -121,16 +121,18 @@ impl PublicUrl {
 
     /// The client that a trusted proxy has received a request from: the last address in the header for it that is not a
     /// trusted proxy itself. `None` if there is none.
-    pub(crate) fn forwarded_client(&self, headers: &HeaderMap) -> Option<IpAddr> {
+    #[doc(hidden)]
+    pub fn forwarded_client(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let (name, address): (_, fn(&str) -> Option<IpAddr>) = match self.client_header {
             ClientHeader::XForwardedFor => (X_FORWARDED_FOR, forwarded_address),
             ClientHeader::Forwarded => (header::FORWARDED, forwarded_for),
         };
-        // A line that is not text ends the search as a text does that is not an address.
-        let lines: Vec<_> = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default()).collect();
-        let addresses = lines.iter().rev().flat_map(|line| line.rsplit(',')).map(address);
-        // The first text that is not an address ends the search: what is before it may be made up.
-        addresses.map_while(|address| address).find(|address| !self.trusts(Some(SocketAddr::new(*address, 0))))
+        // A client may write bytes that are no text, and a proxy append to them: then only that part is no address.
+        let elements = headers.get_all(name).iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        let addresses = elements.map(|element| std::str::from_utf8(element).ok().and_then(address));
+        // The first element that is not an address ends the search: what is before it may be made up.
+        let mut addresses = addresses.map_while(|address| address.map(|address| address.to_canonical()));
+        addresses.find(|address| !self.trusts(Some(SocketAddr::new(*address, 0))))
     }
 
     /// Whether a name is one of the configured names of this server. Upper and lower case are the same, and so is a dot at
@@ -224,10 +226,10 @@ impl JsonSchema for BaseUrl {
     }
 }
 
-/// The last value of a header to which every proxy appends: that of the nearest proxy.
+/// The last value of a header to which every proxy appends: that of the nearest proxy. What is before it may be no text.
 fn last<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
-    value.rsplit(',').next().map(str::trim).filter(|value| !value.is_empty())
+    let value = headers.get_all(name).iter().next_back()?.as_bytes().rsplit(|byte| *byte == b',').next()?;
+    std::str::from_utf8(value).ok().map(str::trim).filter(|value| !value.is_empty())
 }
 
 /// The header with the clients and proxies that a request has passed.
@@ -266,7 +268,7 @@ fn is_prefix(prefix: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
+    use http::{HeaderValue, Request};
 
     use super::*;
 
@@ -294,6 +296,32 @@ mod tests {
         ] {
             assert_eq!(client(lines).as_deref(), expected, "{lines:?}");
         }
+    }
+
+    /// Otherwise a client could make its requests those of the proxy, from whose address more may be allowed.
+    #[test]
+    fn a_client_cannot_hide_what_a_proxy_appends_to_its_own_words() {
+        for client_header in [ClientHeader::XForwardedFor, ClientHeader::Forwarded] {
+            let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+            let public_url = PublicUrl { trusted_proxies, client_header, ..PublicUrl::default() };
+            let (name, prefix) = match client_header {
+                ClientHeader::XForwardedFor => ("x-forwarded-for", ""),
+                ClientHeader::Forwarded => ("forwarded", "for="),
+            };
+            for own in [&b"\xff"[..], b"\xc3\xa9", b"\"", b"\t", b",", b"10.0.0.1;\xff=", b"for=\"\xff"] {
+                let line = [own, format!(", {prefix}192.0.2.1, {prefix}10.1.1.1").as_bytes()].concat();
+                let headers = [(HeaderName::from_static(name), HeaderValue::from_bytes(&line).unwrap())];
+                let client = public_url.forwarded_client(&headers.into_iter().collect());
+                assert_eq!(client, "192.0.2.1".parse().ok(), "{line:?}");
+            }
+        }
+        // The address of IPv4 is one and the same in both of its forms.
+        let headers = [(X_FORWARDED_FOR, HeaderValue::from_static("::ffff:192.0.2.1"))];
+        let client = PublicUrl::default().forwarded_client(&headers.into_iter().collect());
+        assert_eq!(client, "192.0.2.1".parse().ok());
+        let headers =
+            [(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_bytes(b"\xff, https").unwrap())];
+        assert_eq!(last(&headers.into_iter().collect(), "x-forwarded-proto"), Some("https"));
     }
 
     #[test]

@@ -36,7 +36,8 @@ pub mod mount;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 mod pace;
-mod proxy_protocol;
+#[doc(hidden)]
+pub mod proxy_protocol;
 pub mod quotas;
 mod refusal_page;
 pub mod request_body;

@@ -19,7 +19,7 @@ const LONGEST_BINARY: u16 = 2048;
 
 /// Where a connection has come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ConnectionSource {
+pub enum ConnectionSource {
     /// The proxy itself, which looks whether the server is there.
     Proxy,
     /// A client with this address.
@@ -30,7 +30,7 @@ pub(super) enum ConnectionSource {
 
 impl ConnectionSource {
     /// The address that stands for the client. One that is not known is no trusted proxy.
-    pub(super) fn address(self) -> SocketAddr {
+    pub(crate) fn address(self) -> SocketAddr {
         match self {
             ConnectionSource::Client(address) => address,
             ConnectionSource::Proxy | ConnectionSource::Unknown => {
@@ -42,19 +42,26 @@ impl ConnectionSource {
 
 /// Why a header is refused.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum HeaderError {
+pub enum HeaderError {
+    /// The connection ended too early.
     #[error("the connection ended within it")]
     Broken(#[from] io::Error),
+    /// There is no header.
     #[error("the first bytes are not those of a PROXY header")]
     None,
+    /// It is not as the specification says.
     #[error("it is malformed")]
     Malformed,
+    /// It is longer than the addresses and what proxies add to them.
     #[error("it has more than {LONGEST_BINARY} bytes")]
     TooLong,
 }
 
 /// Reads the header with which a connection begins.
-pub(super) async fn read_header(stream: &mut (impl AsyncRead + Unpin)) -> Result<ConnectionSource, HeaderError> {
+///
+/// # Errors
+/// If the first bytes are no header, or one that is malformed or too long, and if the connection ends within it.
+pub async fn read_header(stream: &mut (impl AsyncRead + Unpin)) -> Result<ConnectionSource, HeaderError> {
     let mut first = [0; SHORTEST];
     stream.read_exact(&mut first).await?;
     if first.starts_with(b"PROXY ") {

@@ -97,7 +97,7 @@ pub struct RequestTarget {
 }
 
 /// Who calls: an account, a client certificate's subject, or the holder of a token.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// The name of the caller, unique among all callers.
     pub name: String,

@@ -4,7 +4,7 @@
 //! ```text
 //! to the upstream   ForwardedRequest: headers that are passed on by name, Authorization, Cookie, headers that are made from
 //!                   templates, Forwarded and X-Forwarded-*, and the query of the URL. Made once for each call, from its
-//!                   Context; call_scope.rs adds it to the request
+//!                   Context; call_scope.rs adds it to the request, with a signed token of the caller (identity_token.rs)
 //! to the client     ResponseHeaders: headers of the response by name, and Set-Cookie. The gateway adds them to its own
 //! ```
 //!
@@ -14,6 +14,7 @@
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, COOKIE, FORWARDED, SET_COOKIE};
@@ -21,6 +22,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::identity_token::IdentityToken;
 use crate::http::public_url::X_FORWARDED_FOR;
 use crate::model::interface::Interface;
 use crate::protocol::Protocol;
@@ -45,6 +47,8 @@ pub struct Forwarding {
     pub pass_query: bool,
     /// The headers that are made for each request. One without a value is left out.
     pub set_headers: Vec<(HeaderName, HeaderTemplate)>,
+    /// The signed token that says who calls. Without a caller there is none.
+    pub identity_token: Option<Arc<IdentityToken>>,
     /// The headers that say where a request came from.
     pub forwarded: ForwardedForm,
     /// The headers of a response that come back to the client of a single call.
@@ -287,21 +291,28 @@ impl fmt::Debug for HeaderTemplate {
 pub(super) struct ForwardedRequest {
     headers: HeaderMap,
     query: Option<String>,
+    /// Signs a token for each request to the upstream.
+    identity_token: Option<Arc<IdentityToken>>,
     /// The request that it was made from.
     pub(super) context: Context,
 }
 
 impl ForwardedRequest {
-    /// A hash of the headers, by which calls of one request are told apart that layers have given different callers.
+    /// A hash of the headers, by which calls of one request are told apart that layers have given different callers. Each
+    /// token is another, so the caller counts in its place.
     pub(super) fn hash_headers(&self, hasher: &RandomState) -> u64 {
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        hasher.hash_one(headers.collect::<Vec<_>>())
+        let caller = self.identity_token.as_ref().map(|_| &self.context.identity);
+        hasher.hash_one((headers.collect::<Vec<_>>(), caller))
     }
 
     /// Adds it to a request to the upstream.
     pub(super) fn apply_to(&self, request: &mut Request<Bytes>) {
         // A name that is there already is replaced.
         request.headers_mut().extend(self.headers.clone());
+        if let Some(token) = &self.identity_token {
+            token.apply_to(request.headers_mut(), self.context.identity.as_deref());
+        }
         if let Some(query) = &self.query {
             request.extensions_mut().insert(AppendedQuery(query.clone()));
         }
@@ -354,7 +365,8 @@ impl Forwarding {
                     .extend(HeaderValue::from_str(&forwarded(context.client, target)).ok().map(|it| (FORWARDED, it)));
             }
         }
-        ForwardedRequest { headers, query: self.query(context), context: context.clone() }
+        let identity_token = self.identity_token.clone();
+        ForwardedRequest { headers, query: self.query(context), identity_token, context: context.clone() }
     }
 
     fn pass_on(&self, received: &HeaderMap, headers: &mut HeaderMap) {
@@ -463,8 +475,6 @@ fn forwarded(client: Option<IpAddr>, target: &RequestTarget) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn made(template: &str, identity: Option<Identity>) -> Option<String> {

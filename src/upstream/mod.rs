@@ -34,9 +34,11 @@ mod first_discovery;
 #[cfg(feature = "server")]
 pub mod forwarding;
 #[cfg(feature = "server")]
-mod incoming_rows;
-mod json_result;
+pub mod identity_token;
 #[cfg(feature = "server")]
+mod incoming_rows;
+#[cfg(feature = "server")]
+mod json_result;
 #[cfg(feature = "server")]
 mod options;
 #[cfg(feature = "server")]

@@ -97,8 +97,11 @@ impl Authenticator for ForwardAuth {
         let (method, uri) = (request.head.method.as_str(), request.head.uri.path_and_query());
         let uri = uri.map_or("/", |uri| uri.as_str());
         let facts = [(X_ORIGINAL_METHOD, method), (X_ORIGINAL_URI, uri), (X_FORWARDED_FOR, client.as_str())];
-        for (name, value) in facts.into_iter().filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in facts {
+            // Of what is not known the client says nothing either.
+            headers.remove(&name);
             match HeaderValue::from_str(value) {
+                Ok(_) if value.is_empty() => {}
                 Ok(value) => drop(headers.insert(name, value)),
                 Err(_) => return Attempt::now(Verdict::invalid("the URL has characters that no header can have")),
             }

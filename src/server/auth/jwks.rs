@@ -18,7 +18,7 @@ use ring::signature::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::algorithm::Algorithm;
+use crate::codec::jws::Algorithm;
 use crate::service::lock::lock;
 use crate::upstream::transport::{Repeat, Transport};
 

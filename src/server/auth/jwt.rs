@@ -19,10 +19,10 @@ use ring::hmac;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::algorithm::Algorithm;
 use super::credentials::{challenge, is_name, of_scheme};
 use super::jwks::{Jwk, KeySet, RemoteKeys};
 use super::{Attempt, AuthRequest, Authenticator, Verdict};
+use crate::codec::jws::Algorithm;
 use crate::service::Identity;
 
 /// The kind of these credentials in an identity.

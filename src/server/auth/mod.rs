@@ -43,7 +43,6 @@
 //! # Ok::<(), croupier::service::local::RegistrationError>(())
 //! ```
 
-pub mod algorithm;
 pub mod api_key;
 pub mod basic;
 pub mod credentials;

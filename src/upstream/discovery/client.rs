@@ -15,6 +15,7 @@ use crate::protocol::client_codec;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::service::args::ArgValues;
 use crate::upstream::fault;
+use crate::upstream::identity_token::IdentityToken;
 use crate::upstream::transport::{Repeat, Transport, TransportError};
 
 /// How many characters of a response are repeated in an error.
@@ -35,6 +36,8 @@ pub(crate) struct DiscoveryClient<'t> {
     timeout: Option<Duration>,
     /// The largest response, in bytes.
     max_response: usize,
+    /// Signs a token for each request.
+    token: Option<&'t IdentityToken>,
     /// Whether an integer of 64 bits (`<i8>`) was in a response.
     seen_i8: AtomicBool,
 }
@@ -87,7 +90,12 @@ impl DiscoveryError {
 impl<'t> DiscoveryClient<'t> {
     pub(crate) fn new(transport: &'t Transport, timeout: Option<Duration>, max_response: usize) -> DiscoveryClient<'t> {
         let max_response = max_response.min(MAX_DESCRIPTION);
-        DiscoveryClient { transport, timeout, max_response, seen_i8: AtomicBool::new(false) }
+        DiscoveryClient { transport, timeout, max_response, token: None, seen_i8: AtomicBool::new(false) }
+    }
+
+    /// Sends tokens that this signs, if it signs any for requests without a caller.
+    pub(super) fn with_token(self, token: Option<&'t IdentityToken>) -> DiscoveryClient<'t> {
+        DiscoveryClient { token, ..self }
     }
 
     pub(super) fn seen_i8(&self) -> bool {
@@ -128,7 +136,10 @@ impl<'t> DiscoveryClient<'t> {
         }
     }
 
-    pub(super) async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, DiscoveryError> {
+    pub(super) async fn exchange(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, DiscoveryError> {
+        if let Some(token) = self.token {
+            token.apply_own_to(request.headers_mut());
+        }
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         let response = self.transport.exchange(request, Repeat::Harmless, self.max_response, deadline).await?;
         let body = response.body();

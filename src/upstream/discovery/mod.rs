@@ -43,7 +43,8 @@ impl Upstream {
     /// What the server says of itself, amended by the options.
     pub(super) async fn describe_itself(&self) -> Result<Description, Fault> {
         let options = &self.inner.options;
-        let client = DiscoveryClient::new(&self.inner.transport, None, options.max_response);
+        let token = options.forwarding.identity_token.as_deref();
+        let client = DiscoveryClient::new(&self.inner.transport, None, options.max_response).with_token(token);
         let (mut interface, inferred, codec) = match (options.protocol, &options.description) {
             (Protocol::Soap, description) => self.discover_soap(&client, description.as_ref()).await?,
             (_, Some(description)) => {

@@ -41,16 +41,19 @@ pub(crate) fn certificates(file: &Path, content: &[u8]) -> Result<Vec<Certificat
 
 /// The private key in the content of a file.
 pub(crate) fn private_key(file: &Path, content: &[u8]) -> Result<PrivateKeyDer<'static>, UnusableFile> {
+    private_key_in(content).map_err(|reason| UnusableFile::new(file, &reason))
+}
+
+/// The private key in a text, or why there is none.
+pub(crate) fn private_key_in(content: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     // Both forms of an encrypted key say so: the label of PKCS #8 (RFC 7468, section 11), and the header of RFC 1421.
     let is_encrypted = || memchr::memmem::find(content, b"ENCRYPTED").is_some();
     PrivateKeyDer::from_pem_slice(content).map_err(|error| match error {
-        _ if is_encrypted() => UnusableFile::new(
-            file,
-            &"the key is encrypted, and there is nobody to ask for its password: \
-              `openssl pkey -in FILE -out NEW-FILE` writes it in clear",
-        ),
-        Error::NoItemsFound => UnusableFile::new(file, &"it has no private key"),
-        error => UnusableFile::new(file, &error),
+        _ if is_encrypted() => "the key is encrypted, and there is nobody to ask for its password: \
+                                `openssl pkey -in FILE -out NEW-FILE` writes it in clear"
+            .to_owned(),
+        Error::NoItemsFound => "it has no private key".to_owned(),
+        error => error.to_string(),
     })
 }
 

@@ -79,7 +79,7 @@ fn each_commented_key_shows_its_default() {
     }
     assert_eq!((all.quotas_file.is_some(), built_in.quotas_file), (true, None));
     assert_eq!(all.settings, ServerSettings { per_client: halves, ..built_in.settings });
-    assert_eq!(all.groups.len(), built_in.groups.len() + 4);
+    assert_eq!(all.groups.len(), built_in.groups.len() + 5);
     for (all, built_in) in all.groups.iter().zip(&built_in.groups) {
         // By default there is no rate, and no quota.
         let rate = all.limits().rate.clone();

@@ -356,6 +356,32 @@ async fn each_form_of_a_request_needs_the_credentials_of_its_group() {
 }
 
 #[tokio::test]
+async fn the_server_that_is_asked_learns_no_address_from_the_client() {
+    let folder = Folder::new("address");
+    let portal = Scripted::start(|_| http("200 OK", "X-Auth-User: ada\r\n", ""));
+    let config = folder.load(&format!(
+        r#"
+        [auth.portal.forward]
+        url = "http://{}/"
+        headers = ["Authorization", "X-Forwarded-For"]
+        [group."/wheel"]
+        service = "wheel"
+        options = {{ family = "american" }}
+        auth = ["portal"]
+        "#,
+        portal.address
+    ));
+    let gateway = gateway(&config.unwrap().mounts());
+    // Neither the address of the client is known, as behind a unix socket, nor a proxy that would be trusted.
+    let request = Request::post("/wheel/spin").header("host", "x").header("content-type", JSON);
+    let request = request.header("authorization", "Bearer x").header("x-forwarded-for", "10.0.0.1");
+    let response = gateway.oneshot(request.body(Full::new(Bytes::from("{}"))).unwrap()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let asked = portal.requests();
+    assert!(asked.len() == 1 && !asked[0].contains("10.0.0.1"), "{asked:?}");
+}
+
+#[tokio::test]
 async fn what_is_said_of_all_groups_names_no_methods_of_closed_ones() {
     let folder = Folder::new("all");
     folder.write("keys.txt", "");
@@ -692,5 +718,58 @@ async fn without_keys_tokens_cannot_be_checked() {
     }
     for credentials in [Credentials::None, signed(&pair, "a", "other")] {
         assert_eq!(send(&gateway, ("POST", "/w/spin", JSON, "{}"), &credentials).await.0, StatusCode::UNAUTHORIZED);
+    }
+}
+
+/// What the fuzz targets of tokens, of files with keys, and of forwarding headers begin with.
+#[test]
+fn credentials_become_seeds_where_that_is_asked_for() {
+    let Some(directory) = std::env::var_os("SEEDS").map(PathBuf::from) else { return };
+    let write = |target: &str, name: String, seed: &[u8]| {
+        let folder = directory.join(target);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), seed).unwrap();
+    };
+    // Two bytes, and the claims of a token that the target signs.
+    let valid = json!({ "iss": "i", "aud": ["a", "b"], "sub": "ada", "exp": 4_102_444_800_u64, "iat": 1, "nbf": 1 });
+    let rich = json!({ "iss": "i", "aud": "a", "sub": "j\u{fc}rgen", "exp": 4e9, "a": { "b": ["x"] }, "scope": "x y" });
+    for (number, claims) in [valid, rich, json!({ "iss": "i", "aud": "a", "sub": "ada", "exp": 1 })].iter().enumerate()
+    {
+        write("jwt", format!("claims-{number}"), format!("0\u{1}{claims}").as_bytes());
+    }
+    let (pair, _) = issuer();
+    let Credentials::Header(_, token) = signed(&pair, "a", "i") else { panic!("a token is sent in a header") };
+    write("jwt", "token".to_owned(), token.trim_start_matches("Bearer ").as_bytes());
+    let keys =
+        r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    write("jwt", "keys".to_owned(), keys.as_bytes());
+    // A control character stands for a hash.
+    let argon2 = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ";
+    for (number, text) in [
+        "ada:\u{1}\n# a comment\n\nben:\u{1}\r\n".to_owned(),
+        "ada \u{1} admin,staff\nben \u{1}\n".to_owned(),
+        format!("  ada:{argon2}\nada:{argon2}\n"),
+        "ada:$apr1$x$y\nben:{SHA}x".to_owned(),
+        key_line("ada", "crp_ada"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        write("key_files", format!("file-{number}"), text.as_bytes());
+    }
+    for (number, lines) in [
+        "198.51.100.7, 10.0.0.1",
+        "for=198.51.100.7;by=10.0.0.1\nfor=\"[2001:db8::1]:80\", for=_hidden",
+        "unknown\n\"\n[::1]:80,",
+        "PROXY TCP4 192.0.2.1 10.0.0.1 4711 80\r\nGET / HTTP/1.1\r\n",
+        "\r\n\r\n\0\r\nQUIT\n\u{21}\u{11}\0\u{c}abcdefghijkl",
+        "casino.example:80\nhttps\n/rpc/\n[::1]",
+    ]
+    .iter()
+    .enumerate()
+    {
+        for form in 0..8_u8 {
+            write("forwarding_headers", format!("lines-{number}-{form}"), &[&[form], lines.as_bytes()].concat());
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod auth;
 mod cors;
 mod cross_site;
+mod hostile_headers;
 mod http1;
 mod http2;
 #[cfg(unix)]

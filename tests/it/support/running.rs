@@ -8,6 +8,7 @@ use croupier::config::{Config, DEFAULT, Registry};
 use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::server::gateway::{Gateway, Group};
 use croupier::server::group_router::GroupRouter;
+use croupier::server::mount::Mounts;
 use croupier::server::request_body::{BodyReader, MemoryBudget};
 use croupier::server::settings::{ListenAddress, ListenerConfig, ServerSettings, TlsSettings};
 use croupier::server::{Listener, Server, ShutdownReport, Workers};
@@ -92,6 +93,13 @@ impl Running {
         let listen = ListenerConfig { listen, ..config.listen[0].clone() };
         let gateway = move |body_reader| Gateway::serving(&mounts, body_reader).unwrap();
         Running::of_gateway(listen, gateway, config.settings, None)
+    }
+
+    /// Serves mounts, on a port of its own.
+    pub(crate) fn of_mounts(mounts: Mounts) -> Running {
+        let listen = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
+        let gateway = move |body_reader| Gateway::serving(&mounts, body_reader).unwrap();
+        Running::of_gateway(listen.into(), gateway, ServerSettings::default(), None)
     }
 
     fn of_gateway(

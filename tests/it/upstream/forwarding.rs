@@ -189,6 +189,7 @@ fn everything() -> Forwarding {
             (name("x-roles"), template("{identity.roles}")),
             (name("x-client"), template("{client.address} {group} {method}")),
         ],
+        identity_token: None,
         forwarded: ForwardedForm::Both,
         return_headers: vec![name("x-total-count"), name("x-page"), name("x-hop"), name("x-none")],
     }

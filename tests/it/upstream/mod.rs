@@ -5,6 +5,7 @@ mod broken;
 mod connections;
 mod faults;
 mod forwarding;
+mod identity_token;
 mod jsonrpc_servers;
 mod large;
 mod layers;
