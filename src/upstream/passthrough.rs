@@ -7,10 +7,13 @@
 //! what a document type declaration or a style sheet instruction names, and believe in a character encoding. So a response
 //! is passed through only if its media type is one of the protocol's own, its encoding is certain, and nothing but an XML
 //! declaration precedes its root element. Any other one is decoded and written again, or refused.
+//!
+//! An XML document that is passed through is [well-formed](WellFormedCheck): a client has no way to mend the server. What is
+//! wrong in the start of a response leads to decoding, which may accept it; what is wrong later breaks off the response.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::response::Parts;
@@ -23,10 +26,11 @@ use serde::{Deserialize, Deserializer};
 
 use super::Upstream;
 use super::call_scope::CallScope;
-use super::incoming_rows::CalledMethod;
+use super::incoming_rows::{CalledMethod, Report, RowsError};
 use super::received::ReceivedResponse;
 use super::version::Description;
 use crate::codec::xml::charset;
+use crate::codec::xml::well_formed::WellFormedCheck;
 use crate::http::media_type;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::protocol::Protocol;
@@ -46,6 +50,14 @@ struct ResponseStart {
     first: Bytes,
     /// What follows; `None` if `first` is the whole body.
     rest: Option<Incoming>,
+}
+
+/// How a response can be passed through.
+enum Passable {
+    /// In its bytes.
+    Json,
+    /// In its bytes, while the check of its start goes on with the rest.
+    Xml(WellFormedCheck),
 }
 
 impl Upstream {
@@ -98,9 +110,11 @@ impl Upstream {
             content_type.filter(|content_type| is_plain && is_media_type_of(protocol, content_type))
         {
             let start = read_start(body).await.map_err(|error| self.transport_fault(&error, scope))?;
-            if start.looks_like(protocol, &content_type) {
+            if let Some(passable) = start.passable(protocol, &content_type) {
                 let fault = start.fault_kind(&head, &method);
-                let response = RawResponse::new(head.status, content_type, start.into_raw_body());
+                let content_type = own_content_type(protocol, content_type);
+                let report = start.rest.is_some().then(|| self.report_on_rows(method.name, scope.clone()));
+                let response = RawResponse::new(head.status, content_type, start.into_raw_body(passable, report));
                 return Ok(Output::Raw(response.with_fault(fault)));
             }
             let Some(rest) = start.rest else {
@@ -152,6 +166,19 @@ fn is_media_type_of(protocol: Protocol, content_type: &HeaderValue) -> bool {
         && parts.all(is_own_parameter)
         // Browsers read a value with a comma as a list, and use the last media type in it.
         && memchr(b',', bytes).is_none()
+}
+
+/// The content type under which a response is passed through. XML-RPC has one media type, and some clients accept no other
+/// (xmlrpc.com/spec.md).
+fn own_content_type(protocol: Protocol, content_type: HeaderValue) -> HeaderValue {
+    const OWN: &[u8] = b"text/xml";
+    let has_own = content_type.as_bytes().get(..OWN.len()).is_some_and(|media| media.eq_ignore_ascii_case(OWN));
+    if protocol != Protocol::XmlRpc || has_own {
+        return content_type;
+    }
+    let parameters = memchr(b';', content_type.as_bytes()).and_then(|at| content_type.as_bytes().get(at..));
+    let own = HeaderValue::from_bytes(&[OWN, parameters.unwrap_or_default()].concat());
+    own.unwrap_or(HeaderValue::from_static("text/xml"))
 }
 
 /// The `charset` parameter of a content type.
@@ -245,32 +272,43 @@ fn present<'de, D: Deserializer<'de>>(result: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(result).map(|_| true)
 }
 
-/// Whether a document ends with the end tags of an XML-RPC response. One that ends with a comment does not, and is decoded
-/// instead.
+/// Whether a document ends with the end tags of an XML-RPC response with a value. One that ends with a comment does not, and
+/// is decoded instead; so is one without a value, which is written with the empty string that other methods without a result
+/// return.
 fn ends_like_response(all: &[u8]) -> bool {
     let content = all.trim_ascii_end().strip_suffix(b"</methodResponse>").unwrap_or_default().trim_ascii_end();
-    content.ends_with(b"</params>") || content.ends_with(b"</fault>")
+    let is_result =
+        content.strip_suffix(b"</params>").is_some_and(|params| params.trim_ascii_end().ends_with(b"</param>"));
+    is_result || content.ends_with(b"</fault>")
 }
 
 impl ResponseStart {
-    /// Whether this looks like a response of the protocol: it begins like one and, if it is whole, ends like one; and
-    /// whether every reader finds the same in these bytes.
-    fn looks_like(&self, protocol: Protocol, content_type: &HeaderValue) -> bool {
+    /// How this can be passed through; `None` if it does not look like a response of the protocol: it begins like one and,
+    /// if it is whole, ends like one; or if readers could find different things in these bytes, or none.
+    fn passable(&self, protocol: Protocol, content_type: &HeaderValue) -> Option<Passable> {
         let all = self.first.as_ref();
-        let whole = self.rest.is_none();
         let charset = charset_of(content_type);
-        let has_root = |name, may_have_prefix| {
-            charset::is_certain(all, charset) && root_tag(all).is_some_and(|tag| has_name(tag, name, may_have_prefix))
+        let xml = |name, may_have_prefix| {
+            let certain = charset::certainty(all, charset)?;
+            let tag = root_tag(all).filter(|tag| has_name(tag, name, may_have_prefix))?;
+            let (prolog, content) = all.split_at_checked(all.len().checked_sub(tag.len() + 1)?)?;
+            let mut check = WellFormedCheck::after(prolog, certain).ok()?;
+            check.check(content).ok()?;
+            (self.rest.is_some() || check.finish().is_ok()).then_some(Passable::Xml(check))
         };
+        let whole = self.rest.is_none();
         match protocol {
-            Protocol::XmlRpc => has_root("methodResponse", false) && (!whole || ends_like_response(all)),
-            Protocol::Soap => has_root("Envelope", true) && (!whole || all.trim_ascii_end().ends_with(b"Envelope>")),
-            Protocol::JsonRpc if charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8")) => false,
-            Protocol::JsonRpc if whole => {
-                serde_json::from_slice(all).is_ok_and(|members: ResponseMembers| members.are_response())
+            Protocol::XmlRpc => xml("methodResponse", false).filter(|_| !whole || ends_like_response(all)),
+            Protocol::Soap => xml("Envelope", true).filter(|_| !whole || all.trim_ascii_end().ends_with(b"Envelope>")),
+            Protocol::JsonRpc if charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8")) => None,
+            Protocol::JsonRpc => {
+                let is_response = match whole {
+                    true => serde_json::from_slice(all).is_ok_and(|members: ResponseMembers| members.are_response()),
+                    false => all.trim_ascii_start().starts_with(b"{"),
+                };
+                is_response.then_some(Passable::Json)
             }
-            Protocol::JsonRpc => all.trim_ascii_start().starts_with(b"{"),
-            Protocol::Rest | Protocol::Page => false,
+            Protocol::Rest | Protocol::Page => None,
         }
     }
 
@@ -305,11 +343,14 @@ impl ResponseStart {
         Some(code.map_or(Kind::Service(None), Kind::from_jsonrpc_code))
     }
 
-    fn into_raw_body(self) -> RawBody {
-        match self.rest {
-            None => RawBody::Whole(self.first),
-            Some(rest) => RawBody::Coming(Box::pin(PrefixedBody { first: Some(self.first), rest })),
-        }
+    /// The body as it is passed through. `report` logs what is wrong with the rest of it.
+    fn into_raw_body(self, passable: Passable, report: Option<Report>) -> RawBody {
+        let (Some(rest), Some(report)) = (self.rest, report) else { return RawBody::Whole(self.first) };
+        let check = match passable {
+            Passable::Json => None,
+            Passable::Xml(check) => Some(RestCheck { check, report }),
+        };
+        RawBody::Coming(Box::pin(PrefixedBody { first: Some(self.first), rest, check }))
     }
 }
 
@@ -317,6 +358,24 @@ impl ResponseStart {
 struct PrefixedBody {
     first: Option<Bytes>,
     rest: Incoming,
+    /// The check of the rest, for XML.
+    check: Option<RestCheck>,
+}
+
+struct RestCheck {
+    check: WellFormedCheck,
+    report: Report,
+}
+
+impl RestCheck {
+    /// Checks a piece, or the end of the body. What is wrong is logged.
+    fn check(&mut self, piece: Option<&Bytes>) -> Result<(), BoxError> {
+        let checked = match piece {
+            Some(piece) => self.check.check(piece),
+            None => self.check.finish(),
+        };
+        checked.map_err(|fault| (self.report)(RowsError::Response(ResponseError::Malformed(fault))).into())
+    }
 }
 
 impl Body for PrefixedBody {
@@ -324,10 +383,24 @@ impl Body for PrefixedBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match self.first.take() {
-            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
-            None => Pin::new(&mut self.rest).poll_frame(cx),
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
         }
+        let frame = ready!(Pin::new(&mut self.rest).poll_frame(cx));
+        let piece = match &frame {
+            Some(Ok(frame)) => frame.data_ref(),
+            Some(Err(_)) => return Poll::Ready(frame),
+            None => None,
+        };
+        let is_end = frame.is_none();
+        if let Some(check) = self.check.as_mut().filter(|_| is_end || piece.is_some())
+            && let Err(error) = check.check(piece)
+        {
+            // Nothing more is checked or sent.
+            self.check = None;
+            return Poll::Ready(Some(Err(error)));
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
