@@ -8,8 +8,9 @@
 //! is passed through only if its media type is one of the protocol's own, its encoding is certain, and nothing but an XML
 //! declaration precedes its root element. Any other one is decoded and written again, or refused.
 //!
-//! An XML document that is passed through is [well-formed](WellFormedCheck): a client has no way to mend the server. What is
-//! wrong in the start of a response leads to decoding, which may accept it; what is wrong later breaks off the response.
+//! An XML document that is passed through is [well-formed](well_formed): a client has no way to mend the server. What is
+//! wrong in the start of a response leads to decoding, which may accept it; a character that is wrong later breaks off the
+//! response.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,7 +31,8 @@ use super::incoming_rows::{CalledMethod, Report, RowsError};
 use super::received::ReceivedResponse;
 use super::version::Description;
 use crate::codec::xml::charset;
-use crate::codec::xml::well_formed::WellFormedCheck;
+use crate::codec::xml::well_formed;
+use crate::codec::xml::well_formed::CharacterCheck;
 use crate::http::media_type;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::protocol::Protocol;
@@ -56,8 +58,8 @@ struct ResponseStart {
 enum Passable {
     /// In its bytes.
     Json,
-    /// In its bytes, while the check of its start goes on with the rest.
-    Xml(WellFormedCheck),
+    /// In its bytes. If they have not all arrived, the check goes on with the rest.
+    Xml(Option<CharacterCheck>),
 }
 
 impl Upstream {
@@ -291,10 +293,14 @@ impl ResponseStart {
         let xml = |name, may_have_prefix| {
             let certain = charset::certainty(all, charset)?;
             let tag = root_tag(all).filter(|tag| has_name(tag, name, may_have_prefix))?;
-            let (prolog, content) = all.split_at_checked(all.len().checked_sub(tag.len() + 1)?)?;
-            let mut check = WellFormedCheck::after(prolog, certain).ok()?;
-            check.check(content).ok()?;
-            (self.rest.is_some() || check.finish().is_ok()).then_some(Passable::Xml(check))
+            let root = all.len().checked_sub(tag.len() + 1)?;
+            if self.rest.is_none() {
+                return well_formed::check_whole(all, root, certain).is_ok().then_some(Passable::Xml(None));
+            }
+            let (prolog, content) = all.split_at_checked(root)?;
+            well_formed::check_prolog(prolog).ok()?;
+            let mut check = CharacterCheck::new(certain);
+            check.check(content).is_ok().then_some(Passable::Xml(Some(check)))
         };
         let whole = self.rest.is_none();
         match protocol {
@@ -347,8 +353,8 @@ impl ResponseStart {
     fn into_raw_body(self, passable: Passable, report: Option<Report>) -> RawBody {
         let (Some(rest), Some(report)) = (self.rest, report) else { return RawBody::Whole(self.first) };
         let check = match passable {
-            Passable::Json => None,
-            Passable::Xml(check) => Some(RestCheck { check, report }),
+            Passable::Json | Passable::Xml(None) => None,
+            Passable::Xml(Some(check)) => Some(RestCheck { check, report }),
         };
         RawBody::Coming(Box::pin(PrefixedBody { first: Some(self.first), rest, check }))
     }
@@ -363,7 +369,7 @@ struct PrefixedBody {
 }
 
 struct RestCheck {
-    check: WellFormedCheck,
+    check: CharacterCheck,
     report: Report,
 }
 

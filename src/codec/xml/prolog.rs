@@ -73,6 +73,17 @@ pub(in crate::codec) fn start(text: &str, reading: Reading) -> Result<Start, Fau
     }
 }
 
+/// Checks what precedes a root element: at most an XML declaration, followed by white space.
+///
+/// # Errors
+/// `NotWellFormed` for anything else.
+#[cfg(feature = "server")]
+pub(super) fn declaration(text: &str) -> Result<(), Fault> {
+    let behind = if is_declaration(text) { Declaration(text).pass()? } else { text };
+    let is_blank = behind.trim_start_matches(BLANK).is_empty();
+    if is_blank { Ok(()) } else { Err(broken("the XML declaration is not at the beginning of the document")) }
+}
+
 /// The length of what precedes a document and is not part of it: white space and, in lenient reading, byte order marks.
 pub(in crate::codec) fn before_document(text: &str, reading: Reading) -> usize {
     let is_skipped = |c: char| BLANK.contains(&c) || (c == MARK && reading == Reading::Lenient);

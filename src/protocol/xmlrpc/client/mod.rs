@@ -168,7 +168,9 @@ impl XmlRpcCodec {
                 "this is a `methodCall`, not a `methodResponse`",
             ))),
             Err(_) if is_page(response) => Err(ResponseError::Malformed(Fault::new(Kind::Structure, HTML_PAGE))),
-            Err(_) if is_plain_text(response) => Err(ResponseError::Text { start: excerpt(response.body()) }),
+            Err(_) if text.is_ok() && is_plain_text(response) => {
+                Err(ResponseError::Text { start: excerpt(response.body()) })
+            }
             Err(fault) => Err(ResponseError::Malformed(fault)),
         }
     }
