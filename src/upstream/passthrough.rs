@@ -278,10 +278,18 @@ fn present<'de, D: Deserializer<'de>>(result: D) -> Result<bool, D::Error> {
 /// is decoded instead; so is one without a value, which is written with the empty string that other methods without a result
 /// return.
 fn ends_like_response(all: &[u8]) -> bool {
-    let content = all.trim_ascii_end().strip_suffix(b"</methodResponse>").unwrap_or_default().trim_ascii_end();
-    let is_result =
-        content.strip_suffix(b"</params>").is_some_and(|params| params.trim_ascii_end().ends_with(b"</param>"));
-    is_result || content.ends_with(b"</fault>")
+    ends_with(all, b"</fault>") || content_before(all, b"</params>").is_some_and(|params| params.ends_with(b"</param>"))
+}
+
+/// Whether the last element inside of the root element of an XML-RPC response ends with this tag.
+fn ends_with(all: &[u8], tag: &[u8]) -> bool {
+    content_before(all, tag).is_some()
+}
+
+/// What precedes this end tag, if it is the last one inside of the root element of an XML-RPC response.
+fn content_before<'a>(all: &'a [u8], tag: &[u8]) -> Option<&'a [u8]> {
+    let content = all.trim_ascii_end().strip_suffix(b"</methodResponse>")?.trim_ascii_end();
+    content.strip_suffix(tag).map(<[u8]>::trim_ascii_end)
 }
 
 impl ResponseStart {
@@ -323,7 +331,7 @@ impl ResponseStart {
         let CalledMethod { name, description } = method;
         let codec = description.codec.as_ref()?;
         let may_be_fault = match codec {
-            ClientCodec::XmlRpc(_) => may_have_element(&self.first, "fault"),
+            ClientCodec::XmlRpc(_) => ends_with(&self.first, b"</fault>"),
             // The codec would look for its own id.
             ClientCodec::JsonRpc(_) => return self.json_error_kind(),
             ClientCodec::Soap(_) => head.status != StatusCode::OK || may_have_element(&self.first, "Fault"),
