@@ -5,7 +5,7 @@
 
 use croupier::Value;
 use croupier::codec::DocumentLimits;
-use croupier::codec::xml::{Control, Reading};
+use croupier::codec::xml::{Control, InvalidCharacters, Reading};
 use croupier::codec::xmlrpc::{
     BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_response,
 };
@@ -27,8 +27,19 @@ const OPEN: XmlRpcDialect = XmlRpcDialect {
 };
 
 fuzz_target!(|body: &[u8]| {
-    let codec = XmlRpcCodec { dialect: OPEN, limits: DocumentLimits { depth: 100, elements: 100_000 }, bare: false };
+    let limits = DocumentLimits { depth: 100, elements: 100_000 };
+    let codec = |invalid_characters| XmlRpcCodec { dialect: OPEN, limits, bare: false, invalid_characters };
     let response = Response::new(body.to_vec().into());
+    // What is read without invalid characters is the same however those are read.
+    let [kept, replaced, refused] = [InvalidCharacters::Keep, InvalidCharacters::Replace, InvalidCharacters::Refuse]
+        .map(|invalid| codec(invalid).decode_response::<Value>(&response));
+    if let Ok(value) = &refused {
+        for other in [&kept, &replaced] {
+            assert_eq!(format!("{:?}", other.as_ref().expect("it is valid")), format!("{value:?}"));
+        }
+    }
+    // Replaced characters can be written as XML.
+    let codec = codec(InvalidCharacters::Replace);
     let _ = codec.decode_response::<Vec<(i32, String)>>(&response);
     let _ = codec.decode_response::<std::collections::BTreeMap<String, f64>>(&response);
     let Ok(value) = codec.decode_response::<Value>(&response) else { return };

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::codec::tape::Mismatch;
 use crate::codec::xmlrpc::Unwritable;
-use crate::model::fault::Fault;
+use crate::model::fault::{Fault, Kind};
 use crate::protocol::xmlrpc::client::ResponseError;
 use crate::upstream::transport::TransportError;
 
@@ -65,6 +65,7 @@ impl From<ResponseError> for CallError {
         match error {
             ResponseError::Fault(fault) => CallError::Fault(fault),
             ResponseError::Status { status, start } => CallError::Http { status, start },
+            ResponseError::Text { .. } => CallError::Malformed(Fault::new(Kind::Structure, error.to_string())),
             ResponseError::Malformed(fault) => CallError::Malformed(fault),
             ResponseError::WrongType(mismatch) => CallError::WrongType(mismatch),
         }

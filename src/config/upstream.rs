@@ -23,6 +23,7 @@ use super::secrets::{credentials, names_secret};
 use super::sources::{ConfigSources, Folder};
 use super::variables::Environment;
 use crate::codec::xml;
+use crate::codec::xml::InvalidCharacters;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::files;
 use crate::model::name_patterns::NamePatterns;
@@ -157,6 +158,11 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "Batching")]
     #[serde(default = "no_batching")]
     batching: Spanned<Batching>,
+    /// How XML-RPC responses are read that have characters which XML forbids, such as the colours of a terminal, or bytes that
+    /// are not valid in their encoding.
+    #[schemars(with = "InvalidCharacters")]
+    #[serde(default = "kept_characters")]
+    invalid_characters: Spanned<InvalidCharacters>,
     /// The title of the group. Without it, the title that the upstream gives, or else the path.
     #[serde(default)]
     title: Option<String>,
@@ -288,6 +294,7 @@ impl UpstreamFile {
             headers: BTreeMap::new(),
             param_structure: ParamStructure::default(),
             batching: no_batching(),
+            invalid_characters: kept_characters(),
             title: None,
             timeouts: UpstreamTimeoutsFile::default(),
             max_response: max_response(),
@@ -317,6 +324,10 @@ fn no_cookies_passed() -> Spanned<PassCookies> {
 
 fn no_batching() -> Spanned<Batching> {
     Spanned::new(0..0, Batching::default())
+}
+
+fn kept_characters() -> Spanned<InvalidCharacters> {
+    Spanned::new(0..0, InvalidCharacters::default())
 }
 
 fn max_response() -> Size {
@@ -375,6 +386,12 @@ pub(super) fn resolve(
         }
         _ => {}
     }
+    if protocol != Protocol::XmlRpc && *file.invalid_characters.get_ref() != InvalidCharacters::default() {
+        reader.wrong(
+            file.invalid_characters.span(),
+            format!("`invalid-characters` is for XML-RPC only: leave it out for {}", protocol.title()),
+        );
+    }
     if let (Some(password), None) = (&file.password, &file.user) {
         reader.wrong(password.span(), "`password` needs a `user`");
     }
@@ -423,6 +440,7 @@ pub(super) fn resolve(
         token,
         param_structure: file.param_structure,
         batching: *file.batching.get_ref(),
+        invalid_characters: *file.invalid_characters.get_ref(),
         dialect: XmlRpcDialect { reading: xml::Reading::Lenient, ..dialect },
         forwarding,
         max_response: file.max_response.0,

@@ -19,7 +19,7 @@ use crate::model::coerce::coerce;
 use crate::model::fault::{Fault, Kind};
 #[cfg(feature = "server")]
 use crate::model::shape::{Shape, Shapes};
-use crate::model::text::abridge;
+use crate::model::text::{abridge, printable};
 use crate::model::value::Value;
 use crate::service::args::{ArgValues, KnownParams};
 
@@ -88,6 +88,12 @@ pub enum ResponseError {
         /// The beginning of the body, on one line.
         start: String,
     },
+    /// The response is a text, and not XML.
+    #[error("the response is a text, not XML: {}", printable(start, MAX_EXCERPT))]
+    Text {
+        /// The beginning of the text, on one line.
+        start: String,
+    },
     /// The response cannot be read.
     #[error("the response cannot be read: {}", .0.message)]
     Malformed(Fault),
@@ -116,15 +122,25 @@ impl ClientCodec {
     /// # Errors
     /// A [`ResponseError`] if the response has no result.
     pub fn decode_response(&self, target: CallTarget<'_>, response: &Response<Bytes>) -> Result<Value, ResponseError> {
-        match self {
-            ClientCodec::XmlRpc(codec) => codec.decode_response(response).map(|value| coerce_result(target, value)),
-            ClientCodec::JsonRpc(codec) => {
-                codec.decode_response(target, response).map(|value| coerce_result(target, value))
-            }
-            ClientCodec::Soap(codec) => {
-                codec.decode_response(target, response).map(|value| coerce_result(target, value))
-            }
-        }
+        self.decode_result(target, response).map(|value| value.unwrap_or(Value::Nil))
+    }
+
+    /// The result in the response to a call; `None` if the method has succeeded and the response has no value, which is not
+    /// the same as nil: every protocol can say it.
+    ///
+    /// # Errors
+    /// A [`ResponseError`] if the response has no result.
+    pub(crate) fn decode_result(
+        &self,
+        target: CallTarget<'_>,
+        response: &Response<Bytes>,
+    ) -> Result<Option<Value>, ResponseError> {
+        let result = match self {
+            ClientCodec::XmlRpc(codec) => codec.decode_result(response),
+            ClientCodec::JsonRpc(codec) => codec.decode_response(target, response).map(Some),
+            ClientCodec::Soap(codec) => codec.decode_response(target, response).map(Some),
+        };
+        Ok(result?.map(|value| coerce_result(target, value)))
     }
 
     /// Finds the rows of the result in the beginning of the body of a response, if the result is a long array. `head` is
@@ -205,19 +221,64 @@ impl ClientCodec {
         target: &[CallTarget<'_>],
         response: &Response<Bytes>,
     ) -> Result<Vec<Result<Value, ResponseError>>, ResponseError> {
-        let results: Vec<_> = match self {
-            ClientCodec::XmlRpc(codec) => {
-                let results = codec.decode_results(response, target.len())?.into_values();
-                results.into_iter().map(|result| result.map_err(ResponseError::Fault)).collect()
-            }
-            ClientCodec::JsonRpc(codec) => codec.decode_batch(response, target.len())?,
+        let results = self.decode_batch_results(target, response)?;
+        Ok(results.into_iter().map(|result| result.map(|value| value.unwrap_or(Value::Nil))).collect())
+    }
+
+    /// As [`decode_batch`](ClientCodec::decode_batch), with `None` for a result without a value.
+    ///
+    /// # Errors
+    /// If the response as a whole cannot be read, or is a fault.
+    pub(crate) fn decode_batch_results(
+        &self,
+        target: &[CallTarget<'_>],
+        response: &Response<Bytes>,
+    ) -> Result<Vec<Result<Option<Value>, ResponseError>>, ResponseError> {
+        let results: Result<Vec<_>, ResponseError> = match self {
+            ClientCodec::XmlRpc(codec) => codec.decode_results(response, target.len()).map(|results| {
+                results.into_results().into_iter().map(|result| result.map_err(ResponseError::Fault)).collect()
+            }),
+            ClientCodec::JsonRpc(codec) => codec
+                .decode_batch(response, target.len())
+                .map(|results| results.into_iter().map(|result| result.map(Some)).collect()),
             ClientCodec::Soap(_) => {
                 let message = "SOAP has no batches";
                 return Err(ResponseError::Malformed(Fault::new(Kind::Structure, message)));
             }
         };
-        let results = results.into_iter().zip(target);
-        Ok(results.map(|(result, target)| result.map(|value| coerce_result(*target, value))).collect())
+        let coerce = |(result, target): (Result<Option<Value>, _>, &CallTarget<'_>)| {
+            result.map(|value| value.map(|value| coerce_result(*target, value)))
+        };
+        Ok(results?.into_iter().zip(target).map(coerce).collect())
+    }
+}
+
+/// Where a response redirects to, for operators: without credentials and query. No redirect is followed: the address of a
+/// server comes from the configuration alone.
+pub(crate) fn redirect_target(headers: &HeaderMap) -> Option<String> {
+    let location = String::from_utf8_lossy(headers.get(header::LOCATION)?.as_bytes());
+    let address = location.split(['?', '#']).next().unwrap_or_default();
+    let target = match address.split_once("//") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            format!("{scheme}//{}{path}", host.rsplit('@').next().unwrap_or_default())
+        }
+        None => address.to_owned(),
+    };
+    Some(printable(&target, MAX_EXCERPT).into_owned()).filter(|target| !target.is_empty())
+}
+
+impl ResponseError {
+    /// The same error; if it is a redirect, it says where to.
+    #[cfg(feature = "server")]
+    pub(crate) fn with_redirect(self, headers: &HeaderMap) -> ResponseError {
+        match (self, redirect_target(headers)) {
+            (ResponseError::Status { status, start }, Some(target)) if status.is_redirection() => {
+                let separator = if start.is_empty() { "" } else { ": " };
+                ResponseError::Status { status, start: format!("it redirects to {target}{separator}{start}") }
+            }
+            (error, _) => error,
+        }
     }
 }
 
@@ -242,7 +303,10 @@ impl DecodingMemory {
         const TREE: usize = 72;
         let tree = memchr_iter(b'<', body).count() * TREE;
         let tape = nodes * place(size_of::<TapeNode<'_>>());
-        let other_text = if body.contains(&b'\r') || std::str::from_utf8(body).is_err() { 2 * body.len() } else { 0 };
+        let other_text = if body.contains(&b'\r') || std::str::from_utf8(body).is_err() { 3 * body.len() } else { 0 };
+        // Each character that XML forbids becomes one of four bytes.
+        let forbidden = body.iter().filter(|byte| **byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')).count();
+        let other_text = if forbidden > 0 { other_text + body.len() + 4 * forbidden } else { other_text };
         let values = DecodingMemory::of_values(body, nodes, nodes / 2);
         DecodingMemory { peak: other_text + tape + tree.max(values.peak), ..values }
     }
@@ -314,10 +378,16 @@ pub(super) fn fault_from_code(code: FaultCode, message: &str, kind: impl FnOnce(
         FaultCode::Number(code) => Fault::new(kind(code), message.to_owned()),
         FaultCode::Word(word) => match word.trim().parse() {
             Ok(code) => Fault::new(kind(code), message.to_owned()),
-            Err(_) => Fault::new(Kind::Service(None), format!("{}: {message}", abridge(&word))),
+            Err(_) => Fault::new(Kind::Service(None), format!("{}: {message}", clean_lines(&word))),
         },
         FaultCode::None => Fault::new(Kind::Service(None), message.to_owned()),
     }
+}
+
+/// A text of several lines, with U+FFFD for control characters other than tabs and line ends.
+fn clean_lines(text: &str) -> String {
+    let clean = |c: char| if c.is_control() && !matches!(c, '\t' | '\n' | '\r') { '\u{fffd}' } else { c };
+    text.chars().map(clean).collect()
 }
 
 /// The code of a fault as servers send it.
@@ -352,6 +422,12 @@ pub(super) fn response_text(response: &Response<Bytes>) -> Result<Cow<'_, str>, 
     charset::decode(response.body(), media_type::parameter(response.headers(), "charset"))
 }
 
+/// The text of an XML response, with U+FFFD for bytes that are not valid in its encoding.
+pub(super) fn response_text_replacing(response: &Response<Bytes>) -> Result<Cow<'_, str>, Fault> {
+    check_uncompressed(response.headers())?;
+    charset::decode_replacing(response.body(), media_type::parameter(response.headers(), "charset"))
+}
+
 /// The text of an XML document in the charset of its `Content-Type`, its byte order mark or its declaration.
 ///
 /// # Errors
@@ -370,6 +446,30 @@ pub(super) fn excerpt(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_redirect_is_told_without_secrets() {
+        for (location, expected) in [
+            ("https://blog.example/xmlrpc.php", Some("https://blog.example/xmlrpc.php")),
+            ("https://ann:wheel@blog.example:8443/x?token=1#a", Some("https://blog.example:8443/x")),
+            ("//ann@blog.example", Some("//blog.example")),
+            ("/RPC2?token=1", Some("/RPC2")),
+            ("RPC2", Some("RPC2")),
+            ("?token=1", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::LOCATION, HeaderValue::from_static(location));
+            assert_eq!(redirect_target(&headers).as_deref(), expected, "{location}");
+        }
+        assert_eq!(redirect_target(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_code_of_several_lines_keeps_its_lines() {
+        let code = FaultCode::Word("Traceback:\n\tline 1\r\n\u{1b}[0m".into());
+        let fault = fault_from_code(code, "no", Kind::from_xmlrpc_code);
+        assert_eq!(fault, Fault::new(Kind::Service(None), "Traceback:\n\tline 1\r\n\u{fffd}[0m: no"));
+    }
 
     #[test]
     fn the_excerpt_a_page_is_one_line() {

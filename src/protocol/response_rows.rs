@@ -237,6 +237,11 @@ mod tests {
         "<value><array><data/></array></value>",
         "<value><struct><member><name>a</name><value>&lt;</value></member></struct></value>",
         "<value><struct><member><name>a</name><value/></member><member><name>a</name><value/></member></struct></value>",
+        "<string>a</string>",
+        "<array><value>a</value></array>",
+        "<value><int/></value>",
+        "<value><dateTime.iso8601>never</dateTime.iso8601></value>",
+        "<value>\u{1b}&#27;\u{f0000}</value>",
         "<value><![CDATA[</value>]]></value>",
         "<value a='>' b=\"/>\">a</value >",
         "<value a='/'/>",
@@ -384,7 +389,7 @@ mod tests {
 
     #[test]
     fn rows_are_decoded_in_every_protocol_wherever_the_pieces_end() {
-        let xml = [XML_RPC_HEADS[1], &XML_RPC_ROWS[..13].concat().replace(XML_RPC_ROWS[9], ""), XML_RPC_TAILS[2]];
+        let xml = [XML_RPC_HEADS[1], &XML_RPC_ROWS[..18].concat().replace(XML_RPC_ROWS[9], ""), XML_RPC_TAILS[2]];
         let json = [JSON_HEADS[3], &JSON_ROWS[4..7].concat(), "[1,{\"a\":[2]}]", JSON_TAILS[1]];
         let json = json.concat().replace(" ],\"id\":1}", "]}").replace(",\"id\":1}", "}");
         let soap = [SOAP_HEADS[1], &SOAP_ROWS[..5].concat(), SOAP_TAILS[2]];

@@ -8,6 +8,7 @@ use http::Response;
 
 use super::call_scope::CallScope;
 use super::incoming_rows::CalledMethod;
+use super::received::encodable;
 use super::version::Description;
 use super::{Batching, Upstream, UpstreamOptions};
 use crate::model::fault::{Fault, Kind};
@@ -124,7 +125,7 @@ impl Upstream {
         let decode =
             move |_: &Description, response: &Response<Bytes>| upstream.decode_response(&method, response, &scope);
         let (value, memory) = received.decode(description.clone(), decode).await?;
-        Ok(reserved(Box::new(value?), memory))
+        Ok(reserved(value?, memory))
     }
 
     /// The method as the codec encodes it: a call with a token in front of its arguments is none of those described.
@@ -144,7 +145,7 @@ impl Upstream {
         let known = |method| self.find(description, method).ok().flatten();
         let targets: Vec<_> = methods.iter().map(|method| CallTarget::new(method, known(method))).collect();
         let decoded = match &description.codec {
-            Some(codec) => codec.decode_batch(&targets, response),
+            Some(codec) => codec.decode_batch_results(&targets, response),
             None => Ok(Vec::new()),
         };
         match decoded {
@@ -154,18 +155,21 @@ impl Upstream {
             }
             // The methods may all exist, and only the way to call several at once may not.
             Err(ResponseError::Fault(fault)) => all_failed(methods, &no_batches(&fault)),
-            Err(error) => all_failed(methods, &self.response_fault("system.multicall", error, scope)),
+            Err(error) => {
+                let error = error.with_redirect(response.headers());
+                all_failed(methods, &self.response_fault("system.multicall", error, scope))
+            }
         }
     }
 
     fn batch_result(
         &self,
         method: &str,
-        result: Option<Result<Value, ResponseError>>,
+        result: Option<Result<Option<Value>, ResponseError>>,
         scope: &CallScope,
     ) -> Result<Box<dyn Encode>, Fault> {
         match result {
-            Some(Ok(value)) => Ok(Box::new(value)),
+            Some(Ok(value)) => Ok(encodable(value)),
             Some(Err(error)) => Err(self.response_fault(method, error, scope)),
             None => Err(Fault::internal()),
         }

@@ -1,7 +1,9 @@
 //! Faults for callers of the gateway. They say what went wrong, and never where the upstream is or what it wrote, unless it
-//! returned a fault of the protocol: an error page may show addresses, paths and source code. The log has both.
+//! returned a fault of the protocol or a line of plain text with status 200, which is meant for the caller: an error page may
+//! show addresses, paths and source code. The log has both.
 
 use crate::model::fault::{Fault, Kind};
+use crate::model::text::printable;
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::ResponseError;
 use crate::upstream::transport::TransportError;
@@ -35,6 +37,10 @@ pub(super) fn from_response(error: ResponseError, protocol: Protocol) -> Fault {
     let message = match error {
         ResponseError::Fault(fault) => return fault,
         ResponseError::Status { status, .. } => format!("the upstream server responded with HTTP status {status}"),
+        ResponseError::Text { start } => {
+            let start = printable(&start, usize::MAX);
+            format!("the upstream server returned a text, not a valid {protocol} response: {start}")
+        }
         ResponseError::Malformed(fault) => {
             let reason = without_quotes(&fault.message);
             format!("the upstream server did not return a valid {protocol} response: {reason}")

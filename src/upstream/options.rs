@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::forwarding::Forwarding;
+use crate::codec::xml::InvalidCharacters;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::interface::{Interface, Method, Param};
 use crate::model::name_patterns::NamePatterns;
@@ -97,6 +98,9 @@ pub struct UpstreamOptions {
     pub param_structure: ParamStructure,
     /// Whether several calls are sent in one request.
     pub batching: Batching,
+    /// How characters that XML forbids, and bytes that are not valid in their encoding, are read in XML-RPC responses (kept
+    /// by default).
+    pub invalid_characters: InvalidCharacters,
     /// How XML-RPC is written and read where its specification leaves a choice (the default dialect).
     pub dialect: XmlRpcDialect,
     /// What of a client's request reaches the upstream, and what of its response comes back (nothing but the call and its
@@ -128,6 +132,7 @@ impl UpstreamOptions {
             token: None,
             param_structure: ParamStructure::default(),
             batching: Batching::default(),
+            invalid_characters: InvalidCharacters::default(),
             dialect: XmlRpcDialect::default(),
             forwarding: Forwarding::default(),
             max_response: 64 << 20,

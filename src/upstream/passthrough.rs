@@ -7,11 +7,15 @@
 //! what a document type declaration or a style sheet instruction names, and believe in a character encoding. So a response
 //! is passed through only if its media type is one of the protocol's own, its encoding is certain, and nothing but an XML
 //! declaration precedes its root element. Any other one is decoded and written again, or refused.
+//!
+//! An XML document that is passed through is [well-formed](well_formed): a client has no way to mend the server. What is
+//! wrong in the start of a response leads to decoding, which may accept it; a character that is wrong later breaks off the
+//! response.
 
 use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::response::Parts;
@@ -25,11 +29,13 @@ use serde_json::value::RawValue;
 
 use super::Upstream;
 use super::call_scope::CallScope;
-use super::incoming_rows::{CalledMethod, Report};
+use super::incoming_rows::{CalledMethod, Report, RowsError};
 use super::json_result::{JsonResultBody, ResultPlace};
 use super::received::ReceivedResponse;
 use super::version::Description;
 use crate::codec::xml::charset;
+use crate::codec::xml::well_formed;
+use crate::codec::xml::well_formed::CharacterCheck;
 use crate::http::media_type;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::protocol::Protocol;
@@ -51,6 +57,14 @@ struct ResponseStart {
     first: Bytes,
     /// What follows; `None` if `first` is the whole body.
     rest: Option<Incoming>,
+}
+
+/// How a response can be passed through.
+enum Passable {
+    /// In its bytes. If they have not all arrived, those of the result at this place.
+    Json(Option<ResultPlace>),
+    /// In its bytes. If they have not all arrived, the check goes on with the rest.
+    Xml(Option<CharacterCheck>),
 }
 
 impl Upstream {
@@ -116,10 +130,12 @@ impl Upstream {
             content_type.filter(|content_type| is_plain && is_media_type_of(protocol, content_type))
         {
             let start = read_start(body).await.map_err(|error| self.transport_fault(&error, scope))?;
-            if start.looks_like(protocol, &content_type, &method) {
+            if let Some(passable) = start.passable(protocol, &content_type, method.sent_id.as_deref()) {
                 let fault = start.fault_kind(&head, &method);
-                let report = || self.report_on_rows(method.name.clone(), scope.clone());
-                let body = start.into_raw_body(method.sent_id.as_deref(), report);
+                let content_type = own_content_type(protocol, content_type);
+                let CalledMethod { name, sent_id, .. } = method;
+                let report = start.rest.is_some().then(|| self.report_on_rows(name, scope.clone()));
+                let body = start.into_raw_body(passable, sent_id.as_deref(), report);
                 let response = RawResponse::new(head.status, content_type, body);
                 return Ok(Output::Raw(response.with_fault(fault)));
             }
@@ -184,6 +200,19 @@ fn is_media_type_of(protocol: Protocol, content_type: &HeaderValue) -> bool {
         && parts.all(is_own_parameter)
         // Browsers read a value with a comma as a list, and use the last media type in it.
         && memchr(b',', bytes).is_none()
+}
+
+/// The content type under which a response is passed through. XML-RPC has one media type, and some clients accept no other
+/// (xmlrpc.com/spec.md).
+fn own_content_type(protocol: Protocol, content_type: HeaderValue) -> HeaderValue {
+    const OWN: &[u8] = b"text/xml";
+    let has_own = content_type.as_bytes().get(..OWN.len()).is_some_and(|media| media.eq_ignore_ascii_case(OWN));
+    if protocol != Protocol::XmlRpc || has_own {
+        return content_type;
+    }
+    let parameters = memchr(b';', content_type.as_bytes()).and_then(|at| content_type.as_bytes().get(at..));
+    let own = HeaderValue::from_bytes(&[OWN, parameters.unwrap_or_default()].concat());
+    own.unwrap_or(HeaderValue::from_static("text/xml"))
 }
 
 /// The `charset` parameter of a content type.
@@ -310,36 +339,53 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// Whether a document ends with the end tags of an XML-RPC response. One that ends with a comment does not, and is decoded
-/// instead.
+/// Whether a document ends with the end tags of an XML-RPC response with a value. One that ends with a comment does not, and
+/// is decoded instead; so is one without a value, which is written with the empty string that other methods without a result
+/// return.
 fn ends_like_response(all: &[u8]) -> bool {
-    let content = all.trim_ascii_end().strip_suffix(b"</methodResponse>").unwrap_or_default().trim_ascii_end();
-    content.ends_with(b"</params>") || content.ends_with(b"</fault>")
+    ends_with(all, b"</fault>") || content_before(all, b"</params>").is_some_and(|params| params.ends_with(b"</param>"))
+}
+
+/// Whether the last element inside of the root element of an XML-RPC response ends with this tag.
+fn ends_with(all: &[u8], tag: &[u8]) -> bool {
+    content_before(all, tag).is_some()
+}
+
+/// What precedes this end tag, if it is the last one inside of the root element of an XML-RPC response.
+fn content_before<'a>(all: &'a [u8], tag: &[u8]) -> Option<&'a [u8]> {
+    let content = all.trim_ascii_end().strip_suffix(b"</methodResponse>")?.trim_ascii_end();
+    content.strip_suffix(tag).map(<[u8]>::trim_ascii_end)
 }
 
 impl ResponseStart {
-    /// Whether this looks like a response of the protocol: it begins like one and, if it is whole, ends like one; and
-    /// whether every reader finds the same in these bytes.
-    fn looks_like(&self, protocol: Protocol, content_type: &HeaderValue, method: &CalledMethod) -> bool {
+    /// How this can be passed through; `None` if it does not look like a response of the protocol: it begins like one and,
+    /// if it is whole, ends like one; or if readers could find different things in these bytes, or none.
+    fn passable(&self, protocol: Protocol, content_type: &HeaderValue, sent_id: Option<&str>) -> Option<Passable> {
         let all = self.first.as_ref();
-        let whole = self.rest.is_none();
         let charset = charset_of(content_type);
-        let has_root = |name, may_have_prefix| {
-            charset::is_certain(all, charset) && root_tag(all).is_some_and(|tag| has_name(tag, name, may_have_prefix))
+        let xml = |name, may_have_prefix| {
+            let certain = charset::certainty(all, charset)?;
+            let tag = root_tag(all).filter(|tag| has_name(tag, name, may_have_prefix))?;
+            let root = all.len().checked_sub(tag.len() + 1)?;
+            if self.rest.is_none() {
+                return well_formed::check_whole(all, root, certain).is_ok().then_some(Passable::Xml(None));
+            }
+            let (prolog, content) = all.split_at_checked(root)?;
+            well_formed::check_prolog(prolog).ok()?;
+            let mut check = CharacterCheck::new(certain);
+            check.check(content).is_ok().then_some(Passable::Xml(Some(check)))
         };
+        let whole = self.rest.is_none();
         match protocol {
-            Protocol::XmlRpc => has_root("methodResponse", false) && (!whole || ends_like_response(all)),
-            Protocol::Soap => has_root("Envelope", true) && (!whole || all.trim_ascii_end().ends_with(b"Envelope>")),
-            Protocol::JsonRpc if charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8")) => false,
-            Protocol::JsonRpc => method.sent_id.as_deref().is_some_and(|id| {
-                if whole {
-                    let members = serde_json::from_slice::<ResponseMembers<'_>>(all);
-                    begins_object(all) && members.is_ok_and(|members| members.are_response(id))
-                } else {
-                    ResultPlace::find(all, id).is_some()
-                }
-            }),
-            Protocol::Rest | Protocol::Page => false,
+            Protocol::XmlRpc => xml("methodResponse", false).filter(|_| !whole || ends_like_response(all)),
+            Protocol::Soap => xml("Envelope", true).filter(|_| !whole || all.trim_ascii_end().ends_with(b"Envelope>")),
+            Protocol::JsonRpc if charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8")) => None,
+            Protocol::JsonRpc if whole => {
+                let members = serde_json::from_slice::<ResponseMembers<'_>>(all).ok().filter(|_| begins_object(all))?;
+                members.are_response(sent_id?).then_some(Passable::Json(None))
+            }
+            Protocol::JsonRpc => ResultPlace::find(all, sent_id?).map(|place| Passable::Json(Some(place))),
+            Protocol::Rest | Protocol::Page => None,
         }
     }
 
@@ -348,7 +394,7 @@ impl ResponseStart {
         let CalledMethod { name, description, .. } = method;
         let codec = description.codec.as_ref()?;
         let may_be_fault = match codec {
-            ClientCodec::XmlRpc(_) => may_have_element(&self.first, "fault"),
+            ClientCodec::XmlRpc(_) => ends_with(&self.first, b"</fault>"),
             // The codec would look for its own id.
             ClientCodec::JsonRpc(_) => return self.json_error_kind(),
             ClientCodec::Soap(_) => head.status != StatusCode::OK || may_have_element(&self.first, "Fault"),
@@ -374,15 +420,18 @@ impl ResponseStart {
         Some(code.map_or(Kind::Service(None), Kind::from_jsonrpc_code))
     }
 
-    /// The response as it is sent. A JSON-RPC response has an id that was sent.
-    fn into_raw_body(self, sent_id: Option<&str>, report: impl FnOnce() -> Report) -> RawBody {
-        let ResponseStart { first, rest } = self;
-        let Some(rest) = rest else { return RawBody::Whole(first) };
-        let place = sent_id.and_then(|id| Some((id, ResultPlace::find(&first, id)?)));
-        match place {
-            Some((id, place)) => RawBody::Coming(Box::pin(JsonResultBody::new((first, place), rest, id, report()))),
-            None => RawBody::Coming(Box::pin(PrefixedBody { first: Some(first), rest })),
-        }
+    /// The body as it is passed through. `report` logs what is wrong with the rest of it.
+    fn into_raw_body(self, passable: Passable, sent_id: Option<&str>, report: Option<Report>) -> RawBody {
+        let (Some(rest), Some(report)) = (self.rest, report) else { return RawBody::Whole(self.first) };
+        let check = match (passable, sent_id) {
+            (Passable::Json(Some(place)), Some(sent_id)) => {
+                let body = JsonResultBody::new((self.first, place), rest, sent_id, report);
+                return RawBody::Coming(Box::pin(body));
+            }
+            (Passable::Xml(Some(check)), _) => Some(RestCheck { check, report }),
+            (Passable::Json(_) | Passable::Xml(None), _) => None,
+        };
+        RawBody::Coming(Box::pin(PrefixedBody { first: Some(self.first), rest, check }))
     }
 }
 
@@ -390,6 +439,24 @@ impl ResponseStart {
 struct PrefixedBody {
     first: Option<Bytes>,
     rest: Incoming,
+    /// The check of the rest, for XML.
+    check: Option<RestCheck>,
+}
+
+struct RestCheck {
+    check: CharacterCheck,
+    report: Report,
+}
+
+impl RestCheck {
+    /// Checks a piece, or the end of the body. What is wrong is logged.
+    fn check(&mut self, piece: Option<&Bytes>) -> Result<(), BoxError> {
+        let checked = match piece {
+            Some(piece) => self.check.check(piece),
+            None => self.check.finish(),
+        };
+        checked.map_err(|fault| (self.report)(RowsError::Response(ResponseError::Malformed(fault))).into())
+    }
 }
 
 impl Body for PrefixedBody {
@@ -397,10 +464,24 @@ impl Body for PrefixedBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match self.first.take() {
-            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
-            None => Pin::new(&mut self.rest).poll_frame(cx),
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
         }
+        let frame = ready!(Pin::new(&mut self.rest).poll_frame(cx));
+        let piece = match &frame {
+            Some(Ok(frame)) => frame.data_ref(),
+            Some(Err(_)) => return Poll::Ready(frame),
+            None => None,
+        };
+        let is_end = frame.is_none();
+        if let Some(check) = self.check.as_mut().filter(|_| is_end || piece.is_some())
+            && let Err(error) = check.check(piece)
+        {
+            // Nothing more is checked or sent.
+            self.check = None;
+            return Poll::Ready(Some(Err(error)));
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -8,7 +8,9 @@ use http::Response;
 
 use super::version::Description;
 use crate::model::fault::Fault;
+use crate::model::value::Value;
 use crate::protocol::client_codec::DecodingMemory;
+use crate::service::Encode;
 use crate::service::result_memory::{ReservedMemory, SMALL};
 
 /// Responses of this size and more are decoded on a blocking thread, so that they do not delay other calls.
@@ -56,6 +58,14 @@ impl ReceivedResponse {
             (decoded, memory)
         };
         Ok(if large { long_work.run(work).await } else { work() })
+    }
+}
+
+/// A result as it is written. One without a value is that of a method without a result in every protocol.
+pub(super) fn encodable(result: Option<Value>) -> Box<dyn Encode> {
+    match result {
+        Some(value) => Box::new(value),
+        None => Box::new(()),
     }
 }
 

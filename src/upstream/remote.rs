@@ -13,7 +13,7 @@ use super::call_scope::CallScope;
 use super::first_discovery::FirstDiscovery;
 use super::incoming_rows::{CalledMethod, IncomingRows, Report, RowsError, WHOLE_IF_SHORT};
 use super::outage::{FailedCall, Failure, OutageMonitor, UpstreamName};
-use super::received::{LARGE, ReceivedResponse};
+use super::received::{LARGE, ReceivedResponse, encodable};
 use super::state::{LastDiscoveryError, UpstreamState};
 use super::version::{CurrentDescription, Description};
 use super::{Batching, UpstreamOptions, fault};
@@ -33,7 +33,7 @@ use crate::service::future::MaybeReady;
 use crate::service::log_throttle::LogThrottle;
 use crate::service::outage::Outage;
 use crate::service::result_memory::{ReservedMemory, SMALL, SourceShare};
-use crate::service::{Call, CallForm, CallFuture, Output, Rows, RpcService};
+use crate::service::{Call, CallForm, CallFuture, Encode, Output, Rows, RpcService};
 #[cfg(feature = "config")]
 use crate::upstream::UnmatchedName;
 use crate::upstream::UnsupportedProtocol;
@@ -274,7 +274,7 @@ impl Upstream {
         self.result(ReceivedResponse { response, memory, deadline: scope.deadline }, method, scope).await
     }
 
-    /// Logs why rows end too early, and makes the fault of it.
+    /// Logs why rows, or a response that is passed through, end too early, and makes the fault of it.
     pub(super) fn report_on_rows(&self, method: Arc<str>, scope: CallScope) -> Report {
         let upstream = self.clone();
         Box::new(move |error| match error {
@@ -299,7 +299,7 @@ impl Upstream {
         let decode =
             move |_: &Description, response: &Response<Bytes>| upstream.decode_response(&method, response, &scope);
         let (value, memory) = received.decode(description, decode).await?;
-        Ok(Output::reserved(Box::new(value?), memory))
+        Ok(Output::reserved(value?, memory))
     }
 
     /// Logs a transport error, with the server, and converts it into a fault that does not name the server.
@@ -404,10 +404,12 @@ impl Upstream {
         method: &CalledMethod,
         response: &Response<Bytes>,
         scope: &CallScope,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Box<dyn Encode>, Fault> {
         let codec = method.description.codec.as_ref().ok_or_else(undescribed)?;
-        let decoded = codec.decode_response(method.target(), response);
-        decoded.map_err(|error| self.response_fault(&method.name, error, scope))
+        match codec.decode_result(method.target(), response) {
+            Ok(result) => Ok(encodable(result)),
+            Err(error) => Err(self.response_fault(&method.name, error.with_redirect(response.headers()), scope)),
+        }
     }
 
     /// Logs a response without a result, and converts it into a fault. A fault of the upstream is neither logged nor
@@ -451,9 +453,11 @@ fn initial_codec(options: &UpstreamOptions) -> Option<ClientCodec> {
         Protocol::XmlRpc => {
             let dialect = options.dialect;
             let bare = options.batching == Batching::BareResults;
+            let invalid_characters = options.invalid_characters;
             Some(ClientCodec::XmlRpc(xmlrpc::client::XmlRpcCodec {
                 dialect,
                 bare,
+                invalid_characters,
                 ..xmlrpc::client::XmlRpcCodec::default()
             }))
         }

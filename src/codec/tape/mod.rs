@@ -106,6 +106,15 @@ impl<'a> Tape<'a> {
         Tape { nodes: self.nodes.into_iter().map(TapeNode::into_owned).collect(), values: self.values }
     }
 
+    /// Passes each text to `change`: those of values and the names of members.
+    pub(in crate::codec) fn each_text(&mut self, mut change: impl FnMut(&mut Cow<'a, str>)) {
+        for node in &mut self.nodes {
+            if let TapeNode::Text(text) = node {
+                change(text);
+            }
+        }
+    }
+
     pub(in crate::codec) fn push(&mut self, node: TapeNode<'a>) {
         self.nodes.push(node);
     }

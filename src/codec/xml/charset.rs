@@ -37,16 +37,73 @@ pub fn decode<'a>(bytes: &'a [u8], charset: Option<&str>) -> Result<Cow<'a, str>
     text.map(one_line_end)
 }
 
+/// Decodes an XML document as [`decode`] does, with U+FFFD for bytes that are not valid in the encoding.
+///
+/// # Errors
+/// `Encoding` for an unsupported encoding.
+pub fn decode_replacing<'a>(bytes: &'a [u8], charset: Option<&str>) -> Result<Cow<'a, str>, Fault> {
+    if let Some((encoding, length)) = Encoding::for_bom(bytes) {
+        let content = bytes.get(length..).unwrap_or_default();
+        return Ok(one_line_end(encoding.decode_without_bom_handling(content).0));
+    }
+    let wide = wide(bytes);
+    let own = wide.map(Encoding::name).or_else(|| declared(bytes));
+    let label = charset.filter(|label| !label.is_empty()).or(own).unwrap_or("utf-8");
+    let named = match (Charset::named(label, bytes), own) {
+        (Err(_), Some(own)) => Charset::named(own, bytes),
+        (named, _) => named,
+    }?;
+    // An encoding whose mark-up would not be found in these bytes cannot be meant.
+    let named = if named.wide() == wide { named } else { Charset::Table(wide.unwrap_or(UTF_8)) };
+    let text = match named {
+        Charset::Latin1 => encoding_rs::mem::decode_latin1(bytes),
+        Charset::Ascii if bytes.is_ascii() => String::from_utf8_lossy(bytes),
+        Charset::Ascii => {
+            let ascii = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { '\u{fffd}' };
+            Cow::Owned(bytes.iter().map(ascii).collect())
+        }
+        Charset::Table(encoding) => encoding.decode_without_bom_handling(bytes).0,
+    };
+    Ok(one_line_end(text))
+}
+
+/// The encoding of a document about which BOM, `charset` parameter and XML declaration agree.
+#[cfg(feature = "server")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CertainCharset {
+    /// US-ASCII.
+    Ascii,
+    /// ISO-8859-1.
+    Latin1,
+    /// UTF-8.
+    Utf8,
+}
+
 /// Whether BOM, `charset` parameter and XML declaration agree on one ASCII-compatible encoding. If they do, every reader
 /// finds the same mark-up in these bytes, whichever of the three it follows.
 pub fn is_certain(bytes: &[u8], charset: Option<&str>) -> bool {
+    agreed(bytes, charset).is_some()
+}
+
+/// As [`is_certain`]; returns the encoding if it is certain.
+#[cfg(feature = "server")]
+pub(crate) fn certainty(bytes: &[u8], charset: Option<&str>) -> Option<CertainCharset> {
+    agreed(bytes, charset).map(|charset| match charset {
+        Charset::Ascii => CertainCharset::Ascii,
+        Charset::Latin1 => CertainCharset::Latin1,
+        Charset::Table(_) => CertainCharset::Utf8,
+    })
+}
+
+/// The ASCII-compatible encoding on which BOM, `charset` parameter and XML declaration agree.
+fn agreed(bytes: &[u8], charset: Option<&str>) -> Option<Charset> {
     let labels = [charset.filter(|label| !label.is_empty()), declared(bytes)];
     let marked = Encoding::for_bom(bytes).map(|(encoding, _)| Ok(Charset::Table(encoding)));
     let mut named = labels.into_iter().flatten().map(|label| Charset::named(label, bytes)).chain(marked);
     let first = named.next().unwrap_or(Ok(Charset::Table(UTF_8)));
     let plain =
         |charset: &Charset| matches!(charset, Charset::Ascii | Charset::Latin1) || *charset == Charset::Table(UTF_8);
-    first.is_ok_and(|first| plain(&first) && named.all(|other| other == Ok(first))) && wide(bytes).is_none()
+    first.ok().filter(|first| plain(first) && named.all(|other| other == Ok(*first)) && wide(bytes).is_none())
 }
 
 /// Whether a document that begins with these bytes is read as UTF-8, whatever follows: neither the `charset` parameter nor
@@ -237,6 +294,26 @@ mod tests {
     fn line_ends_become_line_feeds() {
         assert_eq!(decode(b"<a>\r\n\r\r\n\n\r</a>", None).unwrap(), "<a>\n\n\n\n\n</a>");
         assert!(matches!(decode(b"<a>\n</a>", None), Ok(Cow::Borrowed(_))));
+    }
+
+    #[test]
+    fn invalid_bytes_can_be_replaced() {
+        for (bytes, charset, expected) in [
+            (b"<a>b\x96c\xe2</a>".as_slice(), None, "<a>b\u{fffd}c\u{fffd}</a>"),
+            (b"<a>\xe9\r\n</a>", Some("us-ascii"), "<a>\u{fffd}\n</a>"),
+            (b"\xef\xbb\xbf<a>\xff</a>", Some("iso-8859-1"), "<a>\u{fffd}</a>"),
+            (b"\xff\xfe<\0\0\xd8a\0", None, "<\u{fffd}a"),
+            (b"<a>\x96</a>", Some("utf-16"), "<a>\u{fffd}</a>"),
+            (
+                b"<?xml version='1.0' encoding='utf-8'?><a>\x96</a>",
+                Some("none"),
+                "<?xml version='1.0' encoding='utf-8'?><a>\u{fffd}</a>",
+            ),
+            (b"<a>\xe9</a>", Some("latin1"), "<a>\u{e9}</a>"),
+        ] {
+            assert_eq!(decode_replacing(bytes, charset).unwrap(), expected, "{}", String::from_utf8_lossy(bytes));
+        }
+        assert_eq!(decode_replacing(b"<a>\x96</a>", Some("ebcdic-cp-be")).unwrap_err().kind, Kind::Encoding);
     }
 
     #[test]

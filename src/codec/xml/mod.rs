@@ -15,12 +15,15 @@
 
 pub mod charset;
 pub(super) mod escape;
+pub(super) mod invalid;
 pub(super) mod plain;
 pub(super) mod prolog;
 #[cfg(feature = "server")]
 pub(crate) mod rows;
 pub(super) mod tree;
 pub(super) mod unwritable;
+#[cfg(feature = "server")]
+pub(crate) mod well_formed;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,9 +40,10 @@ use crate::model::fault::Fault;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reading {
-    /// Accepts common mistakes of real clients that are not ambiguous: white space before the document, unknown elements
-    /// next to the known ones, integers beyond 32 bits in `int`, `true` and `false`, `NaN` and `INF`, an undeclared `ex:`
-    /// prefix.
+    /// Accepts common mistakes of real clients and servers that are not ambiguous: white space and byte order marks before
+    /// the document, unknown elements next to the known ones, integers beyond 32 bits in `int`, `true` and `false`, `NaN` and
+    /// `INF`, an undeclared `ex:` prefix, arrays without `data`, and values without `value`. An empty number is nil, and
+    /// a date that is not in the calendar is its text.
     #[default]
     Lenient,
     /// Accepts none of these.
@@ -57,6 +61,20 @@ pub enum Control {
     Replace,
     /// They are left out.
     Strip,
+}
+
+/// How the responses of a server are read that have characters which XML forbids, or bytes that are not valid in their
+/// encoding. Such bytes are U+FFFD, the replacement character, unless they are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum InvalidCharacters {
+    /// The characters stay in the text. JSON can represent all of them; XML is written by `control-characters`.
+    #[default]
+    Keep,
+    /// Each is U+FFFD.
+    Replace,
+    /// The response is refused.
+    Refuse,
 }
 
 /// How text is written as XML character data.

@@ -18,6 +18,8 @@ const NAMESPACES_DESCRIBED: usize = 256;
 const MARKS: usize = 1 << 20;
 
 const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
+/// The character of a byte order mark. Software that puts documents together leaves some in front of the declaration.
+const MARK: char = '\u{feff}';
 
 /// The beginning of nearly every document.
 const USUAL: &str = "<?xml version=\"1.0\"?>";
@@ -43,7 +45,7 @@ pub(in crate::codec) fn start(text: &str, reading: Reading) -> Result<Start, Fau
             return Ok(Start { at: text.len() - root.len(), plain: true });
         }
     }
-    let mut left = text.trim_start_matches(BLANK);
+    let mut left = text.get(before_document(text, reading)..).unwrap_or_default();
     if is_declaration(left) {
         if left.len() < text.len() && reading == Reading::Strict {
             return Err(broken("there is white space before the XML declaration"));
@@ -69,6 +71,23 @@ pub(in crate::codec) fn start(text: &str, reading: Reading) -> Result<Start, Fau
         }
         plain = false;
     }
+}
+
+/// Checks what precedes a root element: at most an XML declaration, followed by white space.
+///
+/// # Errors
+/// `NotWellFormed` for anything else.
+#[cfg(feature = "server")]
+pub(super) fn declaration(text: &str) -> Result<(), Fault> {
+    let behind = if is_declaration(text) { Declaration(text).pass()? } else { text };
+    let is_blank = behind.trim_start_matches(BLANK).is_empty();
+    if is_blank { Ok(()) } else { Err(broken("the XML declaration is not at the beginning of the document")) }
+}
+
+/// The length of what precedes a document and is not part of it: white space and, in lenient reading, byte order marks.
+pub(in crate::codec) fn before_document(text: &str, reading: Reading) -> usize {
+    let is_skipped = |c: char| BLANK.contains(&c) || (c == MARK && reading == Reading::Lenient);
+    text.len() - text.trim_start_matches(is_skipped).len()
 }
 
 /// The census: counts the mark-up before the document is parsed, so that no tree is allocated for a document that has too
@@ -263,6 +282,7 @@ mod tests {
             ("<?xml version='1.0'?><a/>", 21, true),
             ("\n<?xml\tversion = \"1.0\"\nencoding='UTF-8' standalone='no' ?>\n<a/>", 59, true),
             (" <!-- <b> --><?x <c> ?>\n<a/>", 24, false),
+            ("\n\u{feff}\u{feff} <?xml version='1.0'?><a/>", 29, true),
             ("<?xml-stylesheet version='2'?><a/>", 30, false),
         ] {
             assert_eq!(start(text, Reading::Lenient), Ok(Start { at, plain }), "{text}");
@@ -293,6 +313,7 @@ mod tests {
             assert_eq!(start(text, Reading::Lenient).unwrap_err().kind, Kind::NotWellFormed, "{text}");
         }
         assert!(start("\n<?xml version='1.0'?><a/>", Reading::Strict).is_err());
+        assert!(start("\u{feff}<?xml version='1.0'?><a/>", Reading::Strict).is_err());
         assert!(start("\n<?xml-stylesheet?><a/>", Reading::Strict).is_ok());
         assert!(start("\n<a/>", Reading::Strict).is_ok());
     }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::document::XmlRpcDocument;
 use super::{plain, tree};
 use crate::codec::DocumentLimits;
-use crate::codec::xml::{Reading, charset, prolog};
-use crate::model::fault::Fault;
+use crate::codec::xml::{InvalidCharacters, Reading, charset, invalid, prolog};
+use crate::model::fault::{Fault, Kind};
 
 impl<'a> XmlRpcDocument<'a> {
     /// Reads a document within `limits`.
@@ -37,6 +37,29 @@ impl<'a> XmlRpcDocument<'a> {
         }
     }
 
+    /// Reads a document that may have characters which XML forbids: they are kept or replaced in the texts of its values.
+    /// Strict reading refuses them.
+    ///
+    /// # Errors
+    /// As for [`read`](XmlRpcDocument::read).
+    pub fn read_with(
+        text: &'a str,
+        reading: Reading,
+        invalid: InvalidCharacters,
+        limits: DocumentLimits,
+    ) -> Result<XmlRpcDocument<'a>, Fault> {
+        let fault = match XmlRpcDocument::read(text, reading, limits) {
+            Err(fault) if fault.kind == Kind::NotWellFormed && reading == Reading::Lenient => fault,
+            read => return read,
+        };
+        let Some(invalid::Admitted { text, stand_ins }) = invalid::admit(text, invalid) else { return Err(fault) };
+        let mut document = XmlRpcDocument::read(&text, reading, limits)?.into_owned();
+        if let Some(stand_ins) = stand_ins {
+            document.tape.each_text(|text| stand_ins.restore(text));
+        }
+        Ok(document)
+    }
+
     /// Reads a document through a tree, plain or not. The result is the same as that of [`read`](XmlRpcDocument::read).
     ///
     /// # Errors
@@ -47,7 +70,7 @@ impl<'a> XmlRpcDocument<'a> {
             let text = charset::one_line_end(Cow::Borrowed(text));
             return XmlRpcDocument::read_tree(&text, reading, limits).map(XmlRpcDocument::into_owned);
         }
-        let before = text.len() - text.trim_start_matches([' ', '\t', '\n']).len();
+        let before = prolog::before_document(text, reading);
         let text = text.get(before..).unwrap_or_default();
         prolog::census(text, limits)?;
         tree::read(text, start.at - before, reading, limits)

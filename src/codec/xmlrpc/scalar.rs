@@ -66,16 +66,24 @@ impl XmlRpcScalar {
         })
     }
 
+    fn is_number(self) -> bool {
+        use XmlRpcScalar::{BigDecimal, BigInteger, Double, Int};
+        matches!(self, Int(_) | Double | BigInteger | BigDecimal)
+    }
+
     /// Converts the element's text into a value.
     pub(super) fn read<'a>(self, text: Cow<'a, str>, reading: Reading) -> Result<TapeNode<'a>, Fault> {
         match self {
             XmlRpcScalar::String => Ok(TapeNode::Text(text)),
+            _ if self.is_number() && reading == Reading::Lenient && trim(&text).is_empty() => Ok(TapeNode::Nil),
             XmlRpcScalar::Int(bits) => integer(&text, bits, reading),
             XmlRpcScalar::Double => double(&text, reading),
             XmlRpcScalar::Boolean => boolean(&text, reading),
-            XmlRpcScalar::DateTime => match text.parse() {
-                Ok(date) => Ok(TapeNode::Date(date)),
-                Err(_) => Err(wrong(&text, "a date and time")),
+            XmlRpcScalar::DateTime => match (text.parse(), reading) {
+                (Ok(date), _) => Ok(TapeNode::Date(date)),
+                // Servers write "no date" in forms of their own, and the rest of the document is still sound.
+                (Err(_), Reading::Lenient) => Ok(TapeNode::Text(text)),
+                (Err(_), Reading::Strict) => Err(wrong(&text, "a date and time")),
             },
             XmlRpcScalar::Base64 => base64(&text),
             XmlRpcScalar::Nil => {
@@ -190,7 +198,6 @@ mod tests {
             (8, "127", Some(127), Some(127)),
             (8, "128", None, None),
             (16, "-32769", None, None),
-            (32, "", None, None),
             (32, "1_0", None, None),
             (32, "12x", None, None),
             (32, "1 2", None, None),
@@ -208,13 +215,37 @@ mod tests {
         for (text, value) in [("1e3", 1000.0), (".5", 0.5), ("5.", 5.0), (" -2.5 ", -2.5), ("+1", 1.0)] {
             assert_eq!(read(XmlRpcScalar::Double, text, Reading::Strict), Some(TapeNode::Double(value)), "{text}");
         }
-        for text in ["", ".", "1,5", "1e999", "0x10", "infinite", "１"] {
+        for text in [".", "1,5", "1e999", "0x10", "infinite", "１"] {
             assert_eq!(read(XmlRpcScalar::Double, text, Reading::Lenient), None, "{text}");
         }
         for text in ["INF", "+INF", "-inf", "Infinity", "NaN"] {
             assert!(read(XmlRpcScalar::Double, text, Reading::Lenient).is_some(), "{text}");
             assert!(read(XmlRpcScalar::Double, text, Reading::Strict).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_empty_number_is_nil_if_lenient() {
+        use XmlRpcScalar::{BigDecimal, BigInteger, Boolean, Double, Int};
+        for scalar in [Int(8), Int(32), Int(64), Double, BigInteger, BigDecimal] {
+            for text in ["", " \n"] {
+                assert_eq!(read(scalar, text, Reading::Lenient), Some(TapeNode::Nil), "{scalar:?}");
+                assert_eq!(read(scalar, text, Reading::Strict), None, "{scalar:?}");
+            }
+        }
+        assert_eq!(read(Boolean, "", Reading::Lenient), None);
+    }
+
+    #[test]
+    fn a_date_that_is_none_is_its_text_if_lenient() {
+        for text in ["", "00000000T00:00:00Z", "2019-02-03 04:05:06", "20190203T24:00:00", "20190203T04:05:60", "never"]
+        {
+            let expected = Some(TapeNode::Text(Cow::Borrowed(text)));
+            assert_eq!(read(XmlRpcScalar::DateTime, text, Reading::Lenient), expected);
+            assert_eq!(read(XmlRpcScalar::DateTime, text, Reading::Strict), None, "{text}");
+        }
+        let date = read(XmlRpcScalar::DateTime, " 20190203T04:05:06Z", Reading::Lenient);
+        assert!(matches!(date, Some(TapeNode::Date(_))), "{date:?}");
     }
 
     #[test]

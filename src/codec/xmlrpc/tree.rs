@@ -108,11 +108,28 @@ impl<'a> TreeXmlRpcReader<'a> {
     }
 
     fn only_value(&mut self, parent: Element<'_, 'a>) -> Result<(), Fault> {
-        let [value] = self.children(parent, ["value"])?;
-        let value = value.ok_or_else(|| shape(format!("`{}` has no `value`", parent.name())))?;
-        self.value(value, 0)?;
+        if let Some(typed) = self.bare(parent) {
+            parent.no_text()?;
+            self.typed(typed, 0)?;
+        } else {
+            let [value] = self.children(parent, ["value"])?;
+            let value = value.ok_or_else(|| shape(format!("`{}` has no `value`", parent.name())))?;
+            self.value(value, 0)?;
+        }
         self.tape.complete();
         Ok(())
+    }
+
+    /// The element of a type that is in the place of a `value`, if it is the only element of its parent. Lenient reading
+    /// accepts it.
+    fn bare<'x>(&self, parent: Element<'x, 'a>) -> Option<Element<'x, 'a>> {
+        let mut elements = parent.elements().filter(|child| child.name() != "name");
+        let only = elements.next().filter(|child| self.is_bare(*child));
+        only.filter(|_| elements.next().is_none())
+    }
+
+    fn is_bare(&self, element: Element<'_, 'a>) -> bool {
+        self.reading == Reading::Lenient && is_type(element)
     }
 
     /// A `value`; `depth` arrays and structs enclose it.
@@ -126,6 +143,11 @@ impl<'a> TreeXmlRpcReader<'a> {
             return Err(shape("`value` holds more than one element"));
         }
         value.no_text()?;
+        self.typed(element, depth)
+    }
+
+    /// The element in a `value` that gives its type.
+    fn typed(&mut self, element: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
         let apache = element.namespace() == Some(APACHE);
         match element.name() {
             "array" if !apache => self.array(element, self.deeper(depth)?),
@@ -140,15 +162,22 @@ impl<'a> TreeXmlRpcReader<'a> {
     }
 
     fn array(&mut self, array: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
-        let [data] = self.children(array, ["data"])?;
+        let lacks_data = self.reading == Reading::Lenient && array.elements().all(|child| child.name() != "data");
+        let data = if lacks_data {
+            Some(array)
+        } else {
+            let [data] = self.children(array, ["data"])?;
+            data
+        };
         let opened = self.tape.open();
         let mut items = 0;
         if let Some(data) = data {
             data.no_text()?;
-            for value in data.elements() {
-                match value.name() {
-                    "value" => self.value(value, depth)?,
-                    other => return Err(misplaced(other, "data")),
+            for item in data.elements() {
+                match item.name() {
+                    "value" => self.value(item, depth)?,
+                    _ if self.is_bare(item) => self.typed(item, depth)?,
+                    other => return Err(misplaced(other, data.name())),
                 }
                 items += 1;
             }
@@ -165,14 +194,28 @@ impl<'a> TreeXmlRpcReader<'a> {
             if member.name() != "member" {
                 return Err(misplaced(member.name(), "struct"));
             }
-            let [name, value] = self.children(member, ["name", "value"])?;
-            let name = name.ok_or_else(|| shape("`member` has no `name`"))?;
-            let value = value.ok_or_else(|| shape("`member` has no `value`"))?;
-            self.tape.push(TapeNode::Text(name.text()?));
-            self.value(value, depth)?;
+            self.member(member, depth)?;
             members += 1;
         }
         self.tape.close_struct(opened, members)
+    }
+
+    fn member(&mut self, member: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
+        if let Some(typed) = self.bare(member) {
+            member.no_text()?;
+            let mut names = member.elements().filter(|child| child.name() == "name");
+            let name = names.next().ok_or_else(|| shape("`member` has no `name`"))?;
+            if names.next().is_some() {
+                return Err(shape("`member` has two `name`"));
+            }
+            self.tape.push(TapeNode::Text(name.text()?));
+            return self.typed(typed, depth);
+        }
+        let [name, value] = self.children(member, ["name", "value"])?;
+        let name = name.ok_or_else(|| shape("`member` has no `name`"))?;
+        let value = value.ok_or_else(|| shape("`member` has no `value`"))?;
+        self.tape.push(TapeNode::Text(name.text()?));
+        self.value(value, depth)
     }
 
     /// The children with these names, each at most once. Other children are ignored or refused, by [`Reading`].
@@ -219,6 +262,14 @@ fn trimmed(name: Cow<'_, str>) -> Cow<'_, str> {
     match name {
         Cow::Borrowed(name) => Cow::Borrowed(name.trim_matches(blank)),
         Cow::Owned(name) => Cow::Owned(name.trim_matches(blank).to_owned()),
+    }
+}
+
+/// Whether this element gives the type of a value.
+fn is_type(element: Element<'_, '_>) -> bool {
+    match element.namespace() {
+        Some(APACHE) => XmlRpcScalar::of_apache(element.name()).is_some(),
+        _ => matches!(element.name(), "array" | "struct") || XmlRpcScalar::named(element.name().as_bytes()).is_some(),
     }
 }
 

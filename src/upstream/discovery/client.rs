@@ -12,7 +12,7 @@ use crate::model::text::shorten;
 use crate::model::value::Value;
 use crate::protocol::Protocol;
 use crate::protocol::client_codec;
-use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
+use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError, redirect_target};
 use crate::service::args::ArgValues;
 use crate::upstream::fault;
 use crate::upstream::identity_token::IdentityToken;
@@ -158,7 +158,7 @@ fn classify(error: ResponseError, response: &Response<Bytes>) -> DiscoveryError 
     match error {
         ResponseError::Fault(fault) => DiscoveryError::Fault(fault),
         _ if response.status() == StatusCode::UNAUTHORIZED => unauthorized(response.headers()),
-        ResponseError::Malformed(_) => DiscoveryError::Malformed(excerpt(response)),
+        ResponseError::Malformed(_) | ResponseError::Text { .. } => DiscoveryError::Malformed(excerpt(response)),
         ResponseError::Status { .. } => DiscoveryError::Status(format!("{error}{}", redirection(response.headers()))),
         ResponseError::WrongType(_) => DiscoveryError::Malformed(error.to_string()),
     }
@@ -184,8 +184,7 @@ fn excerpt(response: &Response<Bytes>) -> String {
 }
 
 fn redirection(headers: &HeaderMap) -> String {
-    let location = header_text(headers, header::LOCATION);
-    if location.is_empty() { location } else { format!(" (it points to {location})") }
+    redirect_target(headers).map(|target| format!(" (it points to {target})")).unwrap_or_default()
 }
 
 fn header_text(headers: &HeaderMap, name: header::HeaderName) -> String {

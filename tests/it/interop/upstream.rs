@@ -20,7 +20,7 @@ const PASSING: [&str; 6] = ["now", "start", "stop", "pid", "description", "exits
 struct Supervised {
     croupier: Croupier,
     _supervisord: Server,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Supervised {
@@ -58,6 +58,10 @@ impl Supervised {
                 ]
                 [group."/together"]
                 upstream = {{ urls = ["unix:{socket}:/RPC2"], protocol = "xml-rpc", batching = "bare-results" }}
+                [group."/stripped"]
+                upstream = {{ urls = ["unix:{socket}:/RPC2"], protocol = "xml-rpc" }}
+                xml-rpc.control-characters = "strip"
+                soap.control-characters = "strip"
                 [group."/file"]
                 upstream = {{ urls = ["http://127.0.0.1:{port}/RPC2"], protocol = "xml-rpc", user = "wheel",
                               password = {{ file = "password" }} }}
@@ -70,7 +74,7 @@ impl Supervised {
             ),
         );
         let croupier = Croupier::start(&config, &[("CROUPIER_TEST_PASSWORD", "red or black")]);
-        Supervised { croupier, _supervisord: supervisord, _folder: folder }
+        Supervised { croupier, _supervisord: supervisord, folder }
     }
 
     fn group(&self) -> Group<'_> {
@@ -184,6 +188,26 @@ fn supervisord_answers_every_method_over_all_protocols() {
     let mut listed = group.names();
     listed.sort_unstable();
     assert_eq!(called, listed);
+}
+
+#[test]
+#[ignore = "needs supervisord"]
+fn a_log_with_colours_arrives() {
+    let supervised = Supervised::start();
+    supervised.folder.file("out.log", "\u{1b}[0;31mred\u{1b}[0m, then black\n");
+    let args = [text("sleeper"), Value::Int(0), Value::Int(0)];
+    let read = |path: &str, over| {
+        let group = supervised.croupier.group(path, "supervisor.getState");
+        group.outcome(over, "supervisor.readProcessStdoutLog", &args)
+    };
+    for over in [Over::JsonRpc, Over::Rest] {
+        let expected = Outcome::Value("\u{1b}[0;31mred\u{1b}[0m, then black\n".into());
+        assert_eq!(read("/supervisor", over), expected, "{over:?}");
+    }
+    for over in [Over::XmlRpc, Over::Soap] {
+        assert_eq!(read("/stripped", over), Outcome::Value("[0;31mred[0m, then black\n".into()), "{over:?}");
+        assert!(matches!(read("/supervisor", over), Outcome::Fault(Kind::Service(_), _)), "{over:?}");
+    }
 }
 
 #[test]

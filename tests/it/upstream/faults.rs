@@ -114,6 +114,28 @@ async fn an_invalid_response_is_a_fault_of_the_kind_unreachable() {
     }
 }
 
+#[tokio::test]
+async fn a_plain_text_in_place_of_a_response_is_told() {
+    let server = ScriptedUpstream::start().await;
+    let behind = at(&server, Protocol::XmlRpc, false).await;
+    let told = "the upstream server returned a text, not a valid XML-RPC response: ";
+    for (media, body, expected) in [
+        ("text/plain", "Closed for\r\n  today.\x1b[0m", format!("{told}Closed for today. [0m")),
+        ("Text/Plain; charset=utf-8", "turned \u{202e}round", format!("{told}turned \\u{{202e}}round")),
+        ("text/plain", &"x".repeat(5000), format!("{told}{}", "x".repeat(200))),
+    ] {
+        server.will([Act::Output(http_response("200 OK", media, body))]);
+        assert_eq!(fault(&behind).await, (expected, "unreachable".to_owned()), "{body}");
+    }
+    // A page, or what precedes a document, may show addresses, paths and source code.
+    for (media, body) in
+        [("text/html", "secret"), ("text/xml", "secret <methodResponse/>"), ("text/plain", "<p>secret</p>")]
+    {
+        server.will([Act::Output(http_response("200 OK", media, body))]);
+        assert!(!fault(&behind).await.0.contains("secret"), "{media}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_upstream_that_does_not_respond_is_late() {
     let server = ScriptedUpstream::start().await;
@@ -210,6 +232,29 @@ async fn log_lines_about_an_upstream_name_its_group() {
     }
     for message in ["an upstream does not describe itself", "an upstream has described itself"] {
         assert_eq!(log.values(message, "group"), ["/remote"], "{message}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_where_a_server_redirects_to() {
+    let server = ScriptedUpstream::start().await;
+    let log = EventLog::default();
+    // As above.
+    let _second = tracing::Dispatch::new(EventLog::default());
+    let _guard = tracing::subscriber::set_default(log.clone());
+    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        for (media, body) in [("text/xml", XML_CALL), ("application/json", JSON_CALL), ("application/json", JSON_BATCH)]
+        {
+            let gateway = gateway(&server, "");
+            let location = "Location: https://ann:wheel@blog.example/xmlrpc.php?token=1";
+            let response = format!("HTTP/1.1 {status}\r\n{location}\r\nContent-Length: 5\r\n\r\nmoved");
+            server.will([Act::Output(response.into_bytes())]);
+            let (_, told) = call(&gateway, media, body, None).await;
+            assert!(told.contains(&status[..3]) && !told.contains("blog.example"), "{told}");
+            let errors = log.values("the response of an upstream is unusable", "error");
+            let expected = format!("HTTP {status}: it redirects to https://blog.example/xmlrpc.php: moved");
+            assert_eq!(errors.last(), Some(&expected));
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod batches;
 mod broken;
 mod connections;
+mod deviations;
 mod faults;
 mod forwarding;
 mod identity_token;

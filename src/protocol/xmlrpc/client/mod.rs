@@ -2,6 +2,8 @@
 
 mod multicall;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -16,12 +18,13 @@ use crate::codec::portions::{RowDocuments, Search};
 use crate::codec::tape::{Mismatch, Tape, ValueRef};
 #[cfg(feature = "server")]
 use crate::codec::xml::rows::{self, OnPath};
+use crate::codec::xml::{InvalidCharacters, Reading};
 use crate::codec::xmlrpc as codec;
 use crate::codec::xmlrpc::{Root, Unwritable, XmlRpcDialect, XmlRpcDocument};
 use crate::model::fault::{Fault, Kind};
 use crate::model::value::Value;
 pub use crate::protocol::client_codec::ResponseError;
-use crate::protocol::client_codec::{excerpt, fault_from_code, post_request, response_text};
+use crate::protocol::client_codec::{excerpt, fault_from_code, post_request, response_text, response_text_replacing};
 pub use multicall::{Calls, Results};
 
 /// The longest row of a long array, in bytes.
@@ -52,15 +55,19 @@ pub struct XmlRpcCodec {
     /// Whether the server does not wrap each result of a `system.multicall` in an array of one value, as supervisord
     /// does not (`false` by default). A result that looks like a fault is then read as one.
     pub bare: bool,
+    /// How characters that XML forbids, and bytes that are not valid in their encoding, are read (kept by default). Strict
+    /// reading refuses them.
+    pub invalid_characters: InvalidCharacters,
 }
 
 impl Default for XmlRpcCodec {
-    /// The default dialect, and responses of at most 10,000,000 elements, nested at most 64 deep.
+    /// The default dialect, invalid characters kept, and responses of at most 10,000,000 elements, nested at most 64 deep.
     fn default() -> Self {
         XmlRpcCodec {
             dialect: XmlRpcDialect::default(),
             limits: DocumentLimits { elements: 10_000_000, ..DocumentLimits::default() },
             bare: false,
+            invalid_characters: InvalidCharacters::default(),
         }
     }
 }
@@ -83,6 +90,17 @@ impl XmlRpcCodec {
     /// A [`ResponseError`] if the response has no result.
     pub fn decode_response<T: DeserializeOwned>(&self, response: &Response<Bytes>) -> Result<T, ResponseError> {
         self.decode_tape(response, |tape| read(tape.values().next()).map_err(ResponseError::WrongType))
+    }
+
+    /// The result in a response; `None` if it has no value.
+    pub(in crate::protocol) fn decode_result(
+        &self,
+        response: &Response<Bytes>,
+    ) -> Result<Option<Value>, ResponseError> {
+        self.decode_tape(response, |tape| match tape.values().next() {
+            Some(value) => read(Some(value)).map(Some).map_err(ResponseError::WrongType),
+            None => Ok(None),
+        })
     }
 
     /// Finds the rows of the result in the beginning of a response, if the result is an array.
@@ -121,15 +139,24 @@ impl XmlRpcCodec {
         self.decode_tape(response, |tape| Results::read(tape, calls, self.bare).map_err(ResponseError::Malformed))
     }
 
+    /// The text of a response, with U+FFFD for bytes that are not valid in its encoding, unless they are refused.
+    fn text<'r>(&self, response: &'r Response<Bytes>) -> Result<Cow<'r, str>, Fault> {
+        let refuses = self.dialect.reading == Reading::Strict || self.invalid_characters == InvalidCharacters::Refuse;
+        match response_text(response) {
+            Err(fault) if fault.kind == Kind::Character && !refuses => response_text_replacing(response),
+            text => text,
+        }
+    }
+
     /// Reads a response. A fault is returned with any status, a result only with status 200.
     fn decode_tape<R>(
         &self,
         response: &Response<Bytes>,
         read_tape: impl FnOnce(Tape<'_>) -> Result<R, ResponseError>,
     ) -> Result<R, ResponseError> {
-        let text = response_text(response);
+        let text = self.text(response);
         let document = match &text {
-            Ok(text) => XmlRpcDocument::read(text, self.dialect.reading, self.limits),
+            Ok(text) => XmlRpcDocument::read_with(text, self.dialect.reading, self.invalid_characters, self.limits),
             Err(fault) => Err(fault.clone()),
         };
         match document {
@@ -143,6 +170,9 @@ impl XmlRpcCodec {
                 "this is a `methodCall`, not a `methodResponse`",
             ))),
             Err(_) if is_page(response) => Err(ResponseError::Malformed(Fault::new(Kind::Structure, HTML_PAGE))),
+            Err(_) if text.is_ok() && is_plain_text(response) => {
+                Err(ResponseError::Text { start: excerpt(response.body()) })
+            }
             Err(fault) => Err(ResponseError::Malformed(fault)),
         }
     }
@@ -155,6 +185,15 @@ const HTML_PAGE: &str = "it is an HTML page, not a response; check the path, whi
 fn is_page(response: &Response<Bytes>) -> bool {
     let content_type = response.headers().get(header::CONTENT_TYPE);
     content_type.is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/html"))
+}
+
+/// Whether a response is a text that is not XML: by its `Content-Type`, and by how its body begins.
+fn is_plain_text(response: &Response<Bytes>) -> bool {
+    let content = response.body().trim_ascii_start();
+    let content_type = response.headers().get(header::CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase());
+    content_type.is_none_or(|value| value.starts_with(b"text/plain"))
+        && !content.is_empty()
+        && !content.starts_with(b"<")
 }
 
 /// Reads a value as a `T`. A missing value is nil.
@@ -200,7 +239,6 @@ mod tests {
     use http::{HeaderValue, Method};
 
     use super::*;
-    use crate::model::value::Value;
 
     fn response(status: u16, body: &str) -> Response<Bytes> {
         Response::builder().status(status).body(Bytes::from(body.to_owned())).unwrap()

@@ -68,7 +68,8 @@ impl Calls {
 }
 
 impl Results {
-    /// Reads the results of this number of calls. Checks that each is an array of one value, or the struct of a fault.
+    /// Reads the results of this number of calls. Checks that each is an array of one value, or of none for a method without
+    /// a result, or the struct of a fault.
     pub(super) fn read(tape: Tape<'_>, calls: usize, bare: bool) -> Result<Results, Fault> {
         let malformed = |message: String| Err(Fault::new(Kind::Structure, message));
         let Some(items) = tape.values().next().and_then(ValueRef::items) else {
@@ -78,7 +79,7 @@ impl Results {
             return malformed(format!("{} results for {calls} calls", items.len()));
         }
         for (at, item) in items.enumerate() {
-            if !bare && item.items().map(|values| values.len()) != Some(1) && !is_fault(item) {
+            if !bare && item.items().is_none_or(|values| values.len() > 1) && !is_fault(item) {
                 return malformed(format!("result {} is neither an array of one value nor a fault", at + 1));
             }
         }
@@ -109,12 +110,16 @@ impl Results {
         Some(result)
     }
 
-    /// All results that are left, of any type.
+    /// All results that are left, of any type. A missing value is nil.
     pub fn into_values(self) -> Vec<Result<Value, Fault>> {
+        self.into_results().into_iter().map(|result| result.map(|value| value.unwrap_or(Value::Nil))).collect()
+    }
+
+    /// All results that are left; `None` for a result without a value.
+    pub(in crate::protocol) fn into_results(self) -> Vec<Result<Option<Value>, Fault>> {
+        let read_some = |value| read(Some(value)).map_err(|mismatch| Fault::new(Kind::Structure, mismatch.to_string()));
         let items = self.items().into_iter().flatten();
-        items
-            .map(|item| read(self.result(item)?).map_err(|mismatch| Fault::new(Kind::Structure, mismatch.to_string())))
-            .collect()
+        items.map(|item| self.result(item)?.map(read_some).transpose()).collect()
     }
 
     /// The value of a result, or its fault.

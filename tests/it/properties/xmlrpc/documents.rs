@@ -131,7 +131,8 @@ const FAULT: &str = "<methodResponse><fault><value><struct><member><name>faultCo
 /// A value as clients write them: with white space, without types, its text split and escaped in every way.
 fn loose_value() -> impl Strategy<Value = String> {
     let kinds = ["string", "int", "i4", "i8", "double", "boolean", "base64", "dateTime.iso8601", "nil", "money"];
-    let texts = ["1", " 1 ", "0", "-2147483649", "1.5", "NaN", "true", "aGk=", "19980717T14:08:55", ""];
+    let texts =
+        ["1", " 1 ", "0", "-2147483649", "1.5", "NaN", "true", "aGk=", "19980717T14:08:55", "19980230T00:00:00", ""];
     let typed = (select(kinds.to_vec()), select(texts.to_vec()));
     let leaf = prop_oneof![
         3 => loose_text(),
@@ -143,8 +144,14 @@ fn loose_value() -> impl Strategy<Value = String> {
     let leaf = (blank(), leaf, blank()).prop_map(value);
     leaf.prop_recursive(4, 20, 4, move |inner| {
         let items = (blank(), vec((inner.clone(), blank()).prop_map(|(item, blank)| item + &blank), 0..4));
-        let array =
-            items.prop_map(|(blank, items)| format!("<array>{blank}<data>{blank}{}</data></array>", items.concat()));
+        let array = (items, 0..6).prop_map(|((blank, items), kind)| {
+            let items = items.concat();
+            match kind {
+                0 => format!("<array>{blank}{items}</array>"),
+                1 => format!("<array><data>{}</data></array>", items.replace("<value>", "").replace("</value>", "")),
+                _ => format!("<array>{blank}<data>{blank}{items}</data></array>"),
+            }
+        });
         let member = (loose_text(), inner, any::<bool>()).prop_map(|(name, value, first)| match first {
             true => format!("<member>{value}<name>{name}</name></member>"),
             false => format!("<member><name>{name}</name>{value}</member>"),
@@ -173,8 +180,14 @@ fn blank() -> impl Strategy<Value = String> {
 
 /// Calls and answers as clients and servers write them.
 fn loose() -> impl Strategy<Value = String> {
-    let declaration =
-        select(vec!["", "<?xml version=\"1.0\"?>", "<?xml version='1.0' encoding='utf-8'?>\n", " ", "<!-- -->"]);
+    let declaration = select(vec![
+        "",
+        "<?xml version=\"1.0\"?>",
+        "<?xml version='1.0' encoding='utf-8'?>\n",
+        " ",
+        "\u{feff}",
+        "<!-- -->",
+    ]);
     let param = (blank(), loose_value(), blank())
         .prop_map(|(before, value, after)| format!("<param>{before}{value}{after}</param>"));
     let root = (loose_text(), vec(param, 0..3), blank(), 0..3).prop_map(|(name, params, blank, kind)| {
