@@ -31,7 +31,7 @@ use crate::protocol::set::ProtocolSet;
 use crate::protocol::soap::server::SoapOptions;
 use crate::server::mount::CallerRules;
 use crate::server::settings::{AdminSettings, GroupLimits, ListenAddress, ListenerConfig, ServerSettings};
-use crate::service::access::{AccessRule, AccessRules};
+use crate::service::access::{AccessRule, AccessRules, VisibleMethods};
 
 /// The whole file.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -117,6 +117,9 @@ pub(super) struct GroupFile {
     /// refused. Without rules, every caller may call every method.
     #[schemars(with = "Vec<AccessRule>")]
     pub(super) access: Vec<Spanned<AccessRule>>,
+    /// Which methods introspection, documents and pages show to a caller. A call of another method is refused as the rules of
+    /// `access` say, whatever is shown.
+    pub(super) visible_methods: VisibleMethods,
     /// Which pages of other origins may call the group from a browser and read its responses (CORS). Keys that are not given
     /// are inherited.
     pub(super) cors: CorsOptions,
@@ -219,6 +222,7 @@ impl Default for GroupFile {
             upstream: UpstreamFile::none(),
             auth: Vec::new(),
             access: Vec::new(),
+            visible_methods: VisibleMethods::default(),
             cors: CorsOptions::default(),
             limits: GroupLimits::default(),
             protocols: Protocol::ALL.to_vec(),
@@ -239,7 +243,7 @@ impl GroupFile {
             // Requests to the group have an identity then. So must have the calls that aggregates make.
             rules.push(AccessRule { authenticated: true, ..AccessRule::default() });
         }
-        let access = (!rules.is_empty()).then(|| AccessRules::new(rules));
+        let access = (!rules.is_empty()).then(|| AccessRules::new(rules).showing(self.visible_methods));
         CallerRules::new(path, access, &self.limits)
     }
 

@@ -1,5 +1,6 @@
 //! The description of a service, independent of any protocol: its methods, their parameters, results and documentation.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::HeaderName;
@@ -143,16 +144,51 @@ impl Interface {
             })
     }
 
+    /// The same description with these of its methods only, and with the definitions that they refer to.
+    #[must_use]
+    pub fn with_methods(&self, shown: impl Fn(&Method) -> bool) -> Interface {
+        let methods: Vec<Method> = self.methods.iter().filter(|method| shown(method)).cloned().collect();
+        let is_shown = |name: &str| methods.iter().any(|method| method.name == name);
+        let messages = self.messages.iter().filter(|message| is_shown(&message.method)).cloned().collect();
+        let defs = self.definitions_of(&methods);
+        Interface { methods, messages, defs, ..self.clone() }
+    }
+
+    /// The definitions that the types of methods refer to, and those that these refer to.
+    fn definitions_of(&self, methods: &[Method]) -> Map<String, Value> {
+        let params = methods.iter().flat_map(|method| &method.params);
+        let schemas = params.map(|param| &param.schema).chain(methods.iter().map(|method| &method.result));
+        let mut left: Vec<&Value> = schemas.map(Schema::as_value).collect();
+        let mut names = BTreeSet::new();
+        while let Some(value) = left.pop() {
+            match value {
+                Value::Object(members) => left.extend(members.values()),
+                Value::Array(items) => left.extend(items),
+                // A text that only looks like a reference keeps one definition more.
+                Value::String(text) => {
+                    let name = text.strip_prefix(DEFINITION).filter(|name| names.insert(*name));
+                    left.extend(name.and_then(|name| self.defs.get(name)));
+                }
+                _ => {}
+            }
+        }
+        let used = self.defs.iter().filter(|(name, _)| names.contains(name.as_str()));
+        used.map(|(name, schema)| (name.clone(), schema.clone())).collect()
+    }
+
     /// The definition that a schema refers to, if it is a reference into [`defs`](Interface::defs); otherwise the schema
     /// itself. A reference from one definition to another is not followed.
     pub fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
         member(schema, "$ref")
             .and_then(Value::as_str)
-            .and_then(|target| target.strip_prefix("#/$defs/"))
+            .and_then(|target| target.strip_prefix(DEFINITION))
             .and_then(|name| self.defs.get(name))
             .unwrap_or(schema)
     }
 }
+
+/// The beginning of a reference to one of the [`defs`](Interface::defs).
+const DEFINITION: &str = "#/$defs/";
 
 /// A member of a schema. A search through the few members that a schema has costs less than hashing the name.
 pub(crate) fn member<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {

@@ -15,7 +15,7 @@ use crate::model::interface::Interface;
 use crate::service::counters::Ending;
 use crate::service::future::MaybeReady;
 use crate::service::limiter::LimiterState;
-use crate::service::{Call, CallFuture, RpcService};
+use crate::service::{Call, CallFuture, Context, RpcService};
 
 /// The calls that run in all groups together, and the limit on them.
 #[derive(Debug, Default)]
@@ -78,22 +78,30 @@ impl Drop for Admitted<'_> {
 /// writes in its own form.
 struct Refusing {
     interface: Arc<Interface>,
+    /// As the caller may read it.
+    shown: Arc<Interface>,
     reason: &'static str,
     limiter: Option<LimiterState>,
 }
 
-/// A service that refuses each call of `service` as busy. The calls are counted where `limiter` says.
+/// A service that refuses each call of `service` by this caller as busy. The calls are counted where `limiter` says.
 pub(super) fn refusing_service(
     service: &dyn RpcService,
+    caller: &Context,
     limiter: Option<&LimiterState>,
     reason: &'static str,
 ) -> Arc<dyn RpcService> {
-    Arc::new(Refusing { interface: service.interface(), reason, limiter: limiter.cloned() })
+    let (interface, shown) = (service.interface(), service.interface_for(caller));
+    Arc::new(Refusing { interface, shown, reason, limiter: limiter.cloned() })
 }
 
 impl RpcService for Refusing {
     fn interface(&self) -> Arc<Interface> {
         self.interface.clone()
+    }
+
+    fn interface_for(&self, _: &Context) -> Arc<Interface> {
+        self.shown.clone()
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {

@@ -428,7 +428,7 @@ impl Gateway {
             None => Some(GATEWAY_BUSY),
             Some(_) => client.has_used_up(Resource::UnsentBytes).then_some(CLIENT_BUSY),
         };
-        let refusing = refusal.map(|reason| group.refusing_service(reason));
+        let refusing = refusal.map(|reason| group.refusing_service(context, reason));
         let service = refusing.as_ref().unwrap_or(&group.service);
         // Disabled, it costs one comparison.
         let Context { request_id: id, client: address, trace, .. } = &*context;
@@ -459,7 +459,7 @@ impl Gateway {
             served = Box::pin(refuse_result(group, frontend, request)).await;
         }
         hold_memory(served.response.body_mut(), held, client);
-        conclude(&mut served, context, group.auth.as_deref());
+        conclude(&mut served, context, group);
         metered.end(ending(&served));
         let FrontendResponse { response, method, fault } = served;
         if let Some(record) = &context.record {
@@ -528,7 +528,7 @@ impl Gateway {
         let serving = current.scope(pending.instrument(span.clone()));
         let served = match self.stop.unless_stopped(serving).await {
             Some(served) => served,
-            None => frontend.serve(&group.refusing_service(STOPPING), request).await,
+            None => frontend.serve(&group.refusing_service(request.context, STOPPING), request).await,
         };
         span.record("method", served.method.as_ref());
         served
@@ -554,7 +554,7 @@ fn reserve_whole(body: &mut Body, client: &ClientAccount) -> bool {
 async fn refuse_result(group: &Group, frontend: &Arc<dyn Frontend>, request: GroupRequest<'_>) -> FrontendResponse {
     if request.body.len() <= SMALL {
         // The call has been counted already.
-        let refusing = refusing_service(group.service.as_ref(), None, NO_MEMORY);
+        let refusing = refusing_service(group.service.as_ref(), request.context, None, NO_MEMORY);
         let mut served = frontend.serve(&refusing, request).await;
         // What a protocol says of the group needs no call and may be as large again.
         if served.response.body_mut().unreserved_bytes() <= SMALL {
@@ -618,15 +618,29 @@ impl GatewayResponse {
 }
 
 /// Adds what its calls and rules say to a response, and what the log and the metrics say of it.
-fn conclude(served: &mut FrontendResponse, context: &Context, auth: Option<&GroupAuth>) {
+fn conclude(served: &mut FrontendResponse, context: &Context, group: &Group) {
     if let Some(headers) = &context.response_headers {
         // A name that is there already is replaced.
         served.response.headers_mut().extend(headers.take());
     }
-    set_refusal_status(served, auth);
+    set_refusal_status(served, group.auth.as_deref());
+    if group.differs {
+        keep_private(served.response.headers_mut(), group.auth.as_deref());
+    }
     // The status and the bytes of what is passed on are those of the upstream; only the log and the metrics are told.
     if let Some(PassthroughFault(kind)) = served.response.extensions_mut().remove() {
         served.fault.get_or_insert(kind);
+    }
+}
+
+/// Keeps caches that several callers share from storing a response, which may name methods that other callers may not know.
+fn keep_private(headers: &mut HeaderMap, auth: Option<&GroupAuth>) {
+    let stored = headers.get(header::CACHE_CONTROL).is_none_or(|caching| caching == "no-cache");
+    if stored {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    }
+    for name in auth.into_iter().flat_map(GroupAuth::headers) {
+        headers.append(header::VARY, HeaderValue::from(name));
     }
 }
 

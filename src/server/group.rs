@@ -14,8 +14,8 @@ use crate::model::text::abridge;
 use crate::protocol::frontend::{Claim, Frontend, GroupHead};
 use crate::server::admission::{GroupLoad, refusing_service};
 use crate::server::auth::GroupAuth;
-use crate::service::RpcService;
 use crate::service::limiter::LimiterState;
+use crate::service::{Context, RpcService};
 use crate::upstream::Upstream;
 
 /// One URL path, and its aliases, with one service and the frontends over which it is reached.
@@ -32,6 +32,8 @@ pub struct Group {
     pub auth: Option<Arc<GroupAuth>>,
     /// Which pages of other origins may call; `None` if none may.
     pub(super) cors: Option<Arc<Cors>>,
+    /// Whether callers are shown different methods.
+    pub(super) differs: bool,
     /// How long a call may take; `None` if only the service itself limits it.
     pub(super) deadline: Option<Duration>,
     /// The headers of a request that its calls have in their context.
@@ -70,6 +72,7 @@ impl Group {
             body_limit,
             auth: None,
             cors: None,
+            differs: false,
             deadline: None,
             upstream: None,
             limiter: None,
@@ -94,9 +97,9 @@ impl Group {
 }
 
 impl Group {
-    /// A service that refuses each call of the group as busy.
-    pub(super) fn refusing_service(&self, reason: &'static str) -> Arc<dyn RpcService> {
-        refusing_service(self.service.as_ref(), self.limiter.as_ref(), reason)
+    /// A service that refuses each call of the group by this caller as busy.
+    pub(super) fn refusing_service(&self, caller: &Context, reason: &'static str) -> Arc<dyn RpcService> {
+        refusing_service(self.service.as_ref(), caller, self.limiter.as_ref(), reason)
     }
 
     /// Waits until the upstream of the group, if it has one, has been asked for its description for the first time. Returns

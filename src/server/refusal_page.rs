@@ -52,7 +52,7 @@ pub(super) fn show(
         let group = listed(mounts).find(|group| Some(group.path.as_str()) == path);
         match (group, path.and_then(|path| mounts.pages.iter().find(|page| page.path == path))) {
             // Who has no identity may not know the methods.
-            (Some(group), None) if !group.is_closed() => add_methods(&mut refusal, group),
+            (Some(group), None) if !group.is_closed() => add_methods(&mut refusal, group, context),
             (_, page) => {
                 refusal.place = page.map(place_of_page);
                 add_groups(&mut refusal, mounts);
@@ -86,8 +86,8 @@ fn place_of_page(page: &PageMount) -> RefusalPlace {
 }
 
 /// Names the group, and its methods.
-fn add_methods(refusal: &mut Refusal<'_>, group: &GroupMount) {
-    let interface = group.service.interface();
+fn add_methods(refusal: &mut Refusal<'_>, group: &GroupMount, context: &Context) {
+    let interface = group.service.interface_for(context);
     refusal.place = Some(RefusalPlace { title: title(group), path: group.path.clone() });
     refusal.heading = "Methods".to_owned();
     let link =

@@ -1,9 +1,12 @@
 //! Which callers may call which methods of a group.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::fault::{Fault, Kind};
+use crate::model::interface::{Interface, Method};
 use crate::model::name_patterns::NamePatterns;
 use crate::model::network::Network;
 use crate::model::text::abridge;
@@ -46,6 +49,17 @@ pub enum Effect {
     Allow,
     /// The call is refused.
     Deny,
+}
+
+/// Which methods a group shows to a caller: in introspection, documents and pages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum VisibleMethods {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that the access rules let the caller call.
+    Callable,
 }
 
 impl Default for AccessRule {
@@ -111,6 +125,7 @@ impl AccessRule {
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccessRules {
     rules: Vec<CompiledRule>,
+    visible: VisibleMethods,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -128,7 +143,18 @@ impl AccessRules {
             let is_about_safe = rule.methods.iter().any(|name| name == SAFE);
             CompiledRule { rule, patterns: NamePatterns(patterns), is_about_safe }
         });
-        AccessRules { rules: compiled.collect() }
+        AccessRules { rules: compiled.collect(), visible: VisibleMethods::All }
+    }
+
+    /// The same rules, with which methods callers are shown.
+    #[must_use]
+    pub fn showing(self, visible: VisibleMethods) -> AccessRules {
+        AccessRules { visible, ..self }
+    }
+
+    /// Whether callers are shown only those methods that they may call.
+    pub fn hide_methods(&self) -> bool {
+        self.visible == VisibleMethods::Callable
     }
 
     /// Whether a caller without an identity may call something.
@@ -141,13 +167,14 @@ impl AccessRules {
     /// # Errors
     /// `Unauthenticated` or `Forbidden` if not.
     pub fn check(&self, method: &str, is_safe: impl Fn() -> bool, context: &Context) -> Result<(), Fault> {
+        if self.allow(method, is_safe, context) { Ok(()) } else { Err(self.refusal(method, context)) }
+    }
+
+    fn allow(&self, method: &str, is_safe: impl Fn() -> bool, context: &Context) -> bool {
         let decides = |compiled: &&CompiledRule| {
             compiled.matches_method(method, &is_safe) && compiled.rule.matches_caller(context)
         };
-        match self.rules.iter().find(decides) {
-            Some(CompiledRule { rule, .. }) if rule.effect == Effect::Allow => Ok(()),
-            _ => Err(self.refusal(method, context)),
-        }
+        self.rules.iter().find(decides).is_some_and(|compiled| compiled.rule.effect == Effect::Allow)
     }
 
     fn refusal(&self, method: &str, context: &Context) -> Fault {
@@ -181,6 +208,14 @@ impl GroupLayer for AccessRules {
             Ok(()) => next.call(call),
             Err(fault) => fault.into(),
         }
+    }
+
+    fn shown_to(&self, caller: &Context, interface: Arc<Interface>) -> Arc<Interface> {
+        let callable = |method: &Method| self.allow(&method.name, || method.safe, caller);
+        if !self.hide_methods() || interface.methods.iter().all(callable) {
+            return interface;
+        }
+        Arc::new(interface.with_methods(callable))
     }
 }
 

@@ -75,6 +75,12 @@ pub struct Context {
 }
 
 impl Context {
+    /// The same request without its caller, for what is said to everyone.
+    #[cfg(feature = "server")]
+    pub(crate) fn without_identity(&self) -> Context {
+        Context { identity: None, ..self.clone() }
+    }
+
     /// The value of a header of the request. `None` if the request does not have it, or if it is not text.
     ///
     /// **A header must be declared**, by the service with [`request_header`](crate::service::local::Builder::request_header)

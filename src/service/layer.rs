@@ -36,7 +36,7 @@ use crate::model::interface::Interface;
 use crate::service::future::{MaybeReady, catch_panic, catch_panic_of};
 use crate::service::latest::Latest;
 use crate::service::outage::Outage;
-use crate::service::{Call, CallFuture, RpcService};
+use crate::service::{Call, CallFuture, Context, RpcService};
 
 /// A rule around a group's service.
 ///
@@ -87,6 +87,12 @@ pub trait GroupLayer: Send + Sync + 'static {
     fn sets_response_headers(&self) -> bool {
         false
     }
+
+    /// What this caller may read of the description of the service inside the layer: all of it, unless the layer hides the
+    /// methods that it would refuse. Calls are not affected.
+    fn shown_to(&self, _caller: &Context, interface: Arc<Interface>) -> Arc<Interface> {
+        interface
+    }
 }
 
 impl<L: GroupLayer + ?Sized> GroupLayer for Arc<L> {
@@ -100,6 +106,10 @@ impl<L: GroupLayer + ?Sized> GroupLayer for Arc<L> {
 
     fn sets_response_headers(&self) -> bool {
         (**self).sets_response_headers()
+    }
+
+    fn shown_to(&self, caller: &Context, interface: Arc<Interface>) -> Arc<Interface> {
+        (**self).shown_to(caller, interface)
     }
 }
 
@@ -133,6 +143,10 @@ impl<L: GroupLayer> GroupLayer for CatchPanics<L> {
     fn sets_response_headers(&self) -> bool {
         self.0.sets_response_headers()
     }
+
+    fn shown_to(&self, caller: &Context, interface: Arc<Interface>) -> Arc<Interface> {
+        self.0.shown_to(caller, interface)
+    }
 }
 
 /// Puts a layer around a service. If the layer panics, its call fails with an internal fault.
@@ -163,6 +177,10 @@ impl<L: GroupLayer> RpcService for Layered<L> {
             interface.sets_response_headers |= self.sets_response_headers;
             interface
         })
+    }
+
+    fn interface_for(&self, caller: &Context) -> Arc<Interface> {
+        self.layer.shown_to(caller, self.inner.interface_for(caller))
     }
 
     fn outage(&self) -> Option<Outage> {

@@ -103,6 +103,12 @@ pub trait RpcService: Send + Sync + 'static {
     /// The current description. A service whose description changes returns another `Arc` from then on.
     fn interface(&self) -> Arc<Interface>;
 
+    /// The description as this caller may read it, for introspection, documents and pages: without the methods that the caller
+    /// may not call, if the group hides those. A wrapper returns what the service inside it returns.
+    fn interface_for(&self, _caller: &Context) -> Arc<Interface> {
+        self.interface()
+    }
+
     /// Why calls cannot succeed at the moment, for pages and documents; `None` if they can, as far as is known. A wrapper
     /// returns what the service inside it returns.
     fn outage(&self) -> Option<Outage> {
@@ -117,6 +123,10 @@ pub trait RpcService: Send + Sync + 'static {
 impl<S: RpcService + ?Sized> RpcService for Arc<S> {
     fn interface(&self) -> Arc<Interface> {
         (**self).interface()
+    }
+
+    fn interface_for(&self, caller: &Context) -> Arc<Interface> {
+        (**self).interface_for(caller)
     }
 
     fn outage(&self) -> Option<Outage> {

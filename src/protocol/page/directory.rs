@@ -1,5 +1,6 @@
 //! The directory: all groups on one page.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::Method;
@@ -43,6 +44,8 @@ impl Frontend for Directory {
     fn serve(&self, _: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         serve(request, None, || {
             let base = self.public_url.base(request.head, request.context.peer);
+            // The credentials of the request are those of another group, if there are any.
+            let anyone = request.context.without_identity();
             let view = DirectoryView {
                 title: "Services",
                 root: root(&base),
@@ -51,7 +54,7 @@ impl Frontend for Directory {
                 script: &SCRIPT.version,
                 here: "",
                 version: env!("CARGO_PKG_VERSION"),
-                groups: self.groups.iter().map(GroupLine::new).collect(),
+                groups: self.groups.iter().map(|group| GroupLine::new(group.shown_to(&anyone))).collect(),
                 pages: &self.pages,
             };
             templates::render("directory.html", &view)
@@ -78,12 +81,13 @@ struct DirectoryView<'a> {
 #[derive(Serialize)]
 struct GroupLine<'a> {
     #[serde(flatten)]
-    group: &'a GroupSummary,
+    group: Cow<'a, GroupSummary>,
     outage: Option<OutageView>,
 }
 
 impl GroupLine<'_> {
-    fn new(group: &GroupSummary) -> GroupLine<'_> {
-        GroupLine { group, outage: group.outage().map(|outage| OutageView::new(&outage, true)) }
+    fn new(group: Cow<'_, GroupSummary>) -> GroupLine<'_> {
+        let outage = group.outage().map(|outage| OutageView::new(&outage, true));
+        GroupLine { group, outage }
     }
 }

@@ -1,5 +1,6 @@
 //! Groups and pages in lists.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use serde::Serialize;
 use super::prose::{Paragraph, prose};
 use crate::model::interface::Interface;
 use crate::protocol::xmlrpc::signature;
-use crate::service::RpcService;
 use crate::service::outage::Outage;
+use crate::service::{Context, RpcService};
 
 /// A group in the directory and in the list of other services on a page.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +25,9 @@ pub struct GroupSummary {
     /// The service whose state is shown.
     #[serde(skip)]
     service: Option<ListedService>,
+    /// Whether callers are shown different methods.
+    #[serde(skip)]
+    differs: bool,
 }
 
 /// The service of a group in a list.
@@ -64,12 +68,28 @@ impl GroupSummary {
         });
         let (path, doc) = (path.into(), prose(&interface.doc));
         let title = if interface.title.is_empty() { path.clone() } else { interface.title.clone() };
-        GroupSummary { title, path, aliases, doc, methods: methods.collect(), service: None }
+        GroupSummary { title, path, aliases, doc, methods: methods.collect(), service: None, differs: false }
     }
 
     /// The same group with the state of its service.
     pub fn with_state_of(self, service: Arc<dyn RpcService>) -> GroupSummary {
         GroupSummary { service: Some(ListedService(service)), ..self }
+    }
+
+    /// The same group, whose methods are those that its service shows to each caller.
+    pub fn differing(self) -> GroupSummary {
+        GroupSummary { differs: true, methods: Vec::new(), ..self }
+    }
+
+    /// The group as this caller may see it.
+    pub(super) fn shown_to(&self, caller: &Context) -> Cow<'_, GroupSummary> {
+        match self.service.as_ref().filter(|_| self.differs) {
+            None => Cow::Borrowed(self),
+            Some(ListedService(service)) => {
+                let shown = GroupSummary::new(&self.path, self.aliases.clone(), &service.interface_for(caller));
+                Cow::Owned(shown.with_state_of(service.clone()))
+            }
+        }
     }
 
     /// Why calls of the group cannot succeed at the moment; `None` if they can.

@@ -80,7 +80,7 @@ impl Frontend for Page {
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
-        let interface = service.interface();
+        let interface = service.interface_for(request.context);
         serve(request, interface.page_section.as_deref(), || {
             let base = self.public_url.base(request.head, request.context.peer);
             // A listener that serves no calls shows the page without forms.

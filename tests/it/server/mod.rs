@@ -16,4 +16,5 @@ mod runtime;
 mod timeouts;
 mod tls;
 mod tower;
+mod visible_methods;
 mod workers;

@@ -213,7 +213,7 @@ fn address(public_url: &PublicUrl, request: &GroupRequest<'_>) -> String {
 /// Starts a call of the service, or of `rpc.discover`, which belongs to the protocol itself.
 fn start_call(service: &dyn RpcService, call: Call<'_>, url: impl FnOnce() -> String) -> CallFuture {
     if openrpc::is_builtin(call.method)
-        && let Some(result) = openrpc::call(&service.interface(), call.method, call.args, url)
+        && let Some(result) = openrpc::call(&service.interface_for(call.context), call.method, call.args, url)
     {
         return MaybeReady::now(result);
     }

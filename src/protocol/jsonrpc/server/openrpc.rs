@@ -64,7 +64,8 @@ impl Frontend for OpenRpc {
         let response = match frontend::refuse_undescribed(service.as_ref()) {
             Some(rejection) => rejection.into_response(),
             None => {
-                let document = openrpc::document(&service.interface(), &address(&self.public_url, &request));
+                let document =
+                    openrpc::document(&service.interface_for(request.context), &address(&self.public_url, &request));
                 json(Body::whole(format!("{document:#}\n")))
             }
         };

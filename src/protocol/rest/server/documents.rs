@@ -75,7 +75,7 @@ impl Frontend for OpenApi {
             let response = self.refuse(request.head, rejection);
             return MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: None });
         }
-        write_document(&request, || openapi::document(&service.interface(), &self.routes, &url))
+        write_document(&request, || openapi::document(&service.interface_for(request.context), &self.routes, &url))
     }
 
     fn refuse(&self, _: &Parts, rejection: HttpRejection) -> Response<Body> {
@@ -99,7 +99,9 @@ impl Frontend for OpenApiOfAll {
     fn serve(&self, _: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let base = self.public_url.base(request.head, request.context.peer);
         write_document(&request, || {
-            let interfaces: Vec<_> = self.groups.iter().map(|group| group.service.interface()).collect();
+            // The credentials of the request are those of another group, if there are any.
+            let anyone = request.context.without_identity();
+            let interfaces: Vec<_> = self.groups.iter().map(|group| group.service.interface_for(&anyone)).collect();
             let groups = self.groups.iter().zip(&interfaces);
             let groups: Vec<_> =
                 groups.map(|(group, interface)| (group.path.as_str(), &**interface, group.routes.as_ref())).collect();

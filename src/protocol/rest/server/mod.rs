@@ -77,7 +77,11 @@ impl Frontend for Rest {
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
-        let interface = service.interface();
+        // What may be called is asked only of those who may call it; a call itself is refused by the rules.
+        let interface = match request.head.method {
+            Method::OPTIONS => service.interface_for(request.context),
+            _ => service.interface(),
+        };
         let target = PathTarget::find(&interface, &self.routes, request.tail);
         let name =
             target.method(&request.head.method).map_or_else(|| abridge(&decoded(request.tail)).into(), Box::from);

@@ -54,7 +54,7 @@ impl Frontend for Wsdl {
             (Ok(_), Some(rejection)) => rejection.into_response(),
             (Ok(form), None) => {
                 let address = self.public_url.base(request.head, request.context.peer) + request.path();
-                let interface = service.interface();
+                let interface = service.interface_for(request.context);
                 let shapes = Shapes::of(&interface);
                 let text = wsdl::document(&interface, &shapes, &self.namespace, &address, form);
                 document(request.head, text)

@@ -159,7 +159,7 @@ impl XmlRpc {
 /// Starts a call of the service, or of a method of the protocol itself.
 fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
     if system::is_builtin(call.method)
-        && let Some(result) = system::call(&service.interface(), call.method, call.args)
+        && let Some(result) = system::call(&service.interface_for(call.context), call.method, call.args)
     {
         return MaybeReady::now(result);
     }
