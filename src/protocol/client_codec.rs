@@ -403,14 +403,14 @@ pub(super) enum FaultCode {
     None,
 }
 
-/// Checks that a body is not compressed.
+/// Checks that a body is not compressed in a way that is not unpacked.
 pub(super) fn check_uncompressed(headers: &HeaderMap) -> Result<(), Fault> {
     let coding = headers.get(header::CONTENT_ENCODING).map(|coding| String::from_utf8_lossy(coding.as_bytes()));
     match coding.filter(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {
         None => Ok(()),
         Some(coding) => {
             let message =
-                format!("the response is compressed (`{}`), although compression was not requested", abridge(&coding));
+                format!("the response is compressed (`{}`), and only gzip and deflate are unpacked", abridge(&coding));
             Err(Fault::new(Kind::Encoding, message))
         }
     }

@@ -396,7 +396,8 @@ impl Gateway {
         }
         let is_without_preflight = is_without_preflight(head, &dispatch.public_url, context.peer)
             && !grant.as_ref().is_some_and(|grant| grant.allows_without_preflight(group.auth.is_some()));
-        let mut checked = check_before_body(head, &body, is_without_preflight, within_share);
+        let query = group.check_query(head, claim.frontend.protocol());
+        let mut checked = check_before_body(head, &body, is_without_preflight, within_share).and(query);
         if let (Some(auth), Ok(())) = (&group.auth, &checked) {
             checked = authenticate(auth, head, group, context).await;
         }

@@ -11,6 +11,7 @@ use crate::http::cors::Cors;
 use crate::http::rejection::HttpRejection;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
+use crate::protocol::Protocol;
 use crate::protocol::frontend::{Claim, Frontend, GroupHead};
 use crate::server::admission::{GroupLoad, refusing_service};
 use crate::server::auth::GroupAuth;
@@ -100,6 +101,21 @@ impl Group {
     /// A service that refuses each call of the group by this caller as busy.
     pub(super) fn refusing_service(&self, caller: &Context, reason: &'static str) -> Arc<dyn RpcService> {
         refusing_service(self.service.as_ref(), caller, self.limiter.as_ref(), reason)
+    }
+
+    /// Refuses the query of a call that an upstream would not get. `?wsdl` is the address of a document, to which some clients
+    /// send their calls, too.
+    pub(super) fn check_query(&self, head: &Parts, protocol: Protocol) -> Result<(), HttpRejection> {
+        let Some(query) = head.uri.query().filter(|query| !query.is_empty()) else { return Ok(()) };
+        let has_no_use = matches!(protocol, Protocol::XmlRpc | Protocol::JsonRpc | Protocol::Soap);
+        let is_lost = self.upstream.as_ref().is_some_and(|upstream| !upstream.passes_query());
+        let names_document = query.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("wsdl"));
+        if head.method != Method::POST || !has_no_use || !is_lost || names_document {
+            return Ok(());
+        }
+        let reason =
+            "the query of the URL is not passed on to the upstream server: `pass-query` of the group would do so";
+        Err(HttpRejection::new(StatusCode::BAD_REQUEST, reason))
     }
 
     /// Waits until the upstream of the group, if it has one, has been asked for its description for the first time. Returns

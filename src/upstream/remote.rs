@@ -144,6 +144,11 @@ impl Upstream {
         }
     }
 
+    /// Whether the query of a client's URL reaches the upstream.
+    pub(crate) fn passes_query(&self) -> bool {
+        self.inner.options.forwarding.pass_query
+    }
+
     /// The time between two discoveries.
     pub fn refresh(&self) -> Duration {
         self.inner.options.refresh

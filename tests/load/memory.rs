@@ -36,8 +36,8 @@ fn many_large_results_take_no_more_memory_than_a_few() {
         })
         .collect();
     let text = format!(
-        "server.response-memory = \"64 MiB\"\n[group.\"/wheel\"]\nservice = \"wheel\"\noptions = {{ family = \"mini\" }}\n\
-         [group.\"/all\".aggregate.methods.spins]\n{calls}"
+        "server.response-memory = \"64 MiB\"\nlimits.deadline = \"5m\"\n[group.\"/wheel\"]\nservice = \"wheel\"\noptions = {{ family = \"mini\" }}\n\
+         [group.\"/all\".aggregate]\ndeadline = \"5m\"\n[group.\"/all\".aggregate.methods.spins]\n{calls}"
     );
     std::fs::write(&config, text).unwrap();
     let server = Program::start_with(&["--config".as_ref(), config.as_ref()]);

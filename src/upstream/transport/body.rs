@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::{Response, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::task::unconstrained;
@@ -15,6 +16,7 @@ use super::error::{LateError, TransportError};
 use super::http1::Http1Connection;
 use super::pool::ThreadPool;
 use super::scgi;
+use super::unpack::Unpacker;
 use crate::model::fault::BoxError;
 use crate::service::result_memory::{ReservedMemory, SMALL};
 
@@ -38,6 +40,8 @@ pub struct Incoming {
     /// How long the reader has waited for the last `progress` bytes.
     waited: Duration,
     progress: usize,
+    /// Unpacks the body if it is compressed.
+    unpacker: Option<Box<Unpacker>>,
 }
 
 /// What has been collected of a body.
@@ -105,7 +109,16 @@ impl Incoming {
             waiting_since: None,
             waited: Duration::ZERO,
             progress: 0,
+            unpacker: None,
         }
+    }
+
+    /// The response with its body unpacked, if it is compressed with gzip or deflate.
+    pub(super) fn unpacked(mut response: Response<Incoming>) -> Response<Incoming> {
+        if response.headers().contains_key(header::CONTENT_ENCODING) {
+            response.body_mut().unpacker = Unpacker::for_response(response.headers_mut()).map(Box::new);
+        }
+        response
     }
 
     /// The same body, which must have arrived before `deadline` if there is one.
@@ -233,6 +246,69 @@ impl Incoming {
         Poll::Ready(if deadline_passed { LateError::Deadline } else { LateError::Timeout(self.limit) })
     }
 
+    /// The next frame of the body as the server sends it.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.poll_source(cx) {
+            Poll::Ready(frame) => {
+                if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(|frame| frame.data_ref())) {
+                    self.record_progress(data.map_or(0, Bytes::len));
+                }
+                // A chunked body is complete only at the frame after its last data, which is `None`.
+                match &frame {
+                    Some(Err(_)) => self.drop_connection(),
+                    Some(Ok(_)) if !self.is_sent() => {}
+                    _ => self.return_connection(),
+                }
+                Poll::Ready(frame)
+            }
+            Poll::Pending => {
+                let late = ready!(self.poll_timer(cx));
+                Poll::Ready(Some(Err(late.into())))
+            }
+        }
+    }
+
+    /// Whether the server has sent the whole body.
+    fn is_sent(&self) -> bool {
+        match &self.source {
+            BodySource::Http1 { body, .. } | BodySource::Http2(body) => body.is_end_stream(),
+            BodySource::Scgi(_) => false,
+        }
+    }
+
+    /// The next frame of a compressed body.
+    fn poll_unpacked(
+        &mut self,
+        mut unpacker: Box<Unpacker>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = loop {
+            let unpacked = match unpacker.next_piece() {
+                Ok(Some(piece)) => Ok(Some(piece)),
+                Err(error) => Err(error),
+                Ok(None) => match self.poll_sent(cx) {
+                    Poll::Pending => break Poll::Pending,
+                    Poll::Ready(Some(Ok(frame))) => {
+                        // Trailers say nothing of a result.
+                        unpacker.push(frame.into_data().unwrap_or_default());
+                        continue;
+                    }
+                    Poll::Ready(Some(Err(error))) => break Poll::Ready(Some(Err(error))),
+                    Poll::Ready(None) => unpacker.finish(),
+                },
+            };
+            break Poll::Ready(match unpacked {
+                Ok(piece) => piece.map(|piece| Ok(Frame::data(piece))),
+                Err(error) => {
+                    self.drop_connection();
+                    Some(Err(format!("the compressed body is damaged: {error}").into()))
+                }
+            });
+        };
+        self.unpacker = Some(unpacker);
+        polled
+    }
+
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let (body, connection) = match &mut self.source {
             BodySource::Http1 { body, connection } => (body, connection.as_mut()),
@@ -255,35 +331,20 @@ impl Body for Incoming {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
-        match this.poll_source(cx) {
-            Poll::Ready(frame) => {
-                if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(|frame| frame.data_ref())) {
-                    this.record_progress(data.map_or(0, Bytes::len));
-                }
-                // A chunked body is complete only at the frame after its last data, which is `None`.
-                match &frame {
-                    Some(Err(_)) => this.drop_connection(),
-                    Some(Ok(_)) if !this.is_end_stream() => {}
-                    _ => this.return_connection(),
-                }
-                Poll::Ready(frame)
-            }
-            Poll::Pending => {
-                let late = ready!(this.poll_timer(cx));
-                Poll::Ready(Some(Err(late.into())))
-            }
+        match self.unpacker.take() {
+            None => self.poll_sent(cx),
+            Some(unpacker) => self.poll_unpacked(unpacker, cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            BodySource::Http1 { body, .. } | BodySource::Http2(body) => body.is_end_stream(),
-            BodySource::Scgi(_) => false,
-        }
+        self.unpacker.is_none() && self.is_sent()
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.unpacker.is_some() {
+            return SizeHint::default();
+        }
         match &self.source {
             BodySource::Http1 { body, .. } | BodySource::Http2(body) => body.size_hint(),
             BodySource::Scgi(body) => body.size_hint(),

@@ -48,6 +48,7 @@ mod scgi;
 pub(crate) mod stats;
 mod time_limit;
 mod tls;
+mod unpack;
 
 use std::fmt;
 use std::sync::Arc;
@@ -205,14 +206,15 @@ impl Transport {
         repeat: Repeat,
         deadline: Option<Instant>,
     ) -> Result<Response<Incoming>, TransportError> {
-        match &self.tokens {
+        let sent = match &self.tokens {
             None => self.send_through_layers(request, repeat, deadline).await,
             Some(tokens) => {
                 let send = |request| self.send_through_layers(request, repeat, deadline);
                 // Boxed, because most upstreams need no token.
                 Box::pin(tokens.authorize(request, deadline, send)).await
             }
-        }
+        };
+        sent.map(Incoming::unpacked)
     }
 
     async fn send_through_layers(

@@ -272,7 +272,7 @@ async fn params_and_passing_hold_for_json_rpc_clients() {
         (&by_position, r#"{"right":23,"left":42}"#, r#""params":[42,23]"#),
         (&by_position, "[42,23]", r#""params":[42,23]"#),
         (&by_name, "[42,23]", r#""params":{"left":42,"right":23}"#),
-        (&by_name, r#"{"right":23,"left":42}"#, r#""params":{"right":23,"left":42}"#),
+        (&by_name, r#"{"left":42,"right":23}"#, r#""params":{"left":42,"right":23}"#),
     ] {
         let call = format!(r#"{{"jsonrpc":"2.0","id":9,"method":"sub","params":{params}}}"#);
         for body in [call.clone(), format!("[{call}]")] {
@@ -306,4 +306,75 @@ async fn json_without_a_media_type_is_answered_as_json() {
     // Of 1.0, `null` is the id of a notification.
     let (status, text) = post(&gateway, "/node", JSON, r#"{"method":"x","params":[],"id":null}"#).await;
     assert_eq!((status, text.as_str()), (204, ""));
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Some servers compress although nobody has asked for it.
+#[tokio::test]
+async fn compressed_responses_are_unpacked() {
+    use crate::support::upstream::{Act, ScriptedUpstream};
+
+    let long = format!(r#"{{"jsonrpc":"2.0","id":70,"result":["{}"]}}"#, "x".repeat(3_000_000));
+    for (text, coding, expected) in [
+        (r#"{"jsonrpc":"2.0","id":70,"result":"packed"}"#, "gzip", true),
+        (r#"{"jsonrpc":"2.0","id":70,"result":"packed"}"#, "br", false),
+        (long.as_str(), "x-gzip", true),
+    ] {
+        let packed = gzip(text);
+        let length = packed.len();
+        let mut response = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: {coding}\r\nContent-Length: {length}\r\n\r\n").into_bytes();
+        response.extend(packed);
+        // Of a long response, the beginning has been sent when the rest does not come.
+        for &cut in if text.len() > 1000 { &[0][..] } else { &[0, 1] } {
+            let server = ScriptedUpstream::start().await;
+            let whole = response[..response.len() - cut].to_vec();
+            let act = if cut == 0 { Act::Output(whole) } else { Act::Cut(whole) };
+            server.will([act]);
+            let text = format!(
+                "[group.\"/node\"]\nupstream = {{ urls = [\"http://{}/\"], protocol = \"json-rpc\" }}\n",
+                server.address()
+            );
+            let config = Config::parse("test.toml", &text, &Registry::standard()).unwrap();
+            let gateway = Gateway::serving(&config.mounts(), BodyReader::new(&ServerSettings::default())).unwrap();
+            let (_, heard) = post(&gateway, "/node", JSON, r#"{"jsonrpc":"2.0","id":70,"method":"x"}"#).await;
+            let heard: Value = serde_json::from_str(&heard).unwrap();
+            assert_eq!(
+                heard.get("result").is_some(),
+                expected && cut == 0,
+                "{coding} without {cut}: {:.200}",
+                heard.to_string()
+            );
+        }
+    }
+}
+
+/// What a caller says is not lost in silence.
+#[tokio::test]
+async fn a_query_that_would_be_lost_is_refused() {
+    let server = server("200 OK", JSON, r#"{"jsonrpc":"2.0","id":ID,"result":5}"#);
+    let (without, with) = (gateway(&server, "", ""), gateway(&server, ", pass-query = true", ""));
+    let call = r#"{"jsonrpc":"2.0","id":9,"method":"x"}"#;
+    for (gateway, path, status, sent) in [
+        (&without, "/node?for=jetpack&token=1", 400, None),
+        (&without, "/node?", 200, Some("POST / HTTP")),
+        (&without, "/node?wsdl", 200, Some("POST / HTTP")),
+        (&with, "/node?for=jetpack&token=1", 200, Some("POST /?for=jetpack&token=1 HTTP")),
+    ] {
+        let before = server.requests().len();
+        let (heard, text) = post(gateway, path, JSON, call).await;
+        assert_eq!(heard, status, "{path} {text}");
+        assert!(heard == 200 || text.contains("pass-query") && text.contains("\"error\""), "{text}");
+        let requests = server.requests();
+        assert_eq!(requests.len() - before, usize::from(sent.is_some()), "{path}");
+        assert!(
+            sent.is_none_or(|sent| requests.last().is_some_and(|request| request.starts_with(sent))),
+            "{requests:?}"
+        );
+    }
 }
