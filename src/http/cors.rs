@@ -1,8 +1,8 @@
 //! Which pages of other origins may call a group and read its responses: Cross-Origin Resource Sharing (Fetch standard,
 //! section 3.3).
 //!
-//! [`CorsOptions`] are what an operator sets. [`Cors`] is the same for one group, with what its protocols, its
-//! authentication and its upstream add, as values of headers that are ready. For each request it makes a [`CorsGrant`]: the
+//! [`CorsOptions`] are what an operator sets. `Cors` is the same for one group, with what its protocols, its
+//! authentication and its upstream add, as values of headers that are ready. For each request it makes a `CorsGrant`: the
 //! headers that let the page read the response.
 //!
 //! Before a browser sends a request that no form could send, it asks with a preflight request: `OPTIONS` with

@@ -1,6 +1,6 @@
 //! The gateway: dispatches a request to its group and frontend, reads its body, and returns the response.
 //!
-//! The way of a request: check `Host`; find the group by path ([`GroupRouter`]); respond to a preflight request of a page of another origin ([`CorsGrant`]); let the group's frontends claim the head
+//! The way of a request: check `Host`; find the group by path ([`GroupRouter`]); respond to a preflight request of a page of another origin (`CorsGrant`); let the group's frontends claim the head
 //! ([`Group`]); find out who calls ([`GroupAuth`]); read the body ([`BodyReader`]); if the head left it open, let the body decide between frontends; serve. A
 //! large body is parsed on a blocking thread.
 
@@ -263,7 +263,7 @@ impl Gateway {
         received.unwrap_or_else(|| self.ids.generate())
     }
 
-    /// Serves one request. If its head has an [`Audience`](crate::http::audience::Audience) as an extension, only the
+    /// Serves one request. If its head has an [`Audience`] as an extension, only the
     /// frontends for that audience are found.
     ///
     /// This is what [`Server`](crate::server::Server) calls. Other HTTP servers call the gateway as a

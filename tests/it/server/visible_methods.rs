@@ -94,8 +94,11 @@ fn call(method: &str, param: &str) -> String {
     format!("<methodCall><methodName>{method}</methodName><params>{params}</params></methodCall>")
 }
 
+/// The verb, the path, the media type, and what the client accepts.
+type Asked = (&'static str, &'static str, &'static str, &'static str);
+
 /// The ways to read of all methods of a group: a name, the request, and its body.
-fn ways() -> Vec<(&'static str, (&'static str, &'static str, &'static str, &'static str), String)> {
+fn ways() -> Vec<(&'static str, Asked, String)> {
     let list = "<methodCall><methodName>system.multicall</methodName><params><param><value><array><data><value><struct>\
          <member><name>methodName</name><value>system.listMethods</value></member><member><name>params</name><value><array>\
          <data/></array></value></member></struct></value></data></array></value></param></params></methodCall>";

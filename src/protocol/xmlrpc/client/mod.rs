@@ -32,7 +32,7 @@ pub use multicall::{Calls, Results};
 const MAX_ROW: usize = 1 << 20;
 
 /// XML-RPC towards a server, with arguments and results of any type that serde supports. For values of the crate's own
-/// [`Value`](crate::Value), use [`ClientCodec::XmlRpc`](crate::protocol::client_codec::ClientCodec::XmlRpc).
+/// [`Value`], use [`ClientCodec::XmlRpc`](crate::protocol::client_codec::ClientCodec::XmlRpc).
 ///
 /// ```
 /// use croupier::protocol::xmlrpc::client::XmlRpcCodec;
