@@ -431,7 +431,7 @@ impl LogEntry {
 }
 
 fn write(waiting: &Receiver<LogEntry>, lost: &AtomicU64) {
-    let mut told: Option<Instant> = None;
+    let mut logged: Option<Instant> = None;
     loop {
         let entry = match lost.load(Relaxed) {
             0 => waiting.recv().map_err(RecvTimeoutError::from),
@@ -451,8 +451,8 @@ fn write(waiting: &Receiver<LogEntry>, lost: &AtomicU64) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        if lost.load(Relaxed) > 0 && told.is_none_or(|told| told.elapsed() >= LOST_INTERVAL) {
-            told = Some(Instant::now());
+        if lost.load(Relaxed) > 0 && logged.is_none_or(|logged| logged.elapsed() >= LOST_INTERVAL) {
+            logged = Some(Instant::now());
             let count = lost.swap(0, Relaxed);
             tracing::warn!(target: "croupier::access", count, "lines lost: requests came faster than they could be logged");
         }

@@ -298,7 +298,7 @@ pub(super) struct ForwardedRequest {
 }
 
 impl ForwardedRequest {
-    /// A hash of the headers, by which calls of one request are told apart that layers have given different callers. Each
+    /// A hash of the headers, by which calls of one request are distinguished that layers have given different callers. Each
     /// token is another, so the caller counts in its place.
     pub(super) fn hash_headers(&self, hasher: &RandomState) -> u64 {
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));

@@ -13,22 +13,22 @@ const GRPC: &str = ":4317";
 /// What has been said about spans that are lost.
 pub(super) struct Failures {
     collector: String,
-    /// When the collector began to accept no spans; `None` if it accepts them, or if the end need not be told.
+    /// When the collector began to accept no spans; `None` if it accepts them, or if the end need not be logged.
     since: Option<Instant>,
     /// When the last line was written.
-    told: Option<Instant>,
+    logged: Option<Instant>,
     /// How many spans had been lost then.
-    told_lost: u64,
+    logged_lost: u64,
 }
 
 impl Failures {
     pub(super) fn new(endpoint: &Address) -> Failures {
-        Failures { collector: endpoint.to_string(), since: None, told: None, told_lost: 0 }
+        Failures { collector: endpoint.to_string(), since: None, logged: None, logged_lost: 0 }
     }
 
     /// Notes that the collector has not accepted a batch; `lost` is the number of spans that were lost before.
     pub(super) fn begin(&mut self, error: &ExportError, lost: u64) {
-        // A collector that fails again and again is told of once a minute, too.
+        // A collector that fails again and again is logged once a minute, too.
         if self.since.is_some() || !self.may_tell() {
             return;
         }
@@ -49,7 +49,7 @@ impl Failures {
 
     /// Says how many spans have been lost since the last line, if there are any. `lost` is the number of all lost spans.
     pub(super) fn report(&mut self, lost: u64) {
-        let count = lost.saturating_sub(self.told_lost);
+        let count = lost.saturating_sub(self.logged_lost);
         if count > 0 && self.may_tell() {
             self.tell(lost);
             tracing::warn!(
@@ -61,11 +61,11 @@ impl Failures {
     }
 
     fn may_tell(&self) -> bool {
-        self.told.is_none_or(|told| told.elapsed() >= INTERVAL)
+        self.logged.is_none_or(|logged| logged.elapsed() >= INTERVAL)
     }
 
     fn tell(&mut self, lost: u64) {
-        self.told = Some(Instant::now());
-        self.told_lost = lost;
+        self.logged = Some(Instant::now());
+        self.logged_lost = lost;
     }
 }

@@ -30,14 +30,14 @@ pub(super) struct Saver {
     kept: Vec<Arc<QuotaCounts>>,
     failures: SaveFailures,
     /// When it was last said that nothing can be stored; `None` if the last attempt has succeeded.
-    told: Option<Instant>,
+    logged: Option<Instant>,
     /// The day for which periods that are over were removed.
     cleaned: Option<QuotaPeriod>,
 }
 
 impl Saver {
     pub(super) fn new(store: Arc<dyn QuotaStore>, failures: SaveFailures) -> Saver {
-        Saver { store, kept: Vec::new(), failures, told: None, cleaned: None }
+        Saver { store, kept: Vec::new(), failures, logged: None, cleaned: None }
     }
 
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
@@ -128,15 +128,15 @@ impl Saver {
     }
 
     fn note_success(&mut self) {
-        if self.told.take().is_some() {
+        if self.logged.take().is_some() {
             tracing::warn!("the counts of quotas are stored again");
         }
     }
 
     fn note_failure(&mut self, error: &BoxError) {
         self.failures.add();
-        if self.told.is_none_or(|told| told.elapsed() >= INTERVAL) {
-            self.told = Some(Instant::now());
+        if self.logged.is_none_or(|logged| logged.elapsed() >= INTERVAL) {
+            self.logged = Some(Instant::now());
             tracing::error!(
                 error = error.to_string(),
                 "the counts of quotas cannot be stored; calls are served and counted, but a restart forgets what was \
@@ -185,7 +185,7 @@ mod tests {
         }
     }
 
-    /// A store that fails as often as it is told to.
+    /// A store that fails as often as it has to.
     #[derive(Default)]
     struct Failing {
         store: MemoryQuotaStore,
@@ -201,7 +201,7 @@ mod tests {
         fn save(&self, changes: &mut [QuotaChanges]) -> Result<(), BoxError> {
             let failure = self.failures.lock().unwrap().pop();
             match failure {
-                Some(true) => panic!("as it was told to"),
+                Some(true) => panic!("on purpose"),
                 Some(false) => Err("the disk is full".into()),
                 None => self.store.save(changes),
             }
