@@ -396,12 +396,11 @@ impl Gateway {
         }
         let is_without_preflight = is_without_preflight(head, &dispatch.public_url, context.peer)
             && !grant.as_ref().is_some_and(|grant| grant.allows_without_preflight(group.auth.is_some()));
-        let query = group.check_query(head, claim.frontend.protocol());
-        let mut checked = check_before_body(head, &body, is_without_preflight, within_share).and(query);
+        let mut checked = check_before_body(head, &body, is_without_preflight, within_share);
         if let (Some(auth), Ok(())) = (&group.auth, &checked) {
             checked = authenticate(auth, head, group, context).await;
         }
-        let read = match checked {
+        let read = match checked.and_then(|()| group.check_query(head, claim.frontend.protocol())) {
             Ok(()) => self.body_reader.read(client, head, body, (group.body_limit, &self.arrival_limits)).await,
             Err(rejection) => Err(rejection),
         };
