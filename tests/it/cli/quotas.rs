@@ -1,6 +1,5 @@
 //! The counts of quotas survive restarts and reloads of the program, and files that cannot be used keep it from starting.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -126,18 +125,6 @@ fn a_file_that_cannot_be_used_is_said_with_its_key() {
     folder.file("c.toml", &std::fs::read_to_string(&file).unwrap().replace("'quotas.redb'", "'none/quotas.redb'"));
     let ended = run(&mut croupier(&["serve", "--config", &file]));
     assert!(ended.stderr.contains("cannot be used: there is no folder `"), "{}", ended.stderr);
-}
-
-#[test]
-#[ignore = "needs a user other than root"]
-fn a_folder_that_may_not_be_written_is_said_with_its_key() {
-    let folder = Folder::new();
-    let file = config(&folder, "10/month", "");
-    let set_mode = |mode| std::fs::set_permissions(&folder.0, std::fs::Permissions::from_mode(mode)).unwrap();
-    set_mode(0o555);
-    let ended = run(&mut croupier(&["serve", "--config", &file]));
-    set_mode(0o755);
-    assert!(ended.stderr.contains("may not read and write it, or make a file in its folder"), "{}", ended.stderr);
 }
 
 #[test]

@@ -304,11 +304,15 @@ impl Group<'_> {
     pub(crate) fn outcome(&self, over: Over, method: &str, args: &[Value]) -> Outcome {
         match self.call(over, method, args) {
             Ok(value) => Outcome::Value(serde_json::to_value(digits(value)).unwrap()),
-            // Over XML-RPC a fault always has a code.
-            Err(fault) if fault.kind == Kind::Service(Some(Kind::Service(None).xmlrpc_code())) => {
-                Outcome::Fault(Kind::Service(None), fault.message.into_owned())
+            Err(fault) => {
+                // Over XML-RPC a fault always has a code, and so has one with data over JSON-RPC.
+                let none = Kind::Service(None);
+                let codes = [none.xmlrpc_code(), none.jsonrpc_code()].map(|code| Kind::Service(Some(code)));
+                let kind = if codes.contains(&fault.kind) { none } else { fault.kind };
+                // The data of these faults are objects, which XML-RPC has behind the message.
+                let message = fault.message.split(" ({").next().unwrap_or_default();
+                Outcome::Fault(kind, message.to_owned())
             }
-            Err(fault) => Outcome::Fault(fault.kind, fault.message.into_owned()),
         }
     }
 
