@@ -6,9 +6,13 @@ difference of the two counts, divided by the difference of the calls, is free of
 
 With `--relayed` the calls go through croupier to a second croupier, which is not counted. There, a call in XML-RPC is
 passed on as it is, and a call in another protocol is transcoded to XML-RPC and back.
+
+With `--guarded` the calls have an API key. They go to a group that passes over the key, to one that wants it, and to one that
+also has a rate.
 """
 import argparse
 import glob
+import hashlib
 import os
 import re
 import socket
@@ -24,6 +28,25 @@ log = { access = false }
 urls = ["%s"]
 protocol = "xml-rpc"
 """
+
+
+GUARDED = """
+listen = ["127.0.0.1:0"]
+log = { access = false }
+[auth.staff.api-key]
+keys = { text = "ada %s" }
+[group."/wheel/american"]
+service = "wheel"
+options = { family = "american" }
+"""
+KEY = "crp_ada"
+
+
+def guarded(binary, before, rules):
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
+        config.write(GUARDED % hashlib.sha256(KEY.encode()).hexdigest() + rules)
+        config.flush()
+        return servers.Server([binary, "serve", "--config", config.name], before)
 
 
 def relay(binary, upstream, before):
@@ -71,6 +94,7 @@ def main():
     parser.add_argument("--keep", help="a folder for what callgrind wrote about croupier")
     parser.add_argument("--protocol", choices=servers.SPINS, default="XML-RPC")
     parser.add_argument("--relayed", action="store_true", help="count a croupier that has the call from a second one")
+    parser.add_argument("--guarded", action="store_true", help="count what an API key and a rate cost")
     options = parser.parse_args()
     # What is kept is read function by function, and only the profile `profiling` leaves their names in the program.
     binary = options.binary or (servers.PROFILED if options.keep else servers.CROUPIER)
@@ -78,6 +102,14 @@ def main():
     if options.relayed:
         upstream = servers.croupier(binary)
         kinds = {"croupier, relayed": (lambda before: relay(binary, upstream, before), options.keep)}
+    elif options.guarded:
+        request = request.replace(b"\r\n", f"\r\nX-API-Key: {KEY}\r\n".encode(), 1)
+        auth = 'auth = ["staff"]\n'
+        kinds = {
+            "no rule": (lambda before: guarded(binary, before, ""), None),
+            "API key": (lambda before: guarded(binary, before, auth), None),
+            "API key and rate": (lambda before: guarded(binary, before, auth + 'limits.rate.calls = "1000000/s"\n'), None),
+        }
     else:
         kinds = {
             "croupier": (lambda before: servers.croupier(binary, before=before), options.keep),
