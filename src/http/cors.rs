@@ -32,7 +32,7 @@ use crate::model::units::{Period, duration};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CorsOptions {
     /// The origins of the pages, such as `"https://casino.example"`, each as browsers write it: scheme, host, and the port if
-    /// it is not the usual one. `"*"` stands for all origins.
+    /// it is not the usual one. `"*"` allows all origins.
     pub origins: Vec<Origin>,
     /// Further headers that pages may send. `Content-Type`, `SOAPAction` and the headers with the credentials of `auth` are
     /// always allowed.

@@ -624,7 +624,7 @@ fn conclude(served: &mut FrontendResponse, context: &Context, group: &Group) {
         served.response.headers_mut().extend(headers.take());
     }
     set_refusal_status(served, group.auth.as_deref());
-    if group.differs {
+    if group.varies_by_caller {
         keep_private(served.response.headers_mut(), group.auth.as_deref());
     }
     // The status and the bytes of what is passed on are those of the upstream; only the log and the metrics are told.

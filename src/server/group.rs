@@ -33,8 +33,8 @@ pub struct Group {
     pub auth: Option<Arc<GroupAuth>>,
     /// Which pages of other origins may call; `None` if none may.
     pub(super) cors: Option<Arc<Cors>>,
-    /// Whether callers are shown different methods.
-    pub(super) differs: bool,
+    /// Whether each caller sees only the methods that this caller may call.
+    pub(super) varies_by_caller: bool,
     /// How long a call may take; `None` if only the service itself limits it.
     pub(super) deadline: Option<Duration>,
     /// The headers of a request that its calls have in their context.
@@ -73,7 +73,7 @@ impl Group {
             body_limit,
             auth: None,
             cors: None,
-            differs: false,
+            varies_by_caller: false,
             deadline: None,
             upstream: None,
             limiter: None,

@@ -438,7 +438,7 @@ impl GroupMount {
         }
         let summary = GroupSummary::new(&self.path, self.aliases.clone(), &self.service.interface());
         let summary = summary.with_state_of(self.service.clone());
-        if self.rules.hide_methods() { summary.differing() } else { summary }
+        if self.rules.hide_methods() { summary.varying_by_caller() } else { summary }
     }
 
     fn described(&self) -> RestGroup {
@@ -451,7 +451,7 @@ impl GroupMount {
         let group = Group::new(self.path.clone(), self.layered_service(), frontends, self.limits.body);
         let (limiter, deadline) = (Some(self.limiter.clone()), Some(self.limits.deadline));
         let (auth, cors, upstream) = (self.auth.clone(), self.cors().map(Arc::new), self.upstream.clone());
-        Group { auth, cors, differs: self.rules.hide_methods(), deadline, limiter, upstream, ..group }
+        Group { auth, cors, varies_by_caller: self.rules.hide_methods(), deadline, limiter, upstream, ..group }
     }
 
     /// The rules for pages of other origins, with the headers and verbs that the group itself needs.
@@ -493,7 +493,7 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) 
     // The document is the same for all readers.
     let described = groups.iter().filter(|group| group.protocols.has(Protocol::Rest) && !group.is_closed());
     let mut frontends = of_root(info, described.map(GroupMount::described).collect());
-    let differs = groups.iter().any(|group| group.rules.hide_methods());
+    let varies_by_caller = groups.iter().any(|group| group.rules.hide_methods());
     match root {
         Some(group) if frontends.is_empty() => Some(group),
         Some(group) => {
@@ -503,12 +503,20 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) 
             let joined = Group::new(group.path.clone(), group.service.clone(), frontends, group.body_limit);
             let (limiter, upstream) = (group.limiter.clone(), group.upstream.clone());
             let (auth, cors) = (group.auth.clone(), group.cors.clone());
-            Some(Arc::new(Group { auth, cors, differs, deadline: group.deadline, limiter, upstream, ..joined }))
+            Some(Arc::new(Group {
+                auth,
+                cors,
+                varies_by_caller,
+                deadline: group.deadline,
+                limiter,
+                upstream,
+                ..joined
+            }))
         }
         None if frontends.is_empty() => None,
         None => {
             let service = Arc::new(EmptyService(Arc::default()));
-            Some(Arc::new(Group { is_directory: true, differs, ..Group::new(ROOT, service, frontends, 0) }))
+            Some(Arc::new(Group { is_directory: true, varies_by_caller, ..Group::new(ROOT, service, frontends, 0) }))
         }
     }
 }

@@ -20,8 +20,8 @@ const SAFE: &str = "@safe";
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AccessRule {
-    /// The methods that the rule is about: names, patterns in which `*` stands for any characters, and `"@safe"` for all
-    /// safe methods: those that only read. Upper and lower case are the same in a rule that denies, because an upstream may ignore
+    /// The methods that the rule is about: names, patterns in which `*` matches any characters, and `"@safe"`, which
+    /// matches all safe methods. Upper and lower case are the same in a rule that denies, because an upstream may ignore
     /// the case.
     #[schemars(length(min = 1))]
     pub methods: Vec<String>,

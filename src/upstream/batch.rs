@@ -74,9 +74,8 @@ impl Upstream {
             Err(fault) => return all_failed(&methods, &fault),
         };
         let (upstream, scope, of_calls) = (self.clone(), scope.clone(), methods.clone());
-        let decode = move |description: &Description, response: &Response<Bytes>| {
-            upstream.decode_batch(&of_calls, description, response, &scope)
-        };
+        let encoded_by = description.clone();
+        let decode = move |response: &Response<Bytes>| upstream.decode_batch(&of_calls, &encoded_by, response, &scope);
         match received.decode(description.clone(), decode).await {
             Ok((results, memory)) => with_memory(results, memory),
             Err(fault) => all_failed(&methods, &fault),
@@ -122,8 +121,7 @@ impl Upstream {
         let received = self.exchange(request, self.repeat(method), scope).await?;
         let method = CalledMethod::new(method, description.clone());
         let (upstream, scope) = (self.clone(), scope.clone());
-        let decode =
-            move |_: &Description, response: &Response<Bytes>| upstream.decode_response(&method, response, &scope);
+        let decode = move |response: &Response<Bytes>| upstream.decode_response(&method, response, &scope);
         let (value, memory) = received.decode(description.clone(), decode).await?;
         Ok(reserved(value?, memory))
     }

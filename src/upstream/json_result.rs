@@ -9,10 +9,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::incoming_rows::{Report, RowsError};
+use crate::codec::json::members::{present, without_nul};
 use crate::codec::json::rows::members_before;
 use crate::codec::json::value_end::ValueEnd;
 use crate::model::fault::{BoxError, Fault, Kind};
@@ -31,11 +32,6 @@ struct Surroundings<'a> {
     /// `None` if it is `null`.
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
-}
-
-/// A member that is present, even if its value is `null`.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// The place of a result in the beginning of a response.
@@ -113,9 +109,7 @@ impl JsonResultBody {
         if !self.is_behind {
             return Err("the document ends in the middle of the result");
         }
-        let end = self.surroundings.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        let text = self.surroundings.get(..end).unwrap_or_default();
-        let read = serde_json::from_slice::<Surroundings<'_>>(text);
+        let read = serde_json::from_slice::<Surroundings<'_>>(without_nul(&self.surroundings));
         let Surroundings { id, error } = read.map_err(|_| "what follows the result is not JSON")?;
         match (id, error) {
             (_, Some(_)) => Err("the response has both a result and an error"),

@@ -23,8 +23,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use memchr::{memchr, memmem};
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Upstream;
@@ -33,6 +32,7 @@ use super::incoming_rows::{CalledMethod, Report, RowsError};
 use super::json_result::{JsonResultBody, ResultPlace};
 use super::received::ReceivedResponse;
 use super::version::Description;
+use crate::codec::json::members::{is_present, present};
 use crate::codec::xml::charset;
 use crate::codec::xml::well_formed;
 use crate::codec::xml::well_formed::CharacterCheck;
@@ -134,7 +134,7 @@ impl Upstream {
                 let fault = start.fault_kind(&head, &method);
                 let content_type = own_content_type(protocol, content_type);
                 let CalledMethod { name, sent_id, .. } = method;
-                let report = start.rest.is_some().then(|| self.report_on_rows(name, scope.clone()));
+                let report = start.rest.is_some().then(|| self.report_on_rest(name, scope.clone()));
                 let body = start.into_raw_body(passable, sent_id.as_deref(), report);
                 let response = RawResponse::new(head.status, content_type, body);
                 return Ok(Output::Raw(response.with_fault(fault)));
@@ -327,16 +327,6 @@ impl ResponseMembers<'_> {
         };
         own && is_version_2 && is_outcome
     }
-}
-
-/// `true` for a member that is present, even if its value is `null`.
-fn is_present<'de, D: Deserializer<'de>>(result: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(result).map(|_| true)
-}
-
-/// A member that is present, even if its value is `null`.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Whether a document ends with the end tags of an XML-RPC response with a value. One that ends with a comment does not, and

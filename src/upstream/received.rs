@@ -36,10 +36,10 @@ impl ReceivedResponse {
     pub(super) async fn decode<T: Send + 'static>(
         mut self,
         description: Arc<Description>,
-        decode: impl FnOnce(&Description, &Response<Bytes>) -> T + Send + 'static,
+        decode: impl FnOnce(&Response<Bytes>) -> T + Send + 'static,
     ) -> Result<(T, ReservedMemory), Fault> {
         if self.size() <= SMALL {
-            return Ok((decode(&description, &self.response), self.memory));
+            return Ok((decode(&self.response), self.memory));
         }
         let (large, long_work) = (self.is_large(), self.memory.long_work());
         let needed = if large {
@@ -52,7 +52,7 @@ impl ReceivedResponse {
         self.memory.extend_to(self.size().saturating_add(needed.peak), self.deadline).await?;
         let work = move || {
             let ReceivedResponse { response, mut memory, .. } = self;
-            let decoded = decode(&description, &response);
+            let decoded = decode(&response);
             drop(response);
             memory.shrink_to(needed.result);
             (decoded, memory)

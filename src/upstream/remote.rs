@@ -266,7 +266,7 @@ impl Upstream {
                     let size = collected.as_slice().len();
                     drop(collected);
                     memory.extend_to(size + ROWS, scope.deadline).await?;
-                    let report = self.report_on_rows(method.name.clone(), scope.clone());
+                    let report = self.report_on_rest(method.name.clone(), scope.clone());
                     // From here on, the client of the gateway sets the pace.
                     let rest = body.with_deadline(None);
                     return Ok(Output::Many(Rows::new(IncomingRows::new(rows, rest, method, report, memory))));
@@ -280,7 +280,7 @@ impl Upstream {
     }
 
     /// Logs why rows, or a response that is passed through, end too early, and makes the fault of it.
-    pub(super) fn report_on_rows(&self, method: Arc<str>, scope: CallScope) -> Report {
+    pub(super) fn report_on_rest(&self, method: Arc<str>, scope: CallScope) -> Report {
         let upstream = self.clone();
         Box::new(move |error| match error {
             RowsError::Transport(error) => upstream.transport_fault(&error, &scope),
@@ -301,8 +301,7 @@ impl Upstream {
     ) -> Result<Output, Fault> {
         let (upstream, scope) = (self.clone(), scope.clone());
         let description = method.description.clone();
-        let decode =
-            move |_: &Description, response: &Response<Bytes>| upstream.decode_response(&method, response, &scope);
+        let decode = move |response: &Response<Bytes>| upstream.decode_response(&method, response, &scope);
         let (value, memory) = received.decode(description, decode).await?;
         Ok(Output::reserved(value?, memory))
     }

@@ -20,6 +20,7 @@
 mod check;
 mod de;
 mod dialect;
+pub(crate) mod members;
 #[cfg(feature = "server")]
 pub(crate) mod rows;
 mod ser;

@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use schemars::JsonSchema;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::codec::DocumentLimits;
+use crate::codec::json::members::{is_present, present, without_nul};
 #[cfg(feature = "server")]
 use crate::codec::json::rows;
 use crate::codec::json::{JsonDialect, TypedJson, check, not_well_formed, write_value};
@@ -198,12 +198,6 @@ pub(crate) fn is_same_id(sent: &str, received: &str) -> bool {
     }
 }
 
-/// The text before the NUL that servers written in C may send behind it.
-fn without_nul(body: &[u8]) -> &[u8] {
-    let end = body.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    body.get(..end).unwrap_or_default()
-}
-
 const ONE_FOR_ALL: &str = "the response to a batch is a single result";
 
 fn post(body: Vec<u8>) -> Request<Bytes> {
@@ -258,16 +252,6 @@ struct ResponseObject<'a> {
     /// Whether there is a member `jsonrpc`.
     #[serde(default, deserialize_with = "is_present")]
     jsonrpc: bool,
-}
-
-/// `true` for a member that is present.
-fn is_present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
-}
-
-/// A member that is present, even if its value is `null`.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl ResponseObject<'_> {

@@ -25,9 +25,9 @@ pub struct GroupSummary {
     /// The service whose state is shown.
     #[serde(skip)]
     service: Option<ListedService>,
-    /// Whether callers are shown different methods.
+    /// Whether each caller sees only the methods that this caller may call.
     #[serde(skip)]
-    differs: bool,
+    varies_by_caller: bool,
 }
 
 /// The service of a group in a list.
@@ -68,7 +68,7 @@ impl GroupSummary {
         });
         let (path, doc) = (path.into(), prose(&interface.doc));
         let title = if interface.title.is_empty() { path.clone() } else { interface.title.clone() };
-        GroupSummary { title, path, aliases, doc, methods: methods.collect(), service: None, differs: false }
+        GroupSummary { title, path, aliases, doc, methods: methods.collect(), service: None, varies_by_caller: false }
     }
 
     /// The same group with the state of its service.
@@ -77,13 +77,13 @@ impl GroupSummary {
     }
 
     /// The same group, whose methods are those that its service shows to each caller.
-    pub fn differing(self) -> GroupSummary {
-        GroupSummary { differs: true, methods: Vec::new(), ..self }
+    pub fn varying_by_caller(self) -> GroupSummary {
+        GroupSummary { varies_by_caller: true, methods: Vec::new(), ..self }
     }
 
     /// The group as this caller may see it.
     pub(super) fn shown_to(&self, caller: &Context) -> Cow<'_, GroupSummary> {
-        match self.service.as_ref().filter(|_| self.differs) {
+        match self.service.as_ref().filter(|_| self.varies_by_caller) {
             None => Cow::Borrowed(self),
             Some(ListedService(service)) => {
                 let shown = GroupSummary::new(&self.path, self.aliases.clone(), &service.interface_for(caller));

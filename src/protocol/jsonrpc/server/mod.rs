@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::value::RawValue;
 
 use crate::codec::DocumentLimits;
+use crate::codec::json::members::begins_json;
 use crate::codec::json::{JsonDialect, check};
 use crate::http::body::Body;
 use crate::http::media_type;
@@ -197,12 +198,6 @@ fn not_passed_on() -> Fault {
         Kind::Structure,
         "further members are passed on only with a single request of version 2.0 that has an `id`",
     )
-}
-
-/// Whether a text begins as a request or a batch.
-fn begins_json(body: &[u8]) -> bool {
-    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 /// The public address of the group.

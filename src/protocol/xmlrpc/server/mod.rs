@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response};
 
 use crate::codec::DocumentLimits;
+use crate::codec::json::members::begins_json;
 use crate::codec::xml::charset;
 use crate::codec::xmlrpc as codec;
 use crate::codec::xmlrpc::{Root, XmlRpcDialect, XmlRpcDocument};
@@ -84,7 +85,7 @@ impl Frontend for XmlRpc {
 
     /// Anything but JSON: the answer to what is neither is a fault of XML-RPC.
     fn recognises(&self, _: &Parts, body: &[u8]) -> bool {
-        !matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
+        !begins_json(body)
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
