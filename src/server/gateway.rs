@@ -1,8 +1,9 @@
 //! The gateway: dispatches a request to its group and frontend, reads its body, and returns the response.
 //!
-//! The way of a request: check `Host`; find the group by path ([`GroupRouter`]); respond to a preflight request of a page of another origin (`CorsGrant`); let the group's frontends claim the head
-//! ([`Group`]); find out who calls ([`GroupAuth`]); read the body ([`BodyReader`]); if the head left it open, let the body decide between frontends; serve. A
-//! large body is parsed on a blocking thread.
+//! The way of a request: check `Host`; find the group by path ([`GroupRouter`]); respond to a preflight request of a page of
+//! another origin (`CorsGrant`); let the group's frontends claim the head ([`Group`]); find out who calls ([`GroupAuth`]); read
+//! the body ([`BodyReader`]); if the head left it open, let the body decide between frontends; serve. A large body is parsed on
+//! a blocking thread.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -263,8 +264,7 @@ impl Gateway {
         received.unwrap_or_else(|| self.ids.generate())
     }
 
-    /// Serves one request. If its head has an [`Audience`] as an extension, only the
-    /// frontends for that audience are found.
+    /// Serves one request. If its head has an [`Audience`] as an extension, only the frontends for that audience are found.
     ///
     /// This is what [`Server`](crate::server::Server) calls. Other HTTP servers call the gateway as a
     /// [tower service](tower_service::Service).
@@ -627,7 +627,7 @@ fn conclude(served: &mut FrontendResponse, context: &Context, group: &Group) {
     if group.varies_by_caller {
         keep_private(served.response.headers_mut(), group.auth.as_deref());
     }
-    // The status and the bytes of what is passed on are those of the upstream; only the log and the metrics are told.
+    // The status and the bytes of what is passed on are those of the upstream; only the log and the metrics learn of it.
     if let Some(PassthroughFault(kind)) = served.response.extensions_mut().remove() {
         served.fault.get_or_insert(kind);
     }

@@ -2,8 +2,8 @@
 //!
 //! XML 1.0 has no form for U+0000 to U+001F except for tab and line ends, nor for U+FFFE and U+FFFF (section 2.2), and
 //! parsers refuse a document that has one, raw or as a character reference. Servers send them: the colours of a terminal are
-//! U+001B. [`admit`] replaces each of them before the document is parsed. To keep them, it replaces them by characters of a
-//! private use area that the document does not use, and [`StandIns::restore`] puts them back into the texts that were
+//! U+001B. [`without_forbidden`] replaces each of them before the document is parsed. To keep them, it replaces them by characters of a
+//! private use area that the document does not use, and [`Placeholders::restore`] puts them back into the texts that were
 //! read. A parser then sees nothing that it does not know, and a text in any form (CDATA, references) is treated alike.
 
 use std::borrow::Cow;
@@ -23,19 +23,19 @@ const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
 const LONGEST_REFERENCE: usize = 16;
 
 /// A document without forbidden characters.
-pub(in crate::codec) struct Admitted {
+pub(in crate::codec) struct CleanedDocument {
     pub(in crate::codec) text: String,
     /// What stands for the forbidden characters; `None` if they are replaced for good.
-    pub(in crate::codec) stand_ins: Option<StandIns>,
+    pub(in crate::codec) placeholders: Option<Placeholders>,
 }
 
 /// The characters that stand for the forbidden ones in one document: a block of a private use area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::codec) struct StandIns(u32);
+pub(in crate::codec) struct Placeholders(u32);
 
 /// The document without its forbidden characters; `None` if it has none, or `how` refuses them. NUL bytes behind the
 /// document are left out: some servers send the end of a C string.
-pub(in crate::codec) fn admit(text: &str, how: InvalidCharacters) -> Option<Admitted> {
+pub(in crate::codec) fn without_forbidden(text: &str, how: InvalidCharacters) -> Option<CleanedDocument> {
     let content = text.trim_end_matches(['\0', ' ', '\t', '\r', '\n']);
     let (mut is_sound, mut blocks) = (content.len() == text.trim_end_matches(BLANK).len(), vec![false; BLOCKS]);
     let mut note = |c: char| {
@@ -55,17 +55,17 @@ pub(in crate::codec) fn admit(text: &str, how: InvalidCharacters) -> Option<Admi
     }
     // A document that uses every block is no text that anybody has written.
     let unused = blocks.iter().position(|used| !used).and_then(|block| u32::try_from(block).ok());
-    let unused = unused.map(|block| StandIns(PLANE + block * BLOCK));
-    let stand_ins = unused.filter(|_| how == InvalidCharacters::Keep);
-    let mut admitted = String::with_capacity(content.len());
+    let unused = unused.map(|block| Placeholders(PLANE + block * BLOCK));
+    let placeholders = unused.filter(|_| how == InvalidCharacters::Keep);
+    let mut cleaned = String::with_capacity(content.len());
     walk(content, |piece| match piece {
-        Piece::Text(text) | Piece::Reference(text, _) => admitted.push_str(text),
-        Piece::Forbidden(c) => admitted.push(c.zip(stand_ins).and_then(|(c, it)| it.of(c)).unwrap_or('\u{fffd}')),
+        Piece::Text(text) | Piece::Reference(text, _) => cleaned.push_str(text),
+        Piece::Forbidden(c) => cleaned.push(c.zip(placeholders).and_then(|(c, it)| it.of(c)).unwrap_or('\u{fffd}')),
     });
-    Some(Admitted { text: admitted, stand_ins })
+    Some(CleanedDocument { text: cleaned, placeholders })
 }
 
-impl StandIns {
+impl Placeholders {
     /// What stands for a forbidden character. U+FFFE and U+FFFF take the places of tab and line feed, which are allowed.
     fn of(self, c: char) -> Option<char> {
         let place = match u32::from(c) {
@@ -171,11 +171,11 @@ mod tests {
 
     /// The document with stand-ins, put back in the whole of it.
     fn kept(text: &str) -> Option<String> {
-        let Admitted { text, stand_ins } = admit(text, InvalidCharacters::Keep)?;
+        let CleanedDocument { text, placeholders } = without_forbidden(text, InvalidCharacters::Keep)?;
         assert!(text.chars().all(is_xml_char), "{text:?}");
         let mut text = Cow::Owned(text);
-        if let Some(stand_ins) = stand_ins {
-            stand_ins.restore(&mut text);
+        if let Some(placeholders) = placeholders {
+            placeholders.restore(&mut text);
         }
         Some(text.into_owned())
     }
@@ -200,15 +200,15 @@ mod tests {
 
     #[test]
     fn forbidden_characters_are_replaced_or_left_to_the_parser() {
-        let replaced = admit("<a>\u{1b}&#27;b</a>", InvalidCharacters::Replace).unwrap();
-        assert_eq!((replaced.text.as_str(), replaced.stand_ins), ("<a>\u{fffd}\u{fffd}b</a>", None));
-        assert!(admit("<a>\u{1b}</a>", InvalidCharacters::Refuse).is_none());
+        let replaced = without_forbidden("<a>\u{1b}&#27;b</a>", InvalidCharacters::Replace).unwrap();
+        assert_eq!((replaced.text.as_str(), replaced.placeholders), ("<a>\u{fffd}\u{fffd}b</a>", None));
+        assert!(without_forbidden("<a>\u{1b}</a>", InvalidCharacters::Refuse).is_none());
     }
 
     #[test]
     fn a_document_with_all_private_characters_has_no_room_for_others() {
         let all: String = (PLANE..PLANE + BLOCK * 2047).filter_map(char::from_u32).chain(['\u{1}']).collect();
-        let admitted = admit(&all, InvalidCharacters::Keep).unwrap();
-        assert!(admitted.stand_ins.is_none() && admitted.text.ends_with('\u{fffd}'));
+        let cleaned = without_forbidden(&all, InvalidCharacters::Keep).unwrap();
+        assert!(cleaned.placeholders.is_none() && cleaned.text.ends_with('\u{fffd}'));
     }
 }

@@ -52,10 +52,12 @@ impl<'a> XmlRpcDocument<'a> {
             Err(fault) if fault.kind == Kind::NotWellFormed && reading == Reading::Lenient => fault,
             read => return read,
         };
-        let Some(invalid::Admitted { text, stand_ins }) = invalid::admit(text, invalid) else { return Err(fault) };
+        let Some(invalid::CleanedDocument { text, placeholders }) = invalid::without_forbidden(text, invalid) else {
+            return Err(fault);
+        };
         let mut document = XmlRpcDocument::read(&text, reading, limits)?.into_owned();
-        if let Some(stand_ins) = stand_ins {
-            document.tape.each_text(|text| stand_ins.restore(text));
+        if let Some(placeholders) = placeholders {
+            document.tape.each_text(|text| placeholders.restore(text));
         }
         Ok(document)
     }
