@@ -7,7 +7,7 @@ use croupier::Value;
 use croupier::codec::DocumentLimits;
 use croupier::codec::xml::{Control, InvalidCharacters, Reading};
 use croupier::codec::xmlrpc::{
-    BigIntegers, Fractions, Nil, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_response,
+    BigIntegers, FaultDataForm, Fractions, Nil, XmlRpcDialect, XmlRpcDocument, XmlRpcNonFinite, write_response,
 };
 use croupier::protocol::xmlrpc::client::XmlRpcCodec;
 use http::Response;
@@ -22,6 +22,7 @@ const OPEN: XmlRpcDialect = XmlRpcDialect {
     non_finite: XmlRpcNonFinite::Words,
     control_characters: Control::Refuse,
     fractions: Fractions::Refuse,
+    fault_data: FaultDataForm::Member,
     zone: 0,
     ascii: false,
 };
