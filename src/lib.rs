@@ -64,7 +64,7 @@ pub use model::date::DateTime;
 pub use model::fault::{BoxError, Fault, Kind};
 #[cfg(feature = "server")]
 pub use model::network::Network;
-pub use model::value::{Binary, Value};
+pub use model::value::{Binary, Number, Value};
 /// The crate of [`JsonSchema`](schemars::JsonSchema), which the types of handlers implement. Write
 /// `#[schemars(crate = "croupier::schemars")]` to derive it from here; a program may also depend on the same version itself.
 pub use schemars;

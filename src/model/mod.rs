@@ -2,7 +2,7 @@
 //!
 //! | module | what it defines |
 //! |---|---|
-//! | [`value`] | [`Value`](value::Value): a value of any type that a protocol can carry; [`Binary`](value::Binary): bytes |
+//! | [`value`] | [`Value`](value::Value): a value of any type that a protocol can carry; [`Binary`](value::Binary): bytes; [`Number`](value::Number): a decimal number of any length |
 //! | [`date`] | [`DateTime`](date::DateTime): a date and time with an optional zone |
 //! | [`fault`] | [`Fault`](fault::Fault): why a call failed, with a kind that every protocol maps to its own codes |
 //! | [`interface`] | [`Interface`](interface::Interface): a service's methods, with JSON Schemas for parameters and results |

@@ -14,10 +14,6 @@ const DEEPEST: usize = if DocumentLimits::DEEPEST < 127 { DocumentLimits::DEEPES
 const USUAL: usize = 8;
 /// Up to this many names, comparing all pairs is cheaper than sorting them.
 const FEW: usize = 12;
-/// An integer with fewer digits than this fits into 64 bits.
-const SHORT: usize = 19;
-/// A number with fewer characters than this and no exponent is within the range of a double.
-const LONG: usize = 300;
 
 /// The prefix of member names that serde_json uses internally. Its tree parses the text under such a name as a value,
 /// and that text has not been checked.
@@ -27,37 +23,17 @@ const PRIVATE: &str = "$serde_json::private::";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckedJson<'a> {
     text: &'a str,
-    unfit: Option<&'a str>,
 }
 
 impl<'a> CheckedJson<'a> {
-    /// The text without its byte order mark. Numbers in it may be out of range; see [`exact`](CheckedJson::exact).
+    /// The text without its byte order mark.
     pub fn text(self) -> &'a str {
         self.text
-    }
-
-    /// The text, provided that every integer fits into 64 bits and every other number into a double.
-    ///
-    /// # Errors
-    /// `BadParams`, with the first number that does not fit.
-    pub fn exact(self) -> Result<&'a str, Fault> {
-        match self.unfit {
-            None => Ok(self.text),
-            Some(number) if is_integer(number.as_bytes()) => {
-                Err(Fault::bad_params(format!("the integer `{}` is beyond 64 bits", abridge(number))))
-            }
-            Some(number) => Err(Fault::bad_params(format!("`{}` is larger than any double", abridge(number)))),
-        }
-    }
-
-    /// Whether [`exact`](CheckedJson::exact) succeeds.
-    pub fn is_exact(self) -> bool {
-        self.unfit.is_none()
     }
 }
 
 /// Scans a JSON text (RFC 8259) once, without recursion, for what readers disagree about or cannot represent: repeated
-/// member names, names that serde_json uses internally, unpaired surrogates, numbers out of range. A leading byte order
+/// member names, names that serde_json uses internally, unpaired surrogates. A leading byte order
 /// mark is skipped.
 ///
 /// The scan does not check the syntax; serde_json does. A text that passes both has none of these problems. For the same
@@ -73,9 +49,9 @@ pub fn check(bytes: &[u8], limits: DocumentLimits) -> Result<CheckedJson<'_>, Fa
         std::str::from_utf8(bytes).map_err(|_| Fault::new(Kind::Character, "the document is not valid UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (open, names) = (Vec::with_capacity(USUAL), Vec::with_capacity(USUAL));
-    let mut scan = JsonScanner { text, at: 0, left: limits.elements, limits, open, names, unfit: None };
+    let mut scan = JsonScanner { text, at: 0, left: limits.elements, limits, open, names };
     scan.run()?;
-    Ok(CheckedJson { text, unfit: scan.unfit })
+    Ok(CheckedJson { text })
 }
 
 /// A container that encloses the current position.
@@ -97,8 +73,6 @@ struct JsonScanner<'a> {
     open: Vec<OpenContainer>,
     /// The member names of all open objects, those of inner objects last.
     names: Vec<Cow<'a, str>>,
-    /// The first number that is out of range.
-    unfit: Option<&'a str>,
 }
 
 impl<'a> JsonScanner<'a> {
@@ -201,12 +175,7 @@ impl<'a> JsonScanner<'a> {
     /// Skips a number up to its last character.
     fn number(&mut self) -> Result<(), Fault> {
         self.value()?;
-        let start = self.at;
         self.skip(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
-        let number = self.text.get(start..self.at).unwrap_or_default();
-        if self.unfit.is_none() && !is_fit(number) {
-            self.unfit = Some(number);
-        }
         self.at -= 1;
         Ok(())
     }
@@ -240,20 +209,6 @@ fn code_units(code: &[u8]) -> Result<usize, Fault> {
 fn unit(code: &[u8]) -> Option<u16> {
     let digits = code.get(..4).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-}
-
-/// Whether the number is in range: an integer of at most 64 bits, or another number that a double can hold.
-fn is_fit(number: &str) -> bool {
-    let bytes = number.as_bytes();
-    if is_integer(bytes) {
-        return bytes.len() < SHORT || number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok();
-    }
-    let small = bytes.len() < LONG && !bytes.iter().any(|byte| matches!(byte, b'e' | b'E'));
-    small || number.parse::<f64>().is_ok_and(f64::is_finite)
-}
-
-fn is_integer(number: &[u8]) -> bool {
-    number.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'-'))
 }
 
 /// The first name found twice. Sorts the names if there are more than [`FEW`].
@@ -306,15 +261,5 @@ mod tests {
         let limits = DocumentLimits { elements: 3, ..DocumentLimits::default() };
         assert!(check(b"1\n2\n3", limits).is_ok());
         assert_eq!(check(b"1\n2\n3\n4", limits).unwrap_err().kind, Kind::Limit);
-    }
-
-    #[test]
-    fn numbers_out_of_range_are_reported_only_on_request() {
-        let checked = check(b"[1, 1e400, 99999999999999999999]", DocumentLimits::default()).unwrap();
-        assert_eq!(checked.text(), "[1, 1e400, 99999999999999999999]");
-        assert!(!checked.is_exact() && checked.exact().unwrap_err().message.contains("`1e400`"));
-        for fit in ["18446744073709551615", "-9223372036854775808", "1e308", "0e9999", "0.1", "-0"] {
-            assert!(check(fit.as_bytes(), DocumentLimits::default()).unwrap().is_exact(), "{fit}");
-        }
     }
 }

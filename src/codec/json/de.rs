@@ -1,23 +1,24 @@
-//! serde_json's deserializer with one change: the target type, not the spelling, decides whether a number is an integer.
+//! serde_json's deserializer with two changes: the target type, not the spelling, decides whether a number is an integer,
+//! and a value of any type keeps all digits of its numbers.
 
 use std::fmt;
 
 use serde::Deserialize;
+use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::model::value::VALUE;
+use super::exact::{ExactJson, may_have_long};
+use crate::model::value::{NUMBER, VALUE};
 
 /// 2^53: up to here a double holds every integer exactly, so a whole double is certainly the integer that was sent.
 const LARGEST: f64 = 9_007_199_254_740_992.0;
-/// An integer with fewer digits than this fits into 63 bits.
-const SHORT: usize = 19;
 
 /// Wraps a deserializer of serde_json, and every visitor, seed and access that it hands out for the parts of a value. It
 /// forwards everything, with two exceptions:
 ///
 /// - If the target type is an integer, `3.0` is accepted, as JSON Schema defines integers.
-/// - If the target type takes any value, an integer beyond 64 bits becomes the text of its digits, as over XML-RPC.
+/// - If the target type takes any value, or is a [`Number`](crate::Number), a number keeps all of its digits.
 ///   serde_json itself would silently round it to the nearest double.
 #[derive(Debug, Clone, Copy)]
 pub struct TypedJson<D>(pub D);
@@ -88,15 +89,24 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for TypedJson<D> {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
-        if name != VALUE {
-            return self.0.deserialize_newtype_struct(name, TypedJson(visitor));
+        match name {
+            VALUE => {
+                let raw = <&RawValue>::deserialize(self.0)?;
+                match may_have_long(raw.get().as_bytes()) {
+                    false => visitor.visit_newtype_struct(raw),
+                    true => visitor.visit_newtype_struct(&mut ExactJson::new(raw.get())),
+                }
+                .map_err(D::Error::custom)
+            }
+            NUMBER => {
+                let raw = <&RawValue>::deserialize(self.0)?.get();
+                if raw.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+                    return visitor.visit_newtype_struct(StrDeserializer::new(raw));
+                }
+                serde_json::Deserializer::from_str(raw).deserialize_any(visitor).map_err(D::Error::custom)
+            }
+            _ => self.0.deserialize_newtype_struct(name, TypedJson(visitor)),
         }
-        let raw = <&RawValue>::deserialize(self.0)?;
-        match quoted(raw.get()) {
-            None => visitor.visit_newtype_struct(raw),
-            Some(text) => visitor.visit_newtype_struct(&mut serde_json::Deserializer::from_reader(text.as_bytes())),
-        }
-        .map_err(D::Error::custom)
     }
 
     fn is_human_readable(&self) -> bool {
@@ -274,58 +284,6 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for TypedJson<A> {
     }
 }
 
-/// The JSON text with every integer beyond 64 bits put in quotes; `None` if there is none, which is the usual case.
-fn quoted(text: &str) -> Option<String> {
-    if !may_have_long(text.as_bytes()) {
-        return None;
-    }
-    let (mut quoted, mut copied, mut at) = (String::new(), 0, 0);
-    while let Some(byte) = text.as_bytes().get(at) {
-        let rest = text.as_bytes().get(at..).unwrap_or_default();
-        let length = match byte {
-            b'"' => string_length(rest),
-            b'-' | b'0'..=b'9' => rest.iter().take_while(|byte| in_number(**byte)).count(),
-            _ => 1,
-        };
-        let token = text.get(at..at + length).unwrap_or_default();
-        if is_beyond(token) {
-            quoted.push_str(text.get(copied..at).unwrap_or_default());
-            quoted.extend(["\"", token, "\""]);
-            copied = at + length;
-        }
-        at += length;
-    }
-    quoted.push_str(text.get(copied..).unwrap_or_default());
-    (copied > 0).then_some(quoted)
-}
-
-/// Whether the text has a run of digits that is long enough for an integer beyond 63 bits.
-fn may_have_long(text: &[u8]) -> bool {
-    text.chunk_by(|one, next| one.is_ascii_digit() == next.is_ascii_digit())
-        .any(|run| run.len() >= SHORT && run.first().is_some_and(u8::is_ascii_digit))
-}
-
-/// The length of the string at the beginning of a valid JSON text, with its quotes.
-fn string_length(text: &[u8]) -> usize {
-    let mut escaped = false;
-    let end = text.iter().skip(1).position(|byte| {
-        let ends = *byte == b'"' && !escaped;
-        escaped = *byte == b'\\' && !escaped;
-        ends
-    });
-    end.map_or(text.len(), |end| end + 2)
-}
-
-fn in_number(byte: u8) -> bool {
-    byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E')
-}
-
-fn is_beyond(token: &str) -> bool {
-    let digits = token.strip_prefix('-').unwrap_or(token);
-    let integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    integer && digits.len() >= SHORT && token.parse::<i64>().is_err()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -333,7 +291,7 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use super::*;
-    use crate::model::value::Value;
+    use crate::model::value::{Number, Value};
 
     #[derive(Debug, PartialEq, Deserialize)]
     enum ReadVariant {
@@ -374,17 +332,45 @@ mod tests {
         assert_eq!(read("9223372036854775807"), Ok(Value::Int(i64::MAX)));
         assert_eq!(read("-9223372036854775808"), Ok(Value::Int(i64::MIN)));
         assert_eq!(read("1e30"), Ok(Value::Double(1e30)));
-        assert_eq!(read("1234567890123456789.5"), Ok(Value::Double(1_234_567_890_123_456_789.5)));
-        for digits in ["9223372036854775808", "-9223372036854775809", "18446744073709551616"] {
-            assert_eq!(read(digits), Ok(Value::Text(digits.to_owned())));
+        for digits in [
+            "9223372036854775808",
+            "-9223372036854775809",
+            "18446744073709551616",
+            "1234567890123456789.5",
+            "12345678901234567890.1234567890",
+            "1e400",
+            "-1e-400",
+        ] {
+            assert_eq!(read(digits), Ok(Value::Number(digits.parse().unwrap())));
+            assert_eq!(read(digits), Ok(digits.parse::<Number>().unwrap()));
         }
-        let text = r#"{"18446744073709551616\"": [18446744073709551616, "\\"], "a": {"b": 18446744073709551616}}"#;
-        let long = || Value::Text("18446744073709551616".into());
+        let text = r#"{"18446744073709551616\"": [18446744073709551616, "\\", 1.5], "a": {"b": 18446744073709551616, "c": []}}"#;
+        let long = || Value::Number("18446744073709551616".parse().unwrap());
         let expected = Value::Struct(vec![
-            ("18446744073709551616\"".into(), Value::Array(vec![long(), Value::Text("\\".into())])),
-            ("a".into(), Value::Struct(vec![("b".into(), long())])),
+            ("18446744073709551616\"".into(), Value::Array(vec![long(), Value::Text("\\".into()), Value::Double(1.5)])),
+            ("a".into(), Value::Struct(vec![("b".into(), long()), ("c".into(), Value::Array(Vec::new()))])),
         ]);
         assert_eq!(read(text), Ok(expected));
+        let mixed = read(r#"[1e400, true, false, null, "1e400", -7, 0.1, {}]"#);
+        let expected = vec![
+            Value::Number("1e400".parse().unwrap()),
+            Value::Bool(true),
+            Value::Bool(false),
+            Value::Nil,
+            Value::Text("1e400".into()),
+            Value::Int(-7),
+            Value::Double(0.1),
+            Value::Struct(Vec::new()),
+        ];
+        assert_eq!(mixed, Ok(Value::Array(expected)));
+    }
+
+    #[test]
+    fn a_number_is_no_other_value() {
+        for text in ["\"1\"", "null", "[1]", "true"] {
+            assert!(read::<Number>(text).is_err(), "{text}");
+        }
+        assert_eq!(read("[0.10, 7]"), Ok(["0.10", "7"].map(|text| text.parse::<Number>().unwrap())));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! serde_json's serializer with one change: NaN and the infinities are written by the dialect's policy.
+//! serde_json's serializer with two changes: NaN and the infinities are written by the dialect's policy, and a number of
+//! any length with all of its digits.
 
 use std::fmt::Display;
 
@@ -7,7 +8,10 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
+use serde_json::value::RawValue;
+
 use super::dialect::{JsonDialect, JsonNonFinite};
+use crate::model::value::NUMBER;
 
 /// Appends one value as a JSON text.
 ///
@@ -22,7 +26,8 @@ pub fn write_value<T: Serialize + ?Sized>(
 }
 
 /// Wraps a serializer of serde_json, and everything that it hands out for the parts of a value. It forwards everything
-/// but NaN and the infinities, for which serde_json itself would silently write `null`.
+/// but NaN and the infinities, for which serde_json itself would silently write `null`, and numbers of any length, for
+/// which it would write a string.
 struct JsonWriter<S> {
     inner: S,
     non_finite: JsonNonFinite,
@@ -150,6 +155,11 @@ impl<S: Serializer> Serializer for JsonWriter<S> {
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<S::Ok, S::Error> {
+        if name == NUMBER {
+            let quoted = serde_json::to_string(value).map_err(S::Error::custom)?;
+            let digits: &RawValue = serde_json::from_str(quoted.trim_matches('"')).map_err(S::Error::custom)?;
+            return digits.serialize(self.inner);
+        }
         let part = self.part(value);
         self.inner.serialize_newtype_struct(name, &part)
     }
@@ -270,6 +280,7 @@ mod tests {
     use serde::Serialize;
 
     use super::*;
+    use crate::model::value::{Number, Value};
 
     #[derive(Serialize)]
     struct WrittenSample {
@@ -313,7 +324,7 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_serde_json_writes_them() {
-        let raw = serde_json::value::RawValue::from_string("[1.50, 2E3]".into()).unwrap();
+        let raw = RawValue::from_string("[1.50, 2E3]".into()).unwrap();
         let plain = (record(-0.0, 0.1), i128::MIN, u64::MAX, 'c', (), "\u{1}\u{1f600}", &raw);
         assert_eq!(written(&plain, JsonNonFinite::Refuse), Ok(serde_json::to_string(&plain).unwrap()));
     }
@@ -335,6 +346,15 @@ mod tests {
         for part in odd.kinds.iter().skip(1) {
             assert!(written(part, JsonNonFinite::Refuse).is_err());
         }
+    }
+
+    #[test]
+    fn a_number_of_any_length_keeps_its_digits() {
+        let number = |text: &str| text.parse::<Number>().unwrap();
+        let list = [number("12345678901234567890.1234567890"), number("1e400"), number("18446744073709551616")];
+        let text = "[12345678901234567890.1234567890,1e400,18446744073709551616]";
+        assert_eq!(written(&list, JsonNonFinite::Refuse), Ok(text.into()));
+        assert_eq!(written(&list.map(Value::Number).to_vec(), JsonNonFinite::Refuse), Ok(text.into()));
     }
 
     #[test]

@@ -145,15 +145,24 @@ impl<'b> BindingWriter<'b> {
             self.raw(&[" xsi:type=\"xsd:", kind, "\""]);
         }
         self.raw(&[">"]);
-        self.text(value)
+        self.text(kind, value)
     }
 
-    fn text(&mut self, value: &Value) -> Result<(), Fault> {
+    /// Writes a value as text of a simple type.
+    fn text(&mut self, kind: &str, value: &Value) -> Result<(), Fault> {
+        // Only the types of floating-point numbers allow exponents (XML Schema Part 2, 3.2.3.1).
+        let exponents = matches!(kind, "double" | "float");
         match value {
             Value::Bool(value) => self.raw(&[if *value { "true" } else { "false" }]),
             Value::Int(value) => self.raw(&[&value.to_string()]),
-            Value::Big(value) => self.raw(&[&value.to_string()]),
-            Value::Double(value) => self.raw(&[&double(*value)]),
+            Value::Double(number) if exponents => self.raw(&[&double(*number)]),
+            Value::Double(number) if number.is_finite() => self.raw(&[&number.to_string()]),
+            Value::Double(_) => return Err(self.wrong(&format!("a number for xsd:{kind}"), value)),
+            Value::Number(number) if exponents => self.raw(&[number.as_str()]),
+            Value::Number(number) => match number.plain() {
+                Some(plain) => self.raw(&[&plain]),
+                None => return Err(self.wrong("a number of at most 1,000 digits", value)),
+            },
             Value::Text(text) => return self.characters(text),
             Value::Date(value) => self.raw(&[&value.to_string()]),
             Value::Binary(value) => self.raw(&[&STANDARD.encode(value)]),
@@ -200,7 +209,7 @@ impl<'b> BindingWriter<'b> {
             }
             (TypeStructure::Items(item), Value::Array(_)) => self.member(item, value),
             (TypeStructure::Free(namespace), value) => self.free(*namespace, value),
-            (TypeStructure::Plain(_), value) => self.text(value),
+            (TypeStructure::Plain(kind), value) => self.text(kind, value),
             (TypeStructure::Members(..), _) => Err(self.wrong("a struct", value)),
             (TypeStructure::Row(parts), _) => Err(self.wrong(&format!("a list of {}", parts.len()), value)),
             _ => Err(self.wrong("a list", value)),
@@ -269,14 +278,15 @@ impl<'b> BindingWriter<'b> {
             Value::Bool(_) => "boolean",
             Value::Int(number) if i32::try_from(*number).is_ok() => "int",
             Value::Int(_) => "long",
-            Value::Big(_) => "integer",
+            Value::Number(value) if value.is_integer() => "integer",
+            Value::Number(_) => "decimal",
             Value::Double(_) => "double",
             Value::Text(_) => "string",
             Value::Date(_) => "dateTime",
             Value::Binary(_) => "base64Binary",
         };
         self.raw(&[" xsi:type=\"xsd:", kind, "\">"]);
-        self.text(value)
+        self.text(kind, value)
     }
 
     /// Writes an item or a member of a value of any type.
@@ -294,7 +304,8 @@ impl<'b> BindingWriter<'b> {
             Value::Nil => "nil",
             Value::Bool(_) => "boolean",
             Value::Int(_) => "int",
-            Value::Big(_) => "integer",
+            Value::Number(value) if value.is_integer() => "integer",
+            Value::Number(_) => "decimal",
             Value::Double(_) => "double",
             Value::Text(_) => "string",
             Value::Date(_) => "dateTime",
@@ -325,7 +336,7 @@ impl<'b> BindingWriter<'b> {
                     self.end(&member);
                 }
             }
-            value => self.text(value)?,
+            value => self.text(&inner.local, value)?,
         }
         self.end(&inner);
         Ok(())
@@ -367,7 +378,9 @@ impl<'b> BindingWriter<'b> {
         let given = match value {
             Value::Nil => "nothing",
             Value::Bool(_) => "a boolean",
-            Value::Int(_) | Value::Big(_) => "an integer",
+            Value::Int(_) => "an integer",
+            Value::Number(value) if value.is_integer() => "an integer",
+            Value::Number(_) => "a decimal number",
             Value::Double(_) => "a double",
             Value::Text(_) => "a string",
             Value::Date(_) => "a date and time",

@@ -12,7 +12,8 @@ use crate::codec::xml::unwritable::{TextOf, Unwritable, forbidden};
 use crate::codec::xml::{Characters, Control};
 use crate::model::date;
 use crate::model::shape::{Field, Record, Shape, Shapes, escape};
-use crate::model::value::BINARY;
+use crate::model::text::abridge;
+use crate::model::value::{BINARY, NUMBER, Number};
 
 /// The prefix of the target namespace, with its colon. [`write_head`](super::write_head) declares it.
 const PREFIX: &[u8] = b"m:";
@@ -145,6 +146,20 @@ impl<'w, 'f> ElementWriter<'w, 'f> {
             };
             Ok(())
         })
+    }
+
+    /// Writes all digits of a number. A value of any type is an `xs:integer` or `xs:decimal`, which have no exponents.
+    fn number(self, number: &Number) -> Result<(), Unwritable> {
+        if matches!(self.place.form(), Shape::Double) {
+            return self.plain("double", number.as_str().as_bytes());
+        }
+        let Some(plain) = number.plain() else {
+            let number = abridge(number.as_str());
+            return Err(Unwritable::new(format!(
+                "xs:decimal has no exponents, and `{number}` has too many digits without one"
+            )));
+        };
+        self.plain(if number.is_integer() { "integer" } else { "decimal" }, plain.as_bytes())
     }
 
     fn nothing(self) -> Result<(), Unwritable> {
@@ -319,6 +334,7 @@ impl<'w, 'f> Serializer for ElementWriter<'w, 'f> {
         match name {
             date::TOKEN => self.plain("dateTime", value.serialize(TextOf)?.as_bytes()),
             BINARY => self.plain("base64", value.serialize(TextOf)?.as_bytes()),
+            NUMBER => self.number(&value.serialize(TextOf)?.parse().map_err(ser::Error::custom)?),
             _ => value.serialize(self),
         }
     }

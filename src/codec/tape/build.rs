@@ -36,7 +36,7 @@ impl<'a> Tape<'a> {
             Value::Nil => TapeNode::Nil,
             Value::Bool(value) => TapeNode::Bool(*value),
             Value::Int(value) => TapeNode::Int(*value),
-            Value::Big(value) => TapeNode::Digits(Cow::Owned(value.to_string())),
+            Value::Number(value) => TapeNode::Digits(Cow::Borrowed(value.as_str())),
             Value::Double(value) => TapeNode::Double(*value),
             Value::Text(text) => TapeNode::Text(Cow::Borrowed(text)),
             Value::Date(date) => TapeNode::Date(*date),
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn an_integer_is_exact_for_a_type_that_can_hold_it() {
-        let values = [Value::Big(u64::MAX.into()), Value::Big(i128::MIN)];
+        let values = [u64::MAX.into(), i128::MIN.into()].map(Value::Number);
         let tape = Tape::of(&values).unwrap();
         let [one, other] = [0, 1].map(|at| tape.values().nth(at).unwrap());
         assert_eq!((u64::deserialize(one), i128::deserialize(other)), (Ok(u64::MAX), Ok(i128::MIN)));

@@ -12,7 +12,7 @@ use super::Mismatch;
 use super::{TapeNode, ValueRef, Values};
 use crate::model::date;
 use crate::model::text::abridge;
-use crate::model::value::{BINARY, VALUE};
+use crate::model::value::{BINARY, NUMBER, VALUE};
 
 impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
     type Error = Mismatch;
@@ -33,6 +33,21 @@ impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
                 access.finish(value)
             }
             TapeNode::Struct { members, .. } => visitor.visit_map(self.pairs(*members)),
+        }
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        self.deserialize_f64(visitor)
+    }
+
+    /// A target that is a double takes the nearest one.
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        match self.node() {
+            TapeNode::Digits(digits) => match digits.parse::<f64>() {
+                Ok(number) if number.is_finite() => visitor.visit_f64(number),
+                _ => Err(de::Error::custom(format_args!("`{}` is larger than any double", abridge(digits)))),
+            },
+            _ => self.deserialize_any(visitor),
         }
     }
 
@@ -88,8 +103,13 @@ impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
             (VALUE, TapeNode::Binary(bytes)) => {
                 visitor.visit_enum(Tagged(BINARY, BytesDeserializer::<Mismatch>::new(bytes)))
             }
-            (VALUE, TapeNode::Digits(digits)) => visitor.visit_borrowed_str(digits),
-            (VALUE, _) => self.deserialize_any(visitor),
+            (VALUE, TapeNode::Digits(digits)) => {
+                visitor.visit_enum(Tagged(NUMBER, BorrowedStrDeserializer::<Mismatch>::new(digits)))
+            }
+            (NUMBER, TapeNode::Digits(digits)) => {
+                visitor.visit_newtype_struct(BorrowedStrDeserializer::<Mismatch>::new(digits))
+            }
+            (VALUE | NUMBER, _) => self.deserialize_any(visitor),
             _ => visitor.visit_newtype_struct(self),
         }
     }
@@ -115,7 +135,7 @@ impl<'de> Deserializer<'de> for ValueRef<'de, '_> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char seq tuple tuple_struct map struct identifier
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 char seq tuple tuple_struct map struct identifier
     }
 }
 

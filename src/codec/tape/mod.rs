@@ -38,7 +38,7 @@ pub enum TapeNode<'a> {
     Double(f64),
     /// `<string>` or an untyped value.
     Text(Cow<'a, str>),
-    /// The digits of a number that neither 64 bits nor a double can hold exactly.
+    /// The digits of a number that neither 64 bits nor a double can hold exactly, as [`Number`](crate::Number) reads them.
     Digits(Cow<'a, str>),
     /// `<dateTime.iso8601>`
     Date(DateTime),

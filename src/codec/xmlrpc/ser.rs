@@ -12,7 +12,8 @@ use crate::codec::xml::unwritable::{TextOf, Unwritable, forbidden};
 use crate::codec::xml::{Characters, Control};
 use crate::model::date;
 use crate::model::date::DateTime;
-use crate::model::value::BINARY;
+use crate::model::text::abridge;
+use crate::model::value::{BINARY, NUMBER, Number};
 
 /// 2^53: up to here a double holds every integer exactly.
 const EXACT: u64 = 1 << 53;
@@ -65,23 +66,41 @@ impl<'w> XmlRpcWriter<'w> {
         Ok(WriteOutcome::Value)
     }
 
-    fn integer(self, number: i128) -> Result<WriteOutcome, Unwritable> {
+    fn integer(self, number: i64) -> Result<WriteOutcome, Unwritable> {
         if i32::try_from(number).is_ok() {
             // Writing to a vector cannot fail.
             let _ = write!(self.to, "<value><int>{number}</int></value>");
             return Ok(WriteOutcome::Value);
         }
-        let long = i64::try_from(number).is_ok();
         let digits = number.to_string();
         match self.dialect.big_integers {
-            BigIntegers::I8 if long => self.element("i8", &digits),
-            BigIntegers::ExI8 if long => self.element("ex:i8", &digits),
-            BigIntegers::ExI8 => self.element("ex:biginteger", &digits),
-            BigIntegers::Double if number.unsigned_abs() <= u128::from(EXACT) => {
-                self.element("double", &format!("{digits}.0"))
-            }
+            BigIntegers::I8 => self.element("i8", &digits),
+            BigIntegers::ExI8 => self.element("ex:i8", &digits),
+            BigIntegers::Double if number.unsigned_abs() <= EXACT => self.element("double", &format!("{digits}.0")),
             BigIntegers::String => self.text(&digits),
             policy => Err(too_large(&digits, policy)),
+        }
+    }
+
+    /// Writes a number that may be beyond 64 bits and beyond a double.
+    fn number(self, number: &Number) -> Result<WriteOutcome, Unwritable> {
+        let Some(plain) = number.plain() else {
+            let number = abridge(number.as_str());
+            return Err(Unwritable::new(format!(
+                "XML-RPC has no exponents, and `{number}` has too many digits without one"
+            )));
+        };
+        if number.is_integer() {
+            return match (plain.parse(), self.dialect.big_integers) {
+                (Ok(number), _) => self.integer(number),
+                (_, BigIntegers::ExI8) => self.element("ex:biginteger", &plain),
+                (_, BigIntegers::String) => self.text(&plain),
+                (_, policy) => Err(too_large(&plain, policy)),
+            };
+        }
+        match self.dialect.big_integers {
+            BigIntegers::ExI8 => self.element("ex:bigdecimal", &plain),
+            _ => self.element("double", &format!("{plain}{}", if plain.contains('.') { "" } else { ".0" })),
         }
     }
 
@@ -177,7 +196,7 @@ impl<'w> Serializer for XmlRpcWriter<'w> {
     }
 
     fn serialize_i128(self, value: i128) -> Result<WriteOutcome, Unwritable> {
-        self.integer(value)
+        self.number(&value.into())
     }
 
     fn serialize_u8(self, value: u8) -> Result<WriteOutcome, Unwritable> {
@@ -193,18 +212,14 @@ impl<'w> Serializer for XmlRpcWriter<'w> {
     }
 
     fn serialize_u64(self, value: u64) -> Result<WriteOutcome, Unwritable> {
-        self.integer(value.into())
+        match i64::try_from(value) {
+            Ok(value) => self.integer(value),
+            Err(_) => self.number(&value.into()),
+        }
     }
 
     fn serialize_u128(self, value: u128) -> Result<WriteOutcome, Unwritable> {
-        match i128::try_from(value) {
-            Ok(number) => self.integer(number),
-            Err(_) if self.dialect.big_integers == BigIntegers::String => self.text(&value.to_string()),
-            Err(_) if self.dialect.big_integers == BigIntegers::ExI8 => {
-                self.element("ex:biginteger", &value.to_string())
-            }
-            Err(_) => Err(too_large(&value.to_string(), self.dialect.big_integers)),
-        }
+        self.number(&value.into())
     }
 
     fn serialize_f32(self, value: f32) -> Result<WriteOutcome, Unwritable> {
@@ -261,6 +276,7 @@ impl<'w> Serializer for XmlRpcWriter<'w> {
         match name {
             date::TOKEN => self.date(&value.serialize(TextOf)?),
             BINARY => self.element("base64", &value.serialize(TextOf)?),
+            NUMBER => self.number(&value.serialize(TextOf)?.parse().map_err(ser::Error::custom)?),
             _ => value.serialize(self),
         }
     }

@@ -37,7 +37,7 @@
 //! `Nil` is empty.
 //!
 //! **Any.** The content is one of `<string>`, `<boolean>`, `<int>` (`xs:long`), `<integer>` (`xs:integer`, beyond 64
-//! bits), `<double>`, `<dateTime>`, `<base64>`, `<nil/>`, `<array>` with an `<item>` for each item, whose content is
+//! bits), `<double>`, `<decimal>` (`xs:decimal`, more digits than a double holds), `<dateTime>`, `<base64>`, `<nil/>`, `<array>` with an `<item>` for each item, whose content is
 //! again an `Any`, and `<struct>` with `<member><name/><value/></member>` for each member, where `value` is an `Any`. All
 //! of these are in the target namespace.
 //!

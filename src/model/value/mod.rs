@@ -1,5 +1,6 @@
 //! A value of any type that a protocol can carry, and bytes.
 
+mod number;
 mod serializer;
 
 use std::collections::HashSet;
@@ -15,11 +16,13 @@ use serde::{Deserialize, Serialize};
 use crate::model::date::DateTime;
 use crate::model::text::abridge;
 
+pub(crate) use number::NUMBER;
+pub use number::{Number, NumberError};
 pub use serializer::{DEEPEST, SizeBudget, ValueError, value_of};
 
 /// The serde newtype name of bytes, by which serializers of protocols with a type for bytes recognize them.
 pub(crate) const BINARY: &str = "croupier::Binary";
-/// The serde enum name by which a deserializer recognizes that the target distinguishes dates and bytes from text.
+/// The serde enum name by which a deserializer recognizes that the target distinguishes dates, bytes and long numbers from text.
 pub(crate) const VALUE: &str = "croupier::Value";
 
 /// Up to this many members, comparing all pairs of names is cheaper than hashing the names.
@@ -44,10 +47,10 @@ pub enum Value {
     Bool(bool),
     /// An integer.
     Int(i64),
-    /// An integer beyond 64 bits with sign, if its type is known. Readers of free-form values read such digits as text.
-    Big(i128),
     /// A floating-point number.
     Double(f64),
+    /// A number that is neither: an integer beyond 64 bits with sign, or more digits than a double holds.
+    Number(Number),
     /// Text.
     Text(String),
     /// A date and time.
@@ -76,11 +79,8 @@ impl Serialize for Value {
             Value::Nil => serializer.serialize_none(),
             Value::Bool(value) => serializer.serialize_bool(*value),
             Value::Int(value) => serializer.serialize_i64(*value),
-            Value::Big(value) => match u64::try_from(*value) {
-                Ok(value) => serializer.serialize_u64(value),
-                Err(_) => serializer.serialize_i128(*value),
-            },
             Value::Double(value) => serializer.serialize_f64(*value),
+            Value::Number(value) => value.serialize(serializer),
             Value::Text(value) => serializer.serialize_str(value),
             Value::Date(value) => value.serialize(serializer),
             Value::Binary(value) => serialize_binary(value, serializer),
@@ -119,7 +119,8 @@ impl JsonSchema for Value {
     }
 }
 
-/// Builds a [`Value`]. A deserializer that distinguishes dates and bytes from text presents them as enum variants.
+/// Builds a [`Value`]. A deserializer that distinguishes dates, bytes and numbers of any length from text presents
+/// them as enum variants.
 struct AnyValue;
 
 impl<'de> Visitor<'de> for AnyValue {
@@ -153,8 +154,16 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Value::Int(value))
     }
 
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
-        i64::try_from(value).map(Value::Int).map_err(|_| E::custom(format_args!("{value} is beyond 64 bits with sign")))
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(i64::try_from(value).map_or_else(|_| Value::Number(value.into()), Value::Int))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
+        Ok(i64::try_from(value).map_or_else(|_| Value::Number(value.into()), Value::Int))
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Value, E> {
+        Ok(i64::try_from(value).map_or_else(|_| Value::Number(value.into()), Value::Int))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
@@ -176,6 +185,10 @@ impl<'de> Visitor<'de> for AnyValue {
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Value, A::Error> {
         match data.variant::<String>()? {
             (name, content) if name == BINARY => Ok(Value::Binary(content.newtype_variant::<Binary>()?.0)),
+            (name, content) if name == NUMBER => {
+                let text = content.newtype_variant::<String>()?;
+                text.parse().map(Value::Number).map_err(de::Error::custom)
+            }
             (_, content) => Ok(Value::Date(content.newtype_variant()?)),
         }
     }

@@ -9,7 +9,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::{BINARY, Value, repeated, two_members};
+use super::{BINARY, NUMBER, Number, Value, repeated, two_members};
 use crate::model::date;
 
 /// The deepest nesting of values: building, writing and dropping them recurses.
@@ -56,14 +56,14 @@ impl SizeBudget {
 /// ```
 /// use croupier::model::value::{SizeBudget, Value, value_of};
 /// let value = value_of(&(7, "a", Some(1.5), u64::MAX), &mut SizeBudget::new(1000))?;
-/// let parts = vec![Value::Int(7), Value::Text("a".into()), Value::Double(1.5), Value::Big(u64::MAX.into())];
+/// let parts = vec![Value::Int(7), Value::Text("a".into()), Value::Double(1.5), Value::Number(u64::MAX.into())];
 /// assert_eq!(value, Value::Array(parts));
 /// # Ok::<(), croupier::model::value::ValueError>(())
 /// ```
 ///
 /// # Errors
-/// If the budget is exceeded, two members of a struct have the same name, a name is not text, an integer has more than
-/// 127 bits, or the value is deeper than [`DEEPEST`].
+/// If the budget is exceeded, two members of a struct have the same name, a name is not text, or the value is deeper than
+/// [`DEEPEST`].
 pub fn value_of<T: Serialize + ?Sized>(from: &T, room: &mut SizeBudget) -> Result<Value, ValueError> {
     from.serialize(ValueSerializer { room, depth: 0 })
 }
@@ -90,8 +90,16 @@ impl<'r> ValueSerializer<'r> {
         Ok(Value::Text(text.to_owned()))
     }
 
-    fn integer(self, number: i128) -> Result<Value, ValueError> {
-        self.made(i64::try_from(number).map_or(Value::Big(number), Value::Int), 0)
+    fn integer<T: Copy + TryInto<i64> + Into<Number>>(self, integer: T) -> Result<Value, ValueError> {
+        match integer.try_into() {
+            Ok(value) => self.made(Value::Int(value), 0),
+            Err(_) => self.number(integer.into()),
+        }
+    }
+
+    fn number(self, number: Number) -> Result<Value, ValueError> {
+        let length = number.as_str().len();
+        self.made(Value::Number(number), length)
     }
 
     /// A serializer for the parts of this value.
@@ -116,7 +124,7 @@ impl<'r> ValueSerializer<'r> {
 macro_rules! integers {
     ($($method:ident $kind:ty,)*) => {$(
         fn $method(self, value: $kind) -> Result<Value, ValueError> {
-            self.integer(value.into())
+            self.integer(i64::from(value))
         }
     )*};
 }
@@ -137,18 +145,21 @@ impl<'r> Serializer for ValueSerializer<'r> {
         serialize_i16 i16,
         serialize_i32 i32,
         serialize_i64 i64,
-        serialize_i128 i128,
         serialize_u8 u8,
         serialize_u16 u16,
         serialize_u32 u32,
-        serialize_u64 u64,
+    }
+
+    fn serialize_u64(self, value: u64) -> Result<Value, ValueError> {
+        self.integer(value)
+    }
+
+    fn serialize_i128(self, value: i128) -> Result<Value, ValueError> {
+        self.integer(value)
     }
 
     fn serialize_u128(self, value: u128) -> Result<Value, ValueError> {
-        match i128::try_from(value) {
-            Ok(number) => self.integer(number),
-            Err(_) => Err(ValueError::Unfit(format!("{value} is beyond 128 bits with sign"))),
-        }
+        self.integer(value)
     }
 
     fn serialize_bool(self, value: bool) -> Result<Value, ValueError> {
@@ -207,6 +218,7 @@ impl<'r> Serializer for ValueSerializer<'r> {
         match (name, made) {
             (date::TOKEN, Value::Text(text)) => text.parse().map(Value::Date).map_err(ser::Error::custom),
             (BINARY, Value::Text(text)) => STANDARD.decode(text).map(Value::Binary).map_err(ser::Error::custom),
+            (NUMBER, Value::Text(text)) => text.parse().map(Value::Number).map_err(ser::Error::custom),
             (_, made) => Ok(made),
         }
     }
@@ -364,7 +376,7 @@ impl SerializeMap for StructBuilder<'_> {
         self.name = match name {
             Value::Text(name) => name,
             Value::Int(number) => number.to_string(),
-            Value::Big(number) => number.to_string(),
+            Value::Number(number) => number.to_string(),
             Value::Bool(flag) => flag.to_string(),
             Value::Date(date) => date.to_string(),
             _ => return Err(ValueError::Unfit("a struct's member is named by text".to_owned())),
@@ -413,8 +425,9 @@ mod tests {
             (made(&Binary(vec![1, 2])), Value::Binary(vec![1, 2])),
             (made(&()), Value::Nil),
             (made(&None::<i32>), Value::Nil),
-            (made(&u64::MAX), Value::Big(u64::MAX.into())),
-            (made(&i128::MIN), Value::Big(i128::MIN)),
+            (made(&u64::MAX), Value::Number(u64::MAX.into())),
+            (made(&i128::MIN), Value::Number(i128::MIN.into())),
+            (made(&u128::MAX), Value::Number(u128::MAX.into())),
             (made(&i64::MIN), Value::Int(i64::MIN)),
             (made(&0.1_f32), Value::Double(0.1)),
             (made(&f32::NEG_INFINITY), Value::Double(f64::NEG_INFINITY)),
@@ -432,7 +445,10 @@ mod tests {
     fn a_value_serializes_to_itself() {
         let value = Value::Struct(vec![
             ("date".into(), Value::Date("0001-01-01T00:00:00".parse().unwrap())),
-            ("list".into(), Value::Array(vec![Value::Nil, Value::Big(1 << 100), Value::Binary(Vec::new())])),
+            (
+                "list".into(),
+                Value::Array(vec![Value::Nil, Value::Number((1_i128 << 100).into()), Value::Binary(Vec::new())]),
+            ),
         ]);
         assert_eq!(made(&value), Ok(value));
     }
@@ -444,7 +460,6 @@ mod tests {
             deep = Value::Array(vec![deep]);
         }
         for (wrong, reason) in [
-            (made(&u128::MAX), "is beyond 128 bits with sign"),
             (made(&deep), "values lie more than 256 deep inside each other"),
             (made(&BTreeMap::from([((), 1)])), "a struct's member is named by text"),
         ] {

@@ -373,7 +373,8 @@ mod tests {
         for (result, value) in [
             ("null", Value::Nil),
             ("9007199254740993", Value::Int(9_007_199_254_740_993)),
-            ("18446744073709551615", Value::Text("18446744073709551615".into())),
+            ("18446744073709551615", Value::Number(u64::MAX.into())),
+            ("0.12345678901234567890", Value::Number("0.12345678901234567890".parse().unwrap())),
             ("[0.1]", Value::Array(vec![Value::Double(0.1)])),
         ] {
             assert_eq!(decode(200, &format!(r#"{{"jsonrpc":"2.0","result":{result},"id":1}}"#)), Ok(value));

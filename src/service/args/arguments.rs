@@ -133,7 +133,7 @@ fn of_json(json: &Json) -> Value {
         Json::Bool(value) => Value::Bool(*value),
         Json::Number(number) => match (number.as_i64(), number.as_u64()) {
             (Some(number), _) => Value::Int(number),
-            (None, Some(number)) => Value::Big(number.into()),
+            (None, Some(number)) => Value::Number(number.into()),
             (None, None) => number.as_f64().map_or(Value::Nil, Value::Double),
         },
         Json::String(text) => Value::Text(text.clone()),

@@ -19,7 +19,9 @@ use serde::Deserialize;
 
 use croupier::model::shape::Shape;
 
-use crate::support::calls::{CallTarget, PATH, SHAPES, ShutdownReport, asked, dialect, directly, json_of, post};
+use crate::support::calls::{
+    self, CallTarget, PATH, SHAPES, ShutdownReport, asked, dialect, directly, json_of, member, post, value_of_json,
+};
 use crate::support::random_cases;
 
 /// How many calls are made at least, each over every protocol.
@@ -35,9 +37,9 @@ fn over_xml_rpc(asked: &CallTarget) -> ShutdownReport {
     match (document.root, value) {
         // XML-RPC has no form for a result without content, and answers an empty text.
         (Root::Response, Value::Text(text)) if text.is_empty() && answers_nothing(asked) => {
-            ShutdownReport::Value(serde_json::Value::Null)
+            ShutdownReport::Value(Value::Nil)
         }
-        (Root::Response, value) => ShutdownReport::Value(serde_json::from_str(&json_of(&value)).unwrap()),
+        (Root::Response, value) => ShutdownReport::Value(value_of_json(&json_of(&value))),
         (Root::Fault, Value::Struct(members)) => {
             let code = members.iter().find(|(name, _)| name == "faultCode").map(|(_, code)| code.clone());
             let Some(Value::Int(code)) = code else { panic!("{text}") };
@@ -53,21 +55,20 @@ fn answers_nothing(asked: &CallTarget) -> bool {
 
 fn over_json_rpc(asked: &CallTarget) -> ShutdownReport {
     let method = serde_json::to_string(&asked.method).unwrap();
-    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":{method},"params":{}}}"#, json_of(&asked.args));
+    let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":{method},"params":{}}}"#, json_of(&asked.args));
     let (status, text) = post(asked, "", "application/json", body.as_bytes());
     assert_eq!(status, StatusCode::OK);
-    let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
-    match answer.get("error") {
-        None => ShutdownReport::Value(answer["result"].clone()),
-        Some(error) => {
-            ShutdownReport::Fault(Kind::from_jsonrpc_code(i32::try_from(error["code"].as_i64().unwrap()).unwrap()))
-        }
+    let answer = value_of_json(&text);
+    match member(&answer, "error").map(|error| member(error, "code")) {
+        None => ShutdownReport::Value(member(&answer, "result").unwrap().clone()),
+        Some(Some(Value::Int(code))) => ShutdownReport::Fault(Kind::from_jsonrpc_code(i32::try_from(*code).unwrap())),
+        Some(_) => panic!("{text}"),
     }
 }
 
 fn over_rest(asked: &CallTarget) -> Result<ShutdownReport, StatusCode> {
     let (status, text) = post(asked, &asked.method, "application/json", json_of(&asked.args).as_bytes());
-    if status == StatusCode::OK { Ok(ShutdownReport::Value(serde_json::from_str(&text).unwrap())) } else { Err(status) }
+    if status == StatusCode::OK { Ok(ShutdownReport::Value(value_of_json(&text))) } else { Err(status) }
 }
 
 fn over_soap(asked: &CallTarget, version: SoapVersion) -> Result<ShutdownReport, StatusCode> {
@@ -88,27 +89,13 @@ fn over_soap(asked: &CallTarget, version: SoapVersion) -> Result<ShutdownReport,
     let (StatusCode::OK, Some(method)) = (status, method) else { return Err(status) };
     let answer = soap::read_result(&text, shapes, method, SoapStyle::Document, DocumentLimits::default()).unwrap();
     let value = answer.tape.values().next().map_or(Value::Nil, |value| Value::deserialize(value).unwrap());
-    Ok(ShutdownReport::Value(serde_json::from_str(&json_of(&value)).unwrap()))
-}
-
-/// Whether SOAP leaves a member of this value out: nothing, and a list without items.
-fn is_left_out(member: &serde_json::Value) -> bool {
-    member.is_null() || member.as_array().is_some_and(Vec::is_empty)
+    Ok(ShutdownReport::Value(value_of_json(&json_of(&value))))
 }
 
 /// The same answer without the members that SOAP leaves out.
 fn told(ended: ShutdownReport) -> ShutdownReport {
-    fn without(value: serde_json::Value) -> serde_json::Value {
-        match value {
-            serde_json::Value::Object(members) => {
-                members.into_iter().filter(|(_, it)| !is_left_out(it)).map(|(name, it)| (name, without(it))).collect()
-            }
-            serde_json::Value::Array(items) => items.into_iter().map(without).collect(),
-            other => other,
-        }
-    }
     match ended {
-        ShutdownReport::Value(value) => ShutdownReport::Value(without(value)),
+        ShutdownReport::Value(value) => ShutdownReport::Value(calls::told(value)),
         fault @ ShutdownReport::Fault(_) => fault,
     }
 }

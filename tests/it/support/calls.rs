@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use croupier::codec::json;
+use croupier::codec::json::TypedJson;
 use croupier::codec::xmlrpc::{BigIntegers, Nil, XmlRpcDialect};
 use croupier::demo::diagnostics::diagnostics;
 use croupier::demo::wheel::{Chance, Family, WheelTable};
@@ -19,9 +20,10 @@ use croupier::{Fault, Kind, Value};
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use proptest::prelude::*;
+use serde::Deserialize;
 
 use super::every_type;
-use super::trees::carried;
+use super::trees::{carried, long_number};
 
 /// The path of the group, for its namespace.
 pub(crate) const PATH: &str = "/test";
@@ -29,7 +31,7 @@ pub(crate) const PATH: &str = "/test";
 /// How a call ended: with a value, or with a fault of this kind.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ShutdownReport {
-    Value(serde_json::Value),
+    Value(Value),
     Fault(Kind),
 }
 
@@ -73,7 +75,7 @@ pub(crate) fn wheel(family: Family) -> Arc<dyn RpcService> {
 }
 
 pub(crate) fn dialect() -> XmlRpcDialect {
-    XmlRpcDialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..XmlRpcDialect::default() }
+    XmlRpcDialect { nil: Nil::Nil, big_integers: BigIntegers::ExI8, ..XmlRpcDialect::default() }
 }
 
 /// The protocols of each service's group, as in the built-in configuration except for what XML-RPC may carry.
@@ -120,7 +122,9 @@ pub(crate) fn fitting(shapes: &Shapes, shape: &Shape, depth: u32) -> BoxedStrate
                 _ => known.prop_map(Value::Struct).boxed(),
             }
         }
-        _ => carried().prop_filter("JSON has no number for it", finite).boxed(),
+        _ => prop_oneof![9 => carried(), 1 => long_number().boxed()]
+            .prop_filter("JSON has no number for it", finite)
+            .boxed(),
     };
     match shapes.follow(shape) {
         Shape::Bool | Shape::Int(_) | Shape::Double | Shape::Date | Shape::Choice(_) => {
@@ -172,7 +176,7 @@ pub(crate) fn directly(asked: &CallTarget) -> ShutdownReport {
     let context = Context::default();
     let answer = block(service.call(Call::new(&asked.method, Args::Json(&raw), &context)));
     match answer.and_then(|answer| text_of(answer).map_err(|_| Fault::new(Kind::Service(None), "no form in JSON"))) {
-        Ok(text) => ShutdownReport::Value(serde_json::from_str(&text).unwrap()),
+        Ok(text) => ShutdownReport::Value(value_of_json(&text)),
         Err(fault) => ShutdownReport::Fault(fault.kind),
     }
 }
@@ -195,6 +199,18 @@ pub(crate) fn json_of<T: serde::Serialize + ?Sized>(value: &T) -> String {
     let mut bytes = Vec::new();
     json::write_value(&mut bytes, value, json::JsonDialect::default()).unwrap();
     String::from_utf8(bytes).unwrap()
+}
+
+/// The value of a JSON text, with all digits of its numbers.
+pub(crate) fn value_of_json(text: &str) -> Value {
+    let raw: &serde_json::value::RawValue = serde_json::from_str(text).unwrap();
+    Value::deserialize(TypedJson(raw)).unwrap()
+}
+
+/// The member of this name, if the value is a struct that has one.
+pub(crate) fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    let Value::Struct(members) = value else { return None };
+    members.iter().find(|(own, _)| own == name).map(|(_, value)| value)
 }
 
 /// The same value as a WSDL document can say it: tuples with named items are structs.
@@ -256,9 +272,9 @@ pub(crate) fn is_typed(shapes: &Shapes, shape: &Shape, depth: usize) -> bool {
 }
 
 /// The value that a service has returned without a protocol, in the types that it has.
-pub(crate) fn expected(asked: &CallTarget, json: &serde_json::Value) -> Value {
+pub(crate) fn expected(asked: &CallTarget, json: &Value) -> Value {
     let shapes = &SHAPES[asked.service];
-    let value: Value = serde_json::from_value(json.clone()).unwrap();
+    let value = json.clone();
     match shapes.method(&asked.method) {
         Some(method) => coerce(value, &method.result, shapes),
         None => value,

@@ -16,7 +16,7 @@ use croupier::{Kind, Value};
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::calls::{PATH, dialect, json_of, post_to};
+use super::calls::{PATH, dialect, json_of, member, post_to, value_of_json};
 
 /// A service, the shapes of its parameters and results, and the protocols it is served over.
 pub(crate) struct Behind {
@@ -88,14 +88,16 @@ async fn over_xml_rpc(behind: &Behind, method: &str, args: &[Value]) -> Result<V
 
 async fn over_json_rpc(behind: &Behind, method: &str, args: &[Value]) -> Result<Value, Code> {
     let method = serde_json::to_string(method).unwrap();
-    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":{method},"params":{}}}"#, json_of(args));
+    let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":{method},"params":{}}}"#, json_of(args));
     let (status, text) = post_to(&behind.service, &behind.frontends, "", "application/json", body.as_bytes()).await;
     assert_eq!(status, StatusCode::OK);
-    let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((&answer["jsonrpc"], &answer["id"]), (&"2.0".into(), &1.into()), "{text}");
-    match answer.get("error") {
-        None => Ok(serde_json::from_value(answer["result"].clone()).unwrap()),
-        Some(error) => Err(Code(error["code"].as_i64().unwrap(), "")),
+    let answer = value_of_json(&text);
+    let [version, id] = ["jsonrpc", "id"].map(|name| member(&answer, name));
+    assert_eq!((version, id), (Some(&Value::Text("2.0".into())), Some(&Value::Int(7))), "{text}");
+    match member(&answer, "error").map(|error| member(error, "code")) {
+        None => Ok(member(&answer, "result").unwrap().clone()),
+        Some(Some(Value::Int(code))) => Err(Code(*code, "")),
+        Some(_) => panic!("{text}"),
     }
 }
 
@@ -103,7 +105,7 @@ async fn over_rest(behind: &Behind, method: &str, args: &[Value]) -> Result<Valu
     let body = json_of(args);
     let (status, text) = post_to(&behind.service, &behind.frontends, method, "application/json", body.as_bytes()).await;
     if status == StatusCode::OK {
-        return Ok(serde_json::from_str(&text).unwrap());
+        return Ok(value_of_json(&text));
     }
     let problem: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(problem["status"].as_u64(), Some(status.as_u16().into()), "{text}");

@@ -327,10 +327,10 @@ impl Group<'_> {
     }
 }
 
-/// Integers of more than 64 bits as the text of their digits, which is how some protocols have to write them.
+/// Integers beyond 64 bits as the text of their digits, which is how some protocols have to write them.
 fn digits(value: Value) -> Value {
     match value {
-        Value::Big(value) => Value::Text(value.to_string()),
+        Value::Number(value) => Value::Text(value.to_string()),
         Value::Array(items) => Value::Array(items.into_iter().map(digits).collect()),
         Value::Struct(members) => {
             Value::Struct(members.into_iter().map(|(name, value)| (name, digits(value))).collect())

@@ -15,7 +15,7 @@ pub(crate) fn carried() -> BoxedStrategy<Value> {
 
 /// Values of any sort: also those with forbidden characters, odd dates, and two members of one name.
 pub(crate) fn any_value() -> BoxedStrategy<Value> {
-    let leaf = prop_oneof![scalar(), text(any_char()).prop_map(Value::Text), any_date(), big()].boxed();
+    let leaf = prop_oneof![scalar(), text(any_char()).prop_map(Value::Text), any_date(), long_number()].boxed();
     let twice = vec((prop::sample::select(vec!["a", "b", "c", "d"]), Just(Value::Int(1))), 0..4);
     let struct_of = |members: Vec<(&str, Value)>| members.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
     let leaf = prop_oneof![9 => leaf, 1 => twice.prop_map(move |members| Value::Struct(struct_of(members)))].boxed();
@@ -90,12 +90,16 @@ fn scalar() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// Integers that take more than 64 bits.
-fn big() -> impl Strategy<Value = Value> {
+/// Numbers that neither 64 bits nor a double hold.
+pub(crate) fn long_number() -> impl Strategy<Value = Value> {
     let beyond = |number: &i128| i64::try_from(*number).is_err();
-    prop_oneof![any::<i128>(), Just(i128::from(i64::MAX) + 1)]
-        .prop_filter("beyond 64 bits", beyond)
-        .prop_map(Value::Big)
+    prop_oneof![
+        any::<i128>().prop_filter("beyond 64 bits", beyond).prop_map(|number| number.to_string()),
+        Just((i128::from(i64::MAX) + 1).to_string()),
+        "-?[1-9][0-9]{39}",
+        "-?[1-9][0-9]{0,20}\\.[0-9]{20,40}[1-9]",
+    ]
+    .prop_map(|digits| Value::Number(digits.parse().unwrap()))
 }
 
 /// Text in which what is special to XML is as likely as what is not.

@@ -80,9 +80,10 @@ fn image(value: &Value, dialect: XmlRpcDialect, member: bool) -> Result<Option<V
             BigIntegers::Double if number.abs_diff(0) <= 1 << 53 => Ok(Some(Value::Double(*number as f64))),
             BigIntegers::Double | BigIntegers::Refuse => Err(()),
         },
-        // A reader of values of any type takes that many digits for text.
-        Value::Big(number) => match dialect.big_integers {
-            BigIntegers::ExI8 | BigIntegers::String => Ok(Some(Value::Text(number.to_string()))),
+        Value::Number(number) if !number.is_integer() => Ok(Some(value.clone())),
+        Value::Number(number) => match dialect.big_integers {
+            BigIntegers::ExI8 => Ok(Some(value.clone())),
+            BigIntegers::String => Ok(Some(Value::Text(number.to_string()))),
             BigIntegers::I8 | BigIntegers::Double | BigIntegers::Refuse => Err(()),
         },
         Value::Double(number) if number.is_finite() => Ok(Some(value.clone())),

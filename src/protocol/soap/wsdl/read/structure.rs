@@ -8,8 +8,8 @@ use crate::codec::soap::{ElementContent, MapEntry, Occurrence, TypeStructure};
 use crate::model::fault::Fault;
 
 /// The members of a free-form value in the documents that croupier writes.
-const FREE: [&str; 10] =
-    ["string", "boolean", "int", "integer", "double", "dateTime", "base64", "nil", "array", "struct"];
+const FREE: [&str; 11] =
+    ["string", "boolean", "int", "integer", "double", "decimal", "dateTime", "base64", "nil", "array", "struct"];
 
 impl<'x> TypeReader<'x> {
     /// The schema of a type, and the content of an element of it.

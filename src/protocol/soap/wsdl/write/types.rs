@@ -196,19 +196,22 @@ impl SchemaWriter<'_> {
     /// rather than a choice, because zeep omits false, zero and empty values from a choice.
     fn any(&self, markup: &mut Markup) {
         let name = &self.context.names.any;
-        let simple = [
+        let before = [
             ("string", Shape::Text),
             ("boolean", Shape::Bool),
             ("int", Shape::Int(Width::Long)),
             ("integer", Shape::Int(Width::Unbounded)),
             ("double", Shape::Double),
-            ("dateTime", Shape::Date),
-            ("base64", Shape::Binary),
         ];
+        let behind = [("dateTime", Shape::Date), ("base64", Shape::Binary)];
         markup.element("xsd:complexType", &[("name", name)], |markup| {
             annotation(markup, "A value of any type: exactly one of these elements.");
             markup.element("xsd:sequence", &[], |markup| {
-                for (name, shape) in &simple {
+                for (name, shape) in &before {
+                    self.element(markup, name, shape, ElementCount::Maybe, "");
+                }
+                markup.empty("xsd:element", &[("name", "decimal"), ("type", "xsd:decimal"), ("minOccurs", "0")]);
+                for (name, shape) in &behind {
                     self.element(markup, name, shape, ElementCount::Maybe, "");
                 }
                 self.any_of_others(markup);
