@@ -161,7 +161,7 @@ impl<'b> BindingWriter<'b> {
             Value::Number(number) if exponents => self.raw(&[number.as_str()]),
             Value::Number(number) => match number.plain() {
                 Some(plain) => self.raw(&[&plain]),
-                None => return Err(self.wrong("a number of at most 1,000 digits", value)),
+                None => return Err(self.wrong("a number of at most 400 digits", value)),
             },
             Value::Text(text) => return self.characters(text),
             Value::Date(value) => self.raw(&[&value.to_string()]),
