@@ -192,7 +192,7 @@ impl<'w> Serializer for XmlRpcWriter<'w> {
     }
 
     fn serialize_i64(self, value: i64) -> Result<WriteOutcome, Unwritable> {
-        self.integer(value.into())
+        self.integer(value)
     }
 
     fn serialize_i128(self, value: i128) -> Result<WriteOutcome, Unwritable> {

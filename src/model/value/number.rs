@@ -15,8 +15,9 @@ pub(crate) const NUMBER: &str = "croupier::Number";
 
 /// With this many significant digits every decimal number is the shortest text of a double (DBL_DIG of IEEE 754).
 const DIGITS_OF_DOUBLE: usize = 15;
-/// Decimal exponents up to here are within the range of a double, with all digits of [`DIGITS_OF_DOUBLE`].
-const EXPONENTS_OF_DOUBLE: i64 = 290;
+/// A number with fewer characters before its exponent, and an exponent nearer to zero, is within the range of a double.
+const SHORT_MANTISSA: usize = 140;
+const SMALL_EXPONENT: i64 = 140;
 /// How many zeros are written at most in the place of an exponent.
 const MOST_ZEROS: i64 = 400;
 
@@ -101,8 +102,8 @@ impl Number {
         let significant = mantissa.trim_start_matches(['+', '-', '0', '.']);
         let digits = significant.bytes().filter(u8::is_ascii_digit).count();
         digits > DIGITS_OF_DOUBLE
-            || mantissa.len() > EXPONENTS_OF_DOUBLE.unsigned_abs() as usize / 2
-            || !exponent.is_ok_and(|exponent| exponent.abs() < EXPONENTS_OF_DOUBLE / 2)
+            || mantissa.len() > SHORT_MANTISSA
+            || !exponent.is_ok_and(|exponent| exponent.abs() < SMALL_EXPONENT)
     }
 }
 
