@@ -57,7 +57,7 @@ fn keys(text: &str) {
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let holders: BTreeMap<String, Vec<String>> =
         lines(text).map(words).map(|words| (words[1].to_ascii_lowercase(), words)).collect();
-    let auth = ApiKeyAuth { name: "fuzz".to_owned(), header: HeaderName::from_static("x-api-key"), keys };
+    let auth = ApiKeyAuth::new("fuzz", HeaderName::from_static("x-api-key"), keys);
     let request = Request::builder().header("x-api-key", KEY).body(()).expect("the header is valid");
     let (head, ()) = request.into_parts();
     match (auth.authenticate(&AuthRequest { head: &head, client: None }), holders.get(DIGEST)) {

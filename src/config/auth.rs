@@ -587,7 +587,7 @@ impl ApiKeyFile {
         let text = reader.secret(self.keys.get_ref(), self.keys.span(), "keys", false).unwrap_or_default();
         let keys = ApiKeys::parse(&text).map_err(|error| reader.wrong(self.keys.span(), format!("the keys: {error}")));
         let keys = keys.ok()?;
-        Some(ApiKeyAuth { name: name.to_owned(), header: header?, keys })
+        Some(ApiKeyAuth::new(name, header?, keys))
     }
 }
 

@@ -620,8 +620,7 @@ impl GatewayResponse {
 /// Adds what its calls and rules say to a response, and what the log and the metrics say of it.
 fn conclude(served: &mut FrontendResponse, context: &Context, group: &Group) {
     if let Some(headers) = &context.response_headers {
-        // A name that is there already is replaced.
-        served.response.headers_mut().extend(headers.take());
+        headers.move_to(served.response.headers_mut());
     }
     set_refusal_status(served, group.auth.as_deref());
     if group.varies_by_caller {

@@ -1,23 +1,34 @@
 //! Headers that tell a caller what its limits leave.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
-use http::{HeaderName, HeaderValue};
-
-use crate::service::response_headers::ResponseHeaders;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
+/// A limit on the number of calls, as its callers read it.
+#[derive(Debug, Clone)]
+pub(super) struct LimitPolicy {
+    name: &'static str,
+    /// The item of `RateLimit-Policy`.
+    header: Option<HeaderValue>,
+}
+
+impl LimitPolicy {
+    /// A limit of this many calls in so many seconds. Each limit of a group has a name of its own.
+    pub(super) fn new(name: &'static str, quota: u64, window: u64) -> LimitPolicy {
+        LimitPolicy { name, header: HeaderValue::try_from(format!("\"{name}\";q={quota};w={window}")).ok() }
+    }
+}
+
 /// What a limit on the number of calls leaves to a caller.
+#[derive(Debug)]
 pub(super) struct LimitState {
-    /// The name of the limit. Each limit of a group has its own.
-    pub(super) policy: &'static str,
-    /// How many calls are allowed.
-    pub(super) quota: u64,
-    /// In how many seconds.
-    pub(super) window: u64,
+    /// The limit.
+    pub(super) policy: LimitPolicy,
     /// How many calls are left.
     pub(super) remaining: u64,
     /// If the call is refused: after how many seconds it may be made.
@@ -25,28 +36,27 @@ pub(super) struct LimitState {
 }
 
 impl LimitState {
+    /// Whether this is the state of the same limit.
+    pub(super) fn is_of_limit(&self, other: &LimitState) -> bool {
+        self.policy.name == other.policy.name
+    }
+
     /// Adds the headers of the draft "RateLimit header fields for HTTP" (draft-ietf-httpapi-ratelimit-headers-10), and
-    /// `Retry-After` if the call is refused. The fields are lists, to which each limit adds one item. In a batch the items of
-    /// the last call remain.
-    pub(super) fn add_to(&self, headers: &ResponseHeaders) {
-        let LimitState { policy, quota, window, remaining, wait } = *self;
+    /// `Retry-After` if the call is refused. The fields are lists, to which each limit adds one item.
+    pub(super) fn add_to(self, headers: &mut HeaderMap) {
+        let LimitState { policy: LimitPolicy { name, header }, remaining, wait } = self;
+        let mut state = String::with_capacity(32);
+        // Writing to a text cannot fail.
+        let _ = write!(state, "\"{name}\";r={remaining}");
         // Until one more call may be made, if there is none.
-        let reset = wait.map_or(String::new(), |wait| format!(";t={wait}"));
-        let fields = [
-            (RATE_LIMIT_POLICY, format!("\"{policy}\";q={quota};w={window}")),
-            (RATE_LIMIT, format!("\"{policy}\";r={remaining}{reset}")),
-        ];
-        let is_own = |value: &HeaderValue| {
-            let item = value.as_bytes().strip_prefix(b"\"").and_then(|item| item.strip_prefix(policy.as_bytes()));
-            item.is_some_and(|rest| rest.starts_with(b"\""))
-        };
-        for (name, value) in fields {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                headers.replace(name, is_own, value);
-            }
-        }
         if let Some(wait) = wait {
+            let _ = write!(state, ";t={wait}");
             headers.insert(RETRY_AFTER, HeaderValue::from(wait));
+        }
+        for (name, value) in [(RATE_LIMIT_POLICY, header), (RATE_LIMIT, HeaderValue::from_str(&state).ok())] {
+            if let Some(value) = value {
+                headers.append(name, value);
+            }
         }
     }
 }
@@ -54,26 +64,4 @@ impl LimitState {
 /// The whole seconds after which a call may be made.
 pub(super) fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_limit_has_one_item_in_each_field() {
-        let headers = ResponseHeaders::default();
-        let add = |policy, remaining, wait| {
-            LimitState { policy, quota: 9, window: 60, remaining, wait }.add_to(&headers);
-        };
-        add("default", 8, None);
-        add("quota", 5, None);
-        add("quota", 4, None);
-        add("default", 0, Some(7));
-        let headers = headers.take();
-        let values = |name| headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
-        assert_eq!(values(RATE_LIMIT), ["\"quota\";r=4", "\"default\";r=0;t=7"]);
-        assert_eq!(values(RATE_LIMIT_POLICY), ["\"quota\";q=9;w=60", "\"default\";q=9;w=60"]);
-        assert_eq!(values(RETRY_AFTER), ["7"]);
-    }
 }

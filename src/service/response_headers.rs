@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+#[cfg(feature = "server")]
+use crate::service::limit_headers::LimitState;
 use crate::service::lock::lock;
 
 /// Headers for the response, which layers and upstreams add to while a call runs. Clones share the headers.
@@ -14,33 +16,47 @@ use crate::service::lock::lock;
 /// in place of those of the same names, whether the call succeeds or fails. Headers that are added after the response has
 /// begun, such as while rows are sent, are lost.
 #[derive(Clone, Default)]
-pub struct ResponseHeaders(Arc<Mutex<HeaderMap>>);
+pub struct ResponseHeaders(Arc<Mutex<AddedHeaders>>);
+
+#[derive(Default)]
+struct AddedHeaders {
+    headers: HeaderMap,
+    /// What each limit of the group leaves to the caller.
+    #[cfg(feature = "server")]
+    limits: Vec<LimitState>,
+}
 
 impl ResponseHeaders {
     /// Adds a header, in place of those of this name that have been added before.
     pub fn insert(&self, name: HeaderName, value: HeaderValue) {
-        lock(&self.0).insert(name, value);
+        lock(&self.0).headers.insert(name, value);
     }
 
     /// Adds a header to those of this name.
     pub fn append(&self, name: HeaderName, value: HeaderValue) {
-        lock(&self.0).append(name, value);
+        lock(&self.0).headers.append(name, value);
     }
 
-    /// Adds a header in place of those of its name whose values satisfy `is_replaced`.
+    /// Notes what a limit leaves to the caller. In a batch, what it leaves after the last call remains.
     #[cfg(feature = "server")]
-    pub(crate) fn replace(&self, name: HeaderName, is_replaced: impl Fn(&HeaderValue) -> bool, value: HeaderValue) {
-        let mut headers = lock(&self.0);
-        let others: Vec<_> = headers.get_all(&name).iter().filter(|value| !is_replaced(value)).cloned().collect();
-        headers.remove(&name);
-        for value in others.into_iter().chain([value]) {
-            headers.append(name.clone(), value);
+    pub(super) fn set_limit(&self, state: LimitState) {
+        let limits = &mut lock(&self.0).limits;
+        match limits.iter_mut().find(|other| other.is_of_limit(&state)) {
+            Some(other) => *other = state,
+            None => limits.push(state),
         }
     }
 
-    /// Takes out all headers that have been added.
-    pub fn take(&self) -> HeaderMap {
-        std::mem::take(&mut *lock(&self.0))
+    /// Moves all headers that have been added to those of a response, in place of those of the same names.
+    pub fn move_to(&self, response: &mut HeaderMap) {
+        let added = std::mem::take(&mut *lock(&self.0));
+        if !added.headers.is_empty() {
+            response.extend(added.headers);
+        }
+        #[cfg(feature = "server")]
+        for state in added.limits {
+            state.add_to(response);
+        }
     }
 }
 
@@ -48,5 +64,33 @@ impl fmt::Debug for ResponseHeaders {
     /// Omits the headers, which may have secrets such as cookies.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseHeaders").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use super::*;
+    use crate::service::limit_headers::LimitPolicy;
+
+    #[test]
+    fn each_limit_has_one_item_in_each_field() {
+        let headers = ResponseHeaders::default();
+        let set = |name, remaining, wait| {
+            headers.set_limit(LimitState { policy: LimitPolicy::new(name, 9, 60), remaining, wait });
+        };
+        set("default", 8, None);
+        set("quota", 5, None);
+        set("quota", 4, None);
+        set("default", 0, Some(7));
+        headers.insert(HeaderName::from_static("x-a"), HeaderValue::from_static("1"));
+        let mut response = HeaderMap::new();
+        response.insert("x-a", HeaderValue::from_static("0"));
+        headers.move_to(&mut response);
+        let values =
+            |name: &str| response.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!(values("ratelimit"), ["\"default\";r=0;t=7", "\"quota\";r=4"]);
+        assert_eq!(values("ratelimit-policy"), ["\"default\";q=9;w=60", "\"quota\";q=9;w=60"]);
+        assert_eq!(values("retry-after"), ["7"]);
+        assert_eq!(values("x-a"), ["1"]);
     }
 }

@@ -5,7 +5,8 @@
 //! it reveals nothing of the keys that are stored.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use http::{HeaderName, HeaderValue, header};
 use ring::digest::{SHA256, digest};
@@ -87,12 +88,52 @@ impl ApiKeys {
 /// Callers who are known by a key in a header.
 #[derive(Debug)]
 pub struct ApiKeyAuth {
-    /// The name of the definition.
-    pub name: String,
-    /// The header with the key. In `Authorization` it follows the word `Bearer`.
-    pub header: HeaderName,
-    /// The keys.
-    pub keys: ApiKeys,
+    name: String,
+    header: HeaderName,
+    keys: ApiKeys,
+    seen: SeenKeys,
+}
+
+/// The valid keys that have been seen, by hashes with secret keys. Finding one is many times cheaper than its SHA-256. Nobody
+/// can find a key with the hash of another: the hash has 128 bits, and its own keys are new in each process. The keys
+/// themselves are not kept.
+#[derive(Debug, Default)]
+struct SeenKeys {
+    hashers: [RandomState; 2],
+    holders: RwLock<HashMap<[u64; 2], Arc<Identity>>>,
+}
+
+impl SeenKeys {
+    fn hash(&self, key: &[u8]) -> [u64; 2] {
+        self.hashers.each_ref().map(|hasher| hasher.hash_one(key))
+    }
+
+    fn find(&self, hash: [u64; 2]) -> Option<Arc<Identity>> {
+        self.holders.read().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned()
+    }
+
+    fn add(&self, hash: [u64; 2], holder: Arc<Identity>) {
+        self.holders.write().unwrap_or_else(PoisonError::into_inner).insert(hash, holder);
+    }
+}
+
+impl ApiKeyAuth {
+    /// The callers of the definition `name`, whose keys are in this header. In `Authorization` a key follows the word
+    /// `Bearer`.
+    pub fn new(name: impl Into<String>, header: HeaderName, keys: ApiKeys) -> ApiKeyAuth {
+        ApiKeyAuth { name: name.into(), header, keys, seen: SeenKeys::default() }
+    }
+
+    /// The holder of a key.
+    fn holder(&self, key: &[u8]) -> Option<Arc<Identity>> {
+        let hash = self.seen.hash(key);
+        self.seen.find(hash).or_else(|| {
+            let holder = self.keys.find(key)?;
+            // Only valid keys are added, so that there are never more of them than in the file.
+            self.seen.add(hash, holder.clone());
+            Some(holder.clone())
+        })
+    }
 }
 
 impl Authenticator for ApiKeyAuth {
@@ -110,9 +151,9 @@ impl Authenticator for ApiKeyAuth {
                 Err(reason) => return Attempt::now(Verdict::invalid(reason)),
             }
         };
-        Attempt::now(match key.map(|key| self.keys.find(key)) {
+        Attempt::now(match key.map(|key| self.holder(key)) {
             None => Verdict::Absent,
-            Some(Some(identity)) => Verdict::Known(identity.clone()),
+            Some(Some(identity)) => Verdict::Known(identity),
             Some(None) => Verdict::invalid(format!("the key is none of `{}`", self.name)),
         })
     }
@@ -167,15 +208,21 @@ mod tests {
     fn a_key_is_found_by_its_digest() {
         let (own, other) = (line("ada", "crp_a", "admin,staff"), line("ben", "crp_b", ""));
         let keys = ApiKeys::parse(&format!("# keys\n\n  {own}\n{other}\r\n")).unwrap();
-        let auth = |header: HeaderName, keys| ApiKeyAuth { name: "staff".to_owned(), header, keys };
+        let auth = |header: HeaderName, keys| ApiKeyAuth::new("staff", header, keys);
         let of_own = auth(HeaderName::from_static("x-api-key"), keys);
-        match verdict(&of_own, &[("x-api-key", "crp_a")]) {
-            Verdict::Known(identity) => {
-                let expected = Identity::new("ada").with_role("admin").with_role("staff");
-                assert_eq!(*identity, Identity { proven_by: "api-key", ..expected });
+        // The second time the key has been seen.
+        for _ in 0..2 {
+            match verdict(&of_own, &[("x-api-key", "crp_a")]) {
+                Verdict::Known(identity) => {
+                    let expected = Identity::new("ada").with_role("admin").with_role("staff");
+                    assert_eq!(*identity, Identity { proven_by: "api-key", ..expected });
+                }
+                other => panic!("{other:?}"),
             }
-            other => panic!("{other:?}"),
         }
+        assert!(
+            matches!(verdict(&of_own, &[("x-api-key", "crp_b")]), Verdict::Known(identity) if identity.name == "ben")
+        );
         assert!(matches!(verdict(&of_own, &[]), Verdict::Absent));
         assert!(matches!(verdict(&of_own, &[("authorization", "Bearer crp_a")]), Verdict::Absent));
         for wrong in ["", "crp_", "CRP_A", &own] {

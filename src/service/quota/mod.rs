@@ -23,7 +23,7 @@ pub use store::{CallerId, CountChange, MemoryQuotaStore, QuotaChanges, QuotaStor
 use crate::model::fault::{Fault, Kind};
 use crate::service::caller_key::{Caller, Weights};
 use crate::service::layer::GroupLayer;
-use crate::service::limit_headers::{LimitState, seconds};
+use crate::service::limit_headers::{LimitPolicy, LimitState, seconds};
 use crate::service::{Call, CallFuture, Context, RpcService};
 
 /// A layer that lets each caller make a number of calls in a day or a month of UTC.
@@ -117,7 +117,7 @@ impl QuotaLimit {
         let begin = state.period.next().begin();
         let wait = state.is_refused.then(|| seconds(begin.duration_since(now).unwrap_or_default()));
         let (quota, window) = (self.quota.calls(), state.period.seconds());
-        LimitState { policy: "quota", quota, window, remaining: state.remaining, wait }
+        LimitState { policy: LimitPolicy::new("quota", quota, window), remaining: state.remaining, wait }
     }
 }
 
@@ -133,7 +133,7 @@ impl GroupLayer for QuotaLimit {
         let now = SystemTime::now();
         let Some(state) = self.count(call.method, call.context, now) else { return next.call(call) };
         if let Some(headers) = &call.context.response_headers {
-            self.headers(state, now).add_to(headers);
+            headers.set_limit(self.headers(state, now));
         }
         if state.is_refused { self.fault(state).into() } else { next.call(call) }
     }
@@ -189,8 +189,10 @@ mod tests {
     fn a_call_above_the_quota_says_when_it_starts_again() {
         let (limit, caller) = (limit("1/month", |_| {}), from("192.0.2.1"));
         let first = limit.count("spin", &caller, evening()).unwrap();
-        let LimitState { quota, window, remaining, wait, .. } = limit.headers(first, evening());
-        assert_eq!((quota, window, remaining, wait), (1, 28 * 24 * 60 * 60, 0, None));
+        let mut headers = http::HeaderMap::new();
+        limit.headers(first, evening()).add_to(&mut headers);
+        assert_eq!(headers["ratelimit-policy"], "\"quota\";q=1;w=2419200");
+        assert_eq!(headers["ratelimit"], "\"quota\";r=0");
         let second = limit.count("spin", &caller, evening()).unwrap();
         let fault = limit.fault(second);
         assert_eq!(fault.kind, Kind::RateLimited);

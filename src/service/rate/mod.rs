@@ -19,8 +19,7 @@ pub use options::{CALL_RATE, CallRate, CallRateError, RateOptions};
 use crate::model::fault::{Fault, Kind};
 use crate::service::caller_key::Weights;
 use crate::service::layer::GroupLayer;
-use crate::service::limit_headers::{LimitState, seconds};
-use crate::service::response_headers::ResponseHeaders;
+use crate::service::limit_headers::{LimitPolicy, LimitState, seconds};
 use crate::service::{Call, CallFuture, Context, RpcService};
 use store::BoundedStore;
 
@@ -34,6 +33,7 @@ pub struct RateLimit {
     weights: Weights,
     limiter: RateLimiter<u64, BoundedStore, RuntimeClock, StateInformationMiddleware>,
     hasher: RandomState,
+    policy: LimitPolicy,
 }
 
 /// The time of the runtime, which tests can pause.
@@ -51,10 +51,6 @@ impl Clock for RuntimeClock {
 /// What one call has left to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RateState {
-    /// How many calls may come at once.
-    pub(crate) burst: u32,
-    /// The time in which a caller who has no calls left gets all of them back.
-    pub(crate) window: Duration,
     /// How many calls are left.
     pub(crate) remaining: u32,
     /// If the call is refused: after which time it may be made.
@@ -68,7 +64,9 @@ impl RateLimit {
         let weights = Weights::new(&options.weights);
         let clock = RuntimeClock(Instant::now());
         let limiter = RateLimiter::new(quota, BoundedStore::new(options.callers), clock);
-        Some(RateLimit { options, quota, weights, limiter, hasher: RandomState::new() })
+        let window = seconds(quota.burst_size_replenished_in());
+        let policy = LimitPolicy::new("default", quota.burst_size().get().into(), window);
+        Some(RateLimit { options, quota, weights, limiter, hasher: RandomState::new(), policy })
     }
 
     /// The options.
@@ -81,12 +79,7 @@ impl RateLimit {
         let weight = NonZeroU32::new(self.weights.weight(method))?;
         let quota = self.quota;
         let weight = weight.min(quota.burst_size());
-        let state = |remaining, wait| RateState {
-            burst: quota.burst_size().get(),
-            window: quota.burst_size_replenished_in(),
-            remaining,
-            wait,
-        };
+        let state = |remaining, wait| RateState { remaining, wait };
         Some(match self.limiter.check_key_n(&self.key(method, context), weight) {
             Ok(Ok(snapshot)) => state(StateSnapshot::remaining_burst_capacity(&snapshot), None),
             Ok(Err(until)) => state(0, Some(until.wait_time_from(self.limiter.clock().now()))),
@@ -111,7 +104,8 @@ impl GroupLayer for RateLimit {
     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
         let state = self.count(call.method, call.context);
         if let (Some(state), Some(headers)) = (&state, &call.context.response_headers) {
-            state.add_to(headers);
+            let (remaining, wait) = (state.remaining.into(), state.wait.map(seconds));
+            headers.set_limit(LimitState { policy: self.policy.clone(), remaining, wait });
         }
         match state {
             Some(RateState { wait: Some(wait), .. }) => too_many(wait).into(),
@@ -125,19 +119,6 @@ impl GroupLayer for RateLimit {
 
     fn request_headers(&self) -> Vec<HeaderName> {
         self.options.per.request_headers()
-    }
-}
-
-impl RateState {
-    fn add_to(&self, headers: &ResponseHeaders) {
-        let state = LimitState {
-            policy: "default",
-            quota: self.burst.into(),
-            window: seconds(self.window),
-            remaining: self.remaining.into(),
-            wait: self.wait.map(seconds),
-        };
-        state.add_to(headers);
     }
 }
 
@@ -180,7 +161,7 @@ mod tests {
         // A burst of 50, then 50 a second for 9.9 seconds.
         assert_eq!(sum, 50 + 495);
         let state = limit.count("spin", &from("192.0.2.2")).unwrap();
-        assert_eq!((state.burst, state.window, state.remaining, state.wait), (50, Duration::from_secs(1), 49, None));
+        assert_eq!((state.remaining, state.wait), (49, None));
     }
 
     #[tokio::test(start_paused = true)]

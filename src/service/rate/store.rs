@@ -1,6 +1,7 @@
 //! What is remembered of each caller, within bounds.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use governor::nanos::Nanos;
@@ -12,12 +13,35 @@ const SHARDS: u64 = 64;
 /// Among how many callers the one that is forgotten is chosen.
 const CANDIDATES: usize = 8;
 
+/// The next time of arrival of each caller.
+type Callers = HashMap<u64, Nanos, BuildHasherDefault<AlreadyHashed>>;
+
+/// The hasher of keys that are hashes with a secret key themselves.
+#[derive(Default)]
+struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0.rotate_left(8) ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// The next time of arrival of each caller, by the hash of the caller.
 ///
 /// If there is no room for another caller, one of a few is forgotten: the one whose burst comes back first. A caller that is
 /// being limited comes back late, so it is not forgotten before those that have called once.
 pub(super) struct BoundedStore {
-    shards: Box<[Mutex<HashMap<u64, Nanos>>]>,
+    shards: Box<[Mutex<Callers>]>,
     /// How many callers each map has at most.
     maximum: usize,
 }
@@ -42,7 +66,8 @@ impl StateStore for BoundedStore {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        let shard = usize::try_from(key % SHARDS).ok().and_then(|index| self.shards.get(index));
+        // A map takes the lowest and the highest bits, which have to differ within it.
+        let shard = usize::try_from((key >> 32) % SHARDS).ok().and_then(|index| self.shards.get(index));
         // There is a map for each remainder.
         let Some(shard) = shard else { return measure(None).map(|(outcome, _)| outcome) };
         let mut callers = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,6 +110,7 @@ mod tests {
     fn a_caller_that_is_limited_is_not_forgotten_for_those_that_call_once() {
         let store = BoundedStore::new(64 * 16);
         arrive(&store, 7, u64::MAX);
+        // All of them are in the same map.
         for other in 1..10_000 {
             arrive(&store, 7 + 64 * other, other);
         }

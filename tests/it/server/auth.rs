@@ -571,7 +571,7 @@ impl GroupLayer for OnlyAda {
 #[tokio::test]
 async fn a_layer_sees_the_identity_and_may_ask_for_one() {
     let keys = ApiKeys::parse(&(key_line("ada", "crp_ada") + &key_line("ben", "crp_ben"))).unwrap();
-    let auth = ApiKeyAuth { name: "staff".to_owned(), header: http::header::AUTHORIZATION, keys };
+    let auth = ApiKeyAuth::new("staff", http::header::AUTHORIZATION, keys);
     let wheel = WheelTable::new(Family::American, Chance::seeded(7)).service().unwrap();
     let mut group = GroupMount::new("/wheel", wheel).layer(OnlyAda);
     group.auth = Some(Arc::new(GroupAuth::new(vec![Arc::new(auth)], false)));
