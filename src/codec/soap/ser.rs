@@ -29,7 +29,7 @@ pub struct ElementTarget<'f> {
     pub shape: &'f Shape,
     /// The local name of its element.
     pub element: &'f str,
-    /// Whether the element is in the target namespace, whose prefix is `m`. All elements inside are.
+    /// Whether the element and all elements inside are in the target namespace, whose prefix is `m`.
     pub qualified: bool,
     /// Whether it is a [member](crate::model::shape): repeated for each item of a list, left out for nil.
     pub member: bool,
@@ -40,12 +40,12 @@ pub struct ElementTarget<'f> {
 impl<'f> ElementTarget<'f> {
     /// The element of a field of this value.
     fn field(self, field: &'f Field) -> ElementTarget<'f> {
-        ElementTarget { shape: &field.shape, element: &field.element, qualified: true, member: true, ..self }
+        ElementTarget { shape: &field.shape, element: &field.element, member: true, ..self }
     }
 
     /// A single element inside this element.
     fn sole(self, element: &'f str, shape: &'f Shape) -> ElementTarget<'f> {
-        ElementTarget { shape, element, qualified: true, member: false, ..self }
+        ElementTarget { shape, element, member: false, ..self }
     }
 
     fn any(self, element: &'f str) -> ElementTarget<'f> {
@@ -166,7 +166,9 @@ impl<'w, 'f> ElementWriter<'w, 'f> {
         let ElementWriter { to, place } = self;
         if matches!(place.shape, Shape::Any) {
             place.open(to);
-            to.extend_from_slice(b"<m:nil/>");
+            to.push(b'<');
+            place.any("nil").name(to);
+            to.extend_from_slice(b"/>");
             place.close(to);
         } else if !place.member {
             to.push(b'<');
@@ -178,24 +180,17 @@ impl<'w, 'f> ElementWriter<'w, 'f> {
 
     fn items(self) -> ItemWriter<'w, 'f> {
         let ElementWriter { to, place } = self;
-        let (each, with_timeout) = match (place.form(), place.shape) {
+        let (each, inner) = match (place.form(), place.shape) {
             (_, Shape::List(item)) if place.member => (ItemTarget::One(place.sole(place.element, item), place), None),
             (Shape::List(item), _) => (ItemTarget::One(place.sole("item", item), place), Some("")),
             (Shape::Tuple(fields), _) => (ItemTarget::Field(fields, place), Some("")),
             _ => (ItemTarget::One(place.any("item"), place), Some("array")),
         };
-        let each = match each {
-            // The items of a repeated member have the member's own name, qualified or not.
-            ItemTarget::One(item, outer) if with_timeout.is_none() => {
-                ItemTarget::One(ElementTarget { qualified: outer.qualified, ..item }, outer)
-            }
-            each => each,
-        };
-        if let Some(word) = with_timeout {
+        if let Some(word) = inner {
             place.open(to);
-            open_word(to, word);
+            open_word(to, place, word);
         }
-        ItemWriter { to, each, with_timeout, at: 0, variant: None }
+        ItemWriter { to, each, inner, at: 0, variant: None }
     }
 
     fn members(self) -> MemberWriter<'w, 'f> {
@@ -204,7 +199,7 @@ impl<'w, 'f> ElementWriter<'w, 'f> {
         let record = match place.form() {
             Shape::Record(record) => Some(record),
             _ => {
-                open_word(to, "struct");
+                open_word(to, place, "struct");
                 None
             }
         };
@@ -215,41 +210,45 @@ impl<'w, 'f> ElementWriter<'w, 'f> {
     fn variant(self, name: &str) -> Result<ElementWriter<'w, 'f>, Unwritable> {
         let ElementWriter { to, place } = self;
         place.open(to);
-        open_word(to, "struct");
-        open_member(to, name)?;
+        open_word(to, place, "struct");
+        open_member(to, place, name)?;
         Ok(ElementWriter { to, place: place.any("value") })
     }
 }
 
-fn open_word(to: &mut Vec<u8>, word: &str) {
+/// Opens an element inside that of `place`, unless it has no name.
+fn open_word(to: &mut Vec<u8>, place: ElementTarget<'_>, word: &str) {
     if !word.is_empty() {
-        for part in ["<m:", word, ">"] {
-            to.extend_from_slice(part.as_bytes());
-        }
+        place.any(word).open(to);
     }
 }
 
-fn close_word(to: &mut Vec<u8>, word: &str) {
+fn close_word(to: &mut Vec<u8>, place: ElementTarget<'_>, word: &str) {
     if !word.is_empty() {
-        for part in ["</m:", word, ">"] {
-            to.extend_from_slice(part.as_bytes());
-        }
+        place.any(word).close(to);
     }
 }
 
-/// Writes the name of a free-form struct's member. Characters that XML forbids are refused here regardless of the policy,
-/// because a changed name would be a different member.
-fn open_member(to: &mut Vec<u8>, name: &str) -> Result<(), Unwritable> {
-    to.extend_from_slice(b"<m:member><m:name>");
+/// Opens the element of a free-form struct's member, and writes its name. Characters that XML forbids are refused here
+/// regardless of the policy, because a changed name would be a different member.
+fn open_member(to: &mut Vec<u8>, place: ElementTarget<'_>, name: &str) -> Result<(), Unwritable> {
+    open_word(to, place, "member");
+    write_key(to, place.any("name"), name)
+}
+
+/// Writes the element with the name of a member.
+fn write_key(to: &mut Vec<u8>, place: ElementTarget<'_>, name: &str) -> Result<(), Unwritable> {
+    place.open(to);
     characters::text(to, name, Characters::default()).map_err(forbidden)?;
-    to.extend_from_slice(b"</m:name>");
+    place.close(to);
     Ok(())
 }
 
 /// Closes what [`ElementWriter::variant`] opened.
 fn close_variant(to: &mut Vec<u8>, place: Option<ElementTarget<'_>>) {
     if let Some(place) = place {
-        to.extend_from_slice(b"</m:member></m:struct>");
+        close_word(to, place, "member");
+        close_word(to, place, "struct");
         place.close(to);
     }
 }
@@ -410,7 +409,7 @@ struct ItemWriter<'w, 'f> {
     each: ItemTarget<'f>,
     /// The element inside the outer element that holds the items, empty if there is none; `None` if there is no outer
     /// element.
-    with_timeout: Option<&'static str>,
+    inner: Option<&'static str>,
     at: usize,
     variant: Option<ElementTarget<'f>>,
 }
@@ -430,8 +429,8 @@ impl ItemWriter<'_, '_> {
 
     fn finish(self) -> Result<(), Unwritable> {
         let (ItemTarget::One(_, outer) | ItemTarget::Field(_, outer)) = self.each;
-        if let Some(word) = self.with_timeout {
-            close_word(self.to, word);
+        if let Some(word) = self.inner {
+            close_word(self.to, outer, word);
             outer.close(self.to);
         }
         close_variant(self.to, self.variant);
@@ -479,9 +478,9 @@ impl<'f> MemberWriter<'_, 'f> {
     fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Unwritable> {
         let place = self.place;
         let Some(record) = self.record else {
-            open_member(self.to, name)?;
+            open_member(self.to, place, name)?;
             write_value(self.to, value, place.any("value"))?;
-            self.to.extend_from_slice(b"</m:member>");
+            close_word(self.to, place, "member");
             return Ok(());
         };
         if let Some(field) = self.field(&record.fields, name) {
@@ -490,11 +489,10 @@ impl<'f> MemberWriter<'_, 'f> {
         let Some(further) = &record.further else {
             return write_value(self.to, value, ElementTarget { member: true, ..place.any(&escape(name)) });
         };
-        self.to.extend_from_slice(b"<m:entry><m:key>");
-        characters::text(self.to, name, Characters::default()).map_err(forbidden)?;
-        self.to.extend_from_slice(b"</m:key>");
+        open_word(self.to, place, "entry");
+        write_key(self.to, place.any("key"), name)?;
         write_value(self.to, value, place.sole("value", further))?;
-        self.to.extend_from_slice(b"</m:entry>");
+        close_word(self.to, place, "entry");
         Ok(())
     }
 
@@ -508,7 +506,7 @@ impl<'f> MemberWriter<'_, 'f> {
 
     fn finish(self) -> Result<(), Unwritable> {
         if self.record.is_none() {
-            close_word(self.to, "struct");
+            close_word(self.to, self.place, "struct");
         }
         self.place.close(self.to);
         close_variant(self.to, self.variant);

@@ -296,14 +296,14 @@ fn width(schema: &SchemaObject) -> Width {
     let bound = |keys: [&str; 2]| keys.iter().find_map(|key| whole(schema.get(*key)?));
     let least = bound(["minimum", "exclusiveMinimum"]).unwrap_or(i128::MIN).max(formats.0);
     let most = bound(["maximum", "exclusiveMaximum"]).unwrap_or(i128::MAX).min(formats.1);
-    let with_timeout = |low: i128, high: i128| least >= low && most <= high;
-    if with_timeout(i32::MIN.into(), i32::MAX.into()) {
+    let fits = |low: i128, high: i128| least >= low && most <= high;
+    if fits(i32::MIN.into(), i32::MAX.into()) {
         Width::Int
-    } else if with_timeout(0, u32::MAX.into()) {
+    } else if fits(0, u32::MAX.into()) {
         Width::UnsignedInt
-    } else if with_timeout(i64::MIN.into(), i64::MAX.into()) {
+    } else if fits(i64::MIN.into(), i64::MAX.into()) {
         Width::Long
-    } else if with_timeout(0, u64::MAX.into()) {
+    } else if fits(0, u64::MAX.into()) {
         Width::UnsignedLong
     } else {
         Width::Unbounded

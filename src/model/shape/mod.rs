@@ -33,7 +33,7 @@
 //!
 //! **Messages.** A call is an element [`MethodShape::element`] in the target namespace that contains the parameters; a
 //! response is an element [`MethodShape::response_element`] that contains `result`. All elements are in the target
-//! namespace, except that in rpc style parameters and `result` are in none. The response of a method whose result is
+//! namespace, except that in rpc style parameters, `result` and the elements inside them are in none. The response of a method whose result is
 //! `Nil` is empty.
 //!
 //! **Any.** The content is one of `<string>`, `<boolean>`, `<int>` (`xs:long`), `<integer>` (`xs:integer`, beyond 64

@@ -140,3 +140,16 @@ fn clients_of_gsoap_call_in_both_versions() {
         compiled(&gateway, "/every", "soap_gsoap_every.c", option);
     }
 }
+
+#[test]
+#[ignore = "needs gsoap and a C++ compiler"]
+fn a_client_of_gsoap_in_c_plus_plus_calls_in_rpc_style() {
+    let (gateway, folder) = (gateway(), folder("gsoap_rpc"));
+    fetch(&gateway, "/wheel/american?wsdl&style=rpc", &folder);
+    let inside = |program: &str, args: &[&str]| sound(Command::new(program).args(args).current_dir(&folder));
+    inside("wsdl2h", &["-o", "a.h", "a.wsdl"]);
+    inside("soapcpp2", &["-j", "-C", "-x", "-I/usr/share/gsoap/import", "a.h"]);
+    let sources = [&peer("soap_gsoap_rpc.cpp"), "soapC.cpp", "soapAmericanWheelSoapProxy.cpp"];
+    inside("g++", &[&["-o", "client", "-I."], &sources[..], &["-lgsoap++"]].concat());
+    sound(Command::new(folder.join("client")).arg(format!("http://{}/wheel/american?style=rpc", gateway.address)));
+}

@@ -86,15 +86,20 @@ impl ResponseWriter {
     /// The element for each row, and the text before and after all rows.
     fn row_target(&self) -> (ElementTarget<'_>, Vec<u8>, Vec<u8>) {
         let target = self.result_target();
-        let item = |shape| ElementTarget { shape, element: "item", qualified: true, member: false, ..target };
-        let name = if target.qualified { "m:result" } else { "result" };
+        let item = |shape| ElementTarget { shape, element: "item", member: false, ..target };
+        let prefix = if target.qualified { "m:" } else { "" };
         match target.shape {
             Shape::List(shape) if target.member => {
                 (ElementTarget { shape, member: false, ..target }, Vec::new(), Vec::new())
             }
             shape => match self.shapes.follow(shape) {
-                Shape::List(shape) => (item(shape), format!("<{name}>").into(), format!("</{name}>").into()),
-                _ => (item(&ANY), format!("<{name}><m:array>").into(), format!("</m:array></{name}>").into()),
+                Shape::List(shape) => {
+                    (item(shape), format!("<{prefix}result>").into(), format!("</{prefix}result>").into())
+                }
+                _ => {
+                    let begin = format!("<{prefix}result><{prefix}array>");
+                    (item(&ANY), begin.into(), format!("</{prefix}array></{prefix}result>").into())
+                }
             },
         }
     }

@@ -6,7 +6,13 @@ use crate::model::shape::{Definition, Field, MethodShape, Record, Shape, Width};
 
 /// Writes `wsdl:types`.
 pub(super) fn write(markup: &mut Markup, context: &WsdlContext<'_>) {
-    let attributes = [("targetNamespace", context.namespace), ("elementFormDefault", "qualified")];
+    // In rpc style the elements of parts have no namespace (WS-I BP 1.1, R2735), and gSOAP takes the form of the schema for
+    // theirs.
+    let form = match context.form.style {
+        Style::Document => "qualified",
+        Style::Rpc => "unqualified",
+    };
+    let attributes = [("targetNamespace", context.namespace), ("elementFormDefault", form)];
     let writer = SchemaWriter { context };
     markup.element("wsdl:types", &[], |markup| {
         markup.element("xsd:schema", &attributes, |markup| {
@@ -66,12 +72,18 @@ impl SchemaWriter<'_> {
     fn fault(&self, markup: &mut Markup) {
         let doc = "Why a call failed: the kind of the failure, the code of the service or of the kind, and what else the service \
                    says, as JSON.";
+        // The detail is the same in both styles.
+        let form: &[Attribute<'_>] = match self.context.form.style {
+            Style::Document => &[],
+            Style::Rpc => &[("form", "qualified")],
+        };
+        let part = |name, kind| [&[("name", name), ("type", kind)], form].concat();
         markup.element("xsd:element", &[("name", FAULT)], |markup| {
             annotation(markup, doc);
             self.sequence(markup, |markup| {
-                markup.empty("xsd:element", &[("name", "kind"), ("type", "xsd:string")]);
-                markup.empty("xsd:element", &[("name", "code"), ("type", "xsd:int")]);
-                markup.empty("xsd:element", &[("name", "data"), ("type", "xsd:string"), ("minOccurs", "0")]);
+                markup.empty("xsd:element", &part("kind", "xsd:string"));
+                markup.empty("xsd:element", &part("code", "xsd:int"));
+                markup.empty("xsd:element", &[&part("data", "xsd:string")[..], &[("minOccurs", "0")]].concat());
             });
         });
     }
