@@ -19,7 +19,7 @@ use croupier::service::rate::RateOptions;
 use croupier::upstream::{Upstream, UpstreamOptions, transport};
 use socket2::SockRef;
 
-use super::layers::{XML_RPC, mounts, multicall, soap};
+use super::layers::{XML_RPC, json_multicall, mounts, multicall, soap};
 use crate::support::hello::description;
 use crate::support::running::Running;
 use crate::support::scripted::{answered, http};
@@ -53,6 +53,15 @@ fn ways() -> Vec<Way> {
         way("multicall", "POST /hello", xml, &multicall(&["hello", "hello"]), 2, 1),
         way("JSON-RPC", "POST /hello", json, one, 1, 1),
         way("JSON-RPC batch", "POST /hello", json, &format!("[{one},{one}]"), 2, 2),
+        way("multicall, JSON-RPC", "POST /hello", json, &json_multicall(&["hello", "hello"]), 2, 1),
+        way(
+            "multicall in a batch",
+            "POST /hello",
+            json,
+            &format!("[{},{one}]", json_multicall(&["hello", "hello"])),
+            3,
+            1,
+        ),
         way("SOAP", "POST /hello", xml, &soap(), 1, 1),
         way("REST POST", "POST /hello/hello", json, "{}", 1, 1),
         get("REST GET", "/hello/hello"),
@@ -218,7 +227,7 @@ fn a_method_that_is_denied_never_reaches_the_upstream_on_any_way() {
         let answer = server.raw(request);
         assert!(!answer.contains("world"), "{name}: {answer}");
         let is_error = answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 5");
-        let errors = ["<int>-32", "\"error\":"].map(|error| answer.matches(error).count());
+        let errors = ["<int>-32", "\"code\":-32"].map(|error| answer.matches(error).count());
         assert!(is_error || errors.contains(&calls), "{name}: {answer}");
     }
     assert!(told.try_recv().is_err(), "no call has reached the upstream");
@@ -309,8 +318,12 @@ fn each_call_of_a_batch_counts() {
         };
         let first = server.raw(request("application/json", &batch));
         assert_eq!((first.matches("world").count(), RATE_LIMITED.count(&first)), (40, 0));
-        let second = server.raw(request("text/xml", &multicall(&["hello"; 40])));
-        assert_eq!((second.matches("world").count(), RATE_LIMITED.count(&second)), (10, 30), "{second}");
+        let second = server.raw(request("application/json", &json_multicall(&["hello"; 5])));
+        assert_eq!((second.matches("world").count(), RATE_LIMITED.count(&second)), (5, 0), "{second}");
+        let third = server.raw(request("text/xml", &multicall(&["hello"; 40])));
+        assert_eq!((third.matches("world").count(), RATE_LIMITED.count(&third)), (5, 35), "{third}");
+        let fourth = server.raw(request("application/json", &json_multicall(&["hello"; 40])));
+        assert_eq!((fourth.matches("world").count(), RATE_LIMITED.count(&fourth)), (0, 40), "{fourth}");
     }
 }
 
