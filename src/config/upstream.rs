@@ -150,6 +150,12 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "BTreeMap<String, SecretFile>")]
     #[serde(default)]
     headers: BTreeMap<String, Spanned<SecretFile>>,
+    /// Whether calls in the protocol of the upstream reach it in their original bytes, and its responses the client in theirs.
+    /// With `false`, each request and each response is decoded and written anew. SOAP messages in the form of the upstream's own
+    /// WSDL are then not accepted.
+    #[schemars(with = "bool")]
+    #[serde(default = "passed_through")]
+    passthrough: Spanned<bool>,
     /// How parameters are sent over JSON-RPC. Most servers accept them by position, some only by name.
     #[serde(default)]
     param_structure: ParamStructure,
@@ -292,6 +298,7 @@ impl UpstreamFile {
             forward_identity: ForwardIdentityFile::default(),
             return_headers: Vec::new(),
             headers: BTreeMap::new(),
+            passthrough: passed_through(),
             param_structure: ParamStructure::default(),
             batching: no_batching(),
             invalid_characters: kept_characters(),
@@ -316,6 +323,10 @@ fn patterns(names: Vec<Spanned<String>>) -> NamePatterns {
 
 fn not_passed() -> Spanned<bool> {
     Spanned::new(0..0, false)
+}
+
+fn passed_through() -> Spanned<bool> {
+    Spanned::new(0..0, true)
 }
 
 fn no_cookies_passed() -> Spanned<PassCookies> {
@@ -392,6 +403,10 @@ pub(super) fn resolve(
             format!("`invalid-characters` is for XML-RPC only: leave it out for {}", protocol.title()),
         );
     }
+    if !*file.passthrough.get_ref() && !file.pass_members.is_empty() {
+        let problem = Problem::at(file.passthrough.span(), "`pass-members` needs `passthrough`");
+        reader.problem(problem.hint("members are passed on in the original bytes only: leave one of the two keys out"));
+    }
     if let (Some(password), None) = (&file.password, &file.user) {
         reader.wrong(password.span(), "`password` needs a `user`");
     }
@@ -438,6 +453,7 @@ pub(super) fn resolve(
         idempotent: patterns(file.idempotent),
         params: file.params.into_iter().map(|(name, params)| (name.into_inner(), params)).collect(),
         token,
+        passthrough: *file.passthrough.get_ref(),
         param_structure: file.param_structure,
         batching: *file.batching.get_ref(),
         invalid_characters: *file.invalid_characters.get_ref(),
@@ -514,6 +530,10 @@ impl<'r> SettingReader<'r> {
         problems: &'r mut Vec<Problem>,
     ) -> SettingReader<'r> {
         SettingReader { table, sources, environment, folder: sources.folder_at(&place), problems }
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
     }
 
     pub(super) fn wrong(&mut self, span: Range<usize>, message: impl Into<String>) {

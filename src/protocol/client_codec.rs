@@ -325,12 +325,7 @@ impl DecodingMemory {
 fn by_position(target: CallTarget<'_>, arguments: ArgValues) -> Result<Vec<Value>, Fault> {
     match (target.known, arguments) {
         (Some(known), arguments) => arguments.by_position(known),
-        (None, ArgValues::ByPosition(values)) => Ok(values),
-        (None, ArgValues::ByName(members)) if members.is_empty() => Ok(Vec::new()),
-        (None, ArgValues::ByName(_)) => Err(Fault::bad_params(format!(
-            "the order of the parameters of `{}` is not known; pass them by position",
-            abridge(target.method)
-        ))),
+        (None, arguments) => arguments.free(),
     }
 }
 

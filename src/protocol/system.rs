@@ -72,7 +72,7 @@ pub(super) fn call(
             None => Ok(one(names(interface))),
         }),
         "system.methodSignature" => {
-            args.read_record::<MethodNameParam>().and_then(|param| Ok(one(signatures_of(interface, &param.method)?)))
+            args.read_record::<MethodNameParam>().and_then(|param| signature_result(interface, &param.method))
         }
         "system.methodHelp" => {
             args.read_record::<MethodNameParam>().and_then(|param| Ok(one(help_of(interface, &param.method)?)))
@@ -92,6 +92,12 @@ fn names(interface: &Interface) -> Vec<String> {
     let mut names: Vec<_> = own.chain(METHODS.iter().map(|(name, ..)| (*name).to_owned())).collect();
     names.sort_unstable();
     names
+}
+
+/// The signatures of a method. If nothing is known of its parameters, the text that other servers return then.
+fn signature_result(interface: &Interface, name: &str) -> Result<Output, Fault> {
+    let signatures = signatures_of(interface, name)?;
+    Ok(if signatures.is_empty() { one("undef") } else { one(signatures) })
 }
 
 fn signatures_of(interface: &Interface, name: &str) -> Result<Vec<Vec<&'static str>>, Fault> {

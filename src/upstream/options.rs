@@ -94,6 +94,9 @@ pub struct UpstreamOptions {
     pub params: BTreeMap<String, Vec<String>>,
     /// A secret that is sent as the first parameter of every call.
     pub token: Option<String>,
+    /// Whether calls in the protocol of the upstream are sent in their original bytes, and responses passed on in theirs (`true`
+    /// by default).
+    pub passthrough: bool,
     /// Whether JSON-RPC calls pass parameters by position or by name.
     pub param_structure: ParamStructure,
     /// Whether several calls are sent in one request.
@@ -130,6 +133,7 @@ impl UpstreamOptions {
             idempotent: NamePatterns::default(),
             params: BTreeMap::new(),
             token: None,
+            passthrough: true,
             param_structure: ParamStructure::default(),
             batching: Batching::default(),
             invalid_characters: InvalidCharacters::default(),

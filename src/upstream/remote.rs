@@ -396,7 +396,7 @@ impl Upstream {
         let Some(token) = &self.inner.options.token else { return Ok((target, arguments)) };
         let mut values = match target.known {
             Some(known) => arguments.by_position(known)?,
-            None => positions(arguments)?,
+            None => arguments.free()?,
         };
         values.insert(0, Value::Text(token.clone()));
         Ok((CallTarget { known: None, ..target }, ArgValues::ByPosition(values)))
@@ -441,14 +441,6 @@ impl Upstream {
 
 fn undescribed() -> Fault {
     Fault::new(Kind::Unreachable, "the upstream server has not yet described itself")
-}
-
-fn positions(arguments: ArgValues) -> Result<Vec<Value>, Fault> {
-    match arguments {
-        ArgValues::ByPosition(values) => Ok(values),
-        ArgValues::ByName(none) if none.is_empty() => Ok(Vec::new()),
-        ArgValues::ByName(_) => Err(Fault::bad_params("the order of the parameters is unknown: pass them by position")),
-    }
 }
 
 /// The codec until the server has described itself; SOAP has none, because its messages depend on the WSDL.

@@ -14,7 +14,13 @@ pub(super) fn forms(interface: &Interface) -> (Value, Value) {
 }
 
 fn method(method: &MethodShape, safe: bool) -> Value {
-    json!({"name": method.name, "element": method.element, "safe": safe, "params": fields(&method.params)})
+    json!({
+        "name": method.name,
+        "element": method.element,
+        "safe": safe,
+        "params": fields(&method.params),
+        "free": method.has_free_arguments,
+    })
 }
 
 fn fields(fields: &[Field]) -> Value {

@@ -62,7 +62,8 @@ pub fn names(result: &Value) -> Result<Vec<String>, Fault> {
 /// the number of parameters of each method is inferred.
 ///
 /// Parameters have the names in the help text, from lines such as `@param string name  which it is`, and otherwise `arg1`,
-/// `arg2` and so on. They are required unless signatures of different lengths, or the help text, say otherwise.
+/// `arg2` and so on. A method without signature and without parameters in its help text takes a list of all arguments
+/// ([`Param::free_arguments`]). They are required unless signatures of different lengths, or the help text, say otherwise.
 pub fn interface(methods: &[MethodDescription]) -> Interface {
     let methods = methods.iter().filter(|method| is_valid_method_name(&method.name) && !is_builtin(&method.name));
     Interface { methods: methods.map(method).collect(), ..Interface::default() }
@@ -74,6 +75,7 @@ fn method(described: &MethodDescription) -> Method {
         _ => HelpText::default(),
     };
     let signature = described.signature.as_ref().and_then(|result| Signature::merge(&signatures(result)));
+    let is_free = signature.is_none() && help.params.is_empty();
     let Signature { result, params } = signature.unwrap_or_else(|| Signature::from_help(&help));
     let mut params: Vec<_> =
         params.into_iter().enumerate().map(|(at, kind)| param(at, kind, help.params.get(at))).collect();
@@ -81,6 +83,9 @@ fn method(described: &MethodDescription) -> Method {
         for (at, param) in params.iter_mut().enumerate() {
             param.name = positional_name(at);
         }
+    }
+    if is_free {
+        params.push(Param::free_arguments());
     }
     let entry = help.result.as_ref();
     Method {
