@@ -146,6 +146,11 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "Vec<String>")]
     #[serde(default)]
     return_headers: Vec<Spanned<String>>,
+    /// Whether callers get the beginning of the body of a response with an error status, such as that of an error page: 200
+    /// characters on one line. Without this, they get the first line of a plain text only. Error pages may show addresses,
+    /// paths and source code.
+    #[serde(default)]
+    return_error_text: bool,
     /// Headers of every request, by their names.
     #[schemars(with = "BTreeMap<String, SecretFile>")]
     #[serde(default)]
@@ -297,6 +302,7 @@ impl UpstreamFile {
             forwarded: ForwardedForm::default(),
             forward_identity: ForwardIdentityFile::default(),
             return_headers: Vec::new(),
+            return_error_text: false,
             headers: BTreeMap::new(),
             passthrough: passed_through(),
             param_structure: ParamStructure::default(),
@@ -459,6 +465,7 @@ pub(super) fn resolve(
         invalid_characters: *file.invalid_characters.get_ref(),
         dialect: XmlRpcDialect { reading: xml::Reading::Lenient, ..dialect },
         forwarding,
+        return_error_text: file.return_error_text,
         max_response: file.max_response.0,
         title: file.title,
         group: path.get_ref().clone(),

@@ -431,6 +431,28 @@ pub fn document_text(response: &Response<Bytes>) -> Result<String, Fault> {
     response_text(response).map(Cow::into_owned)
 }
 
+/// Whether a response is a text that is not XML: by its `Content-Type`, and by how its body begins.
+pub(super) fn is_plain_text(response: &Response<Bytes>) -> bool {
+    let content = response.body().trim_ascii_start();
+    let content_type = response.headers().get(header::CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase());
+    content_type.is_none_or(|value| value.starts_with(b"text/plain"))
+        && !content.is_empty()
+        && !content.starts_with(b"<")
+}
+
+/// What the body of a response with an error status says, for callers: the first line of a plain text, or the beginning of any
+/// body if it is wanted. An error page may show addresses, paths and source code, and a redirect the address of a server.
+#[cfg(feature = "server")]
+pub(crate) fn error_text(response: &Response<Bytes>, any: bool) -> Option<String> {
+    let status = response.status();
+    if status == StatusCode::OK || status.is_redirection() || !(any || is_plain_text(response)) {
+        return None;
+    }
+    let body = response.body().trim_ascii_start();
+    let line = if any { body } else { body.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default() };
+    Some(printable(&excerpt(line), MAX_EXCERPT).into_owned()).filter(|text| !text.is_empty())
+}
+
 /// The beginning of an unreadable body, on one line.
 pub(super) fn excerpt(body: &[u8]) -> String {
     let start = String::from_utf8_lossy(body.get(..MAX_EXCERPT * 4).unwrap_or(body));

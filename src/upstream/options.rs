@@ -109,6 +109,9 @@ pub struct UpstreamOptions {
     /// What of a client's request reaches the upstream, and what of its response comes back (nothing but the call and its
     /// result by default).
     pub forwarding: Forwarding,
+    /// Whether callers get the beginning of the body of every response with an error status, not only the first line of a plain
+    /// text (`false` by default).
+    pub return_error_text: bool,
     /// The largest response that is read into memory, in bytes (64 MiB by default).
     pub max_response: usize,
     /// The title of the group. If `None`, the title in the upstream's description.
@@ -139,6 +142,7 @@ impl UpstreamOptions {
             invalid_characters: InvalidCharacters::default(),
             dialect: XmlRpcDialect::default(),
             forwarding: Forwarding::default(),
+            return_error_text: false,
             max_response: 64 << 20,
             title: None,
             group: String::new(),

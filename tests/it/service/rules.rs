@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use croupier::model::name_patterns::NamePatterns;
 use croupier::protocol::Protocol;
+use croupier::protocol::jsonrpc::server::FurtherMembers;
 use croupier::server::mount::GroupMount;
 use croupier::server::settings::{GroupLimits, ServerSettings};
 use croupier::service::access::{AccessRule, AccessRules, Effect};
@@ -134,6 +135,18 @@ fn hanging() -> (GroupMount, Receiver<Told>) {
 
 /// A group before an upstream of XML-RPC that answers each request with `answer`, or never if there is none.
 fn upstream(answer: Option<String>, deny: &str) -> (GroupMount, Receiver<Told>) {
+    upstream_in(Protocol::XmlRpc, answer, deny)
+}
+
+/// The same before an upstream of JSON-RPC, to which the member `auth` of a request is passed on.
+fn json_upstream(deny: &str) -> (GroupMount, Receiver<Told>) {
+    let answer = http("200 OK", "Content-Type: application/json\r\n", r#"{"jsonrpc":"2.0","id":1,"result":"world"}"#);
+    let (mut group, told) = upstream_in(Protocol::JsonRpc, Some(answer), deny);
+    group.protocols.json_rpc_members = FurtherMembers::Pass(NamePatterns(vec!["auth".to_owned()]));
+    (group, told)
+}
+
+fn upstream_in(protocol: Protocol, answer: Option<String>, deny: &str) -> (GroupMount, Receiver<Told>) {
     let (tell, told) = channel();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
@@ -146,10 +159,10 @@ fn upstream(answer: Option<String>, deny: &str) -> (GroupMount, Receiver<Told>) 
     let transport = transport::Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
     let patterns = |name: &str| NamePatterns(vec![name.to_owned()]);
     let options = UpstreamOptions {
-        description: Some(description(Protocol::XmlRpc)),
+        description: Some(description(protocol)),
         safe: patterns("hello"),
         deny: patterns(deny),
-        ..UpstreamOptions::new(Protocol::XmlRpc)
+        ..UpstreamOptions::new(protocol)
     };
     let upstream = Upstream::new(transport, options).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -163,10 +176,11 @@ fn serve(mut stream: TcpStream, tell: &Sender<Told>, answer: Option<String>) {
     let mut guards = Vec::new();
     while let Ok(bytes @ 1..) = stream.read(&mut buffer) {
         read.extend_from_slice(&buffer[..bytes]);
-        if !String::from_utf8_lossy(&read).contains("</methodCall>") {
+        let text = String::from_utf8_lossy(&read);
+        if !(text.contains("</methodCall>") || text.ends_with('}')) {
             continue;
         }
-        let calls = String::from_utf8_lossy(&read).matches("hello").count();
+        let calls = text.matches("hello").count();
         read.clear();
         guards.extend((0..calls).map(|_| Guard::begin(tell.clone())));
         if let Some(answer) = &answer {
@@ -297,6 +311,34 @@ fn calls_above_the_rate_or_the_quota_of_their_caller_are_refused_on_every_way() 
                 assert!(answer.contains("\r\nretry-after: "), "{name}: {answer}");
             }
         }
+        assert!(!told.try_iter().any(|told| told == Told::Begun), "no other call has reached the upstream");
+    }
+}
+
+/// A request whose further member is passed on reaches the upstream in its original bytes, and only if every rule allows it.
+#[test]
+fn a_request_with_a_member_that_is_passed_on_obeys_the_rules() {
+    let body = r#"{"jsonrpc":"2.0","method":"hello","auth":"t0k3n","id":1}"#;
+    let length = body.len();
+    let request = format!(
+        "POST /hello HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    let rate = RateOptions { calls: "1/day".parse().ok(), ..RateOptions::default() };
+    let (group, told) = json_upstream("");
+    let server = start(group, GroupLimits { rate, ..GroupLimits::default() }, ENOUGH);
+    let first = server.raw(request.clone());
+    assert!(first.contains("world"), "{first}");
+    assert_eq!(told.recv_timeout(SOON), Ok(Told::Begun));
+    assert_eq!(RATE_LIMITED.count(&server.raw(request.clone())), 1);
+    let others = AccessRule { methods: vec!["other".to_owned()], ..AccessRule::default() };
+    let (group, refused) = json_upstream("");
+    let server = start(group.layer(AccessRules::new(vec![others])), GroupLimits::default(), ENOUGH);
+    assert_eq!(FORBIDDEN.count(&server.raw(request.clone())), 1);
+    let (group, denied) = json_upstream("hello");
+    let server = start(group, GroupLimits::default(), ENOUGH);
+    let answer = server.raw(request);
+    assert!(answer.contains("\"code\":-32601,"), "{answer}");
+    for told in [told, refused, denied] {
         assert!(!told.try_iter().any(|told| told == Told::Begun), "no other call has reached the upstream");
     }
 }

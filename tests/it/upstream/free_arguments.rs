@@ -8,7 +8,9 @@ use croupier::protocol::soap::server::namespace_of;
 use croupier::server::gateway::Gateway;
 use croupier::server::mount::{GroupMount, Mounts};
 use croupier::server::request_body::BodyReader;
-use croupier::server::settings::ServerSettings;
+use croupier::server::settings::{GroupLimits, ServerSettings};
+use croupier::service::access::{AccessRule, AccessRules};
+use croupier::service::rate::RateOptions;
 use croupier::upstream::transport::Transport;
 use croupier::upstream::{Batching, Upstream, UpstreamOptions, transport};
 use http::Request;
@@ -62,16 +64,24 @@ fn json_server() -> Scripted {
     })
 }
 
-/// A gateway with the group `/g` before the server, which has described itself.
-async fn gateway(server: &Scripted, protocol: Protocol, change: impl FnOnce(&mut UpstreamOptions)) -> Gateway {
+/// The group `/g` before the server, which has described itself.
+async fn group(server: &Scripted, protocol: Protocol, change: impl FnOnce(&mut UpstreamOptions)) -> GroupMount {
     let address = format!("http://{}/", server.address).parse().unwrap();
     let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
     let mut options = UpstreamOptions::new(protocol);
     change(&mut options);
     let upstream = Upstream::new(transport, options).unwrap();
     upstream.discover().await.unwrap();
-    let mounts = Mounts { groups: vec![GroupMount::upstream("/g", upstream)], ..Mounts::default() };
+    GroupMount::upstream("/g", upstream)
+}
+
+fn gateway_of(group: GroupMount) -> Gateway {
+    let mounts = Mounts { groups: vec![group], ..Mounts::default() };
     Gateway::serving(&mounts, BodyReader::new(&ServerSettings::default())).unwrap()
+}
+
+async fn gateway(server: &Scripted, protocol: Protocol, change: impl FnOnce(&mut UpstreamOptions)) -> Gateway {
+    gateway_of(group(server, protocol, change).await)
 }
 
 fn join_is_safe(options: &mut UpstreamOptions) {
@@ -102,31 +112,62 @@ fn last(server: &Scripted) -> String {
 const SPREAD: &str =
     "<params><param><value><int>1</int></value></param><param><value><string>a</string></value></param></params>";
 
+/// The ways to call `join` with 1 and "a": a name, the request, and its body.
+fn ways() -> [(&'static str, [&'static str; 3], String); 8] {
+    let list = r#"{"args":[1,"a"]}"#;
+    let soap = format!(
+        "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body><m:join xmlns:m=\"{}\"><args><item>\
+         <int>1</int></item><item><string>a</string></item></args></m:join></e:Body></e:Envelope>",
+        namespace_of("/g")
+    );
+    let multicall = json_call("system.multicall", r#"[[{"methodName":"join","params":{"args":[1,"a"]}}]]"#);
+    let rpc = ["POST", "/g", JSON];
+    [
+        ("REST by name", ["POST", "/g/join", JSON], list.to_owned()),
+        ("REST by position", ["POST", "/g/join", JSON], r#"[1,"a"]"#.to_owned()),
+        ("REST in the query", ["GET", "/g/join?args=%5B1,%22a%22%5D", ""], String::new()),
+        ("JSON-RPC by name", rpc, json_call("join", list)),
+        ("JSON-RPC by position", rpc, json_call("join", r#"[1,"a"]"#)),
+        ("a batch", rpc, format!("[{}]", json_call("join", list))),
+        ("a multicall", rpc, multicall),
+        ("SOAP", ["POST", "/g", "text/xml"], soap),
+    ]
+}
+
+/// Whatever the form of the arguments, the rules of the group are asked first.
+#[tokio::test]
+async fn the_rules_of_a_group_hold_for_every_form_of_arguments() {
+    let server = xml_server();
+    let rate = RateOptions { calls: "1/day".parse().ok(), ..RateOptions::default() };
+    let nobody = AccessRules::new(vec![AccessRule { methods: vec!["told".to_owned()], ..AccessRule::default() }]);
+    let denied = group(&server, Protocol::XmlRpc, |options| {
+        join_is_safe(options);
+        options.deny = NamePatterns(vec!["join".to_owned()]);
+    });
+    let limited = group(&server, Protocol::XmlRpc, join_is_safe).await;
+    let limited = gateway_of(limited.with_limits(GroupLimits { rate, ..GroupLimits::default() }));
+    let (_, text) = send(&limited, "POST", "/g/told", JSON, r#"{"word":"7"}"#).await;
+    assert!(text.contains("called"), "{text}");
+    for (gateway, told) in [
+        (gateway_of(denied.await), ["-32601", "no-such-method", "no such method"]),
+        (gateway_of(group(&server, Protocol::XmlRpc, join_is_safe).await.layer(nobody)), ["-32051", "forbidden", ""]),
+        (limited, ["-32052", "rate-limited", ""]),
+    ] {
+        let before = server.requests().len();
+        for (way, [verb, path, media], body) in ways() {
+            let (_, text) = send(&gateway, verb, path, media, &body).await;
+            let is_refused = told.iter().any(|told| !told.is_empty() && text.contains(told));
+            assert!(is_refused && !text.contains("called"), "{told:?} {way}: {text}");
+        }
+        assert_eq!(server.requests().len(), before, "{told:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_list_of_all_arguments_becomes_the_arguments() {
     let server = xml_server();
     let gateway = gateway(&server, Protocol::XmlRpc, join_is_safe).await;
-    let list = r#"{"args":[1,"a"]}"#;
-    let soap = |params: &str| {
-        format!(
-            "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\" \
-             xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" xmlns:x=\"http://www.w3.org/2001/XMLSchema\"><e:Body>\
-             <m:join xmlns:m=\"{}\">{params}</m:join></e:Body></e:Envelope>",
-            namespace_of("/g")
-        )
-    };
-    let soap = soap("<args><item><int>1</int></item><item><string>a</string></item></args>");
-    let multicall = json_call("system.multicall", r#"[[{"methodName":"join","params":{"args":[1,"a"]}}]]"#);
-    for (way, verb, path, media, body) in [
-        ("REST by name", "POST", "/g/join", JSON, list.to_owned()),
-        ("REST by position", "POST", "/g/join", JSON, r#"[1,"a"]"#.to_owned()),
-        ("REST in the query", "GET", "/g/join?args=%5B1,%22a%22%5D", "", String::new()),
-        ("JSON-RPC by name", "POST", "/g", JSON, json_call("join", list)),
-        ("JSON-RPC by position", "POST", "/g", JSON, json_call("join", r#"[1,"a"]"#)),
-        ("a batch", "POST", "/g", JSON, format!("[{}]", json_call("join", list))),
-        ("a multicall", "POST", "/g", JSON, multicall),
-        ("SOAP", "POST", "/g", "text/xml", soap),
-    ] {
+    for (way, [verb, path, media], body) in ways() {
         let (status, text) = send(&gateway, verb, path, media, &body).await;
         assert!(status == 200 && text.contains("called"), "{way}: {status} {text}");
         assert!(last(&server).contains(SPREAD), "{way}: {}", last(&server));
