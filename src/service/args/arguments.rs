@@ -268,6 +268,24 @@ mod tests {
     }
 
     #[test]
+    fn free_arguments_are_given_by_position_or_as_one_list() {
+        let free = |json: &str| arguments(json).free();
+        let expected = [Value::Int(1), Value::Array(vec![Value::Int(2)])];
+        assert_eq!(free("[1, [2]]").unwrap(), expected);
+        assert_eq!(free(r#"{"args": [1, [2]]}"#).unwrap(), expected);
+        assert_eq!((free("{}").unwrap(), free(r#"{"args": []}"#).unwrap()), (Vec::new(), Vec::new()));
+        for (json, parameter) in
+            [(r#"{"a": 1}"#, "a"), (r#"{"args": [1], "b": 2}"#, "b"), (r#"{"args": {"a": 1}}"#, "args")]
+        {
+            assert_eq!(free(json).unwrap_err().parameter.as_deref(), Some(parameter), "{json}");
+        }
+        assert!(arguments(r#"{"args": []}"#).is_free_list());
+        for other in ["[]", "{}", r#"{"args": 1}"#, r#"{"args": [], "b": 1}"#, r#"{"Args": []}"#] {
+            assert!(!arguments(other).is_free_list(), "{other}");
+        }
+    }
+
+    #[test]
     fn arguments_of_no_known_method_are_as_they_came() {
         assert_eq!(arguments("[1, \"a\"]"), ArgValues::ByPosition(vec![Value::Int(1), Value::Text("a".into())]));
         assert_eq!(arguments(r#"{"a": null}"#), ArgValues::ByName(vec![("a".into(), Value::Nil)]));

@@ -31,10 +31,12 @@ const byName = params => Object.fromEntries(params.filter(param => param.given).
 
 const given = (method, params) => (positional(method) ? byPosition(params, method).map(param => param.value) : byName(params));
 
-// The query if each value is a scalar or a list of scalars; otherwise null.
+// The query if each value is a scalar or a list of scalars of one type; otherwise null.
 function query(params) {
   const pairs = [];
-  for (const { name, value } of params.filter(param => param.given)) {
+  for (const { name, value, form } of params.filter(param => param.given)) {
+    // The items of such a list have no types as texts.
+    if (Array.isArray(value) && itemOf(meant(form), 0) === 'any') return null;
     const values = Array.isArray(value) ? value : [value];
     if (!values.length || values.some(item => item === null || !isScalar(item))) return null;
     for (const item of values) pairs.push(`${encodeURIComponent(name)}=${encodeURIComponent(String(item))}`);
