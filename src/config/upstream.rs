@@ -146,10 +146,21 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "Vec<String>")]
     #[serde(default)]
     return_headers: Vec<Spanned<String>>,
+    /// Whether callers get the beginning of the body of a response with an error status, such as that of an error page: 200
+    /// characters on one line. Without this, they get the first line of a plain text only. Error pages may show addresses,
+    /// paths and source code.
+    #[serde(default)]
+    return_error_text: bool,
     /// Headers of every request, by their names.
     #[schemars(with = "BTreeMap<String, SecretFile>")]
     #[serde(default)]
     headers: BTreeMap<String, Spanned<SecretFile>>,
+    /// Whether calls in the protocol of the upstream reach it in their original bytes, and its responses the client in theirs.
+    /// With `false`, each request and each response is decoded and written anew. SOAP messages in the form of the upstream's own
+    /// WSDL are then not accepted.
+    #[schemars(with = "bool")]
+    #[serde(default = "passed_through")]
+    passthrough: Spanned<bool>,
     /// How parameters are sent over JSON-RPC. Most servers accept them by position, some only by name.
     #[serde(default)]
     param_structure: ParamStructure,
@@ -291,7 +302,9 @@ impl UpstreamFile {
             forwarded: ForwardedForm::default(),
             forward_identity: ForwardIdentityFile::default(),
             return_headers: Vec::new(),
+            return_error_text: false,
             headers: BTreeMap::new(),
+            passthrough: passed_through(),
             param_structure: ParamStructure::default(),
             batching: no_batching(),
             invalid_characters: kept_characters(),
@@ -316,6 +329,10 @@ fn patterns(names: Vec<Spanned<String>>) -> NamePatterns {
 
 fn not_passed() -> Spanned<bool> {
     Spanned::new(0..0, false)
+}
+
+fn passed_through() -> Spanned<bool> {
+    Spanned::new(0..0, true)
 }
 
 fn no_cookies_passed() -> Spanned<PassCookies> {
@@ -392,6 +409,10 @@ pub(super) fn resolve(
             format!("`invalid-characters` is for XML-RPC only: leave it out for {}", protocol.title()),
         );
     }
+    if !*file.passthrough.get_ref() && !file.pass_members.is_empty() {
+        let problem = Problem::at(file.passthrough.span(), "`pass-members` needs `passthrough`");
+        reader.problem(problem.hint("members are passed on in the original bytes only: leave one of the two keys out"));
+    }
     if let (Some(password), None) = (&file.password, &file.user) {
         reader.wrong(password.span(), "`password` needs a `user`");
     }
@@ -438,11 +459,13 @@ pub(super) fn resolve(
         idempotent: patterns(file.idempotent),
         params: file.params.into_iter().map(|(name, params)| (name.into_inner(), params)).collect(),
         token,
+        passthrough: *file.passthrough.get_ref(),
         param_structure: file.param_structure,
         batching: *file.batching.get_ref(),
         invalid_characters: *file.invalid_characters.get_ref(),
         dialect: XmlRpcDialect { reading: xml::Reading::Lenient, ..dialect },
         forwarding,
+        return_error_text: file.return_error_text,
         max_response: file.max_response.0,
         title: file.title,
         group: path.get_ref().clone(),
@@ -514,6 +537,10 @@ impl<'r> SettingReader<'r> {
         problems: &'r mut Vec<Problem>,
     ) -> SettingReader<'r> {
         SettingReader { table, sources, environment, folder: sources.folder_at(&place), problems }
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
     }
 
     pub(super) fn wrong(&mut self, span: Range<usize>, message: impl Into<String>) {

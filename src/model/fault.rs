@@ -370,6 +370,16 @@ impl Fault {
         Fault::bad_params(format!("there is no parameter `{name}`{hint}")).of_parameter(name)
     }
 
+    /// The names of the parameters of a method are not known, so that an argument of this name has no place.
+    pub fn unknown_parameters(name: &str) -> Fault {
+        let name = abridge(name);
+        let message = format!(
+            "there is no parameter `{name}`: the names of the parameters are not known here. Give the arguments by position, \
+             or as a list that is named `args`, such as {{\"args\": [1, \"a\"]}}"
+        );
+        Fault::bad_params(message).of_parameter(name)
+    }
+
     /// The service has no method of this name.
     pub fn no_such_method(name: &str) -> Fault {
         Fault::new(Kind::NoSuchMethod, format!("there is no method `{}` here", abridge(name)))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::HeaderName;
-use schemars::Schema;
+use schemars::{Schema, json_schema};
 use serde_json::{Map, Value};
 
 /// The description of a service. Types are JSON Schemas (draft 2020-12).
@@ -195,7 +195,37 @@ pub(crate) fn member<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
     schema.as_object()?.iter().find(|(key, _)| *key == name).map(|(_, member)| member)
 }
 
+/// The keyword in the schema of [`Param::free_arguments`].
+const FREE_ARGUMENTS: &str = "x-free-arguments";
+
+impl Param {
+    /// The name of the parameter that [`free_arguments`](Param::free_arguments) makes.
+    pub const FREE_NAME: &str = "args";
+
+    /// The only parameter of a method of whose parameters nothing is known: the list of all arguments, by position. Calls by
+    /// position give the arguments themselves.
+    pub fn free_arguments() -> Param {
+        let schema = json_schema!({ "type": "array", "items": {}, FREE_ARGUMENTS: true });
+        Param {
+            name: Param::FREE_NAME.to_owned(),
+            doc: "All arguments in their order: the server does not say which parameters the method has.".to_owned(),
+            schema,
+            required: false,
+        }
+    }
+
+    /// Whether this is the list of all arguments.
+    pub fn has_free_arguments(&self) -> bool {
+        member(self.schema.as_value(), FREE_ARGUMENTS).is_some()
+    }
+}
+
 impl Method {
+    /// Whether nothing is known of the parameters: the only one is [`Param::free_arguments`].
+    pub fn has_free_arguments(&self) -> bool {
+        matches!(self.params.as_slice(), [only] if only.has_free_arguments())
+    }
+
     /// The number of required parameters.
     pub fn required(&self) -> usize {
         self.params.iter().filter(|param| param.required).count()

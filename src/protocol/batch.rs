@@ -4,7 +4,7 @@
 //! [`BatchResponse`] does the rest, as a [`Source`] of the body, so that the first results leave before the last calls
 //! have begun:
 //!
-//! - Up to [`Entries::CONCURRENT`] calls run at a time. As soon as one call joins the [`Batch`], because an upstream can
+//! - Up to [`Entries::concurrent`] calls run at a time. As soon as one call joins the [`Batch`], because an upstream can
 //!   receive several at once, all that follow begin too, so that they travel in the same request.
 //! - A result is written as soon as all results before it are. Rows are written piece by piece.
 //! - A malformed entry or a failed call becomes a fault and does not affect the other calls.
@@ -48,8 +48,8 @@ pub(super) trait Entries: Send {
     /// What the result of an entry needs of its request in order to be written, such as an `id`.
     type Frame: Send;
 
-    /// How many calls run at a time.
-    const CONCURRENT: usize;
+    /// How many calls may run at a time when the next one begins.
+    fn concurrent(&self) -> usize;
 
     /// Starts the next call, which may join the batch; `None` after the last entry.
     fn begin_next(&mut self, batch: &Batch) -> Option<BegunCall<Self::Frame>>;
@@ -71,8 +71,8 @@ pub(super) trait Entries: Send {
     /// Writes what precedes all results.
     fn write_head(&self, to: &mut Vec<u8>);
 
-    /// Writes what precedes a result that is `first` or follows another.
-    fn write_separator(&self, first: bool, to: &mut Vec<u8>);
+    /// Writes what precedes a result that is `first` or follows another. It remains if the result turns out to be a fault.
+    fn write_separator(&self, frame: &Self::Frame, first: bool, to: &mut Vec<u8>);
 
     /// Writes what precedes a value.
     fn write_result_head(&self, frame: &Self::Frame, to: &mut Vec<u8>);
@@ -166,7 +166,7 @@ impl<E: Entries> BatchResponse<E> {
     /// Whether another call may start. None starts after rows: the client decides how long these take, and the call
     /// would hold its permit for that long.
     fn has_room(&self) -> bool {
-        self.running.len() < E::CONCURRENT && !self.running.iter().any(Running::is_rows)
+        self.running.len() < self.entries.concurrent() && !self.running.iter().any(Running::is_rows)
     }
 
     /// Starts another call, or all that are left if they join the batch. Returns whether there was one.
@@ -200,7 +200,7 @@ impl<E: Entries> BatchResponse<E> {
         if self.entries.is_silent(&frame) {
             return;
         }
-        self.entries.write_separator(self.empty, to);
+        self.entries.write_separator(&frame, self.empty, to);
         self.empty = false;
         let start = to.len();
         self.entries.write_result_head(&frame, to);

@@ -325,12 +325,7 @@ impl DecodingMemory {
 fn by_position(target: CallTarget<'_>, arguments: ArgValues) -> Result<Vec<Value>, Fault> {
     match (target.known, arguments) {
         (Some(known), arguments) => arguments.by_position(known),
-        (None, ArgValues::ByPosition(values)) => Ok(values),
-        (None, ArgValues::ByName(members)) if members.is_empty() => Ok(Vec::new()),
-        (None, ArgValues::ByName(_)) => Err(Fault::bad_params(format!(
-            "the order of the parameters of `{}` is not known; pass them by position",
-            abridge(target.method)
-        ))),
+        (None, arguments) => arguments.free(),
     }
 }
 
@@ -434,6 +429,28 @@ pub(super) fn response_text_replacing(response: &Response<Bytes>) -> Result<Cow<
 /// `Encoding` if the charset is not supported or the bytes do not match it; `Character` for characters that XML forbids.
 pub fn document_text(response: &Response<Bytes>) -> Result<String, Fault> {
     response_text(response).map(Cow::into_owned)
+}
+
+/// Whether a response is a text that is not XML: by its `Content-Type`, and by how its body begins.
+pub(super) fn is_plain_text(response: &Response<Bytes>) -> bool {
+    let content = response.body().trim_ascii_start();
+    let content_type = response.headers().get(header::CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase());
+    content_type.is_none_or(|value| value.starts_with(b"text/plain"))
+        && !content.is_empty()
+        && !content.starts_with(b"<")
+}
+
+/// What the body of a response with an error status says, for callers: the first line of a plain text, or the beginning of any
+/// body if it is wanted. An error page may show addresses, paths and source code, and a redirect the address of a server.
+#[cfg(feature = "server")]
+pub(crate) fn error_text(response: &Response<Bytes>, any: bool) -> Option<String> {
+    let status = response.status();
+    if status == StatusCode::OK || status.is_redirection() || !(any || is_plain_text(response)) {
+        return None;
+    }
+    let body = response.body().trim_ascii_start();
+    let line = if any { body } else { body.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default() };
+    Some(printable(&excerpt(line), MAX_EXCERPT).into_owned()).filter(|text| !text.is_empty())
 }
 
 /// The beginning of an unreadable body, on one line.

@@ -39,6 +39,8 @@ pub mod rest;
 #[cfg(feature = "server")]
 pub mod set;
 pub mod soap;
+#[cfg(feature = "server")]
+mod system;
 pub mod xmlrpc;
 
 pub use name::{Protocol, UnknownProtocol};

@@ -153,10 +153,7 @@ impl Upstream {
             }
             // The methods may all exist, and only the way to call several at once may not.
             Err(ResponseError::Fault(fault)) => all_failed(methods, &no_batches(&fault)),
-            Err(error) => {
-                let error = error.with_redirect(response.headers());
-                all_failed(methods, &self.response_fault("system.multicall", error, scope))
-            }
+            Err(error) => all_failed(methods, &self.whole_response_fault("system.multicall", error, response, scope)),
         }
     }
 

@@ -1,5 +1,5 @@
 //! Faults for callers of the gateway. They say what went wrong, and never where the upstream is or what it wrote, unless it
-//! returned a fault of the protocol or a line of plain text with status 200, which is meant for the caller: an error page may
+//! returned a fault of the protocol or a line of plain text, which is meant for the caller: an error page may
 //! show addresses, paths and source code. The log has both.
 
 use crate::model::fault::{Fault, Kind};

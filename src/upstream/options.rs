@@ -94,6 +94,9 @@ pub struct UpstreamOptions {
     pub params: BTreeMap<String, Vec<String>>,
     /// A secret that is sent as the first parameter of every call.
     pub token: Option<String>,
+    /// Whether calls in the protocol of the upstream are sent in their original bytes, and responses passed on in theirs (`true`
+    /// by default).
+    pub passthrough: bool,
     /// Whether JSON-RPC calls pass parameters by position or by name.
     pub param_structure: ParamStructure,
     /// Whether several calls are sent in one request.
@@ -106,6 +109,9 @@ pub struct UpstreamOptions {
     /// What of a client's request reaches the upstream, and what of its response comes back (nothing but the call and its
     /// result by default).
     pub forwarding: Forwarding,
+    /// Whether callers get the beginning of the body of every response with an error status, not only the first line of a plain
+    /// text (`false` by default).
+    pub return_error_text: bool,
     /// The largest response that is read into memory, in bytes (64 MiB by default).
     pub max_response: usize,
     /// The title of the group. If `None`, the title in the upstream's description.
@@ -130,11 +136,13 @@ impl UpstreamOptions {
             idempotent: NamePatterns::default(),
             params: BTreeMap::new(),
             token: None,
+            passthrough: true,
             param_structure: ParamStructure::default(),
             batching: Batching::default(),
             invalid_characters: InvalidCharacters::default(),
             dialect: XmlRpcDialect::default(),
             forwarding: Forwarding::default(),
+            return_error_text: false,
             max_response: 64 << 20,
             title: None,
             group: String::new(),

@@ -38,6 +38,7 @@ use crate::codec::xml::well_formed;
 use crate::codec::xml::well_formed::CharacterCheck;
 use crate::http::media_type;
 use crate::model::fault::{BoxError, Fault, Kind};
+use crate::model::shape::MethodShape;
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::protocol::jsonrpc::client::ParamStructure;
@@ -68,8 +69,8 @@ enum Passable {
 }
 
 impl Upstream {
-    /// Sends a call in its original bytes. `None` if it has to be encoded anew: the upstream has another protocol, or needs
-    /// a token in front of the parameters, or two readers could understand the bytes differently.
+    /// Sends a call in its original bytes. `None` if it has to be encoded anew: the options say so, or the upstream has another
+    /// protocol, or needs a token in front of the parameters, or two readers could understand the bytes differently.
     pub(super) fn pass_through(
         &self,
         description: &Arc<Description>,
@@ -77,7 +78,7 @@ impl Upstream {
         raw: &RawCall<'_>,
     ) -> Option<CallFuture> {
         let options = &self.inner.options;
-        if options.token.is_some() {
+        if options.token.is_some() || !options.passthrough {
             return None;
         }
         if Protocol::from(raw.wire) != options.protocol || !(raw.is_unambiguous)() {
@@ -111,7 +112,13 @@ impl Upstream {
         let are_named = arguments.get().starts_with('{');
         match &description.codec {
             Some(ClientCodec::JsonRpc(codec)) if codec.param_structure == ParamStructure::ByName => !are_named,
-            _ => are_named && self.inner.options.params.contains_key(call.method),
+            _ if !are_named => false,
+            _ if self.inner.options.params.contains_key(call.method) => true,
+            _ => {
+                let is_free = |shape: &MethodShape| shape.has_free_arguments;
+                description.shapes.method(call.method).is_some_and(is_free)
+                    && call.args.read_values().is_ok_and(|arguments| arguments.is_free_list())
+            }
         }
     }
 

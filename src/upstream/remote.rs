@@ -23,7 +23,7 @@ use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
 use crate::model::value::Value;
 use crate::protocol::Protocol;
-use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
+use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError, error_text};
 use crate::protocol::jsonrpc;
 use crate::protocol::response_rows::ResponseRows;
 use crate::protocol::xmlrpc;
@@ -46,6 +46,9 @@ const MAX_BEGINNING: usize = 2 << 20;
 /// The memory for the rows of a response that is still arriving, beyond its beginning: a long row, what is decoded and
 /// written of it, and the rows that are sent as a whole.
 const ROWS: usize = (3 << 19) + WHOLE_IF_SHORT;
+
+/// How much of the body of an unusable response is logged, in bytes.
+const MAX_LOGGED_BODY: usize = 64 << 10;
 
 /// A server behind the gateway, as a service.
 ///
@@ -381,7 +384,7 @@ impl Upstream {
     /// The request of a call, and whether it may be sent twice.
     fn request(&self, description: &Description, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
         let (target, arguments) = self.prepare(description, call)?;
-        let codec = description.codec.as_ref().ok_or_else(undescribed)?;
+        let codec = description.codec.as_ref().ok_or_else(|| undescribed(self.outage().map(|outage| outage.reason)))?;
         Ok((codec.encode_call(target, arguments)?, self.repeat(call.method)))
     }
 
@@ -396,7 +399,7 @@ impl Upstream {
         let Some(token) = &self.inner.options.token else { return Ok((target, arguments)) };
         let mut values = match target.known {
             Some(known) => arguments.by_position(known)?,
-            None => positions(arguments)?,
+            None => arguments.free()?,
         };
         values.insert(0, Value::Text(token.clone()));
         Ok((CallTarget { known: None, ..target }, ArgValues::ByPosition(values)))
@@ -409,11 +412,53 @@ impl Upstream {
         response: &Response<Bytes>,
         scope: &CallScope,
     ) -> Result<Box<dyn Encode>, Fault> {
-        let codec = method.description.codec.as_ref().ok_or_else(undescribed)?;
+        let codec =
+            method.description.codec.as_ref().ok_or_else(|| undescribed(self.outage().map(|outage| outage.reason)))?;
         match codec.decode_result(method.target(), response) {
             Ok(result) => Ok(encodable(result)),
-            Err(error) => Err(self.response_fault(&method.name, error.with_redirect(response.headers()), scope)),
+            Err(error) => Err(self.whole_response_fault(&method.name, error, response, scope)),
         }
+    }
+
+    /// The same as [`response_fault`](Upstream::response_fault), of an error that is about the whole of a response. The caller learns
+    /// what a response with an error status says, as far as the options allow.
+    pub(super) fn whole_response_fault(
+        &self,
+        method: &str,
+        error: ResponseError,
+        response: &Response<Bytes>,
+        scope: &CallScope,
+    ) -> Fault {
+        if !matches!(error, ResponseError::Fault(_)) {
+            self.log_body(method, response, scope);
+        }
+        let is_status = matches!(error, ResponseError::Status { .. });
+        let fault = self.response_fault(method, error.with_redirect(response.headers()), scope);
+        match error_text(response, self.inner.options.return_error_text).filter(|_| is_status) {
+            Some(text) => Fault { message: format!("{}: {text}", fault.message).into(), ..fault },
+            None => fault,
+        }
+    }
+
+    /// Logs the body of a response without a result. Only the log has all of it, at the level `debug`.
+    fn log_body(&self, method: &str, response: &Response<Bytes>, scope: &CallScope) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let body = response.body();
+        let text = String::from_utf8_lossy(body.get(..MAX_LOGGED_BODY).unwrap_or(body));
+        let (group, server, status) = (self.inner.options.group.as_str(), self.servers(), response.status().as_u16());
+        let (request_id, bytes) = (scope.id(), body.len());
+        tracing::debug!(
+            group,
+            request_id,
+            method,
+            server,
+            status,
+            bytes,
+            body = &*text,
+            "the body of a response of an upstream that is unusable"
+        );
     }
 
     /// Logs a response without a result, and converts it into a fault. A fault of the upstream is neither logged nor
@@ -439,16 +484,10 @@ impl Upstream {
     }
 }
 
-fn undescribed() -> Fault {
-    Fault::new(Kind::Unreachable, "the upstream server has not yet described itself")
-}
-
-fn positions(arguments: ArgValues) -> Result<Vec<Value>, Fault> {
-    match arguments {
-        ArgValues::ByPosition(values) => Ok(values),
-        ArgValues::ByName(none) if none.is_empty() => Ok(Vec::new()),
-        ArgValues::ByName(_) => Err(Fault::bad_params("the order of the parameters is unknown: pass them by position")),
-    }
+/// The fault of a call for which a description is needed that there is not.
+fn undescribed(reason: Option<String>) -> Fault {
+    let reason = reason.unwrap_or_else(|| "the upstream server has not yet described itself".to_owned());
+    Fault::new(Kind::Unreachable, reason)
 }
 
 /// The codec until the server has described itself; SOAP has none, because its messages depend on the WSDL.

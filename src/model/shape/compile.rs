@@ -126,6 +126,7 @@ impl Compiler<'_> {
             response_element: escape(&response).into_owned(),
             params: params.collect(),
             result: self.shape(method.result.as_value(), 0),
+            has_free_arguments: method.has_free_arguments(),
         }
     }
 

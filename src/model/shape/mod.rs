@@ -144,6 +144,9 @@ pub struct MethodShape {
     pub params: Vec<Field>,
     /// The type of the result.
     pub result: Shape,
+    /// Whether the only parameter is the list of all arguments (see
+    /// [`Param::free_arguments`](crate::model::interface::Param::free_arguments)).
+    pub has_free_arguments: bool,
 }
 
 /// A type that has a name.

@@ -150,6 +150,14 @@ impl JsonRpcCodec {
     ) -> Result<(), Fault> {
         let arguments = match (target.known, self.param_structure) {
             (None, _) => arguments,
+            // The server may know names that are not known here.
+            (Some(known), _)
+                if known.method.has_free_arguments
+                    && matches!(arguments, ArgValues::ByName(_))
+                    && !arguments.is_free_list() =>
+            {
+                arguments
+            }
             (Some(known), ParamStructure::ByPosition) => ArgValues::ByPosition(arguments.by_position(known)?),
             (Some(known), ParamStructure::ByName) => ArgValues::ByName(arguments.by_name(known)?),
         };

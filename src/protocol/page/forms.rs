@@ -14,7 +14,15 @@ pub(super) fn forms(interface: &Interface) -> (Value, Value) {
 }
 
 fn method(method: &MethodShape, safe: bool) -> Value {
-    json!({"name": method.name, "element": method.element, "safe": safe, "params": fields(&method.params)})
+    let mut form =
+        json!({"name": method.name, "element": method.element, "safe": safe, "params": fields(&method.params)});
+    // Few methods are like that, so the others do not say that they are not.
+    if method.has_free_arguments
+        && let Some(members) = form.as_object_mut()
+    {
+        members.insert("free".to_owned(), true.into());
+    }
+    form
 }
 
 fn fields(fields: &[Field]) -> Value {

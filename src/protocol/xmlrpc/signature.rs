@@ -6,9 +6,14 @@ use crate::model::interface::{Interface, Method, Param};
 
 /// The signatures of a method. Each has the type word of the result, followed by those of the parameters.
 ///
+/// A method of whose parameters nothing is known has none.
+///
 /// A method with optional parameters has several signatures, one for each number of arguments that a call can have. The
 /// words are the type names of XML-RPC, and `mixed` for a value of any type.
 pub fn signatures(interface: &Interface, method: &Method) -> Vec<Vec<&'static str>> {
+    if method.has_free_arguments() {
+        return Vec::new();
+    }
     let result = match type_word(interface, method.result.as_value()) {
         // A method without a result returns an empty string, because plain XML-RPC has no null.
         "nil" => "string",
@@ -21,7 +26,10 @@ pub fn signatures(interface: &Interface, method: &Method) -> Vec<Vec<&'static st
 
 /// A method as one line for people: `spinList(spins: int = 1) -> array`.
 pub fn signature_line(interface: &Interface, method: &Method) -> String {
-    let params: Vec<_> = method.params.iter().map(|param| param_signature(interface, param)).collect();
+    let params: Vec<_> = match method.params.as_slice() {
+        [only] if method.has_free_arguments() => vec![format!("...{}", only.name)],
+        params => params.iter().map(|param| param_signature(interface, param)).collect(),
+    };
     format!("{}({}) -> {}", method.name, params.join(", "), type_word(interface, method.result.as_value()))
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::{ArgumentError, placement};
 use crate::model::coerce::coerce;
 use crate::model::fault::Fault;
+use crate::model::interface::Param;
 use crate::model::shape::{Field, MethodShape, Shape, Shapes};
 use crate::model::value::Value;
 
@@ -45,6 +46,9 @@ impl ArgValues {
     /// `BadParams` for a name that the method does not have, and, unless the interface is inferred, if there are too many
     /// arguments or one is missing.
     pub fn placed(self, known: KnownParams<'_>) -> Result<Vec<Option<Value>>, Fault> {
+        if known.method.has_free_arguments {
+            return Ok(self.free()?.into_iter().map(Some).collect());
+        }
         let params = &known.method.params;
         let mut placed: Vec<Option<Value>> = match self {
             ArgValues::ByPosition(values) => {
@@ -86,6 +90,33 @@ impl ArgValues {
         filled.collect()
     }
 
+    /// The arguments of a method of whose parameters nothing is known, by position: as they are given, or the items of a list
+    /// that is named `args`.
+    ///
+    /// # Errors
+    /// `BadParams` for other names, and if `args` is not a list.
+    pub fn free(self) -> Result<Vec<Value>, Fault> {
+        match self {
+            ArgValues::ByPosition(values) => Ok(values),
+            ArgValues::ByName(mut members) => {
+                if let Some((name, _)) = members.iter().find(|(name, _)| name != Param::FREE_NAME) {
+                    return Err(Fault::unknown_parameters(name));
+                }
+                match members.pop() {
+                    None => Ok(Vec::new()),
+                    Some((_, Value::Array(values))) => Ok(values),
+                    Some(_) => Err(not_a_list()),
+                }
+            }
+        }
+    }
+
+    /// Whether these are the arguments of a method of whose parameters nothing is known, as a list that is named `args`.
+    pub fn is_free_list(&self) -> bool {
+        matches!(self, ArgValues::ByName(members)
+            if matches!(members.as_slice(), [(name, Value::Array(_))] if name == Param::FREE_NAME))
+    }
+
     /// The arguments by name. Further arguments of an inferred interface are named by their position, such as `arg4`.
     ///
     /// # Errors
@@ -93,11 +124,16 @@ impl ArgValues {
     pub fn by_name(self, known: KnownParams<'_>) -> Result<Vec<(String, Value)>, Fault> {
         let placed = self.placed(known)?.into_iter().enumerate();
         let name = |at: usize| match known.method.params.get(at) {
-            Some(field) => field.name.clone(),
-            None => format!("arg{}", at + 1),
+            Some(field) if !known.method.has_free_arguments => field.name.clone(),
+            _ => format!("arg{}", at + 1),
         };
         Ok(placed.filter_map(|(at, place)| Some((name(at), place?))).collect())
     }
+}
+
+fn not_a_list() -> Fault {
+    let message = format!("parameter `{}`: a list of all arguments is expected, such as [1, \"a\"]", Param::FREE_NAME);
+    ArgumentError::new(message).with_parameter(Param::FREE_NAME).into_fault()
 }
 
 fn missing(field: &Field) -> Fault {
@@ -151,7 +187,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::model::interface::{Interface, Method, Param};
+    use crate::model::interface::{Interface, Method};
     use crate::service::args::Args;
 
     /// A method of the parameters `when`, `times` (2 by default), `note` (an option) and `share` (no default).
@@ -229,6 +265,24 @@ mod tests {
         assert!(by_position(r#"{"wen": 1}"#, true).is_err());
         let fault = by_position(r#"{"times": 1}"#, true).unwrap_err();
         assert_eq!(fault.message, "the parameter `when` is required if a later one is given");
+    }
+
+    #[test]
+    fn free_arguments_are_given_by_position_or_as_one_list() {
+        let free = |json: &str| arguments(json).free();
+        let expected = [Value::Int(1), Value::Array(vec![Value::Int(2)])];
+        assert_eq!(free("[1, [2]]").unwrap(), expected);
+        assert_eq!(free(r#"{"args": [1, [2]]}"#).unwrap(), expected);
+        assert_eq!((free("{}").unwrap(), free(r#"{"args": []}"#).unwrap()), (Vec::new(), Vec::new()));
+        for (json, parameter) in
+            [(r#"{"a": 1}"#, "a"), (r#"{"args": [1], "b": 2}"#, "b"), (r#"{"args": {"a": 1}}"#, "args")]
+        {
+            assert_eq!(free(json).unwrap_err().parameter.as_deref(), Some(parameter), "{json}");
+        }
+        assert!(arguments(r#"{"args": []}"#).is_free_list());
+        for other in ["[]", "{}", r#"{"args": 1}"#, r#"{"args": [], "b": 1}"#, r#"{"Args": []}"#] {
+            assert!(!arguments(other).is_free_list(), "{other}");
+        }
     }
 
     #[test]

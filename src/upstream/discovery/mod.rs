@@ -58,7 +58,7 @@ impl Upstream {
         let unmatched = options.unmatched(&interface);
         amend(&mut interface, options);
         let mut description = Description::new(interface, inferred, unmatched, (codec, options));
-        if options.token.is_some() {
+        if options.token.is_some() || !options.passthrough {
             // The token has to be put into each call, so no call can be passed on in its original bytes.
             description.clear_messages();
         }
@@ -154,6 +154,9 @@ fn amend(interface: &mut Interface, options: &UpstreamOptions) {
 
 /// Names parameters in their order. Those that the server does not mention are added as optional ones of any type.
 fn rename_params(method: &mut Method, names: &[String]) {
+    if method.has_free_arguments() {
+        method.params.clear();
+    }
     for (index, name) in names.iter().enumerate() {
         match method.params.get_mut(index) {
             Some(param) => param.name.clone_from(name),

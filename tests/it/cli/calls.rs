@@ -64,7 +64,7 @@ fn every_protocol_is_found_and_can_be_given() {
     succeeded(&["call", &format!("http://{}/", both.address), "spinList", "3"]);
     // XML-RPC knows no names, and the server has not said which parameter is which.
     let url = format!("http://{}/xml-rpc", server.address);
-    assert!(failed_with(1, &["call", &url, "spinList", "spins=2"]).contains("pass them by position"));
+    assert!(failed_with(1, &["call", &url, "spinList", "spins=2"]).contains("Give the arguments by position"));
     // The address of a WSDL document is that of the service, too.
     let wsdl = format!("http://{}/soap?wsdl", server.address);
     succeeded(&["call", &wsdl, "spin"]);

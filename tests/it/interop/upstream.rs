@@ -356,6 +356,100 @@ fn aria2_gets_its_token_with_every_call_and_no_caller_sees_it() {
     assert!(!printed.contains(TOKEN), "{printed}");
 }
 
+/// The ids that a client may use, among them those that aria2's own web interfaces use.
+const IDS: [&str; 4] = ["7", "\"x\"", "null", "\"aria2-web-1\""];
+
+#[test]
+#[ignore = "needs aria2c"]
+fn aria2_without_a_secret_answers_its_web_interfaces() {
+    let (folder, port) = (Folder::new(), free_port());
+    let _aria2 = Server::start(
+        Command::new("aria2c")
+            .args(["--enable-rpc", "--rpc-listen-all=false", "--no-conf", "--quiet", "--dir", &folder.path("")])
+            .arg(format!("--rpc-listen-port={port}")),
+        || listens(port),
+    );
+    let group = |path: &str, more: &str| {
+        format!(
+            "[group.\"{path}\".upstream]\nurls = [\"http://127.0.0.1:{port}/jsonrpc\"]\nprotocol = \"json-rpc\"\n{more}\n"
+        )
+    };
+    let groups =
+        group("/plain", "") + &group("/together", "batching = \"on\"") + &group("/anew", "passthrough = false");
+    let croupier = Croupier::start(&folder.file("croupier.toml", &groups), &[]);
+    for path in ["/plain", "/together", "/anew"] {
+        let group = croupier.group(path, "aria2.getVersion");
+        assert!(group.names().contains(&"system.listNotifications"), "{:?}", group.names());
+        let notifications = group.agreed("system.listNotifications", &[]).value();
+        assert!(notifications.as_array().unwrap().contains(&json!("aria2.onDownloadStart")), "{notifications}");
+        // Nothing is known of the parameters: they are a list.
+        let keys = Value::Array(vec![text("gid")]);
+        assert_eq!(group.agreed("aria2.tellActive", std::slice::from_ref(&keys)).value(), json!([]));
+        let (status, told) = croupier.rest("POST", &format!("{path}/aria2.tellActive"), r#"{"args":[["gid"]]}"#);
+        assert_eq!((status, told), (200, json!([])));
+        for id in IDS {
+            let one = |method: &str, params: &str| {
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)
+            };
+            let sent: Json = serde_json::from_str(id).unwrap();
+            let answer = croupier.json_rpc(path, &one("aria2.getVersion", "[]"));
+            assert!(answer["id"] == sent && answer["result"]["version"].is_string(), "{answer}");
+            // aria2 answers this with status 400.
+            let missing = one("aria2.tellStatus", r#"["2089b05ecca3d829"]"#);
+            let answer = croupier.json_rpc(path, &missing);
+            assert!(answer["id"] == sent && answer["error"]["code"] == 1, "{answer}");
+            assert!(answer["error"]["message"].as_str().unwrap().contains("2089b05"), "{answer}");
+
+            let calls = r#"[[{"methodName":"aria2.getVersion","params":[]},
+                {"methodName":"aria2.tellActive","params":[["gid","status"]]},{"methodName":"aria2.getGlobalStat"},
+                {"methodName":"aria2.tellStatus","params":["2089b05ecca3d829"]},
+                {"methodName":"system.multicall","params":[[]]}]]"#;
+            let multicall = one("system.multicall", calls);
+            let check = |answer: &Json| {
+                assert_eq!((&answer["id"], answer["error"].is_null()), (&sent, true), "{answer}");
+                let results = answer["result"].as_array().unwrap();
+                assert!(results.len() == 5 && results[0][0]["version"].is_string(), "{answer}");
+                assert_eq!((&results[1], &results[2][0]["numActive"]), (&json!([[]]), &json!("0")), "{answer}");
+                assert_eq!((&results[3]["code"], &results[4]["code"]), (&json!(1), &json!(-32600)), "{answer}");
+                assert!(results[3]["message"].as_str().unwrap().contains("2089b05"), "{answer}");
+            };
+            check(&croupier.json_rpc(path, &multicall));
+            let batch = format!("[{},{multicall},{missing},{multicall}]", one("aria2.getVersion", "[]"));
+            let answers = croupier.json_rpc(path, &batch);
+            let answers = answers.as_array().unwrap();
+            assert_eq!(answers.len(), 4, "{answers:?}");
+            assert!(answers.iter().all(|answer| answer["id"] == sent), "{answers:?}");
+            let multicalls = answers.iter().filter(|answer| answer["result"].is_array());
+            assert_eq!(multicalls.inspect(|answer| check(answer)).count(), 2);
+            assert_eq!(answers.iter().filter(|answer| answer["error"]["code"] == 1).count(), 1, "{answers:?}");
+        }
+    }
+    croupier.end();
+}
+
+#[test]
+#[ignore = "needs python3"]
+fn python_without_signatures_is_called_with_lists_of_arguments() {
+    let (_server, port) = Server::script("python3", "remote_simple.py", &[]);
+    let folder = Folder::new();
+    let config = format!(
+        "[group.\"/files\"]\nupstream = {{ urls = [\"http://127.0.0.1:{port}/RPC2\"], protocol = \"xml-rpc\" }}\n"
+    );
+    let croupier = Croupier::start(&folder.file("croupier.toml", &config), &[]);
+    let group = croupier.group("/files", "join");
+    assert_eq!(group.names(), ["join", "nothing", "total"]);
+    assert_eq!(group.agreed("join", &[text("a"), Value::Int(2), text("c")]).value(), "a-2-c");
+    let amounts = Value::Array(vec![Value::Int(1), Value::Int(2)]);
+    assert_eq!(group.agreed("total", std::slice::from_ref(&amounts)).value(), 3);
+    assert_eq!(group.agreed("total", &[amounts, Value::Int(4)]).value(), 7);
+    assert_eq!(group.agreed("nothing", &[]).value(), "none");
+    let (status, problem) = croupier.rest("POST", "/files/join", r#"{"word":"a"}"#);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(status == 400 && detail.contains("a list that is named `args`"), "{status} {problem}");
+    let by_name = r#"{"jsonrpc":"2.0","id":7,"method":"join","params":{"args":["a",2]}}"#;
+    assert_eq!(croupier.json_rpc("/files", by_name)["result"], "a-2");
+}
+
 #[test]
 #[ignore = "needs python3"]
 fn python_has_two_services_whose_values_keep_their_types() {

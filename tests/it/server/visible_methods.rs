@@ -94,6 +94,10 @@ fn call(method: &str, param: &str) -> String {
     format!("<methodCall><methodName>{method}</methodName><params>{params}</params></methodCall>")
 }
 
+fn json_call(method: &str, param: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":[{param}]}}"#)
+}
+
 /// The verb, the path, the media type, and what the client accepts.
 type Asked = (&'static str, &'static str, &'static str, &'static str);
 
@@ -103,11 +107,15 @@ fn ways() -> Vec<(&'static str, Asked, String)> {
          <member><name>methodName</name><value>system.listMethods</value></member><member><name>params</name><value><array>\
          <data/></array></value></member></struct></value></data></array></value></param></params></methodCall>";
     let discover = r#"{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}"#;
+    let json_list = json_call("system.multicall", r#"[{"methodName":"system.listMethods"}]"#);
     vec![
         ("system.listMethods", ("POST", "/g", XML, ""), call("system.listMethods", "")),
         ("system.multicall", ("POST", "/g", XML, ""), list.to_owned()),
         ("rpc.discover", ("POST", "/g", JSON, ""), discover.to_owned()),
         ("batch of rpc.discover", ("POST", "/g", JSON, ""), format!("[{discover}]")),
+        ("system.listMethods, JSON-RPC", ("POST", "/g", JSON, ""), json_call("system.listMethods", "")),
+        ("system.multicall, JSON-RPC", ("POST", "/g", JSON, ""), json_list.clone()),
+        ("batch of system.multicall", ("POST", "/g", JSON, ""), format!("[{json_list}]")),
         ("OpenRPC", ("GET", "/g/openrpc.json", "", ""), String::new()),
         ("OpenAPI", ("GET", "/g/openapi.json", "", ""), String::new()),
         ("WSDL", ("GET", "/g?wsdl", "", ""), String::new()),
@@ -175,6 +183,9 @@ async fn a_method_that_is_not_shown_is_unknown_to_introspection_and_forbidden_to
                     shown || text == unknown.replace("nothing-at-all", method),
                     "{asked} of {what}: {text} {unknown}"
                 );
+                let json = json_call(asked, &format!("\"{method}\""));
+                let (_, _, text) = send(&gateway, ("POST", "/g", JSON, ""), &json, &key(value)).await;
+                assert_eq!(!text.contains("\"error\""), shown, "{asked} of {what}: {text}");
             }
             let path = format!("/g/{method}");
             let (status, headers, _) = send(&gateway, ("OPTIONS", &path, "", ""), "", &key(value)).await;

@@ -117,6 +117,12 @@ pub(crate) fn multicall(methods: &[&str]) -> String {
     )
 }
 
+/// A `system.multicall` over JSON-RPC, with the id 7.
+pub(crate) fn json_multicall(methods: &[&str]) -> String {
+    let calls: Vec<_> = methods.iter().map(|method| format!(r#"{{"methodName":"{method}","params":[]}}"#)).collect();
+    format!(r#"{{"jsonrpc":"2.0","method":"system.multicall","params":[[{}]],"id":7}}"#, calls.join(","))
+}
+
 pub(crate) fn soap() -> String {
     let (envelope, namespace) = ("http://schemas.xmlsoap.org/soap/envelope/", namespace_of("/hello"));
     format!(r#"<e:Envelope xmlns:e="{envelope}"><e:Body><m:hello xmlns:m="{namespace}"/></e:Body></e:Envelope>"#)
@@ -145,11 +151,15 @@ pub(crate) fn ways() -> Vec<(&'static str, &'static str, [Box<str>; 4], usize)> 
     let one = r#"{"jsonrpc":"2.0","method":"hello","id":1}"#;
     let batch = format!("[{one},{one}]");
     let (multicall, soap) = (multicall(&["hello", "hello"]), soap());
+    let json_multicall = json_multicall(&["hello", "hello"]);
+    let batch_of_multicalls = format!("[{json_multicall},{one},{json_multicall}]");
     let ways = [
         ("XML-RPC", "xml-rpc", ["POST", "/hello", "text/xml", XML_RPC], 1),
         ("multicall", "xml-rpc", ["POST", "/hello", "text/xml", &multicall], 2),
         ("JSON-RPC", "json-rpc", ["POST", "/hello", "application/json", one], 1),
         ("JSON-RPC batch", "json-rpc", ["POST", "/hello", "application/json", &batch], 2),
+        ("multicall", "json-rpc", ["POST", "/hello", "application/json", &json_multicall], 2),
+        ("batch of multicalls", "json-rpc", ["POST", "/hello", "application/json", &batch_of_multicalls], 5),
         ("REST GET", "rest", ["GET", "/hello/hello", "", ""], 1),
         ("REST POST", "rest", ["POST", "/hello/hello", "application/json", "{}"], 1),
         ("REST route", "rest", ["GET", "/hello/greeting", "", ""], 1),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use croupier::model::name_patterns::NamePatterns;
 use croupier::protocol::Protocol;
+use croupier::protocol::jsonrpc::server::FurtherMembers;
 use croupier::server::mount::GroupMount;
 use croupier::server::settings::{GroupLimits, ServerSettings};
 use croupier::service::access::{AccessRule, AccessRules, Effect};
@@ -19,7 +20,7 @@ use croupier::service::rate::RateOptions;
 use croupier::upstream::{Upstream, UpstreamOptions, transport};
 use socket2::SockRef;
 
-use super::layers::{XML_RPC, mounts, multicall, soap};
+use super::layers::{XML_RPC, json_multicall, mounts, multicall, soap};
 use crate::support::hello::description;
 use crate::support::running::Running;
 use crate::support::scripted::{answered, http};
@@ -53,6 +54,15 @@ fn ways() -> Vec<Way> {
         way("multicall", "POST /hello", xml, &multicall(&["hello", "hello"]), 2, 1),
         way("JSON-RPC", "POST /hello", json, one, 1, 1),
         way("JSON-RPC batch", "POST /hello", json, &format!("[{one},{one}]"), 2, 2),
+        way("multicall, JSON-RPC", "POST /hello", json, &json_multicall(&["hello", "hello"]), 2, 1),
+        way(
+            "multicall in a batch",
+            "POST /hello",
+            json,
+            &format!("[{},{one}]", json_multicall(&["hello", "hello"])),
+            3,
+            1,
+        ),
         way("SOAP", "POST /hello", xml, &soap(), 1, 1),
         way("REST POST", "POST /hello/hello", json, "{}", 1, 1),
         get("REST GET", "/hello/hello"),
@@ -125,6 +135,18 @@ fn hanging() -> (GroupMount, Receiver<Told>) {
 
 /// A group before an upstream of XML-RPC that answers each request with `answer`, or never if there is none.
 fn upstream(answer: Option<String>, deny: &str) -> (GroupMount, Receiver<Told>) {
+    upstream_in(Protocol::XmlRpc, answer, deny)
+}
+
+/// The same before an upstream of JSON-RPC, to which the member `auth` of a request is passed on.
+fn json_upstream(deny: &str) -> (GroupMount, Receiver<Told>) {
+    let answer = http("200 OK", "Content-Type: application/json\r\n", r#"{"jsonrpc":"2.0","id":1,"result":"world"}"#);
+    let (mut group, told) = upstream_in(Protocol::JsonRpc, Some(answer), deny);
+    group.protocols.json_rpc_members = FurtherMembers::Pass(NamePatterns(vec!["auth".to_owned()]));
+    (group, told)
+}
+
+fn upstream_in(protocol: Protocol, answer: Option<String>, deny: &str) -> (GroupMount, Receiver<Told>) {
     let (tell, told) = channel();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
@@ -137,10 +159,10 @@ fn upstream(answer: Option<String>, deny: &str) -> (GroupMount, Receiver<Told>) 
     let transport = transport::Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
     let patterns = |name: &str| NamePatterns(vec![name.to_owned()]);
     let options = UpstreamOptions {
-        description: Some(description(Protocol::XmlRpc)),
+        description: Some(description(protocol)),
         safe: patterns("hello"),
         deny: patterns(deny),
-        ..UpstreamOptions::new(Protocol::XmlRpc)
+        ..UpstreamOptions::new(protocol)
     };
     let upstream = Upstream::new(transport, options).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -154,10 +176,11 @@ fn serve(mut stream: TcpStream, tell: &Sender<Told>, answer: Option<String>) {
     let mut guards = Vec::new();
     while let Ok(bytes @ 1..) = stream.read(&mut buffer) {
         read.extend_from_slice(&buffer[..bytes]);
-        if !String::from_utf8_lossy(&read).contains("</methodCall>") {
+        let text = String::from_utf8_lossy(&read);
+        if !(text.contains("</methodCall>") || text.ends_with('}')) {
             continue;
         }
-        let calls = String::from_utf8_lossy(&read).matches("hello").count();
+        let calls = text.matches("hello").count();
         read.clear();
         guards.extend((0..calls).map(|_| Guard::begin(tell.clone())));
         if let Some(answer) = &answer {
@@ -218,7 +241,7 @@ fn a_method_that_is_denied_never_reaches_the_upstream_on_any_way() {
         let answer = server.raw(request);
         assert!(!answer.contains("world"), "{name}: {answer}");
         let is_error = answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 5");
-        let errors = ["<int>-32", "\"error\":"].map(|error| answer.matches(error).count());
+        let errors = ["<int>-32", "\"code\":-32"].map(|error| answer.matches(error).count());
         assert!(is_error || errors.contains(&calls), "{name}: {answer}");
     }
     assert!(told.try_recv().is_err(), "no call has reached the upstream");
@@ -292,6 +315,34 @@ fn calls_above_the_rate_or_the_quota_of_their_caller_are_refused_on_every_way() 
     }
 }
 
+/// A request whose further member is passed on reaches the upstream in its original bytes, and only if every rule allows it.
+#[test]
+fn a_request_with_a_member_that_is_passed_on_obeys_the_rules() {
+    let body = r#"{"jsonrpc":"2.0","method":"hello","auth":"t0k3n","id":1}"#;
+    let length = body.len();
+    let request = format!(
+        "POST /hello HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    let rate = RateOptions { calls: "1/day".parse().ok(), ..RateOptions::default() };
+    let (group, told) = json_upstream("");
+    let server = start(group, GroupLimits { rate, ..GroupLimits::default() }, ENOUGH);
+    let first = server.raw(request.clone());
+    assert!(first.contains("world"), "{first}");
+    assert_eq!(told.recv_timeout(SOON), Ok(Told::Begun));
+    assert_eq!(RATE_LIMITED.count(&server.raw(request.clone())), 1);
+    let others = AccessRule { methods: vec!["other".to_owned()], ..AccessRule::default() };
+    let (group, refused) = json_upstream("");
+    let server = start(group.layer(AccessRules::new(vec![others])), GroupLimits::default(), ENOUGH);
+    assert_eq!(FORBIDDEN.count(&server.raw(request.clone())), 1);
+    let (group, denied) = json_upstream("hello");
+    let server = start(group, GroupLimits::default(), ENOUGH);
+    let answer = server.raw(request);
+    assert!(answer.contains("\"code\":-32601,"), "{answer}");
+    for told in [told, refused, denied] {
+        assert!(!told.try_iter().any(|told| told == Told::Begun), "no other call has reached the upstream");
+    }
+}
+
 #[test]
 fn each_call_of_a_batch_counts() {
     let rate = RateOptions { calls: "50/day".parse().ok(), burst: NonZeroU32::new(50), ..RateOptions::default() };
@@ -309,8 +360,12 @@ fn each_call_of_a_batch_counts() {
         };
         let first = server.raw(request("application/json", &batch));
         assert_eq!((first.matches("world").count(), RATE_LIMITED.count(&first)), (40, 0));
-        let second = server.raw(request("text/xml", &multicall(&["hello"; 40])));
-        assert_eq!((second.matches("world").count(), RATE_LIMITED.count(&second)), (10, 30), "{second}");
+        let second = server.raw(request("application/json", &json_multicall(&["hello"; 5])));
+        assert_eq!((second.matches("world").count(), RATE_LIMITED.count(&second)), (5, 0), "{second}");
+        let third = server.raw(request("text/xml", &multicall(&["hello"; 40])));
+        assert_eq!((third.matches("world").count(), RATE_LIMITED.count(&third)), (5, 35), "{third}");
+        let fourth = server.raw(request("application/json", &json_multicall(&["hello"; 40])));
+        assert_eq!((fourth.matches("world").count(), RATE_LIMITED.count(&fourth)), (0, 40), "{fourth}");
     }
 }
 

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use croupier::codec::json::TypedJson;
 use croupier::codec::xmlrpc::{Nil, XmlRpcDialect};
 use croupier::model::fault::Kind;
+use croupier::model::interface::Param;
 use croupier::model::shape::Shapes;
 use croupier::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use croupier::protocol::jsonrpc;
@@ -270,7 +271,8 @@ impl Group<'_> {
             }
         };
         let asked = CallTarget::new(method, known);
-        let request = codec.encode_call(asked, ArgValues::ByPosition(args.to_vec())).unwrap();
+        let args = if over == Over::Soap { self.named(method, args) } else { args.to_vec() };
+        let request = codec.encode_call(asked, ArgValues::ByPosition(args)).unwrap();
         let response = self.croupier.sent(&self.path, &request);
         match codec.decode_response(asked, &response) {
             Ok(value) => Ok(value),
@@ -279,9 +281,19 @@ impl Group<'_> {
         }
     }
 
+    /// The arguments of the parameters: of a method whose parameters nobody knows, one list of all of them.
+    fn named(&self, method: &str, args: &[Value]) -> Vec<Value> {
+        let own = self.discovered.interface.methods.iter().find(|own| own.name == method).unwrap();
+        match own.params.as_slice() {
+            [only] if only.name == Param::FREE_NAME => vec![Value::Array(args.to_vec())],
+            _ => args.to_vec(),
+        }
+    }
+
     fn rest(&self, method: &str, args: &[Value]) -> Result<Value, Fault> {
         let own = self.discovered.interface.methods.iter().find(|own| own.name == method).unwrap();
-        let named = own.params.iter().zip(args).map(|(param, value)| (param.name.clone(), value.clone()));
+        let args = self.named(method, args);
+        let named = own.params.iter().zip(args).map(|(param, value)| (param.name.clone(), value));
         let body = serde_json::to_string(&Value::Struct(named.collect())).unwrap();
         let headers = "Content-Type: application/json\r\n";
         let response = self.croupier.send("POST", &format!("{}/{method}", self.path), headers, body.as_bytes());

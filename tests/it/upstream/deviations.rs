@@ -418,3 +418,18 @@ async fn the_lines_of_a_fault_stay() {
     assert_eq!(group.json().await.unwrap_err()["message"], "Traceback:\n\tline 1\nKeyError: bad\nkey");
     assert_eq!(group.xml().await, fault);
 }
+
+#[tokio::test]
+async fn without_passthrough_a_response_is_written_anew() {
+    let odd = "<methodResponse >\n<params><param><value>x</value></param></params></methodResponse>";
+    let passed = Group::new().await;
+    passed.responds("text/xml", odd);
+    assert_eq!(passed.xml().await, odd);
+    let rewritten = Group::with("", "passthrough = false").await;
+    rewritten.responds("text/xml", odd);
+    let text = rewritten.xml().await;
+    assert!(text.contains("<params><param><value><string>x</string></value></param></params>"), "{text}");
+    assert!(!text.contains("<methodResponse >"), "{text}");
+    let request = String::from_utf8(rewritten.server.last()).unwrap();
+    assert!(!request.contains(XML_CALL) && request.contains("<methodName>"), "{request}");
+}

@@ -82,9 +82,11 @@ async fn another_status_than_200_is_named() {
     for protocol in CLIENT_PROTOCOLS {
         let behind = at(&server, protocol, false).await;
         for (status, body, expected) in [
-            ("503 Service Unavailable", "closed\nfor today", "503 Service Unavailable"),
+            ("503 Service Unavailable", "\r\nclosed\x1b[0m\nfor today", "503 Service Unavailable: closed [0m"),
+            ("500 Internal Server Error", "<p>secret</p>", "500 Internal Server Error"),
+            ("429 Too Many Requests", &"x".repeat(5000), &format!("429 Too Many Requests: {}", "x".repeat(200))),
             ("404 Not Found", "", "404 Not Found"),
-            ("302 Found", "", "302 Found"),
+            ("302 Found", "http://inner.example/", "302 Found"),
         ] {
             server.will([Act::Output(http_response(status, "text/plain", body))]);
             let expected = format!("the upstream server responded with HTTP status {expected}");
@@ -266,9 +268,14 @@ const JSON_BATCH: &str =
 /// A gateway whose group `/remote` is this server, of XML-RPC. The server has not described itself, so its methods are
 /// unknown and calls of any are sent on.
 fn gateway(server: &ScriptedUpstream, settings: &str) -> Gateway {
+    gateway_with(server, settings, "")
+}
+
+/// The same with further keys of the upstream.
+fn gateway_with(server: &ScriptedUpstream, settings: &str, upstream: &str) -> Gateway {
     let config = format!(
         "public.trusted-proxies = ['10.0.0.0/8']\n[group.'/remote']\n{settings}\n[group.'/remote'.upstream]\n\
-         urls = ['http://{}/']\nprotocol = 'xml-rpc'\nbatching = 'on'\n",
+         urls = ['http://{}/']\nprotocol = 'xml-rpc'\nbatching = 'on'\n{upstream}\n",
         server.address()
     );
     let config = Config::parse("test.toml", &config, &Registry::standard()).unwrap();
@@ -344,4 +351,32 @@ async fn a_deadline_covers_the_wait_for_a_permit_and_the_call_together() {
             assert!(codes.as_flattened().iter().any(|code| response.contains(&code.to_string())), "{response}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_log_has_the_whole_body_of_an_error_page_and_callers_only_if_they_may() {
+    let server = ScriptedUpstream::start().await;
+    let log = EventLog::default();
+    // As above.
+    let _second = tracing::Dispatch::new(EventLog::default());
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let page = format!("<html>\n<h1>Proxy error</h1>{}</html>", "<p>why</p>".repeat(1000));
+    for (keys, media, body, shown) in [
+        ("", "text/xml", XML_CALL, false),
+        ("", "application/json", JSON_CALL, false),
+        ("", "application/json", JSON_BATCH, false),
+        ("return-error-text = true", "text/xml", XML_CALL, true),
+        ("return-error-text = true", "application/json", JSON_CALL, true),
+    ] {
+        let gateway = gateway_with(&server, "", keys);
+        server.will([Act::Output(http_response("502 Bad Gateway", "text/html", &page))]);
+        let (_, told) = call(&gateway, media, body, None).await;
+        assert!(told.contains("HTTP status 502 Bad Gateway"), "{told}");
+        assert_eq!(told.contains("Proxy error"), shown, "{told}");
+        assert!(told.len() < 1500, "{told}");
+        let bodies = log.values("the body of a response of an upstream that is unusable", "body");
+        assert_eq!(bodies.last(), Some(&page));
+    }
+    let groups = log.values("the body of a response of an upstream that is unusable", "group");
+    assert!(groups.iter().all(|group| group == "/remote"), "{groups:?}");
 }

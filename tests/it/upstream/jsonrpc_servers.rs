@@ -264,6 +264,21 @@ async fn further_members_are_passed_on_or_refused() {
 }
 
 #[tokio::test]
+async fn without_passthrough_requests_and_responses_are_written_anew() {
+    let server = server("200 OK", JSON, r#"{"took":3, "id":ID, "result": {"a": 1.50} ,"jsonrpc":"2.0"}"#);
+    let sent = r#"{ "id": "x",  "params": [ 1.50 ], "method": "get", "jsonrpc": "2.0" }"#;
+    let passed = gateway(&server, "", "");
+    let (_, text) = post(&passed, "/node", JSON, sent).await;
+    assert!(server.requests().pop().unwrap().ends_with(sent), "it is passed on as it is by default");
+    assert!(text.contains("\"took\":3"), "{text}");
+    let rewritten = gateway(&server, ", passthrough = false", "");
+    let (status, text) = post(&rewritten, "/node", JSON, sent).await;
+    assert_eq!((status, text.as_str()), (200, r#"{"jsonrpc":"2.0","result":{"a":1.5},"id":"x"}"#));
+    let request = server.requests().pop().unwrap();
+    assert!(request.ends_with(r#"{"jsonrpc":"2.0","method":"get","params":[1.5],"id":1}"#), "{request}");
+}
+
+#[tokio::test]
 async fn params_and_passing_hold_for_json_rpc_clients() {
     let server = server("200 OK", JSON, r#"{"jsonrpc":"2.0","id":ID,"result":5}"#);
     let by_position = gateway(&server, ", params = { sub = [\"left\", \"right\"] }", "");

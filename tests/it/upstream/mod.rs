@@ -6,6 +6,7 @@ mod connections;
 mod deviations;
 mod faults;
 mod forwarding;
+mod free_arguments;
 mod identity_token;
 mod jsonrpc_servers;
 mod large;

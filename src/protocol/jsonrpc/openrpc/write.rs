@@ -42,6 +42,8 @@ fn method(method: &Method) -> Value {
     let (required, optional): (Vec<_>, Vec<_>) = method.params.iter().partition(|param| param.required);
     // OpenRPC lists required parameters first. If the method has another order, calls by position are not possible.
     let in_order = method.params.iter().is_sorted_by_key(|param| !param.required);
+    // By position, the arguments themselves are given, and not their list.
+    let in_order = in_order && !method.has_free_arguments();
     let mut it = json!({ "name": method.name });
     describe(&mut it, &method.doc);
     set(&mut it, "paramStructure", if in_order { "either" } else { "by-name" });

@@ -2,6 +2,7 @@
 //! responds with 204 if all requests are notifications.
 
 mod batch;
+mod multicall;
 mod openrpc;
 mod request;
 mod response;
@@ -25,17 +26,17 @@ use crate::model::interface::Interface;
 use crate::model::text::abridge;
 use crate::protocol::Protocol;
 use crate::protocol::batch::BatchResponse;
-use crate::protocol::frontend;
 use crate::protocol::frontend::{
     Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, JsonArray,
 };
+use crate::protocol::{frontend, system};
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat};
 use crate::service::{Call, CallForm, CallFuture, Encode, Format, Output, RpcService};
 use batch::{BatchEntries, Callee, RequestReading};
 pub use openrpc::OpenRpc;
 pub use request::FurtherMembers;
-use request::{RequestBody, RequestMembers};
+use request::{JsonRpcCall, RequestBody, RequestMembers};
 use response::ResponseFrame;
 
 /// The JSON-RPC frontend of a group.
@@ -140,6 +141,9 @@ impl JsonRpc {
         let has_further = members.has_further(&self.further_members);
         let (frame, call) = members.read(self.version_1);
         let (method, pending) = match call.and_then(|call| Ok((call, has_further?))) {
+            Ok((multicall, has_further)) if multicall.method == system::MULTICALL => {
+                return self.serve_multicall(service.clone(), request, &multicall, has_further, frame);
+            }
             Ok((request_call, has_further)) => {
                 let is_unambiguous = || is_unambiguous(request, &self.further_members);
                 let id = frame.id_of_version_2();
@@ -167,6 +171,42 @@ impl JsonRpc {
         pending.and_then(move |result| write_response(result, frame, method, dialect))
     }
 
+    /// Takes a `system.multicall` apart and runs its calls.
+    fn serve_multicall(
+        &self,
+        service: Arc<dyn RpcService>,
+        request: GroupRequest<'_>,
+        multicall: &JsonRpcCall<'_>,
+        has_further: bool,
+        frame: ResponseFrame,
+    ) -> FrontendFuture {
+        let calls = match multicall::calls(multicall.args) {
+            Ok(_) if has_further => Err(not_passed_on()),
+            calls => calls,
+        };
+        let (dialect, method) = (self.dialect, Box::from(system::MULTICALL));
+        let entries = match calls {
+            Ok(calls) if calls.is_empty() => Err(Ok(multicall::no_results())),
+            Ok(calls) => {
+                let (callee, reading) = (self.callee(service, request), self.reading());
+                BatchEntries::of_multicall(&calls, frame.clone(), self.batch, callee, reading, dialect).map_err(Err)
+            }
+            Err(fault) => Err(Err(fault)),
+        };
+        match entries {
+            Ok(entries) => respond_to_all(entries, method, frame),
+            Err(result) => write_response(result, frame, method, dialect),
+        }
+    }
+
+    fn callee(&self, service: Arc<dyn RpcService>, request: GroupRequest<'_>) -> Callee {
+        Callee { service, context: request.context.clone(), url: address(&self.public_url, &request) }
+    }
+
+    fn reading(&self) -> RequestReading {
+        RequestReading { version_1: self.version_1, further_members: self.further_members.clone() }
+    }
+
     /// Runs several requests; the response has no content if all of them are notifications.
     fn serve_batch(
         &self,
@@ -174,22 +214,25 @@ impl JsonRpc {
         service: Arc<dyn RpcService>,
         request: GroupRequest<'_>,
     ) -> FrontendFuture {
-        let url = address(&self.public_url, &request);
-        let callee = Callee { service, context: request.context.clone(), url };
-        let reading = RequestReading { version_1: self.version_1, further_members: self.further_members.clone() };
-        let body = match BatchEntries::new(raw, self.batch, callee, reading, self.dialect) {
-            Ok(requests) => BatchResponse::new(requests),
-            Err(fault) => return refuse(&fault),
-        };
-        MaybeReady::later(async move {
-            let (response, fault) = match Body::gather(body).await {
-                Ok(body) if body.as_whole().is_some_and(|bytes| bytes.is_empty()) => (no_content(), None),
-                Ok(body) => (json(body), None),
-                Err(error) => error_response(&ResponseFrame::unknown(), &frontend::encode_fault(error)),
-            };
-            FrontendResponse { response, method: Box::from(""), fault }
-        })
+        let (callee, reading) = (self.callee(service, request), self.reading());
+        match BatchEntries::new(raw, self.batch, callee, reading, self.dialect) {
+            Ok(entries) => respond_to_all(entries, Box::from(""), ResponseFrame::unknown()),
+            Err(fault) => refuse(&fault),
+        }
     }
+}
+
+/// The response to several calls. `frame` is that of the response if their results cannot be written.
+fn respond_to_all(entries: BatchEntries, method: Box<str>, frame: ResponseFrame) -> FrontendFuture {
+    let body = BatchResponse::new(entries);
+    MaybeReady::later(async move {
+        let (response, fault) = match Body::gather(body).await {
+            Ok(body) if body.as_whole().is_some_and(|bytes| bytes.is_empty()) => (no_content(), None),
+            Ok(body) => (json(body), None),
+            Err(error) => error_response(&frame, &frontend::encode_fault(error)),
+        };
+        FrontendResponse { response, method, fault }
+    })
 }
 
 /// Why a request with further members cannot be passed on as a part of a batch, as a notification, or from a client of 1.0.
@@ -205,10 +248,16 @@ fn address(public_url: &PublicUrl, request: &GroupRequest<'_>) -> String {
     public_url.base(request.head, request.context.peer) + request.path()
 }
 
-/// Starts a call of the service, or of `rpc.discover`, which belongs to the protocol itself.
+/// Starts a call of the service, or of a method of the protocol itself: `rpc.discover` and `system.*`.
 fn start_call(service: &dyn RpcService, call: Call<'_>, url: impl FnOnce() -> String) -> CallFuture {
     if openrpc::is_builtin(call.method)
         && let Some(result) = openrpc::call(&service.interface_for(call.context), call.method, call.args, url)
+    {
+        return MaybeReady::now(result);
+    }
+    if system::is_builtin(call.method)
+        && let Some(result) =
+            system::call(&service.interface_for(call.context), call.method, call.args, Protocol::JsonRpc)
     {
         return MaybeReady::now(result);
     }

@@ -194,12 +194,16 @@ impl<'a> RequestMembers<'a> {
     fn call(&self) -> Result<JsonRpcCall<'a>, Fault> {
         let method = self.method.ok_or_else(|| malformed("the request has no `method`"))?;
         let method = text(method).ok_or_else(|| malformed("`method` is not a string"))?;
-        let args = match self.params {
-            None => Args::None,
-            Some(raw) if raw.get().starts_with(['[', '{']) => Args::Json(raw),
-            Some(_) => return Err(malformed("`params` is neither an array nor an object")),
-        };
-        Ok(JsonRpcCall { method, args })
+        Ok(JsonRpcCall { method, args: arguments(self.params)? })
+    }
+}
+
+/// The arguments in the member `params`.
+pub(super) fn arguments(params: Option<&RawValue>) -> Result<Args<'_>, Fault> {
+    match params {
+        None => Ok(Args::None),
+        Some(raw) if raw.get().starts_with(['[', '{']) => Ok(Args::Json(raw)),
+        Some(_) => Err(malformed("`params` is neither an array nor an object")),
     }
 }
 
@@ -219,7 +223,7 @@ fn is_id(raw: &RawValue) -> bool {
 }
 
 /// The text of a JSON string; `None` for other values.
-fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     let inside = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     // The parser has checked the string already: without escapes, its text is what is between the quotes.
     match memchr(b'\\', inside.as_bytes()) {

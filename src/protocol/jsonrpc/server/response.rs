@@ -63,18 +63,7 @@ impl ResponseFrame {
             JsonRpcVersion::Two => b"{\"jsonrpc\":\"2.0\",\"error\":",
             JsonRpcVersion::One => b"{\"result\":null,\"error\":",
         });
-        // Integers and texts can always be written.
-        let error = ErrorObject {
-            code: fault.kind.jsonrpc_code(),
-            message: &fault.message,
-            data: match &fault.data {
-                Some(data) => ErrorData::Given(data),
-                None => ErrorData::Own { kind: fault.kind.word() },
-            },
-        };
-        if serde_json::to_writer(&mut *to, &error).is_err() {
-            to.extend_from_slice(b"null");
-        }
+        write_error_object(fault, to);
         self.write_id(to);
     }
 
@@ -82,6 +71,22 @@ impl ResponseFrame {
         to.extend_from_slice(b",\"id\":");
         to.extend_from_slice(self.id.as_deref().unwrap_or("null").as_bytes());
         to.push(b'}');
+    }
+}
+
+/// Writes an error object.
+pub(super) fn write_error_object(fault: &Fault, to: &mut Vec<u8>) {
+    // Integers and texts can always be written.
+    let error = ErrorObject {
+        code: fault.kind.jsonrpc_code(),
+        message: &fault.message,
+        data: match &fault.data {
+            Some(data) => ErrorData::Given(data),
+            None => ErrorData::Own { kind: fault.kind.word() },
+        },
+    };
+    if serde_json::to_writer(&mut *to, &error).is_err() {
+        to.extend_from_slice(b"null");
     }
 }
 

@@ -11,7 +11,13 @@ const SHOWN = 100000;
 const positional = method => method.params.length > 0 && method.params.every(({ name }, at) => name === `arg${at + 1}`);
 
 // The parameters by position, up to the last that is given. Missing ones before it get their default or null.
-function byPosition(params) {
+// Of a method whose parameters are not known, the only parameter is the list of all arguments.
+function byPosition(params, method) {
+  if (method.free) {
+    const [{ given, name, value, form }] = params;
+    if (given && !Array.isArray(value)) throw new Error(`${name} must be a list`);
+    return given ? value.map((item, at) => ({ name, value: item, form: itemOf(meant(form), at) })) : [];
+  }
   const last = params.findLastIndex(param => param.given);
   return params.slice(0, last + 1).map(param => {
     if (param.given) return param;
@@ -23,12 +29,14 @@ function byPosition(params) {
 
 const byName = params => Object.fromEntries(params.filter(param => param.given).map(({ name, value }) => [name, value]));
 
-const given = (method, params) => (positional(method) ? byPosition(params).map(param => param.value) : byName(params));
+const given = (method, params) => (positional(method) ? byPosition(params, method).map(param => param.value) : byName(params));
 
-// The query if each value is a scalar or a list of scalars; otherwise null.
+// The query if each value is a scalar or a list of scalars of one type; otherwise null.
 function query(params) {
   const pairs = [];
-  for (const { name, value } of params.filter(param => param.given)) {
+  for (const { name, value, form } of params.filter(param => param.given)) {
+    // The items of such a list have no types as texts.
+    if (Array.isArray(value) && itemOf(meant(form), 0) === 'any') return null;
     const values = Array.isArray(value) ? value : [value];
     if (!values.length || values.some(item => item === null || !isScalar(item))) return null;
     for (const item of values) pairs.push(`${encodeURIComponent(name)}=${encodeURIComponent(String(item))}`);
@@ -44,7 +52,7 @@ const post = (type, body, tail = '', headers = {}) => ({
 });
 
 const requests = {
-  'xml-rpc': (method, params) => post('text/xml', xmlRpcCall(method, byPosition(params))),
+  'xml-rpc': (method, params) => post('text/xml', xmlRpcCall(method, byPosition(params, method))),
   'json-rpc': (method, params) =>
     post('application/json', jsonText({ jsonrpc: '2.0', id: 1, method: method.name, params: given(method, params) })),
   rest: (method, params) => {

@@ -110,7 +110,7 @@ function python(value, of) {
 
 function pythonXmlRpc({ protocol, method, params }) {
   if (protocol !== 'xml-rpc') return undefined;
-  const values = byPosition(params).map(param => python(param.value, param.form));
+  const values = byPosition(params, method).map(param => python(param.value, param.form));
   if (values.includes(undefined)) return undefined;
   const bytes = values.some(value => value.includes('base64.')) ? 'import base64\n' : '';
   const name = isPythonName(method.name) ? `group.${method.name}` : `getattr(group, ${quote.python(method.name)})`;

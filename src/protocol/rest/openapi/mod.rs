@@ -184,6 +184,13 @@ impl GroupWriter<'_> {
     }
 
     fn by_position(&self, params: &[Param]) -> Value {
+        if let [only] = params
+            && only.has_free_arguments()
+        {
+            let mut schema = self.schema(only);
+            set(&mut schema, "title", "By position");
+            return schema;
+        }
         let items: Vec<_> = params.iter().map(|param| self.schema(param)).collect();
         let least = params.iter().rposition(|param| param.required).map_or(0, |last| last + 1);
         let mut schema = json!({ "title": "By position", "type": "array", "minItems": least, "maxItems": items.len() });

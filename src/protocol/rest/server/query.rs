@@ -118,6 +118,11 @@ fn broken(name: &str) -> Fault {
 
 /// The fault for an unknown parameter.
 pub(super) fn unknown(name: &str, params: &[Param]) -> Fault {
+    if let [only] = params
+        && only.has_free_arguments()
+    {
+        return Fault::unknown_parameters(name);
+    }
     Fault::no_such_parameter(name, params.iter().map(|param| param.name.as_str()))
 }
 

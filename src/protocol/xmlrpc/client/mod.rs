@@ -24,7 +24,9 @@ use crate::codec::xmlrpc::{Root, Unwritable, XmlRpcDialect, XmlRpcDocument};
 use crate::model::fault::{Fault, Kind};
 use crate::model::value::Value;
 pub use crate::protocol::client_codec::ResponseError;
-use crate::protocol::client_codec::{excerpt, fault_from_code, post_request, response_text, response_text_replacing};
+use crate::protocol::client_codec::{
+    excerpt, fault_from_code, is_plain_text, post_request, response_text, response_text_replacing,
+};
 pub use multicall::{Calls, Results};
 
 /// The longest row of a long array, in bytes.
@@ -185,15 +187,6 @@ const HTML_PAGE: &str = "it is an HTML page, not a response; check the path, whi
 fn is_page(response: &Response<Bytes>) -> bool {
     let content_type = response.headers().get(header::CONTENT_TYPE);
     content_type.is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/html"))
-}
-
-/// Whether a response is a text that is not XML: by its `Content-Type`, and by how its body begins.
-fn is_plain_text(response: &Response<Bytes>) -> bool {
-    let content = response.body().trim_ascii_start();
-    let content_type = response.headers().get(header::CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase());
-    content_type.is_none_or(|value| value.starts_with(b"text/plain"))
-        && !content.is_empty()
-        && !content.starts_with(b"<")
 }
 
 /// Reads a value as a `T`. A missing value is nil.

@@ -15,24 +15,8 @@ use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method, Param};
 use crate::model::value::Value;
 use crate::protocol::discovered::{is_valid_method_name, schema};
+use crate::protocol::system::is_builtin;
 use help::{HelpEntry, HelpText};
-
-/// The methods for introspection and batches. They belong to the protocol and not to the service.
-const PROTOCOL_METHODS: [&str; 13] = [
-    "system.listMethods",
-    "system.methodSignature",
-    "system.methodHelp",
-    "system.methodExist",
-    "system.describeMethods",
-    "system.multicall",
-    "system.multiCall",
-    "system.getCapabilities",
-    "system.capabilities",
-    "system.introspection",
-    "system.identity",
-    "system.status",
-    "system.listNotifications",
-];
 
 /// What introspection returned for one method.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +51,7 @@ pub fn names(result: &Value) -> Result<Vec<String>, Fault> {
     let mut seen = std::collections::HashSet::new();
     for item in items {
         let Value::Text(name) = item else { return Err(wrong("has items that are not names")) };
-        if is_valid_method_name(name) && !PROTOCOL_METHODS.contains(&name.as_str()) && seen.insert(name) {
+        if is_valid_method_name(name) && !is_builtin(name) && seen.insert(name) {
             names.push(name.clone());
         }
     }
@@ -78,11 +62,10 @@ pub fn names(result: &Value) -> Result<Vec<String>, Fault> {
 /// the number of parameters of each method is inferred.
 ///
 /// Parameters have the names in the help text, from lines such as `@param string name  which it is`, and otherwise `arg1`,
-/// `arg2` and so on. They are required unless signatures of different lengths, or the help text, say otherwise.
+/// `arg2` and so on. A method without signature and without parameters in its help text takes a list of all arguments
+/// ([`Param::free_arguments`]). They are required unless signatures of different lengths, or the help text, say otherwise.
 pub fn interface(methods: &[MethodDescription]) -> Interface {
-    let methods = methods
-        .iter()
-        .filter(|method| is_valid_method_name(&method.name) && !PROTOCOL_METHODS.contains(&method.name.as_str()));
+    let methods = methods.iter().filter(|method| is_valid_method_name(&method.name) && !is_builtin(&method.name));
     Interface { methods: methods.map(method).collect(), ..Interface::default() }
 }
 
@@ -92,6 +75,7 @@ fn method(described: &MethodDescription) -> Method {
         _ => HelpText::default(),
     };
     let signature = described.signature.as_ref().and_then(|result| Signature::merge(&signatures(result)));
+    let is_free = signature.is_none() && help.params.is_empty();
     let Signature { result, params } = signature.unwrap_or_else(|| Signature::from_help(&help));
     let mut params: Vec<_> =
         params.into_iter().enumerate().map(|(at, kind)| param(at, kind, help.params.get(at))).collect();
@@ -99,6 +83,9 @@ fn method(described: &MethodDescription) -> Method {
         for (at, param) in params.iter_mut().enumerate() {
             param.name = positional_name(at);
         }
+    }
+    if is_free {
+        params.push(Param::free_arguments());
     }
     let entry = help.result.as_ref();
     Method {

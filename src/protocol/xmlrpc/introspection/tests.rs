@@ -33,13 +33,13 @@ fn signatures_are_read_in_every_form_that_servers_send() {
         (nested(&[&["array"], &["array", "int"]]), "m(arg1?: int) -> array"),
         (nested(&[&["int", "int", "int"], &["double", "double", "double"]]), "m(arg1: mixed, arg2: mixed) -> mixed"),
         (nested(&[&["dateTime.iso8601", "base64", "i8"]]), "m(arg1: base64, arg2: int) -> dateTime.iso8601"),
-        (Some(text("undef")), "m() -> mixed"),
-        (Some(text("signatures not supported")), "m() -> mixed"),
-        (Some(Value::Array(Vec::new())), "m() -> mixed"),
-        (Some(Value::Struct(Vec::new())), "m() -> mixed"),
-        (Some(Value::Nil), "m() -> mixed"),
-        (Some(Value::Array(vec![Value::Int(1)])), "m() -> mixed"),
-        (None, "m() -> mixed"),
+        (Some(text("undef")), "m(...args) -> mixed"),
+        (Some(text("signatures not supported")), "m(...args) -> mixed"),
+        (Some(Value::Array(Vec::new())), "m(...args) -> mixed"),
+        (Some(Value::Struct(Vec::new())), "m(...args) -> mixed"),
+        (Some(Value::Nil), "m(...args) -> mixed"),
+        (Some(Value::Array(vec![Value::Int(1)])), "m(...args) -> mixed"),
+        (None, "m(...args) -> mixed"),
     ] {
         assert_eq!(shown(signature.clone(), ""), expected, "{signature:?}");
     }
@@ -61,9 +61,21 @@ fn the_help_gives_names_and_types_and_says_what_is_optional() {
 
 #[test]
 fn only_methods_that_may_be_called_are_listed() {
-    let listed =
-        texts(&["supervisor.start", "_hidden", "system.pid", "system.multicall", "a b", "", "supervisor.start"]);
-    assert_eq!(names(&listed).unwrap(), ["supervisor.start", "system.pid"]);
+    let listed = texts(&[
+        "supervisor.start",
+        "_hidden",
+        "system.pid",
+        "system.multicall",
+        "system.multiCall",
+        "system.getCapabilities",
+        "system.listNotifications",
+        "system.methodExist",
+        "a b",
+        "",
+        "supervisor.start",
+    ]);
+    let own = ["supervisor.start", "system.pid", "system.listNotifications", "system.methodExist"];
+    assert_eq!(names(&listed).unwrap(), own);
     let hidden = MethodDescription { name: "_hidden".into(), signature: None, help: None };
     assert!(interface(&[hidden]).methods.is_empty());
 }

@@ -1,7 +1,6 @@
 //! The XML-RPC frontend: it serves POST at the path of the group and always responds with status 200, also for faults.
 
 mod multicall;
-mod system;
 
 use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
@@ -23,8 +22,8 @@ use crate::model::interface::Interface;
 use crate::model::text::abridge;
 use crate::protocol::Protocol;
 use crate::protocol::batch::BatchResponse;
-use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
+use crate::protocol::{frontend, system};
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat};
@@ -136,7 +135,7 @@ impl XmlRpc {
         };
         let (dialect, name) = (self.dialect, Box::from(abridge(&method)));
         let finish = move |response| write_response_or_fault(response, name, dialect);
-        if method == multicall::NAME {
+        if method == system::MULTICALL {
             let calls = MulticallEntries::new(tape, self.batch, service.clone(), context.clone(), dialect);
             return Ok(match calls {
                 Ok(calls) => gather(BatchResponse::new(calls)).map(finish),
@@ -160,7 +159,8 @@ impl XmlRpc {
 /// Starts a call of the service, or of a method of the protocol itself.
 fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture {
     if system::is_builtin(call.method)
-        && let Some(result) = system::call(&service.interface_for(call.context), call.method, call.args)
+        && let Some(result) =
+            system::call(&service.interface_for(call.context), call.method, call.args, Protocol::XmlRpc)
     {
         return MaybeReady::now(result);
     }

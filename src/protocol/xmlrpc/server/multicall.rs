@@ -7,17 +7,14 @@ use crate::codec::tape::{Tape, TapePosition, ValueRef, Values};
 use crate::codec::xmlrpc as codec;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::fault::{Fault, Kind};
-use crate::protocol::batch;
 use crate::protocol::batch::{BegunCall, Entries};
+use crate::protocol::{batch, system};
 use crate::service::args::Args;
 use crate::service::batch::Batch;
 use crate::service::future::MaybeReady;
 use crate::service::request_record::RequestRecord;
 use crate::service::result_memory::ResultMemory;
 use crate::service::{Call, CallForm, Context, Format, RpcService};
-
-/// The name of the method.
-pub(super) use crate::codec::xmlrpc::MULTICALL as NAME;
 
 /// The calls of one `system.multicall` that have not started.
 pub(super) struct MulticallEntries {
@@ -44,7 +41,7 @@ impl MulticallEntries {
         let mut params = tape.values();
         let calls = match (params.next().and_then(ValueRef::items), params.next()) {
             (Some(calls), None) => calls,
-            _ => return Err(Fault::bad_params("`system.multicall` takes one parameter, an array of calls")),
+            _ => return Err(system::no_calls()),
         };
         batch::check_count(calls.len(), batch_limit)?;
         let next = calls.map(ValueRef::place).collect::<Vec<_>>().into_iter();
@@ -62,8 +59,8 @@ fn entry<'t>(call: ValueRef<'t, 't>) -> Result<(&'t str, Values<'t, 't>), Fault>
     let method = name.text().ok_or_else(|| wrong("`methodName` is not a string"))?;
     let params = call.member("params").ok_or_else(|| wrong("the call has no `params`"))?;
     let params = params.items().ok_or_else(|| wrong("`params` is not an array"))?;
-    if method == NAME {
-        return Err(Fault::new(Kind::Structure, "`system.multicall` cannot be nested"));
+    if method == system::MULTICALL {
+        return Err(system::nested_multicall());
     }
     Ok((method, params))
 }
@@ -72,7 +69,9 @@ impl Entries for MulticallEntries {
     type Frame = ();
 
     /// One: callers of `system.multicall` rely on the calls running in order.
-    const CONCURRENT: usize = 1;
+    fn concurrent(&self) -> usize {
+        1
+    }
 
     fn begin_next(&mut self, batch: &Batch) -> Option<BegunCall<()>> {
         let place = self.next.next()?;
@@ -106,7 +105,7 @@ impl Entries for MulticallEntries {
         to.extend_from_slice(ARRAY_HEAD);
     }
 
-    fn write_separator(&self, _: bool, _: &mut Vec<u8>) {}
+    fn write_separator(&self, (): &(), _: bool, _: &mut Vec<u8>) {}
 
     /// A result is an array of one value, to distinguish it from a fault.
     fn write_result_head(&self, (): &(), to: &mut Vec<u8>) {
