@@ -1,6 +1,5 @@
 //! Headers that tell a caller what its limits leave.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
@@ -45,18 +44,22 @@ impl LimitState {
     /// `Retry-After` if the call is refused. The fields are lists, to which each limit adds one item.
     pub(super) fn add_to(self, headers: &mut HeaderMap) {
         let LimitState { policy: LimitPolicy { name, header }, remaining, wait } = self;
-        let mut state = String::with_capacity(32);
-        // Writing to a text cannot fail.
-        let _ = write!(state, "\"{name}\";r={remaining}");
+        let mut state = String::with_capacity(64);
+        let mut digits = itoa::Buffer::new();
+        for part in ["\"", name, "\";r=", digits.format(remaining)] {
+            state.push_str(part);
+        }
         // Until one more call may be made, if there is none.
         if let Some(wait) = wait {
-            let _ = write!(state, ";t={wait}");
+            state.push_str(";t=");
+            state.push_str(digits.format(wait));
             headers.insert(RETRY_AFTER, HeaderValue::from(wait));
         }
-        for (name, value) in [(RATE_LIMIT_POLICY, header), (RATE_LIMIT, HeaderValue::from_str(&state).ok())] {
-            if let Some(value) = value {
-                headers.append(name, value);
-            }
+        if let Some(header) = header {
+            headers.append(RATE_LIMIT_POLICY, header);
+        }
+        if let Ok(state) = HeaderValue::from_str(&state) {
+            headers.append(RATE_LIMIT, state);
         }
     }
 }

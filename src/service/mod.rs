@@ -34,6 +34,8 @@
 pub mod access;
 #[cfg(feature = "server")]
 pub mod aggregate;
+#[cfg(feature = "server")]
+pub(crate) mod already_hashed;
 pub mod args;
 pub mod batch;
 #[cfg(feature = "server")]

@@ -21,9 +21,9 @@ pub struct ResponseHeaders(Arc<Mutex<AddedHeaders>>);
 #[derive(Default)]
 struct AddedHeaders {
     headers: HeaderMap,
-    /// What each limit of the group leaves to the caller.
+    /// What each limit of the group leaves to the caller: its rate and its quota.
     #[cfg(feature = "server")]
-    limits: Vec<LimitState>,
+    limits: [Option<LimitState>; 2],
 }
 
 impl ResponseHeaders {
@@ -41,9 +41,9 @@ impl ResponseHeaders {
     #[cfg(feature = "server")]
     pub(super) fn set_limit(&self, state: LimitState) {
         let limits = &mut lock(&self.0).limits;
-        match limits.iter_mut().find(|other| other.is_of_limit(&state)) {
-            Some(other) => *other = state,
-            None => limits.push(state),
+        let place = limits.iter_mut().find(|place| place.as_ref().is_none_or(|other| other.is_of_limit(&state)));
+        if let Some(place) = place {
+            *place = Some(state);
         }
     }
 
@@ -54,7 +54,7 @@ impl ResponseHeaders {
             response.extend(added.headers);
         }
         #[cfg(feature = "server")]
-        for state in added.limits {
+        for state in added.limits.into_iter().flatten() {
             state.add_to(response);
         }
     }

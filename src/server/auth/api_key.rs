@@ -14,6 +14,7 @@ use ring::digest::{SHA256, digest};
 use super::credentials::{challenge, is_name, of_scheme, single};
 use super::{Attempt, AuthRequest, Authenticator, Verdict};
 use crate::service::Identity;
+use crate::service::already_hashed::BuildAlreadyHashed;
 
 /// The kind of these credentials in an identity.
 const KIND: &str = "api-key";
@@ -100,7 +101,8 @@ pub struct ApiKeyAuth {
 #[derive(Debug, Default)]
 struct SeenKeys {
     hashers: [RandomState; 2],
-    holders: RwLock<HashMap<[u64; 2], Arc<Identity>>>,
+    /// By the first hash: the second, and the holder.
+    holders: RwLock<HashMap<u64, (u64, Arc<Identity>), BuildAlreadyHashed>>,
 }
 
 impl SeenKeys {
@@ -108,12 +110,13 @@ impl SeenKeys {
         self.hashers.each_ref().map(|hasher| hasher.hash_one(key))
     }
 
-    fn find(&self, hash: [u64; 2]) -> Option<Arc<Identity>> {
-        self.holders.read().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned()
+    fn find(&self, [first, second]: [u64; 2]) -> Option<Arc<Identity>> {
+        let holders = self.holders.read().unwrap_or_else(PoisonError::into_inner);
+        holders.get(&first).filter(|(hash, _)| *hash == second).map(|(_, holder)| holder.clone())
     }
 
-    fn add(&self, hash: [u64; 2], holder: Arc<Identity>) {
-        self.holders.write().unwrap_or_else(PoisonError::into_inner).insert(hash, holder);
+    fn add(&self, [first, second]: [u64; 2], holder: Arc<Identity>) {
+        self.holders.write().unwrap_or_else(PoisonError::into_inner).insert(first, (second, holder));
     }
 }
 

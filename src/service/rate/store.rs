@@ -1,11 +1,12 @@
 //! What is remembered of each caller, within bounds.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use governor::nanos::Nanos;
 use governor::state::StateStore;
+
+use crate::service::already_hashed::BuildAlreadyHashed;
 
 /// How many maps share the callers, so that the workers seldom wait for each other.
 const SHARDS: u64 = 64;
@@ -14,27 +15,7 @@ const SHARDS: u64 = 64;
 const CANDIDATES: usize = 8;
 
 /// The next time of arrival of each caller.
-type Callers = HashMap<u64, Nanos, BuildHasherDefault<AlreadyHashed>>;
-
-/// The hasher of keys that are hashes with a secret key themselves.
-#[derive(Default)]
-struct AlreadyHashed(u64);
-
-impl Hasher for AlreadyHashed {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(self.0.rotate_left(8) ^ u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+type Callers = HashMap<u64, Nanos, BuildAlreadyHashed>;
 
 /// The next time of arrival of each caller, by the hash of the caller.
 ///
