@@ -28,6 +28,7 @@ pub(crate) mod well_formed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use prolog::without_doctype;
 pub use tree::description;
 pub use unwritable::Unwritable;
 

@@ -12,7 +12,7 @@ use crate::model::text::abridge;
 /// Parses a document that describes services, such as WSDL.
 ///
 /// # Errors
-/// `NotWellFormed`, also for a document type declaration, and `Limit`.
+/// `NotWellFormed`, also for a document type declaration (see [`without_doctype`](super::without_doctype)), and `Limit`.
 pub fn description(text: &str, limits: DocumentLimits) -> Result<Document<'_>, Fault> {
     let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
     prolog::start(text, Reading::Lenient)?;

@@ -21,6 +21,8 @@ const MAX_MEMBERS_OF_TYPE: usize = 2000;
 
 /// The namespace of the SOAP 1.1 encoding. It has the types of XML Schema under the same names, and `Array`.
 const ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
+/// The namespace of the SOAP 1.2 encoding.
+const ENCODING_12: &str = "http://www.w3.org/2003/05/soap-encoding";
 
 /// What a type means: for the interface, and for the wire.
 #[derive(Debug, Clone)]
@@ -85,10 +87,17 @@ impl<'x> TypeReader<'x> {
         self.defs.retain(|name, _| reached.contains(name));
     }
 
-    /// Converts all types in the queue.
-    pub(super) fn finish(&mut self) -> Result<(), Fault> {
+    /// Converts all types in the queue. Returns the types that cannot be converted, by the names of their definitions.
+    pub(super) fn finish(&mut self) -> Vec<(String, Fault)> {
+        let mut failed = Vec::new();
         while let Some((at, element, name)) = self.waiting.pop_front() {
-            let (mut schema, structure) = self.structure(element, &name)?;
+            let (mut schema, structure) = match self.structure(element, &name) {
+                Ok(converted) => converted,
+                Err(fault) => {
+                    failed.push((name, fault));
+                    continue;
+                }
+            };
             let doc = documentation(element);
             if let (Json::Object(members), false) = (&mut schema, doc.is_empty()) {
                 members.insert("description".to_owned(), doc.into());
@@ -98,7 +107,28 @@ impl<'x> TypeReader<'x> {
                 slot.structure = structure;
             }
         }
-        Ok(())
+        failed
+    }
+
+    /// The definitions that refer to one of these, directly or not, each with the fault of that one.
+    pub(super) fn unusable(&self, failed: Vec<(String, Fault)>) -> HashMap<String, Fault> {
+        let mut users: HashMap<String, Vec<&str>> = HashMap::new();
+        for (user, schema) in &self.defs {
+            for used in references(schema) {
+                users.entry(used).or_default().push(user);
+            }
+        }
+        let mut unusable: HashMap<String, Fault> = HashMap::new();
+        let mut next = failed;
+        while let Some((name, fault)) = next.pop() {
+            if unusable.contains_key(&name) {
+                continue;
+            }
+            let users = users.get(&name).into_iter().flatten();
+            next.extend(users.map(|user| ((*user).to_owned(), fault.clone())));
+            unusable.insert(name, fault);
+        }
+        unusable
     }
 
     /// The element of the type with this index.
@@ -371,7 +401,7 @@ impl<'x> TypeReader<'x> {
 }
 
 /// The names of the definitions to which a schema refers.
-fn references(schema: &Json) -> Vec<String> {
+pub(super) fn references(schema: &Json) -> Vec<String> {
     let (mut found, mut left) = (Vec::new(), vec![schema]);
     while let Some(schema) = left.pop() {
         match schema {
@@ -443,16 +473,21 @@ fn combine(outer: Occurrence, inside: Occurrence) -> Occurrence {
     }
 }
 
+/// Whether a type is built in.
+pub(super) fn is_builtin(name: &QName) -> bool {
+    builtin(name).is_some()
+}
+
 /// The built-in types of XML Schema, and those of the same names in the SOAP encoding.
 fn builtin(name: &QName) -> Option<ConvertedType> {
     let integer = |format: &str| json!({ "type": "integer", "format": format });
     if name.namespace == "http://xml.apache.org/xml-soap" {
         return Some(any());
     }
-    if name.namespace == ENCODING && matches!(name.local.as_str(), "Array" | "Struct") {
+    if [ENCODING, ENCODING_12].contains(&name.namespace.as_str()) && matches!(name.local.as_str(), "Array" | "Struct") {
         return Some(any());
     }
-    if name.namespace != XSD && name.namespace != ENCODING {
+    if ![XSD, ENCODING, ENCODING_12].contains(&name.namespace.as_str()) {
         return None;
     }
     let (kind, schema) = match name.local.as_str() {
