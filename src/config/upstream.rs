@@ -1,5 +1,6 @@
 //! The upstream of a group: its table in the file, and the [`Upstream`] that is made from it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -23,7 +24,7 @@ use super::secrets::{credentials, names_secret};
 use super::sources::{ConfigSources, Folder};
 use super::variables::Environment;
 use crate::codec::xml;
-use crate::codec::xml::InvalidCharacters;
+use crate::codec::xml::{InvalidCharacters, charset};
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::files;
 use crate::model::name_patterns::NamePatterns;
@@ -34,10 +35,13 @@ use crate::protocol::jsonrpc::client::ParamStructure;
 use crate::protocol::jsonrpc::server::FurtherMembers;
 use crate::server::mount::{CallerRules, Fingerprint};
 use crate::server::settings::GroupLimits;
+use crate::upstream::discovery::{wsdl, wsdl_files};
 use crate::upstream::forwarding::{Cookies, ForwardedForm, Forwarding};
 use crate::upstream::transport;
 use crate::upstream::transport::{Address, OAuth2Options, Tls, Transport};
-use crate::upstream::{Batching, DescriptionSource, UnmatchedName, UnsupportedProtocol, Upstream, UpstreamOptions};
+use crate::upstream::{
+    Batching, DescriptionFile, DescriptionSource, UnmatchedName, UnsupportedProtocol, Upstream, UpstreamOptions,
+};
 
 /// The prefix of a `description` that is the name of a file.
 const FILE_PREFIX: &str = "file:";
@@ -371,7 +375,7 @@ pub(super) fn resolve(
     }
     let oauth2 = file.oauth2.as_ref().and_then(|oauth2| reader.oauth2(oauth2));
     reader.check_authorization(&file);
-    let description = file.description.as_ref().and_then(|named| reader.description(named));
+    let description = file.description.as_ref().and_then(|named| reader.description(named, &file));
     let token = file.token.as_ref().and_then(|secret| reader.secret(secret.get_ref(), secret.span(), "token", true));
     let protocol = *file.protocol.get_ref();
     match (protocol, file.batching.get_ref()) {
@@ -459,7 +463,7 @@ pub(super) fn resolve(
 struct Contents {
     headers: Vec<(String, Vec<u8>)>,
     token: Option<String>,
-    description: Option<String>,
+    description: Vec<String>,
     tls: Vec<Option<Vec<u8>>>,
 }
 
@@ -467,8 +471,9 @@ impl Contents {
     fn of(headers: &HeaderMap, token: &Option<String>, description: &Option<DescriptionSource>, tls: &Tls) -> Contents {
         let headers = headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
         let description = match description {
-            Some(DescriptionSource::Text { text, .. }) => Some(text.clone()),
-            _ => None,
+            Some(DescriptionSource::Text { text, .. }) => vec![text.clone()],
+            Some(DescriptionSource::Files(files)) => files.iter().map(|file| file.text.clone()).collect(),
+            Some(DescriptionSource::At(_)) | None => Vec::new(),
         };
         Contents { headers: headers.collect(), token: token.clone(), description, tls: contents_of(tls) }
     }
@@ -609,17 +614,53 @@ impl<'r> SettingReader<'r> {
         files::read_text(&path, LARGEST_FILE).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
     }
 
-    fn description(&mut self, named: &Spanned<String>) -> Option<DescriptionSource> {
+    fn description(&mut self, named: &Spanned<String>, file: &UpstreamFile) -> Option<DescriptionSource> {
         let Some(name) = named.get_ref().strip_prefix(FILE_PREFIX) else {
             return Some(DescriptionSource::At(named.get_ref().clone()));
         };
-        match self.read_file(name) {
+        let is_wsdl = *file.protocol.get_ref() == Protocol::Soap;
+        let text = match is_wsdl {
+            true => self
+                .read_xml(name)
+                .map_err(|reason| format!("`{}` cannot be read: {reason}", self.folder.join(name).display())),
+            false => self.read_file(name),
+        };
+        match text {
+            Ok(text) if is_wsdl => Some(self.wsdl_files(named, name, text, file.wsdl_port.as_deref())),
             Ok(text) => Some(DescriptionSource::Text { name: name.to_owned(), text }),
             Err(message) => {
                 self.wrong(named.span(), message);
                 None
             }
         }
+    }
+
+    /// A WSDL document with the files that it imports.
+    fn wsdl_files(
+        &mut self,
+        named: &Spanned<String>,
+        name: &str,
+        text: String,
+        port: Option<&str>,
+    ) -> DescriptionSource {
+        let document = DescriptionFile { name: name.to_owned(), text };
+        let (files, unread) = wsdl_files::with_imports(document, |name| self.read_xml(name));
+        for import in &unread {
+            let problem = Problem::at(named.span(), format!("an import of `{}`: {import}", abridge(name)));
+            self.problems.push(problem.warning().hint("operations that need nothing of it can be called"));
+        }
+        // Without all files, the reason would be another one.
+        if let (true, Err(fault)) = (unread.is_empty(), wsdl::read_files(&files, port)) {
+            self.problems.push(Problem::at(named.span(), fault.message.into_owned()).warning());
+        }
+        DescriptionSource::Files(files)
+    }
+
+    /// The text of an XML file in its own encoding.
+    fn read_xml(&self, name: &str) -> Result<String, String> {
+        let path = self.folder.join(name);
+        let bytes = files::read(&path, LARGEST_FILE).map_err(|error| error.to_string())?;
+        charset::decode(&bytes, None).map(Cow::into_owned).map_err(|fault| fault.message.into_owned())
     }
 
     /// The headers of a table, by their names.

@@ -61,6 +61,6 @@ mod version;
 #[cfg(feature = "config")]
 pub(crate) use options::UnmatchedName;
 #[cfg(feature = "server")]
-pub use options::{Batching, DescriptionSource, UnsupportedProtocol, UpstreamOptions};
+pub use options::{Batching, DescriptionFile, DescriptionSource, UnsupportedProtocol, UpstreamOptions};
 #[cfg(feature = "server")]
 pub use remote::Upstream;

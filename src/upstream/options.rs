@@ -43,7 +43,8 @@ pub enum Batching {
 /// Where the description of an upstream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DescriptionSource {
-    /// At a URL of the server, or below its own path.
+    /// At a path of the server, below its own path, or at a URL. If that is a URL of another server, the description is read
+    /// from there, without the headers and tokens for the upstream.
     At(String),
     /// In a text that has already been read, such as that of a file.
     Text {
@@ -52,6 +53,17 @@ pub enum DescriptionSource {
         /// An OpenRPC or WSDL document.
         text: String,
     },
+    /// In files that have already been read: a WSDL document, followed by the documents that it imports from files.
+    Files(Vec<DescriptionFile>),
+}
+
+/// A file of a description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescriptionFile {
+    /// The name. References in the file are relative to it.
+    pub name: String,
+    /// The text.
+    pub text: String,
 }
 
 /// A name in the options of an upstream that matches none of its methods.
