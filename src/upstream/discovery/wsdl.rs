@@ -206,10 +206,10 @@ async fn read(
                     continue;
                 }
             };
-            if loaded.position(&location).is_none() && unread.iter().all(|known| known.location != location.text()) {
-                if let Err(failed) = load(client, &mut loaded, location.clone()).await? {
-                    unread.push(failed);
-                }
+            let is_new =
+                loaded.position(&location).is_none() && unread.iter().all(|known| known.location != location.text());
+            if is_new && let Err(failed) = load(client, &mut loaded, location.clone()).await? {
+                unread.push(failed);
             }
             links.extend(loaded.position(&location).map(|to| ((next, reference), to)));
         }
