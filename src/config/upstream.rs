@@ -59,13 +59,15 @@ pub(super) struct UpstreamFile {
     /// `"soap"` (1.1 or 1.2, as its WSDL document says).
     #[schemars(with = "String", extend("enum" = Protocol::OF_UPSTREAMS.map(Protocol::name)))]
     protocol: Spanned<Protocol>,
-    /// Where the WSDL or OpenRPC document of the upstream is: a path on the upstream, or `"file:"` and the name of a file,
-    /// relative to the folder of the configuration file. Without it, the upstream is asked by introspection (XML-RPC),
-    /// `rpc.discover` (JSON-RPC) or `?wsdl` (SOAP).
+    /// Where the WSDL or OpenRPC document of the upstream is: a path on the upstream, a URL, or `"file:"` and the name of a
+    /// file, relative to the folder of the configuration file. What a WSDL document in a file imports is read from the files
+    /// beside it. Without this key, the upstream is asked by introspection (XML-RPC), `rpc.discover` (JSON-RPC) or `?wsdl`
+    /// (SOAP).
     #[schemars(with = "Option<String>")]
     #[serde(default)]
     description: Option<Spanned<String>>,
-    /// The name of the port in the WSDL document. Without it, the first port for SOAP 1.1.
+    /// The port in the WSDL document: its name, the name of its service, or both as `"Service/Port"`. Without it, the first
+    /// port for SOAP 1.1.
     #[serde(default)]
     wsdl_port: Option<String>,
     /// The methods that may be called. `*` in a name matches any characters.

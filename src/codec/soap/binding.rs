@@ -34,8 +34,7 @@ pub struct Operation {
     pub method: String,
     /// The SOAP action; may be empty.
     pub action: String,
-    /// The element in the Body that contains the parameters; `None` if the only parameter is directly in the Body, or there
-    /// are no parameters.
+    /// The element in the Body that contains the parameters; `None` if the parameters are directly in the Body.
     pub wrapper: Option<QualifiedName>,
     /// Whether values carry their types, by SOAP's encoding (SOAP 1.1, section 5).
     pub encoded: bool,
@@ -56,6 +55,8 @@ pub enum ResultLocation {
     Part,
     /// The Body's element itself.
     Whole,
+    /// The members are the elements of the Body, which has several.
+    Body,
 }
 
 /// The element of a parameter or a member.

@@ -23,7 +23,10 @@ pub(super) fn tree(text: &str, limits: DocumentLimits) -> Result<XmlTree<'_>, Fa
 /// The envelope of a message, with all its headers checked.
 pub(super) struct Envelope<'x, 'a> {
     pub(super) version: SoapVersion,
-    /// The element in the Body.
+    /// The Body.
+    pub(super) body: Element<'x, 'a>,
+    /// The first element in the Body. The others of a response are those that it refers to, unless the response has several
+    /// parts.
     pub(super) content: Element<'x, 'a>,
     /// The elements of a response that have an id, for references in SOAP's encoding. Calls may not use references.
     pub(super) referred: HashMap<&'x str, Element<'x, 'a>>,
@@ -35,26 +38,28 @@ impl<'x, 'a> Envelope<'x, 'a> {
         let (version, body) = Envelope::body(xml)?;
         let content =
             content(body).map_err(|fault| SoapMessageError { version: Some(version), cause: fault.into() })?;
-        Ok(Envelope { version, content, referred: HashMap::new() })
+        Ok(Envelope { version, body, content, referred: HashMap::new() })
     }
 
     /// Reads the envelope of a response; `None` if its Body is empty.
     pub(super) fn read_response(xml: &'x XmlTree<'a>) -> Result<Option<Envelope<'x, 'a>>, SoapMessageError> {
         let (version, body) = Envelope::body(xml)?;
-        let mut contents = body.elements();
-        let Some(content) = contents.next() else { return Ok(None) };
-        // The result may be followed by elements that it refers to, and by nothing else.
-        if contents.any(|more| id(more).is_none()) {
-            let cause = shape("the `Body` holds more than one element").into();
-            return Err(SoapMessageError { version: Some(version), cause });
-        }
+        let Some(content) = body.elements().next() else { return Ok(None) };
         let mut referred = HashMap::new();
         for element in body.inside() {
             if let Some(id) = id(element) {
                 referred.entry(id).or_insert(element);
             }
         }
-        Ok(Some(Envelope { version, content, referred }))
+        Ok(Some(Envelope { version, body, content, referred }))
+    }
+
+    /// Fails if the first element is followed by others than those that it refers to.
+    pub(super) fn check_single(&self) -> Result<(), Fault> {
+        if self.body.elements().skip(1).any(|more| id(more).is_none()) {
+            return Err(shape("the `Body` holds more than one element"));
+        }
+        Ok(())
     }
 
     /// The version and the Body of an envelope. Fails if a header must be understood and is not.

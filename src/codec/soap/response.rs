@@ -54,20 +54,23 @@ pub fn read_response<'a>(
     limits: DocumentLimits,
 ) -> Result<SoapResponse<'a>, SoapMessageError> {
     let xml = envelope::tree(text, limits)?;
-    let Some(Envelope { version, content, referred }) = Envelope::read_response(&xml)? else {
+    let Some(envelope) = Envelope::read_response(&xml)? else {
         return Ok(SoapResponse::Result(Tape::default()));
     };
+    let (version, content) = (envelope.version, envelope.content);
     if is(content, version, "Fault") {
         return Ok(SoapResponse::Fault(read_fault(content)));
     }
     let style = if outcome == ResultLocation::Part { SoapStyle::Rpc } else { SoapStyle::Document };
     let mut reader = ShapeReader::new(shapes, style, limits);
-    reader.referred = referred;
-    let read = match outcome {
+    let single = if outcome == ResultLocation::Body { Ok(()) } else { envelope.check_single() };
+    reader.referred = envelope.referred;
+    let read = single.and_then(|()| match outcome {
         ResultLocation::Nothing => Ok(()),
         ResultLocation::Whole => reader.whole(content, form),
+        ResultLocation::Body => reader.whole(envelope.body, form),
         ResultLocation::Member | ResultLocation::Part => reader.result(&content.elements().collect::<Vec<_>>(), form),
-    };
+    });
     match read {
         Ok(()) => Ok(SoapResponse::Result(reader.tape)),
         Err(fault) => Err(SoapMessageError { version: Some(version), ..SoapMessageError::from(fault) }),

@@ -153,7 +153,7 @@ fn rows_depth(outcome: ResultLocation, result: &Shape, shapes: &Shapes) -> Optio
     let inner = if let Shape::Optional(inner) = result { inner } else { result };
     let is_list = matches!(shapes.follow(inner), Shape::List(_));
     match outcome {
-        ResultLocation::Nothing => None,
+        ResultLocation::Nothing | ResultLocation::Body => None,
         ResultLocation::Member if matches!(result, Shape::List(_)) => Some(3),
         ResultLocation::Member | ResultLocation::Part => is_list.then_some(4),
         ResultLocation::Whole => is_list.then_some(3),

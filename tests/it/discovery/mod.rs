@@ -2,3 +2,4 @@
 
 mod introspection;
 mod wsdl;
+mod wsdl_documents;

@@ -449,19 +449,22 @@ fn outcome(response: Option<MessageContent>) -> (Json, ResultLocation) {
     };
     match (members.len(), members.pop()) {
         (_, None) => (null(), ResultLocation::Nothing),
-        (1, Some(only)) if wrapper.is_none() => (described_schema(&only), ResultLocation::Whole),
-        (1, Some(only)) => {
+        (1, Some(only)) if wrapper.is_none() && only.part.occurs != Occurrence::Repeatedly => {
+            (described_schema(&only), ResultLocation::Whole)
+        }
+        (1, Some(only)) if wrapper.is_some() => {
             let schema = described_schema(&only);
             let schema = if only.part.occurs == Occurrence::Maybe { optional(schema) } else { schema };
             (schema, if parts { ResultLocation::Part } else { ResultLocation::Member })
         }
         (_, Some(last)) => {
             members.push(last);
+            let location = if wrapper.is_none() { ResultLocation::Body } else { ResultLocation::Whole };
             let required: Vec<_> =
                 members.iter().filter(|it| it.required).map(|it| Json::from(it.part.name.as_str())).collect();
             let properties = members.iter().map(|it| (it.part.name.clone(), described_schema(it)));
             let properties: serde_json::Map<_, _> = properties.collect();
-            (json!({ "type": "object", "properties": properties, "required": required }), ResultLocation::Whole)
+            (json!({ "type": "object", "properties": properties, "required": required }), location)
         }
     }
 }

@@ -183,6 +183,7 @@ pub(super) struct Sources<'x> {
     named: HashMap<(ComponentKind, QName), ElementRef<'x>>,
     /// The components that `xs:redefine` replaces.
     redefined: HashMap<(ComponentKind, QName), ElementRef<'x>>,
+    has_redefinitions: bool,
     /// The target namespaces of schemas of an older XML Schema.
     outdated: HashSet<String>,
     imports: Vec<String>,
@@ -197,6 +198,7 @@ impl<'x> Sources<'x> {
             definitions: Vec::new(),
             named: HashMap::new(),
             redefined: HashMap::new(),
+            has_redefinitions: false,
             outdated: HashSet::new(),
             imports: Vec::new(),
             positions: Cell::new(MAX_POSITIONS),
@@ -258,6 +260,7 @@ impl<'x> Sources<'x> {
                 "import" | "include" => self.refer(child, "schemaLocation", known),
                 "redefine" => {
                     self.refer(child, "schemaLocation", known);
+                    self.has_redefinitions = true;
                     children(child).for_each(|redefined| self.redefine(namespace, redefined));
                 }
                 _ => self.component(namespace, child),
@@ -312,7 +315,7 @@ impl<'x> Sources<'x> {
     ) -> Result<ElementRef<'x>, Fault> {
         let named = |namespace: &str| QName { namespace: namespace.to_owned(), local: name.local.clone() };
         // Within its own redefinition, a name is that of the component that is redefined.
-        let redefinition = from.ancestors().find(|outer| !self.redefined.is_empty() && is_redefinition(*outer));
+        let redefinition = from.ancestors().find(|outer| self.has_redefinitions && is_redefinition(*outer));
         let is_inside = redefinition.is_some_and(|outer| {
             ComponentKind::of_schema(outer) == Some(kind) && outer.attribute("name") == Some(&name.local)
         });

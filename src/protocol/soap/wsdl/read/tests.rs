@@ -28,8 +28,14 @@ fn errors_have_the_place_in_the_document() {
     for (text, kind, message) in [
         ("", Kind::NotWellFormed, "x.wsdl: not well-formed: there is no element in the document"),
         ("<html/>", Kind::Structure, "x.wsdl:1:1: `html` is neither WSDL 1.1 nor XML Schema"),
+        ("<!DOCTYPE a [<!ENTITY b 'c'>]><a/>", Kind::Structure, "x.wsdl:1:31: `a` is neither WSDL 1.1 nor XML Schema"),
         (
-            "<!DOCTYPE a [<!ENTITY b 'c'>]><a/>",
+            "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
+            Kind::NotWellFormed,
+            "x.wsdl: not well-formed: unknown entity reference 'b' at 1:34",
+        ),
+        (
+            "<!DOCTYPE a ><!DOCTYPE a><a/>",
             Kind::NotWellFormed,
             "x.wsdl: not well-formed: a document type declaration is not allowed",
         ),
