@@ -34,6 +34,8 @@ mod first_discovery;
 #[cfg(feature = "server")]
 pub mod forwarding;
 #[cfg(feature = "server")]
+pub(crate) mod gaps;
+#[cfg(feature = "server")]
 pub mod identity_token;
 #[cfg(feature = "server")]
 mod incoming_rows;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use super::discovery::DescriptionGaps;
+use super::gaps::DescriptionGaps;
 use super::transport::stats::{LastError, ServerHealth, ServerStats};
 use crate::protocol::Protocol;
 

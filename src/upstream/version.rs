@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::discovery::DescriptionGaps;
+use super::gaps::DescriptionGaps;
 use super::options::{UnmatchedName, UpstreamOptions};
 use crate::codec::soap::{Binding, Operation, SoapVersion};
 use crate::model::interface::{Interface, MessageName};

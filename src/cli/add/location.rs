@@ -73,11 +73,10 @@ impl ServerLocation {
         url.parse::<Address>().is_ok().then(|| ServerLocation { url, ..self.clone() })
     }
 
-    /// Whether a URL has the same server.
+    /// Whether a URL has the same server; also if it lacks the TLS of this one.
     pub(super) fn is_server_of(&self, url: &str) -> bool {
-        // Addresses are written as host and port.
-        let server = |url: &str| url.parse::<Address>().ok().map(|address| address.to_string());
-        server(url).is_some_and(|other| server(&self.url) == Some(other))
+        let (Ok(own), Ok(other)) = (self.url.parse::<Address>(), url.parse::<Address>()) else { return false };
+        own.is_same_server(&other) || own.is_insecure_form(&other)
     }
 
     /// The same server over SCGI; `None` if it is already, or if the URL has no form for SCGI.
@@ -144,6 +143,8 @@ mod tests {
         let document = ServerLocation::parse("http://wheel/a.svc?singleWsdl").unwrap();
         assert_eq!(document.document.as_deref(), Some("/a.svc?singleWsdl"));
         assert!(document.is_server_of("http://wheel:80/other") && !document.is_server_of("https://wheel/other"));
+        let secure = ServerLocation::parse("https://wheel/a.wsdl").unwrap();
+        assert!(secure.is_server_of("http://wheel/other") && !secure.is_server_of("http://wheel:8080/other"));
         assert!(!ServerLocation::parse("ftp://ann:secret@wheel").unwrap_err().to_string().contains("secret"));
     }
 

@@ -70,7 +70,11 @@ impl FoundServer {
             let is_usual = path_of(&stated).is_some_and(|own| format!("{own}?wsdl") == path);
             // The server is the one that was given, whatever it is called in the document.
             let is_same = is_usual && service.url == self.location.url;
-            let address = if is_same { AddressNote::None } else { AddressNote::Stated(stated) };
+            let address = match (is_same, service.url == stated) {
+                (true, _) => AddressNote::None,
+                (false, true) => AddressNote::Stated(stated),
+                (false, false) => AddressNote::Different(stated),
+            };
             let description = (!is_usual).then(|| path.to_owned());
             return FoundServer { location: service, description, address, ..self };
         }

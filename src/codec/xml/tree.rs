@@ -9,12 +9,11 @@ use crate::codec::DocumentLimits;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 
-/// Parses a document that describes services, such as WSDL.
+/// Parses a document that describes services, such as WSDL. It begins with its XML declaration, if it has one.
 ///
 /// # Errors
 /// `NotWellFormed`, also for a document type declaration (see [`without_doctype`](super::without_doctype)), and `Limit`.
 pub fn description(text: &str, limits: DocumentLimits) -> Result<Document<'_>, Fault> {
-    let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
     prolog::start(text, Reading::Lenient)?;
     prolog::census_of_description(text, limits)?;
     Document::parse_with_options(text, options(limits)).map_err(|error| syntax(&error, limits))

@@ -8,7 +8,7 @@ use super::Admin;
 use crate::server::connection_count::ListenerCount;
 use crate::server::mount::GroupMount;
 use crate::server::tls::ServedCertificate;
-use crate::upstream::discovery::DescriptionGaps;
+use crate::upstream::gaps::DescriptionGaps;
 use crate::upstream::state::UpstreamState;
 use crate::upstream::transport::stats::{LastError, ServerStats};
 

@@ -28,62 +28,24 @@ pub(crate) mod wsdl_files;
 use std::fmt;
 use std::sync::Arc;
 
+use super::gaps::DescriptionGaps;
 use super::transport::{Address, Transport};
 use super::version::Description;
 use super::{DescriptionSource, Upstream, UpstreamOptions};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method, Param};
-use crate::model::text::abridge;
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::ClientCodec;
 use crate::protocol::jsonrpc::openrpc::read as openrpc_document;
 use crate::protocol::soap;
-use crate::protocol::soap::wsdl::read::LeftOutOperation;
 use client::{DiscoveryClient, DiscoveryError};
 use wsdl::ReadDescription;
 
 /// What the server itself says: its methods, whether their parameters are inferred, and how it is called.
 type Discovered = (Interface, bool, ClientCodec);
 
-/// What of a description cannot be used, although the rest can.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct DescriptionGaps {
-    /// The operations that are left out.
-    pub(crate) left_out: Vec<LeftOutOperation>,
-    /// The documents that it imports and that cannot be read.
-    pub(crate) unread: Vec<UnreadImport>,
-}
-
-/// An import of a description that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UnreadImport {
-    /// The path or the name of the file.
-    pub(crate) location: String,
-    pub(crate) reason: String,
-}
-
-impl fmt::Display for UnreadImport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` cannot be read: {}", abridge(&self.location), self.reason)
-    }
-}
-
-impl DescriptionGaps {
-    /// A sentence for each, at most `most` of them and one more that says how many there are.
-    pub(crate) fn sentences(&self, most: usize) -> Vec<String> {
-        let unread = self.unread.iter().map(|unread| format!("its import {unread}"));
-        let left_out = self
-            .left_out
-            .iter()
-            .map(|operation| format!("its operation `{}` is left out: {}", abridge(&operation.name), operation.reason));
-        let count = self.unread.len() + self.left_out.len();
-        let mut sentences: Vec<String> = unread.chain(left_out).take(most).collect();
-        if count > most {
-            sentences.push(format!("{} more of its imports and operations cannot be read", count - most));
-        }
-        sentences
-    }
-}
+/// How many documents a WSDL description may consist of.
+const MAX_DOCUMENTS: usize = 500;
 
 impl Upstream {
     /// What the server says of itself, amended by the options.

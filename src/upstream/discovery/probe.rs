@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::client::{DiscoveryClient, DiscoveryError, MAX_DESCRIPTION};
 use super::wsdl::{FetchedWsdl, ReadDescription};
-use super::{DescriptionGaps, introspection, openrpc, wsdl};
+use super::{introspection, openrpc, wsdl};
 use crate::codec::xmlrpc::MULTICALL;
 use crate::model::fault::Fault;
 use crate::model::interface::Interface;
@@ -21,6 +21,7 @@ use crate::protocol::soap::wsdl::read::SoapPort;
 use crate::protocol::xmlrpc;
 use crate::service::args::ArgValues;
 use crate::upstream::Batching;
+use crate::upstream::gaps::DescriptionGaps;
 use crate::upstream::transport::Transport;
 
 /// The time for a whole description, as a multiple of that for one response.

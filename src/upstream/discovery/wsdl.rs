@@ -7,15 +7,14 @@
 use url::{Position, Url};
 
 use super::client::{DiscoveryClient, DiscoveryError};
-use super::{UnreadImport, wsdl_files};
+use super::{MAX_DOCUMENTS, wsdl_files};
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 use crate::protocol::soap::wsdl::read as wsdl;
 use crate::protocol::soap::wsdl::read::{Document, Links, WsdlDescription};
 use crate::upstream::DescriptionFile;
+use crate::upstream::gaps::UnreadImport;
 
-/// How many documents a description may consist of.
-pub(super) const MAX_DOCUMENTS: usize = 500;
 /// How many bytes they may have together.
 const MAX_TOTAL: usize = 64 << 20;
 

@@ -4,12 +4,11 @@ use std::collections::{BTreeSet, VecDeque};
 
 use percent_encoding::percent_decode_str;
 
-use super::UnreadImport;
-use super::wsdl::MAX_DOCUMENTS;
-use crate::model::text::abridge;
+use super::MAX_DOCUMENTS;
 use crate::protocol::soap::wsdl::read as wsdl;
 use crate::protocol::soap::wsdl::read::Document;
 use crate::upstream::DescriptionFile;
+use crate::upstream::gaps::UnreadImport;
 
 /// Reads the files that a WSDL document imports, and those that these import. `read` reads a file by its name, which is
 /// relative if that of the document is. Such a document imports nothing from outside the folder that names are relative to.
@@ -89,14 +88,6 @@ pub(super) fn resolve(from: &str, reference: &str) -> Option<String> {
     }
     let root = if joined.starts_with('/') { "/" } else { "" };
     Some(format!("{root}{}", segments.join("/")))
-}
-
-impl UnreadImport {
-    /// The reason why a file is not there that was not read with the others.
-    pub(super) fn of_file(name: String) -> UnreadImport {
-        let reason = format!("the file `{}` is not read", abridge(&name));
-        UnreadImport { location: name, reason }
-    }
 }
 
 #[cfg(test)]

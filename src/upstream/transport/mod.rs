@@ -193,8 +193,7 @@ impl Transport {
     /// A transport to another server: with the same timeouts and TLS, and without headers, tokens and layers. `None` if this
     /// transport has the server.
     pub(super) fn to_other_server(&self, address: Address) -> Result<Option<Transport>, TlsError> {
-        let name = address.to_string();
-        if self.names().any(|own| own == name) {
+        if self.balancer.addresses().any(|own| own.is_same_server(&address)) {
             return Ok(None);
         }
         let options = TransportOptions { headers: HeaderMap::new(), ..self.balancer.options().clone() };

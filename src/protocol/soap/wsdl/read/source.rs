@@ -86,7 +86,7 @@ pub(super) struct SourceText<'a> {
 
 impl<'a> SourceText<'a> {
     pub(super) fn new(document: Document<'a>) -> SourceText<'a> {
-        // As the parser skips white space, the offsets of the tree are those of this text.
+        // Some servers write white space before the XML declaration. It is harmless.
         let text = document.text.trim_start_matches([' ', '\t', '\r', '\n']);
         SourceText { location: document.location, text: without_doctype(text) }
     }
