@@ -37,6 +37,8 @@ pub(super) enum ComponentKind {
     Element,
     Type,
     Group,
+    Attribute,
+    AttributeGroup,
 }
 
 impl ComponentKind {
@@ -48,6 +50,8 @@ impl ComponentKind {
             ComponentKind::Element => "element",
             ComponentKind::Type => "type",
             ComponentKind::Group => "group",
+            ComponentKind::Attribute => "attribute",
+            ComponentKind::AttributeGroup => "attribute group",
         }
     }
 }
@@ -124,6 +128,8 @@ impl<'x> Sources<'x> {
                 "element" => self.add(ComponentKind::Element, namespace, child),
                 "complexType" | "simpleType" => self.add(ComponentKind::Type, namespace, child),
                 "group" => self.add(ComponentKind::Group, namespace, child),
+                "attribute" => self.add(ComponentKind::Attribute, namespace, child),
+                "attributeGroup" => self.add(ComponentKind::AttributeGroup, namespace, child),
                 "import" | "include" => self.refer(child, "schemaLocation"),
                 _ => {}
             }
@@ -141,6 +147,14 @@ impl<'x> Sources<'x> {
         if let Some(location) = location.filter(|location| self.imports.iter().all(|known| known != location)) {
             self.imports.push(location.to_owned());
         }
+    }
+
+    /// All components of a kind, in the order of the documents.
+    pub(super) fn all(&self, kind: ComponentKind) -> Vec<ElementRef<'x>> {
+        let named = self.named.iter().filter(|((known, _), _)| *known == kind);
+        let mut all: Vec<_> = named.map(|(_, element)| *element).collect();
+        all.sort_by_cached_key(|element| self.number(*element));
+        all
     }
 
     /// The component with a name that an attribute of `from` refers to. A schema without a target namespace takes that of
