@@ -60,6 +60,10 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
             }
             ResultContent::Member(part) | ResultContent::Part(part) => {
                 let (content, _) = self.meant(content)?;
+                if part.occurs == Occurrence::Repeatedly {
+                    // Rows are passed on while they arrive, and a reader of rows has no place for text between them.
+                    content.no_text()?;
+                }
                 let all: Vec<_> = content.elements().collect();
                 let named: Vec<_> = all.iter().copied().filter(|it| it.name() == part.element.local).collect();
                 // Some servers use another name than their WSDL.
@@ -79,6 +83,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
     {
         let marks = Marks::of(element)?;
         match marks.refers {
+            Some((_, id)) if id.starts_with("cid:") => Ok((element, marks)),
             Some((_, id)) if self.encoded || self.inner.referred.contains_key(id.strip_prefix('#').unwrap_or(id)) => {
                 self.inner.meant(element)
             }
@@ -183,10 +188,13 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
             TypeStructure::Array(item) if element.is_text() && !is_blank(&element.whole_text()) => {
                 self.text(element, text_kind(&item.content), &[], depth)
             }
-            TypeStructure::Array(item) => self.list(element.elements(), &item.content, depth),
+            TypeStructure::Array(item) => {
+                element.no_text()?;
+                self.list(element.elements(), &item.content, depth)
+            }
             TypeStructure::Map => self.map(element, depth),
             TypeStructure::Free(_) => self.inner.free(element, marks, depth),
-            TypeStructure::Generic(_) => self.generic(element, None, depth),
+            TypeStructure::Generic { .. } => self.generic(element, None, depth),
             TypeStructure::Plain(simple) => self.text(element, simple.kind(), texts_of(simple), depth),
         }
     }
@@ -195,6 +203,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
         if element.is_text() && !is_blank(&element.whole_text()) {
             return self.generic(element, None, depth);
         }
+        element.no_text()?;
         self.list(element.elements(), &list.item.content, depth)
     }
 
@@ -213,12 +222,17 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
         Ok(())
     }
 
-    /// The bytes of the part of a multipart message to which an element refers (XOP 1.0, section 2.1).
+    /// The bytes of the part of a multipart message to which an element refers: by `xop:Include` inside (XOP 1.0, section
+    /// 2.1), or by its own `href` (SOAP Messages with Attachments, section 3).
     fn included(&self, element: Element<'_, 'a>) -> Option<Vec<u8>> {
         let mut inside = element.elements();
-        let include = inside.next().filter(|it| it.name() == "Include" && it.namespace() == Some(XOP))?;
-        let href = include.attributes().iter().find(|it| it.name == "href")?;
-        inside.next().is_none().then(|| self.attachments.bytes(&href.value))?
+        let refers = match (inside.next(), inside.next()) {
+            (Some(include), None) if include.name() == "Include" && include.namespace() == Some(XOP) => include,
+            (None, _) if is_blank(&element.whole_text()) => element,
+            _ => return None,
+        };
+        let href = refers.attributes().iter().find(|it| it.name == "href")?;
+        self.attachments.bytes(&href.value)
     }
 
     /// Reads a struct. `shown` is the name of its type if that is not the declared one.

@@ -1,25 +1,34 @@
 //! The parts of a multipart message to which its root part refers.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashMap;
 
 /// The parts of a message by their `Content-ID`, without the angle brackets.
 #[derive(Debug, Clone, Default)]
 pub struct Attachments<'a> {
-    parts: HashMap<String, &'a [u8]>,
+    parts: HashMap<&'a str, Cow<'a, [u8]>>,
+    /// How many bytes may still be taken. Without this limit, a small message could refer to a large part again and again.
+    left: Cell<usize>,
 }
 
 impl<'a> Attachments<'a> {
-    /// Adds a part. Of several parts with the same id the first counts.
-    pub fn add(&mut self, content_id: &str, bytes: &'a [u8]) {
-        let id = content_id.trim().trim_start_matches('<').trim_end_matches('>');
-        self.parts.entry(id.to_owned()).or_insert(bytes);
+    /// No parts yet. At most this many bytes can be taken from them.
+    pub fn new(most: usize) -> Attachments<'a> {
+        Attachments { parts: HashMap::new(), left: Cell::new(most) }
     }
 
-    /// The bytes of the part to which a `cid:` URL refers (RFC 2392).
+    /// Adds a part. Of several parts with the same id the first counts.
+    pub fn add(&mut self, content_id: &'a str, bytes: Cow<'a, [u8]>) {
+        self.parts.entry(content_id).or_insert(bytes);
+    }
+
+    /// The bytes of the part to which a `cid:` URL refers (RFC 2392); `None` if there is no such part.
     pub(super) fn bytes(&self, href: &str) -> Option<Vec<u8>> {
         let id = href.trim().strip_prefix("cid:")?;
-        let found = self.parts.get(id);
-        found.or_else(|| self.parts.get(&percent_decoded(id))).map(|bytes| bytes.to_vec())
+        let found = self.parts.get(id).or_else(|| self.parts.get(percent_decoded(id).as_str()))?;
+        self.left.set(self.left.get().checked_sub(found.len())?);
+        Some(found.to_vec())
     }
 }
 

@@ -146,8 +146,13 @@ pub enum TypeStructure {
     /// One element that names the type of a free-form value, in this namespace, as croupier's own WSDL
     /// [describes it](crate::model::shape).
     Free(Option<usize>),
-    /// Any attributes, elements and texts. The elements have this namespace if they have one.
-    Generic(Option<usize>),
+    /// Any attributes and elements. The elements are written in the namespace of the wildcard.
+    Generic {
+        /// The wildcard for the elements.
+        wildcard: Wildcard,
+        /// Whether there may be text.
+        mixed: bool,
+    },
     /// A text of this simple type.
     Plain(SimpleType),
 }

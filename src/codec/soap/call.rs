@@ -163,7 +163,7 @@ impl<'b> BindingWriter<'b> {
                     self.raw(&[" xsi:type=\"xsd:", kind, "\""]);
                 }
                 self.raw(&[">"]);
-                let text = atomic(kind, value).map_err(|expected| self.wrong(&expected, value))?;
+                let text = atomic(kind, value).map_err(|expected| self.unfit(&expected, value))?;
                 self.characters(&text)
             }
             ElementContent::Any => self.any(value),
@@ -174,7 +174,7 @@ impl<'b> BindingWriter<'b> {
     fn is_free(&self, content: &ElementContent) -> bool {
         let ElementContent::Typed(at) = content else { return *content == ElementContent::Any };
         let structure = self.binding.typed(*at).map(|typed| &typed.structure);
-        matches!(structure, Some(TypeStructure::Free(_) | TypeStructure::Generic(_)))
+        matches!(structure, Some(TypeStructure::Free(_) | TypeStructure::Generic { .. }))
     }
 
     fn characters(&mut self, text: &str) -> Result<(), Fault> {
@@ -182,7 +182,7 @@ impl<'b> BindingWriter<'b> {
         escape::text(&mut self.to, text, how).map_err(|c| {
             let place = self.path.join(".");
             Fault::bad_params(format!(
-                "parameter `{}`: XML cannot hold the character U+{:04X}",
+                "parameter `{}`: XML cannot represent the character U+{:04X}",
                 abridge(&place),
                 u32::from(c)
             ))
@@ -260,7 +260,9 @@ impl<'b> BindingWriter<'b> {
     fn structure(&mut self, structure: &'b TypeStructure, value: &Value) -> Result<(), Fault> {
         match (structure, value) {
             (TypeStructure::Members(record), value) => return self.record(record, value),
-            (TypeStructure::Generic(namespace), value) => return self.generic(*namespace, value),
+            (TypeStructure::Generic { wildcard, mixed }, value) => {
+                return self.generic(wildcard.namespace, *mixed, value);
+            }
             _ => self.raw(&[">"]),
         }
         match (structure, value) {
@@ -302,7 +304,7 @@ impl<'b> BindingWriter<'b> {
     }
 
     fn simple(&mut self, simple: &SimpleType, value: &Value) -> Result<(), Fault> {
-        let text = simple.text(value).map_err(|expected| self.wrong(&expected, value))?;
+        let text = simple.text(value).map_err(|expected| self.unfit(&expected, value))?;
         self.characters(&text)
     }
 
@@ -317,7 +319,7 @@ impl<'b> BindingWriter<'b> {
                 self.any_attributes(record, members)?;
                 self.raw(&[">"]);
                 if let Some((_, text)) = members.iter().find(|(name, _)| name == TEXT).filter(|_| record.mixed) {
-                    let text = atomic("string", text).map_err(|expected| self.wrong(&expected, text))?;
+                    let text = atomic("string", text).map_err(|expected| self.unfit(&expected, text))?;
                     self.characters(&text)?;
                 }
                 self.elements(record, given)
@@ -379,14 +381,14 @@ impl<'b> BindingWriter<'b> {
             match (given.value(at).filter(|value| !matches!(value, Value::Nil)), &part.fixed) {
                 (Some(value), fixed) => {
                     let text = match &part.content {
-                        ElementContent::Text(kind) => atomic(kind, value).map_err(|it| self.wrong(&it, value))?,
+                        ElementContent::Text(kind) => atomic(kind, value).map_err(|it| self.unfit(&it, value))?,
                         ElementContent::Typed(at) => match self.binding.typed(*at).map(|typed| &typed.structure) {
                             Some(TypeStructure::Plain(simple)) => {
-                                simple.text(value).map_err(|it| self.wrong(&it, value))?
+                                simple.text(value).map_err(|it| self.unfit(&it, value))?
                             }
-                            _ => atomic("string", value).map_err(|it| self.wrong(&it, value))?,
+                            _ => atomic("string", value).map_err(|it| self.unfit(&it, value))?,
                         },
-                        ElementContent::Any => atomic("string", value).map_err(|it| self.wrong(&it, value))?,
+                        ElementContent::Any => atomic("string", value).map_err(|it| self.unfit(&it, value))?,
                     };
                     if fixed.as_ref().is_some_and(|fixed| *fixed != text) {
                         let fixed = fixed.as_deref().unwrap_or_default();
@@ -422,7 +424,7 @@ impl<'b> BindingWriter<'b> {
 
     /// Writes an attribute without a namespace.
     fn plain_attribute(&mut self, local: &str, value: &Value) -> Result<(), Fault> {
-        let text = atomic("string", value).map_err(|expected| self.wrong(&expected, value))?;
+        let text = atomic("string", value).map_err(|expected| self.unfit(&expected, value))?;
         self.raw(&[" ", &escape_name(local), "=\""]);
         self.quoted(&text)?;
         self.raw(&["\""]);
@@ -449,11 +451,11 @@ impl<'b> BindingWriter<'b> {
                     _ => return Err(self.wrong("a text", value)),
                 },
                 ElementContent::Text(kind) => {
-                    let text = atomic(kind, value).map_err(|expected| self.wrong(&expected, value))?;
+                    let text = atomic(kind, value).map_err(|expected| self.unfit(&expected, value))?;
                     self.characters(&text)?;
                 }
                 ElementContent::Any => {
-                    let text = atomic("string", value).map_err(|expected| self.wrong(&expected, value))?;
+                    let text = atomic("string", value).map_err(|expected| self.unfit(&expected, value))?;
                     self.characters(&text)?;
                 }
             }
@@ -590,7 +592,7 @@ impl<'b> BindingWriter<'b> {
         for (at, part) in record.parts.iter().enumerate().filter(|(_, part)| part.kind == PartKind::Wildcard) {
             if let Some(value) = given.next(at, part) {
                 self.path.push(&part.name);
-                self.inside(namespace, value)?;
+                self.inside(namespace, record.mixed, value)?;
                 self.path.pop();
             }
         }
@@ -702,31 +704,34 @@ impl<'b> BindingWriter<'b> {
             Value::Binary(_) => "base64Binary",
         };
         self.raw(&[" xsi:type=\"xsd:", kind, "\">"]);
-        let text = atomic(kind, value).map_err(|expected| self.wrong(&expected, value))?;
+        let text = atomic(kind, value).map_err(|expected| self.unfit(&expected, value))?;
         self.characters(&text)
     }
 
     /// Writes the rest of a start tag, and a value as free-form content.
-    fn generic(&mut self, namespace: Option<usize>, value: &Value) -> Result<(), Fault> {
+    fn generic(&mut self, namespace: Option<usize>, mixed: bool, value: &Value) -> Result<(), Fault> {
         if let Value::Struct(members) = value {
             self.free_attributes(members)?;
         }
         self.raw(&[">"]);
-        self.inside(namespace, value)
+        self.inside(namespace, mixed, value)
     }
 
-    /// Writes a value as free-form content: a struct as elements, a text as XML if it is XML, and otherwise as text.
-    fn inside(&mut self, namespace: Option<usize>, value: &Value) -> Result<(), Fault> {
+    /// Writes a value as free-form content: a struct as elements, a text as XML if it is XML, and otherwise as text, if that is
+    /// allowed.
+    fn inside(&mut self, namespace: Option<usize>, mixed: bool, value: &Value) -> Result<(), Fault> {
         match value {
             Value::Struct(members) => self.free_members(namespace, members, false),
-            Value::Array(items) => items.iter().try_for_each(|item| self.inside(namespace, item)),
+            Value::Array(items) => items.iter().try_for_each(|item| self.inside(namespace, mixed, item)),
             Value::Text(text) if is_fragment(text) => {
                 self.raw(&[text]);
                 Ok(())
             }
             Value::Nil => Ok(()),
+            Value::Text(text) if text.is_empty() => Ok(()),
+            value if !mixed => Err(self.wrong("a struct or XML", value)),
             value => {
-                let text = atomic("string", value).map_err(|expected| self.wrong(&expected, value))?;
+                let text = atomic("string", value).map_err(|expected| self.unfit(&expected, value))?;
                 self.characters(&text)
             }
         }
@@ -758,7 +763,7 @@ impl<'b> BindingWriter<'b> {
     ) -> Result<(), Fault> {
         for (name, value) in members.iter().filter(|(name, _)| !name.starts_with('@')) {
             if name == TEXT {
-                let text = atomic("string", value).map_err(|expected| self.wrong(&expected, value))?;
+                let text = atomic("string", value).map_err(|expected| self.unfit(&expected, value))?;
                 self.characters(&text)?;
             } else {
                 self.loose(namespace, name, value, typed)?;
@@ -788,7 +793,7 @@ impl<'b> BindingWriter<'b> {
                 match item {
                     // Only the wildcard itself may be given as XML: inside, a text is a text.
                     Value::Text(text) => self.characters(text)?,
-                    item => self.inside(namespace, item)?,
+                    item => self.inside(namespace, true, item)?,
                 }
             }
             self.end(&element);
@@ -837,7 +842,7 @@ impl<'b> BindingWriter<'b> {
             }
             Value::Nil => {}
             value => {
-                let text = atomic(kind, value).map_err(|expected| self.wrong(&expected, value))?;
+                let text = atomic(kind, value).map_err(|expected| self.unfit(&expected, value))?;
                 self.characters(&text)?;
             }
         }
@@ -881,18 +886,31 @@ impl<'b> BindingWriter<'b> {
         }
     }
 
+    /// A fault about a value of another kind.
     fn wrong(&self, expected: &str, value: &Value) -> Fault {
         let given = match value {
-            Value::Nil => "nothing".to_owned(),
+            Value::Nil => "nothing",
+            Value::Bool(_) => "a boolean",
+            Value::Int(_) | Value::Big(_) => "an integer",
+            Value::Double(_) => "a double",
+            Value::Text(_) => "a string",
+            Value::Date(_) => "a date and time",
+            Value::Binary(_) => "bytes",
+            Value::Array(items) => return self.at(format!("expected {expected}, not a list of {}", items.len())),
+            Value::Struct(_) => "a struct",
+        };
+        self.at(format!("expected {expected}, not {given}"))
+    }
+
+    /// A fault about a value that its simple type does not allow.
+    fn unfit(&self, expected: &str, value: &Value) -> Fault {
+        let given = match value {
             Value::Bool(value) => value.to_string(),
             Value::Int(number) => number.to_string(),
             Value::Big(number) => number.to_string(),
             Value::Double(number) => number.to_string(),
             Value::Text(text) => format!("`{}`", abridge(text)),
-            Value::Date(_) => "a date and time".to_owned(),
-            Value::Binary(bytes) => format!("{} bytes", bytes.len()),
-            Value::Array(items) => format!("a list of {}", items.len()),
-            Value::Struct(_) => "a struct".to_owned(),
+            value => return self.wrong(expected, value),
         };
         self.at(format!("expected {expected}, not {given}"))
     }

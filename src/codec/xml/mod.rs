@@ -107,7 +107,7 @@ pub(super) fn read_tree(text: &str, start: Start, limits: DocumentLimits) -> Res
 
 /// Whether a text is well-formed XML of one or more elements, which can stand in an element of a document. It can use the
 /// prefixes `xsi` and `xsd`, and must declare all others.
-pub(in crate::codec) fn is_fragment(text: &str) -> bool {
+pub(crate) fn is_fragment(text: &str) -> bool {
     let bare = text.trim_matches([' ', '\t', '\r', '\n']);
     if !(bare.starts_with('<') && bare.ends_with('>')) {
         return false;

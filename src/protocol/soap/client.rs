@@ -13,15 +13,18 @@ use crate::codec::portions::{RowDocuments, Search};
 use crate::codec::soap::{
     Attachments, Binding, Operation, ResultContent, SoapFault, SoapResponse, SoapVersion, read_response, write_call,
 };
-use crate::codec::xml::Control;
 #[cfg(feature = "server")]
 use crate::codec::xml::rows::{self, OnPath};
+use crate::codec::xml::{Control, charset};
 use crate::model::fault::{Fault, Kind};
 #[cfg(feature = "server")]
 use crate::model::shape::{Shape, Shapes};
 use crate::model::text::abridge;
 use crate::model::value::Value;
 use crate::protocol::client_codec::{CallTarget, ResponseError, excerpt, post_request, response_text};
+#[cfg(feature = "server")]
+use crate::protocol::soap::blocks::SoapHeaders;
+use crate::protocol::soap::multipart::{Multipart, multipart};
 use crate::service::args::ArgValues;
 
 /// The longest row of a long array, in bytes.
@@ -37,6 +40,9 @@ pub struct SoapCodec {
     pub control: Control,
     /// The limits on the document of a response.
     pub limits: DocumentLimits,
+    /// The header blocks of every call.
+    #[cfg(feature = "server")]
+    pub headers: SoapHeaders,
 }
 
 impl SoapCodec {
@@ -44,7 +50,13 @@ impl SoapCodec {
     /// elements, nested at most 64 deep.
     pub fn new(binding: Arc<Binding>) -> SoapCodec {
         let limits = DocumentLimits { elements: 10_000_000, ..DocumentLimits::default() };
-        SoapCodec { binding, control: Control::default(), limits }
+        SoapCodec {
+            binding,
+            control: Control::default(),
+            limits,
+            #[cfg(feature = "server")]
+            headers: SoapHeaders::default(),
+        }
     }
 
     /// The request for one call.
@@ -57,7 +69,11 @@ impl SoapCodec {
         let known = target.known.ok_or_else(|| Fault::no_such_method(target.method))?;
         let arguments = arguments.placed(known)?;
         let mut body = Vec::with_capacity(1024);
-        write_call(&mut body, &self.binding, operation, &arguments, "", self.control)?;
+        #[cfg(feature = "server")]
+        let blocks = self.headers.write()?;
+        #[cfg(not(feature = "server"))]
+        let blocks = "";
+        write_call(&mut body, &self.binding, operation, &arguments, blocks.as_ref(), self.control)?;
         Ok(self.post(body, &operation.action))
     }
 
@@ -82,8 +98,15 @@ impl SoapCodec {
         if operation.result == ResultContent::Nothing && succeeded && response.body().is_empty() {
             return Ok(Value::Nil);
         }
-        let read = response_text(response).and_then(|text| {
-            let read = read_response(&text, &self.binding, operation, &Attachments::default(), self.limits);
+        let parts = multipart(response);
+        let text = match &parts {
+            Some(Multipart { root, charset, .. }) => charset::decode(root, *charset),
+            None => response_text(response),
+        };
+        let none = Attachments::default();
+        let attachments = parts.as_ref().map_or(&none, |parts| &parts.attachments);
+        let read = text.and_then(|text| {
+            let read = read_response(&text, &self.binding, operation, attachments, self.limits);
             read.map_err(Fault::from).map(into_owned)
         });
         match read {

@@ -104,7 +104,10 @@ impl Upstream {
         };
         let text = self.read_description(client, first).await?;
         let description = wsdl::describe(client, location, text, self.inner.options.wsdl_port.as_deref()).await?;
-        let codec = soap::client::SoapCodec::new(Arc::new(description.binding));
+        let codec = soap::client::SoapCodec {
+            headers: self.inner.options.soap_headers.clone(),
+            ..soap::client::SoapCodec::new(Arc::new(description.binding))
+        };
         Ok((description.interface, description.inferred, ClientCodec::Soap(codec)))
     }
 

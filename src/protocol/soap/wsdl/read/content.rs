@@ -140,6 +140,8 @@ impl<'x> TypeReader<'x> {
     ) -> Result<Vec<Particle>, Fault> {
         self.check_depth(parent, depth)?;
         let mut particles = Vec::new();
+        // What stands in a choice together is one alternative.
+        let is_choice = parent.tag_name().name() == "choice";
         for child in children(parent).filter(|child| child.tag_name().namespace() == Some(XSD)) {
             let range = range(child);
             if range.max == 0 {
@@ -149,7 +151,7 @@ impl<'x> TypeReader<'x> {
                 "element" => particles.extend(self.element(child, hint, range, to)?),
                 "sequence" | "all" => {
                     let inside = self.particles(child, hint, depth + 1, to)?;
-                    nest(&mut particles, range, inside);
+                    nest(&mut particles, range, inside, is_choice);
                 }
                 "choice" => {
                     let inside = self.particles(child, hint, depth + 1, to)?;
@@ -162,7 +164,7 @@ impl<'x> TypeReader<'x> {
                     if let Some(name) = self.sources.qname(child, "ref")? {
                         let group = self.sources.find(ComponentKind::Group, &name, child)?;
                         let inside = self.particles(group, hint, depth + 1, to)?;
-                        nest(&mut particles, range, inside);
+                        nest(&mut particles, range, inside, is_choice);
                     }
                 }
                 "any" => {
@@ -418,9 +420,9 @@ fn unique(members: &[Member], name: String) -> String {
     numbered.find(|name| !is_taken(name)).unwrap_or(name)
 }
 
-/// Adds a sequence, without nesting if it occurs once.
-fn nest(particles: &mut Vec<Particle>, range: Range, inside: Vec<Particle>) {
-    if range == Range::ONCE {
+/// Adds a sequence, without nesting if it occurs once and not as an alternative.
+fn nest(particles: &mut Vec<Particle>, range: Range, inside: Vec<Particle>, is_choice: bool) {
+    if range == Range::ONCE && (!is_choice || inside.len() == 1) {
         particles.extend(inside);
     } else if !inside.is_empty() {
         particles.push(Particle::Sequence(range, inside));

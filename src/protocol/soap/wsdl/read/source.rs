@@ -15,6 +15,9 @@ pub(super) const WSDL: &str = "http://schemas.xmlsoap.org/wsdl/";
 /// The namespace of XML Schema.
 pub(super) const XSD: &str = "http://www.w3.org/2001/XMLSchema";
 
+/// The namespace of `xml:lang` and the like.
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+
 /// The largest number of elements in all documents of a description together.
 const MAX_ELEMENTS: usize = 1_000_000;
 
@@ -188,7 +191,8 @@ impl<'x> Sources<'x> {
             Some((prefix, local)) => (Some(prefix), local),
             None => (None, text),
         };
-        let namespace = element.lookup_namespace_uri(prefix);
+        // The prefix `xml` is never declared (Namespaces in XML 1.0, section 3).
+        let namespace = if prefix == Some("xml") { Some(XML) } else { element.lookup_namespace_uri(prefix) };
         match (prefix, namespace) {
             (Some(prefix), None) => {
                 Err(self.description_fault(element, &format!("the prefix `{}` is not declared", abridge(prefix))))

@@ -7,6 +7,7 @@ use super::source::ElementRef;
 use super::types::{ConvertedType, Member, TypeReader, optional};
 use crate::codec::soap::{
     ElementContent, ItemsType, MapEntry, MessagePart, Occurrence, PartKind, QualifiedName, RecordType, TypeStructure,
+    Wildcard,
 };
 use crate::model::fault::Fault;
 
@@ -29,8 +30,9 @@ impl<'x> TypeReader<'x> {
             return Ok((Json::Bool(true), TypeStructure::Free(namespace)));
         }
         if content.members.is_empty() && content.is_open() && !content.any_attribute {
-            let namespace = content.wildcard.and_then(|wildcard| wildcard.namespace);
-            return Ok((Json::Bool(true), TypeStructure::Generic(namespace)));
+            let wildcard = content.wildcard.unwrap_or(Wildcard { namespace: None });
+            let structure = TypeStructure::Generic { wildcard, mixed: content.mixed };
+            return Ok((Json::Bool(true), structure));
         }
         if content.is_plain()
             && let [only] = content.members.as_slice()

@@ -8,7 +8,9 @@ use super::content::Content;
 use super::source::{
     ComponentKind, ElementRef, QName, Sources, XSD, children, documentation, is, schema_child, target,
 };
-use crate::codec::soap::{BindingType, ElementContent, MessagePart, QualifiedName, RecordType, TypeStructure};
+use crate::codec::soap::{
+    BindingType, ElementContent, MessagePart, QualifiedName, RecordType, TypeStructure, Wildcard,
+};
 use crate::model::fault::{Fault, Kind};
 use crate::model::shape::unescape;
 use crate::protocol::discovered::UniqueNames;
@@ -22,6 +24,8 @@ const MEMBERS_FOR_DERIVED: usize = 50_000;
 /// The longest chain of types or elements that stand for each other.
 const MAX_CHAIN: usize = 64;
 
+/// The content of a type that cannot be read.
+const GENERIC: TypeStructure = TypeStructure::Generic { wildcard: Wildcard { namespace: None }, mixed: true };
 /// The most elements that can stand for one element.
 const MAX_SUBSTITUTES: usize = 500;
 /// The most dimensions of an array of arrays.
@@ -121,7 +125,7 @@ impl<'x> TypeReader<'x> {
             let (mut schema, structure) = match self.structure(element, &name) {
                 Ok(structure) => structure,
                 // A description does not become useless because a type that only might be sent cannot be read.
-                Err(_) if self.is_derived_only(at) => (Json::Bool(true), TypeStructure::Generic(None)),
+                Err(_) if self.is_derived_only(at) => (Json::Bool(true), GENERIC),
                 Err(fault) => return Err(fault),
             };
             self.add_derived(at, element);
