@@ -60,14 +60,15 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
             }
             ResultContent::Member(part) | ResultContent::Part(part) => {
                 let (content, _) = self.meant(content)?;
-                if part.occurs == Occurrence::Repeatedly {
+                let all: Vec<_> = content.elements().collect();
+                let named: Vec<_> = all.iter().copied().filter(|it| it.name() == part.element.local).collect();
+                let is_list = part.occurs == Occurrence::Repeatedly;
+                if is_list {
                     // Rows are passed on while they arrive, and a reader of rows has no place for text between them.
                     content.no_text()?;
                 }
-                let all: Vec<_> = content.elements().collect();
-                let named: Vec<_> = all.iter().copied().filter(|it| it.name() == part.element.local).collect();
                 // Some servers use another name than their WSDL.
-                let found = if named.is_empty() { all } else { named };
+                let found = if named.is_empty() || is_list { all } else { named };
                 self.member(part, &found, 0)?;
             }
         }
@@ -513,7 +514,7 @@ fn sort<'e, 'a>(element: Element<'e, 'a>, record: &RecordType, encoded: bool) ->
     let declared = |name: &str| parts.iter().any(|part| part.kind == PartKind::Attribute && part.element.local == name);
     let is_text = parts.iter().any(|part| part.kind == PartKind::Text);
     let is_included = |child: Element<'_, '_>| is_text && child.namespace() == Some(XOP);
-    let is_further = |name: &str| !declared(name) && !(encoded && is_reference(name));
+    let is_further = |name: &str| !(declared(name) || (encoded && is_reference(name)));
     let further = gather(element, |child| unknown.contains(&child.at()) && !is_included(child), is_further);
     (sorted, further)
 }

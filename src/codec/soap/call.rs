@@ -4,7 +4,7 @@ use super::binding::{
     Binding, ElementContent, MapEntry, MessagePart, Occurrence, Operation, PartKind, Particle, QualifiedName,
     RecordType, TypeStructure, Wildcard,
 };
-use super::content::{Given, can_be_absent};
+use super::content::{Given, can_be_absent, first_part};
 use super::fault::attribute;
 use super::simple::{SimpleType, atomic};
 use super::{INSTANCE, SoapVersion};
@@ -468,7 +468,7 @@ impl<'b> BindingWriter<'b> {
         self.nothing_left(record, &given)?;
         let entry = record.entry.as_deref();
         for (name, value) in std::mem::take(&mut given.further) {
-            let Some(entry) = entry else { continue };
+            let Some(entry) = entry else { return Err(self.unknown(name, &record.parts)) };
             self.entry(entry, name, value)?;
         }
         Ok(())
@@ -953,7 +953,7 @@ fn repeated(record: &RecordType) -> Option<&Particle> {
 
 /// The names of the first members of some alternatives, for error messages.
 fn names_of<'p>(record: &RecordType, alternatives: impl IntoIterator<Item = &'p Particle>) -> String {
-    let names = alternatives.into_iter().filter_map(|it| super::content::first_part(it));
+    let names = alternatives.into_iter().filter_map(first_part);
     let names = names.filter_map(|at| record.parts.get(at)).map(|part| format!("`{}`", part.name)).take(NAMED);
     names.collect::<Vec<_>>().join(", ")
 }

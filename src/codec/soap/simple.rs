@@ -72,6 +72,7 @@ enum Lexical {
     DateTime,
     Date,
     Time,
+    Duration,
     Base64,
     Hex,
     Text,
@@ -86,6 +87,7 @@ impl Lexical {
             "dateTime" => Lexical::DateTime,
             "date" => Lexical::Date,
             "time" => Lexical::Time,
+            "duration" => Lexical::Duration,
             "base64Binary" => Lexical::Base64,
             "hexBinary" => Lexical::Hex,
             kind if range(kind).is_some() => Lexical::Integer,
@@ -101,6 +103,7 @@ impl Lexical {
             Lexical::DateTime => "a date and time",
             Lexical::Date => "a date, such as `2024-02-29`",
             Lexical::Time => "a time, such as `12:00:00`",
+            Lexical::Duration => "a duration, such as `P1DT2H`",
             Lexical::Base64 => "bytes in base64",
             Lexical::Hex => "bytes in hexadecimal digits",
             Lexical::Text => "a single value",
@@ -262,8 +265,9 @@ pub(super) fn atomic<'v>(kind: &str, value: &'v Value) -> Result<Cow<'v, str>, S
         }
         Lexical::Date => is_date(without_zone(bare)),
         Lexical::Time => is_time(without_zone(bare)),
+        Lexical::Duration => is_duration(bare),
         Lexical::Base64 => is_base64(bare),
-        Lexical::Hex => bare.len() % 2 == 0 && bare.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        Lexical::Hex => bare.len().is_multiple_of(2) && bare.bytes().all(|byte| byte.is_ascii_hexdigit()),
         Lexical::Text => true,
     };
     if !is_valid {
@@ -381,6 +385,12 @@ fn is_time(text: &str) -> bool {
     two(hour, 24) && two(minute, 59) && two(second, 60) && fraction_fits
 }
 
+fn is_duration(text: &str) -> bool {
+    let parts = text.strip_prefix('-').unwrap_or(text).strip_prefix('P');
+    let is_part = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'Y' | b'M' | b'D' | b'T' | b'H' | b'S' | b'.');
+    parts.is_some_and(|parts| parts.bytes().any(|byte| byte.is_ascii_digit()) && parts.bytes().all(is_part))
+}
+
 fn is_base64(text: &str) -> bool {
     text.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=') || byte.is_ascii_whitespace())
@@ -444,6 +454,7 @@ mod tests {
             ("boolean", Value::Text("yes".into()), "a boolean"),
             ("date", Value::Text("2024-13-01".into()), "a date, such as `2024-02-29`"),
             ("time", Value::Text("25:00:00".into()), "a time, such as `12:00:00`"),
+            ("duration", Value::Text("2 hours".into()), "a duration, such as `P1DT2H`"),
             ("hexBinary", Value::Text("abc".into()), "bytes in hexadecimal digits"),
             ("string", Value::Struct(Vec::new()), "a single value"),
         ] {

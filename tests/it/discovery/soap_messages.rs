@@ -446,3 +446,49 @@ fn parts_of_a_multipart_response_are_bytes() {
         .unwrap();
     assert_eq!(zoo.decoded("ask", &response), json(r#"{"image": "aGk=", "n": 1}"#));
 }
+
+/// A service of rpc style whose operation `ask` has these parts and schemas.
+fn rpc(usage: &str, parts: &str, types: &str) -> Foreign {
+    let encoded = "http://schemas.xmlsoap.org/soap/encoding/";
+    let text = format!(
+        "<definitions targetNamespace='urn:zoo' xmlns='http://schemas.xmlsoap.org/wsdl/' xmlns:z='urn:zoo'\n\
+         xmlns:w='http://schemas.xmlsoap.org/wsdl/' xmlns:s='http://schemas.xmlsoap.org/wsdl/soap/'\n\
+         xmlns:c='{encoded}' xmlns:ap='http://xml.apache.org/xml-soap' xmlns:x='http://www.w3.org/2001/XMLSchema'>\n\
+         <types><x:schema targetNamespace='urn:zoo'>{types}</x:schema></types><message name='in'>{parts}</message>\n\
+         <message name='out'><part name='r' type='ap:Map'/></message>\n\
+         <portType name='p'><operation name='ask'><input message='z:in'/><output message='z:out'/></operation></portType>\n\
+         <binding name='b' type='z:p'><s:binding style='rpc'/><operation name='ask'>\
+         <input><s:body use='{usage}' namespace='urn:zoo'/></input><output><s:body use='{usage}'/></output></operation>\
+         </binding></definitions>"
+    );
+    Foreign::new(&[&text], None)
+}
+
+#[test]
+fn values_of_soaps_encoding_have_their_types() {
+    let matrix = "<x:complexType name='Matrix'><x:complexContent><x:restriction base='c:Array'>\
+                  <x:attribute ref='c:arrayType' w:arrayType='x:int[][]'/></x:restriction></x:complexContent></x:complexType>";
+    let zoo = rpc("encoded", "<part name='m' type='z:Matrix'/><part name='o' type='ap:Map'/>", matrix);
+    let body = sent(&zoo, r#"[[[1, 2], []], {"a": 1, "b": {"c": ["x", true]}}]"#);
+    let (_, inside) = body.split_once("encoding/\">").unwrap();
+    assert_eq!(
+        inside,
+        "<m xsi:type=\"soapenc:Array\" soapenc:arrayType=\"xsd:int[][2]\">\
+         <item xsi:type=\"soapenc:Array\" soapenc:arrayType=\"xsd:int[2]\"><item xsi:type=\"xsd:int\">1</item>\
+         <item xsi:type=\"xsd:int\">2</item></item>\
+         <item xsi:type=\"soapenc:Array\" soapenc:arrayType=\"xsd:int[0]\"></item></m>\
+         <o xsi:type=\"n1:Map\"><item><key xsi:type=\"xsd:string\">a</key><value xsi:type=\"xsd:int\">1</value></item>\
+         <item><key xsi:type=\"xsd:string\">b</key><value xsi:type=\"n1:Map\"><item><key xsi:type=\"xsd:string\">c</key>\
+         <value xsi:type=\"soapenc:Array\" soapenc:arrayType=\"xsd:anyType[2]\"><item xsi:type=\"xsd:string\">x</item>\
+         <item xsi:type=\"xsd:boolean\">true</item></value></item></value></item></o></n0:ask>"
+    );
+    let item = "<item><key>k</key><value i:type='x:int'>5</value></item>";
+    let heard = zoo.heard("ask", &format!("<r><r>{item}<item><key>k</key></item></r></r>")).unwrap();
+    assert_eq!(json(&heard), json(r#"{"k": 5, "k_": null}"#));
+}
+
+#[test]
+fn parts_of_rpc_literal_are_never_nil() {
+    let zoo = rpc("literal", "<part name='a' type='x:string'/><part name='b' type='x:int'/>", "");
+    assert_eq!(sent(&zoo, "[null, 1]"), "<n0:ask><b>1</b></n0:ask>");
+}

@@ -29,7 +29,7 @@ impl<'x> TypeReader<'x> {
             let namespace = content.members.first().and_then(|member| member.part.element.namespace);
             return Ok((Json::Bool(true), TypeStructure::Free(namespace)));
         }
-        if content.members.is_empty() && content.is_open() && !content.any_attribute {
+        if content.members.is_empty() && content.is_open() {
             let wildcard = content.wildcard.unwrap_or(Wildcard { namespace: None });
             let structure = TypeStructure::Generic { wildcard, mixed: content.mixed };
             return Ok((Json::Bool(true), structure));
