@@ -16,7 +16,9 @@ pub(super) struct SoapUpstreamFile {
     /// `{ file = "path" }`, with such XML.
     #[schemars(with = "Vec<HeaderBlock>")]
     pub(super) headers: Vec<Spanned<HeaderBlock>>,
-    /// A user name and a password in the header of WS-Security.
+    /// A user name and a password in the header of WS-Security: `user` and `password` (`{ env = "NAME" }` or
+    /// `{ file = "path" }`), and if they are needed `password-type` (`"text"`, or `"digest"`: SHA-1 with a nonce and the time)
+    /// and `lifetime` (a timestamp beside the token).
     #[schemars(with = "Option<UsernameTokenFile>")]
     pub(super) username_token: Option<Spanned<UsernameTokenFile>>,
 }
