@@ -245,21 +245,23 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
         depth: usize,
     ) -> Result<(), Fault> {
         let depth = self.inner.deeper(depth)?;
-        let (sorted, further) = sort(element, record, self.encoded);
+        let children = Children::sort(element, record);
+        let further = children.further(element, record, self.encoded);
         let opened = self.inner.tape.open();
         let mut count = 0;
-        // Names are taken as they are written, so that no two members have the same.
+        // The names that are taken, so that no two members have the same. Few structs have members without a part.
         let mut taken: HashSet<Cow<'_, str>> = HashSet::new();
+        let has_further = !further.is_empty();
         if let Some(local) = shown {
             let is_taken = record.parts.iter().any(|part| part.name == TYPE);
             let name = if is_taken { XSI_TYPE_ATTRIBUTE } else { TYPE };
             self.named(name, TapeNode::Text(unescape(local).into_owned().into()));
-            taken.insert(name.into());
+            taken.extend(has_further.then_some(name.into()));
             count += 1;
         }
         for (at, part) in record.parts.iter().enumerate() {
             if part.kind == PartKind::Element {
-                let found = sorted.get(at).map(Vec::as_slice).unwrap_or_default();
+                let found = children.part(at);
                 let is_expected = part.nillable && part.occurs == Occurrence::Once;
                 if found.is_empty() && !is_expected {
                     continue;
@@ -270,12 +272,11 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
                 let Some(node) = self.part_text(element, part)? else { continue };
                 self.named(&part.name, node);
             }
-            taken.insert(part.name.as_str().into());
+            taken.extend(has_further.then_some(part.name.as_str().into()));
             count += 1;
         }
         let text = element.whole_text();
-        if record.parts.iter().all(|part| part.kind != PartKind::Text) && !is_blank(&text) && taken.insert(TEXT.into())
-        {
+        if record.parts.iter().all(|part| part.kind != PartKind::Text) && !is_blank(&text) {
             self.named(TEXT, TapeNode::Text(text));
             count += 1;
         }
@@ -455,7 +456,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
     fn generic(&mut self, element: Element<'_, 'a>, kind: Option<&str>, depth: usize) -> Result<(), Fault> {
         let text = element.whole_text();
         let encoded = self.encoded;
-        let further = gather(element, |_| true, |name| !(encoded && is_reference(name)));
+        let further = gather(element, element.elements(), |name| !(encoded && is_reference(name)));
         if further.is_empty() {
             if kind == Some("Struct") {
                 let opened = self.inner.tape.open();
@@ -485,44 +486,62 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
     }
 }
 
-/// The child elements of an element by the index of their part, and those that the type does not name.
-type Sorted<'e, 'a> = (Vec<Vec<Element<'e, 'a>>>, Vec<Further<'e, 'a>>);
-
-fn sort<'e, 'a>(element: Element<'e, 'a>, record: &RecordType, encoded: bool) -> Sorted<'e, 'a> {
-    let parts = &record.parts;
-    let mut sorted = vec![Vec::new(); parts.len()];
-    let mut next = 0;
-    let mut unknown = HashSet::new();
-    for child in element.elements() {
-        // Matches local names only: some servers leave out the namespaces that their schemas have.
-        let is = |at: &usize| {
-            parts.get(*at).is_some_and(|it| it.kind == PartKind::Element && it.element.local == child.name())
-        };
-        let near = [next, next + 1].into_iter().find(is);
-        match near.or_else(|| (0..parts.len()).find(is)) {
-            Some(at) => {
-                next = at;
-                if let Some(found) = sorted.get_mut(at) {
-                    found.push(child);
-                }
-            }
-            None => {
-                unknown.insert(child.at());
-            }
-        }
-    }
-    let declared = |name: &str| parts.iter().any(|part| part.kind == PartKind::Attribute && part.element.local == name);
-    let is_text = parts.iter().any(|part| part.kind == PartKind::Text);
-    let is_included = |child: Element<'_, '_>| is_text && child.namespace() == Some(XOP);
-    let is_further = |name: &str| !(declared(name) || (encoded && is_reference(name)));
-    let further = gather(element, |child| unknown.contains(&child.at()) && !is_included(child), is_further);
-    (sorted, further)
+/// The child elements of an element, sorted by part; those that the type does not name come last.
+struct Children<'e, 'a> {
+    elements: Vec<Element<'e, 'a>>,
+    /// The part of each element.
+    parts: Vec<usize>,
+    /// The number of parts.
+    count: usize,
 }
 
-/// The child elements and the attributes of an element, those of one name together, in the order of their first.
+impl<'e, 'a> Children<'e, 'a> {
+    /// Matches local names only: some servers leave out the namespaces that their schemas have.
+    fn sort(element: Element<'e, 'a>, record: &RecordType) -> Children<'e, 'a> {
+        let count = record.parts.len();
+        let (mut sorted, mut next, mut ordered) = (Vec::with_capacity(count), 0, true);
+        for child in element.elements() {
+            let is = |at: &usize| {
+                let part = record.parts.get(*at);
+                part.is_some_and(|it| it.kind == PartKind::Element && it.element.local == child.name())
+            };
+            let near = [next, next + 1].into_iter().find(is);
+            let at = near.or_else(|| (0..count).find(is)).unwrap_or(count);
+            ordered &= at >= next;
+            next = at;
+            sorted.push((at, child));
+        }
+        if !ordered {
+            sorted.sort_by_key(|(at, _)| *at);
+        }
+        let (parts, elements) = sorted.into_iter().unzip();
+        Children { elements, parts, count }
+    }
+
+    /// The elements of one part.
+    fn part(&self, at: usize) -> &[Element<'e, 'a>] {
+        let start = self.parts.partition_point(|other| *other < at);
+        let end = self.parts.partition_point(|other| *other <= at);
+        self.elements.get(start..end).unwrap_or_default()
+    }
+
+    /// The elements and attributes that the type does not name.
+    fn further(&self, element: Element<'e, 'a>, record: &RecordType, encoded: bool) -> Vec<Further<'e, 'a>> {
+        let parts = &record.parts;
+        let declared =
+            |name: &str| parts.iter().any(|part| part.kind == PartKind::Attribute && part.element.local == name);
+        let is_text = parts.iter().any(|part| part.kind == PartKind::Text);
+        let is_included = |child: &Element<'_, '_>| is_text && child.namespace() == Some(XOP);
+        let is_further = |name: &str| !(declared(name) || (encoded && is_reference(name)));
+        let unknown = self.part(self.count).iter().copied().filter(|child| !is_included(child));
+        gather(element, unknown, is_further)
+    }
+}
+
+/// The attributes of an element and some of its child elements, those of one name together, in the order of their first.
 fn gather<'e, 'a>(
     element: Element<'e, 'a>,
-    is_child: impl Fn(Element<'e, 'a>) -> bool,
+    children: impl Iterator<Item = Element<'e, 'a>>,
     is_attribute: impl Fn(&str) -> bool,
 ) -> Vec<Further<'e, 'a>> {
     let mut all: Vec<Further<'e, 'a>> = Vec::new();
@@ -541,7 +560,7 @@ fn gather<'e, 'a>(
             further.attributes.push(attribute.value.clone());
         }
     }
-    for child in element.elements().filter(|child| is_child(*child)) {
+    for child in children {
         let at = slot(&mut all, unescape(child.name()));
         if let Some(further) = all.get_mut(at) {
             further.elements.push(child);

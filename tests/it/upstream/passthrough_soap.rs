@@ -213,7 +213,7 @@ async fn what_may_not_be_called_is_not_passed_on_either() {
     for (sent, expected) in [
         (call(V11, THEIRS), "there is no method `hello` here"),
         (call(V11, THEIRS).replace("hello", "_hello"), "there is no method `_hello` here"),
-        (headed, "MustUnderstand"),
+        (headed, "there is no method `hello` here"),
         (two, "more than one element"),
         (format!("<!DOCTYPE a>{}", call(V11, THEIRS)), "document type declaration"),
     ] {
