@@ -21,6 +21,7 @@ use super::problem::{Problem, count_errors};
 use super::resolved::Backend;
 use super::secret_file::SecretFile;
 use super::secrets::{credentials, names_secret};
+use super::soap_headers::{HeaderBlock, SoapUpstreamFile, UsernameTokenFile};
 use super::sources::{ConfigSources, Folder};
 use super::variables::Environment;
 use crate::codec::xml;
@@ -33,6 +34,7 @@ use crate::model::units::{Period, Size};
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
 use crate::protocol::jsonrpc::server::FurtherMembers;
+use crate::protocol::soap::blocks::{SoapHeaders, SoapSecurity};
 use crate::server::mount::{CallerRules, Fingerprint};
 use crate::server::settings::GroupLimits;
 use crate::upstream::discovery::{wsdl, wsdl_files};
@@ -156,6 +158,10 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "BTreeMap<String, SecretFile>")]
     #[serde(default)]
     headers: BTreeMap<String, Spanned<SecretFile>>,
+    /// The headers of the calls to a SOAP upstream.
+    #[schemars(with = "SoapUpstreamFile")]
+    #[serde(default = "no_soap")]
+    soap: Spanned<SoapUpstreamFile>,
     /// How parameters are sent over JSON-RPC. Most servers accept them by position, some only by name.
     #[serde(default)]
     param_structure: ParamStructure,
@@ -298,6 +304,7 @@ impl UpstreamFile {
             forward_identity: ForwardIdentityFile::default(),
             return_headers: Vec::new(),
             headers: BTreeMap::new(),
+            soap: no_soap(),
             param_structure: ParamStructure::default(),
             batching: no_batching(),
             invalid_characters: kept_characters(),
@@ -330,6 +337,10 @@ fn no_cookies_passed() -> Spanned<PassCookies> {
 
 fn no_batching() -> Spanned<Batching> {
     Spanned::new(0..0, Batching::default())
+}
+
+fn no_soap() -> Spanned<SoapUpstreamFile> {
+    Spanned::new(0..0, SoapUpstreamFile::default())
 }
 
 fn kept_characters() -> Spanned<InvalidCharacters> {
@@ -401,6 +412,7 @@ pub(super) fn resolve(
     if let (Some(password), None) = (&file.password, &file.user) {
         reader.wrong(password.span(), "`password` needs a `user`");
     }
+    let (soap_headers, soap_secrets) = reader.soap_headers(&file);
     let tls = reader.tls(&file.tls, path.span());
     reader.check_tls_is_used(&file);
     if count_errors(problems) > before {
@@ -414,7 +426,7 @@ pub(super) fn resolve(
         table,
         format!("{dialect:?}"),
         Contents::of(&headers, &token, &description, &tls),
-        set_secrets,
+        (set_secrets, soap_secrets),
         oauth2.as_ref().map(TokenContents::of),
     ));
     if let Some(served) = from.kept.backend(path.get_ref(), fingerprint, limits, rules) {
@@ -448,6 +460,7 @@ pub(super) fn resolve(
         batching: *file.batching.get_ref(),
         invalid_characters: *file.invalid_characters.get_ref(),
         dialect: XmlRpcDialect { reading: xml::Reading::Lenient, ..dialect },
+        soap_headers,
         forwarding,
         max_response: file.max_response.0,
         title: file.title,
@@ -705,6 +718,37 @@ impl<'r> SettingReader<'r> {
             }
         }
         headers
+    }
+
+    /// The header blocks of SOAP calls, and the secrets in them.
+    fn soap_headers(&mut self, file: &UpstreamFile) -> (SoapHeaders, Vec<String>) {
+        let SoapUpstreamFile { headers, username_token } = file.soap.get_ref();
+        if *file.protocol.get_ref() != Protocol::Soap && !(headers.is_empty() && username_token.is_none()) {
+            self.wrong(file.soap.span(), "`soap` is for upstreams with `protocol = \"soap\"` only: leave it out");
+            return Default::default();
+        }
+        let mut blocks = Vec::new();
+        for header in headers {
+            let text = match header.get_ref() {
+                HeaderBlock::Text(text) => Some(text.clone()),
+                HeaderBlock::Secret(secret) => self.secret(secret, header.span(), "soap.headers", false),
+            };
+            let Some(text) = text else { continue };
+            match SoapHeaders::new([text.as_str()], None) {
+                Ok(_) => blocks.push(text),
+                Err(error) => self.wrong(header.span(), error.to_string()),
+            }
+        }
+        let security = username_token.as_ref().and_then(|token| {
+            let UsernameTokenFile { user, password, password_type, lifetime } = token.get_ref();
+            let key = "soap.username-token.password";
+            let password = self.secret(password.get_ref(), password.span(), key, true)?;
+            let lifetime = lifetime.as_ref().map(|lifetime| lifetime.0);
+            Some(SoapSecurity { user: user.clone(), password, password_type: *password_type, lifetime })
+        });
+        let mut secrets = blocks.clone();
+        secrets.extend(security.as_ref().map(|security| security.password.clone()));
+        (SoapHeaders::new(blocks.iter().map(String::as_str), security).unwrap_or_default(), secrets)
     }
 
     /// What is forwarded, and the secrets in it.

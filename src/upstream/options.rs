@@ -15,6 +15,7 @@ use crate::model::name_patterns::NamePatterns;
 use crate::model::text::{abridge, nearest};
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
+use crate::protocol::soap::blocks::SoapHeaders;
 
 /// A protocol in which upstream servers cannot be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -115,6 +116,8 @@ pub struct UpstreamOptions {
     pub invalid_characters: InvalidCharacters,
     /// How XML-RPC is written and read where its specification leaves a choice (the default dialect).
     pub dialect: XmlRpcDialect,
+    /// The header blocks of every SOAP call that is not passed through in its original bytes (none by default).
+    pub soap_headers: SoapHeaders,
     /// What of a client's request reaches the upstream, and what of its response comes back (nothing but the call and its
     /// result by default).
     pub forwarding: Forwarding,
@@ -146,6 +149,7 @@ impl UpstreamOptions {
             batching: Batching::default(),
             invalid_characters: InvalidCharacters::default(),
             dialect: XmlRpcDialect::default(),
+            soap_headers: SoapHeaders::default(),
             forwarding: Forwarding::default(),
             max_response: 64 << 20,
             title: None,

@@ -125,7 +125,10 @@ impl Upstream {
         };
         let ReadDescription { description, unread } = read;
         *gaps = DescriptionGaps { left_out: description.left_out, unread };
-        let codec = soap::client::SoapCodec::new(Arc::new(description.binding));
+        let codec = soap::client::SoapCodec {
+            headers: self.inner.options.soap_headers.clone(),
+            ..soap::client::SoapCodec::new(Arc::new(description.binding))
+        };
         Ok((description.interface, description.inferred, ClientCodec::Soap(codec)))
     }
 

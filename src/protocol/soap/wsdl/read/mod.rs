@@ -1,15 +1,17 @@
 //! Reads WSDL 1.1 documents with their XML schemas into an interface and a binding, which is the form of the messages.
 //!
 //! Supported are ports of SOAP 1.1 and 1.2; document/literal, wrapped or not, rpc/literal and rpc/encoded; sequences, all,
-//! choices, groups, extensions, enumerations, arrays of the SOAP encoding and repeated elements. Attributes, headers and
-//! wildcards are ignored, and calls do not have them. Unknown types are free-form.
+//! choices, groups, attributes, extensions, substitution groups, facets, wildcards, arrays of the SOAP encoding, repeated
+//! elements, and the headers that a binding names. Unknown types are free-form.
 //!
 //! The documents that croupier writes are read back as the same shapes, as far as WSDL can express them: tuples with named
 //! items become records, and defaults become documentation.
 
+mod content;
 mod known;
 mod names;
 mod operations;
+mod simple;
 mod source;
 mod structure;
 #[cfg(test)]

@@ -5,14 +5,17 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
+use super::content::{Content, wildcard_member};
 use super::names::method_names;
 use super::source::{
     ComponentKind, ElementRef, QName, Sources, WSDL, children, documentation, is, schema_child, target,
 };
-use super::structure::described_schema;
+use super::structure::{described_schema, record_schema};
 use super::types::{ConvertedType, Member, TypeReader, is_builtin, optional};
 use super::{SoapPort, description_fault};
-use crate::codec::soap::{MessagePart, Occurrence, Operation, QualifiedName, ResultLocation, SoapVersion};
+use crate::codec::soap::{
+    ElementContent, MessagePart, Occurrence, Operation, Particle, QualifiedName, ResultContent, SoapVersion,
+};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Method, Param};
 use crate::model::shape::unescape;
@@ -25,6 +28,8 @@ const SOAP_12: &str = "http://schemas.xmlsoap.org/wsdl/soap12/";
 
 /// The namespace of the MIME binding.
 const MIME: &str = "http://schemas.xmlsoap.org/wsdl/mime/";
+/// The most headers of an operation.
+const MAX_HEADERS: usize = 32;
 
 /// The largest number of operations of a port.
 const MAX_OPERATIONS: usize = 5000;
@@ -65,7 +70,7 @@ struct Direction<'x> {
 #[derive(Default)]
 struct MessageContent {
     wrapper: Option<QualifiedName>,
-    members: Vec<Member>,
+    content: Content,
     /// Whether the members are the parts of a message of rpc style.
     parts: bool,
 }
@@ -255,16 +260,27 @@ impl<'x> Port<'x> {
             Some(output) => Some(self.document(types, &output)?),
             None => None,
         };
-        let (result, outcome) = outcome(response);
+        let (result, result_content) = outcome(response);
         let action = soap.and_then(|soap| soap.attribute("soapAction")).unwrap_or_default().trim().to_owned();
-        let params = request.members.iter().map(param).collect();
+        let mut content = request.content;
+        if content.wildcard.is_some() {
+            let member = wildcard_member(&content.members);
+            content.members.push(member);
+        }
+        if rpc && !encoded {
+            // A part of rpc/literal is never nil (WS-I BP 1.1, R2211): one that is null is left out.
+            content.members.iter_mut().for_each(|member| member.part.occurs = Occurrence::Maybe);
+        }
+        let headers = self.headers(types, bound, &content.members)?;
+        let params = content.members.iter().chain(&headers).map(param).collect();
         let operation = Operation {
             method: name.clone(),
             action,
             wrapper: request.wrapper,
             encoded,
-            params: request.members.into_iter().map(|member| member.part).collect(),
-            outcome,
+            request: content.into_record(),
+            headers: headers.into_iter().map(|member| member.part).collect(),
+            result: result_content,
         };
         let mut doc = documentation(declared);
         if unescape(local) != name {
@@ -272,6 +288,41 @@ impl<'x> Port<'x> {
             let _ = write!(doc, "{gap}The operation `{local}`.");
         }
         Ok((Method { name, doc, params, result: schema(result), safe: false }, operation))
+    }
+
+    /// The header blocks that the binding of the input names, as optional parameters. One whose message is not there is
+    /// left out.
+    fn headers(
+        &self,
+        types: &mut TypeReader<'x>,
+        bound: ElementRef<'x>,
+        members: &[Member],
+    ) -> Result<Vec<Member>, Fault> {
+        let mut headers: Vec<Member> = Vec::new();
+        let input = wsdl_children(bound, "input").next();
+        let named = input.into_iter().flat_map(|input| input.descendants()).filter(|it| is_soap(*it, "header"));
+        for header in named.take(MAX_HEADERS) {
+            let Ok(Some(message)) = self.sources.qname(header, "message") else { continue };
+            let Ok(message) = self.sources.find(ComponentKind::Message, &message, header) else { continue };
+            let part = header.attribute("part");
+            let Some(part) = wsdl_children(message, "part").find(|it| it.attribute("name") == part) else { continue };
+            let Ok(Some(name)) = self.sources.qname(part, "element") else { continue };
+            let Ok(element) = self.sources.find(ComponentKind::Element, &name, part) else { continue };
+            let own = types.name(target(element), &name.local);
+            if headers.iter().any(|known| known.part.element == own) {
+                continue;
+            }
+            let ConvertedType { schema, content } = types.type_of_element(element, &name.local)?;
+            let mut local = unescape(&name.local).into_owned();
+            while members.iter().chain(&headers).any(|known| known.part.name == local) {
+                local.push_str("Header");
+            }
+            let part = MessagePart { occurs: Occurrence::Maybe, ..MessagePart::element(local, own, content) };
+            let doc = documentation(element);
+            let doc = if doc.is_empty() { "A header of the message.".to_owned() } else { doc };
+            headers.push(Member { part, item: schema.clone(), schema, required: false, doc });
+        }
+        Ok(headers)
     }
 
     fn direction(
@@ -297,8 +348,8 @@ impl<'x> Port<'x> {
             if let Some(name) = self.sources.qname(*part, "element")? {
                 return self.only_element(types, *part, &name);
             }
-            if let Some(members) = self.members_of_body(types, *part)? {
-                return Ok(MessageContent { members, ..MessageContent::default() });
+            if let Some(content) = self.members_of_body(types, *part)? {
+                return Ok(MessageContent { content, ..MessageContent::default() });
             }
         }
         let mut members: Vec<Member> = Vec::new();
@@ -309,7 +360,7 @@ impl<'x> Port<'x> {
             }
             members.push(member);
         }
-        Ok(MessageContent { members, ..MessageContent::default() })
+        Ok(MessageContent { content: Content::sequence(members), ..MessageContent::default() })
     }
 
     /// A message whose one part is this element.
@@ -324,16 +375,16 @@ impl<'x> Port<'x> {
             let list = types.encoded_item(structure, &name.local)?.is_some();
             if !list {
                 let wrapper = Some(types.name(target(element), &name.local));
-                let members = types.members(structure, &name.local, 0)?;
-                return Ok(MessageContent { wrapper, members, parts: false });
+                let content = types.content(structure, &name.local)?;
+                return Ok(MessageContent { wrapper, content, parts: false });
             }
         }
-        let members = vec![self.element_of_body(types, part)?];
-        Ok(MessageContent { members, ..MessageContent::default() })
+        let content = Content::sequence(vec![self.element_of_body(types, part)?]);
+        Ok(MessageContent { content, ..MessageContent::default() })
     }
 
     /// The members of a part with a complex type, which is then the type of the Body (WSDL 1.1, section 3.5).
-    fn members_of_body(&self, types: &mut TypeReader<'x>, part: ElementRef<'x>) -> Result<Option<Vec<Member>>, Fault> {
+    fn members_of_body(&self, types: &mut TypeReader<'x>, part: ElementRef<'x>) -> Result<Option<Content>, Fault> {
         let Some(name) = self.sources.qname(part, "type")? else { return Ok(None) };
         if is_builtin(&name) {
             return Ok(None);
@@ -342,7 +393,7 @@ impl<'x> Port<'x> {
         let has_members = structure.tag_name().name() == "complexType"
             && schema_child(structure, "simpleContent").is_none()
             && types.encoded_item(structure, &name.local)?.is_none();
-        if has_members { types.members(structure, &name.local, 0).map(Some) } else { Ok(None) }
+        if has_members { types.content(structure, &name.local).map(Some) } else { Ok(None) }
     }
 
     /// A part of a message of document style as an element of the Body. If it has a type instead of an element, the element
@@ -367,7 +418,7 @@ impl<'x> Port<'x> {
             };
         let ConvertedType { schema, content } = converted;
         let name = unescape(&local).into_owned();
-        let part = MessagePart { name, element, content, occurs: Occurrence::Once, nillable: false };
+        let part = MessagePart::element(name, element, content);
         Ok(Member { part, item: schema.clone(), schema, required: true, doc })
     }
 
@@ -434,39 +485,47 @@ impl<'x> Port<'x> {
                 };
             let ConvertedType { schema, content } = converted;
             let name = unescape(local).into_owned();
-            let part = MessagePart { name, element, content, occurs: Occurrence::Once, nillable: true };
+            let part = MessagePart { nillable: true, ..MessagePart::element(name, element, content) };
             members.push(Member { part, item: schema.clone(), schema, required: true, doc });
         }
-        Ok(MessageContent { wrapper: Some(wrapper), members, parts: true })
+        let mut content = Content::sequence(members);
+        // Rpc style cannot say which parts may be left out.
+        for particle in &mut content.particles {
+            if let Particle::Part(_, range) = particle {
+                range.min = 0;
+            }
+        }
+        Ok(MessageContent { wrapper: Some(wrapper), content, parts: true })
     }
 }
 
-/// The schema of a result, and its location in the response.
-fn outcome(response: Option<MessageContent>) -> (Json, ResultLocation) {
-    let null = || json!({ "type": "null" });
-    let Some(MessageContent { wrapper, mut members, parts }) = response else {
-        return (null(), ResultLocation::Nothing);
-    };
-    match (members.len(), members.pop()) {
-        (_, None) => (null(), ResultLocation::Nothing),
-        (1, Some(only)) if wrapper.is_none() && only.part.occurs != Occurrence::Repeatedly => {
-            (described_schema(&only), ResultLocation::Whole)
-        }
-        (1, Some(only)) if wrapper.is_some() => {
-            let schema = described_schema(&only);
-            let schema = if only.part.occurs == Occurrence::Maybe { optional(schema) } else { schema };
-            (schema, if parts { ResultLocation::Part } else { ResultLocation::Member })
-        }
-        (_, Some(last)) => {
-            members.push(last);
-            let location = if wrapper.is_none() { ResultLocation::Body } else { ResultLocation::Whole };
-            let required: Vec<_> =
-                members.iter().filter(|it| it.required).map(|it| Json::from(it.part.name.as_str())).collect();
-            let properties = members.iter().map(|it| (it.part.name.clone(), described_schema(it)));
-            let properties: serde_json::Map<_, _> = properties.collect();
-            (json!({ "type": "object", "properties": properties, "required": required }), location)
-        }
+/// The schema of a result, and its content in the response.
+fn outcome(response: Option<MessageContent>) -> (Json, ResultContent) {
+    let nothing = || (json!({ "type": "null" }), ResultContent::Nothing);
+    let Some(MessageContent { wrapper, mut content, parts }) = response else { return nothing() };
+    if content.members.is_empty() && content.is_open() {
+        return (Json::Bool(true), ResultContent::Element(ElementContent::Any));
     }
+    if content.members.is_empty() {
+        return nothing();
+    }
+    let is_repeated = content.members.iter().any(|member| member.part.occurs == Occurrence::Repeatedly);
+    if content.members.len() == 1
+        && content.is_plain()
+        && (wrapper.is_some() || !is_repeated)
+        && let Some(only) = content.members.pop()
+    {
+        let schema = described_schema(&only);
+        if wrapper.is_none() {
+            return (schema, ResultContent::Element(only.part.content));
+        }
+        let schema = if only.part.occurs == Occurrence::Maybe { optional(schema) } else { schema };
+        let result = if parts { ResultContent::Part(only.part) } else { ResultContent::Member(only.part) };
+        return (schema, result);
+    }
+    let schema = record_schema(&content);
+    let record = content.into_record();
+    (schema, if wrapper.is_some() { ResultContent::Record(record) } else { ResultContent::Body(record) })
 }
 
 fn param(member: &Member) -> Param {

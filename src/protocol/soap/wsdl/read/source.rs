@@ -24,6 +24,9 @@ const OLD_XSD: [&str; 3] =
 /// The namespace of WSDL 2.0.
 const WSDL_20: &str = "http://www.w3.org/ns/wsdl";
 
+/// The namespace of `xml:lang` and the like.
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+
 /// How many schemas without a target namespace may be part of namespaces, each once for each namespace.
 const MAX_ADOPTED: usize = 256;
 /// How many errors have the line and the column. Each is a search through the document.
@@ -50,6 +53,8 @@ pub(super) enum ComponentKind {
     Element,
     Type,
     Group,
+    Attribute,
+    AttributeGroup,
 }
 
 impl ComponentKind {
@@ -62,6 +67,8 @@ impl ComponentKind {
             "element" => Some(ComponentKind::Element),
             "complexType" | "simpleType" => Some(ComponentKind::Type),
             "group" => Some(ComponentKind::Group),
+            "attribute" => Some(ComponentKind::Attribute),
+            "attributeGroup" => Some(ComponentKind::AttributeGroup),
             _ => None,
         }
     }
@@ -74,6 +81,8 @@ impl ComponentKind {
             ComponentKind::Element => "element",
             ComponentKind::Type => "type",
             ComponentKind::Group => "group",
+            ComponentKind::Attribute => "attribute",
+            ComponentKind::AttributeGroup => "attribute group",
         }
     }
 }
@@ -303,6 +312,14 @@ impl<'x> Sources<'x> {
         }
     }
 
+    /// All components of a kind, in the order of the documents.
+    pub(super) fn all(&self, kind: ComponentKind) -> Vec<ElementRef<'x>> {
+        let named = self.named.iter().filter(|((known, _), _)| *known == kind);
+        let mut all: Vec<_> = named.map(|(_, element)| *element).collect();
+        all.sort_by_cached_key(|element| self.number(*element));
+        all
+    }
+
     /// The component with a name that an attribute of `from` refers to.
     ///
     /// Some documents are wrong about namespaces. A name that is in the namespace of WSDL, because it has no prefix, is
@@ -348,7 +365,8 @@ impl<'x> Sources<'x> {
             Some((prefix, local)) => (Some(prefix), local),
             None => (None, text),
         };
-        let namespace = element.lookup_namespace_uri(prefix);
+        // The prefix `xml` is never declared (Namespaces in XML 1.0, section 3).
+        let namespace = if prefix == Some("xml") { Some(XML) } else { element.lookup_namespace_uri(prefix) };
         match (prefix, namespace) {
             (Some(prefix), None) => {
                 Err(self.description_fault(element, &format!("the prefix `{}` is not declared", abridge(prefix))))

@@ -116,14 +116,14 @@ fn simple_types_keep_what_json_can_say() {
     assert_eq!(
         schemas,
         [
-            r#"{"type":"integer","format":"int32"}"#,
+            r#"{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}"#,
             r##"{"$ref":"#/$defs/Colour"}"##,
-            r#"{"type":"integer","format":"int8"}"#,
+            r#"{"type":"integer","format":"int8","minimum":-128,"maximum":9}"#,
             r#"{"type":"string"}"#,
             r##"{"$ref":"#/$defs/Nothing"}"##,
             r#"{"type":"string","contentEncoding":"base16"}"#,
             r#"{"type":"number"}"#,
-            r#"{"type":"string","format":"duration"}"#,
+            r#"{"type":"string","pattern":"^-?P[0-9YMDTHS.]+$"}"#,
         ]
     );
     assert_eq!(discovered.interface.defs["Colour"].to_string(), r#"{"type":"string","enum":["RED"]}"#);
